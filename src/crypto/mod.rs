@@ -1,0 +1,3 @@
+//! Digests, signatures, recipients, sealing. Sync and pure: bytes in, bytes out.
+
+pub mod digest;

@@ -1,0 +1,108 @@
+//! What can go wrong between us and an instance.
+
+use crate::model::FailureKind;
+
+/// A failed request to an instance, or an answer that cannot be used.
+///
+/// `what` names the operation and the item in words (`list secrets, page at offset 1000`); it never holds a payload.
+#[derive(Debug, thiserror::Error)]
+pub enum InstanceError {
+    /// No answer: refused, timed out, cut off, TLS.
+    #[error("cannot {what}: no usable answer from {host}")]
+    Unreachable {
+        /// The operation.
+        what: String,
+        /// Host and port.
+        host: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// 401 from the instance, or the identity service refused the API key.
+    #[error("cannot {what}: not authenticated: {message}; check the API key and that it belongs to this account")]
+    Unauthenticated {
+        /// The operation.
+        what: String,
+        /// The provider's words.
+        message: String,
+    },
+    /// 403: the identity lacks a role.
+    #[error("cannot {what}: forbidden: {message}; the identity lacks a role for it (`keyhaven doctor` names it)")]
+    Forbidden {
+        /// The operation.
+        what: String,
+        /// The provider's words.
+        message: String,
+    },
+    /// 404 for something that was there before.
+    #[error("cannot {what}: it is gone")]
+    Gone {
+        /// The operation.
+        what: String,
+    },
+    /// Still 429 or 5xx after every retry.
+    #[error("cannot {what}: the instance answers {status} after {attempts} attempts: {message}")]
+    Overloaded {
+        /// The operation.
+        what: String,
+        /// The last status.
+        status: u16,
+        /// How often it was tried.
+        attempts: u32,
+        /// The provider's words.
+        message: String,
+    },
+    /// Any other refusal (400, 409, 412, …).
+    #[error("cannot {what}: refused with {status}: {message}")]
+    Refused {
+        /// The operation.
+        what: String,
+        /// The status.
+        status: u16,
+        /// The provider's words.
+        message: String,
+    },
+    /// The answer is no JSON, lacks a member, is empty, or is larger than its limit.
+    #[error("cannot {what}: the answer cannot be used: {problem}")]
+    Malformed {
+        /// The operation.
+        what: String,
+        /// What is wrong with it, without any of its values.
+        problem: String,
+    },
+    /// A list came incomplete or repeated itself.
+    #[error("cannot {what}: {problem}; nothing was recorded, run it again")]
+    Incomplete {
+        /// The operation.
+        what: String,
+        /// What does not add up.
+        problem: String,
+    },
+    /// A request that would change or destroy what it reads, or the wrong target, was not sent.
+    #[error("not sent: {what}: {why}")]
+    Unsafe {
+        /// The operation.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// The settings cannot work.
+    #[error("{what}: {why}")]
+    Settings {
+        /// The setting.
+        what: String,
+        /// What is wrong with it and how to mend it.
+        why: String,
+    },
+}
+
+impl InstanceError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Settings { .. } => FailureKind::Usage,
+            _ => FailureKind::Instance,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Secrets-manager instances: the traits that the jobs use, and one folder a provider.
+//!
+//! A provider's paths, types, order of creation and limits stand in its own folder; nothing above this one knows them.
+
+pub mod error;
+pub mod source;
+
+pub use error::InstanceError;
+pub use source::{Listed, Listing, Presence, Readable, Reading, Requests, Sink, Source};

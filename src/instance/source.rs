@@ -1,0 +1,132 @@
+//! An instance that we read.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::InstanceError;
+use crate::model::{Docs, Item, ItemKey, Payload, Revision, Slot, Timestamp};
+
+/// Whether the payloads of an item may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readable {
+    /// Reading changes nothing in the source.
+    Payloads,
+    /// There is no payload, the type is unknown, or reading it would change the source: metadata only.
+    MetadataOnly,
+}
+
+/// An item as the lists show it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The item with its list rows as documents; no payload pointers, no revision, no read time.
+    pub item: Item,
+    /// The digest of all its rows.
+    pub revision: Revision,
+    /// When the provider says that it changed last (`updated_at`), if it says so.
+    pub updated_at: Option<Timestamp>,
+    /// Whether its payloads may be read.
+    pub readable: Readable,
+    /// Secret fields that the lists showed and that were cut out of the documents.
+    pub withheld: Option<Payload>,
+}
+
+/// What one complete listing was.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The instance's own name (a CRN), as its rows show it; nothing when it shows none.
+    pub instance: Option<String>,
+    /// The provider's clock (`Date`, whole seconds) in the answer to the first request.
+    pub started: Timestamp,
+    /// The provider's clock in the answer to the last request.
+    pub ended: Timestamp,
+    /// Whether every total stayed the same from the first page to the last, so that no page can have shifted.
+    pub steady: bool,
+    /// How many items were given to the sink.
+    pub items: u64,
+}
+
+/// What reading one item gave.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// All documents of the item: its list rows, and what only reading shows.
+    pub docs: Docs,
+    /// The payloads, newest version first, each under its version id.
+    pub payloads: Vec<(Slot, Payload)>,
+    /// The provider's clock in the last answer.
+    pub read_at: Timestamp,
+}
+
+/// Whether an item that a list lacks still exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// It answers.
+    Present,
+    /// The provider says that there is no such item (404).
+    Gone,
+    /// The provider refuses to say (401, 403): we lost sight of it.
+    Hidden,
+}
+
+/// Requests spent so far, re-tries included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// Pages of lists.
+    pub listing: u64,
+    /// Reads of items.
+    pub reading: u64,
+    /// Writes.
+    pub writing: u64,
+    /// Of all these, requests that were sent again after a failure.
+    pub retried: u64,
+    /// Token exchanges; they count against no pace.
+    pub tokens: u64,
+}
+
+/// Takes listed items, one by one, in key order.
+pub trait Sink: Send {
+    /// Takes the next item. Keys rise strictly.
+    fn take(&mut self, listed: Listed);
+}
+
+impl<F: FnMut(Listed) + Send> Sink for F {
+    fn take(&mut self, listed: Listed) {
+        self(listed);
+    }
+}
+
+/// An instance that can be listed and read.
+#[async_trait]
+pub trait Source: Send + Sync + fmt::Debug {
+    /// Lists every item once, in key order.
+    ///
+    /// # Errors
+    /// When any page cannot be had whole: an unfinished listing is an error, never a shorter list. The sink may have
+    /// got items by then; the caller drops them.
+    async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError>;
+
+    /// Reads what the lists do not show of an item: version metadata, lock details, values, payloads.
+    ///
+    /// Takes the listed item and never a bare id, because whether a read is safe is only known from its rows. `before`
+    /// is the same item in the snapshot that this run builds on; documents that cannot have moved since are taken from
+    /// it instead of being asked for again.
+    ///
+    /// # Errors
+    /// [`InstanceError::Gone`] when the item has been deleted since it was listed; [`InstanceError::Unsafe`] when its
+    /// rows do not allow a read that was asked for.
+    async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError>;
+
+    /// Asks for one item by its key, without reading a payload.
+    ///
+    /// # Errors
+    /// When the instance gives no usable answer; a refusal (401, 403) is [`Presence::Hidden`] and no error.
+    async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError>;
+
+    /// The provider's present, from the newest `Date` seen and the time passed since; nothing before the first answer.
+    /// Never ahead of the provider's own clock.
+    fn provider_now(&self) -> Option<Timestamp>;
+
+    /// What was spent so far.
+    fn requests(&self) -> Requests;
+}

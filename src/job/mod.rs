@@ -1,0 +1,23 @@
+//! The use cases, one folder each. Plan, then do: a plan is plain data, printable, testable.
+//!
+//! Jobs print nothing and draw nothing: they emit [`event::Event`]s.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::Clock;
+
+pub mod event;
+
+/// What every job gets from outside.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Who listens.
+    pub observer: Arc<dyn event::Observer>,
+    /// Cancelled when the user or the platform wants us to stop; a job then ends at the next safe point with an error of
+    /// kind [`crate::model::FailureKind::Interrupted`].
+    pub cancel: CancellationToken,
+}

@@ -1,0 +1,9 @@
+//! Keyhaven: backup and disaster recovery for secrets-manager instances.
+//!
+//! The map of the crate is `docs/architecture.md`. A folder may use those below it in that map, never those above or
+//! beside it.
+
+pub mod crypto;
+pub mod instance;
+pub mod job;
+pub mod model;

@@ -1,0 +1,3 @@
+//! The `keyhaven` binary.
+
+fn main() {}

@@ -1,0 +1,51 @@
+//! What kind of failure an error is: the exit code and nothing else follows from it.
+
+use serde::Serialize;
+
+/// The documented exit codes, by meaning. Every error type of the crate has a `kind()` that gives one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Failed for a reason that none of the others names: a full disk, an unwritable bucket, a bug.
+    Failed,
+    /// Wrong usage or configuration.
+    Usage,
+    /// Partial or suspect: something that the configuration wants was not captured or restored.
+    Partial,
+    /// There is no repository at that place.
+    NoRepository,
+    /// A key is missing or does not fit.
+    Key,
+    /// An integrity check or a signature failed.
+    Integrity,
+    /// The recovery point objective was missed.
+    Stale,
+    /// A plan is not empty, or drift was found.
+    Different,
+    /// The target has moved or conflicts.
+    Moved,
+    /// The instance cannot be reached or refused us.
+    Instance,
+    /// Interrupted by a signal.
+    Interrupted,
+}
+
+impl FailureKind {
+    /// The process exit code.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partial => 3,
+            Self::NoRepository => 10,
+            Self::Key => 12,
+            Self::Integrity => 13,
+            Self::Stale => 14,
+            Self::Different => 15,
+            Self::Moved => 16,
+            Self::Instance => 17,
+            Self::Interrupted => 130,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! One item of an inventory, as a catalogue keeps it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::json::Object;
+use super::{Digest, ItemKey, Restorability, Revision, Timestamp};
+
+/// The provider's answers about an item, whole, by a name that the provider's module gives them.
+///
+/// Fields that are secret by class have been cut out before anything gets here.
+pub type Docs = BTreeMap<String, Box<RawValue>>;
+
+/// What a payload belongs to inside its item: the id of a version, or [`Slot::VALUE`] for what has no versions.
+///
+/// At most 256 bytes, no control characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Slot(String);
+
+impl Slot {
+    /// The slot of a configuration's value.
+    pub const VALUE: &'static str = "value";
+    /// The slot of secret fields that the provider shows in metadata answers and that were cut out of them.
+    pub const WITHHELD: &'static str = "withheld";
+
+    /// Takes a version id or one of the constants.
+    ///
+    /// Returns nothing when the text is empty, longer than 256 bytes or holds a control character.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The slot as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where a payload lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// The version (or other part of the item) that the payload belongs to.
+    pub version: Slot,
+    /// The pack that holds it.
+    pub pack: Digest,
+}
+
+/// One line of a catalogue: everything about an item but its payloads (`docs/format.md`, *Catalogue lines*).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Item {
+    /// The item's key; lines are sorted by it.
+    pub key: ItemKey,
+    /// The name people use.
+    pub name: String,
+    /// The provider's type: a secret type, a configuration type, or the kind again for groups and the registration.
+    #[serde(rename = "type")]
+    pub item_type: String,
+    /// The id of the secret group, for secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// How well it can be brought back.
+    pub class: Restorability,
+    /// The revision that was listed both before and after the payloads were read; absent when there is none, and then
+    /// the item is read again in the next run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// When the payloads and the documents that no list shows were read, by the provider's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
+    /// Where the payloads lie, newest version first.
+    #[serde(default)]
+    pub payloads: Vec<Pointer>,
+    /// The provider's answers, whole.
+    pub docs: Docs,
+}
+
+impl Item {
+    /// A document of the item as an object, if it is there and is one.
+    #[must_use]
+    pub fn doc(&self, name: &str) -> Option<Object> {
+        Object::parse(self.docs.get(name)?.get()).ok()
+    }
+}

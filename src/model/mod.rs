@@ -1,0 +1,21 @@
+//! Plain data: items, keys, revisions, payloads, limits. Knows no network, no file, no clock.
+
+pub mod digest;
+pub mod failure;
+pub mod item;
+pub mod json;
+pub mod key;
+pub mod limits;
+pub mod payload;
+pub mod restorability;
+pub mod revision;
+pub mod time;
+
+pub use digest::Digest;
+pub use failure::FailureKind;
+pub use item::{Docs, Item, Pointer, Slot};
+pub use key::{ItemKey, ItemKind};
+pub use payload::Payload;
+pub use restorability::Restorability;
+pub use revision::Revision;
+pub use time::{Clock, Timestamp};

@@ -1,0 +1,15 @@
+//! The one integration-test binary: it links once, which matters on small machines.
+
+/// Every file of this folder is declared above; a forgotten one would silently test nothing.
+#[test]
+fn no_test_file_is_forgotten() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let path = file.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if stem != "main" {
+            assert!(main.contains(&format!("mod {stem};\n")), "tests/it/main.rs does not declare {stem}");
+        }
+    }
+}
