@@ -7,3 +7,4 @@ pub mod crypto;
 pub mod instance;
 pub mod job;
 pub mod model;
+pub mod repository;

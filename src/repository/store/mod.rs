@@ -1,0 +1,117 @@
+//! The place where a repository lies: a folder or a prefix in a bucket.
+//!
+//! Everything that is peculiar to object_store, to S3 servers or to file systems stays in this folder. Above it there
+//! are only whole objects, by path, written once, read whole, listed in order.
+
+mod backend;
+mod error;
+mod local;
+mod object;
+mod s3;
+mod watch;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use backend::{Backend, ObjectInfo};
+pub use error::{Cause, StoreError};
+pub use s3::S3Settings;
+
+use crate::model::Timestamp;
+
+/// Objects that one listing may show before it is refused: years of quarter-hourly entries of one repository.
+pub const LISTED_OBJECTS: usize = 2_000_000;
+
+/// A handle on the place of a repository; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<dyn Backend>,
+}
+
+impl Store {
+    /// A folder on this host. It need not exist yet: reading finds it empty, the first write makes it.
+    ///
+    /// What is written is durable (synced, with its folder) before a write returns; permissions are what the process's
+    /// umask leaves.
+    #[must_use]
+    pub fn local(folder: &Path) -> Self {
+        Self::with_backend(Arc::new(local::Local::new(folder)))
+    }
+
+    /// A prefix in an S3 bucket. Sends nothing yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Settings`] when the settings cannot work: an endpoint that is no URL, plain HTTP to another host, an
+    /// empty bucket or credential, a certificate that is no PEM.
+    pub fn s3(settings: &S3Settings) -> Result<Self, StoreError> {
+        Ok(Self::with_backend(Arc::new(s3::connect(settings)?)))
+    }
+
+    /// Any other place; tests put faults between us and a real one here.
+    #[must_use]
+    pub fn with_backend(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
+    }
+
+    /// Reads a whole object of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::TooLarge`] (then nothing of it is read), or what the store answers.
+    pub async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
+        self.backend.get(path, limit).await
+    }
+
+    /// Writes a whole object: all of it is there afterwards, or nothing.
+    ///
+    /// # Errors
+    /// What the store answers. After [`StoreError::Unreachable`] it may be there nevertheless.
+    pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.backend.put(path, bytes).await
+    }
+
+    /// Lists every object below a folder, sorted by path. A folder that does not exist is empty.
+    ///
+    /// # Errors
+    /// What the store answers; a listing that cannot be had whole is an error, never a shorter list.
+    pub async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let mut objects = self.backend.list(folder).await?;
+        objects.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(objects)
+    }
+
+    /// Asks for one object by name; nothing when it is not there.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
+        self.backend.head(path).await
+    }
+
+    /// The present by the store's own clock, once it has answered something; nothing for a folder, whose clock is this
+    /// host's.
+    #[must_use]
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.backend.clock()
+    }
+
+    /// Where it is, for people: a path, or `s3://bucket/prefix at host`. Without credentials.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.backend.place()
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.place())
+    }
+}

@@ -1,0 +1,273 @@
+//! A prefix in an S3 bucket.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
+use object_store::path::Path;
+use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::{Host, Url};
+
+use super::object::{Objects, explain};
+use super::watch::{StoreClock, Watching};
+use super::{Backend, ObjectInfo, StoreError};
+use crate::model::Timestamp;
+
+/// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
+#[derive(Clone)]
+pub struct S3Settings {
+    /// The server, as `https://host[:port]`. Plain `http://` only to this host itself.
+    pub endpoint: String,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// The bucket.
+    pub bucket: String,
+    /// Where the repository begins in the bucket; may be empty. `[A-Za-z0-9._=-]`, slashes between.
+    pub prefix: String,
+    /// The HMAC access key id.
+    pub access_key_id: String,
+    /// The HMAC secret.
+    pub secret_access_key: SecretString,
+    /// Certificates in PEM to trust besides the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Whether the bucket is part of the host name (`https://BUCKET.host`) instead of the path.
+    pub virtual_hosted: bool,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long one whole request may take; an object of 64 MiB has to get through in that time.
+    pub request_timeout: Duration,
+    /// How often a request is sent again after a 5xx, 429, a lost connection or a timeout.
+    pub retries: usize,
+    /// How long after the first attempt no other is begun.
+    pub retry_for: Duration,
+}
+
+impl S3Settings {
+    /// Settings with path style, 10 s to connect, 5 min a request, 5 retries within 2 min.
+    #[must_use]
+    pub fn new(endpoint: &str, region: &str, bucket: &str, access_key_id: &str, secret: SecretString) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            region: region.to_owned(),
+            bucket: bucket.to_owned(),
+            prefix: String::new(),
+            access_key_id: access_key_id.to_owned(),
+            secret_access_key: secret,
+            ca_pem: None,
+            virtual_hosted: false,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(300),
+            retries: 5,
+            retry_for: Duration::from_secs(120),
+        }
+    }
+
+    /// The endpoint as a URL that object_store may be given.
+    fn url(&self) -> Result<Url, StoreError> {
+        let refuse =
+            |why: &str| StoreError::Settings { what: "the endpoint of the repository".to_owned(), why: why.to_owned() };
+        let mut url = Url::parse(&self.endpoint).map_err(|_| refuse("is no URL; write it as https://host[:port]"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refuse("must not hold credentials; they have settings of their own"));
+        }
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(refuse("must end behind the host; bucket and prefix have settings of their own"));
+        }
+        match (url.scheme(), is_loopback(&url)) {
+            ("https", _) | ("http", true) => {}
+            ("http", false) => return Err(refuse("must be https: plain http is for this host itself only")),
+            _ => return Err(refuse("must start with https://")),
+        }
+        if self.virtual_hosted {
+            let host = format!("{}.{}", self.bucket, url.host_str().unwrap_or_default());
+            url.set_host(Some(&host)).map_err(|_| refuse("and the bucket make no host name; use path style"))?;
+        }
+        Ok(url)
+    }
+}
+
+impl fmt::Debug for S3Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Settings")
+            .field("endpoint", &self.endpoint)
+            .field("region", &self.region)
+            .field("bucket", &self.bucket)
+            .field("prefix", &self.prefix)
+            .field("secret_access_key", &"[redacted]")
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// A bucket, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    store: AmazonS3,
+    prefix: String,
+    place: String,
+    clock: Arc<StoreClock>,
+}
+
+/// Checks the settings and puts a client together; sends nothing.
+pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
+    let refuse = |what: &str, why: &str| StoreError::Settings { what: what.to_owned(), why: why.to_owned() };
+    let url = settings.url()?;
+    // With an empty credential object_store would ask the cloud's metadata service for one.
+    if settings.bucket.is_empty() {
+        return Err(refuse("the bucket of the repository", "is empty; name one"));
+    }
+    if settings.access_key_id.is_empty() || settings.secret_access_key.expose_secret().is_empty() {
+        return Err(refuse(
+            "the credentials of the repository",
+            "are empty; give an HMAC access key id and its secret",
+        ));
+    }
+    let prefix = settings.prefix.trim_matches('/').to_owned();
+    let spelled = |c: char| c.is_ascii_alphanumeric() || "._=-/".contains(c);
+    if !prefix.chars().all(spelled) || Path::parse(&prefix).is_err() {
+        return Err(refuse(
+            "the prefix of the repository",
+            "may hold letters, digits, `.`, `_`, `=`, `-` and single slashes",
+        ));
+    }
+    let clock = Arc::new(StoreClock::default());
+    let host = url.host_str().unwrap_or_default();
+    let place = match prefix.as_str() {
+        "" => format!("s3://{} at {host}", settings.bucket),
+        prefix => format!("s3://{}/{prefix} at {host}", settings.bucket),
+    };
+    let store = AmazonS3Builder::new()
+        .with_endpoint(url.as_str().trim_end_matches('/'))
+        .with_region(&settings.region)
+        .with_bucket_name(&settings.bucket)
+        .with_access_key_id(&settings.access_key_id)
+        .with_secret_access_key(settings.secret_access_key.expose_secret())
+        .with_virtual_hosted_style_request(settings.virtual_hosted)
+        .with_allow_http(url.scheme() == "http")
+        .with_checksum_algorithm(Checksum::SHA256)
+        .with_retry(RetryConfig {
+            backoff: BackoffConfig::default(),
+            max_retries: settings.retries,
+            retry_timeout: settings.retry_for,
+        })
+        .with_client_options(client_options(settings, url.scheme() == "http")?)
+        .with_http_connector(Watching(Arc::clone(&clock)))
+        .build()
+        .map_err(|error| explain("set up the client".to_owned(), "", &place, &error))?;
+    Ok(Bucket { store, prefix, place, clock })
+}
+
+fn client_options(settings: &S3Settings, allow_http: bool) -> Result<ClientOptions, StoreError> {
+    let mut options = ClientOptions::new()
+        .with_allow_http(allow_http)
+        .with_connect_timeout(settings.connect_timeout)
+        .with_timeout(settings.request_timeout);
+    if let Some(pem) = &settings.ca_pem {
+        let refuse =
+            |why: String| StoreError::Settings { what: "the CA certificates of the repository".to_owned(), why };
+        let certificates = Certificate::from_pem_bundle(pem).map_err(|error| refuse(format!("are no PEM: {error}")))?;
+        if certificates.is_empty() {
+            return Err(refuse("hold no certificate; give a PEM file".to_owned()));
+        }
+        for certificate in certificates {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    Ok(options)
+}
+
+impl Bucket {
+    fn objects(&self) -> Objects<'_> {
+        Objects { store: &self.store, prefix: &self.prefix, place: &self.place }
+    }
+}
+
+#[async_trait]
+impl Backend for Bucket {
+    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
+        self.objects().get(path, limit).await
+    }
+
+    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.objects().put(path, bytes).await
+    }
+
+    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        self.objects().list(folder).await
+    }
+
+    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
+        self.objects().head(path).await
+    }
+
+    fn clock(&self) -> Option<Timestamp> {
+        self.clock.now()
+    }
+
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(endpoint: &str) -> S3Settings {
+        S3Settings::new(endpoint, "eu-de", "backups", "access", SecretString::from("hunter2secret".to_owned()))
+    }
+
+    #[test]
+    fn plain_http_leaves_this_host_never() {
+        assert!(connect(&settings("http://127.0.0.1:9000")).is_ok());
+        assert!(connect(&settings("http://localhost:9000")).is_ok());
+        for endpoint in ["http://s3.example.com", "http://127.0.0.1.example.com", "ftp://127.0.0.1", "s3.example.com"] {
+            let error = connect(&settings(endpoint)).unwrap_err();
+            assert!(matches!(error, StoreError::Settings { .. }), "{endpoint}: {error}");
+        }
+    }
+
+    #[test]
+    fn empty_credentials_never_reach_the_metadata_service() {
+        let mut without = settings("https://s3.example.com");
+        without.secret_access_key = SecretString::from(String::new());
+        assert!(matches!(connect(&without), Err(StoreError::Settings { .. })));
+    }
+
+    #[test]
+    fn the_secret_is_in_no_debug_text() {
+        let settings = settings("https://s3.example.com");
+        let bucket = connect(&settings).unwrap();
+        for text in [format!("{settings:?}"), format!("{bucket:?}"), bucket.place()] {
+            assert!(!text.contains("hunter2secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_and_paths_in_the_endpoint_are_refused() {
+        for endpoint in
+            ["https://user:pass@s3.example.com", "https://s3.example.com/bucket", "https://s3.example.com/?a=b"]
+        {
+            assert!(matches!(connect(&settings(endpoint)), Err(StoreError::Settings { .. })), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_ca_file_without_a_certificate_is_refused() {
+        let mut with = settings("https://s3.example.com");
+        with.ca_pem = Some(b"nothing".to_vec());
+        assert!(matches!(connect(&with), Err(StoreError::Settings { .. })));
+    }
+}

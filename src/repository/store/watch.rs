@@ -1,0 +1,76 @@
+//! Between object_store and the network: what the store's answers say about its clock.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use chrono::DateTime;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+};
+use object_store::{ClientOptions, Result};
+
+use crate::model::Timestamp;
+
+/// The store's clock: the last `Date` that it sent, and how long ago that was.
+#[derive(Debug, Default)]
+pub(super) struct StoreClock(Mutex<Option<(Timestamp, Instant)>>);
+
+impl StoreClock {
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        let (date, at) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(date.plus_millis(i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    fn note(&self, date: &str) {
+        if let Ok(date) = DateTime::parse_from_rfc2822(date) {
+            let seen = (Timestamp::from(date.to_utc()), Instant::now());
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        }
+    }
+}
+
+/// Connects as object_store does by itself, and notes the `Date` of every answer.
+#[derive(Debug)]
+pub(super) struct Watching(pub(super) Arc<StoreClock>);
+
+impl HttpConnector for Watching {
+    fn connect(&self, options: &ClientOptions) -> Result<HttpClient> {
+        let inner = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(Watched { inner, clock: Arc::clone(&self.0) }))
+    }
+}
+
+#[derive(Debug)]
+struct Watched {
+    inner: HttpClient,
+    clock: Arc<StoreClock>,
+}
+
+#[async_trait]
+impl HttpService for Watched {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let response = self.inner.execute(request).await?;
+        if let Some(date) = response.headers().get("date").and_then(|date| date.to_str().ok()) {
+            self.clock.note(date);
+        }
+        Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_goes_on_from_the_last_date() {
+        let clock = StoreClock::default();
+        assert_eq!(clock.now(), None);
+        clock.note("rubbish");
+        assert_eq!(clock.now(), None);
+        clock.note("Sun, 22 Nov 2026 14:47:27 GMT");
+        let sent: Timestamp = "2026-11-22T14:47:27Z".parse().unwrap();
+        let now = clock.now().unwrap();
+        assert!(now >= sent && now.millis_since(sent) < 60_000, "{now}");
+    }
+}
