@@ -1,6 +1,7 @@
 //! An instance that we read.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -24,6 +25,11 @@ pub struct Listed {
     pub item: Item,
     /// The digest of all its rows.
     pub revision: Revision,
+    /// The same digest without `updated_at`, where the rows name each version that holds a payload, so that equal
+    /// digests mean equal versions (secrets); nothing where `updated_at` is the only sign of a change (configurations).
+    ///
+    /// Some instances move `updated_at` when a payload is read. A capture that finds this goes by this digest.
+    pub settled: Option<Revision>,
     /// When the provider says that it changed last (`updated_at`), if it says so.
     pub updated_at: Option<Timestamp>,
     /// Whether its payloads may be read.
@@ -126,6 +132,14 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// The provider's present, from the newest `Date` seen and the time passed since; nothing before the first answer.
     /// Never ahead of the provider's own clock.
     fn provider_now(&self) -> Option<Timestamp>;
+
+    /// Returns once the provider's clock has reached `at`; at once when that clock is unknown.
+    async fn wait_until(&self, at: Timestamp) {
+        while let Some(now) = self.provider_now() {
+            let Ok(left @ 1..) = u64::try_from(at.millis_since(now)) else { return };
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        }
+    }
 
     /// What was spent so far.
     fn requests(&self) -> Requests;
