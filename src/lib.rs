@@ -3,6 +3,8 @@
 //! The map of the crate is `docs/architecture.md`. A folder may use those below it in that map, never those above or
 //! beside it.
 
+pub mod cli;
+pub mod config;
 pub mod crypto;
 pub mod instance;
 pub mod job;

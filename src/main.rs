@@ -1,3 +1,7 @@
 //! The `keyhaven` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keyhaven::cli::main()
+}

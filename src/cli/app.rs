@@ -1,0 +1,106 @@
+//! What every command starts from: arguments, configuration, printer, clock, the wish to stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::Globals;
+use super::clock::SystemClock;
+use super::env;
+use super::failure::Failure;
+use super::printer::Printer;
+use super::progress::Terminal;
+use crate::config::{Layer, Settings};
+use crate::job::Context;
+
+/// The largest configuration file that is read.
+const LARGEST: u64 = 1024 * 1024;
+
+/// The surroundings of a command.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) globals: Globals,
+    pub(super) printer: Printer,
+    cancel: CancellationToken,
+}
+
+impl App {
+    /// Puts them together.
+    pub(super) fn new(globals: Globals, printer: Printer, cancel: CancellationToken) -> Self {
+        Self { globals, printer, cancel }
+    }
+
+    /// What a job gets: the system's clock, the terminal, the wish to stop.
+    pub(super) fn context(&self) -> Context {
+        Context {
+            clock: Arc::new(SystemClock),
+            observer: Arc::new(Terminal::new(self.printer.clone(), &self.globals)),
+            cancel: self.cancel.clone(),
+        }
+    }
+
+    /// The settings: the file, the environment over it, the flags over both.
+    ///
+    /// # Errors
+    /// When a file that was named cannot be read, or anything in it is wrong.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        let mut layers = Vec::new();
+        if let Some(path) = self.config_path() {
+            layers.push(read_layer(&path)?);
+        }
+        let variables = env::ours();
+        layers.push(Layer::environment(variables.iter().map(|(name, text)| (name.as_str(), text.as_str())))?);
+        layers.push(Layer::flags(self.globals.settings())?);
+        Ok(Settings::build(layers)?)
+    }
+
+    /// The configuration file: the one that was named, else the first that is there.
+    pub(super) fn config_path(&self) -> Option<PathBuf> {
+        let named = self.globals.config.clone().or_else(|| env::variable("KEYHAVEN_CONFIG").map(PathBuf::from));
+        named.or_else(|| default_paths().into_iter().find(|path| path.exists()))
+    }
+
+    /// A token that is cancelled when the user wants us to stop.
+    pub(super) fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// The folder of a writer's memory, as configured or as the platform says.
+    ///
+    /// # Errors
+    /// When there is no home to put it in.
+    pub(super) fn state_folder(&self, settings: &Settings) -> Result<PathBuf, Failure> {
+        let systemd = || env::variable("STATE_DIRECTORY").map(PathBuf::from);
+        let xdg = || env::variable("XDG_STATE_HOME").map(|home| Path::new(&home).join("keyhaven"));
+        let home = || env::variable("HOME").map(|home| Path::new(&home).join(".local/state/keyhaven"));
+        let folder = settings.state_dir().or_else(systemd).or_else(xdg).or_else(home);
+        folder.ok_or_else(|| Settings::missing("state_dir").into())
+    }
+}
+
+fn default_paths() -> Vec<PathBuf> {
+    let name = Path::new("keyhaven.toml");
+    let xdg = env::variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = xdg.or_else(|| env::variable("HOME").map(|home| Path::new(&home).join(".config")));
+    let mut paths = vec![name.to_owned()];
+    paths.extend(home.map(|home| home.join("keyhaven").join(name)));
+    paths.push(Path::new("/etc/keyhaven").join(name));
+    paths
+}
+
+#[expect(clippy::disallowed_methods, reason = "the configuration is read at the edge")]
+fn read_layer(path: &Path) -> Result<Layer, Failure> {
+    let shown = path.display().to_string();
+    let failed = |error| {
+        Failure::usage(format!("cannot read the configuration {shown}"))
+            .because(error)
+            .hinted("`keyhaven config init` prints a commented file to start from")
+    };
+    if std::fs::metadata(path).map_err(failed)?.len() > LARGEST {
+        return Err(Failure::usage(format!("{shown} is larger than a configuration can be")));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    Ok(Layer::file(&text, &shown, base)?)
+}

@@ -1,0 +1,128 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::commands::Command;
+
+/// Backup and disaster recovery for secrets-manager instances.
+///
+/// Keyhaven takes consistent, encrypted, signed snapshots of a secrets-manager instance into a bucket or a folder, and
+/// brings them back into a standby in another region.
+#[derive(Debug, Parser)]
+#[command(name = "keyhaven", version, propagate_version = true, max_term_width = 110, after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) globals: Globals,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Exit codes:
+  0 done   1 failed   2 usage or configuration   3 partial or suspect   10 no repository there
+  12 a key is missing or does not fit   13 integrity or signature failure   14 stale
+  15 a plan is not empty, or a difference was found   16 the target has moved or conflicts
+  17 the instance cannot be reached or refused us   130 interrupted
+
+Examples:
+  keyhaven keys new --out recovery            on another machine: the recovery kit
+  keyhaven init --recovery recovery/public.txt
+  keyhaven backup
+  keyhaven verify --level objects
+  keyhaven restore plan --out plan.json && keyhaven restore apply plan.json";
+
+/// Arguments that every command takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Globals {
+    /// The configuration file [default: $KEYHAVEN_CONFIG, ./keyhaven.toml, $XDG_CONFIG_HOME/keyhaven/keyhaven.toml,
+    /// /etc/keyhaven/keyhaven.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// No progress and no notes
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Log what is done; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// How much to log to standard error
+    #[arg(long, global = true, value_name = "LEVEL", env = "KEYHAVEN_LOG_LEVEL",
+          value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
+    pub(super) log_level: Option<String>,
+    /// The repository: a folder or s3://BUCKET/PREFIX
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) repository: Option<String>,
+    /// The repository id that must be found there
+    #[arg(long, global = true, value_name = "ID")]
+    pub(super) repository_id: Option<String>,
+    /// The URL of the instance that is backed up
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) source_url: Option<String>,
+    /// The URL of the instance that is restored into
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) standby_url: Option<String>,
+    /// The folder for a writer's memory
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) state_dir: Option<String>,
+}
+
+impl Globals {
+    /// The level of our own log.
+    pub(super) fn log_level(&self) -> &str {
+        match (&self.log_level, self.verbose) {
+            (Some(level), _) => level,
+            (None, 0) => "warn",
+            (None, 1) => "info",
+            (None, _) => "debug",
+        }
+    }
+
+    /// The flags that set a key of the configuration: key, flag, value.
+    pub(super) fn settings(&self) -> Vec<(&'static str, &'static str, &str)> {
+        [
+            ("repository.url", "--repository", &self.repository),
+            ("repository.id", "--repository-id", &self.repository_id),
+            ("source.url", "--source-url", &self.source_url),
+            ("standby.url", "--standby-url", &self.standby_url),
+            ("state_dir", "--state-dir", &self.state_dir),
+        ]
+        .into_iter()
+        .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)))
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_that_sets_a_key_names_one() {
+        let text = Some("x".to_owned());
+        let globals = Globals {
+            repository: text.clone(),
+            repository_id: text.clone(),
+            source_url: text.clone(),
+            standby_url: text.clone(),
+            state_dir: text,
+            ..Globals::default()
+        };
+        let flags = globals.settings();
+        assert_eq!(flags.len(), 5);
+        for (key, flag, _) in flags {
+            assert!(crate::config::keys::find(key).is_some(), "{flag}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `keyhaven completions`.
+
+use clap::CommandFactory;
+
+use crate::cli::app::App;
+use crate::cli::args;
+use crate::cli::failure::{Failure, Outcome};
+
+/// Prints the completions of a shell.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven completions bash > ~/.local/share/bash-completion/completions/keyhaven
+  keyhaven completions fish > ~/.config/fish/completions/keyhaven.fish")]
+pub(in crate::cli) struct Arguments {
+    /// The shell
+    shell: clap_complete::Shell,
+}
+
+pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut args::Arguments::command(), "keyhaven", &mut script);
+    let text = String::from_utf8_lossy(&script).into_owned();
+    app.printer.result(&serde_json::json!({"shell": arguments.shell.to_string(), "script": text}), |printer| {
+        printer.raw(text.as_bytes())
+    })?;
+    Ok(Outcome::Done)
+}

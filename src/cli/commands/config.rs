@@ -1,0 +1,84 @@
+//! `keyhaven config`.
+
+use std::collections::BTreeMap;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::table::Table;
+use crate::config::{Settings, template};
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Print a commented file with every key
+    #[command(after_help = "Examples:\n  keyhaven config init > keyhaven.toml")]
+    Init,
+    /// Check the configuration and everything that it names
+    #[command(
+        after_help = "Examples:\n  keyhaven config validate\n  keyhaven --config /etc/keyhaven/keyhaven.toml config validate"
+    )]
+    Validate,
+    /// Print what holds, and where each value comes from
+    #[command(
+        after_help = "Examples:\n  keyhaven config show\n  KEYHAVEN_SOURCE_REQUESTS_PER_SECOND=2 keyhaven config show --json"
+    )]
+    Show,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    file: Option<String>,
+    values: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    key: &'static str,
+    value: String,
+    origin: String,
+}
+
+pub(super) fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Init => init(app),
+        Command::Validate => validate(app),
+        Command::Show => show(app),
+    }
+}
+
+fn init(app: &App) -> Result<Outcome, Failure> {
+    let text = template::commented(&BTreeMap::new());
+    app.printer.result(&serde_json::json!({ "toml": text }), |printer| printer.raw(text.as_bytes()))?;
+    Ok(Outcome::Done)
+}
+
+fn show(app: &App) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let file = app.config_path().map(|path| path.display().to_string());
+    let values = lines(&settings);
+    let shown = Shown { file, values };
+    app.printer.result(&shown, |printer| {
+        let mut table = Table::new(&["key", "value", "from"]);
+        for line in &shown.values {
+            table.row([line.key.to_owned(), line.value.clone(), line.origin.clone()]);
+        }
+        printer.table(&table, "nothing is set")
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn lines(settings: &Settings) -> Vec<Line> {
+    settings
+        .effective()
+        .map(|(key, value, origin)| Line { key: key.path, value: value.to_string(), origin: origin.to_string() })
+        .collect()
+}
+
+fn validate(app: &App) -> Result<Outcome, Failure> {
+    app.settings()?;
+    app.printer.result(&serde_json::json!({ "valid": true }), |printer| printer.line("the configuration is valid"))?;
+    Ok(Outcome::Done)
+}

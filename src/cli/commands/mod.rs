@@ -1,0 +1,31 @@
+//! The commands, one file each.
+
+use clap::Subcommand;
+
+use super::app::App;
+use super::failure::{Failure, Outcome};
+
+mod completions;
+mod config;
+mod man;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make, check and show the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print the completions of a shell
+    Completions(completions::Arguments),
+    /// Print the manual pages
+    Man(man::Arguments),
+}
+
+/// Does it.
+pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Config(command) => config::run(app, command),
+        Command::Completions(arguments) => completions::run(app, &arguments),
+        Command::Man(arguments) => man::run(app, &arguments),
+    }
+}

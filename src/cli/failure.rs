@@ -1,0 +1,142 @@
+//! A command that failed: what it was, why, what to do next, and the exit code.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::config::ConfigError;
+use crate::model::FailureKind;
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Everything was done.
+    Done,
+    /// The result was printed and says itself what is wrong; only the exit code is left to give.
+    Reported(FailureKind),
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub(super) struct Failure {
+    kind: FailureKind,
+    error: Box<dyn Error + Send + Sync>,
+    hint: Option<String>,
+}
+
+/// A message with a cause below it.
+#[derive(Debug)]
+struct Message {
+    text: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Message {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+impl Failure {
+    /// A failure in our own words.
+    pub(super) fn new(kind: FailureKind, text: impl Into<String>) -> Self {
+        Self { kind, error: Box::new(Message { text: text.into(), cause: None }), hint: None }
+    }
+
+    /// Wrong usage or configuration.
+    pub(super) fn usage(text: impl Into<String>) -> Self {
+        Self::new(FailureKind::Usage, text)
+    }
+
+    /// A signal came.
+    pub(super) fn interrupted() -> Self {
+        Self::new(FailureKind::Interrupted, "interrupted")
+    }
+
+    /// Takes an error of the library over.
+    pub(super) fn from_error(kind: FailureKind, error: impl Error + Send + Sync + 'static) -> Self {
+        Self { kind, error: Box::new(error), hint: None }
+    }
+
+    /// Names the cause of a failure in our own words.
+    pub(super) fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        let text = self.error.to_string();
+        self.error = Box::new(Message { text, cause: Some(Box::new(cause)) });
+        self
+    }
+
+    /// Adds what to do next.
+    pub(super) fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What kind of failure it is.
+    pub(super) fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// What to do next, if there is a word on it.
+    pub(super) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The message and its causes, each once: many errors repeat their cause in their own text.
+    pub(super) fn chain(&self) -> Vec<String> {
+        let mut lines = vec![self.error.to_string()];
+        let mut next = self.error.source();
+        while let Some(error) = next {
+            let text = error.to_string();
+            if !text.is_empty() && !lines.iter().any(|line| line.contains(&text)) {
+                lines.push(text);
+            }
+            next = error.source();
+        }
+        lines
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let hint = match &error {
+            ConfigError::Missing { .. } | ConfigError::MissingSecret { .. } => {
+                "`keyhaven config show` prints what is set and where; `keyhaven config init` prints a commented file"
+            }
+            _ => "`keyhaven config init` prints a commented file with every key",
+        };
+        Self::from_error(FailureKind::Usage, error).hinted(hint)
+    }
+}
+
+/// Errors of the library that know their kind.
+macro_rules! from_library {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::from_error(error.kind(), error)
+            }
+        })+
+    };
+}
+
+from_library!(crate::instance::InstanceError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let inner = std::io::Error::other("disk on fire");
+        let failure = Failure::new(FailureKind::Failed, "cannot write x: disk on fire").because(inner);
+        assert_eq!(failure.chain(), ["cannot write x: disk on fire"]);
+        let failure =
+            Failure::new(FailureKind::Failed, "cannot write x").because(std::io::Error::other("disk on fire"));
+        assert_eq!(failure.chain(), ["cannot write x", "disk on fire"]);
+    }
+}

@@ -1,0 +1,105 @@
+//! Figures for people.
+
+use crate::model::Timestamp;
+
+/// A size with a binary unit: `117.7 MiB`.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mut size = count as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next().copied().unwrap_or_default();
+    for next in units {
+        if size < 1024.0 {
+            break;
+        }
+        size /= 1024.0;
+        unit = next;
+    }
+    format!("{size:.1} {unit}")
+}
+
+/// A time span in its two largest units: `350 ms`, `4.2 s`, `3 min 10 s`, `2 h 5 min`, `3 d 4 h`.
+pub(super) fn millis(millis: i64) -> String {
+    let span = millis.unsigned_abs();
+    let sign = if millis < 0 { "-" } else { "" };
+    let seconds = span / 1000;
+    let text = match seconds {
+        0 => format!("{span} ms"),
+        1..60 => format!("{seconds}.{} s", span % 1000 / 100),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    };
+    format!("{sign}{text}")
+}
+
+/// A moment to the second, UTC: `2026-11-22 14:03:00Z`.
+pub(super) fn time(time: Timestamp) -> String {
+    time.datetime().format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// A count with its noun: `1 secret`, `3 secrets`.
+pub(super) fn count(number: u64, noun: &str) -> String {
+    let plural = match noun.strip_suffix('y') {
+        Some(stem) if !noun.ends_with("ey") => format!("{stem}ies"),
+        _ => format!("{noun}s"),
+    };
+    format!("{} {}", thousands(number), if number == 1 { noun } else { &plural })
+}
+
+/// A number with commas between the thousands.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Text from elsewhere, fit for a terminal: control characters, which could move the cursor or change colours, are shown
+/// as `\u{…}`.
+pub(super) fn safe(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_as_people_say_them() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1024), "1.0 KiB");
+        assert_eq!(bytes(123_417_395), "117.7 MiB");
+        assert_eq!(millis(350), "350 ms");
+        assert_eq!(millis(4_250), "4.2 s");
+        assert_eq!(millis(190_000), "3 min 10 s");
+        assert_eq!(millis(-7_500_000), "-2 h 5 min");
+        assert_eq!(count(1, "secret"), "1 secret");
+        assert_eq!(count(12_345, "entry"), "12,345 entries");
+        assert_eq!(count(2, "key"), "2 keys");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_name_cannot_drive_the_terminal() {
+        assert_eq!(safe("a\u{1b}[31mb\n\u{202e}"), "a\\u{1b}[31mb\\u{a}\\u{202e}");
+        assert_eq!(safe("zürich"), "zürich");
+    }
+}

@@ -1,0 +1,71 @@
+//! The edge: arguments, output, exit codes, and the wiring of everything below. The only place that prints.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::model::FailureKind;
+
+mod app;
+mod args;
+mod clock;
+mod commands;
+mod env;
+mod failure;
+mod human;
+mod hygiene;
+mod key_file;
+mod logging;
+mod printer;
+mod progress;
+mod prompt;
+mod signals;
+mod table;
+
+use app::App;
+use args::Arguments;
+use failure::{Failure, Outcome};
+use printer::Printer;
+
+/// How long a command may take to end by itself after the first signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the program: reads the arguments, does what they say, prints, and gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let printer = Printer::new(&arguments.globals);
+    let result = hygiene::apply().and_then(|()| {
+        logging::start(&arguments.globals);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(FailureKind::Failed, "cannot start the runtime").because(error))?;
+        let result = runtime.block_on(run(arguments, &printer));
+        // A blocking read (a prompt, a file) must not hold the exit up.
+        runtime.shutdown_background();
+        prompt::restore_terminal();
+        result
+    });
+    let code = match result {
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::Reported(kind)) => kind.exit_code(),
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.kind().exit_code()
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// Runs the command until it ends, or until it has not ended some seconds after a signal.
+async fn run(arguments: Arguments, printer: &Printer) -> Result<Outcome, Failure> {
+    let cancel = signals::listen()?;
+    let app = App::new(arguments.globals, printer.clone(), cancel.clone());
+    let command = commands::run(&app, arguments.command);
+    tokio::select! {
+        result = command => result,
+        () = async { cancel.cancelled().await; tokio::time::sleep(GRACE).await } => Err(Failure::interrupted()),
+    }
+}

@@ -1,0 +1,87 @@
+//! What can be wrong with a configuration.
+
+use super::layer::Origin;
+
+/// A configuration that cannot be used. All of these are usage errors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is no TOML.
+    #[error("{place}: not valid TOML: {message}")]
+    Syntax {
+        /// Where.
+        place: Origin,
+        /// The parser's words.
+        message: String,
+    },
+    /// A key or section that does not exist.
+    #[error("{place}: unknown key `{key}`{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// Where.
+        place: Origin,
+        /// The key as written, with its section.
+        key: String,
+        /// The known key that looks most like it.
+        nearest: Option<String>,
+    },
+    /// A value of the wrong type or outside its bounds.
+    #[error("{place}: `{key}` must be {expected}, not {found}")]
+    WrongValue {
+        /// Where.
+        place: Origin,
+        /// The key with its section.
+        key: &'static str,
+        /// What would be right.
+        expected: &'static str,
+        /// What is there, without its value where that may be a secret.
+        found: String,
+    },
+    /// A secret was written into the configuration itself.
+    #[error(
+        "{place}: `{key}` holds a secret inline; name where it is instead: `{key}_file`, `{key}_env` or `{key}_credential`"
+    )]
+    InlineSecret {
+        /// Where.
+        place: Origin,
+        /// The key without its suffix.
+        key: String,
+    },
+    /// A secret was given in two ways at once.
+    #[error("{place}: `{first}` and `{second}` exclude each other; keep one")]
+    TwoWays {
+        /// Where.
+        place: Origin,
+        /// One key.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A key that this command needs is nowhere.
+    #[error("`{key}` is not set; set it in the configuration, or {variable} in the environment")]
+    Missing {
+        /// The key with its section.
+        key: &'static str,
+        /// Its environment variable.
+        variable: String,
+    },
+    /// A secret that this command needs is nowhere.
+    #[error(
+        "no `{key}`; set `{key}_file`, `{key}_env` or `{key}_credential` in the configuration, or {variable} in the \
+         environment"
+    )]
+    MissingSecret {
+        /// The secret's key without its suffix.
+        key: &'static str,
+        /// The environment variable that may hold it.
+        variable: String,
+    },
+    /// Values that do not go together.
+    #[error("`{key}` ({origin}): {problem}")]
+    Unfit {
+        /// The key with its section.
+        key: &'static str,
+        /// Where it was set.
+        origin: Origin,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
+}

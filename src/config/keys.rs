@@ -1,0 +1,335 @@
+//! Every key of the configuration, once.
+
+use super::value::Kind;
+
+/// A key of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Section and name, `section.name`; no section for the keys at the top.
+    pub path: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its default, as it would be typed.
+    pub default: Option<&'static str>,
+    /// A value for the commented file, as TOML.
+    pub example: &'static str,
+    /// What it does, for the commented file. Wrapped there.
+    pub about: &'static str,
+}
+
+/// The sections in the order of the commented file, each with what it is for.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("", ""),
+    ("source", "The instance that is backed up."),
+    ("standby", "The instance that a restore writes into. Only hosts that restore need it."),
+    ("repository", "Where the backups go: a prefix in a bucket, or a folder."),
+    ("keys", "Keys by reference: no key stands in this file."),
+    ("backup", "How a backup runs."),
+];
+
+const fn key(
+    path: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    example: &'static str,
+    about: &'static str,
+) -> Key {
+    Key { path, kind, default, example, about }
+}
+
+/// Every key, in the order of the commented file.
+pub const KEYS: &[Key] = &[
+    key(
+        "state_dir",
+        Kind::Path,
+        None,
+        r#""/var/lib/keyhaven""#,
+        "What a writer must not forget: the heads it saw and entries on their way. No secrets. Default: \
+         $STATE_DIRECTORY, else $XDG_STATE_HOME/keyhaven, else ~/.local/state/keyhaven.",
+    ),
+    key(
+        "source.url",
+        Kind::Url,
+        None,
+        r#""https://INSTANCE-ID.eu-de.secrets-manager.appdomain.cloud""#,
+        "The service URL of the instance. Plain http is for loopback only.",
+    ),
+    key(
+        "source.iam_url",
+        Kind::Url,
+        Some("https://iam.cloud.ibm.com"),
+        r#""https://iam.cloud.ibm.com""#,
+        "Where an API key is exchanged for a token.",
+    ),
+    key(
+        "source.crn",
+        Kind::Text,
+        None,
+        r#""crn:v1:bluemix:public:secrets-manager:eu-de:a/ACCOUNT:INSTANCE-ID::""#,
+        "The CRN of the instance. `init` writes it into the first entry; without it `init` asks the instance.",
+    ),
+    key(
+        "source.api_key_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/source-api-key""#,
+        "A file with the API key, not readable by the world. The identity needs the role Reader on metadata and \
+         SecretsReader on the instance. Or name an environment variable or a systemd credential instead.",
+    ),
+    key("source.api_key_env", Kind::Text, None, r#""KEYHAVEN_SOURCE_API_KEY""#, ""),
+    key("source.api_key_credential", Kind::Text, None, r#""source-api-key""#, ""),
+    key(
+        "source.ca_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/ca.pem""#,
+        "Trust only these CA certificates (PEM) instead of the system's.",
+    ),
+    key(
+        "source.requests_per_second",
+        Kind::Rate,
+        Some("5"),
+        "5",
+        "The pace of all our requests together. The provider advises 20 for all clients of an instance, and the \
+         applications are among them.",
+    ),
+    key(
+        "source.read_types",
+        Kind::Texts,
+        None,
+        "[]",
+        "Secret types that Keyhaven does not know and whose payloads it shall read all the same. Only for types where \
+         a read changes nothing in the source.",
+    ),
+    key(
+        "standby.url",
+        Kind::Url,
+        None,
+        r#""https://STANDBY-ID.eu-gb.secrets-manager.appdomain.cloud""#,
+        "The service URL of the standby.",
+    ),
+    key(
+        "standby.iam_url",
+        Kind::Url,
+        Some("https://iam.cloud.ibm.com"),
+        r#""https://iam.cloud.ibm.com""#,
+        "Where an API key is exchanged for a token.",
+    ),
+    key(
+        "standby.crn",
+        Kind::Text,
+        None,
+        r#""crn:v1:bluemix:public:secrets-manager:eu-gb:a/ACCOUNT:STANDBY-ID::""#,
+        "The CRN of the standby.",
+    ),
+    key(
+        "standby.api_key_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/standby-api-key""#,
+        "A file with the API key; the identity needs the role Manager on the standby and none on the source. Or name \
+         an environment variable or a systemd credential instead.",
+    ),
+    key("standby.api_key_env", Kind::Text, None, r#""KEYHAVEN_STANDBY_API_KEY""#, ""),
+    key("standby.api_key_credential", Kind::Text, None, r#""standby-api-key""#, ""),
+    key(
+        "standby.ca_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/ca.pem""#,
+        "Trust only these CA certificates (PEM) instead of the system's.",
+    ),
+    key(
+        "standby.requests_per_second",
+        Kind::Rate,
+        Some("20"),
+        "20",
+        "The pace of all our requests to the standby together.",
+    ),
+    key(
+        "repository.url",
+        Kind::Location,
+        None,
+        r#""s3://BUCKET/PREFIX""#,
+        "A bucket and prefix, or a folder. One repository is one source instance.",
+    ),
+    key(
+        "repository.id",
+        Kind::Text,
+        None,
+        r#""64 hexadecimal digits""#,
+        "The repository id that `init` printed. It pins everything that the repository says.",
+    ),
+    key(
+        "repository.endpoint",
+        Kind::Url,
+        None,
+        r#""https://s3.eu-gb.cloud-object-storage.appdomain.cloud""#,
+        "The S3 endpoint. Choose a bucket outside the region of the source.",
+    ),
+    key("repository.region", Kind::Text, None, r#""eu-gb""#, "The bucket's region."),
+    key(
+        "repository.access_key_id_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/s3-access-key-id""#,
+        "The HMAC key of the bucket, in two parts; each as a file, an environment variable or a systemd credential.",
+    ),
+    key("repository.access_key_id_env", Kind::Text, None, r#""KEYHAVEN_REPOSITORY_ACCESS_KEY_ID""#, ""),
+    key("repository.access_key_id_credential", Kind::Text, None, r#""s3-access-key-id""#, ""),
+    key("repository.secret_access_key_file", Kind::Path, None, r#""/etc/keyhaven/s3-secret-access-key""#, ""),
+    key("repository.secret_access_key_env", Kind::Text, None, r#""KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY""#, ""),
+    key("repository.secret_access_key_credential", Kind::Text, None, r#""s3-secret-access-key""#, ""),
+    key(
+        "repository.ca_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/ca.pem""#,
+        "Trust also these CA certificates (PEM) when talking to the bucket.",
+    ),
+    key(
+        "keys.signing_key_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/signing-key.pem""#,
+        "The key that signs this host's entries (Ed25519, PKCS#8 PEM). `init` makes it.",
+    ),
+    key("keys.signing_key_env", Kind::Text, None, r#""KEYHAVEN_KEYS_SIGNING_KEY""#, ""),
+    key("keys.signing_key_credential", Kind::Text, None, r#""signing-key""#, ""),
+    key(
+        "keys.catalogue_key_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/catalogue-key.txt""#,
+        "The age identity that opens catalogues, never packs. `init` makes it.",
+    ),
+    key("keys.catalogue_key_env", Kind::Text, None, r#""KEYHAVEN_KEYS_CATALOGUE_KEY""#, ""),
+    key("keys.catalogue_key_credential", Kind::Text, None, r#""catalogue-key""#, ""),
+    key(
+        "keys.recovery_recipients",
+        Kind::Texts,
+        None,
+        r#"["age1…", "age1…"]"#,
+        "The age recipients that packs are sealed to. Two or more, kept in different places.",
+    ),
+    key(
+        "keys.auditors",
+        Kind::Texts,
+        None,
+        "[]",
+        "Further age recipients that may open the inventory, but no payload.",
+    ),
+    key(
+        "keys.recovery_identity_file",
+        Kind::Path,
+        None,
+        r#""/media/recovery/identity.txt""#,
+        "The age identity that opens packs. Only on a host that restores, never on one that backs up.",
+    ),
+    key(
+        "keys.recovery_key_on_collector",
+        Kind::Accepted,
+        None,
+        r#""accepted""#,
+        "Lets a backup run although this host holds a recovery identity; every entry then says so.",
+    ),
+    key(
+        "backup.full_every",
+        Kind::Period,
+        Some("7d"),
+        r#""7d""#,
+        "Every item is read again within this time, each at its own moment.",
+    ),
+    key(
+        "backup.max_shrink",
+        Kind::Share,
+        Some("20%"),
+        r#""20%""#,
+        "A listing that lacks more than this share of the largest good snapshot of the last 7 days makes the snapshot \
+         suspect.",
+    ),
+    key(
+        "backup.allow_empty",
+        Kind::Flag,
+        Some("false"),
+        "false",
+        "Take a listing without any secret for the truth instead of for a failure.",
+    ),
+    key("backup.compression_level", Kind::Level, Some("3"), "3", "zstd level of packs and catalogues, 1 to 19."),
+];
+
+/// The secrets that a configuration names: each as `…_file`, `…_env` or `…_credential`.
+pub const SECRETS: &[&str] = &[
+    "source.api_key",
+    "standby.api_key",
+    "repository.access_key_id",
+    "repository.secret_access_key",
+    "keys.signing_key",
+    "keys.catalogue_key",
+];
+
+/// The key of that path.
+#[must_use]
+pub fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The environment variable of a key or a secret: `source.url` is `KEYHAVEN_SOURCE_URL`.
+#[must_use]
+pub fn variable(path: &str) -> String {
+    format!("KEYHAVEN_{}", path.replace('.', "_").to_uppercase())
+}
+
+/// The secret that a key refers to, if it is such a reference.
+#[must_use]
+pub fn secret_of(path: &str) -> Option<&'static str> {
+    SECRETS.iter().copied().find(|secret| {
+        path.strip_prefix(secret).is_some_and(|suffix| matches!(suffix, "_file" | "_env" | "_credential"))
+    })
+}
+
+/// The known key that looks most like an unknown one, if any does.
+#[must_use]
+pub fn nearest(path: &str) -> Option<&'static str> {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let whole = KEYS.iter().map(|key| (key.path, strsim::jaro_winkler(key.path, path)));
+    // The right name in the wrong section is the commonest slip.
+    let moved = KEYS.iter().filter(|key| key.path.rsplit('.').next() == Some(name)).map(|key| (key.path, 0.9));
+    whole.chain(moved).filter(|(_, score)| *score > 0.8).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(path, _)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_key_stands_once_in_a_known_section_with_a_default_of_its_type() {
+        for (at, key) in KEYS.iter().enumerate() {
+            assert!(KEYS.iter().skip(at + 1).all(|other| other.path != key.path), "{} twice", key.path);
+            let section = key.path.rsplit_once('.').map_or("", |(section, _)| section);
+            assert!(SECTIONS.iter().any(|(name, _)| *name == section), "{} has no section", key.path);
+            if let Some(default) = key.default {
+                assert!(key.kind.read_text(default, Path::new("")).is_ok(), "default of {}", key.path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_secret_can_be_given_in_three_ways() {
+        for secret in SECRETS {
+            for suffix in ["_file", "_env", "_credential"] {
+                assert!(find(&format!("{secret}{suffix}")).is_some(), "{secret}{suffix}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slip_finds_its_key() {
+        assert_eq!(nearest("source.urll"), Some("source.url"));
+        assert_eq!(nearest("repository.regoin"), Some("repository.region"));
+        assert_eq!(nearest("source.compression_level"), Some("backup.compression_level"));
+        assert_eq!(nearest("xyzzy"), None);
+    }
+}

@@ -1,0 +1,220 @@
+//! One source of settings: the file, the environment, the flags.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::error::ConfigError;
+use super::keys::{self, KEYS, Key, SECRETS, SECTIONS};
+use super::value::{Kind, Value};
+
+/// Where a setting was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In the file of that name, on that line (from 1).
+    File {
+        /// The file.
+        name: String,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// By an environment variable.
+    Environment(String),
+    /// By a flag, as it is typed.
+    Flag(String),
+    /// Nowhere: the default.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { name, line } => write!(f, "{name}, line {line}"),
+            Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// Settings from one origin, each checked against the type of its key.
+#[derive(Debug, Clone, Default)]
+pub struct Layer {
+    pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
+}
+
+impl Layer {
+    /// Reads the text of a configuration file.
+    ///
+    /// `name` is what messages call the file; relative paths in it start at `base`.
+    ///
+    /// # Errors
+    /// When the text is no TOML, has an unknown key, a value of the wrong type, a secret written inline, or one secret
+    /// given in two ways.
+    pub fn file(text: &str, name: &str, base: &Path) -> Result<Self, ConfigError> {
+        let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        let place = |at: usize| Origin::File { name: name.to_owned(), line: line(at) };
+        let document = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+            place: place(error.span().map_or(0, |span| span.start)),
+            message: error.message().to_owned(),
+        })?;
+        let mut layer = Self::default();
+        for (name, value) in document.get_ref() {
+            let origin = place(name.span().start);
+            match value.get_ref() {
+                DeValue::Table(section) if is_section(name.get_ref()) => {
+                    for (member, value) in section {
+                        let path = format!("{}.{}", name.get_ref(), member.get_ref());
+                        layer.take(&path, value.get_ref(), place(member.span().start), base)?;
+                    }
+                }
+                value => layer.take(name.get_ref(), value, origin, base)?,
+            }
+        }
+        layer.checked()
+    }
+
+    /// Reads the environment: every `KEYHAVEN_…` variable that belongs to a key. Others are left alone, because
+    /// platforms set variables of their own under any prefix.
+    ///
+    /// `KEYHAVEN_SOURCE_API_KEY` and the like hold a secret themselves; its value is not looked at here, only that it is
+    /// there.
+    ///
+    /// # Errors
+    /// When a value has the wrong type, or one secret is given in two ways.
+    pub fn environment<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
+        let mut layer = Self::default();
+        for (name, text) in variables {
+            let origin = Origin::Environment(name.to_owned());
+            if let Some(key) = KEYS.iter().find(|key| keys::variable(key.path) == name) {
+                layer.take_text(key, text, origin)?;
+            } else if let Some(secret) = SECRETS.iter().find(|secret| keys::variable(secret) == name)
+                && let Some(key) = keys::find(&format!("{secret}_env"))
+            {
+                layer.values.insert(key.path, (Value::Text(name.to_owned()), origin));
+            }
+        }
+        layer.checked()
+    }
+
+    /// Takes flags: key, the flag as it is typed, value.
+    ///
+    /// # Errors
+    /// When a value has the wrong type.
+    pub fn flags<'a>(flags: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Result<Self, ConfigError> {
+        let mut layer = Self::default();
+        for (path, flag, text) in flags {
+            if let Some(key) = keys::find(path) {
+                layer.take_text(key, text, Origin::Flag(flag.to_owned()))?;
+            }
+        }
+        layer.checked()
+    }
+
+    fn take(&mut self, path: &str, value: &DeValue<'_>, place: Origin, base: &Path) -> Result<(), ConfigError> {
+        let Some(key) = keys::find(path) else {
+            if SECRETS.contains(&path) {
+                return Err(ConfigError::InlineSecret { place, key: path.to_owned() });
+            }
+            let nearest = keys::nearest(path).map(str::to_owned);
+            return Err(ConfigError::UnknownKey { place, key: path.to_owned(), nearest });
+        };
+        match key.kind.read_toml(value, base) {
+            Ok(value) => {
+                self.values.insert(key.path, (value, place));
+                Ok(())
+            }
+            Err(found) => Err(wrong(key, place, found)),
+        }
+    }
+
+    fn take_text(&mut self, key: &'static Key, text: &str, origin: Origin) -> Result<(), ConfigError> {
+        match key.kind.read_text(text, Path::new("")) {
+            Ok(value) => {
+                self.values.insert(key.path, (value, origin));
+                Ok(())
+            }
+            Err(found) => Err(wrong(key, origin, found)),
+        }
+    }
+
+    /// One secret, one way.
+    fn checked(self) -> Result<Self, ConfigError> {
+        let mut seen: BTreeMap<&str, &'static str> = BTreeMap::new();
+        for (path, (_, origin)) in &self.values {
+            if let Some(secret) = keys::secret_of(path)
+                && let Some(first) = seen.insert(secret, path)
+            {
+                return Err(ConfigError::TwoWays { place: origin.clone(), first, second: path });
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn is_section(name: &str) -> bool {
+    SECTIONS.iter().any(|(section, _)| *section == name)
+}
+
+fn wrong(key: &'static Key, place: Origin, found: String) -> ConfigError {
+    // A secret in the place of a reference to it must not be repeated.
+    let found = if keys::secret_of(key.path).is_some() && key.kind == Kind::Text { "that".to_owned() } else { found };
+    ConfigError::WrongValue { place, key: key.path, expected: key.kind.expected(), found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fails(text: &str) -> String {
+        Layer::file(text, "keyhaven.toml", Path::new("/etc")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line_and_the_nearest() {
+        let message = fails("[source]\nurl = \"https://a.example\"\nrequest_per_second = 5\n");
+        assert_eq!(
+            message,
+            "keyhaven.toml, line 3: unknown key `source.request_per_second`; did you mean `source.requests_per_second`?"
+        );
+    }
+
+    #[test]
+    fn unknown_sections_and_top_level_keys_are_refused() {
+        assert!(fails("[sources]\nurl = \"https://a.example\"\n").contains("line 1: unknown key `sources`"));
+        assert!(fails("url = \"x\"\n").contains("did you mean"));
+        assert!(fails("[source.extra]\na = 1\n").contains("unknown key `source.extra`"));
+    }
+
+    #[test]
+    fn a_wrong_type_names_file_line_and_key() {
+        let message = fails("\n[source]\nrequests_per_second = \"fast\"\n");
+        assert_eq!(
+            message,
+            "keyhaven.toml, line 3: `source.requests_per_second` must be a number above 0 and up to 1000, not \"fast\""
+        );
+        assert!(fails("source = 3\n").contains("line 1: unknown key `source`"));
+        assert!(fails("[source]\nurl = 3\n").contains("`source.url` must be"));
+        assert!(fails("[keys]\nauditors = [1]\n").contains("a list with 1"));
+    }
+
+    #[test]
+    fn broken_toml_names_its_line() {
+        assert!(fails("[source]\nurl = \n").starts_with("keyhaven.toml, line 2: not valid TOML"));
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_refused_and_not_repeated() {
+        let message = fails("[source]\napi_key = \"hunter2\"\n");
+        assert!(message.contains("holds a secret inline") && message.contains("source.api_key_file"), "{message}");
+        assert!(!message.contains("hunter2"));
+    }
+
+    #[test]
+    fn one_secret_has_one_way() {
+        let message = fails("[source]\napi_key_file = \"a\"\napi_key_env = \"B\"\n");
+        assert!(message.contains("exclude each other"), "{message}");
+    }
+}

@@ -1,0 +1,102 @@
+//! The commented configuration file, made from the table of keys.
+
+use std::collections::BTreeMap;
+
+use super::keys::{KEYS, SECTIONS};
+
+/// Columns that comments fill at most.
+const WIDTH: usize = 100;
+
+/// Writes the commented file. Keys in `values` (as TOML) are set, all others stand as comments with an example.
+#[must_use]
+pub fn commented(values: &BTreeMap<&str, String>) -> String {
+    let mut text = String::from("# Keyhaven configuration. A key set here is beaten by its environment variable\n");
+    text.push_str(
+        "# (source.url: KEYHAVEN_SOURCE_URL), and that by a flag. `keyhaven config show` tells what holds.\n",
+    );
+    for (section, about) in SECTIONS {
+        text.push('\n');
+        if !section.is_empty() {
+            comment(&mut text, about);
+            text.push_str(&format!("[{section}]\n"));
+        }
+        for key in KEYS {
+            let (of, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+            if of != *section {
+                continue;
+            }
+            comment(&mut text, key.about);
+            match values.get(key.path) {
+                Some(value) => text.push_str(&format!("{name} = {value}\n")),
+                None => text.push_str(&format!("#{name} = {}\n", key.example)),
+            }
+        }
+    }
+    text
+}
+
+/// A text as a TOML string.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// Texts as a TOML list.
+#[must_use]
+pub fn quote_list(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| quote(text)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+fn comment(text: &mut String, words: &str) {
+    let mut line = String::from("#");
+    for word in words.split_whitespace() {
+        if line.len() + 1 + word.len() > WIDTH {
+            text.push_str(&line);
+            text.push('\n');
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    if line.len() > 1 {
+        text.push_str(&line);
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Layer;
+
+    #[test]
+    fn the_file_as_it_comes_sets_nothing_and_is_valid() {
+        let text = commented(&BTreeMap::new());
+        assert!(Layer::file(&text, "keyhaven.toml", Path::new("/")).unwrap().values.is_empty(), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 120));
+    }
+
+    #[test]
+    fn every_example_has_the_type_of_its_key() {
+        for key in KEYS {
+            let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+            let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+            let text = format!("{header}{name} = {}\n", key.example);
+            assert!(Layer::file(&text, "example", Path::new("/")).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn set_keys_are_read_back() {
+        let values = BTreeMap::from([
+            ("source.url", quote("https://a.example")),
+            ("keys.recovery_recipients", quote_list(&["age1a".into(), "age1\"b".into()])),
+        ]);
+        let layer = Layer::file(&commented(&values), "x", Path::new("/")).unwrap();
+        assert_eq!(layer.values.len(), 2);
+        assert_eq!(layer.values["keys.recovery_recipients"].0.to_string(), "age1a, age1\"b");
+    }
+}
