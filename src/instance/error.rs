@@ -52,6 +52,27 @@ pub enum InstanceError {
         /// The provider's words.
         message: String,
     },
+    /// A write that creates something was sent, and whether it was done is not known: no usable answer, or a 5xx.
+    ///
+    /// It is never sent again blindly: whoever asked for it looks first.
+    #[error("cannot tell whether it was done: {what}: no usable answer from {host}; look before it is sent again")]
+    Unanswered {
+        /// The operation.
+        what: String,
+        /// Host and port.
+        host: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The item changed while its parts were read, or since it was listed, so that they do not fit together.
+    #[error("cannot {what}: it moved meanwhile ({problem}); list it again")]
+    Moved {
+        /// The operation.
+        what: String,
+        /// What does not fit.
+        problem: String,
+    },
     /// Any other refusal (400, 409, 412, …).
     #[error("cannot {what}: refused with {status}: {message}")]
     Refused {

@@ -3,6 +3,7 @@
 //! A provider's paths, types, order of creation and limits stand in its own folder; nothing above this one knows them.
 
 pub mod error;
+pub mod ibm;
 pub mod source;
 
 pub use error::InstanceError;

@@ -1,0 +1,53 @@
+//! One method an endpoint, on [`Client`](super::Client). Answers are kept whole, split into metadata and payload.
+//!
+//! There is no call that gives a payload for a bare id or a name: see [`SafeToRead`](super::SafeToRead). Nothing sends a
+//! lock mode, because two of the three remove the payload of a previous version.
+
+mod body;
+mod configurations;
+mod groups;
+mod locks;
+mod pages;
+mod registration;
+mod secrets;
+mod versions;
+
+pub use body::Body;
+pub(super) use pages::{Page, Pages, member};
+pub use secrets::Filter;
+
+use crate::model::Payload;
+use crate::model::json::Object;
+
+/// An answer in two parts.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// Everything but the secret members.
+    pub metadata: Object,
+    /// The secret members, each as its exact text: those of the top under their name, a deeper one under its JSON
+    /// pointer (`/data/private_key`). Nothing when there was none.
+    pub payload: Option<Payload>,
+}
+
+/// A version of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// The newest.
+    Current,
+    /// The one before, the only other that can have a payload.
+    Previous,
+    /// By its id.
+    Id(&'a str),
+}
+
+impl<'a> Which<'a> {
+    /// As it stands in a path.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Self::Current => "current",
+            Self::Previous => "previous",
+            Self::Id(id) => id,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The registration with the notification service; there is at most one.
+
+use super::Body;
+use crate::instance::InstanceError;
+use crate::instance::ibm::Client;
+use crate::instance::ibm::wire::{Family, Purpose, Request};
+use crate::model::json::Object;
+
+const PATH: [&str; 2] = ["notifications", "registration"];
+
+impl Client {
+    /// `GET /notifications/registration`; nothing when there is none (404).
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn registration(&self) -> Result<Option<Object>, InstanceError> {
+        let request = Request::get(Purpose::Listing, "read the notification registration".to_owned(), &PATH);
+        match self.wire().json(request).await {
+            Ok(answer) => Ok(Some(answer.split(Family::Other)?.metadata)),
+            Err(InstanceError::Gone { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `POST /notifications/registration`; `body` has `event_notifications_instance_crn` and
+    /// `event_notifications_source_name`, and may have `event_notifications_source_description`.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    pub async fn create_registration(&self, body: &Body) -> Result<Object, InstanceError> {
+        let request = Request::post("create the notification registration".to_owned(), &PATH, body);
+        Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
+    }
+
+    /// `DELETE /notifications/registration`.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Gone`] when there is none (any more).
+    pub async fn delete_registration(&self) -> Result<(), InstanceError> {
+        self.wire().done(Request::delete("delete the notification registration".to_owned(), &PATH)).await
+    }
+}

@@ -1,0 +1,107 @@
+//! The fields that carry a secret, by type.
+
+/// The secret types of the provider's published list, with the members of an answer that are their payload.
+pub const SECRET_TYPES: [(&str, &[&str]); 9] = [
+    ("arbitrary", &["payload"]),
+    ("custom_credentials", &["credentials_content"]),
+    ("iam_credentials", &["api_key"]),
+    ("imported_cert", &["certificate", "intermediate", "private_key", "csr"]),
+    ("kv", &["data"]),
+    ("private_cert", &["certificate", "private_key", "issuing_ca", "ca_chain"]),
+    ("public_cert", &["certificate", "intermediate", "private_key"]),
+    ("service_credentials", &["credentials"]),
+    ("username_password", &["username", "password"]),
+];
+
+/// The configuration types of the provider's published list, with the members of an answer that are secret.
+///
+/// The keys of certificate authorities are `data.private_key`, which is cut at any depth of any answer.
+pub const CONFIGURATION_TYPES: [(&str, &[&str]); 8] = [
+    ("custom_credentials_configuration", &[]),
+    ("iam_credentials_configuration", &["api_key"]),
+    ("private_cert_configuration_intermediate_ca", &[]),
+    ("private_cert_configuration_root_ca", &[]),
+    ("private_cert_configuration_template", &[]),
+    ("public_cert_configuration_ca_lets_encrypt", &["lets_encrypt_private_key"]),
+    (
+        "public_cert_configuration_dns_classic_infrastructure",
+        &["classic_infrastructure_username", "classic_infrastructure_password"],
+    ),
+    ("public_cert_configuration_dns_cloud_internet_services", &["cloud_internet_services_apikey"]),
+];
+
+/// Secret wherever it stands: a key that the provider shows in metadata (`managed_csr`) or keeps to itself (`data` of a
+/// certificate authority).
+const EVERYWHERE: &str = "private_key";
+
+/// What an answer describes, and so which of its members are secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape<'a> {
+    /// A secret or a version of the named type.
+    Secret(&'a str),
+    /// A configuration of the named type.
+    Configuration(&'a str),
+    /// Anything else: groups, locks, the registration.
+    Other,
+}
+
+impl Shape<'_> {
+    /// Whether the provider's published list has the type.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        match self {
+            Self::Secret(name) => SECRET_TYPES.iter().any(|(known, _)| known == name),
+            Self::Configuration(name) => CONFIGURATION_TYPES.iter().any(|(known, _)| known == name),
+            Self::Other => true,
+        }
+    }
+
+    /// Whether the member `name`, `depth` objects below the top, is secret.
+    ///
+    /// Of a type that is not known, every member that is a payload of any known type is, at any depth: better a field
+    /// too many in the pack than a secret in a catalogue.
+    #[must_use]
+    pub(super) fn is_secret(&self, name: &str, depth: usize) -> bool {
+        if name == EVERYWHERE {
+            return true;
+        }
+        let listed = |table: &[(&str, &[&str])], kind: &str| {
+            table.iter().find(|(known, _)| *known == kind).map(|(_, fields)| depth == 0 && fields.contains(&name))
+        };
+        match self {
+            Self::Secret(kind) => listed(&SECRET_TYPES, kind).unwrap_or_else(|| anywhere(name)),
+            Self::Configuration(kind) => listed(&CONFIGURATION_TYPES, kind).unwrap_or_else(|| anywhere(name)),
+            Self::Other => false,
+        }
+    }
+}
+
+/// Whether `name` is a payload of any known type.
+fn anywhere(name: &str) -> bool {
+    SECRET_TYPES.iter().chain(&CONFIGURATION_TYPES).any(|(_, fields)| fields.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_types_lose_their_own_fields_at_the_top_only() {
+        let shape = Shape::Secret("kv");
+        assert!(shape.is_secret("data", 0));
+        assert!(!shape.is_secret("data", 1), "custom_metadata may hold a member of any name");
+        assert!(!shape.is_secret("payload", 0), "no field of a kv secret");
+        assert!(shape.is_secret("private_key", 3));
+        assert!(!Shape::Configuration("private_cert_configuration_root_ca").is_secret("certificate", 1));
+    }
+
+    #[test]
+    fn unknown_types_lose_every_field_that_any_type_keeps_secret() {
+        let shape = Shape::Secret("quantum_token");
+        assert!(!shape.is_known());
+        for name in ["payload", "data", "password", "credentials", "ca_chain", "api_key", "lets_encrypt_private_key"] {
+            assert!(shape.is_secret(name, 0) && shape.is_secret(name, 2), "{name}");
+        }
+        assert!(!shape.is_secret("name", 0));
+    }
+}

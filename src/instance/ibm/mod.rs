@@ -1,0 +1,24 @@
+//! IBM Cloud Secrets Manager, REST API v2: the client.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`settings`] | what a client is made of, checked before the first request |
+//! | [`pace`] | the one limiter of an instance |
+//! | `wire` | requests and answers: TLS, retries, bounded and wiped bodies, the provider's clock, the token |
+//! | [`api`] | one method an endpoint |
+//! | [`classify`] | which fields are secret, which types may be read, what can be brought back |
+//! | `inventory`, `reading` | the [`Source`](crate::instance::Source): listing everything, reading one item |
+//! | [`access`] | what the identity may do |
+
+pub mod api;
+pub mod classify;
+mod client;
+pub mod pace;
+pub mod settings;
+mod wire;
+
+pub use api::{Body, Filter, Split, Which};
+pub use classify::SafeToRead;
+pub use client::Client;
+pub use pace::Pace;
+pub use settings::{Retry, Settings, Timeouts};

@@ -1,0 +1,240 @@
+//! The pace of an instance: one limiter for everything that talks to it.
+
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// From this rate on (per second), timers are too coarse to space single requests by them.
+const COARSE: f64 = 40.0;
+/// How much lateness of the timer is made up at such rates.
+const MADE_UP: Duration = Duration::from_millis(10);
+/// The pace never falls below this share of what was set.
+const SLOWEST: f64 = 1.0 / 32.0;
+/// What each success gives back, as a share of what was set.
+const RECOVERY: f64 = 1.0 / 64.0;
+/// Failures closer together than this halve the pace once: they are the same overload, seen by several callers.
+const SAME_OVERLOAD: Duration = Duration::from_secs(1);
+/// The longest pause that a provider may ask of all callers.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+
+/// Hands out the right to send a request, never faster than the pace; clones share it.
+///
+/// Requests are spaced, there is no burst: up to 40 requests per second, any time span `T` holds at most
+/// `pace × T + 1` of them. Above that the spacing is finer than the system's timers, and up to 10 ms of lateness are
+/// made up: at most `pace × (T + 10 ms) + 1`.
+///
+/// Callers are served in the order in which they came. Whoever stops waiting gives its place up and uses nothing.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Per second.
+    full: f64,
+    /// Held by the caller whose turn is next, while it waits.
+    turn: Mutex<()>,
+    state: StdMutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Share of the full pace, 0 to 1.
+    share: f64,
+    /// When the next request may go out.
+    next: Option<Instant>,
+    /// Nobody sends before this.
+    paused_until: Option<Instant>,
+    /// When the pace was last halved.
+    halved: Option<Instant>,
+}
+
+impl Pace {
+    /// A limiter for so many requests per second; values outside 0.01 to 10,000 (and what is no number) are brought in.
+    #[must_use]
+    pub fn new(requests_per_second: f64) -> Self {
+        let full = if requests_per_second.is_nan() { 1.0 } else { requests_per_second.clamp(0.01, 10_000.0) };
+        let state = State { share: 1.0, next: None, paused_until: None, halved: None };
+        Self { shared: Arc::new(Shared { full, turn: Mutex::new(()), state: StdMutex::new(state) }) }
+    }
+
+    /// Requests per second at present; lower than set after the provider showed that it is overloaded.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.shared.full * self.state().share
+    }
+
+    /// Waits until a request may go out.
+    pub async fn turn(&self) {
+        let _turn = self.shared.turn.lock().await;
+        loop {
+            let due = {
+                let state = self.state();
+                state.next.max(state.paused_until)
+            };
+            match due {
+                // Looked at again after the wait: a pause may have begun meanwhile.
+                Some(due) if due > Instant::now() => tokio::time::sleep_until(due).await,
+                due => return self.take(due),
+            }
+        }
+    }
+
+    /// The provider took a request and did it.
+    pub(super) fn succeeded(&self) {
+        let mut state = self.state();
+        state.share = (state.share + RECOVERY).min(1.0);
+    }
+
+    /// The provider said that it is overloaded: everybody goes at half the pace, and nobody sends for as long as asked.
+    pub(super) fn overloaded(&self, pause: Option<Duration>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.halved.is_none_or(|then| now.duration_since(then) >= SAME_OVERLOAD) {
+            state.share = (state.share / 2.0).max(SLOWEST);
+            state.halved = Some(now);
+        }
+        if let Some(pause) = pause {
+            state.paused_until = state.paused_until.max(Some(now + pause.min(LONGEST_PAUSE)));
+        }
+    }
+
+    fn take(&self, due: Option<Instant>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let rate = self.shared.full * state.share;
+        let step = Duration::from_secs_f64(1.0 / rate);
+        let from = match due {
+            Some(due) if rate > COARSE => due.max(now.checked_sub(MADE_UP).unwrap_or(now)),
+            _ => now,
+        };
+        state.next = Some(from + step);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends as fast as the pace allows from `callers` tasks and gives back when each request went out.
+    async fn saturate(pace: &Pace, callers: usize, each: usize) -> Vec<Instant> {
+        let tasks: Vec<_> = (0..callers)
+            .map(|_| {
+                let pace = pace.clone();
+                tokio::spawn(async move {
+                    let mut sent = Vec::new();
+                    for _ in 0..each {
+                        pace.turn().await;
+                        sent.push(Instant::now());
+                    }
+                    sent
+                })
+            })
+            .collect();
+        let mut sent = Vec::new();
+        for task in tasks {
+            sent.extend(task.await.unwrap());
+        }
+        sent.sort();
+        sent
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_window_holds_more_than_the_pace_and_it_is_used() {
+        for rate in [1.0, 5.0, 7.3, 20.0] {
+            let sent = saturate(&Pace::new(rate), 8, 25).await;
+            for (index, first) in sent.iter().enumerate() {
+                for (more, last) in sent[index..].iter().enumerate() {
+                    let allowed = rate * last.duration_since(*first).as_secs_f64() + 1.0;
+                    assert!((more + 1) as f64 <= allowed + 1e-9, "{} in {:?} at {rate}", more + 1, *last - *first);
+                }
+            }
+            let span = sent.last().unwrap().duration_since(sent[0]).as_secs_f64();
+            assert!((sent.len() - 1) as f64 / span >= 0.95 * rate, "{rate}: {} in {span}", sent.len());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fast_pace_makes_up_for_coarse_timers_and_no_more() {
+        let rate = 500.0;
+        let sent = saturate(&Pace::new(rate), 8, 250).await;
+        for (index, first) in sent.iter().enumerate().step_by(7) {
+            for (more, last) in sent[index..].iter().enumerate() {
+                let allowed = rate * (last.duration_since(*first).as_secs_f64() + 0.010) + 1.0;
+                assert!((more + 1) as f64 <= allowed + 1e-9, "{} in {:?}", more + 1, *last - *first);
+            }
+        }
+        let span = sent.last().unwrap().duration_since(sent[0]).as_secs_f64();
+        assert!((sent.len() - 1) as f64 / span >= 0.95 * rate, "{} in {span}", sent.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_time_saves_nothing_up() {
+        let pace = Pace::new(10.0);
+        pace.turn().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let sent = saturate(&pace, 1, 3).await;
+        assert!(sent[2].duration_since(sent[0]) >= Duration::from_millis(200));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn overload_halves_once_for_all_who_see_it_and_recovers() {
+        let pace = Pace::new(16.0);
+        pace.overloaded(None);
+        pace.overloaded(None);
+        assert!((pace.rate() - 8.0).abs() < 1e-9, "{}", pace.rate());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        pace.overloaded(None);
+        assert!((pace.rate() - 4.0).abs() < 1e-9);
+        for _ in 0..48 {
+            pace.succeeded();
+        }
+        assert!((pace.rate() - 16.0).abs() < 1e-9);
+        for _ in 0..100 {
+            tokio::time::advance(Duration::from_secs(2)).await;
+            pace.overloaded(None);
+        }
+        assert!(pace.rate() > 0.4, "it never stands still: {}", pace.rate());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_everybody_even_those_already_waiting() {
+        let pace = Pace::new(10.0);
+        pace.turn().await;
+        let begin = Instant::now();
+        let waiting = tokio::spawn({
+            let pace = pace.clone();
+            async move {
+                pace.turn().await;
+                Instant::now()
+            }
+        });
+        tokio::task::yield_now().await;
+        pace.overloaded(Some(Duration::from_secs(7)));
+        assert!(waiting.await.unwrap().duration_since(begin) >= Duration::from_secs(7));
+        pace.overloaded(Some(Duration::from_secs(100_000)));
+        let begin = Instant::now();
+        pace.turn().await;
+        assert!(begin.elapsed() <= LONGEST_PAUSE + Duration::from_secs(1), "a pause is bounded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stops_waiting_uses_nothing() {
+        let pace = Pace::new(1.0);
+        pace.turn().await;
+        let begin = Instant::now();
+        for _ in 0..50 {
+            let waiting = tokio::time::timeout(Duration::from_millis(1), pace.turn());
+            assert!(waiting.await.is_err());
+        }
+        pace.turn().await;
+        assert!(begin.elapsed() <= Duration::from_millis(1_010), "{:?}", begin.elapsed());
+    }
+}

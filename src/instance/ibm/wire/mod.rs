@@ -1,0 +1,12 @@
+//! Requests and answers: everything between a method of [`super::api`] and the network.
+
+mod answer;
+mod clock;
+mod exchange;
+mod failure;
+mod retry;
+mod token;
+mod transport;
+
+pub(super) use answer::{Answer, Family};
+pub(super) use exchange::{Purpose, Request, Wire};
