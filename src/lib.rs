@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod crypto;
+pub mod format;
 pub mod instance;
 pub mod job;
 pub mod model;

@@ -1,3 +1,22 @@
 //! Digests, signatures, recipients, sealing. Sync and pure: bytes in, bytes out.
+//!
+//! The only module that names `age` and `zstd`. What the bytes mean is [`crate::format`]'s business.
 
+pub mod buffer;
 pub mod digest;
+pub mod dsse;
+pub mod error;
+pub mod identity;
+pub mod mac;
+pub mod open;
+pub mod pad;
+pub mod random;
+pub mod recipient;
+pub mod seal;
+pub mod sign;
+
+pub use error::CryptoError;
+pub use identity::Identities;
+pub use recipient::{Recipient, Recipients};
+pub use seal::{Padding, Sealed};
+pub use sign::{PublicKey, SigningKey};

@@ -1,0 +1,26 @@
+//! DSSE: what exactly is signed (<https://github.com/secure-systems-lab/dsse/blob/master/protocol.md>).
+
+/// The pre-authentication encoding: `DSSEv1`, and type and body each behind its length in bytes.
+///
+/// This, and not the body, is what a signature covers, so that a body can never be taken for one of another type.
+#[must_use]
+pub fn pre_authentication(payload_type: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), body.len());
+    let mut bytes = Vec::with_capacity(head.len() + body.len());
+    bytes.extend_from_slice(head.as_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_specification() {
+        assert_eq!(
+            pre_authentication("http://example.com/HelloWorld", b"hello world"),
+            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! What can go wrong with keys and sealed bytes.
+
+use std::io;
+
+use crate::model::FailureKind;
+
+/// A key that cannot be used, or sealed bytes that are not what they should be. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CryptoError {
+    /// A text is no recipient that we can seal to.
+    #[error("not a recipient: `{text}` ({why}); an age recipient starts with age1")]
+    Recipient {
+        /// The text, as it was given; recipients are public.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A set of recipients is empty.
+    #[error("no recipient given: nobody could open what is sealed; name at least one")]
+    NoRecipient,
+    /// A line of an identity file is no identity. The line itself is not shown.
+    #[error("line {line} of the identity file is no identity; expected AGE-SECRET-KEY-1… or a comment")]
+    Identity {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// An identity file without an identity.
+    #[error("the identity file holds no identity; expected a line that starts with AGE-SECRET-KEY-1")]
+    NoIdentity,
+    /// The identity file is protected by a passphrase and none was given.
+    #[error("the identity file is protected by a passphrase; give it, or decrypt the file with `age -d` first")]
+    Encrypted,
+    /// The passphrase does not open the identity file.
+    #[error("the passphrase does not open the identity file")]
+    Passphrase,
+    /// The identity file asks for more work than we are willing to do.
+    #[error("the identity file asks for a scrypt work factor of 2^{asked}, more than the 2^{limit} allowed")]
+    WorkFactor {
+        /// What the file asks for.
+        asked: u8,
+        /// What we do at most.
+        limit: u8,
+    },
+    /// A signing or public key that cannot be read.
+    #[error("not a usable Ed25519 {what}: {why}")]
+    Key {
+        /// `signing key` or `public key`.
+        what: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// None of the identities opens the sealed bytes.
+    #[error("none of the given identities opens it; it was sealed to other recipients")]
+    NoMatchingKey,
+    /// The sealed bytes were altered, cut off, or are nothing that was sealed here.
+    #[error("sealed bytes are damaged: {problem}")]
+    Damaged {
+        /// Where it showed.
+        problem: String,
+    },
+    /// More plain bytes come out than the format allows.
+    #[error("more than {limit} plain bytes inside; refused")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A compression level that zstd does not have.
+    #[error("compression level {level} is not between 1 and 19")]
+    Level {
+        /// What was asked for.
+        level: i32,
+    },
+    /// The operating system gives no random bytes, or sealing failed inside a library.
+    #[error("cannot {what}: {problem}")]
+    Failed {
+        /// The operation.
+        what: &'static str,
+        /// The cause in words.
+        problem: String,
+    },
+}
+
+impl CryptoError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Recipient { .. } | Self::NoRecipient | Self::Level { .. } => FailureKind::Usage,
+            Self::Identity { .. }
+            | Self::NoIdentity
+            | Self::Encrypted
+            | Self::Passphrase
+            | Self::WorkFactor { .. }
+            | Self::Key { .. }
+            | Self::NoMatchingKey => FailureKind::Key,
+            Self::Damaged { .. } | Self::TooLarge { .. } => FailureKind::Integrity,
+            Self::Failed { .. } => FailureKind::Failed,
+        }
+    }
+
+    /// The error inside an [`io::Error`] that came out of [`super::open::Opened`]; any other becomes
+    /// [`CryptoError::Damaged`].
+    #[must_use]
+    pub fn from_read(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            Some(inner) => inner.clone(),
+            None => Self::Damaged { problem: error.to_string() },
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What can be wrong with stored bytes.
+
+use crate::crypto::CryptoError;
+use crate::model::FailureKind;
+
+/// Stored bytes that are not what they should be, or something that the format cannot hold. Never shows a payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// Opening or sealing failed.
+    #[error("cannot process the {what}")]
+    Crypto {
+        /// `pack`, `catalogue part`, `entry`.
+        what: &'static str,
+        /// The cause.
+        #[source]
+        source: CryptoError,
+    },
+    /// The bytes do not have the form that `docs/format.md` gives them.
+    #[error("not a valid {what}: {problem}")]
+    Malformed {
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong, without any value.
+        problem: String,
+    },
+    /// It was written in another major version of the format.
+    #[error("this {what} has format {found}, and this program reads 1.n; get a newer keyhaven")]
+    Version {
+        /// What it is.
+        what: &'static str,
+        /// The version found.
+        found: String,
+    },
+    /// A pack where a catalogue should be, or the reverse.
+    #[error("expected a {expected}, this says that it is a {found}: objects were swapped")]
+    Kind {
+        /// What was asked for.
+        expected: &'static str,
+        /// What it says.
+        found: String,
+    },
+    /// It belongs to another repository.
+    #[error("this {what} belongs to repository {found}, not to {expected}: it was put here from elsewhere")]
+    Foreign {
+        /// What it is.
+        what: &'static str,
+        /// The repository it names.
+        found: String,
+        /// The repository asked for.
+        expected: String,
+    },
+    /// A payload's MAC does not fit.
+    #[error("the payload of {key}, version {version}, does not fit its MAC: the pack was put together wrongly")]
+    Mac {
+        /// The item.
+        key: String,
+        /// The version.
+        version: String,
+    },
+    /// The same item and version twice in one pack, or a key twice or out of order in a catalogue.
+    #[error("{what}: {key} is repeated or out of order")]
+    Order {
+        /// What it stands in.
+        what: &'static str,
+        /// The item, or item and version.
+        key: String,
+    },
+    /// Larger than the format allows.
+    #[error("{what} of {size} bytes is over the limit of {limit}")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// How large it is.
+        size: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+}
+
+impl FormatError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Crypto { source, .. } => source.kind(),
+            Self::Version { .. } => FailureKind::Failed,
+            _ => FailureKind::Integrity,
+        }
+    }
+
+    pub(crate) fn malformed(what: &'static str, problem: impl Into<String>) -> Self {
+        Self::Malformed { what, problem: problem.into() }
+    }
+
+    /// A JSON error by place and class. Its own words may hold a value, which may be a secret.
+    pub(crate) fn json(what: &'static str, error: &serde_json::Error) -> Self {
+        let class = match error.classify() {
+            serde_json::error::Category::Data => "a member is missing, repeated or of the wrong type",
+            _ => "not JSON",
+        };
+        Self::malformed(what, format!("{class} (line {}, column {})", error.line(), error.column()))
+    }
+}

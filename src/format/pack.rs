@@ -1,0 +1,238 @@
+//! Packs: payloads, sealed to the recovery recipients.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::Write as _;
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::header::Header;
+use super::json_string::unescape;
+use super::lines::Lines;
+use super::{FormatError, RepositoryId};
+use crate::crypto::buffer::SecretBuffer;
+use crate::crypto::digest::sha256;
+use crate::crypto::mac::MacKey;
+use crate::crypto::open::{Opened, open};
+use crate::crypto::seal::seal_chunks;
+use crate::crypto::{CryptoError, Identities, Padding, Recipients, Sealed};
+use crate::model::{Digest, ItemKey, Payload, Slot, limits};
+
+const WHAT: &str = "pack";
+
+/// The key of a pack's MACs, in its first line beside what every first line says.
+#[derive(Deserialize)]
+struct MacKeyOfHeader<'a> {
+    mac_key: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    key: ItemKey,
+    version: Slot,
+    mac: String,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+/// Puts a pack together in memory, every byte in buffers that are wiped.
+#[derive(Debug)]
+pub struct PackBuilder {
+    buffer: SecretBuffer,
+    mac_key: MacKey,
+    seen: HashSet<Digest>,
+}
+
+impl PackBuilder {
+    /// Begins a pack of a repository, whose source instance has this CRN.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes for the key of its MACs.
+    pub fn new(repository: RepositoryId, source_crn: &str) -> Result<Self, FormatError> {
+        let mac_key = MacKey::generate().map_err(crypto)?;
+        let mut builder = Self { buffer: SecretBuffer::new(), mac_key, seen: HashSet::new() };
+        let header = serde_json::to_string(&Header::new(WHAT, repository, source_crn))
+            .map_err(|error| FormatError::json(WHAT, &error))?;
+        let encoded = Zeroizing::new(BASE64.encode(builder.mac_key.expose()));
+        builder.write(header.strip_suffix('}').unwrap_or(&header).as_bytes())?;
+        for part in [",\"mac_key\":\"", &encoded, "\"}\n"] {
+            builder.write(part.as_bytes())?;
+        }
+        Ok(builder)
+    }
+
+    /// Adds the payload of one version of one item.
+    ///
+    /// # Errors
+    /// [`FormatError::Order`] when this pack holds that version already: begin another pack for it.
+    /// [`FormatError::TooLarge`] when it would make the pack larger than any reader accepts. Either leaves the pack as
+    /// it was.
+    pub fn push(&mut self, key: &ItemKey, version: &Slot, payload: &Payload) -> Result<(), FormatError> {
+        if !self.seen.insert(place(key, version)) {
+            return Err(FormatError::Order { what: WHAT, key: format!("{key}, version {}", version.as_str()) });
+        }
+        let before = self.buffer.len();
+        let written = self.write_line(key, version, payload);
+        let size = self.buffer.len();
+        if size > limits::PLAIN_READ || written.is_err() {
+            self.buffer.truncate(before);
+            self.seen.remove(&place(key, version));
+            written?;
+            return Err(FormatError::TooLarge { what: "a pack", size, limit: limits::PLAIN_READ });
+        }
+        Ok(())
+    }
+
+    /// Whether it holds that version already.
+    #[must_use]
+    pub fn contains(&self, key: &ItemKey, version: &Slot) -> bool {
+        self.seen.contains(&place(key, version))
+    }
+
+    /// Its plain size so far, in bytes.
+    #[must_use]
+    pub fn plain_len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Whether a writer should seal it and begin another: 32 MiB are reached.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.buffer.len() >= limits::PACK_PLAIN_WRITE
+    }
+
+    /// How many payloads it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Whether it holds no payload.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// Seals it: zstd at `level` (1 to 19), padding, age. Holds the CPU: call it on a blocking thread, packs side by side.
+    ///
+    /// # Errors
+    /// When sealing fails ([`crate::crypto::seal::seal`]).
+    pub fn seal(self, recipients: &Recipients, level: i32) -> Result<Sealed, FormatError> {
+        seal_chunks(self.buffer.chunks(), self.buffer.len(), recipients, Padding::Padme, level).map_err(crypto)
+    }
+
+    fn write_line(&mut self, key: &ItemKey, version: &Slot, payload: &Payload) -> Result<(), FormatError> {
+        let text = payload.expose();
+        let mac = BASE64.encode(&self.mac_key.mac(key.as_str(), version.as_str(), text));
+        for (before, value) in [
+            ("{\"key\":", key.as_str()),
+            (",\"version\":", version.as_str()),
+            (",\"mac\":", &mac),
+            (",\"payload\":", text),
+        ] {
+            self.write(before.as_bytes())?;
+            // Written piece by piece into the buffer; no escaped copy of the text is ever made elsewhere.
+            serde_json::to_writer(&mut self.buffer, value).map_err(|error| FormatError::json(WHAT, &error))?;
+        }
+        self.write(b"}\n")
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
+        self.buffer.write_all(bytes).map_err(|error| FormatError::malformed(WHAT, error.to_string()))
+    }
+}
+
+/// One payload out of a pack, its MAC checked.
+#[derive(Debug, Clone)]
+pub struct PackLine {
+    /// The item.
+    pub key: ItemKey,
+    /// The version, or another part of the item.
+    pub version: Slot,
+    /// The payload.
+    pub payload: Payload,
+}
+
+/// Reads a pack line by line. Only when it has ended without an error was the whole pack as it was sealed.
+pub struct PackReader<'a> {
+    lines: Lines<Opened<'a>>,
+    source: String,
+    mac_key: MacKey,
+    seen: HashSet<Digest>,
+    failed: bool,
+}
+
+impl<'a> PackReader<'a> {
+    /// Opens a pack of a repository.
+    ///
+    /// # Errors
+    /// When no identity opens it, it is damaged, it is no pack, or one of another repository.
+    pub fn open(sealed: &'a [u8], identities: &Identities, repository: &RepositoryId) -> Result<Self, FormatError> {
+        let opened = open(sealed, identities, limits::PLAIN_READ).map_err(crypto)?;
+        let mut lines = Lines::new(WHAT, opened);
+        let first = lines.next_line()?.ok_or_else(|| FormatError::malformed(WHAT, "it is empty"))?;
+        let header = Header::read(first, WHAT, repository)?;
+        let mac_key: MacKeyOfHeader<'_> =
+            serde_json::from_slice(first).map_err(|error| FormatError::json(WHAT, &error))?;
+        let bytes = BASE64.decode(mac_key.mac_key.as_bytes()).map(Zeroizing::new).ok();
+        let mac_key = bytes
+            .and_then(|bytes| MacKey::from_slice(&bytes))
+            .ok_or_else(|| FormatError::malformed(WHAT, "its MAC key is not 32 bytes of Base64"))?;
+        Ok(Self { lines, source: header.source, mac_key, seen: HashSet::new(), failed: false })
+    }
+
+    /// The CRN of the instance that the payloads came from.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    fn read(&mut self) -> Result<Option<PackLine>, FormatError> {
+        let number = self.lines.number() + 1;
+        let Some(bytes) = self.lines.next_line()? else { return Ok(None) };
+        let bad = |problem: &str| FormatError::malformed(WHAT, format!("line {number}: {problem}"));
+        let line: Line<'_> = serde_json::from_slice(bytes).map_err(|_| bad("not the members of a payload line"))?;
+        let version = Slot::new(line.version.as_str()).ok_or_else(|| bad("not a version"))?;
+        let text = unescape(line.payload.get()).ok_or_else(|| bad("the payload is no string"))?;
+        let mac = BASE64.decode(line.mac.as_bytes()).map_err(|_| bad("the MAC is no Base64"))?;
+        if !self.mac_key.fits(line.key.as_str(), version.as_str(), &text, &mac) {
+            return Err(FormatError::Mac { key: line.key.to_string(), version: version.as_str().to_owned() });
+        }
+        if !self.seen.insert(place(&line.key, &version)) {
+            return Err(FormatError::Order { what: WHAT, key: format!("{}, version {}", line.key, version.as_str()) });
+        }
+        Ok(Some(PackLine { key: line.key, version, payload: Payload::new(text) }))
+    }
+}
+
+impl Iterator for PackReader<'_> {
+    type Item = Result<PackLine, FormatError>;
+
+    /// The next payload; after an error, nothing more.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let line = self.read();
+        self.failed = line.is_err();
+        line.transpose()
+    }
+}
+
+impl fmt::Debug for PackReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackReader").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
+/// What a line is remembered by; smaller than key and version.
+fn place(key: &ItemKey, version: &Slot) -> Digest {
+    sha256(format!("{key}\n{}", version.as_str()).as_bytes())
+}
+
+fn crypto(source: CryptoError) -> FormatError {
+    FormatError::Crypto { what: WHAT, source }
+}

@@ -1,0 +1,74 @@
+//! Versions of the format: `1.n`.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::FormatError;
+
+/// A version of the format. A reader takes any minor of its major and keeps or ignores what it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Another major cannot be read.
+    pub major: u32,
+    /// A higher minor may hold more members and kinds.
+    pub minor: u32,
+}
+
+impl Version {
+    /// What this program writes.
+    pub const CURRENT: Self = Self { major: 1, minor: 0 };
+
+    /// Refuses another major.
+    ///
+    /// # Errors
+    /// [`FormatError::Version`] naming `what`.
+    pub fn check(self, what: &'static str) -> Result<(), FormatError> {
+        if self.major == Self::CURRENT.major {
+            Ok(())
+        } else {
+            Err(FormatError::Version { what, found: self.to_string() })
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        let version = Self { major: major.parse().ok()?, minor: minor.parse().ok()? };
+        // One spelling each: no sign, no leading zero.
+        (version.to_string() == text).then_some(version)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a format version is MAJOR.MINOR"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_minor_is_read_and_no_other_major() {
+        assert!(Version::parse("1.7").unwrap().check("entry").is_ok());
+        let error = Version::parse("2.0").unwrap().check("entry").unwrap_err().to_string();
+        assert!(error.contains("format 2.0") && error.contains("newer"), "{error}");
+        for text in ["1", "1.", "01.0", "1.+1", "1.0.0", "", "a.b"] {
+            assert_eq!(Version::parse(text), None, "{text}");
+        }
+    }
+}
