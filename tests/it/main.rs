@@ -1,5 +1,7 @@
 //! The one integration-test binary: it links once, which matters on small machines.
 
+mod embedded;
+
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.
 #[test]
 fn no_test_file_is_forgotten() {

@@ -1,0 +1,85 @@
+//! The clock of an embedded instance.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::Utc;
+
+use crate::model::{Clock, Timestamp};
+
+/// The instance's own present: what `Date`, `created_at` and `updated_at` show.
+///
+/// Clones share the clock, so a test keeps one and moves it while the server runs.
+#[derive(Debug, Clone)]
+pub struct InstanceClock(Arc<Mutex<Mode>>);
+
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    /// The system's clock and so many milliseconds more.
+    Running { ahead: i64 },
+    /// Stands still until it is moved.
+    Manual { now: Timestamp },
+}
+
+impl InstanceClock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::ahead(0)
+    }
+
+    /// The system's clock and `millis` milliseconds more (less when negative).
+    #[must_use]
+    pub fn ahead(millis: i64) -> Self {
+        Self(Arc::new(Mutex::new(Mode::Running { ahead: millis })))
+    }
+
+    /// A clock that stands at `now` until it is moved.
+    #[must_use]
+    pub fn manual(now: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new(Mode::Manual { now })))
+    }
+
+    /// Moves the clock forward by `millis` milliseconds, whether it runs or stands.
+    pub fn advance(&self, millis: i64) {
+        let mut mode = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *mode = match *mode {
+            Mode::Running { ahead } => Mode::Running { ahead: ahead.saturating_add(millis) },
+            Mode::Manual { now } => Mode::Manual { now: now.plus_millis(millis) },
+        };
+    }
+
+    /// Stops the clock at `now`.
+    pub fn set(&self, now: Timestamp) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Mode::Manual { now };
+    }
+}
+
+impl Clock for InstanceClock {
+    fn now(&self) -> Timestamp {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Mode::Running { ahead } => Timestamp::from(Utc::now()).plus_millis(ahead),
+            Mode::Manual { now } => now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told_and_for_every_clone() {
+        let clock = InstanceClock::manual(Timestamp::from_millis(1_000));
+        let seen_by_server = clock.clone();
+        assert_eq!(seen_by_server.now().millis(), 1_000);
+        clock.advance(250);
+        assert_eq!(seen_by_server.now().millis(), 1_250);
+    }
+
+    #[test]
+    fn a_running_clock_keeps_its_distance() {
+        let ten_years = 10 * 365 * 86_400_000;
+        let apart = InstanceClock::ahead(ten_years).now().millis_since(InstanceClock::system().now());
+        assert!((ten_years - 60_000..=ten_years + 60_000).contains(&apart), "{apart}");
+    }
+}

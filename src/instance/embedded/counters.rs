@@ -1,0 +1,69 @@
+//! What was asked of an instance: counts by class, and when.
+
+use std::time::{Duration, Instant};
+
+use super::state::Class;
+
+/// Requests that reached the server, faults and refusals included.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    /// Pages of lists, and the registration.
+    pub listing: u64,
+    /// Reads of items.
+    pub reading: u64,
+    /// Writes.
+    pub writing: u64,
+    /// Token exchanges.
+    pub tokens: u64,
+    /// When each request but token exchanges came in.
+    pub instants: Vec<Instant>,
+}
+
+impl Counters {
+    pub(crate) fn count(&mut self, class: Class) {
+        match class {
+            Class::Listing => self.listing += 1,
+            Class::Reading => self.reading += 1,
+            Class::Writing => self.writing += 1,
+            Class::Token => self.tokens += 1,
+        }
+        if class != Class::Token {
+            self.instants.push(Instant::now());
+        }
+    }
+
+    /// All requests but token exchanges.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.listing + self.reading + self.writing
+    }
+
+    /// The most requests that came in within any stretch of time of this length.
+    #[must_use]
+    pub fn most_within(&self, stretch: Duration) -> usize {
+        let mut most = 0;
+        let mut first = 0;
+        for (last, instant) in self.instants.iter().enumerate() {
+            while self.instants.get(first).is_some_and(|start| instant.duration_since(*start) >= stretch) {
+                first += 1;
+            }
+            most = most.max(last + 1 - first);
+        }
+        most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_stretch_is_found() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let instants = [0, 100, 900, 1000, 1050, 1099, 3000].map(at).to_vec();
+        let counters = Counters { instants, ..Counters::default() };
+        assert_eq!(counters.most_within(Duration::from_secs(1)), 5);
+        assert_eq!(counters.most_within(Duration::from_millis(1)), 1);
+    }
+}

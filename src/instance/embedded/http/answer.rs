@@ -1,0 +1,56 @@
+//! Answers on the wire.
+
+use std::io;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
+use axum::http::{Response, StatusCode};
+use futures_util::stream;
+use zeroize::Zeroizing;
+
+use super::super::state::Answer;
+use crate::model::Timestamp;
+
+/// A body whose text is wiped once it was sent.
+struct Wiped(Zeroizing<String>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// The answer, stamped with the instance's own clock.
+pub(crate) fn whole(answer: Answer, now: Timestamp) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if let Ok(date) = HeaderValue::from_str(&now.datetime().format("%a, %d %b %Y %H:%M:%S GMT").to_string()) {
+        headers.insert(DATE, date);
+    }
+    if let Some(body) = answer.body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = Body::from(Bytes::from_owner(Wiped(body)));
+    }
+    response
+}
+
+/// The same, with a header that asks for a pause.
+pub(crate) fn with_retry_after(mut response: Response<Body>, seconds: Option<&str>) -> Response<Body> {
+    if let Some(value) = seconds.and_then(|seconds| HeaderValue::from_str(seconds).ok()) {
+        response.headers_mut().insert(RETRY_AFTER, value);
+    }
+    response
+}
+
+/// The answer with its whole length announced and half of its body sent.
+pub(crate) fn cut(answer: Answer, now: Timestamp) -> Response<Body> {
+    let body = answer.body.unwrap_or_default();
+    let length = HeaderValue::from(body.len());
+    let half = Bytes::copy_from_slice(body.as_bytes().get(..body.len() / 2).unwrap_or_default());
+    let mut response = whole(Answer { status: answer.status, body: Some(body) }, now);
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    let parts = [Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+    *response.body_mut() = Body::from_stream(stream::iter(parts));
+    response
+}

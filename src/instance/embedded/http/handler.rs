@@ -1,0 +1,116 @@
+//! One request from the wire to the state and back, with whatever goes wrong on the way.
+
+use std::future;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request as HttpRequest, State as Extract};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Response};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::super::faults::{Act, Seen};
+use super::super::instance::Instance;
+use super::super::state::{Answer, Class, PageFault, Refusal, Request, Verb, class_of, query};
+use super::connection::Line;
+use super::{answer, identity};
+use crate::model::Clock;
+
+const TOKEN_PATH: &str = "/identity/token";
+
+/// How the answer is sent after the work was done.
+#[derive(Default)]
+struct Spoiled {
+    page: Option<PageFault>,
+    ending: Option<Act>,
+    after: Vec<Act>,
+}
+
+/// Answers every request, whatever its path.
+pub(crate) async fn handle(
+    Extract(instance): Extract<Instance>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: HttpRequest,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let now = instance.clock().now();
+    let path = parts.uri.path();
+    let Some(verb) = Verb::parse(parts.method.as_str()) else {
+        return answer::whole(error(&Refusal::method()), now);
+    };
+    let class = if path == TOKEN_PATH { Class::Token } else { class_of(verb, path) };
+    let seen = Seen { verb, path: path.to_owned(), class };
+    let mut spoiled = Spoiled::default();
+    for act in instance.arrive(&seen) {
+        match act {
+            Act::Status { status, retry_after } => {
+                let refusal = Refusal { status, code: "Error00000", message: "A fault was ordered.".to_owned() };
+                return answer::with_retry_after(answer::whole(error(&refusal), now), retry_after.as_deref());
+            }
+            Act::DropBefore => {
+                line.cut();
+                return future::pending().await;
+            }
+            Act::Hang => return future::pending().await,
+            Act::ExpireTokens => instance.expire_tokens(),
+            Act::Wait(time) => tokio::time::sleep(time).await,
+            Act::Before(hook) => hook(&instance, &seen),
+            Act::Page(fault) => spoiled.page = Some(fault),
+            Act::After(_) => spoiled.after.push(act),
+            ending => spoiled.ending = Some(ending),
+        }
+    }
+    let limit = instance.switches().max_body;
+    let done = match to_bytes(body, limit).await.map(|bytes| String::from_utf8(bytes.into()).map(Zeroizing::new)) {
+        Ok(Ok(text)) if class == Class::Token => identity::token(&instance, &text),
+        Ok(Ok(text)) => perform(&instance, verb, &parts, &text, spoiled.page),
+        Ok(Err(_)) => error(&Refusal::invalid("The request body is not UTF-8.")),
+        Err(_) => {
+            error(&Refusal { status: 413, code: "Error00413", message: "The request body is too large.".to_owned() })
+        }
+    };
+    for act in &spoiled.after {
+        if let Act::After(hook) = act {
+            hook(&instance, &seen);
+        }
+    }
+    send(done, spoiled.ending, &instance, &line).await
+}
+
+fn perform(instance: &Instance, verb: Verb, parts: &Parts, body: &str, page: Option<PageFault>) -> Answer {
+    let token = header(&parts.headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
+    if !token.is_some_and(|token| instance.token_is_good(token)) {
+        return error(&Refusal::unauthenticated());
+    }
+    let mut query = query(parts.uri.query().unwrap_or_default());
+    query.fault = page;
+    let config_type = header(&parts.headers, "x-sm-accept-configuration-type");
+    let request = Request { verb, path: parts.uri.path(), query, config_type, body };
+    instance.perform(&request).unwrap_or_else(|refusal| error(&refusal))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn error(refusal: &Refusal) -> Answer {
+    let trace = Uuid::new_v4().to_string();
+    Answer { status: refusal.status, body: Some(Zeroizing::new(refusal.body(&trace))) }
+}
+
+/// Sends the answer, or what a fault makes of it. The clock is read again: the work may have taken time.
+async fn send(done: Answer, ending: Option<Act>, instance: &Instance, line: &Line) -> Response<Body> {
+    let now = instance.clock().now();
+    let body = |text: &str| Some(Zeroizing::new(text.to_owned()));
+    match ending {
+        Some(Act::DropAfter) => {
+            line.cut();
+            future::pending().await
+        }
+        Some(Act::CutBody) => answer::cut(done, now),
+        Some(Act::EmptyBody) => answer::whole(Answer { status: 200, body: body("") }, now),
+        Some(Act::InvalidJson) => answer::whole(Answer { body: body(r#"{"secrets":[{"id":"#), ..done }, now),
+        Some(Act::Body(text)) => answer::whole(Answer { body: body(&text), ..done }, now),
+        _ => answer::whole(done, now),
+    }
+}

@@ -1,0 +1,234 @@
+//! The handle of an instance: what the server, the tests and the demo hold.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use secrecy::ExposeSecret;
+use tokio::sync::Notify;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::clock::InstanceClock;
+use super::counters::Counters;
+use super::faults::{Act, Faults, Seen, When};
+use super::history::{History, Snapshot};
+use super::options::{Options, Switches};
+use super::state::{Answer, ForbiddenAct, Ids, Items, Planted, Refusal, Request, State, Verb};
+use super::tokens::Tokens;
+use crate::model::{Clock, Timestamp};
+
+/// An embedded instance. Clones share it.
+#[derive(Clone)]
+pub struct Instance(Arc<Shared>);
+
+struct Shared {
+    options: Options,
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+struct Inner {
+    state: State,
+    history: Option<History>,
+    tokens: Tokens,
+    faults: Faults,
+    counters: Counters,
+}
+
+/// An answer as a caller in the same process gets it.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The body; empty when there is none.
+    pub body: Zeroizing<String>,
+}
+
+impl Instance {
+    /// An empty instance: the default group and nothing else.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let now = options.clock.now();
+        let state = State::new(&options, Ids::new(options.ids), now);
+        Self::with_state(options, state)
+    }
+
+    /// An instance that holds these items.
+    #[must_use]
+    pub fn with_items(options: Options, items: &Items) -> Self {
+        let now = options.clock.now();
+        let mut state = State::new(&options, Ids::new(options.ids), now);
+        state.replace(items);
+        Self::with_state(options, state)
+    }
+
+    fn with_state(options: Options, mut state: State) -> Self {
+        state.changes.clear();
+        let now = options.clock.now();
+        let history = options.history.then(|| History::new(now, state.items.clone(), state.renderer.clone()));
+        let inner = Inner {
+            history,
+            // Tokens of one run are worth nothing in the next.
+            tokens: Tokens::new(Uuid::new_v4().to_string()),
+            faults: Faults::default(),
+            counters: Counters::default(),
+            state,
+        };
+        Self(Arc::new(Shared { options, inner: Mutex::new(inner), changed: Notify::new() }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it was made with. Its switches may have been changed since.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Its CRN.
+    #[must_use]
+    pub fn crn(&self) -> String {
+        self.0.options.crn()
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> &InstanceClock {
+        &self.0.options.clock
+    }
+
+    /// How it behaves now.
+    #[must_use]
+    pub fn switches(&self) -> Switches {
+        self.lock().state.switches
+    }
+
+    /// Changes how it behaves from now on.
+    pub fn set_switches(&self, switches: Switches) {
+        self.lock().state.set_switches(switches);
+    }
+
+    /// Does one request past transport, token, faults and counters: for writers in the same process.
+    ///
+    /// `target` is a path with its query, `/api/v2/secrets?limit=10`; `body` is empty where there is none.
+    #[must_use]
+    pub fn call(&self, verb: Verb, target: &str, body: &str) -> Reply {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let query = super::state::query(query);
+        match self.perform(&Request { verb, path, query, config_type: None, body }) {
+            Ok(answer) => Reply { status: answer.status, body: answer.body.unwrap_or_default() },
+            Err(refusal) => Reply { status: refusal.status, body: Zeroizing::new(refusal.body("in-process")) },
+        }
+    }
+
+    pub(crate) fn perform(&self, request: &Request<'_>) -> Result<Answer, Refusal> {
+        self.change(|state, now| state.perform(now, request))
+    }
+
+    /// Runs something on the state at one moment, after what time has done to it, and logs what changed.
+    pub(crate) fn change<T>(&self, run: impl FnOnce(&mut State, Timestamp) -> T) -> T {
+        let mut inner = self.lock();
+        // The present is taken inside the lock, so that the log's times never fall.
+        let now = self.clock().now();
+        inner.state.sweep(now);
+        let result = run(&mut inner.state, now);
+        let changes = std::mem::take(&mut inner.state.changes);
+        if !changes.is_empty() {
+            self.0.changed.notify_one();
+        }
+        if let Some(history) = &mut inner.history {
+            changes.into_iter().for_each(|change| history.push(now, change));
+        }
+        result
+    }
+
+    /// Waits until something has changed since this was awaited last.
+    pub(crate) async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    /// Puts a secret in past the rules of the API and returns its id.
+    #[must_use]
+    pub fn plant(&self, planted: &Planted) -> String {
+        self.change(|state, now| state.plant(now, planted))
+    }
+
+    /// Payload reads that no backup may do, since the start.
+    #[must_use]
+    pub fn forbidden_acts(&self) -> Vec<ForbiddenAct> {
+        self.lock().state.forbidden.clone()
+    }
+
+    /// Everything in it at this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let inner = self.lock();
+        Snapshot { items: inner.state.items.clone(), renderer: inner.state.renderer.clone() }
+    }
+
+    /// The log so far; nothing when [`Options::history`] is off.
+    #[must_use]
+    pub fn history(&self) -> Option<History> {
+        self.lock().history.clone()
+    }
+
+    /// What was asked of it so far, through servers.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.lock().counters.clone()
+    }
+
+    /// Starts counting again from nothing.
+    pub fn reset_counters(&self) {
+        self.lock().counters = Counters::default();
+    }
+
+    /// From now on `act` happens to every request that `when` is for.
+    pub fn fault(&self, when: When, act: Act) {
+        self.lock().faults.add(when, act);
+    }
+
+    /// The acts happen in order, one to each request that `when` is for.
+    pub fn fault_script(&self, when: When, acts: Vec<Act>) {
+        self.lock().faults.script(when, acts);
+    }
+
+    /// No faults any more.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Makes every token given out so far invalid.
+    pub fn expire_tokens(&self) {
+        self.lock().tokens.expire_all();
+    }
+
+    /// Counts a request and says what goes wrong with it.
+    pub(crate) fn arrive(&self, seen: &Seen) -> Vec<Act> {
+        let mut inner = self.lock();
+        inner.counters.count(seen.class);
+        inner.faults.take(seen)
+    }
+
+    pub(crate) fn token_is_good(&self, token: &str) -> bool {
+        self.lock().tokens.good(self.clock().now(), token)
+    }
+
+    /// A token for the API key, and when it was given.
+    pub(crate) fn exchange(&self, api_key: &str) -> Option<(String, Timestamp)> {
+        if self.0.options.api_key.expose_secret() != api_key {
+            return None;
+        }
+        let now = self.clock().now();
+        let subject = format!("iam-ServiceId-{}", self.0.options.instance_id);
+        Some((self.lock().tokens.give(now, self.0.options.token_seconds, &subject), now))
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Instance").field(&self.crn()).finish()
+    }
+}

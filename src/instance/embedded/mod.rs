@@ -1,0 +1,32 @@
+//! An instance in this process: a Secrets Manager in memory and the provider's HTTP API over it.
+//!
+//! `state` is a machine of plain data that knows no network; `http` puts the API and an identity service around it. It
+//! serves the sandbox, the demo, drills and the tests. What it does is what the provider documents; what the documents
+//! leave open is a switch ([`Switches`], the table there). It makes secrets of the types `arbitrary`, `kv`,
+//! `username_password` and `imported_cert` (without managed signing requests), and configurations for Let's Encrypt,
+//! both DNS providers and the IAM engine. Request bodies may not be compressed.
+//!
+//! Nothing here protects anything: the API key is an option, transport is plain HTTP, and a data file holds every
+//! payload in clear. It is for made-up secrets.
+
+mod clock;
+mod counters;
+mod faults;
+mod history;
+mod http;
+mod instance;
+mod options;
+mod state;
+mod tokens;
+
+pub use clock::InstanceClock;
+pub use counters::Counters;
+pub use faults::{Act, Hook, Seen, When};
+pub use history::{History, Snapshot};
+pub use http::Server;
+pub use instance::{Instance, Reply};
+pub use options::{NameScope, Options, Precision, Switches};
+pub use state::{
+    Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, Lock, PageFault, Planted,
+    Registration, Renderer, Secret, Verb, Version,
+};

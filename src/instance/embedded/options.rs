@@ -1,0 +1,159 @@
+//! What an embedded instance is, and every behaviour that the provider's documents leave open.
+
+use secrecy::SecretString;
+
+use super::clock::InstanceClock;
+
+/// Who an embedded instance is and how it behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Region in its CRN.
+    pub region: String,
+    /// Account id in its CRN.
+    pub account: String,
+    /// Instance id (a UUID) in its CRN and in the host of its hrefs.
+    pub instance_id: String,
+    /// The only API key that its identity service accepts.
+    pub api_key: SecretString,
+    /// Life of a token in seconds.
+    pub token_seconds: u64,
+    /// Start of the random numbers for ids and generated passwords; nothing means unpredictable ones.
+    pub ids: Option<u64>,
+    /// Where its time comes from.
+    pub clock: InstanceClock,
+    /// What the provider's documents leave open.
+    pub switches: Switches,
+    /// Whether every state is logged, see [`super::History`]. Costs memory for every change.
+    pub history: bool,
+}
+
+impl Default for Options {
+    /// An instance in `eu-de` with the system's clock. The API key is a fixed, worthless one.
+    fn default() -> Self {
+        Self {
+            region: "eu-de".to_owned(),
+            account: "791f5fb10986423e97aa8512f18b7e65".to_owned(),
+            instance_id: "5c1a3b2e-0f4d-4a6b-8c7d-9e0f1a2b3c4d".to_owned(),
+            api_key: SecretString::from("embedded-instance-api-key"),
+            token_seconds: 3600,
+            ids: None,
+            clock: InstanceClock::system(),
+            switches: Switches::default(),
+            history: false,
+        }
+    }
+}
+
+impl Options {
+    /// The instance's CRN.
+    #[must_use]
+    pub fn crn(&self) -> String {
+        let Self { region, account, instance_id, .. } = self;
+        format!("crn:v1:bluemix:public:secrets-manager:{region}:a/{account}:{instance_id}::")
+    }
+}
+
+/// How exact the times in answers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// `2026-11-22T14:03:00.250Z`.
+    Millis,
+    /// `2026-11-22T14:03:00Z`: two changes in one second show the same time.
+    Seconds,
+}
+
+/// Where the name of a secret of one type has to be unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameScope {
+    /// In the whole instance.
+    Instance,
+    /// In its secret group.
+    Group,
+}
+
+/// What the provider's documents leave open, one switch each.
+///
+/// | switch | default | what is unknown |
+/// |---|---|---|
+/// | `precision` | milliseconds | digits of `created_at`, `updated_at` |
+/// | `reads_move_updated_at` | no | whether reading a payload counts as a change |
+/// | `locks_move_updated_at` | no | whether locking and unlocking does |
+/// | `version_metadata_moves_updated_at` | no | whether a PATCH of version metadata does |
+/// | `unique_names` | instance | scope of unique (type, name) |
+/// | `name_conflict_status` | 400 | 400 or 409 |
+/// | `versions_newest_first` | yes | order of the version list |
+/// | `rotation_patch_rotates` | no | whether a PATCH of `rotation` rotates at once |
+/// | `past_expiration_refused` | yes | whether a past `expiration_date`, or an expired certificate, is refused |
+/// | `expiration_carries` | yes | whether `expiration_date` goes over to a new version |
+/// | `version_sets_custom_metadata` | yes | whether `custom_metadata` of a new version is the secret's |
+/// | `nested_merge` | yes | whether a PATCH merges into `custom_metadata` (RFC 7396) or replaces it |
+/// | `show_managed_csr_key` | no | whether metadata answers show `managed_csr.private_key` |
+/// | `default_group_patchable` | yes | whether the default group can be renamed and described |
+/// | `bulk_locks_atomic` | yes | whether one bad lock spoils the whole request, or only itself |
+/// | `registration_test_status` | 204 | 200 or 204 |
+/// | `auto_rotates` | yes | whether due `username_password` secrets rotate (off: dates stand still) |
+/// | `max_body` | 2 MiB | bytes of a request body |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switches {
+    /// How exact times in answers are.
+    pub precision: Precision,
+    /// Whether reading a payload moves `updated_at` of its secret.
+    pub reads_move_updated_at: bool,
+    /// Whether locking and unlocking moves `updated_at` of the secret.
+    pub locks_move_updated_at: bool,
+    /// Whether a PATCH of version metadata moves `updated_at` of the secret.
+    pub version_metadata_moves_updated_at: bool,
+    /// Where (type, name) has to be unique.
+    pub unique_names: NameScope,
+    /// Status of a conflict of secret or group names: 400 or 409.
+    pub name_conflict_status: u16,
+    /// Whether the version list starts with the newest.
+    pub versions_newest_first: bool,
+    /// Whether a PATCH that turns rotation on rotates at once.
+    pub rotation_patch_rotates: bool,
+    /// Whether a past expiry is refused; when not, the next sweep destroys the secret.
+    pub past_expiration_refused: bool,
+    /// Whether a new version keeps the secret's `expiration_date`; when not, it has none.
+    pub expiration_carries: bool,
+    /// Whether `custom_metadata` in the body of a new version replaces the secret's.
+    pub version_sets_custom_metadata: bool,
+    /// Whether a PATCH merges into `custom_metadata` member by member; when not, it replaces it.
+    pub nested_merge: bool,
+    /// Whether metadata answers of an `imported_cert` with a key show it in `managed_csr`.
+    pub show_managed_csr_key: bool,
+    /// Whether the default group can be patched.
+    pub default_group_patchable: bool,
+    /// Whether one bad lock refuses the whole request; when not, the good ones are kept.
+    pub bulk_locks_atomic: bool,
+    /// Status of the registration test.
+    pub registration_test_status: u16,
+    /// Whether secrets with a due rotation rotate by themselves.
+    pub auto_rotates: bool,
+    /// Bytes of a request body at most.
+    pub max_body: usize,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            precision: Precision::Millis,
+            reads_move_updated_at: false,
+            locks_move_updated_at: false,
+            version_metadata_moves_updated_at: false,
+            unique_names: NameScope::Instance,
+            name_conflict_status: 400,
+            versions_newest_first: true,
+            rotation_patch_rotates: false,
+            past_expiration_refused: true,
+            expiration_carries: true,
+            version_sets_custom_metadata: true,
+            nested_merge: true,
+            show_managed_csr_key: false,
+            default_group_patchable: true,
+            bulk_locks_atomic: true,
+            registration_test_status: 204,
+            auto_rotates: true,
+            max_body: 2 * 1024 * 1024,
+        }
+    }
+}

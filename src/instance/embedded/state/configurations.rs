@@ -1,0 +1,227 @@
+//! Engine configurations of the types whose values the API gives back.
+
+use std::sync::Arc;
+
+use super::data::Configuration;
+use super::input::Body;
+use super::list::{CONFIGURATION_LISTS, Page, Query};
+use super::refusal::Refusal;
+use super::text::{ObjectText, list};
+use super::{Answer, State, rules};
+use crate::model::json::{Members, Object, as_str};
+use crate::model::{Payload, Timestamp};
+
+/// What is known of one configuration type.
+struct Type {
+    name: &'static str,
+    /// Required members at create.
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+    /// Members that a patch must have.
+    patch_required: &'static [&'static str],
+    /// Members that metadata answers show; all others are secret.
+    shown: &'static [&'static str],
+    /// How many of its family an instance takes.
+    limit: usize,
+}
+
+const TYPES: [Type; 4] = [
+    Type {
+        name: "iam_credentials_configuration",
+        required: &["api_key"],
+        optional: &["disabled"],
+        patch_required: &[],
+        shown: &["disabled"],
+        limit: 1,
+    },
+    Type {
+        name: "public_cert_configuration_ca_lets_encrypt",
+        required: &["lets_encrypt_environment", "lets_encrypt_private_key"],
+        optional: &["lets_encrypt_preferred_chain"],
+        patch_required: &["lets_encrypt_environment"],
+        shown: &["lets_encrypt_environment", "lets_encrypt_preferred_chain"],
+        limit: 10,
+    },
+    Type {
+        name: "public_cert_configuration_dns_classic_infrastructure",
+        required: &["classic_infrastructure_username", "classic_infrastructure_password"],
+        optional: &[],
+        patch_required: &[],
+        shown: &[],
+        limit: 10,
+    },
+    Type {
+        name: "public_cert_configuration_dns_cloud_internet_services",
+        required: &["cloud_internet_services_crn"],
+        optional: &["cloud_internet_services_apikey"],
+        patch_required: &["cloud_internet_services_apikey"],
+        shown: &[],
+        limit: 10,
+    },
+];
+
+/// The engine's secret type of a configuration type.
+pub(crate) fn secret_type(config_type: &str) -> &'static str {
+    match config_type {
+        other if other.starts_with("private_cert") => "private_cert",
+        other if other.starts_with("public_cert") => "public_cert",
+        other if other.starts_with("iam_") => "iam_credentials",
+        _ => "custom_credentials",
+    }
+}
+
+fn find_type(config_type: &str) -> Result<&'static Type, Refusal> {
+    let known = TYPES.iter().find(|known| known.name == config_type);
+    known.ok_or_else(|| Refusal::invalid("The embedded instance does not keep configurations of this 'config_type'."))
+}
+
+impl Type {
+    fn members(&self) -> Vec<&'static str> {
+        [self.required, self.optional].concat()
+    }
+
+    /// Checks values and splits them into what metadata answers show and what is secret.
+    fn split(&self, body: &Body<'_>) -> Result<(Object, ObjectText), Refusal> {
+        let mut shown = Object::default();
+        let mut secret = ObjectText::new();
+        for member in self.members() {
+            let Some(value) = body.get(member) else { continue };
+            match member {
+                "disabled" => drop(body.bool(member)?),
+                "lets_encrypt_environment" => match as_str(value).as_deref() {
+                    Some("production" | "staging") => {}
+                    _ => return Err(Refusal::invalid("The field 'lets_encrypt_environment' has an unknown value.")),
+                },
+                _ => drop(body.string(member)?),
+            }
+            if self.shown.contains(&member) {
+                shown.set(member, value.to_owned());
+            } else {
+                secret.raw(member, value.get());
+            }
+        }
+        Ok((shown, secret))
+    }
+}
+
+fn require(body: &Body<'_>, members: &[&str]) -> Result<(), Refusal> {
+    match members.iter().find(|member| body.get(member).is_none()) {
+        Some(member) => Err(Refusal::invalid(format!("The field '{member}' is required."))),
+        None => Ok(()),
+    }
+}
+
+impl State {
+    pub(crate) fn create_configuration(&mut self, now: Timestamp, text: &str) -> Result<Answer, Refusal> {
+        let body = Body::parse(text)?;
+        let kind = find_type(&body.required_string("config_type")?)?;
+        body.only(&[&["config_type", "name"][..], &kind.members()].concat())?;
+        let name = body.required_string("name")?;
+        rules::configuration_name(&name)?;
+        require(&body, kind.required)?;
+        let (fields, value) = kind.split(&body)?;
+        if self.items.configurations.contains_key(format!("{}/{name}", kind.name).as_str()) {
+            return Err(Refusal::invalid("A configuration with the same name already exists."));
+        }
+        // The limit of DNS providers counts both kinds together.
+        let family =
+            kind.name.split("_classic").next().and_then(|name| name.split("_cloud").next()).unwrap_or_default();
+        let count = self.items.configurations.values().filter(|found| found.config_type.starts_with(family)).count();
+        if count >= kind.limit {
+            return Err(Refusal::invalid("The instance has reached the maximum of configurations of this type."));
+        }
+        let configuration = Configuration {
+            name,
+            config_type: kind.name.to_owned(),
+            created_at: now,
+            updated_at: now,
+            fields,
+            value: Some(Arc::new(Payload::new(value.finish()))),
+        };
+        let answer = Answer::created(self.renderer.configuration(&configuration));
+        self.put_configuration(configuration);
+        Ok(answer)
+    }
+
+    pub(crate) fn list_configurations(&self, query: &Query) -> Result<Answer, Refusal> {
+        let page = Page::parse(query, &CONFIGURATION_LISTS)?;
+        let types = query.comma("secret_types");
+        let search = query.search()?;
+        let mut found: Vec<_> = self
+            .items
+            .configurations
+            .values()
+            .filter(|item| types.as_ref().is_none_or(|types| types.iter().any(|t| t == secret_type(&item.config_type))))
+            .filter(|item| search.as_ref().is_none_or(|text| item.name.to_lowercase().contains(text)))
+            .collect();
+        query.sort(&mut found, &["config_type", "secret_type", "name"], |item, field| match field {
+            "config_type" => (0, format!("{}/{}", item.config_type, item.name)),
+            "secret_type" => (0, format!("{}/{}/{}", secret_type(&item.config_type), item.config_type, item.name)),
+            _ => (0, format!("{}/{}", item.name, item.config_type)),
+        })?;
+        let rows = page.cut(&found, |item| self.renderer.configuration_metadata(item));
+        Ok(Answer::ok(page.envelope(self.host(), "configurations", &list(rows), found.len(), query)))
+    }
+
+    /// A configuration by name, and by type when the header gives one.
+    fn configuration(&self, name: &str, config_type: Option<&str>) -> Result<&Arc<Configuration>, Refusal> {
+        let mut named = self.items.configurations.values().filter(|found| {
+            found.name == name && config_type.is_none_or(|config_type| found.config_type == config_type)
+        });
+        let first = named.next().ok_or_else(|| Refusal::missing("The configuration"))?;
+        if named.next().is_some() { Err(Refusal::ambiguous()) } else { Ok(first) }
+    }
+
+    pub(crate) fn get_configuration(&self, name: &str, config_type: Option<&str>) -> Result<Answer, Refusal> {
+        Ok(Answer::ok(self.renderer.configuration(self.configuration(name, config_type)?)))
+    }
+
+    pub(crate) fn patch_configuration(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        config_type: Option<&str>,
+        text: &str,
+    ) -> Result<Answer, Refusal> {
+        let body = Body::parse(text)?;
+        let mut configuration = (**self.configuration(name, config_type)?).clone();
+        let kind = find_type(&configuration.config_type)?;
+        body.only(&kind.members())?;
+        require(&body, kind.patch_required)?;
+        let (shown, changed) = kind.split(&body)?;
+        for (name, value) in shown.iter() {
+            configuration.fields.set(name, value.to_owned());
+        }
+        let changed = changed.finish();
+        let before = configuration.value.take();
+        let mut value = ObjectText::new();
+        let members = |text: &'_ str| {
+            Members::parse(text)
+                .map(|members| members.0)
+                .map_err(|_| ())
+                .ok()
+                .map(|list| list.into_iter().map(|(name, value)| (name, value.to_owned())).collect::<Vec<_>>())
+        };
+        let mut merged = before.as_ref().and_then(|before| members(before.expose())).unwrap_or_default();
+        for (name, new) in members(&changed).unwrap_or_default() {
+            match merged.iter_mut().find(|(found, _)| *found == name) {
+                Some(found) => found.1 = new,
+                None => merged.push((name, new)),
+            }
+        }
+        for (name, text) in &merged {
+            value.raw(name, text.get());
+        }
+        configuration.value = Some(Arc::new(Payload::new(value.finish())));
+        configuration.updated_at = now;
+        let answer = Answer::ok(self.renderer.configuration(&configuration));
+        self.put_configuration(configuration);
+        Ok(answer)
+    }
+
+    pub(crate) fn delete_configuration(&mut self, name: &str, config_type: Option<&str>) -> Result<Answer, Refusal> {
+        let configuration = self.configuration(name, config_type)?.clone();
+        self.drop_configuration(&configuration.config_type, &configuration.name);
+        Ok(Answer::no_content())
+    }
+}

@@ -1,0 +1,74 @@
+//! Ids and generated passwords.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::model::json::Object;
+
+/// The random numbers of one instance.
+pub(crate) struct Ids(ChaCha20Rng);
+
+impl Ids {
+    /// The same ids every time for one `seed`; unpredictable ones without.
+    pub(crate) fn new(seed: Option<u64>) -> Self {
+        match seed {
+            Some(seed) => Self(ChaCha20Rng::seed_from_u64(seed)),
+            None => {
+                let mut start = [0; 32];
+                start[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+                start[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+                Self(ChaCha20Rng::from_seed(start))
+            }
+        }
+    }
+
+    /// A version 4 UUID.
+    pub(crate) fn uuid(&mut self) -> String {
+        uuid::Builder::from_random_bytes(self.0.random()).into_uuid().to_string()
+    }
+
+    /// A password by a `password_generation_policy`: 32 characters of every kind where it says nothing.
+    pub(crate) fn password(&mut self, policy: Option<&Object>) -> Zeroizing<String> {
+        let wants = |name: &str| policy.and_then(|policy| policy.bool(name)).unwrap_or(true);
+        let mut alphabet: Vec<char> = ('a'..='z').collect();
+        if wants("include_uppercase") {
+            alphabet.extend('A'..='Z');
+        }
+        if wants("include_digits") {
+            alphabet.extend('0'..='9');
+        }
+        if wants("include_symbols") {
+            alphabet.extend("!#$%&*+-.:=?@_~".chars());
+        }
+        let length = policy.and_then(|policy| policy.u64("length")).unwrap_or(32).clamp(6, 256);
+        let mut password = Zeroizing::new(String::with_capacity(256));
+        for _ in 0..length {
+            let pick = self.0.random_range(0..alphabet.len());
+            password.push(alphabet.get(pick).copied().unwrap_or('a'));
+        }
+        password
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_ids_and_none_gives_others() {
+        assert_eq!(Ids::new(Some(7)).uuid(), Ids::new(Some(7)).uuid());
+        assert_ne!(Ids::new(None).uuid(), Ids::new(None).uuid());
+        assert_eq!(Ids::new(Some(7)).uuid().as_bytes()[14], b'4');
+    }
+
+    #[test]
+    fn a_policy_is_kept() {
+        let policy = Object::parse(r#"{"length":12,"include_symbols":false,"include_digits":false}"#).unwrap();
+        let password = Ids::new(Some(1)).password(Some(&policy));
+        assert_eq!(password.len(), 12);
+        assert!(password.chars().all(|c| c.is_ascii_alphabetic()));
+        assert_eq!(Ids::new(Some(1)).password(None).len(), 32);
+    }
+}

@@ -1,0 +1,138 @@
+//! Reading request bodies without touching the digits and the order in them.
+
+use chrono::DateTime;
+use serde_json::value::RawValue;
+
+use super::refusal::Refusal;
+use crate::model::Timestamp;
+use crate::model::json::{Members, as_array, as_str};
+
+/// The members of a request body, borrowed from its text.
+pub(crate) struct Body<'a>(Members<'a>);
+
+/// A member of a merge patch.
+pub(crate) enum Patched<T> {
+    /// Not in the patch: stays as it is.
+    Absent,
+    /// `null`: cleared.
+    Clear,
+    /// The new value.
+    Set(T),
+}
+
+impl<T> Patched<T> {
+    /// Applies the patch to an optional value; says whether the member was in the patch.
+    pub(crate) fn apply(self, target: &mut Option<T>) -> bool {
+        match self {
+            Self::Absent => return false,
+            Self::Clear => *target = None,
+            Self::Set(value) => *target = Some(value),
+        }
+        true
+    }
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, Refusal> {
+        // serde's own message may quote the text, which may be a payload.
+        Members::parse(text).map(Self).map_err(|_| Refusal::invalid("The request body is not a JSON object."))
+    }
+
+    /// The last member of that name; a `null` is no value.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.find(name).filter(|value| value.get() != "null")
+    }
+
+    fn find(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.0.iter().rev().find(|(found, _)| found == name).map(|(_, value)| *value)
+    }
+
+    fn patched<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Self, &str) -> Result<Option<T>, Refusal>,
+    ) -> Result<Patched<T>, Refusal> {
+        match self.find(name) {
+            None => Ok(Patched::Absent),
+            Some(value) if value.get() == "null" => Ok(Patched::Clear),
+            Some(_) => Ok(read(self, name)?.map_or(Patched::Clear, Patched::Set)),
+        }
+    }
+
+    pub(crate) fn string(&self, name: &str) -> Result<Option<String>, Refusal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) => as_str(value).map(Some).ok_or_else(|| wrong(name, "a string")),
+        }
+    }
+
+    pub(crate) fn required_string(&self, name: &str) -> Result<String, Refusal> {
+        self.string(name)?.ok_or_else(|| Refusal::invalid(format!("The field '{name}' is required.")))
+    }
+
+    pub(crate) fn bool(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        match self.get(name).map(RawValue::get) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(wrong(name, "a boolean")),
+        }
+    }
+
+    /// A member that has to be an object, as its exact text.
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Box<RawValue>>, Refusal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) if value.get().starts_with('{') => Ok(Some(value.to_owned())),
+            Some(_) => Err(wrong(name, "an object")),
+        }
+    }
+
+    pub(crate) fn array(&self, name: &str) -> Result<Option<Vec<Box<RawValue>>>, Refusal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) => as_array(value).map(Some).ok_or_else(|| wrong(name, "a list")),
+        }
+    }
+
+    pub(crate) fn strings(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
+        let Some(list) = self.array(name)? else { return Ok(None) };
+        let strings: Option<Vec<String>> = list.iter().map(|element| as_str(element)).collect();
+        strings.map(Some).ok_or_else(|| wrong(name, "a list of strings"))
+    }
+
+    pub(crate) fn date(&self, name: &str) -> Result<Option<Timestamp>, Refusal> {
+        let Some(text) = self.string(name)? else { return Ok(None) };
+        DateTime::parse_from_rfc3339(&text)
+            .map(|date| Some(date.to_utc().into()))
+            .map_err(|_| wrong(name, "an RFC 3339 date"))
+    }
+
+    pub(crate) fn patched_string(&self, name: &str) -> Result<Patched<String>, Refusal> {
+        self.patched(name, Self::string)
+    }
+
+    pub(crate) fn patched_object(&self, name: &str) -> Result<Patched<Box<RawValue>>, Refusal> {
+        self.patched(name, Self::object)
+    }
+
+    pub(crate) fn patched_strings(&self, name: &str) -> Result<Patched<Vec<String>>, Refusal> {
+        self.patched(name, Self::strings)
+    }
+
+    pub(crate) fn patched_date(&self, name: &str) -> Result<Patched<Timestamp>, Refusal> {
+        self.patched(name, Self::date)
+    }
+
+    /// Refuses members that the operation does not know.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Refusal> {
+        match self.0.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => Err(Refusal::invalid(format!("The field '{name}' is not allowed here."))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn wrong(name: &str, wanted: &str) -> Refusal {
+    Refusal::invalid(format!("The field '{name}' must be {wanted}."))
+}

@@ -1,0 +1,123 @@
+//! The instance as a state machine of plain data: no network, no clock, no lock. A request and the present go in, an
+//! answer or a refusal comes out, and what changed is noted for the log.
+
+pub(crate) mod certificate;
+mod configurations;
+mod data;
+mod groups;
+mod ids;
+mod input;
+mod items;
+mod kinds;
+mod list;
+mod locks;
+mod merge;
+mod payload_text;
+mod plant;
+mod refusal;
+mod registration;
+mod render;
+mod request;
+mod rules;
+mod secrets;
+mod shared;
+mod sweep;
+pub(crate) mod text;
+mod versions;
+
+use zeroize::Zeroizing;
+
+pub use data::{Configuration, DEFAULT_GROUP, Group, Life, Lock, Registration, Secret, Version};
+pub(crate) use ids::Ids;
+pub use items::{Change, Items};
+pub(crate) use kinds::payload_digest;
+pub use plant::{ForbiddenAct, Planted};
+pub(crate) use refusal::Refusal;
+pub use render::Renderer;
+pub use request::{Class, PageFault, Verb};
+pub(crate) use request::{Request, class_of};
+
+use super::options::{Options, Switches};
+use crate::model::Timestamp;
+
+/// A good answer: a status and, with most of them, a body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Option<Zeroizing<String>>,
+}
+
+impl Answer {
+    pub(crate) fn ok(body: Zeroizing<String>) -> Self {
+        Self { status: 200, body: Some(body) }
+    }
+
+    pub(crate) fn created(body: Zeroizing<String>) -> Self {
+        Self { status: 201, body: Some(body) }
+    }
+
+    pub(crate) fn no_content() -> Self {
+        Self { status: 204, body: None }
+    }
+}
+
+/// Everything that an instance knows.
+pub(crate) struct State {
+    pub(crate) items: Items,
+    pub(crate) renderer: Renderer,
+    pub(crate) switches: Switches,
+    pub(crate) ids: Ids,
+    pub(crate) index: items::Index,
+    /// What changed since the log took it last.
+    pub(crate) changes: Vec<Change>,
+    /// Reads that would have destroyed something in the real service.
+    pub(crate) forbidden: Vec<ForbiddenAct>,
+    host: String,
+}
+
+impl State {
+    /// An empty instance: the default group and nothing else.
+    pub(crate) fn new(options: &Options, ids: Ids, now: Timestamp) -> Self {
+        // Any stable id does; it only has to look like the provider's.
+        let created_by = format!("iam-ServiceId-{}", options.instance_id);
+        let mut state = Self {
+            items: Items::default(),
+            renderer: Renderer::new(options.crn(), created_by, &options.switches),
+            switches: options.switches,
+            ids,
+            index: items::Index::default(),
+            changes: Vec::new(),
+            forbidden: Vec::new(),
+            host: format!("{}.{}.secrets-manager.appdomain.cloud", options.instance_id, options.region),
+        };
+        state.put_group(Group {
+            id: DEFAULT_GROUP.to_owned(),
+            name: DEFAULT_GROUP.to_owned(),
+            description: "The default secret group.".to_owned(),
+            created_at: now,
+            updated_at: now,
+        });
+        state
+    }
+
+    /// Takes over the items of another instance.
+    pub(crate) fn replace(&mut self, items: &Items) {
+        let ids: Vec<_> = self.items.secrets.keys().cloned().collect();
+        ids.iter().for_each(|id| self.drop_secret(id));
+        self.items = Items { secrets: std::collections::BTreeMap::new(), ..items.clone() };
+        for secret in items.secrets.values() {
+            self.put_secret((**secret).clone());
+        }
+    }
+
+    /// Changes how the instance behaves from now on.
+    pub(crate) fn set_switches(&mut self, switches: Switches) {
+        self.switches = switches;
+        self.renderer = Renderer::new(self.renderer.crn.clone(), self.renderer.created_by.clone(), &switches);
+    }
+}
+
+/// Decodes a query.
+pub(crate) fn query(text: &str) -> list::Query {
+    list::Query::parse(text)
+}

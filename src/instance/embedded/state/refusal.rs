@@ -1,0 +1,69 @@
+//! Why a request is refused: the status and the words of the error body.
+
+use super::text::ObjectText;
+
+/// A refused request, before it becomes an error body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// What follows `secrets-manager.` in the error's code. The provider publishes no list; these numbers are ours.
+    pub(crate) code: &'static str,
+    /// The words. Never holds a payload.
+    pub(crate) message: String,
+}
+
+/// What the provider says when a lock stands in the way.
+pub(crate) const LOCKED: &str = "The requested action can't be completed because the secret version is locked.";
+
+impl Refusal {
+    /// 400: the request breaks a rule.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self { status: 400, code: "Error00400", message: message.into() }
+    }
+
+    /// 400 or 409, as the switch says: the name is taken.
+    pub(crate) fn conflict(status: u16, message: impl Into<String>) -> Self {
+        Self { status, code: "Error00409", message: message.into() }
+    }
+
+    /// 401: no token, or one that is not valid.
+    pub(crate) fn unauthenticated() -> Self {
+        Self { status: 401, code: "Error00401", message: "The provided token is missing or not valid.".to_owned() }
+    }
+
+    /// 404: there is no such thing.
+    pub(crate) fn missing(what: &str) -> Self {
+        Self { status: 404, code: "Error00404", message: format!("{what} was not found.") }
+    }
+
+    /// 405: the path exists, the method does not.
+    pub(crate) fn method() -> Self {
+        Self { status: 405, code: "Error00405", message: "The method is not allowed for this endpoint.".to_owned() }
+    }
+
+    /// 412: a lock stands in the way.
+    pub(crate) fn locked() -> Self {
+        Self { status: 412, code: "Error00412", message: LOCKED.to_owned() }
+    }
+
+    /// 300: several configurations of different types carry this name.
+    pub(crate) fn ambiguous() -> Self {
+        Self {
+            status: 300,
+            code: "Error00300",
+            message: "Several configurations have this name; set X-Sm-Accept-Configuration-Type.".to_owned(),
+        }
+    }
+
+    /// The error body in the form that all of the provider's SDKs read.
+    pub(crate) fn body(&self, trace: &str) -> String {
+        let mut error = ObjectText::new();
+        error.str("code", &format!("secrets-manager.{}", self.code)).str("message", &self.message);
+        error.str("more_info", "https://cloud.ibm.com/apidocs/secrets-manager/secrets-manager-v2");
+        let mut body = ObjectText::new();
+        body.raw("errors", &format!("[{}]", error.finish().as_str()));
+        body.num("status_code", u64::from(self.status)).str("trace", trace);
+        body.finish().to_string()
+    }
+}

@@ -1,0 +1,50 @@
+//! The registration with the notification service.
+
+use super::data::Registration;
+use super::input::Body;
+use super::refusal::Refusal;
+use super::{Answer, State};
+
+impl State {
+    pub(crate) fn register(&mut self, text: &str) -> Result<Answer, Refusal> {
+        const CRN: &str = "event_notifications_instance_crn";
+        const NAME: &str = "event_notifications_source_name";
+        const DESCRIPTION: &str = "event_notifications_source_description";
+        let body = Body::parse(text)?;
+        body.only(&[CRN, NAME, DESCRIPTION])?;
+        let registration = Registration {
+            instance_crn: body.required_string(CRN)?,
+            source_name: body.required_string(NAME)?,
+            source_description: body.string(DESCRIPTION)?,
+        };
+        let between = |text: &str, min: usize, max: usize| (min..=max).contains(&text.chars().count());
+        if !between(&registration.instance_crn, 9, 512)
+            || !between(&registration.source_name, 2, 256)
+            || !between(registration.source_description.as_deref().unwrap_or_default(), 0, 1024)
+        {
+            return Err(Refusal::invalid("A field of the registration is too short or too long."));
+        }
+        if self.items.registration.is_some() {
+            return Err(Refusal::conflict(409, "The instance is already registered."));
+        }
+        let answer = Answer::created(self.renderer.registration(&registration));
+        self.put_registration(Some(registration));
+        Ok(answer)
+    }
+
+    pub(crate) fn get_registration(&self) -> Result<Answer, Refusal> {
+        let registration = self.items.registration.as_ref().ok_or_else(|| Refusal::missing("The registration"))?;
+        Ok(Answer::ok(self.renderer.registration(registration)))
+    }
+
+    pub(crate) fn delete_registration(&mut self) -> Result<Answer, Refusal> {
+        self.get_registration()?;
+        self.put_registration(None);
+        Ok(Answer::no_content())
+    }
+
+    pub(crate) fn test_registration(&self) -> Result<Answer, Refusal> {
+        self.get_registration()?;
+        Ok(Answer { status: self.switches.registration_test_status, body: None })
+    }
+}

@@ -1,0 +1,221 @@
+//! Answers of the API from plain data: what each of them shows, and never more.
+
+use zeroize::Zeroizing;
+
+use super::super::options::{Precision, Switches};
+use super::data::{Configuration, Group, Lock, Registration, Secret, Version};
+use super::text::{self, ObjectText};
+use crate::model::json::{Members, Object};
+use crate::model::{Payload, Timestamp};
+
+/// What every answer of one instance shares.
+#[derive(Debug, Clone)]
+pub struct Renderer {
+    pub(crate) crn: String,
+    pub(crate) created_by: String,
+    pub(crate) precision: Precision,
+    pub(crate) show_managed_csr_key: bool,
+    pub(crate) versions_newest_first: bool,
+}
+
+impl Renderer {
+    pub(crate) fn new(crn: String, created_by: String, switches: &Switches) -> Self {
+        Self {
+            crn,
+            created_by,
+            precision: switches.precision,
+            show_managed_csr_key: switches.show_managed_csr_key,
+            versions_newest_first: switches.versions_newest_first,
+        }
+    }
+
+    fn stamp(&self, time: Timestamp) -> String {
+        text::stamp(time, self.precision)
+    }
+
+    /// The metadata of a secret, as the list and the metadata endpoint show it.
+    #[must_use]
+    pub fn secret_metadata(&self, secret: &Secret) -> Zeroizing<String> {
+        self.secret_object(secret).finish()
+    }
+
+    /// A secret with the payload of its current version.
+    #[must_use]
+    pub fn secret(&self, secret: &Secret) -> Zeroizing<String> {
+        let mut object = self.secret_object(secret);
+        if let Some(payload) = secret.current().and_then(|version| version.payload.as_deref()) {
+            object.members_of(payload.expose());
+        }
+        object.finish()
+    }
+
+    fn secret_object(&self, secret: &Secret) -> ObjectText {
+        let mut object = ObjectText::new();
+        object.str("created_by", &self.created_by).str("created_at", &self.stamp(secret.created_at));
+        object.str("crn", &format!("{}:secret:{}", self.crn.trim_end_matches(':'), secret.id));
+        object.opt_raw("custom_metadata", secret.custom_metadata.as_deref().map(|raw| raw.get()));
+        object.opt_str("description", secret.description.as_deref()).bool("downloaded", secret.downloaded);
+        object.str("id", &secret.id).raw("labels", &text::list(secret.labels.iter().map(|label| text::string(label))));
+        object.num("locks_total", secret.locks_total() as u64).str("name", &secret.name);
+        let never = Timestamp::from_millis(0);
+        object.str("retrieved_at", &self.stamp(secret.retrieved_at.unwrap_or(never)));
+        object.str("secret_group_id", &secret.group).str("secret_type", &secret.secret_type);
+        object.num("state", secret.life.number()).str("state_description", secret.life.word());
+        object.str("updated_at", &self.stamp(secret.updated_at));
+        object.num("versions_total", secret.versions.len() as u64);
+        object.opt_str("expiration_date", secret.expiration_date.map(text::date).as_deref());
+        object.opt_str("next_rotation_date", secret.next_rotation_date.map(text::date).as_deref());
+        add_fields(&mut object, &secret.fields);
+        if self.show_managed_csr_key
+            && secret.secret_type == "imported_cert"
+            && secret.fields.get("managed_csr").is_none()
+        {
+            let payload = secret.current().and_then(|version| version.payload.as_deref());
+            if let Some(managed) = payload.and_then(managed_csr) {
+                object.raw("managed_csr", &managed);
+            }
+        }
+        object
+    }
+
+    /// The metadata of one version.
+    #[must_use]
+    pub fn version_metadata(&self, secret: &Secret, index: usize) -> Zeroizing<String> {
+        self.version_object(secret, index).finish()
+    }
+
+    /// A version with its payload, when it still has one.
+    #[must_use]
+    pub fn version(&self, secret: &Secret, index: usize) -> Zeroizing<String> {
+        let mut object = self.version_object(secret, index);
+        if let Some(payload) = secret.versions.get(index).and_then(|version| version.payload.as_deref()) {
+            object.members_of(payload.expose());
+        }
+        object.finish()
+    }
+
+    fn version_object(&self, secret: &Secret, index: usize) -> ObjectText {
+        let mut object = ObjectText::new();
+        let Some(version) = secret.versions.get(index) else { return object };
+        object.bool("auto_rotated", version.auto_rotated).str("created_by", &self.created_by);
+        object.str("created_at", &self.stamp(version.created_at)).bool("downloaded", version.downloaded);
+        object.str("id", &version.id).str("secret_name", &secret.name).str("secret_type", &secret.secret_type);
+        object.str("secret_group_id", &secret.group).str("secret_id", &secret.id);
+        object.bool("payload_available", version.payload.is_some()).opt_str("alias", alias(index));
+        object.opt_raw("version_custom_metadata", version.custom_metadata.as_deref().map(|raw| raw.get()));
+        object.opt_str("expiration_date", version.expiration_date.map(text::date).as_deref());
+        add_fields(&mut object, &version.fields);
+        object
+    }
+
+    /// The metadata of every version, in the order of the instance.
+    #[must_use]
+    pub fn versions(&self, secret: &Secret) -> Vec<Zeroizing<String>> {
+        let mut rows: Vec<_> = (0..secret.versions.len()).map(|index| self.version_metadata(secret, index)).collect();
+        if !self.versions_newest_first {
+            rows.reverse();
+        }
+        rows
+    }
+
+    /// The row of a secret in the instance-wide lock list: its current and previous version and their lock names.
+    #[must_use]
+    pub fn locks_row(&self, secret: &Secret) -> Zeroizing<String> {
+        let rows = secret.versions.iter().take(2).enumerate();
+        let rows = rows.map(|(index, version)| {
+            let mut row = ObjectText::new();
+            row.str("version_id", &version.id).opt_str("version_alias", alias(index));
+            row.raw("locks", &text::list(version.locks.iter().map(|lock| text::string(&lock.name))));
+            row.bool("payload_available", version.payload.is_some());
+            row.finish()
+        });
+        let mut object = ObjectText::new();
+        object.str("secret_id", &secret.id).str("secret_group_id", &secret.group);
+        object.str("secret_type", &secret.secret_type).str("secret_name", &secret.name);
+        object.raw("versions", &text::list(rows.map(|row| row.to_string())));
+        object.finish()
+    }
+
+    /// A lock in full.
+    #[must_use]
+    pub fn lock(&self, secret: &Secret, version: &Version, index: usize, lock: &Lock) -> Zeroizing<String> {
+        let mut object = ObjectText::new();
+        object.str("name", &lock.name).opt_str("description", lock.description.as_deref());
+        object.opt_raw("attributes", lock.attributes.as_deref().map(|raw| raw.get()));
+        object.str("created_at", &self.stamp(lock.created_at)).str("updated_at", &self.stamp(lock.updated_at));
+        object.str("created_by", &self.created_by).str("secret_group_id", &secret.group).str("secret_id", &secret.id);
+        object.str("secret_version_id", &version.id).opt_str("secret_version_alias", alias(index));
+        object.finish()
+    }
+
+    /// A group.
+    #[must_use]
+    pub fn group(&self, group: &Group) -> Zeroizing<String> {
+        let mut object = ObjectText::new();
+        object.str("id", &group.id).str("name", &group.name).str("description", &group.description);
+        object.str("created_at", &self.stamp(group.created_at)).str("updated_at", &self.stamp(group.updated_at));
+        object.str("created_by", &self.created_by);
+        object.finish()
+    }
+
+    /// A configuration without its secret values.
+    #[must_use]
+    pub fn configuration_metadata(&self, configuration: &Configuration) -> Zeroizing<String> {
+        self.configuration_object(configuration).finish()
+    }
+
+    /// A configuration with its secret values.
+    #[must_use]
+    pub fn configuration(&self, configuration: &Configuration) -> Zeroizing<String> {
+        let mut object = self.configuration_object(configuration);
+        if let Some(value) = configuration.value.as_deref() {
+            object.members_of(value.expose());
+        }
+        object.finish()
+    }
+
+    fn configuration_object(&self, configuration: &Configuration) -> ObjectText {
+        let mut object = ObjectText::new();
+        object.str("name", &configuration.name).str("config_type", &configuration.config_type);
+        object.str("secret_type", super::configurations::secret_type(&configuration.config_type));
+        object.str("created_by", &self.created_by).str("created_at", &self.stamp(configuration.created_at));
+        object.str("updated_at", &self.stamp(configuration.updated_at));
+        add_fields(&mut object, &configuration.fields);
+        object
+    }
+
+    /// The registration: only the CRN comes back.
+    #[must_use]
+    pub fn registration(&self, registration: &Registration) -> Zeroizing<String> {
+        let mut object = ObjectText::new();
+        object.str("event_notifications_instance_crn", &registration.instance_crn);
+        object.finish()
+    }
+}
+
+fn add_fields(object: &mut ObjectText, fields: &Object) {
+    for (name, value) in fields.iter() {
+        object.raw(name, value.get());
+    }
+}
+
+/// `current`, `previous`, or no alias.
+pub(crate) fn alias(index: usize) -> Option<&'static str> {
+    ["current", "previous"].get(index).copied()
+}
+
+/// What the model calls `ImportedCertificateManagedCsrResponse`, around the private key of the payload.
+fn managed_csr(payload: &Payload) -> Option<Zeroizing<String>> {
+    let members = Members::parse(payload.expose()).ok()?.0;
+    let (_, key) = members.iter().find(|(name, _)| name == "private_key")?;
+    let mut object = ObjectText::new();
+    for list in ["ou", "organization", "country", "locality", "province", "street_address", "postal_code"] {
+        object.raw(list, "[]");
+    }
+    object.bool("require_cn", true).bool("exclude_cn_from_sans", false).bool("server_flag", true);
+    object.bool("client_flag", true).bool("code_signing_flag", false).bool("email_protection_flag", false);
+    object.str("key_type", "ec").num("key_bits", 256);
+    object.str("csr", "-----BEGIN CERTIFICATE REQUEST-----\nnone\n-----END CERTIFICATE REQUEST-----\n");
+    object.raw("private_key", key.get());
+    Some(object.finish())
+}

@@ -1,0 +1,194 @@
+//! Limits and patterns of what goes in. The numbers are the provider's documented ones.
+
+use serde_json::value::RawValue;
+
+use super::refusal::Refusal;
+use crate::model::json::{Object, as_str};
+
+/// Secret groups of an instance, the default one included.
+pub(crate) const GROUPS: usize = 200;
+/// Entries of version metadata that a secret keeps.
+pub(crate) const VERSIONS: usize = 50;
+/// Locks on a secret, and locks in one request.
+pub(crate) const LOCKS: usize = 1000;
+/// Bytes of `custom_metadata` and of `version_custom_metadata`.
+const CUSTOM_METADATA: usize = 10 * 1024;
+/// Characters of an arbitrary payload.
+const ARBITRARY: usize = 1_000_000;
+/// Bytes of a key-value payload.
+const KEY_VALUE: usize = 512 * 1024;
+
+fn length(what: &str, text: &str, min: usize, max: usize) -> Result<(), Refusal> {
+    let count = text.chars().count();
+    if (min..=max).contains(&count) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("The field '{what}' must have {min} to {max} characters, it has {count}.")))
+}
+
+/// `^[A-Za-z0-9_][A-Za-z0-9_]*(?:_*-*\.*[A-Za-z0-9]*)*[A-Za-z0-9]+$`: word characters, dots and hyphens, neither of
+/// these two first, and a letter or digit last.
+fn name_pattern(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(word)
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| word(c) || c == '-' || c == '.')
+}
+
+fn name(text: &str, max: usize) -> Result<(), Refusal> {
+    length("name", text, 2, max)?;
+    if name_pattern(text) {
+        Ok(())
+    } else {
+        Err(Refusal::invalid("The field 'name' has characters that are not allowed."))
+    }
+}
+
+pub(crate) fn secret_name(text: &str) -> Result<(), Refusal> {
+    name(text, 256)
+}
+
+pub(crate) fn group_name(text: &str) -> Result<(), Refusal> {
+    name(text, 64)
+}
+
+pub(crate) fn configuration_name(text: &str) -> Result<(), Refusal> {
+    name(text, 128)
+}
+
+/// `^[a-zA-Z]{1}[a-zA-Z0-9-_.]{1,63}$`
+pub(crate) fn lock_name(text: &str) -> Result<(), Refusal> {
+    length("name", text, 2, 64)?;
+    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if fits { Ok(()) } else { Err(Refusal::invalid("The field 'name' of a lock has characters that are not allowed.")) }
+}
+
+pub(crate) fn description(text: &str) -> Result<(), Refusal> {
+    length("description", text, 0, 1024)
+}
+
+pub(crate) fn labels(labels: &[String]) -> Result<(), Refusal> {
+    if labels.len() > 30 {
+        return Err(Refusal::invalid("The field 'labels' must have at most 30 items."));
+    }
+    labels.iter().try_for_each(|label| length("labels", label, 2, 64))
+}
+
+pub(crate) fn custom_metadata(what: &str, text: &RawValue) -> Result<(), Refusal> {
+    if text.get().len() <= CUSTOM_METADATA {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("The field '{what}' must have at most 10 KB.")))
+}
+
+pub(crate) fn arbitrary_payload(text: &str) -> Result<(), Refusal> {
+    length("payload", text, 1, ARBITRARY)
+}
+
+/// At least one key, at most 512 KB.
+pub(crate) fn key_value_payload(value: &RawValue) -> Result<(), Refusal> {
+    let object = Object::parse(value.get()).map_err(|_| Refusal::invalid("The field 'data' must be an object."))?;
+    if object.is_empty() || value.get().len() > KEY_VALUE {
+        return Err(Refusal::invalid("The field 'data' must have at least one key and at most 512 KB."));
+    }
+    Ok(())
+}
+
+/// The documented pattern is `[A-Za-z0-9+-=.]*`, where `+-=` is a range.
+pub(crate) fn username(text: &str) -> Result<(), Refusal> {
+    length("username", text, 2, 64)?;
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || ('+'..='=').contains(&c)) {
+        return Ok(());
+    }
+    Err(Refusal::invalid("The field 'username' has characters that are not allowed."))
+}
+
+pub(crate) fn password(text: &str) -> Result<(), Refusal> {
+    length("password", text, 6, 256)
+}
+
+pub(crate) fn pem(what: &str, text: &str) -> Result<(), Refusal> {
+    length(what, text, 50, 100_000)
+}
+
+/// A rotation policy of user credentials: off, or every 1 day to 24 months.
+pub(crate) fn rotation(policy: &RawValue) -> Result<Rotation, Refusal> {
+    let policy =
+        Object::parse(policy.get()).map_err(|_| Refusal::invalid("The field 'rotation' must be an object."))?;
+    let Some(auto_rotate) = policy.bool("auto_rotate") else {
+        return Err(Refusal::invalid("The field 'rotation.auto_rotate' is required."));
+    };
+    if !auto_rotate {
+        return Ok(Rotation::Off);
+    }
+    let unit = policy.get("unit").and_then(as_str).unwrap_or_default();
+    let interval = policy.u64("interval").and_then(|interval| u32::try_from(interval).ok()).unwrap_or(0);
+    match unit.as_str() {
+        "day" if (1..=730).contains(&interval) => Ok(Rotation::Days(interval)),
+        "month" if (1..=24).contains(&interval) => Ok(Rotation::Months(interval)),
+        _ => Err(Refusal::invalid("The field 'rotation' must have an interval of 1 day to 24 months.")),
+    }
+}
+
+/// When a secret rotates by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rotation {
+    /// Never.
+    Off,
+    /// Every so many days.
+    Days(u32),
+    /// Every so many months.
+    Months(u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_documented_pattern() {
+        for good in ["ab", "_a", "a-b.c_d9", "9..--__9", &"x".repeat(256)] {
+            assert!(secret_name(good).is_ok(), "{good}");
+        }
+        for bad in ["a", "-ab", ".ab", "ab-", "ab_", "a b", "aé1", "", &"x".repeat(257)] {
+            assert_eq!(secret_name(bad).unwrap_err().status, 400, "{bad}");
+        }
+        assert!(group_name(&"x".repeat(65)).is_err());
+        assert!(configuration_name(&"x".repeat(128)).is_ok());
+    }
+
+    #[test]
+    fn lock_names_start_with_a_letter() {
+        assert!(lock_name("a_").is_ok());
+        for bad in ["a", "1a", "_a", "a b", &"a".repeat(65)] {
+            assert!(lock_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_at_their_edge() {
+        assert!(labels(&vec!["ab".to_owned(); 30]).is_ok());
+        assert!(labels(&vec!["ab".to_owned(); 31]).is_err());
+        assert!(labels(&["a".to_owned()]).is_err());
+        assert!(arbitrary_payload(&"x".repeat(1_000_000)).is_ok());
+        assert!(arbitrary_payload(&"x".repeat(1_000_001)).is_err());
+        let metadata = |bytes: usize| -> Box<RawValue> {
+            serde_json::from_str(&format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8))).unwrap()
+        };
+        assert!(custom_metadata("custom_metadata", &metadata(10 * 1024)).is_ok());
+        assert!(custom_metadata("custom_metadata", &metadata(10 * 1024 + 1)).is_err());
+        assert!(password("12345").is_err() && password("123456").is_ok());
+        assert!(username("u@x").is_err() && username("a.b+c=d").is_ok());
+    }
+
+    #[test]
+    fn rotation_needs_an_interval_within_bounds() {
+        let parse = |text: &str| rotation(&serde_json::from_str::<Box<RawValue>>(text).unwrap());
+        assert_eq!(parse(r#"{"auto_rotate":false}"#), Ok(Rotation::Off));
+        assert_eq!(parse(r#"{"auto_rotate":true,"interval":24,"unit":"month"}"#), Ok(Rotation::Months(24)));
+        assert!(parse(r#"{"auto_rotate":true,"interval":25,"unit":"month"}"#).is_err());
+        assert!(parse(r#"{"auto_rotate":true,"interval":6,"unit":"hour"}"#).is_err());
+        assert!(parse(r#"{"interval":1,"unit":"day"}"#).is_err());
+    }
+}

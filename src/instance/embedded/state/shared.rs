@@ -1,0 +1,17 @@
+//! Lists of shared items in the data file of a sandbox.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Writes each item.
+pub(crate) fn serialize<T: Serialize, S: Serializer>(items: &[Arc<T>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(items.iter().map(|item| &**item))
+}
+
+/// Reads each item.
+pub(crate) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Arc<T>>, D::Error> {
+    Ok(Vec::<T>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
+}

@@ -1,0 +1,138 @@
+//! Versions: new ones, what they push out, and their metadata.
+
+use std::sync::Arc;
+
+use super::data::{Life, Secret, Version};
+use super::input::Body;
+use super::kinds::Kind;
+use super::refusal::Refusal;
+use super::secrets::checked_metadata;
+use super::text::{ObjectText, list};
+use super::{Answer, State, rules};
+use crate::model::Timestamp;
+
+impl State {
+    pub(crate) fn create_version(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
+        let body = Body::parse(text)?;
+        let mut secret = (**self.secret(id)?).clone();
+        let kind = Kind::parse(&secret.secret_type)?;
+        body.only(&[&["custom_metadata", "version_custom_metadata"][..], kind.version_members()].concat())?;
+        let custom_metadata = checked_metadata(&body, "custom_metadata")?;
+        let version_metadata = checked_metadata(&body, "version_custom_metadata")?;
+        check_room(&secret)?;
+        let current = secret.current().and_then(|version| version.payload.clone());
+        let current = current.ok_or_else(|| Refusal::invalid("The secret has no current payload."))?;
+        let mut fresh = kind.next(&body, &current, &secret.fields, &mut self.ids)?;
+        if kind == Kind::ImportedCert {
+            self.check_expiry(fresh.expiration_date, now)?;
+        } else if self.switches.expiration_carries {
+            fresh.expiration_date = secret.expiration_date;
+        }
+        if let Some(fields) = fresh.secret_fields.take() {
+            secret.fields = fields;
+        }
+        let mut version = fresh.version(self.ids.uuid(), now);
+        version.custom_metadata = version_metadata;
+        if custom_metadata.is_some() && self.switches.version_sets_custom_metadata {
+            secret.custom_metadata = custom_metadata;
+        }
+        self.push(&mut secret, version, now);
+        let answer = Answer::created(self.renderer.version(&secret, 0));
+        self.put_secret(secret);
+        Ok(answer)
+    }
+
+    /// A new version by the instance itself.
+    pub(crate) fn rotate(&mut self, now: Timestamp, id: &str) -> Result<(), Refusal> {
+        let mut secret = (**self.secret(id)?).clone();
+        check_room(&secret)?;
+        let kind = Kind::parse(&secret.secret_type)?;
+        let current = secret.current().and_then(|version| version.payload.clone());
+        let current = current.ok_or_else(|| Refusal::invalid("The secret has no current payload."))?;
+        let mut fresh = kind.next(&Body::parse("{}")?, &current, &secret.fields, &mut self.ids)?;
+        fresh.expiration_date = secret.expiration_date;
+        let mut version = fresh.version(self.ids.uuid(), now);
+        version.auto_rotated = true;
+        self.push(&mut secret, version, now);
+        self.put_secret(secret);
+        Ok(())
+    }
+
+    fn push(&self, secret: &mut Secret, version: Version, now: Timestamp) {
+        secret.expiration_date = version.expiration_date;
+        secret.updated_at = now;
+        secret.next_rotation_date = self.next_rotation(&secret.fields, now);
+        secret.versions.insert(0, Arc::new(version));
+        if let Some(old) = secret.versions.get_mut(2).filter(|old| old.payload.is_some()) {
+            Arc::make_mut(old).payload = None;
+        }
+        secret.versions.truncate(rules::VERSIONS);
+    }
+
+    pub(crate) fn list_versions(&self, id: &str) -> Result<Answer, Refusal> {
+        let secret = self.secret(id)?;
+        let mut body = ObjectText::new();
+        body.raw("versions", &list(self.renderer.versions(secret).iter().map(|row| row.as_str())));
+        body.num("total_count", secret.versions.len() as u64);
+        Ok(Answer::ok(body.finish()))
+    }
+
+    pub(crate) fn get_version(&mut self, now: Timestamp, id: &str, version: &str) -> Result<Answer, Refusal> {
+        let secret = self.read_version(now, id, version)?;
+        let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
+        Ok(Answer::ok(self.renderer.version(&secret, index)))
+    }
+
+    pub(crate) fn get_version_metadata(&self, id: &str, version: &str) -> Result<Answer, Refusal> {
+        let secret = self.secret(id)?;
+        let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
+        Ok(Answer::ok(self.renderer.version_metadata(secret, index)))
+    }
+
+    pub(crate) fn patch_version_metadata(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        version: &str,
+        text: &str,
+    ) -> Result<Answer, Refusal> {
+        let body = Body::parse(text)?;
+        body.only(&["version_custom_metadata"])?;
+        let mut secret = (**self.secret(id)?).clone();
+        let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
+        if let Some(version) = secret.versions.get_mut(index) {
+            let version = Arc::make_mut(version);
+            self.patch_custom_metadata(&body, "version_custom_metadata", &mut version.custom_metadata)?;
+        }
+        if self.switches.version_metadata_moves_updated_at {
+            secret.updated_at = now;
+        }
+        let answer = Answer::ok(self.renderer.version_metadata(&secret, index));
+        self.put_secret(secret);
+        Ok(answer)
+    }
+
+    /// Takes every payload away: what happens at expiry.
+    pub(crate) fn destroy(&mut self, now: Timestamp, id: &str) {
+        let Ok(secret) = self.secret(id) else { return };
+        let mut secret = (**secret).clone();
+        secret.life = Life::Destroyed;
+        secret.next_rotation_date = None;
+        secret.updated_at = now;
+        for version in secret.versions.iter_mut().filter(|version| version.payload.is_some()) {
+            Arc::make_mut(version).payload = None;
+        }
+        self.put_secret(secret);
+    }
+}
+
+/// A lock on the previous version keeps it from being pushed out; one on the current version travels with it.
+fn check_room(secret: &Secret) -> Result<(), Refusal> {
+    if secret.life == Life::Destroyed {
+        return Err(Refusal::invalid("The secret is destroyed."));
+    }
+    if secret.previous().is_some_and(|version| !version.locks.is_empty()) {
+        return Err(Refusal::locked());
+    }
+    Ok(())
+}
