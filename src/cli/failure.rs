@@ -124,7 +124,7 @@ macro_rules! from_library {
     };
 }
 
-from_library!(crate::instance::InstanceError);
+from_library!(crate::crypto::CryptoError, crate::format::FormatError, crate::instance::InstanceError);
 
 #[cfg(test)]
 mod tests {

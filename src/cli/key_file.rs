@@ -18,12 +18,25 @@ const LARGEST: usize = 64 * 1024;
 
 /// Reads a file that holds a secret; `what` is what messages call it.
 ///
+/// # Errors
+/// As [`read_unless`].
+pub(super) fn read(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read_unless(path, what, |_| false)
+}
+
+/// Reads a file that holds a secret, unless `sealed` finds that it is protected by itself; `what` is what messages call
+/// it.
+///
 /// Refused when the world may read or write it. A group may read it: that is how a Kubernetes volume with `fsGroup` and
 /// a systemd credential come.
 ///
 /// # Errors
 /// Kind 12 when the file is missing, readable by the world, or no plain file of a sensible size.
-pub(super) fn read(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(super) fn read_unless(
+    path: &Path,
+    what: &str,
+    sealed: impl Fn(&[u8]) -> bool,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = path.display();
     let key = |text: String| Failure::new(FailureKind::Key, text);
     let mut file = File::open(path).map_err(|error| {
@@ -37,13 +50,6 @@ pub(super) fn read(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failur
     if !about.is_file() {
         return Err(key(format!("the {what} {shown} is no file")));
     }
-    if about.mode() & 0o007 != 0 {
-        return Err(key(format!(
-            "the {what} {shown} is open to every user of this machine (mode {:03o})",
-            about.mode() & 0o777
-        ))
-        .hinted(format!("chmod 600 {shown}; if others have had access to this machine, replace the key")));
-    }
     // Full size at once: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
     let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX) + 1;
@@ -53,6 +59,13 @@ pub(super) fn read(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failur
         .map_err(|error| key(format!("cannot read the {what} {shown}")).because(error))?;
     if bytes.len() > LARGEST {
         return Err(key(format!("the {what} {shown} is larger than {LARGEST} bytes: that is no key")));
+    }
+    if about.mode() & 0o007 != 0 && !sealed(&bytes) {
+        return Err(key(format!(
+            "the {what} {shown} is open to every user of this machine (mode {:03o})",
+            about.mode() & 0o777
+        ))
+        .hinted(format!("chmod 600 {shown}; if others have had access to this machine, replace the key")));
     }
     Ok(bytes)
 }

@@ -15,11 +15,13 @@ mod env;
 mod failure;
 mod human;
 mod hygiene;
+mod identity;
 mod key_file;
 mod logging;
 mod printer;
 mod progress;
 mod prompt;
+mod recovery_file;
 mod signals;
 mod table;
 

@@ -73,8 +73,9 @@ pub const KEYS: &[Key] = &[
         Kind::Path,
         None,
         r#""/etc/keyhaven/source-api-key""#,
-        "A file with the API key, not readable by the world. The identity needs the role Reader on metadata and \
-         SecretsReader on the instance. Or name an environment variable or a systemd credential instead.",
+        "A file with the API key, not readable by the world. The identity needs the role SecretsReader on the instance \
+         and, for the values of configurations, configurations.list and configuration.read in a custom role. Or name an \
+         environment variable or a systemd credential instead.",
     ),
     key("source.api_key_env", Kind::Text, None, r#""KEYHAVEN_SOURCE_API_KEY""#, ""),
     key("source.api_key_credential", Kind::Text, None, r#""source-api-key""#, ""),

@@ -1,6 +1,8 @@
 //! The one integration-test binary: it links once, which matters on small machines.
 
+mod config;
 mod embedded;
+mod layering;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.
 #[test]

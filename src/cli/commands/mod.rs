@@ -7,11 +7,15 @@ use super::failure::{Failure, Outcome};
 
 mod completions;
 mod config;
+mod keys;
 mod man;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Make keys
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Make, check and show the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -24,6 +28,7 @@ pub(super) enum Command {
 /// Does it.
 pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
     match command {
+        Command::Keys(command) => keys::run(app, command).await,
         Command::Config(command) => config::run(app, command),
         Command::Completions(arguments) => completions::run(app, &arguments),
         Command::Man(arguments) => man::run(app, &arguments),

@@ -1,0 +1,147 @@
+//! `keyhaven keys`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::{identity, key_file, prompt, recovery_file};
+use crate::crypto::{Identities, SigningKey};
+use crate::model::{Digest, FailureKind};
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Make a recovery kit, on another machine than the one that backs up
+    New(NewArguments),
+}
+
+/// Makes a recovery kit: the age identity that opens packs, the custodian's signing key, and a public file for `init`.
+///
+/// Do this on another machine than the one that backs up, and keep two kits in two places.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven keys new --out recovery-kit
+  keyhaven keys new --out /media/usb/kit --passphrase-file passphrase.txt
+  keyhaven keys new --out drill-kit --no-passphrase")]
+pub(in crate::cli) struct NewArguments {
+    /// The folder for the kit; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "recovery-kit")]
+    out: PathBuf,
+    /// Leave the secret files unprotected: whoever can read them can read every backup
+    #[arg(long, conflicts_with = "passphrase_file")]
+    no_passphrase: bool,
+    /// A file with the passphrase on its first line, instead of asking
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Kit {
+    recipient: String,
+    custodian_fingerprint: Digest,
+    identity_file: PathBuf,
+    custodian_key_file: PathBuf,
+    public_file: PathBuf,
+    passphrase: bool,
+}
+
+pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+    let Command::New(arguments) = command;
+    let made = tokio::task::spawn_blocking(move || new(&arguments)).await;
+    let kit = made.map_err(|error| Failure::new(FailureKind::Failed, "cannot make the kit").because(error))??;
+    if !kit.passphrase {
+        app.printer.warning("the secret files have no passphrase: whoever can read them can read every backup");
+    }
+    app.printer.result(&kit, |printer| {
+        printer.line("Recovery kit made.")?;
+        printer.facts(&[
+            ("secret, opens packs", kit.identity_file.display().to_string()),
+            ("secret, changes keys", kit.custodian_key_file.display().to_string()),
+            ("public, for init", kit.public_file.display().to_string()),
+            ("recipient", kit.recipient.clone()),
+            ("custodian", kit.custodian_fingerprint.to_string()),
+        ])?;
+        printer.line("")?;
+        printer.line("Next:")?;
+        printer
+            .line("  1. Keep the two secret files in two places that do not burn together, never on the collector.")?;
+        printer.line("  2. Make a second kit for another person.")?;
+        printer.line("  3. Copy the public file to the collector:  keyhaven init --recovery public.txt")
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn new(arguments: &NewArguments) -> Result<Kit, Failure> {
+    let suffix = if arguments.no_passphrase { "" } else { ".age" };
+    let path = |name: &str| arguments.out.join(name);
+    let identity_file = path(&format!("recovery-identity.txt{suffix}"));
+    let custodian_key_file = path(&format!("custodian-key.pem{suffix}"));
+    let public_file = path("public.txt");
+    key_file::all_free(&[&identity_file, &custodian_key_file, &public_file])?;
+    let passphrase = match (&arguments.passphrase_file, arguments.no_passphrase) {
+        (_, true) => None,
+        (Some(file), _) => Some(identity::passphrase_from(file)?),
+        (None, _) => Some(asked_twice()?),
+    };
+    let (identities, identity) = Identities::generate();
+    let recipient = identities
+        .recipients()
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::new(FailureKind::Failed, "the new identity has no recipient"))?;
+    let custodian = SigningKey::generate()?;
+    let identity = with_comments(&identity);
+    key_file::create_folder(&arguments.out)?;
+    write(&identity_file, &identity, passphrase.as_ref())?;
+    write(&custodian_key_file, &custodian.to_pem()?, passphrase.as_ref())?;
+    key_file::create(&public_file, recovery_file::write(&recipient, &custodian.public()).as_bytes())?;
+    Ok(Kit {
+        recipient: recipient.to_string(),
+        custodian_fingerprint: custodian.public().fingerprint(),
+        identity_file,
+        custodian_key_file,
+        public_file,
+        passphrase: passphrase.is_some(),
+    })
+}
+
+/// The identity with what its finder must know.
+fn with_comments(identity: &str) -> Zeroizing<String> {
+    let comments = "\
+        # Keyhaven recovery identity: SECRET. Opens every pack that is sealed to it.\n\
+        # `keyhaven init` prints a line `# keyhaven repository: <id>`: add it here. With it, this file and read access to\n\
+        # the bucket are enough to trust and restore everything:\n\
+        #   keyhaven --repository URL verify --level payload --identity THIS-FILE\n\
+        #   keyhaven --repository URL restore plan --identity THIS-FILE --out plan.json\n\
+        # Without Keyhaven: RECOVER.md in the bucket says how, with age, zstd, jq, sha256sum and openssl.\n";
+    let mut text = Zeroizing::new(String::with_capacity(comments.len() + identity.len()));
+    text.push_str(comments);
+    text.push_str(identity);
+    text
+}
+
+fn write(path: &Path, text: &str, passphrase: Option<&SecretString>) -> Result<(), Failure> {
+    match passphrase {
+        Some(passphrase) => key_file::create(path, &Identities::encrypt_file(text, passphrase)?),
+        None => key_file::create(path, text.as_bytes()),
+    }
+}
+
+fn asked_twice() -> Result<SecretString, Failure> {
+    let first = prompt::passphrase("Passphrase for the recovery kit")?;
+    if first.expose_secret().is_empty() {
+        return Err(Failure::usage("an empty passphrase protects nothing")
+            .hinted("choose one, or say --no-passphrase on purpose"));
+    }
+    let second = prompt::passphrase("The same again")?;
+    if first.expose_secret() != second.expose_secret() {
+        return Err(Failure::usage("the two passphrases differ"));
+    }
+    Ok(first)
+}

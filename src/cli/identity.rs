@@ -1,0 +1,107 @@
+//! Age identities, from the files that hold them.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::{key_file, prompt};
+use crate::config::Settings;
+use crate::crypto::{CryptoError, Identities, SigningKey};
+use crate::model::FailureKind;
+
+/// Arguments of every command that opens packs.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct RecoveryArguments {
+    /// The recovery identity (an age identity file, protected by a passphrase or not) [default:
+    /// keys.recovery_identity_file]
+    #[arg(short, long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// A file with the passphrase of the identity, instead of asking
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl RecoveryArguments {
+    /// The identities of the file that is named here or in the configuration; nothing when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or opened.
+    pub(super) async fn load(&self, settings: &Settings) -> Result<Option<Identities>, Failure> {
+        let Some(path) = self.identity.clone().or_else(|| settings.keys().recovery_identity_file) else {
+            return Ok(None);
+        };
+        let passphrase_file = self.passphrase_file.clone();
+        let loading = tokio::task::spawn_blocking(move || load(&path, passphrase_file.as_deref()));
+        match loading.await {
+            Ok(identities) => identities.map(Some),
+            Err(error) => Err(Failure::new(FailureKind::Failed, "cannot read the identity file").because(error)),
+        }
+    }
+
+    /// As [`RecoveryArguments::load`], for a command that cannot do without.
+    ///
+    /// # Errors
+    /// Kind 12 when none is named, and all of [`RecoveryArguments::load`].
+    pub(super) async fn needed(&self, settings: &Settings) -> Result<Identities, Failure> {
+        self.load(settings).await?.ok_or_else(|| {
+            Failure::new(FailureKind::Key, "packs open only with a recovery identity, and none is named")
+                .hinted("give it: --identity FILE, or keys.recovery_identity_file in the configuration")
+        })
+    }
+}
+
+/// Reads an identity file; asks for its passphrase when it has one.
+fn load(path: &Path, passphrase_file: Option<&Path>) -> Result<Identities, Failure> {
+    let what = "recovery identity";
+    let bytes = key_file::read_unless(path, what, Identities::is_encrypted)?;
+    let named = |error: CryptoError| Failure::from(error).hinted(format!("the file is {}", path.display()));
+    if Identities::is_encrypted(&bytes) {
+        let passphrase = match passphrase_file {
+            Some(file) => passphrase_from(file)?,
+            None => prompt::passphrase(&format!("Passphrase of {}", path.display()))?,
+        };
+        return Identities::decrypt_file(&bytes, &passphrase).map_err(named);
+    }
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Failure::new(FailureKind::Key, format!("the {what} {} is no text", path.display())))?;
+    Identities::parse(text).map_err(named)
+}
+
+/// The first line of a file, as a passphrase.
+///
+/// # Errors
+/// As [`key_file::read_text`], and kind 2 when the line is empty.
+pub(super) fn passphrase_from(file: &Path) -> Result<SecretString, Failure> {
+    let text: Zeroizing<String> = key_file::read_text(file, "passphrase file")?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(SecretString::from(line)),
+        _ => Err(Failure::usage(format!("the first line of {} is empty: no passphrase", file.display()))),
+    }
+}
+
+/// Reads a signing key that is not this host's own: PEM, or PEM protected by a passphrase with age.
+///
+/// # Errors
+/// When the file cannot be read or opened, or holds no Ed25519 key.
+pub(super) async fn signing_key(path: PathBuf, passphrase_file: Option<PathBuf>) -> Result<SigningKey, Failure> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let what = "signing key";
+        let bytes = key_file::read_unless(&path, what, Identities::is_encrypted)?;
+        if Identities::is_encrypted(&bytes) {
+            let passphrase = match passphrase_file {
+                Some(file) => passphrase_from(&file)?,
+                None => prompt::passphrase(&format!("Passphrase of {}", path.display()))?,
+            };
+            return Ok(SigningKey::from_pem(&Identities::decrypt_text(&bytes, &passphrase)?)?);
+        }
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| Failure::new(FailureKind::Key, format!("the {what} {} is no text", path.display())))?;
+        Ok(SigningKey::from_pem(text)?)
+    });
+    match reading.await {
+        Ok(key) => key,
+        Err(error) => Err(Failure::new(FailureKind::Failed, "cannot read the signing key").because(error)),
+    }
+}
