@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     drop(file);
 
-    let (identity, _) = Identities::generate()?;
+    let (identity, _) = Identities::generate();
     let recipients = Recipients::new(identity.recipients())?;
     let names = recipients.names();
     println!("{PACKS} packs of {} MiB of JSON Lines, level {LEVEL}, {PAIRS} pairs", PACK / 1024 / 1024);
