@@ -58,7 +58,8 @@ pub struct Listing {
 pub struct Reading {
     /// All documents of the item: its list rows, and what only reading shows.
     pub docs: Docs,
-    /// The payloads, newest version first, each under its version id.
+    /// The payloads, newest version first, each under its version id; then, under [`Slot::WITHHELD`], everything secret
+    /// that was cut out of the documents, what the lists showed ([`Listed::withheld`]) included.
     pub payloads: Vec<(Slot, Payload)>,
     /// The provider's clock in the last answer.
     pub read_at: Timestamp,
@@ -94,6 +95,13 @@ pub struct Requests {
 pub trait Sink: Send {
     /// Takes the next item. Keys rise strictly.
     fn take(&mut self, listed: Listed);
+
+    /// Asks to forget everything taken, because the listing has to start over; says whether that was done.
+    ///
+    /// A sink that cannot (the default, and every closure) makes the listing fail instead.
+    fn restart(&mut self) -> bool {
+        false
+    }
 }
 
 impl<F: FnMut(Listed) + Send> Sink for F {
@@ -109,7 +117,8 @@ pub trait Source: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// When any page cannot be had whole: an unfinished listing is an error, never a shorter list. The sink may have
-    /// got items by then; the caller drops them.
+    /// got items by then; the caller drops them. [`InstanceError::Incomplete`] when the pages do not add up, also after
+    /// the sink was [restarted](Sink::restart).
     async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError>;
 
     /// Reads what the lists do not show of an item: version metadata, lock details, values, payloads.
@@ -119,7 +128,8 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// it instead of being asked for again.
     ///
     /// # Errors
-    /// [`InstanceError::Gone`] when the item has been deleted since it was listed; [`InstanceError::Unsafe`] when its
+    /// [`InstanceError::Gone`] when the item has been deleted since it was listed; [`InstanceError::Moved`] when what was
+    /// read is not what was listed, or its parts do not fit together: list it again; [`InstanceError::Unsafe`] when its
     /// rows do not allow a read that was asked for.
     async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError>;
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::pace::Pace;
 use super::settings::Settings;
@@ -18,8 +17,6 @@ pub struct Client {
 struct Inner {
     wire: Wire,
     read_unknown_types: Vec<String>,
-    /// Set when reads were found to move `updated_at`.
-    ignore_updated_at: AtomicBool,
 }
 
 impl Client {
@@ -46,7 +43,7 @@ impl Client {
     pub fn with_pace(settings: Settings, pace: Pace) -> Result<Self, InstanceError> {
         let wire = Wire::new(&settings, pace)?;
         let read_unknown_types = settings.read_unknown_types.clone();
-        Ok(Self { inner: Arc::new(Inner { wire, read_unknown_types, ignore_updated_at: AtomicBool::new(false) }) })
+        Ok(Self { inner: Arc::new(Inner { wire, read_unknown_types }) })
     }
 
     /// The limiter, for another client of the same instance.
@@ -68,14 +65,6 @@ impl Client {
 
     pub(super) fn wire(&self) -> &Wire {
         &self.inner.wire
-    }
-
-    pub(super) fn ignores_updated_at(&self) -> bool {
-        self.inner.ignore_updated_at.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn ignore_updated_at(&self, ignore: bool) {
-        self.inner.ignore_updated_at.store(ignore, Ordering::Relaxed);
     }
 }
 

@@ -7,14 +7,19 @@
 //! | `wire` | requests and answers: TLS, retries, bounded and wiped bodies, the provider's clock, the token |
 //! | [`api`] | one method an endpoint |
 //! | [`classify`] | which fields are secret, which types may be read, what can be brought back |
-//! | `inventory`, `reading` | the [`Source`](crate::instance::Source): listing everything, reading one item |
+//! | `inventory`, `reading`, `revision` | the [`Source`](crate::instance::Source): listing everything, reading one item |
 //! | [`access`] | what the identity may do |
 
+pub mod access;
 pub mod api;
 pub mod classify;
 mod client;
+mod inventory;
 pub mod pace;
+mod reading;
+mod revision;
 pub mod settings;
+mod source;
 mod wire;
 
 pub use api::{Body, Filter, Split, Which};

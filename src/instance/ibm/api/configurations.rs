@@ -3,7 +3,7 @@
 use super::{Body, Pages, Split};
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
-use crate::instance::ibm::wire::{Family, Purpose, Request};
+use crate::instance::ibm::wire::{Answer, Family, Purpose, Request};
 use crate::model::json::Object;
 
 const CONFIGURATIONS: &str = "configurations";
@@ -34,9 +34,17 @@ impl Client {
     /// # Errors
     /// As every call; [`InstanceError::Gone`] when there is no such configuration.
     pub async fn configuration(&self, name: &str, config_type: &str) -> Result<Split, InstanceError> {
+        self.configuration_answer(name, config_type).await?.split(Family::Configuration)
+    }
+
+    pub(in crate::instance::ibm) async fn configuration_answer(
+        &self,
+        name: &str,
+        config_type: &str,
+    ) -> Result<Answer, InstanceError> {
         let what = format!("read configuration {config_type}/{name}");
         let request = Request::get(Purpose::Reading, what, &[CONFIGURATIONS, name]).config_type(config_type);
-        self.wire().json(request).await?.split(Family::Configuration)
+        self.wire().json(request).await
     }
 
     /// `POST /configurations`; `body` has `name`, `config_type` and what the type wants.

@@ -11,6 +11,7 @@ use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
 use crate::instance::ibm::wire::{Family, Request};
 use crate::model::json::Object;
+use crate::model::{Payload, Timestamp};
 
 const LOCKS: &str = "locks";
 const LOCKS_BULK: &str = "locks_bulk";
@@ -48,25 +49,37 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the pages
-    /// do not add up.
+    /// do not add up, [`InstanceError::Moved`] when locks came or went meanwhile.
     pub async fn locks(&self, secret: &str) -> Result<Vec<Object>, InstanceError> {
+        let (rows, _, _) = self.lock_rows(secret).await?;
+        Ok(rows.iter().filter_map(|row| Object::parse(row).ok()).collect())
+    }
+
+    /// The rows as text, what was cut out of them, and the provider's clock in the last answer.
+    pub(in crate::instance::ibm) async fn lock_rows(
+        &self,
+        secret: &str,
+    ) -> Result<(Vec<String>, Vec<Payload>, Option<Timestamp>), InstanceError> {
         let what = format!("list the locks of secret {secret}");
         let path = [SECRETS, secret, LOCKS];
         let mut pages = Pages::new(self, &what, &path, LOCKS, 100).sorted("name").counted_as_reading();
-        let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
+        let (mut all, mut cuts, mut at, mut seen) = (Vec::new(), Vec::new(), None, BTreeSet::new());
         while let Some(page) = pages.next().await? {
+            at = page.answer().date().ok().or(at);
             for row in page.rows()? {
                 if !seen.insert(identity(row)) {
                     return Err(page.answer().incomplete("it repeats a lock".to_owned()));
                 }
-                all.push(page.answer().split_text(row.get(), Family::Other)?.metadata);
+                let cut = page.answer().cut_text(row.get(), Family::Other, Some(&format!("{LOCKS}/{}", all.len())))?;
+                all.push(cut.rest);
+                cuts.extend(cut.payload);
             }
         }
         if !pages.steady() {
             let problem = "locks came or went while they were listed".to_owned();
             return Err(InstanceError::Moved { what, problem });
         }
-        Ok(all)
+        Ok((all, cuts, at))
     }
 
     /// `POST /secrets/{id}/locks_bulk` or, with a version, `…/versions/{version}/locks_bulk`; `body` has `locks`, a list

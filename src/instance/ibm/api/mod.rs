@@ -13,7 +13,7 @@ mod secrets;
 mod versions;
 
 pub use body::Body;
-pub(super) use pages::{Pages, member};
+pub(super) use pages::{Page, Pages, member};
 pub use secrets::Filter;
 
 use crate::model::Payload;

@@ -7,7 +7,7 @@ use crate::instance::ibm::Client;
 use crate::instance::ibm::api::Filter;
 use crate::instance::ibm::wire::{Answer, Purpose, Request};
 use crate::model::json::Members;
-use crate::model::{Timestamp, limits};
+use crate::model::limits;
 
 /// A list that is fetched page by page.
 #[derive(Debug)]
@@ -32,7 +32,6 @@ pub(in crate::instance::ibm) struct Pages<'a> {
     last: Option<String>,
     steady: bool,
     done: bool,
-    dates: Option<(Timestamp, Timestamp)>,
 }
 
 /// One page: the answer and which of its rows are new.
@@ -80,7 +79,6 @@ impl<'a> Pages<'a> {
             last: None,
             steady: true,
             done: false,
-            dates: None,
         }
     }
 
@@ -99,11 +97,6 @@ impl<'a> Pages<'a> {
     /// Whether the total stayed the same and every row came exactly once.
     pub(in crate::instance::ibm) fn steady(&self) -> bool {
         self.steady && self.total == Some(self.taken)
-    }
-
-    /// The provider's clock in the first and the last answer.
-    pub(in crate::instance::ibm) fn dates(&self) -> Option<(Timestamp, Timestamp)> {
-        self.dates
     }
 
     /// Counts the pages as reads of an item.
@@ -149,16 +142,8 @@ impl<'a> Pages<'a> {
         }
         let answer = self.client.wire().json(request).await?;
         self.fetched += 1;
-        self.date(&answer);
         let skip = self.check(&answer)?;
         Ok(Some(Page { answer, member: self.member, skip }))
-    }
-
-    fn date(&mut self, answer: &Answer) {
-        if let Some(date) = answer.date() {
-            let first = self.dates.map_or(date, |(first, _)| first);
-            self.dates = Some((first, date));
-        }
     }
 
     /// Checks a page against those before it; gives back how many of its first rows were seen already.

@@ -3,7 +3,7 @@
 use super::Body;
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
-use crate::instance::ibm::wire::{Family, Purpose, Request};
+use crate::instance::ibm::wire::{Answer, Family, Purpose, Request};
 use crate::model::json::Object;
 
 const PATH: [&str; 2] = ["notifications", "registration"];
@@ -14,9 +14,14 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn registration(&self) -> Result<Option<Object>, InstanceError> {
+        let answer = self.registration_answer().await?;
+        answer.map(|answer| Ok(answer.split(Family::Other)?.metadata)).transpose()
+    }
+
+    pub(in crate::instance::ibm) async fn registration_answer(&self) -> Result<Option<Answer>, InstanceError> {
         let request = Request::get(Purpose::Listing, "read the notification registration".to_owned(), &PATH);
         match self.wire().json(request).await {
-            Ok(answer) => Ok(Some(answer.split(Family::Other)?.metadata)),
+            Ok(answer) => Ok(Some(answer)),
             Err(InstanceError::Gone { .. }) => Ok(None),
             Err(error) => Err(error),
         }

@@ -37,7 +37,7 @@ impl Client {
     /// # Errors
     /// As every call; [`InstanceError::Gone`] when there is no such secret or version.
     pub async fn version(&self, secret: &SafeToRead, version: Which<'_>) -> Result<Split, InstanceError> {
-        self.version_answer(secret, version).await?.split(Family::Secret)
+        self.version_answer(secret, version).await?.split(Family::Version)
     }
 
     pub(in crate::instance::ibm) async fn version_answer(
@@ -82,6 +82,6 @@ impl Client {
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
     pub async fn create_version(&self, secret: &str, body: &Body) -> Result<Split, InstanceError> {
         let what = format!("create a version of secret {secret}");
-        self.wire().json(Request::post(what, &[SECRETS, secret, VERSIONS], body)).await?.split(Family::Secret)
+        self.wire().json(Request::post(what, &[SECRETS, secret, VERSIONS], body)).await?.split(Family::Version)
     }
 }

@@ -34,11 +34,34 @@ pub const CONFIGURATION_TYPES: [(&str, &[&str]); 8] = [
 /// certificate authority).
 const EVERYWHERE: &str = "private_key";
 
+/// What the metadata of a version may hold, whatever its type. Of a type that nobody knows, everything else in a version
+/// is taken for its payload.
+const VERSION_METADATA: [&str; 16] = [
+    "alias",
+    "auto_rotated",
+    "created_at",
+    "created_by",
+    "crn",
+    "downloaded",
+    "expiration_date",
+    "id",
+    "payload_available",
+    "secret_group_id",
+    "secret_id",
+    "secret_name",
+    "secret_type",
+    "serial_number",
+    "validity",
+    "version_custom_metadata",
+];
+
 /// What an answer describes, and so which of its members are secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape<'a> {
-    /// A secret or a version of the named type.
+    /// A secret of the named type, or the metadata of a version of it.
     Secret(&'a str),
+    /// A version of the named type with its payload.
+    Version(&'a str),
     /// A configuration of the named type.
     Configuration(&'a str),
     /// Anything else: groups, locks, the registration.
@@ -50,7 +73,7 @@ impl Shape<'_> {
     #[must_use]
     pub fn is_known(&self) -> bool {
         match self {
-            Self::Secret(name) => SECRET_TYPES.iter().any(|(known, _)| known == name),
+            Self::Secret(name) | Self::Version(name) => SECRET_TYPES.iter().any(|(known, _)| known == name),
             Self::Configuration(name) => CONFIGURATION_TYPES.iter().any(|(known, _)| known == name),
             Self::Other => true,
         }
@@ -70,6 +93,8 @@ impl Shape<'_> {
         };
         match self {
             Self::Secret(kind) => listed(&SECRET_TYPES, kind).unwrap_or_else(|| anywhere(name)),
+            Self::Version(kind) => listed(&SECRET_TYPES, kind)
+                .unwrap_or_else(|| anywhere(name) || (depth == 0 && !VERSION_METADATA.contains(&name))),
             Self::Configuration(kind) => listed(&CONFIGURATION_TYPES, kind).unwrap_or_else(|| anywhere(name)),
             Self::Other => false,
         }
@@ -103,5 +128,9 @@ mod tests {
             assert!(shape.is_secret(name, 0) && shape.is_secret(name, 2), "{name}");
         }
         assert!(!shape.is_secret("name", 0));
+        let version = Shape::Version("quantum_token");
+        assert!(version.is_secret("entangled", 0), "what no metadata has is the payload");
+        assert!(!version.is_secret("id", 0) && !version.is_secret("entangled", 1));
+        assert!(!Shape::Version("kv").is_secret("entangled", 0));
     }
 }

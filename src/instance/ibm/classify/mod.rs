@@ -8,7 +8,7 @@ mod fields;
 mod restorability;
 mod safe;
 
-pub use cut::{Cut, cut, rejoin};
+pub use cut::{Cut, cut, merge, rejoin};
 pub use fields::{CONFIGURATION_TYPES, SECRET_TYPES, Shape};
 pub use restorability::{configuration_class, group_class, registration_class, secret_class};
 pub use safe::SafeToRead;

@@ -22,8 +22,8 @@ pub(in crate::instance::ibm) struct Answer {
 
 impl Answer {
     /// The provider's clock in this answer.
-    pub(in crate::instance::ibm) fn date(&self) -> Option<Timestamp> {
-        self.date
+    pub(in crate::instance::ibm) fn date(&self) -> Result<Timestamp, InstanceError> {
+        self.date.ok_or_else(|| self.malformed("it has no `Date`, and a backup goes by the provider's clock"))
     }
 
     /// An error about this answer.
@@ -36,8 +36,8 @@ impl Answer {
         InstanceError::Incomplete { what: self.what.clone(), problem }
     }
 
-    /// The text, secrets and all.
-    pub(in crate::instance::ibm) fn expose(&self) -> &str {
+    /// The whole text, secrets and all.
+    pub(in crate::instance::ibm) fn text(&self) -> &str {
         &self.text
     }
 
@@ -90,12 +90,13 @@ impl Answer {
             member.and_then(|(_, value)| serde_json::from_str::<String>(value.get()).ok()).unwrap_or_default()
         };
         let name = match family {
-            Family::Secret => named("secret_type"),
+            Family::Secret | Family::Version => named("secret_type"),
             Family::Configuration => named("config_type"),
             Family::Other => String::new(),
         };
         let shape = match family {
             Family::Secret => Shape::Secret(&name),
+            Family::Version => Shape::Version(&name),
             Family::Configuration => Shape::Configuration(&name),
             Family::Other => Shape::Other,
         };
@@ -107,8 +108,10 @@ impl Answer {
 /// as of an unknown type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::instance::ibm) enum Family {
-    /// Secrets and versions.
+    /// Secrets, and the metadata of versions.
     Secret,
+    /// Versions with their payload.
+    Version,
     /// Configurations.
     Configuration,
     /// Groups, locks, the registration.

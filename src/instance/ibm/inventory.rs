@@ -1,0 +1,320 @@
+//! Listing everything: configurations, groups, the registration, secrets with their row in the list of locks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::value::RawValue;
+
+use super::api::{Page, Pages, member};
+use super::classify::{SafeToRead, Shape, configuration_class, group_class, registration_class, secret_class};
+use super::client::Client;
+use super::revision::revisions;
+use super::wire::{Answer, Family};
+use crate::instance::ibm::classify::merge;
+use crate::instance::{InstanceError, Listed, Listing, Readable, Sink};
+use crate::model::json::Object;
+use crate::model::{Docs, Item, ItemKey, ItemKind, Payload, Restorability, Timestamp};
+
+/// The document of an item's own list row.
+pub(super) const ROW: &str = "row";
+/// The document of a secret's row in the list of locks.
+pub(super) const LOCKS_ROW: &str = "locks_row";
+/// How often a listing starts over when its pages do not add up.
+const RELISTS: u32 = 2;
+/// State of a secret whose value the service has destroyed.
+const DESTROYED: u64 = 5;
+
+/// Lists every item in key order.
+pub(super) async fn list(client: &Client, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
+    let mut left = RELISTS;
+    loop {
+        match (Lister { client, sink: &mut *sink, items: 0, steady: true, instance: None, span: None }).run().await {
+            Err(InstanceError::Incomplete { .. }) if left > 0 && sink.restart() => left -= 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+struct Lister<'a> {
+    client: &'a Client,
+    sink: &'a mut dyn Sink,
+    items: u64,
+    steady: bool,
+    instance: Option<String>,
+    /// The provider's clock in the first and the last answer.
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Lister<'_> {
+    async fn run(mut self) -> Result<Listing, InstanceError> {
+        self.configurations().await?;
+        self.groups().await?;
+        self.registration().await?;
+        self.secrets().await?;
+        let (started, ended) = self.span.ok_or_else(|| InstanceError::Malformed {
+            what: "list the instance".to_owned(),
+            problem: "no answer has a `Date`".to_owned(),
+        })?;
+        Ok(Listing { instance: self.instance, started, ended, steady: self.steady, items: self.items })
+    }
+
+    fn note(&mut self, answer: &Answer) -> Result<(), InstanceError> {
+        let date = answer.date()?;
+        let started = self.span.map_or(date, |(started, _)| started);
+        self.span = Some((started, date));
+        Ok(())
+    }
+
+    /// All configurations; they are few, and sorted here because the list cannot be sorted by type and name.
+    async fn configurations(&mut self) -> Result<(), InstanceError> {
+        let mut pages = self.client.configuration_pages();
+        let mut found = BTreeMap::new();
+        while let Some(page) = pages.next().await? {
+            self.note(page.answer())?;
+            for row in page.rows()? {
+                let listed = configuration(page.answer(), row)?;
+                if found.insert(listed.item.key.clone(), listed).is_some() && pages.steady() {
+                    return Err(page.answer().incomplete("it repeats a configuration".to_owned()));
+                }
+            }
+        }
+        self.steady &= pages.steady();
+        self.give_all(found);
+        Ok(())
+    }
+
+    async fn groups(&mut self) -> Result<(), InstanceError> {
+        let (answer, rows) = self.client.group_rows().await?;
+        self.note(&answer)?;
+        let mut found = BTreeMap::new();
+        for row in &rows {
+            let listed = group(&answer, row)?;
+            if found.insert(listed.item.key.clone(), listed).is_some() {
+                return Err(answer.incomplete("it repeats a group".to_owned()));
+            }
+        }
+        self.give_all(found);
+        Ok(())
+    }
+
+    async fn registration(&mut self) -> Result<(), InstanceError> {
+        if let Some(answer) = self.client.registration_answer().await? {
+            self.note(&answer)?;
+            let listed = registration(&answer)?;
+            self.give(listed);
+        }
+        Ok(())
+    }
+
+    /// Secrets, streamed. The list of locks is read just far enough ahead: when it comes in the order of ids, as the
+    /// secrets do, a page of it is held at most.
+    async fn secrets(&mut self) -> Result<(), InstanceError> {
+        let mut pages = self.client.secret_pages();
+        let mut locks = LockRows { pages: self.client.secrets_locks_pages(), waiting: HashMap::new(), any: false };
+        while let Some(page) = pages.next().await? {
+            self.note(page.answer())?;
+            let rows = page.rows()?;
+            let ids = rows.iter().map(|row| member(row, "id")).collect::<Option<Vec<_>>>();
+            let ids = ids.ok_or_else(|| page.answer().malformed("a row has no `id`"))?;
+            for (row, id) in rows.into_iter().zip(ids) {
+                let locks_row = loop {
+                    match locks.waiting.remove(&id) {
+                        Some(row) => break Some(row),
+                        None => match locks.pages.next().await? {
+                            Some(more) => {
+                                self.note(more.answer())?;
+                                locks.take(&more)?;
+                            }
+                            None => break None,
+                        },
+                    }
+                };
+                if locks_row.is_none() && locks.any {
+                    self.steady = false;
+                }
+                let listed = secret(self.client, page.answer(), row, locks_row)?;
+                self.see_instance(page.answer(), &listed)?;
+                self.give(listed);
+            }
+        }
+        while let Some(more) = locks.pages.next().await? {
+            self.note(more.answer())?;
+            locks.take(&more)?;
+        }
+        // A row without its secret: one of the two came or went while we were on the way.
+        self.steady &= pages.steady() && locks.pages.steady() && locks.waiting.is_empty();
+        Ok(())
+    }
+
+    /// Every secret of an instance names it in its CRN.
+    fn see_instance(&mut self, answer: &Answer, listed: &Listed) -> Result<(), InstanceError> {
+        let Some(crn) = listed.item.doc(ROW).and_then(|row| row.str("crn")) else { return Ok(()) };
+        let Some((instance, _)) = crn.split_once(":secret:") else { return Ok(()) };
+        let instance = format!("{instance}::");
+        match &self.instance {
+            Some(known) if *known != instance => {
+                Err(answer.incomplete(format!("it shows secrets of two instances, {known} and {instance}")))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.instance = Some(instance);
+                Ok(())
+            }
+        }
+    }
+
+    fn give_all(&mut self, found: BTreeMap<ItemKey, Listed>) {
+        found.into_values().for_each(|listed| self.give(listed));
+    }
+
+    fn give(&mut self, listed: Listed) {
+        self.items += 1;
+        self.sink.take(listed);
+    }
+}
+
+/// Rows of the list of locks that wait for their secret.
+struct LockRows<'a> {
+    pages: Pages<'a>,
+    waiting: HashMap<String, LocksRow>,
+    /// Whether the list has any row at all.
+    any: bool,
+}
+
+struct LocksRow {
+    row: Box<RawValue>,
+    withheld: Option<Payload>,
+}
+
+impl LockRows<'_> {
+    fn take(&mut self, page: &Page) -> Result<(), InstanceError> {
+        for row in page.rows()? {
+            let id = member(row, "secret_id").ok_or_else(|| page.answer().malformed("a row has no `secret_id`"))?;
+            let cut = page.answer().cut_text(row.get(), Family::Secret, Some(LOCKS_ROW))?;
+            let row = LocksRow { row: raw(page.answer(), cut.rest)?, withheld: cut.payload };
+            self.any = true;
+            if self.waiting.insert(id, row).is_some() && self.pages.steady() {
+                return Err(page.answer().incomplete("it repeats a secret".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn secret(
+    client: &Client,
+    answer: &Answer,
+    row: &RawValue,
+    locks_row: Option<LocksRow>,
+) -> Result<Listed, InstanceError> {
+    let cut = answer.cut_text(row.get(), Family::Secret, Some(ROW))?;
+    let row = raw(answer, cut.rest)?;
+    let object = Object::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
+    let wanted = |name: &str| object.str(name).ok_or_else(|| answer.malformed(&format!("a row has no `{name}`")));
+    let id = wanted("id")?;
+    let mut readable = match SafeToRead::new(&object, client.vouched_types()) {
+        Ok(_) => Readable::Payloads,
+        Err(InstanceError::Unsafe { .. }) => Readable::MetadataOnly,
+        Err(error) => return Err(error),
+    };
+    if object.u64("versions_total") == Some(0) || object.u64("state") == Some(DESTROYED) {
+        readable = Readable::MetadataOnly;
+    }
+    let names_versions = locks_row.as_ref().is_some_and(|locks| names_current(&locks.row));
+    let mut docs = Docs::from([(ROW.to_owned(), row)]);
+    let mut withheld = cut.payload;
+    if let Some(locks) = locks_row {
+        docs.insert(LOCKS_ROW.to_owned(), locks.row);
+        withheld = merge(withheld.iter().chain(locks.withheld.iter()));
+    }
+    let item = Item {
+        name: object.str("name").unwrap_or_else(|| id.clone()),
+        item_type: wanted("secret_type")?,
+        group: object.str("secret_group_id"),
+        ..bare(key(answer, ItemKind::Secret, &id)?, secret_class(&object), docs)
+    };
+    listed(answer, item, &object, readable, withheld, names_versions)
+}
+
+fn configuration(answer: &Answer, row: &RawValue) -> Result<Listed, InstanceError> {
+    let cut = answer.cut_text(row.get(), Family::Configuration, Some(ROW))?;
+    let row = raw(answer, cut.rest)?;
+    let object = Object::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
+    let wanted = |name: &str| object.str(name).ok_or_else(|| answer.malformed(&format!("a row has no `{name}`")));
+    let (name, item_type) = (wanted("name")?, wanted("config_type")?);
+    let known = Shape::Configuration(&item_type).is_known();
+    let readable = if known { Readable::Payloads } else { Readable::MetadataOnly };
+    let key = key(answer, ItemKind::Configuration, &format!("{item_type}/{name}"))?;
+    let class = configuration_class(&item_type);
+    let item = Item { name, item_type, ..bare(key, class, Docs::from([(ROW.to_owned(), row)])) };
+    listed(answer, item, &object, readable, cut.payload, false)
+}
+
+fn group(answer: &Answer, row: &str) -> Result<Listed, InstanceError> {
+    let cut = answer.cut_text(row, Family::Other, Some(ROW))?;
+    let row = raw(answer, cut.rest)?;
+    let object = Object::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
+    let id = object.str("id").ok_or_else(|| answer.malformed("a row has no `id`"))?;
+    let item = Item {
+        name: object.str("name").unwrap_or_else(|| id.clone()),
+        ..bare(key(answer, ItemKind::Group, &id)?, group_class(), Docs::from([(ROW.to_owned(), row)]))
+    };
+    listed(answer, item, &object, Readable::MetadataOnly, cut.payload, true)
+}
+
+fn registration(answer: &Answer) -> Result<Listed, InstanceError> {
+    let cut = answer.cut_text(answer.text(), Family::Other, Some(ROW))?;
+    let row = raw(answer, cut.rest)?;
+    let object = Object::parse(row.get()).map_err(|_| answer.malformed("it is no JSON object"))?;
+    let key = key(answer, ItemKind::Registration, "")?;
+    let item = bare(key, registration_class(), Docs::from([(ROW.to_owned(), row)]));
+    listed(answer, item, &object, Readable::MetadataOnly, cut.payload, true)
+}
+
+/// An item with nothing but its rows; named after its kind.
+fn bare(key: ItemKey, class: Restorability, docs: Docs) -> Item {
+    let kind = key.kind().as_str();
+    Item {
+        key,
+        name: kind.to_owned(),
+        item_type: kind.to_owned(),
+        group: None,
+        class,
+        revision: None,
+        read_at: None,
+        payloads: Vec::new(),
+        docs,
+    }
+}
+
+fn listed(
+    answer: &Answer,
+    item: Item,
+    row: &Object,
+    readable: Readable,
+    withheld: Option<Payload>,
+    settles: bool,
+) -> Result<Listed, InstanceError> {
+    let rows: Vec<(&str, &RawValue)> = item.docs.iter().map(|(name, row)| (name.as_str(), &**row)).collect();
+    let revisions = revisions(&rows).ok_or_else(|| answer.malformed("a row nests too deep"))?;
+    Ok(Listed {
+        revision: revisions.whole,
+        settled: settles.then_some(revisions.settled),
+        updated_at: row.str("updated_at").and_then(|text| text.parse().ok()),
+        readable,
+        withheld,
+        item,
+    })
+}
+
+/// Whether a row of the list of locks names the current version by its id.
+fn names_current(row: &RawValue) -> bool {
+    super::reading::named_versions(row).iter().any(|version| version.alias.as_deref() == Some("current"))
+}
+
+fn key(answer: &Answer, kind: ItemKind, id: &str) -> Result<ItemKey, InstanceError> {
+    ItemKey::new(kind, id).map_err(|error| answer.malformed(&format!("a row cannot be named: {error}")))
+}
+
+fn raw(answer: &Answer, text: String) -> Result<Box<RawValue>, InstanceError> {
+    RawValue::from_string(text).map_err(|_| answer.malformed("a row is no JSON"))
+}

@@ -1,0 +1,51 @@
+//! The client as a source.
+
+use async_trait::async_trait;
+
+use super::client::Client;
+use super::{inventory, reading};
+use crate::instance::{InstanceError, Listed, Listing, Presence, Reading, Requests, Sink, Source};
+use crate::model::{Item, ItemKey, ItemKind, Timestamp};
+
+#[async_trait]
+impl Source for Client {
+    /// 23 requests for 10,000 secrets: a page per 1,000 of them, the same of their locks, one each for groups,
+    /// configurations and the registration.
+    async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
+        inventory::list(self, sink).await
+    }
+
+    async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {
+        reading::read(self, listed, before).await
+    }
+
+    /// Asks for the metadata of a secret, for a group, for the list of configurations (which is where their metadata
+    /// stands), for the registration.
+    async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
+        let there = |there: bool| if there { Presence::Present } else { Presence::Gone };
+        let asked = match key.kind() {
+            ItemKind::Secret => self.secret_metadata(key.id()).await.map(|_| Presence::Present),
+            ItemKind::Group => self.group(key.id()).await.map(|_| Presence::Present),
+            ItemKind::Registration => self.registration().await.map(|found| there(found.is_some())),
+            ItemKind::Configuration => self.configurations().await.map(|rows| {
+                there(rows.iter().any(|row| {
+                    let (config_type, name) = (row.str("config_type"), row.str("name"));
+                    matches!((config_type, name), (Some(t), Some(n)) if key.id() == format!("{t}/{n}"))
+                }))
+            }),
+        };
+        match asked {
+            Err(InstanceError::Gone { .. }) => Ok(Presence::Gone),
+            Err(InstanceError::Unauthenticated { .. } | InstanceError::Forbidden { .. }) => Ok(Presence::Hidden),
+            other => other,
+        }
+    }
+
+    fn provider_now(&self) -> Option<Timestamp> {
+        self.wire().now()
+    }
+
+    fn requests(&self) -> Requests {
+        self.wire().requests()
+    }
+}
