@@ -3,6 +3,7 @@
 mod config;
 mod embedded;
 mod layering;
+mod s3;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.
 #[test]

@@ -123,7 +123,7 @@ user() { timeout 60 "${gateway[@]}" user create --uid="$1" --display-name="$1" -
 # curl signs, but does not say by itself what the (empty) body's digest is, and the gateway wants to be told.
 empty=$(printf '' | sha256sum | cut -d' ' -f1)
 bucket() {
-    curl -fsS -o /dev/null --aws-sigv4 aws:amz:us-east-1:s3 --user "$2:$3" -H "x-amz-content-sha256: $empty" \
+    curl -fsS -o /dev/null --retry 5 --retry-delay 1 --retry-all-errors --aws-sigv4 aws:amz:us-east-1:s3 --user "$2:$3" -H "x-amz-content-sha256: $empty" \
         -X PUT "http://127.0.0.1:$port/$1"
 }
 user keyhaven kh-access kh-secret-of-the-test

@@ -5,6 +5,7 @@
 
 mod backend;
 mod error;
+mod keys;
 mod local;
 mod object;
 mod s3;

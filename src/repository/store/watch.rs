@@ -1,4 +1,5 @@
-//! Between object_store and the network: what the store's answers say about its clock.
+//! Between object_store and the network: what the store's answers say about its clock, and keys that need another
+//! spelling.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -10,6 +11,7 @@ use object_store::client::{
 };
 use object_store::{ClientOptions, Result};
 
+use super::keys::respell;
 use crate::model::Timestamp;
 
 /// The store's clock: the last `Date` that it sent, and how long ago that was.
@@ -30,7 +32,7 @@ impl StoreClock {
     }
 }
 
-/// Connects as object_store does by itself, and notes the `Date` of every answer.
+/// Connects as object_store does by itself, notes the `Date` of every answer and mends listings.
 #[derive(Debug)]
 pub(super) struct Watching(pub(super) Arc<StoreClock>);
 
@@ -50,11 +52,18 @@ struct Watched {
 #[async_trait]
 impl HttpService for Watched {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let listing = request.uri().query().is_some_and(|query| query.contains("list-type=2"));
         let response = self.inner.execute(request).await?;
         if let Some(date) = response.headers().get("date").and_then(|date| date.to_str().ok()) {
             self.clock.note(date);
         }
-        Ok(response)
+        if !listing || !response.status().is_success() {
+            return Ok(response);
+        }
+        let (parts, body) = response.into_parts();
+        let body = body.bytes().await?;
+        let respelled = std::str::from_utf8(&body).ok().and_then(respell);
+        Ok(HttpResponse::from_parts(parts, respelled.map_or_else(|| body.into(), Into::into)))
     }
 }
 

@@ -1,0 +1,168 @@
+//! The store on a real S3 server (Ceph's gateway), started by `tests/setup/ceph.sh`.
+//!
+//! The test command starts it and sets `KEYHAVEN_TEST_S3`, `KEYHAVEN_TEST_S3_TLS` and `KEYHAVEN_TEST_S3_CA`. Without
+//! them these tests say that they are skipped. Each test has a prefix of its own.
+
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use keyhaven::model::FailureKind;
+use keyhaven::repository::{S3Settings, Store, StoreError};
+use secrecy::SecretString;
+
+/// The user, secret and bucket that `tests/setup/ceph.sh` makes.
+pub(crate) fn settings(test: &str) -> Option<S3Settings> {
+    let Ok(endpoint) = std::env::var("KEYHAVEN_TEST_S3") else {
+        eprintln!("SKIPPED: {test}: KEYHAVEN_TEST_S3 is not set; start a server with tests/setup/ceph.sh");
+        return None;
+    };
+    let secret = SecretString::from("kh-secret-of-the-test".to_owned());
+    let mut settings = S3Settings::new(&endpoint, "us-east-1", "keyhaven", "kh-access", secret);
+    settings.prefix = format!("{test}-{}", uuid::Uuid::new_v4());
+    settings.retries = 1;
+    settings.retry_for = Duration::from_secs(20);
+    Some(settings)
+}
+
+fn store(settings: &S3Settings) -> Store {
+    Store::s3(settings).unwrap()
+}
+
+#[tokio::test]
+async fn objects_come_back_whole_and_listed_in_order() {
+    let Some(settings) = settings("order") else { return };
+    let store = store(&settings);
+    for name in ["packs/b", "packs/a", "packs/sub/c", "packsx", "ledger/000000/x"] {
+        store.put(name, Bytes::from(name.to_owned())).await.unwrap();
+    }
+    assert_eq!(store.get("packs/sub/c", 100).await.unwrap(), "packs/sub/c");
+    let listed = store.list("packs").await.unwrap();
+    let paths: Vec<_> = listed.iter().map(|object| object.path.as_str()).collect();
+    assert_eq!(paths, ["packs/a", "packs/b", "packs/sub/c"], "neither more nor less than the folder");
+    assert_eq!(listed[0].size, 7);
+    assert_eq!(store.head("packs/a").await.unwrap().unwrap().size, 7);
+    assert_eq!(store.head("packs/none").await.unwrap(), None);
+    assert!(store.get("packs/none", 100).await.unwrap_err().is_not_found());
+    assert!(matches!(store.get("packs/a", 6).await, Err(StoreError::TooLarge { size: 7, limit: 6, .. })));
+    let clock = store.clock().expect("every answer has a date");
+    let skew = clock.millis_since(chrono::Utc::now().into()).abs();
+    assert!(skew < 120_000, "the gateway runs on this host, its clock differs by {skew} ms");
+}
+
+#[tokio::test]
+async fn more_than_one_page_is_listed() {
+    let Some(settings) = settings("pages") else { return };
+    let store = store(&settings);
+    for chunk in (0..1_005).collect::<Vec<_>>().chunks(50) {
+        let puts = chunk.iter().map(|number| {
+            let store = store.clone();
+            async move { store.put(&format!("packs/{number:05}"), Bytes::from_static(b"x")).await }
+        });
+        futures_util::future::try_join_all(puts).await.unwrap();
+    }
+    assert_eq!(store.list("packs").await.unwrap().len(), 1_005);
+}
+
+#[tokio::test]
+async fn a_wrong_secret_and_an_unknown_key_are_told_from_a_missing_right() {
+    let Some(settings) = settings("denied") else { return };
+    let mut wrong = settings.clone();
+    wrong.secret_access_key = SecretString::from("kh-wrong-canary-secret".to_owned());
+    let mut unknown = settings.clone();
+    unknown.access_key_id = "nobody".to_owned();
+    for settings in [wrong, unknown] {
+        let error = store(&settings).put("packs/a", Bytes::from_static(b"x")).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unauthenticated { .. }), "{error:?}");
+        assert!(!format!("{error:?} {error}").contains("canary"), "{error:?}");
+        assert!(matches!(store(&settings).list("packs").await, Err(StoreError::Unauthenticated { .. })));
+    }
+    let mut other = settings;
+    other.access_key_id = "kh-small-access".to_owned();
+    other.secret_access_key = SecretString::from("kh-small-secret".to_owned());
+    let error = store(&other).put("packs/a", Bytes::from_static(b"x")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Denied { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_no_repository() {
+    let Some(mut settings) = settings("bucket") else { return };
+    settings.bucket = "nothing-here".to_owned();
+    let store = store(&settings);
+    for error in [
+        store.get("ledger/a", 10).await.unwrap_err(),
+        store.list("ledger").await.unwrap_err(),
+        store.put("ledger/a", Bytes::new()).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::NoBucket { .. }), "{error:?}");
+        assert_eq!(error.kind(), FailureKind::NoRepository);
+    }
+}
+
+#[tokio::test]
+async fn a_full_store_says_so() {
+    let Some(mut settings) = settings("full") else { return };
+    settings.bucket = "small".to_owned();
+    settings.access_key_id = "kh-small-access".to_owned();
+    settings.secret_access_key = SecretString::from("kh-small-secret".to_owned());
+    let store = store(&settings);
+    let mut refused = None;
+    for number in 0..20 {
+        if let Err(error) = store.put(&format!("packs/{number}"), Bytes::from(vec![0; 400 * 1024])).await {
+            refused = Some(error);
+            break;
+        }
+    }
+    let error = refused.expect("the user may store 1 MiB");
+    assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn tls_takes_the_given_ca_and_no_other() {
+    let Some(mut settings) = settings("tls") else { return };
+    settings.endpoint = std::env::var("KEYHAVEN_TEST_S3_TLS").expect("set together with KEYHAVEN_TEST_S3");
+    let error = store(&settings).put("packs/a", Bytes::from_static(b"x")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    settings.ca_pem = Some(std::fs::read(std::env::var("KEYHAVEN_TEST_S3_CA").unwrap()).unwrap());
+    store(&settings).put("packs/a", Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(store(&settings).get("packs/a", 10).await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn nobody_listening_is_unreachable() {
+    let Some(mut settings) = settings("nobody") else { return };
+    // Bound and closed again: nobody else has this port just now.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    settings.endpoint = format!("http://127.0.0.1:{port}");
+    let error = store(&settings).list("ledger").await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_hostile_key_hides_no_other() {
+    let Some(settings) = settings("hostile") else { return };
+    let store = store(&settings);
+    store.put("ledger/000000/a", Bytes::from_static(b"x")).await.unwrap();
+    let url = format!("{}/keyhaven/{}/ledger//b", settings.endpoint, settings.prefix);
+    let empty = "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let status = Command::new("curl")
+        .args([
+            "-fsS",
+            "--retry",
+            "3",
+            "--retry-all-errors",
+            "--path-as-is",
+            "--aws-sigv4",
+            "aws:amz:us-east-1:s3",
+            "--user",
+            "kh-access:kh-secret-of-the-test",
+        ])
+        .args(["-H", empty, "-X", "PUT", &url])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let listed = store.list("ledger").await.unwrap();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    assert!(listed.iter().any(|object| object.path == "ledger/000000/a"));
+    assert!(listed.iter().any(|object| object.path.contains('%')), "the foreign one stays visible: {listed:?}");
+}
