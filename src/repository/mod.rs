@@ -1,5 +1,20 @@
-//! Ledger, packs, catalogues, commit: what is stored, where, and in which order (design: format 1).
+//! Ledger, packs, catalogues, commit: what is stored, where, and in which order (`docs/format.md`).
+//!
+//! [`Store`] is the place, with every peculiarity of object_store; [`ledger`] the pure reading of entries;
+//! [`Repository`] both together. Nothing here is ever rewritten or deleted.
 
+mod error;
+mod init;
+mod objects;
+mod open;
+mod recover;
+mod state;
 pub mod store;
+mod stream;
 
-pub use store::{S3Settings, Store, StoreError};
+pub use error::RepositoryError;
+pub use init::NewRepository;
+pub use open::Repository;
+pub use recover::recover_md;
+pub use state::StateFolder;
+pub use store::{ObjectInfo, S3Settings, Store, StoreError};

@@ -1,0 +1,223 @@
+//! Objects by digest: packs, catalogue parts, lists of packs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Repository, RepositoryError, StoreError};
+use crate::crypto::digest::sha256;
+use crate::crypto::{Identities, Sealed};
+use crate::format::catalogue::PartReader;
+use crate::format::event::PartRef;
+use crate::format::list::PackList;
+use crate::format::pack::{PackLine, PackReader};
+use crate::format::{FormatError, names};
+use crate::model::{Digest, FailureKind, Item, limits};
+
+impl Repository {
+    /// Writes a sealed pack. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn put_pack(&self, pack: &Sealed) -> Result<(), RepositoryError> {
+        Ok(self.store().put(&names::pack(&pack.digest), pack.bytes.clone()).await?)
+    }
+
+    /// Writes a sealed catalogue part. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn put_part(&self, part: &Sealed) -> Result<(), RepositoryError> {
+        Ok(self.store().put(&names::catalogue(&part.digest), part.bytes.clone()).await?)
+    }
+
+    /// Writes the list of the packs that a snapshot needs; returns its name.
+    ///
+    /// # Errors
+    /// When it is over 1 MiB or names a pack twice; what the store answers.
+    pub async fn put_list(&self, list: &PackList) -> Result<Digest, RepositoryError> {
+        let bytes = list
+            .encode()
+            .map_err(|source| RepositoryError::Write { what: "write a list of packs".to_owned(), source })?;
+        let digest = sha256(&bytes);
+        self.store().put(&names::list(&digest), bytes).await?;
+        Ok(digest)
+    }
+
+    /// The sealed bytes of a pack, which are what its name says.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Missing`]; [`RepositoryError::Damaged`] when it is too large or other bytes; what the store
+    /// answers.
+    pub async fn get_pack(&self, pack: &Digest) -> Result<Bytes, RepositoryError> {
+        self.get_checked(&names::pack(pack), pack, limits::SEALED_READ).await
+    }
+
+    /// The sealed bytes of a catalogue part, which are what its name says.
+    ///
+    /// # Errors
+    /// As [`Repository::get_pack`].
+    pub async fn get_part(&self, part: &Digest) -> Result<Bytes, RepositoryError> {
+        self.get_checked(&names::catalogue(part), part, limits::SEALED_READ).await
+    }
+
+    /// A list of packs.
+    ///
+    /// # Errors
+    /// As [`Repository::get_pack`], and when it is no list.
+    pub async fn get_list(&self, list: &Digest) -> Result<PackList, RepositoryError> {
+        let path = names::list(list);
+        let bytes = self.get_checked(&path, list, limits::LIST).await?;
+        PackList::decode(&bytes).map_err(|error| damaged(&path, &error))
+    }
+
+    /// Every pack that is there, with its sealed size: one listing.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn pack_sizes(&self) -> Result<BTreeMap<Digest, u64>, RepositoryError> {
+        self.sizes(names::PACKS, names::parse_pack).await
+    }
+
+    /// Every catalogue part that is there, with its sealed size: one listing.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn part_sizes(&self) -> Result<BTreeMap<Digest, u64>, RepositoryError> {
+        self.sizes(names::CATALOGUES, names::parse_catalogue).await
+    }
+
+    /// Fetches, checks and opens a pack, and gives every line with its MAC checked. At most 64 MiB of payloads.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Missing`], [`RepositoryError::Damaged`], [`RepositoryError::Locked`], what the store answers.
+    pub async fn open_pack(&self, pack: &Digest, keys: &Arc<Identities>) -> Result<Vec<PackLine>, RepositoryError> {
+        let (lines, _) = self.read_pack(pack, keys, |line, lines: &mut Vec<PackLine>| lines.push(line)).await?;
+        Ok(lines)
+    }
+
+    /// Fetches, checks and opens a pack and folds its lines into `T` on a blocking thread, one line in memory at a time.
+    /// Gives the sealed size too.
+    ///
+    /// # Errors
+    /// As [`Repository::open_pack`].
+    pub async fn read_pack<T: Default + Send + 'static>(
+        &self,
+        pack: &Digest,
+        keys: &Arc<Identities>,
+        fold: impl Fn(PackLine, &mut T) + Send + 'static,
+    ) -> Result<(T, u64), RepositoryError> {
+        let sealed = self.get_pack(pack).await?;
+        let (path, keys, id) = (names::pack(pack), Arc::clone(keys), *self.id());
+        blocking(format!("open {path}"), move || {
+            let mut folded = T::default();
+            let lines = PackReader::open(&sealed, &keys, &id).map_err(|error| unopened(&path, error))?;
+            for line in lines {
+                fold(line.map_err(|error| unopened(&path, error))?, &mut folded);
+            }
+            Ok((folded, sealed.len() as u64))
+        })
+        .await
+    }
+
+    /// Fetches, checks and opens one part of a catalogue: its items in key order, as many as the entry says.
+    ///
+    /// # Errors
+    /// As [`Repository::open_pack`].
+    pub async fn open_part(&self, part: &PartRef, keys: &Arc<Identities>) -> Result<Vec<Item>, RepositoryError> {
+        let (items, _) = self.read_part(&part.digest, keys, |item, items: &mut Vec<Item>| items.push(item)).await?;
+        if items.len() as u64 != part.items {
+            let why = format!("it holds {} items, its entry says {}", items.len(), part.items);
+            return Err(RepositoryError::Damaged { path: names::catalogue(&part.digest), why });
+        }
+        Ok(items)
+    }
+
+    /// Fetches, checks and opens one part of a catalogue and folds its items into `T` on a blocking thread. Gives the
+    /// sealed size too. How many items there should be is for the caller to compare.
+    ///
+    /// # Errors
+    /// As [`Repository::open_pack`].
+    pub async fn read_part<T: Default + Send + 'static>(
+        &self,
+        part: &Digest,
+        keys: &Arc<Identities>,
+        fold: impl Fn(Item, &mut T) + Send + 'static,
+    ) -> Result<(T, u64), RepositoryError> {
+        let sealed = self.get_part(part).await?;
+        let (path, keys, id) = (names::catalogue(part), Arc::clone(keys), *self.id());
+        blocking(format!("open {path}"), move || {
+            let mut folded = T::default();
+            let items = PartReader::open(&sealed, &keys, &id).map_err(|error| unopened(&path, error))?;
+            for item in items {
+                fold(item.map_err(|error| unopened(&path, error))?, &mut folded);
+            }
+            Ok((folded, sealed.len() as u64))
+        })
+        .await
+    }
+
+    async fn get_checked(&self, path: &str, digest: &Digest, limit: usize) -> Result<Bytes, RepositoryError> {
+        let bytes = match self.store().get(path, limit).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. }) => return Err(RepositoryError::Missing { path: path.to_owned() }),
+            Err(StoreError::TooLarge { size, limit, .. }) => {
+                let why = format!("it has {size} bytes, more than the {limit} that its kind may have");
+                return Err(RepositoryError::Damaged { path: path.to_owned(), why });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (checked, digest) = (bytes.clone(), *digest);
+        let fits = blocking(format!("hash {path}"), move || Ok(sha256(&checked) == digest)).await?;
+        if !fits {
+            let why = "its bytes are not those that its name says (altered, truncated or swapped)".to_owned();
+            return Err(RepositoryError::Damaged { path: path.to_owned(), why });
+        }
+        Ok(bytes)
+    }
+
+    /// Objects of a folder by the digest in their name. What has no such name is foreign and left aside.
+    async fn sizes(
+        &self,
+        folder: &str,
+        parse: impl Fn(&str) -> Option<Digest>,
+    ) -> Result<BTreeMap<Digest, u64>, RepositoryError> {
+        let listed = self.store().list(folder).await?;
+        Ok(listed.iter().filter_map(|object| Some((parse(&object.path)?, object.size))).collect())
+    }
+}
+
+fn damaged(path: &str, error: &FormatError) -> RepositoryError {
+    RepositoryError::Damaged { path: path.to_owned(), why: chain(error) }
+}
+
+/// A key that does not fit is told from bytes that do not.
+fn unopened(path: &str, error: FormatError) -> RepositoryError {
+    match error.kind() {
+        FailureKind::Key => RepositoryError::Locked { path: path.to_owned(), source: error },
+        _ => damaged(path, &error),
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// Runs what would hold up an async thread on a blocking one.
+pub(super) async fn blocking<T: Send + 'static>(
+    what: String,
+    work: impl FnOnce() -> Result<T, RepositoryError> + Send + 'static,
+) -> Result<T, RepositoryError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(source) => Err(RepositoryError::Task { what, source }),
+    }
+}

@@ -1,0 +1,159 @@
+//! A repository that exists: its id, its store, its ledger as of now.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::Deserialize;
+
+use super::{ObjectInfo, RepositoryError, Store, StoreError};
+use crate::crypto::PublicKey;
+use crate::crypto::digest::sha256;
+use crate::format::{RepositoryId, names};
+use crate::model::limits;
+
+/// Requests for small objects that run side by side.
+pub(super) const SMALL_IN_FLIGHT: usize = 16;
+
+/// A repository, by its pinned id; cheap to clone.
+///
+/// Reading never writes. Entries that were read are kept in memory: they are immutable, and a commit lists and reads
+/// again only what is new.
+#[derive(Clone)]
+pub struct Repository {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    id: RepositoryId,
+    trust: Vec<PublicKey>,
+    warnings: Vec<String>,
+    entries: Mutex<HashMap<String, Bytes>>,
+}
+
+/// `keyhaven.json`: decides nothing, tells people and tools what lies there.
+#[derive(Deserialize)]
+struct Marker {
+    repository: String,
+}
+
+impl Repository {
+    /// Opens the repository that begins with the entry whose digest is `pin`.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NoRepository`] when the ledger is empty, which is never taken for a new start;
+    /// [`RepositoryError::OtherRepository`] when there is a ledger without that entry; what the store answers.
+    pub async fn open(store: Store, pin: RepositoryId) -> Result<Self, RepositoryError> {
+        Self::open_trusting(store, pin, Vec::new()).await
+    }
+
+    /// Opens a repository in which entries by these keys count whatever the ledger says of them (`--trust KEY`), and
+    /// whose first entry may be gone. For a restore after a loss, never for a writer.
+    ///
+    /// # Errors
+    /// As [`Repository::open`]; with a key given, a missing first entry is none.
+    pub async fn open_trusting(
+        store: Store,
+        pin: RepositoryId,
+        trust: Vec<PublicKey>,
+    ) -> Result<Self, RepositoryError> {
+        let listed = store.list(names::LEDGER).await?;
+        let entries: Vec<_> = listed.iter().filter_map(|object| names::parse_entry(&object.path)).collect();
+        if entries.is_empty() {
+            let why = match listed.len() {
+                0 => "its ledger is empty".to_owned(),
+                count => format!("its ledger holds {count} files, none of them an entry"),
+            };
+            return Err(RepositoryError::NoRepository { place: store.place(), why });
+        }
+        if trust.is_empty() && !entries.iter().any(|(_, digest)| RepositoryId(*digest) == pin) {
+            return Err(RepositoryError::OtherRepository { place: store.place(), pin: pin.to_string() });
+        }
+        let warnings = check_marker(&store, &pin).await?;
+        let entries = Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { store, id: pin, trust, warnings, entries }) })
+    }
+
+    /// The id: the digest of the first entry.
+    #[must_use]
+    pub fn id(&self) -> &RepositoryId {
+        &self.inner.id
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// What is odd about the files that decide nothing.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.inner.warnings
+    }
+
+    /// Every file of the ledger by path, with its bytes; a file that cannot be an entry comes without any.
+    pub(super) async fn read_entries(&self) -> Result<Vec<(String, Bytes)>, RepositoryError> {
+        let listed = self.store().list(names::LEDGER).await?;
+        if listed.is_empty() {
+            let why = "its ledger is empty".to_owned();
+            return Err(RepositoryError::NoRepository { place: self.store().place(), why });
+        }
+        let entries = listed.into_iter().map(|object| self.read_entry(object));
+        let read: Vec<Option<_>> = stream::iter(entries).buffered(SMALL_IN_FLIGHT).try_collect().await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    async fn read_entry(&self, object: ObjectInfo) -> Result<Option<(String, Bytes)>, RepositoryError> {
+        let path = object.path;
+        if names::parse_entry(&path).is_none() || object.size > limits::ENTRY as u64 {
+            return Ok(Some((path, Bytes::new())));
+        }
+        self.fetch_entry(&path).await.map(|bytes| bytes.map(|bytes| (path, bytes)))
+    }
+
+    /// The bytes of one file of the ledger; nothing when it is not there.
+    pub(super) async fn fetch_entry(&self, path: &str) -> Result<Option<Bytes>, RepositoryError> {
+        let known = || self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = known().get(path) {
+            return Ok(Some(bytes.clone()));
+        }
+        let bytes = match self.store().get(path, limits::ENTRY).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(StoreError::TooLarge { .. }) => return Ok(Some(Bytes::new())),
+            Err(error) => return Err(error.into()),
+        };
+        // Only what is what its name says may be taken for unchangeable.
+        if names::parse_entry(path).is_some_and(|(_, digest)| sha256(&bytes) == digest) {
+            known().insert(path.to_owned(), bytes.clone());
+        }
+        Ok(Some(bytes))
+    }
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Repository({} in {})", self.inner.id, self.inner.store)
+    }
+}
+
+async fn check_marker(store: &Store, pin: &RepositoryId) -> Result<Vec<String>, RepositoryError> {
+    let path = names::KEYHAVEN_JSON;
+    let warning = match store.get(path, limits::LIST).await {
+        Ok(bytes) => match serde_json::from_slice::<Marker>(&bytes) {
+            Ok(marker) if marker.repository == pin.to_string() => return Ok(Vec::new()),
+            Ok(_) => {
+                format!("{path} names another repository id than the pinned one; the ledger decides, not this file")
+            }
+            Err(_) => format!("{path} is damaged; the ledger decides, not this file"),
+        },
+        Err(StoreError::NotFound { .. }) => format!("{path} is missing; the ledger decides, not this file"),
+        Err(StoreError::TooLarge { .. }) => format!("{path} is damaged; the ledger decides, not this file"),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(vec![warning])
+}

@@ -1,0 +1,29 @@
+//! The recovery instructions that lie in every repository.
+
+use bytes::Bytes;
+
+use crate::format::SourceName;
+
+/// The one text; `docs/recover-without-keyhaven.md` points to it, a test runs its commands.
+const TEMPLATE: &str = include_str!("RECOVER.md");
+
+/// `RECOVER.md` for the repository of an instance.
+#[must_use]
+pub fn recover_md(source: &SourceName) -> Bytes {
+    // Names of an instance come from a configuration; in a text that people copy commands from, a line is a line.
+    let plain = |text: &str| text.replace(|c: char| c.is_control() || c == '`', "?");
+    TEMPLATE.replace("{{SOURCE}}", &plain(&source.crn)).replace("{{REGION}}", &plain(&source.region)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instance_is_named_and_cannot_forge_a_line() {
+        let source = SourceName { crn: "crn:v1:a\n```sh\nrm -rf /\n```".to_owned(), region: "eu-de".to_owned() };
+        let text = String::from_utf8(recover_md(&source).to_vec()).unwrap();
+        assert!(text.contains("    crn:v1:a????sh?rm -rf /????\n"), "{text}");
+        assert!(text.contains("`eu-de`") && !text.contains("{{"));
+    }
+}

@@ -1,0 +1,150 @@
+//! What a writer remembers on its own host: the heads that it saw, and its last entry.
+//!
+//! A bucket can be rolled back or emptied by whoever may delete in it; only memory outside of it shows that. Losing this
+//! folder loses that protection and nothing else. Nothing in it is secret.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::RepositoryError;
+
+const HEADS: &str = "heads.json";
+const ENTRIES: &str = "entries";
+
+/// The folder of one writer for one repository.
+#[derive(Debug, Clone)]
+pub struct StateFolder {
+    folder: PathBuf,
+}
+
+/// The content of `heads.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Heads {
+    /// Paths of entries inside the repository; sequence and digest are part of the name.
+    heads: Vec<String>,
+}
+
+impl StateFolder {
+    /// The part of a writer's state folder that belongs to the repository with this id. Made at the first write.
+    #[must_use]
+    pub fn new(state: &Path, repository: &str) -> Self {
+        Self { folder: state.join(repository) }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The paths of the entries that were heads when this writer last committed; none on a new host.
+    ///
+    /// # Errors
+    /// [`RepositoryError::State`] when the file is there and cannot be read or understood.
+    pub async fn heads(&self) -> Result<Vec<String>, RepositoryError> {
+        let path = self.folder.join(HEADS);
+        self.blocking("read", move || match fs::read(&path) {
+            Ok(bytes) => {
+                let heads: Heads = serde_json::from_slice(&bytes).map_err(io::Error::from)?;
+                Ok(heads.heads)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    /// Keeps the bytes of an entry that is about to be written.
+    ///
+    /// # Errors
+    /// [`RepositoryError::State`] when they cannot be made durable here; then the entry must not be written either.
+    pub async fn keep_entry(&self, file: &str, bytes: Bytes) -> Result<(), RepositoryError> {
+        let (folder, file) = (self.folder.join(ENTRIES), file.to_owned());
+        self.blocking("write", move || write(&folder, &file, &bytes)).await
+    }
+
+    /// Remembers the heads after a commit, and drops the kept entries but the newest one named `file`.
+    ///
+    /// # Errors
+    /// [`RepositoryError::State`] when it cannot be written.
+    pub async fn remember(&self, heads: Vec<String>, file: &str) -> Result<(), RepositoryError> {
+        let (folder, file) = (self.folder.clone(), file.to_owned());
+        self.blocking("write", move || {
+            write(&folder, HEADS, &serde_json::to_vec(&Heads { heads }).map_err(io::Error::from)?)?;
+            for kept in fs::read_dir(folder.join(ENTRIES))? {
+                let kept = kept?;
+                if kept.file_name() != file.as_str() {
+                    fs::remove_file(kept.path())?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
+        let result = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        result.map_err(|source| RepositoryError::State { action, folder: self.folder.display().to_string(), source })
+    }
+}
+
+/// Writes a file so that after a crash it is there whole, or the one before it.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let staged = folder.join(format!(".{name}.{}", Uuid::new_v4()));
+    let result = (|| {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&staged, folder.join(name))?;
+        fs::File::open(folder)?.sync_all()
+    })();
+    if result.is_err() {
+        // The first failure is the one to tell; a staged file that stays is empty or half and never read.
+        drop(fs::remove_file(&staged));
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_remembered_comes_back_and_old_entries_go() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(root.path(), "id");
+        assert!(state.heads().await.unwrap().is_empty());
+        state.keep_entry("000000001-a.json", Bytes::from_static(b"1")).await.unwrap();
+        state.keep_entry("000000002-b.json", Bytes::from_static(b"2")).await.unwrap();
+        state.remember(vec!["ledger/000000/000000002-b.json".to_owned()], "000000002-b.json").await.unwrap();
+        assert_eq!(state.heads().await.unwrap(), ["ledger/000000/000000002-b.json"]);
+        let kept: Vec<_> = fs::read_dir(state.path().join(ENTRIES)).unwrap().map(|f| f.unwrap().file_name()).collect();
+        assert_eq!(kept, ["000000002-b.json"]);
+        let mode = fs::metadata(state.path().join(HEADS)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn rubbish_is_an_error_and_no_first_run() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(root.path(), "id");
+        fs::create_dir_all(state.path()).unwrap();
+        fs::write(state.path().join(HEADS), b"{\"heads\":").unwrap();
+        let error = state.heads().await.unwrap_err();
+        assert!(error.to_string().contains(&state.path().display().to_string()), "{error}");
+    }
+}
