@@ -5,6 +5,7 @@
 
 mod error;
 mod init;
+pub mod ledger;
 mod objects;
 mod open;
 mod recover;

@@ -1,0 +1,216 @@
+//! Which key may do what, where in the ledger.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::Why;
+use super::graph::Graph;
+use super::trust::check_sequence;
+use crate::format::event::{KeyChange, KeyGrant};
+use crate::format::{Entry, Event, Role};
+use crate::model::Digest;
+
+/// For every entry, which key entries are among its ancestors, and whether a hole is.
+///
+/// Key entries are few and entries are many: a bit for each key entry, handed on from parents to children, answers
+/// every question about grants in one pass.
+#[derive(Debug)]
+pub(super) struct Reach {
+    /// The first entry and all key entries, in order; the bit of each is its place here.
+    candidates: Vec<usize>,
+    /// The key entries among the ancestors of each entry, itself not included.
+    bits: Vec<Rc<Vec<u64>>>,
+    /// The highest sequence among an entry and its ancestors that names a parent that is not there.
+    holes: Vec<Option<u64>>,
+}
+
+impl Reach {
+    pub(super) fn of(graph: &Graph) -> Self {
+        let candidates: Vec<usize> = (0..graph.entries.len()).filter(|at| is_candidate(graph, *at)).collect();
+        let bit_of: HashMap<usize, usize> = candidates.iter().enumerate().map(|(bit, at)| (*at, bit)).collect();
+        let none = Rc::new(vec![0; candidates.len().div_ceil(64)]);
+        let mut reach = Self { candidates, bits: Vec::new(), holes: Vec::new() };
+        for (position, entry) in graph.entries.iter().enumerate() {
+            let mut bits = Rc::clone(&none);
+            let mut hole = graph.holed.get(position).filter(|holed| **holed).map(|_| entry.sequence);
+            for (nth, parent) in graph.parents_of(position).iter().enumerate() {
+                hole = hole.max(reach.hole(*parent));
+                if let Some(of_parent) = reach.bits.get(*parent) {
+                    bits = if nth == 0 { Rc::clone(of_parent) } else { union(&bits, of_parent) };
+                }
+                if let Some(bit) = bit_of.get(parent) {
+                    set(Rc::<Vec<u64>>::make_mut(&mut bits), *bit);
+                }
+            }
+            reach.bits.push(bits);
+            reach.holes.push(hole);
+        }
+        reach
+    }
+
+    /// The highest sequence among an entry and its ancestors that names a parent that is not there.
+    pub(super) fn hole(&self, position: usize) -> Option<u64> {
+        self.holes.get(position).copied().flatten()
+    }
+
+    /// Whether a key entry is among the ancestors of an entry, or must be taken to be: behind a hole nobody can tell, and
+    /// an older grant is believed, since that lets nobody sign who may not sign elsewhere.
+    fn sees(&self, position: usize, grant: &Grant) -> bool {
+        let bits = self.bits.get(position).map(|bits| bits.as_slice()).unwrap_or_default();
+        let word = bits.get(grant.bit / 64).copied().unwrap_or(0);
+        word & (1 << (grant.bit % 64)) != 0 || self.hole(position).is_some_and(|hole| grant.sequence < hole)
+    }
+}
+
+fn is_candidate(graph: &Graph, position: usize) -> bool {
+    let keys = graph.entries.get(position).is_some_and(|entry| matches!(entry.event, Event::Keys(_)));
+    keys || graph.root == Some(position)
+}
+
+fn union(a: &Rc<Vec<u64>>, b: &Rc<Vec<u64>>) -> Rc<Vec<u64>> {
+    if Rc::ptr_eq(a, b) || a == b {
+        return Rc::clone(a);
+    }
+    Rc::new(a.iter().zip(b.iter()).map(|(a, b)| a | b).collect())
+}
+
+fn set(bits: &mut [u64], bit: usize) {
+    if let Some(word) = bits.get_mut(bit / 64) {
+        *word |= 1 << (bit % 64);
+    }
+}
+
+/// A key and its roles, from the entry with this bit.
+#[derive(Debug, Clone)]
+struct Grant {
+    key: Digest,
+    roles: Vec<Role>,
+    bit: usize,
+    sequence: u64,
+}
+
+impl Grant {
+    fn new(grant: &KeyGrant, bit: usize, sequence: u64) -> Self {
+        Self { key: grant.public_key.fingerprint(), roles: grant.roles.clone(), bit, sequence }
+    }
+}
+
+/// A key that was retired or revoked.
+#[derive(Debug, Clone)]
+struct Removal {
+    key: Digest,
+    /// The entry that says so.
+    position: usize,
+    by: Digest,
+    revoked: bool,
+    /// The entries that may still count: the ancestors of the retirement, or the last good entry and its ancestors.
+    kept: Rc<HashSet<usize>>,
+}
+
+/// The key entries that were adopted.
+#[derive(Debug, Default)]
+pub(super) struct Keyring {
+    grants: Vec<Grant>,
+    removals: Vec<Removal>,
+    adopted: HashSet<usize>,
+}
+
+impl Keyring {
+    /// Decides which key entries are adopted.
+    ///
+    /// They are taken by sequence, then digest. A retirement or revocation holds for all entries, also for key entries
+    /// before it in that order, and what they brought falls with them. One that would take away its own signer's right is
+    /// not adopted; one that fell stays out. So of two custodians who retire each other the lower entry wins.
+    pub(super) fn collect(graph: &Graph, reach: &Reach) -> Self {
+        let mut removals: Vec<Removal> = Vec::new();
+        let mut refused = HashSet::new();
+        'again: loop {
+            let ring = Self::replay(graph, reach, removals.clone(), &refused);
+            if let Some(fallen) = removals.iter().position(|removal| !ring.adopted.contains(&removal.position)) {
+                refused.insert(removals.remove(fallen).position);
+                continue;
+            }
+            for position in &reach.candidates {
+                if !ring.adopted.contains(position) || removals.iter().any(|known| known.position == *position) {
+                    continue;
+                }
+                let Some(removal) = removal(graph, *position) else { continue };
+                let mut trial = removals.clone();
+                trial.push(removal);
+                if Self::replay(graph, reach, trial.clone(), &refused).adopted.contains(position) {
+                    removals = trial;
+                } else {
+                    refused.insert(*position);
+                }
+                continue 'again;
+            }
+            return ring;
+        }
+    }
+
+    /// Takes the key entries in order, with these removals in force from the start.
+    fn replay(graph: &Graph, reach: &Reach, removals: Vec<Removal>, refused: &HashSet<usize>) -> Self {
+        let mut ring = Self { removals, ..Self::default() };
+        for (bit, position) in reach.candidates.iter().enumerate() {
+            let Some(entry) = graph.entries.get(*position) else { continue };
+            let root = graph.root == Some(*position);
+            let allowed = !refused.contains(position)
+                && check_sequence(graph, *position, entry).is_ok()
+                && ring.check_key(reach, *position, entry).is_ok();
+            if !root && !allowed {
+                continue;
+            }
+            ring.adopted.insert(*position);
+            match &entry.event {
+                Event::Init(init) => {
+                    ring.grants.extend(init.keys.iter().map(|grant| Grant::new(grant, bit, entry.sequence)));
+                }
+                Event::Keys(KeyChange::Add { grant, .. }) => ring.grants.push(Grant::new(grant, bit, entry.sequence)),
+                _ => {}
+            }
+        }
+        ring
+    }
+
+    /// Whether the key of an entry could sign it where it stands.
+    pub(super) fn check(&self, graph: &Graph, reach: &Reach, position: usize) -> Result<(), Why> {
+        let Some(entry) = graph.entries.get(position) else { return Ok(()) };
+        self.check_key(reach, position, entry)?;
+        if matches!(entry.event, Event::Keys(_)) && !self.adopted.contains(&position) {
+            return Err(Why::Undone);
+        }
+        Ok(())
+    }
+
+    fn check_key(&self, reach: &Reach, position: usize, entry: &Entry) -> Result<(), Why> {
+        for removal in self.removals.iter().filter(|removal| removal.key == entry.key) {
+            if removal.position != position && !removal.kept.contains(&position) {
+                let by = removal.by;
+                return Err(if removal.revoked { Why::Revoked { by } } else { Why::Retired { by } });
+            }
+        }
+        let mut grants = self.grants.iter().filter(|grant| grant.key == entry.key);
+        let kind = entry.kind();
+        if grants.any(|grant| grant.roles.iter().any(|role| role.may_sign(kind)) && reach.sees(position, grant)) {
+            Ok(())
+        } else {
+            Err(Why::NoRole { kind: kind.to_owned() })
+        }
+    }
+}
+
+/// What the entry at a position takes away, if it does.
+fn removal(graph: &Graph, position: usize) -> Option<Removal> {
+    let entry = graph.entries.get(position)?;
+    let (key, revoked, kept) = match &entry.event {
+        Event::Keys(KeyChange::Retire { key, .. }) => (*key, false, graph.ancestors(position)),
+        Event::Keys(KeyChange::Revoke { key, last_good, .. }) => {
+            let last = last_good.as_ref().and_then(|last| graph.index.get(last)).copied();
+            let mut kept = last.map(|last| graph.ancestors(last)).unwrap_or_default();
+            kept.extend(last);
+            (*key, true, kept)
+        }
+        _ => return None,
+    };
+    Some(Removal { key, position, by: entry.digest, revoked, kept: Rc::new(kept) })
+}
