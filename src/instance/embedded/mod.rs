@@ -11,21 +11,25 @@
 
 mod clock;
 mod counters;
+mod error;
 mod faults;
 mod history;
 mod http;
 mod instance;
 mod options;
+mod seed;
 mod state;
 mod tokens;
 
 pub use clock::InstanceClock;
 pub use counters::Counters;
+pub use error::EmbeddedError;
 pub use faults::{Act, Hook, Seen, When};
 pub use history::{History, Snapshot};
 pub use http::Server;
 pub use instance::{Instance, Reply};
 pub use options::{NameScope, Options, Precision, Switches};
+pub use seed::{seed, seed_small};
 pub use state::{
     Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, Lock, PageFault, Planted,
     Registration, Renderer, Secret, Verb, Version,
