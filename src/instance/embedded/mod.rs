@@ -13,10 +13,12 @@ mod clock;
 mod counters;
 mod error;
 mod faults;
+mod file;
 mod history;
 mod http;
 mod instance;
 mod options;
+mod sandbox;
 mod seed;
 mod state;
 mod tokens;
@@ -29,6 +31,7 @@ pub use history::{History, Snapshot};
 pub use http::Server;
 pub use instance::{Instance, Reply};
 pub use options::{NameScope, Options, Precision, Switches};
+pub use sandbox::{Sandbox, SandboxOptions, SandboxSettings};
 pub use seed::{seed, seed_small};
 pub use state::{
     Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, Lock, PageFault, Planted,

@@ -104,7 +104,11 @@ impl State {
     pub(crate) fn replace(&mut self, items: &Items) {
         let ids: Vec<_> = self.items.secrets.keys().cloned().collect();
         ids.iter().for_each(|id| self.drop_secret(id));
+        let default_group = self.items.groups.remove(DEFAULT_GROUP);
         self.items = Items { secrets: std::collections::BTreeMap::new(), ..items.clone() };
+        if let Some(group) = default_group {
+            self.items.groups.entry(DEFAULT_GROUP.into()).or_insert(group);
+        }
         for secret in items.secrets.values() {
             self.put_secret((**secret).clone());
         }

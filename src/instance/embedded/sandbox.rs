@@ -1,0 +1,125 @@
+//! A server that runs by itself: what `keyhaven sandbox` starts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::error::EmbeddedError;
+use super::http::Server;
+use super::instance::Instance;
+use super::options::Options;
+use super::seed::seed;
+
+/// How long changes are gathered before they are saved.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// What a sandbox starts with.
+#[derive(Debug, Clone, Default)]
+pub struct SandboxOptions {
+    /// Who it is. A data file that is there already decides region, account, instance id and API key instead.
+    pub options: Options,
+    /// Fills a new instance with made-up secrets; without effect on a data file that is there already.
+    pub seed: Option<u64>,
+    /// How many of them.
+    pub secrets: usize,
+    /// Where the state is kept over restarts. Every payload lies there in clear.
+    pub data: Option<PathBuf>,
+}
+
+/// What a client needs to reach a sandbox.
+#[derive(Debug, Clone)]
+pub struct SandboxSettings {
+    /// Base URL of the API.
+    pub base_url: String,
+    /// Base URL of the identity service.
+    pub iam_url: String,
+    /// The API key that it takes.
+    pub api_key: SecretString,
+    /// Its CRN.
+    pub crn: String,
+}
+
+/// A running sandbox.
+#[derive(Debug)]
+pub struct Sandbox {
+    instance: Instance,
+    server: Server,
+    data: Option<PathBuf>,
+}
+
+impl Sandbox {
+    /// Loads or makes the instance and serves it on `address` (port 0 for any free one).
+    ///
+    /// # Errors
+    /// When the data file cannot be read or written, or the address cannot be bound.
+    pub async fn start(options: SandboxOptions, address: SocketAddr) -> Result<Self, EmbeddedError> {
+        let listen = |source| EmbeddedError::Listen { address: address.to_string(), source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let instance = match options.data.clone().filter(|path| path.exists()) {
+            Some(path) => Instance::load(options.options, &path)?,
+            None => {
+                let instance = Instance::new(options.options);
+                options.seed.map_or(Ok(()), |number| seed(&instance, number, options.secrets))?;
+                instance
+            }
+        };
+        let server = Server::over(instance.clone(), listener).map_err(listen)?;
+        let sandbox = Self { instance, server, data: options.data };
+        // A file that cannot be written is found now and not at the first change.
+        sandbox.save().await?;
+        Ok(sandbox)
+    }
+
+    /// What a client needs.
+    #[must_use]
+    pub fn settings(&self) -> SandboxSettings {
+        SandboxSettings {
+            base_url: self.server.base_url(),
+            iam_url: self.server.iam_url(),
+            api_key: self.instance.options().api_key.clone(),
+            crn: self.instance.crn(),
+        }
+    }
+
+    /// The instance behind it.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Serves until `stop`, saving a moment after each change and once more at the end.
+    ///
+    /// # Errors
+    /// When the data file cannot be written; the server is stopped then.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), EmbeddedError> {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.instance.changed() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(GATHER) => {}
+            }
+            self.save().await?;
+        }
+        let (instance, data) = (self.instance.clone(), self.data.clone());
+        self.server.stop().await;
+        save(instance, data).await
+    }
+
+    async fn save(&self) -> Result<(), EmbeddedError> {
+        save(self.instance.clone(), self.data.clone()).await
+    }
+}
+
+async fn save(instance: Instance, data: Option<PathBuf>) -> Result<(), EmbeddedError> {
+    let Some(path) = data else { return Ok(()) };
+    let at = path.clone();
+    let saved = tokio::task::spawn_blocking(move || instance.save(&path)).await;
+    saved.map_err(|error| EmbeddedError::File { what: "write", path: at, source: error.into() })?
+}
