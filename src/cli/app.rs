@@ -14,7 +14,7 @@ use super::progress::Terminal;
 use crate::config::{Layer, Settings};
 use crate::job::Context;
 
-/// The largest configuration file that is read.
+/// The largest configuration or other public text file that is read.
 const LARGEST: u64 = 1024 * 1024;
 
 /// The surroundings of a command.
@@ -45,13 +45,23 @@ impl App {
     /// # Errors
     /// When a file that was named cannot be read, or anything in it is wrong.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        self.settings_with(&[])
+    }
+
+    /// As [`App::settings`], with further flags: key, flag, value.
+    ///
+    /// # Errors
+    /// As [`App::settings`].
+    pub(super) fn settings_with(&self, flags: &[(&str, &str, &str)]) -> Result<Settings, Failure> {
         let mut layers = Vec::new();
         if let Some(path) = self.config_path() {
             layers.push(read_layer(&path)?);
         }
         let variables = env::ours();
-        layers.push(Layer::environment(variables.iter().map(|(name, text)| (name.as_str(), text.as_str())))?);
-        layers.push(Layer::flags(self.globals.settings())?);
+        let here = working_folder();
+        layers.push(Layer::environment(variables.iter().map(|(name, text)| (name.as_str(), text.as_str())), &here)?);
+        let flags = self.globals.settings().into_iter().chain(flags.iter().copied());
+        layers.push(Layer::flags(flags, &here)?);
         Ok(Settings::build(layers)?)
     }
 
@@ -89,18 +99,31 @@ fn default_paths() -> Vec<PathBuf> {
     paths
 }
 
-#[expect(clippy::disallowed_methods, reason = "the configuration is read at the edge")]
+/// Where relative paths of the environment and of flags start; as written when the platform does not say.
+fn working_folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_default()
+}
+
+/// Reads the configuration.
 fn read_layer(path: &Path) -> Result<Layer, Failure> {
     let shown = path.display().to_string();
-    let failed = |error| {
-        Failure::usage(format!("cannot read the configuration {shown}"))
-            .because(error)
-            .hinted("`keyhaven config init` prints a commented file to start from")
-    };
-    if std::fs::metadata(path).map_err(failed)?.len() > LARGEST {
-        return Err(Failure::usage(format!("{shown} is larger than a configuration can be")));
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = read_public(path, "configuration")
+        .map_err(|failure| failure.hinted("`keyhaven config init` prints a commented file to start from"))?;
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let base = path.parent().unwrap_or(Path::new(""));
     Ok(Layer::file(&text, &shown, base)?)
+}
+
+/// Reads a text file that holds no secret; `what` is what messages call it.
+///
+/// # Errors
+/// Kind 2 when it cannot be read, or is larger than such a file can be.
+#[expect(clippy::disallowed_methods, reason = "files that the user names are read at the edge")]
+pub(super) fn read_public(path: &Path, what: &str) -> Result<String, Failure> {
+    let shown = path.display();
+    let failed = |error| Failure::usage(format!("cannot read the {what} {shown}")).because(error);
+    if std::fs::metadata(path).map_err(failed)?.len() > LARGEST {
+        return Err(Failure::usage(format!("the {what} {shown} is larger than such a file can be")));
+    }
+    std::fs::read_to_string(path).map_err(failed)
 }

@@ -124,7 +124,13 @@ macro_rules! from_library {
     };
 }
 
-from_library!(crate::crypto::CryptoError, crate::format::FormatError, crate::instance::InstanceError);
+from_library!(
+    crate::crypto::CryptoError,
+    crate::format::FormatError,
+    crate::instance::InstanceError,
+    crate::repository::RepositoryError,
+    crate::repository::StoreError,
+);
 
 #[cfg(test)]
 mod tests {

@@ -22,8 +22,10 @@ mod printer;
 mod progress;
 mod prompt;
 mod recovery_file;
+mod recovery_sheet;
 mod signals;
 mod table;
+mod wire;
 
 use app::App;
 use args::Arguments;

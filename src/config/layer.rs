@@ -80,16 +80,19 @@ impl Layer {
     /// platforms set variables of their own under any prefix.
     ///
     /// `KEYHAVEN_SOURCE_API_KEY` and the like hold a secret themselves; its value is not looked at here, only that it is
-    /// there.
+    /// there. Relative paths start at `base`, the working folder.
     ///
     /// # Errors
     /// When a value has the wrong type, or one secret is given in two ways.
-    pub fn environment<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
+    pub fn environment<'a>(
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+        base: &Path,
+    ) -> Result<Self, ConfigError> {
         let mut layer = Self::default();
         for (name, text) in variables {
             let origin = Origin::Environment(name.to_owned());
             if let Some(key) = KEYS.iter().find(|key| keys::variable(key.path) == name) {
-                layer.take_text(key, text, origin)?;
+                layer.take_text(key, text, origin, base)?;
             } else if let Some(secret) = SECRETS.iter().find(|secret| keys::variable(secret) == name)
                 && let Some(key) = keys::find(&format!("{secret}_env"))
             {
@@ -99,15 +102,18 @@ impl Layer {
         layer.checked()
     }
 
-    /// Takes flags: key, the flag as it is typed, value.
+    /// Takes flags: key, the flag as it is typed, value. Relative paths start at `base`, the working folder.
     ///
     /// # Errors
     /// When a value has the wrong type.
-    pub fn flags<'a>(flags: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Result<Self, ConfigError> {
+    pub fn flags<'a>(
+        flags: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>,
+        base: &Path,
+    ) -> Result<Self, ConfigError> {
         let mut layer = Self::default();
         for (path, flag, text) in flags {
             if let Some(key) = keys::find(path) {
-                layer.take_text(key, text, Origin::Flag(flag.to_owned()))?;
+                layer.take_text(key, text, Origin::Flag(flag.to_owned()), base)?;
             }
         }
         layer.checked()
@@ -130,8 +136,8 @@ impl Layer {
         }
     }
 
-    fn take_text(&mut self, key: &'static Key, text: &str, origin: Origin) -> Result<(), ConfigError> {
-        match key.kind.read_text(text, Path::new("")) {
+    fn take_text(&mut self, key: &'static Key, text: &str, origin: Origin, base: &Path) -> Result<(), ConfigError> {
+        match key.kind.read_text(text, base) {
             Ok(value) => {
                 self.values.insert(key.path, (value, origin));
                 Ok(())

@@ -382,12 +382,12 @@ mod tests {
     fn flags_beat_the_environment_and_the_environment_beats_the_file() {
         let layers = [
             file("[source]\nurl = \"https://file.example\"\niam_url = \"https://file.example\"\ncrn = \"file\"\n"),
-            Layer::environment([
-                ("KEYHAVEN_SOURCE_URL", "https://env.example"),
-                ("KEYHAVEN_SOURCE_IAM_URL", "https://env.example"),
-            ])
+            Layer::environment(
+                [("KEYHAVEN_SOURCE_URL", "https://env.example"), ("KEYHAVEN_SOURCE_IAM_URL", "https://env.example")],
+                Path::new("/work"),
+            )
             .unwrap(),
-            Layer::flags([("source.url", "--source-url", "https://flag.example")]).unwrap(),
+            Layer::flags([("source.url", "--source-url", "https://flag.example")], Path::new("/work")).unwrap(),
         ];
         let settings = Settings::build(layers).unwrap();
         let shown: Vec<_> =
@@ -403,7 +403,7 @@ mod tests {
     fn a_secret_in_the_environment_replaces_the_file_named_in_the_configuration() {
         let settings = Settings::build([
             file("[source]\nurl = \"https://a.example\"\napi_key_file = \"key\"\n"),
-            Layer::environment([("KEYHAVEN_SOURCE_API_KEY", "hunter2")]).unwrap(),
+            Layer::environment([("KEYHAVEN_SOURCE_API_KEY", "hunter2")], Path::new("/work")).unwrap(),
         ])
         .unwrap();
         assert_eq!(settings.source().unwrap().api_key, SecretRef::Env("KEYHAVEN_SOURCE_API_KEY".into()));
@@ -416,6 +416,13 @@ mod tests {
         let settings = settings.unwrap();
         assert_eq!(settings.repository().unwrap().location, Location::Folder("/etc/keyhaven/repo".into()));
         assert_eq!(settings.keys().signing_key, Some(SecretRef::File("/etc/keyhaven/s.pem".into())));
+    }
+
+    #[test]
+    fn paths_in_a_flag_start_at_the_working_folder() {
+        let layer = Layer::flags([("repository.url", "--repository", "repo")], Path::new("/work")).unwrap();
+        let location = Settings::build([layer]).unwrap().repository().unwrap().location;
+        assert_eq!(location, Location::Folder("/work/repo".into()));
     }
 
     #[test]

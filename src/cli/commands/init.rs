@@ -1,0 +1,364 @@
+//! `keyhaven init`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::recovery_file::{self, RecoveryFile};
+use crate::cli::recovery_sheet::{self, Sheet};
+use crate::cli::{human, key_file, wire};
+use crate::config::value::Value;
+use crate::config::{Settings, template};
+use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
+use crate::format::event::{InitEvent, KeyGrant};
+use crate::format::{RepositoryId, Role, SourceName, names};
+use crate::instance::Source;
+use crate::repository::{NewRepository, Repository, Store};
+
+/// Makes a repository for one instance, on the host that will back up.
+///
+/// Makes this host's own signing key and catalogue key, a commented configuration, the first entry of the ledger and a
+/// recovery sheet to print. Nothing is ever overwritten.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven init --recovery public.txt --source-url https://ID.eu-de.secrets-manager.appdomain.cloud \\
+    --api-key-file api-key --repository /srv/backup/secrets
+  keyhaven init --recovery alice.txt --recovery bob.txt --out /etc/keyhaven --repository s3://bucket/prefix \\
+    --endpoint https://s3.eu-gb.cloud-object-storage.appdomain.cloud --region eu-gb \\
+    --access-key-id-file hmac-id --secret-access-key-file hmac-secret --api-key-file api-key --source-url https://…")]
+pub(in crate::cli) struct Arguments {
+    /// The public file of a recovery kit (`keyhaven keys new`); once for each kit
+    #[arg(long, value_name = "FILE", required = true)]
+    recovery: Vec<PathBuf>,
+    /// The folder for this host's keys, configuration and recovery sheet
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// An age recipient that may open the inventory but no payload; once for each auditor
+    #[arg(long, value_name = "RECIPIENT")]
+    auditor: Vec<Recipient>,
+    /// A file with the API key of the source
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<String>,
+    /// Where API keys are exchanged for tokens
+    #[arg(long, value_name = "URL")]
+    iam_url: Option<String>,
+    /// The CRN of the source; without it, the instance is asked
+    #[arg(long, value_name = "CRN")]
+    crn: Option<String>,
+    /// The S3 endpoint
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The bucket's region
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// A file with the access key id of the bucket
+    #[arg(long, value_name = "FILE")]
+    access_key_id_file: Option<String>,
+    /// A file with the secret access key of the bucket
+    #[arg(long, value_name = "FILE")]
+    secret_access_key_file: Option<String>,
+}
+
+impl Arguments {
+    fn flags(&self) -> Vec<(&'static str, &'static str, &str)> {
+        [
+            ("source.api_key_file", "--api-key-file", &self.api_key_file),
+            ("source.iam_url", "--iam-url", &self.iam_url),
+            ("source.crn", "--crn", &self.crn),
+            ("repository.endpoint", "--endpoint", &self.endpoint),
+            ("repository.region", "--region", &self.region),
+            ("repository.access_key_id_file", "--access-key-id-file", &self.access_key_id_file),
+            ("repository.secret_access_key_file", "--secret-access-key-file", &self.secret_access_key_file),
+        ]
+        .into_iter()
+        .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)))
+        .collect()
+    }
+}
+
+/// The files that `init` makes.
+#[derive(Debug, Serialize)]
+struct Files {
+    signing_key: PathBuf,
+    catalogue_key: PathBuf,
+    recovery_sheet: PathBuf,
+    /// The configuration; nothing when one was there already, which is never changed.
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Made {
+    repository_id: RepositoryId,
+    place: String,
+    source: SourceName,
+    files: Files,
+    signing_key_fingerprint: crate::model::Digest,
+    recovery_recipients: Vec<String>,
+    /// The line for the recovery identity files.
+    identity_comment: String,
+    /// What to add to the configuration that was there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_to_config: Option<String>,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings_with(&arguments.flags())?;
+    let kit = read_kits(&arguments.recovery)?;
+    let recovery = Recipients::new(kit.recipients)?;
+    if kit.custodians.is_empty() {
+        return Err(Failure::usage("none of the recovery files holds a custodian's public key")
+            .hinted("`keyhaven keys new` makes a kit with one; without it, keys could never be changed"));
+    }
+    if recovery.len() < 2 {
+        app.printer.warning(
+            "one recovery recipient: if its key is lost, every backup is lost; make a second kit and give both files",
+        );
+    }
+    let files = files(app, &arguments.out);
+    let new: Vec<&Path> = [&files.signing_key, &files.catalogue_key, &files.recovery_sheet]
+        .into_iter()
+        .chain(&files.config)
+        .map(PathBuf::as_path)
+        .collect();
+    key_file::all_free(&new)?;
+
+    let store = wire::store(&settings.repository()?)?;
+    if !store.list(names::LEDGER).await?.is_empty() {
+        return Err(Failure::usage(format!("{} already holds a ledger", store.place()))
+            .hinted("one repository is one source instance; choose another prefix, nothing was written"));
+    }
+    let source = source_name(&settings).await?;
+    let made = make(app, &settings, &arguments, store, source, &recovery, &kit.custodians, files).await?;
+    tell(app, &made)?;
+    Ok(Outcome::Done)
+}
+
+fn read_kits(paths: &[PathBuf]) -> Result<RecoveryFile, Failure> {
+    let mut all = RecoveryFile::default();
+    for path in paths {
+        let name = path.display().to_string();
+        let found = recovery_file::read(&crate::cli::app::read_public(path, "recovery file")?, &name)?;
+        all.recipients.extend(found.recipients);
+        all.custodians.extend(found.custodians);
+    }
+    all.custodians.sort_by_key(PublicKey::fingerprint);
+    all.custodians.dedup();
+    Ok(all)
+}
+
+fn files(app: &App, out: &Path) -> Files {
+    let config = match app.config_path() {
+        Some(_) => None,
+        None => Some(out.join("keyhaven.toml")),
+    };
+    Files {
+        signing_key: out.join("signing-key.pem"),
+        catalogue_key: out.join("catalogue-key.txt"),
+        recovery_sheet: out.join("recovery-sheet.txt"),
+        config,
+    }
+}
+
+/// The instance's own name: as configured, else as its listing shows it.
+async fn source_name(settings: &Settings) -> Result<SourceName, Failure> {
+    let instance = settings.source()?;
+    let crn = match instance.crn {
+        Some(crn) => crn,
+        None => {
+            let client = wire::source(settings)?;
+            let listing = client.list(&mut |_| {}).await?;
+            listing.instance.ok_or_else(|| {
+                Failure::usage("the instance shows no CRN, because there is nothing in it yet")
+                    .hinted("say it: --crn 'crn:v1:bluemix:public:secrets-manager:REGION:a/ACCOUNT:INSTANCE-ID::'")
+            })?
+        }
+    };
+    let region = crn.split(':').nth(5).filter(|region| crn.starts_with("crn:") && !region.is_empty());
+    match region {
+        Some(region) => Ok(SourceName { region: region.to_owned(), crn }),
+        None => Err(Failure::usage(format!("`{crn}` is no CRN of an instance"))
+            .hinted("it looks like crn:v1:bluemix:public:secrets-manager:REGION:a/ACCOUNT:INSTANCE-ID::")),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that a new repository is made of, once")]
+async fn make(
+    app: &App,
+    settings: &Settings,
+    arguments: &Arguments,
+    store: Store,
+    source: SourceName,
+    recovery: &Recipients,
+    custodians: &[PublicKey],
+    files: Files,
+) -> Result<Made, Failure> {
+    let key = SigningKey::generate()?;
+    let (catalogue, catalogue_text) = Identities::generate();
+    // The keys are on the disk before the first entry names them: a repository whose key is lost is of no use.
+    key_file::create_folder(&arguments.out)?;
+    key_file::create(&files.signing_key, key.to_pem()?.as_bytes())?;
+    key_file::create(&files.catalogue_key, catalogue_text.as_bytes())?;
+    let place = store.place();
+    let new = NewRepository {
+        source: source.clone(),
+        keys: grants(&key, custodians),
+        longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
+        grace_seconds: InitEvent::GRACE_SECONDS,
+        time: app.context().clock.now(),
+        tool: super::tool(),
+    };
+    let id = Repository::init(store, &key, new).await.map_err(|error| {
+        let kept = format!(
+            "this host's new keys stay in {} and {}; remove them before you run `init` again",
+            files.signing_key.display(),
+            files.catalogue_key.display()
+        );
+        Failure::from(error).hinted(kept)
+    })?;
+    let catalogue_recipients: Vec<String> = catalogue.recipients().iter().map(ToString::to_string).collect();
+    let sheet = Sheet {
+        place: &place,
+        endpoint: settings.repository()?.endpoint,
+        region: settings.repository()?.region,
+        id,
+        source: &source,
+        collector: key.public().fingerprint(),
+        custodians: custodians.iter().map(PublicKey::fingerprint).collect(),
+        recovery: recovery.names(),
+        catalogue: catalogue_recipients,
+        made: human::time(app.context().clock.now()),
+    };
+    key_file::create(&files.recovery_sheet, recovery_sheet::text(&sheet).as_bytes())?;
+    let values = config_values(settings, arguments, &id, recovery, &files);
+    let add_to_config = match &files.config {
+        Some(path) => {
+            key_file::create(path, template::commented(&values).as_bytes())?;
+            None
+        }
+        None => Some(snippet(&values)),
+    };
+    Ok(Made {
+        repository_id: id,
+        place,
+        source,
+        signing_key_fingerprint: key.public().fingerprint(),
+        recovery_recipients: recovery.names(),
+        identity_comment: format!("# keyhaven repository: {id}"),
+        files,
+        add_to_config,
+    })
+}
+
+fn grants(key: &SigningKey, custodians: &[PublicKey]) -> Vec<KeyGrant> {
+    let collector = KeyGrant {
+        public_key: key.public(),
+        roles: vec![Role::Collector, Role::Verifier],
+        name: "collector".to_owned(),
+    };
+    let custodian = |(at, key): (usize, &PublicKey)| KeyGrant {
+        public_key: *key,
+        roles: vec![Role::Custodian],
+        name: format!("custodian {}", at + 1),
+    };
+    std::iter::once(collector).chain(custodians.iter().enumerate().map(custodian)).collect()
+}
+
+/// What the new configuration sets: what this run was told, and what it made. As TOML, by key.
+fn config_values(
+    settings: &Settings,
+    arguments: &Arguments,
+    id: &RepositoryId,
+    recovery: &Recipients,
+    files: &Files,
+) -> BTreeMap<&'static str, String> {
+    let mut values = BTreeMap::new();
+    for (key, value, _) in settings.effective().filter(|(key, ..)| settings.is_set(key.path)) {
+        let toml = match value {
+            Value::Path(path) => template::quote(&absolute(path)),
+            Value::Texts(texts) => template::quote_list(texts),
+            Value::Flag(flag) if key.kind != crate::config::value::Kind::Accepted => flag.to_string(),
+            Value::Flag(_) => template::quote("accepted"),
+            Value::Number(_) | Value::Whole(_) => value.to_string(),
+            Value::Text(_) | Value::Period(_) => template::quote(&value.to_string()),
+        };
+        values.insert(key.path, toml);
+    }
+    values.insert("repository.id", template::quote(&id.to_string()));
+    values.insert("keys.signing_key_file", template::quote(&absolute(&files.signing_key)));
+    values.insert("keys.catalogue_key_file", template::quote(&absolute(&files.catalogue_key)));
+    values.insert("keys.recovery_recipients", template::quote_list(&recovery.names()));
+    if !arguments.auditor.is_empty() {
+        let auditors: Vec<String> = arguments.auditor.iter().map(ToString::to_string).collect();
+        values.insert("keys.auditors", template::quote_list(&auditors));
+    }
+    values
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// The new keys of a configuration that was there already.
+fn snippet(values: &BTreeMap<&'static str, String>) -> String {
+    let wanted = |section: &str| {
+        let lines = values.iter().filter_map(move |(path, value)| {
+            let (of, name) = path.rsplit_once('.')?;
+            (of == section && (section == "keys" || name == "id")).then(|| format!("{name} = {value}\n"))
+        });
+        lines.collect::<String>()
+    };
+    format!("[repository]\n{}\n[keys]\n{}", wanted("repository"), wanted("keys"))
+}
+
+fn tell(app: &App, made: &Made) -> Result<(), Failure> {
+    app.printer.result(made, |printer| {
+        printer.line("Repository made.")?;
+        let mut facts = vec![
+            ("repository", made.place.clone()),
+            ("id", made.repository_id.to_string()),
+            ("source", made.source.crn.clone()),
+            ("signing key", made.files.signing_key.display().to_string()),
+            ("catalogue key", made.files.catalogue_key.display().to_string()),
+            ("recovery sheet", made.files.recovery_sheet.display().to_string()),
+        ];
+        facts.extend(made.files.config.as_ref().map(|path| ("configuration", path.display().to_string())));
+        printer.facts(&facts)?;
+        printer.line("")?;
+        printer.line("Next:")?;
+        printer.line("  1. Add this line to each recovery identity file, as it stands:")?;
+        printer.line(format!("       {}", made.identity_comment))?;
+        printer.line(
+            "     In a protected file it cannot be added without opening it; there the id on the sheet will do.",
+        )?;
+        printer.line("  2. Print the recovery sheet and keep it with the recovery keys.")?;
+        match &made.add_to_config {
+            Some(snippet) => {
+                printer.line("  3. Add to the configuration, which was there already and was not changed:")?;
+                for line in snippet.lines() {
+                    printer.line(format!("       {line}"))?;
+                }
+            }
+            None => printer.line("  3. Read the configuration through.")?,
+        }
+        printer.line("  4. keyhaven doctor, then keyhaven backup")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_collector_is_no_custodian() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let custodian = SigningKey::from_seed(&[2; 32]).public();
+        let grants = grants(&key, &[custodian]);
+        assert_eq!(grants.len(), 2);
+        assert_eq!(grants[0].roles, [Role::Collector, Role::Verifier]);
+        assert_eq!((grants[1].public_key, grants[1].roles.as_slice()), (custodian, [Role::Custodian].as_slice()));
+    }
+}

@@ -1,0 +1,134 @@
+//! Settings into working things: the one place where the library is put together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::failure::Failure;
+use super::key_file;
+use crate::config::{self, Location, Settings};
+use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
+use crate::format::RepositoryId;
+use crate::instance::ibm;
+use crate::model::FailureKind;
+use crate::repository::{Repository, S3Settings, Store};
+
+/// The largest CA file that is read.
+const LARGEST_CA: u64 = 4 * 1024 * 1024;
+
+/// The store that the settings name; nothing is asked of it yet.
+pub(super) fn store(repository: &config::Repository) -> Result<Store, Failure> {
+    match &repository.location {
+        Location::Folder(folder) => Ok(Store::local(folder)),
+        Location::Bucket { bucket, prefix } => {
+            let endpoint = repository.endpoint.as_deref().unwrap_or_default();
+            let region = repository.region.as_deref().unwrap_or("us-east-1");
+            let (Some(id), Some(secret)) = (&repository.access_key_id, &repository.secret_access_key) else {
+                return Err(Failure::new(
+                    FailureKind::Key,
+                    "the bucket needs an HMAC key, and its two halves are not named",
+                )
+                .hinted(
+                    "set repository.access_key_id_file and repository.secret_access_key_file, or their variables",
+                ));
+            };
+            let id = secrecy::ExposeSecret::expose_secret(&key_file::resolve_line(id, "access key id")?).to_owned();
+            let secret = key_file::resolve_line(secret, "secret access key")?;
+            let mut settings = S3Settings::new(endpoint, region, bucket, &id, secret);
+            settings.prefix.clone_from(prefix);
+            settings.ca_pem = repository.ca_file.as_deref().map(read_ca).transpose()?;
+            Ok(Store::s3(&settings)?)
+        }
+    }
+}
+
+/// Opens the repository that is pinned: by the settings, else by the one comment line in a recovery identity file.
+pub(super) async fn repository(settings: &Settings, recovery: Option<&Identities>) -> Result<Repository, Failure> {
+    let repository = settings.repository()?;
+    let store = store(&repository)?;
+    let id = pin(&repository, recovery)?;
+    Ok(Repository::open(store, id).await?)
+}
+
+/// The pinned repository id.
+fn pin(repository: &config::Repository, recovery: Option<&Identities>) -> Result<RepositoryId, Failure> {
+    let configured = repository.id.as_deref().map(str::parse::<RepositoryId>).transpose();
+    let configured = configured.map_err(|error| Failure::from_error(FailureKind::Usage, error))?;
+    let hints = recovery.map(Identities::repository_hints).unwrap_or_default();
+    match (configured, hints) {
+        (Some(id), _) => Ok(id),
+        (None, [only]) => Ok(RepositoryId(*only)),
+        (None, []) => Err(Failure::from(Settings::missing("repository.id")).hinted(
+            "`init` printed the id; it is on the recovery sheet, and may stand in the recovery identity file as a line \
+             `# keyhaven repository: <id>`",
+        )),
+        (None, _) => Err(Failure::usage("the recovery identity serves several repositories")
+            .hinted("say which one: --repository-id ID")),
+    }
+}
+
+/// A client of the source.
+pub(super) fn source(settings: &Settings) -> Result<ibm::Client, Failure> {
+    client(&settings.source()?, "API key of the source")
+}
+
+/// A client of the standby.
+pub(super) fn standby(settings: &Settings) -> Result<ibm::Client, Failure> {
+    client(&settings.standby()?, "API key of the standby")
+}
+
+fn client(instance: &config::Instance, what: &str) -> Result<ibm::Client, Failure> {
+    let api_key = key_file::resolve_line(&instance.api_key, what)?;
+    let mut client = ibm::Settings::new(&instance.url, &instance.iam_url, api_key);
+    client.ca_pem = instance.ca_file.as_deref().map(read_ca).transpose()?;
+    client.requests_per_second = instance.requests_per_second;
+    client.read_unknown_types.clone_from(&instance.read_types);
+    Ok(ibm::Client::new(client)?)
+}
+
+/// The key that signs this host's entries.
+pub(super) fn signing_key(settings: &Settings) -> Result<SigningKey, Failure> {
+    let place = settings.keys().signing_key.ok_or_else(|| missing_key("signing key", "keys.signing_key_file"))?;
+    Ok(SigningKey::from_pem(&key_file::resolve(&place, "signing key")?)?)
+}
+
+/// The identity that opens catalogues.
+pub(super) fn catalogue_key(settings: &Settings) -> Result<Identities, Failure> {
+    let place = settings.keys().catalogue_key.ok_or_else(|| missing_key("catalogue key", "keys.catalogue_key_file"))?;
+    Ok(Identities::parse(&key_file::resolve(&place, "catalogue key")?)?)
+}
+
+/// Whoever opens catalogues here: the recovery identity when there is one, else the catalogue key.
+pub(super) fn reader(settings: &Settings, recovery: Option<Identities>) -> Result<Arc<Identities>, Failure> {
+    match recovery {
+        Some(identities) => Ok(Arc::new(identities)),
+        None => Ok(Arc::new(catalogue_key(settings)?)),
+    }
+}
+
+/// Recipients from their texts.
+pub(super) fn recipients(texts: &[String]) -> Result<Vec<Recipient>, Failure> {
+    texts.iter().map(|text| text.parse::<Recipient>().map_err(Failure::from)).collect()
+}
+
+/// Who can open packs.
+pub(super) fn recovery_recipients(settings: &Settings) -> Result<Recipients, Failure> {
+    let texts = settings.keys().recovery_recipients;
+    if texts.is_empty() {
+        return Err(Settings::missing("keys.recovery_recipients").into());
+    }
+    Ok(Recipients::new(recipients(&texts)?)?)
+}
+
+fn missing_key(what: &str, key: &str) -> Failure {
+    Failure::new(FailureKind::Key, format!("this needs the {what}, and none is named"))
+        .hinted(format!("set {key} in the configuration; `keyhaven init` made it"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a public file named in the configuration, at the edge")]
+fn read_ca(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::usage(format!("cannot read the CA file {}", path.display())).because(error);
+    if std::fs::metadata(path).map_err(failed)?.len() > LARGEST_CA {
+        return Err(Failure::usage(format!("{} is larger than a CA file can be", path.display())));
+    }
+    std::fs::read(path).map_err(failed)
+}
