@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod error;
 pub mod ibm;
 pub mod source;
+pub mod standby;
 
 pub use error::InstanceError;
 pub use source::{Listed, Listing, Presence, Readable, Reading, Requests, Sink, Source};

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::Clock;
 
 pub mod event;
+pub mod restore;
 
 /// What every job gets from outside.
 #[derive(Clone, Debug)]

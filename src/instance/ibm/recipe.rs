@@ -1,0 +1,260 @@
+//! What is IBM's about bringing items back: the order of creation, the places of our marks, the bodies of requests.
+//!
+//! Types, fields and limits are those of the v2 API. The order follows from what refers to what; a version is created
+//! with its metadata, the older one first, because every further version pushes one out.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::recipe_body::{pick, same_fields};
+use super::recipe_view;
+use crate::instance::standby::mark::{set_mark, set_version_mark, Mark};
+use crate::instance::standby::normal::{merge_patch, normal};
+use crate::instance::standby::recipe::{
+    NewSecret, NewVersion, Phase, Recipe, RecipeError, RegistrationNames, Route, TerraformResource,
+};
+use crate::instance::standby::{Body, LockView, VersionView, View};
+use crate::model::json::{raw, Object};
+use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability};
+
+/// Bytes of metadata that we let a mark fill up to. The provider's limit is 10 KB for each of `custom_metadata` and
+/// `version_custom_metadata`; whether a KB is 1,000 or 1,024 bytes is not documented, so the smaller one counts.
+pub const METADATA_ROOM: usize = 10_000;
+
+/// The id of the group that every instance has.
+pub const DEFAULT_GROUP: &str = "default";
+
+/// The recipe for IBM Cloud Secrets Manager.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IbmRecipe;
+
+/// The payload fields of a type that can be set again: in the create request, in one that adds a version, and which of
+/// them are required.
+struct Fields {
+    create: &'static [&'static str],
+    version: &'static [&'static str],
+    required: &'static [&'static str],
+}
+
+fn fields(item_type: &str) -> Option<Fields> {
+    let (create, version, required): (&[_], &[_], &[_]) = match item_type {
+        "arbitrary" => (&["payload"], &["payload"], &["payload"]),
+        "kv" => (&["data"], &["data"], &["data"]),
+        "username_password" => (&["username", "password"], &["password"], &["password"]),
+        "imported_cert" => (
+            &["certificate", "intermediate", "private_key"],
+            &["certificate", "intermediate", "private_key"],
+            &["certificate"],
+        ),
+        "iam_credentials_configuration" => (&["api_key"], &[], &["api_key"]),
+        "public_cert_configuration_ca_lets_encrypt" => {
+            (&["lets_encrypt_private_key"], &[], &["lets_encrypt_private_key"])
+        }
+        // Without a key the provider uses a service authorization, which must exist for the standby too.
+        "public_cert_configuration_dns_cloud_internet_services" => (&["cloud_internet_services_apikey"], &[], &[]),
+        "public_cert_configuration_dns_classic_infrastructure" => (
+            &["classic_infrastructure_username", "classic_infrastructure_password"],
+            &[],
+            &["classic_infrastructure_username", "classic_infrastructure_password"],
+        ),
+        _ => return None,
+    };
+    Some(Fields { create, version, required })
+}
+
+fn unknown(view: &View) -> RecipeError {
+    RecipeError { what: view.key.to_string(), why: format!("nothing is known of the type {}", view.item_type) }
+}
+
+/// The secret's own metadata with the mark in it.
+fn marked(view: &View, mark: Option<&Mark>) -> Object {
+    let mut metadata = view.settings.object("custom_metadata").unwrap_or_default();
+    if let Some(mark) = mark {
+        set_mark(&mut metadata, mark);
+    }
+    metadata
+}
+
+fn marked_version(version: &VersionView, mark: Option<&str>) -> Object {
+    let mut metadata = version.metadata.clone();
+    if let Some(source) = mark {
+        set_version_mark(&mut metadata, source);
+    }
+    metadata
+}
+
+fn configuration(view: &View, value: &Payload, create: bool) -> Result<Body, RecipeError> {
+    let fields = fields(&view.item_type).ok_or_else(|| unknown(view))?;
+    let mut metadata = Object::default();
+    if create {
+        metadata.set("config_type", raw(view.item_type.as_str()));
+        metadata.set("name", raw(view.name.as_str()));
+    }
+    add(&mut metadata, view.settings.iter().filter(|(_, setting)| setting.get() != "null"));
+    Ok(Body { metadata, payload: Some(pick(&view.key, value, fields.create, fields.required)?) })
+}
+
+fn add<'a>(metadata: &mut Object, members: impl Iterator<Item = (&'a str, &'a RawValue)>) {
+    for (name, value) in members {
+        metadata.set(name, value.to_owned());
+    }
+}
+
+impl Recipe for IbmRecipe {
+    fn view(&self, item: &Item) -> View {
+        recipe_view::view(item)
+    }
+
+    fn route(&self, item: &Item) -> Route {
+        let lost = |why: &str| Route::Lost(why.to_owned());
+        match item.key.kind() {
+            ItemKind::Group if item.key.id() == DEFAULT_GROUP => Route::BuiltIn,
+            ItemKind::Group => Route::Create(Phase::Groups),
+            ItemKind::Registration => Route::Create(Phase::Registration),
+            _ if fields(&item.item_type).is_none() => {
+                Route::Lost(format!("the type {} is not restored by this release", item.item_type))
+            }
+            _ if item.class != Restorability::Exact => lost("it is not restorable as it was"),
+            ItemKind::Configuration if item.item_type == "iam_credentials_configuration" => {
+                Route::Create(Phase::IamEngine)
+            }
+            ItemKind::Configuration => Route::Create(Phase::AuthoritiesAndDns),
+            ItemKind::Secret if recipe_view::referred(item) => Route::Create(Phase::ReferredSecrets),
+            ItemKind::Secret => Route::Create(Phase::Secrets),
+        }
+    }
+
+    fn mark_fits(&self, view: &View, mark: &Mark) -> bool {
+        marked(view, Some(mark)).to_raw().get().len() <= METADATA_ROOM
+    }
+
+    fn version_mark_fits(&self, version: &VersionView) -> bool {
+        marked_version(version, Some(&version.id)).to_raw().get().len() <= METADATA_ROOM
+    }
+
+    fn same_payload(&self, item_type: &str, one: &Payload, other: &Payload) -> bool {
+        fields(item_type).is_some_and(|fields| same_fields(one, other, fields.create))
+    }
+
+    fn group(&self, view: &View) -> Body {
+        Body::new(view.settings.clone())
+    }
+
+    fn new_configuration(&self, view: &View, value: &Payload) -> Result<Body, RecipeError> {
+        configuration(view, value, true)
+    }
+
+    fn patch_configuration(&self, view: &View, value: &Payload) -> Result<Body, RecipeError> {
+        configuration(view, value, false)
+    }
+
+    fn new_secret(&self, secret: &NewSecret<'_>) -> Result<Body, RecipeError> {
+        let view = secret.view;
+        let fields = fields(&view.item_type).ok_or_else(|| unknown(view))?;
+        let mut body = Object::default();
+        body.set("secret_type", raw(view.item_type.as_str()));
+        if let Some(group) = secret.group {
+            body.set("secret_group_id", raw(group));
+        }
+        let settings = view.settings.iter();
+        add(&mut body, settings.filter(|(name, value)| *name != "custom_metadata" && value.get() != "null"));
+        set_unless_empty(&mut body, "custom_metadata", &marked(view, secret.mark));
+        let mark = secret.mark_version.then_some(secret.version.id.as_str());
+        set_unless_empty(&mut body, "version_custom_metadata", &marked_version(secret.version, mark));
+        if view.item_type == "username_password" {
+            let held = || raw(&BTreeMap::from([("auto_rotate", false)]));
+            // Without the field the service may choose; an explicit "no" cannot be misread.
+            let rotation = view.rotation.as_ref().filter(|_| secret.rotate).map_or_else(held, Object::to_raw);
+            body.set("rotation", rotation);
+        }
+        // A user name is fixed for life, so it is needed here and taken nowhere else.
+        let required = if view.item_type == "username_password" { fields.create } else { fields.required };
+        let payload = pick(&view.key, secret.payload, fields.create, required)?;
+        Ok(Body { metadata: body, payload: Some(payload) })
+    }
+
+    fn new_version(&self, new: &NewVersion<'_>) -> Result<Body, RecipeError> {
+        let fields = fields(&new.view.item_type).ok_or_else(|| unknown(new.view))?;
+        let mut metadata = Object::default();
+        // No `custom_metadata` here: it is the secret's own and would overwrite it.
+        let mark = new.mark_version.then_some(new.version.id.as_str());
+        set_unless_empty(&mut metadata, "version_custom_metadata", &marked_version(new.version, mark));
+        Ok(Body { metadata, payload: Some(pick(&new.view.key, new.payload, fields.version, fields.required)?) })
+    }
+
+    fn patch_secret(&self, want: &View, have: &View, mark: Option<&Mark>) -> Body {
+        let differs = |name: &str, value: &RawValue| have.settings.get(name).is_none_or(|is| normal(is) != normal(value));
+        let settings = want.settings.iter().filter(|(name, _)| *name != "custom_metadata");
+        let mut patch = Object::default();
+        add(&mut patch, settings.filter(|(name, value)| differs(name, value)));
+        let (wanted, there) = (marked(want, mark), marked(have, have.mark.as_ref()));
+        if normal(&wanted.to_raw()) != normal(&there.to_raw()) {
+            patch.set("custom_metadata", merge_patch(&there, &wanted).to_raw());
+        }
+        Body::new(patch)
+    }
+
+    fn patch_version(&self, want: &VersionView, have: &VersionView, mark: bool) -> Body {
+        let wanted = marked_version(want, mark.then_some(want.id.as_str()));
+        let there = marked_version(have, have.mark.as_deref());
+        let mut patch = Object::default();
+        patch.set("version_custom_metadata", merge_patch(&there, &wanted).to_raw());
+        Body::new(patch)
+    }
+
+    fn locks(&self, locks: &[&LockView]) -> Body {
+        let list: Vec<&Object> = locks.iter().map(|lock| &lock.settings).collect();
+        let mut body = Object::default();
+        body.set("locks", raw(&list));
+        Body::new(body)
+    }
+
+    fn registration(&self, view: &View, names: &RegistrationNames) -> Body {
+        let mut body = view.settings.clone();
+        body.set("event_notifications_source_name", raw(names.name.as_str()));
+        body.set("event_notifications_source_description", raw(names.description.as_str()));
+        Body::new(body)
+    }
+
+    fn instance_id(&self, crn: &str) -> Option<String> {
+        let id = crn.split(':').nth(7)?;
+        (!id.is_empty()).then(|| id.to_ascii_lowercase())
+    }
+
+    fn terraform(&self, crn: &str, key: &ItemKey, item_type: &str, id: &str) -> Option<TerraformResource> {
+        let resource = match (key.kind(), item_type) {
+            (ItemKind::Group, _) => "ibm_sm_secret_group",
+            (ItemKind::Registration, _) => "ibm_sm_en_registration",
+            (_, "arbitrary") => "ibm_sm_arbitrary_secret",
+            (_, "kv") => "ibm_sm_kv_secret",
+            (_, "username_password") => "ibm_sm_username_password_secret",
+            (_, "imported_cert") => "ibm_sm_imported_certificate",
+            (_, "iam_credentials_configuration") => "ibm_sm_iam_credentials_configuration",
+            (_, "public_cert_configuration_ca_lets_encrypt") => {
+                "ibm_sm_public_certificate_configuration_ca_lets_encrypt"
+            }
+            (_, "public_cert_configuration_dns_cloud_internet_services") => {
+                "ibm_sm_public_certificate_configuration_dns_cis"
+            }
+            (_, "public_cert_configuration_dns_classic_infrastructure") => {
+                "ibm_sm_public_certificate_configuration_dns_classic_infrastructure"
+            }
+            _ => return None,
+        };
+        let region = crn.split(':').nth(5).filter(|region| !region.is_empty())?;
+        let place = format!("{region}/{}", self.instance_id(crn)?);
+        let id = match key.kind() {
+            ItemKind::Registration => place,
+            ItemKind::Configuration => format!("{place}/{}", key.id().split_once('/')?.1),
+            _ => format!("{place}/{id}"),
+        };
+        Some(TerraformResource { resource, id })
+    }
+}
+
+fn set_unless_empty(body: &mut Object, name: &str, metadata: &Object) {
+    if !metadata.is_empty() {
+        body.set(name, metadata.to_raw());
+    }
+}

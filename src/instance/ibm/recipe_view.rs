@@ -1,0 +1,201 @@
+//! IBM's answers in the terms of [`View`].
+
+use serde_json::value::RawValue;
+
+use crate::instance::standby::mark::{take_mark, take_version_mark};
+use crate::instance::standby::{LockView, VersionView, View};
+use crate::model::json::{as_str, raw, Object};
+use crate::model::{Item, ItemKind, Timestamp};
+
+/// Reads an item.
+pub(super) fn view(item: &Item) -> View {
+    let row = item.doc("row").unwrap_or_default();
+    let mut view = View {
+        key: item.key.clone(),
+        name: item.name.clone(),
+        item_type: item.item_type.clone(),
+        group: item.group.clone(),
+        labels: row.array("labels").unwrap_or_default().iter().filter_map(|label| as_str(label)).collect(),
+        mark: None,
+        settings: Object::default(),
+        rotation: None,
+        expires: None,
+        versions_total: row.u64("versions_total"),
+        versions: None,
+        locks: None,
+        lock_names: Vec::new(),
+        newest: Vec::new(),
+    };
+    match item.key.kind() {
+        ItemKind::Group => {
+            view.settings.set("name", raw(item.name.as_str()));
+            view.settings.set("description", text_or_empty(&row, "description"));
+        }
+        ItemKind::Registration => keep(&mut view.settings, &row, &["event_notifications_instance_crn"]),
+        ItemKind::Configuration => configuration(item, &row, &mut view),
+        ItemKind::Secret => secret(item, &row, &mut view),
+    }
+    view
+}
+
+/// Whether configurations say that they use this secret.
+pub(super) fn referred(item: &Item) -> bool {
+    let row = item.doc("row").unwrap_or_default();
+    row.array("referenced_by").is_some_and(|list| !list.is_empty())
+}
+
+/// The settings of a configuration that are no secret; its value shows all of them, its list row not always.
+fn configuration(item: &Item, row: &Object, view: &mut View) {
+    let names: &[&str] = match item.item_type.as_str() {
+        "iam_credentials_configuration" => &["disabled"],
+        "public_cert_configuration_ca_lets_encrypt" => &["lets_encrypt_environment", "lets_encrypt_preferred_chain"],
+        "public_cert_configuration_dns_cloud_internet_services" => &["cloud_internet_services_crn"],
+        _ => &[],
+    };
+    keep(&mut view.settings, row, names);
+    if let Some(value) = item.doc("value") {
+        keep(&mut view.settings, &value, names);
+    }
+}
+
+fn secret(item: &Item, row: &Object, view: &mut View) {
+    let mut metadata = row.object("custom_metadata").unwrap_or_default();
+    view.mark = take_mark(&mut metadata);
+    let settings = &mut view.settings;
+    settings.set("name", raw(item.name.as_str()));
+    settings.set("description", text_or_empty(row, "description"));
+    settings.set("labels", row.get("labels").filter(|labels| labels.get() != "null").map_or_else(
+        || raw::<[u8]>(&[]),
+        ToOwned::to_owned,
+    ));
+    settings.set("custom_metadata", metadata.to_raw());
+    view.expires = time(row, "expiration_date");
+    if matches!(item.item_type.as_str(), "arbitrary" | "username_password") {
+        // One spelling of a time, so that `12:00:00Z` and `12:00:00.000Z` are equal.
+        settings.set("expiration_date", view.expires.map_or_else(|| RawValue::NULL.to_owned(), |time| raw(&time)));
+    }
+    keep(settings, row, &["password_generation_policy"]);
+    view.rotation = row.object("rotation").filter(|rotation| rotation.bool("auto_rotate") == Some(true));
+    view.versions = item.docs.get("versions").and_then(|doc| crate::model::json::as_array(doc)).map(|list| versions(&list));
+    view.locks = item.docs.get("locks").and_then(|doc| crate::model::json::as_array(doc)).map(|list| locks(&list));
+    for version in item.doc("locks_row").and_then(|row| row.array("versions")).unwrap_or_default() {
+        let Some((id, version)) = Object::parse(version.get()).ok().and_then(|v| Some((v.str("version_id")?, v))) else {
+            continue;
+        };
+        for name in version.array("locks").unwrap_or_default().iter().filter_map(|name| as_str(name)) {
+            view.lock_names.push((id.clone(), name));
+        }
+        let place = if version.str("version_alias").as_deref() == Some("current") { 0 } else { view.newest.len() };
+        view.newest.insert(place, id);
+    }
+}
+
+/// The versions, oldest first. The order of the answer is not documented: the alias decides, then the time.
+fn versions(list: &[Box<RawValue>]) -> Vec<VersionView> {
+    let mut versions: Vec<(u8, Option<Timestamp>, VersionView)> = Vec::with_capacity(list.len());
+    for text in list {
+        let Some(row) = Object::parse(text.get()).ok() else { continue };
+        let Some(id) = row.str("id") else { continue };
+        let rank = match row.str("alias").as_deref() {
+            Some("current") => 2,
+            Some("previous") => 1,
+            _ => 0,
+        };
+        let mut metadata = row.object("version_custom_metadata").unwrap_or_default();
+        let mark = take_version_mark(&mut metadata);
+        let payload = row.bool("payload_available").unwrap_or(rank > 0);
+        let version = VersionView { id, payload, metadata, mark, expires: time(&row, "expiration_date") };
+        versions.push((rank, time(&row, "created_at"), version));
+    }
+    versions.sort_by_key(|(rank, time, _)| (*rank, *time));
+    versions.into_iter().map(|(_, _, version)| version).collect()
+}
+
+fn locks(list: &[Box<RawValue>]) -> Vec<LockView> {
+    let mut locks = Vec::with_capacity(list.len());
+    for text in list {
+        let Some(row) = Object::parse(text.get()).ok() else { continue };
+        let (Some(version), Some(name)) = (row.str("secret_version_id"), row.str("name")) else { continue };
+        let mut settings = Object::default();
+        settings.set("name", raw(name.as_str()));
+        settings.set("description", text_or_empty(&row, "description"));
+        settings.set("attributes", row.object("attributes").unwrap_or_default().to_raw());
+        locks.push(LockView { version, name, settings });
+    }
+    locks
+}
+
+fn time(row: &Object, name: &str) -> Option<Timestamp> {
+    row.str(name)?.parse().ok()
+}
+
+fn text_or_empty(row: &Object, name: &str) -> Box<RawValue> {
+    row.get(name).filter(|value| value.get() != "null").map_or_else(|| raw(""), ToOwned::to_owned)
+}
+
+fn keep(settings: &mut Object, row: &Object, names: &[&str]) {
+    for name in names {
+        if let Some(value) = row.get(name) {
+            settings.set(name, value.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Docs, Restorability};
+
+    fn item(docs: &[(&str, &str)]) -> Item {
+        let docs: Docs = docs
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), RawValue::from_string((*text).to_owned()).unwrap()))
+            .collect();
+        Item {
+            key: "secret/s1".parse().unwrap(),
+            name: "n".into(),
+            item_type: "arbitrary".into(),
+            group: Some("default".into()),
+            class: Restorability::Exact,
+            revision: None,
+            read_at: None,
+            payloads: Vec::new(),
+            docs,
+        }
+    }
+
+    #[test]
+    fn versions_are_put_oldest_first_whatever_order_they_came_in() {
+        let newest_first = r#"[
+            {"id":"c","alias":"current","created_at":"2026-01-03T00:00:00Z"},
+            {"id":"b","alias":"previous","created_at":"2026-01-03T00:00:00Z"},
+            {"id":"a","created_at":"2026-01-01T00:00:00Z","payload_available":false}]"#;
+        let oldest_first = r#"[
+            {"id":"a","created_at":"2026-01-01T00:00:00Z","payload_available":false},
+            {"id":"b","alias":"previous","created_at":"2026-01-03T00:00:00Z"},
+            {"id":"c","alias":"current","created_at":"2026-01-03T00:00:00Z"}]"#;
+        for doc in [newest_first, oldest_first] {
+            let versions = view(&item(&[("row", "{}"), ("versions", doc)])).versions.unwrap();
+            let seen: Vec<_> = versions.iter().map(|version| (version.id.as_str(), version.payload)).collect();
+            assert_eq!(seen, [("a", false), ("b", true), ("c", true)]);
+        }
+    }
+
+    #[test]
+    fn two_spellings_of_one_time_are_one_setting() {
+        let at = |time: &str| {
+            let row = format!(r#"{{"expiration_date":"{time}"}}"#);
+            view(&item(&[("row", &row)])).settings.get("expiration_date").unwrap().get().to_owned()
+        };
+        assert_eq!(at("2030-01-01T00:00:00Z"), at("2030-01-01T01:00:00.000+01:00"));
+    }
+
+    #[test]
+    fn the_marks_are_taken_out_of_what_is_compared() {
+        let row = r#"{"custom_metadata":{"n":1.0,"keyhaven":{"source":"s","version":"v","versions":1,"details":"00",
+            "snapshot":"0000000000000000000000000000000000000000000000000000000000000000"}}}"#;
+        let view = view(&item(&[("row", row)]));
+        assert_eq!(view.mark.unwrap().source, "s");
+        assert_eq!(view.settings.get("custom_metadata").unwrap().get(), r#"{"n":1.0}"#);
+    }
+}

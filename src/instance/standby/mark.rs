@@ -1,0 +1,123 @@
+//! The marks that a restore leaves, so that the next one knows what is there.
+//!
+//! A mark is a member called `keyhaven` in metadata that belongs to the user. On a secret:
+//!
+//! ```json
+//! {"source":"<id in the source>","version":"<id of the newest version restored>","versions":2,
+//!  "details":"<16 hexadecimal digits>","snapshot":"<digest of the ledger entry>","held":{"rotation":{…}}}
+//! ```
+//!
+//! `versions` is how many versions the secret has in the standby once the restore is done: another count means that
+//! something is missing or that somebody rotated it. `details` is the start of a digest over the version metadata and
+//! locks that were restored, which no list shows. `held` is what was held back on purpose; absent when nothing was.
+//! `snapshot` says where the secret came from and is not compared.
+//!
+//! On a version: `{"version":"<id in the source>"}`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::model::json::Object;
+use crate::model::Digest;
+
+/// The name of the member that holds a mark.
+pub const MARK: &str = "keyhaven";
+
+/// The mark of a restored secret; see the module for its form.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Mark {
+    /// The id of the secret in the source.
+    pub source: String,
+    /// The id, in the source, of the newest version that the restore brings.
+    pub version: String,
+    /// How many versions the secret has in the standby when the restore is done.
+    pub versions: u64,
+    /// 16 hexadecimal digits over the version metadata and locks that were restored.
+    pub details: String,
+    /// The ledger entry of the snapshot.
+    pub snapshot: Digest,
+    /// What was held back on purpose, as the source had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<RawValue>>,
+}
+
+impl Mark {
+    /// Reads a mark; nothing when the value is none.
+    #[must_use]
+    pub fn parse(value: &RawValue) -> Option<Self> {
+        serde_json::from_str(value.get()).ok()
+    }
+
+    /// Whether both say the same of what was restored: all but the snapshot it came from.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let held = |mark: &Self| mark.held.as_ref().map(|held| held.get().to_owned());
+        (&self.source, &self.version, self.versions, &self.details, held(self))
+            == (&other.source, &other.version, other.versions, &other.details, held(other))
+    }
+}
+
+impl PartialEq for Mark {
+    fn eq(&self, other: &Self) -> bool {
+        self.same(other) && self.snapshot == other.snapshot
+    }
+}
+
+/// Takes the mark of a version out of its metadata; returns the version's id in the source.
+///
+/// A member called [`MARK`] that is no mark of ours stays where it is.
+pub fn take_version_mark(metadata: &mut Object) -> Option<String> {
+    let source = metadata.object(MARK)?.str("version")?;
+    metadata.remove(MARK);
+    Some(source)
+}
+
+/// Puts the mark of a version into its metadata.
+pub fn set_version_mark(metadata: &mut Object, source: &str) {
+    let mark: Object = [("version".to_owned(), crate::model::json::raw(source))].into_iter().collect();
+    metadata.set(MARK, mark.to_raw());
+}
+
+/// Takes the mark of a secret out of its metadata. A member of that name that is no mark of ours stays.
+pub fn take_mark(metadata: &mut Object) -> Option<Mark> {
+    let mark = Mark::parse(metadata.get(MARK)?)?;
+    metadata.remove(MARK);
+    Some(mark)
+}
+
+/// Puts the mark of a secret into its metadata.
+pub fn set_mark(metadata: &mut Object, mark: &Mark) {
+    metadata.set(MARK, crate::model::json::raw(mark));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_come_and_go_and_leave_the_rest_alone() {
+        let text = r#"{"n":12345678901234567890,"x":1e400}"#;
+        let mut metadata = Object::parse(text).unwrap();
+        let mark = Mark {
+            source: "s".into(),
+            version: "v".into(),
+            versions: 2,
+            details: "0".repeat(16),
+            snapshot: Digest::from_bytes([7; 32]),
+            held: Some(RawValue::from_string(r#"{"rotation":{"interval":1.0}}"#.into()).unwrap()),
+        };
+        set_mark(&mut metadata, &mark);
+        assert!(metadata.to_raw().get().contains(r#""held":{"rotation":{"interval":1.0}}"#));
+        assert_eq!(take_mark(&mut metadata).unwrap(), mark);
+        assert_eq!(metadata.to_raw().get(), text);
+    }
+
+    #[test]
+    fn what_only_has_our_name_is_not_taken_for_ours() {
+        let text = r#"{"keyhaven":"a team of that name"}"#;
+        let mut metadata = Object::parse(text).unwrap();
+        assert!(take_mark(&mut metadata).is_none());
+        assert!(take_version_mark(&mut metadata).is_none());
+        assert_eq!(metadata.to_raw().get(), text);
+    }
+}

@@ -1,0 +1,145 @@
+//! Comparing and changing metadata by merge patches (RFC 7396), without touching a number.
+//!
+//! A merge patch cannot say `null`, nor two members of one name. So two values count as equal when they are equal
+//! after what a merge patch cannot say: members that are `null` are absent, the last of several with one name counts,
+//! member order and spacing aside.
+
+use serde_json::value::RawValue;
+
+use crate::model::json::{as_array, as_str, raw, Object, MAX_DEPTH};
+
+/// The normal form of a value: equal texts are equal values for a merge patch.
+///
+/// Deeper than [`MAX_DEPTH`] the text is taken as it stands.
+#[must_use]
+pub fn normal(value: &RawValue) -> String {
+    let mut out = String::with_capacity(value.get().len());
+    write(value, 0, &mut out);
+    out
+}
+
+/// The normal form of the named members of `settings`, a line each, in order of name; a member that is absent is left
+/// out, `null` at this level is kept.
+#[must_use]
+pub fn normal_members<'a>(settings: &Object, names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.into_iter().collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut out = String::new();
+    for name in names {
+        if let Some(value) = settings.get(name) {
+            out.push_str(raw(name).get());
+            out.push(':');
+            write(value, 1, &mut out);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn write(value: &RawValue, depth: usize, out: &mut String) {
+    let text = value.get();
+    let first = text.as_bytes().first();
+    if depth < MAX_DEPTH {
+        if let (Some(b'{'), Ok(object)) = (first, Object::parse(text)) {
+            out.push('{');
+            for (name, value) in last_members(&object) {
+                out.push_str(raw(name).get());
+                out.push(':');
+                write(value, depth + 1, out);
+                out.push(',');
+            }
+            out.push('}');
+            return;
+        }
+        if let (Some(b'['), Some(list)) = (first, as_array(value)) {
+            out.push('[');
+            for value in list {
+                write(&value, depth + 1, out);
+                out.push(',');
+            }
+            out.push(']');
+            return;
+        }
+    }
+    match as_str(value) {
+        Some(string) => out.push_str(raw(string.as_str()).get()),
+        None => out.push_str(text),
+    }
+}
+
+/// The members by name, the last of each name, without those that are null.
+fn last_members(object: &Object) -> Vec<(&str, &RawValue)> {
+    let mut members: Vec<(usize, &str, &RawValue)> =
+        object.iter().enumerate().map(|(place, (name, value))| (place, name, value)).collect();
+    members.sort_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(&a.0)));
+    members.dedup_by(|later, kept| later.1 == kept.1);
+    members.into_iter().filter(|(_, _, value)| value.get() != "null").map(|(_, name, value)| (name, value)).collect()
+}
+
+/// The merge patch that makes `want` of `have`.
+///
+/// It holds every member of `want`, also those that are right already, so that a server that replaces instead of
+/// merging ends up the same; what only `have` holds is set to `null`.
+#[must_use]
+pub fn merge_patch(have: &Object, want: &Object) -> Object {
+    patch(have, want, 0)
+}
+
+fn patch(have: &Object, want: &Object, depth: usize) -> Object {
+    let mut out = want.clone();
+    if depth >= MAX_DEPTH {
+        return out;
+    }
+    for (name, value) in last_members(have) {
+        match (want.get(name), Object::parse(value.get())) {
+            (None, _) => out.set(name, RawValue::NULL.to_owned()),
+            (Some(wanted), Ok(inner_have)) => {
+                if let Ok(inner_want) = Object::parse(wanted.get()) {
+                    out.set(name, patch(&inner_have, &inner_want, depth + 1).to_raw());
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(text: &str) -> Object {
+        Object::parse(text).unwrap()
+    }
+
+    #[test]
+    fn equal_is_what_a_merge_patch_cannot_tell_apart() {
+        let a = object(r#"{"b":[1,{"x":null,"y":1.0}],"k":1,"k":"\u0041"}"#).to_raw();
+        let b = object(r#"{"k": "A", "b":[1,{"y":1.0}], "n":null}"#).to_raw();
+        let c = object(r#"{"k":"A","b":[1,{"y":1}]}"#).to_raw();
+        assert_eq!(normal(&a), normal(&b));
+        assert_ne!(normal(&a), normal(&c), "1.0 and 1 are different texts");
+    }
+
+    #[test]
+    fn a_patch_removes_what_should_not_be_there_at_every_depth() {
+        let have = object(r#"{"a":1,"gone":2,"in":{"x":1,"old":true}}"#);
+        let want = object(r#"{"a":12345678901234567890,"in":{"x":1,"y":1e400}}"#);
+        let patch = merge_patch(&have, &want);
+        assert_eq!(
+            patch.to_raw().get(),
+            r#"{"a":12345678901234567890,"in":{"x":1,"y":1e400,"old":null},"gone":null}"#
+        );
+    }
+
+    #[test]
+    fn only_the_named_members_count_and_null_says_cleared() {
+        let have = object(r#"{"name":"n","policy":{"length":32},"ends":null}"#);
+        let want = object(r#"{"ends":null,"name":"n"}"#);
+        let names = || want.iter().map(|(name, _)| name);
+        assert_eq!(normal_members(&have, names()), normal_members(&want, names()));
+        let later = object(r#"{"name":"n","ends":"2030-01-01T00:00:00.000Z"}"#);
+        assert_ne!(normal_members(&later, names()), normal_members(&want, names()));
+    }
+}

@@ -1,0 +1,216 @@
+//! What a provider's module knows about bringing items back.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::mark::Mark;
+use super::view::{LockView, VersionView, View};
+use super::Body;
+use crate::model::{Item, ItemKey, Payload};
+
+/// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier
+/// one made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Secret groups.
+    Groups,
+    /// The engine that issues credentials of the provider's own identity service.
+    IamEngine,
+    /// Secrets that configurations or other secrets refer to.
+    ReferredSecrets,
+    /// Public certificate authorities and DNS providers.
+    AuthoritiesAndDns,
+    /// Private root certificate authorities.
+    RootAuthorities,
+    /// Private intermediate certificate authorities.
+    IntermediateAuthorities,
+    /// Certificate templates and engines that need secrets.
+    Templates,
+    /// All other secrets with their versions and metadata.
+    Secrets,
+    /// Metadata of versions that are there already.
+    VersionMetadata,
+    /// Locks.
+    Locks,
+    /// The registration with the notification service: last, so that a restore is no storm of events.
+    Registration,
+}
+
+impl Phase {
+    /// Every class, in order.
+    pub const ALL: [Phase; 11] = [
+        Self::Groups,
+        Self::IamEngine,
+        Self::ReferredSecrets,
+        Self::AuthoritiesAndDns,
+        Self::RootAuthorities,
+        Self::IntermediateAuthorities,
+        Self::Templates,
+        Self::Secrets,
+        Self::VersionMetadata,
+        Self::Locks,
+        Self::Registration,
+    ];
+
+    /// The word used in output and plans.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::IamEngine => "iam_engine",
+            Self::ReferredSecrets => "referred_secrets",
+            Self::AuthoritiesAndDns => "authorities_and_dns",
+            Self::RootAuthorities => "root_authorities",
+            Self::IntermediateAuthorities => "intermediate_authorities",
+            Self::Templates => "templates",
+            Self::Secrets => "secrets",
+            Self::VersionMetadata => "version_metadata",
+            Self::Locks => "locks",
+            Self::Registration => "registration",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How an item of a snapshot comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// It is created, in this class of steps.
+    Create(Phase),
+    /// Every instance has it by itself.
+    BuiltIn,
+    /// It cannot be brought back; why, as a fragment.
+    Lost(String),
+}
+
+/// A secret that is to be created with its first version.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSecret<'a> {
+    /// The secret in the snapshot.
+    pub view: &'a View,
+    /// The id of its group in the standby.
+    pub group: Option<&'a str>,
+    /// The version.
+    pub version: &'a VersionView,
+    /// Its payload.
+    pub payload: &'a Payload,
+    /// The mark of the secret, where there is room for it.
+    pub mark: Option<&'a Mark>,
+    /// Whether the version is marked.
+    pub mark_version: bool,
+    /// Whether it may rotate by itself.
+    pub rotate: bool,
+}
+
+/// A version that is to be added.
+#[derive(Debug, Clone, Copy)]
+pub struct NewVersion<'a> {
+    /// The secret in the snapshot.
+    pub view: &'a View,
+    /// The version.
+    pub version: &'a VersionView,
+    /// Its payload.
+    pub payload: &'a Payload,
+    /// Whether the version is marked.
+    pub mark_version: bool,
+}
+
+/// What the notification service calls an instance; no answer of the API returns it, so a snapshot lacks it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationNames {
+    /// The name of the source, 2 to 256 characters.
+    pub name: String,
+    /// Its description, up to 1,024 characters.
+    pub description: String,
+}
+
+/// An item cannot be written as a request: something that the provider requires is not in the backup.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot make a request for {what}: {why}")]
+pub struct RecipeError {
+    /// The item.
+    pub what: String,
+    /// What is missing, without any value.
+    pub why: String,
+}
+
+/// An item as a resource of Terraform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerraformResource {
+    /// The resource type.
+    pub resource: &'static str,
+    /// The id that `import` takes.
+    pub id: String,
+}
+
+/// What is a provider's own about bringing items back. Pure: no network, no clock.
+pub trait Recipe: Send + Sync + fmt::Debug {
+    /// Reads an item in common terms.
+    fn view(&self, item: &Item) -> View;
+
+    /// How the item comes back.
+    fn route(&self, item: &Item) -> Route;
+
+    /// Whether the metadata has room for the mark.
+    fn mark_fits(&self, view: &View, mark: &Mark) -> bool;
+
+    /// Whether the version's metadata has room for its mark.
+    fn version_mark_fits(&self, version: &VersionView) -> bool;
+
+    /// Whether two payloads of that type hold the same in everything that can be restored. Takes the same time wherever
+    /// values of one length differ.
+    fn same_payload(&self, item_type: &str, one: &Payload, other: &Payload) -> bool;
+
+    /// A group that is to be created, or the patch of one that is there.
+    fn group(&self, view: &View) -> Body;
+
+    /// A configuration that is to be created.
+    ///
+    /// # Errors
+    /// When the value lacks what the provider requires.
+    fn new_configuration(&self, view: &View, value: &Payload) -> Result<Body, RecipeError>;
+
+    /// The patch that gives a configuration its value and settings.
+    ///
+    /// # Errors
+    /// When the value lacks what the provider requires.
+    fn patch_configuration(&self, view: &View, value: &Payload) -> Result<Body, RecipeError>;
+
+    /// A secret that is to be created.
+    ///
+    /// # Errors
+    /// When the payload lacks what the provider requires.
+    fn new_secret(&self, secret: &NewSecret<'_>) -> Result<Body, RecipeError>;
+
+    /// A version that is to be added.
+    ///
+    /// # Errors
+    /// When the payload lacks what the provider requires.
+    fn new_version(&self, version: &NewVersion<'_>) -> Result<Body, RecipeError>;
+
+    /// The patch that gives `have` the settings of `want` and the mark; never touches rotation, which may rotate.
+    fn patch_secret(&self, want: &View, have: &View, mark: Option<&Mark>) -> Body;
+
+    /// The patch that gives the version `have` the metadata of `want`, with our mark if it is to be marked.
+    fn patch_version(&self, want: &VersionView, have: &VersionView, mark: bool) -> Body;
+
+    /// Locks that are to be added to one version.
+    fn locks(&self, locks: &[&LockView]) -> Body;
+
+    /// The registration that is to be made.
+    fn registration(&self, view: &View, names: &RegistrationNames) -> Body;
+
+    /// The id of the instance inside its full name (CRN), in lower case.
+    fn instance_id(&self, crn: &str) -> Option<String>;
+
+    /// The item as a resource of Terraform; `id` is its id in the standby. Nothing when there is no such resource or the
+    /// CRN does not say where the instance is.
+    fn terraform(&self, crn: &str, key: &ItemKey, item_type: &str, id: &str) -> Option<TerraformResource>;
+}

@@ -1,0 +1,79 @@
+//! An item in the terms that every provider shares.
+
+use crate::model::json::Object;
+use crate::model::{ItemKey, Timestamp};
+
+use super::mark::Mark;
+
+/// What a restore needs to know of an item, of a snapshot or of a standby. Holds no payload.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The item's key where it was seen.
+    pub key: ItemKey,
+    /// The name people use.
+    pub name: String,
+    /// The provider's type.
+    pub item_type: String,
+    /// The id of its group, for secrets.
+    pub group: Option<String>,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Our mark, if it carries one.
+    pub mark: Option<Mark>,
+    /// What a client can set of it, without our mark, defaults filled in, each value as its exact text.
+    pub settings: Object,
+    /// The rotation policy, if it rotates by itself.
+    pub rotation: Option<Object>,
+    /// When its payload ends.
+    pub expires: Option<Timestamp>,
+    /// How many versions the lists count.
+    pub versions_total: Option<u64>,
+    /// Its versions, oldest first; nothing when they were not asked for.
+    pub versions: Option<Vec<VersionView>>,
+    /// Its locks with all their details; nothing when they were not asked for.
+    pub locks: Option<Vec<LockView>>,
+    /// The locks as the lists show them: version id and lock name.
+    pub lock_names: Vec<(String, String)>,
+    /// The ids of the current and the previous version, as the lists show them.
+    pub newest: Vec<String>,
+}
+
+impl View {
+    /// The newest version, when versions were asked for.
+    #[must_use]
+    pub fn current(&self) -> Option<&VersionView> {
+        self.versions.as_ref()?.last()
+    }
+
+    /// A version by its id.
+    #[must_use]
+    pub fn version(&self, id: &str) -> Option<&VersionView> {
+        self.versions.as_ref()?.iter().find(|version| version.id == id)
+    }
+}
+
+/// One version of a secret.
+#[derive(Debug, Clone)]
+pub struct VersionView {
+    /// Its id.
+    pub id: String,
+    /// Whether the provider still has its payload.
+    pub payload: bool,
+    /// The metadata that a client can set, without our mark.
+    pub metadata: Object,
+    /// The id in the source, if our mark says so.
+    pub mark: Option<String>,
+    /// When its payload ends.
+    pub expires: Option<Timestamp>,
+}
+
+/// One lock on a version.
+#[derive(Debug, Clone)]
+pub struct LockView {
+    /// The version's id.
+    pub version: String,
+    /// The lock's name, unique on its version.
+    pub name: String,
+    /// What a client can set: name, description, attributes.
+    pub settings: Object,
+}

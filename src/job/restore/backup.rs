@@ -1,0 +1,88 @@
+//! Where a restore gets inventory and payloads from.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::error::RestoreError;
+use super::plan::SnapshotName;
+use crate::model::{Digest, Item, ItemKey, Payload, Slot};
+
+/// Packs that are kept open. A pack is at most 64 MiB plain; items are taken in the order of their packs, and a secret's
+/// previous version may lie in an older pack than its current one.
+const OPEN_PACKS: usize = 2;
+
+/// An opened pack: payloads by item and version.
+pub type OpenPack = HashMap<(ItemKey, Slot), Payload>;
+
+/// One snapshot that can be read. Reading it never writes to where it is kept.
+#[async_trait]
+pub trait Backup: Send + Sync + fmt::Debug {
+    /// What names it.
+    fn name(&self) -> &SnapshotName;
+
+    /// All its items.
+    ///
+    /// # Errors
+    /// When any part of the catalogue cannot be read whole.
+    async fn items(&self) -> Result<Vec<Item>, RestoreError>;
+
+    /// Opens one pack whole.
+    ///
+    /// # Errors
+    /// When it is missing, altered, or no key at hand opens it.
+    async fn pack(&self, pack: &Digest) -> Result<OpenPack, RestoreError>;
+}
+
+/// Payloads on demand, with a few packs kept open.
+#[derive(Debug)]
+pub struct Payloads<'a> {
+    backup: &'a dyn Backup,
+    open: Mutex<VecDeque<(Digest, Arc<OpenPack>)>>,
+}
+
+impl<'a> Payloads<'a> {
+    /// Nothing is opened yet.
+    #[must_use]
+    pub fn new(backup: &'a dyn Backup) -> Self {
+        Self { backup, open: Mutex::new(VecDeque::new()) }
+    }
+
+    /// The payload of one version, or of a configuration's value; nothing when the snapshot has none.
+    ///
+    /// # Errors
+    /// When its pack cannot be opened or lacks it.
+    pub async fn get(&self, item: &Item, version: &str) -> Result<Option<Payload>, RestoreError> {
+        let Some(pointer) = item.payloads.iter().find(|pointer| pointer.version.as_str() == version) else {
+            return Ok(None);
+        };
+        let pack = self.pack(&pointer.pack).await?;
+        let name = (item.key.clone(), pointer.version.clone());
+        pack.get(&name).cloned().map(Some).ok_or_else(|| RestoreError::PayloadMissing {
+            pack: pointer.pack,
+            key: item.key.clone(),
+            version: version.to_owned(),
+        })
+    }
+
+    /// An open pack. The lock is held while it is fetched, so that ten items of one pack fetch it once.
+    async fn pack(&self, digest: &Digest) -> Result<Arc<OpenPack>, RestoreError> {
+        let mut open = self.open.lock().await;
+        if let Some(place) = open.iter().position(|(name, _)| name == digest) {
+            if let Some(entry) = open.remove(place) {
+                let pack = Arc::clone(&entry.1);
+                open.push_back(entry);
+                return Ok(pack);
+            }
+        }
+        while open.len() >= OPEN_PACKS {
+            open.pop_front();
+        }
+        let pack = Arc::new(self.backup.pack(digest).await?);
+        open.push_back((*digest, Arc::clone(&pack)));
+        Ok(pack)
+    }
+}

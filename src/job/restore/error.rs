@@ -1,0 +1,64 @@
+//! What can go wrong with a restore as a whole. What goes wrong with one item stops only that item.
+
+use super::guard::GuardError;
+use crate::instance::InstanceError;
+use crate::model::key::KeyError;
+use crate::model::{Digest, FailureKind, ItemKey};
+
+/// A restore that cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The instance.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// The backup cannot be read.
+    #[error("cannot read the backup")]
+    Backup {
+        /// What kind of failure it is.
+        kind: FailureKind,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A pack lacks a payload that the catalogue says is in it.
+    #[error("pack {pack} lacks version {version} of {key}; `keyhaven verify` tells how far the damage goes")]
+    PayloadMissing {
+        /// The pack.
+        pack: Digest,
+        /// The item.
+        key: ItemKey,
+        /// The version.
+        version: String,
+    },
+    /// The target must not be written to.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The plan was made for another snapshot or standby.
+    #[error("the plan does not fit: {why}; make a new one with `keyhaven restore plan`")]
+    Unfit {
+        /// What does not fit.
+        why: String,
+    },
+    /// The provider's id of an item cannot be one.
+    #[error("the standby shows an item whose id cannot be used")]
+    Key(#[from] KeyError),
+    /// Interrupted by a signal.
+    #[error("interrupted; the same plan can be applied again")]
+    Interrupted,
+}
+
+impl RestoreError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Instance(error) => error.kind(),
+            Self::Backup { kind, .. } => *kind,
+            Self::PayloadMissing { .. } => FailureKind::Integrity,
+            Self::Guard(error) => error.kind(),
+            Self::Unfit { .. } => FailureKind::Moved,
+            Self::Key(_) => FailureKind::Instance,
+            Self::Interrupted => FailureKind::Interrupted,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Whether the target may be written to at all. Pure.
+//!
+//! Restoring into the source by accident would rotate every live secret to what the backup holds. The source is
+//! recognised by its instance id in any form of URL, by its full name (CRN) in any row, and by any id that the snapshot
+//! has too. An emptied source looks like an empty standby; a target that shows none of these has to be named by the
+//! operator, and the answer to the first create that shows a CRN is checked before anything else is sent.
+
+use crate::instance::standby::{Address, Recipe};
+use crate::model::{FailureKind, ItemKey};
+
+/// What is known of the target.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// Its address.
+    pub address: &'a Address,
+    /// Its full name, if its rows show it.
+    pub crn: Option<&'a str>,
+    /// An item that it has in common with the snapshot, if there is one. The group that every instance has is none.
+    pub shared: Option<&'a ItemKey>,
+}
+
+/// What the operator said about the target.
+#[derive(Debug, Clone, Default)]
+pub struct Consent {
+    /// The instance id that the target must have (`--confirm`).
+    pub confirm: Option<String>,
+    /// The id of the source, by which it is asked for as the target by name (`--into-source`).
+    pub into_source: Option<String>,
+}
+
+/// What may be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The target is known to be the right one.
+    Known,
+    /// The target shows nothing yet. It must turn out to have this instance id; nothing when nobody said which, and then
+    /// it may only be read.
+    Unproven(Option<String>),
+}
+
+/// The target must not be written to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuardError {
+    /// It is the instance that was backed up.
+    #[error(
+        "the target is the source itself: {how}; nothing was changed. Give the URL of another instance, or name the \
+         source by its id with --into-source {source_id}"
+    )]
+    IsSource {
+        /// How it was recognised.
+        how: String,
+        /// Its id.
+        source_id: String,
+    },
+    /// It is not the one that was named.
+    #[error("the target is instance {found} and not {named}; check the URL and the id given with --confirm")]
+    Other {
+        /// The id that it has.
+        found: String,
+        /// The id that was named.
+        named: String,
+    },
+    /// It shows nothing of itself, and nobody said which instance it is.
+    #[error(
+        "the target {url} does not show which instance it is, and an emptied source would look the same; give the id of \
+         the standby with --confirm INSTANCE-ID"
+    )]
+    Unconfirmed {
+        /// Its URL.
+        url: String,
+    },
+}
+
+impl GuardError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub const fn kind(&self) -> FailureKind {
+        match self {
+            Self::Unconfirmed { .. } => FailureKind::Usage,
+            Self::IsSource { .. } | Self::Other { .. } => FailureKind::Moved,
+        }
+    }
+}
+
+/// Decides whether the target may be written to; `source` is the full name (CRN) of the instance that was backed up.
+///
+/// # Errors
+/// When it is the source and was not asked for by name, or not the instance that was named.
+pub fn decide(
+    recipe: &dyn Recipe,
+    source: &str,
+    target: &Target<'_>,
+    consent: &Consent,
+) -> Result<Standing, GuardError> {
+    let source_id = recipe.instance_id(source).unwrap_or_else(|| source.to_ascii_lowercase());
+    let found = target.crn.and_then(|crn| recipe.instance_id(crn)).or_else(|| target.address.instance.clone());
+    let confirm = consent.confirm.as_ref().map(|id| id.to_ascii_lowercase());
+    if let Some(how) = recognised(&source_id, source, target, found.as_deref(), confirm.as_deref()) {
+        let by_name = consent.into_source.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(&source_id));
+        return if by_name { Ok(Standing::Known) } else { Err(GuardError::IsSource { how, source_id }) };
+    }
+    match (found, confirm) {
+        (Some(found), Some(named)) if found != named => Err(GuardError::Other { found, named }),
+        (Some(_), _) => Ok(Standing::Known),
+        (None, confirm) => Ok(Standing::Unproven(confirm)),
+    }
+}
+
+/// How the target was recognised as the source, if it was.
+fn recognised(
+    source_id: &str,
+    source: &str,
+    target: &Target<'_>,
+    found: Option<&str>,
+    confirm: Option<&str>,
+) -> Option<String> {
+    if found == Some(source_id) || target.crn == Some(source) {
+        return Some("its id is that of the source".to_owned());
+    }
+    if plain(&target.address.url).contains(source_id) {
+        return Some("its URL holds the id of the source".to_owned());
+    }
+    if let Some(key) = target.shared {
+        return Some(format!("it has {key}, which the snapshot has too"));
+    }
+    (confirm == Some(source_id)).then(|| "the id given with --confirm is that of the source".to_owned())
+}
+
+/// A URL in lower case with every percent sequence of ASCII resolved, so that no spelling hides an id.
+fn plain(url: &str) -> String {
+    let bytes = url.as_bytes();
+    let mut out = String::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = (byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
+        let decoded = hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(char::from(decoded.unwrap_or(byte)).to_ascii_lowercase());
+        at += if decoded.is_some() { 3 } else { 1 };
+    }
+    out
+}
+
+/// Checks the full name in the answer to a create against what the target must be.
+///
+/// # Errors
+/// When the target turns out to be the source, or another instance than the one that was named.
+pub fn check_answer(
+    recipe: &dyn Recipe,
+    source: &str,
+    answer: &str,
+    named: Option<&str>,
+    consent: &Consent,
+) -> Result<(), GuardError> {
+    let address = Address { url: String::new(), instance: None };
+    let target = Target { address: &address, crn: Some(answer), shared: None };
+    let named = Consent { confirm: named.map(Into::into).or(consent.confirm.clone()), ..consent.clone() };
+    decide(recipe, source, &target, &named).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::ibm::recipe::IbmRecipe;
+
+    const SOURCE: &str = "crn:v1:bluemix:public:secrets-manager:eu-de:a/1:6ebc4224-e983-496a-8a54-f40a0bfa9175::";
+    const SOURCE_ID: &str = "6ebc4224-e983-496a-8a54-f40a0bfa9175";
+    const OTHER: &str = "crn:v1:bluemix:public:secrets-manager:eu-gb:a/1:11111111-e983-496a-8a54-f40a0bfa9175::";
+    const OTHER_ID: &str = "11111111-e983-496a-8a54-f40a0bfa9175";
+
+    fn ask(url: &str, crn: Option<&str>, shared: bool, consent: &Consent) -> Result<Standing, GuardError> {
+        let shared_key = "secret/1".parse().unwrap();
+        let host = url.split("//").nth(1).unwrap_or_default();
+        let label = host.split('.').next().unwrap_or_default();
+        let address = Address { url: url.into(), instance: (label.len() == 36).then(|| label.to_ascii_lowercase()) };
+        decide(&IbmRecipe, SOURCE, &Target { address: &address, crn, shared: shared.then_some(&shared_key) }, consent)
+    }
+
+    fn confirm(id: &str) -> Consent {
+        Consent { confirm: Some(id.into()), into_source: None }
+    }
+
+    #[test]
+    fn the_source_is_recognised_in_every_way() {
+        let urls = [
+            format!("https://{SOURCE_ID}.eu-de.secrets-manager.appdomain.cloud"),
+            format!("https://{}.private.eu-de.secrets-manager.appdomain.cloud", SOURCE_ID.to_uppercase()),
+            format!("https://proxy.example/sm/{SOURCE_ID}/"),
+            format!("https://proxy.example/?to=%36{}", &SOURCE_ID[1..]),
+        ];
+        for url in urls {
+            let answer = ask(&url, None, false, &Consent::default());
+            assert!(matches!(answer, Err(GuardError::IsSource { .. })), "{url}: {answer:?}");
+        }
+        let loopback = "http://127.0.0.1:1";
+        assert!(matches!(ask(loopback, Some(SOURCE), false, &Consent::default()), Err(GuardError::IsSource { .. })));
+        assert!(matches!(ask(loopback, None, true, &Consent::default()), Err(GuardError::IsSource { .. })));
+        assert!(matches!(ask(loopback, None, true, &confirm(OTHER_ID)), Err(GuardError::IsSource { .. })));
+        assert!(matches!(ask(loopback, None, false, &confirm(SOURCE_ID)), Err(GuardError::IsSource { .. })));
+    }
+
+    #[test]
+    fn the_source_may_be_asked_for_by_name_only() {
+        let consent = |id: &str| Consent { confirm: None, into_source: Some(id.into()) };
+        assert_eq!(ask("http://127.0.0.1:1", Some(SOURCE), true, &consent(SOURCE_ID)), Ok(Standing::Known));
+        assert!(ask("http://127.0.0.1:1", Some(SOURCE), true, &consent(OTHER_ID)).is_err());
+    }
+
+    #[test]
+    fn another_instance_is_known_by_its_url_or_its_rows_else_it_has_to_be_named() {
+        let url = format!("https://{OTHER_ID}.eu-gb.secrets-manager.appdomain.cloud");
+        assert_eq!(ask(&url, None, false, &Consent::default()), Ok(Standing::Known));
+        assert_eq!(ask("http://127.0.0.1:1", Some(OTHER), false, &Consent::default()), Ok(Standing::Known));
+        assert_eq!(ask("http://127.0.0.1:1", None, false, &Consent::default()), Ok(Standing::Unproven(None)));
+        let named = Ok(Standing::Unproven(Some(OTHER_ID.into())));
+        assert_eq!(ask("http://127.0.0.1:1", None, false, &confirm(OTHER_ID)), named);
+        assert!(matches!(ask(&url, None, false, &confirm("22222222")), Err(GuardError::Other { .. })));
+    }
+
+    #[test]
+    fn the_first_answer_tells() {
+        let check = |answer, named| check_answer(&IbmRecipe, SOURCE, answer, named, &Consent::default());
+        assert!(check(OTHER, Some(OTHER_ID)).is_ok());
+        assert!(matches!(check(SOURCE, Some(OTHER_ID)), Err(GuardError::IsSource { .. })));
+        assert!(matches!(check(OTHER, Some("22222222")), Err(GuardError::Other { .. })));
+    }
+}

@@ -1,0 +1,180 @@
+//! Which item of the standby is which item of the snapshot.
+//!
+//! By our mark first; else by (group, type, name). An item of that type and name elsewhere is in the way: the provider
+//! may take a name once per type.
+
+use std::collections::BTreeMap;
+
+use crate::instance::standby::View;
+use crate::model::ItemKind;
+
+/// What the standby has for an item of the snapshot. `T` is whatever the caller keeps of a standby item.
+#[derive(Debug)]
+pub enum Match<'a, T> {
+    /// Nothing.
+    Absent,
+    /// This one.
+    Found(&'a T),
+    /// Something that is in the way; why, as a fragment.
+    Conflict(String),
+}
+
+/// The items of a standby, findable.
+#[derive(Debug)]
+pub struct Inventory<T> {
+    items: Vec<(View, T)>,
+    by_mark: BTreeMap<String, Vec<usize>>,
+    by_name: BTreeMap<(ItemKind, String, String), Vec<usize>>,
+    /// Group ids by name.
+    groups: BTreeMap<String, String>,
+}
+
+impl<T> Inventory<T> {
+    /// Takes the items of a standby.
+    pub fn new(items: impl IntoIterator<Item = (View, T)>) -> Self {
+        let mut inventory =
+            Self { items: Vec::new(), by_mark: BTreeMap::new(), by_name: BTreeMap::new(), groups: BTreeMap::new() };
+        for (view, item) in items {
+            inventory.add(view, item);
+        }
+        inventory
+    }
+
+    fn add(&mut self, view: View, item: T) {
+        let place = self.items.len();
+        if let Some(mark) = &view.mark {
+            self.by_mark.entry(mark.source.clone()).or_default().push(place);
+        }
+        if view.key.kind() == ItemKind::Group {
+            self.groups.insert(view.name.clone(), view.key.id().to_owned());
+        }
+        let name = (view.key.kind(), view.item_type.clone(), view.name.clone());
+        self.by_name.entry(name).or_default().push(place);
+        self.items.push((view, item));
+    }
+
+    /// Every item.
+    pub fn iter(&self) -> impl Iterator<Item = (&View, &T)> {
+        self.items.iter().map(|(view, item)| (view, item))
+    }
+
+    /// Group ids by group name.
+    #[must_use]
+    pub fn groups(&self) -> &BTreeMap<String, String> {
+        &self.groups
+    }
+
+    /// Finds what the standby has for an item of the snapshot. `group` is the name of its group in the standby.
+    #[must_use]
+    pub fn find(&self, want: &View, group: Option<&str>) -> Match<'_, (View, T)> {
+        let group_id = group.and_then(|name| self.groups.get(name));
+        if want.key.kind() == ItemKind::Secret {
+            let marked = self.by_mark.get(want.key.id()).map_or(&[][..], Vec::as_slice);
+            match *marked {
+                [] => {}
+                [one] => return self.checked(one, want, group_id),
+                _ => return Match::Conflict(format!("{} secrets of the standby carry its mark", marked.len())),
+            }
+        }
+        let key = (want.key.kind(), want.item_type.clone(), want.name.clone());
+        let named = self.by_name.get(&key).map_or(&[][..], Vec::as_slice);
+        let here = |place: &&usize| {
+            want.key.kind() != ItemKind::Secret
+                || self.items.get(**place).is_some_and(|(view, _)| view.group.as_ref() == group_id)
+        };
+        match (named.iter().find(here), named.first()) {
+            (Some(&place), _) => self.items.get(place).map_or(Match::Absent, Match::Found),
+            (None, Some(_)) => Match::Conflict(format!(
+                "the standby has a secret of this type and name in another group; rename or delete that one{}",
+                group.map(|group| format!(", or move it to {group}")).unwrap_or_default()
+            )),
+            (None, None) => Match::Absent,
+        }
+    }
+
+    /// A marked item, unless it is not what its mark says.
+    fn checked(&self, place: usize, want: &View, group_id: Option<&String>) -> Match<'_, (View, T)> {
+        let Some(found) = self.items.get(place) else { return Match::Absent };
+        if found.0.item_type != want.item_type {
+            return Match::Conflict(format!("the secret that carries its mark is of type {}", found.0.item_type));
+        }
+        if found.0.group.as_ref() != group_id {
+            return Match::Conflict("the secret that carries its mark is in another group".to_owned());
+        }
+        Match::Found(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::standby::Mark;
+    use crate::model::Digest;
+    use crate::model::json::Object;
+
+    fn view(key: &str, item_type: &str, name: &str, group: Option<&str>, mark: Option<&str>) -> View {
+        View {
+            key: key.parse().unwrap(),
+            name: name.into(),
+            item_type: item_type.into(),
+            group: group.map(Into::into),
+            labels: Vec::new(),
+            mark: mark.map(|source| Mark {
+                source: source.into(),
+                version: "v".into(),
+                versions: 1,
+                details: String::new(),
+                snapshot: Digest::from_bytes([0; 32]),
+                held: None,
+            }),
+            settings: Object::default(),
+            rotation: None,
+            expires: None,
+            versions_total: None,
+            versions: None,
+            locks: None,
+            lock_names: Vec::new(),
+            newest: Vec::new(),
+        }
+    }
+
+    fn standby(secrets: &[(&str, &str, &str, Option<&str>)]) -> Inventory<()> {
+        let group = |id: &str, name: &str| (view(&format!("group/{id}"), "group", name, None, None), ());
+        let secrets = secrets
+            .iter()
+            .enumerate()
+            .map(|(n, (group, kind, name, mark))| (view(&format!("secret/{n}"), kind, name, Some(group), *mark), ()));
+        Inventory::new([group("g1", "prod"), group("g2", "test")].into_iter().chain(secrets))
+    }
+
+    fn found(inventory: &Inventory<()>, want: &View) -> Option<String> {
+        match inventory.find(want, Some("prod")) {
+            Match::Found((view, ())) => Some(view.key.id().to_owned()),
+            Match::Absent => None,
+            Match::Conflict(why) => Some(why),
+        }
+    }
+
+    #[test]
+    fn the_mark_counts_before_the_name() {
+        let want = view("secret/old", "kv", "a", Some("x"), None);
+        let inventory = standby(&[("g1", "kv", "a", None), ("g1", "kv", "renamed", Some("old"))]);
+        assert_eq!(found(&inventory, &want).as_deref(), Some("1"));
+        let inventory = standby(&[("g1", "kv", "a", None), ("g1", "arbitrary", "a", None)]);
+        assert_eq!(found(&inventory, &want).as_deref(), Some("0"));
+        assert_eq!(found(&standby(&[("g1", "arbitrary", "a", None)]), &want), None, "another type is another secret");
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_said() {
+        let want = view("secret/old", "kv", "a", Some("x"), None);
+        let says = |secrets: &[_], words: &str| {
+            let text = found(&standby(secrets), &want).unwrap();
+            assert!(text.contains(words), "{text}");
+        };
+        says(&[("g2", "kv", "a", None)], "in another group");
+        says(&[("g2", "kv", "b", Some("old"))], "in another group");
+        says(&[("g1", "arbitrary", "b", Some("old"))], "of type arbitrary");
+        says(&[("g1", "kv", "a", Some("old")), ("g1", "kv", "b", Some("old"))], "2 secrets");
+    }
+}

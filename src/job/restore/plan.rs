@@ -1,0 +1,293 @@
+//! A plan: what a restore would change, as plain data.
+//!
+//! A plan holds no payload and nothing else that is secret by class; it does hold names, metadata that was held back,
+//! and ids, so it is kept as carefully as a catalogue. It is bound to one snapshot and one standby and can be applied
+//! any number of times: every step carries the state that it expects and the state that it leaves.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::options::PlanOptions;
+use super::state::State;
+use crate::instance::standby::{Mark, Phase};
+use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
+
+/// The version of the plan's own form; a plan of another is refused.
+pub const FORMAT: u32 = 1;
+
+/// What a restore would change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The snapshot that is restored.
+    pub snapshot: SnapshotName,
+    /// The standby that it is restored into.
+    pub standby: StandbyName,
+    /// When the plan was made, by the standby's clock.
+    pub made: Timestamp,
+    /// What was asked for.
+    pub options: PlanOptions,
+    /// The changes, in the order in which they are applied.
+    pub steps: Vec<Step>,
+    /// Items that were left out because they were not asked for are not here; these were, and need no change by us.
+    pub skips: Vec<Remark>,
+    /// Items whose state in the standby is in the way: nothing is done about them.
+    pub conflicts: Vec<Remark>,
+    /// What cannot be brought back.
+    pub losses: Vec<Remark>,
+    /// Things to know: no room for a mark, a rotation that is held back.
+    pub notes: Vec<Remark>,
+    /// Numbers over all of it.
+    pub totals: Totals,
+}
+
+/// A snapshot by everything that names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotName {
+    /// The repository's id.
+    pub repository: String,
+    /// The digest of the ledger entry.
+    pub entry: Digest,
+    /// The entry's sequence.
+    pub sequence: u64,
+    /// The snapshot's time.
+    pub time: Timestamp,
+    /// The full name (CRN) of the instance that was backed up.
+    pub source: String,
+}
+
+/// A standby by everything that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyName {
+    /// Its URL.
+    pub url: String,
+    /// The instance id in the URL.
+    pub instance: Option<String>,
+    /// Its full name (CRN), once its rows show it.
+    pub crn: Option<String>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its place in the plan, from 1.
+    pub id: u32,
+    /// The class of steps that it belongs to.
+    pub phase: Phase,
+    /// What is done.
+    pub action: Action,
+    /// The item, by its key in the snapshot.
+    pub key: ItemKey,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub item_type: String,
+    /// The name of its group, for secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its id in the standby, where it is there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The item's state before.
+    pub expect: State,
+    /// The item's state after.
+    pub leaves: State,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum Action {
+    /// Creates a group.
+    CreateGroup,
+    /// Changes the settings of a group.
+    UpdateGroup,
+    /// Creates a configuration with its value.
+    CreateConfiguration,
+    /// Gives a configuration the value and settings of the snapshot.
+    UpdateConfiguration,
+    /// Creates a secret with a first version.
+    CreateSecret {
+        /// The id of the version in the source.
+        version: String,
+        /// The mark of the secret; none where there is no room for it.
+        mark: Option<Mark>,
+        /// Whether the version is marked.
+        mark_version: bool,
+    },
+    /// Adds a version.
+    AddVersion {
+        /// The id of the version in the source.
+        version: String,
+        /// Whether the version is marked.
+        mark_version: bool,
+    },
+    /// Changes the metadata of a secret, its mark included.
+    PatchMetadata {
+        /// The mark that is written; none where there is no room for it.
+        mark: Option<Mark>,
+    },
+    /// Changes the metadata of a version, its mark included.
+    PatchVersionMetadata {
+        /// The id of the version in the source.
+        version: String,
+        /// Whether the version is marked.
+        mark_version: bool,
+    },
+    /// Takes locks off a version.
+    RemoveLocks {
+        /// The version, as states name it.
+        version: String,
+        /// The names of the locks.
+        names: Vec<String>,
+    },
+    /// Adds locks to a version.
+    AddLocks {
+        /// The id of the version in the source.
+        version: String,
+        /// The names of the locks.
+        names: Vec<String>,
+        /// Whether the plan itself takes them off before.
+        put_back: bool,
+    },
+    /// Registers the standby with the notification service.
+    Register,
+}
+
+impl Action {
+    /// The word for it, in output and totals.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::CreateGroup => "create_group",
+            Self::UpdateGroup => "update_group",
+            Self::CreateConfiguration => "create_configuration",
+            Self::UpdateConfiguration => "update_configuration",
+            Self::CreateSecret { .. } => "create_secret",
+            Self::AddVersion { .. } => "add_version",
+            Self::PatchMetadata { .. } => "patch_metadata",
+            Self::PatchVersionMetadata { .. } => "patch_version_metadata",
+            Self::RemoveLocks { .. } => "remove_locks",
+            Self::AddLocks { put_back: true, .. } => "put_back_locks",
+            Self::AddLocks { .. } => "add_locks",
+            Self::Register => "register",
+        }
+    }
+
+    /// The version, in the source, whose payload the step sends.
+    #[must_use]
+    pub fn payload_of(&self) -> Option<&str> {
+        match self {
+            Self::CreateSecret { version, .. } | Self::AddVersion { version, .. } => Some(version),
+            _ => None,
+        }
+    }
+}
+
+/// Something said about an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// The item, by its key in the snapshot.
+    pub key: ItemKey,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub item_type: String,
+    /// The name of its group, for secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What there is to say, as a fragment.
+    pub reason: String,
+}
+
+/// Numbers over a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Items of the snapshot that were asked for.
+    pub items: u64,
+    /// Of these, those that are right already.
+    pub right: u64,
+    /// Of these, those that steps change.
+    pub changed: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Steps by what they do.
+    pub actions: BTreeMap<String, u64>,
+    /// Items left alone.
+    pub skips: u64,
+    /// Items in conflict.
+    pub conflicts: u64,
+    /// What is lost.
+    pub losses: u64,
+    /// Payloads of the standby that were read and compared to make the plan.
+    pub payloads_compared: u64,
+}
+
+impl Plan {
+    /// Whether there is nothing to do and nothing in the way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.conflicts.is_empty()
+    }
+
+    /// What kind of result the plan is for a command that only asks (`--check`): nothing when the standby is as it
+    /// should be.
+    #[must_use]
+    pub fn check(&self) -> Option<FailureKind> {
+        match (self.steps.is_empty(), self.conflicts.is_empty(), self.losses.is_empty()) {
+            (false, _, _) => Some(FailureKind::Different),
+            (true, false, _) => Some(FailureKind::Moved),
+            (true, true, false) => Some(FailureKind::Partial),
+            (true, true, true) => None,
+        }
+    }
+
+    /// Reads a plan back.
+    ///
+    /// # Errors
+    /// When it is no plan, or one of another form.
+    pub fn from_json(text: &[u8]) -> Result<Self, PlanFileError> {
+        #[derive(Deserialize)]
+        struct Form {
+            format: u32,
+        }
+        let form: Form = serde_json::from_slice(text)?;
+        if form.format != FORMAT {
+            return Err(PlanFileError::Format(form.format));
+        }
+        Ok(serde_json::from_slice(text)?)
+    }
+
+    /// The plan as a file's text.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which no plan does.
+    pub fn to_json(&self) -> Result<String, PlanFileError> {
+        Ok(serde_json::to_string_pretty(self)?)
+    }
+}
+
+/// A file is no plan that this release can apply.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanFileError {
+    /// Another form of plan.
+    #[error("the plan has form {0}, this release knows {FORMAT}; make a new one with `keyhaven restore plan`")]
+    Format(u32),
+    /// No plan at all.
+    #[error("the file is no restore plan; make one with `keyhaven restore plan`")]
+    Json(#[from] serde_json::Error),
+}
+
+impl PlanFileError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub const fn kind(&self) -> FailureKind {
+        FailureKind::Usage
+    }
+}

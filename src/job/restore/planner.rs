@@ -1,0 +1,411 @@
+//! The planner: pure, from what a snapshot holds and what is known of a standby to the steps of one item.
+
+use super::goal::Goal;
+use super::known::{Known, VERSIONS_COUNTED, lock_digest, metadata_digest, settings_digest};
+use super::options::{OnConflict, PlanOptions};
+use super::plan::Action;
+use super::state::{Parts, State, version_name};
+use crate::instance::standby::{LockView, Mark, Phase, Recipe, VersionView, View};
+use crate::model::json::Object;
+use crate::model::{Digest, Item, Timestamp};
+
+/// A step of one item, before it has its place in a plan.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The class of steps.
+    pub phase: Phase,
+    /// What is done.
+    pub action: Action,
+    /// The state before.
+    pub expect: State,
+    /// The state after.
+    pub leaves: State,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is to be done about one item.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The steps, in order.
+    pub steps: Vec<Draft>,
+    /// Why nothing can be done.
+    pub conflict: Option<String>,
+    /// What of it is lost.
+    pub losses: Vec<String>,
+    /// What to know.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    fn conflict(why: impl Into<String>) -> Self {
+        Self { conflict: Some(why.into()), ..Self::default() }
+    }
+}
+
+/// Grows the steps of one item, keeping track of its state.
+struct Chain {
+    now: State,
+    steps: Vec<Draft>,
+}
+
+impl Chain {
+    fn new(now: State) -> Self {
+        Self { now, steps: Vec::new() }
+    }
+
+    fn step(&mut self, phase: Phase, action: Action, reason: impl Into<String>, change: impl FnOnce(&mut State)) {
+        let expect = self.now.clone();
+        change(&mut self.now);
+        self.steps.push(Draft { phase, action, expect, leaves: self.now.clone(), reason: reason.into() });
+    }
+
+    /// The steps, their states reduced to what they touch.
+    fn finish(mut self) -> Vec<Draft> {
+        let mut parts = Parts::default();
+        for step in &self.steps {
+            parts.add_changes(&step.expect, &step.leaves);
+        }
+        for step in &mut self.steps {
+            step.expect = parts.keep(&step.expect);
+            step.leaves = parts.keep(&step.leaves);
+        }
+        self.steps
+    }
+}
+
+/// Plans a group. `known` is what the standby has.
+#[must_use]
+pub fn group(view: &View, known: Option<&Known>) -> Outcome {
+    simple(view, known, None, Phase::Groups, Action::CreateGroup, || Ok(Action::UpdateGroup))
+}
+
+/// Plans the registration; one with another service is not ours to change.
+#[must_use]
+pub fn registration(view: &View, known: Option<&Known>) -> Outcome {
+    simple(view, known, None, Phase::Registration, Action::Register, || {
+        Err("the standby is registered with another notification service; delete that registration first".to_owned())
+    })
+}
+
+/// Plans a configuration, whose value was compared when it is there.
+#[must_use]
+pub fn configuration(view: &View, phase: Phase, known: Option<&Known>, on_conflict: OnConflict) -> Outcome {
+    simple(view, known, Some(true), phase, Action::CreateConfiguration, || match on_conflict {
+        OnConflict::Overwrite => Ok(Action::UpdateConfiguration),
+        OnConflict::Report => {
+            Err("the standby has it with another value; exclude it, delete it there, or overwrite it".to_owned())
+        }
+    })
+}
+
+/// Items that are either there or not, with settings and perhaps a value; `value` is what states say of it when it is
+/// right.
+fn simple(
+    view: &View,
+    known: Option<&Known>,
+    value: Option<bool>,
+    phase: Phase,
+    create: Action,
+    update: impl FnOnce() -> Result<Action, String>,
+) -> Outcome {
+    let names = || view.settings.iter().map(|(name, _)| name);
+    let right = |state: &mut State| {
+        state.present = true;
+        state.settings = Some(settings_digest(&view.settings, names(), None));
+        state.value = value;
+    };
+    let mut chain = Chain::new(known.map(|known| known.state(names())).unwrap_or_default());
+    let mut wanted = chain.now.clone();
+    right(&mut wanted);
+    match known {
+        None => chain.step(phase, create, "it is not in the standby", right),
+        Some(_) if wanted == chain.now => {}
+        Some(_) => match update() {
+            Ok(action) => chain.step(phase, action, "its settings or value differ", right),
+            Err(why) => return Outcome::conflict(why),
+        },
+    }
+    Outcome { steps: chain.finish(), ..Outcome::default() }
+}
+
+/// What the plan for a secret needs beside the secret.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretContext<'a> {
+    /// What is the provider's.
+    pub recipe: &'a dyn Recipe,
+    /// What was asked for.
+    pub options: &'a PlanOptions,
+    /// The class of steps that the secret belongs to.
+    pub phase: Phase,
+    /// The ledger entry of the snapshot.
+    pub snapshot: Digest,
+    /// The present, by the standby's clock.
+    pub now: Timestamp,
+}
+
+/// Plans a secret with its versions, metadata and locks.
+///
+/// A secret that is there without our mark and holds the payload of the snapshot is adopted: it gets the marks, so that
+/// the next plan needs no payload read; after that a plan is empty.
+#[must_use]
+pub fn secret(item: &Item, view: &View, known: Option<&Known>, context: &SecretContext<'_>) -> Outcome {
+    let goal = match Goal::new(item, view, context.now) {
+        Ok(goal) => goal,
+        Err(why) => return Outcome { losses: vec![why], ..Outcome::default() },
+    };
+    let mut planned = match known {
+        None => created(view, &goal, context),
+        Some(known) => match changed(view, &goal, known, context) {
+            Ok(outcome) => outcome,
+            Err(why) => Outcome::conflict(why),
+        },
+    };
+    planned.losses.splice(0..0, goal.losses);
+    planned
+}
+
+/// The mark that a secret gets, unless there is no room for it.
+fn mark(view: &View, goal: &Goal, versions: u64, rotates: bool, context: &SecretContext<'_>) -> Option<Mark> {
+    let held = view.rotation.as_ref().filter(|_| !context.options.allow_rotation && !rotates).map(|rotation| {
+        let held: Object = [("rotation".to_owned(), rotation.to_raw())].into_iter().collect();
+        held.to_raw()
+    });
+    let mark = Mark {
+        source: view.key.id().to_owned(),
+        version: goal.newest()?.to_owned(),
+        versions,
+        details: goal.details.clone(),
+        snapshot: context.snapshot,
+        held,
+    };
+    context.recipe.mark_fits(view, &mark).then_some(mark)
+}
+
+fn names(view: &View) -> impl Iterator<Item = &str> {
+    view.settings.iter().map(|(name, _)| name)
+}
+
+fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mark = mark(view, goal, goal.versions.len() as u64, false, context);
+    if mark.is_none() {
+        outcome.notes.push("its metadata has no room for our mark: only the id map will name it".to_owned());
+    }
+    if view.rotation.is_some() && !context.options.allow_rotation {
+        outcome.notes.push("it rotates by itself in the source; in the standby that is held back".to_owned());
+    }
+    let mut chain = Chain::new(State::default());
+    for (place, version) in goal.versions.iter().enumerate() {
+        let mark_version = note_version(version, context, &mut outcome);
+        let newest = version_name(Some(&version.id), "");
+        let id = version.id.clone();
+        if place == 0 {
+            let settings = settings_digest(&view.settings, names(view), mark.as_ref());
+            let action = Action::CreateSecret { version: id, mark: mark.clone(), mark_version };
+            chain.step(context.phase, action, "it is not in the standby", |state| {
+                state.present = true;
+                state.settings = Some(settings);
+                state.newest = Some(newest);
+            });
+        } else {
+            let action = Action::AddVersion { version: id, mark_version };
+            chain.step(context.phase, action, "its current version follows the previous one", |state| {
+                state.newest = Some(newest);
+            });
+        }
+    }
+    for version in &goal.versions {
+        let locks: Vec<&LockView> = goal.locks_on(&version.id).collect();
+        add_locks(&mut chain, &version.id, &locks, &[]);
+    }
+    outcome.steps = chain.finish();
+    outcome
+}
+
+/// Whether the version gets a mark; notes when there is no room for it.
+fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) -> bool {
+    let fits = context.recipe.version_mark_fits(version);
+    if !fits {
+        let note = format!("the metadata of its version {} has no room for our mark: only the id map will name it", version.id);
+        outcome.notes.push(note);
+    }
+    fits
+}
+
+fn add_locks(chain: &mut Chain, version: &str, locks: &[&LockView], removed: &[String]) {
+    if locks.is_empty() {
+        return;
+    }
+    let names: Vec<String> = locks.iter().map(|lock| lock.name.clone()).collect();
+    let put_back = names.iter().any(|name| removed.contains(name));
+    let reason = if put_back { "they were taken off for the new version" } else { "its version is locked in the source" };
+    let action = Action::AddLocks { version: version.to_owned(), names, put_back };
+    chain.step(Phase::Locks, action, reason, |state| {
+        for lock in locks {
+            state.locks.insert(format!("{}/{}", version_name(Some(version), ""), lock.name), lock_digest(lock));
+        }
+    });
+}
+
+/// The plan for a secret that is there.
+fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>) -> Result<Outcome, String> {
+    if let Some(version) = known.false_marks.first() {
+        return Err(format!("its version {version} carries our mark and another payload; somebody marked it by hand"));
+    }
+    let mut outcome = Outcome::default();
+    let mut chain = Chain::new(known.state(names(view)));
+    let adds = versions_to_add(goal, known, context.options.on_conflict)?;
+    // What has a payload once all is done, by names in states, oldest first.
+    let mut bearing: Vec<String> = bearing(known);
+    let mut removed = Vec::new();
+    let total = known.view.versions_total.unwrap_or(known.view.versions.iter().flatten().count() as u64);
+    for version in &adds {
+        if let [.., previous, _] = bearing.as_slice() {
+            let previous = previous.clone();
+            removed.extend(unlock(&mut chain, goal, &previous, context)?);
+        }
+        let mark_version = note_version(version, context, &mut outcome);
+        let newest = version_name(Some(&version.id), "");
+        bearing.push(newest.clone());
+        let metadata = metadata_digest(&version.metadata, mark_version.then_some(version.id.as_str()));
+        let action = Action::AddVersion { version: version.id.clone(), mark_version };
+        chain.step(context.phase, action, "the snapshot has a newer version", |state| {
+            state.version_metadata.insert(newest.clone(), metadata);
+            state.newest = Some(newest);
+        });
+    }
+    patch_settings(&mut chain, view, goal, known, (total + adds.len() as u64).min(VERSIONS_COUNTED), context, &mut outcome);
+    if known.view.versions.is_some() {
+        let bearing = bearing.split_off(bearing.len().saturating_sub(2));
+        let here = |version: &&VersionView| bearing.contains(&version_name(Some(&version.id), ""));
+        for version in goal.versions.iter().filter(|version| !here(version)) {
+            outcome.losses.push(format!("its previous version {} is not in the standby and cannot come behind the current one", version.id));
+        }
+        for version in goal.versions.iter().filter(here) {
+            patch_version(&mut chain, version, context, &mut outcome);
+        }
+        for version in goal.versions.iter().filter(here) {
+            let locks: Vec<&LockView> = goal.locks_on(&version.id).collect();
+            lock(&mut chain, &version.id, &locks, &removed);
+        }
+    }
+    if known.view.rotation.is_some() && !context.options.allow_rotation {
+        outcome.notes.push("it rotates by itself in the standby".to_owned());
+    }
+    outcome.steps = chain.finish();
+    Ok(outcome)
+}
+
+/// The versions of the standby that have a payload, by names in states, oldest first.
+fn bearing(known: &Known) -> Vec<String> {
+    let versions = known.view.versions.iter().flatten();
+    versions.filter(|version| version.payload).map(|version| known.version_name(&version.id)).collect()
+}
+
+/// Which versions have to follow what the standby has, oldest first.
+fn versions_to_add<'a>(goal: &'a Goal, known: &Known, on_conflict: OnConflict) -> Result<Vec<&'a VersionView>, String> {
+    // Versions were not asked for when the rows say that they are right.
+    let Some(current) = known.view.current() else { return Ok(Vec::new()) };
+    let holds = known.sources.get(&current.id);
+    let Some(newest) = goal.versions.last() else { return Ok(Vec::new()) };
+    if holds == Some(&newest.id) {
+        return Ok(Vec::new());
+    }
+    match holds {
+        // What is there holds the previous one, or an older one that we brought.
+        Some(there) => {
+            let after = goal.versions.iter().position(|version| version.id == *there).map_or(0, |place| place + 1);
+            Ok(goal.versions.iter().skip(after).collect())
+        }
+        // Only the newest goes on top, so that the standby's own stays as its previous version.
+        None if on_conflict == OnConflict::Overwrite => Ok(vec![newest]),
+        None => Err(format!(
+            "its current version {} in the standby is none of this backup; overwrite it, or leave it out",
+            current.id
+        )),
+    }
+}
+
+/// Takes the locks off the version that the next one pushes out.
+fn unlock(chain: &mut Chain, goal: &Goal, version: &str, context: &SecretContext<'_>) -> Result<Vec<String>, String> {
+    let prefix = format!("{version}/");
+    let names: Vec<String> = chain.now.locks.keys().filter_map(|key| key.strip_prefix(&prefix)).map(Into::into).collect();
+    if names.is_empty() {
+        return Ok(names);
+    }
+    let theirs = names.iter().find(|name| !goal.locks.iter().any(|lock| lock.name == **name));
+    if let Some(name) = theirs.filter(|_| context.options.on_conflict == OnConflict::Report) {
+        return Err(format!(
+            "its previous version is locked by {name}, which the snapshot does not know, and no version can follow; \
+             take the lock off in the standby, or overwrite"
+        ));
+    }
+    let action = Action::RemoveLocks { version: version.to_owned(), names: names.clone() };
+    chain.step(context.phase, action, "a locked previous version lets no version follow", |state| {
+        state.locks.retain(|key, _| !key.starts_with(&prefix));
+    });
+    Ok(names)
+}
+
+fn patch_settings(
+    chain: &mut Chain,
+    view: &View,
+    goal: &Goal,
+    known: &Known,
+    versions: u64,
+    context: &SecretContext<'_>,
+    outcome: &mut Outcome,
+) {
+    let there = &known.view;
+    let mark = mark(view, goal, versions, there.rotation.is_some(), context);
+    if mark.is_none() {
+        outcome.notes.push("its metadata has no room for our mark: only the id map will name it".to_owned());
+    }
+    let wanted = settings_digest(&view.settings, names(view), mark.as_ref());
+    if chain.now.settings == Some(wanted) {
+        return;
+    }
+    let unmarked = |mark: Option<&Mark>| settings_digest(&view.settings, names(view), mark);
+    let reason = if there.mark.is_none() && mark.is_some() {
+        "it has the right content and no mark yet"
+    } else if unmarked(None) == settings_digest(&there.settings, names(view), None) {
+        "its mark follows its versions"
+    } else {
+        "its metadata differs"
+    };
+    chain.step(context.phase, Action::PatchMetadata { mark }, reason, |state| state.settings = Some(wanted));
+}
+
+fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) {
+    let name = version_name(Some(&version.id), "");
+    let fits = context.recipe.version_mark_fits(version);
+    let wanted = metadata_digest(&version.metadata, fits.then_some(version.id.as_str()));
+    if chain.now.version_metadata.get(&name) == Some(&wanted) {
+        return;
+    }
+    let mark_version = note_version(version, context, outcome);
+    let action = Action::PatchVersionMetadata { version: version.id.clone(), mark_version };
+    chain.step(Phase::VersionMetadata, action, "the version's metadata or mark differs", |state| {
+        state.version_metadata.insert(name, wanted);
+    });
+}
+
+/// Brings the locks of one version to what the snapshot has; locks of other names stay.
+fn lock(chain: &mut Chain, version: &str, wanted: &[&LockView], removed: &[String]) {
+    let key = |lock: &LockView| format!("{}/{}", version_name(Some(version), ""), lock.name);
+    let is = |lock: &&&LockView, state: &State| state.locks.get(&key(lock)) == Some(&lock_digest(lock));
+    let missing: Vec<&LockView> = wanted.iter().filter(|lock| !is(lock, &chain.now)).copied().collect();
+    let other: Vec<&LockView> =
+        missing.iter().filter(|lock| chain.now.locks.contains_key(&key(lock))).copied().collect();
+    if !other.is_empty() {
+        let names = other.iter().map(|lock| lock.name.clone()).collect();
+        let action = Action::RemoveLocks { version: version_name(Some(version), ""), names };
+        chain.step(Phase::Locks, action, "locks cannot be changed, only made anew", |state| {
+            for lock in &other {
+                state.locks.remove(&key(lock));
+            }
+        });
+    }
+    add_locks(chain, version, &missing, removed);
+}

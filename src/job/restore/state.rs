@@ -1,0 +1,176 @@
+//! The state of an item in the standby, reduced to what a plan touches.
+//!
+//! The steps of one item form a chain of states, from the one the plan saw to the one it wants. Where an item stands in
+//! its chain says what is left to do; an item that stands nowhere in it has moved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::Step;
+use crate::model::Digest;
+
+/// What a plan says of an item's state. A part that no step of the item touches is absent and may move.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Whether the item is there.
+    pub present: bool,
+    /// The newest version: `source:ID` when it is known to hold the payload of that version of the source, else
+    /// `own:ID` with its id in the standby.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+    /// A digest of the settings and the mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Digest>,
+    /// Whether a configuration has the value of the snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<bool>,
+    /// Digests of version metadata and marks, by version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub version_metadata: BTreeMap<String, Digest>,
+    /// Digests of the locks that are there, by `VERSION/NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locks: BTreeMap<String, Digest>,
+}
+
+/// The name of a version in states: by its id in the source where that is known.
+#[must_use]
+pub fn version_name(source: Option<&str>, own: &str) -> String {
+    source.map_or_else(|| format!("own:{own}"), |source| format!("source:{source}"))
+}
+
+/// The parts of an item's state that its chain touches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The newest version.
+    pub newest: bool,
+    /// The settings.
+    pub settings: bool,
+    /// The value of a configuration.
+    pub value: bool,
+    /// The metadata of these versions.
+    pub version_metadata: BTreeSet<String>,
+    /// These locks.
+    pub locks: BTreeSet<String>,
+}
+
+impl Parts {
+    /// The parts that the states of a chain mention.
+    pub fn of<'a>(states: impl IntoIterator<Item = &'a State>) -> Self {
+        let mut parts = Self::default();
+        for state in states {
+            parts.newest |= state.newest.is_some();
+            parts.settings |= state.settings.is_some();
+            parts.value |= state.value.is_some();
+            parts.version_metadata.extend(state.version_metadata.keys().cloned());
+            parts.locks.extend(state.locks.keys().cloned());
+        }
+        parts
+    }
+
+    /// Adds the parts in which two states differ.
+    pub fn add_changes(&mut self, before: &State, after: &State) {
+        self.newest |= before.newest != after.newest;
+        self.settings |= before.settings != after.settings;
+        self.value |= before.value != after.value;
+        self.version_metadata.extend(changed(&before.version_metadata, &after.version_metadata));
+        self.locks.extend(changed(&before.locks, &after.locks));
+    }
+
+    /// The state without the parts that do not count.
+    #[must_use]
+    pub fn keep(&self, state: &State) -> State {
+        State {
+            present: state.present,
+            newest: state.newest.clone().filter(|_| self.newest),
+            settings: state.settings.filter(|_| self.settings),
+            value: state.value.filter(|_| self.value),
+            version_metadata: kept(&state.version_metadata, &self.version_metadata),
+            locks: kept(&state.locks, &self.locks),
+        }
+    }
+}
+
+fn changed<'a>(
+    before: &'a BTreeMap<String, Digest>,
+    after: &'a BTreeMap<String, Digest>,
+) -> impl Iterator<Item = String> + 'a {
+    before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name)).cloned()
+}
+
+fn kept(map: &BTreeMap<String, Digest>, names: &BTreeSet<String>) -> BTreeMap<String, Digest> {
+    map.iter().filter(|(name, _)| names.contains(*name)).map(|(name, digest)| (name.clone(), *digest)).collect()
+}
+
+/// Every state of a chain, first to last.
+pub fn states<'a>(chain: &'a [&'a Step]) -> impl Iterator<Item = &'a State> {
+    chain.first().map(|step| &step.expect).into_iter().chain(chain.iter().map(|step| &step.leaves))
+}
+
+/// How many steps of the chain are done, given the state that the item is in; nothing when it is in none of them.
+///
+/// The furthest place counts, so that a chain that is all done is never begun again.
+#[must_use]
+pub fn position(chain: &[&Step], now: &State) -> Option<usize> {
+    let parts = Parts::of(states(chain));
+    let now = parts.keep(now);
+    let places: Vec<&State> = states(chain).collect();
+    places.iter().rposition(|place| parts.keep(place) == now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::standby::Phase;
+    use crate::job::restore::plan::Action;
+
+    fn state(newest: &str, lock: bool) -> State {
+        let mut state = State { present: true, newest: Some(newest.into()), ..State::default() };
+        if lock {
+            state.locks.insert("source:1/keep".into(), Digest::from_bytes([1; 32]));
+        }
+        state
+    }
+
+    fn chain() -> Vec<Step> {
+        let places = [state("source:2", true), state("source:2", false), state("source:3", false), state("source:3", true)];
+        places
+            .windows(2)
+            .map(|pair| Step {
+                id: 1,
+                phase: Phase::Secrets,
+                action: Action::CreateGroup,
+                key: "secret/1".parse().unwrap(),
+                name: String::new(),
+                item_type: String::new(),
+                group: None,
+                target: None,
+                expect: pair[0].clone(),
+                leaves: pair[1].clone(),
+                reason: String::new(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_item_is_found_at_every_place_of_its_chain() {
+        let steps = chain();
+        let chain: Vec<&Step> = steps.iter().collect();
+        for (done, place) in states(&chain).enumerate() {
+            assert_eq!(position(&chain, place), Some(done));
+        }
+    }
+
+    #[test]
+    fn what_the_chain_does_not_touch_may_move_and_the_rest_may_not() {
+        let steps = chain();
+        let chain: Vec<&Step> = steps.iter().collect();
+        let mut now = state("source:2", true);
+        now.settings = Some(Digest::from_bytes([9; 32]));
+        now.locks.insert("own:9/theirs".into(), Digest::from_bytes([2; 32]));
+        assert_eq!(position(&chain, &now), Some(0));
+        now.newest = Some("own:9".into());
+        assert_eq!(position(&chain, &now), None);
+        assert_eq!(position(&chain, &State::default()), None, "an item that is gone has moved");
+    }
+}
