@@ -8,6 +8,7 @@
 //! | [`api`] | one method an endpoint |
 //! | [`classify`] | which fields are secret, which types may be read, what can be brought back |
 //! | `inventory`, `reading`, `revision` | the [`Source`](crate::instance::Source): listing everything, reading one item |
+//! | [`recipe`], `standby` | the [`Standby`](crate::instance::standby::Standby): order, bodies and marks of a restore; writing |
 //! | [`access`] | what the identity may do |
 
 pub mod access;
@@ -17,9 +18,13 @@ mod client;
 mod inventory;
 pub mod pace;
 mod reading;
+pub mod recipe;
+mod recipe_body;
+mod recipe_view;
 mod revision;
 pub mod settings;
 mod source;
+mod standby;
 mod wire;
 
 pub use api::{Body, Filter, Split, Which};

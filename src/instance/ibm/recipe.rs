@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 
 use super::recipe_body::{pick, same_fields};
 use super::recipe_view;
-use crate::instance::standby::mark::{set_mark, set_version_mark, Mark};
+use crate::instance::standby::mark::{Mark, set_mark, set_version_mark};
 use crate::instance::standby::normal::{merge_patch, normal};
 use crate::instance::standby::recipe::{
     NewSecret, NewVersion, Phase, Recipe, RecipeError, RegistrationNames, Route, TerraformResource,
 };
 use crate::instance::standby::{Body, LockView, VersionView, View};
-use crate::model::json::{raw, Object};
+use crate::model::json::{Object, raw};
 use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability};
 
 /// Bytes of metadata that we let a mark fill up to. The provider's limit is 10 KB for each of `custom_metadata` and
@@ -184,7 +184,8 @@ impl Recipe for IbmRecipe {
     }
 
     fn patch_secret(&self, want: &View, have: &View, mark: Option<&Mark>) -> Body {
-        let differs = |name: &str, value: &RawValue| have.settings.get(name).is_none_or(|is| normal(is) != normal(value));
+        let differs =
+            |name: &str, value: &RawValue| have.settings.get(name).is_none_or(|is| normal(is) != normal(value));
         let settings = want.settings.iter().filter(|(name, _)| *name != "custom_metadata");
         let mut patch = Object::default();
         add(&mut patch, settings.filter(|(name, value)| differs(name, value)));

@@ -17,8 +17,7 @@ pub(super) fn pick(
     required: &[&str],
 ) -> Result<Payload, RecipeError> {
     let missing = |why: String| RecipeError { what: key.to_string(), why };
-    let members =
-        Members::parse(payload.expose()).map_err(|_| missing("its payload is no JSON object".to_owned()))?;
+    let members = Members::parse(payload.expose()).map_err(|_| missing("its payload is no JSON object".to_owned()))?;
     // Large enough for all of it, so that it never grows and leaves a copy behind.
     let mut text = Zeroizing::new(String::with_capacity(payload.expose().len() + 64 * (names.len() + 1)));
     text.push('{');
@@ -88,9 +87,11 @@ fn same_value(one: &str, other: &str, depth: usize) -> bool {
             one.0.sort_by(|a, b| a.0.cmp(&b.0));
             other.0.sort_by(|a, b| a.0.cmp(&b.0));
             one.0.len() == other.0.len()
-                && one.0.iter().zip(&other.0).fold(true, |same, (a, b)| {
-                    same & (a.0 == b.0) & same_value(a.1.get(), b.1.get(), depth + 1)
-                })
+                && one
+                    .0
+                    .iter()
+                    .zip(&other.0)
+                    .fold(true, |same, (a, b)| same & (a.0 == b.0) & same_value(a.1.get(), b.1.get(), depth + 1))
         }
         (Some(b'['), Some(b'[')) => {
             let list = |value| serde_json::from_str::<Vec<&RawValue>>(value);

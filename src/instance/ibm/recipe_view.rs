@@ -2,14 +2,16 @@
 
 use serde_json::value::RawValue;
 
+use super::inventory::{LOCKS_ROW, ROW};
+use super::reading::{LOCKS, VALUE, VERSIONS};
 use crate::instance::standby::mark::{take_mark, take_version_mark};
 use crate::instance::standby::{LockView, VersionView, View};
-use crate::model::json::{as_str, raw, Object};
+use crate::model::json::{Object, as_str, raw};
 use crate::model::{Item, ItemKind, Timestamp};
 
 /// Reads an item.
 pub(super) fn view(item: &Item) -> View {
-    let row = item.doc("row").unwrap_or_default();
+    let row = item.doc(ROW).unwrap_or_default();
     let mut view = View {
         key: item.key.clone(),
         name: item.name.clone(),
@@ -40,7 +42,7 @@ pub(super) fn view(item: &Item) -> View {
 
 /// Whether configurations say that they use this secret.
 pub(super) fn referred(item: &Item) -> bool {
-    let row = item.doc("row").unwrap_or_default();
+    let row = item.doc(ROW).unwrap_or_default();
     row.array("referenced_by").is_some_and(|list| !list.is_empty())
 }
 
@@ -53,7 +55,7 @@ fn configuration(item: &Item, row: &Object, view: &mut View) {
         _ => &[],
     };
     keep(&mut view.settings, row, names);
-    if let Some(value) = item.doc("value") {
+    if let Some(value) = item.doc(VALUE) {
         keep(&mut view.settings, &value, names);
     }
 }
@@ -64,10 +66,10 @@ fn secret(item: &Item, row: &Object, view: &mut View) {
     let settings = &mut view.settings;
     settings.set("name", raw(item.name.as_str()));
     settings.set("description", text_or_empty(row, "description"));
-    settings.set("labels", row.get("labels").filter(|labels| labels.get() != "null").map_or_else(
-        || raw::<[u8]>(&[]),
-        ToOwned::to_owned,
-    ));
+    settings.set(
+        "labels",
+        row.get("labels").filter(|labels| labels.get() != "null").map_or_else(|| raw::<[u8]>(&[]), ToOwned::to_owned),
+    );
     settings.set("custom_metadata", metadata.to_raw());
     view.expires = time(row, "expiration_date");
     if matches!(item.item_type.as_str(), "arbitrary" | "username_password") {
@@ -76,10 +78,12 @@ fn secret(item: &Item, row: &Object, view: &mut View) {
     }
     keep(settings, row, &["password_generation_policy"]);
     view.rotation = row.object("rotation").filter(|rotation| rotation.bool("auto_rotate") == Some(true));
-    view.versions = item.docs.get("versions").and_then(|doc| crate::model::json::as_array(doc)).map(|list| versions(&list));
-    view.locks = item.docs.get("locks").and_then(|doc| crate::model::json::as_array(doc)).map(|list| locks(&list));
-    for version in item.doc("locks_row").and_then(|row| row.array("versions")).unwrap_or_default() {
-        let Some((id, version)) = Object::parse(version.get()).ok().and_then(|v| Some((v.str("version_id")?, v))) else {
+    view.versions =
+        item.docs.get(VERSIONS).and_then(|doc| crate::model::json::as_array(doc)).map(|list| versions(&list));
+    view.locks = item.docs.get(LOCKS).and_then(|doc| crate::model::json::as_array(doc)).map(|list| locks(&list));
+    for version in item.doc(LOCKS_ROW).and_then(|row| row.array("versions")).unwrap_or_default() {
+        let Some((id, version)) = Object::parse(version.get()).ok().and_then(|v| Some((v.str("version_id")?, v)))
+        else {
             continue;
         };
         for name in version.array("locks").unwrap_or_default().iter().filter_map(|name| as_str(name)) {

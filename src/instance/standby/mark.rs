@@ -17,8 +17,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::json::Object;
 use crate::model::Digest;
+use crate::model::json::Object;
 
 /// The name of the member that holds a mark.
 pub const MARK: &str = "keyhaven";

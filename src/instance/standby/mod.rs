@@ -16,7 +16,7 @@ pub mod normal;
 pub mod recipe;
 pub mod view;
 
-pub use mark::{Mark, MARK};
+pub use mark::{MARK, Mark};
 pub use recipe::{NewSecret, NewVersion, Phase, Recipe, RegistrationNames, Route};
 pub use view::{LockView, VersionView, View};
 
@@ -126,7 +126,10 @@ impl Write {
     pub fn creates(&self) -> bool {
         !matches!(
             self,
-            Self::PatchGroup { .. } | Self::PatchConfiguration { .. } | Self::PatchSecret { .. } | Self::PatchVersion { .. }
+            Self::PatchGroup { .. }
+                | Self::PatchConfiguration { .. }
+                | Self::PatchSecret { .. }
+                | Self::PatchVersion { .. }
         )
     }
 }
@@ -207,7 +210,11 @@ pub struct Wanted<'a> {
 #[must_use]
 pub fn unanswered(error: &InstanceError) -> bool {
     match error {
-        InstanceError::Unreachable { .. } | InstanceError::Malformed { .. } | InstanceError::Incomplete { .. } => true,
+        InstanceError::Unanswered { .. }
+        | InstanceError::Unreachable { .. }
+        | InstanceError::Malformed { .. }
+        | InstanceError::Incomplete { .. }
+        | InstanceError::Moved { .. } => true,
         InstanceError::Overloaded { status, .. } => *status >= 500,
         _ => false,
     }

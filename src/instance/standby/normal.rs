@@ -6,7 +6,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::model::json::{as_array, as_str, raw, Object, MAX_DEPTH};
+use crate::model::json::{MAX_DEPTH, Object, as_array, as_str, raw};
 
 /// The normal form of a value: equal texts are equal values for a merge patch.
 ///
@@ -127,10 +127,7 @@ mod tests {
         let have = object(r#"{"a":1,"gone":2,"in":{"x":1,"old":true}}"#);
         let want = object(r#"{"a":12345678901234567890,"in":{"x":1,"y":1e400}}"#);
         let patch = merge_patch(&have, &want);
-        assert_eq!(
-            patch.to_raw().get(),
-            r#"{"a":12345678901234567890,"in":{"x":1,"y":1e400,"old":null},"gone":null}"#
-        );
+        assert_eq!(patch.to_raw().get(), r#"{"a":12345678901234567890,"in":{"x":1,"y":1e400,"old":null},"gone":null}"#);
     }
 
     #[test]

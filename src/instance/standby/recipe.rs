@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Body;
 use super::mark::Mark;
 use super::view::{LockView, VersionView, View};
-use super::Body;
 use crate::model::{Item, ItemKey, Payload};
 
 /// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier

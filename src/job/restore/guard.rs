@@ -133,7 +133,8 @@ fn plain(url: &str) -> String {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         let hex = (byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
-        let decoded = hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let decoded =
+            hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         out.push(char::from(decoded.unwrap_or(byte)).to_ascii_lowercase());
         at += if decoded.is_some() { 3 } else { 1 };
     }

@@ -7,8 +7,8 @@ use super::state::{State, version_name};
 use crate::crypto::digest::sha256;
 use crate::instance::standby::normal::{normal, normal_members};
 use crate::instance::standby::{LockView, Mark, VersionView, View};
-use crate::model::json::Object;
 use crate::model::Digest;
+use crate::model::json::Object;
 
 /// How many versions of a secret the lists count at most; from there on the count says nothing.
 pub const VERSIONS_COUNTED: u64 = 50;

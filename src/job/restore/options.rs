@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn globs() {
-        let yes = [("*", ""), ("a*c", "abbc"), ("a*b*c", "aXbYbZc"), ("db-?", "db-1"), ("exact", "exact"), ("*a", "aa")];
+        let yes =
+            [("*", ""), ("a*c", "abbc"), ("a*b*c", "aXbYbZc"), ("db-?", "db-1"), ("exact", "exact"), ("*a", "aa")];
         let no = [("a*c", "abbd"), ("db-?", "db-"), ("exact", "exact2"), ("", "x"), ("a", "")];
         assert!(yes.iter().all(|(p, t)| glob(p.as_bytes(), t.as_bytes())));
         assert!(no.iter().all(|(p, t)| !glob(p.as_bytes(), t.as_bytes())));

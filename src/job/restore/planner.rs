@@ -227,7 +227,10 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
 fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) -> bool {
     let fits = context.recipe.version_mark_fits(version);
     if !fits {
-        let note = format!("the metadata of its version {} has no room for our mark: only the id map will name it", version.id);
+        let note = format!(
+            "the metadata of its version {} has no room for our mark: only the id map will name it",
+            version.id
+        );
         outcome.notes.push(note);
     }
     fits
@@ -239,7 +242,8 @@ fn add_locks(chain: &mut Chain, version: &str, locks: &[&LockView], removed: &[S
     }
     let names: Vec<String> = locks.iter().map(|lock| lock.name.clone()).collect();
     let put_back = names.iter().any(|name| removed.contains(name));
-    let reason = if put_back { "they were taken off for the new version" } else { "its version is locked in the source" };
+    let reason =
+        if put_back { "they were taken off for the new version" } else { "its version is locked in the source" };
     let action = Action::AddLocks { version: version.to_owned(), names, put_back };
     chain.step(Phase::Locks, action, reason, |state| {
         for lock in locks {
@@ -275,12 +279,23 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
             state.newest = Some(newest);
         });
     }
-    patch_settings(&mut chain, view, goal, known, (total + adds.len() as u64).min(VERSIONS_COUNTED), context, &mut outcome);
+    patch_settings(
+        &mut chain,
+        view,
+        goal,
+        known,
+        (total + adds.len() as u64).min(VERSIONS_COUNTED),
+        context,
+        &mut outcome,
+    );
     if known.view.versions.is_some() {
         let bearing = bearing.split_off(bearing.len().saturating_sub(2));
         let here = |version: &&VersionView| bearing.contains(&version_name(Some(&version.id), ""));
         for version in goal.versions.iter().filter(|version| !here(version)) {
-            outcome.losses.push(format!("its previous version {} is not in the standby and cannot come behind the current one", version.id));
+            outcome.losses.push(format!(
+                "its previous version {} is not in the standby and cannot come behind the current one",
+                version.id
+            ));
         }
         for version in goal.versions.iter().filter(here) {
             patch_version(&mut chain, version, context, &mut outcome);
@@ -330,7 +345,8 @@ fn versions_to_add<'a>(goal: &'a Goal, known: &Known, on_conflict: OnConflict) -
 /// Takes the locks off the version that the next one pushes out.
 fn unlock(chain: &mut Chain, goal: &Goal, version: &str, context: &SecretContext<'_>) -> Result<Vec<String>, String> {
     let prefix = format!("{version}/");
-    let names: Vec<String> = chain.now.locks.keys().filter_map(|key| key.strip_prefix(&prefix)).map(Into::into).collect();
+    let names: Vec<String> =
+        chain.now.locks.keys().filter_map(|key| key.strip_prefix(&prefix)).map(Into::into).collect();
     if names.is_empty() {
         return Ok(names);
     }

@@ -133,7 +133,8 @@ mod tests {
     }
 
     fn chain() -> Vec<Step> {
-        let places = [state("source:2", true), state("source:2", false), state("source:3", false), state("source:3", true)];
+        let places =
+            [state("source:2", true), state("source:2", false), state("source:3", false), state("source:3", true)];
         places
             .windows(2)
             .map(|pair| Step {

@@ -159,6 +159,11 @@ impl Wire {
         host(&self.base)
     }
 
+    /// The base URL as text; [`checked_url`] lets no credentials into it.
+    pub(in crate::instance::ibm) fn base_url(&self) -> &Url {
+        &self.base
+    }
+
     /// The limiter.
     pub(in crate::instance::ibm) fn pace(&self) -> &Pace {
         &self.pace
