@@ -1,8 +1,10 @@
 //! The one integration-test binary: it links once, which matters on small machines.
 
+mod client;
 mod config;
 mod embedded;
 mod layering;
+mod mock_instance;
 mod s3;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.

@@ -91,7 +91,7 @@ impl Client {
         request = match config_type {
             Some(config_type) => request.config_type(config_type),
             // The list of groups takes no limit.
-            None if path.len() == 1 && path != ["secret_groups"] => request.query("limit", 1),
+            None if path.len() == 1 && path != ["secret_groups"] => request.query("limit", "1".to_owned()),
             None => request,
         };
         allowed(self.wire().json(request).await.map(|_| ()))

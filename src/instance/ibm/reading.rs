@@ -65,7 +65,7 @@ impl Reader<'_> {
         let total = row.u64("versions_total");
         if self.listed.readable == Readable::MetadataOnly {
             let (rows, _) = self.version_list(total, &named).await?;
-            self.put_versions(rows);
+            self.put_versions(&rows);
         } else {
             let safe = self.client.safe_to_read(&row)?;
             let none_gone = named.iter().all(|version| version.payload_available != Some(false));
@@ -113,11 +113,11 @@ impl Reader<'_> {
                 return Err(self.moved(&format!("its {alias} version is not the one that was listed")));
             }
         }
-        let rows = versions.iter().map(|version| version.metadata.clone()).collect();
+        let rows: Vec<String> = versions.iter().map(|version| version.metadata.clone()).collect();
         for version in versions {
             self.put_payload(&version.id, version.payload)?;
         }
-        self.put_versions(rows);
+        self.put_versions(&rows);
         Ok(())
     }
 
@@ -147,7 +147,7 @@ impl Reader<'_> {
             }
             self.put_payload(&read.id, read.payload)?;
         }
-        self.put_versions(rows);
+        self.put_versions(&rows);
         Ok(())
     }
 
@@ -250,7 +250,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn put_versions(&mut self, rows: Vec<String>) {
+    fn put_versions(&mut self, rows: &[String]) {
         self.docs.push((VERSIONS, format!("[{}]", rows.join(","))));
     }
 

@@ -132,13 +132,14 @@ impl<'a> Pages<'a> {
             return Err(self.incomplete(format!("it has more than {} pages", limits::PAGES)));
         }
         let what = format!("{}, page at offset {}", self.what, self.offset);
-        let mut request =
-            Request::get(self.purpose, what, self.path).query("offset", self.offset).query("limit", self.limit);
+        let mut request = Request::get(self.purpose, what, self.path)
+            .query("offset", self.offset.to_string())
+            .query("limit", self.limit.to_string());
         if let Some(sort) = self.sort {
-            request = request.query("sort", sort);
+            request = request.query("sort", sort.to_owned());
         }
         for (name, value) in &self.query {
-            request = request.query(name, value);
+            request = request.query(name, value.clone());
         }
         let answer = self.client.wire().json(request).await?;
         self.fetched += 1;

@@ -77,8 +77,8 @@ impl<'a> Request<'a> {
     }
 
     /// Adds a query parameter.
-    pub(in crate::instance::ibm) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.query.push((name, value.to_string()));
+    pub(in crate::instance::ibm) fn query(mut self, name: &'static str, value: String) -> Self {
+        self.query.push((name, value));
         self
     }
 
@@ -231,6 +231,10 @@ impl Wire {
                         Verdict::Final(error) => return Err(error),
                         Verdict::Trouble(trouble) => trouble,
                     }
+                }
+                // The next answer would be as large.
+                Err(fault @ Fault::TooLarge) => {
+                    return Err(Trouble::Lost(fault).into_error(&request.what, self.host(), tries.made(), creates));
                 }
                 Err(fault) => Trouble::of(fault),
             };
