@@ -10,6 +10,7 @@ use crate::model::Clock;
 
 pub mod event;
 pub mod restore;
+pub mod verify;
 
 /// What every job gets from outside.
 #[derive(Clone, Debug)]

@@ -51,7 +51,7 @@ pub enum RepositoryError {
         pin: String,
     },
     /// `init` found something there.
-    #[error("{place} already holds a ledger; give another place, nothing was written")]
+    #[error("{place} already holds a ledger (its id stands in keyhaven.json); give another place, nothing was written")]
     Exists {
         /// The store.
         place: String,

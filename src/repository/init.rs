@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::commit::write_confirmed;
 use super::recover::recover_md;
 use super::{Repository, RepositoryError, Store};
 use crate::crypto::SigningKey;
@@ -11,7 +12,7 @@ use crate::format::entry::Place;
 use crate::format::event::{Event, InitEvent, KeyGrant};
 use crate::format::version::Version;
 use crate::format::{Draft, RepositoryId, SourceName, names};
-use crate::model::{Timestamp, limits};
+use crate::model::Timestamp;
 
 /// What a new repository starts from.
 #[derive(Debug, Clone)]
@@ -69,15 +70,8 @@ impl Repository {
         };
         store.put(names::RECOVER_MD, recover).await?;
         store.put(names::KEYHAVEN_JSON, json_line(&marker)).await?;
-        store.put(&entry.name(), bytes.clone()).await?;
-        let back = store.get(&entry.name(), limits::ENTRY).await?;
-        match back == bytes {
-            true => Ok(id),
-            false => Err(RepositoryError::Damaged {
-                path: entry.name(),
-                why: "what was just written comes back as other bytes".to_owned(),
-            }),
-        }
+        write_confirmed(&store, &entry.name(), bytes).await?;
+        Ok(id)
     }
 }
 

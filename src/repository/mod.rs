@@ -3,7 +3,9 @@
 //! [`Store`] is the place, with every peculiarity of object_store; [`ledger`] the pure reading of entries;
 //! [`Repository`] both together. Nothing here is ever rewritten or deleted.
 
+mod commit;
 mod error;
+pub mod find;
 mod init;
 pub mod ledger;
 mod objects;
@@ -13,6 +15,7 @@ mod state;
 pub mod store;
 mod stream;
 
+pub use commit::{SKEW_MILLIS, Writer};
 pub use error::RepositoryError;
 pub use init::NewRepository;
 pub use open::Repository;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 
+use super::ledger::Ledger;
 use super::{ObjectInfo, RepositoryError, Store, StoreError};
 use crate::crypto::PublicKey;
 use crate::crypto::digest::sha256;
@@ -95,6 +96,14 @@ impl Repository {
         &self.inner.warnings
     }
 
+    /// Lists the ledger and reads every entry of it. What is no entry is in the ledger's problems, never an error.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NoRepository`] when the ledger is empty; what the store answers.
+    pub async fn read_ledger(&self) -> Result<Ledger, RepositoryError> {
+        self.build_ledger(self.read_entries().await?).await
+    }
+
     /// Every file of the ledger by path, with its bytes; a file that cannot be an entry comes without any.
     pub(super) async fn read_entries(&self) -> Result<Vec<(String, Bytes)>, RepositoryError> {
         let listed = self.store().list(names::LEDGER).await?;
@@ -132,6 +141,12 @@ impl Repository {
             known().insert(path.to_owned(), bytes.clone());
         }
         Ok(Some(bytes))
+    }
+
+    /// Checks names, signatures and links: much arithmetic, so on a blocking thread.
+    pub(super) async fn build_ledger(&self, files: Vec<(String, Bytes)>) -> Result<Ledger, RepositoryError> {
+        let (pin, trust) = (self.inner.id, self.inner.trust.clone());
+        super::objects::blocking("check the ledger".to_owned(), move || Ok(Ledger::build(files, pin, &trust))).await
     }
 }
 

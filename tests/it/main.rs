@@ -5,6 +5,8 @@ mod config;
 mod embedded;
 mod layering;
 mod mock_instance;
+mod repository;
+mod repository_kit;
 mod s3;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.

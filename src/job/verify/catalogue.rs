@@ -1,0 +1,171 @@
+//! Level `catalogue`: the inventory opens, is in order, and agrees with its entry and its pack list.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::objects::Lists;
+use super::payload::{Pointers, line_name};
+use super::{Chosen, Keys, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, catalogue_keys, go_on};
+use crate::crypto::Identities;
+use crate::format::names;
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::model::{Digest, Item, ItemKey, ItemKind, Restorability};
+use crate::repository::{Repository, RepositoryError};
+
+/// What has to be known of a part to judge every snapshot that names it.
+#[derive(Debug, Default)]
+struct Summary {
+    first: Option<ItemKey>,
+    last: Option<ItemKey>,
+    items: u64,
+    bytes: u64,
+    kinds: BTreeMap<ItemKind, u64>,
+    classes: BTreeMap<Restorability, u64>,
+    /// The packs that it points into, with the names of the lines.
+    pointers: Pointers,
+}
+
+impl Summary {
+    fn add(&mut self, item: &Item) {
+        self.first.get_or_insert_with(|| item.key.clone());
+        self.last = Some(item.key.clone());
+        self.items += 1;
+        *self.kinds.entry(item.key.kind()).or_default() += 1;
+        *self.classes.entry(item.class).or_default() += 1;
+        for pointer in &item.payloads {
+            self.pointers.entry(pointer.pack).or_default().insert(line_name(&item.key, &pointer.version));
+        }
+    }
+}
+
+/// Opens every part once, then judges each snapshot by its parts. Gives what the catalogues point at, by pack.
+pub(super) async fn check(
+    context: &Context,
+    repository: &Repository,
+    keys: &Keys,
+    snapshots: &[Chosen<'_>],
+    lists: &Lists,
+    options: &VerifyOptions,
+    report: &mut Report,
+) -> Result<Pointers, VerifyError> {
+    let key = "a catalogue key or a recovery key";
+    let keys = catalogue_keys(keys).ok_or(VerifyError::KeyNeeded { level: options.level, key })?;
+    let parts = open_parts(context, repository, keys, snapshots, report).await?;
+    for snapshot in snapshots {
+        judge(snapshot, &parts, lists, report);
+    }
+    let mut pointers = Pointers::new();
+    for (pack, lines) in parts.into_values().flat_map(|part| part.pointers) {
+        pointers.entry(pack).or_default().extend(lines);
+    }
+    Ok(pointers)
+}
+
+async fn open_parts(
+    context: &Context,
+    repository: &Repository,
+    keys: &Arc<Identities>,
+    snapshots: &[Chosen<'_>],
+    report: &mut Report,
+) -> Result<BTreeMap<Digest, Summary>, VerifyError> {
+    // What is missing or has another size was found before; reading it would find it again, in other words.
+    let known: BTreeSet<_> = report.problems.iter().map(|problem| problem.object.clone()).collect();
+    let digests: BTreeSet<_> =
+        snapshots.iter().flat_map(|snapshot| &snapshot.event.parts).map(|part| part.digest).collect();
+    let digests: Vec<_> = digests.into_iter().filter(|digest| !known.contains(&names::catalogue(digest))).collect();
+    let stage = Stage::CheckCatalogue;
+    context.observer.observe(Event::Begin { stage, total: Some(digests.len() as u64) });
+    let mut opened = stream::iter(digests)
+        .map(|digest| async move { (digest, summarize(repository, &digest, keys).await) })
+        .buffer_unordered(OBJECTS_IN_FLIGHT);
+    let mut parts = BTreeMap::new();
+    while let Some((digest, result)) = opened.next().await {
+        go_on(&context.cancel)?;
+        if let Some(summary) = report.take(result)? {
+            report.counts.objects += 1;
+            report.counts.bytes += summary.bytes;
+            report.counts.parts += 1;
+            report.counts.items += summary.items;
+            parts.insert(digest, summary);
+        }
+        context.observer.observe(Event::Advance { stage, by: 1 });
+    }
+    context.observer.observe(Event::End { stage });
+    Ok(parts)
+}
+
+async fn summarize(repository: &Repository, part: &Digest, keys: &Arc<Identities>) -> Result<Summary, RepositoryError> {
+    let (mut summary, bytes) =
+        repository.read_part(part, keys, |item, summary: &mut Summary| summary.add(&item)).await?;
+    summary.bytes = bytes;
+    Ok(summary)
+}
+
+/// Compares one snapshot's entry and pack list with its parts. Silent about parts that could not be opened: these are
+/// findings already, and the sums cannot agree without them.
+fn judge(snapshot: &Chosen<'_>, parts: &BTreeMap<Digest, Summary>, lists: &Lists, report: &mut Report) {
+    let entry = snapshot.entry.name();
+    let mut kinds = BTreeMap::<ItemKind, u64>::new();
+    let mut classes = BTreeMap::<Restorability, u64>::new();
+    let mut last: Option<&ItemKey> = None;
+    let mut whole = true;
+    for part in &snapshot.event.parts {
+        let path = names::catalogue(&part.digest);
+        let Some(summary) = parts.get(&part.digest) else {
+            whole = false;
+            continue;
+        };
+        if summary.items != part.items {
+            let why = format!("it holds {} items, the entry {entry} says {}", summary.items, part.items);
+            report.found(ProblemKind::Disagrees, path.clone(), why);
+        }
+        if let (Some(last), Some(first)) = (last, summary.first.as_ref())
+            && first <= last
+        {
+            report.found(
+                ProblemKind::Disagrees,
+                path,
+                format!("in {entry} it does not begin behind the part before it"),
+            );
+        }
+        last = summary.last.as_ref().or(last);
+        for (kind, count) in &summary.kinds {
+            *kinds.entry(*kind).or_default() += count;
+        }
+        for (class, count) in &summary.classes {
+            *classes.entry(*class).or_default() += count;
+        }
+    }
+    if whole {
+        let counted = |counts: &BTreeMap<String, u64>, word: &str| counts.get(word).copied().unwrap_or_default();
+        let kinds = ItemKind::ALL.into_iter().map(|kind| {
+            (
+                kind.as_str(),
+                kinds.get(&kind).copied().unwrap_or_default(),
+                counted(&snapshot.event.counts, kind.as_str()),
+            )
+        });
+        let classes = Restorability::ALL.into_iter().map(|class| {
+            (
+                class.as_str(),
+                classes.get(&class).copied().unwrap_or_default(),
+                counted(&snapshot.event.classes, class.as_str()),
+            )
+        });
+        for (word, found, said) in kinds.chain(classes).filter(|(_, found, said)| found != said) {
+            let why = format!("it says {said} items of `{word}`, its catalogue holds {found}");
+            report.found(ProblemKind::Disagrees, entry.clone(), why);
+        }
+    }
+    let Some(list) = lists.get(&snapshot.event.list) else { return };
+    let listed: BTreeSet<_> = list.packs.iter().map(|pack| pack.pack).collect();
+    let pointed =
+        snapshot.event.parts.iter().filter_map(|part| parts.get(&part.digest)).flat_map(|part| part.pointers.keys());
+    for pack in pointed.copied().collect::<BTreeSet<_>>().difference(&listed) {
+        let why = format!("the catalogue of {entry} points into {}, which the list lacks", names::pack(pack));
+        report.found(ProblemKind::Disagrees, names::list(&snapshot.event.list), why);
+    }
+}

@@ -1,0 +1,124 @@
+//! Proving what a repository holds, with only the keys that the wanted level needs.
+//!
+//! Each level includes the ones before it. A problem is named and counted and never ends the run: one damaged object
+//! must not hide the next.
+
+mod catalogue;
+mod error;
+mod ledger;
+mod objects;
+mod options;
+mod payload;
+mod report;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+pub use error::VerifyError;
+pub use options::{Keys, Level, Slice, Snapshots, VerifyOptions};
+pub use report::{Counts, Problem, ProblemKind, Report};
+
+use super::Context;
+use crate::crypto::Identities;
+use crate::format::event::VerificationEvent;
+use crate::format::{Draft, Entry, Event, SnapshotEvent};
+use crate::repository::find::find;
+use crate::repository::ledger::Ledger;
+use crate::repository::{Repository, Writer};
+
+/// Objects that are fetched side by side; each may have 80 MiB.
+const OBJECTS_IN_FLIGHT: usize = 4;
+
+/// Checks a repository and says what it found.
+///
+/// # Errors
+/// Only when the check itself could not be done: no repository there, a key that the level needs and that was not
+/// given, a store that does not answer, an interruption. What is wrong *in* the repository is in the report.
+pub async fn verify(
+    context: &Context,
+    repository: &Repository,
+    keys: &Keys,
+    options: &VerifyOptions,
+) -> Result<Report, VerifyError> {
+    options.check(keys)?;
+    let mut report = Report::new(repository, options);
+    let known = ledger::check(context, repository, options, &mut report).await?;
+    let snapshots = chosen(&known, options)?;
+    report.checked = match options.snapshots {
+        Snapshots::Live => report.heads.clone(),
+        Snapshots::One(_) => snapshots.iter().map(|snapshot| snapshot.entry.digest).collect(),
+    };
+    report.counts.snapshots = snapshots.len() as u64;
+    if options.level >= Level::Objects {
+        let lists = objects::read_lists(context, repository, &snapshots, &mut report).await?;
+        objects::check(context, repository, &snapshots, &lists, options, &mut report).await?;
+        if options.level >= Level::Catalogue {
+            let pointers =
+                catalogue::check(context, repository, keys, &snapshots, &lists, options, &mut report).await?;
+            if options.level >= Level::Payload {
+                payload::check(context, repository, keys, &lists, pointers, options, &mut report).await?;
+            }
+        }
+    }
+    report.finish();
+    Ok(report)
+}
+
+/// Signs the result of a check into the ledger, good or bad, with a key that has the verifier's role.
+///
+/// `tool` is what writes it: `keyhaven/0.1.0`.
+///
+/// # Errors
+/// When the entry cannot be written; the report stays what it is.
+pub async fn record(
+    repository: &Repository,
+    writer: &Writer,
+    tool: &str,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let event = Event::Verification(VerificationEvent {
+        level: report.level.as_str().to_owned(),
+        passed: report.ok,
+        problems: report.problems.len() as u64,
+        entries: report.checked.clone(),
+        evidence: None,
+    });
+    let draft = Draft { time: writer.clock.now(), tool: tool.to_owned(), event };
+    report.recorded = Some(repository.commit(writer, draft).await?.digest);
+    Ok(())
+}
+
+/// A snapshot to check.
+#[derive(Debug, Clone, Copy)]
+struct Chosen<'a> {
+    entry: &'a Entry,
+    event: &'a SnapshotEvent,
+}
+
+fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<Chosen<'a>>, VerifyError> {
+    match &options.snapshots {
+        Snapshots::Live => {
+            let live =
+                ledger.snapshots().into_iter().filter_map(|entry| Some(Chosen { entry, event: entry.snapshot()? }));
+            Ok(live.collect())
+        }
+        Snapshots::One(wanted) => {
+            let (entry, event) = find(ledger, wanted)?;
+            Ok(vec![Chosen { entry, event }])
+        }
+    }
+}
+
+/// Ends the run at a safe point when it is to stop.
+fn go_on(cancel: &CancellationToken) -> Result<(), VerifyError> {
+    match cancel.is_cancelled() {
+        true => Err(VerifyError::Interrupted),
+        false => Ok(()),
+    }
+}
+
+/// The identities that open a catalogue: the catalogue's own, else those that open everything.
+fn catalogue_keys(keys: &Keys) -> Option<&Arc<Identities>> {
+    keys.catalogue.as_ref().or(keys.recovery.as_ref())
+}

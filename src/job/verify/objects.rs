@@ -1,0 +1,142 @@
+//! Level `objects`: everything that a snapshot names is there and is what was signed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::{Chosen, Level, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, go_on};
+use crate::format::list::PackList;
+use crate::format::names;
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::model::{Digest, limits};
+use crate::repository::Repository;
+
+/// The pack lists of the checked snapshots, each once.
+pub(super) type Lists = BTreeMap<Digest, PackList>;
+
+/// What is to be hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Object {
+    Part(Digest),
+    Pack(Digest),
+}
+
+impl Object {
+    fn path(self) -> String {
+        match self {
+            Self::Part(digest) => names::catalogue(&digest),
+            Self::Pack(digest) => names::pack(&digest),
+        }
+    }
+}
+
+/// Fetches and reads the pack lists, and compares each with its entry.
+pub(super) async fn read_lists(
+    context: &Context,
+    repository: &Repository,
+    snapshots: &[Chosen<'_>],
+    report: &mut Report,
+) -> Result<Lists, VerifyError> {
+    let mut lists = Lists::new();
+    let mut seen = BTreeSet::new();
+    for snapshot in snapshots {
+        go_on(&context.cancel)?;
+        let (digest, path) = (snapshot.event.list, names::list(&snapshot.event.list));
+        if seen.insert(digest)
+            && let Some(list) = report.take(repository.get_list(&digest).await)?
+        {
+            report.counts.objects += 1;
+            lists.insert(digest, list);
+        }
+        let Some(list) = lists.get(&digest) else { continue };
+        let (packs, bytes) = (list.packs.len() as u64, list.packs.iter().map(|pack| pack.size).sum::<u64>());
+        if (packs, bytes) != (snapshot.event.packs, snapshot.event.sealed_bytes) {
+            let (said, said_bytes) = (snapshot.event.packs, snapshot.event.sealed_bytes);
+            let entry = snapshot.entry.digest.short();
+            let why = format!(
+                "it lists {packs} packs of {bytes} bytes, the snapshot {entry} says {said} of {said_bytes} bytes"
+            );
+            report.found(ProblemKind::Disagrees, path.clone(), why);
+        }
+        if list.packs.len() > limits::PACKS_PER_SNAPSHOT {
+            report.found(
+                ProblemKind::Disagrees,
+                path,
+                format!("it lists more than {} packs", limits::PACKS_PER_SNAPSHOT),
+            );
+        }
+    }
+    Ok(lists)
+}
+
+/// Compares names and sizes with one listing of each folder, then hashes what is there with its size.
+///
+/// What a deeper level fetches and checks anyway is not fetched here: the parts from [`Level::Catalogue`] on, the packs
+/// at [`Level::Payload`] (with a slice, those outside of it are checked by name and size only).
+pub(super) async fn check(
+    context: &Context,
+    repository: &Repository,
+    snapshots: &[Chosen<'_>],
+    lists: &Lists,
+    options: &VerifyOptions,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let mut wanted = BTreeMap::new();
+    for part in snapshots.iter().flat_map(|snapshot| &snapshot.event.parts) {
+        wanted.insert(Object::Part(part.digest), part.size);
+    }
+    for pack in lists.values().flat_map(|list| &list.packs) {
+        wanted.insert(Object::Pack(pack.pack), pack.size);
+    }
+    let (packs, parts) = tokio::try_join!(repository.pack_sizes(), repository.part_sizes())?;
+    let mut whole = Vec::new();
+    for (object, size) in wanted {
+        let there = match object {
+            Object::Part(digest) => parts.get(&digest),
+            Object::Pack(digest) => packs.get(&digest),
+        };
+        match there {
+            None => report.found(ProblemKind::Missing, object.path(), "it is not there"),
+            Some(there) if *there != size => {
+                let why = format!("it has {there} bytes instead of {size} (truncated or replaced)");
+                report.found(ProblemKind::Damaged, object.path(), why);
+            }
+            Some(_) => whole.push(object),
+        }
+    }
+    whole.retain(|object| match object {
+        Object::Part(_) => options.level < Level::Catalogue,
+        Object::Pack(_) => options.level < Level::Payload,
+    });
+    hash(context, repository, whole, report).await
+}
+
+async fn hash(
+    context: &Context,
+    repository: &Repository,
+    objects: Vec<Object>,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let stage = Stage::CheckObjects;
+    context.observer.observe(Event::Begin { stage, total: Some(objects.len() as u64) });
+    let mut fetched = stream::iter(objects)
+        .map(|object| async move {
+            match object {
+                Object::Part(digest) => repository.get_part(&digest).await,
+                Object::Pack(digest) => repository.get_pack(&digest).await,
+            }
+            .map(|bytes| bytes.len() as u64)
+        })
+        .buffer_unordered(OBJECTS_IN_FLIGHT);
+    while let Some(result) = fetched.next().await {
+        go_on(&context.cancel)?;
+        if let Some(bytes) = report.take(result)? {
+            report.counts.objects += 1;
+            report.counts.bytes += bytes;
+        }
+        context.observer.observe(Event::Advance { stage, by: 1 });
+    }
+    context.observer.observe(Event::End { stage });
+    Ok(())
+}

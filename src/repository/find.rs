@@ -1,0 +1,110 @@
+//! Which snapshot is meant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::RepositoryError;
+use super::ledger::Ledger;
+use crate::format::{Entry, SnapshotEvent};
+use crate::model::Timestamp;
+
+/// Hexadecimal digits that a prefix of a digest needs at least.
+pub const PREFIX_DIGITS: usize = 4;
+
+/// How a snapshot is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The newest good one (`latest`).
+    Latest,
+    /// A sequence number or at least [`PREFIX_DIGITS`] digits of its digest. A text that is both names the sequence
+    /// number first.
+    Named(String),
+    /// The newest good one whose moment is not after this.
+    At(Timestamp),
+}
+
+/// The text names no snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a snapshot is `latest`, a sequence number, or at least 4 digits of its digest; this is none of them")]
+pub struct WantedError;
+
+impl FromStr for Wanted {
+    type Err = WantedError;
+
+    fn from_str(text: &str) -> Result<Self, WantedError> {
+        let hexadecimal = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        match text {
+            "latest" => Ok(Self::Latest),
+            text if text.parse::<u64>().is_ok() => Ok(Self::Named(text.to_owned())),
+            text if (PREFIX_DIGITS..=64).contains(&text.len()) && text.chars().all(hexadecimal) => {
+                Ok(Self::Named(text.to_owned()))
+            }
+            _ => Err(WantedError),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Named(name) => f.write_str(name),
+            Self::At(time) => write!(f, "the state at {time}"),
+        }
+    }
+}
+
+/// Finds the snapshot that is meant among those that count.
+///
+/// # Errors
+/// [`RepositoryError::NoSnapshot`] when none or more than one fits.
+pub fn find<'a>(ledger: &'a Ledger, wanted: &Wanted) -> Result<(&'a Entry, &'a SnapshotEvent), RepositoryError> {
+    let none = |why: String| RepositoryError::NoSnapshot { wanted: wanted.to_string(), why };
+    let snapshots = || ledger.snapshots().into_iter().filter_map(|entry| Some((entry, entry.snapshot()?)));
+    match wanted {
+        Wanted::Latest => ledger
+            .latest_good()
+            .and_then(|entry| Some((entry, entry.snapshot()?)))
+            .ok_or_else(|| none("there is no good snapshot yet".to_owned())),
+        Wanted::At(time) => {
+            let mut newest_first =
+                ledger.snapshots().into_iter().rev().filter_map(|entry| Some((entry, entry.snapshot()?)));
+            newest_first
+                .find(|(entry, event)| ledger.is_good(entry) && event.time <= *time)
+                .ok_or_else(|| none("there is no good snapshot that old".to_owned()))
+        }
+        Wanted::Named(name) => {
+            let by_sequence: Vec<_> = match name.parse::<u64>() {
+                Ok(sequence) => snapshots().filter(|(entry, _)| entry.sequence == sequence).collect(),
+                Err(_) => Vec::new(),
+            };
+            let matching = match by_sequence.is_empty() && name.len() >= PREFIX_DIGITS {
+                true => snapshots().filter(|(entry, _)| entry.digest.to_string().starts_with(name)).collect(),
+                false => by_sequence,
+            };
+            match matching.as_slice() {
+                [one] => Ok(*one),
+                [] => Err(none("there is none with that sequence number or digest".to_owned())),
+                several => {
+                    let names: Vec<_> = several.iter().map(|(entry, _)| entry.digest.short()).collect();
+                    Err(none(format!("it fits {}; give more digits of the digest", names.join(", "))))
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_from_rubbish() {
+        assert_eq!("latest".parse(), Ok(Wanted::Latest));
+        assert_eq!("7".parse(), Ok(Wanted::Named("7".to_owned())));
+        assert_eq!("00ff".parse(), Ok(Wanted::Named("00ff".to_owned())));
+        for rubbish in ["", "abc", "LATEST", "00FF", "xyz0", "-1", &"a".repeat(65)] {
+            assert_eq!(rubbish.parse::<Wanted>(), Err(WantedError), "{rubbish}");
+        }
+    }
+}

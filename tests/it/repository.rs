@@ -1,0 +1,410 @@
+//! The repository on a local folder: making one, committing, races, crashes, lost history.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use keyhaven::crypto::{Identities, SigningKey};
+use keyhaven::format::event::AcceptLossEvent;
+use keyhaven::format::{Event, RepositoryId};
+use keyhaven::model::{FailureKind, Timestamp};
+use keyhaven::repository::find::{Wanted, find};
+use keyhaven::repository::{Repository, RepositoryError, Store, StoreError};
+
+use crate::repository_kit::{Contents, Fault, Faulty, Kit, files, key};
+
+#[tokio::test]
+async fn a_snapshot_comes_back_as_it_was_written() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    let exact = r#"{"id":12345678901234567890,"x":1e400,"y":1.0,"k":1,"k":2}"#;
+    let secrets = [("a", "{}"), ("b", exact), ("c", r#"{"payload":"\u0000\ud83d\ude00"}"#)];
+    let entry = kit.snapshot(&repository, &writer, &secrets).await.unwrap();
+
+    let ledger = repository.read_ledger().await.unwrap();
+    assert!(ledger.problems().is_empty(), "{:?}", ledger.problems());
+    let (found, event) = find(&ledger, &Wanted::Latest).unwrap();
+    assert_eq!((found.digest, found.sequence), (entry.digest, 2));
+    let items: Vec<_> = repository.open_snapshot(event, &kit.catalogue).try_collect().await.unwrap();
+    assert_eq!(items.iter().map(|item| item.key.clone()).collect::<Vec<_>>(), [key("a"), key("b"), key("c")]);
+    let lines = repository.open_pack(&items[1].payloads[0].pack, &kit.recovery).await.unwrap();
+    let texts: Vec<_> = lines.iter().map(|line| line.payload.expose()).collect();
+    assert_eq!(texts, secrets.map(|(_, text)| text));
+}
+
+#[tokio::test]
+async fn what_is_written_is_private_to_its_owner_and_durable_in_place() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let kit = Kit::new();
+    kit.init().await;
+    let mode = std::fs::metadata(kit.place()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "the folder itself is made by us");
+    let names: Vec<_> = files(&kit.place()).into_keys().map(|path| path.display().to_string()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(names.contains(&"RECOVER.md".to_owned()) && names.contains(&"keyhaven.json".to_owned()));
+}
+
+#[tokio::test]
+async fn init_never_touches_what_is_there() {
+    let kit = Kit::new();
+    kit.init().await;
+    let before = files(&kit.place());
+    let again = Repository::init(kit.store(), &kit.custodian, kit.new_repository()).await;
+    assert!(matches!(again, Err(RepositoryError::Exists { .. })), "{again:?}");
+    assert_eq!(files(&kit.place()), before);
+
+    // Also when all that is left of a ledger is rubbish.
+    let kit = Kit::new();
+    kit.store().put("ledger/000000/notes.txt", "x".into()).await.unwrap();
+    let rubbish = Repository::init(kit.store(), &kit.collector, kit.new_repository()).await;
+    assert!(matches!(rubbish, Err(RepositoryError::Exists { .. })), "{rubbish:?}");
+}
+
+#[tokio::test]
+async fn an_interrupted_init_leaves_no_repository_and_works_again() {
+    for crash in [(0, Fault::CrashBefore), (0, Fault::CrashAfter), (1, Fault::CrashAfter), (2, Fault::CrashBefore)] {
+        let kit = Kit::new();
+        let faulty = Faulty::around(kit.store());
+        faulty.fail(crash.0, crash.1);
+        Repository::init(faulty.store(), &kit.collector, kit.new_repository()).await.unwrap_err();
+        let any = RepositoryId(kit.collector.public().fingerprint());
+        let opened = Repository::open(kit.store(), any).await.unwrap_err();
+        assert_eq!(opened.kind(), FailureKind::NoRepository, "{crash:?}: {opened}");
+        kit.init().await;
+    }
+}
+
+#[tokio::test]
+async fn an_empty_place_is_no_repository_and_reading_makes_nothing() {
+    let kit = Kit::new();
+    let pin = RepositoryId(kit.collector.public().fingerprint());
+    let error = Repository::open(kit.store(), pin).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::NoRepository, "{error}");
+    assert!(!kit.place().exists());
+}
+
+#[tokio::test]
+async fn a_wrong_pin_is_another_repository() {
+    let kit = Kit::new();
+    kit.init().await;
+    let error = Repository::open(kit.store(), RepositoryId(kit.collector.public().fingerprint())).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::OtherRepository { .. }), "{error}");
+    assert_eq!(error.kind(), FailureKind::Integrity);
+}
+
+#[tokio::test]
+async fn the_marker_file_decides_nothing() {
+    let kit = Kit::new();
+    let id = *kit.init().await.id();
+    for (content, word) in [(Some("{\"repository\":\"other\"}"), "another"), (Some("{"), "damaged"), (None, "missing")]
+    {
+        let path = kit.place().join("keyhaven.json");
+        match content {
+            Some(content) => std::fs::write(&path, content).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let repository = Repository::open(kit.store(), id).await.unwrap();
+        assert_eq!(repository.warnings().len(), 1);
+        assert!(repository.warnings()[0].contains(word), "{:?}", repository.warnings());
+    }
+}
+
+#[tokio::test]
+async fn two_writers_at_once_lose_nothing() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let (a, b) = (kit.writer("a", &kit.collector, repository.id()), kit.writer("b", &kit.collector, repository.id()));
+    let first = kit.put_snapshot(&repository, &[("a", "{}")]).await;
+    let second = kit.put_snapshot(&repository, &[("b", "{}")]).await;
+    // Both have listed before either writes: put between a's listing and its entry through the store.
+    let race = Racing { inner: kit.store(), other: tokio::sync::Mutex::new(None) };
+    let racing = Arc::new(race);
+    let store = Store::with_backend(Arc::clone(&racing) as Arc<dyn keyhaven::repository::store::Backend>);
+    let through = Repository::open(store, *repository.id()).await.unwrap();
+    *racing.other.lock().await = Some((repository.clone(), b.clone(), kit.draft(Event::Snapshot(Box::new(second)))));
+    let one = through.commit(&a, kit.draft(Event::Snapshot(Box::new(first)))).await.unwrap();
+
+    let ledger = repository.read_ledger().await.unwrap();
+    let heads: BTreeSet<_> = ledger.heads().iter().map(|head| head.digest).collect();
+    assert_eq!(heads.len(), 2, "both entries are heads");
+    assert!(heads.contains(&one.digest));
+    assert_eq!(ledger.snapshots().len(), 2);
+
+    let third = kit.snapshot(&repository, &b, &[("c", "{}")]).await.unwrap();
+    assert_eq!(third.parents.iter().copied().collect::<BTreeSet<_>>(), heads, "the next entry names both");
+    assert_eq!(third.sequence, 3);
+    let ledger = repository.read_ledger().await.unwrap();
+    assert_eq!(ledger.heads().len(), 1);
+    assert!(ledger.problems().is_empty(), "{:?}", ledger.problems());
+}
+
+/// Lets another writer commit right before the first write of an entry goes through.
+#[derive(Debug)]
+struct Racing {
+    inner: Store,
+    other: tokio::sync::Mutex<Option<(Repository, keyhaven::repository::Writer, keyhaven::format::Draft)>>,
+}
+
+#[async_trait::async_trait]
+impl keyhaven::repository::store::Backend for Racing {
+    async fn get(&self, path: &str, limit: usize) -> Result<bytes::Bytes, StoreError> {
+        self.inner.get(path, limit).await
+    }
+
+    async fn put(&self, path: &str, bytes: bytes::Bytes) -> Result<(), StoreError> {
+        if path.starts_with("ledger/")
+            && let Some((repository, writer, draft)) = self.other.lock().await.take()
+        {
+            repository.commit(&writer, draft).await.unwrap();
+        }
+        self.inner.put(path, bytes).await
+    }
+
+    async fn list(&self, folder: &str) -> Result<Vec<keyhaven::repository::ObjectInfo>, StoreError> {
+        self.inner.list(folder).await
+    }
+
+    async fn head(&self, path: &str) -> Result<Option<keyhaven::repository::ObjectInfo>, StoreError> {
+        self.inner.head(path).await
+    }
+
+    fn clock(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
+
+#[tokio::test]
+async fn a_crash_at_any_write_leaves_the_old_state_or_the_new_one() {
+    // Pack, list, two parts, entry: five writes, each crashing before and after it is stored.
+    for write in 0..5 {
+        for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+            let kit = Kit::new();
+            let faulty = Faulty::around(kit.store());
+            let repository = kit.init_in(faulty.store()).await;
+            let writer = kit.writer("a", &kit.collector, repository.id());
+            let old = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
+            faulty.fail(write, fault);
+            let result = kit.snapshot(&repository, &writer, &[("a", "{}"), ("b", "{}")]).await;
+            assert!(result.is_err(), "{write} {fault:?}");
+            assert_eq!(faulty.writes(), write + 1, "five writes, and none after the crash");
+
+            // On the next run, from another process.
+            let repository = Repository::open(kit.store(), *repository.id()).await.unwrap();
+            let ledger = repository.read_ledger().await.unwrap();
+            assert!(ledger.problems().is_empty(), "{write} {fault:?}: {:?}", ledger.problems());
+            let (latest, event) = find(&ledger, &Wanted::Latest).unwrap();
+            let expected = if (write, fault) == (4, Fault::CrashAfter) { 2 } else { 1 };
+            let items: Vec<_> = repository.open_snapshot(event, &kit.catalogue).try_collect().await.unwrap();
+            assert_eq!(items.len(), expected, "{write} {fault:?}");
+            assert_eq!(latest.digest == old.digest, expected == 1);
+            kit.snapshot(&repository, &writer, &[("c", "{}")]).await.unwrap();
+            assert_eq!(repository.read_ledger().await.unwrap().heads().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_decided_by_reading_back() {
+    let kit = Kit::new();
+    let faulty = Faulty::around(kit.store());
+    let repository = kit.init_in(faulty.store()).await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+
+    let event = kit.put_snapshot(&repository, &[("a", "{}")]).await;
+    faulty.fail(0, Fault::LostAnswer);
+    repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(event)))).await.expect("it was stored");
+    assert_eq!(repository.read_ledger().await.unwrap().snapshots().len(), 1);
+
+    for (fault, kind) in [(Fault::LostRequest, "no usable answer"), (Fault::Full, "no room left")] {
+        let event = kit.put_snapshot(&repository, &[("b", "{}")]).await;
+        faulty.fail(0, fault);
+        let error = repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(event)))).await.unwrap_err();
+        assert!(error.to_string().contains(kind), "{error}");
+        assert_eq!(repository.read_ledger().await.unwrap().snapshots().len(), 1, "nothing is half-visible");
+    }
+    // An entry that is only in the state folder harms nobody.
+    kit.snapshot(&repository, &writer, &[("c", "{}")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_whose_objects_are_not_there_whole_is_not_signed() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    let commit = async |contents: &Contents| {
+        repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(contents.event.clone())))).await
+    };
+    let missing = |result: Result<_, RepositoryError>| match result {
+        Err(RepositoryError::ObjectsMissing { packs, others }) => (packs, others),
+        other => panic!("{other:?}"),
+    };
+
+    let contents = Contents::of(&kit, repository.id(), &[("a", "{}"), ("b", "{}")]);
+    repository.put_list(&contents.list).await.unwrap();
+    repository.put_part(&contents.parts[0]).await.unwrap();
+    let (packs, others) = missing(commit(&contents).await);
+    assert_eq!(packs, [contents.pack.digest]);
+    assert_eq!(others.len(), 1, "{others:?}");
+    assert!(others[0].contains(&contents.parts[1].digest.to_string()));
+
+    contents.put(&repository).await.unwrap();
+    let pack = kit.place().join(format!("packs/{}.jsonl.zst.age", contents.pack.digest));
+    let whole = std::fs::read(&pack).unwrap();
+    std::fs::write(&pack, &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(missing(commit(&contents).await).0, [contents.pack.digest], "truncated");
+
+    std::fs::write(&pack, &whole).unwrap();
+    std::fs::remove_file(kit.place().join(format!("lists/{}.jsonl", contents.event.list))).unwrap();
+    assert_eq!(missing(commit(&contents).await).1.len(), 1, "no list");
+    repository.put_list(&contents.list).await.unwrap();
+    commit(&contents).await.unwrap();
+}
+
+#[tokio::test]
+async fn removed_history_stops_a_writer_until_somebody_signs_for_it() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    let first = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
+    let newest = kit.snapshot(&repository, &writer, &[("b", "{}")]).await.unwrap();
+    std::fs::remove_file(kit.place().join(newest.name())).unwrap();
+
+    let repository = Repository::open(kit.store(), *repository.id()).await.unwrap();
+    let error = kit.snapshot(&repository, &writer, &[("c", "{}")]).await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::LostHeads { paths, .. } if *paths == [newest.name()]), "{error}");
+    assert_eq!(error.kind(), FailureKind::Integrity);
+    assert_eq!(repository.read_ledger().await.unwrap().snapshots().len(), 1, "nothing was written");
+    // A host that never saw it has no way to know.
+    let stranger = kit.writer("stranger", &kit.collector, repository.id());
+    assert!(stranger.state.heads().await.unwrap().is_empty());
+
+    let loss = AcceptLossEvent { entries: vec![newest.digest], reason: "the bucket was rolled back".to_owned() };
+    let accepted = repository.commit(&writer, kit.draft(Event::AcceptLoss(loss))).await.unwrap();
+    assert_eq!(accepted.parents, [first.digest]);
+    kit.snapshot(&repository, &writer, &[("c", "{}")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_without_the_role_writes_nothing() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let before = files(&kit.place().join("ledger"));
+    let unknown = Arc::new(SigningKey::generate().unwrap());
+    for key in [&kit.verifier, &unknown] {
+        let writer = kit.writer("v", key, repository.id());
+        let error = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap_err();
+        assert!(matches!(error, RepositoryError::WouldNotCount { .. }), "{error}");
+        assert_eq!(error.kind(), FailureKind::Key);
+    }
+    assert_eq!(files(&kit.place().join("ledger")), before);
+}
+
+#[tokio::test]
+async fn a_clock_far_from_the_stores_signs_nothing() {
+    let kit = Kit::new();
+    let faulty = Faulty::around(kit.store());
+    let repository = kit.init_in(faulty.store()).await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    let year = 365 * 24 * 3_600_000;
+    let now = Timestamp::from(chrono::Utc::now());
+    for store_clock in [now.plus_millis(-10 * year), now.plus_millis(10 * year), now.plus_millis(-6 * 60_000)] {
+        faulty.set_clock(store_clock);
+        let error = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap_err();
+        assert!(matches!(error, RepositoryError::ClockSkew { .. }), "{error}");
+    }
+    faulty.set_clock(now.plus_millis(-3 * 60_000));
+    kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn foreign_files_are_named_and_stop_nobody() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
+    let other = Kit::new();
+    let strange = other.init().await;
+    let their_writer = other.writer("x", &other.collector, strange.id());
+    other.snapshot(&strange, &their_writer, &[("z", "{}")]).await.unwrap();
+    for (path, bytes) in files(&other.place()) {
+        let name = path.display().to_string();
+        if name.starts_with("ledger") || name.starts_with("packs") {
+            kit.store().put(&name, bytes.into()).await.unwrap();
+        }
+    }
+    kit.store().put("ledger/readme.txt", "hello".into()).await.unwrap();
+    kit.store()
+        .put(&format!("ledger/000000/000000009-{}.json", "0".repeat(64)), vec![b'x'; 2_000_000].into())
+        .await
+        .unwrap();
+
+    let ledger = repository.read_ledger().await.unwrap();
+    assert_eq!(ledger.problems().len(), 4, "{:#?}", ledger.problems());
+    assert_eq!(ledger.snapshots().len(), 1);
+    let entry = kit.snapshot(&repository, &writer, &[("b", "{}")]).await.unwrap();
+    assert_eq!((entry.parents.len(), entry.sequence), (1, 3));
+}
+
+#[tokio::test]
+async fn snapshots_are_found_by_name_number_and_time() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    let one = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
+    let mut suspect = kit.put_snapshot(&repository, &[("b", "{}")]).await;
+    suspect.verdict = keyhaven::format::event::Verdict::Suspect { reasons: vec!["half is gone".to_owned()] };
+    let two = repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(suspect)))).await.unwrap();
+    let ledger = repository.read_ledger().await.unwrap();
+    let digest = |wanted: &str| find(&ledger, &wanted.parse().unwrap()).map(|(entry, _)| entry.digest);
+
+    assert_eq!(digest("latest").unwrap(), one.digest, "a suspect one is passed over");
+    assert_eq!(digest("2").unwrap(), one.digest);
+    assert_eq!(digest("3").unwrap(), two.digest);
+    assert_eq!(digest(&two.digest.to_string()[..12]).unwrap(), two.digest);
+    assert!(matches!(digest("1"), Err(RepositoryError::NoSnapshot { .. })), "the first entry is no snapshot");
+    assert!(matches!(digest("99"), Err(RepositoryError::NoSnapshot { .. })));
+    let at = |time: Timestamp| find(&ledger, &Wanted::At(time)).map(|(entry, _)| entry.digest);
+    let time = one.snapshot().unwrap().time;
+    assert_eq!(at(time).unwrap(), one.digest);
+    assert_eq!(at(time.plus_millis(3_600_000)).unwrap(), one.digest);
+    assert!(matches!(at(time.plus_millis(-1)), Err(RepositoryError::NoSnapshot { .. })));
+}
+
+#[tokio::test]
+async fn the_wrong_key_is_told_from_damage() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let event = kit.put_snapshot(&repository, &[("a", "{}"), ("b", "{}")]).await;
+    let stranger = Arc::new(Identities::generate().0);
+    let error = repository.open_part(&event.parts[0], &stranger).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Key, "{error}");
+    let pack = repository.get_list(&event.list).await.unwrap().packs[0].pack;
+    let error = repository.open_pack(&pack, &kit.catalogue).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Key, "a catalogue key opens no pack: {error}");
+
+    let path = kit.place().join(format!("packs/{pack}.jsonl.zst.age"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = repository.open_pack(&pack, &kit.recovery).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn parts_in_the_wrong_order_end_the_stream() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let mut event = kit.put_snapshot(&repository, &[("a", "{}"), ("b", "{}"), ("c", "{}")]).await;
+    event.parts.swap(1, 2);
+    let mut items = repository.open_snapshot(&event, &kit.catalogue);
+    assert_eq!(items.try_next().await.unwrap().unwrap().key, key("a"));
+    assert_eq!(items.try_next().await.unwrap().unwrap().key, key("c"));
+    let error = items.try_next().await.unwrap_err();
+    assert!(matches!(error, RepositoryError::Damaged { .. }), "{error}");
+    assert!(items.try_next().await.unwrap().is_none(), "nothing comes behind an error");
+}
