@@ -236,3 +236,171 @@ fn place(key: &ItemKey, version: &Slot) -> Digest {
 fn crypto(source: CryptoError) -> FormatError {
     FormatError::Crypto { what: WHAT, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::seal::seal;
+    use crate::format::catalogue::PartReader;
+    use crate::model::{FailureKind, ItemKind};
+
+    fn repository() -> RepositoryId {
+        RepositoryId(sha256(b"repository"))
+    }
+
+    fn keys() -> (Identities, Recipients) {
+        let (identities, _) = Identities::generate();
+        let recipients = Recipients::new(identities.recipients()).unwrap();
+        (identities, recipients)
+    }
+
+    fn key(id: &str) -> ItemKey {
+        ItemKey::new(ItemKind::Secret, id).unwrap()
+    }
+
+    fn slot(id: &str) -> Slot {
+        Slot::new(id).unwrap()
+    }
+
+    fn payload(text: &str) -> Payload {
+        Payload::new(Zeroizing::new(text.to_owned()))
+    }
+
+    fn builder() -> PackBuilder {
+        PackBuilder::new(repository(), "crn:source").unwrap()
+    }
+
+    fn read(sealed: &[u8], identities: &Identities) -> Result<Vec<(String, String, String)>, FormatError> {
+        PackReader::open(sealed, identities, &repository())?
+            .map(|line| {
+                let PackLine { key, version, payload } = line?;
+                Ok((key.to_string(), version.as_str().to_owned(), payload.expose().to_owned()))
+            })
+            .collect()
+    }
+
+    /// The plain lines of a pack with these payloads, changed, and sealed again as a broken writer might.
+    fn resealed(change: impl Fn(String) -> String) -> Result<Vec<(String, String, String)>, FormatError> {
+        let (identities, recipients) = keys();
+        let mut pack = builder();
+        pack.push(&key("a"), &slot("1"), &payload(r#"{"payload":"one"}"#)).unwrap();
+        pack.push(&key("a"), &slot("2"), &payload(r#"{"payload":"two"}"#)).unwrap();
+        let plain: Vec<u8> = pack.buffer.chunks().flatten().copied().collect();
+        let changed = change(String::from_utf8(plain).unwrap());
+        let sealed = seal(changed.as_bytes(), &recipients, Padding::Padme, 3).unwrap();
+        read(&sealed.bytes, &identities)
+    }
+
+    #[test]
+    fn payloads_come_back_digit_for_digit() {
+        let exact = r#"{"id":12345678901234567890,"x":1e400,"y":1.0,"k":1,"k":2,"t":"\u00e9\n\u2028é"}"#;
+        let (identities, recipients) = keys();
+        let mut pack = builder();
+        pack.push(&key("a"), &slot("1"), &payload(exact)).unwrap();
+        pack.push(&key("a"), &slot(Slot::VALUE), &payload("{\n \"raw line feed\": true }")).unwrap();
+        assert_eq!((pack.len(), pack.is_empty()), (2, false));
+        let sealed = pack.seal(&recipients, 3).unwrap();
+        let lines = read(&sealed.bytes, &identities).unwrap();
+        assert_eq!(lines[0], ("secret/a".to_owned(), "1".to_owned(), exact.to_owned()));
+        assert_eq!(lines[1].2, "{\n \"raw line feed\": true }");
+    }
+
+    #[test]
+    fn the_same_version_twice_is_refused_and_leaves_the_pack_usable() {
+        let mut pack = builder();
+        pack.push(&key("a"), &slot("1"), &payload("{}")).unwrap();
+        let before = pack.plain_len();
+        assert!(matches!(pack.push(&key("a"), &slot("1"), &payload("{ }")), Err(FormatError::Order { .. })));
+        assert_eq!(pack.plain_len(), before);
+        assert!(pack.contains(&key("a"), &slot("1")) && !pack.contains(&key("a"), &slot("2")));
+        pack.push(&key("a"), &slot("2"), &payload("{}")).unwrap();
+    }
+
+    #[test]
+    fn a_pack_never_grows_beyond_what_readers_accept() {
+        let mut pack = builder();
+        let large = payload(&format!("{{\"payload\":\"{}\"}}", "x".repeat(limits::PLAIN_READ - 1000)));
+        pack.push(&key("a"), &slot("1"), &large).unwrap();
+        assert!(pack.is_full());
+        let before = pack.plain_len();
+        let error = pack.push(&key("b"), &slot("1"), &payload(&"y".repeat(1000))).unwrap_err();
+        assert!(matches!(error, FormatError::TooLarge { .. }));
+        assert_eq!(pack.plain_len(), before);
+        assert!(!pack.contains(&key("b"), &slot("1")));
+        pack.push(&key("b"), &slot("1"), &payload("{}")).unwrap();
+    }
+
+    #[test]
+    fn foreign_swapped_and_newer_packs_are_refused_by_name() {
+        let (identities, recipients) = keys();
+        let sealed = builder().seal(&recipients, 3).unwrap();
+        let other = RepositoryId(sha256(b"other"));
+        let error = PackReader::open(&sealed.bytes, &identities, &other).unwrap_err();
+        assert!(matches!(error, FormatError::Foreign { .. }) && error.kind() == FailureKind::Integrity);
+        let error = PartReader::open(&sealed.bytes, &identities, &repository()).unwrap_err();
+        assert_eq!(error, FormatError::Kind { expected: "catalogue", found: "pack".to_owned() });
+        let error = resealed(|text| text.replacen("1.0", "2.0", 1)).unwrap_err();
+        assert!(error.to_string().contains("format 2.0"), "{error}");
+        assert!(resealed(|text| text.replacen("1.0", "1.4", 1).replace("\"mac\"", "\"new\":[1],\"mac\"")).is_ok());
+    }
+
+    #[test]
+    fn lines_that_a_broken_writer_put_together_are_refused() {
+        assert_eq!(resealed(|text| text).unwrap().len(), 2);
+        let swapped = |text: String| {
+            let swapped = text.replace(r#"\"one\""#, r#"\"x\""#).replace(r#"\"two\""#, r#"\"one\""#);
+            swapped.replace(r#"\"x\""#, r#"\"two\""#)
+        };
+        assert!(matches!(resealed(swapped), Err(FormatError::Mac { .. })), "payloads of two versions swapped");
+        let moved = |text: String| text.replace("secret/a", "secret/b");
+        assert!(matches!(resealed(moved), Err(FormatError::Mac { .. })), "payload of another item");
+        let repeated = |text: String| format!("{text}{}\n", text.lines().last().unwrap());
+        assert!(matches!(resealed(repeated), Err(FormatError::Order { .. })));
+        for (name, change) in [
+            ("cut", (|text| text.trim_end().to_owned()) as fn(String) -> String),
+            ("no payload", |text| text.replace("\"payload\":\"{", "\"x\":\"{")),
+            ("payload that is no string", |text| text.replace(r#""{\"payload\":\"one\"}""#, "1")),
+            ("not JSON", |text| text + "x\n"),
+            ("no key for MACs", |text| text.replace("mac_key", "mac_kex")),
+            ("short key for MACs", |text| {
+                let (head, tail) = text.split_once("\"mac_key\":\"").unwrap();
+                format!("{head}\"mac_key\":\"AAAA\"}}\n{}", tail.split_once('\n').unwrap().1)
+            }),
+            ("empty", |_| String::new()),
+        ] {
+            let error = resealed(change).unwrap_err();
+            assert!(!error.to_string().contains("one"), "{name} shows a payload: {error}");
+            assert_eq!(error.kind(), FailureKind::Integrity, "{name}");
+        }
+    }
+
+    #[test]
+    fn after_an_error_nothing_more_comes_out() {
+        let (identities, recipients) = keys();
+        let mut pack = builder();
+        pack.push(&key("a"), &slot("1"), &payload("{}")).unwrap();
+        let mut plain: Vec<u8> = pack.buffer.chunks().flatten().copied().collect();
+        plain.extend_from_slice(b"rubbish\n{}\n");
+        let sealed = seal(&plain, &recipients, Padding::Padme, 3).unwrap();
+        let mut reader = PackReader::open(&sealed.bytes, &identities, &repository()).unwrap();
+        assert!(reader.next().unwrap().is_ok() && reader.next().unwrap().is_err() && reader.next().is_none());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn any_text_survives(texts in proptest::collection::vec(any::<String>(), 0..20)) {
+            let (identities, recipients) = keys();
+            let mut pack = builder();
+            for (index, text) in texts.iter().enumerate() {
+                pack.push(&key("a"), &slot(&index.to_string()), &payload(text)).unwrap();
+            }
+            let sealed = pack.seal(&recipients, 1).unwrap();
+            let read: Vec<String> = read(&sealed.bytes, &identities).unwrap().into_iter().map(|line| line.2).collect();
+            prop_assert_eq!(read, texts);
+        }
+    }
+}

@@ -4,6 +4,7 @@ mod client;
 mod config;
 mod embedded;
 mod layering;
+mod ledger;
 mod mock_instance;
 mod repository;
 mod repository_kit;

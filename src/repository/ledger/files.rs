@@ -84,17 +84,12 @@ fn belongs(file: &str, entry: &Entry, pin: RepositoryId, source: Option<&str>) -
 /// Every key that the ledger names, by fingerprint, trusted or not. A fingerprint is the digest of the key, so whoever
 /// names a key cannot name a wrong one; what it may do is decided by the links alone.
 fn known_keys(decoded: &[(String, Signed)], trust: &[PublicKey]) -> HashMap<Digest, PublicKey> {
-    let mut keys: HashMap<Digest, PublicKey> = HashMap::new();
-    let mut add = |key: &PublicKey| drop(keys.insert(key.fingerprint(), *key));
-    for (_, signed) in decoded {
-        match &signed.entry.event {
-            Event::Init(init) => init.keys.iter().for_each(|grant| add(&grant.public_key)),
-            Event::Keys(KeyChange::Add { grant, .. }) => add(&grant.public_key),
-            _ => {}
-        }
-    }
-    trust.iter().for_each(add);
-    keys
+    let named = decoded.iter().flat_map(|(_, signed)| match &signed.entry.event {
+        Event::Init(init) => init.keys.iter().map(|grant| grant.public_key).collect(),
+        Event::Keys(KeyChange::Add { grant, .. }) => vec![grant.public_key],
+        _ => Vec::new(),
+    });
+    named.chain(trust.iter().copied()).map(|key| (key.fingerprint(), key)).collect()
 }
 
 fn check_signature(file: &str, signed: &Signed, keys: &HashMap<Digest, PublicKey>) -> Result<(), Problem> {

@@ -1,0 +1,876 @@
+//! What a ledger makes of good, bad, forged, replayed and lost entries: what is reported, and that the rest still counts.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use keyhaven::crypto::SigningKey;
+use keyhaven::crypto::digest::sha256;
+use keyhaven::format::envelope::Envelope;
+use keyhaven::format::event::{
+    AcceptLossEvent, AcceptSuspectEvent, Cut, InitEvent, KeyChange, KeyGrant, PartRef, RequestCounts, SnapshotEvent,
+    Verdict, VerificationEvent,
+};
+use keyhaven::format::{Draft, Entry, Event, Place, RepositoryId, Role, SourceName, names};
+use keyhaven::model::{Digest, Timestamp};
+use keyhaven::repository::ledger::{Ledger, Problem, Severity, Standing, Why};
+
+type File = (String, Bytes);
+
+const COLLECTOR: u8 = 1;
+const VERIFIER: u8 = 2;
+const CUSTODIAN: u8 = 3;
+const OTHER_CUSTODIAN: u8 = 4;
+const STRANGER: u8 = 9;
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(&[seed; 32])
+}
+
+fn fingerprint(seed: u8) -> Digest {
+    key(seed).public().fingerprint()
+}
+
+fn grant(seed: u8, roles: &[Role]) -> KeyGrant {
+    KeyGrant { public_key: key(seed).public(), roles: roles.to_vec(), name: String::new() }
+}
+
+fn source() -> SourceName {
+    SourceName { crn: "crn:v1:source".to_owned(), region: "eu-de".to_owned() }
+}
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000 + minute * 60_000)
+}
+
+fn init() -> Event {
+    Event::Init(InitEvent {
+        keys: vec![
+            grant(COLLECTOR, &[Role::Collector]),
+            grant(VERIFIER, &[Role::Verifier]),
+            grant(CUSTODIAN, &[Role::Custodian]),
+            grant(OTHER_CUSTODIAN, &[Role::Custodian]),
+        ],
+        longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
+        grace_seconds: InitEvent::GRACE_SECONDS,
+        recover_md: sha256(b"RECOVER.md"),
+    })
+}
+
+/// A snapshot whose catalogue is named by a word.
+fn snapshot(catalogue: &str) -> Event {
+    Event::Snapshot(Box::new(SnapshotEvent {
+        cut: Cut::PointInTime,
+        from: at(0),
+        to: at(1),
+        time: at(0),
+        rounds: 1,
+        full: true,
+        base: None,
+        parts: vec![PartRef { digest: sha256(catalogue.as_bytes()), size: 100, items: 3 }],
+        list: sha256(format!("list of {catalogue}").as_bytes()),
+        counts: BTreeMap::from([("secret".to_owned(), 3)]),
+        classes: BTreeMap::from([("exact".to_owned(), 3)]),
+        packs: 1,
+        sealed_bytes: 70_000,
+        verdict: Verdict::Good,
+        requests: RequestCounts::default(),
+        notes: Vec::new(),
+        recovery_key_on_collector: false,
+    }))
+}
+
+fn suspect(catalogue: &str) -> Event {
+    let Event::Snapshot(mut event) = snapshot(catalogue) else { unreachable!() };
+    event.verdict = Verdict::Suspect { reasons: vec!["half of it is gone".to_owned()] };
+    Event::Snapshot(event)
+}
+
+fn verification() -> Event {
+    Event::Verification(VerificationEvent {
+        level: "ledger".to_owned(),
+        passed: true,
+        problems: 0,
+        entries: vec![sha256(b"head")],
+        evidence: None,
+    })
+}
+
+fn add(seed: u8, roles: &[Role]) -> Event {
+    Event::Keys(KeyChange::Add { grant: grant(seed, roles), reason: "test".to_owned() })
+}
+
+fn retire(seed: u8) -> Event {
+    Event::Keys(KeyChange::Retire { key: fingerprint(seed), reason: "test".to_owned() })
+}
+
+fn revoke(seed: u8, last_good: Option<&Entry>) -> Event {
+    let last_good = last_good.map(|entry| entry.digest);
+    Event::Keys(KeyChange::Revoke { key: fingerprint(seed), last_good, reason: "test".to_owned() })
+}
+
+/// A ledger under construction: every entry is stored, and comes back for others to name as parent.
+struct Book {
+    id: RepositoryId,
+    first: Entry,
+    files: Vec<File>,
+}
+
+impl Book {
+    fn new() -> Self {
+        let (first, bytes) = sign(&Place::first(source()), CUSTODIAN, 0, init());
+        Self { id: RepositoryId(first.digest), files: vec![(first.name(), bytes)], first }
+    }
+
+    /// A book with three snapshots in a row.
+    fn with_three_snapshots() -> (Self, [Entry; 3]) {
+        let mut book = Self::new();
+        let one = book.write(COLLECTOR, &[&book.first.clone()], snapshot("one"));
+        let two = book.write(COLLECTOR, &[&one], snapshot("two"));
+        let three = book.write(COLLECTOR, &[&two], snapshot("three"));
+        (book, [one, two, three])
+    }
+
+    fn place(&self, parents: &[&Entry]) -> Place {
+        Place {
+            repository: Some(self.id),
+            source: source(),
+            sequence: 1 + parents.iter().map(|parent| parent.sequence).max().unwrap_or(0),
+            parents: parents.iter().map(|parent| parent.digest).collect(),
+            previous: None,
+        }
+    }
+
+    fn write(&mut self, seed: u8, parents: &[&Entry], event: Event) -> Entry {
+        let place = self.place(parents);
+        let (entry, bytes) = sign(&place, seed, i64::try_from(place.sequence).unwrap(), event);
+        self.files.push((entry.name(), bytes));
+        entry
+    }
+
+    fn ledger(&self) -> Ledger {
+        Ledger::build(self.files.clone(), self.id, &[])
+    }
+
+    fn lose(&mut self, entry: &Entry) {
+        self.files.retain(|(name, _)| *name != entry.name());
+    }
+
+    fn bytes(&self, entry: &Entry) -> Bytes {
+        self.files.iter().find(|(name, _)| *name == entry.name()).unwrap().1.clone()
+    }
+
+    fn text(&self, entry: &Entry) -> String {
+        String::from_utf8(self.bytes(entry).to_vec()).unwrap()
+    }
+}
+
+fn sign(place: &Place, seed: u8, minute: i64, event: Event) -> (Entry, Bytes) {
+    Draft { time: at(minute), tool: "test".to_owned(), event }.sign(place, &key(seed)).unwrap()
+}
+
+/// A file that is named after its own bytes.
+fn named(sequence: u64, bytes: impl Into<Bytes>) -> File {
+    let bytes = bytes.into();
+    (names::entry(sequence, &sha256(&bytes)), bytes)
+}
+
+/// An entry's payload, changed, and signed again.
+fn re_signed(book: &Book, entry: &Entry, seed: u8, change: impl Fn(&str) -> String) -> File {
+    let payload = String::from_utf8(Envelope::decode(&book.bytes(entry)).unwrap().payload).unwrap();
+    let changed = change(&payload);
+    named(entry.sequence, Envelope::sign(changed.into_bytes(), &key(seed)).encode())
+}
+
+fn why(ledger: &Ledger, entry: &Entry) -> Option<Why> {
+    match ledger.standing(&entry.digest) {
+        Some(Standing::Ignored { why }) => Some(why.clone()),
+        Some(_) => None,
+        None => panic!("{} is not in the ledger", entry.name()),
+    }
+}
+
+#[test]
+fn a_good_ledger_has_no_problems() {
+    let (book, [one, two, three]) = Book::with_three_snapshots();
+    let ledger = book.ledger();
+    assert_eq!(ledger.problems(), []);
+    assert_eq!(ledger.entries().len(), 4);
+    assert_eq!(ledger.heads(), [&three]);
+    assert_eq!(ledger.snapshots(), [&one, &two, &three]);
+    assert_eq!(ledger.latest_good(), Some(&three));
+    assert_eq!(ledger.source(), Some(&source()));
+    assert_eq!(ledger.first().map(|entry| entry.digest), Some(book.id.0));
+    assert!(ledger.is_ancestor(&one.digest, &three.digest) && !ledger.is_ancestor(&three.digest, &one.digest));
+    assert!(!ledger.is_ancestor(&one.digest, &one.digest));
+    assert_eq!(ledger.last_of(&fingerprint(COLLECTOR)), Some(&three));
+}
+
+#[test]
+fn the_order_of_the_files_changes_nothing() {
+    let (mut book, [one, ..]) = Book::with_three_snapshots();
+    book.write(VERIFIER, &[&one], verification());
+    book.write(STRANGER, &[&one], snapshot("forged"));
+    let forward = book.ledger();
+    book.files.reverse();
+    let backward = book.ledger();
+    assert_eq!(forward.entries(), backward.entries());
+    assert_eq!(forward.problems(), backward.problems());
+    assert_eq!(forward.heads(), backward.heads());
+}
+
+/// What makes a bad file out of a good ledger, and what has to be said about it.
+struct Bad {
+    name: &'static str,
+    make: fn(&Book, &Entry) -> File,
+    reported: fn(&Problem) -> bool,
+}
+
+fn not_an_entry(problem: &Problem) -> bool {
+    matches!(problem, Problem::NotAnEntry { .. })
+}
+
+fn wrong_name(problem: &Problem) -> bool {
+    matches!(problem, Problem::WrongName { .. })
+}
+
+const BAD_FILES: &[Bad] = &[
+    Bad {
+        name: "re-indented",
+        make: |book, entry| named(entry.sequence, book.text(entry).replace(',', ", ")),
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "re-ordered",
+        make: |book, entry| {
+            let text = book.text(entry);
+            let (payload, rest) = text.trim_start_matches('{').split_once(',').unwrap();
+            named(entry.sequence, format!("{{{},{payload}}}", rest.strip_suffix('}').unwrap()))
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "extra member",
+        make: |book, entry| named(entry.sequence, book.text(entry).replacen('{', r#"{"note":"","#, 1)),
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "extra signature",
+        make: |book, entry| {
+            let text = book.text(entry);
+            let one = text.split_once("\"signatures\":[").unwrap().1.strip_suffix("]}").unwrap();
+            named(entry.sequence, text.replace(one, &format!("{one},{one}")))
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "unpadded base64",
+        make: |book, entry| {
+            let text = book.text(entry);
+            // A signature of 64 bytes always ends in padding.
+            named(entry.sequence, text.replace("==\"}]}", "\"}]}"))
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "line feed at the end",
+        make: |book, entry| named(entry.sequence, book.text(entry) + "\n"),
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "cut off",
+        make: |book, entry| named(entry.sequence, book.bytes(entry).slice(..200)),
+        reported: not_an_entry,
+    },
+    Bad { name: "empty", make: |_, entry| named(entry.sequence, Bytes::new()), reported: not_an_entry },
+    Bad {
+        name: "too large",
+        make: |_, entry| named(entry.sequence, vec![b' '; 1024 * 1024 + 1]),
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "nested without end",
+        make: |_, entry| named(entry.sequence, "[".repeat(500_000)),
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "signed by two keys at once",
+        make: |book, entry| {
+            let mine = Envelope::decode(&book.bytes(entry)).unwrap();
+            let theirs = Envelope::sign(mine.payload.clone(), &key(VERIFIER));
+            let second =
+                format!("}},{{\"keyid\":\"{}\",\"sig\":\"{}\"}}]", theirs.key, BASE64.encode(&theirs.signature));
+            named(entry.sequence, book.text(entry).replace("}]", &second))
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "of another major version",
+        make: |book, entry| {
+            re_signed(book, entry, COLLECTOR, |text| text.replace("\"format\":\"1.0\"", "\"format\":\"2.0\""))
+        },
+        reported: |problem| not_an_entry(problem) && problem.to_string().contains("format 2.0"),
+    },
+    Bad {
+        name: "a member twice",
+        make: |book, entry| {
+            re_signed(book, entry, COLLECTOR, |text| text.replace("\"tool\":", "\"tool\":\"x\",\"tool\":"))
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "a body twice",
+        make: |book, entry| {
+            re_signed(book, entry, COLLECTOR, |text| text.replace("\"snapshot\":{", "\"snapshot\":{},\"snapshot\":{"))
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "subjects that are not its catalogue",
+        make: |book, entry| {
+            re_signed(book, entry, COLLECTOR, |text| {
+                let (head, tail) = text.split_once(",\"predicateType\"").unwrap();
+                let (before, _) = head.split_once("\"subject\":").unwrap();
+                format!("{before}\"subject\":[],\"predicateType\"{tail}")
+            })
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "unsorted parents",
+        make: |book, entry| {
+            re_signed(book, entry, COLLECTOR, |text| {
+                let (head, tail) = text.split_once("\"parents\":[").unwrap();
+                let highest = Digest::from_bytes([0xff; 32]);
+                format!("{head}\"parents\":[\"{highest}\",{tail}")
+            })
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "no parents and no first entry",
+        make: |book, entry| {
+            re_signed(book, entry, COLLECTOR, |text| {
+                let parent = entry.parents.first().unwrap();
+                text.replace(&format!("\"parents\":[\"{parent}\"]"), "\"parents\":[]")
+            })
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "another predicate",
+        make: |book, entry| {
+            re_signed(book, entry, COLLECTOR, |text| text.replace("urn:keyhaven:ledger-entry:1", "urn:other"))
+        },
+        reported: not_an_entry,
+    },
+    Bad {
+        name: "wrong sequence in its name",
+        make: |book, entry| (names::entry(entry.sequence + 1, &entry.digest), book.bytes(entry)),
+        reported: wrong_name,
+    },
+    Bad {
+        name: "wrong digest in its name",
+        make: |book, entry| (names::entry(entry.sequence, &sha256(b"other")), book.bytes(entry)),
+        reported: wrong_name,
+    },
+    Bad {
+        name: "replayed in another folder",
+        make: |book, entry| (entry.name().replace("ledger/000000/", "ledger/000001/"), book.bytes(entry)),
+        reported: wrong_name,
+    },
+    Bad {
+        name: "a stray file",
+        make: |_, _| ("ledger/000000/notes.txt".to_owned(), Bytes::from_static(b"hello")),
+        reported: wrong_name,
+    },
+    Bad {
+        name: "signed by an unknown key",
+        make: |book, entry| {
+            let (entry, bytes) = sign(&book.place(&[entry]), STRANGER, 9, snapshot("forged"));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::UnknownKey { key, .. } if *key == fingerprint(STRANGER)),
+    },
+    Bad {
+        name: "the same payload signed by an unknown key",
+        make: |book, entry| re_signed(book, entry, STRANGER, str::to_owned),
+        reported: |problem| matches!(problem, Problem::UnknownKey { .. }),
+    },
+    Bad {
+        name: "the same payload signed by a key without the role",
+        make: |book, entry| re_signed(book, entry, VERIFIER, str::to_owned),
+        reported: |problem| matches!(problem, Problem::Ignored { why: Why::NoRole { .. }, .. }),
+    },
+    Bad {
+        name: "signed by one key in the name of another",
+        make: |book, entry| {
+            let payload = Envelope::decode(&book.bytes(entry)).unwrap().payload;
+            let forged = Envelope { key: fingerprint(COLLECTOR), ..Envelope::sign(payload, &key(STRANGER)) };
+            named(entry.sequence, forged.encode())
+        },
+        reported: |problem| matches!(problem, Problem::BadSignature { .. }),
+    },
+    Bad {
+        name: "payload changed under its signature",
+        make: |book, entry| {
+            let mut envelope = Envelope::decode(&book.bytes(entry)).unwrap();
+            let text = String::from_utf8(envelope.payload).unwrap();
+            envelope.payload = text.replace("\"tool\":\"test\"", "\"tool\":\"Test\"").into_bytes();
+            named(entry.sequence, envelope.encode())
+        },
+        reported: |problem| matches!(problem, Problem::BadSignature { .. }),
+    },
+    Bad {
+        name: "a key without the role",
+        make: |book, entry| {
+            let (entry, bytes) = sign(&book.place(&[entry]), VERIFIER, 9, snapshot("forged"));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::Ignored { why: Why::NoRole { .. }, .. }),
+    },
+    Bad {
+        name: "a collector that gives itself keys",
+        make: |book, entry| {
+            let (entry, bytes) = sign(&book.place(&[entry]), COLLECTOR, 9, add(STRANGER, &[Role::Custodian]));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::Ignored { why: Why::NoRole { .. }, .. }),
+    },
+    Bad {
+        name: "a second first entry",
+        make: |_, _| {
+            let mut event = init();
+            if let Event::Init(init) = &mut event {
+                init.keys.push(grant(STRANGER, &[Role::Collector]));
+            }
+            let (entry, bytes) = sign(&Place::first(source()), STRANGER, 0, event);
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::SecondFirst { .. }),
+    },
+    Bad {
+        name: "an entry of a foreign repository",
+        make: |book, entry| {
+            let place = Place { repository: Some(RepositoryId(sha256(b"other"))), ..book.place(&[entry]) };
+            let (entry, bytes) = sign(&place, COLLECTOR, 9, snapshot("foreign"));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::Foreign { .. }),
+    },
+    Bad {
+        name: "an entry about another instance",
+        make: |book, entry| {
+            let other = SourceName { crn: "crn:v1:other".to_owned(), region: "eu-de".to_owned() };
+            let (entry, bytes) = sign(&Place { source: other, ..book.place(&[entry]) }, COLLECTOR, 9, snapshot("x"));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::OtherSource { .. }),
+    },
+    Bad {
+        name: "a gap in the sequence",
+        make: |book, entry| {
+            let place = Place { sequence: entry.sequence + 2, ..book.place(&[entry]) };
+            let (entry, bytes) = sign(&place, COLLECTOR, 9, snapshot("ahead"));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::Ignored { why: Why::Sequence { expected: 5 }, .. }),
+    },
+    Bad {
+        name: "a sequence that goes back",
+        make: |book, entry| {
+            let place = Place { sequence: 2, ..book.place(&[entry]) };
+            let (entry, bytes) = sign(&place, COLLECTOR, 9, snapshot("behind"));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::Ignored { why: Why::Sequence { .. }, .. }),
+    },
+    Bad {
+        name: "an old catalogue passed off as the present",
+        make: |book, entry| {
+            let (entry, bytes) = sign(&book.place(&[entry]), COLLECTOR, 9, snapshot("one"));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::Ignored { why: Why::OldCatalogue, .. }),
+    },
+    Bad {
+        name: "accepting what is no snapshot",
+        make: |book, entry| {
+            let event = AcceptSuspectEvent { snapshot: book.first.digest, reason: String::new() };
+            let (entry, bytes) = sign(&book.place(&[entry]), CUSTODIAN, 9, Event::AcceptSuspect(event));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::Ignored { why: Why::NothingToAccept { .. }, .. }),
+    },
+];
+
+#[test]
+fn every_bad_file_is_named_alone_and_stops_nothing() {
+    for bad in BAD_FILES {
+        let (mut book, [.., three]) = Book::with_three_snapshots();
+        let good = book.ledger();
+        let file = (bad.make)(&book, &three);
+        book.files.push(file.clone());
+        let ledger = book.ledger();
+        let [problem] = ledger.problems() else {
+            panic!("{}: expected one problem, got {:?}", bad.name, ledger.problems());
+        };
+        assert!((bad.reported)(problem), "{}: {problem:?}", bad.name);
+        assert_eq!(problem.severity(), Severity::Error, "{}", bad.name);
+        assert!(problem.to_string().contains(&file.0), "{} is not named: {problem}", bad.name);
+        assert!(ledger.counted().eq(good.counted()), "{}: other entries count", bad.name);
+        assert_eq!(ledger.heads(), [&three], "{}", bad.name);
+        assert_eq!(ledger.latest_good(), Some(&three), "{}", bad.name);
+    }
+}
+
+#[test]
+fn all_bad_files_at_once_stop_nothing_either() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let bad: Vec<File> = BAD_FILES.iter().map(|bad| (bad.make)(&book, &three)).collect();
+    book.files.extend(bad);
+    let ledger = book.ledger();
+    assert_eq!(ledger.problems().len(), BAD_FILES.len());
+    assert_eq!((ledger.heads(), ledger.latest_good()), (vec![&three], Some(&three)));
+}
+
+#[test]
+fn an_entry_of_an_unknown_kind_is_linked_and_its_meaning_is_not_used() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let known = book.write(VERIFIER, &[&three], verification());
+    let tomorrow = re_signed(&book, &known, VERIFIER, |text| {
+        text.replace("\"1.0\"", "\"1.3\"")
+            .replace("\"verification\"", "\"audit_trail\"")
+            .replace("\"passed\"", "\"new\"")
+    });
+    book.lose(&known);
+    book.files.push(tomorrow);
+    let ledger = book.ledger();
+    assert_eq!(ledger.problems(), []);
+    let [head] = ledger.heads()[..] else { panic!() };
+    assert_eq!(head.event, Event::Unknown { kind: "audit_trail".to_owned() });
+    let above = book.write(COLLECTOR, &[&head.clone()], snapshot("four"));
+    assert_eq!(book.ledger().heads(), [&above]);
+}
+
+#[test]
+fn a_known_kind_that_says_it_otherwise_in_a_later_minor_is_as_good_as_unknown() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let known = book.write(VERIFIER, &[&three], verification());
+    let later = re_signed(&book, &known, VERIFIER, |text| {
+        text.replace("\"1.0\"", "\"1.3\"").replace("\"passed\":true", "\"passed\":\"mostly\"")
+    });
+    let now = re_signed(&book, &known, VERIFIER, |text| text.replace("\"passed\":true", "\"passed\":\"mostly\""));
+    book.files.extend([later.clone(), now.clone()]);
+    let ledger = book.ledger();
+    let [problem] = ledger.problems() else { panic!("{:?}", ledger.problems()) };
+    assert!(matches!(problem, Problem::NotAnEntry { file, .. } if *file == now.0), "{problem}");
+    assert!(ledger.heads().iter().any(|head| head.name() == later.0));
+}
+
+#[test]
+fn unknown_members_of_a_later_minor_are_ignored() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let later = re_signed(&book, &three, COLLECTOR, |text| {
+        text.replace("\"1.0\"", "\"1.1\"")
+            .replace("\"tool\"", "\"weather\":{\"rain\":1},\"tool\"")
+            .replace("\"rounds\"", "\"moon\":1,\"rounds\"")
+    });
+    book.lose(&three);
+    book.files.push(later);
+    let ledger = book.ledger();
+    assert_eq!(ledger.problems(), []);
+    assert_eq!(ledger.latest_good().unwrap().event, three.event);
+}
+
+#[test]
+fn two_collectors_at_once_make_two_heads_and_the_next_entry_joins_them() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    book.write(CUSTODIAN, &[&three], add(5, &[Role::Collector]));
+    let granted = book.ledger().heads()[0].clone();
+    let (a, b) = (book.write(COLLECTOR, &[&granted], snapshot("a")), book.write(5, &[&granted], snapshot("b")));
+    let ledger = book.ledger();
+    assert_eq!(ledger.heads().len(), 2);
+    let joined = book.write(5, &[&a, &b], snapshot("c"));
+    let ledger = book.ledger();
+    assert_eq!((ledger.problems(), ledger.heads()), ([].as_slice(), vec![&joined]));
+}
+
+#[test]
+fn quiet_snapshots_may_name_the_newest_catalogue_or_the_newest_good_one() {
+    let (mut book, [one, _, three]) = Book::with_three_snapshots();
+    let quiet = book.write(COLLECTOR, &[&three], snapshot("three"));
+    let shrunk = book.write(COLLECTOR, &[&quiet], suspect("shrunk"));
+    // The items are back and nothing else happened: the run built on the last good one.
+    let back = book.write(COLLECTOR, &[&shrunk], snapshot("three"));
+    let ledger = book.ledger();
+    assert_eq!(ledger.problems(), []);
+    assert_eq!(ledger.latest_good(), Some(&back));
+    assert!(ledger.may_repeat(&[shrunk.digest], &shrunk.digest) && ledger.may_repeat(&[shrunk.digest], &three.digest));
+    assert!(!ledger.may_repeat(&[shrunk.digest], &one.digest));
+    // Another collector was faster: what was the newest when the run began no longer is.
+    let faster = book.write(COLLECTOR, &[&back], snapshot("faster"));
+    assert!(!book.ledger().may_repeat(&[faster.digest], &three.digest));
+}
+
+#[test]
+fn a_suspect_snapshot_is_passed_over_until_a_custodian_accepts_it() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let shrunk = book.write(COLLECTOR, &[&three], suspect("shrunk"));
+    let accept = |snapshot| Event::AcceptSuspect(AcceptSuspectEvent { snapshot, reason: "we moved".to_owned() });
+    let by_collector = book.write(COLLECTOR, &[&shrunk], accept(shrunk.digest));
+    let ledger = book.ledger();
+    assert_eq!(ledger.latest_good(), Some(&three));
+    assert!(!ledger.accepted(&shrunk.digest));
+    assert!(matches!(why(&ledger, &by_collector), Some(Why::NoRole { .. })));
+    book.write(CUSTODIAN, &[&shrunk], accept(shrunk.digest));
+    let ledger = book.ledger();
+    assert_eq!(ledger.latest_good(), Some(&shrunk));
+    assert!(ledger.accepted(&shrunk.digest));
+}
+
+#[test]
+fn a_retired_key_counts_before_its_retirement_and_never_after_or_beside_it() {
+    let (mut book, [one, two, three]) = Book::with_three_snapshots();
+    let retirement = book.write(CUSTODIAN, &[&three], retire(COLLECTOR));
+    let after = book.write(COLLECTOR, &[&retirement], snapshot("after"));
+    let beside = book.write(COLLECTOR, &[&three], snapshot("beside"));
+    let backdated = book.write(COLLECTOR, &[&one], snapshot("backdated"));
+    let ledger = book.ledger();
+    for entry in [&after, &beside, &backdated] {
+        assert_eq!(why(&ledger, entry), Some(Why::Retired { by: retirement.digest }), "{}", entry.name());
+    }
+    assert_eq!(ledger.snapshots(), [&one, &two, &three]);
+    assert_eq!(ledger.heads(), [&retirement]);
+}
+
+#[test]
+fn a_key_that_was_retired_does_not_come_back() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let retirement = book.write(CUSTODIAN, &[&three], retire(COLLECTOR));
+    let again = book.write(CUSTODIAN, &[&retirement], add(COLLECTOR, &[Role::Collector]));
+    let after = book.write(COLLECTOR, &[&again], snapshot("after"));
+    assert_eq!(why(&book.ledger(), &after), Some(Why::Retired { by: retirement.digest }));
+}
+
+#[test]
+fn an_entry_above_one_that_stopped_counting_still_counts() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let beside = book.write(COLLECTOR, &[&three], snapshot("beside"));
+    let above = book.write(VERIFIER, &[&beside], verification());
+    let retirement = book.write(CUSTODIAN, &[&three], retire(COLLECTOR));
+    let ledger = book.ledger();
+    assert!(why(&ledger, &beside).is_some() && why(&ledger, &above).is_none());
+    // `three` is below both, if only through an entry that does not count.
+    let mut heads = ledger.heads();
+    heads.sort_by_key(|head| head.sequence);
+    assert_eq!(heads, [&retirement, &above]);
+}
+
+#[test]
+fn an_entry_that_does_not_count_hides_no_head() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    book.write(VERIFIER, &[&three], snapshot("no role"));
+    assert_eq!(book.ledger().heads(), [&three]);
+}
+
+#[test]
+fn a_revoked_key_counts_up_to_the_last_good_entry_only() {
+    let (mut book, [one, two, three]) = Book::with_three_snapshots();
+    let revocation = book.write(CUSTODIAN, &[&three], revoke(COLLECTOR, Some(&two)));
+    let ledger = book.ledger();
+    assert_eq!(ledger.snapshots(), [&one, &two]);
+    assert_eq!(why(&ledger, &three), Some(Why::Revoked { by: revocation.digest }));
+    assert_eq!(ledger.latest_good(), Some(&two));
+    book.lose(&revocation);
+    book.write(CUSTODIAN, &[&three], revoke(COLLECTOR, None));
+    assert_eq!(book.ledger().snapshots(), Vec::<&Entry>::new());
+}
+
+#[test]
+fn a_new_key_counts_from_its_grant_on_and_not_beside_it() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let granted = book.write(CUSTODIAN, &[&three], add(5, &[Role::Collector]));
+    let good = book.write(5, &[&granted], snapshot("good"));
+    let beside = book.write(5, &[&three], snapshot("beside"));
+    let ledger = book.ledger();
+    assert_eq!(why(&ledger, &good), None);
+    assert!(matches!(why(&ledger, &beside), Some(Why::NoRole { .. })));
+    assert_eq!(ledger.latest_good(), Some(&good));
+}
+
+#[test]
+fn what_a_stolen_custodian_key_adds_beside_its_retirement_falls_with_all_that_follows() {
+    let (mut book, [one, .., three]) = Book::with_three_snapshots();
+    let retirement = book.write(CUSTODIAN, &[&three], retire(OTHER_CUSTODIAN));
+    // Long after, somebody finds the retired key and goes back in the ledger with it.
+    let backdated = book.write(OTHER_CUSTODIAN, &[&one], add(STRANGER, &[Role::Collector, Role::Custodian]));
+    let planted = book.write(STRANGER, &[&backdated], snapshot("planted"));
+    let second = book.write(STRANGER, &[&backdated], add(8, &[Role::Collector]));
+    let planted_too = book.write(8, &[&second], snapshot("planted too"));
+    let ledger = book.ledger();
+    assert_eq!(why(&ledger, &backdated), Some(Why::Retired { by: retirement.digest }));
+    for entry in [&planted, &second, &planted_too] {
+        assert!(matches!(why(&ledger, entry), Some(Why::NoRole { .. })), "{}", entry.name());
+    }
+    assert_eq!((ledger.heads(), ledger.latest_good()), (vec![&retirement], Some(&three)));
+}
+
+#[test]
+fn of_two_custodians_who_retire_each_other_the_lower_entry_wins() {
+    let (mut book, [one, two, _]) = Book::with_three_snapshots();
+    let higher = book.write(OTHER_CUSTODIAN, &[&two], retire(CUSTODIAN));
+    let lower = book.write(CUSTODIAN, &[&one], retire(OTHER_CUSTODIAN));
+    let ledger = book.ledger();
+    assert_eq!(why(&ledger, &lower), None);
+    assert_eq!(why(&ledger, &higher), Some(Why::Retired { by: lower.digest }));
+}
+
+#[test]
+fn a_revocation_that_undoes_its_own_authority_does_not_count() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let granted = book.write(CUSTODIAN, &[&three], add(5, &[Role::Custodian]));
+    // Revoked back to before it made this custodian: then nobody may have revoked it.
+    let revocation = book.write(5, &[&granted], revoke(CUSTODIAN, Some(&book.first.clone())));
+    let ledger = book.ledger();
+    assert_eq!((why(&ledger, &granted), why(&ledger, &revocation)), (None, Some(Why::Undone)));
+}
+
+#[test]
+fn a_custodian_may_retire_itself() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let own = book.write(CUSTODIAN, &[&three], retire(CUSTODIAN));
+    let after = book.write(CUSTODIAN, &[&own], retire(COLLECTOR));
+    let ledger = book.ledger();
+    assert_eq!(why(&ledger, &own), None);
+    assert_eq!(why(&ledger, &after), Some(Why::Retired { by: own.digest }));
+    assert_eq!(ledger.latest_good(), Some(&three));
+}
+
+#[test]
+fn a_revocation_takes_back_what_the_thief_did_and_brings_its_victims_back() {
+    let (mut book, [_, two, three]) = Book::with_three_snapshots();
+    let theft = book.write(OTHER_CUSTODIAN, &[&three], add(STRANGER, &[Role::Custodian]));
+    let harm = book.write(STRANGER, &[&theft], retire(COLLECTOR));
+    let beside = book.write(COLLECTOR, &[&three], snapshot("beside"));
+    assert!(why(&book.ledger(), &beside).is_some());
+    let cure = book.write(CUSTODIAN, &[&harm, &beside], revoke(OTHER_CUSTODIAN, Some(&two)));
+    let ledger = book.ledger();
+    assert_eq!(why(&ledger, &cure), None);
+    assert!(why(&ledger, &theft).is_some() && why(&ledger, &harm).is_some());
+    assert_eq!(why(&ledger, &beside), None);
+    assert_eq!(ledger.heads(), [&cure]);
+}
+
+#[test]
+fn a_hole_is_said_and_what_lies_above_and_below_it_counts() {
+    let (mut book, [one, two, three]) = Book::with_three_snapshots();
+    let granted = book.write(CUSTODIAN, &[&three], add(5, &[Role::Collector]));
+    let gone = book.write(5, &[&granted], snapshot("gone"));
+    let above = book.write(5, &[&gone], snapshot("above"));
+    let last = book.write(COLLECTOR, &[&above], snapshot("last"));
+    book.lose(&gone);
+    let ledger = book.ledger();
+    let [Problem::Missing { parent, named_by, accepted: false }] = ledger.problems() else {
+        panic!("{:?}", ledger.problems());
+    };
+    assert_eq!((*parent, named_by.as_slice()), (gone.digest, [above.name()].as_slice()));
+    assert_eq!(ledger.snapshots(), [&one, &two, &three, &above, &last]);
+    // Below the hole is a head too: nobody can tell that the lost entry named it.
+    assert_eq!(ledger.heads(), [&granted, &last]);
+    let loss = AcceptLossEvent { entries: vec![gone.digest], reason: "a disk".to_owned() };
+    book.write(COLLECTOR, &[&granted, &last], Event::AcceptLoss(loss));
+    let ledger = book.ledger();
+    assert!(ledger.missing()[0].accepted);
+    assert!(ledger.problems().iter().all(|problem| problem.severity() == Severity::Warning));
+}
+
+#[test]
+fn a_hole_does_not_bring_a_retired_key_back() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let retirement = book.write(CUSTODIAN, &[&three], retire(COLLECTOR));
+    let invented = Place { parents: vec![sha256(b"never was")], sequence: 3, ..book.place(&[&three]) };
+    let (forged, bytes) = sign(&invented, COLLECTOR, 3, snapshot("forged"));
+    book.files.push((forged.name(), bytes));
+    assert_eq!(why(&book.ledger(), &forged), Some(Why::Retired { by: retirement.digest }));
+}
+
+#[test]
+fn without_the_first_entry_only_named_keys_count() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    book.lose(&book.first.clone());
+    let ledger = book.ledger();
+    assert!(ledger.problems().iter().any(|problem| matches!(problem, Problem::NoFirst { .. })));
+    assert!(ledger.latest_good().is_none() && ledger.heads().is_empty() && ledger.source().is_none());
+    let ledger = Ledger::build(book.files.clone(), book.id, &[key(COLLECTOR).public()]);
+    assert_eq!(ledger.latest_good(), Some(&three));
+    assert!(matches!(ledger.standing(&three.digest), Some(Standing::Overridden { why: Why::NoRole { .. } })));
+    assert_eq!(ledger.source(), Some(&source()));
+}
+
+#[test]
+fn a_named_key_overrides_a_revocation_and_is_flagged() {
+    let (mut book, [.., two, three]) = Book::with_three_snapshots();
+    book.write(CUSTODIAN, &[&three], revoke(COLLECTOR, Some(&two)));
+    let ledger = Ledger::build(book.files.clone(), book.id, &[key(COLLECTOR).public()]);
+    assert_eq!(ledger.latest_good(), Some(&three));
+    assert!(matches!(ledger.standing(&three.digest), Some(Standing::Overridden { why: Why::Revoked { .. } })));
+    assert!(matches!(ledger.standing(&two.digest), Some(Standing::Counts)));
+}
+
+#[test]
+fn a_repository_with_another_id_trusts_nothing_here() {
+    let (book, _) = Book::with_three_snapshots();
+    let ledger = Ledger::build(book.files.clone(), RepositoryId(sha256(b"other")), &[]);
+    assert_eq!((ledger.counted().count(), ledger.entries().len()), (0, 0));
+    assert_eq!(ledger.problems().iter().filter(|problem| matches!(problem, Problem::Foreign { .. })).count(), 3);
+}
+
+#[test]
+fn times_that_go_back_or_lie_ahead_are_said_and_change_nothing() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let (early, bytes) = sign(&book.place(&[&three]), COLLECTOR, 2, snapshot("early"));
+    book.files.push((early.name(), bytes));
+    let (ahead, bytes) = sign(&book.place(&[&early]), COLLECTOR, 5_000_000, snapshot("ahead"));
+    book.files.push((ahead.name(), bytes));
+    let ledger = book.ledger();
+    let [problem @ Problem::Mistimed { entry, parent }] = ledger.problems() else { panic!("{:?}", ledger.problems()) };
+    assert_eq!((entry, parent), (&early.name(), &three.name()));
+    assert_eq!(problem.severity(), Severity::Warning);
+    // Order follows links, never time.
+    assert_eq!(ledger.latest_good(), Some(&ahead));
+    let [problem @ Problem::Ahead { entry, .. }] = &ledger.ahead_of(at(60), 300_000)[..] else { panic!() };
+    assert_eq!((entry, problem.severity()), (&ahead.name(), Severity::Warning));
+    assert!(ledger.ahead_of(at(5_000_000), 0).is_empty());
+}
+
+#[test]
+fn links_that_fork_and_join_many_times_take_no_exponential_walk() {
+    let mut book = Book::new();
+    let mut heads = vec![book.first.clone()];
+    for layer in 0..60 {
+        let parents: Vec<&Entry> = heads.iter().collect();
+        let (a, b) = (snapshot(&format!("a{layer}")), snapshot(&format!("b{layer}")));
+        let place = book.place(&parents);
+        let (one, first) = sign(&place, COLLECTOR, layer, a);
+        let (two, second) = sign(&place, COLLECTOR, layer, b);
+        book.files.extend([(one.name(), first), (two.name(), second)]);
+        heads = vec![one, two];
+    }
+    let ledger = book.ledger();
+    assert_eq!((ledger.problems(), ledger.heads().len()), ([].as_slice(), 2));
+    assert!(ledger.is_ancestor(&book.id.0, &heads[0].digest));
+    assert!(!ledger.is_ancestor(&heads[0].digest, &heads[1].digest));
+}
+
+#[test]
+fn more_parents_than_the_limit_cannot_be_written() {
+    let (book, [.., three]) = Book::with_three_snapshots();
+    let digests = |count: u32| (0..count).map(|n| sha256(&n.to_be_bytes())).collect::<Vec<_>>();
+    let draft = Draft { time: at(9), tool: "test".to_owned(), event: snapshot("x") };
+    let place = |count| Place { parents: digests(count), ..book.place(&[&three]) };
+    assert!(draft.sign(&place(1000), &key(COLLECTOR)).is_ok());
+    assert!(draft.sign(&place(1001), &key(COLLECTOR)).is_err());
+    let event = Event::Unknown { kind: "tea".to_owned() };
+    assert!(Draft { event, ..draft }.sign(&book.place(&[&three]), &key(COLLECTOR)).is_err());
+}
