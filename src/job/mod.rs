@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Clock;
 
+pub mod capture;
 pub mod event;
 pub mod restore;
 pub mod verify;

@@ -1,0 +1,249 @@
+//! The snapshot that a run builds on: which one, what of it is still worth something, and its lines when they are needed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::CaptureError;
+use super::crowd::crowded;
+use super::keys::KeyTable;
+use super::tally::tally;
+use super::worth::{BaseIndex, Demands, Known, Worth};
+use crate::crypto::Identities;
+use crate::format::Entry;
+use crate::format::event::PartRef;
+use crate::format::list::{ListedPack, PackList};
+use crate::model::{Digest, FailureKind, Item, Timestamp};
+use crate::repository::ledger::Ledger;
+use crate::repository::{Repository, RepositoryError};
+
+/// Catalogue parts that are fetched and opened at once.
+const PARTS_IN_FLIGHT: usize = 4;
+/// Snapshots that are tried before a run does without a base.
+const TRIED: usize = 8;
+/// Packs that a run may add, for the count of packs that a snapshot names.
+const NEW_PACKS: usize = 8;
+
+/// What a run builds on. Empty when there is nothing to build on.
+#[derive(Debug)]
+pub(super) struct Base {
+    /// The entry of the snapshot; nothing for an empty base, or one that was never recorded.
+    pub(super) snapshot: Option<Digest>,
+    /// Its items.
+    pub(super) index: BaseIndex,
+    /// The parts of its catalogue.
+    pub(super) parts: Vec<PartRef>,
+    /// How many items each part holds.
+    pub(super) part_items: Vec<u64>,
+    /// Its packs.
+    pub(super) packs: Vec<ListedPack>,
+    /// The name of its pack list.
+    pub(super) list: Option<Digest>,
+    repository: Repository,
+    keys: Arc<Identities>,
+}
+
+/// What a base has to fit, and where it is read from.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// The repository.
+    pub(super) repository: &'a Repository,
+    /// What opens its catalogues.
+    pub(super) keys: &'a Arc<Identities>,
+    /// The recovery recipients configured now.
+    pub(super) recipients: Vec<String>,
+    /// Full or not, refresh, the present. Its packs are filled in here.
+    pub(super) full: bool,
+    /// Refresh within so many milliseconds.
+    pub(super) full_every: i64,
+    /// The present.
+    pub(super) now: Timestamp,
+}
+
+impl Base {
+    /// A base without items.
+    pub(super) fn empty(wanted: &Wanted<'_>) -> Self {
+        Self {
+            snapshot: None,
+            index: BaseIndex::default(),
+            parts: Vec::new(),
+            part_items: Vec::new(),
+            packs: Vec::new(),
+            list: None,
+            repository: wanted.repository.clone(),
+            keys: Arc::clone(wanted.keys),
+        }
+    }
+
+    /// Chooses the newest good snapshot that `signer` signed and whose catalogue opens here. Says in `warnings` why
+    /// newer ones were passed over.
+    ///
+    /// # Errors
+    /// When the repository cannot be reached. A damaged or locked catalogue is no error: an older one will do, or none.
+    pub(super) async fn choose(
+        wanted: &Wanted<'_>,
+        ledger: &Ledger,
+        signer: &Digest,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, CaptureError> {
+        let snapshots = ledger.snapshots();
+        let candidates = snapshots.into_iter().rev().filter(|entry| entry.key == *signer && ledger.is_good(entry));
+        for entry in candidates.take(TRIED) {
+            match Self::of_entry(wanted, entry).await {
+                Ok(base) => return Ok(base),
+                Err(error) if matches!(error.kind(), FailureKind::Key | FailureKind::Integrity) => {
+                    warnings.push(format!("cannot build on snapshot {}: {error}", entry.digest.short()));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Self::empty(wanted))
+    }
+
+    async fn of_entry(wanted: &Wanted<'_>, entry: &Entry) -> Result<Self, RepositoryError> {
+        let Some(event) = entry.snapshot() else { return Ok(Self::empty(wanted)) };
+        let list = wanted.repository.get_list(&event.list).await?;
+        let base = Self::load(wanted, event.parts.clone(), list).await?;
+        Ok(Self { snapshot: Some(entry.digest), list: Some(event.list), ..base })
+    }
+
+    /// Reads a catalogue and judges what each item is worth.
+    ///
+    /// # Errors
+    /// When a part cannot be had or opened.
+    pub(super) async fn load(
+        wanted: &Wanted<'_>,
+        parts: Vec<PartRef>,
+        list: PackList,
+    ) -> Result<Self, RepositoryError> {
+        let sizes = wanted.repository.pack_sizes().await?;
+        let demands = demands(wanted, &list.packs, &sizes);
+        let places: BTreeMap<Digest, u16> =
+            list.packs.iter().enumerate().filter_map(|(at, pack)| Some((pack.pack, at.try_into().ok()?))).collect();
+        let mut base = Self { parts, packs: list.packs, ..Self::empty(wanted) };
+        let fetched = stream::iter(base.parts.clone()).map(|part| {
+            let (repository, keys) = (wanted.repository.clone(), Arc::clone(wanted.keys));
+            async move { repository.open_part(&part, &keys).await }
+        });
+        let mut fetched = fetched.buffered(PARTS_IN_FLIGHT);
+        let mut part = 0;
+        while let Some(items) = fetched.try_next().await? {
+            for item in &items {
+                base.index.push(item, part, &demands, &places);
+            }
+            base.part_items.push(items.len().try_into().unwrap_or(u64::MAX));
+            part += 1;
+        }
+        base.index.keys.shrink();
+        Ok(base)
+    }
+
+    /// What an item is worth.
+    pub(super) fn worth(&self, at: u32) -> Option<Worth> {
+        Some(self.index.known.get(at as usize)?.worth)
+    }
+
+    /// The places of the items of a part.
+    pub(super) fn places_of(&self, part: u32) -> Range<usize> {
+        let known = &self.index.known;
+        known.partition_point(|item| item.part < part)..known.partition_point(|item| item.part <= part)
+    }
+}
+
+impl BaseIndex {
+    fn push(&mut self, item: &Item, part: u32, demands: &Demands, places: &BTreeMap<Digest, u16>) {
+        let mut packs: Vec<u16> = Vec::new();
+        let mut listed = true;
+        for pointer in &item.payloads {
+            match places.get(&pointer.pack) {
+                Some(place) if packs.contains(place) => {}
+                Some(place) => packs.push(*place),
+                None => listed = false,
+            }
+        }
+        let first = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        let count = u16::try_from(packs.len()).unwrap_or(u16::MAX);
+        self.packs.append(&mut packs);
+        self.keys.push(&item.key);
+        self.known.push(Known {
+            revision: item.revision,
+            worth: if listed { demands.judge(item) } else { Worth::Broken },
+            part,
+            tally: tally(item),
+            packs: (first, count),
+        });
+    }
+
+    /// The packs of an item, as places in the pack list of the base.
+    pub(super) fn packs_of(&self, known: &Known) -> &[u16] {
+        let (first, count) = (known.packs.0 as usize, usize::from(known.packs.1));
+        self.packs.get(first..first + count).unwrap_or_default()
+    }
+}
+
+fn demands(wanted: &Wanted<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest, u64>) -> Demands {
+    let missing: BTreeSet<Digest> =
+        packs.iter().filter(|pack| sizes.get(&pack.pack) != Some(&pack.size)).map(|pack| pack.pack).collect();
+    let mut stale: BTreeSet<Digest> =
+        packs.iter().filter(|pack| pack.recipients != wanted.recipients).map(|pack| pack.pack).collect();
+    let whole: Vec<&ListedPack> =
+        packs.iter().filter(|pack| !missing.contains(&pack.pack) && !stale.contains(&pack.pack)).collect();
+    let sizes: Vec<u64> = whole.iter().map(|pack| pack.size).collect();
+    stale.extend(crowded(&sizes, NEW_PACKS).into_iter().filter_map(|at| Some(whole.get(at)?.pack)));
+    Demands { full: wanted.full, full_every: wanted.full_every, now: wanted.now, stale, missing }
+}
+
+/// The keys of any snapshot, in order.
+///
+/// # Errors
+/// When a part cannot be had or opened.
+pub(super) async fn keys_of(
+    repository: &Repository,
+    keys: &Arc<Identities>,
+    parts: &[PartRef],
+) -> Result<KeyTable, RepositoryError> {
+    let mut table = KeyTable::default();
+    for part in parts {
+        for item in repository.open_part(part, keys).await? {
+            table.push(&item.key);
+        }
+    }
+    Ok(table)
+}
+
+/// Gives lines of the base, asked for in rising order; each part is fetched once.
+#[derive(Debug)]
+pub(super) struct BaseLines<'a> {
+    base: &'a Base,
+    part: Option<u32>,
+    items: VecDeque<Item>,
+}
+
+impl<'a> BaseLines<'a> {
+    /// Starts at the beginning.
+    pub(super) fn new(base: &'a Base) -> Self {
+        Self { base, part: None, items: VecDeque::new() }
+    }
+
+    /// The line at a place of the base.
+    ///
+    /// # Errors
+    /// When its part cannot be had or opened any more.
+    pub(super) async fn get(&mut self, at: u32) -> Result<Option<Item>, CaptureError> {
+        let Some(known) = self.base.index.known.get(at as usize) else { return Ok(None) };
+        let key = self.base.index.keys.get(at as usize).unwrap_or_default();
+        if self.part != Some(known.part) {
+            let Some(part) = self.base.parts.get(known.part as usize) else { return Ok(None) };
+            self.items = self.base.repository.open_part(part, &self.base.keys).await?.into();
+            self.part = Some(known.part);
+        }
+        while let Some(item) = self.items.pop_front() {
+            if item.key.as_str() == key {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+}

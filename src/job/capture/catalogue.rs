@@ -1,0 +1,326 @@
+//! Writing the catalogue: one sorted merge of the last listing, the base and the readings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::CaptureError;
+use super::base::{Base, BaseLines};
+use super::collect::Collected;
+use super::packing::Packing;
+use super::reading::Line;
+use super::records::Records;
+use super::segments::{Origin, Segment, Segments, origins};
+use super::tally::{Counts, tally};
+use crate::crypto::Recipients;
+use crate::format::catalogue::{PartBuilder, cut_before};
+use crate::format::event::PartRef;
+use crate::format::list::{ListedPack, PackList};
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::model::limits::PACKS_PER_SNAPSHOT;
+use crate::model::{Digest, Item, ItemKey, Pointer};
+use crate::repository::Repository;
+
+/// Parts that are sealed or uploaded at once.
+const IN_FLIGHT: usize = 2;
+
+/// A catalogue that is in the repository, with the list of its packs.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// Its parts in order.
+    pub(super) parts: Vec<PartRef>,
+    /// The packs that it needs.
+    pub(super) list: PackList,
+    /// The name of that list.
+    pub(super) list_digest: Digest,
+    /// What it holds.
+    pub(super) counts: Counts,
+    /// Items taken over from the base as they are.
+    pub(super) kept: u64,
+    /// Parts that were sealed.
+    pub(super) parts_written: u64,
+    /// Parts of the base that are named again.
+    pub(super) parts_reused: u64,
+}
+
+/// Where a catalogue goes and whom it is sealed to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    /// Who listens.
+    pub(super) context: &'a Context,
+    /// The repository.
+    pub(super) repository: &'a Repository,
+    /// The instance's own name.
+    pub(super) source: &'a str,
+    /// Who can open it.
+    pub(super) recipients: &'a Recipients,
+    /// The zstd level.
+    pub(super) level: i32,
+    /// Whether the whole catalogue of the base may be named again.
+    pub(super) may_repeat: bool,
+}
+
+/// Writes the catalogue of what was collected, naming again what is the same in the base.
+///
+/// # Errors
+/// When the repository fails, or the lines kept in memory do not fit together, which is a bug.
+pub(super) async fn write<'a>(
+    target: Target<'a>,
+    base: &'a Base,
+    collected: &mut Collected,
+    packing: &'a Packing<'_>,
+) -> Result<Written, CaptureError> {
+    let lines = std::mem::take(&mut collected.lines);
+    let mut writer = Writer {
+        target,
+        base,
+        packing,
+        bases: BaseLines::new(base),
+        lines: lines.into_iter().map(Cursor::new).collect(),
+        without: collected.habit.moves,
+        parts: Vec::new(),
+        flying: FuturesUnordered::new(),
+        old_packs: BTreeSet::new(),
+        new_packs: BTreeMap::new(),
+        counts: Counts::default(),
+        kept: 0,
+        reused: 0,
+        written: 0,
+    };
+    let Collected { compared, still_there, gone, .. } = &*collected;
+    let mut segments = Segments::new(&base.index, &base.part_items);
+    // An entry may name a whole catalogue again only if nothing newer lies between: else one part is made anew.
+    let mut expand = !target.may_repeat;
+    for line in origins(&compared.inventory, &base.index, still_there, gone) {
+        let (key, origin) = line?;
+        let cut = cut_before(&key);
+        if let Some(segment) = segments.push(key, origin, cut) {
+            writer.take(segment, std::mem::take(&mut expand)).await?;
+        }
+    }
+    if let Some(segment) = segments.finish() {
+        writer.take(segment, expand).await?;
+    }
+    writer.finish().await
+}
+
+/// Turns parts of the base that would be named again into lines to be written.
+fn expanded(base: &Base, segment: Segment) -> Segment {
+    let Segment::Same(parts) = &segment else { return segment };
+    let places = parts.iter().flat_map(|part| base.places_of(*part));
+    let line = |at: usize| Some((base.index.keys.key(at)?, Origin::Base { at: u32::try_from(at).ok()? }));
+    Segment::New(places.filter_map(line).collect())
+}
+
+struct Writer<'a, 'p> {
+    target: Target<'a>,
+    base: &'a Base,
+    packing: &'a Packing<'p>,
+    bases: BaseLines<'a>,
+    lines: Vec<Cursor>,
+    /// Whether revisions are stored without `updated_at`.
+    without: bool,
+    parts: Vec<Option<PartRef>>,
+    flying: FuturesUnordered<BoxFuture<'a, Result<(usize, PartRef), CaptureError>>>,
+    old_packs: BTreeSet<u16>,
+    new_packs: BTreeMap<Digest, ListedPack>,
+    counts: Counts,
+    kept: u64,
+    reused: u64,
+    written: u64,
+}
+
+impl Writer<'_, '_> {
+    async fn take(&mut self, segment: Segment, expand: bool) -> Result<(), CaptureError> {
+        match if expand { expanded(self.base, segment) } else { segment } {
+            Segment::Same(parts) => self.reuse(&parts),
+            Segment::New(lines) => self.make(lines).await?,
+        }
+        Ok(())
+    }
+
+    fn reuse(&mut self, parts: &[u32]) {
+        for part in parts {
+            for at in self.base.places_of(*part) {
+                if let (Some(known), Some(key)) = (self.base.index.known.get(at), self.base.index.keys.key(at)) {
+                    self.counts.add(key.kind(), known.tally);
+                    self.old_packs.extend(self.base.index.packs_of(known));
+                    self.kept += 1;
+                }
+            }
+            self.parts.push(self.base.parts.get(*part as usize).cloned());
+            self.reused += 1;
+        }
+    }
+
+    async fn make(&mut self, lines: Vec<(ItemKey, Origin)>) -> Result<(), CaptureError> {
+        let mut builder = self.builder()?;
+        for (key, origin) in lines {
+            let item = self.item(&key, origin).await?;
+            self.counts.add(key.kind(), tally(&item));
+            if builder.is_full() {
+                let full = std::mem::replace(&mut builder, self.builder()?);
+                self.seal(full).await?;
+            }
+            builder.push(&item).map_err(|source| {
+                let what = format!("put {key} into the catalogue");
+                CaptureError::Format { what, source }
+            })?;
+        }
+        self.seal(builder).await
+    }
+
+    fn builder(&self) -> Result<PartBuilder, CaptureError> {
+        PartBuilder::new(*self.target.repository.id(), self.target.source)
+            .map_err(|source| CaptureError::Format { what: "begin a catalogue part".to_owned(), source })
+    }
+
+    /// One line of the catalogue, and its packs into the list.
+    async fn item(&mut self, key: &ItemKey, origin: Origin) -> Result<Item, CaptureError> {
+        match origin {
+            Origin::Base { at } => {
+                self.kept += 1;
+                self.base_line(key, at).await
+            }
+            Origin::Older { at, rows } => {
+                let mut item = self.base_line(key, at).await?;
+                item.revision = None;
+                if let Some(round) = rows {
+                    let Line { item: newer, .. } = self.line(key, round)?;
+                    item.docs.extend(newer.docs);
+                    (item.name, item.group) = (newer.name, newer.group);
+                }
+                Ok(item)
+            }
+            Origin::Rows { round } => Ok(self.line(key, round)?.item),
+            Origin::Read { round, bound } => {
+                let Line { mut item, revision, settled, payloads } = self.line(key, round)?;
+                let stored = if self.without { settled.unwrap_or(revision) } else { revision };
+                item.revision = bound.then_some(stored);
+                for (version, number) in payloads {
+                    let pack = self.packing.written(number).ok_or_else(|| lost(key, "its pack"))?;
+                    self.new_packs.entry(pack.pack).or_insert_with(|| pack.clone());
+                    item.payloads.push(Pointer { version, pack: pack.pack });
+                }
+                Ok(item)
+            }
+        }
+    }
+
+    async fn base_line(&mut self, key: &ItemKey, at: u32) -> Result<Item, CaptureError> {
+        if let Some(known) = self.base.index.known.get(at as usize) {
+            self.old_packs.extend(self.base.index.packs_of(known));
+        }
+        self.bases.get(at).await?.ok_or_else(|| lost(key, "its line in the catalogue of the base"))
+    }
+
+    fn line(&mut self, key: &ItemKey, round: u8) -> Result<Line, CaptureError> {
+        let cursor = self.lines.get_mut(usize::from(round)).ok_or_else(|| lost(key, "its round"))?;
+        cursor.to(key)?.ok_or_else(|| lost(key, "its reading"))
+    }
+
+    async fn seal(&mut self, builder: PartBuilder) -> Result<(), CaptureError> {
+        if builder.is_empty() {
+            return Ok(());
+        }
+        while self.flying.len() >= IN_FLIGHT {
+            self.land().await?;
+        }
+        let (at, target) = (self.parts.len(), self.target);
+        self.parts.push(None);
+        self.written += 1;
+        self.flying.push(Box::pin(async move { Ok((at, target.put(builder).await?)) }));
+        Ok(())
+    }
+
+    async fn land(&mut self) -> Result<(), CaptureError> {
+        if let Some(done) = self.flying.next().await {
+            let (at, part) = done?;
+            if let Some(place) = self.parts.get_mut(at) {
+                *place = Some(part);
+            }
+            self.target.context.observer.observe(Event::Advance { stage: Stage::Upload, by: 1 });
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Written, CaptureError> {
+        while !self.flying.is_empty() {
+            self.land().await?;
+        }
+        let parts: Vec<PartRef> = self.parts.into_iter().flatten().collect();
+        let old = self.old_packs.iter().filter_map(|at| self.base.packs.get(usize::from(*at)).cloned());
+        let mut packs: Vec<ListedPack> = old.chain(self.new_packs.into_values()).collect();
+        packs.sort_by_key(|pack| pack.pack);
+        packs.dedup_by_key(|pack| pack.pack);
+        if packs.len() > PACKS_PER_SNAPSHOT {
+            return Err(CaptureError::TooManyPacks { packs: packs.len(), limit: PACKS_PER_SNAPSHOT });
+        }
+        let list = PackList { packs };
+        let digest =
+            list.digest().map_err(|source| CaptureError::Format { what: "list the packs".to_owned(), source })?;
+        let list_digest = match self.base.list {
+            Some(same) if same == digest => same,
+            _ => self.target.repository.put_list(&list).await?,
+        };
+        Ok(Written {
+            parts,
+            list,
+            list_digest,
+            counts: self.counts,
+            kept: self.kept,
+            parts_written: self.written,
+            parts_reused: self.reused,
+        })
+    }
+}
+
+impl Target<'_> {
+    async fn put(self, builder: PartBuilder) -> Result<PartRef, CaptureError> {
+        let (recipients, level, items) = (self.recipients.clone(), self.level, builder.len());
+        let sealed = tokio::task::spawn_blocking(move || builder.seal(&recipients, level))
+            .await
+            .map_err(|error| CaptureError::Internal { what: format!("sealing a catalogue part died: {error}") })?
+            .map_err(|source| CaptureError::Format { what: "seal a catalogue part".to_owned(), source })?;
+        self.repository.put_part(&sealed).await?;
+        let size = u64::try_from(sealed.bytes.len()).unwrap_or(u64::MAX);
+        Ok(PartRef { digest: sealed.digest, size, items })
+    }
+}
+
+/// Walks the lines of a round, asked for in rising order.
+struct Cursor {
+    lines: Records<Line>,
+    ahead: Option<Line>,
+}
+
+impl Cursor {
+    fn new(lines: Records<Line>) -> Self {
+        Self { lines, ahead: None }
+    }
+
+    fn to(&mut self, key: &ItemKey) -> Result<Option<Line>, CaptureError> {
+        loop {
+            let next = match self.ahead.take() {
+                Some(line) => Some(line),
+                None => self.lines.pop()?,
+            };
+            match next {
+                Some(line) if line.item.key == *key => return Ok(Some(line)),
+                Some(line) if line.item.key > *key => {
+                    self.ahead = Some(line);
+                    return Ok(None);
+                }
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+fn lost(key: &ItemKey, what: &str) -> CaptureError {
+    CaptureError::Internal { what: format!("{what} is not there for {key}") }
+}

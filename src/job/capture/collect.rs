@@ -1,0 +1,249 @@
+//! The rounds: list, read, list again, until two listings agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::CaptureError;
+use super::guard::check_clock;
+use super::options::CaptureOptions;
+use super::packing::Packing;
+use super::reading::{Failures, Line, Reader};
+use super::records::Records;
+use super::report::Spent;
+use super::round::{Compared, Comparison, Habit, Lost};
+use crate::format::event::Cut;
+use crate::instance::{Listed, Presence, Requests, Sink, Source};
+use crate::job::event::{Event, Observer, Stage};
+use crate::model::{ItemKey, ItemKind, Timestamp};
+
+/// Rounds of reading and listing again before a capture gives up the claim to one point in time.
+pub(super) const ROUNDS: u8 = 5;
+
+/// What the rounds came to.
+#[derive(Debug)]
+pub(super) struct Collected {
+    /// The last listing.
+    pub(super) compared: Compared,
+    /// What each round has read.
+    pub(super) lines: Vec<Records<Line>>,
+    /// What can be claimed.
+    pub(super) cut: Cut,
+    /// Start of the interval that the claim is about.
+    pub(super) from: Timestamp,
+    /// Its end.
+    pub(super) to: Timestamp,
+    /// Rounds that it took.
+    pub(super) rounds: u32,
+    /// Whether reads move `updated_at` here.
+    pub(super) habit: Habit,
+    /// Items that the last listing lacks and that answer when asked for.
+    pub(super) still_there: BTreeMap<ItemKey, Lost>,
+    /// Items that were listed last and found to be deleted since.
+    pub(super) gone: BTreeSet<ItemKey>,
+    /// Items that could not be read.
+    pub(super) failures: Failures,
+    /// Items that were read.
+    pub(super) read: u64,
+    /// What it cost.
+    pub(super) spent: Spent,
+}
+
+/// Runs the rounds.
+#[derive(Debug)]
+pub(super) struct Collector<'a> {
+    /// Reads items.
+    pub(super) reader: Reader<'a>,
+    /// What is wanted.
+    pub(super) options: &'a CaptureOptions,
+    /// The instance that the repository belongs to.
+    pub(super) expected: &'a str,
+    spent: Spent,
+    counted: Requests,
+}
+
+impl<'a> Collector<'a> {
+    /// Starts to count.
+    pub(super) fn new(reader: Reader<'a>, options: &'a CaptureOptions, expected: &'a str) -> Self {
+        Self { counted: reader.source.requests(), reader, options, expected, spent: Spent::default() }
+    }
+
+    /// Lists, reads and lists again until nothing moves, at most [`ROUNDS`] times.
+    ///
+    /// # Errors
+    /// When the instance fails, is another one, is empty, or hides what was there.
+    pub(super) async fn collect(mut self, packing: &mut Packing<'_>) -> Result<Collected, CaptureError> {
+        let mut failures = Failures::default();
+        let mut lines = Vec::new();
+        let mut read = 0;
+        let mut compared = self.list(None).await?;
+        let first = compared.inventory.listing.started;
+        for round in 0..ROUNDS {
+            read += compared.inventory.to_read();
+            lines.push(self.reader.read(round, &mut compared, packing, &mut failures).await?);
+            self.count_reading(round);
+            // Nothing may change unseen in the tick of a change that was seen; from here on it is over.
+            self.reader.settle_down(compared.inventory.newest_change).await;
+            let next = self.list(Some(&mut compared)).await?;
+            let from = compared.inventory.listing.ended;
+            compared = next;
+            if compared.equal {
+                let to = compared.inventory.listing.started.max(from);
+                let collected = self.collected(compared, lines, failures, read);
+                return Ok(Collected { cut: Cut::PointInTime, from, to, rounds: u32::from(round) + 1, ..collected });
+            }
+            self.tell(Event::Note(format!("{} items moved while they were read; once more", compared.moved)));
+        }
+        // What moved last is read once more: it stays without a revision, but not without its payload.
+        read += compared.inventory.to_read();
+        lines.push(self.reader.read(ROUNDS, &mut compared, packing, &mut failures).await?);
+        self.count_reading(ROUNDS);
+        let still_there = self.ask_for_all(&compared.lost).await?;
+        let gone = failures.gone.iter().filter(|(_, round)| **round == ROUNDS).map(|(key, _)| key.clone()).collect();
+        let moved = compared.moved;
+        let to = self.reader.source.provider_now().unwrap_or(first).max(first);
+        let collected = self.collected(compared, lines, failures, read);
+        let cut = Cut::PerItem { moved };
+        Ok(Collected { cut, from: first, to, rounds: u32::from(ROUNDS), still_there, gone, ..collected })
+    }
+
+    fn collected(self, compared: Compared, lines: Vec<Records<Line>>, failures: Failures, read: u64) -> Collected {
+        Collected {
+            habit: compared.habit,
+            cut: Cut::PointInTime,
+            from: compared.inventory.listing.started,
+            to: compared.inventory.listing.ended,
+            rounds: 0,
+            still_there: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            compared,
+            lines,
+            failures,
+            read,
+            spent: self.spent,
+        }
+    }
+
+    async fn list(&mut self, before: Option<&mut Compared>) -> Result<Compared, CaptureError> {
+        self.reader.deadline.check()?;
+        self.tell(Event::Begin { stage: Stage::List, total: None });
+        let index = &self.reader.base.index;
+        let mut comparison = match before {
+            None => Comparison::new(index, None, BTreeMap::new(), Habit::default()),
+            Some(before) => {
+                let lost = std::mem::take(&mut before.lost);
+                Comparison::new(index, Some(&before.inventory), lost, before.habit)
+            }
+        };
+        let observer = &*self.reader.context.observer;
+        let listing = self.reader.source.list(&mut Told { comparison: &mut comparison, observer }).await?;
+        let compared = comparison.finish(listing)?;
+        self.tell(Event::End { stage: Stage::List });
+        let spent = self.since();
+        self.spent.listing.push(spent.listing);
+        self.spent.retried += spent.retried;
+        self.check(&compared)?;
+        Ok(compared)
+    }
+
+    fn check(&self, compared: &Compared) -> Result<(), CaptureError> {
+        if let Some(found) = &compared.inventory.listing.instance
+            && found != self.expected
+        {
+            return Err(CaptureError::OtherInstance { found: found.clone(), expected: self.expected.to_owned() });
+        }
+        check_clock(self.reader.context.clock.now(), self.reader.source.provider_now())?;
+        if compared.inventory.secrets() == 0 && !self.options.allow_empty {
+            return Err(CaptureError::Empty);
+        }
+        Ok(())
+    }
+
+    /// Asks for every item that some round or the base had and the last listing lacks.
+    async fn ask_for_all(&mut self, lost: &BTreeMap<ItemKey, Lost>) -> Result<BTreeMap<ItemKey, Lost>, CaptureError> {
+        let mut there = BTreeMap::new();
+        for (key, lost) in lost {
+            self.reader.deadline.check()?;
+            match self.reader.source.presence(key).await? {
+                Presence::Gone => {}
+                Presence::Present => {
+                    there.insert(key.clone(), *lost);
+                }
+                Presence::Hidden => return Err(CaptureError::SightLost { key: key.clone() }),
+            }
+        }
+        self.count_asking();
+        Ok(there)
+    }
+
+    fn count_reading(&mut self, round: u8) {
+        let spent = self.since();
+        let place = if round == 0 { &mut self.spent.reading } else { &mut self.spent.rereading };
+        *place += spent.reading;
+        self.spent.retried += spent.retried;
+    }
+
+    fn count_asking(&mut self) {
+        let spent = self.since();
+        self.spent.asking += spent.reading + spent.listing;
+        self.spent.retried += spent.retried;
+    }
+
+    /// Requests since this was last asked.
+    fn since(&mut self) -> Requests {
+        let now = self.reader.source.requests();
+        let before = std::mem::replace(&mut self.counted, now);
+        Requests {
+            listing: now.listing.saturating_sub(before.listing),
+            reading: now.reading.saturating_sub(before.reading),
+            writing: now.writing.saturating_sub(before.writing),
+            retried: now.retried.saturating_sub(before.retried),
+            tokens: now.tokens.saturating_sub(before.tokens),
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        self.reader.context.observer.observe(event);
+    }
+}
+
+/// A comparison whose progress is told.
+struct Told<'a, 'b> {
+    comparison: &'a mut Comparison<'b>,
+    observer: &'a dyn Observer,
+}
+
+impl Sink for Told<'_, '_> {
+    fn take(&mut self, listed: Listed) {
+        self.observer.observe(Event::Advance { stage: Stage::List, by: 1 });
+        self.comparison.take(listed);
+    }
+
+    fn restart(&mut self) -> bool {
+        self.comparison.restart()
+    }
+}
+
+/// Asks for some of what vanished from steady lists: a deletion answers 404.
+///
+/// # Errors
+/// When one is hidden from us, or answers although the lists lack it. A configuration or the registration may have come
+/// back under its old name; that is no failure.
+pub(super) async fn ask_for_some(
+    source: &dyn Source,
+    lost: &BTreeMap<ItemKey, Lost>,
+    spent: &mut Spent,
+) -> Result<(), CaptureError> {
+    let before = source.requests();
+    let keys: Vec<&ItemKey> = lost.keys().collect();
+    for key in super::shrink::sample(keys.len()).filter_map(|at| keys.get(at)) {
+        match source.presence(key).await? {
+            Presence::Gone => {}
+            Presence::Present if !matches!(key.kind(), ItemKind::Secret | ItemKind::Group) => {}
+            Presence::Present => return Err(CaptureError::Unlisted { key: (*key).clone() }),
+            Presence::Hidden => return Err(CaptureError::SightLost { key: (*key).clone() }),
+        }
+    }
+    let now = source.requests();
+    spent.asking += (now.reading + now.listing).saturating_sub(before.reading + before.listing);
+    spent.retried += now.retried.saturating_sub(before.retried);
+    Ok(())
+}

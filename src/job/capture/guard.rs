@@ -1,0 +1,142 @@
+//! Whether what was collected may be relied upon.
+
+use std::sync::Arc;
+
+use super::CaptureError;
+use super::base::{Base, keys_of};
+use super::collect::Collected;
+use super::keys::KeyTable;
+use super::shrink::{Past, baseline, too_few};
+use crate::crypto::Identities;
+use crate::format::Entry;
+use crate::model::{FailureKind, ItemKey, Timestamp};
+use crate::repository::Repository;
+use crate::repository::ledger::Ledger;
+
+/// The difference between this host's clock and the provider's beyond which nothing is signed, in milliseconds.
+const SKEW: i64 = 5 * 60 * 1_000;
+
+/// Compares this host's clock with the provider's, if that is known.
+///
+/// # Errors
+/// [`CaptureError::ClockSkew`] when they are more than five minutes apart.
+pub(super) fn check_clock(here: Timestamp, there: Option<Timestamp>) -> Result<(), CaptureError> {
+    match there {
+        Some(there) if here.millis_since(there).abs() > SKEW => Err(CaptureError::ClockSkew { here, there }),
+        _ => Ok(()),
+    }
+}
+
+/// What the guard looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guard<'a> {
+    /// The repository.
+    pub(super) repository: &'a Repository,
+    /// Its ledger.
+    pub(super) ledger: &'a Ledger,
+    /// What opens catalogues here.
+    pub(super) keys: &'a Arc<Identities>,
+    /// What the run builds on.
+    pub(super) base: &'a Base,
+    /// The share of items whose absence is too much.
+    pub(super) max_shrink: f64,
+    /// The present.
+    pub(super) now: Timestamp,
+}
+
+impl Guard<'_> {
+    /// Why the snapshot is suspect; nothing when it is good. Names no item: the entry is not encrypted.
+    ///
+    /// # Errors
+    /// When the catalogue of an earlier snapshot cannot be reached.
+    pub(super) async fn reasons(
+        &self,
+        collected: &Collected,
+        unread: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<String>, CaptureError> {
+        let mut reasons = Vec::new();
+        if let Some(before) = self.measure() {
+            let (missing, of) = self.missing(before, collected, warnings).await?;
+            if too_few(missing, of, self.max_shrink) {
+                let (time, name) = (before.snapshot().map_or(before.time, |event| event.time), before.digest.short());
+                reasons
+                    .push(format!("{missing} of the {of} items of snapshot {name} of {time} are not listed any more"));
+            }
+        }
+        let listed = collected.compared.inventory.keys.len();
+        let (unread, all) = (unread.try_into().unwrap_or(u64::MAX), listed.try_into().unwrap_or(u64::MAX));
+        if too_few(unread, all, self.max_shrink) {
+            reasons.push(format!("{unread} of {all} items could not be read"));
+        }
+        Ok(reasons)
+    }
+
+    /// The snapshot that the listing is measured by.
+    fn measure(&self) -> Option<&Entry> {
+        let snapshots = self.ledger.snapshots();
+        let past: Vec<Past> = snapshots
+            .iter()
+            .filter_map(|entry| {
+                let event = entry.snapshot()?;
+                let accepted = self.ledger.accepted(&entry.digest);
+                let good = !accepted && self.ledger.is_good(entry);
+                Some(Past { time: event.time, items: event.items(), good, accepted })
+            })
+            .collect();
+        baseline(&past, self.now).and_then(|at| snapshots.get(at).copied())
+    }
+
+    /// How many items of a snapshot are not there any more, and of how many.
+    async fn missing(
+        &self,
+        before: &Entry,
+        collected: &Collected,
+        warnings: &mut Vec<String>,
+    ) -> Result<(u64, u64), CaptureError> {
+        let Some(event) = before.snapshot() else { return Ok((0, 0)) };
+        if self.base.snapshot == Some(before.digest) {
+            return Ok((missing_from(&self.base.index.keys, collected), event.items()));
+        }
+        match keys_of(self.repository, self.keys, &event.parts).await {
+            Ok(keys) => Ok((missing_from(&keys, collected), event.items())),
+            Err(error) if matches!(error.kind(), FailureKind::Key | FailureKind::Integrity) => {
+                warnings.push(format!(
+                    "cannot open snapshot {} to see which of its items are missing, so only their number is compared: \
+                     {error}",
+                    before.digest.short()
+                ));
+                let listed = u64::try_from(collected.compared.inventory.keys.len()).unwrap_or(u64::MAX);
+                Ok((event.items().saturating_sub(listed), event.items()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn missing_from(keys: &KeyTable, collected: &Collected) -> u64 {
+    let Collected { compared, still_there, gone, .. } = collected;
+    let there = |key: &ItemKey| match compared.inventory.keys.find(key) {
+        Some(_) => !gone.contains(key),
+        None => still_there.contains_key(key),
+    };
+    let missing = (0..keys.len()).filter_map(|at| keys.key(at)).filter(|key| !there(key)).count();
+    u64::try_from(missing).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_minutes_either_way_are_signed_and_more_is_not() {
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        for skew in [-300_000, 0, 300_000] {
+            assert!(check_clock(at, Some(at.plus_millis(skew))).is_ok());
+        }
+        for skew in [-300_001, 300_001] {
+            assert!(check_clock(at, Some(at.plus_millis(skew))).is_err());
+        }
+        assert!(check_clock(at, None).is_ok());
+    }
+}

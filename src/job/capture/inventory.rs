@@ -1,0 +1,92 @@
+//! An inventory without its documents: keys, revisions, and what this run has of each item.
+
+use super::keys::KeyTable;
+use crate::instance::Listing;
+use crate::model::{Revision, Timestamp};
+
+/// What is to be done about an item after a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Its line of the base is taken over: its revision is the one stored there.
+    Keep,
+    /// It was read in this run, and its revision was listed both before and after.
+    Done,
+    /// Nothing but `updated_at` moved around our own reading of it. Settled at the end of the listing: [`Task::Done`]
+    /// when this instance moves `updated_at` on every read, [`Task::Read`] when it does not.
+    Touched,
+    /// It has to be read.
+    Read,
+}
+
+/// One listed item.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// The digest of its rows.
+    pub(super) revision: Revision,
+    /// The same without `updated_at`, where that still tells versions apart.
+    pub(super) settled: Option<Revision>,
+    /// What is to be done.
+    pub(super) task: Task,
+    /// The newest round in which it was read with success.
+    pub(super) got: Option<u8>,
+    /// The newest round in which it was tried; its rows of then are kept.
+    pub(super) tried: Option<u8>,
+    /// Whether that reading brought a payload.
+    pub(super) payload: bool,
+    /// Its place in the base.
+    pub(super) base: Option<u32>,
+    /// Whether it is a secret, for the count.
+    pub(super) secret: bool,
+}
+
+/// The items of one listing in the order of their keys.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    /// Their keys.
+    pub(super) keys: KeyTable,
+    /// What is known of each.
+    pub(super) seen: Vec<Seen>,
+    /// The listing itself.
+    pub(super) listing: Listing,
+    /// The newest `updated_at` that it showed.
+    pub(super) newest_change: Option<Timestamp>,
+}
+
+impl Inventory {
+    /// How many items have to be read.
+    pub(super) fn to_read(&self) -> u64 {
+        self.count(|seen| seen.task == Task::Read)
+    }
+
+    /// How many secrets there are.
+    pub(super) fn secrets(&self) -> u64 {
+        self.count(|seen| seen.secret)
+    }
+
+    fn count(&self, wanted: impl Fn(&Seen) -> bool) -> u64 {
+        u64::try_from(self.seen.iter().filter(|seen| wanted(seen)).count()).unwrap_or(u64::MAX)
+    }
+
+    /// Notes what reading an item brought.
+    pub(super) fn note(&mut self, at: usize, round: u8, outcome: Outcome) {
+        if let Some(seen) = self.seen.get_mut(at) {
+            seen.tried = Some(round);
+            if let Outcome::Read { payload } = outcome {
+                seen.got = Some(round);
+                seen.payload = payload;
+            }
+        }
+    }
+}
+
+/// What trying to read an item came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was read, with or without a payload.
+    Read {
+        /// Whether there was a payload.
+        payload: bool,
+    },
+    /// It was not.
+    Failed,
+}

@@ -1,0 +1,112 @@
+//! Item keys of a whole instance in one piece of memory.
+
+use std::cmp::Ordering;
+
+use crate::model::ItemKey;
+
+/// Keys in rising order. 100,000 of them take some 5 MB, without an allocation each.
+#[derive(Debug, Default)]
+pub(super) struct KeyTable {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl KeyTable {
+    /// Adds a key, which must be greater than all before it.
+    pub(super) fn push(&mut self, key: &ItemKey) {
+        self.text.push_str(key.as_str());
+        self.ends.push(self.text.len());
+    }
+
+    /// The key at a place, as text; nothing past the end.
+    pub(super) fn get(&self, at: usize) -> Option<&str> {
+        let end = *self.ends.get(at)?;
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.text.get(start..end)
+    }
+
+    /// The key at a place.
+    pub(super) fn key(&self, at: usize) -> Option<ItemKey> {
+        self.get(at)?.parse().ok()
+    }
+
+    /// The place of a key.
+    pub(super) fn find(&self, key: &ItemKey) -> Option<usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle).map(|here| here.cmp(key.as_str())) {
+                Some(Ordering::Equal) => return Some(middle),
+                Some(Ordering::Less) => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        None
+    }
+
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Gives memory back that growing has left over.
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+}
+
+/// Walks a [`KeyTable`] beside another sorted sequence.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    at: usize,
+}
+
+impl Walk {
+    /// Goes forward to `key`, tells `passed` the place of every smaller key on the way, and returns the place of `key`
+    /// itself if it is there.
+    pub(super) fn to(&mut self, table: &KeyTable, key: &str, mut passed: impl FnMut(usize)) -> Option<usize> {
+        while let Some(here) = table.get(self.at) {
+            match here.cmp(key) {
+                Ordering::Less => passed(self.at),
+                Ordering::Equal => {
+                    self.at += 1;
+                    return Some(self.at - 1);
+                }
+                Ordering::Greater => return None,
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Tells `passed` the place of every key that is left.
+    pub(super) fn rest(&mut self, table: &KeyTable, passed: impl FnMut(usize)) {
+        (self.at..table.len()).for_each(passed);
+        self.at = table.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_finds_what_is_there_and_names_what_it_passes() {
+        let mut table = KeyTable::default();
+        for key in ["group/a", "group/c", "secret/a", "secret/b"] {
+            table.push(&key.parse().unwrap());
+        }
+        let (mut walk, mut passed) = (Walk::default(), Vec::new());
+        assert_eq!(walk.to(&table, "group/b", |at| passed.push(at)), None);
+        assert_eq!(walk.to(&table, "group/c", |at| passed.push(at)), Some(1));
+        assert_eq!(walk.to(&table, "secret/b", |at| passed.push(at)), Some(3));
+        walk.rest(&table, |at| passed.push(at));
+        assert_eq!(passed, [0, 2]);
+        assert_eq!(table.get(4), None);
+        assert!((0..4).all(|at| table.find(&table.key(at).unwrap()) == Some(at)));
+        assert!(
+            ["configuration/a/b", "group/b", "secret/c"].iter().all(|key| table.find(&key.parse().unwrap()).is_none())
+        );
+    }
+}

@@ -1,0 +1,41 @@
+//! Capture: reading an instance that has no snapshots, and saying what can be claimed about the moment.
+//!
+//! List, read, list again. When two listings agree, everything listed existed together between them; when they go on
+//! disagreeing, each item is right on its own, and the snapshot says that instead.
+//!
+//! | module | what |
+//! |---|---|
+//! | `base`, `worth`, `refresh`, `crowd` | the snapshot that a run builds on, and what of it is still worth something |
+//! | `round`, `inventory`, `keys` | one listing compared with the one before: what moved, what is to be read (pure) |
+//! | `collect` | the rounds |
+//! | `reading`, `packing` | items side by side into packs |
+//! | `records` | metadata in memory: compressed, in the order of keys |
+//! | `segments`, `catalogue`, `tally` | the new catalogue as one sorted merge |
+//! | `shrink`, `guard`, `deadline` | when a snapshot is suspect, and when nothing is signed at all |
+
+mod base;
+mod catalogue;
+mod collect;
+mod crowd;
+mod deadline;
+mod error;
+mod guard;
+mod inventory;
+mod keys;
+mod options;
+mod packing;
+mod reading;
+mod records;
+mod refresh;
+mod report;
+mod round;
+mod run;
+mod segments;
+mod shrink;
+mod tally;
+mod worth;
+
+pub use error::CaptureError;
+pub use options::CaptureOptions;
+pub use report::{CaptureReport, Spent, Unread};
+pub use run::capture;

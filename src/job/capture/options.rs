@@ -1,0 +1,47 @@
+//! What a capture is told.
+
+use std::time::Duration;
+
+use crate::crypto::Recipients;
+use crate::crypto::seal::DEFAULT_LEVEL;
+
+/// How to capture.
+#[derive(Debug, Clone)]
+pub struct CaptureOptions {
+    /// Read everything and trust no earlier pack.
+    pub full: bool,
+    /// Every item is read again within this time, each at a moment of its own.
+    pub full_every: Duration,
+    /// The share of items, 0 to 1, whose absence makes a snapshot suspect.
+    pub max_shrink: f64,
+    /// Whether an instance without a single secret is taken for what it is.
+    pub allow_empty: bool,
+    /// Items that are read side by side, at least 1; the client's pace holds for all of them together.
+    pub concurrency: usize,
+    /// Who can open packs.
+    pub recovery: Recipients,
+    /// Who can open catalogues: the collector and the auditors. The recovery recipients are added.
+    pub catalogue: Recipients,
+    /// The zstd level of packs and catalogue parts.
+    pub level: i32,
+    /// Stated in every entry: this process may open packs, because the configuration accepts a recovery key here.
+    pub recovery_key_on_collector: bool,
+}
+
+impl CaptureOptions {
+    /// The defaults of the design: refresh within 7 days, suspect when more than a fifth is gone, 16 reads side by side.
+    #[must_use]
+    pub fn new(recovery: Recipients, catalogue: Recipients) -> Self {
+        Self {
+            full: false,
+            full_every: Duration::from_secs(7 * 24 * 3600),
+            max_shrink: 0.2,
+            allow_empty: false,
+            concurrency: 16,
+            recovery,
+            catalogue,
+            level: DEFAULT_LEVEL,
+            recovery_key_on_collector: false,
+        }
+    }
+}

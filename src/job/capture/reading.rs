@@ -1,0 +1,245 @@
+//! Reading what a round asks for: side by side, within the room that the packs have.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde::{Deserialize, Serialize};
+
+use super::CaptureError;
+use super::base::{Base, BaseLines};
+use super::deadline::Deadline;
+use super::inventory::{Outcome, Task};
+use super::packing::{Number, Packing};
+use super::records::Records;
+use super::round::{Compared, Row};
+use super::worth::Worth;
+use crate::instance::{InstanceError, Listed, Reading, Source};
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::model::{Item, ItemKey, Payload, Revision, Slot, Timestamp};
+
+/// An item whose `updated_at` is younger than this may change once more in the same tick, so it is read only later.
+const TICK: i64 = 2_000;
+/// An `updated_at` further ahead of the provider's own `Date` than this is no clock to wait for.
+const AHEAD: i64 = 60_000;
+/// Items in a row that the instance answers with 429 or 5xx, retries included, before the run gives up.
+const OVERLOADED: u32 = 20;
+
+/// What a round has of an item: a reading, or its rows alone when it could not be read.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// The item with all documents that there are; without revision and pointers.
+    pub(super) item: Item,
+    /// The revision that was listed before it was read.
+    pub(super) revision: Revision,
+    /// The same without `updated_at`.
+    pub(super) settled: Option<Revision>,
+    /// Its payloads, by the pack that holds each.
+    pub(super) payloads: Vec<(Slot, Number)>,
+}
+
+/// What reading is done with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader<'a> {
+    /// Who listens.
+    pub(super) context: &'a Context,
+    /// The instance.
+    pub(super) source: &'a dyn Source,
+    /// What the run builds on.
+    pub(super) base: &'a Base,
+    /// How many items are read at once.
+    pub(super) concurrency: usize,
+    /// When the run gives up.
+    pub(super) deadline: Deadline<'a>,
+}
+
+/// What happened to items that could not be read, by key. An item that is read later is taken out again.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// The reasons.
+    pub(super) why: BTreeMap<ItemKey, String>,
+    /// Items that moved while they were read.
+    pub(super) moved: BTreeSet<ItemKey>,
+    /// Items that answered 404 to the newest try.
+    pub(super) gone: BTreeMap<ItemKey, u8>,
+    overloaded: u32,
+}
+
+/// An item being read.
+struct Job {
+    at: usize,
+    listed: Listed,
+    before: Option<Item>,
+}
+
+impl Reader<'_> {
+    /// Reads every item of the inventory whose task is to be read, and returns the lines in the order of their keys.
+    ///
+    /// # Errors
+    /// When the instance fails as a whole, or a pack cannot be written. An item that alone cannot be read is no error.
+    pub(super) async fn read(
+        &self,
+        round: u8,
+        compared: &mut Compared,
+        packing: &mut Packing<'_>,
+        failures: &mut Failures,
+    ) -> Result<Records<Line>, CaptureError> {
+        let total = compared.inventory.to_read();
+        self.tell(Event::Begin { stage: Stage::Read, total: Some(total) });
+        let mut lines = InOrder::default();
+        let mut bases = BaseLines::new(self.base);
+        let mut reads = FuturesUnordered::new();
+        let mut more = true;
+        loop {
+            self.deadline.check()?;
+            while more && reads.len() < self.concurrency.max(1) && packing.has_room() {
+                match self.next_job(compared, &mut bases).await? {
+                    Some(job) => {
+                        lines.expect(job.at);
+                        reads.push(self.read_one(job));
+                    }
+                    None => more = false,
+                }
+            }
+            if reads.is_empty() && (!more || !packing.busy()) {
+                break;
+            }
+            tokio::select! {
+                written = packing.next(), if packing.busy() => written?,
+                Some((job, result)) = reads.next(), if !reads.is_empty() => {
+                    let at = job.at;
+                    let (line, outcome) = self.settle(round, job, result, packing, failures)?;
+                    compared.inventory.note(at, round, outcome);
+                    lines.put(at, line)?;
+                    self.tell(Event::Advance { stage: Stage::Read, by: 1 });
+                }
+            }
+        }
+        self.tell(Event::End { stage: Stage::Read });
+        Ok(lines.done)
+    }
+
+    /// Waits until everything that the listing showed is old enough that no change can hide in its tick.
+    pub(super) async fn settle_down(&self, newest: Option<Timestamp>) {
+        if let (Some(newest), Some(now)) = (newest, self.source.provider_now())
+            && newest.millis_since(now) <= AHEAD
+        {
+            self.source.wait_until(newest.plus_millis(TICK)).await;
+        }
+    }
+
+    async fn next_job(&self, compared: &mut Compared, bases: &mut BaseLines<'_>) -> Result<Option<Job>, CaptureError> {
+        while let Some(row) = compared.rows.pop()? {
+            let withheld = compared.withheld.remove(&row.at);
+            let Some(seen) = compared.inventory.seen.get(row.at).filter(|seen| seen.task == Task::Read) else {
+                continue;
+            };
+            let before = match seen.base {
+                Some(at) if self.base.worth(at) == Some(Worth::Whole) => bases.get(at).await?,
+                _ => None,
+            };
+            return Ok(Some(job(row, withheld, before)));
+        }
+        Ok(None)
+    }
+
+    async fn read_one(&self, job: Job) -> (Job, Result<Reading, InstanceError>) {
+        self.settle_down(job.listed.updated_at).await;
+        let result = self.source.read(&job.listed, job.before.as_ref()).await;
+        (job, result)
+    }
+
+    /// Turns what a read came to into a line; payloads go to the packs.
+    fn settle(
+        &self,
+        round: u8,
+        job: Job,
+        result: Result<Reading, InstanceError>,
+        packing: &mut Packing<'_>,
+        failures: &mut Failures,
+    ) -> Result<(Line, Outcome), CaptureError> {
+        let Listed { mut item, revision, settled, .. } = job.listed;
+        let reading = match result {
+            Ok(reading) => reading,
+            Err(error) => {
+                failures.take(&item.key, round, error)?;
+                return Ok((Line { item, revision, settled, payloads: Vec::new() }, Outcome::Failed));
+            }
+        };
+        failures.forget(&item.key);
+        let mut payloads = Vec::with_capacity(reading.payloads.len());
+        for (slot, payload) in &reading.payloads {
+            payloads.push((slot.clone(), packing.push(&item.key, slot, payload)?));
+        }
+        let outcome = Outcome::Read { payload: !payloads.is_empty() };
+        item.docs = reading.docs;
+        item.read_at = Some(reading.read_at);
+        Ok((Line { item, revision, settled, payloads }, outcome))
+    }
+
+    fn tell(&self, event: Event) {
+        self.context.observer.observe(event);
+    }
+}
+
+fn job(row: Row, withheld: Option<Payload>, before: Option<Item>) -> Job {
+    Job { at: row.at, listed: row.listed(withheld), before }
+}
+
+impl Failures {
+    /// Notes a failed read, or gives the error back when it says that going on is pointless.
+    fn take(&mut self, key: &ItemKey, round: u8, error: InstanceError) -> Result<(), CaptureError> {
+        self.moved.remove(key);
+        self.gone.remove(key);
+        match error {
+            InstanceError::Gone { .. } => {
+                self.gone.insert(key.clone(), round);
+            }
+            InstanceError::Overloaded { .. } => {
+                self.overloaded += 1;
+                if self.overloaded >= OVERLOADED {
+                    return Err(CaptureError::Unreadable { failures: self.overloaded, source: error });
+                }
+            }
+            InstanceError::Moved { .. } => {
+                self.moved.insert(key.clone());
+            }
+            InstanceError::Forbidden { .. } | InstanceError::Refused { .. } | InstanceError::Unsafe { .. } => {}
+            // No answer, no access at all, or answers that cannot be trusted: nothing else would be better.
+            other => return Err(other.into()),
+        }
+        self.why.insert(key.clone(), error.to_string());
+        Ok(())
+    }
+
+    fn forget(&mut self, key: &ItemKey) {
+        self.overloaded = 0;
+        self.why.remove(key);
+        self.moved.remove(key);
+        self.gone.remove(key);
+    }
+}
+
+/// Brings lines that come in any order back into the order in which they were asked for.
+#[derive(Default)]
+struct InOrder {
+    expected: VecDeque<usize>,
+    waiting: BTreeMap<usize, Line>,
+    done: Records<Line>,
+}
+
+impl InOrder {
+    fn expect(&mut self, at: usize) {
+        self.expected.push_back(at);
+    }
+
+    fn put(&mut self, at: usize, line: Line) -> Result<(), CaptureError> {
+        self.waiting.insert(at, line);
+        while let Some(line) = self.expected.front().and_then(|at| self.waiting.remove(at)) {
+            self.expected.pop_front();
+            self.done.push(&line)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! One listing, compared with the one before and with the base while it comes in: what moved, what has to be read.
+//!
+//! Pure: a [`Comparison`] takes listed items in the order of their keys and holds nothing but digests and the rows of
+//! what may have to be read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::CaptureError;
+use super::inventory::{Inventory, Seen, Task};
+use super::keys::{KeyTable, Walk};
+use super::records::Records;
+use super::worth::{BaseIndex, Known, Worth};
+use crate::instance::{Listed, Listing, Readable, Sink};
+use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
+
+/// How many of our own reads must have moved nothing but `updated_at`, and none have left it alone, before that is taken
+/// for the way of the instance and not for somebody's change.
+const TELLING: u64 = 3;
+
+/// What a listing showed of an item that may have to be read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Row {
+    /// Its place in the inventory.
+    pub(super) at: usize,
+    /// The item with its list rows.
+    pub(super) item: Item,
+    /// The digest of the rows.
+    pub(super) revision: Revision,
+    /// The same without `updated_at`.
+    pub(super) settled: Option<Revision>,
+    /// When it changed last.
+    pub(super) updated_at: Option<Timestamp>,
+    /// Whether payloads may be read.
+    pub(super) payloads: bool,
+}
+
+impl Row {
+    fn of(at: usize, listed: Listed) -> Self {
+        Self {
+            at,
+            item: listed.item,
+            revision: listed.revision,
+            settled: listed.settled,
+            updated_at: listed.updated_at,
+            payloads: listed.readable == Readable::Payloads,
+        }
+    }
+
+    /// The item as it was listed.
+    pub(super) fn listed(self, withheld: Option<Payload>) -> Listed {
+        Listed {
+            item: self.item,
+            revision: self.revision,
+            settled: self.settled,
+            updated_at: self.updated_at,
+            readable: if self.payloads { Readable::Payloads } else { Readable::MetadataOnly },
+            withheld,
+        }
+    }
+}
+
+/// An item that was there and is not in the newest listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Lost {
+    /// Its place in the base.
+    pub(super) base: Option<u32>,
+    /// The newest round in which it was read with success.
+    pub(super) got: Option<u8>,
+    /// The newest round in which it was tried.
+    pub(super) tried: Option<u8>,
+}
+
+/// What is known of an instance's habit of moving `updated_at` when a payload is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Habit {
+    /// Whether reads are taken to move `updated_at`. Stays for the run.
+    pub(super) moves: bool,
+    refuted: bool,
+    hinted: bool,
+    known: bool,
+}
+
+impl Habit {
+    /// Weighs one more round: `still` own reads left `updated_at` alone, `touched` moved it and nothing else, and
+    /// `known` says that the base holds items stored without it.
+    fn weigh(self, still: u64, touched: u64, known: bool) -> Self {
+        let known = self.known || known;
+        let refuted = !self.moves && (self.refuted || still > 0);
+        let moves = self.moves || (!refuted && touched > 0 && (known || self.hinted || touched >= TELLING));
+        Self { moves, refuted, hinted: touched > 0, known }
+    }
+}
+
+/// What a listing came to.
+#[derive(Debug)]
+pub(super) struct Compared {
+    /// The listing.
+    pub(super) inventory: Inventory,
+    /// Rows of what may have to be read, in the order of their keys.
+    pub(super) rows: Records<Row>,
+    /// Secret fields that the lists showed of those, by place in the inventory.
+    pub(super) withheld: BTreeMap<usize, Payload>,
+    /// Whether it equals the listing before, both steady: every item was there, unmoved, from the end of that one to the
+    /// start of this one.
+    pub(super) equal: bool,
+    /// How many items came, went or moved since the listing before.
+    pub(super) moved: u64,
+    /// What was there and is not any more.
+    pub(super) lost: BTreeMap<ItemKey, Lost>,
+    /// Whether reads move `updated_at` here.
+    pub(super) habit: Habit,
+}
+
+/// Takes a listing in.
+#[derive(Debug)]
+pub(super) struct Comparison<'a> {
+    /// What was lost before this listing.
+    lost_before: BTreeMap<ItemKey, Lost>,
+    base: &'a BaseIndex,
+    base_walk: Walk,
+    before: Option<&'a Inventory>,
+    before_walk: Walk,
+    habit: Habit,
+    keys: KeyTable,
+    seen: Vec<Seen>,
+    rows: Records<Row>,
+    withheld: BTreeMap<usize, Payload>,
+    newest_change: Option<Timestamp>,
+    lost: BTreeMap<ItemKey, Lost>,
+    moved: u64,
+    still: u64,
+    touched: u64,
+    stored_without: bool,
+    failed: Option<CaptureError>,
+}
+
+impl<'a> Comparison<'a> {
+    /// Starts to compare a listing with the base and with the listing `before` it, of which `lost` was missing already.
+    pub(super) fn new(
+        base: &'a BaseIndex,
+        before: Option<&'a Inventory>,
+        lost: BTreeMap<ItemKey, Lost>,
+        habit: Habit,
+    ) -> Self {
+        Self {
+            base,
+            base_walk: Walk::default(),
+            before,
+            before_walk: Walk::default(),
+            habit,
+            keys: KeyTable::default(),
+            seen: Vec::new(),
+            rows: Records::default(),
+            withheld: BTreeMap::new(),
+            newest_change: None,
+            lost: lost.clone(),
+            lost_before: lost,
+            moved: 0,
+            still: 0,
+            touched: 0,
+            stored_without: false,
+            failed: None,
+        }
+    }
+
+    fn take_in(&mut self, listed: Listed) {
+        let key = listed.item.key.clone();
+        let earlier = self.find_before(key.as_str());
+        let known = self.find_in_base(key.as_str());
+        let mut seen = Seen {
+            revision: listed.revision,
+            settled: listed.settled,
+            task: Task::Read,
+            got: None,
+            tried: None,
+            payload: false,
+            base: known.map(|(at, _)| at),
+            secret: key.kind() == ItemKind::Secret,
+        };
+        if let Some(earlier) = earlier {
+            (seen.got, seen.tried, seen.payload) = (earlier.got, earlier.tried, earlier.payload);
+        } else if let Some(lost) = self.lost.remove(&key) {
+            (seen.got, seen.tried) = (lost.got, lost.tried);
+        }
+        seen.task = self.task(&listed, earlier, known.map(|(_, known)| known));
+        if self.before.is_some() && earlier.is_none_or(|earlier| earlier.revision != listed.revision) {
+            self.moved += 1;
+        }
+        self.newest_change = self.newest_change.max(listed.updated_at);
+        let at = self.seen.len();
+        self.keys.push(&key);
+        self.seen.push(seen);
+        if matches!(seen.task, Task::Read | Task::Touched) {
+            self.store(at, listed);
+        }
+    }
+
+    fn task(&mut self, listed: &Listed, earlier: Option<Seen>, known: Option<Known>) -> Task {
+        if let Some(earlier) = earlier {
+            let same = earlier.revision == listed.revision;
+            let settled = earlier.settled.is_some() && earlier.settled == listed.settled;
+            // Read after the listing before, with success: both listings stand around the reading.
+            let read = earlier.task == Task::Read && earlier.got.is_some() && earlier.got == earlier.tried;
+            if read && earlier.payload && settled {
+                if same { self.still += 1 } else { self.touched += 1 }
+            }
+            match earlier.task {
+                Task::Keep if same => return Task::Keep,
+                Task::Done if same => return Task::Done,
+                Task::Read if same && read => return Task::Done,
+                Task::Done if settled => return Task::Touched,
+                Task::Read if settled && read => return Task::Touched,
+                _ => {}
+            }
+        }
+        match known {
+            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if stored == listed.revision => Task::Keep,
+            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if Some(stored) == listed.settled => {
+                self.stored_without = true;
+                Task::Keep
+            }
+            _ => Task::Read,
+        }
+    }
+
+    fn store(&mut self, at: usize, mut listed: Listed) {
+        if let Some(withheld) = listed.withheld.take() {
+            self.withheld.insert(at, withheld);
+        }
+        if self.failed.is_none() {
+            self.failed = self.rows.push(&Row::of(at, listed)).err();
+        }
+    }
+
+    fn find_before(&mut self, key: &str) -> Option<Seen> {
+        let before = self.before?;
+        let (lost, moved) = (&mut self.lost, &mut self.moved);
+        let at = self.before_walk.to(&before.keys, key, |at| {
+            *moved += 1;
+            lose(lost, before, at);
+        })?;
+        before.seen.get(at).copied()
+    }
+
+    fn find_in_base(&mut self, key: &str) -> Option<(u32, Known)> {
+        let (lost, base) = (&mut self.lost, self.base);
+        let at = self.base_walk.to(&base.keys, key, |at| lose_from_base(lost, base, at))?;
+        Some((u32::try_from(at).ok()?, base.known.get(at).copied()?))
+    }
+
+    /// Ends the listing.
+    ///
+    /// # Errors
+    /// When rows could not be kept.
+    pub(super) fn finish(mut self, listing: Listing) -> Result<Compared, CaptureError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let (lost, moved, base) = (&mut self.lost, &mut self.moved, self.base);
+        if let Some(before) = self.before {
+            self.before_walk.rest(&before.keys, |at| {
+                *moved += 1;
+                lose(lost, before, at);
+            });
+        }
+        self.base_walk.rest(&base.keys, |at| lose_from_base(lost, base, at));
+        let habit = self.habit.weigh(self.still, self.touched, self.stored_without);
+        let settled = if habit.moves { Task::Done } else { Task::Read };
+        for seen in self.seen.iter_mut().filter(|seen| seen.task == Task::Touched) {
+            seen.task = settled;
+        }
+        self.keys.shrink();
+        self.seen.shrink_to_fit();
+        let steady = listing.steady && self.before.is_some_and(|before| before.listing.steady);
+        Ok(Compared {
+            equal: steady && self.moved == 0,
+            moved: self.moved,
+            inventory: Inventory { keys: self.keys, seen: self.seen, listing, newest_change: self.newest_change },
+            rows: self.rows,
+            withheld: self.withheld,
+            lost: self.lost,
+            habit,
+        })
+    }
+}
+
+impl Sink for Comparison<'_> {
+    fn take(&mut self, listed: Listed) {
+        self.take_in(listed);
+    }
+
+    fn restart(&mut self) -> bool {
+        let lost = std::mem::take(&mut self.lost_before);
+        *self = Self::new(self.base, self.before, lost, self.habit);
+        true
+    }
+}
+
+fn lose(lost: &mut BTreeMap<ItemKey, Lost>, before: &Inventory, at: usize) {
+    if let (Some(key), Some(seen)) = (before.keys.key(at), before.seen.get(at)) {
+        lost.insert(key, Lost { base: seen.base, got: seen.got, tried: seen.tried });
+    }
+}
+
+fn lose_from_base(lost: &mut BTreeMap<ItemKey, Lost>, base: &BaseIndex, at: usize) {
+    if let Some(key) = base.keys.key(at) {
+        lost.entry(key).or_default().base = u32::try_from(at).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+use super::*;
+use crate::crypto::digest::sha256;
+use crate::job::capture::inventory::Outcome;
+use crate::job::capture::worth::Tally;
+use crate::model::Restorability;
+
+fn digest(text: &str) -> Revision {
+    sha256(text.as_bytes())
+}
+
+/// A secret whose rows, `updated_at` aside, are `content`.
+fn secret(id: &str, content: &str, updated_at: i64) -> Listed {
+    let key: ItemKey = format!("secret/{id}").parse().unwrap();
+    Listed {
+        item: Item {
+            key,
+            name: id.to_owned(),
+            item_type: "kv".to_owned(),
+            group: None,
+            class: Restorability::Exact,
+            revision: None,
+            read_at: None,
+            payloads: Vec::new(),
+            docs: crate::model::Docs::new(),
+        },
+        revision: digest(&format!("{content} {updated_at}")),
+        settled: Some(digest(content)),
+        updated_at: Some(Timestamp::from_millis(updated_at)),
+        readable: Readable::Payloads,
+        withheld: None,
+    }
+}
+
+fn listing(items: &[Listed], steady: bool) -> Listing {
+    Listing {
+        instance: None,
+        started: Timestamp::from_millis(0),
+        ended: Timestamp::from_millis(0),
+        steady,
+        items: items.len() as u64,
+    }
+}
+
+/// A base that holds items with the revisions that they were stored with.
+fn base(items: &[(&str, Option<Revision>, Worth)]) -> BaseIndex {
+    let mut index = BaseIndex::default();
+    for (id, revision, worth) in items {
+        index.keys.push(&format!("secret/{id}").parse().unwrap());
+        let tally = Tally { class: Restorability::Exact, versions: 1, locks: 0 };
+        index.known.push(Known { revision: *revision, worth: *worth, part: 0, tally, packs: (0, 0) });
+    }
+    index
+}
+
+/// A run whose listings are given one by one.
+struct Run {
+    base: BaseIndex,
+    last: Option<Compared>,
+    round: u8,
+}
+
+impl Run {
+    fn on(base: BaseIndex) -> Self {
+        Self { base, last: None, round: 0 }
+    }
+
+    fn list(&mut self, items: Vec<Listed>) -> &Compared {
+        self.list_as(items, true)
+    }
+
+    fn list_as(&mut self, items: Vec<Listed>, steady: bool) -> &Compared {
+        let (lost, habit) =
+            self.last.as_mut().map(|last| (std::mem::take(&mut last.lost), last.habit)).unwrap_or_default();
+        let before = self.last.as_ref().map(|last| &last.inventory);
+        let mut comparison = Comparison::new(&self.base, before, lost, habit);
+        let listing = listing(&items, steady);
+        items.into_iter().for_each(|listed| comparison.take(listed));
+        self.last = Some(comparison.finish(listing).unwrap());
+        self.last.as_ref().unwrap()
+    }
+
+    /// Reads what has to be read; those in `failing` fail.
+    fn read(&mut self, failing: &[usize]) {
+        let inventory = &mut self.last.as_mut().unwrap().inventory;
+        for at in 0..inventory.seen.len() {
+            if inventory.seen[at].task == Task::Read {
+                let failed = failing.contains(&at);
+                inventory.note(at, self.round, if failed { Outcome::Failed } else { Outcome::Read { payload: true } });
+            }
+        }
+        self.round += 1;
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        self.last.as_ref().unwrap().inventory.seen.iter().map(|seen| seen.task).collect()
+    }
+}
+
+#[test]
+fn what_the_base_holds_unmoved_is_kept_and_two_equal_listings_are_one_point_in_time() {
+    let mut run = Run::on(base(&[("a", Some(digest("x 1")), Worth::Whole), ("b", Some(digest("y 1")), Worth::Whole)]));
+    assert!(!run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]).equal, "one listing proves nothing");
+    assert_eq!(run.tasks(), [Task::Keep, Task::Read]);
+    run.read(&[]);
+    let compared = run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]);
+    assert!(compared.equal);
+    assert_eq!(run.tasks(), [Task::Keep, Task::Done]);
+}
+
+#[test]
+fn no_earlier_pack_is_kept_that_is_not_whole() {
+    let stored = Some(digest("x 1"));
+    let mut run = Run::on(base(&[
+        ("a", stored, Worth::Again),
+        ("b", stored, Worth::Broken),
+        ("c", None, Worth::Unbound),
+        ("d", stored, Worth::Whole),
+    ]));
+    run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", 1)).into());
+    assert_eq!(run.tasks(), [Task::Read, Task::Read, Task::Read, Task::Keep]);
+}
+
+#[test]
+fn an_item_that_moved_while_it_was_read_is_not_bound_and_read_again() {
+    let mut run = Run::on(BaseIndex::default());
+    run.list(vec![secret("a", "x", 1), secret("b", "y", 1)]);
+    run.read(&[]);
+    let compared = run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]);
+    assert!(!compared.equal);
+    assert_eq!(compared.moved, 1);
+    assert_eq!(run.tasks(), [Task::Done, Task::Read]);
+    run.read(&[]);
+    assert!(run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]).equal);
+    assert_eq!(run.tasks(), [Task::Done, Task::Done]);
+}
+
+#[test]
+fn an_item_that_moved_back_is_not_bound_by_a_reading_between() {
+    // x was listed, y was read, x is listed again: a stale reading must not pass for x.
+    let mut run = Run::on(BaseIndex::default());
+    run.list(vec![secret("a", "x", 1)]);
+    run.read(&[]);
+    run.list(vec![secret("a", "y", 2)]);
+    run.read(&[]);
+    run.list(vec![secret("a", "x", 1)]);
+    assert_eq!(run.tasks(), [Task::Read]);
+}
+
+#[test]
+fn a_failed_reading_binds_nothing_even_if_an_earlier_one_went_well() {
+    let mut run = Run::on(BaseIndex::default());
+    run.list(vec![secret("a", "x", 1)]);
+    run.read(&[]);
+    run.list(vec![secret("a", "y", 2)]);
+    run.read(&[0]);
+    let compared = run.list(vec![secret("a", "y", 2)]);
+    assert!(compared.equal, "the lists agree; the payload is another matter");
+    assert_eq!(run.tasks(), [Task::Read]);
+    assert_eq!(run.last.unwrap().inventory.seen[0].got, Some(0));
+}
+
+#[test]
+fn items_that_come_go_or_swap_make_listings_unequal() {
+    let mut run = Run::on(BaseIndex::default());
+    run.list(vec![secret("a", "x", 1), secret("b", "x", 1)]);
+    run.read(&[]);
+    let compared = run.list(vec![secret("a", "x", 1), secret("c", "x", 1)]);
+    assert!(!compared.equal);
+    assert_eq!(compared.moved, 2, "one went, one came");
+    assert_eq!(compared.lost.keys().map(ItemKey::as_str).collect::<Vec<_>>(), ["secret/b"]);
+    run.read(&[]);
+    let compared = run.list(vec![secret("a", "x", 1), secret("b", "x", 1), secret("c", "x", 1)]);
+    assert!(compared.lost.is_empty(), "it is back");
+    assert!(!compared.equal);
+    assert_eq!(compared.inventory.seen[1].got, Some(0), "its earlier reading is not forgotten");
+    assert_eq!(run.tasks(), [Task::Done, Task::Read, Task::Done]);
+}
+
+#[test]
+fn what_the_base_had_and_no_listing_shows_is_lost() {
+    let mut run = Run::on(base(&[("a", Some(digest("x 1")), Worth::Whole), ("z", Some(digest("x 1")), Worth::Whole)]));
+    let compared = run.list(vec![secret("a", "x", 1)]);
+    let lost: Vec<_> = compared.lost.iter().collect();
+    assert_eq!(lost, [(&"secret/z".parse().unwrap(), &Lost { base: Some(1), got: None, tried: None })]);
+    run.read(&[]);
+    assert!(run.list(vec![secret("a", "x", 1)]).equal, "gone before the run began");
+}
+
+#[test]
+fn a_listing_whose_pages_may_have_shifted_proves_nothing() {
+    for (first, second) in [(false, true), (true, false)] {
+        let mut run = Run::on(BaseIndex::default());
+        run.list_as(vec![secret("a", "x", 1)], first);
+        run.read(&[]);
+        assert!(!run.list_as(vec![secret("a", "x", 1)], second).equal);
+    }
+}
+
+#[test]
+fn an_instance_that_moves_updated_at_on_reads_is_found_out_and_needs_one_more_listing() {
+    let mut run = Run::on(BaseIndex::default());
+    run.list(["a", "b", "c"].map(|id| secret(id, "x", 1)).into());
+    run.read(&[]);
+    let compared = run.list(["a", "b", "c"].map(|id| secret(id, "x", 9)).into());
+    assert!(compared.habit.moves);
+    assert!(!compared.equal, "somebody else may have moved it too; only the next listing can tell");
+    assert_eq!(run.tasks(), [Task::Done; 3]);
+    run.read(&[]);
+    assert!(run.list(["a", "b", "c"].map(|id| secret(id, "x", 9)).into()).equal);
+}
+
+#[test]
+fn one_read_that_left_updated_at_alone_refutes_the_habit() {
+    let mut run = Run::on(BaseIndex::default());
+    run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", 1)).into());
+    run.read(&[]);
+    let mut items: Vec<_> = ["a", "b", "c"].map(|id| secret(id, "x", 9)).into();
+    items.push(secret("d", "x", 1));
+    assert!(!run.list(items).habit.moves);
+    assert_eq!(run.tasks(), [Task::Read, Task::Read, Task::Read, Task::Done]);
+}
+
+#[test]
+fn a_single_touched_item_is_read_again_before_it_is_taken_for_the_habit() {
+    let mut run = Run::on(BaseIndex::default());
+    run.list(vec![secret("a", "x", 1)]);
+    run.read(&[]);
+    assert!(!run.list(vec![secret("a", "x", 5)]).habit.moves);
+    assert_eq!(run.tasks(), [Task::Read]);
+    run.read(&[]);
+    assert!(run.list(vec![secret("a", "x", 9)]).habit.moves);
+    assert_eq!(run.tasks(), [Task::Done]);
+}
+
+#[test]
+fn a_revision_stored_without_updated_at_is_kept_by_what_it_covers() {
+    let mut run = Run::on(base(&[("a", Some(digest("x")), Worth::Whole), ("b", Some(digest("y")), Worth::Whole)]));
+    run.list(vec![secret("a", "x", 700), secret("b", "y2", 700)]);
+    assert_eq!(run.tasks(), [Task::Keep, Task::Read]);
+    run.read(&[]);
+    assert!(run.list(vec![secret("a", "x", 700), secret("b", "y2", 900)]).habit.moves, "the base knew");
+}
+
+#[test]
+fn a_configuration_is_never_bound_without_its_updated_at() {
+    // Its value can change with nothing else in the list.
+    let listed = |updated_at| Listed { settled: None, ..secret("a", "x", updated_at) };
+    let mut run = Run::on(BaseIndex::default());
+    for updated_at in 1..6 {
+        run.list(vec![listed(updated_at)]);
+        assert_eq!(run.tasks(), [Task::Read]);
+        run.read(&[]);
+    }
+}

@@ -1,0 +1,374 @@
+//! A run from the ledger to the entry.
+
+use std::sync::Arc;
+
+use super::CaptureError;
+use super::base::{Base, Wanted};
+use super::catalogue::{self, Written};
+use super::collect::{Collected, Collector, ask_for_some};
+use super::deadline::Deadline;
+use super::guard::{Guard, check_clock};
+use super::options::CaptureOptions;
+use super::packing::{self, Packing};
+use super::reading::Reader;
+use super::report::{CaptureReport, Spent, Unread};
+use super::worth::Worth;
+use crate::crypto::{Identities, Recipients};
+use crate::format::event::{Cut, InitEvent, RequestCounts, SnapshotEvent, Verdict};
+use crate::format::{Draft, Entry, Event as Happened};
+use crate::instance::Source;
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::model::{Digest, ItemKey, Timestamp};
+use crate::repository::ledger::Ledger;
+use crate::repository::{Repository, RepositoryError, Writer};
+
+/// How often a run starts over because what it had written was gone again, or another collector was faster.
+const ATTEMPTS: u32 = 3;
+
+/// Captures an instance into its repository and records one snapshot.
+///
+/// `catalogue` opens the catalogues of earlier runs; without a fitting one the run is a full one. A run that is cancelled
+/// leaves nothing visible; once it has begun to sign it ends by itself.
+///
+/// # Errors
+/// See [`CaptureError`]; then nothing was recorded. A snapshot that is partial or suspect is recorded and no error:
+/// [`CaptureReport::failure`] says so.
+pub async fn capture(
+    context: &Context,
+    source: &dyn Source,
+    repository: &Repository,
+    writer: &Writer,
+    catalogue: &Arc<Identities>,
+    options: &CaptureOptions,
+) -> Result<CaptureReport, CaptureError> {
+    let deadline = Deadline::new(&*context.clock, InitEvent::LONGEST_RUN_SECONDS);
+    let ledger = cancellable(context, async { Ok(repository.read_ledger().await?) }).await?;
+    let longest = ledger.init().map_or(InitEvent::LONGEST_RUN_SECONDS, |init| init.longest_run_seconds);
+    let source_crn = ledger.source().map(|name| name.crn.clone()).unwrap_or_default();
+    let deadline = deadline.within(longest);
+    Run { context, source, repository, writer, keys: catalogue, options, ledger: &ledger, source_crn, deadline }
+        .until_recorded()
+        .await
+}
+
+/// Gives up as soon as the user or the platform wants it.
+async fn cancellable<T>(
+    context: &Context,
+    work: impl Future<Output = Result<T, CaptureError>>,
+) -> Result<T, CaptureError> {
+    tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => Err(CaptureError::Interrupted),
+        done = work => done,
+    }
+}
+
+struct Run<'a> {
+    context: &'a Context,
+    source: &'a dyn Source,
+    repository: &'a Repository,
+    writer: &'a Writer,
+    keys: &'a Arc<Identities>,
+    options: &'a CaptureOptions,
+    ledger: &'a Ledger,
+    source_crn: String,
+    deadline: Deadline<'a>,
+}
+
+/// A snapshot that only lacks its entry.
+struct Prepared {
+    event: SnapshotEvent,
+    written: Written,
+    unread: Vec<Unread>,
+    read: u64,
+    spent: Spent,
+    plain_bytes: u64,
+    new_packs: u64,
+    new_bytes: u64,
+    repeats: bool,
+}
+
+impl Run<'_> {
+    async fn until_recorded(&self) -> Result<CaptureReport, CaptureError> {
+        let mut warnings = self.repository.warnings().to_vec();
+        let mut base = cancellable(self.context, self.choose_base(&mut warnings)).await?;
+        let built_on = base.snapshot;
+        let mut may_repeat = self.may_repeat(&base);
+        let mut spent = Spent::default();
+        for attempt in 1..=ATTEMPTS {
+            let work = self.prepare(&base, built_on, may_repeat, &mut warnings);
+            let prepared = cancellable(self.context, work).await?;
+            spent.add(&prepared.spent);
+            self.deadline.check()?;
+            check_clock(self.context.clock.now(), self.source.provider_now())?;
+            let draft = Draft {
+                time: self.context.clock.now(),
+                tool: concat!("keyhaven/", env!("CARGO_PKG_VERSION")).to_owned(),
+                event: Happened::Snapshot(Box::new(prepared.event.clone())),
+            };
+            // From here on nothing is cancelled: the entry is written and read back, or it is not there.
+            match self.repository.commit(self.writer, draft).await {
+                Ok(entry) => return Ok(self.report(&entry, prepared, spent, warnings)),
+                Err(RepositoryError::ObjectsMissing { packs, others }) if attempt < ATTEMPTS => {
+                    let gone = packs.len() + others.len();
+                    warnings
+                        .push(format!("{gone} objects of this snapshot were gone before it was signed; read again"));
+                    base =
+                        cancellable(self.context, self.after_loss(prepared, others.is_empty(), &mut warnings)).await?;
+                }
+                Err(RepositoryError::WouldNotCount { .. }) if prepared.repeats && attempt < ATTEMPTS => {
+                    // Another collector was faster, and only the newest catalogue may be named again.
+                    may_repeat = false;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CaptureError::Vanishing { attempts: ATTEMPTS })
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            repository: self.repository,
+            keys: self.keys,
+            recipients: self.options.recovery.names(),
+            full: self.options.full,
+            full_every: i64::try_from(self.options.full_every.as_millis()).unwrap_or(i64::MAX),
+            now: self.now(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.source.provider_now().unwrap_or_else(|| self.context.clock.now())
+    }
+
+    async fn choose_base(&self, warnings: &mut Vec<String>) -> Result<Base, CaptureError> {
+        let signer = self.writer.key.public().fingerprint();
+        let base = Base::choose(&self.wanted(), self.ledger, &signer, warnings).await?;
+        self.tell(Event::Note(match base.snapshot {
+            Some(snapshot) => format!("builds on snapshot {}", snapshot.short()),
+            None => "builds on nothing: everything is read".to_owned(),
+        }));
+        Ok(base)
+    }
+
+    /// Builds on what was written and is not signed: what of it is missing is read again.
+    async fn after_loss(
+        &self,
+        prepared: Prepared,
+        catalogue_is_there: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<Base, CaptureError> {
+        match catalogue_is_there {
+            true => Ok(Base::load(&self.wanted(), prepared.written.parts, prepared.written.list).await?),
+            false => self.choose_base(warnings).await,
+        }
+    }
+
+    fn may_repeat(&self, base: &Base) -> bool {
+        let heads: Vec<Digest> = self.ledger.heads().into_iter().map(|entry| entry.digest).collect();
+        base.snapshot.is_none_or(|snapshot| self.ledger.may_repeat(&heads, &snapshot))
+    }
+
+    /// Everything but the entry.
+    async fn prepare(
+        &self,
+        base: &Base,
+        built_on: Option<Digest>,
+        may_repeat: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<Prepared, CaptureError> {
+        self.tell(Event::Begin { stage: Stage::Upload, total: None });
+        let target = packing::Target {
+            context: self.context,
+            repository: self.repository,
+            source: &self.source_crn,
+            recipients: &self.options.recovery,
+            level: self.options.level,
+        };
+        let mut packing = Packing::new(target)?;
+        let reader = Reader {
+            context: self.context,
+            source: self.source,
+            base,
+            concurrency: self.options.concurrency,
+            deadline: self.deadline,
+        };
+        let mut collected = Collector::new(reader, self.options, &self.source_crn).collect(&mut packing).await?;
+        if collected.cut == Cut::PointInTime {
+            ask_for_some(self.source, &collected.compared.lost, &mut collected.spent).await?;
+        }
+        let unread = unread(&collected, base);
+        let reasons = self.reasons(base, &collected, unread.len(), warnings).await?;
+        packing.flush().await?;
+        let written = self.write(base, may_repeat, &mut collected, &packing).await?;
+        self.tell(Event::End { stage: Stage::Upload });
+        let event = self.event(built_on, &collected, &written, reasons, unread.len());
+        Ok(Prepared {
+            repeats: !written.parts.is_empty() && written.parts_written == 0,
+            unread,
+            read: collected.read,
+            plain_bytes: packing.plain,
+            new_packs: packing.all().count().try_into().unwrap_or(u64::MAX),
+            new_bytes: packing.all().map(|pack| pack.size).sum(),
+            spent: collected.spent,
+            event,
+            written,
+        })
+    }
+
+    async fn reasons(
+        &self,
+        base: &Base,
+        collected: &Collected,
+        unread: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<String>, CaptureError> {
+        let guard = Guard {
+            repository: self.repository,
+            ledger: self.ledger,
+            keys: self.keys,
+            base,
+            max_shrink: self.options.max_shrink,
+            now: self.now(),
+        };
+        guard.reasons(collected, unread, warnings).await
+    }
+
+    async fn write(
+        &self,
+        base: &Base,
+        may_repeat: bool,
+        collected: &mut Collected,
+        packing: &Packing<'_>,
+    ) -> Result<Written, CaptureError> {
+        let both = self.options.catalogue.iter().chain(self.options.recovery.iter()).cloned().collect();
+        let recipients = Recipients::new(both)
+            .map_err(|source| CaptureError::Crypto { what: "seal the catalogue".to_owned(), source })?;
+        let target = catalogue::Target {
+            context: self.context,
+            repository: self.repository,
+            source: &self.source_crn,
+            recipients: &recipients,
+            level: self.options.level,
+            may_repeat,
+        };
+        catalogue::write(target, base, collected, packing).await
+    }
+
+    fn event(
+        &self,
+        built_on: Option<Digest>,
+        collected: &Collected,
+        written: &Written,
+        reasons: Vec<String>,
+        unread: usize,
+    ) -> SnapshotEvent {
+        let spent = &collected.spent;
+        SnapshotEvent {
+            cut: collected.cut,
+            from: collected.from,
+            to: collected.to,
+            time: collected.from,
+            rounds: collected.rounds,
+            full: self.options.full || built_on.is_none(),
+            base: built_on,
+            parts: written.parts.clone(),
+            list: written.list_digest,
+            counts: written.counts.kinds.clone(),
+            classes: written.counts.classes.clone(),
+            packs: written.list.packs.len().try_into().unwrap_or(u64::MAX),
+            sealed_bytes: written.list.packs.iter().map(|pack| pack.size).sum(),
+            verdict: if reasons.is_empty() { Verdict::Good } else { Verdict::Suspect { reasons } },
+            requests: RequestCounts {
+                listing: spent.listing.iter().sum(),
+                reading: spent.reading + spent.rereading + spent.asking,
+                retried: spent.retried,
+            },
+            notes: notes(collected, unread),
+            recovery_key_on_collector: self.options.recovery_key_on_collector,
+        }
+    }
+
+    fn report(&self, entry: &Entry, prepared: Prepared, spent: Spent, warnings: Vec<String>) -> CaptureReport {
+        let Prepared { event, written, .. } = prepared;
+        let (cut, moved) = match event.cut {
+            Cut::PointInTime => ("point_in_time", 0),
+            Cut::PerItem { moved } => ("per_item", moved),
+        };
+        CaptureReport {
+            snapshot: entry.digest,
+            sequence: entry.sequence,
+            cut,
+            from: event.from,
+            to: event.to,
+            moved,
+            rounds: event.rounds,
+            full: event.full,
+            base: event.base,
+            quiet: prepared.repeats,
+            suspect: match event.verdict {
+                Verdict::Good => Vec::new(),
+                Verdict::Suspect { reasons } => reasons,
+            },
+            unread: prepared.unread,
+            counts: event.counts,
+            classes: event.classes,
+            kept: written.kept,
+            read: prepared.read,
+            requests: spent,
+            plain_bytes: prepared.plain_bytes,
+            sealed_bytes: prepared.new_bytes,
+            packs_written: prepared.new_packs,
+            packs_reused: event.packs.saturating_sub(prepared.new_packs),
+            parts_written: written.parts_written,
+            parts_reused: written.parts_reused,
+            duration_ms: self.deadline.elapsed(),
+            recovery_point_ms: self.now().millis_since(event.from),
+            notes: event.notes,
+            warnings,
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        self.context.observer.observe(event);
+    }
+}
+
+/// Items of the snapshot that could not be read. What still moved at the end of a run that claims nothing about one
+/// moment is not among them if there is an earlier reading of it.
+fn unread(collected: &Collected, base: &Base) -> Vec<Unread> {
+    let Collected { compared, failures, .. } = collected;
+    let counts = |key: &ItemKey| {
+        let Some(at) = compared.inventory.keys.find(key) else { return collected.still_there.contains_key(key) };
+        let seen = compared.inventory.seen.get(at);
+        let held = seen.is_some_and(|seen| {
+            let older = seen.base.and_then(|at| base.worth(at)).is_some_and(|worth| worth != Worth::Broken);
+            seen.got.is_some() || older
+        });
+        let moving = collected.cut != Cut::PointInTime && failures.moved.contains(key);
+        !(collected.gone.contains(key) || moving && held)
+    };
+    let failed = failures.why.iter().filter(|(key, _)| counts(key));
+    failed.map(|(key, why)| Unread { key: key.clone(), why: why.clone() }).collect()
+}
+
+/// What the entry says in words. Names no item: the entry is not encrypted.
+fn notes(collected: &Collected, unread: usize) -> Vec<String> {
+    let mut notes = vec![
+        "version metadata, lock attributes and configuration values stand in no list: they are as of the reading of \
+         their item"
+            .to_owned(),
+    ];
+    if collected.habit.moves {
+        notes.push(
+            "reading moves `updated_at` on this instance: revisions are stored without it, and version ids take its \
+             place; the cut was found by two listings with no reading between them"
+                .to_owned(),
+        );
+    }
+    if unread > 0 {
+        notes.push(format!("{unread} items could not be read; what an earlier snapshot had of them is kept"));
+    }
+    notes
+}

@@ -1,0 +1,222 @@
+//! The new catalogue as a sequence of lines, each by where it comes from, and which parts of the base it repeats.
+//!
+//! Pure: decides from the indexes alone, so that a part that comes out the same is neither fetched nor sealed again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::CaptureError;
+use super::inventory::{Inventory, Seen, Task};
+use super::round::Lost;
+use super::worth::{BaseIndex, Worth};
+use crate::model::ItemKey;
+
+/// Where a line of the new catalogue comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The line of the base, letter for letter.
+    Base {
+        /// Its place there.
+        at: u32,
+    },
+    /// The line of the base without its revision, under the newer rows of a round, if there are any.
+    Older {
+        /// Its place there.
+        at: u32,
+        /// The round.
+        rows: Option<u8>,
+    },
+    /// A reading of this run.
+    Read {
+        /// Its round.
+        round: u8,
+        /// Whether its revision was listed both before and after.
+        bound: bool,
+    },
+    /// The list rows of a round, without payloads.
+    Rows {
+        /// The round.
+        round: u8,
+    },
+}
+
+/// A stretch of the new catalogue between two cuts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Segment {
+    /// The same lines as these parts of the base, one after the other.
+    Same(Vec<u32>),
+    /// Lines that make a new part, or several if they are many.
+    New(Vec<(ItemKey, Origin)>),
+}
+
+/// The items of the new catalogue in the order of their keys, each with its origin.
+///
+/// `still_there` are items that the last listing lacks and that answered when asked for; `gone` are listed items that
+/// were found to be deleted since.
+pub(super) fn origins<'a>(
+    inventory: &'a Inventory,
+    base: &'a BaseIndex,
+    still_there: &'a BTreeMap<ItemKey, Lost>,
+    gone: &'a BTreeSet<ItemKey>,
+) -> impl Iterator<Item = Result<(ItemKey, Origin), CaptureError>> + 'a {
+    let mut others = still_there.iter().peekable();
+    let mut listed = inventory.seen.iter().enumerate().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let key = listed.peek().and_then(|(at, _)| inventory.keys.key(*at));
+            let other = others.next_if(|(other, _)| key.as_ref().is_none_or(|key| *other < key));
+            if let Some((other, lost)) = other {
+                return Some(origin_of_lost(other, *lost).map(|origin| (other.clone(), origin)));
+            }
+            let (_, seen) = listed.next()?;
+            match key {
+                Some(key) if gone.contains(&key) => {}
+                Some(key) => return Some(origin(&key, seen, base).map(|origin| (key, origin))),
+                None => return Some(Err(nothing_known("an item"))),
+            }
+        }
+    })
+}
+
+fn origin(key: &ItemKey, seen: &Seen, base: &BaseIndex) -> Result<Origin, CaptureError> {
+    let known = seen.base.and_then(|at| Some((at, base.known.get(at as usize)?)));
+    match (seen.task, seen.got, known, seen.tried) {
+        (Task::Keep, _, Some((at, _)), _) => Ok(Origin::Base { at }),
+        (Task::Done, Some(round), ..) => Ok(Origin::Read { round, bound: true }),
+        (_, Some(round), ..) => Ok(Origin::Read { round, bound: false }),
+        // Read again for the sake of its pack, in vain: what the base says of it is as true as before.
+        (_, None, Some((at, known)), _)
+            if matches!(known.worth, Worth::Whole | Worth::Again)
+                && known.revision.is_some()
+                && (known.revision == Some(seen.revision) || known.revision == seen.settled) =>
+        {
+            Ok(Origin::Base { at })
+        }
+        (_, None, Some((at, known)), rows) if known.worth != Worth::Broken => Ok(Origin::Older { at, rows }),
+        (_, None, _, Some(round)) => Ok(Origin::Rows { round }),
+        (_, None, _, None) => Err(nothing_known(key.as_str())),
+    }
+}
+
+fn origin_of_lost(key: &ItemKey, lost: Lost) -> Result<Origin, CaptureError> {
+    match lost {
+        Lost { got: Some(round), .. } => Ok(Origin::Read { round, bound: false }),
+        Lost { base: Some(at), tried: rows, .. } => Ok(Origin::Older { at, rows }),
+        Lost { tried: Some(round), .. } => Ok(Origin::Rows { round }),
+        _ => Err(nothing_known(key.as_str())),
+    }
+}
+
+fn nothing_known(what: &str) -> CaptureError {
+    CaptureError::Internal { what: format!("nothing is known of {what} although it was listed") }
+}
+
+/// Puts lines together into segments.
+#[derive(Debug)]
+pub(super) struct Segments<'a> {
+    base: &'a BaseIndex,
+    part_items: &'a [u64],
+    open: Vec<(ItemKey, Origin)>,
+}
+
+impl<'a> Segments<'a> {
+    /// Starts a catalogue on a base whose parts hold `part_items` items.
+    pub(super) fn new(base: &'a BaseIndex, part_items: &'a [u64]) -> Self {
+        Self { base, part_items, open: Vec::new() }
+    }
+
+    /// Takes the next line; gives the segment that ends before it, if `cut` says that one does.
+    pub(super) fn push(&mut self, key: ItemKey, origin: Origin, cut: bool) -> Option<Segment> {
+        let done = if cut { self.finish() } else { None };
+        self.open.push((key, origin));
+        done
+    }
+
+    /// Ends the catalogue.
+    pub(super) fn finish(&mut self) -> Option<Segment> {
+        let lines = std::mem::take(&mut self.open);
+        match self.same(&lines) {
+            _ if lines.is_empty() => None,
+            Some(parts) => Some(Segment::Same(parts)),
+            None => Some(Segment::New(lines)),
+        }
+    }
+
+    /// The parts of the base that hold exactly these lines.
+    fn same(&self, lines: &[(ItemKey, Origin)]) -> Option<Vec<u32>> {
+        let mut parts: Vec<u32> = Vec::new();
+        for (_, origin) in lines {
+            let Origin::Base { at } = origin else { return None };
+            let part = self.base.known.get(*at as usize)?.part;
+            if parts.last() != Some(&part) {
+                parts.push(part);
+            }
+        }
+        let held: u64 = parts.iter().map(|part| self.part_items.get(*part as usize).copied().unwrap_or(0)).sum();
+        (u64::try_from(lines.len()).ok()? == held).then_some(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::digest::sha256;
+    use crate::job::capture::worth::{Known, Tally};
+    use crate::model::Restorability;
+
+    /// A base of secrets 0 to 5 in parts of two.
+    fn base() -> BaseIndex {
+        let mut base = BaseIndex::default();
+        for n in 0..6 {
+            base.keys.push(&key(n));
+            let tally = Tally { class: Restorability::Exact, versions: 1, locks: 0 };
+            let revision = Some(sha256(b"x"));
+            base.known.push(Known { revision, worth: Worth::Whole, part: n / 2, tally, packs: (0, 0) });
+        }
+        base
+    }
+
+    fn key(n: u32) -> ItemKey {
+        format!("secret/{n}").parse().unwrap()
+    }
+
+    fn run(lines: &[(u32, Origin)], cuts: &[u32]) -> Vec<Segment> {
+        let base = base();
+        let mut segments = Segments::new(&base, &[2, 2, 2]);
+        let mut done: Vec<_> =
+            lines.iter().filter_map(|(n, origin)| segments.push(key(*n), *origin, cuts.contains(n))).collect();
+        done.extend(segments.finish());
+        done
+    }
+
+    const fn kept(n: u32) -> (u32, Origin) {
+        (n, Origin::Base { at: n })
+    }
+
+    const READ: Origin = Origin::Read { round: 0, bound: true };
+
+    #[test]
+    fn only_the_part_with_a_change_is_made_anew() {
+        let lines = [kept(0), kept(1), kept(2), (3, READ), kept(4), kept(5)];
+        let made = run(&lines, &[2, 4]);
+        let new = Segment::New(vec![(key(2), Origin::Base { at: 2 }), (key(3), READ)]);
+        assert_eq!(made, [Segment::Same(vec![0]), new, Segment::Same(vec![2])]);
+    }
+
+    #[test]
+    fn a_part_that_lost_a_line_is_not_the_same() {
+        assert_eq!(run(&[kept(0), kept(2), kept(3)], &[2])[0], Segment::New(vec![(key(0), Origin::Base { at: 0 })]));
+    }
+
+    #[test]
+    fn a_part_that_would_run_on_into_the_next_is_not_the_same() {
+        // The item whose key made the cut is gone.
+        let made = run(&[kept(0), kept(1), kept(3), kept(4), kept(5)], &[4]);
+        assert!(matches!(&made[0], Segment::New(lines) if lines.len() == 3));
+        assert_eq!(made[1], Segment::Same(vec![2]));
+    }
+
+    #[test]
+    fn parts_that_were_cut_because_they_were_full_are_named_one_after_the_other() {
+        assert_eq!(run(&[kept(0), kept(1), kept(2), kept(3)], &[]), [Segment::Same(vec![0, 1])]);
+    }
+}

@@ -1,0 +1,46 @@
+//! Counting what a snapshot holds.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::worth::Tally;
+use crate::model::{Item, ItemKind};
+
+/// The document with the metadata of an item's versions.
+const VERSIONS: &str = "versions";
+/// The document with an item's locks.
+const LOCKS: &str = "locks";
+
+/// An item's share in the counts.
+pub(super) fn tally(item: &Item) -> Tally {
+    Tally { class: item.class, versions: entries(item, VERSIONS), locks: entries(item, LOCKS) }
+}
+
+fn entries(item: &Item, doc: &str) -> u16 {
+    let list = item.docs.get(doc).and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
+    list.map_or(0, |list| list.len().try_into().unwrap_or(u16::MAX))
+}
+
+/// The counts of a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Items by kind, and the versions and locks of its secrets.
+    pub(super) kinds: BTreeMap<String, u64>,
+    /// Items by class.
+    pub(super) classes: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// Adds an item.
+    pub(super) fn add(&mut self, kind: ItemKind, tally: Tally) {
+        for (word, count) in
+            [(kind.as_str(), 1), ("version", u64::from(tally.versions)), ("lock", u64::from(tally.locks))]
+        {
+            if count > 0 {
+                *self.kinds.entry(word.to_owned()).or_default() += count;
+            }
+        }
+        *self.classes.entry(tally.class.as_str().to_owned()).or_default() += 1;
+    }
+}

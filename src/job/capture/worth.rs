@@ -1,0 +1,92 @@
+//! What the snapshot that a run builds on is still worth, item by item.
+
+use std::collections::BTreeSet;
+
+use super::keys::KeyTable;
+use super::refresh;
+use crate::model::{Digest, Item, Restorability, Revision, Timestamp};
+
+/// Why an item is read although its lists show no change, or why it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// Kept while its revision stays.
+    Whole,
+    /// Read again, and kept as it is should that fail: its refresh is due, its pack is sealed to other recipients or too
+    /// small, or the run is a full one.
+    Again,
+    /// It was not bound to a revision: read again; what is there is better than nothing should that fail.
+    Unbound,
+    /// A pack of it is missing or has another size: read again, and nothing to fall back on.
+    Broken,
+}
+
+/// What a run asks of what it builds on.
+#[derive(Debug)]
+pub(super) struct Demands {
+    /// `backup --full`: no earlier pack is trusted.
+    pub(super) full: bool,
+    /// Every item is read again within so many milliseconds.
+    pub(super) full_every: i64,
+    /// The provider's present, or ours before it answered.
+    pub(super) now: Timestamp,
+    /// Packs that are sealed to other recipients than those configured now, or given up because they are too many.
+    pub(super) stale: BTreeSet<Digest>,
+    /// Packs that are not there with their size.
+    pub(super) missing: BTreeSet<Digest>,
+}
+
+impl Demands {
+    /// What an item is worth.
+    pub(super) fn judge(&self, item: &Item) -> Worth {
+        let in_one_of = |packs: &BTreeSet<Digest>| item.payloads.iter().any(|pointer| packs.contains(&pointer.pack));
+        if in_one_of(&self.missing) {
+            Worth::Broken
+        } else if item.revision.is_none() {
+            Worth::Unbound
+        } else if self.full
+            || in_one_of(&self.stale)
+            || refresh::due(&item.key, item.read_at, self.now, self.full_every)
+        {
+            Worth::Again
+        } else {
+            Worth::Whole
+        }
+    }
+}
+
+/// What is remembered of one item of the base.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// The revision beside its pointers.
+    pub(super) revision: Option<Revision>,
+    /// What it is worth.
+    pub(super) worth: Worth,
+    /// The part that it stands in.
+    pub(super) part: u32,
+    /// Its share in the snapshot's counts.
+    pub(super) tally: Tally,
+    /// Its first pack, as a place in [`Known`]'s table of packs; more follow when it has more.
+    pub(super) packs: (u32, u16),
+}
+
+/// An item's share in the counts of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Its class.
+    pub(super) class: Restorability,
+    /// Its versions, with payload or without.
+    pub(super) versions: u16,
+    /// Its locks.
+    pub(super) locks: u16,
+}
+
+/// The items of the base, without their documents.
+#[derive(Debug, Default)]
+pub(super) struct BaseIndex {
+    /// Their keys.
+    pub(super) keys: KeyTable,
+    /// What is known of each.
+    pub(super) known: Vec<Known>,
+    /// The packs of all items, one after the other; each a place in the base's pack list.
+    pub(super) packs: Vec<u16>,
+}
