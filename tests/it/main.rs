@@ -1,6 +1,7 @@
 //! The one integration-test binary: it links once, which matters on small machines.
 
 mod client;
+mod client_embedded;
 mod config;
 mod embedded;
 mod layering;
