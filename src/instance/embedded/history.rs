@@ -144,3 +144,76 @@ impl Snapshot {
         self.items.secrets.get(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::clock::InstanceClock;
+    use super::super::instance::Instance;
+    use super::super::options::Options;
+    use super::super::state::Verb;
+    use super::*;
+
+    /// An instance with a log and a clock that is turned by hand.
+    fn logged() -> Instance {
+        let clock = InstanceClock::manual(Timestamp::from_millis(1_000_000));
+        Instance::new(Options { history: true, clock, ids: Some(1), ..Options::default() })
+    }
+
+    fn create(instance: &Instance, name: &str) -> String {
+        let body = format!(r#"{{"secret_type":"arbitrary","name":"{name}","payload":"v"}}"#);
+        let reply = instance.call(Verb::Post, "/api/v2/secrets", &body);
+        crate::model::json::Object::parse(&reply.body).unwrap().str("id").unwrap()
+    }
+
+    #[test]
+    fn every_state_can_be_had_again_past_any_number_of_changes() {
+        let instance = logged();
+        let id = create(&instance, "token");
+        let mut rows = Vec::new();
+        for index in 0..STRIDE * 2 + 10 {
+            instance.clock().advance(1);
+            let body = format!(r#"{{"description":"{index}"}}"#);
+            instance.call(Verb::Patch, &format!("/api/v2/secrets/{id}/metadata"), &body);
+            rows.push(instance.snapshot().secret_row(&id).unwrap().to_string());
+        }
+        let history = instance.history().unwrap();
+        assert_eq!(history.states(), rows.len() + 2);
+        assert!(history.state(0).unwrap().items.secrets.is_empty());
+        for (index, row) in rows.iter().enumerate() {
+            assert_eq!(history.state(index + 2).unwrap().secret_row(&id).unwrap().as_str(), row, "state {index}");
+        }
+        assert!(history.state(history.states()).is_none());
+    }
+
+    #[test]
+    fn a_span_holds_the_state_that_it_found_and_those_that_began_in_it() {
+        let instance = logged();
+        for name in ["one", "two", "six"] {
+            instance.clock().advance(10);
+            create(&instance, name);
+        }
+        let history = instance.history().unwrap();
+        let at = |millis: i64| Timestamp::from_millis(1_000_000 + millis);
+        assert_eq!(history.began(0), Some(at(0)));
+        assert_eq!(history.began(3), Some(at(30)));
+        assert_eq!(history.between(at(0), at(5)), 0..=0);
+        assert_eq!(history.between(at(15), at(19)), 1..=1);
+        // At the very moment of a change, the state before it was the present too.
+        assert_eq!(history.between(at(10), at(20)), 0..=2);
+        assert_eq!(history.between(at(35), at(99)), 3..=3);
+    }
+
+    #[test]
+    fn what_changes_nothing_is_not_logged_and_a_delete_is() {
+        let instance = logged();
+        let id = create(&instance, "token");
+        instance.call(Verb::Get, "/api/v2/secrets", "");
+        instance.call(Verb::Get, "/api/v2/secrets/none", "");
+        instance.call(Verb::Patch, &format!("/api/v2/secrets/{id}/metadata"), r#"{"name":"-"}"#);
+        assert_eq!(instance.history().unwrap().states(), 2);
+        instance.call(Verb::Delete, &format!("/api/v2/secrets/{id}"), "");
+        let history = instance.history().unwrap();
+        assert!(matches!(history.change(2), Some(Change::Secret(_, None))));
+        assert!(history.state(1).unwrap().secret(&id).is_some() && history.state(2).unwrap().secret(&id).is_none());
+    }
+}

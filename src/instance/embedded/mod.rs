@@ -19,7 +19,7 @@ mod http;
 mod instance;
 mod options;
 mod sandbox;
-mod seed;
+pub(crate) mod seed;
 mod state;
 mod tokens;
 

@@ -85,6 +85,7 @@ impl Life {
 pub(crate) struct Authority {
     name: Name,
     key: SigningKey,
+    /// Its own certificate.
     pub(crate) pem: String,
 }
 

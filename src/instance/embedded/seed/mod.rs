@@ -3,7 +3,7 @@
 //! Ids, names, payloads, keys and certificates follow from the seed; dates also from the year of the instance's clock:
 //! everything was made in the months before that year began, and expires in a later one.
 
-mod certificates;
+pub(crate) mod certificates;
 mod payloads;
 mod words;
 

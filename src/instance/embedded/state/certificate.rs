@@ -155,6 +155,7 @@ fn check_key(pem: &str, key: &SubjectPublicKeyInfoOwned) -> Result<(), Refusal> 
         "PRIVATE KEY" => {
             let info = PrivateKeyInfoRef::from_der(document.as_bytes()).map_err(|_| unreadable())?;
             let fits = match info.algorithm.oid {
+                other if other != key.algorithm.oid => false,
                 RSA => same_modulus(info.private_key.as_bytes(), public),
                 ED25519 => {
                     let signing = ed25519_dalek::SigningKey::try_from(info).map_err(|_| unreadable())?;
@@ -169,9 +170,9 @@ fn check_key(pem: &str, key: &SubjectPublicKeyInfoOwned) -> Result<(), Refusal> 
             let secret = p256::SecretKey::from_sec1_der(document.as_bytes()).map_err(|_| unreadable())?;
             if ec_public(&secret) == public { Ok(()) } else { Err(differs()) }
         }
-        "EC PRIVATE KEY" => Ok(()),
+        "EC PRIVATE KEY" if key.algorithm.oid == EC => Ok(()),
         "RSA PRIVATE KEY" if same_modulus(document.as_bytes(), public) => Ok(()),
-        "RSA PRIVATE KEY" => Err(differs()),
+        "EC PRIVATE KEY" | "RSA PRIVATE KEY" => Err(differs()),
         _ => Err(unreadable()),
     }
 }
@@ -210,4 +211,147 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     };
     let (content, rest) = rest.split_at_checked(length)?;
     Some((tag, content, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::super::super::seed::certificates::{Authority, Life};
+    use super::super::harness::Machine;
+    use super::super::text::ObjectText;
+    use super::*;
+    use crate::instance::embedded::options::Switches;
+
+    const RSA_CERTIFICATE: &str = include_str!("testdata/rsa-certificate.pem");
+    const RSA_KEY: &str = include_str!("testdata/rsa-key.pem");
+    const RSA_KEY_TRADITIONAL: &str = include_str!("testdata/rsa-key-traditional.pem");
+
+    fn life() -> Life {
+        // 2026-01-01 to 2031-01-01
+        Life { from: Timestamp::from_millis(1_767_225_600_000), to: Timestamp::from_millis(1_924_992_000_000) }
+    }
+
+    /// A certificate, its key and its issuer's certificate.
+    fn issued(number: u64, edwards: bool) -> (String, String, String) {
+        let mut rng = ChaCha20Rng::seed_from_u64(number);
+        let authority = Authority::new("Test Root", life(), &mut rng).unwrap();
+        let names = vec!["a.example.com".to_owned(), "b.example.com".to_owned()];
+        let leaf = authority.issue(names, life(), edwards, &mut rng).unwrap();
+        (leaf.certificate, leaf.private_key.to_string(), authority.pem)
+    }
+
+    fn body(certificate: &str, intermediate: Option<&str>, key: Option<&str>) -> String {
+        let mut body = ObjectText::new();
+        body.str("secret_type", "imported_cert").str("name", "cert").str("certificate", certificate);
+        body.opt_str("intermediate", intermediate).opt_str("private_key", key);
+        body.finish().to_string()
+    }
+
+    #[test]
+    fn the_certificate_tells_its_metadata_and_comes_back_to_the_byte() {
+        let (certificate, key, root) = issued(1, false);
+        let mut machine = Machine::new();
+        let got = machine.post("secrets", &body(&certificate, Some(&root), Some(&key)));
+        assert_eq!(got.0, 201, "{}", got.1);
+        assert_eq!((got.str("certificate"), got.str("intermediate"), got.str("private_key")), (certificate, root, key));
+        let metadata = machine.get(&format!("secrets/{}/metadata", got.str("id")));
+        assert_eq!(metadata.str("common_name"), "a.example.com");
+        assert_eq!(metadata.raw("alt_names"), r#"["a.example.com","b.example.com"]"#);
+        assert_eq!(metadata.str("issuer"), "CN=Test Root,O=Keyhaven Sandbox,C=DE");
+        assert_eq!(
+            (metadata.str("key_algorithm"), metadata.str("signing_algorithm")),
+            ("ECDSA256".into(), "ECDSA-SHA256".into())
+        );
+        assert_eq!(
+            metadata.raw("validity"),
+            r#"{"not_before":"2026-01-01T00:00:00Z","not_after":"2031-01-01T00:00:00Z"}"#
+        );
+        assert_eq!(metadata.str("expiration_date"), "2031-01-01T00:00:00Z");
+        assert_eq!(
+            (metadata.raw("private_key_included"), metadata.raw("intermediate_included")),
+            ("true".into(), "true".into())
+        );
+        assert_eq!(metadata.str("serial_number").len(), 16 * 3 - 1);
+        assert!(!metadata.has("managed_csr"));
+    }
+
+    #[test]
+    fn a_key_has_to_belong_to_its_certificate_whatever_its_algorithm() {
+        let mut machine = Machine::new();
+        let (p256, p256_key, _) = issued(1, false);
+        let (edwards, edwards_key, _) = issued(2, true);
+        let (_, other_p256, _) = issued(3, false);
+        let (_, other_edwards, _) = issued(4, true);
+        for (certificate, key, status) in [
+            (p256.as_str(), other_p256.as_str(), 400),
+            (&p256, &edwards_key, 400),
+            (&edwards, &other_edwards, 400),
+            (RSA_CERTIFICATE, &p256_key, 400),
+            (&p256, RSA_KEY, 400),
+            (
+                &p256,
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIBvTBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG\n-----END ENCRYPTED PRIVATE KEY-----\n",
+                400,
+            ),
+            (&p256, &p256_key, 201),
+            (&edwards, &edwards_key, 201),
+            (RSA_CERTIFICATE, RSA_KEY, 201),
+            (RSA_CERTIFICATE, RSA_KEY_TRADITIONAL, 201),
+        ] {
+            let got = machine.post("secrets", &body(certificate, None, Some(key)));
+            assert_eq!(got.0, status, "{} {}", key.lines().next().unwrap(), got.1);
+            if status == 201 {
+                machine.delete(&format!("secrets/{}", got.str("id")));
+            }
+        }
+        let rsa = machine.post("secrets", &body(RSA_CERTIFICATE, None, None));
+        assert_eq!((rsa.str("key_algorithm"), rsa.str("signing_algorithm")), ("RSA2048".into(), "SHA256-RSA".into()));
+        assert_eq!(rsa.str("serial_number"), "01:23:45:67:89:ab:cd:ef");
+    }
+
+    #[test]
+    fn what_is_no_certificate_or_expired_is_refused() {
+        let mut machine = Machine::new();
+        let (certificate, _, _) = issued(1, false);
+        let junk = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", "A".repeat(64));
+        assert_eq!(machine.post("secrets", &body(&junk, None, None)).0, 400);
+        assert_eq!(machine.post("secrets", &body(&certificate, Some(&junk), None)).0, 400);
+        assert_eq!(machine.post("secrets", &body(&"x".repeat(100), None, None)).0, 400);
+        machine.later(6 * 365 * super::super::harness::DAY);
+        assert_eq!(machine.post("secrets", &body(&certificate, None, None)).0, 400);
+    }
+
+    #[test]
+    fn a_new_version_brings_its_own_facts() {
+        let mut machine = Machine::new();
+        let (first, key, _) = issued(1, false);
+        let (second, _, root) = issued(2, true);
+        let id = machine.post("secrets", &body(&first, None, Some(&key))).str("id");
+        let mut version = ObjectText::new();
+        version.str("certificate", &second).str("intermediate", &root);
+        let got = machine.post(&format!("secrets/{id}/versions"), &version.finish());
+        assert_eq!(got.0, 201, "{}", got.1);
+        let metadata = machine.get(&format!("secrets/{id}/metadata"));
+        assert_eq!(metadata.str("serial_number"), got.str("serial_number"));
+        assert_eq!(
+            (metadata.raw("private_key_included"), metadata.str("key_algorithm")),
+            ("false".into(), "Ed25519".into())
+        );
+        let previous = machine.get(&format!("secrets/{id}/versions/previous/metadata"));
+        assert_ne!(previous.str("serial_number"), got.str("serial_number"));
+    }
+
+    #[test]
+    fn the_switch_shows_the_managed_key_in_every_metadata_answer() {
+        let mut machine = Machine::with(Switches { show_managed_csr_key: true, ..Switches::default() });
+        let (certificate, key, _) = issued(1, false);
+        let id = machine.post("secrets", &body(&certificate, None, Some(&key))).str("id");
+        for path in [format!("secrets/{id}/metadata"), "secrets".to_owned()] {
+            let got = machine.get(&path).1;
+            assert!(got.contains(r#""managed_csr":{"ou":[]"#) && got.contains("PRIVATE KEY"), "{got}");
+        }
+        assert!(!machine.get(&format!("secrets/{id}/versions")).1.contains("PRIVATE KEY"));
+    }
 }

@@ -225,3 +225,87 @@ impl State {
         Ok(Answer::no_content())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::Machine;
+
+    const CIS: &str = "public_cert_configuration_dns_cloud_internet_services";
+    const CLASSIC: &str = "public_cert_configuration_dns_classic_infrastructure";
+
+    fn cis(name: &str) -> String {
+        format!(
+            r#"{{"config_type":"{CIS}","name":"{name}","cloud_internet_services_crn":"crn:x","cloud_internet_services_apikey":"hunter2"}}"#
+        )
+    }
+
+    fn classic(name: &str) -> String {
+        format!(
+            r#"{{"config_type":"{CLASSIC}","name":"{name}","classic_infrastructure_username":"u","classic_infrastructure_password":"hunter2"}}"#
+        )
+    }
+
+    #[test]
+    fn values_are_shown_by_name_and_in_no_list() {
+        let mut machine = Machine::new();
+        assert_eq!(machine.post("configurations", &cis("dns")).0, 201);
+        let list = machine.get("configurations");
+        assert!(!list.1.contains("hunter2") && !list.1.contains("crn:x"), "{}", list.1);
+        assert_eq!(list.rows("configurations")[0].str("secret_type").as_deref(), Some("public_cert"));
+        assert_eq!(machine.get("configurations/dns").str("cloud_internet_services_apikey"), "hunter2");
+    }
+
+    #[test]
+    fn a_name_of_two_types_needs_the_header() {
+        let mut machine = Machine::new();
+        machine.post("configurations", &cis("dns"));
+        machine.post("configurations", &classic("dns"));
+        assert_eq!(machine.post("configurations", &classic("dns")).0, 400);
+        assert_eq!(machine.get("configurations/dns").0, 300);
+        assert_eq!(machine.delete("configurations/dns").0, 300);
+        assert_eq!(machine.get_typed("configurations/dns", CLASSIC).str("classic_infrastructure_username"), "u");
+        assert_eq!(machine.get_typed("configurations/dns", "iam_credentials_configuration").0, 404);
+        assert_eq!(machine.delete_typed("configurations/dns", CLASSIC).0, 204);
+        assert_eq!(machine.get("configurations/dns").str("config_type"), CIS);
+    }
+
+    #[test]
+    fn a_patch_keeps_what_it_does_not_name() {
+        let mut machine = Machine::new();
+        machine.post("configurations", &cis("dns"));
+        let before = machine.get("configurations/dns").str("updated_at");
+        machine.later(4);
+        assert_eq!(machine.patch_typed("configurations/dns", CIS, r#"{"cloud_internet_services_crn":"crn:y"}"#).0, 400);
+        let got = machine.patch_typed("configurations/dns", CIS, r#"{"cloud_internet_services_apikey":"new"}"#);
+        assert_eq!(
+            (got.str("cloud_internet_services_apikey"), got.str("cloud_internet_services_crn")),
+            ("new".into(), "crn:x".into())
+        );
+        assert_ne!(got.str("updated_at"), before);
+    }
+
+    #[test]
+    fn limits_and_values_are_checked() {
+        let mut machine = Machine::new();
+        let iam =
+            |name: &str| format!(r#"{{"config_type":"iam_credentials_configuration","name":"{name}","api_key":"k"}}"#);
+        assert_eq!(machine.post("configurations", &iam("one")).0, 201);
+        let refused = machine.post("configurations", &iam("two"));
+        assert!(refused.0 == 400 && refused.1.contains("reached the maximum"), "{}", refused.1);
+        for index in 0..5 {
+            assert_eq!(machine.post("configurations", &cis(&format!("cis-{index}"))).0, 201);
+            assert_eq!(machine.post("configurations", &classic(&format!("classic-{index}"))).0, 201);
+        }
+        assert_eq!(machine.post("configurations", &cis("cis-9")).0, 400);
+        let acme = |environment: &str| {
+            format!(
+                r#"{{"config_type":"public_cert_configuration_ca_lets_encrypt","name":"{environment}","lets_encrypt_environment":"{environment}","lets_encrypt_private_key":"k"}}"#
+            )
+        };
+        assert_eq!(machine.post("configurations", &acme("staging")).0, 201);
+        assert_eq!(machine.post("configurations", &acme("moon")).0, 400);
+        let page = machine.get("configurations?sort=-name&limit=2&secret_types=public_cert");
+        assert_eq!(page.raw("total_count"), "11");
+        assert_eq!(page.rows("configurations")[0].str("name").as_deref(), Some("staging"));
+    }
+}

@@ -86,3 +86,43 @@ impl State {
         Ok(Answer::no_content())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::Machine;
+    use crate::instance::embedded::options::Switches;
+
+    #[test]
+    fn a_group_lives_and_goes_only_when_empty() {
+        let mut machine = Machine::new();
+        let created = machine.post("secret_groups", r#"{"name":"payments","description":"cards"}"#);
+        let id = created.str("id");
+        assert_eq!(machine.post("secret_groups", r#"{"name":"payments"}"#).0, 400);
+        let patched = machine.patch(&format!("secret_groups/{id}"), r#"{"description":null}"#);
+        assert_eq!((patched.str("name"), patched.str("description")), ("payments".into(), String::new()));
+        let secret = machine.create("kv", "ab", &format!(r#""data":{{"a":1}},"secret_group_id":"{id}""#));
+        assert_eq!(machine.delete(&format!("secret_groups/{id}")).0, 400);
+        machine.delete(&format!("secrets/{secret}"));
+        assert_eq!(machine.delete(&format!("secret_groups/{id}")).0, 204);
+        assert_eq!(machine.get(&format!("secret_groups/{id}")).0, 404);
+        assert_eq!(machine.delete("secret_groups/default").0, 400);
+    }
+
+    #[test]
+    fn two_hundred_groups_are_the_most() {
+        let mut machine = Machine::new();
+        for index in 1..200 {
+            assert_eq!(machine.post("secret_groups", &format!(r#"{{"name":"group-{index}"}}"#)).0, 201);
+        }
+        assert_eq!(machine.post("secret_groups", r#"{"name":"one-more"}"#).0, 400);
+        assert_eq!(machine.get("secret_groups").raw("total_count"), "200");
+    }
+
+    #[test]
+    fn the_default_group_is_patched_only_when_switched() {
+        for (patchable, status) in [(true, 200), (false, 400)] {
+            let mut machine = Machine::with(Switches { default_group_patchable: patchable, ..Switches::default() });
+            assert_eq!(machine.patch("secret_groups/default", r#"{"description":"new"}"#).0, status);
+        }
+    }
+}

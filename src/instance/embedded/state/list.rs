@@ -231,3 +231,113 @@ fn matches(secret: &Secret, text: &str) -> bool {
 fn has_lock(secret: &Secret, text: &str) -> bool {
     secret.versions.iter().flat_map(|version| &version.locks).any(|lock| lock.name.to_lowercase().contains(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::Machine;
+
+    fn names(machine: &mut Machine, query: &str) -> Vec<String> {
+        let got = machine.get(&format!("secrets?{query}"));
+        assert_eq!(got.0, 200, "{}", got.1);
+        got.rows("secrets").iter().map(|row| row.str("name").unwrap()).collect()
+    }
+
+    fn filled() -> (Machine, String) {
+        let mut machine = Machine::new();
+        let group = machine.post("secret_groups", r#"{"name":"other"}"#).str("id");
+        machine.create("arbitrary", "bb", r#""payload":"v","labels":["prod","eu"]"#);
+        machine.later(10);
+        machine.create("kv", "aa", &format!(r#""data":{{"a":1}},"labels":["prod"],"secret_group_id":"{group}""#));
+        machine.later(10);
+        machine.create("arbitrary", "cc", r#""payload":"v","description":"The Ledger""#);
+        (machine, group)
+    }
+
+    #[test]
+    fn filters_join() {
+        let (mut machine, group) = filled();
+        assert_eq!(names(&mut machine, "sort=name&secret_types=arbitrary"), ["bb", "cc"]);
+        assert_eq!(names(&mut machine, &format!("groups={group}")), ["aa"]);
+        assert_eq!(names(&mut machine, &format!("sort=name&groups=default%2C{group}")), ["aa", "bb", "cc"]);
+        assert_eq!(names(&mut machine, "sort=name&match_all_labels=prod"), ["aa", "bb"]);
+        assert_eq!(names(&mut machine, "match_all_labels=prod,eu"), ["bb"]);
+        assert_eq!(names(&mut machine, "search=LEDGER"), ["cc"]);
+        assert_eq!(names(&mut machine, &format!("search=arbitrary&groups={group}")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn orders_rise_and_fall() {
+        let (mut machine, _) = filled();
+        assert_eq!(names(&mut machine, "sort=name"), ["aa", "bb", "cc"]);
+        assert_eq!(names(&mut machine, "sort=-name"), ["cc", "bb", "aa"]);
+        assert_eq!(names(&mut machine, "sort=created_at"), ["bb", "aa", "cc"]);
+        assert_eq!(names(&mut machine, "sort=-updated_at"), ["cc", "aa", "bb"]);
+        let ids = |got: super::super::harness::Got| -> Vec<_> {
+            got.rows("secrets").iter().map(|row| row.str("id").unwrap()).collect()
+        };
+        let rising = ids(machine.get("secrets?sort=id"));
+        let mut falling = ids(machine.get("secrets?sort=-id"));
+        falling.reverse();
+        assert!(rising.is_sorted());
+        assert_eq!(rising, falling);
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        let (mut machine, _) = filled();
+        for query in [
+            "limit=0",
+            "limit=1001",
+            "limit=x",
+            "offset=-1",
+            "offset=10000001",
+            "sort=payload",
+            "search=x",
+            "secret_types=a,b,c,d,e,f,g,h,i,j",
+        ] {
+            assert_eq!(machine.get(&format!("secrets?{query}")).0, 400, "{query}");
+        }
+        assert_eq!(machine.get("secrets_locks?limit=1001").0, 400);
+        assert_eq!(machine.get("configurations?offset=1001").0, 400);
+        let beyond = machine.get("secrets?offset=50");
+        assert_eq!((beyond.rows("secrets").len(), beyond.raw("total_count")), (0, "3".into()));
+    }
+
+    #[test]
+    fn links_lead_to_the_pages_and_keep_the_filters() {
+        let (mut machine, _) = filled();
+        let page = machine.get("secrets?sort=name&limit=1&offset=1");
+        let href = |name: &str| page.object().object(name).unwrap().str("href").unwrap();
+        assert!(href("first").ends_with("/api/v2/secrets?sort=name&limit=1&offset=0"), "{}", href("first"));
+        assert!(href("previous").ends_with("offset=0") && href("next").ends_with("offset=2"));
+        assert!(href("last").ends_with("offset=2"));
+        assert!(href("first").starts_with("https://5c1a3b2e-0f4d-4a6b-8c7d-9e0f1a2b3c4d.eu-de.secrets-manager."));
+        let empty = Machine::new().get("secrets");
+        assert!(empty.has("first") && empty.has("last") && !empty.has("next") && !empty.has("previous"));
+    }
+
+    #[test]
+    fn the_lock_list_has_every_secret_and_its_two_newest_versions() {
+        let (mut machine, group) = filled();
+        let id = machine.arbitrary("rotated");
+        let versions: Vec<_> = (2..5).map(|index| machine.rotate_to(&id, &format!("v{index}"))).collect();
+        machine.locked(&id, "previous", "held");
+        let rows = machine.get("secrets_locks").rows("secrets_locks");
+        assert_eq!(rows.len(), 4);
+        let row = rows.iter().find(|row| row.str("secret_id").as_ref() == Some(&id)).unwrap();
+        let listed: Vec<_> = row
+            .array("versions")
+            .unwrap()
+            .iter()
+            .map(|row| crate::model::json::Object::parse(row.get()).unwrap())
+            .collect();
+        assert_eq!(listed.len(), 2);
+        assert_eq!(
+            (listed[0].str("version_id"), listed[1].str("version_id")),
+            (Some(versions[2].clone()), Some(versions[1].clone()))
+        );
+        assert_eq!(listed[1].get("locks").unwrap().get(), r#"["held"]"#);
+        assert_eq!(machine.get("secrets_locks?search=held").raw("total_count"), "1");
+        assert_eq!(machine.get(&format!("secrets_locks?groups={group}")).raw("total_count"), "1");
+    }
+}

@@ -172,3 +172,118 @@ fn clear_previous(secret: &mut Secret, locks: &[Lock], mode: Mode) {
         previous.payload = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::Machine;
+    use crate::instance::embedded::options::Switches;
+
+    fn names(machine: &mut Machine, id: &str, version: &str) -> Vec<String> {
+        let got = machine.get(&format!("secrets/{id}/versions/{version}/locks"));
+        got.rows("locks").iter().map(|lock| lock.str("name").unwrap()).collect()
+    }
+
+    #[test]
+    fn a_locked_secret_cannot_be_deleted() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        machine.locked(&id, "current", "held");
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("locks_total"), "1");
+        assert_eq!(machine.delete(&format!("secrets/{id}")).0, 412);
+        assert_eq!(machine.delete(&format!("secrets/{id}/locks_bulk?name=other")).0, 200);
+        assert_eq!(machine.delete(&format!("secrets/{id}")).0, 412);
+        assert_eq!(machine.delete(&format!("secrets/{id}/locks_bulk?name=other,held")).0, 200);
+        assert_eq!(machine.delete(&format!("secrets/{id}")).0, 204);
+    }
+
+    #[test]
+    fn a_lock_of_the_same_name_is_replaced() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        let path = format!("secrets/{id}/locks_bulk");
+        machine.post(&path, r#"{"locks":[{"name":"held","description":"old","attributes":{"a":1}}]}"#);
+        machine.later(9);
+        machine.post(&path, r#"{"locks":[{"name":"held","attributes":{"a":1e400}}]}"#);
+        let locks = machine.get(&format!("secrets/{id}/locks")).rows("locks");
+        assert_eq!(locks.len(), 1);
+        assert_eq!(locks[0].get("attributes").unwrap().get(), r#"{"a":1e400}"#);
+        assert!(locks[0].get("description").is_none());
+        assert_eq!(locks[0].str("created_at").as_deref(), Some("2026-11-22T14:00:00.250Z"));
+        assert_eq!(locks[0].str("updated_at").as_deref(), Some("2026-11-22T14:00:00.259Z"));
+    }
+
+    #[test]
+    fn modes_clear_the_previous_version() {
+        for (mode, left, payload) in [
+            ("", vec!["kept", "held"], true),
+            ("?mode=remove_previous", vec!["kept"], true),
+            ("?mode=remove_previous_and_delete", vec!["kept"], true),
+        ] {
+            let mut machine = Machine::new();
+            let id = machine.arbitrary("token");
+            machine.locked(&id, "current", "held");
+            machine.locked(&id, "current", "kept");
+            machine.rotate_to(&id, "v2");
+            let body = r#"{"locks":[{"name":"held"}]}"#;
+            assert_eq!(machine.post(&format!("secrets/{id}/locks_bulk{mode}"), body).0, 201);
+            let mut left: Vec<_> = left.into_iter().map(str::to_owned).collect();
+            left.sort();
+            assert_eq!(names(&mut machine, &id, "previous"), left, "{mode}");
+            assert_eq!(machine.get(&format!("secrets/{id}/versions/previous")).has("payload"), payload);
+        }
+    }
+
+    #[test]
+    fn remove_previous_and_delete_takes_the_payload_of_an_unlocked_previous_version() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        machine.locked(&id, "current", "held");
+        machine.rotate_to(&id, "v2");
+        let body = r#"{"locks":[{"name":"held"}]}"#;
+        let got = machine.post(&format!("secrets/{id}/locks_bulk?mode=remove_previous_and_delete"), body);
+        assert!(got.1.contains(r#""version_alias":"previous","locks":[],"payload_available":false"#), "{}", got.1);
+        assert!(!machine.get(&format!("secrets/{id}/versions/previous")).has("payload"));
+        assert_eq!(machine.post(&format!("secrets/{id}/versions/previous/locks_bulk"), body).0, 400);
+        assert_eq!(machine.post(&format!("secrets/{id}/locks_bulk?mode=other"), body).0, 400);
+    }
+
+    #[test]
+    fn one_bad_lock_spoils_the_request_unless_switched() {
+        for (atomic, status, count) in [(true, 400, "0"), (false, 201, "1")] {
+            let mut machine = Machine::with(Switches { bulk_locks_atomic: atomic, ..Switches::default() });
+            let id = machine.arbitrary("token");
+            let body = r#"{"locks":[{"name":"good"},{"name":"1bad"}]}"#;
+            assert_eq!(machine.post(&format!("secrets/{id}/locks_bulk"), body).0, status);
+            assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("locks_total"), count);
+        }
+    }
+
+    #[test]
+    fn a_secret_takes_a_thousand_locks_in_pages_of_a_hundred() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        let locks: Vec<_> = (0..1000).map(|index| format!(r#"{{"name":"l{index:04}"}}"#)).collect();
+        let body = format!(r#"{{"locks":[{}]}}"#, locks.join(","));
+        assert_eq!(machine.post(&format!("secrets/{id}/locks_bulk"), &body).0, 201);
+        assert_eq!(machine.post(&format!("secrets/{id}/locks_bulk"), r#"{"locks":[{"name":"more"}]}"#).0, 400);
+        let page = machine.get(&format!("secrets/{id}/locks?limit=100&offset=900&sort=name"));
+        assert_eq!((page.rows("locks").len(), page.raw("total_count")), (100, "1000".into()));
+        assert_eq!(page.rows("locks")[0].str("name").as_deref(), Some("l0900"));
+        assert!(!page.has("next"));
+        assert_eq!(machine.get(&format!("secrets/{id}/locks")).rows("locks").len(), 25);
+        assert_eq!(machine.get(&format!("secrets/{id}/locks?limit=101")).0, 400);
+        assert_eq!(machine.get(&format!("secrets/{id}/locks?search=L0999")).raw("total_count"), "1");
+    }
+
+    #[test]
+    fn locking_moves_updated_at_only_when_switched() {
+        for moves in [false, true] {
+            let mut machine = Machine::with(Switches { locks_move_updated_at: moves, ..Switches::default() });
+            let id = machine.arbitrary("token");
+            let before = machine.get(&format!("secrets/{id}/metadata")).str("updated_at");
+            machine.later(3);
+            machine.locked(&id, "current", "held");
+            assert_eq!(machine.get(&format!("secrets/{id}/metadata")).str("updated_at") != before, moves);
+        }
+    }
+}

@@ -5,6 +5,8 @@ pub(crate) mod certificate;
 mod configurations;
 mod data;
 mod groups;
+#[cfg(test)]
+mod harness;
 mod ids;
 mod input;
 mod items;

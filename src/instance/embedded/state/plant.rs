@@ -89,3 +89,50 @@ impl State {
         id
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::Machine;
+    use super::*;
+
+    fn planted(machine: &mut Machine, secret_type: &str, fields: &str, payload: &str) -> String {
+        let planted = Planted {
+            secret_type: secret_type.to_owned(),
+            name: format!("planted-{secret_type}"),
+            group: "default".to_owned(),
+            fields: Object::parse(fields).unwrap(),
+            payload: Payload::new(Zeroizing::new(payload.to_owned())),
+        };
+        machine.state.plant(machine.now, &planted)
+    }
+
+    #[test]
+    fn reading_an_iam_credential_without_reuse_deletes_its_key_and_is_counted() {
+        let mut machine = Machine::new();
+        let id = planted(&mut machine, "iam_credentials", r#"{"reuse_api_key":false}"#, r#"{"api_key":"live"}"#);
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("reuse_api_key"), "false");
+        machine.get(&format!("secrets/{id}/versions"));
+        machine.get(&format!("secrets/{id}/versions/current/metadata"));
+        assert!(machine.state.forbidden.is_empty());
+        assert_ne!(machine.get(&format!("secrets/{id}/versions/current")).str("api_key"), "live");
+        let by_name = "secret_groups/default/secret_types/iam_credentials/secrets/planted-iam_credentials";
+        machine.get(by_name);
+        assert_eq!(machine.state.forbidden.len(), 2);
+        assert!(machine.state.forbidden[0].destroys);
+        machine.locked(&id, "current", "held");
+        assert_eq!(machine.get(&format!("secrets/{id}")).0, 412);
+    }
+
+    #[test]
+    fn reading_one_with_reuse_is_harmless_and_an_unheard_of_type_is_counted() {
+        let mut machine = Machine::new();
+        let id = planted(&mut machine, "iam_credentials", r#"{"reuse_api_key":true}"#, r#"{"api_key":"live"}"#);
+        assert_eq!(machine.get(&format!("secrets/{id}")).str("api_key"), "live");
+        assert!(machine.state.forbidden.is_empty());
+        let id = planted(&mut machine, "quantum_key", r#"{"qubits":7}"#, r#"{"key":"x"}"#);
+        assert!(machine.get("secrets?search=quantum").1.contains(r#""qubits":7"#));
+        machine.get(&format!("secrets/{id}"));
+        assert_eq!(machine.state.forbidden.len(), 1);
+        assert!(!machine.state.forbidden[0].destroys);
+    }
+}

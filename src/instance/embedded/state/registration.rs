@@ -48,3 +48,24 @@ impl State {
         Ok(Answer { status: self.switches.registration_test_status, body: None })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::Machine;
+
+    #[test]
+    fn only_the_crn_comes_back_and_there_is_one() {
+        let mut machine = Machine::new();
+        let path = "notifications/registration";
+        assert_eq!(machine.get(path).0, 404);
+        assert_eq!(machine.get("notifications/registration/test").0, 404);
+        let body = r#"{"event_notifications_instance_crn":"crn:v1:en:1","event_notifications_source_name":"src"}"#;
+        assert_eq!(machine.post(path, r#"{"event_notifications_instance_crn":"crn:v1:en:1"}"#).0, 400);
+        assert_eq!(machine.post(path, body).1, r#"{"event_notifications_instance_crn":"crn:v1:en:1"}"#);
+        assert_eq!(machine.post(path, body).0, 409);
+        assert_eq!(machine.get(path).str("event_notifications_instance_crn"), "crn:v1:en:1");
+        assert_eq!(machine.get("notifications/registration/test").0, 204);
+        assert_eq!(machine.delete(path).0, 204);
+        assert_eq!(machine.get(path).0, 404);
+    }
+}

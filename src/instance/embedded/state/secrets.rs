@@ -136,20 +136,21 @@ impl State {
     pub(crate) fn patch_metadata(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
         let body = Body::parse(text)?;
         let mut secret = (**self.secret(id)?).clone();
-        let kind = Kind::parse(&secret.secret_type)?;
-        body.only(&[&COMMON_PATCH[..], kind.patch_members()].concat())?;
+        // Planted secrets of other types take the common members.
+        let kind = Kind::parse(&secret.secret_type).ok();
+        body.only(&[&COMMON_PATCH[..], kind.map_or(&[], Kind::patch_members)].concat())?;
         self.patch_common(&body, &mut secret)?;
         let mut rotates = false;
         match kind {
-            Kind::Kv => {}
-            Kind::ImportedCert => {
+            None | Some(Kind::Kv) => {}
+            Some(Kind::ImportedCert) => {
                 if body.get("managed_csr").is_some() {
                     let message = "The embedded instance does not make managed certificate signing requests.";
                     return Err(Refusal::invalid(message));
                 }
             }
-            Kind::Arbitrary => self.patch_expiry(&body, &mut secret, now)?,
-            Kind::UsernamePassword => {
+            Some(Kind::Arbitrary) => self.patch_expiry(&body, &mut secret, now)?,
+            Some(Kind::UsernamePassword) => {
                 self.patch_expiry(&body, &mut secret, now)?;
                 rotates = self.patch_rotation(&body, &mut secret, now)?;
             }
@@ -266,4 +267,201 @@ pub(crate) fn checked_metadata(body: &Body<'_>, member: &str) -> Result<Option<B
 /// Whether a list row says that the API key outlives a read.
 pub(crate) fn reuses_api_key(secret: &Secret) -> bool {
     secret.fields.get("reuse_api_key").is_some_and(|value| value.get() == "true")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::{DAY, Machine};
+    use crate::instance::embedded::options::{NameScope, Switches};
+
+    #[test]
+    fn the_payload_is_in_reads_of_it_and_in_no_metadata() {
+        let mut machine = Machine::new();
+        let id = machine.create("arbitrary", "token", r#""payload":"hunter2","description":"d","labels":["prod"]"#);
+        assert_eq!(machine.get(&format!("secrets/{id}")).str("payload"), "hunter2");
+        for path in [
+            format!("secrets/{id}/metadata"),
+            "secrets".into(),
+            format!("secrets/{id}/versions"),
+            "secrets_locks".into(),
+        ] {
+            let got = machine.get(&path);
+            assert_eq!(got.0, 200);
+            assert!(!got.1.contains("hunter2"), "{path}: {}", got.1);
+        }
+        let metadata = machine.get(&format!("secrets/{id}/metadata"));
+        assert_eq!((metadata.raw("state"), metadata.str("state_description")), ("1".into(), "active".into()));
+        assert_eq!((metadata.raw("versions_total"), metadata.raw("locks_total")), ("1".into(), "0".into()));
+        assert_eq!(metadata.str("secret_group_id"), "default");
+        assert!(metadata.str("crn").ends_with(&format!(":5c1a3b2e-0f4d-4a6b-8c7d-9e0f1a2b3c4d:secret:{id}")));
+    }
+
+    #[test]
+    fn a_read_is_remembered_and_moves_updated_at_only_when_switched() {
+        for moves in [false, true] {
+            let mut machine = Machine::with(Switches { reads_move_updated_at: moves, ..Switches::default() });
+            let id = machine.arbitrary("token");
+            let before = machine.get(&format!("secrets/{id}/metadata"));
+            assert_eq!(
+                (before.raw("downloaded"), before.str("retrieved_at")),
+                ("false".into(), "1970-01-01T00:00:00.000Z".into())
+            );
+            machine.later(5);
+            machine.get(&format!("secrets/{id}"));
+            let after = machine.get(&format!("secrets/{id}/metadata"));
+            assert_eq!(
+                (after.raw("downloaded"), after.str("retrieved_at")),
+                ("true".into(), "2026-11-22T14:00:00.255Z".into())
+            );
+            assert_eq!(after.str("updated_at") != before.str("updated_at"), moves);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_with_their_type_in_the_scope_of_the_switch() {
+        for (scope, second) in [(NameScope::Instance, 409), (NameScope::Group, 201)] {
+            let switches = Switches { unique_names: scope, name_conflict_status: 409, ..Switches::default() };
+            let mut machine = Machine::with(switches);
+            let group = machine.post("secret_groups", r#"{"name":"other"}"#).str("id");
+            machine.arbitrary("token");
+            let again = r#"{"secret_type":"arbitrary","name":"token","payload":"v"}"#;
+            assert_eq!(machine.post("secrets", again).0, 409);
+            let elsewhere = again.replacen('{', &format!(r#"{{"secret_group_id":"{group}","#), 1);
+            assert_eq!(machine.post("secrets", &elsewhere).0, second);
+            machine.create("kv", "token", r#""data":{"a":1}"#);
+            let other = machine.arbitrary("other");
+            assert_eq!(machine.patch(&format!("secrets/{other}/metadata"), r#"{"name":"token"}"#).0, 409);
+            assert_eq!(machine.patch(&format!("secrets/{other}/metadata"), r#"{"name":"other"}"#).0, 200);
+        }
+    }
+
+    #[test]
+    fn a_freed_name_can_be_taken_again() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        machine.patch(&format!("secrets/{id}/metadata"), r#"{"name":"renamed"}"#);
+        machine.arbitrary("token");
+        assert_eq!(machine.delete(&format!("secrets/{id}")).0, 204);
+        machine.arbitrary("renamed");
+    }
+
+    #[test]
+    fn a_secret_is_found_by_group_type_and_name() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        let path = "secret_groups/default/secret_types/arbitrary/secrets/token";
+        let got = machine.get(path);
+        assert_eq!((got.str("id"), got.str("payload")), (id, "v1".into()));
+        assert_eq!(machine.get(&path.replace("default", "elsewhere")).0, 404);
+        assert_eq!(machine.get(&path.replace("arbitrary", "kv")).0, 404);
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_null_clears() {
+        let mut machine = Machine::new();
+        let id = machine.create(
+            "arbitrary",
+            "token",
+            r#""payload":"v","description":"d","labels":["prod"],"custom_metadata":{"a":1.0,"b":{"c":1}},"expiration_date":"2030-01-01T00:00:00Z""#,
+        );
+        let path = format!("secrets/{id}/metadata");
+        let got = machine.patch(&path, r#"{"custom_metadata":{"b":{"d":1e400}}}"#);
+        assert_eq!(got.raw("custom_metadata"), r#"{"a":1.0,"b":{"c":1,"d":1e400}}"#);
+        assert_eq!((got.str("description"), got.raw("labels")), ("d".into(), r#"["prod"]"#.into()));
+        assert_eq!(got.str("expiration_date"), "2030-01-01T00:00:00Z");
+        let got =
+            machine.patch(&path, r#"{"description":null,"labels":null,"custom_metadata":null,"expiration_date":null}"#);
+        assert!(!got.has("description") && !got.has("custom_metadata") && !got.has("expiration_date"));
+        assert_eq!(got.raw("labels"), "[]");
+        let version = machine.get(&format!("secrets/{id}/versions/current/metadata"));
+        assert!(!version.has("expiration_date"));
+        assert_eq!(machine.patch(&path, r#"{"name":null}"#).0, 400);
+        assert_eq!(machine.patch(&path, r#"{"secret_group_id":"default"}"#).0, 400);
+        assert_eq!(machine.patch(&path, "[]").0, 400);
+    }
+
+    #[test]
+    fn a_patch_replaces_custom_metadata_when_switched() {
+        let mut machine = Machine::with(Switches { nested_merge: false, ..Switches::default() });
+        let id = machine.create("kv", "token", r#""data":{"a":1},"custom_metadata":{"a":1}"#);
+        let got = machine.patch(&format!("secrets/{id}/metadata"), r#"{"custom_metadata":{"b":null}}"#);
+        assert_eq!(got.raw("custom_metadata"), r#"{"b":null}"#);
+    }
+
+    #[test]
+    fn a_refused_patch_changes_nothing() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        let before = machine.get(&format!("secrets/{id}/metadata")).1;
+        machine.later(5);
+        let bad = format!(r#"{{"description":"new","labels":["{}"]}}"#, "x".repeat(65));
+        assert_eq!(machine.patch(&format!("secrets/{id}/metadata"), &bad).0, 400);
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).1, before);
+    }
+
+    #[test]
+    fn create_refuses_what_breaks_a_rule() {
+        let mut machine = Machine::new();
+        for (body, why) in [
+            (r#"{"name":"ab","payload":"v"}"#, "no type"),
+            (r#"{"secret_type":"unheard_of","name":"ab"}"#, "unknown type"),
+            (r#"{"secret_type":"public_cert","name":"ab"}"#, "not issued here"),
+            (r#"{"secret_type":"arbitrary","name":"ab"}"#, "no payload"),
+            (r#"{"secret_type":"arbitrary","name":"ab","payload":7}"#, "payload is no string"),
+            (r#"{"secret_type":"arbitrary","name":"a","payload":"v"}"#, "short name"),
+            (r#"{"secret_type":"arbitrary","name":"ab","payload":"v","id":"x"}"#, "read-only member"),
+            (r#"{"secret_type":"arbitrary","name":"ab","payload":"v","labels":"x"}"#, "labels are no list"),
+            (r#"{"secret_type":"arbitrary","name":"ab","payload":"v","expiration_date":"tomorrow"}"#, "no date"),
+            (
+                r#"{"secret_type":"arbitrary","name":"ab","payload":"v","expiration_date":"2020-01-01T00:00:00Z"}"#,
+                "past",
+            ),
+            (r#"{"secret_type":"kv","name":"ab","data":{}}"#, "empty data"),
+            (
+                r#"{"secret_type":"kv","name":"ab","data":{"a":1},"expiration_date":"2030-01-01T00:00:00Z"}"#,
+                "kv expires",
+            ),
+            (r#"{"secret_type":"username_password","name":"ab","password":"123456"}"#, "no username"),
+            (r#"{"secret_type":"username_password","name":"ab","username":"ab","password":"12345"}"#, "short password"),
+            (r#"{"secret_type":"imported_cert","name":"ab","managed_csr":{}}"#, "managed request"),
+        ] {
+            assert_eq!(machine.post("secrets", body).0, 400, "{why}");
+        }
+        let lost = r#"{"secret_type":"arbitrary","name":"ab","payload":"v","secret_group_id":"none"}"#;
+        assert_eq!(machine.post("secrets", lost).0, 404);
+        assert_eq!(machine.get("secrets").raw("total_count"), "0");
+    }
+
+    #[test]
+    fn a_password_is_generated_by_its_policy_when_none_is_given() {
+        let mut machine = Machine::new();
+        let id = machine.create(
+            "username_password",
+            "user",
+            r#""username":"svc","password_generation_policy":{"length":12,"include_symbols":false}"#,
+        );
+        let first = machine.get(&format!("secrets/{id}"));
+        assert_eq!((first.str("username"), first.str("password").len()), ("svc".into(), 12));
+        assert_eq!(first.raw("rotation"), r#"{"auto_rotate":false}"#);
+        let next = machine.post(&format!("secrets/{id}/versions"), "{}");
+        assert_eq!((next.str("username"), next.str("password").len()), ("svc".into(), 12));
+        assert_ne!(next.str("password"), first.str("password"));
+        assert_eq!(machine.post(&format!("secrets/{id}/versions"), r#"{"username":"other"}"#).0, 400);
+    }
+
+    #[test]
+    fn turning_rotation_on_rotates_at_once_only_when_switched() {
+        for (rotates, versions) in [(false, "1"), (true, "2")] {
+            let mut machine = Machine::with(Switches { rotation_patch_rotates: rotates, ..Switches::default() });
+            let id = machine.create("username_password", "user", r#""username":"svc","password":"123456""#);
+            let on = r#"{"rotation":{"auto_rotate":true,"interval":30,"unit":"day"}}"#;
+            let got = machine.patch(&format!("secrets/{id}/metadata"), on);
+            assert_eq!(got.raw("versions_total"), versions);
+            assert_eq!(got.str("next_rotation_date"), "2026-12-22T14:00:00.250Z");
+            let off = machine.patch(&format!("secrets/{id}/metadata"), r#"{"rotation":{"auto_rotate":false}}"#);
+            assert!(!off.has("next_rotation_date"));
+            machine.later(400 * DAY);
+            assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("versions_total"), versions);
+        }
+    }
 }

@@ -23,3 +23,67 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::{DAY, Machine};
+    use crate::instance::embedded::options::Switches;
+
+    const SOON: &str = r#""payload":"v1","expiration_date":"2026-11-23T00:00:00Z""#;
+
+    #[test]
+    fn an_expired_secret_is_destroyed_and_a_lock_postpones_it() {
+        let mut machine = Machine::new();
+        let free = machine.create("arbitrary", "free", SOON);
+        let held = machine.create("arbitrary", "held", SOON);
+        machine.rotate_to(&free, "v2");
+        machine.locked(&held, "current", "held");
+        machine.later(DAY);
+        let got = machine.get(&format!("secrets/{free}"));
+        assert_eq!((got.raw("state"), got.str("state_description")), ("5".into(), "destroyed".into()));
+        assert!(!got.has("payload"));
+        let versions = machine.get(&format!("secrets/{free}/versions")).rows("versions");
+        assert!(versions.iter().all(|row| row.bool("payload_available") == Some(false)));
+        assert_eq!(machine.post(&format!("secrets/{free}/versions"), r#"{"payload":"v3"}"#).0, 400);
+        assert_eq!(machine.get(&format!("secrets/{held}")).str("payload"), "v1");
+        machine.delete(&format!("secrets/{held}/locks_bulk"));
+        machine.later(1);
+        assert_eq!(machine.get(&format!("secrets/{held}/metadata")).raw("state"), "5");
+    }
+
+    #[test]
+    fn a_past_expiry_is_destroyed_at_once_where_it_is_not_refused() {
+        let mut machine = Machine::with(Switches { past_expiration_refused: false, ..Switches::default() });
+        let id = machine.create("arbitrary", "late", r#""payload":"v1","expiration_date":"2020-01-01T00:00:00Z""#);
+        machine.later(1);
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("state"), "5");
+    }
+
+    #[test]
+    fn a_due_rotation_makes_a_version_unless_the_previous_one_is_locked() {
+        let mut machine = Machine::new();
+        let members =
+            r#""username":"svc","password":"123456","rotation":{"auto_rotate":true,"interval":1,"unit":"day"}"#;
+        let id = machine.create("username_password", "user", members);
+        machine.later(DAY);
+        let current = machine.get(&format!("secrets/{id}/versions/current"));
+        assert_eq!((current.raw("auto_rotated"), current.str("password").len()), ("true".into(), 32));
+        assert_eq!(machine.get(&format!("secrets/{id}/versions/previous")).str("password"), "123456");
+        machine.locked(&id, "previous", "held");
+        machine.later(DAY);
+        assert_eq!(machine.get(&format!("secrets/{id}/versions")).raw("total_count"), "2");
+        machine.delete(&format!("secrets/{id}/locks_bulk"));
+        machine.later(1);
+        assert_eq!(machine.get(&format!("secrets/{id}/versions")).raw("total_count"), "3");
+    }
+
+    #[test]
+    fn nothing_rotates_where_rotation_is_off() {
+        let mut machine = Machine::with(Switches { auto_rotates: false, ..Switches::default() });
+        let members =
+            r#""username":"svc","password":"123456","rotation":{"auto_rotate":true,"interval":1,"unit":"day"}"#;
+        let id = machine.create("username_password", "user", members);
+        machine.later(10 * DAY);
+        assert_eq!(machine.get(&format!("secrets/{id}/versions")).raw("total_count"), "1");
+    }
+}

@@ -136,3 +136,100 @@ fn check_room(secret: &Secret) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::Machine;
+    use crate::instance::embedded::options::Switches;
+
+    #[test]
+    fn only_current_and_previous_keep_their_payload() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        let first = machine.get(&format!("secrets/{id}/versions/current")).str("id");
+        machine.rotate_to(&id, "v2");
+        assert_eq!(machine.get(&format!("secrets/{id}/versions/previous")).str("payload"), "v1");
+        machine.rotate_to(&id, "v3");
+        assert_eq!(machine.get(&format!("secrets/{id}")).str("payload"), "v3");
+        assert_eq!(machine.get(&format!("secrets/{id}/versions/previous")).str("payload"), "v2");
+        let old = machine.get(&format!("secrets/{id}/versions/{first}"));
+        assert_eq!((old.0, old.raw("payload_available")), (200, "false".into()));
+        assert!(!old.has("payload") && !old.has("alias"));
+        let list = machine.get(&format!("secrets/{id}/versions"));
+        let aliases: Vec<_> = list.rows("versions").iter().map(|row| row.str("alias")).collect();
+        assert_eq!(aliases, [Some("current".into()), Some("previous".into()), None]);
+    }
+
+    #[test]
+    fn fifty_entries_of_metadata_are_kept() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        let first = machine.get(&format!("secrets/{id}/versions/current")).str("id");
+        for index in 2..=50 {
+            machine.rotate_to(&id, &format!("v{index}"));
+        }
+        assert_eq!(machine.get(&format!("secrets/{id}/versions/{first}/metadata")).0, 200);
+        machine.rotate_to(&id, "v51");
+        assert_eq!(machine.get(&format!("secrets/{id}/versions")).raw("total_count"), "50");
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("versions_total"), "50");
+        assert_eq!(machine.get(&format!("secrets/{id}/versions/{first}/metadata")).0, 404);
+    }
+
+    #[test]
+    fn a_locked_previous_version_blocks_a_new_one_and_a_locked_current_one_travels() {
+        let mut machine = Machine::new();
+        let id = machine.arbitrary("token");
+        machine.locked(&id, "current", "held");
+        machine.rotate_to(&id, "v2");
+        let previous = &machine.get("secrets_locks").rows("secrets_locks")[0].array("versions").unwrap()[1];
+        assert!(previous.get().contains(r#""version_alias":"previous","locks":["held"]"#), "{previous}");
+        let refused = machine.post(&format!("secrets/{id}/versions"), r#"{"payload":"v3"}"#);
+        assert_eq!(refused.0, 412);
+        assert!(refused.1.contains("The requested action can't be completed because the secret version is locked."));
+        assert_eq!(machine.get(&format!("secrets/{id}")).str("payload"), "v2");
+        assert_eq!(machine.delete(&format!("secrets/{id}/versions/previous/locks_bulk")).0, 200);
+        machine.rotate_to(&id, "v3");
+    }
+
+    #[test]
+    fn metadata_of_a_version_is_its_own_and_patched_alone() {
+        let mut machine = Machine::new();
+        let id = machine.create("arbitrary", "token", r#""payload":"v1","version_custom_metadata":{"n":1.0}"#);
+        machine.rotate_to(&id, "v2");
+        let before = machine.get(&format!("secrets/{id}/metadata")).str("updated_at");
+        machine.later(7);
+        let path = format!("secrets/{id}/versions/previous/metadata");
+        let got = machine.patch(&path, r#"{"version_custom_metadata":{"m":2.50}}"#);
+        assert_eq!(got.raw("version_custom_metadata"), r#"{"n":1.0,"m":2.50}"#);
+        assert!(!machine.get(&format!("secrets/{id}/versions/current/metadata")).has("version_custom_metadata"));
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).str("updated_at"), before);
+        assert!(!machine.patch(&path, r#"{"version_custom_metadata":null}"#).has("version_custom_metadata"));
+        assert_eq!(machine.patch(&path, r#"{"payload":"x"}"#).0, 400);
+    }
+
+    #[test]
+    fn a_version_takes_the_secrets_metadata_and_expiry_as_switched() {
+        for on in [true, false] {
+            let switches = Switches { version_sets_custom_metadata: on, expiration_carries: on, ..Switches::default() };
+            let mut machine = Machine::with(switches);
+            let members = r#""payload":"v1","custom_metadata":{"a":1},"expiration_date":"2030-01-01T00:00:00Z""#;
+            let id = machine.create("arbitrary", "token", members);
+            let body = r#"{"payload":"v2","custom_metadata":{"b":2}}"#;
+            machine.post(&format!("secrets/{id}/versions"), body);
+            let got = machine.get(&format!("secrets/{id}/metadata"));
+            assert_eq!(got.raw("custom_metadata"), if on { r#"{"b":2}"# } else { r#"{"a":1}"# });
+            assert_eq!(got.has("expiration_date"), on);
+            let previous = machine.get(&format!("secrets/{id}/versions/previous/metadata"));
+            assert_eq!(previous.str("expiration_date"), "2030-01-01T00:00:00Z");
+        }
+    }
+
+    #[test]
+    fn the_version_list_can_start_with_the_oldest() {
+        let mut machine = Machine::with(Switches { versions_newest_first: false, ..Switches::default() });
+        let id = machine.arbitrary("token");
+        machine.rotate_to(&id, "v2");
+        let rows = machine.get(&format!("secrets/{id}/versions")).rows("versions");
+        assert_eq!(rows[0].str("alias").as_deref(), Some("previous"));
+    }
+}
