@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::config::ConfigError;
+use crate::instance::embedded::EmbeddedError;
 use crate::model::FailureKind;
 
 /// How a command ended that did not fail.
@@ -113,6 +114,12 @@ impl From<ConfigError> for Failure {
     }
 }
 
+impl From<EmbeddedError> for Failure {
+    fn from(error: EmbeddedError) -> Self {
+        Self::from_error(FailureKind::Failed, error)
+    }
+}
+
 /// Errors of the library that know their kind.
 macro_rules! from_library {
     ($($error:ty),+ $(,)?) => {
@@ -128,6 +135,7 @@ from_library!(
     crate::crypto::CryptoError,
     crate::format::FormatError,
     crate::instance::InstanceError,
+    crate::job::verify::VerifyError,
     crate::repository::RepositoryError,
     crate::repository::StoreError,
 );

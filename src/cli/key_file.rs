@@ -160,9 +160,8 @@ pub(super) fn create_folder(path: &Path) -> Result<(), Failure> {
 pub(super) fn check_writable(folder: &Path) -> Result<(), Failure> {
     let probe = folder.join(format!(".keyhaven-{}", uuid::Uuid::new_v4()));
     create(&probe, b"")?;
-    std::fs::remove_file(&probe).map_err(|error| {
-        Failure::new(FailureKind::Failed, format!("cannot remove {}", probe.display())).because(error)
-    })
+    std::fs::remove_file(&probe)
+        .map_err(|error| Failure::new(FailureKind::Failed, format!("cannot remove {}", probe.display())).because(error))
 }
 
 /// The path of a systemd credential.

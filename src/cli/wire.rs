@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::app::App;
+use super::clock::SystemClock;
 use super::failure::Failure;
 use super::key_file;
 use crate::config::{self, Location, Settings};
@@ -10,7 +12,7 @@ use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
 use crate::format::RepositoryId;
 use crate::instance::ibm;
 use crate::model::FailureKind;
-use crate::repository::{Repository, S3Settings, Store};
+use crate::repository::{Repository, S3Settings, StateFolder, Store, Writer};
 
 /// The largest CA file that is read.
 const LARGEST_CA: u64 = 4 * 1024 * 1024;
@@ -117,6 +119,17 @@ pub(super) fn recovery_recipients(settings: &Settings) -> Result<Recipients, Fai
         return Err(Settings::missing("keys.recovery_recipients").into());
     }
     Ok(Recipients::new(recipients(&texts)?)?)
+}
+
+/// Who signs here, and what it remembers.
+pub(super) fn writer(app: &App, settings: &Settings, id: &RepositoryId) -> Result<Writer, Failure> {
+    let folder = app.state_folder(settings)?;
+    key_file::create_folder(&folder)?;
+    Ok(Writer {
+        key: Arc::new(signing_key(settings)?),
+        state: StateFolder::new(&folder, &id.to_string()),
+        clock: Arc::new(SystemClock),
+    })
 }
 
 fn missing_key(what: &str, key: &str) -> Failure {

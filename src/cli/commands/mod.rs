@@ -4,12 +4,24 @@ use clap::Subcommand;
 
 use super::app::App;
 use super::failure::{Failure, Outcome};
+use crate::format::{Draft, Event};
+use crate::model::Clock;
 
 mod completions;
 mod config;
+mod diff;
+mod doctor;
+mod get;
+mod history;
 mod init;
 mod keys;
+mod ledger;
+mod ls;
 mod man;
+mod sandbox;
+mod show;
+mod snapshots;
+mod verify;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -19,6 +31,27 @@ pub(super) enum Command {
     Keys(keys::Command),
     /// Make a repository for an instance, on the host that will back up
     Init(Box<init::Arguments>),
+    /// Check everything that a backup needs
+    Doctor(doctor::Arguments),
+    /// List the snapshots, or accept a suspect one
+    Snapshots(snapshots::Arguments),
+    /// Show one snapshot
+    Show(show::Arguments),
+    /// List the inventory of a snapshot
+    Ls(ls::Arguments),
+    /// Compare two snapshots, or a snapshot and the live instance
+    Diff(diff::Arguments),
+    /// Show every version of an item that a kept snapshot saw
+    History(history::Arguments),
+    /// Get one version of one item; its value only with --reveal
+    Get(get::Arguments),
+    /// Check the repository
+    Verify(verify::Arguments),
+    /// Say that a loss in the ledger is accepted
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    /// Serve an in-memory instance that speaks the provider's API
+    Sandbox(sandbox::Arguments),
     /// Make, check and show the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -33,10 +66,25 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     match command {
         Command::Keys(command) => keys::run(app, command).await,
         Command::Init(arguments) => init::run(app, *arguments).await,
+        Command::Doctor(arguments) => doctor::run(app, arguments).await,
+        Command::Snapshots(arguments) => snapshots::run(app, arguments).await,
+        Command::Show(arguments) => show::run(app, arguments).await,
+        Command::Ls(arguments) => ls::run(app, arguments).await,
+        Command::Diff(arguments) => diff::run(app, arguments).await,
+        Command::History(arguments) => history::run(app, arguments).await,
+        Command::Get(arguments) => get::run(app, arguments).await,
+        Command::Verify(arguments) => verify::run(app, arguments).await,
+        Command::Ledger(command) => ledger::run(app, command).await,
+        Command::Sandbox(arguments) => sandbox::run(app, arguments).await,
         Command::Config(command) => config::run(app, command),
         Command::Completions(arguments) => completions::run(app, &arguments),
         Command::Man(arguments) => man::run(app, &arguments),
     }
+}
+
+/// What this program has to say, now.
+fn draft(clock: &dyn Clock, event: Event) -> Draft {
+    Draft { time: clock.now(), tool: tool(), event }
 }
 
 /// What entries and manual pages call this program.

@@ -1,0 +1,270 @@
+//! `keyhaven diff`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::identity::RecoveryArguments;
+use crate::cli::table::Table;
+use crate::cli::{human, report, snapshot, wire};
+use crate::crypto::Identities;
+use crate::instance::{Listed, Source};
+use crate::model::{FailureKind, Item, ItemKey, Revision};
+use crate::repository::Repository;
+use crate::repository::find::Wanted;
+
+/// Compares two snapshots, or a snapshot and the live instance. No payload is read.
+///
+/// Items are compared by what the provider's lists show of them, which moves with every change of a secret.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 15 means that there are differences.
+
+Examples:
+  keyhaven diff 41 42
+  keyhaven diff latest --live")]
+pub(in crate::cli) struct Arguments {
+    /// The older snapshot
+    #[arg(default_value = "latest")]
+    older: Wanted,
+    /// The newer snapshot
+    #[arg(required_unless_present = "live", conflicts_with = "live")]
+    newer: Option<Wanted>,
+    /// Compare with the live source
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+/// What happened to an item from the older to the newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Change {
+    Added,
+    Removed,
+    Changed,
+    /// The older snapshot holds no listed revision of it, so it cannot be told.
+    Unknown,
+}
+
+impl Change {
+    const fn sign(self) -> &'static str {
+        match self {
+            Self::Added => "+",
+            Self::Removed => "-",
+            Self::Changed => "~",
+            Self::Unknown => "?",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    change: Change,
+    key: ItemKey,
+    #[serde(rename = "type")]
+    item_type: String,
+    name: String,
+    /// What of it changed, between two snapshots: the list row, versions, locks, value.
+    what: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    older: u64,
+    /// Nothing for the live instance.
+    newer: Option<u64>,
+    same: u64,
+    differences: Vec<Line>,
+}
+
+/// An item, as far as it is compared.
+#[derive(Debug)]
+struct State {
+    item_type: String,
+    name: String,
+    revision: Option<Revision>,
+    /// The documents and the payload versions, by name; nothing for a live item, which was not read.
+    parts: Option<BTreeMap<String, String>>,
+}
+
+type States = BTreeMap<ItemKey, State>;
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let recovery = arguments.recovery.load(&settings).await?;
+    let repository = wire::repository(&settings, recovery.as_ref()).await?;
+    let keys = wire::reader(&settings, recovery)?;
+    let ledger = repository.read_ledger().await?;
+    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let older = snapshot::pick(&ledger, &arguments.older)?;
+    let before = of_snapshot(&repository, &older, &keys).await?;
+    let (newer, after) = match &arguments.newer {
+        Some(wanted) => {
+            let newer = snapshot::pick(&ledger, wanted)?;
+            let after = of_snapshot(&repository, &newer, &keys).await?;
+            (Some(newer.entry.sequence), after)
+        }
+        None => {
+            let crn = &older.entry.source.crn;
+            (None, live(&wire::source(&settings)?, crn).await?)
+        }
+    };
+    let (same, differences) = compare(&before, &after);
+    let shown = Shown { older: older.entry.sequence, newer, same, differences };
+    app.printer.result(&shown, |printer| {
+        let mut table = Table::new(&["", "type", "name", "what", "key"]);
+        for line in &shown.differences {
+            table.row([
+                line.change.sign().to_owned(),
+                line.item_type.clone(),
+                line.name.clone(),
+                line.what.join(", "),
+                line.key.to_string(),
+            ]);
+        }
+        printer.table(&table, "no difference")?;
+        printer.line(format!("{} the same", human::count(shown.same, "item")))
+    })?;
+    Ok(if shown.differences.is_empty() { Outcome::Done } else { Outcome::Reported(FailureKind::Different) })
+}
+
+async fn of_snapshot(
+    repository: &Repository,
+    snapshot: &snapshot::Snapshot,
+    keys: &Arc<Identities>,
+) -> Result<States, Failure> {
+    let mut states = States::new();
+    let mut items = repository.open_snapshot(&snapshot.event, keys);
+    while let Some(item) = items.try_next().await? {
+        let parts = Some(parts(&item));
+        let state = State { item_type: item.item_type, name: item.name, revision: item.revision, parts };
+        states.insert(item.key, state);
+    }
+    Ok(states)
+}
+
+/// The documents of an item, and the ids of the versions whose payloads are kept.
+fn parts(item: &Item) -> BTreeMap<String, String> {
+    let mut parts: BTreeMap<String, String> =
+        item.docs.iter().map(|(name, doc)| (name.clone(), doc.get().to_owned())).collect();
+    let mut slots: Vec<&str> = item.payloads.iter().map(|pointer| pointer.version.as_str()).collect();
+    slots.sort_unstable();
+    parts.insert("payloads".to_owned(), slots.join(" "));
+    parts
+}
+
+async fn live(source: &dyn Source, expected: &str) -> Result<States, Failure> {
+    let mut states = States::new();
+    let listing = source
+        .list(&mut |listed: Listed| {
+            let Listed { item, revision, .. } = listed;
+            let state = State { item_type: item.item_type, name: item.name, revision: Some(revision), parts: None };
+            states.insert(item.key, state);
+        })
+        .await?;
+    match listing.instance {
+        Some(crn) if crn != expected => Err(Failure::new(
+            FailureKind::Moved,
+            format!("the instance is {crn}, the repository is of {expected}: nothing to compare"),
+        )),
+        _ => Ok(states),
+    }
+}
+
+fn compare(before: &States, after: &States) -> (u64, Vec<Line>) {
+    let mut same = 0;
+    let mut lines = Vec::new();
+    let line = |change, key: &ItemKey, state: &State, what| Line {
+        change,
+        key: key.clone(),
+        item_type: state.item_type.clone(),
+        name: state.name.clone(),
+        what,
+    };
+    for (key, old) in before {
+        let Some(new) = after.get(key) else {
+            lines.push(line(Change::Removed, key, old, Vec::new()));
+            continue;
+        };
+        match (old.revision, new.revision) {
+            (Some(a), Some(b)) if a == b => same += 1,
+            (Some(_), Some(_)) => lines.push(line(Change::Changed, key, new, moved(old, new))),
+            _ => match (&old.parts, &new.parts) {
+                (Some(a), Some(b)) if a == b => same += 1,
+                (Some(_), Some(_)) => lines.push(line(Change::Changed, key, new, moved(old, new))),
+                _ => lines.push(line(Change::Unknown, key, new, Vec::new())),
+            },
+        }
+    }
+    let added = after.iter().filter(|(key, _)| !before.contains_key(*key));
+    lines.extend(added.map(|(key, state)| line(Change::Added, key, state, Vec::new())));
+    lines.sort_by(|a, b| a.key.cmp(&b.key));
+    (same, lines)
+}
+
+fn moved(old: &State, new: &State) -> Vec<String> {
+    let (Some(old), Some(new)) = (&old.parts, &new.parts) else { return Vec::new() };
+    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Digest, ItemKind};
+
+    fn state(revision: Option<u8>, versions: Option<&str>) -> State {
+        State {
+            item_type: "kv".into(),
+            name: "n".into(),
+            revision: revision.map(|byte| Digest::from_bytes([byte; 32])),
+            parts: versions.map(|text| BTreeMap::from([("versions".to_owned(), text.to_owned())])),
+        }
+    }
+
+    fn states(all: Vec<(&str, State)>) -> States {
+        all.into_iter().map(|(id, state)| (ItemKey::new(ItemKind::Secret, id).unwrap(), state)).collect()
+    }
+
+    #[test]
+    fn every_kind_of_change_is_told() {
+        let before = states(vec![
+            ("changed", state(Some(1), Some("1"))),
+            ("gone", state(Some(1), None)),
+            ("moved", state(None, None)),
+            ("same", state(Some(1), Some("1"))),
+        ]);
+        let after = states(vec![
+            ("changed", state(Some(2), Some("2"))),
+            ("moved", state(Some(3), None)),
+            ("new", state(Some(1), None)),
+            ("same", state(Some(1), None)),
+        ]);
+        let (same, lines) = compare(&before, &after);
+        let told: Vec<_> = lines.iter().map(|line| (line.change, line.key.id(), line.what.join(","))).collect();
+        assert_eq!(same, 1);
+        assert_eq!(
+            told,
+            [
+                (Change::Changed, "changed", "versions".to_owned()),
+                (Change::Removed, "gone", String::new()),
+                (Change::Unknown, "moved", String::new()),
+                (Change::Added, "new", String::new()),
+            ]
+        );
+    }
+
+    #[test]
+    fn items_without_a_revision_are_compared_by_what_was_read() {
+        let old = states(vec![("a", state(None, Some("1"))), ("b", state(None, Some("1")))]);
+        let new = states(vec![("a", state(Some(1), Some("1"))), ("b", state(Some(1), Some("2")))]);
+        let (same, lines) = compare(&old, &new);
+        assert_eq!((same, lines.len()), (1, 1));
+    }
+}

@@ -1,0 +1,187 @@
+//! `keyhaven get`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::identity::RecoveryArguments;
+use crate::cli::snapshot::{self, Snapshot};
+use crate::cli::timeline::{self, Timeline, Version};
+use crate::cli::{human, report, wire};
+use crate::crypto::Identities;
+use crate::model::json::Members;
+use crate::model::{Digest, FailureKind, Payload, Slot, Timestamp};
+use crate::repository::Repository;
+use crate::repository::find::{Wanted, find};
+
+/// Gets one version of one item: what is known about it and, only with --reveal, its value.
+///
+/// Reaches every version that a kept snapshot saw, also those that the provider has long dropped. The value is printed as
+/// the JSON object that the provider gave, byte for byte.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven get payments/db-password
+  keyhaven get db-password --reveal --field password --identity recovery-identity.txt
+  keyhaven get db-password --at 2026-11-01T00:00:00Z --reveal")]
+pub(in crate::cli) struct Arguments {
+    /// The item: its name, GROUP/NAME or id
+    item: String,
+    /// The id of a version, or the start of it; the newest without it
+    #[arg(long, value_name = "ID")]
+    version: Option<String>,
+    /// As it was in this snapshot: `latest`, a sequence number, or the start of a digest
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "at")]
+    snapshot: Option<Wanted>,
+    /// As it was in the newest good snapshot that is not younger than this moment (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Print the value; needs a recovery identity
+    #[arg(long)]
+    reveal: bool,
+    /// Print only this field of the value, as plain text if it is text
+    #[arg(long, value_name = "NAME", requires = "reveal")]
+    field: Option<String>,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    key: &'a str,
+    name: &'a str,
+    #[serde(rename = "type")]
+    item_type: &'a str,
+    version: &'a str,
+    created_at: Option<&'a str>,
+    last_snapshot: u64,
+    pack: Digest,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let recovery = match arguments.reveal {
+        true => Some(arguments.recovery.needed(&settings).await?),
+        false => arguments.recovery.load(&settings).await?,
+    };
+    let repository = wire::repository(&settings, recovery.as_ref()).await?;
+    let keys = wire::reader(&settings, recovery)?;
+    let ledger = repository.read_ledger().await?;
+    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let mut snapshots = snapshot::all(&ledger);
+    if let Some(wanted) = arguments.at.map(Wanted::At).or(arguments.snapshot) {
+        let chosen = find(&ledger, &wanted)?.0.digest;
+        snapshots.retain(|snapshot: &Snapshot| snapshot.entry.digest == chosen);
+    }
+    let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
+    let (version, pack) = choose(&timeline, arguments.version.as_deref())?;
+    let shown = Shown {
+        key: timeline.item.key.as_str(),
+        name: &timeline.item.name,
+        item_type: &timeline.item.item_type,
+        version: version.slot.as_str(),
+        created_at: version.created_at.as_deref(),
+        last_snapshot: version.last,
+        pack,
+    };
+    if !arguments.reveal {
+        app.printer.result(&shown, |printer| {
+            printer.facts(&[
+                ("name", timeline.item.name.clone()),
+                ("type", timeline.item.item_type.clone()),
+                ("key", timeline.item.key.to_string()),
+                ("version", version.slot.as_str().to_owned()),
+                ("created", version.created_at.clone().unwrap_or_default()),
+                ("last seen", format!("snapshot {} of {}", version.last, human::time(version.last_time))),
+                ("pack", pack.to_string()),
+            ])?;
+            printer.line("The value is in the pack; --reveal prints it.")
+        })?;
+        return Ok(Outcome::Done);
+    }
+    let payload = payload(&repository, &keys, &timeline, &version.slot, pack).await?;
+    print(app, &shown, &payload, arguments.field.as_deref())?;
+    Ok(Outcome::Done)
+}
+
+/// The version that is meant, with the pack that holds it.
+fn choose<'a>(timeline: &'a Timeline, wanted: Option<&str>) -> Result<(&'a Version, Digest), Failure> {
+    let mut kept = timeline.versions.iter().filter_map(|version| Some((version, version.pack?)));
+    let Some(wanted) = wanted else {
+        return kept.find(|(version, _)| version.slot.as_str() != Slot::WITHHELD).ok_or_else(|| {
+            let why = format!("no payload of {} was kept: its class is {}", timeline.item.key, timeline.item.class);
+            Failure::new(FailureKind::Failed, why).hinted("`keyhaven history` lists what was seen of it")
+        });
+    };
+    let fitting: Vec<_> = kept.filter(|(version, _)| version.slot.as_str().starts_with(wanted)).collect();
+    match fitting.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(Failure::usage(format!("no payload of a version `{wanted}` was kept"))
+            .hinted("`keyhaven history` lists the versions")),
+        _ => Err(Failure::usage(format!("several versions start with `{wanted}`")).hinted("give more of the id")),
+    }
+}
+
+async fn payload(
+    repository: &Repository,
+    keys: &Arc<Identities>,
+    timeline: &Timeline,
+    slot: &Slot,
+    pack: Digest,
+) -> Result<Payload, Failure> {
+    let (key, slot) = (timeline.item.key.clone(), slot.clone());
+    let wanted = format!("{key}, version {}", slot.as_str());
+    let fold = move |line: crate::format::pack::PackLine, found: &mut Option<Payload>| {
+        if line.key == key && line.version == slot {
+            *found = Some(line.payload);
+        }
+    };
+    repository.read_pack(&pack, keys, fold).await?.0.ok_or_else(|| {
+        Failure::new(
+            FailureKind::Integrity,
+            format!("pack {pack} does not hold {wanted}, although the catalogue says so"),
+        )
+        .hinted("`keyhaven verify --level payload` says what else is wrong")
+    })
+}
+
+/// Prints the value. It is put together in one buffer that is wiped.
+fn print(app: &App, shown: &Shown<'_>, payload: &Payload, field: Option<&str>) -> Result<(), Failure> {
+    let text = payload.expose();
+    let value = match field {
+        None => text,
+        Some(name) => {
+            let members = Members::parse(text)
+                .map_err(|error| Failure::new(FailureKind::Integrity, "the value is no JSON object").because(error))?;
+            let found = members.0.iter().rev().find(|(member, _)| member == name).map(|(_, value)| value.get());
+            found.ok_or_else(|| {
+                let names: Vec<&str> = members.0.iter().map(|(name, _)| name.as_str()).collect();
+                Failure::usage(format!("the value has no field `{name}`; it has {}", names.join(", ")))
+            })?
+        }
+    };
+    if app.printer.is_json() {
+        let head = serde_json::to_string(shown)
+            .map_err(|error| Failure::new(FailureKind::Failed, "cannot write the result as JSON").because(error))?;
+        let head = head.trim_end_matches('}');
+        return app.printer.raw(joined(&[head, ",\"payload\":", value, "}\n"]).as_bytes());
+    }
+    if field.is_some()
+        && let Ok(plain) = serde_json::from_str::<String>(value).map(Zeroizing::new)
+    {
+        return app.printer.raw(joined(&[&plain, "\n"]).as_bytes());
+    }
+    app.printer.raw(joined(&[value, "\n"]).as_bytes())
+}
+
+/// The parts as one text that is wiped and never moved while it grows.
+fn joined(parts: &[&str]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    for part in parts {
+        text.push_str(part);
+    }
+    text
+}

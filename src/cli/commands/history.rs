@@ -1,0 +1,100 @@
+//! `keyhaven history`.
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::identity::RecoveryArguments;
+use crate::cli::table::Table;
+use crate::cli::timeline::{self, Timeline};
+use crate::cli::{human, report, snapshot, wire};
+use crate::model::{Digest, Timestamp};
+
+/// Shows every version of an item that a kept snapshot saw, and which of them can be got back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven history payments/db-password
+  keyhaven history db-password --json")]
+pub(in crate::cli) struct Arguments {
+    /// The item: its name, GROUP/NAME or id
+    item: String,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    key: &'a str,
+    name: &'a str,
+    #[serde(rename = "type")]
+    item_type: &'a str,
+    first_seen: u64,
+    last_seen: u64,
+    gone: bool,
+    versions: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    version: &'a str,
+    created_at: Option<&'a str>,
+    first_snapshot: u64,
+    last_snapshot: u64,
+    last_time: Timestamp,
+    pack: Option<Digest>,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let recovery = arguments.recovery.load(&settings).await?;
+    let repository = wire::repository(&settings, recovery.as_ref()).await?;
+    let keys = wire::reader(&settings, recovery)?;
+    let ledger = repository.read_ledger().await?;
+    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let snapshots = snapshot::all(&ledger);
+    let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
+    let shown = shown(&timeline, snapshots.last().map_or(0, |newest| newest.entry.sequence));
+    app.printer.result(&shown, |printer| {
+        printer.line(format!("{} ({}, {})", human::safe(shown.name), shown.item_type, human::safe(shown.key)))?;
+        if shown.gone {
+            printer.line(format!("  gone from the source since snapshot {}", shown.last_seen))?;
+        }
+        let mut table = Table::new(&["version", "created", ">first seen", ">last seen", "last time", "payload"]);
+        for line in &shown.versions {
+            table.row([
+                line.version.to_owned(),
+                line.created_at.unwrap_or_default().to_owned(),
+                line.first_snapshot.to_string(),
+                line.last_snapshot.to_string(),
+                human::time(line.last_time),
+                line.pack.map_or_else(|| "not kept".to_owned(), |pack| format!("in pack {}", pack.short())),
+            ]);
+        }
+        printer.table(&table, "it has no versions")
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn shown(timeline: &Timeline, newest: u64) -> Shown<'_> {
+    Shown {
+        key: timeline.item.key.as_str(),
+        name: &timeline.item.name,
+        item_type: &timeline.item.item_type,
+        first_seen: timeline.first_seen,
+        last_seen: timeline.last_seen,
+        gone: timeline.last_seen < newest,
+        versions: timeline
+            .versions
+            .iter()
+            .map(|version| Line {
+                version: version.slot.as_str(),
+                created_at: version.created_at.as_deref(),
+                first_snapshot: version.first,
+                last_snapshot: version.last,
+                last_time: version.last_time,
+                pack: version.pack,
+            })
+            .collect(),
+    }
+}

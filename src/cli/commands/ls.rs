@@ -1,0 +1,92 @@
+//! `keyhaven ls`.
+
+use futures_util::TryStreamExt;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::identity::RecoveryArguments;
+use crate::cli::inventory::{Filter, GroupNames};
+use crate::cli::snapshot::{self, SnapshotArguments};
+use crate::cli::table::Table;
+use crate::cli::{report, wire};
+use crate::model::{Item, ItemKind, Restorability, Timestamp};
+
+/// Lists the inventory of a snapshot. No payload is read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven ls
+  keyhaven ls --snapshot 42 --type kv
+  keyhaven ls 'payments/*' --json")]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    snapshot: SnapshotArguments,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+#[derive(Serialize)]
+struct Line {
+    key: String,
+    kind: ItemKind,
+    #[serde(rename = "type")]
+    item_type: String,
+    group: Option<String>,
+    group_name: Option<String>,
+    name: String,
+    class: Restorability,
+    versions_kept: usize,
+    read_at: Option<Timestamp>,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let recovery = arguments.recovery.load(&settings).await?;
+    let repository = wire::repository(&settings, recovery.as_ref()).await?;
+    let keys = wire::reader(&settings, recovery)?;
+    let ledger = repository.read_ledger().await?;
+    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
+    let mut groups = GroupNames::default();
+    let mut items: Vec<Item> = Vec::new();
+    let mut stream = repository.open_snapshot(&found.event, &keys);
+    while let Some(item) = stream.try_next().await? {
+        groups.learn(&item);
+        items.push(item);
+    }
+    items.retain(|item| arguments.filter.takes(item, &groups));
+    let lines: Vec<Line> = items.iter().map(|item| line(item, &groups)).collect();
+    app.printer.result(&lines, |printer| {
+        let mut table = Table::new(&["kind", "type", "group", "name", "restorability", ">versions", "id"]);
+        for line in &lines {
+            table.row([
+                line.kind.to_string(),
+                line.item_type.clone(),
+                line.group_name.clone().or_else(|| line.group.clone()).unwrap_or_default(),
+                line.name.clone(),
+                line.class.to_string(),
+                line.versions_kept.to_string(),
+                line.key.split_once('/').map_or("", |(_, id)| id).to_owned(),
+            ]);
+        }
+        printer.table(&table, "no item fits")
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn line(item: &Item, groups: &GroupNames) -> Line {
+    Line {
+        key: item.key.as_str().to_owned(),
+        kind: item.key.kind(),
+        item_type: item.item_type.clone(),
+        group: item.group.clone(),
+        group_name: groups.of(item).map(str::to_owned),
+        name: item.name.clone(),
+        class: item.class,
+        versions_kept: item.payloads.len(),
+        read_at: item.read_at,
+    }
+}

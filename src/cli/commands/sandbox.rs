@@ -1,0 +1,94 @@
+//! `keyhaven sandbox`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::config::template::quote;
+use crate::instance::embedded::{Options, Sandbox, SandboxOptions};
+
+/// Serves an in-memory instance that speaks the provider's API, until interrupted.
+///
+/// For trying things out and for tests, with made-up secrets only: plain HTTP, one fixed API key, nothing protected.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven sandbox --seed 1
+  keyhaven sandbox --listen 127.0.0.1:8300 --seed 1 --secrets 1000
+  keyhaven sandbox --listen 127.0.0.1:8301 --region eu-gb --data standby.sandbox")]
+pub(in crate::cli) struct Arguments {
+    /// Where to listen; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Fill a new instance with made-up secrets, the same ones for the same number
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How many secrets to make up
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "seed")]
+    secrets: usize,
+    /// Keep the state in this file over restarts; every payload lies there in clear
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// The region in its CRN
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// The instance id (a UUID) in its CRN
+    #[arg(long, value_name = "UUID")]
+    instance_id: Option<uuid::Uuid>,
+}
+
+/// What a client needs. The API key opens nothing but this sandbox.
+#[derive(Serialize)]
+struct Settings<'a> {
+    url: String,
+    iam_url: String,
+    api_key: &'a str,
+    crn: String,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    if !arguments.listen.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "a sandbox protects nothing, so it listens on loopback only, not on {}",
+            arguments.listen
+        ))
+        .hinted("--listen 127.0.0.1:PORT"));
+    }
+    let mut options = Options::default();
+    if let Some(region) = arguments.region {
+        options.region = region;
+    }
+    if let Some(id) = arguments.instance_id {
+        options.instance_id = id.to_string();
+    }
+    let start = SandboxOptions { options, seed: arguments.seed, secrets: arguments.secrets, data: arguments.data };
+    let sandbox = Sandbox::start(start, arguments.listen).await?;
+    let settings = sandbox.settings();
+    let shown = Settings {
+        url: settings.base_url.clone(),
+        iam_url: settings.iam_url.clone(),
+        api_key: settings.api_key.expose_secret(),
+        crn: settings.crn.clone(),
+    };
+    // One line in JSON, so that a script can read it and go on while this runs.
+    if app.printer.is_json() {
+        let json = serde_json::to_string(&shown).map_err(|error| {
+            Failure::new(crate::model::FailureKind::Failed, "cannot write the settings").because(error)
+        })?;
+        app.printer.line(json)?;
+    } else {
+        app.printer.line("# A sandbox listens. As a source (or, under [standby], as a standby):")?;
+        app.printer.line("[source]")?;
+        app.printer.line(format!("url = {}", quote(&shown.url)))?;
+        app.printer.line(format!("iam_url = {}", quote(&shown.iam_url)))?;
+        app.printer.line(format!("crn = {}", quote(&shown.crn)))?;
+        app.printer.line(format!("# export KEYHAVEN_SOURCE_API_KEY={}", shown.api_key))?;
+        app.printer.note("Ctrl-C ends it.");
+    }
+    sandbox.run(app.cancel().clone()).await?;
+    Ok(Outcome::Done)
+}

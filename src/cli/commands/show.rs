@@ -1,0 +1,93 @@
+//! `keyhaven show`.
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::snapshot::{self, Snapshot, Standing};
+use crate::cli::{human, report, wire};
+use crate::format::event::{Cut, SnapshotEvent, Verdict};
+use crate::model::{Digest, Timestamp};
+use crate::repository::find::Wanted;
+
+/// Shows one snapshot: what it claims, what it holds, what it cost, who signed it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  keyhaven show\n  keyhaven show 42\n  keyhaven show 3fa9 --json")]
+pub(in crate::cli) struct Arguments {
+    /// `latest`, a sequence number, or the start of a digest
+    #[arg(default_value = "latest")]
+    snapshot: Wanted,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    digest: Digest,
+    sequence: u64,
+    standing: Standing,
+    source: &'a crate::format::SourceName,
+    signed_by: Digest,
+    signed_at: Timestamp,
+    tool: &'a str,
+    parents: &'a [Digest],
+    snapshot: &'a SnapshotEvent,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let repository = wire::repository(&settings, None).await?;
+    let ledger = repository.read_ledger().await?;
+    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let found = snapshot::pick(&ledger, &arguments.snapshot)?;
+    let entry = &found.entry;
+    let shown = Shown {
+        digest: entry.digest,
+        sequence: entry.sequence,
+        standing: found.standing,
+        source: &entry.source,
+        signed_by: entry.key,
+        signed_at: entry.time,
+        tool: &entry.tool,
+        parents: &entry.parents,
+        snapshot: &found.event,
+    };
+    app.printer.result(&shown, |printer| {
+        printer.line(format!("Snapshot {} of {}", entry.sequence, human::safe(&entry.source.crn)))?;
+        printer.facts(&facts(&found))?;
+        for note in &found.event.notes {
+            printer.line(format!("  note: {}", human::safe(note)))?;
+        }
+        Ok(())
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
+    let Snapshot { entry, event, standing } = found;
+    let cut = match event.cut {
+        Cut::PointInTime => "one point in time".to_owned(),
+        Cut::PerItem { moved } => format!("each item on its own; {} were moving", human::thousands(moved)),
+    };
+    let standing = match &event.verdict {
+        Verdict::Suspect { reasons } => format!("{}: {}", standing.as_str(), reasons.join("; ")),
+        Verdict::Good => standing.as_str().to_owned(),
+    };
+    let listed = |counts: &std::collections::BTreeMap<String, u64>| {
+        counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+    };
+    let requests = event.requests;
+    vec![
+        ("digest", entry.digest.to_string()),
+        ("standing", standing),
+        ("claim", cut),
+        ("between", format!("{} and {}", human::time(event.from), human::time(event.to))),
+        ("read", if event.full { "everything" } else { "what had moved or was due" }.to_owned()),
+        ("built on", event.base.map_or_else(|| "nothing".to_owned(), |base| base.short())),
+        ("items", listed(&event.counts)),
+        ("restorability", listed(&event.classes)),
+        ("packs", format!("{}, {}", human::count(event.packs, "pack"), human::bytes(event.sealed_bytes))),
+        ("requests", format!("{} listing, {} reading, {} again", requests.listing, requests.reading, requests.retried)),
+        ("rounds", event.rounds.to_string()),
+        ("signed by", format!("{} at {}", entry.key.short(), human::time(entry.time))),
+        ("recovery key on collector", if event.recovery_key_on_collector { "YES" } else { "no" }.to_owned()),
+    ]
+}

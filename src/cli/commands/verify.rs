@@ -1,0 +1,121 @@
+//! `keyhaven verify`.
+
+use std::sync::Arc;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::identity::RecoveryArguments;
+use crate::cli::printer::{Printer, Style};
+use crate::cli::{human, wire};
+use crate::job::verify::{Keys, Level, Report, Slice, Snapshots, VerifyOptions, record, verify};
+use crate::model::Digest;
+use crate::repository::find::Wanted;
+
+/// Checks the repository, as deep as the keys at hand allow.
+///
+/// ledger: links, signatures and roles. objects: every object is there and is what was signed. catalogue: the inventory is
+/// complete and agrees with its entry (a catalogue key or a recovery key). payload: every payload opens and matches (a
+/// recovery key). Each level includes the ones before it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --pin-head, nothing outside of the bucket shows that the newest entries are still there, and the result says so.
+
+Examples:
+  keyhaven verify
+  keyhaven verify --level ledger --pin-head 3fa9…
+  keyhaven verify --level payload --identity recovery-identity.txt --slice 3/30")]
+pub(in crate::cli) struct Arguments {
+    /// How deep: ledger, objects, catalogue, payload
+    #[arg(long, value_name = "LEVEL", default_value = "objects", value_parser = Level::ALL.map(Level::as_str))]
+    level: String,
+    /// Only this snapshot: `latest`, a sequence number, or the start of a digest
+    #[arg(long, value_name = "SNAPSHOT")]
+    snapshot: Option<Wanted>,
+    /// At level payload, open only the N-th of T parts of the packs, so that T runs open all
+    #[arg(long, value_name = "N/T")]
+    slice: Option<Slice>,
+    /// The digest of an entry that was a head and must still be there; may be given more than once
+    #[arg(long, value_name = "DIGEST")]
+    pin_head: Vec<Digest>,
+    /// Sign the result into the ledger, good or bad; needs a key with the verifier's role
+    #[arg(long)]
+    record: bool,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let level = Level::ALL.into_iter().find(|level| level.as_str() == arguments.level).unwrap_or(Level::Objects);
+    let recovery = match level {
+        Level::Ledger | Level::Objects => None,
+        Level::Catalogue => arguments.recovery.load(&settings).await?,
+        Level::Payload => Some(arguments.recovery.needed(&settings).await?),
+    };
+    let repository = wire::repository(&settings, recovery.as_ref()).await?;
+    let catalogue = match (level, &recovery) {
+        (Level::Catalogue, None) => Some(Arc::new(wire::catalogue_key(&settings)?)),
+        _ => None,
+    };
+    let keys = Keys { catalogue, recovery: recovery.map(Arc::new) };
+    let mut options = VerifyOptions::new(level);
+    options.snapshots = arguments.snapshot.map_or(Snapshots::Live, Snapshots::One);
+    options.slice = arguments.slice;
+    options.pinned_heads = arguments.pin_head;
+    let mut report = verify(&app.context(), &repository, &keys, &options).await?;
+    if arguments.record {
+        let writer = wire::writer(app, &settings, repository.id())?;
+        record(&repository, &writer, &super::tool(), &mut report).await?;
+    }
+    app.printer.result(&report, |printer| print(printer, &report))?;
+    Ok(report.failure().map_or(Outcome::Done, Outcome::Reported))
+}
+
+fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
+    let counts = &report.counts;
+    let headline = match report.problems.len() {
+        0 => printer.paint(Style::Green, &format!("Verified at level {}: nothing wrong.", report.level)),
+        found => {
+            let found = human::count(u64::try_from(found).unwrap_or(u64::MAX), "problem");
+            printer.paint(Style::Red, &format!("Verified at level {}: {found}.", report.level))
+        }
+    };
+    printer.line(headline)?;
+    let mut facts = vec![("repository", report.place.clone()), ("id", report.repository.clone())];
+    let ignored = match counts.entries_ignored {
+        0 => String::new(),
+        ignored => format!(", {} ignored", human::thousands(ignored)),
+    };
+    facts.push(("ledger", format!("{} in good standing{ignored}", human::count(counts.entries, "entry"))));
+    if report.level >= Level::Objects {
+        facts.push(("snapshots", human::thousands(counts.snapshots)));
+        facts.push(("objects", format!("{}, {}", human::thousands(counts.objects), human::bytes(counts.bytes))));
+    }
+    if report.level >= Level::Catalogue {
+        facts.push((
+            "catalogue",
+            format!("{} in {}", human::count(counts.items, "item"), human::count(counts.parts, "part")),
+        ));
+    }
+    if report.level >= Level::Payload {
+        let of = report.slice.as_ref().map(|slice| format!(" (slice {slice})")).unwrap_or_default();
+        let payloads = human::count(counts.payloads, "payload");
+        facts.push(("payloads", format!("{payloads} in {}{of}", human::count(counts.packs, "pack"))));
+    }
+    facts.push(("heads", report.heads.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+    facts.extend(report.recorded.map(|entry| ("recorded", entry.to_string())));
+    printer.facts(&facts)?;
+    for problem in &report.problems {
+        printer.line(format!("  {} {}", printer.paint(Style::Red, "problem:"), human::safe(&problem.to_string())))?;
+    }
+    for warning in &report.warnings {
+        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), human::safe(warning)))?;
+    }
+    if report.newest_may_be_missing {
+        printer.line(
+            "  note: no head was pinned, so it cannot be told whether the newest entries were removed; keep the heads \
+             above elsewhere and give them next time with --pin-head",
+        )?;
+    }
+    Ok(())
+}
