@@ -10,7 +10,7 @@ use keyhaven::model::json::Object;
 use keyhaven::model::{ItemKey, Payload};
 use zeroize::Zeroizing;
 
-use crate::mock_instance::{API_KEY, Mock, Reply, Seen, World, id, locks_row, page, secret_row};
+use crate::mock_instance::{API_KEY, CA, Mock, Reply, Seen, World, id, locks_row, page, secret_row};
 
 /// Takes everything in and can start over.
 #[derive(Default)]
@@ -202,6 +202,17 @@ async fn nobody_there_is_unreachable_with_the_host() {
     settings.base_url = format!("http://{address}");
     let error = Client::new(settings).unwrap().groups().await.unwrap_err();
     assert!(matches!(&error, InstanceError::Unreachable { host, .. } if *host == address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn tls_trusts_the_configured_authority_and_no_unknown_one() {
+    let mock = Mock::start_tls(|seen| World::of(1).answer(seen)).await;
+    let error = mock.client().groups().await.unwrap_err();
+    assert!(matches!(error, InstanceError::Unreachable { .. }), "{error}");
+    assert!(mock.exchanges().is_empty(), "the API key was shown to somebody unknown");
+    let mut settings = mock.settings();
+    settings.ca_pem = Some(CA.to_vec());
+    assert_eq!(Client::new(settings).unwrap().groups().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

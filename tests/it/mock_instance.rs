@@ -7,11 +7,21 @@ use std::time::Duration;
 
 use keyhaven::instance::ibm::{Client, Retry, Settings, Timeouts};
 use secrecy::SecretString;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// The API key that every test client uses.
 pub(crate) const API_KEY: &str = "canary-api-key/with+signs";
+
+/// An authority of its own, valid for a century; its key is gone.
+pub(crate) const CA: &[u8] = include_bytes!("../fixtures/tls/ca.pem");
+const CERTIFICATE: &[u8] = include_bytes!("../fixtures/tls/server.pem");
+/// Protects nothing but this test.
+const KEY: &[u8] = include_bytes!("../fixtures/tls/server.key");
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
@@ -81,13 +91,39 @@ impl Mock {
     /// Starts it on a free port. Tokens are given out unless the handler answers `POST /identity/token` itself with
     /// something else than 404.
     pub(crate) async fn start(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_over(None, Arc::new(handler)).await
+    }
+
+    /// The same over TLS, with a certificate of [`CA`] for `127.0.0.1`.
+    pub(crate) async fn start_tls(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        let chain = CertificateDer::pem_slice_iter(CERTIFICATE).collect::<Result<_, _>>().unwrap();
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, PrivateKeyDer::from_pem_slice(KEY).unwrap())
+            .unwrap();
+        Self::start_over(Some(TlsAcceptor::from(Arc::new(config))), Arc::new(handler)).await
+    }
+
+    async fn start_over(tls: Option<TlsAcceptor>, handler: Arc<Handler>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (log, handler): (_, Arc<Handler>) = (Arc::clone(&seen), Arc::new(handler));
+        let log = Arc::clone(&seen);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&log), Arc::clone(&handler)));
+                let (tls, log, handler) = (tls.clone(), Arc::clone(&log), Arc::clone(&handler));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, log, handler).await,
+                        // A client that does not trust the certificate breaks the handshake off.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, log, handler).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { url, seen, server }
@@ -128,7 +164,7 @@ impl Mock {
     }
 }
 
-async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, handler: Arc<Handler>) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: Arc<Mutex<Vec<Seen>>>, handler: Arc<Handler>) {
     let Some(seen) = receive(&mut stream).await else { return };
     let number = {
         let mut log = log.lock().unwrap();
@@ -159,7 +195,7 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, handler: Arc<H
     }
 }
 
-async fn receive(stream: &mut TcpStream) -> Option<Seen> {
+async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     let mut bytes = Vec::new();
     let head = loop {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
