@@ -113,11 +113,15 @@ impl Instance {
     /// Does one request past transport, token, faults and counters: for writers in the same process.
     ///
     /// `target` is a path with its query, `/api/v2/secrets?limit=10`; `body` is empty where there is none.
-    #[must_use]
     pub fn call(&self, verb: Verb, target: &str, body: &str) -> Reply {
+        self.call_typed(verb, target, None, body)
+    }
+
+    /// The same with a configuration type, for names that several types share.
+    pub fn call_typed(&self, verb: Verb, target: &str, config_type: Option<&str>, body: &str) -> Reply {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query = super::state::query(query);
-        match self.perform(&Request { verb, path, query, config_type: None, body }) {
+        match self.perform(&Request { verb, path, query, config_type, body }) {
             Ok(answer) => Reply { status: answer.status, body: answer.body.unwrap_or_default() },
             Err(refusal) => Reply { status: refusal.status, body: Zeroizing::new(refusal.body("in-process")) },
         }
@@ -150,7 +154,6 @@ impl Instance {
     }
 
     /// Puts a secret in past the rules of the API and returns its id.
-    #[must_use]
     pub fn plant(&self, planted: &Planted) -> String {
         self.change(|state, now| state.plant(now, planted))
     }
