@@ -727,6 +727,25 @@ fn of_two_custodians_who_retire_each_other_the_lower_entry_wins() {
 }
 
 #[test]
+fn a_retired_custodian_key_that_turns_up_again_cannot_retire_those_who_retired_it() {
+    let (mut book, [one, .., three]) = Book::with_three_snapshots();
+    let retirement = book.write(CUSTODIAN, &[&three], retire(OTHER_CUSTODIAN));
+    let after = book.write(COLLECTOR, &[&retirement], snapshot("after"));
+    // Older by its links than everything since, and with helpers of the thief's own making.
+    let mut top = book.write(OTHER_CUSTODIAN, &[&one], add(STRANGER, &[Role::Verifier]));
+    top = book.write(OTHER_CUSTODIAN, &[&top], add(8, &[Role::Verifier]));
+    let coup = book.write(OTHER_CUSTODIAN, &[&one], retire(CUSTODIAN));
+    for seed in [STRANGER, 8] {
+        book.write(seed, &[&coup, &top], verification());
+    }
+    assert!(coup.sequence < retirement.sequence);
+    let ledger = book.ledger();
+    assert_eq!((why(&ledger, &retirement), ledger.latest_good()), (None, Some(&after)));
+    assert_eq!(why(&ledger, &coup), Some(Why::Retired { by: retirement.digest }));
+    assert_eq!(ledger.heads(), [&after]);
+}
+
+#[test]
 fn a_revocation_that_undoes_its_own_authority_does_not_count() {
     let (mut book, [.., three]) = Book::with_three_snapshots();
     let granted = book.write(CUSTODIAN, &[&three], add(5, &[Role::Custodian]));

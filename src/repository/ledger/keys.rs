@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::Why;
 use super::graph::Graph;
 use super::trust::check_sequence;
+use super::{Why, rivals};
 use crate::format::event::{KeyChange, KeyGrant};
 use crate::format::{Entry, Event, Role};
 use crate::model::Digest;
@@ -56,9 +56,14 @@ impl Reach {
     /// Whether a key entry is among the ancestors of an entry, or must be taken to be: behind a hole nobody can tell, and
     /// an older grant is believed, since that lets nobody sign who may not sign elsewhere.
     fn sees(&self, position: usize, grant: &Grant) -> bool {
+        self.links(position, grant) || self.hole(position).is_some_and(|hole| grant.sequence < hole)
+    }
+
+    /// Whether the entry of a grant is among the ancestors of an entry.
+    pub(super) fn links(&self, position: usize, grant: &Grant) -> bool {
         let bits = self.bits.get(position).map(|bits| bits.as_slice()).unwrap_or_default();
         let word = bits.get(grant.bit / 64).copied().unwrap_or(0);
-        word & (1 << (grant.bit % 64)) != 0 || self.hole(position).is_some_and(|hole| grant.sequence < hole)
+        word & (1 << (grant.bit % 64)) != 0
     }
 }
 
@@ -82,8 +87,8 @@ fn set(bits: &mut [u64], bit: usize) {
 
 /// A key and its roles, from the entry with this bit.
 #[derive(Debug, Clone)]
-struct Grant {
-    key: Digest,
+pub(super) struct Grant {
+    pub(super) key: Digest,
     roles: Vec<Role>,
     bit: usize,
     sequence: u64,
@@ -97,10 +102,11 @@ impl Grant {
 
 /// A key that was retired or revoked.
 #[derive(Debug, Clone)]
-struct Removal {
-    key: Digest,
+pub(super) struct Removal {
+    /// The key.
+    pub(super) key: Digest,
     /// The entry that says so.
-    position: usize,
+    pub(super) position: usize,
     by: Digest,
     revoked: bool,
     /// The entries that may still count: the ancestors of the retirement, or the last good entry and its ancestors.
@@ -120,31 +126,32 @@ impl Keyring {
     ///
     /// They are taken by sequence, then digest. A retirement or revocation holds for all entries, also for key entries
     /// before it in that order, and what they brought falls with them. One that would take away its own signer's right is
-    /// not adopted; one that fell stays out. So of two custodians who retire each other the lower entry wins.
+    /// not adopted; one that fell stays out. Of two custodians who remove each other, the one is believed upon whose entry
+    /// more other keys have built ([`rivals`]), else the lower.
     pub(super) fn collect(graph: &Graph, reach: &Reach) -> Self {
-        let mut removals: Vec<Removal> = Vec::new();
         let mut refused = HashSet::new();
-        'again: loop {
+        // With no removal in force everything that ever had a right has it: nothing else needs to be looked at.
+        let all = Self::replay(graph, reach, Vec::new(), &refused);
+        let authorised = reach.candidates.iter().filter(|position| all.adopted.contains(position));
+        let candidates: Vec<Removal> = authorised.filter_map(|position| removal(graph, *position)).collect();
+        let mut removals: Vec<Removal> = Vec::new();
+        loop {
             let ring = Self::replay(graph, reach, removals.clone(), &refused);
             if let Some(fallen) = removals.iter().position(|removal| !ring.adopted.contains(&removal.position)) {
                 refused.insert(removals.remove(fallen).position);
                 continue;
             }
-            for position in &reach.candidates {
-                if !ring.adopted.contains(position) || removals.iter().any(|known| known.position == *position) {
-                    continue;
-                }
-                let Some(removal) = removal(graph, *position) else { continue };
-                let mut trial = removals.clone();
-                trial.push(removal);
-                if Self::replay(graph, reach, trial.clone(), &refused).adopted.contains(position) {
-                    removals = trial;
-                } else {
-                    refused.insert(*position);
-                }
-                continue 'again;
+            let is_open = |one: &&Removal| {
+                ring.adopted.contains(&one.position) && removals.iter().all(|known| known.position != one.position)
+            };
+            let open: Vec<Removal> = candidates.iter().filter(is_open).cloned().collect();
+            let Some(next) = rivals::choose(graph, reach, &ring.grants, &open) else { return ring };
+            let trial: Vec<Removal> = removals.iter().chain([next]).cloned().collect();
+            if Self::replay(graph, reach, trial.clone(), &refused).adopted.contains(&next.position) {
+                removals = trial;
+            } else {
+                refused.insert(next.position);
             }
-            return ring;
         }
     }
 

@@ -8,6 +8,7 @@ mod files;
 mod graph;
 mod keys;
 mod problem;
+mod rivals;
 mod standing;
 mod trust;
 
