@@ -4,6 +4,7 @@ mod client;
 mod client_embedded;
 mod config;
 mod embedded;
+mod format_1;
 mod layering;
 mod ledger;
 mod mock_instance;
