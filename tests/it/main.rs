@@ -1,5 +1,7 @@
 //! The one integration-test binary: it links once, which matters on small machines.
 
+mod capture;
+mod capture_kit;
 mod client;
 mod client_embedded;
 mod config;

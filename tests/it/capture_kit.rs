@@ -1,0 +1,237 @@
+//! What the tests of capture share: an embedded instance behind HTTP, a repository in a folder, and a clock that only
+//! moves when it is told to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+use keyhaven::crypto::{Identities, Recipients, SigningKey};
+use keyhaven::format::event::{InitEvent, KeyGrant};
+use keyhaven::format::{Entry, RepositoryId, Role, SnapshotEvent, SourceName};
+use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server};
+use keyhaven::instance::ibm::{Client, Retry, Settings};
+use keyhaven::instance::{InstanceError, Listed, Listing, Presence, Reading, Requests, Sink, Source};
+use keyhaven::job::Context;
+use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
+use keyhaven::job::event::Silent;
+use keyhaven::model::{Clock, Item, ItemKey, Timestamp};
+use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// When the tests begin.
+pub(crate) const START: i64 = 1_800_000_000_000;
+
+/// The client, but for its clock: waiting moves the instance's own, so that no test sleeps.
+#[derive(Debug)]
+pub(crate) struct ByHand {
+    client: Client,
+    clock: InstanceClock,
+}
+
+#[async_trait]
+impl Source for ByHand {
+    async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
+        self.client.list(sink).await
+    }
+
+    async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {
+        self.client.read(listed, before).await
+    }
+
+    async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
+        self.client.presence(key).await
+    }
+
+    fn provider_now(&self) -> Option<Timestamp> {
+        // As from a `Date`: whole seconds.
+        self.client.provider_now()?;
+        let now = self.clock.now().millis();
+        Some(Timestamp::from_millis(now - now.rem_euclid(1_000)))
+    }
+
+    async fn wait_until(&self, at: Timestamp) {
+        let left = at.millis_since(self.clock.now());
+        if left > 0 {
+            self.clock.advance(left);
+        }
+    }
+
+    fn requests(&self) -> Requests {
+        self.client.requests()
+    }
+}
+
+/// An instance, its server, a repository and the keys of both sides.
+pub(crate) struct Rig {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: InstanceClock,
+    pub(crate) instance: Instance,
+    pub(crate) server: Server,
+    pub(crate) source: ByHand,
+    pub(crate) repository: Repository,
+    pub(crate) collector: Arc<SigningKey>,
+    pub(crate) custodian: Arc<SigningKey>,
+    pub(crate) recovery: Arc<Identities>,
+    pub(crate) catalogue: Arc<Identities>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Rig {
+    /// An empty instance whose clock stands still.
+    pub(crate) async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let clock = InstanceClock::manual(Timestamp::from_millis(START));
+        Self::over(Instance::new(Options { clock: clock.clone(), ids: Some(7), ..options }), clock).await
+    }
+
+    pub(crate) async fn over(instance: Instance, clock: InstanceClock) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(instance.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let source = ByHand { client: client(&server, &instance), clock: clock.clone() };
+        let collector = Arc::new(SigningKey::generate().unwrap());
+        let custodian = Arc::new(SigningKey::generate().unwrap());
+        let grant = |key: &SigningKey, roles: &[Role]| KeyGrant {
+            public_key: key.public(),
+            roles: roles.to_vec(),
+            name: String::new(),
+        };
+        let new = NewRepository {
+            source: SourceName { crn: instance.crn(), region: "eu-de".to_owned() },
+            keys: vec![grant(&collector, &[Role::Collector]), grant(&custodian, &[Role::Custodian, Role::Collector])],
+            longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
+            grace_seconds: InitEvent::GRACE_SECONDS,
+            time: clock.now(),
+            tool: "keyhaven/test".to_owned(),
+        };
+        let store = Store::local(&folder.path().join("repository"));
+        let id = Repository::init(store.clone(), &collector, new).await.unwrap();
+        let repository = Repository::open(store, id).await.unwrap();
+        Self {
+            folder,
+            clock,
+            instance,
+            server,
+            source,
+            repository,
+            collector,
+            custodian,
+            recovery: Arc::new(Identities::generate().0),
+            catalogue: Arc::new(Identities::generate().0),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn context(&self) -> Context {
+        Context { clock: Arc::new(self.clock.clone()), observer: Arc::new(Silent), cancel: self.cancel.clone() }
+    }
+
+    pub(crate) fn options(&self) -> CaptureOptions {
+        let recovery = Recipients::new(self.recovery.recipients()).unwrap();
+        let catalogue = Recipients::new(self.catalogue.recipients()).unwrap();
+        CaptureOptions { level: 1, ..CaptureOptions::new(recovery, catalogue) }
+    }
+
+    pub(crate) fn writer(&self, key: &Arc<SigningKey>) -> Writer {
+        let id: RepositoryId = *self.repository.id();
+        let state = StateFolder::new(&self.folder.path().join(key.public().fingerprint().short()), &id.to_string());
+        Writer { key: Arc::clone(key), state, clock: Arc::new(self.clock.clone()) }
+    }
+
+    pub(crate) async fn capture(&self) -> Result<CaptureReport, CaptureError> {
+        self.capture_with(&self.options()).await
+    }
+
+    pub(crate) async fn capture_with(&self, options: &CaptureOptions) -> Result<CaptureReport, CaptureError> {
+        // Runs lie a minute apart: a run right after a change would have to wait for its tick.
+        self.clock.advance(60_000);
+        self.capture_now(options).await
+    }
+
+    pub(crate) async fn capture_now(&self, options: &CaptureOptions) -> Result<CaptureReport, CaptureError> {
+        let writer = self.writer(&self.collector);
+        capture(&self.context(), &self.source, &self.repository, &writer, &self.catalogue, options).await
+    }
+
+    /// The entries of all snapshots, oldest first.
+    pub(crate) async fn snapshots(&self) -> Vec<Entry> {
+        self.repository.read_ledger().await.unwrap().snapshots().into_iter().cloned().collect()
+    }
+
+    /// The newest snapshot, opened with the recovery key.
+    pub(crate) async fn opened(&self) -> Opened {
+        let entry = self.snapshots().await.pop().unwrap();
+        self.open(entry.snapshot().unwrap()).await
+    }
+
+    pub(crate) async fn open(&self, event: &SnapshotEvent) -> Opened {
+        let items: Vec<Item> = self.repository.open_snapshot(event, &self.recovery).try_collect().await.unwrap();
+        let mut payloads = BTreeMap::new();
+        let list = self.repository.get_list(&event.list).await.unwrap();
+        for pack in &list.packs {
+            for line in self.repository.open_pack(&pack.pack, &self.recovery).await.unwrap() {
+                let place = (line.key.to_string(), line.version.as_str().to_owned(), pack.pack);
+                payloads.insert(place, line.payload.expose().to_owned());
+            }
+        }
+        Opened {
+            items: items.into_iter().map(|item| (item.key.to_string(), item)).collect(),
+            payloads,
+            packs: list.packs.len(),
+        }
+    }
+}
+
+/// A snapshot in clear.
+pub(crate) struct Opened {
+    pub(crate) items: BTreeMap<String, Item>,
+    /// By key, version and pack.
+    payloads: BTreeMap<(String, String, keyhaven::model::Digest), String>,
+    pub(crate) packs: usize,
+}
+
+impl Opened {
+    /// The payloads that an item points to, newest first: version and text.
+    pub(crate) fn payloads(&self, key: &str) -> Vec<(String, String)> {
+        let item = &self.items[key];
+        let at = |version: &str, pack| self.payloads[&(key.to_owned(), version.to_owned(), pack)].clone();
+        let text = |pointer: &keyhaven::model::Pointer| {
+            (pointer.version.as_str().to_owned(), at(pointer.version.as_str(), pointer.pack))
+        };
+        item.payloads.iter().map(text).collect()
+    }
+
+    /// The text of one document.
+    pub(crate) fn doc(&self, key: &str, name: &str) -> Option<String> {
+        Some(self.items[key].docs.get(name)?.get().to_owned())
+    }
+}
+
+/// A client that neither waits for a pace nor retries for long.
+pub(crate) fn client(server: &Server, instance: &Instance) -> Client {
+    let mut settings = Settings::new(&server.base_url(), &server.iam_url(), instance.options().api_key.clone());
+    settings.requests_per_second = 10_000.0;
+    let quick = std::time::Duration::from_millis(1);
+    settings.retry = Retry { attempts: 3, first: quick, longest: quick, ..Retry::default() };
+    Client::new(settings).unwrap()
+}
+
+/// Writes into an instance past HTTP; answers with the `id` of what was made, if it has one.
+pub(crate) fn write(
+    instance: &Instance,
+    verb: keyhaven::instance::embedded::Verb,
+    target: &str,
+    body: &str,
+) -> Option<String> {
+    let reply = instance.call(verb, target, body);
+    assert!(reply.status < 300, "{verb:?} {target}: {} {}", reply.status, reply.body.as_str());
+    let object = keyhaven::model::json::Object::parse(&reply.body).ok()?;
+    object.str("id")
+}
+
+/// Calls that a fault has to remember.
+pub(crate) type Shared<T> = Arc<Mutex<T>>;
