@@ -81,6 +81,15 @@ pub enum RepositoryError {
         #[source]
         source: FormatError,
     },
+    /// An object is of a format that this program is too old for.
+    #[error("{path} cannot be read by this version of keyhaven")]
+    Unsupported {
+        /// The object.
+        path: String,
+        /// The cause.
+        #[source]
+        source: FormatError,
+    },
     /// Objects that a snapshot would name are not there whole; their items are to be read again.
     #[error("{} object(s) that the snapshot needs are missing or not whole ({}); nothing was recorded, run it again",
         packs.len() + others.len(), first(packs, others))]
@@ -185,9 +194,11 @@ impl RepositoryError {
             | Self::LostHeads { .. }
             | Self::TooManyHeads { .. } => FailureKind::Integrity,
             Self::Exists { .. } | Self::NoSnapshot { .. } => FailureKind::Usage,
-            Self::ClockSkew { .. } | Self::Unconfirmed { .. } | Self::State { .. } | Self::Task { .. } => {
-                FailureKind::Failed
-            }
+            Self::Unsupported { .. }
+            | Self::ClockSkew { .. }
+            | Self::Unconfirmed { .. }
+            | Self::State { .. }
+            | Self::Task { .. } => FailureKind::Failed,
         }
     }
 }

@@ -69,7 +69,7 @@ impl Repository {
     pub async fn get_list(&self, list: &Digest) -> Result<PackList, RepositoryError> {
         let path = names::list(list);
         let bytes = self.get_checked(&path, list, limits::LIST).await?;
-        PackList::decode(&bytes).map_err(|error| damaged(&path, &error))
+        PackList::decode(&bytes).map_err(|error| unopened(&path, error))
     }
 
     /// Every pack that is there, with its sealed size: one listing.
@@ -192,11 +192,13 @@ fn damaged(path: &str, error: &FormatError) -> RepositoryError {
     RepositoryError::Damaged { path: path.to_owned(), why: chain(error) }
 }
 
-/// A key that does not fit is told from bytes that do not.
+/// A key that does not fit, or a program too old, is told from bytes that do not fit.
 fn unopened(path: &str, error: FormatError) -> RepositoryError {
-    match error.kind() {
-        FailureKind::Key => RepositoryError::Locked { path: path.to_owned(), source: error },
-        _ => damaged(path, &error),
+    let path = path.to_owned();
+    match error {
+        error if error.kind() == FailureKind::Key => RepositoryError::Locked { path, source: error },
+        FormatError::Version { .. } => RepositoryError::Unsupported { path, source: error },
+        error => damaged(&path, &error),
     }
 }
 

@@ -13,6 +13,8 @@ mod mock_instance;
 mod repository;
 mod repository_kit;
 mod s3;
+mod stock_tools;
+mod verify;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.
 #[test]

@@ -62,6 +62,26 @@ impl Kit {
         }
     }
 
+    /// A copy of another kit's repository, with its keys.
+    pub(crate) fn new_sharing(other: &Self) -> Self {
+        let kit = Self {
+            folder: tempfile::tempdir().unwrap(),
+            collector: Arc::clone(&other.collector),
+            custodian: Arc::clone(&other.custodian),
+            verifier: Arc::clone(&other.verifier),
+            recovery: Arc::clone(&other.recovery),
+            recovery_file: other.recovery_file.clone(),
+            catalogue: Arc::clone(&other.catalogue),
+            clock: Arc::clone(&other.clock),
+        };
+        for (path, bytes) in files(&other.place()) {
+            let path = kit.place().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        kit
+    }
+
     /// The folder that [`Kit::store`] keeps its objects in.
     pub(crate) fn place(&self) -> PathBuf {
         self.folder.path().join("repository")

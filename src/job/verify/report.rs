@@ -22,6 +22,8 @@ pub enum ProblemKind {
     Damaged,
     /// An object is whole, and the key at hand does not open it.
     Locked,
+    /// An object is of a format that this program is too old for.
+    Unsupported,
     /// Objects are whole and contradict each other.
     Disagrees,
 }
@@ -117,15 +119,16 @@ impl Report {
         }
     }
 
-    /// The exit code's meaning; nothing when all is well.
+    /// The exit code's meaning, the gravest first; nothing when all is well.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
-        let locked = |problem: &Problem| problem.kind == ProblemKind::Locked;
-        match self.problems.as_slice() {
-            [] => None,
-            problems if problems.iter().all(locked) => Some(FailureKind::Key),
-            _ => Some(FailureKind::Integrity),
-        }
+        let failure = |problem: &Problem| match problem.kind {
+            ProblemKind::Locked => FailureKind::Key,
+            ProblemKind::Unsupported => FailureKind::Failed,
+            _ => FailureKind::Integrity,
+        };
+        let failures: Vec<_> = self.problems.iter().map(failure).collect();
+        [FailureKind::Integrity, FailureKind::Key, FailureKind::Failed].into_iter().find(|kind| failures.contains(kind))
     }
 
     pub(super) fn found(&mut self, kind: ProblemKind, object: impl Into<String>, why: impl Into<String>) {
@@ -139,6 +142,9 @@ impl Report {
             Err(RepositoryError::Damaged { path, why }) => self.found(ProblemKind::Damaged, path, why),
             Err(RepositoryError::Missing { path }) => self.found(ProblemKind::Missing, path, "it is not there"),
             Err(RepositoryError::Locked { path, source }) => self.found(ProblemKind::Locked, path, source.to_string()),
+            Err(RepositoryError::Unsupported { path, source }) => {
+                self.found(ProblemKind::Unsupported, path, source.to_string());
+            }
             Err(error) => return Err(error),
         }
         Ok(None)

@@ -1,0 +1,411 @@
+//! Verify: each level finds each kind of damage and names it, with only the keys that it needs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keyhaven::crypto::seal::seal;
+use keyhaven::crypto::{Identities, Padding, Recipients};
+use keyhaven::format::{Event, SnapshotEvent, names};
+use keyhaven::job::Context;
+use keyhaven::job::event::Silent;
+use keyhaven::job::verify::{
+    Keys, Level, Problem, ProblemKind, Report, Slice, Snapshots, VerifyError, VerifyOptions, record, verify,
+};
+use keyhaven::model::{Clock, Digest, FailureKind};
+use keyhaven::repository::{Repository, Writer};
+use tokio_util::sync::CancellationToken;
+
+use crate::repository_kit::{CRN, Contents, Kit, TOOL, item, key, part};
+
+/// A repository with two snapshots, the second with two secrets, and everything needed to damage it.
+struct World {
+    kit: Kit,
+    repository: Repository,
+    writer: Writer,
+    contents: Contents,
+    older: Contents,
+}
+
+impl World {
+    async fn new() -> Self {
+        let kit = Kit::new();
+        let repository = kit.init().await;
+        let writer = kit.writer("a", &kit.collector, repository.id());
+        let older = Contents::of(&kit, repository.id(), &[("a", "{}")]);
+        let contents = Contents::of(&kit, repository.id(), &[("a", r#"{"x":1}"#), ("b", r#"{"y":2}"#)]);
+        let world = Self { kit, repository, writer, contents, older };
+        for contents in [&world.older, &world.contents] {
+            contents.put(&world.repository).await.unwrap();
+            world.commit(contents.event.clone()).await;
+        }
+        world
+    }
+
+    async fn commit(&self, event: SnapshotEvent) {
+        let draft = self.kit.draft(Event::Snapshot(Box::new(event)));
+        self.repository.commit(&self.writer, draft).await.unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.kit.place().join(name)
+    }
+
+    fn pack(&self) -> String {
+        names::pack(&self.contents.pack.digest)
+    }
+
+    fn older_pack(&self) -> String {
+        names::pack(&self.older.pack.digest)
+    }
+
+    fn part(&self) -> String {
+        names::catalogue(&self.contents.parts[0].digest)
+    }
+
+    fn list(&self) -> String {
+        names::list(&self.contents.event.list)
+    }
+
+    /// Every key: what a level does not need must not change what it finds.
+    fn keys(&self) -> Keys {
+        Keys { catalogue: Some(Arc::clone(&self.kit.catalogue)), recovery: Some(Arc::clone(&self.kit.recovery)) }
+    }
+
+    fn context(&self) -> Context {
+        let clock = Arc::clone(&self.kit.clock) as Arc<dyn Clock>;
+        Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() }
+    }
+
+    async fn verify(&self, options: &VerifyOptions, keys: &Keys) -> Result<Report, VerifyError> {
+        // As another process would: nothing remembered from writing it.
+        let repository = Repository::open(self.kit.store(), *self.repository.id()).await.unwrap();
+        verify(&self.context(), &repository, keys, options).await
+    }
+
+    async fn at(&self, level: Level) -> Report {
+        self.verify(&VerifyOptions::new(level), &self.keys()).await.unwrap()
+    }
+}
+
+fn only(report: &Report) -> &Problem {
+    match report.problems.as_slice() {
+        [problem] => problem,
+        problems => panic!("{problems:#?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_whole_repository_passes_with_only_the_keys_of_each_level() {
+    let world = World::new().await;
+    let catalogue = Keys { catalogue: Some(Arc::clone(&world.kit.catalogue)), recovery: None };
+    let recovery = Keys { catalogue: None, recovery: Some(Arc::clone(&world.kit.recovery)) };
+    for (level, keys) in [
+        (Level::Ledger, Keys::default()),
+        (Level::Objects, Keys::default()),
+        (Level::Catalogue, catalogue.clone()),
+        (Level::Catalogue, recovery.clone()),
+        (Level::Payload, recovery),
+    ] {
+        let report = world.verify(&VerifyOptions::new(level), &keys).await.unwrap();
+        assert!(report.ok, "{level}: {:#?}", report.problems);
+        assert_eq!(report.failure(), None);
+        assert!(report.newest_may_be_missing, "nothing was pinned");
+        assert_eq!((report.counts.entries, report.counts.snapshots), (3, 2));
+        let objects = [0, 2 + 3 + 2, 2 + 3 + 2, 2 + 3 + 2][level as usize];
+        assert_eq!(report.counts.objects, objects, "{level}: lists, parts and packs, each once");
+        if level == Level::Payload {
+            assert_eq!((report.counts.packs, report.counts.payloads, report.counts.pointers), (2, 3, 3));
+        }
+    }
+    for (level, keys) in [(Level::Catalogue, Keys::default()), (Level::Payload, catalogue)] {
+        let error = world.verify(&VerifyOptions::new(level), &keys).await.unwrap_err();
+        assert_eq!(error.kind(), FailureKind::Key, "{level}: {error}");
+    }
+}
+
+/// How a file is damaged.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Remove,
+    Truncate,
+    Empty,
+    FlipFirst,
+    FlipLast,
+    Append,
+    /// Another object of the repository in its place.
+    ReplaceBy(fn(&World) -> String),
+}
+
+impl Damage {
+    fn apply(self, world: &World, name: &str) {
+        let path = world.path(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        match self {
+            Self::Remove => return std::fs::remove_file(&path).unwrap(),
+            Self::Truncate => bytes.truncate(bytes.len() - 1),
+            Self::Empty => bytes.clear(),
+            Self::FlipFirst => bytes[0] ^= 1,
+            Self::FlipLast => *bytes.last_mut().unwrap() ^= 1,
+            Self::Append => bytes.push(b'\n'),
+            Self::ReplaceBy(other) => bytes = std::fs::read(world.path(&other(world))).unwrap(),
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_damaged_object_is_found_from_objects_on_and_named() {
+    type Victim = fn(&World) -> String;
+    let victims: [(&str, Victim); 3] = [("pack", World::pack), ("part", World::part), ("list", World::list)];
+    let damages = [
+        Damage::Remove,
+        Damage::Truncate,
+        Damage::Empty,
+        Damage::FlipFirst,
+        Damage::FlipLast,
+        Damage::Append,
+        Damage::ReplaceBy(World::older_pack),
+        Damage::ReplaceBy(|world| names::catalogue(&world.contents.parts[1].digest)),
+    ];
+    for (what, victim) in victims {
+        for damage in damages {
+            let world = World::new().await;
+            let name = victim(&world);
+            damage.apply(&world, &name);
+            assert!(world.at(Level::Ledger).await.ok, "{what} {damage:?}: the ledger is whole");
+            for level in [Level::Objects, Level::Catalogue, Level::Payload] {
+                let report = world.at(level).await;
+                let problem = only(&report);
+                assert_eq!(problem.object, name, "{what} {damage:?} at {level}");
+                let missing = matches!(damage, Damage::Remove);
+                let kind = if missing { ProblemKind::Missing } else { ProblemKind::Damaged };
+                assert_eq!(problem.kind, kind, "{what} {damage:?} at {level}: {problem}");
+                assert_eq!(report.failure(), Some(FailureKind::Integrity));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_damaged_object_hides_no_other() {
+    let world = World::new().await;
+    Damage::FlipLast.apply(&world, &world.pack());
+    Damage::Remove.apply(&world, &world.part());
+    Damage::Truncate.apply(&world, &world.older_pack());
+    let found: Vec<_> = world.at(Level::Payload).await.problems.into_iter().map(|problem| problem.object).collect();
+    for name in [world.pack(), world.part(), world.older_pack()] {
+        assert!(found.contains(&name), "{name} is not among {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_ledger_level_finds_what_was_done_to_entries() {
+    let world = World::new().await;
+    let entries = world.repository.read_ledger().await.unwrap().entries().to_vec();
+    let middle = entries[1].name();
+    let bytes = std::fs::read(world.path(&middle)).unwrap();
+
+    std::fs::remove_file(world.path(&middle)).unwrap();
+    let report = world.at(Level::Ledger).await;
+    assert!(only(&report).why.contains(&entries[1].digest.to_string()), "{:#?}", report.problems);
+
+    let mut spaced = bytes.clone();
+    spaced.push(b'\n');
+    std::fs::write(world.path(&middle), spaced).unwrap();
+    let report = world.at(Level::Ledger).await;
+    assert!(report.problems.iter().any(|problem| problem.why.contains(&middle)), "{:#?}", report.problems);
+    assert_eq!(report.failure(), Some(FailureKind::Integrity));
+    std::fs::write(world.path(&middle), bytes).unwrap();
+    assert!(world.at(Level::Ledger).await.ok);
+}
+
+#[tokio::test]
+async fn only_a_pinned_head_shows_that_the_newest_entry_is_gone() {
+    let world = World::new().await;
+    let head = world.repository.read_ledger().await.unwrap().heads()[0].clone();
+    let mut pinned = VerifyOptions::new(Level::Ledger);
+    pinned.pinned_heads = vec![head.digest];
+    let report = world.verify(&pinned, &Keys::default()).await.unwrap();
+    assert!(report.ok && !report.newest_may_be_missing);
+
+    std::fs::remove_file(world.path(&head.name())).unwrap();
+    let unpinned = world.at(Level::Ledger).await;
+    assert!(unpinned.ok && unpinned.newest_may_be_missing, "it says what it cannot know");
+    let report = world.verify(&pinned, &Keys::default()).await.unwrap();
+    assert_eq!(
+        (only(&report).kind, only(&report).object.as_str()),
+        (ProblemKind::HeadMissing, &*head.digest.to_string())
+    );
+}
+
+#[tokio::test]
+async fn entries_that_disagree_with_their_catalogue_are_found_at_catalogue() {
+    type Lie = fn(&World, &mut SnapshotEvent);
+    let lies: [(&str, Lie); 5] = [
+        ("a count by kind", |_, event| *event.counts.get_mut("secret").unwrap() += 1),
+        ("a count by class", |_, event| event.classes.clear()),
+        ("a kind too many", |_, event| drop(event.counts.insert("group".to_owned(), 1))),
+        ("the items of a part", |_, event| event.parts[0].items = 7),
+        ("the order of parts", |_, event| event.parts.reverse()),
+    ];
+    for (what, lie) in lies {
+        let world = World::new().await;
+        let mut event = Contents::of(&world.kit, world.repository.id(), &[("c", "{}")]).event;
+        event.parts = world.contents.event.parts.clone();
+        (event.list, event.sealed_bytes) = (world.contents.event.list, world.contents.event.sealed_bytes);
+        event.counts.insert("secret".to_owned(), 2);
+        event.classes.insert("exact".to_owned(), 2);
+        lie(&world, &mut event);
+        world.commit(event).await;
+        assert!(world.at(Level::Objects).await.ok, "{what}: every object is what was signed");
+        let report = world.at(Level::Catalogue).await;
+        assert!(!report.problems.is_empty(), "{what}");
+        assert!(report.problems.iter().all(|problem| problem.kind == ProblemKind::Disagrees), "{what}: {report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pointer_to_a_pack_that_the_list_lacks_is_found() {
+    let world = World::new().await;
+    let mut contents = Contents::of(&world.kit, world.repository.id(), &[("a", "{}")]);
+    // The list of the older snapshot: whole, and of another pack.
+    contents.list = world.older.list.clone();
+    contents.event.list = world.older.event.list;
+    contents.event.sealed_bytes = world.older.event.sealed_bytes;
+    contents.put(&world.repository).await.unwrap();
+    world.commit(contents.event.clone()).await;
+    assert!(world.at(Level::Objects).await.ok);
+    let report = world.at(Level::Catalogue).await;
+    assert_eq!(only(&report).object, names::list(&world.older.event.list));
+    assert!(only(&report).why.contains(&contents.pack.digest.to_string()), "{report:#?}");
+}
+
+#[tokio::test]
+async fn packs_that_are_none_of_ours_are_found_at_payload() {
+    let world = World::new().await;
+    let kit = &world.kit;
+    let recovery = Recipients::new(kit.recovery.recipients()).unwrap();
+    let stranger = Kit::new();
+    let strange = stranger.init().await;
+    let foreign = Contents::of(kit, strange.id(), &[("a", "{}")]).pack;
+    let catalogue = part(world.repository.id(), &[item("a", &foreign.digest)], &recovery);
+    let header = format!(
+        r#"{{"format":"1.0","kind":"pack","repository":"{}","source":"{CRN}","mac_key":"{}"}}"#,
+        world.repository.id(),
+        "A".repeat(43) + "="
+    );
+    let line =
+        format!(r#"{{"key":"{}","version":"version-1","mac":"{}","payload":"{{}}"}}"#, key("a"), "A".repeat(43) + "=");
+    let bad_mac = seal(format!("{header}\n{line}\n").as_bytes(), &recovery, Padding::Padme, 1).unwrap();
+    let other_version =
+        seal(format!("{}\n", header.replace("1.0", "2.0")).as_bytes(), &recovery, Padding::None, 1).unwrap();
+    let lacking = Contents::of(kit, world.repository.id(), &[("b", "{}")]).pack;
+    for (what, pack, words, kind) in [
+        ("another repository's pack", foreign, "belongs to repository", ProblemKind::Damaged),
+        ("a catalogue in a pack's place", catalogue, "expected a pack", ProblemKind::Damaged),
+        ("a payload with another's MAC", bad_mac, "MAC", ProblemKind::Damaged),
+        ("a pack of format 2", other_version, "format 2", ProblemKind::Unsupported),
+        ("a pack without the line", lacking, "lacks 1 payload", ProblemKind::Disagrees),
+    ] {
+        let world = World::with_pack(&world, &pack).await;
+        assert!(world.at(Level::Catalogue).await.ok, "{what}: only a recovery key shows it");
+        let report = world.at(Level::Payload).await;
+        let problem = only(&report);
+        assert_eq!((problem.object.clone(), problem.kind), (names::pack(&pack.digest), kind), "{what}");
+        assert!(problem.why.contains(words), "{what}: {problem}");
+    }
+}
+
+impl World {
+    /// A copy of a repository with one snapshot more: of one secret, whose payload is said to lie in `pack`.
+    async fn with_pack(before: &World, pack: &keyhaven::crypto::Sealed) -> Self {
+        let both = before.kit.recovery.recipients().into_iter().chain(before.kit.catalogue.recipients()).collect();
+        let both = Recipients::new(both).unwrap();
+        let kit = Kit::new_sharing(&before.kit);
+        let repository = Repository::open(kit.store(), *before.repository.id()).await.unwrap();
+        let writer = kit.writer("a", &kit.collector, repository.id());
+        let mut contents = Contents::of(&kit, repository.id(), &[("a", "{}")]);
+        contents.parts = vec![part(repository.id(), &[item("a", &pack.digest)], &both)];
+        contents.list.packs[0].pack = pack.digest;
+        contents.list.packs[0].size = pack.bytes.len() as u64;
+        contents.pack = pack.clone();
+        contents.event.list = contents.list.digest().unwrap();
+        contents.event.sealed_bytes = pack.bytes.len() as u64;
+        contents.event.parts[0].digest = contents.parts[0].digest;
+        contents.event.parts[0].size = contents.parts[0].bytes.len() as u64;
+        contents.put(&repository).await.unwrap();
+        let older = Contents::of(&kit, repository.id(), &[("a", "{}")]);
+        let world = Self { kit, repository, writer, contents, older };
+        world.commit(world.contents.event.clone()).await;
+        world
+    }
+}
+
+#[tokio::test]
+async fn slices_together_open_every_pack_once() {
+    let world = World::new().await;
+    for number in 0..6 {
+        let secret = format!("s{number}");
+        world.kit.snapshot(&world.repository, &world.writer, &[(&secret, "{}")]).await.unwrap();
+    }
+    // Seen only by opening it: the bytes are what was signed.
+    let mut opened = 0;
+    for index in 1..=3 {
+        let mut options = VerifyOptions::new(Level::Payload);
+        options.slice = Some(Slice::new(index, 3).unwrap());
+        let report = world.verify(&options, &world.keys()).await.unwrap();
+        assert!(report.ok, "{:#?}", report.problems);
+        assert_eq!(report.slice.as_deref(), Some(format!("{index}/3").as_str()));
+        opened += report.counts.packs;
+    }
+    assert_eq!(opened, 8);
+    let mut wrong = VerifyOptions::new(Level::Objects);
+    wrong.slice = Some(Slice::new(1, 3).unwrap());
+    assert_eq!(world.verify(&wrong, &world.keys()).await.unwrap_err().kind(), FailureKind::Usage);
+}
+
+#[tokio::test]
+async fn one_snapshot_alone_is_not_failed_by_another() {
+    let world = World::new().await;
+    Damage::Remove.apply(&world, &world.older_pack());
+    let mut options = VerifyOptions::new(Level::Payload);
+    options.snapshots = Snapshots::One("latest".parse().unwrap());
+    let report = world.verify(&options, &world.keys()).await.unwrap();
+    assert!(report.ok, "{:#?}", report.problems);
+    options.snapshots = Snapshots::One("2".parse().unwrap());
+    assert!(!world.verify(&options, &world.keys()).await.unwrap().ok);
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_fit_is_no_damage() {
+    let world = World::new().await;
+    let stranger = Arc::new(Identities::generate().0);
+    let keys = Keys { catalogue: None, recovery: Some(stranger) };
+    let report = world.verify(&VerifyOptions::new(Level::Payload), &keys).await.unwrap();
+    assert!(report.problems.iter().all(|problem| problem.kind == ProblemKind::Locked), "{report:#?}");
+    assert_eq!(report.failure(), Some(FailureKind::Key));
+}
+
+#[tokio::test]
+async fn a_stop_is_neither_success_nor_failure() {
+    let world = World::new().await;
+    let context = world.context();
+    context.cancel.cancel();
+    let options = VerifyOptions::new(Level::Payload);
+    let error = verify(&context, &world.repository, &world.keys(), &options).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Interrupted);
+}
+
+#[tokio::test]
+async fn a_result_is_recorded_by_a_verifier_only() {
+    let world = World::new().await;
+    let mut report = world.at(Level::Objects).await;
+    let heads = report.heads.clone();
+    record(&world.repository, &world.writer, TOOL, &mut report).await.expect_err("a collector is no verifier");
+    let verifier = world.kit.writer("v", &world.kit.verifier, world.repository.id());
+    record(&world.repository, &verifier, TOOL, &mut report).await.unwrap();
+    let ledger = world.repository.read_ledger().await.unwrap();
+    let entry: Digest = report.recorded.unwrap();
+    let Some(Event::Verification(event)) = ledger.get(&entry).map(|entry| entry.event.clone()) else { panic!() };
+    assert!(event.passed && event.level == "objects" && event.entries == heads, "{event:?}");
+}
