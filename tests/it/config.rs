@@ -1,15 +1,21 @@
-//! The configuration as a user meets it: the file that `config init` prints is valid, and what is wrong is said.
+//! The configuration as a user meets it: what is wrong is named, and what holds is shown.
 
 use std::path::Path;
 
 use keyhaven::config::{Layer, Settings, template};
 
+use crate::program::Machine;
+
 #[test]
-fn the_commented_file_with_every_key_set_to_its_example_names_each_key_once() {
-    let text = template::commented(&std::collections::BTreeMap::new());
-    // One way for each secret, and values that are placeholders left out.
+fn the_commented_file_is_valid_with_every_key_set_to_its_example() {
+    let machine = Machine::new();
+    let text = machine.run(&["config", "init"]);
+    assert_eq!(text.code, 0);
+    assert_eq!(text.out, template::commented(&std::collections::BTreeMap::new()));
+    // One way for each secret, and without the values that are placeholders.
     let skip = ["_env = ", "_credential = ", "id = \"64", "recovery_recipients"];
     let set: String = text
+        .out
         .lines()
         .filter(|line| !skip.iter().any(|word| line.contains(word)))
         .map(|line| match line.strip_prefix('#') {
@@ -23,4 +29,55 @@ fn the_commented_file_with_every_key_set_to_its_example_names_each_key_once() {
     assert_eq!(settings.standby().unwrap().requests_per_second, 20.0);
     assert!(settings.repository().unwrap().secret_access_key.is_some());
     assert!(settings.keys().recovery_key_on_collector);
+    machine.write("keyhaven.toml", &set);
+    let valid = machine.run(&["config", "show", "--json"]).json(0);
+    assert_eq!(valid["file"], "keyhaven.toml");
+}
+
+#[test]
+fn mistakes_name_file_line_and_key() {
+    let machine = Machine::new();
+    let cases = [
+        ("[source]\nrequest_per_second = 5\n", "line 2: unknown key `source.request_per_second`; did you mean"),
+        ("[sorce]\nurl = \"x\"\n", "line 1: unknown key `sorce`"),
+        ("[source]\n\nrequests_per_second = \"fast\"\n", "line 3: `source.requests_per_second` must be a number"),
+        ("[backup]\nmax_shrink = 20\n", "line 2: `backup.max_shrink` must be a number from 0 to 1"),
+        ("[backup]\nfull_every = 7\n", "line 2: `backup.full_every` must be a time with a unit"),
+        ("[source]\nurl = \"http://sm.example\"\n", "plain http is for loopback only"),
+        ("[source]\nurl = \n", "line 2: not valid TOML"),
+    ];
+    for (text, said) in cases {
+        machine.write("keyhaven.toml", text);
+        machine.run(&["config", "validate"]).fails(2, &["error: ", "keyhaven.toml", said, "hint: "]);
+    }
+    machine.write("keyhaven.toml", "[source]\napi_key = \"hunter2\"\n");
+    let inline = machine.run(&["config", "validate"]);
+    inline.fails(2, &["holds a secret inline", "source.api_key_file"]);
+    assert!(!inline.err.contains("hunter2"));
+    machine.run(&["--config", "no.toml", "config", "show"]).fails(2, &["no.toml", "No such file"]);
+}
+
+#[test]
+fn flags_beat_the_environment_and_the_environment_beats_the_file() {
+    let machine = Machine::new();
+    machine.write("keyhaven.toml", "[source]\nurl = \"https://file.example\"\nrequests_per_second = 3\n");
+    let environment = [
+        ("KEYHAVEN_SOURCE_URL", "https://env.example"),
+        ("KEYHAVEN_STANDBY_URL", "https://env.example"),
+        ("KEYHAVEN_SOURCE_API_KEY", "hunter2"),
+    ];
+    let run = machine.run_with(&environment, &["config", "show", "--json", "--source-url", "https://flag.example"]);
+    let shown = run.json(0);
+    let of = |key: &str| {
+        let line = shown["values"].as_array().unwrap().iter().find(|line| line["key"] == key).unwrap();
+        (line["value"].as_str().unwrap().to_owned(), line["origin"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(of("source.url"), ("https://flag.example".into(), "flag --source-url".into()));
+    assert_eq!(of("standby.url").1, "environment variable KEYHAVEN_STANDBY_URL");
+    assert_eq!(of("source.requests_per_second"), ("3".into(), "keyhaven.toml, line 3".into()));
+    assert_eq!(of("backup.full_every"), ("7d".into(), "default".into()));
+    assert_eq!(of("source.api_key_env").0, "KEYHAVEN_SOURCE_API_KEY");
+    assert!(!run.out.contains("hunter2"), "a secret in the environment is not shown");
+    let bad = machine.run_with(&[("KEYHAVEN_BACKUP_MAX_SHRINK", "lots")], &["config", "show"]);
+    bad.fails(2, &["environment variable KEYHAVEN_BACKUP_MAX_SHRINK: `backup.max_shrink` must be"]);
 }

@@ -2,6 +2,7 @@
 
 mod capture;
 mod capture_kit;
+mod cli;
 mod client;
 mod client_embedded;
 mod config;
@@ -10,6 +11,7 @@ mod format_1;
 mod layering;
 mod ledger;
 mod mock_instance;
+mod program;
 mod repository;
 mod repository_kit;
 mod s3;

@@ -32,7 +32,7 @@ pub(in crate::cli) struct Arguments {
     item: String,
     /// The id of a version, or the start of it; the newest without it
     #[arg(long, value_name = "ID")]
-    version: Option<String>,
+    version_id: Option<String>,
     /// As it was in this snapshot: `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT", conflicts_with = "at")]
     snapshot: Option<Wanted>,
@@ -77,7 +77,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         snapshots.retain(|snapshot: &Snapshot| snapshot.entry.digest == chosen);
     }
     let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
-    let (version, pack) = choose(&timeline, arguments.version.as_deref())?;
+    let (version, pack) = choose(&timeline, arguments.version_id.as_deref())?;
     let shown = Shown {
         key: timeline.item.key.as_str(),
         name: &timeline.item.name,
