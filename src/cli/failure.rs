@@ -135,6 +135,7 @@ from_library!(
     crate::crypto::CryptoError,
     crate::format::FormatError,
     crate::instance::InstanceError,
+    crate::job::capture::CaptureError,
     crate::job::verify::VerifyError,
     crate::repository::RepositoryError,
     crate::repository::StoreError,

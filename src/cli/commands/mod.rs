@@ -7,6 +7,7 @@ use super::failure::{Failure, Outcome};
 use crate::format::{Draft, Event};
 use crate::model::Clock;
 
+mod backup;
 mod completions;
 mod config;
 mod diff;
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Init(Box<init::Arguments>),
     /// Check everything that a backup needs
     Doctor(doctor::Arguments),
+    /// Back the source up into the repository
+    Backup(backup::Arguments),
     /// List the snapshots, or accept a suspect one
     Snapshots(snapshots::Arguments),
     /// Show one snapshot
@@ -67,6 +70,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Keys(command) => keys::run(app, command).await,
         Command::Init(arguments) => init::run(app, *arguments).await,
         Command::Doctor(arguments) => doctor::run(app, arguments).await,
+        Command::Backup(arguments) => backup::run(app, arguments).await,
         Command::Snapshots(arguments) => snapshots::run(app, arguments).await,
         Command::Show(arguments) => show::run(app, arguments).await,
         Command::Ls(arguments) => ls::run(app, arguments).await,

@@ -1,0 +1,141 @@
+//! `keyhaven backup`.
+
+use std::sync::Arc;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::printer::{Printer, Style};
+use crate::cli::{human, report, wire};
+use crate::config::Settings;
+use crate::crypto::{Identities, Recipients};
+use crate::job::capture::{CaptureOptions, CaptureReport, capture};
+
+/// Backs the source up into the repository.
+///
+/// Lists the instance, reads what has moved since the newest good snapshot or is due, lists again, and records what can
+/// be claimed about the result.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 3 means that a snapshot was recorded, but is suspect or lacks something.
+
+Examples:
+  keyhaven backup
+  keyhaven backup --full
+  keyhaven backup --json --quiet")]
+pub(in crate::cli) struct Arguments {
+    /// Read everything and trust no earlier pack
+    #[arg(long)]
+    full: bool,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let recovery = wire::recovery_recipients(&settings)?;
+    let catalogue = Arc::new(wire::catalogue_key(&settings)?);
+    let holds_recovery_key = recovery_key_here(&settings, &recovery, &catalogue)?;
+    if recovery.len() < 2 {
+        app.printer.warning("one recovery recipient: if its key is lost, every backup is lost");
+    }
+    let mut readers = catalogue.recipients();
+    readers.extend(wire::recipients(&settings.keys().auditors)?);
+    let backup = settings.backup();
+    let mut options = CaptureOptions::new(recovery, Recipients::new(readers)?);
+    options.full = arguments.full;
+    options.full_every = backup.full_every;
+    options.max_shrink = backup.max_shrink;
+    options.allow_empty = backup.allow_empty;
+    options.level = backup.compression_level;
+    options.recovery_key_on_collector = holds_recovery_key;
+
+    let source = wire::source(&settings)?;
+    let repository = wire::repository(&settings, None).await?;
+    report::repository_warnings(&app.printer, &repository);
+    let writer = wire::writer(app, &settings, repository.id())?;
+    let done = capture(&app.context(), &source, &repository, &writer, &catalogue, &options).await?;
+    app.printer.result(&done, |printer| print(printer, &done))?;
+    Ok(done.failure().map_or(Outcome::Done, Outcome::Reported))
+}
+
+/// Whether this host holds a key that opens packs. Refused unless the configuration accepts it.
+fn recovery_key_here(settings: &Settings, recovery: &Recipients, catalogue: &Identities) -> Result<bool, Failure> {
+    let keys = settings.keys();
+    let doubled = catalogue.recipients().iter().any(|own| recovery.iter().any(|other| other == own));
+    let what = match (&keys.recovery_identity_file, doubled) {
+        (Some(file), _) => format!("keys.recovery_identity_file names {}", file.display()),
+        (None, true) => "the catalogue key is one of the recovery keys".to_owned(),
+        (None, false) => return Ok(false),
+    };
+    if keys.recovery_key_on_collector {
+        return Ok(true);
+    }
+    Err(Failure::usage(format!("a host that backs up must not be able to open its backups, and this one is: {what}"))
+        .hinted(
+            "take the identity away from this host, or accept it with keys.recovery_key_on_collector = \"accepted\"; \
+             every entry then says so",
+        ))
+}
+
+fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
+    let headline = if done.quiet && done.failure().is_none() {
+        printer.paint(Style::Green, &format!("Snapshot {} recorded: nothing had changed.", done.sequence))
+    } else if done.failure().is_none() {
+        printer.paint(Style::Green, &format!("Snapshot {} recorded.", done.sequence))
+    } else if done.suspect.is_empty() {
+        printer.paint(Style::Yellow, &format!("Snapshot {} recorded, but it is not complete.", done.sequence))
+    } else {
+        printer.paint(Style::Yellow, &format!("Snapshot {} recorded, but it is suspect.", done.sequence))
+    };
+    printer.line(headline)?;
+    let claim = match done.cut {
+        "point_in_time" => format!("one point in time, {}", human::time(done.from)),
+        _ => format!("each item on its own; {} moved while they were read", human::count(done.moved, "item")),
+    };
+    let counts = done.counts.iter().map(|(kind, count)| human::count(*count, kind)).collect::<Vec<_>>().join(", ");
+    let requests = &done.requests;
+    let listing: u64 = requests.listing.iter().sum();
+    let packs = format!(
+        "{} new, {} kept; {} sealed from {}",
+        human::count(done.packs_written, "pack"),
+        human::thousands(done.packs_reused),
+        human::bytes(done.sealed_bytes),
+        human::bytes(done.plain_bytes)
+    );
+    printer.facts(&[
+        ("claim", claim),
+        ("holds", counts),
+        ("read", format!("{}, {} taken over", human::count(done.read, "item"), human::thousands(done.kept))),
+        ("packs", packs),
+        (
+            "requests",
+            format!(
+                "{} ({} listing, {} reading, {} reading again)",
+                human::thousands(requests.total()),
+                human::thousands(listing),
+                human::thousands(requests.reading),
+                human::thousands(requests.rereading)
+            ),
+        ),
+        ("recovery point", format!("{} old when the run ended", human::millis(done.recovery_point_ms))),
+        ("took", human::millis(done.duration_ms)),
+        ("digest", done.snapshot.to_string()),
+    ])?;
+    for reason in &done.suspect {
+        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "suspect:"), human::safe(reason)))?;
+    }
+    if !done.suspect.is_empty() {
+        printer.line(
+            "  `latest` passes over it until the items are back or a custodian runs `keyhaven snapshots accept`.",
+        )?;
+    }
+    for item in &done.unread {
+        let key = human::safe(item.key.as_str());
+        printer.line(format!("  {} {key}: {}", printer.paint(Style::Yellow, "not read:"), human::safe(&item.why)))?;
+    }
+    for note in &done.notes {
+        printer.line(format!("  note: {}", human::safe(note)))?;
+    }
+    for warning in &done.warnings {
+        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), human::safe(warning)))?;
+    }
+    Ok(())
+}
