@@ -15,6 +15,7 @@ mod program;
 mod repository;
 mod repository_kit;
 mod s3;
+mod sdk;
 mod stock_tools;
 mod verify;
 

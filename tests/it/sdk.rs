@@ -1,0 +1,40 @@
+//! IBM's own SDK against the embedded instance: a client that we did not write, and the provider's model of answers.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use keyhaven::instance::embedded::{Instance, Options, Server, seed};
+
+/// The Python that has the packages of `tests/python/requirements.txt`.
+fn python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("KEYHAVEN_TEST_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+    assert!(
+        python.exists(),
+        "no Python at {}: `tests/run` makes one, or set KEYHAVEN_TEST_PYTHON to one with the packages of \
+         tests/python/requirements.txt",
+        python.display()
+    );
+    python
+}
+
+#[tokio::test]
+async fn ibms_sdk_finds_every_answer_as_its_model_says() {
+    let instance = Instance::new(Options::default());
+    seed(&instance, 11, 60).unwrap();
+    let server = Server::start(instance, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let mut command = Command::new(python());
+    command
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/drive.py"))
+        .env("SECRETS_MANAGER_URL", server.base_url())
+        .env("SECRETS_MANAGER_AUTH_URL", server.iam_url())
+        .env("SECRETS_MANAGER_APIKEY", "embedded-instance-api-key")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NO_PROXY", "127.0.0.1");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    assert_eq!(out.trim(), "driven: 33 operations");
+    server.stop().await;
+}
