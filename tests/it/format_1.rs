@@ -216,14 +216,14 @@ fn make_the_fixture() {
     let part = part.seal(&both, 3).unwrap();
     store(&names::catalogue(&part.digest), &part.bytes);
 
-    let snapshot = |cut, verdict, base| {
+    let snapshot = |cut, verdict, base: Option<Digest>| {
         Event::Snapshot(Box::new(SnapshotEvent {
             cut,
             from: at(1),
             to: at(2),
             time: at(1),
             rounds: 2,
-            full: base == None::<Digest>,
+            full: base.is_none(),
             base,
             parts: vec![PartRef { digest: part.digest, size: part.bytes.len() as u64, items: 3 }],
             list: list.digest().unwrap(),

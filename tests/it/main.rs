@@ -1,5 +1,7 @@
 //! The one integration-test binary: it links once, which matters on small machines.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod capture;
 mod capture_kit;
 mod cli;
