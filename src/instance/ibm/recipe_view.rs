@@ -14,7 +14,8 @@ pub(super) fn view(item: &Item) -> View {
     let row = item.doc(ROW).unwrap_or_default();
     let mut view = View {
         key: item.key.clone(),
-        name: item.name.clone(),
+        // The row may be newer than the list that the item was taken from.
+        name: row.str("name").unwrap_or_else(|| item.name.clone()),
         item_type: item.item_type.clone(),
         group: item.group.clone(),
         labels: row.array("labels").unwrap_or_default().iter().filter_map(|label| as_str(label)).collect(),
@@ -30,7 +31,7 @@ pub(super) fn view(item: &Item) -> View {
     };
     match item.key.kind() {
         ItemKind::Group => {
-            view.settings.set("name", raw(item.name.as_str()));
+            view.settings.set("name", raw(view.name.as_str()));
             view.settings.set("description", text_or_empty(&row, "description"));
         }
         ItemKind::Registration => keep(&mut view.settings, &row, &["event_notifications_instance_crn"]),
@@ -64,7 +65,7 @@ fn secret(item: &Item, row: &Object, view: &mut View) {
     let mut metadata = row.object("custom_metadata").unwrap_or_default();
     view.mark = take_mark(&mut metadata);
     let settings = &mut view.settings;
-    settings.set("name", raw(item.name.as_str()));
+    settings.set("name", raw(view.name.as_str()));
     settings.set("description", text_or_empty(row, "description"));
     settings.set(
         "labels",

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::instance::standby::View;
-use crate::model::ItemKind;
+use crate::model::{ItemKey, ItemKind};
 
 /// What the standby has for an item of the snapshot. `T` is whatever the caller keeps of a standby item.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub enum Match<'a, T> {
 #[derive(Debug)]
 pub struct Inventory<T> {
     items: Vec<(View, T)>,
+    by_key: BTreeMap<ItemKey, usize>,
     by_mark: BTreeMap<String, Vec<usize>>,
     by_name: BTreeMap<(ItemKind, String, String), Vec<usize>>,
     /// Group ids by name.
@@ -33,7 +34,13 @@ impl<T> Inventory<T> {
     /// Takes the items of a standby.
     pub fn new(items: impl IntoIterator<Item = (View, T)>) -> Self {
         let mut inventory =
-            Self { items: Vec::new(), by_mark: BTreeMap::new(), by_name: BTreeMap::new(), groups: BTreeMap::new() };
+            Self {
+                items: Vec::new(),
+                by_key: BTreeMap::new(),
+                by_mark: BTreeMap::new(),
+                by_name: BTreeMap::new(),
+                groups: BTreeMap::new(),
+            };
         for (view, item) in items {
             inventory.add(view, item);
         }
@@ -42,6 +49,7 @@ impl<T> Inventory<T> {
 
     fn add(&mut self, view: View, item: T) {
         let place = self.items.len();
+        self.by_key.insert(view.key.clone(), place);
         if let Some(mark) = &view.mark {
             self.by_mark.entry(mark.source.clone()).or_default().push(place);
         }
@@ -56,6 +64,12 @@ impl<T> Inventory<T> {
     /// Every item.
     pub fn iter(&self) -> impl Iterator<Item = (&View, &T)> {
         self.items.iter().map(|(view, item)| (view, item))
+    }
+
+    /// An item by its key in the standby.
+    #[must_use]
+    pub fn get(&self, key: &ItemKey) -> Option<&T> {
+        self.items.get(*self.by_key.get(key)?).map(|(_, item)| item)
     }
 
     /// Group ids by group name.

@@ -80,6 +80,14 @@ impl Selector {
     }
 }
 
+impl Selector {
+    /// Whether a group itself is selected, beside the groups of selected secrets.
+    #[must_use]
+    pub fn selects_group(&self, name: &str) -> bool {
+        self.field == Field::Group && glob(self.glob.as_bytes(), name.as_bytes())
+    }
+}
+
 impl FromStr for Selector {
     type Err = SelectorError;
 

@@ -279,15 +279,6 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
             state.newest = Some(newest);
         });
     }
-    patch_settings(
-        &mut chain,
-        view,
-        goal,
-        known,
-        (total + adds.len() as u64).min(VERSIONS_COUNTED),
-        context,
-        &mut outcome,
-    );
     if known.view.versions.is_some() {
         let bearing = bearing.split_off(bearing.len().saturating_sub(2));
         let here = |version: &&VersionView| bearing.contains(&version_name(Some(&version.id), ""));
@@ -305,6 +296,8 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
             lock(&mut chain, &version.id, &locks, &removed);
         }
     }
+    let versions = (total + adds.len() as u64).min(VERSIONS_COUNTED);
+    patch_settings(&mut chain, view, goal, known, versions, context, &mut outcome);
     if known.view.rotation.is_some() && !context.options.allow_rotation {
         outcome.notes.push("it rotates by itself in the standby".to_owned());
     }
@@ -390,7 +383,9 @@ fn patch_settings(
     } else {
         "its metadata differs"
     };
-    chain.step(context.phase, Action::PatchMetadata { mark }, reason, |state| state.settings = Some(wanted));
+    // The mark says that version metadata and locks are done, so it comes behind them.
+    let phase = chain.steps.last().map_or(context.phase, |step| step.phase);
+    chain.step(phase, Action::PatchMetadata { mark }, reason, |state| state.settings = Some(wanted));
 }
 
 fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) {

@@ -1,0 +1,188 @@
+//! Applying a plan.
+//!
+//! Items are independent: the steps of one item run in order, items of one class of steps side by side, within the pace
+//! of the standby. Where an item stands in its chain of states is found out before its first step, and again whenever
+//! nobody knows what became of a request; so a killed apply goes on with the same plan, and no create is repeated
+//! blindly.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::backup::{Backup, Payloads};
+use super::error::RestoreError;
+use super::examine::{self, ListedStandby};
+use super::guard::{Consent, GuardError, Standing};
+use super::plan::{FORMAT, Plan, StandbyName};
+use super::snapshot::Snapshot;
+use crate::instance::standby::{Phase, Standby};
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::model::{ItemKind, Timestamp};
+
+mod chain;
+mod report;
+mod request;
+mod run;
+
+pub use report::{ApplyReport, ReadBack};
+
+use chain::Chain;
+use run::Run;
+
+/// How a plan is applied.
+#[derive(Debug, Clone, Copy)]
+pub struct ApplyOptions {
+    /// Items that are worked on side by side, 1 to 64.
+    pub concurrency: usize,
+    /// How long to wait before looking what became of a request that got no answer: it may still be on its way.
+    pub settle: Duration,
+    /// Whether every payload is read back and compared when all is done.
+    pub deep: bool,
+}
+
+impl Default for ApplyOptions {
+    /// Eight items, two seconds, no payloads.
+    fn default() -> Self {
+        Self { concurrency: 8, settle: Duration::from_secs(2), deep: false }
+    }
+}
+
+/// Applies a plan: does what is not done yet, reads back and compares.
+///
+/// What goes wrong with one item stops that item; what concerns the whole (the instance is out of reach, a signal, the
+/// target turns out to be another one) stops the run and is in the report, since changes may have been made by then.
+///
+/// # Errors
+/// Before the first change: when the plan does not fit, the backup or the standby cannot be read, or the target must not
+/// be written to.
+pub async fn apply(
+    context: &Context,
+    plan: &Plan,
+    backup: &dyn Backup,
+    standby: &dyn Standby,
+    options: &ApplyOptions,
+    consent: &Consent,
+) -> Result<ApplyReport, RestoreError> {
+    let began = context.clock.now();
+    let requests = standby.requests();
+    if plan.format != FORMAT || plan.snapshot != *backup.name() {
+        return Err(RestoreError::Unfit { why: "it was made for another snapshot".to_owned() });
+    }
+    let snapshot = Snapshot::load(backup, standby.recipe()).await?;
+    let listed = examine::list(context, backup, &snapshot, standby, consent).await?;
+    same_standby(&plan.standby, &listed.name)?;
+    let named = match &listed.standing {
+        Standing::Known => None,
+        Standing::Unproven(None) if plan.steps.is_empty() => None,
+        Standing::Unproven(None) => return Err(GuardError::Unconfirmed { url: listed.name.url }.into()),
+        Standing::Unproven(Some(id)) => Some(id.clone()),
+    };
+    let payloads = Payloads::new(backup);
+    let run = Run::new(context, plan, &snapshot, &payloads, standby, &listed, options, consent, named);
+    context.observer.observe(Event::Begin { stage: Stage::Apply, total: Some(plan.steps.len() as u64) });
+    work(&run, plan, &listed, options).await;
+    context.observer.observe(Event::End { stage: Stage::Apply });
+    let tally = run.finish();
+    let last_change = tally.last_change.unwrap_or_else(|| context.clock.now());
+    let mut report = tally.report(plan, &listed.name, began, last_change);
+    if report.stopped.is_none() {
+        read_back(context, plan, backup, &snapshot, standby, options, consent, &mut report).await;
+    }
+    report.ended = context.clock.now();
+    report.requests = spent(requests, standby.requests());
+    Ok(report)
+}
+
+/// Runs every chain, class by class.
+async fn work(run: &Run<'_>, plan: &Plan, listed: &ListedStandby, options: &ApplyOptions) {
+    let mut chains = chain::of_plan(plan);
+    if run.unproven() {
+        prove(run, &mut chains, listed).await;
+    }
+    for phase in Phase::ALL {
+        let active: Vec<&mut Chain<'_>> = chains.iter_mut().filter(|chain| chain.has(phase)).collect();
+        let side_by_side = options.concurrency.clamp(1, 64);
+        stream::iter(active)
+            .for_each_concurrent(side_by_side, async |chain| run.advance(chain, phase, usize::MAX).await)
+            .await;
+    }
+}
+
+/// Makes one secret, and the group that it needs, before anything else: only the answer to a secret shows the target's
+/// full name. A group alone is harmless.
+async fn prove(run: &Run<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
+    let in_known_group = |chain: &Chain<'_>| {
+        chain.creates_secret().is_some_and(|group| group.is_none_or(|name| listed.inventory.groups().contains_key(name)))
+    };
+    let place = chains
+        .iter()
+        .position(in_known_group)
+        .or_else(|| chains.iter().position(|chain| chain.creates_secret().is_some()));
+    let Some(place) = place else { return };
+    let group = chains.get(place).and_then(|chain| chain.creates_secret().flatten()).map(ToOwned::to_owned);
+    let is_group = |chain: &Chain<'_>| {
+        chain.is_of(ItemKind::Group) && chain.name().is_some_and(|name| Some(name) == group.as_deref())
+    };
+    if let Some(group) = chains.iter_mut().find(|chain| is_group(chain)) {
+        run.advance(group, Phase::Groups, usize::MAX).await;
+    }
+    if let Some(chain) = chains.get_mut(place) {
+        let phase = chain.first_phase();
+        run.advance(chain, phase, 1).await;
+    }
+}
+
+/// Checks that the plan was made for this standby.
+fn same_standby(planned: &StandbyName, now: &StandbyName) -> Result<(), RestoreError> {
+    let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
+    let nothing_known = planned.crn.is_none() && planned.instance.is_none();
+    let other = differ(&planned.crn, &now.crn)
+        || differ(&planned.instance, &now.instance)
+        || (nothing_known && planned.url != now.url);
+    if other {
+        let name = |name: &StandbyName| name.crn.clone().unwrap_or_else(|| name.url.clone());
+        let why = format!("it was made for {}, and the target is {}", name(planned), name(now));
+        return Err(RestoreError::Unfit { why });
+    }
+    Ok(())
+}
+
+/// Compares once more: what a new plan would still have to do is what differs.
+#[expect(clippy::too_many_arguments, reason = "everything that applying had")]
+async fn read_back(
+    context: &Context,
+    plan: &Plan,
+    backup: &dyn Backup,
+    snapshot: &Snapshot,
+    standby: &dyn Standby,
+    options: &ApplyOptions,
+    consent: &Consent,
+    report: &mut ApplyReport,
+) {
+    let deep = options.deep || plan.options.deep;
+    let wanted = super::PlanOptions { deep, ..plan.options.clone() };
+    match examine::examine(context, backup, snapshot, standby, &wanted, consent).await {
+        Ok(examined) => {
+            report.standby = examined.plan.standby.clone();
+            report.read_back = Some(ReadBack::new(&examined.plan, deep));
+            report.id_map = Some(examined.id_map);
+        }
+        Err(error) => report.stop(&error),
+    }
+}
+
+fn spent(before: crate::instance::Requests, after: crate::instance::Requests) -> crate::instance::Requests {
+    crate::instance::Requests {
+        listing: after.listing.saturating_sub(before.listing),
+        reading: after.reading.saturating_sub(before.reading),
+        writing: after.writing.saturating_sub(before.writing),
+        retried: after.retried.saturating_sub(before.retried),
+        tokens: after.tokens.saturating_sub(before.tokens),
+    }
+}
+
+/// Milliseconds from one moment to another, never below 0.
+fn millis(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.millis_since(from)).unwrap_or_default()
+}

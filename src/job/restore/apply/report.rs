@@ -1,0 +1,179 @@
+//! What came of applying a plan.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::millis;
+use crate::instance::Requests;
+use crate::job::restore::error::RestoreError;
+use crate::job::restore::idmap::IdMap;
+use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName, Step};
+use crate::model::{FailureKind, Timestamp};
+
+/// The result of an apply.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApplyReport {
+    /// The snapshot that was restored.
+    pub snapshot: SnapshotName,
+    /// The standby that it was restored into.
+    pub standby: StandbyName,
+    /// When it began, by our clock.
+    pub began: Timestamp,
+    /// When it ended, reading back included.
+    pub ended: Timestamp,
+    /// The achieved restore time in milliseconds: from the beginning to the last change.
+    pub restore_millis: u64,
+    /// Steps that were done now.
+    pub done: u64,
+    /// Steps that were found done.
+    pub already: u64,
+    /// Steps that were not done.
+    pub left: u64,
+    /// Steps that were done now, by what they did.
+    pub actions: BTreeMap<String, u64>,
+    /// Items that the plan or the run found in conflict: nothing was done about them, or nothing more.
+    pub conflicts: Vec<Remark>,
+    /// Items of which a step was refused.
+    pub failed: Vec<Remark>,
+    /// What cannot be brought back.
+    pub losses: Vec<Remark>,
+    /// Things to know.
+    pub notes: Vec<Remark>,
+    /// Requests that it took.
+    pub requests: Requests,
+    /// What reading back found; nothing when the run was stopped before.
+    pub read_back: Option<ReadBack>,
+    /// Which id became which; nothing when the run was stopped before.
+    pub id_map: Option<IdMap>,
+    /// Why the run was stopped, if it was. The same plan can be applied again.
+    pub stopped: Option<Stopped>,
+}
+
+/// Why a run was stopped.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stopped {
+    /// In words.
+    pub reason: String,
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+}
+
+/// What comparing the standby with the snapshot found when all was done.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReadBack {
+    /// Items that were compared.
+    pub items: u64,
+    /// Of these, those that are as they should be.
+    pub right: u64,
+    /// Payloads that were read and compared in memory.
+    pub payloads_compared: u64,
+    /// Whether every payload was.
+    pub deep: bool,
+    /// What a new plan would still do.
+    pub differences: Vec<Remark>,
+}
+
+impl ReadBack {
+    pub(super) fn new(plan: &Plan, deep: bool) -> Self {
+        let remark = |step: &Step| Remark {
+            key: step.key.clone(),
+            name: step.name.clone(),
+            item_type: step.item_type.clone(),
+            group: step.group.clone(),
+            reason: format!("{}: {}", step.action.as_str(), step.reason),
+        };
+        Self {
+            items: plan.totals.items,
+            right: plan.totals.right,
+            payloads_compared: plan.totals.payloads_compared,
+            deep,
+            differences: plan.steps.iter().map(remark).collect(),
+        }
+    }
+}
+
+impl ApplyReport {
+    /// What kind of failure it is, if it is one: stopped, then conflicts, then what is missing.
+    #[must_use]
+    pub fn kind(&self) -> Option<FailureKind> {
+        if let Some(stopped) = &self.stopped {
+            return Some(stopped.kind);
+        }
+        if !self.conflicts.is_empty() {
+            return Some(FailureKind::Moved);
+        }
+        let differs = self.read_back.as_ref().is_some_and(|read| !read.differences.is_empty());
+        (differs || !self.failed.is_empty() || !self.losses.is_empty()).then_some(FailureKind::Partial)
+    }
+
+    pub(super) fn stop(&mut self, error: &RestoreError) {
+        self.stopped = Some(Stopped { reason: chain(error), kind: error.kind() });
+    }
+}
+
+/// What a run counts while it goes.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) done: u64,
+    pub(super) already: u64,
+    pub(super) actions: BTreeMap<String, u64>,
+    pub(super) conflicts: Vec<Remark>,
+    pub(super) failed: Vec<Remark>,
+    pub(super) losses: Vec<Remark>,
+    pub(super) last_change: Option<Timestamp>,
+    pub(super) stopped: Option<Stopped>,
+}
+
+impl Tally {
+    /// Keeps the first reason to stop.
+    pub(super) fn stop(&mut self, error: &RestoreError) {
+        let stopped = || Stopped { reason: chain(error), kind: error.kind() };
+        self.stopped.get_or_insert_with(stopped);
+    }
+
+    pub(super) fn report(
+        self,
+        plan: &Plan,
+        standby: &StandbyName,
+        began: Timestamp,
+        last_change: Timestamp,
+    ) -> ApplyReport {
+        let joined = |planned: &[Remark], mut now: Vec<Remark>| {
+            let mut all = planned.to_vec();
+            now.sort_by(|a, b| a.key.cmp(&b.key));
+            all.extend(now);
+            all
+        };
+        ApplyReport {
+            snapshot: plan.snapshot.clone(),
+            standby: standby.clone(),
+            began,
+            ended: last_change,
+            restore_millis: millis(began, last_change),
+            done: self.done,
+            already: self.already,
+            left: (plan.steps.len() as u64).saturating_sub(self.done + self.already),
+            actions: self.actions,
+            conflicts: joined(&plan.conflicts, self.conflicts),
+            failed: joined(&[], self.failed),
+            losses: joined(&plan.losses, self.losses),
+            notes: plan.notes.clone(),
+            requests: Requests::default(),
+            read_back: None,
+            id_map: None,
+            stopped: self.stopped,
+        }
+    }
+}
+
+/// An error with its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

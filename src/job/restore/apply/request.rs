@@ -1,0 +1,179 @@
+//! From a step to the request that does it.
+
+use super::chain::Chain;
+use super::run::{Halt, Run};
+use crate::instance::standby::{
+    Body, LockView, Look, NewSecret, NewVersion, RegistrationNames, VersionView, Write,
+};
+use crate::instance::standby::recipe::RecipeError;
+use crate::job::restore::error::RestoreError;
+use crate::job::restore::goal::Goal;
+use crate::job::restore::known::Known;
+use crate::job::restore::plan::{Action, Step};
+use crate::job::restore::snapshot::Entry;
+use crate::model::{ItemKey, Payload, Slot};
+use zeroize::Zeroizing;
+
+impl From<RecipeError> for Halt {
+    fn from(error: RecipeError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl Run<'_> {
+    /// The request that does a step.
+    pub(super) async fn request(
+        &self,
+        chain: &mut Chain<'_>,
+        entry: &Entry,
+        step: &Step,
+    ) -> Result<Write, Halt> {
+        let recipe = self.standby.recipe();
+        let view = &entry.view;
+        Ok(match &step.action {
+            Action::CreateGroup => Write::CreateGroup { body: recipe.group(view) },
+            Action::UpdateGroup => Write::PatchGroup { id: target(chain)?, body: recipe.group(view) },
+            Action::CreateConfiguration => {
+                let body = recipe.new_configuration(view, &self.value(entry).await?)?;
+                Write::CreateConfiguration { body }
+            }
+            Action::UpdateConfiguration => {
+                let body = recipe.patch_configuration(view, &self.value(entry).await?)?;
+                Write::PatchConfiguration { key: entry.item.key.clone(), body }
+            }
+            Action::CreateSecret { .. } => Write::CreateSecret { body: self.new_secret(entry, step).await? },
+            Action::AddVersion { version, mark_version } => {
+                let goal = self.goal(entry)?;
+                let version = self.living(&goal, entry, version)?;
+                let payload = self.payload(entry, &version.id).await?;
+                let new = NewVersion { view, version, payload: &payload, mark_version: *mark_version };
+                Write::AddVersion { id: target(chain)?, body: recipe.new_version(&new)? }
+            }
+            Action::PatchMetadata { mark } => {
+                let have = self.known(chain, entry).await?;
+                let body = recipe.patch_secret(view, &have.view, mark.as_ref());
+                Write::PatchSecret { id: target(chain)?, body }
+            }
+            Action::PatchVersionMetadata { version, mark_version } => {
+                let goal = self.goal(entry)?;
+                let want = goal.version(version).ok_or_else(|| unknown_version(version))?;
+                let known = self.known(chain, entry).await?;
+                let have = known.holding(version).ok_or_else(|| unknown_version(version))?;
+                let body = recipe.patch_version(want, have, *mark_version);
+                Write::PatchVersion { id: target(chain)?, version: have.id.clone(), body }
+            }
+            Action::RemoveLocks { version, names } => {
+                let version = match version.split_once(':') {
+                    Some(("own", id)) => id.to_owned(),
+                    Some((_, source)) => self.version(chain, entry, source).await?,
+                    None => return Err(unknown_version(version)),
+                };
+                Write::RemoveLocks { id: target(chain)?, version, names: names.clone() }
+            }
+            Action::AddLocks { version, names, .. } => {
+                let goal = self.goal(entry)?;
+                let locks: Vec<&LockView> = goal.locks_on(version).filter(|lock| names.contains(&lock.name)).collect();
+                let body = recipe.locks(&locks);
+                let version = self.version(chain, entry, version).await?;
+                Write::AddLocks { id: target(chain)?, version, body }
+            }
+            Action::Register => Write::Register { body: recipe.registration(view, &self.registration_names()) },
+        })
+    }
+
+    async fn new_secret(&self, entry: &Entry, step: &Step) -> Result<Body, Halt> {
+        let Action::CreateSecret { version, mark, mark_version } = &step.action else {
+            return Err(Halt::Failed("the plan was altered".to_owned()));
+        };
+        let goal = self.goal(entry)?;
+        let version = self.living(&goal, entry, version)?;
+        let group = match &entry.group {
+            Some(name) => {
+                let missing = || Halt::Failed(format!("its group {name} is not in the standby"));
+                Some(self.group(name).ok_or_else(missing)?)
+            }
+            None => None,
+        };
+        let payload = self.payload(entry, &version.id).await?;
+        let new = NewSecret {
+            view: &entry.view,
+            group: group.as_deref(),
+            version,
+            payload: &payload,
+            mark: mark.as_ref(),
+            mark_version: *mark_version,
+            rotate: self.allows_rotation(),
+        };
+        Ok(self.standby.recipe().new_secret(&new)?)
+    }
+
+    /// A version that has not expired since the plan was made: the service would destroy it at once.
+    fn living<'g>(&self, goal: &'g Goal, entry: &Entry, version: &str) -> Result<&'g VersionView, Halt> {
+        let version = goal.version(version).ok_or_else(|| unknown_version(version))?;
+        let ends = [version.expires, entry.view.expires].into_iter().flatten().min();
+        match ends.filter(|ends| *ends <= self.now()) {
+            Some(ends) => Err(Halt::Lost(format!("it expired at {ends}, after the plan was made"))),
+            None => Ok(version),
+        }
+    }
+
+    async fn payload(&self, entry: &Entry, version: &str) -> Result<Payload, Halt> {
+        let missing = || Halt::Failed(format!("the snapshot has no payload of version {version}"));
+        self.payloads.get(&entry.item, version).await?.ok_or_else(missing)
+    }
+
+    /// The value of a configuration; some have none.
+    async fn value(&self, entry: &Entry) -> Result<Payload, RestoreError> {
+        let empty = || Payload::new(Zeroizing::new("{}".to_owned()));
+        Ok(self.payloads.get(&entry.item, Slot::VALUE).await?.unwrap_or_else(empty))
+    }
+
+    /// The item as it is there; looked at when that has not been done.
+    async fn known(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<Known, Halt> {
+        if chain.known.is_none() {
+            self.observe(chain, entry).await?;
+        }
+        chain.known.clone().ok_or_else(|| Halt::Conflict("it is gone from the standby".to_owned()))
+    }
+
+    /// The id, in the standby, of the version that holds that version of the source.
+    async fn version(&self, chain: &mut Chain<'_>, entry: &Entry, source: &str) -> Result<String, Halt> {
+        if !chain.versions.contains_key(source) && chain.target.is_some() {
+            self.learn_versions(chain, entry).await?;
+        }
+        if !chain.versions.contains_key(source) {
+            self.observe(chain, entry).await?;
+        }
+        chain.versions.get(source).cloned().ok_or_else(|| unknown_version(source))
+    }
+
+    /// Asks for the marks of the versions only: one request, where they have marks.
+    async fn learn_versions(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<(), Halt> {
+        let key = ItemKey::new(entry.item.key.kind(), &target(chain)?).map_err(RestoreError::from)?;
+        let look = Look { versions: true, ..Look::default() };
+        let mut item = entry.item.clone();
+        item.docs = self.standby.look(&key, look).await.map_err(RestoreError::from)?;
+        let known = Known::from_rows(self.standby.recipe().view(&item));
+        for version in known.view.versions.iter().flatten() {
+            if let Some(source) = &version.mark {
+                chain.versions.insert(source.clone(), version.id.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn registration_names(&self) -> RegistrationNames {
+        self.planned_names().unwrap_or_else(|| RegistrationNames {
+            name: "Secrets Manager (restored by Keyhaven)".to_owned(),
+            description: String::new(),
+        })
+    }
+}
+
+fn target(chain: &Chain<'_>) -> Result<String, Halt> {
+    chain.target.clone().ok_or_else(|| Halt::Conflict("it is not in the standby".to_owned()))
+}
+
+fn unknown_version(version: &str) -> Halt {
+    Halt::Conflict(format!("version {version} cannot be found in the standby; make a new plan"))
+}

@@ -1,0 +1,116 @@
+//! From the outcomes of single items to one plan in order.
+
+use super::known::Known;
+use super::options::PlanOptions;
+use super::plan::{FORMAT, Plan, Remark, SnapshotName, StandbyName, Step, Totals};
+use super::planner::{Draft, Outcome};
+use super::snapshot::Entry;
+use crate::instance::standby::Phase;
+use crate::model::{Digest, ItemKey, Timestamp};
+
+/// One item with all that was found and planned for it.
+#[derive(Debug)]
+pub struct Planned<'a> {
+    /// The item of the snapshot.
+    pub entry: &'a Entry,
+    /// Its key in the standby, where it is there.
+    pub target: Option<ItemKey>,
+    /// What is known of it there.
+    pub known: Option<Known>,
+    /// What is to be done.
+    pub outcome: Outcome,
+    /// Whether every instance has it by itself.
+    pub built_in: bool,
+    /// Payloads of the standby that were read.
+    pub compared: u64,
+}
+
+impl<'a> Planned<'a> {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(entry: &'a Entry) -> Self {
+        Self { entry, target: None, known: None, outcome: Outcome::default(), built_in: false, compared: 0 }
+    }
+}
+
+/// What a plan has beside its items.
+#[derive(Debug)]
+pub struct Assembly<'a> {
+    /// The snapshot.
+    pub snapshot: SnapshotName,
+    /// The standby.
+    pub standby: StandbyName,
+    /// When.
+    pub made: Timestamp,
+    /// What was asked for.
+    pub options: &'a PlanOptions,
+}
+
+/// What steps are sorted by: class, what goes ahead, the pack that is opened for it, the item, its own order.
+type Place = (Phase, usize, Option<Digest>, ItemKey, usize);
+
+impl Assembly<'_> {
+    /// Puts the plan together. The order does not depend on the order of the items.
+    #[must_use]
+    pub fn plan(self, mut planned: Vec<Planned<'_>>) -> Plan {
+        planned.sort_by(|a, b| a.entry.item.key.cmp(&b.entry.item.key));
+        let (mut skips, mut conflicts, mut losses, mut notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut totals = Totals { items: planned.len() as u64, ..Totals::default() };
+        let mut placed: Vec<(Place, Step)> = Vec::new();
+        for one in planned {
+            totals.payloads_compared += one.compared;
+            let remarks = |list: Vec<String>| list.into_iter().map(|reason| one.entry.remark(reason));
+            let Outcome { steps, conflict, losses: lost, notes: noted } = one.outcome;
+            totals.changed += u64::from(!steps.is_empty());
+            totals.right += u64::from(steps.is_empty() && conflict.is_none() && lost.is_empty());
+            if one.built_in {
+                skips.push(one.entry.remark("every instance has it by itself"));
+            }
+            losses.extend(remarks(lost));
+            notes.extend(remarks(noted));
+            conflicts.extend(conflict.map(|reason| one.entry.remark(reason)));
+            let rank = self.rank(one.entry);
+            let pack = one.entry.item.payloads.first().map(|pointer| pointer.pack);
+            let target = one.target.as_ref().map(|key| key.id().to_owned());
+            for (order, draft) in steps.into_iter().enumerate() {
+                let place = (draft.phase, rank, pack, one.entry.item.key.clone(), order);
+                placed.push((place, step(one.entry, target.clone(), draft)));
+            }
+        }
+        placed.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut steps: Vec<Step> = placed.into_iter().map(|(_, step)| step).collect();
+        for (id, step) in (1..).zip(&mut steps) {
+            step.id = id;
+            *totals.actions.entry(step.action.as_str().to_owned()).or_default() += 1;
+        }
+        let count = |list: &[Remark]| list.len() as u64;
+        totals.steps = steps.len() as u64;
+        (totals.skips, totals.conflicts, totals.losses) = (count(&skips), count(&conflicts), count(&losses));
+        let Self { snapshot, standby, made, options } = self;
+        let options = options.clone();
+        Plan { format: FORMAT, snapshot, standby, made, options, steps, skips, conflicts, losses, notes, totals }
+    }
+
+    /// The first selector that selects the item; those that none selects come last.
+    fn rank(&self, entry: &Entry) -> usize {
+        let first = &self.options.first;
+        let selects = |selector: &super::options::Selector| selector.selects(&entry.view, entry.group.as_deref());
+        first.iter().position(selects).unwrap_or(first.len())
+    }
+}
+
+fn step(entry: &Entry, target: Option<String>, draft: Draft) -> Step {
+    Step {
+        id: 0,
+        phase: draft.phase,
+        action: draft.action,
+        key: entry.item.key.clone(),
+        name: entry.view.name.clone(),
+        item_type: entry.view.item_type.clone(),
+        group: entry.group.clone(),
+        target,
+        expect: draft.expect,
+        leaves: draft.leaves,
+        reason: draft.reason,
+    }
+}

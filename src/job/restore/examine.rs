@@ -1,0 +1,212 @@
+//! Making a plan: list the standby, look where the lists do not say enough, compare.
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::assemble::{Assembly, Planned};
+use super::backup::{Backup, Payloads};
+use super::error::RestoreError;
+use super::goal::Goal;
+use super::guard::{Consent, Standing, Target, decide};
+use super::idmap::IdMap;
+use super::known::Known;
+use super::matching::{Inventory, Match};
+use super::options::PlanOptions;
+use super::plan::{Plan, StandbyName};
+use super::planner::{self, Outcome, SecretContext};
+use super::snapshot::{Entry, Snapshot};
+use super::survey::{Collected, Found, Surveyor};
+use crate::instance::standby::{Phase, Recipe, Route, Standby};
+use crate::instance::{InstanceError, Listed};
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::model::{ItemKind, Timestamp};
+
+/// Looks at items of the standby that run side by side; the pace limits them all.
+const LOOKS_IN_FLIGHT: usize = 8;
+
+/// Compares a snapshot with a standby and says what a restore would change. Changes nothing.
+///
+/// # Errors
+/// When the backup or the standby cannot be read, or the target is the source.
+pub async fn plan(
+    context: &Context,
+    backup: &dyn Backup,
+    standby: &dyn Standby,
+    options: &PlanOptions,
+    consent: &Consent,
+) -> Result<Plan, RestoreError> {
+    let snapshot = Snapshot::load(backup, standby.recipe()).await?;
+    Ok(examine(context, backup, &snapshot, standby, options, consent).await?.plan)
+}
+
+/// A plan, and what was found on the way to it.
+#[derive(Debug)]
+pub(super) struct Examined {
+    pub(super) plan: Plan,
+    pub(super) id_map: IdMap,
+}
+
+/// A listed standby, and what may be done with it.
+#[derive(Debug)]
+pub(super) struct ListedStandby {
+    pub(super) name: StandbyName,
+    pub(super) standing: Standing,
+    pub(super) inventory: Inventory<Listed>,
+    pub(super) now: Timestamp,
+}
+
+/// Lists the standby and makes sure that it is not the source.
+pub(super) async fn list(
+    context: &Context,
+    backup: &dyn Backup,
+    snapshot: &Snapshot,
+    standby: &dyn Standby,
+    consent: &Consent,
+) -> Result<ListedStandby, RestoreError> {
+    let recipe = standby.recipe();
+    context.observer.observe(Event::Begin { stage: Stage::List, total: None });
+    let mut items = Collected::default();
+    let listing = standby.list(&mut items).await?;
+    context.observer.observe(Event::End { stage: Stage::List });
+    let telling = snapshot.telling_keys(recipe);
+    let address = standby.address();
+    let shared = items.0.keys().find(|key| telling.contains(key));
+    let target = Target { address: &address, crn: listing.instance.as_deref(), shared };
+    let standing = decide(recipe, &backup.name().source, &target, consent)?;
+    let inventory = Inventory::new(items.0.into_values().map(|listed| (recipe.view(&listed.item), listed)));
+    Ok(ListedStandby {
+        name: StandbyName { url: address.url, instance: address.instance, crn: listing.instance },
+        standing,
+        inventory,
+        now: standby.provider_now().unwrap_or_else(|| context.clock.now()),
+    })
+}
+
+/// Makes a plan and an id map of what is there.
+pub(super) async fn examine(
+    context: &Context,
+    backup: &dyn Backup,
+    snapshot: &Snapshot,
+    standby: &dyn Standby,
+    options: &PlanOptions,
+    consent: &Consent,
+) -> Result<Examined, RestoreError> {
+    let listed = list(context, backup, snapshot, standby, consent).await?;
+    let payloads = Payloads::new(backup);
+    let examiner = Examiner {
+        recipe: standby.recipe(),
+        surveyor: Surveyor { standby, payloads: &payloads, deep: options.deep },
+        options,
+        entry: backup.name().entry,
+        now: listed.now,
+        inventory: &listed.inventory,
+    };
+    let mut selected = snapshot.selected(options);
+    // Payloads that are compared lie in few packs: those of one pack one after the other.
+    selected.sort_by_key(|entry| entry.item.payloads.first().map(|pointer| pointer.pack));
+    context.observer.observe(Event::Begin { stage: Stage::Compare, total: Some(selected.len() as u64) });
+    let planned: Vec<Planned<'_>> = stream::iter(selected)
+        .map(|entry| examiner.item(context, entry))
+        .buffer_unordered(LOOKS_IN_FLIGHT)
+        .try_collect()
+        .await?;
+    context.observer.observe(Event::End { stage: Stage::Compare });
+    let id_map = IdMap::of(&planned, standby.recipe(), &backup.name().source, listed.name.crn.as_deref());
+    let assembly = Assembly { snapshot: backup.name().clone(), standby: listed.name, made: listed.now, options };
+    Ok(Examined { plan: assembly.plan(planned), id_map })
+}
+
+/// Compares one item at a time.
+struct Examiner<'a> {
+    recipe: &'a dyn Recipe,
+    surveyor: Surveyor<'a>,
+    options: &'a PlanOptions,
+    entry: crate::model::Digest,
+    now: Timestamp,
+    inventory: &'a Inventory<Listed>,
+}
+
+impl Examiner<'_> {
+    async fn item<'e>(&self, context: &Context, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
+        if context.cancel.is_cancelled() {
+            return Err(RestoreError::Interrupted);
+        }
+        let planned = self.compare(entry).await;
+        context.observer.observe(Event::Advance { stage: Stage::Compare, by: 1 });
+        planned
+    }
+
+    async fn compare<'e>(&self, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
+        let mut planned = Planned::new(entry);
+        let phase = match self.recipe.route(&entry.item) {
+            Route::Create(phase) => phase,
+            Route::BuiltIn => {
+                planned.built_in = true;
+                return Ok(planned);
+            }
+            Route::Lost(why) => {
+                planned.outcome.losses.push(why);
+                return Ok(planned);
+            }
+        };
+        if entry.item.key.kind() == ItemKind::Secret && entry.group.is_none() {
+            planned.outcome.losses.push("the snapshot does not have its group".to_owned());
+            return Ok(planned);
+        }
+        let there = match self.inventory.find(&entry.view, entry.group.as_deref()) {
+            Match::Absent => None,
+            Match::Found((_, listed)) => Some(listed),
+            Match::Conflict(why) => {
+                planned.outcome.conflict = Some(why);
+                return Ok(planned);
+            }
+        };
+        planned.target = there.map(|listed| listed.item.key.clone());
+        match self.known(entry, there).await {
+            Ok(found) => {
+                planned.compared = found.compared;
+                planned.outcome = self.outcome(entry, phase, found.known.as_ref());
+                planned.known = found.known;
+            }
+            Err(RestoreError::Instance(error @ InstanceError::Moved { .. })) => {
+                planned.outcome.conflict = Some(error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(planned)
+    }
+
+    async fn known(&self, entry: &Entry, there: Option<&Listed>) -> Result<Found, RestoreError> {
+        let plain = |known| Found { known, compared: 0 };
+        let Some(there) = there else { return Ok(plain(None)) };
+        match entry.item.key.kind() {
+            ItemKind::Group | ItemKind::Registration => Ok(plain(Some(self.surveyor.plain(there)))),
+            ItemKind::Configuration => self.surveyor.configuration(&entry.item, there).await,
+            ItemKind::Secret => match Goal::new(&entry.item, &entry.view, self.now) {
+                Ok(goal) => self.surveyor.secret(&entry.item, &goal, there).await,
+                // Nothing can be brought back, so there is nothing to compare with.
+                Err(_) => Ok(plain(Some(self.surveyor.plain(there)))),
+            },
+        }
+    }
+
+    fn outcome(&self, entry: &Entry, phase: Phase, known: Option<&Known>) -> Outcome {
+        match entry.item.key.kind() {
+            ItemKind::Group => planner::group(&entry.view, known),
+            ItemKind::Registration => planner::registration(&entry.view, known),
+            ItemKind::Configuration => {
+                planner::configuration(&entry.view, phase, known, self.options.on_conflict)
+            }
+            ItemKind::Secret => {
+                let context = SecretContext {
+                    recipe: self.recipe,
+                    options: self.options,
+                    phase,
+                    snapshot: self.entry,
+                    now: self.now,
+                };
+                planner::secret(&entry.item, &entry.view, known, &context)
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Looking at the standby: as little as the comparison needs, and never a payload that is not safe to read.
+
+use std::collections::BTreeMap;
+
+use super::backup::Payloads;
+use super::error::RestoreError;
+use super::goal::Goal;
+use super::known::{Known, Need, by_place, need};
+use crate::instance::standby::{Look, Recipe, Standby};
+use crate::instance::{InstanceError, Listed, Readable, Sink};
+use crate::model::{Item, ItemKey, Slot};
+
+/// Looks at items of a standby and says what they hold.
+#[derive(Debug)]
+pub struct Surveyor<'a> {
+    /// The standby.
+    pub standby: &'a dyn Standby,
+    /// The payloads of the snapshot.
+    pub payloads: &'a Payloads<'a>,
+    /// Whether every payload is read and compared, also where marks say that it is right.
+    pub deep: bool,
+}
+
+/// What was found out about an item, and what it took.
+#[derive(Debug)]
+pub struct Found {
+    /// What is known now; nothing when the item is gone.
+    pub known: Option<Known>,
+    /// How many payloads of the standby were read and compared.
+    pub compared: u64,
+}
+
+impl<'a> Surveyor<'a> {
+    fn recipe(&self) -> &'a dyn Recipe {
+        self.standby.recipe()
+    }
+
+    /// A secret that the list shows: versions and locks only where its rows do not say that all is right.
+    ///
+    /// # Errors
+    /// When the standby or the backup cannot be read.
+    pub async fn secret(&self, item: &Item, goal: &Goal, there: &Listed) -> Result<Found, RestoreError> {
+        let view = self.recipe().view(&there.item);
+        if !self.deep && need(goal, item.key.id(), &view) == Need::Nothing {
+            let sources = by_place(goal, &view);
+            let known = Known { sources, ..Known::from_rows(view) };
+            return Ok(Found { known: Some(known), compared: 0 });
+        }
+        self.details(item, goal, there, false).await
+    }
+
+    /// A secret as it is now: versions, locks, and its row too when `fresh`; payloads only where marks are missing.
+    ///
+    /// # Errors
+    /// When the standby or the backup cannot be read; [`InstanceError::Moved`] when it keeps changing meanwhile.
+    pub async fn details(
+        &self,
+        item: &Item,
+        goal: &Goal,
+        there: &Listed,
+        fresh: bool,
+    ) -> Result<Found, RestoreError> {
+        match self.look(item, goal, there, fresh).await {
+            Err(RestoreError::Instance(InstanceError::Moved { .. })) => self.look(item, goal, there, true).await,
+            found => found,
+        }
+    }
+
+    async fn look(&self, item: &Item, goal: &Goal, there: &Listed, fresh: bool) -> Result<Found, RestoreError> {
+        let look = Look { row: fresh, versions: true, locks: true };
+        let docs = match self.standby.look(&there.item.key, look).await {
+            Ok(docs) => docs,
+            Err(InstanceError::Gone { .. }) => return Ok(Found { known: None, compared: 0 }),
+            Err(error) => return Err(error.into()),
+        };
+        let mut there = there.clone();
+        if fresh {
+            // What other lists said of it is older than this.
+            there.item.docs.clear();
+        }
+        there.item.docs.extend(docs);
+        let mut known = Known::from_rows(self.recipe().view(&there.item));
+        let unmarked = known.view.versions.iter().flatten().any(|version| version.payload && version.mark.is_none());
+        if there.readable != Readable::Payloads || !(self.deep || unmarked) {
+            return Ok(Found { known: Some(known), compared: 0 });
+        }
+        let compared = self.compare(item, goal, &there, &mut known).await?;
+        Ok(Found { known: Some(known), compared })
+    }
+
+    /// Reads the payloads of the standby and finds out which versions of the source they are.
+    async fn compare(
+        &self,
+        item: &Item,
+        goal: &Goal,
+        there: &Listed,
+        known: &mut Known,
+    ) -> Result<u64, RestoreError> {
+        let reading = self.standby.read(there, None).await?;
+        let mut compared = 0;
+        let versions = reading.payloads.iter().filter(|(slot, _)| slot.as_str() != Slot::WITHHELD);
+        for (place, (slot, payload)) in versions.enumerate() {
+            compared += 1;
+            let own = slot.as_str();
+            let mark = known.view.version(own).and_then(|version| version.mark.clone());
+            let mut candidates: Vec<&str> = goal.versions.iter().rev().map(|version| version.id.as_str()).collect();
+            // The one in the same place first: two versions may hold the same payload.
+            if place < candidates.len() {
+                let first = candidates.remove(place);
+                candidates.insert(0, first);
+            }
+            if let Some(mark) = &mark {
+                candidates.retain(|id| id == mark);
+            }
+            let wanted = candidates.len();
+            let mut source = None;
+            for id in candidates {
+                let Some(ours) = self.payloads.get(item, id).await? else { continue };
+                if self.recipe().same_payload(&item.item_type, &ours, payload) {
+                    source = Some(id.to_owned());
+                    break;
+                }
+            }
+            match (source, mark) {
+                (Some(source), _) => {
+                    known.sources.insert(own.to_owned(), source);
+                }
+                (None, Some(_)) if wanted > 0 => known.false_marks.push(own.to_owned()),
+                (None, _) => {}
+            }
+        }
+        Ok(compared)
+    }
+
+    /// A configuration that the list shows, its value compared with the snapshot's.
+    ///
+    /// # Errors
+    /// When the standby or the backup cannot be read.
+    pub async fn configuration(&self, item: &Item, there: &Listed) -> Result<Found, RestoreError> {
+        let reading = match self.standby.read(there, None).await {
+            Ok(reading) => reading,
+            Err(InstanceError::Gone { .. }) => return Ok(Found { known: None, compared: 0 }),
+            Err(error) => return Err(error.into()),
+        };
+        let ours = self.payloads.get(item, Slot::VALUE).await?;
+        let value = |(slot, payload): &(Slot, _)| (slot.as_str() == Slot::VALUE).then(|| Clone::clone(payload));
+        let theirs = reading.payloads.iter().find_map(value);
+        let same = match (ours, theirs) {
+            (Some(ours), Some(theirs)) => self.recipe().same_payload(&item.item_type, &ours, &theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        let mut there = there.item.clone();
+        there.docs = reading.docs;
+        let known = Known { value: Some(same), ..Known::from_rows(self.recipe().view(&there)) };
+        Ok(Found { known: Some(known), compared: 1 })
+    }
+
+    /// An item whose list row says it all.
+    #[must_use]
+    pub fn plain(&self, there: &Listed) -> Known {
+        Known::from_rows(self.recipe().view(&there.item))
+    }
+}
+
+/// All items of a standby by key.
+#[derive(Debug, Default)]
+pub struct Collected(pub BTreeMap<ItemKey, Listed>);
+
+impl Sink for Collected {
+    fn take(&mut self, listed: Listed) {
+        self.0.insert(listed.item.key.clone(), listed);
+    }
+
+    fn restart(&mut self) -> bool {
+        self.0.clear();
+        true
+    }
+}
