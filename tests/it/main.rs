@@ -16,6 +16,8 @@ mod mock_instance;
 mod program;
 mod repository;
 mod repository_kit;
+mod restore;
+mod restore_kit;
 mod s3;
 mod sdk;
 mod stock_tools;

@@ -32,7 +32,7 @@ pub(super) fn view(item: &Item) -> View {
     match item.key.kind() {
         ItemKind::Group => {
             view.settings.set("name", raw(view.name.as_str()));
-            view.settings.set("description", text_or_empty(&row, "description"));
+            view.settings.set("description", given(&row, "description").unwrap_or_else(|| raw("")));
         }
         ItemKind::Registration => keep(&mut view.settings, &row, &["event_notifications_instance_crn"]),
         ItemKind::Configuration => configuration(item, &row, &mut view),
@@ -66,11 +66,9 @@ fn secret(item: &Item, row: &Object, view: &mut View) {
     view.mark = take_mark(&mut metadata);
     let settings = &mut view.settings;
     settings.set("name", raw(view.name.as_str()));
-    settings.set("description", text_or_empty(row, "description"));
-    settings.set(
-        "labels",
-        row.get("labels").filter(|labels| labels.get() != "null").map_or_else(|| raw::<[u8]>(&[]), ToOwned::to_owned),
-    );
+    // Absent and empty are two things to the provider; `null` says absent.
+    settings.set("description", given(row, "description").unwrap_or_else(|| RawValue::NULL.to_owned()));
+    settings.set("labels", given(row, "labels").unwrap_or_else(|| raw::<[u8]>(&[])));
     settings.set("custom_metadata", metadata.to_raw());
     view.expires = time(row, "expiration_date");
     if matches!(item.item_type.as_str(), "arbitrary" | "username_password") {
@@ -123,8 +121,11 @@ fn locks(list: &[Box<RawValue>]) -> Vec<LockView> {
         let (Some(version), Some(name)) = (row.str("secret_version_id"), row.str("name")) else { continue };
         let mut settings = Object::default();
         settings.set("name", raw(name.as_str()));
-        settings.set("description", text_or_empty(&row, "description"));
-        settings.set("attributes", row.object("attributes").unwrap_or_default().to_raw());
+        for name in ["description", "attributes"] {
+            if let Some(value) = given(&row, name) {
+                settings.set(name, value);
+            }
+        }
         locks.push(LockView { version, name, settings });
     }
     locks
@@ -134,8 +135,9 @@ fn time(row: &Object, name: &str) -> Option<Timestamp> {
     row.str(name)?.parse().ok()
 }
 
-fn text_or_empty(row: &Object, name: &str) -> Box<RawValue> {
-    row.get(name).filter(|value| value.get() != "null").map_or_else(|| raw(""), ToOwned::to_owned)
+/// A member, unless it is absent or `null`.
+fn given(row: &Object, name: &str) -> Option<Box<RawValue>> {
+    row.get(name).filter(|value| value.get() != "null").map(ToOwned::to_owned)
 }
 
 fn keep(settings: &mut Object, row: &Object, names: &[&str]) {

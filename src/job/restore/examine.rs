@@ -194,9 +194,7 @@ impl Examiner<'_> {
         match entry.item.key.kind() {
             ItemKind::Group => planner::group(&entry.view, known),
             ItemKind::Registration => planner::registration(&entry.view, known),
-            ItemKind::Configuration => {
-                planner::configuration(&entry.view, phase, known, self.options.on_conflict)
-            }
+            ItemKind::Configuration => planner::configuration(&entry.view, phase, known, self.options.on_conflict),
             ItemKind::Secret => {
                 let context = SecretContext {
                     recipe: self.recipe,

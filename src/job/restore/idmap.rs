@@ -162,14 +162,20 @@ mod tests {
             versions: vec![VersionMapping { old_id: "vo".into(), new_id: "vn".into() }],
             terraform: Some(("ibm_sm_kv_secret".into(), format!("eu-gb/i/{name}"))),
         };
-        let items = vec![item("secret/1", "a.b", Some("1st")), item("secret/2", "a-b", Some("1st")), item("secret/3", "=x,\"y\"", None)];
+        let items = vec![
+            item("secret/1", "a.b", Some("1st")),
+            item("secret/2", "a-b", Some("1st")),
+            item("secret/3", "=x,\"y\"", None),
+        ];
         IdMap { source: "crn:a".into(), standby: None, items }
     }
 
     #[test]
     fn csv_quotes_what_it_must() {
         let csv = map().to_csv();
-        assert!(csv.starts_with("kind,type,group,name,old_id,new_id\r\nsecret,kv,1st,a.b,o,n\r\nversion,kv,1st,a.b,vo,vn\r\n"));
+        assert!(csv.starts_with(
+            "kind,type,group,name,old_id,new_id\r\nsecret,kv,1st,a.b,o,n\r\nversion,kv,1st,a.b,vo,vn\r\n"
+        ));
         assert!(csv.contains("secret,kv,,\"'=x,\"\"y\"\"\",o,n\r\n"), "{csv}");
     }
 

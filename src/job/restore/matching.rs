@@ -33,14 +33,13 @@ pub struct Inventory<T> {
 impl<T> Inventory<T> {
     /// Takes the items of a standby.
     pub fn new(items: impl IntoIterator<Item = (View, T)>) -> Self {
-        let mut inventory =
-            Self {
-                items: Vec::new(),
-                by_key: BTreeMap::new(),
-                by_mark: BTreeMap::new(),
-                by_name: BTreeMap::new(),
-                groups: BTreeMap::new(),
-            };
+        let mut inventory = Self {
+            items: Vec::new(),
+            by_key: BTreeMap::new(),
+            by_mark: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        };
         for (view, item) in items {
             inventory.add(view, item);
         }

@@ -101,7 +101,7 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "do")]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Creates a group.
     CreateGroup,

@@ -53,13 +53,7 @@ impl<'a> Surveyor<'a> {
     ///
     /// # Errors
     /// When the standby or the backup cannot be read; [`InstanceError::Moved`] when it keeps changing meanwhile.
-    pub async fn details(
-        &self,
-        item: &Item,
-        goal: &Goal,
-        there: &Listed,
-        fresh: bool,
-    ) -> Result<Found, RestoreError> {
+    pub async fn details(&self, item: &Item, goal: &Goal, there: &Listed, fresh: bool) -> Result<Found, RestoreError> {
         match self.look(item, goal, there, fresh).await {
             Err(RestoreError::Instance(InstanceError::Moved { .. })) => self.look(item, goal, there, true).await,
             found => found,
@@ -89,13 +83,7 @@ impl<'a> Surveyor<'a> {
     }
 
     /// Reads the payloads of the standby and finds out which versions of the source they are.
-    async fn compare(
-        &self,
-        item: &Item,
-        goal: &Goal,
-        there: &Listed,
-        known: &mut Known,
-    ) -> Result<u64, RestoreError> {
+    async fn compare(&self, item: &Item, goal: &Goal, there: &Listed, known: &mut Known) -> Result<u64, RestoreError> {
         let reading = self.standby.read(there, None).await?;
         let mut compared = 0;
         let versions = reading.payloads.iter().filter(|(slot, _)| slot.as_str() != Slot::WITHHELD);

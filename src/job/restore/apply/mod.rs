@@ -113,7 +113,9 @@ async fn work(run: &Run<'_>, plan: &Plan, listed: &ListedStandby, options: &Appl
 /// full name. A group alone is harmless.
 async fn prove(run: &Run<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
     let in_known_group = |chain: &Chain<'_>| {
-        chain.creates_secret().is_some_and(|group| group.is_none_or(|name| listed.inventory.groups().contains_key(name)))
+        chain
+            .creates_secret()
+            .is_some_and(|group| group.is_none_or(|name| listed.inventory.groups().contains_key(name)))
     };
     let place = chains
         .iter()

@@ -2,10 +2,8 @@
 
 use super::chain::Chain;
 use super::run::{Halt, Run};
-use crate::instance::standby::{
-    Body, LockView, Look, NewSecret, NewVersion, RegistrationNames, VersionView, Write,
-};
 use crate::instance::standby::recipe::RecipeError;
+use crate::instance::standby::{Body, LockView, Look, NewSecret, NewVersion, RegistrationNames, VersionView, Write};
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::Known;
@@ -22,12 +20,7 @@ impl From<RecipeError> for Halt {
 
 impl Run<'_> {
     /// The request that does a step.
-    pub(super) async fn request(
-        &self,
-        chain: &mut Chain<'_>,
-        entry: &Entry,
-        step: &Step,
-    ) -> Result<Write, Halt> {
+    pub(super) async fn request(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<Write, Halt> {
         let recipe = self.standby.recipe();
         let view = &entry.view;
         Ok(match &step.action {

@@ -147,9 +147,10 @@ impl<'a> Run<'a> {
                 return Err(Halt::Stop(RestoreError::Interrupted));
             }
             let Some(first) = chain.first() else { return Ok(()) };
-            let entry = self.snapshot.get(&first.key).ok_or_else(|| {
-                Halt::Conflict("the snapshot does not have it; the plan was altered".to_owned())
-            })?;
+            let entry = self
+                .snapshot
+                .get(&first.key)
+                .ok_or_else(|| Halt::Conflict("the snapshot does not have it; the plan was altered".to_owned()))?;
             if chain.at.is_none() {
                 self.locate(chain, entry).await?;
             }
@@ -231,9 +232,7 @@ impl<'a> Run<'a> {
     async fn look(&self, entry: &Entry, listed: &Listed, fresh: bool) -> Result<Option<Known>, Halt> {
         let surveyor = self.surveyor();
         let found = match entry.item.key.kind() {
-            ItemKind::Group | ItemKind::Registration => {
-                Found { known: Some(surveyor.plain(listed)), compared: 0 }
-            }
+            ItemKind::Group | ItemKind::Registration => Found { known: Some(surveyor.plain(listed)), compared: 0 },
             ItemKind::Configuration => surveyor.configuration(&entry.item, listed).await?,
             ItemKind::Secret => surveyor.details(&entry.item, &self.goal(entry)?, listed, fresh).await?,
         };
@@ -315,13 +314,7 @@ impl<'a> Run<'a> {
                 let crn = self.listed.name.crn.as_ref()?;
                 self.standby.recipe().instance_id(crn)
             });
-            check_answer(
-                self.standby.recipe(),
-                &self.plan.snapshot.source,
-                crn,
-                expected.as_deref(),
-                self.consent,
-            )?;
+            check_answer(self.standby.recipe(), &self.plan.snapshot.source, crn, expected.as_deref(), self.consent)?;
         }
         Ok(written)
     }

@@ -1,0 +1,85 @@
+//! A snapshot of a repository, to restore from; and the entry that says that it was restored.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::TryStreamExt as _;
+
+use super::apply::ApplyReport;
+use super::backup::{Backup, OpenPack};
+use super::error::RestoreError;
+use super::plan::SnapshotName;
+use crate::crypto::Identities;
+use crate::format::event::RestoreEvent;
+use crate::format::{Draft, Entry, Event, SnapshotEvent};
+use crate::model::{Digest, Item};
+use crate::repository::{Repository, RepositoryError, Writer};
+
+/// A snapshot of a repository with the keys that open it. Never writes to the repository.
+#[derive(Debug)]
+pub struct RepositorySnapshot {
+    repository: Repository,
+    event: SnapshotEvent,
+    name: SnapshotName,
+    identities: Arc<Identities>,
+}
+
+impl RepositorySnapshot {
+    /// Takes a snapshot as it was found in the ledger; `identities` open its catalogue and its packs.
+    #[must_use]
+    pub fn new(repository: &Repository, entry: &Entry, event: &SnapshotEvent, identities: Arc<Identities>) -> Self {
+        let name = SnapshotName {
+            repository: repository.id().to_string(),
+            entry: entry.digest,
+            sequence: entry.sequence,
+            time: event.time,
+            source: entry.source.crn.clone(),
+        };
+        Self { repository: repository.clone(), event: event.clone(), name, identities }
+    }
+}
+
+impl From<RepositoryError> for RestoreError {
+    fn from(error: RepositoryError) -> Self {
+        Self::Backup { kind: error.kind(), source: Box::new(error) }
+    }
+}
+
+#[async_trait]
+impl Backup for RepositorySnapshot {
+    fn name(&self) -> &SnapshotName {
+        &self.name
+    }
+
+    async fn items(&self) -> Result<Vec<Item>, RestoreError> {
+        Ok(self.repository.open_snapshot(&self.event, &self.identities).try_collect().await?)
+    }
+
+    async fn pack(&self, pack: &Digest) -> Result<OpenPack, RestoreError> {
+        let fold = |line: crate::format::pack::PackLine, open: &mut OpenPack| {
+            open.insert((line.key, line.version), line.payload);
+        };
+        let (open, _) = self.repository.read_pack(pack, &self.identities, fold).await?;
+        Ok(open)
+    }
+}
+
+/// Signs an entry that says what was restored into what. Only for a key with the role of a restorer; without one a
+/// restore leaves no trace in the repository.
+///
+/// # Errors
+/// When the repository refuses it.
+pub async fn record(repository: &Repository, writer: &Writer, report: &ApplyReport) -> Result<Entry, RepositoryError> {
+    let read = report.read_back.as_ref();
+    let restored = read.map_or(0, |read| read.right);
+    let event = RestoreEvent {
+        snapshot: report.snapshot.entry,
+        target: report.standby.crn.clone().unwrap_or_else(|| report.standby.url.clone()),
+        restored,
+        failed: read.map_or(0, |read| read.items.saturating_sub(restored)),
+        from: report.began,
+        to: report.ended,
+    };
+    let tool = format!("keyhaven/{}", env!("CARGO_PKG_VERSION"));
+    repository.commit(writer, Draft { time: report.ended, tool, event: Event::Restore(event) }).await
+}

@@ -1,0 +1,330 @@
+//! What the tests of restore share: a source and a standby over HTTP, a backup in memory, and ways to look at both.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keyhaven::crypto::digest::sha256;
+use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server, Verb};
+use keyhaven::instance::ibm::{Client, Retry, Settings};
+use keyhaven::instance::{Listed, Readable, Source};
+use keyhaven::job::Context;
+use keyhaven::job::event::Silent;
+use keyhaven::job::restore::plan::SnapshotName;
+use keyhaven::job::restore::{
+    ApplyOptions, ApplyReport, Backup, Consent, OpenPack, Plan, PlanOptions, RestoreError, apply, plan,
+};
+use keyhaven::model::json::Object;
+use keyhaven::model::{Clock, Digest, Item, Payload, Pointer, Slot, Timestamp};
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const SOURCE_ID: &str = "11111111-0f4d-4a6b-8c7d-9e0f1a2b3c4d";
+pub(crate) const STANDBY_ID: &str = "22222222-0f4d-4a6b-8c7d-9e0f1a2b3c4d";
+
+/// An instance with a server and a client.
+pub(crate) struct Peer {
+    pub(crate) instance: Instance,
+    pub(crate) server: Server,
+}
+
+pub(crate) fn options(id: &str, region: &str, clock: &InstanceClock) -> Options {
+    Options { instance_id: id.to_owned(), region: region.to_owned(), clock: clock.clone(), ..Options::default() }
+}
+
+impl Peer {
+    pub(crate) async fn start(options: Options) -> Self {
+        let instance = Instance::new(options);
+        let server = Server::start(instance.clone(), SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        Self { instance, server }
+    }
+
+    /// A new client: nothing is remembered of an earlier one.
+    pub(crate) fn client(&self) -> Client {
+        let key = self.instance.options().api_key.expose_secret().to_owned();
+        let settings = Settings {
+            requests_per_second: 10_000.0,
+            retry: Retry {
+                attempts: 4,
+                first: Duration::from_millis(1),
+                longest: Duration::from_millis(2),
+                within: Duration::from_secs(60),
+            },
+            ..Settings::new(&self.server.base_url(), &self.server.iam_url(), key.into())
+        };
+        Client::new(settings).unwrap()
+    }
+
+    /// Does one request in the process and gives the answer back; it must succeed.
+    pub(crate) fn call(&self, verb: Verb, path: &str, body: &str) -> Object {
+        let reply = self.instance.call(verb, &format!("/api/v2/{path}"), body);
+        assert!((200..300).contains(&reply.status), "{path}: {} {}", reply.status, *reply.body);
+        if reply.body.is_empty() { Object::default() } else { Object::parse(&reply.body).unwrap() }
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Object {
+        self.call(Verb::Post, path, body)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Object {
+        self.call(Verb::Get, path, "")
+    }
+
+    /// Creates something and gives its id back.
+    pub(crate) fn make(&self, path: &str, body: &str) -> String {
+        self.post(path, body).str("id").unwrap()
+    }
+
+    pub(crate) fn group(&self, name: &str) -> String {
+        self.make("secret_groups", &format!(r#"{{"name":"{name}","description":"group {name}"}}"#))
+    }
+
+    /// Adds a version to an arbitrary secret and gives its id back.
+    pub(crate) fn version(&self, secret: &str, payload: &str) -> String {
+        self.make(&format!("secrets/{secret}/versions"), &format!(r#"{{"payload":"{payload}"}}"#))
+    }
+
+    /// The id of the secret of that name.
+    pub(crate) fn id_of(&self, name: &str) -> String {
+        let rows = self.get("secrets?limit=1000").array("secrets").unwrap();
+        let rows = rows.iter().map(|row| Object::parse(row.get()).unwrap());
+        let found: Vec<String> =
+            rows.filter(|row| row.str("name").as_deref() == Some(name)).filter_map(|row| row.str("id")).collect();
+        assert_eq!(found.len(), 1, "secrets called {name}");
+        found[0].clone()
+    }
+}
+
+/// A source and an empty standby in another region.
+pub(crate) struct Pair {
+    pub(crate) source: Peer,
+    pub(crate) standby: Peer,
+    pub(crate) clock: InstanceClock,
+}
+
+impl Pair {
+    pub(crate) async fn start() -> Self {
+        let clock = InstanceClock::manual("2026-11-22T12:00:00Z".parse().unwrap());
+        let source = Peer::start(options(SOURCE_ID, "eu-de", &clock)).await;
+        let standby = Peer::start(options(STANDBY_ID, "eu-gb", &clock)).await;
+        Self { source, standby, clock }
+    }
+
+    pub(crate) async fn backup(&self) -> MemoryBackup {
+        MemoryBackup::take(&self.source).await
+    }
+}
+
+/// A snapshot in memory, made by listing and reading: what a capture would have stored.
+#[derive(Debug)]
+pub(crate) struct MemoryBackup {
+    name: SnapshotName,
+    items: Vec<Item>,
+    packs: HashMap<Digest, Vec<(Item, Slot, Payload)>>,
+}
+
+impl MemoryBackup {
+    pub(crate) async fn take(source: &Peer) -> Self {
+        let client = source.client();
+        let mut listed: Vec<Listed> = Vec::new();
+        let listing = client.list(&mut |one: Listed| listed.push(one)).await.unwrap();
+        let (mut items, mut packs) = (Vec::new(), HashMap::new());
+        for one in listed {
+            let mut item = one.item.clone();
+            if one.readable == Readable::Payloads {
+                let reading = client.read(&one, None).await.unwrap();
+                item.docs = reading.docs;
+                // One pack an item, so that every way to packs is taken.
+                let pack = sha256(item.key.as_str().as_bytes());
+                for (slot, payload) in reading.payloads {
+                    item.payloads.push(Pointer { version: slot.clone(), pack });
+                    let lines: &mut Vec<_> = packs.entry(pack).or_default();
+                    lines.push((item.clone(), slot, payload));
+                }
+            }
+            items.push(item);
+        }
+        items.sort_by(|a, b| a.key.cmp(&b.key));
+        let text: String = items.iter().fold(String::new(), |mut text, item| {
+            let _ = write!(text, "{}", serde_json::to_string(item).unwrap());
+            text
+        });
+        let name = SnapshotName {
+            repository: sha256(b"repository").to_string(),
+            entry: sha256(text.as_bytes()),
+            sequence: 2,
+            time: listing.started,
+            source: source.instance.crn(),
+        };
+        Self { name, items, packs }
+    }
+}
+
+#[async_trait]
+impl Backup for MemoryBackup {
+    fn name(&self) -> &SnapshotName {
+        &self.name
+    }
+
+    async fn items(&self) -> Result<Vec<Item>, RestoreError> {
+        Ok(self.items.clone())
+    }
+
+    async fn pack(&self, pack: &Digest) -> Result<OpenPack, RestoreError> {
+        let lines = self.packs.get(pack).unwrap();
+        Ok(lines.iter().map(|(item, slot, payload)| ((item.key.clone(), slot.clone()), payload.clone())).collect())
+    }
+}
+
+/// The tests' clock of this host.
+#[derive(Debug)]
+struct Host;
+
+impl Clock for Host {
+    fn now(&self) -> Timestamp {
+        Timestamp::from(chrono::Utc::now())
+    }
+}
+
+pub(crate) fn context() -> Context {
+    Context { clock: Arc::new(Host), observer: Arc::new(Silent), cancel: CancellationToken::new() }
+}
+
+/// What an operator says who means the standby.
+pub(crate) fn confirmed() -> Consent {
+    Consent { confirm: Some(STANDBY_ID.to_owned()), into_source: None }
+}
+
+pub(crate) async fn make_plan(pair: &Pair, backup: &MemoryBackup, options: &PlanOptions) -> Plan {
+    let made = plan(&context(), backup, &pair.standby.client(), options, &confirmed()).await.unwrap();
+    // Through its file, as the command line does.
+    Plan::from_json(made.to_json().unwrap().as_bytes()).unwrap()
+}
+
+pub(crate) fn quick() -> ApplyOptions {
+    ApplyOptions { settle: Duration::ZERO, ..ApplyOptions::default() }
+}
+
+pub(crate) async fn run(pair: &Pair, backup: &MemoryBackup, plan: &Plan) -> ApplyReport {
+    apply(&context(), plan, backup, &pair.standby.client(), &quick(), &confirmed()).await.unwrap()
+}
+
+/// Plans, applies, and checks that nothing is left to do: neither for the plan nor for a new one.
+pub(crate) async fn restore(pair: &Pair, backup: &MemoryBackup, options: &PlanOptions) -> ApplyReport {
+    let made = make_plan(pair, backup, options).await;
+    let report = run(pair, backup, &made).await;
+    assert!(report.stopped.is_none() && report.failed.is_empty(), "{report:#?}");
+    assert_eq!(report.done, made.totals.steps, "{report:#?}");
+    nothing_left(pair, backup, &made, options).await;
+    report
+}
+
+/// A second apply of the plan and a new plan are both empty.
+pub(crate) async fn nothing_left(pair: &Pair, backup: &MemoryBackup, made: &Plan, options: &PlanOptions) {
+    pair.standby.instance.reset_counters();
+    let again = run(pair, backup, made).await;
+    assert_eq!((again.done, again.already), (0, made.totals.steps), "{again:#?}");
+    assert_eq!(pair.standby.instance.counters().writing, 0, "a second apply writes nothing");
+    for deep in [false, true] {
+        let new = make_plan(pair, backup, &PlanOptions { deep, ..options.clone() }).await;
+        assert!(new.steps.is_empty() && new.conflicts == made.conflicts, "deep {deep}: {new:#?}");
+    }
+}
+
+/// Everything in an instance that a restore is about, as text by name, without ids, times and our marks.
+pub(crate) fn content(peer: &Peer) -> BTreeMap<String, String> {
+    Content { peer, groups: groups(peer) }.all()
+}
+
+fn groups(peer: &Peer) -> BTreeMap<String, String> {
+    let rows = peer.get("secret_groups").array("secret_groups").unwrap();
+    let rows = rows.iter().map(|row| Object::parse(row.get()).unwrap());
+    rows.map(|row| (row.str("id").unwrap(), row.str("name").unwrap())).collect()
+}
+
+struct Content<'a> {
+    peer: &'a Peer,
+    groups: BTreeMap<String, String>,
+}
+
+impl Content<'_> {
+    fn rows(&self, path: &str, member: &str) -> Vec<Object> {
+        let rows = self.peer.get(path).array(member).unwrap();
+        rows.iter().map(|row| Object::parse(row.get()).unwrap()).collect()
+    }
+
+    fn all(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for group in self.rows("secret_groups", "secret_groups") {
+            all.insert(format!("group {}", group.str("name").unwrap()), texts(&group, &["description"]));
+        }
+        for row in self.rows("configurations?limit=1000", "configurations") {
+            let (name, kind) = (row.str("name").unwrap(), row.str("config_type").unwrap());
+            // The only configuration of its name here, so no type is needed.
+            let value = self.peer.get(&format!("configurations/{name}"));
+            all.insert(
+                format!("configuration {kind}/{name}"),
+                without(value, &["created_at", "created_by", "updated_at"]),
+            );
+        }
+        let registration = self.peer.instance.call(Verb::Get, "/api/v2/notifications/registration", "");
+        if registration.status == 200 {
+            all.insert("registration".to_owned(), registration.body.to_string());
+        }
+        for row in self.rows("secrets?limit=1000", "secrets") {
+            let group = &self.groups[&row.str("secret_group_id").unwrap()];
+            let kind = row.str("secret_type").unwrap();
+            all.insert(format!("secret {group}/{kind}/{}", row.str("name").unwrap()), self.secret(&row));
+        }
+        all
+    }
+
+    fn secret(&self, row: &Object) -> String {
+        let id = row.str("id").unwrap();
+        let mut out = texts(row, &["description", "labels", "expiration_date", "password_generation_policy"]);
+        let _ = write!(out, " custom={}", unmarked(row, "custom_metadata"));
+        for alias in ["previous", "current"] {
+            let reply = self.peer.instance.call(Verb::Get, &format!("/api/v2/secrets/{id}/versions/{alias}"), "");
+            if reply.status != 200 {
+                continue;
+            }
+            let version = Object::parse(&reply.body).unwrap();
+            if version.bool("payload_available") != Some(true) {
+                continue;
+            }
+            let fields = ["payload", "data", "username", "password", "certificate", "intermediate", "private_key"];
+            let metadata = unmarked(&version, "version_custom_metadata");
+            let _ = write!(out, "\n  {alias} {} metadata={metadata}", texts(&version, &fields));
+            let mut locks: Vec<String> = self
+                .rows(&format!("secrets/{id}/locks?limit=100"), "locks")
+                .iter()
+                .filter(|lock| lock.str("secret_version_alias").as_deref() == Some(alias))
+                .map(|lock| texts(lock, &["name", "description", "attributes"]))
+                .collect();
+            locks.sort();
+            let _ = write!(out, " locks={locks:?}");
+        }
+        out
+    }
+}
+
+fn texts(row: &Object, names: &[&str]) -> String {
+    let text = |name: &&str| format!("{name}={}", row.get(name).map_or("null", |value| value.get()));
+    names.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+fn without(mut row: Object, names: &[&str]) -> String {
+    for name in names {
+        row.remove(name);
+    }
+    row.to_raw().get().to_owned()
+}
+
+fn unmarked(row: &Object, name: &str) -> String {
+    let mut metadata = row.object(name).unwrap_or_default();
+    metadata.remove("keyhaven");
+    metadata.to_raw().get().to_owned()
+}
