@@ -11,6 +11,7 @@ mod app;
 mod args;
 mod clock;
 mod commands;
+mod demo;
 mod env;
 mod failure;
 mod human;

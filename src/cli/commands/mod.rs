@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::app::App;
+use super::demo;
 use super::failure::{Failure, Outcome};
 use crate::format::{Draft, Event};
 use crate::model::Clock;
@@ -53,6 +54,8 @@ pub(super) enum Command {
     /// Say that a loss in the ledger is accepted
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Show everything at once, on two instances of its own
+    Demo(demo::Arguments),
     /// Serve an in-memory instance that speaks the provider's API
     Sandbox(sandbox::Arguments),
     /// Make, check and show the configuration
@@ -79,6 +82,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Get(arguments) => get::run(app, arguments).await,
         Command::Verify(arguments) => verify::run(app, arguments).await,
         Command::Ledger(command) => ledger::run(app, command).await,
+        Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,
         Command::Config(command) => config::run(app, command),
         Command::Completions(arguments) => completions::run(app, &arguments),

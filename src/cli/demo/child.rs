@@ -1,0 +1,55 @@
+//! The commands of the story, run as a user would run them: this very program, as a process of its own.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::cli::app::App;
+use crate::cli::env;
+use crate::cli::failure::Failure;
+use crate::model::FailureKind;
+
+/// Whose host a command runs on: the variables that its configuration is given by.
+#[derive(Debug, Clone)]
+pub(super) struct Host {
+    /// The folder that plays the host.
+    pub(super) folder: PathBuf,
+    /// Its environment, in addition to the demo's own.
+    pub(super) environment: Vec<(&'static str, String)>,
+}
+
+/// Runs `keyhaven ARGUMENTS --json` on a host and returns what it printed; `allowed` are the exit codes that are no failure.
+///
+/// # Errors
+/// When it cannot be run, ends with another code, or prints no JSON. Its own messages have gone to standard error by
+/// then.
+pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], allowed: &[i32]) -> Result<Value, Failure> {
+    let shown = format!("keyhaven {}", arguments.join(" "));
+    let failed = |error: std::io::Error| Failure::new(FailureKind::Failed, format!("cannot run `{shown}`")).because(error);
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut command = Command::new(program);
+    for (name, _) in env::ours() {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .arg("--json")
+        .args(app.globals.quiet.then_some("--quiet"))
+        .envs(host.environment.iter().map(|(name, value)| (*name, value)))
+        .current_dir(&host.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let output = command.spawn().map_err(failed)?.wait_with_output().await.map_err(failed)?;
+    if app.cancel().is_cancelled() {
+        return Err(Failure::interrupted());
+    }
+    let code = output.status.code().unwrap_or(-1);
+    if !allowed.contains(&code) {
+        return Err(Failure::new(FailureKind::Failed, format!("`{shown}` ended with exit code {code}")));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| Failure::new(FailureKind::Failed, format!("`{shown}` printed no JSON")).because(error))
+}

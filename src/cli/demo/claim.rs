@@ -1,0 +1,82 @@
+//! Whether a snapshot that claims one point in time tells the truth: its catalogue against the instance's own log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use serde_json::Value;
+
+use super::story::Claim;
+use crate::cli::failure::Failure;
+use crate::crypto::Identities;
+use crate::format::event::SnapshotEvent;
+use crate::instance::embedded::History;
+use crate::model::json::{self, Object};
+use crate::model::{ItemKind, Timestamp};
+use crate::repository::Repository;
+
+/// Fields that a backup's own reads change.
+const MOVED_BY_READS: [&str; 2] = ["retrieved_at", "downloaded"];
+
+impl Claim {
+    /// The finding in words.
+    pub(super) fn words(&self) -> String {
+        match self.holds {
+            Some(true) => format!("holds that state: one of {} within the interval", self.states),
+            Some(false) => format!("holds no such state among the {} within the interval", self.states),
+            None => "not asked: the snapshot claims no single moment".to_owned(),
+        }
+    }
+}
+
+/// Compares the secrets of a snapshot with every state that the instance was in within the claimed interval.
+pub(super) async fn check(
+    repository: &Repository,
+    snapshot: &SnapshotEvent,
+    catalogue_key: &Arc<Identities>,
+    cut: &str,
+    history: &History,
+) -> Result<Claim, Failure> {
+    if cut != "point_in_time" {
+        return Ok(Claim { cut: cut.to_owned(), states: 0, holds: None });
+    }
+    let mut rows = BTreeMap::new();
+    let mut items = repository.open_snapshot(snapshot, catalogue_key);
+    while let Some(item) = items.try_next().await? {
+        if item.key.kind() == ItemKind::Secret {
+            let shown = ["row", "locks_row"].map(|name| item.docs.get(name).map(|row| comparable(row.get())));
+            rows.insert(item.key.id().to_owned(), shown);
+        }
+    }
+    // The provider's clock shows whole seconds: the end of the interval lies up to one later.
+    let end: Timestamp = snapshot.to.plus_millis(999);
+    let states = history.between(snapshot.from, end);
+    let count = states.clone().count();
+    let holds = states.into_iter().any(|index| {
+        history.state(index).is_some_and(|state| {
+            state.items.secrets.len() == rows.len()
+                && rows.iter().all(|(id, shown)| {
+                    let own = [state.secret_row(id), state.locks_row(id)];
+                    own.map(|row| row.map(|row| comparable(&row))) == *shown
+                })
+        })
+    });
+    Ok(Claim { cut: cut.to_owned(), states: count as u64, holds: Some(holds) })
+}
+
+fn comparable(row: &str) -> String {
+    let mut object = Object::parse(row).unwrap_or_default();
+    for name in MOVED_BY_READS {
+        drop(object.remove(name));
+    }
+    json::canonical(&object.to_raw()).unwrap_or_default()
+}
+
+/// Requests that a backup spent, from what it printed.
+pub(super) fn requests(backup: &Value) -> u64 {
+    let of = |name: &str| backup.get("requests").and_then(|spent| spent.get(name));
+    let listing = of("listing").and_then(Value::as_array);
+    let listed: u64 = listing.map(|pages| pages.iter().filter_map(Value::as_u64).sum()).unwrap_or_default();
+    let others = ["reading", "rereading", "asking"].into_iter().filter_map(|name| of(name)?.as_u64());
+    listed + others.sum::<u64>()
+}

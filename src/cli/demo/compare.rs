@@ -1,0 +1,146 @@
+//! Two instances, item by item and payload by payload, from inside: past every API, client and pack.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::instance::embedded::{Items, Lock, Secret, Version};
+use crate::model::json::{self, Object};
+
+/// The member of metadata in which a restore leaves its mark.
+const MARK: &str = crate::instance::standby::MARK;
+
+/// How much was compared, and what differs. Differences name things and never values.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Comparison {
+    pub(super) groups: u64,
+    pub(super) configurations: u64,
+    pub(super) secrets: u64,
+    /// Versions whose payload was compared byte for byte.
+    pub(super) payloads: u64,
+    pub(super) locks: u64,
+    pub(super) differences: Vec<String>,
+}
+
+impl Comparison {
+    fn check(&mut self, same: bool, what: impl FnOnce() -> String) {
+        if !same {
+            self.differences.push(what());
+        }
+    }
+}
+
+/// Compares what the source held with what the standby holds, our marks and held-back rotation aside.
+pub(super) fn compare(source: &Items, standby: &Items) -> Comparison {
+    let mut found = Comparison::default();
+    groups(&mut found, source, standby);
+    configurations(&mut found, source, standby);
+    let there: BTreeMap<_, _> = standby.secrets.values().map(|secret| (name_of(standby, secret), secret)).collect();
+    for secret in source.secrets.values() {
+        found.secrets += 1;
+        let name = name_of(source, secret);
+        match there.get(&name) {
+            Some(other) => secrets(&mut found, &name.join("/"), secret, other),
+            None => found.differences.push(format!("{} is missing", name.join("/"))),
+        }
+    }
+    let extra = there.len().saturating_sub(source.secrets.len());
+    found.check(extra == 0, || format!("{extra} secrets that the source never held"));
+    let crn = |items: &Items| items.registration.as_ref().map(|registration| registration.instance_crn.clone());
+    found.check(crn(source) == crn(standby), || "the notification registration".to_owned());
+    found
+}
+
+fn groups(found: &mut Comparison, source: &Items, standby: &Items) {
+    let described = |items: &Items| -> BTreeMap<String, String> {
+        items.groups.values().map(|group| (group.name.clone(), group.description.clone())).collect()
+    };
+    let (here, there) = (described(source), described(standby));
+    found.groups = here.len() as u64;
+    for (name, description) in &here {
+        found.check(there.get(name) == Some(description), || format!("group {name}"));
+    }
+}
+
+fn configurations(found: &mut Comparison, source: &Items, standby: &Items) {
+    for (key, here) in &source.configurations {
+        found.configurations += 1;
+        let same = standby.configurations.get(key).is_some_and(|there| {
+            let value = |configuration: &crate::instance::embedded::Configuration| {
+                configuration.value.as_ref().map(|value| canonical_text(value.expose()))
+            };
+            same_object(&here.fields, &there.fields) && value(here) == value(there)
+        });
+        found.check(same, || format!("configuration {key}"));
+    }
+}
+
+/// Group, type and name: what stays when ids change.
+fn name_of(items: &Items, secret: &Secret) -> [String; 3] {
+    let group = items.groups.get(secret.group.as_str()).map_or("default", |group| &group.name);
+    [group.to_owned(), secret.secret_type.clone(), secret.name.clone()]
+}
+
+fn secrets(found: &mut Comparison, name: &str, here: &Secret, there: &Secret) {
+    found.check(here.description.as_deref().unwrap_or("") == there.description.as_deref().unwrap_or(""), || {
+        format!("{name}: description")
+    });
+    found.check(here.labels == there.labels, || format!("{name}: labels"));
+    found.check(same_metadata(here.custom_metadata.as_deref(), there.custom_metadata.as_deref()), || {
+        format!("{name}: custom metadata")
+    });
+    found.check(here.expiration_date == there.expiration_date, || format!("{name}: expiry"));
+    for (alias, here, there) in [
+        ("current", here.current(), there.current()),
+        ("previous", here.previous(), there.previous()),
+    ] {
+        match (here, there) {
+            (Some(here), Some(there)) => versions(found, &format!("{name}, {alias}"), here, there),
+            (None, None) => {}
+            _ => found.differences.push(format!("{name}: only one side has a {alias} version")),
+        }
+    }
+}
+
+fn versions(found: &mut Comparison, name: &str, here: &Version, there: &Version) {
+    let text = |version: &Version| version.payload.as_ref().map(|payload| payload.expose().to_owned());
+    found.payloads += u64::from(here.payload.is_some());
+    found.check(text(here) == text(there), || format!("{name}: payload"));
+    found.check(same_metadata(here.custom_metadata.as_deref(), there.custom_metadata.as_deref()), || {
+        format!("{name}: version metadata")
+    });
+    let locks = |version: &Version| -> BTreeMap<String, (Option<String>, Option<String>)> {
+        version.locks.iter().map(|lock| (lock.name.clone(), lock_text(lock))).collect()
+    };
+    let (here, there) = (locks(here), locks(there));
+    found.locks += here.len() as u64;
+    found.check(here == there, || format!("{name}: locks"));
+}
+
+fn lock_text(lock: &Lock) -> (Option<String>, Option<String>) {
+    (lock.description.clone().filter(|text| !text.is_empty()), lock.attributes.as_deref().map(canonical))
+}
+
+/// Metadata with our mark taken out; none and an empty object are the same.
+fn same_metadata(here: Option<&RawValue>, there: Option<&RawValue>) -> bool {
+    let stripped = |value: Option<&RawValue>| {
+        let mut object = value.and_then(|value| Object::parse(value.get()).ok()).unwrap_or_default();
+        drop(object.remove(MARK));
+        canonical(&object.to_raw())
+    };
+    stripped(here) == stripped(there)
+}
+
+fn same_object(here: &Object, there: &Object) -> bool {
+    canonical(&here.to_raw()) == canonical(&there.to_raw())
+}
+
+/// Member order aside, every digit counts.
+fn canonical(value: &RawValue) -> String {
+    json::canonical(value).unwrap_or_else(|_| value.get().to_owned())
+}
+
+fn canonical_text(text: &str) -> String {
+    Object::parse(text).map_or_else(|_| text.to_owned(), |object| canonical(&object.to_raw()))
+}

@@ -1,0 +1,158 @@
+//! What the demo did and measured, and how it is told.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::compare::Comparison;
+use crate::cli::failure::Failure;
+use crate::cli::human;
+use crate::cli::printer::{Printer, Style};
+
+/// The whole story as data. What the commands printed is in it as they printed it.
+#[derive(Debug, Serialize)]
+pub(super) struct Story {
+    /// The folders and files.
+    pub(super) paths: Paths,
+    /// The CRN of the instance that was backed up and lost.
+    pub(super) source: String,
+    /// The CRN of the instance that everything was restored into.
+    pub(super) standby: String,
+    /// What `init` printed.
+    pub(super) init: Value,
+    /// Changes that the writer made while the first backup ran.
+    pub(super) changes_during_backup: u64,
+    /// What the first `backup` printed.
+    pub(super) backup: Value,
+    /// Whether the state that the first snapshot claims was found in the instance's own log, by content.
+    pub(super) claim: Claim,
+    /// What `verify --level payload` printed.
+    pub(super) verify: Value,
+    /// Changes made between the two backups.
+    pub(super) changes_between: u64,
+    /// What the second `backup` printed.
+    pub(super) incremental: Value,
+    /// Requests of the second backup.
+    pub(super) incremental_requests: u64,
+    /// Requests of the first backup.
+    pub(super) full_requests: u64,
+    /// Requests that the second backup spared, as a share of the first's.
+    pub(super) requests_saved: f64,
+    /// Time from the second snapshot's moment to the loss of the source, in milliseconds: what the disaster cost.
+    pub(super) recovery_point_ms: i64,
+    /// The totals of the plan.
+    pub(super) plan: Value,
+    /// What `restore apply` printed.
+    pub(super) restore: Value,
+    /// Time from the start of the planning to the end of the restore, in milliseconds.
+    pub(super) restore_ms: i64,
+    /// Source and standby, compared item by item from inside.
+    pub(super) compared: Comparison,
+    /// How to open a pack with stock tools.
+    pub(super) stock_tools: Vec<String>,
+    /// Everything, in milliseconds.
+    pub(super) elapsed_ms: i64,
+}
+
+/// What the first snapshot said of itself, and what the instance's log says of that.
+#[derive(Debug, Serialize)]
+pub(super) struct Claim {
+    /// `point_in_time` or `per_item`.
+    pub(super) cut: String,
+    /// Logged states within the interval of the claim.
+    pub(super) states: u64,
+    /// Whether one of them holds exactly the secrets and versions of the snapshot; nothing for `per_item`, which claims
+    /// none.
+    pub(super) holds: Option<bool>,
+}
+
+/// Where everything lies.
+#[derive(Debug, Serialize)]
+pub(super) struct Paths {
+    /// The folder of the demo.
+    pub(super) folder: PathBuf,
+    /// Whether it is still there when the demo has ended.
+    pub(super) kept: bool,
+    /// The folder that plays the host that backs up.
+    pub(super) collector: PathBuf,
+    /// The folder that plays the host that restores.
+    pub(super) recovery: PathBuf,
+    /// The repository.
+    pub(super) repository: PathBuf,
+    /// The identity that opens packs.
+    pub(super) identity: PathBuf,
+    /// The collector's configuration.
+    pub(super) config: PathBuf,
+    /// The plan of the restore.
+    pub(super) plan: PathBuf,
+    /// The first pack of the repository.
+    pub(super) pack: PathBuf,
+}
+
+impl Story {
+    /// Whether everything came back and the proof held.
+    pub(super) fn is_good(&self) -> bool {
+        self.compared.differences.is_empty() && self.claim.holds != Some(false)
+    }
+
+    /// Tells how it ended; the chapters were told on the way.
+    pub(super) fn print(&self, printer: &Printer) -> Result<(), Failure> {
+        let found = &self.compared;
+        printer.line("")?;
+        if self.is_good() {
+            printer.line(printer.paint(Style::Green, "Every value is back."))?;
+        } else {
+            printer.line(printer.paint(Style::Red, "Not everything came back as it was."))?;
+            for difference in found.differences.iter().take(20) {
+                printer.line(format!("  {}", human::safe(difference)))?;
+            }
+        }
+        printer.facts(&[
+            (
+                "compared",
+                format!(
+                    "{}, {} byte for byte, {}, {}, {}",
+                    human::count(found.secrets, "secret"),
+                    human::count(found.payloads, "payload"),
+                    human::count(found.locks, "lock"),
+                    human::count(found.groups, "group"),
+                    human::count(found.configurations, "configuration"),
+                ),
+            ),
+            ("differences", human::thousands(found.differences.len() as u64)),
+            ("recovery point achieved", human::millis(self.recovery_point_ms)),
+            ("restore took", human::millis(self.restore_ms)),
+            (
+                "second backup",
+                format!(
+                    "{} requests where the first took {}: {:.0} % spared",
+                    human::thousands(self.incremental_requests),
+                    human::thousands(self.full_requests),
+                    self.requests_saved * 100.0
+                ),
+            ),
+            ("whole demo", human::millis(self.elapsed_ms)),
+        ])?;
+        printer.line("")?;
+        if self.paths.kept {
+            printer.line("Look around:")?;
+            printer.facts(&[
+                ("repository", self.paths.repository.display().to_string()),
+                ("host that backs up", self.paths.collector.display().to_string()),
+                ("host that restores", self.paths.recovery.display().to_string()),
+            ])?;
+            printer.line("")?;
+            printer.line("Open a pack without Keyhaven (RECOVER.md in the repository says the rest):")?;
+            for command in &self.stock_tools {
+                printer.line(format!("  {command}"))?;
+            }
+        } else {
+            printer.line("Everything was in a temporary folder, which is gone. To look around afterwards:")?;
+            printer.line("  keyhaven demo --keep demo")?;
+            printer.line("and open a pack with stock tools:")?;
+            printer.line("  age -d -i demo/recovery/kit-1/recovery-identity.txt demo/repository/packs/* | zstd -d | jq .")?;
+        }
+        Ok(())
+    }
+}
