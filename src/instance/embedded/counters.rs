@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::state::Class;
 
+/// Instants that are kept at most, so that a sandbox that runs for months does not grow.
+const INSTANTS: usize = 1_000_000;
+
 /// Requests that reached the server, faults and refusals included.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
@@ -15,7 +18,7 @@ pub struct Counters {
     pub writing: u64,
     /// Token exchanges.
     pub tokens: u64,
-    /// When each request but token exchanges came in.
+    /// When each request but token exchanges came in; of the first million of them.
     pub instants: Vec<Instant>,
 }
 
@@ -27,7 +30,7 @@ impl Counters {
             Class::Writing => self.writing += 1,
             Class::Token => self.tokens += 1,
         }
-        if class != Class::Token {
+        if class != Class::Token && self.instants.len() < INSTANTS {
             self.instants.push(Instant::now());
         }
     }

@@ -32,7 +32,7 @@ impl History {
     pub(crate) fn push(&mut self, time: Timestamp, change: Change) {
         self.now.apply(&change);
         self.changes.push((time, change));
-        if self.changes.len() % STRIDE == 0 {
+        if self.changes.len().is_multiple_of(STRIDE) {
             self.copies.push(self.now.clone());
         }
     }

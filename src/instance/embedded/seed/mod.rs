@@ -10,6 +10,7 @@ mod words;
 use chrono::{Datelike, TimeZone, Utc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use self::certificates::{Authority, Life};
@@ -268,7 +269,7 @@ impl<'a> Seeder<'a> {
         let mut body = ObjectText::new();
         if secret_type == "username_password" {
             let payload = Object::parse(&payload).unwrap_or_default();
-            body.opt_raw("password", payload.get("password").map(|password| password.get()));
+            body.opt_raw("password", payload.get("password").map(RawValue::get));
         } else {
             body.members_of(&payload);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::data::{Configuration, Group, Registration, Secret};
 use super::{Refusal, State};
 use crate::instance::embedded::options::NameScope;
+use crate::model::Timestamp;
 
 /// Everything in an instance at one moment. Cheap to clone for what did not change.
 #[derive(Debug, Clone, Default)]
@@ -97,7 +98,7 @@ fn due(secret: &Secret) -> Option<i64> {
     if secret.life == super::Life::Destroyed {
         return None;
     }
-    [secret.expiration_date, secret.next_rotation_date].into_iter().flatten().map(|time| time.millis()).min()
+    [secret.expiration_date, secret.next_rotation_date].into_iter().flatten().map(Timestamp::millis).min()
 }
 
 impl State {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{Days, Months};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::certificate::{self, Facts};
@@ -159,7 +160,7 @@ impl Kind {
 fn take(body: &Body<'_>, names: &[&str]) -> Zeroizing<String> {
     let mut payload = ObjectText::new();
     for name in names {
-        payload.opt_raw(name, body.get(name).map(|value| value.get()));
+        payload.opt_raw(name, body.get(name).map(RawValue::get));
     }
     payload.finish()
 }
@@ -167,7 +168,7 @@ fn take(body: &Body<'_>, names: &[&str]) -> Zeroizing<String> {
 fn credentials(
     username: &str,
     body: &Body<'_>,
-    policy: Option<Box<serde_json::value::RawValue>>,
+    policy: Option<Box<RawValue>>,
     ids: &mut Ids,
 ) -> Result<Zeroizing<String>, Refusal> {
     let mut payload = ObjectText::new();

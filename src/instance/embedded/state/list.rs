@@ -10,6 +10,7 @@ use super::refusal::Refusal;
 use super::request::PageFault;
 use super::text::{ObjectText, list};
 use super::{Answer, State};
+use crate::model::Timestamp;
 
 /// The query of a request, decoded.
 #[derive(Debug, Default)]
@@ -207,7 +208,7 @@ const SORTS: [&str; 7] = ["id", "created_at", "updated_at", "retrieved_at", "exp
 
 fn sort_key(secret: &Secret, field: &str) -> (i64, String) {
     let id = secret.id.clone();
-    let never = |time: Option<crate::model::Timestamp>| time.map_or(0, |time| time.millis());
+    let never = |time: Option<Timestamp>| time.map_or(0, Timestamp::millis);
     match field {
         "created_at" => (secret.created_at.millis(), id),
         "updated_at" => (secret.updated_at.millis(), id),

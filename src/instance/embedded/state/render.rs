@@ -1,5 +1,6 @@
 //! Answers of the API from plain data: what each of them shows, and never more.
 
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::super::options::{Precision, Switches};
@@ -53,7 +54,7 @@ impl Renderer {
         let mut object = ObjectText::new();
         object.str("created_by", &self.created_by).str("created_at", &self.stamp(secret.created_at));
         object.str("crn", &format!("{}:secret:{}", self.crn.trim_end_matches(':'), secret.id));
-        object.opt_raw("custom_metadata", secret.custom_metadata.as_deref().map(|raw| raw.get()));
+        object.opt_raw("custom_metadata", secret.custom_metadata.as_deref().map(RawValue::get));
         object.opt_str("description", secret.description.as_deref()).bool("downloaded", secret.downloaded);
         object.str("id", &secret.id).raw("labels", &text::list(secret.labels.iter().map(|label| text::string(label))));
         object.num("locks_total", secret.locks_total() as u64).str("name", &secret.name);
@@ -102,7 +103,7 @@ impl Renderer {
         object.str("id", &version.id).str("secret_name", &secret.name).str("secret_type", &secret.secret_type);
         object.str("secret_group_id", &secret.group).str("secret_id", &secret.id);
         object.bool("payload_available", version.payload.is_some()).opt_str("alias", alias(index));
-        object.opt_raw("version_custom_metadata", version.custom_metadata.as_deref().map(|raw| raw.get()));
+        object.opt_raw("version_custom_metadata", version.custom_metadata.as_deref().map(RawValue::get));
         object.opt_str("expiration_date", version.expiration_date.map(text::date).as_deref());
         add_fields(&mut object, &version.fields);
         object
@@ -141,7 +142,7 @@ impl Renderer {
     pub fn lock(&self, secret: &Secret, version: &Version, index: usize, lock: &Lock) -> Zeroizing<String> {
         let mut object = ObjectText::new();
         object.str("name", &lock.name).opt_str("description", lock.description.as_deref());
-        object.opt_raw("attributes", lock.attributes.as_deref().map(|raw| raw.get()));
+        object.opt_raw("attributes", lock.attributes.as_deref().map(RawValue::get));
         object.str("created_at", &self.stamp(lock.created_at)).str("updated_at", &self.stamp(lock.updated_at));
         object.str("created_by", &self.created_by).str("secret_group_id", &secret.group).str("secret_id", &secret.id);
         object.str("secret_version_id", &version.id).opt_str("secret_version_alias", alias(index));
