@@ -33,7 +33,7 @@ impl Client {
                 };
                 if seen.insert(id) {
                     all.push(row);
-                } else if pages.steady() {
+                } else if pages.steady_so_far() {
                     return Err(page.answer().incomplete("it repeats a secret".to_owned()));
                 }
             }

@@ -99,6 +99,11 @@ impl<'a> Pages<'a> {
         self.steady && self.total == Some(self.taken)
     }
 
+    /// Whether the total stayed the same up to here.
+    pub(in crate::instance::ibm) fn steady_so_far(&self) -> bool {
+        self.steady
+    }
+
     /// Counts the pages as reads of an item.
     pub(in crate::instance::ibm) fn counted_as_reading(mut self) -> Self {
         self.purpose = Purpose::Reading;

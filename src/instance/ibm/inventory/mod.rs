@@ -1,10 +1,14 @@
 //! Listing everything: configurations, groups, the registration, secrets with their row in the list of locks.
 
-use std::collections::{BTreeMap, HashMap};
+mod lock_rows;
+mod packed;
+
+use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::api::{Page, Pages, member};
+use self::lock_rows::{LockRows, LocksRow};
+use super::api::member;
 use super::classify::{SafeToRead, Shape, configuration_class, group_class, registration_class, secret_class};
 use super::client::Client;
 use super::revision::revisions;
@@ -72,7 +76,7 @@ impl Lister<'_> {
             self.note(page.answer())?;
             for row in page.rows()? {
                 let listed = configuration(page.answer(), row)?;
-                if found.insert(listed.item.key.clone(), listed).is_some() && pages.steady() {
+                if found.insert(listed.item.key.clone(), listed).is_some() && pages.steady_so_far() {
                     return Err(page.answer().incomplete("it repeats a configuration".to_owned()));
                 }
             }
@@ -105,30 +109,22 @@ impl Lister<'_> {
         Ok(())
     }
 
-    /// Secrets, streamed. The list of locks is read just far enough ahead: when it comes in the order of ids, as the
-    /// secrets do, a page of it is held at most.
+    /// Secrets, streamed, each with its row in the list of locks.
     async fn secrets(&mut self) -> Result<(), InstanceError> {
         let mut pages = self.client.secret_pages();
-        let mut locks = LockRows { pages: self.client.secrets_locks_pages(), waiting: HashMap::new(), any: false };
+        let mut locks = LockRows::new(self.client);
         while let Some(page) = pages.next().await? {
             self.note(page.answer())?;
-            let rows = page.rows()?;
-            let ids = rows.iter().map(|row| member(row, "id")).collect::<Option<Vec<_>>>();
-            let ids = ids.ok_or_else(|| page.answer().malformed("a row has no `id`"))?;
-            for (row, id) in rows.into_iter().zip(ids) {
-                let locks_row = loop {
-                    match locks.waiting.remove(&id) {
-                        Some(row) => break Some(row),
-                        None => match locks.pages.next().await? {
-                            Some(more) => {
-                                self.note(more.answer())?;
-                                locks.take(&more)?;
-                            }
-                            None => break None,
-                        },
-                    }
-                };
-                if locks_row.is_none() && locks.any {
+            for row in page.rows()? {
+                let id = member(row, "id").ok_or_else(|| page.answer().malformed("a row has no `id`"))?;
+                let mut locks_row = locks.take(&id);
+                while locks_row.is_none()
+                    && let Some(more) = locks.read_on().await?
+                {
+                    self.note(more.answer())?;
+                    locks_row = locks.take(&id);
+                }
+                if locks_row.is_none() && locks.any() {
                     self.steady = false;
                 }
                 let listed = secret(self.client, page.answer(), row, locks_row)?;
@@ -136,12 +132,11 @@ impl Lister<'_> {
                 self.give(listed);
             }
         }
-        while let Some(more) = locks.pages.next().await? {
+        while let Some(more) = locks.read_on().await? {
             self.note(more.answer())?;
-            locks.take(&more)?;
         }
         // A row without its secret: one of the two came or went while we were on the way.
-        self.steady &= pages.steady() && locks.pages.steady() && locks.waiting.is_empty();
+        self.steady &= pages.steady() && locks.steady();
         Ok(())
     }
 
@@ -169,34 +164,6 @@ impl Lister<'_> {
     fn give(&mut self, listed: Listed) {
         self.items += 1;
         self.sink.take(listed);
-    }
-}
-
-/// Rows of the list of locks that wait for their secret.
-struct LockRows<'a> {
-    pages: Pages<'a>,
-    waiting: HashMap<String, LocksRow>,
-    /// Whether the list has any row at all.
-    any: bool,
-}
-
-struct LocksRow {
-    row: Box<RawValue>,
-    withheld: Option<Payload>,
-}
-
-impl LockRows<'_> {
-    fn take(&mut self, page: &Page) -> Result<(), InstanceError> {
-        for row in page.rows()? {
-            let id = member(row, "secret_id").ok_or_else(|| page.answer().malformed("a row has no `secret_id`"))?;
-            let cut = page.answer().cut_text(row.get(), Family::Secret, Some(LOCKS_ROW))?;
-            let row = LocksRow { row: raw(page.answer(), cut.rest)?, withheld: cut.payload };
-            self.any = true;
-            if self.waiting.insert(id, row).is_some() && self.pages.steady() {
-                return Err(page.answer().incomplete("it repeats a secret".to_owned()));
-            }
-        }
-        Ok(())
     }
 }
 
