@@ -14,6 +14,7 @@ use keyhaven::format::event::{
 use keyhaven::format::{Draft, Entry, Event, Place, RepositoryId, Role, SourceName, names};
 use keyhaven::model::{Digest, Timestamp};
 use keyhaven::repository::ledger::{Ledger, Problem, Severity, Standing, Why};
+use proptest::prelude::*;
 
 type File = (String, Bytes);
 
@@ -892,4 +893,62 @@ fn more_parents_than_the_limit_cannot_be_written() {
     assert!(draft.sign(&place(1001), &key(COLLECTOR)).is_err());
     let event = Event::Unknown { kind: "tea".to_owned() };
     assert!(Draft { event, ..draft }.sign(&book.place(&[&three]), &key(COLLECTOR)).is_err());
+}
+
+#[test]
+fn a_long_ledger_is_read_in_one_pass_for_each_question() {
+    // Written by two collectors in turn, with a key that comes and goes in between: every question that looks at
+    // ancestors is asked of thousands of entries.
+    let mut book = Book::new();
+    let mut top = vec![book.first.clone()];
+    for layer in 0..700 {
+        let parents: Vec<&Entry> = top.iter().collect();
+        let place = book.place(&parents);
+        let mut next = Vec::new();
+        for (seed, event) in [(COLLECTOR, snapshot(&format!("{layer}"))), (VERIFIER, verification())] {
+            let (entry, bytes) = sign(&place, seed, layer + 2, event);
+            book.files.push((entry.name(), bytes));
+            next.push(entry);
+        }
+        if layer % 100 == 50 {
+            next.push(book.write(
+                CUSTODIAN,
+                &parents,
+                add(u8::try_from(100 + layer / 100).unwrap(), &[Role::Restorer]),
+            ));
+        }
+        top = next;
+    }
+    let ledger = book.ledger();
+    assert_eq!((ledger.problems(), ledger.counted().count()), ([].as_slice(), 1 + 2 * 700 + 7));
+    assert!(ledger.heads().iter().all(|head| ledger.is_ancestor(&book.id.0, &head.digest)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_named_and_nothing_else_changes(at in any::<prop::sample::Index>(), bit in 0u32..8, rename: bool) {
+        let (mut book, [one, two, three]) = Book::with_three_snapshots();
+        let mut bytes = book.bytes(&three).to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        book.lose(&three);
+        // Under the old name, or under the one that whoever can write into the bucket would give it.
+        let file = if rename { named(three.sequence, bytes) } else { (three.name(), bytes.into()) };
+        book.files.push(file.clone());
+        let ledger = book.ledger();
+        let [problem] = ledger.problems() else { panic!("{:?}", ledger.problems()) };
+        prop_assert!(problem.to_string().contains(&file.0), "{}", problem);
+        prop_assert_eq!(ledger.snapshots(), [&one, &two]);
+    }
+
+    #[test]
+    fn any_bytes_under_any_name_are_survived(name in "(ledger/000000/[0-9]{9}-[0-9a-f]{64}\\.json|.{0,40})", bytes: Vec<u8>) {
+        let (mut book, [.., three]) = Book::with_three_snapshots();
+        book.files.push((name, bytes.into()));
+        let ledger = book.ledger();
+        prop_assert_eq!(ledger.problems().len(), 1);
+        prop_assert_eq!(ledger.heads(), [&three]);
+    }
 }
