@@ -16,6 +16,8 @@ use crate::job::Context;
 
 /// The largest configuration or other public text file that is read.
 const LARGEST: u64 = 1024 * 1024;
+/// The largest plan that is read: some 100,000 steps with their states.
+const LARGEST_PLAN: u64 = 1024 * 1024 * 1024;
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -118,12 +120,25 @@ fn read_layer(path: &Path) -> Result<Layer, Failure> {
 ///
 /// # Errors
 /// Kind 2 when it cannot be read, or is larger than such a file can be.
-#[expect(clippy::disallowed_methods, reason = "files that the user names are read at the edge")]
 pub(super) fn read_public(path: &Path, what: &str) -> Result<String, Failure> {
+    let bytes = read_bytes(path, what, LARGEST)?;
+    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("the {what} {} is no text", path.display())))
+}
+
+/// Reads a restore plan. It holds no payload.
+///
+/// # Errors
+/// Kind 2 when it cannot be read, or is larger than a plan can be.
+pub(super) fn read_plan(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_bytes(path, "plan", LARGEST_PLAN)
+}
+
+#[expect(clippy::disallowed_methods, reason = "files that the user names are read at the edge")]
+fn read_bytes(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, Failure> {
     let shown = path.display();
     let failed = |error| Failure::usage(format!("cannot read the {what} {shown}")).because(error);
-    if std::fs::metadata(path).map_err(failed)?.len() > LARGEST {
+    if std::fs::metadata(path).map_err(failed)?.len() > limit {
         return Err(Failure::usage(format!("the {what} {shown} is larger than such a file can be")));
     }
-    std::fs::read_to_string(path).map_err(failed)
+    std::fs::read(path).map_err(failed)
 }

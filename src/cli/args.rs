@@ -31,7 +31,8 @@ Examples:
   keyhaven init --recovery recovery/public.txt
   keyhaven backup
   keyhaven verify --level objects
-  keyhaven restore plan --out plan.json && keyhaven restore apply plan.json";
+  keyhaven restore plan --out plan.json
+  keyhaven restore apply plan.json";
 
 /// Arguments that every command takes.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -136,6 +136,8 @@ from_library!(
     crate::format::FormatError,
     crate::instance::InstanceError,
     crate::job::capture::CaptureError,
+    crate::job::restore::RestoreError,
+    crate::job::restore::plan::PlanFileError,
     crate::job::verify::VerifyError,
     crate::repository::RepositoryError,
     crate::repository::StoreError,

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use super::app::{App, read_public};
 use super::failure::Failure;
-use super::{key_file, prompt};
+use super::{key_file, prompt, wire};
 use crate::config::Settings;
-use crate::crypto::{CryptoError, Identities, SigningKey};
+use crate::crypto::{CryptoError, Identities, PublicKey, SigningKey};
 use crate::model::FailureKind;
+use crate::repository::Repository;
 
 /// Arguments of every command that opens packs.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -21,9 +23,34 @@ pub(super) struct RecoveryArguments {
     /// A file with the passphrase of the identity, instead of asking
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Count entries by this public key (PEM) whatever the ledger says of it: the last resort when no key is trusted
+    #[arg(long, value_name = "FILE")]
+    trust: Vec<PathBuf>,
 }
 
 impl RecoveryArguments {
+    /// Opens the repository that is pinned by the settings or by `recovery`, with the key of `--trust` counted.
+    ///
+    /// # Errors
+    /// As [`wire::repository`], and when the key cannot be read.
+    pub(super) async fn open(
+        &self,
+        app: &App,
+        settings: &Settings,
+        recovery: Option<&Identities>,
+    ) -> Result<Repository, Failure> {
+        let mut trust = Vec::new();
+        for path in &self.trust {
+            let key = PublicKey::from_pem(&read_public(path, "public key")?)?;
+            app.printer.warning(&format!(
+                "--trust: entries by {} count whatever the ledger says; what they say is only as good as that key",
+                key.fingerprint()
+            ));
+            trust.push(key);
+        }
+        wire::repository_trusting(settings, recovery, trust).await
+    }
+
     /// The identities of the file that is named here or in the configuration; nothing when there is none.
     ///
     /// # Errors

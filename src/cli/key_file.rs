@@ -124,6 +124,22 @@ pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
+/// Writes a file that only its owner can read, in the place of one that may be there: whole or not at all.
+///
+/// # Errors
+/// When the disk refuses; then the old file is as it was.
+#[expect(clippy::disallowed_methods, reason = "a result that the user asked to have written, at the edge")]
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.new", uuid::Uuid::new_v4()));
+    let new = path.with_file_name(name);
+    create(&new, bytes)?;
+    std::fs::rename(&new, path).map_err(|error| {
+        drop(std::fs::remove_file(&new));
+        Failure::new(FailureKind::Failed, format!("cannot write {}", path.display())).because(error)
+    })
+}
+
 /// Refuses when something is at one of the paths already: asked before anything is made, so that a command that makes
 /// several files makes all or none.
 ///

@@ -8,7 +8,7 @@ use super::clock::SystemClock;
 use super::failure::Failure;
 use super::key_file;
 use crate::config::{self, Location, Settings};
-use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
+use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
 use crate::format::RepositoryId;
 use crate::instance::ibm;
 use crate::model::FailureKind;
@@ -45,10 +45,19 @@ pub(super) fn store(repository: &config::Repository) -> Result<Store, Failure> {
 
 /// Opens the repository that is pinned: by the settings, else by the one comment line in a recovery identity file.
 pub(super) async fn repository(settings: &Settings, recovery: Option<&Identities>) -> Result<Repository, Failure> {
+    repository_trusting(settings, recovery, Vec::new()).await
+}
+
+/// As [`repository`], with entries by these keys counted whatever the ledger says of them.
+pub(super) async fn repository_trusting(
+    settings: &Settings,
+    recovery: Option<&Identities>,
+    trust: Vec<PublicKey>,
+) -> Result<Repository, Failure> {
     let repository = settings.repository()?;
     let store = store(&repository)?;
     let id = pin(&repository, recovery)?;
-    Ok(Repository::open(store, id).await?)
+    Ok(Repository::open_trusting(store, id, trust).await?)
 }
 
 /// The pinned repository id.

@@ -67,7 +67,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         true => Some(arguments.recovery.needed(&settings).await?),
         false => arguments.recovery.load(&settings).await?,
     };
-    let repository = wire::repository(&settings, recovery.as_ref()).await?;
+    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
     let keys = wire::reader(&settings, recovery)?;
     let ledger = repository.read_ledger().await?;
     report::ledger_warnings(&app.printer, &repository, &ledger);

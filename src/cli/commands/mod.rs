@@ -20,6 +20,7 @@ mod keys;
 mod ledger;
 mod ls;
 mod man;
+mod restore;
 mod sandbox;
 mod show;
 mod snapshots;
@@ -51,6 +52,9 @@ pub(super) enum Command {
     Get(get::Arguments),
     /// Check the repository
     Verify(verify::Arguments),
+    /// Bring a snapshot back into a standby
+    #[command(subcommand)]
+    Restore(restore::Command),
     /// Say that a loss in the ledger is accepted
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -81,6 +85,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::History(arguments) => history::run(app, arguments).await,
         Command::Get(arguments) => get::run(app, arguments).await,
         Command::Verify(arguments) => verify::run(app, arguments).await,
+        Command::Restore(command) => restore::run(app, command).await,
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,

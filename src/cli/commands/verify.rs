@@ -52,7 +52,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         Level::Catalogue => arguments.recovery.load(&settings).await?,
         Level::Payload => Some(arguments.recovery.needed(&settings).await?),
     };
-    let repository = wire::repository(&settings, recovery.as_ref()).await?;
+    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
     let catalogue = match (level, &recovery) {
         (Level::Catalogue, None) => Some(Arc::new(wire::catalogue_key(&settings)?)),
         _ => None,

@@ -1,0 +1,332 @@
+//! `keyhaven restore`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::identity::RecoveryArguments;
+use crate::cli::printer::{Printer, Style};
+use crate::cli::snapshot::{self, SnapshotArguments};
+use crate::cli::table::Table;
+use crate::cli::{human, key_file, report, wire};
+use crate::instance::standby::RegistrationNames;
+use crate::job::restore::plan::{Remark, Step};
+use crate::job::restore::{
+    ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, Selector, apply,
+    plan, record,
+};
+use crate::model::FailureKind;
+use crate::repository::Repository;
+use crate::repository::find::Wanted;
+
+/// What to do about a restore.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Say what a restore would change; changes nothing
+    Plan(Box<PlanArguments>),
+    /// Do what a plan says
+    Apply(Box<ApplyArguments>),
+}
+
+/// Which instance may be written to.
+#[derive(Debug, Clone, clap::Args)]
+struct ConsentArguments {
+    /// The instance id that the standby must have; needed where the standby is empty and its URL does not say it
+    #[arg(long, value_name = "INSTANCE-ID")]
+    confirm: Option<String>,
+    /// Restore into the source itself, named by its instance id
+    #[arg(long, value_name = "INSTANCE-ID")]
+    into_source: Option<String>,
+}
+
+impl ConsentArguments {
+    fn consent(&self) -> Consent {
+        Consent { confirm: self.confirm.clone(), into_source: self.into_source.clone() }
+    }
+}
+
+/// Compares a snapshot with the live standby and says what a restore would change, in order. Changes nothing.
+///
+/// A selector is a glob over names and labels, or `group:GLOB`, `type:GLOB`, `label:GLOB`, `name:GLOB`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 15 means that there is something to do, 0 that the standby is as it should be, 16 that only conflicts are left,
+3 that only losses are.
+
+Examples:
+  keyhaven restore plan --identity recovery-identity.txt --out plan.json
+  keyhaven restore plan --only 'group:payments' --first 'label:tier-0' --out plan.json
+  keyhaven restore plan --at 2026-11-01T00:00:00Z --only db-password --out plan.json")]
+pub(in crate::cli) struct PlanArguments {
+    #[command(flatten)]
+    snapshot: SnapshotArguments,
+    /// Save the plan here, for `restore apply`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Only what this selects; may be given more than once
+    #[arg(long, value_name = "SELECTOR")]
+    only: Vec<Selector>,
+    /// What goes ahead within each class of steps, in the order given
+    #[arg(long, value_name = "SELECTOR")]
+    first: Vec<Selector>,
+    /// Let restored secrets rotate by themselves, as in the source; two instances that rotate one credential break each
+    /// other
+    #[arg(long)]
+    allow_rotation: bool,
+    /// Where an item of the standby holds something of its own, put the snapshot's content on top
+    #[arg(long)]
+    overwrite: bool,
+    /// Read and compare every payload of the standby, also where marks say that it is right
+    #[arg(long)]
+    deep: bool,
+    /// What the notification service shall call the standby
+    #[arg(long, value_name = "NAME")]
+    registration_name: Option<String>,
+    /// How the notification service shall describe the standby
+    #[arg(long, value_name = "TEXT", requires = "registration_name", default_value = "")]
+    registration_description: String,
+    #[command(flatten)]
+    consent: ConsentArguments,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+/// Does what a plan says, reads back and compares.
+///
+/// Can be stopped at any moment and run again with the same plan: what is done is found done. Writes which id became which
+/// beside the plan, as JSON, CSV and Terraform import blocks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven restore apply plan.json --identity recovery-identity.txt
+  keyhaven restore apply plan.json --confirm 5c1a3b2e-0f4d-4a6b-8c7d-9e0f1a2b3c4d --deep")]
+pub(in crate::cli) struct ApplyArguments {
+    /// The plan
+    plan: PathBuf,
+    /// Read every payload back and compare it
+    #[arg(long)]
+    deep: bool,
+    /// Items that are worked on side by side
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    concurrency: u8,
+    /// Sign what was restored into the ledger; needs a key with the restorer's role
+    #[arg(long)]
+    record: bool,
+    #[command(flatten)]
+    consent: ConsentArguments,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+/// The result of an apply with the files that it left.
+#[derive(Serialize)]
+struct Applied<'a> {
+    #[serde(flatten)]
+    report: &'a ApplyReport,
+    id_map_files: Vec<PathBuf>,
+}
+
+pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Plan(arguments) => make(app, *arguments).await,
+        Command::Apply(arguments) => carry_out(app, *arguments).await,
+    }
+}
+
+async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let recovery = arguments.recovery.load(&settings).await?;
+    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
+    // Most plans need no payload, so the catalogue key will do until one is needed.
+    let keys = wire::reader(&settings, recovery)?;
+    let ledger = repository.read_ledger().await?;
+    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
+    let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
+    let standby = wire::standby(&settings)?;
+    let options = PlanOptions {
+        only: arguments.only,
+        first: arguments.first,
+        allow_rotation: arguments.allow_rotation,
+        on_conflict: if arguments.overwrite { OnConflict::Overwrite } else { OnConflict::Report },
+        deep: arguments.deep,
+        registration: arguments
+            .registration_name
+            .map(|name| RegistrationNames { name, description: arguments.registration_description }),
+    };
+    let made = plan(&app.context(), &backup, &standby, &options, &arguments.consent.consent()).await?;
+    if let Some(path) = &arguments.out {
+        key_file::replace(path, made.to_json()?.as_bytes())?;
+    }
+    app.printer.result(&made, |printer| print_plan(printer, &made, arguments.out.as_deref()))?;
+    Ok(made.check().map_or(Outcome::Done, Outcome::Reported))
+}
+
+async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let text = crate::cli::app::read_plan(&arguments.plan)?;
+    let plan = Plan::from_json(&text)?;
+    let recovery = arguments.recovery.needed(&settings).await?;
+    let repository = arguments.recovery.open(app, &settings, Some(&recovery)).await?;
+    if repository.id().to_string() != plan.snapshot.repository {
+        return Err(Failure::new(
+            FailureKind::Moved,
+            format!("the plan is for repository {}, this one is {}", plan.snapshot.repository, repository.id()),
+        ));
+    }
+    let backup = backup_of(app, &repository, &plan, Arc::new(recovery)).await?;
+    let standby = wire::standby(&settings)?;
+    let options = ApplyOptions {
+        concurrency: usize::from(arguments.concurrency),
+        deep: arguments.deep,
+        ..ApplyOptions::default()
+    };
+    let report = apply(&app.context(), &plan, &backup, &standby, &options, &arguments.consent.consent()).await?;
+    let id_map_files = report.id_map.as_ref().map_or(Ok(Vec::new()), |map| write_id_map(&arguments.plan, map))?;
+    app.printer.result(&Applied { report: &report, id_map_files: id_map_files.clone() }, |printer| {
+        print_report(printer, &report, &id_map_files)
+    })?;
+    if arguments.record {
+        let writer = wire::writer(app, &settings, repository.id())?;
+        let entry = record(&repository, &writer, &report).await?;
+        app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
+    }
+    Ok(report.kind().map_or(Outcome::Done, Outcome::Reported))
+}
+
+/// The snapshot that a plan is bound to.
+async fn backup_of(
+    app: &App,
+    repository: &Repository,
+    plan: &Plan,
+    keys: Arc<crate::crypto::Identities>,
+) -> Result<RepositorySnapshot, Failure> {
+    let ledger = repository.read_ledger().await?;
+    report::ledger_warnings(&app.printer, repository, &ledger);
+    let found = snapshot::pick(&ledger, &Wanted::Named(plan.snapshot.entry.to_string()))?;
+    Ok(RepositorySnapshot::new(repository, &found.entry, &found.event, keys))
+}
+
+/// Writes the id map beside the plan: `plan.id-map.json`, `.csv` and `.tf`.
+fn write_id_map(plan: &Path, map: &IdMap) -> Result<Vec<PathBuf>, Failure> {
+    let json = serde_json::to_string_pretty(map)
+        .map_err(|error| Failure::new(FailureKind::Failed, "cannot write the id map as JSON").because(error))?;
+    let mut written = Vec::new();
+    for (extension, text) in [("json", json), ("csv", map.to_csv()), ("tf", map.to_terraform())] {
+        let path = plan.with_extension(format!("id-map.{extension}"));
+        key_file::replace(&path, text.as_bytes())?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>) -> Result<(), Failure> {
+    let target = plan.standby.crn.as_deref().or(plan.standby.instance.as_deref()).unwrap_or(&plan.standby.url);
+    printer.line(
+        printer.paint(Style::Bold, &format!("Plan: snapshot {} into {}", plan.snapshot.sequence, human::safe(target))),
+    )?;
+    let mut table = Table::new(&[">", "do", "type", "group", "name", "why"]);
+    for step in &plan.steps {
+        let Step { id, action, name, item_type, group, reason, .. } = step;
+        table.row([
+            id.to_string(),
+            action.as_str().replace('_', " "),
+            item_type.clone(),
+            group.clone().unwrap_or_default(),
+            name.clone(),
+            reason.clone(),
+        ]);
+    }
+    printer.table(&table, "nothing to do")?;
+    remarks(printer, "conflict", Style::Red, &plan.conflicts)?;
+    remarks(printer, "loss", Style::Yellow, &plan.losses)?;
+    remarks(printer, "left alone", Style::Dim, &plan.skips)?;
+    remarks(printer, "note", Style::Dim, &plan.notes)?;
+    let totals = &plan.totals;
+    printer.facts(&[
+        ("items", format!("{}, {} right already", human::thousands(totals.items), human::thousands(totals.right))),
+        ("to change", format!("{} in {}", human::count(totals.changed, "item"), human::count(totals.steps, "step"))),
+        ("in the way", human::count(totals.conflicts, "conflict")),
+        ("cannot come back", human::thousands(totals.losses)),
+    ])?;
+    match out {
+        Some(path) if !plan.steps.is_empty() => {
+            printer.line(format!("Saved. To do it: keyhaven restore apply {}", path.display()))
+        }
+        Some(path) => printer.line(format!("Saved as {}.", path.display())),
+        None => printer.line("Not saved; --out FILE saves it for `restore apply`."),
+    }
+}
+
+fn print_report(printer: &Printer, report: &ApplyReport, files: &[PathBuf]) -> Result<(), Failure> {
+    let (style, headline) = match (&report.stopped, report.kind()) {
+        (Some(stopped), _) => (Style::Red, format!("Stopped: {}. The same plan can be applied again.", stopped.reason)),
+        (None, None) => (Style::Green, "Restored.".to_owned()),
+        (None, Some(_)) => (Style::Yellow, "Restored, but not everything.".to_owned()),
+    };
+    printer.line(printer.paint(style, &human::safe(&headline)))?;
+    let actions: Vec<String> =
+        report.actions.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+    let mut facts = vec![
+        ("standby", report.standby.crn.clone().unwrap_or_else(|| report.standby.url.clone())),
+        (
+            "steps",
+            format!(
+                "{} done, {} found done, {} left",
+                human::thousands(report.done),
+                human::thousands(report.already),
+                human::thousands(report.left)
+            ),
+        ),
+    ];
+    if !actions.is_empty() {
+        facts.push(("done", actions.join(", ")));
+    }
+    if let Some(read) = &report.read_back {
+        let payloads = match (read.deep, read.payloads_compared) {
+            (true, count) => format!("; {} compared, all of them", human::count(count, "payload")),
+            (false, 0) => String::new(),
+            (false, count) => format!("; {} compared", human::count(count, "payload")),
+        };
+        facts.push((
+            "read back",
+            format!("{} of {} right{payloads}", human::thousands(read.right), human::count(read.items, "item")),
+        ));
+    }
+    let requests = &report.requests;
+    facts.push((
+        "requests",
+        format!("{} listing, {} reading, {} writing", requests.listing, requests.reading, requests.writing),
+    ));
+    facts.push(("restore time", human::millis(i64::try_from(report.restore_millis).unwrap_or(i64::MAX))));
+    facts.extend(files.iter().map(|path| ("id map", path.display().to_string())));
+    printer.facts(&facts)?;
+    remarks(printer, "failed", Style::Red, &report.failed)?;
+    remarks(printer, "conflict", Style::Red, &report.conflicts)?;
+    if let Some(read) = &report.read_back {
+        remarks(printer, "differs", Style::Red, &read.differences)?;
+    }
+    remarks(printer, "loss", Style::Yellow, &report.losses)?;
+    remarks(printer, "note", Style::Dim, &report.notes)
+}
+
+fn remarks(printer: &Printer, label: &str, style: Style, remarks: &[Remark]) -> Result<(), Failure> {
+    for remark in remarks {
+        let name = match &remark.group {
+            Some(group) => format!("{group}/{}", remark.name),
+            None => remark.name.clone(),
+        };
+        let label = printer.paint(style, &format!("{label}:"));
+        printer.line(format!(
+            "  {label} {} ({}): {}",
+            human::safe(&name),
+            remark.item_type,
+            human::safe(&remark.reason)
+        ))?;
+    }
+    Ok(())
+}
