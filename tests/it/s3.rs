@@ -4,12 +4,21 @@
 //! them these tests say that they are skipped. Each test has a prefix of its own.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use keyhaven::model::FailureKind;
-use keyhaven::repository::{S3Settings, Store, StoreError};
+use futures_util::TryStreamExt as _;
+use keyhaven::job::Context;
+use keyhaven::job::event::Silent;
+use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
+use keyhaven::model::{Clock, FailureKind};
+use keyhaven::repository::find::{Wanted, find};
+use keyhaven::repository::{Repository, RepositoryError, S3Settings, Store, StoreError};
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+
+use crate::repository_kit::Kit;
 
 /// The user, secret and bucket that `tests/setup/ceph.sh` makes.
 pub(crate) fn settings(test: &str) -> Option<S3Settings> {
@@ -165,4 +174,65 @@ async fn a_hostile_key_hides_no_other() {
     assert_eq!(listed.len(), 2, "{listed:?}");
     assert!(listed.iter().any(|object| object.path == "ledger/000000/a"));
     assert!(listed.iter().any(|object| object.path.contains('%')), "the foreign one stays visible: {listed:?}");
+}
+
+#[tokio::test]
+async fn a_repository_lives_in_a_bucket() {
+    let Some(settings) = settings("repository") else { return };
+    let kit = Kit::new();
+    let repository = kit.init_in(store(&settings)).await;
+    let (a, b) = (kit.writer("a", &kit.collector, repository.id()), kit.writer("b", &kit.collector, repository.id()));
+    let again = Repository::init(store(&settings), &kit.collector, kit.new_repository()).await;
+    assert!(matches!(again, Err(RepositoryError::Exists { .. })), "{again:?}");
+
+    // Two processes at once, and one more on top of whatever came out.
+    let other = Repository::open(store(&settings), *repository.id()).await.unwrap();
+    let (one, two) = tokio::join!(
+        kit.snapshot(&repository, &a, &[("a", "{}")]),
+        kit.snapshot(&other, &b, &[("b", r#"{"x":1e400}"#)])
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    let third = kit.snapshot(&repository, &a, &[("a", "{}"), ("c", "{}")]).await.unwrap();
+    let ledger = other.read_ledger().await.unwrap();
+    assert!(ledger.problems().is_empty(), "{:?}", ledger.problems());
+    assert_eq!(ledger.snapshots().len(), 3);
+    assert!(ledger.is_ancestor(&one.digest, &third.digest) && ledger.is_ancestor(&two.digest, &third.digest));
+    let (latest, event) = find(&ledger, &Wanted::Latest).unwrap();
+    assert_eq!(latest.digest, third.digest);
+    let items: Vec<_> = other.open_snapshot(event, &kit.catalogue).try_collect().await.unwrap();
+    assert_eq!(items.len(), 2);
+
+    let clock = Arc::clone(&kit.clock) as Arc<dyn Clock>;
+    let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
+    let keys = Keys { catalogue: None, recovery: Some(Arc::clone(&kit.recovery)) };
+    let report = verify(&context, &other, &keys, &VerifyOptions::new(Level::Payload)).await.unwrap();
+    assert!(report.ok && report.counts.payloads == 4, "{report:#?}");
+    let (path, _) = (third.name(), store(&settings).put(&third.name(), Bytes::from_static(b"{}")).await.unwrap());
+    let reopened = Repository::open(store(&settings), *repository.id()).await.unwrap();
+    let error = kit.snapshot(&reopened, &a, &[("d", "{}")]).await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::LostHeads { paths, .. } if *paths == [path]), "overwritten: {error}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_fills_up_keeps_the_old_state() {
+    let Some(mut settings) = settings("fills") else { return };
+    settings.bucket = "filling".to_owned();
+    settings.access_key_id = "kh-filling-access".to_owned();
+    settings.secret_access_key = SecretString::from("kh-filling-secret".to_owned());
+    let kit = Kit::new();
+    let store = store(&settings);
+    let repository = kit.init_in(store).await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    let mut recorded = 0;
+    let error = loop {
+        let secret = format!("s{recorded}");
+        match kit.snapshot(&repository, &writer, &[(&secret, "{}")]).await {
+            Ok(_) if recorded < 40 => recorded += 1,
+            Ok(_) => panic!("40 packs of 64 KiB are over 1 MiB"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, RepositoryError::Store(StoreError::Full { .. })), "{error:?}");
+    let ledger = repository.read_ledger().await.unwrap();
+    assert_eq!((ledger.snapshots().len(), ledger.problems().len()), (recorded, 0));
 }

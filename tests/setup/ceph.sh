@@ -6,7 +6,8 @@
 #
 # Packages (Debian): ceph-mon ceph-osd radosgw ceph-common openssl curl. Ports: PORT is plain HTTP, PORT+1 the monitor,
 # PORT+2 HTTPS with a certificate of its own CA. Users: `kh-access` owns the bucket `keyhaven`; `kh-small-access` owns
-# the bucket `small` and may store 1 MiB in all. Nothing of it is a secret: it listens on 127.0.0.1 only.
+# the bucket `small` and `kh-filling-access` the bucket `filling`, and each of these may store 1 MiB in all. Nothing of
+# it is a secret: it listens on 127.0.0.1 only.
 set -euo pipefail
 
 action=${1:-}
@@ -40,6 +41,7 @@ tls=$((port + 2))
 stop
 rm -rf "${dir:?}"/{mon,osd,run,log,rgw,tls,ceph.conf,monmap,keyring}
 mkdir -p "$dir"/{mon,osd,run,log,rgw,tls}
+# The daemons get no copy of 3: whoever reads our output would wait for them to end.
 exec 3>&1 >"$dir/log/start.log" 2>&1
 trap '[ $? = 0 ] || { tail -n 20 "$dir/log/start.log" | sed "s/^/ceph.sh: /" >&3; stop; }' EXIT
 
@@ -115,12 +117,12 @@ ceph_conf=(-c "$dir/ceph.conf")
 gateway=(radosgw-admin "${ceph_conf[@]}" -n client.rgw.test)
 monmaptool --create --clobber --fsid "$fsid" --addv a "[v1:$monitor]" "$dir/monmap"
 ceph-mon "${ceph_conf[@]}" -i a --mkfs --monmap "$dir/monmap"
-ceph-mon "${ceph_conf[@]}" -i a
+ceph-mon "${ceph_conf[@]}" -i a 3>&-
 timeout 60 ceph "${ceph_conf[@]}" osd create
 ceph-osd "${ceph_conf[@]}" -i 0 --mkfs
-ceph-osd "${ceph_conf[@]}" -i 0
+ceph-osd "${ceph_conf[@]}" -i 0 3>&-
 timeout 60 ceph "${ceph_conf[@]}" osd crush add osd.0 1.0 host=test root=default
-radosgw "${ceph_conf[@]}" -n client.rgw.test
+radosgw "${ceph_conf[@]}" -n client.rgw.test 3>&-
 curl -fsS -o /dev/null --retry 120 --retry-delay 1 --retry-connrefused --retry-max-time 120 "http://127.0.0.1:$port/"
 
 user() { timeout 60 "${gateway[@]}" user create --uid="$1" --display-name="$1" --access-key="$2" --secret-key="$3"; }
@@ -131,11 +133,13 @@ bucket() {
         --user "$2:$3" -H "x-amz-content-sha256: $empty" -X PUT "http://127.0.0.1:$port/$1"
 }
 user keyhaven kh-access kh-secret-of-the-test
-user small kh-small-access kh-small-secret
-timeout 60 "${gateway[@]}" quota set --quota-scope=user --uid=small --max-size=1M
-timeout 60 "${gateway[@]}" quota enable --quota-scope=user --uid=small
 bucket keyhaven kh-access kh-secret-of-the-test
-bucket small kh-small-access kh-small-secret
+for name in small filling; do
+    user "$name" "kh-$name-access" "kh-$name-secret"
+    timeout 60 "${gateway[@]}" quota set --quota-scope=user --uid="$name" --max-size=1M
+    timeout 60 "${gateway[@]}" quota enable --quota-scope=user --uid="$name"
+    bucket "$name" "kh-$name-access" "kh-$name-secret"
+done
 
 printf 'export KEYHAVEN_TEST_S3=http://127.0.0.1:%s\n' "$port" >&3
 printf 'export KEYHAVEN_TEST_S3_TLS=https://127.0.0.1:%s\n' "$tls" >&3

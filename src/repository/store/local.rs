@@ -93,3 +93,50 @@ impl Backend for Local {
         self.place.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_is_made_by_the_first_write_only() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b");
+        let local = Local::new(&folder);
+        assert!(local.list("packs").await.unwrap().is_empty());
+        assert!(local.get("packs/x", 10).await.unwrap_err().is_not_found());
+        assert_eq!(local.head("packs/x").await.unwrap(), None);
+        assert!(!folder.exists());
+        local.put("packs/x", Bytes::from_static(b"1")).await.unwrap();
+        assert_eq!(local.list("packs").await.unwrap().len(), 1);
+        assert_eq!(local.get("packs/x", 10).await.unwrap(), "1");
+    }
+
+    #[tokio::test]
+    async fn odd_files_hide_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let local = Local::new(root.path());
+        local.put("ledger/000000/good", Bytes::from_static(b"1")).await.unwrap();
+        let ledger = root.path().join("ledger");
+        // Half-written by a process that died; no UTF-8; a link to nowhere.
+        std::fs::write(ledger.join("000000/good#1"), b"half").unwrap();
+        std::fs::write(ledger.join(OsStr::from_bytes(b"bad-\xff-name")), b"x").unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all", ledger.join("dangling")).unwrap();
+        let listed = local.list("ledger").await.unwrap();
+        assert!(listed.iter().any(|object| object.path == "ledger/000000/good"), "{listed:?}");
+        assert!(!listed.iter().any(|object| object.path.contains('#')), "{listed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_where_a_folder_should_be_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        std::fs::write(&file, b"x").unwrap();
+        let error = Local::new(&file.join("below")).put("packs/x", Bytes::new()).await.unwrap_err();
+        assert!(error.to_string().contains("make the folder"), "{error}");
+        assert!(Local::new(&file).put("packs/x", Bytes::new()).await.is_err());
+    }
+}

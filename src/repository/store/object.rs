@@ -160,3 +160,52 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(content, _)| content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(error: &object_store::Error) -> StoreError {
+        explain("write packs/x".to_owned(), "packs/x", "here", error)
+    }
+
+    fn io(kind: io::ErrorKind) -> object_store::Error {
+        object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(io::Error::from(kind)) }
+    }
+
+    fn answer(body: &str) -> object_store::Error {
+        object_store::Error::PermissionDenied { path: "packs/x".to_owned(), source: body.to_owned().into() }
+    }
+
+    #[test]
+    fn what_the_system_says_is_told_apart() {
+        assert!(matches!(explained(&io(io::ErrorKind::StorageFull)), StoreError::Full { .. }));
+        assert!(matches!(explained(&io(io::ErrorKind::QuotaExceeded)), StoreError::Full { .. }));
+        assert!(matches!(explained(&io(io::ErrorKind::ReadOnlyFilesystem)), StoreError::Denied { .. }));
+        assert!(matches!(explained(&io(io::ErrorKind::PermissionDenied)), StoreError::Denied { .. }));
+        assert!(matches!(explained(&io(io::ErrorKind::BrokenPipe)), StoreError::Other { .. }));
+    }
+
+    #[test]
+    fn what_a_server_says_is_told_apart() {
+        let body = |code: &str| format!("403: <Error><Code>{code}</Code><Message>No.</Message></Error>");
+        assert!(matches!(explained(&answer(&body("AccessDenied"))), StoreError::Denied { .. }));
+        assert!(matches!(explained(&answer(&body("QuotaExceeded"))), StoreError::Full { .. }));
+        assert!(matches!(explained(&answer(&body("SignatureDoesNotMatch"))), StoreError::Unauthenticated { .. }));
+        assert!(matches!(explained(&answer(&body("InvalidAccessKeyId"))), StoreError::Unauthenticated { .. }));
+        assert!(matches!(explained(&answer(&body("RequestTimeTooSkewed"))), StoreError::Clock { .. }));
+        assert!(matches!(explained(&answer(&body("NoSuchBucket"))), StoreError::NoBucket { .. }));
+    }
+
+    #[test]
+    fn the_cause_is_one_short_line_without_what_was_signed() {
+        let body = format!(
+            "<Error><Code>SignatureDoesNotMatch</Code><Message>two\nlines</Message><StringToSign>{}</StringToSign></Error>",
+            "canary".repeat(100)
+        );
+        let error = explained(&answer(&body));
+        let cause = Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "SignatureDoesNotMatch: two lines");
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+}
