@@ -27,7 +27,8 @@ pub(super) struct Host {
 /// then.
 pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], allowed: &[i32]) -> Result<Value, Failure> {
     let shown = format!("keyhaven {}", arguments.join(" "));
-    let failed = |error: std::io::Error| Failure::new(FailureKind::Failed, format!("cannot run `{shown}`")).because(error);
+    let failed =
+        |error: std::io::Error| Failure::new(FailureKind::Failed, format!("cannot run `{shown}`")).because(error);
     let program = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(program);
     for (name, _) in env::ours() {

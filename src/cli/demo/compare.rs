@@ -91,10 +91,9 @@ fn secrets(found: &mut Comparison, name: &str, here: &Secret, there: &Secret) {
         format!("{name}: custom metadata")
     });
     found.check(here.expiration_date == there.expiration_date, || format!("{name}: expiry"));
-    for (alias, here, there) in [
-        ("current", here.current(), there.current()),
-        ("previous", here.previous(), there.previous()),
-    ] {
+    for (alias, here, there) in
+        [("current", here.current(), there.current()), ("previous", here.previous(), there.previous())]
+    {
         match (here, there) {
             (Some(here), Some(there)) => versions(found, &format!("{name}, {alias}"), here, there),
             (None, None) => {}

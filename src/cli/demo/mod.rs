@@ -257,7 +257,8 @@ impl Stage {
     }
 
     async fn init(&self, app: &App, collector: &Host) -> Result<Value, Failure> {
-        let kits = ["kit-1", "kit-2"].map(|kit| self.path("recovery").join(kit).join("public.txt").display().to_string());
+        let kits =
+            ["kit-1", "kit-2"].map(|kit| self.path("recovery").join(kit).join("public.txt").display().to_string());
         let repository = self.path("repository").display().to_string();
         let api_key = self.path("collector/source-api-key").display().to_string();
         let [first, second] = &kits;
@@ -294,7 +295,8 @@ impl Stage {
         let repository = Repository::open(Store::local(&self.path("repository")), id).await?;
         let ledger = repository.read_ledger().await?;
         let snapshot = text(backup, &["snapshot"]).parse().ok().and_then(|digest| ledger.get(&digest));
-        let event = snapshot.and_then(|entry| entry.snapshot()).ok_or_else(|| failed("`backup` printed no snapshot"))?;
+        let event =
+            snapshot.and_then(|entry| entry.snapshot()).ok_or_else(|| failed("`backup` printed no snapshot"))?;
         let key = key_file::read_text(&self.path("collector/catalogue-key.txt"), "catalogue key")?;
         let key = Arc::new(Identities::parse(&key)?);
         claim::check(&repository, event, &key, &text(backup, &["cut"]), &history).await
@@ -304,7 +306,8 @@ impl Stage {
     fn first_pack(&self) -> Result<PathBuf, Failure> {
         let failed = |error| Failure::new(FailureKind::Failed, "cannot look at the packs").because(error);
         let packs = std::fs::read_dir(self.path("repository/packs")).map_err(failed)?;
-        let mut paths = packs.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut paths =
+            packs.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         paths.sort();
         paths.into_iter().next().ok_or_else(|| Failure::new(FailureKind::Failed, "the repository holds no pack"))
     }

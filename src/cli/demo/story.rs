@@ -151,7 +151,9 @@ impl Story {
             printer.line("Everything was in a temporary folder, which is gone. To look around afterwards:")?;
             printer.line("  keyhaven demo --keep demo")?;
             printer.line("and open a pack with stock tools:")?;
-            printer.line("  age -d -i demo/recovery/kit-1/recovery-identity.txt demo/repository/packs/* | zstd -d | jq .")?;
+            printer.line(
+                "  age -d -i demo/recovery/kit-1/recovery-identity.txt demo/repository/packs/* | zstd -d | jq .",
+            )?;
         }
         Ok(())
     }
