@@ -40,6 +40,8 @@ pub(crate) async fn handle(
     };
     let class = if path == TOKEN_PATH { Class::Token } else { class_of(verb, path) };
     let seen = Seen { verb, path: path.to_owned(), class };
+    // Read first: an answer before the end of the request would cost the client its connection.
+    let body = read(body, instance.switches().max_body).await;
     let mut spoiled = Spoiled::default();
     for act in instance.arrive(&seen) {
         match act {
@@ -60,14 +62,10 @@ pub(crate) async fn handle(
             ending => spoiled.ending = Some(ending),
         }
     }
-    let limit = instance.switches().max_body;
-    let done = match to_bytes(body, limit).await.map(|bytes| String::from_utf8(bytes.into()).map(Zeroizing::new)) {
-        Ok(Ok(text)) if class == Class::Token => identity::token(&instance, &text),
-        Ok(Ok(text)) => perform(&instance, verb, &parts, &text, spoiled.page),
-        Ok(Err(_)) => error(&Refusal::invalid("The request body is not UTF-8.")),
-        Err(_) => {
-            error(&Refusal { status: 413, code: "Error00413", message: "The request body is too large.".to_owned() })
-        }
+    let done = match body {
+        Ok(text) if class == Class::Token => identity::token(&instance, &text),
+        Ok(text) => perform(&instance, verb, &parts, &text, spoiled.page),
+        Err(refusal) => error(&refusal),
     };
     for act in &spoiled.after {
         if let Act::After(hook) = act {
@@ -75,6 +73,12 @@ pub(crate) async fn handle(
         }
     }
     send(done, spoiled.ending, &instance, &line).await
+}
+
+async fn read(body: Body, limit: usize) -> Result<Zeroizing<String>, Refusal> {
+    let bytes = to_bytes(body, limit).await.map_err(|_| Refusal::too_large())?;
+    let text = String::from_utf8(bytes.into()).map_err(|_| Refusal::invalid("The request body is not UTF-8."))?;
+    Ok(Zeroizing::new(text))
 }
 
 fn perform(instance: &Instance, verb: Verb, parts: &Parts, body: &str, page: Option<PageFault>) -> Answer {

@@ -47,6 +47,11 @@ impl Refusal {
         Self { status: 412, code: "Error00412", message: LOCKED.to_owned() }
     }
 
+    /// 413: the body is larger than the instance takes.
+    pub(crate) fn too_large() -> Self {
+        Self { status: 413, code: "Error00413", message: "The request body is too large.".to_owned() }
+    }
+
     /// 300: several configurations of different types carry this name.
     pub(crate) fn ambiguous() -> Self {
         Self {

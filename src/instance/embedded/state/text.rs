@@ -96,6 +96,12 @@ pub(crate) fn string(value: &str) -> String {
 
 fn push_string(out: &mut String, value: &str) {
     out.push('"');
+    // Most strings need nothing, and lists have many of them.
+    if !value.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(value);
+        out.push('"');
+        return;
+    }
     for character in value.chars() {
         match character {
             '"' => out.push_str("\\\""),
