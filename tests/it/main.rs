@@ -18,6 +18,7 @@ mod program;
 mod repository;
 mod repository_kit;
 mod restore;
+mod restore_kill;
 mod restore_kit;
 mod s3;
 mod sdk;

@@ -69,6 +69,10 @@ impl Peer {
         self.call(Verb::Post, path, body)
     }
 
+    pub(crate) fn patch(&self, path: &str, body: &str) -> Object {
+        self.call(Verb::Patch, path, body)
+    }
+
     pub(crate) fn get(&self, path: &str) -> Object {
         self.call(Verb::Get, path, "")
     }
@@ -327,4 +331,27 @@ fn unmarked(row: &Object, name: &str) -> String {
     let mut metadata = row.object(name).unwrap_or_default();
     metadata.remove("keyhaven");
     metadata.to_raw().get().to_owned()
+}
+
+/// The same as [`content`], with our marks and the number of versions: equal only for standbys that were restored alike.
+pub(crate) fn marked_content(peer: &Peer) -> BTreeMap<String, String> {
+    let mut all = content(peer);
+    let groups = groups(peer);
+    let rows = peer.get("secrets?limit=1000").array("secrets").unwrap();
+    for row in rows.iter().map(|row| Object::parse(row.get()).unwrap()) {
+        let id = row.str("id").unwrap();
+        let name = format!("marks {}/{}", groups[&row.str("secret_group_id").unwrap()], row.str("name").unwrap());
+        let mut text = texts(&row, &["custom_metadata", "versions_total", "rotation"]);
+        let versions = peer.get(&format!("secrets/{id}/versions")).array("versions").unwrap();
+        for version in versions.iter().map(|version| Object::parse(version.get()).unwrap()) {
+            let _ = write!(text, "\n  {}", texts(&version, &["alias", "version_custom_metadata"]));
+        }
+        all.insert(name, text);
+    }
+    all
+}
+
+/// The steps of a plan as words: what, and of which item.
+pub(crate) fn words(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| format!("{} {}", step.action.as_str(), step.name)).collect()
 }
