@@ -20,6 +20,7 @@ mod repository_kit;
 mod restore;
 mod restore_kill;
 mod restore_kit;
+mod restore_property;
 mod s3;
 mod sdk;
 mod stock_tools;

@@ -2,9 +2,7 @@
 
 use keyhaven::instance::embedded::{Act, Hook, Planted, Verb, When};
 use keyhaven::job::restore::guard::GuardError;
-use keyhaven::job::restore::{
-    Consent, OnConflict, Plan, PlanOptions, RestoreError, Selector, apply, plan,
-};
+use keyhaven::job::restore::{Consent, OnConflict, Plan, PlanOptions, RestoreError, Selector, apply, plan};
 use keyhaven::model::json::Object;
 use keyhaven::model::{FailureKind, Payload};
 
@@ -107,10 +105,8 @@ async fn a_half_filled_standby_gets_only_what_it_lacks() {
     source.version(&one, "v4");
     source.patch(&format!("secrets/{one}/metadata"), r#"{"labels":["tier-9"],"custom_metadata":{"x":2}}"#);
     let user = source.id_of("user");
-    source.patch(
-        &format!("secrets/{user}/versions/current/metadata"),
-        r#"{"version_custom_metadata":{"ticket":1e400}}"#,
-    );
+    source
+        .patch(&format!("secrets/{user}/versions/current/metadata"), r#"{"version_custom_metadata":{"ticket":1e400}}"#);
     source.call(Verb::Delete, &format!("secrets/{user}/versions/current/locks_bulk?name=keep-new"), "");
     source.post(
         &format!("secrets/{user}/versions/current/locks_bulk"),
@@ -326,10 +322,16 @@ async fn metadata_without_room_for_a_mark_is_restored_all_the_same() {
         r#"{{"secret_type":"arbitrary","name":"big","payload":"p1","custom_metadata":{big},"version_custom_metadata":{big}}}"#
     );
     let id = pair.source.make("secrets", &body);
-    pair.source.make(&format!("secrets/{id}/versions"), &format!(r#"{{"payload":"p2","version_custom_metadata":{big}}}"#));
+    pair.source
+        .make(&format!("secrets/{id}/versions"), &format!(r#"{{"payload":"p2","version_custom_metadata":{big}}}"#));
     let backup = pair.backup().await;
     let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
-    assert_eq!(made.notes.iter().filter(|note| note.reason.contains("no room")).count(), 3, "{:#?}", made.notes);
+    assert_eq!(
+        made.notes.iter().filter(|note| note.reason.contains("cannot take our mark")).count(),
+        3,
+        "{:#?}",
+        made.notes
+    );
     let report = restore(&pair, &backup, &PlanOptions::default()).await;
     assert_eq!(content(&pair.standby), content(&pair.source));
     let map = report.id_map.unwrap();

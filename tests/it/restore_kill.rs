@@ -162,7 +162,8 @@ async fn older_standby() -> Scenario {
     source.version(&held, "v2");
     source.post(&format!("secrets/{held}/versions/previous/locks_bulk"), r#"{"locks":[{"name":"in-use"}]}"#);
     let kept = source.make("secrets", r#"{"secret_type":"kv","name":"kept","data":{"a":1}}"#);
-    source.post(&format!("secrets/{kept}/versions/current/locks_bulk"), r#"{"locks":[{"name":"ll","description":"a"}]}"#);
+    source
+        .post(&format!("secrets/{kept}/versions/current/locks_bulk"), r#"{"locks":[{"name":"ll","description":"a"}]}"#);
     let before = pair.backup().await;
     let made = make_plan(&pair, &before, &PlanOptions::default()).await;
     assert!(run(&pair, &before, &made).await.kind().is_none());
@@ -175,16 +176,15 @@ async fn older_standby() -> Scenario {
         source.version(&held, payload);
     }
     source.post(&format!("secrets/{held}/versions/previous/locks_bulk"), r#"{"locks":[{"name":"in-use"}]}"#);
-    source.patch(
-        &format!("secrets/{kept}/versions/current/metadata"),
-        r#"{"version_custom_metadata":{"ticket":1e400}}"#,
-    );
+    source
+        .patch(&format!("secrets/{kept}/versions/current/metadata"), r#"{"version_custom_metadata":{"ticket":1e400}}"#);
     source.call(
         keyhaven::instance::embedded::Verb::Delete,
         &format!("secrets/{kept}/versions/current/locks_bulk?name=ll"),
         "",
     );
-    source.post(&format!("secrets/{kept}/versions/current/locks_bulk"), r#"{"locks":[{"name":"ll","description":"b"}]}"#);
+    source
+        .post(&format!("secrets/{kept}/versions/current/locks_bulk"), r#"{"locks":[{"name":"ll","description":"b"}]}"#);
     Scenario::new(pair).await
 }
 

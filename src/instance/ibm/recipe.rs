@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::recipe_body::{pick, same_fields};
 use super::recipe_view;
-use crate::instance::standby::mark::{Mark, set_mark, set_version_mark};
+use crate::instance::standby::mark::{MARK, Mark, set_mark, set_version_mark};
 use crate::instance::standby::normal::{merge_patch, normal};
 use crate::instance::standby::recipe::{
     NewSecret, NewVersion, Phase, Recipe, RecipeError, RegistrationNames, Route, TerraformResource,
@@ -126,11 +126,13 @@ impl Recipe for IbmRecipe {
     }
 
     fn mark_fits(&self, view: &View, mark: &Mark) -> bool {
-        marked(view, Some(mark)).to_raw().get().len() <= METADATA_ROOM
+        let own = view.settings.object("custom_metadata").is_some_and(|metadata| metadata.get(MARK).is_some());
+        !own && marked(view, Some(mark)).to_raw().get().len() <= METADATA_ROOM
     }
 
     fn version_mark_fits(&self, version: &VersionView) -> bool {
-        marked_version(version, Some(&version.id)).to_raw().get().len() <= METADATA_ROOM
+        let own = version.metadata.get(MARK).is_some();
+        !own && marked_version(version, Some(&version.id)).to_raw().get().len() <= METADATA_ROOM
     }
 
     fn same_payload(&self, item_type: &str, one: &Payload, other: &Payload) -> bool {

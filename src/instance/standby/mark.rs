@@ -12,7 +12,9 @@
 //! locks that were restored, which no list shows. `held` is what was held back on purpose; absent when nothing was.
 //! `snapshot` says where the secret came from and is not compared.
 //!
-//! On a version: `{"version":"<id in the source>"}`.
+//! On a version: `{"source_version":"<id in the source>"}`, that member and no other.
+//!
+//! Where the user's own metadata has a member of that name, or no room for one more, nothing is marked.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -22,6 +24,9 @@ use crate::model::json::Object;
 
 /// The name of the member that holds a mark.
 pub const MARK: &str = "keyhaven";
+
+/// The member of a version's mark.
+const SOURCE_VERSION: &str = "source_version";
 
 /// The mark of a restored secret; see the module for its form.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -67,14 +72,15 @@ impl PartialEq for Mark {
 ///
 /// A member called [`MARK`] that is no mark of ours stays where it is.
 pub fn take_version_mark(metadata: &mut Object) -> Option<String> {
-    let source = metadata.object(MARK)?.str("version")?;
+    let mark = metadata.object(MARK).filter(|mark| mark.len() == 1)?;
+    let source = mark.str(SOURCE_VERSION)?;
     metadata.remove(MARK);
     Some(source)
 }
 
 /// Puts the mark of a version into its metadata.
 pub fn set_version_mark(metadata: &mut Object, source: &str) {
-    let mark: Object = [("version".to_owned(), crate::model::json::raw(source))].into_iter().collect();
+    let mark: Object = [(SOURCE_VERSION.to_owned(), crate::model::json::raw(source))].into_iter().collect();
     metadata.set(MARK, mark.to_raw());
 }
 
@@ -114,10 +120,15 @@ mod tests {
 
     #[test]
     fn what_only_has_our_name_is_not_taken_for_ours() {
-        let text = r#"{"keyhaven":"a team of that name"}"#;
-        let mut metadata = Object::parse(text).unwrap();
-        assert!(take_mark(&mut metadata).is_none());
-        assert!(take_version_mark(&mut metadata).is_none());
-        assert_eq!(metadata.to_raw().get(), text);
+        for text in [
+            r#"{"keyhaven":"a team of that name"}"#,
+            r#"{"keyhaven":{"version":"x"}}"#,
+            r#"{"keyhaven":{"source_version":"x","more":1}}"#,
+        ] {
+            let mut metadata = Object::parse(text).unwrap();
+            assert!(take_mark(&mut metadata).is_none());
+            assert!(take_version_mark(&mut metadata).is_none());
+            assert_eq!(metadata.to_raw().get(), text);
+        }
     }
 }

@@ -158,10 +158,10 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// How the item comes back.
     fn route(&self, item: &Item) -> Route;
 
-    /// Whether the metadata has room for the mark.
+    /// Whether the metadata can take the mark: it has room, and no member of that name of its own.
     fn mark_fits(&self, view: &View, mark: &Mark) -> bool;
 
-    /// Whether the version's metadata has room for its mark.
+    /// Whether the version's metadata can take its mark.
     fn version_mark_fits(&self, version: &VersionView) -> bool;
 
     /// Whether two payloads of that type hold the same in everything that can be restored. Takes the same time wherever

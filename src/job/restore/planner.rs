@@ -190,7 +190,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
     let mut outcome = Outcome::default();
     let mark = mark(view, goal, goal.versions.len() as u64, false, context);
     if mark.is_none() {
-        outcome.notes.push("its metadata has no room for our mark: only the id map will name it".to_owned());
+        outcome.notes.push("its metadata cannot take our mark (10 KB are full, or it has a member of that name): only the id map will name it".to_owned());
     }
     if view.rotation.is_some() && !context.options.allow_rotation {
         outcome.notes.push("it rotates by itself in the source; in the standby that is held back".to_owned());
@@ -227,10 +227,8 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
 fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) -> bool {
     let fits = context.recipe.version_mark_fits(version);
     if !fits {
-        let note = format!(
-            "the metadata of its version {} has no room for our mark: only the id map will name it",
-            version.id
-        );
+        let note =
+            format!("the metadata of its version {} cannot take our mark: only the id map will name it", version.id);
         outcome.notes.push(note);
     }
     fits
@@ -369,7 +367,7 @@ fn patch_settings(
     let there = &known.view;
     let mark = mark(view, goal, versions, there.rotation.is_some(), context);
     if mark.is_none() {
-        outcome.notes.push("its metadata has no room for our mark: only the id map will name it".to_owned());
+        outcome.notes.push("its metadata cannot take our mark (10 KB are full, or it has a member of that name): only the id map will name it".to_owned());
     }
     let wanted = settings_digest(&view.settings, names(view), mark.as_ref());
     if chain.now.settings == Some(wanted) {
