@@ -1,7 +1,6 @@
 //! What the tests of restore share: a source and a standby over HTTP, a backup in memory, and ways to look at both.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,10 +151,7 @@ impl MemoryBackup {
             items.push(item);
         }
         items.sort_by(|a, b| a.key.cmp(&b.key));
-        let text: String = items.iter().fold(String::new(), |mut text, item| {
-            let _ = write!(text, "{}", serde_json::to_string(item).unwrap());
-            text
-        });
+        let text: String = items.iter().map(|item| serde_json::to_string(item).unwrap()).collect();
         let name = SnapshotName {
             repository: sha256(b"repository").to_string(),
             entry: sha256(text.as_bytes()),
@@ -188,6 +184,7 @@ impl Backup for MemoryBackup {
 struct Host;
 
 impl Clock for Host {
+    #[expect(clippy::disallowed_methods, reason = "a test's host has the system's clock")]
     fn now(&self) -> Timestamp {
         Timestamp::from(chrono::Utc::now())
     }
@@ -289,7 +286,7 @@ impl Content<'_> {
     fn secret(&self, row: &Object) -> String {
         let id = row.str("id").unwrap();
         let mut out = texts(row, &["description", "labels", "expiration_date", "password_generation_policy"]);
-        let _ = write!(out, " custom={}", unmarked(row, "custom_metadata"));
+        out.push_str(&format!(" custom={}", unmarked(row, "custom_metadata")));
         for alias in ["previous", "current"] {
             let reply = self.peer.instance.call(Verb::Get, &format!("/api/v2/secrets/{id}/versions/{alias}"), "");
             if reply.status != 200 {
@@ -301,7 +298,7 @@ impl Content<'_> {
             }
             let fields = ["payload", "data", "username", "password", "certificate", "intermediate", "private_key"];
             let metadata = unmarked(&version, "version_custom_metadata");
-            let _ = write!(out, "\n  {alias} {} metadata={metadata}", texts(&version, &fields));
+            out.push_str(&format!("\n  {alias} {} metadata={metadata}", texts(&version, &fields)));
             let mut locks: Vec<String> = self
                 .rows(&format!("secrets/{id}/locks?limit=100"), "locks")
                 .iter()
@@ -309,7 +306,7 @@ impl Content<'_> {
                 .map(|lock| texts(lock, &["name", "description", "attributes"]))
                 .collect();
             locks.sort();
-            let _ = write!(out, " locks={locks:?}");
+            out.push_str(&format!(" locks={locks:?}"));
         }
         out
     }
@@ -344,7 +341,7 @@ pub(crate) fn marked_content(peer: &Peer) -> BTreeMap<String, String> {
         let mut text = texts(&row, &["custom_metadata", "versions_total", "rotation"]);
         let versions = peer.get(&format!("secrets/{id}/versions")).array("versions").unwrap();
         for version in versions.iter().map(|version| Object::parse(version.get()).unwrap()) {
-            let _ = write!(text, "\n  {}", texts(&version, &["alias", "version_custom_metadata"]));
+            text.push_str(&format!("\n  {}", texts(&version, &["alias", "version_custom_metadata"])));
         }
         all.insert(name, text);
     }

@@ -1,7 +1,6 @@
 //! Capture, restore, capture: the second snapshot holds what the first holds, whatever the instance.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use keyhaven::crypto::{Identities, Recipients};
@@ -129,16 +128,16 @@ fn fill(source: &Peer, world: &World) {
 fn secret(source: &Peer, n: usize, made: &Made, group: &str) {
     let kind = KINDS[made.kind];
     let mut body = format!(r#"{{"secret_type":"{kind}","name":"secret-{n}","secret_group_id":"{group}""#);
-    let _ = write!(body, r#","custom_metadata":{}"#, METADATA[made.metadata]);
-    let _ = write!(body, r#","version_custom_metadata":{}"#, METADATA[made.version_metadata]);
-    let _ = write!(body, r#","labels":{}"#, serde_json::to_string(&made.labels).unwrap());
+    body.push_str(&format!(r#","custom_metadata":{}"#, METADATA[made.metadata]));
+    body.push_str(&format!(r#","version_custom_metadata":{}"#, METADATA[made.version_metadata]));
+    body.push_str(&format!(r#","labels":{}"#, serde_json::to_string(&made.labels).unwrap()));
     if made.expires && kind == "arbitrary" {
         body.push_str(r#","expiration_date":"2031-01-01T00:00:00Z""#);
     }
     if made.rotates && kind == "username_password" {
         body.push_str(r#","rotation":{"auto_rotate":true,"interval":2,"unit":"month"}"#);
     }
-    let _ = write!(body, ",{}}}", payload(kind, &made.payloads[0], true));
+    body.push_str(&format!(",{}}}", payload(kind, &made.payloads[0], true)));
     let id = source.make("secrets", &body);
     for text in &made.payloads[1..] {
         source.make(&format!("secrets/{id}/versions"), &format!("{{{}}}", payload(kind, text, false)));
@@ -181,8 +180,8 @@ async fn content(backup: &dyn Backup) -> BTreeMap<String, String> {
     let items = backup.items().await.unwrap();
     let mut packs = BTreeMap::new();
     for pointer in items.iter().flat_map(|item| &item.payloads) {
-        if !packs.contains_key(&pointer.pack) {
-            packs.insert(pointer.pack, backup.pack(&pointer.pack).await.unwrap());
+        if let std::collections::btree_map::Entry::Vacant(place) = packs.entry(pointer.pack) {
+            place.insert(backup.pack(&pointer.pack).await.unwrap());
         }
     }
     let groups: BTreeMap<String, String> = items
@@ -206,14 +205,14 @@ async fn content(backup: &dyn Backup) -> BTreeMap<String, String> {
 }
 
 fn describe(text: &mut String, view: &View, version: &str, payload: &Payload) {
-    let _ = write!(text, "\n  {}", payload.expose());
+    text.push_str(&format!("\n  {}", payload.expose()));
     if let Some(version) = view.version(version) {
-        let _ = write!(text, " {}", version.metadata.to_raw());
+        text.push_str(&format!(" {}", version.metadata.to_raw()));
     }
     let locks = view.locks.iter().flatten().filter(|lock| lock.version == version);
     let mut locks: Vec<String> = locks.map(|lock| lock.settings.to_raw().get().to_owned()).collect();
     locks.sort();
-    let _ = write!(text, " {locks:?}");
+    text.push_str(&format!(" {locks:?}"));
 }
 
 /// Restores with a kill on the way, and checks everything that must be true then.
@@ -249,6 +248,7 @@ async fn check(kit: &Kit, source: &Peer, standby: &Peer, killed_at: u64) {
 }
 
 /// Two instances whose clocks stand half a minute behind ours.
+#[expect(clippy::disallowed_methods, reason = "snapshots are signed by the system's clock")]
 async fn peers() -> (Peer, Peer) {
     let clock = || InstanceClock::manual(Timestamp::from(chrono::Utc::now()).plus_millis(-30_000));
     (

@@ -71,12 +71,11 @@ impl<'a> Payloads<'a> {
     /// An open pack. The lock is held while it is fetched, so that ten items of one pack fetch it once.
     async fn pack(&self, digest: &Digest) -> Result<Arc<OpenPack>, RestoreError> {
         let mut open = self.open.lock().await;
-        if let Some(place) = open.iter().position(|(name, _)| name == digest) {
-            if let Some(entry) = open.remove(place) {
-                let pack = Arc::clone(&entry.1);
-                open.push_back(entry);
-                return Ok(pack);
-            }
+        let place = open.iter().position(|(name, _)| name == digest);
+        if let Some(entry) = place.and_then(|place| open.remove(place)) {
+            let pack = Arc::clone(&entry.1);
+            open.push_back(entry);
+            return Ok(pack);
         }
         while open.len() >= OPEN_PACKS {
             open.pop_front();

@@ -2,8 +2,6 @@
 //!
 //! Everything here is pure and returns text; whoever calls it writes the file.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
 use super::assemble::Planned;
@@ -89,11 +87,10 @@ impl IdMap {
             let count = taken.entry((resource.clone(), name.clone())).or_default();
             *count += 1;
             if *count > 1 {
-                // Writing to a string cannot fail.
-                let _ = write!(name, "_{count}");
+                name.push_str(&format!("_{count}"));
             }
             let id = id.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${").replace("%{", "%%{");
-            let _ = writeln!(out, "import {{\n  to = {resource}.{name}\n  id = \"{id}\"\n}}\n");
+            out.push_str(&format!("import {{\n  to = {resource}.{name}\n  id = \"{id}\"\n}}\n\n"));
         }
         out
     }
@@ -129,7 +126,7 @@ fn csv_line(out: &mut String, fields: [&str; 6]) {
         let formula = field.starts_with(['=', '+', '-', '@']);
         if formula || field.contains([',', '"', '\r', '\n']) {
             let apostrophe = if formula { "'" } else { "" };
-            let _ = write!(out, "\"{apostrophe}{}\"", field.replace('"', "\"\""));
+            out.push_str(&format!("\"{apostrophe}{}\"", field.replace('"', "\"\"")));
         } else {
             out.push_str(field);
         }
