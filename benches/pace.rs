@@ -6,6 +6,8 @@
 //! are too coarse to space requests one by one, `pace × (T + 10 ms) + 1`). What the network adds in jitter is in the
 //! figure, so the table shows the excess over that bound, in requests.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

@@ -211,6 +211,10 @@ impl Wire {
         loop {
             let token = self.token().await?;
             self.pace.turn().await;
+            if token.is_dead() {
+                // It died in the queue. The next one waits for a turn of its own, so that nothing goes out bunched.
+                continue;
+            }
             self.count(request.purpose, tries.made() > 1 || renewed);
             let outcome = attempt(self.build(request, url.clone(), body.clone(), &token)?).await;
             let trouble = match outcome {

@@ -49,6 +49,11 @@ impl Token {
         Ok(Self { text: SecretString::from(text), number: 0, refresh_at, dead_at })
     }
 
+    /// Whether it is too old to be sent.
+    pub(super) fn is_dead(&self) -> bool {
+        Instant::now() >= self.dead_at
+    }
+
     /// The token itself.
     pub(super) fn expose(&self) -> &str {
         self.text.expose_secret()
@@ -178,7 +183,10 @@ mod tests {
         assert_eq!(cell.get(|| async { Err(failure()) }).await.unwrap().number, 1);
         tokio::time::advance(Duration::from_secs(89)).await;
         assert_eq!(cell.get(|| async { Err(failure()) }).await.unwrap().number, 1);
+        let last = cell.get(|| async { Err(failure()) }).await.unwrap();
+        assert!(!last.is_dead());
         tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(last.is_dead());
         assert!(cell.get(|| async { Err(failure()) }).await.is_err(), "dead ten seconds before it expires");
     }
 

@@ -1,5 +1,7 @@
 //! One attempt: bytes out, bytes in. TLS, time-outs, bounded and wiped bodies.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, RequestBuilder, Response, redirect, retry};
@@ -45,6 +47,8 @@ pub(super) fn client(settings: &Settings, base: &Url, iam: &Url) -> Result<Clien
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .referer(false)
+        // Shorter than servers keep an idle connection: a create that meets a closed one has no known outcome.
+        .pool_idle_timeout(Duration::from_secs(20))
         .connect_timeout(settings.timeouts.connect)
         .read_timeout(settings.timeouts.read)
         .timeout(settings.timeouts.total);
