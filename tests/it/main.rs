@@ -13,6 +13,8 @@ mod embedded;
 mod format_1;
 mod layering;
 mod ledger;
+mod ledger_kit;
+mod ledger_trust;
 mod mock_instance;
 mod program;
 mod repository;
