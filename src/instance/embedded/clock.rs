@@ -55,6 +55,7 @@ impl InstanceClock {
 }
 
 impl Clock for InstanceClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of the instance")]
     fn now(&self) -> Timestamp {
         match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Mode::Running { ahead } => Timestamp::from(Utc::now()).plus_millis(ahead),

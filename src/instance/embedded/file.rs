@@ -27,6 +27,7 @@ impl Instance {
     ///
     /// # Errors
     /// When the disk refuses; the file that was there before is untouched then.
+    #[expect(clippy::disallowed_methods, reason = "the data file of a sandbox is written here")]
     pub fn save(&self, path: &Path) -> Result<(), EmbeddedError> {
         let text = self.to_text();
         let failed = |what| move |source| EmbeddedError::File { what, path: path.to_owned(), source };
@@ -146,6 +147,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, &'static str> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the file itself")]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 

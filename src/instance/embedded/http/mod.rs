@@ -39,6 +39,7 @@ impl Server {
     ///
     /// # Errors
     /// When the listener has no address.
+    #[expect(clippy::disallowed_methods, reason = "the server keeps the handle and waits for it in `stop`")]
     pub fn over(instance: Instance, listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
