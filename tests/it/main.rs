@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod client_embedded;
 mod config;
+mod demo;
 mod embedded;
 mod format_1;
 mod layering;

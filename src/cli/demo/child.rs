@@ -20,12 +20,21 @@ pub(super) struct Host {
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
-/// Runs `keyhaven ARGUMENTS --json` on a host and returns what it printed; `allowed` are the exit codes that are no failure.
+/// Exit codes that are no failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// Done.
+    Done,
+    /// Done, or there is a difference to report, as `restore plan` has it.
+    DoneOrDifferent,
+}
+
+/// Runs `keyhaven ARGUMENTS --json` on a host and returns what it printed. Its progress and its messages go to standard
+/// error.
 ///
 /// # Errors
-/// When it cannot be run, ends with another code, or prints no JSON. Its own messages have gone to standard error by
-/// then.
-pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], allowed: &[i32]) -> Result<Value, Failure> {
+/// When it cannot be run, ends with a code that is not expected, or prints no JSON.
+pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], expect: Expect) -> Result<Value, Failure> {
     let shown = format!("keyhaven {}", arguments.join(" "));
     let failed =
         |error: std::io::Error| Failure::new(FailureKind::Failed, format!("cannot run `{shown}`")).because(error);
@@ -48,7 +57,8 @@ pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], allowed: &[i
         return Err(Failure::interrupted());
     }
     let code = output.status.code().unwrap_or(-1);
-    if !allowed.contains(&code) {
+    let different = i32::from(FailureKind::Different.exit_code());
+    if code != 0 && !(expect == Expect::DoneOrDifferent && code == different) {
         return Err(Failure::new(FailureKind::Failed, format!("`{shown}` ended with exit code {code}")));
     }
     serde_json::from_slice(&output.stdout)

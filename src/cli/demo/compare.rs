@@ -143,3 +143,80 @@ fn canonical(value: &RawValue) -> String {
 fn canonical_text(text: &str) -> String {
     Object::parse(text).map_or_else(|_| text.to_owned(), |object| canonical(&object.to_raw()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::embedded::{Instance, Options, Verb, seed};
+
+    fn seeded() -> Instance {
+        let instance = Instance::new(Options { ids: Some(5), ..Options::default() });
+        seed(&instance, 5, 60).unwrap();
+        instance
+    }
+
+    fn differences(change: impl FnOnce(&Instance, &Items)) -> Vec<String> {
+        let (source, standby) = (seeded(), seeded());
+        let items = standby.snapshot().items;
+        change(&standby, &items);
+        compare(&source.snapshot().items, &standby.snapshot().items).differences
+    }
+
+    fn free(items: &Items, secret_type: &str) -> String {
+        let fits = |secret: &&std::sync::Arc<Secret>| secret.secret_type == secret_type && secret.locks_total() == 0;
+        items.secrets.values().find(fits).unwrap().id.clone()
+    }
+
+    #[test]
+    fn equal_instances_do_not_differ_and_everything_was_compared() {
+        let (source, standby) = (seeded(), seeded());
+        let found = compare(&source.snapshot().items, &standby.snapshot().items);
+        assert!(found.differences.is_empty(), "{:?}", found.differences);
+        assert_eq!((found.secrets, found.configurations > 3, found.groups > 3), (60, true, true));
+        assert!(found.payloads > 60 && found.locks > 0);
+    }
+
+    #[test]
+    fn every_sort_of_difference_is_found_and_named() {
+        let call = |instance: &Instance, verb, target: &str, body: &str| {
+            let reply = instance.call(verb, target, body);
+            assert!(reply.status < 300, "{}", *reply.body);
+        };
+        let version = differences(|standby, items| {
+            let target = format!("/api/v2/secrets/{}/versions", free(items, "arbitrary"));
+            call(standby, Verb::Post, &target, r#"{"payload":"another value"}"#);
+        });
+        assert!(version.iter().any(|what| what.ends_with("current: payload")), "{version:?}");
+        assert!(!format!("{version:?}").contains("another value"));
+        let metadata = differences(|standby, items| {
+            let target = format!("/api/v2/secrets/{}/metadata", free(items, "kv"));
+            call(standby, Verb::Patch, &target, r#"{"custom_metadata":{"n":1.0}}"#);
+        });
+        assert!(metadata.iter().any(|what| what.ends_with("custom metadata")), "{metadata:?}");
+        let gone = differences(|standby, items| {
+            call(standby, Verb::Delete, &format!("/api/v2/secrets/{}", free(items, "arbitrary")), "");
+        });
+        assert!(gone.len() == 1 && gone[0].ends_with("is missing"), "{gone:?}");
+        let more = differences(|standby, _| {
+            call(standby, Verb::Post, "/api/v2/secrets", r#"{"secret_type":"arbitrary","name":"more","payload":"x"}"#);
+        });
+        assert_eq!(more, ["1 secrets that the source never held"]);
+        let lock = differences(|standby, items| {
+            let target = format!("/api/v2/secrets/{}/locks_bulk", free(items, "arbitrary"));
+            call(standby, Verb::Post, &target, r#"{"locks":[{"name":"held"}]}"#);
+        });
+        assert!(lock.len() == 1 && lock[0].ends_with("current: locks"), "{lock:?}");
+        let registration =
+            differences(|standby, _| call(standby, Verb::Delete, "/api/v2/notifications/registration", ""));
+        assert_eq!(registration, ["the notification registration"]);
+    }
+
+    #[test]
+    fn our_mark_is_no_difference_and_any_other_member_is() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let own = raw(r#"{"n":1e400}"#);
+        assert!(same_metadata(Some(&own), Some(&raw(r#"{"keyhaven":{"v":"x"},"n":1e400}"#))));
+        assert!(!same_metadata(Some(&own), Some(&raw(r#"{"keyhaven":{"v":"x"},"n":1e401}"#))));
+        assert!(same_metadata(None, Some(&raw("{}"))));
+    }
+}

@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use self::child::{Host, run as keyhaven};
+use self::child::{Expect, Host, run as keyhaven};
 use self::story::{Paths, Story};
 use super::app::App;
 use super::failure::{Failure, Outcome};
@@ -144,7 +144,7 @@ impl Stage {
 
         narrator.command("recovery host", "keyhaven keys new --out kit-1 (and kit-2, for a second person)")?;
         for kit in ["kit-1", "kit-2"] {
-            keyhaven(app, &recovery, &["keys", "new", "--no-passphrase", "--out", kit], &[0]).await?;
+            keyhaven(app, &recovery, &["keys", "new", "--no-passphrase", "--out", kit], Expect::Done).await?;
         }
         narrator.command("collector", "keyhaven init --recovery kit-1/public.txt --recovery kit-2/public.txt")?;
         let init = self.init(app, &collector).await?;
@@ -162,12 +162,13 @@ impl Stage {
 
         narrator.command("recovery host", "keyhaven verify --level payload --identity kit-1/recovery-identity.txt")?;
         let key = identity.display().to_string();
-        let verify = keyhaven(app, &recovery, &["verify", "--level", "payload", "--identity", &key], &[0]).await?;
+        let verify =
+            keyhaven(app, &recovery, &["verify", "--level", "payload", "--identity", &key], Expect::Done).await?;
         narrator.fact("opened and checked", &human::count(number(&verify, &["counts", "payloads"]), "payload"))?;
 
         let changes_between = writer::burst(&self.source, (arguments.secrets / 100).max(3));
         narrator.command("collector", &format!("keyhaven backup        (after {changes_between} more changes)"))?;
-        let incremental = keyhaven(app, &collector, &["backup"], &[0]).await?;
+        let incremental = keyhaven(app, &collector, &["backup"], Expect::Done).await?;
         tell_backup(&narrator, &incremental)?;
 
         let held = self.source.snapshot().items;
@@ -180,11 +181,11 @@ impl Stage {
         let plan_path = self.path("recovery/plan.json");
         let plan_file = plan_path.display().to_string();
         let restore = ["restore", "plan", "--identity", &key, "--out", &plan_file, "--confirm", STANDBY_ID];
-        let plan = keyhaven(app, &recovery, &restore, &[0]).await?;
+        let plan = keyhaven(app, &recovery, &restore, Expect::DoneOrDifferent).await?;
         narrator.fact("steps", &human::thousands(number(&plan, &["totals", "steps"])))?;
         narrator.command("recovery host", "keyhaven restore apply plan.json")?;
         let apply = ["restore", "apply", &plan_file, "--identity", &key, "--confirm", STANDBY_ID];
-        let restore = keyhaven(app, &recovery, &apply, &[0]).await?;
+        let restore = keyhaven(app, &recovery, &apply, Expect::Done).await?;
         let restore_ms = millis(restoring);
         standby.stop().await;
 
@@ -273,14 +274,14 @@ impl Stage {
             "--api-key-file",
             &api_key,
         ];
-        keyhaven(app, collector, &arguments, &[0]).await
+        keyhaven(app, collector, &arguments, Expect::Done).await
     }
 
     async fn backup_under_writes(&self, app: &App, collector: &Host) -> Result<(u64, Value), Failure> {
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
         let writer = tokio::spawn(writer::run(self.source.clone(), stop));
-        let backup = keyhaven(app, collector, &["backup"], &[0]).await;
+        let backup = keyhaven(app, collector, &["backup"], Expect::Done).await;
         drop(guard);
         let changes =
             writer.await.map_err(|error| Failure::new(FailureKind::Failed, "the writer failed").because(error))?;
