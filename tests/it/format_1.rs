@@ -1,5 +1,7 @@
 //! A repository that format 1.0 wrote (`tests/fixtures/format-1`): it must open for ever.
 
+#![expect(clippy::disallowed_methods, reason = "a fixture is files, and its folder comes from the environment")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
