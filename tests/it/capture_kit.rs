@@ -23,17 +23,33 @@ use tokio_util::sync::CancellationToken;
 /// When the tests begin.
 pub(crate) const START: i64 = 1_800_000_000_000;
 
+/// What happens while a source waits, so that a writer does not have to stand still meanwhile.
+pub(crate) type Meanwhile = Arc<dyn Fn() + Send + Sync>;
+
 /// The client, but for its clock: waiting moves the instance's own, so that no test sleeps.
-#[derive(Debug)]
 pub(crate) struct ByHand {
     client: Client,
     clock: InstanceClock,
+    instance: Instance,
+    pub(crate) meanwhile: Option<Meanwhile>,
+    /// The newest state in the instance's log when each listing began and when it was done.
+    pub(crate) listings: Mutex<Vec<(usize, usize)>>,
+}
+
+impl std::fmt::Debug for ByHand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ByHand").field("clock", &self.clock).finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
 impl Source for ByHand {
     async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
-        self.client.list(sink).await
+        let newest = || self.instance.states().unwrap_or_default().saturating_sub(1);
+        let began = newest();
+        let listing = self.client.list(sink).await;
+        self.listings.lock().unwrap().push((began, newest()));
+        listing
     }
 
     async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {
@@ -52,9 +68,11 @@ impl Source for ByHand {
     }
 
     async fn wait_until(&self, at: Timestamp) {
-        let left = at.millis_since(self.clock.now());
-        if left > 0 {
-            self.clock.advance(left);
+        while at > self.clock.now() {
+            self.clock.advance(at.millis_since(self.clock.now()).min(250));
+            if let Some(meanwhile) = &self.meanwhile {
+                meanwhile();
+            }
         }
     }
 
@@ -68,7 +86,8 @@ pub(crate) struct Rig {
     pub(crate) folder: TempDir,
     pub(crate) clock: InstanceClock,
     pub(crate) instance: Instance,
-    pub(crate) server: Server,
+    /// Serves for as long as the rig lives.
+    _server: Server,
     pub(crate) source: ByHand,
     pub(crate) repository: Repository,
     pub(crate) collector: Arc<SigningKey>,
@@ -92,7 +111,13 @@ impl Rig {
     pub(crate) async fn over(instance: Instance, clock: InstanceClock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(instance.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let source = ByHand { client: client(&server, &instance), clock: clock.clone() };
+        let source = ByHand {
+            client: client(&server, &instance),
+            clock: clock.clone(),
+            instance: instance.clone(),
+            meanwhile: None,
+            listings: Mutex::default(),
+        };
         let collector = Arc::new(SigningKey::generate().unwrap());
         let custodian = Arc::new(SigningKey::generate().unwrap());
         let grant = |key: &SigningKey, roles: &[Role]| KeyGrant {
@@ -115,7 +140,7 @@ impl Rig {
             folder,
             clock,
             instance,
-            server,
+            _server: server,
             source,
             repository,
             collector,
@@ -212,7 +237,7 @@ impl Opened {
 }
 
 /// A client that neither waits for a pace nor retries for long.
-pub(crate) fn client(server: &Server, instance: &Instance) -> Client {
+fn client(server: &Server, instance: &Instance) -> Client {
     let mut settings = Settings::new(&server.base_url(), &server.iam_url(), instance.options().api_key.clone());
     settings.requests_per_second = 10_000.0;
     let quick = std::time::Duration::from_millis(1);

@@ -18,6 +18,7 @@ mod ledger;
 mod ledger_kit;
 mod ledger_trust;
 mod mock_instance;
+mod oracle;
 mod program;
 mod repository;
 mod repository_kit;

@@ -177,6 +177,12 @@ impl Instance {
         self.lock().history.clone()
     }
 
+    /// How many states the log has so far; nothing when [`Options::history`] is off.
+    #[must_use]
+    pub fn states(&self) -> Option<usize> {
+        self.lock().history.as_ref().map(History::states)
+    }
+
     /// What was asked of it so far, through servers.
     #[must_use]
     pub fn counters(&self) -> Counters {

@@ -31,8 +31,8 @@ pub(super) struct Seen {
     pub(super) got: Option<u8>,
     /// The newest round in which it was tried; its rows of then are kept.
     pub(super) tried: Option<u8>,
-    /// Whether that reading brought a payload.
-    pub(super) payload: bool,
+    /// When that reading was done, if it brought a payload.
+    pub(super) payload_at: Option<Timestamp>,
     /// Its place in the base.
     pub(super) base: Option<u32>,
     /// Whether it is a secret, for the count.
@@ -71,9 +71,9 @@ impl Inventory {
     pub(super) fn note(&mut self, at: usize, round: u8, outcome: Outcome) {
         if let Some(seen) = self.seen.get_mut(at) {
             seen.tried = Some(round);
-            if let Outcome::Read { payload } = outcome {
+            if let Outcome::Read { payload_at } = outcome {
                 seen.got = Some(round);
-                seen.payload = payload;
+                seen.payload_at = payload_at;
             }
         }
     }
@@ -84,8 +84,8 @@ impl Inventory {
 pub(super) enum Outcome {
     /// It was read, with or without a payload.
     Read {
-        /// Whether there was a payload.
-        payload: bool,
+        /// When it was done by the provider's clock, if there was a payload.
+        payload_at: Option<Timestamp>,
     },
     /// It was not.
     Failed,

@@ -172,7 +172,7 @@ impl Reader<'_> {
         for (slot, payload) in &reading.payloads {
             payloads.push((slot.clone(), packing.push(&item.key, slot, payload)?));
         }
-        let outcome = Outcome::Read { payload: !payloads.is_empty() };
+        let outcome = Outcome::Read { payload_at: (!payloads.is_empty()).then_some(reading.read_at) };
         item.docs = reading.docs;
         item.read_at = Some(reading.read_at);
         Ok((Line { item, revision, settled, payloads }, outcome))

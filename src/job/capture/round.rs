@@ -4,6 +4,7 @@
 //! what may have to be read.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
 /// How many of our own reads must have moved nothing but `updated_at`, and none have left it alone, before that is taken
 /// for the way of the instance and not for somebody's change.
 const TELLING: u64 = 3;
+/// What our own reading moves lies this close to its end, in milliseconds: the requests of one item before it, and a
+/// `Date` without its fraction behind it.
+const OURS: RangeInclusive<i64> = -10_000..=1_000;
 
 /// What a listing showed of an item that may have to be read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,9 +81,10 @@ pub(super) struct Lost {
 pub(super) struct Habit {
     /// Whether reads are taken to move `updated_at`. Stays for the run.
     pub(super) moves: bool,
+    /// Whether the base holds revisions without `updated_at`.
+    pub(super) known: bool,
     refuted: bool,
     hinted: bool,
-    known: bool,
 }
 
 impl Habit {
@@ -175,12 +180,12 @@ impl<'a> Comparison<'a> {
             task: Task::Read,
             got: None,
             tried: None,
-            payload: false,
+            payload_at: None,
             base: known.map(|(at, _)| at),
             secret: key.kind() == ItemKind::Secret,
         };
         if let Some(earlier) = earlier {
-            (seen.got, seen.tried, seen.payload) = (earlier.got, earlier.tried, earlier.payload);
+            (seen.got, seen.tried, seen.payload_at) = (earlier.got, earlier.tried, earlier.payload_at);
         } else if let Some(lost) = self.lost.remove(&key) {
             (seen.got, seen.tried) = (lost.got, lost.tried);
         }
@@ -203,8 +208,10 @@ impl<'a> Comparison<'a> {
             let settled = earlier.settled.is_some() && earlier.settled == listed.settled;
             // Read after the listing before, with success: both listings stand around the reading.
             let read = earlier.task == Task::Read && earlier.got.is_some() && earlier.got == earlier.tried;
-            if read && earlier.payload && settled {
-                if same { self.still += 1 } else { self.touched += 1 }
+            if let (true, true, Some(at)) = (read, settled, earlier.payload_at) {
+                let ours = listed.updated_at.is_some_and(|moved| OURS.contains(&moved.millis_since(at)));
+                self.still += u64::from(same);
+                self.touched += u64::from(!same && ours);
             }
             match earlier.task {
                 Task::Keep if same => return Task::Keep,

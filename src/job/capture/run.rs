@@ -23,6 +23,9 @@ use crate::model::{Digest, ItemKey, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError, Writer};
 
+/// Said of a snapshot that holds revisions without `updated_at`.
+const NO_UPDATED_AT: &str = "`updated_at` of secrets is as of the reading of each: revisions are stored without it, and \
+                             version ids take its place";
 /// How often a run starts over because what it had written was gone again, or another collector was faster.
 const ATTEMPTS: u32 = 3;
 
@@ -362,10 +365,12 @@ fn notes(collected: &Collected, unread: usize) -> Vec<String> {
     ];
     if collected.habit.moves {
         notes.push(
-            "reading moves `updated_at` on this instance: revisions are stored without it, and version ids take its \
-             place; the cut was found by two listings with no reading between them"
+            "reading moves `updated_at` on this instance: the cut was found by two listings with no reading between them"
                 .to_owned(),
         );
+    }
+    if collected.habit.moves || collected.habit.known {
+        notes.push(NO_UPDATED_AT.to_owned());
     }
     if unread > 0 {
         notes.push(format!("{unread} items could not be read; what an earlier snapshot had of them is kept"));

@@ -4,6 +4,11 @@ use crate::job::capture::inventory::Outcome;
 use crate::job::capture::worth::Tally;
 use crate::model::Restorability;
 
+/// When everything is read.
+const READ: i64 = 100_000;
+/// When somebody else has changed something meanwhile.
+const OTHER: i64 = 50_000;
+
 fn digest(text: &str) -> Revision {
     sha256(text.as_bytes())
 }
@@ -84,8 +89,8 @@ impl Run {
         let inventory = &mut self.last.as_mut().unwrap().inventory;
         for at in 0..inventory.seen.len() {
             if inventory.seen[at].task == Task::Read {
-                let failed = failing.contains(&at);
-                inventory.note(at, self.round, if failed { Outcome::Failed } else { Outcome::Read { payload: true } });
+                let read = Outcome::Read { payload_at: Some(Timestamp::from_millis(READ)) };
+                inventory.note(at, self.round, if failing.contains(&at) { Outcome::Failed } else { read });
             }
         }
         self.round += 1;
@@ -201,12 +206,12 @@ fn an_instance_that_moves_updated_at_on_reads_is_found_out_and_needs_one_more_li
     let mut run = Run::on(BaseIndex::default());
     run.list(["a", "b", "c"].map(|id| secret(id, "x", 1)).into());
     run.read(&[]);
-    let compared = run.list(["a", "b", "c"].map(|id| secret(id, "x", 9)).into());
+    let compared = run.list(["a", "b", "c"].map(|id| secret(id, "x", READ)).into());
     assert!(compared.habit.moves);
     assert!(!compared.equal, "somebody else may have moved it too; only the next listing can tell");
     assert_eq!(run.tasks(), [Task::Done; 3]);
     run.read(&[]);
-    assert!(run.list(["a", "b", "c"].map(|id| secret(id, "x", 9)).into()).equal);
+    assert!(run.list(["a", "b", "c"].map(|id| secret(id, "x", READ)).into()).equal);
 }
 
 #[test]
@@ -214,7 +219,7 @@ fn one_read_that_left_updated_at_alone_refutes_the_habit() {
     let mut run = Run::on(BaseIndex::default());
     run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", 1)).into());
     run.read(&[]);
-    let mut items: Vec<_> = ["a", "b", "c"].map(|id| secret(id, "x", 9)).into();
+    let mut items: Vec<_> = ["a", "b", "c"].map(|id| secret(id, "x", READ)).into();
     items.push(secret("d", "x", 1));
     assert!(!run.list(items).habit.moves);
     assert_eq!(run.tasks(), [Task::Read, Task::Read, Task::Read, Task::Done]);
@@ -225,10 +230,10 @@ fn a_single_touched_item_is_read_again_before_it_is_taken_for_the_habit() {
     let mut run = Run::on(BaseIndex::default());
     run.list(vec![secret("a", "x", 1)]);
     run.read(&[]);
-    assert!(!run.list(vec![secret("a", "x", 5)]).habit.moves);
+    assert!(!run.list(vec![secret("a", "x", READ)]).habit.moves);
     assert_eq!(run.tasks(), [Task::Read]);
     run.read(&[]);
-    assert!(run.list(vec![secret("a", "x", 9)]).habit.moves);
+    assert!(run.list(vec![secret("a", "x", READ + 999)]).habit.moves);
     assert_eq!(run.tasks(), [Task::Done]);
 }
 
@@ -238,7 +243,7 @@ fn a_revision_stored_without_updated_at_is_kept_by_what_it_covers() {
     run.list(vec![secret("a", "x", 700), secret("b", "y2", 700)]);
     assert_eq!(run.tasks(), [Task::Keep, Task::Read]);
     run.read(&[]);
-    assert!(run.list(vec![secret("a", "x", 700), secret("b", "y2", 900)]).habit.moves, "the base knew");
+    assert!(run.list(vec![secret("a", "x", 700), secret("b", "y2", READ)]).habit.moves, "the base knew");
 }
 
 #[test]
@@ -251,4 +256,13 @@ fn a_configuration_is_never_bound_without_its_updated_at() {
         assert_eq!(run.tasks(), [Task::Read]);
         run.read(&[]);
     }
+}
+
+#[test]
+fn a_change_at_another_time_than_our_reading_is_no_sign_of_the_habit() {
+    let mut run = Run::on(BaseIndex::default());
+    run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", 1)).into());
+    run.read(&[]);
+    assert!(!run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", OTHER)).into()).habit.moves);
+    assert_eq!(run.tasks(), [Task::Read; 4]);
 }
