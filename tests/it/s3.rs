@@ -166,7 +166,7 @@ async fn a_hostile_key_hides_no_other() {
             "--user",
             "kh-access:kh-secret-of-the-test",
         ])
-        .args(["-H", empty, "-X", "PUT", &url])
+        .args(["-H", empty, "-H", "Content-Length: 0", "-X", "PUT", &url])
         .status()
         .unwrap();
     assert!(status.success());
