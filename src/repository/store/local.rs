@@ -95,6 +95,7 @@ impl Backend for Local {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests put odd files there")]
 mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
