@@ -54,7 +54,7 @@ fn put<T>(map: &mut BTreeMap<Arc<str>, Arc<T>>, key: &Arc<str>, item: &Option<Ar
 }
 
 /// What would be too slow to look for in [`Items`].
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
     /// Ids by (type, name).
     names: BTreeMap<(String, String), BTreeSet<Arc<str>>>,
@@ -63,6 +63,14 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// The index of these items.
+    #[cfg(test)]
+    pub(crate) fn of(items: &Items) -> Self {
+        let mut index = Self::default();
+        items.secrets.iter().for_each(|(id, secret)| index.add(id, secret));
+        index
+    }
+
     fn add(&mut self, id: &Arc<str>, secret: &Secret) {
         self.names.entry((secret.secret_type.clone(), secret.name.clone())).or_default().insert(id.clone());
         if let Some(due) = due(secret) {

@@ -9,6 +9,8 @@ mod groups;
 mod harness;
 mod ids;
 mod input;
+#[cfg(test)]
+mod invariants;
 mod items;
 mod kinds;
 mod list;

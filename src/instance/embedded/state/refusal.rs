@@ -37,6 +37,12 @@ impl Refusal {
         Self { status: 404, code: "Error00404", message: format!("{what} was not found.") }
     }
 
+    /// 404: there is no API at this path.
+    pub(crate) fn endpoint(path: &str) -> Self {
+        let message = format!("{path} is not a valid access endpoint");
+        Self { status: 404, code: "Error00404", message }
+    }
+
     /// 405: the path exists, the method does not.
     pub(crate) fn method() -> Self {
         Self { status: 405, code: "Error00405", message: "The method is not allowed for this endpoint.".to_owned() }

@@ -84,7 +84,7 @@ impl State {
     pub(crate) fn perform(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Answer, Refusal> {
         let Request { verb, path, query, config_type, body } = request;
         let Some(path) = path.strip_prefix(PREFIX) else {
-            return Err(Refusal::missing(&format!("{path} is not a valid access endpoint; it")));
+            return Err(Refusal::endpoint(path));
         };
         let segments: Vec<&str> = path.split('/').collect();
         match (verb, segments.as_slice()) {

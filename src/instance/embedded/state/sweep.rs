@@ -52,6 +52,17 @@ mod tests {
     }
 
     #[test]
+    fn a_cleared_expiry_is_forgotten() {
+        let mut machine = Machine::new();
+        let members = r#""username":"svc","password":"123456","expiration_date":"2026-11-23T00:00:00Z""#;
+        let id = machine.create("username_password", "user", members);
+        machine.patch(&format!("secrets/{id}/metadata"), r#"{"expiration_date":null}"#);
+        machine.later(2 * DAY);
+        let got = machine.get(&format!("secrets/{id}/metadata"));
+        assert_eq!((got.raw("state"), got.raw("versions_total")), ("1".into(), "1".into()));
+    }
+
+    #[test]
     fn a_past_expiry_is_destroyed_at_once_where_it_is_not_refused() {
         let mut machine = Machine::with(Switches { past_expiration_refused: false, ..Switches::default() });
         let id = machine.create("arbitrary", "late", r#""payload":"v1","expiration_date":"2020-01-01T00:00:00Z""#);
