@@ -1,6 +1,8 @@
 //! Plan and apply against embedded instances over HTTP.
 
-use keyhaven::instance::embedded::{Act, Hook, Planted, Verb, When};
+use std::collections::BTreeMap;
+
+use keyhaven::instance::embedded::{Act, Hook, NameScope, Planted, Precision, Switches, Verb, When};
 use keyhaven::job::restore::guard::GuardError;
 use keyhaven::job::restore::{Consent, OnConflict, Plan, PlanOptions, RestoreError, Selector, apply, plan};
 use keyhaven::model::json::Object;
@@ -344,8 +346,14 @@ async fn one_secret_comes_alone_with_its_group() {
     let backup = pair.backup().await;
     let only = |text: &str| PlanOptions { only: vec![text.parse().unwrap()], ..PlanOptions::default() };
     let selected = async |text: &str| sorted_words(&make_plan(&pair, &backup, &only(text)).await);
-    assert_eq!(selected("one").await, ["add_version one", "create_group prod", "create_secret one"]);
-    assert_eq!(selected("prod/o*").await, ["add_version one", "create_group prod", "create_secret one"]);
+    assert_eq!(
+        selected("one").await,
+        ["add_version one", "create_group prod", "create_secret one", "patch_metadata one"]
+    );
+    assert_eq!(
+        selected("prod/o*").await,
+        ["add_version one", "create_group prod", "create_secret one", "patch_metadata one"]
+    );
     assert_eq!(selected("label:tier-2").await, ["create_secret odd"]);
     assert_eq!(selected("type:kv").await, ["create_secret odd"]);
     assert_eq!(selected("group:empty").await, ["create_group empty"]);
@@ -508,4 +516,137 @@ async fn a_cancelled_run_says_so_and_goes_on_later() {
     let report = run(&pair, &backup, &made).await;
     assert_eq!(report.kind(), None, "{report:#?}");
     assert_eq!(content(&pair.standby), content(&pair.source));
+}
+
+#[tokio::test]
+async fn whatever_the_provider_leaves_open_all_comes_back() {
+    let plain = Switches::default();
+    let variants = [
+        Switches { precision: Precision::Seconds, ..plain },
+        Switches { unique_names: NameScope::Group, name_conflict_status: 409, ..plain },
+        Switches { versions_newest_first: false, reads_move_updated_at: true, ..plain },
+        Switches { expiration_carries: false, version_sets_custom_metadata: false, ..plain },
+        Switches { nested_merge: false, bulk_locks_atomic: false, ..plain },
+    ];
+    for switches in variants {
+        let pair = full().await;
+        pair.standby.instance.set_switches(switches);
+        restore(&pair, &pair.backup().await, &PlanOptions::default()).await;
+        let expected = content(&pair.source);
+        assert_eq!(dates(&content(&pair.standby)), dates(&expected), "{switches:?}");
+        // And over an older restore, where metadata is patched.
+        let one = pair.source.id_of("one");
+        pair.source.version(&one, "v4");
+        pair.source.patch(&format!("secrets/{one}/metadata"), r#"{"custom_metadata":{"id":null,"new":{"n":1.50}}}"#);
+        restore(&pair, &pair.backup().await, &PlanOptions::default()).await;
+        assert_eq!(dates(&content(&pair.standby)), dates(&content(&pair.source)), "{switches:?}");
+    }
+}
+
+/// One spelling of times, and no member of metadata that is `null`, which is what a replaced one may leave behind.
+fn dates(content: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let one = |text: &String| text.replace(".000Z", "Z").replace(r#","id":null"#, "").replace(r#""id":null,"#, "");
+    content.iter().map(|(name, text)| (name.clone(), one(text))).collect()
+}
+
+#[tokio::test]
+async fn going_back_brings_only_what_the_new_primary_has_more() {
+    let pair = Pair::start().await;
+    let id = pair.source.make("secrets", r#"{"secret_type":"arbitrary","name":"shared","payload":"v1"}"#);
+    pair.source.version(&id, "v2");
+    restore(&pair, &pair.backup().await, &PlanOptions::default()).await;
+    pair.standby.version(&pair.standby.id_of("shared"), "v3");
+    let back = Pair { source: pair.standby, standby: pair.source, clock: pair.clock };
+    let backup = back.backup().await;
+    let consent = Consent { confirm: Some(SOURCE_ID.to_owned()), into_source: None };
+    let (context, client) = (context(), back.standby.client());
+    let made = plan(&context, &backup, &client, &PlanOptions::default(), &consent).await.unwrap();
+    let expected = ["add_version shared", "patch_version_metadata shared", "patch_metadata shared"];
+    assert_eq!(words(&made), expected, "{made:#?}");
+    let report = apply(&context, &made, &backup, &client, &quick(), &consent).await.unwrap();
+    assert_eq!(report.kind(), None, "{report:#?}");
+    assert_eq!(content(&back.standby), content(&back.source));
+    let new = plan(&context, &backup, &client, &PlanOptions::default(), &consent).await.unwrap();
+    assert!(new.is_empty(), "{new:#?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_came_from_another_one_is_not_taken_over() {
+    let pair = Pair::start().await;
+    let old = pair.source.make("secrets", r#"{"secret_type":"kv","name":"again","data":{"a":1}}"#);
+    restore(&pair, &pair.backup().await, &PlanOptions::default()).await;
+    pair.source.call(Verb::Delete, &format!("secrets/{old}"), "");
+    pair.source.make("secrets", r#"{"secret_type":"kv","name":"again","data":{"a":2}}"#);
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    assert!(made.steps.is_empty() && made.conflicts[0].reason.contains(&old), "{made:#?}");
+    let options = PlanOptions { on_conflict: OnConflict::Overwrite, ..PlanOptions::default() };
+    let report = run(&pair, &backup, &make_plan(&pair, &backup, &options).await).await;
+    assert_eq!(report.kind(), None, "{report:#?}");
+    assert!(content(&pair.standby)["secret default/kv/again"].contains(r#"current payload=null data={"a":2}"#));
+}
+
+#[tokio::test]
+async fn a_mark_that_lies_is_found_when_payloads_are_compared() {
+    let pair = Pair::start().await;
+    pair.source.make("secrets", r#"{"secret_type":"kv","name":"true","data":{"a":1}}"#);
+    let backup = pair.backup().await;
+    restore(&pair, &backup, &PlanOptions::default()).await;
+    let id = pair.standby.id_of("true");
+    let version = |peer: &Peer| peer.get(&format!("secrets/{id}/versions/current/metadata"));
+    let mark = version(&pair.standby).get("version_custom_metadata").unwrap().get().to_owned();
+    let row = pair.standby.get(&format!("secrets/{id}/metadata"));
+    let row_mark = row.get("custom_metadata").unwrap().get().to_owned();
+    pair.standby.call(Verb::Delete, &format!("secrets/{id}"), "");
+    let body = format!(
+        r#"{{"secret_type":"kv","name":"true","data":{{"a":2}},"custom_metadata":{row_mark},"version_custom_metadata":{mark}}}"#
+    );
+    pair.standby.make("secrets", &body);
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    assert!(made.is_empty(), "without reading payloads the marks are believed: {made:#?}");
+    let made = make_plan(&pair, &backup, &PlanOptions { deep: true, ..PlanOptions::default() }).await;
+    assert!(made.conflicts[0].reason.contains("another payload"), "{made:#?}");
+}
+
+#[tokio::test]
+async fn one_item_that_the_instance_cannot_take_does_not_hold_up_the_others() {
+    let pair = full().await;
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    let refuse = |status| Act::Status { status, retry_after: None };
+    pair.standby.instance.fault(When::any().verb(Verb::Post).path("/configurations").nth(2), refuse(403));
+    let report = run(&pair, &backup, &made).await;
+    assert_eq!(report.failed.len(), 1, "{report:#?}");
+    assert_eq!(report.kind(), Some(FailureKind::Partial));
+    assert_eq!(report.left, 1);
+    pair.standby.instance.clear_faults();
+    assert_eq!(run(&pair, &backup, &made).await.kind(), None);
+    assert_eq!(content(&pair.standby), content(&pair.source));
+}
+
+#[tokio::test]
+async fn an_instance_that_fails_all_the_time_stops_the_run() {
+    let pair = full().await;
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    pair.standby.instance.fault(When::any().verb(Verb::Post), Act::DropBefore);
+    pair.standby.instance.fault(When::any().verb(Verb::Get).nths(8..), Act::DropBefore);
+    let report = run(&pair, &backup, &made).await;
+    assert_eq!(report.kind(), Some(FailureKind::Instance), "{report:#?}");
+    assert_eq!((report.done, report.id_map.is_none()), (0, true));
+}
+
+#[tokio::test]
+async fn a_plan_is_bound_to_its_snapshot_and_its_standby() {
+    let pair = full().await;
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    pair.source.version(&pair.source.id_of("one"), "v4");
+    let later = pair.backup().await;
+    let (context, client, consent) = (context(), pair.standby.client(), confirmed());
+    let error = apply(&context, &made, &later, &client, &quick(), &consent).await.unwrap_err();
+    assert!(matches!(error, RestoreError::Unfit { .. }) && error.kind() == FailureKind::Moved, "{error}");
+    let other = Peer::start(options("33333333-0f4d-4a6b-8c7d-9e0f1a2b3c4d", "eu-gb", &pair.clock)).await;
+    let error = apply(&context, &made, &backup, &other.client(), &quick(), &consent).await.unwrap_err();
+    assert!(matches!(error, RestoreError::Unfit { .. }), "{error}");
 }

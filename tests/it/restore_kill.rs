@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyhaven::instance::embedded::{Act, Hook, Instance, Items, Server, When};
+use keyhaven::instance::embedded::{Act, Hook, Instance, Items, Options, Server, Switches, Verb, When};
 use keyhaven::job::restore::{ApplyOptions, Plan, PlanOptions, apply};
 use tokio::sync::Notify;
 
@@ -57,7 +57,9 @@ impl Scenario {
 
     /// Puts the standby back to where it was before the apply.
     async fn reset(&mut self) {
-        let fresh = options(STANDBY_ID, "eu-gb", &self.pair.clock);
+        // Of what the provider leaves open, the harder way.
+        let switches = Switches { expiration_carries: false, ..Switches::default() };
+        let fresh = Options { switches, ..options(STANDBY_ID, "eu-gb", &self.pair.clock) };
         let instance = Instance::with_items(fresh, &self.start);
         let server = Server::start(instance.clone(), ([127, 0, 0, 1], 0).into()).await.unwrap();
         self.plan.standby.url = server.base_url();
@@ -141,6 +143,11 @@ async fn empty_standby() -> Scenario {
         "notifications/registration",
         &format!(r#"{{"event_notifications_instance_crn":"{note}","event_notifications_source_name":"SM"}}"#),
     );
+    let ends = source.make(
+        "secrets",
+        r#"{"secret_type":"arbitrary","name":"ends","payload":"v1","expiration_date":"2030-01-01T00:00:00Z"}"#,
+    );
+    source.version(&ends, "v2");
     // Two versions with one payload: only the marks tell them apart.
     let user = source.make(
         "secrets",
@@ -167,22 +174,14 @@ async fn older_standby() -> Scenario {
     let before = pair.backup().await;
     let made = make_plan(&pair, &before, &PlanOptions::default()).await;
     assert!(run(&pair, &before, &made).await.kind().is_none());
-    source.call(
-        keyhaven::instance::embedded::Verb::Delete,
-        &format!("secrets/{held}/versions/previous/locks_bulk?name=in-use"),
-        "",
-    );
+    source.call(Verb::Delete, &format!("secrets/{held}/versions/previous/locks_bulk?name=in-use"), "");
     for payload in ["v3", "v4"] {
         source.version(&held, payload);
     }
     source.post(&format!("secrets/{held}/versions/previous/locks_bulk"), r#"{"locks":[{"name":"in-use"}]}"#);
     source
         .patch(&format!("secrets/{kept}/versions/current/metadata"), r#"{"version_custom_metadata":{"ticket":1e400}}"#);
-    source.call(
-        keyhaven::instance::embedded::Verb::Delete,
-        &format!("secrets/{kept}/versions/current/locks_bulk?name=ll"),
-        "",
-    );
+    source.call(Verb::Delete, &format!("secrets/{kept}/versions/current/locks_bulk?name=ll"), "");
     source
         .post(&format!("secrets/{kept}/versions/current/locks_bulk"), r#"{"locks":[{"name":"ll","description":"b"}]}"#);
     Scenario::new(pair).await

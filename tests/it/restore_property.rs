@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyhaven::crypto::{Identities, Recipients};
+use keyhaven::crypto::{Identities, Recipients, SigningKey};
+use keyhaven::format::event::KeyGrant;
+use keyhaven::format::{Event, Role};
 use keyhaven::instance::embedded::{Act, Hook, InstanceClock, When, seed};
 use keyhaven::instance::ibm::recipe::IbmRecipe;
 use keyhaven::instance::standby::{Recipe, View};
 use keyhaven::job::capture::{CaptureOptions, capture};
-use keyhaven::job::restore::{Backup, PlanOptions, RepositorySnapshot, apply, plan};
+use keyhaven::job::restore::{Backup, PlanOptions, RepositorySnapshot, apply, plan, record};
 use keyhaven::model::{ItemKind, Payload, Slot, Timestamp};
 use keyhaven::repository::find::{Wanted, find};
 use keyhaven::repository::{NewRepository, Repository};
@@ -153,13 +155,19 @@ fn secret(source: &Peer, n: usize, made: &Made, group: &str) {
     }
 }
 
-/// A repository for one instance, and its newest snapshot.
+/// The newest snapshot of a new repository for one instance.
 async fn snapshot(kit: &Kit, peer: &Peer, folder: &str) -> RepositorySnapshot {
+    snapshot_with(kit, peer, folder, Vec::new()).await.0
+}
+
+/// The same with more keys, and the repository.
+async fn snapshot_with(kit: &Kit, peer: &Peer, folder: &str, more: Vec<KeyGrant>) -> (RepositorySnapshot, Repository) {
     // Past the two seconds in which a second change could hide.
     peer.instance.clock().advance(10_000);
     let store = keyhaven::repository::Store::local(&kit.folder.path().join(folder));
     let source = keyhaven::format::SourceName { crn: peer.instance.crn(), region: "eu-de".to_owned() };
-    let new = NewRepository { source, ..kit.new_repository() };
+    let mut new = NewRepository { source, ..kit.new_repository() };
+    new.keys.extend(more);
     let id = Repository::init(store.clone(), &kit.collector, new).await.unwrap();
     let repository = Repository::open(store, id).await.unwrap();
     let writer = kit.writer(folder, &kit.collector, &id);
@@ -172,7 +180,8 @@ async fn snapshot(kit: &Kit, peer: &Peer, folder: &str) -> RepositorySnapshot {
     assert!(report.failure().is_none(), "{report:?}");
     let ledger = repository.read_ledger().await.unwrap();
     let (entry, event) = find(&ledger, &Wanted::Latest).unwrap();
-    RepositorySnapshot::new(&repository, entry, event, Arc::clone(&kit.recovery))
+    let snapshot = RepositorySnapshot::new(&repository, entry, event, Arc::clone(&kit.recovery));
+    (snapshot, repository)
 }
 
 /// Everything in a snapshot by name: without ids, times, our marks, rotation, versions without payload.
@@ -278,4 +287,32 @@ async fn a_realistic_instance_comes_back() {
     let (source, standby) = peers().await;
     seed(&source.instance, 7, 60).unwrap();
     check(&kit, &source, &standby, 90).await;
+}
+
+#[tokio::test]
+async fn a_restore_is_recorded_by_a_restorer_and_leaves_no_other_trace() {
+    let kit = Kit::new();
+    let (source, standby) = peers().await;
+    source.make("secrets", r#"{"secret_type":"kv","name":"one","data":{"a":1}}"#);
+    let restorer = Arc::new(SigningKey::generate().unwrap());
+    let grant = KeyGrant { public_key: restorer.public(), roles: vec![Role::Restorer], name: String::new() };
+    let first = snapshot_with(&kit, &source, "first", vec![grant]).await;
+    let repository = &first.1;
+    let entries = repository.read_ledger().await.unwrap().entries().len();
+    let (context, consent, client) = (context(), confirmed(), standby.client());
+    let made = plan(&context, &first.0, &client, &PlanOptions::default(), &consent).await.unwrap();
+    let report = apply(&context, &made, &first.0, &client, &quick(), &consent).await.unwrap();
+    assert_eq!(
+        repository.read_ledger().await.unwrap().entries().len(),
+        entries,
+        "reading for a restore writes nothing"
+    );
+    let collector = kit.writer("collector", &kit.collector, repository.id());
+    assert!(record(repository, &collector, &report).await.is_err(), "a collector may not say that");
+    let writer = kit.writer("restorer", &restorer, repository.id());
+    let entry = record(repository, &writer, &report).await.unwrap();
+    let Event::Restore(event) = &entry.event else { panic!("{entry:?}") };
+    assert_eq!((event.snapshot, event.restored, event.failed), (first.0.name().entry, 2, 0));
+    assert_eq!(event.target, standby.instance.crn());
+    assert_eq!(repository.read_ledger().await.unwrap().entries().len(), entries + 1);
 }

@@ -135,6 +135,11 @@ impl Recipe for IbmRecipe {
         !own && marked_version(version, Some(&version.id)).to_raw().get().len() <= METADATA_ROOM
     }
 
+    /// Whether `expiration_date` goes over to a new version is not documented.
+    fn version_moves_settings(&self, view: &View) -> bool {
+        view.settings.get("expiration_date").is_some_and(|date| date.get() != "null")
+    }
+
     fn same_payload(&self, item_type: &str, one: &Payload, other: &Payload) -> bool {
         fields(item_type).is_some_and(|fields| same_fields(one, other, fields.create))
     }

@@ -164,6 +164,9 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// Whether the version's metadata can take its mark.
     fn version_mark_fits(&self, version: &VersionView) -> bool;
 
+    /// Whether adding a version may clear or change settings of the secret.
+    fn version_moves_settings(&self, view: &View) -> bool;
+
     /// Whether two payloads of that type hold the same in everything that can be restored. Takes the same time wherever
     /// values of one length differ.
     fn same_payload(&self, item_type: &str, one: &Payload, other: &Payload) -> bool;

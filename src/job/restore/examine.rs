@@ -35,8 +35,23 @@ pub async fn plan(
     options: &PlanOptions,
     consent: &Consent,
 ) -> Result<Plan, RestoreError> {
-    let snapshot = Snapshot::load(backup, standby.recipe()).await?;
-    Ok(examine(context, backup, &snapshot, standby, options, consent).await?.plan)
+    until_cancelled(context, async {
+        let snapshot = Snapshot::load(backup, standby.recipe()).await?;
+        Ok(examine(context, backup, &snapshot, standby, options, consent).await?.plan)
+    })
+    .await
+}
+
+/// Gives up at once when the user or the platform wants it: only for what changes nothing.
+pub(super) async fn until_cancelled<T>(
+    context: &Context,
+    work: impl Future<Output = Result<T, RestoreError>>,
+) -> Result<T, RestoreError> {
+    tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => Err(RestoreError::Interrupted),
+        done = work => done,
+    }
 }
 
 /// A plan, and what was found on the way to it.
@@ -128,9 +143,6 @@ struct Examiner<'a> {
 
 impl Examiner<'_> {
     async fn item<'e>(&self, context: &Context, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
-        if context.cancel.is_cancelled() {
-            return Err(RestoreError::Interrupted);
-        }
         let planned = self.compare(entry).await;
         context.observer.observe(Event::Advance { stage: Stage::Compare, by: 1 });
         planned

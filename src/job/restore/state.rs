@@ -19,7 +19,8 @@ pub struct State {
     /// `own:ID` with its id in the standby.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
-    /// A digest of the settings and the mark.
+    /// A digest of the settings and the mark. Absent while other parts of the chain have it: they may be anything then,
+    /// because a step may or may not change them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Digest>,
     /// Whether a configuration has the value of the snapshot.
@@ -114,8 +115,15 @@ pub fn states<'a>(chain: &'a [&'a Step]) -> impl Iterator<Item = &'a State> {
 pub fn position(chain: &[&Step], now: &State) -> Option<usize> {
     let parts = Parts::of(states(chain));
     let now = parts.keep(now);
+    let fits = |place: &State| {
+        let mut place = parts.keep(place);
+        if place.present && place.settings.is_none() {
+            place.settings = now.settings;
+        }
+        place == now
+    };
     let places: Vec<&State> = states(chain).collect();
-    places.iter().rposition(|place| parts.keep(place) == now)
+    places.iter().rposition(|place| fits(place))
 }
 
 #[cfg(test)]
@@ -160,6 +168,22 @@ mod tests {
         for (done, place) in states(&chain).enumerate() {
             assert_eq!(position(&chain, place), Some(done));
         }
+    }
+
+    #[test]
+    fn settings_that_a_step_may_change_are_not_compared_behind_it() {
+        let digest = |byte| Some(Digest::from_bytes([byte; 32]));
+        let mut steps = chain();
+        steps.truncate(2);
+        steps[0].expect.settings = digest(1);
+        steps[1].leaves.settings = digest(2);
+        let chain: Vec<&Step> = steps.iter().collect();
+        let now = |like: &State, byte| State { settings: digest(byte), ..like.clone() };
+        assert_eq!(position(&chain, &now(&steps[0].expect, 1)), Some(0));
+        assert_eq!(position(&chain, &now(&steps[0].expect, 7)), None);
+        assert_eq!(position(&chain, &now(&steps[0].leaves, 7)), Some(1), "whatever they are");
+        assert_eq!(position(&chain, &now(&steps[1].leaves, 7)), None);
+        assert_eq!(position(&chain, &now(&steps[1].leaves, 2)), Some(2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::instance::Listed;
-use crate::instance::standby::Phase;
+use crate::instance::standby::{Phase, View};
 use crate::job::restore::known::Known;
 use crate::job::restore::plan::{Action, Plan, Step};
 use crate::model::{ItemKey, ItemKind};
@@ -21,6 +21,8 @@ pub(super) struct Chain<'p> {
     /// The item as the standby showed it last.
     pub(super) listed: Option<Listed>,
     pub(super) known: Option<Known>,
+    /// The item's row, looked at for the step at hand.
+    pub(super) row: Option<View>,
     /// Ids of versions in the standby by their id in the source.
     pub(super) versions: BTreeMap<String, String>,
 }
@@ -40,6 +42,7 @@ pub(super) fn of_plan(plan: &Plan) -> Vec<Chain<'_>> {
                 target: step.target.clone(),
                 listed: None,
                 known: None,
+                row: None,
                 versions: BTreeMap::new(),
             }),
         }

@@ -69,8 +69,12 @@ pub async fn apply(
     if plan.format != FORMAT || plan.snapshot != *backup.name() {
         return Err(RestoreError::Unfit { why: "it was made for another snapshot".to_owned() });
     }
-    let snapshot = Snapshot::load(backup, standby.recipe()).await?;
-    let listed = examine::list(context, backup, &snapshot, standby, consent).await?;
+    let (snapshot, listed) = examine::until_cancelled(context, async {
+        let snapshot = Snapshot::load(backup, standby.recipe()).await?;
+        let listed = examine::list(context, backup, &snapshot, standby, consent).await?;
+        Ok((snapshot, listed))
+    })
+    .await?;
     same_standby(&plan.standby, &listed.name)?;
     let named = match &listed.standing {
         Standing::Known => None,
@@ -164,7 +168,8 @@ async fn read_back(
 ) {
     let deep = options.deep || plan.options.deep;
     let wanted = super::PlanOptions { deep, ..plan.options.clone() };
-    match examine::examine(context, backup, snapshot, standby, &wanted, consent).await {
+    let looking = examine::examine(context, backup, snapshot, standby, &wanted, consent);
+    match examine::until_cancelled(context, looking).await {
         Ok(examined) => {
             report.standby = examined.plan.standby.clone();
             report.read_back = Some(ReadBack::new(&examined.plan, deep));

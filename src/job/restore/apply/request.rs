@@ -43,8 +43,8 @@ impl Run<'_> {
                 Write::AddVersion { id: target(chain)?, body: recipe.new_version(&new)? }
             }
             Action::PatchMetadata { mark } => {
-                let have = self.known(chain, entry).await?;
-                let body = recipe.patch_secret(view, &have.view, mark.as_ref());
+                let have = chain.row.as_ref().ok_or_else(|| Halt::Conflict("it is not in the standby".to_owned()))?;
+                let body = recipe.patch_secret(view, have, mark.as_ref());
                 Write::PatchSecret { id: target(chain)?, body }
             }
             Action::PatchVersionMetadata { version, mark_version } => {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::chain::Chain;
 use super::report::{Tally, chain as in_words};
 use super::{ApplyOptions, ListedStandby};
-use crate::instance::standby::{Phase, RegistrationNames, Standby, Wanted, Write, Written, unanswered};
+use crate::instance::standby::{Look, Phase, RegistrationNames, Standby, Wanted, Write, Written, unanswered};
 use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
@@ -16,7 +16,7 @@ use crate::job::restore::goal::Goal;
 use crate::job::restore::guard::{Consent, check_answer};
 use crate::job::restore::known::{Known, Need, need, settings_digest};
 use crate::job::restore::matching::Match;
-use crate::job::restore::plan::{Plan, Step};
+use crate::job::restore::plan::{Action, Plan, Step};
 use crate::job::restore::snapshot::{Entry, Snapshot};
 use crate::job::restore::state::{State, position};
 use crate::job::restore::survey::{Found, Surveyor};
@@ -24,6 +24,9 @@ use crate::model::{ItemKey, ItemKind, Timestamp};
 
 /// How often one step is sent when nothing came of it before.
 const TRIES: u32 = 3;
+
+/// Items in a row whose requests end in server errors: from here on it is the instance and not the items.
+const OVERLOADS: u32 = 5;
 
 /// Everything that the steps of a run share.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ struct Shared {
     named: Option<String>,
     /// Ids of groups in the standby by name.
     groups: BTreeMap<String, String>,
+    /// Items in a row that ended in server errors.
+    overloads: u32,
     tally: Tally,
 }
 
@@ -57,6 +62,8 @@ pub(super) enum Halt {
     Failed(String),
     /// It cannot be brought back any more.
     Lost(String),
+    /// Server errors to the end: this item's, or the whole instance's.
+    Overload(RestoreError),
     /// The whole run stops.
     Stop(RestoreError),
 }
@@ -72,6 +79,7 @@ impl From<RestoreError> for Halt {
                 | InstanceError::Malformed { .. },
             )
             | RestoreError::PayloadMissing { .. } => Self::Failed(in_words(&error)),
+            RestoreError::Instance(InstanceError::Overloaded { .. }) => Self::Overload(error),
             RestoreError::Instance(InstanceError::Gone { .. } | InstanceError::Moved { .. }) => {
                 Self::Conflict(in_words(&error))
             }
@@ -94,7 +102,7 @@ impl<'a> Run<'a> {
         named: Option<String>,
     ) -> Self {
         let groups = listed.inventory.groups().clone();
-        let shared = Mutex::new(Shared { named, groups, tally: Tally::default() });
+        let shared = Mutex::new(Shared { named, groups, overloads: 0, tally: Tally::default() });
         Self { context, plan, snapshot, payloads, standby, listed, options, consent, shared }
     }
 
@@ -170,6 +178,14 @@ impl<'a> Run<'a> {
             Halt::Conflict(why) => shared.tally.conflicts.extend(remark(why)),
             Halt::Failed(why) => shared.tally.failed.extend(remark(why)),
             Halt::Lost(why) => shared.tally.losses.extend(remark(why)),
+            Halt::Overload(error) => {
+                shared.overloads += 1;
+                if shared.overloads >= OVERLOADS {
+                    shared.tally.stop(&error);
+                } else {
+                    shared.tally.failed.extend(remark(in_words(&error)));
+                }
+            }
             Halt::Stop(error) => shared.tally.stop(&error),
         }
         chain.ended = true;
@@ -270,6 +286,11 @@ impl<'a> Run<'a> {
     async fn step(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<(), Halt> {
         let index = chain.at.unwrap_or(0);
         for _ in 0..TRIES {
+            if self.is_patched(chain, entry, step).await? {
+                chain.at = Some(index + 1);
+                self.found_done(1);
+                return Ok(());
+            }
             let write = self.request(chain, entry, step).await?;
             let error = match self.send(write).await {
                 Ok(written) => {
@@ -280,8 +301,8 @@ impl<'a> Run<'a> {
                 Err(error) => return Err(Halt::Stop(error)),
             };
             let unclear = unanswered(&error);
-            if stops(&error) {
-                return Err(Halt::Stop(error.into()));
+            if at_an_end(&error) {
+                return Err(RestoreError::from(error).into());
             }
             if unclear {
                 self.context.observer.observe(Event::Note(in_words(&error)));
@@ -303,6 +324,22 @@ impl<'a> Run<'a> {
             }
         }
         Err(Halt::Failed(format!("nothing came of {} in {TRIES} attempts", step.action.as_str())))
+    }
+
+    /// Looks at the row of a secret whose metadata is to be patched: whether it is right already. A version that was
+    /// added before may have changed it, so what was known earlier does not count.
+    async fn is_patched(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<bool, Halt> {
+        let Action::PatchMetadata { .. } = &step.action else { return Ok(false) };
+        let id = chain.target.as_deref().unwrap_or_default();
+        let key = ItemKey::new(ItemKind::Secret, id).map_err(RestoreError::from)?;
+        let look = Look { row: true, ..Look::default() };
+        let mut item = entry.item.clone();
+        item.docs = self.standby.look(&key, look).await.map_err(RestoreError::from)?;
+        let row = self.standby.recipe().view(&item);
+        let names = entry.view.settings.iter().map(|(name, _)| name);
+        let now = settings_digest(&row.settings, names, row.mark.as_ref());
+        chain.row = Some(row);
+        Ok(step.leaves.settings == Some(now))
     }
 
     /// Sends one change and checks what its answer says about the target.
@@ -349,6 +386,7 @@ impl<'a> Run<'a> {
 
     fn count(&self, step: &Step) {
         let mut shared = self.shared();
+        shared.overloads = 0;
         shared.tally.done += 1;
         *shared.tally.actions.entry(step.action.as_str().to_owned()).or_default() += 1;
         shared.tally.last_change = Some(self.context.clock.now());
@@ -391,8 +429,8 @@ fn moved(step: &Step, state: &State) -> String {
     format!("{what} since the plan was made; make a new plan")
 }
 
-/// Whether an error concerns every further request too.
-fn stops(error: &InstanceError) -> bool {
+/// Whether looking what became of the request is no use: it was never accepted, or every try was spent.
+fn at_an_end(error: &InstanceError) -> bool {
     matches!(
         error,
         InstanceError::Unauthenticated { .. } | InstanceError::Settings { .. } | InstanceError::Overloaded { .. }

@@ -1,0 +1,131 @@
+//! The planner: pure, from what a snapshot holds and what is known of a standby to the steps of one item.
+
+use super::known::{Known, settings_digest};
+use super::options::OnConflict;
+use super::plan::Action;
+use super::state::{Parts, State};
+use crate::instance::standby::{Phase, View};
+
+mod secret;
+
+pub use secret::{SecretContext, secret};
+
+/// A step of one item, before it has its place in a plan.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The class of steps.
+    pub phase: Phase,
+    /// What is done.
+    pub action: Action,
+    /// The state before.
+    pub expect: State,
+    /// The state after.
+    pub leaves: State,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is to be done about one item.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The steps, in order.
+    pub steps: Vec<Draft>,
+    /// Why nothing can be done.
+    pub conflict: Option<String>,
+    /// What of it is lost.
+    pub losses: Vec<String>,
+    /// What to know.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    fn conflict(why: impl Into<String>) -> Self {
+        Self { conflict: Some(why.into()), ..Self::default() }
+    }
+}
+
+/// Grows the steps of one item, keeping track of its state.
+struct Chain {
+    now: State,
+    steps: Vec<Draft>,
+}
+
+impl Chain {
+    fn new(now: State) -> Self {
+        Self { now, steps: Vec::new() }
+    }
+
+    fn step(&mut self, phase: Phase, action: Action, reason: impl Into<String>, change: impl FnOnce(&mut State)) {
+        let expect = self.now.clone();
+        change(&mut self.now);
+        self.steps.push(Draft { phase, action, expect, leaves: self.now.clone(), reason: reason.into() });
+    }
+
+    /// The steps, their states reduced to what they touch.
+    fn finish(mut self) -> Vec<Draft> {
+        let mut parts = Parts::default();
+        for step in &self.steps {
+            parts.add_changes(&step.expect, &step.leaves);
+        }
+        for step in &mut self.steps {
+            step.expect = parts.keep(&step.expect);
+            step.leaves = parts.keep(&step.leaves);
+        }
+        self.steps
+    }
+}
+
+/// Plans a group. `known` is what the standby has.
+#[must_use]
+pub fn group(view: &View, known: Option<&Known>) -> Outcome {
+    simple(view, known, None, Phase::Groups, Action::CreateGroup, || Ok(Action::UpdateGroup))
+}
+
+/// Plans the registration; one with another service is not ours to change.
+#[must_use]
+pub fn registration(view: &View, known: Option<&Known>) -> Outcome {
+    simple(view, known, None, Phase::Registration, Action::Register, || {
+        Err("the standby is registered with another notification service; delete that registration first".to_owned())
+    })
+}
+
+/// Plans a configuration, whose value was compared when it is there.
+#[must_use]
+pub fn configuration(view: &View, phase: Phase, known: Option<&Known>, on_conflict: OnConflict) -> Outcome {
+    simple(view, known, Some(true), phase, Action::CreateConfiguration, || match on_conflict {
+        OnConflict::Overwrite => Ok(Action::UpdateConfiguration),
+        OnConflict::Report => {
+            Err("the standby has it with another value; exclude it, delete it there, or overwrite it".to_owned())
+        }
+    })
+}
+
+/// Items that are either there or not, with settings and perhaps a value; `value` is what states say of it when it is
+/// right.
+fn simple(
+    view: &View,
+    known: Option<&Known>,
+    value: Option<bool>,
+    phase: Phase,
+    create: Action,
+    update: impl FnOnce() -> Result<Action, String>,
+) -> Outcome {
+    let names = || view.settings.iter().map(|(name, _)| name);
+    let right = |state: &mut State| {
+        state.present = true;
+        state.settings = Some(settings_digest(&view.settings, names(), None));
+        state.value = value;
+    };
+    let mut chain = Chain::new(known.map(|known| known.state(names())).unwrap_or_default());
+    let mut wanted = chain.now.clone();
+    right(&mut wanted);
+    match known {
+        None => chain.step(phase, create, "it is not in the standby", right),
+        Some(_) if wanted == chain.now => {}
+        Some(_) => match update() {
+            Ok(action) => chain.step(phase, action, "its settings or value differ", right),
+            Err(why) => return Outcome::conflict(why),
+        },
+    }
+    Outcome { steps: chain.finish(), ..Outcome::default() }
+}
