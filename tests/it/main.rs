@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "the fences are around the program, not around its tests")]
 
 mod bad_input;
+mod canary;
 mod capture;
 mod capture_kit;
 mod cli;
@@ -28,6 +29,7 @@ mod restore_kit;
 mod restore_property;
 mod s3;
 mod sdk;
+mod site;
 mod stock_tools;
 mod verify;
 

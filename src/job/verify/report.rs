@@ -141,9 +141,9 @@ impl Report {
             Ok(value) => return Ok(Some(value)),
             Err(RepositoryError::Damaged { path, why }) => self.found(ProblemKind::Damaged, path, why),
             Err(RepositoryError::Missing { path }) => self.found(ProblemKind::Missing, path, "it is not there"),
-            Err(RepositoryError::Locked { path, source }) => self.found(ProblemKind::Locked, path, source.to_string()),
+            Err(RepositoryError::Locked { path, source }) => self.found(ProblemKind::Locked, path, chain(&source)),
             Err(RepositoryError::Unsupported { path, source }) => {
-                self.found(ProblemKind::Unsupported, path, source.to_string());
+                self.found(ProblemKind::Unsupported, path, chain(&source));
             }
             Err(error) => return Err(error),
         }
@@ -155,4 +155,10 @@ impl Report {
         self.problems.dedup();
         self.ok = self.problems.is_empty();
     }
+}
+
+/// An error with its causes: a finding is one line, and the reason is often in the last of them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

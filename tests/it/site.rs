@@ -1,0 +1,87 @@
+//! A host that backs up, as a user would have it, with a source in this process, so that a test can spoil or look into it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use keyhaven::instance::embedded::{Act, Instance, Options, Server, When, seed};
+use secrecy::ExposeSecret as _;
+
+use crate::program::{Machine, Run, files};
+
+/// A machine with one good snapshot behind it.
+pub(crate) struct Site {
+    pub(crate) machine: Machine,
+    pub(crate) source: Instance,
+    server: Server,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Site {
+    /// With twelve made-up secrets.
+    pub(crate) fn seeded() -> Self {
+        Self::new(|source| seed(source, 11, 12).unwrap())
+    }
+
+    pub(crate) fn new(fill: impl FnOnce(&Instance)) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let source = Instance::new(Options { ids: Some(1), ..Options::default() });
+        fill(&source);
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = runtime.block_on(Server::start(source.clone(), any)).unwrap();
+        let machine = Machine::new();
+        let site = Self { machine, source, server: server, runtime };
+        site.machine.run(&["keys", "new", "--out", "kit", "--no-passphrase", "--json"]).json(0);
+        site.machine.write("api-key", site.source.options().api_key.expose_secret());
+        let (url, iam_url) = (site.server.base_url(), site.server.iam_url());
+        let init = ["init", "--json", "--recovery", "kit/public.txt", "--source-url", &url, "--iam-url", &iam_url];
+        let rest = ["--api-key-file", "api-key", "--repository", "repo", "--state-dir", "state"];
+        site.machine.run(&[&init[..], &rest].concat()).json(0);
+        let config = site.machine.read("keyhaven.toml");
+        site.machine.write("keyhaven.toml", &config.replace("[source]", "[source]\nrequests_per_second = 1000"));
+        let backup = site.run(&["backup", "--json"]).json(0);
+        assert_eq!(backup["cut"], "point_in_time", "{backup:#}");
+        site
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        self.machine.run(arguments)
+    }
+
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.machine.path("repo")
+    }
+
+    /// The stored files below a folder of the repository.
+    pub(crate) fn stored(&self, folder: &str) -> Vec<PathBuf> {
+        let root = self.repository().join(folder);
+        files(&root).into_iter().map(|name| root.join(name)).collect()
+    }
+
+    pub(crate) fn pack(&self) -> PathBuf {
+        self.stored("packs").remove(0)
+    }
+
+    pub(crate) fn newest_entry(&self) -> PathBuf {
+        self.stored("ledger").pop().unwrap()
+    }
+
+    pub(crate) fn fault(&self, when: When, act: Act) {
+        self.source.fault(when, act);
+    }
+
+    /// Puts a file where an entry with these bytes would lie, next in sequence.
+    pub(crate) fn plant_entry(&self, bytes: &[u8]) {
+        let digest = keyhaven::crypto::digest::sha256(bytes);
+        let sequence = self.stored("ledger").len() + 1;
+        std::fs::write(self.repository().join(format!("ledger/000000/{sequence:09}-{digest}.json")), bytes).unwrap();
+    }
+
+    /// An empty instance behind a server of its own: a standby.
+    pub(crate) fn standby(&self) -> (Instance, Server) {
+        let id = "0b8f2f0e-7a61-4c8e-9c55-3d1a2b4c5e6f".to_owned();
+        let standby = Instance::new(Options { region: "eu-gb".to_owned(), instance_id: id, ..Options::default() });
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = self.runtime.block_on(Server::start(standby.clone(), any)).unwrap();
+        (standby, server)
+    }
+}
