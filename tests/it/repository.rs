@@ -34,7 +34,7 @@ async fn a_snapshot_comes_back_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_is_written_is_private_to_its_owner_and_durable_in_place() {
+async fn a_new_folder_is_its_owners_alone_and_holds_three_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let kit = Kit::new();
     kit.init().await;

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::repository_kit::Kit;
 
 /// The user, secret and bucket that `tests/setup/ceph.sh` makes.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn settings(test: &str) -> Option<S3Settings> {
     let Ok(endpoint) = std::env::var("KEYHAVEN_TEST_S3") else {
         eprintln!("SKIPPED: {test}: KEYHAVEN_TEST_S3 is not set; start a server with tests/setup/ceph.sh");
