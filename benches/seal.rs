@@ -4,6 +4,12 @@
 //! seals packs of 32 MiB side by side on two threads, with padding, MACs left out (they are made when a payload is added);
 //! the stock pipeline is two processes, so both may use two cores. Needs `zstd` and `age` on the PATH; runs nothing else.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a bench prints its figures, and is an edge of its own"
+)]
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -74,11 +74,6 @@ impl Printer {
         self.json
     }
 
-    /// Whether notes are unwanted.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Prints a result as JSON, indented, when JSON is asked for; otherwise lets `text` print it for people.
     ///
     /// # Errors

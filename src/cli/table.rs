@@ -29,7 +29,7 @@ impl Table {
 
     /// Adds a row; what could drive the terminal is escaped.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| safe(cell)).collect());
+        self.rows.push(cells.map(|cell| safe(&cell)).into());
     }
 
     /// Whether there is no row.

@@ -58,7 +58,7 @@ pub(super) async fn read(
             sightings.extend(found.map(|item| (snapshot.entry.sequence, snapshot.event.time, item.clone())));
         }
     }
-    timeline(sightings, name)
+    timeline(&sightings, name)
 }
 
 /// The items of a part that may be meant: those that are called so, with or without the name of their group.
@@ -83,7 +83,7 @@ async fn open(
     Ok(items)
 }
 
-fn timeline(sightings: Vec<(u64, Timestamp, Item)>, name: &str) -> Result<Timeline, Failure> {
+fn timeline(sightings: &[(u64, Timestamp, Item)], name: &str) -> Result<Timeline, Failure> {
     let Some((last_seen, _, newest)) = sightings.last().cloned() else {
         return Err(Failure::usage(format!("no kept snapshot has an item called `{name}`"))
             .hinted("`keyhaven ls` lists what the newest one has; an item can be named by name, GROUP/NAME or id"));
@@ -166,7 +166,7 @@ mod tests {
             sighting(2, "a", &["v1", "v2"], &["v2", "v1"]),
             sighting(3, "a", &["v1", "v2", "v3"], &["v3", "v2"]),
         ];
-        let timeline = timeline(sightings, "db").unwrap();
+        let timeline = timeline(&sightings, "db").unwrap();
         let versions: Vec<_> = timeline
             .versions
             .iter()
@@ -178,8 +178,8 @@ mod tests {
 
     #[test]
     fn two_items_of_one_name_are_not_mixed() {
-        let failure = timeline(vec![sighting(1, "a", &[], &[]), sighting(1, "b", &[], &[])], "db").unwrap_err();
+        let failure = timeline(&[sighting(1, "a", &[], &[]), sighting(1, "b", &[], &[])], "db").unwrap_err();
         assert!(failure.chain().join("").contains("several items"), "{failure:?}");
-        assert!(timeline(Vec::new(), "db").is_err());
+        assert!(timeline(&[], "db").is_err());
     }
 }

@@ -286,7 +286,7 @@ impl Settings {
         }
         if let Some((Value::Text(url), origin)) = self.values.get("repository.url")
             && url.starts_with("s3://")
-            && self.values.get("repository.endpoint").is_none()
+            && !self.values.contains_key("repository.endpoint")
         {
             return Err(unfit("repository.url", origin, "a bucket needs `repository.endpoint`; set it"));
         }

@@ -1,5 +1,6 @@
 //! The one integration-test binary: it links once, which matters on small machines.
 
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests have files, clocks and tasks of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the fences are around the program, not around its tests")]
 

@@ -41,7 +41,7 @@ struct Line {
     origin: String,
 }
 
-pub(super) fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) fn run(app: &App, command: &Command) -> Result<Outcome, Failure> {
     match command {
         Command::Init => init(app),
         Command::Validate => validate(app),

@@ -13,6 +13,7 @@ use crate::crypto::SigningKey;
 use crate::format::event::{Event, KeyChange, KeyGrant};
 use crate::format::{RepositoryId, Role};
 use crate::instance::Source;
+use crate::instance::ibm;
 use crate::instance::ibm::access::Allowed;
 use crate::model::{Clock, Digest, FailureKind};
 use crate::repository::ledger::Ledger;
@@ -233,7 +234,7 @@ fn role(checks: &mut Checks, ledger: &Ledger, key: Digest) {
 }
 
 async fn source(checks: &mut Checks, settings: &Settings) {
-    let Some(client) = checks.take("source", wire::source(settings), |client| client.host()) else { return };
+    let Some(client) = checks.take("source", wire::source(settings), ibm::Client::host) else { return };
     let access = client.check_access().await.map_err(Failure::from);
     let Some(access) = checks.take("access", access, |_| "the API key is taken".to_owned()) else { return };
     for (action, allowed) in access.actions() {

@@ -89,7 +89,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,
-        Command::Config(command) => config::run(app, command),
+        Command::Config(command) => config::run(app, &command),
         Command::Completions(arguments) => completions::run(app, &arguments),
         Command::Man(arguments) => man::run(app, &arguments),
     }

@@ -280,6 +280,7 @@ impl Stage {
     async fn backup_under_writes(&self, app: &App, collector: &Host) -> Result<(u64, Value), Failure> {
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
+        #[expect(clippy::disallowed_methods, reason = "waited for below, and stopped by the guard before that")]
         let writer = tokio::spawn(writer::run(self.source.clone(), stop));
         let backup = keyhaven(app, collector, &["backup"], Expect::Done).await;
         drop(guard);
@@ -360,7 +361,6 @@ async fn start(instance: &Instance) -> Result<Server, Failure> {
 }
 
 /// Adds the line that makes the identity file enough to trust a repository, as the recovery sheet says.
-#[expect(clippy::disallowed_methods, reason = "a file that the demo made")]
 fn pin(identity: &Path, repository: &str) -> Result<(), Failure> {
     use std::io::Write as _;
     let failed = |error| Failure::new(FailureKind::Failed, "cannot add to the recovery identity").because(error);

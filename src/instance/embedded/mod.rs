@@ -13,6 +13,7 @@ mod clock;
 mod counters;
 mod error;
 mod faults;
+#[expect(clippy::disallowed_methods, reason = "the data file of a sandbox")]
 mod file;
 mod history;
 mod http;

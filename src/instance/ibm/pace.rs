@@ -120,6 +120,7 @@ impl Pace {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tasks of a test end with its runtime")]
 mod tests {
     use super::*;
 

@@ -132,6 +132,7 @@ impl TokenCell {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tasks of a test end with its runtime")]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
