@@ -1,8 +1,17 @@
 //! The command line, driven as a user drives it: the real program against sandboxes in processes of their own.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::program::{Machine, Run, SandboxProcess, files};
+use serde_json::Value;
+
+use crate::program::{Machine, Run, SandboxProcess, files, terminate};
+
+/// Paces that do not hold a test up; both instances are on this host.
+const FAST: [(&str, &str); 2] =
+    [("KEYHAVEN_SOURCE_REQUESTS_PER_SECOND", "1000"), ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000")];
+const STANDBY_ID: &str = "22222222-0f4d-4a6b-8c7d-9e0f1a2b3c4d";
+const IDENTITY: [&str; 2] = ["--identity", "kit/recovery-identity.txt"];
 
 /// A machine with a sandbox as its source, a recovery kit, and a repository; the kit lies there for the test's sake.
 struct Site {
@@ -42,7 +51,26 @@ impl Site {
     }
 
     fn run(&self, arguments: &[&str]) -> Run {
-        self.machine.run(arguments)
+        self.machine.run_with(&FAST, arguments)
+    }
+
+    fn backup(&self) -> Value {
+        self.run(&["backup", "--json"]).json(0)
+    }
+
+    /// An empty standby in another region, in a process of its own, and the environment that names it.
+    fn standby(&self) -> (SandboxProcess, Vec<(&'static str, String)>) {
+        let standby = SandboxProcess::start(&self.machine, &["--region", "eu-gb", "--instance-id", STANDBY_ID]);
+        let mut environment: Vec<_> = FAST.map(|(name, value)| (name, value.to_owned())).into();
+        environment.push(("KEYHAVEN_STANDBY_URL", standby.url.clone()));
+        environment.push(("KEYHAVEN_STANDBY_IAM_URL", standby.iam_url.clone()));
+        environment.push(("KEYHAVEN_STANDBY_API_KEY", standby.api_key.clone()));
+        (standby, environment)
+    }
+
+    fn run_in(&self, environment: &[(&'static str, String)], arguments: &[&str]) -> Run {
+        let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.machine.run_with(&environment, arguments)
     }
 }
 
@@ -171,4 +199,192 @@ fn a_sandbox_keeps_its_data_and_ends_cleanly() {
     let again = SandboxProcess::start(&machine, &["--data", "state.sandbox"]);
     assert_eq!(again.crn, crn, "the file knows who it is");
     machine.run(&["sandbox", "--listen", "0.0.0.0:0"]).fails(2, &["loopback only"]);
+}
+
+#[test]
+fn a_backup_is_recorded_shown_verified_and_quiet_when_nothing_has_changed() {
+    let site = Site::new("30");
+    let first = site.backup();
+    assert_eq!((&first["cut"], &first["full"], &first["sequence"]), (&"point_in_time".into(), &true.into(), &2.into()));
+    let second = site.backup();
+    assert_eq!((&second["quiet"], &second["read"], &second["base"]), (&true.into(), &0.into(), &first["snapshot"]));
+
+    let snapshots = site.run(&["snapshots", "--json"]).json(0);
+    let sequences: Vec<_> =
+        snapshots.as_array().unwrap().iter().map(|line| line["sequence"].as_u64().unwrap()).collect();
+    assert_eq!(sequences, [3, 2], "newest first");
+    let shown = site.run(&["show", "2", "--json"]).json(0);
+    assert_eq!(shown["digest"], first["snapshot"]);
+    assert_eq!(shown["source"]["crn"], site.source.crn.as_str());
+    let secrets = site.run(&["ls", "--kind", "secret", "--json"]).json(0);
+    assert_eq!(secrets.as_array().unwrap().len(), 30);
+    assert_eq!(site.run(&["diff", "2", "3", "--json"]).json(0)["differences"], Value::Array(Vec::new()));
+    assert_eq!(site.run(&["diff", "--live", "--json"]).json(0)["newer"], Value::Null);
+
+    for level in ["ledger", "objects", "catalogue"] {
+        let report = site.run(&["verify", "--level", level, "--json"]).json(0);
+        assert_eq!((&report["ok"], &report["level"]), (&true.into(), &level.into()));
+        assert_eq!(report["newest_may_be_missing"], true, "no head was pinned");
+    }
+    let payload = site.run(&[&["verify", "--level", "payload", "--json"], &IDENTITY[..]].concat()).json(0);
+    assert!(payload["counts"]["payloads"].as_u64().unwrap() >= 30, "{payload:#}");
+    let head = payload["heads"][0].as_str().unwrap();
+    let pinned = site.run(&["verify", "--level", "ledger", "--pin-head", head, "--json"]).json(0);
+    assert_eq!(pinned["newest_may_be_missing"], false);
+    let elsewhere = "0".repeat(64);
+    let missing = site.run(&["verify", "--level", "ledger", "--pin-head", &elsewhere, "--json"]).json(13);
+    assert_eq!(missing["problems"][0]["kind"], "head_missing");
+
+    let pack = files(&site.machine.path("repo/packs")).remove(0);
+    let path = site.machine.path("repo/packs").join(pack);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    let damaged = site.run(&["verify", "--level", "objects", "--json"]).json(13);
+    assert_eq!(damaged["problems"][0]["kind"], "damaged");
+}
+
+#[test]
+fn a_value_comes_out_only_when_it_is_asked_for_and_with_the_recovery_key() {
+    let site = Site::new("30");
+    site.backup();
+    let listed = site.run(&["ls", "--type", "username_password", "--json"]).json(0);
+    let line = &listed.as_array().unwrap()[0];
+    let name = format!("{}/{}", line["group_name"].as_str().unwrap(), line["name"].as_str().unwrap());
+
+    let without = site.run(&["get", &name]);
+    assert_eq!(without.code, 0, "{without:#?}");
+    assert!(without.out.contains("--reveal prints it"));
+    site.run(&["get", &name, "--reveal"]).fails(12, &["recovery identity"]);
+    let whole = site.run(&[&["get", &name, "--reveal", "--json"], &IDENTITY[..]].concat()).json(0);
+    let password = whole["payload"]["password"].as_str().unwrap().to_owned();
+    assert!(!without.out.contains(&password) && !without.err.contains(&password));
+    let field = site.run(&[&["get", &name, "--reveal", "--field", "password"], &IDENTITY[..]].concat());
+    assert_eq!(field.out, format!("{password}\n"));
+    site.run(&[&["get", &name, "--reveal", "--field", "no"], &IDENTITY[..]].concat())
+        .fails(2, &["it has ", "password"]);
+
+    let history = site.run(&["history", &name, "--json"]).json(0);
+    assert_eq!(history["key"], line["key"]);
+    assert!(!history["versions"].as_array().unwrap().is_empty());
+    site.run(&["history", "no-such-name"]).fails(2, &["no kept snapshot has an item called `no-such-name`"]);
+}
+
+#[test]
+fn a_snapshot_is_restored_into_a_standby_and_nowhere_else() {
+    let site = Site::new("30");
+    site.backup();
+    let (_standby, environment) = site.standby();
+    let plan = |more: &[&str]| {
+        let arguments = [&["restore", "plan", "--out", "plan.json", "--json"], &IDENTITY[..], more].concat();
+        site.run_in(&environment, &arguments)
+    };
+    let apply = |more: &[&str]| {
+        site.run_in(&environment, &[&["restore", "apply", "plan.json", "--json"], &IDENTITY[..], more].concat())
+    };
+    let made = plan(&[]).json(15);
+    assert!(made["steps"].as_array().unwrap().len() > 30, "{}", made["totals"]);
+    let saved: Value = serde_json::from_str(&site.machine.read("plan.json")).unwrap();
+    assert_eq!(saved["steps"], made["steps"], "the file is the plan");
+    apply(&[]).fails(2, &["--confirm INSTANCE-ID"]);
+
+    let done = apply(&["--confirm", STANDBY_ID, "--deep"]).json(0);
+    assert_eq!(done["done"], made["totals"]["steps"]);
+    assert_eq!(done["read_back"]["right"], done["read_back"]["items"]);
+    assert_eq!(done["id_map_files"].as_array().unwrap().len(), 3);
+    let map: Value = serde_json::from_str(&site.machine.read("plan.id-map.json")).unwrap();
+    assert!(map["items"].as_array().unwrap().len() > 30);
+
+    let again = apply(&["--confirm", STANDBY_ID]).json(0);
+    assert_eq!(
+        (&again["done"], &again["already"]),
+        (&0.into(), &made["totals"]["steps"]),
+        "the same plan does nothing"
+    );
+    assert_eq!(plan(&[]).json(0)["steps"], Value::Array(Vec::new()), "nothing is left to plan");
+
+    // The source itself as the target, by whatever name.
+    let mut wrong = environment.clone();
+    wrong.push(("KEYHAVEN_STANDBY_URL", site.source.url.replace("127.0.0.1", "localhost")));
+    wrong.push(("KEYHAVEN_STANDBY_IAM_URL", site.source.iam_url.clone()));
+    let refused = site.run_in(&wrong, &[&["restore", "plan"], &IDENTITY[..]].concat());
+    refused.fails(16, &["the target is the source itself", "nothing was changed"]);
+}
+
+#[test]
+fn a_host_that_backs_up_refuses_a_recovery_key() {
+    let site = Site::new("10");
+    let identity = [("KEYHAVEN_KEYS_RECOVERY_IDENTITY_FILE", "kit/recovery-identity.txt")];
+    site.machine.run_with(&identity, &["backup"]).fails(2, &["must not be able to open its backups", "hint:"]);
+    let accepted = [identity[0], FAST[0], ("KEYHAVEN_KEYS_RECOVERY_KEY_ON_COLLECTOR", "accepted")];
+    let done = site.machine.run_with(&accepted, &["backup", "--json"]);
+    assert_eq!(done.code, 0, "{done:#?}");
+    assert_eq!(site.run(&["show", "--json"]).json(0)["snapshot"]["recovery_key_on_collector"], true);
+}
+
+#[test]
+fn a_signal_ends_a_backup_with_130_and_nothing_visible() {
+    let site = Site::new("40");
+    site.backup();
+    let before = files(&site.machine.path("repo/ledger"));
+    // At this pace the run reads for seconds after the line that is waited for here.
+    let mut command = site.machine.command(&["backup", "--full", "--verbose"]);
+    let mut child = command.env("KEYHAVEN_SOURCE_REQUESTS_PER_SECOND", "20").spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("builds on snapshot") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it began to read");
+    }
+    terminate(&child);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut log, &mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("error: interrupted"), "{rest}");
+    assert_eq!(files(&site.machine.path("repo/ledger")), before, "no entry");
+    let left = files(&site.machine.path("state"));
+    assert!(left.iter().all(|file| !file.ends_with(".new") && !file.contains("tmp")), "{left:?}");
+    assert_eq!(site.run(&["verify", "--json"]).json(0)["ok"], true);
+    assert_eq!(site.backup()["cut"], "point_in_time", "the next run is as if nothing had been");
+}
+
+#[test]
+fn a_suspect_snapshot_ends_with_3_and_a_custodian_can_accept_it() {
+    let site = Site::new("40");
+    site.backup();
+    // Another instance with the same name and far fewer secrets: what a wrong permission looks like.
+    let few = SandboxProcess::start(&site.machine, &["--seed", "7", "--secrets", "5"]);
+    let shrunk = [
+        FAST[0],
+        ("KEYHAVEN_SOURCE_URL", few.url.as_str()),
+        ("KEYHAVEN_SOURCE_IAM_URL", few.iam_url.as_str()),
+        ("KEYHAVEN_SOURCE_API_KEY", few.api_key.as_str()),
+    ];
+    let suspect = site.machine.run_with(&shrunk, &["backup", "--json"]).json(3);
+    assert!(!suspect["suspect"].as_array().unwrap().is_empty(), "{suspect:#}");
+    let latest = site.run(&["show", "--json"]).json(0);
+    assert_eq!(latest["sequence"], 2, "`latest` passes over it");
+    let accept = ["snapshots", "accept", "3", "--reason", "a clean-up", "--json"];
+    let collector = site.run(&[&accept[..], &["--key", "signing-key.pem"]].concat());
+    assert_ne!(collector.code, 0, "the collector may not judge itself: {collector:#?}");
+    let accepted = site.run(&[&accept[..], &["--key", "kit/custodian-key.pem"]].concat()).json(0);
+    assert_eq!(accepted["accepted"], suspect["snapshot"]);
+    assert_eq!(site.run(&["show", "--json"]).json(0)["standing"], "accepted");
+}
+
+#[test]
+fn a_rolled_back_ledger_stops_the_writer_until_the_loss_is_signed() {
+    let site = Site::new("10");
+    site.backup();
+    let ledger = site.machine.path("repo/ledger");
+    let newest = files(&ledger).pop().unwrap();
+    std::fs::remove_file(ledger.join(newest)).unwrap();
+    site.run(&["backup"]).fails(13, &["that this host saw there", "ledger accept-loss"]);
+    let signed = site.run(&["ledger", "accept-loss", "--reason", "a test took it away", "--json"]).json(0);
+    assert_eq!(signed["accepted"].as_array().unwrap().len(), 1);
+    site.backup();
+    site.run(&["ledger", "accept-loss", "--reason", "again"])
+        .fails(2, &["nothing that this host remembers is missing"]);
 }
