@@ -2,7 +2,6 @@
 
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests have files, clocks and tasks of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::disallowed_methods, reason = "the fences are around the program, not around its tests")]
 
 mod bad_input;
 mod canary;

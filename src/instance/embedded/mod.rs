@@ -13,7 +13,6 @@ mod clock;
 mod counters;
 mod error;
 mod faults;
-#[expect(clippy::disallowed_methods, reason = "the data file of a sandbox")]
 mod file;
 mod history;
 mod http;

@@ -48,7 +48,6 @@ impl Server {
         let serving = axum::serve(Gate::new(listener, stop.clone()), service);
         let serving = serving.with_graceful_shutdown(stop.clone().cancelled_owned());
         // Serving never fails: accepting tries again, and a broken connection ends only itself.
-        #[expect(clippy::disallowed_methods, reason = "stopped and waited for by `stop`, stopped by `drop`")]
         let task = tokio::spawn(async move { drop(serving.await) });
         Ok(Self { address, stop, task: Some(task) })
     }
