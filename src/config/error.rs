@@ -23,6 +23,14 @@ pub enum ConfigError {
         /// The known key that looks most like it.
         nearest: Option<String>,
     },
+    /// A section that was written as a key.
+    #[error("{place}: `{section}` is a section; write it as `[{section}]` on a line of its own")]
+    Section {
+        /// Where.
+        place: Origin,
+        /// The section.
+        section: String,
+    },
     /// A value of the wrong type or outside its bounds.
     #[error("{place}: `{key}` must be {expected}, not {found}")]
     WrongValue {

@@ -70,6 +70,9 @@ impl Layer {
                         layer.take(&path, value.get_ref(), place(member.span().start), base)?;
                     }
                 }
+                _ if is_section(name.get_ref()) => {
+                    return Err(ConfigError::Section { place: origin, section: name.get_ref().to_string() });
+                }
                 value => layer.take(name.get_ref(), value, origin, base)?,
             }
         }
@@ -201,7 +204,7 @@ mod tests {
             message,
             "keyhaven.toml, line 3: `source.requests_per_second` must be a number above 0 and up to 1000, not \"fast\""
         );
-        assert!(fails("source = 3\n").contains("line 1: unknown key `source`"));
+        assert!(fails("source = 3\n").contains("line 1: `source` is a section; write it as `[source]`"));
         assert!(fails("[source]\nurl = 3\n").contains("`source.url` must be"));
         assert!(fails("[keys]\nauditors = [1]\n").contains("a list with 1"));
     }

@@ -195,6 +195,9 @@ fn a_sandbox_keeps_its_data_and_ends_cleanly() {
     let first = SandboxProcess::start(&machine, &arguments);
     let crn = first.crn.clone();
     assert!(crn.contains(":eu-gb:"), "{crn}");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", first.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "no core dumps: {core}");
     assert_eq!(first.stop(), 0);
     let again = SandboxProcess::start(&machine, &["--data", "state.sandbox"]);
     assert_eq!(again.crn, crn, "the file knows who it is");

@@ -111,6 +111,11 @@ impl SandboxProcess {
         Self { child, url: text("url"), iam_url: text("iam_url"), api_key: text("api_key"), crn: text("crn") }
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end; gives its exit code.
     pub(crate) fn stop(mut self) -> i32 {
         terminate(&self.child);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::table::Table;
+use crate::cli::wire;
 use crate::config::{Settings, template};
 
 /// What to do with the configuration.
@@ -16,7 +17,7 @@ pub(in crate::cli) enum Command {
     /// Print a commented file with every key
     #[command(after_help = "Examples:\n  keyhaven config init > keyhaven.toml")]
     Init,
-    /// Check the configuration and everything that it names
+    /// Check the configuration and the keys that it names, on this host alone
     #[command(
         after_help = "Examples:\n  keyhaven config validate\n  keyhaven --config /etc/keyhaven/keyhaven.toml config validate"
     )]
@@ -77,8 +78,37 @@ fn lines(settings: &Settings) -> Vec<Line> {
         .collect()
 }
 
+/// Everything that can be told on this host, without asking the instance or the bucket: `doctor` does that.
 fn validate(app: &App) -> Result<Outcome, Failure> {
-    app.settings()?;
-    app.printer.result(&serde_json::json!({ "valid": true }), |printer| printer.line("the configuration is valid"))?;
+    let settings = app.settings()?;
+    let mut checked = vec!["syntax, keys and types"];
+    if settings.is_set("source.url") {
+        wire::source(&settings)?;
+        checked.push("source: URL, API key, CA file");
+    }
+    if settings.is_set("standby.url") {
+        wire::standby(&settings)?;
+        checked.push("standby: URL, API key, CA file");
+    }
+    if settings.is_set("repository.url") {
+        wire::store(&settings.repository()?)?;
+        checked.push("repository: place, access keys, CA file");
+    }
+    let keys = settings.keys();
+    if keys.signing_key.is_some() {
+        wire::signing_key(&settings)?;
+        checked.push("signing key");
+    }
+    if keys.catalogue_key.is_some() {
+        wire::catalogue_key(&settings)?;
+        checked.push("catalogue key");
+    }
+    wire::recipients(&keys.recovery_recipients)?;
+    wire::recipients(&keys.auditors)?;
+    checked.push("recipients");
+    app.printer.result(&serde_json::json!({ "valid": true, "checked": checked }), |printer| {
+        printer.line("The configuration is valid. Checked:")?;
+        checked.iter().try_for_each(|what| printer.line(format!("  {what}")))
+    })?;
     Ok(Outcome::Done)
 }

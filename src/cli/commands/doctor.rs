@@ -19,7 +19,9 @@ use crate::model::{Clock, Digest, FailureKind};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, SKEW_MILLIS};
 
-/// Checks everything that a backup needs: keys, repository, instance, rights. Changes nothing.
+/// Checks everything that a backup or a restore needs: keys, repository, instances, rights. Changes nothing.
+///
+/// Which of the two is told by the configuration: a source means that this host backs up, a standby that it restores.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The exit code is that of the first thing that is wrong.
@@ -102,10 +104,18 @@ pub(super) async fn run(app: &App, _: Arguments) -> Result<Outcome, Failure> {
     let file =
         app.config_path().map_or_else(|| "none; flags and environment only".to_owned(), |p| p.display().to_string());
     checks.good("configuration", file);
-    let signing_key = keys(&mut checks, &settings);
+    // A host that restores has no source and no signing key, and needs none.
+    let collects = settings.is_set("source.url") || !settings.is_set("standby.url");
+    let signing_key = if collects { keys(&mut checks, &settings) } else { None };
+    recovery_identity(&mut checks, &settings, collects);
     state_folder(&mut checks, app, &settings);
     repository(&mut checks, app, &settings, signing_key.as_ref()).await;
-    source(&mut checks, &settings).await;
+    if collects {
+        source(&mut checks, &settings).await;
+    }
+    if settings.is_set("standby.url") {
+        standby(&mut checks, &settings).await;
+    }
     app.printer.result(&checks, |printer| print(printer, &checks))?;
     let worst = checks.checks.iter().find(|check| check.verdict == Verdict::Bad);
     Ok(worst.map_or(Outcome::Done, |check| Outcome::Reported(check.kind)))
@@ -128,15 +138,21 @@ fn keys(checks: &mut Checks, settings: &Settings) -> Option<SigningKey> {
             checks.take("recovery recipients", result, |recipients| recipients.len().to_string());
         }
     }
-    match settings.keys().recovery_identity_file {
-        None => checks.good("recovery identity", "none on this host, as it should be where backups run"),
-        Some(file) => checks.warning(
-            "recovery identity",
+    signing
+}
+
+fn recovery_identity(checks: &mut Checks, settings: &Settings, collects: bool) {
+    let what = "recovery identity";
+    match (settings.keys().recovery_identity_file, collects) {
+        (None, true) => checks.good(what, "none on this host, as it should be where backups run"),
+        (None, false) => checks.good(what, "none named; give it with --identity"),
+        (Some(file), false) => checks.good(what, file.display().to_string()),
+        (Some(file), true) => checks.warning(
+            what,
             format!("{} is named", file.display()),
             "this host can read backups; right where one restores, wrong where one backs up",
         ),
     }
-    signing
 }
 
 fn state_folder(checks: &mut Checks, app: &App, settings: &Settings) {
@@ -264,6 +280,12 @@ async fn source(checks: &mut Checks, settings: &Settings) {
         let found = format!("the repository is of {expected}, the instance is {is}");
         checks.bad("listing", FailureKind::Moved, found, Some("one repository is one instance: check source.url"));
     }
+}
+
+async fn standby(checks: &mut Checks, settings: &Settings) {
+    let Some(client) = checks.take("standby", wire::standby(settings), ibm::Client::host) else { return };
+    let listed = client.list(&mut |_| {}).await.map_err(Failure::from);
+    checks.take("standby", listed, |listing| format!("answers; {} there", human::count(listing.items, "item")));
 }
 
 /// The CRN that the ledger names; nothing when there is no telling, which another check has said.
