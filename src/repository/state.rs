@@ -82,8 +82,14 @@ impl StateFolder {
             write(&folder, HEADS, &serde_json::to_vec(&Heads { heads }).map_err(io::Error::from)?)?;
             for kept in fs::read_dir(folder.join(ENTRIES))? {
                 let kept = kept?;
-                if kept.file_name() != file.as_str() {
-                    fs::remove_file(kept.path())?;
+                // Another process of this host may be staging its own just now, or cleaning up as we do.
+                let staged = kept.file_name().as_encoded_bytes().starts_with(b".");
+                if staged || kept.file_name() == file.as_str() {
+                    continue;
+                }
+                match fs::remove_file(kept.path()) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
                 }
             }
             Ok(())
@@ -132,10 +138,13 @@ mod tests {
         assert!(state.heads().await.unwrap().is_empty());
         state.keep_entry("000000001-a.json", Bytes::from_static(b"1")).await.unwrap();
         state.keep_entry("000000002-b.json", Bytes::from_static(b"2")).await.unwrap();
+        fs::write(state.path().join(ENTRIES).join(".another-process"), b"").unwrap();
         state.remember(vec!["ledger/000000/000000002-b.json".to_owned()], "000000002-b.json").await.unwrap();
         assert_eq!(state.heads().await.unwrap(), ["ledger/000000/000000002-b.json"]);
-        let kept: Vec<_> = fs::read_dir(state.path().join(ENTRIES)).unwrap().map(|f| f.unwrap().file_name()).collect();
-        assert_eq!(kept, ["000000002-b.json"]);
+        let mut kept: Vec<_> =
+            fs::read_dir(state.path().join(ENTRIES)).unwrap().map(|file| file.unwrap().file_name()).collect();
+        kept.sort();
+        assert_eq!(kept, [".another-process", "000000002-b.json"]);
         let mode = fs::metadata(state.path().join(HEADS)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -1,16 +1,21 @@
 //! A folder on this host.
+//!
+//! Reading and writing is object_store's. Listing is not: its walk ends at the first name that is no UTF-8 and at a link
+//! that leads to its own folder, and one such file would hide the whole ledger.
 
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::local::LocalFileSystem;
 
 use super::object::{Objects, explain};
-use super::{Backend, Cause, ObjectInfo, StoreError};
+use super::{Backend, Cause, LISTED_OBJECTS, ObjectInfo, StoreError};
 use crate::model::Timestamp;
 
 /// A folder, opened when it is first needed: what only reads must not make it.
@@ -72,10 +77,13 @@ impl Backend for Local {
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        match self.objects()? {
-            Some(objects) => objects.list(folder).await,
-            None => Ok(Vec::new()),
-        }
+        let (root, below) = (self.folder.clone(), folder.to_owned());
+        let walked = tokio::task::spawn_blocking(move || walk(&root, &below)).await;
+        let walked = walked.unwrap_or_else(|error| Err(io::Error::other(error)));
+        walked.map_err(|error| {
+            let error = object_store::Error::Generic { store: "folder", source: Box::new(error) };
+            explain(format!("list {folder}/"), folder, &self.place, &error)
+        })
     }
 
     async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
@@ -92,6 +100,54 @@ impl Backend for Local {
     fn place(&self) -> String {
         self.place.clone()
     }
+}
+
+/// Every file below a folder of the repository. Links to folders are not followed; a name that is no UTF-8 is shown with
+/// its odd bytes replaced, and is foreign then.
+#[expect(clippy::disallowed_methods, reason = "the one place that lists a repository's folder")]
+fn walk(root: &Path, below: &str) -> io::Result<Vec<ObjectInfo>> {
+    let mut found = Vec::new();
+    let mut folders = vec![(root.join(below), below.to_owned())];
+    while let Some((folder, name)) = folders.pop() {
+        let Some(entries) = unless_gone(fs::read_dir(&folder))? else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push((entry.path(), name));
+                continue;
+            }
+            let metadata = match fs::metadata(entry.path()) {
+                // A link that leads nowhere or in a circle is no object of ours.
+                Err(_) if kind.is_symlink() => continue,
+                metadata => unless_gone(metadata)?,
+            };
+            let Some(metadata) = metadata else { continue };
+            if metadata.is_file() && !is_staged(&name) {
+                let modified = Timestamp::from(DateTime::<Utc>::from(metadata.modified()?));
+                found.push(ObjectInfo { path: name, size: metadata.len(), modified });
+            }
+            if found.len() > LISTED_OBJECTS {
+                return Err(io::Error::other(format!("more than {LISTED_OBJECTS} files")));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What is gone by the time that we look was gone before.
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// Whether object_store is writing, or died writing, this file: it stages under the name, `#` and a number.
+fn is_staged(name: &str) -> bool {
+    name.rsplit_once('#')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -122,13 +178,16 @@ mod tests {
         let local = Local::new(root.path());
         local.put("ledger/000000/good", Bytes::from_static(b"1")).await.unwrap();
         let ledger = root.path().join("ledger");
-        // Half-written by a process that died; no UTF-8; a link to nowhere.
+        // Half-written by a process that died; no UTF-8; links to nowhere and in circles.
         std::fs::write(ledger.join("000000/good#1"), b"half").unwrap();
         std::fs::write(ledger.join(OsStr::from_bytes(b"bad-\xff-name")), b"x").unwrap();
         std::os::unix::fs::symlink("/nowhere/at/all", ledger.join("dangling")).unwrap();
+        std::os::unix::fs::symlink(&ledger, ledger.join("loop")).unwrap();
+        std::os::unix::fs::symlink(ledger.join("self"), ledger.join("self")).unwrap();
         let listed = local.list("ledger").await.unwrap();
-        assert!(listed.iter().any(|object| object.path == "ledger/000000/good"), "{listed:?}");
-        assert!(!listed.iter().any(|object| object.path.contains('#')), "{listed:?}");
+        let mut paths: Vec<_> = listed.iter().map(|object| object.path.as_str()).collect();
+        paths.sort_unstable();
+        assert_eq!(paths, ["ledger/000000/good", "ledger/bad-\u{fffd}-name"]);
     }
 
     #[tokio::test]
