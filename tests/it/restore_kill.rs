@@ -118,6 +118,18 @@ impl Scenario {
         assert!(new.is_empty(), "{what}: a new plan is empty: {new:#?}");
     }
 
+    /// A new plan in the place of the one that was killed comes to the same end.
+    async fn strike_and_plan_anew(mut self) {
+        for n in 1..=self.requests {
+            self.reset().await;
+            self.strike(Blow::KilledAfter, n, 1).await;
+            let new = make_plan(&self.pair, &self.backup, &PlanOptions::default()).await;
+            let report = run(&self.pair, &self.backup, &new).await;
+            assert!(report.kind().is_none(), "killed at request {n}: {report:#?}");
+            assert_eq!(marked_content(&self.pair.standby), self.end, "killed at request {n}");
+        }
+    }
+
     async fn strike_everywhere(mut self, blows: &[Blow]) {
         for blow in blows {
             for n in 1..=self.requests {
@@ -214,6 +226,13 @@ async fn into_an_older_standby() {
 #[tokio::test]
 async fn without_room_for_marks() {
     unmarked_standby().await.strike_everywhere(&BLOWS).await;
+}
+
+#[tokio::test]
+async fn killed_and_planned_anew() {
+    empty_standby().await.strike_and_plan_anew().await;
+    older_standby().await.strike_and_plan_anew().await;
+    unmarked_standby().await.strike_and_plan_anew().await;
 }
 
 #[tokio::test]
