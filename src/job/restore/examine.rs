@@ -205,7 +205,7 @@ impl Examiner<'_> {
     fn outcome(&self, entry: &Entry, phase: Phase, known: Option<&Known>) -> Outcome {
         match entry.item.key.kind() {
             ItemKind::Group => planner::group(&entry.view, known),
-            ItemKind::Registration => planner::registration(&entry.view, known),
+            ItemKind::Registration => planner::registration(&entry.view, known, self.options.registration.as_ref()),
             ItemKind::Configuration => planner::configuration(&entry.view, phase, known, self.options.on_conflict),
             ItemKind::Secret => {
                 let context = SecretContext {

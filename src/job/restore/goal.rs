@@ -101,3 +101,76 @@ fn details(versions: &[VersionView], locks: &[&LockView]) -> String {
     digest.truncate(16);
     digest
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::instance::ibm::recipe::IbmRecipe;
+    use crate::instance::standby::Recipe;
+    use crate::model::{Digest, Docs, Pointer, Restorability};
+    use serde_json::value::RawValue;
+
+    /// A secret of the snapshot with these documents and payloads, newest first.
+    pub(in crate::job::restore) fn item(docs: &[(&str, &str)], payloads: &[&str]) -> Item {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let docs: Docs = docs.iter().map(|(name, text)| ((*name).to_owned(), raw(text))).collect();
+        let pointer = |slot: &&str| Pointer { version: Slot::new(slot).unwrap(), pack: Digest::from_bytes([1; 32]) };
+        Item {
+            key: "secret/old".parse().unwrap(),
+            name: "name".into(),
+            item_type: "arbitrary".into(),
+            group: Some("default".into()),
+            class: Restorability::Exact,
+            revision: None,
+            read_at: None,
+            payloads: payloads.iter().map(pointer).collect(),
+            docs,
+        }
+    }
+
+    pub(in crate::job::restore) fn now() -> Timestamp {
+        "2026-11-22T12:00:00Z".parse().unwrap()
+    }
+
+    const VERSIONS: &str = r#"[
+        {"id":"v3","alias":"current","payload_available":true,"version_custom_metadata":{"n":1.0}},
+        {"id":"v2","alias":"previous","payload_available":true,"expiration_date":"2026-11-01T00:00:00Z"},
+        {"id":"v1","payload_available":false}]"#;
+    const LOCKS: &str = r#"[{"name":"a","secret_version_id":"v2"},{"name":"b","secret_version_id":"v3"}]"#;
+
+    fn goal(item: &Item) -> Result<Goal, String> {
+        Goal::new(item, &IbmRecipe.view(item), now())
+    }
+
+    #[test]
+    fn an_expired_previous_version_is_lost_with_its_locks_and_the_current_one_is_not() {
+        let item = item(&[("row", "{}"), ("versions", VERSIONS), ("locks", LOCKS)], &["v3", "v2", "withheld"]);
+        let goal = goal(&item).unwrap();
+        let ids: Vec<&str> = goal.versions.iter().map(|version| version.id.as_str()).collect();
+        assert_eq!((ids.as_slice(), goal.newest()), (&["v3"][..], Some("v3")));
+        assert_eq!(goal.locks.iter().map(|lock| lock.name.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert!(goal.losses.len() == 1 && goal.losses[0].contains("v2 expired"), "{:?}", goal.losses);
+    }
+
+    #[test]
+    fn nothing_comes_back_of_what_has_ended_or_was_never_read() {
+        let ended = item(&[("row", r#"{"expiration_date":"2026-11-22T12:00:00Z"}"#)], &["v3"]);
+        assert!(goal(&ended).unwrap_err().contains("expired"));
+        let unread = item(&[("row", "{}"), ("versions", VERSIONS)], &["withheld"]);
+        assert!(goal(&unread).unwrap_err().contains("no payload"));
+    }
+
+    #[test]
+    fn the_details_follow_metadata_and_locks_and_nothing_else() {
+        let with = |versions: &str, locks: &str| {
+            let item = item(&[("row", "{}"), ("versions", versions), ("locks", locks)], &["v3", "v2"]);
+            Goal::new(&item, &IbmRecipe.view(&item), Timestamp::from_millis(0)).unwrap().details
+        };
+        let details = with(VERSIONS, LOCKS);
+        assert_eq!(details.len(), 16);
+        let retrieved = VERSIONS.replace(r#""id":"v3""#, r#""id":"v3","downloaded":true"#);
+        assert_eq!(with(&retrieved, LOCKS), details);
+        assert_ne!(with(&VERSIONS.replace("1.0", "1"), LOCKS), details);
+        assert_ne!(with(VERSIONS, &LOCKS.replace(r#""name":"b""#, r#""name":"b","description":"d""#)), details);
+    }
+}

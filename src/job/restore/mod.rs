@@ -1,4 +1,14 @@
 //! Restoring a snapshot into a standby: plan, then apply.
+//!
+//! | module | what |
+//! |---|---|
+//! | `plan`, `options`, `state` | a plan as plain data: steps, and the state that each expects and leaves |
+//! | `guard` | whether the target may be written to at all (pure) |
+//! | `matching`, `goal`, `known`, `planner` | which item is which, what it should become, what is known of it, and the steps from the one to the other (pure) |
+//! | `survey`, `examine`, `assemble` | looking at the standby, item by item, and the plan that comes of it |
+//! | `apply` | doing it, resumable at any request |
+//! | `idmap` | old ids to new ids as JSON, CSV and Terraform import blocks (pure) |
+//! | `backup`, `repository_backup`, `snapshot` | where inventory and payloads come from |
 
 pub mod apply;
 pub mod assemble;

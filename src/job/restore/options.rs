@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::instance::standby::{RegistrationNames, View};
 
+/// What the notification service calls a standby when nothing else was asked for.
+pub const DEFAULT_SOURCE_NAME: &str = "Secrets Manager (restored by Keyhaven)";
+
 /// What a plan is made for. Part of the plan, so that applying it needs nothing said twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -22,7 +25,7 @@ pub struct PlanOptions {
     pub on_conflict: OnConflict,
     /// Whether every payload of the standby is read and compared, also where marks say that it is right.
     pub deep: bool,
-    /// What the notification service shall call the standby; without it, a name made from the standby's id.
+    /// What the notification service shall call the standby; without it, [`DEFAULT_SOURCE_NAME`].
     pub registration: Option<RegistrationNames>,
 }
 

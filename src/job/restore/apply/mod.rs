@@ -64,49 +64,82 @@ pub async fn apply(
     options: &ApplyOptions,
     consent: &Consent,
 ) -> Result<ApplyReport, RestoreError> {
-    let began = context.clock.now();
-    let requests = standby.requests();
-    if plan.format != FORMAT || plan.snapshot != *backup.name() {
-        return Err(RestoreError::Unfit { why: "it was made for another snapshot".to_owned() });
+    Job { context, plan, backup, standby, options, consent }.apply().await
+}
+
+/// All that applying a plan is given.
+#[derive(Debug, Clone, Copy)]
+struct Job<'a> {
+    context: &'a Context,
+    plan: &'a Plan,
+    backup: &'a dyn Backup,
+    standby: &'a dyn Standby,
+    options: &'a ApplyOptions,
+    consent: &'a Consent,
+}
+
+impl Job<'_> {
+    async fn apply(self) -> Result<ApplyReport, RestoreError> {
+        let Self { context, plan, backup, standby, consent, .. } = self;
+        let began = context.clock.now();
+        let requests = standby.requests();
+        if plan.format != FORMAT || plan.snapshot != *backup.name() {
+            return Err(RestoreError::Unfit { why: "it was made for another snapshot".to_owned() });
+        }
+        let (snapshot, listed) = examine::until_cancelled(context, async {
+            let snapshot = Snapshot::load(backup, standby.recipe()).await?;
+            let listed = examine::list(context, backup, &snapshot, standby, consent).await?;
+            Ok((snapshot, listed))
+        })
+        .await?;
+        same_standby(&plan.standby, &listed.name)?;
+        let named = match &listed.standing {
+            Standing::Known => None,
+            Standing::Unproven(None) if plan.steps.is_empty() => None,
+            Standing::Unproven(None) => return Err(GuardError::Unconfirmed { url: listed.name.url }.into()),
+            Standing::Unproven(Some(id)) => Some(id.clone()),
+        };
+        let payloads = Payloads::new(backup);
+        let run = Run::new(self, &snapshot, &payloads, &listed, named);
+        context.observer.observe(Event::Begin { stage: Stage::Apply, total: Some(plan.steps.len() as u64) });
+        work(&run, self, &listed).await;
+        context.observer.observe(Event::End { stage: Stage::Apply });
+        let tally = run.finish();
+        let last_change = tally.last_change.unwrap_or_else(|| context.clock.now());
+        let mut report = tally.report(plan, &listed.name, began, last_change);
+        if report.stopped.is_none() {
+            self.read_back(&snapshot, &mut report).await;
+        }
+        report.ended = context.clock.now();
+        report.requests = spent(requests, standby.requests());
+        Ok(report)
     }
-    let (snapshot, listed) = examine::until_cancelled(context, async {
-        let snapshot = Snapshot::load(backup, standby.recipe()).await?;
-        let listed = examine::list(context, backup, &snapshot, standby, consent).await?;
-        Ok((snapshot, listed))
-    })
-    .await?;
-    same_standby(&plan.standby, &listed.name)?;
-    let named = match &listed.standing {
-        Standing::Known => None,
-        Standing::Unproven(None) if plan.steps.is_empty() => None,
-        Standing::Unproven(None) => return Err(GuardError::Unconfirmed { url: listed.name.url }.into()),
-        Standing::Unproven(Some(id)) => Some(id.clone()),
-    };
-    let payloads = Payloads::new(backup);
-    let run = Run::new(context, plan, &snapshot, &payloads, standby, &listed, options, consent, named);
-    context.observer.observe(Event::Begin { stage: Stage::Apply, total: Some(plan.steps.len() as u64) });
-    work(&run, plan, &listed, options).await;
-    context.observer.observe(Event::End { stage: Stage::Apply });
-    let tally = run.finish();
-    let last_change = tally.last_change.unwrap_or_else(|| context.clock.now());
-    let mut report = tally.report(plan, &listed.name, began, last_change);
-    if report.stopped.is_none() {
-        read_back(context, plan, backup, &snapshot, standby, options, consent, &mut report).await;
+
+    /// Compares once more: what a new plan would still have to do is what differs.
+    async fn read_back(self, snapshot: &Snapshot, report: &mut ApplyReport) {
+        let deep = self.options.deep || self.plan.options.deep;
+        let wanted = super::PlanOptions { deep, ..self.plan.options.clone() };
+        let looking = examine::examine(self.context, self.backup, snapshot, self.standby, &wanted, self.consent);
+        match examine::until_cancelled(self.context, looking).await {
+            Ok(examined) => {
+                report.standby = examined.plan.standby.clone();
+                report.read_back = Some(ReadBack::new(&examined.plan, deep));
+                report.id_map = Some(examined.id_map);
+            }
+            Err(error) => report.stop(&error),
+        }
     }
-    report.ended = context.clock.now();
-    report.requests = spent(requests, standby.requests());
-    Ok(report)
 }
 
 /// Runs every chain, class by class.
-async fn work(run: &Run<'_>, plan: &Plan, listed: &ListedStandby, options: &ApplyOptions) {
-    let mut chains = chain::of_plan(plan);
+async fn work(run: &Run<'_>, job: Job<'_>, listed: &ListedStandby) {
+    let mut chains = chain::of_plan(job.plan);
     if run.unproven() {
         prove(run, &mut chains, listed).await;
     }
     for phase in Phase::ALL {
         let active: Vec<&mut Chain<'_>> = chains.iter_mut().filter(|chain| chain.has(phase)).collect();
-        let side_by_side = options.concurrency.clamp(1, 64);
+        let side_by_side = job.options.concurrency.clamp(1, 64);
         stream::iter(active)
             .for_each_concurrent(side_by_side, async |chain| run.advance(chain, phase, usize::MAX).await)
             .await;
@@ -152,31 +185,6 @@ fn same_standby(planned: &StandbyName, now: &StandbyName) -> Result<(), RestoreE
         return Err(RestoreError::Unfit { why });
     }
     Ok(())
-}
-
-/// Compares once more: what a new plan would still have to do is what differs.
-#[expect(clippy::too_many_arguments, reason = "everything that applying had")]
-async fn read_back(
-    context: &Context,
-    plan: &Plan,
-    backup: &dyn Backup,
-    snapshot: &Snapshot,
-    standby: &dyn Standby,
-    options: &ApplyOptions,
-    consent: &Consent,
-    report: &mut ApplyReport,
-) {
-    let deep = options.deep || plan.options.deep;
-    let wanted = super::PlanOptions { deep, ..plan.options.clone() };
-    let looking = examine::examine(context, backup, snapshot, standby, &wanted, consent);
-    match examine::until_cancelled(context, looking).await {
-        Ok(examined) => {
-            report.standby = examined.plan.standby.clone();
-            report.read_back = Some(ReadBack::new(&examined.plan, deep));
-            report.id_map = Some(examined.id_map);
-        }
-        Err(error) => report.stop(&error),
-    }
 }
 
 fn spent(before: crate::instance::Requests, after: crate::instance::Requests) -> crate::instance::Requests {

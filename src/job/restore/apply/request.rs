@@ -1,5 +1,7 @@
 //! From a step to the request that does it.
 
+use zeroize::Zeroizing;
+
 use super::chain::Chain;
 use super::run::{Halt, Run};
 use crate::instance::standby::recipe::RecipeError;
@@ -7,10 +9,10 @@ use crate::instance::standby::{Body, LockView, Look, NewSecret, NewVersion, Regi
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::Known;
+use crate::job::restore::options::DEFAULT_SOURCE_NAME;
 use crate::job::restore::plan::{Action, Step};
 use crate::job::restore::snapshot::Entry;
 use crate::model::{ItemKey, Payload, Slot};
-use zeroize::Zeroizing;
 
 impl From<RecipeError> for Halt {
     fn from(error: RecipeError) -> Self {
@@ -156,10 +158,8 @@ impl Run<'_> {
     }
 
     fn registration_names(&self) -> RegistrationNames {
-        self.planned_names().unwrap_or_else(|| RegistrationNames {
-            name: "Secrets Manager (restored by Keyhaven)".to_owned(),
-            description: String::new(),
-        })
+        self.planned_names()
+            .unwrap_or_else(|| RegistrationNames { name: DEFAULT_SOURCE_NAME.to_owned(), description: String::new() })
     }
 }
 

@@ -5,18 +5,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::chain::Chain;
 use super::report::{Tally, chain as in_words};
-use super::{ApplyOptions, ListedStandby};
+use super::{Job, ListedStandby};
 use crate::instance::standby::{Look, Phase, RegistrationNames, Standby, Wanted, Write, Written, unanswered};
 use crate::instance::{InstanceError, Listed};
-use crate::job::Context;
 use crate::job::event::{Event, Stage};
 use crate::job::restore::backup::Payloads;
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
-use crate::job::restore::guard::{Consent, check_answer};
+use crate::job::restore::guard::check_answer;
 use crate::job::restore::known::{Known, Need, need, settings_digest};
 use crate::job::restore::matching::Match;
-use crate::job::restore::plan::{Action, Plan, Step};
+use crate::job::restore::plan::{Action, Step};
 use crate::job::restore::snapshot::{Entry, Snapshot};
 use crate::job::restore::state::{State, position};
 use crate::job::restore::survey::{Found, Surveyor};
@@ -31,14 +30,11 @@ const OVERLOADS: u32 = 5;
 /// Everything that the steps of a run share.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
-    context: &'a Context,
-    plan: &'a Plan,
+    job: Job<'a>,
     snapshot: &'a Snapshot,
     pub(super) payloads: &'a Payloads<'a>,
     pub(super) standby: &'a dyn Standby,
     listed: &'a ListedStandby,
-    options: &'a ApplyOptions,
-    consent: &'a Consent,
     shared: Mutex<Shared>,
 }
 
@@ -89,21 +85,16 @@ impl From<RestoreError> for Halt {
 }
 
 impl<'a> Run<'a> {
-    #[expect(clippy::too_many_arguments, reason = "a run is all of these together")]
     pub(super) fn new(
-        context: &'a Context,
-        plan: &'a Plan,
+        job: Job<'a>,
         snapshot: &'a Snapshot,
         payloads: &'a Payloads<'a>,
-        standby: &'a dyn Standby,
         listed: &'a ListedStandby,
-        options: &'a ApplyOptions,
-        consent: &'a Consent,
         named: Option<String>,
     ) -> Self {
         let groups = listed.inventory.groups().clone();
         let shared = Mutex::new(Shared { named, groups, overloads: 0, tally: Tally::default() });
-        Self { context, plan, snapshot, payloads, standby, listed, options, consent, shared }
+        Self { job, snapshot, payloads, standby: job.standby, listed, shared }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -126,17 +117,17 @@ impl<'a> Run<'a> {
 
     /// Whether restored secrets may rotate by themselves.
     pub(super) fn allows_rotation(&self) -> bool {
-        self.plan.options.allow_rotation
+        self.job.plan.options.allow_rotation
     }
 
     /// What the notification service shall call the standby, if it was said.
     pub(super) fn planned_names(&self) -> Option<RegistrationNames> {
-        self.plan.options.registration.clone()
+        self.job.plan.options.registration.clone()
     }
 
     /// The present, by the standby's clock.
     pub(super) fn now(&self) -> Timestamp {
-        self.standby.provider_now().unwrap_or_else(|| self.context.clock.now())
+        self.standby.provider_now().unwrap_or_else(|| self.job.context.clock.now())
     }
 
     /// Does at most `limit` steps of one class of an item.
@@ -151,7 +142,7 @@ impl<'a> Run<'a> {
             if chain.ended || self.shared().tally.stopped.is_some() {
                 return Ok(());
             }
-            if self.context.cancel.is_cancelled() {
+            if self.job.context.cancel.is_cancelled() {
                 return Err(Halt::Stop(RestoreError::Interrupted));
             }
             let Some(first) = chain.first() else { return Ok(()) };
@@ -193,7 +184,7 @@ impl<'a> Run<'a> {
 
     /// What the secret should become, worked out as the plan did.
     pub(super) fn goal(&self, entry: &Entry) -> Result<Goal, Halt> {
-        Goal::new(&entry.item, &entry.view, self.plan.made).map_err(Halt::Lost)
+        Goal::new(&entry.item, &entry.view, self.job.plan.made).map_err(Halt::Lost)
     }
 
     fn surveyor(&self) -> Surveyor<'_> {
@@ -305,8 +296,8 @@ impl<'a> Run<'a> {
                 return Err(RestoreError::from(error).into());
             }
             if unclear {
-                self.context.observer.observe(Event::Note(in_words(&error)));
-                tokio::time::sleep(self.options.settle).await;
+                self.job.context.observer.observe(Event::Note(in_words(&error)));
+                tokio::time::sleep(self.job.options.settle).await;
             }
             // Refused or not known: either way the standby itself says where the item stands now.
             let state = self.observe(chain, entry).await?;
@@ -351,7 +342,13 @@ impl<'a> Run<'a> {
                 let crn = self.listed.name.crn.as_ref()?;
                 self.standby.recipe().instance_id(crn)
             });
-            check_answer(self.standby.recipe(), &self.plan.snapshot.source, crn, expected.as_deref(), self.consent)?;
+            check_answer(
+                self.standby.recipe(),
+                &self.job.plan.snapshot.source,
+                crn,
+                expected.as_deref(),
+                self.job.consent,
+            )?;
         }
         Ok(written)
     }
@@ -389,14 +386,14 @@ impl<'a> Run<'a> {
         shared.overloads = 0;
         shared.tally.done += 1;
         *shared.tally.actions.entry(step.action.as_str().to_owned()).or_default() += 1;
-        shared.tally.last_change = Some(self.context.clock.now());
+        shared.tally.last_change = Some(self.job.context.clock.now());
         drop(shared);
-        self.context.observer.observe(Event::Advance { stage: Stage::Apply, by: 1 });
+        self.job.context.observer.observe(Event::Advance { stage: Stage::Apply, by: 1 });
     }
 
     fn found_done(&self, steps: usize) {
         self.shared().tally.already += steps as u64;
-        self.context.observer.observe(Event::Advance { stage: Stage::Apply, by: steps as u64 });
+        self.job.context.observer.observe(Event::Advance { stage: Stage::Apply, by: steps as u64 });
     }
 }
 

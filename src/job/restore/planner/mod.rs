@@ -1,12 +1,14 @@
 //! The planner: pure, from what a snapshot holds and what is known of a standby to the steps of one item.
 
 use super::known::{Known, settings_digest};
-use super::options::OnConflict;
+use super::options::{DEFAULT_SOURCE_NAME, OnConflict};
 use super::plan::Action;
 use super::state::{Parts, State};
-use crate::instance::standby::{Phase, View};
+use crate::instance::standby::{Phase, RegistrationNames, View};
 
 mod secret;
+#[cfg(test)]
+mod tests;
 
 pub use secret::{SecretContext, secret};
 
@@ -83,10 +85,16 @@ pub fn group(view: &View, known: Option<&Known>) -> Outcome {
 
 /// Plans the registration; one with another service is not ours to change.
 #[must_use]
-pub fn registration(view: &View, known: Option<&Known>) -> Outcome {
-    simple(view, known, None, Phase::Registration, Action::Register, || {
+pub fn registration(view: &View, known: Option<&Known>, names: Option<&RegistrationNames>) -> Outcome {
+    let mut outcome = simple(view, known, None, Phase::Registration, Action::Register, || {
         Err("the standby is registered with another notification service; delete that registration first".to_owned())
-    })
+    });
+    if names.is_none() && !outcome.steps.is_empty() {
+        let note =
+            format!("no answer shows what the source is called there; the standby becomes {DEFAULT_SOURCE_NAME}");
+        outcome.notes.push(note);
+    }
+    outcome
 }
 
 /// Plans a configuration, whose value was compared when it is there.
