@@ -79,21 +79,41 @@ impl RecoveryArguments {
     }
 }
 
-/// Reads an identity file; asks for its passphrase when it has one.
+/// A file that may be protected, opened.
+pub(super) struct Opened {
+    /// Its text.
+    pub(super) text: Zeroizing<String>,
+    /// The passphrase that it is protected with; nothing when it is not.
+    pub(super) passphrase: Option<SecretString>,
+}
+
+/// Reads an identity file; asks for its passphrase when it has one. Blocks.
 fn load(path: &Path, passphrase_file: Option<&Path>) -> Result<Identities, Failure> {
-    let what = "recovery identity";
+    Identities::parse(&open(path, passphrase_file)?.text).map_err(|error| named(error, path))
+}
+
+fn named(error: CryptoError, path: &Path) -> Failure {
+    Failure::from(error).hinted(format!("the file is {}", path.display()))
+}
+
+/// Reads a file with a secret in it, protected with age or not; asks for its passphrase when it has one. Blocks.
+///
+/// # Errors
+/// When it cannot be read or opened, or others can read it.
+pub(super) fn open(path: &Path, passphrase_file: Option<&Path>) -> Result<Opened, Failure> {
+    let what = "key file";
     let bytes = key_file::read_unless(path, what, Identities::is_encrypted)?;
-    let named = |error: CryptoError| Failure::from(error).hinted(format!("the file is {}", path.display()));
     if Identities::is_encrypted(&bytes) {
         let passphrase = match passphrase_file {
             Some(file) => passphrase_from(file)?,
             None => prompt::passphrase(&format!("Passphrase of {}", path.display()))?,
         };
-        return Identities::decrypt_file(&bytes, &passphrase).map_err(named);
+        let text = Identities::decrypt_text(&bytes, &passphrase).map_err(|error| named(error, path))?;
+        return Ok(Opened { text, passphrase: Some(passphrase) });
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::new(FailureKind::Key, format!("the {what} {} is no text", path.display())))?;
-    Identities::parse(text).map_err(named)
+    Ok(Opened { text: Zeroizing::new(text.to_owned()), passphrase: None })
 }
 
 /// The first line of a file, as a passphrase.
@@ -114,18 +134,8 @@ pub(super) fn passphrase_from(file: &Path) -> Result<SecretString, Failure> {
 /// When the file cannot be read or opened, or holds no Ed25519 key.
 pub(super) async fn signing_key(path: PathBuf, passphrase_file: Option<PathBuf>) -> Result<SigningKey, Failure> {
     let reading = tokio::task::spawn_blocking(move || {
-        let what = "signing key";
-        let bytes = key_file::read_unless(&path, what, Identities::is_encrypted)?;
-        if Identities::is_encrypted(&bytes) {
-            let passphrase = match passphrase_file {
-                Some(file) => passphrase_from(&file)?,
-                None => prompt::passphrase(&format!("Passphrase of {}", path.display()))?,
-            };
-            return Ok(SigningKey::from_pem(&Identities::decrypt_text(&bytes, &passphrase)?)?);
-        }
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| Failure::new(FailureKind::Key, format!("the {what} {} is no text", path.display())))?;
-        Ok(SigningKey::from_pem(text)?)
+        let opened = open(&path, passphrase_file.as_deref())?;
+        SigningKey::from_pem(&opened.text).map_err(|error| named(error, &path))
     });
     match reading.await {
         Ok(key) => key,

@@ -230,6 +230,12 @@ impl Settings {
         }
     }
 
+    /// The pinned repository id as configured, if there is one; not parsed here.
+    #[must_use]
+    pub fn repository_id(&self) -> Option<String> {
+        self.text("repository.id")
+    }
+
     /// The state folder, if one is set.
     #[must_use]
     pub fn state_dir(&self) -> Option<PathBuf> {

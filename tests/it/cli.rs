@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 
+use keyhaven::crypto::Identities;
 use serde_json::Value;
 
 use crate::program::{Machine, Run, SandboxProcess, files, terminate};
@@ -139,6 +140,21 @@ fn a_recovery_kit_is_for_its_owner_only_and_never_written_over() {
     let before = std::fs::read(machine.path("kit/recovery-identity.txt.age")).unwrap();
     machine.run(&arguments).fails(2, &["kit/recovery-identity.txt.age exists already", "hint:"]);
     assert_eq!(std::fs::read(machine.path("kit/recovery-identity.txt.age")).unwrap(), before);
+    // The id of a repository goes into the protected file, and the file still opens.
+    let id = "ab".repeat(32);
+    let pin =
+        ["keys", "pin", "kit/recovery-identity.txt.age", "--passphrase-file", "passphrase", "--repository-id", &id];
+    let json = [&pin[..], &["--json"]].concat();
+    assert_eq!(machine.run(&json).json(0)["changed"], true);
+    assert_eq!(machine.run(&json).json(0)["changed"], false, "once is enough");
+    let pinned = std::fs::read(machine.path("kit/recovery-identity.txt.age")).unwrap();
+    let opened = Identities::decrypt_file(&pinned, &"correct horse".to_owned().into()).unwrap();
+    assert_eq!(opened.repository_hint().unwrap().to_string(), id);
+    let public = machine.read("kit/public.txt");
+    assert!(opened.recipients().iter().all(|recipient| public.contains(recipient.as_str())), "still the same key");
+    machine.write("wrong", "battery staple\n");
+    let wrong = ["keys", "pin", "kit/recovery-identity.txt.age", "--passphrase-file", "wrong", "--repository-id", &id];
+    machine.run(&wrong).fails(12, &["passphrase does not open"]);
     machine.run(&["keys", "new", "--out", "other"]).fails(2, &["no terminal to ask on", "--passphrase-file"]);
     assert!(!machine.path("other").exists(), "nothing was made");
 }

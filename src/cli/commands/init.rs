@@ -329,11 +329,9 @@ fn tell(app: &App, made: &Made) -> Result<(), Failure> {
         printer.facts(&facts)?;
         printer.line("")?;
         printer.line("Next:")?;
-        printer.line("  1. Add this line to each recovery identity file, as it stands:")?;
-        printer.line(format!("       {}", made.identity_comment))?;
-        printer.line(
-            "     In a protected file it cannot be added without opening it; there the id on the sheet will do.",
-        )?;
+        printer.line("  1. Where the recovery identities are, write the id into each of them:")?;
+        printer.line(format!("       keyhaven keys pin IDENTITY-FILE --repository-id {}", made.repository_id))?;
+        printer.line(format!("     It adds the comment line `{}`.", made.identity_comment))?;
         printer.line("  2. Print the recovery sheet and keep it with the recovery keys.")?;
         match &made.add_to_config {
             Some(snippet) => {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::{identity, key_file, prompt, recovery_file};
+use crate::config::Settings;
 use crate::crypto::{Identities, SigningKey};
 use crate::model::{Digest, FailureKind};
 
@@ -18,6 +19,24 @@ use crate::model::{Digest, FailureKind};
 pub(in crate::cli) enum Command {
     /// Make a recovery kit, on another machine than the one that backs up
     New(NewArguments),
+    /// Write the id of a repository into a recovery identity file
+    Pin(PinArguments),
+}
+
+/// Writes the id of a repository into a recovery identity file, so that this file and the bucket are all that a new machine
+/// needs.
+///
+/// The file is replaced as a whole; a protected one is opened with its passphrase and protected with it again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven keys pin recovery-kit/recovery-identity.txt.age --repository-id 3fa9…")]
+pub(in crate::cli) struct PinArguments {
+    /// The recovery identity file
+    identity: PathBuf,
+    /// A file with the passphrase on its first line, instead of asking
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 /// Makes a recovery kit: the age identity that opens packs, the custodian's signing key, and a public file for `init`.
@@ -52,7 +71,61 @@ struct Kit {
 }
 
 pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
-    let Command::New(arguments) = command;
+    match command {
+        Command::New(arguments) => make(app, arguments).await,
+        Command::Pin(arguments) => pin(app, arguments).await,
+    }
+}
+
+async fn pin(app: &App, arguments: PinArguments) -> Result<Outcome, Failure> {
+    let repository = app.settings()?.repository_id().ok_or_else(|| {
+        Failure::from(Settings::missing("repository.id")).hinted("say which repository: --repository-id ID")
+    })?;
+    let PinArguments { identity, passphrase_file } = arguments;
+    let (path, id) = (identity.clone(), repository.clone());
+    let pinning = tokio::task::spawn_blocking(move || pin_file(&path, &id, passphrase_file.as_deref())).await;
+    let failed = |error| Failure::new(FailureKind::Failed, "cannot write the identity file").because(error);
+    let changed = pinning.map_err(failed)??;
+    let done = serde_json::json!({ "identity_file": identity, "repository_id": repository, "changed": changed });
+    app.printer.result(&done, |printer| {
+        let what = if changed { "now names" } else { "named already" };
+        printer.line(format!("{} {what} the repository {repository}.", identity.display()))
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Adds the comment line to the file; tells whether it was not there yet.
+fn pin_file(path: &Path, id: &str, passphrase_file: Option<&Path>) -> Result<bool, Failure> {
+    let opened = identity::open(path, passphrase_file)?;
+    let before = Identities::parse(&opened.text)?;
+    if before.repository_hints().iter().any(|hint| hint.to_string() == id) {
+        return Ok(false);
+    }
+    let comment = format!("# keyhaven repository: {id}\n");
+    let mut text = Zeroizing::new(String::with_capacity(comment.len() + opened.text.len()));
+    text.push_str(&comment);
+    text.push_str(&opened.text);
+    let bytes = match &opened.passphrase {
+        Some(passphrase) => Identities::encrypt_file(&text, passphrase)?,
+        None => text.as_bytes().to_vec(),
+    };
+    let bytes = Zeroizing::new(bytes);
+    // The only copy of a key is replaced: first see that what replaces it opens as before.
+    let after = match &opened.passphrase {
+        Some(passphrase) => Identities::decrypt_file(&bytes, passphrase)?,
+        None => Identities::parse(&text)?,
+    };
+    if after.recipients() != before.recipients() {
+        return Err(Failure::new(
+            FailureKind::Failed,
+            "the new identity file would not open as the old one; left as it was",
+        ));
+    }
+    key_file::replace(path, &bytes)?;
+    Ok(true)
+}
+
+async fn make(app: &App, arguments: NewArguments) -> Result<Outcome, Failure> {
     let made = tokio::task::spawn_blocking(move || new(&arguments)).await;
     let kit = made.map_err(|error| Failure::new(FailureKind::Failed, "cannot make the kit").because(error))??;
     if !kit.passphrase {
@@ -115,8 +188,8 @@ fn new(arguments: &NewArguments) -> Result<Kit, Failure> {
 fn with_comments(identity: &str) -> Zeroizing<String> {
     let comments = "\
         # Keyhaven recovery identity: SECRET. Opens every pack that is sealed to it.\n\
-        # `keyhaven init` prints a line `# keyhaven repository: <id>`: add it here. With it, this file and read access to\n\
-        # the bucket are enough to trust and restore everything:\n\
+        # `keyhaven keys pin` adds a line `# keyhaven repository: <id>`. With it, this file and read access to the\n\
+        # bucket are enough to trust and restore everything:\n\
         #   keyhaven --repository URL verify --level payload --identity THIS-FILE\n\
         #   keyhaven --repository URL restore plan --identity THIS-FILE --out plan.json\n\
         # Without Keyhaven: RECOVER.md in the bucket says how, with age, zstd, jq, sha256sum and openssl.\n";
