@@ -27,6 +27,7 @@ mod restore;
 mod restore_kill;
 mod restore_kit;
 mod restore_property;
+mod restore_refused;
 mod s3;
 mod sdk;
 mod site;
