@@ -6,6 +6,7 @@
 //! 100,000, and within 1.5 times that of 10,000.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(clippy::disallowed_methods, reason = "a bench keeps its repository in a temporary folder")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;

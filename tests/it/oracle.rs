@@ -17,7 +17,7 @@ use keyhaven::instance::embedded::{
     Act, History, Instance, InstanceClock, Options, Precision, Snapshot, Switches, Verb, When,
 };
 use keyhaven::job::capture::{CaptureError, CaptureOptions};
-use keyhaven::model::{Item, Timestamp};
+use keyhaven::model::Item;
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -137,6 +137,7 @@ struct Seen {
     changes: u64,
 }
 
+#[expect(clippy::print_stdout, reason = "the figures say how much was tried")]
 async fn case(precision: Precision, reads_move_updated_at: bool, seed: u64) {
     let wanted = std::env::var("KEYHAVEN_ORACLE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(500);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -156,6 +157,7 @@ async fn case(precision: Precision, reads_move_updated_at: bool, seed: u64) {
     assert!(reads_move_updated_at || seen.strict > 20, "too much is taken for the instance's habit: {seen:?}");
 }
 
+#[expect(clippy::print_stdout, reason = "a refused capture is worth knowing")]
 async fn one_instance(switches: Switches, seed: u64, seen: &mut Seen) {
     let mut rig = Rig::with(Options { switches, history: true, ..Options::default() }).await;
     let random = ChaCha8Rng::seed_from_u64(seed);

@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::CaptureError;
 use super::crowd::crowded;
+use super::inventory::Mark;
 use super::keys::KeyTable;
 use super::tally::tally;
 use super::worth::{BaseIndex, Demands, Known, Worth};
@@ -23,6 +24,8 @@ use crate::repository::{Repository, RepositoryError};
 const PARTS_IN_FLIGHT: usize = 4;
 /// Snapshots that are tried before a run does without a base.
 const TRIED: usize = 8;
+/// Items that room is made for on the word of an entry; more come in all the same.
+const RESERVED: usize = 1_000_000;
 /// Packs that a run may add, for the count of packs that a snapshot names.
 const NEW_PACKS: usize = 8;
 
@@ -123,6 +126,7 @@ impl Base {
         let places: BTreeMap<Digest, u16> =
             list.packs.iter().enumerate().filter_map(|(at, pack)| Some((pack.pack, at.try_into().ok()?))).collect();
         let mut base = Self { parts, packs: list.packs, ..Self::empty(wanted) };
+        base.index.reserve(base.parts.iter().map(|part| part.items).sum());
         let fetched = stream::iter(base.parts.clone()).map(|part| {
             let (repository, keys) = (wanted.repository.clone(), Arc::clone(wanted.keys));
             async move { repository.open_part(&part, &keys).await }
@@ -153,6 +157,14 @@ impl Base {
 }
 
 impl BaseIndex {
+    /// Makes room for so many items at once: growing by doubling would need twice the memory for a moment.
+    fn reserve(&mut self, items: u64) {
+        let items = usize::try_from(items).unwrap_or_default().min(RESERVED);
+        self.keys.reserve(items);
+        self.known.reserve_exact(items);
+        self.packs.reserve_exact(items);
+    }
+
     fn push(&mut self, item: &Item, part: u32, demands: &Demands, places: &BTreeMap<Digest, u16>) {
         let mut packs: Vec<u16> = Vec::new();
         let mut listed = true;
@@ -168,7 +180,7 @@ impl BaseIndex {
         self.packs.append(&mut packs);
         self.keys.push(&item.key);
         self.known.push(Known {
-            revision: item.revision,
+            revision: item.revision.as_ref().map(Mark::of),
             worth: if listed { demands.judge(item) } else { Worth::Broken },
             part,
             tally: tally(item),

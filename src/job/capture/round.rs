@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::CaptureError;
-use super::inventory::{Inventory, Seen, Task};
+use super::inventory::{Inventory, Mark, Seen, Task};
 use super::keys::{KeyTable, Walk};
 use super::records::Records;
 use super::worth::{BaseIndex, Known, Worth};
@@ -149,14 +149,19 @@ impl<'a> Comparison<'a> {
         lost: BTreeMap<ItemKey, Lost>,
         habit: Habit,
     ) -> Self {
+        // As many as before, and a few more: growing by doubling would need twice the memory for a moment.
+        let likely = before.map_or(base.keys.len(), |before| before.keys.len());
+        let likely = likely + likely / 64;
+        let mut keys = KeyTable::default();
+        keys.reserve(likely);
         Self {
             base,
             base_walk: Walk::default(),
             before,
             before_walk: Walk::default(),
             habit,
-            keys: KeyTable::default(),
-            seen: Vec::new(),
+            keys,
+            seen: Vec::with_capacity(likely),
             rows: Records::default(),
             withheld: BTreeMap::new(),
             newest_change: None,
@@ -175,8 +180,8 @@ impl<'a> Comparison<'a> {
         let earlier = self.find_before(key.as_str());
         let known = self.find_in_base(key.as_str());
         let mut seen = Seen {
-            revision: listed.revision,
-            settled: listed.settled,
+            revision: Mark::of(&listed.revision),
+            settled: listed.settled.as_ref().map(Mark::of),
             task: Task::Read,
             got: None,
             tried: None,
@@ -189,8 +194,8 @@ impl<'a> Comparison<'a> {
         } else if let Some(lost) = self.lost.remove(&key) {
             (seen.got, seen.tried) = (lost.got, lost.tried);
         }
-        seen.task = self.task(&listed, earlier, known.map(|(_, known)| known));
-        if self.before.is_some() && earlier.is_none_or(|earlier| earlier.revision != listed.revision) {
+        seen.task = self.task(&seen, listed.updated_at, earlier, known.map(|(_, known)| known));
+        if self.before.is_some() && earlier.is_none_or(|earlier| earlier.revision != seen.revision) {
             self.moved += 1;
         }
         self.newest_change = self.newest_change.max(listed.updated_at);
@@ -202,14 +207,14 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn task(&mut self, listed: &Listed, earlier: Option<Seen>, known: Option<Known>) -> Task {
+    fn task(&mut self, now: &Seen, updated_at: Option<Timestamp>, earlier: Option<Seen>, known: Option<Known>) -> Task {
         if let Some(earlier) = earlier {
-            let same = earlier.revision == listed.revision;
-            let settled = earlier.settled.is_some() && earlier.settled == listed.settled;
+            let same = earlier.revision == now.revision;
+            let settled = earlier.settled.is_some() && earlier.settled == now.settled;
             // Read after the listing before, with success: both listings stand around the reading.
             let read = earlier.task == Task::Read && earlier.got.is_some() && earlier.got == earlier.tried;
             if let (true, true, Some(at)) = (read, settled, earlier.payload_at) {
-                let ours = listed.updated_at.is_some_and(|moved| OURS.contains(&moved.millis_since(at)));
+                let ours = updated_at.is_some_and(|moved| OURS.contains(&moved.millis_since(at)));
                 self.still += u64::from(same);
                 self.touched += u64::from(!same && ours);
             }
@@ -223,8 +228,8 @@ impl<'a> Comparison<'a> {
             }
         }
         match known {
-            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if stored == listed.revision => Task::Keep,
-            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if Some(stored) == listed.settled => {
+            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if stored == now.revision => Task::Keep,
+            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if Some(stored) == now.settled => {
                 self.stored_without = true;
                 Task::Keep
             }

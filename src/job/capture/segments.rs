@@ -160,6 +160,7 @@ impl<'a> Segments<'a> {
 mod tests {
     use super::*;
     use crate::crypto::digest::sha256;
+    use crate::job::capture::inventory::Mark;
     use crate::job::capture::worth::{Known, Tally};
     use crate::model::Restorability;
 
@@ -169,7 +170,7 @@ mod tests {
         for n in 0..6 {
             base.keys.push(&key(n));
             let tally = Tally { class: Restorability::Exact, versions: 1, locks: 0 };
-            let revision = Some(sha256(b"x"));
+            let revision = Some(Mark::of(&sha256(b"x")));
             base.known.push(Known { revision, worth: Worth::Whole, part: n / 2, tally, packs: (0, 0) });
         }
         base

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::inventory::Mark;
 use super::keys::KeyTable;
 use super::refresh;
-use crate::model::{Digest, Item, Restorability, Revision, Timestamp};
+use crate::model::{Digest, Item, Restorability, Timestamp};
 
 /// Why an item is read although its lists show no change, or why it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Demands {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
     /// The revision beside its pointers.
-    pub(super) revision: Option<Revision>,
+    pub(super) revision: Option<Mark>,
     /// What it is worth.
     pub(super) worth: Worth,
     /// The part that it stands in.

@@ -52,7 +52,13 @@ fn base(items: &[(&str, Option<Revision>, Worth)]) -> BaseIndex {
     for (id, revision, worth) in items {
         index.keys.push(&format!("secret/{id}").parse().unwrap());
         let tally = Tally { class: Restorability::Exact, versions: 1, locks: 0 };
-        index.known.push(Known { revision: *revision, worth: *worth, part: 0, tally, packs: (0, 0) });
+        index.known.push(Known {
+            revision: revision.as_ref().map(Mark::of),
+            worth: *worth,
+            part: 0,
+            tally,
+            packs: (0, 0),
+        });
     }
     index
 }
