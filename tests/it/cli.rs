@@ -409,3 +409,57 @@ fn a_rolled_back_ledger_stops_the_writer_until_the_loss_is_signed() {
     site.run(&["ledger", "accept-loss", "--reason", "again"])
         .fails(2, &["nothing that this host remembers is missing"]);
 }
+
+#[test]
+fn a_repository_in_a_bucket_works_through_the_command_line() {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (Some(endpoint), Some(ca)) = (variable("KEYHAVEN_TEST_S3_TLS"), variable("KEYHAVEN_TEST_S3_CA")) else {
+        eprintln!("SKIPPED: KEYHAVEN_TEST_S3_TLS is not set; start a server with tests/setup/ceph.sh");
+        return;
+    };
+    let machine = Machine::new();
+    let source = SandboxProcess::start(&machine, &["--seed", "7", "--secrets", "10"]);
+    machine.run(&["keys", "new", "--out", "kit", "--no-passphrase"]);
+    machine.write("api-key", &source.api_key);
+    machine.write("hmac-id", "kh-access\n");
+    machine.write("hmac-secret", "kh-secret-of-the-test\n");
+    let prefix = format!("s3://keyhaven/cli-{}", uuid::Uuid::new_v4());
+    let bucket = [FAST[0], FAST[1], ("KEYHAVEN_REPOSITORY_CA_FILE", ca.as_str())];
+    let run = |arguments: &[&str]| machine.run_with(&bucket, arguments);
+    let init = [
+        "init",
+        "--json",
+        "--recovery",
+        "kit/public.txt",
+        "--source-url",
+        &source.url,
+        "--iam-url",
+        &source.iam_url,
+        "--api-key-file",
+        "api-key",
+        "--repository",
+        &prefix,
+        "--endpoint",
+        &endpoint,
+        "--region",
+        "us-east-1",
+        "--access-key-id-file",
+        "hmac-id",
+        "--secret-access-key-file",
+        "hmac-secret",
+        "--state-dir",
+        "state",
+    ];
+    run(&init).json(0);
+    assert_eq!(run(&["backup", "--json"]).json(0)["cut"], "point_in_time");
+    assert_eq!(run(&[&["verify", "--level", "payload", "--json"], &IDENTITY[..]].concat()).json(0)["ok"], true);
+    let sheet = machine.read("recovery-sheet.txt");
+    assert!(sheet.contains(&prefix) && sheet.contains(&endpoint));
+    for secret in ["kh-secret-of-the-test", source.api_key.as_str()] {
+        assert!(!machine.read("keyhaven.toml").contains(secret) && !sheet.contains(secret));
+    }
+    machine.write("hmac-secret", "wrong");
+    let refused = run(&["snapshots"]);
+    assert!(refused.code != 0 && refused.code != 10, "a wrong key is no empty bucket: {refused:#?}");
+    assert!(!refused.err.contains("wrong\""), "{refused:#?}");
+}
