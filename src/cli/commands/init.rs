@@ -10,8 +10,9 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::recovery_file::{self, RecoveryFile};
 use crate::cli::recovery_sheet::{self, Sheet};
 use crate::cli::{human, key_file, wire};
+use crate::config::keys::KEYS;
 use crate::config::value::Value;
-use crate::config::{Settings, template};
+use crate::config::{Origin, Settings, template};
 use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
 use crate::format::event::{InitEvent, KeyGrant};
 use crate::format::{RepositoryId, Role, SourceName, names};
@@ -239,7 +240,7 @@ async fn make(
             key_file::create(path, template::commented(&values).as_bytes())?;
             None
         }
-        None => Some(snippet(&values)),
+        None => Some(snippet(settings, &values)),
     };
     Ok(Made {
         repository_id: id,
@@ -302,16 +303,26 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// The new keys of a configuration that was there already.
-fn snippet(values: &BTreeMap<&'static str, String>) -> String {
-    let wanted = |section: &str| {
-        let lines = values.iter().filter_map(move |(path, value)| {
-            let (of, name) = path.rsplit_once('.')?;
-            (of == section && (section == "keys" || name == "id")).then(|| format!("{name} = {value}\n"))
-        });
-        lines.collect::<String>()
-    };
-    format!("[repository]\n{}\n[keys]\n{}", wanted("repository"), wanted("keys"))
+/// What a configuration that was there already lacks: everything that it does not set itself.
+fn snippet(settings: &Settings, values: &BTreeMap<&'static str, String>) -> String {
+    let there: Vec<&str> = settings
+        .effective()
+        .filter(|(_, _, origin)| matches!(origin, Origin::File { .. }))
+        .map(|(key, ..)| key.path)
+        .collect();
+    let mut text = String::new();
+    let mut last = "";
+    // In the order of the table, where the keys without a section come first, as TOML wants them.
+    let lacking = KEYS.iter().filter(|key| !there.contains(&key.path));
+    for (path, value) in lacking.filter_map(|key| Some((key.path, values.get(key.path)?))) {
+        let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+        if section != last {
+            text.push_str(&format!("[{section}]\n"));
+            last = section;
+        }
+        text.push_str(&format!("{name} = {value}\n"));
+    }
+    text
 }
 
 fn tell(app: &App, made: &Made) -> Result<(), Failure> {
@@ -335,7 +346,9 @@ fn tell(app: &App, made: &Made) -> Result<(), Failure> {
         printer.line("  2. Print the recovery sheet and keep it with the recovery keys.")?;
         match &made.add_to_config {
             Some(snippet) => {
-                printer.line("  3. Add to the configuration, which was there already and was not changed:")?;
+                printer.line(
+                    "  3. Add to the sections of the configuration, which was there already and was not changed:",
+                )?;
                 for line in snippet.lines() {
                     printer.line(format!("       {line}"))?;
                 }
@@ -349,6 +362,24 @@ fn tell(app: &App, made: &Made) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Layer;
+
+    #[test]
+    fn a_configuration_that_is_there_is_told_what_it_lacks() {
+        let text = "[source]\nurl = \"https://a.example\"\n";
+        let file = Layer::file(text, "keyhaven.toml", Path::new("/etc")).unwrap();
+        let flags = Layer::flags([("source.crn", "--crn", "crn:v1:x")], Path::new("/")).unwrap();
+        let settings = Settings::build([file, flags]).unwrap();
+        let values = BTreeMap::from([
+            ("keys.signing_key_file", "\"/k\"".to_owned()),
+            ("source.crn", "\"crn:v1:x\"".to_owned()),
+            ("source.url", "\"https://a.example\"".to_owned()),
+            ("state_dir", "\"/s\"".to_owned()),
+        ]);
+        let lacking = snippet(&settings, &values);
+        let expected = "state_dir = \"/s\"\n[source]\ncrn = \"crn:v1:x\"\n[keys]\nsigning_key_file = \"/k\"\n";
+        assert_eq!(lacking, expected);
+    }
 
     #[test]
     fn the_collector_is_no_custodian() {
