@@ -3,8 +3,6 @@
 //! A bucket can be rolled back or emptied by whoever may delete in it; only memory outside of it shows that. Losing this
 //! folder loses that protection and nothing else. Nothing in it is secret.
 
-#![expect(clippy::disallowed_methods, reason = "this module is the one that keeps a writer's own files")]
-
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

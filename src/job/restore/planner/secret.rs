@@ -8,7 +8,7 @@ use crate::job::restore::options::{OnConflict, PlanOptions};
 use crate::job::restore::plan::Action;
 use crate::job::restore::state::{State, version_name};
 use crate::model::json::Object;
-use crate::model::{Digest, Item, Timestamp};
+use crate::model::{Digest, Item, Slot, Timestamp};
 
 /// What the plan for a secret needs beside the secret.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,21 @@ pub fn secret(item: &Item, view: &View, known: Option<&Known>, context: &SecretC
         },
     };
     planned.losses.splice(0..0, goal.losses);
+    planned.notes.extend(withheld(item));
     planned
+}
+
+/// What the operator must know of members that are secret by their name and were cut out of an item's metadata.
+fn withheld(item: &Item) -> Option<String> {
+    let cut = item.payloads.iter().any(|pointer| pointer.version.as_str() == Slot::WITHHELD);
+    cut.then(|| {
+        format!(
+            "its metadata holds members that are secret by their name (such as `private_key`); they lie in the pack and \
+             are not put back: keyhaven get {} --version-id {} --reveal",
+            item.key,
+            Slot::WITHHELD
+        )
+    })
 }
 
 /// The mark that a secret gets, unless there is no room for it.

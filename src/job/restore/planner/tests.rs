@@ -117,3 +117,22 @@ fn rotation_that_is_held_back_stands_in_the_mark() {
     assert_eq!(held(&PlanOptions::default()), (Some(rotation.to_owned()), 1));
     assert_eq!(held(&PlanOptions { allow_rotation: true, ..PlanOptions::default() }), (None, 0));
 }
+
+#[test]
+fn members_that_were_cut_out_of_metadata_are_said_and_nothing_else_is() {
+    let context = SecretContext {
+        recipe: &IbmRecipe,
+        options: &PlanOptions::default(),
+        phase: Phase::Secrets,
+        snapshot: Digest::from_bytes([2; 32]),
+        now: now(),
+    };
+    let docs = [("row", "{}"), ("versions", SOURCE), ("locks", "[]")];
+    let notes = |slots: &[&str]| {
+        let item = item(&docs, slots);
+        secret(&item, &IbmRecipe.view(&item), None, &context).notes
+    };
+    assert!(notes(&["v3", "v2"]).is_empty());
+    let said = notes(&["v3", "v2", "withheld"]);
+    assert!(said.len() == 1 && said[0].contains("--version-id withheld"), "{said:?}");
+}
