@@ -281,7 +281,7 @@ async fn patches_and_deletes_are_sent_again() {
     let count = AtomicUsize::new(0);
     let mock = Mock::start(move |seen| match seen.method.as_str() {
         "POST" => Reply::error(404),
-        _ if count.fetch_add(1, Ordering::Relaxed) % 2 == 0 => Reply::error(503),
+        _ if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => Reply::error(503),
         "DELETE" => Reply::Is(204, String::new()),
         _ => Reply::ok(r#"{"id":"1","secret_type":"kv"}"#),
     })

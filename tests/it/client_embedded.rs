@@ -98,7 +98,7 @@ async fn everything_that_is_there_is_listed_and_read() {
         let versions = reading.docs.get("versions");
         match listed.item.key.kind() {
             ItemKind::Secret => {
-                let total = row.u64("versions_total").unwrap() as usize;
+                let total = usize::try_from(row.u64("versions_total").unwrap()).unwrap();
                 assert_eq!(keyhaven::model::json::as_array(versions.unwrap()).unwrap().len(), total);
                 let slots = reading.payloads.iter().filter(|(slot, _)| slot.as_str() != Slot::WITHHELD).count();
                 assert!(slots <= 2 && (slots > 0 || listed.readable == Readable::MetadataOnly), "{}", listed.item.key);

@@ -29,7 +29,7 @@ impl Site {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = runtime.block_on(Server::start(source.clone(), any)).unwrap();
         let machine = Machine::new();
-        let site = Self { machine, source, server: server, runtime };
+        let site = Self { machine, source, server, runtime };
         site.machine.run(&["keys", "new", "--out", "kit", "--no-passphrase", "--json"]).json(0);
         site.machine.write("api-key", site.source.options().api_key.expose_secret());
         let (url, iam_url) = (site.server.base_url(), site.server.iam_url());
