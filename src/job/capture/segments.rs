@@ -160,9 +160,11 @@ impl<'a> Segments<'a> {
 mod tests {
     use super::*;
     use crate::crypto::digest::sha256;
+    use crate::instance::Listing;
     use crate::job::capture::inventory::Mark;
+    use crate::job::capture::keys::KeyTable;
     use crate::job::capture::worth::{Known, Tally};
-    use crate::model::Restorability;
+    use crate::model::{Restorability, Timestamp};
 
     /// A base of secrets 0 to 5 in parts of two.
     fn base() -> BaseIndex {
@@ -219,5 +221,63 @@ mod tests {
     #[test]
     fn parts_that_were_cut_because_they_were_full_are_named_one_after_the_other() {
         assert_eq!(run(&[kept(0), kept(1), kept(2), kept(3)], &[]), [Segment::Same(vec![0, 1])]);
+    }
+
+    /// A listed item with a task and what the run has of it.
+    fn seen(n: u32, task: Task, got: Option<u8>, tried: Option<u8>) -> Seen {
+        let revision = Mark::of(&sha256(b"x"));
+        Seen { revision, settled: None, task, got, tried, payload_at: None, base: Some(n), secret: true }
+    }
+
+    fn inventory(items: &[(u32, Seen)]) -> Inventory {
+        let mut keys = KeyTable::default();
+        items.iter().for_each(|(n, _)| keys.push(&key(*n)));
+        let at = Timestamp::from_millis(0);
+        let listing = Listing { instance: None, started: at, ended: at, steady: true, items: 0 };
+        Inventory { keys, seen: items.iter().map(|(_, seen)| *seen).collect(), listing, newest_change: None }
+    }
+
+    #[test]
+    fn what_answered_by_id_stands_in_its_place_and_what_is_gone_in_none() {
+        let base = base();
+        let listed = inventory(&[
+            (1, seen(1, Task::Keep, None, None)),
+            (3, seen(3, Task::Read, Some(2), Some(5))),
+            (4, seen(4, Task::Read, None, Some(5))),
+        ]);
+        let lost = |got, base, tried| Lost { base, got, tried };
+        let there = BTreeMap::from([
+            (key(0), lost(None, Some(0), None)),
+            (key(2), lost(Some(1), Some(2), Some(1))),
+            (key(9), lost(None, None, Some(3))),
+        ]);
+        let gone = BTreeSet::from([key(4)]);
+        let made: Vec<_> = origins(&listed, &base, &there, &gone).map(Result::unwrap).collect();
+        let expected = [
+            (key(0), Origin::Older { at: 0, rows: None }),
+            (key(1), Origin::Base { at: 1 }),
+            (key(2), Origin::Read { round: 1, bound: false }),
+            (key(3), Origin::Read { round: 2, bound: false }),
+            (key(9), Origin::Rows { round: 3 }),
+        ];
+        assert_eq!(made, expected);
+    }
+
+    #[test]
+    fn a_failed_reading_falls_back_only_on_what_is_still_there() {
+        for (worth, revision, expected) in [
+            (Worth::Again, "x", Origin::Base { at: 0 }),
+            (Worth::Whole, "older", Origin::Older { at: 0, rows: Some(0) }),
+            (Worth::Unbound, "x", Origin::Older { at: 0, rows: Some(0) }),
+            (Worth::Broken, "x", Origin::Rows { round: 0 }),
+        ] {
+            let mut base = base();
+            let stored = (worth != Worth::Unbound).then(|| Mark::of(&sha256(revision.as_bytes())));
+            (base.known[0].worth, base.known[0].revision) = (worth, stored);
+            let listed = inventory(&[(0, seen(0, Task::Read, None, Some(0)))]);
+            let (nothing, none) = (BTreeMap::new(), BTreeSet::new());
+            let made: Vec<_> = origins(&listed, &base, &nothing, &none).map(Result::unwrap).collect();
+            assert_eq!(made, [(key(0), expected)], "{worth:?}");
+        }
     }
 }

@@ -272,3 +272,24 @@ fn a_change_at_another_time_than_our_reading_is_no_sign_of_the_habit() {
     assert!(!run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", OTHER)).into()).habit.moves);
     assert_eq!(run.tasks(), [Task::Read; 4]);
 }
+
+#[test]
+fn a_listing_that_starts_over_leaves_no_trace() {
+    let mut run = Run::on(base(&[("a", Some(digest("x 1")), Worth::Whole), ("b", None, Worth::Unbound)]));
+    run.list(vec![secret("a", "x", 1), secret("b", "y", 1), secret("c", "z", 1)]);
+    run.read(&[]);
+    run.list(vec![secret("a", "x", 1), secret("c", "z", 1)]);
+    run.read(&[]);
+    let last = run.last.as_mut().unwrap();
+    let lost = std::mem::take(&mut last.lost);
+    let mut comparison = Comparison::new(&run.base, Some(&last.inventory), lost, last.habit);
+    // The first try shows an item that had been lost, skips another, and ends in the middle.
+    comparison.take(secret("b", "y", 1));
+    assert!(comparison.restart());
+    let items = vec![secret("a", "x", 1), secret("c", "z", 1)];
+    let listing = listing(&items, true);
+    items.into_iter().for_each(|listed| comparison.take(listed));
+    let compared = comparison.finish(listing).unwrap();
+    assert!(compared.equal);
+    assert_eq!(compared.lost.keys().map(ItemKey::as_str).collect::<Vec<_>>(), ["secret/b"]);
+}
