@@ -13,9 +13,9 @@ use super::keys::KeyTable;
 use super::tally::tally;
 use super::worth::{BaseIndex, Demands, Known, Worth};
 use crate::crypto::Identities;
-use crate::format::Entry;
 use crate::format::event::PartRef;
 use crate::format::list::{ListedPack, PackList};
+use crate::format::{Entry, names};
 use crate::model::{Digest, FailureKind, Item, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError};
@@ -122,23 +122,21 @@ impl Base {
         list: PackList,
     ) -> Result<Self, RepositoryError> {
         let sizes = wanted.repository.pack_sizes().await?;
-        let demands = demands(wanted, &list.packs, &sizes);
-        let places: BTreeMap<Digest, u16> =
-            list.packs.iter().enumerate().filter_map(|(at, pack)| Some((pack.pack, at.try_into().ok()?))).collect();
+        let places = list.packs.iter().enumerate().filter_map(|(at, pack)| Some((pack.pack, at.try_into().ok()?)));
+        let judge = Arc::new(Judge { demands: demands(wanted, &list.packs, &sizes), places: places.collect() });
         let mut base = Self { parts, packs: list.packs, ..Self::empty(wanted) };
         base.index.reserve(base.parts.iter().map(|part| part.items).sum());
-        let fetched = stream::iter(base.parts.clone()).map(|part| {
-            let (repository, keys) = (wanted.repository.clone(), Arc::clone(wanted.keys));
-            async move { repository.open_part(&part, &keys).await }
+        let numbered: Vec<(u32, PartRef)> = (0..).zip(base.parts.clone()).collect();
+        let fetched = stream::iter(numbered).map(|(number, part)| {
+            let (repository, keys, judge) = (wanted.repository.clone(), Arc::clone(wanted.keys), Arc::clone(&judge));
+            // Reduced on the thread that opens it: whole items of many parts at once would be most of the memory.
+            let reduce = move |item: Item, index: &mut BaseIndex| index.push(&item, number, &judge);
+            async move { whole(&part, repository.read_part(&part.digest, &keys, reduce).await?.0) }
         });
         let mut fetched = fetched.buffered(PARTS_IN_FLIGHT);
-        let mut part = 0;
-        while let Some(items) = fetched.try_next().await? {
-            for item in &items {
-                base.index.push(item, part, &demands, &places);
-            }
-            base.part_items.push(items.len().try_into().unwrap_or(u64::MAX));
-            part += 1;
+        while let Some(index) = fetched.try_next().await? {
+            base.part_items.push(index.known.len().try_into().unwrap_or(u64::MAX));
+            base.index.append(index);
         }
         base.index.keys.shrink();
         Ok(base)
@@ -165,7 +163,18 @@ impl BaseIndex {
         self.packs.reserve_exact(items);
     }
 
-    fn push(&mut self, item: &Item, part: u32, demands: &Demands, places: &BTreeMap<Digest, u16>) {
+    /// Adds the items of the next part.
+    fn append(&mut self, mut part: BaseIndex) {
+        let moved = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        self.keys.append(&part.keys);
+        self.packs.append(&mut part.packs);
+        self.known.extend(part.known.into_iter().map(|known| {
+            let (first, count) = known.packs;
+            Known { packs: (first.saturating_add(moved), count), ..known }
+        }));
+    }
+
+    fn push(&mut self, item: &Item, part: u32, Judge { demands, places }: &Judge) {
         let mut packs: Vec<u16> = Vec::new();
         let mut listed = true;
         for pointer in &item.payloads {
@@ -195,6 +204,24 @@ impl BaseIndex {
     }
 }
 
+/// What an item of the base is judged by.
+#[derive(Debug)]
+struct Judge {
+    demands: Demands,
+    /// Where each pack stands in the list.
+    places: BTreeMap<Digest, u16>,
+}
+
+/// Refuses a part that does not hold what its entry says.
+fn whole(part: &PartRef, index: BaseIndex) -> Result<BaseIndex, RepositoryError> {
+    let found = index.known.len();
+    if u64::try_from(found).ok() == Some(part.items) {
+        return Ok(index);
+    }
+    let why = format!("it holds {found} items, its entry says {}", part.items);
+    Err(RepositoryError::Damaged { path: names::catalogue(&part.digest), why })
+}
+
 fn demands(wanted: &Wanted<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest, u64>) -> Demands {
     let missing: BTreeSet<Digest> =
         packs.iter().filter(|pack| sizes.get(&pack.pack) != Some(&pack.size)).map(|pack| pack.pack).collect();
@@ -218,9 +245,8 @@ pub(super) async fn keys_of(
 ) -> Result<KeyTable, RepositoryError> {
     let mut table = KeyTable::default();
     for part in parts {
-        for item in repository.open_part(part, keys).await? {
-            table.push(&item.key);
-        }
+        let fold = |item: Item, table: &mut KeyTable| table.push(&item.key);
+        table.append(&repository.read_part(&part.digest, keys, fold).await?.0);
     }
     Ok(table)
 }

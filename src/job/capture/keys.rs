@@ -27,6 +27,13 @@ impl KeyTable {
         self.ends.push(self.text.len());
     }
 
+    /// Adds the keys of another table, which must be greater than all of this one.
+    pub(super) fn append(&mut self, other: &KeyTable) {
+        let moved = self.text.len();
+        self.text.push_str(&other.text);
+        self.ends.extend(other.ends.iter().map(|end| end + moved));
+    }
+
     /// The key at a place, as text; nothing past the end.
     pub(super) fn get(&self, at: usize) -> Option<&str> {
         let end = *self.ends.get(at)?;
@@ -113,6 +120,11 @@ mod tests {
         walk.rest(&table, |at| passed.push(at));
         assert_eq!(passed, [0, 2]);
         assert_eq!(table.get(4), None);
+        let (mut both, mut more) = (KeyTable::default(), KeyTable::default());
+        more.push(&"secret/c".parse().unwrap());
+        both.append(&table);
+        both.append(&more);
+        assert_eq!((both.len(), both.get(3), both.get(4)), (5, Some("secret/b"), Some("secret/c")));
         assert!((0..4).all(|at| table.find(&table.key(at).unwrap()) == Some(at)));
         assert!(
             ["configuration/a/b", "group/b", "secret/c"].iter().all(|key| table.find(&key.parse().unwrap()).is_none())
