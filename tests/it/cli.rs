@@ -111,6 +111,25 @@ fn every_command_has_help_with_examples() {
 }
 
 #[test]
+fn the_commands_of_the_readme_exist_with_their_flags() {
+    let machine = Machine::new();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let readme = readme.replace("\\\n", " ");
+    let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("keyhaven ")).collect();
+    assert!(commands.len() >= 9, "{commands:?}");
+    for line in commands {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_name = |word: &&&str| word.bytes().all(|b| b.is_ascii_lowercase());
+        let name: Vec<&str> = words.iter().take_while(is_name).copied().collect();
+        let help = machine.run(&[&name[..], &["--help"]].concat());
+        assert_eq!(help.code, 0, "{line}: {help:#?}");
+        for flag in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.out.contains(&format!("{flag} ")), "{line}: no {flag}");
+        }
+    }
+}
+
+#[test]
 fn completions_and_manual_pages_come_out() {
     let machine = Machine::new();
     for (shell, sign) in [("bash", "complete -F"), ("zsh", "#compdef"), ("fish", "complete -c")] {
