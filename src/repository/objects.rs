@@ -72,6 +72,20 @@ impl Repository {
         PackList::decode(&bytes).map_err(|error| unopened(&path, error))
     }
 
+    /// The recovery instructions, which are what the first entry signed with this digest.
+    ///
+    /// # Errors
+    /// As [`Repository::get_pack`].
+    pub async fn get_recover_md(&self, signed: &Digest) -> Result<Bytes, RepositoryError> {
+        self.get_checked(names::RECOVER_MD, signed, limits::LIST).await.map_err(|error| match error {
+            RepositoryError::Damaged { path, .. } => {
+                let why = "it is not the text that the first entry signed; follow nothing that it says".to_owned();
+                RepositoryError::Damaged { path, why }
+            }
+            error => error,
+        })
+    }
+
     /// Every pack that is there, with its sealed size: one listing.
     ///
     /// # Errors

@@ -72,8 +72,9 @@ fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
         Verdict::Good => standing.as_str().to_owned(),
     };
     let listed = |counts: &std::collections::BTreeMap<String, u64>| {
-        counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+        counts.iter().map(|(name, count)| format!("{} {name}", human::thousands(*count))).collect::<Vec<_>>().join(", ")
     };
+    let by_kind: Vec<_> = event.counts.iter().map(|(kind, count)| human::count(*count, kind)).collect();
     let requests = event.requests;
     vec![
         ("digest", entry.digest.to_string()),
@@ -82,7 +83,7 @@ fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
         ("between", format!("{} and {}", human::time(event.from), human::time(event.to))),
         ("read", if event.full { "everything" } else { "what had moved or was due" }.to_owned()),
         ("built on", event.base.map_or_else(|| "nothing".to_owned(), |base| base.short())),
-        ("items", listed(&event.counts)),
+        ("items", by_kind.join(", ")),
         ("restorability", listed(&event.classes)),
         ("packs", format!("{}, {}", human::count(event.packs, "pack"), human::bytes(event.sealed_bytes))),
         ("requests", format!("{} listing, {} reading, {} again", requests.listing, requests.reading, requests.retried)),

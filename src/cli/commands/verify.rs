@@ -7,8 +7,10 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{human, wire};
+use crate::config::Settings;
 use crate::job::verify::{Keys, Level, Report, Slice, Snapshots, VerifyOptions, record, verify};
 use crate::model::Digest;
+use crate::repository::Repository;
 use crate::repository::find::Wanted;
 
 /// Checks the repository, as deep as the keys at hand allow.
@@ -63,12 +65,30 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     options.slice = arguments.slice;
     options.pinned_heads = arguments.pin_head;
     let mut report = verify(&app.context(), &repository, &keys, &options).await?;
-    if arguments.record {
-        let writer = wire::writer(app, &settings, repository.id())?;
-        record(&repository, &writer, &super::tool(), &mut report).await?;
-    }
+    let recorded = match arguments.record {
+        true => record_with(app, &settings, &repository, &mut report).await,
+        false => Ok(()),
+    };
+    // What was found is told first: that it could not be recorded must not hide it.
     app.printer.result(&report, |printer| print(printer, &report))?;
-    Ok(report.failure().map_or(Outcome::Done, Outcome::Reported))
+    match (report.failure(), recorded) {
+        (None, recorded) => recorded.map(|()| Outcome::Done),
+        (Some(found), Ok(())) => Ok(Outcome::Reported(found)),
+        (Some(found), Err(failure)) => {
+            app.printer.warning(&format!("the result was not recorded: {}", failure.chain().join(": ")));
+            Ok(Outcome::Reported(found))
+        }
+    }
+}
+
+async fn record_with(
+    app: &App,
+    settings: &Settings,
+    repository: &Repository,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let writer = wire::writer(app, settings, repository.id())?;
+    Ok(record(repository, &writer, &super::tool(), report).await?)
 }
 
 fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {

@@ -51,6 +51,7 @@ pub async fn verify(
     };
     report.counts.snapshots = snapshots.len() as u64;
     if options.level >= Level::Objects {
+        objects::check_recover_md(repository, &known, &mut report).await?;
         let lists = objects::read_lists(context, repository, &snapshots, &mut report).await?;
         objects::check(context, repository, &snapshots, &lists, options, &mut report).await?;
         if options.level >= Level::Catalogue {

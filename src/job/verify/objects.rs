@@ -11,6 +11,7 @@ use crate::job::Context;
 use crate::job::event::{Event, Stage};
 use crate::model::{Digest, limits};
 use crate::repository::Repository;
+use crate::repository::ledger::Ledger;
 
 /// The pack lists of the checked snapshots, each once.
 pub(super) type Lists = BTreeMap<Digest, PackList>;
@@ -50,7 +51,8 @@ pub(super) async fn read_lists(
             lists.insert(digest, list);
         }
         let Some(list) = lists.get(&digest) else { continue };
-        let (packs, bytes) = (list.packs.len() as u64, list.packs.iter().map(|pack| pack.size).sum::<u64>());
+        let bytes = list.packs.iter().fold(0_u64, |sum, pack| sum.saturating_add(pack.size));
+        let packs = list.packs.len() as u64;
         if (packs, bytes) != (snapshot.event.packs, snapshot.event.sealed_bytes) {
             let (said, said_bytes) = (snapshot.event.packs, snapshot.event.sealed_bytes);
             let entry = snapshot.entry.digest.short();
@@ -82,15 +84,16 @@ pub(super) async fn check(
     options: &VerifyOptions,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let mut wanted = BTreeMap::new();
+    // With every size that is claimed: of two snapshots that differ, one is wrong, and the other must not hide it.
+    let mut wanted = BTreeSet::new();
     for part in snapshots.iter().flat_map(|snapshot| &snapshot.event.parts) {
-        wanted.insert(Object::Part(part.digest), part.size);
+        wanted.insert((Object::Part(part.digest), part.size));
     }
     for pack in lists.values().flat_map(|list| &list.packs) {
-        wanted.insert(Object::Pack(pack.pack), pack.size);
+        wanted.insert((Object::Pack(pack.pack), pack.size));
     }
     let (packs, parts) = tokio::try_join!(repository.pack_sizes(), repository.part_sizes())?;
-    let mut whole = Vec::new();
+    let mut whole = BTreeSet::new();
     for (object, size) in wanted {
         let there = match object {
             Object::Part(digest) => parts.get(&digest),
@@ -102,14 +105,29 @@ pub(super) async fn check(
                 let why = format!("it has {there} bytes instead of {size} (truncated or replaced)");
                 report.found(ProblemKind::Damaged, object.path(), why);
             }
-            Some(_) => whole.push(object),
+            Some(_) => {
+                whole.insert(object);
+            }
         }
     }
     whole.retain(|object| match object {
         Object::Part(_) => options.level < Level::Catalogue,
         Object::Pack(_) => options.level < Level::Payload,
     });
-    hash(context, repository, whole, report).await
+    hash(context, repository, whole.into_iter().collect(), report).await
+}
+
+/// Checks the recovery instructions against the first entry: somebody in an outage will type what they say.
+pub(super) async fn check_recover_md(
+    repository: &Repository,
+    ledger: &Ledger,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let Some(init) = ledger.init() else { return Ok(()) };
+    if report.take(repository.get_recover_md(&init.recover_md).await)?.is_some() {
+        report.counts.objects += 1;
+    }
+    Ok(())
 }
 
 async fn hash(

@@ -57,11 +57,12 @@ pub(super) fn read(mut files: Vec<(String, Bytes)>, pin: RepositoryId, trust: &[
 fn decode(file: &str, bytes: &[u8]) -> Result<Signed, Problem> {
     let wrong = |why| Problem::WrongName { file: file.to_owned(), why };
     let (sequence, digest) = names::parse_entry(file).ok_or_else(|| wrong("no entry has such a name"))?;
-    let signed =
-        Signed::decode(bytes).map_err(|why: FormatError| Problem::NotAnEntry { file: file.to_owned(), why })?;
+    // Before anything of it is read: whoever can write here can write anything under any name.
     if sha256(bytes) != digest {
         return Err(wrong("its name is not the digest of its bytes"));
     }
+    let signed =
+        Signed::decode(bytes).map_err(|why: FormatError| Problem::NotAnEntry { file: file.to_owned(), why })?;
     if signed.entry.sequence != sequence {
         return Err(wrong("its name is not its sequence"));
     }

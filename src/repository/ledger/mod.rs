@@ -245,6 +245,9 @@ impl Ledger {
                 found.push(Problem::Ignored { entry: entry.name(), key: entry.key, why: why.clone() });
                 continue;
             }
+            if let Standing::Overridden { why } = standing {
+                found.push(Problem::Overridden { entry: entry.name(), key: entry.key, why: why.clone() });
+            }
             let late = entry.parents.iter().filter_map(|parent| self.get(parent));
             if let Some(parent) = late.filter(|parent| parent.time > entry.time).max_by_key(|parent| parent.time) {
                 found.push(Problem::Mistimed { entry: entry.name(), parent: parent.name() });

@@ -96,6 +96,16 @@ pub enum Problem {
         /// Why.
         why: Why,
     },
+    /// An entry that counts by `--trust` alone.
+    #[error("{entry} counts by --trust alone: {why} (key {key})")]
+    Overridden {
+        /// Its name.
+        entry: String,
+        /// The fingerprint of its key.
+        key: Digest,
+        /// Why it would not count.
+        why: Why,
+    },
     /// An entry that others name as parent and that is not there.
     #[error("entry {parent} is gone; {} names it as parent{}", .named_by.join(", "), if *.accepted { " (the loss was accepted)" } else { "" })]
     Missing {
