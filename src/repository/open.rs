@@ -73,7 +73,7 @@ impl Repository {
         if trust.is_empty() && !entries.iter().any(|(_, digest)| RepositoryId(*digest) == pin) {
             return Err(RepositoryError::OtherRepository { place: store.place(), pin: pin.to_string() });
         }
-        let warnings = check_marker(&store, &pin).await?;
+        let warnings = check_marker(&store, &pin).await;
         let entries = Mutex::default();
         Ok(Self { inner: Arc::new(Inner { store, id: pin, trust, warnings, entries }) })
     }
@@ -136,10 +136,12 @@ impl Repository {
             Err(StoreError::TooLarge { .. }) => return Ok(Some(Bytes::new())),
             Err(error) => return Err(error.into()),
         };
-        // Only what is what its name says may be taken for unchangeable.
-        if names::parse_entry(path).is_some_and(|(_, digest)| sha256(&bytes) == digest) {
-            known().insert(path.to_owned(), bytes.clone());
+        // Only what is what its name says may be taken for unchangeable; of anything else the name is enough to report
+        // it, and its bytes would only fill the memory.
+        if names::parse_entry(path).is_none_or(|(_, digest)| sha256(&bytes) != digest) {
+            return Ok(Some(Bytes::new()));
         }
+        known().insert(path.to_owned(), bytes.clone());
         Ok(Some(bytes))
     }
 
@@ -156,11 +158,12 @@ impl fmt::Debug for Repository {
     }
 }
 
-async fn check_marker(store: &Store, pin: &RepositoryId) -> Result<Vec<String>, RepositoryError> {
+/// What is odd about `keyhaven.json`. It decides nothing, so nothing that is wrong with it stops anybody.
+async fn check_marker(store: &Store, pin: &RepositoryId) -> Vec<String> {
     let path = names::KEYHAVEN_JSON;
     let warning = match store.get(path, limits::LIST).await {
         Ok(bytes) => match serde_json::from_slice::<Marker>(&bytes) {
-            Ok(marker) if marker.repository == pin.to_string() => return Ok(Vec::new()),
+            Ok(marker) if marker.repository == pin.to_string() => return Vec::new(),
             Ok(_) => {
                 format!("{path} names another repository id than the pinned one; the ledger decides, not this file")
             }
@@ -168,7 +171,7 @@ async fn check_marker(store: &Store, pin: &RepositoryId) -> Result<Vec<String>, 
         },
         Err(StoreError::NotFound { .. }) => format!("{path} is missing; the ledger decides, not this file"),
         Err(StoreError::TooLarge { .. }) => format!("{path} is damaged; the ledger decides, not this file"),
-        Err(error) => return Err(error.into()),
+        Err(error) => format!("{path} cannot be read ({error}); the ledger decides, not this file"),
     };
-    Ok(vec![warning])
+    vec![warning]
 }

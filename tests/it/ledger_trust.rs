@@ -238,3 +238,19 @@ fn a_repository_with_another_id_trusts_nothing_here() {
     assert_eq!((ledger.counted().count(), ledger.entries().len()), (0, 0));
     assert_eq!(ledger.problems().iter().filter(|problem| matches!(problem, Problem::Foreign { .. })).count(), 3);
 }
+
+#[test]
+fn key_entries_by_strangers_are_ignored_and_those_of_granted_custodians_are_not() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let granted = book.write(CUSTODIAN, &[&three], add(50, &[Role::Custodian]));
+    let by_granted = book.write(50, &[&granted], add(51, &[Role::Collector]));
+    let mut top = three.clone();
+    for _ in 0..30 {
+        top = book.write(STRANGER, &[&top], add(STRANGER, &[Role::Custodian]));
+    }
+    let last = book.write(51, &[&by_granted], snapshot("four"));
+    let ledger = book.ledger();
+    assert_eq!(why(&ledger, &top), Some(Why::NoRole { kind: "keys".to_owned() }));
+    assert_eq!(ledger.latest_good(), Some(&last), "a key that a granted custodian added counts");
+    assert_eq!(ledger.problems().len(), 30);
+}

@@ -108,6 +108,11 @@ async fn the_marker_file_decides_nothing() {
         assert_eq!(repository.warnings().len(), 1);
         assert!(repository.warnings()[0].contains(word), "{:?}", repository.warnings());
     }
+    // Something that can be listed and not read.
+    let path = kit.place().join("keyhaven.json");
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let repository = Repository::open(kit.store(), id).await.unwrap();
+    assert!(repository.warnings()[0].contains("cannot be read"), "{:?}", repository.warnings());
 }
 
 #[tokio::test]

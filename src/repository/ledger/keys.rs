@@ -26,7 +26,7 @@ pub(super) struct Reach {
 
 impl Reach {
     pub(super) fn of(graph: &Graph) -> Self {
-        let candidates: Vec<usize> = (0..graph.entries.len()).filter(|at| is_candidate(graph, *at)).collect();
+        let candidates = candidates(graph);
         let bit_of: HashMap<usize, usize> = candidates.iter().enumerate().map(|(bit, at)| (*at, bit)).collect();
         let none = Rc::new(vec![0; candidates.len().div_ceil(64)]);
         let mut reach = Self { candidates, bits: Vec::new(), holes: Vec::new() };
@@ -67,9 +67,34 @@ impl Reach {
     }
 }
 
-fn is_candidate(graph: &Graph, position: usize) -> bool {
-    let keys = graph.entries.get(position).is_some_and(|entry| matches!(entry.event, Event::Keys(_)));
-    keys || graph.root == Some(position)
+/// The first entry and the key entries that could be adopted at all: signed by a key that the first entry, or one of
+/// them, lets change keys.
+///
+/// Whoever can write into the bucket can sign key entries with a key of his own, as many as he likes, and a bit for each
+/// of them in every entry would fill the memory. Links and removals are not looked at here: they only take away.
+fn candidates(graph: &Graph) -> Vec<usize> {
+    let Some(root) = graph.root else { return Vec::new() };
+    let mut by_key: HashMap<Digest, Vec<usize>> = HashMap::new();
+    for (position, entry) in graph.entries.iter().enumerate() {
+        if matches!(entry.event, Event::Keys(_)) {
+            by_key.entry(entry.key).or_default().push(position);
+        }
+    }
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(entry) = found.get(at).and_then(|position| graph.entries.get(*position)) {
+        at += 1;
+        let grants = match &entry.event {
+            Event::Init(init) => init.keys.as_slice(),
+            Event::Keys(KeyChange::Add { grant, .. }) => std::slice::from_ref(grant),
+            _ => &[],
+        };
+        for grant in grants.iter().filter(|grant| grant.roles.iter().any(|role| role.may_sign("keys"))) {
+            found.extend(by_key.remove(&grant.public_key.fingerprint()).unwrap_or_default());
+        }
+    }
+    found.sort_unstable();
+    found
 }
 
 fn union(a: &Rc<Vec<u64>>, b: &Rc<Vec<u64>>) -> Rc<Vec<u64>> {
@@ -220,4 +245,56 @@ fn removal(graph: &Graph, position: usize) -> Option<Removal> {
         _ => return None,
     };
     Some(Removal { key, position, by: entry.digest, revoked, kept: Rc::new(kept) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SigningKey;
+    use crate::crypto::digest::sha256;
+    use crate::format::event::InitEvent;
+    use crate::format::{Draft, Place, RepositoryId, SourceName};
+    use crate::model::Timestamp;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&[seed; 32])
+    }
+
+    fn grant(seed: u8) -> KeyGrant {
+        KeyGrant { public_key: key(seed).public(), roles: vec![Role::Custodian], name: String::new() }
+    }
+
+    #[test]
+    fn strangers_cannot_make_key_entries_that_anything_is_kept_for() {
+        let source = SourceName { crn: "crn:v1:source".to_owned(), region: "eu-de".to_owned() };
+        let sign = |place: &Place, seed: u8, event: Event| {
+            let draft = Draft { time: Timestamp::from_millis(1_790_000_000_000), tool: "test".to_owned(), event };
+            draft.sign(place, &key(seed)).unwrap().0
+        };
+        let init = InitEvent {
+            keys: vec![grant(1)],
+            longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
+            grace_seconds: InitEvent::GRACE_SECONDS,
+            recover_md: sha256(b"RECOVER.md"),
+        };
+        let first = sign(&Place::first(source.clone()), 1, Event::Init(init));
+        let pin = RepositoryId(first.digest);
+        let mut entries = vec![first.clone()];
+        // The first custodian adds a second; that one a third; strangers add themselves and each other.
+        for (seed, added) in [(1, 2), (2, 3), (8, 8), (8, 9), (9, 8)] {
+            let place = Place {
+                repository: Some(pin),
+                source: source.clone(),
+                sequence: 2,
+                parents: vec![first.digest],
+                previous: None,
+            };
+            let change = KeyChange::Add { grant: grant(added), reason: "test".to_owned() };
+            entries.push(sign(&place, seed, Event::Keys(change)));
+        }
+        let graph = Graph::link(entries, &HashMap::new(), pin);
+        let signers: HashSet<Digest> = candidates(&graph).into_iter().map(|at| graph.entries[at].key).collect();
+        assert_eq!(signers, HashSet::from([key(1).public().fingerprint(), key(2).public().fingerprint()]));
+        assert_eq!(candidates(&graph).len(), 3, "the first entry and two more");
+    }
 }
