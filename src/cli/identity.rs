@@ -22,7 +22,7 @@ pub(super) struct RecoveryArguments {
     identity: Option<PathBuf>,
     /// A file with the passphrase of the identity, instead of asking
     #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    pub(super) passphrase_file: Option<PathBuf>,
     /// Count entries by this public key (PEM) whatever the ledger says of it: the last resort when no key is trusted
     #[arg(long, value_name = "FILE")]
     trust: Vec<PathBuf>,

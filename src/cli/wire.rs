@@ -132,13 +132,19 @@ pub(super) fn recovery_recipients(settings: &Settings) -> Result<Recipients, Fai
 
 /// Who signs here, and what it remembers.
 pub(super) fn writer(app: &App, settings: &Settings, id: &RepositoryId) -> Result<Writer, Failure> {
+    writer_with(signing_key(settings)?, app, settings, id)
+}
+
+/// As [`writer`], with a key that is not this host's own.
+pub(super) fn writer_with(
+    key: SigningKey,
+    app: &App,
+    settings: &Settings,
+    id: &RepositoryId,
+) -> Result<Writer, Failure> {
     let folder = app.state_folder(settings)?;
     key_file::create_folder(&folder)?;
-    Ok(Writer {
-        key: Arc::new(signing_key(settings)?),
-        state: StateFolder::new(&folder, &id.to_string()),
-        clock: Arc::new(SystemClock),
-    })
+    Ok(Writer { key: Arc::new(key), state: StateFolder::new(&folder, &id.to_string()), clock: Arc::new(SystemClock) })
 }
 
 fn missing_key(what: &str, key: &str) -> Failure {

@@ -345,6 +345,15 @@ fn a_snapshot_is_restored_into_a_standby_and_nowhere_else() {
     );
     assert_eq!(plan(&[]).json(0)["steps"], Value::Array(Vec::new()), "nothing is left to plan");
 
+    // Signed into the ledger only when asked, by a key of the recovery kit; the collector's own may not.
+    let entries = || files(&site.machine.path("repo/ledger")).len();
+    let before = entries();
+    apply(&["--confirm", STANDBY_ID, "--record", "signing-key.pem"]).fails(12, &["role"]);
+    assert_eq!(entries(), before);
+    assert_eq!(apply(&["--confirm", STANDBY_ID, "--record", "kit/custodian-key.pem"]).code, 0);
+    assert_eq!(entries(), before + 1);
+    assert_eq!(site.run(&["verify", "--level", "ledger", "--json"]).json(0)["ok"], true);
+
     // The source itself as the target, by whatever name.
     let mut wrong = environment.clone();
     wrong.push(("KEYHAVEN_STANDBY_URL", site.source.url.replace("127.0.0.1", "localhost")));

@@ -262,7 +262,8 @@ fn grants(key: &SigningKey, custodians: &[PublicKey]) -> Vec<KeyGrant> {
     };
     let custodian = |(at, key): (usize, &PublicKey)| KeyGrant {
         public_key: *key,
-        roles: vec![Role::Custodian],
+        // Whoever holds the kit restores, and could give itself any role.
+        roles: vec![Role::Custodian, Role::Restorer],
         name: format!("custodian {}", at + 1),
     };
     std::iter::once(collector).chain(custodians.iter().enumerate().map(custodian)).collect()

@@ -12,7 +12,7 @@ use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
-use crate::cli::{human, key_file, report, wire};
+use crate::cli::{human, identity, key_file, report, wire};
 use crate::instance::standby::RegistrationNames;
 use crate::job::restore::plan::{Remark, Step};
 use crate::job::restore::{
@@ -113,9 +113,10 @@ pub(in crate::cli) struct ApplyArguments {
     /// Items that are worked on side by side
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     concurrency: u8,
-    /// Sign what was restored into the ledger; needs a key with the restorer's role
-    #[arg(long)]
-    record: bool,
+    /// Sign what was restored into the ledger with this key, which needs the role of a restorer; a custodian's key from
+    /// the recovery kit has it
+    #[arg(long, value_name = "KEY-FILE")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     consent: ConsentArguments,
     #[command(flatten)]
@@ -171,6 +172,11 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Fail
     let text = crate::cli::app::read_plan(&arguments.plan)?;
     let plan = Plan::from_json(&text)?;
     let recovery = arguments.recovery.needed(&settings).await?;
+    // A key that does not open is told before the restore, not after it.
+    let recorder = match arguments.record {
+        Some(path) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
+        None => None,
+    };
     let repository = arguments.recovery.open(app, &settings, Some(&recovery)).await?;
     if repository.id().to_string() != plan.snapshot.repository {
         return Err(Failure::new(
@@ -190,8 +196,8 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Fail
     app.printer.result(&Applied { report: &report, id_map_files: id_map_files.clone() }, |printer| {
         print_report(printer, &report, &id_map_files)
     })?;
-    if arguments.record {
-        let writer = wire::writer(app, &settings, repository.id())?;
+    if let Some(key) = recorder {
+        let writer = wire::writer_with(key, app, &settings, repository.id())?;
         let entry = record(&repository, &writer, &report).await?;
         app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
     }

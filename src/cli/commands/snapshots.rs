@@ -1,7 +1,6 @@
 //! `keyhaven snapshots`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -14,7 +13,6 @@ use crate::cli::{human, identity, report, wire};
 use crate::format::event::{AcceptSuspectEvent, Cut, Event};
 use crate::model::{Digest, Timestamp};
 use crate::repository::find::Wanted;
-use crate::repository::{StateFolder, Writer};
 
 /// Lists the snapshots, newest first.
 #[derive(Debug, clap::Args)]
@@ -136,12 +134,7 @@ async fn accept(app: &App, arguments: AcceptArguments) -> Result<Outcome, Failur
     }
     let key = identity::signing_key(arguments.key, arguments.passphrase_file).await?;
     let clock = app.context().clock;
-    let folder = app.state_folder(&settings)?;
-    let writer = Writer {
-        key: Arc::new(key),
-        state: StateFolder::new(&folder, &repository.id().to_string()),
-        clock: clock.clone(),
-    };
+    let writer = wire::writer_with(key, app, &settings, repository.id())?;
     let event = AcceptSuspectEvent { snapshot: snapshot.entry.digest, reason: arguments.reason };
     let entry = repository.commit(&writer, super::draft(&*clock, Event::AcceptSuspect(event))).await?;
     let done =
