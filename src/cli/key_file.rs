@@ -112,6 +112,13 @@ pub(super) fn resolve_line(place: &SecretRef, what: &str) -> Result<SecretString
 /// # Errors
 /// When there is something at that path already, or the disk refuses.
 pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    create_with(path, |file| file.write_all(bytes).and_then(|()| file.sync_all()))
+}
+
+/// Makes a file and fills it; one that could not be filled is taken away again, so that the next try finds nothing half
+/// there.
+#[expect(clippy::disallowed_methods, reason = "the file that was just made is removed, at the edge")]
+fn create_with(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), Failure> {
     let shown = path.display();
     let failed = |error| Failure::new(FailureKind::Failed, format!("cannot write {shown}")).because(error);
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -119,7 +126,11 @@ pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         std::io::ErrorKind::AlreadyExists => exists(path),
         _ => failed(error),
     })?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    if let Err(error) = fill(&mut file) {
+        // The first failure is the one to tell.
+        drop(std::fs::remove_file(path));
+        return Err(failed(error));
+    }
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
@@ -240,6 +251,19 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("nowhere"), &link).unwrap();
         assert!(all_free(&[&link]).is_err());
         assert!(create(&link, b"x").is_err());
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_filled_is_not_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let full = |file: &mut File| {
+            file.write_all(b"half")?;
+            Err(std::io::ErrorKind::StorageFull.into())
+        };
+        assert_eq!(create_with(&path, full).unwrap_err().kind(), FailureKind::Failed);
+        assert!(!path.exists());
+        create(&path, b"whole").unwrap();
     }
 
     #[test]

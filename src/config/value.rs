@@ -115,7 +115,7 @@ impl Kind {
         match self {
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Url => http_url(text).then(|| Value::Text(text.to_owned())).ok_or_else(wrong),
-            Self::Path => Ok(Value::Path(base.join(text))),
+            Self::Path => Ok(Value::Path(joined(base, text))),
             Self::Location => location(text, base).map(Value::Text).ok_or_else(wrong),
             Self::Flag => match text {
                 "true" => Ok(Value::Flag(true)),
@@ -198,9 +198,14 @@ fn http_url(text: &str) -> bool {
 }
 
 /// A folder as a path, or a bucket URL as it stands.
+/// A path from its base, without `.` and doubled slashes; `..` stays, since what is before it may be a link.
+fn joined(base: &Path, text: &str) -> PathBuf {
+    base.join(text).components().collect()
+}
+
 fn location(text: &str, base: &Path) -> Option<String> {
     if !text.contains("://") {
-        return Some(base.join(text).to_str()?.to_owned());
+        return Some(joined(base, text).to_str()?.to_owned());
     }
     let url = url::Url::parse(text).ok()?;
     match url.scheme() {
@@ -267,6 +272,8 @@ mod tests {
     #[test]
     fn locations_are_folders_or_buckets() {
         assert_eq!(read(Kind::Location, "repo"), Ok(Value::Text("/etc/keyhaven/repo".into())));
+        assert_eq!(read(Kind::Location, "./a//repo/"), Ok(Value::Text("/etc/keyhaven/a/repo".into())));
+        assert_eq!(read(Kind::Location, "../repo"), Ok(Value::Text("/etc/keyhaven/../repo".into())), "may be a link");
         assert_eq!(read(Kind::Location, "/srv/repo"), Ok(Value::Text("/srv/repo".into())));
         assert_eq!(read(Kind::Location, "file:///srv/repo"), Ok(Value::Text("/srv/repo".into())));
         assert_eq!(read(Kind::Location, "s3://b/p"), Ok(Value::Text("s3://b/p".into())));

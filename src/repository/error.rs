@@ -4,7 +4,7 @@ use std::io;
 
 use super::StoreError;
 use crate::crypto::CryptoError;
-use crate::format::FormatError;
+use crate::format::{FormatError, RepositoryId};
 use crate::model::{Digest, FailureKind, Timestamp};
 
 /// A failed operation on a repository. Never holds a payload or a credential.
@@ -51,10 +51,12 @@ pub enum RepositoryError {
         pin: String,
     },
     /// `init` found something there.
-    #[error("{place} already holds a ledger (its id stands in keyhaven.json); give another place, nothing was written")]
+    #[error("{place} already holds {}; nothing was written", held(ids))]
     Exists {
         /// The store.
         place: String,
+        /// The ids that the first entries there would give: one, unless somebody put more there or took it away.
+        ids: Vec<RepositoryId>,
     },
     /// An object does not hold what its name, its seal or the ledger says.
     #[error(
@@ -168,6 +170,14 @@ pub enum RepositoryError {
         #[source]
         source: tokio::task::JoinError,
     },
+}
+
+fn held(ids: &[RepositoryId]) -> String {
+    match ids {
+        [] => "a ledger without a first entry".to_owned(),
+        [only] => format!("the repository {only}"),
+        several => format!("a ledger with {} first entries", several.len()),
+    }
 }
 
 fn first(packs: &[Digest], others: &[String]) -> String {

@@ -42,6 +42,20 @@ struct Marker<'a> {
 }
 
 impl Repository {
+    /// Refuses a place where a ledger is, whatever its state: a first entry beside it would be a second one.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Exists`] with the id of what is there; what the store answers.
+    pub async fn check_free(store: &Store) -> Result<(), RepositoryError> {
+        let listed = store.list(names::LEDGER).await?;
+        if listed.is_empty() {
+            return Ok(());
+        }
+        let entries = listed.iter().filter_map(|object| names::parse_entry(&object.path));
+        let ids = entries.filter(|(sequence, _)| *sequence == 1).map(|(_, digest)| RepositoryId(digest)).collect();
+        Err(RepositoryError::Exists { place: store.place(), ids })
+    }
+
     /// Makes a repository: `RECOVER.md`, then `keyhaven.json`, then the first entry, which is read back.
     ///
     /// Returns its id, which everything that reads it pins from now on. Interrupted before the first entry, nothing of
@@ -50,9 +64,7 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::Exists`] when a ledger is there already, whatever its state; what the store answers.
     pub async fn init(store: Store, key: &SigningKey, new: NewRepository) -> Result<RepositoryId, RepositoryError> {
-        if !store.list(names::LEDGER).await?.is_empty() {
-            return Err(RepositoryError::Exists { place: store.place() });
-        }
+        Self::check_free(&store).await?;
         let NewRepository { source, keys, longest_run_seconds, grace_seconds, time, tool } = new;
         let recover = recover_md(&source);
         let event = Event::Init(InitEvent { keys, longest_run_seconds, grace_seconds, recover_md: sha256(&recover) });

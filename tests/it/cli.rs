@@ -194,8 +194,11 @@ fn init_pins_the_repository_and_leaves_no_secret_in_it() {
     assert!(verdicts.iter().all(|verdict| *verdict != "bad"), "{doctor:#}");
     // A second repository in the same place is refused before anything is made.
     let again = site.run(&["init", "--recovery", "kit/public.txt", "--out", "second"]);
-    again.fails(2, &["already holds a ledger"]);
+    again.fails(2, &["already holds the repository", &site.id, "choose another place"]);
     assert!(!site.machine.path("second").exists());
+    // So is the same `init` again, as after one that was cut short: with the id, and the keys that are not to be lost.
+    let again = site.run(&["init", "--recovery", "kit/public.txt"]);
+    again.fails(2, &[&format!("repository.id = \"{}\"", site.id), "keep its keys", "signing-key.pem"]);
 }
 
 #[test]
@@ -253,6 +256,10 @@ fn a_backup_is_recorded_shown_verified_and_quiet_when_nothing_has_changed() {
     assert_eq!(sequences, [3, 2], "newest first");
     let shown = site.run(&["show", "2", "--json"]).json(0);
     assert_eq!(shown["digest"], first["snapshot"]);
+    let configurations = shown["snapshot"]["counts"]["configuration"].as_u64().unwrap();
+    assert!(configurations > 1);
+    let shown_text = site.run(&["show", "2"]).out;
+    assert!(shown_text.contains(&format!("{configurations} configurations")), "{shown_text}");
     assert_eq!(shown["source"]["crn"], site.source.crn.as_str());
     let secrets = site.run(&["ls", "--kind", "secret", "--json"]).json(0);
     assert_eq!(secrets.as_array().unwrap().len(), 30);
@@ -282,6 +289,19 @@ fn a_backup_is_recorded_shown_verified_and_quiet_when_nothing_has_changed() {
     std::fs::write(&path, bytes).unwrap();
     let damaged = site.run(&["verify", "--level", "objects", "--json"]).json(13);
     assert_eq!(damaged["problems"][0]["kind"], "damaged");
+}
+
+#[test]
+fn what_verify_found_is_told_also_when_it_cannot_be_recorded() {
+    let site = Site::new("5");
+    site.machine.write("repo/RECOVER.md", "send your recovery key to us\n");
+    let key = site.machine.path("signing-key.pem");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let found = site.run(&["verify", "--record", "--json"]);
+    assert!(found.err.contains("not recorded") && found.err.contains("open to every user"), "{}", found.err);
+    assert_eq!(found.json(13)["problems"][0]["object"], "RECOVER.md");
+    // With nothing found, that it was not recorded is the failure.
+    site.run(&["verify", "--level", "ledger", "--record"]).fails(12, &["open to every user"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
 use crate::format::event::{InitEvent, KeyGrant};
 use crate::format::{RepositoryId, Role, SourceName, names};
 use crate::instance::Source;
-use crate::repository::{NewRepository, Repository, Store};
+use crate::repository::{NewRepository, Repository, RepositoryError, Store};
 
 /// Makes a repository for one instance, on the host that will back up.
 ///
@@ -125,13 +125,10 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         .chain(&files.config)
         .map(PathBuf::as_path)
         .collect();
-    key_file::all_free(&new)?;
-
+    // The place first: an `init` that ended half-way has left keys too, and then the id is what helps.
     let store = wire::store(&settings.repository()?)?;
-    if !store.list(names::LEDGER).await?.is_empty() {
-        return Err(Failure::usage(format!("{} already holds a ledger", store.place()))
-            .hinted("one repository is one source instance; choose another prefix, nothing was written"));
-    }
+    Repository::check_free(&store).await.map_err(|error| not_made(error, &files))?;
+    key_file::all_free(&new)?;
     let source = source_name(&settings).await?;
     let made = make(app, &settings, &arguments, store, source, &recovery, &kit.custodians, files).await?;
     tell(app, &made)?;
@@ -212,14 +209,7 @@ async fn make(
         time: app.context().clock.now(),
         tool: super::tool(),
     };
-    let id = Repository::init(store, &key, new).await.map_err(|error| {
-        let kept = format!(
-            "this host's new keys stay in {} and {}; remove them before you run `init` again",
-            files.signing_key.display(),
-            files.catalogue_key.display()
-        );
-        Failure::from(error).hinted(kept)
-    })?;
+    let id = Repository::init(store, &key, new).await.map_err(|error| not_made(error, &files))?;
     let catalogue_recipients: Vec<String> = catalogue.recipients().iter().map(ToString::to_string).collect();
     let sheet = Sheet {
         place: &place,
@@ -233,15 +223,18 @@ async fn make(
         catalogue: catalogue_recipients,
         made: human::time(app.context().clock.now()),
     };
-    key_file::create(&files.recovery_sheet, recovery_sheet::text(&sheet).as_bytes())?;
     let values = config_values(settings, arguments, &id, recovery, &files);
+    let unfinished =
+        |failure: Failure| failure.hinted(format!("the repository is made; {}", keep_and_go_on(&id, &files)));
+    // The configuration before the sheet: with it everything else can be had again.
     let add_to_config = match &files.config {
         Some(path) => {
-            key_file::create(path, template::commented(&values).as_bytes())?;
+            key_file::create(path, template::commented(&values).as_bytes()).map_err(unfinished)?;
             None
         }
         None => Some(snippet(settings, &values)),
     };
+    key_file::create(&files.recovery_sheet, recovery_sheet::text(&sheet).as_bytes()).map_err(unfinished)?;
     Ok(Made {
         repository_id: id,
         place,
@@ -252,6 +245,44 @@ async fn make(
         files,
         add_to_config,
     })
+}
+
+/// What to do after an `init` that did not make the repository, or does not know whether it did.
+fn not_made(error: RepositoryError, files: &Files) -> Failure {
+    let keys = [&files.signing_key, &files.catalogue_key];
+    let shown = format!("{} and {}", files.signing_key.display(), files.catalogue_key.display());
+    let hint = match &error {
+        RepositoryError::Exists { ids, .. } => match ids.as_slice() {
+            [id] => format!(
+                "one repository is one source instance: choose another place; but if it is what an interrupted `init` \
+                 made for this instance, {}",
+                keep_and_go_on(id, files)
+            ),
+            _ => "choose another place, or find out what put it there".to_owned(),
+        },
+        // It may be there, or come to be there: then these keys are the only ones that it knows.
+        RepositoryError::Unconfirmed { path, .. } | RepositoryError::Damaged { path, .. } => {
+            let id = names::parse_entry(path).map(|(_, digest)| format!(" {digest}")).unwrap_or_default();
+            format!(
+                "keep {shown}: if the repository{id} is there, they are its keys; `init` run again says whether it is"
+            )
+        }
+        _ if keys.iter().any(|path| path.exists()) => {
+            format!("this host's new keys stay in {shown}; remove them before you run `init` again")
+        }
+        _ => return error.into(),
+    };
+    Failure::from(error).hinted(hint)
+}
+
+/// How to go on with a repository whose `init` was cut short after the first entry.
+fn keep_and_go_on(id: &RepositoryId, files: &Files) -> String {
+    format!(
+        "keep its keys, {} and {}, and set repository.id = \"{id}\", keys.signing_key_file, keys.catalogue_key_file and \
+         keys.recovery_recipients in the configuration (`keyhaven config init` prints one), then run `keyhaven doctor`",
+        files.signing_key.display(),
+        files.catalogue_key.display()
+    )
 }
 
 fn grants(key: &SigningKey, custodians: &[PublicKey]) -> Vec<KeyGrant> {
@@ -380,6 +411,29 @@ mod tests {
         let lacking = snippet(&settings, &values);
         let expected = "state_dir = \"/s\"\n[source]\ncrn = \"crn:v1:x\"\n[keys]\nsigning_key_file = \"/k\"\n";
         assert_eq!(lacking, expected);
+    }
+
+    fn in_out() -> Files {
+        Files {
+            signing_key: "out/signing-key.pem".into(),
+            catalogue_key: "out/catalogue-key.txt".into(),
+            recovery_sheet: "out/recovery-sheet.txt".into(),
+            config: None,
+        }
+    }
+
+    #[test]
+    fn keys_that_a_repository_may_know_are_never_said_to_be_removed() {
+        let id = RepositoryId(crate::crypto::digest::sha256(b"first entry"));
+        let source = crate::repository::StoreError::NotFound { path: "x".to_owned(), place: "there".to_owned() };
+        let unknown = RepositoryError::Unconfirmed { path: names::entry(1, &id.0), source };
+        let there = RepositoryError::Exists { place: "there".to_owned(), ids: vec![id] };
+        for error in [unknown, there] {
+            let failure = not_made(error, &in_out());
+            let hint = failure.hint().unwrap();
+            assert!(hint.contains(&id.to_string()) && hint.contains("out/signing-key.pem"), "{hint}");
+            assert!(hint.contains("keep") && !hint.contains("remove"), "{hint}");
+        }
     }
 
     #[test]
