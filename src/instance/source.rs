@@ -133,7 +133,7 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// rows do not allow a read that was asked for.
     async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError>;
 
-    /// Asks for one item by its key, without reading a payload.
+    /// Asks for one item by its key. Never reads the payload of a secret, and hands no payload on.
     ///
     /// # Errors
     /// When the instance gives no usable answer; a refusal (401, 403) is [`Presence::Hidden`] and no error.

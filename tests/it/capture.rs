@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use keyhaven::crypto::{Identities, Recipients};
-use keyhaven::format::event::{AcceptSuspectEvent, Verdict};
-use keyhaven::format::{Draft, Event};
-use keyhaven::instance::embedded::{Act, Instance, Options, Planted, Precision, Seen, Switches, Verb, When};
+use keyhaven::format::catalogue::PartBuilder;
+use keyhaven::format::event::{AcceptSuspectEvent, PartRef, Verdict};
+use keyhaven::format::list::{ListedPack, PackList};
+use keyhaven::format::pack::PackBuilder;
+use keyhaven::format::{Draft, Event, SnapshotEvent};
+use keyhaven::instance::embedded::{Act, Class, Instance, Options, Planted, Precision, Seen, Switches, Verb, When};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
 use keyhaven::job::event::Silent;
@@ -573,4 +576,124 @@ async fn a_collector_without_the_catalogue_key_of_before_starts_in_full() {
     assert_eq!((report.base, report.full, report.read), (None, true, 2));
     assert_eq!(report.warnings.len(), 2, "no base, and nothing to measure by: {:?}", report.warnings);
     assert!(matches!(rig.snapshots().await[1].snapshot().unwrap().verdict, Verdict::Good));
+}
+
+/// A list of configurations that shows none.
+const NO_CONFIGURATIONS: &str = r#"{"configurations":[],"total_count":0,"offset":0,"limit":1000}"#;
+
+#[tokio::test]
+async fn a_list_that_hides_every_configuration_is_sight_lost_and_no_deletion() {
+    // By name, they are forbidden, or still answer.
+    for status in [Some(403), None] {
+        let rig = Rig::new().await;
+        (0..10).for_each(|n| _ = arbitrary(&rig.instance, &format!("secret-{n}"), "value"));
+        configure(&rig.instance, "an api key");
+        rig.capture().await.unwrap();
+        let list = When::any().class(Class::Listing).path("/configurations");
+        rig.instance.fault(list, Act::Body(NO_CONFIGURATIONS.to_owned()));
+        if let Some(status) = status {
+            rig.instance.fault(When::any().path("/configurations/iam"), Act::Status { status, retry_after: None });
+        }
+        let error = rig.capture().await.unwrap_err();
+        assert!(matches!(&error, CaptureError::SightLost { key } if key.id().ends_with("/iam")), "{status:?}: {error}");
+        assert_eq!(rig.snapshots().await.len(), 1, "nothing was recorded");
+
+        rig.instance.clear_faults();
+        write(&rig.instance, Verb::Delete, "/api/v2/configurations/iam", "");
+        let report = rig.capture().await.unwrap();
+        assert!(
+            report.suspect.is_empty() && !report.counts.contains_key("configuration"),
+            "really deleted, it is gone"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_moved_and_cannot_be_read_again_shows_the_rows_of_the_cut_and_is_not_bound() {
+    let rig = Rig::new().await;
+    let id = arbitrary(&rig.instance, "before", "value");
+    (0..9).for_each(|n| _ = arbitrary(&rig.instance, &format!("other-{n}"), "value"));
+    let (clock, moved) = (rig.clock.clone(), id.clone());
+    // After it was read, and before the second listing.
+    before(&rig, When::any().verb(Verb::Get).path("/configurations").nth(2), move |instance, _| {
+        clock.advance(5_000);
+        rename(instance, &moved, "after");
+        let forbidden = Act::Status { status: 403, retry_after: None };
+        instance.fault(When::any().path(&format!("/secrets/{moved}/versions")), forbidden);
+    });
+    let report = rig.capture().await.unwrap();
+    assert_eq!((report.cut, report.rounds), ("point_in_time", 2));
+    assert_eq!(report.unread.iter().map(|unread| unread.key.id()).collect::<Vec<_>>(), [id.as_str()]);
+    let opened = rig.opened().await;
+    let item = &opened.items[&secret(&id)];
+    assert_eq!((item.name.as_str(), item.revision), ("after", None));
+    assert!(opened.doc(&secret(&id), "row").unwrap().contains("after"), "the lists are claimed as of the cut");
+    assert!(current(&opened, &id).contains("value"), "and what was read of it before is better than nothing");
+}
+
+#[tokio::test]
+async fn a_change_from_the_future_is_read_a_tick_after_it_was_listed() {
+    let rig = Rig::new().await;
+    rig.clock.advance(3_650 * DAY);
+    let id = arbitrary(&rig.instance, "ahead", "value");
+    rig.clock.advance(-3_650 * DAY);
+    let at: Shared<Vec<Timestamp>> = Shared::default();
+    for path in ["/secrets_locks".to_owned(), format!("/secrets/{id}/versions/current")] {
+        let (clock, at) = (rig.clock.clone(), Arc::clone(&at));
+        before(&rig, When::any().path(&path).nth(1), move |_, _| at.lock().unwrap().push(clock.now()));
+    }
+    assert_eq!(rig.capture().await.unwrap().cut, "point_in_time");
+    let at = at.lock().unwrap();
+    assert!(at[1].millis_since(at[0]) >= 2_000, "read {} ms after", at[1].millis_since(at[0]));
+}
+
+/// Records a snapshot like the newest one, whose payloads lie in a pack each.
+async fn scatter(rig: &Rig) -> usize {
+    let (entry, opened) = (rig.snapshots().await.pop().unwrap(), rig.opened().await);
+    let (id, crn, options) = (*rig.repository.id(), rig.instance.crn(), rig.options());
+    let both = options.catalogue.iter().chain(options.recovery.iter()).cloned().collect();
+    let (mut parts, mut packs) = (Vec::new(), Vec::new());
+    let mut part = PartBuilder::new(id, &crn).unwrap();
+    for (key, item) in &opened.items {
+        let mut item = item.clone();
+        for (pointer, (_, payload)) in item.payloads.iter_mut().zip(opened.payloads(key)) {
+            let mut pack = PackBuilder::new(id, &crn).unwrap();
+            pack.push(&item.key, &pointer.version, &Payload::new(Zeroizing::new(payload))).unwrap();
+            let sealed = pack.seal(&options.recovery, 1).unwrap();
+            rig.repository.put_pack(&sealed).await.unwrap();
+            pointer.pack = sealed.digest;
+            let size = sealed.bytes.len() as u64;
+            packs.push(ListedPack { pack: sealed.digest, size, recipients: options.recovery.names() });
+        }
+        part.push(&item).unwrap();
+    }
+    let items = part.len();
+    let sealed = part.seal(&Recipients::new(both).unwrap(), 1).unwrap();
+    rig.repository.put_part(&sealed).await.unwrap();
+    parts.push(PartRef { digest: sealed.digest, size: sealed.bytes.len() as u64, items });
+    packs.sort_by_key(|pack| pack.pack);
+    let count = packs.len();
+    let list = rig.repository.put_list(&PackList { packs }).await.unwrap();
+    let event = SnapshotEvent { parts, list, packs: count as u64, ..entry.snapshot().unwrap().clone() };
+    let event = Event::Snapshot(Box::new(event));
+    let draft = Draft { time: rig.clock.now(), tool: "keyhaven/test".to_owned(), event };
+    rig.repository.commit(&rig.writer(&rig.collector), draft).await.unwrap();
+    count
+}
+
+#[tokio::test]
+async fn more_new_packs_than_there_is_room_for_make_room_and_no_failure() {
+    let rig = Rig::new().await;
+    let ids: Vec<_> = (0..248).map(|n| arbitrary(&rig.instance, &format!("secret-{n}"), "value")).collect();
+    rig.capture().await.unwrap();
+    assert_eq!(scatter(&rig).await, 248, "as many as are kept without a thought");
+    // More than 8 packs of 4 MiB.
+    let large = "x".repeat(1_000_000);
+    (0..50).for_each(|n| _ = arbitrary(&rig.instance, &format!("large-{n}"), &large));
+    let report = rig.capture().await.unwrap();
+    assert_eq!((report.cut, report.failure()), ("point_in_time", None), "{report:?}");
+    let opened = rig.opened().await;
+    assert!(opened.packs <= 256, "{}", opened.packs);
+    assert!(ids.iter().all(|id| current(&opened, id).contains("value")));
+    assert!(report.warnings.iter().any(|warning| warning.contains("too many")), "{:?}", report.warnings);
 }

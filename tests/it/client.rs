@@ -522,6 +522,17 @@ async fn a_secret_without_its_row_of_locks_makes_the_listing_unsteady() {
 }
 
 #[tokio::test]
+async fn an_item_whose_updated_at_cannot_be_read_counts_as_young_as_the_answer() {
+    let mut world = World::of(2);
+    world.secrets[0] = world.secrets[0].replacen(r#""updated_at":""#, r#""updated_at":"about "#, 1);
+    let mock = Mock::start(move |seen| world.answer(seen)).await;
+    let (listing, inventory) = list(&mock.client()).await;
+    let (listing, young) = (listing.unwrap(), inventory.secret(0).updated_at.unwrap());
+    assert!((listing.started..=listing.ended).contains(&young), "{young}");
+    assert!(inventory.secret(1).updated_at.unwrap() < listing.started);
+}
+
+#[tokio::test]
 async fn secrets_of_two_instances_are_no_listing() {
     let mut world = World::of(2);
     world.secrets[1] = world.secrets[1].replace(":inst:", ":other:");
@@ -884,6 +895,24 @@ async fn presence_tells_deleted_from_hidden_and_never_reads_a_payload() {
     assert_eq!(client.presence(&keys[3]).await.unwrap(), Presence::Present);
     let other = "configuration/other/n".parse().unwrap();
     assert_eq!(client.presence(&other).await.unwrap(), Presence::Gone, "the same name, another type");
+    // A list without a row may be one that we do not see.
+    let known = "configuration/iam_credentials_configuration/n".parse().unwrap();
+    let answer = r#"{"name":"n","config_type":"iam_credentials_configuration","api_key":"k"}"#;
+    for (by_name, wanted) in [
+        (Reply::error(404), Presence::Gone),
+        (Reply::error(403), Presence::Hidden),
+        (Reply::ok(answer.to_owned()), Presence::Hidden),
+    ] {
+        let world = World { configurations: Vec::new(), ..World::of(0) };
+        let mock = Mock::start(move |seen| match seen.path.as_str() {
+            "/configurations/n" => by_name.clone(),
+            _ => world.answer(seen),
+        })
+        .await;
+        let client = mock.client();
+        assert_eq!(client.presence(&known).await.unwrap(), wanted);
+        assert_eq!(client.presence(&keys[3]).await.unwrap(), Presence::Gone, "an unknown type is not read");
+    }
     let mock =
         Mock::start(|seen| if seen.path == "/identity/token" { Reply::error(404) } else { Reply::error(500) }).await;
     assert!(mock.client().presence(&keys[0]).await.is_err(), "a failure is no answer");

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::classify::Shape;
 use super::client::Client;
 use super::{inventory, reading};
 use crate::instance::{InstanceError, Listed, Listing, Presence, Reading, Requests, Sink, Source};
@@ -21,18 +22,24 @@ impl Source for Client {
 
     /// Asks for the metadata of a secret, for a group, for the list of configurations (which is where their metadata
     /// stands), for the registration.
+    ///
+    /// A list of configurations without a single row may be one that we are not allowed to see. Then the configuration
+    /// is asked for by name, and is gone only when there is no such name; if it answers, the list hides it. Its value is
+    /// dropped unread.
     async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
         let there = |there: bool| if there { Presence::Present } else { Presence::Gone };
         let asked = match key.kind() {
             ItemKind::Secret => self.secret_metadata(key.id()).await.map(|_| Presence::Present),
             ItemKind::Group => self.group(key.id()).await.map(|_| Presence::Present),
             ItemKind::Registration => self.registration().await.map(|found| there(found.is_some())),
-            ItemKind::Configuration => self.configurations().await.map(|rows| {
-                there(rows.iter().any(|row| {
+            ItemKind::Configuration => match self.configurations().await {
+                Ok(rows) if rows.is_empty() => self.configuration_of(key).await,
+                Ok(rows) => Ok(there(rows.iter().any(|row| {
                     let (config_type, name) = (row.str("config_type"), row.str("name"));
                     matches!((config_type, name), (Some(t), Some(n)) if key.id() == format!("{t}/{n}"))
-                }))
-            }),
+                }))),
+                Err(error) => Err(error),
+            },
         };
         match asked {
             Err(InstanceError::Gone { .. }) => Ok(Presence::Gone),
@@ -47,5 +54,18 @@ impl Source for Client {
 
     fn requests(&self) -> Requests {
         self.wire().requests()
+    }
+}
+
+impl Client {
+    /// Whether a configuration that no list shows is gone, or hidden from us. One of a type that we do not know is taken
+    /// for gone: a read of it might change something.
+    async fn configuration_of(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
+        match key.id().split_once('/') {
+            Some((config_type, name)) if Shape::Configuration(config_type).is_known() => {
+                self.configuration_answer(name, config_type).await.map(|_| Presence::Hidden)
+            }
+            _ => Ok(Presence::Gone),
+        }
     }
 }

@@ -26,8 +26,8 @@ const PARTS_IN_FLIGHT: usize = 4;
 const TRIED: usize = 8;
 /// Items that room is made for on the word of an entry; more come in all the same.
 const RESERVED: usize = 1_000_000;
-/// Packs that a run may add, for the count of packs that a snapshot names.
-const NEW_PACKS: usize = 8;
+/// Packs that a run is expected to add, for the count of packs that a snapshot names.
+pub(super) const NEW_PACKS: usize = 8;
 
 /// What a run builds on. Empty when there is nothing to build on.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ pub(super) struct Wanted<'a> {
     pub(super) full_every: i64,
     /// The present.
     pub(super) now: Timestamp,
+    /// How many packs the run will add.
+    pub(super) new_packs: usize,
 }
 
 impl Base {
@@ -230,7 +232,7 @@ fn demands(wanted: &Wanted<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest, u
     let whole: Vec<&ListedPack> =
         packs.iter().filter(|pack| !missing.contains(&pack.pack) && !stale.contains(&pack.pack)).collect();
     let sizes: Vec<u64> = whole.iter().map(|pack| pack.size).collect();
-    stale.extend(crowded(&sizes, NEW_PACKS).into_iter().filter_map(|at| Some(whole.get(at)?.pack)));
+    stale.extend(crowded(&sizes, wanted.new_packs).into_iter().filter_map(|at| Some(whole.get(at)?.pack)));
     Demands { full: wanted.full, full_every: wanted.full_every, now: wanted.now, stale, missing }
 }
 

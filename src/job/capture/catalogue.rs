@@ -188,15 +188,11 @@ impl Writer<'_, '_> {
             Origin::Older { at, rows } => {
                 let mut item = self.base_line(key, at).await?;
                 item.revision = None;
-                if let Some(round) = rows {
-                    let Line { item: newer, .. } = self.line(key, round)?;
-                    item.docs.extend(newer.docs);
-                    (item.name, item.group) = (newer.name, newer.group);
-                }
+                self.renew(&mut item, rows)?;
                 Ok(item)
             }
             Origin::Rows { round } => Ok(self.line(key, round)?.item),
-            Origin::Read { round, bound } => {
+            Origin::Read { round, bound, rows } => {
                 let Line { mut item, revision, settled, payloads } = self.line(key, round)?;
                 let stored = if self.without { settled.unwrap_or(revision) } else { revision };
                 item.revision = bound.then_some(stored);
@@ -205,9 +201,20 @@ impl Writer<'_, '_> {
                     self.new_packs.entry(pack.pack).or_insert_with(|| pack.clone());
                     item.payloads.push(Pointer { version, pack: pack.pack });
                 }
+                self.renew(&mut item, rows)?;
                 Ok(item)
             }
         }
+    }
+
+    /// Lays the rows of a later round over an item that could not be read then: the lists are claimed, its reading not.
+    fn renew(&mut self, item: &mut Item, rows: Option<u8>) -> Result<(), CaptureError> {
+        if let Some(round) = rows {
+            let Line { item: newer, .. } = self.line(&item.key, round)?;
+            item.docs.extend(newer.docs);
+            (item.name, item.group) = (newer.name, newer.group);
+        }
+        Ok(())
     }
 
     async fn base_line(&mut self, key: &ItemKey, at: u32) -> Result<Item, CaptureError> {
@@ -253,11 +260,12 @@ impl Writer<'_, '_> {
         }
         let parts: Vec<PartRef> = self.parts.into_iter().flatten().collect();
         let old = self.old_packs.iter().filter_map(|at| self.base.packs.get(usize::from(*at)).cloned());
+        let new = self.new_packs.len();
         let mut packs: Vec<ListedPack> = old.chain(self.new_packs.into_values()).collect();
         packs.sort_by_key(|pack| pack.pack);
         packs.dedup_by_key(|pack| pack.pack);
         if packs.len() > PACKS_PER_SNAPSHOT {
-            return Err(CaptureError::TooManyPacks { packs: packs.len(), limit: PACKS_PER_SNAPSHOT });
+            return Err(CaptureError::TooManyPacks { packs: packs.len(), new, limit: PACKS_PER_SNAPSHOT });
         }
         let list = PackList { packs };
         let digest =

@@ -101,6 +101,8 @@ pub enum CaptureError {
     TooManyPacks {
         /// How many.
         packs: usize,
+        /// How many of them this run wrote.
+        new: usize,
         /// The limit of format 1.
         limit: usize,
     },

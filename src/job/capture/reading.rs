@@ -122,9 +122,9 @@ impl Reader<'_> {
 
     /// Waits until everything that the listing showed is old enough that no change can hide in its tick.
     pub(super) async fn settle_down(&self, newest: Option<Timestamp>) {
-        if let (Some(newest), Some(now)) = (newest, self.source.provider_now())
-            && newest.millis_since(now) <= AHEAD
-        {
+        if let (Some(newest), Some(now)) = (newest, self.source.provider_now()) {
+            // What lies too far ahead was written by no clock to wait for; it must not hide the others behind it.
+            let newest = if newest.millis_since(now) <= AHEAD { newest } else { now };
             self.source.wait_until(newest.plus_millis(TICK)).await;
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::CaptureError;
-use super::base::{Base, Wanted};
+use super::base::{Base, NEW_PACKS, Wanted};
 use super::catalogue::{self, Written};
 use super::collect::{Collected, Collector, ask_for_some};
 use super::deadline::Deadline;
@@ -95,13 +95,25 @@ struct Prepared {
 impl Run<'_> {
     async fn until_recorded(&self) -> Result<CaptureReport, CaptureError> {
         let mut warnings = self.repository.warnings().to_vec();
-        let mut base = cancellable(self.context, self.choose_base(&mut warnings)).await?;
+        let mut base = cancellable(self.context, self.choose_base(NEW_PACKS, &mut warnings)).await?;
         let built_on = base.snapshot;
         let mut may_repeat = self.may_repeat(&base);
         let mut spent = Spent::default();
         for attempt in 1..=ATTEMPTS {
             let work = self.prepare(&base, built_on, may_repeat, &mut warnings);
-            let prepared = cancellable(self.context, work).await?;
+            let prepared = match cancellable(self.context, work).await {
+                Err(CaptureError::TooManyPacks { packs, new, .. }) if attempt < ATTEMPTS && new < packs => {
+                    // The next run would fare no better: its base would be the same, and what is new as much.
+                    warnings.push(format!(
+                        "{packs} packs, {new} of them new, were too many for one snapshot; the smallest were read again \
+                         into fewer; what the first attempt cost is not counted"
+                    ));
+                    let roomier = self.choose_base(new.max(NEW_PACKS), &mut warnings);
+                    base = cancellable(self.context, roomier).await?;
+                    continue;
+                }
+                other => other?,
+            };
             spent.add(&prepared.spent);
             self.deadline.check()?;
             check_clock(self.context.clock.now(), self.source.provider_now())?;
@@ -130,7 +142,7 @@ impl Run<'_> {
         Err(CaptureError::Vanishing { attempts: ATTEMPTS })
     }
 
-    fn wanted(&self) -> Wanted<'_> {
+    fn wanted(&self, new_packs: usize) -> Wanted<'_> {
         Wanted {
             repository: self.repository,
             keys: self.keys,
@@ -138,6 +150,7 @@ impl Run<'_> {
             full: self.options.full,
             full_every: i64::try_from(self.options.full_every.as_millis()).unwrap_or(i64::MAX),
             now: self.now(),
+            new_packs,
         }
     }
 
@@ -145,9 +158,9 @@ impl Run<'_> {
         self.source.provider_now().unwrap_or_else(|| self.context.clock.now())
     }
 
-    async fn choose_base(&self, warnings: &mut Vec<String>) -> Result<Base, CaptureError> {
+    async fn choose_base(&self, new_packs: usize, warnings: &mut Vec<String>) -> Result<Base, CaptureError> {
         let signer = self.writer.key.public().fingerprint();
-        let base = Base::choose(&self.wanted(), self.ledger, &signer, warnings).await?;
+        let base = Base::choose(&self.wanted(new_packs), self.ledger, &signer, warnings).await?;
         self.tell(Event::Note(match base.snapshot {
             Some(snapshot) => format!("builds on snapshot {}", snapshot.short()),
             None => "builds on nothing: everything is read".to_owned(),
@@ -163,8 +176,8 @@ impl Run<'_> {
         warnings: &mut Vec<String>,
     ) -> Result<Base, CaptureError> {
         match catalogue_is_there {
-            true => Ok(Base::load(&self.wanted(), prepared.written.parts, prepared.written.list).await?),
-            false => self.choose_base(warnings).await,
+            true => Ok(Base::load(&self.wanted(NEW_PACKS), prepared.written.parts, prepared.written.list).await?),
+            false => self.choose_base(NEW_PACKS, warnings).await,
         }
     }
 
@@ -208,7 +221,8 @@ impl Run<'_> {
         self.tell(Event::End { stage: Stage::Upload });
         let event = self.event(built_on, &collected, &written, reasons, unread.len());
         Ok(Prepared {
-            repeats: !written.parts.is_empty() && written.parts_written == 0,
+            // A part that nothing is left of is missing among them.
+            repeats: !written.parts.is_empty() && written.parts == base.parts,
             unread,
             read: collected.read,
             plain_bytes: packing.plain,

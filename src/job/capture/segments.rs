@@ -31,6 +31,8 @@ pub(super) enum Origin {
         round: u8,
         /// Whether its revision was listed both before and after.
         bound: bool,
+        /// The round with its newest rows, when it moved after that reading and could not be read again.
+        rows: Option<u8>,
     },
     /// The list rows of a round, without payloads.
     Rows {
@@ -81,8 +83,8 @@ fn origin(key: &ItemKey, seen: &Seen, base: &BaseIndex) -> Result<Origin, Captur
     let known = seen.base.and_then(|at| Some((at, base.known.get(at as usize)?)));
     match (seen.task, seen.got, known, seen.tried) {
         (Task::Keep, _, Some((at, _)), _) => Ok(Origin::Base { at }),
-        (Task::Done, Some(round), ..) => Ok(Origin::Read { round, bound: true }),
-        (_, Some(round), ..) => Ok(Origin::Read { round, bound: false }),
+        (Task::Done, Some(round), ..) => Ok(Origin::Read { round, bound: true, rows: None }),
+        (_, Some(round), _, tried) => Ok(unbound(round, tried)),
         // Read again for the sake of its pack, in vain: what the base says of it is as true as before.
         (_, None, Some((at, known)), _)
             if matches!(known.worth, Worth::Whole | Worth::Again)
@@ -99,11 +101,16 @@ fn origin(key: &ItemKey, seen: &Seen, base: &BaseIndex) -> Result<Origin, Captur
 
 fn origin_of_lost(key: &ItemKey, lost: Lost) -> Result<Origin, CaptureError> {
     match lost {
-        Lost { got: Some(round), .. } => Ok(Origin::Read { round, bound: false }),
+        Lost { got: Some(round), tried, .. } => Ok(unbound(round, tried)),
         Lost { base: Some(at), tried: rows, .. } => Ok(Origin::Older { at, rows }),
         Lost { tried: Some(round), .. } => Ok(Origin::Rows { round }),
         _ => Err(nothing_known(key.as_str())),
     }
+}
+
+/// What was read in `round` and has moved since, or perhaps has; `tried` is the round of the newest attempt.
+fn unbound(round: u8, tried: Option<u8>) -> Origin {
+    Origin::Read { round, bound: false, rows: tried.filter(|tried| *tried != round) }
 }
 
 fn nothing_known(what: &str) -> CaptureError {
@@ -195,7 +202,7 @@ mod tests {
         (n, Origin::Base { at: n })
     }
 
-    const READ: Origin = Origin::Read { round: 0, bound: true };
+    const READ: Origin = Origin::Read { round: 0, bound: true, rows: None };
 
     #[test]
     fn only_the_part_with_a_change_is_made_anew() {
@@ -256,8 +263,8 @@ mod tests {
         let expected = [
             (key(0), Origin::Older { at: 0, rows: None }),
             (key(1), Origin::Base { at: 1 }),
-            (key(2), Origin::Read { round: 1, bound: false }),
-            (key(3), Origin::Read { round: 2, bound: false }),
+            (key(2), Origin::Read { round: 1, bound: false, rows: None }),
+            (key(3), Origin::Read { round: 2, bound: false, rows: Some(5) }),
             (key(9), Origin::Rows { round: 3 }),
         ];
         assert_eq!(made, expected);

@@ -266,7 +266,8 @@ fn listed(
     Ok(Listed {
         revision: revisions.whole,
         settled: settles.then_some(revisions.settled),
-        updated_at: row.str("updated_at").and_then(|text| text.parse().ok()),
+        // One that cannot be read may be as young as the answer that shows it.
+        updated_at: row.str("updated_at").and_then(|text| text.parse().ok().or_else(|| answer.date().ok())),
         readable,
         withheld,
         item,
