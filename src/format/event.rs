@@ -161,10 +161,11 @@ impl SnapshotEvent {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.items))
     }
 
-    /// Whether its catalogue is the very same as `other`'s.
+    /// Whether its catalogue is the very same as `other`'s. Only digests say so: sizes and counts are what it claims.
     #[must_use]
     pub fn same_catalogue(&self, other: &Self) -> bool {
-        self.list == other.list && self.parts == other.parts
+        let digests = |event: &Self| event.parts.iter().map(|part| part.digest).collect::<Vec<_>>();
+        self.list == other.list && digests(self) == digests(other)
     }
 }
 

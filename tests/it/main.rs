@@ -31,6 +31,7 @@ mod restore_property;
 mod restore_refused;
 mod s3;
 mod sdk;
+mod second_reader;
 mod site;
 mod stock_tools;
 mod verify;

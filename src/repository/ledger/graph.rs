@@ -15,30 +15,41 @@ pub(super) struct Graph {
     pub(super) parents: Vec<Vec<usize>>,
     /// Whether a parent that an entry names is not there.
     pub(super) holed: Vec<bool>,
-    /// Where the entry with a digest stands.
+    /// Where the entry with a digest stands, also with that of a copy of it.
     pub(super) index: HashMap<Digest, usize>,
+    /// By position: the highest sequence of its parents that are there, linked or not; 0 without any.
+    highest: Vec<u64>,
     /// The first entry.
     pub(super) root: Option<usize>,
 }
 
 impl Graph {
     /// Links entries. A link to an entry of the same or a higher sequence is none: links only ever go back, so there are
-    /// no circles, and an entry that names such a parent has a wrong sequence anyway.
+    /// no circles, and an entry that names such a parent has a wrong sequence in any case.
     pub(super) fn link(mut entries: Vec<Entry>, aliases: &HashMap<Digest, Digest>, pin: RepositoryId) -> Self {
         entries.sort_by_key(|entry| (entry.sequence, entry.digest));
-        let index: HashMap<Digest, usize> =
+        let mut index: HashMap<Digest, usize> =
             entries.iter().enumerate().map(|(position, entry)| (entry.digest, position)).collect();
-        let find = |digest: &Digest| index.get(aliases.get(digest).unwrap_or(digest)).copied();
+        for (copy, name) in aliases {
+            if let Some(position) = index.get(name).copied() {
+                index.insert(*copy, position);
+            }
+        }
+        let find = |digest: &Digest| index.get(digest).copied();
         let mut parents = Vec::with_capacity(entries.len());
         let mut holed = Vec::with_capacity(entries.len());
+        let mut highest = Vec::with_capacity(entries.len());
         for entry in &entries {
-            holed.push(entry.parents.iter().any(|parent| find(parent).is_none()));
+            let there = entry.parents.iter().filter_map(find);
+            holed.push(there.clone().count() < entry.parents.len());
+            let sequences = there.filter_map(|parent| entries.get(parent)).map(|parent| parent.sequence);
+            highest.push(sequences.max().unwrap_or(0));
             let lower = |parent: &usize| entries.get(*parent).is_some_and(|other| other.sequence < entry.sequence);
             let linked: BTreeSet<usize> = entry.parents.iter().filter_map(find).filter(lower).collect();
             parents.push(linked.into_iter().collect());
         }
         let root = index.get(&pin.0).copied();
-        Self { entries, parents, holed, index, root }
+        Self { entries, parents, holed, highest, index, root }
     }
 
     /// The positions of the parents of the entry at a position.
@@ -50,8 +61,7 @@ impl Graph {
     ///
     /// With a parent missing, it must still lie above those that are there, which is returned as the least.
     pub(super) fn expected_sequence(&self, position: usize) -> Expected {
-        let highest = self.parents_of(position).iter().filter_map(|parent| self.entries.get(*parent));
-        let next = highest.map(|parent| parent.sequence).max().unwrap_or(0) + 1;
+        let next = self.highest.get(position).copied().unwrap_or(0) + 1;
         match self.holed.get(position) {
             Some(true) => Expected::AtLeast(next),
             _ => Expected::Exactly(next),

@@ -21,11 +21,8 @@ pub(super) fn judge(graph: &Graph, trust: &[PublicKey]) -> Vec<Standing> {
         standings.push(standing(judged.err(), trusted.contains(&entry.key)));
     }
     let accepted = accepted(graph, &standings);
-    for position in old_catalogues(graph, &reach, &standings, &accepted) {
-        if let (Some(slot), Some(entry)) = (standings.get_mut(position), graph.entries.get(position)) {
-            *slot = standing(Some(Why::OldCatalogue), trusted.contains(&entry.key));
-        }
-    }
+    ignore_old_catalogues(graph, &reach, &trusted, &accepted, &mut standings);
+    ignore_empty_accepts(graph, &trusted, &mut standings);
     standings
 }
 
@@ -76,9 +73,11 @@ pub(super) fn accepted(graph: &Graph, standings: &[Standing]) -> BTreeSet<Digest
     let counted = graph.entries.iter().zip(standings).filter(|(_, standing)| standing.counts());
     counted
         .filter_map(|(entry, _)| match &entry.event {
-            Event::AcceptSuspect(event) => Some(event.snapshot),
+            // By its name, however this entry names it: a copy means the same.
+            Event::AcceptSuspect(event) => graph.entries.get(*graph.index.get(&event.snapshot)?),
             _ => None,
         })
+        .map(|snapshot| snapshot.digest)
         .collect()
 }
 
@@ -94,18 +93,24 @@ pub(super) struct Newest {
 pub(super) fn newest_snapshots(graph: &Graph, standings: &[Standing], accepted: &BTreeSet<Digest>) -> Vec<Newest> {
     let mut all = Vec::with_capacity(graph.entries.len());
     for (position, entry) in graph.entries.iter().enumerate() {
-        let mut newest = among(&all, graph.parents_of(position));
-        if let Some(event) = entry.snapshot()
-            && standings.get(position).is_some_and(Standing::counts)
-        {
-            newest.any = Some(position);
-            if event.verdict == Verdict::Good || accepted.contains(&entry.digest) {
-                newest.good = Some(position);
-            }
-        }
-        all.push(newest);
+        let below = among(&all, graph.parents_of(position));
+        let counts = standings.get(position).is_some_and(Standing::counts);
+        all.push(if counts { below.with(position, entry, accepted) } else { below });
     }
     all
+}
+
+impl Newest {
+    /// Also with an entry that counts, newer than these.
+    fn with(mut self, position: usize, entry: &Entry, accepted: &BTreeSet<Digest>) -> Self {
+        if let Some(event) = entry.snapshot() {
+            self.any = Some(position);
+            if event.verdict == Verdict::Good || accepted.contains(&entry.digest) {
+                self.good = Some(position);
+            }
+        }
+        self
+    }
 }
 
 fn among(newest: &[Newest], parents: &[usize]) -> Newest {
@@ -119,26 +124,49 @@ pub(super) fn allowed_catalogues<'a>(graph: &'a Graph, newest: &[Newest], parent
     [any, good].into_iter().flatten().filter_map(|position| graph.entries.get(position)?.snapshot()).collect()
 }
 
-/// The snapshots that name the catalogue of an earlier one again and may not: an old state passed off as the present.
-/// Behind a hole it cannot be known what the newest was, and none is blamed.
-fn old_catalogues(graph: &Graph, reach: &Reach, standings: &[Standing], accepted: &BTreeSet<Digest>) -> Vec<usize> {
-    let newest = newest_snapshots(graph, standings, accepted);
+/// Ignores the snapshots that name the catalogue of an earlier one again and may not: an old state passed off as the
+/// present. Behind a hole it cannot be known what the newest was, and none is blamed.
+///
+/// One by one in order, because what is ignored is no newest snapshot either: else the second copy of an old state
+/// would be excused by the first.
+fn ignore_old_catalogues(
+    graph: &Graph,
+    reach: &Reach,
+    trusted: &HashSet<Digest>,
+    accepted: &BTreeSet<Digest>,
+    standings: &mut [Standing],
+) {
+    let mut newest: Vec<Newest> = Vec::with_capacity(graph.entries.len());
     let mut seen: HashMap<Digest, Vec<usize>> = HashMap::new();
-    let mut old = Vec::new();
+    for ((position, entry), slot) in graph.entries.iter().enumerate().zip(standings) {
+        let below = among(&newest, graph.parents_of(position));
+        if let Some(event) = entry.snapshot().filter(|_| slot.counts()) {
+            // Catalogues with the same list are few; only they can be the same.
+            let alike = seen.entry(event.list).or_default();
+            let earlier = |other: &usize| graph.entries.get(*other).and_then(Entry::snapshot);
+            let repeats = alike.iter().rev().filter_map(earlier).any(|other| other.same_catalogue(event));
+            let allowed = allowed_catalogues(graph, &newest, graph.parents_of(position));
+            if repeats && !allowed.iter().any(|other| other.same_catalogue(event)) && reach.hole(position).is_none() {
+                *slot = standing(Some(Why::OldCatalogue), trusted.contains(&entry.key));
+            } else if !repeats {
+                alike.push(position);
+            }
+        }
+        newest.push(if slot.counts() { below.with(position, entry, accepted) } else { below });
+    }
+}
+
+/// Ignores what accepts a snapshot that turned out not to count.
+fn ignore_empty_accepts(graph: &Graph, trusted: &HashSet<Digest>, standings: &mut [Standing]) {
     for (position, entry) in graph.entries.iter().enumerate() {
-        let Some(event) = entry.snapshot().filter(|_| standings.get(position).is_some_and(Standing::counts)) else {
+        let Event::AcceptSuspect(event) = &entry.event else { continue };
+        let named = graph.index.get(&event.snapshot).and_then(|named| standings.get(*named));
+        if named.is_some_and(Standing::counts) {
             continue;
-        };
-        // Catalogues with the same list are few; only they can be the same.
-        let alike = seen.entry(event.list).or_default();
-        let earlier = |other: &usize| graph.entries.get(*other).and_then(Entry::snapshot);
-        let repeats = alike.iter().rev().filter_map(earlier).any(|other| other.same_catalogue(event));
-        let allowed = allowed_catalogues(graph, &newest, graph.parents_of(position));
-        if repeats && !allowed.iter().any(|other| other.same_catalogue(event)) && reach.hole(position).is_none() {
-            old.push(position);
-        } else if !repeats {
-            alike.push(position);
+        }
+        if let Some(slot) = standings.get_mut(position).filter(|slot| **slot == Standing::Counts) {
+            let why = Why::NothingToAccept { snapshot: event.snapshot };
+            *slot = standing(Some(why), trusted.contains(&entry.key));
         }
     }
-    old
 }
