@@ -113,21 +113,34 @@ fn timeline(sightings: &[(u64, Timestamp, Item)], name: &str) -> Result<Timeline
 }
 
 /// The versions of an item, newest first, with their creation time where the provider shows it.
+///
+/// The order of the provider's list is not documented, and two versions may be of one moment: the alias decides, then the
+/// time.
 fn slots(item: &Item) -> Vec<(Slot, Option<String>)> {
     let listed = item.docs.get("versions").and_then(|versions| crate::model::json::as_array(versions));
-    let mut slots: Vec<(Slot, Option<String>)> = listed
+    let mut slots: Vec<(u8, Option<Timestamp>, Slot, Option<String>)> = listed
         .unwrap_or_default()
         .iter()
         .filter_map(|version| Object::parse(version.get()).ok())
-        .filter_map(|version| Some((Slot::new(&version.str("id")?)?, version.str("created_at"))))
+        .filter_map(|version| {
+            let rank = match version.str("alias").as_deref() {
+                Some("current") => 2,
+                Some("previous") => 1,
+                _ => 0,
+            };
+            let created = version.str("created_at");
+            let time = created.as_deref().and_then(|text| text.parse().ok());
+            Some((rank, time, Slot::new(&version.str("id")?)?, created))
+        })
         .collect();
+    slots.sort_by_key(|(rank, time, ..)| std::cmp::Reverse((*rank, *time)));
+    let mut slots: Vec<(Slot, Option<String>)> =
+        slots.into_iter().map(|(_, _, slot, created)| (slot, created)).collect();
     for pointer in &item.payloads {
         if !slots.iter().any(|(slot, _)| *slot == pointer.version) {
             slots.push((pointer.version.clone(), None));
         }
     }
-    // The provider may list oldest first; times of one form sort as text.
-    slots.sort_by(|a, b| b.1.cmp(&a.1));
     slots
 }
 
@@ -181,5 +194,21 @@ mod tests {
         let failure = timeline(&[sighting(1, "a", &[], &[]), sighting(1, "b", &[], &[])], "db").unwrap_err();
         assert!(failure.chain().join("").contains("several items"), "{failure:?}");
         assert!(timeline(&[], "db").is_err());
+    }
+
+    #[test]
+    fn the_current_version_is_the_newest_whatever_the_order_and_the_spelling_of_times() {
+        let order = |rows: &str| {
+            let mut item = sighting(1, "a", &[], &[]).2;
+            let rows = serde_json::value::RawValue::from_string(rows.to_owned()).unwrap();
+            item.docs.insert("versions".to_owned(), rows);
+            slots(&item).into_iter().map(|(slot, _)| slot.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        let one_moment = r#"[{"id":"old","alias":"previous","created_at":"2026-01-01T00:00:00Z"},
+            {"id":"new","alias":"current","created_at":"2026-01-01T00:00:00Z"}]"#;
+        assert_eq!(order(one_moment), ["new", "old"]);
+        let spelled = r#"[{"id":"old","created_at":"2026-01-01T00:00:00Z"},
+            {"id":"new","created_at":"2026-01-01T00:00:00.500Z"}]"#;
+        assert_eq!(order(spelled), ["new", "old"]);
     }
 }

@@ -107,16 +107,27 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     Ok(Outcome::Done)
 }
 
-/// The version that is meant, with the pack that holds it.
+/// The version that is meant, with the pack that holds it. An older one never stands in for the newest.
 fn choose<'a>(timeline: &'a Timeline, wanted: Option<&str>) -> Result<(&'a Version, Digest), Failure> {
-    let mut kept = timeline.versions.iter().filter_map(|version| Some((version, version.pack?)));
+    let kept = || timeline.versions.iter().filter_map(|version| Some((version, version.pack?)));
     let Some(wanted) = wanted else {
-        return kept.find(|(version, _)| version.slot.as_str() != Slot::WITHHELD).ok_or_else(|| {
-            let why = format!("no payload of {} was kept: its class is {}", timeline.item.key, timeline.item.class);
-            Failure::new(FailureKind::Failed, why).hinted("`keyhaven history` lists what was seen of it")
-        });
+        let own = |version: &&Version| version.slot.as_str() != Slot::WITHHELD;
+        let newest = timeline.versions.iter().find(own);
+        if let Some((version, pack)) = newest.and_then(|version| Some((version, version.pack?))) {
+            return Ok((version, pack));
+        }
+        let key = &timeline.item.key;
+        let why = match newest.filter(|_| kept().any(|(version, _)| own(&version))) {
+            Some(newest) => format!("no payload of the newest version of {key}, {}, was kept", newest.slot.as_str()),
+            None => format!("no payload of {key} was kept: its class is {}", timeline.item.class),
+        };
+        return Err(Failure::new(FailureKind::Failed, why)
+            .hinted("`keyhaven history` lists what was seen of it; --version-id gets an older version"));
     };
-    let fitting: Vec<_> = kept.filter(|(version, _)| version.slot.as_str().starts_with(wanted)).collect();
+    if let Some(one) = kept().find(|(version, _)| version.slot.as_str() == wanted) {
+        return Ok(one);
+    }
+    let fitting: Vec<_> = kept().filter(|(version, _)| version.slot.as_str().starts_with(wanted)).collect();
     match fitting.as_slice() {
         [one] => Ok(*one),
         [] => Err(Failure::usage(format!("no payload of a version `{wanted}` was kept"))
@@ -184,4 +195,59 @@ fn joined(parts: &[&str]) -> Zeroizing<String> {
         text.push_str(part);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Item, Restorability};
+
+    /// Versions newest first, and whether the payload of each was kept.
+    fn timeline(versions: &[(&str, bool)]) -> Timeline {
+        let time = Timestamp::from_millis(0);
+        let version = |&(id, kept): &(&str, bool)| Version {
+            slot: Slot::new(id).unwrap(),
+            created_at: None,
+            first: 1,
+            last: 1,
+            last_time: time,
+            pack: kept.then(|| Digest::from_bytes([1; 32])),
+        };
+        let item = Item {
+            key: "secret/1".parse().unwrap(),
+            name: "db".into(),
+            item_type: "arbitrary".into(),
+            group: None,
+            class: Restorability::Exact,
+            revision: None,
+            read_at: None,
+            payloads: Vec::new(),
+            docs: crate::model::Docs::new(),
+        };
+        Timeline { item, first_seen: 1, last_seen: 1, versions: versions.iter().map(version).collect() }
+    }
+
+    fn chosen(versions: &[(&str, bool)], wanted: Option<&str>) -> Result<String, String> {
+        let timeline = timeline(versions);
+        choose(&timeline, wanted)
+            .map(|(version, _)| version.slot.as_str().to_owned())
+            .map_err(|failure| failure.chain().join(": "))
+    }
+
+    #[test]
+    fn an_older_version_never_stands_in_for_the_newest() {
+        assert_eq!(chosen(&[("v3", true), ("v2", true)], None).as_deref(), Ok("v3"));
+        let why = chosen(&[("v3", false), ("v2", true)], None).unwrap_err();
+        assert!(why.contains("newest version of secret/1, v3,"), "{why}");
+        assert_eq!(chosen(&[("v3", false), ("v2", true)], Some("v2")).as_deref(), Ok("v2"));
+        let why = chosen(&[("v3", false), (Slot::WITHHELD, true)], None).unwrap_err();
+        assert!(why.contains("no payload of secret/1 was kept"), "{why}");
+    }
+
+    #[test]
+    fn a_whole_id_is_that_version_and_a_start_must_be_of_one_only() {
+        let versions = [("v11", true), ("v1", true)];
+        assert_eq!(chosen(&versions, Some("v1")).as_deref(), Ok("v1"));
+        assert!(chosen(&versions, Some("v")).unwrap_err().contains("several versions"));
+    }
 }
