@@ -232,6 +232,18 @@ async fn restored_secrets_rotate_only_when_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn what_was_held_back_stays_visible_until_it_rotates() {
+    let pair = full().await;
+    let backup = pair.backup().await;
+    restore(&pair, &backup, &PlanOptions::default()).await;
+    // No patch turns rotation on, so the mark must go on saying that it is held.
+    let options = PlanOptions { allow_rotation: true, ..PlanOptions::default() };
+    let made = make_plan(&pair, &backup, &options).await;
+    assert!(made.steps.is_empty(), "{made:#?}");
+    assert!(made.notes.iter().any(|note| note.name == "user" && note.reason.contains("does not rotate")), "{made:#?}");
+}
+
+#[tokio::test]
 async fn a_payload_that_must_not_be_read_is_not_read_on_either_side() {
     let pair = full().await;
     for peer in [&pair.source, &pair.standby] {

@@ -17,7 +17,7 @@ use keyhaven::job::restore::{
     ApplyOptions, ApplyReport, Backup, Consent, OpenPack, Plan, PlanOptions, RestoreError, apply, plan,
 };
 use keyhaven::model::json::Object;
-use keyhaven::model::{Clock, Digest, Item, Payload, Pointer, Slot, Timestamp};
+use keyhaven::model::{Clock, Digest, FailureKind, Item, Payload, Pointer, Slot, Timestamp};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -187,6 +187,7 @@ pub(crate) struct MemoryBackup {
     name: SnapshotName,
     items: Vec<Item>,
     packs: HashMap<Digest, Vec<(Item, Slot, Payload)>>,
+    damaged: Option<Digest>,
 }
 
 impl MemoryBackup {
@@ -219,7 +220,12 @@ impl MemoryBackup {
             time: listing.started,
             source: source.instance.crn(),
         };
-        Self { name, items, packs }
+        Self { name, items, packs, damaged: None }
+    }
+
+    /// The pack of that secret is not what was signed any more.
+    pub(crate) fn damage(&mut self, id: &str) {
+        self.damaged = Some(sha256(format!("secret/{id}").as_bytes()));
     }
 }
 
@@ -234,6 +240,10 @@ impl Backup for MemoryBackup {
     }
 
     async fn pack(&self, pack: &Digest) -> Result<OpenPack, RestoreError> {
+        if self.damaged.as_ref() == Some(pack) {
+            let source = "its bytes are not what was signed".into();
+            return Err(RestoreError::Backup { kind: FailureKind::Integrity, source });
+        }
         let lines = self.packs.get(pack).unwrap();
         Ok(lines.iter().map(|(item, slot, payload)| ((item.key.clone(), slot.clone()), payload.clone())).collect())
     }

@@ -2,8 +2,9 @@
 
 use keyhaven::instance::embedded::{Act, Hook, Verb, When};
 use keyhaven::job::restore::guard::GuardError;
-use keyhaven::job::restore::{Consent, OnConflict, PlanOptions, RestoreError, apply, plan};
+use keyhaven::job::restore::{ApplyOptions, Consent, OnConflict, Plan, PlanOptions, RestoreError, apply, plan};
 use keyhaven::model::FailureKind;
+use keyhaven::model::json::Object;
 
 use crate::restore_kit::{
     ODD, Pair, Peer, SOURCE_ID, confirmed, content, context, full, make_plan, options, quick, restore, run,
@@ -101,6 +102,12 @@ async fn the_source_is_never_restored_into_by_accident() {
     let stopped = report.stopped.as_ref().unwrap();
     assert_eq!(stopped.kind, FailureKind::Moved);
     assert!(stopped.reason.contains("the source itself"), "{}", stopped.reason);
+    assert!(emptied.instance.counters().writing <= 2, "a group and one secret at most");
+    // Also when the answer that would have told it got lost.
+    let emptied = Peer::start(options(SOURCE_ID, "eu-de", &pair.clock)).await;
+    emptied.instance.fault(When::any().verb(Verb::Post).path("/secrets").nth(1), Act::DropAfter);
+    let report = into(&emptied, confirmed()).await.unwrap();
+    assert!(report.stopped.as_ref().unwrap().reason.contains("the source itself"), "{report:#?}");
     assert!(emptied.instance.counters().writing <= 2, "a group and one secret at most");
     // Asked for by name it may be.
     let by_name = Consent { confirm: None, into_source: Some(SOURCE_ID.to_owned()) };
@@ -241,4 +248,165 @@ async fn a_plan_is_bound_to_its_snapshot_and_its_standby() {
     let other = Peer::start(options("33333333-0f4d-4a6b-8c7d-9e0f1a2b3c4d", "eu-gb", &pair.clock)).await;
     let error = apply(&context, &made, &backup, &other.client(), &quick(), &consent).await.unwrap_err();
     assert!(matches!(error, RestoreError::Unfit { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_user_name_that_no_version_can_change_is_a_conflict_even_where_overwriting_is_allowed() {
+    let pair = Pair::start().await;
+    let body = |name: &str| {
+        format!(r#"{{"secret_type":"username_password","name":"db","username":"{name}","password":"pass-word-1"}}"#)
+    };
+    pair.source.make("secrets", &body("alice"));
+    pair.standby.make("secrets", &body("robert"));
+    let backup = pair.backup().await;
+    let options = PlanOptions { on_conflict: OnConflict::Overwrite, ..PlanOptions::default() };
+    let made = make_plan(&pair, &backup, &options).await;
+    assert!(made.steps.is_empty() && made.conflicts[0].reason.contains("user name"), "{made:#?}");
+    assert_eq!(run(&pair, &backup, &made).await.kind(), Some(FailureKind::Moved));
+}
+
+#[tokio::test]
+async fn reading_back_tells_what_no_step_can_mend() {
+    // A payload that is not what its mark says: only a comparison of payloads shows it.
+    let pair = Pair::start().await;
+    pair.source.make("secrets", r#"{"secret_type":"kv","name":"same","data":{"a":1}}"#);
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    restore(&pair, &backup, &PlanOptions::default()).await;
+    let id = pair.standby.id_of("same");
+    let row = pair.standby.get(&format!("secrets/{id}/metadata"));
+    let version = pair.standby.get(&format!("secrets/{id}/versions/current/metadata"));
+    let text = |row: &Object, name: &str| row.get(name).unwrap().get().to_owned();
+    let (mark, version_mark) = (text(&row, "custom_metadata"), text(&version, "version_custom_metadata"));
+    pair.standby.call(Verb::Delete, &format!("secrets/{id}"), "");
+    pair.standby.make(
+        "secrets",
+        &format!(
+            r#"{{"secret_type":"kv","name":"same","data":{{"a":2}},"custom_metadata":{mark},
+               "version_custom_metadata":{version_mark}}}"#
+        ),
+    );
+    let deep = ApplyOptions { deep: true, ..quick() };
+    let client = pair.standby.client();
+    let report = apply(&context(), &made, &backup, &client, &deep, &confirmed()).await.unwrap();
+    assert_eq!(report.kind(), Some(FailureKind::Partial), "{report:#?}");
+    assert!(report.read_back.unwrap().differences[0].reason.contains("another payload"));
+}
+
+#[tokio::test]
+async fn a_previous_version_that_got_lost_on_the_way_is_no_success() {
+    let pair = Pair::start().await;
+    let id = pair.source.make("secrets", r#"{"secret_type":"arbitrary","name":"two","payload":"v1"}"#);
+    pair.source.version(&id, "v2");
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    // The service does not keep the previous payload: somebody adds a version at once.
+    let standby = pair.standby.instance.clone();
+    let hook: Hook = std::sync::Arc::new(move |_, _| {
+        let rows = Object::parse(&standby.call(Verb::Get, "/api/v2/secrets", "").body).unwrap();
+        let row = Object::parse(rows.array("secrets").unwrap()[0].get()).unwrap();
+        let path = format!("/api/v2/secrets/{}/versions", row.str("id").unwrap());
+        let current = Object::parse(&standby.call(Verb::Get, &format!("{path}/current"), "").body).unwrap();
+        let mark = current.get("version_custom_metadata").unwrap().get().to_owned();
+        for payload in ["theirs", "v2"] {
+            let body = format!(r#"{{"payload":"{payload}","version_custom_metadata":{mark}}}"#);
+            assert!(standby.call(Verb::Post, &path, &body).status < 300);
+        }
+    });
+    pair.standby.instance.fault(When::any().verb(Verb::Post).path("/versions").nth(1), Act::After(hook));
+    let report = run(&pair, &backup, &made).await;
+    let differs = &report.read_back.as_ref().unwrap().differences;
+    assert!(differs.iter().any(|remark| remark.reason.contains("is not in the standby")), "{report:#?}");
+    assert_eq!(report.kind(), Some(FailureKind::Partial));
+}
+
+#[tokio::test]
+async fn while_the_target_has_not_shown_itself_nothing_but_secrets_and_their_groups_is_made() {
+    let pair = full().await;
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    let refuse = Act::Status { status: 403, retry_after: None };
+    // The first secret is refused: the next one shows it, and all the rest goes on.
+    pair.standby.instance.fault(When::any().verb(Verb::Post).path("/secrets").nth(1), refuse.clone());
+    let report = run(&pair, &backup, &made).await;
+    assert!(report.stopped.is_none() && report.failed.len() == 1, "{report:#?}");
+    // All are refused: an emptied source would look the same, so nothing else is written.
+    let other = Peer::start(options(SOURCE_ID, "eu-de", &pair.clock)).await;
+    let made = plan(&context(), &backup, &other.client(), &PlanOptions::default(), &confirmed()).await.unwrap();
+    other.instance.fault(When::any().verb(Verb::Post).path("/secrets"), refuse);
+    let report = apply(&context(), &made, &backup, &other.client(), &quick(), &confirmed()).await.unwrap();
+    assert!(report.stopped.as_ref().unwrap().reason.contains("did not show which instance it is"), "{report:#?}");
+    let there = content(&other);
+    assert!(there.keys().all(|name| name.starts_with("group ")), "{there:#?}");
+}
+
+#[tokio::test]
+async fn a_plan_that_was_changed_by_hand_is_refused() {
+    let pair = full().await;
+    let made = make_plan(&pair, &pair.backup().await, &PlanOptions::default()).await;
+    let text = made.to_json().unwrap();
+    for (from, to) in [
+        (r#""mark_version": true"#, r#""mark_version": false"#),
+        (r#""allow_rotation": false"#, r#""allow_rotation": true"#),
+        (SOURCE_ID, "44444444-0f4d-4a6b-8c7d-9e0f1a2b3c4d"),
+        (r#""name": "one""#, r#""name": "two""#),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text, "{from} is in a plan");
+        let error = Plan::from_json(changed.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("changed after it was made"), "{from}: {error}");
+        assert_eq!(error.kind(), FailureKind::Usage);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_for_an_instance_named_by_its_rows_is_not_applied_to_one_confirmed_otherwise() {
+    let pair = full().await;
+    restore(&pair, &pair.backup().await, &PlanOptions::default()).await;
+    pair.source.version(&pair.source.id_of("one"), "v4");
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    // An empty instance at another address shows nothing of itself; what the operator says of it counts.
+    let other_id = "33333333-0f4d-4a6b-8c7d-9e0f1a2b3c4d";
+    let other = Peer::start(options(other_id, "eu-gb", &pair.clock)).await;
+    let consent = Consent { confirm: Some(other_id.to_owned()), into_source: None };
+    let error = apply(&context(), &made, &backup, &other.client(), &quick(), &consent).await.unwrap_err();
+    assert!(matches!(error, RestoreError::Unfit { .. }), "{error}");
+    assert_eq!(other.instance.counters().writing, 0);
+}
+
+#[tokio::test]
+async fn a_damaged_pack_costs_only_what_lies_in_it() {
+    let pair = full().await;
+    let mut backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    backup.damage(&pair.source.id_of("odd"));
+    let report = run(&pair, &backup, &made).await;
+    assert!(report.stopped.is_none(), "{report:#?}");
+    let failed: Vec<&str> = report.failed.iter().map(|remark| remark.name.as_str()).collect();
+    assert_eq!(failed, ["odd"], "{report:#?}");
+    assert!(report.failed[0].reason.contains("cannot be used"), "{report:#?}");
+    assert_eq!(report.kind(), Some(FailureKind::Partial));
+    let (mut expected, there) = (content(&pair.source), content(&pair.standby));
+    expected.remove("secret default/kv/odd");
+    assert_eq!(there, expected);
+    // And a comparison of payloads says so of that item, and goes on.
+    pair.standby.make("secrets", r#"{"secret_type":"kv","name":"odd","data":{"own":1}}"#);
+    let new = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    assert!(new.steps.is_empty() && new.losses.iter().any(|loss| loss.name == "odd"), "{new:#?}");
+}
+
+#[tokio::test]
+async fn a_date_that_passed_since_the_plan_is_never_sent() {
+    let pair = Pair::start().await;
+    let id = pair.source.make("secrets", r#"{"secret_type":"arbitrary","name":"ends","payload":"p"}"#);
+    restore(&pair, &pair.backup().await, &PlanOptions::default()).await;
+    pair.source.patch(&format!("secrets/{id}/metadata"), r#"{"expiration_date":"2026-11-22T13:00:00Z"}"#);
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    pair.clock.advance(2 * 3_600_000);
+    let before = pair.standby.instance.counters().writing;
+    let report = run(&pair, &backup, &made).await;
+    assert!(report.losses.iter().any(|loss| loss.reason.contains("after the plan was made")), "{report:#?}");
+    assert_eq!(pair.standby.instance.counters().writing, before);
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::inventory::ROW;
 use super::recipe_body::{pick, same_fields};
 use super::recipe_view;
 use crate::instance::standby::mark::{MARK, Mark, set_mark, set_version_mark};
@@ -144,6 +145,14 @@ impl Recipe for IbmRecipe {
         fields(item_type).is_some_and(|fields| same_fields(one, other, fields.create))
     }
 
+    fn same_fixed(&self, item_type: &str, one: &Payload, other: &Payload) -> bool {
+        fields(item_type).is_some_and(|fields| {
+            let once = |name: &&&str| !fields.version.contains(*name);
+            let fixed: Vec<&str> = fields.create.iter().filter(once).copied().collect();
+            same_fields(one, other, &fixed)
+        })
+    }
+
     fn group(&self, view: &View) -> Body {
         Body::new(view.settings.clone())
     }
@@ -223,6 +232,10 @@ impl Recipe for IbmRecipe {
         body.set("event_notifications_source_name", raw(names.name.as_str()));
         body.set("event_notifications_source_description", raw(names.description.as_str()));
         Body::new(body)
+    }
+
+    fn instance(&self, item: &Item) -> Option<String> {
+        recipe_view::instance(&item.doc(ROW)?)
     }
 
     fn instance_id(&self, crn: &str) -> Option<String> {

@@ -41,6 +41,11 @@ pub(super) fn view(item: &Item) -> View {
     view
 }
 
+/// The full name (CRN) of the instance that a secret's row or the answer to its creation shows.
+pub(super) fn instance(row: &Object) -> Option<String> {
+    row.str("crn")?.split_once(":secret:").map(|(instance, _)| format!("{instance}::"))
+}
+
 /// Whether configurations say that they use this secret.
 pub(super) fn referred(item: &Item) -> bool {
     let row = item.doc(ROW).unwrap_or_default();

@@ -171,6 +171,10 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// values of one length differ.
     fn same_payload(&self, item_type: &str, one: &Payload, other: &Payload) -> bool;
 
+    /// Whether two payloads of that type hold the same in what is fixed when a secret is created, such as a user name: no
+    /// later version can change it.
+    fn same_fixed(&self, item_type: &str, one: &Payload, other: &Payload) -> bool;
+
     /// A group that is to be created, or the patch of one that is there.
     fn group(&self, view: &View) -> Body;
 
@@ -209,6 +213,9 @@ pub trait Recipe: Send + Sync + fmt::Debug {
 
     /// The registration that is to be made.
     fn registration(&self, view: &View, names: &RegistrationNames) -> Body;
+
+    /// The full name (CRN) of the instance that an item as a list shows it lies in; nothing when its row does not say.
+    fn instance(&self, item: &Item) -> Option<String>;
 
     /// The id of the instance inside its full name (CRN), in lower case.
     fn instance_id(&self, crn: &str) -> Option<String>;

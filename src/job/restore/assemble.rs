@@ -88,7 +88,22 @@ impl Assembly<'_> {
         (totals.skips, totals.conflicts, totals.losses) = (count(&skips), count(&conflicts), count(&losses));
         let Self { snapshot, standby, made, options } = self;
         let options = options.clone();
-        Plan { format: FORMAT, snapshot, standby, made, options, steps, skips, conflicts, losses, notes, totals }
+        let digest = Digest::from_bytes([0; 32]);
+        Plan {
+            format: FORMAT,
+            snapshot,
+            standby,
+            made,
+            options,
+            steps,
+            skips,
+            conflicts,
+            losses,
+            notes,
+            totals,
+            digest,
+        }
+        .sealed()
     }
 
     /// The first selector that selects the item; those that none selects come last.

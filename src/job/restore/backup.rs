@@ -7,9 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::error::RestoreError;
+use super::error::{RestoreError, in_words};
 use super::plan::SnapshotName;
-use crate::model::{Digest, Item, ItemKey, Payload, Slot};
+use crate::model::{Digest, FailureKind, Item, ItemKey, Payload, Slot};
 
 /// Packs that are kept open. A pack is at most 64 MiB plain; items are taken in the order of their packs, and a secret's
 /// previous version may lie in an older pack than its current one.
@@ -41,14 +41,27 @@ pub trait Backup: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub struct Payloads<'a> {
     backup: &'a dyn Backup,
-    open: Mutex<VecDeque<(Digest, Arc<OpenPack>)>>,
+    packs: Mutex<Packs>,
+}
+
+#[derive(Default)]
+struct Packs {
+    open: VecDeque<(Digest, Arc<OpenPack>)>,
+    /// Packs that turned out damaged, and why: each is fetched once, however many items lie in it.
+    damaged: HashMap<Digest, String>,
+}
+
+impl fmt::Debug for Packs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packs").field("open", &self.open.len()).field("damaged", &self.damaged).finish()
+    }
 }
 
 impl<'a> Payloads<'a> {
     /// Nothing is opened yet.
     #[must_use]
     pub fn new(backup: &'a dyn Backup) -> Self {
-        Self { backup, open: Mutex::new(VecDeque::new()) }
+        Self { backup, packs: Mutex::default() }
     }
 
     /// The payload of one version, or of a configuration's value; nothing when the snapshot has none.
@@ -70,18 +83,31 @@ impl<'a> Payloads<'a> {
 
     /// An open pack. The lock is held while it is fetched, so that ten items of one pack fetch it once.
     async fn pack(&self, digest: &Digest) -> Result<Arc<OpenPack>, RestoreError> {
-        let mut open = self.open.lock().await;
-        let place = open.iter().position(|(name, _)| name == digest);
-        if let Some(entry) = place.and_then(|place| open.remove(place)) {
+        let mut packs = self.packs.lock().await;
+        if let Some(why) = packs.damaged.get(digest) {
+            return Err(RestoreError::PackDamaged { pack: *digest, why: why.clone() });
+        }
+        let place = packs.open.iter().position(|(name, _)| name == digest);
+        if let Some(entry) = place.and_then(|place| packs.open.remove(place)) {
             let pack = Arc::clone(&entry.1);
-            open.push_back(entry);
+            packs.open.push_back(entry);
             return Ok(pack);
         }
-        while open.len() >= OPEN_PACKS {
-            open.pop_front();
+        while packs.open.len() >= OPEN_PACKS {
+            packs.open.pop_front();
         }
-        let pack = Arc::new(self.backup.pack(digest).await?);
-        open.push_back((*digest, Arc::clone(&pack)));
-        Ok(pack)
+        match self.backup.pack(digest).await {
+            Ok(pack) => {
+                let pack = Arc::new(pack);
+                packs.open.push_back((*digest, Arc::clone(&pack)));
+                Ok(pack)
+            }
+            Err(RestoreError::Backup { kind: FailureKind::Integrity, source }) => {
+                let why = in_words(source.as_ref());
+                packs.damaged.insert(*digest, why.clone());
+                Err(RestoreError::PackDamaged { pack: *digest, why })
+            }
+            Err(error) => Err(error),
+        }
     }
 }

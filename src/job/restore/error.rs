@@ -30,6 +30,14 @@ pub enum RestoreError {
         /// The version.
         version: String,
     },
+    /// A pack is missing or is not what was signed. Only what lies in it is lost.
+    #[error("pack {pack} cannot be used: {why}; `keyhaven verify` tells how far the damage goes")]
+    PackDamaged {
+        /// The pack.
+        pack: Digest,
+        /// Why, in one line.
+        why: String,
+    },
     /// The target must not be written to.
     #[error(transparent)]
     Guard(#[from] GuardError),
@@ -54,11 +62,22 @@ impl RestoreError {
         match self {
             Self::Instance(error) => error.kind(),
             Self::Backup { kind, .. } => *kind,
-            Self::PayloadMissing { .. } => FailureKind::Integrity,
+            Self::PayloadMissing { .. } | Self::PackDamaged { .. } => FailureKind::Integrity,
             Self::Guard(error) => error.kind(),
             Self::Unfit { .. } => FailureKind::Moved,
             Self::Key(_) => FailureKind::Instance,
             Self::Interrupted => FailureKind::Interrupted,
         }
     }
+}
+
+/// An error with its causes in one line.
+pub(super) fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }

@@ -183,6 +183,10 @@ impl Examiner<'_> {
             Err(RestoreError::Instance(error @ InstanceError::Moved { .. })) => {
                 planned.outcome.conflict = Some(error.to_string());
             }
+            // What lies in other packs comes back all the same.
+            Err(error @ (RestoreError::PayloadMissing { .. } | RestoreError::PackDamaged { .. })) => {
+                planned.outcome.losses.push(error.to_string());
+            }
             Err(error) => return Err(error),
         }
         Ok(planned)

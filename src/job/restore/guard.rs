@@ -69,6 +69,15 @@ pub enum GuardError {
         /// Its URL.
         url: String,
     },
+    /// No secret could be made in it, so it never showed which instance it is.
+    #[error(
+        "no secret could be created in {url}, so it did not show which instance it is, and nothing else was written; see \
+         what failed, then apply the same plan again"
+    )]
+    Unproven {
+        /// Its URL.
+        url: String,
+    },
 }
 
 impl GuardError {
@@ -77,6 +86,7 @@ impl GuardError {
     pub const fn kind(&self) -> FailureKind {
         match self {
             Self::Unconfirmed { .. } => FailureKind::Usage,
+            Self::Unproven { .. } => FailureKind::Partial,
             Self::IsSource { .. } | Self::Other { .. } => FailureKind::Moved,
         }
     }

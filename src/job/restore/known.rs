@@ -25,6 +25,8 @@ pub struct Known {
     pub value: Option<bool>,
     /// Versions, by their id in the standby, whose payload is not the one that their mark says.
     pub false_marks: Vec<String>,
+    /// Whether what is fixed when a secret is created is another than the snapshot's, as far as payloads were compared.
+    pub fixed_differs: bool,
 }
 
 impl Known {
@@ -32,7 +34,7 @@ impl Known {
     #[must_use]
     pub fn from_rows(view: View) -> Self {
         let sources = view.versions.iter().flatten().filter_map(|v| Some((v.id.clone(), v.mark.clone()?))).collect();
-        Self { view, sources, value: None, false_marks: Vec::new() }
+        Self { view, sources, value: None, false_marks: Vec::new(), fixed_differs: false }
     }
 
     /// The version that holds the payload of that version of the source, the newest first.

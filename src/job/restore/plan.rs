@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::PlanOptions;
 use super::state::State;
+use crate::crypto::digest::sha256;
 use crate::instance::standby::{Mark, Phase};
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
 
@@ -41,6 +42,9 @@ pub struct Plan {
     pub notes: Vec<Remark>,
     /// Numbers over all of it.
     pub totals: Totals,
+    /// The digest of all the rest: a plan that was changed after it was made is refused. It keeps from accidents; whoever
+    /// wants to can make a plan of their own.
+    pub digest: Digest,
 }
 
 /// A snapshot by everything that names it.
@@ -230,6 +234,16 @@ pub struct Totals {
 }
 
 impl Plan {
+    /// The plan with its digest, once all the rest is as it should be.
+    #[must_use]
+    pub(super) fn sealed(mut self) -> Self {
+        // Part of what is digested, so it has one value there. Every plan can be written; were there one that cannot,
+        // [`Plan::to_json`] would say so.
+        self.digest = Digest::from_bytes([0; 32]);
+        self.digest = sha256(&serde_json::to_vec(&self).unwrap_or_default());
+        self
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -251,7 +265,7 @@ impl Plan {
     /// Reads a plan back.
     ///
     /// # Errors
-    /// When it is no plan, or one of another form.
+    /// When it is no plan, one of another form, or one that was changed after it was made.
     pub fn from_json(text: &[u8]) -> Result<Self, PlanFileError> {
         #[derive(Deserialize)]
         struct Form {
@@ -261,7 +275,10 @@ impl Plan {
         if form.format != FORMAT {
             return Err(PlanFileError::Format(form.format));
         }
-        Ok(serde_json::from_slice(text)?)
+        let plan: Self = serde_json::from_slice(text)?;
+        let made_with = plan.digest;
+        let plan = plan.sealed();
+        if plan.digest == made_with { Ok(plan) } else { Err(PlanFileError::Changed) }
     }
 
     /// The plan as a file's text.
@@ -279,6 +296,12 @@ pub enum PlanFileError {
     /// Another form of plan.
     #[error("the plan has form {0}, this release knows {FORMAT}; make a new one with `keyhaven restore plan`")]
     Format(u32),
+    /// Not what was made.
+    #[error(
+        "the plan was changed after it was made; make a new one with `keyhaven restore plan`, where --only and --first \
+         choose what is done and in which order"
+    )]
+    Changed,
     /// No plan at all.
     #[error("the file is no restore plan; make one with `keyhaven restore plan`")]
     Json(#[from] serde_json::Error),

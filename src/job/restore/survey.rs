@@ -89,6 +89,12 @@ impl<'a> Surveyor<'a> {
         let versions = reading.payloads.iter().filter(|(slot, _)| slot.as_str() != Slot::WITHHELD);
         for (place, (slot, payload)) in versions.enumerate() {
             compared += 1;
+            if place == 0
+                && let Some(newest) = goal.newest()
+                && let Some(ours) = self.payloads.get(item, newest).await?
+            {
+                known.fixed_differs = !self.recipe().same_fixed(&item.item_type, &ours, payload);
+            }
             let own = slot.as_str();
             let mark = known.view.version(own).and_then(|version| version.mark.clone());
             let mut candidates: Vec<&str> = goal.versions.iter().rev().map(|version| version.id.as_str()).collect();

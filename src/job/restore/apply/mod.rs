@@ -15,7 +15,7 @@ use super::examine::{self, ListedStandby};
 use super::guard::{Consent, GuardError, Standing};
 use super::plan::{FORMAT, Plan, StandbyName};
 use super::snapshot::Snapshot;
-use crate::instance::standby::{Phase, Standby};
+use crate::instance::standby::{Phase, Recipe, Standby};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
 use crate::model::{ItemKind, Timestamp};
@@ -92,7 +92,7 @@ impl Job<'_> {
             Ok((snapshot, listed))
         })
         .await?;
-        same_standby(&plan.standby, &listed.name)?;
+        same_standby(standby.recipe(), &plan.standby, &listed.name, consent)?;
         let named = match &listed.standing {
             Standing::Known => None,
             Standing::Unproven(None) if plan.steps.is_empty() => None,
@@ -123,7 +123,7 @@ impl Job<'_> {
         match examine::until_cancelled(self.context, looking).await {
             Ok(examined) => {
                 report.standby = examined.plan.standby.clone();
-                report.read_back = Some(ReadBack::new(&examined.plan, deep));
+                report.read_back = Some(ReadBack::new(&examined.plan, deep, report));
                 report.id_map = Some(examined.id_map);
             }
             Err(error) => report.stop(&error),
@@ -146,39 +146,55 @@ async fn work(run: &Run<'_>, job: Job<'_>, listed: &ListedStandby) {
     }
 }
 
-/// Makes one secret, and the group that it needs, before anything else: only the answer to a secret shows the target's
-/// full name. A group alone is harmless.
+/// Makes one secret, and the group that it needs, before anything else: only a secret shows the target's
+/// full name. A group alone is harmless. What cannot be made shows nothing, so the next one is tried; when none shows it,
+/// the run stops before anything else is written. A plan that makes no secret goes by what the operator confirmed.
 async fn prove(run: &Run<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
-    let in_known_group = |chain: &Chain<'_>| {
-        chain
-            .creates_secret()
-            .is_some_and(|group| group.is_none_or(|name| listed.inventory.groups().contains_key(name)))
+    let needs_group = |chain: &Chain<'_>| {
+        let group = chain.creates_secret().flatten();
+        group.is_some_and(|name| !listed.inventory.groups().contains_key(name))
     };
-    let place = chains
-        .iter()
-        .position(in_known_group)
-        .or_else(|| chains.iter().position(|chain| chain.creates_secret().is_some()));
-    let Some(place) = place else { return };
-    let group = chains.get(place).and_then(|chain| chain.creates_secret().flatten()).map(ToOwned::to_owned);
-    let is_group = |chain: &Chain<'_>| {
-        chain.is_of(ItemKind::Group) && chain.name().is_some_and(|name| Some(name) == group.as_deref())
-    };
-    if let Some(group) = chains.iter_mut().find(|chain| is_group(chain)) {
-        run.advance(group, Phase::Groups, usize::MAX).await;
+    let creates = |(_, chain): &(usize, &Chain<'_>)| chain.creates_secret().is_some();
+    let mut places: Vec<(bool, usize)> =
+        chains.iter().enumerate().filter(creates).map(|(place, chain)| (needs_group(chain), place)).collect();
+    places.sort_unstable();
+    for &(_, place) in &places {
+        let group = chains.get(place).and_then(|chain| chain.creates_secret().flatten()).map(ToOwned::to_owned);
+        let is_group = |chain: &Chain<'_>| {
+            chain.is_of(ItemKind::Group) && chain.name().is_some_and(|name| Some(name) == group.as_deref())
+        };
+        if let Some(group) = chains.iter_mut().find(|chain| is_group(chain)) {
+            run.advance(group, Phase::Groups, usize::MAX).await;
+        }
+        if let Some(chain) = chains.get_mut(place) {
+            let phase = chain.first_phase();
+            run.advance(chain, phase, 1).await;
+        }
+        if !run.unproven() || run.stopped() {
+            return;
+        }
     }
-    if let Some(chain) = chains.get_mut(place) {
-        let phase = chain.first_phase();
-        run.advance(chain, phase, 1).await;
+    if !places.is_empty() {
+        run.stop(&GuardError::Unproven { url: listed.name.url.clone() }.into());
     }
 }
 
-/// Checks that the plan was made for this standby.
-fn same_standby(planned: &StandbyName, now: &StandbyName) -> Result<(), RestoreError> {
+/// Checks that the plan was made for this standby, by every name that either of them shows.
+fn same_standby(
+    recipe: &dyn Recipe,
+    planned: &StandbyName,
+    now: &StandbyName,
+    consent: &Consent,
+) -> Result<(), RestoreError> {
+    let shown = |name: &StandbyName| {
+        name.crn.as_deref().and_then(|crn| recipe.instance_id(crn)).or_else(|| name.instance.clone())
+    };
+    let confirmed = || consent.confirm.as_ref().map(|id| id.to_ascii_lowercase());
     let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
-    let nothing_known = planned.crn.is_none() && planned.instance.is_none();
+    let made_for = shown(planned);
     let other = differ(&planned.crn, &now.crn)
-        || differ(&planned.instance, &now.instance)
-        || (nothing_known && planned.url != now.url);
+        || differ(&made_for, &shown(now).or_else(confirmed))
+        || (made_for.is_none() && planned.url != now.url);
     if other {
         let name = |name: &StandbyName| name.crn.clone().unwrap_or_else(|| name.url.clone());
         let why = format!("it was made for {}, and the target is {}", name(planned), name(now));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::millis;
 use crate::instance::Requests;
-use crate::job::restore::error::RestoreError;
+use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::idmap::IdMap;
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName, Step};
 use crate::model::{FailureKind, Timestamp};
@@ -70,12 +70,13 @@ pub struct ReadBack {
     pub payloads_compared: u64,
     /// Whether every payload was.
     pub deep: bool,
-    /// What a new plan would still do.
+    /// What a new plan would still do, what is in its way, and losses that this run did not know of.
     pub differences: Vec<Remark>,
 }
 
 impl ReadBack {
-    pub(super) fn new(plan: &Plan, deep: bool) -> Self {
+    /// `plan` is the new plan; what `report` already says of an item is not said again.
+    pub(super) fn new(plan: &Plan, deep: bool, report: &ApplyReport) -> Self {
         let remark = |step: &Step| Remark {
             key: step.key.clone(),
             name: step.name.clone(),
@@ -83,12 +84,16 @@ impl ReadBack {
             group: step.group.clone(),
             reason: format!("{}: {}", step.action.as_str(), step.reason),
         };
+        let mut differences: Vec<Remark> = plan.steps.iter().map(remark).collect();
+        let in_the_way = |found: &&Remark| !report.conflicts.iter().any(|known| known.key == found.key);
+        differences.extend(plan.conflicts.iter().filter(in_the_way).cloned());
+        differences.extend(plan.losses.iter().filter(|loss| !report.losses.contains(loss)).cloned());
         Self {
             items: plan.totals.items,
             right: plan.totals.right,
             payloads_compared: plan.totals.payloads_compared,
             deep,
-            differences: plan.steps.iter().map(remark).collect(),
+            differences,
         }
     }
 }
@@ -104,11 +109,11 @@ impl ApplyReport {
             return Some(FailureKind::Moved);
         }
         let differs = self.read_back.as_ref().is_some_and(|read| !read.differences.is_empty());
-        (differs || !self.failed.is_empty() || !self.losses.is_empty()).then_some(FailureKind::Partial)
+        (differs || self.left > 0 || !self.failed.is_empty() || !self.losses.is_empty()).then_some(FailureKind::Partial)
     }
 
     pub(super) fn stop(&mut self, error: &RestoreError) {
-        self.stopped = Some(Stopped { reason: chain(error), kind: error.kind() });
+        self.stopped = Some(Stopped { reason: in_words(error), kind: error.kind() });
     }
 }
 
@@ -128,7 +133,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Keeps the first reason to stop.
     pub(super) fn stop(&mut self, error: &RestoreError) {
-        let stopped = || Stopped { reason: chain(error), kind: error.kind() };
+        let stopped = || Stopped { reason: in_words(error), kind: error.kind() };
         self.stopped.get_or_insert_with(stopped);
     }
 
@@ -165,15 +170,4 @@ impl Tally {
             stopped: self.stopped,
         }
     }
-}
-
-/// An error with its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

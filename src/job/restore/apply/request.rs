@@ -12,7 +12,7 @@ use crate::job::restore::known::Known;
 use crate::job::restore::options::DEFAULT_SOURCE_NAME;
 use crate::job::restore::plan::{Action, Step};
 use crate::job::restore::snapshot::Entry;
-use crate::model::{ItemKey, Payload, Slot};
+use crate::model::{ItemKey, Payload, Slot, Timestamp};
 
 impl From<RecipeError> for Halt {
     fn from(error: RecipeError) -> Self {
@@ -45,6 +45,7 @@ impl Run<'_> {
                 Write::AddVersion { id: target(chain)?, body: recipe.new_version(&new)? }
             }
             Action::PatchMetadata { mark } => {
+                self.not_ended(entry.view.expires)?;
                 let have = chain.row.as_ref().ok_or_else(|| Halt::Conflict("it is not in the standby".to_owned()))?;
                 let body = recipe.patch_secret(view, have, mark.as_ref());
                 Write::PatchSecret { id: target(chain)?, body }
@@ -105,10 +106,15 @@ impl Run<'_> {
     /// A version that has not expired since the plan was made: the service would destroy it at once.
     fn living<'g>(&self, goal: &'g Goal, entry: &Entry, version: &str) -> Result<&'g VersionView, Halt> {
         let version = goal.version(version).ok_or_else(|| unknown_version(version))?;
-        let ends = [version.expires, entry.view.expires].into_iter().flatten().min();
+        self.not_ended([version.expires, entry.view.expires].into_iter().flatten().min())?;
+        Ok(version)
+    }
+
+    /// Makes sure that no date of the past is sent, which would destroy what is there.
+    fn not_ended(&self, ends: Option<Timestamp>) -> Result<(), Halt> {
         match ends.filter(|ends| *ends <= self.now()) {
             Some(ends) => Err(Halt::Lost(format!("it expired at {ends}, after the plan was made"))),
-            None => Ok(version),
+            None => Ok(()),
         }
     }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::chain::Chain;
-use super::report::{Tally, chain as in_words};
+use super::report::Tally;
 use super::{Job, ListedStandby};
 use crate::instance::standby::{Look, Phase, RegistrationNames, Standby, Wanted, Write, Written, unanswered};
 use crate::instance::{InstanceError, Listed};
 use crate::job::event::{Event, Stage};
 use crate::job::restore::backup::Payloads;
-use crate::job::restore::error::RestoreError;
+use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::goal::Goal;
 use crate::job::restore::guard::check_answer;
 use crate::job::restore::known::{Known, Need, need, settings_digest};
@@ -74,7 +74,8 @@ impl From<RestoreError> for Halt {
                 | InstanceError::Unsafe { .. }
                 | InstanceError::Malformed { .. },
             )
-            | RestoreError::PayloadMissing { .. } => Self::Failed(in_words(&error)),
+            | RestoreError::PayloadMissing { .. }
+            | RestoreError::PackDamaged { .. } => Self::Failed(in_words(&error)),
             RestoreError::Instance(InstanceError::Overloaded { .. }) => Self::Overload(error),
             RestoreError::Instance(InstanceError::Gone { .. } | InstanceError::Moved { .. }) => {
                 Self::Conflict(in_words(&error))
@@ -104,6 +105,16 @@ impl<'a> Run<'a> {
     /// Whether the target has still to show which instance it is.
     pub(super) fn unproven(&self) -> bool {
         self.shared().named.is_some()
+    }
+
+    /// Whether the whole run was stopped.
+    pub(super) fn stopped(&self) -> bool {
+        self.shared().tally.stopped.is_some()
+    }
+
+    /// Stops the whole run.
+    pub(super) fn stop(&self, error: &RestoreError) {
+        self.shared().tally.stop(error);
     }
 
     /// The id of a group in the standby.
@@ -139,7 +150,7 @@ impl<'a> Run<'a> {
 
     async fn try_advance(&self, chain: &mut Chain<'_>, phase: Phase, limit: usize) -> Result<(), Halt> {
         for _ in 0..limit {
-            if chain.ended || self.shared().tally.stopped.is_some() {
+            if chain.ended || self.stopped() {
                 return Ok(());
             }
             if self.job.context.cancel.is_cancelled() {
@@ -253,6 +264,10 @@ impl<'a> Run<'a> {
             Some(listed) => Some(listed),
             None => self.find(entry).await?,
         };
+        // The answer that would have shown it may be the one that got lost.
+        if let Some(crn) = listed.as_ref().and_then(|listed| self.standby.recipe().instance(&listed.item)) {
+            self.check_target(&crn)?;
+        }
         let known = match &listed {
             Some(listed) => self.look(entry, listed, true).await?,
             None => None,
@@ -337,20 +352,18 @@ impl<'a> Run<'a> {
     async fn send(&self, write: Write) -> Result<Written, RestoreError> {
         let written = self.standby.write(write).await?;
         if let Some(crn) = &written.instance {
-            let named = self.shared().named.take();
-            let expected = named.or_else(|| {
-                let crn = self.listed.name.crn.as_ref()?;
-                self.standby.recipe().instance_id(crn)
-            });
-            check_answer(
-                self.standby.recipe(),
-                &self.job.plan.snapshot.source,
-                crn,
-                expected.as_deref(),
-                self.job.consent,
-            )?;
+            self.check_target(crn)?;
         }
         Ok(written)
+    }
+
+    /// Checks what an answer or a row says about the target.
+    fn check_target(&self, crn: &str) -> Result<(), RestoreError> {
+        let recipe = self.standby.recipe();
+        let named = self.shared().named.take();
+        let expected = named.or_else(|| recipe.instance_id(self.listed.name.crn.as_ref()?));
+        let source = &self.job.plan.snapshot.source;
+        Ok(check_answer(recipe, source, crn, expected.as_deref(), self.job.consent)?)
     }
 
     fn done(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step, written: Written) {

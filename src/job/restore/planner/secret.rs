@@ -61,8 +61,10 @@ fn withheld(item: &Item) -> Option<String> {
 }
 
 /// The mark that a secret gets, unless there is no room for it.
-fn mark(view: &View, goal: &Goal, versions: u64, rotates: bool, context: &SecretContext<'_>) -> Option<Mark> {
-    let held = view.rotation.as_ref().filter(|_| !context.options.allow_rotation && !rotates).map(|rotation| {
+///
+/// `holds` says that the secret does not rotate in the standby, whatever it does in the source.
+fn mark(view: &View, goal: &Goal, versions: u64, holds: bool, context: &SecretContext<'_>) -> Option<Mark> {
+    let held = view.rotation.as_ref().filter(|_| holds).map(|rotation| {
         let held: Object = [("rotation".to_owned(), rotation.to_raw())].into_iter().collect();
         held.to_raw()
     });
@@ -83,7 +85,7 @@ fn names(view: &View) -> impl Iterator<Item = &str> {
 
 fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
     let mut outcome = Outcome::default();
-    let mark = mark(view, goal, goal.versions.len() as u64, false, context);
+    let mark = mark(view, goal, goal.versions.len() as u64, !context.options.allow_rotation, context);
     if mark.is_none() {
         outcome.notes.push("its metadata cannot take our mark (10 KB are full, or it has a member of that name): only the id map will name it".to_owned());
     }
@@ -169,6 +171,13 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
     let mut outcome = Outcome::default();
     let mut chain = Chain::new(known.state(names(view)));
     let adds = versions_to_add(goal, known, context.options.on_conflict)?;
+    if known.fixed_differs && !adds.is_empty() {
+        return Err(
+            "what is fixed when a secret is created, its user name, is another one in the standby, and no version \
+                    can change it; rename or delete that secret, then make a new plan"
+                .to_owned(),
+        );
+    }
     // What has a payload once all is done, by names in states, oldest first.
     let mut bearing: Vec<String> = bearing(known);
     let mut removed = Vec::new();
@@ -278,7 +287,14 @@ fn patch_settings(
     outcome: &mut Outcome,
 ) {
     let there = &known.view;
-    let mark = mark(view, goal, versions, there.rotation.is_some(), context);
+    // A patch never turns rotation on, so what an earlier restore held back stays held, whatever is allowed now.
+    let holds = there.rotation.is_none();
+    if view.rotation.is_some() && holds && context.options.allow_rotation {
+        outcome
+            .notes
+            .push("it does not rotate in the standby, and only a create turns that on: turn it on there".to_owned());
+    }
+    let mark = mark(view, goal, versions, holds, context);
     if mark.is_none() {
         outcome.notes.push("its metadata cannot take our mark (10 KB are full, or it has a member of that name): only the id map will name it".to_owned());
     }
