@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use super::CryptoError;
 
+/// Characters of a text that is no recipient that its refusal repeats: an age recipient has 62.
+const SHOWN: usize = 80;
+
 /// One recipient: an age X25519 recipient (`age1…`), or an SSH public key when built with the feature `ssh`.
 ///
 /// Equal and ordered by its text, which has one spelling: lower case, no comment.
@@ -55,10 +58,14 @@ impl FromStr for Recipient {
 
     fn from_str(text: &str) -> Result<Self, CryptoError> {
         let text = text.trim();
-        let refuse = |why| CryptoError::Recipient { text: text.to_owned(), why };
-        if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
-            // Never repeat a private key that was given in the wrong place.
+        let refuse = |why| CryptoError::Recipient { text: text.chars().take(SHOWN).collect(), why };
+        let upper = text.to_ascii_uppercase();
+        // Never repeat a private key that was given in the wrong place, whatever stands around it.
+        if upper.contains("AGE-SECRET-KEY-") {
             return Err(CryptoError::Recipient { text: "AGE-SECRET-KEY-…".to_owned(), why: "it is a private key" });
+        }
+        if upper.contains("PRIVATE KEY") {
+            return Err(CryptoError::Recipient { text: "…PRIVATE KEY…".to_owned(), why: "it is a private key" });
         }
         if text.starts_with("ssh-") {
             #[cfg(feature = "ssh")]
@@ -167,5 +174,11 @@ mod tests {
         let private = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
         let error = private.parse::<Recipient>().unwrap_err().to_string();
         assert!(error.contains("private key") && !error.contains("1GQ9778"), "{error}");
+        for pasted in [format!("age1x,{private}"), "-----BEGIN PRIVATE KEY-----\n1GQ9778".to_owned()] {
+            let error = pasted.parse::<Recipient>().unwrap_err().to_string();
+            assert!(error.contains("private key") && !error.contains("1GQ9778"), "{error}");
+        }
+        let long = "x".repeat(10_000).parse::<Recipient>().unwrap_err().to_string();
+        assert!(long.len() < 200, "{} bytes", long.len());
     }
 }

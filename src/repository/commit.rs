@@ -99,10 +99,10 @@ impl Repository {
     ) -> Result<(Vec<(String, Bytes)>, Ledger), RepositoryError> {
         let mut files = self.read_entries().await?;
         let remembered = writer.state.heads().await?;
-        // A listing may lag behind; asking by name does not.
+        // A listing may lag behind; asking the store by name does not, and what is remembered here proves nothing.
         for path in &remembered {
             let listed = files.iter().any(|(listed, bytes)| listed == path && !bytes.is_empty());
-            if !listed && let Some(bytes) = self.fetch_entry(path).await? {
+            if !listed && let Some(bytes) = self.ask_entry(path).await? {
                 files.retain(|(listed, _)| listed != path);
                 files.push((path.clone(), bytes));
             }

@@ -104,6 +104,15 @@ impl Repository {
         self.build_ledger(self.read_entries().await?).await
     }
 
+    /// As [`Repository::read_ledger`], with every entry fetched again: what is remembered proves nothing about the store.
+    ///
+    /// # Errors
+    /// As [`Repository::read_ledger`].
+    pub async fn read_ledger_anew(&self) -> Result<Ledger, RepositoryError> {
+        self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.read_ledger().await
+    }
+
     /// Every file of the ledger by path, with its bytes; a file that cannot be an entry comes without any.
     pub(super) async fn read_entries(&self) -> Result<Vec<(String, Bytes)>, RepositoryError> {
         let listed = self.store().list(names::LEDGER).await?;
@@ -124,12 +133,17 @@ impl Repository {
         self.fetch_entry(&path).await.map(|bytes| bytes.map(|bytes| (path, bytes)))
     }
 
-    /// The bytes of one file of the ledger; nothing when it is not there.
-    pub(super) async fn fetch_entry(&self, path: &str) -> Result<Option<Bytes>, RepositoryError> {
-        let known = || self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = known().get(path) {
-            return Ok(Some(bytes.clone()));
+    /// The bytes of one file of the ledger that was listed just now, from memory when it was read before.
+    async fn fetch_entry(&self, path: &str) -> Result<Option<Bytes>, RepositoryError> {
+        let known = self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        match known {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.ask_entry(path).await,
         }
+    }
+
+    /// The bytes of one file of the ledger, asked of the store; nothing when it is not there.
+    pub(super) async fn ask_entry(&self, path: &str) -> Result<Option<Bytes>, RepositoryError> {
         let bytes = match self.store().get(path, limits::ENTRY).await {
             Ok(bytes) => bytes,
             Err(StoreError::NotFound { .. }) => return Ok(None),
@@ -141,7 +155,8 @@ impl Repository {
         if names::parse_entry(path).is_none_or(|(_, digest)| sha256(&bytes) != digest) {
             return Ok(Some(Bytes::new()));
         }
-        known().insert(path.to_owned(), bytes.clone());
+        let mut known = self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(path.to_owned(), bytes.clone());
         Ok(Some(bytes))
     }
 

@@ -278,6 +278,9 @@ async fn removed_history_stops_a_writer_until_somebody_signs_for_it() {
     let first = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
     let newest = kit.snapshot(&repository, &writer, &[("b", "{}")]).await.unwrap();
     std::fs::remove_file(kit.place().join(newest.name())).unwrap();
+    // Also for who has read it before: memory is no bucket.
+    let error = kit.snapshot(&repository, &writer, &[("c", "{}")]).await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::LostHeads { paths, .. } if *paths == [newest.name()]), "{error}");
 
     let repository = Repository::open(kit.store(), *repository.id()).await.unwrap();
     let error = kit.snapshot(&repository, &writer, &[("c", "{}")]).await.unwrap_err();
@@ -292,6 +295,19 @@ async fn removed_history_stops_a_writer_until_somebody_signs_for_it() {
     let accepted = repository.commit(&writer, kit.draft(Event::AcceptLoss(loss))).await.unwrap();
     assert_eq!(accepted.parents, [first.digest]);
     kit.snapshot(&repository, &writer, &[("c", "{}")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_listing_that_lags_behind_loses_no_head() {
+    let kit = Kit::new();
+    let faulty = Faulty::around(kit.store());
+    let repository = kit.init_in(faulty.store()).await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    let head = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
+    faulty.hide(&head.name());
+    let repository = Repository::open(faulty.store(), *repository.id()).await.unwrap();
+    let next = kit.snapshot(&repository, &writer, &[("b", "{}")]).await.unwrap();
+    assert_eq!((next.parents, next.sequence), (vec![head.digest], head.sequence + 1));
 }
 
 #[tokio::test]

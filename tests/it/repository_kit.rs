@@ -286,6 +286,7 @@ pub(crate) struct Faulty {
     writes: AtomicUsize,
     dead: Mutex<bool>,
     clock: Mutex<Option<Timestamp>>,
+    unlisted: Mutex<Option<String>>,
 }
 
 impl Faulty {
@@ -296,6 +297,7 @@ impl Faulty {
             writes: AtomicUsize::new(0),
             dead: Mutex::new(false),
             clock: Mutex::new(None),
+            unlisted: Mutex::new(None),
         })
     }
 
@@ -313,6 +315,11 @@ impl Faulty {
     /// Writes since the last call of [`Faulty::fail`], those that failed included.
     pub(crate) fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// From now on no listing shows this object.
+    pub(crate) fn hide(&self, path: &str) {
+        *self.unlisted.lock().unwrap() = Some(path.to_owned());
     }
 
     pub(crate) fn set_clock(&self, clock: Timestamp) {
@@ -356,7 +363,10 @@ impl Backend for Faulty {
 
     async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
         self.alive(folder)?;
-        self.inner.list(folder).await
+        let mut listed = self.inner.list(folder).await?;
+        let unlisted = self.unlisted.lock().unwrap().clone();
+        listed.retain(|object| Some(&object.path) != unlisted.as_ref());
+        Ok(listed)
     }
 
     async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {

@@ -215,6 +215,14 @@ async fn the_ledger_level_finds_what_was_done_to_entries() {
 
     std::fs::remove_file(world.path(&middle)).unwrap();
     let report = world.at(Level::Ledger).await;
+    assert!(!report.ok);
+    // A check reads: that this process has seen the entry before is no proof that its bytes are still there.
+    std::fs::write(world.path(&middle), b"other bytes").unwrap();
+    let options = VerifyOptions::new(Level::Ledger);
+    let report = verify(&world.context(), &world.repository, &Keys::default(), &options).await.unwrap();
+    assert!(report.problems.iter().any(|problem| problem.why.contains(&middle)), "{:#?}", report.problems);
+    std::fs::remove_file(world.path(&middle)).unwrap();
+    let report = world.at(Level::Ledger).await;
     assert!(only(&report).why.contains(&entries[1].digest.to_string()), "{:#?}", report.problems);
 
     let mut spaced = bytes.clone();

@@ -19,7 +19,7 @@ pub(super) async fn check(
     let stage = Stage::CheckEntries;
     context.observer.observe(Event::Begin { stage, total: None });
     let read = tokio::select! {
-        read = repository.read_ledger() => read,
+        read = repository.read_ledger_anew() => read,
         () = context.cancel.cancelled() => return Err(VerifyError::Interrupted),
     };
     let ledger = read?;
