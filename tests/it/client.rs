@@ -731,6 +731,27 @@ async fn a_version_that_lost_its_payload_is_listed_and_not_read() {
 }
 
 #[tokio::test]
+async fn a_version_that_does_not_say_whether_it_has_a_payload_is_read_and_never_passed_over() {
+    for (versions, shows) in [(1, true), (1, false), (2, true), (3, true), (3, false)] {
+        let world = versions_world("arbitrary", versions, "", "");
+        let mock = Mock::start(move |seen| {
+            let payload = shows || seen.path.ends_with("/versions");
+            let Reply::Is(status, body) = versions_answer(&world, versions, seen) else { return Reply::error(500) };
+            let body = body.replace(r#","payload_available":true"#, "").replace(r#","payload_available":false"#, "");
+            Reply::Is(status, if payload { body } else { body.replace(r#","payload":"p"#, r#","other":"p"#) })
+        })
+        .await;
+        let client = mock.client();
+        let (_, inventory) = list(&client).await;
+        let read = client.read(inventory.secret(0), None).await;
+        match shows {
+            true => assert_eq!(read.unwrap().payloads.len(), versions.min(2), "{versions} versions"),
+            false => assert!(matches!(read, Err(InstanceError::Malformed { .. })), "{versions} versions"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn payloads_whose_read_would_destroy_them_are_never_asked_for() {
     for (secret_type, more) in [
         ("iam_credentials", r#","reuse_api_key":false"#),

@@ -182,7 +182,8 @@ impl Reader<'_> {
                 return Err(self.moved("its versions are not the ones that were listed"));
             }
         }
-        versions.retain(|version| version.payload_available == Some(true));
+        // The provider promises the member to nobody. Without it, the two that can have a payload are asked for theirs.
+        versions.retain(|version| version.payload_available.unwrap_or(version.alias.is_some()));
         Ok((texts, versions))
     }
 
@@ -190,8 +191,8 @@ impl Reader<'_> {
         self.note(answer);
         let split = answer.split(Family::Version)?;
         let id = split.metadata.str("id").ok_or_else(|| answer.malformed("it has no `id`"))?;
-        if split.metadata.bool("payload_available") == Some(true) && split.payload.is_none() {
-            return Err(answer.malformed("it says that it has a payload and shows none"));
+        if split.metadata.bool("payload_available") != Some(false) && split.payload.is_none() {
+            return Err(answer.malformed("it does not say that its payload is gone, and shows none"));
         }
         Ok(Version { id, metadata: split.metadata.to_raw().get().to_owned(), payload: split.payload })
     }
