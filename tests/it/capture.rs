@@ -560,10 +560,29 @@ async fn a_collector_never_names_a_whole_catalogue_again_behind_another_ones_bac
 }
 
 async fn capture_as_other(rig: &Rig) -> CaptureReport {
+    try_as_other(rig).await.unwrap()
+}
+
+async fn try_as_other(rig: &Rig) -> Result<CaptureReport, CaptureError> {
     rig.clock.advance(60_000);
     let writer = rig.writer(&rig.custodian);
     let options = rig.options();
-    capture(&rig.context(), &rig.source, &rig.repository, &writer, &rig.catalogue, &options).await.unwrap()
+    capture(&rig.context(), &rig.source, &rig.repository, &writer, &rig.catalogue, &options).await
+}
+
+#[tokio::test]
+async fn a_new_collector_asks_for_what_vanished_since_the_snapshots_of_others() {
+    let rig = Rig::new().await;
+    let ids: Vec<_> = (0..10).map(|n| arbitrary(&rig.instance, &format!("secret-{n}"), "value")).collect();
+    rig.capture().await.unwrap();
+    delete(&rig.instance, &ids[0]);
+    let hidden = When::any().path(&format!("/secrets/{}/metadata", ids[0]));
+    rig.instance.fault(hidden, Act::Status { status: 403, retry_after: None });
+    let error = try_as_other(&rig).await.unwrap_err();
+    assert!(matches!(&error, CaptureError::SightLost { key } if key.id() == ids[0]), "{error}");
+    rig.instance.clear_faults();
+    let report = try_as_other(&rig).await.unwrap();
+    assert_eq!((report.requests.asking, report.failure()), (1, None));
 }
 
 #[tokio::test]

@@ -1,14 +1,17 @@
 //! Whether what was collected may be relied upon.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::CaptureError;
 use super::base::{Base, keys_of};
-use super::collect::Collected;
+use super::collect::{Collected, ask_for_some};
 use super::keys::KeyTable;
-use super::shrink::{Past, baseline, too_few};
+use super::round::Lost;
+use super::shrink::{Past, baseline, sample, too_few};
 use crate::crypto::Identities;
 use crate::format::Entry;
+use crate::instance::Source;
 use crate::model::{FailureKind, ItemKey, Timestamp};
 use crate::repository::Repository;
 use crate::repository::ledger::Ledger;
@@ -38,6 +41,8 @@ pub(super) struct Guard<'a> {
     pub(super) keys: &'a Arc<Identities>,
     /// What the run builds on.
     pub(super) base: &'a Base,
+    /// The instance.
+    pub(super) source: &'a dyn Source,
     /// The share of items whose absence is too much.
     pub(super) max_shrink: f64,
     /// The present.
@@ -48,10 +53,10 @@ impl Guard<'_> {
     /// Why the snapshot is suspect; nothing when it is good. Names no item: the entry is not encrypted.
     ///
     /// # Errors
-    /// When the catalogue of an earlier snapshot cannot be reached.
+    /// When the catalogue of an earlier snapshot cannot be reached, or what vanished since then is hidden from us.
     pub(super) async fn reasons(
         &self,
-        collected: &Collected,
+        collected: &mut Collected,
         unread: usize,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<String>, CaptureError> {
@@ -91,15 +96,27 @@ impl Guard<'_> {
     async fn missing(
         &self,
         before: &Entry,
-        collected: &Collected,
+        collected: &mut Collected,
         warnings: &mut Vec<String>,
     ) -> Result<(u64, u64), CaptureError> {
         let Some(event) = before.snapshot() else { return Ok((0, 0)) };
         if self.base.snapshot == Some(before.digest) {
-            return Ok((missing_from(&self.base.index.keys, collected), event.items()));
+            return Ok((count(missing_from(&self.base.index.keys, collected)), event.items()));
         }
         match keys_of(self.repository, self.keys, &event.parts).await {
-            Ok(keys) => Ok((missing_from(&keys, collected), event.items())),
+            Ok(keys) => {
+                if self.base.index.keys.len() == 0 {
+                    // Nothing of what vanished since then has been asked for: there was no base that had it.
+                    let all = missing_from(&keys, collected).count();
+                    let places: BTreeSet<usize> = sample(all).collect();
+                    let missing = missing_from(&keys, collected).enumerate();
+                    let some =
+                        missing.filter(|(place, _)| places.contains(place)).map(|(_, key)| (key, Lost::default()));
+                    let some: BTreeMap<ItemKey, Lost> = some.collect();
+                    ask_for_some(self.source, &some, &mut collected.spent).await?;
+                }
+                Ok((count(missing_from(&keys, collected)), event.items()))
+            }
             Err(error) if matches!(error.kind(), FailureKind::Key | FailureKind::Integrity) => {
                 warnings.push(format!(
                     "cannot open snapshot {} to see which of its items are missing, so only their number is compared: \
@@ -114,14 +131,17 @@ impl Guard<'_> {
     }
 }
 
-fn missing_from(keys: &KeyTable, collected: &Collected) -> u64 {
+fn missing_from<'a>(keys: &'a KeyTable, collected: &'a Collected) -> impl Iterator<Item = ItemKey> + 'a {
     let Collected { compared, still_there, gone, .. } = collected;
     let there = |key: &ItemKey| match compared.inventory.keys.find(key) {
         Some(_) => !gone.contains(key),
         None => still_there.contains_key(key),
     };
-    let missing = (0..keys.len()).filter_map(|at| keys.key(at)).filter(|key| !there(key)).count();
-    u64::try_from(missing).unwrap_or(u64::MAX)
+    (0..keys.len()).filter_map(|at| keys.key(at)).filter(move |key| !there(key))
+}
+
+fn count(items: impl Iterator) -> u64 {
+    u64::try_from(items.count()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -215,7 +215,7 @@ impl Run<'_> {
             ask_for_some(self.source, &collected.compared.lost, &mut collected.spent).await?;
         }
         let unread = unread(&collected, base);
-        let reasons = self.reasons(base, &collected, unread.len(), warnings).await?;
+        let reasons = self.reasons(base, &mut collected, unread.len(), warnings).await?;
         packing.flush().await?;
         let written = self.write(base, may_repeat, &mut collected, &packing).await?;
         self.tell(Event::End { stage: Stage::Upload });
@@ -237,7 +237,7 @@ impl Run<'_> {
     async fn reasons(
         &self,
         base: &Base,
-        collected: &Collected,
+        collected: &mut Collected,
         unread: usize,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<String>, CaptureError> {
@@ -246,6 +246,7 @@ impl Run<'_> {
             ledger: self.ledger,
             keys: self.keys,
             base,
+            source: self.source,
             max_shrink: self.options.max_shrink,
             now: self.now(),
         };
