@@ -308,6 +308,16 @@ const BAD_FILES: &[Bad] = &[
         reported: |problem| matches!(problem, Problem::Ignored { why: Why::Sequence { .. }, .. }),
     },
     Bad {
+        name: "a sequence that fits only the lower one of its parents",
+        make: |book, entry| {
+            let parents = vec![entry.digest, entry.parents[0]];
+            let place = Place { sequence: entry.sequence, parents, ..book.place(&[entry]) };
+            let (entry, bytes) = sign(&place, COLLECTOR, 9, snapshot("beside"));
+            (entry.name(), bytes)
+        },
+        reported: |problem| matches!(problem, Problem::Ignored { why: Why::Sequence { expected: 5 }, .. }),
+    },
+    Bad {
         name: "an old catalogue passed off as the present",
         make: |book, entry| {
             let (entry, bytes) = sign(&book.place(&[entry]), COLLECTOR, 9, snapshot("one"));
@@ -325,6 +335,21 @@ const BAD_FILES: &[Bad] = &[
         reported: |problem| matches!(problem, Problem::Ignored { why: Why::NothingToAccept { .. }, .. }),
     },
 ];
+
+#[test]
+fn an_old_catalogue_does_not_excuse_its_second_copy() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let old = book.write(COLLECTOR, &[&three], snapshot("one"));
+    let again = book.write(COLLECTOR, &[&old], snapshot("one"));
+    let accept = AcceptSuspectEvent { snapshot: again.digest, reason: String::new() };
+    let accepting = book.write(CUSTODIAN, &[&again], Event::AcceptSuspect(accept));
+    let ledger = book.ledger();
+    for entry in [&old, &again] {
+        assert_eq!(why(&ledger, entry), Some(Why::OldCatalogue), "{}", entry.name());
+    }
+    assert_eq!(why(&ledger, &accepting), Some(Why::NothingToAccept { snapshot: again.digest }));
+    assert_eq!(ledger.latest_good(), Some(&three));
+}
 
 #[test]
 fn every_bad_file_is_named_alone_and_stops_nothing() {

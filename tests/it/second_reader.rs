@@ -1,7 +1,7 @@
 //! A second reader, written from `docs/format.md` in another language (`tests/python/second_reader.py`), finds what this
 //! one finds: in the fixture, in a repository that the program just made, and in damaged ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,9 +9,12 @@ use std::process::Command;
 use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::entry::Signed;
-use keyhaven::format::{Draft, Event, Place, names};
+use keyhaven::format::event::{AcceptLossEvent, AcceptSuspectEvent};
+use keyhaven::format::{Draft, Entry, Event, Place, Role, names};
+use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::ledger_kit::*;
 use crate::program::{Machine, files};
 use crate::site::Site;
 
@@ -255,5 +258,101 @@ fn both_readers_refuse_the_same_damage() {
             assert_eq!(first["counts"][count], second["counts"][count], "{name}: {count}\n{first:#}\n{second:#}");
         }
         assert_eq!(first["heads"], second["heads"], "{name}");
+    }
+}
+
+/// One step of somebody who writes into a ledger: who, what, after which entries, about which one.
+#[derive(Debug, Clone)]
+struct Step {
+    writer: u8,
+    what: u8,
+    parents: Vec<prop::sample::Index>,
+    about: prop::sample::Index,
+    lost: bool,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // More collectors and custodians than others: they can do most harm.
+    let writer = prop::sample::select(vec![COLLECTOR, COLLECTOR, VERIFIER, CUSTODIAN, OTHER_CUSTODIAN, 5, 6, STRANGER]);
+    let parents = prop::collection::vec(any::<prop::sample::Index>(), 1..3);
+    let step = (writer, 0u8..12, parents, any::<prop::sample::Index>(), prop::bool::weighted(0.05));
+    let step = step.prop_map(|(writer, what, parents, about, lost)| Step { writer, what, parents, about, lost });
+    prop::collection::vec(step, 4..24)
+}
+
+/// A ledger in which keys come and go, are stolen and removed, states are repeated and entries lost.
+fn book_of(steps: &[Step]) -> Book {
+    let mut book = Book::new();
+    let mut entries = vec![book.first.clone()];
+    let mut lost = Vec::new();
+    for step in steps {
+        // Mostly after recent entries, as a writer would.
+        let recent = &entries[entries.len().saturating_sub(4)..];
+        let parents: Vec<&Entry> = step.parents.iter().map(|parent| parent.get(recent)).collect();
+        let about = step.about.get(&entries).clone();
+        let key = [COLLECTOR, VERIFIER, CUSTODIAN, OTHER_CUSTODIAN, 5, 6][step.about.index(6)];
+        let event = match step.what {
+            0..=2 => snapshot(["one", "two", "three"][step.about.index(3)]),
+            3 => suspect(["one", "two", "four"][step.about.index(3)]),
+            4 => verification(),
+            5 => Event::AcceptSuspect(AcceptSuspectEvent { snapshot: about.digest, reason: String::new() }),
+            6 => Event::AcceptLoss(AcceptLossEvent {
+                entries: lost.iter().map(|lost: &Entry| lost.digest).collect(),
+                reason: String::new(),
+            }),
+            7 | 8 => add(key, &[Role::Custodian, Role::Collector][step.about.index(2)..]),
+            9 => retire(key),
+            // Custodians who remove each other.
+            10 => retire(if step.writer == CUSTODIAN { OTHER_CUSTODIAN } else { CUSTODIAN }),
+            _ => revoke(key, Some(&about).filter(|_| step.parents.len() > 1)),
+        };
+        let entry = book.write(step.writer, &parents, event);
+        if step.lost {
+            lost.push(entry.clone());
+        }
+        entries.push(entry);
+    }
+    for entry in &lost {
+        book.lose(entry);
+    }
+    book
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The same entries count, the same are ignored, the same is missing, the same snapshot is the latest.
+    #[test]
+    fn both_readers_judge_any_ledger_alike(steps in steps()) {
+        if !has_tools() {
+            return Ok(());
+        }
+        let book = book_of(&steps);
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("ledger/000000")).unwrap();
+        for (name, bytes) in &book.files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let second = second_reader(folder.path(), &book.id.to_string(), &[]);
+        let ledger = book.ledger();
+        let digests = |entries: &[&Entry]| entries.iter().map(|entry| entry.digest.to_string()).collect::<BTreeSet<_>>();
+        let texts = |value: &Value| -> BTreeSet<String> {
+            value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+        };
+        let ignored: BTreeSet<String> = ledger.entries().iter()
+            .filter(|entry| !ledger.standing(&entry.digest).unwrap().counts())
+            .map(|entry| entry.digest.to_string())
+            .collect();
+        let ignored_there: BTreeSet<String> = second["ignored"].as_object().unwrap().keys().cloned().collect();
+        prop_assert_eq!(ignored, ignored_there, "ignored: {:#}", second);
+        prop_assert_eq!(ledger.counted().count() as u64, second["counts"]["entries"].as_u64().unwrap());
+        prop_assert_eq!(digests(&ledger.heads()), texts(&second["heads"]));
+        let latest = ledger.latest_good().map(|entry| entry.digest.to_string());
+        prop_assert_eq!(latest.as_deref(), second["latest"].as_str());
+        let missing: BTreeSet<String> = ledger.missing().iter()
+            .filter(|missing| !missing.accepted)
+            .map(|missing| missing.digest.to_string())
+            .collect();
+        prop_assert_eq!(missing, second["holes"].as_object().unwrap().keys().cloned().collect());
     }
 }

@@ -198,7 +198,8 @@ class Reader:
                   "pointers": len(self.pointers)}
         return {"repository": self.repository, "ok": not self.problems, "counts": counts,
                 "heads": [each.digest for each in ledger.heads], "latest": ledger.latest and ledger.latest.digest,
-                "ignored": ledger.ignored, "snapshots": snapshots, "problems": self.problems, "warnings": ledger.warnings}
+                "ignored": ledger.ignored, "holes": ledger.holes, "snapshots": snapshots, "problems": self.problems,
+                "warnings": ledger.warnings}
 
     def snapshot(self, entry, is_good):
         """Follows a snapshot's entry as far down as the identities allow."""
