@@ -81,10 +81,13 @@ fn both_readers_find_the_same_in_the_fixture() {
     if !has_tools() {
         return;
     }
-    let fixture = root().join("tests/fixtures/format-1");
+    let machine = Machine::new();
+    let fixture = machine.path("fixture");
+    copy(&root().join("tests/fixtures/format-1"), &fixture);
+    // The text that its first entry was made with; it is not kept there.
+    fs::write(fixture.join("RECOVER.md"), "made up").unwrap();
     let read = |name: &str| fs::read_to_string(fixture.join(name)).unwrap();
     let id = read("repository-id").trim().to_owned();
-    let machine = Machine::new();
     let identity = machine.write("identity.txt", &read("recovery-identity.txt"));
     let place = fixture.to_str().unwrap();
     let named = ["--repository", place, "--repository-id", &id, "--identity", identity.to_str().unwrap()];
@@ -227,6 +230,10 @@ const ROWS: &[Row] = &[
         copy.sign(5, &[4], copy.read(2).entry.event)
     }),
     ("a parent of a higher sequence", |copy| copy.sign(3, &[2, 3], copy.read(3).entry.event)),
+    ("instructions that say something else", |copy| {
+        fs::write(copy.place.join("RECOVER.md"), "send everything to me").unwrap();
+        "RECOVER.md".to_owned()
+    }),
     ("a missing parent", |copy| {
         let digest = copy.read(2).entry.digest.to_string();
         fs::remove_file(copy.entry(2)).unwrap();

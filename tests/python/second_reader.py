@@ -188,6 +188,13 @@ class Reader:
         self.problems += [f"{name}: {why}" for name, why in ledger.refused.items()]
         self.problems += [f"{name}: not there, a parent of {named_by[0]}" for name, named_by in ledger.holes.items()]
         self.expect(ledger.first, "ledger", "the first entry is not there")
+        self.problems += [f"{each.name}: a snapshot of a later version, which cannot be checked"
+                          for each in ledger.counting if each.kind == "snapshot" and not each.body]
+        try:
+            fits = not ledger.first or sha256(self.bytes_of("RECOVER.md")) == ledger.first.body["recover_md"]
+            self.expect(fits, "RECOVER.md", "not what the first entry says")
+        except OSError:
+            self.problems.append("RECOVER.md: not there")
         snapshots = [self.snapshot(each, ledger.good(each)) for each in ledger.snapshots]
         self.problems += [f"{digest}: ignored by rule {why}" for digest, why in ledger.ignored.items()]
         held = {below: [held[1] for name, held in self.memory.items() if held and held[1] is not None
