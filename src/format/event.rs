@@ -174,6 +174,9 @@ impl SnapshotEvent {
 pub struct VerificationEvent {
     /// The level: `ledger`, `objects`, `catalogue`, `payload`, `drill`.
     pub level: String,
+    /// Which part of the packs was opened (`3/30`); all of them without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<String>,
     /// Whether nothing was wrong.
     pub passed: bool,
     /// How many problems were found.

@@ -265,6 +265,7 @@ fn make_the_fixture() {
     let accepted = write(&custodian, Some(&added), Event::AcceptSuspect(accepted));
     let verified = VerificationEvent {
         level: "payload".to_owned(),
+        slice: None,
         passed: true,
         problems: 0,
         entries: vec![two.digest],

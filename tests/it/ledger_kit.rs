@@ -87,6 +87,7 @@ pub(crate) fn suspect(catalogue: &str) -> Event {
 pub(crate) fn verification() -> Event {
     Event::Verification(VerificationEvent {
         level: "ledger".to_owned(),
+        slice: None,
         passed: true,
         problems: 0,
         entries: vec![sha256(b"head")],

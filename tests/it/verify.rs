@@ -316,6 +316,8 @@ async fn a_wrong_size_is_not_hidden_by_a_right_one_that_follows() {
     let ledger = world.repository.read_ledger().await.unwrap();
     let (older, right) = (&ledger.entries()[1], &ledger.entries()[2]);
     let mut event = world.contents.event.clone();
+    // Another catalogue with a part of the right one: naming the whole of it again would not count.
+    event.parts.truncate(1);
     event.parts[0].size += 1;
     let place = Place {
         repository: Some(*world.repository.id()),
@@ -459,6 +461,18 @@ async fn slices_together_open_every_pack_once() {
         opened += report.counts.packs;
     }
     assert_eq!(opened, 8);
+    // An entry that says `payload` and not of how much would pass for a check of everything.
+    let mut options = VerifyOptions::new(Level::Payload);
+    options.slice = Some(Slice::new(2, 3).unwrap());
+    let mut report = world.verify(&options, &world.keys()).await.unwrap();
+    let verifier = world.kit.writer("v", &world.kit.verifier, world.repository.id());
+    record(&world.repository, &verifier, TOOL, &mut report).await.unwrap();
+    let ledger = world.repository.read_ledger().await.unwrap();
+    let Some(Event::Verification(event)) = ledger.get(&report.recorded.unwrap()).map(|entry| entry.event.clone())
+    else {
+        panic!("no verification entry")
+    };
+    assert_eq!((event.level.as_str(), event.slice.as_deref()), ("payload", Some("2/3")));
     let mut wrong = VerifyOptions::new(Level::Objects);
     wrong.slice = Some(Slice::new(1, 3).unwrap());
     assert_eq!(world.verify(&wrong, &world.keys()).await.unwrap_err().kind(), FailureKind::Usage);

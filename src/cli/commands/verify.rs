@@ -93,11 +93,12 @@ async fn record_with(
 
 fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
     let counts = &report.counts;
+    let part = report.slice.as_ref().map(|slice| format!(", slice {slice} of the packs")).unwrap_or_default();
     let headline = match report.problems.len() {
-        0 => printer.paint(Style::Green, &format!("Verified at level {}: nothing wrong.", report.level)),
+        0 => printer.paint(Style::Green, &format!("Verified at level {}{part}: nothing wrong.", report.level)),
         found => {
             let found = human::count(u64::try_from(found).unwrap_or(u64::MAX), "problem");
-            printer.paint(Style::Red, &format!("Verified at level {}: {found}.", report.level))
+            printer.paint(Style::Red, &format!("Verified at level {}{part}: {found}.", report.level))
         }
     };
     printer.line(headline)?;

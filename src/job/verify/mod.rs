@@ -80,6 +80,7 @@ pub async fn record(
 ) -> Result<(), VerifyError> {
     let event = Event::Verification(VerificationEvent {
         level: report.level.as_str().to_owned(),
+        slice: report.slice.clone(),
         passed: report.ok,
         problems: report.problems.len() as u64,
         entries: report.checked.clone(),
