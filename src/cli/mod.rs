@@ -23,6 +23,7 @@ mod logging;
 mod printer;
 mod progress;
 mod prompt;
+mod reading;
 mod recovery_file;
 mod recovery_sheet;
 mod report;

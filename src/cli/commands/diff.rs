@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::identity::RecoveryArguments;
+use crate::cli::reading::Reading;
 use crate::cli::table::Table;
-use crate::cli::{human, report, snapshot, wire};
+use crate::cli::{human, snapshot, wire};
 use crate::crypto::Identities;
 use crate::instance::{Listed, Source};
 use crate::model::{FailureKind, Item, ItemKey, Revision};
@@ -96,12 +97,7 @@ struct State {
 type States = BTreeMap<ItemKey, State>;
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
-    let recovery = arguments.recovery.load(&settings).await?;
-    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
-    let keys = wire::reader(&settings, recovery)?;
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let Reading { settings, repository, keys, ledger } = Reading::begin(app, &arguments.recovery).await?;
     let older = snapshot::pick(&ledger, &arguments.older)?;
     let before = of_snapshot(&repository, &older, &keys).await?;
     let (newer, after) = match &arguments.newer {

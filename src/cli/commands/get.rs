@@ -7,10 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
+use crate::cli::reading::Reading;
 use crate::cli::snapshot::{self, Snapshot};
 use crate::cli::timeline::{self, Timeline, Version};
-use crate::cli::{human, report, wire};
 use crate::crypto::Identities;
 use crate::model::json::Members;
 use crate::model::{Digest, FailureKind, Payload, Slot, Timestamp};
@@ -62,15 +63,10 @@ struct Shown<'a> {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
-    let recovery = match arguments.reveal {
-        true => Some(arguments.recovery.needed(&settings).await?),
-        false => arguments.recovery.load(&settings).await?,
+    let Reading { repository, keys, ledger, .. } = match arguments.reveal {
+        true => Reading::begin_with_packs(app, &arguments.recovery).await?,
+        false => Reading::begin(app, &arguments.recovery).await?,
     };
-    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
-    let keys = wire::reader(&settings, recovery)?;
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
     let mut snapshots = snapshot::all(&ledger);
     if let Some(wanted) = arguments.at.map(Wanted::At).or(arguments.snapshot) {
         let chosen = find(&ledger, &wanted)?.0.digest;

@@ -5,9 +5,10 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::identity::RecoveryArguments;
+use crate::cli::reading::Reading;
 use crate::cli::table::Table;
 use crate::cli::timeline::{self, Timeline};
-use crate::cli::{human, report, snapshot, wire};
+use crate::cli::{human, snapshot};
 use crate::model::{Digest, Timestamp};
 
 /// Shows every version of an item that a kept snapshot saw, and which of them can be got back.
@@ -46,12 +47,7 @@ struct Line<'a> {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
-    let recovery = arguments.recovery.load(&settings).await?;
-    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
-    let keys = wire::reader(&settings, recovery)?;
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let snapshots = snapshot::all(&ledger);
     let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
     let shown = shown(&timeline, snapshots.last().map_or(0, |newest| newest.entry.sequence));

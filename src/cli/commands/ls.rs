@@ -7,9 +7,9 @@ use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::inventory::{Filter, GroupNames};
+use crate::cli::reading::Reading;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
-use crate::cli::{report, wire};
 use crate::model::{Item, ItemKind, Restorability, Timestamp};
 
 /// Lists the inventory of a snapshot. No payload is read.
@@ -43,12 +43,7 @@ struct Line {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
-    let recovery = arguments.recovery.load(&settings).await?;
-    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
-    let keys = wire::reader(&settings, recovery)?;
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
     let mut groups = GroupNames::default();
     let mut items: Vec<Item> = Vec::new();

@@ -10,6 +10,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
+use crate::cli::reading::Reading;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::{human, identity, key_file, report, wire};
@@ -139,13 +140,8 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
 }
 
 async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
-    let recovery = arguments.recovery.load(&settings).await?;
-    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
     // Most plans need no payload, so the catalogue key will do until one is needed.
-    let keys = wire::reader(&settings, recovery)?;
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let Reading { settings, repository, keys, ledger } = Reading::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
     let standby = wire::standby(&settings)?;
