@@ -301,7 +301,7 @@ async fn a_restore_is_recorded_by_a_restorer_and_leaves_no_other_trace() {
     let entries = repository.read_ledger().await.unwrap().entries().len();
     let (context, consent, client) = (context(), confirmed(), standby.client());
     let made = plan(&context, &first.0, &client, &PlanOptions::default(), &consent).await.unwrap();
-    let report = apply(&context, &made, &first.0, &client, &quick(), &consent).await.unwrap();
+    let mut report = apply(&context, &made, &first.0, &client, &quick(), &consent).await.unwrap();
     assert_eq!(
         repository.read_ledger().await.unwrap().entries().len(),
         entries,
@@ -315,4 +315,9 @@ async fn a_restore_is_recorded_by_a_restorer_and_leaves_no_other_trace() {
     assert_eq!((event.snapshot, event.restored, event.failed), (first.0.name().entry, 2, 0));
     assert_eq!(event.target, standby.instance.crn());
     assert_eq!(repository.read_ledger().await.unwrap().entries().len(), entries + 1);
+    // A run that was stopped read nothing back, and no entry may say that nothing failed.
+    report.read_back = None;
+    let entry = record(repository, &writer, &report).await.unwrap();
+    let Event::Restore(event) = &entry.event else { panic!("{entry:?}") };
+    assert_eq!((event.restored, event.failed), (0, 2));
 }

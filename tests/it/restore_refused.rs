@@ -376,6 +376,27 @@ async fn a_plan_for_an_instance_named_by_its_rows_is_not_applied_to_one_confirme
 }
 
 #[tokio::test]
+async fn locks_that_stay_off_because_the_version_was_refused_are_said() {
+    let pair = Pair::start().await;
+    let source = &pair.source;
+    let id = source.make("secrets", r#"{"secret_type":"arbitrary","name":"held","payload":"v1"}"#);
+    source.version(&id, "v2");
+    source.post(&format!("secrets/{id}/versions/previous/locks_bulk"), r#"{"locks":[{"name":"in-use"}]}"#);
+    restore(&pair, &pair.backup().await, &PlanOptions::default()).await;
+    source.call(Verb::Delete, &format!("secrets/{id}/versions/previous/locks_bulk?name=in-use"), "");
+    source.version(&id, "v3");
+    source.post(&format!("secrets/{id}/versions/previous/locks_bulk"), r#"{"locks":[{"name":"in-use"}]}"#);
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    let refuse = Act::Status { status: 403, retry_after: None };
+    pair.standby.instance.fault(When::any().verb(Verb::Post).path("/versions").nth(1), refuse);
+    let report = run(&pair, &backup, &made).await;
+    assert!(report.failed[0].reason.contains("locks in-use were taken off"), "{report:#?}");
+    assert_eq!(run(&pair, &backup, &made).await.kind(), None, "the same plan puts them back");
+    assert_eq!(content(&pair.standby), content(source));
+}
+
+#[tokio::test]
 async fn a_damaged_pack_costs_only_what_lies_in_it() {
     let pair = full().await;
     let mut backup = pair.backup().await;

@@ -188,7 +188,12 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Fail
         ..ApplyOptions::default()
     };
     let report = apply(&app.context(), &plan, &backup, &standby, &options, &arguments.consent.consent()).await?;
-    let id_map_files = report.id_map.as_ref().map_or(Ok(Vec::new()), |map| write_id_map(&arguments.plan, map))?;
+    // What was done is told and recorded, also when there is no room for the id map.
+    let (id_map_files, unwritten) = match report.id_map.as_ref().map(|map| write_id_map(&arguments.plan, map)) {
+        Some(Ok(files)) => (files, None),
+        Some(Err(failure)) => (Vec::new(), Some(failure)),
+        None => (Vec::new(), None),
+    };
     app.printer.result(&Applied { report: &report, id_map_files: id_map_files.clone() }, |printer| {
         print_report(printer, &report, &id_map_files)
     })?;
@@ -197,7 +202,7 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Fail
         let entry = record(&repository, &writer, &report).await?;
         app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
     }
-    Ok(report.kind().map_or(Outcome::Done, Outcome::Reported))
+    unwritten.map_or(Ok(report.kind().map_or(Outcome::Done, Outcome::Reported)), Err)
 }
 
 /// The snapshot that a plan is bound to.

@@ -76,7 +76,8 @@ pub async fn record(repository: &Repository, writer: &Writer, report: &ApplyRepo
         snapshot: report.snapshot.entry,
         target: report.standby.crn.clone().unwrap_or_else(|| report.standby.url.clone()),
         restored,
-        failed: read.map_or(0, |read| read.items.saturating_sub(restored)),
+        // What was not read back is not known to be there.
+        failed: read.map_or(report.items, |read| read.items.saturating_sub(restored)),
         from: report.began,
         to: report.ended,
     };

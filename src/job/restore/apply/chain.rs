@@ -67,6 +67,17 @@ impl<'p> Chain<'p> {
         self.steps.first().copied()
     }
 
+    /// Says which locks the last step that was done took off, when the chain ends there: nobody puts them back.
+    pub(super) fn unlocked(&self) -> String {
+        let last = self.at.and_then(|at| self.steps.get(at.checked_sub(1)?));
+        match last.map(|step| &step.action) {
+            Some(Action::RemoveLocks { names, .. }) => {
+                format!("; its locks {} were taken off for this and are still off", names.join(", "))
+            }
+            _ => String::new(),
+        }
+    }
+
     pub(super) fn is_of(&self, kind: ItemKind) -> bool {
         self.first().is_some_and(|step| step.key.kind() == kind)
     }

@@ -18,6 +18,8 @@ pub struct ApplyReport {
     pub snapshot: SnapshotName,
     /// The standby that it was restored into.
     pub standby: StandbyName,
+    /// Items of the snapshot that were asked for.
+    pub items: u64,
     /// When it began, by our clock.
     pub began: Timestamp,
     /// When it ended, reading back included.
@@ -153,6 +155,7 @@ impl Tally {
         ApplyReport {
             snapshot: plan.snapshot.clone(),
             standby: standby.clone(),
+            items: plan.totals.items,
             began,
             ended: last_change,
             restore_millis: millis(began, last_change),

@@ -175,6 +175,8 @@ impl<'a> Run<'a> {
             let entry = self.snapshot.get(&chain.first()?.key)?;
             Some(entry.remark(reason))
         };
+        let unlocked = chain.unlocked();
+        let remark = |why: String| remark(format!("{why}{unlocked}"));
         let mut shared = self.shared();
         match halt {
             Halt::Conflict(why) => shared.tally.conflicts.extend(remark(why)),

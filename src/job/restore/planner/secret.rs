@@ -186,6 +186,11 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
         if let [.., previous, _] = bearing.as_slice() {
             let previous = previous.clone();
             removed.extend(unlock(&mut chain, goal, &previous, context)?);
+            if let Some(own) = previous.strip_prefix("own:") {
+                outcome.notes.push(format!(
+                    "its version {own} in the standby, which is none of this backup, loses its payload to the next one"
+                ));
+            }
         }
         let mark_version = note_version(version, context, &mut outcome);
         let newest = version_name(Some(&version.id), "");

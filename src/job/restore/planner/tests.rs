@@ -77,6 +77,9 @@ fn something_of_its_own_is_a_conflict_unless_it_may_be_overwritten() {
     let options = PlanOptions { on_conflict: OnConflict::Overwrite, ..PlanOptions::default() };
     let outcome = planned(Some(&known), &options, "{}", "[]");
     assert_eq!(actions(&outcome), ["add_version", "patch_metadata"], "its own stays as the previous one");
+    assert!(outcome.notes.is_empty(), "{outcome:?}");
+    let pushed_out = planned(Some(&standby(&["-", "v2"], "[]")), &PlanOptions::default(), "{}", "[]");
+    assert!(pushed_out.notes.iter().any(|note| note.contains("own-0")), "{pushed_out:?}");
 }
 
 #[test]
