@@ -357,6 +357,13 @@ fn a_snapshot_is_restored_into_a_standby_and_nowhere_else() {
     let map: Value = serde_json::from_str(&site.machine.read("plan.id-map.json")).unwrap();
     assert!(map["items"].as_array().unwrap().len() > 30);
 
+    // An id map that cannot be written does not swallow what was done.
+    std::fs::remove_file(site.machine.path("plan.id-map.csv")).unwrap();
+    std::fs::create_dir_all(site.machine.path("plan.id-map.csv/in-the-way")).unwrap();
+    let told = apply(&["--confirm", STANDBY_ID]);
+    assert!(told.code != 0 && told.out.contains("\"read_back\""), "{} {}", told.code, told.out);
+    std::fs::remove_dir_all(site.machine.path("plan.id-map.csv")).unwrap();
+
     let again = apply(&["--confirm", STANDBY_ID]).json(0);
     assert_eq!(
         (&again["done"], &again["already"]),
