@@ -390,10 +390,10 @@ mod tests {
             file("[source]\nurl = \"https://file.example\"\niam_url = \"https://file.example\"\ncrn = \"file\"\n"),
             Layer::environment(
                 [("KEYHAVEN_SOURCE_URL", "https://env.example"), ("KEYHAVEN_SOURCE_IAM_URL", "https://env.example")],
-                Path::new("/work"),
+                Path::new("/srv"),
             )
             .unwrap(),
-            Layer::flags([("source.url", "--source-url", "https://flag.example")], Path::new("/work")).unwrap(),
+            Layer::flags([("source.url", "--source-url", "https://flag.example")], Path::new("/srv")).unwrap(),
         ];
         let settings = Settings::build(layers).unwrap();
         let shown: Vec<_> =
@@ -409,7 +409,7 @@ mod tests {
     fn a_secret_in_the_environment_replaces_the_file_named_in_the_configuration() {
         let settings = Settings::build([
             file("[source]\nurl = \"https://a.example\"\napi_key_file = \"key\"\n"),
-            Layer::environment([("KEYHAVEN_SOURCE_API_KEY", "hunter2")], Path::new("/work")).unwrap(),
+            Layer::environment([("KEYHAVEN_SOURCE_API_KEY", "hunter2")], Path::new("/srv")).unwrap(),
         ])
         .unwrap();
         assert_eq!(settings.source().unwrap().api_key, SecretRef::Env("KEYHAVEN_SOURCE_API_KEY".into()));
@@ -426,9 +426,9 @@ mod tests {
 
     #[test]
     fn paths_in_a_flag_start_at_the_working_folder() {
-        let layer = Layer::flags([("repository.url", "--repository", "repo")], Path::new("/work")).unwrap();
+        let layer = Layer::flags([("repository.url", "--repository", "repo")], Path::new("/srv")).unwrap();
         let location = Settings::build([layer]).unwrap().repository().unwrap().location;
-        assert_eq!(location, Location::Folder("/work/repo".into()));
+        assert_eq!(location, Location::Folder("/srv/repo".into()));
     }
 
     #[test]
