@@ -51,10 +51,10 @@ Custodians' keys
 TO RESTORE, with Keyhaven
   export KEYHAVEN_REPOSITORY_URL={place}
   export KEYHAVEN_REPOSITORY_ID={id}
-  keyhaven snapshots
+  export KEYHAVEN_STANDBY_URL=https://STANDBY-ID.REGION.secrets-manager.appdomain.cloud
+  export KEYHAVEN_STANDBY_API_KEY_FILE=FILE-WITH-ITS-API-KEY
   keyhaven verify --level payload --identity RECOVERY-IDENTITY
-  keyhaven restore plan --identity RECOVERY-IDENTITY --standby-url URL \\
-           --out plan.json
+  keyhaven restore plan --identity RECOVERY-IDENTITY --out plan.json
   keyhaven restore apply plan.json --identity RECOVERY-IDENTITY
 {for_buckets}
 TO RESTORE, without Keyhaven
@@ -100,9 +100,14 @@ mod tests {
         };
         let text = text(&sheet);
         assert!(text.lines().count() <= 60, "{} lines are more than a page", text.lines().count());
-        for needed in
-            ["s3://bucket/prefix", "https://s3.example", &digest.to_string(), "age1b", "RECOVER.md", "crn:v1:x"]
-        {
+        for needed in [
+            "s3://bucket/prefix",
+            "https://s3.example",
+            &digest.to_string(),
+            "age1b",
+            "RECOVER.md",
+            "KEYHAVEN_STANDBY_API_KEY_FILE",
+        ] {
             assert!(text.contains(needed), "{needed}");
         }
     }
