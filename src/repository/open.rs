@@ -41,6 +41,16 @@ struct Marker {
     repository: String,
 }
 
+/// What asking for one listed file of the ledger gave.
+enum Read {
+    /// Its path and bytes; no bytes for what cannot be an entry.
+    Bytes(String, Bytes),
+    /// It is there and may not be read.
+    Denied(String, StoreError),
+    /// It has gone since it was listed.
+    Gone,
+}
+
 impl Repository {
     /// Opens the repository that begins with the entry whose digest is `pin`.
     ///
@@ -121,16 +131,42 @@ impl Repository {
             return Err(RepositoryError::NoRepository { place: self.store().place(), why });
         }
         let entries = listed.into_iter().map(|object| self.read_entry(object));
-        let read: Vec<Option<_>> = stream::iter(entries).buffered(SMALL_IN_FLIGHT).try_collect().await?;
-        Ok(read.into_iter().flatten().collect())
+        let read: Vec<Read> = stream::iter(entries).buffered(SMALL_IN_FLIGHT).try_collect().await?;
+        let mut files = Vec::with_capacity(read.len());
+        let mut denied = None;
+        let mut readable = false;
+        for one in read {
+            match one {
+                Read::Bytes(path, bytes) => {
+                    readable |= !bytes.is_empty();
+                    files.push((path, bytes));
+                }
+                // One file that nobody may read is like one that is no entry: else whoever can put it there could stop
+                // every restore. A writer still asks for the heads that it saw by name.
+                Read::Denied(path, error) => {
+                    files.push((path, Bytes::new()));
+                    denied.get_or_insert(error);
+                }
+                Read::Gone => {}
+            }
+        }
+        match denied {
+            Some(error) if !readable => Err(error.into()),
+            _ => Ok(files),
+        }
     }
 
-    async fn read_entry(&self, object: ObjectInfo) -> Result<Option<(String, Bytes)>, RepositoryError> {
+    async fn read_entry(&self, object: ObjectInfo) -> Result<Read, RepositoryError> {
         let path = object.path;
         if names::parse_entry(&path).is_none() || object.size > limits::ENTRY as u64 {
-            return Ok(Some((path, Bytes::new())));
+            return Ok(Read::Bytes(path, Bytes::new()));
         }
-        self.fetch_entry(&path).await.map(|bytes| bytes.map(|bytes| (path, bytes)))
+        match self.fetch_entry(&path).await {
+            Ok(Some(bytes)) => Ok(Read::Bytes(path, bytes)),
+            Ok(None) => Ok(Read::Gone),
+            Err(RepositoryError::Store(error @ StoreError::Denied { .. })) => Ok(Read::Denied(path, error)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The bytes of one file of the ledger that was listed just now, from memory when it was read before.

@@ -371,6 +371,65 @@ async fn foreign_files_are_named_and_stop_nobody() {
     assert_eq!((entry.parents.len(), entry.sequence), (1, 3));
 }
 
+/// Refuses to read what has this in its path.
+#[derive(Debug)]
+struct Denying {
+    inner: Store,
+    part: &'static str,
+}
+
+#[async_trait::async_trait]
+impl keyhaven::repository::store::Backend for Denying {
+    async fn get(&self, path: &str, limit: usize) -> Result<bytes::Bytes, StoreError> {
+        if path.contains(self.part) {
+            let source = keyhaven::repository::store::Cause::new("403");
+            return Err(StoreError::Denied { what: format!("read {path}"), place: self.place(), source });
+        }
+        self.inner.get(path, limit).await
+    }
+
+    async fn put(&self, path: &str, bytes: bytes::Bytes) -> Result<(), StoreError> {
+        self.inner.put(path, bytes).await
+    }
+
+    async fn list(&self, folder: &str) -> Result<Vec<keyhaven::repository::ObjectInfo>, StoreError> {
+        self.inner.list(folder).await
+    }
+
+    async fn head(&self, path: &str) -> Result<Option<keyhaven::repository::ObjectInfo>, StoreError> {
+        self.inner.head(path).await
+    }
+
+    fn clock(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
+
+#[tokio::test]
+async fn one_entry_that_may_not_be_read_stops_no_reader_and_stops_the_writer_that_saw_it() {
+    let kit = Kit::new();
+    let repository = kit.init().await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    let first = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
+    kit.snapshot(&repository, &writer, &[("b", "{}")]).await.unwrap();
+    let through = |part| Store::with_backend(Arc::new(Denying { inner: kit.store(), part }));
+
+    let denied = Repository::open(through("000000003-"), *repository.id()).await.unwrap();
+    let ledger = denied.read_ledger().await.unwrap();
+    assert_eq!(ledger.snapshots().iter().map(|entry| entry.digest).collect::<Vec<_>>(), [first.digest]);
+    assert_eq!(ledger.problems().len(), 1, "{:#?}", ledger.problems());
+    let refused = kit.snapshot(&denied, &writer, &[("c", "{}")]).await.unwrap_err();
+    assert!(matches!(refused, RepositoryError::Store(StoreError::Denied { .. })), "{refused}");
+
+    let nothing = Repository::open(through("ledger/"), *repository.id()).await.unwrap();
+    let refused = nothing.read_ledger().await.unwrap_err();
+    assert!(matches!(refused, RepositoryError::Store(StoreError::Denied { .. })), "{refused}");
+}
+
 #[tokio::test]
 async fn snapshots_are_found_by_name_number_and_time() {
     let kit = Kit::new();

@@ -142,7 +142,10 @@ impl Stage {
         )?;
         let (collector, recovery) = (self.collector(&source)?, self.recovery(&standby)?);
 
-        narrator.command("recovery host", "keyhaven keys new --out kit-1 (and kit-2, for a second person)")?;
+        narrator.command(
+            "recovery host",
+            "keyhaven keys new --no-passphrase --out kit-1        (and kit-2, for a second person)",
+        )?;
         for kit in ["kit-1", "kit-2"] {
             keyhaven(app, &recovery, &["keys", "new", "--no-passphrase", "--out", kit], Expect::Done).await?;
         }
