@@ -150,10 +150,10 @@ impl Story {
         } else {
             printer.line("Everything was in a temporary folder, which is gone. To look around afterwards:")?;
             printer.line("  keyhaven demo --keep demo")?;
-            printer.line("and open a pack with stock tools:")?;
-            printer.line(
-                "  age -d -i demo/recovery/kit-1/recovery-identity.txt demo/repository/packs/* | zstd -d | jq .",
-            )?;
+            printer.line("and open every pack with stock tools:")?;
+            printer.line("  for pack in demo/repository/packs/*; do")?;
+            printer.line("    age -d -i demo/recovery/kit-1/recovery-identity.txt \"$pack\" | zstd -d")?;
+            printer.line("  done | jq .")?;
         }
         Ok(())
     }
