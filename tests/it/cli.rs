@@ -513,8 +513,11 @@ fn a_repository_in_a_bucket_works_through_the_command_line() {
     for secret in ["kh-secret-of-the-test", source.api_key.as_str()] {
         assert!(!machine.read("keyhaven.toml").contains(secret) && !sheet.contains(secret));
     }
+    let missing = run(&["backup", "--repository", "s3://nothing-here/x"]);
+    missing.fails(10, &["s3://nothing-here/x", "no such bucket"]);
     machine.write("hmac-secret", "wrong");
     let refused = run(&["snapshots"]);
+    refused.fails(1, &[&prefix, "the credentials are not accepted"]);
     assert!(refused.code != 0 && refused.code != 10, "a wrong key is no empty bucket: {refused:#?}");
     assert!(!refused.err.contains("wrong\""), "{refused:#?}");
 }

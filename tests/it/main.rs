@@ -49,3 +49,15 @@ fn no_test_file_is_forgotten() {
         }
     }
 }
+
+/// Tests that need a server skip themselves without one, and the output of a test that passes is not shown: under
+/// `tests/run` a skip must be a failure. The tests of the tools are strict as soon as the server is named.
+#[test]
+fn nothing_is_skipped_where_everything_is_set_up() {
+    if std::env::var_os("KEYHAVEN_TEST_EVERYTHING").is_none() {
+        return;
+    }
+    for name in ["KEYHAVEN_TEST_S3", "KEYHAVEN_TEST_S3_TLS", "KEYHAVEN_TEST_S3_CA", "KEYHAVEN_TEST_PYTHON"] {
+        assert!(std::env::var_os(name).is_some_and(|value| !value.is_empty()), "{name} is not set");
+    }
+}
