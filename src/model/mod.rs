@@ -10,6 +10,7 @@ pub mod payload;
 pub mod restorability;
 pub mod revision;
 pub mod time;
+pub mod treatment;
 
 pub use digest::Digest;
 pub use failure::FailureKind;
@@ -19,3 +20,4 @@ pub use payload::Payload;
 pub use restorability::Restorability;
 pub use revision::Revision;
 pub use time::{Clock, Timestamp};
+pub use treatment::Treatment;

@@ -19,8 +19,6 @@ mod inventory;
 pub mod pace;
 mod reading;
 pub mod recipe;
-mod recipe_body;
-mod recipe_view;
 mod revision;
 pub mod settings;
 mod source;

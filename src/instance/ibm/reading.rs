@@ -28,6 +28,10 @@ pub(super) const VERSIONS: &str = "versions";
 pub(super) const LOCKS: &str = "locks";
 /// The document with a configuration's answer, its secret members cut out.
 pub(super) const VALUE: &str = "value";
+/// The document with what was read out of a certificate because no answer returns it: members as a create takes them.
+pub(super) const DERIVED: &str = "derived";
+/// The document with the members that the operator supplied because no answer returns them.
+pub(super) const SUPPLIED: &str = "supplied";
 
 /// Reads one item.
 pub(super) async fn read(client: &Client, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {

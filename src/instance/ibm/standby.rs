@@ -8,7 +8,7 @@ use super::client::Client;
 use super::inventory::ROW;
 use super::reading::{LOCKS, VERSIONS};
 use super::recipe::IbmRecipe;
-use super::recipe_view;
+use super::recipe::view;
 use crate::crypto::digest::sha256;
 use crate::instance::standby::{self, Address, Look, Recipe, Standby, Wanted, Write, Written};
 use crate::instance::{InstanceError, Listed, Readable};
@@ -162,5 +162,5 @@ fn sent(body: &standby::Body) -> Body {
 
 /// What the answer about a secret or a group shows of it.
 fn written(answer: &Object) -> Written {
-    Written { id: answer.str("id"), instance: recipe_view::instance(answer), version: None }
+    Written { id: answer.str("id"), instance: view::instance(answer), version: None }
 }

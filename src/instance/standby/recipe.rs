@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Body;
 use super::mark::Mark;
 use super::view::{LockView, VersionView, View};
-use crate::model::{Item, ItemKey, Payload};
+use crate::model::{Item, ItemKey, Payload, Treatment};
 
 /// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier
 /// one made.
@@ -155,8 +155,20 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// Reads an item in common terms.
     fn view(&self, item: &Item) -> View;
 
-    /// How the item comes back.
-    fn route(&self, item: &Item) -> Route;
+    /// The treatments that the item allows, the one that is meant when nobody chooses first; never empty.
+    fn treatments(&self, item: &Item) -> &'static [Treatment];
+
+    /// The item as the treatment makes it: its type, name and settings in the standby.
+    fn recast(&self, item: &Item, treatment: Treatment) -> View;
+
+    /// A payload of the item as the recast type takes it.
+    ///
+    /// # Errors
+    /// When the payload lacks what that type requires.
+    fn recast_payload(&self, item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError>;
+
+    /// How the item comes back under that treatment.
+    fn route(&self, item: &Item, treatment: Treatment) -> Route;
 
     /// Whether the metadata can take the mark: it has room, and no member of that name of its own.
     fn mark_fits(&self, view: &View, mark: &Mark) -> bool;

@@ -22,6 +22,9 @@ pub struct View {
     pub mark: Option<Mark>,
     /// What a client can set of it, without our mark, defaults filled in, each value as its exact text.
     pub settings: Object,
+    /// What only a create takes and no answer shows again: derived from a payload when it was captured, or supplied by the
+    /// operator. Never compared.
+    pub inputs: Object,
     /// The rotation policy, if it rotates by itself.
     pub rotation: Option<Object>,
     /// When its payload ends.

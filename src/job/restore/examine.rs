@@ -150,7 +150,7 @@ impl Examiner<'_> {
 
     async fn compare<'e>(&self, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
         let mut planned = Planned::new(entry);
-        let phase = match self.recipe.route(&entry.item) {
+        let phase = match self.recipe.route(&entry.item, entry.treatment) {
             Route::Create(phase) => phase,
             Route::BuiltIn => {
                 planned.built_in = true;

@@ -141,6 +141,7 @@ mod tests {
                 held: None,
             }),
             settings: Object::default(),
+            inputs: Object::default(),
             rotation: None,
             expires: None,
             versions_total: None,

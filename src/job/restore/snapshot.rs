@@ -7,14 +7,16 @@ use super::error::RestoreError;
 use super::options::PlanOptions;
 use super::plan::Remark;
 use crate::instance::standby::{Recipe, View};
-use crate::model::{Item, ItemKey, ItemKind};
+use crate::model::{Item, ItemKey, ItemKind, Treatment};
 
 /// An item of the snapshot with its common view.
 #[derive(Debug)]
 pub struct Entry {
     /// The item as the catalogue has it.
     pub item: Item,
-    /// The same in common terms.
+    /// How it is brought back.
+    pub treatment: Treatment,
+    /// What it becomes in the standby, in common terms.
     pub view: View,
     /// The name of its group, for secrets whose group the snapshot has.
     pub group: Option<String>,
@@ -51,9 +53,10 @@ impl Snapshot {
         let groups: BTreeMap<String, String> =
             items.iter().filter(is_group).map(|group| (group.key.id().to_owned(), group.name.clone())).collect();
         let entries = items.into_iter().map(|item| {
-            let view = recipe.view(&item);
+            let treatment = recipe.treatments(&item).first().copied().unwrap_or_default();
+            let view = recipe.recast(&item, treatment);
             let group = view.group.as_ref().and_then(|id| groups.get(id)).cloned();
-            (item.key.clone(), Entry { item, view, group })
+            (item.key.clone(), Entry { item, treatment, view, group })
         });
         Ok(Self { entries: entries.collect() })
     }
@@ -89,7 +92,7 @@ impl Snapshot {
     pub fn telling_keys(&self, recipe: &dyn Recipe) -> BTreeSet<&ItemKey> {
         let telling = |entry: &&Entry| match entry.item.key.kind() {
             ItemKind::Secret => true,
-            ItemKind::Group => recipe.route(&entry.item) != crate::instance::standby::Route::BuiltIn,
+            ItemKind::Group => recipe.route(&entry.item, entry.treatment) != crate::instance::standby::Route::BuiltIn,
             ItemKind::Configuration | ItemKind::Registration => false,
         };
         self.entries.values().filter(telling).map(|entry| &entry.item.key).collect()

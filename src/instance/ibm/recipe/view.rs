@@ -2,15 +2,15 @@
 
 use serde_json::value::RawValue;
 
-use super::inventory::{LOCKS_ROW, ROW};
-use super::reading::{LOCKS, VALUE, VERSIONS};
+use crate::instance::ibm::inventory::{LOCKS_ROW, ROW};
+use crate::instance::ibm::reading::{LOCKS, VALUE, VERSIONS};
 use crate::instance::standby::mark::{take_mark, take_version_mark};
 use crate::instance::standby::{LockView, VersionView, View};
 use crate::model::json::{Object, as_str, raw};
 use crate::model::{Item, ItemKind, Timestamp};
 
 /// Reads an item.
-pub(super) fn view(item: &Item) -> View {
+pub(in crate::instance::ibm) fn view(item: &Item) -> View {
     let row = item.doc(ROW).unwrap_or_default();
     let mut view = View {
         key: item.key.clone(),
@@ -21,6 +21,7 @@ pub(super) fn view(item: &Item) -> View {
         labels: row.array("labels").unwrap_or_default().iter().filter_map(|label| as_str(label)).collect(),
         mark: None,
         settings: Object::default(),
+        inputs: Object::default(),
         rotation: None,
         expires: None,
         versions_total: row.u64("versions_total"),
@@ -42,7 +43,7 @@ pub(super) fn view(item: &Item) -> View {
 }
 
 /// The full name (CRN) of the instance that a secret's row or the answer to its creation shows.
-pub(super) fn instance(row: &Object) -> Option<String> {
+pub(in crate::instance::ibm) fn instance(row: &Object) -> Option<String> {
     row.str("crn")?.split_once(":secret:").map(|(instance, _)| format!("{instance}::"))
 }
 

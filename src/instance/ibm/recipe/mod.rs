@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use self::body::{pick, same_fields};
 use super::inventory::ROW;
-use super::recipe_body::{pick, same_fields};
-use super::recipe_view;
 use crate::instance::standby::mark::{MARK, Mark, set_mark, set_version_mark};
 use crate::instance::standby::normal::{merge_patch, normal};
 use crate::instance::standby::recipe::{
@@ -17,7 +16,11 @@ use crate::instance::standby::recipe::{
 };
 use crate::instance::standby::{Body, LockView, VersionView, View};
 use crate::model::json::{Object, raw};
-use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability};
+use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Treatment};
+
+pub(super) mod view;
+
+mod body;
 
 /// Bytes of metadata that we let a mark fill up to. The provider's limit is 10 KB for each of `custom_metadata` and
 /// `version_custom_metadata`; whether a KB is 1,000 or 1,024 bytes is not documented, so the smaller one counts.
@@ -104,10 +107,22 @@ fn add<'a>(metadata: &mut Object, members: impl Iterator<Item = (&'a str, &'a Ra
 
 impl Recipe for IbmRecipe {
     fn view(&self, item: &Item) -> View {
-        recipe_view::view(item)
+        view::view(item)
     }
 
-    fn route(&self, item: &Item) -> Route {
+    fn treatments(&self, _item: &Item) -> &'static [Treatment] {
+        &[Treatment::Exact]
+    }
+
+    fn recast(&self, item: &Item, _treatment: Treatment) -> View {
+        view::view(item)
+    }
+
+    fn recast_payload(&self, _item: &Item, _treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError> {
+        Ok(payload)
+    }
+
+    fn route(&self, item: &Item, _treatment: Treatment) -> Route {
         let lost = |why: &str| Route::Lost(why.to_owned());
         match item.key.kind() {
             ItemKind::Group if item.key.id() == DEFAULT_GROUP => Route::BuiltIn,
@@ -121,7 +136,7 @@ impl Recipe for IbmRecipe {
                 Route::Create(Phase::IamEngine)
             }
             ItemKind::Configuration => Route::Create(Phase::AuthoritiesAndDns),
-            ItemKind::Secret if recipe_view::referred(item) => Route::Create(Phase::ReferredSecrets),
+            ItemKind::Secret if view::referred(item) => Route::Create(Phase::ReferredSecrets),
             ItemKind::Secret => Route::Create(Phase::Secrets),
         }
     }
@@ -235,7 +250,7 @@ impl Recipe for IbmRecipe {
     }
 
     fn instance(&self, item: &Item) -> Option<String> {
-        recipe_view::instance(&item.doc(ROW)?)
+        view::instance(&item.doc(ROW)?)
     }
 
     fn instance_id(&self, crn: &str) -> Option<String> {

@@ -1,0 +1,89 @@
+//! What a restore makes of an item that does not come back by itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How an item is brought back. Which of these an item allows, and which is meant when nobody says, is the provider's
+/// recipe to say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Treatment {
+    /// With its own type and payload: the only way for what is restorable exactly.
+    #[default]
+    Exact,
+    /// With its payload, as another type that serves the same purpose at once.
+    Convert,
+    /// From its definition: the standby issues a new payload.
+    Reissue,
+    /// Not at all: its definition stays in the snapshot, for people.
+    Definition,
+    /// Its old payload as plain text or keys and values, for as long as that payload is valid.
+    AsArbitrary,
+    /// An authority with the same parameters and a new key, signed inside the standby.
+    Recreate,
+    /// An authority with the same parameters and a new key, whose certificate somebody outside the standby signs.
+    External,
+}
+
+impl Treatment {
+    /// Every treatment.
+    pub const ALL: [Treatment; 7] = [
+        Self::Exact,
+        Self::Convert,
+        Self::Reissue,
+        Self::Definition,
+        Self::AsArbitrary,
+        Self::Recreate,
+        Self::External,
+    ];
+
+    /// The word used in the configuration, in plans and in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Convert => "convert",
+            Self::Reissue => "reissue",
+            Self::Definition => "definition",
+            Self::AsArbitrary => "as_arbitrary",
+            Self::Recreate => "recreate",
+            Self::External => "external",
+        }
+    }
+}
+
+impl fmt::Display for Treatment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word names no treatment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no treatment; there are exact, convert, reissue, definition, as_arbitrary, recreate and external")]
+pub struct TreatmentError(String);
+
+impl FromStr for Treatment {
+    type Err = TreatmentError;
+
+    fn from_str(text: &str) -> Result<Self, TreatmentError> {
+        let named = Self::ALL.into_iter().find(|treatment| treatment.as_str() == text);
+        named.ok_or_else(|| TreatmentError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_treatment_has_the_same_word_everywhere() {
+        for treatment in Treatment::ALL {
+            assert_eq!(treatment.as_str().parse(), Ok(treatment));
+            assert_eq!(serde_json::to_string(&treatment).unwrap(), format!("\"{treatment}\""));
+        }
+        assert!("reissued".parse::<Treatment>().is_err());
+    }
+}
