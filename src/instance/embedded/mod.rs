@@ -21,6 +21,7 @@ mod options;
 mod sandbox;
 pub(crate) mod seed;
 mod state;
+mod switch;
 mod tokens;
 
 pub use clock::InstanceClock;
@@ -32,8 +33,9 @@ pub use http::Server;
 pub use instance::{Instance, Reply};
 pub use options::{NameScope, Options, Precision, Switches};
 pub use sandbox::{Sandbox, SandboxOptions, SandboxSettings};
-pub use seed::{seed, seed_small};
+pub use seed::{every_type, seed, seed_small};
 pub use state::{
     Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, Lock, PageFault, Planted,
     Registration, Renderer, Secret, Verb, Version,
 };
+pub use switch::SwitchError;

@@ -71,7 +71,7 @@ pub enum NameScope {
     Group,
 }
 
-/// What the provider's documents leave open, one switch each.
+/// What the provider's documents leave open, one switch each. A new one also stands in `switch.rs`, by its name.
 ///
 /// | switch | default | what is unknown |
 /// |---|---|---|

@@ -4,6 +4,7 @@
 //! everything was made in the months before that year began, and expires in a later one.
 
 pub(crate) mod certificates;
+mod every;
 mod payloads;
 mod words;
 
@@ -34,6 +35,20 @@ pub fn seed(instance: &Instance, seed: u64, secrets: usize) -> Result<(), Embedd
     instance.change(|state, now| {
         let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
         let filled = Seeder::new(state, seed, now).and_then(|mut seeder| seeder.fill(secrets));
+        state.ids = ids;
+        filled
+    })
+}
+
+/// Fills an instance with one or more of every secret type and every configuration, in every condition that the API lets
+/// them be in: for captures, restores and drills that must forget nothing.
+///
+/// # Errors
+/// When the instance refuses an item: it was not empty.
+pub fn every_type(instance: &Instance, seed: u64) -> Result<(), EmbeddedError> {
+    instance.change(|state, now| {
+        let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
+        let filled = Seeder::new(state, seed, now).and_then(|mut seeder| every::fill(&mut seeder));
         state.ids = ids;
         filled
     })
@@ -110,6 +125,18 @@ impl<'a> Seeder<'a> {
     }
 
     fn fill(&mut self, secrets: usize) -> Result<(), EmbeddedError> {
+        self.make_groups()?;
+        self.configurations()?;
+        (0..secrets).try_for_each(|index| self.secret(index))?;
+        self.register()
+    }
+
+    fn register(&mut self) -> Result<(), EmbeddedError> {
+        let body = r#"{"event_notifications_instance_crn":"crn:v1:bluemix:public:event-notifications:eu-de:a/791f5fb10986423e97aa8512f18b7e65:64be543a-3901-4f54-9d60-854382b21f29::","event_notifications_source_name":"secrets of the sandbox"}"#;
+        self.request(self.start, Verb::Post, "notifications/registration", body).map(drop)
+    }
+
+    fn make_groups(&mut self) -> Result<(), EmbeddedError> {
         self.groups.push(super::DEFAULT_GROUP.to_owned());
         for (name, description) in words::GROUPS {
             let mut body = ObjectText::new();
@@ -117,10 +144,7 @@ impl<'a> Seeder<'a> {
             let group = self.request(self.start, Verb::Post, "secret_groups", &body.finish())?;
             self.groups.push(group.str("id").unwrap_or_default());
         }
-        self.configurations()?;
-        (0..secrets).try_for_each(|index| self.secret(index))?;
-        let body = r#"{"event_notifications_instance_crn":"crn:v1:bluemix:public:event-notifications:eu-de:a/791f5fb10986423e97aa8512f18b7e65:64be543a-3901-4f54-9d60-854382b21f29::","event_notifications_source_name":"secrets of the sandbox"}"#;
-        self.request(self.start, Verb::Post, "notifications/registration", body).map(drop)
+        Ok(())
     }
 
     fn configurations(&mut self) -> Result<(), EmbeddedError> {

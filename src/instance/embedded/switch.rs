@@ -1,0 +1,218 @@
+//! The switches by name: what `keyhaven sandbox --switch NAME=VALUE` turns, and what the tests count.
+
+use super::options::{NameScope, Precision, Switches};
+
+/// A switch cannot be turned that way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SwitchError {
+    /// No switch has this name.
+    #[error("there is no switch `{name}`{}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    Unknown {
+        /// The name as given.
+        name: String,
+        /// The name that looks most like it, if one does.
+        nearest: Option<&'static str>,
+    },
+    /// The switch does not take this value.
+    #[error("the switch `{name}` takes {expected}, not `{found}`")]
+    Value {
+        /// The switch.
+        name: &'static str,
+        /// What it takes.
+        expected: String,
+        /// The value as given.
+        found: String,
+    },
+}
+
+/// What a switch can be set to, as text.
+trait Setting: Copy + Sized {
+    /// What is taken, for messages.
+    const EXPECTED: &'static str;
+
+    fn read(text: &str) -> Option<Self>;
+
+    fn write(self) -> String;
+}
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for u16 {
+    const EXPECTED: &'static str = "a status code";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for usize {
+    const EXPECTED: &'static str = "a number from 1";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|number| *number > 0)
+    }
+
+    fn write(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for Precision {
+    const EXPECTED: &'static str = "millis or seconds";
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "millis" => Some(Self::Millis),
+            "seconds" => Some(Self::Seconds),
+            _ => None,
+        }
+    }
+
+    fn write(self) -> String {
+        match self {
+            Self::Millis => "millis",
+            Self::Seconds => "seconds",
+        }
+        .to_owned()
+    }
+}
+
+impl Setting for NameScope {
+    const EXPECTED: &'static str = "instance or group";
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "instance" => Some(Self::Instance),
+            "group" => Some(Self::Group),
+            _ => None,
+        }
+    }
+
+    fn write(self) -> String {
+        match self {
+            Self::Instance => "instance",
+            Self::Group => "group",
+        }
+        .to_owned()
+    }
+}
+
+/// Reads a value, and only one of `among` where that is given.
+fn read<T: Setting + PartialEq>(name: &'static str, text: &str, among: &[T]) -> Result<T, SwitchError> {
+    T::read(text).filter(|value| among.is_empty() || among.contains(value)).ok_or_else(|| {
+        let listed: Vec<String> = among.iter().map(|value| value.write()).collect();
+        let expected = if listed.is_empty() { T::EXPECTED.to_owned() } else { listed.join(" or ") };
+        SwitchError::Value { name, expected, found: text.to_owned() }
+    })
+}
+
+/// Every field of [`Switches`], with the values that it is bound to where its type allows more. A field that is missing
+/// here does not compile.
+macro_rules! switches {
+    ($($name:ident $(among [$($value:expr),+])?),+ $(,)?) => {
+        impl Switches {
+            /// The names of all switches, as the fields are called.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            /// Turns one switch.
+            ///
+            /// # Errors
+            /// When there is none of this name, or it does not take this value.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<(), SwitchError> {
+                match name {
+                    $(stringify!($name) => self.$name = read(stringify!($name), value, &[$($($value),+)?])?,)+
+                    _ => return Err(SwitchError::Unknown { name: name.to_owned(), nearest: nearest(name) }),
+                }
+                Ok(())
+            }
+
+            /// Every switch with its value, as [`Switches::set`] takes it.
+            #[must_use]
+            pub fn values(&self) -> Vec<(&'static str, String)> {
+                let Self { $($name),+ } = *self;
+                vec![$((stringify!($name), $name.write())),+]
+            }
+        }
+    };
+}
+
+switches! {
+    precision,
+    reads_move_updated_at,
+    locks_move_updated_at,
+    version_metadata_moves_updated_at,
+    unique_names,
+    name_conflict_status among [400, 409],
+    versions_newest_first,
+    rotation_patch_rotates,
+    past_expiration_refused,
+    expiration_carries,
+    version_sets_custom_metadata,
+    nested_merge,
+    show_managed_csr_key,
+    default_group_patchable,
+    bulk_locks_atomic,
+    registration_test_status among [200, 204],
+    auto_rotates,
+    max_body,
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    let alike = |known: &str| strsim::jaro_winkler(known, name);
+    let best = Switches::NAMES.iter().copied().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
+    (alike(best) > 0.7).then_some(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_switch_reads_what_it_writes() {
+        let defaults = Switches::default();
+        let mut again = defaults;
+        for (name, value) in defaults.values() {
+            again.set(name, &value).unwrap();
+        }
+        assert_eq!(again, defaults);
+        assert_eq!(defaults.values().len(), Switches::NAMES.len());
+    }
+
+    #[test]
+    fn a_switch_that_is_turned_shows_it() {
+        let mut switches = Switches::default();
+        switches.set("precision", "seconds").unwrap();
+        switches.set("name_conflict_status", "409").unwrap();
+        switches.set("unique_names", "group").unwrap();
+        assert_eq!(switches.precision, Precision::Seconds);
+        assert_eq!(switches.unique_names, NameScope::Group);
+        assert!(switches.values().contains(&("name_conflict_status", "409".to_owned())));
+    }
+
+    #[test]
+    fn what_is_unknown_or_does_not_fit_says_what_would() {
+        let mut switches = Switches::default();
+        let said = |error: SwitchError| error.to_string();
+        let wrong = switches.set("precison", "seconds").unwrap_err();
+        assert_eq!(said(wrong), "there is no switch `precison`; did you mean `precision`?");
+        let wrong = switches.set("name_conflict_status", "404").unwrap_err();
+        assert_eq!(said(wrong), "the switch `name_conflict_status` takes 400 or 409, not `404`");
+        let wrong = switches.set("nested_merge", "yes").unwrap_err();
+        assert_eq!(said(wrong), "the switch `nested_merge` takes true or false, not `yes`");
+        assert_eq!(switches, Switches::default());
+    }
+}
