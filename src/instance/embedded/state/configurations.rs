@@ -137,6 +137,7 @@ impl State {
             updated_at: now,
             fields,
             value: Some(Arc::new(Payload::new(value.finish()))),
+            inner: None,
         };
         let answer = Answer::created(self.renderer.configuration(&configuration));
         self.put_configuration(configuration);

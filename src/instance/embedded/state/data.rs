@@ -74,6 +74,9 @@ pub struct Secret {
     pub next_rotation_date: Option<Timestamp>,
     /// Metadata members of its type, in the order of the answers.
     pub fields: Object,
+    /// A JSON object of what the instance keeps to itself and no answer shows: keys, inputs of an order.
+    #[serde(default, with = "super::payload_text", skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Arc<Payload>>,
     /// Newest first, at most 50; the first is `current`, the second `previous`.
     #[serde(with = "super::shared")]
     pub versions: Vec<Arc<Version>>,
@@ -183,6 +186,9 @@ pub struct Configuration {
     /// Members that only a GET by name shows.
     #[serde(with = "super::payload_text")]
     pub value: Option<Arc<Payload>>,
+    /// A JSON object of what the instance keeps to itself and no answer shows: keys, serial numbers revoked.
+    #[serde(default, with = "super::payload_text", skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Arc<Payload>>,
 }
 
 /// The registration with the notification service.

@@ -42,8 +42,7 @@ impl ForbiddenAct {
     /// What reading the payload of this secret is; nothing when it is harmless.
     pub(crate) fn of_reading(secret: &Secret) -> Option<Self> {
         let destroys = secret.secret_type == "iam_credentials" && !reuses_api_key(secret);
-        let known = ["public_cert", "private_cert", "iam_credentials", "service_credentials", "custom_credentials"];
-        let unheard_of = Kind::parse(&secret.secret_type).is_err() && !known.contains(&secret.secret_type.as_str());
+        let unheard_of = Kind::of(&secret.secret_type).is_none();
         (destroys || unheard_of).then(|| Self {
             secret_id: secret.id.clone(),
             secret_type: secret.secret_type.clone(),
@@ -84,6 +83,7 @@ impl State {
             expiration_date: None,
             next_rotation_date: None,
             fields: planted.fields.clone(),
+            inner: None,
             versions: vec![Arc::new(version)],
         });
         id

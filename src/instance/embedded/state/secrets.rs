@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::data::{DEFAULT_GROUP, Life, Secret};
+use super::data::{DEFAULT_GROUP, Secret};
 use super::input::{Body, Patched};
-use super::kinds::{Kind, next_rotation};
+use super::kinds::{Expiry, Kind, Making, next_rotation};
 use super::merge::merge;
 use super::plant::ForbiddenAct;
 use super::refusal::Refusal;
@@ -38,18 +38,19 @@ impl State {
         }
         self.check_name_free(&secret_type, &name, &group, "")?;
         let version_metadata = checked_metadata(&body, "version_custom_metadata")?;
-        let mut fresh = kind.first(&body, &mut self.ids)?;
-        let expiration_date = match kind {
-            Kind::Arbitrary | Kind::UsernamePassword => body.date("expiration_date")?,
-            Kind::Kv | Kind::ImportedCert => fresh.expiration_date,
+        let (version_id, id) = (self.ids.uuid(), self.ids.uuid());
+        let mut fresh = self.first(kind, &Making { now, body: &body, id: &id, group: &group, name: &name })?;
+        let expiration_date = match fresh.expiry {
+            Expiry::Own(date) => date,
+            Expiry::OfSecret => None,
         };
         self.check_expiry(expiration_date, now)?;
-        fresh.expiration_date = expiration_date;
         let fields = fresh.secret_fields.take().unwrap_or_default();
-        let mut version = fresh.version(self.ids.uuid(), now);
+        let (life, inner) = (fresh.life, fresh.inner.take().map(Arc::new));
+        let mut version = fresh.version(version_id, now, expiration_date);
         version.custom_metadata = version_metadata;
         let secret = Secret {
-            id: self.ids.uuid(),
+            id,
             group,
             secret_type,
             name,
@@ -60,10 +61,11 @@ impl State {
             updated_at: now,
             retrieved_at: None,
             downloaded: false,
-            life: Life::Active,
+            life,
             expiration_date,
             next_rotation_date: self.next_rotation(&fields, now),
             fields,
+            inner,
             versions: vec![Arc::new(version)],
         };
         let answer = Answer::created(self.renderer.secret(&secret));
@@ -136,25 +138,14 @@ impl State {
     pub(crate) fn patch_metadata(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
         let body = Body::parse(text)?;
         let mut secret = (**self.secret(id)?).clone();
-        // Planted secrets of other types take the common members.
-        let kind = Kind::parse(&secret.secret_type).ok();
+        // Planted secrets of unheard-of types take the common members.
+        let kind = Kind::of(&secret.secret_type);
         body.only(&[&COMMON_PATCH[..], kind.map_or(&[], Kind::patch_members)].concat())?;
         self.patch_common(&body, &mut secret)?;
-        let mut rotates = false;
-        match kind {
-            None | Some(Kind::Kv) => {}
-            Some(Kind::ImportedCert) => {
-                if body.get("managed_csr").is_some() {
-                    let message = "The embedded instance does not make managed certificate signing requests.";
-                    return Err(Refusal::invalid(message));
-                }
-            }
-            Some(Kind::Arbitrary) => self.patch_expiry(&body, &mut secret, now)?,
-            Some(Kind::UsernamePassword) => {
-                self.patch_expiry(&body, &mut secret, now)?;
-                rotates = self.patch_rotation(&body, &mut secret, now)?;
-            }
-        }
+        let rotates = match kind {
+            Some(kind) => self.patch_kind(kind, now, &body, &mut secret)?,
+            None => false,
+        };
         secret.updated_at = now;
         self.put_secret(secret);
         if rotates && self.switches.rotation_patch_rotates {
@@ -196,7 +187,7 @@ impl State {
         target.as_deref().map_or(Ok(()), |text| rules::custom_metadata(member, text))
     }
 
-    fn patch_expiry(&self, body: &Body<'_>, secret: &mut Secret, now: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn patch_expiry(&self, body: &Body<'_>, secret: &mut Secret, now: Timestamp) -> Result<(), Refusal> {
         let patched = body.patched_date("expiration_date")?;
         if let Patched::Set(date) = &patched {
             self.check_expiry(Some(*date), now)?;
@@ -211,7 +202,7 @@ impl State {
     }
 
     /// Says whether rotation is on after the patch, and was in it.
-    fn patch_rotation(&self, body: &Body<'_>, secret: &mut Secret, now: Timestamp) -> Result<bool, Refusal> {
+    pub(crate) fn patch_rotation(&self, body: &Body<'_>, secret: &mut Secret, now: Timestamp) -> Result<bool, Refusal> {
         for member in ["rotation", "password_generation_policy"] {
             match body.patched_object(member)? {
                 Patched::Absent => {}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::data::{Life, Secret, Version};
 use super::input::Body;
-use super::kinds::Kind;
+use super::kinds::{Expiry, Fresh, Kind};
 use super::refusal::Refusal;
 use super::secrets::checked_metadata;
 use super::text::{ObjectText, list};
@@ -20,18 +20,16 @@ impl State {
         let custom_metadata = checked_metadata(&body, "custom_metadata")?;
         let version_metadata = checked_metadata(&body, "version_custom_metadata")?;
         check_room(&secret)?;
-        let current = secret.current().and_then(|version| version.payload.clone());
-        let current = current.ok_or_else(|| Refusal::invalid("The secret has no current payload."))?;
-        let mut fresh = kind.next(&body, &current, &secret.fields, &mut self.ids)?;
-        if kind == Kind::ImportedCert {
-            self.check_expiry(fresh.expiration_date, now)?;
-        } else if self.switches.expiration_carries {
-            fresh.expiration_date = secret.expiration_date;
-        }
-        if let Some(fields) = fresh.secret_fields.take() {
-            secret.fields = fields;
-        }
-        let mut version = fresh.version(self.ids.uuid(), now);
+        check_payload(&secret)?;
+        let fresh = self.next(kind, now, &body, &secret)?;
+        let expiration = match fresh.expiry {
+            Expiry::Own(date) => {
+                self.check_expiry(date, now)?;
+                date
+            }
+            Expiry::OfSecret => secret.expiration_date.filter(|_| self.switches.expiration_carries),
+        };
+        let mut version = self.take_over(&mut secret, fresh, now, expiration);
         version.custom_metadata = version_metadata;
         if custom_metadata.is_some() && self.switches.version_sets_custom_metadata {
             secret.custom_metadata = custom_metadata;
@@ -47,15 +45,35 @@ impl State {
         let mut secret = (**self.secret(id)?).clone();
         check_room(&secret)?;
         let kind = Kind::parse(&secret.secret_type)?;
-        let current = secret.current().and_then(|version| version.payload.clone());
-        let current = current.ok_or_else(|| Refusal::invalid("The secret has no current payload."))?;
-        let mut fresh = kind.next(&Body::parse("{}")?, &current, &secret.fields, &mut self.ids)?;
-        fresh.expiration_date = secret.expiration_date;
-        let mut version = fresh.version(self.ids.uuid(), now);
+        check_payload(&secret)?;
+        let fresh = self.next(kind, now, &Body::parse("{}")?, &secret)?;
+        let expiration = match fresh.expiry {
+            Expiry::Own(date) => date,
+            Expiry::OfSecret => secret.expiration_date,
+        };
+        let mut version = self.take_over(&mut secret, fresh, now, expiration);
         version.auto_rotated = true;
         self.push(&mut secret, version, now);
         self.put_secret(secret);
         Ok(())
+    }
+
+    /// Gives the secret what a fresh version brings for it; the rest becomes the version.
+    fn take_over(
+        &mut self,
+        secret: &mut Secret,
+        mut fresh: Fresh,
+        now: Timestamp,
+        expiration: Option<Timestamp>,
+    ) -> Version {
+        if let Some(fields) = fresh.secret_fields.take() {
+            secret.fields = fields;
+        }
+        if let Some(inner) = fresh.inner.take() {
+            secret.inner = Some(Arc::new(inner));
+        }
+        secret.life = fresh.life;
+        fresh.version(self.ids.uuid(), now, expiration)
     }
 
     fn push(&self, secret: &mut Secret, version: Version, now: Timestamp) {
@@ -133,6 +151,13 @@ fn check_room(secret: &Secret) -> Result<(), Refusal> {
     }
     if secret.previous().is_some_and(|version| !version.locks.is_empty()) {
         return Err(Refusal::locked());
+    }
+    Ok(())
+}
+
+fn check_payload(secret: &Secret) -> Result<(), Refusal> {
+    if secret.current().is_none_or(|version| version.payload.is_none()) {
+        return Err(Refusal::invalid("The secret has no current payload."));
     }
     Ok(())
 }

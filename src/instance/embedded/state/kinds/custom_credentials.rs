@@ -1,0 +1,37 @@
+//! `custom_credentials`: credentials that a job of the customer makes. Not issued here.
+
+use super::super::State;
+use super::super::data::Secret;
+use super::super::input::Body;
+use super::super::refusal::Refusal;
+use super::{Fresh, Making, not_issued};
+use crate::model::Timestamp;
+
+const TYPE: &str = "custom_credentials";
+pub(super) const CREATE: [&str; 0] = [];
+pub(super) const VERSION: [&str; 0] = [];
+pub(super) const PATCH: [&str; 0] = [];
+
+impl State {
+    pub(super) fn first_custom_credentials(&mut self, _making: &Making<'_>) -> Result<Fresh, Refusal> {
+        Err(not_issued(TYPE))
+    }
+
+    pub(super) fn next_custom_credentials(
+        &mut self,
+        _now: Timestamp,
+        _body: &Body<'_>,
+        _secret: &Secret,
+    ) -> Result<Fresh, Refusal> {
+        Err(not_issued(TYPE))
+    }
+
+    pub(super) fn patch_custom_credentials(
+        &mut self,
+        _now: Timestamp,
+        _body: &Body<'_>,
+        _secret: &mut Secret,
+    ) -> Result<bool, Refusal> {
+        Ok(false)
+    }
+}

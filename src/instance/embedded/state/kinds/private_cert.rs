@@ -1,0 +1,37 @@
+//! `private_cert`: issued by a certificate authority of the instance. Not issued here.
+
+use super::super::State;
+use super::super::data::Secret;
+use super::super::input::Body;
+use super::super::refusal::Refusal;
+use super::{Fresh, Making, not_issued};
+use crate::model::Timestamp;
+
+const TYPE: &str = "private_cert";
+pub(super) const CREATE: [&str; 0] = [];
+pub(super) const VERSION: [&str; 0] = [];
+pub(super) const PATCH: [&str; 0] = [];
+
+impl State {
+    pub(super) fn first_private_cert(&mut self, _making: &Making<'_>) -> Result<Fresh, Refusal> {
+        Err(not_issued(TYPE))
+    }
+
+    pub(super) fn next_private_cert(
+        &mut self,
+        _now: Timestamp,
+        _body: &Body<'_>,
+        _secret: &Secret,
+    ) -> Result<Fresh, Refusal> {
+        Err(not_issued(TYPE))
+    }
+
+    pub(super) fn patch_private_cert(
+        &mut self,
+        _now: Timestamp,
+        _body: &Body<'_>,
+        _secret: &mut Secret,
+    ) -> Result<bool, Refusal> {
+        Ok(false)
+    }
+}

@@ -1,0 +1,75 @@
+//! `username_password`: a name for life and a password, given or generated.
+
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::super::data::Secret;
+use super::super::ids::Ids;
+use super::super::input::Body;
+use super::super::refusal::Refusal;
+use super::super::rules;
+use super::super::text::{self, ObjectText};
+use super::{Expiry, Fresh};
+use crate::model::json::{Members, Object, as_str, raw};
+
+pub(super) const CREATE: [&str; 5] =
+    ["username", "password", "expiration_date", "rotation", "password_generation_policy"];
+pub(super) const VERSION: [&str; 1] = ["password"];
+pub(super) const PATCH: [&str; 3] = ["expiration_date", "rotation", "password_generation_policy"];
+
+pub(super) fn first(body: &Body<'_>, ids: &mut Ids) -> Result<Fresh, Refusal> {
+    let username = Zeroizing::new(body.required_string("username")?);
+    rules::username(&username)?;
+    let username = text::string(&username);
+    let mut fresh = Fresh::plain(credentials(&username, body, body.object("password_generation_policy")?, ids)?);
+    fresh.secret_fields = Some(fields(body)?);
+    fresh.expiry = Expiry::Own(body.date("expiration_date")?);
+    Ok(fresh)
+}
+
+/// The username is that of the current version: it never changes.
+pub(super) fn next(body: &Body<'_>, secret: &Secret, ids: &mut Ids) -> Result<Fresh, Refusal> {
+    let current = secret.current().and_then(|version| version.payload.as_deref());
+    let members = current.and_then(|payload| Members::parse(payload.expose()).ok()).map(|members| members.0);
+    let members = members.unwrap_or_default();
+    let username = members.iter().find(|(name, _)| name == "username").map_or("\"\"", |(_, value)| value.get());
+    let policy = secret.fields.get("password_generation_policy").map(ToOwned::to_owned);
+    Ok(Fresh::plain(credentials(username, body, policy, ids)?))
+}
+
+fn credentials(
+    username: &str,
+    body: &Body<'_>,
+    policy: Option<Box<RawValue>>,
+    ids: &mut Ids,
+) -> Result<Zeroizing<String>, Refusal> {
+    let mut payload = ObjectText::new();
+    payload.raw("username", username);
+    match body.get("password") {
+        Some(raw) => {
+            let password =
+                Zeroizing::new(as_str(raw).ok_or_else(|| Refusal::invalid("The field 'password' must be a string."))?);
+            rules::password(&password)?;
+            payload.raw("password", raw.get());
+        }
+        None => {
+            let policy = policy.and_then(|policy| Object::parse(policy.get()).ok());
+            payload.str("password", &ids.password(policy.as_ref()));
+        }
+    }
+    Ok(payload.finish())
+}
+
+fn fields(body: &Body<'_>) -> Result<Object, Refusal> {
+    let mut fields = Object::default();
+    let rotation = body.object("rotation")?;
+    if let Some(rotation) = &rotation {
+        rules::rotation(rotation)?;
+    }
+    let off = || raw(&std::collections::BTreeMap::from([("auto_rotate", false)]));
+    fields.set("rotation", rotation.unwrap_or_else(off));
+    if let Some(policy) = body.object("password_generation_policy")? {
+        fields.set("password_generation_policy", policy);
+    }
+    Ok(fields)
+}
