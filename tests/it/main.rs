@@ -13,6 +13,7 @@ mod client_embedded;
 mod config;
 mod demo;
 mod embedded;
+mod embedded_roles;
 mod forbidden;
 mod format_1;
 mod layering;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::access::{ApiKey, Caller, Keyring};
 use super::clock::InstanceClock;
 use super::counters::Counters;
 use super::faults::{Act, Faults, Seen, When};
@@ -31,6 +31,7 @@ struct Inner {
     state: State,
     history: Option<History>,
     tokens: Tokens,
+    keys: Keyring,
     faults: Faults,
     counters: Counters,
 }
@@ -70,6 +71,7 @@ impl Instance {
             history,
             // Tokens of one run are worth nothing in the next.
             tokens: Tokens::new(Uuid::new_v4().to_string()),
+            keys: Keyring::new(options.api_key.clone(), options.keys.clone()),
             faults: Faults::default(),
             counters: Counters::default(),
             state,
@@ -121,7 +123,7 @@ impl Instance {
     pub fn call_typed(&self, verb: Verb, target: &str, config_type: Option<&str>, body: &str) -> Reply {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query = super::state::query(query);
-        match self.perform(&Request { verb, path, query, config_type, body }) {
+        match self.perform(&Request { verb, path, query, config_type, body, grants: None }) {
             Ok(answer) => Reply { status: answer.status, body: answer.body.unwrap_or_default() },
             Err(refusal) => Reply { status: refusal.status, body: Zeroizing::new(refusal.body("in-process")) },
         }
@@ -221,18 +223,24 @@ impl Instance {
         inner.faults.take(seen)
     }
 
-    pub(crate) fn token_is_good(&self, token: &str) -> bool {
-        self.lock().tokens.good(self.clock().now(), token)
+    /// Adds an API key, or changes what the key of that text may do. Tokens that it has follow at once.
+    pub fn set_key(&self, key: ApiKey) {
+        self.lock().keys.set(key);
     }
 
-    /// A token for the API key, and when it was given.
+    /// Who sent a token; nothing when it is not good.
+    pub(crate) fn caller(&self, token: &str) -> Option<Caller> {
+        let inner = self.lock();
+        inner.keys.caller(inner.tokens.key(self.clock().now(), token)?)
+    }
+
+    /// A token for an API key that it knows, and when it was given.
     pub(crate) fn exchange(&self, api_key: &str) -> Option<(String, Timestamp)> {
-        if self.0.options.api_key.expose_secret() != api_key {
-            return None;
-        }
         let now = self.clock().now();
         let subject = format!("iam-ServiceId-{}", self.0.options.instance_id);
-        Some((self.lock().tokens.give(now, self.0.options.token_seconds, &subject), now))
+        let mut inner = self.lock();
+        let number = inner.keys.number(api_key)?;
+        Some((inner.tokens.give(now, self.0.options.token_seconds, &subject, number), now))
     }
 }
 

@@ -9,6 +9,7 @@
 //! Nothing here protects anything: the API key is an option, transport is plain HTTP, and a data file holds every
 //! payload in clear. It is for made-up secrets.
 
+mod access;
 mod clock;
 mod counters;
 mod error;
@@ -24,6 +25,7 @@ mod state;
 mod switch;
 mod tokens;
 
+pub use access::{ApiKey, Grant, Role, UnknownRole};
 pub use clock::InstanceClock;
 pub use counters::Counters;
 pub use error::EmbeddedError;

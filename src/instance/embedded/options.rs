@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::access::ApiKey;
 use super::clock::InstanceClock;
 
 /// Who an embedded instance is and how it behaves.
@@ -13,8 +14,10 @@ pub struct Options {
     pub account: String,
     /// Instance id (a UUID) in its CRN and in the host of its hrefs.
     pub instance_id: String,
-    /// The only API key that its identity service accepts.
+    /// The API key that may do everything, tasks included.
     pub api_key: SecretString,
+    /// More API keys and what each of them may do. [`super::Instance::set_key`] adds to them later.
+    pub keys: Vec<ApiKey>,
     /// Life of a token in seconds.
     pub token_seconds: u64,
     /// Start of the random numbers for ids and generated passwords; nothing means unpredictable ones.
@@ -35,6 +38,7 @@ impl Default for Options {
             account: "791f5fb10986423e97aa8512f18b7e65".to_owned(),
             instance_id: "5c1a3b2e-0f4d-4a6b-8c7d-9e0f1a2b3c4d".to_owned(),
             api_key: SecretString::from("embedded-instance-api-key"),
+            keys: Vec::new(),
             token_seconds: 3600,
             ids: None,
             clock: InstanceClock::system(),
@@ -92,6 +96,8 @@ pub enum NameScope {
 /// | `bulk_locks_atomic` | yes | whether one bad lock spoils the whole request, or only itself |
 /// | `registration_test_status` | 204 | 200 or 204 |
 /// | `auto_rotates` | yes | whether due `username_password` secrets rotate (off: dates stand still) |
+/// | `hidden_status` | 403 | 403 or 404 for what lies in a secret group that the caller does not see |
+/// | `hidden_groups_listed` | no | whether a caller that sees some secret groups lists the others too |
 /// | `max_body` | 2 MiB | bytes of a request body |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switches {
@@ -129,7 +135,11 @@ pub struct Switches {
     pub registration_test_status: u16,
     /// Whether secrets with a due rotation rotate by themselves.
     pub auto_rotates: bool,
-    /// Bytes of a request body at most.
+    /// Status for what lies in a secret group that the caller does not see: 403 or 404.
+    pub hidden_status: u16,
+    /// Whether a caller whose policies name secret groups lists the groups that they do not name.
+    pub hidden_groups_listed: bool,
+    /// Bytes of a request body at most, before and after it is unpacked.
     pub max_body: usize,
 }
 
@@ -153,6 +163,8 @@ impl Default for Switches {
             bulk_locks_atomic: true,
             registration_test_status: 204,
             auto_rotates: true,
+            hidden_status: 403,
+            hidden_groups_listed: false,
             max_body: 2 * 1024 * 1024,
         }
     }

@@ -20,14 +20,14 @@ impl Tokens {
         Self { key, generation: 0, given: 0 }
     }
 
-    /// A token good from `now` for so many seconds.
-    pub(crate) fn give(&mut self, now: Timestamp, seconds: u64, subject: &str) -> String {
+    /// A token good from `now` for so many seconds, for the API key with this number.
+    pub(crate) fn give(&mut self, now: Timestamp, seconds: u64, subject: &str, key: u64) -> String {
         self.given += 1;
         let issued = u64::try_from(now.millis() / 1000).unwrap_or(0);
         let mut claims = ObjectText::new();
         claims.str("iam_id", subject).str("sub", subject).str("scope", "ibm openid");
         claims.num("iat", issued).num("exp", issued + seconds);
-        claims.num("generation", self.generation).num("jti", self.given);
+        claims.num("generation", self.generation).num("jti", self.given).num("key", key);
         let head = BASE64URL_NOPAD.encode(br#"{"alg":"RS256","typ":"JWT","kid":"embedded"}"#);
         let signed = format!("{head}.{}", BASE64URL_NOPAD.encode(claims.finish().as_bytes()));
         let signature = self.signature(&signed);
@@ -38,17 +38,17 @@ impl Tokens {
         BASE64URL_NOPAD.encode(sha256(format!("{}\n{signed}\n{}", self.key, self.key).as_bytes()).as_bytes())
     }
 
-    /// Whether a token is ours and still good.
-    pub(crate) fn good(&self, now: Timestamp, token: &str) -> bool {
-        let Some((signed, signature)) = token.rsplit_once('.') else { return false };
+    /// The number of the API key behind a token; nothing when the token is not ours or no longer good.
+    pub(crate) fn key(&self, now: Timestamp, token: &str) -> Option<u64> {
+        let (signed, signature) = token.rsplit_once('.')?;
         if self.signature(signed) != signature {
-            return false;
+            return None;
         }
-        let claims = signed.split('.').nth(1).and_then(|claims| BASE64URL_NOPAD.decode(claims.as_bytes()).ok());
-        let claims = claims.and_then(|claims| String::from_utf8(claims).ok());
-        let Some(claims) = claims.and_then(|claims| Object::parse(&claims).ok()) else { return false };
+        let claims = BASE64URL_NOPAD.decode(signed.split('.').nth(1)?.as_bytes()).ok()?;
+        let claims = Object::parse(&String::from_utf8(claims).ok()?).ok()?;
         let expires = claims.u64("exp").and_then(|exp| i64::try_from(exp).ok()).unwrap_or(0);
-        claims.u64("generation") == Some(self.generation) && now.millis() < expires.saturating_mul(1000)
+        let good = claims.u64("generation") == Some(self.generation) && now.millis() < expires.saturating_mul(1000);
+        claims.u64("key").filter(|_| good)
     }
 
     /// Makes every token given out so far invalid.
@@ -65,17 +65,17 @@ mod tests {
     fn tokens_end_with_their_time_their_generation_and_any_change() {
         let mut tokens = Tokens::new("key".to_owned());
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let token = tokens.give(now, 60, "iam-ServiceId-x");
+        let token = tokens.give(now, 60, "iam-ServiceId-x", 3);
         assert_eq!(token.split('.').count(), 3);
-        assert!(tokens.good(now, &token));
-        assert!(tokens.good(now.plus_millis(59_999), &token));
-        assert!(!tokens.good(now.plus_millis(60_000), &token));
-        assert!(!tokens.good(now, &token[..token.len() - 1]));
-        assert!(!tokens.good(now, ""));
-        assert!(!Tokens::new("other".to_owned()).good(now, &token));
+        assert_eq!(tokens.key(now, &token), Some(3));
+        assert_eq!(tokens.key(now.plus_millis(59_999), &token), Some(3));
+        assert_eq!(tokens.key(now.plus_millis(60_000), &token), None);
+        assert_eq!(tokens.key(now, &token[..token.len() - 1]), None);
+        assert_eq!(tokens.key(now, ""), None);
+        assert_eq!(Tokens::new("other".to_owned()).key(now, &token), None);
         tokens.expire_all();
-        assert!(!tokens.good(now, &token));
-        let next = tokens.give(now, 60, "iam-ServiceId-x");
-        assert!(tokens.good(now, &next));
+        assert_eq!(tokens.key(now, &token), None);
+        let next = tokens.give(now, 60, "iam-ServiceId-x", 3);
+        assert_eq!(tokens.key(now, &next), Some(3));
     }
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Response};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::super::access::Caller;
 use super::super::faults::{Act, Seen};
 use super::super::instance::Instance;
 use super::super::state::{Answer, Class, PageFault, Refusal, Request, Verb, class_of, query};
@@ -83,13 +84,15 @@ async fn read(body: Body, limit: usize) -> Result<Zeroizing<String>, Refusal> {
 
 fn perform(instance: &Instance, verb: Verb, parts: &Parts, body: &str, page: Option<PageFault>) -> Answer {
     let token = header(&parts.headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
-    if !token.is_some_and(|token| instance.token_is_good(token)) {
-        return error(&Refusal::unauthenticated());
-    }
+    let caller = match token.and_then(|token| instance.caller(token)) {
+        None => return error(&Refusal::unauthenticated()),
+        Some(Caller::Outside) => return error(&Refusal::outside_context()),
+        Some(caller) => caller,
+    };
     let mut query = query(parts.uri.query().unwrap_or_default());
     query.fault = page;
     let config_type = header(&parts.headers, "x-sm-accept-configuration-type");
-    let request = Request { verb, path: parts.uri.path(), query, config_type, body };
+    let request = Request { verb, path: parts.uri.path(), query, config_type, body, grants: caller.grants() };
     instance.perform(&request).unwrap_or_else(|refusal| error(&refusal))
 }
 

@@ -115,7 +115,7 @@ impl<'a> Seeder<'a> {
 
     fn request(&mut self, at: Timestamp, verb: Verb, path: &str, body: &str) -> Result<Object, EmbeddedError> {
         let target = format!("/api/v2/{path}");
-        let request = Request { verb, path: &target, query: query(""), config_type: None, body };
+        let request = Request { verb, path: &target, query: query(""), config_type: None, body, grants: None };
         let answer = self.state.perform(at, &request).map_err(|refusal| EmbeddedError::Refused {
             what: format!("{verb:?} {path}"),
             status: refusal.status,

@@ -5,6 +5,7 @@ use super::input::{Body, Patched};
 use super::refusal::Refusal;
 use super::text::{ObjectText, list};
 use super::{Answer, State, rules};
+use crate::instance::embedded::access::Scope;
 use crate::model::Timestamp;
 
 impl State {
@@ -33,10 +34,11 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn list_groups(&self) -> Answer {
-        let rows = self.items.groups.values().map(|group| self.renderer.group(group).to_string());
+    pub(crate) fn list_groups(&self, scope: &Scope) -> Answer {
+        let seen: Vec<_> = self.items.groups.values().filter(|group| scope.has(&group.id)).collect();
+        let rows = seen.iter().map(|group| self.renderer.group(group).to_string());
         let mut body = ObjectText::new();
-        body.raw("secret_groups", &list(rows)).num("total_count", self.items.groups.len() as u64);
+        body.raw("secret_groups", &list(rows)).num("total_count", seen.len() as u64);
         Answer::ok(body.finish())
     }
 

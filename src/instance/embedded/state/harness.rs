@@ -1,5 +1,6 @@
 //! A state machine with a clock that tests turn, driven by paths and bodies.
 
+use super::super::access::Grant;
 use super::super::options::{Options, Switches};
 use super::request::{Request, Verb};
 use super::{Ids, State, query};
@@ -11,6 +12,8 @@ pub(crate) const DAY: i64 = 86_400_000;
 pub(crate) struct Machine {
     pub(crate) state: State,
     pub(crate) now: Timestamp,
+    /// What its caller may do; nothing means everything.
+    pub(crate) grants: Option<Vec<Grant>>,
 }
 
 /// A status and a body.
@@ -49,7 +52,7 @@ impl Machine {
         // 2026-11-22T14:00:00.250Z
         let now = Timestamp::from_millis(1_795_356_000_250);
         let options = Options { switches, ..Options::default() };
-        Self { state: State::new(&options, Ids::new(Some(1)), now), now }
+        Self { state: State::new(&options, Ids::new(Some(1)), now), now, grants: None }
     }
 
     pub(crate) fn later(&mut self, millis: i64) {
@@ -60,7 +63,8 @@ impl Machine {
     fn send(&mut self, verb: Verb, target: &str, config_type: Option<&str>, body: &str) -> Got {
         let (path, text) = target.split_once('?').unwrap_or((target, ""));
         let path = format!("/api/v2/{path}");
-        let request = Request { verb, path: &path, query: query(text), config_type, body };
+        let grants = self.grants.as_deref();
+        let request = Request { verb, path: &path, query: query(text), config_type, body, grants };
         match self.state.perform(self.now, &request) {
             Ok(answer) => Got(answer.status, answer.body.map(|body| body.to_string()).unwrap_or_default()),
             Err(refusal) => Got(refusal.status, refusal.body("test")),
@@ -77,6 +81,10 @@ impl Machine {
 
     pub(crate) fn post(&mut self, target: &str, body: &str) -> Got {
         self.send(Verb::Post, target, None, body)
+    }
+
+    pub(crate) fn put(&mut self, target: &str, body: &str) -> Got {
+        self.send(Verb::Put, target, None, body)
     }
 
     pub(crate) fn patch(&mut self, target: &str, body: &str) -> Got {

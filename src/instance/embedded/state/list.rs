@@ -10,6 +10,7 @@ use super::refusal::Refusal;
 use super::request::PageFault;
 use super::text::{ObjectText, list};
 use super::{Answer, State};
+use crate::instance::embedded::access::Scope;
 use crate::model::Timestamp;
 
 /// The query of a request, decoded.
@@ -163,7 +164,7 @@ impl State {
         &self.host
     }
 
-    pub(crate) fn list_secrets(&self, query: &Query) -> Result<Answer, Refusal> {
+    pub(crate) fn list_secrets(&self, query: &Query, scope: &Scope) -> Result<Answer, Refusal> {
         let page = Page::parse(query, &SECRET_LISTS)?;
         let groups = query.limited("groups", 201)?;
         let types = query.limited("secret_types", 9)?;
@@ -173,6 +174,7 @@ impl State {
             .items
             .secrets
             .values()
+            .filter(|secret| scope.has(&secret.group))
             .filter(|secret| groups.as_ref().is_none_or(|groups| groups.contains(&secret.group)))
             .filter(|secret| types.as_ref().is_none_or(|types| types.contains(&secret.secret_type)))
             .filter(|secret| {
@@ -188,7 +190,7 @@ impl State {
         Ok(Answer::ok(page.envelope(self.host(), "secrets", &list(rows), found.len(), query)))
     }
 
-    pub(crate) fn list_secrets_locks(&self, query: &Query) -> Result<Answer, Refusal> {
+    pub(crate) fn list_secrets_locks(&self, query: &Query, scope: &Scope) -> Result<Answer, Refusal> {
         let page = Page::parse(query, &LOCK_ROW_LISTS)?;
         let groups = query.limited("groups", 201)?;
         let search = query.search()?;
@@ -196,6 +198,7 @@ impl State {
             .items
             .secrets
             .values()
+            .filter(|secret| scope.has(&secret.group))
             .filter(|secret| groups.as_ref().is_none_or(|groups| groups.contains(&secret.group)))
             .filter(|secret| search.as_ref().is_none_or(|text| has_lock(secret, text)))
             .collect();

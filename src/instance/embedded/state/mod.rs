@@ -1,6 +1,7 @@
 //! The instance as a state machine of plain data: no network, no clock, no lock. A request and the present go in, an
 //! answer or a refusal comes out, and what changed is noted for the log.
 
+mod authorize;
 pub(crate) mod certificate;
 mod configurations;
 mod data;

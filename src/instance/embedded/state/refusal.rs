@@ -32,6 +32,23 @@ impl Refusal {
         Self { status: 401, code: "Error00401", message: "The provided token is missing or not valid.".to_owned() }
     }
 
+    /// 401: a context-based restriction refuses the caller.
+    pub(crate) fn outside_context() -> Self {
+        let message = "The request is refused by a context-based restriction.";
+        Self { status: 401, code: "Error00401", message: message.to_owned() }
+    }
+
+    /// 403: the caller's roles do not allow it.
+    pub(crate) fn forbidden() -> Self {
+        let message = "You do not have the role that this action needs.";
+        Self { status: 403, code: "Error00403", message: message.to_owned() }
+    }
+
+    /// 403 or 404, as the switch says: it exists, in a secret group that the caller does not see.
+    pub(crate) fn hidden(status: u16) -> Self {
+        if status == 404 { Self::missing("The item") } else { Self::forbidden() }
+    }
+
     /// 404: there is no such thing.
     pub(crate) fn missing(what: &str) -> Self {
         Self { status: 404, code: "Error00404", message: format!("{what} was not found.") }

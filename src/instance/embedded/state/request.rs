@@ -2,6 +2,7 @@
 
 use super::list::Query;
 use super::{Answer, Refusal, State};
+use crate::instance::embedded::access::{Grant, Scope};
 use crate::model::Timestamp;
 
 /// The methods that the API knows.
@@ -13,6 +14,8 @@ pub enum Verb {
     Post,
     /// PATCH
     Patch,
+    /// PUT
+    Put,
     /// DELETE
     Delete,
 }
@@ -25,6 +28,7 @@ impl Verb {
             "GET" => Some(Self::Get),
             "POST" => Some(Self::Post),
             "PATCH" => Some(Self::Patch),
+            "PUT" => Some(Self::Put),
             "DELETE" => Some(Self::Delete),
             _ => None,
         }
@@ -63,6 +67,8 @@ pub(crate) struct Request<'a> {
     /// `X-Sm-Accept-Configuration-Type`.
     pub(crate) config_type: Option<&'a str>,
     pub(crate) body: &'a str,
+    /// What the caller may do; nothing for one in this process, who may do everything.
+    pub(crate) grants: Option<&'a [Grant]>,
 }
 
 const PREFIX: &str = "/api/v2/";
@@ -82,15 +88,21 @@ pub(crate) fn class_of(verb: Verb, path: &str) -> Class {
 impl State {
     /// Does one request at one moment, whole or not at all.
     pub(crate) fn perform(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Answer, Refusal> {
-        let Request { verb, path, query, config_type, body } = request;
-        let Some(path) = path.strip_prefix(PREFIX) else {
-            return Err(Refusal::endpoint(path));
+        let Some(path) = request.path.strip_prefix(PREFIX) else {
+            return Err(Refusal::endpoint(request.path));
         };
         let segments: Vec<&str> = path.split('/').collect();
+        let scope = match request.grants {
+            None => Scope::Whole,
+            Some(grants) => self.authorize(grants, request, &segments)?,
+        };
+        let Request { verb, query, config_type, body, .. } = request;
         match (verb, segments.as_slice()) {
+            (Verb::Get, ["secret_groups"]) => Ok(self.list_groups(&scope)),
             (_, ["secret_groups", ..]) => self.groups_request(now, *verb, &segments, body),
+            (Verb::Get, ["secrets"]) => self.list_secrets(query, &scope),
             (_, ["secrets", ..]) => self.secrets_request(now, request, &segments),
-            (Verb::Get, ["secrets_locks"]) => self.list_secrets_locks(query),
+            (Verb::Get, ["secrets_locks"]) => self.list_secrets_locks(query, &scope),
             (_, ["configurations", ..]) => self.configurations_request(now, request, &segments, *config_type),
             (_, ["notifications", "registration", ..]) => self.registration_request(*verb, &segments, body),
             _ => Err(Refusal::missing("The endpoint")),
@@ -100,7 +112,6 @@ impl State {
     fn groups_request(&mut self, now: Timestamp, verb: Verb, segments: &[&str], body: &str) -> Result<Answer, Refusal> {
         match (verb, segments) {
             (Verb::Post, [_]) => self.create_group(now, body),
-            (Verb::Get, [_]) => Ok(self.list_groups()),
             (Verb::Get, [_, id]) => self.get_group(id),
             (Verb::Patch, [_, id]) => self.patch_group(now, id, body),
             (Verb::Delete, [_, id]) => self.delete_group(id),
@@ -116,7 +127,6 @@ impl State {
         let Request { verb, query, body, .. } = request;
         match (verb, segments) {
             (Verb::Post, [_]) => self.create_secret(now, body),
-            (Verb::Get, [_]) => self.list_secrets(query),
             (Verb::Get, [_, id]) => self.get_secret(now, id),
             (Verb::Delete, [_, id]) => self.delete_secret(id),
             (Verb::Get, [_, id, "metadata"]) => self.get_metadata(id),

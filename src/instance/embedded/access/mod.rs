@@ -1,0 +1,10 @@
+//! Who may do what: API keys, the provider's service roles, and policies that see only some secret groups.
+
+mod key;
+mod keyring;
+mod role;
+
+pub use key::{ApiKey, Grant};
+pub(crate) use key::{Scope, scope_of};
+pub(crate) use keyring::{Caller, Keyring};
+pub use role::{Role, UnknownRole};
