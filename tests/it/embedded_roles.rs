@@ -70,7 +70,8 @@ async fn a_policy_that_shrinks_takes_sight_from_a_token_that_is_out_already() {
     let body = |name: &str, group: &str| {
         format!(r#"{{"secret_type":"arbitrary","name":"{name}","payload":"v","secret_group_id":"{group}"}}"#)
     };
-    let (open, paid) = (peer.create("secrets", &body("open", "default")), peer.create("secrets", &body("paid", &group)));
+    let (open, paid) =
+        (peer.create("secrets", &body("open", "default")), peer.create("secrets", &body("paid", &group)));
     let token = peer.token("backup").await;
     let total = async || {
         let (status, text) = peer.send(&token, Method::GET, "secrets").await;

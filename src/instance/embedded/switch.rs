@@ -168,6 +168,8 @@ switches! {
     bulk_locks_atomic,
     registration_test_status among [200, 204],
     auto_rotates,
+    hidden_status among [403, 404],
+    hidden_groups_listed,
     max_body,
 }
 
