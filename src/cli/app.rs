@@ -19,6 +19,9 @@ const LARGEST: u64 = 1024 * 1024;
 /// The largest plan that is read: some 100,000 steps with their states.
 const LARGEST_PLAN: u64 = 1024 * 1024 * 1024;
 
+/// The largest list of objects or ids that is read.
+const LARGEST_LIST: u64 = 256 * 1024 * 1024;
+
 /// The surroundings of a command.
 #[derive(Debug)]
 pub(super) struct App {
@@ -131,6 +134,14 @@ pub(super) fn read_public(path: &Path, what: &str) -> Result<String, Failure> {
 /// Kind 2 when it cannot be read, or is larger than a plan can be.
 pub(super) fn read_plan(path: &Path) -> Result<Vec<u8>, Failure> {
     read_bytes(path, "plan", LARGEST_PLAN)
+}
+
+/// Reads another large file without payloads, such as an id map; `what` is what messages call it.
+///
+/// # Errors
+/// Kind 2 when it cannot be read, or is larger than [`LARGEST_LIST`].
+pub(super) fn read_list(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
+    read_bytes(path, what, LARGEST_LIST)
 }
 
 #[expect(clippy::disallowed_methods, reason = "files that the user names are read at the edge")]

@@ -137,6 +137,7 @@ from_library!(
     crate::instance::InstanceError,
     crate::job::capture::CaptureError,
     crate::job::restore::RestoreError,
+    crate::job::restore::idmap::external_secrets::ManifestError,
     crate::job::restore::plan::PlanFileError,
     crate::job::verify::VerifyError,
     crate::repository::RepositoryError,

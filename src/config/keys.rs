@@ -25,6 +25,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("repository", "Where the backups go: a prefix in a bucket, or a folder."),
     ("keys", "Keys by reference: no key stands in this file."),
     ("backup", "How a backup runs."),
+    ("sync", "How `keyhaven sync` keeps a standby in step. Only hosts that hold a recovery key run it."),
 ];
 
 const fn key(
@@ -257,6 +258,35 @@ pub const KEYS: &[Key] = &[
         "Take a listing without any secret for the truth instead of for a failure.",
     ),
     key("backup.compression_level", Kind::Level, Some("3"), "3", "zstd level of packs and catalogues, 1 to 19."),
+    key(
+        "sync.apply",
+        Kind::Flag,
+        Some("false"),
+        "false",
+        "Change the standby. Without it `sync` only says what it would do, unless it is run with --apply.",
+    ),
+    key(
+        "sync.delay",
+        Kind::Period,
+        Some("1h"),
+        r#""1h""#,
+        "Only snapshots that are at least this old are brought into the standby, so that a corruption of the source does \
+         not travel at once.",
+    ),
+    key(
+        "sync.delete",
+        Kind::Flag,
+        Some("false"),
+        "false",
+        "Delete from the standby what a restore made and the source has lost since. Nothing else is ever deleted.",
+    ),
+    key(
+        "sync.max_change",
+        Kind::Share,
+        Some("20%"),
+        r#""20%""#,
+        "A run that would change or delete more than this share of the standby's items changes nothing and says so.",
+    ),
 ];
 
 /// The secrets that a configuration names: each as `…_file`, `…_env` or `…_credential`.

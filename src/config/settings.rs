@@ -102,6 +102,19 @@ pub struct Backup {
     pub compression_level: i32,
 }
 
+/// How a standby is kept in step.
+#[derive(Debug, Clone, Copy)]
+pub struct Sync {
+    /// Whether the standby is changed; else only what would be done is said.
+    pub apply: bool,
+    /// How old a snapshot is at least.
+    pub delay: Duration,
+    /// Whether what the source has lost is deleted from the standby.
+    pub delete: bool,
+    /// The share of the standby's items that one run may change or delete.
+    pub max_change: f64,
+}
+
 /// The settings of one run, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -227,6 +240,21 @@ impl Settings {
             max_shrink: self.number("backup.max_shrink", 0.2),
             allow_empty: self.flag("backup.allow_empty"),
             compression_level,
+        }
+    }
+
+    /// How a standby is kept in step.
+    #[must_use]
+    pub fn sync(&self) -> Sync {
+        let delay = match self.value("sync.delay") {
+            Some(Value::Period(period)) => *period,
+            _ => Duration::from_secs(3_600),
+        };
+        Sync {
+            apply: self.flag("sync.apply"),
+            delay,
+            delete: self.flag("sync.delete"),
+            max_change: self.number("sync.max_change", 0.2),
         }
     }
 
@@ -465,6 +493,9 @@ mod tests {
         assert_eq!(settings.standby().unwrap().requests_per_second, 20.0);
         assert!(settings.repository().unwrap().access_key_id.is_none());
         assert_eq!(settings.backup().max_shrink, 0.2);
+        let sync = settings.sync();
+        assert_eq!((sync.apply, sync.delete, sync.max_change), (false, false, 0.2));
+        assert_eq!(sync.delay, Duration::from_secs(3_600));
         assert!(!settings.keys().recovery_key_on_collector);
         assert!(settings.state_dir().is_none());
     }

@@ -24,6 +24,8 @@ use crate::model::FailureKind;
 use crate::repository::Repository;
 use crate::repository::find::Wanted;
 
+mod patches;
+
 /// What to do about a restore.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
@@ -31,6 +33,8 @@ pub(in crate::cli) enum Command {
     Plan(Box<PlanArguments>),
     /// Do what a plan says
     Apply(Box<ApplyArguments>),
+    /// Print patches for Kubernetes objects that refer to old ids
+    Patches(patches::Arguments),
 }
 
 /// Which instance may be written to.
@@ -136,6 +140,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     match command {
         Command::Plan(arguments) => make(app, *arguments).await,
         Command::Apply(arguments) => carry_out(app, *arguments).await,
+        Command::Patches(arguments) => patches::run(app, &arguments),
     }
 }
 
@@ -310,7 +315,8 @@ fn print_report(printer: &Printer, report: &ApplyReport, files: &[PathBuf]) -> R
         format!("{} listing, {} reading, {} writing", requests.listing, requests.reading, requests.writing),
     ));
     facts.push(("restore time", human::millis(i64::try_from(report.restore_millis).unwrap_or(i64::MAX))));
-    facts.extend(files.iter().map(|path| ("id map", path.display().to_string())));
+    let label = if report.id_map.as_ref().is_some_and(|map| !map.complete) { "id map so far" } else { "id map" };
+    facts.extend(files.iter().map(|path| (label, path.display().to_string())));
     printer.facts(&facts)?;
     remarks(printer, "failed", Style::Red, &report.failed)?;
     remarks(printer, "conflict", Style::Red, &report.conflicts)?;

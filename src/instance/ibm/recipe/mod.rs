@@ -21,6 +21,7 @@ use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Treatment};
 pub(super) mod view;
 
 mod body;
+mod terraform;
 
 /// Bytes of metadata that we let a mark fill up to. The provider's limit is 10 KB for each of `custom_metadata` and
 /// `version_custom_metadata`; whether a KB is 1,000 or 1,024 bytes is not documented, so the smaller one counts.
@@ -259,33 +260,7 @@ impl Recipe for IbmRecipe {
     }
 
     fn terraform(&self, crn: &str, key: &ItemKey, item_type: &str, id: &str) -> Option<TerraformResource> {
-        let resource = match (key.kind(), item_type) {
-            (ItemKind::Group, _) => "ibm_sm_secret_group",
-            (ItemKind::Registration, _) => "ibm_sm_en_registration",
-            (_, "arbitrary") => "ibm_sm_arbitrary_secret",
-            (_, "kv") => "ibm_sm_kv_secret",
-            (_, "username_password") => "ibm_sm_username_password_secret",
-            (_, "imported_cert") => "ibm_sm_imported_certificate",
-            (_, "iam_credentials_configuration") => "ibm_sm_iam_credentials_configuration",
-            (_, "public_cert_configuration_ca_lets_encrypt") => {
-                "ibm_sm_public_certificate_configuration_ca_lets_encrypt"
-            }
-            (_, "public_cert_configuration_dns_cloud_internet_services") => {
-                "ibm_sm_public_certificate_configuration_dns_cis"
-            }
-            (_, "public_cert_configuration_dns_classic_infrastructure") => {
-                "ibm_sm_public_certificate_configuration_dns_classic_infrastructure"
-            }
-            _ => return None,
-        };
-        let region = crn.split(':').nth(5).filter(|region| !region.is_empty())?;
-        let place = format!("{region}/{}", self.instance_id(crn)?);
-        let id = match key.kind() {
-            ItemKind::Registration => place,
-            ItemKind::Configuration => format!("{place}/{}", key.id().split_once('/')?.1),
-            _ => format!("{place}/{id}"),
-        };
-        Some(TerraformResource { resource, id })
+        terraform::resource(crn, key, item_type, id)
     }
 }
 

@@ -24,6 +24,7 @@ mod chain;
 mod report;
 mod request;
 mod run;
+mod so_far;
 
 pub use report::{ApplyReport, ReadBack};
 
@@ -102,13 +103,17 @@ impl Job<'_> {
         let payloads = Payloads::new(backup);
         let run = Run::new(self, &snapshot, &payloads, &listed, named);
         context.observer.observe(Event::Begin { stage: Stage::Apply, total: Some(plan.steps.len() as u64) });
-        work(&run, self, &listed).await;
+        let chains = work(&run, self, &listed).await;
         context.observer.observe(Event::End { stage: Stage::Apply });
+        let so_far = so_far::id_map(&run, plan, &snapshot, &listed, &chains);
         let tally = run.finish();
         let last_change = tally.last_change.unwrap_or_else(|| context.clock.now());
         let mut report = tally.report(plan, &listed.name, began, last_change);
         if report.stopped.is_none() {
             self.read_back(&snapshot, &mut report).await;
+        }
+        if report.id_map.is_none() && !so_far.items.is_empty() {
+            report.id_map = Some(so_far);
         }
         report.ended = context.clock.now();
         report.requests = spent(requests, standby.requests());
@@ -132,7 +137,7 @@ impl Job<'_> {
 }
 
 /// Runs every chain, class by class.
-async fn work(run: &Run<'_>, job: Job<'_>, listed: &ListedStandby) {
+async fn work<'p>(run: &Run<'_>, job: Job<'p>, listed: &ListedStandby) -> Vec<Chain<'p>> {
     let mut chains = chain::of_plan(job.plan);
     if run.unproven() {
         prove(run, &mut chains, listed).await;
@@ -144,6 +149,7 @@ async fn work(run: &Run<'_>, job: Job<'_>, listed: &ListedStandby) {
             .for_each_concurrent(side_by_side, async |chain| run.advance(chain, phase, usize::MAX).await)
             .await;
     }
+    chains
 }
 
 /// Makes one secret, and the group that it needs, before anything else: only a secret shows the target's

@@ -46,7 +46,7 @@ pub struct ApplyReport {
     pub requests: Requests,
     /// What reading back found; nothing when the run was stopped before.
     pub read_back: Option<ReadBack>,
-    /// Which id became which; nothing when the run was stopped before.
+    /// Which id became which; what is known to be there when the run was stopped, if anything is.
     pub id_map: Option<IdMap>,
     /// Why the run was stopped, if it was. The same plan can be applied again.
     pub stopped: Option<Stopped>,

@@ -42,6 +42,8 @@ pub(super) struct Run<'a> {
 struct Shared {
     /// The instance id that the target must turn out to have; nothing once it is known.
     named: Option<String>,
+    /// The full name (CRN) of the target, once something shows it.
+    crn: Option<String>,
     /// Ids of groups in the standby by name.
     groups: BTreeMap<String, String>,
     /// Items in a row that ended in server errors.
@@ -94,7 +96,8 @@ impl<'a> Run<'a> {
         named: Option<String>,
     ) -> Self {
         let groups = listed.inventory.groups().clone();
-        let shared = Mutex::new(Shared { named, groups, overloads: 0, tally: Tally::default() });
+        let shared =
+            Mutex::new(Shared { named, crn: listed.name.crn.clone(), groups, overloads: 0, tally: Tally::default() });
         Self { job, snapshot, payloads, standby: job.standby, listed, shared }
     }
 
@@ -365,7 +368,14 @@ impl<'a> Run<'a> {
         let named = self.shared().named.take();
         let expected = named.or_else(|| recipe.instance_id(self.listed.name.crn.as_ref()?));
         let source = &self.job.plan.snapshot.source;
-        Ok(check_answer(recipe, source, crn, expected.as_deref(), self.job.consent)?)
+        check_answer(recipe, source, crn, expected.as_deref(), self.job.consent)?;
+        self.shared().crn.get_or_insert_with(|| crn.to_owned());
+        Ok(())
+    }
+
+    /// The full name (CRN) of the target, if anything has shown it.
+    pub(super) fn crn(&self) -> Option<String> {
+        self.shared().crn.clone()
     }
 
     fn done(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step, written: Written) {

@@ -1,0 +1,68 @@
+//! The id map of a run that stopped: whoever has to go on by hand needs the ids that are there already.
+
+use std::collections::BTreeMap;
+
+use super::ListedStandby;
+use super::chain::Chain;
+use super::run::Run;
+use crate::job::restore::goal::Goal;
+use crate::job::restore::idmap::{Found, IdMap, VersionMapping};
+use crate::job::restore::known::{Need, by_place, need};
+use crate::job::restore::matching::Match;
+use crate::job::restore::plan::Plan;
+use crate::job::restore::snapshot::{Entry, Snapshot};
+use crate::model::{ItemKey, ItemKind};
+
+/// The map of what is known to be there, from what was listed and what the run learned since. Asks for nothing.
+pub(super) fn id_map(
+    run: &Run<'_>,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    listed: &ListedStandby,
+    chains: &[Chain<'_>],
+) -> IdMap {
+    let chains: BTreeMap<&ItemKey, &Chain<'_>> =
+        chains.iter().filter_map(|chain| Some((&chain.first()?.key, chain))).collect();
+    let mut there: Vec<(&Entry, String, Vec<VersionMapping>)> = Vec::new();
+    for entry in snapshot.selected(&plan.options) {
+        let found = match chains.get(&entry.item.key) {
+            Some(chain) => of_chain(entry, chain),
+            None => of_listing(run, plan, entry, listed),
+        };
+        there.extend(found.map(|(id, versions)| (entry, id, versions)));
+    }
+    let found: Vec<Found<'_>> =
+        there.iter().map(|(entry, new_id, versions)| Found { entry, new_id, versions }).collect();
+    IdMap::so_far(&found, run.standby.recipe(), &plan.snapshot.source, run.crn().as_deref())
+}
+
+/// An item that the run worked on, as far as it got.
+fn of_chain(entry: &Entry, chain: &Chain<'_>) -> Option<(String, Vec<VersionMapping>)> {
+    let by_name = matches!(entry.item.key.kind(), ItemKind::Configuration | ItemKind::Registration);
+    let made = by_name && chain.at.is_some_and(|at| at > 0);
+    let id = chain.target.clone().or_else(|| made.then(|| entry.view.key.id().to_owned()))?;
+    let newest_first = entry.item.payloads.iter().map(|pointer| pointer.version.as_str());
+    let pair = |old: &str| Some(VersionMapping { old_id: old.to_owned(), new_id: chain.versions.get(old)?.clone() });
+    Some((id, newest_first.filter_map(pair).collect()))
+}
+
+/// An item that the run had nothing to do about, or did not get to: what the list says of it.
+fn of_listing(
+    run: &Run<'_>,
+    plan: &Plan,
+    entry: &Entry,
+    listed: &ListedStandby,
+) -> Option<(String, Vec<VersionMapping>)> {
+    let Match::Found((view, there)) = listed.inventory.find(&entry.view, entry.group.as_deref()) else { return None };
+    let mut versions = Vec::new();
+    if entry.item.key.kind() == ItemKind::Secret
+        && let Ok(goal) = Goal::new(&entry.item, &entry.view, plan.made)
+        && need(&goal, entry.item.key.id(), view) == Need::Nothing
+    {
+        let sources = by_place(&goal, view);
+        let pair = |new: &String| Some(VersionMapping { old_id: sources.get(new)?.clone(), new_id: new.clone() });
+        versions.extend(view.newest.iter().filter_map(pair));
+    }
+    let built_in = run.standby.recipe().route(&entry.item, entry.treatment) == crate::instance::standby::Route::BuiltIn;
+    (!built_in).then(|| (there.item.key.id().to_owned(), versions))
+}

@@ -1,0 +1,167 @@
+//! Old ids to new ids: unavoidable, so written in the forms that people can use.
+//!
+//! Everything here is pure and returns text or data; whoever calls it writes the file.
+
+use serde::{Deserialize, Serialize};
+
+use super::assemble::Planned;
+use super::known::Known;
+use super::snapshot::Entry;
+use crate::instance::standby::Recipe;
+use crate::model::ItemKey;
+
+mod csv;
+pub mod external_secrets;
+mod terraform;
+
+/// Which item of the source is which item of the standby.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdMap {
+    /// The full name (CRN) of the source.
+    pub source: String,
+    /// The full name (CRN) of the standby; nothing when it shows none.
+    pub standby: Option<String>,
+    /// Whether the run that made it came to its end; else it holds what was known to be there when it stopped.
+    #[serde(default = "whole")]
+    pub complete: bool,
+    /// One line an item that is in both, in key order.
+    pub items: Vec<Mapping>,
+}
+
+/// One item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// The key in the source.
+    pub key: ItemKey,
+    /// The type in the standby.
+    #[serde(rename = "type")]
+    pub item_type: String,
+    /// The type in the source, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_type: Option<String>,
+    /// The name in the standby.
+    pub name: String,
+    /// The name of the group in the standby, for secrets.
+    pub group: Option<String>,
+    /// The id in the source.
+    pub old_id: String,
+    /// The id in the standby.
+    pub new_id: String,
+    /// The versions, newest first.
+    pub versions: Vec<VersionMapping>,
+    /// The item as a resource of Terraform: its type and the id that `import` takes.
+    pub terraform: Option<(String, String)>,
+}
+
+/// One version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionMapping {
+    /// The id in the source.
+    pub old_id: String,
+    /// The id in the standby.
+    pub new_id: String,
+}
+
+impl IdMap {
+    /// The map of all items that were found in the standby.
+    #[must_use]
+    pub fn of(planned: &[Planned<'_>], recipe: &dyn Recipe, source: &str, standby: Option<&str>) -> Self {
+        let found = planned.iter().filter_map(|one| {
+            let (known, target) = (one.known.as_ref()?, one.target.as_ref()?);
+            let versions = versions_of(known);
+            Some(Found { entry: one.entry, new_id: target.id(), versions: &versions }.mapping(recipe, standby))
+        });
+        Self::sorted(found.collect(), source, standby, true)
+    }
+
+    /// The map of what is known to be there when a run stops before its end.
+    #[must_use]
+    pub fn so_far(found: &[Found<'_>], recipe: &dyn Recipe, source: &str, standby: Option<&str>) -> Self {
+        Self::sorted(found.iter().map(|one| one.mapping(recipe, standby)).collect(), source, standby, false)
+    }
+
+    fn sorted(mut items: Vec<Mapping>, source: &str, standby: Option<&str>, complete: bool) -> Self {
+        items.sort_by(|a, b| a.key.cmp(&b.key));
+        Self { source: source.to_owned(), standby: standby.map(ToOwned::to_owned), complete, items }
+    }
+}
+
+/// Maps that do not say it were written at the end of a run.
+fn whole() -> bool {
+    true
+}
+
+/// What is known of one item in both instances.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// The item of the snapshot.
+    pub entry: &'a Entry,
+    /// Its id in the standby.
+    pub new_id: &'a str,
+    /// Which versions of the standby hold which of the source, newest first.
+    pub versions: &'a [VersionMapping],
+}
+
+impl Found<'_> {
+    fn mapping(self, recipe: &dyn Recipe, standby: Option<&str>) -> Mapping {
+        let view = &self.entry.view;
+        let terraform = standby.and_then(|crn| recipe.terraform(crn, &view.key, &view.item_type, self.new_id));
+        let old_type = &self.entry.item.item_type;
+        Mapping {
+            key: self.entry.item.key.clone(),
+            item_type: view.item_type.clone(),
+            old_type: (*old_type != view.item_type).then(|| old_type.clone()),
+            name: view.name.clone(),
+            group: self.entry.group.clone(),
+            old_id: self.entry.item.key.id().to_owned(),
+            new_id: self.new_id.to_owned(),
+            versions: self.versions.to_vec(),
+            terraform: terraform.map(|resource| (resource.resource.to_owned(), resource.id)),
+        }
+    }
+}
+
+/// The versions of an item that was compared, newest first.
+fn versions_of(known: &Known) -> Vec<VersionMapping> {
+    let places = known.view.newest.iter().cloned();
+    let looked = known.view.versions.iter().flatten().rev().map(|version| version.id.clone());
+    let ids: Vec<String> = if known.view.versions.is_some() { looked.collect() } else { places.collect() };
+    let pair = |new: String| Some(VersionMapping { old_id: known.sources.get(&new)?.clone(), new_id: new });
+    ids.into_iter().filter_map(pair).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Secrets whose resource names meet in every way.
+    pub(super) fn map() -> IdMap {
+        let item = |number: u32, name: &str, group: Option<&str>| Mapping {
+            key: format!("secret/{number}").parse().unwrap(),
+            item_type: "kv".into(),
+            old_type: None,
+            name: name.into(),
+            group: group.map(Into::into),
+            old_id: format!("o{number}"),
+            new_id: format!("n{number}"),
+            versions: vec![VersionMapping { old_id: format!("vo{number}"), new_id: format!("vn{number}") }],
+            terraform: Some(("ibm_sm_kv_secret".into(), format!("eu-gb/i/{name}"))),
+        };
+        let items = vec![
+            item(1, "a.b", Some("1st")),
+            item(2, "a-b", Some("1st")),
+            item(3, "a_b_2", Some("1st")),
+            item(4, "=x,\"y\"", None),
+        ];
+        IdMap { source: "crn:a".into(), standby: None, complete: true, items }
+    }
+
+    #[test]
+    fn a_map_comes_back_from_its_file_and_one_of_an_earlier_release_does_too() {
+        let text = serde_json::to_string(&map()).unwrap();
+        assert_eq!(serde_json::from_str::<IdMap>(&text).unwrap(), map());
+        let earlier = text.replace(",\"complete\":true", "");
+        assert_ne!(earlier, text);
+        assert!(serde_json::from_str::<IdMap>(&earlier).unwrap().complete, "they were only written whole");
+    }
+}
