@@ -1,15 +1,16 @@
 //! `keyhaven sandbox`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use crate::cli::app::App;
+use crate::cli::app::{App, read_public};
 use crate::cli::failure::{Failure, Outcome};
 use crate::config::template::quote;
-use crate::instance::embedded::{Options, Sandbox, SandboxOptions};
+use crate::instance::embedded::{FaultScript, Options, Sandbox, SandboxOptions, Switches};
+use crate::model::FailureKind;
 
 /// Serves an in-memory instance that speaks the provider's API, until interrupted.
 ///
@@ -19,7 +20,10 @@ use crate::instance::embedded::{Options, Sandbox, SandboxOptions};
 Examples:
   keyhaven sandbox --seed 1
   keyhaven sandbox --listen 127.0.0.1:8300 --seed 1 --secrets 1000
-  keyhaven sandbox --listen 127.0.0.1:8301 --region eu-gb --data standby.sandbox")]
+  keyhaven sandbox --listen 127.0.0.1:8301 --region eu-gb --data standby.sandbox
+  keyhaven sandbox --seed 1 --every-type
+  keyhaven sandbox --seed 1 --switch reads_move_updated_at=true --switch precision=seconds
+  keyhaven sandbox --seed 1 --faults outage.toml")]
 pub(in crate::cli) struct Arguments {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
@@ -30,6 +34,15 @@ pub(in crate::cli) struct Arguments {
     /// How many secrets to make up
     #[arg(long, value_name = "N", default_value_t = 100, requires = "seed")]
     secrets: usize,
+    /// Make up every secret type and every configuration, in every condition, instead of a number of plain ones
+    #[arg(long, requires = "seed", conflicts_with = "secrets")]
+    every_type: bool,
+    /// Turn a behaviour that the provider's documents leave open; repeat it for several
+    #[arg(long = "switch", value_name = "NAME=VALUE")]
+    switches: Vec<String>,
+    /// Do what this script of faults says: late, refused, cut and empty answers, outages, writers
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
     /// Keep the state in this file over restarts; every payload lies there in clear
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -65,7 +78,15 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     if let Some(id) = arguments.instance_id {
         options.instance_id = id.to_string();
     }
-    let start = SandboxOptions { options, seed: arguments.seed, secrets: arguments.secrets, data: arguments.data };
+    options.switches = switches(&arguments.switches)?;
+    let start = SandboxOptions {
+        options,
+        seed: arguments.seed,
+        secrets: arguments.secrets,
+        every_type: arguments.every_type,
+        faults: arguments.faults.as_deref().map(faults).transpose()?,
+        data: arguments.data,
+    };
     let sandbox = Sandbox::start(start, arguments.listen).await?;
     let settings = sandbox.settings();
     let shown = Settings {
@@ -76,9 +97,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     };
     // One line in JSON, so that a script can read it and go on while this runs.
     if app.printer.is_json() {
-        let json = serde_json::to_string(&shown).map_err(|error| {
-            Failure::new(crate::model::FailureKind::Failed, "cannot write the settings").because(error)
-        })?;
+        let json = serde_json::to_string(&shown)
+            .map_err(|error| Failure::new(FailureKind::Failed, "cannot write the settings").because(error))?;
         app.printer.line(json)?;
     } else {
         app.printer.line("# A sandbox listens. As a source (or, under [standby], as a standby):")?;
@@ -91,4 +111,26 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     }
     sandbox.run(app.cancel().clone()).await?;
     Ok(Outcome::Done)
+}
+
+/// The switches, with those turned that `given` names.
+fn switches(given: &[String]) -> Result<Switches, Failure> {
+    let mut switches = Switches::default();
+    for turn in given {
+        let Some((name, value)) = turn.split_once('=') else {
+            return Err(Failure::usage(format!("`--switch {turn}` turns nothing")).hinted("--switch NAME=VALUE"));
+        };
+        switches.set(name, value).map_err(|error| {
+            let hint = format!("the switches are {}", Switches::NAMES.join(", "));
+            Failure::from_error(FailureKind::Usage, error).hinted(hint)
+        })?;
+    }
+    Ok(switches)
+}
+
+/// Reads a script of faults.
+fn faults(path: &Path) -> Result<FaultScript, Failure> {
+    let text = read_public(path, "fault script")?;
+    FaultScript::parse(&text, &path.display().to_string())
+        .map_err(|error| Failure::from_error(FailureKind::Usage, error).hinted("docs/sandbox.md has every act"))
 }

@@ -6,6 +6,11 @@ use chrono::Utc;
 
 use crate::model::{Clock, Timestamp};
 
+/// A time as HTTP headers write it.
+pub(crate) fn http_date(time: Timestamp) -> String {
+    time.datetime().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// The instance's own present: what `Date`, `created_at` and `updated_at` show.
 ///
 /// Clones share the clock, so a test keeps one and moves it while the server runs.

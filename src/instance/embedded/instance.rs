@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::access::{ApiKey, Caller, Keyring};
 use super::clock::InstanceClock;
 use super::counters::Counters;
-use super::faults::{Act, Faults, Seen, When};
+use super::faults::{Act, FaultScript, Faults, Seen, When};
 use super::history::{History, Snapshot};
 use super::options::{Options, Switches};
 use super::state::{Answer, ForbiddenAct, Ids, Items, Planted, Refusal, Request, State, Verb};
@@ -206,6 +206,13 @@ impl Instance {
         self.lock().faults.script(when, acts);
     }
 
+    /// Plays a script of faults, beside what was ordered one by one. Its run begins with the next request.
+    pub fn play(&self, script: &FaultScript) {
+        let mut inner = self.lock();
+        let items = inner.state.items.clone();
+        inner.faults.play(script, &items);
+    }
+
     /// No faults any more.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
@@ -218,9 +225,10 @@ impl Instance {
 
     /// Counts a request and says what goes wrong with it.
     pub(crate) fn arrive(&self, seen: &Seen) -> Vec<Act> {
+        let now = self.clock().now();
         let mut inner = self.lock();
         inner.counters.count(seen.class);
-        inner.faults.take(seen)
+        inner.faults.take(seen, now)
     }
 
     /// Adds an API key, or changes what the key of that text may do. Tokens that it has follow at once.

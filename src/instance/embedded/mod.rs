@@ -29,7 +29,7 @@ pub use access::{ApiKey, Grant, Role, UnknownRole};
 pub use clock::InstanceClock;
 pub use counters::Counters;
 pub use error::EmbeddedError;
-pub use faults::{Act, Hook, Seen, When};
+pub use faults::{Act, FaultScript, Hook, ScriptError, Seen, When};
 pub use history::{History, Snapshot};
 pub use http::Server;
 pub use instance::{Instance, Reply};

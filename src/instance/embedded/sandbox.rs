@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::error::EmbeddedError;
+use super::faults::FaultScript;
 use super::http::Server;
 use super::instance::Instance;
 use super::options::Options;
-use super::seed::seed;
+use super::seed::{every_type, seed};
 
 /// How long changes are gathered before they are saved.
 const GATHER: Duration = Duration::from_millis(500);
@@ -26,6 +27,10 @@ pub struct SandboxOptions {
     pub seed: Option<u64>,
     /// How many of them.
     pub secrets: usize,
+    /// Makes up every secret type and every configuration instead, in every condition that they can be in.
+    pub every_type: bool,
+    /// What goes wrong with it, from the first request on.
+    pub faults: Option<FaultScript>,
     /// Where the state is kept over restarts. Every payload lies there in clear.
     pub data: Option<PathBuf>,
 }
@@ -63,10 +68,17 @@ impl Sandbox {
             Some(path) => Instance::load(options.options, &path)?,
             None => {
                 let instance = Instance::new(options.options);
-                options.seed.map_or(Ok(()), |number| seed(&instance, number, options.secrets))?;
+                match options.seed {
+                    Some(number) if options.every_type => every_type(&instance, number)?,
+                    Some(number) => seed(&instance, number, options.secrets)?,
+                    None => {}
+                }
                 instance
             }
         };
+        if let Some(script) = &options.faults {
+            instance.play(script);
+        }
         let server = Server::over(instance.clone(), listener).map_err(listen)?;
         let sandbox = Self { instance, server, data: options.data };
         // A file that cannot be written is found now and not at the first change.

@@ -8,6 +8,7 @@ use axum::http::{Response, StatusCode};
 use futures_util::stream;
 use zeroize::Zeroizing;
 
+use super::super::clock::http_date;
 use super::super::state::Answer;
 use crate::model::Timestamp;
 
@@ -25,7 +26,7 @@ pub(crate) fn whole(answer: Answer, now: Timestamp) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    if let Ok(date) = HeaderValue::from_str(&now.datetime().format("%a, %d %b %Y %H:%M:%S GMT").to_string()) {
+    if let Ok(date) = HeaderValue::from_str(&http_date(now)) {
         headers.insert(DATE, date);
     }
     if let Some(body) = answer.body {
