@@ -78,7 +78,8 @@ impl Writer {
         instance.change(|state, now| {
             let Some(Call { verb, path, body }) = self.call(change, &state.items) else { return };
             let path = format!("/api/v2/{path}");
-            let request = Request { verb, path: &path, query: query(""), config_type: None, body: &body };
+            let (query, body) = (query(""), body.as_str());
+            let request = Request { verb, path: &path, query, config_type: None, body, grants: None };
             std::mem::swap(&mut state.ids, &mut self.ids);
             // A refusal is no failure: then nothing has changed, as with any other client of the instance.
             drop(state.perform(now, &request));

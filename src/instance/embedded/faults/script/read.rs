@@ -32,7 +32,7 @@ const ACTS: &[(&str, &[&str])] = &[
 ];
 
 const VERBS: &[(&str, Verb)] =
-    &[("GET", Verb::Get), ("POST", Verb::Post), ("PATCH", Verb::Patch), ("DELETE", Verb::Delete)];
+    &[("GET", Verb::Get), ("POST", Verb::Post), ("PUT", Verb::Put), ("PATCH", Verb::Patch), ("DELETE", Verb::Delete)];
 
 /// The classes; nothing is every one of them.
 const CLASSES: &[(&str, Option<Class>)] = &[
