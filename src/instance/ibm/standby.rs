@@ -8,9 +8,10 @@ use super::client::Client;
 use super::inventory::ROW;
 use super::reading::{LOCKS, VERSIONS};
 use super::recipe::IbmRecipe;
+use super::recipe::authority::sign_csr;
 use super::recipe::view;
 use crate::crypto::digest::sha256;
-use crate::instance::standby::{self, Address, Look, Recipe, Standby, Wanted, Write, Written};
+use crate::instance::standby::{self, Address, Look, Recipe, Signer, Standby, Wanted, Write, Written};
 use crate::instance::{InstanceError, Listed, Readable};
 use crate::model::json::{Object, raw};
 use crate::model::{Docs, Item, ItemKey, ItemKind, Restorability};
@@ -88,6 +89,10 @@ impl Standby for Client {
                 let (config_type, name) = key.id().split_once('/').unwrap_or_default();
                 self.update_configuration(name, config_type, &sent(&body)).await.map(|_| Written::default())
             }
+            Write::ConfigurationAction { key, body } => {
+                let (config_type, name) = key.id().split_once('/').unwrap_or_default();
+                self.configuration_action(name, config_type, &sent(&body)).await.map(|_| Written::default())
+            }
             Write::CreateSecret { body } => {
                 self.create_secret(&sent(&body)).await.map(|answer| written(&answer.metadata))
             }
@@ -110,6 +115,19 @@ impl Standby for Client {
             }
             Write::Register { body } => self.create_registration(&sent(&body)).await.map(|_| Written::default()),
         }
+    }
+}
+
+#[async_trait]
+impl Signer for Client {
+    async fn sign(&self, authority: &ItemKey, request: &str) -> Result<String, InstanceError> {
+        let (config_type, name) = authority.id().split_once('/').unwrap_or_default();
+        let answer = self.configuration_action(name, config_type, &sent(&sign_csr(request))).await?;
+        let certificate = answer.metadata.object("data").and_then(|data| data.str("certificate"));
+        certificate.filter(|certificate| !certificate.is_empty()).ok_or_else(|| InstanceError::Malformed {
+            what: format!("let {authority} sign a request"),
+            problem: "the answer shows no `data.certificate`".to_owned(),
+        })
     }
 }
 

@@ -4,6 +4,8 @@
 //! to read an item in common terms ([`View`]), in which order things are made, what a request's body looks like, where
 //! our [`Mark`]s lie. A recipe is pure, so that a plan can be made and tested without any network.
 
+use std::fmt;
+
 use async_trait::async_trait;
 
 use super::InstanceError;
@@ -14,11 +16,13 @@ use crate::model::{Docs, ItemKey, Payload};
 pub mod mark;
 pub mod normal;
 pub mod recipe;
+pub mod reference;
 pub mod view;
 
 pub use mark::{MARK, Mark};
 pub use recipe::{NewSecret, NewVersion, Phase, Recipe, RegistrationNames, Route};
-pub use view::{LockView, VersionView, View};
+pub use reference::{Names, Need};
+pub use view::{Certification, LockView, VersionView, View};
 
 /// The body of a request: metadata, and the payload whose members follow it.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +68,13 @@ pub enum Write {
         /// Its key.
         key: ItemKey,
         /// A merge patch.
+        body: Body,
+    },
+    /// Lets a certificate authority do something: sign another one, take its own certificate.
+    ConfigurationAction {
+        /// The key of the authority that does it.
+        key: ItemKey,
+        /// The action.
         body: Body,
     },
     /// Creates a secret with its first version.
@@ -143,6 +154,16 @@ pub struct Written {
     pub instance: Option<String>,
     /// The id of the version that was created, if the answer shows it.
     pub version: Option<String>,
+}
+
+/// An instance whose certificate authorities sign requests of other instances.
+#[async_trait]
+pub trait Signer: Send + Sync + fmt::Debug {
+    /// Lets an authority sign a request (PEM) as that of an authority below it; returns the certificate (PEM).
+    ///
+    /// # Errors
+    /// When the instance refuses, or its answer shows no certificate.
+    async fn sign(&self, authority: &ItemKey, request: &str) -> Result<String, InstanceError>;
 }
 
 /// What the address of an instance says about it.

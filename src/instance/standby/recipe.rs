@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Body;
 use super::mark::Mark;
+use super::reference::{Names, Need};
 use super::view::{LockView, VersionView, View};
 use crate::model::{Item, ItemKey, Payload, Treatment};
 
@@ -30,6 +31,8 @@ pub enum Phase {
     Templates,
     /// All other secrets with their versions and metadata.
     Secrets,
+    /// Secrets that the standby issues: they need engines, templates and other secrets.
+    IssuedSecrets,
     /// Metadata of versions that are there already.
     VersionMetadata,
     /// Locks.
@@ -40,7 +43,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every class, in order.
-    pub const ALL: [Phase; 11] = [
+    pub const ALL: [Phase; 12] = [
         Self::Groups,
         Self::IamEngine,
         Self::ReferredSecrets,
@@ -49,6 +52,7 @@ impl Phase {
         Self::IntermediateAuthorities,
         Self::Templates,
         Self::Secrets,
+        Self::IssuedSecrets,
         Self::VersionMetadata,
         Self::Locks,
         Self::Registration,
@@ -66,6 +70,7 @@ impl Phase {
             Self::IntermediateAuthorities => "intermediate_authorities",
             Self::Templates => "templates",
             Self::Secrets => "secrets",
+            Self::IssuedSecrets => "issued_secrets",
             Self::VersionMetadata => "version_metadata",
             Self::Locks => "locks",
             Self::Registration => "registration",
@@ -99,7 +104,7 @@ pub struct NewSecret<'a> {
     pub group: Option<&'a str>,
     /// The version.
     pub version: &'a VersionView,
-    /// Its payload.
+    /// Its payload; an empty object when the standby issues one.
     pub payload: &'a Payload,
     /// The mark of the secret, where there is room for it.
     pub mark: Option<&'a Mark>,
@@ -169,6 +174,33 @@ pub trait Recipe: Send + Sync + fmt::Debug {
 
     /// How the item comes back under that treatment.
     fn route(&self, item: &Item, treatment: Treatment) -> Route;
+
+    /// Puts references in the place of the ids that the settings hold. What no name is known of stays.
+    fn name_references(&self, view: &mut View, names: &Names);
+
+    /// The item with the ids of the instance that `names` are of in the place of references.
+    ///
+    /// # Errors
+    /// When that instance has no such item, or the snapshot did not know what an id meant.
+    fn resolve_references(&self, view: &View, names: &Names) -> Result<View, RecipeError>;
+
+    /// What has to be there before the item can be made.
+    fn needs(&self, view: &View) -> Vec<Need>;
+
+    /// What of the item's settings no answer showed and nobody supplied, as fragments: it is lost.
+    fn lost_settings(&self, view: &View) -> Vec<String>;
+
+    /// Settings of a configuration that no patch can change.
+    fn unpatchable(&self, item_type: &str) -> &'static [&'static str];
+
+    /// The authorities of its own instance that may have signed this one: one of them is there.
+    fn issuers(&self, view: &View) -> Vec<ItemKey>;
+
+    /// Lets an authority sign another one of the same instance.
+    fn sign_authority(&self, view: &View) -> Body;
+
+    /// Gives an authority the certificate (PEM) that was signed for it elsewhere.
+    fn set_signed(&self, certificate: &str) -> Body;
 
     /// Whether the metadata can take the mark: it has room, and no member of that name of its own.
     fn mark_fits(&self, view: &View, mark: &Mark) -> bool;

@@ -1,5 +1,7 @@
 //! An item in the terms that every provider shares.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::json::Object;
 use crate::model::{ItemKey, Timestamp};
 
@@ -20,8 +22,11 @@ pub struct View {
     pub labels: Vec<String>,
     /// Our mark, if it carries one.
     pub mark: Option<Mark>,
-    /// What a client can set of it, without our mark, defaults filled in, each value as its exact text.
+    /// What a client can set of it, without our mark, defaults filled in, each value as its exact text; ids of other items
+    /// as [references](super::reference) once those are known.
     pub settings: Object,
+    /// Settings that only a create takes although answers show them, and that make no other item of it: never compared.
+    pub fixed: &'static [&'static str],
     /// What only a create takes and no answer shows again: derived from a payload when it was captured, or supplied by the
     /// operator. Never compared.
     pub inputs: Object,
@@ -39,9 +44,34 @@ pub struct View {
     pub lock_names: Vec<(String, String)>,
     /// The ids of the current and the previous version, as the lists show them.
     pub newest: Vec<String>,
+    /// How far a certificate authority of the instance has come; nothing for what is none.
+    pub certification: Option<Certification>,
+    /// The signing request (PEM) of an authority that has no certificate yet, if its value was read.
+    pub request: Option<String>,
+    /// Whether the provider is still issuing its first payload.
+    pub pending: bool,
+}
+
+/// How far a certificate authority has come on its way to a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certification {
+    /// It waits for an authority of the same instance to sign it.
+    Unsigned,
+    /// It has a signing request and waits for a certificate that was signed elsewhere.
+    Requested,
+    /// It has a certificate and can issue.
+    Certified,
+    /// Its certificate has expired or was revoked.
+    Ended,
 }
 
 impl View {
+    /// The names of the settings that are compared.
+    pub fn compared(&self) -> impl Iterator<Item = &str> {
+        self.settings.iter().map(|(name, _)| name).filter(|name| !self.fixed.contains(name))
+    }
+
     /// The newest version, when versions were asked for.
     #[must_use]
     pub fn current(&self) -> Option<&VersionView> {

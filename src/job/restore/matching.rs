@@ -141,6 +141,7 @@ mod tests {
                 held: None,
             }),
             settings: Object::default(),
+            fixed: &[],
             inputs: Object::default(),
             rotation: None,
             expires: None,
@@ -149,6 +150,9 @@ mod tests {
             locks: None,
             lock_names: Vec::new(),
             newest: Vec::new(),
+            certification: None,
+            request: None,
+            pending: false,
         }
     }
 

@@ -71,6 +71,22 @@ impl Client {
         self.wire().json(request).await?.split(Family::Configuration)
     }
 
+    /// `POST /configurations/{name}/actions`: an authority signs, takes its certificate, revokes. The answer names no
+    /// type; keys are cut out of it as out of every answer.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    pub async fn configuration_action(
+        &self,
+        name: &str,
+        config_type: &str,
+        action: &Body,
+    ) -> Result<Split, InstanceError> {
+        let what = format!("let configuration {config_type}/{name} act");
+        let request = Request::post(what, &[CONFIGURATIONS, name, "actions"], action).config_type(config_type);
+        self.wire().json(request).await?.split(Family::Other)
+    }
+
     /// `DELETE /configurations/{name}`.
     ///
     /// # Errors

@@ -14,13 +14,17 @@ use crate::instance::standby::normal::{merge_patch, normal};
 use crate::instance::standby::recipe::{
     NewSecret, NewVersion, Phase, Recipe, RecipeError, RegistrationNames, Route, TerraformResource,
 };
-use crate::instance::standby::{Body, LockView, VersionView, View};
+use crate::instance::standby::{Body, LockView, Names, Need, VersionView, View};
 use crate::model::json::{Object, raw};
 use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Treatment};
 
+pub(super) mod authority;
 pub(super) mod view;
 
 mod body;
+mod issue;
+mod references;
+mod template;
 mod terraform;
 
 /// Bytes of metadata that we let a mark fill up to. The provider's limit is 10 KB for each of `custom_metadata` and
@@ -63,6 +67,16 @@ fn fields(item_type: &str) -> Option<Fields> {
             &[],
             &["classic_infrastructure_username", "classic_infrastructure_password"],
         ),
+        // No payload of these is ever sent: the standby makes its own.
+        authority::ROOT
+        | authority::INTERMEDIATE
+        | template::TEMPLATE
+        | template::CUSTOM
+        | "private_cert"
+        | "public_cert"
+        | "iam_credentials"
+        | "service_credentials"
+        | "custom_credentials" => (&[], &[], &[]),
         _ => return None,
     };
     Some(Fields { create, version, required })
@@ -92,12 +106,56 @@ fn marked_version(version: &VersionView, mark: Option<&str>) -> Object {
 fn configuration(view: &View, value: &Payload, create: bool) -> Result<Body, RecipeError> {
     let fields = fields(&view.item_type).ok_or_else(|| unknown(view))?;
     let mut metadata = Object::default();
+    let given = view.settings.iter().filter(|(_, setting)| setting.get() != "null");
     if create {
         metadata.set("config_type", raw(view.item_type.as_str()));
         metadata.set("name", raw(view.name.as_str()));
+        add(&mut metadata, given);
+        let inputs = view.inputs.iter().filter(|(name, _)| create_only(&view.item_type).contains(name));
+        add(&mut metadata, inputs);
+        let missing = required_settings(&view.item_type).iter().find(|name| metadata.get(name).is_none());
+        if let Some(name) = missing {
+            let why = format!(
+                "the backup holds no {name} of it: the collector may not read its value, or name it in [[overrides]]"
+            );
+            return Err(RecipeError { what: view.key.to_string(), why });
+        }
+    } else {
+        let fixed = unpatchable(&view.item_type);
+        add(&mut metadata, given.filter(|(name, _)| !fixed.contains(name) && !view.fixed.contains(name)));
     }
-    add(&mut metadata, view.settings.iter().filter(|(_, setting)| setting.get() != "null"));
     Ok(Body { metadata, payload: Some(pick(&view.key, value, fields.create, fields.required)?) })
+}
+
+/// What only the create of a configuration takes and no answer shows.
+fn create_only(item_type: &str) -> &'static [&'static str] {
+    match item_type {
+        // The durations are in no answer of a reader without the role for values.
+        authority::ROOT => &["serial_number", "max_ttl", "crl_expiry", "ttl"],
+        authority::INTERMEDIATE => &["serial_number", "max_ttl", "crl_expiry"],
+        template::TEMPLATE => &["allow_wildcard_certificates", "max_ttl", "ttl", "not_before_duration"],
+        _ => &[],
+    }
+}
+
+/// Settings without which a configuration cannot be created.
+fn required_settings(item_type: &str) -> &'static [&'static str] {
+    match item_type {
+        authority::ROOT => &["common_name", "max_ttl"],
+        authority::INTERMEDIATE => &["common_name", "max_ttl", "signing_method"],
+        template::TEMPLATE => &["certificate_authority"],
+        template::CUSTOM => &["code_engine"],
+        _ => &[],
+    }
+}
+
+fn unpatchable(item_type: &str) -> &'static [&'static str] {
+    match item_type {
+        item_type if authority::is(item_type) => &authority::UNPATCHABLE,
+        template::TEMPLATE => &template::UNPATCHABLE,
+        template::CUSTOM => &template::CUSTOM_UNPATCHABLE,
+        _ => &[],
+    }
 }
 
 fn add<'a>(metadata: &mut Object, members: impl Iterator<Item = (&'a str, &'a RawValue)>) {
@@ -111,19 +169,30 @@ impl Recipe for IbmRecipe {
         view::view(item)
     }
 
-    fn treatments(&self, _item: &Item) -> &'static [Treatment] {
-        &[Treatment::Exact]
+    fn treatments(&self, item: &Item) -> &'static [Treatment] {
+        match item.item_type.as_str() {
+            item_type if authority::is(item_type) => authority::treatments(&view::view(item)),
+            item_type if template::is(item_type) => &[Treatment::Exact, Treatment::Definition],
+            _ => &[Treatment::Exact],
+        }
     }
 
-    fn recast(&self, item: &Item, _treatment: Treatment) -> View {
-        view::view(item)
+    fn recast(&self, item: &Item, treatment: Treatment) -> View {
+        let mut view = view::view(item);
+        match treatment {
+            Treatment::Reissue => issue::recast(&mut view),
+            Treatment::Convert | Treatment::AsArbitrary => issue::strip(&mut view),
+            Treatment::Recreate | Treatment::External => authority::recast(&mut view, treatment),
+            _ => {}
+        }
+        view
     }
 
     fn recast_payload(&self, _item: &Item, _treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError> {
         Ok(payload)
     }
 
-    fn route(&self, item: &Item, _treatment: Treatment) -> Route {
+    fn route(&self, item: &Item, treatment: Treatment) -> Route {
         let lost = |why: &str| Route::Lost(why.to_owned());
         match item.key.kind() {
             ItemKind::Group if item.key.id() == DEFAULT_GROUP => Route::BuiltIn,
@@ -132,6 +201,10 @@ impl Recipe for IbmRecipe {
             _ if fields(&item.item_type).is_none() => {
                 Route::Lost(format!("the type {} is not restored by this release", item.item_type))
             }
+            _ if treatment == Treatment::Definition => lost("only its definition is kept"),
+            ItemKind::Configuration if authority::is(&item.item_type) => authority::route(&view::view(item)),
+            ItemKind::Configuration if template::is(&item.item_type) => Route::Create(Phase::Templates),
+            ItemKind::Secret if treatment == Treatment::Reissue => issue::route(item, view::referred(item)),
             _ if item.class != Restorability::Exact => lost("it is not restorable as it was"),
             ItemKind::Configuration if item.item_type == "iam_credentials_configuration" => {
                 Route::Create(Phase::IamEngine)
@@ -140,6 +213,38 @@ impl Recipe for IbmRecipe {
             ItemKind::Secret if view::referred(item) => Route::Create(Phase::ReferredSecrets),
             ItemKind::Secret => Route::Create(Phase::Secrets),
         }
+    }
+
+    fn name_references(&self, view: &mut View, names: &Names) {
+        references::name(view, names);
+    }
+
+    fn resolve_references(&self, view: &View, names: &Names) -> Result<View, RecipeError> {
+        references::resolve(view, names)
+    }
+
+    fn needs(&self, view: &View) -> Vec<Need> {
+        references::needs(view)
+    }
+
+    fn lost_settings(&self, view: &View) -> Vec<String> {
+        template::lost(view)
+    }
+
+    fn unpatchable(&self, item_type: &str) -> &'static [&'static str] {
+        unpatchable(item_type)
+    }
+
+    fn issuers(&self, view: &View) -> Vec<ItemKey> {
+        view.settings.str("issuer").map(|name| authority::keys(&name)).unwrap_or_default()
+    }
+
+    fn sign_authority(&self, view: &View) -> Body {
+        authority::sign_intermediate(view)
+    }
+
+    fn set_signed(&self, certificate: &str) -> Body {
+        authority::set_signed(certificate)
     }
 
     fn mark_fits(&self, view: &View, mark: &Mark) -> bool {
@@ -194,6 +299,9 @@ impl Recipe for IbmRecipe {
         set_unless_empty(&mut body, "custom_metadata", &marked(view, secret.mark));
         let mark = secret.mark_version.then_some(secret.version.id.as_str());
         set_unless_empty(&mut body, "version_custom_metadata", &marked_version(secret.version, mark));
+        if issue::is(view) {
+            issue::complete(&mut body, secret);
+        }
         if view.item_type == "username_password" {
             let held = || raw(&BTreeMap::from([("auto_rotate", false)]));
             // Without the field the service may choose; an explicit "no" cannot be misread.
@@ -201,7 +309,11 @@ impl Recipe for IbmRecipe {
             body.set("rotation", rotation);
         }
         // A user name is fixed for life, so it is needed here and taken nowhere else.
-        let required = if view.item_type == "username_password" { fields.create } else { fields.required };
+        let required = match view.item_type.as_str() {
+            "username_password" => fields.create,
+            _ if issue::is(view) => &[],
+            _ => fields.required,
+        };
         let payload = pick(&view.key, secret.payload, fields.create, required)?;
         Ok(Body { metadata: body, payload: Some(payload) })
     }
@@ -218,7 +330,8 @@ impl Recipe for IbmRecipe {
     fn patch_secret(&self, want: &View, have: &View, mark: Option<&Mark>) -> Body {
         let differs =
             |name: &str, value: &RawValue| have.settings.get(name).is_none_or(|is| normal(is) != normal(value));
-        let settings = want.settings.iter().filter(|(name, _)| *name != "custom_metadata");
+        let settings = want.settings.iter();
+        let settings = settings.filter(|(name, _)| *name != "custom_metadata" && !want.fixed.contains(name));
         let mut patch = Object::default();
         add(&mut patch, settings.filter(|(name, value)| differs(name, value)));
         let (wanted, there) = (marked(want, mark), marked(have, have.mark.as_ref()));

@@ -2,8 +2,9 @@
 
 use serde_json::value::RawValue;
 
+use super::{authority, issue, template};
 use crate::instance::ibm::inventory::{LOCKS_ROW, ROW};
-use crate::instance::ibm::reading::{LOCKS, VALUE, VERSIONS};
+use crate::instance::ibm::reading::{LOCKS, SUPPLIED, VALUE, VERSIONS};
 use crate::instance::standby::mark::{take_mark, take_version_mark};
 use crate::instance::standby::{LockView, VersionView, View};
 use crate::model::json::{Object, as_str, raw};
@@ -21,6 +22,7 @@ pub(in crate::instance::ibm) fn view(item: &Item) -> View {
         labels: row.array("labels").unwrap_or_default().iter().filter_map(|label| as_str(label)).collect(),
         mark: None,
         settings: Object::default(),
+        fixed: &[],
         inputs: Object::default(),
         rotation: None,
         expires: None,
@@ -29,6 +31,9 @@ pub(in crate::instance::ibm) fn view(item: &Item) -> View {
         locks: None,
         lock_names: Vec::new(),
         newest: Vec::new(),
+        certification: None,
+        request: None,
+        pending: false,
     };
     match item.key.kind() {
         ItemKind::Group => {
@@ -56,6 +61,14 @@ pub(super) fn referred(item: &Item) -> bool {
 /// The settings of a configuration that are no secret; its value shows all of them, its list row not always.
 fn configuration(item: &Item, row: &Object, view: &mut View) {
     let names: &[&str] = match item.item_type.as_str() {
+        item_type if authority::is(item_type) => {
+            authority::view(item, view);
+            &[]
+        }
+        item_type if template::is(item_type) => {
+            template::view(item, view);
+            &[]
+        }
         "iam_credentials_configuration" => &["disabled"],
         "public_cert_configuration_ca_lets_encrypt" => &["lets_encrypt_environment", "lets_encrypt_preferred_chain"],
         "public_cert_configuration_dns_cloud_internet_services" => &["cloud_internet_services_crn"],
@@ -64,6 +77,11 @@ fn configuration(item: &Item, row: &Object, view: &mut View) {
     keep(&mut view.settings, row, names);
     if let Some(value) = item.doc(VALUE) {
         keep(&mut view.settings, &value, names);
+    }
+    // What the operator said stands in the place of what was read; the rest is for the create alone.
+    for (name, value) in item.doc(SUPPLIED).unwrap_or_default().iter() {
+        let place = if view.settings.get(name).is_some() { &mut view.settings } else { &mut view.inputs };
+        place.set(name, value.to_owned());
     }
 }
 
@@ -82,6 +100,7 @@ fn secret(item: &Item, row: &Object, view: &mut View) {
         settings.set("expiration_date", view.expires.map_or_else(|| RawValue::NULL.to_owned(), |time| raw(&time)));
     }
     keep(settings, row, &["password_generation_policy"]);
+    issue::view(item, row, view);
     view.rotation = row.object("rotation").filter(|rotation| rotation.bool("auto_rotate") == Some(true));
     view.versions =
         item.docs.get(VERSIONS).and_then(|doc| crate::model::json::as_array(doc)).map(|list| versions(&list));
