@@ -41,6 +41,8 @@ pub trait Backup: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub struct Payloads<'a> {
     backup: &'a dyn Backup,
+    /// Whether packs may be opened at all.
+    usable: bool,
     packs: Mutex<Packs>,
 }
 
@@ -61,7 +63,25 @@ impl<'a> Payloads<'a> {
     /// Nothing is opened yet.
     #[must_use]
     pub fn new(backup: &'a dyn Backup) -> Self {
-        Self { backup, packs: Mutex::default() }
+        Self { backup, usable: true, packs: Mutex::default() }
+    }
+
+    /// Payloads that nobody can open: what is compared goes by marks.
+    #[must_use]
+    pub fn closed(backup: &'a dyn Backup) -> Self {
+        Self { usable: false, ..Self::new(backup) }
+    }
+
+    /// Whether payloads can be compared.
+    #[must_use]
+    pub fn usable(&self) -> bool {
+        self.usable
+    }
+
+    /// What names the snapshot that they are of.
+    #[must_use]
+    pub fn snapshot(&self) -> &'a SnapshotName {
+        self.backup.name()
     }
 
     /// The payload of one version, or of a configuration's value; nothing when the snapshot has none.

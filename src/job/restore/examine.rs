@@ -1,5 +1,7 @@
 //! Making a plan: list the standby, look where the lists do not say enough, compare.
 
+use std::collections::BTreeMap;
+
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::assemble::{Assembly, Planned};
@@ -19,7 +21,7 @@ use crate::instance::standby::{Phase, Recipe, Route, Standby};
 use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::{ItemKind, Timestamp};
+use crate::model::{ItemKey, ItemKind, Timestamp};
 
 /// Looks at items of the standby that run side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 8;
@@ -43,7 +45,7 @@ pub async fn plan(
 }
 
 /// Gives up at once when the user or the platform wants it: only for what changes nothing.
-pub(super) async fn until_cancelled<T>(
+pub(in crate::job) async fn until_cancelled<T>(
     context: &Context,
     work: impl Future<Output = Result<T, RestoreError>>,
 ) -> Result<T, RestoreError> {
@@ -63,15 +65,15 @@ pub(super) struct Examined {
 
 /// A listed standby, and what may be done with it.
 #[derive(Debug)]
-pub(super) struct ListedStandby {
-    pub(super) name: StandbyName,
+pub(in crate::job) struct ListedStandby {
+    pub(in crate::job) name: StandbyName,
     pub(super) standing: Standing,
-    pub(super) inventory: Inventory<Listed>,
-    pub(super) now: Timestamp,
+    pub(in crate::job) inventory: Inventory<Listed>,
+    pub(in crate::job) now: Timestamp,
 }
 
 /// Lists the standby and makes sure that it is not the source.
-pub(super) async fn list(
+pub(in crate::job) async fn list(
     context: &Context,
     backup: &dyn Backup,
     snapshot: &Snapshot,
@@ -108,11 +110,26 @@ pub(super) async fn examine(
 ) -> Result<Examined, RestoreError> {
     let listed = list(context, backup, snapshot, standby, consent).await?;
     let payloads = Payloads::new(backup);
+    let planned = look(context, snapshot, &payloads, standby, &listed, options).await?;
+    let id_map = IdMap::of(&planned, standby.recipe(), &backup.name().source, listed.name.crn.as_deref());
+    let assembly = Assembly { snapshot: backup.name().clone(), standby: listed.name, made: listed.now, options };
+    Ok(Examined { plan: assembly.plan(planned), id_map })
+}
+
+/// Looks at everything that is asked for in a listed standby, and plans it.
+pub(in crate::job) async fn look<'s>(
+    context: &Context,
+    snapshot: &'s Snapshot,
+    payloads: &Payloads<'_>,
+    standby: &dyn Standby,
+    listed: &ListedStandby,
+    options: &PlanOptions,
+) -> Result<Vec<Planned<'s>>, RestoreError> {
     let examiner = Examiner {
         recipe: standby.recipe(),
-        surveyor: Surveyor { standby, payloads: &payloads, deep: options.deep },
+        surveyor: Surveyor { standby, payloads, deep: options.deep },
         options,
-        entry: backup.name().entry,
+        entry: payloads.snapshot().entry,
         now: listed.now,
         inventory: &listed.inventory,
     };
@@ -120,15 +137,30 @@ pub(super) async fn examine(
     // Payloads that are compared lie in few packs: those of one pack one after the other.
     selected.sort_by_key(|entry| entry.item.payloads.first().map(|pointer| pointer.pack));
     context.observer.observe(Event::Begin { stage: Stage::Compare, total: Some(selected.len() as u64) });
-    let planned: Vec<Planned<'_>> = stream::iter(selected)
+    let mut planned: Vec<Planned<'s>> = stream::iter(selected)
         .map(|entry| examiner.item(context, entry))
         .buffer_unordered(LOOKS_IN_FLIGHT)
         .try_collect()
         .await?;
     context.observer.observe(Event::End { stage: Stage::Compare });
-    let id_map = IdMap::of(&planned, standby.recipe(), &backup.name().source, listed.name.crn.as_deref());
-    let assembly = Assembly { snapshot: backup.name().clone(), standby: listed.name, made: listed.now, options };
-    Ok(Examined { plan: assembly.plan(planned), id_map })
+    one_each(&mut planned);
+    Ok(planned)
+}
+
+/// Two items of the snapshot that are the same item of the standby would undo each other: neither is touched.
+fn one_each(planned: &mut [Planned<'_>]) {
+    let mut claims = BTreeMap::<ItemKey, Vec<String>>::new();
+    for one in planned.iter() {
+        if let Some(target) = &one.target {
+            claims.entry(target.clone()).or_default().push(one.entry.item.key.to_string());
+        }
+    }
+    claims.retain(|_, claimants| claimants.len() > 1);
+    for one in planned {
+        let Some(claimants) = one.target.as_ref().and_then(|target| claims.get(target)) else { continue };
+        let why = format!("{} would all become one item of the standby; rename all but one", claimants.join(", "));
+        one.outcome = Outcome { conflict: Some(why), ..Outcome::default() };
+    }
 }
 
 /// Compares one item at a time.

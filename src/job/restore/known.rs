@@ -37,6 +37,16 @@ impl Known {
         Self { view, sources, value: None, false_marks: Vec::new(), fixed_differs: false }
     }
 
+    /// Learns from the marks of the snapshot's own versions: one that was restored from a version which is here names it.
+    pub fn learn_origins(&mut self, snapshot: &View) {
+        for version in self.view.versions.iter().flatten() {
+            let from_here = |theirs: &&VersionView| theirs.mark.as_deref() == Some(version.id.as_str());
+            if let Some(theirs) = snapshot.versions.iter().flatten().find(from_here) {
+                self.sources.entry(version.id.clone()).or_insert_with(|| theirs.id.clone());
+            }
+        }
+    }
+
     /// The version that holds the payload of that version of the source, the newest first.
     #[must_use]
     pub fn holding(&self, source: &str) -> Option<&VersionView> {

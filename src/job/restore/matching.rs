@@ -1,7 +1,8 @@
 //! Which item of the standby is which item of the snapshot.
 //!
-//! By our mark first; else by (group, type, name). An item of that type and name elsewhere is in the way: the provider
-//! may take a name once per type.
+//! By our mark first. Then by the mark that the item of the snapshot carries itself: it was restored from the very
+//! secret that has that id here, and this is the way back. Else by (group, type, name). An item of that type and name
+//! elsewhere is in the way: the provider may take a name once per type.
 
 use std::collections::BTreeMap;
 
@@ -85,9 +86,14 @@ impl<T> Inventory<T> {
             let marked = self.by_mark.get(want.key.id()).map_or(&[][..], Vec::as_slice);
             match *marked {
                 [] => {}
-                [one] => return self.checked(one, want, group_id),
+                [one] => return self.checked(one, want, group_id, "the secret that carries its mark"),
                 _ => return Match::Conflict(format!("{} secrets of the standby carry its mark", marked.len())),
             }
+        }
+        if let Some(origin) = want.mark.as_ref().and_then(|mark| ItemKey::new(ItemKind::Secret, &mark.source).ok())
+            && let Some(&place) = self.by_key.get(&origin)
+        {
+            return self.checked(place, want, group_id, "the secret that it was restored from");
         }
         let key = (want.key.kind(), want.item_type.clone(), want.name.clone());
         let named = self.by_name.get(&key).map_or(&[][..], Vec::as_slice);
@@ -105,14 +111,14 @@ impl<T> Inventory<T> {
         }
     }
 
-    /// A marked item, unless it is not what its mark says.
-    fn checked(&self, place: usize, want: &View, group_id: Option<&String>) -> Match<'_, (View, T)> {
+    /// An item that a mark names, unless it is not what the mark says; `what` is what messages call it.
+    fn checked(&self, place: usize, want: &View, group_id: Option<&String>, what: &str) -> Match<'_, (View, T)> {
         let Some(found) = self.items.get(place) else { return Match::Absent };
         if found.0.item_type != want.item_type {
-            return Match::Conflict(format!("the secret that carries its mark is of type {}", found.0.item_type));
+            return Match::Conflict(format!("{what} is of type {}", found.0.item_type));
         }
         if found.0.group.as_ref() != group_id {
-            return Match::Conflict("the secret that carries its mark is in another group".to_owned());
+            return Match::Conflict(format!("{what} is in another group"));
         }
         Match::Found(found)
     }
@@ -181,6 +187,18 @@ mod tests {
         let inventory = standby(&[("g1", "kv", "a", None), ("g1", "arbitrary", "a", None)]);
         assert_eq!(found(&inventory, &want).as_deref(), Some("0"));
         assert_eq!(found(&standby(&[("g1", "arbitrary", "a", None)]), &want), None, "another type is another secret");
+    }
+
+    #[test]
+    fn on_the_way_back_the_mark_of_the_snapshot_names_the_secret() {
+        // It was restored from secret 0, renamed since, and another secret has taken its old name here.
+        let want = view("secret/copy", "kv", "a", Some("x"), Some("0"));
+        let inventory = standby(&[("g1", "kv", "before", None), ("g1", "kv", "a", None)]);
+        assert_eq!(found(&inventory, &want).as_deref(), Some("0"));
+        let elsewhere = standby(&[("g2", "kv", "before", None)]);
+        assert!(found(&elsewhere, &want).unwrap().contains("restored from is in another group"));
+        let gone = view("secret/copy", "kv", "a", Some("x"), Some("7"));
+        assert_eq!(found(&inventory, &gone).as_deref(), Some("1"), "by name, when that secret is gone");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub mod apply;
 pub mod assemble;
 pub mod backup;
 pub mod error;
-mod examine;
+pub(in crate::job) mod examine;
 pub mod goal;
 pub mod guard;
 pub mod idmap;

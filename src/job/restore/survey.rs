@@ -74,8 +74,9 @@ impl<'a> Surveyor<'a> {
         }
         there.item.docs.extend(docs);
         let mut known = Known::from_rows(self.recipe().view(&there.item));
+        known.learn_origins(&self.recipe().view(item));
         let unmarked = known.view.versions.iter().flatten().any(|version| version.payload && version.mark.is_none());
-        if there.readable != Readable::Payloads || !(self.deep || unmarked) {
+        if there.readable != Readable::Payloads || !self.payloads.usable() || !(self.deep || unmarked) {
             return Ok(Found { known: Some(known), compared: 0 });
         }
         let compared = self.compare(item, goal, &there, &mut known).await?;
@@ -136,6 +137,11 @@ impl<'a> Surveyor<'a> {
             Err(InstanceError::Gone { .. }) => return Ok(Found { known: None, compared: 0 }),
             Err(error) => return Err(error.into()),
         };
+        if !self.payloads.usable() {
+            let mut there = there.item.clone();
+            there.docs = reading.docs;
+            return Ok(Found { known: Some(Known::from_rows(self.recipe().view(&there))), compared: 0 });
+        }
         let ours = self.payloads.get(item, Slot::VALUE).await?;
         let value = |(slot, payload): &(Slot, _)| (slot.as_str() == Slot::VALUE).then(|| Clone::clone(payload));
         let theirs = reading.payloads.iter().find_map(value);

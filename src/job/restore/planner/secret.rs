@@ -62,12 +62,14 @@ fn withheld(item: &Item) -> Option<String> {
 
 /// The mark that a secret gets, unless there is no room for it.
 ///
-/// `holds` says that the secret does not rotate in the standby, whatever it does in the source.
-fn mark(view: &View, goal: &Goal, versions: u64, holds: bool, context: &SecretContext<'_>) -> Option<Mark> {
-    let held = view.rotation.as_ref().filter(|_| holds).map(|rotation| {
+/// `rotates` says whether the secret rotates by itself in the standby. What an instance that was restored itself still
+/// holds back is held back on.
+fn mark(view: &View, goal: &Goal, versions: u64, rotates: bool, context: &SecretContext<'_>) -> Option<Mark> {
+    let held = view.rotation.as_ref().map(|rotation| {
         let held: Object = [("rotation".to_owned(), rotation.to_raw())].into_iter().collect();
         held.to_raw()
     });
+    let held = held.or_else(|| view.mark.as_ref()?.held.clone()).filter(|_| !rotates);
     let mark = Mark {
         source: view.key.id().to_owned(),
         version: goal.newest()?.to_owned(),
@@ -85,12 +87,15 @@ fn names(view: &View) -> impl Iterator<Item = &str> {
 
 fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
     let mut outcome = Outcome::default();
-    let mark = mark(view, goal, goal.versions.len() as u64, !context.options.allow_rotation, context);
+    let rotates = view.rotation.is_some() && context.options.allow_rotation;
+    let mark = mark(view, goal, goal.versions.len() as u64, rotates, context);
     if mark.is_none() {
         outcome.notes.push("its metadata cannot take our mark (10 KB are full, or it has a member of that name): only the id map will name it".to_owned());
     }
     if view.rotation.is_some() && !context.options.allow_rotation {
         outcome.notes.push("it rotates by itself in the source; in the standby that is held back".to_owned());
+    } else if view.rotation.is_none() && mark.as_ref().is_some_and(|mark| mark.held.is_some()) {
+        outcome.notes.push("its rotation was held back in the source already, and stays so".to_owned());
     }
     let mut chain = Chain::new(State::default());
     for (place, version) in goal.versions.iter().enumerate() {
@@ -293,13 +298,13 @@ fn patch_settings(
 ) {
     let there = &known.view;
     // A patch never turns rotation on, so what an earlier restore held back stays held, whatever is allowed now.
-    let holds = there.rotation.is_none();
-    if view.rotation.is_some() && holds && context.options.allow_rotation {
+    let rotates = there.rotation.is_some();
+    if view.rotation.is_some() && !rotates && context.options.allow_rotation {
         outcome
             .notes
             .push("it does not rotate in the standby, and only a create turns that on: turn it on there".to_owned());
     }
-    let mark = mark(view, goal, versions, holds, context);
+    let mark = mark(view, goal, versions, rotates, context);
     if mark.is_none() {
         outcome.notes.push("its metadata cannot take our mark (10 KB are full, or it has a member of that name): only the id map will name it".to_owned());
     }
