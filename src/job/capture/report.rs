@@ -33,6 +33,10 @@ pub struct CaptureReport {
     pub suspect: Vec<String>,
     /// Items whose payloads could not be read, each with the reason.
     pub unread: Vec<Unread>,
+    /// Configurations whose value was refused, because the identity lacks a role. The rest of them was captured.
+    pub refused: Vec<Refused>,
+    /// Whether the configuration file accepts that, so that it alone makes no run partial.
+    pub refused_is_accepted: bool,
     /// How much of what it holds, by kind.
     pub counts: BTreeMap<String, u64>,
     /// Items by restorability class.
@@ -74,6 +78,19 @@ pub struct Unread {
     pub why: String,
 }
 
+/// An item whose value the identity may not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The item.
+    pub key: ItemKey,
+    /// The provider's words.
+    pub why: String,
+    /// When the value was read that an earlier snapshot has and this one keeps; nothing when there is none.
+    pub value_of: Option<Timestamp>,
+    /// Whether the item has changed since then, so that the kept value may be out of date.
+    pub moved_since: bool,
+}
+
 /// Requests to the instance, re-tries included, token exchanges apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Spent {
@@ -107,9 +124,11 @@ impl Spent {
 }
 
 impl CaptureReport {
-    /// What the run counts as, although it was recorded: partial when items could not be read or the snapshot is suspect.
+    /// What the run counts as, although it was recorded: partial when items could not be read or the snapshot is suspect,
+    /// and when values were refused and nobody has accepted that.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
-        (!self.suspect.is_empty() || !self.unread.is_empty()).then_some(FailureKind::Partial)
+        let refused = !self.refused.is_empty() && !self.refused_is_accepted;
+        (!self.suspect.is_empty() || !self.unread.is_empty() || refused).then_some(FailureKind::Partial)
     }
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use self::lock_rows::{LockRows, LocksRow};
 use super::api::member;
-use super::classify::{SafeToRead, Shape, configuration_class, group_class, registration_class, secret_class};
+use super::classify::{SafeToRead, Shape, class};
 use super::client::Client;
 use super::revision::revisions;
 use super::wire::{Answer, Family};
@@ -197,7 +197,7 @@ fn secret(
         name: object.str("name").unwrap_or_else(|| id.clone()),
         item_type: wanted("secret_type")?,
         group: object.str("secret_group_id"),
-        ..bare(key(answer, ItemKind::Secret, &id)?, secret_class(&object), docs)
+        ..bare(key(answer, ItemKind::Secret, &id)?, docs)
     };
     listed(answer, item, &object, readable, withheld, names_versions)
 }
@@ -211,8 +211,7 @@ fn configuration(answer: &Answer, row: &RawValue) -> Result<Listed, InstanceErro
     let known = Shape::Configuration(&item_type).is_known();
     let readable = if known { Readable::Payloads } else { Readable::MetadataOnly };
     let key = key(answer, ItemKind::Configuration, &format!("{item_type}/{name}"))?;
-    let class = configuration_class(&item_type);
-    let item = Item { name, item_type, ..bare(key, class, Docs::from([(ROW.to_owned(), row)])) };
+    let item = Item { name, item_type, ..bare(key, Docs::from([(ROW.to_owned(), row)])) };
     listed(answer, item, &object, readable, cut.payload, false)
 }
 
@@ -223,7 +222,7 @@ fn group(answer: &Answer, row: &str) -> Result<Listed, InstanceError> {
     let id = object.str("id").ok_or_else(|| answer.malformed("a row has no `id`"))?;
     let item = Item {
         name: object.str("name").unwrap_or_else(|| id.clone()),
-        ..bare(key(answer, ItemKind::Group, &id)?, group_class(), Docs::from([(ROW.to_owned(), row)]))
+        ..bare(key(answer, ItemKind::Group, &id)?, Docs::from([(ROW.to_owned(), row)]))
     };
     listed(answer, item, &object, Readable::MetadataOnly, cut.payload, true)
 }
@@ -233,19 +232,19 @@ fn registration(answer: &Answer) -> Result<Listed, InstanceError> {
     let row = raw(answer, cut.rest)?;
     let object = Object::parse(row.get()).map_err(|_| answer.malformed("it is no JSON object"))?;
     let key = key(answer, ItemKind::Registration, "")?;
-    let item = bare(key, registration_class(), Docs::from([(ROW.to_owned(), row)]));
+    let item = bare(key, Docs::from([(ROW.to_owned(), row)]));
     listed(answer, item, &object, Readable::MetadataOnly, cut.payload, true)
 }
 
 /// An item with nothing but its rows; named after its kind.
-fn bare(key: ItemKey, class: Restorability, docs: Docs) -> Item {
+fn bare(key: ItemKey, docs: Docs) -> Item {
     let kind = key.kind().as_str();
     Item {
         key,
         name: kind.to_owned(),
         item_type: kind.to_owned(),
         group: None,
-        class,
+        class: Restorability::DefinitionOnly,
         revision: None,
         read_at: None,
         payloads: Vec::new(),
@@ -255,7 +254,7 @@ fn bare(key: ItemKey, class: Restorability, docs: Docs) -> Item {
 
 fn listed(
     answer: &Answer,
-    item: Item,
+    mut item: Item,
     row: &Object,
     readable: Readable,
     withheld: Option<Payload>,
@@ -263,6 +262,7 @@ fn listed(
 ) -> Result<Listed, InstanceError> {
     let rows: Vec<(&str, &RawValue)> = item.docs.iter().map(|(name, row)| (name.as_str(), &**row)).collect();
     let revisions = revisions(&rows).ok_or_else(|| answer.malformed("a row nests too deep"))?;
+    item.class = class(&item, &[]);
     Ok(Listed {
         revision: revisions.whole,
         settled: settles.then_some(revisions.settled),
