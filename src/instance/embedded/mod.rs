@@ -37,7 +37,7 @@ pub use options::{NameScope, Options, Precision, Switches};
 pub use sandbox::{Sandbox, SandboxOptions, SandboxSettings};
 pub use seed::{every_type, seed, seed_small};
 pub use state::{
-    Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, Lock, PageFault, Planted,
-    Registration, Renderer, Secret, Verb, Version,
+    Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, LiveCredential, Lock, PageFault,
+    Planted, Registration, Renderer, Secret, Verb, Version,
 };
 pub use switch::SwitchError;

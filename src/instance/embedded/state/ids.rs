@@ -29,6 +29,17 @@ impl Ids {
         uuid::Builder::from_random_bytes(self.0.random()).into_uuid().to_string()
     }
 
+    /// An API key: 44 letters and digits.
+    pub(crate) fn api_key(&mut self) -> Zeroizing<String> {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let mut key = Zeroizing::new(String::with_capacity(44));
+        for _ in 0..44 {
+            let pick = self.0.random_range(0..letters.len());
+            key.push(char::from(letters.get(pick).copied().unwrap_or(b'A')));
+        }
+        key
+    }
+
     /// A password by a `password_generation_policy`: 32 characters of every kind where it says nothing.
     pub(crate) fn password(&mut self, policy: Option<&Object>) -> Zeroizing<String> {
         let wants = |name: &str| policy.and_then(|policy| policy.bool(name)).unwrap_or(true);

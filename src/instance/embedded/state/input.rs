@@ -43,6 +43,11 @@ impl<'a> Body<'a> {
         self.find(name).filter(|value| value.get() != "null")
     }
 
+    /// Whether there is a member of that name, be it `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     fn find(&self, name: &str) -> Option<&'a RawValue> {
         self.0.0.iter().rev().find(|(found, _)| found == name).map(|(_, value)| *value)
     }

@@ -22,6 +22,12 @@ impl Refusal {
         Self { status: 400, code: "Error00400", message: message.into() }
     }
 
+    /// 400: it would rotate after its end. The number is the provider's.
+    pub(crate) fn interval() -> Self {
+        let message = "The rotation interval is longer than the time until the current version expires.";
+        Self { status: 400, code: "Error02009", message: message.to_owned() }
+    }
+
     /// 400 or 409, as the switch says: the name is taken.
     pub(crate) fn conflict(status: u16, message: impl Into<String>) -> Self {
         Self { status, code: "Error00409", message: message.into() }
