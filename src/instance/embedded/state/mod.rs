@@ -37,7 +37,6 @@ pub use credentials::LiveCredential;
 pub use data::{Configuration, DEFAULT_GROUP, Group, Life, Lock, Registration, Secret, Version};
 pub(crate) use ids::Ids;
 pub use items::{Change, Items};
-pub(crate) use kinds::payload_digest;
 pub use plant::{ForbiddenAct, Planted};
 pub(crate) use refusal::Refusal;
 pub use render::Renderer;
