@@ -103,6 +103,20 @@ pub struct Requests {
     pub tokens: u64,
 }
 
+impl Requests {
+    /// What was spent since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            listing: self.listing.saturating_sub(before.listing),
+            reading: self.reading.saturating_sub(before.reading),
+            writing: self.writing.saturating_sub(before.writing),
+            retried: self.retried.saturating_sub(before.retried),
+            tokens: self.tokens.saturating_sub(before.tokens),
+        }
+    }
+}
+
 /// Takes listed items, one by one, in key order.
 pub trait Sink: Send {
     /// Takes the next item. Keys rise strictly.

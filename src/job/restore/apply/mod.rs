@@ -116,7 +116,7 @@ impl Job<'_> {
             report.id_map = Some(so_far);
         }
         report.ended = context.clock.now();
-        report.requests = spent(requests, standby.requests());
+        report.requests = standby.requests().since(requests);
         Ok(report)
     }
 
@@ -207,16 +207,6 @@ fn same_standby(
         return Err(RestoreError::Unfit { why });
     }
     Ok(())
-}
-
-fn spent(before: crate::instance::Requests, after: crate::instance::Requests) -> crate::instance::Requests {
-    crate::instance::Requests {
-        listing: after.listing.saturating_sub(before.listing),
-        reading: after.reading.saturating_sub(before.reading),
-        writing: after.writing.saturating_sub(before.writing),
-        retried: after.retried.saturating_sub(before.retried),
-        tokens: after.tokens.saturating_sub(before.tokens),
-    }
 }
 
 /// Milliseconds from one moment to another, never below 0.
