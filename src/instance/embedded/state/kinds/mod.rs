@@ -222,7 +222,7 @@ impl State {
             Kind::PublicCert => self.next_public_cert(now, body, secret),
             Kind::PrivateCert => self.next_private_cert(now, body, secret),
             Kind::IamCredentials => self.next_iam_credentials(now, body, secret),
-            Kind::ServiceCredentials => self.next_service_credentials(now, body, secret),
+            Kind::ServiceCredentials => Ok(self.next_service_credentials(now, secret)),
             Kind::CustomCredentials => self.next_custom_credentials(now, body, secret),
         }
     }
