@@ -81,6 +81,12 @@ impl Refusal {
         Self { status: 413, code: "Error00413", message: "The request body is too large.".to_owned() }
     }
 
+    /// 415: the body is compressed in a way that is not understood.
+    pub(crate) fn encoding() -> Self {
+        let message = "The request body may be compressed with gzip only.";
+        Self { status: 415, code: "Error00415", message: message.to_owned() }
+    }
+
     /// 300: several configurations of different types carry this name.
     pub(crate) fn ambiguous() -> Self {
         Self {
