@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::InstanceError;
-use crate::model::{Docs, Item, ItemKey, Payload, Restorability, Revision, Slot, Timestamp};
+use crate::model::{Docs, Item, ItemKey, ItemKind, Payload, Restorability, Revision, Slot, Timestamp};
 
 /// The document with the members that the operator supplied for an item, because no answer returns them: an object with
 /// the members as a create takes them.
@@ -126,6 +126,14 @@ pub trait Sink: Send {
     ///
     /// A sink that cannot (the default, and every closure) makes the listing fail instead.
     fn restart(&mut self) -> bool {
+        false
+    }
+
+    /// Hears that the identity may not list items of a kind, in the provider's words; says whether the listing is of use
+    /// without them.
+    ///
+    /// To most (the default, and every closure) it is not: what is hidden would look as if it was not there.
+    fn hidden(&mut self, _kind: ItemKind, _why: &str) -> bool {
         false
     }
 }

@@ -132,6 +132,12 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         let key = human::safe(item.key.as_str());
         printer.line(format!("  {} {key}: {}", printer.paint(Style::Yellow, "not read:"), human::safe(&item.why)))?;
     }
+    for hidden in &done.hidden {
+        let label = printer.paint(Style::Yellow, "not listed:");
+        let words = human::safe(&hidden.why);
+        printer
+            .line(format!("  {label} items of the kind {}: {words}; none of them is in the snapshot", hidden.kind))?;
+    }
     for item in &done.refused {
         let key = human::safe(item.key.as_str());
         let kept = match item.value_of {
@@ -144,9 +150,10 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         let label = printer.paint(Style::Yellow, "value refused:");
         printer.line(format!("  {label} {key}: {}; its value is {kept}", human::safe(&item.why)))?;
     }
-    if !done.refused.is_empty() && !done.refused_is_accepted {
+    if !(done.refused.is_empty() && done.hidden.is_empty() || done.refused_is_accepted) {
         printer.line(
-            "  Give the identity a custom role with configuration.read, or accept it: backup.allow_partial = true.",
+            "  Give the identity a custom role with configurations.list and configuration.read, or accept it: \
+             backup.allow_partial = true.",
         )?;
     }
     for note in &done.notes {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
+use crate::model::{Digest, FailureKind, ItemKey, ItemKind, Timestamp};
 
 /// The result of a capture that was recorded. The members are stable: more may come, none changes its meaning.
 #[derive(Debug, Clone, Serialize)]
@@ -35,7 +35,10 @@ pub struct CaptureReport {
     pub unread: Vec<Unread>,
     /// Configurations whose value was refused, because the identity lacks a role. The rest of them was captured.
     pub refused: Vec<Refused>,
-    /// Whether the configuration file accepts that, so that it alone makes no run partial.
+    /// Kinds of items that the identity may not list, because it lacks a role; nothing of them was captured, and no
+    /// earlier snapshot had any.
+    pub hidden: Vec<Hidden>,
+    /// Whether the configuration file accepts that, so that what lacks a role alone makes no run partial.
     pub refused_is_accepted: bool,
     /// How much of what it holds, by kind.
     pub counts: BTreeMap<String, u64>,
@@ -75,6 +78,15 @@ pub struct Unread {
     /// The item.
     pub key: ItemKey,
     /// The reason, in words.
+    pub why: String,
+}
+
+/// A kind of items that the identity may not list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hidden {
+    /// The kind.
+    pub kind: ItemKind,
+    /// The provider's words.
     pub why: String,
 }
 
@@ -128,7 +140,7 @@ impl CaptureReport {
     /// and when values were refused and nobody has accepted that.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
-        let refused = !self.refused.is_empty() && !self.refused_is_accepted;
+        let refused = !(self.refused_is_accepted || self.refused.is_empty() && self.hidden.is_empty());
         (!self.suspect.is_empty() || !self.unread.is_empty() || refused).then_some(FailureKind::Partial)
     }
 }

@@ -11,7 +11,7 @@ use super::guard::{Guard, check_clock};
 use super::options::CaptureOptions;
 use super::packing::{self, Packing};
 use super::reading::Reader;
-use super::report::{CaptureReport, Refused, Spent, Unread};
+use super::report::{CaptureReport, Hidden, Refused, Spent, Unread};
 use super::worth::Worth;
 use crate::crypto::{Identities, Recipients};
 use crate::format::event::{Cut, InitEvent, RequestCounts, SnapshotEvent, Verdict};
@@ -85,6 +85,7 @@ struct Prepared {
     written: Written,
     unread: Vec<Unread>,
     refused: Vec<Refused>,
+    hidden: Vec<Hidden>,
     read: u64,
     spent: Spent,
     plain_bytes: u64,
@@ -227,6 +228,7 @@ impl Run<'_> {
             repeats: !written.parts.is_empty() && written.parts == base.parts,
             unread,
             refused,
+            hidden: hidden(&collected),
             read: collected.read,
             plain_bytes: packing.plain,
             new_packs: packing.all().count().try_into().unwrap_or(u64::MAX),
@@ -334,6 +336,7 @@ impl Run<'_> {
             },
             unread: prepared.unread,
             refused: prepared.refused,
+            hidden: prepared.hidden,
             refused_is_accepted: self.options.allow_partial,
             counts: event.counts,
             classes: event.classes,
@@ -404,6 +407,11 @@ async fn refused(collected: &Collected, base: &Base) -> Result<Vec<Refused>, Cap
     Ok(found)
 }
 
+fn hidden(collected: &Collected) -> Vec<Hidden> {
+    let hidden = collected.compared.hidden.iter();
+    hidden.map(|(kind, why)| Hidden { kind: *kind, why: why.clone() }).collect()
+}
+
 /// What the entry says in words. Names no item: the entry is not encrypted.
 fn notes(collected: &Collected, unread: usize, refused: &[Refused]) -> Vec<String> {
     let mut notes = vec![
@@ -422,6 +430,11 @@ fn notes(collected: &Collected, unread: usize, refused: &[Refused]) -> Vec<Strin
     }
     if unread > 0 {
         notes.push(format!("{unread} items could not be read; what an earlier snapshot had of them is kept"));
+    }
+    for Hidden { kind, .. } in hidden(collected) {
+        notes.push(format!(
+            "the collector may not list items of the kind `{kind}`, for lack of a role: none was captured"
+        ));
     }
     if !refused.is_empty() {
         let held = refused.iter().filter(|item| item.value_of.is_some()).count();
