@@ -48,7 +48,7 @@ pub async fn drift(
         let requests = standby.requests();
         // Whatever stands in the way of a restore is a difference here and no reason to stop.
         let options = PlanOptions { deep: values, on_conflict: OnConflict::Overwrite, ..options.clone() };
-        let snapshot = Snapshot::load(backup, standby.recipe()).await?;
+        let snapshot = Snapshot::load(backup, standby.recipe(), &options).await?;
         let listed = list(context, backup, &snapshot, standby, &Consent::default()).await?;
         let payloads = if values { Payloads::new(backup) } else { Payloads::closed(backup) };
         let planned = look(context, &snapshot, &payloads, standby, &listed, &options).await?;
