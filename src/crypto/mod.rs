@@ -3,7 +3,6 @@
 //! The only module that names `age` and `zstd`. What the bytes mean is [`crate::format`]'s business.
 
 pub mod buffer;
-pub mod certificate;
 pub mod compress;
 pub mod digest;
 pub mod dsse;

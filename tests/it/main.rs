@@ -6,7 +6,6 @@
 mod bad_input;
 mod canary;
 mod capture;
-mod capture_bad_input;
 mod capture_kit;
 mod cli;
 mod client;

@@ -92,15 +92,12 @@ pub enum NameScope {
 /// | `version_sets_custom_metadata` | yes | whether `custom_metadata` of a new version is the secret's |
 /// | `nested_merge` | yes | whether a PATCH merges into `custom_metadata` (RFC 7396) or replaces it |
 /// | `show_managed_csr_key` | no | whether metadata answers show `managed_csr.private_key` |
+/// | `show_ca_private_key` | no | whether `data.private_key` of an authority is ever there |
+/// | `revocation_deactivates` | yes | whether a revoked private certificate is in state 3 |
 /// | `default_group_patchable` | yes | whether the default group can be renamed and described |
 /// | `bulk_locks_atomic` | yes | whether one bad lock spoils the whole request, or only itself |
 /// | `registration_test_status` | 204 | 200 or 204 |
 /// | `auto_rotates` | yes | whether due `username_password` secrets rotate (off: dates stand still) |
-/// | `ttl_reads_as_seconds` | no | whether a `ttl` reads back as a text of seconds or as it was written |
-/// | `iam_service_authorization` | no | whether IAM credentials are made without an engine configuration |
-/// | `create_mints_api_key` | yes | whether creating IAM credentials without `reuse_api_key` makes a key already |
-/// | `iam_keeps_history` | no | whether IAM credentials list 50 versions or only the two that they may have |
-/// | `dynamic_credentials_end` | no | whether the end of a key without `reuse_api_key` destroys its secret |
 /// | `hidden_status` | 403 | 403 or 404 for what lies in a secret group that the caller does not see |
 /// | `hidden_groups_listed` | no | whether a caller that sees some secret groups lists the others too |
 /// | `max_body` | 2 MiB | bytes of a request body |
@@ -132,6 +129,10 @@ pub struct Switches {
     pub nested_merge: bool,
     /// Whether metadata answers of an `imported_cert` with a key show it in `managed_csr`.
     pub show_managed_csr_key: bool,
+    /// Whether a GET of a certificate authority shows its private key.
+    pub show_ca_private_key: bool,
+    /// Whether revoking the current version of a private certificate takes the secret to state 3 (deactivated).
+    pub revocation_deactivates: bool,
     /// Whether the default group can be patched.
     pub default_group_patchable: bool,
     /// Whether one bad lock refuses the whole request; when not, the good ones are kept.
@@ -140,16 +141,6 @@ pub struct Switches {
     pub registration_test_status: u16,
     /// Whether secrets with a due rotation rotate by themselves.
     pub auto_rotates: bool,
-    /// Whether the `ttl` of credentials reads back as a text of seconds; when not, as it was written.
-    pub ttl_reads_as_seconds: bool,
-    /// Whether services are authorized so that IAM credentials need no engine configuration.
-    pub iam_service_authorization: bool,
-    /// Whether IAM credentials without `reuse_api_key` have a key from the start; when not, from the first read.
-    pub create_mints_api_key: bool,
-    /// Whether IAM credentials keep 50 versions of metadata; when not, only the current and the previous one.
-    pub iam_keeps_history: bool,
-    /// Whether IAM credentials without `reuse_api_key` are destroyed at the end of their key; when not, only the key is.
-    pub dynamic_credentials_end: bool,
     /// Status for what lies in a secret group that the caller does not see: 403 or 404.
     pub hidden_status: u16,
     /// Whether a caller whose policies name secret groups lists the groups that they do not name.
@@ -174,15 +165,12 @@ impl Default for Switches {
             version_sets_custom_metadata: true,
             nested_merge: true,
             show_managed_csr_key: false,
+            show_ca_private_key: false,
+            revocation_deactivates: true,
             default_group_patchable: true,
             bulk_locks_atomic: true,
             registration_test_status: 204,
             auto_rotates: true,
-            ttl_reads_as_seconds: false,
-            iam_service_authorization: false,
-            create_mints_api_key: true,
-            iam_keeps_history: false,
-            dynamic_credentials_end: false,
             hidden_status: 403,
             hidden_groups_listed: false,
             max_body: 2 * 1024 * 1024,

@@ -6,7 +6,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::instance::standby::{RegistrationNames, View};
-use crate::model::ItemKind;
 
 /// What the notification service calls a standby when nothing else was asked for.
 pub const DEFAULT_SOURCE_NAME: &str = "Secrets Manager (restored by Keyhaven)";
@@ -26,39 +25,8 @@ pub struct PlanOptions {
     pub on_conflict: OnConflict,
     /// Whether every payload of the standby is read and compared, also where marks say that it is right.
     pub deep: bool,
-    /// Which kinds of items are asked for.
-    #[serde(skip_serializing_if = "Scope::is_all")]
-    pub scope: Scope,
-    /// Whether the authorities of the source sign those of the standby, as far as the source's own signed them there.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub sign_with_source: bool,
     /// What the notification service shall call the standby; without it, [`DEFAULT_SOURCE_NAME`].
     pub registration: Option<RegistrationNames>,
-}
-
-/// Which kinds of items are asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// All of them.
-    #[default]
-    All,
-    /// What can be there before the disaster: groups, engines, DNS, certificate authorities, templates. No secret.
-    Foundations,
-}
-
-impl Scope {
-    /// Whether nothing is left out.
-    #[must_use]
-    pub fn is_all(&self) -> bool {
-        *self == Self::All
-    }
-
-    /// Whether items of that kind are asked for.
-    #[must_use]
-    pub fn has(&self, kind: ItemKind) -> bool {
-        self.is_all() || matches!(kind, ItemKind::Group | ItemKind::Configuration)
-    }
 }
 
 /// What to do about an item of the standby that holds something of its own.

@@ -30,7 +30,8 @@ pub(crate) fn whole(answer: Answer, now: Timestamp) -> Response<Body> {
         headers.insert(DATE, date);
     }
     if let Some(body) = answer.body {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let kind = if body.starts_with("-----BEGIN") { "application/x-pem-file" } else { "application/json" };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         *response.body_mut() = Body::from(Bytes::from_owner(Wiped(body)));
     }
     response

@@ -2,7 +2,7 @@
 
 use std::future;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request as HttpRequest, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 use super::super::access::Caller;
 use super::super::faults::{Act, Seen};
 use super::super::instance::Instance;
-use super::super::state::{Answer, Class, PageFault, Refusal, Request, Verb, class_of, query};
+use super::super::state::{Answer, Class, PUBLIC, PageFault, Refusal, Request, Verb, class_of, query};
 use super::connection::Line;
-use super::{answer, body, identity};
+use super::{answer, identity};
 use crate::model::Clock;
 
 const TOKEN_PATH: &str = "/identity/token";
@@ -41,7 +41,8 @@ pub(crate) async fn handle(
     };
     let class = if path == TOKEN_PATH { Class::Token } else { class_of(verb, path) };
     let seen = Seen { verb, path: path.to_owned(), class };
-    let body = body::read(body, &parts.headers, instance.switches().max_body).await;
+    // Read first: an answer before the end of the request would cost the client its connection.
+    let body = read(body, instance.switches().max_body).await;
     let mut spoiled = Spoiled::default();
     for act in instance.arrive(&seen) {
         match act {
@@ -64,6 +65,8 @@ pub(crate) async fn handle(
     }
     let done = match body {
         Ok(text) if class == Class::Token => identity::token(&instance, &text),
+        // Certificates and revocation lists are for everybody.
+        Ok(_) if verb == Verb::Get && path.starts_with(PUBLIC) => public(&instance, path),
         Ok(text) => perform(&instance, verb, &parts, &text, spoiled.page),
         Err(refusal) => error(&refusal),
     };
@@ -73,6 +76,19 @@ pub(crate) async fn handle(
         }
     }
     send(done, spoiled.ending, &instance, &line).await
+}
+
+fn public(instance: &Instance, path: &str) -> Answer {
+    match instance.change(|state, _| state.public_authority_text(path)) {
+        Some(pem) => Answer::ok(Zeroizing::new(pem)),
+        None => error(&Refusal::endpoint(path)),
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<Zeroizing<String>, Refusal> {
+    let bytes = to_bytes(body, limit).await.map_err(|_| Refusal::too_large())?;
+    let text = String::from_utf8(bytes.into()).map_err(|_| Refusal::invalid("The request body is not UTF-8."))?;
+    Ok(Zeroizing::new(text))
 }
 
 fn perform(instance: &Instance, verb: Verb, parts: &Parts, body: &str, page: Option<PageFault>) -> Answer {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::data::Configuration;
 use super::input::Body;
 use super::list::{CONFIGURATION_LISTS, Page, Query};
+use super::pki::{Authority, TEMPLATE, is_authority};
 use super::refusal::Refusal;
 use super::text::{ObjectText, list};
 use super::{Answer, State, rules};
@@ -114,22 +115,28 @@ fn require(body: &Body<'_>, members: &[&str]) -> Result<(), Refusal> {
 impl State {
     pub(crate) fn create_configuration(&mut self, now: Timestamp, text: &str) -> Result<Answer, Refusal> {
         let body = Body::parse(text)?;
-        let kind = find_type(&body.required_string("config_type")?)?;
-        body.only(&[&["config_type", "name"][..], &kind.members()].concat())?;
+        let config_type = body.required_string("config_type")?;
         let name = body.required_string("name")?;
         rules::configuration_name(&name)?;
-        require(&body, kind.required)?;
-        let (fields, value) = kind.split(&body)?;
-        if self.items.configurations.contains_key(format!("{}/{name}", kind.name).as_str()) {
+        if self.items.configurations.contains_key(format!("{config_type}/{name}").as_str()) {
             return Err(Refusal::invalid("A configuration with the same name already exists."));
         }
+        if is_authority(&config_type) {
+            let made = self.create_authority(now, &config_type, name, &body)?;
+            return Ok(Answer::created(self.renderer.configuration(&made)));
+        }
+        if config_type == TEMPLATE {
+            let made = self.create_template(now, name, &body)?;
+            return Ok(Answer::created(self.renderer.configuration(&made)));
+        }
+        let kind = find_type(&config_type)?;
+        body.only(&[&["config_type", "name"][..], &kind.members()].concat())?;
+        require(&body, kind.required)?;
+        let (fields, value) = kind.split(&body)?;
         // The limit of DNS providers counts both kinds together.
         let family =
             kind.name.split("_classic").next().and_then(|name| name.split("_cloud").next()).unwrap_or_default();
-        let count = self.items.configurations.values().filter(|found| found.config_type.starts_with(family)).count();
-        if count >= kind.limit {
-            return Err(Refusal::invalid("The instance has reached the maximum of configurations of this type."));
-        }
+        self.check_limit(family, kind.limit)?;
         let configuration = Configuration {
             name,
             config_type: kind.name.to_owned(),
@@ -142,6 +149,15 @@ impl State {
         let answer = Answer::created(self.renderer.configuration(&configuration));
         self.put_configuration(configuration);
         Ok(answer)
+    }
+
+    /// Refuses one configuration more than an instance takes of the types that begin with `family`.
+    pub(crate) fn check_limit(&self, family: &str, limit: usize) -> Result<(), Refusal> {
+        let count = self.items.configurations.values().filter(|found| found.config_type.starts_with(family)).count();
+        if count >= limit {
+            return Err(Refusal::invalid("The instance has reached the maximum of configurations of this type."));
+        }
+        Ok(())
     }
 
     pub(crate) fn list_configurations(&self, query: &Query) -> Result<Answer, Refusal> {
@@ -165,7 +181,7 @@ impl State {
     }
 
     /// A configuration by name, and by type when the header gives one.
-    fn configuration(&self, name: &str, config_type: Option<&str>) -> Result<&Arc<Configuration>, Refusal> {
+    pub(crate) fn configuration(&self, name: &str, config_type: Option<&str>) -> Result<&Arc<Configuration>, Refusal> {
         let mut named = self.items.configurations.values().filter(|found| {
             found.name == name && config_type.is_none_or(|config_type| found.config_type == config_type)
         });
@@ -186,6 +202,14 @@ impl State {
     ) -> Result<Answer, Refusal> {
         let body = Body::parse(text)?;
         let mut configuration = (**self.configuration(name, config_type)?).clone();
+        if let Some(authority) = Authority::of(&configuration) {
+            let patched = self.patch_authority(now, authority, &body)?;
+            return Ok(Answer::ok(self.renderer.configuration(&patched)));
+        }
+        if configuration.config_type == TEMPLATE {
+            let patched = self.patch_template(now, &configuration, &body)?;
+            return Ok(Answer::ok(self.renderer.configuration(&patched)));
+        }
         let kind = find_type(&configuration.config_type)?;
         body.only(&kind.members())?;
         require(&body, kind.patch_required)?;
@@ -220,9 +244,17 @@ impl State {
         Ok(answer)
     }
 
-    pub(crate) fn delete_configuration(&mut self, name: &str, config_type: Option<&str>) -> Result<Answer, Refusal> {
+    pub(crate) fn delete_configuration(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        config_type: Option<&str>,
+    ) -> Result<Answer, Refusal> {
         let configuration = self.configuration(name, config_type)?.clone();
         self.drop_configuration(&configuration.config_type, &configuration.name);
+        if let Some(authority) = configuration.fields.str("certificate_authority") {
+            self.retell_authority(&authority, now);
+        }
         Ok(Answer::no_content())
     }
 }

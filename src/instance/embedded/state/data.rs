@@ -15,8 +15,12 @@ pub const DEFAULT_GROUP: &str = "default";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Life {
+    /// Ordered, or waiting for a signature: there is no payload yet.
+    PreActivation,
     /// In use.
     Active,
+    /// Taken back, or an order that failed.
+    Deactivated,
     /// Expired: the payloads are gone.
     Destroyed,
 }
@@ -26,7 +30,9 @@ impl Life {
     #[must_use]
     pub fn number(self) -> u64 {
         match self {
+            Self::PreActivation => 0,
             Self::Active => 1,
+            Self::Deactivated => 3,
             Self::Destroyed => 5,
         }
     }
@@ -35,7 +41,9 @@ impl Life {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::PreActivation => "pre_activation",
             Self::Active => "active",
+            Self::Deactivated => "deactivated",
             Self::Destroyed => "destroyed",
         }
     }

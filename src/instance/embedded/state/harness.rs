@@ -55,6 +55,13 @@ impl Machine {
         Self { state: State::new(&options, Ids::new(Some(1)), now), now, grants: None }
     }
 
+    /// One that draws other ids and keys.
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        let mut machine = Self::new();
+        machine.state.ids = Ids::new(Some(seed));
+        machine
+    }
+
     pub(crate) fn later(&mut self, millis: i64) {
         self.now = self.now.plus_millis(millis);
         self.state.sweep(self.now);

@@ -4,7 +4,6 @@
 mod authorize;
 pub(crate) mod certificate;
 mod configurations;
-mod credentials;
 mod data;
 mod groups;
 #[cfg(test)]
@@ -19,6 +18,7 @@ mod list;
 mod locks;
 mod merge;
 mod payload_text;
+mod pki;
 mod plant;
 mod refusal;
 mod registration;
@@ -33,10 +33,11 @@ mod versions;
 
 use zeroize::Zeroizing;
 
-pub use credentials::LiveCredential;
 pub use data::{Configuration, DEFAULT_GROUP, Group, Life, Lock, Registration, Secret, Version};
 pub(crate) use ids::Ids;
 pub use items::{Change, Items};
+pub(crate) use kinds::payload_digest;
+pub(crate) use pki::PUBLIC;
 pub use plant::{ForbiddenAct, Planted};
 pub(crate) use refusal::Refusal;
 pub use render::Renderer;
@@ -122,7 +123,11 @@ impl State {
 
     /// Changes how the instance behaves from now on.
     pub(crate) fn set_switches(&mut self, switches: Switches) {
+        let retells = self.switches.show_ca_private_key != switches.show_ca_private_key;
         self.switches = switches;
+        if retells {
+            self.retell_authorities();
+        }
         self.renderer = Renderer::new(self.renderer.crn.clone(), self.renderer.created_by.clone(), &switches);
     }
 }

@@ -129,6 +129,8 @@ impl State {
             (Verb::Post, [_]) => self.create_secret(now, body),
             (Verb::Get, [_, id]) => self.get_secret(now, id),
             (Verb::Delete, [_, id]) => self.delete_secret(id),
+            (Verb::Post, [_, id, "actions"]) => self.secret_action(now, id, body),
+            (Verb::Post, [_, id, "versions", version, "actions"]) => self.version_action(now, id, version, body),
             (Verb::Get, [_, id, "metadata"]) => self.get_metadata(id),
             (Verb::Patch, [_, id, "metadata"]) => self.patch_metadata(now, id, body),
             (Verb::Get, [_, id, "locks"]) => self.list_locks(id, None, query),
@@ -141,7 +143,6 @@ impl State {
             (Verb::Patch, [_, id, "versions", version, "metadata"]) => {
                 self.patch_version_metadata(now, id, version, body)
             }
-            (Verb::Delete, [_, id, "versions", version, "secret_data"]) => self.delete_version_data(now, id, version),
             (Verb::Get, [_, id, "versions", version, "locks"]) => self.list_locks(id, Some(version), query),
             (Verb::Post, [_, id, "versions", version, "locks_bulk"]) => self.lock(now, id, version, query, body),
             (Verb::Delete, [_, id, "versions", version, "locks_bulk"]) => self.unlock(now, id, Some(version), query),
@@ -162,7 +163,8 @@ impl State {
             (Verb::Get, [_]) => self.list_configurations(&request.query),
             (Verb::Get, [_, name]) => self.get_configuration(name, config_type),
             (Verb::Patch, [_, name]) => self.patch_configuration(now, name, config_type, request.body),
-            (Verb::Delete, [_, name]) => self.delete_configuration(name, config_type),
+            (Verb::Post, [_, name, "actions"]) => self.configuration_action(now, name, config_type, request.body),
+            (Verb::Delete, [_, name]) => self.delete_configuration(now, name, config_type),
             (_, [_] | [_, _]) => Err(Refusal::method()),
             _ => Err(Refusal::missing("The endpoint")),
         }

@@ -16,7 +16,7 @@ use crate::instance::standby::recipe::{
 };
 use crate::instance::standby::{Body, LockView, Names, Need, VersionView, View};
 use crate::model::json::{Object, raw};
-use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Timestamp, Treatment};
+use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Treatment};
 
 pub(super) mod authority;
 pub(super) mod view;
@@ -24,7 +24,6 @@ pub(super) mod view;
 mod body;
 mod issue;
 mod references;
-mod rotation;
 mod template;
 mod terraform;
 
@@ -362,10 +361,6 @@ impl Recipe for IbmRecipe {
         body.set("event_notifications_source_name", raw(names.name.as_str()));
         body.set("event_notifications_source_description", raw(names.description.as_str()));
         Body::new(body)
-    }
-
-    fn next_rotation(&self, item: &Item, policy: &Object) -> Option<Timestamp> {
-        rotation::next(item, policy)
     }
 
     fn instance(&self, item: &Item) -> Option<String> {

@@ -1,0 +1,237 @@
+//! Configurations of certificate authorities: create and patch.
+
+use std::sync::Arc;
+
+use super::super::State;
+use super::super::data::Configuration;
+use super::super::input::Body;
+use super::super::refusal::Refusal;
+use super::authority::{Authority, INTERMEDIATE, ROOT, later, text};
+use super::duration;
+use super::issue::{self, Issuer, Life, Role, Wanted};
+use super::key::{Algorithm, Key};
+use super::members::{self, Shape, Table, flag, integer, one_of};
+use super::names::{self, Sans};
+use crate::model::json::{Object, raw};
+use crate::model::{Payload, Timestamp};
+
+/// Seconds of an hour, the shortest `max_ttl` of an authority.
+const HOUR: u64 = 3_600;
+/// Hours of the longest `max_ttl`.
+const MOST_HOURS: u64 = 876_000;
+/// Seconds that a revocation list is good for where nothing is said.
+const CRL_EXPIRY: u64 = 72 * HOUR;
+/// How long before now a certificate begins, for clocks that differ.
+pub(crate) const BACKDATE: i64 = 30_000;
+/// Authorities of one kind that an instance takes.
+const LIMIT: usize = 10;
+
+const COMMON: Table = &[
+    ("crypto_key", Shape::Object),
+    ("crl_disable", Shape::Flag),
+    ("crl_distribution_points_encoded", Shape::Flag),
+    ("issuing_certificates_urls_encoded", Shape::Flag),
+    ("common_name", Shape::Text),
+    ("alt_names", Shape::Texts),
+    ("ip_sans", Shape::Text),
+    ("uri_sans", Shape::Text),
+    ("other_sans", Shape::Texts),
+    ("format", Shape::Text),
+    ("private_key_format", Shape::Text),
+    ("key_type", Shape::Text),
+    ("key_bits", Shape::Number),
+    ("exclude_cn_from_sans", Shape::Flag),
+    ("ou", Shape::Texts),
+    ("organization", Shape::Texts),
+    ("country", Shape::Texts),
+    ("locality", Shape::Texts),
+    ("province", Shape::Texts),
+    ("street_address", Shape::Texts),
+    ("postal_code", Shape::Texts),
+    ("serial_number", Shape::Text),
+];
+const OF_ROOT: Table = &[("max_path_length", Shape::Number), ("permitted_dns_domains", Shape::Texts)];
+const OF_INTERMEDIATE: Table = &[("signing_method", Shape::Text), ("issuer", Shape::Text)];
+const PATCHED: Table = &[
+    ("crl_disable", Shape::Flag),
+    ("crl_distribution_points_encoded", Shape::Flag),
+    ("issuing_certificates_urls_encoded", Shape::Flag),
+];
+
+/// Seconds of the `max_ttl` of a body.
+fn max_ttl(body: &Body<'_>) -> Result<Option<u64>, Refusal> {
+    duration::member(body, "max_ttl", HOUR, MOST_HOURS * HOUR)
+}
+
+fn crl_expiry(body: &Body<'_>) -> Result<Option<u64>, Refusal> {
+    duration::member(body, "crl_expiry", 1, MOST_HOURS * HOUR)
+}
+
+impl State {
+    /// A new authority: a root signs itself, an intermediate makes a signing request.
+    pub(crate) fn create_authority(
+        &mut self,
+        now: Timestamp,
+        config_type: &str,
+        name: String,
+        body: &Body<'_>,
+    ) -> Result<Arc<Configuration>, Refusal> {
+        let root = config_type == ROOT;
+        let tables = [COMMON, if root { OF_ROOT } else { OF_INTERMEDIATE }];
+        let ttl = ["config_type", "name", "max_ttl", "crl_expiry", "ttl"];
+        body.only(&members::names(&tables, if root { &ttl } else { &ttl[..4] }))?;
+        self.check_limit(config_type, LIMIT)?;
+        let mut settings = members::given(body, &tables)?;
+        let common_name = body.required_string("common_name")?;
+        let max_ttl = max_ttl(body)?.ok_or_else(|| Refusal::invalid("The field 'max_ttl' is required."))?;
+        let ttl = if root { Some(duration::member(body, "ttl", 1, max_ttl)?.unwrap_or(max_ttl)) } else { None };
+        let algorithm = defaults(&mut settings, root)?;
+        if !root {
+            self.check_signing(&settings)?;
+        }
+        let subject_serial = settings.remove("serial_number").and_then(|serial| crate::model::json::as_str(&serial));
+        let mut authority = Authority {
+            config_type: config_type.to_owned(),
+            name,
+            settings,
+            subject_serial,
+            max_ttl,
+            crl_expiry: crl_expiry(body)?.unwrap_or(CRL_EXPIRY),
+            ttl,
+            key: None,
+            csr: None,
+            certificate: None,
+            chain: Vec::new(),
+            revoked_at: None,
+            revocations: Vec::new(),
+            crl: None,
+            crl_number: 0,
+        };
+        let wanted = authority.wanted(&common_name)?;
+        let key = Key::generate(algorithm, &mut self.ids)?;
+        authority.key = Some(Arc::new(Payload::new(key.to_pem()?)));
+        if root {
+            let life = Life { from: now.plus_millis(-BACKDATE), to: later(now, ttl.unwrap_or(max_ttl)) };
+            let issuer = Issuer { certificate: None, key: &key };
+            let serial = issue::serial(&mut self.ids);
+            let signed = issue::certificate(&wanted, key.public()?, &issuer, &serial, life)?;
+            authority.certificate = Some(issue::to_pem(&signed)?);
+            authority.renew_crl(now)?;
+        } else {
+            authority.csr = Some(issue::request(wanted.subject, &wanted.sans, Role::Authority(None), &key)?);
+        }
+        self.put_authority(&authority, now);
+        self.kept(config_type, &authority.name)
+    }
+
+    /// Changes what of an authority can be changed.
+    pub(crate) fn patch_authority(
+        &mut self,
+        now: Timestamp,
+        mut authority: Authority,
+        body: &Body<'_>,
+    ) -> Result<Arc<Configuration>, Refusal> {
+        body.only(&members::names(&[PATCHED], &["max_ttl", "crl_expiry"]))?;
+        if let Some(seconds) = max_ttl(body)? {
+            authority.max_ttl = seconds;
+        }
+        if let Some(seconds) = crl_expiry(body)? {
+            authority.crl_expiry = seconds;
+        }
+        for (name, value) in members::given(body, &[PATCHED])?.iter() {
+            authority.settings.set(name, value.to_owned());
+        }
+        if body.get("crl_disable").is_some() {
+            authority.renew_crl(now)?;
+        }
+        self.put_authority(&authority, now);
+        self.kept(&authority.config_type, &authority.name)
+    }
+
+    /// How an intermediate gets its signature, checked.
+    fn check_signing(&self, settings: &Object) -> Result<(), Refusal> {
+        match settings.str("signing_method").as_deref() {
+            Some("external") => Ok(()),
+            Some("internal") => {
+                let issuer = settings.str("issuer");
+                let issuer = issuer.ok_or_else(|| {
+                    Refusal::invalid("The field 'issuer' is required when 'signing_method' is internal.")
+                })?;
+                match self.authority(&issuer) {
+                    Some(_) => Ok(()),
+                    None => Err(Refusal::invalid("The field 'issuer' names no certificate authority.")),
+                }
+            }
+            _ => Err(Refusal::invalid("The field 'signing_method' must be internal or external.")),
+        }
+    }
+
+    /// A configuration that was just kept.
+    pub(crate) fn kept(&self, config_type: &str, name: &str) -> Result<Arc<Configuration>, Refusal> {
+        let found = self.items.configurations.get(format!("{config_type}/{name}").as_str());
+        found.cloned().ok_or_else(|| Refusal::missing("The configuration"))
+    }
+}
+
+/// Fills in what the provider answers where nothing was given, and says what key to make.
+fn defaults(settings: &mut Object, root: bool) -> Result<Algorithm, Refusal> {
+    one_of(settings, "format", &["pem", "pem_bundle"])?;
+    one_of(settings, "private_key_format", &["der", "pkcs8"])?;
+    one_of(settings, "key_type", &["rsa", "ec"])?;
+    let bits = integer(settings, "key_bits").map(|bits| u64::try_from(bits).unwrap_or(1));
+    let algorithm = Algorithm::parse(settings.str("key_type").as_deref(), bits)?;
+    settings.set("key_type", text(algorithm.key_type()));
+    settings.set("key_bits", raw(&algorithm.key_bits()));
+    let off =
+        ["crl_disable", "crl_distribution_points_encoded", "issuing_certificates_urls_encoded", "exclude_cn_from_sans"];
+    for name in off {
+        if settings.get(name).is_none() {
+            settings.set(name, raw(&false));
+        }
+    }
+    for (name, otherwise) in [("format", "pem"), ("private_key_format", "der")] {
+        if settings.get(name).is_none() {
+            settings.set(name, text(otherwise));
+        }
+    }
+    if root {
+        let depth = integer(settings, "max_path_length").unwrap_or(-1);
+        if !(-1..=10).contains(&depth) {
+            return Err(Refusal::invalid("The field 'max_path_length' must be -1 to 10."));
+        }
+        settings.set("max_path_length", raw(&depth));
+    }
+    Ok(algorithm)
+}
+
+impl Authority {
+    /// What its certificate or signing request says.
+    pub(crate) fn wanted(&self, common_name: &str) -> Result<Wanted, Refusal> {
+        let mut members = self.settings.clone();
+        if let Some(serial) = &self.subject_serial {
+            members.set("serial_number", text(serial));
+        }
+        let mut sans = Sans::parse(&members)?;
+        if !flag(&members, "exclude_cn_from_sans", false) {
+            sans.add_common_name(common_name);
+        }
+        Ok(Wanted {
+            subject: names::subject(&members, Some(common_name))?,
+            sans,
+            role: Role::Authority(depth(&members)),
+            key_usage: Some(issue::authority_usage()),
+            permitted_domains: names::strings(&members, "permitted_dns_domains"),
+            ..Wanted::default()
+        })
+    }
+}
+
+/// `max_path_length`; nothing where there is no bound.
+pub(crate) fn depth(members: &Object) -> Option<u8> {
+    integer(members, "max_path_length").and_then(|depth| u8::try_from(depth).ok())
+}
+
+/// Whether a configuration is an authority's.
+pub(crate) fn is_authority(config_type: &str) -> bool {
+    [ROOT, INTERMEDIATE].contains(&config_type)
+}

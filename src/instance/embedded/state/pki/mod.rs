@@ -1,0 +1,28 @@
+//! Certificates: authorities and templates of the instance, what they issue, and orders at a public authority.
+//!
+//! X.509 is real: what is issued here passes `openssl verify`, and revocation lists name what was revoked. Keys of
+//! authorities never leave. What the provider does with a hardware module (`crypto_key`) is done with a key in memory.
+
+mod actions;
+mod authority;
+mod ca;
+mod duration;
+mod issue;
+mod key;
+#[cfg(test)]
+mod kit;
+pub(crate) mod members;
+mod names;
+mod policy;
+mod private;
+mod revoke;
+mod template;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub(crate) use authority::Authority;
+pub(crate) use authority::PUBLIC;
+pub(crate) use ca::is_authority;
+pub(crate) use private::{Asked, Issued};
+pub(crate) use template::TEMPLATE;

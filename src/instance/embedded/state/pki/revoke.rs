@@ -1,0 +1,76 @@
+//! Actions on secrets and their versions: taking a private certificate back, telling that a DNS challenge is met.
+
+use super::super::data::{Life, Secret};
+use super::super::input::Body;
+use super::super::refusal::Refusal;
+use super::super::text::ObjectText;
+use super::super::{Answer, State};
+use super::authority::INTERMEDIATE;
+use super::private::revocation_fields;
+use crate::model::Timestamp;
+
+const REVOKE: &str = "private_cert_action_revoke_certificate";
+
+impl State {
+    /// Does one action on a secret.
+    pub(crate) fn secret_action(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
+        let body = Body::parse(text)?;
+        body.only(&["action_type"])?;
+        match body.required_string("action_type")?.as_str() {
+            REVOKE => self.revoke_version(now, id, "current"),
+            _ => Err(Refusal::invalid("The field 'action_type' has an unknown value.")),
+        }
+    }
+
+    /// Does one action on a version of a secret.
+    pub(crate) fn version_action(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        version: &str,
+        text: &str,
+    ) -> Result<Answer, Refusal> {
+        let body = Body::parse(text)?;
+        body.only(&["action_type"])?;
+        match body.required_string("action_type")?.as_str() {
+            REVOKE => self.revoke_version(now, id, version),
+            _ => Err(Refusal::invalid("The field 'action_type' has an unknown value.")),
+        }
+    }
+
+    /// Puts the certificate of a version on the list of its authority. The secret says so when it is the current one.
+    fn revoke_version(&mut self, now: Timestamp, id: &str, version: &str) -> Result<Answer, Refusal> {
+        let mut secret: Secret = (**self.secret(id)?).clone();
+        if secret.secret_type != "private_cert" {
+            return Err(Refusal::invalid("Only private certificates can be revoked."));
+        }
+        let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
+        let held = secret.versions.get(index).is_some_and(|version| !version.locks.is_empty());
+        if held {
+            return Err(Refusal::locked());
+        }
+        let serial = secret.versions.get(index).and_then(|version| version.fields.str("serial_number"));
+        let serial = serial.ok_or_else(|| Refusal::invalid("The secret version has no certificate."))?;
+        let authority = secret.fields.str("certificate_authority").unwrap_or_default();
+        let mut authority = self.authority_of(INTERMEDIATE, &authority).ok_or_else(|| {
+            Refusal::invalid("The certificate authority that issued the certificate does not exist any more.")
+        })?;
+        let known = authority.revocations.iter().find(|known| known.serial == serial).map(|known| known.at);
+        let at = known.unwrap_or(now);
+        authority.revoke(serial, at)?;
+        self.put_authority(&authority, now);
+        if index == 0 {
+            revocation_fields(&mut secret.fields, at);
+            secret.next_rotation_date = None;
+            if self.switches.revocation_deactivates {
+                secret.life = Life::Deactivated;
+            }
+        }
+        secret.updated_at = now;
+        self.put_secret(secret);
+        let mut answer = ObjectText::new();
+        answer.str("action_type", REVOKE);
+        answer.num("revocation_time_seconds", u64::try_from(at.millis() / 1000).unwrap_or(0));
+        Ok(Answer::created(answer.finish()))
+    }
+}

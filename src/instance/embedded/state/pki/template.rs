@@ -1,0 +1,337 @@
+//! Templates of certificates: what may be asked for, and what is put in without asking.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::flagset::FlagSet;
+use x509_cert::ext::pkix::KeyUsages;
+use zeroize::Zeroizing;
+
+use super::super::State;
+use super::super::data::Configuration;
+use super::super::input::Body;
+use super::super::refusal::Refusal;
+use super::super::text::ObjectText;
+use super::authority::INTERMEDIATE;
+use super::duration;
+use super::key::Algorithm;
+use super::members::{self, Shape, Table, flag, integer, one_of};
+use super::names::strings;
+use crate::model::json::{Object, raw};
+use crate::model::{Payload, Timestamp};
+
+pub(crate) const TEMPLATE: &str = "private_cert_configuration_template";
+/// Templates that an instance takes.
+const LIMIT: usize = 10;
+/// Seconds before its making that a certificate begins where nothing is said.
+const NOT_BEFORE: u64 = 30;
+/// Seconds of the longest duration: the longest that an authority takes.
+const LONGEST: u64 = 876_000 * 3_600;
+
+/// Members that can be patched.
+const SETTINGS: Table = &[
+    ("allowed_secret_groups", Shape::Text),
+    ("allow_localhost", Shape::Flag),
+    ("allowed_domains", Shape::Texts),
+    ("allowed_domains_template", Shape::Flag),
+    ("allow_bare_domains", Shape::Flag),
+    ("allow_subdomains", Shape::Flag),
+    ("allow_glob_domains", Shape::Flag),
+    ("allow_any_name", Shape::Flag),
+    ("enforce_hostnames", Shape::Flag),
+    ("allow_ip_sans", Shape::Flag),
+    ("allowed_uri_sans", Shape::Texts),
+    ("allowed_other_sans", Shape::Texts),
+    ("server_flag", Shape::Flag),
+    ("client_flag", Shape::Flag),
+    ("code_signing_flag", Shape::Flag),
+    ("email_protection_flag", Shape::Flag),
+    ("key_type", Shape::Text),
+    ("key_bits", Shape::Number),
+    ("key_usage", Shape::Texts),
+    ("ext_key_usage", Shape::Texts),
+    ("ext_key_usage_oids", Shape::Texts),
+    ("use_csr_common_name", Shape::Flag),
+    ("use_csr_sans", Shape::Flag),
+    ("ou", Shape::Texts),
+    ("organization", Shape::Texts),
+    ("country", Shape::Texts),
+    ("locality", Shape::Texts),
+    ("province", Shape::Texts),
+    ("street_address", Shape::Texts),
+    ("postal_code", Shape::Texts),
+    ("serial_number", Shape::Text),
+    ("require_cn", Shape::Flag),
+    ("policy_identifiers", Shape::Texts),
+    ("basic_constraints_valid_for_non_ca", Shape::Flag),
+];
+const DURATIONS: [&str; 3] = ["max_ttl", "ttl", "not_before_duration"];
+/// What a flag is where nothing is said: the defaults of the engine that the provider uses.
+const FLAGS: [(&str, bool); 16] = [
+    ("allow_localhost", true),
+    ("allowed_domains_template", false),
+    ("allow_bare_domains", false),
+    ("allow_subdomains", false),
+    ("allow_glob_domains", false),
+    ("allow_any_name", false),
+    ("enforce_hostnames", true),
+    ("allow_ip_sans", true),
+    ("server_flag", true),
+    ("client_flag", true),
+    ("code_signing_flag", false),
+    ("email_protection_flag", false),
+    ("use_csr_common_name", true),
+    ("use_csr_sans", true),
+    ("require_cn", true),
+    ("basic_constraints_valid_for_non_ca", false),
+];
+const KEY_USAGE: [(&str, KeyUsages); 9] = [
+    ("digitalsignature", KeyUsages::DigitalSignature),
+    ("contentcommitment", KeyUsages::NonRepudiation),
+    ("keyencipherment", KeyUsages::KeyEncipherment),
+    ("dataencipherment", KeyUsages::DataEncipherment),
+    ("keyagreement", KeyUsages::KeyAgreement),
+    ("certsign", KeyUsages::KeyCertSign),
+    ("crlsign", KeyUsages::CRLSign),
+    ("encipheronly", KeyUsages::EncipherOnly),
+    ("decipheronly", KeyUsages::DecipherOnly),
+];
+const DEFAULT_USAGE: [&str; 3] = ["DigitalSignature", "KeyAgreement", "KeyEncipherment"];
+const EXTENDED_USAGE: [(&str, &str); 13] = [
+    ("any", "2.5.29.37.0"),
+    ("serverauth", "1.3.6.1.5.5.7.3.1"),
+    ("clientauth", "1.3.6.1.5.5.7.3.2"),
+    ("codesigning", "1.3.6.1.5.5.7.3.3"),
+    ("emailprotection", "1.3.6.1.5.5.7.3.4"),
+    ("ipsecendsystem", "1.3.6.1.5.5.7.3.5"),
+    ("ipsectunnel", "1.3.6.1.5.5.7.3.6"),
+    ("ipsecuser", "1.3.6.1.5.5.7.3.7"),
+    ("timestamping", "1.3.6.1.5.5.7.3.8"),
+    ("ocspsigning", "1.3.6.1.5.5.7.3.9"),
+    ("microsoftservergatedcrypto", "1.3.6.1.4.1.311.10.3.3"),
+    ("netscapeservergatedcrypto", "2.16.840.1.113730.4.1"),
+    ("microsoftkernelcodesigning", "1.3.6.1.4.1.311.61.1.1"),
+];
+
+/// A template; kept in its configuration where no answer shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Template {
+    pub(crate) name: String,
+    /// The intermediate authority that signs.
+    pub(crate) certificate_authority: String,
+    /// Members as they were given, or their default.
+    pub(crate) settings: Object,
+    /// Seconds that a certificate may live at most.
+    pub(crate) max_ttl: Option<u64>,
+    /// Seconds that it lives where nothing is asked for.
+    pub(crate) ttl: Option<u64>,
+    /// Seconds before its making that it begins.
+    pub(crate) not_before: u64,
+    /// Whether names with a `*` are issued; no answer shows it.
+    pub(crate) wildcards: bool,
+}
+
+impl Template {
+    fn of(configuration: &Configuration) -> Option<Self> {
+        serde_json::from_str(configuration.inner.as_deref()?.expose()).ok()
+    }
+
+    fn take_durations(&mut self, body: &Body<'_>) -> Result<(), Refusal> {
+        self.max_ttl = duration::member(body, "max_ttl", 1, LONGEST)?.or(self.max_ttl);
+        self.ttl = duration::member(body, "ttl", 1, LONGEST)?.or(self.ttl);
+        self.not_before = duration::member(body, "not_before_duration", 0, LONGEST)?.unwrap_or(self.not_before);
+        if self.ttl.zip(self.max_ttl).is_some_and(|(ttl, most)| ttl > most) {
+            return Err(Refusal::invalid("The field 'ttl' must not be longer than 'max_ttl'."));
+        }
+        Ok(())
+    }
+
+    /// Fills in defaults and checks what is read again at every certificate.
+    fn complete(&mut self) -> Result<(), Refusal> {
+        one_of(&self.settings, "key_type", &["rsa", "ec"])?;
+        let algorithm = self.algorithm()?;
+        self.settings.set("key_type", raw(algorithm.key_type()));
+        self.settings.set("key_bits", raw(&algorithm.key_bits()));
+        for (name, otherwise) in FLAGS {
+            if self.settings.get(name).is_none() {
+                self.settings.set(name, raw(&otherwise));
+            }
+        }
+        if self.settings.get("key_usage").is_none() {
+            self.settings.set("key_usage", raw(&DEFAULT_USAGE));
+        }
+        self.usage()?;
+        self.extended_usage()?;
+        self.policies().map(drop)
+    }
+
+    /// What key to make.
+    pub(crate) fn algorithm(&self) -> Result<Algorithm, Refusal> {
+        let bits = integer(&self.settings, "key_bits").map(|bits| u64::try_from(bits).unwrap_or(1));
+        Algorithm::parse(self.settings.str("key_type").as_deref(), bits)
+    }
+
+    /// Bits of the key usage extension; nothing when the list is empty.
+    pub(crate) fn usage(&self) -> Result<Option<FlagSet<KeyUsages>>, Refusal> {
+        let mut usage: Option<FlagSet<KeyUsages>> = None;
+        for wanted in strings(&self.settings, "key_usage") {
+            let plain = plain_usage(&wanted);
+            let (_, bit) = KEY_USAGE.iter().find(|(name, _)| *name == plain).ok_or_else(|| unknown("key_usage"))?;
+            usage = Some(usage.map_or_else(|| (*bit).into(), |usage| usage | *bit));
+        }
+        Ok(usage)
+    }
+
+    /// Object ids of the extended key usage extension.
+    pub(crate) fn extended_usage(&self) -> Result<Vec<ObjectIdentifier>, Refusal> {
+        let flags = [
+            ("server_flag", "serverauth"),
+            ("client_flag", "clientauth"),
+            ("code_signing_flag", "codesigning"),
+            ("email_protection_flag", "emailprotection"),
+        ];
+        let by_flag = flags.iter().filter(|(name, _)| self.flag(name)).map(|(_, usage)| (*usage).to_owned());
+        let mut found = Vec::new();
+        for wanted in by_flag.chain(strings(&self.settings, "ext_key_usage")) {
+            let plain = wanted.to_lowercase();
+            let plain = plain.trim_start_matches("extkeyusage");
+            let known = EXTENDED_USAGE.iter().find(|(name, _)| *name == plain);
+            let (_, oid) = known.ok_or_else(|| unknown("ext_key_usage"))?;
+            found.push(ObjectIdentifier::new_unwrap(oid));
+        }
+        found.extend(oids(&self.settings, "ext_key_usage_oids")?);
+        let mut seen = Vec::new();
+        found.retain(|oid| {
+            !seen.contains(oid) && {
+                seen.push(*oid);
+                true
+            }
+        });
+        Ok(found)
+    }
+
+    /// Object ids of certificate policies.
+    pub(crate) fn policies(&self) -> Result<Vec<ObjectIdentifier>, Refusal> {
+        oids(&self.settings, "policy_identifiers")
+    }
+
+    /// Whether a flag is on, by its default where it was never given.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        let otherwise = FLAGS.iter().find(|(flag, _)| *flag == name).is_some_and(|(_, otherwise)| *otherwise);
+        flag(&self.settings, name, otherwise)
+    }
+
+    /// Whether secrets of this group may use it.
+    pub(crate) fn takes_group(&self, group: &str) -> bool {
+        let groups = strings(&self.settings, "allowed_secret_groups");
+        groups.is_empty() || groups.iter().any(|allowed| allowed == group || allowed == "*")
+    }
+
+    fn configuration(&self, created_at: Timestamp, now: Timestamp) -> Configuration {
+        let mut fields = Object::default();
+        fields.set("certificate_authority", raw(&self.certificate_authority));
+        let mut value = ObjectText::new();
+        for (name, setting) in self.settings.iter() {
+            value.raw(name, setting.get());
+        }
+        let durations = [("max_ttl_seconds", self.max_ttl), ("ttl_seconds", self.ttl)];
+        for (name, seconds) in durations {
+            if let Some(seconds) = seconds {
+                value.num(name, seconds);
+            }
+        }
+        value.num("not_before_duration_seconds", self.not_before);
+        // Plain data with string keys always serializes.
+        let inner = Zeroizing::new(serde_json::to_string(self).unwrap_or_default());
+        Configuration {
+            name: self.name.clone(),
+            config_type: TEMPLATE.to_owned(),
+            created_at,
+            updated_at: now,
+            fields,
+            value: Some(Arc::new(Payload::new(value.finish()))),
+            inner: Some(Arc::new(Payload::new(inner))),
+        }
+    }
+}
+
+/// `KeyUsageDigitalSignature`, `DigitalSignature` and `digital signature` are the same.
+fn plain_usage(name: &str) -> String {
+    let plain: String = name.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
+    let plain = plain.strip_prefix("keyusage").unwrap_or(&plain);
+    if plain == "nonrepudiation" { "contentcommitment".to_owned() } else { plain.to_owned() }
+}
+
+fn unknown(member: &str) -> Refusal {
+    Refusal::invalid(format!("The field '{member}' has an unknown value."))
+}
+
+fn oids(settings: &Object, member: &str) -> Result<Vec<ObjectIdentifier>, Refusal> {
+    strings(settings, member).iter().map(|oid| ObjectIdentifier::new(oid).map_err(|_| unknown(member))).collect()
+}
+
+impl State {
+    /// A new template of an intermediate authority.
+    pub(crate) fn create_template(
+        &mut self,
+        now: Timestamp,
+        name: String,
+        body: &Body<'_>,
+    ) -> Result<Arc<Configuration>, Refusal> {
+        let more = ["config_type", "name", "certificate_authority", "allow_wildcard_certificates"];
+        body.only(&members::names(&[SETTINGS], &[&more[..], &DURATIONS].concat()))?;
+        self.check_limit(TEMPLATE, LIMIT)?;
+        let certificate_authority = body.required_string("certificate_authority")?;
+        if self.authority_of(INTERMEDIATE, &certificate_authority).is_none() {
+            return Err(Refusal::invalid("The field 'certificate_authority' names no intermediate authority."));
+        }
+        let mut template = Template {
+            name,
+            certificate_authority,
+            settings: members::given(body, &[SETTINGS])?,
+            max_ttl: None,
+            ttl: None,
+            not_before: NOT_BEFORE,
+            wildcards: body.bool("allow_wildcard_certificates")?.unwrap_or(true),
+        };
+        template.take_durations(body)?;
+        template.complete()?;
+        self.put_configuration(template.configuration(now, now));
+        self.retell_authority(&template.certificate_authority, now);
+        self.kept(TEMPLATE, &template.name)
+    }
+
+    /// Changes what of a template can be changed; `null` brings a default back.
+    pub(crate) fn patch_template(
+        &mut self,
+        now: Timestamp,
+        configuration: &Configuration,
+        body: &Body<'_>,
+    ) -> Result<Arc<Configuration>, Refusal> {
+        body.only(&members::names(&[SETTINGS], &DURATIONS))?;
+        let mut template = Template::of(configuration).ok_or_else(|| Refusal::missing("The template"))?;
+        for (name, _) in SETTINGS.iter().filter(|(name, _)| body.clears(name)) {
+            template.settings.remove(name);
+        }
+        for (name, value) in members::given(body, &[SETTINGS])?.iter() {
+            template.settings.set(name, value.to_owned());
+        }
+        template.take_durations(body)?;
+        template.complete()?;
+        self.put_configuration(template.configuration(configuration.created_at, now));
+        self.kept(TEMPLATE, &template.name)
+    }
+
+    /// A template by name.
+    pub(crate) fn template(&self, name: &str) -> Option<Template> {
+        Template::of(self.items.configurations.get(format!("{TEMPLATE}/{name}").as_str())?)
+    }
+
+    /// Whether an authority has a template.
+    pub(crate) fn has_template(&self, authority: &str) -> bool {
+        self.items.configurations.values().any(|item| {
+            item.config_type == TEMPLATE && item.fields.str("certificate_authority").as_deref() == Some(authority)
+        })
+    }
+}
