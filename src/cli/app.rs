@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::printer::Printer;
 use super::progress::Terminal;
 use crate::config::{Layer, Settings};
+use crate::instance::ibm::recipe::recast::TYPES;
 use crate::job::Context;
 
 /// The largest configuration or other public text file that is read.
@@ -67,7 +68,9 @@ impl App {
         layers.push(Layer::environment(variables.iter().map(|(name, text)| (name.as_str(), text.as_str())), &here)?);
         let flags = self.globals.settings().into_iter().chain(flags.iter().copied());
         layers.push(Layer::flags(flags, &here)?);
-        Ok(Settings::build(layers)?)
+        let settings = Settings::build(layers)?;
+        settings.tables().check_types(TYPES)?;
+        Ok(settings)
     }
 
     /// The configuration file: the one that was named, else the first that is there.

@@ -63,6 +63,16 @@ pub enum ConfigError {
         /// The other.
         second: &'static str,
     },
+    /// Something in one of the tables that shape a restore.
+    #[error("{place}: {what}: {problem}")]
+    Table {
+        /// Where.
+        place: Origin,
+        /// The table or its member.
+        what: String,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
     /// A key that this command needs is nowhere.
     #[error("`{key}` is not set; set it in the configuration, or {variable} in the environment")]
     Missing {

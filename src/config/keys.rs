@@ -25,6 +25,10 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("repository", "Where the backups go: a prefix in a bucket, or a folder."),
     ("keys", "Keys by reference: no key stands in this file."),
     ("backup", "How a backup runs."),
+    (
+        "restore",
+        "How a restore treats what the standby has already. Which items become what: see the tables at the end.",
+    ),
     ("sync", "How `keyhaven sync` keeps a standby in step. Only hosts that hold a recovery key run it."),
 ];
 
@@ -258,6 +262,17 @@ pub const KEYS: &[Key] = &[
         "Take a listing without any secret for the truth instead of for a failure.",
     ),
     key("backup.compression_level", Kind::Level, Some("3"), "3", "zstd level of packs and catalogues, 1 to 19."),
+    key(
+        "restore.on_conflict",
+        Kind::OneOf {
+            words: &["fail", "skip", "new-version", "replace"],
+            expected: "\"fail\", \"skip\", \"new-version\" or \"replace\"",
+        },
+        Some("fail"),
+        r#""fail""#,
+        "What to do about an item of the standby that holds something of its own: report it, leave it alone, put the \
+         snapshot's content on top as a new version, or delete it and create it anew.",
+    ),
     key(
         "sync.apply",
         Kind::Flag,

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
 use super::keys::{self, KEYS, Key, SECRETS, SECTIONS};
+use super::tables::Tables;
 use super::value::{Kind, Value};
 
 /// Where a setting was set.
@@ -43,6 +44,7 @@ impl fmt::Display for Origin {
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
     pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
+    pub(super) tables: Tables,
 }
 
 impl Layer {
@@ -63,6 +65,9 @@ impl Layer {
         let mut layer = Self::default();
         for (name, value) in document.get_ref() {
             let origin = place(name.span().start);
+            if layer.tables.take(name.get_ref(), value, &place)? {
+                continue;
+            }
             match value.get_ref() {
                 DeValue::Table(section) if is_section(name.get_ref()) => {
                     for (member, value) in section {

@@ -3,15 +3,17 @@
 //! Pure: reads no file, no environment, no clock. The edge hands the text of the file, the environment variables and the
 //! flags in as [`Layer`]s; [`Settings::build`] puts the later over the earlier and validates the result. Every key stands
 //! once, in [`keys::KEYS`]: its type, its default, its words in the commented file and its environment variable all come
-//! from there.
+//! from there. The tables that shape a restore ([`tables`]) are no keys: they can only stand in the file.
 
 pub mod error;
 pub mod keys;
 pub mod layer;
 pub mod settings;
+pub mod tables;
 pub mod template;
 pub mod value;
 
 pub use error::ConfigError;
 pub use layer::{Layer, Origin};
 pub use settings::{Instance, Keys, Location, Repository, SecretRef, Settings};
+pub use tables::Tables;

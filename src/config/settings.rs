@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::keys::{self, KEYS, Key};
 use super::layer::{Layer, Origin};
+use super::tables::Tables;
 use super::value::Value;
 
 /// Where a secret is. Never the secret itself.
@@ -119,6 +120,7 @@ pub struct Sync {
 #[derive(Debug, Clone)]
 pub struct Settings {
     values: BTreeMap<&'static str, (Value, Origin)>,
+    tables: Tables,
 }
 
 impl Settings {
@@ -136,7 +138,9 @@ impl Settings {
                 values.insert(key.path, (value, Origin::Default));
             }
         }
+        let mut tables = Tables::default();
         for layer in layers {
+            tables.extend(layer.tables);
             for (path, value) in layer.values {
                 if let Some(secret) = keys::secret_of(path) {
                     values.retain(|other, _| keys::secret_of(other) != Some(secret));
@@ -144,7 +148,7 @@ impl Settings {
                 values.insert(path, value);
             }
         }
-        let settings = Self { values };
+        let settings = Self { values, tables };
         settings.check()?;
         Ok(settings)
     }
@@ -256,6 +260,18 @@ impl Settings {
             delete: self.flag("sync.delete"),
             max_change: self.number("sync.max_change", 0.2),
         }
+    }
+
+    /// The tables that shape a restore.
+    #[must_use]
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// What a restore does about an item that holds something of its own: the word as configured.
+    #[must_use]
+    pub fn on_conflict(&self) -> String {
+        self.text("restore.on_conflict").unwrap_or_default()
     }
 
     /// The pinned repository id as configured, if there is one; not parsed here.

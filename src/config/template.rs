@@ -32,8 +32,43 @@ pub fn commented(values: &BTreeMap<&str, String>) -> String {
             }
         }
     }
+    text.push_str(TABLES);
     text
 }
+
+/// The tables that shape a restore, all as comments.
+const TABLES: &str = r#"
+# What a restore makes of items that do not come back by themselves, per type: `convert`, `reissue`,
+# `definition`, `as_arbitrary`, `recreate` or `external`. `keyhaven coverage` shows what holds.
+#[policies]
+#public_cert = "convert"
+#private_cert = "convert"
+#iam_credentials = "definition"
+#service_credentials = "definition"
+#custom_credentials = "definition"
+#private_cert_configuration_intermediate_ca = "recreate"
+
+# The same for single items. The first rule that selects an item wins; `name` settles two items that would
+# meet under one name, and is for one item only. Selectors are those of --only: a glob over names and labels,
+# or name:GLOB, group:GLOB, type:GLOB, label:GLOB; one of the list is enough.
+#[[rules]]
+#select = ["group:payments"]
+#treatment = "reissue"
+#name = "new-name"
+
+# Members that no answer of the provider returns, or that differ in the standby's region. No secrets.
+#[[overrides]]
+#select = ["type:private_cert_configuration_template"]
+#set = { allow_wildcard_certificates = true }
+
+# Literal rewrites on the way into the standby. `field` is payload, name, group, description, labels,
+# custom_metadata, version_custom_metadata or settings. A plan shows how much each of them changes.
+#[[transforms]]
+#select = ["type:kv"]
+#field = "payload"
+#from = "eu-de.example.com"
+#to = "eu-gb.example.com"
+"#;
 
 /// A text as a TOML string.
 #[must_use]
@@ -87,6 +122,20 @@ mod tests {
             let text = format!("{header}{name} = {}\n", key.example);
             assert!(Layer::file(&text, "example", Path::new("/")).is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_tables_that_it_shows_are_right() {
+        let text: String = TABLES
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .filter(|line| !line.starts_with(' '))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let layer = Layer::file(&text, "example", Path::new("/")).unwrap();
+        let policies = layer.tables.policies();
+        assert_eq!((policies.types.len(), policies.rules.len(), policies.overrides.len()), (6, 1, 1));
+        assert_eq!(policies.transforms.len(), 1);
     }
 
     #[test]

@@ -31,6 +31,13 @@ pub enum Kind {
     Texts,
     /// The one word `accepted`.
     Accepted,
+    /// One of a few words.
+    OneOf {
+        /// The words.
+        words: &'static [&'static str],
+        /// All of them, for messages.
+        expected: &'static str,
+    },
 }
 
 /// A value that has the type of its key.
@@ -68,6 +75,7 @@ impl Kind {
             Self::Share => "a number from 0 to 1 or a percentage such as \"20%\"",
             Self::Texts => "a list of texts",
             Self::Accepted => "\"accepted\", or left out",
+            Self::OneOf { expected, .. } => expected,
         }
     }
 
@@ -128,6 +136,7 @@ impl Kind {
             Self::Share => share(text).map(Value::Number).ok_or_else(wrong),
             Self::Texts => Ok(Value::Texts(text.split(',').map(|part| part.trim().to_owned()).collect())),
             Self::Accepted => (text == "accepted").then_some(Value::Flag(true)).ok_or_else(wrong),
+            Self::OneOf { words, .. } => words.contains(&text).then(|| Value::Text(text.to_owned())).ok_or_else(wrong),
         }
     }
 }
@@ -222,7 +231,7 @@ fn plain(url: &url::Url) -> bool {
 }
 
 /// What a value is, without showing one that may be a secret in the wrong place.
-fn describe(value: &DeValue<'_>) -> String {
+pub(super) fn describe(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => quoted(text),
         DeValue::Integer(number) => number.to_string(),

@@ -6,13 +6,13 @@ use std::process::Command;
 
 /// Each folder of `src` with those that it may use besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("config", &[]),
-    ("model", &["config"]),
-    ("crypto", &["model", "config"]),
-    ("format", &["crypto", "model", "config"]),
-    ("instance", &["format", "crypto", "model", "config"]),
-    ("repository", &["format", "crypto", "model", "config"]),
-    ("job", &["instance", "repository", "format", "crypto", "model", "config"]),
+    ("model", &[]),
+    ("config", &["model"]),
+    ("crypto", &["model"]),
+    ("format", &["crypto", "model"]),
+    ("instance", &["format", "crypto", "model"]),
+    ("repository", &["format", "crypto", "model"]),
+    ("job", &["instance", "repository", "format", "crypto", "model"]),
     ("cli", &["job", "instance", "repository", "format", "crypto", "model", "config"]),
 ];
 

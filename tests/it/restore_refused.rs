@@ -43,7 +43,7 @@ async fn what_the_standby_has_of_its_own_stops_that_item_only() {
     assert!(there["secret default/kv/odd"].contains(r#""own":1"#), "what is its own is left alone");
 
     // Asked to, the snapshot goes on top, and the standby's own stays as the previous version.
-    let options = PlanOptions { on_conflict: OnConflict::Overwrite, ..PlanOptions::default() };
+    let options = PlanOptions { on_conflict: OnConflict::NewVersion, ..PlanOptions::default() };
     let made = make_plan(&pair, &backup, &options).await;
     let mut conflicts: Vec<&str> = made.conflicts.iter().map(|remark| remark.name.as_str()).collect();
     conflicts.sort_unstable();
@@ -179,7 +179,7 @@ async fn a_secret_that_came_from_another_one_is_not_taken_over() {
     let backup = pair.backup().await;
     let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
     assert!(made.steps.is_empty() && made.conflicts[0].reason.contains(&old), "{made:#?}");
-    let options = PlanOptions { on_conflict: OnConflict::Overwrite, ..PlanOptions::default() };
+    let options = PlanOptions { on_conflict: OnConflict::NewVersion, ..PlanOptions::default() };
     let report = run(&pair, &backup, &make_plan(&pair, &backup, &options).await).await;
     assert_eq!(report.kind(), None, "{report:#?}");
     assert!(content(&pair.standby)["secret default/kv/again"].contains(r#"current payload=null data={"a":2}"#));
@@ -259,7 +259,7 @@ async fn a_user_name_that_no_version_can_change_is_a_conflict_even_where_overwri
     pair.source.make("secrets", &body("alice"));
     pair.standby.make("secrets", &body("robert"));
     let backup = pair.backup().await;
-    let options = PlanOptions { on_conflict: OnConflict::Overwrite, ..PlanOptions::default() };
+    let options = PlanOptions { on_conflict: OnConflict::NewVersion, ..PlanOptions::default() };
     let made = make_plan(&pair, &backup, &options).await;
     assert!(made.steps.is_empty() && made.conflicts[0].reason.contains("user name"), "{made:#?}");
     assert_eq!(run(&pair, &backup, &made).await.kind(), Some(FailureKind::Moved));

@@ -37,7 +37,7 @@ struct Shown {
 
 #[derive(Serialize)]
 struct Line {
-    key: &'static str,
+    key: String,
     value: String,
     origin: String,
 }
@@ -64,7 +64,7 @@ fn show(app: &App) -> Result<Outcome, Failure> {
     app.printer.result(&shown, |printer| {
         let mut table = Table::new(&["key", "value", "from"]);
         for line in &shown.values {
-            table.row([line.key.to_owned(), line.value.clone(), line.origin.clone()]);
+            table.row([line.key.clone(), line.value.clone(), line.origin.clone()]);
         }
         printer.table(&table, "nothing is set")
     })?;
@@ -72,16 +72,19 @@ fn show(app: &App) -> Result<Outcome, Failure> {
 }
 
 fn lines(settings: &Settings) -> Vec<Line> {
-    settings
-        .effective()
-        .map(|(key, value, origin)| Line { key: key.path, value: value.to_string(), origin: origin.to_string() })
-        .collect()
+    let keys = settings.effective().map(|(key, value, origin)| Line {
+        key: key.path.to_owned(),
+        value: value.to_string(),
+        origin: origin.to_string(),
+    });
+    let tables = settings.tables().shown().into_iter();
+    keys.chain(tables.map(|one| Line { key: one.key, value: one.value, origin: one.origin.to_string() })).collect()
 }
 
 /// Everything that can be told on this host, without asking the instance or the bucket: `doctor` does that.
 fn validate(app: &App) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
-    let mut checked = vec!["syntax, keys and types"];
+    let mut checked = vec!["syntax, keys and types", "policies, rules, overrides and transforms"];
     if settings.is_set("source.url") {
         wire::source(&settings)?;
         checked.push("source: URL, API key, CA file");

@@ -14,6 +14,7 @@ use crate::cli::reading::Reading;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::{human, identity, key_file, report, wire};
+use crate::config::Settings;
 use crate::instance::standby::RegistrationNames;
 use crate::job::restore::plan::{Remark, Step};
 use crate::job::restore::{
@@ -82,8 +83,15 @@ pub(in crate::cli) struct PlanArguments {
     /// other
     #[arg(long)]
     allow_rotation: bool,
-    /// Where an item of the standby holds something of its own, put the snapshot's content on top
-    #[arg(long)]
+    /// Never what this selects, whatever --only says; may be given more than once
+    #[arg(long, value_name = "SELECTOR")]
+    exclude: Vec<Selector>,
+    /// What to do about an item of the standby that holds something of its own: report it (fail), leave it alone (skip),
+    /// put the snapshot's content on top (new-version), or delete it and create it anew (replace)
+    #[arg(long, value_name = "POLICY", value_parser = on_conflict)]
+    on_conflict: Option<OnConflict>,
+    /// The same as --on-conflict new-version
+    #[arg(long, conflicts_with = "on_conflict")]
     overwrite: bool,
     /// Read and compare every payload of the standby, also where marks say that it is right
     #[arg(long)]
@@ -154,7 +162,9 @@ async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
         only: arguments.only,
         first: arguments.first,
         allow_rotation: arguments.allow_rotation,
-        on_conflict: if arguments.overwrite { OnConflict::Overwrite } else { OnConflict::Report },
+        on_conflict: conflict_policy(&settings, arguments.on_conflict, arguments.overwrite),
+        exclude: arguments.exclude,
+        policies: settings.tables().policies().clone(),
         deep: arguments.deep,
         registration: arguments
             .registration_name
@@ -166,6 +176,17 @@ async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
     }
     app.printer.result(&made, |printer| print_plan(printer, &made, arguments.out.as_deref()))?;
     Ok(made.check().map_or(Outcome::Done, Outcome::Reported))
+}
+
+/// The conflict policy: a flag, else the configuration.
+fn conflict_policy(settings: &Settings, flag: Option<OnConflict>, overwrite: bool) -> OnConflict {
+    let configured = || OnConflict::named(&settings.on_conflict()).unwrap_or_default();
+    if overwrite { OnConflict::NewVersion } else { flag.unwrap_or_else(configured) }
+}
+
+/// Reads a conflict policy from the command line.
+fn on_conflict(word: &str) -> Result<OnConflict, String> {
+    OnConflict::named(word).ok_or_else(|| "there are fail, skip, new-version and replace".to_owned())
 }
 
 async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Failure> {

@@ -1,11 +1,11 @@
 //! What a restore is asked for.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::instance::standby::{RegistrationNames, View};
+use crate::model::{Policies, Subject};
+
+pub use crate::model::Selector;
 
 /// What the notification service calls a standby when nothing else was asked for.
 pub const DEFAULT_SOURCE_NAME: &str = "Secrets Manager (restored by Keyhaven)";
@@ -27,6 +27,12 @@ pub struct PlanOptions {
     pub deep: bool,
     /// What the notification service shall call the standby; without it, [`DEFAULT_SOURCE_NAME`].
     pub registration: Option<RegistrationNames>,
+    /// Never what one of these selects, whatever `only` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<Selector>,
+    /// What the configuration makes of items: treatments, new names, supplied members, rewrites.
+    #[serde(skip_serializing_if = "Policies::is_empty")]
+    pub policies: Policies,
 }
 
 /// What to do about an item of the standby that holds something of its own.
@@ -35,119 +41,42 @@ pub struct PlanOptions {
 pub enum OnConflict {
     /// Report it and leave the item alone.
     #[default]
-    Report,
+    #[serde(alias = "report")]
+    Fail,
+    /// Leave the item alone, and let that be no failure.
+    Skip,
     /// Put the snapshot's content on top: the standby's own becomes the previous version.
-    Overwrite,
+    #[serde(alias = "overwrite")]
+    NewVersion,
+    /// Delete what the standby has, then create what the snapshot has.
+    Replace,
 }
 
-/// Selects items: `group:GLOB`, `type:GLOB`, `label:GLOB`, `name:GLOB`, or a bare glob over names and labels.
-///
-/// `*` stands for any characters, `?` for one. Bare or `name:`, it is also matched against `GROUP/NAME`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selector {
-    field: Field,
-    glob: String,
+impl OnConflict {
+    /// Every policy with its word in the configuration and on the command line.
+    pub const ALL: [(Self, &str); 4] =
+        [(Self::Fail, "fail"), (Self::Skip, "skip"), (Self::NewVersion, "new-version"), (Self::Replace, "replace")];
+
+    /// The policy that a word means.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, name)| *name == word).map(|(policy, _)| policy)
+    }
+
+    /// Whether nothing of the standby's own may be touched.
+    #[must_use]
+    pub const fn spares(self) -> bool {
+        matches!(self, Self::Fail | Self::Skip)
+    }
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
-    Any,
-    Name,
-    Group,
-    Type,
-    Label,
-}
-
-const FIELDS: [(&str, Field); 4] =
-    [("name:", Field::Name), ("group:", Field::Group), ("type:", Field::Type), ("label:", Field::Label)];
-
-/// The text selects nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a selector is a glob over names, or group:GLOB, type:GLOB, label:GLOB, name:GLOB; this one is empty")]
-pub struct SelectorError;
 
 impl Selector {
     /// Whether the item is selected; `group` is the name of its group.
     #[must_use]
     pub fn selects(&self, view: &View, group: Option<&str>) -> bool {
-        let matches = |text: &str| glob(self.glob.as_bytes(), text.as_bytes());
-        let name = || matches(&view.name) || group.is_some_and(|group| matches(&format!("{group}/{}", view.name)));
-        let label = || view.labels.iter().any(|label| matches(label));
-        match self.field {
-            Field::Any => name() || label(),
-            Field::Name => name(),
-            Field::Group => group.is_some_and(matches),
-            Field::Type => matches(&view.item_type),
-            Field::Label => label(),
-        }
+        let View { name, item_type, labels, .. } = view;
+        self.matches(&Subject { name, item_type, group, labels })
     }
-}
-
-impl Selector {
-    /// Whether a group itself is selected, beside the groups of selected secrets.
-    #[must_use]
-    pub fn selects_group(&self, name: &str) -> bool {
-        self.field == Field::Group && glob(self.glob.as_bytes(), name.as_bytes())
-    }
-}
-
-impl FromStr for Selector {
-    type Err = SelectorError;
-
-    fn from_str(text: &str) -> Result<Self, SelectorError> {
-        let (field, glob) = FIELDS
-            .iter()
-            .find_map(|(prefix, field)| text.strip_prefix(prefix).map(|glob| (*field, glob)))
-            .unwrap_or((Field::Any, text));
-        if glob.is_empty() {
-            return Err(SelectorError);
-        }
-        Ok(Self { field, glob: glob.to_owned() })
-    }
-}
-
-impl fmt::Display for Selector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = FIELDS.iter().find(|(_, field)| *field == self.field).map_or("", |(prefix, _)| prefix);
-        write!(f, "{prefix}{}", self.glob)
-    }
-}
-
-impl Serialize for Selector {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Selector {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Matches bytes against a glob in time proportional to the product of both lengths, whatever the pattern.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    // Where to go back to: the last star, and the first byte that it has not yet taken.
-    let mut back: Option<(usize, usize)> = None;
-    while let Some(&byte) = text.get(t) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                back = Some((p, t));
-                p += 1;
-            }
-            Some(b'?') => (p, t) = (p + 1, t + 1),
-            Some(&wanted) if wanted == byte => (p, t) = (p + 1, t + 1),
-            _ => match back {
-                Some((star, taken)) => {
-                    back = Some((star, taken + 1));
-                    (p, t) = (star + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(p..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
 }
 
 #[cfg(test)]
@@ -155,20 +84,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn globs() {
-        let yes =
-            [("*", ""), ("a*c", "abbc"), ("a*b*c", "aXbYbZc"), ("db-?", "db-1"), ("exact", "exact"), ("*a", "aa")];
-        let no = [("a*c", "abbd"), ("db-?", "db-"), ("exact", "exact2"), ("", "x"), ("a", "")];
-        assert!(yes.iter().all(|(p, t)| glob(p.as_bytes(), t.as_bytes())));
-        assert!(no.iter().all(|(p, t)| !glob(p.as_bytes(), t.as_bytes())));
-        assert!(!glob("*a".repeat(40).as_bytes(), "b".repeat(4_000).as_bytes()), "no pattern may take for ever");
-    }
-
-    #[test]
-    fn selectors_keep_their_spelling() {
-        for text in ["prod-*", "label:tier-1", "group:payments", "type:kv", "name:a"] {
-            assert_eq!(text.parse::<Selector>().unwrap().to_string(), text);
-        }
-        assert_eq!("label:".parse::<Selector>(), Err(SelectorError));
+    fn plans_of_an_earlier_release_keep_their_meaning() {
+        let old = |word: &str| serde_json::from_str::<OnConflict>(&format!("\"{word}\"")).unwrap();
+        assert_eq!((old("report"), old("overwrite")), (OnConflict::Fail, OnConflict::NewVersion));
+        let options: PlanOptions = serde_json::from_str(r#"{"on_conflict":"overwrite","only":["type:kv"]}"#).unwrap();
+        assert_eq!(options.on_conflict, OnConflict::NewVersion);
+        assert!(options.policies.is_empty() && options.exclude.is_empty());
     }
 }

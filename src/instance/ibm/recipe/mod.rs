@@ -23,6 +23,7 @@ pub(super) mod view;
 
 mod body;
 mod issue;
+pub mod recast;
 mod references;
 mod template;
 mod terraform;
@@ -173,7 +174,7 @@ impl Recipe for IbmRecipe {
         match item.item_type.as_str() {
             item_type if authority::is(item_type) => authority::treatments(&view::view(item)),
             item_type if template::is(item_type) => &[Treatment::Exact, Treatment::Definition],
-            _ => &[Treatment::Exact],
+            _ => recast::treatments(item),
         }
     }
 

@@ -101,8 +101,8 @@ pub fn registration(view: &View, known: Option<&Known>, names: Option<&Registrat
 #[must_use]
 pub fn configuration(view: &View, phase: Phase, known: Option<&Known>, on_conflict: OnConflict) -> Outcome {
     simple(view, known, Some(true), phase, Action::CreateConfiguration, || match on_conflict {
-        OnConflict::Overwrite => Ok(Action::UpdateConfiguration),
-        OnConflict::Report => {
+        OnConflict::NewVersion => Ok(Action::UpdateConfiguration),
+        OnConflict::Fail | OnConflict::Skip | OnConflict::Replace => {
             Err("the standby has it with another value; exclude it, delete it there, or overwrite it".to_owned())
         }
     })

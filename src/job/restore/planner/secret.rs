@@ -165,7 +165,7 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
         return Err(format!("its version {version} carries our mark and another payload; somebody marked it by hand"));
     }
     if let Some(other) = known.view.mark.as_ref().filter(|mark| mark.source != view.key.id())
-        && context.options.on_conflict == OnConflict::Report
+        && context.options.on_conflict != OnConflict::NewVersion
     {
         return Err(format!(
             "the secret of this name in the standby was restored from another one, {}; if that one is gone from the \
@@ -257,7 +257,7 @@ fn versions_to_add<'a>(goal: &'a Goal, known: &Known, on_conflict: OnConflict) -
             Ok(goal.versions.iter().skip(after).collect())
         }
         // Only the newest goes on top, so that the standby's own stays as its previous version.
-        None if on_conflict == OnConflict::Overwrite => Ok(vec![newest]),
+        None if on_conflict == OnConflict::NewVersion => Ok(vec![newest]),
         None => Err(format!(
             "its current version {} in the standby is none of this backup; overwrite it, or leave it out",
             current.id
@@ -274,7 +274,7 @@ fn unlock(chain: &mut Chain, goal: &Goal, version: &str, context: &SecretContext
         return Ok(names);
     }
     let theirs = names.iter().find(|name| !goal.locks.iter().any(|lock| lock.name == **name));
-    if let Some(name) = theirs.filter(|_| context.options.on_conflict == OnConflict::Report) {
+    if let Some(name) = theirs.filter(|_| context.options.on_conflict != OnConflict::NewVersion) {
         return Err(format!(
             "its previous version is locked by {name}, which the snapshot does not know, and no version can follow; \
              take the lock off in the standby, or overwrite"

@@ -74,7 +74,7 @@ fn something_of_its_own_is_a_conflict_unless_it_may_be_overwritten() {
     let known = standby(&["v2", "-"], "[]");
     let report = planned(Some(&known), &PlanOptions::default(), "{}", "[]");
     assert!(report.steps.is_empty() && report.conflict.is_some_and(|why| why.contains("own-1")));
-    let options = PlanOptions { on_conflict: OnConflict::Overwrite, ..PlanOptions::default() };
+    let options = PlanOptions { on_conflict: OnConflict::NewVersion, ..PlanOptions::default() };
     let outcome = planned(Some(&known), &options, "{}", "[]");
     assert_eq!(actions(&outcome), ["add_version", "patch_metadata"], "its own stays as the previous one");
     assert!(outcome.notes.is_empty(), "{outcome:?}");

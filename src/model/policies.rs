@@ -1,0 +1,181 @@
+//! What the configuration makes of items on their way into a standby.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::json::{Object, raw};
+use super::{Selector, Treatment};
+
+/// Treatments, new names, supplied members and rewrites, as the configuration has them. Part of every plan, so that
+/// applying one needs no configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policies {
+    /// The treatment of each type that is not the provider's default.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, Treatment>,
+    /// What holds for some items only. Of several that select an item, the first with a treatment gives the treatment,
+    /// and the first with a name gives the name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// Members that no answer of the provider returns, or that differ in the standby's region.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
+    /// Literal rewrites, applied in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transforms: Vec<Transform>,
+}
+
+impl Policies {
+    /// Whether everything is as the provider's defaults have it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.types.is_empty() && self.rules.is_empty() && self.overrides.is_empty() && self.transforms.is_empty()
+    }
+}
+
+/// A treatment or a name, or both, for what it selects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Items that one of these selects.
+    pub select: Vec<Selector>,
+    /// Their treatment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub treatment: Option<Treatment>,
+    /// The name in the standby; for one item only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Members that are set whatever the source had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Items that one of these selects.
+    pub select: Vec<Selector>,
+    /// The members, as a create request of the provider takes them.
+    pub set: Map<String, Value>,
+}
+
+impl Override {
+    /// The members as JSON.
+    #[must_use]
+    pub fn members(&self) -> Object {
+        self.set.iter().map(|(name, value)| (name.clone(), raw(value))).collect()
+    }
+}
+
+/// A literal rewrite of texts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transform {
+    /// Items that one of these selects.
+    pub select: Vec<Selector>,
+    /// Where.
+    pub field: Field,
+    /// What is replaced, everywhere it stands; never empty.
+    pub from: String,
+    /// By what.
+    pub to: String,
+}
+
+/// What of an item a rewrite changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// Every text in the payload.
+    Payload,
+    /// The name.
+    Name,
+    /// The name of a secret's group, or of a group itself.
+    Group,
+    /// The description.
+    Description,
+    /// Each label.
+    Labels,
+    /// Every text in the secret's own metadata; names of members stay.
+    CustomMetadata,
+    /// Every text in the metadata of the versions; names of members stay.
+    VersionCustomMetadata,
+    /// Every text in all other settings.
+    Settings,
+}
+
+impl Field {
+    /// Every field.
+    pub const ALL: [Field; 8] = [
+        Self::Payload,
+        Self::Name,
+        Self::Group,
+        Self::Description,
+        Self::Labels,
+        Self::CustomMetadata,
+        Self::VersionCustomMetadata,
+        Self::Settings,
+    ];
+
+    /// The word used in the configuration, in plans and in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payload => "payload",
+            Self::Name => "name",
+            Self::Group => "group",
+            Self::Description => "description",
+            Self::Labels => "labels",
+            Self::CustomMetadata => "custom_metadata",
+            Self::VersionCustomMetadata => "version_custom_metadata",
+            Self::Settings => "settings",
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word names no field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no field; there are payload, name, group, description, labels, custom_metadata, version_custom_metadata \
+     and settings"
+)]
+pub struct FieldError(String);
+
+impl FromStr for Field {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        Self::ALL.into_iter().find(|field| field.as_str() == text).ok_or_else(|| FieldError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_the_same_word_everywhere() {
+        for field in Field::ALL {
+            assert_eq!(field.as_str().parse(), Ok(field));
+            assert_eq!(serde_json::to_string(&field).unwrap(), format!("\"{field}\""));
+        }
+        assert!("label".parse::<Field>().unwrap_err().to_string().contains("labels"));
+    }
+
+    #[test]
+    fn policies_survive_a_plan() {
+        let text = r#"{"types":{"public_cert":"reissue"},
+            "rules":[{"select":["group:a","b-*"],"treatment":"definition"},{"select":["c"],"name":"d"}],
+            "overrides":[{"select":["type:kv"],"set":{"n":1,"list":[true,null],"x":{"y":"z"}}}],
+            "transforms":[{"select":["*"],"field":"payload","from":"eu-de","to":"eu-gb"}]}"#;
+        let policies: Policies = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::from_str::<Policies>(&serde_json::to_string(&policies).unwrap()).unwrap(), policies);
+        assert_eq!(policies.overrides[0].members().get("x").unwrap().get(), r#"{"y":"z"}"#);
+        assert!(!policies.is_empty());
+    }
+}
