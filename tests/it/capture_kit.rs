@@ -194,20 +194,7 @@ impl Rig {
     }
 
     pub(crate) async fn open(&self, event: &SnapshotEvent) -> Opened {
-        let items: Vec<Item> = self.repository.open_snapshot(event, &self.recovery).try_collect().await.unwrap();
-        let mut payloads = BTreeMap::new();
-        let list = self.repository.get_list(&event.list).await.unwrap();
-        for pack in &list.packs {
-            for line in self.repository.open_pack(&pack.pack, &self.recovery).await.unwrap() {
-                let place = (line.key.to_string(), line.version.as_str().to_owned(), pack.pack);
-                payloads.insert(place, line.payload.expose().to_owned());
-            }
-        }
-        Opened {
-            items: items.into_iter().map(|item| (item.key.to_string(), item)).collect(),
-            payloads,
-            packs: list.packs.len(),
-        }
+        Opened::of(&self.repository, &self.recovery, event).await
     }
 }
 
@@ -220,6 +207,24 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// Opens a snapshot with a recovery key.
+    pub(crate) async fn of(repository: &Repository, recovery: &Arc<Identities>, event: &SnapshotEvent) -> Self {
+        let items: Vec<Item> = repository.open_snapshot(event, recovery).try_collect().await.unwrap();
+        let mut payloads = BTreeMap::new();
+        let list = repository.get_list(&event.list).await.unwrap();
+        for pack in &list.packs {
+            for line in repository.open_pack(&pack.pack, recovery).await.unwrap() {
+                let place = (line.key.to_string(), line.version.as_str().to_owned(), pack.pack);
+                payloads.insert(place, line.payload.expose().to_owned());
+            }
+        }
+        Self {
+            items: items.into_iter().map(|item| (item.key.to_string(), item)).collect(),
+            payloads,
+            packs: list.packs.len(),
+        }
+    }
+
     /// The payloads that an item points to, newest first: version and text.
     pub(crate) fn payloads(&self, key: &str) -> Vec<(String, String)> {
         let item = &self.items[key];

@@ -14,6 +14,7 @@ mod config;
 mod demo;
 mod embedded;
 mod embedded_roles;
+mod faults;
 mod forbidden;
 mod format_1;
 mod layering;

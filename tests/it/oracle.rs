@@ -203,8 +203,7 @@ async fn one_instance(switches: Switches, seed: u64, seen: &mut Seen) {
         seen.after_per_item += u64::from(after_per_item);
         let entry = rig.snapshots().await.pop().unwrap();
         let event = entry.snapshot().unwrap();
-        let said_so = event.notes.iter().any(|note| note.contains("`updated_at` of secrets is as of the reading"));
-        let truth = Truth { history: rig.instance.history().unwrap(), no_updated_at: said_so };
+        let truth = Truth::of(&rig.instance, event);
         let opened = rig.open(event).await;
         truth.check_payloads(&opened);
         after_per_item = event.cut != Cut::PointInTime;
@@ -233,18 +232,24 @@ impl Writer {
 }
 
 /// What really was.
-struct Truth {
-    history: History,
+pub(crate) struct Truth {
+    pub(crate) history: History,
     /// Whether the snapshot says that it does not speak of `updated_at`.
-    no_updated_at: bool,
+    pub(crate) no_updated_at: bool,
 }
 
 /// Everything that the claim covers, of a snapshot or of a state.
 type Covered = BTreeMap<String, (Vec<Value>, BTreeMap<String, String>)>;
 
 impl Truth {
+    /// What is known of an instance, to hold a snapshot against.
+    pub(crate) fn of(instance: &Instance, event: &SnapshotEvent) -> Self {
+        let said_so = event.notes.iter().any(|note| note.contains("`updated_at` of secrets is as of the reading"));
+        Self { history: instance.history().unwrap(), no_updated_at: said_so }
+    }
+
     /// Every payload that a snapshot points to is the one that the version really had.
-    fn check_payloads(&self, opened: &Opened) {
+    pub(crate) fn check_payloads(&self, opened: &Opened) {
         let mut real: BTreeMap<(String, String), String> = BTreeMap::new();
         for index in 0..self.history.states() {
             if let Some(keyhaven::instance::embedded::Change::Secret(id, Some(secret))) = self.history.change(index) {
@@ -272,7 +277,7 @@ impl Truth {
 
     /// Equal to a state between the end of one listing and the start of the next. Stricter than the interval in the
     /// entry, which is only to the second.
-    fn check_point_in_time(&self, states: RangeInclusive<usize>, opened: &Opened) -> Result<(), String> {
+    pub(crate) fn check_point_in_time(&self, states: RangeInclusive<usize>, opened: &Opened) -> Result<(), String> {
         let claimed = self.claimed(opened);
         let mut nearest: Option<String> = None;
         for index in states.clone() {

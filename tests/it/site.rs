@@ -2,10 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use keyhaven::crypto::Identities;
+use keyhaven::format::SnapshotEvent;
 use keyhaven::instance::embedded::{Act, Instance, Options, Server, When, seed};
+use keyhaven::repository::{Repository, Store};
 use secrecy::ExposeSecret as _;
 
+use crate::capture_kit::Opened;
 use crate::program::{Machine, Run, files};
 
 /// A machine with one good snapshot behind it.
@@ -23,8 +28,13 @@ impl Site {
     }
 
     pub(crate) fn new(fill: impl FnOnce(&Instance)) -> Self {
+        Self::with(Options::default(), fill)
+    }
+
+    /// The same over an instance with these options.
+    pub(crate) fn with(options: Options, fill: impl FnOnce(&Instance)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let source = Instance::new(Options { ids: Some(1), ..Options::default() });
+        let source = Instance::new(Options { ids: Some(1), ..options });
         fill(&source);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = runtime.block_on(Server::start(source.clone(), any)).unwrap();
@@ -67,6 +77,19 @@ impl Site {
 
     pub(crate) fn fault(&self, when: When, act: Act) {
         self.source.fault(when, act);
+    }
+
+    /// The newest snapshot with its event, opened with the recovery key.
+    pub(crate) fn newest_snapshot(&self) -> (SnapshotEvent, Opened) {
+        let kit = Identities::parse(&self.machine.read("kit/recovery-identity.txt")).unwrap();
+        let config: toml::Value = toml::from_str(&self.machine.read("keyhaven.toml")).unwrap();
+        let id = config["repository"]["id"].as_str().unwrap().parse().unwrap();
+        self.runtime.block_on(async {
+            let repository = Repository::open(Store::local(&self.repository()), id).await.unwrap();
+            let entry = repository.read_ledger().await.unwrap().snapshots().pop().unwrap().clone();
+            let event = entry.snapshot().unwrap();
+            (event.clone(), Opened::of(&repository, &Arc::new(kit), event).await)
+        })
     }
 
     /// Puts a file where an entry with these bytes would lie, next in sequence.

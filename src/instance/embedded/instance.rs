@@ -213,6 +213,12 @@ impl Instance {
         inner.faults.play(script, &items);
     }
 
+    /// How often each rule of the script has happened, in their order; nothing when none is played.
+    #[must_use]
+    pub fn played(&self) -> Vec<u64> {
+        self.lock().faults.played()
+    }
+
     /// No faults any more.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();

@@ -60,6 +60,11 @@ impl Faults {
         self.player = Some(Player::new(script, mixed));
     }
 
+    /// How often each rule of the script has happened.
+    pub(crate) fn played(&self) -> Vec<u64> {
+        self.player.as_ref().map(Player::played).unwrap_or_default()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.ordered.clear();
         self.player = None;

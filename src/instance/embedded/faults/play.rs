@@ -57,6 +57,11 @@ impl Player {
         Self { rules: script.rules.iter().zip(0..).map(playing).collect(), began: None, outage: None }
     }
 
+    /// How often each rule has happened.
+    pub(super) fn played(&self) -> Vec<u64> {
+        self.rules.iter().map(|playing| playing.done).collect()
+    }
+
     /// What happens to a request, in the order of the rules.
     pub(super) fn take(&mut self, seen: &Seen, now: Timestamp) -> Vec<Act> {
         let began = *self.began.get_or_insert(now);
