@@ -261,6 +261,14 @@ pub const KEYS: &[Key] = &[
         "false",
         "Take a listing without any secret for the truth instead of for a failure.",
     ),
+    key(
+        "backup.allow_partial",
+        Kind::Flag,
+        Some("false"),
+        "false",
+        "Exit with 0 although the values of configurations are refused, because the identity lacks configuration.read. The \
+         snapshot says all the same that it lacks them.",
+    ),
     key("backup.compression_level", Kind::Level, Some("3"), "3", "zstd level of packs and catalogues, 1 to 19."),
     key(
         "restore.on_conflict",

@@ -99,6 +99,8 @@ pub struct Backup {
     pub max_shrink: f64,
     /// Whether a listing without any secret is taken for the truth.
     pub allow_empty: bool,
+    /// Whether values that the identity may not read are accepted as missing.
+    pub allow_partial: bool,
     /// zstd level.
     pub compression_level: i32,
 }
@@ -243,6 +245,7 @@ impl Settings {
             full_every,
             max_shrink: self.number("backup.max_shrink", 0.2),
             allow_empty: self.flag("backup.allow_empty"),
+            allow_partial: self.flag("backup.allow_partial"),
             compression_level,
         }
     }

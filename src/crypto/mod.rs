@@ -3,6 +3,7 @@
 //! The only module that names `age` and `zstd`. What the bytes mean is [`crate::format`]'s business.
 
 pub mod buffer;
+pub mod certificate;
 pub mod compress;
 pub mod digest;
 pub mod dsse;

@@ -2,6 +2,7 @@
 //!
 //! A provider's paths, types, order of creation and limits stand in its own folder; nothing above this one knows them.
 
+pub mod assess;
 pub mod embedded;
 pub mod error;
 pub mod ibm;

@@ -7,7 +7,13 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::InstanceError;
-use crate::model::{Docs, Item, ItemKey, Payload, Revision, Slot, Timestamp};
+use crate::model::{Docs, Item, ItemKey, ItemKind, Payload, Restorability, Revision, Slot, Timestamp};
+
+/// The document with the members that the operator supplied for an item, because no answer returns them: an object with
+/// the members as a create takes them.
+pub const SUPPLIED: &str = "supplied";
+/// The document that marks an item whose value the provider refused to us: an object whose member `why` has its words.
+pub const REFUSED: &str = "refused";
 
 /// Whether the payloads of an item may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +27,8 @@ pub enum Readable {
 /// An item as the lists show it.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// The item with its list rows as documents; no payload pointers, no revision, no read time.
+    /// The item with its list rows as documents; no payload pointers, no revision, no read time. Its class is that of an
+    /// item of which nothing more could be read.
     pub item: Item,
     /// The digest of all its rows.
     pub revision: Revision,
@@ -61,6 +68,11 @@ pub struct Reading {
     /// The payloads, newest version first, each under its version id; then, under [`Slot::WITHHELD`], everything secret
     /// that was cut out of the documents, what the lists showed ([`Listed::withheld`]) included.
     pub payloads: Vec<(Slot, Payload)>,
+    /// The class of the item with these documents and payloads.
+    pub class: Restorability,
+    /// The provider's words, where the identity lacks the right to read the value of the item. Everything else of it is
+    /// there, and the documents say it too ([`REFUSED`]).
+    pub refused: Option<String>,
     /// The provider's clock in the last answer.
     pub read_at: Timestamp,
 }
@@ -91,6 +103,20 @@ pub struct Requests {
     pub tokens: u64,
 }
 
+impl Requests {
+    /// What was spent since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            listing: self.listing.saturating_sub(before.listing),
+            reading: self.reading.saturating_sub(before.reading),
+            writing: self.writing.saturating_sub(before.writing),
+            retried: self.retried.saturating_sub(before.retried),
+            tokens: self.tokens.saturating_sub(before.tokens),
+        }
+    }
+}
+
 /// Takes listed items, one by one, in key order.
 pub trait Sink: Send {
     /// Takes the next item. Keys rise strictly.
@@ -100,6 +126,14 @@ pub trait Sink: Send {
     ///
     /// A sink that cannot (the default, and every closure) makes the listing fail instead.
     fn restart(&mut self) -> bool {
+        false
+    }
+
+    /// Hears that the identity may not list items of a kind, in the provider's words; says whether the listing is of use
+    /// without them.
+    ///
+    /// To most (the default, and every closure) it is not: what is hidden would look as if it was not there.
+    fn hidden(&mut self, _kind: ItemKind, _why: &str) -> bool {
         false
     }
 }

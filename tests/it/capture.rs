@@ -423,8 +423,6 @@ async fn an_instance_that_fails_as_a_whole_leaves_nothing_recorded() {
         ("401 in the middle", reading(), status(401)),
         ("listing refused", When::any().path("/secrets_locks"), status(403)),
         ("listing down", When::any().path("/secret_groups"), status(503)),
-        ("empty answer", reading(), Act::EmptyBody),
-        ("no JSON", reading(), Act::InvalidJson),
         ("cut off", reading(), Act::CutBody),
         ("no connection", reading(), Act::DropBefore),
         ("an empty second listing", When::any().path("/configurations").nths(2..), Act::EmptyBody),

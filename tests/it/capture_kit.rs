@@ -241,9 +241,12 @@ impl Opened {
     }
 }
 
-/// A client that neither waits for a pace nor retries for long.
+/// A client that neither waits for a pace nor retries for long. It has the first of the instance's keys with a role, or
+/// the owner's.
 fn client(server: &Server, instance: &Instance) -> Client {
-    let mut settings = Settings::new(&server.base_url(), &server.iam_url(), instance.options().api_key.clone());
+    let options = instance.options();
+    let key = options.keys.first().map_or(&options.api_key, |key| &key.key);
+    let mut settings = Settings::new(&server.base_url(), &server.iam_url(), key.clone());
     settings.requests_per_second = 10_000.0;
     let quick = std::time::Duration::from_millis(1);
     settings.retry = Retry { attempts: 3, first: quick, longest: quick, ..Retry::default() };

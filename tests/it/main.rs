@@ -6,6 +6,7 @@
 mod bad_input;
 mod canary;
 mod capture;
+mod capture_bad_input;
 mod capture_kit;
 mod cli;
 mod client;

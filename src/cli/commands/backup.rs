@@ -44,6 +44,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     options.full_every = backup.full_every;
     options.max_shrink = backup.max_shrink;
     options.allow_empty = backup.allow_empty;
+    options.allow_partial = backup.allow_partial;
     options.level = backup.compression_level;
     options.recovery_key_on_collector = holds_recovery_key;
 
@@ -130,6 +131,30 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
     for item in &done.unread {
         let key = human::safe(item.key.as_str());
         printer.line(format!("  {} {key}: {}", printer.paint(Style::Yellow, "not read:"), human::safe(&item.why)))?;
+    }
+    for hidden in &done.hidden {
+        let label = printer.paint(Style::Yellow, "not listed:");
+        let words = human::safe(&hidden.why);
+        printer
+            .line(format!("  {label} items of the kind {}: {words}; none of them is in the snapshot", hidden.kind))?;
+    }
+    for item in &done.refused {
+        let key = human::safe(item.key.as_str());
+        let kept = match item.value_of {
+            Some(at) if item.moved_since => {
+                format!("kept as of {}, but it has changed since", human::time(at))
+            }
+            Some(at) => format!("kept as of {}", human::time(at)),
+            None => "missing".to_owned(),
+        };
+        let label = printer.paint(Style::Yellow, "value refused:");
+        printer.line(format!("  {label} {key}: {}; its value is {kept}", human::safe(&item.why)))?;
+    }
+    if !(done.refused.is_empty() && done.hidden.is_empty() || done.refused_is_accepted) {
+        printer.line(
+            "  Give the identity a custom role with configurations.list and configuration.read, or accept it: \
+             backup.allow_partial = true.",
+        )?;
     }
     for note in &done.notes {
         printer.line(format!("  note: {}", human::safe(note)))?;

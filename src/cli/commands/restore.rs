@@ -169,6 +169,7 @@ async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
         registration: arguments
             .registration_name
             .map(|name| RegistrationNames { name, description: arguments.registration_description }),
+        ..PlanOptions::default()
     };
     let made = plan(&app.context(), &backup, &standby, &options, &arguments.consent.consent()).await?;
     if let Some(path) = &arguments.out {

@@ -4,7 +4,7 @@
 //! serves the sandbox, the demo, drills and the tests. What it does is what the provider documents; what the documents
 //! leave open is a switch ([`Switches`], the table there). It makes secrets of the types `arbitrary`, `kv`,
 //! `username_password` and `imported_cert` (without managed signing requests), and configurations for Let's Encrypt,
-//! both DNS providers and the IAM engine. Request bodies may not be compressed.
+//! both DNS providers and the IAM engine.
 //!
 //! Nothing here protects anything: the API key is an option, transport is plain HTTP, and a data file holds every
 //! payload in clear. It is for made-up secrets.
@@ -37,7 +37,7 @@ pub use options::{NameScope, Options, Precision, Switches};
 pub use sandbox::{Sandbox, SandboxOptions, SandboxSettings};
 pub use seed::{every_type, seed, seed_small};
 pub use state::{
-    Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, Lock, PageFault, Planted,
-    Registration, Renderer, Secret, Verb, Version,
+    Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, LiveCredential, Lock, PageFault,
+    Planted, Registration, Renderer, Secret, Verb, Version,
 };
 pub use switch::SwitchError;

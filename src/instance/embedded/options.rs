@@ -98,6 +98,11 @@ pub enum NameScope {
 /// | `bulk_locks_atomic` | yes | whether one bad lock spoils the whole request, or only itself |
 /// | `registration_test_status` | 204 | 200 or 204 |
 /// | `auto_rotates` | yes | whether due `username_password` secrets rotate (off: dates stand still) |
+/// | `ttl_reads_as_seconds` | no | whether a `ttl` reads back as a text of seconds or as it was written |
+/// | `iam_service_authorization` | no | whether IAM credentials are made without an engine configuration |
+/// | `create_mints_api_key` | yes | whether creating IAM credentials without `reuse_api_key` makes a key already |
+/// | `iam_keeps_history` | no | whether IAM credentials list 50 versions or only the two that they may have |
+/// | `dynamic_credentials_end` | no | whether the end of a key without `reuse_api_key` destroys its secret |
 /// | `hidden_status` | 403 | 403 or 404 for what lies in a secret group that the caller does not see |
 /// | `hidden_groups_listed` | no | whether a caller that sees some secret groups lists the others too |
 /// | `max_body` | 2 MiB | bytes of a request body |
@@ -141,6 +146,16 @@ pub struct Switches {
     pub registration_test_status: u16,
     /// Whether secrets with a due rotation rotate by themselves.
     pub auto_rotates: bool,
+    /// Whether the `ttl` of credentials reads back as a text of seconds; when not, as it was written.
+    pub ttl_reads_as_seconds: bool,
+    /// Whether services are authorized so that IAM credentials need no engine configuration.
+    pub iam_service_authorization: bool,
+    /// Whether IAM credentials without `reuse_api_key` have a key from the start; when not, from the first read.
+    pub create_mints_api_key: bool,
+    /// Whether IAM credentials keep 50 versions of metadata; when not, only the current and the previous one.
+    pub iam_keeps_history: bool,
+    /// Whether IAM credentials without `reuse_api_key` are destroyed at the end of their key; when not, only the key is.
+    pub dynamic_credentials_end: bool,
     /// Status for what lies in a secret group that the caller does not see: 403 or 404.
     pub hidden_status: u16,
     /// Whether a caller whose policies name secret groups lists the groups that they do not name.
@@ -171,6 +186,11 @@ impl Default for Switches {
             bulk_locks_atomic: true,
             registration_test_status: 204,
             auto_rotates: true,
+            ttl_reads_as_seconds: false,
+            iam_service_authorization: false,
+            create_mints_api_key: true,
+            iam_keeps_history: false,
+            dynamic_credentials_end: false,
             hidden_status: 403,
             hidden_groups_listed: false,
             max_body: 2 * 1024 * 1024,

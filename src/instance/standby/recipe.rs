@@ -8,7 +8,8 @@ use super::Body;
 use super::mark::Mark;
 use super::reference::{Names, Need};
 use super::view::{LockView, VersionView, View};
-use crate::model::{Item, ItemKey, Payload, Treatment};
+use crate::model::json::Object;
+use crate::model::{Item, ItemKey, Payload, Timestamp, Treatment};
 
 /// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier
 /// one made.
@@ -257,6 +258,9 @@ pub trait Recipe: Send + Sync + fmt::Debug {
 
     /// The registration that is to be made.
     fn registration(&self, view: &View, names: &RegistrationNames) -> Body;
+
+    /// When the item rotates next by itself under this policy; nothing when its documents do not say.
+    fn next_rotation(&self, item: &Item, policy: &Object) -> Option<Timestamp>;
 
     /// The full name (CRN) of the instance that an item as a list shows it lies in; nothing when its row does not say.
     fn instance(&self, item: &Item) -> Option<String>;

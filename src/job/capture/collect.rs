@@ -151,6 +151,12 @@ impl<'a> Collector<'a> {
             return Err(CaptureError::OtherInstance { found: found.clone(), expected: self.expected.to_owned() });
         }
         check_clock(self.reader.context.clock.now(), self.reader.source.provider_now())?;
+        // Kinds that we may not list, and had before.
+        for kind in compared.hidden.keys() {
+            if let Some(key) = compared.lost.keys().find(|key| key.kind() == *kind) {
+                return Err(CaptureError::SightLost { key: key.clone() });
+            }
+        }
         if compared.inventory.secrets() == 0 && !self.options.allow_empty {
             return Err(CaptureError::Empty);
         }
@@ -219,6 +225,10 @@ impl Sink for Told<'_, '_> {
 
     fn restart(&mut self) -> bool {
         self.comparison.restart()
+    }
+
+    fn hidden(&mut self, kind: ItemKind, why: &str) -> bool {
+        self.comparison.hidden(kind, why)
     }
 }
 

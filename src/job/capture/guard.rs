@@ -105,6 +105,10 @@ impl Guard<'_> {
         }
         match keys_of(self.repository, self.keys, &event.parts).await {
             Ok(keys) => {
+                for kind in collected.compared.hidden.keys() {
+                    let lost = missing_from(&keys, collected).find(|key| key.kind() == *kind);
+                    lost.map_or(Ok(()), |key| Err(CaptureError::SightLost { key }))?;
+                }
                 if self.base.index.keys.len() == 0 {
                     // Nothing of what vanished since then has been asked for: there was no base that had it.
                     let all = missing_from(&keys, collected).count();

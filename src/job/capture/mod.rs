@@ -37,5 +37,5 @@ mod worth;
 
 pub use error::CaptureError;
 pub use options::CaptureOptions;
-pub use report::{CaptureReport, Spent, Unread};
+pub use report::{CaptureReport, Hidden, Refused, Spent, Unread};
 pub use run::capture;

@@ -16,6 +16,8 @@ pub struct CaptureOptions {
     pub max_shrink: f64,
     /// Whether an instance without a single secret is taken for what it is.
     pub allow_empty: bool,
+    /// Whether values that the identity may not read are accepted as missing. The snapshot says so all the same.
+    pub allow_partial: bool,
     /// Items that are read side by side, at least 1; the client's pace holds for all of them together.
     pub concurrency: usize,
     /// Who can open packs.
@@ -37,6 +39,7 @@ impl CaptureOptions {
             full_every: Duration::from_secs(7 * 24 * 3600),
             max_shrink: 0.2,
             allow_empty: false,
+            allow_partial: false,
             concurrency: 16,
             recovery,
             catalogue,

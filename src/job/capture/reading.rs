@@ -12,19 +12,20 @@ use super::deadline::Deadline;
 use super::inventory::{Outcome, Task};
 use super::packing::{Number, Packing};
 use super::records::Records;
-use super::round::{Compared, Row};
+use super::round::Compared;
 use super::worth::Worth;
 use crate::instance::{InstanceError, Listed, Reading, Source};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::{Item, ItemKey, Payload, Revision, Slot, Timestamp};
+use crate::model::{Item, ItemKey, Revision, Slot, Timestamp};
 
 /// An item whose `updated_at` is younger than this may change once more in the same tick, so it is read only later.
 const TICK: i64 = 2_000;
 /// An `updated_at` further ahead of the provider's own `Date` than this is no clock to wait for.
 const AHEAD: i64 = 60_000;
-/// Items in a row that the instance answers with 429 or 5xx, retries included, before the run gives up.
-const OVERLOADED: u32 = 20;
+/// Items in a row that the instance answers with 429 or 5xx, retries included, or with nothing that can be used, before
+/// the run gives up.
+const TROUBLED: u32 = 20;
 
 /// What a round has of an item: a reading, or its rows alone when it could not be read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,7 +64,9 @@ pub(super) struct Failures {
     pub(super) moved: BTreeSet<ItemKey>,
     /// Items that answered 404 to the newest try.
     pub(super) gone: BTreeMap<ItemKey, u8>,
-    overloaded: u32,
+    /// Items whose value was refused, with the provider's words; whatever else there is of them was read.
+    pub(super) refused: BTreeMap<ItemKey, String>,
+    troubled: u32,
 }
 
 /// An item being read.
@@ -71,6 +74,10 @@ struct Job {
     at: usize,
     listed: Listed,
     before: Option<Item>,
+    /// Whether the base has a payload of it.
+    held: bool,
+    /// Whether the base has it as it is listed now.
+    unmoved: bool,
 }
 
 impl Reader<'_> {
@@ -139,7 +146,17 @@ impl Reader<'_> {
                 Some(at) if self.base.worth(at) == Some(Worth::Whole) => bases.get(at).await?,
                 _ => None,
             };
-            return Ok(Some(job(row, withheld, before)));
+            let known = seen.base.and_then(|at| self.base.index.known.get(at as usize));
+            let known = known.filter(|known| known.worth != Worth::Broken);
+            return Ok(Some(Job {
+                at: row.at,
+                held: known.is_some_and(|known| known.packs.1 > 0),
+                unmoved: known.is_some_and(|known| {
+                    known.revision.is_some_and(|stored| stored == seen.revision || Some(stored) == seen.settled)
+                }),
+                listed: row.listed(withheld),
+                before,
+            }));
         }
         Ok(None)
     }
@@ -168,12 +185,20 @@ impl Reader<'_> {
             }
         };
         failures.forget(&item.key);
+        if let Some(words) = reading.refused {
+            failures.refused.insert(item.key.clone(), words);
+            // The base has more of it, or the same: its line stays.
+            if job.held || job.unmoved {
+                return Ok((Line { item, revision, settled, payloads: Vec::new() }, Outcome::Failed));
+            }
+        }
         let mut payloads = Vec::with_capacity(reading.payloads.len());
         for (slot, payload) in &reading.payloads {
             payloads.push((slot.clone(), packing.push(&item.key, slot, payload)?));
         }
         let outcome = Outcome::Read { payload_at: (!payloads.is_empty()).then_some(reading.read_at) };
         item.docs = reading.docs;
+        item.class = reading.class;
         item.read_at = Some(reading.read_at);
         Ok((Line { item, revision, settled, payloads }, outcome))
     }
@@ -183,30 +208,28 @@ impl Reader<'_> {
     }
 }
 
-fn job(row: Row, withheld: Option<Payload>, before: Option<Item>) -> Job {
-    Job { at: row.at, listed: row.listed(withheld), before }
-}
-
 impl Failures {
     /// Notes a failed read, or gives the error back when it says that going on is pointless.
     fn take(&mut self, key: &ItemKey, round: u8, error: InstanceError) -> Result<(), CaptureError> {
         self.moved.remove(key);
         self.gone.remove(key);
+        self.refused.remove(key);
         match error {
             InstanceError::Gone { .. } => {
                 self.gone.insert(key.clone(), round);
             }
-            InstanceError::Overloaded { .. } => {
-                self.overloaded += 1;
-                if self.overloaded >= OVERLOADED {
-                    return Err(CaptureError::Unreadable { failures: self.overloaded, source: error });
+            // One such answer is about one item; one after the other, they are about the instance.
+            InstanceError::Overloaded { .. } | InstanceError::Malformed { .. } | InstanceError::Incomplete { .. } => {
+                self.troubled += 1;
+                if self.troubled >= TROUBLED {
+                    return Err(CaptureError::Unreadable { failures: self.troubled, source: error });
                 }
             }
             InstanceError::Moved { .. } => {
                 self.moved.insert(key.clone());
             }
             InstanceError::Forbidden { .. } | InstanceError::Refused { .. } | InstanceError::Unsafe { .. } => {}
-            // No answer, no access at all, or answers that cannot be trusted: nothing else would be better.
+            // No answer, or no access at all: nothing else would be better.
             other => return Err(other.into()),
         }
         self.why.insert(key.clone(), error.to_string());
@@ -214,8 +237,9 @@ impl Failures {
     }
 
     fn forget(&mut self, key: &ItemKey) {
-        self.overloaded = 0;
+        self.troubled = 0;
         self.why.remove(key);
+        self.refused.remove(key);
         self.moved.remove(key);
         self.gone.remove(key);
     }

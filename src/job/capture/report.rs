@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
+use crate::model::{Digest, FailureKind, ItemKey, ItemKind, Timestamp};
 
 /// The result of a capture that was recorded. The members are stable: more may come, none changes its meaning.
 #[derive(Debug, Clone, Serialize)]
@@ -33,6 +33,13 @@ pub struct CaptureReport {
     pub suspect: Vec<String>,
     /// Items whose payloads could not be read, each with the reason.
     pub unread: Vec<Unread>,
+    /// Configurations whose value was refused, because the identity lacks a role. The rest of them was captured.
+    pub refused: Vec<Refused>,
+    /// Kinds of items that the identity may not list, because it lacks a role; nothing of them was captured, and no
+    /// earlier snapshot had any.
+    pub hidden: Vec<Hidden>,
+    /// Whether the configuration file accepts that, so that what lacks a role alone makes no run partial.
+    pub refused_is_accepted: bool,
     /// How much of what it holds, by kind.
     pub counts: BTreeMap<String, u64>,
     /// Items by restorability class.
@@ -74,6 +81,28 @@ pub struct Unread {
     pub why: String,
 }
 
+/// A kind of items that the identity may not list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hidden {
+    /// The kind.
+    pub kind: ItemKind,
+    /// The provider's words.
+    pub why: String,
+}
+
+/// An item whose value the identity may not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The item.
+    pub key: ItemKey,
+    /// The provider's words.
+    pub why: String,
+    /// When the value was read that an earlier snapshot has and this one keeps; nothing when there is none.
+    pub value_of: Option<Timestamp>,
+    /// Whether the item has changed since then, so that the kept value may be out of date.
+    pub moved_since: bool,
+}
+
 /// Requests to the instance, re-tries included, token exchanges apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Spent {
@@ -107,9 +136,11 @@ impl Spent {
 }
 
 impl CaptureReport {
-    /// What the run counts as, although it was recorded: partial when items could not be read or the snapshot is suspect.
+    /// What the run counts as, although it was recorded: partial when items could not be read or the snapshot is suspect,
+    /// and when values were refused and nobody has accepted that.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
-        (!self.suspect.is_empty() || !self.unread.is_empty()).then_some(FailureKind::Partial)
+        let refused = !(self.refused_is_accepted || self.refused.is_empty() && self.hidden.is_empty());
+        (!self.suspect.is_empty() || !self.unread.is_empty() || refused).then_some(FailureKind::Partial)
     }
 }

@@ -112,6 +112,8 @@ pub(super) struct Compared {
     pub(super) equal: bool,
     /// How many items came, went or moved since the listing before.
     pub(super) moved: u64,
+    /// Kinds of items that the identity may not list, with the provider's words.
+    pub(super) hidden: BTreeMap<ItemKind, String>,
     /// What was there and is not any more.
     pub(super) lost: BTreeMap<ItemKey, Lost>,
     /// Whether reads move `updated_at` here.
@@ -132,6 +134,7 @@ pub(super) struct Comparison<'a> {
     seen: Vec<Seen>,
     rows: Records<Row>,
     withheld: BTreeMap<usize, Payload>,
+    hidden: BTreeMap<ItemKind, String>,
     newest_change: Option<Timestamp>,
     lost: BTreeMap<ItemKey, Lost>,
     moved: u64,
@@ -164,6 +167,7 @@ impl<'a> Comparison<'a> {
             seen: Vec::with_capacity(likely),
             rows: Records::default(),
             withheld: BTreeMap::new(),
+            hidden: BTreeMap::new(),
             newest_change: None,
             lost: lost.clone(),
             lost_before: lost,
@@ -292,6 +296,7 @@ impl<'a> Comparison<'a> {
             inventory: Inventory { keys: self.keys, seen: self.seen, listing, newest_change: self.newest_change },
             rows: self.rows,
             withheld: self.withheld,
+            hidden: self.hidden,
             lost: self.lost,
             habit,
         })
@@ -306,6 +311,11 @@ impl Sink for Comparison<'_> {
     fn restart(&mut self) -> bool {
         let lost = std::mem::take(&mut self.lost_before);
         *self = Self::new(self.base, self.before, lost, self.habit);
+        true
+    }
+
+    fn hidden(&mut self, kind: ItemKind, why: &str) -> bool {
+        self.hidden.insert(kind, why.to_owned());
         true
     }
 }

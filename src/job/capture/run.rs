@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::CaptureError;
-use super::base::{Base, NEW_PACKS, Wanted};
+use super::base::{Base, BaseLines, NEW_PACKS, Wanted};
 use super::catalogue::{self, Written};
 use super::collect::{Collected, Collector, ask_for_some};
 use super::deadline::Deadline;
@@ -11,7 +11,7 @@ use super::guard::{Guard, check_clock};
 use super::options::CaptureOptions;
 use super::packing::{self, Packing};
 use super::reading::Reader;
-use super::report::{CaptureReport, Spent, Unread};
+use super::report::{CaptureReport, Hidden, Refused, Spent, Unread};
 use super::worth::Worth;
 use crate::crypto::{Identities, Recipients};
 use crate::format::event::{Cut, InitEvent, RequestCounts, SnapshotEvent, Verdict};
@@ -84,6 +84,8 @@ struct Prepared {
     event: SnapshotEvent,
     written: Written,
     unread: Vec<Unread>,
+    refused: Vec<Refused>,
+    hidden: Vec<Hidden>,
     read: u64,
     spent: Spent,
     plain_bytes: u64,
@@ -215,15 +217,18 @@ impl Run<'_> {
             ask_for_some(self.source, &collected.compared.lost, &mut collected.spent).await?;
         }
         let unread = unread(&collected, base);
+        let refused = refused(&collected, base).await?;
         let reasons = self.reasons(base, &mut collected, unread.len(), warnings).await?;
         packing.flush().await?;
         let written = self.write(base, may_repeat, &mut collected, &packing).await?;
         self.tell(Event::End { stage: Stage::Upload });
-        let event = self.event(built_on, &collected, &written, reasons, unread.len());
+        let event = self.event(built_on, &collected, &written, reasons, notes(&collected, unread.len(), &refused));
         Ok(Prepared {
             // A part that nothing is left of is missing among them.
             repeats: !written.parts.is_empty() && written.parts == base.parts,
             unread,
+            refused,
+            hidden: hidden(&collected),
             read: collected.read,
             plain_bytes: packing.plain,
             new_packs: packing.all().count().try_into().unwrap_or(u64::MAX),
@@ -280,7 +285,7 @@ impl Run<'_> {
         collected: &Collected,
         written: &Written,
         reasons: Vec<String>,
-        unread: usize,
+        notes: Vec<String>,
     ) -> SnapshotEvent {
         let spent = &collected.spent;
         SnapshotEvent {
@@ -303,7 +308,7 @@ impl Run<'_> {
                 reading: spent.reading + spent.rereading + spent.asking,
                 retried: spent.retried,
             },
-            notes: notes(collected, unread),
+            notes,
             recovery_key_on_collector: self.options.recovery_key_on_collector,
         }
     }
@@ -330,6 +335,9 @@ impl Run<'_> {
                 Verdict::Suspect { reasons } => reasons,
             },
             unread: prepared.unread,
+            refused: prepared.refused,
+            hidden: prepared.hidden,
+            refused_is_accepted: self.options.allow_partial,
             counts: event.counts,
             classes: event.classes,
             kept: written.kept,
@@ -371,8 +379,41 @@ fn unread(collected: &Collected, base: &Base) -> Vec<Unread> {
     failed.map(|(key, why)| Unread { key: key.clone(), why: why.clone() }).collect()
 }
 
+/// Items whose value was refused, each with what an earlier snapshot has of it.
+///
+/// # Errors
+/// When a part of the base cannot be had any more.
+async fn refused(collected: &Collected, base: &Base) -> Result<Vec<Refused>, CaptureError> {
+    let Collected { compared, failures, .. } = collected;
+    let mut lines = BaseLines::new(base);
+    let mut found = Vec::with_capacity(failures.refused.len());
+    for (key, why) in &failures.refused {
+        let Some(seen) = compared.inventory.keys.find(key).and_then(|at| compared.inventory.seen.get(at)) else {
+            continue;
+        };
+        let held = match seen.base {
+            Some(at) if base.worth(at) != Some(Worth::Broken) => lines.get(at).await?,
+            _ => None,
+        };
+        let held = held.filter(|item| !item.payloads.is_empty());
+        let stored = held.as_ref().and(seen.base).and_then(|at| base.index.known.get(at as usize)?.revision);
+        found.push(Refused {
+            key: key.clone(),
+            why: why.clone(),
+            moved_since: held.is_some() && stored != Some(seen.revision) && stored != seen.settled,
+            value_of: held.and_then(|item| item.read_at),
+        });
+    }
+    Ok(found)
+}
+
+fn hidden(collected: &Collected) -> Vec<Hidden> {
+    let hidden = collected.compared.hidden.iter();
+    hidden.map(|(kind, why)| Hidden { kind: *kind, why: why.clone() }).collect()
+}
+
 /// What the entry says in words. Names no item: the entry is not encrypted.
-fn notes(collected: &Collected, unread: usize) -> Vec<String> {
+fn notes(collected: &Collected, unread: usize, refused: &[Refused]) -> Vec<String> {
     let mut notes = vec![
         "version metadata, lock attributes and configuration values stand in no list: they are as of the reading of \
          their item"
@@ -389,6 +430,19 @@ fn notes(collected: &Collected, unread: usize) -> Vec<String> {
     }
     if unread > 0 {
         notes.push(format!("{unread} items could not be read; what an earlier snapshot had of them is kept"));
+    }
+    for Hidden { kind, .. } in hidden(collected) {
+        notes.push(format!(
+            "the collector may not list items of the kind `{kind}`, for lack of a role: none was captured"
+        ));
+    }
+    if !refused.is_empty() {
+        let held = refused.iter().filter(|item| item.value_of.is_some()).count();
+        notes.push(format!(
+            "the values of {} configurations were refused to the collector, which lacks a role; {held} of them are as an \
+             earlier snapshot had them, the others are missing",
+            refused.len()
+        ));
     }
     notes
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::inventory::Mark;
 use super::keys::KeyTable;
 use super::refresh;
+use crate::instance::source::REFUSED;
 use crate::model::{Digest, Item, Restorability, Timestamp};
 
 /// Why an item is read although its lists show no change, or why it is kept.
@@ -13,7 +14,7 @@ pub(super) enum Worth {
     /// Kept while its revision stays.
     Whole,
     /// Read again, and kept as it is should that fail: its refresh is due, its pack is sealed to other recipients or too
-    /// small, or the run is a full one.
+    /// small, its value was refused to us, or the run is a full one.
     Again,
     /// It was not bound to a revision: read again; what is there is better than nothing should that fail.
     Unbound,
@@ -46,6 +47,7 @@ impl Demands {
             Worth::Unbound
         } else if self.full
             || in_one_of(&self.stale)
+            || item.docs.contains_key(REFUSED)
             || refresh::due(&item.key, item.read_at, self.now, self.full_every)
         {
             Worth::Again

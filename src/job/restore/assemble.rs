@@ -23,13 +23,15 @@ pub struct Planned<'a> {
     pub built_in: bool,
     /// Payloads of the standby that were read.
     pub compared: u64,
+    /// How many items of a chain of needs stand before it.
+    pub depth: usize,
 }
 
 impl<'a> Planned<'a> {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(entry: &'a Entry) -> Self {
-        Self { entry, target: None, known: None, outcome: Outcome::default(), built_in: false, compared: 0 }
+        Self { entry, target: None, known: None, outcome: Outcome::default(), built_in: false, compared: 0, depth: 0 }
     }
 }
 
@@ -46,8 +48,8 @@ pub struct Assembly<'a> {
     pub options: &'a PlanOptions,
 }
 
-/// What steps are sorted by: class, what goes ahead, the pack that is opened for it, the item, its own order.
-type Place = (Phase, usize, Option<Digest>, ItemKey, usize);
+/// What steps are sorted by: class, what needs what, what goes ahead, the pack that is opened for it, the item, its own order.
+type Place = (Phase, usize, usize, Option<Digest>, ItemKey, usize);
 
 impl Assembly<'_> {
     /// Puts the plan together. The order does not depend on the order of the items.
@@ -55,12 +57,13 @@ impl Assembly<'_> {
     pub fn plan(self, mut planned: Vec<Planned<'_>>) -> Plan {
         planned.sort_by(|a, b| a.entry.item.key.cmp(&b.entry.item.key));
         let (mut skips, mut conflicts, mut losses, mut notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
         let mut totals = Totals { items: planned.len() as u64, ..Totals::default() };
         let mut placed: Vec<(Place, Step)> = Vec::new();
         for one in planned {
             totals.payloads_compared += one.compared;
             let remarks = |list: Vec<String>| list.into_iter().map(|reason| one.entry.remark(reason));
-            let Outcome { steps, conflict, losses: lost, notes: noted } = one.outcome;
+            let Outcome { steps, conflict, losses: lost, notes: noted, waiting: waits } = one.outcome;
             totals.changed += u64::from(!steps.is_empty());
             totals.right += u64::from(steps.is_empty() && conflict.is_none() && lost.is_empty());
             if one.built_in {
@@ -68,12 +71,13 @@ impl Assembly<'_> {
             }
             losses.extend(remarks(lost));
             notes.extend(remarks(noted));
+            waiting.extend(remarks(waits));
             conflicts.extend(conflict.map(|reason| one.entry.remark(reason)));
             let rank = self.rank(one.entry);
             let pack = one.entry.item.payloads.first().map(|pointer| pointer.pack);
             let target = one.target.as_ref().map(|key| key.id().to_owned());
             for (order, draft) in steps.into_iter().enumerate() {
-                let place = (draft.phase, rank, pack, one.entry.item.key.clone(), order);
+                let place = (draft.phase, one.depth, rank, pack, one.entry.item.key.clone(), order);
                 placed.push((place, step(one.entry, target.clone(), draft)));
             }
         }
@@ -100,6 +104,7 @@ impl Assembly<'_> {
             conflicts,
             losses,
             notes,
+            waiting,
             totals,
             digest,
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use zeroize::Zeroizing;
 
 use super::assemble::{Assembly, Planned};
 use super::backup::{Backup, Payloads};
@@ -12,16 +13,18 @@ use super::guard::{Consent, Standing, Target, decide};
 use super::idmap::IdMap;
 use super::known::Known;
 use super::matching::{Inventory, Match};
+use super::needs;
+use super::opaque::Ids;
 use super::options::PlanOptions;
 use super::plan::{Plan, StandbyName};
-use super::planner::{self, Outcome, SecretContext};
+use super::planner::{self, AuthorityContext, Outcome, SecretContext};
 use super::snapshot::{Entry, Snapshot};
 use super::survey::{Collected, Found, Surveyor};
-use crate::instance::standby::{Phase, Recipe, Route, Standby};
+use crate::instance::standby::{Names, Phase, Recipe, Route, Standby, View};
 use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::{ItemKey, ItemKind, Timestamp};
+use crate::model::{ItemKey, ItemKind, Payload, Timestamp, Treatment};
 
 /// Looks at items of the standby that run side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 8;
@@ -38,7 +41,7 @@ pub async fn plan(
     consent: &Consent,
 ) -> Result<Plan, RestoreError> {
     until_cancelled(context, async {
-        let snapshot = Snapshot::load(backup, standby.recipe()).await?;
+        let snapshot = Snapshot::load(backup, standby.recipe(), options).await?;
         Ok(examine(context, backup, &snapshot, standby, options, consent).await?.plan)
     })
     .await
@@ -69,6 +72,8 @@ pub(in crate::job) struct ListedStandby {
     pub(in crate::job) name: StandbyName,
     pub(super) standing: Standing,
     pub(in crate::job) inventory: Inventory<Listed>,
+    /// What the ids of the standby are called.
+    pub(in crate::job) names: Names,
     pub(in crate::job) now: Timestamp,
 }
 
@@ -90,11 +95,21 @@ pub(in crate::job) async fn list(
     let shared = items.0.keys().find(|key| telling.contains(key));
     let target = Target { address: &address, crn: listing.instance.as_deref(), shared };
     let standing = decide(recipe, &backup.name().source, &target, consent)?;
-    let inventory = Inventory::new(items.0.into_values().map(|listed| (recipe.view(&listed.item), listed)));
+    let mut items: Vec<(View, Listed)> =
+        items.0.into_values().map(|listed| (recipe.view(&listed.item), listed)).collect();
+    let is_group = |(view, _): &&(View, Listed)| view.key.kind() == ItemKind::Group;
+    let groups: BTreeMap<String, String> =
+        items.iter().filter(is_group).map(|(view, _)| (view.key.id().to_owned(), view.name.clone())).collect();
+    let names = Names::of(items.iter().map(|(view, _)| view), |id| groups.get(id).cloned());
+    for (view, _) in &mut items {
+        recipe.name_references(view, &names);
+    }
+    let inventory = Inventory::new(items);
     Ok(ListedStandby {
         name: StandbyName { url: address.url, instance: address.instance, crn: listing.instance },
         standing,
         inventory,
+        names,
         now: standby.provider_now().unwrap_or_else(|| context.clock.now()),
     })
 }
@@ -127,7 +142,8 @@ pub(in crate::job) async fn look<'s>(
 ) -> Result<Vec<Planned<'s>>, RestoreError> {
     let examiner = Examiner {
         recipe: standby.recipe(),
-        surveyor: Surveyor { standby, payloads, deep: options.deep },
+        surveyor: Surveyor { standby, payloads, names: &listed.names, deep: options.deep },
+        snapshot,
         options,
         entry: payloads.snapshot().entry,
         now: listed.now,
@@ -144,6 +160,11 @@ pub(in crate::job) async fn look<'s>(
         .await?;
     context.observer.observe(Event::End { stage: Stage::Compare });
     one_each(&mut planned);
+    needs::settle(&mut planned, &listed.names, standby.recipe());
+    let ids = Ids::of(snapshot.entries());
+    for one in planned.iter_mut().filter(|one| !one.outcome.steps.is_empty()) {
+        one.outcome.notes.extend(ids.notes(&one.entry.view));
+    }
     Ok(planned)
 }
 
@@ -163,10 +184,16 @@ fn one_each(planned: &mut [Planned<'_>]) {
     }
 }
 
+/// No payload at all.
+fn nothing() -> Payload {
+    Payload::new(Zeroizing::new("{}".to_owned()))
+}
+
 /// Compares one item at a time.
 struct Examiner<'a> {
     recipe: &'a dyn Recipe,
     surveyor: Surveyor<'a>,
+    snapshot: &'a Snapshot,
     options: &'a PlanOptions,
     entry: crate::model::Digest,
     now: Timestamp,
@@ -230,7 +257,8 @@ impl Examiner<'_> {
         match entry.item.key.kind() {
             ItemKind::Group | ItemKind::Registration => Ok(plain(Some(self.surveyor.plain(there)))),
             ItemKind::Configuration => self.surveyor.configuration(&entry.item, there).await,
-            ItemKind::Secret => match Goal::new(&entry.item, &entry.view, self.now) {
+            ItemKind::Secret => match entry.goal(self.now) {
+                Ok(goal) if entry.treatment == Treatment::Reissue => self.surveyor.issued(&goal, there, false).await,
                 Ok(goal) => self.surveyor.secret(&entry.item, &goal, there).await,
                 // Nothing can be brought back, so there is nothing to compare with.
                 Err(_) => Ok(plain(Some(self.surveyor.plain(there)))),
@@ -242,7 +270,7 @@ impl Examiner<'_> {
         match entry.item.key.kind() {
             ItemKind::Group => planner::group(&entry.view, known),
             ItemKind::Registration => planner::registration(&entry.view, known, self.options.registration.as_ref()),
-            ItemKind::Configuration => planner::configuration(&entry.view, phase, known, self.options.on_conflict),
+            ItemKind::Configuration => self.configuration(entry, phase, known),
             ItemKind::Secret => {
                 let context = SecretContext {
                     recipe: self.recipe,
@@ -251,8 +279,40 @@ impl Examiner<'_> {
                     snapshot: self.entry,
                     now: self.now,
                 };
-                planner::secret(&entry.item, &entry.view, known, &context)
+                match entry.treatment {
+                    Treatment::Reissue => planner::reissue(&entry.view, &Goal::reissued(&entry.view), known, &context),
+                    _ => planner::secret(&entry.item, &entry.view, known, &context),
+                }
             }
         }
+    }
+
+    fn configuration(&self, entry: &Entry, phase: Phase, known: Option<&Known>) -> Outcome {
+        let view = &entry.view;
+        // The provider wants more of an authority or a template than some readers of the source may see.
+        let makes_its_own = entry.item.payloads.is_empty();
+        if let Err(error) = self.recipe.new_configuration(view, &nothing())
+            && known.is_none()
+            && makes_its_own
+        {
+            return Outcome { losses: vec![error.to_string()], ..Outcome::default() };
+        }
+        let mut outcome = if view.certification.is_some() {
+            let signer = self.snapshot.signer(entry, self.recipe, self.options);
+            let context = AuthorityContext {
+                recipe: self.recipe,
+                treatment: entry.treatment,
+                phase,
+                on_conflict: self.options.on_conflict,
+                signer: signer.as_ref(),
+            };
+            planner::authority(view, known, &context)
+        } else {
+            planner::configuration(view, phase, known, self.recipe, self.options.on_conflict)
+        };
+        if outcome.conflict.is_none() {
+            outcome.losses.extend(self.recipe.lost_settings(view));
+        }
+        outcome
     }
 }

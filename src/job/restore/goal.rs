@@ -5,6 +5,9 @@ use crate::instance::standby::normal::normal;
 use crate::instance::standby::{LockView, VersionView, View};
 use crate::model::{Item, Slot, Timestamp};
 
+/// Stands for the version of a secret that never had one.
+pub const NO_VERSION: &str = "none";
+
 /// The part of a secret that can be brought back.
 #[derive(Debug, Clone)]
 pub struct Goal {
@@ -48,6 +51,24 @@ impl Goal {
         let here = |lock: &&&LockView| versions.iter().any(|version| version.id == lock.version);
         let locks = all_locks.iter().filter(here).map(|lock| (*lock).clone()).collect();
         Ok(Self { versions, locks, details, losses })
+    }
+
+    /// What comes of a secret that the standby issues anew: one version without a payload of ours, with the metadata and
+    /// the locks of the newest one in the source. Where the source has none yet, a version that only carries the secret.
+    #[must_use]
+    pub fn reissued(view: &View) -> Self {
+        let none = || VersionView {
+            id: NO_VERSION.to_owned(),
+            payload: false,
+            metadata: crate::model::json::Object::default(),
+            mark: None,
+            expires: None,
+        };
+        let newest = view.current().cloned().unwrap_or_else(none);
+        let locks: Vec<&LockView> = view.locks.iter().flatten().filter(|lock| lock.version == newest.id).collect();
+        let details = details(std::slice::from_ref(&newest), &locks);
+        let locks = locks.into_iter().cloned().collect();
+        Self { versions: vec![newest], locks, details, losses: Vec::new() }
     }
 
     /// The id, in the source, of the version that is to be current.

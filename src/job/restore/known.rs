@@ -68,6 +68,7 @@ impl Known {
             newest: self.view.current().map(|version| self.version_name(&version.id)),
             settings: Some(settings_digest(&self.view.settings, names, self.view.mark.as_ref())),
             value: self.value,
+            certification: self.view.certification,
             ..State::default()
         };
         for version in self.view.versions.iter().flatten() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::instance::standby::{RegistrationNames, View};
-use crate::model::{Policies, Subject};
+use crate::model::{ItemKind, Policies, Subject};
 
 pub use crate::model::Selector;
 
@@ -25,6 +25,12 @@ pub struct PlanOptions {
     pub on_conflict: OnConflict,
     /// Whether every payload of the standby is read and compared, also where marks say that it is right.
     pub deep: bool,
+    /// Which kinds of items are asked for.
+    #[serde(skip_serializing_if = "Scope::is_all")]
+    pub scope: Scope,
+    /// Whether the authorities of the source sign those of the standby, as far as the source's own signed them there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sign_with_source: bool,
     /// What the notification service shall call the standby; without it, [`DEFAULT_SOURCE_NAME`].
     pub registration: Option<RegistrationNames>,
     /// Never what one of these selects, whatever `only` says.
@@ -33,6 +39,31 @@ pub struct PlanOptions {
     /// What the configuration makes of items: treatments, new names, supplied members, rewrites.
     #[serde(skip_serializing_if = "Policies::is_empty")]
     pub policies: Policies,
+}
+
+/// Which kinds of items are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// All of them.
+    #[default]
+    All,
+    /// What can be there before the disaster: groups, engines, DNS, certificate authorities, templates. No secret.
+    Foundations,
+}
+
+impl Scope {
+    /// Whether nothing is left out.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+
+    /// Whether items of that kind are asked for.
+    #[must_use]
+    pub fn has(&self, kind: ItemKind) -> bool {
+        self.is_all() || matches!(kind, ItemKind::Group | ItemKind::Configuration)
+    }
 }
 
 /// What to do about an item of the standby that holds something of its own.

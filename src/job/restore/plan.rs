@@ -40,6 +40,9 @@ pub struct Plan {
     pub losses: Vec<Remark>,
     /// Things to know: no room for a mark, a rotation that is held back.
     pub notes: Vec<Remark>,
+    /// What is in the standby and cannot be used yet: still being issued, or waiting for a signature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Remark>,
     /// Numbers over all of it.
     pub totals: Totals,
     /// The digest of all the rest: a plan that was changed after it was made is refused. It keeps from accidents; whoever
@@ -115,6 +118,14 @@ pub enum Action {
     CreateConfiguration,
     /// Gives a configuration the value and settings of the snapshot.
     UpdateConfiguration,
+    /// Lets the issuer of an authority, in the standby, sign it.
+    SignAuthority,
+    /// Gives an authority a certificate that was signed outside the standby.
+    SetSigned {
+        /// The authority of the source that signs it; nothing when an operator brings the certificate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ItemKey>,
+    },
     /// Creates a secret with a first version.
     CreateSecret {
         /// The id of the version in the source.
@@ -172,6 +183,8 @@ impl Action {
             Self::UpdateGroup => "update_group",
             Self::CreateConfiguration => "create_configuration",
             Self::UpdateConfiguration => "update_configuration",
+            Self::SignAuthority => "sign_authority",
+            Self::SetSigned { .. } => "set_signed_certificate",
             Self::CreateSecret { .. } => "create_secret",
             Self::AddVersion { .. } => "add_version",
             Self::PatchMetadata { .. } => "patch_metadata",

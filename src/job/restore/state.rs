@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Step;
+use crate::instance::standby::Certification;
 use crate::model::Digest;
 
 /// What a plan says of an item's state. A part that no step of the item touches is absent and may move.
@@ -26,6 +27,9 @@ pub struct State {
     /// Whether a configuration has the value of the snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<bool>,
+    /// How far a certificate authority has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certification: Option<Certification>,
     /// Digests of version metadata and marks, by version.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub version_metadata: BTreeMap<String, Digest>,
@@ -49,6 +53,8 @@ pub struct Parts {
     pub settings: bool,
     /// The value of a configuration.
     pub value: bool,
+    /// How far an authority has come.
+    pub certification: bool,
     /// The metadata of these versions.
     pub version_metadata: BTreeSet<String>,
     /// These locks.
@@ -63,6 +69,7 @@ impl Parts {
             parts.newest |= state.newest.is_some();
             parts.settings |= state.settings.is_some();
             parts.value |= state.value.is_some();
+            parts.certification |= state.certification.is_some();
             parts.version_metadata.extend(state.version_metadata.keys().cloned());
             parts.locks.extend(state.locks.keys().cloned());
         }
@@ -74,6 +81,7 @@ impl Parts {
         self.newest |= before.newest != after.newest;
         self.settings |= before.settings != after.settings;
         self.value |= before.value != after.value;
+        self.certification |= before.certification != after.certification;
         self.version_metadata.extend(changed(&before.version_metadata, &after.version_metadata));
         self.locks.extend(changed(&before.locks, &after.locks));
     }
@@ -86,6 +94,7 @@ impl Parts {
             newest: state.newest.clone().filter(|_| self.newest),
             settings: state.settings.filter(|_| self.settings),
             value: state.value.filter(|_| self.value),
+            certification: state.certification.filter(|_| self.certification),
             version_metadata: kept(&state.version_metadata, &self.version_metadata),
             locks: kept(&state.locks, &self.locks),
         }

@@ -6,7 +6,7 @@ use super::backup::Payloads;
 use super::error::RestoreError;
 use super::goal::Goal;
 use super::known::{Known, Need, by_place, need};
-use crate::instance::standby::{Look, Recipe, Standby};
+use crate::instance::standby::{Look, Names, Recipe, Standby, View};
 use crate::instance::{InstanceError, Listed, Readable, Sink};
 use crate::model::{Item, ItemKey, Slot};
 
@@ -17,6 +17,8 @@ pub struct Surveyor<'a> {
     pub standby: &'a dyn Standby,
     /// The payloads of the snapshot.
     pub payloads: &'a Payloads<'a>,
+    /// What the ids of the standby are called.
+    pub names: &'a Names,
     /// Whether every payload is read and compared, also where marks say that it is right.
     pub deep: bool,
 }
@@ -35,12 +37,44 @@ impl<'a> Surveyor<'a> {
         self.standby.recipe()
     }
 
+    /// An item of the standby in common terms, with references in the place of ids.
+    #[must_use]
+    pub fn view(&self, item: &Item) -> View {
+        let mut view = self.recipe().view(item);
+        self.recipe().name_references(&mut view, self.names);
+        view
+    }
+
+    /// A secret that the standby issued itself: no payload is ever read, versions and locks only where locks may be
+    /// missing.
+    ///
+    /// # Errors
+    /// When the standby cannot be read.
+    pub async fn issued(&self, goal: &Goal, there: &Listed, fresh: bool) -> Result<Found, RestoreError> {
+        let view = self.view(&there.item);
+        let locked = |name: &str| view.lock_names.iter().any(|(_, there)| there == name);
+        let mut there = there.item.clone();
+        if fresh || !goal.locks.iter().all(|lock| locked(&lock.name)) {
+            let look = Look { row: fresh, versions: true, locks: true };
+            let docs = match self.standby.look(&there.key, look).await {
+                Ok(docs) => docs,
+                Err(InstanceError::Gone { .. }) => return Ok(Found { known: None, compared: 0 }),
+                Err(error) => return Err(error.into()),
+            };
+            if fresh {
+                there.docs.clear();
+            }
+            there.docs.extend(docs);
+        }
+        Ok(Found { known: Some(Known::from_rows(self.view(&there))), compared: 0 })
+    }
+
     /// A secret that the list shows: versions and locks only where its rows do not say that all is right.
     ///
     /// # Errors
     /// When the standby or the backup cannot be read.
     pub async fn secret(&self, item: &Item, goal: &Goal, there: &Listed) -> Result<Found, RestoreError> {
-        let view = self.recipe().view(&there.item);
+        let view = self.view(&there.item);
         if !self.deep && need(goal, item.key.id(), &view) == Need::Nothing {
             let sources = by_place(goal, &view);
             let known = Known { sources, ..Known::from_rows(view) };
@@ -73,7 +107,7 @@ impl<'a> Surveyor<'a> {
             there.item.docs.clear();
         }
         there.item.docs.extend(docs);
-        let mut known = Known::from_rows(self.recipe().view(&there.item));
+        let mut known = Known::from_rows(self.view(&there.item));
         known.learn_origins(&self.recipe().view(item));
         let unmarked = known.view.versions.iter().flatten().any(|version| version.payload && version.mark.is_none());
         if there.readable != Readable::Payloads || !self.payloads.usable() || !(self.deep || unmarked) {
@@ -152,14 +186,14 @@ impl<'a> Surveyor<'a> {
         };
         let mut there = there.item.clone();
         there.docs = reading.docs;
-        let known = Known { value: Some(same), ..Known::from_rows(self.recipe().view(&there)) };
+        let known = Known { value: Some(same), ..Known::from_rows(self.view(&there)) };
         Ok(Found { known: Some(known), compared: 1 })
     }
 
     /// An item whose list row says it all.
     #[must_use]
     pub fn plain(&self, there: &Listed) -> Known {
-        Known::from_rows(self.recipe().view(&there.item))
+        Known::from_rows(self.view(&there.item))
     }
 }
 

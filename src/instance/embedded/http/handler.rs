@@ -2,7 +2,7 @@
 
 use std::future;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
@@ -14,7 +14,7 @@ use super::super::faults::{Act, Seen};
 use super::super::instance::Instance;
 use super::super::state::{Answer, Class, PUBLIC, PageFault, Refusal, Request, Verb, class_of, query};
 use super::connection::Line;
-use super::{answer, identity};
+use super::{answer, body, identity};
 use crate::model::Clock;
 
 const TOKEN_PATH: &str = "/identity/token";
@@ -41,8 +41,7 @@ pub(crate) async fn handle(
     };
     let class = if path == TOKEN_PATH { Class::Token } else { class_of(verb, path) };
     let seen = Seen { verb, path: path.to_owned(), class };
-    // Read first: an answer before the end of the request would cost the client its connection.
-    let body = read(body, instance.switches().max_body).await;
+    let body = body::read(body, &parts.headers, instance.switches().max_body).await;
     let mut spoiled = Spoiled::default();
     for act in instance.arrive(&seen) {
         match act {
@@ -83,12 +82,6 @@ fn public(instance: &Instance, path: &str) -> Answer {
         Some(pem) => Answer::ok(Zeroizing::new(pem)),
         None => error(&Refusal::endpoint(path)),
     }
-}
-
-async fn read(body: Body, limit: usize) -> Result<Zeroizing<String>, Refusal> {
-    let bytes = to_bytes(body, limit).await.map_err(|_| Refusal::too_large())?;
-    let text = String::from_utf8(bytes.into()).map_err(|_| Refusal::invalid("The request body is not UTF-8."))?;
-    Ok(Zeroizing::new(text))
 }
 
 fn perform(instance: &Instance, verb: Verb, parts: &Parts, body: &str, page: Option<PageFault>) -> Answer {

@@ -1,6 +1,7 @@
 //! The HTTP edge: connections, tokens, faults, and the way from a request to the state and back.
 
 mod answer;
+mod body;
 mod connection;
 mod handler;
 mod identity;

@@ -29,6 +29,17 @@ impl Ids {
         uuid::Builder::from_random_bytes(self.0.random()).into_uuid().to_string()
     }
 
+    /// An API key: 44 letters and digits.
+    pub(crate) fn api_key(&mut self) -> Zeroizing<String> {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let mut key = Zeroizing::new(String::with_capacity(44));
+        for _ in 0..44 {
+            let pick = self.0.random_range(0..letters.len());
+            key.push(char::from(letters.get(pick).copied().unwrap_or(b'A')));
+        }
+        key
+    }
+
     /// Random bytes, for keys and serial numbers.
     pub(crate) fn bytes<const N: usize>(&mut self) -> Zeroizing<[u8; N]> {
         let mut bytes = Zeroizing::new([0; N]);

@@ -43,6 +43,11 @@ impl<'a> Body<'a> {
         self.find(name).filter(|value| value.get() != "null")
     }
 
+    /// Whether there is a member of that name, be it `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     /// Whether a merge patch brings a member back to nothing.
     pub(crate) fn clears(&self, name: &str) -> bool {
         self.find(name).is_some_and(|value| value.get() == "null")

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::data::{Configuration, Group, Registration, Secret};
+use super::kinds::Kind;
 use super::{Refusal, State};
 use crate::instance::embedded::options::NameScope;
 use crate::model::Timestamp;
@@ -60,6 +61,8 @@ pub(crate) struct Index {
     names: BTreeMap<(String, String), BTreeSet<Arc<str>>>,
     /// Secrets that expire or rotate by themselves, soonest first.
     due: BTreeSet<(i64, Arc<str>)>,
+    /// Credentials with a previous version that ends by itself, soonest first.
+    previous_due: BTreeSet<(i64, Arc<str>)>,
 }
 
 impl Index {
@@ -76,6 +79,9 @@ impl Index {
         if let Some(due) = due(secret) {
             self.due.insert((due, id.clone()));
         }
+        if let Some(due) = previous_due(secret) {
+            self.previous_due.insert((due, id.clone()));
+        }
     }
 
     fn remove(&mut self, id: &Arc<str>, secret: &Secret) {
@@ -89,6 +95,14 @@ impl Index {
         if let Some(due) = due(secret) {
             self.due.remove(&(due, id.clone()));
         }
+        if let Some(due) = previous_due(secret) {
+            self.previous_due.remove(&(due, id.clone()));
+        }
+    }
+
+    /// Ids of credentials whose previous version is over at `now` (milliseconds) and still there.
+    pub(crate) fn previous_due(&self, now: i64) -> Vec<Arc<str>> {
+        self.previous_due.iter().take_while(|(time, _)| *time <= now).map(|(_, id)| id.clone()).collect()
     }
 
     /// Ids of secrets that are due at `now` (milliseconds).
@@ -107,6 +121,13 @@ fn due(secret: &Secret) -> Option<i64> {
         return None;
     }
     [secret.expiration_date, secret.next_rotation_date].into_iter().flatten().map(Timestamp::millis).min()
+}
+
+/// When the previous version of a credential with a lifetime is over.
+fn previous_due(secret: &Secret) -> Option<i64> {
+    let mints = Kind::of(&secret.secret_type).is_some_and(Kind::mints);
+    let previous = secret.previous().filter(|version| mints && version.payload.is_some())?;
+    previous.expiration_date.map(Timestamp::millis)
 }
 
 impl State {

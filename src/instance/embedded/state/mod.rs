@@ -4,6 +4,7 @@
 mod authorize;
 pub(crate) mod certificate;
 mod configurations;
+mod credentials;
 mod data;
 mod groups;
 #[cfg(test)]
@@ -33,10 +34,10 @@ mod versions;
 
 use zeroize::Zeroizing;
 
+pub use credentials::LiveCredential;
 pub use data::{Configuration, DEFAULT_GROUP, Group, Life, Lock, Registration, Secret, Version};
 pub(crate) use ids::Ids;
 pub use items::{Change, Items};
-pub(crate) use kinds::payload_digest;
 pub(crate) use pki::PUBLIC;
 pub use plant::{ForbiddenAct, Planted};
 pub(crate) use refusal::Refusal;

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::State;
 use super::data::{Life, Secret, Version};
+use super::kinds::iam_credentials::reuses_api_key;
 use super::kinds::{Kind, payload_digest};
-use super::secrets::reuses_api_key;
 use crate::model::json::Object;
 use crate::model::{Payload, Timestamp};
 
@@ -41,7 +41,7 @@ pub struct ForbiddenAct {
 impl ForbiddenAct {
     /// What reading the payload of this secret is; nothing when it is harmless.
     pub(crate) fn of_reading(secret: &Secret) -> Option<Self> {
-        let destroys = secret.secret_type == "iam_credentials" && !reuses_api_key(secret);
+        let destroys = secret.secret_type == "iam_credentials" && !reuses_api_key(&secret.fields);
         let unheard_of = Kind::of(&secret.secret_type).is_none();
         (destroys || unheard_of).then(|| Self {
             secret_id: secret.id.clone(),

@@ -22,10 +22,10 @@ impl Refusal {
         Self { status: 400, code: "Error00400", message: message.into() }
     }
 
-    /// 400 with the provider's own number: a rotation would come after the expiry.
+    /// 400: it would rotate after its end. The number is the provider's.
     pub(crate) fn interval() -> Self {
-        let message = "The rotation interval is longer than the current version lives.";
-        Self { code: "Error02009", ..Self::invalid(message) }
+        let message = "The rotation interval is longer than the time until the current version expires.";
+        Self { status: 400, code: "Error02009", message: message.to_owned() }
     }
 
     /// 400 or 409, as the switch says: the name is taken.
@@ -79,6 +79,12 @@ impl Refusal {
     /// 413: the body is larger than the instance takes.
     pub(crate) fn too_large() -> Self {
         Self { status: 413, code: "Error00413", message: "The request body is too large.".to_owned() }
+    }
+
+    /// 415: the body is compressed in a way that is not understood.
+    pub(crate) fn encoding() -> Self {
+        let message = "The request body may be compressed with gzip only.";
+        Self { status: 415, code: "Error00415", message: message.to_owned() }
     }
 
     /// 300: several configurations of different types carry this name.

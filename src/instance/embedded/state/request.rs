@@ -143,6 +143,7 @@ impl State {
             (Verb::Patch, [_, id, "versions", version, "metadata"]) => {
                 self.patch_version_metadata(now, id, version, body)
             }
+            (Verb::Delete, [_, id, "versions", version, "secret_data"]) => self.delete_version_data(now, id, version),
             (Verb::Get, [_, id, "versions", version, "locks"]) => self.list_locks(id, Some(version), query),
             (Verb::Post, [_, id, "versions", version, "locks_bulk"]) => self.lock(now, id, version, query, body),
             (Verb::Delete, [_, id, "versions", version, "locks_bulk"]) => self.unlock(now, id, Some(version), query),

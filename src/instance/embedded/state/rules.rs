@@ -112,8 +112,35 @@ pub(crate) fn pem(what: &str, text: &str) -> Result<(), Refusal> {
     length(what, text, 50, 100_000)
 }
 
-/// A rotation policy of user credentials: off, or every 1 day to 24 months.
+/// How often something may rotate, by the largest interval of each unit; 0 where the unit is not allowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    min_hours: u32,
+    hours: u32,
+    days: u32,
+    months: u32,
+    /// In words, for refusals.
+    text: &'static str,
+}
+
+/// User credentials: every 1 day to 24 months.
+const USER_ROTATION: Bounds = Bounds { min_hours: 0, hours: 0, days: 730, months: 24, text: "1 day to 24 months" };
+/// IAM and service credentials: every 1 day to 3 months.
+pub(crate) const CREDENTIAL_ROTATION: Bounds =
+    Bounds { days: 92, months: 3, text: "1 day to 3 months", ..USER_ROTATION };
+/// Custom credentials: every 6 hours to 3 months.
+pub(crate) const CUSTOM_ROTATION: Bounds =
+    Bounds { min_hours: 6, hours: 92 * 24, text: "6 hours to 3 months", ..CREDENTIAL_ROTATION };
+/// Whatever was let in.
+pub(crate) const ANY_ROTATION: Bounds = Bounds { min_hours: 1, hours: u32::MAX, ..USER_ROTATION };
+
+/// A rotation policy of user credentials.
 pub(crate) fn rotation(policy: &RawValue) -> Result<Rotation, Refusal> {
+    rotation_within(policy, &USER_ROTATION)
+}
+
+/// A rotation policy: off, or an interval within bounds.
+pub(crate) fn rotation_within(policy: &RawValue, bounds: &Bounds) -> Result<Rotation, Refusal> {
     let policy =
         Object::parse(policy.get()).map_err(|_| Refusal::invalid("The field 'rotation' must be an object."))?;
     let Some(auto_rotate) = policy.bool("auto_rotate") else {
@@ -125,9 +152,12 @@ pub(crate) fn rotation(policy: &RawValue) -> Result<Rotation, Refusal> {
     let unit = policy.get("unit").and_then(as_str).unwrap_or_default();
     let interval = policy.u64("interval").and_then(|interval| u32::try_from(interval).ok()).unwrap_or(0);
     match unit.as_str() {
-        "day" if (1..=730).contains(&interval) => Ok(Rotation::Days(interval)),
-        "month" if (1..=24).contains(&interval) => Ok(Rotation::Months(interval)),
-        _ => Err(Refusal::invalid("The field 'rotation' must have an interval of 1 day to 24 months.")),
+        "hour" if interval >= bounds.min_hours && (1..=bounds.hours).contains(&interval) => {
+            Ok(Rotation::Hours(interval))
+        }
+        "day" if (1..=bounds.days).contains(&interval) => Ok(Rotation::Days(interval)),
+        "month" if (1..=bounds.months).contains(&interval) => Ok(Rotation::Months(interval)),
+        _ => Err(Refusal::invalid(format!("The field 'rotation' must have an interval of {}.", bounds.text))),
     }
 }
 
@@ -136,6 +166,8 @@ pub(crate) fn rotation(policy: &RawValue) -> Result<Rotation, Refusal> {
 pub(crate) enum Rotation {
     /// Never.
     Off,
+    /// Every so many hours.
+    Hours(u32),
     /// Every so many days.
     Days(u32),
     /// Every so many months.
@@ -190,5 +222,10 @@ mod tests {
         assert!(parse(r#"{"auto_rotate":true,"interval":25,"unit":"month"}"#).is_err());
         assert!(parse(r#"{"auto_rotate":true,"interval":6,"unit":"hour"}"#).is_err());
         assert!(parse(r#"{"interval":1,"unit":"day"}"#).is_err());
+        let custom =
+            |text: &str| rotation_within(&serde_json::from_str::<Box<RawValue>>(text).unwrap(), &CUSTOM_ROTATION);
+        assert_eq!(custom(r#"{"auto_rotate":true,"interval":6,"unit":"hour"}"#), Ok(Rotation::Hours(6)));
+        assert!(custom(r#"{"auto_rotate":true,"interval":5,"unit":"hour"}"#).is_err());
+        assert!(custom(r#"{"auto_rotate":true,"interval":4,"unit":"month"}"#).is_err());
     }
 }

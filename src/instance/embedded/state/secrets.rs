@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use zeroize::Zeroizing;
 
-use super::data::{DEFAULT_GROUP, Secret};
+use super::data::{DEFAULT_GROUP, Life, Secret};
 use super::input::{Body, Patched};
 use super::kinds::{Expiry, Kind, Making, next_rotation};
 use super::merge::merge;
@@ -109,12 +108,14 @@ impl State {
     pub(crate) fn read_version(&mut self, now: Timestamp, id: &str, version: &str) -> Result<Arc<Secret>, Refusal> {
         let mut secret = (**self.secret(id)?).clone();
         let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
-        if let Some(act) = ForbiddenAct::of_reading(&secret) {
+        // Nothing is left to make a key for once a secret is destroyed.
+        let alive = secret.life != Life::Destroyed;
+        if let Some(act) = ForbiddenAct::of_reading(&secret).filter(|_| alive) {
             if act.destroys && secret.locks_total() > 0 {
                 return Err(Refusal::locked());
             }
             if act.destroys {
-                self.replace_api_key(&mut secret);
+                self.replace_api_key(now, &mut secret);
             }
             self.forbidden.push(act);
         }
@@ -233,31 +234,12 @@ impl State {
         self.drop_secret(id);
         Ok(Answer::no_content())
     }
-
-    /// What the real service does when the payload of an IAM credential without `reuse_api_key` is read.
-    fn replace_api_key(&mut self, secret: &mut Secret) {
-        let key = format!("minted-by-a-read-{}", self.ids.uuid());
-        let mut payload = super::text::ObjectText::new();
-        payload.str("api_key", &key);
-        let payload: Zeroizing<String> = payload.finish();
-        secret.fields.set("api_key_id", crate::model::json::raw(&format!("ApiKey-{}", self.ids.uuid())));
-        if let Some(current) = secret.versions.first_mut() {
-            let current = Arc::make_mut(current);
-            current.payload_digest = super::payload_digest(&payload);
-            current.payload = Some(Arc::new(crate::model::Payload::new(payload)));
-        }
-    }
 }
 
 pub(crate) fn checked_metadata(body: &Body<'_>, member: &str) -> Result<Option<Box<RawValue>>, Refusal> {
     let metadata = body.object(member)?;
     metadata.as_deref().map_or(Ok(()), |text| rules::custom_metadata(member, text))?;
     Ok(metadata)
-}
-
-/// Whether a list row says that the API key outlives a read.
-pub(crate) fn reuses_api_key(secret: &Secret) -> bool {
-    secret.fields.get("reuse_api_key").is_some_and(|value| value.get() == "true")
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What time does to secrets: expiry and rotation.
 
+use std::sync::Arc;
+
 use super::State;
+use super::kinds::{Kind, iam_credentials};
 use crate::model::Timestamp;
 
 impl State {
@@ -11,16 +14,50 @@ impl State {
         self.expire_authorities(now);
         for id in self.index.due(now.millis()) {
             let Some(secret) = self.items.secrets.get(&id) else { continue };
-            let expired = secret.expiration_date.is_some_and(|date| date <= now);
-            let held = secret.locks_total() > 0 && !secret.secret_type.ends_with("_cert");
-            if expired {
-                if !held {
-                    self.destroy(now, &id);
-                }
-            } else {
-                // Refused when the previous version is locked: tried again at the next sweep.
-                drop(self.rotate(now, &id));
+            let (expires, rotates) = (secret.expiration_date, secret.next_rotation_date);
+            let is_due = |date: Option<Timestamp>| date.is_some_and(|date| date <= now);
+            let kind = Kind::of(&secret.secret_type);
+            let mints = kind.is_some_and(Kind::mints);
+            let held = secret.locks_total() > 0 && !kind.is_some_and(Kind::ends_when_locked);
+            // What the instance makes anew goes on in the new version, if that was due no later than the end.
+            let renews = mints && rotates <= expires.or(rotates);
+            if is_due(rotates) && (renews || !is_due(expires)) && self.rotate(now, &id).is_ok() {
+                continue;
             }
+            // A refused rotation is tried again at the next sweep.
+            if is_due(expires) && !held {
+                self.end(now, &id);
+            }
+        }
+        self.end_previous(now);
+    }
+
+    /// Destroys a secret, or only its key where the next read makes another one.
+    fn end(&mut self, now: Timestamp, id: &str) {
+        let Ok(secret) = self.secret(id) else { return };
+        let dynamic = secret.secret_type == "iam_credentials" && !iam_credentials::reuses_api_key(&secret.fields);
+        if !dynamic || self.switches.dynamic_credentials_end {
+            return self.destroy(now, id);
+        }
+        let mut secret = (**secret).clone();
+        iam_credentials::drop_api_key(&mut secret);
+        secret.updated_at = now;
+        self.put_secret(secret);
+    }
+
+    /// Credentials with a lifetime end by themselves: a previous one before the current one does.
+    fn end_previous(&mut self, now: Timestamp) {
+        for id in self.index.previous_due(now.millis()) {
+            let Some(secret) = self.items.secrets.get(&id) else { continue };
+            let mut secret = (**secret).clone();
+            if secret.locks_total() > 0 {
+                continue;
+            }
+            if let Some(previous) = secret.versions.get_mut(1) {
+                Arc::make_mut(previous).payload = None;
+            }
+            secret.updated_at = now;
+            self.put_secret(secret);
         }
     }
 }

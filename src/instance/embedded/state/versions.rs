@@ -20,7 +20,7 @@ impl State {
         let custom_metadata = checked_metadata(&body, "custom_metadata")?;
         let version_metadata = checked_metadata(&body, "version_custom_metadata")?;
         check_room(&secret)?;
-        check_payload(&secret)?;
+        check_payload(&secret, kind)?;
         let fresh = self.next(kind, now, &body, &secret)?;
         let expiration = match fresh.expiry {
             Expiry::Own(date) => {
@@ -45,7 +45,7 @@ impl State {
         let mut secret = (**self.secret(id)?).clone();
         check_room(&secret)?;
         let kind = Kind::parse(&secret.secret_type)?;
-        check_payload(&secret)?;
+        check_payload(&secret, kind)?;
         let fresh = self.next(kind, now, &Body::parse("{}")?, &secret)?;
         let expiration = match fresh.expiry {
             Expiry::Own(date) => date,
@@ -84,7 +84,8 @@ impl State {
         if let Some(old) = secret.versions.get_mut(2).filter(|old| old.payload.is_some()) {
             Arc::make_mut(old).payload = None;
         }
-        secret.versions.truncate(rules::VERSIONS);
+        let two = secret.secret_type == "iam_credentials" && !self.switches.iam_keeps_history;
+        secret.versions.truncate(if two { 2 } else { rules::VERSIONS });
     }
 
     pub(crate) fn list_versions(&self, id: &str) -> Result<Answer, Refusal> {
@@ -155,8 +156,8 @@ fn check_room(secret: &Secret) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_payload(secret: &Secret) -> Result<(), Refusal> {
-    if secret.current().is_none_or(|version| version.payload.is_none()) {
+fn check_payload(secret: &Secret, kind: Kind) -> Result<(), Refusal> {
+    if !kind.mints() && secret.current().is_none_or(|version| version.payload.is_none()) {
         return Err(Refusal::invalid("The secret has no current payload."));
     }
     Ok(())

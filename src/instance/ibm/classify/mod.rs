@@ -3,12 +3,17 @@
 //! The tables follow the provider's published data model (types and fields) and documentation (side effects of reads,
 //! what a client can set).
 
+mod assess;
 pub mod cut;
 mod fields;
+mod judgements;
+mod needs;
 mod restorability;
 mod safe;
+mod write_only;
 
+pub use assess::IbmRules;
 pub use cut::{Cut, cut, merge, rejoin};
 pub use fields::{CONFIGURATION_TYPES, SECRET_TYPES, Shape};
-pub use restorability::{configuration_class, group_class, registration_class, secret_class};
+pub(in crate::instance::ibm) use restorability::class;
 pub use safe::SafeToRead;

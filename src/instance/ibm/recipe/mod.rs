@@ -16,7 +16,7 @@ use crate::instance::standby::recipe::{
 };
 use crate::instance::standby::{Body, LockView, Names, Need, VersionView, View};
 use crate::model::json::{Object, raw};
-use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Treatment};
+use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Timestamp, Treatment};
 
 pub(super) mod authority;
 pub(super) mod view;
@@ -25,6 +25,7 @@ mod body;
 mod issue;
 pub mod recast;
 mod references;
+mod rotation;
 mod template;
 mod terraform;
 
@@ -362,6 +363,10 @@ impl Recipe for IbmRecipe {
         body.set("event_notifications_source_name", raw(names.name.as_str()));
         body.set("event_notifications_source_description", raw(names.description.as_str()));
         Body::new(body)
+    }
+
+    fn next_rotation(&self, item: &Item, policy: &Object) -> Option<Timestamp> {
+        rotation::next(item, policy)
     }
 
     fn instance(&self, item: &Item) -> Option<String> {

@@ -21,12 +21,16 @@ use crate::job::event::{Event, Stage};
 use crate::model::{ItemKind, Timestamp};
 
 mod chain;
+mod look;
+mod needs;
 mod report;
 mod request;
 mod run;
+mod signing;
 mod so_far;
 
 pub use report::{ApplyReport, ReadBack};
+pub use signing::{Signatures, SigningRequest};
 
 use chain::Chain;
 use run::Run;
@@ -65,7 +69,23 @@ pub async fn apply(
     options: &ApplyOptions,
     consent: &Consent,
 ) -> Result<ApplyReport, RestoreError> {
-    Job { context, plan, backup, standby, options, consent }.apply().await
+    apply_signed(context, plan, backup, standby, options, consent, Signatures::default()).await
+}
+
+/// As [`apply`], with certificates for the authorities that are signed outside the standby, or with who signs them.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_signed(
+    context: &Context,
+    plan: &Plan,
+    backup: &dyn Backup,
+    standby: &dyn Standby,
+    options: &ApplyOptions,
+    consent: &Consent,
+    signatures: Signatures<'_>,
+) -> Result<ApplyReport, RestoreError> {
+    Job { context, plan, backup, standby, options, consent, signatures }.apply().await
 }
 
 /// All that applying a plan is given.
@@ -77,6 +97,7 @@ struct Job<'a> {
     standby: &'a dyn Standby,
     options: &'a ApplyOptions,
     consent: &'a Consent,
+    signatures: Signatures<'a>,
 }
 
 impl Job<'_> {
@@ -88,7 +109,7 @@ impl Job<'_> {
             return Err(RestoreError::Unfit { why: "it was made for another snapshot".to_owned() });
         }
         let (snapshot, listed) = examine::until_cancelled(context, async {
-            let snapshot = Snapshot::load(backup, standby.recipe()).await?;
+            let snapshot = Snapshot::load(backup, standby.recipe(), &plan.options).await?;
             let listed = examine::list(context, backup, &snapshot, standby, consent).await?;
             Ok((snapshot, listed))
         })
@@ -101,7 +122,7 @@ impl Job<'_> {
             Standing::Unproven(Some(id)) => Some(id.clone()),
         };
         let payloads = Payloads::new(backup);
-        let run = Run::new(self, &snapshot, &payloads, &listed, named);
+        let run = Run::new(self, &snapshot, &payloads, &listed, named, self.signatures);
         context.observer.observe(Event::Begin { stage: Stage::Apply, total: Some(plan.steps.len() as u64) });
         let chains = work(&run, self, &listed).await;
         context.observer.observe(Event::End { stage: Stage::Apply });
@@ -116,7 +137,7 @@ impl Job<'_> {
             report.id_map = Some(so_far);
         }
         report.ended = context.clock.now();
-        report.requests = spent(requests, standby.requests());
+        report.requests = standby.requests().since(requests);
         Ok(report)
     }
 
@@ -128,6 +149,7 @@ impl Job<'_> {
         match examine::until_cancelled(self.context, looking).await {
             Ok(examined) => {
                 report.standby = examined.plan.standby.clone();
+                report.waiting.extend(examined.plan.waiting.iter().cloned());
                 report.read_back = Some(ReadBack::new(&examined.plan, deep, report));
                 report.id_map = Some(examined.id_map);
             }
@@ -143,11 +165,18 @@ async fn work<'p>(run: &Run<'_>, job: Job<'p>, listed: &ListedStandby) -> Vec<Ch
         prove(run, &mut chains, listed).await;
     }
     for phase in Phase::ALL {
-        let active: Vec<&mut Chain<'_>> = chains.iter_mut().filter(|chain| chain.has(phase)).collect();
         let side_by_side = job.options.concurrency.clamp(1, 64);
-        stream::iter(active)
-            .for_each_concurrent(side_by_side, async |chain| run.advance(chain, phase, usize::MAX).await)
-            .await;
+        let mut left: Vec<&mut Chain<'_>> = chains.iter_mut().filter(|chain| chain.has(phase)).collect();
+        // Those that need another one of their class come behind it. When nothing that is left has what it needs, it
+        // goes all the same, and says what is missing.
+        while !left.is_empty() {
+            let (ready, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|chain| run.ready(chain));
+            let (now, later) = if ready.is_empty() { (later, Vec::new()) } else { (ready, later) };
+            stream::iter(now)
+                .for_each_concurrent(side_by_side, async |chain| run.advance(chain, phase, usize::MAX).await)
+                .await;
+            left = later;
+        }
     }
     chains
 }
@@ -160,7 +189,8 @@ async fn prove(run: &Run<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) 
         let group = chain.creates_secret().flatten();
         group.is_some_and(|name| !listed.inventory.groups().contains_key(name))
     };
-    let creates = |(_, chain): &(usize, &Chain<'_>)| chain.creates_secret().is_some();
+    // What needs more than a group waits for its turn.
+    let creates = |(_, chain): &(usize, &Chain<'_>)| chain.creates_secret().is_some() && run.ready(chain);
     let mut places: Vec<(bool, usize)> =
         chains.iter().enumerate().filter(creates).map(|(place, chain)| (needs_group(chain), place)).collect();
     places.sort_unstable();
@@ -207,16 +237,6 @@ fn same_standby(
         return Err(RestoreError::Unfit { why });
     }
     Ok(())
-}
-
-fn spent(before: crate::instance::Requests, after: crate::instance::Requests) -> crate::instance::Requests {
-    crate::instance::Requests {
-        listing: after.listing.saturating_sub(before.listing),
-        reading: after.reading.saturating_sub(before.reading),
-        writing: after.writing.saturating_sub(before.writing),
-        retried: after.retried.saturating_sub(before.retried),
-        tokens: after.tokens.saturating_sub(before.tokens),
-    }
 }
 
 /// Milliseconds from one moment to another, never below 0.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::millis;
+use super::signing::SigningRequest;
 use crate::instance::Requests;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::idmap::IdMap;
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName, Step};
-use crate::model::{FailureKind, Timestamp};
+use crate::model::{FailureKind, ItemKey, Timestamp};
 
 /// The result of an apply.
 #[derive(Debug, Clone, Serialize)]
@@ -40,6 +41,12 @@ pub struct ApplyReport {
     pub failed: Vec<Remark>,
     /// What cannot be brought back.
     pub losses: Vec<Remark>,
+    /// What is there and waits: for a signed certificate, or for what the standby still issues.
+    pub waiting: Vec<Remark>,
+    /// What was not tried, because what it needs is not there or not usable yet.
+    pub skipped: Vec<Remark>,
+    /// Requests that have to be signed outside the standby before the rest can be done.
+    pub signing_requests: Vec<SigningRequest>,
     /// Things to know.
     pub notes: Vec<Remark>,
     /// Requests that it took.
@@ -86,7 +93,9 @@ impl ReadBack {
             group: step.group.clone(),
             reason: format!("{}: {}", step.action.as_str(), step.reason),
         };
-        let mut differences: Vec<Remark> = plan.steps.iter().map(remark).collect();
+        // What waits is said once.
+        let said = |key: &ItemKey| report.waiting.iter().chain(&report.skipped).any(|known| known.key == *key);
+        let mut differences: Vec<Remark> = plan.steps.iter().filter(|step| !said(&step.key)).map(remark).collect();
         let in_the_way = |found: &&Remark| !report.conflicts.iter().any(|known| known.key == found.key);
         differences.extend(plan.conflicts.iter().filter(in_the_way).cloned());
         differences.extend(plan.losses.iter().filter(|loss| !report.losses.contains(loss)).cloned());
@@ -128,6 +137,9 @@ pub(super) struct Tally {
     pub(super) conflicts: Vec<Remark>,
     pub(super) failed: Vec<Remark>,
     pub(super) losses: Vec<Remark>,
+    pub(super) waiting: Vec<Remark>,
+    pub(super) skipped: Vec<Remark>,
+    pub(super) signing_requests: Vec<SigningRequest>,
     pub(super) last_change: Option<Timestamp>,
     pub(super) stopped: Option<Stopped>,
 }
@@ -166,6 +178,9 @@ impl Tally {
             conflicts: joined(&plan.conflicts, self.conflicts),
             failed: joined(&[], self.failed),
             losses: joined(&plan.losses, self.losses),
+            waiting: joined(&[], self.waiting),
+            skipped: joined(&[], self.skipped),
+            signing_requests: self.signing_requests,
             notes: plan.notes.clone(),
             requests: Requests::default(),
             read_back: None,

@@ -5,14 +5,16 @@ use zeroize::Zeroizing;
 use super::chain::Chain;
 use super::run::{Halt, Run};
 use crate::instance::standby::recipe::RecipeError;
-use crate::instance::standby::{Body, LockView, Look, NewSecret, NewVersion, RegistrationNames, VersionView, Write};
+use crate::instance::standby::{
+    Body, LockView, Look, NewSecret, NewVersion, RegistrationNames, VersionView, View, Write,
+};
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::Known;
 use crate::job::restore::options::DEFAULT_SOURCE_NAME;
 use crate::job::restore::plan::{Action, Step};
 use crate::job::restore::snapshot::Entry;
-use crate::model::{ItemKey, Payload, Slot, Timestamp};
+use crate::model::{ItemKey, Payload, Slot, Timestamp, Treatment};
 
 impl From<RecipeError> for Halt {
     fn from(error: RecipeError) -> Self {
@@ -23,8 +25,8 @@ impl From<RecipeError> for Halt {
 impl Run<'_> {
     /// The request that does a step.
     pub(super) async fn request(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<Write, Halt> {
-        let recipe = self.standby.recipe();
-        let view = &entry.view;
+        let recipe = self.recipe();
+        let view = &recipe.resolve_references(&entry.view, self.names())?;
         Ok(match &step.action {
             Action::CreateGroup => Write::CreateGroup { body: recipe.group(view) },
             Action::UpdateGroup => Write::PatchGroup { id: target(chain)?, body: recipe.group(view) },
@@ -36,7 +38,9 @@ impl Run<'_> {
                 let body = recipe.patch_configuration(view, &self.value(entry).await?)?;
                 Write::PatchConfiguration { key: entry.item.key.clone(), body }
             }
-            Action::CreateSecret { .. } => Write::CreateSecret { body: self.new_secret(entry, step).await? },
+            Action::SignAuthority => self.sign_authority(view)?,
+            Action::SetSigned { by } => self.set_signed(chain, entry, by.as_ref()).await?,
+            Action::CreateSecret { .. } => Write::CreateSecret { body: self.new_secret(entry, view, step).await? },
             Action::AddVersion { version, mark_version } => {
                 let goal = self.goal(entry)?;
                 let version = self.living(&goal, entry, version)?;
@@ -70,6 +74,7 @@ impl Run<'_> {
                 let goal = self.goal(entry)?;
                 let locks: Vec<&LockView> = goal.locks_on(version).filter(|lock| names.contains(&lock.name)).collect();
                 let body = recipe.locks(&locks);
+                self.issued(chain, entry).await?;
                 let version = self.version(chain, entry, version).await?;
                 Write::AddLocks { id: target(chain)?, version, body }
             }
@@ -77,7 +82,7 @@ impl Run<'_> {
         })
     }
 
-    async fn new_secret(&self, entry: &Entry, step: &Step) -> Result<Body, Halt> {
+    async fn new_secret(&self, entry: &Entry, view: &View, step: &Step) -> Result<Body, Halt> {
         let Action::CreateSecret { version, mark, mark_version } = &step.action else {
             return Err(Halt::Failed("the plan was altered".to_owned()));
         };
@@ -90,9 +95,12 @@ impl Run<'_> {
             }
             None => None,
         };
-        let payload = self.payload(entry, &version.id).await?;
+        let payload = match entry.treatment {
+            Treatment::Reissue => none(),
+            _ => self.payload(entry, &version.id).await?,
+        };
         let new = NewSecret {
-            view: &entry.view,
+            view,
             group: group.as_deref(),
             version,
             payload: &payload,
@@ -118,6 +126,20 @@ impl Run<'_> {
         }
     }
 
+    /// Makes sure that what the standby issues is there: until then there is no version to lock.
+    async fn issued(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<(), Halt> {
+        if entry.treatment != Treatment::Reissue {
+            return Ok(());
+        }
+        self.observe(chain, entry).await?;
+        match chain.known.as_ref().filter(|known| known.view.pending) {
+            Some(_) => Err(Halt::Waiting(
+                "the standby is still issuing it; its locks come when the same plan is applied again".to_owned(),
+            )),
+            None => Ok(()),
+        }
+    }
+
     async fn payload(&self, entry: &Entry, version: &str) -> Result<Payload, Halt> {
         let missing = || Halt::Failed(format!("the snapshot has no payload of version {version}"));
         self.payloads.get(&entry.item, version).await?.ok_or_else(missing)
@@ -125,12 +147,11 @@ impl Run<'_> {
 
     /// The value of a configuration; some have none.
     async fn value(&self, entry: &Entry) -> Result<Payload, RestoreError> {
-        let empty = || Payload::new(Zeroizing::new("{}".to_owned()));
-        Ok(self.payloads.get(&entry.item, Slot::VALUE).await?.unwrap_or_else(empty))
+        Ok(self.payloads.get(&entry.item, Slot::VALUE).await?.unwrap_or_else(none))
     }
 
     /// The item as it is there; looked at when that has not been done.
-    async fn known(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<Known, Halt> {
+    pub(super) async fn known(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<Known, Halt> {
         if chain.known.is_none() {
             self.observe(chain, entry).await?;
         }
@@ -167,6 +188,11 @@ impl Run<'_> {
         self.planned_names()
             .unwrap_or_else(|| RegistrationNames { name: DEFAULT_SOURCE_NAME.to_owned(), description: String::new() })
     }
+}
+
+/// No payload at all.
+fn none() -> Payload {
+    Payload::new(Zeroizing::new("{}".to_owned()))
 }
 
 fn target(chain: &Chain<'_>) -> Result<String, Halt> {

@@ -4,21 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::chain::Chain;
+use super::needs::{reference_of, unusable};
 use super::report::Tally;
+use super::signing::{Signatures, SigningRequest};
 use super::{Job, ListedStandby};
-use crate::instance::standby::{Look, Phase, RegistrationNames, Standby, Wanted, Write, Written, unanswered};
+use crate::instance::standby::{Names, Phase, Recipe, RegistrationNames, Standby, View, Write, Written, unanswered};
 use crate::instance::{InstanceError, Listed};
 use crate::job::event::{Event, Stage};
 use crate::job::restore::backup::Payloads;
 use crate::job::restore::error::{RestoreError, in_words};
-use crate::job::restore::goal::Goal;
 use crate::job::restore::guard::check_answer;
-use crate::job::restore::known::{Known, Need, need, settings_digest};
-use crate::job::restore::matching::Match;
-use crate::job::restore::plan::{Action, Step};
+use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::{Entry, Snapshot};
 use crate::job::restore::state::{State, position};
-use crate::job::restore::survey::{Found, Surveyor};
 use crate::model::{ItemKey, ItemKind, Timestamp};
 
 /// How often one step is sent when nothing came of it before.
@@ -34,7 +32,8 @@ pub(super) struct Run<'a> {
     snapshot: &'a Snapshot,
     pub(super) payloads: &'a Payloads<'a>,
     pub(super) standby: &'a dyn Standby,
-    listed: &'a ListedStandby,
+    pub(super) listed: &'a ListedStandby,
+    signatures: Signatures<'a>,
     shared: Mutex<Shared>,
 }
 
@@ -48,6 +47,8 @@ struct Shared {
     groups: BTreeMap<String, String>,
     /// Items in a row that ended in server errors.
     overloads: u32,
+    /// Items, by reference, that are of no use to others, and why.
+    unusable: BTreeMap<String, String>,
     tally: Tally,
 }
 
@@ -60,6 +61,10 @@ pub(super) enum Halt {
     Failed(String),
     /// It cannot be brought back any more.
     Lost(String),
+    /// Somebody else has to do something first.
+    Waiting(String),
+    /// What it needs is not there or cannot be used yet.
+    Skipped(String),
     /// Server errors to the end: this item's, or the whole instance's.
     Overload(RestoreError),
     /// The whole run stops.
@@ -94,11 +99,20 @@ impl<'a> Run<'a> {
         payloads: &'a Payloads<'a>,
         listed: &'a ListedStandby,
         named: Option<String>,
+        signatures: Signatures<'a>,
     ) -> Self {
+        let waits = |(view, _): (&View, &Listed)| Some((reference_of(view), unusable(view)?.to_owned()));
+        let waiting = listed.inventory.iter().filter_map(waits).collect();
         let groups = listed.inventory.groups().clone();
-        let shared =
-            Mutex::new(Shared { named, crn: listed.name.crn.clone(), groups, overloads: 0, tally: Tally::default() });
-        Self { job, snapshot, payloads, standby: job.standby, listed, shared }
+        let shared = Mutex::new(Shared {
+            named,
+            crn: listed.name.crn.clone(),
+            groups,
+            overloads: 0,
+            unusable: waiting,
+            tally: Tally::default(),
+        });
+        Self { job, snapshot, payloads, standby: job.standby, listed, signatures, shared }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -123,6 +137,48 @@ impl<'a> Run<'a> {
     /// The id of a group in the standby.
     pub(super) fn group(&self, name: &str) -> Option<String> {
         self.shared().groups.get(name).cloned()
+    }
+
+    pub(super) fn recipe(&self) -> &'a dyn Recipe {
+        self.standby.recipe()
+    }
+
+    /// What the ids of the standby are called.
+    pub(super) fn names(&self) -> &'a Names {
+        &self.listed.names
+    }
+
+    pub(super) fn signatures(&self) -> Signatures<'a> {
+        self.signatures
+    }
+
+    /// An item of the snapshot.
+    pub(super) fn entry(&self, key: &ItemKey) -> Option<&'a Entry> {
+        self.snapshot.get(key)
+    }
+
+    /// When the plan was made, by the standby's clock.
+    pub(super) fn planned_at(&self) -> Timestamp {
+        self.job.plan.made
+    }
+
+    /// Why nothing that needs an item may be made; nothing when it may.
+    pub(super) fn unusable(&self, reference: &str) -> Option<String> {
+        self.shared().unusable.get(reference).cloned()
+    }
+
+    /// Says that an item is of no use, or that it is again.
+    pub(super) fn set_unusable(&self, reference: String, why: Option<String>) {
+        let mut shared = self.shared();
+        match why {
+            Some(why) => drop(shared.unusable.insert(reference, why)),
+            None => drop(shared.unusable.remove(&reference)),
+        }
+    }
+
+    /// Asks for a signature outside the standby.
+    pub(super) fn ask(&self, request: SigningRequest) {
+        self.shared().tally.signing_requests.push(request);
     }
 
     pub(super) fn finish(self) -> Tally {
@@ -168,6 +224,9 @@ impl<'a> Run<'a> {
                 self.locate(chain, entry).await?;
             }
             let Some(step) = chain.next(phase) else { return Ok(()) };
+            if let Some(why) = self.unmet(entry) {
+                return Err(Halt::Skipped(why));
+            }
             self.step(chain, entry, step).await?;
         }
         Ok(())
@@ -180,11 +239,14 @@ impl<'a> Run<'a> {
         };
         let unlocked = chain.unlocked();
         let remark = |why: String| remark(format!("{why}{unlocked}"));
+        self.note_unmade(chain, &halt);
         let mut shared = self.shared();
         match halt {
             Halt::Conflict(why) => shared.tally.conflicts.extend(remark(why)),
             Halt::Failed(why) => shared.tally.failed.extend(remark(why)),
             Halt::Lost(why) => shared.tally.losses.extend(remark(why)),
+            Halt::Waiting(why) => shared.tally.waiting.extend(remark(why)),
+            Halt::Skipped(why) => shared.tally.skipped.extend(remark(why)),
             Halt::Overload(error) => {
                 shared.overloads += 1;
                 if shared.overloads >= OVERLOADS {
@@ -196,101 +258,6 @@ impl<'a> Run<'a> {
             Halt::Stop(error) => shared.tally.stop(&error),
         }
         chain.ended = true;
-    }
-
-    /// What the secret should become, worked out as the plan did.
-    pub(super) fn goal(&self, entry: &Entry) -> Result<Goal, Halt> {
-        Goal::new(&entry.item, &entry.view, self.job.plan.made).map_err(Halt::Lost)
-    }
-
-    fn surveyor(&self) -> Surveyor<'_> {
-        Surveyor { standby: self.standby, payloads: self.payloads, deep: false }
-    }
-
-    /// Finds out how many steps of the item are done, from the listing where that says enough.
-    async fn locate(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<(), Halt> {
-        let key = &entry.item.key;
-        let found = match &chain.target {
-            Some(id) => {
-                let key = ItemKey::new(key.kind(), id).map_err(|error| Halt::Stop(error.into()))?;
-                self.listed.inventory.get(&key)
-            }
-            None => match self.listed.inventory.find(&entry.view, entry.group.as_deref()) {
-                Match::Absent => None,
-                Match::Found((_, listed)) => Some(listed),
-                Match::Conflict(why) => return Err(Halt::Conflict(why)),
-            },
-        };
-        let at = match found {
-            Some(listed) if self.settled(chain, entry, listed)? => {
-                chain.learn(Some(listed.clone()), None);
-                Some(chain.steps.len())
-            }
-            Some(listed) => {
-                let known = self.look(entry, listed, false).await?;
-                let state = state(entry, known.as_ref());
-                chain.learn(Some(listed.clone()), known);
-                place(chain, &state)?
-            }
-            None => place(chain, &State::default())?,
-        };
-        chain.at = at;
-        self.found_done(at.unwrap_or(0));
-        Ok(())
-    }
-
-    /// Whether the rows of a secret say that its whole chain is done.
-    fn settled(&self, chain: &Chain<'_>, entry: &Entry, listed: &Listed) -> Result<bool, Halt> {
-        let Some(last) = chain.steps.last().filter(|_| entry.item.key.kind() == ItemKind::Secret) else {
-            return Ok(false);
-        };
-        let view = self.standby.recipe().view(&listed.item);
-        let names = entry.view.settings.iter().map(|(name, _)| name);
-        let settings = settings_digest(&view.settings, names, view.mark.as_ref());
-        let goal = self.goal(entry)?;
-        Ok(last.leaves.settings == Some(settings) && need(&goal, entry.item.key.id(), &view) == Need::Nothing)
-    }
-
-    /// Looks at an item that is there.
-    async fn look(&self, entry: &Entry, listed: &Listed, fresh: bool) -> Result<Option<Known>, Halt> {
-        let surveyor = self.surveyor();
-        let found = match entry.item.key.kind() {
-            ItemKind::Group | ItemKind::Registration => Found { known: Some(surveyor.plain(listed)), compared: 0 },
-            ItemKind::Configuration => surveyor.configuration(&entry.item, listed).await?,
-            ItemKind::Secret => surveyor.details(&entry.item, &self.goal(entry)?, listed, fresh).await?,
-        };
-        Ok(found.known)
-    }
-
-    /// Looks at the item as it is now, wherever it came from.
-    pub(super) async fn observe(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<State, Halt> {
-        let secret = entry.item.key.kind() == ItemKind::Secret;
-        let listed = match chain.listed.clone().filter(|_| secret) {
-            Some(listed) => Some(listed),
-            None => self.find(entry).await?,
-        };
-        // The answer that would have shown it may be the one that got lost.
-        if let Some(crn) = listed.as_ref().and_then(|listed| self.standby.recipe().instance(&listed.item)) {
-            self.check_target(&crn)?;
-        }
-        let known = match &listed {
-            Some(listed) => self.look(entry, listed, true).await?,
-            None => None,
-        };
-        let state = state(entry, known.as_ref());
-        chain.learn(listed, known);
-        Ok(state)
-    }
-
-    async fn find(&self, entry: &Entry) -> Result<Option<Listed>, Halt> {
-        let group = entry.group.as_deref().and_then(|name| self.group(name));
-        let wanted = Wanted {
-            key: &entry.item.key,
-            item_type: &entry.view.item_type,
-            name: &entry.view.name,
-            group: group.as_deref(),
-        };
-        Ok(self.standby.find(&wanted).await.map_err(RestoreError::from)?)
     }
 
     /// Does one step, whatever it takes to know that it is done.
@@ -323,6 +290,7 @@ impl<'a> Run<'a> {
             let state = self.observe(chain, entry).await?;
             match position(&chain.steps, &state) {
                 Some(at) if at > index => {
+                    self.note_made(chain, entry, step);
                     self.found_after(chain, step, at, index);
                     return Ok(());
                 }
@@ -337,22 +305,6 @@ impl<'a> Run<'a> {
         Err(Halt::Failed(format!("nothing came of {} in {TRIES} attempts", step.action.as_str())))
     }
 
-    /// Looks at the row of a secret whose metadata is to be patched: whether it is right already. A version that was
-    /// added before may have changed it, so what was known earlier does not count.
-    async fn is_patched(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<bool, Halt> {
-        let Action::PatchMetadata { .. } = &step.action else { return Ok(false) };
-        let id = chain.target.as_deref().unwrap_or_default();
-        let key = ItemKey::new(ItemKind::Secret, id).map_err(RestoreError::from)?;
-        let look = Look { row: true, ..Look::default() };
-        let mut item = entry.item.clone();
-        item.docs = self.standby.look(&key, look).await.map_err(RestoreError::from)?;
-        let row = self.standby.recipe().view(&item);
-        let names = entry.view.settings.iter().map(|(name, _)| name);
-        let now = settings_digest(&row.settings, names, row.mark.as_ref());
-        chain.row = Some(row);
-        Ok(step.leaves.settings == Some(now))
-    }
-
     /// Sends one change and checks what its answer says about the target.
     async fn send(&self, write: Write) -> Result<Written, RestoreError> {
         let written = self.standby.write(write).await?;
@@ -363,7 +315,7 @@ impl<'a> Run<'a> {
     }
 
     /// Checks what an answer or a row says about the target.
-    fn check_target(&self, crn: &str) -> Result<(), RestoreError> {
+    pub(super) fn check_target(&self, crn: &str) -> Result<(), RestoreError> {
         let recipe = self.standby.recipe();
         let named = self.shared().named.take();
         let expected = named.or_else(|| recipe.instance_id(self.listed.name.crn.as_ref()?));
@@ -390,6 +342,7 @@ impl<'a> Run<'a> {
         {
             self.shared().groups.insert(entry.view.name.clone(), id.clone());
         }
+        self.note_made(chain, entry, step);
         chain.at = chain.at.map(|at| at + 1);
         self.count(step);
     }
@@ -416,28 +369,14 @@ impl<'a> Run<'a> {
         self.job.context.observer.observe(Event::Advance { stage: Stage::Apply, by: 1 });
     }
 
-    fn found_done(&self, steps: usize) {
+    pub(super) fn found_done(&self, steps: usize) {
         self.shared().tally.already += steps as u64;
         self.job.context.observer.observe(Event::Advance { stage: Stage::Apply, by: steps as u64 });
     }
 }
 
-/// The state of an item, as far as its plan cares.
-fn state(entry: &Entry, known: Option<&Known>) -> State {
-    known.map(|known| known.state(entry.view.settings.iter().map(|(name, _)| name))).unwrap_or_default()
-}
-
-/// Where the item stands in its chain.
-fn place(chain: &Chain<'_>, state: &State) -> Result<Option<usize>, Halt> {
-    match (position(&chain.steps, state), chain.first()) {
-        (Some(at), _) => Ok(Some(at)),
-        (None, Some(first)) => Err(Halt::Conflict(moved(first, state))),
-        (None, None) => Ok(None),
-    }
-}
-
 /// Says that an item is in none of the states of its chain.
-fn moved(step: &Step, state: &State) -> String {
+pub(super) fn moved(step: &Step, state: &State) -> String {
     let what = match (step.expect.present, state.present) {
         (true, false) => "it is gone from the standby".to_owned(),
         (false, true) => "something else has taken its place in the standby".to_owned(),

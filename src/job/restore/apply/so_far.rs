@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::ListedStandby;
 use super::chain::Chain;
 use super::run::Run;
-use crate::job::restore::goal::Goal;
 use crate::job::restore::idmap::{Found, IdMap, VersionMapping};
 use crate::job::restore::known::{Need, by_place, need};
 use crate::job::restore::matching::Match;
@@ -56,7 +55,7 @@ fn of_listing(
     let Match::Found((view, there)) = listed.inventory.find(&entry.view, entry.group.as_deref()) else { return None };
     let mut versions = Vec::new();
     if entry.item.key.kind() == ItemKind::Secret
-        && let Ok(goal) = Goal::new(&entry.item, &entry.view, plan.made)
+        && let Ok(goal) = entry.goal(plan.made)
         && need(&goal, entry.item.key.id(), view) == Need::Nothing
     {
         let sources = by_place(&goal, view);

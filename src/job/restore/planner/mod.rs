@@ -4,12 +4,16 @@ use super::known::{Known, settings_digest};
 use super::options::{DEFAULT_SOURCE_NAME, OnConflict};
 use super::plan::Action;
 use super::state::{Parts, State};
-use crate::instance::standby::{Phase, RegistrationNames, View};
+use crate::instance::standby::{Phase, Recipe, RegistrationNames, View};
 
+mod authority;
+mod reissue;
 mod secret;
 #[cfg(test)]
 mod tests;
 
+pub use authority::{AuthorityContext, authority};
+pub use reissue::reissue;
 pub use secret::{SecretContext, secret};
 
 /// A step of one item, before it has its place in a plan.
@@ -38,6 +42,8 @@ pub struct Outcome {
     pub losses: Vec<String>,
     /// What to know.
     pub notes: Vec<String>,
+    /// What is there and cannot be used yet: why, as a fragment.
+    pub waiting: Vec<String>,
 }
 
 impl Outcome {
@@ -99,11 +105,25 @@ pub fn registration(view: &View, known: Option<&Known>, names: Option<&Registrat
 
 /// Plans a configuration, whose value was compared when it is there.
 #[must_use]
-pub fn configuration(view: &View, phase: Phase, known: Option<&Known>, on_conflict: OnConflict) -> Outcome {
-    simple(view, known, Some(true), phase, Action::CreateConfiguration, || match on_conflict {
-        OnConflict::NewVersion => Ok(Action::UpdateConfiguration),
-        OnConflict::Fail | OnConflict::Skip | OnConflict::Replace => {
-            Err("the standby has it with another value; exclude it, delete it there, or overwrite it".to_owned())
+pub fn configuration(
+    view: &View,
+    phase: Phase,
+    known: Option<&Known>,
+    recipe: &dyn Recipe,
+    on_conflict: OnConflict,
+) -> Outcome {
+    simple(view, known, Some(true), phase, Action::CreateConfiguration, || {
+        let differing = known.map(|known| authority::differing(view, known)).unwrap_or_default();
+        let fixed = recipe.unpatchable(&view.item_type);
+        match (on_conflict, differing.iter().find(|name| fixed.contains(name))) {
+            (OnConflict::NewVersion, Some(name)) => Err(format!(
+                "the standby has it with another {name}, which no patch can change; rename or delete that one, then make \
+                 a new plan"
+            )),
+            (OnConflict::NewVersion, None) => Ok(Action::UpdateConfiguration),
+            (OnConflict::Fail | OnConflict::Skip | OnConflict::Replace, _) => {
+                Err("the standby has it with another value; exclude it, delete it there, or overwrite it".to_owned())
+            }
         }
     })
 }
@@ -118,7 +138,7 @@ fn simple(
     create: Action,
     update: impl FnOnce() -> Result<Action, String>,
 ) -> Outcome {
-    let names = || view.settings.iter().map(|(name, _)| name);
+    let names = || view.compared();
     let right = |state: &mut State| {
         state.present = true;
         state.settings = Some(settings_digest(&view.settings, names(), None));

@@ -64,7 +64,13 @@ fn withheld(item: &Item) -> Option<String> {
 ///
 /// `rotates` says whether the secret rotates by itself in the standby. What an instance that was restored itself still
 /// holds back is held back on.
-fn mark(view: &View, goal: &Goal, versions: u64, rotates: bool, context: &SecretContext<'_>) -> Option<Mark> {
+pub(super) fn mark(
+    view: &View,
+    goal: &Goal,
+    versions: u64,
+    rotates: bool,
+    context: &SecretContext<'_>,
+) -> Option<Mark> {
     let held = view.rotation.as_ref().map(|rotation| {
         let held: Object = [("rotation".to_owned(), rotation.to_raw())].into_iter().collect();
         held.to_raw()
@@ -82,7 +88,7 @@ fn mark(view: &View, goal: &Goal, versions: u64, rotates: bool, context: &Secret
 }
 
 fn names(view: &View) -> impl Iterator<Item = &str> {
-    view.settings.iter().map(|(name, _)| name)
+    view.compared()
 }
 
 fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
@@ -133,7 +139,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
 }
 
 /// Whether the version gets a mark; notes when there is no room for it.
-fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) -> bool {
+pub(super) fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) -> bool {
     let fits = context.recipe.version_mark_fits(version);
     if !fits {
         let note =
@@ -143,7 +149,7 @@ fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mu
     fits
 }
 
-fn add_locks(chain: &mut Chain, version: &str, locks: &[&LockView], removed: &[String]) {
+pub(super) fn add_locks(chain: &mut Chain, version: &str, locks: &[&LockView], removed: &[String]) {
     if locks.is_empty() {
         return;
     }
@@ -340,7 +346,7 @@ fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretConte
 }
 
 /// Brings the locks of one version to what the snapshot has; locks of other names stay.
-fn lock(chain: &mut Chain, version: &str, wanted: &[&LockView], removed: &[String]) {
+pub(super) fn lock(chain: &mut Chain, version: &str, wanted: &[&LockView], removed: &[String]) {
     let key = |lock: &LockView| format!("{}/{}", version_name(Some(version), ""), lock.name);
     let is = |lock: &&&LockView, state: &State| state.locks.get(&key(lock)) == Some(&lock_digest(lock));
     let missing: Vec<&LockView> = wanted.iter().filter(|lock| !is(lock, &chain.now)).copied().collect();

@@ -3,7 +3,7 @@
 
 mod arbitrary;
 mod custom_credentials;
-mod iam_credentials;
+pub(in super::super) mod iam_credentials;
 mod imported_cert;
 mod kv;
 mod private_cert;
@@ -13,7 +13,7 @@ mod username_password;
 
 use std::sync::Arc;
 
-use chrono::{Days, Months};
+use chrono::{Days, Months, TimeDelta};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -178,6 +178,18 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Whether the instance makes the payload out of nothing, so that a version needs none before it.
+    pub(crate) fn mints(self) -> bool {
+        matches!(self, Self::IamCredentials | Self::ServiceCredentials | Self::CustomCredentials)
+    }
+
+    /// Whether a lock does not postpone its end.
+    pub(crate) fn ends_when_locked(self) -> bool {
+        matches!(self, Self::ImportedCert | Self::PublicCert | Self::PrivateCert)
+    }
+}
+
 impl State {
     /// The first version of a new secret.
     pub(crate) fn first(&mut self, kind: Kind, making: &Making<'_>) -> Result<Fresh, Refusal> {
@@ -210,7 +222,7 @@ impl State {
             Kind::PublicCert => self.next_public_cert(now, body, secret),
             Kind::PrivateCert => self.next_private_cert(now, body, secret),
             Kind::IamCredentials => self.next_iam_credentials(now, body, secret),
-            Kind::ServiceCredentials => self.next_service_credentials(now, body, secret),
+            Kind::ServiceCredentials => Ok(self.next_service_credentials(now, secret)),
             Kind::CustomCredentials => self.next_custom_credentials(now, body, secret),
         }
     }
@@ -256,8 +268,9 @@ fn take(body: &Body<'_>, names: &[&str]) -> Zeroizing<String> {
 
 /// When a secret with these metadata members rotates next, counted from `from`.
 pub(crate) fn next_rotation(fields: &Object, from: Timestamp) -> Option<Timestamp> {
-    let next = match rules::rotation(fields.get("rotation")?).ok()? {
+    let next = match rules::rotation_within(fields.get("rotation")?, &rules::ANY_ROTATION).ok()? {
         Rotation::Off => return None,
+        Rotation::Hours(hours) => from.datetime().checked_add_signed(TimeDelta::hours(i64::from(hours)))?,
         Rotation::Days(days) => from.datetime().checked_add_days(Days::new(u64::from(days)))?,
         Rotation::Months(months) => from.datetime().checked_add_months(Months::new(months))?,
     };

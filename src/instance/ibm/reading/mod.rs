@@ -9,18 +9,23 @@
 //! | locks | a page per 100, only when the row in the list of locks moved |
 //! | configuration | 1 |
 
+mod derived;
+
 use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
 use super::api::Which;
-use super::classify::{SafeToRead, merge};
+use super::classify::{SafeToRead, class, merge};
 use super::client::Client;
 use super::inventory::{LOCKS_ROW, ROW};
 use super::wire::{Answer, Family};
+use crate::instance::source::REFUSED;
 use crate::instance::{InstanceError, Listed, Readable, Reading};
-use crate::model::json::{Object, as_array, canonical};
+use crate::model::json::{Members, Object, as_array, canonical, raw};
 use crate::model::{Item, ItemKind, Payload, Slot, Timestamp};
+
+pub(super) use crate::instance::source::SUPPLIED;
 
 /// The document with the metadata of all versions (of one or two: as their answers show it).
 pub(super) const VERSIONS: &str = "versions";
@@ -30,12 +35,26 @@ pub(super) const LOCKS: &str = "locks";
 pub(super) const VALUE: &str = "value";
 /// The document with what was read out of a certificate because no answer returns it: members as a create takes them.
 pub(super) const DERIVED: &str = "derived";
-/// The document with the members that the operator supplied because no answer returns them.
-pub(super) const SUPPLIED: &str = "supplied";
+/// The document with the names of the members that each payload has and that are not empty, by slot: of certificates and
+/// configurations, where they say what can be made of it (a certificate with or without its private key).
+pub(super) const PAYLOAD_MEMBERS: &str = "payload_members";
+/// Types whose payloads have members that may be missing.
+const WITH_OPTIONAL_MEMBERS: [&str; 3] = ["imported_cert", "private_cert", "public_cert"];
+/// State of a secret that has no value yet: a certificate that is ordered, or waits for its signature.
+const PRE_ACTIVATION: u64 = 0;
 
 /// Reads one item.
 pub(super) async fn read(client: &Client, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {
-    let mut reader = Reader { client, listed, docs: Vec::new(), payloads: Vec::new(), cuts: Vec::new(), at: None };
+    let mut reader = Reader {
+        client,
+        listed,
+        pending: false,
+        docs: Vec::new(),
+        payloads: Vec::new(),
+        cuts: Vec::new(),
+        refused: None,
+        at: None,
+    };
     match listed.item.key.kind() {
         ItemKind::Secret => reader.secret(before).await?,
         ItemKind::Configuration if listed.readable == Readable::Payloads => reader.configuration().await?,
@@ -47,10 +66,14 @@ pub(super) async fn read(client: &Client, listed: &Listed, before: Option<&Item>
 struct Reader<'a> {
     client: &'a Client,
     listed: &'a Listed,
+    /// Whether its versions need not have a payload yet.
+    pending: bool,
     docs: Vec<(&'static str, String)>,
     payloads: Vec<(Slot, Payload)>,
     /// Secret members that metadata answers showed.
     cuts: Vec<Payload>,
+    /// The words with which the value was refused.
+    refused: Option<String>,
     /// The provider's clock in the last answer.
     at: Option<Timestamp>,
 }
@@ -67,6 +90,7 @@ impl Reader<'_> {
         let row = self.listed.item.doc(ROW).ok_or_else(|| self.malformed("the listed item has no row"))?;
         let named = self.listed.item.docs.get(LOCKS_ROW).map(|row| named_versions(row)).unwrap_or_default();
         let total = row.u64("versions_total");
+        self.pending = row.u64("state") == Some(PRE_ACTIVATION);
         if self.listed.readable == Readable::MetadataOnly {
             let (rows, _) = self.version_list(total, &named).await?;
             self.put_versions(&rows);
@@ -83,6 +107,7 @@ impl Reader<'_> {
                 None => self.by_id(&safe, total, &named).await?,
             }
         }
+        self.derive(&row);
         self.locks(&row, &named, before).await
     }
 
@@ -195,7 +220,8 @@ impl Reader<'_> {
         self.note(answer);
         let split = answer.split(Family::Version)?;
         let id = split.metadata.str("id").ok_or_else(|| answer.malformed("it has no `id`"))?;
-        if split.metadata.bool("payload_available") != Some(false) && split.payload.is_none() {
+        let may_lack_it = self.pending || split.metadata.bool("payload_available") == Some(false);
+        if !may_lack_it && split.payload.is_none() {
             return Err(answer.malformed("it does not say that its payload is gone, and shows none"));
         }
         Ok(Version { id, metadata: split.metadata.to_raw().get().to_owned(), payload: split.payload })
@@ -243,7 +269,17 @@ impl Reader<'_> {
 
     async fn configuration(&mut self) -> Result<(), InstanceError> {
         let item = &self.listed.item;
-        let answer = self.client.configuration_answer(&item.name, &item.item_type).await?;
+        let answer = match self.client.configuration_answer(&item.name, &item.item_type).await {
+            // What the list shows of it is worth keeping without its value.
+            Err(InstanceError::Forbidden { message, .. }) => {
+                let mut mark = Object::default();
+                mark.set("why", raw(message.as_str()));
+                self.docs.push((REFUSED, mark.to_raw().get().to_owned()));
+                self.refused = Some(message);
+                return Ok(());
+            }
+            other => other?,
+        };
         self.note(&answer);
         let split = answer.split(Family::Configuration)?;
         let is = |name: &str, wanted: &str| split.metadata.str(name).is_some_and(|text| text == wanted);
@@ -252,7 +288,37 @@ impl Reader<'_> {
         }
         self.put_payload(Slot::VALUE, split.payload)?;
         self.docs.push((VALUE, split.metadata.to_raw().get().to_owned()));
+        let derived = derived::of_authority(&item.item_type, &split.metadata);
+        self.docs.extend(derived.map(|derived| (DERIVED, derived.to_raw().get().to_owned())));
         Ok(())
+    }
+
+    /// What the certificate of the newest version says that no answer does.
+    fn derive(&mut self, row: &Object) {
+        if self.listed.item.item_type != "private_cert" {
+            return;
+        }
+        let Some((slot, payload)) = self.payloads.first() else { return };
+        let versions = self.docs.iter().find(|(name, _)| *name == VERSIONS).map(|(_, text)| text.as_str());
+        let created = versions.and_then(|versions| {
+            let list: Vec<&RawValue> = serde_json::from_str(versions).ok()?;
+            let mut versions = list.iter().filter_map(|version| Object::parse(version.get()).ok());
+            versions.find(|version| version.str("id").is_some_and(|id| id == slot.as_str()))?.str("created_at")
+        });
+        let derived = derived::of_private_certificate(row, payload, created.and_then(|at| at.parse().ok()));
+        self.docs.extend(derived.map(|derived| (DERIVED, derived.to_raw().get().to_owned())));
+    }
+
+    /// The names of the members of each payload, where they tell something.
+    fn payload_members(&self) -> Option<Object> {
+        let item = &self.listed.item;
+        let tells =
+            item.key.kind() == ItemKind::Configuration || WITH_OPTIONAL_MEMBERS.contains(&item.item_type.as_str());
+        let mut members = Object::default();
+        for (slot, payload) in self.payloads.iter().filter(|_| tells) {
+            members.set(slot.as_str(), raw(&filled_members(payload)));
+        }
+        (!members.is_empty()).then_some(members)
     }
 
     fn put_versions(&mut self, rows: &[String]) {
@@ -272,6 +338,8 @@ impl Reader<'_> {
     }
 
     fn finish(mut self) -> Result<Reading, InstanceError> {
+        let members = self.payload_members();
+        self.docs.extend(members.map(|members| (PAYLOAD_MEMBERS, members.to_raw().get().to_owned())));
         let mut docs = self.listed.item.docs.clone();
         for (name, text) in std::mem::take(&mut self.docs) {
             let value = RawValue::from_string(text).map_err(|_| self.malformed("an answer is no JSON"))?;
@@ -281,7 +349,10 @@ impl Reader<'_> {
         self.put_payload(Slot::WITHHELD, withheld)?;
         let now = self.client.wire().now();
         let read_at = self.at.or(now).ok_or_else(|| self.malformed("no answer has a `Date`"))?;
-        Ok(Reading { docs, payloads: self.payloads, read_at })
+        let slots: Vec<Slot> = self.payloads.iter().map(|(slot, _)| slot.clone()).collect();
+        let item = Item { docs, ..self.listed.item.clone() };
+        let class = class(&item, &slots);
+        Ok(Reading { docs: item.docs, payloads: self.payloads, class, refused: self.refused, read_at })
     }
 
     fn what(&self) -> String {
@@ -295,6 +366,13 @@ impl Reader<'_> {
     fn malformed(&self, problem: &str) -> InstanceError {
         InstanceError::Malformed { what: self.what(), problem: problem.to_owned() }
     }
+}
+
+/// The names of the members of a payload that hold something.
+fn filled_members(payload: &Payload) -> Vec<String> {
+    let empty = |value: &RawValue| matches!(value.get(), "null" | "\"\"" | "[]" | "{}");
+    let members = Members::parse(payload.expose()).map(|members| members.0).unwrap_or_default();
+    members.into_iter().filter(|(_, value)| !empty(value)).map(|(name, _)| name).collect()
 }
 
 /// A version as a list names it.

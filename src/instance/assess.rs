@@ -1,0 +1,75 @@
+//! What a provider's module says, in words for people, about how an item comes back.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::model::{Item, Restorability, Timestamp};
+
+/// Why an item has its class, and what can be done about it before the disaster. Fixed texts: no name, no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Judgement {
+    /// The class.
+    pub class: Restorability,
+    /// A fixed word for programs; items with the same word have the same reasons.
+    pub code: &'static str,
+    /// Why, as a fragment.
+    pub why: &'static str,
+    /// What to do about it today, as a sentence; empty when there is nothing to do.
+    pub today: &'static str,
+}
+
+/// How a member that no answer returns is known all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// Another member of an answer says the same in other words.
+    Shown,
+    /// It was read out of a certificate.
+    Derived,
+    /// The operator supplied it.
+    Supplied,
+    /// It is not known: a restore leaves it to the provider's default.
+    Lost,
+}
+
+/// A member that a create takes and no answer returns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WriteOnly {
+    /// Its name in the request.
+    pub member: &'static str,
+    /// Where its value is known from.
+    pub known: Known,
+}
+
+/// Something outside the provider's API that an item needs, so that no backup of the instance can hold it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Need {
+    /// A fixed word for programs.
+    pub code: &'static str,
+    /// What has to be there, as a fragment.
+    pub what: &'static str,
+    /// Which one, by the name that the item gives it (a CRN, a project); nothing when the item names none.
+    pub subject: Option<String>,
+}
+
+/// What can be said about an item of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    /// Its class, and why.
+    pub judgement: Judgement,
+    /// The members that no answer returns, by how they are known. Members that cannot matter for the item are left out.
+    pub write_only: Vec<WriteOnly>,
+    /// Whether its value or its payload is there in the source, but not in the snapshot.
+    pub not_captured: bool,
+    /// What it needs from outside.
+    pub needs: Vec<Need>,
+    /// The need of other items that this one fulfils, by its code.
+    pub fulfils: Option<&'static str>,
+}
+
+/// Judges items. Pure: no network, no clock.
+pub trait Assess: Send + Sync + fmt::Debug {
+    /// Judges an item of a snapshot. With a moment `now`, what has expired by then counts as lost.
+    fn assess(&self, item: &Item, now: Option<Timestamp>) -> Assessment;
+}

@@ -1,0 +1,43 @@
+//! Deleting the data of one version while its metadata stays.
+
+use std::sync::Arc;
+
+use super::super::kinds::{Kind, iam_credentials};
+use super::super::refusal::Refusal;
+use super::super::{Answer, State};
+use crate::model::Timestamp;
+
+impl State {
+    /// Deletes the credential of a version: of IAM credentials the current one, of custom credentials the current or
+    /// the previous one, whose job gets a task for it.
+    pub(in super::super) fn delete_version_data(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        version: &str,
+    ) -> Result<Answer, Refusal> {
+        let mut secret = (**self.secret(id)?).clone();
+        let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
+        let deletable = match Kind::of(&secret.secret_type) {
+            Some(Kind::IamCredentials) => index == 0,
+            Some(Kind::CustomCredentials) => index <= 1,
+            _ => return Err(Refusal::invalid("The data of a version of this secret type cannot be deleted.")),
+        };
+        if !deletable {
+            return Err(Refusal::invalid("The data of this version cannot be deleted."));
+        }
+        let target = secret.versions.get(index).filter(|version| version.payload.is_some());
+        let target = target.ok_or_else(|| Refusal::invalid(format!("Version {version} is not active.")))?;
+        if !target.locks.is_empty() {
+            return Err(Refusal::locked());
+        }
+        if secret.secret_type == "iam_credentials" && !iam_credentials::reuses_api_key(&secret.fields) {
+            iam_credentials::drop_api_key(&mut secret);
+        } else if let Some(target) = secret.versions.get_mut(index) {
+            Arc::make_mut(target).payload = None;
+        }
+        secret.updated_at = now;
+        self.put_secret(secret);
+        Ok(Answer::no_content())
+    }
+}

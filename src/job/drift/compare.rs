@@ -1,0 +1,306 @@
+//! Compares one item with what the standby has for it. Pure.
+//!
+//! The planner of a restore says whether something would have to be done; this says in what the two differ. It goes by
+//! the same views, so whatever a plan shapes on purpose (policies, transforms, overrides) is no difference.
+
+use std::collections::BTreeSet;
+
+use super::report::{Basis, Difference, Held, Kind};
+use crate::instance::standby::normal::normal;
+use crate::instance::standby::{Recipe, View};
+use crate::job::restore::assemble::Planned;
+use crate::job::restore::goal::Goal;
+use crate::job::restore::known::{Known, lock_digest};
+use crate::job::restore::plan::{Action, Remark};
+use crate::model::json::Object;
+use crate::model::{ItemKind, Timestamp, Treatment};
+
+/// Settings that are there for people; everything else is the provider's to act upon.
+const METADATA: [&str; 4] = ["name", "description", "labels", "custom_metadata"];
+
+/// What comparing one item needs beside the item.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comparison<'a> {
+    pub(super) recipe: &'a dyn Recipe,
+    /// The present, by the standby's clock.
+    pub(super) now: Timestamp,
+    /// Whether payloads could be opened.
+    pub(super) values: bool,
+    /// Whether restored secrets may rotate by themselves.
+    pub(super) allow_rotation: bool,
+}
+
+/// What was found about one item.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) basis: Option<Basis>,
+    pub(super) differences: Vec<Difference>,
+    pub(super) unknown: Option<Remark>,
+    pub(super) unrestorable: Option<Remark>,
+    pub(super) held: Option<Held>,
+}
+
+impl Comparison<'_> {
+    /// Compares an item that was looked at.
+    pub(super) fn item(self, planned: &Planned<'_>) -> Verdict {
+        let outcome = &planned.outcome;
+        if planned.built_in {
+            return Verdict { basis: Some(Basis::Metadata), ..Verdict::default() };
+        }
+        let Some(known) = &planned.known else {
+            let mut verdict = Verdict { basis: Some(Basis::Metadata), ..Verdict::default() };
+            if let Some(why) = &outcome.conflict {
+                verdict.differences.push(difference(planned, Kind::Conflict, Basis::Nothing, why));
+            } else if !outcome.steps.is_empty() {
+                verdict.differences.push(difference(planned, Kind::Missing, Basis::Metadata, "it is not there"));
+            } else if let Some(why) = outcome.losses.first() {
+                verdict.unrestorable = Some(planned.entry.remark(why.clone()));
+            }
+            return verdict;
+        };
+        let mut found = Findings { planned, known, basis: Basis::Metadata, list: Vec::new(), unknown: None };
+        match planned.entry.item.key.kind() {
+            ItemKind::Secret => found.secret(self),
+            ItemKind::Configuration => found.configuration(self),
+            ItemKind::Group | ItemKind::Registration => {}
+        }
+        found.settings(planned.entry.item.key.kind());
+        let held = found.rotation(self);
+        found.what_only_a_plan_knows();
+        let basis = found.basis;
+        let differences =
+            found.list.iter().map(|(kind, what)| difference(planned, *kind, basis, what)).collect::<Vec<_>>();
+        let unknown = found.unknown.map(|why| planned.entry.remark(why));
+        Verdict { basis: Some(basis), differences, unknown, unrestorable: None, held }
+    }
+}
+
+fn difference(planned: &Planned<'_>, kind: Kind, basis: Basis, what: &str) -> Difference {
+    let Remark { key, name, item_type, group, .. } = planned.entry.remark("");
+    let target = planned.target.as_ref().map(|key| key.id().to_owned());
+    Difference { kind, key, target, name, item_type, group, basis, what: what.to_owned() }
+}
+
+/// What is found about one item while it is compared.
+struct Findings<'a> {
+    planned: &'a Planned<'a>,
+    known: &'a Known,
+    basis: Basis,
+    list: Vec<(Kind, String)>,
+    unknown: Option<String>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, kind: Kind, what: impl Into<String>) {
+        self.list.push((kind, what.into()));
+    }
+
+    fn secret(&mut self, comparison: Comparison<'_>) {
+        let entry = self.planned.entry;
+        // What the standby issued itself is its own; only the definition is compared.
+        if matches!(entry.treatment, Treatment::Exact | Treatment::Convert | Treatment::AsArbitrary)
+            && let Ok(goal) = Goal::new(&entry.item, &entry.view, comparison.now)
+        {
+            self.versions(&goal, comparison);
+            self.locks(&goal);
+        }
+    }
+
+    fn versions(&mut self, goal: &Goal, comparison: Comparison<'_>) {
+        let known = self.known;
+        self.basis = if self.planned.compared > 0 { Basis::Values } else { Basis::Marks };
+        if let Some(version) = known.false_marks.first() {
+            self.add(Kind::Payload, format!("its version {version} carries our mark and another payload"));
+            return;
+        }
+        // Versions were not asked for: the rows say that they are the ones that the mark names.
+        let Some(current) = known.view.current() else { return };
+        let Some(newest) = goal.newest() else { return };
+        match known.sources.get(&current.id).map(String::as_str) {
+            Some(source) if source == newest => {}
+            Some(source) => {
+                let what = format!("its current version holds {source} of the source and not {newest}");
+                self.add(Kind::Payload, what);
+                return;
+            }
+            None if self.basis == Basis::Values => {
+                self.add(Kind::Payload, "its current version holds a payload that the source does not have");
+                return;
+            }
+            None if known.view.mark.is_some() => {
+                self.add(Kind::Payload, "its current version is none that a restore brought");
+                return;
+            }
+            None => {
+                self.basis = Basis::Nothing;
+                let key = if comparison.values { "its payload may not be read" } else { "no recovery key is at hand" };
+                self.unknown = Some(format!("its current version carries no mark, and {key}"));
+                return;
+            }
+        }
+        let missing: Vec<&str> =
+            goal.versions.iter().map(|version| version.id.as_str()).filter(|id| known.holding(id).is_none()).collect();
+        if !missing.is_empty() {
+            self.add(Kind::Version, format!("it lacks version {} of the source", missing.join(", ")));
+        }
+        for version in &goal.versions {
+            let other = |have: &&crate::instance::standby::VersionView| {
+                normal(&have.metadata.to_raw()) != normal(&version.metadata.to_raw())
+            };
+            if known.holding(&version.id).filter(other).is_some() {
+                self.add(Kind::Metadata, format!("the custom metadata of its version {}", version.id));
+            }
+        }
+    }
+
+    fn locks(&mut self, goal: &Goal) {
+        let known = self.known;
+        let Some(there) = &known.view.locks else {
+            // The rows show names only, and those that are wanted were found in them.
+            let wanted: BTreeSet<&str> = goal.locks.iter().map(|lock| lock.name.as_str()).collect();
+            let extra: BTreeSet<&str> = known
+                .view
+                .lock_names
+                .iter()
+                .map(|(_, name)| name.as_str())
+                .filter(|name| !wanted.contains(name))
+                .collect();
+            if !extra.is_empty() {
+                self.add(Kind::Locks, format!("only in the standby: {}", joined(&extra)));
+            }
+            return;
+        };
+        let mut names = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let own = |source: &str| known.holding(source).map(|version| version.id.as_str());
+        for lock in &goal.locks {
+            let found = there.iter().find(|have| have.name == lock.name && own(&lock.version) == Some(&have.version));
+            match found {
+                None if own(&lock.version).is_some() => _ = names.0.insert(lock.name.as_str()),
+                Some(have) if lock_digest(have) != lock_digest(lock) => _ = names.1.insert(lock.name.as_str()),
+                _ => {}
+            }
+        }
+        for have in there {
+            let wanted =
+                goal.locks.iter().any(|lock| lock.name == have.name && own(&lock.version) == Some(&have.version));
+            if !wanted {
+                names.2.insert(have.name.as_str());
+            }
+        }
+        let (missing, other, extra) = names;
+        for (what, names) in [("missing", missing), ("described differently", other), ("only in the standby", extra)] {
+            if !names.is_empty() {
+                self.add(Kind::Locks, format!("{what}: {}", joined(&names)));
+            }
+        }
+    }
+
+    fn configuration(&mut self, comparison: Comparison<'_>) {
+        match self.known.value {
+            Some(true) => self.basis = Basis::Values,
+            Some(false) => {
+                self.basis = Basis::Values;
+                self.add(Kind::Payload, "its value");
+            }
+            None if self.planned.entry.item.payloads.is_empty() => {}
+            None => {
+                self.basis = Basis::Nothing;
+                let key = if comparison.values { "" } else { ", and no recovery key is at hand" };
+                self.unknown = Some(format!("its value was not compared{key}"));
+            }
+        }
+    }
+
+    fn settings(&mut self, kind: ItemKind) {
+        let have = &self.known.view.settings;
+        let other = |name: &str, value: &serde_json::value::RawValue| {
+            have.get(name).is_none_or(|have| normal(have) != normal(value))
+        };
+        let wanted = &self.planned.entry.view.settings;
+        let names = wanted.iter().filter(|(name, value)| other(name, value)).map(|(name, _)| name);
+        let (metadata, settings): (Vec<&str>, Vec<&str>) = names
+            // A value that was compared says it already.
+            .filter(|_| kind != ItemKind::Configuration || self.known.value != Some(false))
+            .partition(|name| METADATA.contains(name));
+        for (kind, names) in [(Kind::Metadata, metadata), (Kind::Settings, settings)] {
+            if !names.is_empty() {
+                self.add(kind, names.join(", "));
+            }
+        }
+    }
+
+    fn rotation(&mut self, comparison: Comparison<'_>) -> Option<Held> {
+        let entry = self.planned.entry;
+        let policy = |held: &serde_json::value::RawValue| Object::parse(held.get()).ok()?.object("rotation");
+        let held = |view: &View| view.mark.as_ref()?.held.as_deref().and_then(policy);
+        let same = |one: &Object, other: &Object| normal(&one.to_raw()) == normal(&other.to_raw());
+        // A source that was restored itself holds back what its own source had.
+        let want = entry.view.rotation.clone().or_else(|| held(&entry.view));
+        match (want, &self.known.view.rotation, held(&self.known.view)) {
+            (None, None, None) => {}
+            (None, None, Some(_)) => {
+                self.add(Kind::Rotation, "a policy is held back that the source does not have any more")
+            }
+            (None, Some(_), _) => self.add(Kind::Rotation, "it rotates in the standby and not in the source"),
+            (Some(want), Some(there), _) if !same(&want, there) => {
+                self.add(Kind::Rotation, "it rotates by another policy than in the source");
+            }
+            (Some(_), Some(_), _) if comparison.allow_rotation || entry.view.rotation.is_none() => {}
+            (Some(_), Some(_), _) => {
+                self.add(
+                    Kind::Rotation,
+                    "it rotates in both; two instances that rotate one credential break each other",
+                );
+            }
+            (Some(_), None, None) => {
+                self.add(Kind::Rotation, "it rotates in the source, and in the standby nothing holds that back");
+            }
+            (Some(want), None, Some(held)) => {
+                if !same(&want, &held) {
+                    self.add(Kind::Rotation, "the policy that is held back is not the source's any more");
+                }
+                let next = comparison.recipe.next_rotation(&entry.item, &want);
+                let Remark { key, name, item_type, group, .. } = entry.remark("");
+                let due = next.is_some_and(|next| next <= comparison.now);
+                return Some(Held { key, name, item_type, group, policy: want.to_raw(), next, due });
+            }
+        }
+        None
+    }
+
+    /// Steps of a kind that this comparison does not know say themselves what they are for; so does a conflict.
+    fn what_only_a_plan_knows(&mut self) {
+        let mine = |action: &Action| {
+            matches!(
+                action,
+                Action::CreateGroup
+                    | Action::UpdateGroup
+                    | Action::CreateConfiguration
+                    | Action::UpdateConfiguration
+                    | Action::CreateSecret { .. }
+                    | Action::AddVersion { .. }
+                    | Action::PatchMetadata { .. }
+                    | Action::PatchVersionMetadata { .. }
+                    | Action::RemoveLocks { .. }
+                    | Action::AddLocks { .. }
+                    | Action::Register
+            )
+        };
+        if !self.list.is_empty() || self.unknown.is_some() {
+            return;
+        }
+        let outcome = &self.planned.outcome;
+        let others: Vec<String> =
+            outcome.steps.iter().filter(|step| !mine(&step.action)).map(|step| step.reason.clone()).collect();
+        for reason in others {
+            self.add(Kind::Settings, reason);
+        }
+        if let Some(why) = outcome.conflict.clone() {
+            self.add(Kind::Conflict, why);
+        }
+    }
+}
+
+fn joined(names: &BTreeSet<&str>) -> String {
+    names.iter().copied().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,147 @@
+//! A live instance in the place of a snapshot.
+//!
+//! Listed once; versions and locks are asked for without a payload. A payload is read only when it is compared, held in
+//! memory while its item is, and wiped with it: at most two items are open at a time. What the list does not show to be
+//! safe to read is never read.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use crate::crypto::digest::sha256;
+use crate::instance::standby::{Look, Standby};
+use crate::instance::{InstanceError, Listed, Readable};
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::job::restore::backup::{Backup, OpenPack};
+use crate::job::restore::error::RestoreError;
+use crate::job::restore::plan::SnapshotName;
+use crate::job::restore::survey::Collected;
+use crate::model::{Digest, Item, ItemKind, Pointer, Slot};
+
+/// Items that are looked at side by side; the pace limits them all.
+const LOOKS_IN_FLIGHT: usize = 4;
+
+/// A live instance, listed, whose payloads can be asked for.
+#[derive(Debug)]
+pub struct LiveInstance<'a> {
+    source: &'a dyn Standby,
+    name: SnapshotName,
+    /// In key order.
+    items: Vec<Item>,
+    /// What was listed, by the name of the pack that stands for the item.
+    listed: BTreeMap<Digest, Listed>,
+}
+
+impl<'a> LiveInstance<'a> {
+    /// Lists an instance and asks for what the lists do not show; `values` also for the values of configurations, which
+    /// hold settings too. One request a secret, and one for the locks of those that have some.
+    ///
+    /// # Errors
+    /// When the instance cannot be read, or does not show which one it is.
+    pub async fn take(context: &Context, source: &'a dyn Standby, values: bool) -> Result<Self, RestoreError> {
+        context.observer.observe(Event::Begin { stage: Stage::List, total: None });
+        let mut collected = Collected::default();
+        let listing = source.list(&mut collected).await?;
+        context.observer.observe(Event::End { stage: Stage::List });
+        let crn = listing.instance.ok_or_else(|| RestoreError::Unfit {
+            why: "the source shows no secret, so nothing says which instance it is".to_owned(),
+        })?;
+        let total = Some(collected.0.len() as u64);
+        context.observer.observe(Event::Begin { stage: Stage::Read, total });
+        let items: Vec<Item> = stream::iter(collected.0.values())
+            .map(|listed| async move {
+                let item = describe(source, listed, values).await;
+                context.observer.observe(Event::Advance { stage: Stage::Read, by: 1 });
+                item
+            })
+            .buffered(LOOKS_IN_FLIGHT)
+            .try_filter_map(async |item| Ok(item))
+            .try_collect()
+            .await?;
+        context.observer.observe(Event::End { stage: Stage::Read });
+        let text: String = items.iter().map(|item| format!("{}\n", item.key)).collect();
+        let name = SnapshotName {
+            repository: String::new(),
+            entry: sha256(text.as_bytes()),
+            sequence: 0,
+            time: listing.started,
+            source: crn,
+        };
+        let listed = collected.0.into_values().map(|listed| (pack_name(&listed.item), listed)).collect();
+        Ok(Self { source, name, items, listed })
+    }
+}
+
+/// The pack that stands for the payloads of one item.
+fn pack_name(item: &Item) -> Digest {
+    sha256(item.key.as_str().as_bytes())
+}
+
+/// The item with its documents and the names of its payloads; nothing when it is gone meanwhile.
+async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result<Option<Item>, RestoreError> {
+    let mut item = listed.item.clone();
+    let pack = pack_name(&item);
+    match item.key.kind() {
+        ItemKind::Secret => {
+            let view = source.recipe().view(&item);
+            let look = Look { row: false, versions: true, locks: !view.lock_names.is_empty() };
+            match source.look(&item.key, look).await {
+                Ok(docs) => item.docs.extend(docs),
+                Err(InstanceError::Gone { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+            if listed.readable == Readable::Payloads {
+                let view = source.recipe().view(&item);
+                let kept = view.versions.iter().flatten().rev().filter(|version| version.payload);
+                item.payloads =
+                    kept.filter_map(|version| Some(Pointer { version: Slot::new(&version.id)?, pack })).collect();
+            }
+        }
+        ItemKind::Configuration if values && listed.readable == Readable::Payloads => {
+            // Read for the settings that only the value shows; the payload is dropped and read again when compared.
+            match source.read(listed, None).await {
+                Ok(reading) => {
+                    item.docs = reading.docs;
+                    item.payloads =
+                        reading.payloads.into_iter().map(|(version, _)| Pointer { version, pack }).collect();
+                }
+                Err(InstanceError::Gone { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        _ => {}
+    }
+    Ok(Some(item))
+}
+
+#[async_trait]
+impl Backup for LiveInstance<'_> {
+    fn name(&self) -> &SnapshotName {
+        &self.name
+    }
+
+    async fn items(&self) -> Result<Vec<Item>, RestoreError> {
+        Ok(self.items.clone())
+    }
+
+    /// Reads the item that the pack stands for.
+    async fn pack(&self, pack: &Digest) -> Result<OpenPack, RestoreError> {
+        let moved = |what: String, problem: &str| InstanceError::Moved { what, problem: problem.to_owned() };
+        let Some(listed) = self.listed.get(pack) else {
+            return Err(moved("read the source".to_owned(), "it was never listed").into());
+        };
+        let key = &listed.item.key;
+        let reading = self.source.read(listed, None).await?;
+        let open: OpenPack =
+            reading.payloads.into_iter().map(|(slot, payload)| ((key.clone(), slot), payload)).collect();
+        let place = self.items.binary_search_by(|item| item.key.cmp(key)).ok();
+        let expected = place.and_then(|place| self.items.get(place));
+        let pointers = expected.map(|item| item.payloads.as_slice()).unwrap_or_default();
+        if pointers.iter().any(|pointer| !open.contains_key(&(key.clone(), pointer.version.clone()))) {
+            return Err(moved(format!("read {key} of the source"), "it has other versions than were listed").into());
+        }
+        Ok(open)
+    }
+}

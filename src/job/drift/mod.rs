@@ -1,0 +1,166 @@
+//! What differs between a standby and what it should hold: a snapshot, or the source as it is now.
+//!
+//! | module | what |
+//! |---|---|
+//! | `report` | what was found: kinds and names, never a value |
+//! | `compare` | one item against what the standby has for it (pure) |
+//! | `live` | a live instance in the place of a snapshot |
+//!
+//! Changes nothing. The comparison goes by the plan of a restore, so what a restore would shape on purpose is no drift.
+
+use std::collections::BTreeSet;
+
+use crate::instance::standby::{Recipe, Route, Standby, View};
+use crate::instance::{Listed, Requests};
+use crate::job::Context;
+use crate::job::restore::assemble::Planned;
+use crate::job::restore::backup::{Backup, Payloads};
+use crate::job::restore::examine::{ListedStandby, list, look, until_cancelled};
+use crate::job::restore::snapshot::Snapshot;
+use crate::job::restore::{Consent, OnConflict, PlanOptions, RestoreError};
+use crate::model::{ItemKey, ItemKind, Treatment};
+
+mod compare;
+pub mod live;
+pub mod report;
+
+pub use live::LiveInstance;
+pub use report::{Basis, Difference, DriftReport, Expected, Held, Kind, Overall};
+
+use compare::Comparison;
+
+/// Compares a standby with what it should hold. Changes nothing.
+///
+/// `options` are those that a restore of it would have; `values` says whether payloads can be opened and shall be
+/// compared, else marks count.
+///
+/// # Errors
+/// When either side cannot be read, or both are one instance.
+pub async fn drift(
+    context: &Context,
+    backup: &dyn Backup,
+    expected: Expected,
+    standby: &dyn Standby,
+    options: &PlanOptions,
+    values: bool,
+) -> Result<DriftReport, RestoreError> {
+    until_cancelled(context, async {
+        let requests = standby.requests();
+        // Whatever stands in the way of a restore is a difference here and no reason to stop.
+        let options = PlanOptions { deep: values, on_conflict: OnConflict::NewVersion, ..options.clone() };
+        let snapshot = Snapshot::load(backup, standby.recipe(), &options).await?;
+        let listed = list(context, backup, &snapshot, standby, &Consent::default()).await?;
+        let payloads = if values { Payloads::new(backup) } else { Payloads::closed(backup) };
+        let planned = look(context, &snapshot, &payloads, standby, &listed, &options).await?;
+        let comparison =
+            Comparison { recipe: standby.recipe(), now: listed.now, values, allow_rotation: options.allow_rotation };
+        let mut report = DriftReport {
+            expected,
+            standby: listed.name.clone(),
+            at: listed.now,
+            basis: Overall::Marks,
+            compared: std::collections::BTreeMap::new(),
+            same: 0,
+            differences: Vec::new(),
+            unknown: Vec::new(),
+            unrestorable: Vec::new(),
+            held: Vec::new(),
+            requests: Requests::default(),
+        };
+        for one in &planned {
+            take(&mut report, comparison.item(one));
+        }
+        report.differences.extend(extra(standby.recipe(), &snapshot, &planned, &listed, &options));
+        report.differences.sort_by(|a, b| (&a.key, a.kind).cmp(&(&b.key, b.kind)));
+        report.unknown.sort_by(|a, b| a.key.cmp(&b.key));
+        report.unrestorable.sort_by(|a, b| a.key.cmp(&b.key));
+        report.held.sort_by(|a, b| a.key.cmp(&b.key));
+        report.basis = overall(&report);
+        report.requests = standby.requests().since(requests);
+        Ok(report)
+    })
+    .await
+}
+
+fn take(report: &mut DriftReport, verdict: compare::Verdict) {
+    let right = verdict.differences.is_empty() && verdict.unknown.is_none() && verdict.unrestorable.is_none();
+    report.same += u64::from(right);
+    if let Some(basis) = verdict.basis.filter(|_| verdict.unrestorable.is_none()) {
+        *report.compared.entry(basis).or_default() += 1;
+    }
+    report.differences.extend(verdict.differences);
+    report.unknown.extend(verdict.unknown);
+    report.unrestorable.extend(verdict.unrestorable);
+    report.held.extend(verdict.held);
+}
+
+/// How payloads were compared, over all items that have one.
+fn overall(report: &DriftReport) -> Overall {
+    let count = |basis| report.compared.get(&basis).copied().unwrap_or_default();
+    match (count(Basis::Values), count(Basis::Marks) + count(Basis::Nothing)) {
+        (1.., 0) => Overall::Values,
+        (0, _) => Overall::Marks,
+        _ => Overall::Mixed,
+    }
+}
+
+/// What only the standby has.
+fn extra(
+    recipe: &dyn Recipe,
+    snapshot: &Snapshot,
+    planned: &[Planned<'_>],
+    listed: &ListedStandby,
+    options: &PlanOptions,
+) -> Vec<Difference> {
+    let targets: BTreeSet<&ItemKey> = planned.iter().filter_map(|one| one.target.as_ref()).collect();
+    // What nobody looked for in the standby may be there all the same: nothing is said of it.
+    let names: BTreeSet<(ItemKind, &str, Option<&str>)> = planned
+        .iter()
+        .filter(|one| one.target.is_none())
+        .map(|one| (one.entry.item.key.kind(), one.entry.view.name.as_str(), one.entry.group.as_deref()))
+        .collect();
+    let groups = listed.inventory.groups();
+    let group_of = |view: &View| {
+        let id = view.group.as_ref()?;
+        groups.iter().find(|(_, own)| *own == id).map(|(name, _)| name.clone())
+    };
+    let mut found = Vec::new();
+    for (view, there) in listed.inventory.iter() {
+        let group = group_of(view);
+        let named = (view.key.kind(), view.name.as_str(), group.as_deref());
+        let asked = options.only.is_empty() || selected(options, view, group.as_deref());
+        if targets.contains(&view.key) || names.contains(&named) || built_in(recipe, there) || !asked {
+            continue;
+        }
+        let ours = view.mark.as_ref().map(|mark| ItemKey::new(ItemKind::Secret, &mark.source));
+        let what = match ours {
+            Some(Ok(source)) if snapshot.get(&source).is_none() => {
+                "a restore made it, and the source has lost it since"
+            }
+            Some(_) => "a restore made it",
+            None => "no restore made it",
+        };
+        found.push(Difference {
+            kind: Kind::Extra,
+            key: view.key.clone(),
+            target: Some(view.key.id().to_owned()),
+            name: view.name.clone(),
+            item_type: view.item_type.clone(),
+            group,
+            basis: Basis::Metadata,
+            what: what.to_owned(),
+        });
+    }
+    found
+}
+
+fn selected(options: &PlanOptions, view: &View, group: Option<&str>) -> bool {
+    options.only.iter().any(|selector| match view.key.kind() {
+        ItemKind::Group => selector.selects_group(&view.name),
+        _ => selector.selects(view, group),
+    })
+}
+
+fn built_in(recipe: &dyn Recipe, there: &Listed) -> bool {
+    recipe.route(&there.item, Treatment::Exact) == Route::BuiltIn
+}

@@ -1,0 +1,151 @@
+//! Finding out where an item stands: from the listing where that says enough, else from the standby as it is now.
+
+use super::chain::Chain;
+use super::run::{Halt, Run, moved};
+use crate::instance::Listed;
+use crate::instance::standby::{Look, Wanted};
+use crate::job::restore::error::RestoreError;
+use crate::job::restore::goal::Goal;
+use crate::job::restore::known::{Known, Need, need, settings_digest};
+use crate::job::restore::matching::Match;
+use crate::job::restore::plan::{Action, Step};
+use crate::job::restore::snapshot::Entry;
+use crate::job::restore::state::{State, position};
+use crate::job::restore::survey::{Found, Surveyor};
+use crate::model::{ItemKey, ItemKind, Treatment};
+
+impl Run<'_> {
+    /// What the secret should become, worked out as the plan did.
+    pub(super) fn goal(&self, entry: &Entry) -> Result<Goal, Halt> {
+        entry.goal(self.planned_at()).map_err(Halt::Lost)
+    }
+
+    fn surveyor(&self) -> Surveyor<'_> {
+        Surveyor { standby: self.standby, payloads: self.payloads, names: self.names(), deep: false }
+    }
+
+    /// Finds out how many steps of the item are done, from the listing where that says enough.
+    pub(super) async fn locate(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<(), Halt> {
+        let key = &entry.item.key;
+        let found = match &chain.target {
+            Some(id) => {
+                let key = ItemKey::new(key.kind(), id).map_err(|error| Halt::Stop(error.into()))?;
+                self.listed.inventory.get(&key)
+            }
+            None => match self.listed.inventory.find(&entry.view, entry.group.as_deref()) {
+                Match::Absent => None,
+                Match::Found((_, listed)) => Some(listed),
+                Match::Conflict(why) => return Err(Halt::Conflict(why)),
+            },
+        };
+        let at = match found {
+            Some(listed) if self.settled(chain, entry, listed)? => {
+                chain.learn(Some(listed.clone()), None);
+                Some(chain.steps.len())
+            }
+            Some(listed) => {
+                let known = self.look(entry, listed, false).await?;
+                let state = state(entry, known.as_ref());
+                chain.learn(Some(listed.clone()), known);
+                place(chain, &state)?
+            }
+            None => place(chain, &State::default())?,
+        };
+        chain.at = at;
+        self.found_done(at.unwrap_or(0));
+        Ok(())
+    }
+
+    /// Whether the rows of a secret say that its whole chain is done.
+    fn settled(&self, chain: &Chain<'_>, entry: &Entry, listed: &Listed) -> Result<bool, Halt> {
+        let Some(last) = chain.steps.last().filter(|_| entry.item.key.kind() == ItemKind::Secret) else {
+            return Ok(false);
+        };
+        let view = self.surveyor().view(&listed.item);
+        let settings = settings_digest(&view.settings, entry.view.compared(), view.mark.as_ref());
+        let goal = self.goal(entry)?;
+        let right = match entry.treatment {
+            Treatment::Reissue => {
+                let locked = |name: &str| view.lock_names.iter().any(|(_, there)| there == name);
+                goal.locks.iter().all(|lock| locked(&lock.name))
+            }
+            _ => need(&goal, entry.item.key.id(), &view) == Need::Nothing,
+        };
+        Ok(last.leaves.settings == Some(settings) && right)
+    }
+
+    /// Looks at an item that is there.
+    async fn look(&self, entry: &Entry, listed: &Listed, fresh: bool) -> Result<Option<Known>, Halt> {
+        let surveyor = self.surveyor();
+        let found = match entry.item.key.kind() {
+            ItemKind::Group | ItemKind::Registration => Found { known: Some(surveyor.plain(listed)), compared: 0 },
+            ItemKind::Configuration => surveyor.configuration(&entry.item, listed).await?,
+            ItemKind::Secret if entry.treatment == Treatment::Reissue => {
+                surveyor.issued(&self.goal(entry)?, listed, fresh).await?
+            }
+            ItemKind::Secret => surveyor.details(&entry.item, &self.goal(entry)?, listed, fresh).await?,
+        };
+        Ok(found.known)
+    }
+
+    /// Looks at the item as it is now, wherever it came from.
+    pub(super) async fn observe(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<State, Halt> {
+        let secret = entry.item.key.kind() == ItemKind::Secret;
+        let listed = match chain.listed.clone().filter(|_| secret) {
+            Some(listed) => Some(listed),
+            None => self.find(entry).await?,
+        };
+        // The answer that would have shown it may be the one that got lost.
+        if let Some(crn) = listed.as_ref().and_then(|listed| self.recipe().instance(&listed.item)) {
+            self.check_target(&crn)?;
+        }
+        let known = match &listed {
+            Some(listed) => self.look(entry, listed, true).await?,
+            None => None,
+        };
+        let state = state(entry, known.as_ref());
+        chain.learn(listed, known);
+        Ok(state)
+    }
+
+    async fn find(&self, entry: &Entry) -> Result<Option<Listed>, Halt> {
+        let group = entry.group.as_deref().and_then(|name| self.group(name));
+        let wanted = Wanted {
+            key: &entry.item.key,
+            item_type: &entry.view.item_type,
+            name: &entry.view.name,
+            group: group.as_deref(),
+        };
+        Ok(self.standby.find(&wanted).await.map_err(RestoreError::from)?)
+    }
+
+    /// Looks at the row of a secret whose metadata is to be patched: whether it is right already. A version that was
+    /// added before may have changed it, so what was known earlier does not count.
+    pub(super) async fn is_patched(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<bool, Halt> {
+        let Action::PatchMetadata { .. } = &step.action else { return Ok(false) };
+        let id = chain.target.as_deref().unwrap_or_default();
+        let key = ItemKey::new(ItemKind::Secret, id).map_err(RestoreError::from)?;
+        let look = Look { row: true, ..Look::default() };
+        let mut item = entry.item.clone();
+        item.docs = self.standby.look(&key, look).await.map_err(RestoreError::from)?;
+        let row = self.surveyor().view(&item);
+        let now = settings_digest(&row.settings, entry.view.compared(), row.mark.as_ref());
+        // What is sent has ids in it again.
+        chain.row = Some(self.recipe().view(&item));
+        Ok(step.leaves.settings == Some(now))
+    }
+}
+
+/// The state of an item, as far as its plan cares.
+fn state(entry: &Entry, known: Option<&Known>) -> State {
+    known.map(|known| known.state(entry.view.compared())).unwrap_or_default()
+}
+
+/// Where the item stands in its chain.
+fn place(chain: &Chain<'_>, state: &State) -> Result<Option<usize>, Halt> {
+    match (position(&chain.steps, state), chain.first()) {
+        (Some(at), _) => Ok(Some(at)),
+        (None, Some(first)) => Err(Halt::Conflict(moved(first, state))),
+        (None, None) => Ok(None),
+    }
+}

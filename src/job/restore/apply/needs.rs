@@ -1,0 +1,80 @@
+//! What an item needs while a plan is applied: what is not there, or not usable yet, is waited for and never tried.
+
+use super::chain::Chain;
+use super::run::{Halt, Run};
+use crate::instance::standby::reference::reference;
+use crate::instance::standby::{Certification, Need, View};
+use crate::job::restore::error::in_words;
+use crate::job::restore::plan::Step;
+use crate::job::restore::snapshot::Entry;
+
+/// Why an authority of the standby is of no use yet; nothing when it is.
+pub(super) fn unusable(view: &View) -> Option<&'static str> {
+    match view.certification? {
+        Certification::Unsigned | Certification::Requested => Some("it has no certificate yet"),
+        Certification::Ended => Some("its certificate has expired or was revoked"),
+        Certification::Certified => None,
+    }
+}
+
+/// The text that stands for an item of the standby that is known by its name.
+pub(super) fn reference_of(view: &View) -> String {
+    reference(view.key.kind(), &view.item_type, None, &view.name)
+}
+
+impl Run<'_> {
+    /// What the item needs and the standby does not have, with the reason where it is known.
+    pub(super) fn unmet(&self, entry: &Entry) -> Option<String> {
+        let needs = self.recipe().needs(&entry.view);
+        needs.iter().find_map(|need| self.lacks(need))
+    }
+
+    fn lacks(&self, need: &Need) -> Option<String> {
+        let there =
+            |reference: &str| self.names().id(reference).is_some() || self.names().reference(reference).is_some();
+        let mut why = None;
+        for reference in &need.any_of {
+            match self.unusable(reference) {
+                None if there(reference) => return None,
+                reason => why = why.or(reason),
+            }
+        }
+        let why = why.unwrap_or_else(|| "it is not in the standby".to_owned());
+        Some(format!("it needs {}: {why}", need.what))
+    }
+
+    /// Whether everything that the item of a chain needs is there.
+    pub(super) fn ready(&self, chain: &Chain<'_>) -> bool {
+        let entry = chain.first().and_then(|step| self.entry(&step.key));
+        entry.is_none_or(|entry| self.unmet(entry).is_none())
+    }
+
+    /// Notes that an item was not made, for those who need it. One that is there stays usable, whatever became of it.
+    pub(super) fn note_unmade(&self, chain: &Chain<'_>, halt: &Halt) {
+        let Some(entry) = chain.first().and_then(|step| self.entry(&step.key)) else { return };
+        let why = match halt {
+            Halt::Conflict(why) | Halt::Failed(why) | Halt::Lost(why) | Halt::Skipped(why) => why.clone(),
+            Halt::Overload(error) => in_words(error),
+            // What waits is noted by its state.
+            Halt::Waiting(_) | Halt::Stop(_) => return,
+        };
+        let reference = entry.reference();
+        if self.names().id(&reference).is_none() {
+            self.set_unusable(reference, Some(format!("it could not be made: {why}")));
+        }
+    }
+
+    /// Notes what a step that was done means for those who need the item.
+    pub(super) fn note_made(&self, chain: &Chain<'_>, entry: &Entry, step: &Step) {
+        let reference = entry.reference();
+        let by_name = entry.item.key.kind() == crate::model::ItemKind::Configuration;
+        let named = by_name.then(|| format!("{}/{}", entry.view.item_type, entry.view.name));
+        if let Some(id) = chain.target.clone().or(named) {
+            self.names().add(&id, reference.clone());
+        }
+        if let Some(certification) = step.leaves.certification {
+            let view = View { certification: Some(certification), ..entry.view.clone() };
+            self.set_unusable(reference, unusable(&view).map(ToOwned::to_owned));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Authorities that wait for a signature: by their issuer in the standby, by the source while it lives, or by whoever
+//! holds the key that people trust.
+
+use std::collections::BTreeMap;
+
+use super::chain::Chain;
+use super::run::{Halt, Run};
+use crate::crypto::certificate::fits_request;
+use crate::instance::standby::{Signer, View, Write};
+use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::snapshot::Entry;
+use crate::model::{ItemKey, ItemKind};
+
+use serde::Serialize;
+
+/// Who signs what was asked to be signed outside the standby.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Signatures<'a> {
+    /// Certificates (PEM) that an operator brought, by the name of the authority.
+    pub given: Option<&'a BTreeMap<String, String>>,
+    /// The source, when it lives and may be asked.
+    pub source: Option<&'a dyn Signer>,
+}
+
+/// A request that somebody outside the standby has to sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SigningRequest {
+    /// The authority, by its key in the snapshot.
+    pub key: ItemKey,
+    /// Its name.
+    pub name: String,
+    /// The request, as PEM. No secret.
+    pub pem: String,
+}
+
+impl Run<'_> {
+    /// Lets the issuer of an authority sign it.
+    pub(super) fn sign_authority(&self, view: &View) -> Result<Write, Halt> {
+        let issuer = self.recipe().issuers(view).into_iter().find(|key| self.names().reference(key.id()).is_some());
+        let key = issuer.ok_or_else(|| Halt::Failed("its issuer is not in the standby".to_owned()))?;
+        Ok(Write::ConfigurationAction { key, body: self.recipe().sign_authority(view) })
+    }
+
+    /// Gives an authority the certificate for its request; asks for one where there is none.
+    pub(super) async fn set_signed(
+        &self,
+        chain: &mut Chain<'_>,
+        entry: &Entry,
+        by: Option<&ItemKey>,
+    ) -> Result<Write, Halt> {
+        let known = self.known(chain, entry).await?;
+        let request = known.view.request.ok_or_else(|| {
+            Halt::Failed(
+                "the standby shows no signing request of it: the key of the standby needs the role Manager".into(),
+            )
+        })?;
+        let certificate = self.certificate(entry, by, &request).await?;
+        fits_request(&certificate, &request, self.now())
+            .map_err(|error| Halt::Failed(format!("the certificate for it does not fit and was not sent: {error}")))?;
+        let view = &entry.view;
+        let key = ItemKey::new(ItemKind::Configuration, &format!("{}/{}", view.item_type, view.name));
+        let key = key.map_err(RestoreError::from)?;
+        Ok(Write::ConfigurationAction { key, body: self.recipe().set_signed(&certificate) })
+    }
+
+    async fn certificate(&self, entry: &Entry, by: Option<&ItemKey>, request: &str) -> Result<String, Halt> {
+        let name = &entry.view.name;
+        let signatures = self.signatures();
+        if let Some(given) = signatures.given.and_then(|given| given.get(name)) {
+            return Ok(given.clone());
+        }
+        match (by, signatures.source) {
+            (Some(authority), Some(source)) => source.sign(authority, request).await.map_err(|error| {
+                let error = RestoreError::from(error);
+                Halt::Failed(format!("the source did not sign its request: {}", in_words(&error)))
+            }),
+            _ => {
+                let pem = request.to_owned();
+                self.ask(SigningRequest { key: entry.item.key.clone(), name: name.clone(), pem });
+                let why = "it waits for a signed certificate: have its request signed as that of an authority, then apply \
+                           the same plan with the certificate";
+                Err(Halt::Waiting(why.to_owned()))
+            }
+        }
+    }
+}

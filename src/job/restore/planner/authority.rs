@@ -1,0 +1,132 @@
+//! Certificate authorities: made with the same parameters and a new key, then signed inside the standby or elsewhere.
+
+use super::{Chain, Outcome};
+use crate::instance::standby::normal::normal;
+use crate::instance::standby::{Certification, Phase, Recipe, View};
+use crate::job::restore::known::{Known, settings_digest};
+use crate::job::restore::options::OnConflict;
+use crate::job::restore::plan::Action;
+use crate::job::restore::state::State;
+use crate::model::{ItemKey, Treatment};
+
+/// What the plan for an authority needs beside the authority.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthorityContext<'a> {
+    /// What is the provider's.
+    pub recipe: &'a dyn Recipe,
+    /// How it is brought back.
+    pub treatment: Treatment,
+    /// The class of steps.
+    pub phase: Phase,
+    /// What to do about one that is there with other settings.
+    pub on_conflict: OnConflict,
+    /// The authority of the source that signs it, when it lives and was asked to.
+    pub signer: Option<&'a ItemKey>,
+}
+
+/// Plans an authority.
+#[must_use]
+pub fn authority(view: &View, known: Option<&Known>, context: &AuthorityContext<'_>) -> Outcome {
+    let inside = context.treatment == Treatment::Recreate && !context.recipe.issuers(view).is_empty();
+    let mut outcome = Outcome::default();
+    let settings = settings_digest(&view.settings, view.compared(), None);
+    let mut chain = match known {
+        None => {
+            let mut chain = Chain::new(State::default());
+            chain.step(context.phase, Action::CreateConfiguration, "it is not in the standby", |state| {
+                state.present = true;
+                state.settings = Some(settings);
+                state.certification = Some(match (context.treatment, inside) {
+                    (Treatment::External, _) => Certification::Requested,
+                    (_, true) => Certification::Unsigned,
+                    (_, false) => Certification::Certified,
+                });
+            });
+            outcome.notes.push(trust(context));
+            chain
+        }
+        Some(known) => {
+            let mut chain = Chain::new(known.state(view.compared()));
+            chain.now.value = None;
+            if chain.now.settings != Some(settings) {
+                match may_update(view, known, context) {
+                    Ok(()) => {
+                        let action = Action::UpdateConfiguration;
+                        chain.step(context.phase, action, "its settings differ", |state| {
+                            state.settings = Some(settings)
+                        });
+                    }
+                    Err(why) => return Outcome::conflict(why),
+                }
+            }
+            chain
+        }
+    };
+    let signed = |state: &mut State| state.certification = Some(Certification::Certified);
+    match chain.now.certification {
+        Some(Certification::Ended) => {
+            return Outcome::conflict(
+                "its certificate in the standby has expired or was revoked; delete it there, then make a new plan",
+            );
+        }
+        // One that nobody had signed in the source is none the worse for it.
+        Some(Certification::Unsigned) if inside && view.certification == Some(Certification::Certified) => {
+            let reason = "its issuer in the standby has to sign it";
+            chain.step(context.phase, Action::SignAuthority, reason, signed);
+        }
+        Some(Certification::Unsigned) if !inside => {
+            return Outcome::conflict(
+                "in the standby it waits for a signature by an authority there; let one sign it, or delete it, then make \
+                 a new plan",
+            );
+        }
+        Some(Certification::Requested) => {
+            let reason = match context.signer {
+                Some(signer) => format!("{signer} of the source signs its request"),
+                None => "its request has to be signed outside the standby".to_owned(),
+            };
+            chain.step(context.phase, Action::SetSigned { by: context.signer.cloned() }, reason, signed);
+        }
+        _ => {}
+    }
+    outcome.steps = chain.finish();
+    outcome
+}
+
+/// What a new key means for those who trust the old one.
+fn trust(context: &AuthorityContext<'_>) -> String {
+    match (context.treatment, context.signer) {
+        (Treatment::External, Some(_)) => {
+            "it gets a new key and is signed by the source: what trusts the source's authority trusts it too".to_owned()
+        }
+        (Treatment::External, None) => {
+            "it gets a new key: what trusts the authority that signs it trusts it too".to_owned()
+        }
+        _ => "it gets a new key: everything that trusts the old certificate must be given the new one".to_owned(),
+    }
+}
+
+/// Whether the settings may be brought to what they should be, by a patch.
+fn may_update(view: &View, known: &Known, context: &AuthorityContext<'_>) -> Result<(), String> {
+    let differing = differing(view, known);
+    let fixed = context.recipe.unpatchable(&view.item_type);
+    if let Some(name) = differing.iter().find(|name| fixed.contains(name)) {
+        return Err(format!(
+            "the standby has it with another {name}, which no patch can change; rename or delete that one, then make a \
+             new plan"
+        ));
+    }
+    match context.on_conflict {
+        OnConflict::NewVersion => Ok(()),
+        OnConflict::Fail | OnConflict::Skip | OnConflict::Replace => Err(format!(
+            "the standby has it with other settings ({}); exclude it, change it there, or overwrite it",
+            differing.join(", ")
+        )),
+    }
+}
+
+/// The compared settings that are not the same in the standby.
+pub(super) fn differing<'v>(view: &'v View, known: &Known) -> Vec<&'v str> {
+    let value = |view: &View, name: &str| view.settings.get(name).filter(|v| v.get() != "null").map(normal);
+    view.compared().filter(|name| value(view, name) != value(&known.view, name)).collect()
+}

@@ -1,0 +1,80 @@
+//! Secrets that the standby issues anew: made once, never given a version, their payload never compared.
+//!
+//! One that is there is right when what a patch can change is right: a newer version in the source is the source's own
+//! affair, since adding one here would rotate a credential that somebody may use already.
+
+use super::secret::{add_locks, lock, mark, note_version};
+use super::{Chain, Outcome, SecretContext};
+use crate::instance::standby::{LockView, View};
+use crate::job::restore::goal::Goal;
+use crate::job::restore::known::{Known, settings_digest};
+use crate::job::restore::options::OnConflict;
+use crate::job::restore::plan::Action;
+use crate::job::restore::state::State;
+
+/// Plans a secret that the standby issues.
+#[must_use]
+pub fn reissue(view: &View, goal: &Goal, known: Option<&Known>, context: &SecretContext<'_>) -> Outcome {
+    match known {
+        None => created(view, goal, context),
+        Some(known) => changed(view, goal, known, context).unwrap_or_else(Outcome::conflict),
+    }
+}
+
+fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.notes.push("the standby issues a new one: whoever uses it must be given that".to_owned());
+    let rotates = view.rotation.is_some() && context.options.allow_rotation;
+    if view.rotation.is_some() && !rotates {
+        outcome.notes.push("it rotates by itself in the source; in the standby that is held back".to_owned());
+    }
+    let mark = mark(view, goal, 1, rotates, context);
+    let Some(version) = goal.versions.last() else { return outcome };
+    let mark_version = note_version(version, context, &mut outcome);
+    let settings = settings_digest(&view.settings, view.compared(), mark.as_ref());
+    let action = Action::CreateSecret { version: version.id.clone(), mark, mark_version };
+    let mut chain = Chain::new(State::default());
+    chain.step(context.phase, action, "it is not in the standby", |state| {
+        state.present = true;
+        state.settings = Some(settings);
+    });
+    let locks: Vec<&LockView> = goal.locks_on(&version.id).collect();
+    add_locks(&mut chain, &version.id, &locks, &[]);
+    outcome.steps = chain.finish();
+    outcome
+}
+
+fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>) -> Result<Outcome, String> {
+    let mut outcome = Outcome::default();
+    let there = known.view.mark.as_ref();
+    let ours = there.filter(|mark| mark.source == view.key.id());
+    if let Some(other) = there.filter(|_| ours.is_none())
+        && context.options.on_conflict != OnConflict::NewVersion
+    {
+        return Err(format!(
+            "the secret of this name in the standby was restored from another one, {}; if that one is gone from the \
+             source, overwrite it, else rename one of the two",
+            other.source
+        ));
+    }
+    if known.view.pending {
+        outcome.waiting.push("the standby is still issuing it".to_owned());
+    }
+    let mut chain = Chain::new(known.state(view.compared()));
+    // What the mark says of versions was true when it was made, and stays.
+    let rotates = known.view.rotation.is_some();
+    let wanted_mark = ours.cloned().or_else(|| mark(view, goal, 1, rotates, context));
+    let wanted = settings_digest(&view.settings, view.compared(), wanted_mark.as_ref());
+    if chain.now.settings != Some(wanted) {
+        let reason = if ours.is_none() { "it has no mark of this secret yet" } else { "its metadata differs" };
+        let action = Action::PatchMetadata { mark: wanted_mark };
+        chain.step(context.phase, action, reason, |state| state.settings = Some(wanted));
+    }
+    // Locks belong to the version that we had made; where the standby has rotated since, there is nothing to lock.
+    for version in goal.versions.iter().filter(|version| known.holding(&version.id).is_some()) {
+        let locks: Vec<&LockView> = goal.locks_on(&version.id).collect();
+        lock(&mut chain, &version.id, &locks, &[]);
+    }
+    outcome.steps = chain.finish();
+    Ok(outcome)
+}
