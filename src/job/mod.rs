@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::Clock;
 
 pub mod capture;
+pub mod coverage;
 pub mod drift;
 pub mod event;
 pub mod restore;

@@ -11,6 +11,7 @@ use crate::model::Clock;
 mod backup;
 mod completions;
 mod config;
+mod coverage;
 mod diff;
 mod doctor;
 mod get;
@@ -50,6 +51,8 @@ pub(super) enum Command {
     History(history::Arguments),
     /// Get one version of one item; its value only with --reveal
     Get(get::Arguments),
+    /// Show what of a snapshot would come back, and why the rest would not
+    Coverage(coverage::Arguments),
     /// Check the repository
     Verify(verify::Arguments),
     /// Bring a snapshot back into a standby
@@ -84,6 +87,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Diff(arguments) => diff::run(app, arguments).await,
         Command::History(arguments) => history::run(app, arguments).await,
         Command::Get(arguments) => get::run(app, arguments).await,
+        Command::Coverage(arguments) => coverage::run(app, arguments).await,
         Command::Verify(arguments) => verify::run(app, arguments).await,
         Command::Restore(command) => restore::run(app, command).await,
         Command::Ledger(command) => ledger::run(app, command).await,

@@ -80,12 +80,7 @@ impl<'a> Lister<'a> {
         let mut found = BTreeMap::new();
         loop {
             let page = match pages.next().await {
-                Err(InstanceError::Forbidden { what, message }) if found.is_empty() => {
-                    return match self.sink.hidden(ItemKind::Configuration, &message) {
-                        true => Ok(()),
-                        false => Err(InstanceError::Forbidden { what, message }),
-                    };
-                }
+                Err(error) if found.is_empty() => return self.without(ItemKind::Configuration, error),
                 other => other?,
             };
             let Some(page) = page else { break };
@@ -117,12 +112,24 @@ impl<'a> Lister<'a> {
     }
 
     async fn registration(&mut self) -> Result<(), InstanceError> {
-        if let Some(answer) = self.client.registration_answer().await? {
-            self.note(&answer)?;
-            let listed = registration(&answer)?;
-            self.give(listed);
+        match self.client.registration_answer().await {
+            Ok(Some(answer)) => {
+                self.note(&answer)?;
+                let listed = registration(&answer)?;
+                self.give(listed);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => self.without(ItemKind::Registration, error),
         }
-        Ok(())
+    }
+
+    /// Goes on without a kind of items that the identity may not list, if the sink can.
+    fn without(&mut self, kind: ItemKind, error: InstanceError) -> Result<(), InstanceError> {
+        match &error {
+            InstanceError::Forbidden { message, .. } if self.sink.hidden(kind, message) => Ok(()),
+            _ => Err(error),
+        }
     }
 
     /// Secrets, streamed, each with its row in the list of locks.

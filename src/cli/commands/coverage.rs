@@ -1,0 +1,183 @@
+//! `keyhaven coverage`.
+
+use futures_util::TryStreamExt;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::human;
+use crate::cli::identity::RecoveryArguments;
+use crate::cli::printer::{Printer, Style};
+use crate::cli::reading::Reading;
+use crate::cli::snapshot;
+use crate::cli::table::Table;
+use crate::instance::ibm::classify::IbmRules;
+use crate::job::coverage::{Coverage, CoverageReport, Named, Threshold};
+use crate::model::{Digest, FailureKind, Restorability, Timestamp};
+use crate::repository::find::Wanted;
+
+/// Items that are named under a reason unless all are asked for.
+const NAMED: usize = 10;
+
+/// Shows what of a snapshot would come back, why the rest would not, and what to do about it today.
+///
+/// No payload is read: the catalogue key is enough.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Classes, best first: exact, converted, reissued, definition_only, impossible.
+Exit code 3 means that the share asked for with --fail-under is not reached.
+
+Examples:
+  keyhaven coverage
+  keyhaven coverage 42 --all
+  keyhaven coverage --fail-under 95
+  keyhaven coverage --fail-under 80=exact --json --quiet")]
+pub(in crate::cli) struct Arguments {
+    /// `latest`, a sequence number, or the start of a digest
+    #[arg(default_value = "latest")]
+    snapshot: Wanted,
+    /// Fail when less than this share of all items is of this class or better; the class is `reissued` unless named
+    #[arg(long, value_name = "PERCENT[=CLASS]")]
+    fail_under: Option<Threshold>,
+    /// Name every item, also those that come back exactly
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    snapshot: Digest,
+    sequence: u64,
+    /// The moment that the snapshot speaks of.
+    time: Timestamp,
+    #[serde(flatten)]
+    coverage: CoverageReport,
+    /// Whether the share that was asked for is reached; nothing when none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    met: Option<bool>,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
+    let found = snapshot::pick(&ledger, &arguments.snapshot)?;
+    let mut coverage = Coverage::new(&IbmRules, app.context().clock.now());
+    let mut items = repository.open_snapshot(&found.event, &keys);
+    while let Some(item) = items.try_next().await? {
+        coverage.add(&item);
+    }
+    let coverage = coverage.finish();
+    let met = arguments.fail_under.map(|threshold| threshold.is_met(&coverage));
+    let entry = &found.entry;
+    let shown = Shown { snapshot: entry.digest, sequence: entry.sequence, time: found.event.time, coverage, met };
+    app.printer.result(&shown, |printer| print(printer, &shown, &arguments))?;
+    Ok(if met == Some(false) { Outcome::Reported(FailureKind::Partial) } else { Outcome::Done })
+}
+
+fn print(printer: &Printer, shown: &Shown, arguments: &Arguments) -> Result<(), Failure> {
+    let Shown { coverage, sequence, time, .. } = shown;
+    let items = human::count(coverage.items, "item");
+    let title = format!("Coverage of snapshot {sequence} of {}: {items}", human::time(*time));
+    printer.line(printer.paint(Style::Bold, &title))?;
+    let mut table = Table::new(&["class", ">items", ">share", ">or better"]);
+    for class in Restorability::ALL {
+        let count = coverage.classes.get(class.as_str()).copied().unwrap_or_default();
+        let share = |count| percent(count, coverage.items);
+        table.row([class.to_string(), human::thousands(count), share(count), share(coverage.at_least(class))]);
+    }
+    printer.table(&table, "")?;
+    for reason in &coverage.reasons {
+        let judgement = reason.judgement;
+        let exact = judgement.class == Restorability::Exact;
+        // What comes back as it was, with nothing to do, is counted above.
+        if exact && judgement.today.is_empty() && !arguments.all {
+            continue;
+        }
+        let style = match judgement.class {
+            Restorability::Exact | Restorability::Converted => Style::Green,
+            Restorability::Reissued => Style::Yellow,
+            Restorability::DefinitionOnly | Restorability::Impossible => Style::Red,
+        };
+        let class = printer.paint(style, judgement.class.as_str());
+        let count = human::count(reason.items.len().try_into().unwrap_or(u64::MAX), "item");
+        printer.line("")?;
+        printer.line(format!("{class}, {count}: {}", judgement.why))?;
+        if !judgement.today.is_empty() {
+            printer.line(format!("  today: {}", judgement.today))?;
+        }
+        names(printer, &reason.items, arguments.all)?;
+    }
+    lists(printer, coverage, arguments.all)?;
+    if let (Some(met), Some(threshold)) = (shown.met, arguments.fail_under) {
+        let is = percent(coverage.at_least(threshold.class()), coverage.items);
+        let (style, word) = if met { (Style::Green, "reached") } else { (Style::Red, "not reached") };
+        printer.line("")?;
+        printer.line(printer.paint(style, &format!("{word}: {threshold} (it is {is})")))?;
+    }
+    Ok(())
+}
+
+/// What was not captured, what is lost member by member, and what is needed besides.
+fn lists(printer: &Printer, coverage: &CoverageReport, all: bool) -> Result<(), Failure> {
+    if !coverage.not_captured.is_empty() {
+        printer.line("")?;
+        printer.line(printer.paint(Style::Red, "Not captured, although the source has it:"))?;
+        names(printer, &coverage.not_captured, all)?;
+    }
+    let lost: Vec<_> = coverage.members.iter().filter(|members| !members.lost.is_empty()).collect();
+    if !lost.is_empty() {
+        printer.line("")?;
+        printer.line(
+            "Members that no answer returns; a restore leaves them to their default unless `[[overrides]]` names them:",
+        )?;
+        for members in lost.iter().take(if all { usize::MAX } else { NAMED }) {
+            printer.line(format!("  {}: {}", human::safe(&members.item.to_string()), members.lost.join(", ")))?;
+        }
+        more(printer, lost.len(), all)?;
+    }
+    if !coverage.needs.is_empty() {
+        printer.line("")?;
+        printer.line("Needed besides, because no backup of an instance can hold it:")?;
+        for need in &coverage.needs {
+            printer.line(format!("  {} ({})", need.what, human::count(need.items, "item")))?;
+            for subject in &need.subjects {
+                printer.line(format!("    {}", human::safe(subject)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn names(printer: &Printer, items: &[Named], all: bool) -> Result<(), Failure> {
+    for item in items.iter().take(if all { usize::MAX } else { NAMED }) {
+        printer.line(format!("  {} ({})", human::safe(&item.to_string()), human::safe(&item.item_type)))?;
+    }
+    more(printer, items.len(), all)
+}
+
+fn more(printer: &Printer, count: usize, all: bool) -> Result<(), Failure> {
+    match count.checked_sub(NAMED) {
+        Some(left @ 1..) if !all => printer.line(format!("  and {left} more (--all names them)")),
+        _ => Ok(()),
+    }
+}
+
+/// A share with one digit behind the point, rounded down, so that only all of them are 100 %.
+fn percent(count: u64, of: u64) -> String {
+    let tenths = count.saturating_mul(1_000).checked_div(of).unwrap_or(1_000);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_all_of_them_are_a_hundred_per_cent() {
+        assert_eq!(percent(9_999, 10_000), "99.9 %");
+        assert_eq!(percent(10_000, 10_000), "100.0 %");
+        assert_eq!(percent(0, 0), "100.0 %");
+        assert_eq!(percent(1, 3), "33.3 %");
+    }
+}

@@ -1,0 +1,197 @@
+//! Coverage: what of a snapshot would come back, why the rest would not, and what to do about it today.
+//!
+//! Pure: items of a catalogue go in, a report comes out. No payload is needed, so a catalogue key is enough.
+
+mod report;
+mod threshold;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::report::{CoverageReport, Members, Named, Needed, Reason};
+pub use self::threshold::{Threshold, ThresholdError};
+use crate::instance::assess::{Assess, Assessment, Known, Need};
+use crate::model::{Item, ItemKind, Restorability, Timestamp};
+
+/// Takes the items of a snapshot in, in the order of their keys (groups before secrets, so that their names are known).
+#[derive(Debug)]
+pub struct Coverage<'a> {
+    rules: &'a dyn Assess,
+    now: Timestamp,
+    groups: BTreeMap<String, String>,
+    items: u64,
+    classes: BTreeMap<Restorability, u64>,
+    reasons: BTreeMap<(Restorability, &'static str), Reason>,
+    members: Vec<Members>,
+    not_captured: Vec<Named>,
+    needs: BTreeMap<&'static str, Needed>,
+    fulfilled: BTreeSet<&'static str>,
+}
+
+impl<'a> Coverage<'a> {
+    /// Judges by these rules; what has expired by `now` counts as lost.
+    #[must_use]
+    pub fn new(rules: &'a dyn Assess, now: Timestamp) -> Self {
+        Self {
+            rules,
+            now,
+            groups: BTreeMap::new(),
+            items: 0,
+            classes: Restorability::ALL.into_iter().map(|class| (class, 0)).collect(),
+            reasons: BTreeMap::new(),
+            members: Vec::new(),
+            not_captured: Vec::new(),
+            needs: BTreeMap::new(),
+            fulfilled: BTreeSet::new(),
+        }
+    }
+
+    /// Takes the next item.
+    pub fn add(&mut self, item: &Item) {
+        if item.key.kind() == ItemKind::Group {
+            self.groups.insert(item.key.id().to_owned(), item.name.clone());
+        }
+        let named = Named {
+            key: item.key.clone(),
+            item_type: item.item_type.clone(),
+            group: item.group.as_ref().map(|id| self.groups.get(id).unwrap_or(id).clone()),
+            name: item.name.clone(),
+        };
+        let Assessment { judgement, write_only, not_captured, needs, fulfils } =
+            self.rules.assess(item, Some(self.now));
+        self.items += 1;
+        *self.classes.entry(judgement.class).or_default() += 1;
+        let reason = self.reasons.entry((judgement.class, judgement.code));
+        reason.or_insert_with(|| Reason { judgement, items: Vec::new() }).items.push(named.clone());
+        if !write_only.is_empty() {
+            let of = |known: &[Known]| {
+                let found = write_only.iter().filter(|member| known.contains(&member.known));
+                found.map(|member| member.member).collect()
+            };
+            self.members.push(Members {
+                item: named.clone(),
+                lost: of(&[Known::Lost]),
+                kept: of(&[Known::Derived, Known::Supplied, Known::Shown]),
+            });
+        }
+        if not_captured {
+            self.not_captured.push(named);
+        }
+        needs.into_iter().for_each(|need| self.need(need));
+        self.fulfilled.extend(fulfils);
+    }
+
+    fn need(&mut self, Need { code, what, subject }: Need) {
+        let needed = self.needs.entry(code).or_insert_with(|| Needed { code, what, items: 0, subjects: Vec::new() });
+        needed.items += 1;
+        if let Some(subject) = subject
+            && let Err(at) = needed.subjects.binary_search(&subject)
+        {
+            needed.subjects.insert(at, subject);
+        }
+    }
+
+    /// What it came to.
+    #[must_use]
+    pub fn finish(self) -> CoverageReport {
+        let fulfilled = self.fulfilled;
+        CoverageReport {
+            items: self.items,
+            classes: self.classes.into_iter().map(|(class, count)| (class.as_str().to_owned(), count)).collect(),
+            reasons: self.reasons.into_values().collect(),
+            members: self.members,
+            not_captured: self.not_captured,
+            needs: self.needs.into_values().filter(|need| !fulfilled.contains(need.code)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::instance::assess::{Judgement, WriteOnly};
+    use crate::model::Docs;
+
+    /// Judges by the type: `engine` fulfils what `token` needs.
+    #[derive(Debug)]
+    struct Rules;
+
+    impl Assess for Rules {
+        fn assess(&self, item: &Item, _now: Option<Timestamp>) -> Assessment {
+            let judgement = |class, code| Judgement { class, code, why: "so it is", today: "" };
+            let need = |what: &'static str, subject: &str| Need { code: "engine", what, subject: Some(subject.into()) };
+            match item.item_type.as_str() {
+                "token" => Assessment {
+                    judgement: judgement(Restorability::Reissued, "minted"),
+                    write_only: vec![
+                        WriteOnly { member: "format", known: Known::Lost },
+                        WriteOnly { member: "ttl", known: Known::Derived },
+                    ],
+                    not_captured: item.name == "unread",
+                    needs: vec![need("an engine", &item.name)],
+                    fulfils: None,
+                },
+                other => Assessment {
+                    judgement: judgement(Restorability::Exact, "importable"),
+                    write_only: Vec::new(),
+                    not_captured: false,
+                    needs: Vec::new(),
+                    fulfils: (other == "engine").then_some("engine"),
+                },
+            }
+        }
+    }
+
+    fn item(key: &str, item_type: &str, name: &str) -> Item {
+        Item {
+            key: key.parse().unwrap(),
+            name: name.into(),
+            item_type: item_type.into(),
+            group: key.starts_with("secret/").then(|| "g1".to_owned()),
+            class: Restorability::Exact,
+            revision: None,
+            read_at: None,
+            payloads: Vec::new(),
+            docs: Docs::from([("row".to_owned(), RawValue::from_string("{}".to_owned()).unwrap())]),
+        }
+    }
+
+    fn report(items: &[Item]) -> CoverageReport {
+        let mut coverage = Coverage::new(&Rules, Timestamp::from_millis(0));
+        items.iter().for_each(|item| coverage.add(item));
+        coverage.finish()
+    }
+
+    #[test]
+    fn items_are_counted_by_class_and_named_by_reason() {
+        let report = report(&[
+            item("group/g1", "group", "payments"),
+            item("secret/a", "kv", "a"),
+            item("secret/b", "token", "unread"),
+            item("secret/c", "token", "c"),
+        ]);
+        assert_eq!(report.items, 4);
+        assert_eq!((report.classes["exact"], report.classes["reissued"], report.classes["impossible"]), (2, 2, 0));
+        let reasons: Vec<_> = report.reasons.iter().map(|reason| (reason.judgement.code, reason.items.len())).collect();
+        assert_eq!(reasons, [("importable", 2), ("minted", 2)], "best first");
+        assert_eq!(report.reasons[1].items[0].to_string(), "payments/unread");
+        assert_eq!(report.not_captured.len(), 1);
+        let members = &report.members[0];
+        assert_eq!((members.lost.as_slice(), members.kept.as_slice()), (["format"].as_slice(), ["ttl"].as_slice()));
+    }
+
+    #[test]
+    fn a_need_is_told_once_with_all_its_subjects_unless_something_fulfils_it() {
+        let tokens = [item("secret/b", "token", "b"), item("secret/a", "token", "a"), item("secret/c", "token", "b")];
+        let found = report(&tokens);
+        assert_eq!(found.needs.len(), 1);
+        assert_eq!(
+            (found.needs[0].items, found.needs[0].subjects.as_slice()),
+            (3, ["a".into(), "b".into()].as_slice())
+        );
+        let mut with_engine = vec![item("configuration/engine/e", "engine", "e")];
+        with_engine.extend(tokens);
+        assert!(report(&with_engine).needs.is_empty());
+    }
+}

@@ -1,0 +1,93 @@
+//! What a coverage report says. The members are stable: more may come, none changes its meaning.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::instance::assess::Judgement;
+use crate::model::{ItemKey, Restorability};
+
+/// How much of a snapshot would come back, and why the rest would not.
+#[derive(Debug, Clone, Serialize)]
+pub struct CoverageReport {
+    /// How many items the snapshot has.
+    pub items: u64,
+    /// Items by class; every class is there.
+    pub classes: BTreeMap<String, u64>,
+    /// The reasons, those of the best class first, each with its items.
+    pub reasons: Vec<Reason>,
+    /// Items with members that a create takes and no answer returns.
+    pub members: Vec<Members>,
+    /// Items whose value or payload is in the source and not in the snapshot.
+    pub not_captured: Vec<Named>,
+    /// What has to be there besides: outside the provider's API, so in no backup.
+    pub needs: Vec<Needed>,
+}
+
+/// Items that have their class for the same reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reason {
+    /// The class, why, and what to do about it today.
+    #[serde(flatten)]
+    pub judgement: Judgement,
+    /// The items, in the order of their keys.
+    pub items: Vec<Named>,
+}
+
+/// An item by its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// Its key.
+    pub key: ItemKey,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub item_type: String,
+    /// The name of its group, or the id where the snapshot does not have the group; nothing for what has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.group {
+            Some(group) => write!(f, "{group}/{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// The write-only members of an item.
+#[derive(Debug, Clone, Serialize)]
+pub struct Members {
+    /// The item.
+    pub item: Named,
+    /// Nobody knows them: a restore leaves them to the provider's default.
+    pub lost: Vec<&'static str>,
+    /// They are known all the same: from another member, a certificate, or the operator.
+    pub kept: Vec<&'static str>,
+}
+
+/// Something that items need from outside.
+#[derive(Debug, Clone, Serialize)]
+pub struct Needed {
+    /// A fixed word.
+    pub code: &'static str,
+    /// What has to be there.
+    pub what: &'static str,
+    /// How many items need it.
+    pub items: u64,
+    /// Which ones, as the items name them; sorted.
+    pub subjects: Vec<String>,
+}
+
+impl CoverageReport {
+    /// How many items are of this class or a better one.
+    #[must_use]
+    pub fn at_least(&self, class: Restorability) -> u64 {
+        let good = Restorability::ALL.into_iter().filter(|other| *other <= class);
+        good.filter_map(|class| self.classes.get(class.as_str())).sum()
+    }
+}
