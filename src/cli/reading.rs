@@ -19,6 +19,8 @@ pub(super) struct Reading {
     /// Opens catalogues, and packs too when it is the recovery identity.
     pub(super) keys: Arc<Identities>,
     pub(super) ledger: Ledger,
+    /// Whether the keys open packs.
+    pub(super) opens_packs: bool,
 }
 
 impl Reading {
@@ -48,10 +50,11 @@ impl Reading {
         recovery: &RecoveryArguments,
         identities: Option<Identities>,
     ) -> Result<Self, Failure> {
+        let opens_packs = identities.is_some();
         let repository = recovery.open(app, &settings, identities.as_ref()).await?;
         let keys = wire::reader(&settings, identities)?;
         let ledger = repository.read_ledger().await?;
         report::ledger_warnings(&app.printer, &repository, &ledger);
-        Ok(Self { settings, repository, keys, ledger })
+        Ok(Self { settings, repository, keys, ledger, opens_packs })
     }
 }

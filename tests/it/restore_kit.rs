@@ -201,6 +201,7 @@ impl MemoryBackup {
             if one.readable == Readable::Payloads {
                 let reading = client.read(&one, None).await.unwrap();
                 item.docs = reading.docs;
+                item.class = reading.class;
                 // One pack an item, so that every way to packs is taken.
                 let pack = sha256(item.key.as_str().as_bytes());
                 for (slot, payload) in reading.payloads {

@@ -7,7 +7,7 @@ use std::process::Command;
 use keyhaven::instance::embedded::{Instance, Options, Server, seed};
 
 /// The Python that has the packages of `tests/python/requirements.txt`.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("KEYHAVEN_TEST_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
     assert!(

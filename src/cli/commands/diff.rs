@@ -97,7 +97,7 @@ struct State {
 type States = BTreeMap<ItemKey, State>;
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
-    let Reading { settings, repository, keys, ledger } = Reading::begin(app, &arguments.recovery).await?;
+    let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let older = snapshot::pick(&ledger, &arguments.older)?;
     let before = of_snapshot(&repository, &older, &keys).await?;
     let (newer, after) = match &arguments.newer {

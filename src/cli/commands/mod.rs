@@ -14,6 +14,7 @@ mod config;
 mod coverage;
 mod diff;
 mod doctor;
+mod drift;
 mod get;
 mod history;
 mod init;
@@ -58,6 +59,8 @@ pub(super) enum Command {
     /// Bring a snapshot back into a standby
     #[command(subcommand)]
     Restore(restore::Command),
+    /// Say what differs between the standby and a snapshot, or the live source
+    Drift(Box<drift::Arguments>),
     /// Say that a loss in the ledger is accepted
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -90,6 +93,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Coverage(arguments) => coverage::run(app, arguments).await,
         Command::Verify(arguments) => verify::run(app, arguments).await,
         Command::Restore(command) => restore::run(app, command).await,
+        Command::Drift(arguments) => drift::run(app, *arguments).await,
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,

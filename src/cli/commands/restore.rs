@@ -154,7 +154,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
 
 async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
     // Most plans need no payload, so the catalogue key will do until one is needed.
-    let Reading { settings, repository, keys, ledger } = Reading::begin(app, &arguments.recovery).await?;
+    let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
     let standby = wire::standby(&settings)?;

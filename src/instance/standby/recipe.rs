@@ -9,7 +9,7 @@ use super::mark::Mark;
 use super::reference::{Names, Need};
 use super::view::{LockView, VersionView, View};
 use crate::model::json::Object;
-use crate::model::{Item, ItemKey, Payload, Timestamp, Treatment};
+use crate::model::{Item, ItemKey, Payload, Restorability, Timestamp, Treatment};
 
 /// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier
 /// one made.
@@ -160,6 +160,9 @@ pub struct TerraformResource {
 pub trait Recipe: Send + Sync + fmt::Debug {
     /// Reads an item in common terms.
     fn view(&self, item: &Item) -> View;
+
+    /// The class of an item with these documents and payloads.
+    fn class(&self, item: &Item) -> Restorability;
 
     /// The treatments that the item allows, the one that is meant when nobody chooses first; never empty.
     fn treatments(&self, item: &Item) -> &'static [Treatment];

@@ -61,7 +61,7 @@ impl Comparison<'_> {
         let mut found = Findings { planned, known, basis: Basis::Metadata, list: Vec::new(), unknown: None };
         match planned.entry.item.key.kind() {
             ItemKind::Secret => found.secret(self),
-            ItemKind::Configuration => found.configuration(self),
+            ItemKind::Configuration => found.configuration(),
             ItemKind::Group | ItemKind::Registration => {}
         }
         found.settings(planned.entry.item.key.kind());
@@ -195,19 +195,15 @@ impl Findings<'_> {
         }
     }
 
-    fn configuration(&mut self, comparison: Comparison<'_>) {
+    fn configuration(&mut self) {
         match self.known.value {
             Some(true) => self.basis = Basis::Values,
             Some(false) => {
                 self.basis = Basis::Values;
                 self.add(Kind::Payload, "its value");
             }
-            None if self.planned.entry.item.payloads.is_empty() => {}
-            None => {
-                self.basis = Basis::Nothing;
-                let key = if comparison.values { "" } else { ", and no recovery key is at hand" };
-                self.unknown = Some(format!("its value was not compared{key}"));
-            }
+            // No mark speaks of a value: only its settings were compared, and the basis says so.
+            None => {}
         }
     }
 

@@ -113,6 +113,7 @@ async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result
         }
         _ => {}
     }
+    item.class = source.recipe().class(&item);
     Ok(Some(item))
 }
 

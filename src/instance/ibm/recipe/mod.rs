@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use self::body::{pick, same_fields};
+use super::classify::class;
 use super::inventory::ROW;
 use crate::instance::standby::mark::{MARK, Mark, set_mark, set_version_mark};
 use crate::instance::standby::normal::{merge_patch, normal};
@@ -16,7 +17,7 @@ use crate::instance::standby::recipe::{
 };
 use crate::instance::standby::{Body, LockView, Names, Need, VersionView, View};
 use crate::model::json::{Object, raw};
-use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Timestamp, Treatment};
+use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Slot, Timestamp, Treatment};
 
 pub(super) mod authority;
 pub(super) mod view;
@@ -169,6 +170,11 @@ fn add<'a>(metadata: &mut Object, members: impl Iterator<Item = (&'a str, &'a Ra
 impl Recipe for IbmRecipe {
     fn view(&self, item: &Item) -> View {
         view::view(item)
+    }
+
+    fn class(&self, item: &Item) -> Restorability {
+        let slots: Vec<Slot> = item.payloads.iter().map(|pointer| pointer.version.clone()).collect();
+        class(item, &slots)
     }
 
     fn treatments(&self, item: &Item) -> &'static [Treatment] {

@@ -1,0 +1,180 @@
+//! `keyhaven drift`.
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::human;
+use crate::cli::identity::RecoveryArguments;
+use crate::cli::printer::{Printer, Style};
+use crate::cli::reading::Reading;
+use crate::cli::snapshot::{self, SnapshotArguments};
+use crate::cli::table::Table;
+use crate::cli::wire;
+use crate::job::drift::{Basis, DriftReport, Expected, LiveInstance, Overall, drift};
+use crate::job::restore::backup::Backup as _;
+use crate::job::restore::plan::Remark;
+use crate::job::restore::{PlanOptions, RepositorySnapshot, Selector};
+
+/// Says what differs between the standby and a snapshot, or between the standby and the live source. Shows no value.
+///
+/// With a recovery key at hand every payload of the standby is read and compared; without one, the marks that a restore
+/// left count, and the result says of each item which it was. What the configuration makes different on purpose
+/// ([[rules]], [[transforms]], [[overrides]], rotation that is held back) is no drift; what is held back is listed with the
+/// date by which it matters.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 15 means drift, 0 none, 3 that nothing differs as far as it could be compared and something could not.
+
+Examples:
+  keyhaven drift
+  keyhaven drift --identity recovery-identity.txt --only 'group:payments'
+  keyhaven drift --snapshot 41 --json
+  keyhaven drift --against-source
+  keyhaven drift --against-source --values")]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    snapshot: SnapshotArguments,
+    /// Compare with the source as it is now instead of with a snapshot; needs no repository
+    #[arg(long, conflicts_with_all = ["snapshot", "at"])]
+    against_source: bool,
+    /// With --against-source: read the payloads of both instances and compare them in memory, where reading is safe
+    #[arg(long, requires = "against_source")]
+    values: bool,
+    /// Go by marks although a recovery key is at hand: quicker, and no payload of the standby is read
+    #[arg(long, conflicts_with = "values")]
+    by_marks: bool,
+    /// Only what this selects; may be given more than once
+    #[arg(long, value_name = "SELECTOR")]
+    only: Vec<Selector>,
+    /// Restored secrets may rotate by themselves, as the restore was told
+    #[arg(long)]
+    allow_rotation: bool,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let options = PlanOptions {
+        only: arguments.only.clone(),
+        allow_rotation: arguments.allow_rotation,
+        ..PlanOptions::default()
+    };
+    let found = if arguments.against_source {
+        against_source(app, &arguments, &options).await?
+    } else {
+        against_snapshot(app, &arguments, &options).await?
+    };
+    app.printer.result(&found, |printer| print(printer, &found))?;
+    Ok(found.kind().map_or(Outcome::Done, Outcome::Reported))
+}
+
+async fn against_snapshot(app: &App, arguments: &Arguments, options: &PlanOptions) -> Result<DriftReport, Failure> {
+    let Reading { settings, repository, keys, ledger, opens_packs } = Reading::begin(app, &arguments.recovery).await?;
+    let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
+    let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
+    let standby = wire::standby(&settings)?;
+    let expected = Expected::Snapshot(backup.name().clone());
+    let values = opens_packs && !arguments.by_marks;
+    Ok(drift(&app.context(), &backup, expected, &standby, options, values).await?)
+}
+
+async fn against_source(app: &App, arguments: &Arguments, options: &PlanOptions) -> Result<DriftReport, Failure> {
+    let settings = app.settings()?;
+    let source = wire::source(&settings)?;
+    let standby = wire::standby(&settings)?;
+    let context = app.context();
+    let live = LiveInstance::take(&context, &source, arguments.values).await?;
+    let expected = Expected::Source { crn: live.name().source.clone(), at: live.name().time };
+    Ok(drift(&context, &live, expected, &standby, options, arguments.values).await?)
+}
+
+fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
+    let with = match &found.expected {
+        Expected::Snapshot(name) => format!("snapshot {} ({})", name.sequence, human::time(name.time)),
+        Expected::Source { crn, at } => format!("the source {crn} ({})", human::time(*at)),
+    };
+    let (style, headline) = match (found.differences.is_empty(), found.unknown.is_empty()) {
+        (true, true) => (Style::Green, format!("No drift: the standby is as {with}.")),
+        (true, false) => (Style::Yellow, format!("No drift from {with} in what could be compared.")),
+        (false, _) => (Style::Red, format!("The standby has drifted from {with}.")),
+    };
+    printer.line(printer.paint(style, &human::safe(&headline)))?;
+    let mut table = Table::new(&["differs", "type", "group", "name", "what", "compared by"]);
+    for one in &found.differences {
+        table.row([
+            one.kind.as_str().to_owned(),
+            one.item_type.clone(),
+            one.group.clone().unwrap_or_default(),
+            one.name.clone(),
+            one.what.clone(),
+            basis(one.basis).to_owned(),
+        ]);
+    }
+    if !table.is_empty() {
+        printer.table(&table, "")?;
+    }
+    remarks(printer, "not compared", Style::Yellow, &found.unknown)?;
+    remarks(printer, "never restored", Style::Dim, &found.unrestorable)?;
+    for held in &found.held {
+        let by = match held.next {
+            Some(next) if held.due => format!("since {}", human::time(next)),
+            Some(next) => format!("from {}", human::time(next)),
+            None => "at a date that the snapshot does not say".to_owned(),
+        };
+        let style = if held.due { Style::Yellow } else { Style::Dim };
+        printer.line(format!(
+            "  {} {} ({}): the source rotates it, and the standby's value is out of date {by}",
+            printer.paint(style, "held back:"),
+            human::safe(&named(held.group.as_deref(), &held.name)),
+            held.item_type,
+        ))?;
+    }
+    let count = |basis: Basis| found.compared.get(&basis).copied().unwrap_or_default();
+    let how = match found.basis {
+        Overall::Values => "by value",
+        Overall::Marks => "by the marks of restored versions, not by value",
+        Overall::Mixed => "some by value, some by marks",
+    };
+    printer.facts(&[
+        ("compared", how.to_owned()),
+        (
+            "items",
+            format!(
+                "{} the same; {} by value, {} by marks, {} by metadata, {} not",
+                human::thousands(found.same),
+                human::thousands(count(Basis::Values)),
+                human::thousands(count(Basis::Marks)),
+                human::thousands(count(Basis::Metadata)),
+                human::thousands(count(Basis::Nothing))
+            ),
+        ),
+        ("differences", human::thousands(found.differences.len() as u64)),
+        ("rotation held back", human::thousands(found.held.len() as u64)),
+        ("requests", format!("{} listing, {} reading", found.requests.listing, found.requests.reading)),
+    ])
+}
+
+const fn basis(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Values => "value",
+        Basis::Marks => "marks",
+        Basis::Metadata => "metadata",
+        Basis::Nothing => "-",
+    }
+}
+
+fn named(group: Option<&str>, name: &str) -> String {
+    group.map_or_else(|| name.to_owned(), |group| format!("{group}/{name}"))
+}
+
+fn remarks(printer: &Printer, label: &str, style: Style, remarks: &[Remark]) -> Result<(), Failure> {
+    for one in remarks {
+        printer.line(format!(
+            "  {} {} ({}): {}",
+            printer.paint(style, &format!("{label}:")),
+            human::safe(&named(one.group.as_deref(), &one.name)),
+            one.item_type,
+            human::safe(&one.reason)
+        ))?;
+    }
+    Ok(())
+}
