@@ -179,7 +179,8 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// How the item comes back under that treatment.
     fn route(&self, item: &Item, treatment: Treatment) -> Route;
 
-    /// Puts references in the place of the ids that the settings hold. What no name is known of stays.
+    /// Makes the settings comparable between instances: references in the place of the ids that they hold, one spelling
+    /// for what can be written in several. An id that no name is known of stays.
     fn name_references(&self, view: &mut View, names: &Names);
 
     /// The item with the ids of the instance that `names` are of in the place of references.

@@ -5,9 +5,6 @@
 //! signed elsewhere before the disaster is as right as one that the standby signed itself.
 
 use serde_json::value::RawValue;
-use x509_cert::Certificate;
-use x509_cert::der::asn1::{ObjectIdentifier, PrintableStringRef, Utf8StringRef};
-use x509_cert::der::{Decode as _, DecodePem as _, Encode as _};
 
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::ibm::reading::VALUE;
@@ -50,9 +47,6 @@ pub(super) const UNPATCHABLE: [&str; 21] = [
     "ttl",
 ];
 
-/// `serialNumber`, an attribute of a subject.
-const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
-
 /// Characters that a duration may have.
 const LONGEST_DURATION: usize = 10;
 
@@ -61,6 +55,26 @@ const LONGEST_DURATION: usize = 10;
 pub(super) fn duration(seconds: u64) -> String {
     let text = format!("{seconds}s");
     if text.len() <= LONGEST_DURATION { text } else { format!("{}m", seconds / 60) }
+}
+
+/// Durations that somebody wrote, in the spelling of those that were read: texts are compared.
+pub(super) fn one_spelling(settings: &mut Object) {
+    for name in ["max_ttl", "crl_expiry", "ttl", "not_before_duration"] {
+        if let Some(seconds) = settings.str(name).and_then(|text| seconds(&text)) {
+            settings.set(name, raw(duration(seconds).as_str()));
+        }
+    }
+}
+
+/// The seconds of a duration: a whole number with `s`, `m`, `h`, `d` or nothing behind it.
+fn seconds(text: &str) -> Option<u64> {
+    let unit = match text.bytes().next_back()? {
+        b'm' => 60,
+        b'h' => 3_600,
+        b'd' => 86_400,
+        _ => 1,
+    };
+    text.trim_end_matches(['s', 'm', 'h', 'd']).parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// Takes a setting over from an answer, as it stands.
@@ -113,19 +127,6 @@ pub(super) fn view(item: &Item, view: &mut View) {
     if view.certification == Some(Certification::Requested) {
         view.request = data.str("csr").filter(|csr| !csr.is_empty());
     }
-    if let Some(serial) = data.str("certificate").and_then(|pem| subject_serial(&pem)) {
-        view.inputs.set("serial_number", raw(serial.as_str()));
-    }
-}
-
-/// The `serialNumber` in the subject of a certificate.
-fn subject_serial(pem: &str) -> Option<String> {
-    let certificate = Certificate::from_pem(pem.as_bytes()).ok()?;
-    let subject = certificate.tbs_certificate().subject().clone();
-    let found = subject.iter().find(|attribute| attribute.oid == SERIAL_NUMBER)?;
-    let der = found.value.to_der().ok()?;
-    let printable = PrintableStringRef::from_der(&der).map(|text| text.as_str().to_owned());
-    printable.or_else(|_| Utf8StringRef::from_der(&der).map(|text| text.as_str().to_owned())).ok()
 }
 
 /// How an authority can be brought back, the usual way first.
@@ -221,6 +222,10 @@ pub(super) mod tests {
         assert_eq!(duration(3_600), "3600s");
         assert_eq!(duration(999_999_999), "999999999s");
         assert_eq!(duration(876_000 * 3_600), "52560000m", "the longest that the provider takes");
+        let mut settings = Object::parse(r#"{"max_ttl":"876000h","ttl":"90","crl_expiry":"3d","name":"3d"}"#).unwrap();
+        one_spelling(&mut settings);
+        let expected = r#"{"max_ttl":"52560000m","ttl":"90s","crl_expiry":"259200s","name":"3d"}"#;
+        assert_eq!(settings.to_raw().get(), expected);
     }
 
     #[test]

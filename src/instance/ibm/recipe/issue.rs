@@ -5,13 +5,12 @@
 
 use serde_json::value::RawValue;
 
-use super::authority::{duration, keep};
+use super::authority::keep;
 use crate::instance::ibm::inventory::ROW;
-use crate::instance::ibm::reading::{DERIVED, SUPPLIED, VERSIONS};
 use crate::instance::standby::recipe::{Phase, Route};
 use crate::instance::standby::{NewSecret, View};
-use crate::model::json::{Object, as_array, raw};
-use crate::model::{Item, Timestamp};
+use crate::model::Item;
+use crate::model::json::Object;
 
 /// NIST SP 800-57 state of a secret that has no payload yet.
 const PRE_ACTIVATION: u64 = 0;
@@ -35,6 +34,8 @@ const ISSUED: [Issued; 6] = [
         patchable: &[],
         fixed: &["certificate_template", "common_name", "alt_names"],
         inputs: &[
+            // Where the row does not show them.
+            "alt_names",
             "ip_sans",
             "uri_sans",
             "other_sans",
@@ -114,34 +115,6 @@ pub(super) fn view(item: &Item, row: &Object, view: &mut View) {
         _ => keep(settings, row, issued.fixed),
     }
     keep(settings, row, issued.patchable);
-    inputs(item, row, issued, view);
-}
-
-/// What was derived when it was captured, then what was supplied.
-fn inputs(item: &Item, row: &Object, issued: &Issued, view: &mut View) {
-    if let Some(derived) = item.doc(DERIVED) {
-        keep(&mut view.inputs, &derived, issued.inputs);
-    }
-    if issued.inputs.contains(&"ttl")
-        && let Some(seconds) = lifetime(item, row)
-    {
-        view.inputs.set("ttl", raw(duration(seconds).as_str()));
-    }
-    for (name, value) in item.doc(SUPPLIED).unwrap_or_default().iter() {
-        let place = if view.settings.get(name).is_some() { &mut view.settings } else { &mut view.inputs };
-        place.set(name, value.to_owned());
-    }
-}
-
-/// How long the newest certificate was asked for: from its making to its end. Its own validity begins earlier, by as
-/// much as the template says, and a request for that much could be past the longest that the template allows.
-fn lifetime(item: &Item, row: &Object) -> Option<u64> {
-    let versions = item.docs.get(VERSIONS).and_then(|doc| as_array(doc)).unwrap_or_default();
-    let versions = versions.iter().filter_map(|version| Object::parse(version.get()).ok());
-    let made = versions.filter_map(|version| version.str("created_at")?.parse::<Timestamp>().ok()).max()?;
-    let ends: Timestamp = row.object("validity")?.str("not_after")?.parse().ok()?;
-    let millis = u64::try_from(ends.millis_since(made)).ok()?;
-    Some(millis / 1_000).filter(|seconds| *seconds > 0)
 }
 
 /// Reduces a secret to what the standby issues anew: one version without a payload, and nothing that has ended.
@@ -244,17 +217,15 @@ mod tests {
         body.metadata
     }
 
-    const VERSIONS: &str = r#"[{"id":"v","alias":"current","created_at":"2026-01-01T00:00:00.400Z"}]"#;
-
     #[test]
-    fn a_private_certificate_asks_for_as_long_as_it_was_made_for_and_no_longer() {
+    fn a_private_certificate_is_asked_for_with_what_its_predecessor_says_of_its_request() {
         let row = r#"{"certificate_template":"web","common_name":"a.example","alt_names":["b.example"],"state":1,
             "validity":{"not_before":"2025-12-31T23:59:30Z","not_after":"2026-01-02T00:00:00Z"},"serial_number":"01",
             "rotation":{"auto_rotate":true,"interval":1,"unit":"month"},"certificate_authority":"root"}"#;
-        let derived = r#"{"ip_sans":"10.0.0.1","ttl":"86430s","exclude_cn_from_sans":true}"#;
-        let item = secret("private_cert", &[("row", row), ("versions", VERSIONS), ("derived", derived)]);
+        let derived = r#"{"ip_sans":"10.0.0.1","ttl":"24h","exclude_cn_from_sans":true}"#;
+        let item = secret("private_cert", &[("row", row), ("derived", derived)]);
         let sent = body(&item, false);
-        assert_eq!(sent.str("ttl").as_deref(), Some("86399s"), "within what the template allows");
+        assert_eq!(sent.str("ttl").as_deref(), Some("24h"));
         assert_eq!(sent.str("ip_sans").as_deref(), Some("10.0.0.1"));
         assert_eq!(sent.str("certificate_template").as_deref(), Some("web"));
         assert_eq!(sent.object("rotation").unwrap().bool("auto_rotate"), Some(false));

@@ -53,9 +53,12 @@ fn member(object: &mut Object, name: &str, turn: Turn<'_>) {
     }
 }
 
-/// Puts names in the place of ids.
+/// Puts names in the place of ids, and durations that somebody wrote into the spelling of those that are read.
 pub(super) fn name(view: &mut View, names: &Names) {
     turn(view, &mut |id| names.reference(id));
+    if authority::is(&view.item_type) || view.item_type == template::TEMPLATE {
+        authority::one_spelling(&mut view.settings);
+    }
 }
 
 /// Puts the ids of an instance in the place of names.

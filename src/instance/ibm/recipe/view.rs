@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{authority, issue, template};
 use crate::instance::ibm::inventory::{LOCKS_ROW, ROW};
-use crate::instance::ibm::reading::{LOCKS, SUPPLIED, VALUE, VERSIONS};
+use crate::instance::ibm::reading::{DERIVED, LOCKS, SUPPLIED, VALUE, VERSIONS};
 use crate::instance::standby::mark::{take_mark, take_version_mark};
 use crate::instance::standby::{LockView, VersionView, View};
 use crate::model::json::{Object, as_str, raw};
@@ -44,7 +44,22 @@ pub(in crate::instance::ibm) fn view(item: &Item) -> View {
         ItemKind::Configuration => configuration(item, &row, &mut view),
         ItemKind::Secret => secret(item, &row, &mut view),
     }
+    inputs(item, &mut view);
     view
+}
+
+/// What no answer shows: read out of a certificate when it was captured, or said by the operator, who also has the last
+/// word on what was read.
+fn inputs(item: &Item, view: &mut View) {
+    for (name, value) in item.doc(DERIVED).unwrap_or_default().iter() {
+        if view.settings.get(name).is_none() {
+            view.inputs.set(name, value.to_owned());
+        }
+    }
+    for (name, value) in item.doc(SUPPLIED).unwrap_or_default().iter() {
+        let place = if view.settings.get(name).is_some() { &mut view.settings } else { &mut view.inputs };
+        place.set(name, value.to_owned());
+    }
 }
 
 /// The full name (CRN) of the instance that a secret's row or the answer to its creation shows.
@@ -77,11 +92,6 @@ fn configuration(item: &Item, row: &Object, view: &mut View) {
     keep(&mut view.settings, row, names);
     if let Some(value) = item.doc(VALUE) {
         keep(&mut view.settings, &value, names);
-    }
-    // What the operator said stands in the place of what was read; the rest is for the create alone.
-    for (name, value) in item.doc(SUPPLIED).unwrap_or_default().iter() {
-        let place = if view.settings.get(name).is_some() { &mut view.settings } else { &mut view.inputs };
-        place.set(name, value.to_owned());
     }
 }
 
