@@ -38,6 +38,6 @@ pub use sandbox::{Sandbox, SandboxOptions, SandboxSettings};
 pub use seed::{every_type, seed, seed_small};
 pub use state::{
     Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, LiveCredential, Lock, PageFault,
-    Planted, Registration, Renderer, Secret, Verb, Version,
+    Planted, Registration, Renderer, Secret, Task, TaskError, TaskKind, TaskStatus, TaskTrigger, Verb, Version,
 };
 pub use switch::SwitchError;

@@ -18,6 +18,8 @@ pub struct Options {
     pub api_key: SecretString,
     /// More API keys and what each of them may do. [`super::Instance::set_key`] adds to them later.
     pub keys: Vec<ApiKey>,
+    /// Jobs that other instances use already, as `REGION/PROJECT/NAME`: the provider maps a job to one engine anywhere.
+    pub mapped_jobs: Vec<String>,
     /// Life of a token in seconds.
     pub token_seconds: u64,
     /// Start of the random numbers for ids and generated passwords; nothing means unpredictable ones.
@@ -39,6 +41,7 @@ impl Default for Options {
             instance_id: "5c1a3b2e-0f4d-4a6b-8c7d-9e0f1a2b3c4d".to_owned(),
             api_key: SecretString::from("embedded-instance-api-key"),
             keys: Vec::new(),
+            mapped_jobs: Vec::new(),
             token_seconds: 3600,
             ids: None,
             clock: InstanceClock::system(),
@@ -103,6 +106,12 @@ pub enum NameScope {
 /// | `create_mints_api_key` | yes | whether creating IAM credentials without `reuse_api_key` makes a key already |
 /// | `iam_keeps_history` | no | whether IAM credentials list 50 versions or only the two that they may have |
 /// | `dynamic_credentials_end` | no | whether the end of a key without `reuse_api_key` destroys its secret |
+/// | `task_timeout_reads_as_seconds` | no | whether `task_timeout` reads back as a text of seconds or as it was written |
+/// | `task_answer_seconds` | 0 | seconds after which a task answers itself, as a job would; 0: nobody answers |
+/// | `tasks_move_updated_at` | no | whether a task counts as a change before it made or deleted credentials |
+/// | `custom_deletion_waits` | yes | whether deleted custom credentials stay, deactivated, until their job has answered |
+/// | `references_move_updated_at` | no | whether a change of `referenced_by` counts as a change |
+/// | `referenced_secrets_deletable` | no | whether a secret that a configuration uses can be deleted |
 /// | `hidden_status` | 403 | 403 or 404 for what lies in a secret group that the caller does not see |
 /// | `hidden_groups_listed` | no | whether a caller that sees some secret groups lists the others too |
 /// | `max_body` | 2 MiB | bytes of a request body |
@@ -156,6 +165,18 @@ pub struct Switches {
     pub iam_keeps_history: bool,
     /// Whether IAM credentials without `reuse_api_key` are destroyed at the end of their key; when not, only the key is.
     pub dynamic_credentials_end: bool,
+    /// Whether the `task_timeout` of an engine reads back as a text of seconds; when not, as it was written.
+    pub task_timeout_reads_as_seconds: bool,
+    /// Seconds after which a task answers itself as a job would; 0 when only requests answer.
+    pub task_answer_seconds: u32,
+    /// Whether tasks move `updated_at` of their secret before they made or deleted credentials.
+    pub tasks_move_updated_at: bool,
+    /// Whether deleted custom credentials stay, deactivated, until their job deleted what it made.
+    pub custom_deletion_waits: bool,
+    /// Whether a change of `referenced_by` moves `updated_at` of the secret.
+    pub references_move_updated_at: bool,
+    /// Whether a secret that a configuration uses can be deleted.
+    pub referenced_secrets_deletable: bool,
     /// Status for what lies in a secret group that the caller does not see: 403 or 404.
     pub hidden_status: u16,
     /// Whether a caller whose policies name secret groups lists the groups that they do not name.
@@ -191,6 +212,12 @@ impl Default for Switches {
             create_mints_api_key: true,
             iam_keeps_history: false,
             dynamic_credentials_end: false,
+            task_timeout_reads_as_seconds: false,
+            task_answer_seconds: 0,
+            tasks_move_updated_at: false,
+            custom_deletion_waits: true,
+            references_move_updated_at: false,
+            referenced_secrets_deletable: false,
             hidden_status: 403,
             hidden_groups_listed: false,
             max_body: 2 * 1024 * 1024,

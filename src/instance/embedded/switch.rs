@@ -71,6 +71,18 @@ impl Setting for usize {
     }
 }
 
+impl Setting for u32 {
+    const EXPECTED: &'static str = "a whole number from 0";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(self) -> String {
+        self.to_string()
+    }
+}
+
 impl Setting for Precision {
     const EXPECTED: &'static str = "millis or seconds";
 
@@ -175,6 +187,12 @@ switches! {
     create_mints_api_key,
     iam_keeps_history,
     dynamic_credentials_end,
+    task_timeout_reads_as_seconds,
+    task_answer_seconds,
+    tasks_move_updated_at,
+    custom_deletion_waits,
+    references_move_updated_at,
+    referenced_secrets_deletable,
     hidden_status among [403, 404],
     hidden_groups_listed,
     max_body,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::credentials::engine::ENGINE;
 use super::data::Configuration;
 use super::input::Body;
 use super::list::{CONFIGURATION_LISTS, Page, Query};
@@ -26,7 +27,15 @@ struct Type {
     limit: usize,
 }
 
-const TYPES: [Type; 4] = [
+const TYPES: [Type; 5] = [
+    Type {
+        name: ENGINE,
+        required: &["code_engine"],
+        optional: &["api_key_ref", "task_timeout"],
+        patch_required: &[],
+        shown: &[],
+        limit: 10,
+    },
     Type {
         name: "iam_credentials_configuration",
         required: &["api_key"],
@@ -132,7 +141,10 @@ impl State {
         let kind = find_type(&config_type)?;
         body.only(&[&["config_type", "name"][..], &kind.members()].concat())?;
         require(&body, kind.required)?;
-        let (fields, value) = kind.split(&body)?;
+        let (fields, value) = match kind.name {
+            ENGINE => (self.custom_engine(&body)?, ObjectText::new()),
+            _ => kind.split(&body)?,
+        };
         // The limit of DNS providers counts both kinds together.
         let family =
             kind.name.split("_classic").next().and_then(|name| name.split("_cloud").next()).unwrap_or_default();
@@ -211,6 +223,13 @@ impl State {
             return Ok(Answer::ok(self.renderer.configuration(&patched)));
         }
         let kind = find_type(&configuration.config_type)?;
+        if kind.name == ENGINE {
+            self.patch_custom_engine(&body, &mut configuration.fields)?;
+            configuration.updated_at = now;
+            let answer = Answer::ok(self.renderer.configuration(&configuration));
+            self.put_configuration(configuration);
+            return Ok(answer);
+        }
         body.only(&kind.members())?;
         require(&body, kind.patch_required)?;
         let (shown, changed) = kind.split(&body)?;
@@ -251,7 +270,7 @@ impl State {
         config_type: Option<&str>,
     ) -> Result<Answer, Refusal> {
         let configuration = self.configuration(name, config_type)?.clone();
-        self.drop_configuration(&configuration.config_type, &configuration.name);
+        self.drop_configuration(now, &configuration.config_type, &configuration.name);
         if let Some(authority) = configuration.fields.str("certificate_authority") {
             self.retell_authority(&authority, now);
         }

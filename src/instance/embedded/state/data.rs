@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::tasks::{Task, TaskStatus};
 use crate::model::json::Object;
 use crate::model::{Digest, Payload, Timestamp};
 
@@ -19,7 +20,7 @@ pub enum Life {
     PreActivation,
     /// In use.
     Active,
-    /// Taken back, or an order that failed.
+    /// Taken back, deleted and not gone yet, or an order that failed.
     Deactivated,
     /// Expired: the payloads are gone.
     Destroyed,
@@ -88,6 +89,9 @@ pub struct Secret {
     /// Newest first, at most 50; the first is `current`, the second `previous`.
     #[serde(with = "super::shared")]
     pub versions: Vec<Arc<Version>>,
+    /// What its job was asked to do, oldest first, at most 100 answered ones.
+    #[serde(default, with = "super::shared", skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<Arc<Task>>,
 }
 
 impl Secret {
@@ -101,6 +105,12 @@ impl Secret {
     #[must_use]
     pub fn previous(&self) -> Option<&Arc<Version>> {
         self.versions.get(1)
+    }
+
+    /// The task that its job is at.
+    #[must_use]
+    pub fn processing_task(&self) -> Option<&Arc<Task>> {
+        self.tasks.iter().find(|task| task.status == TaskStatus::Processing)
     }
 
     /// Locks of all versions together.

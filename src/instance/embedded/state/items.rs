@@ -63,6 +63,8 @@ pub(crate) struct Index {
     due: BTreeSet<(i64, Arc<str>)>,
     /// Credentials with a previous version that ends by itself, soonest first.
     previous_due: BTreeSet<(i64, Arc<str>)>,
+    /// Secrets with a task that waits for an answer.
+    open_tasks: BTreeSet<Arc<str>>,
 }
 
 impl Index {
@@ -82,6 +84,9 @@ impl Index {
         if let Some(due) = previous_due(secret) {
             self.previous_due.insert((due, id.clone()));
         }
+        if secret.processing_task().is_some() {
+            self.open_tasks.insert(id.clone());
+        }
     }
 
     fn remove(&mut self, id: &Arc<str>, secret: &Secret) {
@@ -98,6 +103,12 @@ impl Index {
         if let Some(due) = previous_due(secret) {
             self.previous_due.remove(&(due, id.clone()));
         }
+        self.open_tasks.remove(id);
+    }
+
+    /// Ids of secrets with a task that waits for an answer.
+    pub(crate) fn open_tasks(&self) -> Vec<Arc<str>> {
+        self.open_tasks.iter().cloned().collect()
     }
 
     /// Ids of credentials whose previous version is over at `now` (milliseconds) and still there.
@@ -166,10 +177,14 @@ impl State {
 
     pub(crate) fn put_configuration(&mut self, configuration: Configuration) {
         let key = format!("{}/{}", configuration.config_type, configuration.name);
+        let before = self.items.configurations.get(key.as_str()).cloned();
+        self.refer(configuration.updated_at, before.as_deref(), Some(&configuration));
         self.change(Change::Configuration(key.into(), Some(Arc::new(configuration))));
     }
 
-    pub(crate) fn drop_configuration(&mut self, config_type: &str, name: &str) {
+    pub(crate) fn drop_configuration(&mut self, now: Timestamp, config_type: &str, name: &str) {
+        let before = self.items.configurations.get(format!("{config_type}/{name}").as_str()).cloned();
+        self.refer(now, before.as_deref(), None);
         self.change(Change::Configuration(format!("{config_type}/{name}").into(), None));
     }
 

@@ -29,6 +29,7 @@ mod rules;
 mod secrets;
 mod shared;
 mod sweep;
+mod tasks;
 pub(crate) mod text;
 mod versions;
 
@@ -44,6 +45,7 @@ pub(crate) use refusal::Refusal;
 pub use render::Renderer;
 pub use request::{Class, PageFault, Verb};
 pub(crate) use request::{Request, class_of};
+pub use tasks::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
 
 use super::options::{Options, Switches};
 use crate::model::Timestamp;
@@ -80,6 +82,8 @@ pub(crate) struct State {
     pub(crate) changes: Vec<Change>,
     /// Reads that would have destroyed something in the real service.
     pub(crate) forbidden: Vec<ForbiddenAct>,
+    /// Code Engine jobs that other instances use, as `REGION/PROJECT/NAME`.
+    mapped_jobs: Vec<String>,
     host: String,
 }
 
@@ -96,6 +100,7 @@ impl State {
             index: items::Index::default(),
             changes: Vec::new(),
             forbidden: Vec::new(),
+            mapped_jobs: options.mapped_jobs.clone(),
             host: format!("{}.{}.secrets-manager.appdomain.cloud", options.instance_id, options.region),
         };
         state.put_group(Group {

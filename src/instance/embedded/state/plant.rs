@@ -85,6 +85,7 @@ impl State {
             fields: planted.fields.clone(),
             inner: None,
             versions: vec![Arc::new(version)],
+            tasks: Vec::new(),
         });
         id
     }

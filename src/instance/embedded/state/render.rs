@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::super::options::{Precision, Switches};
 use super::data::{Configuration, Group, Lock, Registration, Secret, Version};
+use super::tasks::Task;
 use super::text::{self, ObjectText};
 use crate::model::json::{Members, Object};
 use crate::model::{Payload, Timestamp};
@@ -85,6 +86,31 @@ impl Renderer {
         self.version_object(secret, index).finish()
     }
 
+    /// A version that is ordered and not there yet.
+    pub(crate) fn ordered_version(&self, secret: &Secret, version: &Version) -> Zeroizing<String> {
+        self.version_members(secret, version, None).finish()
+    }
+
+    /// A task.
+    #[must_use]
+    pub fn task(&self, secret_id: &str, task: &Task) -> Zeroizing<String> {
+        let mut object = ObjectText::new();
+        object.str("id", &task.id).str("created_by", &self.created_by).str("updated_by", &self.created_by);
+        object.str("creation_date", &self.stamp(task.created_at));
+        object.str("last_update_date", &self.stamp(task.updated_at));
+        object.str("type", task.kind.word()).str("status", task.status.word()).str("trigger", task.trigger.word());
+        object.str("secret_id", secret_id).str("secret_version_id", &task.version_id);
+        if !task.errors.is_empty() {
+            let errors = task.errors.iter().map(|error| {
+                let mut object = ObjectText::new();
+                object.str("code", &error.code).str("description", &error.description);
+                object.finish()
+            });
+            object.raw("errors", &text::list(errors));
+        }
+        object.finish()
+    }
+
     /// A version with its payload, when it still has one.
     #[must_use]
     pub fn version(&self, secret: &Secret, index: usize) -> Zeroizing<String> {
@@ -96,13 +122,17 @@ impl Renderer {
     }
 
     fn version_object(&self, secret: &Secret, index: usize) -> ObjectText {
+        let version = secret.versions.get(index);
+        version.map_or_else(ObjectText::new, |version| self.version_members(secret, version, alias(index)))
+    }
+
+    fn version_members(&self, secret: &Secret, version: &Version, alias: Option<&str>) -> ObjectText {
         let mut object = ObjectText::new();
-        let Some(version) = secret.versions.get(index) else { return object };
         object.bool("auto_rotated", version.auto_rotated).str("created_by", &self.created_by);
         object.str("created_at", &self.stamp(version.created_at)).bool("downloaded", version.downloaded);
         object.str("id", &version.id).str("secret_name", &secret.name).str("secret_type", &secret.secret_type);
         object.str("secret_group_id", &secret.group).str("secret_id", &secret.id);
-        object.bool("payload_available", version.payload.is_some()).opt_str("alias", alias(index));
+        object.bool("payload_available", version.payload.is_some()).opt_str("alias", alias);
         object.opt_raw("version_custom_metadata", version.custom_metadata.as_deref().map(RawValue::get));
         object.opt_str("expiration_date", version.expiration_date.map(text::date).as_deref());
         add_fields(&mut object, &version.fields);

@@ -128,7 +128,7 @@ impl State {
         match (verb, segments) {
             (Verb::Post, [_]) => self.create_secret(now, body),
             (Verb::Get, [_, id]) => self.get_secret(now, id),
-            (Verb::Delete, [_, id]) => self.delete_secret(id),
+            (Verb::Delete, [_, id]) => self.delete_secret(now, id, query),
             (Verb::Post, [_, id, "actions"]) => self.secret_action(now, id, body),
             (Verb::Post, [_, id, "versions", version, "actions"]) => self.version_action(now, id, version, body),
             (Verb::Get, [_, id, "metadata"]) => self.get_metadata(id),
@@ -136,6 +136,10 @@ impl State {
             (Verb::Get, [_, id, "locks"]) => self.list_locks(id, None, query),
             (Verb::Post, [_, id, "locks_bulk"]) => self.lock(now, id, "current", query, body),
             (Verb::Delete, [_, id, "locks_bulk"]) => self.unlock(now, id, None, query),
+            (Verb::Get, [_, id, "tasks"]) => self.list_tasks(id),
+            (Verb::Get, [_, id, "tasks", task]) => self.get_task(id, task),
+            (Verb::Put, [_, id, "tasks", task]) => self.put_task(now, id, task, body),
+            (Verb::Delete, [_, id, "tasks", task]) => self.delete_task(now, id, task),
             (Verb::Post, [_, id, "versions"]) => self.create_version(now, id, body),
             (Verb::Get, [_, id, "versions"]) => self.list_versions(id),
             (Verb::Get, [_, id, "versions", version]) => self.get_version(now, id, version),
@@ -147,7 +151,9 @@ impl State {
             (Verb::Get, [_, id, "versions", version, "locks"]) => self.list_locks(id, Some(version), query),
             (Verb::Post, [_, id, "versions", version, "locks_bulk"]) => self.lock(now, id, version, query, body),
             (Verb::Delete, [_, id, "versions", version, "locks_bulk"]) => self.unlock(now, id, Some(version), query),
-            (_, [_] | [_, _] | [_, _, "metadata" | "locks" | "locks_bulk" | "versions"]) => Err(Refusal::method()),
+            (_, [_] | [_, _] | [_, _, "metadata" | "locks" | "locks_bulk" | "versions" | "tasks"]) => {
+                Err(Refusal::method())
+            }
             _ => Err(Refusal::missing("The endpoint")),
         }
     }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::credentials::references::referenced_by;
 use super::data::{DEFAULT_GROUP, Life, Secret};
 use super::input::{Body, Patched};
 use super::kinds::{Expiry, Kind, Making, next_rotation};
+use super::list::Query;
 use super::merge::merge;
 use super::plant::ForbiddenAct;
 use super::refusal::Refusal;
+use super::tasks::{TaskKind, TaskTrigger};
 use super::{Answer, State, rules};
 use crate::model::Timestamp;
 use crate::model::json::Object;
@@ -48,7 +51,7 @@ impl State {
         let (life, inner) = (fresh.life, fresh.inner.take().map(Arc::new));
         let mut version = fresh.version(version_id, now, expiration_date);
         version.custom_metadata = version_metadata;
-        let secret = Secret {
+        let mut secret = Secret {
             id,
             group,
             secret_type,
@@ -66,7 +69,12 @@ impl State {
             fields,
             inner,
             versions: vec![Arc::new(version)],
+            tasks: Vec::new(),
         };
+        if kind == Kind::CustomCredentials {
+            let version = secret.current().map(|version| version.id.clone()).unwrap_or_default();
+            self.enqueue(now, &mut secret, TaskKind::CreateCredentials, TaskTrigger::SecretCreation, version, None);
+        }
         let answer = Answer::created(self.renderer.secret(&secret));
         self.put_secret(secret);
         Ok(answer)
@@ -227,11 +235,22 @@ impl State {
         Ok(patched && secret.next_rotation_date.is_some())
     }
 
-    pub(crate) fn delete_secret(&mut self, id: &str) -> Result<Answer, Refusal> {
-        if self.secret(id)?.locks_total() > 0 {
+    pub(crate) fn delete_secret(&mut self, now: Timestamp, id: &str, query: &Query) -> Result<Answer, Refusal> {
+        let force = match query.get("force_delete") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Refusal::invalid("The parameter 'force_delete' must be true or false.")),
+        };
+        let secret = self.secret(id)?;
+        if secret.locks_total() > 0 {
             return Err(Refusal::locked());
         }
-        self.drop_secret(id);
+        if !self.switches.referenced_secrets_deletable && !referenced_by(&secret.fields).is_empty() {
+            return Err(Refusal::invalid("The secret is used by a configuration."));
+        }
+        if force || !self.end_with_credentials(now, id)? {
+            self.drop_secret(id);
+        }
         Ok(Answer::no_content())
     }
 }

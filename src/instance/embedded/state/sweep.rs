@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::kinds::{Kind, iam_credentials};
+use super::tasks::TaskTrigger;
 use crate::model::Timestamp;
 
 impl State {
@@ -30,6 +31,7 @@ impl State {
             }
         }
         self.end_previous(now);
+        self.sweep_tasks(now);
     }
 
     /// Destroys a secret, or only its key where the next read makes another one.
@@ -53,8 +55,11 @@ impl State {
             if secret.locks_total() > 0 {
                 continue;
             }
-            if let Some(previous) = secret.versions.get_mut(1) {
-                Arc::make_mut(previous).payload = None;
+            let Some(previous) = secret.versions.get_mut(1) else { continue };
+            Arc::make_mut(previous).payload = None;
+            let ended = previous.id.clone();
+            if secret.secret_type == "custom_credentials" {
+                self.enqueue_end(now, &mut secret, TaskTrigger::SecretVersionExpiration, &ended);
             }
             secret.updated_at = now;
             self.put_secret(secret);

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use super::data::{Life, Secret, Version};
 use super::input::Body;
-use super::kinds::{Expiry, Fresh, Kind};
+use super::kinds::{Expiry, Fresh, Kind, payload_digest};
 use super::refusal::Refusal;
 use super::secrets::checked_metadata;
+use super::tasks::TaskTrigger;
 use super::text::{ObjectText, list};
 use super::{Answer, State, rules};
 use crate::model::Timestamp;
+use crate::model::json::Object;
 
 impl State {
     pub(crate) fn create_version(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
@@ -20,6 +24,12 @@ impl State {
         let custom_metadata = checked_metadata(&body, "custom_metadata")?;
         let version_metadata = checked_metadata(&body, "version_custom_metadata")?;
         check_room(&secret)?;
+        if custom_metadata.is_some() && self.switches.version_sets_custom_metadata {
+            secret.custom_metadata = custom_metadata;
+        }
+        if kind == Kind::CustomCredentials {
+            return self.order_by_request(now, secret, version_metadata);
+        }
         check_payload(&secret, kind)?;
         let fresh = self.next(kind, now, &body, &secret)?;
         let expiration = match fresh.expiry {
@@ -31,9 +41,6 @@ impl State {
         };
         let mut version = self.take_over(&mut secret, fresh, now, expiration);
         version.custom_metadata = version_metadata;
-        if custom_metadata.is_some() && self.switches.version_sets_custom_metadata {
-            secret.custom_metadata = custom_metadata;
-        }
         self.push(&mut secret, version, now);
         let answer = Answer::created(self.renderer.version(&secret, 0));
         self.put_secret(secret);
@@ -45,6 +52,11 @@ impl State {
         let mut secret = (**self.secret(id)?).clone();
         check_room(&secret)?;
         let kind = Kind::parse(&secret.secret_type)?;
+        if kind == Kind::CustomCredentials {
+            self.order_version(now, &mut secret, TaskTrigger::AutomaticSecretRotation, None)?;
+            self.put_secret(secret);
+            return Ok(());
+        }
         check_payload(&secret, kind)?;
         let fresh = self.next(kind, now, &Body::parse("{}")?, &secret)?;
         let expiration = match fresh.expiry {
@@ -56,6 +68,32 @@ impl State {
         self.push(&mut secret, version, now);
         self.put_secret(secret);
         Ok(())
+    }
+
+    /// Orders a version from a job. The answer is the version as it will be, without an alias and a payload.
+    fn order_by_request(
+        &mut self,
+        now: Timestamp,
+        mut secret: Secret,
+        version_metadata: Option<Box<RawValue>>,
+    ) -> Result<Answer, Refusal> {
+        let trigger = TaskTrigger::ManualSecretRotation;
+        let id = self.order_version(now, &mut secret, trigger, version_metadata.clone())?;
+        let version = Version {
+            id,
+            created_at: now,
+            auto_rotated: false,
+            downloaded: false,
+            payload: None,
+            payload_digest: payload_digest(""),
+            custom_metadata: version_metadata,
+            expiration_date: None,
+            fields: Object::default(),
+            locks: Vec::new(),
+        };
+        let answer = Answer::created(self.renderer.ordered_version(&secret, &version));
+        self.put_secret(secret);
+        Ok(answer)
     }
 
     /// Gives the secret what a fresh version brings for it; the rest becomes the version.
@@ -76,7 +114,7 @@ impl State {
         fresh.version(self.ids.uuid(), now, expiration)
     }
 
-    fn push(&self, secret: &mut Secret, version: Version, now: Timestamp) {
+    pub(super) fn push(&self, secret: &mut Secret, version: Version, now: Timestamp) {
         secret.expiration_date = version.expiration_date;
         secret.updated_at = now;
         secret.next_rotation_date = self.next_rotation(&secret.fields, now);
@@ -138,8 +176,13 @@ impl State {
         secret.life = Life::Destroyed;
         secret.next_rotation_date = None;
         secret.updated_at = now;
+        let mut ended = Vec::new();
         for version in secret.versions.iter_mut().filter(|version| version.payload.is_some()) {
+            ended.push(version.id.clone());
             Arc::make_mut(version).payload = None;
+        }
+        if secret.secret_type == "custom_credentials" {
+            self.end_credentials(now, &mut secret, &ended);
         }
         self.put_secret(secret);
     }

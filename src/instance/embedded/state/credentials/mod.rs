@@ -1,7 +1,9 @@
 //! What the credential types share: lifetimes, rotation within a lifetime, and which credentials are alive.
 
+pub(super) mod engine;
 mod live;
 mod policy;
+pub(super) mod references;
 mod ttl;
 mod version_data;
 

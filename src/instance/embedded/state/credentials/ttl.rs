@@ -27,7 +27,7 @@ pub(crate) struct Ttl {
 
 impl Ttl {
     /// Reads a text such as `30m`, `1d` or `3600`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() > LENGTH {
             return None;
         }
@@ -92,6 +92,11 @@ impl Ttl {
     /// Whether it is no whole number of hours.
     pub(crate) fn is_fine(&self) -> bool {
         !self.seconds.is_multiple_of(HOUR)
+    }
+
+    /// Seconds; 0 for a lifetime without end.
+    pub(super) fn seconds(&self) -> u64 {
+        self.seconds
     }
 
     /// Milliseconds; nothing for a lifetime without end.

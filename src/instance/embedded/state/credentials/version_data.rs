@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::kinds::{Kind, iam_credentials};
 use super::super::refusal::Refusal;
+use super::super::tasks::TaskTrigger;
 use super::super::{Answer, State};
 use crate::model::Timestamp;
 
@@ -31,7 +32,15 @@ impl State {
         if !target.locks.is_empty() {
             return Err(Refusal::locked());
         }
-        if secret.secret_type == "iam_credentials" && !iam_credentials::reuses_api_key(&secret.fields) {
+        if secret.secret_type == "custom_credentials" {
+            // The payload stays until the job has deleted what it opens.
+            let target = target.id.clone();
+            self.enqueue_end(now, &mut secret, TaskTrigger::SecretVersionDataDeletion, &target);
+            if !self.switches.tasks_move_updated_at {
+                self.put_secret(secret);
+                return Ok(Answer::no_content());
+            }
+        } else if secret.secret_type == "iam_credentials" && !iam_credentials::reuses_api_key(&secret.fields) {
             iam_credentials::drop_api_key(&mut secret);
         } else if let Some(target) = secret.versions.get_mut(index) {
             Arc::make_mut(target).payload = None;

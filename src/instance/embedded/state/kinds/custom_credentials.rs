@@ -1,37 +1,86 @@
-//! `custom_credentials`: credentials that a job of the customer makes. Not issued here.
+//! `custom_credentials`: credentials that a job of the customer makes. Every version is first a task for that job.
+
+use serde_json::value::RawValue;
 
 use super::super::State;
-use super::super::data::Secret;
-use super::super::input::Body;
+use super::super::credentials::{Limits, engine};
+use super::super::data::{Life, Secret};
+use super::super::input::{Body, Patched};
+use super::super::merge::merge;
 use super::super::refusal::Refusal;
-use super::{Fresh, Making, not_issued};
+use super::super::rules::CUSTOM_ROTATION;
+use super::super::tasks::{TaskKind, TaskTrigger};
+use super::{Expiry, Fresh, Making};
 use crate::model::Timestamp;
+use crate::model::json::{Object, raw};
 
-const TYPE: &str = "custom_credentials";
-pub(super) const CREATE: [&str; 0] = [];
+pub(super) const CREATE: [&str; 4] = ["configuration", "parameters", "ttl", "rotation"];
 pub(super) const VERSION: [&str; 0] = [];
-pub(super) const PATCH: [&str; 0] = [];
+pub(super) const PATCH: [&str; 3] = ["ttl", "rotation", "parameters"];
+
+const LIMITS: Limits = Limits { ttl: 60..=90 * 86_400, endless: true, rotation: CUSTOM_ROTATION };
 
 impl State {
-    pub(super) fn first_custom_credentials(&mut self, _making: &Making<'_>) -> Result<Fresh, Refusal> {
-        Err(not_issued(TYPE))
-    }
-
-    pub(super) fn next_custom_credentials(
-        &mut self,
-        _now: Timestamp,
-        _body: &Body<'_>,
-        _secret: &Secret,
-    ) -> Result<Fresh, Refusal> {
-        Err(not_issued(TYPE))
+    pub(super) fn first_custom_credentials(&mut self, making: &Making<'_>) -> Result<Fresh, Refusal> {
+        let mut fields = Object::default();
+        let name = making.body.required_string("configuration")?;
+        if !self.items.configurations.contains_key(format!("{}/{name}", engine::ENGINE).as_str()) {
+            return Err(Refusal::invalid("The configuration that 'configuration' names was not found."));
+        }
+        fields.set("configuration", raw(&name));
+        if let Some(parameters) = making.body.object("parameters")? {
+            self.check_parameters(&parameters)?;
+            fields.set("parameters", parameters);
+        }
+        self.credential_policy(making.body, making.now, &LIMITS, &mut fields)?;
+        Ok(Fresh {
+            payload: None,
+            expiry: Expiry::Own(None),
+            secret_fields: Some(fields),
+            version_fields: Object::default(),
+            life: Life::PreActivation,
+            inner: None,
+        })
     }
 
     pub(super) fn patch_custom_credentials(
         &mut self,
-        _now: Timestamp,
-        _body: &Body<'_>,
-        _secret: &mut Secret,
+        now: Timestamp,
+        body: &Body<'_>,
+        secret: &mut Secret,
     ) -> Result<bool, Refusal> {
-        Ok(false)
+        match body.patched_object("parameters")? {
+            Patched::Absent => {}
+            Patched::Clear => drop(secret.fields.remove("parameters")),
+            Patched::Set(patch) => {
+                let merged = merge(secret.fields.get("parameters"), &patch)?;
+                self.check_parameters(&merged)?;
+                secret.fields.set("parameters", merged);
+            }
+        }
+        self.patch_credential_policy(body, secret, now, &LIMITS)
+    }
+
+    /// Orders a new version of a secret and returns the id that it will have.
+    pub(in super::super) fn order_version(
+        &mut self,
+        now: Timestamp,
+        secret: &mut Secret,
+        trigger: TaskTrigger,
+        version_custom_metadata: Option<Box<RawValue>>,
+    ) -> Result<String, Refusal> {
+        if secret.life == Life::Deactivated {
+            return Err(Refusal::invalid("The secret is deleted."));
+        }
+        if self.engine_of(secret).is_none() {
+            return Err(Refusal::invalid("The configuration of the secret was not found."));
+        }
+        let version_id = self.ids.uuid();
+        self.enqueue(now, secret, TaskKind::CreateCredentials, trigger, version_id.clone(), version_custom_metadata);
+        secret.next_rotation_date = self.next_rotation(&secret.fields, now);
+        if self.switches.tasks_move_updated_at {
+            secret.updated_at = now;
+        }
+        Ok(version_id)
     }
 }

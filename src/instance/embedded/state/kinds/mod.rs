@@ -223,7 +223,8 @@ impl State {
             Kind::PrivateCert => self.next_private_cert(now, body, secret),
             Kind::IamCredentials => self.next_iam_credentials(now, body, secret),
             Kind::ServiceCredentials => Ok(self.next_service_credentials(now, secret)),
-            Kind::CustomCredentials => self.next_custom_credentials(now, body, secret),
+            // Never asked: their versions are ordered from a job.
+            Kind::CustomCredentials => Err(Refusal::invalid("A version of this secret type comes from a task.")),
         }
     }
 

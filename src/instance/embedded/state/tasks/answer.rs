@@ -1,0 +1,137 @@
+//! What an answer to a task does to its secret.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::super::State;
+use super::super::credentials::Ttl;
+use super::super::data::{Life, Secret, Version};
+use super::super::kinds::payload_digest;
+use super::super::refusal::Refusal;
+use super::super::text::ObjectText;
+use super::queue::settle;
+use super::task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
+use crate::model::json::{Object, raw};
+use crate::model::{Payload, Timestamp};
+
+/// What a job says.
+pub(super) enum Said {
+    /// New credentials: what the job calls them, and an object of their parts.
+    Created { id: String, content: Zeroizing<String> },
+    /// They are gone.
+    Deleted,
+    /// It did not work.
+    Failed(Vec<TaskError>),
+}
+
+impl Said {
+    fn status(&self) -> TaskStatus {
+        match self {
+            Self::Created { .. } => TaskStatus::CredentialsCreated,
+            Self::Deleted => TaskStatus::CredentialsDeleted,
+            Self::Failed(_) => TaskStatus::Failed,
+        }
+    }
+}
+
+impl State {
+    /// Takes an answer over. The secret may be gone afterwards: one that was deleted ends with its last credentials.
+    pub(super) fn answer_task(
+        &mut self,
+        now: Timestamp,
+        secret_id: &str,
+        task_id: &str,
+        said: Said,
+    ) -> Result<Arc<Task>, Refusal> {
+        let mut secret = (**self.secret(secret_id)?).clone();
+        let found = secret.tasks.iter_mut().find(|task| task.id == task_id);
+        let task = found.ok_or_else(|| Refusal::missing("The secret task"))?;
+        if task.status != TaskStatus::Processing {
+            return Err(Refusal::invalid("The secret task is not being processed."));
+        }
+        let fits = match (&said, task.kind) {
+            (Said::Failed(_), _) => true,
+            (Said::Created { .. }, kind) => kind == TaskKind::CreateCredentials,
+            (Said::Deleted, kind) => kind == TaskKind::DeleteCredentials,
+        };
+        if !fits {
+            return Err(Refusal::invalid("The field 'status' does not fit the type of the secret task."));
+        }
+        let changed = Arc::make_mut(task);
+        changed.status = said.status();
+        changed.updated_at = now;
+        let moves = !matches!(said, Said::Failed(_)) || self.switches.tasks_move_updated_at;
+        if let Said::Failed(errors) = &said {
+            changed.errors.clone_from(errors);
+        }
+        let answered = Arc::clone(task);
+        match said {
+            Said::Created { id, content } => self.keep_credentials(now, &mut secret, &answered, &id, &content),
+            Said::Deleted => end_version(&mut secret, &answered.version_id),
+            Said::Failed(_) => {}
+        }
+        settle(now, &mut secret);
+        if moves {
+            secret.updated_at = now;
+        }
+        let over = secret.life == Life::Deactivated && !secret.tasks.iter().any(|task| task.is_open());
+        if over && secret.versions.iter().all(|version| version.payload.is_none()) {
+            self.drop_secret(secret_id);
+        } else {
+            self.put_secret(secret);
+        }
+        Ok(answered)
+    }
+
+    /// New credentials become the payload of the first version, or a version of their own.
+    fn keep_credentials(&mut self, now: Timestamp, secret: &mut Secret, task: &Task, id: &str, content: &str) {
+        let mut payload = ObjectText::new();
+        payload.raw("credentials_content", content);
+        let payload = payload.finish();
+        let end = Ttl::of(&secret.fields).and_then(|ttl| ttl.end(now));
+        let fields: Object = [("credentials_id".to_owned(), raw(id))].into_iter().collect();
+        let digest = payload_digest(&payload);
+        let payload = Some(Arc::new(Payload::new(payload)));
+        if secret.life == Life::PreActivation {
+            secret.life = Life::Active;
+        }
+        let first = secret.versions.iter_mut().find(|version| version.id == task.version_id);
+        if let Some(version) = first.map(Arc::make_mut) {
+            version.payload = payload;
+            version.payload_digest = digest;
+            version.fields = fields;
+            version.expiration_date = end;
+            secret.expiration_date = end;
+            return;
+        }
+        // What is pushed out loses its payload here and its credentials with the next task.
+        let ended = secret.previous().filter(|version| version.payload.is_some()).map(|version| version.id.clone());
+        let version = Version {
+            id: task.version_id.clone(),
+            created_at: now,
+            auto_rotated: task.trigger == TaskTrigger::AutomaticSecretRotation,
+            downloaded: false,
+            payload,
+            payload_digest: digest,
+            custom_metadata: task.version_custom_metadata.clone(),
+            expiration_date: end,
+            fields,
+            locks: Vec::new(),
+        };
+        let rotates = secret.next_rotation_date;
+        self.push(secret, version, now);
+        // Counted from the order and not from its answer.
+        secret.next_rotation_date = rotates;
+        if let Some(ended) = ended {
+            self.enqueue_end(now, secret, task.trigger, &ended);
+        }
+    }
+}
+
+fn end_version(secret: &mut Secret, version_id: &str) {
+    let version = secret.versions.iter_mut().find(|version| version.id == version_id);
+    if let Some(version) = version.filter(|version| version.payload.is_some()) {
+        Arc::make_mut(version).payload = None;
+    }
+}

@@ -1,0 +1,11 @@
+//! Tasks: what the job of a custom credentials engine is asked to do, one after the other for each secret.
+
+mod answer;
+mod queue;
+mod requests;
+mod task;
+#[cfg(test)]
+mod tests;
+mod time;
+
+pub use task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
