@@ -97,6 +97,8 @@ pub enum NameScope {
 /// | `show_managed_csr_key` | no | whether metadata answers show `managed_csr.private_key` |
 /// | `show_ca_private_key` | no | whether `data.private_key` of an authority is ever there |
 /// | `revocation_deactivates` | yes | whether a revoked private certificate is in state 3 |
+/// | `order_seconds` | 5 | seconds until an order of a public certificate is done, counted from its DNS validation |
+/// | `ordered_has_version` | yes | whether a public certificate that is only ordered has a version (without payload) |
 /// | `default_group_patchable` | yes | whether the default group can be renamed and described |
 /// | `bulk_locks_atomic` | yes | whether one bad lock spoils the whole request, or only itself |
 /// | `registration_test_status` | 204 | 200 or 204 |
@@ -147,6 +149,10 @@ pub struct Switches {
     pub show_ca_private_key: bool,
     /// Whether revoking the current version of a private certificate takes the secret to state 3 (deactivated).
     pub revocation_deactivates: bool,
+    /// Seconds until an order of a public certificate is done; 0 means with the next request.
+    pub order_seconds: u32,
+    /// Whether a public certificate that was never issued has a version without payload; when not, it has none.
+    pub ordered_has_version: bool,
     /// Whether the default group can be patched.
     pub default_group_patchable: bool,
     /// Whether one bad lock refuses the whole request; when not, the good ones are kept.
@@ -203,6 +209,8 @@ impl Default for Switches {
             show_managed_csr_key: false,
             show_ca_private_key: false,
             revocation_deactivates: true,
+            order_seconds: 5,
+            ordered_has_version: true,
             default_group_patchable: true,
             bulk_locks_atomic: true,
             registration_test_status: 204,

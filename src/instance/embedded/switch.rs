@@ -178,6 +178,8 @@ switches! {
     show_managed_csr_key,
     show_ca_private_key,
     revocation_deactivates,
+    order_seconds,
+    ordered_has_version,
     default_group_patchable,
     bulk_locks_atomic,
     registration_test_status among [200, 204],

@@ -81,6 +81,9 @@ pub struct Secret {
     pub expiration_date: Option<Timestamp>,
     /// When it rotates next by itself.
     pub next_rotation_date: Option<Timestamp>,
+    /// When the instance has to look at it by itself, beside expiry and rotation: an order is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Timestamp>,
     /// Metadata members of its type, in the order of the answers.
     pub fields: Object,
     /// A JSON object of what the instance keeps to itself and no answer shows: keys, inputs of an order.

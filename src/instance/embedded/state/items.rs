@@ -131,7 +131,11 @@ fn due(secret: &Secret) -> Option<i64> {
     if secret.life == super::Life::Destroyed {
         return None;
     }
-    [secret.expiration_date, secret.next_rotation_date].into_iter().flatten().map(Timestamp::millis).min()
+    [secret.expiration_date, secret.next_rotation_date, secret.wake_at]
+        .into_iter()
+        .flatten()
+        .map(Timestamp::millis)
+        .min()
 }
 
 /// When the previous version of a credential with a lifetime is over.

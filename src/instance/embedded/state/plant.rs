@@ -82,6 +82,7 @@ impl State {
             life: Life::Active,
             expiration_date: None,
             next_rotation_date: None,
+            wake_at: None,
             fields: planted.fields.clone(),
             inner: None,
             versions: vec![Arc::new(version)],

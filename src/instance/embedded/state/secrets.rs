@@ -66,14 +66,19 @@ impl State {
             life,
             expiration_date,
             next_rotation_date: self.next_rotation(&fields, now),
+            wake_at: None,
             fields,
             inner,
             versions: vec![Arc::new(version)],
             tasks: Vec::new(),
         };
-        if kind == Kind::CustomCredentials {
-            let version = secret.current().map(|version| version.id.clone()).unwrap_or_default();
-            self.enqueue(now, &mut secret, TaskKind::CreateCredentials, TaskTrigger::SecretCreation, version, None);
+        match kind {
+            Kind::CustomCredentials => {
+                let version = secret.current().map(|version| version.id.clone()).unwrap_or_default();
+                self.enqueue(now, &mut secret, TaskKind::CreateCredentials, TaskTrigger::SecretCreation, version, None);
+            }
+            Kind::PublicCert => self.order_first(now, &mut secret),
+            _ => {}
         }
         let answer = Answer::created(self.renderer.secret(&secret));
         self.put_secret(secret);
@@ -93,6 +98,10 @@ impl State {
     }
 
     pub(crate) fn get_secret(&mut self, now: Timestamp, id: &str) -> Result<Answer, Refusal> {
+        let found = self.secret(id)?;
+        if found.versions.is_empty() {
+            return Ok(Answer::ok(self.renderer.secret(found)));
+        }
         let secret = self.read_version(now, id, "current")?;
         Ok(Answer::ok(self.renderer.secret(&secret)))
     }

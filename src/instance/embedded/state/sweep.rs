@@ -15,7 +15,7 @@ impl State {
         self.expire_authorities(now);
         for id in self.index.due(now.millis()) {
             let Some(secret) = self.items.secrets.get(&id) else { continue };
-            let (expires, rotates) = (secret.expiration_date, secret.next_rotation_date);
+            let (expires, rotates, wakes) = (secret.expiration_date, secret.next_rotation_date, secret.wake_at);
             let is_due = |date: Option<Timestamp>| date.is_some_and(|date| date <= now);
             let kind = Kind::of(&secret.secret_type);
             let mints = kind.is_some_and(Kind::mints);
@@ -24,6 +24,9 @@ impl State {
             let renews = mints && rotates <= expires.or(rotates);
             if is_due(rotates) && (renews || !is_due(expires)) && self.rotate(now, &id).is_ok() {
                 continue;
+            }
+            if is_due(wakes) && !is_due(expires) {
+                self.wake_public(now, &id);
             }
             // A refused rotation is tried again at the next sweep.
             if is_due(expires) && !held {

@@ -23,6 +23,9 @@ impl State {
         body.only(&[&["custom_metadata", "version_custom_metadata"][..], kind.version_members()].concat())?;
         let custom_metadata = checked_metadata(&body, "custom_metadata")?;
         let version_metadata = checked_metadata(&body, "version_custom_metadata")?;
+        if kind == Kind::PublicCert {
+            return self.reorder_public_cert(now, &body, secret);
+        }
         check_room(&secret)?;
         if custom_metadata.is_some() && self.switches.version_sets_custom_metadata {
             secret.custom_metadata = custom_metadata;
@@ -175,6 +178,7 @@ impl State {
         let mut secret = (**secret).clone();
         secret.life = Life::Destroyed;
         secret.next_rotation_date = None;
+        secret.wake_at = None;
         secret.updated_at = now;
         let mut ended = Vec::new();
         for version in secret.versions.iter_mut().filter(|version| version.payload.is_some()) {
@@ -189,7 +193,7 @@ impl State {
 }
 
 /// A lock on the previous version keeps it from being pushed out; one on the current version travels with it.
-fn check_room(secret: &Secret) -> Result<(), Refusal> {
+pub(crate) fn check_room(secret: &Secret) -> Result<(), Refusal> {
     if secret.life == Life::Destroyed {
         return Err(Refusal::invalid("The secret is destroyed."));
     }

@@ -198,7 +198,7 @@ impl State {
             Kind::Kv => kv::make(making.body),
             Kind::UsernamePassword => username_password::first(making.body, &mut self.ids),
             Kind::ImportedCert => imported_cert::make(making.body),
-            Kind::PublicCert => self.first_public_cert(making),
+            Kind::PublicCert => self.first_public_cert(making.body),
             Kind::PrivateCert => self.first_private_cert(making),
             Kind::IamCredentials => self.first_iam_credentials(making),
             Kind::ServiceCredentials => self.first_service_credentials(making),
@@ -219,7 +219,8 @@ impl State {
             Kind::Kv => kv::make(body),
             Kind::UsernamePassword => username_password::next(body, secret, &mut self.ids),
             Kind::ImportedCert => imported_cert::make(body),
-            Kind::PublicCert => self.next_public_cert(now, body, secret),
+            // Never asked: their versions are ordered.
+            Kind::PublicCert => Err(Refusal::invalid("A version of this secret type comes from an order.")),
             Kind::PrivateCert => self.next_private_cert(now, body, secret),
             Kind::IamCredentials => self.next_iam_credentials(now, body, secret),
             Kind::ServiceCredentials => Ok(self.next_service_credentials(now, secret)),
@@ -244,7 +245,7 @@ impl State {
                 self.patch_rotation(body, secret, now)
             }
             Kind::ImportedCert => imported_cert::patch(body).map(|()| false),
-            Kind::PublicCert => self.patch_public_cert(now, body, secret),
+            Kind::PublicCert => self.patch_public_cert(body, secret),
             Kind::PrivateCert => self.patch_private_cert(now, body, secret),
             Kind::IamCredentials => self.patch_iam_credentials(now, body, secret),
             Kind::ServiceCredentials => self.patch_service_credentials(now, body, secret),

@@ -1,37 +1,127 @@
-//! `public_cert`: ordered from a public certificate authority. Not issued here.
+//! `public_cert`: ordered from a public certificate authority.
 
 use super::super::State;
-use super::super::data::Secret;
-use super::super::input::Body;
+use super::super::data::{Life, Secret};
+use super::super::input::{Body, Patched};
+use super::super::merge::merge;
+use super::super::pki::members::{self, Shape, Table};
+use super::super::pki::{Algorithm, checked_rotation, is_host, ordered_version, strings};
 use super::super::refusal::Refusal;
-use super::{Fresh, Making, not_issued};
+use super::super::secrets::checked_metadata;
+use super::super::{Answer, versions};
+use super::{Expiry, Fresh};
 use crate::model::Timestamp;
+use crate::model::json::{Object, raw};
 
-const TYPE: &str = "public_cert";
-pub(super) const CREATE: [&str; 0] = [];
-pub(super) const VERSION: [&str; 0] = [];
-pub(super) const PATCH: [&str; 0] = [];
+/// Names beside the common one.
+const ALT_NAMES: usize = 99;
+const INPUTS: Table = &[
+    ("common_name", Shape::Text),
+    ("alt_names", Shape::Texts),
+    ("key_algorithm", Shape::Text),
+    ("ca", Shape::Text),
+    ("dns", Shape::Text),
+    ("bundle_certs", Shape::Flag),
+];
+pub(super) const CREATE: [&str; 7] =
+    ["common_name", "alt_names", "key_algorithm", "ca", "dns", "bundle_certs", "rotation"];
+pub(super) const VERSION: [&str; 1] = ["rotation"];
+pub(super) const PATCH: [&str; 1] = ["rotation"];
 
 impl State {
-    pub(super) fn first_public_cert(&mut self, _making: &Making<'_>) -> Result<Fresh, Refusal> {
-        Err(not_issued(TYPE))
+    pub(super) fn first_public_cert(&self, body: &Body<'_>) -> Result<Fresh, Refusal> {
+        let mut fields = members::given(body, &[INPUTS])?;
+        for required in ["common_name", "ca", "dns"] {
+            body.required_string(required)?;
+        }
+        let mut names = strings(&fields, "alt_names");
+        if names.len() > ALT_NAMES {
+            return Err(Refusal::invalid("The field 'alt_names' must have at most 99 items."));
+        }
+        names.extend(fields.str("common_name"));
+        if !names.iter().all(|name| is_host(name)) {
+            return Err(Refusal::invalid("The fields 'common_name' and 'alt_names' must be names of hosts."));
+        }
+        for (name, otherwise) in [("key_algorithm", raw("RSA2048")), ("bundle_certs", raw(&true))] {
+            if fields.get(name).is_none() {
+                fields.set(name, otherwise);
+            }
+        }
+        Algorithm::of_public(&fields.str("key_algorithm").unwrap_or_default())?;
+        fields.set("rotation", checked_rotation(body.get("rotation"))?);
+        Ok(Fresh {
+            payload: None,
+            expiry: Expiry::Own(None),
+            secret_fields: Some(fields),
+            version_fields: Object::default(),
+            life: Life::PreActivation,
+            inner: None,
+        })
     }
 
-    pub(super) fn next_public_cert(
-        &mut self,
-        _now: Timestamp,
-        _body: &Body<'_>,
-        _secret: &Secret,
-    ) -> Result<Fresh, Refusal> {
-        Err(not_issued(TYPE))
+    /// Places the first order of a new secret.
+    pub(in super::super) fn order_first(&mut self, now: Timestamp, secret: &mut Secret) {
+        let metadata = secret.current().and_then(|version| version.custom_metadata.clone());
+        let mut order = self.place_order(now, &secret.fields, true, false, metadata);
+        if self.switches.ordered_has_version {
+            order.version_id = secret.current().map_or(order.version_id, |version| version.id.clone());
+        } else {
+            secret.versions.clear();
+        }
+        secret.wait_for(&order);
     }
 
-    pub(super) fn patch_public_cert(
+    /// A new version is an order; what it becomes comes later.
+    pub(in super::super) fn reorder_public_cert(
         &mut self,
-        _now: Timestamp,
-        _body: &Body<'_>,
-        _secret: &mut Secret,
-    ) -> Result<bool, Refusal> {
+        now: Timestamp,
+        body: &Body<'_>,
+        mut secret: Secret,
+    ) -> Result<Answer, Refusal> {
+        if !matches!(secret.life, Life::Active | Life::Deactivated) || secret.inner.is_some() {
+            return Err(Refusal::invalid("The secret has an order that is not done."));
+        }
+        versions::check_room(&secret)?;
+        let rotation = body.object("rotation")?;
+        let rotation = rotation.ok_or_else(|| Refusal::invalid("The field 'rotation' is required."))?;
+        let rotation = Object::parse(rotation.get()).unwrap_or_default();
+        let metadata = checked_metadata(body, "version_custom_metadata")?;
+        let rotate_keys = rotation.bool("rotate_keys").unwrap_or(false);
+        let fields = secret.fields.clone();
+        let order = self.place_order(now, &fields, rotate_keys, false, metadata);
+        if secret.life == Life::Deactivated {
+            secret.life = Life::PreActivation;
+            if self.switches.ordered_has_version {
+                // The version of the order that failed never had anything.
+                secret.versions.clear();
+                secret.versions.push(std::sync::Arc::new(ordered_version(&order, now)));
+            }
+        }
+        if let Some(metadata) = checked_metadata(body, "custom_metadata")? {
+            if self.switches.version_sets_custom_metadata {
+                secret.custom_metadata = Some(metadata);
+            }
+        }
+        secret.wait_for(&order);
+        secret.updated_at = now;
+        let version = ordered_version(&order, now);
+        let answer = Answer::created(self.renderer.ordered_version(&secret, &version));
+        self.put_secret(secret);
+        Ok(answer)
+    }
+
+    pub(super) fn patch_public_cert(&mut self, body: &Body<'_>, secret: &mut Secret) -> Result<bool, Refusal> {
+        match body.patched_object("rotation")? {
+            Patched::Absent => {}
+            Patched::Clear => return Err(Refusal::invalid("The field 'rotation' cannot be cleared.")),
+            Patched::Set(patch) => {
+                let merged = merge(secret.fields.get("rotation"), &patch)?;
+                secret.fields.set("rotation", checked_rotation(Some(&merged))?);
+                if secret.inner.is_none() {
+                    secret.wake_at = self.reorder_at(secret);
+                }
+            }
+        }
         Ok(false)
     }
 }

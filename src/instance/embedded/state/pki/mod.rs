@@ -3,6 +3,7 @@
 //! X.509 is real: what is issued here passes `openssl verify`, and revocation lists name what was revoked. Keys of
 //! authorities never leave. What the provider does with a hardware module (`crypto_key`) is done with a key in memory.
 
+mod acme;
 mod actions;
 mod authority;
 mod ca;
@@ -13,6 +14,9 @@ mod key;
 mod kit;
 pub(crate) mod members;
 mod names;
+mod order;
+#[cfg(test)]
+mod order_tests;
 mod policy;
 mod private;
 mod revoke;
@@ -24,5 +28,8 @@ mod verify;
 pub(crate) use authority::Authority;
 pub(crate) use authority::PUBLIC;
 pub(crate) use ca::is_authority;
+pub(crate) use key::Algorithm;
+pub(crate) use names::{is_host, strings};
+pub(crate) use order::{checked_rotation, ordered_version};
 pub(crate) use private::{Asked, Issued};
 pub(crate) use template::TEMPLATE;

@@ -9,6 +9,7 @@ use super::authority::INTERMEDIATE;
 use super::private::revocation_fields;
 use crate::model::Timestamp;
 
+const VALIDATE: &str = "public_cert_action_validate_dns_challenge";
 const REVOKE: &str = "private_cert_action_revoke_certificate";
 
 impl State {
@@ -18,6 +19,12 @@ impl State {
         body.only(&["action_type"])?;
         match body.required_string("action_type")?.as_str() {
             REVOKE => self.revoke_version(now, id, "current"),
+            VALIDATE => {
+                self.validate_dns(now, id)?;
+                let mut answer = ObjectText::new();
+                answer.str("action_type", VALIDATE);
+                Ok(Answer::created(answer.finish()))
+            }
             _ => Err(Refusal::invalid("The field 'action_type' has an unknown value.")),
         }
     }

@@ -114,6 +114,10 @@ const EXTENDED_USAGE: [(&str, &str); 13] = [
     ("microsoftkernelcodesigning", "1.3.6.1.4.1.311.61.1.1"),
 ];
 
+/// For servers and clients.
+pub(crate) const SERVER_AND_CLIENT: [ObjectIdentifier; 2] =
+    [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1"), ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2")];
+
 /// A template; kept in its configuration where no answer shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Template {

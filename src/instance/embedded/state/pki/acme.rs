@@ -1,0 +1,94 @@
+//! A public certificate authority that exists only here. It has the same keys in every instance, so that whoever trusts
+//! it once trusts all of them; production and staging differ.
+
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::KeyUsages;
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
+
+use super::super::ids::Ids;
+use super::super::refusal::Refusal;
+use super::issue::{self, Issuer, Life, Role, Wanted};
+use super::key::{Algorithm, Key};
+use super::names::{self, Sans};
+use super::template::SERVER_AND_CLIENT;
+use crate::model::Timestamp;
+use crate::model::json::{Object, raw};
+
+/// Life of what it issues.
+const DAYS: i64 = 90;
+const DAY: i64 = 86_400_000;
+/// 2020-01-01 and 2060-01-01 in milliseconds: its own life.
+const OWN: [i64; 2] = [1_577_836_800_000, 2_840_140_800_000];
+
+/// The authority of one environment.
+pub(crate) struct Acme {
+    key: Key,
+    certificate: Certificate,
+}
+
+impl Acme {
+    /// The one of `production` or `staging`.
+    pub(crate) fn of(environment: &str) -> Result<Self, Refusal> {
+        // Any number does; it makes the keys the same everywhere.
+        let mut ids = Ids::new(Some(if environment == "production" { 0xACE1 } else { 0xACE2 }));
+        let mut organization = Object::default();
+        organization.set("organization", raw(&["Keyhaven Sandbox"]));
+        let subject = |what: &str| names::subject(&organization, Some(&format!("Sandbox ACME {environment} {what}")));
+        let authority = |subject, depth| Wanted {
+            subject,
+            role: Role::Authority(depth),
+            key_usage: Some(issue::authority_usage()),
+            ..Wanted::default()
+        };
+        let [from, to] = OWN.map(Timestamp::from_millis);
+        let own = Life { from, to };
+        let root_key = Key::generate(Algorithm::P256, &mut ids)?;
+        let itself = Issuer { certificate: None, key: &root_key };
+        let serial = issue::serial(&mut ids);
+        let root = issue::certificate(&authority(subject("Root")?, None), root_key.public()?, &itself, &serial, own)?;
+        let key = Key::generate(Algorithm::P256, &mut ids)?;
+        let issuer = Issuer { certificate: Some(&root), key: &root_key };
+        let serial = issue::serial(&mut ids);
+        let wanted = authority(subject("Issuing")?, Some(0));
+        let certificate = issue::certificate(&wanted, key.public()?, &issuer, &serial, own)?;
+        Ok(Self { key, certificate })
+    }
+
+    /// A certificate for hosts, and the certificate of the authority itself.
+    pub(crate) fn issue(
+        &self,
+        common_name: &str,
+        hosts: &[String],
+        public: SubjectPublicKeyInfoOwned,
+        ids: &mut Ids,
+        now: Timestamp,
+    ) -> Result<(String, String), Refusal> {
+        let mut sans = Sans::default();
+        hosts.iter().for_each(|host| sans.add_name(host.clone()));
+        sans.add_common_name(common_name);
+        let wanted = Wanted {
+            subject: names::subject(&Object::default(), Some(common_name))?,
+            sans,
+            role: Role::EndEntity,
+            key_usage: Some(KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment),
+            extended_key_usage: SERVER_AND_CLIENT.to_vec(),
+            ..Wanted::default()
+        };
+        let issuer = Issuer { certificate: Some(&self.certificate), key: &self.key };
+        let life = Life { from: now.plus_millis(-DAY / 24), to: now.plus_millis(DAYS * DAY) };
+        let signed = issue::certificate(&wanted, public, &issuer, &issue::serial(ids), life)?;
+        Ok((issue::to_pem(&signed)?, issue::to_pem(&self.certificate)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_same_everywhere_and_another_for_staging() {
+        let pem = |environment: &str| issue::to_pem(&Acme::of(environment).unwrap().certificate).unwrap();
+        assert_eq!(pem("staging"), pem("staging"));
+        assert_ne!(pem("staging"), pem("production"));
+    }
+}
