@@ -28,6 +28,7 @@ mod recovery_file;
 mod recovery_sheet;
 mod report;
 mod signals;
+mod signatures;
 mod snapshot;
 mod table;
 mod timeline;

@@ -87,6 +87,11 @@ pub(super) fn standby(settings: &Settings) -> Result<ibm::Client, Failure> {
     client(&settings.standby()?, "API key of the standby")
 }
 
+/// A client of the source whose authorities sign those of the standby.
+pub(super) fn signer(settings: &Settings) -> Result<ibm::Client, Failure> {
+    client(&settings.signer()?, "API key of the source for signing")
+}
+
 fn client(instance: &config::Instance, what: &str) -> Result<ibm::Client, Failure> {
     let api_key = key_file::resolve_line(&instance.api_key, what)?;
     let mut client = ibm::Settings::new(&instance.url, &instance.iam_url, api_key);

@@ -29,6 +29,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
         "restore",
         "How a restore treats what the standby has already. Which items become what: see the tables at the end.",
     ),
+    ("prepare", "How `keyhaven prepare-standby` gets signatures of the source."),
     ("sync", "How `keyhaven sync` keeps a standby in step. Only hosts that hold a recovery key run it."),
 ];
 
@@ -282,6 +283,16 @@ pub const KEYS: &[Key] = &[
          snapshot's content on top as a new version, or delete it and create it anew.",
     ),
     key(
+        "prepare.source_api_key_file",
+        Kind::Path,
+        None,
+        r#""/etc/keyhaven/source-manager-api-key""#,
+        "A file with an API key of the source that has the role Manager: only that role may let an authority sign. \
+         Without it the key of the section source is used. Keep it away from the host that backs up.",
+    ),
+    key("prepare.source_api_key_env", Kind::Text, None, r#""KEYHAVEN_PREPARE_SOURCE_API_KEY""#, ""),
+    key("prepare.source_api_key_credential", Kind::Text, None, r#""source-manager-api-key""#, ""),
+    key(
         "sync.apply",
         Kind::Flag,
         Some("false"),
@@ -316,6 +327,7 @@ pub const KEYS: &[Key] = &[
 pub const SECRETS: &[&str] = &[
     "source.api_key",
     "standby.api_key",
+    "prepare.source_api_key",
     "repository.access_key_id",
     "repository.secret_access_key",
     "keys.signing_key",

@@ -166,15 +166,29 @@ impl Settings {
     /// # Errors
     /// When its URL or its API key is not set.
     pub fn source(&self) -> Result<Instance, ConfigError> {
+        self.source_with("source.api_key")
+    }
+
+    fn source_with(&self, api_key: &'static str) -> Result<Instance, ConfigError> {
         Ok(Instance {
             url: self.needed("source.url")?,
             iam_url: self.needed("source.iam_url")?,
             crn: self.text("source.crn"),
-            api_key: self.needed_secret("source.api_key")?,
+            api_key: self.needed_secret(api_key)?,
             ca_file: self.path("source.ca_file"),
             requests_per_second: self.number("source.requests_per_second", 5.0),
             read_types: self.texts("source.read_types"),
         })
+    }
+
+    /// The source as one whose authorities sign those of the standby: with the key that was named for that, else with the
+    /// one that backs up.
+    ///
+    /// # Errors
+    /// When its URL or both keys are not set.
+    pub fn signer(&self) -> Result<Instance, ConfigError> {
+        let own = self.secret("prepare.source_api_key").is_some();
+        self.source_with(if own { "prepare.source_api_key" } else { "source.api_key" })
     }
 
     /// The instance that a restore writes into.

@@ -22,6 +22,7 @@ mod keys;
 mod ledger;
 mod ls;
 mod man;
+mod prepare_standby;
 mod restore;
 mod sandbox;
 mod show;
@@ -59,6 +60,9 @@ pub(super) enum Command {
     /// Bring a snapshot back into a standby
     #[command(subcommand)]
     Restore(restore::Command),
+    /// Give the standby what it can have before the disaster
+    #[command(subcommand)]
+    PrepareStandby(prepare_standby::Command),
     /// Say what differs between the standby and a snapshot, or the live source
     Drift(Box<drift::Arguments>),
     /// Say that a loss in the ledger is accepted
@@ -93,6 +97,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Coverage(arguments) => coverage::run(app, arguments).await,
         Command::Verify(arguments) => verify::run(app, arguments).await,
         Command::Restore(command) => restore::run(app, command).await,
+        Command::PrepareStandby(command) => prepare_standby::run(app, command).await,
         Command::Drift(arguments) => drift::run(app, *arguments).await,
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Demo(arguments) => demo::run(app, arguments).await,

@@ -11,15 +11,16 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::reading::Reading;
+use crate::cli::signatures::{self, Signed};
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::{human, identity, key_file, report, wire};
 use crate::config::Settings;
-use crate::instance::standby::RegistrationNames;
-use crate::job::restore::plan::{Remark, Step};
+use crate::instance::standby::{RegistrationNames, Signer};
+use crate::job::restore::plan::{Action, Remark, Step};
 use crate::job::restore::{
-    ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, Selector, apply,
-    plan, record,
+    ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, Scope, Selector,
+    Signatures, apply_signed, plan, record,
 };
 use crate::model::FailureKind;
 use crate::repository::Repository;
@@ -40,7 +41,7 @@ pub(in crate::cli) enum Command {
 
 /// Which instance may be written to.
 #[derive(Debug, Clone, clap::Args)]
-struct ConsentArguments {
+pub(super) struct ConsentArguments {
     /// The instance id that the standby must have; needed where the standby is empty and its URL does not say it
     #[arg(long, value_name = "INSTANCE-ID")]
     confirm: Option<String>,
@@ -126,6 +127,10 @@ pub(in crate::cli) struct ApplyArguments {
     /// Items that are worked on side by side
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     concurrency: u8,
+    /// The certificate that was signed for an authority which waits for one; may be given more than once. Without it,
+    /// PLAN.NAME.signed.pem beside the plan is taken
+    #[arg(long, value_name = "NAME=FILE")]
+    signed: Vec<Signed>,
     /// Sign what was restored into the ledger with this key, which needs the role of a restorer; a custodian's key from
     /// the recovery kit has it
     #[arg(long, value_name = "KEY-FILE")]
@@ -142,40 +147,57 @@ struct Applied<'a> {
     #[serde(flatten)]
     report: &'a ApplyReport,
     id_map_files: Vec<PathBuf>,
+    signing_request_files: Vec<PathBuf>,
 }
 
 pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Plan(arguments) => make(app, *arguments).await,
-        Command::Apply(arguments) => carry_out(app, *arguments).await,
+        Command::Apply(arguments) => carry_out(app, *arguments, None).await,
         Command::Patches(arguments) => patches::run(app, &arguments),
     }
 }
 
 async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
-    // Most plans need no payload, so the catalogue key will do until one is needed.
-    let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
-    let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
-    let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
-    let standby = wire::standby(&settings)?;
+    let settings = app.settings()?;
     let options = PlanOptions {
-        only: arguments.only,
-        first: arguments.first,
+        only: arguments.only.clone(),
+        first: arguments.first.clone(),
         allow_rotation: arguments.allow_rotation,
         on_conflict: conflict_policy(&settings, arguments.on_conflict, arguments.overwrite),
-        exclude: arguments.exclude,
-        policies: settings.tables().policies().clone(),
+        exclude: arguments.exclude.clone(),
         deep: arguments.deep,
         registration: arguments
             .registration_name
-            .map(|name| RegistrationNames { name, description: arguments.registration_description }),
+            .clone()
+            .map(|name| RegistrationNames { name, description: arguments.registration_description.clone() }),
         ..PlanOptions::default()
     };
-    let made = plan(&app.context(), &backup, &standby, &options, &arguments.consent.consent()).await?;
-    if let Some(path) = &arguments.out {
+    let PlanArguments { snapshot, recovery, consent, out, .. } = &arguments;
+    make_plan(app, snapshot, recovery, consent, options, out.as_deref(), "restore").await
+}
+
+/// Makes a plan with the policies of the configuration, saves and prints it; `command` applies it.
+pub(super) async fn make_plan(
+    app: &App,
+    wanted: &SnapshotArguments,
+    recovery: &RecoveryArguments,
+    consent: &ConsentArguments,
+    options: PlanOptions,
+    out: Option<&Path>,
+    command: &str,
+) -> Result<Outcome, Failure> {
+    // Most plans need no payload, so the catalogue key will do until one is needed.
+    let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, recovery).await?;
+    let found = snapshot::pick(&ledger, &wanted.wanted())?;
+    let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
+    let standby = wire::standby(&settings)?;
+    let options = PlanOptions { policies: settings.tables().policies().clone(), ..options };
+    let made = plan(&app.context(), &backup, &standby, &options, &consent.consent()).await?;
+    if let Some(path) = out {
         key_file::replace(path, made.to_json()?.as_bytes())?;
     }
-    app.printer.result(&made, |printer| print_plan(printer, &made, arguments.out.as_deref()))?;
+    app.printer.result(&made, |printer| print_plan(printer, &made, out, command))?;
     Ok(made.check().map_or(Outcome::Done, Outcome::Reported))
 }
 
@@ -190,10 +212,19 @@ fn on_conflict(word: &str) -> Result<OnConflict, String> {
     OnConflict::named(word).ok_or_else(|| "there are fail, skip, new-version and replace".to_owned())
 }
 
-async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Failure> {
+/// Applies a plan; one of another scope than `wanted` is refused.
+pub(super) async fn carry_out(app: &App, arguments: ApplyArguments, wanted: Option<Scope>) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
     let text = crate::cli::app::read_plan(&arguments.plan)?;
     let plan = Plan::from_json(&text)?;
+    if wanted.is_some_and(|scope| scope != plan.options.scope) {
+        return Err(Failure::usage("the plan restores secrets too").hinted("`keyhaven restore apply` applies it"));
+    }
+    let given = signatures::given(&arguments.plan, &plan, &arguments.signed)?;
+    let by_source = plan.steps.iter().any(|step| matches!(step.action, Action::SetSigned { by: Some(_) }));
+    let signer = by_source.then(|| wire::signer(&settings)).transpose()?;
+    let source = signer.as_ref().map(|client| client as &dyn Signer);
+    let signatures = Signatures { given: Some(&given), source };
     let recovery = arguments.recovery.needed(&settings).await?;
     // A key that does not open is told before the restore, not after it.
     let recorder = match arguments.record {
@@ -214,16 +245,21 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Fail
         deep: arguments.deep,
         ..ApplyOptions::default()
     };
-    let report = apply(&app.context(), &plan, &backup, &standby, &options, &arguments.consent.consent()).await?;
+    let consent = arguments.consent.consent();
+    let report = apply_signed(&app.context(), &plan, &backup, &standby, &options, &consent, signatures).await?;
+    let requests = signatures::write_requests(&arguments.plan, &report.signing_requests);
     // What was done is told and recorded, also when there is no room for the id map.
     let (id_map_files, unwritten) = match report.id_map.as_ref().map(|map| write_id_map(&arguments.plan, map)) {
         Some(Ok(files)) => (files, None),
         Some(Err(failure)) => (Vec::new(), Some(failure)),
         None => (Vec::new(), None),
     };
-    app.printer.result(&Applied { report: &report, id_map_files: id_map_files.clone() }, |printer| {
-        print_report(printer, &report, &id_map_files)
-    })?;
+    let (signing_request_files, unwritten) = match requests {
+        Ok(files) => (files, unwritten),
+        Err(failure) => (Vec::new(), unwritten.or(Some(failure))),
+    };
+    let applied = Applied { report: &report, id_map_files, signing_request_files };
+    app.printer.result(&applied, |printer| print_report(printer, &applied))?;
     if let Some(key) = recorder {
         let writer = wire::writer_with(key, app, &settings, repository.id())?;
         let entry = record(&repository, &writer, &report).await?;
@@ -258,7 +294,7 @@ fn write_id_map(plan: &Path, map: &IdMap) -> Result<Vec<PathBuf>, Failure> {
     Ok(written)
 }
 
-fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>) -> Result<(), Failure> {
+fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str) -> Result<(), Failure> {
     let target = plan.standby.crn.as_deref().or(plan.standby.instance.as_deref()).unwrap_or(&plan.standby.url);
     printer.line(
         printer.paint(Style::Bold, &format!("Plan: snapshot {} into {}", plan.snapshot.sequence, human::safe(target))),
@@ -278,6 +314,7 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>) -> Result<(), 
     printer.table(&table, "nothing to do")?;
     remarks(printer, "conflict", Style::Red, &plan.conflicts)?;
     remarks(printer, "loss", Style::Yellow, &plan.losses)?;
+    remarks(printer, "waiting", Style::Yellow, &plan.waiting)?;
     remarks(printer, "left alone", Style::Dim, &plan.skips)?;
     remarks(printer, "note", Style::Dim, &plan.notes)?;
     let totals = &plan.totals;
@@ -289,14 +326,15 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>) -> Result<(), 
     ])?;
     match out {
         Some(path) if !plan.steps.is_empty() => {
-            printer.line(format!("Saved. To do it: keyhaven restore apply {}", path.display()))
+            printer.line(format!("Saved. To do it: keyhaven {command} apply {}", path.display()))
         }
         Some(path) => printer.line(format!("Saved as {}.", path.display())),
         None => printer.line("Not saved; --out FILE saves it for `restore apply`."),
     }
 }
 
-fn print_report(printer: &Printer, report: &ApplyReport, files: &[PathBuf]) -> Result<(), Failure> {
+fn print_report(printer: &Printer, applied: &Applied<'_>) -> Result<(), Failure> {
+    let report = applied.report;
     let (style, headline) = match (&report.stopped, report.kind()) {
         (Some(stopped), _) => (Style::Red, format!("Stopped: {}. The same plan can be applied again.", stopped.reason)),
         (None, None) => (Style::Green, "Restored.".to_owned()),
@@ -338,9 +376,12 @@ fn print_report(printer: &Printer, report: &ApplyReport, files: &[PathBuf]) -> R
     ));
     facts.push(("restore time", human::millis(i64::try_from(report.restore_millis).unwrap_or(i64::MAX))));
     let label = if report.id_map.as_ref().is_some_and(|map| !map.complete) { "id map so far" } else { "id map" };
-    facts.extend(files.iter().map(|path| (label, path.display().to_string())));
+    facts.extend(applied.id_map_files.iter().map(|path| (label, path.display().to_string())));
+    facts.extend(applied.signing_request_files.iter().map(|path| ("to be signed", path.display().to_string())));
     printer.facts(&facts)?;
     remarks(printer, "failed", Style::Red, &report.failed)?;
+    remarks(printer, "waiting", Style::Yellow, &report.waiting)?;
+    remarks(printer, "not tried", Style::Yellow, &report.skipped)?;
     remarks(printer, "conflict", Style::Red, &report.conflicts)?;
     if let Some(read) = &report.read_back {
         remarks(printer, "differs", Style::Red, &read.differences)?;
