@@ -173,6 +173,16 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// When the instance gives no usable answer; a refusal (401, 403) is [`Presence::Hidden`] and no error.
     async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError>;
 
+    /// The class of an item as a snapshot keeps it, with all its documents and pointers. By itself, the one that it has.
+    fn judge(&self, item: &Item) -> Restorability {
+        item.class
+    }
+
+    /// The labels of an item, from its rows. By itself, none.
+    fn labels(&self, _item: &Item) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The provider's present, from the newest `Date` seen and the time passed since; nothing before the first answer.
     /// Never ahead of the provider's own clock.
     fn provider_now(&self) -> Option<Timestamp>;

@@ -15,7 +15,7 @@ use keyhaven::instance::{InstanceError, Listed, Listing, Presence, Reading, Requ
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
 use keyhaven::job::event::Silent;
-use keyhaven::model::{Clock, Item, ItemKey, Timestamp};
+use keyhaven::model::{Clock, Item, ItemKey, Restorability, Timestamp};
 use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,14 @@ impl Source for ByHand {
 
     async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
         self.client.presence(key).await
+    }
+
+    fn judge(&self, item: &Item) -> Restorability {
+        self.client.judge(item)
+    }
+
+    fn labels(&self, item: &Item) -> Vec<String> {
+        self.client.labels(item)
     }
 
     fn provider_now(&self) -> Option<Timestamp> {

@@ -45,6 +45,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     options.max_shrink = backup.max_shrink;
     options.allow_empty = backup.allow_empty;
     options.allow_partial = backup.allow_partial;
+    options.overrides.clone_from(&settings.tables().policies().overrides);
     options.level = backup.compression_level;
     options.recovery_key_on_collector = holds_recovery_key;
 

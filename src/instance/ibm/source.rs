@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 
-use super::classify::Shape;
+use super::classify::{Shape, class};
 use super::client::Client;
+use super::inventory::ROW;
 use super::{inventory, reading};
 use crate::instance::{InstanceError, Listed, Listing, Presence, Reading, Requests, Sink, Source};
-use crate::model::{Item, ItemKey, ItemKind, Timestamp};
+use crate::model::json::as_str;
+use crate::model::{Item, ItemKey, ItemKind, Restorability, Slot, Timestamp};
 
 #[async_trait]
 impl Source for Client {
@@ -46,6 +48,16 @@ impl Source for Client {
             Err(InstanceError::Unauthenticated { .. } | InstanceError::Forbidden { .. }) => Ok(Presence::Hidden),
             other => other,
         }
+    }
+
+    fn judge(&self, item: &Item) -> Restorability {
+        let payloads: Vec<Slot> = item.payloads.iter().map(|pointer| pointer.version.clone()).collect();
+        class(item, &payloads)
+    }
+
+    fn labels(&self, item: &Item) -> Vec<String> {
+        let labels = item.doc(ROW).and_then(|row| row.array("labels")).unwrap_or_default();
+        labels.iter().filter_map(|label| as_str(label)).collect()
     }
 
     fn provider_now(&self) -> Option<Timestamp> {

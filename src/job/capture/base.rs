@@ -10,6 +10,7 @@ use super::CaptureError;
 use super::crowd::crowded;
 use super::inventory::Mark;
 use super::keys::KeyTable;
+use super::supply::mark_of;
 use super::tally::tally;
 use super::worth::{BaseIndex, Demands, Known, Worth};
 use crate::crypto::Identities;
@@ -168,6 +169,8 @@ impl BaseIndex {
     /// Adds the items of the next part.
     fn append(&mut self, mut part: BaseIndex) {
         let moved = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        let before = self.known.len();
+        self.supplied.extend(part.supplied.into_iter().map(|(at, mark)| (before + at, mark)));
         self.keys.append(&part.keys);
         self.packs.append(&mut part.packs);
         self.known.extend(part.known.into_iter().map(|known| {
@@ -189,6 +192,7 @@ impl BaseIndex {
         let first = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
         let count = u16::try_from(packs.len()).unwrap_or(u16::MAX);
         self.packs.append(&mut packs);
+        self.supplied.extend(mark_of(item).map(|mark| (self.known.len(), mark)));
         self.keys.push(&item.key);
         self.known.push(Known {
             revision: item.revision.as_ref().map(Mark::of),

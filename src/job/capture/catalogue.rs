@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use super::CaptureError;
 use super::base::{Base, BaseLines};
 use super::collect::Collected;
+use super::inventory::Inventory;
 use super::packing::Packing;
 use super::reading::Line;
 use super::records::Records;
@@ -18,6 +19,7 @@ use crate::crypto::Recipients;
 use crate::format::catalogue::{PartBuilder, cut_before};
 use crate::format::event::PartRef;
 use crate::format::list::{ListedPack, PackList};
+use crate::instance::Source;
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
 use crate::model::limits::PACKS_PER_SNAPSHOT;
@@ -57,6 +59,8 @@ pub(super) struct Target<'a> {
     pub(super) source: &'a str,
     /// Who can open it.
     pub(super) recipients: &'a Recipients,
+    /// Judges items.
+    pub(super) judge: &'a dyn Source,
     /// The zstd level.
     pub(super) level: i32,
     /// Whether the whole catalogue of the base may be named again.
@@ -70,10 +74,11 @@ pub(super) struct Target<'a> {
 pub(super) async fn write<'a>(
     target: Target<'a>,
     base: &'a Base,
-    collected: &mut Collected,
+    collected: &'a mut Collected,
     packing: &'a Packing<'_>,
 ) -> Result<Written, CaptureError> {
     let lines = std::mem::take(&mut collected.lines);
+    let collected = &*collected;
     let mut writer = Writer {
         target,
         base,
@@ -81,6 +86,8 @@ pub(super) async fn write<'a>(
         bases: BaseLines::new(base),
         lines: lines.into_iter().map(Cursor::new).collect(),
         without: collected.habit.moves,
+        inventory: &collected.compared.inventory,
+        source: target.judge,
         parts: Vec::new(),
         flying: FuturesUnordered::new(),
         old_packs: BTreeSet::new(),
@@ -90,7 +97,7 @@ pub(super) async fn write<'a>(
         reused: 0,
         written: 0,
     };
-    let Collected { compared, still_there, gone, .. } = &*collected;
+    let Collected { compared, still_there, gone, .. } = collected;
     let mut segments = Segments::new(&base.index, &base.part_items);
     // An entry may name a whole catalogue again only if nothing newer lies between: else one part is made anew.
     let mut expand = !target.may_repeat;
@@ -123,6 +130,9 @@ struct Writer<'a, 'p> {
     lines: Vec<Cursor>,
     /// Whether revisions are stored without `updated_at`.
     without: bool,
+    /// The newest listing.
+    inventory: &'a Inventory,
+    source: &'a dyn Source,
     parts: Vec<Option<PartRef>>,
     flying: FuturesUnordered<BoxFuture<'a, Result<(usize, PartRef), CaptureError>>>,
     old_packs: BTreeSet<u16>,
@@ -159,7 +169,10 @@ impl Writer<'_, '_> {
     async fn make(&mut self, lines: Vec<(ItemKey, Origin)>) -> Result<(), CaptureError> {
         let mut builder = self.builder()?;
         for (key, origin) in lines {
-            let item = self.item(&key, origin).await?;
+            let mut item = self.item(&key, origin).await?;
+            if !matches!(origin, Origin::Base { .. }) {
+                self.finish_item(&mut item);
+            }
             self.counts.add(key.kind(), tally(&item));
             if builder.is_full() {
                 let full = std::mem::replace(&mut builder, self.builder()?);
@@ -181,7 +194,7 @@ impl Writer<'_, '_> {
     /// One line of the catalogue, and its packs into the list.
     async fn item(&mut self, key: &ItemKey, origin: Origin) -> Result<Item, CaptureError> {
         match origin {
-            Origin::Base { at } => {
+            Origin::Base { at } | Origin::Supplied { at } => {
                 self.kept += 1;
                 self.base_line(key, at).await
             }
@@ -205,6 +218,14 @@ impl Writer<'_, '_> {
                 Ok(item)
             }
         }
+    }
+
+    /// What a line says besides its answers: what the operator supplies now, and the class that it has with all of it.
+    fn finish_item(&self, item: &mut Item) {
+        if let Some(seen) = self.inventory.keys.find(&item.key).and_then(|at| self.inventory.seen.get(at)) {
+            self.inventory.supplied.give(item, seen.supplied);
+        }
+        item.class = self.source.judge(item);
     }
 
     /// Lays the rows of a later round over an item that could not be read then: the lists are claimed, its reading not.

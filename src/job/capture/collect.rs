@@ -10,6 +10,7 @@ use super::reading::{Failures, Line, Reader};
 use super::records::Records;
 use super::report::Spent;
 use super::round::{Compared, Comparison, Habit, Lost};
+use super::supply::Supplier;
 use crate::format::event::Cut;
 use crate::instance::{Listed, Presence, Requests, Sink, Source};
 use crate::job::event::{Event, Observer, Stage};
@@ -126,13 +127,15 @@ impl<'a> Collector<'a> {
         self.reader.deadline.check()?;
         self.tell(Event::Begin { stage: Stage::List, total: None });
         let index = &self.reader.base.index;
-        let mut comparison = match before {
+        let comparison = match before {
             None => Comparison::new(index, None, BTreeMap::new(), Habit::default()),
             Some(before) => {
                 let lost = std::mem::take(&mut before.lost);
                 Comparison::new(index, Some(&before.inventory), lost, before.habit)
             }
         };
+        let supplier = Supplier::new(self.reader.source, &self.options.overrides);
+        let mut comparison = comparison.supplied_by(supplier);
         let observer = &*self.reader.context.observer;
         let listing = self.reader.source.list(&mut Told { comparison: &mut comparison, observer }).await?;
         let compared = comparison.finish(listing)?;

@@ -1,6 +1,7 @@
 //! An inventory without its documents: keys, revisions, and what this run has of each item.
 
 use super::keys::KeyTable;
+use super::supply::Supplied;
 use crate::instance::Listing;
 use crate::model::{Revision, Timestamp};
 
@@ -49,6 +50,8 @@ pub(super) struct Seen {
     pub(super) payload_at: Option<Timestamp>,
     /// Its place in the base.
     pub(super) base: Option<u32>,
+    /// The place of the document that the operator supplies for it.
+    pub(super) supplied: Option<u32>,
     /// Whether it is a secret, for the count.
     pub(super) secret: bool,
 }
@@ -64,6 +67,8 @@ pub(super) struct Inventory {
     pub(super) listing: Listing,
     /// The newest `updated_at` that it showed.
     pub(super) newest_change: Option<Timestamp>,
+    /// What the operator supplies.
+    pub(super) supplied: Supplied,
 }
 
 impl Inventory {

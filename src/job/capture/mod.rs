@@ -9,6 +9,7 @@
 //! | `round`, `inventory`, `keys` | one listing compared with the one before: what moved, what is to be read (pure) |
 //! | `collect` | the rounds |
 //! | `reading`, `packing` | items side by side into packs |
+//! | `supply` | members that the operator supplies, item by item |
 //! | `records` | metadata in memory: compressed, in the order of keys |
 //! | `segments`, `catalogue`, `tally` | the new catalogue as one sorted merge |
 //! | `shrink`, `guard`, `deadline` | when a snapshot is suspect, and when nothing is signed at all |
@@ -32,6 +33,7 @@ mod round;
 mod run;
 mod segments;
 mod shrink;
+mod supply;
 mod tally;
 mod worth;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::crypto::Recipients;
 use crate::crypto::seal::DEFAULT_LEVEL;
+use crate::model::policies::Override;
 
 /// How to capture.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct CaptureOptions {
     pub recovery: Recipients,
     /// Who can open catalogues: the collector and the auditors. The recovery recipients are added.
     pub catalogue: Recipients,
+    /// Members that the operator supplies because no answer returns them, for the items that each selects.
+    pub overrides: Vec<Override>,
     /// The zstd level of packs and catalogue parts.
     pub level: i32,
     /// Stated in every entry: this process may open packs, because the configuration accepts a recovery key here.
@@ -43,6 +46,7 @@ impl CaptureOptions {
             concurrency: 16,
             recovery,
             catalogue,
+            overrides: Vec::new(),
             level: DEFAULT_LEVEL,
             recovery_key_on_collector: false,
         }

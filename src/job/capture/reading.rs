@@ -198,7 +198,6 @@ impl Reader<'_> {
         }
         let outcome = Outcome::Read { payload_at: (!payloads.is_empty()).then_some(reading.read_at) };
         item.docs = reading.docs;
-        item.class = reading.class;
         item.read_at = Some(reading.read_at);
         Ok((Line { item, revision, settled, payloads }, outcome))
     }

@@ -12,6 +12,7 @@ use super::CaptureError;
 use super::inventory::{Inventory, Mark, Seen, Task};
 use super::keys::{KeyTable, Walk};
 use super::records::Records;
+use super::supply::Supplier;
 use super::worth::{BaseIndex, Known, Worth};
 use crate::instance::{Listed, Listing, Readable, Sink};
 use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
@@ -135,6 +136,7 @@ pub(super) struct Comparison<'a> {
     rows: Records<Row>,
     withheld: BTreeMap<usize, Payload>,
     hidden: BTreeMap<ItemKind, String>,
+    supplier: Option<Supplier<'a>>,
     newest_change: Option<Timestamp>,
     lost: BTreeMap<ItemKey, Lost>,
     moved: u64,
@@ -168,6 +170,7 @@ impl<'a> Comparison<'a> {
             rows: Records::default(),
             withheld: BTreeMap::new(),
             hidden: BTreeMap::new(),
+            supplier: None,
             newest_change: None,
             lost: lost.clone(),
             lost_before: lost,
@@ -177,6 +180,12 @@ impl<'a> Comparison<'a> {
             stored_without: false,
             failed: None,
         }
+    }
+
+    /// Also looks up what the operator supplies for each item.
+    pub(super) fn supplied_by(mut self, supplier: Supplier<'a>) -> Self {
+        self.supplier = Some(supplier);
+        self
     }
 
     fn take_in(&mut self, listed: Listed) {
@@ -191,6 +200,7 @@ impl<'a> Comparison<'a> {
             tried: None,
             payload_at: None,
             base: known.map(|(at, _)| at),
+            supplied: self.supplier.as_mut().and_then(|supplier| supplier.of(&listed.item)),
             secret: key.kind() == ItemKind::Secret,
         };
         if let Some(earlier) = earlier {
@@ -293,7 +303,13 @@ impl<'a> Comparison<'a> {
         Ok(Compared {
             equal: steady && self.moved == 0,
             moved: self.moved,
-            inventory: Inventory { keys: self.keys, seen: self.seen, listing, newest_change: self.newest_change },
+            inventory: Inventory {
+                keys: self.keys,
+                seen: self.seen,
+                listing,
+                newest_change: self.newest_change,
+                supplied: self.supplier.map(Supplier::finish).unwrap_or_default(),
+            },
             rows: self.rows,
             withheld: self.withheld,
             hidden: self.hidden,
@@ -310,7 +326,8 @@ impl Sink for Comparison<'_> {
 
     fn restart(&mut self) -> bool {
         let lost = std::mem::take(&mut self.lost_before);
-        *self = Self::new(self.base, self.before, lost, self.habit);
+        let supplier = self.supplier.as_ref().map(Supplier::restart);
+        *self = Self { supplier, ..Self::new(self.base, self.before, lost, self.habit) };
         true
     }
 

@@ -218,6 +218,10 @@ impl Run<'_> {
         }
         let unread = unread(&collected, base);
         let refused = refused(&collected, base).await?;
+        let unused = collected.compared.inventory.supplied.unused(self.options.overrides.len());
+        warnings.extend(
+            unused.map(|at| format!("entry {} of `[[overrides]]` selects nothing that the instance has", at + 1)),
+        );
         let reasons = self.reasons(base, &mut collected, unread.len(), warnings).await?;
         packing.flush().await?;
         let written = self.write(base, may_repeat, &mut collected, &packing).await?;
@@ -273,6 +277,7 @@ impl Run<'_> {
             repository: self.repository,
             source: &self.source_crn,
             recipients: &recipients,
+            judge: self.source,
             level: self.options.level,
             may_repeat,
         };

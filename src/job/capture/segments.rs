@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::CaptureError;
-use super::inventory::{Inventory, Seen, Task};
+use super::inventory::{Inventory, Mark, Seen, Task};
 use super::round::Lost;
 use super::worth::{BaseIndex, Worth};
 use crate::model::ItemKey;
@@ -15,6 +15,11 @@ use crate::model::ItemKey;
 pub(super) enum Origin {
     /// The line of the base, letter for letter.
     Base {
+        /// Its place there.
+        at: u32,
+    },
+    /// The line of the base with another document of what the operator supplies.
+    Supplied {
         /// Its place there.
         at: u32,
     },
@@ -72,11 +77,24 @@ pub(super) fn origins<'a>(
             let (_, seen) = listed.next()?;
             match key {
                 Some(key) if gone.contains(&key) => {}
-                Some(key) => return Some(origin(&key, seen, base).map(|origin| (key, origin))),
+                Some(key) => {
+                    let origin = origin(&key, seen, base).map(|origin| match origin {
+                        Origin::Base { at } if inventory.supplied.mark(seen.supplied) != supplied(base, at) => {
+                            Origin::Supplied { at }
+                        }
+                        other => other,
+                    });
+                    return Some(origin.map(|origin| (key, origin)));
+                }
                 None => return Some(Err(nothing_known("an item"))),
             }
         }
     })
+}
+
+/// What tells the document that the operator had supplied for an item of the base.
+fn supplied(base: &BaseIndex, at: u32) -> Option<Mark> {
+    base.supplied.get(&usize::try_from(at).ok()?).copied()
 }
 
 fn origin(key: &ItemKey, seen: &Seen, base: &BaseIndex) -> Result<Origin, CaptureError> {
@@ -168,8 +186,8 @@ mod tests {
     use super::*;
     use crate::crypto::digest::sha256;
     use crate::instance::Listing;
-    use crate::job::capture::inventory::Mark;
     use crate::job::capture::keys::KeyTable;
+    use crate::job::capture::supply::Supplied;
     use crate::job::capture::worth::{Known, Tally};
     use crate::model::{Restorability, Timestamp};
 
@@ -233,7 +251,17 @@ mod tests {
     /// A listed item with a task and what the run has of it.
     fn seen(n: u32, task: Task, got: Option<u8>, tried: Option<u8>) -> Seen {
         let revision = Mark::of(&sha256(b"x"));
-        Seen { revision, settled: None, task, got, tried, payload_at: None, base: Some(n), secret: true }
+        Seen {
+            revision,
+            settled: None,
+            task,
+            got,
+            tried,
+            payload_at: None,
+            base: Some(n),
+            supplied: None,
+            secret: true,
+        }
     }
 
     fn inventory(items: &[(u32, Seen)]) -> Inventory {
@@ -241,7 +269,8 @@ mod tests {
         items.iter().for_each(|(n, _)| keys.push(&key(*n)));
         let at = Timestamp::from_millis(0);
         let listing = Listing { instance: None, started: at, ended: at, steady: true, items: 0 };
-        Inventory { keys, seen: items.iter().map(|(_, seen)| *seen).collect(), listing, newest_change: None }
+        let seen = items.iter().map(|(_, seen)| *seen).collect();
+        Inventory { keys, seen, listing, newest_change: None, supplied: Supplied::default() }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the snapshot that a run builds on is still worth, item by item.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::inventory::Mark;
 use super::keys::KeyTable;
@@ -90,6 +90,8 @@ pub(super) struct BaseIndex {
     pub(super) keys: KeyTable,
     /// What is known of each.
     pub(super) known: Vec<Known>,
+    /// What tells the documents that the operator supplied for items, by their places.
+    pub(super) supplied: BTreeMap<usize, Mark>,
     /// The packs of all items, one after the other; each a place in the base's pack list.
     pub(super) packs: Vec<u16>,
 }
