@@ -15,6 +15,7 @@ mod config;
 mod demo;
 mod drift;
 mod embedded;
+mod embedded_credentials;
 mod embedded_roles;
 mod faults;
 mod forbidden;
