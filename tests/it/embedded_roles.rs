@@ -6,6 +6,8 @@ use keyhaven::instance::embedded::{ApiKey, Grant, Instance, Options, Role, Serve
 use keyhaven::model::json::Object;
 use reqwest::{Client, Method};
 
+use crate::program::{Machine, SandboxProcess};
+
 struct Peer {
     instance: Instance,
     server: Server,
@@ -41,6 +43,29 @@ impl Peer {
         assert_eq!(reply.status, 201, "{}", reply.body.as_str());
         Object::parse(&reply.body).unwrap().str("id").unwrap_or_default()
     }
+}
+
+#[tokio::test]
+async fn a_sandbox_takes_keys_with_roles_and_adds_the_roles_of_one_up() {
+    let machine = Machine::new();
+    let custom = "configuration.read+configurations.list=backup";
+    let arguments = ["--seed", "1", "--secrets", "5", "--key", "SecretsReader=backup", "--key", custom];
+    let arguments = [&arguments[..], &["--key", "Reader=looks"]].concat();
+    let sandbox = SandboxProcess::start(&machine, &arguments);
+    let client = Client::new();
+    let status = async |key: &str, path: &str| {
+        let form = [("grant_type", "urn:ibm:params:oauth:grant-type:apikey"), ("apikey", key)];
+        let answer = client.post(format!("{}/identity/token", sandbox.iam_url)).form(&form).send().await.unwrap();
+        let body = Object::parse(&answer.text().await.unwrap()).unwrap();
+        let token = body.str("access_token").unwrap();
+        let url = format!("{}/api/v2/{path}", sandbox.url);
+        client.get(url).bearer_auth(token).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((status("backup", "configurations").await, status("backup", "configurations/none").await), (200, 404));
+    assert_eq!((status("looks", "configurations").await, status("looks", "configurations/none").await), (200, 403));
+    assert_eq!(sandbox.stop(), 0);
+    machine.run(&["sandbox", "--key", "Boss=x"]).fails(2, &["`Boss` is no role", "SecretsReader"]);
+    machine.run(&["sandbox", "--key", "Reader"]).fails(2, &["--key ROLE=KEY"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `keyhaven sandbox`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 use crate::cli::app::{App, read_public};
 use crate::cli::failure::{Failure, Outcome};
 use crate::config::template::quote;
-use crate::instance::embedded::{FaultScript, Options, Sandbox, SandboxOptions, Switches};
+use crate::instance::embedded::{ApiKey, FaultScript, Grant, Options, Role, Sandbox, SandboxOptions, Switches};
 use crate::model::FailureKind;
 
 /// Serves an in-memory instance that speaks the provider's API, until interrupted.
@@ -23,7 +24,8 @@ Examples:
   keyhaven sandbox --listen 127.0.0.1:8301 --region eu-gb --data standby.sandbox
   keyhaven sandbox --seed 1 --every-type
   keyhaven sandbox --seed 1 --switch reads_move_updated_at=true --switch precision=seconds
-  keyhaven sandbox --seed 1 --faults outage.toml")]
+  keyhaven sandbox --seed 1 --faults outage.toml
+  keyhaven sandbox --seed 1 --key SecretsReader=backup --key configuration.read+configurations.list=backup")]
 pub(in crate::cli) struct Arguments {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
@@ -40,6 +42,10 @@ pub(in crate::cli) struct Arguments {
     /// Turn a behaviour that the provider's documents leave open; repeat it for several
     #[arg(long = "switch", value_name = "NAME=VALUE")]
     switches: Vec<String>,
+    /// Take one more API key, with a service role (Manager, Writer, SecretsReader, Reader, SecretTaskUpdater) or actions
+    /// joined by a plus sign; repeat it for several keys, or for several roles of one
+    #[arg(long = "key", value_name = "ROLE=KEY")]
+    keys: Vec<String>,
     /// Do what this script of faults says: late, refused, cut and empty answers, outages, writers
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -61,6 +67,16 @@ struct Settings<'a> {
     iam_url: String,
     api_key: &'a str,
     crn: String,
+    /// The other keys, one line for each role of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<KeyRole>,
+}
+
+/// An API key and one of its roles.
+#[derive(Clone, Serialize)]
+struct KeyRole {
+    role: String,
+    key: String,
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
@@ -79,6 +95,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         options.instance_id = id.to_string();
     }
     options.switches = switches(&arguments.switches)?;
+    let roles = roles(&arguments.keys)?;
+    options.keys = keys(&roles);
     let start = SandboxOptions {
         options,
         seed: arguments.seed,
@@ -94,6 +112,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         iam_url: settings.iam_url.clone(),
         api_key: settings.api_key.expose_secret(),
         crn: settings.crn.clone(),
+        keys: roles.iter().map(|(role, key)| KeyRole { role: role.to_string(), key: key.clone() }).collect(),
     };
     // One line in JSON, so that a script can read it and go on while this runs.
     if app.printer.is_json() {
@@ -107,6 +126,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         app.printer.line(format!("iam_url = {}", quote(&shown.iam_url)))?;
         app.printer.line(format!("crn = {}", quote(&shown.crn)))?;
         app.printer.line(format!("# export KEYHAVEN_SOURCE_API_KEY={}", shown.api_key))?;
+        for KeyRole { role, key } in &shown.keys {
+            app.printer.line(format!("# {key} has the role {role}"))?;
+        }
         app.printer.note("Ctrl-C ends it.");
     }
     sandbox.run(app.cancel().clone()).await?;
@@ -126,6 +148,27 @@ fn switches(given: &[String]) -> Result<Switches, Failure> {
         })?;
     }
     Ok(switches)
+}
+
+/// The roles that `given` names, each with its key.
+fn roles(given: &[String]) -> Result<Vec<(Role, String)>, Failure> {
+    let read = |text: &String| {
+        let given = text.split_once('=').filter(|(_, key)| !key.is_empty());
+        let (role, key) =
+            given.ok_or_else(|| Failure::usage("`--key` takes a role and a key").hinted("--key ROLE=KEY"))?;
+        let parsed = role.parse::<Role>().map_err(|error| Failure::usage(format!("`{role}` {error}")))?;
+        Ok((parsed, key.to_owned()))
+    };
+    given.iter().map(read).collect()
+}
+
+/// One key for each text, with all roles that it was given.
+fn keys(roles: &[(Role, String)]) -> Vec<ApiKey> {
+    let mut grants: BTreeMap<&str, Vec<Grant>> = BTreeMap::new();
+    for (role, key) in roles {
+        grants.entry(key).or_default().push(Grant::whole(role.clone()));
+    }
+    grants.into_iter().map(|(key, grants)| ApiKey::granted(key, grants)).collect()
 }
 
 /// Reads a script of faults.
