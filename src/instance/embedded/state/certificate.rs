@@ -9,15 +9,11 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
+use super::pki::key::{EC, ED25519, Key, P256, P384, P521, RSA};
 use super::refusal::Refusal;
 use super::text::{self, ObjectText};
 use crate::model::Timestamp;
 use crate::model::json::{Object, raw};
-
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// The metadata that the instance takes from a certificate.
 #[derive(Debug)]
@@ -68,7 +64,7 @@ impl Facts {
 
 /// Reads a certificate, and checks that the intermediate parses and that the key belongs to it.
 ///
-/// P-256, Ed25519 and RSA keys are compared with the certificate; keys of other algorithms only have to parse.
+/// Keys that the instance makes itself, and all of RSA, are compared with the certificate; others only have to parse.
 pub(crate) fn inspect(
     certificate: &str,
     intermediate: Option<&str>,
@@ -124,6 +120,7 @@ fn key_algorithm(key: &SubjectPublicKeyInfoOwned) -> String {
             format!("RSA{}", modulus.len() * 8)
         }
         EC if is_p256(key) => "ECDSA256".to_owned(),
+        EC if curve(key) == Some(P521) => "ECDSA521".to_owned(),
         EC => "ECDSA384".to_owned(),
         ED25519 => "Ed25519".to_owned(),
         other => other.to_string(),
@@ -131,7 +128,11 @@ fn key_algorithm(key: &SubjectPublicKeyInfoOwned) -> String {
 }
 
 fn is_p256(key: &SubjectPublicKeyInfoOwned) -> bool {
-    key.algorithm.parameters.as_ref().and_then(|curve| curve.decode_as::<ObjectIdentifier>().ok()) == Some(P256)
+    curve(key) == Some(P256)
+}
+
+fn curve(key: &SubjectPublicKeyInfoOwned) -> Option<ObjectIdentifier> {
+    key.algorithm.parameters.as_ref().and_then(|curve| curve.decode_as().ok())
 }
 
 fn signing_algorithm(oid: ObjectIdentifier) -> String {
@@ -141,6 +142,7 @@ fn signing_algorithm(oid: ObjectIdentifier) -> String {
         "1.2.840.113549.1.1.13" => "SHA512-RSA".to_owned(),
         "1.2.840.10045.4.3.2" => "ECDSA-SHA256".to_owned(),
         "1.2.840.10045.4.3.3" => "ECDSA-SHA384".to_owned(),
+        "1.2.840.10045.4.3.4" => "ECDSA-SHA512".to_owned(),
         "1.3.101.112" => "Ed25519".to_owned(),
         other => other.to_owned(),
     }
@@ -162,7 +164,13 @@ fn check_key(pem: &str, key: &SubjectPublicKeyInfoOwned) -> Result<(), Refusal> 
                     signing.verifying_key().as_bytes() == public
                 }
                 EC if is_p256(key) => p256::SecretKey::try_from(info).is_ok_and(|secret| ec_public(&secret) == public),
-                _ => true,
+                // Curves that the instance does not make itself only have to parse.
+                _ => {
+                    Key::from_pem(pem)
+                        .and_then(|secret| secret.public())
+                        .is_ok_and(|own| own.subject_public_key.raw_bytes() == public)
+                        || ![P384, P521].map(Some).contains(&curve(key))
+                }
             };
             if fits { Ok(()) } else { Err(differs()) }
         }

@@ -5,10 +5,14 @@ use zeroize::Zeroizing;
 
 use super::super::options::{Precision, Switches};
 use super::data::{Configuration, Group, Lock, Registration, Secret, Version};
+use super::pki::Managed;
 use super::tasks::Task;
 use super::text::{self, ObjectText};
 use crate::model::json::{Members, Object};
 use crate::model::{Payload, Timestamp};
+
+const IMPORTED: &str = "imported_cert";
+const MANAGED_CSR: &str = "managed_csr";
 
 /// What every answer of one instance shares.
 #[derive(Debug, Clone)]
@@ -38,20 +42,23 @@ impl Renderer {
     /// The metadata of a secret, as the list and the metadata endpoint show it.
     #[must_use]
     pub fn secret_metadata(&self, secret: &Secret) -> Zeroizing<String> {
-        self.secret_object(secret).finish()
+        self.secret_object(secret, self.show_managed_csr_key).finish()
     }
 
     /// A secret with the payload of its current version.
     #[must_use]
     pub fn secret(&self, secret: &Secret) -> Zeroizing<String> {
-        let mut object = self.secret_object(secret);
+        let mut object = self.secret_object(secret, true);
+        // While there is no version, the request itself is all there is to read.
+        let waiting = (secret.versions.is_empty() && secret.secret_type == IMPORTED).then(|| Managed::of(secret));
+        object.opt_str("csr", waiting.flatten().as_ref().map(|managed| managed.csr.as_str()));
         if let Some(payload) = secret.current().and_then(|version| version.payload.as_deref()) {
             object.members_of(payload.expose());
         }
         object.finish()
     }
 
-    fn secret_object(&self, secret: &Secret) -> ObjectText {
+    fn secret_object(&self, secret: &Secret, shows_key: bool) -> ObjectText {
         let mut object = ObjectText::new();
         object.str("created_by", &self.created_by).str("created_at", &self.stamp(secret.created_at));
         object.str("crn", &format!("{}:secret:{}", self.crn.trim_end_matches(':'), secret.id));
@@ -67,14 +74,17 @@ impl Renderer {
         object.num("versions_total", secret.versions.len() as u64);
         object.opt_str("expiration_date", secret.expiration_date.map(text::date).as_deref());
         object.opt_str("next_rotation_date", secret.next_rotation_date.map(text::date).as_deref());
-        add_fields(&mut object, &secret.fields);
-        if self.show_managed_csr_key
-            && secret.secret_type == "imported_cert"
-            && secret.fields.get("managed_csr").is_none()
-        {
+        let managed = (secret.secret_type == IMPORTED).then(|| Managed::of(secret)).flatten();
+        let shown = |name: &str| name != MANAGED_CSR || managed.is_none();
+        for (name, value) in secret.fields.iter().filter(|(name, _)| shown(name)) {
+            object.raw(name, value.get());
+        }
+        if let Some(managed) = &managed {
+            object.raw(MANAGED_CSR, &managed.object(shows_key));
+        } else if self.show_managed_csr_key && secret.secret_type == IMPORTED {
             let payload = secret.current().and_then(|version| version.payload.as_deref());
             if let Some(managed) = payload.and_then(managed_csr) {
-                object.raw("managed_csr", &managed);
+                object.raw(MANAGED_CSR, &managed);
             }
         }
         object

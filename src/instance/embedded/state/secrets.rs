@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::credentials::references::referenced_by;
 use super::data::{DEFAULT_GROUP, Life, Secret};
@@ -10,6 +11,7 @@ use super::input::{Body, Patched};
 use super::kinds::{Expiry, Kind, Making, next_rotation};
 use super::list::Query;
 use super::merge::merge;
+use super::pki::Managed;
 use super::plant::ForbiddenAct;
 use super::refusal::Refusal;
 use super::tasks::{TaskKind, TaskTrigger};
@@ -78,6 +80,8 @@ impl State {
                 self.enqueue(now, &mut secret, TaskKind::CreateCredentials, TaskTrigger::SecretCreation, version, None);
             }
             Kind::PublicCert => self.order_first(now, &mut secret),
+            // A version of this type has a certificate.
+            Kind::ImportedCert if secret.life == Life::PreActivation => secret.versions.clear(),
             _ => {}
         }
         let answer = Answer::created(self.renderer.secret(&secret));
@@ -100,10 +104,22 @@ impl State {
     pub(crate) fn get_secret(&mut self, now: Timestamp, id: &str) -> Result<Answer, Refusal> {
         let found = self.secret(id)?;
         if found.versions.is_empty() {
-            return Ok(Answer::ok(self.renderer.secret(found)));
+            return Ok(Answer::ok(self.read_request(now, id)?));
         }
         let secret = self.read_version(now, id, "current")?;
         Ok(Answer::ok(self.renderer.secret(&secret)))
+    }
+
+    /// A secret without versions: a signing request, whose key is read with it, or an order.
+    fn read_request(&mut self, now: Timestamp, id: &str) -> Result<Zeroizing<String>, Refusal> {
+        let mut secret = (**self.secret(id)?).clone();
+        let answer = self.renderer.secret(&secret);
+        if Managed::of(&secret).is_some() {
+            secret.downloaded = true;
+            secret.retrieved_at = Some(now);
+            self.put_secret(secret);
+        }
+        Ok(answer)
     }
 
     pub(crate) fn get_secret_by_name(

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::data::{Life, Secret, Version};
 use super::input::Body;
 use super::kinds::{Expiry, Fresh, Kind, payload_digest};
+use super::pki::Managed;
 use super::refusal::Refusal;
 use super::secrets::checked_metadata;
 use super::tasks::TaskTrigger;
@@ -42,8 +43,9 @@ impl State {
             }
             Expiry::OfSecret => secret.expiration_date.filter(|_| self.switches.expiration_carries),
         };
+        let waiting = Managed::of(&secret).filter(|_| secret.versions.is_empty());
         let mut version = self.take_over(&mut secret, fresh, now, expiration);
-        version.custom_metadata = version_metadata;
+        version.custom_metadata = version_metadata.or(waiting.and_then(|managed| managed.version_custom_metadata));
         self.push(&mut secret, version, now);
         let answer = Answer::created(self.renderer.version(&secret, 0));
         self.put_secret(secret);
@@ -204,7 +206,9 @@ pub(crate) fn check_room(secret: &Secret) -> Result<(), Refusal> {
 }
 
 fn check_payload(secret: &Secret, kind: Kind) -> Result<(), Refusal> {
-    if !kind.mints() && secret.current().is_none_or(|version| version.payload.is_none()) {
+    // The first certificate for a signing request of the instance's own.
+    let awaits = kind == Kind::ImportedCert && secret.life == Life::PreActivation;
+    if !awaits && !kind.mints() && secret.current().is_none_or(|version| version.payload.is_none()) {
         return Err(Refusal::invalid("The secret has no current payload."));
     }
     Ok(())

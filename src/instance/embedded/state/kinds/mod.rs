@@ -197,7 +197,7 @@ impl State {
             Kind::Arbitrary => arbitrary::first(making.body),
             Kind::Kv => kv::make(making.body),
             Kind::UsernamePassword => username_password::first(making.body, &mut self.ids),
-            Kind::ImportedCert => imported_cert::make(making.body),
+            Kind::ImportedCert => self.first_imported_cert(making.body),
             Kind::PublicCert => self.first_public_cert(making.body),
             Kind::PrivateCert => self.first_private_cert(making),
             Kind::IamCredentials => self.first_iam_credentials(making),
@@ -218,7 +218,7 @@ impl State {
             Kind::Arbitrary => arbitrary::next(body),
             Kind::Kv => kv::make(body),
             Kind::UsernamePassword => username_password::next(body, secret, &mut self.ids),
-            Kind::ImportedCert => imported_cert::make(body),
+            Kind::ImportedCert => imported_cert::next(body, secret),
             // Never asked: their versions are ordered.
             Kind::PublicCert => Err(Refusal::invalid("A version of this secret type comes from an order.")),
             Kind::PrivateCert => self.next_private_cert(now, body, secret),
@@ -244,7 +244,7 @@ impl State {
                 self.patch_expiry(body, secret, now)?;
                 self.patch_rotation(body, secret, now)
             }
-            Kind::ImportedCert => imported_cert::patch(body).map(|()| false),
+            Kind::ImportedCert => self.patch_imported_cert(body, secret).map(|()| false),
             Kind::PublicCert => self.patch_public_cert(body, secret),
             Kind::PrivateCert => self.patch_private_cert(now, body, secret),
             Kind::IamCredentials => self.patch_iam_credentials(now, body, secret),

@@ -9,9 +9,12 @@ mod authority;
 mod ca;
 mod duration;
 mod issue;
-mod key;
+pub(crate) mod key;
 #[cfg(test)]
 mod kit;
+mod managed;
+#[cfg(test)]
+mod managed_tests;
 pub(crate) mod members;
 mod names;
 mod order;
@@ -29,6 +32,7 @@ pub(crate) use authority::Authority;
 pub(crate) use authority::PUBLIC;
 pub(crate) use ca::is_authority;
 pub(crate) use key::Algorithm;
+pub(crate) use managed::Managed;
 pub(crate) use names::{is_host, strings};
 pub(crate) use order::{checked_rotation, ordered_version};
 pub(crate) use private::{Asked, Issued};

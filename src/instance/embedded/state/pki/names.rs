@@ -14,7 +14,7 @@ use crate::model::json::{Object, as_array, as_str};
 
 /// Members that are part of a subject, with their attribute, in the order of Go's `crypto/x509/pkix`, which the
 /// provider's engine uses.
-pub(crate) const SUBJECT: [(&str, &str); 7] = [
+pub(crate) const SUBJECT: [(&str, &str); 8] = [
     ("country", "2.5.4.6"),
     ("organization", "2.5.4.10"),
     ("ou", "2.5.4.11"),
@@ -22,6 +22,7 @@ pub(crate) const SUBJECT: [(&str, &str); 7] = [
     ("province", "2.5.4.8"),
     ("street_address", "2.5.4.9"),
     ("postal_code", "2.5.4.17"),
+    ("user_ids", "0.9.2342.19200300.100.1.1"),
 ];
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");

@@ -1,0 +1,161 @@
+//! Signing requests that the instance makes for imported certificates, and keeps the key of.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::super::State;
+use super::super::data::Secret;
+use super::super::input::Body;
+use super::super::refusal::Refusal;
+use super::super::text::ObjectText;
+use super::issue::{self, Role};
+use super::key::{Algorithm, Key};
+use super::members::{self, Shape, Table, flag, integer, one_of};
+use super::names::{self, Sans};
+use crate::model::Payload;
+use crate::model::json::{Object, raw};
+
+const TEXTS: [&str; 7] = ["ou", "organization", "country", "locality", "province", "street_address", "postal_code"];
+const FLAGS: [(&str, bool); 6] = [
+    ("require_cn", true),
+    ("exclude_cn_from_sans", false),
+    ("server_flag", true),
+    ("client_flag", true),
+    ("code_signing_flag", false),
+    ("email_protection_flag", false),
+];
+const MEMBERS: Table = &[
+    ("ou", Shape::Texts),
+    ("organization", Shape::Texts),
+    ("country", Shape::Texts),
+    ("locality", Shape::Texts),
+    ("province", Shape::Texts),
+    ("street_address", Shape::Texts),
+    ("postal_code", Shape::Texts),
+    ("require_cn", Shape::Flag),
+    ("common_name", Shape::Text),
+    ("alt_names", Shape::Text),
+    ("ip_sans", Shape::Text),
+    ("uri_sans", Shape::Text),
+    ("other_sans", Shape::Text),
+    ("exclude_cn_from_sans", Shape::Flag),
+    ("user_ids", Shape::Text),
+    ("server_flag", Shape::Flag),
+    ("client_flag", Shape::Flag),
+    ("code_signing_flag", Shape::Flag),
+    ("email_protection_flag", Shape::Flag),
+    ("key_type", Shape::Text),
+    ("key_bits", Shape::Number),
+    ("key_usage", Shape::Text),
+    ("ext_key_usage", Shape::Text),
+    ("policy_identifiers", Shape::Text),
+    ("ext_key_usage_oids", Shape::Text),
+    ("rotate_keys", Shape::Flag),
+];
+
+/// A signing request with its key; kept in its secret where no answer shows the key by itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Managed {
+    /// Members as they were given, or their default.
+    settings: Object,
+    pub(crate) csr: String,
+    #[serde(with = "super::super::payload_text")]
+    key: Option<Arc<Payload>>,
+    /// What the first version carries, while there is none.
+    pub(crate) version_custom_metadata: Option<Box<RawValue>>,
+}
+
+impl Managed {
+    /// The request of a secret, if it has one.
+    pub(crate) fn of(secret: &Secret) -> Option<Self> {
+        serde_json::from_str(secret.inner.as_deref()?.expose()).ok()
+    }
+
+    /// The text that [`Managed::of`] reads.
+    pub(crate) fn to_inner(&self) -> Payload {
+        // Plain data with string keys always serializes.
+        Payload::new(Zeroizing::new(serde_json::to_string(self).unwrap_or_default()))
+    }
+
+    /// Its private key, PKCS #8 in PEM.
+    pub(crate) fn key(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.key.as_deref().map(Payload::expose).unwrap_or_default().to_owned())
+    }
+
+    /// The member `managed_csr`, with the key or without.
+    pub(crate) fn object(&self, with_key: bool) -> Zeroizing<String> {
+        let mut object = ObjectText::new();
+        for (name, value) in self.settings.iter() {
+            object.raw(name, value.get());
+        }
+        object.str("csr", &self.csr);
+        if with_key {
+            object.str("private_key", &self.key());
+        }
+        object.finish()
+    }
+
+    /// The same as a metadata member: never with the key.
+    pub(crate) fn field(&self) -> Box<RawValue> {
+        RawValue::from_string(self.object(false).to_string()).unwrap_or_default()
+    }
+}
+
+impl State {
+    /// A signing request by the member `managed_csr`; with `before`, only what the member names changes.
+    pub(crate) fn manage_csr(&mut self, member: &RawValue, before: Option<&Managed>) -> Result<Managed, Refusal> {
+        let body = Body::parse(member.get())?;
+        body.only(&members::names(&[MEMBERS], &[]))?;
+        let mut settings = before.map(|before| before.settings.clone()).unwrap_or_default();
+        for (name, _) in MEMBERS.iter().filter(|(name, _)| body.clears(name)) {
+            settings.remove(name);
+        }
+        for (name, value) in members::given(&body, &[MEMBERS])?.iter() {
+            settings.set(name, value.to_owned());
+        }
+        one_of(&settings, "key_type", &["rsa", "ec", "ed25519"])?;
+        let bits = integer(&settings, "key_bits").map(|bits| u64::try_from(bits).unwrap_or(1));
+        let algorithm = Algorithm::parse(settings.str("key_type").as_deref(), bits)?;
+        let kept = before.filter(|before| {
+            let same =
+                |name: &str, value: Box<RawValue>| before.settings.get(name).is_some_and(|b| b.get() == value.get());
+            !flag(&settings, "rotate_keys", false)
+                && same("key_type", raw(algorithm.key_type()))
+                && same("key_bits", raw(&algorithm.key_bits()))
+        });
+        settings.set("key_type", raw(algorithm.key_type()));
+        settings.set("key_bits", raw(&algorithm.key_bits()));
+        for name in TEXTS {
+            if settings.get(name).is_none() {
+                settings.set(name, raw::<[&str]>(&[]));
+            }
+        }
+        for (name, otherwise) in FLAGS {
+            if settings.get(name).is_none() {
+                settings.set(name, raw(&otherwise));
+            }
+        }
+        let common_name = settings.str("common_name").filter(|name| !name.is_empty());
+        if common_name.is_none() && flag(&settings, "require_cn", true) {
+            return Err(Refusal::invalid("The field 'managed_csr.common_name' is required."));
+        }
+        let mut sans = Sans::parse(&settings)?;
+        if let Some(name) = common_name.as_deref().filter(|_| !flag(&settings, "exclude_cn_from_sans", false)) {
+            sans.add_common_name(name);
+        }
+        let key = match kept {
+            Some(before) => Key::from_pem(&before.key())?,
+            None => Key::generate(algorithm, &mut self.ids)?,
+        };
+        let csr = issue::request(names::subject(&settings, common_name.as_deref())?, &sans, Role::Plain, &key)?;
+        Ok(Managed {
+            settings,
+            csr,
+            key: Some(Arc::new(Payload::new(key.to_pem()?))),
+            version_custom_metadata: before.and_then(|before| before.version_custom_metadata.clone()),
+        })
+    }
+}
