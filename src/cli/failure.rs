@@ -135,6 +135,7 @@ from_library!(
     crate::crypto::CryptoError,
     crate::format::FormatError,
     crate::instance::InstanceError,
+    crate::job::activate::ActivateError,
     crate::job::capture::CaptureError,
     crate::job::restore::RestoreError,
     crate::job::restore::idmap::external_secrets::ManifestError,

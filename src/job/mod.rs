@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Clock;
 
+pub mod activate;
 pub mod capture;
 pub mod coverage;
 pub mod drift;

@@ -26,6 +26,7 @@ use crate::model::FailureKind;
 use crate::repository::Repository;
 use crate::repository::find::Wanted;
 
+mod activate;
 mod patches;
 
 /// What to do about a restore.
@@ -37,6 +38,9 @@ pub(in crate::cli) enum Command {
     Apply(Box<ApplyArguments>),
     /// Print patches for Kubernetes objects that refer to old ids
     Patches(patches::Arguments),
+    /// Turn on what a restore held back, when the standby has become the primary
+    #[command(subcommand)]
+    Activate(activate::Command),
 }
 
 /// Which instance may be written to.
@@ -155,6 +159,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Plan(arguments) => make(app, *arguments).await,
         Command::Apply(arguments) => carry_out(app, *arguments, None).await,
         Command::Patches(arguments) => patches::run(app, &arguments),
+        Command::Activate(command) => activate::run(app, command).await,
     }
 }
 

@@ -266,6 +266,9 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// When the item rotates next by itself under this policy; nothing when its documents do not say.
     fn next_rotation(&self, item: &Item, policy: &Object) -> Option<Timestamp>;
 
+    /// The patch that takes what is held back out of the mark of `have`, and turns it on if `turn_on`.
+    fn release_rotation(&self, have: &View, turn_on: bool) -> Body;
+
     /// The full name (CRN) of the instance that an item as a list shows it lies in; nothing when its row does not say.
     fn instance(&self, item: &Item) -> Option<String>;
 

@@ -72,7 +72,7 @@ impl RestoreError {
 }
 
 /// An error with its causes in one line.
-pub(super) fn in_words(error: &dyn std::error::Error) -> String {
+pub(in crate::job) fn in_words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -375,6 +375,19 @@ impl Recipe for IbmRecipe {
         rotation::next(item, policy)
     }
 
+    fn release_rotation(&self, have: &View, turn_on: bool) -> Body {
+        let there = marked(have, have.mark.as_ref());
+        let released = have.mark.clone().map(|mark| Mark { held: None, ..mark });
+        let held = have.mark.as_ref().and_then(|mark| Object::parse(mark.held.as_ref()?.get()).ok());
+        let mut patch = Object::default();
+        if let Some(policy) = held.as_ref().and_then(|held| held.get("rotation")).filter(|_| turn_on) {
+            patch.set("rotation", policy.to_owned());
+        }
+        // One request for both: a killed run leaves a secret as it was or as it should be.
+        patch.set("custom_metadata", merge_patch(&there, &marked(have, released.as_ref())).to_raw());
+        Body::new(patch)
+    }
+
     fn instance(&self, item: &Item) -> Option<String> {
         view::instance(&item.doc(ROW)?)
     }

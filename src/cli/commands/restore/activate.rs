@@ -1,0 +1,213 @@
+//! `keyhaven restore activate`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use crate::cli::app::{App, read_plan};
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::printer::{Printer, Style};
+use crate::cli::table::Table;
+use crate::cli::{human, key_file, wire};
+use crate::config::Settings;
+use crate::instance::ibm::Client;
+use crate::job::activate::{Activation, ActivationReport, AtOnce, OldPrimary, Primary, apply, plan};
+use crate::job::restore::Selector;
+use crate::job::restore::plan::Remark;
+
+/// How long to wait before looking what became of a request that got no answer.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Turn on what a restore held back
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Say what would be turned on, and what would rotate at once; changes nothing
+    Plan(PlanArguments),
+    /// Turn on what a plan says
+    Apply(ApplyArguments),
+}
+
+/// Says what would be turned on when the standby has become the primary. Changes nothing.
+///
+/// A restore holds rotation back, because two instances that rotate one credential break each other. What was held back
+/// stands in the marks of the restored secrets, so neither the repository nor a recovery key is needed here. The old
+/// primary ([source]) is asked whether it still rotates the same.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 15 means that there is something to turn on, 0 that there is nothing.
+
+Examples:
+  keyhaven restore activate plan --out activate.json
+  keyhaven restore activate plan --source-is-dead --only 'group:payments' --out activate.json")]
+pub(in crate::cli) struct PlanArguments {
+    /// Save the plan here, for `restore activate apply`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Only what this selects; may be given more than once
+    #[arg(long, value_name = "SELECTOR")]
+    only: Vec<Selector>,
+    #[command(flatten)]
+    primary: PrimaryArguments,
+}
+
+/// Turns on what a plan says, and takes it out of the marks: one request a secret.
+///
+/// Can be stopped at any moment and run again with the same plan. Changes nothing unless the old primary has said that it
+/// rotates none of these secrets, or --source-is-dead says that it need not be asked.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 16 means that the old primary still rotates the same, or that a secret has moved since the plan was made; 17 that
+the old primary gives no answer.
+
+Examples:
+  keyhaven restore activate apply activate.json
+  keyhaven restore activate apply activate.json --source-is-dead")]
+pub(in crate::cli) struct ApplyArguments {
+    /// The plan
+    plan: PathBuf,
+    #[command(flatten)]
+    primary: PrimaryArguments,
+}
+
+/// What is known of the old primary.
+#[derive(Debug, Clone, clap::Args)]
+struct PrimaryArguments {
+    /// Do not ask the old primary: it is gone, or nobody uses its values any more. Should it come back and rotate, it
+    /// makes the values of this instance invalid
+    #[arg(long)]
+    source_is_dead: bool,
+}
+
+impl PrimaryArguments {
+    /// A client of the old primary, when it shall be asked and the settings say where it is.
+    fn client(&self, settings: &Settings) -> Result<Option<Client>, Failure> {
+        let ask = !self.source_is_dead && settings.is_set("source.url");
+        ask.then(|| wire::source(settings)).transpose()
+    }
+
+    fn primary<'a>(&self, client: Option<&'a Client>) -> Primary<'a> {
+        match client {
+            _ if self.source_is_dead => Primary::Dead,
+            Some(client) => Primary::Ask(client),
+            None => Primary::Unknown,
+        }
+    }
+}
+
+pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Plan(arguments) => make(app, arguments).await,
+        Command::Apply(arguments) => carry_out(app, arguments).await,
+    }
+}
+
+async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let standby = wire::standby(&settings)?;
+    let client = arguments.primary.client(&settings)?;
+    let primary = arguments.primary.primary(client.as_ref());
+    let made = plan(&app.context(), &standby, primary, &arguments.only).await?;
+    if let Some(path) = &arguments.out {
+        key_file::replace(path, made.to_json()?.as_bytes())?;
+    }
+    app.printer.result(&made, |printer| print_plan(printer, &made, arguments.out.as_deref()))?;
+    Ok(made.check().map_or(Outcome::Done, Outcome::Reported))
+}
+
+async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let plan = Activation::from_json(&read_plan(&arguments.plan)?)
+        .map_err(|error| Failure::from(error).hinted("`restore activate plan --out FILE` makes one"))?;
+    let standby = wire::standby(&settings)?;
+    let client = arguments.primary.client(&settings)?;
+    let primary = arguments.primary.primary(client.as_ref());
+    let report = apply(&app.context(), &plan, &standby, primary, SETTLE).await?;
+    app.printer.result(&report, |printer| print_report(printer, &report))?;
+    Ok(report.kind().map_or(Outcome::Done, Outcome::Reported))
+}
+
+fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Result<(), Failure> {
+    let target = plan.standby.crn.as_deref().unwrap_or(&plan.standby.url);
+    let headline = format!("Rotation that a restore held back in {}", human::safe(target));
+    printer.line(printer.paint(Style::Bold, &headline))?;
+    let mut table = Table::new(&[">", "type", "group", "name", "rotates at once", "due"]);
+    for step in &plan.steps {
+        let at_once = match step.at_once {
+            AtOnce::Due => "yes: it is due",
+            AtOnce::May => "it may: the provider does not say",
+            AtOnce::Rotates => "it rotates already",
+        };
+        table.row([
+            step.id.to_string(),
+            step.item_type.clone(),
+            step.group.clone().unwrap_or_default(),
+            step.name.clone(),
+            at_once.to_owned(),
+            step.due.map(human::time).unwrap_or_default(),
+        ]);
+    }
+    printer.table(&table, "nothing is held back")?;
+    let due = plan.steps.iter().filter(|step| step.at_once == AtOnce::Due).count() as u64;
+    printer.facts(&[
+        ("to turn on", human::count(plan.steps.len() as u64, "secret")),
+        ("due already", human::thousands(due)),
+        ("hold nothing back", human::thousands(plan.nothing_held)),
+        ("old primary", said(&plan.old_primary)),
+    ])?;
+    match out {
+        Some(path) if !plan.steps.is_empty() => {
+            printer.line(format!("Saved. To do it: keyhaven restore activate apply {}", path.display()))
+        }
+        Some(path) => printer.line(format!("Saved as {}.", path.display())),
+        None => printer.line("Not saved; --out FILE saves it for `restore activate apply`."),
+    }
+}
+
+/// What the old primary said, in words.
+fn said(primary: &OldPrimary) -> String {
+    match primary {
+        OldPrimary::NotAsked => "not asked: the configuration names no [source]".to_owned(),
+        OldPrimary::SaidDead => "gone, as --source-is-dead says".to_owned(),
+        OldPrimary::Silent { why } => format!("no answer: {why}"),
+        OldPrimary::Stranger => "[source] has none of these secrets; is it the old primary?".to_owned(),
+        OldPrimary::Answered { rotates } if rotates.is_empty() => "answers, and rotates none of them".to_owned(),
+        OldPrimary::Answered { rotates } => {
+            format!("answers, and still rotates {}: turn that off there first", rotates.join(", "))
+        }
+    }
+}
+
+fn print_report(printer: &Printer, report: &ActivationReport) -> Result<(), Failure> {
+    let (style, headline) = match (&report.stopped, report.kind()) {
+        (Some(why), _) => (Style::Red, format!("Stopped: {why}. The same plan can be applied again.")),
+        (None, None) => (Style::Green, "Turned on.".to_owned()),
+        (None, Some(_)) => (Style::Yellow, "Turned on, but not everything.".to_owned()),
+    };
+    printer.line(printer.paint(style, &human::safe(&headline)))?;
+    printer.facts(&[
+        (
+            "secrets",
+            format!(
+                "{} turned on, {} found turned on, {} left",
+                human::thousands(report.done),
+                human::thousands(report.already),
+                human::thousands(report.left)
+            ),
+        ),
+        ("old primary", said(&report.old_primary)),
+    ])?;
+    let remarks = |label: &str, list: &[Remark]| {
+        list.iter().try_for_each(|one| {
+            let label = printer.paint(Style::Red, label);
+            printer.line(format!(
+                "  {label} {} ({}): {}",
+                human::safe(&one.name),
+                one.item_type,
+                human::safe(&one.reason)
+            ))
+        })
+    };
+    remarks("failed:", &report.failed)?;
+    remarks("conflict:", &report.conflicts)
+}

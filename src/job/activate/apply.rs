@@ -1,0 +1,212 @@
+//! Turning it on: one request a secret, after looking whether it is done already.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::plan::{Activation, AtOnce, Turn};
+use super::primary::{OldPrimary, Primary};
+use super::{ActivateError, held_policy, list};
+use crate::instance::standby::normal::normal;
+use crate::instance::standby::{Look, Standby, View, Write, unanswered};
+use crate::instance::{InstanceError, Requests};
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::plan::{Remark, StandbyName};
+use crate::model::{Docs, FailureKind, Timestamp};
+
+/// How often a request is sent whose outcome nobody knows.
+const TRIES: u32 = 3;
+
+/// The result of turning rotation on.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActivationReport {
+    /// The instance.
+    pub standby: StandbyName,
+    /// What the old primary said.
+    pub old_primary: OldPrimary,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Secrets that were turned on now.
+    pub done: u64,
+    /// Secrets that were found turned on.
+    pub already: u64,
+    /// Secrets that were not turned on.
+    pub left: u64,
+    /// Secrets that are not what the plan saw: nothing was done about them.
+    pub conflicts: Vec<Remark>,
+    /// Secrets whose change was refused.
+    pub failed: Vec<Remark>,
+    /// Why the run was stopped, if it was. The same plan can be applied again.
+    pub stopped: Option<String>,
+    /// What kind of failure that was.
+    #[serde(skip)]
+    stopped_kind: Option<FailureKind>,
+    /// Requests that it took.
+    pub requests: Requests,
+}
+
+impl ActivationReport {
+    /// What kind of failure it is, if it is one.
+    #[must_use]
+    pub fn kind(&self) -> Option<FailureKind> {
+        if self.stopped_kind.is_some() {
+            return self.stopped_kind;
+        }
+        if !self.conflicts.is_empty() {
+            return Some(FailureKind::Moved);
+        }
+        (!self.failed.is_empty() || self.left > 0).then_some(FailureKind::Partial)
+    }
+}
+
+/// What became of one secret.
+enum Done {
+    Now,
+    Before,
+    Conflict(String),
+    Failed(String),
+}
+
+/// Turns on what the plan says. `settle` is how long to wait before looking what became of a request without an answer.
+///
+/// # Errors
+/// Before the first change: when the standby cannot be read, is another one than the plan's, or the old primary may still
+/// rotate the same.
+pub async fn apply(
+    context: &Context,
+    plan: &Activation,
+    standby: &dyn Standby,
+    primary: Primary<'_>,
+    settle: Duration,
+) -> Result<ActivationReport, ActivateError> {
+    let began = context.clock.now();
+    let requests = standby.requests();
+    let listed = list(context, standby).await?;
+    let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
+    let (then, now) = (&plan.standby, &listed.name);
+    if differ(&then.crn, &now.crn) || (then.crn.is_none() && then.url != now.url) {
+        let name = |name: &StandbyName| name.crn.clone().unwrap_or_else(|| name.url.clone());
+        let why = format!("it was made for {}, and the target is {}", name(then), name(now));
+        return Err(RestoreError::Unfit { why }.into());
+    }
+    let wanted: BTreeSet<String> = plan.steps.iter().map(|step| step.source.clone()).collect();
+    let old_primary = if wanted.is_empty() { plan.old_primary.clone() } else { primary.ask(&wanted).await };
+    if !wanted.is_empty() {
+        old_primary.allows()?;
+    }
+    let mut report = ActivationReport {
+        standby: listed.name,
+        old_primary,
+        began,
+        ended: began,
+        done: 0,
+        already: 0,
+        left: plan.steps.len() as u64,
+        conflicts: Vec::new(),
+        failed: Vec::new(),
+        stopped: None,
+        stopped_kind: None,
+        requests: Requests::default(),
+    };
+    context.observer.observe(Event::Begin { stage: Stage::Apply, total: Some(report.left) });
+    for step in &plan.steps {
+        let became = if context.cancel.is_cancelled() {
+            Err(RestoreError::Interrupted)
+        } else {
+            one(context, standby, step, settle).await
+        };
+        match became {
+            Ok(Done::Now) => (report.done, report.left) = (report.done + 1, report.left - 1),
+            Ok(Done::Before) => (report.already, report.left) = (report.already + 1, report.left - 1),
+            Ok(Done::Conflict(why)) => report.conflicts.push(step.remark(why)),
+            Ok(Done::Failed(why)) => report.failed.push(step.remark(why)),
+            Err(error) => {
+                (report.stopped, report.stopped_kind) = (Some(in_words(&error)), Some(error.kind()));
+                break;
+            }
+        }
+        context.observer.observe(Event::Advance { stage: Stage::Apply, by: 1 });
+    }
+    context.observer.observe(Event::End { stage: Stage::Apply });
+    report.ended = context.clock.now();
+    report.requests = standby.requests().since(requests);
+    Ok(report)
+}
+
+async fn one(context: &Context, standby: &dyn Standby, step: &Turn, settle: Duration) -> Result<Done, RestoreError> {
+    let mut sent = false;
+    for _ in 0..TRIES {
+        let docs = match standby.look(&step.key, Look { row: true, ..Look::default() }).await {
+            Ok(docs) => docs,
+            Err(InstanceError::Gone { .. }) => return Ok(Done::Conflict("it is gone from the standby".to_owned())),
+            Err(error) => return Err(error.into()),
+        };
+        let have = view(standby, step, docs);
+        match standing(step, &have) {
+            Standing::On => return Ok(if sent { Done::Now } else { Done::Before }),
+            Standing::Moved(why) => return Ok(Done::Conflict(why)),
+            Standing::Held => {}
+        }
+        let body = standby.recipe().release_rotation(&have, step.at_once != AtOnce::Rotates);
+        sent = true;
+        match standby.write(Write::PatchSecret { id: step.key.id().to_owned(), body }).await {
+            Ok(_) => return Ok(Done::Now),
+            Err(error) if unanswered(&error) => {
+                context.observer.observe(Event::Note(in_words(&error)));
+                tokio::time::sleep(settle).await;
+            }
+            Err(error @ (InstanceError::Refused { .. } | InstanceError::Forbidden { .. })) => {
+                return Ok(Done::Failed(in_words(&error)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Done::Failed(format!("no answer in {TRIES} attempts")))
+}
+
+/// The secret as its row shows it now.
+fn view(standby: &dyn Standby, step: &Turn, docs: Docs) -> View {
+    let item = crate::model::Item {
+        key: step.key.clone(),
+        name: step.name.clone(),
+        item_type: step.item_type.clone(),
+        group: None,
+        class: crate::model::Restorability::Exact,
+        revision: None,
+        read_at: None,
+        payloads: Vec::new(),
+        docs,
+    };
+    standby.recipe().view(&item)
+}
+
+/// Where a secret stands between held back and turned on.
+enum Standing {
+    Held,
+    On,
+    Moved(String),
+}
+
+fn standing(step: &Turn, have: &View) -> Standing {
+    let moved = |what: &str| Standing::Moved(format!("{what} since the plan was made; make a new plan"));
+    let Some(mark) = &have.mark else { return moved("its mark has gone") };
+    if mark.source != step.source {
+        return moved("it carries the mark of another secret");
+    }
+    let rotates = have.rotation.as_ref().map(|rotation| normal(&rotation.to_raw()));
+    let wanted = normal(&step.policy);
+    match held_policy(have) {
+        None if rotates.as_ref() == Some(&wanted) => Standing::On,
+        // It rotated by another policy when the plan was made, and that was to stay.
+        None if rotates.is_some() && step.at_once == AtOnce::Rotates => Standing::On,
+        None => moved("what was held back has been taken out of its mark"),
+        Some(policy) if normal(&policy.to_raw()) != wanted => moved("another policy is held back"),
+        Some(_) if rotates.is_some() && step.at_once != AtOnce::Rotates => moved("it has begun to rotate"),
+        Some(_) => Standing::Held,
+    }
+}

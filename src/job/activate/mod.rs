@@ -1,0 +1,203 @@
+//! Turning on what a restore held back, when the standby has become the primary.
+//!
+//! | module | what |
+//! |---|---|
+//! | `plan` | what would be turned on, and what would rotate at once (plain data) |
+//! | `primary` | whether the old primary still rotates the same |
+//! | `apply` | doing it, one request a secret, resumable |
+//!
+//! What was held back stands in the marks, so neither a repository nor a recovery key is needed. One request turns the
+//! policy on and takes it out of the mark, so a killed run leaves no secret in between.
+
+use std::collections::BTreeSet;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use crate::instance::standby::{Look, Standby, View};
+use crate::instance::{InstanceError, Listed};
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::job::restore::Selector;
+use crate::job::restore::error::RestoreError;
+use crate::job::restore::examine::until_cancelled;
+use crate::job::restore::matching::Inventory;
+use crate::job::restore::plan::StandbyName;
+use crate::job::restore::survey::Collected;
+use crate::model::json::Object;
+use crate::model::{Digest, FailureKind, ItemKind, Timestamp};
+
+mod apply;
+pub mod plan;
+pub mod primary;
+
+pub use apply::{ActivationReport, apply};
+pub use plan::{Activation, AtOnce, Turn};
+pub use primary::{OldPrimary, Primary};
+
+/// Secrets that are looked at side by side; the pace limits them all.
+const LOOKS_IN_FLIGHT: usize = 8;
+
+/// Rotation cannot be turned on.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivateError {
+    /// The standby cannot be read, or the plan does not fit.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// The old primary rotates them too.
+    #[error(
+        "the old primary answers and still rotates {names}; two instances that rotate one credential break each other. \
+         Nothing was changed. Turn rotation off there first, or say --source-is-dead when nobody uses its values any more"
+    )]
+    StillRotates {
+        /// Some of them, by name.
+        names: String,
+    },
+    /// Nobody said how to ask the old primary.
+    #[error(
+        "nothing says where the old primary is, so nobody asked whether it still rotates the same; nothing was changed. \
+         Name it as [source], or say --source-is-dead when it is gone"
+    )]
+    NotAsked,
+    /// It gave no answer.
+    #[error(
+        "the old primary gives no answer ({why}), and it may still rotate the same; nothing was changed. Say \
+         --source-is-dead when it is gone, or when nobody uses its values any more"
+    )]
+    Silent {
+        /// Why.
+        why: String,
+    },
+    /// It has none of the secrets.
+    #[error(
+        "the instance that [source] names has none of the secrets that were restored; is it the old primary? Nothing was \
+         changed. Name the right one, or say --source-is-dead when it was emptied"
+    )]
+    Stranger,
+}
+
+impl ActivateError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Restore(error) => error.kind(),
+            Self::StillRotates { .. } => FailureKind::Moved,
+            Self::NotAsked | Self::Stranger => FailureKind::Usage,
+            Self::Silent { .. } => FailureKind::Instance,
+        }
+    }
+}
+
+impl From<InstanceError> for ActivateError {
+    fn from(error: InstanceError) -> Self {
+        Self::Restore(error.into())
+    }
+}
+
+/// Says what would be turned on. Changes nothing.
+///
+/// # Errors
+/// When the standby cannot be read.
+pub async fn plan(
+    context: &Context,
+    standby: &dyn Standby,
+    primary: Primary<'_>,
+    only: &[Selector],
+) -> Result<Activation, ActivateError> {
+    let making = async {
+        let listed = list(context, standby).await?;
+        let marked = listed.inventory.iter().filter(|(view, _)| view.mark.is_some());
+        let (held, free): (Vec<_>, Vec<_>) = marked.partition(|(view, _)| held_policy(view).is_some());
+        let group_of = |view: &View| {
+            let groups = listed.inventory.groups().iter();
+            groups.clone().find(|(_, id)| Some(*id) == view.group.as_ref()).map(|(name, _)| name.clone())
+        };
+        let asked = held.into_iter().map(|(view, there)| (view, there, group_of(view))).filter(|(view, _, group)| {
+            only.is_empty() || only.iter().any(|selector| selector.selects(view, group.as_deref()))
+        });
+        let mut steps: Vec<Turn> = stream::iter(asked)
+            .map(|(view, there, group)| turn(standby, view, there, group, listed.now))
+            .buffer_unordered(LOOKS_IN_FLIGHT)
+            .try_filter_map(async |turn| Ok(turn))
+            .try_collect()
+            .await?;
+        steps.sort_by(|a, b| a.key.cmp(&b.key));
+        for (id, step) in (1..).zip(&mut steps) {
+            step.id = id;
+        }
+        let wanted: BTreeSet<String> = steps.iter().map(|step| step.source.clone()).collect();
+        let old_primary = primary.ask(&wanted).await;
+        Ok(Activation {
+            activation_format: plan::FORMAT,
+            standby: listed.name,
+            made: listed.now,
+            old_primary,
+            steps,
+            nothing_held: free.len() as u64,
+            digest: Digest::from_bytes([0; 32]),
+        }
+        .sealed())
+    };
+    Ok(until_cancelled(context, making).await?)
+}
+
+/// A listed standby.
+#[derive(Debug)]
+struct ListedStandby {
+    name: StandbyName,
+    inventory: Inventory<Listed>,
+    now: Timestamp,
+}
+
+async fn list(context: &Context, standby: &dyn Standby) -> Result<ListedStandby, RestoreError> {
+    context.observer.observe(Event::Begin { stage: Stage::List, total: None });
+    let mut items = Collected::default();
+    let listing = standby.list(&mut items).await?;
+    context.observer.observe(Event::End { stage: Stage::List });
+    let address = standby.address();
+    Ok(ListedStandby {
+        name: StandbyName { url: address.url, instance: address.instance, crn: listing.instance },
+        inventory: Inventory::new(items.0.into_values().map(|one| (standby.recipe().view(&one.item), one))),
+        now: standby.provider_now().unwrap_or_else(|| context.clock.now()),
+    })
+}
+
+/// The rotation policy that the mark of a secret holds back.
+fn held_policy(view: &View) -> Option<Object> {
+    let held = view.mark.as_ref()?.held.as_ref()?;
+    Object::parse(held.get()).ok()?.object("rotation").filter(|_| view.key.kind() == ItemKind::Secret)
+}
+
+/// The step of one secret; nothing when it is gone meanwhile.
+async fn turn(
+    standby: &dyn Standby,
+    view: &View,
+    there: &Listed,
+    group: Option<String>,
+    now: Timestamp,
+) -> Result<Option<Turn>, RestoreError> {
+    let (Some(policy), Some(mark)) = (held_policy(view), view.mark.as_ref()) else { return Ok(None) };
+    let mut item = there.item.clone();
+    match standby.look(&item.key, Look { versions: true, ..Look::default() }).await {
+        Ok(docs) => item.docs.extend(docs),
+        Err(InstanceError::Gone { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    let due = standby.recipe().next_rotation(&item, &policy);
+    let at_once = match due {
+        _ if view.rotation.is_some() => AtOnce::Rotates,
+        Some(due) if due <= now => AtOnce::Due,
+        _ => AtOnce::May,
+    };
+    Ok(Some(Turn {
+        id: 0,
+        key: view.key.clone(),
+        name: view.name.clone(),
+        item_type: view.item_type.clone(),
+        group,
+        source: mark.source.clone(),
+        policy: policy.to_raw(),
+        due,
+        at_once,
+    }))
+}

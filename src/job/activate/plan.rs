@@ -1,0 +1,120 @@
+//! What turning rotation on would do, as plain data.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::primary::OldPrimary;
+use crate::crypto::digest::sha256;
+use crate::job::restore::plan::{PlanFileError, Remark, StandbyName};
+use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
+
+/// The version of the plan's own form.
+pub const FORMAT: u32 = 1;
+
+/// What turning on what a restore held back would change. Bound to one standby; can be applied any number of times.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Activation {
+    /// [`FORMAT`].
+    pub activation_format: u32,
+    /// The instance that has become the primary.
+    pub standby: StandbyName,
+    /// When the plan was made, by the instance's clock.
+    pub made: Timestamp,
+    /// What the old primary said when the plan was made. It is asked again before anything is changed.
+    pub old_primary: OldPrimary,
+    /// One step a secret, in key order.
+    pub steps: Vec<Turn>,
+    /// Secrets that a restore marked and that hold nothing back.
+    pub nothing_held: u64,
+    /// The digest of all the rest, against accidents.
+    pub digest: Digest,
+}
+
+/// Rotation of one secret, turned on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Turn {
+    /// Its place in the plan, from 1.
+    pub id: u32,
+    /// The secret, by its key in the standby.
+    pub key: ItemKey,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub item_type: String,
+    /// The name of its group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its id in the instance that it was restored from.
+    pub source: String,
+    /// The policy that is turned on, as the source had it.
+    pub policy: Box<RawValue>,
+    /// When the first rotation is due: the creation of the current version and the policy's interval.
+    pub due: Option<Timestamp>,
+    /// Whether it rotates at once.
+    pub at_once: AtOnce,
+}
+
+/// Whether a secret rotates as soon as its policy is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AtOnce {
+    /// It is due already.
+    Due,
+    /// Its date lies ahead; the provider does not say whether a changed policy rotates by itself, so it may.
+    May,
+    /// It rotates already; only the mark is put right.
+    Rotates,
+}
+
+impl Turn {
+    /// Says something about the secret.
+    #[must_use]
+    pub fn remark(&self, reason: impl Into<String>) -> Remark {
+        Remark {
+            key: self.key.clone(),
+            name: self.name.clone(),
+            item_type: self.item_type.clone(),
+            group: self.group.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Activation {
+    /// The plan with its digest.
+    #[must_use]
+    pub(super) fn sealed(mut self) -> Self {
+        self.digest = Digest::from_bytes([0; 32]);
+        self.digest = sha256(&serde_json::to_vec(&self).unwrap_or_default());
+        self
+    }
+
+    /// What kind of result the plan is for a command that only asks.
+    #[must_use]
+    pub fn check(&self) -> Option<FailureKind> {
+        (!self.steps.is_empty()).then_some(FailureKind::Different)
+    }
+
+    /// Reads a plan back.
+    ///
+    /// # Errors
+    /// When it is no such plan, one of another form, or one that was changed after it was made.
+    pub fn from_json(text: &[u8]) -> Result<Self, PlanFileError> {
+        let plan: Self = serde_json::from_slice(text)?;
+        if plan.activation_format != FORMAT {
+            return Err(PlanFileError::Format(plan.activation_format));
+        }
+        let made_with = plan.digest;
+        let plan = plan.sealed();
+        if plan.digest == made_with { Ok(plan) } else { Err(PlanFileError::Changed) }
+    }
+
+    /// The plan as a file's text.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which no plan does.
+    pub fn to_json(&self) -> Result<String, PlanFileError> {
+        Ok(serde_json::to_string_pretty(self)?)
+    }
+}

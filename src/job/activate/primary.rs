@@ -1,0 +1,120 @@
+//! The instance that was the primary: whether it still rotates what is about to be turned on here.
+//!
+//! Two instances that rotate one credential break each other: each makes the other's value invalid. So the old primary is
+//! asked, and nothing is turned on unless it has said that it rotates none of them, or the operator has said that it is
+//! gone. In an outage that is one flag.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ActivateError;
+use crate::instance::standby::Standby;
+use crate::instance::{Listed, Sink};
+use crate::job::restore::error::in_words;
+use crate::model::ItemKind;
+
+/// How long the old primary is given to answer. In an outage nobody wants to wait for it longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Names that a message lists.
+const NAMES_SAID: usize = 5;
+
+/// How the old primary can be asked.
+#[derive(Debug, Clone, Copy)]
+pub enum Primary<'a> {
+    /// Through this client.
+    Ask(&'a dyn Standby),
+    /// Nobody has said how.
+    Unknown,
+    /// It need not be asked: the operator says that it is gone, or that nobody uses its values any more.
+    Dead,
+}
+
+/// What the old primary said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OldPrimary {
+    /// It was not asked: nothing says how.
+    NotAsked,
+    /// The operator says that it is gone.
+    SaidDead,
+    /// It gave no answer.
+    Silent {
+        /// Why, in one line.
+        why: String,
+    },
+    /// It answered and has none of the secrets: it may be another instance.
+    Stranger,
+    /// It answered and rotates these, by name; none when it rotates none of them.
+    Answered {
+        /// Names of secrets that it still rotates.
+        rotates: Vec<String>,
+    },
+}
+
+/// Looks for secrets by id and keeps the names of those that rotate.
+struct Search<'a> {
+    standby: &'a dyn Standby,
+    wanted: &'a BTreeSet<String>,
+    found: u64,
+    rotates: Vec<String>,
+}
+
+impl Sink for Search<'_> {
+    fn take(&mut self, listed: Listed) {
+        if listed.item.key.kind() == ItemKind::Secret && self.wanted.contains(listed.item.key.id()) {
+            self.found += 1;
+            let view = self.standby.recipe().view(&listed.item);
+            if view.rotation.is_some() {
+                self.rotates.push(view.name);
+            }
+        }
+    }
+
+    fn restart(&mut self) -> bool {
+        (self.found, self.rotates) = (0, Vec::new());
+        true
+    }
+}
+
+impl Primary<'_> {
+    /// Asks which of these secrets, by their ids there, it still rotates. Reads lists only.
+    pub(super) async fn ask(self, wanted: &BTreeSet<String>) -> OldPrimary {
+        let source = match self {
+            Self::Dead => return OldPrimary::SaidDead,
+            Self::Unknown => return OldPrimary::NotAsked,
+            Self::Ask(source) => source,
+        };
+        let mut search = Search { standby: source, wanted, found: 0, rotates: Vec::new() };
+        match tokio::time::timeout(PATIENCE, source.list(&mut search)).await {
+            Err(_) => OldPrimary::Silent { why: format!("no answer within {} seconds", PATIENCE.as_secs()) },
+            Ok(Err(error)) => OldPrimary::Silent { why: in_words(&error) },
+            Ok(Ok(_)) if search.found == 0 => OldPrimary::Stranger,
+            Ok(Ok(_)) => OldPrimary::Answered { rotates: search.rotates },
+        }
+    }
+}
+
+impl OldPrimary {
+    /// Whether rotation may be turned on here.
+    ///
+    /// # Errors
+    /// When it still rotates there, or nobody knows.
+    pub fn allows(&self) -> Result<(), ActivateError> {
+        match self {
+            Self::SaidDead => Ok(()),
+            Self::Answered { rotates } if rotates.is_empty() => Ok(()),
+            Self::Answered { rotates } => {
+                let mut names = rotates.iter().take(NAMES_SAID).cloned().collect::<Vec<_>>().join(", ");
+                if rotates.len() > NAMES_SAID {
+                    names.push_str(&format!(" and {} more", rotates.len() - NAMES_SAID));
+                }
+                Err(ActivateError::StillRotates { names })
+            }
+            Self::NotAsked => Err(ActivateError::NotAsked),
+            Self::Silent { why } => Err(ActivateError::Silent { why: why.clone() }),
+            Self::Stranger => Err(ActivateError::Stranger),
+        }
+    }
+}
