@@ -142,8 +142,9 @@ def check_no_secret(body, where, secret=frozenset(secret_fields())):
     """Refuses an answer that shows a secret field at any depth."""
     if isinstance(body, dict):
         for field, value in body.items():
-            # The request of a certificate is public; the key beside it is not.
-            if field in secret and not (field == "csr" and where.endswith(".managed_csr")):
+            # The request of a certificate is public; the key beside it is not. An object called `apikey` describes one.
+            public = (field == "csr" and where.endswith(".managed_csr")) or (field == "apikey" and isinstance(value, dict))
+            if field in secret and not public:
                 fail(where, f"shows {field}")
             if field not in FREE:
                 check_no_secret(value, f"{where}.{field}")
