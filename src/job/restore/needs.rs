@@ -58,7 +58,13 @@ fn drop_needy(
             let places = need.any_of.iter().filter_map(|reference| references.get(reference));
             places.filter_map(|other| planned.get(*other)).any(|other| !other.outcome.steps.is_empty())
         };
-        let unmet = needs.get(place).into_iter().flatten().find(|need| !has(there, need) && !made(need));
+        // One that is in the way of the snapshot's own is another one of that name.
+        let in_the_way = |need: &Need| {
+            let places = need.any_of.iter().filter_map(|reference| references.get(reference));
+            places.filter_map(|other| planned.get(*other)).any(|other| other.outcome.conflict.is_some())
+        };
+        let met = |need: &Need| made(need) || (has(there, need) && !in_the_way(need));
+        let unmet = needs.get(place).into_iter().flatten().find(|need| !met(need));
         if let Some(need) = unmet {
             let planned_need = need.any_of.iter().find_map(|reference| planned.get(*references.get(reference)?));
             let why = planned_need.and_then(|other| {
@@ -68,7 +74,7 @@ fn drop_needy(
             found.push((
                 place,
                 format!(
-                    "it needs {}, which is neither in the standby nor restored by this plan{}",
+                    "it needs {}, which the standby does not have and this plan does not restore{}",
                     need.what,
                     why.unwrap_or_default()
                 ),

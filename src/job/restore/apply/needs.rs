@@ -49,7 +49,8 @@ impl Run<'_> {
         entry.is_none_or(|entry| self.unmet(entry).is_none())
     }
 
-    /// Notes that an item was not made, for those who need it. One that is there stays usable, whatever became of it.
+    /// Notes that an item was not made, for those who need it. One that is there and no other stays usable, whatever
+    /// became of its last step.
     pub(super) fn note_unmade(&self, chain: &Chain<'_>, halt: &Halt) {
         let Some(entry) = chain.first().and_then(|step| self.entry(&step.key)) else { return };
         let why = match halt {
@@ -59,7 +60,8 @@ impl Run<'_> {
             Halt::Waiting(_) | Halt::Stop(_) => return,
         };
         let reference = entry.reference();
-        if self.names().id(&reference).is_none() {
+        let another = matches!(halt, Halt::Conflict(_));
+        if another || self.names().id(&reference).is_none() {
             self.set_unusable(reference, Some(format!("it could not be made: {why}")));
         }
     }
