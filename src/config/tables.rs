@@ -250,6 +250,10 @@ impl Entry<'_, '_> {
                 let problem = "is secret by its name, and no secret stands in this file".to_owned();
                 return Err(ConfigError::Table { place: origin, what: path, problem });
             }
+            if ["name", "secret_type", "config_type", "secret_group_id"].contains(&name.as_str()) {
+                let problem = "says which item it is; a rule's `name` or a transform of the group renames".to_owned();
+                return Err(ConfigError::Table { place: origin, what: path, problem });
+            }
             let Some(value) = json(value.get_ref()) else {
                 let problem = "is a number that JSON cannot hold".to_owned();
                 return Err(ConfigError::Table { place: origin, what: path, problem });
@@ -485,6 +489,7 @@ mod tests {
             (transform("field = \"name\"\nfrom = \"a\""), "it has no `to`"),
             ("[[overrides]]\nselect = [\"x\"]\nset = 3\n".to_owned(), "must be a table"),
             ("[[overrides]]\nselect = [\"x\"]\n".to_owned(), "it has no `set`"),
+            ("[[overrides]]\nselect = [\"x\"]\nset = { name = \"y\" }\n".to_owned(), "says which item it is"),
         ];
         for (text, words) in cases {
             let message = fails(&text);

@@ -29,6 +29,9 @@ use crate::repository::find::Wanted;
 mod activate;
 mod patches;
 
+/// Items that are named for one rule, override or transform; all of them stand in the plan.
+const SHOWN_ITEMS: usize = 10;
+
 /// What to do about a restore.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
@@ -317,6 +320,7 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str)
         ]);
     }
     printer.table(&table, "nothing to do")?;
+    print_applied(printer, plan)?;
     remarks(printer, "conflict", Style::Red, &plan.conflicts)?;
     remarks(printer, "loss", Style::Yellow, &plan.losses)?;
     remarks(printer, "waiting", Style::Yellow, &plan.waiting)?;
@@ -336,6 +340,25 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str)
         Some(path) => printer.line(format!("Saved as {}.", path.display())),
         None => printer.line("Not saved; --out FILE saves it for `restore apply`."),
     }
+}
+
+/// What the rules, overrides and transforms of the configuration do.
+fn print_applied(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
+    for one in &plan.applied {
+        let places = if one.places > 0 { format!("{} in ", human::count(one.places, "place")) } else { String::new() };
+        let name = |item: &Remark| {
+            item.group.as_ref().map_or_else(|| item.name.clone(), |group| format!("{group}/{}", item.name))
+        };
+        let shown: Vec<String> = one.items.iter().take(SHOWN_ITEMS).map(name).collect();
+        let more = match one.items.len().saturating_sub(SHOWN_ITEMS) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let items = human::count(one.items.len() as u64, "item");
+        let text = format!("{} ({}): {places}{items}: {}{more}", one.what, one.does, shown.join(", "));
+        printer.line(format!("  {}", human::safe(&text)))?;
+    }
+    Ok(())
 }
 
 fn print_report(printer: &Printer, applied: &Applied<'_>) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use super::mark::Mark;
 use super::reference::{Names, Need};
 use super::view::{LockView, VersionView, View};
 use crate::model::json::Object;
-use crate::model::{Item, ItemKey, Payload, Restorability, Timestamp, Treatment};
+use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Timestamp, Treatment};
 
 /// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier
 /// one made.
@@ -167,6 +167,9 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// The treatments that the item allows, the one that is meant when nobody chooses first; never empty.
     fn treatments(&self, item: &Item) -> &'static [Treatment];
 
+    /// The treatments that items of the type may have, whatever their state.
+    fn type_treatments(&self, item_type: &str) -> &'static [Treatment];
+
     /// The item as the treatment makes it: its type, name and settings in the standby.
     fn recast(&self, item: &Item, treatment: Treatment) -> View;
 
@@ -175,6 +178,12 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the payload lacks what that type requires.
     fn recast_payload(&self, item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError>;
+
+    /// What people should know of an item that the treatment makes another one; nothing when it stays what it was.
+    fn recast_note(&self, item: &Item, treatment: Treatment) -> Option<String>;
+
+    /// Why the provider takes no item of that kind and name, as a fragment; nothing when it does.
+    fn refused_name(&self, kind: ItemKind, name: &str) -> Option<String>;
 
     /// How the item comes back under that treatment.
     fn route(&self, item: &Item, treatment: Treatment) -> Route;

@@ -50,6 +50,8 @@ pub struct View {
     pub request: Option<String>,
     /// Whether the provider is still issuing its first payload.
     pub pending: bool,
+    /// A short digest over the rewrites of its payload on the way into a standby; empty when it is sent as it is.
+    pub rewrites: String,
 }
 
 /// How far a certificate authority has come on its way to a certificate.

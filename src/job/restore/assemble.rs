@@ -1,12 +1,14 @@
 //! From the outcomes of single items to one plan in order.
 
+use std::collections::BTreeMap;
+
 use super::known::Known;
 use super::options::PlanOptions;
-use super::plan::{FORMAT, Plan, Remark, SnapshotName, StandbyName, Step, Totals};
+use super::plan::{Applied, FORMAT, Plan, Remark, SnapshotName, StandbyName, Step, Totals};
 use super::planner::{Draft, Outcome};
-use super::snapshot::Entry;
+use super::snapshot::{Effect, Entry};
 use crate::instance::standby::Phase;
-use crate::model::{Digest, ItemKey, Timestamp};
+use crate::model::{Digest, ItemKey, Policies, Timestamp};
 
 /// One item with all that was found and planned for it.
 #[derive(Debug)]
@@ -25,13 +27,27 @@ pub struct Planned<'a> {
     pub compared: u64,
     /// How many items of a chain of needs stand before it.
     pub depth: usize,
+    /// Why nothing is done about it although it was asked for; no failure.
+    pub skip: Option<String>,
+    /// In how many places rewrites change its payload.
+    pub effects: Vec<Effect>,
 }
 
 impl<'a> Planned<'a> {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(entry: &'a Entry) -> Self {
-        Self { entry, target: None, known: None, outcome: Outcome::default(), built_in: false, compared: 0, depth: 0 }
+        Self {
+            entry,
+            target: None,
+            known: None,
+            outcome: Outcome::default(),
+            built_in: false,
+            compared: 0,
+            depth: 0,
+            skip: None,
+            effects: Vec::new(),
+        }
     }
 }
 
@@ -58,6 +74,7 @@ impl Assembly<'_> {
         planned.sort_by(|a, b| a.entry.item.key.cmp(&b.entry.item.key));
         let (mut skips, mut conflicts, mut losses, mut notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut waiting = Vec::new();
+        let applied = applied(&planned, &self.options.policies);
         let mut totals = Totals { items: planned.len() as u64, ..Totals::default() };
         let mut placed: Vec<(Place, Step)> = Vec::new();
         for one in planned {
@@ -65,7 +82,9 @@ impl Assembly<'_> {
             let remarks = |list: Vec<String>| list.into_iter().map(|reason| one.entry.remark(reason));
             let Outcome { steps, conflict, losses: lost, notes: noted, waiting: waits } = one.outcome;
             totals.changed += u64::from(!steps.is_empty());
-            totals.right += u64::from(steps.is_empty() && conflict.is_none() && lost.is_empty());
+            let quiet = steps.is_empty() && conflict.is_none() && lost.is_empty() && one.skip.is_none();
+            totals.right += u64::from(quiet);
+            skips.extend(one.skip.map(|reason| one.entry.remark(reason)));
             if one.built_in {
                 skips.push(one.entry.remark("every instance has it by itself"));
             }
@@ -105,6 +124,7 @@ impl Assembly<'_> {
             losses,
             notes,
             waiting,
+            applied,
             totals,
             digest,
         }
@@ -117,6 +137,46 @@ impl Assembly<'_> {
         let selects = |selector: &super::options::Selector| selector.selects(&entry.view, entry.group.as_deref());
         first.iter().position(selects).unwrap_or(first.len())
     }
+}
+
+/// What the rules, overrides and transforms of the configuration do to the items that were asked for.
+fn applied(planned: &[Planned<'_>], policies: &Policies) -> Vec<Applied> {
+    let Policies { rules, overrides, transforms, .. } = policies;
+    let rules = rules.iter().map(|rule| {
+        let treatment = rule.treatment.map(|treatment| format!("treatment {treatment}"));
+        let name = rule.name.as_ref().map(|name| format!("name `{name}`"));
+        ("rule", treatment.into_iter().chain(name).collect::<Vec<_>>().join(", "))
+    });
+    let overrides = overrides.iter().map(|one| {
+        let names: Vec<&str> = one.set.keys().map(String::as_str).collect();
+        ("override", format!("set {}", names.join(", ")))
+    });
+    let transforms =
+        transforms.iter().map(|one| ("transform", format!("in {}: `{}` becomes `{}`", one.field, one.from, one.to)));
+    let mut numbers = BTreeMap::<&str, usize>::new();
+    let mut all = Vec::new();
+    for (kind, does) in rules.chain(overrides).chain(transforms) {
+        let number = numbers.entry(kind).or_default();
+        *number += 1;
+        let what = format!("{kind} {number}");
+        let (mut places, mut items) = (0, Vec::new());
+        for one in planned {
+            let effects = one.entry.effects.iter().chain(&one.effects);
+            for effect in effects.filter(|effect| effect.what == what) {
+                places += effect.places;
+                let reason = match effect.places {
+                    0 => String::new(),
+                    1 => "1 place".to_owned(),
+                    places => format!("{places} places"),
+                };
+                items.push(one.entry.remark(reason));
+            }
+        }
+        if !items.is_empty() {
+            all.push(Applied { what, does, items, places });
+        }
+    }
+    all
 }
 
 fn step(entry: &Entry, target: Option<String>, draft: Draft) -> Step {

@@ -8,7 +8,11 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use super::error::{RestoreError, in_words};
+use super::goal::source_version;
 use super::plan::SnapshotName;
+use super::rewrite::rewrite_payload;
+use super::snapshot::Entry;
+use crate::instance::standby::Recipe;
 use crate::model::{Digest, FailureKind, Item, ItemKey, Payload, Slot};
 
 /// Packs that are kept open. A pack is at most 64 MiB plain; items are taken in the order of their packs, and a secret's
@@ -84,11 +88,38 @@ impl<'a> Payloads<'a> {
         self.backup.name()
     }
 
-    /// The payload of one version, or of a configuration's value; nothing when the snapshot has none.
+    /// The payload of one version, or of a configuration's value, as it goes into the standby: of the type that the item
+    /// becomes, rewritten. Nothing when the snapshot has none.
+    ///
+    /// This is the only way to a payload, so what is sent and what is compared are the same.
     ///
     /// # Errors
-    /// When its pack cannot be opened or lacks it.
-    pub async fn get(&self, item: &Item, version: &str) -> Result<Option<Payload>, RestoreError> {
+    /// When its pack cannot be opened or lacks it, or it cannot become what it should.
+    pub async fn get(
+        &self,
+        recipe: &dyn Recipe,
+        entry: &Entry,
+        version: &str,
+    ) -> Result<Option<Payload>, RestoreError> {
+        Ok(self.counted(recipe, entry, version).await?.map(|(payload, _)| payload))
+    }
+
+    /// The same, with the number of places that each rewrite of the entry changed.
+    ///
+    /// # Errors
+    /// As [`Payloads::get`].
+    pub async fn counted(
+        &self,
+        recipe: &dyn Recipe,
+        entry: &Entry,
+        version: &str,
+    ) -> Result<Option<(Payload, Vec<u64>)>, RestoreError> {
+        let Some(payload) = self.original(&entry.item, source_version(version)).await? else { return Ok(None) };
+        let payload = recipe.recast_payload(&entry.item, entry.treatment, payload)?;
+        Ok(Some(rewrite_payload(payload, entry.rewrites.iter().map(|(_, transform)| transform))))
+    }
+
+    async fn original(&self, item: &Item, version: &str) -> Result<Option<Payload>, RestoreError> {
         let Some(pointer) = item.payloads.iter().find(|pointer| pointer.version.as_str() == version) else {
             return Ok(None);
         };

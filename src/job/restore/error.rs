@@ -1,7 +1,9 @@
 //! What can go wrong with a restore as a whole. What goes wrong with one item stops only that item.
 
 use super::guard::GuardError;
+use super::policy::PolicyError;
 use crate::instance::InstanceError;
+use crate::instance::standby::recipe::RecipeError;
 use crate::model::key::KeyError;
 use crate::model::{Digest, FailureKind, ItemKey};
 
@@ -38,6 +40,12 @@ pub enum RestoreError {
         /// Why, in one line.
         why: String,
     },
+    /// A payload cannot become what its treatment makes of it.
+    #[error(transparent)]
+    Recast(#[from] RecipeError),
+    /// A policy of the configuration cannot be followed.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The target must not be written to.
     #[error(transparent)]
     Guard(#[from] GuardError),
@@ -63,6 +71,8 @@ impl RestoreError {
             Self::Instance(error) => error.kind(),
             Self::Backup { kind, .. } => *kind,
             Self::PayloadMissing { .. } | Self::PackDamaged { .. } => FailureKind::Integrity,
+            Self::Recast(_) => FailureKind::Partial,
+            Self::Policy(_) => FailureKind::Usage,
             Self::Guard(error) => error.kind(),
             Self::Unfit { .. } => FailureKind::Moved,
             Self::Key(_) => FailureKind::Instance,

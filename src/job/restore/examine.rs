@@ -15,16 +15,17 @@ use super::known::Known;
 use super::matching::{Inventory, Match};
 use super::needs;
 use super::opaque::Ids;
-use super::options::PlanOptions;
+use super::options::{OnConflict, PlanOptions};
 use super::plan::{Plan, StandbyName};
 use super::planner::{self, AuthorityContext, Outcome, SecretContext};
-use super::snapshot::{Entry, Snapshot};
+use super::policy;
+use super::snapshot::{Effect, Entry, Snapshot};
 use super::survey::{Collected, Found, Surveyor};
 use crate::instance::standby::{Names, Phase, Recipe, Route, Standby, View};
 use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::{ItemKey, ItemKind, Payload, Timestamp, Treatment};
+use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
 
 /// Looks at items of the standby that run side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 8;
@@ -140,6 +141,9 @@ pub(in crate::job) async fn look<'s>(
     listed: &ListedStandby,
     options: &PlanOptions,
 ) -> Result<Vec<Planned<'s>>, RestoreError> {
+    let mut selected = snapshot.selected(options, standby.recipe());
+    let collisions = policy::collisions(&selected, standby.recipe());
+    let merged = policy::merged(&selected, standby.recipe());
     let examiner = Examiner {
         recipe: standby.recipe(),
         surveyor: Surveyor { standby, payloads, names: &listed.names, deep: options.deep },
@@ -148,8 +152,9 @@ pub(in crate::job) async fn look<'s>(
         entry: payloads.snapshot().entry,
         now: listed.now,
         inventory: &listed.inventory,
+        collisions,
+        merged,
     };
-    let mut selected = snapshot.selected(options);
     // Payloads that are compared lie in few packs: those of one pack one after the other.
     selected.sort_by_key(|entry| entry.item.payloads.first().map(|pointer| pointer.pack));
     context.observer.observe(Event::Begin { stage: Stage::Compare, total: Some(selected.len() as u64) });
@@ -159,6 +164,9 @@ pub(in crate::job) async fn look<'s>(
         .try_collect()
         .await?;
     context.observer.observe(Event::End { stage: Stage::Compare });
+    if payloads.usable() {
+        policy::check_rewrites(&planned, &options.policies)?;
+    }
     one_each(&mut planned);
     needs::settle(&mut planned, &listed.names, standby.recipe());
     let ids = Ids::of(snapshot.entries());
@@ -198,17 +206,61 @@ struct Examiner<'a> {
     entry: crate::model::Digest,
     now: Timestamp,
     inventory: &'a Inventory<Listed>,
+    /// Items that meet others under one name, or whose name is none, and why.
+    collisions: BTreeMap<ItemKey, String>,
+    /// Groups that become part of another one.
+    merged: BTreeMap<ItemKey, String>,
 }
 
 impl Examiner<'_> {
     async fn item<'e>(&self, context: &Context, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
-        let planned = self.compare(entry).await;
+        let mut planned = self.compare(entry).await?;
+        if self.options.on_conflict == OnConflict::Skip {
+            planned.skip = planned.skip.or_else(|| planned.outcome.conflict.take());
+        }
+        let key = &entry.item.key;
+        if let Some(why) = self.collisions.get(key).filter(|_| planned.outcome.losses.is_empty()) {
+            planned.outcome = Outcome { conflict: Some(why.clone()), ..Outcome::default() };
+            planned.skip = None;
+        }
+        if planned.outcome.conflict.is_none() && planned.skip.is_none() {
+            planned.outcome.notes.splice(0..0, entry.notes.iter().cloned());
+        }
         context.observer.observe(Event::Advance { stage: Stage::Compare, by: 1 });
-        planned
+        Ok(planned)
+    }
+
+    /// In how many places each rewrite of its payload changes it, over all versions that go into the standby.
+    async fn rewritten(&self, entry: &Entry) -> Result<Vec<Effect>, RestoreError> {
+        let payloads = self.surveyor.payloads;
+        if entry.rewrites.is_empty() || !payloads.usable() {
+            return Ok(Vec::new());
+        }
+        let versions: Vec<String> = match entry.item.key.kind() {
+            ItemKind::Secret => {
+                let goal = entry.goal(self.now);
+                goal.map(|goal| goal.versions.into_iter().map(|version| version.id).collect()).unwrap_or_default()
+            }
+            _ => vec![Slot::VALUE.to_owned()],
+        };
+        let effect = |(what, _): &(String, _)| Effect { what: what.clone(), places: 0 };
+        let mut effects: Vec<Effect> = entry.rewrites.iter().map(effect).collect();
+        for version in versions {
+            let Some((_, counts)) = payloads.counted(self.recipe, entry, &version).await? else { continue };
+            for (effect, places) in effects.iter_mut().zip(counts) {
+                effect.places += places;
+            }
+        }
+        effects.retain(|effect| effect.places > 0);
+        Ok(effects)
     }
 
     async fn compare<'e>(&self, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
         let mut planned = Planned::new(entry);
+        if let Some(why) = self.merged.get(&entry.item.key) {
+            planned.skip = Some(why.clone());
+            return Ok(planned);
+        }
         let phase = match self.recipe.route(&entry.item, entry.treatment) {
             Route::Create(phase) => phase,
             Route::BuiltIn => {
@@ -233,7 +285,11 @@ impl Examiner<'_> {
             }
         };
         planned.target = there.map(|listed| listed.item.key.clone());
-        match self.known(entry, there).await {
+        let looked = async {
+            planned.effects = self.rewritten(entry).await?;
+            self.known(entry, there).await
+        };
+        match looked.await {
             Ok(found) => {
                 planned.compared = found.compared;
                 planned.outcome = self.outcome(entry, phase, found.known.as_ref());
@@ -243,9 +299,11 @@ impl Examiner<'_> {
                 planned.outcome.conflict = Some(error.to_string());
             }
             // What lies in other packs comes back all the same.
-            Err(error @ (RestoreError::PayloadMissing { .. } | RestoreError::PackDamaged { .. })) => {
-                planned.outcome.losses.push(error.to_string());
-            }
+            Err(
+                error @ (RestoreError::PayloadMissing { .. }
+                | RestoreError::PackDamaged { .. }
+                | RestoreError::Recast(_)),
+            ) => planned.outcome.losses.push(error.to_string()),
             Err(error) => return Err(error),
         }
         Ok(planned)
@@ -256,10 +314,10 @@ impl Examiner<'_> {
         let Some(there) = there else { return Ok(plain(None)) };
         match entry.item.key.kind() {
             ItemKind::Group | ItemKind::Registration => Ok(plain(Some(self.surveyor.plain(there)))),
-            ItemKind::Configuration => self.surveyor.configuration(&entry.item, there).await,
+            ItemKind::Configuration => self.surveyor.configuration(entry, there).await,
             ItemKind::Secret => match entry.goal(self.now) {
                 Ok(goal) if entry.treatment == Treatment::Reissue => self.surveyor.issued(&goal, there, false).await,
-                Ok(goal) => self.surveyor.secret(&entry.item, &goal, there).await,
+                Ok(goal) => self.surveyor.secret(entry, &goal, there).await,
                 // Nothing can be brought back, so there is nothing to compare with.
                 Err(_) => Ok(plain(Some(self.surveyor.plain(there)))),
             },

@@ -34,8 +34,9 @@ impl Goal {
         let Some(newest) = kept.last().map(|version| version.id.clone()) else {
             return Err("the backup holds no payload of it".to_owned());
         };
+        let locks = rewritten_locks(view);
         let all_locks: Vec<&LockView> =
-            view.locks.iter().flatten().filter(|lock| kept.iter().any(|version| version.id == lock.version)).collect();
+            locks.iter().filter(|lock| kept.iter().any(|version| version.id == lock.version)).collect();
         let details = details(&kept, &all_locks);
         let mut losses = Vec::new();
         let mut versions = Vec::with_capacity(kept.len());
@@ -103,7 +104,30 @@ fn kept_versions(item: &Item, view: &View) -> Vec<VersionView> {
             expires: None,
         })
     };
-    pointers.iter().rev().map(|id| of(id)).collect()
+    let rewritten = |id: &str| VersionView { id: version_as(id, &view.rewrites), ..of(id) };
+    pointers.iter().rev().map(|id| rewritten(id)).collect()
+}
+
+/// The locks, each on its version as marks name it.
+fn rewritten_locks(view: &View) -> Vec<LockView> {
+    let named = |lock: &LockView| LockView { version: version_as(&lock.version, &view.rewrites), ..lock.clone() };
+    view.locks.iter().flatten().map(named).collect()
+}
+
+/// Between a version's id and the digest of the rewrites that its payload went through; in no id of a provider.
+const REWRITTEN: char = '~';
+
+/// How marks, plans and states name a version of the source: by its id, and by the rewrites of its payload if there are
+/// any, since other rewrites make another payload of it.
+#[must_use]
+pub fn version_as(id: &str, rewrites: &str) -> String {
+    if rewrites.is_empty() { id.to_owned() } else { format!("{id}{REWRITTEN}{rewrites}") }
+}
+
+/// The id, in the source, of a version that is named like that.
+#[must_use]
+pub fn source_version(name: &str) -> &str {
+    name.split_once(REWRITTEN).map_or(name, |(id, _)| id)
 }
 
 /// The digest over what no list shows; equal for one snapshot whatever the time.

@@ -159,6 +159,7 @@ mod tests {
             certification: None,
             request: None,
             pending: false,
+            rewrites: String::new(),
         }
     }
 

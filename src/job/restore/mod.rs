@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `plan`, `options`, `state` | a plan as plain data: steps, and the state that each expects and leaves |
+//! | `policy`, `rewrite` | what the configuration makes of items: treatments, names, rewrites (pure) |
 //! | `guard` | whether the target may be written to at all (pure) |
 //! | `matching`, `goal`, `known`, `planner` | which item is which, what it should become, what is known of it, and the steps from the one to the other (pure) |
 //! | `survey`, `examine`, `assemble` | looking at the standby, item by item, and the plan that comes of it |
@@ -25,7 +26,9 @@ pub mod opaque;
 pub mod options;
 pub mod plan;
 pub mod planner;
+pub mod policy;
 pub mod repository_backup;
+pub mod rewrite;
 pub mod snapshot;
 pub mod state;
 pub mod survey;

@@ -43,6 +43,10 @@ pub struct Plan {
     /// What is in the standby and cannot be used yet: still being issued, or waiting for a signature.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Remark>,
+    /// What rules, overrides and transforms of the configuration did to the items that were asked for. Holds no text of a
+    /// payload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied: Vec<Applied>,
     /// Numbers over all of it.
     pub totals: Totals,
     /// The digest of all the rest: a plan that was changed after it was made is refused. It keeps from accidents; whoever
@@ -221,6 +225,19 @@ pub struct Remark {
     pub group: Option<String>,
     /// What there is to say, as a fragment.
     pub reason: String,
+}
+
+/// What one entry of the configuration does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Which one, with its number from 1: `rule 1`, `override 2`, `transform 1`.
+    pub what: String,
+    /// What it does, as a fragment.
+    pub does: String,
+    /// To which items; the reason says in how many places each was rewritten.
+    pub items: Vec<Remark>,
+    /// In how many places it rewrote a text, over all of them.
+    pub places: u64,
 }
 
 /// Numbers over a plan.

@@ -5,11 +5,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::backup::Backup;
 use super::error::RestoreError;
 use super::goal::Goal;
-use super::options::PlanOptions;
+use super::options::{PlanOptions, Selector};
 use super::plan::Remark;
+use super::policy;
 use crate::instance::standby::reference::reference;
-use crate::instance::standby::{Names, Recipe, View};
-use crate::model::{Item, ItemKey, ItemKind, Timestamp, Treatment};
+use crate::instance::standby::{Names, Recipe, Route, View};
+use crate::model::json::raw;
+use crate::model::{Item, ItemKey, ItemKind, Slot, Timestamp, Transform, Treatment};
+
+/// What an item is called in the source; selectors go by this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub item_type: String,
+    /// The name of its group, for secrets whose group the snapshot has.
+    pub group: Option<String>,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Whether it is a group.
+    pub is_group: bool,
+}
+
+/// What a rule, an override or a transform did to an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// Which one, with its number from 1.
+    pub what: String,
+    /// In how many places it rewrote a text; 0 for what rewrites nothing.
+    pub places: u64,
+}
 
 /// An item of the snapshot with its common view.
 #[derive(Debug)]
@@ -20,11 +46,42 @@ pub struct Entry {
     pub treatment: Treatment,
     /// What it becomes in the standby, in common terms.
     pub view: View,
-    /// The name of its group, for secrets whose group the snapshot has.
+    /// The name of its group in the standby, for secrets whose group the snapshot has.
     pub group: Option<String>,
+    /// What it is called in the source.
+    pub origin: Origin,
+    /// What policies did to it.
+    pub effects: Vec<Effect>,
+    /// What to know of it, as fragments.
+    pub notes: Vec<String>,
+    /// The rewrites of its payload, each with its number, in the order in which they are done.
+    pub rewrites: Vec<(String, Transform)>,
 }
 
 impl Entry {
+    /// Gives it another name in the standby.
+    pub(super) fn rename(&mut self, name: &str) {
+        self.view.name = name.to_owned();
+        if self.view.settings.get("name").is_some() {
+            self.view.settings.set("name", raw(name));
+        }
+    }
+
+    /// Whether a payload of the backup goes into the standby.
+    #[must_use]
+    pub fn has_payload(&self) -> bool {
+        let sent = matches!(self.treatment, Treatment::Exact | Treatment::Convert | Treatment::AsArbitrary);
+        sent && self.item.payloads.iter().any(|pointer| pointer.version.as_str() != Slot::WITHHELD)
+    }
+
+    /// Whether policies made another type or name of it.
+    #[must_use]
+    pub fn is_renamed(&self) -> bool {
+        self.view.item_type != self.origin.item_type
+            || self.view.name != self.origin.name
+            || self.group != self.origin.group
+    }
+
     /// What comes of a secret, worked out for the time `now`.
     ///
     /// # Errors
@@ -55,13 +112,6 @@ impl Entry {
     }
 }
 
-/// How an item is brought back.
-fn treatment(item: &Item, recipe: &dyn Recipe, options: &PlanOptions) -> Treatment {
-    let allowed = recipe.treatments(item);
-    let external = options.sign_with_source && allowed.contains(&Treatment::External);
-    if external { Treatment::External } else { allowed.first().copied().unwrap_or_default() }
-}
-
 /// All items of a snapshot.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -72,20 +122,20 @@ impl Snapshot {
     /// Reads the whole inventory.
     ///
     /// # Errors
-    /// When the backup cannot be read.
+    /// When the backup cannot be read, or a policy cannot be followed.
     pub async fn load(backup: &dyn Backup, recipe: &dyn Recipe, options: &PlanOptions) -> Result<Self, RestoreError> {
         let items = backup.items().await?;
         let is_group = |item: &&Item| item.key.kind() == ItemKind::Group;
         let groups: BTreeMap<String, String> =
             items.iter().filter(is_group).map(|group| (group.key.id().to_owned(), group.name.clone())).collect();
-        let entries = items.into_iter().map(|item| {
-            let treatment = treatment(&item, recipe, options);
-            let view = recipe.recast(&item, treatment);
-            let group = view.group.as_ref().and_then(|id| groups.get(id)).cloned();
-            (item.key.clone(), Entry { item, treatment, view, group })
-        });
-        let mut entries: BTreeMap<ItemKey, Entry> = entries.collect();
-        let names = Names::of(entries.values().map(|entry| &entry.view), |id| groups.get(id).cloned());
+        let mut entries = policy::resolve(items, &groups, recipe, &options.policies, options.sign_with_source)?;
+        let of_group = |entry: &&Entry| entry.item.key.kind() == ItemKind::Group;
+        let renamed: BTreeMap<String, String> = entries
+            .values()
+            .filter(of_group)
+            .map(|entry| (entry.item.key.id().to_owned(), entry.view.name.clone()))
+            .collect();
+        let names = Names::of(entries.values().map(|entry| &entry.view), |id| renamed.get(id).cloned());
         for entry in entries.values_mut() {
             recipe.name_references(&mut entry.view, &names);
         }
@@ -113,25 +163,48 @@ impl Snapshot {
         self.entries.get(key)
     }
 
-    /// Every item that is asked for, in key order: what a selector selects, and the groups of selected secrets.
+    /// Every item that is asked for, in key order: what a selector selects, by what it is in the source or what it
+    /// becomes; the groups of selected secrets; and what selected items need to be made. Never what is excluded.
     #[must_use]
-    pub fn selected(&self, options: &PlanOptions) -> Vec<&Entry> {
+    pub fn selected(&self, options: &PlanOptions, recipe: &dyn Recipe) -> Vec<&Entry> {
         let in_scope = |entry: &&Entry| options.scope.has(entry.item.key.kind());
+        let excluded = |entry: &&Entry| options.exclude.iter().any(|selector| selects(selector, entry));
+        let asked_for = |entry: &&Entry| in_scope(entry) && !excluded(entry);
         if options.only.is_empty() {
-            return self.entries.values().filter(in_scope).collect();
+            return self.entries.values().filter(asked_for).collect();
         }
-        let picked = |entry: &&Entry| {
-            options.only.iter().any(|selector| match entry.item.key.kind() {
-                ItemKind::Group => selector.selects_group(&entry.view.name),
-                _ => selector.selects(&entry.view, entry.group.as_deref()),
-            })
-        };
-        let mut keys: BTreeSet<&ItemKey> = self.entries.values().filter(picked).map(|entry| &entry.item.key).collect();
-        let groups: BTreeSet<&str> =
-            keys.iter().filter_map(|key| self.entries.get(*key)?.view.group.as_deref()).collect();
-        let of_secrets = |key: &&ItemKey| key.kind() == ItemKind::Group && groups.contains(key.id());
-        keys.extend(self.entries.keys().filter(of_secrets));
-        keys.into_iter().filter_map(|key| self.entries.get(key)).filter(in_scope).collect()
+        let picked = |entry: &&Entry| options.only.iter().any(|selector| selects(selector, entry));
+        let mut keys: BTreeSet<&ItemKey> =
+            self.entries.values().filter(picked).filter(asked_for).map(|entry| &entry.item.key).collect();
+        self.add_needs(&mut keys, recipe);
+        keys.into_iter().filter_map(|key| self.entries.get(key)).filter(asked_for).collect()
+    }
+
+    /// Adds what the items need, and what that needs in turn: what they refer to, and the groups of all of it.
+    fn add_needs<'s>(&'s self, keys: &mut BTreeSet<&'s ItemKey>, recipe: &dyn Recipe) {
+        let by_reference: BTreeMap<String, &ItemKey> =
+            self.entries.values().map(|entry| (entry.reference(), &entry.item.key)).collect();
+        let by_id: BTreeMap<&str, &ItemKey> = self
+            .entries
+            .values()
+            .filter(|entry| entry.item.key.kind() == ItemKind::Group)
+            .map(|entry| (entry.item.key.id(), &entry.item.key))
+            .collect();
+        let mut left: Vec<&ItemKey> = keys.iter().copied().collect();
+        while let Some(key) = left.pop() {
+            let Some(entry) = self.entries.get(key) else { continue };
+            let group = entry.view.group.as_deref().and_then(|id| by_id.get(id).copied());
+            let made = matches!(recipe.route(&entry.item, entry.treatment), Route::Create(_));
+            let needs = if made { recipe.needs(&entry.view) } else { Vec::new() };
+            let needed = needs
+                .iter()
+                .filter_map(|need| need.any_of.iter().find_map(|reference| by_reference.get(reference).copied()));
+            for key in group.into_iter().chain(needed) {
+                if keys.insert(key) {
+                    left.push(key);
+                }
+            }
+        }
     }
 
     /// An item that another instance can only have when it is this one: not the group that every instance has, and
@@ -139,9 +212,18 @@ impl Snapshot {
     pub fn telling_keys(&self, recipe: &dyn Recipe) -> BTreeSet<&ItemKey> {
         let telling = |entry: &&Entry| match entry.item.key.kind() {
             ItemKind::Secret => true,
-            ItemKind::Group => recipe.route(&entry.item, entry.treatment) != crate::instance::standby::Route::BuiltIn,
+            ItemKind::Group => recipe.route(&entry.item, entry.treatment) != Route::BuiltIn,
             ItemKind::Configuration | ItemKind::Registration => false,
         };
         self.entries.values().filter(telling).map(|entry| &entry.item.key).collect()
     }
+}
+
+/// Whether a selector of the command line means the item: as it is in the source, or as what it becomes. A group only by
+/// its own prefix, so that a glob over names brings no group along that nobody needs.
+fn selects(selector: &Selector, entry: &Entry) -> bool {
+    if entry.item.key.kind() == ItemKind::Group {
+        return selector.selects_group(&entry.origin.name) || selector.selects_group(&entry.view.name);
+    }
+    entry.origin.selected(std::slice::from_ref(selector)) || selector.selects(&entry.view, entry.group.as_deref())
 }

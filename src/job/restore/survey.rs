@@ -6,6 +6,7 @@ use super::backup::Payloads;
 use super::error::RestoreError;
 use super::goal::Goal;
 use super::known::{Known, Need, by_place, need};
+use super::snapshot::Entry;
 use crate::instance::standby::{Look, Names, Recipe, Standby, View};
 use crate::instance::{InstanceError, Listed, Readable, Sink};
 use crate::model::{Item, ItemKey, Slot};
@@ -73,28 +74,34 @@ impl<'a> Surveyor<'a> {
     ///
     /// # Errors
     /// When the standby or the backup cannot be read.
-    pub async fn secret(&self, item: &Item, goal: &Goal, there: &Listed) -> Result<Found, RestoreError> {
+    pub async fn secret(&self, entry: &Entry, goal: &Goal, there: &Listed) -> Result<Found, RestoreError> {
         let view = self.view(&there.item);
-        if !self.deep && need(goal, item.key.id(), &view) == Need::Nothing {
+        if !self.deep && need(goal, entry.item.key.id(), &view) == Need::Nothing {
             let sources = by_place(goal, &view);
             let known = Known { sources, ..Known::from_rows(view) };
             return Ok(Found { known: Some(known), compared: 0 });
         }
-        self.details(item, goal, there, false).await
+        self.details(entry, goal, there, false).await
     }
 
     /// A secret as it is now: versions, locks, and its row too when `fresh`; payloads only where marks are missing.
     ///
     /// # Errors
     /// When the standby or the backup cannot be read; [`InstanceError::Moved`] when it keeps changing meanwhile.
-    pub async fn details(&self, item: &Item, goal: &Goal, there: &Listed, fresh: bool) -> Result<Found, RestoreError> {
-        match self.look(item, goal, there, fresh).await {
-            Err(RestoreError::Instance(InstanceError::Moved { .. })) => self.look(item, goal, there, true).await,
+    pub async fn details(
+        &self,
+        entry: &Entry,
+        goal: &Goal,
+        there: &Listed,
+        fresh: bool,
+    ) -> Result<Found, RestoreError> {
+        match self.look(entry, goal, there, fresh).await {
+            Err(RestoreError::Instance(InstanceError::Moved { .. })) => self.look(entry, goal, there, true).await,
             found => found,
         }
     }
 
-    async fn look(&self, item: &Item, goal: &Goal, there: &Listed, fresh: bool) -> Result<Found, RestoreError> {
+    async fn look(&self, entry: &Entry, goal: &Goal, there: &Listed, fresh: bool) -> Result<Found, RestoreError> {
         let look = Look { row: fresh, versions: true, locks: true };
         let docs = match self.standby.look(&there.item.key, look).await {
             Ok(docs) => docs,
@@ -108,17 +115,26 @@ impl<'a> Surveyor<'a> {
         }
         there.item.docs.extend(docs);
         let mut known = Known::from_rows(self.view(&there.item));
-        known.learn_origins(&self.recipe().view(item));
+        // A payload that is rewritten is not the one that it was restored from.
+        if entry.rewrites.is_empty() {
+            known.learn_origins(&self.recipe().view(&entry.item));
+        }
         let unmarked = known.view.versions.iter().flatten().any(|version| version.payload && version.mark.is_none());
         if there.readable != Readable::Payloads || !self.payloads.usable() || !(self.deep || unmarked) {
             return Ok(Found { known: Some(known), compared: 0 });
         }
-        let compared = self.compare(item, goal, &there, &mut known).await?;
+        let compared = self.compare(entry, goal, &there, &mut known).await?;
         Ok(Found { known: Some(known), compared })
     }
 
     /// Reads the payloads of the standby and finds out which versions of the source they are.
-    async fn compare(&self, item: &Item, goal: &Goal, there: &Listed, known: &mut Known) -> Result<u64, RestoreError> {
+    async fn compare(
+        &self,
+        entry: &Entry,
+        goal: &Goal,
+        there: &Listed,
+        known: &mut Known,
+    ) -> Result<u64, RestoreError> {
         let reading = self.standby.read(there, None).await?;
         let mut compared = 0;
         let versions = reading.payloads.iter().filter(|(slot, _)| slot.as_str() != Slot::WITHHELD);
@@ -126,9 +142,9 @@ impl<'a> Surveyor<'a> {
             compared += 1;
             if place == 0
                 && let Some(newest) = goal.newest()
-                && let Some(ours) = self.payloads.get(item, newest).await?
+                && let Some(ours) = self.payloads.get(self.recipe(), entry, newest).await?
             {
-                known.fixed_differs = !self.recipe().same_fixed(&item.item_type, &ours, payload);
+                known.fixed_differs = !self.recipe().same_fixed(&entry.view.item_type, &ours, payload);
             }
             let own = slot.as_str();
             let mark = known.view.version(own).and_then(|version| version.mark.clone());
@@ -144,8 +160,8 @@ impl<'a> Surveyor<'a> {
             let wanted = candidates.len();
             let mut source = None;
             for id in candidates {
-                let Some(ours) = self.payloads.get(item, id).await? else { continue };
-                if self.recipe().same_payload(&item.item_type, &ours, payload) {
+                let Some(ours) = self.payloads.get(self.recipe(), entry, id).await? else { continue };
+                if self.recipe().same_payload(&entry.view.item_type, &ours, payload) {
                     source = Some(id.to_owned());
                     break;
                 }
@@ -165,7 +181,7 @@ impl<'a> Surveyor<'a> {
     ///
     /// # Errors
     /// When the standby or the backup cannot be read.
-    pub async fn configuration(&self, item: &Item, there: &Listed) -> Result<Found, RestoreError> {
+    pub async fn configuration(&self, entry: &Entry, there: &Listed) -> Result<Found, RestoreError> {
         let reading = match self.standby.read(there, None).await {
             Ok(reading) => reading,
             Err(InstanceError::Gone { .. }) => return Ok(Found { known: None, compared: 0 }),
@@ -176,11 +192,11 @@ impl<'a> Surveyor<'a> {
             there.docs = reading.docs;
             return Ok(Found { known: Some(Known::from_rows(self.recipe().view(&there))), compared: 0 });
         }
-        let ours = self.payloads.get(item, Slot::VALUE).await?;
+        let ours = self.payloads.get(self.recipe(), entry, Slot::VALUE).await?;
         let value = |(slot, payload): &(Slot, _)| (slot.as_str() == Slot::VALUE).then(|| Clone::clone(payload));
         let theirs = reading.payloads.iter().find_map(value);
         let same = match (ours, theirs) {
-            (Some(ours), Some(theirs)) => self.recipe().same_payload(&item.item_type, &ours, &theirs),
+            (Some(ours), Some(theirs)) => self.recipe().same_payload(&entry.view.item_type, &ours, &theirs),
             (None, None) => true,
             _ => false,
         };

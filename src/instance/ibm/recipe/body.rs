@@ -40,7 +40,7 @@ pub(super) fn pick(
 }
 
 /// The last member of that name, unless it is `null`.
-fn member<'m>(members: &Members<'m>, name: &str) -> Option<&'m RawValue> {
+pub(super) fn member<'m>(members: &Members<'m>, name: &str) -> Option<&'m RawValue> {
     let (_, value) = members.0.iter().rev().find(|(n, _)| n == name)?;
     (value.get() != "null").then_some(*value)
 }

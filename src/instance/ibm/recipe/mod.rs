@@ -185,19 +185,32 @@ impl Recipe for IbmRecipe {
         }
     }
 
+    fn type_treatments(&self, item_type: &str) -> &'static [Treatment] {
+        let known = recast::TYPES.iter().find(|(name, _)| *name == item_type);
+        known.map_or(&[Treatment::Exact], |(_, allowed)| allowed)
+    }
+
     fn recast(&self, item: &Item, treatment: Treatment) -> View {
         let mut view = view::view(item);
         match treatment {
             Treatment::Reissue => issue::recast(&mut view),
-            Treatment::Convert | Treatment::AsArbitrary => issue::strip(&mut view),
+            Treatment::Convert | Treatment::AsArbitrary => recast::recast(&mut view, treatment),
             Treatment::Recreate | Treatment::External => authority::recast(&mut view, treatment),
             _ => {}
         }
         view
     }
 
-    fn recast_payload(&self, _item: &Item, _treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError> {
-        Ok(payload)
+    fn recast_payload(&self, item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError> {
+        recast::payload(item, treatment, payload)
+    }
+
+    fn recast_note(&self, item: &Item, treatment: Treatment) -> Option<String> {
+        recast::note(item, treatment)
+    }
+
+    fn refused_name(&self, kind: ItemKind, name: &str) -> Option<String> {
+        recast::refused_name(kind, name)
     }
 
     fn route(&self, item: &Item, treatment: Treatment) -> Route {
@@ -209,10 +222,14 @@ impl Recipe for IbmRecipe {
             _ if fields(&item.item_type).is_none() => {
                 Route::Lost(format!("the type {} is not restored by this release", item.item_type))
             }
-            _ if treatment == Treatment::Definition => lost("only its definition is kept"),
+            _ if treatment == Treatment::Definition => Route::Lost(recast::definition(item)),
             ItemKind::Configuration if authority::is(&item.item_type) => authority::route(&view::view(item)),
             ItemKind::Configuration if template::is(&item.item_type) => Route::Create(Phase::Templates),
             ItemKind::Secret if treatment == Treatment::Reissue => issue::route(item, view::referred(item)),
+            ItemKind::Secret if recast::is(item, treatment) && view::referred(item) => {
+                Route::Create(Phase::ReferredSecrets)
+            }
+            ItemKind::Secret if recast::is(item, treatment) => Route::Create(Phase::Secrets),
             _ if item.class != Restorability::Exact => lost("it is not restorable as it was"),
             ItemKind::Configuration if item.item_type == "iam_credentials_configuration" => {
                 Route::Create(Phase::IamEngine)

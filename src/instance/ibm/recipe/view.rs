@@ -34,6 +34,7 @@ pub(in crate::instance::ibm) fn view(item: &Item) -> View {
         certification: None,
         request: None,
         pending: false,
+        rewrites: String::new(),
     };
     match item.key.kind() {
         ItemKind::Group => {

@@ -79,11 +79,11 @@ impl Run<'_> {
         let surveyor = self.surveyor();
         let found = match entry.item.key.kind() {
             ItemKind::Group | ItemKind::Registration => Found { known: Some(surveyor.plain(listed)), compared: 0 },
-            ItemKind::Configuration => surveyor.configuration(&entry.item, listed).await?,
+            ItemKind::Configuration => surveyor.configuration(entry, listed).await?,
             ItemKind::Secret if entry.treatment == Treatment::Reissue => {
                 surveyor.issued(&self.goal(entry)?, listed, fresh).await?
             }
-            ItemKind::Secret => surveyor.details(&entry.item, &self.goal(entry)?, listed, fresh).await?,
+            ItemKind::Secret => surveyor.details(entry, &self.goal(entry)?, listed, fresh).await?,
         };
         Ok(found.known)
     }
@@ -127,6 +127,7 @@ impl Run<'_> {
         let key = ItemKey::new(ItemKind::Secret, id).map_err(RestoreError::from)?;
         let look = Look { row: true, ..Look::default() };
         let mut item = entry.item.clone();
+        item.item_type.clone_from(&entry.view.item_type);
         item.docs = self.standby.look(&key, look).await.map_err(RestoreError::from)?;
         let row = self.surveyor().view(&item);
         let now = settings_digest(&row.settings, entry.view.compared(), row.mark.as_ref());

@@ -142,12 +142,12 @@ impl Run<'_> {
 
     async fn payload(&self, entry: &Entry, version: &str) -> Result<Payload, Halt> {
         let missing = || Halt::Failed(format!("the snapshot has no payload of version {version}"));
-        self.payloads.get(&entry.item, version).await?.ok_or_else(missing)
+        self.payloads.get(self.standby.recipe(), entry, version).await?.ok_or_else(missing)
     }
 
     /// The value of a configuration; some have none.
     async fn value(&self, entry: &Entry) -> Result<Payload, RestoreError> {
-        Ok(self.payloads.get(&entry.item, Slot::VALUE).await?.unwrap_or_else(none))
+        Ok(self.payloads.get(self.standby.recipe(), entry, Slot::VALUE).await?.unwrap_or_else(none))
     }
 
     /// The item as it is there; looked at when that has not been done.

@@ -82,7 +82,8 @@ impl From<RestoreError> for Halt {
                 | InstanceError::Malformed { .. },
             )
             | RestoreError::PayloadMissing { .. }
-            | RestoreError::PackDamaged { .. } => Self::Failed(in_words(&error)),
+            | RestoreError::PackDamaged { .. }
+            | RestoreError::Recast(_) => Self::Failed(in_words(&error)),
             RestoreError::Instance(InstanceError::Overloaded { .. }) => Self::Overload(error),
             RestoreError::Instance(InstanceError::Gone { .. } | InstanceError::Moved { .. }) => {
                 Self::Conflict(in_words(&error))

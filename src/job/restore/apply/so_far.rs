@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::ListedStandby;
 use super::chain::Chain;
 use super::run::Run;
+use crate::job::restore::goal::{source_version, version_as};
 use crate::job::restore::idmap::{Found, IdMap, VersionMapping};
 use crate::job::restore::known::{Need, by_place, need};
 use crate::job::restore::matching::Match;
@@ -23,7 +24,7 @@ pub(super) fn id_map(
     let chains: BTreeMap<&ItemKey, &Chain<'_>> =
         chains.iter().filter_map(|chain| Some((&chain.first()?.key, chain))).collect();
     let mut there: Vec<(&Entry, String, Vec<VersionMapping>)> = Vec::new();
-    for entry in snapshot.selected(&plan.options) {
+    for entry in snapshot.selected(&plan.options, run.standby.recipe()) {
         let found = match chains.get(&entry.item.key) {
             Some(chain) => of_chain(entry, chain),
             None => of_listing(run, plan, entry, listed),
@@ -41,7 +42,8 @@ fn of_chain(entry: &Entry, chain: &Chain<'_>) -> Option<(String, Vec<VersionMapp
     let made = by_name && chain.at.is_some_and(|at| at > 0);
     let id = chain.target.clone().or_else(|| made.then(|| entry.view.key.id().to_owned()))?;
     let newest_first = entry.item.payloads.iter().map(|pointer| pointer.version.as_str());
-    let pair = |old: &str| Some(VersionMapping { old_id: old.to_owned(), new_id: chain.versions.get(old)?.clone() });
+    let held = |old: &str| chain.versions.get(&version_as(old, &entry.view.rewrites));
+    let pair = |old: &str| Some(VersionMapping { old_id: old.to_owned(), new_id: held(old)?.clone() });
     Some((id, newest_first.filter_map(pair).collect()))
 }
 
@@ -59,7 +61,9 @@ fn of_listing(
         && need(&goal, entry.item.key.id(), view) == Need::Nothing
     {
         let sources = by_place(&goal, view);
-        let pair = |new: &String| Some(VersionMapping { old_id: sources.get(new)?.clone(), new_id: new.clone() });
+        let pair = |new: &String| {
+            Some(VersionMapping { old_id: source_version(sources.get(new)?).to_owned(), new_id: new.clone() })
+        };
         versions.extend(view.newest.iter().filter_map(pair));
     }
     let built_in = run.standby.recipe().route(&entry.item, entry.treatment) == crate::instance::standby::Route::BuiltIn;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::assemble::Planned;
+use super::goal::source_version;
 use super::known::Known;
 use super::snapshot::Entry;
 use crate::instance::standby::Recipe;
@@ -126,7 +127,10 @@ fn versions_of(known: &Known) -> Vec<VersionMapping> {
     let places = known.view.newest.iter().cloned();
     let looked = known.view.versions.iter().flatten().rev().map(|version| version.id.clone());
     let ids: Vec<String> = if known.view.versions.is_some() { looked.collect() } else { places.collect() };
-    let pair = |new: String| Some(VersionMapping { old_id: known.sources.get(&new)?.clone(), new_id: new });
+    let pair = |new: String| {
+        let old_id = source_version(known.sources.get(&new)?).to_owned();
+        Some(VersionMapping { old_id, new_id: new })
+    };
     ids.into_iter().filter_map(pair).collect()
 }
 
