@@ -15,6 +15,7 @@ pub(super) fn fill(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
     // Enough for every plain type, with one version and with several.
     (0..40).try_for_each(|index| seeder.secret(index))?;
     conditions(seeder)?;
+    super::credentials::fill(seeder)?;
     seeder.register()
 }
 

@@ -4,6 +4,7 @@
 //! everything was made in the months before that year began, and expires in a later one.
 
 pub(crate) mod certificates;
+mod credentials;
 mod every;
 mod payloads;
 mod words;
@@ -84,6 +85,8 @@ struct Seeder<'a> {
     year: Timestamp,
     /// When the instance was set up.
     start: Timestamp,
+    /// The present of the instance's clock.
+    now: Timestamp,
     certificates: usize,
 }
 
@@ -101,7 +104,7 @@ impl<'a> Seeder<'a> {
                 Authority::new(name, life, &mut rng).map_err(failed)
             })
             .collect();
-        Ok(Self { state, rng, authorities: authorities?, groups: Vec::new(), year, start, certificates: 0 })
+        Ok(Self { state, rng, authorities: authorities?, groups: Vec::new(), year, start, now, certificates: 0 })
     }
 
     fn chance(&mut self, percent: u32) -> bool {

@@ -163,7 +163,7 @@ mod tests {
             machine.grants = Some(vec![Grant::on(Role::Writer, &[&group])]);
             let list = machine.get("secrets");
             assert_eq!((names(&list, "secrets", "name"), list.raw("total_count")), (vec!["paid".into()], "1".into()));
-            assert_eq!(names(&machine.get("secrets_locks"), "secrets_locks", "secret_id"), [paid.clone()]);
+            assert_eq!(names(&machine.get("secrets_locks"), "secrets_locks", "secret_id"), std::slice::from_ref(&paid));
             assert!(machine.get("secrets?groups=default").rows("secrets").is_empty());
             assert_eq!(machine.get(&format!("secrets/{paid}")).0, 200);
             let by_name =

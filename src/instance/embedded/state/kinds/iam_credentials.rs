@@ -118,7 +118,8 @@ impl State {
     fn mint(&mut self, fields: &mut Object, now: Timestamp) -> Minted {
         let is_static = fields.bool("service_id_is_static") == Some(true);
         // A key that readers share stays with its service id; every other key gets one of its own.
-        if !is_static && !(reuses_api_key(fields) && fields.get("service_id").is_some()) {
+        let stays = is_static || reuses_api_key(fields) && fields.get("service_id").is_some();
+        if !stays {
             fields.set("service_id", raw(&format!("ServiceId-{}", self.ids.uuid())));
         }
         fields.set("api_key_id", raw(&format!("ApiKey-{}", self.ids.uuid())));

@@ -125,7 +125,7 @@ fn an_answer_has_to_fit_the_task() {
     ] {
         assert_eq!(machine.put(&path, body).0, 400, "{body}");
     }
-    let many = vec![r#"{"code":"E1","description":"x"}"#; 11].join(",");
+    let many = [r#"{"code":"E1","description":"x"}"#; 11].join(",");
     assert_eq!(machine.put(&path, &format!(r#"{{"status":"failed","errors":[{many}]}}"#)).0, 400);
     assert_eq!(machine.put(&format!("secrets/{id}/tasks/none"), FAILED).0, 404);
     assert_eq!(metadata(&mut machine, &id).raw("state"), "0");
