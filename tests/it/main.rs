@@ -17,6 +17,7 @@ mod demo;
 mod drift;
 mod embedded;
 mod embedded_credentials;
+mod embedded_pki;
 mod embedded_roles;
 mod faults;
 mod forbidden;
