@@ -113,6 +113,12 @@ impl Standby for Client {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 self.remove_locks(&id, Some(Which::Id(&version)), &names).await.map(|_| Written::default())
             }
+            Write::DeleteSecret { id } => self.delete_secret(&id).await.map(|()| Written::default()),
+            Write::DeleteConfiguration { key } => {
+                let (config_type, name) = key.id().split_once('/').unwrap_or_default();
+                self.delete_configuration(name, config_type).await.map(|()| Written::default())
+            }
+            Write::DeleteGroup { id } => self.delete_group(&id).await.map(|()| Written::default()),
             Write::Register { body } => self.create_registration(&sent(&body)).await.map(|_| Written::default()),
         }
     }

@@ -123,6 +123,21 @@ pub enum Write {
         /// The names; never empty, which would mean all.
         names: Vec<String>,
     },
+    /// Deletes a secret with all its versions. Nothing brings it back.
+    DeleteSecret {
+        /// The secret's id.
+        id: String,
+    },
+    /// Deletes a configuration.
+    DeleteConfiguration {
+        /// Its key.
+        key: ItemKey,
+    },
+    /// Deletes a group; the provider refuses one that still has secrets.
+    DeleteGroup {
+        /// The group's id.
+        id: String,
+    },
     /// Registers the instance with the notification service.
     Register {
         /// The registration.
@@ -141,6 +156,9 @@ impl Write {
                 | Self::PatchConfiguration { .. }
                 | Self::PatchSecret { .. }
                 | Self::PatchVersion { .. }
+                | Self::DeleteSecret { .. }
+                | Self::DeleteConfiguration { .. }
+                | Self::DeleteGroup { .. }
         )
     }
 }
