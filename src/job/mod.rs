@@ -14,6 +14,7 @@ pub mod coverage;
 pub mod drift;
 pub mod event;
 pub mod restore;
+pub mod sync;
 pub mod verify;
 
 /// What every job gets from outside.

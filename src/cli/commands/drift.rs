@@ -9,6 +9,7 @@ use crate::cli::reading::Reading;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::wire;
+use crate::config::Settings;
 use crate::job::drift::{Basis, DriftReport, Expected, LiveInstance, Overall, drift};
 use crate::job::restore::backup::Backup as _;
 use crate::job::restore::plan::Remark;
@@ -45,6 +46,9 @@ pub(in crate::cli) struct Arguments {
     /// Only what this selects; may be given more than once
     #[arg(long, value_name = "SELECTOR")]
     only: Vec<Selector>,
+    /// Never what this selects; may be given more than once
+    #[arg(long, value_name = "SELECTOR")]
+    exclude: Vec<Selector>,
     /// Restored secrets may rotate by themselves, as the restore was told
     #[arg(long)]
     allow_rotation: bool,
@@ -55,6 +59,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let options = PlanOptions {
         only: arguments.only.clone(),
+        exclude: arguments.exclude.clone(),
         allow_rotation: arguments.allow_rotation,
         ..PlanOptions::default()
     };
@@ -72,6 +77,7 @@ async fn against_snapshot(app: &App, arguments: &Arguments, options: &PlanOption
     let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
     let standby = wire::standby(&settings)?;
+    let options = &shaped(options, &settings);
     let expected = Expected::Snapshot(backup.name().clone());
     let values = opens_packs && !arguments.by_marks;
     Ok(drift(&app.context(), &backup, expected, &standby, options, values).await?)
@@ -81,10 +87,16 @@ async fn against_source(app: &App, arguments: &Arguments, options: &PlanOptions)
     let settings = app.settings()?;
     let source = wire::source(&settings)?;
     let standby = wire::standby(&settings)?;
+    let options = &shaped(options, &settings);
     let context = app.context();
     let live = LiveInstance::take(&context, &source, arguments.values).await?;
     let expected = Expected::Source { crn: live.name().source.clone(), at: live.name().time };
     Ok(drift(&context, &live, expected, &standby, options, arguments.values).await?)
+}
+
+/// What the configuration makes different on purpose is no drift.
+fn shaped(options: &PlanOptions, settings: &Settings) -> PlanOptions {
+    PlanOptions { policies: settings.tables().policies().clone(), ..options.clone() }
 }
 
 fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {

@@ -27,6 +27,7 @@ mod restore;
 mod sandbox;
 mod show;
 mod snapshots;
+mod sync;
 mod verify;
 
 /// What to do.
@@ -65,6 +66,8 @@ pub(super) enum Command {
     PrepareStandby(prepare_standby::Command),
     /// Say what differs between the standby and a snapshot, or the live source
     Drift(Box<drift::Arguments>),
+    /// Keep a warm standby in step with the snapshots
+    Sync(Box<sync::Arguments>),
     /// Say that a loss in the ledger is accepted
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -99,6 +102,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Restore(command) => restore::run(app, command).await,
         Command::PrepareStandby(command) => prepare_standby::run(app, command).await,
         Command::Drift(arguments) => drift::run(app, *arguments).await,
+        Command::Sync(arguments) => sync::run(app, *arguments).await,
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,

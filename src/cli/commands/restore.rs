@@ -58,7 +58,7 @@ pub(super) struct ConsentArguments {
 }
 
 impl ConsentArguments {
-    fn consent(&self) -> Consent {
+    pub(super) fn consent(&self) -> Consent {
         Consent { confirm: self.confirm.clone(), into_source: self.into_source.clone() }
     }
 }
@@ -210,7 +210,7 @@ pub(super) async fn make_plan(
 }
 
 /// The conflict policy: a flag, else the configuration.
-fn conflict_policy(settings: &Settings, flag: Option<OnConflict>, overwrite: bool) -> OnConflict {
+pub(super) fn conflict_policy(settings: &Settings, flag: Option<OnConflict>, overwrite: bool) -> OnConflict {
     let configured = || OnConflict::named(&settings.on_conflict()).unwrap_or_default();
     if overwrite { OnConflict::NewVersion } else { flag.unwrap_or_else(configured) }
 }

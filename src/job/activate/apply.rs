@@ -15,7 +15,8 @@ use crate::job::Context;
 use crate::job::event::{Event, Stage};
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::plan::{Remark, StandbyName};
-use crate::model::{Docs, FailureKind, Timestamp};
+use crate::job::restore::survey::view_of;
+use crate::model::{FailureKind, Timestamp};
 
 /// How often a request is sent whose outcome nobody knows.
 const TRIES: u32 = 3;
@@ -146,7 +147,7 @@ async fn one(context: &Context, standby: &dyn Standby, step: &Turn, settle: Dura
             Err(InstanceError::Gone { .. }) => return Ok(Done::Conflict("it is gone from the standby".to_owned())),
             Err(error) => return Err(error.into()),
         };
-        let have = view(standby, step, docs);
+        let have = view_of(standby.recipe(), &step.key, &step.item_type, docs);
         match standing(step, &have) {
             Standing::On => return Ok(if sent { Done::Now } else { Done::Before }),
             Standing::Moved(why) => return Ok(Done::Conflict(why)),
@@ -167,22 +168,6 @@ async fn one(context: &Context, standby: &dyn Standby, step: &Turn, settle: Dura
         }
     }
     Ok(Done::Failed(format!("no answer in {TRIES} attempts")))
-}
-
-/// The secret as its row shows it now.
-fn view(standby: &dyn Standby, step: &Turn, docs: Docs) -> View {
-    let item = crate::model::Item {
-        key: step.key.clone(),
-        name: step.name.clone(),
-        item_type: step.item_type.clone(),
-        group: None,
-        class: crate::model::Restorability::Exact,
-        revision: None,
-        read_at: None,
-        payloads: Vec::new(),
-        docs,
-    };
-    standby.recipe().view(&item)
 }
 
 /// Where a secret stands between held back and turned on.

@@ -128,7 +128,8 @@ fn extra(
     for (view, there) in listed.inventory.iter() {
         let group = group_of(view);
         let named = (view.key.kind(), view.name.as_str(), group.as_deref());
-        let asked = options.only.is_empty() || selected(options, view, group.as_deref());
+        let excluded = options.exclude.iter().any(|selector| selector.selects(view, group.as_deref()));
+        let asked = !excluded && (options.only.is_empty() || selected(options, view, group.as_deref()));
         if targets.contains(&view.key) || names.contains(&named) || built_in(recipe, there) || !asked {
             continue;
         }

@@ -9,7 +9,7 @@ use super::known::{Known, Need, by_place, need};
 use super::snapshot::Entry;
 use crate::instance::standby::{Look, Names, Recipe, Standby, View};
 use crate::instance::{InstanceError, Listed, Readable, Sink};
-use crate::model::{Item, ItemKey, Slot};
+use crate::model::{Docs, Item, ItemKey, Restorability, Slot};
 
 /// Looks at items of a standby and says what they hold.
 #[derive(Debug)]
@@ -211,6 +211,22 @@ impl<'a> Surveyor<'a> {
     pub fn plain(&self, there: &Listed) -> Known {
         Known::from_rows(self.view(&there.item))
     }
+}
+
+/// An item of the standby as its documents alone show it.
+#[must_use]
+pub fn view_of(recipe: &dyn Recipe, key: &ItemKey, item_type: &str, docs: Docs) -> View {
+    recipe.view(&Item {
+        key: key.clone(),
+        name: String::new(),
+        item_type: item_type.to_owned(),
+        group: None,
+        class: Restorability::Exact,
+        revision: None,
+        read_at: None,
+        payloads: Vec::new(),
+        docs,
+    })
 }
 
 /// All items of a standby by key.

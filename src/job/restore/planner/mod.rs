@@ -14,7 +14,7 @@ mod tests;
 
 pub use authority::{AuthorityContext, authority};
 pub use reissue::reissue;
-pub use secret::{SecretContext, secret};
+pub use secret::{METADATA_DIFFERS, SecretContext, secret};
 
 /// A step of one item, before it has its place in a plan.
 #[derive(Debug, Clone)]

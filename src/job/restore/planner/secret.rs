@@ -10,6 +10,9 @@ use crate::job::restore::state::{State, version_name};
 use crate::model::json::Object;
 use crate::model::{Digest, Item, Slot, Timestamp};
 
+/// Why metadata is patched that is another one than the snapshot's, and not only marked.
+pub const METADATA_DIFFERS: &str = "its metadata differs";
+
 /// What the plan for a secret needs beside the secret.
 #[derive(Debug, Clone, Copy)]
 pub struct SecretContext<'a> {
@@ -324,7 +327,7 @@ fn patch_settings(
     } else if unmarked(None) == settings_digest(&there.settings, names(view), None) {
         "its mark follows its versions"
     } else {
-        "its metadata differs"
+        METADATA_DIFFERS
     };
     // The mark says that version metadata and locks are done, so it comes behind them.
     let phase = chain.steps.last().map_or(context.phase, |step| step.phase);

@@ -1,0 +1,253 @@
+//! `keyhaven sync`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::app::App;
+use crate::cli::commands::restore::{ConsentArguments, conflict_policy};
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::identity::{self, RecoveryArguments};
+use crate::cli::printer::{Printer, Style};
+use crate::cli::reading::Reading;
+use crate::cli::snapshot::{self, Snapshot, Standing};
+use crate::cli::table::Table;
+use crate::cli::{human, wire};
+
+use crate::config::settings::Sync;
+use crate::config::value::{Kind, Value, period_text};
+use crate::job::restore::plan::{Remark, Step};
+use crate::job::restore::{ApplyOptions, PlanOptions, RepositorySnapshot, Selector, record};
+use crate::job::sync::choose::{Choice, choose};
+use crate::job::sync::{SyncOptions, SyncReport, sync};
+use crate::model::{FailureKind, Timestamp};
+use crate::repository::find::Wanted;
+use crate::repository::ledger::Ledger;
+
+/// Keeps a warm standby in step: brings the newest good snapshot of some age into it, only what changed.
+///
+/// Says what it would do unless [sync] apply = true or --apply lets it. Takes no snapshot younger than [sync] delay, so that
+/// a corruption of the source does not travel at once; stops when more than [sync] max_change of the standby's items would
+/// be overwritten or deleted; never goes back behind the snapshot that the standby has. Deletes nothing unless told, and
+/// then only what a restore made and the source has lost. Needs the recovery key, so it runs on another host than the
+/// collector. Run it again when it was stopped: what is done is found done.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 0 means that the standby is in step, 15 that there is something to do (dry run), 3 that it stopped before changing
+anything or that not everything came back, 16 that items of the standby are in the way.
+
+Examples:
+  keyhaven sync --identity recovery-identity.txt
+  keyhaven sync --apply
+  keyhaven sync --apply --delete
+  keyhaven sync --snapshot 41 --allow-older --apply")]
+pub(in crate::cli) struct Arguments {
+    /// Change the standby [default: sync.apply]
+    #[arg(long)]
+    apply: bool,
+    /// Only say what would be done, whatever the configuration says
+    #[arg(long, conflicts_with = "apply")]
+    dry_run: bool,
+    /// Delete what a restore made and the source has lost since [default: sync.delete]
+    #[arg(long)]
+    delete: bool,
+    /// How old a snapshot has to be [default: sync.delay]
+    #[arg(long, value_name = "TIME", value_parser = period, conflicts_with_all = ["snapshot", "at"])]
+    delay: Option<Duration>,
+    /// The share of the standby's items that may be overwritten or deleted [default: sync.max_change]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    max_change: Option<f64>,
+    /// This snapshot, however young it is: `latest`, a sequence number, or the start of a digest
+    #[arg(long, value_name = "SNAPSHOT")]
+    snapshot: Option<Wanted>,
+    /// The newest good snapshot that is not younger than this moment (RFC 3339)
+    #[arg(long, value_name = "TIME", conflicts_with = "snapshot")]
+    at: Option<Timestamp>,
+    /// Take the standby back to a snapshot that is older than the one it has
+    #[arg(long)]
+    allow_older: bool,
+    /// Only what this selects; may be given more than once
+    #[arg(long, value_name = "SELECTOR")]
+    only: Vec<Selector>,
+    /// Never what this selects; may be given more than once
+    #[arg(long, value_name = "SELECTOR")]
+    exclude: Vec<Selector>,
+    /// Sign what was restored into the ledger with this key, which needs the role of a restorer
+    #[arg(long, value_name = "KEY-FILE")]
+    record: Option<PathBuf>,
+    #[command(flatten)]
+    consent: ConsentArguments,
+    #[command(flatten)]
+    recovery: RecoveryArguments,
+}
+
+fn period(text: &str) -> Result<Duration, String> {
+    match Kind::Period.read_text(text, std::path::Path::new("")) {
+        Ok(Value::Period(period)) => Ok(period),
+        _ => Err(format!("it is not {}", Kind::Period.expected())),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match Kind::Share.read_text(text, std::path::Path::new("")) {
+        Ok(Value::Number(share)) => Ok(share),
+        _ => Err(format!("it is not {}", Kind::Share.expected())),
+    }
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let Reading { settings, repository, keys, ledger, .. } =
+        Reading::begin_with_packs(app, &arguments.recovery).await?;
+    let recorder = match arguments.record.clone() {
+        Some(path) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
+        None => None,
+    };
+    let configured = settings.sync();
+    let found = match pick(app, &ledger, &arguments, &configured)? {
+        Picked::Snapshot(found) => *found,
+        Picked::NoneYet(why) => {
+            app.printer.result(&serde_json::json!({ "nothing_to_do": why }), |printer| printer.line(&why))?;
+            return Ok(Outcome::Done);
+        }
+    };
+    let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
+    let standby = wire::standby(&settings)?;
+    let options = SyncOptions {
+        plan: PlanOptions {
+            only: arguments.only.clone(),
+            exclude: arguments.exclude.clone(),
+            on_conflict: conflict_policy(&settings, None, false),
+            policies: settings.tables().policies().clone(),
+            ..PlanOptions::default()
+        },
+        apply: !arguments.dry_run && (arguments.apply || configured.apply),
+        delete: arguments.delete || configured.delete,
+        max_change: arguments.max_change.unwrap_or(configured.max_change),
+        allow_older: arguments.allow_older,
+        known: ledger.snapshots().into_iter().map(|entry| (entry.digest, entry.sequence)).collect(),
+        steps: ApplyOptions::default(),
+    };
+    let report = sync(&app.context(), &backup, &standby, &options, &arguments.consent.consent()).await?;
+    let named = arguments.snapshot.is_some() || arguments.at.is_some();
+    if report.ahead && named {
+        return Err(Failure::new(
+            FailureKind::Moved,
+            format!(
+                "the standby has snapshot {} already, and {} is older; nothing was changed",
+                report.has.unwrap_or_default(),
+                report.snapshot.sequence
+            ),
+        )
+        .hinted("--allow-older takes it back"));
+    }
+    app.printer.result(&report, |printer| print(printer, &report))?;
+    if let (Some(key), Some(applied)) = (recorder, &report.applied) {
+        let writer = wire::writer_with(key, app, &settings, repository.id())?;
+        let entry = record(&repository, &writer, applied).await?;
+        app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
+    }
+    Ok(report.kind().map_or(Outcome::Done, Outcome::Reported))
+}
+
+/// The snapshot to bring, or why there is none yet.
+enum Picked {
+    Snapshot(Box<Snapshot>),
+    NoneYet(String),
+}
+
+fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) -> Result<Picked, Failure> {
+    let named = arguments.snapshot.clone().or_else(|| arguments.at.map(Wanted::At));
+    if let Some(wanted) = named {
+        let found = snapshot::pick(ledger, &wanted)?;
+        if found.standing == Standing::Suspect {
+            return Err(Failure::new(
+                FailureKind::Partial,
+                format!("snapshot {} is suspect, and nothing was changed", found.entry.sequence),
+            )
+            .hinted("`keyhaven show` says why; `keyhaven snapshots accept` signs that it is right"));
+        }
+        return Ok(Picked::Snapshot(Box::new(found)));
+    }
+    let newest = ledger.snapshots().into_iter().next_back();
+    if let Some(newest) = newest.filter(|newest| !ledger.is_good(newest)) {
+        app.printer
+            .warning(&format!("snapshot {} is suspect and passed over; `keyhaven show` says why", newest.sequence));
+    }
+    let delay = arguments.delay.unwrap_or(configured.delay);
+    let millis = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+    match choose(ledger, app.context().clock.now(), millis) {
+        Choice::Take(entry, _) => {
+            Ok(Picked::Snapshot(Box::new(snapshot::pick(ledger, &Wanted::Named(entry.digest.to_string()))?)))
+        }
+        Choice::Wait(until) => Ok(Picked::NoneYet(format!(
+            "no good snapshot is {} old yet; the first one is at {}",
+            period_text(delay),
+            human::time(until)
+        ))),
+        Choice::None => Err(Failure::new(FailureKind::Failed, "there is no good snapshot yet")),
+    }
+}
+
+fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
+    let of = format!("snapshot {} ({})", report.snapshot.sequence, human::time(report.snapshot.time));
+    let (style, headline) = match (&report.stopped, &report.applied, report.kind()) {
+        (Some(why), _, _) => (Style::Red, format!("Stopped, nothing was changed: {why}.")),
+        (None, Some(applied), _) if applied.stopped.is_some() => {
+            (Style::Red, "Stopped on the way; run it again to go on.".to_owned())
+        }
+        (None, Some(_), None) => (Style::Green, format!("The standby is in step with {of}.")),
+        (None, Some(_), Some(_)) => {
+            (Style::Yellow, format!("The standby is in step with {of}, but not in everything."))
+        }
+        (None, None, _) if report.ahead => {
+            let has = report.has.unwrap_or_default();
+            (Style::Green, format!("Nothing to do: the standby has snapshot {has} already, newer than {of}."))
+        }
+        (None, None, None) => (Style::Green, format!("Nothing to do: the standby is in step with {of}.")),
+        (None, None, Some(FailureKind::Different)) => {
+            (Style::Bold, format!("Would bring {of} into the standby; --apply does it."))
+        }
+        (None, None, Some(_)) => (Style::Yellow, format!("Nothing to do for {of}, and not everything is in step.")),
+    };
+    printer.line(printer.paint(style, &human::safe(&headline)))?;
+    if let (Some(plan), None) = (&report.plan, &report.applied) {
+        let mut table = Table::new(&["do", "type", "group", "name", "why"]);
+        for Step { action, name, item_type, group, reason, .. } in &plan.steps {
+            let group = group.clone().unwrap_or_default();
+            table.row([action.as_str().replace('_', " "), item_type.clone(), group, name.clone(), reason.clone()]);
+        }
+        if !table.is_empty() {
+            printer.table(&table, "")?;
+        }
+        remarks(printer, "conflict", &plan.conflicts)?;
+        remarks(printer, "loss", &plan.losses)?;
+    }
+    let label = match (report.delete, report.applied.is_some()) {
+        (false, _) => "left alone",
+        (true, false) => "to delete",
+        (true, true) => "lost by the source",
+    };
+    remarks(printer, label, &report.lost)?;
+    remarks(printer, "left alone", &report.spared)?;
+    remarks(printer, "not deleted", &report.undeleted)?;
+    let Some(applied) = &report.applied else { return Ok(()) };
+    remarks(printer, "failed", &applied.failed)?;
+    remarks(printer, "conflict", &applied.conflicts)?;
+    remarks(printer, "loss", &applied.losses)?;
+    let actions: Vec<String> =
+        applied.actions.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+    printer.facts(&[
+        ("steps", format!("{} done, {} left", human::thousands(applied.done), human::thousands(applied.left))),
+        ("done", if actions.is_empty() { "nothing".to_owned() } else { actions.join(", ") }),
+        ("deleted", human::thousands(report.deleted)),
+        ("took", human::millis(i64::try_from(applied.restore_millis).unwrap_or(i64::MAX))),
+    ])
+}
+
+fn remarks(printer: &Printer, label: &str, list: &[Remark]) -> Result<(), Failure> {
+    for one in list {
+        let name = one.group.as_ref().map_or_else(|| one.name.clone(), |group| format!("{group}/{}", one.name));
+        let label = printer.paint(Style::Yellow, &format!("{label}:"));
+        printer.line(format!("  {label} {} ({}): {}", human::safe(&name), one.item_type, human::safe(&one.reason)))?;
+    }
+    Ok(())
+}

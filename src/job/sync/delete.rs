@@ -1,0 +1,105 @@
+//! Deleting from a standby what a restore made and the source has lost since. Nothing else is ever deleted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::instance::standby::{Look, Mark, Standby, Write, unanswered};
+use crate::instance::{InstanceError, Listed};
+use crate::job::Context;
+use crate::job::restore::PlanOptions;
+use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::matching::Inventory;
+use crate::job::restore::plan::Remark;
+use crate::job::restore::snapshot::Snapshot;
+use crate::job::restore::survey::view_of;
+use crate::model::{Digest, ItemKey, ItemKind};
+
+/// How often a request is sent whose outcome nobody knows.
+const TRIES: u32 = 3;
+
+/// A secret of the standby that the source has lost.
+#[derive(Debug, Clone)]
+pub(super) struct Lost {
+    pub(super) key: ItemKey,
+    pub(super) remark: Remark,
+    mark: Mark,
+}
+
+/// What the source has lost: what may be deleted, and what may not although its source is gone.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    pub(super) deletable: Vec<Lost>,
+    pub(super) spared: Vec<Remark>,
+}
+
+/// Looks for secrets that carry our mark, were restored from a snapshot of this repository, and whose source the snapshot
+/// no longer has. One that has got versions of its own since is somebody's now and is spared.
+pub(super) fn lost(
+    inventory: &Inventory<Listed>,
+    snapshot: &Snapshot,
+    options: &PlanOptions,
+    known: &BTreeMap<Digest, u64>,
+) -> Losses {
+    let mut losses = Losses::default();
+    for (view, _) in inventory.iter() {
+        let Some(mark) = view.mark.clone().filter(|_| view.key.kind() == ItemKind::Secret) else { continue };
+        let gone = ItemKey::new(ItemKind::Secret, &mark.source).is_ok_and(|source| snapshot.get(&source).is_none());
+        let groups = inventory.groups().iter();
+        let group = groups.clone().find(|(_, id)| Some(*id) == view.group.as_ref()).map(|(name, _)| name.clone());
+        let selects = |selector: &crate::job::restore::Selector| selector.selects(view, group.as_deref());
+        let asked = options.only.is_empty() || options.only.iter().any(selects);
+        if !gone || !asked || options.exclude.iter().any(selects) || !known.contains_key(&mark.snapshot) {
+            continue;
+        }
+        let remark = |reason: &str| Remark {
+            key: view.key.clone(),
+            name: view.name.clone(),
+            item_type: view.item_type.clone(),
+            group: group.clone(),
+            reason: reason.to_owned(),
+        };
+        if view.versions_total == Some(mark.versions) {
+            let remark = remark("the source has lost it");
+            losses.deletable.push(Lost { key: view.key.clone(), remark, mark });
+        } else {
+            losses.spared.push(remark("the source has lost it, and it has got versions of its own since"));
+        }
+    }
+    losses
+}
+
+/// Deletes one secret, unless it is no longer what was listed.
+///
+/// # Errors
+/// When the standby is out of reach. What concerns this secret alone is why it is still there, as a fragment.
+pub(super) async fn delete(
+    context: &Context,
+    standby: &dyn Standby,
+    lost: &Lost,
+    settle: Duration,
+) -> Result<Result<(), String>, RestoreError> {
+    for _ in 0..TRIES {
+        match standby.look(&lost.key, Look { row: true, ..Look::default() }).await {
+            Ok(docs) => {
+                let now = view_of(standby.recipe(), &lost.key, &lost.remark.item_type, docs);
+                if now.mark.as_ref() != Some(&lost.mark) || now.versions_total != Some(lost.mark.versions) {
+                    return Ok(Err("it has changed since it was listed".to_owned()));
+                }
+            }
+            Err(InstanceError::Gone { .. }) => return Ok(Ok(())),
+            Err(error) => return Err(error.into()),
+        }
+        match standby.write(Write::DeleteSecret { id: lost.key.id().to_owned() }).await {
+            Ok(_) | Err(InstanceError::Gone { .. }) => return Ok(Ok(())),
+            Err(error) if unanswered(&error) => {
+                context.observer.observe(crate::job::event::Event::Note(in_words(&error)));
+                tokio::time::sleep(settle).await;
+            }
+            Err(error @ (InstanceError::Refused { .. } | InstanceError::Forbidden { .. })) => {
+                return Ok(Err(in_words(&error)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Err(format!("no answer in {TRIES} attempts")))
+}

@@ -1,0 +1,69 @@
+//! Whether a run would change too much. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::job::restore::plan::{Action, Plan};
+use crate::job::restore::planner::METADATA_DIFFERS;
+
+/// How much a run would change of what the standby has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Items that would be overwritten.
+    pub overwritten: u64,
+    /// Items that would be deleted.
+    pub deleted: u64,
+    /// Items that the standby has.
+    pub of: u64,
+}
+
+impl Change {
+    /// What a plan and so many deletions would change of a standby with `of` items. What is created, marked or locked
+    /// overwrites nothing.
+    #[must_use]
+    pub fn of(plan: &Plan, deleted: u64, of: u64) -> Self {
+        let overwrites = |step: &&crate::job::restore::plan::Step| match &step.action {
+            Action::AddVersion { .. } | Action::UpdateConfiguration | Action::UpdateGroup => step.target.is_some(),
+            Action::PatchMetadata { .. } => step.target.is_some() && step.reason == METADATA_DIFFERS,
+            _ => false,
+        };
+        let overwritten: BTreeSet<_> = plan.steps.iter().filter(overwrites).map(|step| &step.key).collect();
+        Self { overwritten: overwritten.len() as u64, deleted, of }
+    }
+
+    /// Why a run is stopped that may change at most this share; nothing when it may go on.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "item counts are far below 2^52")]
+    pub fn stopped(self, max_change: f64) -> Option<String> {
+        let changed = self.overwritten + self.deleted;
+        (changed as f64 > max_change * self.of as f64).then(|| {
+            format!(
+                "{} of the {} items of the standby would be overwritten and {} deleted, more than {}%; if that is right, \
+                 run it with --max-change {}% once, else see what happened to the source (`keyhaven diff`)",
+                self.overwritten,
+                self.of,
+                self.deleted,
+                max_change * 100.0,
+                (changed * 100).div_ceil(self.of.max(1)).min(100)
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_of_what_the_standby_has_and_may_be_reached() {
+        let change = |overwritten, deleted, of| Change { overwritten, deleted, of };
+        assert_eq!(change(20, 0, 100).stopped(0.2), None);
+        let why = change(15, 6, 100).stopped(0.2).unwrap();
+        assert!(
+            why.contains("15 of the 100") && why.contains("6 deleted") && why.contains("--max-change 21%"),
+            "{why}"
+        );
+        assert_eq!(change(0, 0, 0).stopped(0.2), None, "an empty standby");
+        assert!(change(1, 0, 4).stopped(0.0).is_some());
+        assert_eq!(change(4, 0, 4).stopped(1.0), None);
+    }
+}
