@@ -143,4 +143,19 @@ mod tests {
         machine.later(10 * DAY);
         assert_eq!(machine.get(&format!("secrets/{id}/versions")).raw("total_count"), "1");
     }
+
+    #[test]
+    fn a_lock_does_not_postpone_the_end_of_a_certificate() {
+        let mut machine = Machine::new();
+        crate::instance::embedded::state::pki::kit::chain(&mut machine);
+        let members = r#""certificate_template":"web","common_name":"a.example.com","ttl":"10d""#;
+        let certificate = machine.create("private_cert", "web", members);
+        let plain = machine.create("arbitrary", "held", r#""payload":"v1","expiration_date":"2026-11-30T00:00:00Z""#);
+        for id in [&certificate, &plain] {
+            machine.locked(id, "current", "held");
+        }
+        machine.later(11 * DAY);
+        let mut state = |id: &str| machine.get(&format!("secrets/{id}/metadata")).raw("state");
+        assert_eq!((state(&certificate), state(&plain)), ("5".into(), "1".into()));
+    }
 }

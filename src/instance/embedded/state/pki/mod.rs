@@ -11,7 +11,7 @@ mod duration;
 mod issue;
 pub(crate) mod key;
 #[cfg(test)]
-mod kit;
+pub(super) mod kit;
 mod managed;
 #[cfg(test)]
 mod managed_tests;

@@ -1,6 +1,8 @@
 //! Tasks: what the job of a custom credentials engine is asked to do, one after the other for each secret.
 
 mod answer;
+#[cfg(test)]
+mod invariants;
 mod queue;
 mod requests;
 mod task;
