@@ -2,11 +2,10 @@
 //!
 //! `state` is a machine of plain data that knows no network; `http` puts the API and an identity service around it. It
 //! serves the sandbox, the demo, drills and the tests. What it does is what the provider documents; what the documents
-//! leave open is a switch ([`Switches`], the table there). It keeps and makes all nine
-//! secret types and all eight configuration types. Certificates are real X.509 by authorities of its own; the public
-//! authority, cloud services and jobs that make credentials are made up. Keys on curves come from the seed of its ids;
-//! RSA keys do not, and the curve of 224 bits and keys in hardware modules are not made (`crypto_key` is kept, its key is
-//! in memory).
+//! leave open is a switch ([`Switches`], the table there). It keeps and makes all nine secret types and all eight
+//! configuration types. Certificates are real X.509 by authorities of its own; the public authority, cloud services and
+//! jobs that make credentials are made up. Keys on curves come from the seed of its ids, RSA keys do not; the curve of
+//! 224 bits is refused, and a key in a hardware module (`crypto_key`) is one in memory.
 //!
 //! Nothing here protects anything: the API key is an option, transport is plain HTTP, and a data file holds every
 //! payload in clear. It is for made-up secrets.

@@ -236,6 +236,8 @@ impl State {
         for (name, value) in shown.iter() {
             configuration.fields.set(name, value.to_owned());
         }
+        let cleared: Vec<_> = kind.optional.iter().filter(|member| body.clears(member)).collect();
+        cleared.iter().for_each(|member| drop(configuration.fields.remove(member)));
         let changed = changed.finish();
         let before = configuration.value.take();
         let mut value = ObjectText::new();
@@ -247,6 +249,7 @@ impl State {
                 .map(|list| list.into_iter().map(|(name, value)| (name, value.to_owned())).collect::<Vec<_>>())
         };
         let mut merged = before.as_ref().and_then(|before| members(before.expose())).unwrap_or_default();
+        merged.retain(|(name, _)| !cleared.iter().any(|member| *member == name));
         for (name, new) in members(&changed).unwrap_or_default() {
             match merged.iter_mut().find(|(found, _)| *found == name) {
                 Some(found) => found.1 = new,
@@ -334,6 +337,41 @@ mod tests {
             ("new".into(), "crn:x".into())
         );
         assert_ne!(got.str("updated_at"), before);
+    }
+
+    #[test]
+    fn each_public_configuration_is_patched_by_its_own_rules() {
+        const ACME: &str = "public_cert_configuration_ca_lets_encrypt";
+        let mut machine = Machine::new();
+        let body = format!(
+            r#"{{"config_type":"{ACME}","name":"acme","lets_encrypt_environment":"staging","lets_encrypt_private_key":"k","lets_encrypt_preferred_chain":"X1"}}"#
+        );
+        assert_eq!(machine.post("configurations", &body).0, 201);
+        let patch = |machine: &mut Machine, text: &str| machine.patch_typed("configurations/acme", ACME, text);
+        assert_eq!(patch(&mut machine, r#"{"lets_encrypt_private_key":"new"}"#).0, 400, "the environment is required");
+        let got = patch(&mut machine, r#"{"lets_encrypt_environment":"production","lets_encrypt_private_key":"new"}"#);
+        assert_eq!(
+            (got.str("lets_encrypt_environment"), got.str("lets_encrypt_private_key")),
+            ("production".into(), "new".into())
+        );
+        assert_eq!(got.str("lets_encrypt_preferred_chain"), "X1");
+        let got =
+            patch(&mut machine, r#"{"lets_encrypt_environment":"production","lets_encrypt_preferred_chain":null}"#);
+        assert!(!got.has("lets_encrypt_preferred_chain") && got.has("lets_encrypt_private_key"));
+        machine.post("configurations", &classic("dns"));
+        let got = machine.patch("configurations/dns", r#"{"classic_infrastructure_password":"new"}"#);
+        assert_eq!(
+            (got.str("classic_infrastructure_username"), got.str("classic_infrastructure_password")),
+            ("u".into(), "new".into())
+        );
+        machine.post("configurations", &cis("cis"));
+        // An empty key stands for a service authorization.
+        assert_eq!(
+            machine
+                .patch("configurations/cis", r#"{"cloud_internet_services_apikey":""}"#)
+                .str("cloud_internet_services_apikey"),
+            ""
+        );
     }
 
     #[test]

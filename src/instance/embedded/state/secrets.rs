@@ -43,7 +43,7 @@ impl State {
         self.check_name_free(&secret_type, &name, &group, "")?;
         let version_metadata = checked_metadata(&body, "version_custom_metadata")?;
         let (version_id, id) = (self.ids.uuid(), self.ids.uuid());
-        let mut fresh = self.first(kind, &Making { now, body: &body, id: &id, group: &group, name: &name })?;
+        let mut fresh = self.first(kind, &Making { now, body: &body, group: &group, name: &name })?;
         let expiration_date = match fresh.expiry {
             Expiry::Own(date) => date,
             Expiry::OfSecret => None,

@@ -46,8 +46,6 @@ pub(crate) struct Making<'a> {
     pub(crate) now: Timestamp,
     /// The whole create body; its common members are checked.
     pub(crate) body: &'a Body<'a>,
-    /// Id that the secret will have.
-    pub(crate) id: &'a str,
     /// Id of its group.
     pub(crate) group: &'a str,
     pub(crate) name: &'a str,
@@ -252,11 +250,6 @@ impl State {
             Kind::CustomCredentials => self.patch_custom_credentials(now, body, secret),
         }
     }
-}
-
-/// What a type answers that cannot be issued here.
-fn not_issued(secret_type: &str) -> Refusal {
-    Refusal::invalid(format!("The embedded instance does not issue secrets of type '{secret_type}'."))
 }
 
 /// The named members of a body as an object, each value its exact text.

@@ -97,10 +97,9 @@ impl State {
                 secret.versions.push(std::sync::Arc::new(ordered_version(&order, now)));
             }
         }
-        if let Some(metadata) = checked_metadata(body, "custom_metadata")? {
-            if self.switches.version_sets_custom_metadata {
-                secret.custom_metadata = Some(metadata);
-            }
+        let custom_metadata = checked_metadata(body, "custom_metadata")?;
+        if custom_metadata.is_some() && self.switches.version_sets_custom_metadata {
+            secret.custom_metadata = custom_metadata;
         }
         secret.wait_for(&order);
         secret.updated_at = now;

@@ -82,6 +82,9 @@ impl State {
         body.only(&members::names(&tables, if root { &ttl } else { &ttl[..4] }))?;
         self.check_limit(config_type, LIMIT)?;
         let mut settings = members::given(body, &tables)?;
+        if settings.object("crypto_key").is_some_and(|key| key.object("provider").is_none()) {
+            return Err(Refusal::invalid("The field 'crypto_key.provider' is required."));
+        }
         let common_name = body.required_string("common_name")?;
         let max_ttl = max_ttl(body)?.ok_or_else(|| Refusal::invalid("The field 'max_ttl' is required."))?;
         let ttl = if root { Some(duration::member(body, "ttl", 1, max_ttl)?.unwrap_or(max_ttl)) } else { None };

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use serde_json::value::RawValue;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::der::asn1::{Any, Ia5String, ObjectIdentifier, PrintableStringRef, Utf8StringRef};
 use x509_cert::der::{Decode, Encode};
@@ -40,7 +39,7 @@ pub(crate) fn strings(object: &Object, name: &str) -> Vec<String> {
     match object.get(name) {
         None => Vec::new(),
         Some(value) => match as_array(value) {
-            Some(list) => list.iter().filter_map(|element: &Box<RawValue>| as_str(element)).collect(),
+            Some(list) => list.iter().filter_map(|element| as_str(element)).collect(),
             None => as_str(value).map(split).unwrap_or_default(),
         },
     }

@@ -246,7 +246,7 @@ impl State {
                     Some(names) => secret.fields.set("alt_names", names),
                     None => drop(secret.fields.remove("alt_names")),
                 }
-                self.complete(now, secret, order, payload, &facts);
+                self.complete(now, secret, &order, payload, &facts);
                 secret.wake_at = self.reorder_at(secret);
             }
             Err(failure) => {
@@ -265,7 +265,7 @@ impl State {
         &mut self,
         now: Timestamp,
         secret: &mut Secret,
-        order: Order,
+        order: &Order,
         payload: Zeroizing<String>,
         facts: &certificate::Facts,
     ) {
@@ -287,7 +287,7 @@ impl State {
                     payload_digest: digest,
                     expiration_date: Some(facts.not_after),
                     fields: facts.version_fields(),
-                    ..ordered_version(&order, now)
+                    ..ordered_version(order, now)
                 };
                 self.push(secret, version, now);
             }

@@ -294,7 +294,7 @@ fn a_revoked_certificate_is_on_the_list_and_its_secret_says_since_when() {
         let action = r#"{"action_type":"private_cert_action_revoke_certificate"}"#;
         let got = machine.post(&format!("secrets/{id}/versions/previous/actions"), action);
         assert_eq!((got.0, got.raw("revocation_time_seconds")), (201, "1795356000".into()));
-        assert_eq!(revoked(&machine, "ca"), [first.clone()]);
+        assert_eq!(revoked(&machine, "ca"), std::slice::from_ref(&first));
         assert!(!machine.get(&format!("secrets/{id}/metadata")).has("revocation_time_seconds"));
         machine.later(5_000);
         let got = machine.post(&format!("secrets/{id}/actions"), action);
@@ -381,6 +381,7 @@ fn what_breaks_a_rule_is_refused_and_nothing_is_kept() {
         (ROOT, r#""common_name":"x","max_ttl":"10h","key_type":"ec","key_bits":224"#, "224"),
         (ROOT, r#""common_name":"x","max_ttl":"10h","max_path_length":11"#, "max_path_length"),
         (ROOT, r#""common_name":"x","max_ttl":"10h","ip_sans":"here""#, "ip_sans"),
+        (ROOT, r#""common_name":"x","max_ttl":"10h","crypto_key":{"label":"x"}"#, "provider"),
         (ROOT, r#""common_name":"x","max_ttl":"10h","signing_method":"internal""#, "signing_method"),
         (INTERMEDIATE, r#""common_name":"x","max_ttl":"10h""#, "signing_method"),
         (INTERMEDIATE, r#""common_name":"x","max_ttl":"10h","signing_method":"internal""#, "issuer"),
@@ -415,4 +416,27 @@ fn the_addresses_of_the_instance_are_in_what_an_authority_signs_when_it_says_so(
     let text = leaf(&mut machine, "addressed");
     let base = "https://5c1a3b2e-0f4d-4a6b-8c7d-9e0f1a2b3c4d.eu-de.secrets-manager.appdomain.cloud/v1/ibmcloud/private_cert/config/certificate_authorities/ca";
     assert!(text.contains(&format!("{base}/crl")) && text.contains(&format!("{base}/ca")));
+}
+
+#[test]
+fn a_key_in_a_module_is_kept_by_name_and_shown_everywhere() {
+    let mut machine = Machine::new();
+    let key = r#"{"label":"root","allow_generate_key":true,"provider":{"type":"hyper_protect_crypto_services","instance_crn":"crn:x","pin_iam_credentials_secret_id":"y","private_keystore_id":"z"}}"#;
+    let members = format!(r#""common_name":"x","max_ttl":"10h","key_type":"ec","crypto_key":{key}"#);
+    configure(&mut machine, ROOT, "root", &members);
+    assert_eq!(machine.get("configurations/root").raw("crypto_key"), key);
+    assert_eq!(machine.get("configurations").rows("configurations")[0].get("crypto_key").unwrap().get(), key);
+}
+
+#[test]
+fn a_lock_keeps_a_version_from_being_revoked() {
+    let mut machine = Machine::new();
+    chain(&mut machine);
+    let id = machine.create("private_cert", "leaf", LEAF);
+    machine.locked(&id, "current", "held");
+    let action = r#"{"action_type":"private_cert_action_revoke_certificate"}"#;
+    assert_eq!(machine.post(&format!("secrets/{id}/actions"), action).0, 412);
+    assert_eq!(revoked(&machine, "ca"), Vec::<String>::new());
+    machine.delete(&format!("secrets/{id}/locks_bulk"));
+    assert_eq!(machine.post(&format!("secrets/{id}/actions"), action).0, 201);
 }
