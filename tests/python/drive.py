@@ -29,6 +29,9 @@ def main():
     orders.all_configurations(driver, sdk, check, check_no_secret)
     authorities.private_certificates(driver, group, csr)
     orders.public_certificates(driver, group)
+    orders.managed_request(driver, group, lambda request: authorities.act(
+        driver, "sdk-inner", authorities.INTERMEDIATE, "sign_csr", csr=request, ttl="100h",
+        common_name="managed.example.com")["data"]["certificate"])
     authorities.clear(driver)
     credentials.iam_credentials(driver, group)
     credentials.service_credentials(driver, group)

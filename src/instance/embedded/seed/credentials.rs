@@ -65,8 +65,8 @@ fn custom(seeder: &mut Seeder<'_>, key: &str) -> Result<(), EmbeddedError> {
     seeder.request(seeder.now, Verb::Post, "configurations", &body.finish())?;
     let (start, now) = (seeder.start, seeder.now);
     let engine = string(ENGINE);
-    let parameters = r#"{"username":"orders","valid_days":90,"read_only":true}"#;
-    let members = [("configuration", engine.as_str()), ("parameters", parameters)];
+    let parameters = format!(r#"{{"username":"orders","valid_days":90,"read_only":true,"login_secret":"{key}"}}"#);
+    let members = [("configuration", engine.as_str()), ("parameters", parameters.as_str())];
     for name in ["directory-orders", "directory-failed"] {
         let id = seeder.credential(start, "custom_credentials", name, &members)?;
         answer(seeder, start.plus_millis(60_000), &id, true)?;

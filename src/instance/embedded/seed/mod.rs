@@ -117,8 +117,36 @@ impl<'a> Seeder<'a> {
     }
 
     fn request(&mut self, at: Timestamp, verb: Verb, path: &str, body: &str) -> Result<Object, EmbeddedError> {
+        self.send(at, verb, path, None, body)
+    }
+
+    /// A request about a configuration, when the instance was set up.
+    fn typed(&mut self, verb: Verb, path: &str, config_type: &str, body: &str) -> Result<Object, EmbeddedError> {
+        self.send(self.start, verb, path, Some(config_type), body)
+    }
+
+    /// A new secret whose create body has these members more; its id.
+    fn secret_at(
+        &mut self,
+        at: Timestamp,
+        secret_type: &str,
+        name: &str,
+        members: &str,
+    ) -> Result<String, EmbeddedError> {
+        let body = format!(r#"{{"secret_type":"{secret_type}","name":"{name}",{members}}}"#);
+        Ok(self.request(at, Verb::Post, "secrets", &body)?.str("id").unwrap_or_default())
+    }
+
+    fn send(
+        &mut self,
+        at: Timestamp,
+        verb: Verb,
+        path: &str,
+        config_type: Option<&str>,
+        body: &str,
+    ) -> Result<Object, EmbeddedError> {
         let target = format!("/api/v2/{path}");
-        let request = Request { verb, path: &target, query: query(""), config_type: None, body, grants: None };
+        let request = Request { verb, path: &target, query: query(""), config_type, body, grants: None };
         let answer = self.state.perform(at, &request).map_err(|refusal| EmbeddedError::Refused {
             what: format!("{verb:?} {path}"),
             status: refusal.status,
