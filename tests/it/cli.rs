@@ -101,6 +101,7 @@ fn every_command_has_help_with_examples() {
             "keys" => machine.run(&["keys", "new", "--help"]),
             "config" => machine.run(&["config", "show", "--help"]),
             "ledger" => machine.run(&["ledger", "accept-loss", "--help"]),
+            "prepare-standby" => machine.run(&["prepare-standby", "plan", "--help"]),
             "restore" => machine.run(&["restore", "plan", "--help"]),
             _ => help,
         };

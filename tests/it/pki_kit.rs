@@ -152,7 +152,8 @@ impl Openssl {
     /// A field of a certificate, as `openssl x509` prints it.
     pub(crate) fn shows(&self, certificate: &str, what: &str) -> String {
         std::fs::write(self.path("shown.pem"), certificate).unwrap();
-        let output = self.output(&["x509", "-in", "shown.pem", "-noout", what]);
+        let what: Vec<&str> = what.split(' ').collect();
+        let output = self.output(&[&["x509", "-in", "shown.pem", "-noout"], &what[..]].concat());
         String::from_utf8(output.stdout).unwrap()
     }
 }

@@ -1,16 +1,20 @@
 //! Certificate authorities and templates: new keys, the same rules, and whoever waits for a signature waits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use keyhaven::instance::embedded::{Act, Verb, When};
-use keyhaven::job::restore::{ApplyReport, Plan, PlanOptions, Signatures, apply_signed};
+use keyhaven::instance::embedded::{Act, Hook, Instance, Server, Verb, When};
+use keyhaven::job::restore::{ApplyReport, Plan, PlanOptions, Signatures, apply, apply_signed};
 use keyhaven::model::FailureKind;
 use keyhaven::model::json::Object;
+use tokio::sync::Notify;
 
 use crate::pki_kit::{
     INTERMEDIATE, Openssl, ROOT, above, authorities, configuration, configure, data, issue, json, status,
 };
-use crate::restore_kit::{MemoryBackup, Pair, confirmed, context, make_plan, nothing_left, quick, run, words};
+use crate::restore_kit::{
+    MemoryBackup, Pair, Peer, STANDBY_ID, confirmed, context, make_plan, nothing_left, options, quick, run, words,
+};
 
 /// A source with authorities, and an operator who said what no answer shows of its templates.
 async fn source(outside: &Openssl) -> (Pair, MemoryBackup) {
@@ -199,4 +203,40 @@ async fn an_intermediate_may_be_signed_by_an_intermediate_whatever_they_are_call
     let report = run(&pair, &backup, &plan).await;
     assert_eq!(report.kind(), None, "{report:#?}");
     nothing_left(&pair, &backup, &plan, &PlanOptions::default()).await;
+}
+
+/// Kills an apply right after every request that it sends: the same plan goes on, and sends nothing a second time.
+#[tokio::test]
+async fn a_killed_apply_goes_on_and_signs_nothing_twice() {
+    let openssl = Openssl::new();
+    let (mut pair, backup) = source(&openssl).await;
+    let mut plan = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    pair.standby.instance.reset_counters();
+    let first = run(&pair, &backup, &plan).await;
+    let (requests, writes) = (pair.standby.instance.counters().requests(), pair.standby.instance.counters().writing);
+    assert_eq!((first.done, writes), (6, 6), "{first:#?}");
+    for n in 1..=requests {
+        let instance = Instance::new(options(STANDBY_ID, "eu-gb", &pair.clock));
+        let server = Server::start(instance.clone(), ([127, 0, 0, 1], 0).into()).await.unwrap();
+        plan.standby.url = server.base_url();
+        std::mem::replace(&mut pair.standby, Peer { instance: instance.clone(), server }).server.stop().await;
+        let struck = Arc::new(Notify::new());
+        let dying = Arc::clone(&struck);
+        let hook: Hook = Arc::new(move |_, _| dying.notify_one());
+        instance.fault(When::any().nth(n), Act::After(hook));
+        instance.fault(When::any().nth(n), Act::DropAfter);
+        instance.fault(When::any().nths(n + 1..), Act::Hang);
+        let (context, consent, client, quick) = (context(), confirmed(), pair.standby.client(), quick());
+        tokio::select! {
+            biased;
+            () = struck.notified() => {}
+            _ = apply(&context, &plan, &backup, &client, &quick, &consent) => panic!("request {n} was never sent"),
+        }
+        instance.clear_faults();
+        let report = run(&pair, &backup, &plan).await;
+        assert_eq!((report.done + report.already, report.left), (6, 2), "killed at {n}: {report:#?}");
+        assert!(report.failed.is_empty() && report.conflicts.is_empty(), "killed at {n}: {report:#?}");
+        assert_eq!(instance.counters().writing, writes, "killed at {n}: each change was sent once");
+        assert_eq!(status(&instance, "issuing"), "configured", "killed at {n}");
+    }
 }
