@@ -151,6 +151,10 @@ impl Book {
         Ledger::build(self.files.clone(), self.id, &[])
     }
 
+    pub(crate) fn add_file(&mut self, file: File) {
+        self.files.push(file);
+    }
+
     pub(crate) fn lose(&mut self, entry: &Entry) {
         self.files.retain(|(name, _)| *name != entry.name());
     }

@@ -48,6 +48,7 @@ mod sdk;
 mod second_reader;
 mod site;
 mod stock_tools;
+mod sync;
 mod verify;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.

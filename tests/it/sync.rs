@@ -1,0 +1,180 @@
+//! A warm standby kept in step.
+
+use keyhaven::format::Entry;
+use keyhaven::instance::embedded::{Instance, Verb};
+use keyhaven::job::sync::choose::{Choice, choose};
+use keyhaven::model::json::Object;
+use keyhaven::repository::ledger::Ledger;
+use secrecy::ExposeSecret as _;
+
+use crate::ledger_kit::{Book, COLLECTOR, at, sign, snapshot, suspect};
+use crate::program::Run;
+use crate::site::Site;
+
+const HOUR: i64 = 60;
+
+fn taken(ledger: &Ledger, minute: i64) -> Option<Entry> {
+    match choose(ledger, at(minute), HOUR * 60_000) {
+        Choice::Take(entry, _) => Some(entry.clone()),
+        Choice::Wait(_) | Choice::None => None,
+    }
+}
+
+#[test]
+fn the_newest_good_snapshot_that_is_old_enough_is_taken() {
+    // Written in the minutes 2, 3 and 4.
+    let (mut book, [_, two, three]) = Book::with_three_snapshots();
+    let ledger = book.ledger();
+    assert_eq!(taken(&ledger, HOUR + 4).unwrap().digest, three.digest);
+    assert_eq!(taken(&ledger, HOUR + 3).unwrap().digest, two.digest);
+    assert!(taken(&ledger, HOUR + 1).is_none());
+    assert!(matches!(choose(&ledger, at(HOUR + 1), HOUR * 60_000), Choice::Wait(until) if until == at(HOUR + 2)));
+    book.write(COLLECTOR, &[&three], suspect("four"));
+    assert_eq!(taken(&book.ledger(), HOUR + 50).unwrap().digest, three.digest, "suspect ones are passed over");
+    assert!(matches!(choose(&Book::new().ledger(), at(HOUR), 0), Choice::None));
+}
+
+#[test]
+fn a_snapshot_that_is_dated_back_is_as_young_as_its_parent() {
+    let (mut book, [_, two, three]) = Book::with_three_snapshots();
+    let (early, bytes) = sign(&book.place(&[&three]), COLLECTOR, -HOUR, snapshot("early"));
+    book.add_file((early.name(), bytes));
+    let ledger = book.ledger();
+    assert!(ledger.standing(&early.digest).unwrap().counts(), "it counts, it is only mistimed");
+    assert_eq!(taken(&ledger, HOUR + 3).unwrap().digest, two.digest);
+    assert_eq!(taken(&ledger, HOUR + 4).unwrap().digest, early.digest);
+}
+
+fn fill(instance: &Instance) {
+    for number in 0..10 {
+        let body = format!(r#"{{"secret_type":"arbitrary","name":"secret-{number}","payload":"first"}}"#);
+        let reply = instance.call(Verb::Post, "/api/v2/secrets", &body);
+        assert_eq!(reply.status, 201);
+    }
+}
+
+fn id(instance: &Instance, name: &str) -> Option<String> {
+    let reply = instance.call(Verb::Get, "/api/v2/secrets?limit=1000", "");
+    let list = Object::parse(&reply.body).unwrap().array("secrets").unwrap();
+    let rows = list.iter().map(|row| Object::parse(row.get()).unwrap());
+    rows.filter(|row| row.str("name").as_deref() == Some(name)).find_map(|row| row.str("id"))
+}
+
+fn rotate(instance: &Instance, name: &str, payload: &str) {
+    let path = format!("/api/v2/secrets/{}/versions", id(instance, name).unwrap());
+    let reply = instance.call(Verb::Post, &path, &format!(r#"{{"payload":"{payload}"}}"#));
+    assert_eq!(reply.status, 201, "{}", *reply.body);
+}
+
+fn payload(instance: &Instance, name: &str) -> String {
+    let reply = instance.call(Verb::Get, &format!("/api/v2/secrets/{}", id(instance, name).unwrap()), "");
+    Object::parse(&reply.body).unwrap().str("payload").unwrap()
+}
+
+/// A site with an empty standby beside it.
+struct Warm {
+    site: Site,
+    standby: Instance,
+    environment: Vec<(&'static str, String)>,
+    _server: keyhaven::instance::embedded::Server,
+}
+
+impl Warm {
+    fn new() -> Self {
+        let site = Site::new(fill);
+        let (standby, server) = site.standby();
+        let environment = vec![
+            ("KEYHAVEN_STANDBY_URL", server.base_url()),
+            ("KEYHAVEN_STANDBY_IAM_URL", server.iam_url()),
+            ("KEYHAVEN_STANDBY_API_KEY", standby.options().api_key.expose_secret().to_owned()),
+            ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000".to_owned()),
+        ];
+        Self { site, standby, environment, _server: server }
+    }
+
+    fn sync(&self, more: &[&str]) -> Run {
+        let environment: Vec<(&str, &str)> = self.environment.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let fixed = ["sync", "--identity", "kit/recovery-identity.txt", "--json", "--confirm"];
+        let confirm = [self.standby.options().instance_id.as_str()];
+        self.standby.reset_counters();
+        self.site.machine.run_with(&environment, &[&fixed[..], &confirm, more].concat())
+    }
+
+    fn backup(&self) {
+        self.site.run(&["backup", "--json"]).json(0);
+    }
+
+    fn writes(&self) -> u64 {
+        self.standby.counters().writing
+    }
+}
+
+#[test]
+fn a_standby_follows_only_when_it_may_and_keeps_what_nobody_told_it_to_delete() {
+    let warm = Warm::new();
+    // Too young for the delay; named, it is taken, and without --apply only said.
+    let young = warm.sync(&["--apply"]).json(0);
+    assert!(young["nothing_to_do"].as_str().unwrap().contains("no good snapshot is 1h old yet"), "{young:#}");
+    let dry = warm.sync(&["--snapshot", "latest"]).json(15);
+    assert_eq!((dry["plan"]["steps"].as_array().unwrap().len(), warm.writes()), (10, 0));
+    warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
+    assert_eq!(payload(&warm.standby, "secret-3"), "first");
+    let in_step = warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
+    assert_eq!((&in_step["applied"], warm.writes()), (&serde_json::Value::Null, 0));
+
+    // One secret rotates, one is deleted; the standby's owner has one of their own.
+    rotate(&warm.site.source, "secret-3", "second");
+    let gone = id(&warm.site.source, "secret-4").unwrap();
+    assert_eq!(warm.site.source.call(Verb::Delete, &format!("/api/v2/secrets/{gone}"), "").status, 204);
+    let own = r#"{"secret_type":"arbitrary","name":"own","payload":"own"}"#;
+    assert_eq!(warm.standby.call(Verb::Post, "/api/v2/secrets", own).status, 201);
+    warm.backup();
+    let kept = warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
+    assert_eq!((kept["lost"][0]["name"].as_str(), kept["deleted"].as_u64()), (Some("secret-4"), Some(0)), "{kept:#}");
+    assert_eq!(payload(&warm.standby, "secret-3"), "second");
+    assert!(id(&warm.standby, "secret-4").is_some());
+    let told = warm.sync(&["--snapshot", "latest", "--delete"]).json(15);
+    assert_eq!((told["deleted"].as_u64(), warm.writes()), (Some(0), 0), "dry");
+    let deleted = warm.sync(&["--snapshot", "latest", "--delete", "--apply"]).json(0);
+    assert_eq!(deleted["deleted"].as_u64(), Some(1), "{deleted:#}");
+    assert!(id(&warm.standby, "secret-4").is_none() && id(&warm.standby, "own").is_some());
+
+    // What the standby has is never taken back to an older snapshot by itself.
+    warm.sync(&["--snapshot", "2", "--apply"]).fails(16, &["older", "--allow-older"]);
+    assert_eq!((warm.writes(), payload(&warm.standby, "secret-3").as_str()), (0, "second"));
+}
+
+#[test]
+fn a_run_that_would_change_too_much_changes_nothing() {
+    let warm = Warm::new();
+    warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
+    for number in 0..4 {
+        rotate(&warm.site.source, &format!("secret-{number}"), "garbage");
+    }
+    warm.backup();
+    let stopped = warm.sync(&["--snapshot", "latest", "--apply"]).json(3);
+    assert!(stopped["stopped"].as_str().unwrap().contains("--max-change"), "{stopped:#}");
+    assert_eq!((warm.writes(), payload(&warm.standby, "secret-0").as_str()), (0, "first"));
+    warm.sync(&["--snapshot", "latest", "--apply", "--max-change", "50%"]).json(0);
+    assert_eq!(payload(&warm.standby, "secret-0"), "garbage");
+}
+
+#[test]
+fn what_the_standby_made_its_own_is_not_deleted() {
+    let warm = Warm::new();
+    warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
+    rotate(&warm.standby, "secret-4", "somebody uses it here");
+    let gone = id(&warm.site.source, "secret-4").unwrap();
+    assert_eq!(warm.site.source.call(Verb::Delete, &format!("/api/v2/secrets/{gone}"), "").status, 204);
+    warm.backup();
+    let spared = warm.sync(&["--snapshot", "latest", "--apply", "--delete"]).json(0);
+    assert_eq!((spared["spared"][0]["name"].as_str(), spared["deleted"].as_u64()), (Some("secret-4"), Some(0)));
+    assert!(id(&warm.standby, "secret-4").is_some());
+}
+
+#[test]
+fn a_collector_without_a_recovery_key_cannot_sync() {
+    let warm = Warm::new();
+    let environment: Vec<(&str, &str)> = warm.environment.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    warm.site.machine.run_with(&environment, &["sync"]).fails(12, &["recovery identity"]);
+}
