@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::data::{Configuration, Group, Registration, Secret};
 use super::kinds::Kind;
+use super::tasks::next_retry;
 use super::{Refusal, State};
 use crate::instance::embedded::options::NameScope;
 use crate::model::Timestamp;
@@ -65,6 +66,8 @@ pub(crate) struct Index {
     previous_due: BTreeSet<(i64, Arc<str>)>,
     /// Secrets with a task that waits for an answer.
     open_tasks: BTreeSet<Arc<str>>,
+    /// Secrets whose job is asked again to end credentials, soonest first.
+    retries: BTreeSet<(i64, Arc<str>)>,
 }
 
 impl Index {
@@ -87,6 +90,9 @@ impl Index {
         if secret.processing_task().is_some() {
             self.open_tasks.insert(id.clone());
         }
+        if let Some(retry) = next_retry(secret) {
+            self.retries.insert((retry.at.millis(), id.clone()));
+        }
     }
 
     fn remove(&mut self, id: &Arc<str>, secret: &Secret) {
@@ -104,6 +110,14 @@ impl Index {
             self.previous_due.remove(&(due, id.clone()));
         }
         self.open_tasks.remove(id);
+        if let Some(retry) = next_retry(secret) {
+            self.retries.remove(&(retry.at.millis(), id.clone()));
+        }
+    }
+
+    /// Ids of secrets whose job is to be asked again at `now` (milliseconds).
+    pub(crate) fn retries(&self, now: i64) -> Vec<Arc<str>> {
+        self.retries.iter().take_while(|(time, _)| *time <= now).map(|(_, id)| id.clone()).collect()
     }
 
     /// Ids of secrets with a task that waits for an answer.

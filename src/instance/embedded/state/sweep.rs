@@ -35,6 +35,7 @@ impl State {
         }
         self.end_previous(now);
         self.sweep_tasks(now);
+        self.retry_ends(now);
     }
 
     /// Destroys a secret, or only its key where the next read makes another one.

@@ -10,4 +10,6 @@ mod task;
 mod tests;
 mod time;
 
+pub(super) use time::next_retry;
+
 pub use task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};

@@ -265,6 +265,21 @@ fn a_deleted_secret_waits_for_its_job_unless_it_is_forced_or_switched() {
 }
 
 #[test]
+fn a_failed_end_is_asked_for_again_every_day_and_ten_times_at_most() {
+    let mut machine = ready(Switches::default());
+    let id = with_credentials(&mut machine, "", 2);
+    machine.delete(&format!("secrets/{id}/versions/previous/secret_data"));
+    for attempt in 1..=10 {
+        assert_eq!(answer(&mut machine, &id, FAILED).str("trigger"), "secret_version_data_deletion", "{attempt}");
+        machine.later(DAY - 1);
+        assert!(!metadata(&mut machine, &id).has("processing_task_id"), "{attempt}");
+        machine.later(1);
+    }
+    assert!(!metadata(&mut machine, &id).has("processing_task_id"), "asked for the eleventh time");
+    assert_eq!((live(&machine).len(), metadata(&mut machine, &id).raw("task_count")), (2, "12".into()));
+}
+
+#[test]
 fn a_hundred_tasks_are_remembered_and_one_can_be_forgotten() {
     let mut machine = ready(Switches { task_answer_seconds: 1, ..Switches::default() });
     let id = ordered(&mut machine, "");

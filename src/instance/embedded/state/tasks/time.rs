@@ -1,5 +1,6 @@
 //! What time does to tasks: nobody answers, or the switch answers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -9,8 +10,35 @@ use super::super::credentials::engine;
 use super::super::data::Secret;
 use super::super::text::ObjectText;
 use super::answer::Said;
-use super::task::{Task, TaskError, TaskKind};
+use super::task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
 use crate::model::Timestamp;
+
+/// Attempts at ending credentials, one a day.
+const ATTEMPTS: usize = 10;
+const DAY: i64 = 86_400_000;
+
+/// An end of credentials that is asked for again.
+pub(in super::super) struct Retry {
+    pub(in super::super) at: Timestamp,
+    version_id: String,
+    trigger: TaskTrigger,
+}
+
+/// The next such end of a secret: the job failed with the last attempt, and it was not the tenth.
+pub(in super::super) fn next_retry(secret: &Secret) -> Option<Retry> {
+    let mut attempts: BTreeMap<&str, (usize, &Task)> = BTreeMap::new();
+    for task in secret.tasks.iter().filter(|task| task.kind == TaskKind::DeleteCredentials) {
+        let (count, last) = attempts.entry(&task.version_id).or_insert((0, task));
+        (*count, *last) = (*count + 1, task);
+    }
+    let failed = attempts.values().filter(|(count, last)| last.status == TaskStatus::Failed && *count < ATTEMPTS);
+    let retries = failed.map(|(_, last)| Retry {
+        at: last.updated_at.plus_millis(DAY),
+        version_id: last.version_id.clone(),
+        trigger: last.trigger,
+    });
+    retries.min_by_key(|retry| retry.at)
+}
 
 impl State {
     /// Answers what is due. Several tasks of one secret may be: each begins when the one before was answered.
@@ -22,6 +50,20 @@ impl State {
                     break;
                 }
             }
+        }
+    }
+
+    /// Asks again for the end of credentials where the job failed with it a day ago: one for each secret at a time.
+    pub(in super::super) fn retry_ends(&mut self, now: Timestamp) {
+        for id in self.index.retries(now.millis()) {
+            let Some(secret) = self.items.secrets.get(&id) else { continue };
+            let Some(retry) = next_retry(secret) else { continue };
+            let mut secret = (**secret).clone();
+            self.enqueue_end(now, &mut secret, retry.trigger, &retry.version_id);
+            if self.switches.tasks_move_updated_at {
+                secret.updated_at = now;
+            }
+            self.put_secret(secret);
         }
     }
 
