@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keyhaven::instance::embedded::{Act, Hook, Instance, Items, Options, Server, Switches, Verb, When};
-use keyhaven::job::restore::{ApplyOptions, Plan, PlanOptions, apply};
+use keyhaven::job::restore::{ApplyOptions, OnConflict, Plan, PlanOptions, apply};
 use tokio::sync::Notify;
 
 use crate::restore_kit::{
@@ -32,6 +32,7 @@ const BLOWS: [Blow; 5] = [Blow::KilledBefore, Blow::KilledAfter, Blow::CutBefore
 struct Scenario {
     pair: Pair,
     backup: MemoryBackup,
+    options: PlanOptions,
     plan: Plan,
     /// The standby before the apply.
     start: Items,
@@ -43,10 +44,14 @@ struct Scenario {
 
 impl Scenario {
     async fn new(pair: Pair) -> Self {
+        Self::with(pair, PlanOptions::default()).await
+    }
+
+    async fn with(pair: Pair, options: PlanOptions) -> Self {
         let backup = pair.backup().await;
-        let plan = make_plan(&pair, &backup, &PlanOptions::default()).await;
+        let plan = make_plan(&pair, &backup, &options).await;
         let start = pair.standby.instance.snapshot().items;
-        let mut scenario = Self { pair, backup, plan, start, end: BTreeMap::new(), requests: 0 };
+        let mut scenario = Self { pair, backup, options, plan, start, end: BTreeMap::new(), requests: 0 };
         scenario.reset().await;
         let report = run(&scenario.pair, &scenario.backup, &scenario.plan).await;
         assert!(report.kind().is_none(), "{report:#?}");
@@ -114,7 +119,7 @@ impl Scenario {
         let again = run(&self.pair, &self.backup, &self.plan).await;
         assert_eq!(again.done, 0, "{what}: a second apply changes nothing: {again:#?}");
         assert_eq!(standby.instance.counters().writing, writes, "{what}: and sends nothing");
-        let new = make_plan(&self.pair, &self.backup, &PlanOptions::default()).await;
+        let new = make_plan(&self.pair, &self.backup, &self.options).await;
         assert!(new.is_empty(), "{what}: a new plan is empty: {new:#?}");
     }
 
@@ -123,7 +128,7 @@ impl Scenario {
         for n in 1..=self.requests {
             self.reset().await;
             self.strike(Blow::KilledAfter, n, 1).await;
-            let new = make_plan(&self.pair, &self.backup, &PlanOptions::default()).await;
+            let new = make_plan(&self.pair, &self.backup, &self.options).await;
             let report = run(&self.pair, &self.backup, &new).await;
             assert!(report.kind().is_none(), "killed at request {n}: {report:#?}");
             assert_eq!(marked_content(&self.pair.standby), self.end, "killed at request {n}");
@@ -228,11 +233,37 @@ async fn without_room_for_marks() {
     unmarked_standby().await.strike_everywhere(&BLOWS).await;
 }
 
+/// A standby with items of its own that are replaced: locks come off, then they are deleted and made anew; and a rewrite.
+async fn replaced() -> Scenario {
+    let pair = Pair::start().await;
+    let user = |name: &str| {
+        format!(r#"{{"secret_type":"username_password","name":"user","username":"{name}","password":"pass-word-1"}}"#)
+    };
+    let ours = pair.source.make("secrets", &user("ours"));
+    pair.source.make(&format!("secrets/{ours}/versions"), r#"{"password":"pass-word-2"}"#);
+    let theirs = pair.standby.make("secrets", &user("theirs"));
+    pair.standby.post(&format!("secrets/{theirs}/versions/current/locks_bulk"), r#"{"locks":[{"name":"theirs"}]}"#);
+    let engine =
+        |key: &str| format!(r#"{{"config_type":"iam_credentials_configuration","name":"engine","api_key":"{key}"}}"#);
+    pair.source.post("configurations", &engine("abcd1234efgh5678"));
+    pair.standby.post("configurations", &engine("their1234own5678"));
+    let rewrite = r#"{"transforms":[{"select":["user"],"field":"payload","from":"word","to":"term"}]}"#;
+    let policies = serde_json::from_str(rewrite).unwrap();
+    let options = PlanOptions { on_conflict: OnConflict::Replace, policies, ..PlanOptions::default() };
+    Scenario::with(pair, options).await
+}
+
+#[tokio::test]
+async fn while_items_are_replaced() {
+    replaced().await.strike_everywhere(&BLOWS).await;
+}
+
 #[tokio::test]
 async fn killed_and_planned_anew() {
     empty_standby().await.strike_and_plan_anew().await;
     older_standby().await.strike_and_plan_anew().await;
     unmarked_standby().await.strike_and_plan_anew().await;
+    replaced().await.strike_and_plan_anew().await;
 }
 
 #[tokio::test]

@@ -320,6 +320,7 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str)
         ]);
     }
     printer.table(&table, "nothing to do")?;
+    print_deletions(printer, plan)?;
     print_applied(printer, plan)?;
     remarks(printer, "conflict", Style::Red, &plan.conflicts)?;
     remarks(printer, "loss", Style::Yellow, &plan.losses)?;
@@ -340,6 +341,17 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str)
         Some(path) => printer.line(format!("Saved as {}.", path.display())),
         None => printer.line("Not saved; --out FILE saves it for `restore apply`."),
     }
+}
+
+/// What a plan deletes, so that nobody overlooks it among the other steps.
+fn print_deletions(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
+    for step in plan.steps.iter().filter(|step| matches!(step.action, Action::Delete { .. })) {
+        let name = step.group.as_ref().map_or_else(|| step.name.clone(), |group| format!("{group}/{}", step.name));
+        let label = printer.paint(Style::Red, "deletes:");
+        let text = format!("{} ({}) of the standby, for good; {}", human::safe(&name), step.item_type, step.reason);
+        printer.line(format!("  {label} {}", human::safe(&text)))?;
+    }
+    Ok(())
 }
 
 /// What the rules, overrides and transforms of the configuration do.

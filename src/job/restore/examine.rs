@@ -293,6 +293,7 @@ impl Examiner<'_> {
             Ok(found) => {
                 planned.compared = found.compared;
                 planned.outcome = self.outcome(entry, phase, found.known.as_ref());
+                self.replace(&mut planned, phase, found.known.as_ref());
                 planned.known = found.known;
             }
             Err(RestoreError::Instance(error @ InstanceError::Moved { .. })) => {
@@ -307,6 +308,21 @@ impl Examiner<'_> {
             Err(error) => return Err(error),
         }
         Ok(planned)
+    }
+
+    /// Where what the standby has is in the way and may be replaced: deletes it and makes it anew.
+    fn replace(&self, planned: &mut Planned<'_>, phase: Phase, known: Option<&Known>) {
+        let view = &planned.entry.view;
+        if self.options.on_conflict == OnConflict::Replace
+            && let Some(known) = known.filter(|known| planner::replaceable(view, known))
+            && let Some(why) = planned.outcome.conflict.take()
+        {
+            let created = self.outcome(planned.entry, phase, None);
+            planned.outcome = match created.steps.is_empty() {
+                true => Outcome { conflict: Some(why), ..Outcome::default() },
+                false => planner::replaced(view, known, phase, created, &why),
+            };
+        }
     }
 
     async fn known(&self, entry: &Entry, there: Option<&Listed>) -> Result<Found, RestoreError> {

@@ -174,6 +174,11 @@ pub enum Action {
         /// Whether the plan itself takes them off before.
         put_back: bool,
     },
+    /// Deletes an item of the standby, to make it anew.
+    Delete {
+        /// Its key in the standby.
+        key: ItemKey,
+    },
     /// Registers the standby with the notification service.
     Register,
 }
@@ -196,6 +201,7 @@ impl Action {
             Self::RemoveLocks { .. } => "remove_locks",
             Self::AddLocks { put_back: true, .. } => "put_back_locks",
             Self::AddLocks { .. } => "add_locks",
+            Self::Delete { .. } => "delete",
             Self::Register => "register",
         }
     }

@@ -96,6 +96,17 @@ impl<'p> Chain<'p> {
         matches!(step.action, Action::CreateSecret { .. }).then_some(step.group.as_deref())
     }
 
+    /// Forgets what was known of an item that is deleted: the one that follows it has another id.
+    pub(super) fn forget(&mut self) {
+        (self.target, self.listed, self.known, self.row) = (None, None, None, None);
+        self.versions.clear();
+    }
+
+    /// Whether the item is deleted on the way, so that another one may have taken its place already.
+    pub(super) fn replaces(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Delete { .. }))
+    }
+
     /// Takes what was found out about the item.
     pub(super) fn learn(&mut self, listed: Option<Listed>, known: Option<Known>) {
         if let Some(listed) = listed {

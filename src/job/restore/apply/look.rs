@@ -27,12 +27,20 @@ impl Run<'_> {
     /// Finds out how many steps of the item are done, from the listing where that says enough.
     pub(super) async fn locate(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<(), Halt> {
         let key = &entry.item.key;
-        let found = match &chain.target {
+        let planned = match &chain.target {
             Some(id) => {
                 let key = ItemKey::new(key.kind(), id).map_err(|error| Halt::Stop(error.into()))?;
                 self.listed.inventory.get(&key)
             }
-            None => match self.listed.inventory.find(&entry.view, entry.group.as_deref()) {
+            None => None,
+        };
+        if planned.is_none() && chain.replaces() {
+            chain.forget();
+        }
+        let found = match (planned, &chain.target) {
+            (Some(listed), _) => Some(listed),
+            (None, Some(_)) => None,
+            (None, None) => match self.listed.inventory.find(&entry.view, entry.group.as_deref()) {
                 Match::Absent => None,
                 Match::Found((_, listed)) => Some(listed),
                 Match::Conflict(why) => return Err(Halt::Conflict(why)),

@@ -14,7 +14,7 @@ use crate::job::restore::known::Known;
 use crate::job::restore::options::DEFAULT_SOURCE_NAME;
 use crate::job::restore::plan::{Action, Step};
 use crate::job::restore::snapshot::Entry;
-use crate::model::{ItemKey, Payload, Slot, Timestamp, Treatment};
+use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
 
 impl From<RecipeError> for Halt {
     fn from(error: RecipeError) -> Self {
@@ -78,6 +78,12 @@ impl Run<'_> {
                 let version = self.version(chain, entry, version).await?;
                 Write::AddLocks { id: target(chain)?, version, body }
             }
+            Action::Delete { key } => match key.kind() {
+                ItemKind::Secret => Write::DeleteSecret { id: key.id().to_owned() },
+                ItemKind::Configuration => Write::DeleteConfiguration { key: key.clone() },
+                ItemKind::Group => Write::DeleteGroup { id: key.id().to_owned() },
+                ItemKind::Registration => return Err(Halt::Failed("the plan was altered".to_owned())),
+            },
             Action::Register => Write::Register { body: recipe.registration(view, &self.registration_names()) },
         })
     }

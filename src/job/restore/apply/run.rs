@@ -14,7 +14,7 @@ use crate::job::event::{Event, Stage};
 use crate::job::restore::backup::Payloads;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::guard::check_answer;
-use crate::job::restore::plan::Step;
+use crate::job::restore::plan::{Action, Step};
 use crate::job::restore::snapshot::{Entry, Snapshot};
 use crate::job::restore::state::{State, position};
 use crate::model::{ItemKey, ItemKind, Timestamp};
@@ -344,6 +344,9 @@ impl<'a> Run<'a> {
             self.shared().groups.insert(entry.view.name.clone(), id.clone());
         }
         self.note_made(chain, entry, step);
+        if matches!(step.action, Action::Delete { .. }) {
+            chain.forget();
+        }
         chain.at = chain.at.map(|at| at + 1);
         self.count(step);
     }
@@ -354,6 +357,10 @@ impl<'a> Run<'a> {
             && chain.is_of(ItemKind::Group)
         {
             self.shared().groups.insert(name.to_owned(), id.clone());
+        }
+        // What was looked at is the deleted item, unless it is the one that followed it already.
+        if matches!(step.action, Action::Delete { .. }) && at == index + 1 {
+            chain.forget();
         }
         chain.at = Some(at);
         self.count(step);

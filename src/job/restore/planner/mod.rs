@@ -8,12 +8,14 @@ use crate::instance::standby::{Phase, Recipe, RegistrationNames, View};
 
 mod authority;
 mod reissue;
+mod replace;
 mod secret;
 #[cfg(test)]
 mod tests;
 
 pub use authority::{AuthorityContext, authority};
 pub use reissue::reissue;
+pub use replace::{replaceable, replaced};
 pub use secret::{METADATA_DIFFERS, SecretContext, secret};
 
 /// A step of one item, before it has its place in a plan.
