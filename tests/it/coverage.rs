@@ -60,6 +60,16 @@ fn coverage_names_classes_reasons_losses_and_needs_and_fails_pipelines() {
     let notifications = needs.iter().find(|need| need["code"] == "event_notifications").unwrap();
     assert!(notifications["subjects"][0].as_str().unwrap().contains("event-notifications"));
 
+    let policies = "\n[policies]\nprivate_cert = \"definition\"\n";
+    let config = site.machine.read("keyhaven.toml");
+    site.machine.write("keyhaven.toml", &(config.clone() + policies));
+    let left = site.run(&["coverage", "--json"]).json(0);
+    assert_eq!((&left["left_out"][0]["item"]["name"], &left["classes"]), (&"leaf".into(), classes), "{left:#}");
+    assert_eq!(left["left_out"][0]["instead"], serde_json::json!(["convert", "reissue"]));
+    site.machine.write("keyhaven.toml", &config);
+    assert_eq!(coverage["left_out"], serde_json::json!([]));
+    assert_eq!((&coverage["treatments"]["convert"], &coverage["treatments"]["recreate"]), (&1.into(), &2.into()));
+
     // In words: what to look at, and not a word of what is simply well.
     let text = site.run(&["coverage"]);
     for said in

@@ -12,6 +12,7 @@ use crate::cli::reading::Reading;
 use crate::cli::snapshot;
 use crate::cli::table::Table;
 use crate::instance::ibm::classify::IbmRules;
+use crate::instance::ibm::recipe::IbmRecipe;
 use crate::job::coverage::{Coverage, CoverageReport, Named, Threshold};
 use crate::model::{Digest, FailureKind, Restorability, Timestamp};
 use crate::repository::find::Wanted;
@@ -60,9 +61,10 @@ struct Shown {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
-    let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
+    let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick(&ledger, &arguments.snapshot)?;
-    let mut coverage = Coverage::new(&IbmRules, app.context().clock.now());
+    let policies = settings.tables().policies();
+    let mut coverage = Coverage::new(&IbmRules, &IbmRecipe, policies, app.context().clock.now());
     let mut items = repository.open_snapshot(&found.event, &keys);
     while let Some(item) = items.try_next().await? {
         coverage.add(&item);
@@ -118,12 +120,22 @@ fn print(printer: &Printer, shown: &Shown, arguments: &Arguments) -> Result<(), 
     Ok(())
 }
 
-/// What was not captured, what is lost member by member, and what is needed besides.
+/// What was not captured, what policies leave out, what is lost member by member, and what is needed besides.
 fn lists(printer: &Printer, coverage: &CoverageReport, all: bool) -> Result<(), Failure> {
     if !coverage.not_captured.is_empty() {
         printer.line("")?;
         printer.line(printer.paint(Style::Red, "Not captured, although the source has it:"))?;
         names(printer, &coverage.not_captured, all)?;
+    }
+    if !coverage.left_out.is_empty() {
+        printer.line("")?;
+        printer.line("Left out by the policies as they are configured here, although they could come back:")?;
+        for left in coverage.left_out.iter().take(if all { usize::MAX } else { NAMED }) {
+            let instead = left.instead.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" or ");
+            let (item, item_type) = (human::safe(&left.item.to_string()), human::safe(&left.item.item_type));
+            printer.line(format!("  {item} ({item_type}): {instead}"))?;
+        }
+        more(printer, coverage.left_out.len(), all)?;
     }
     let lost: Vec<_> = coverage.members.iter().filter(|members| !members.lost.is_empty()).collect();
     if !lost.is_empty() {

@@ -67,12 +67,8 @@ impl<'a> Supplier<'a> {
         }
         let mut members = Object::default();
         for one in matching.iter().filter_map(|at| self.overrides.get(*at)) {
-            // The first that names a member gives it.
-            for (name, value) in
-                one.members().iter().filter(|(name, _)| members.get(name).is_none()).collect::<Vec<_>>()
-            {
-                members.set(name, value.to_owned());
-            }
+            // As in a plan: the last that names a member gives it.
+            one.members().iter().for_each(|(name, value)| members.set(name, value.to_owned()));
         }
         let doc = members.to_raw();
         let place = u32::try_from(self.supplied.docs.len()).ok()?;

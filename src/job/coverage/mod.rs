@@ -7,19 +7,25 @@ mod threshold;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::report::{CoverageReport, Members, Named, Needed, Reason};
+pub use self::report::{CoverageReport, LeftOut, Members, Named, Needed, Reason};
 pub use self::threshold::{Threshold, ThresholdError};
 use crate::instance::assess::{Assess, Assessment, Known, Need};
-use crate::model::{Item, ItemKind, Restorability, Timestamp};
+use crate::instance::standby::Recipe;
+use crate::job::restore::policy::treatment;
+use crate::model::{Item, ItemKind, Policies, Restorability, Timestamp, Treatment};
 
 /// Takes the items of a snapshot in, in the order of their keys (groups before secrets, so that their names are known).
 #[derive(Debug)]
 pub struct Coverage<'a> {
     rules: &'a dyn Assess,
+    recipe: &'a dyn Recipe,
+    policies: &'a Policies,
     now: Timestamp,
     groups: BTreeMap<String, String>,
     items: u64,
     classes: BTreeMap<Restorability, u64>,
+    treatments: BTreeMap<Treatment, u64>,
+    left_out: Vec<LeftOut>,
     reasons: BTreeMap<(Restorability, &'static str), Reason>,
     members: Vec<Members>,
     not_captured: Vec<Named>,
@@ -28,15 +34,20 @@ pub struct Coverage<'a> {
 }
 
 impl<'a> Coverage<'a> {
-    /// Judges by these rules; what has expired by `now` counts as lost.
+    /// Judges by these rules; what has expired by `now` counts as lost. The recipe and the policies say what a restore as
+    /// it is configured would make of each item.
     #[must_use]
-    pub fn new(rules: &'a dyn Assess, now: Timestamp) -> Self {
+    pub fn new(rules: &'a dyn Assess, recipe: &'a dyn Recipe, policies: &'a Policies, now: Timestamp) -> Self {
         Self {
             rules,
+            recipe,
+            policies,
             now,
             groups: BTreeMap::new(),
             items: 0,
             classes: Restorability::ALL.into_iter().map(|class| (class, 0)).collect(),
+            treatments: BTreeMap::new(),
+            left_out: Vec::new(),
             reasons: BTreeMap::new(),
             members: Vec::new(),
             not_captured: Vec::new(),
@@ -62,6 +73,13 @@ impl<'a> Coverage<'a> {
         *self.classes.entry(judgement.class).or_default() += 1;
         let reason = self.reasons.entry((judgement.class, judgement.code));
         reason.or_insert_with(|| Reason { judgement, items: Vec::new() }).items.push(named.clone());
+        let treatment = treatment(item, &self.groups, self.recipe, self.policies);
+        *self.treatments.entry(treatment).or_default() += 1;
+        if treatment == Treatment::Definition && judgement.class < Restorability::DefinitionOnly {
+            let others = self.recipe.treatments(item).iter().copied();
+            let instead = others.filter(|other| *other != Treatment::Definition).collect();
+            self.left_out.push(LeftOut { item: named.clone(), instead });
+        }
         if !write_only.is_empty() {
             let of = |known: &[Known]| {
                 let found = write_only.iter().filter(|member| known.contains(&member.known));
@@ -98,6 +116,8 @@ impl<'a> Coverage<'a> {
             items: self.items,
             classes: self.classes.into_iter().map(|(class, count)| (class.as_str().to_owned(), count)).collect(),
             reasons: self.reasons.into_values().collect(),
+            treatments: self.treatments.into_iter().map(|(one, count)| (one.as_str().to_owned(), count)).collect(),
+            left_out: self.left_out,
             members: self.members,
             not_captured: self.not_captured,
             needs: self.needs.into_values().filter(|need| !fulfilled.contains(need.code)).collect(),
@@ -111,6 +131,7 @@ mod tests {
 
     use super::*;
     use crate::instance::assess::{Judgement, WriteOnly};
+    use crate::instance::ibm::recipe::IbmRecipe;
     use crate::model::Docs;
 
     /// Judges by the type: `engine` fulfils what `token` needs.
@@ -158,7 +179,8 @@ mod tests {
     }
 
     fn report(items: &[Item]) -> CoverageReport {
-        let mut coverage = Coverage::new(&Rules, Timestamp::from_millis(0));
+        let policies = Policies::default();
+        let mut coverage = Coverage::new(&Rules, &IbmRecipe, &policies, Timestamp::from_millis(0));
         items.iter().for_each(|item| coverage.add(item));
         coverage.finish()
     }

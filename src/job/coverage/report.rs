@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::instance::assess::Judgement;
-use crate::model::{ItemKey, Restorability};
+use crate::model::{ItemKey, Restorability, Treatment};
 
 /// How much of a snapshot would come back, and why the rest would not.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +17,10 @@ pub struct CoverageReport {
     pub classes: BTreeMap<String, u64>,
     /// The reasons, those of the best class first, each with its items.
     pub reasons: Vec<Reason>,
+    /// Items by what a restore makes of them, as it is configured here.
+    pub treatments: BTreeMap<String, u64>,
+    /// Items that the configured policies leave out, although they could come back.
+    pub left_out: Vec<LeftOut>,
     /// Items with members that a create takes and no answer returns.
     pub members: Vec<Members>,
     /// Items whose value or payload is in the source and not in the snapshot.
@@ -57,6 +61,15 @@ impl fmt::Display for Named {
             None => f.write_str(&self.name),
         }
     }
+}
+
+/// An item of which a restore, as it is configured, keeps the definition only.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftOut {
+    /// The item.
+    pub item: Named,
+    /// What it could have instead.
+    pub instead: Vec<Treatment>,
 }
 
 /// The write-only members of an item.

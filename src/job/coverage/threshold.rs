@@ -57,6 +57,8 @@ impl fmt::Display for Threshold {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn report(exact: u64, reissued: u64, lost: u64) -> CoverageReport {
@@ -65,6 +67,8 @@ mod tests {
             items: exact + reissued + lost,
             classes: classes.into_iter().map(|(class, count)| (class.to_owned(), count)).collect(),
             reasons: Vec::new(),
+            treatments: BTreeMap::new(),
+            left_out: Vec::new(),
             members: Vec::new(),
             not_captured: Vec::new(),
             needs: Vec::new(),

@@ -157,13 +157,7 @@ fn treatments(
         let allowed = recipe.treatments(item);
         let mut one =
             Chosen { treatment: allowed.first().copied().unwrap_or_default(), effects: Vec::new(), notes: Vec::new() };
-        let by_type = policies.types.get(&item.item_type).copied();
-        let by_rule = policies
-            .rules
-            .iter()
-            .enumerate()
-            .find_map(|(place, rule)| Some((place, rule.treatment.filter(|_| origin.selected(&rule.select))?)));
-        match (by_rule, by_type) {
+        match asked(item, origin, policies) {
             // What comes back by itself needs no rule: one for a whole group speaks of the others in it.
             (Some((_, treatment)), _) if allowed == [Treatment::Exact] && treatment != Treatment::Exact => {}
             (Some((place, treatment)), _) => {
@@ -217,6 +211,29 @@ fn treatments(
         });
     }
     Ok(chosen)
+}
+
+/// The treatment that the first fitting rule asks for, with its place, and the one that the type has.
+fn asked(item: &Item, origin: &Origin, policies: &Policies) -> (Option<(usize, Treatment)>, Option<Treatment>) {
+    let mut rules = policies.rules.iter().enumerate();
+    let by_rule =
+        rules.find_map(|(place, rule)| Some((place, rule.treatment.filter(|_| origin.selected(&rule.select))?)));
+    (by_rule, policies.types.get(&item.item_type).copied())
+}
+
+/// The treatment that an item gets by these policies. What it cannot have as it is now is passed over, as in a plan; what
+/// a plan would refuse is no matter here. `groups` are the names of groups by id.
+#[must_use]
+pub fn treatment(
+    item: &Item,
+    groups: &BTreeMap<String, String>,
+    recipe: &dyn Recipe,
+    policies: &Policies,
+) -> Treatment {
+    let allowed = recipe.treatments(item);
+    let (by_rule, by_type) = asked(item, &Origin::of(&recipe.view(item), groups), policies);
+    let wanted = by_rule.map(|(_, treatment)| treatment).or(by_type);
+    wanted.filter(|wanted| allowed.contains(wanted)).or(allowed.first().copied()).unwrap_or_default()
 }
 
 impl Chosen {
