@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyhaven::instance::embedded::{Switches, Verb};
+use keyhaven::instance::embedded::{Switches, Verb, every_type};
 use keyhaven::job::restore::{Plan, PlanOptions};
 use keyhaven::model::json::Object;
 use keyhaven::model::{Policies, Treatment};
@@ -177,4 +177,29 @@ async fn ids_in_places_of_the_users_own_are_reported_and_stay() {
     run(&pair, &backup, &plan).await;
     let there = secret(&pair, "second").object("custom_metadata").unwrap().str("peer");
     assert_eq!(there, Some(first), "not rewritten");
+}
+
+/// An instance with everything in every condition, keys of authorities shown or not: nothing that is planned is refused.
+#[tokio::test]
+async fn nothing_that_is_planned_of_any_type_is_refused() {
+    for show_ca_private_key in [false, true] {
+        for options in [PlanOptions::default(), reissue()] {
+            let pair = Pair::start().await;
+            let switches = Switches { show_ca_private_key, ..Switches::default() };
+            for peer in [&pair.source, &pair.standby] {
+                peer.instance.set_switches(switches);
+            }
+            every_type(&pair.source.instance, 7).unwrap();
+            let backup = pair.backup().await;
+            let plan = make_plan(&pair, &backup, &options).await;
+            let report = run(&pair, &backup, &plan).await;
+            assert!(report.stopped.is_none(), "{report:#?}");
+            assert!(report.failed.is_empty(), "{:#?}", report.failed);
+            assert_eq!(report.conflicts, plan.conflicts);
+            assert!(report.read_back.unwrap().differences.is_empty(), "{:#?}", report.waiting);
+            let again = run(&pair, &backup, &plan).await;
+            assert_eq!((again.done, again.already), (0, report.done + report.already), "{again:#?}");
+            assert!(pair.standby.instance.forbidden_acts().is_empty());
+        }
+    }
 }

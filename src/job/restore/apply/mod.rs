@@ -183,14 +183,15 @@ async fn work<'p>(run: &Run<'_>, job: Job<'p>, listed: &ListedStandby) -> Vec<Ch
 
 /// Makes one secret, and the group that it needs, before anything else: only a secret shows the target's
 /// full name. A group alone is harmless. What cannot be made shows nothing, so the next one is tried; when none shows it,
-/// the run stops before anything else is written. A plan that makes no secret goes by what the operator confirmed.
+/// the run stops before anything else is written. A plan that makes no secret, or only such as the standby issues, goes by
+/// what the operator confirmed until one shows it.
 async fn prove(run: &Run<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
     let needs_group = |chain: &Chain<'_>| {
         let group = chain.creates_secret().flatten();
         group.is_some_and(|name| !listed.inventory.groups().contains_key(name))
     };
-    // What needs more than a group waits for its turn.
-    let creates = |(_, chain): &(usize, &Chain<'_>)| chain.creates_secret().is_some() && run.ready(chain);
+    // What the standby issues needs an engine, and more than that: it waits for its turn.
+    let creates = |(_, chain): &(usize, &Chain<'_>)| chain.creates_secret().is_some() && !run.issues(chain);
     let mut places: Vec<(bool, usize)> =
         chains.iter().enumerate().filter(creates).map(|(place, chain)| (needs_group(chain), place)).collect();
     places.sort_unstable();

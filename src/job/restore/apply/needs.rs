@@ -7,6 +7,7 @@ use crate::instance::standby::{Certification, Need, View};
 use crate::job::restore::error::in_words;
 use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::Entry;
+use crate::model::Treatment;
 
 /// Why an authority of the standby is of no use yet; nothing when it is.
 pub(super) fn unusable(view: &View) -> Option<&'static str> {
@@ -47,6 +48,12 @@ impl Run<'_> {
     pub(super) fn ready(&self, chain: &Chain<'_>) -> bool {
         let entry = chain.first().and_then(|step| self.entry(&step.key));
         entry.is_none_or(|entry| self.unmet(entry).is_none())
+    }
+
+    /// Whether the standby issues the item of a chain.
+    pub(super) fn issues(&self, chain: &Chain<'_>) -> bool {
+        let entry = chain.first().and_then(|step| self.entry(&step.key));
+        entry.is_some_and(|entry| entry.treatment == Treatment::Reissue)
     }
 
     /// Notes that an item was not made, for those who need it. One that is there and no other stays usable, whatever
