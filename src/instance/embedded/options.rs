@@ -102,7 +102,7 @@ pub enum NameScope {
 /// | `default_group_patchable` | yes | whether the default group can be renamed and described |
 /// | `bulk_locks_atomic` | yes | whether one bad lock spoils the whole request, or only itself |
 /// | `registration_test_status` | 204 | 200 or 204 |
-/// | `auto_rotates` | yes | whether due `username_password` secrets rotate (off: dates stand still) |
+/// | `auto_rotates` | yes | whether secrets with a due rotation rotate (off: dates stand still) |
 /// | `ttl_reads_as_seconds` | no | whether a `ttl` reads back as a text of seconds or as it was written |
 /// | `iam_service_authorization` | no | whether IAM credentials are made without an engine configuration |
 /// | `create_mints_api_key` | yes | whether creating IAM credentials without `reuse_api_key` makes a key already |

@@ -1,4 +1,5 @@
-//! Secrets of types that cannot be created through the API, planted by tests, and what must never be done to them.
+//! Secrets that tests plant past the rules of the API, also of types that nobody has heard of, and the reads that no
+//! backup may do.
 
 use std::sync::Arc;
 
