@@ -313,7 +313,7 @@ fn authority_from_request(request: &Request, given: &Object, issuer: &Certificat
     Ok(Wanted {
         subject,
         sans,
-        role: Role::Authority(depth_below(issuer, depth(given))?),
+        role: Role::Authority(depth_below(issuer, depth(given)?)?),
         key_usage: Some(issue::authority_usage()),
         permitted_domains: names::strings(given, "permitted_dns_domains"),
         ..Wanted::default()

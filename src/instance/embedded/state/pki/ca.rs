@@ -198,10 +198,7 @@ fn defaults(settings: &mut Object, root: bool) -> Result<Algorithm, Refusal> {
         }
     }
     if root {
-        let depth = integer(settings, "max_path_length").unwrap_or(-1);
-        if !(-1..=10).contains(&depth) {
-            return Err(Refusal::invalid("The field 'max_path_length' must be -1 to 10."));
-        }
+        let depth = depth(settings)?.map_or(-1, i64::from);
         settings.set("max_path_length", raw(&depth));
     }
     Ok(algorithm)
@@ -221,7 +218,7 @@ impl Authority {
         Ok(Wanted {
             subject: names::subject(&members, Some(common_name))?,
             sans,
-            role: Role::Authority(depth(&members)),
+            role: Role::Authority(depth(&members)?),
             key_usage: Some(issue::authority_usage()),
             permitted_domains: names::strings(&members, "permitted_dns_domains"),
             ..Wanted::default()
@@ -230,8 +227,12 @@ impl Authority {
 }
 
 /// `max_path_length`; nothing where there is no bound.
-pub(crate) fn depth(members: &Object) -> Option<u8> {
-    integer(members, "max_path_length").and_then(|depth| u8::try_from(depth).ok())
+pub(crate) fn depth(members: &Object) -> Result<Option<u8>, Refusal> {
+    match integer(members, "max_path_length") {
+        None | Some(-1) => Ok(None),
+        Some(depth) if (0..=10).contains(&depth) => Ok(u8::try_from(depth).ok()),
+        Some(_) => Err(Refusal::invalid("The field 'max_path_length' must be -1 to 10.")),
+    }
 }
 
 /// Whether a configuration is an authority's.

@@ -4,10 +4,14 @@
 //! authorities never leave. What the provider does with a hardware module (`crypto_key`) is done with a key in memory.
 
 mod acme;
+#[cfg(test)]
+mod action_tests;
 mod actions;
 mod authority;
 mod ca;
 mod duration;
+#[cfg(test)]
+mod invariants;
 mod issue;
 pub(crate) mod key;
 #[cfg(test)]

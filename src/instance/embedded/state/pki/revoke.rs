@@ -51,6 +51,9 @@ impl State {
         if secret.secret_type != "private_cert" {
             return Err(Refusal::invalid("Only private certificates can be revoked."));
         }
+        if secret.life == Life::Destroyed {
+            return Err(Refusal::invalid("The secret is destroyed."));
+        }
         let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
         let held = secret.versions.get(index).is_some_and(|version| !version.locks.is_empty());
         if held {

@@ -439,4 +439,8 @@ fn a_lock_keeps_a_version_from_being_revoked() {
     assert_eq!(revoked(&machine, "ca"), Vec::<String>::new());
     machine.delete(&format!("secrets/{id}/locks_bulk"));
     assert_eq!(machine.post(&format!("secrets/{id}/actions"), action).0, 201);
+    // What has ended stays destroyed: there is nothing left to take back.
+    machine.later(31 * DAY);
+    assert_eq!(machine.post(&format!("secrets/{id}/actions"), action).0, 400);
+    assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("state"), "5");
 }
