@@ -18,10 +18,9 @@ impl State {
             let (expires, rotates, wakes) = (secret.expiration_date, secret.next_rotation_date, secret.wake_at);
             let is_due = |date: Option<Timestamp>| date.is_some_and(|date| date <= now);
             let kind = Kind::of(&secret.secret_type);
-            let mints = kind.is_some_and(Kind::mints);
             let held = secret.locks_total() > 0 && !kind.is_some_and(Kind::ends_when_locked);
             // What the instance makes anew goes on in the new version, if that was due no later than the end.
-            let renews = mints && rotates <= expires.or(rotates);
+            let renews = kind.is_some_and(Kind::renews) && rotates <= expires.or(rotates);
             if is_due(rotates) && (renews || !is_due(expires)) && self.rotate(now, &id).is_ok() {
                 continue;
             }
@@ -143,6 +142,19 @@ mod tests {
         let id = machine.create("username_password", "user", members);
         machine.later(10 * DAY);
         assert_eq!(machine.get(&format!("secrets/{id}/versions")).raw("total_count"), "1");
+    }
+
+    #[test]
+    fn a_certificate_whose_rotation_was_due_before_its_end_is_renewed() {
+        let mut machine = Machine::new();
+        crate::instance::embedded::state::pki::kit::chain(&mut machine);
+        let rotation = r#""rotation":{"auto_rotate":true,"interval":5,"unit":"day"}"#;
+        let members = format!(r#""certificate_template":"web","common_name":"a.example.com","ttl":"10d",{rotation}"#);
+        let id = machine.create("private_cert", "web", &members);
+        // Nobody asked for anything until both were over.
+        machine.later(11 * DAY);
+        let got = machine.get(&format!("secrets/{id}/metadata"));
+        assert_eq!((got.raw("state"), got.raw("versions_total")), ("1".into(), "2".into()));
     }
 
     #[test]

@@ -182,6 +182,11 @@ impl Kind {
         matches!(self, Self::IamCredentials | Self::ServiceCredentials | Self::CustomCredentials)
     }
 
+    /// Whether a new version has an end of its own, so that a rotation in time puts the end off.
+    pub(crate) fn renews(self) -> bool {
+        self.mints() || matches!(self, Self::PublicCert | Self::PrivateCert)
+    }
+
     /// Whether a lock does not postpone its end.
     pub(crate) fn ends_when_locked(self) -> bool {
         matches!(self, Self::ImportedCert | Self::PublicCert | Self::PrivateCert)
