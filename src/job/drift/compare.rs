@@ -235,7 +235,7 @@ impl Findings<'_> {
         match (want, &self.known.view.rotation, held(&self.known.view)) {
             (None, None, None) => {}
             (None, None, Some(_)) => {
-                self.add(Kind::Rotation, "a policy is held back that the source does not have any more")
+                self.add(Kind::Rotation, "a policy is held back that the source does not have any more");
             }
             (None, Some(_), _) => self.add(Kind::Rotation, "it rotates in the standby and not in the source"),
             (Some(want), Some(there), _) if !same(&want, there) => {

@@ -18,7 +18,7 @@ use crate::job::restore::backup::{Backup, OpenPack};
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::plan::SnapshotName;
 use crate::job::restore::survey::Collected;
-use crate::model::{Digest, Item, ItemKind, Pointer, Slot};
+use crate::model::{Digest, Item, ItemKind, Pointer, Restorability, Slot};
 
 /// Items that are looked at side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 4;
@@ -100,21 +100,36 @@ async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result
             }
         }
         ItemKind::Configuration if values && listed.readable == Readable::Payloads => {
-            // Read for the settings that only the value shows; the payload is dropped and read again when compared.
-            match source.read(listed, None).await {
-                Ok(reading) => {
-                    item.docs = reading.docs;
-                    item.payloads =
-                        reading.payloads.into_iter().map(|(version, _)| Pointer { version, pack }).collect();
-                }
-                Err(InstanceError::Gone { .. }) => return Ok(None),
-                Err(error) => return Err(error.into()),
+            // Only the value shows some settings.
+            if !read(source, listed, &mut item).await? {
+                return Ok(None);
             }
         }
         _ => {}
     }
     item.class = source.recipe().class(&item);
+    // What does not come back as it is depends on what the payload holds: whether a certificate has its key.
+    let depends = item.key.kind() == ItemKind::Secret && item.class != Restorability::Exact;
+    if values && depends && listed.readable == Readable::Payloads && !read(source, listed, &mut item).await? {
+        return Ok(None);
+    }
     Ok(Some(item))
+}
+
+/// Reads an item for what only its payload shows; the payload is dropped, and read again when it is compared. Says whether
+/// the item is still there.
+async fn read(source: &dyn Standby, listed: &Listed, item: &mut Item) -> Result<bool, RestoreError> {
+    let pack = pack_name(item);
+    match source.read(listed, None).await {
+        Ok(reading) => {
+            item.docs = reading.docs;
+            item.class = reading.class;
+            item.payloads = reading.payloads.into_iter().map(|(version, _)| Pointer { version, pack }).collect();
+            Ok(true)
+        }
+        Err(InstanceError::Gone { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[async_trait]

@@ -190,7 +190,7 @@ impl<'a> Surveyor<'a> {
         if !self.payloads.usable() {
             let mut there = there.item.clone();
             there.docs = reading.docs;
-            return Ok(Found { known: Some(Known::from_rows(self.recipe().view(&there))), compared: 0 });
+            return Ok(Found { known: Some(Known::from_rows(self.view(&there))), compared: 0 });
         }
         let ours = self.payloads.get(self.recipe(), entry, Slot::VALUE).await?;
         let value = |(slot, payload): &(Slot, _)| (slot.as_str() == Slot::VALUE).then(|| Clone::clone(payload));

@@ -5,7 +5,6 @@
 //! expires.
 
 use chrono::Months;
-use serde_json::value::RawValue;
 
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::ibm::reading::VERSIONS;
@@ -33,8 +32,8 @@ pub(super) fn next(item: &Item, policy: &Object) -> Option<Timestamp> {
 /// When the current version was created.
 fn current_since(item: &Item) -> Option<Timestamp> {
     let versions = as_array(item.docs.get(VERSIONS)?)?;
-    let rows = versions.iter().filter_map(|row: &Box<RawValue>| Object::parse(row.get()).ok());
-    let current = rows.filter(|row| row.str("alias").as_deref() == Some("current")).last()?;
+    let mut rows = versions.iter().filter_map(|row| Object::parse(row.get()).ok());
+    let current = rows.find(|row| row.str("alias").as_deref() == Some("current"))?;
     current.str("created_at")?.parse().ok()
 }
 
@@ -54,6 +53,8 @@ fn after(since: Timestamp, interval: u64, unit: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
     use crate::model::{Docs, Restorability};
 
