@@ -10,6 +10,9 @@ fn the_demo_brings_every_value_back_and_what_it_keeps_can_be_opened() {
     let story = machine.run(&["demo", "--secrets", "60", "--keep", "demo", "--json"]).json(0);
     assert_eq!(story["compared"]["differences"].as_array().map(Vec::len), Some(0), "{story:#}");
     assert!(story["compared"]["secrets"].as_u64() >= Some(60), "{story:#}");
+    assert!(story["compared"]["converted"].as_u64() >= Some(3), "{story:#}");
+    assert!(story["compared"]["anew"].as_u64() >= Some(3), "{story:#}");
+    assert_eq!(story["coverage"]["classes"]["converted"], story["compared"]["converted"], "{story:#}");
     assert!(story["changes_during_backup"].as_u64() > Some(0), "nobody wrote while it was backed up");
     assert!(story["verify"]["ok"].as_bool().unwrap());
     assert!(story["incremental_requests"].as_u64() < story["full_requests"].as_u64(), "{story:#}");
@@ -39,6 +42,6 @@ fn the_demo_overwrites_nothing_and_leaves_nothing_unasked() {
     std::fs::create_dir(&temporary).unwrap();
     let run = machine.run_with(&[("TMPDIR", temporary.to_str().unwrap())], &["demo", "--secrets", "20"]);
     assert_eq!(run.code, 0, "{run:#?}");
-    assert!(run.out.contains("Every value is back."), "{run:#?}");
+    assert!(run.out.contains("Every value that an instance takes is back"), "{run:#?}");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }

@@ -27,6 +27,21 @@ pub(super) enum Expect {
     Done,
     /// Done, or there is a difference to report, as `restore plan` has it.
     DoneOrDifferent,
+    /// Done, or all but what cannot be done, as `restore apply` has it.
+    DoneOrPartial,
+}
+
+impl Expect {
+    /// Whether a command may end so.
+    fn allows(self, code: i32) -> bool {
+        let is = |kind: FailureKind| code == i32::from(kind.exit_code());
+        code == 0
+            || match self {
+                Self::Done => false,
+                Self::DoneOrDifferent => is(FailureKind::Different),
+                Self::DoneOrPartial => is(FailureKind::Partial),
+            }
+    }
 }
 
 /// Runs `keyhaven ARGUMENTS --json` on a host and returns what it printed. Its progress and its messages go to standard
@@ -57,8 +72,7 @@ pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], expect: Expe
         return Err(Failure::interrupted());
     }
     let code = output.status.code().unwrap_or(-1);
-    let different = i32::from(FailureKind::Different.exit_code());
-    if code != 0 && !(expect == Expect::DoneOrDifferent && code == different) {
+    if !expect.allows(code) {
         return Err(Failure::new(FailureKind::Failed, format!("`{shown}` ended with exit code {code}")));
     }
     serde_json::from_slice(&output.stdout)

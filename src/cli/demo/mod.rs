@@ -10,6 +10,7 @@ mod compare;
 mod story;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,8 +28,8 @@ use super::printer::Style;
 use super::{human, key_file};
 use crate::crypto::Identities;
 use crate::format::RepositoryId;
-use crate::instance::embedded::{Instance, Options, Server, seed};
-use crate::model::{Clock, FailureKind, Timestamp};
+use crate::instance::embedded::{Instance, Options, Server, every_type_among};
+use crate::model::{Clock, FailureKind, Restorability, Timestamp};
 use crate::repository::{Repository, Store};
 
 /// Shows everything at once: back up an instance while it is written to, verify, lose it, restore it, compare.
@@ -45,7 +46,7 @@ pub(super) struct Arguments {
     /// Keep repository, keys and plan in this folder, which must not exist
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// How many secrets the source holds
+    /// How many secrets of the plain types the source holds, among one or more of every other type
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=20_000))]
     secrets: u32,
 }
@@ -100,7 +101,7 @@ impl Stage {
             .map_err(|error| Failure::new(FailureKind::Failed, "cannot make the demo's folder").because(error))?;
         let source = Instance::new(Options { history: true, ids: Some(SEED), ..Options::default() });
         let secrets = usize::try_from(arguments.secrets).unwrap_or(usize::MAX);
-        let seeding = tokio::task::spawn_blocking(move || seed(&source, SEED, secrets).map(|()| source));
+        let seeding = tokio::task::spawn_blocking(move || every_type_among(&source, SEED, secrets).map(|()| source));
         let source = seeding
             .await
             .map_err(|error| Failure::new(FailureKind::Failed, "cannot fill the source").because(error))?
@@ -169,6 +170,10 @@ impl Stage {
             keyhaven(app, &recovery, &["verify", "--level", "payload", "--identity", &key], Expect::Done).await?;
         narrator.fact("opened and checked", &human::count(number(&verify, &["counts", "payloads"]), "payload"))?;
 
+        narrator.command("collector", "keyhaven coverage        (what would come back, and what would not?)")?;
+        let coverage = keyhaven(app, &collector, &["coverage"], Expect::Done).await?;
+        tell_coverage(&narrator, &coverage)?;
+
         let changes_between = writer::burst(&self.source, (arguments.secrets / 100).max(3));
         narrator.command("collector", &format!("keyhaven backup        (after {changes_between} more changes)"))?;
         let incremental = keyhaven(app, &collector, &["backup"], Expect::Done).await?;
@@ -188,11 +193,11 @@ impl Stage {
         narrator.fact("steps", &human::thousands(number(&plan, &["totals", "steps"])))?;
         narrator.command("recovery host", "keyhaven restore apply plan.json")?;
         let apply = ["restore", "apply", &plan_file, "--identity", &key, "--confirm", STANDBY_ID];
-        let restore = keyhaven(app, &recovery, &apply, Expect::Done).await?;
+        let restore = keyhaven(app, &recovery, &apply, Expect::DoneOrPartial).await?;
         let restore_ms = millis(restoring);
         standby.stop().await;
 
-        let compared = compare::compare(&held, &self.standby.snapshot().items);
+        let compared = compare::compare(&held, &self.standby.snapshot().items, &told(&restore));
         let pack = self.first_pack()?;
         let full_requests = claim::requests(&backup);
         let incremental_requests = claim::requests(&incremental);
@@ -215,6 +220,7 @@ impl Stage {
             init,
             backup,
             verify,
+            coverage,
             incremental,
             paths: Paths {
                 kept: self.kept,
@@ -354,6 +360,23 @@ fn tell_backup(narrator: &Narrator<'_>, backup: &Value) -> Result<(), Failure> {
     narrator.fact("requests", &human::thousands(claim::requests(backup)))?;
     narrator.fact("sealed", &human::bytes(number(backup, &["sealed_bytes"])))?;
     narrator.fact("took", &human::millis(i64::try_from(number(backup, &["duration_ms"])).unwrap_or(i64::MAX)))
+}
+
+/// How many items there are of each class.
+fn tell_coverage(narrator: &Narrator<'_>, coverage: &Value) -> Result<(), Failure> {
+    for class in Restorability::ALL {
+        let items = number(coverage, &["classes", class.as_str()]);
+        if items > 0 {
+            narrator.fact(&class.as_str().replace('_', " "), &human::count(items, "item"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The keys of what the restore said does not come back, or waits for somebody.
+fn told(restore: &Value) -> BTreeSet<String> {
+    let lists = ["losses", "waiting", "skipped"].into_iter().filter_map(|list| restore.get(list)?.as_array());
+    lists.flatten().filter_map(|remark| remark.get("key")?.as_str().map(ToOwned::to_owned)).collect()
 }
 
 async fn start(instance: &Instance) -> Result<Server, Failure> {

@@ -29,6 +29,8 @@ pub(super) struct Story {
     pub(super) claim: Claim,
     /// What `verify --level payload` printed.
     pub(super) verify: Value,
+    /// What `coverage` printed.
+    pub(super) coverage: Value,
     /// Changes made between the two backups.
     pub(super) changes_between: u64,
     /// What the second `backup` printed.
@@ -101,7 +103,14 @@ impl Story {
         let found = &self.compared;
         printer.line("")?;
         if self.is_good() {
-            printer.line(printer.paint(Style::Green, "Every value is back."))?;
+            let words = match found.named {
+                0 => "Every value is back.".to_owned(),
+                named => format!(
+                    "Every value that an instance takes is back; the restore named {} that cannot come or still wait.",
+                    human::count(named, "item")
+                ),
+            };
+            printer.line(printer.paint(Style::Green, &words))?;
         } else {
             printer.line(printer.paint(Style::Red, "Not everything came back as it was."))?;
             for difference in found.differences.iter().take(20) {
@@ -120,6 +129,8 @@ impl Story {
                     human::count(found.configurations, "configuration"),
                 ),
             ),
+            ("as imported certificates", human::thousands(found.converted)),
+            ("made anew by the standby", human::count(found.anew, "item")),
             ("differences", human::thousands(found.differences.len() as u64)),
             ("recovery point achieved", human::millis(self.recovery_point_ms)),
             ("restore took", human::millis(self.restore_ms)),

@@ -36,7 +36,7 @@ pub use http::Server;
 pub use instance::{Instance, Reply};
 pub use options::{NameScope, Options, Precision, Switches};
 pub use sandbox::{Sandbox, SandboxOptions, SandboxSettings};
-pub use seed::{every_type, seed, seed_small};
+pub use seed::{every_type, every_type_among, seed, seed_small};
 pub use state::{
     Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, LiveCredential, Lock, PageFault,
     Planted, Registration, Renderer, Secret, Task, TaskError, TaskKind, TaskStatus, TaskTrigger, Verb, Version,

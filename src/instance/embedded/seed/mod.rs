@@ -24,6 +24,8 @@ use crate::model::Timestamp;
 use crate::model::json::Object;
 
 const DAY: i64 = 86_400_000;
+/// Enough for every plain type, with one version and with several.
+const ENOUGH_PLAIN: usize = 40;
 /// Certificates of one instance; past them the other types take their share, because signing is what costs time.
 const CERTIFICATES: usize = 2_000;
 
@@ -47,9 +49,17 @@ pub fn seed(instance: &Instance, seed: u64, secrets: usize) -> Result<(), Embedd
 /// # Errors
 /// When the instance refuses an item: it was not empty.
 pub fn every_type(instance: &Instance, seed: u64) -> Result<(), EmbeddedError> {
+    every_type_among(instance, seed, ENOUGH_PLAIN)
+}
+
+/// The same with `plain` secrets of the types that a client sets by itself, instead of a few dozen.
+///
+/// # Errors
+/// When the instance refuses an item: it was not empty.
+pub fn every_type_among(instance: &Instance, seed: u64, plain: usize) -> Result<(), EmbeddedError> {
     instance.change(|state, now| {
         let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
-        let filled = Seeder::new(state, seed, now).and_then(|mut seeder| every::fill(&mut seeder));
+        let filled = Seeder::new(state, seed, now).and_then(|mut seeder| every::fill(&mut seeder, plain));
         state.ids = ids;
         filled
     })

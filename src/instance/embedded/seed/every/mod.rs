@@ -11,12 +11,11 @@ const HOUR: i64 = 3_600_000;
 /// Versions that a secret has at most, by the provider's limit.
 const MOST_VERSIONS: usize = 50;
 
-/// Fills an empty instance.
-pub(super) fn fill(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
+/// Fills an empty instance, with that many secrets of the plain types among the rest.
+pub(super) fn fill(seeder: &mut Seeder<'_>, plain: usize) -> Result<(), EmbeddedError> {
     seeder.make_groups()?;
     seeder.configurations()?;
-    // Enough for every plain type, with one version and with several.
-    (0..40).try_for_each(|index| seeder.secret(index))?;
+    (0..plain).try_for_each(|index| seeder.secret(index))?;
     authorities::authorities(seeder)?;
     authorities::private_certificates(seeder)?;
     authorities::public_certificates(seeder)?;
