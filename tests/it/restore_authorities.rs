@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use keyhaven::instance::embedded::{Act, Hook, Instance, Server, Verb, When};
 use keyhaven::job::restore::{ApplyReport, Plan, PlanOptions, Signatures, apply, apply_signed};
-use keyhaven::model::FailureKind;
 use keyhaven::model::json::Object;
+
+use keyhaven::model::{FailureKind, Override, Policies};
 use tokio::sync::Notify;
 
 use crate::pki_kit::{
@@ -203,6 +204,25 @@ async fn an_intermediate_may_be_signed_by_an_intermediate_whatever_they_are_call
     let report = run(&pair, &backup, &plan).await;
     assert_eq!(report.kind(), None, "{report:#?}");
     nothing_left(&pair, &backup, &plan, &PlanOptions::default()).await;
+}
+
+/// An override speaks in the standby's own ids, and the next plan knows them again.
+#[tokio::test]
+async fn a_template_may_be_given_a_group_of_the_standby() {
+    let openssl = Openssl::new();
+    let (pair, backup) = source(&openssl).await;
+    let own = pair.standby.group("only-here");
+    let set = serde_json::json!({"allowed_secret_groups": own, "max_ttl": "60d"}).as_object().unwrap().clone();
+    let select = vec!["name:web".parse().unwrap()];
+    let policies = Policies { overrides: vec![Override { select, set }], ..Policies::default() };
+    let exclude = vec!["name:outside".parse().unwrap(), "name:mesh".parse().unwrap()];
+    let options = PlanOptions { policies, exclude, ..PlanOptions::default() };
+    let plan = make_plan(&pair, &backup, &options).await;
+    let report = run(&pair, &backup, &plan).await;
+    assert_eq!(report.kind(), None, "{report:#?}");
+    let there = configuration(&pair.standby.instance, "web");
+    assert_eq!((there.str("allowed_secret_groups"), there.u64("max_ttl_seconds")), (Some(own), Some(5_184_000)));
+    nothing_left(&pair, &backup, &plan, &options).await;
 }
 
 /// Kills an apply right after every request that it sends: the same plan goes on, and sends nothing a second time.

@@ -354,15 +354,25 @@ impl Examiner<'_> {
                     now: self.now,
                 };
                 match entry.treatment {
-                    Treatment::Reissue => planner::reissue(&entry.view, &Goal::reissued(&entry.view), known, &context),
+                    Treatment::Reissue => {
+                        let view = self.named(&entry.view);
+                        planner::reissue(&view, &Goal::reissued(&view), known, &context)
+                    }
                     _ => planner::secret(&entry.item, &entry.view, known, &context),
                 }
             }
         }
     }
 
+    /// With references in the place of ids of the standby, which an operator may have given.
+    fn named(&self, view: &View) -> View {
+        let mut named = view.clone();
+        self.recipe.name_references(&mut named, self.surveyor.names);
+        named
+    }
+
     fn configuration(&self, entry: &Entry, phase: Phase, known: Option<&Known>) -> Outcome {
-        let view = &entry.view;
+        let view = &self.named(&entry.view);
         // The provider wants more of an authority or a template than some readers of the source may see.
         let makes_its_own = entry.item.payloads.is_empty();
         if let Err(error) = self.recipe.new_configuration(view, &nothing())

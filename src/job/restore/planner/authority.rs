@@ -53,7 +53,7 @@ pub fn authority(view: &View, known: Option<&Known>, context: &AuthorityContext<
                     Ok(()) => {
                         let action = Action::UpdateConfiguration;
                         chain.step(context.phase, action, "its settings differ", |state| {
-                            state.settings = Some(settings)
+                            state.settings = Some(settings);
                         });
                     }
                     Err(why) => return Outcome::conflict(why),
