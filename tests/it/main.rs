@@ -52,6 +52,7 @@ mod second_reader;
 mod site;
 mod stock_tools;
 mod sync;
+mod switches;
 mod verify;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.
