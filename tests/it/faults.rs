@@ -2,7 +2,7 @@
 //! documented exit code. A wrong success is what must never be.
 
 use keyhaven::format::event::Cut;
-use keyhaven::instance::embedded::{FaultScript, Options, seed, seed_small};
+use keyhaven::instance::embedded::{FaultScript, Options, every_type, seed, seed_small};
 use serde_json::Value;
 
 use crate::oracle::Truth;
@@ -99,11 +99,24 @@ fn what_passes_is_borne_and_the_snapshot_is_true() {
 #[test]
 fn a_source_that_falls_over_all_the_time_is_still_backed_up_as_it_is() {
     let site = site();
-    let acts = ["answer\"\nstatus = 429", "drop\"", "cut\"", "empty\"", "expire-tokens\"", "answer\"\nstatus = 502"];
+    let acts = ["answer\"\nstatus = 429", "drop\"", "cut\"", "empty\"", "answer\"\nstatus = 502"];
     let rules: String = acts.iter().map(|act| rule("probability = 0.05", &format!("act = \"{act}"))).collect();
+    let rules = format!("{rules}{}", rule("nth = 20", "act = \"expire-tokens\""));
     site.source.play(&FaultScript::parse(&format!("seed = 5\n{rules}"), "script").unwrap());
     truthful(&site, &site.run(&["backup", "--full", "--json"]));
     assert!(site.source.played().iter().sum::<u64>() > 3, "{:?}", site.source.played());
+}
+
+#[test]
+fn every_type_is_backed_up_as_it_is_from_a_source_that_falls_over_and_nothing_in_it_changes() {
+    let site = Site::with(Options { history: true, ..Options::default() }, |source| every_type(source, 11).unwrap());
+    let before = site.source.snapshot().items.live_credentials();
+    let acts = ["answer\"\nstatus = 429", "drop\"", "cut\""];
+    let rules: String = acts.iter().map(|act| rule("probability = 0.03", &format!("act = \"{act}"))).collect();
+    let dead = rule("nth = 40", "act = \"expire-tokens\"");
+    let run = backup(&site, &format!("seed = 3\n{rules}{dead}"));
+    truthful(&site, &run);
+    assert_eq!(site.source.snapshot().items.live_credentials(), before, "no key was replaced");
 }
 
 /// Faults that stay. A pause of five minutes is longer than the program tries, so that the test need not wait.
