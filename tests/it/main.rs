@@ -51,8 +51,8 @@ mod sdk;
 mod second_reader;
 mod site;
 mod stock_tools;
-mod sync;
 mod switches;
+mod sync;
 mod verify;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.
