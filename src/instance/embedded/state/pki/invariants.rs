@@ -57,7 +57,7 @@ fn step(machine: &mut Machine, rng: &mut ChaCha20Rng) {
         15 => drop(act(machine, ca, "rotate_intermediate", "")),
         16 if rng.random() => drop(act(machine, ca, "revoke_ca_certificate", "")),
         17 if rng.random() => {
-            drop(machine.delete(&format!("configurations/{}", if rng.random() { ca } else { template })))
+            machine.delete(&format!("configurations/{}", if rng.random() { ca } else { template }));
         }
         18 => drop(machine.delete(&format!("secrets/{id}"))),
         _ => machine.later(rng.random_range(1..8 * DAY)),
