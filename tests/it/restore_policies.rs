@@ -164,6 +164,7 @@ async fn a_policy_that_does_nothing_or_cannot_be_followed_is_refused() {
         (r#"{"rules":[{"select":["absent"],"treatment":"reissue"}]}"#, "rule 1 selects nothing"),
         (r#"{"rules":[{"select":["absent"],"name":"x"}]}"#, "rule 1 selects nothing"),
         (r#"{"overrides":[{"select":["absent"],"set":{"ttl":"1d"}}]}"#, "override 1 selects nothing"),
+        (r#"{"overrides":[{"select":["one"],"set":{"ttl":"1d"}}]}"#, "sets `ttl`, which nothing that it selects can"),
         (r#"{"transforms":[{"select":["absent"],"field":"name","from":"a","to":"b"}]}"#, "transform 1 selects nothing"),
         (r#"{"transforms":[{"select":["*"],"field":"labels","from":"a","to":"b"}]}"#, "transform 1 finds nothing"),
         (

@@ -179,6 +179,10 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// When the payload lacks what that type requires.
     fn recast_payload(&self, item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError>;
 
+    /// Gives the item members that the operator supplies, over those that it has. Returns the names of those that its
+    /// type, or the one that the treatment makes of it, has at all; others are left out.
+    fn supply(&self, item: &mut Item, treatment: Treatment, members: &Object) -> Vec<String>;
+
     /// What people should know of an item that the treatment makes another one; nothing when it stays what it was.
     fn recast_note(&self, item: &Item, treatment: Treatment) -> Option<String>;
 

@@ -117,7 +117,7 @@ pub(in crate::instance::ibm) fn has_key(item: &Item) -> Option<bool> {
 }
 
 /// Whether a member that no answer shows was supplied or derived.
-pub(super) fn supplied(item: &Item, member: &str) -> bool {
+pub(in crate::instance::ibm) fn supplied(item: &Item, member: &str) -> bool {
     [SUPPLIED, DERIVED].iter().any(|name| item.doc(name).is_some_and(|doc| doc.get(member).is_some()))
 }
 

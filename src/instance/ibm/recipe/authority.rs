@@ -96,6 +96,14 @@ pub(super) fn durations(settings: &mut Object, from: &Object, names: &[&str]) {
     }
 }
 
+/// Whether answers about an authority show that member in some way.
+pub(super) fn is_setting(name: &str) -> bool {
+    UNPATCHABLE.contains(&name)
+        || PATCHABLE.contains(&name)
+        || SIGNING.contains(&name)
+        || ["max_ttl", "crl_expiry"].contains(&name)
+}
+
 /// Whether it is a certificate authority.
 pub(super) fn is(item_type: &str) -> bool {
     item_type == ROOT || item_type == INTERMEDIATE

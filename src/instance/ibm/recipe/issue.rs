@@ -6,6 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::authority::keep;
+use super::supply::Place;
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::standby::recipe::{Phase, Route};
 use crate::instance::standby::{NewSecret, View};
@@ -71,6 +72,15 @@ const ISSUED: [Issued; 6] = [
 
 fn issued(item_type: &str) -> Option<&'static Issued> {
     ISSUED.iter().find(|issued| issued.item_type == item_type)
+}
+
+/// Where a member of an issued type belongs; nothing when it is none of its own.
+pub(super) fn place(item_type: &str, name: &str) -> Option<Place> {
+    let issued = issued(item_type)?;
+    if issued.inputs.contains(&name) {
+        return Some(Place::Input);
+    }
+    (issued.fixed.contains(&name) || issued.patchable.contains(&name)).then_some(Place::Setting)
 }
 
 /// Takes away what belongs to the type alone, when the secret becomes one of another type.

@@ -27,6 +27,7 @@ mod issue;
 pub mod recast;
 mod references;
 mod rotation;
+mod supply;
 mod template;
 mod terraform;
 
@@ -203,6 +204,10 @@ impl Recipe for IbmRecipe {
 
     fn recast_payload(&self, item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError> {
         recast::payload(item, treatment, payload)
+    }
+
+    fn supply(&self, item: &mut Item, treatment: Treatment, members: &Object) -> Vec<String> {
+        supply::supply(item, recast::becomes(&item.item_type.clone(), treatment), members)
     }
 
     fn recast_note(&self, item: &Item, treatment: Treatment) -> Option<String> {

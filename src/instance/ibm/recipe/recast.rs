@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::body::member;
 use super::{authority, template};
-use crate::instance::ibm::classify::has_key;
+use crate::instance::ibm::classify::{has_key, supplied};
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::standby::View;
 use crate::instance::standby::recipe::RecipeError;
@@ -59,6 +59,7 @@ pub(super) fn treatments(item: &Item) -> &'static [Treatment] {
         "imported_cert" if pending => ISSUED,
         "public_cert" | "private_cert" => match item.class {
             Restorability::Converted if has_payload => CERTIFICATE,
+            Restorability::DefinitionOnly if supplied(item, "csr") => ISSUED,
             Restorability::DefinitionOnly => KEYLESS,
             _ => ISSUED,
         },
@@ -70,7 +71,7 @@ pub(super) fn treatments(item: &Item) -> &'static [Treatment] {
 }
 
 /// The type that a secret becomes.
-fn becomes(item_type: &str, treatment: Treatment) -> Option<&'static str> {
+pub(super) fn becomes(item_type: &str, treatment: Treatment) -> Option<&'static str> {
     match (treatment, item_type) {
         (Treatment::Convert, "public_cert" | "private_cert") => Some("imported_cert"),
         (Treatment::AsArbitrary, "iam_credentials") => Some("arbitrary"),

@@ -65,6 +65,14 @@ pub(super) fn is(item_type: &str) -> bool {
     item_type == TEMPLATE || item_type == CUSTOM
 }
 
+/// Whether answers about one of the two show that member in some way.
+pub(super) fn is_setting(item_type: &str, name: &str) -> bool {
+    match item_type {
+        CUSTOM => CUSTOM_SETTINGS.contains(&name),
+        _ => SETTINGS.contains(&name) || DURATIONS.contains(&name),
+    }
+}
+
 /// Reads the settings.
 pub(super) fn view(item: &Item, view: &mut View) {
     for from in [item.doc(ROW), item.doc(VALUE)].into_iter().flatten() {

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::supply::{Place, place};
 use super::{authority, issue, template};
 use crate::instance::ibm::inventory::{LOCKS_ROW, ROW};
 use crate::instance::ibm::reading::{DERIVED, LOCKS, SUPPLIED, VALUE, VERSIONS};
@@ -58,7 +59,8 @@ fn inputs(item: &Item, view: &mut View) {
         }
     }
     for (name, value) in item.doc(SUPPLIED).unwrap_or_default().iter() {
-        let place = if view.settings.get(name).is_some() { &mut view.settings } else { &mut view.inputs };
+        let shown = view.settings.get(name).is_some() || place(&item.item_type, name) == Some(Place::Setting);
+        let place = if shown { &mut view.settings } else { &mut view.inputs };
         place.set(name, value.to_owned());
     }
 }

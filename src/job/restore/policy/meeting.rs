@@ -1,0 +1,75 @@
+//! Items that policies bring together under one name.
+
+use std::collections::BTreeMap;
+
+use crate::instance::standby::{Recipe, Route};
+use crate::job::restore::snapshot::Entry;
+use crate::model::{ItemKey, ItemKind};
+
+/// Items that would meet under one name in the standby, and why each cannot be made.
+///
+/// The provider takes a name once per type and group, perhaps once per type: what the source has twice it may have, what
+/// only a policy brings together it may not.
+#[must_use]
+pub(in crate::job::restore) fn collisions(entries: &[&Entry], recipe: &dyn Recipe) -> BTreeMap<ItemKey, String> {
+    let made = |entry: &&&Entry| {
+        entry.item.key.kind() == ItemKind::Secret
+            && matches!(recipe.route(&entry.item, entry.treatment), Route::Create(_))
+    };
+    let mut meeting: BTreeMap<(&str, &str), Vec<&Entry>> = BTreeMap::new();
+    for entry in entries.iter().filter(made) {
+        meeting.entry((entry.view.item_type.as_str(), entry.view.name.as_str())).or_default().push(entry);
+    }
+    let mut found = BTreeMap::new();
+    for ((item_type, name), entries) in meeting {
+        for entry in &entries {
+            let meets = |other: &&&Entry| {
+                other.item.key != entry.item.key
+                    && (other.group == entry.group || other.is_renamed() || entry.is_renamed())
+            };
+            let others: Vec<String> = entries.iter().filter(meets).map(|other| other.origin.in_words()).collect();
+            if !others.is_empty() {
+                let why = format!(
+                    "it would meet {} as {item_type} `{name}` in the standby; give one of them another name with a rule \
+                     (`[[rules]]`, `name`)",
+                    others.join(", ")
+                );
+                found.insert(entry.item.key.clone(), why);
+            }
+        }
+    }
+    for entry in entries {
+        if entry.view.name != entry.origin.name
+            && let Some(why) = recipe.refused_name(entry.item.key.kind(), &entry.view.name)
+        {
+            let why = format!("the provider takes no `{}` as its name: {why}", entry.view.name);
+            found.entry(entry.item.key.clone()).or_insert(why);
+        }
+    }
+    found
+}
+
+/// Groups that become part of another one, with what to say about each.
+#[must_use]
+pub(in crate::job::restore) fn merged(entries: &[&Entry], recipe: &dyn Recipe) -> BTreeMap<ItemKey, String> {
+    let groups = || entries.iter().filter(|entry| entry.item.key.kind() == ItemKind::Group);
+    let built_in = |entry: &Entry| recipe.route(&entry.item, entry.treatment) == Route::BuiltIn;
+    let mut first: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for entry in groups() {
+        let kept = first.entry(entry.view.name.as_str()).or_insert(entry);
+        // The group that keeps its name, and the one that is there already, come before one that takes the name on.
+        if built_in(entry) || (entry.view.name == entry.origin.name && !built_in(kept)) {
+            *kept = entry;
+        }
+    }
+    let joins =
+        |entry: &&&Entry| first.get(entry.view.name.as_str()).is_some_and(|kept| kept.item.key != entry.item.key);
+    groups()
+        .filter(joins)
+        .map(|entry| {
+            let why =
+                format!("its secrets go into the group `{}`, together with those of another one", entry.view.name);
+            (entry.item.key.clone(), why)
+        })
+        .collect()
+}

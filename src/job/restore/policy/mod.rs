@@ -1,0 +1,285 @@
+//! What the configuration makes of each item: its treatment, its name, supplied members, rewrites. Pure.
+//!
+//! Selectors go by what an item is in the source, so that no rule depends on another one. A rule, override or rewrite
+//! that selects nothing, or would change nothing, is refused: it is a slip, and in an outage nobody sees that it did not
+//! work.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::snapshot::{Effect, Entry, Origin};
+use crate::instance::standby::{Recipe, View};
+use crate::model::{Item, ItemKey, ItemKind, Policies, Selector, Subject, Treatment};
+
+mod error;
+mod meeting;
+mod rewrites;
+#[cfg(test)]
+mod tests;
+
+pub use error::PolicyError;
+pub(super) use meeting::{collisions, merged};
+pub(super) use rewrites::check_rewrites;
+
+use rewrites::{rewrite, stamp};
+
+/// Names at most so many items in a message.
+const NAMED: usize = 5;
+
+/// Works out what every item becomes. `groups` are the names of groups by id, as the source has them.
+///
+/// # Errors
+/// When a policy cannot be followed.
+pub(super) fn resolve(
+    items: Vec<Item>,
+    groups: &BTreeMap<String, String>,
+    recipe: &dyn Recipe,
+    policies: &Policies,
+    sign_with_source: bool,
+) -> Result<BTreeMap<ItemKey, Entry>, PolicyError> {
+    let mut sources: Vec<(Item, Origin)> = items
+        .into_iter()
+        .map(|item| {
+            let origin = Origin::of(&recipe.view(&item), groups);
+            (item, origin)
+        })
+        .collect();
+    // A supplied member may allow a treatment, and what takes a member may depend on the treatment.
+    let first = treatments(&sources, recipe, policies, sign_with_source)?;
+    let supplied = supply(&mut sources, &first, recipe, policies)?;
+    let treatments = treatments(&sources, recipe, policies, sign_with_source)?;
+    let names = names(&sources, policies)?;
+    let mut entries = Vec::with_capacity(sources.len());
+    let chosen = treatments.into_iter().zip(names).zip(supplied);
+    for ((item, origin), ((chosen, name), supplied)) in sources.into_iter().zip(chosen) {
+        let view = recipe.recast(&item, chosen.treatment);
+        let (group, treatment) = (origin.group.clone(), chosen.treatment);
+        let (effects, notes) = (chosen.effects, chosen.notes);
+        let mut entry = Entry { item, treatment, view, group, origin, effects, notes, rewrites: Vec::new() };
+        entry.notes.extend(recipe.recast_note(&entry.item, entry.treatment));
+        if let Some((rule, name)) = name {
+            entry.rename(&name);
+            entry.effects.push(Effect { what: rule, places: 0 });
+        }
+        entry.effects.extend(supplied);
+        entries.push(entry);
+    }
+    for (place, transform) in policies.transforms.iter().enumerate() {
+        rewrite(&mut entries, &format!("transform {}", place + 1), transform, recipe)?;
+    }
+    for entry in entries.iter_mut().filter(|entry| !entry.rewrites.is_empty()) {
+        entry.view.rewrites = stamp(&entry.rewrites);
+    }
+    Ok(entries.into_iter().map(|entry| (entry.item.key.clone(), entry)).collect())
+}
+
+/// The treatment of one item, and why.
+struct Chosen {
+    treatment: Treatment,
+    effects: Vec<Effect>,
+    notes: Vec<String>,
+}
+
+fn treatments(
+    sources: &[(Item, Origin)],
+    recipe: &dyn Recipe,
+    policies: &Policies,
+    sign_with_source: bool,
+) -> Result<Vec<Chosen>, PolicyError> {
+    for (place, rule) in policies.rules.iter().enumerate() {
+        if !sources.iter().any(|(_, origin)| origin.selected(&rule.select)) {
+            return Err(PolicyError::Idle { what: rule_name(place) });
+        }
+    }
+    let mut used = vec![false; policies.rules.len()];
+    let mut chosen = Vec::with_capacity(sources.len());
+    for (item, origin) in sources {
+        let allowed = recipe.treatments(item);
+        let mut one =
+            Chosen { treatment: allowed.first().copied().unwrap_or_default(), effects: Vec::new(), notes: Vec::new() };
+        match asked(item, origin, policies) {
+            // What comes back by itself needs no rule: one for a whole group speaks of the others in it.
+            (Some((_, treatment)), _) if allowed == [Treatment::Exact] && treatment != Treatment::Exact => {}
+            (Some((place, treatment)), _) => {
+                if !recipe.type_treatments(&item.item_type).contains(&treatment) {
+                    return Err(PolicyError::Treatment {
+                        what: rule_name(place),
+                        treatment,
+                        name: origin.in_words(),
+                        item_type: item.item_type.clone(),
+                        allowed: words(recipe.type_treatments(&item.item_type)),
+                    });
+                }
+                if let Some(used) = used.get_mut(place) {
+                    *used = true;
+                }
+                one.effects.push(Effect { what: rule_name(place), places: 0 });
+                one.choose(treatment, allowed);
+            }
+            (None, Some(treatment)) => one.choose(treatment, allowed),
+            (None, None) => {}
+        }
+        let external = sign_with_source && allowed.contains(&Treatment::External);
+        if external && one.treatment == Treatment::Recreate {
+            one.treatment = Treatment::External;
+        }
+        chosen.push(one);
+    }
+    let idle = |(place, rule): &(usize, &crate::model::Rule)| {
+        rule.treatment.is_some() && rule.name.is_none() && used.get(*place) == Some(&false)
+    };
+    if let Some((place, rule)) = policies.rules.iter().enumerate().find(idle)
+        && let Some(treatment) = rule.treatment
+    {
+        let earlier = |(_, origin): &&(Item, Origin)| origin.selected(&rule.select);
+        let first = sources.iter().find(earlier);
+        let shadowed = policies.rules.iter().take(place).any(|other| {
+            other.treatment.is_some()
+                && sources.iter().filter(earlier).any(|(_, origin)| origin.selected(&other.select))
+        });
+        if let Some((item, origin)) = first.filter(|_| !shadowed) {
+            return Err(PolicyError::Treatment {
+                what: rule_name(place),
+                treatment,
+                name: origin.in_words(),
+                item_type: item.item_type.clone(),
+                allowed: words(recipe.treatments(item)),
+            });
+        }
+        return Err(PolicyError::Idle {
+            what: format!("{} is behind others that select the same; it", rule_name(place)),
+        });
+    }
+    Ok(chosen)
+}
+
+/// The treatment that the first fitting rule asks for, with its place, and the one that the type has.
+fn asked(item: &Item, origin: &Origin, policies: &Policies) -> (Option<(usize, Treatment)>, Option<Treatment>) {
+    let mut rules = policies.rules.iter().enumerate();
+    let by_rule =
+        rules.find_map(|(place, rule)| Some((place, rule.treatment.filter(|_| origin.selected(&rule.select))?)));
+    (by_rule, policies.types.get(&item.item_type).copied())
+}
+
+/// The treatment that an item gets by these policies. What it cannot have as it is now is passed over, as in a plan; what
+/// a plan would refuse is no matter here. `groups` are the names of groups by id.
+#[must_use]
+pub fn treatment(
+    item: &Item,
+    groups: &BTreeMap<String, String>,
+    recipe: &dyn Recipe,
+    policies: &Policies,
+) -> Treatment {
+    let allowed = recipe.treatments(item);
+    let (by_rule, by_type) = asked(item, &Origin::of(&recipe.view(item), groups), policies);
+    let wanted = by_rule.map(|(_, treatment)| treatment).or(by_type);
+    wanted.filter(|wanted| allowed.contains(wanted)).or(allowed.first().copied()).unwrap_or_default()
+}
+
+impl Chosen {
+    /// Takes a treatment that the type allows; where the state of this very item does not, the usual one stays.
+    fn choose(&mut self, treatment: Treatment, allowed: &[Treatment]) {
+        if allowed.contains(&treatment) {
+            self.treatment = treatment;
+        } else {
+            let instead = self.treatment;
+            self.notes.push(format!("as it is now it cannot be `{treatment}`; it is `{instead}` instead"));
+        }
+    }
+}
+
+/// The name that a rule gives to each item, with the rule.
+fn names(sources: &[(Item, Origin)], policies: &Policies) -> Result<Vec<Option<(String, String)>>, PolicyError> {
+    let mut names: Vec<Option<(String, String)>> = vec![None; sources.len()];
+    for (place, rule) in policies.rules.iter().enumerate() {
+        let Some(name) = &rule.name else { continue };
+        let selected: Vec<usize> = sources
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, origin))| origin.selected(&rule.select))
+            .map(|(index, _)| index)
+            .collect();
+        let what = rule_name(place);
+        let [index] = selected.as_slice() else {
+            let items = selected.iter().filter_map(|index| sources.get(*index)).map(|(_, origin)| origin.in_words());
+            let items = items.take(NAMED).collect::<Vec<_>>().join(", ");
+            return Err(PolicyError::OneName { what, count: selected.len(), items });
+        };
+        if let (Some(slot), Some((item, _))) = (names.get_mut(*index), sources.get(*index)) {
+            if item.key.kind() != ItemKind::Secret {
+                return Err(PolicyError::Unnameable { what, item: item.key.clone() });
+            }
+            slot.get_or_insert_with(|| (what, name.clone()));
+        }
+    }
+    Ok(names)
+}
+
+fn rule_name(place: usize) -> String {
+    format!("rule {}", place + 1)
+}
+
+fn words(treatments: &[Treatment]) -> String {
+    treatments.iter().map(|treatment| treatment.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Gives items the members that are supplied; says which overrides each item took something from.
+fn supply(
+    sources: &mut [(Item, Origin)],
+    treatments: &[Chosen],
+    recipe: &dyn Recipe,
+    policies: &Policies,
+) -> Result<Vec<Vec<Effect>>, PolicyError> {
+    let mut effects: Vec<Vec<Effect>> = sources.iter().map(|_| Vec::new()).collect();
+    for (place, one) in policies.overrides.iter().enumerate() {
+        let what = format!("override {}", place + 1);
+        let members = one.members();
+        let mut unknown: BTreeSet<&str> = members.iter().map(|(name, _)| name).collect();
+        let mut selected = None;
+        for (((item, origin), chosen), effects) in sources.iter_mut().zip(treatments).zip(&mut effects) {
+            if !origin.selected(&one.select) {
+                continue;
+            }
+            selected.get_or_insert_with(|| item.item_type.clone());
+            let taken = recipe.supply(item, chosen.treatment, &members);
+            unknown.retain(|name| !taken.iter().any(|taken| taken == name));
+            if !taken.is_empty() {
+                effects.push(Effect { what: what.clone(), places: 0 });
+            }
+        }
+        match (selected, unknown.first()) {
+            (None, _) => return Err(PolicyError::Idle { what }),
+            (Some(item_type), Some(member)) => {
+                return Err(PolicyError::Member { what, member: (*member).to_owned(), item_type });
+            }
+            (Some(_), None) => {}
+        }
+    }
+    Ok(effects)
+}
+
+impl Origin {
+    fn of(view: &View, groups: &BTreeMap<String, String>) -> Self {
+        Self {
+            name: view.name.clone(),
+            item_type: view.item_type.clone(),
+            group: view.group.as_ref().and_then(|id| groups.get(id)).cloned(),
+            labels: view.labels.clone(),
+            is_group: view.key.kind() == ItemKind::Group,
+        }
+    }
+
+    /// Whether one of the selectors means the item as it is in the source. A group is also meant by `group:GLOB`.
+    #[must_use]
+    pub fn selected(&self, select: &[Selector]) -> bool {
+        let Self { name, item_type, group, labels, is_group } = self;
+        let group = if *is_group { Some(name.as_str()) } else { group.as_deref() };
+        let subject = Subject { name, item_type, group, labels };
+        select.iter().any(|selector| selector.matches(&subject))
+    }
+
+    /// Group and name.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        self.group.as_ref().map_or_else(|| self.name.clone(), |group| format!("{group}/{}", self.name))
+    }
+}
