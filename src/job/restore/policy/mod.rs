@@ -124,19 +124,16 @@ fn treatments(
         }
         chosen.push(one);
     }
-    let idle = |(place, rule): &(usize, &crate::model::Rule)| {
-        rule.treatment.is_some() && rule.name.is_none() && used.get(*place) == Some(&false)
-    };
-    if let Some((place, rule)) = policies.rules.iter().enumerate().find(idle)
-        && let Some(treatment) = rule.treatment
-    {
-        let earlier = |(_, origin): &&(Item, Origin)| origin.selected(&rule.select);
-        let first = sources.iter().find(earlier);
-        let shadowed = policies.rules.iter().take(place).any(|other| {
-            other.treatment.is_some()
-                && sources.iter().filter(earlier).any(|(_, origin)| origin.selected(&other.select))
-        });
-        if let Some((item, origin)) = first.filter(|_| !shadowed) {
+    // A rule that is never used asks for what none of its items has; where earlier rules take them all, it may well be
+    // meant as a last resort.
+    for (place, rule) in policies.rules.iter().enumerate() {
+        let Some(treatment) = rule.treatment.filter(|_| used.get(place) == Some(&false)) else { continue };
+        let meant = || sources.iter().filter(|(_, origin)| origin.selected(&rule.select));
+        let shadowed =
+            policies.rules.iter().take(place).any(|earlier| {
+                earlier.treatment.is_some() && meant().any(|(_, origin)| origin.selected(&earlier.select))
+            });
+        if let Some((item, origin)) = meant().next().filter(|_| !shadowed) {
             return Err(PolicyError::Treatment {
                 what: rule_name(place),
                 treatment,
@@ -145,9 +142,6 @@ fn treatments(
                 allowed: words(recipe.treatments(item)),
             });
         }
-        return Err(PolicyError::Idle {
-            what: format!("{} is behind others that select the same; it", rule_name(place)),
-        });
     }
     Ok(chosen)
 }
