@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
-use keyhaven::instance::embedded::{Instance, Options, Server, Verb};
+use keyhaven::instance::embedded::{Instance, Options, Server, Switches, Verb, every_type};
+use keyhaven::job::activate::{AtOnce, Primary, apply, plan};
+use keyhaven::job::restore::PlanOptions;
 use keyhaven::model::json::Object;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use crate::program::{Machine, Run};
+use crate::restore_kit::{Pair, Peer, SOURCE_ID, STANDBY_ID, context, make_plan, options, run as carry_out};
 use crate::site::Site;
 
 const MONTHLY: &str = r#"{"auto_rotate":true,"interval":1,"unit":"month"}"#;
@@ -208,6 +211,35 @@ fn there_and_back(into_empty: bool) {
     }
     assert!(rotates(&primary, "user"));
     runtime.block_on(primary_server.stop());
+}
+
+/// Whether a PATCH of a policy rotates is not documented, so the plan says that it may, and both ways must end well.
+#[tokio::test]
+async fn every_type_that_rotates_is_turned_on_whether_or_not_that_rotates_at_once() {
+    for rotates_at_once in [false, true] {
+        let clock = keyhaven::instance::embedded::InstanceClock::manual("2026-11-22T12:00:00Z".parse().unwrap());
+        let source = Peer::start(options(SOURCE_ID, "eu-de", &clock)).await;
+        let switches = Switches { rotation_patch_rotates: rotates_at_once, ..Switches::default() };
+        let standby = Peer::start(Options { switches, ..options(STANDBY_ID, "eu-gb", &clock) }).await;
+        let pair = Pair { source, standby, clock };
+        every_type(&pair.source.instance, 7).unwrap();
+        let backup = pair.backup().await;
+        let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+        carry_out(&pair, &backup, &made).await;
+        let client = pair.standby.client();
+        let held = plan(&context(), &client, Primary::Dead, &[]).await.unwrap();
+        let types: std::collections::BTreeSet<&str> = held.steps.iter().map(|step| step.item_type.as_str()).collect();
+        assert!(types.contains("username_password") && types.len() > 1, "{types:?}");
+        assert!(held.steps.iter().all(|step| step.at_once != AtOnce::Rotates), "{held:#?}");
+        // Refused for what cannot be turned on any more, and for nothing else.
+        let report = apply(&context(), &held, &client, Primary::Dead, std::time::Duration::ZERO).await.unwrap();
+        assert!(report.stopped.is_none() && report.conflicts.is_empty(), "{report:#?}");
+        assert_eq!(report.done + report.failed.len() as u64, held.steps.len() as u64, "{report:#?}");
+        assert!(report.failed.is_empty(), "{:#?}", report.failed);
+        let again = apply(&context(), &held, &client, Primary::Dead, std::time::Duration::ZERO).await.unwrap();
+        assert_eq!((again.done, again.already), (0, held.steps.len() as u64), "{again:#?}");
+        assert!(plan(&context(), &client, Primary::Dead, &[]).await.unwrap().steps.is_empty());
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ impl Change {
     #[must_use]
     pub fn of(plan: &Plan, deleted: u64, of: u64) -> Self {
         let overwrites = |step: &&crate::job::restore::plan::Step| match &step.action {
+            // Made anew: what the standby has goes first.
+            Action::Delete { .. } => true,
             Action::AddVersion { .. } | Action::UpdateConfiguration | Action::UpdateGroup => step.target.is_some(),
             Action::PatchMetadata { .. } => step.target.is_some() && step.reason == METADATA_DIFFERS,
             _ => false,
