@@ -83,33 +83,29 @@ fn pack_name(item: &Item) -> Digest {
 async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result<Option<Item>, RestoreError> {
     let mut item = listed.item.clone();
     let pack = pack_name(&item);
-    match item.key.kind() {
-        ItemKind::Secret => {
+    if item.key.kind() == ItemKind::Secret {
+        let view = source.recipe().view(&item);
+        let look = Look { row: false, versions: true, locks: !view.lock_names.is_empty() };
+        match source.look(&item.key, look).await {
+            Ok(docs) => item.docs.extend(docs),
+            Err(InstanceError::Gone { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        if listed.readable == Readable::Payloads {
             let view = source.recipe().view(&item);
-            let look = Look { row: false, versions: true, locks: !view.lock_names.is_empty() };
-            match source.look(&item.key, look).await {
-                Ok(docs) => item.docs.extend(docs),
-                Err(InstanceError::Gone { .. }) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            }
-            if listed.readable == Readable::Payloads {
-                let view = source.recipe().view(&item);
-                let kept = view.versions.iter().flatten().rev().filter(|version| version.payload);
-                item.payloads =
-                    kept.filter_map(|version| Some(Pointer { version: Slot::new(&version.id)?, pack })).collect();
-            }
+            let kept = view.versions.iter().flatten().rev().filter(|version| version.payload);
+            item.payloads =
+                kept.filter_map(|version| Some(Pointer { version: Slot::new(&version.id)?, pack })).collect();
         }
-        ItemKind::Configuration if values && listed.readable == Readable::Payloads => {
-            // Only the value shows some settings.
-            if !read(source, listed, &mut item).await? {
-                return Ok(None);
-            }
-        }
-        _ => {}
     }
     item.class = source.recipe().class(&item);
-    // What does not come back as it is depends on what the payload holds: whether a certificate has its key.
-    let depends = item.key.kind() == ItemKind::Secret && item.class != Restorability::Exact;
+    // Only the value of a configuration shows some of its settings; and what of a secret does not come back as it is
+    // depends on what the payload holds, such as whether a certificate has its key.
+    let depends = match item.key.kind() {
+        ItemKind::Configuration => true,
+        ItemKind::Secret => item.class != Restorability::Exact,
+        ItemKind::Group | ItemKind::Registration => false,
+    };
     if values && depends && listed.readable == Readable::Payloads && !read(source, listed, &mut item).await? {
         return Ok(None);
     }
