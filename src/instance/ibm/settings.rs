@@ -101,10 +101,11 @@ pub struct Retry {
 }
 
 impl Default for Retry {
-    /// Seven attempts within two minutes, waits of 0.5 s to 20 s: enough for a fail-over of 30 s.
+    /// Nine attempts within two minutes, waits of 0.5 s to 20 s: enough for a fail-over of 30 s, also when chance makes
+    /// every wait as short as it can be.
     fn default() -> Self {
         Self {
-            attempts: 7,
+            attempts: 9,
             first: Duration::from_millis(500),
             longest: Duration::from_secs(20),
             within: Duration::from_secs(120),
@@ -150,6 +151,15 @@ fn shown(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shortest_waits_outlast_a_fail_over_and_the_longest_end_in_time() {
+        let retry = Retry::default();
+        let waits = (1..retry.attempts).map(|n| retry.first.saturating_mul(1 << (n - 1)).min(retry.longest));
+        let longest: Duration = waits.sum();
+        assert!(longest / 2 > Duration::from_secs(30), "{longest:?}");
+        assert!(longest < retry.within, "{longest:?}");
+    }
 
     #[test]
     fn plain_http_only_to_this_machine() {
