@@ -172,6 +172,28 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_after_a_restart_takes_no_id_of_what_was_there() {
+        use super::super::state::Verb;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sandbox.jsonl");
+        let options = || Options { ids: Some(4), ..Options::default() };
+        let body = |name: &str| format!(r#"{{"secret_type":"arbitrary","name":"{name}","payload":"v"}}"#);
+        let mut instance = Instance::new(options());
+        // The same number of the same requests after every start draws the same random numbers.
+        for round in 1..=3_usize {
+            assert_eq!(instance.call(Verb::Post, "/api/v2/secrets", &body(&format!("name-{round}"))).status, 201);
+            let items = instance.snapshot().items;
+            let mut ids: Vec<_> = items.secrets.values().map(|secret| secret.id.clone()).collect();
+            ids.extend(items.secrets.values().flat_map(|secret| &secret.versions).map(|version| version.id.clone()));
+            ids.sort();
+            ids.dedup();
+            assert_eq!((items.secrets.len(), ids.len()), (round, 2 * round), "a secret is lost, or two share an id");
+            instance.save(&path).unwrap();
+            instance = Instance::load(options(), &path).unwrap();
+        }
+    }
+
+    #[test]
     fn a_damaged_file_is_named_with_its_line_and_nothing_of_its_text() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sandbox.jsonl");

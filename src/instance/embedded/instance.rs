@@ -58,7 +58,7 @@ impl Instance {
     #[must_use]
     pub fn with_items(options: Options, items: &Items) -> Self {
         let now = options.clock.now();
-        let mut state = State::new(&options, Ids::new(options.ids), now);
+        let mut state = State::new(&options, Ids::beside(options.ids, items), now);
         state.replace(items);
         Self::with_state(options, state)
     }

@@ -60,10 +60,11 @@ impl Setting for u16 {
 }
 
 impl Setting for usize {
-    const EXPECTED: &'static str = "a number from 1";
+    const EXPECTED: &'static str = "a number from 1 to 1073741824";
 
     fn read(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|number| *number > 0)
+        // A compressed body gets all of its room at once.
+        text.parse().ok().filter(|number| (1..=1 << 30).contains(number))
     }
 
     fn write(self) -> String {
@@ -242,6 +243,9 @@ mod tests {
         assert_eq!(said(wrong), "the switch `name_conflict_status` takes 400 or 409, not `404`");
         let wrong = switches.set("nested_merge", "yes").unwrap_err();
         assert_eq!(said(wrong), "the switch `nested_merge` takes true or false, not `yes`");
+        for bytes in ["0", "1073741825", "18446744073709551615"] {
+            assert!(switches.set("max_body", bytes).is_err(), "{bytes} bytes of memory for one request");
+        }
         assert_eq!(switches, Switches::default());
     }
 }

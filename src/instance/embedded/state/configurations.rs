@@ -184,9 +184,10 @@ impl State {
             .filter(|item| search.as_ref().is_none_or(|text| item.name.to_lowercase().contains(text)))
             .collect();
         query.sort(&mut found, &["config_type", "secret_type", "name"], |item, field| match field {
-            "config_type" => (0, format!("{}/{}", item.config_type, item.name)),
-            "secret_type" => (0, format!("{}/{}/{}", secret_type(&item.config_type), item.config_type, item.name)),
-            _ => (0, format!("{}/{}", item.name, item.config_type)),
+            // NUL sorts before whatever a name goes on with.
+            "config_type" => (0, format!("{}\0{}", item.config_type, item.name)),
+            "secret_type" => (0, format!("{}\0{}\0{}", secret_type(&item.config_type), item.config_type, item.name)),
+            _ => (0, format!("{}\0{}", item.name, item.config_type)),
         })?;
         let rows = page.cut(&found, |item| self.renderer.configuration_metadata(item));
         Ok(Answer::ok(page.envelope(self.host(), "configurations", &list(rows), found.len(), query)))

@@ -5,6 +5,8 @@ use rand_chacha::ChaCha20Rng;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::items::Items;
+use crate::crypto::digest::sha256;
 use crate::model::json::Object;
 
 /// The random numbers of one instance.
@@ -22,6 +24,22 @@ impl Ids {
                 Self(ChaCha20Rng::from_seed(start))
             }
         }
+    }
+
+    /// Those of an instance that holds items already: for one `seed` and the same items the same every time, and never
+    /// the ids that the items have from it.
+    pub(crate) fn beside(seed: Option<u64>, items: &Items) -> Self {
+        let Some(seed) = seed else { return Self::new(None) };
+        let mut text = seed.to_string();
+        let secrets = items.secrets.values();
+        let versions = secrets.clone().flat_map(|secret| &secret.versions).map(|version| &version.id);
+        let tasks = secrets.clone().flat_map(|secret| &secret.tasks).map(|task| &task.id);
+        let groups = items.groups.values().map(|group| &group.id);
+        for id in secrets.map(|secret| &secret.id).chain(versions).chain(tasks).chain(groups) {
+            text.push(' ');
+            text.push_str(id);
+        }
+        Self(ChaCha20Rng::from_seed(*sha256(text.as_bytes()).as_bytes()))
     }
 
     /// A version 4 UUID.

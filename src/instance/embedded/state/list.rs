@@ -217,8 +217,9 @@ fn sort_key(secret: &Secret, field: &str) -> (i64, String) {
         "updated_at" => (secret.updated_at.millis(), id),
         "retrieved_at" => (never(secret.retrieved_at), id),
         "expiration_date" => (never(secret.expiration_date), id),
-        "secret_type" => (0, format!("{}/{id}", secret.secret_type)),
-        "name" => (0, format!("{}/{id}", secret.name)),
+        // NUL sorts before whatever a name goes on with.
+        "secret_type" => (0, format!("{}\0{id}", secret.secret_type)),
+        "name" => (0, format!("{}\0{id}", secret.name)),
         _ => (0, id),
     }
 }
@@ -276,6 +277,9 @@ mod tests {
         assert_eq!(names(&mut machine, "sort=-name"), ["cc", "bb", "aa"]);
         assert_eq!(names(&mut machine, "sort=created_at"), ["bb", "aa", "cc"]);
         assert_eq!(names(&mut machine, "sort=-updated_at"), ["cc", "aa", "bb"]);
+        machine.arbitrary("bb-more");
+        machine.arbitrary("bb.more");
+        assert_eq!(names(&mut machine, "sort=name"), ["aa", "bb", "bb-more", "bb.more", "cc"]);
         let ids = |got: super::super::harness::Got| -> Vec<_> {
             got.rows("secrets").iter().map(|row| row.str("id").unwrap()).collect()
         };

@@ -133,9 +133,10 @@ impl State {
             .filter(|(_, _, lock)| search.as_ref().is_none_or(|text| lock.name.to_lowercase().contains(text)))
             .collect();
         query.sort(&mut locks, &["created_at", "updated_at", "name"], |(index, _, lock), field| match field {
-            "created_at" => (lock.created_at.millis(), format!("{}{index}", lock.name)),
-            "updated_at" => (lock.updated_at.millis(), format!("{}{index}", lock.name)),
-            _ => (0, format!("{}{index}", lock.name)),
+            // NUL sorts before whatever a name goes on with.
+            "created_at" => (lock.created_at.millis(), format!("{}\0{index}", lock.name)),
+            "updated_at" => (lock.updated_at.millis(), format!("{}\0{index}", lock.name)),
+            _ => (0, format!("{}\0{index}", lock.name)),
         })?;
         let rows = page.cut(&locks, |(index, version, lock)| self.renderer.lock(secret, version, *index, lock));
         Ok(Answer::ok(page.envelope(self.host(), "locks", &list(rows), locks.len(), query)))

@@ -181,9 +181,16 @@ impl State {
             None => false,
         };
         secret.updated_at = now;
+        let (before, noted) = (Arc::clone(self.secret(id)?), self.changes.len());
         self.put_secret(secret);
         if rotates && self.switches.rotation_patch_rotates {
-            self.rotate(now, id)?;
+            let rotated = self.rotate(now, id);
+            if rotated.is_err() {
+                // Whole or not at all: without its version, the patch has not happened.
+                self.put_secret((*before).clone());
+                self.changes.truncate(noted);
+            }
+            rotated?;
         }
         self.get_metadata(id)
     }

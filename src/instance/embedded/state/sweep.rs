@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::State;
+use super::data::Secret;
 use super::kinds::{Kind, iam_credentials};
 use super::tasks::TaskTrigger;
 use crate::model::Timestamp;
@@ -24,10 +25,11 @@ impl State {
             if is_due(rotates) && (renews || !is_due(expires)) && self.rotate(now, &id).is_ok() {
                 continue;
             }
-            if is_due(wakes) && !is_due(expires) {
-                self.wake_public(now, &id);
+            if is_due(wakes) {
+                self.wake_all(now, &id);
             }
             // A refused rotation is tried again at the next sweep.
+            let expires = self.items.secrets.get(&id).and_then(|secret| secret.expiration_date);
             if is_due(expires) && !held {
                 self.end(now, &id);
             }
@@ -35,6 +37,20 @@ impl State {
         self.end_previous(now);
         self.sweep_tasks(now);
         self.retry_ends(now);
+    }
+
+    /// Does what a public certificate was due for, each step at its own moment: one that was ordered again in time is
+    /// not at its end, however long nobody asked.
+    fn wake_all(&mut self, now: Timestamp, id: &str) {
+        let due = |secret: &Arc<Secret>| {
+            let in_time = |at: &Timestamp| *at <= now && secret.expiration_date.is_none_or(|end| *at <= end);
+            secret.wake_at.filter(in_time)
+        };
+        while let Some(at) = self.items.secrets.get(id).and_then(due) {
+            if !self.wake_public(at, id) {
+                break;
+            }
+        }
     }
 
     /// Destroys a secret, or only its key where the next read makes another one.
@@ -132,6 +148,19 @@ mod tests {
         machine.delete(&format!("secrets/{id}/locks_bulk"));
         machine.later(1);
         assert_eq!(machine.get(&format!("secrets/{id}/versions")).raw("total_count"), "3");
+    }
+
+    #[test]
+    fn a_version_by_the_instance_takes_the_expiry_as_switched() {
+        for carries in [true, false] {
+            let mut machine = Machine::with(Switches { expiration_carries: carries, ..Switches::default() });
+            let rotation = r#""rotation":{"auto_rotate":true,"interval":1,"unit":"day"}"#;
+            let members = format!(r#""username":"svc","expiration_date":"2027-01-01T00:00:00Z",{rotation}"#);
+            let id = machine.create("username_password", "user", &members);
+            machine.later(DAY);
+            let got = machine.get(&format!("secrets/{id}/metadata"));
+            assert_eq!((got.raw("versions_total"), got.has("expiration_date")), ("2".into(), carries));
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl State {
         let fresh = self.next(kind, now, &Body::parse("{}")?, &secret)?;
         let expiration = match fresh.expiry {
             Expiry::Own(date) => date,
-            Expiry::OfSecret => secret.expiration_date,
+            Expiry::OfSecret => secret.expiration_date.filter(|_| self.switches.expiration_carries),
         };
         let mut version = self.take_over(&mut secret, fresh, now, expiration);
         version.auto_rotated = true;
@@ -187,8 +187,11 @@ impl State {
             ended.push(version.id.clone());
             Arc::make_mut(version).payload = None;
         }
-        if secret.secret_type == "custom_credentials" {
-            self.end_credentials(now, &mut secret, &ended);
+        match secret.secret_type.as_str() {
+            "custom_credentials" => self.end_credentials(now, &mut secret, &ended),
+            // An order for a version that cannot come any more.
+            "public_cert" => secret.inner = None,
+            _ => {}
         }
         self.put_secret(secret);
     }
@@ -308,5 +311,20 @@ mod tests {
         machine.rotate_to(&id, "v2");
         let rows = machine.get(&format!("secrets/{id}/versions")).rows("versions");
         assert_eq!(rows[0].str("alias").as_deref(), Some("previous"));
+    }
+
+    #[test]
+    fn a_patch_whose_rotation_is_refused_changes_nothing() {
+        let mut machine = Machine::with(Switches { rotation_patch_rotates: true, ..Switches::default() });
+        let id = machine.create("username_password", "user", r#""username":"svc","password":"123456""#);
+        machine.post(&format!("secrets/{id}/versions"), "{}");
+        machine.locked(&id, "previous", "held");
+        let before = machine.get(&format!("secrets/{id}/metadata")).1;
+        machine.state.changes.clear();
+        let on = r#"{"name":"other","rotation":{"auto_rotate":true,"interval":30,"unit":"day"}}"#;
+        assert_eq!(machine.patch(&format!("secrets/{id}/metadata"), on).0, 412);
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).1, before);
+        assert!(machine.state.changes.is_empty(), "a refused request is in the log");
+        machine.create("username_password", "other", r#""username":"svc""#);
     }
 }

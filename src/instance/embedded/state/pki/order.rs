@@ -193,16 +193,17 @@ impl State {
         Ok(())
     }
 
-    /// Does what is due: finishes or fails an order, or places one because the certificate ends soon.
-    pub(crate) fn wake_public(&mut self, now: Timestamp, id: &str) {
-        let Ok(secret) = self.secret(id) else { return };
+    /// Does what is due: finishes or fails an order, or places one because the certificate ends soon. Says whether
+    /// anything was done.
+    pub(crate) fn wake_public(&mut self, now: Timestamp, id: &str) -> bool {
+        let Ok(secret) = self.secret(id) else { return false };
         let mut secret = (**secret).clone();
         match Order::of(&secret) {
             Some(order) => {
                 // A lock keeps the version that the new one would push out; the order waits for it to go.
                 let held = secret.previous().is_some_and(|version| !version.locks.is_empty());
                 if held && order.ready_at.is_some() {
-                    return;
+                    return false;
                 }
                 self.finish(now, &mut secret, order);
             }
@@ -215,6 +216,7 @@ impl State {
         }
         secret.updated_at = now;
         self.put_secret(secret);
+        true
     }
 
     fn finish(&mut self, now: Timestamp, secret: &mut Secret, mut order: Order) {

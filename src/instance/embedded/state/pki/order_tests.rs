@@ -199,6 +199,43 @@ fn it_is_ordered_again_31_days_before_its_end_daily_until_it_works() {
 }
 
 #[test]
+fn one_that_was_due_before_its_end_is_there_however_long_nobody_asked() {
+    for seconds in [0, 5] {
+        let mut machine = machine(Switches { order_seconds: seconds, ..Switches::default() });
+        let rotation = r#""rotation":{"auto_rotate":true,"rotate_keys":false}"#;
+        let id = machine.create("public_cert", "www", &format!("{ORDER},{rotation}"));
+        machine.later(200 * DAY);
+        let got = machine.get(&format!("secrets/{id}/metadata"));
+        // 59 days after each other: of 90 days, 31 are left.
+        assert_eq!((got.raw("state"), got.raw("versions_total")), ("1".into(), "4".into()));
+        // Without an authority every attempt fails, and the certificate ends.
+        machine.delete("configurations/acme");
+        machine.later(200 * DAY);
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("state"), "5");
+    }
+}
+
+#[test]
+fn what_is_destroyed_has_no_order_any_more() {
+    let mut machine = machine(Switches::default());
+    let rotation = r#""rotation":{"auto_rotate":true,"rotate_keys":false}"#;
+    let id = machine.create("public_cert", "www", &format!("{ORDER},{rotation}"));
+    machine.later(5 * SECOND);
+    let again = r#"{"rotation":{"rotate_keys":false}}"#;
+    machine.post(&format!("secrets/{id}/versions"), again);
+    machine.later(5 * SECOND);
+    machine.locked(&id, "previous", "held");
+    // The order that would push the locked version out waits, until the certificate in use has ended.
+    machine.later(200 * DAY);
+    let got = machine.get(&format!("secrets/{id}/metadata"));
+    assert_eq!((got.raw("state"), got.raw("versions_total")), ("5".into(), "2".into()));
+    let secret = &machine.state.items.secrets[id.as_str()];
+    assert!(secret.inner.is_none() && secret.wake_at.is_none(), "an order goes on");
+    let action = r#"{"action_type":"public_cert_action_validate_dns_challenge"}"#;
+    assert_eq!(machine.post(&format!("secrets/{id}/actions"), action).0, 400);
+}
+
+#[test]
 fn a_locked_previous_version_holds_an_order_back() {
     let mut machine = machine(Switches::default());
     let id = machine.create("public_cert", "www", ORDER);

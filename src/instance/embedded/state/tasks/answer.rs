@@ -10,6 +10,7 @@ use super::super::data::{Life, Secret, Version};
 use super::super::kinds::payload_digest;
 use super::super::refusal::Refusal;
 use super::super::text::ObjectText;
+use super::super::versions::check_room;
 use super::queue::settle;
 use super::task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
 use crate::model::json::{Object, raw};
@@ -45,8 +46,9 @@ impl State {
         said: Said,
     ) -> Result<Arc<Task>, Refusal> {
         let mut secret = (**self.secret(secret_id)?).clone();
-        let found = secret.tasks.iter_mut().find(|task| task.id == task_id);
-        let task = found.ok_or_else(|| Refusal::missing("The secret task"))?;
+        let index = secret.tasks.iter().position(|task| task.id == task_id);
+        let task =
+            index.and_then(|index| secret.tasks.get(index)).ok_or_else(|| Refusal::missing("The secret task"))?;
         if task.status != TaskStatus::Processing {
             return Err(Refusal::invalid("The secret task is not being processed."));
         }
@@ -58,14 +60,22 @@ impl State {
         if !fits {
             return Err(Refusal::invalid("The field 'status' does not fit the type of the secret task."));
         }
-        let changed = Arc::make_mut(task);
+        let first = secret.versions.iter().any(|version| version.id == task.version_id);
+        if matches!(said, Said::Created { .. }) && !first {
+            // A lock may have come after the order.
+            check_room(&secret)?;
+        }
+        let moves = !matches!(said, Said::Failed(_)) || self.switches.tasks_move_updated_at;
+        let mut changed = (**task).clone();
         changed.status = said.status();
         changed.updated_at = now;
-        let moves = !matches!(said, Said::Failed(_)) || self.switches.tasks_move_updated_at;
         if let Said::Failed(errors) = &said {
             changed.errors.clone_from(errors);
         }
-        let answered = Arc::clone(task);
+        let answered = Arc::new(changed);
+        if let Some(task) = index.and_then(|index| secret.tasks.get_mut(index)) {
+            *task = Arc::clone(&answered);
+        }
         match said {
             Said::Created { id, content } => self.keep_credentials(now, &mut secret, &answered, &id, &content),
             Said::Deleted => end_version(&mut secret, &answered.version_id),

@@ -55,7 +55,10 @@ fn step(machine: &mut Machine, rng: &mut ChaCha20Rng) {
         5 => drop(machine.post(&format!("secrets/{id}/versions"), "{}")),
         6 => drop(machine.get(&format!("secrets/{id}/versions/{version}"))),
         7 => drop(machine.delete(&format!("secrets/{id}/versions/{version}/secret_data"))),
-        8 => drop(machine.post(&format!("secrets/{id}/locks_bulk"), r#"{"locks":[{"name":"held"}]}"#)),
+        8 => {
+            let body = r#"{"locks":[{"name":"held"}]}"#;
+            machine.post(&format!("secrets/{id}/versions/{version}/locks_bulk"), body);
+        }
         9 => drop(machine.delete(&format!("secrets/{id}/locks_bulk"))),
         10 => {
             let force = ["", "?force_delete=true"][rng.random_range(0..2)];
@@ -79,6 +82,9 @@ fn check(machine: &Machine, told: &Items, made: &mut BTreeSet<(String, String)>)
         let count = |status: TaskStatus| secret.tasks.iter().filter(|task| task.status == status).count();
         let (processing, queued) = (count(TaskStatus::Processing), count(TaskStatus::Queued));
         assert!(processing == 1 || (processing == 0 && queued == 0), "{processing} are processed, {queued} wait");
+        let old = secret.versions.iter().skip(2);
+        assert!(old.clone().all(|version| version.locks.is_empty()), "a locked version was pushed out");
+        assert!(old.clone().all(|version| version.payload.is_none()), "an old payload is kept");
         assert!(secret.life != Life::Destroyed || live.iter().all(|(id, _)| *id != secret.id), "alive when destroyed");
         let users =
             items.configurations.values().filter(|found| found.fields.str("api_key_ref").as_ref() == Some(&secret.id));

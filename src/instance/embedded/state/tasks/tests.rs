@@ -28,10 +28,12 @@ fn answer(machine: &mut Machine, id: &str, body: &str) -> Got {
     machine.put(&format!("secrets/{id}/tasks/{task}"), body)
 }
 
+fn created_text(name: &str) -> String {
+    format!(r#"{{"status":"credentials_created","credentials":{{"id":"{name}","payload":{{"key":"{name}"}}}}}}"#)
+}
+
 fn created(machine: &mut Machine, id: &str, name: &str) {
-    let body =
-        format!(r#"{{"status":"credentials_created","credentials":{{"id":"{name}","payload":{{"key":"{name}"}}}}}}"#);
-    let got = answer(machine, id, &body);
+    let got = answer(machine, id, &created_text(name));
     assert_eq!(got.0, 200, "{}", got.1);
 }
 
@@ -216,6 +218,33 @@ fn the_data_of_a_version_goes_when_its_job_says_so() {
     assert_eq!(answer(&mut machine, &id, DELETED).str("trigger"), "secret_version_data_deletion");
     assert_eq!(live(&machine), ["c2"]);
     assert_eq!(machine.delete(&data("previous")).0, 400);
+}
+
+#[test]
+fn a_lock_that_came_after_the_order_keeps_the_previous_version() {
+    for seconds in [0, 1] {
+        let mut machine = ready(Switches::default());
+        let id = with_credentials(&mut machine, "", 2);
+        machine.state.switches.task_answer_seconds = seconds;
+        machine.post(&format!("secrets/{id}/versions"), "{}");
+        machine.locked(&id, "previous", "held");
+        if seconds == 0 {
+            assert_eq!(answer(&mut machine, &id, &created_text("c3")).0, 412);
+        } else {
+            machine.later(2_000);
+        }
+        assert_eq!(
+            (live(&machine), metadata(&mut machine, &id).raw("locks_total")),
+            (vec!["c1".into(), "c2".into()], "1".into())
+        );
+        machine.delete(&format!("secrets/{id}/locks_bulk"));
+        if seconds == 0 {
+            assert_eq!(answer(&mut machine, &id, &created_text("c3")).0, 200);
+        } else {
+            machine.later(1);
+        }
+        assert_eq!(metadata(&mut machine, &id).raw("versions_total"), "3");
+    }
 }
 
 #[test]
