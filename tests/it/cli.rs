@@ -112,20 +112,24 @@ fn every_command_has_help_with_examples() {
 }
 
 #[test]
-fn the_commands_of_the_readme_exist_with_their_flags() {
+fn the_commands_of_readme_and_docs_exist_with_their_flags() {
     let machine = Machine::new();
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let readme = readme.replace("\\\n", " ");
-    let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("keyhaven ")).collect();
-    assert!(commands.len() >= 9, "{commands:?}");
-    for line in commands {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let is_name = |word: &&&str| word.bytes().all(|b| b.is_ascii_lowercase());
-        let name: Vec<&str> = words.iter().take_while(is_name).copied().collect();
-        let help = machine.run(&[&name[..], &["--help"]].concat());
-        assert_eq!(help.code, 0, "{line}: {help:#?}");
-        for flag in words.iter().filter(|word| word.starts_with("--")) {
-            assert!(help.out.contains(&format!("{flag} ")), "{line}: no {flag}");
+    for (page, at_least) in [("README.md", 13), ("docs/restoring.md", 10), ("docs/sandbox.md", 2)] {
+        let text = std::fs::read_to_string(format!("{}/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let text = text.replace("\\\n", " ");
+        let commands: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("keyhaven ")).collect();
+        assert!(commands.len() >= at_least, "{page}: {commands:?}");
+        for line in commands {
+            let words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().collect();
+            let is_name =
+                |word: &&&str| !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            let name: Vec<&str> = words.iter().take_while(is_name).copied().collect();
+            let help = machine.run(&[&name[..], &["--help"]].concat());
+            assert_eq!(help.code, 0, "{page}: {line}: {help:#?}");
+            for flag in words.iter().filter(|word| word.starts_with("--")) {
+                let is_there = help.out.split(|c: char| c.is_whitespace() || c == ',').any(|word| word == *flag);
+                assert!(is_there, "{page}: {line}: no {flag}");
+            }
         }
     }
 }
