@@ -130,6 +130,22 @@ async fn without_a_key_what_nobody_marked_is_not_called_equal() {
 }
 
 #[tokio::test]
+async fn what_the_snapshot_holds_no_payload_of_is_not_called_equal() {
+    let pair = full().await;
+    let mut backup = pair.backup().await;
+    restore(&pair, &backup, &PlanOptions::default()).await;
+    // As in a partial snapshot: the item was listed and could not be read.
+    let id = pair.source.id_of("user");
+    backup.forget(&id);
+    for values in [false, true] {
+        let found = against(&pair, &backup, values).await;
+        assert_eq!(found.kind(), Some(FailureKind::Partial), "{found:#?}");
+        assert_eq!(found.unknown.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["user"]);
+        assert_eq!(found.compared[&Basis::Nothing], 1);
+    }
+}
+
+#[tokio::test]
 async fn the_source_is_no_standby_of_itself() {
     let pair = full().await;
     let source = pair.source.client();

@@ -232,6 +232,13 @@ impl MemoryBackup {
         }
     }
 
+    /// That secret was listed and could not be read.
+    pub(crate) fn forget(&mut self, id: &str) {
+        for item in self.items.iter_mut().filter(|item| item.key.id() == id) {
+            item.payloads.clear();
+        }
+    }
+
     /// The pack of that secret is not what was signed any more.
     pub(crate) fn damage(&mut self, id: &str) {
         self.damaged = Some(sha256(format!("secret/{id}").as_bytes()));

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use keyhaven::instance::embedded::{Switches, Verb, every_type};
-use keyhaven::job::restore::{Plan, PlanOptions};
+use keyhaven::job::drift::{Expected, drift};
+use keyhaven::job::restore::{Backup, Plan, PlanOptions};
 use keyhaven::model::json::Object;
 use keyhaven::model::{Policies, Treatment};
 
 use crate::pki_kit::{Openssl, authorities, call, configure, issue};
-use crate::restore_kit::{MemoryBackup, Pair, make_plan, nothing_left, run, words};
+use crate::restore_kit::{MemoryBackup, Pair, context, make_plan, nothing_left, run, words};
 
 const ISSUED: [&str; 5] =
     ["private_cert", "public_cert", "iam_credentials", "service_credentials", "custom_credentials"];
@@ -96,6 +97,11 @@ async fn the_standby_issues_every_kind_from_its_definition() {
     waiting.sort_unstable();
     assert_eq!(waiting, ["ldap-user", "to-be-signed"], "{report:#?}");
     assert_eq!(report.kind(), None, "what is still being issued is no failure: {report:#?}");
+    // Nobody can use it yet, and in the source they can.
+    let expected = Expected::Snapshot(backup.name().clone());
+    let found = drift(&context(), &backup, expected, &pair.standby.client(), &options, true).await.unwrap();
+    let differ: Vec<_> = found.differences.iter().map(|one| (one.name.as_str(), one.kind.as_str())).collect();
+    assert_eq!(differ, [("ldap-user", "payload")], "{found:#?}");
 
     let cert = secret(&pair, "web-1");
     assert_eq!(cert.str("certificate_template").as_deref(), Some("web"));

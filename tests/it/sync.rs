@@ -173,6 +173,61 @@ fn what_the_standby_made_its_own_is_not_deleted() {
 }
 
 #[test]
+fn what_came_with_a_later_snapshot_is_not_lost_when_the_standby_is_taken_back() {
+    let warm = Warm::new();
+    let first = warm.sync(&["--snapshot", "latest"]).json(15)["snapshot"]["sequence"].to_string();
+    let later = r#"{"secret_type":"arbitrary","name":"later","payload":"only here"}"#;
+    assert_eq!(warm.site.source.call(Verb::Post, "/api/v2/secrets", later).status, 201);
+    warm.backup();
+    warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
+    let back = warm.sync(&["--snapshot", &first, "--allow-older", "--apply", "--delete"]).json(0);
+    assert_eq!((back["deleted"].as_u64(), &back["lost"]), (Some(0), &serde_json::json!([])), "{back:#}");
+    assert_eq!(back["spared"][0]["name"].as_str(), Some("later"), "{back:#}");
+    assert_eq!(payload(&warm.standby, "later"), "only here");
+}
+
+#[test]
+fn a_secret_in_the_way_is_never_replaced_whatever_the_configuration_says_of_restores() {
+    let mut warm = Warm::new();
+    let own = r#"{"secret_type":"arbitrary","name":"secret-3","payload":"somebody's own"}"#;
+    assert_eq!(warm.standby.call(Verb::Post, "/api/v2/secrets", own).status, 201);
+    warm.environment.push(("KEYHAVEN_RESTORE_ON_CONFLICT", "replace".to_owned()));
+    let kept = warm.sync(&["--snapshot", "latest", "--apply", "--max-change", "100%"]).json(16);
+    assert_eq!(kept["plan"]["conflicts"][0]["name"].as_str(), Some("secret-3"), "{kept:#}");
+    assert_eq!(payload(&warm.standby, "secret-3"), "somebody's own");
+}
+
+#[test]
+fn what_rotates_in_the_standby_is_neither_overwritten_nor_deleted() {
+    let warm = Warm::new();
+    for name in ["used", "left"] {
+        let body = format!(
+            r#"{{"secret_type":"username_password","name":"{name}","username":"admin","password":"pass-word-1","rotation":
+                {{"auto_rotate":true,"interval":1,"unit":"month"}}}}"#
+        );
+        assert_eq!(warm.site.source.call(Verb::Post, "/api/v2/secrets", &body).status, 201);
+    }
+    warm.backup();
+    warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
+    for name in ["used", "left"] {
+        let path = format!("/api/v2/secrets/{}/metadata", id(&warm.standby, name).unwrap());
+        let on = r#"{"rotation":{"auto_rotate":true,"interval":1,"unit":"month"}}"#;
+        assert_eq!(warm.standby.call(Verb::Patch, &path, on).status, 200);
+    }
+    let path = format!("/api/v2/secrets/{}", id(&warm.site.source, "left").unwrap());
+    assert_eq!(warm.site.source.call(Verb::Delete, &path, "").status, 204);
+    let path = format!("/api/v2/secrets/{}/versions", id(&warm.site.source, "used").unwrap());
+    assert_eq!(warm.site.source.call(Verb::Post, &path, r#"{"password":"pass-word-2"}"#).status, 201);
+    warm.backup();
+    let stopped = warm.sync(&["--snapshot", "latest", "--apply", "--delete"]).json(3);
+    assert!(stopped["stopped"].as_str().unwrap().contains("used rotates in the standby"), "{stopped:#}");
+    assert_eq!((&stopped["lost"], stopped["spared"][0]["name"].as_str()), (&serde_json::json!([]), Some("left")));
+    assert_eq!(warm.writes(), 0);
+    warm.sync(&["--snapshot", "latest", "--apply", "--delete", "--exclude", "used"]).json(0);
+    assert!(id(&warm.standby, "left").is_some());
+}
+
+#[test]
 fn a_collector_without_a_recovery_key_cannot_sync() {
     let warm = Warm::new();
     let environment: Vec<(&str, &str)> = warm.environment.iter().map(|(n, v)| (*n, v.as_str())).collect();

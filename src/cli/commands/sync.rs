@@ -16,7 +16,7 @@ use crate::cli::{human, wire};
 use crate::config::settings::Sync;
 use crate::config::value::{Kind, Value, period_text};
 use crate::job::restore::plan::{Remark, Step};
-use crate::job::restore::{ApplyOptions, PlanOptions, RepositorySnapshot, Selector, record};
+use crate::job::restore::{ApplyOptions, OnConflict, PlanOptions, RepositorySnapshot, Selector, record};
 use crate::job::sync::choose::{Choice, choose};
 use crate::job::sync::{SyncOptions, SyncReport, sync};
 use crate::model::{FailureKind, Timestamp};
@@ -115,7 +115,11 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         plan: PlanOptions {
             only: arguments.only.clone(),
             exclude: arguments.exclude.clone(),
-            on_conflict: conflict_policy(&settings, None, false),
+            on_conflict: match conflict_policy(&settings, None, false) {
+                // Nobody looks at the plan of a sync, and it deletes only what a restore made and the source has lost.
+                OnConflict::Replace => OnConflict::Fail,
+                policy => policy,
+            },
             policies: settings.tables().policies().clone(),
             ..PlanOptions::default()
         },

@@ -58,7 +58,8 @@ impl Comparison<'_> {
             }
             return verdict;
         };
-        let mut found = Findings { planned, known, basis: Basis::Metadata, list: Vec::new(), unknown: None };
+        let mut found =
+            Findings { planned, known, basis: Basis::Metadata, list: Vec::new(), unknown: None, unrestorable: None };
         match planned.entry.item.key.kind() {
             ItemKind::Secret => found.secret(self),
             ItemKind::Configuration => found.configuration(),
@@ -71,7 +72,8 @@ impl Comparison<'_> {
         let differences =
             found.list.iter().map(|(kind, what)| difference(planned, *kind, basis, what)).collect::<Vec<_>>();
         let unknown = found.unknown.map(|why| planned.entry.remark(why));
-        Verdict { basis: Some(basis), differences, unknown, unrestorable: None, held }
+        let unrestorable = found.unrestorable.map(|why| planned.entry.remark(why));
+        Verdict { basis: Some(basis), differences, unknown, unrestorable, held }
     }
 }
 
@@ -88,6 +90,7 @@ struct Findings<'a> {
     basis: Basis,
     list: Vec<(Kind, String)>,
     unknown: Option<String>,
+    unrestorable: Option<String>,
 }
 
 impl Findings<'_> {
@@ -98,11 +101,23 @@ impl Findings<'_> {
     fn secret(&mut self, comparison: Comparison<'_>) {
         let entry = self.planned.entry;
         // What the standby issued itself is its own; only the definition is compared.
-        if matches!(entry.treatment, Treatment::Exact | Treatment::Convert | Treatment::AsArbitrary)
-            && let Ok(goal) = Goal::new(&entry.item, &entry.view, comparison.now)
-        {
-            self.versions(&goal, comparison);
-            self.locks(&goal);
+        if !matches!(entry.treatment, Treatment::Exact | Treatment::Convert | Treatment::AsArbitrary) {
+            return;
+        }
+        match Goal::new(&entry.item, &entry.view, comparison.now) {
+            Ok(goal) => {
+                self.versions(&goal, comparison);
+                self.locks(&goal);
+            }
+            // One that could not be read when the snapshot was made: there is nothing to compare with.
+            Err(why) if entry.item.payloads.is_empty() => {
+                self.basis = Basis::Nothing;
+                self.unknown = Some(why);
+            }
+            Err(why) => {
+                self.basis = Basis::Nothing;
+                self.unrestorable = Some(why);
+            }
         }
     }
 
@@ -286,6 +301,10 @@ impl Findings<'_> {
             return;
         }
         let outcome = &self.planned.outcome;
+        // In the source it is more than a definition: here nobody can use it yet.
+        if let Some(why) = outcome.waiting.first().filter(|_| !self.planned.entry.view.pending) {
+            self.add(Kind::Payload, why.clone());
+        }
         let others: Vec<String> =
             outcome.steps.iter().filter(|step| !mine(&step.action)).map(|step| step.reason.clone()).collect();
         for reason in others {

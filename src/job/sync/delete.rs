@@ -32,11 +32,13 @@ pub(super) struct Losses {
     pub(super) spared: Vec<Remark>,
 }
 
-/// Looks for secrets that carry our mark, were restored from a snapshot of this repository, and whose source the snapshot
-/// no longer has. One that has got versions of its own since is somebody's now and is spared.
+/// Looks for secrets that carry our mark, were restored from a snapshot of this repository, and whose source the snapshot,
+/// of the given sequence, no longer has. One that has got versions of its own since, or rotates here, is somebody's now and
+/// is spared; so is one that came with a later snapshot, since what it came from was only not there yet.
 pub(super) fn lost(
     inventory: &Inventory<Listed>,
     snapshot: &Snapshot,
+    sequence: u64,
     options: &PlanOptions,
     known: &BTreeMap<Digest, u64>,
 ) -> Losses {
@@ -48,7 +50,8 @@ pub(super) fn lost(
         let group = groups.clone().find(|(_, id)| Some(*id) == view.group.as_ref()).map(|(name, _)| name.clone());
         let selects = |selector: &crate::job::restore::Selector| selector.selects(view, group.as_deref());
         let asked = options.only.is_empty() || options.only.iter().any(selects);
-        if !gone || !asked || options.exclude.iter().any(selects) || !known.contains_key(&mark.snapshot) {
+        let Some(came_with) = known.get(&mark.snapshot).filter(|_| gone && asked) else { continue };
+        if options.exclude.iter().any(selects) {
             continue;
         }
         let remark = |reason: &str| Remark {
@@ -58,11 +61,21 @@ pub(super) fn lost(
             group: group.clone(),
             reason: reason.to_owned(),
         };
-        if view.versions_total == Some(mark.versions) {
-            let remark = remark("the source has lost it");
-            losses.deletable.push(Lost { key: view.key.clone(), remark, mark });
+        let spared = if *came_with > sequence {
+            Some(format!("it came with snapshot {came_with}; this one is from before it"))
+        } else if view.versions_total != Some(mark.versions) {
+            Some("the source has lost it, and it has got versions of its own since".to_owned())
+        } else if view.rotation.is_some() {
+            Some("the source has lost it, and it rotates here, so it is in use".to_owned())
         } else {
-            losses.spared.push(remark("the source has lost it, and it has got versions of its own since"));
+            None
+        };
+        match spared {
+            Some(why) => losses.spared.push(remark(&why)),
+            None => {
+                let remark = remark("the source has lost it");
+                losses.deletable.push(Lost { key: view.key.clone(), remark, mark });
+            }
         }
     }
     losses
@@ -82,7 +95,8 @@ pub(super) async fn delete(
         match standby.look(&lost.key, Look { row: true, ..Look::default() }).await {
             Ok(docs) => {
                 let now = view_of(standby.recipe(), &lost.key, &lost.remark.item_type, docs);
-                if now.mark.as_ref() != Some(&lost.mark) || now.versions_total != Some(lost.mark.versions) {
+                let same = now.mark.as_ref() == Some(&lost.mark) && now.versions_total == Some(lost.mark.versions);
+                if !same || now.rotation.is_some() {
                     return Ok(Err("it has changed since it was listed".to_owned()));
                 }
             }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::job::restore::plan::{Action, Plan};
+use crate::instance::Listed;
+use crate::job::restore::matching::Inventory;
+use crate::job::restore::plan::{Action, Plan, Step};
 use crate::job::restore::planner::METADATA_DIFFERS;
 
 /// How much a run would change of what the standby has.
@@ -21,7 +23,7 @@ impl Change {
     /// overwrites nothing.
     #[must_use]
     pub fn of(plan: &Plan, deleted: u64, of: u64) -> Self {
-        let overwrites = |step: &&crate::job::restore::plan::Step| match &step.action {
+        let overwrites = |step: &&Step| match &step.action {
             // Made anew: what the standby has goes first.
             Action::Delete { .. } => true,
             Action::AddVersion { .. } | Action::UpdateConfiguration | Action::UpdateGroup => step.target.is_some(),
@@ -49,6 +51,24 @@ impl Change {
             )
         })
     }
+}
+
+/// Why a run is stopped that would overwrite or replace secrets that rotate in the standby: somebody uses them there, since
+/// what a restore makes does not rotate until it is turned on. Their values are the newer ones, whatever the source says.
+#[must_use]
+pub fn in_use(plan: &Plan, standby: &Inventory<Listed>) -> Option<String> {
+    let rotating: BTreeSet<&str> =
+        standby.iter().filter(|(view, _)| view.rotation.is_some()).map(|(view, _)| view.key.id()).collect();
+    let overwrites = |step: &&Step| matches!(step.action, Action::AddVersion { .. } | Action::Delete { .. });
+    let here = |step: &&Step| step.target.as_deref().is_some_and(|id| rotating.contains(id));
+    let found: BTreeSet<_> = plan.steps.iter().filter(overwrites).filter(here).map(|s| (&s.key, &s.name)).collect();
+    let (_, first) = found.first()?;
+    Some(format!(
+        "{first}{} rotates in the standby, so it is in use there, and a version of the source would replace its value; a \
+         standby that was activated is the primary now and is followed, not synced. Leave it out with --exclude, or turn \
+         its rotation off in the standby first",
+        if found.len() > 1 { format!(" (and {} more)", found.len() - 1) } else { String::new() }
+    ))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ mod delete;
 pub mod guard;
 
 use delete::{Losses, lost};
-use guard::Change;
+use guard::{Change, in_use};
 
 /// How a standby is brought into step.
 #[derive(Debug, Clone)]
@@ -131,13 +131,14 @@ pub async fn sync(
     if report.ahead {
         return Ok(report);
     }
-    let Losses { deletable, spared } = lost(&listed.inventory, &snapshot, &options.plan, &options.known);
+    let sequence = backup.name().sequence;
+    let Losses { deletable, spared } = lost(&listed.inventory, &snapshot, sequence, &options.plan, &options.known);
     report.lost = deletable.iter().map(|lost| lost.remark.clone()).collect();
     report.spared = spared;
     let made = plan(context, backup, standby, &options.plan, consent).await?;
     let deletes = if options.delete { deletable.len() as u64 } else { 0 };
     let change = Change::of(&made, deletes, listed.inventory.iter().count() as u64);
-    report.stopped = change.stopped(options.max_change);
+    report.stopped = in_use(&made, &listed.inventory).or_else(|| change.stopped(options.max_change));
     let idle = made.steps.is_empty() && deletes == 0;
     report.plan = Some(made);
     if report.stopped.is_some() || !options.apply || idle {
