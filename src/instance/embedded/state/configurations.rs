@@ -233,6 +233,9 @@ impl State {
         }
         body.only(&kind.members())?;
         require(&body, kind.patch_required)?;
+        if let Some(member) = kind.required.iter().find(|member| body.clears(member)) {
+            return Err(Refusal::invalid(format!("The field '{member}' cannot be cleared.")));
+        }
         let (shown, changed) = kind.split(&body)?;
         for (name, value) in shown.iter() {
             configuration.fields.set(name, value.to_owned());
@@ -365,6 +368,7 @@ mod tests {
             (got.str("classic_infrastructure_username"), got.str("classic_infrastructure_password")),
             ("u".into(), "new".into())
         );
+        assert_eq!(machine.patch("configurations/dns", r#"{"classic_infrastructure_username":null}"#).0, 400);
         machine.post("configurations", &cis("cis"));
         // An empty key stands for a service authorization.
         assert_eq!(

@@ -63,7 +63,8 @@ impl State {
     /// The patch of a configuration: only how long a job may take.
     pub(in super::super) fn patch_custom_engine(&self, body: &Body<'_>, fields: &mut Object) -> Result<(), Refusal> {
         body.only(&["task_timeout"])?;
-        if let Some(timeout) = Ttl::given(body, "task_timeout", &TIMEOUT, false)? {
+        let default = || Ttl::parse(DEFAULT_TIMEOUT).filter(|_| body.clears("task_timeout"));
+        if let Some(timeout) = Ttl::given(body, "task_timeout", &TIMEOUT, false)?.or_else(default) {
             fields.set("task_timeout", timeout.shown(self.switches.task_timeout_reads_as_seconds));
         }
         Ok(())
@@ -184,6 +185,7 @@ mod tests {
             let row = &machine.get("configurations").rows("configurations")[0];
             assert_eq!(row.str("task_timeout").as_deref(), Some(shown));
             assert!(row.object("schema").is_some() && row.object("code_engine").is_some());
+            assert_eq!(machine.patch("configurations/one", r#"{"task_timeout":null}"#).str("task_timeout"), default);
         }
     }
 
@@ -214,6 +216,18 @@ mod tests {
             machine.delete("configurations/two");
             assert_eq!(machine.delete(&format!("secrets/{id}")).0, if deletable { 404 } else { 204 });
         }
+        let mut machine = Machine::with(Switches { iam_service_authorization: true, ..Switches::default() });
+        let id = iam(&mut machine, "shared-key");
+        machine.post("configurations", &engine("same", "job", &format!(r#","api_key_ref":"{id}""#)));
+        let root = "private_cert_configuration_root_ca";
+        let provider = format!(r#"{{"type":"hyper_protect_crypto_services","pin_iam_credentials_secret_id":"{id}"}}"#);
+        let body = format!(
+            r#"{{"config_type":"{root}","name":"same","common_name":"x","max_ttl":"1h","key_type":"ec","crypto_key":{{"provider":{provider}}}}}"#
+        );
+        assert_eq!(machine.post("configurations", &body).0, 201);
+        assert_eq!(machine.delete_typed("configurations/same", root).0, 204);
+        // The other configuration of that name uses it still.
+        assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("referenced_by"), r#"["same"]"#);
         let mut machine = Machine::new();
         let plain = machine.arbitrary("plain");
         let wrong = engine("one", "job", &format!(r#","api_key_ref":"{plain}""#));

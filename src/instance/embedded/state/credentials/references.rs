@@ -22,8 +22,16 @@ impl State {
         after: Option<&Configuration>,
     ) {
         let (old, new) = (before.map(used).unwrap_or_default(), after.map(used).unwrap_or_default());
-        let Some(name) = before.or(after).map(|configuration| configuration.name.clone()) else { return };
-        for id in old.iter().filter(|id| !new.contains(id)) {
+        let Some((config_type, name)) =
+            before.or(after).map(|configuration| (configuration.config_type.clone(), configuration.name.clone()))
+        else {
+            return;
+        };
+        // Configurations of several types may share a name.
+        let others = self.items.configurations.values();
+        let others = others.filter(|other| other.name == name && other.config_type != config_type);
+        let still: Vec<String> = others.flat_map(|other| used(other)).collect();
+        for id in old.iter().filter(|id| !new.contains(id) && !still.contains(id)) {
             self.change_references(now, id, |names| names.retain(|found| *found != name));
         }
         for id in new.iter().filter(|id| !old.contains(id)) {

@@ -31,7 +31,7 @@ pub(super) const PATCH: [&str; 1] = ["rotation"];
 impl State {
     pub(super) fn first_public_cert(&self, body: &Body<'_>) -> Result<Fresh, Refusal> {
         let mut fields = members::given(body, &[INPUTS])?;
-        for required in ["common_name", "ca", "dns"] {
+        for required in ["ca", "dns"] {
             body.required_string(required)?;
         }
         let mut names = strings(&fields, "alt_names");
@@ -39,6 +39,9 @@ impl State {
             return Err(Refusal::invalid("The field 'alt_names' must have at most 99 items."));
         }
         names.extend(fields.str("common_name"));
+        if names.is_empty() {
+            return Err(Refusal::invalid("One of the fields 'common_name' and 'alt_names' is required."));
+        }
         if !names.iter().all(|name| is_host(name)) {
             return Err(Refusal::invalid("The fields 'common_name' and 'alt_names' must be names of hosts."));
         }

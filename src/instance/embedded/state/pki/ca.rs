@@ -127,7 +127,7 @@ impl State {
         self.kept(config_type, &authority.name)
     }
 
-    /// Changes what of an authority can be changed.
+    /// Changes what of an authority can be changed; `null` brings a default back.
     pub(crate) fn patch_authority(
         &mut self,
         now: Timestamp,
@@ -135,16 +135,23 @@ impl State {
         body: &Body<'_>,
     ) -> Result<Arc<Configuration>, Refusal> {
         body.only(&members::names(&[PATCHED], &["max_ttl", "crl_expiry"]))?;
+        if body.clears("max_ttl") {
+            return Err(Refusal::invalid("The field 'max_ttl' cannot be cleared."));
+        }
         if let Some(seconds) = max_ttl(body)? {
             authority.max_ttl = seconds;
         }
-        if let Some(seconds) = crl_expiry(body)? {
+        let cleared = body.clears("crl_expiry").then_some(CRL_EXPIRY);
+        if let Some(seconds) = crl_expiry(body)?.or(cleared) {
             authority.crl_expiry = seconds;
+        }
+        for (name, _) in PATCHED.iter().filter(|(name, _)| body.clears(name)) {
+            authority.settings.set(name, raw(&false));
         }
         for (name, value) in members::given(body, &[PATCHED])?.iter() {
             authority.settings.set(name, value.to_owned());
         }
-        if body.get("crl_disable").is_some() {
+        if body.has("crl_disable") {
             authority.renew_crl(now)?;
         }
         self.put_authority(&authority, now);

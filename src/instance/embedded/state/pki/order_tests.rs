@@ -216,6 +216,16 @@ fn one_that_was_due_before_its_end_is_there_however_long_nobody_asked() {
 }
 
 #[test]
+fn alternative_names_are_enough() {
+    let mut machine = machine(Switches::default());
+    let id = machine.create("public_cert", "www", &ORDER.replacen(r#""common_name":"www.example.com","#, "", 1));
+    machine.later(5 * SECOND);
+    let got = machine.get(&format!("secrets/{id}"));
+    assert_eq!((got.raw("state"), got.str("common_name")), ("1".into(), "*.example.com".into()));
+    assert_eq!(got.raw("alt_names"), r#"["*.example.com","example.com"]"#);
+}
+
+#[test]
 fn what_is_destroyed_has_no_order_any_more() {
     let mut machine = machine(Switches::default());
     let rotation = r#""rotation":{"auto_rotate":true,"rotate_keys":false}"#;
@@ -257,7 +267,7 @@ fn a_locked_previous_version_holds_an_order_back() {
 fn what_breaks_a_rule_is_refused() {
     let mut machine = machine(Switches::default());
     for (from, to) in [
-        (r#""common_name":"www.example.com","#, ""),
+        (r#""common_name":"www.example.com","alt_names":["*.example.com","example.com"],"#, ""),
         (r#""ca":"acme","#, ""),
         (r#""dns":"dns","#, ""),
         ("ECDSA256", "RSA1024"),

@@ -142,9 +142,11 @@ impl Template {
     }
 
     fn take_durations(&mut self, body: &Body<'_>) -> Result<(), Refusal> {
-        self.max_ttl = duration::member(body, "max_ttl", 1, LONGEST)?.or(self.max_ttl);
-        self.ttl = duration::member(body, "ttl", 1, LONGEST)?.or(self.ttl);
-        self.not_before = duration::member(body, "not_before_duration", 0, LONGEST)?.unwrap_or(self.not_before);
+        let kept = |name: &str, before: Option<u64>| before.filter(|_| !body.clears(name));
+        self.max_ttl = duration::member(body, "max_ttl", 1, LONGEST)?.or(kept("max_ttl", self.max_ttl));
+        self.ttl = duration::member(body, "ttl", 1, LONGEST)?.or(kept("ttl", self.ttl));
+        let before = kept("not_before_duration", Some(self.not_before)).unwrap_or(NOT_BEFORE);
+        self.not_before = duration::member(body, "not_before_duration", 0, LONGEST)?.unwrap_or(before);
         if self.ttl.zip(self.max_ttl).is_some_and(|(ttl, most)| ttl > most) {
             return Err(Refusal::invalid("The field 'ttl' must not be longer than 'max_ttl'."));
         }

@@ -220,6 +220,11 @@ fn a_template_reads_back_its_defaults_and_seconds_but_not_the_wildcards() {
         ("5184000".into(), "false".into(), "true".into())
     );
     assert!(!got.has("allowed_domains"));
+    let got = machine.patch("configurations/web", r#"{"max_ttl":null,"ttl":null,"not_before_duration":"9s"}"#);
+    assert!(!got.has("max_ttl_seconds") && !got.has("ttl_seconds"));
+    assert_eq!(got.raw("not_before_duration_seconds"), "9");
+    let got = machine.patch("configurations/web", r#"{"max_ttl":"90d","ttl":"30d","not_before_duration":null}"#);
+    assert_eq!((got.raw("ttl_seconds"), got.raw("not_before_duration_seconds")), ("2592000".into(), "30".into()));
     for bad in [
         r#"{"allow_wildcard_certificates":true}"#,
         r#"{"certificate_authority":"x"}"#,
@@ -348,7 +353,12 @@ fn lists_are_renewed_and_can_be_switched_off() {
     assert_eq!(act(&mut machine, "ca", "rotate_crl", "").0, 400);
     assert!(machine.state.public_authority_text(&format!("{}ca/crl/pem", super::PUBLIC)).is_none());
     assert!(machine.state.public_authority_text(&format!("{}ca/ca/pem", super::PUBLIC)).is_some());
-    assert_eq!(machine.patch("configurations/ca", r#"{"common_name":"x"}"#).0, 400);
+    let got = machine.patch("configurations/ca", r#"{"crl_disable":null,"crl_expiry":null}"#);
+    assert_eq!((got.raw("crl_disable"), got.raw("crl_expiry_seconds")), ("false".into(), "259200".into()));
+    assert!(machine.state.public_authority_text(&format!("{}ca/crl/pem", super::PUBLIC)).is_some());
+    for bad in [r#"{"common_name":"x"}"#, r#"{"max_ttl":null}"#] {
+        assert_eq!(machine.patch("configurations/ca", bad).0, 400, "{bad}");
+    }
 }
 
 #[test]
