@@ -103,17 +103,28 @@ async fn a_refused_key_says_so_and_is_not_shown() {
 }
 
 #[tokio::test]
-async fn a_401_costs_one_new_token_and_one_retry_then_it_is_a_failure() {
+async fn a_401_costs_a_new_token_and_a_retry_and_three_of_them_in_vain_are_a_failure() {
     let mock = Mock::start(but_nth(World::of(1), "GET /secret_groups", 0, Reply::error(401))).await;
     let client = mock.client();
     client.groups().await.unwrap();
     assert_eq!((mock.exchanges().len(), client.requests().retried), (2, 1));
     assert_eq!(mock.requests()[1].headers["authorization"], "Bearer head.body.3");
 
+    // A token may die twice by chance while one request is on its way.
+    let (world, asked) = (World::of(1), AtomicUsize::new(0));
+    let mock = Mock::start(move |seen| match seen.call().as_str() {
+        "GET /secret_groups" if asked.fetch_add(1, Ordering::Relaxed) < 2 => Reply::error(401),
+        _ => world.answer(seen),
+    })
+    .await;
+    let client = mock.client();
+    client.groups().await.unwrap();
+    assert_eq!((mock.exchanges().len(), client.requests().retried), (3, 2));
+
     let mock = Mock::start(|seen| if seen.method == "GET" { Reply::error(401) } else { Reply::error(404) }).await;
     let error = mock.client().groups().await.unwrap_err();
     assert!(matches!(&error, InstanceError::Unauthenticated { message, .. } if message.contains("said no")), "{error}");
-    assert_eq!((mock.exchanges().len(), mock.calls().len()), (2, 2));
+    assert_eq!((mock.exchanges().len(), mock.calls().len()), (4, 4), "and no more: a refused identity is no loop");
 }
 
 // Refusals and lost answers.
@@ -140,7 +151,7 @@ async fn every_refusal_of_every_list_fails_the_listing_by_its_own_name() {
             assert_eq!(error.kind(), keyhaven::model::FailureKind::Instance);
             let asked = mock.calls().iter().filter(|asked| *asked == call).count();
             let wanted = match status {
-                401 => 2,
+                401 => 4,
                 429 | 500 | 503 => 3,
                 _ => 1,
             };

@@ -27,6 +27,10 @@ use crate::model::Timestamp;
 /// The header that tells configurations of one name apart.
 const CONFIGURATION_TYPE: &str = "X-Sm-Accept-Configuration-Type";
 
+/// How often one request asks for a new token after a 401. One can die while it is on its way, the next by chance as
+/// well; an identity that was taken away is refused every time, and this is what ends that.
+const RENEWALS: u32 = 3;
+
 /// What a request is counted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::instance::ibm) enum Purpose {
@@ -207,7 +211,7 @@ impl Wire {
         let body = request.body.map(Body::bytes);
         let creates = request.method == Method::POST;
         let mut tries = Tries::new(self.retry);
-        let mut renewed = false;
+        let mut renewed = 0;
         loop {
             let token = self.token().await?;
             self.pace.turn().await;
@@ -215,7 +219,7 @@ impl Wire {
                 // It died in the queue. The next one waits for a turn of its own, so that nothing goes out bunched.
                 continue;
             }
-            self.count(request.purpose, tries.made() > 1 || renewed);
+            self.count(request.purpose, tries.made() > 1 || renewed > 0);
             let outcome = attempt(self.build(request, url.clone(), body.clone(), &token)?).await;
             let trouble = match outcome {
                 Ok(raw) => {
@@ -227,9 +231,11 @@ impl Wire {
                         }
                         Verdict::NewToken(error) => {
                             self.tokens.refuse(&token);
-                            if std::mem::replace(&mut renewed, true) {
+                            // The first costs no time: tokens do die. What follows waits as after any other failure.
+                            if renewed >= RENEWALS || (renewed > 0 && !tries.again(None).await) {
                                 return Err(error);
                             }
+                            renewed += 1;
                             continue;
                         }
                         Verdict::Final(error) => return Err(error),
