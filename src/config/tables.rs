@@ -246,8 +246,8 @@ impl Entry<'_, '_> {
         for (name, value) in members {
             let (name, origin) = (name.get_ref().to_string(), (self.place)(name.span().start));
             let path = self.path(&format!("set.{name}"));
-            if is_secret(&name) {
-                let problem = "is secret by its name, and no secret stands in this file".to_owned();
+            if is_secret(&name) || has_secret(value.get_ref()) {
+                let problem = "is secret by its name or a name in it, and no secret stands in this file".to_owned();
                 return Err(ConfigError::Table { place: origin, what: path, problem });
             }
             if ["name", "secret_type", "config_type", "secret_group_id"].contains(&name.as_str()) {
@@ -381,10 +381,27 @@ fn words(select: &[Selector]) -> String {
     select.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a member holds a secret in every type that has it.
+/// Whether a member holds a secret in every type that has it, in whatever spelling: what an override gives is stored in
+/// the catalogue, which auditors open, and in plans.
 fn is_secret(name: &str) -> bool {
-    ["payload", "data", "credentials", "credentials_content", "pin"].contains(&name)
-        || ["private_key", "password", "api_key", "apikey"].iter().any(|end| name.ends_with(end))
+    let name = name.to_lowercase().replace(['-', ' '], "_");
+    ["payload", "data", "credentials", "credentials_content", "pin", "classic_infrastructure_username"]
+        .contains(&name.as_str())
+        || ["private_key", "privatekey", "password", "passphrase", "api_key", "apikey", "token"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        || ["secret", "client_secret", "secret_key", "secret_access_key"].contains(&name.as_str())
+}
+
+/// Whether a member with such a name stands anywhere in a value.
+fn has_secret(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Array(list) => list.iter().any(|one| has_secret(one.get_ref())),
+        DeValue::Table(table) => {
+            table.iter().any(|(name, value)| is_secret(name.get_ref()) || has_secret(value.get_ref()))
+        }
+        _ => false,
+    }
 }
 
 /// A value of TOML as JSON; a date becomes its text. Nothing when JSON has no such number.
@@ -503,6 +520,16 @@ mod tests {
             let message = fails(&format!("[[overrides]]\nselect = [\"x\"]\nset = {{ {name} = \"hunter2\" }}\n"));
             assert!(message.contains("is secret by its name") && !message.contains("hunter2"), "{message}");
         }
+        for set in [
+            r#"API-Key = "hunter2""#,
+            r#"classic_infrastructure_username = "hunter2""#,
+            r#"custom_metadata = { password = "hunter2" }"#,
+            r#"custom_metadata = { list = [{ deep = { client_secret = "hunter2" } }] }"#,
+        ] {
+            let message = fails(&format!("[[overrides]]\nselect = [\"x\"]\nset = {{ {set} }}\n"));
+            assert!(message.contains("a name in it") && !message.contains("hunter2"), "{message}");
+        }
+        assert!(read("[[overrides]]\nselect = [\"x\"]\nset = { custom_metadata = { password_policy = 1 } }\n").is_ok());
         assert!(read("[[overrides]]\nselect = [\"x\"]\nset = { private_key_format = \"der\" }\n").is_ok());
     }
 }

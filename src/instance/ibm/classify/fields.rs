@@ -81,8 +81,8 @@ impl Shape<'_> {
 
     /// Whether the member `name`, `depth` objects below the top, is secret.
     ///
-    /// Of a type that is not known, every member that is a payload of any known type is, at any depth: better a field
-    /// too many in the pack than a secret in a catalogue.
+    /// Of a type that is not known, every member that is a payload of any known type is, at any depth, and every one
+    /// whose name ends like that of a secret: better a field too many in the pack than a secret in a catalogue.
     #[must_use]
     pub(super) fn is_secret(&self, name: &str, depth: usize) -> bool {
         if name == EVERYWHERE {
@@ -101,9 +101,14 @@ impl Shape<'_> {
     }
 }
 
-/// Whether `name` is a payload of any known type.
+/// How the name of a secret ends, where nobody has said what it is.
+const SECRET_ENDINGS: [&str; 8] =
+    ["password", "passphrase", "token", "secret", "api_key", "apikey", "private_key", "secret_key"];
+
+/// Whether `name` is a payload of any known type, or ends like the name of a secret.
 fn anywhere(name: &str) -> bool {
     SECRET_TYPES.iter().chain(&CONFIGURATION_TYPES).any(|(_, fields)| fields.contains(&name))
+        || SECRET_ENDINGS.iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
@@ -124,7 +129,9 @@ mod tests {
     fn unknown_types_lose_every_field_that_any_type_keeps_secret() {
         let shape = Shape::Secret("quantum_token");
         assert!(!shape.is_known());
-        for name in ["payload", "data", "password", "credentials", "ca_chain", "api_key", "lets_encrypt_private_key"] {
+        for name in
+            ["payload", "data", "password", "credentials", "ca_chain", "api_key", "session_token", "client_secret"]
+        {
             assert!(shape.is_secret(name, 0) && shape.is_secret(name, 2), "{name}");
         }
         assert!(!shape.is_secret("name", 0));
