@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keyhaven::crypto::Identities;
 use keyhaven::instance::embedded::{
     Act, ApiKey, Class, Grant, Instance, Options, Planted, Role, Seen, Switches, Verb, When,
 };
@@ -182,6 +183,96 @@ async fn a_collector_that_may_not_list_configurations_backs_the_secrets_up_unles
     assert!(matches!(&error, CaptureError::SightLost { key } if key.as_str() == IAM), "{error}");
     assert_eq!(error.kind(), FailureKind::Instance);
     assert_eq!(rig.snapshots().await.len(), 3, "nothing was recorded");
+}
+
+#[tokio::test]
+async fn a_registration_that_may_not_be_read_is_said_and_excuses_nothing_else() {
+    let (rig, ids) = ten(with_roles()).await;
+    let body = r#"{"event_notifications_instance_crn":"crn:v1:bluemix:public:event-notifications:eu-de:a/b:c::",
+        "event_notifications_source_name":"keyhaven"}"#;
+    write(&rig.instance, Verb::Post, "/api/v2/notifications/registration", body);
+    let unregistered = || {
+        let listing = Grant::whole("configurations.list+configuration.read".parse().unwrap());
+        vec![Grant::whole(Role::SecretsReader), listing]
+    };
+    grant(&rig, unregistered());
+    let refused = When::any().path("/notifications/registration");
+    rig.instance.fault(refused, Act::Status { status: 403, retry_after: None });
+    let report = rig.capture().await.unwrap();
+    let hidden: Vec<_> = report.hidden.iter().map(|hidden| hidden.kind.as_str()).collect();
+    assert_eq!((hidden.as_slice(), report.failure()), (["registration"].as_slice(), Some(FailureKind::Partial)));
+    assert!(!report.counts.contains_key("registration"));
+    let accepted = CaptureOptions { allow_partial: true, ..rig.options() };
+    assert_eq!(rig.capture_with(&accepted).await.unwrap().failure(), None);
+
+    // Accepting the missing role accepts nothing that is wrong besides.
+    rotate(&rig.instance, &ids[3], "value");
+    let broken = When::any().path(&format!("{}/versions", ids[3]));
+    rig.instance.fault(broken, Act::Status { status: 403, retry_after: None });
+    let report = rig.capture_with(&accepted).await.unwrap();
+    assert_eq!((report.unread.len(), report.failure()), (1, Some(FailureKind::Partial)));
+
+    // Once it was seen, going blind for it is no shrinking.
+    rig.instance.clear_faults();
+    grant(&rig, vec![Grant::whole(Role::Manager)]);
+    assert_eq!(rig.capture().await.unwrap().counts["registration"], 1);
+    let refused = When::any().path("/notifications/registration");
+    rig.instance.fault(refused, Act::Status { status: 403, retry_after: None });
+    let error = rig.capture_with(&accepted).await.unwrap_err();
+    assert!(matches!(&error, CaptureError::SightLost { key } if key.as_str() == "registration"), "{error}");
+}
+
+#[tokio::test]
+async fn a_kind_that_went_out_of_sight_is_seen_without_the_key_of_the_catalogue_that_had_it() {
+    let (mut rig, _) = ten(with_roles()).await;
+    configure(&rig.instance);
+    rig.capture().await.unwrap();
+    grant(&rig, vec![Grant::whole(Role::SecretsReader)]);
+    rig.catalogue = Arc::new(Identities::generate().0);
+    let accepted = CaptureOptions { allow_partial: true, ..rig.options() };
+    let report = rig.capture_with(&accepted).await.unwrap();
+    assert!(report.suspect.iter().any(|reason| reason.contains("`configuration`")), "{:?}", report.suspect);
+    assert_eq!(report.failure(), Some(FailureKind::Partial));
+}
+
+#[tokio::test]
+async fn a_secret_that_never_stands_still_and_was_never_read_is_missed_by_every_run() {
+    let (rig, ids) = ten(Options::default()).await;
+    let (id, clock) = (ids[5].clone(), rig.clock.clone());
+    // Rotated before each read of it, so that it is never the version that was listed.
+    let act = move |instance: &Instance, _: &Seen| {
+        clock.advance(5_000);
+        rotate(instance, &id, "newer");
+    };
+    rig.instance.fault(When::any().path(&format!("/secrets/{}/versions", ids[5])), Act::Before(Arc::new(act)));
+    for run in ["first", "second"] {
+        let report = rig.capture().await.unwrap();
+        assert_eq!(report.cut, "per_item", "{run}");
+        let unread: Vec<_> = report.unread.iter().map(|unread| unread.key.id()).collect();
+        assert!(rig.opened().await.items[&secret(&ids[5])].payloads.is_empty(), "{run}");
+        assert_eq!(unread, [ids[5].as_str()], "{run}: there is no payload of it, and nobody would know");
+        assert_eq!(report.failure(), Some(FailureKind::Partial), "{run}");
+    }
+}
+
+#[tokio::test]
+async fn items_that_fail_in_every_round_are_no_sign_that_all_would() {
+    let rig = Rig::new().await;
+    let ids: Vec<String> =
+        (0..40).map(|n| arbitrary(&rig.instance, &format!("secret-{n}"), "default", "value")).collect();
+    for id in &ids[..8] {
+        rig.instance.fault(When::any().path(&format!("{id}/versions/current")), Act::EmptyBody);
+    }
+    // Every listing lacks one more, so that there is a next round, which reads nothing but those that failed.
+    let doomed = std::sync::Mutex::new(ids[20..].to_vec());
+    let act = move |instance: &Instance, _: &Seen| {
+        if let Some(id) = doomed.lock().unwrap().pop() {
+            write(instance, Verb::Delete, &format!("/api/v2/secrets/{id}"), "");
+        }
+    };
+    rig.instance.fault(When::any().path("/secret_groups"), Act::Before(Arc::new(act)));
+    let report = rig.capture().await.unwrap();
+    assert_eq!((report.cut, report.unread.len()), ("per_item", 8));
 }
 
 #[tokio::test]

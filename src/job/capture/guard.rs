@@ -62,7 +62,7 @@ impl Guard<'_> {
     ) -> Result<Vec<String>, CaptureError> {
         let mut reasons = Vec::new();
         if let Some(before) = self.measure() {
-            let (missing, of) = self.missing(before, collected, warnings).await?;
+            let (missing, of) = self.missing(before, collected, &mut reasons, warnings).await?;
             if too_few(missing, of, self.max_shrink) {
                 let (time, name) = (before.snapshot().map_or(before.time, |event| event.time), before.digest.short());
                 reasons
@@ -97,6 +97,7 @@ impl Guard<'_> {
         &self,
         before: &Entry,
         collected: &mut Collected,
+        reasons: &mut Vec<String>,
         warnings: &mut Vec<String>,
     ) -> Result<(u64, u64), CaptureError> {
         let Some(event) = before.snapshot() else { return Ok((0, 0)) };
@@ -127,6 +128,13 @@ impl Guard<'_> {
                      {error}",
                     before.digest.short()
                 ));
+                // Its counts stand in the entry: enough to see that a whole kind has gone out of sight.
+                for kind in collected.compared.hidden.keys().filter(|kind| event.counts.contains_key(kind.as_str())) {
+                    reasons.push(format!(
+                        "items of the kind `{kind}` may not be listed any more, and snapshot {} has some",
+                        before.digest.short()
+                    ));
+                }
                 let listed = u64::try_from(collected.compared.inventory.keys.len()).unwrap_or(u64::MAX);
                 Ok((event.items().saturating_sub(listed), event.items()))
             }

@@ -12,7 +12,7 @@ use super::options::CaptureOptions;
 use super::packing::{self, Packing};
 use super::reading::Reader;
 use super::report::{CaptureReport, Hidden, Refused, Spent, Unread};
-use super::worth::Worth;
+use super::worth::{Known, Worth};
 use crate::crypto::{Identities, Recipients};
 use crate::format::event::{Cut, InitEvent, RequestCounts, SnapshotEvent, Verdict};
 use crate::format::{Draft, Entry, Event as Happened};
@@ -374,8 +374,10 @@ fn unread(collected: &Collected, base: &Base) -> Vec<Unread> {
         let Some(at) = compared.inventory.keys.find(key) else { return collected.still_there.contains_key(key) };
         let seen = compared.inventory.seen.get(at);
         let held = seen.is_some_and(|seen| {
-            let older = seen.base.and_then(|at| base.worth(at)).is_some_and(|worth| worth != Worth::Broken);
-            seen.got.is_some() || older
+            let known = seen.base.and_then(|at| base.index.known.get(at as usize));
+            // A line without revision and packs is one that was never read, or one with nothing to show for it.
+            let read = |known: &Known| known.revision.is_some() || known.packs.1 > 0;
+            seen.got.is_some() || known.is_some_and(|known| known.worth != Worth::Broken && read(known))
         });
         let moving = collected.cut != Cut::PointInTime && failures.moved.contains(key);
         !(collected.gone.contains(key) || moving && held)
