@@ -67,10 +67,12 @@ pub(super) fn write_requests(path: &Path, requests: &[SigningRequest]) -> Result
     Ok(written)
 }
 
-/// `plan.json` and `ca` make `plan.ca.csr.pem`; what could lead to another folder becomes `_`.
+/// `plan.json` and `ca` make `plan.ca.csr.pem`. Every other byte than those of ordinary names is written as `%` and two
+/// hexadecimal digits, so that no name leads to another folder and no two names to one file.
 fn beside(plan: &Path, name: &str, what: &str) -> PathBuf {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let name: String = name.chars().map(plain).collect();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let spelled = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let name: String = name.bytes().map(spelled).collect();
     plan.with_extension(format!("{name}.{what}.pem"))
 }
 
@@ -81,7 +83,8 @@ mod tests {
     #[test]
     fn files_lie_beside_the_plan_whatever_the_authority_is_called() {
         assert_eq!(beside(Path::new("/a/plan.json"), "ca-1.x", "csr"), Path::new("/a/plan.ca-1.x.csr.pem"));
-        assert_eq!(beside(Path::new("/a/plan"), "../b c", "signed"), Path::new("/a/plan..._b_c.signed.pem"));
+        assert_eq!(beside(Path::new("/a/plan"), "../b c", "signed"), Path::new("/a/plan...%2Fb%20c.signed.pem"));
+        assert_ne!(beside(Path::new("/p"), "a b", "csr"), beside(Path::new("/p"), "a_b", "csr"));
     }
 
     #[test]

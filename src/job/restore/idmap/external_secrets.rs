@@ -1,8 +1,8 @@
 //! Patches (RFC 6902) for objects of the External Secrets Operator that refer to secrets of the source by id.
 //!
 //! The forms of a reference are those of the operator's provider for IBM Cloud Secrets Manager: `ID` (an `arbitrary`
-//! secret), `TYPE/ID`, `GROUP/TYPE/ID`, and `GROUP/TYPE/NAME`, which survives a restore unless the type is another one
-//! in the standby. What ends in a UUID is an id, whatever stands before it. References stand in
+//! secret), `TYPE/ID`, `GROUP/TYPE/ID`, and `GROUP/TYPE/NAME`, which survives a restore unless group, type or name is
+//! another one in the standby. What ends in a UUID is an id, whatever stands before it. References stand in
 //! `spec.data[].remoteRef.key` and `spec.dataFrom[].extract.key` (before `v1beta1`: `spec.dataFrom[].key`), in a
 //! `ClusterExternalSecret` below `spec.externalSecretSpec`.
 
@@ -166,19 +166,23 @@ enum Becomes<'m> {
 struct Secrets<'m> {
     by_old: BTreeMap<String, &'m Mapping>,
     new: BTreeSet<String>,
-    /// Secrets of another type than in the source, by group, old type and name.
-    recast: BTreeMap<(&'m str, &'m str, &'m str), &'m Mapping>,
+    /// Secrets that are called otherwise than in the source, by old group, type and name.
+    moved: BTreeMap<[&'m str; 3], &'m Mapping>,
 }
 
 impl<'m> Secrets<'m> {
     fn of(map: &'m IdMap) -> Self {
         let secrets = || map.items.iter().filter(|item| item.key.kind() == ItemKind::Secret);
-        let recast =
-            |item: &'m Mapping| Some(((item.group.as_deref()?, item.old_type.as_deref()?, item.name.as_str()), item));
+        let moved = |item: &'m Mapping| {
+            let old = (item.old_group.as_deref(), item.old_type.as_deref(), item.old_name.as_deref());
+            let group = old.0.or(item.group.as_deref())?;
+            let called = [group, old.1.unwrap_or(&item.item_type), old.2.unwrap_or(&item.name)];
+            (old != (None, None, None)).then_some((called, item))
+        };
         Self {
             by_old: secrets().map(|item| (item.old_id.to_ascii_lowercase(), item)).collect(),
             new: secrets().map(|item| item.new_id.to_ascii_lowercase()).collect(),
-            recast: secrets().filter_map(recast).collect(),
+            moved: secrets().filter_map(moved).collect(),
         }
     }
 
@@ -193,6 +197,12 @@ impl<'m> Secrets<'m> {
             {
                 *type_part = &item.item_type;
             }
+            if let ([group_part, _], Some(old), Some(new)) =
+                (parts.as_mut_slice(), item.old_group.as_deref(), item.group.as_deref())
+                && *group_part == old
+            {
+                *group_part = new;
+            }
             parts.push(&item.new_id);
             return Becomes::Other(parts.join("/"), item);
         }
@@ -203,8 +213,11 @@ impl<'m> Secrets<'m> {
             return Becomes::Unknown;
         }
         match *parts.as_slice() {
-            [group, old, name] => match self.recast.get(&(group, old, name)) {
-                Some(item) => Becomes::Other(format!("{group}/{}/{name}", item.item_type), item),
+            [group, old, name] => match self.moved.get(&[group, old, name]) {
+                Some(item) => {
+                    let group = item.group.as_deref().unwrap_or(group);
+                    Becomes::Other(format!("{group}/{}/{}", item.item_type, item.name), item)
+                }
                 None => Becomes::Same,
             },
             _ => Becomes::Same,
@@ -365,6 +378,8 @@ mod tests {
             old_type: old_type.map(Into::into),
             name: name.into(),
             group: Some("prod".into()),
+            old_name: None,
+            old_group: None,
             old_id: old.into(),
             new_id: new.into(),
             versions: Vec::new(),
@@ -410,6 +425,26 @@ mod tests {
         assert_eq!(becomes("prod/private_cert/tls").unwrap(), "prod/imported_cert/tls", "the type is another one");
         assert_eq!(becomes("prod/kv/db"), None, "by name nothing changes");
         assert_eq!(becomes(&format!("kv/{NEW}")), None, "patched before");
+    }
+
+    #[test]
+    fn a_reference_by_name_follows_a_secret_that_is_called_otherwise_in_the_standby() {
+        let mut map = map();
+        map.items[0].old_name = Some("database".into());
+        map.items[1].old_group = Some("production".into());
+        map.items[1].old_name = Some("cert".into());
+        let becomes = |key: &str| {
+            let text = external_secret(r#"{"name":"a","namespace":"b"}"#, &keys(&[key]));
+            let made = patches(text.as_bytes(), &map, &[]).unwrap();
+            match made.patches.first().and_then(|one| one.patch.last()) {
+                Some(Operation::Replace { value, .. }) => value.clone(),
+                _ => "stays".to_owned(),
+            }
+        };
+        assert_eq!(becomes("prod/kv/database"), "prod/kv/db");
+        assert_eq!(becomes("production/private_cert/cert"), "prod/imported_cert/tls");
+        assert_eq!(becomes(&format!("production/private_cert/{CERT}")), format!("prod/imported_cert/{NEW_CERT}"));
+        assert_eq!(becomes("prod/private_cert/tls"), "stays", "it was never called that");
     }
 
     #[test]

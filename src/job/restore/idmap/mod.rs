@@ -44,6 +44,12 @@ pub struct Mapping {
     pub name: String,
     /// The name of the group in the standby, for secrets.
     pub group: Option<String>,
+    /// The name in the source, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_name: Option<String>,
+    /// The name of the group in the source, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_group: Option<String>,
     /// The id in the source.
     pub old_id: String,
     /// The id in the standby.
@@ -108,12 +114,15 @@ impl Found<'_> {
         let view = &self.entry.view;
         let terraform = standby.and_then(|crn| recipe.terraform(crn, &view.key, &view.item_type, self.new_id));
         let old_type = &self.entry.item.item_type;
+        let origin = &self.entry.origin;
         Mapping {
             key: self.entry.item.key.clone(),
             item_type: view.item_type.clone(),
             old_type: (*old_type != view.item_type).then(|| old_type.clone()),
             name: view.name.clone(),
             group: self.entry.group.clone(),
+            old_name: (origin.name != view.name).then(|| origin.name.clone()),
+            old_group: origin.group.clone().filter(|_| origin.group != self.entry.group),
             old_id: self.entry.item.key.id().to_owned(),
             new_id: self.new_id.to_owned(),
             versions: self.versions.to_vec(),
@@ -146,6 +155,8 @@ pub(super) mod tests {
             old_type: None,
             name: name.into(),
             group: group.map(Into::into),
+            old_name: None,
+            old_group: None,
             old_id: format!("o{number}"),
             new_id: format!("n{number}"),
             versions: vec![VersionMapping { old_id: format!("vo{number}"), new_id: format!("vn{number}") }],
