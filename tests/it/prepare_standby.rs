@@ -39,6 +39,12 @@ impl Stage {
     }
 
     fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Run {
+        let id = self.standby.options().instance_id.clone();
+        self.look(&[arguments, &["--confirm", &id]].concat(), more)
+    }
+
+    /// A command that writes nothing into the standby.
+    fn look(&self, arguments: &[&str], more: &[(&str, &str)]) -> Run {
         let (url, iam) = (self.server.base_url(), self.server.iam_url());
         let key = self.standby.options().api_key.expose_secret().to_owned();
         let mut environment = vec![
@@ -48,8 +54,7 @@ impl Stage {
             ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000"),
         ];
         environment.extend(more);
-        let id = self.standby.options().instance_id.clone();
-        let rest = ["--identity", "kit/recovery-identity.txt", "--confirm", &id, "--json"];
+        let rest = ["--identity", "kit/recovery-identity.txt", "--json"];
         self.site.machine.run_with(&environment, &[arguments, &rest].concat())
     }
 
@@ -124,6 +129,15 @@ fn what_trusts_the_primary_trusts_the_standby_before_it_is_needed() {
     assert_eq!(restore["conflicts"], Value::Array(Vec::new()), "{restore:#}");
     let left = steps(&restore);
     assert!(left.iter().all(|step| step.starts_with("create_secret")), "{left:?}");
+
+    // And no drift but for the secrets: who signed an authority was decided on purpose.
+    let drift = stage.look(&["drift"], &[]).json(15);
+    let kinds: Vec<_> =
+        drift["differences"].as_array().unwrap().iter().map(|one| (&one["kind"], &one["key"])).collect();
+    assert!(!kinds.is_empty(), "{drift:#}");
+    for (kind, key) in kinds {
+        assert!((kind == "missing" || kind == "extra") && key.as_str().unwrap().starts_with("secret/"), "{drift:#}");
+    }
 }
 
 #[test]

@@ -227,8 +227,11 @@ impl Findings<'_> {
         let other = |name: &str, value: &serde_json::value::RawValue| {
             have.get(name).is_none_or(|have| normal(have) != normal(value))
         };
-        let wanted = &self.planned.entry.view.settings;
-        let names = wanted.iter().filter(|(name, value)| other(name, value)).map(|(name, _)| name);
+        let view = &self.planned.entry.view;
+        // Who signs an authority is decided anew for a standby, so it is nothing to compare.
+        let anew = |name: &str| kind == ItemKind::Configuration && view.fixed.contains(&name);
+        let names =
+            view.settings.iter().filter(|(name, value)| !anew(name) && other(name, value)).map(|(name, _)| name);
         let (metadata, settings): (Vec<&str>, Vec<&str>) = names
             // A value that was compared says it already.
             .filter(|_| kind != ItemKind::Configuration || self.known.value != Some(false))

@@ -82,7 +82,10 @@ pub fn authority(view: &View, known: Option<&Known>, context: &AuthorityContext<
         }
         Some(Certification::Requested) => {
             let reason = match context.signer {
-                Some(signer) => format!("{signer} of the source signs its request"),
+                Some(signer) => {
+                    let name = signer.id().rsplit_once('/').map_or(signer.id(), |(_, name)| name);
+                    format!("{name} of the source signs its request")
+                }
                 None => "its request has to be signed outside the standby".to_owned(),
             };
             chain.step(context.phase, Action::SetSigned { by: context.signer.cloned() }, reason, signed);
