@@ -1,10 +1,11 @@
 //! The client against the embedded instance: what a listing costs, and that what it brings is what is there.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyhaven::instance::embedded::{
-    Act, Class, Instance, Options, PageFault, Planted, Server, Switches, Verb, When, seed, seed_small,
+    Act, Class, Instance, Options, PageFault, Planted, Seen, Server, Switches, Verb, When, seed, seed_small,
 };
 use keyhaven::instance::ibm::{Body, Client, Retry, Settings};
 use keyhaven::instance::{InstanceError, Listed, Listing, Readable, Reading, Source};
@@ -52,6 +53,32 @@ async fn an_inventory_of_ten_thousand_costs_23_requests() {
     assert_eq!(client.requests().listing, 10 + 10 + 1 + 1 + 1);
     let counters = instance.counters();
     assert_eq!((counters.requests(), counters.tokens), (23, 1), "the server counts the same");
+}
+
+#[tokio::test]
+async fn a_list_of_locks_without_the_secrets_that_have_none_is_steady_too() {
+    let Pair { instance, client, _server } = pair(Options::default(), |instance| {
+        seed(instance, 2, 40).unwrap();
+    })
+    .await;
+    let (with, mut rows) = list(&client).await;
+    instance.set_switches(Switches { unlocked_in_lock_list: false, ..instance.switches() });
+    let (without, again) = list(&client).await;
+    assert!(with.unwrap().steady && without.unwrap().steady, "what stands still is steady");
+    let total = |listed: &Listed| listed.item.doc("row").unwrap().u64("locks_total").unwrap_or(0);
+    assert!(rows.iter().any(|listed| listed.item.key.kind() == ItemKind::Secret && total(listed) == 0));
+    // The locked ones have the rows that they had.
+    rows.retain(|listed| listed.item.key.kind() == ItemKind::Secret && total(listed) > 0);
+    assert!(!rows.is_empty());
+    for listed in &rows {
+        let now = again.iter().find(|other| other.item.key == listed.item.key).unwrap();
+        assert_eq!(now.item.docs["locks_row"].get(), listed.item.docs["locks_row"].get(), "{}", listed.item.key);
+    }
+    // A locked secret without a row is not steady: its locks went after its own row was read.
+    let path = format!("/api/v2/secrets/{}/locks_bulk", rows[0].item.key.id());
+    let unlock = move |instance: &Instance, _: &Seen| drop(instance.call(Verb::Delete, &path, ""));
+    instance.fault(When::any().path("secrets_locks").nth(1), Act::Before(Arc::new(unlock)));
+    assert!(!list(&client).await.0.unwrap().steady, "a lock that went in between is overlooked");
 }
 
 /// Reads every item that may be read, and checks each payload against what the instance answers to itself.

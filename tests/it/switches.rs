@@ -156,6 +156,12 @@ const PROBES: &[Row] = &[
         probe.post(&format!("secrets/{id}/locks_bulk"), &body);
         probe.get(&format!("secrets/{id}/metadata"))["locks_total"].to_string()
     }),
+    ("unlocked_in_lock_list", [("true", "2"), ("false", "1")], |probe| {
+        let id = probe.arbitrary();
+        probe.user(&json!({"auto_rotate": false}));
+        assert_eq!(probe.post(&format!("secrets/{id}/locks_bulk"), &json!({"locks": [{"name": "held"}]})).0, 201);
+        probe.get("secrets_locks")["total_count"].to_string()
+    }),
     ("registration_test_status", [("204", "204"), ("200", "200")], |probe| {
         let body = json!({"event_notifications_instance_crn": "crn:v1:event", "event_notifications_source_name": "xy"});
         assert_eq!(probe.post("notifications/registration", &body).0, 201);

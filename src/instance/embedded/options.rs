@@ -101,6 +101,7 @@ pub enum NameScope {
 /// | `ordered_has_version` | yes | whether a public certificate that is only ordered has a version (without payload) |
 /// | `default_group_patchable` | yes | whether the default group can be renamed and described |
 /// | `bulk_locks_atomic` | yes | whether one bad lock spoils the whole request, or only itself |
+/// | `unlocked_in_lock_list` | yes | whether the list of all locks has rows of secrets without locks |
 /// | `registration_test_status` | 204 | 200 or 204 |
 /// | `auto_rotates` | yes | whether secrets with a due rotation rotate (off: dates stand still) |
 /// | `ttl_reads_as_seconds` | no | whether a `ttl` reads back as a text of seconds or as it was written |
@@ -157,6 +158,8 @@ pub struct Switches {
     pub default_group_patchable: bool,
     /// Whether one bad lock refuses the whole request; when not, the good ones are kept.
     pub bulk_locks_atomic: bool,
+    /// Whether the list of all locks has rows of secrets without locks.
+    pub unlocked_in_lock_list: bool,
     /// Status of the registration test.
     pub registration_test_status: u16,
     /// Whether secrets with a due rotation rotate by themselves.
@@ -213,6 +216,7 @@ impl Default for Switches {
             ordered_has_version: true,
             default_group_patchable: true,
             bulk_locks_atomic: true,
+            unlocked_in_lock_list: true,
             registration_test_status: 204,
             auto_rotates: true,
             ttl_reads_as_seconds: false,

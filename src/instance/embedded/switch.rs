@@ -183,6 +183,7 @@ switches! {
     ordered_has_version,
     default_group_patchable,
     bulk_locks_atomic,
+    unlocked_in_lock_list,
     registration_test_status among [200, 204],
     auto_rotates,
     ttl_reads_as_seconds,

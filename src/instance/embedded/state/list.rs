@@ -201,6 +201,7 @@ impl State {
             .filter(|secret| scope.has(&secret.group))
             .filter(|secret| groups.as_ref().is_none_or(|groups| groups.contains(&secret.group)))
             .filter(|secret| search.as_ref().is_none_or(|text| has_lock(secret, text)))
+            .filter(|secret| self.switches.unlocked_in_lock_list || secret.locks_total() > 0)
             .collect();
         let rows = page.cut(&found, |secret| self.renderer.locks_row(secret));
         Ok(Answer::ok(page.envelope(self.host(), "secrets_locks", &list(rows), found.len(), query)))

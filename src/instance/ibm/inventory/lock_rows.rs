@@ -11,6 +11,7 @@ use crate::instance::ibm::api::{Page, Pages, member};
 use crate::instance::ibm::client::Client;
 use crate::instance::ibm::wire::Family;
 use crate::model::Payload;
+use crate::model::json::Object;
 
 /// So many waiting rows are kept as they are; more mean that the list does not come in the order of the secrets.
 const AS_THEY_ARE: usize = 2_000;
@@ -34,6 +35,7 @@ pub(super) struct LockRows<'a> {
     names: Names,
     waiting: HashMap<u128, Waiting>,
     any: bool,
+    unlocked: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,13 @@ enum Waiting {
 
 impl<'a> LockRows<'a> {
     pub(super) fn new(client: &'a Client) -> Self {
-        Self { pages: client.secrets_locks_pages(), names: Names::default(), waiting: HashMap::new(), any: false }
+        Self {
+            pages: client.secrets_locks_pages(),
+            names: Names::default(),
+            waiting: HashMap::new(),
+            any: false,
+            unlocked: false,
+        }
     }
 
     /// The next page; its rows wait from now on. Nothing when the list is over.
@@ -58,6 +66,7 @@ impl<'a> LockRows<'a> {
                 withheld => Waiting::AsItIs(LocksRow { row: raw(page.answer(), cut.rest)?, withheld }),
             };
             self.any = true;
+            self.unlocked = self.unlocked || !has_lock(row);
             if self.waiting.insert(self.names.short(&id), waiting).is_some() && self.pages.steady_so_far() {
                 return Err(page.answer().incomplete("it repeats a secret".to_owned()));
             }
@@ -75,13 +84,21 @@ impl<'a> LockRows<'a> {
         }
     }
 
-    /// Whether the list has had any row.
-    pub(super) fn any(&self) -> bool {
-        self.any
+    /// Whether the list, read to its end, lacks a row that it should have. The provider does not say whether secrets
+    /// without locks have one: they have, when any of them has.
+    pub(super) fn lacks(&self, locks_total: Option<u64>) -> bool {
+        self.any && (self.unlocked || locks_total != Some(0))
     }
 
     /// Whether the list stood still, and every row has found its secret.
     pub(super) fn steady(&self) -> bool {
         self.pages.steady() && self.waiting.is_empty()
     }
+}
+
+/// Whether a row names a lock on any version.
+fn has_lock(row: &RawValue) -> bool {
+    let versions = Object::parse(row.get()).ok().and_then(|row| row.array("versions")).unwrap_or_default();
+    let mut versions = versions.iter().filter_map(|version| Object::parse(version.get()).ok());
+    versions.any(|version| version.array("locks").is_some_and(|locks| !locks.is_empty()))
 }

@@ -147,7 +147,8 @@ impl<'a> Lister<'a> {
                     self.note(more.answer())?;
                     locks_row = locks.take(&id);
                 }
-                if locks_row.is_none() && locks.any() {
+                let locks_total = || Object::parse(row.get()).ok().and_then(|row| row.u64("locks_total"));
+                if locks_row.is_none() && locks.lacks(locks_total()) {
                     self.steady = false;
                 }
                 let listed = secret(self.client, page.answer(), row, locks_row)?;
