@@ -150,6 +150,9 @@ pub struct SnapshotEvent {
     /// What else to know about it.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Kinds of items that the collector was not allowed to list, so that none is in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
     /// Whether the collector held a recovery key, against the advice.
     pub recovery_key_on_collector: bool,
 }

@@ -63,6 +63,11 @@ async fn an_answer_that_cannot_be_used_is_the_affair_of_its_item() {
         ("without a payload", Act::Body(r#"{"id":"v","secret_type":"arbitrary"}"#.to_owned())),
         ("nested without end", Act::Body(format!(r#"{{"id":"v","payload":{}"#, "[".repeat(5_000)))),
         ("of another version", Act::Body(version.to_owned())),
+        // Nothing of it is a payload of the type that it names, so all of it would pass for metadata.
+        (
+            "of another type",
+            Act::Body(r#"{"id":"v","secret_type":"kv","payload":"hunter2","payload_available":false}"#.to_owned()),
+        ),
     ] {
         let (rig, ids) = ten(Options::default()).await;
         rig.instance.fault(When::any().path(&format!("{}/versions/current", ids[3])), act);
@@ -74,6 +79,7 @@ async fn an_answer_that_cannot_be_used_is_the_affair_of_its_item() {
         let opened = rig.opened().await;
         let item = &opened.items[&secret(&ids[3])];
         assert!(item.payloads.is_empty() && item.revision.is_none(), "{what}");
+        assert!(item.docs.values().all(|doc| !doc.get().contains("hunter2")), "{what}: a secret in the catalogue");
         assert_eq!(item.class, Restorability::DefinitionOnly, "{what}: without its payload");
         assert_eq!(report.classes["definition_only"], 1, "{what}");
         assert!(opened.payloads(&secret(&ids[4]))[0].1.contains("value-4"), "{what}");
@@ -202,6 +208,8 @@ async fn a_registration_that_may_not_be_read_is_said_and_excuses_nothing_else() 
     let hidden: Vec<_> = report.hidden.iter().map(|hidden| hidden.kind.as_str()).collect();
     assert_eq!((hidden.as_slice(), report.failure()), (["registration"].as_slice(), Some(FailureKind::Partial)));
     assert!(!report.counts.contains_key("registration"));
+    let entry = rig.snapshots().await.pop().unwrap();
+    assert_eq!(entry.snapshot().unwrap().hidden, ["registration"], "whoever reads the entry alone knows it as well");
     let accepted = CaptureOptions { allow_partial: true, ..rig.options() };
     assert_eq!(rig.capture_with(&accepted).await.unwrap().failure(), None);
 

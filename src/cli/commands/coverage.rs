@@ -26,7 +26,8 @@ const NAMED: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Classes, best first: exact, converted, reissued, definition_only, impossible.
-Exit code 3 means that the share asked for with --fail-under is not reached.
+Exit code 3 means that the share asked for with --fail-under is not reached, or cannot be known because the collector
+may not list everything.
 
 Examples:
   keyhaven coverage
@@ -55,6 +56,8 @@ struct Shown {
     time: Timestamp,
     #[serde(flatten)]
     coverage: CoverageReport,
+    /// Kinds of items that the collector was not allowed to list: nobody knows how many there are.
+    hidden: Vec<String>,
     /// Whether the share that was asked for is reached; nothing when none was.
     #[serde(skip_serializing_if = "Option::is_none")]
     met: Option<bool>,
@@ -70,9 +73,12 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         coverage.add(&item);
     }
     let coverage = coverage.finish();
-    let met = arguments.fail_under.map(|threshold| threshold.is_met(&coverage));
+    let hidden = found.event.hidden.clone();
+    // A share of what nobody has counted is reached by nothing.
+    let met = arguments.fail_under.map(|threshold| hidden.is_empty() && threshold.is_met(&coverage));
     let entry = &found.entry;
-    let shown = Shown { snapshot: entry.digest, sequence: entry.sequence, time: found.event.time, coverage, met };
+    let shown =
+        Shown { snapshot: entry.digest, sequence: entry.sequence, time: found.event.time, coverage, hidden, met };
     app.printer.result(&shown, |printer| print(printer, &shown, &arguments))?;
     Ok(if met == Some(false) { Outcome::Reported(FailureKind::Partial) } else { Outcome::Done })
 }
@@ -109,6 +115,12 @@ fn print(printer: &Printer, shown: &Shown, arguments: &Arguments) -> Result<(), 
             printer.line(format!("  today: {}", judgement.today))?;
         }
         names(printer, &reason.items, arguments.all)?;
+    }
+    if !shown.hidden.is_empty() {
+        printer.line("")?;
+        let kinds = human::safe(&shown.hidden.join(", "));
+        let line = format!("Not in the snapshot at all, because the collector may not list it: {kinds}");
+        printer.line(printer.paint(Style::Red, &line))?;
     }
     lists(printer, coverage, arguments.all)?;
     if let (Some(met), Some(threshold)) = (shown.met, arguments.fail_under) {

@@ -8,9 +8,9 @@ use crate::model::json::{Object, as_array, as_str};
 use crate::model::{Item, ItemKind, Restorability, Slot, Timestamp};
 
 /// NIST SP 800-57 states that a secret's row shows.
-const PRE_ACTIVATION: u64 = 0;
+pub(super) const PRE_ACTIVATION: u64 = 0;
 const ACTIVE: u64 = 1;
-const DESTROYED: u64 = 5;
+pub(super) const DESTROYED: u64 = 5;
 
 /// The class of an item with these payloads.
 pub(in crate::instance::ibm) fn class(item: &Item, payloads: &[Slot]) -> Restorability {

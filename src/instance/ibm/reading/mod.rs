@@ -198,6 +198,7 @@ impl Reader<'_> {
             self.cuts.extend(cut.payload);
             let object = Object::parse(&cut.rest).map_err(|_| answer.malformed("a version is no JSON object"))?;
             let id = object.str("id").ok_or_else(|| answer.malformed("a version has no `id`"))?;
+            self.of_our_type(&answer, &object)?;
             if !ids.insert(id.clone()) {
                 return Err(answer.incomplete("it repeats a version".to_owned()));
             }
@@ -220,11 +221,23 @@ impl Reader<'_> {
         self.note(answer);
         let split = answer.split(Family::Version)?;
         let id = split.metadata.str("id").ok_or_else(|| answer.malformed("it has no `id`"))?;
+        self.of_our_type(answer, &split.metadata)?;
         let may_lack_it = self.pending || split.metadata.bool("payload_available") == Some(false);
         if !may_lack_it && split.payload.is_none() {
             return Err(answer.malformed("it does not say that its payload is gone, and shows none"));
         }
         Ok(Version { id, metadata: split.metadata.to_raw().get().to_owned(), payload: split.payload })
+    }
+
+    /// Refuses a version that calls itself one of another type: its secret members were looked for by that type, and
+    /// those of this one would stay in what goes into the catalogue.
+    fn of_our_type(&self, answer: &Answer, version: &Object) -> Result<(), InstanceError> {
+        match version.str("secret_type") {
+            Some(other) if other != self.listed.item.item_type => {
+                Err(answer.malformed("it calls itself a version of another type than its secret"))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn locks(
