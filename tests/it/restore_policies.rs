@@ -82,6 +82,27 @@ async fn a_private_certificate_works_at_once_as_an_imported_one_with_both_versio
 }
 
 #[tokio::test]
+async fn a_bundle_with_its_key_is_imported_without_the_key_among_the_certificates() {
+    let pair = Pair::start().await;
+    authorities(&pair.source.instance, &Openssl::new());
+    for (name, key) in [("web-1", "der"), ("web-2", "pkcs8")] {
+        let members = format!(r#","format":"pem_bundle","private_key_format":"{key}""#);
+        issue(&pair.source.instance, name, "web", &members);
+    }
+    let only = vec!["web-*".parse().unwrap()];
+    restore(&pair, &pair.backup().await, &PlanOptions { only, ..PlanOptions::default() }).await;
+    for name in ["web-1", "web-2"] {
+        let made = pair.standby.get(&format!("secrets/{}", pair.standby.id_of(name)));
+        let certificate = made.str("certificate").unwrap();
+        assert!(
+            certificate.starts_with("-----BEGIN CERTIFICATE-----") && !certificate.contains("PRIVATE KEY"),
+            "{name}"
+        );
+        assert!(made.str("private_key").unwrap().contains("PRIVATE KEY"), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_selected_certificate_that_is_issued_anew_brings_its_template_and_its_authorities_along() {
     let pair = Pair::start().await;
     authorities(&pair.source.instance, &Openssl::new());

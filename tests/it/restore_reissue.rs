@@ -211,3 +211,28 @@ async fn nothing_that_is_planned_of_any_type_is_refused() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_revoked_certificate_gets_no_valid_one_unless_somebody_says_so() {
+    let pair = Pair::start().await;
+    authorities(&pair.source.instance, &Openssl::new());
+    let id = issue(&pair.source.instance, "web-1", "web", "").str("id").unwrap();
+    let revoke = r#"{"action_type":"private_cert_action_revoke_certificate"}"#;
+    pair.source.post(&format!("secrets/{id}/actions"), revoke);
+    let mut backup = pair.backup().await;
+    for template in ["web", "mesh"] {
+        backup.supply(template, r#"{"allow_wildcard_certificates":false}"#);
+    }
+    for types in ["{}", r#"{"private_cert":"convert"}"#] {
+        let options = PlanOptions {
+            policies: serde_json::from_str(&format!(r#"{{"types":{types}}}"#)).unwrap(),
+            ..PlanOptions::default()
+        };
+        let made = make_plan(&pair, &backup, &options).await;
+        assert!(!words(&made).iter().any(|word| word.ends_with("web-1")), "{:#?}", words(&made));
+        let loss = made.losses.iter().find(|loss| loss.name == "web-1").unwrap();
+        assert!(loss.reason.contains("revoked"), "{loss:?}");
+    }
+    let made = make_plan(&pair, &backup, &reissue()).await;
+    assert!(words(&made).contains(&"create_secret web-1".to_owned()), "{:#?}", words(&made));
+}

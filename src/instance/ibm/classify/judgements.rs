@@ -50,8 +50,8 @@ judgements! {
         "its certificate has expired or was destroyed: only a new one can be issued",
         "Delete it, or rotate it if it is still needed.";
     REVOKED: Reissued, "revoked",
-        "its certificate is revoked: only a new one is of use",
-        "Delete it, or rotate it if it is still needed.";
+        "its certificate is revoked: only a new one is of use, and a standby issues it only when a policy or rule says so",
+        "Delete it, or rotate it if it is still needed; or let the standby issue a new one (`reissue`).";
     CERTIFICATE_NOT_READ: Reissued, "certificate_not_read",
         "its certificate could not be read: the standby issues a new one from the same definition",
         "See why the last backup could not read it (`keyhaven backup` says so) and run another one.";

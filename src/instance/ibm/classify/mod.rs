@@ -15,5 +15,5 @@ mod write_only;
 pub use assess::IbmRules;
 pub use cut::{Cut, cut, merge, rejoin};
 pub use fields::{CONFIGURATION_TYPES, SECRET_TYPES, Shape};
-pub(in crate::instance::ibm) use restorability::{class, has_key, supplied};
+pub(in crate::instance::ibm) use restorability::{class, has_key, is_revoked, supplied};
 pub use safe::SafeToRead;

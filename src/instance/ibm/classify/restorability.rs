@@ -61,8 +61,11 @@ fn secret(item: &Item, payloads: &[Slot], now: Option<Timestamp>) -> Judgement {
 }
 
 /// Revoked, or in a state of which nobody can say that the certificate is still of use.
-fn is_revoked(row: &Object) -> bool {
-    row.u64("revocation_time_seconds").is_some_and(|at| at > 0) || row.u64("state").is_some_and(|state| state != ACTIVE)
+///
+/// One that waits for its certificate, or that the service destroyed, is neither.
+pub(in crate::instance::ibm) fn is_revoked(row: &Object) -> bool {
+    let unsure = |state: u64| !matches!(state, PRE_ACTIVATION | ACTIVE | DESTROYED);
+    row.u64("revocation_time_seconds").is_some_and(|at| at > 0) || row.u64("state").is_some_and(unsure)
 }
 
 fn configuration(item: &Item, payloads: &[Slot]) -> Judgement {

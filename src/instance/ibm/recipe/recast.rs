@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::body::member;
 use super::{authority, template};
-use crate::instance::ibm::classify::{has_key, supplied};
+use crate::instance::ibm::classify::{has_key, is_revoked, supplied};
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::standby::View;
 use crate::instance::standby::recipe::RecipeError;
@@ -46,6 +46,8 @@ const CREDENTIALS: &[Treatment] = &[Treatment::Definition, Treatment::Reissue, T
 const MINTED: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
 /// Without a private key to take along; with a signing request that is supplied it can be signed again.
 const KEYLESS: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
+/// Somebody took the name's certificate out of use: a standby that gives it a valid one must have been asked to.
+const REVOKED: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
 
 /// NIST SP 800-57 state of a secret that has no payload yet.
 const PRE_ACTIVATION: u64 = 0;
@@ -57,6 +59,7 @@ pub(super) fn treatments(item: &Item) -> &'static [Treatment] {
     let has_payload = item.payloads.iter().any(|pointer| pointer.version.as_str() != Slot::WITHHELD);
     match item.item_type.as_str() {
         "imported_cert" if pending => ISSUED,
+        "public_cert" | "private_cert" if !pending && is_revoked(&row) => REVOKED,
         "public_cert" | "private_cert" => match item.class {
             Restorability::Converted if has_payload => CERTIFICATE,
             Restorability::DefinitionOnly if supplied(item, "csr") => ISSUED,
@@ -126,6 +129,9 @@ pub(super) fn definition(item: &Item) -> String {
         "private_cert" if has_key(item) == Some(false) => {
             "; it was made from a signing request, and the service never had its key"
         }
+        "private_cert" | "public_cert" if item.doc(ROW).is_some_and(|row| is_revoked(&row)) => {
+            "; its certificate is revoked, and a new one is issued only if a rule or policy says `reissue`"
+        }
         _ => "",
     };
     format!("only its definition is kept{why}: `keyhaven ls --json` shows it")
@@ -148,7 +154,9 @@ pub(super) fn payload(item: &Item, treatment: Treatment, payload: Payload) -> Re
         }
         (Treatment::AsArbitrary, _) => Ok(object(length, &[("data", needed("credentials_content")?.get())])),
         _ => {
-            let mut fields = vec![("certificate", needed("certificate")?.get())];
+            let certificate = needed("certificate")?.get();
+            let keyless = without_keys(certificate);
+            let mut fields = vec![("certificate", keyless.as_deref().map_or(certificate, String::as_str))];
             let chain = member(&members, "ca_chain").and_then(|chain| joined(chain.get()));
             let above = member(&members, "intermediate").or_else(|| member(&members, "issuing_ca"));
             let above = chain.as_deref().or(above.map(RawValue::get)).filter(|text| *text != "\"\"");
@@ -157,6 +165,32 @@ pub(super) fn payload(item: &Item, treatment: Treatment, payload: Payload) -> Re
             Ok(object(length, &fields))
         }
     }
+}
+
+/// A bundle (a JSON text of PEM blocks) without its private keys, of which the payload has another copy; nothing when it
+/// has none. An imported certificate takes no key among its certificates.
+fn without_keys(bundle: &str) -> Option<Zeroizing<String>> {
+    const KEY: &str = "PRIVATE KEY-----";
+    const END: &str = "-----END ";
+    if !bundle.contains(KEY) {
+        return None;
+    }
+    let text = Zeroizing::new(serde_json::from_str::<String>(bundle).ok()?);
+    // Never longer than the bundle, so it never grows and leaves a copy behind.
+    let mut kept = Zeroizing::new(String::with_capacity(bundle.len()));
+    let mut rest = text.as_str();
+    while let Some(begin) = rest.find("-----BEGIN ") {
+        let block = rest.get(begin..)?;
+        let end = block.find(END)? + END.len();
+        let label = block.get(end..)?.find("-----")? + "-----".len();
+        let (block, after) = block.split_at_checked(end + label)?;
+        if !block.ends_with(KEY) {
+            kept.push_str(block);
+            kept.push('\n');
+        }
+        rest = after;
+    }
+    Some(Zeroizing::new(serde_json::to_string(kept.as_str()).ok()?))
 }
 
 /// A list of certificates as one text, in its order; nothing when it is empty or holds something else. Certificates are no
@@ -289,6 +323,36 @@ mod tests {
         assert_eq!(names(&view), ["name", "description", "labels", "custom_metadata", "expiration_date"]);
         assert!(IbmRecipe.recast_note(&certificate, Treatment::Convert).unwrap().contains("will not"));
         assert_eq!(IbmRecipe.recast_note(&certificate, Treatment::Reissue), None);
+    }
+
+    #[test]
+    fn a_bundle_leaves_its_private_key_behind_and_keeps_every_certificate() {
+        let block = |label: &str, text: &str| format!("-----BEGIN {label}-----\\n{text}\\n-----END {label}-----\\n");
+        let chain = format!("{}{}", block("CERTIFICATE", "leaf"), block("CERTIFICATE", "above"));
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
+            let payload = format!(
+                r#"{{"certificate":"{}{chain}","private_key":"{}","issuing_ca":"I"}}"#,
+                block(label, "key"),
+                block(label, "key")
+            );
+            let made = recast_payload("private_cert", Treatment::Convert, &payload).unwrap();
+            let made = crate::model::json::Object::parse(&made).unwrap();
+            assert_eq!(made.get("certificate").unwrap().get(), format!("\"{chain}\""), "{label}");
+            assert!(made.str("private_key").unwrap().contains("key"));
+        }
+    }
+
+    #[test]
+    fn a_revoked_certificate_is_issued_anew_only_when_somebody_says_so() {
+        for row in [r#"{"state":3}"#, r#"{"state":1,"revocation_time_seconds":1700000000}"#] {
+            for class in [Restorability::Reissued, Restorability::DefinitionOnly, Restorability::Converted] {
+                let revoked = item("private_cert", class, &[("row", row), ("supplied", r#"{"csr":"C"}"#)]);
+                assert_eq!(IbmRecipe.treatments(&revoked), [Treatment::Definition, Treatment::Reissue], "{row}");
+                assert!(definition(&revoked).contains("revoked"), "{row}");
+            }
+        }
+        let fine = item("private_cert", Restorability::Converted, &[("row", r#"{"revocation_time_seconds":0}"#)]);
+        assert_eq!(IbmRecipe.treatments(&fine)[0], Treatment::Convert);
     }
 
     #[test]
