@@ -41,6 +41,7 @@ mod restore_authorities;
 mod restore_conflicts;
 mod restore_kill;
 mod restore_kit;
+mod restore_limits;
 mod restore_policies;
 mod restore_property;
 mod restore_refused;

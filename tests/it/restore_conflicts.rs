@@ -1,9 +1,10 @@
 //! What happens to what the standby has of its own: reported, left alone, covered, or replaced.
 
+use keyhaven::instance::embedded::{Act, Verb, When};
 use keyhaven::job::restore::{OnConflict, PlanOptions};
 use keyhaven::model::FailureKind;
 
-use crate::restore_kit::{Pair, content, make_plan, nothing_left, run, words};
+use crate::restore_kit::{Pair, content, make_plan, nothing_left, restore, run, words};
 
 fn on_conflict(on_conflict: OnConflict) -> PlanOptions {
     PlanOptions { on_conflict, ..PlanOptions::default() }
@@ -99,4 +100,85 @@ async fn what_was_restored_from_another_secret_is_never_replaced() {
     let made = make_plan(&pair, &pair.backup().await, &on_conflict(OnConflict::Replace)).await;
     assert!(made.steps.is_empty(), "{:#?}", made.steps);
     assert!(made.conflicts[0].reason.contains("restored from another one"), "{:#?}", made.conflicts);
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_that_cannot_be_made_anew() {
+    let pair = contested().await;
+    let mut backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &on_conflict(OnConflict::Replace)).await;
+    backup.damage(&pair.source.id_of("user"));
+    let before = content(&pair.standby);
+    let report = run(&pair, &backup, &made).await;
+    let failed: Vec<&str> = report.failed.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(failed, ["user"], "{report:#?}");
+    let user = "secret default/username_password/user";
+    assert_eq!(content(&pair.standby)[user], before[user], "with its locks");
+}
+
+#[tokio::test]
+async fn a_creation_that_is_refused_behind_a_deletion_is_said_and_the_same_plan_mends_it() {
+    let pair = contested().await;
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &on_conflict(OnConflict::Replace)).await;
+    let refuse = || Act::Status { status: 400, retry_after: None };
+    for path in ["/secrets", "/configurations"] {
+        pair.standby.instance.fault(When::any().verb(Verb::Post).path(path).nth(1), refuse());
+    }
+    let report = run(&pair, &backup, &made).await;
+    assert!(!report.failed.is_empty(), "{report:#?}");
+    let gone = report.failed.iter().filter(|one| one.reason.contains("was deleted for this")).count();
+    assert_eq!(gone, report.failed.iter().filter(|one| one.name != "free").count(), "{report:#?}");
+    assert!(gone > 0, "{report:#?}");
+    let report = run(&pair, &backup, &made).await;
+    assert!(report.kind().is_none(), "{report:#?}");
+    assert_eq!(content(&pair.standby), content(&pair.source));
+}
+
+#[tokio::test]
+async fn what_another_item_of_the_snapshot_became_is_covered_by_no_policy() {
+    let pair = Pair::start().await;
+    pair.source.make("secrets", r#"{"secret_type":"arbitrary","name":"one","payload":"first"}"#);
+    pair.source.make("secrets", r#"{"secret_type":"arbitrary","name":"two","payload":"second"}"#);
+    let backup = pair.backup().await;
+    restore(&pair, &backup, &PlanOptions { only: vec!["one".parse().unwrap()], ..PlanOptions::default() }).await;
+    // A slip in a rule, and the one that has the name is left out.
+    let rule = r#"{"rules":[{"select":["name:two"],"name":"one"}]}"#;
+    for policy in [OnConflict::NewVersion, OnConflict::Replace, OnConflict::Fail] {
+        let options = PlanOptions {
+            policies: serde_json::from_str(rule).unwrap(),
+            exclude: vec!["name:default/one".parse().unwrap()],
+            only: vec!["name:two".parse().unwrap()],
+            ..on_conflict(policy)
+        };
+        let made = make_plan(&pair, &backup, &options).await;
+        assert!(made.steps.is_empty(), "{policy:?}: {:#?}", made.steps);
+    }
+    let excluded = PlanOptions {
+        policies: serde_json::from_str(rule).unwrap(),
+        only: vec!["name:two".parse().unwrap()],
+        ..on_conflict(OnConflict::NewVersion)
+    };
+    let made = make_plan(&pair, &backup, &excluded).await;
+    assert!(made.steps.is_empty(), "{:#?}", made.steps);
+    assert!(made.conflicts.iter().any(|one| one.reason.contains("which the snapshot has too")), "{made:#?}");
+}
+
+#[tokio::test]
+async fn a_new_name_that_the_standby_has_already_is_a_conflict_of_the_plan() {
+    let pair = Pair::start().await;
+    let id = pair.source.make("secrets", r#"{"secret_type":"arbitrary","name":"one","payload":"first"}"#);
+    restore(&pair, &pair.backup().await, &PlanOptions::default()).await;
+    pair.source.patch(&format!("secrets/{id}/metadata"), r#"{"name":"two"}"#);
+    pair.standby.make("secrets", r#"{"secret_type":"arbitrary","name":"two","payload":"theirs"}"#);
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    assert!(made.steps.is_empty(), "{:#?}", made.steps);
+    assert!(made.conflicts[0].reason.contains("another secret of this type and name"), "{:#?}", made.conflicts);
+    let made = make_plan(&pair, &backup, &on_conflict(OnConflict::Skip)).await;
+    assert!(made.steps.is_empty() && made.conflicts.is_empty(), "{made:#?}");
+    // Renamed there as well, it is in nobody's way.
+    let theirs = pair.standby.id_of("two");
+    pair.standby.patch(&format!("secrets/{theirs}/metadata"), r#"{"name":"three"}"#);
+    restore(&pair, &backup, &PlanOptions::default()).await;
 }

@@ -189,6 +189,8 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     /// Why the provider takes no item of that kind and name, as a fragment; nothing when it does.
     fn refused_name(&self, kind: ItemKind, name: &str) -> Option<String>;
 
+    /// How many items of that kind an instance takes at most; nothing when no bound is known.
+    fn most(&self, kind: ItemKind) -> Option<usize>;
     /// How the item comes back under that treatment.
     fn route(&self, item: &Item, treatment: Treatment) -> Route;
 

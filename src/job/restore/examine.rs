@@ -9,6 +9,7 @@ use super::assemble::{Assembly, Planned};
 use super::backup::{Backup, Payloads};
 use super::error::RestoreError;
 use super::goal::Goal;
+use super::groups;
 use super::guard::{Consent, Standing, Target, decide};
 use super::idmap::IdMap;
 use super::known::Known;
@@ -168,6 +169,9 @@ pub(in crate::job) async fn look<'s>(
         policy::check_rewrites(&planned, &options.policies)?;
     }
     one_each(&mut planned);
+    names_taken(&mut planned, &listed.inventory, options.on_conflict);
+    let groups = listed.inventory.groups().keys().map(String::as_str).collect();
+    groups::settle(&mut planned, &groups, standby.recipe().most(ItemKind::Group));
     needs::settle(&mut planned, &listed.names, standby.recipe());
     let ids = Ids::of(snapshot.entries());
     for one in planned.iter_mut().filter(|one| !one.outcome.steps.is_empty()) {
@@ -189,6 +193,31 @@ fn one_each(planned: &mut [Planned<'_>]) {
         let Some(claimants) = one.target.as_ref().and_then(|target| claims.get(target)) else { continue };
         let why = format!("{} would all become one item of the standby; rename all but one", claimants.join(", "));
         one.outcome = Outcome { conflict: Some(why), ..Outcome::default() };
+    }
+}
+
+/// A secret that is to get the name of another one of the standby would be refused: said now. One that gives its name up
+/// in the same plan is in nobody's way.
+fn names_taken(planned: &mut [Planned<'_>], inventory: &Inventory<Listed>, on_conflict: OnConflict) {
+    let renamed = |one: &&Planned<'_>| {
+        let now = one.target.as_ref().and_then(|key| inventory.view(key));
+        !one.outcome.steps.is_empty() && now.is_some_and(|now| now.name != one.entry.view.name)
+    };
+    let leaving: Vec<ItemKey> = planned.iter().filter(renamed).filter_map(|one| one.target.clone()).collect();
+    for one in planned.iter_mut().filter(|one| leaving.iter().any(|key| one.target.as_ref() == Some(key))) {
+        let others = inventory.named(&one.entry.view);
+        let Some(other) = others.into_iter().find(|other| !leaving.contains(&other.key)) else { continue };
+        let why = format!(
+            "it is `{}` in the source now, and the standby has another secret of this type and name ({}); rename or \
+             delete that one, then make a new plan",
+            other.name,
+            other.key.id()
+        );
+        one.outcome = Outcome::default();
+        match on_conflict {
+            OnConflict::Skip => one.skip = Some(why),
+            _ => one.outcome.conflict = Some(why),
+        }
     }
 }
 
@@ -278,6 +307,10 @@ impl Examiner<'_> {
         }
         let there = match self.inventory.find(&entry.view, entry.group.as_deref()) {
             Match::Absent => None,
+            Match::Found((view, _)) if let Some(why) = self.anothers(entry, view) => {
+                planned.outcome.conflict = Some(why);
+                return Ok(planned);
+            }
             Match::Found((_, listed)) => Some(listed),
             Match::Conflict(why) => {
                 planned.outcome.conflict = Some(why);
@@ -308,6 +341,20 @@ impl Examiner<'_> {
             Err(error) => return Err(error),
         }
         Ok(planned)
+    }
+
+    /// Why what the standby has is what another item of the snapshot became: nothing may go on top of that, whatever the
+    /// policy, or the other one would be lost there.
+    fn anothers(&self, entry: &Entry, there: &View) -> Option<String> {
+        let mark = there.mark.as_ref().filter(|mark| mark.source != entry.item.key.id())?;
+        let other = self.snapshot.get(&ItemKey::new(ItemKind::Secret, &mark.source).ok()?)?;
+        matches!(self.recipe.route(&other.item, other.treatment), Route::Create(_)).then(|| {
+            format!(
+                "the secret of this name in the standby was restored from another one, {}, which the snapshot has too; \
+                 rename one of the two with a rule (`[[rules]]`, `name`)",
+                other.origin.in_words()
+            )
+        })
     }
 
     /// Where what the standby has is in the way and may be replaced: deletes it and makes it anew.

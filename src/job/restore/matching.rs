@@ -72,6 +72,19 @@ impl<T> Inventory<T> {
         self.items.get(*self.by_key.get(key)?).map(|(_, item)| item)
     }
 
+    /// An item by its key in the standby, as it is there.
+    #[must_use]
+    pub fn view(&self, key: &ItemKey) -> Option<&View> {
+        self.items.get(*self.by_key.get(key)?).map(|(view, _)| view)
+    }
+
+    /// Everything of that kind, type and name, in whatever group.
+    pub fn named(&self, want: &View) -> Vec<&View> {
+        let key = (want.key.kind(), want.item_type.clone(), want.name.clone());
+        let places = self.by_name.get(&key).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|place| self.items.get(*place)).map(|(view, _)| view).collect()
+    }
+
     /// Group ids by group name.
     #[must_use]
     pub fn groups(&self) -> &BTreeMap<String, String> {

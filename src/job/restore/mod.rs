@@ -17,6 +17,7 @@ pub mod backup;
 pub mod error;
 pub(in crate::job) mod examine;
 pub mod goal;
+mod groups;
 pub mod guard;
 pub mod idmap;
 pub mod known;

@@ -35,6 +35,8 @@ mod terraform;
 /// `version_custom_metadata`; whether a KB is 1,000 or 1,024 bytes is not documented, so the smaller one counts.
 pub const METADATA_ROOM: usize = 10_000;
 
+/// Secret groups that an instance takes, the default one included.
+const MOST_GROUPS: usize = 200;
 /// The id of the group that every instance has.
 pub const DEFAULT_GROUP: &str = "default";
 
@@ -216,6 +218,10 @@ impl Recipe for IbmRecipe {
 
     fn refused_name(&self, kind: ItemKind, name: &str) -> Option<String> {
         recast::refused_name(kind, name)
+    }
+
+    fn most(&self, kind: ItemKind) -> Option<usize> {
+        (kind == ItemKind::Group).then_some(MOST_GROUPS)
     }
 
     fn route(&self, item: &Item, treatment: Treatment) -> Route {

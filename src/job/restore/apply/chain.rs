@@ -67,15 +67,33 @@ impl<'p> Chain<'p> {
         self.steps.first().copied()
     }
 
-    /// Says which locks the last step that was done took off, when the chain ends there: nobody puts them back.
-    pub(super) fn unlocked(&self) -> String {
-        let last = self.at.and_then(|at| self.steps.get(at.checked_sub(1)?));
-        match last.map(|step| &step.action) {
-            Some(Action::RemoveLocks { names, .. }) => {
-                format!("; its locks {} were taken off for this and are still off", names.join(", "))
+    /// Says what the last step that was done took away, when the chain ends there: locks that nobody puts back, or the
+    /// item itself.
+    pub(super) fn taken_away(&self) -> String {
+        let done = self.steps.iter().take(self.at.unwrap_or(0)).rev().map(|step| &step.action);
+        let unlocked = done.clone().map_while(|action| match action {
+            Action::RemoveLocks { names, .. } => Some(names.join(", ")),
+            _ => None,
+        });
+        let mut unlocked: Vec<String> = unlocked.collect();
+        unlocked.reverse();
+        match done.clone().next() {
+            Some(Action::RemoveLocks { .. }) => {
+                format!("; its locks {} were taken off for this and are still off", unlocked.join(", "))
+            }
+            Some(Action::Delete { .. }) => {
+                "; what the standby had of it was deleted for this, and it is without it until the same plan is applied \
+                 again"
+                    .to_owned()
             }
             _ => String::new(),
         }
+    }
+
+    /// The steps that make the item anew behind a deletion that is still to be done.
+    pub(super) fn remade(&self) -> Vec<&'p Step> {
+        let left = self.steps.iter().skip(self.at.unwrap_or(0)).copied();
+        left.skip_while(|step| !matches!(step.action, Action::Delete { .. })).skip(1).collect()
     }
 
     pub(super) fn is_of(&self, kind: ItemKind) -> bool {

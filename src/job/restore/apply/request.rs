@@ -146,7 +146,7 @@ impl Run<'_> {
         }
     }
 
-    async fn payload(&self, entry: &Entry, version: &str) -> Result<Payload, Halt> {
+    pub(super) async fn payload(&self, entry: &Entry, version: &str) -> Result<Payload, Halt> {
         let missing = || Halt::Failed(format!("the snapshot has no payload of version {version}"));
         self.payloads.get(self.standby.recipe(), entry, version).await?.ok_or_else(missing)
     }

@@ -238,8 +238,8 @@ impl<'a> Run<'a> {
             let entry = self.snapshot.get(&chain.first()?.key)?;
             Some(entry.remark(reason))
         };
-        let unlocked = chain.unlocked();
-        let remark = |why: String| remark(format!("{why}{unlocked}"));
+        let taken_away = chain.taken_away();
+        let remark = |why: String| remark(format!("{why}{taken_away}"));
         self.note_unmade(chain, &halt);
         let mut shared = self.shared();
         match halt {
@@ -264,6 +264,14 @@ impl<'a> Run<'a> {
     /// Does one step, whatever it takes to know that it is done.
     async fn step(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<(), Halt> {
         let index = chain.at.unwrap_or(0);
+        // What cannot be made anew is not deleted, and keeps its locks.
+        for later in chain.remade() {
+            if matches!(later.action, Action::CreateSecret { .. } | Action::CreateConfiguration) {
+                self.request(chain, entry, later).await?;
+            } else if let Action::AddVersion { version, .. } = &later.action {
+                self.payload(entry, version).await?;
+            }
+        }
         for _ in 0..TRIES {
             if self.is_patched(chain, entry, step).await? {
                 chain.at = Some(index + 1);

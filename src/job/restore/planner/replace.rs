@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::secret::remove_locks;
 use super::{Chain, Outcome};
 use crate::instance::standby::{Phase, View};
 use crate::job::restore::known::Known;
@@ -33,11 +34,7 @@ pub fn replaced(view: &View, known: &Known, phase: Phase, created: Outcome, why:
         }
     }
     for (version, names) in locked {
-        let prefix = format!("{version}/");
-        let action = Action::RemoveLocks { version, names };
-        chain.step(phase, action, "a locked version lets its secret not be deleted", |state| {
-            state.locks.retain(|key, _| !key.starts_with(&prefix));
-        });
+        remove_locks(&mut chain, phase, &version, &names, "a locked version lets its secret not be deleted");
     }
     let action = Action::Delete { key: known.view.key.clone() };
     chain.step(phase, action, format!("to be replaced: {why}"), |state| *state = State::default());

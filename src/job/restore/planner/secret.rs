@@ -13,6 +13,10 @@ use crate::model::{Digest, Item, Slot, Timestamp};
 /// Why metadata is patched that is another one than the snapshot's, and not only marked.
 pub const METADATA_DIFFERS: &str = "its metadata differs";
 
+/// Locks that one step takes off: their names have up to 64 characters each, and servers take addresses of a few
+/// thousand.
+const UNLOCKED_AT_ONCE: usize = 50;
+
 /// What the plan for a secret needs beside the secret.
 #[derive(Debug, Clone, Copy)]
 pub struct SecretContext<'a> {
@@ -289,11 +293,21 @@ fn unlock(chain: &mut Chain, goal: &Goal, version: &str, context: &SecretContext
              take the lock off in the standby, or overwrite"
         ));
     }
-    let action = Action::RemoveLocks { version: version.to_owned(), names: names.clone() };
-    chain.step(context.phase, action, "a locked previous version lets no version follow", |state| {
-        state.locks.retain(|key, _| !key.starts_with(&prefix));
-    });
+    remove_locks(chain, context.phase, version, &names, "a locked previous version lets no version follow");
     Ok(names)
+}
+
+/// Takes locks off a version, in pieces: their names stand in the address of the request, and a killed apply goes on
+/// between two pieces.
+pub(super) fn remove_locks(chain: &mut Chain, phase: Phase, version: &str, names: &[String], reason: &str) {
+    for names in names.chunks(UNLOCKED_AT_ONCE) {
+        let action = Action::RemoveLocks { version: version.to_owned(), names: names.to_vec() };
+        chain.step(phase, action, reason, |state| {
+            for name in names {
+                state.locks.remove(&format!("{version}/{name}"));
+            }
+        });
+    }
 }
 
 fn patch_settings(
@@ -356,13 +370,9 @@ pub(super) fn lock(chain: &mut Chain, version: &str, wanted: &[&LockView], remov
     let other: Vec<&LockView> =
         missing.iter().filter(|lock| chain.now.locks.contains_key(&key(lock))).copied().collect();
     if !other.is_empty() {
-        let names = other.iter().map(|lock| lock.name.clone()).collect();
-        let action = Action::RemoveLocks { version: version_name(Some(version), ""), names };
-        chain.step(Phase::Locks, action, "locks cannot be changed, only made anew", |state| {
-            for lock in &other {
-                state.locks.remove(&key(lock));
-            }
-        });
+        let names: Vec<String> = other.iter().map(|lock| lock.name.clone()).collect();
+        let version = version_name(Some(version), "");
+        remove_locks(chain, Phase::Locks, &version, &names, "locks cannot be changed, only made anew");
     }
     add_locks(chain, version, &missing, removed);
 }
