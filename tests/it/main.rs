@@ -25,6 +25,7 @@ mod faults;
 mod forbidden;
 mod format_1;
 mod idmap;
+mod issued_kill;
 mod layering;
 mod ledger;
 mod ledger_kit;

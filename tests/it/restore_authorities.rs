@@ -18,7 +18,7 @@ use crate::restore_kit::{
 };
 
 /// A source with authorities, and an operator who said what no answer shows of its templates.
-async fn source(outside: &Openssl) -> (Pair, MemoryBackup) {
+pub(crate) async fn source(outside: &Openssl) -> (Pair, MemoryBackup) {
     let pair = Pair::start().await;
     authorities(&pair.source.instance, outside);
     let mut backup = pair.backup().await;

@@ -15,14 +15,14 @@ const ISSUED: [&str; 5] =
     ["private_cert", "public_cert", "iam_credentials", "service_credentials", "custom_credentials"];
 
 /// Everything that can be issued anew is.
-fn reissue() -> PlanOptions {
+pub(crate) fn reissue() -> PlanOptions {
     let types: BTreeMap<String, Treatment> =
         ISSUED.iter().map(|name| ((*name).to_owned(), Treatment::Reissue)).collect();
     PlanOptions { policies: Policies { types, ..Policies::default() }, ..PlanOptions::default() }
 }
 
 /// One secret of every type that the service issues, with what they need.
-async fn source() -> (Pair, MemoryBackup) {
+pub(crate) async fn source() -> (Pair, MemoryBackup) {
     let pair = Pair::start().await;
     let source = &pair.source.instance;
     // Jobs answer at once, orders are done with the next request.

@@ -49,6 +49,8 @@ struct Shared {
     overloads: u32,
     /// Items, by reference, that are of no use to others, and why.
     unusable: BTreeMap<String, String>,
+    /// Certificates that the source has signed in this run, by the request.
+    signed: BTreeMap<String, String>,
     tally: Tally,
 }
 
@@ -111,6 +113,7 @@ impl<'a> Run<'a> {
             groups,
             overloads: 0,
             unusable: waiting,
+            signed: BTreeMap::new(),
             tally: Tally::default(),
         });
         Self { job, snapshot, payloads, standby: job.standby, listed, signatures, shared }
@@ -175,6 +178,16 @@ impl<'a> Run<'a> {
             Some(why) => drop(shared.unusable.insert(reference, why)),
             None => drop(shared.unusable.remove(&reference)),
         }
+    }
+
+    /// The certificate that the source has signed for a request in this run.
+    pub(super) fn signed(&self, request: &str) -> Option<String> {
+        self.shared().signed.get(request).cloned()
+    }
+
+    /// Keeps what the source has signed, so that it need not sign again when the standby did not get it.
+    pub(super) fn keep_signed(&self, request: &str, certificate: &str) {
+        self.shared().signed.insert(request.to_owned(), certificate.to_owned());
     }
 
     /// Asks for a signature outside the standby.

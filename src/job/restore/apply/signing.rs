@@ -69,11 +69,18 @@ impl Run<'_> {
         if let Some(given) = signatures.given.and_then(|given| given.get(name)) {
             return Ok(given.clone());
         }
+        if let Some(signed) = self.signed(request) {
+            return Ok(signed);
+        }
         match (by, signatures.source) {
-            (Some(authority), Some(source)) => source.sign(authority, request).await.map_err(|error| {
-                let error = RestoreError::from(error);
-                Halt::Failed(format!("the source did not sign its request: {}", in_words(&error)))
-            }),
+            (Some(authority), Some(source)) => {
+                let certificate = source.sign(authority, request).await.map_err(|error| {
+                    let error = RestoreError::from(error);
+                    Halt::Failed(format!("the source did not sign its request: {}", in_words(&error)))
+                })?;
+                self.keep_signed(request, &certificate);
+                Ok(certificate)
+            }
             _ => {
                 let pem = request.to_owned();
                 self.ask(SigningRequest { key: entry.item.key.clone(), name: name.clone(), pem });
