@@ -253,6 +253,31 @@ async fn every_type_is_captured_with_both_payloads_and_no_secret_in_a_document()
     }
 }
 
+#[tokio::test]
+async fn keys_that_metadata_answers_show_are_cut_into_the_pack_and_quiet_runs_stay_quiet() {
+    let rig = Rig::new().await;
+    let shown = Switches { show_managed_csr_key: true, show_ca_private_key: true, ..rig.instance.switches() };
+    rig.instance.set_switches(shown);
+    every_type(&rig.instance, 11).unwrap();
+    let report = rig.capture().await.unwrap();
+    assert_eq!(report.failure(), None, "{:?}", report.unread);
+    let opened = rig.opened().await;
+    let mut cut = BTreeSet::new();
+    for item in opened.items.values() {
+        for (name, doc) in &item.docs {
+            assert!(!doc.get().contains("PRIVATE KEY"), "{name} of {} shows a key", item.key);
+        }
+        let names = opened.payloads(item.key.as_str()).into_iter().flat_map(|(_, payload)| {
+            let payload = Object::parse(&payload).unwrap();
+            payload.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+        });
+        cut.extend(names.filter(|name| name.contains('/') && name.ends_with("private_key")));
+    }
+    assert!(cut.iter().any(|name| name == "/data/private_key"), "of an authority: {cut:?}");
+    assert!(cut.iter().any(|name| name == "row/managed_csr/private_key"), "of a signing request: {cut:?}");
+    assert!(rig.capture().await.unwrap().quiet);
+}
+
 /// The API keys and passwords among the texts of a payload: what stands under other names is shown by metadata, too.
 fn texts(value: &serde_json::Value) -> Vec<String> {
     let secret = |name: &str| ["api_key", "apikey", "password", "key", "secret_access_key"].contains(&name);

@@ -1,6 +1,6 @@
 //! `keyhaven coverage`, by the real program on a host without a recovery key.
 
-use keyhaven::instance::embedded::{Instance, Verb};
+use keyhaven::instance::embedded::{Act, Instance, Verb, When};
 use serde_json::Value;
 
 use crate::capture_kit::write;
@@ -95,4 +95,28 @@ fn coverage_names_classes_reasons_losses_and_needs_and_fails_pipelines() {
     let members = coverage["members"].as_array().unwrap();
     let web = members.iter().find(|members| members["item"]["name"] == "web").unwrap();
     assert_eq!(web["lost"], serde_json::json!([]), "{web}");
+}
+
+#[test]
+fn a_share_of_what_nobody_may_list_is_not_reached() {
+    let site = Site::new(|source| {
+        create(source, "secrets", r#"{"secret_type":"arbitrary","name":"token","payload":"v"}"#);
+    });
+    assert_eq!(site.run(&["coverage", "--fail-under", "100"]).code, 0);
+    let when = When::any().path("/api/v2/configurations");
+    site.fault(when, Act::Status { status: 403, retry_after: None });
+    let backup = site.run(&["backup", "--json"]).json(3);
+    assert_eq!(backup["hidden"][0]["kind"], "configuration", "{backup:#}");
+    assert_eq!(backup["quiet"], true, "and a quiet entry says so as well");
+    let coverage = site.run(&["coverage", "--fail-under", "1", "--json"]).json(3);
+    assert_eq!((&coverage["hidden"], &coverage["met"]), (&serde_json::json!(["configuration"]), &false.into()));
+    let text = site.run(&["coverage", "--fail-under", "1"]);
+    assert!(text.code == 3 && text.out.contains("may not list it: configuration"), "{text:#?}");
+    assert!(text.out.contains("not reached"), "{text:#?}");
+
+    // Accepted in the configuration, the run is no failure, and coverage is as honest as before.
+    let config = site.machine.read("keyhaven.toml");
+    site.machine.write("keyhaven.toml", &config.replace("[backup]", "[backup]\nallow_partial = true"));
+    site.run(&["backup", "--json"]).json(0);
+    assert_eq!(site.run(&["coverage", "--fail-under", "1"]).code, 3);
 }
