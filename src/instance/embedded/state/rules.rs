@@ -112,6 +112,11 @@ pub(crate) fn pem(what: &str, text: &str) -> Result<(), Refusal> {
     length(what, text, 50, 100_000)
 }
 
+/// A signing request that a customer brings.
+pub(crate) fn csr(text: &str) -> Result<(), Refusal> {
+    length("csr", text, 1, 4096)
+}
+
 /// How often something may rotate, by the largest interval of each unit; 0 where the unit is not allowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {

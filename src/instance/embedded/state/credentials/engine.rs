@@ -220,7 +220,9 @@ mod tests {
         let id = iam(&mut machine, "shared-key");
         machine.post("configurations", &engine("same", "job", &format!(r#","api_key_ref":"{id}""#)));
         let root = "private_cert_configuration_root_ca";
-        let provider = format!(r#"{{"type":"hyper_protect_crypto_services","pin_iam_credentials_secret_id":"{id}"}}"#);
+        let provider = format!(
+            r#"{{"type":"hyper_protect_crypto_services","instance_crn":"crn:x","private_keystore_id":"z","pin_iam_credentials_secret_id":"{id}"}}"#
+        );
         let body = format!(
             r#"{{"config_type":"{root}","name":"same","common_name":"x","max_ttl":"1h","key_type":"ec","crypto_key":{{"provider":{provider}}}}}"#
         );

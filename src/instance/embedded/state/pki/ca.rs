@@ -82,9 +82,7 @@ impl State {
         body.only(&members::names(&tables, if root { &ttl } else { &ttl[..4] }))?;
         self.check_limit(config_type, LIMIT)?;
         let mut settings = members::given(body, &tables)?;
-        if settings.object("crypto_key").is_some_and(|key| key.object("provider").is_none()) {
-            return Err(Refusal::invalid("The field 'crypto_key.provider' is required."));
-        }
+        self.check_crypto_key(&settings)?;
         let common_name = body.required_string("common_name")?;
         let max_ttl = max_ttl(body)?.ok_or_else(|| Refusal::invalid("The field 'max_ttl' is required."))?;
         let ttl = if root { Some(duration::member(body, "ttl", 1, max_ttl)?.unwrap_or(max_ttl)) } else { None };
@@ -156,6 +154,24 @@ impl State {
         }
         self.put_authority(&authority, now);
         self.kept(&authority.config_type, &authority.name)
+    }
+
+    /// Where a key is in a hardware module: the module is named in full, and the secret with its PIN is here.
+    fn check_crypto_key(&self, settings: &Object) -> Result<(), Refusal> {
+        let Some(key) = settings.object("crypto_key") else { return Ok(()) };
+        let provider = key.object("provider");
+        let provider = provider.ok_or_else(|| Refusal::invalid("The field 'crypto_key.provider' is required."))?;
+        let wrong = |member: &str| Refusal::invalid(format!("The field 'crypto_key.provider.{member}' is wrong."));
+        let member = |name: &str| provider.str(name).filter(|text| !text.is_empty()).ok_or_else(|| wrong(name));
+        if member("type")? != "hyper_protect_crypto_services" {
+            return Err(wrong("type"));
+        }
+        for name in ["instance_crn", "private_keystore_id"] {
+            member(name)?;
+        }
+        const PIN: &str = "pin_iam_credentials_secret_id";
+        let secret = self.items.secrets.get(member(PIN)?.as_str());
+        if secret.is_some_and(|secret| secret.secret_type == "iam_credentials") { Ok(()) } else { Err(wrong(PIN)) }
     }
 
     /// How an intermediate gets its signature, checked.

@@ -34,6 +34,7 @@ use p256::ecdsa::signature::Signer;
 
 use super::super::ids::Ids;
 use super::super::refusal::Refusal;
+use super::super::rules;
 use super::key::{Key, Signed};
 use super::names::Sans;
 use super::verify::verifies;
@@ -257,8 +258,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Reads a request and checks its signature.
+    /// Reads a request and checks its size and its signature.
     pub(crate) fn parse(pem: &str) -> Result<Self, Refusal> {
+        rules::csr(pem)?;
         let wrong = || Refusal::invalid("The field 'csr' is not a PEM encoded certificate signing request.");
         let request = CertReq::from_pem(pem.trim_start().as_bytes()).map_err(|_| wrong())?;
         let message = request.info.to_der().map_err(|_| wrong())?;

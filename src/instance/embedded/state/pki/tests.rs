@@ -124,6 +124,12 @@ fn an_authority_of_another_instance_signs_and_only_for_the_right_key() {
     assert!(below.0 == 400 && below.1.contains("path length"), "{}", below.1);
     let broken = csr(&second).replacen("MII", "MIJ", 1);
     assert_eq!(act(&mut primary, "root", "sign_csr", &format!(r#""csr":{broken}"#)).0, 400);
+    // Blanks before a request are borne, but not beyond 4096 characters in all.
+    for (blanks, status) in [(10, 201), (4096, 400)] {
+        let padded = csr(&second).replacen('"', &format!("\"{}", " ".repeat(blanks)), 1);
+        let got = act(&mut primary, "root", "sign_csr", &format!(r#""csr":{padded},"max_path_length":0"#));
+        assert_eq!(got.0, status, "{}", got.1);
+    }
     // With the chain beside it, the whole way up is known.
     let bundle = format!(
         "{}{}",
@@ -430,10 +436,19 @@ fn the_addresses_of_the_instance_are_in_what_an_authority_signs_when_it_says_so(
 
 #[test]
 fn a_key_in_a_module_is_kept_by_name_and_shown_everywhere() {
-    let mut machine = Machine::new();
-    let key = r#"{"label":"root","allow_generate_key":true,"provider":{"type":"hyper_protect_crypto_services","instance_crn":"crn:x","pin_iam_credentials_secret_id":"y","private_keystore_id":"z"}}"#;
+    let mut machine = Machine::with(Switches { iam_service_authorization: true, ..Switches::default() });
+    let pin = r#""ttl":"1d","reuse_api_key":true,"access_groups":["AccessGroupId-1"]"#;
+    let pin = machine.create("iam_credentials", "pin", pin);
+    let key = format!(
+        r#"{{"label":"root","allow_generate_key":true,"provider":{{"type":"hyper_protect_crypto_services","instance_crn":"crn:x","pin_iam_credentials_secret_id":"{pin}","private_keystore_id":"z"}}}}"#
+    );
     let members = format!(r#""common_name":"x","max_ttl":"10h","key_type":"ec","crypto_key":{key}"#);
+    for (from, to) in [(pin.as_str(), "none"), (r#","private_keystore_id":"z""#, ""), ("hyper_protect", "other")] {
+        let got = configure(&mut machine, ROOT, "root", &members.replacen(from, to, 1));
+        assert_eq!(got.0, 400, "{from}");
+    }
     configure(&mut machine, ROOT, "root", &members);
+    assert_eq!(machine.get(&format!("secrets/{pin}/metadata")).raw("referenced_by"), r#"["root"]"#);
     assert_eq!(machine.get("configurations/root").raw("crypto_key"), key);
     assert_eq!(machine.get("configurations").rows("configurations")[0].get("crypto_key").unwrap().get(), key);
 }
