@@ -2,12 +2,13 @@
 
 use keyhaven::instance::embedded::Verb;
 use keyhaven::job::restore::plan::{Plan, Remark};
-use keyhaven::job::restore::{PlanOptions, RestoreError, plan};
+use keyhaven::job::restore::{Consent, PlanOptions, RestoreError, apply, plan};
 use keyhaven::model::FailureKind;
+use keyhaven::model::json::Object;
 
 use crate::pki_kit::{Openssl, above, authorities, issue};
 use crate::restore_kit::{
-    MemoryBackup, Pair, confirmed, content, context, make_plan, nothing_left, restore, run, words,
+    MemoryBackup, Pair, SOURCE_ID, confirmed, content, context, make_plan, nothing_left, quick, restore, run, words,
 };
 
 /// Options with these policies, as a plan holds them.
@@ -237,4 +238,40 @@ async fn members_that_are_supplied_reach_the_standby_and_stand_in_the_plan() {
     restore(&pair, &backup, &PlanOptions::default()).await;
     let row = pair.standby.call(Verb::Get, &format!("secrets/{}/metadata", pair.standby.id_of("one")), "");
     assert_eq!(row.str("description").as_deref(), Some("there"));
+}
+
+#[tokio::test]
+async fn a_converted_certificate_on_its_way_back_leaves_its_origin_alone_and_loses_nothing() {
+    let pair = Pair::start().await;
+    authorities(&pair.source.instance, &Openssl::new());
+    let issued = issue(&pair.source.instance, "web-1", "web", "");
+    let newer = issue(&pair.source.instance, "web-2", "web", "");
+    let only: Vec<_> = vec!["web-1".parse().unwrap()];
+    restore(&pair, &pair.backup().await, &PlanOptions { only: only.clone(), ..PlanOptions::default() }).await;
+    let back = Pair { source: pair.standby, standby: pair.source, clock: pair.clock };
+    let consent = Consent { confirm: Some(SOURCE_ID.to_owned()), into_source: None };
+    let (context, client) = (context(), back.standby.client());
+    let backup = back.backup().await;
+    let options = PlanOptions { only: only.clone(), ..PlanOptions::default() };
+    let made = plan(&context, &backup, &client, &options, &consent).await.unwrap();
+    assert!(made.is_empty(), "{made:#?}");
+    assert!(reasons(&made.skips, "web-1").contains("made from the private_cert of that name"), "{made:#?}");
+
+    // Renewed by hand in the new primary, it must not be lost.
+    let text = |object: &Object, name: &str| object.get(name).unwrap().get().to_owned();
+    let version =
+        format!(r#"{{"certificate":{},"private_key":{}}}"#, text(&newer, "certificate"), text(&newer, "private_key"));
+    let copy = back.source.id_of("web-1");
+    back.source.make(&format!("secrets/{copy}/versions"), &version);
+    let backup = back.backup().await;
+    let made = plan(&context, &backup, &client, &options, &consent).await.unwrap();
+    assert!(made.steps.is_empty(), "{made:#?}");
+    assert!(reasons(&made.conflicts, "web-1").contains("another name"), "{made:#?}");
+    let renamed = policies(r#"{"rules":[{"select":["web-1"],"name":"web-1-renewed"}]}"#);
+    let made = plan(&context, &backup, &client, &PlanOptions { only, ..renamed }, &consent).await.unwrap();
+    let report = apply(&context, &made, &backup, &client, &quick(), &consent).await.unwrap();
+    assert!(report.kind().is_none(), "{report:#?}");
+    let of = |name: &str| back.standby.get(&format!("secrets/{}", back.standby.id_of(name)));
+    assert_eq!(of("web-1-renewed").str("certificate"), newer.str("certificate"));
+    assert_eq!(of("web-1").str("certificate"), issued.str("certificate"));
 }

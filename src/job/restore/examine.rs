@@ -312,6 +312,10 @@ impl Examiner<'_> {
                 return Ok(planned);
             }
             Match::Found((_, listed)) => Some(listed),
+            Match::Origin(why) => {
+                planned.skip = Some(why);
+                return Ok(planned);
+            }
             Match::Conflict(why) => {
                 planned.outcome.conflict = Some(why);
                 return Ok(planned);

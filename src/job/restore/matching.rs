@@ -16,6 +16,9 @@ pub enum Match<'a, T> {
     Absent,
     /// This one.
     Found(&'a T),
+    /// What it was made from, of another type, with nothing in it since: there is nothing to bring back; why, as a
+    /// fragment.
+    Origin(String),
     /// Something that is in the way; why, as a fragment.
     Conflict(String),
 }
@@ -106,7 +109,13 @@ impl<T> Inventory<T> {
         if let Some(origin) = want.mark.as_ref().and_then(|mark| ItemKey::new(ItemKind::Secret, &mark.source).ok())
             && let Some(&place) = self.by_key.get(&origin)
         {
-            return self.checked(place, want, group_id, "the secret that it was restored from");
+            match self.made_from(place, want) {
+                None => {}
+                Some(Match::Absent) => {
+                    return self.checked(place, want, group_id, "the secret that it was restored from");
+                }
+                Some(other) => return other,
+            }
         }
         let key = (want.key.kind(), want.item_type.clone(), want.name.clone());
         let named = self.by_name.get(&key).map_or(&[][..], Vec::as_slice);
@@ -122,6 +131,28 @@ impl<T> Inventory<T> {
             )),
             (None, None) => Match::Absent,
         }
+    }
+
+    /// What becomes, on the way back, of a secret that was converted: its origin takes no version from outside. Absent
+    /// when it was not converted; nothing when it has a name of its own and may stand beside its origin.
+    fn made_from(&self, place: usize, want: &View) -> Option<Match<'_, (View, T)>> {
+        let (origin, _) = self.items.get(place)?;
+        if origin.item_type == want.item_type {
+            return Some(Match::Absent);
+        }
+        if origin.name != want.name {
+            return None;
+        }
+        let from = format!("it was made from the {} of that name, which is there", origin.item_type);
+        let unchanged = want.mark.as_ref().is_some_and(|mark| Some(mark.versions) == want.versions_total);
+        Some(if unchanged {
+            Match::Origin(format!("{from}, and has had no version since"))
+        } else {
+            Match::Conflict(format!(
+                "{from} and takes no version from outside; give this one another name with a rule (`[[rules]]`, `name`), \
+                 or leave it out"
+            ))
+        })
     }
 
     /// An item that a mark names, unless it is not what the mark says; `what` is what messages call it.
@@ -189,7 +220,7 @@ mod tests {
         match inventory.find(want, Some("prod")) {
             Match::Found((view, ())) => Some(view.key.id().to_owned()),
             Match::Absent => None,
-            Match::Conflict(why) => Some(why),
+            Match::Origin(why) | Match::Conflict(why) => Some(why),
         }
     }
 

@@ -43,7 +43,7 @@ impl Run<'_> {
             (None, None) => match self.listed.inventory.find(&entry.view, entry.group.as_deref()) {
                 Match::Absent => None,
                 Match::Found((_, listed)) => Some(listed),
-                Match::Conflict(why) => return Err(Halt::Conflict(why)),
+                Match::Origin(why) | Match::Conflict(why) => return Err(Halt::Conflict(why)),
             },
         };
         let at = match found {
