@@ -1,9 +1,10 @@
 //! When the standby becomes the primary, and back again, with the real program.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use keyhaven::instance::embedded::{Instance, Options, Server, Switches, Verb, every_type};
-use keyhaven::job::activate::{AtOnce, Primary, apply, plan};
+use keyhaven::instance::embedded::{ApiKey, Grant, Instance, Options, Role, Server, Switches, Verb, every_type};
+use keyhaven::job::activate::{ActivateError, AtOnce, Primary, apply, plan};
 use keyhaven::job::restore::PlanOptions;
 use keyhaven::model::json::Object;
 use secrecy::ExposeSecret as _;
@@ -232,14 +233,46 @@ async fn every_type_that_rotates_is_turned_on_whether_or_not_that_rotates_at_onc
         assert!(types.contains("username_password") && types.len() > 1, "{types:?}");
         assert!(held.steps.iter().all(|step| step.at_once != AtOnce::Rotates), "{held:#?}");
         // Refused for what cannot be turned on any more, and for nothing else.
-        let report = apply(&context(), &held, &client, Primary::Dead, std::time::Duration::ZERO).await.unwrap();
+        let report = apply(&context(), &held, &client, Primary::Dead, Duration::ZERO).await.unwrap();
         assert!(report.stopped.is_none() && report.conflicts.is_empty(), "{report:#?}");
         assert_eq!(report.done + report.failed.len() as u64, held.steps.len() as u64, "{report:#?}");
         assert!(report.failed.is_empty(), "{:#?}", report.failed);
-        let again = apply(&context(), &held, &client, Primary::Dead, std::time::Duration::ZERO).await.unwrap();
+        let again = apply(&context(), &held, &client, Primary::Dead, Duration::ZERO).await.unwrap();
         assert_eq!((again.done, again.already), (0, held.steps.len() as u64), "{again:#?}");
         assert!(plan(&context(), &client, Primary::Dead, &[]).await.unwrap().steps.is_empty());
     }
+}
+
+/// A key that sees some groups only says nothing about the secrets of the others.
+#[tokio::test]
+async fn what_the_key_of_the_old_primary_does_not_see_is_not_said_to_rest() {
+    let pair = Pair::start().await;
+    let (seen, hidden) = (pair.source.group("seen"), pair.source.group("hidden"));
+    let make = |name: &str, group: &str| {
+        let body = format!(
+            r#"{{"secret_type":"username_password","name":"{name}","username":"admin","password":"pass-word-1",
+                "secret_group_id":"{group}","rotation":{MONTHLY}}}"#
+        );
+        pair.source.make("secrets", &body)
+    };
+    let (one, other) = (make("one", &seen), make("other", &hidden));
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    carry_out(&pair, &backup, &made).await;
+    let off = r#"{"rotation":{"auto_rotate":false}}"#;
+    pair.source.patch(&format!("secrets/{one}/metadata"), off);
+    pair.source.instance.set_key(ApiKey::granted("a-group-key", vec![Grant::on(Role::Manager, &[&seen])]));
+    let (client, narrow) = (pair.standby.client(), pair.source.client_with("a-group-key"));
+    let held = plan(&context(), &client, Primary::Ask(&narrow), &[]).await.unwrap();
+    assert_eq!(held.steps.len(), 2);
+    let error = apply(&context(), &held, &client, Primary::Ask(&narrow), Duration::ZERO).await.unwrap_err();
+    assert!(matches!(error, ActivateError::Silent { .. }), "{error}");
+    // One that was deleted there rotates no more.
+    let gone = pair.source.instance.call(Verb::Delete, &format!("/api/v2/secrets/{other}"), "");
+    assert_eq!(gone.status, 204);
+    let wide = pair.source.client();
+    let report = apply(&context(), &held, &client, Primary::Ask(&wide), Duration::ZERO).await.unwrap();
+    assert_eq!((report.kind(), report.done), (None, 2), "{report:#?}");
 }
 
 #[test]

@@ -43,7 +43,11 @@ impl Peer {
 
     /// A new client: nothing is remembered of an earlier one.
     pub(crate) fn client(&self) -> Client {
-        let key = self.instance.options().api_key.expose_secret().to_owned();
+        self.client_with(self.instance.options().api_key.expose_secret())
+    }
+
+    /// A new client with this API key.
+    pub(crate) fn client_with(&self, key: &str) -> Client {
         let settings = Settings {
             requests_per_second: 10_000.0,
             retry: Retry {
@@ -52,7 +56,7 @@ impl Peer {
                 longest: Duration::from_millis(2),
                 within: Duration::from_secs(60),
             },
-            ..Settings::new(&self.server.base_url(), &self.server.iam_url(), key.into())
+            ..Settings::new(&self.server.base_url(), &self.server.iam_url(), key.to_owned().into())
         };
         Client::new(settings).unwrap()
     }

@@ -10,10 +10,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ActivateError;
-use crate::instance::standby::Standby;
-use crate::instance::{Listed, Sink};
+use crate::instance::standby::{Look, Standby};
+use crate::instance::{InstanceError, Listed, Sink};
 use crate::job::restore::error::in_words;
-use crate::model::ItemKind;
+use crate::job::restore::survey::view_of;
+use crate::model::{ItemKey, ItemKind};
 
 /// How long the old primary is given to answer. In an outage nobody wants to wait for it longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,14 +58,15 @@ pub enum OldPrimary {
 struct Search<'a> {
     standby: &'a dyn Standby,
     wanted: &'a BTreeSet<String>,
-    found: u64,
+    /// Ids that the list shows.
+    found: BTreeSet<String>,
     rotates: Vec<String>,
 }
 
 impl Sink for Search<'_> {
     fn take(&mut self, listed: Listed) {
         if listed.item.key.kind() == ItemKind::Secret && self.wanted.contains(listed.item.key.id()) {
-            self.found += 1;
+            self.found.insert(listed.item.key.id().to_owned());
             let view = self.standby.recipe().view(&listed.item);
             if view.rotation.is_some() {
                 self.rotates.push(view.name);
@@ -73,25 +75,52 @@ impl Sink for Search<'_> {
     }
 
     fn restart(&mut self) -> bool {
-        (self.found, self.rotates) = (0, Vec::new());
+        (self.found, self.rotates) = (BTreeSet::new(), Vec::new());
         true
     }
 }
 
+impl Search<'_> {
+    /// Lists the instance, then asks for every wanted secret that the list lacks: one that was deleted rotates no more,
+    /// one in a group that the key does not see may.
+    async fn run(&mut self) -> Result<(), InstanceError> {
+        let standby = self.standby;
+        standby.list(self).await?;
+        let hidden: Vec<&String> = self.wanted.difference(&self.found).collect();
+        // Nothing of it is there: another instance, and no question about each secret.
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        for id in hidden {
+            let Ok(key) = ItemKey::new(ItemKind::Secret, id) else { continue };
+            match standby.look(&key, Look { row: true, ..Look::default() }).await {
+                Ok(docs) => {
+                    if view_of(standby.recipe(), &key, "", docs).rotation.is_some() {
+                        self.rotates.push(id.clone());
+                    }
+                }
+                Err(InstanceError::Gone { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Primary<'_> {
-    /// Asks which of these secrets, by their ids there, it still rotates. Reads lists only.
+    /// Asks which of these secrets, by their ids there, it still rotates. Reads no payload.
     pub(super) async fn ask(self, wanted: &BTreeSet<String>) -> OldPrimary {
         let source = match self {
             Self::Dead => return OldPrimary::SaidDead,
             Self::Unknown => return OldPrimary::NotAsked,
             Self::Ask(source) => source,
         };
-        let mut search = Search { standby: source, wanted, found: 0, rotates: Vec::new() };
-        match tokio::time::timeout(PATIENCE, source.list(&mut search)).await {
+        let mut search = Search { standby: source, wanted, found: BTreeSet::new(), rotates: Vec::new() };
+        match tokio::time::timeout(PATIENCE, search.run()).await {
             Err(_) => OldPrimary::Silent { why: format!("no answer within {} seconds", PATIENCE.as_secs()) },
             Ok(Err(error)) => OldPrimary::Silent { why: in_words(&error) },
-            Ok(Ok(_)) if search.found == 0 => OldPrimary::Stranger,
-            Ok(Ok(_)) => OldPrimary::Answered { rotates: search.rotates },
+            Ok(Ok(())) if search.found.is_empty() && !wanted.is_empty() => OldPrimary::Stranger,
+            Ok(Ok(())) => OldPrimary::Answered { rotates: search.rotates },
         }
     }
 }
