@@ -170,6 +170,27 @@ async fn a_value_of_before_the_role_was_lost_is_kept_with_its_date() {
 }
 
 #[tokio::test]
+async fn a_kept_value_that_the_recovery_keys_of_now_do_not_open_is_excused_by_nothing() {
+    let (mut rig, _) = ten(with_roles()).await;
+    configure(&rig.instance);
+    rig.capture().await.unwrap();
+    grant(&rig, vec![Grant::whole(Role::Writer)]);
+    let full = CaptureOptions { allow_partial: true, full: true, ..rig.options() };
+    let report = rig.capture_with(&full).await.unwrap();
+    assert_eq!((report.refused[0].sealed_to_others, report.failure()), (false, None));
+
+    rig.recovery = Arc::new(Identities::generate().0);
+    let accepted = CaptureOptions { allow_partial: true, ..rig.options() };
+    let report = rig.capture_with(&accepted).await.unwrap();
+    assert_eq!(report.refused[0].key.as_str(), IAM);
+    assert_eq!((report.refused[0].sealed_to_others, report.failure()), (true, Some(FailureKind::Partial)));
+
+    grant(&rig, vec![Grant::whole(Role::Manager)]);
+    assert_eq!(rig.capture().await.unwrap().failure(), None);
+    assert!(rig.opened().await.payloads(IAM)[0].1.contains("the engine's key"), "the new key opens it");
+}
+
+#[tokio::test]
 async fn a_collector_that_may_not_list_configurations_backs_the_secrets_up_unless_it_could_before() {
     let (rig, ids) = ten(with_roles()).await;
     configure(&rig.instance);
@@ -261,6 +282,24 @@ async fn a_secret_that_never_stands_still_and_was_never_read_is_missed_by_every_
         assert_eq!(unread, [ids[5].as_str()], "{run}: there is no payload of it, and nobody would know");
         assert_eq!(report.failure(), Some(FailureKind::Partial), "{run}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_never_stands_still_is_excused_only_by_a_reading_that_the_keys_of_now_open() {
+    let (mut rig, ids) = ten(Options::default()).await;
+    rig.capture().await.unwrap();
+    let (id, clock) = (ids[5].clone(), rig.clock.clone());
+    let act = move |instance: &Instance, _: &Seen| {
+        clock.advance(5_000);
+        rotate(instance, &id, "newer");
+    };
+    rig.instance.fault(When::any().path(&format!("/secrets/{}/versions", ids[5])), Act::Before(Arc::new(act)));
+    rotate(&rig.instance, &ids[5], "newer");
+    let report = rig.capture().await.unwrap();
+    assert_eq!((report.cut, report.failure()), ("per_item", None), "{:?}", report.unread);
+    rig.recovery = Arc::new(Identities::generate().0);
+    let report = rig.capture().await.unwrap();
+    assert_eq!((report.unread.len(), report.failure()), (1, Some(FailureKind::Partial)));
 }
 
 #[tokio::test]

@@ -141,6 +141,7 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
     }
     for item in &done.refused {
         let key = human::safe(item.key.as_str());
+        let others = if item.sealed_to_others { ", sealed to other recovery keys than those of now" } else { "" };
         let kept = match item.value_of {
             Some(at) if item.moved_since => {
                 format!("kept as of {}, but it has changed since", human::time(at))
@@ -149,7 +150,7 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
             None => "missing".to_owned(),
         };
         let label = printer.paint(Style::Yellow, "value refused:");
-        printer.line(format!("  {label} {key}: {}; its value is {kept}", human::safe(&item.why)))?;
+        printer.line(format!("  {label} {key}: {}; its value is {kept}{others}", human::safe(&item.why)))?;
     }
     if !(done.refused.is_empty() && done.hidden.is_empty() || done.refused_is_accepted) {
         printer.line(

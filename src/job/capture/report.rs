@@ -101,6 +101,9 @@ pub struct Refused {
     pub value_of: Option<Timestamp>,
     /// Whether the item has changed since then, so that the kept value may be out of date.
     pub moved_since: bool,
+    /// Whether the kept value is sealed to other recovery keys than those configured now, so that these do not open it.
+    /// Nothing excuses that.
+    pub sealed_to_others: bool,
 }
 
 /// Requests to the instance, re-tries included, token exchanges apart.
@@ -140,7 +143,8 @@ impl CaptureReport {
     /// and when values were refused and nobody has accepted that.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
-        let refused = !(self.refused_is_accepted || self.refused.is_empty() && self.hidden.is_empty());
+        let accepted = self.refused_is_accepted && !self.refused.iter().any(|item| item.sealed_to_others);
+        let refused = !(accepted || self.refused.is_empty() && self.hidden.is_empty());
         (!self.suspect.is_empty() || !self.unread.is_empty() || refused).then_some(FailureKind::Partial)
     }
 }

@@ -19,7 +19,7 @@ use crate::format::{Draft, Entry, Event as Happened};
 use crate::instance::Source;
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::{Digest, ItemKey, Timestamp};
+use crate::model::{Digest, ItemKey, Pointer, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError, Writer};
 
@@ -216,8 +216,9 @@ impl Run<'_> {
         if collected.cut == Cut::PointInTime {
             ask_for_some(self.source, &collected.compared.lost, &mut collected.spent).await?;
         }
-        let unread = unread(&collected, base);
-        let refused = refused(&collected, base).await?;
+        let recipients = self.options.recovery.names();
+        let unread = unread(&collected, base, &recipients);
+        let refused = refused(&collected, base, &recipients).await?;
         let unused = collected.compared.inventory.supplied.unused(self.options.overrides.len());
         warnings.extend(
             unused.map(|at| format!("entry {} of `[[overrides]]` selects nothing that the instance has", at + 1)),
@@ -368,8 +369,8 @@ impl Run<'_> {
 }
 
 /// Items of the snapshot that could not be read. What still moved at the end of a run that claims nothing about one
-/// moment is not among them if there is an earlier reading of it.
-fn unread(collected: &Collected, base: &Base) -> Vec<Unread> {
+/// moment is not among them if there is an earlier reading of it, which the recovery keys of now open.
+fn unread(collected: &Collected, base: &Base, recipients: &[String]) -> Vec<Unread> {
     let Collected { compared, failures, .. } = collected;
     let counts = |key: &ItemKey| {
         let Some(at) = compared.inventory.keys.find(key) else { return collected.still_there.contains_key(key) };
@@ -377,7 +378,11 @@ fn unread(collected: &Collected, base: &Base) -> Vec<Unread> {
         let held = seen.is_some_and(|seen| {
             let known = seen.base.and_then(|at| base.index.known.get(at as usize));
             // A line without revision and packs is one that was never read, or one with nothing to show for it.
-            let read = |known: &Known| known.revision.is_some() || known.packs.1 > 0;
+            let read = |known: &Known| {
+                let mut packs = base.index.packs_of(known).iter().map(|at| base.packs.get(usize::from(*at)));
+                (known.revision.is_some() || known.packs.1 > 0)
+                    && packs.all(|pack| pack.is_some_and(|pack| pack.recipients == recipients))
+            };
             seen.got.is_some() || known.is_some_and(|known| known.worth != Worth::Broken && read(known))
         });
         let moving = collected.cut != Cut::PointInTime && failures.moved.contains(key);
@@ -391,7 +396,7 @@ fn unread(collected: &Collected, base: &Base) -> Vec<Unread> {
 ///
 /// # Errors
 /// When a part of the base cannot be had any more.
-async fn refused(collected: &Collected, base: &Base) -> Result<Vec<Refused>, CaptureError> {
+async fn refused(collected: &Collected, base: &Base, recipients: &[String]) -> Result<Vec<Refused>, CaptureError> {
     let Collected { compared, failures, .. } = collected;
     let mut lines = BaseLines::new(base);
     let mut found = Vec::with_capacity(failures.refused.len());
@@ -409,6 +414,10 @@ async fn refused(collected: &Collected, base: &Base) -> Result<Vec<Refused>, Cap
             key: key.clone(),
             why: why.clone(),
             moved_since: held.is_some() && stored != Some(seen.revision) && stored != seen.settled,
+            sealed_to_others: held.as_ref().is_some_and(|item| {
+                let pack = |pointer: &Pointer| base.packs.iter().find(|pack| pack.pack == pointer.pack);
+                item.payloads.iter().any(|pointer| pack(pointer).is_none_or(|pack| pack.recipients != recipients))
+            }),
             value_of: held.and_then(|item| item.read_at),
         });
     }
