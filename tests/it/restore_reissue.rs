@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyhaven::instance::embedded::{Switches, Verb, every_type};
 use keyhaven::job::drift::{Expected, drift};
-use keyhaven::job::restore::{Backup, Plan, PlanOptions};
+use keyhaven::job::restore::{Backup, OnConflict, Plan, PlanOptions};
 use keyhaven::model::json::Object;
 use keyhaven::model::{Policies, Treatment};
 
@@ -167,6 +167,25 @@ async fn what_a_patch_can_change_is_brought_in_line_and_nothing_else() {
     assert_eq!(after.get("credentials").unwrap().get(), before, "the credentials of the standby stay");
     assert_eq!(after.array("labels").unwrap().len(), 1);
     nothing_left(&pair, &backup, &plan, &options).await;
+}
+
+#[tokio::test]
+async fn one_of_that_name_that_somebody_else_made_stays_as_it_is() {
+    let (pair, backup) = source().await;
+    let options = PlanOptions { only: vec!["name:cos".parse().unwrap()], ..reissue() };
+    let crn = "crn:v1:bluemix:public:cloud-object-storage:global:a/1:2::";
+    let own = format!(
+        r#"{{"secret_type":"service_credentials","name":"cos","description":"somebody's own",
+            "source_service":{{"instance":{{"crn":"{crn}"}},"parameters":{{"HMAC":true}}}}}}"#
+    );
+    let id = pair.standby.make("secrets", &own);
+    let plan = make_plan(&pair, &backup, &options).await;
+    assert!(plan.steps.is_empty() && plan.conflicts[0].reason.contains("carries no mark"), "{plan:#?}");
+    let over = PlanOptions { on_conflict: OnConflict::NewVersion, ..options };
+    let plan = make_plan(&pair, &backup, &over).await;
+    assert_eq!(words(&plan), ["patch_metadata cos"]);
+    run(&pair, &backup, &plan).await;
+    assert_eq!(pair.standby.id_of("cos"), id);
 }
 
 #[tokio::test]

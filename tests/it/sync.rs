@@ -187,6 +187,21 @@ fn what_came_with_a_later_snapshot_is_not_lost_when_the_standby_is_taken_back() 
 }
 
 #[test]
+fn what_was_only_taken_over_is_not_deleted() {
+    let warm = Warm::new();
+    warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
+    // As it is with one that was there before: the secret carries a mark, its version does not.
+    let path = format!("/api/v2/secrets/{}/versions/current/metadata", id(&warm.standby, "secret-4").unwrap());
+    assert_eq!(warm.standby.call(Verb::Patch, &path, r#"{"version_custom_metadata":{"keyhaven":null}}"#).status, 200);
+    let gone = id(&warm.site.source, "secret-4").unwrap();
+    assert_eq!(warm.site.source.call(Verb::Delete, &format!("/api/v2/secrets/{gone}"), "").status, 204);
+    warm.backup();
+    let kept = warm.sync(&["--snapshot", "latest", "--apply", "--delete"]).json(3);
+    assert!(kept["undeleted"][0]["reason"].as_str().unwrap().contains("carries our mark"), "{kept:#}");
+    assert!(id(&warm.standby, "secret-4").is_some());
+}
+
+#[test]
 fn a_secret_in_the_way_is_never_replaced_whatever_the_configuration_says_of_restores() {
     let mut warm = Warm::new();
     let own = r#"{"secret_type":"arbitrary","name":"secret-3","payload":"somebody's own"}"#;

@@ -92,12 +92,18 @@ pub(super) async fn delete(
     settle: Duration,
 ) -> Result<Result<(), String>, RestoreError> {
     for _ in 0..TRIES {
-        match standby.look(&lost.key, Look { row: true, ..Look::default() }).await {
+        match standby.look(&lost.key, Look { row: true, versions: true, ..Look::default() }).await {
             Ok(docs) => {
                 let now = view_of(standby.recipe(), &lost.key, &lost.remark.item_type, docs);
                 let same = now.mark.as_ref() == Some(&lost.mark) && now.versions_total == Some(lost.mark.versions);
                 if !same || now.rotation.is_some() {
                     return Ok(Err("it has changed since it was listed".to_owned()));
+                }
+                // One that was there before and was only taken over has the mark of the secret alone.
+                if !now.versions.iter().flatten().any(|version| version.mark.is_some()) {
+                    return Ok(Err(
+                        "none of its versions carries our mark, so nothing says that a restore made it".into()
+                    ));
                 }
             }
             Err(InstanceError::Gone { .. }) => return Ok(Ok(())),

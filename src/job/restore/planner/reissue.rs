@@ -57,6 +57,16 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
             other.source
         ));
     }
+    // No payload says that it is the same one, so what somebody else made and described otherwise stays as it is.
+    let wanted = settings_digest(&view.settings, view.compared(), None);
+    let described = settings_digest(&known.view.settings, view.compared(), None);
+    if there.is_none() && context.options.on_conflict != OnConflict::NewVersion && described != wanted {
+        return Err(
+            "the standby has one of this name that carries no mark and is described otherwise; overwrite its metadata, \
+             or leave it out"
+                .to_owned(),
+        );
+    }
     if known.view.pending {
         outcome.waiting.push("the standby is still issuing it".to_owned());
     }
