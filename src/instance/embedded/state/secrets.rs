@@ -180,10 +180,13 @@ impl State {
             Some(kind) => self.patch_kind(kind, now, &body, &mut secret)?,
             None => false,
         };
+        // A policy may be changed, but nothing rotates any more.
+        let over = secret.life == Life::Destroyed;
+        secret.next_rotation_date = secret.next_rotation_date.filter(|_| !over);
         secret.updated_at = now;
         let (before, noted) = (Arc::clone(self.secret(id)?), self.changes.len());
         self.put_secret(secret);
-        if rotates && self.switches.rotation_patch_rotates {
+        if rotates && !over && self.switches.rotation_patch_rotates {
             let rotated = self.rotate(now, id);
             if rotated.is_err() {
                 // Whole or not at all: without its version, the patch has not happened.

@@ -314,6 +314,20 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_of_a_destroyed_secret_plans_no_rotation() {
+        for at_once in [false, true] {
+            let mut machine = Machine::with(Switches { rotation_patch_rotates: at_once, ..Switches::default() });
+            let members = r#""username":"svc","expiration_date":"2026-11-23T00:00:00Z""#;
+            let id = machine.create("username_password", "user", members);
+            machine.later(crate::instance::embedded::state::harness::DAY);
+            let on = r#"{"rotation":{"auto_rotate":true,"interval":30,"unit":"day"}}"#;
+            let got = machine.patch(&format!("secrets/{id}/metadata"), on);
+            assert_eq!((got.0, got.raw("state")), (200, "5".into()), "{}", got.1);
+            assert!(!got.has("next_rotation_date"));
+        }
+    }
+
+    #[test]
     fn a_patch_whose_rotation_is_refused_changes_nothing() {
         let mut machine = Machine::with(Switches { rotation_patch_rotates: true, ..Switches::default() });
         let id = machine.create("username_password", "user", r#""username":"svc","password":"123456""#);
