@@ -182,3 +182,22 @@ async fn a_new_name_that_the_standby_has_already_is_a_conflict_of_the_plan() {
     pair.standby.patch(&format!("secrets/{theirs}/metadata"), r#"{"name":"three"}"#);
     restore(&pair, &backup, &PlanOptions::default()).await;
 }
+
+#[tokio::test]
+async fn metadata_of_its_own_is_covered_only_when_that_was_asked_for() {
+    let pair = Pair::start().await;
+    let body = |own: &str| format!(r#"{{"secret_type":"arbitrary","name":"one","payload":"same","labels":["{own}"]}}"#);
+    pair.source.make("secrets", &body("ours"));
+    pair.standby.make("secrets", &body("theirs"));
+    let backup = pair.backup().await;
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    assert!(made.steps.is_empty(), "{:#?}", made.steps);
+    assert!(made.conflicts[0].reason.contains("metadata of its own"), "{:#?}", made.conflicts);
+    let made = make_plan(&pair, &backup, &on_conflict(OnConflict::Skip)).await;
+    assert!(made.steps.is_empty() && made.conflicts.is_empty(), "{made:#?}");
+    let made = make_plan(&pair, &backup, &on_conflict(OnConflict::NewVersion)).await;
+    let patch = made.steps.iter().find(|step| step.action.as_str() == "patch_metadata").unwrap();
+    assert_eq!(patch.reason, "its metadata differs", "and not only a mark");
+    restore(&pair, &backup, &on_conflict(OnConflict::Replace)).await;
+    assert_eq!(content(&pair.standby), content(&pair.source));
+}

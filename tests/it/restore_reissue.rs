@@ -255,3 +255,22 @@ async fn a_revoked_certificate_gets_no_valid_one_unless_somebody_says_so() {
     let made = make_plan(&pair, &backup, &reissue()).await;
     assert!(words(&made).contains(&"create_secret web-1".to_owned()), "{:#?}", words(&made));
 }
+
+#[tokio::test]
+async fn an_issued_secret_for_another_name_is_not_taken_for_ours() {
+    let pair = Pair::start().await;
+    for (peer, common) in [(&pair.source, "ours"), (&pair.standby, "theirs")] {
+        authorities(&peer.instance, &Openssl::new());
+        let body = format!(
+            r#"{{"secret_type":"private_cert","name":"web-1","certificate_template":"web",
+                "common_name":"{common}.example.com"}}"#
+        );
+        call(&peer.instance, Verb::Post, "secrets", &body);
+    }
+    let backup = pair.backup().await;
+    let only = vec!["web-1".parse().unwrap()];
+    let made = make_plan(&pair, &backup, &PlanOptions { only, ..reissue() }).await;
+    assert!(!words(&made).iter().any(|word| word.ends_with("web-1")), "{:#?}", words(&made));
+    let conflict = made.conflicts.iter().find(|one| one.name == "web-1").unwrap();
+    assert!(conflict.reason.contains("its common_name differs"), "{conflict:?}");
+}

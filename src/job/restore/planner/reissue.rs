@@ -3,8 +3,9 @@
 //! One that is there is right when what a patch can change is right: a newer version in the source is the source's own
 //! affair, since adding one here would rotate a credential that somebody may use already.
 
-use super::secret::{add_locks, lock, mark, note_version};
+use super::secret::{add_locks, is_origin, lock, mark, may_cover, note_version};
 use super::{Chain, Outcome, SecretContext};
+use crate::instance::standby::normal::normal;
 use crate::instance::standby::{LockView, View};
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{Known, settings_digest};
@@ -57,15 +58,14 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
             other.source
         ));
     }
-    // No payload says that it is the same one, so what somebody else made and described otherwise stays as it is.
-    let wanted = settings_digest(&view.settings, view.compared(), None);
-    let described = settings_digest(&known.view.settings, view.compared(), None);
-    if there.is_none() && context.options.on_conflict != OnConflict::NewVersion && described != wanted {
-        return Err(
-            "the standby has one of this name that carries no mark and is described otherwise; overwrite its metadata, \
-             or leave it out"
-                .to_owned(),
-        );
+    if there.is_none()
+        && !is_origin(view, known)
+        && let Some(name) = fixed_differs(view, known)
+    {
+        return Err(format!(
+            "the standby has another secret of this name: its {name} differs, which no patch can change; rename or \
+             delete that one, then make a new plan"
+        ));
     }
     if known.view.pending {
         outcome.waiting.push("the standby is still issuing it".to_owned());
@@ -76,6 +76,10 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
     let wanted_mark = ours.cloned().or_else(|| mark(view, goal, 1, rotates, context));
     let wanted = settings_digest(&view.settings, view.compared(), wanted_mark.as_ref());
     if chain.now.settings != Some(wanted) {
+        let digest = |settings| settings_digest(settings, view.compared(), None);
+        if digest(&view.settings) != digest(&known.view.settings) {
+            may_cover(view, known, context)?;
+        }
         let reason = if ours.is_none() { "it has no mark of this secret yet" } else { "its metadata differs" };
         let action = Action::PatchMetadata { mark: wanted_mark };
         chain.step(context.phase, action, reason, |state| state.settings = Some(wanted));
@@ -87,4 +91,13 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
     }
     outcome.steps = chain.finish();
     Ok(outcome)
+}
+
+/// A setting that only a create takes and that both show differently.
+fn fixed_differs<'v>(view: &'v View, known: &Known) -> Option<&'v str> {
+    let differs = |name: &&&str| match (view.settings.get(name), known.view.settings.get(name)) {
+        (Some(want), Some(have)) => normal(want) != normal(have),
+        _ => false,
+    };
+    view.fixed.iter().find(differs).copied()
 }

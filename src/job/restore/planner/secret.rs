@@ -240,7 +240,7 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
         }
     }
     let versions = (total + adds.len() as u64).min(VERSIONS_COUNTED);
-    patch_settings(&mut chain, view, goal, known, versions, context, &mut outcome);
+    patch_settings(&mut chain, view, goal, known, versions, context, &mut outcome)?;
     if known.view.rotation.is_some() && !context.options.allow_rotation {
         outcome.notes.push("it rotates by itself in the standby".to_owned());
     }
@@ -318,7 +318,7 @@ fn patch_settings(
     versions: u64,
     context: &SecretContext<'_>,
     outcome: &mut Outcome,
-) {
+) -> Result<(), String> {
     let there = &known.view;
     // A patch never turns rotation on, so what an earlier restore held back stays held, whatever is allowed now.
     let rotates = there.rotation.is_some();
@@ -333,19 +333,41 @@ fn patch_settings(
     }
     let wanted = settings_digest(&view.settings, names(view), mark.as_ref());
     if chain.now.settings == Some(wanted) {
-        return;
+        return Ok(());
     }
     let unmarked = |mark: Option<&Mark>| settings_digest(&view.settings, names(view), mark);
-    let reason = if there.mark.is_none() && mark.is_some() {
-        "it has the right content and no mark yet"
-    } else if unmarked(None) == settings_digest(&there.settings, names(view), None) {
-        "its mark follows its versions"
-    } else {
-        METADATA_DIFFERS
+    let same = unmarked(None) == settings_digest(&there.settings, names(view), None);
+    if !same && mark.is_some() {
+        may_cover(view, known, context)?;
+    }
+    let reason = match (same, there.mark.is_none() && mark.is_some()) {
+        (true, true) => "it has the right content and no mark yet",
+        (true, false) => "its mark follows its versions",
+        (false, _) => METADATA_DIFFERS,
     };
     // The mark says that version metadata and locks are done, so it comes behind them.
     let phase = chain.steps.last().map_or(context.phase, |step| step.phase);
     chain.step(phase, Action::PatchMetadata { mark }, reason, |state| state.settings = Some(wanted));
+    Ok(())
+}
+
+/// Whether the metadata of what is there may be covered by the snapshot's: what a restore made, and on the way back what
+/// it was made from, is nobody else's; of other secrets it is somebody's own.
+pub(super) fn may_cover(view: &View, known: &Known, context: &SecretContext<'_>) -> Result<(), String> {
+    let ours = known.view.mark.is_some() || is_origin(view, known);
+    match context.options.on_conflict {
+        OnConflict::Fail | OnConflict::Skip if !ours => {
+            Err("the standby has a secret of this name with metadata of its own, and it carries no mark of a restore; \
+             overwrite it, or leave it out"
+                .to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the secret of the snapshot was restored from what is there.
+pub(super) fn is_origin(view: &View, known: &Known) -> bool {
+    view.mark.as_ref().is_some_and(|mark| mark.source == known.view.key.id())
 }
 
 fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) {
