@@ -297,9 +297,24 @@ async fn a_secret_that_never_stands_still_is_excused_only_by_a_reading_that_the_
     rotate(&rig.instance, &ids[5], "newer");
     let report = rig.capture().await.unwrap();
     assert_eq!((report.cut, report.failure()), ("per_item", None), "{:?}", report.unread);
+    let same = rig.recovery.clone();
     rig.recovery = Arc::new(Identities::generate().0);
     let report = rig.capture().await.unwrap();
-    assert_eq!((report.unread.len(), report.failure()), (1, Some(FailureKind::Partial)));
+    assert_eq!(
+        (report.unread.len(), report.failure()),
+        (1, Some(FailureKind::Partial)),
+        "sealed to the old keys alone"
+    );
+    // Back under the first key all is well again, until the reading is older than any may be.
+    rig.recovery = same;
+    assert_eq!(rig.capture().await.unwrap().failure(), None);
+    rig.clock.advance(8 * 24 * 3_600_000);
+    let report = rig.capture().await.unwrap();
+    assert_eq!(
+        (report.unread.len(), report.failure()),
+        (1, Some(FailureKind::Partial)),
+        "a week old and never renewed"
+    );
 }
 
 #[tokio::test]

@@ -12,14 +12,14 @@ use super::options::CaptureOptions;
 use super::packing::{self, Packing};
 use super::reading::Reader;
 use super::report::{CaptureReport, Hidden, Refused, Spent, Unread};
-use super::worth::{Known, Worth};
+use super::worth::Worth;
 use crate::crypto::{Identities, Recipients};
 use crate::format::event::{Cut, InitEvent, RequestCounts, SnapshotEvent, Verdict};
 use crate::format::{Draft, Entry, Event as Happened};
 use crate::instance::Source;
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::{Digest, ItemKey, Pointer, Timestamp};
+use crate::model::{Digest, Pointer, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError, Writer};
 
@@ -216,9 +216,9 @@ impl Run<'_> {
         if collected.cut == Cut::PointInTime {
             ask_for_some(self.source, &collected.compared.lost, &mut collected.spent).await?;
         }
-        let recipients = self.options.recovery.names();
-        let unread = unread(&collected, base, &recipients);
-        let refused = refused(&collected, base, &recipients).await?;
+        let wanted = self.wanted(NEW_PACKS);
+        let unread = unread(&collected, base, &wanted).await?;
+        let refused = refused(&collected, base, &wanted.recipients).await?;
         let unused = collected.compared.inventory.supplied.unused(self.options.overrides.len());
         warnings.extend(
             unused.map(|at| format!("entry {} of `[[overrides]]` selects nothing that the instance has", at + 1)),
@@ -369,27 +369,48 @@ impl Run<'_> {
 }
 
 /// Items of the snapshot that could not be read. What still moved at the end of a run that claims nothing about one
-/// moment is not among them if there is an earlier reading of it, which the recovery keys of now open.
-fn unread(collected: &Collected, base: &Base, recipients: &[String]) -> Vec<Unread> {
+/// moment is not among them if there is an earlier reading of it, which the recovery keys of now open, and which is no
+/// older than any reading may be.
+///
+/// # Errors
+/// When a part of the base cannot be had any more.
+async fn unread(collected: &Collected, base: &Base, wanted: &Wanted<'_>) -> Result<Vec<Unread>, CaptureError> {
     let Collected { compared, failures, .. } = collected;
-    let counts = |key: &ItemKey| {
-        let Some(at) = compared.inventory.keys.find(key) else { return collected.still_there.contains_key(key) };
-        let seen = compared.inventory.seen.get(at);
-        let held = seen.is_some_and(|seen| {
-            let known = seen.base.and_then(|at| base.index.known.get(at as usize));
-            // A line without revision and packs is one that was never read, or one with nothing to show for it.
-            let read = |known: &Known| {
-                let mut packs = base.index.packs_of(known).iter().map(|at| base.packs.get(usize::from(*at)));
-                (known.revision.is_some() || known.packs.1 > 0)
-                    && packs.all(|pack| pack.is_some_and(|pack| pack.recipients == recipients))
-            };
-            seen.got.is_some() || known.is_some_and(|known| known.worth != Worth::Broken && read(known))
-        });
-        let moving = collected.cut != Cut::PointInTime && failures.moved.contains(key);
-        !(collected.gone.contains(key) || moving && held)
-    };
-    let failed = failures.why.iter().filter(|(key, _)| counts(key));
-    failed.map(|(key, why)| Unread { key: key.clone(), why: why.clone() }).collect()
+    let mut lines = BaseLines::new(base);
+    let mut found = Vec::new();
+    for (key, why) in &failures.why {
+        let seen = compared.inventory.keys.find(key).and_then(|at| compared.inventory.seen.get(at));
+        let counts = match seen {
+            None => collected.still_there.contains_key(key),
+            Some(_) if collected.gone.contains(key) => false,
+            Some(seen) if collected.cut != Cut::PointInTime && failures.moved.contains(key) => {
+                seen.got.is_none() && !is_held(seen.base, base, &mut lines, wanted).await?
+            }
+            Some(_) => true,
+        };
+        if counts {
+            found.push(Unread { key: key.clone(), why: why.clone() });
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the base has a reading of an item that is good enough to go on with.
+async fn is_held(
+    at: Option<u32>,
+    base: &Base,
+    lines: &mut BaseLines<'_>,
+    wanted: &Wanted<'_>,
+) -> Result<bool, CaptureError> {
+    let Some((at, known)) = at.and_then(|at| Some((at, base.index.known.get(at as usize)?))) else { return Ok(false) };
+    let mut packs = base.index.packs_of(known).iter().map(|at| base.packs.get(usize::from(*at)));
+    // A line without revision and packs is one that was never read, or one with nothing to show for it.
+    let read = known.worth != Worth::Broken && (known.revision.is_some() || known.packs.1 > 0);
+    if !read || !packs.all(|pack| pack.is_some_and(|pack| pack.recipients == wanted.recipients)) {
+        return Ok(false);
+    }
+    let read_at = lines.get(at).await?.and_then(|item| item.read_at);
+    Ok(read_at.is_some_and(|at| wanted.now.millis_since(at) <= wanted.full_every))
 }
 
 /// Items whose value was refused, each with what an earlier snapshot has of it.
