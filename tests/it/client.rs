@@ -771,7 +771,12 @@ async fn payloads_whose_read_would_destroy_them_are_never_asked_for() {
         ("arbitrary", r#","state":5"#),
     ] {
         let world = versions_world(secret_type, 2, more, "");
-        let mock = Mock::start(move |seen| versions_answer(&world, 2, seen)).await;
+        let own = format!(r#""secret_type":"{secret_type}""#);
+        let mock = Mock::start(move |seen| match versions_answer(&world, 2, seen) {
+            Reply::Is(status, body) => Reply::Is(status, body.replace(r#""secret_type":"arbitrary""#, &own)),
+            other => other,
+        })
+        .await;
         let client = mock.client();
         let (_, inventory) = list(&client).await;
         let mut listed = inventory.secret(0).clone();
