@@ -354,7 +354,9 @@ fn patch_settings(
 /// Whether the metadata of what is there may be covered by the snapshot's: what a restore made, and on the way back what
 /// it was made from, is nobody else's; of other secrets it is somebody's own.
 pub(super) fn may_cover(view: &View, known: &Known, context: &SecretContext<'_>) -> Result<(), String> {
-    let ours = known.view.mark.is_some() || is_origin(view, known);
+    let versions = || known.view.versions.iter().flatten();
+    let restored = known.view.mark.is_some() || versions().any(|version| version.mark.is_some());
+    let ours = restored || is_origin(view, known);
     match context.options.on_conflict {
         OnConflict::Fail | OnConflict::Skip if !ours => {
             Err("the standby has a secret of this name with metadata of its own, and it carries no mark of a restore; \
