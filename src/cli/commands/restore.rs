@@ -16,11 +16,11 @@ use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::{human, identity, key_file, report, wire};
 use crate::config::Settings;
-use crate::instance::standby::{RegistrationNames, Signer};
+use crate::instance::standby::{RegistrationNames, Signer, Standby as _};
 use crate::job::restore::plan::{Action, Remark, Step};
 use crate::job::restore::{
     ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, Scope, Selector,
-    Signatures, apply_signed, plan, record,
+    Signatures, apply_signed, check_signer, plan, record,
 };
 use crate::model::FailureKind;
 use crate::repository::Repository;
@@ -231,6 +231,10 @@ pub(super) async fn carry_out(app: &App, arguments: ApplyArguments, wanted: Opti
     let given = signatures::given(&arguments.plan, &plan, &arguments.signed)?;
     let by_source = plan.steps.iter().any(|step| matches!(step.action, Action::SetSigned { by: Some(_) }));
     let signer = by_source.then(|| wire::signer(&settings)).transpose()?;
+    if let Some(signer) = &signer {
+        check_signer(signer.recipe(), &plan.snapshot.source, &signer.address())
+            .map_err(crate::job::restore::RestoreError::from)?;
+    }
     let source = signer.as_ref().map(|client| client as &dyn Signer);
     let signatures = Signatures { given: Some(&given), source };
     let recovery = arguments.recovery.needed(&settings).await?;

@@ -60,6 +60,16 @@ pub enum GuardError {
         /// The id that was named.
         named: String,
     },
+    /// The instance that shall sign is not the one that was backed up.
+    #[error(
+        "the instance that shall sign, {url}, is not the source {source_id} of the plan; a namesake's signature is trusted by          nobody. Check source.url"
+    )]
+    OtherSigner {
+        /// Its URL.
+        url: String,
+        /// The id that it should have.
+        source_id: String,
+    },
     /// It shows nothing of itself, and nobody said which instance it is.
     #[error(
         "the target {url} does not show which instance it is, and an emptied source would look the same; give the id of \
@@ -87,7 +97,7 @@ impl GuardError {
         match self {
             Self::Unconfirmed { .. } => FailureKind::Usage,
             Self::Unproven { .. } => FailureKind::Partial,
-            Self::IsSource { .. } | Self::Other { .. } => FailureKind::Moved,
+            Self::IsSource { .. } | Self::Other { .. } | Self::OtherSigner { .. } => FailureKind::Moved,
         }
     }
 }
@@ -168,6 +178,20 @@ pub fn check_answer(
     decide(recipe, source, &target, &named).map(|_| ())
 }
 
+/// Makes sure that who is asked to sign is the source of the plan, as far as its address shows: an authority of another
+/// instance may have the same name.
+///
+/// # Errors
+/// When it shows that it is another one.
+pub fn check_signer(recipe: &dyn Recipe, source: &str, signer: &Address) -> Result<(), GuardError> {
+    match (recipe.instance_id(source), &signer.instance) {
+        (Some(source_id), Some(shown)) if source_id != *shown => {
+            Err(GuardError::OtherSigner { url: signer.url.clone(), source_id })
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +208,15 @@ mod tests {
         let label = host.split('.').next().unwrap_or_default();
         let address = Address { url: url.into(), instance: (label.len() == 36).then(|| label.to_ascii_lowercase()) };
         decide(&IbmRecipe, SOURCE, &Target { address: &address, crn, shared: shared.then_some(&shared_key) }, consent)
+    }
+
+    #[test]
+    fn only_the_source_signs_for_the_source() {
+        let signer = |instance: Option<&str>| Address { url: "https://x".into(), instance: instance.map(Into::into) };
+        assert_eq!(check_signer(&IbmRecipe, SOURCE, &signer(Some(SOURCE_ID))), Ok(()));
+        assert_eq!(check_signer(&IbmRecipe, SOURCE, &signer(None)), Ok(()));
+        let other = check_signer(&IbmRecipe, SOURCE, &signer(Some(OTHER_ID))).unwrap_err();
+        assert!(other.kind() == FailureKind::Moved && other.to_string().contains(SOURCE_ID), "{other}");
     }
 
     fn confirm(id: &str) -> Consent {

@@ -38,7 +38,7 @@ pub use apply::{ApplyOptions, ApplyReport, Signatures, apply, apply_signed};
 pub use backup::{Backup, OpenPack};
 pub use error::RestoreError;
 pub use examine::plan;
-pub use guard::Consent;
+pub use guard::{Consent, check_signer};
 pub use idmap::IdMap;
 pub use options::{OnConflict, PlanOptions, Scope, Selector};
 pub use plan::Plan;
