@@ -139,7 +139,7 @@ from_library!(
     crate::job::capture::CaptureError,
     crate::job::restore::RestoreError,
     crate::job::restore::idmap::external_secrets::ManifestError,
-    crate::job::restore::plan::PlanFileError,
+    crate::job::plan_file::PlanFileError,
     crate::job::verify::VerifyError,
     crate::repository::RepositoryError,
     crate::repository::StoreError,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyhaven::instance::embedded::{NameScope, Planted, Precision, Switches, Verb};
+use keyhaven::job::plan_file::PlanFile as _;
 use keyhaven::job::restore::{Consent, Plan, PlanOptions, Selector, apply, plan};
 use keyhaven::model::json::Object;
 use keyhaven::model::{FailureKind, Payload};

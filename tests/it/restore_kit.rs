@@ -12,6 +12,7 @@ use keyhaven::instance::ibm::{Client, Retry, Settings};
 use keyhaven::instance::{Listed, Readable, Source};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
+use keyhaven::job::plan_file::PlanFile as _;
 use keyhaven::job::restore::plan::SnapshotName;
 use keyhaven::job::restore::{
     ApplyOptions, ApplyReport, Backup, Consent, OpenPack, Plan, PlanOptions, RestoreError, apply, plan,

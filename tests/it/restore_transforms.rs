@@ -1,5 +1,6 @@
 //! Rewrites on the way into a standby: what differs by region, and nothing else.
 
+use keyhaven::job::plan_file::PlanFile as _;
 use keyhaven::job::restore::PlanOptions;
 use serde_json::json;
 

@@ -17,6 +17,7 @@ use crate::cli::table::Table;
 use crate::cli::{human, identity, key_file, report, wire};
 use crate::config::Settings;
 use crate::instance::standby::{RegistrationNames, Signer, Standby as _};
+use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::plan::{Action, Remark, Step};
 use crate::job::restore::{
     ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, Scope, Selector,

@@ -17,6 +17,7 @@ use crate::instance::standby::{Look, Standby, View};
 use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
+use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::Selector;
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::examine::until_cancelled;
@@ -128,7 +129,7 @@ pub async fn plan(
         let wanted: BTreeSet<String> = steps.iter().map(|step| step.source.clone()).collect();
         let old_primary = primary.ask(&wanted).await;
         Ok(Activation {
-            activation_format: plan::FORMAT,
+            activation_format: Activation::FORMAT,
             standby: listed.name,
             made: listed.now,
             old_primary,

@@ -4,17 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::primary::OldPrimary;
-use crate::crypto::digest::sha256;
-use crate::job::restore::plan::{PlanFileError, Remark, StandbyName};
+use crate::job::plan_file::PlanFile;
+use crate::job::restore::plan::{Remark, StandbyName};
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
-
-/// The version of the plan's own form.
-pub const FORMAT: u32 = 1;
 
 /// What turning on what a restore held back would change. Bound to one standby; can be applied any number of times.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Activation {
-    /// [`FORMAT`].
+    /// [`PlanFile::FORMAT`].
     pub activation_format: u32,
     /// The instance that has become the primary.
     pub standby: StandbyName,
@@ -81,40 +78,20 @@ impl Turn {
     }
 }
 
-impl Activation {
-    /// The plan with its digest.
-    #[must_use]
-    pub(super) fn sealed(mut self) -> Self {
-        self.digest = Digest::from_bytes([0; 32]);
-        self.digest = sha256(&serde_json::to_vec(&self).unwrap_or_default());
-        self
-    }
+impl PlanFile for Activation {
+    const FORMAT: u32 = 1;
+    const FORM: &'static str = "activation_format";
+    const COMMAND: &'static str = "keyhaven restore activate plan";
 
+    fn digest_mut(&mut self) -> &mut Digest {
+        &mut self.digest
+    }
+}
+
+impl Activation {
     /// What kind of result the plan is for a command that only asks.
     #[must_use]
     pub fn check(&self) -> Option<FailureKind> {
         (!self.steps.is_empty()).then_some(FailureKind::Different)
-    }
-
-    /// Reads a plan back.
-    ///
-    /// # Errors
-    /// When it is no such plan, one of another form, or one that was changed after it was made.
-    pub fn from_json(text: &[u8]) -> Result<Self, PlanFileError> {
-        let plan: Self = serde_json::from_slice(text)?;
-        if plan.activation_format != FORMAT {
-            return Err(PlanFileError::Format(plan.activation_format));
-        }
-        let made_with = plan.digest;
-        let plan = plan.sealed();
-        if plan.digest == made_with { Ok(plan) } else { Err(PlanFileError::Changed) }
-    }
-
-    /// The plan as a file's text.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON, which no plan does.
-    pub fn to_json(&self) -> Result<String, PlanFileError> {
-        Ok(serde_json::to_string_pretty(self)?)
     }
 }

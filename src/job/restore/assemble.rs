@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::known::Known;
 use super::options::PlanOptions;
-use super::plan::{Applied, FORMAT, Plan, Remark, SnapshotName, StandbyName, Step, Totals};
+use super::plan::{Applied, Plan, Remark, SnapshotName, StandbyName, Step, Totals};
 use super::planner::{Draft, Outcome};
 use super::snapshot::{Effect, Entry};
 use crate::instance::standby::Phase;
+use crate::job::plan_file::PlanFile as _;
 use crate::model::{Digest, ItemKey, Policies, Timestamp};
 
 /// One item with all that was found and planned for it.
@@ -113,7 +114,7 @@ impl Assembly<'_> {
         let options = options.clone();
         let digest = Digest::from_bytes([0; 32]);
         Plan {
-            format: FORMAT,
+            format: Plan::FORMAT,
             snapshot,
             standby,
             made,

@@ -10,17 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::options::PlanOptions;
 use super::state::State;
-use crate::crypto::digest::sha256;
 use crate::instance::standby::{Mark, Phase};
+use crate::job::plan_file::PlanFile;
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
-
-/// The version of the plan's own form; a plan of another is refused.
-pub const FORMAT: u32 = 1;
 
 /// What a restore would change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
-    /// [`FORMAT`].
+    /// [`PlanFile::FORMAT`].
     pub format: u32,
     /// The snapshot that is restored.
     pub snapshot: SnapshotName,
@@ -269,17 +266,17 @@ pub struct Totals {
     pub payloads_compared: u64,
 }
 
-impl Plan {
-    /// The plan with its digest, once all the rest is as it should be.
-    #[must_use]
-    pub(super) fn sealed(mut self) -> Self {
-        // Part of what is digested, so it has one value there. Every plan can be written; were there one that cannot,
-        // [`Plan::to_json`] would say so.
-        self.digest = Digest::from_bytes([0; 32]);
-        self.digest = sha256(&serde_json::to_vec(&self).unwrap_or_default());
-        self
-    }
+impl PlanFile for Plan {
+    const FORMAT: u32 = 1;
+    const FORM: &'static str = "format";
+    const COMMAND: &'static str = "keyhaven restore plan";
 
+    fn digest_mut(&mut self) -> &mut Digest {
+        &mut self.digest
+    }
+}
+
+impl Plan {
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -296,57 +293,5 @@ impl Plan {
             (true, true, false) => Some(FailureKind::Partial),
             (true, true, true) => None,
         }
-    }
-
-    /// Reads a plan back.
-    ///
-    /// # Errors
-    /// When it is no plan, one of another form, or one that was changed after it was made.
-    pub fn from_json(text: &[u8]) -> Result<Self, PlanFileError> {
-        #[derive(Deserialize)]
-        struct Form {
-            format: u32,
-        }
-        let form: Form = serde_json::from_slice(text)?;
-        if form.format != FORMAT {
-            return Err(PlanFileError::Format(form.format));
-        }
-        let plan: Self = serde_json::from_slice(text)?;
-        let made_with = plan.digest;
-        let plan = plan.sealed();
-        if plan.digest == made_with { Ok(plan) } else { Err(PlanFileError::Changed) }
-    }
-
-    /// The plan as a file's text.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON, which no plan does.
-    pub fn to_json(&self) -> Result<String, PlanFileError> {
-        Ok(serde_json::to_string_pretty(self)?)
-    }
-}
-
-/// A file is no plan that this release can apply.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanFileError {
-    /// Another form of plan.
-    #[error("the plan has form {0}, this release knows {FORMAT}; make a new one with `keyhaven restore plan`")]
-    Format(u32),
-    /// Not what was made.
-    #[error(
-        "the plan was changed after it was made; make a new one with `keyhaven restore plan`, where --only and --first \
-         choose what is done and in which order"
-    )]
-    Changed,
-    /// No plan at all.
-    #[error("the file is no restore plan; make one with `keyhaven restore plan`")]
-    Json(#[from] serde_json::Error),
-}
-
-impl PlanFileError {
-    /// What kind of failure this is.
-    #[must_use]
-    pub const fn kind(&self) -> FailureKind {
-        FailureKind::Usage
     }
 }

@@ -13,6 +13,7 @@ use crate::cli::{human, key_file, wire};
 use crate::config::Settings;
 use crate::instance::ibm::Client;
 use crate::job::activate::{Activation, ActivationReport, AtOnce, OldPrimary, Primary, apply, plan};
+use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::Selector;
 use crate::job::restore::plan::Remark;
 
@@ -117,8 +118,7 @@ async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
 
 async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
-    let plan = Activation::from_json(&read_plan(&arguments.plan)?)
-        .map_err(|error| Failure::from(error).hinted("`restore activate plan --out FILE` makes one"))?;
+    let plan = Activation::from_json(&read_plan(&arguments.plan)?)?;
     let standby = wire::standby(&settings)?;
     let client = arguments.primary.client(&settings)?;
     let primary = arguments.primary.primary(client.as_ref());

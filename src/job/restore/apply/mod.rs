@@ -13,11 +13,12 @@ use super::backup::{Backup, Payloads};
 use super::error::RestoreError;
 use super::examine::{self, ListedStandby};
 use super::guard::{Consent, GuardError, Standing};
-use super::plan::{FORMAT, Plan, StandbyName};
+use super::plan::{Plan, StandbyName};
 use super::snapshot::Snapshot;
 use crate::instance::standby::{Phase, Recipe, Standby};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
+use crate::job::plan_file::PlanFile as _;
 use crate::model::{ItemKind, Timestamp};
 
 mod chain;
@@ -105,7 +106,7 @@ impl Job<'_> {
         let Self { context, plan, backup, standby, consent, .. } = self;
         let began = context.clock.now();
         let requests = standby.requests();
-        if plan.format != FORMAT || plan.snapshot != *backup.name() {
+        if plan.format != Plan::FORMAT || plan.snapshot != *backup.name() {
             return Err(RestoreError::Unfit { why: "it was made for another snapshot".to_owned() });
         }
         let (snapshot, listed) = examine::until_cancelled(context, async {
