@@ -84,28 +84,8 @@ fn job(code_engine: &Object) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
+    use super::super::restorability::tests::item;
     use super::*;
-    use crate::model::Restorability;
-
-    fn item(key: &str, item_type: &str, docs: &[(&str, &str)]) -> Item {
-        let docs = docs
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), RawValue::from_string((*text).to_owned()).unwrap()))
-            .collect();
-        Item {
-            key: key.parse().unwrap(),
-            name: "n".into(),
-            item_type: item_type.into(),
-            group: None,
-            class: Restorability::Exact,
-            revision: None,
-            read_at: None,
-            payloads: Vec::new(),
-            docs,
-        }
-    }
 
     #[test]
     fn needs_name_whom_they_are_about() {

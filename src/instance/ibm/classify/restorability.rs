@@ -125,13 +125,14 @@ pub(in crate::instance::ibm) fn supplied(item: &Item, member: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
     use crate::model::Docs;
 
-    fn item(key: &str, item_type: &str, docs: &[(&str, &str)]) -> Item {
+    /// An item of the snapshot with these documents and no payload.
+    pub(in crate::instance::ibm::classify) fn item(key: &str, item_type: &str, docs: &[(&str, &str)]) -> Item {
         let docs: Docs = docs
             .iter()
             .map(|(name, text)| ((*name).to_owned(), RawValue::from_string((*text).to_owned()).unwrap()))
