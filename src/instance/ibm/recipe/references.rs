@@ -13,6 +13,9 @@ const DNS: [&str; 2] =
 /// Stands in the place of a DNS configuration where somebody answers the challenges by hand.
 const MANUAL: &str = "manual";
 
+/// How the reference of an IAM credentials secret begins.
+const IAM_SECRET: &str = "@secret:iam_credentials/";
+
 /// What an id is turned into; nothing leaves it as it is.
 type Turn<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
 
@@ -124,8 +127,12 @@ pub(super) fn needs(view: &View) -> Vec<Need> {
         }
         _ => {}
     }
+    let only_iam = view.item_type == template::CUSTOM || authority::is(&view.item_type);
     turn(&mut view.clone(), &mut |text| {
-        if !is_plain(view, text) {
+        if only_iam && text.starts_with("@secret:") && !text.starts_with(IAM_SECRET) {
+            // Its old key kept as text is no secret that the service can take a key from.
+            needs.push(Need { what: format!("{} as iam_credentials", in_words(text)), any_of: Vec::new() });
+        } else if !is_plain(view, text) {
             needs.push(Need { what: in_words(text), any_of: vec![text.to_owned()] });
         }
         None
@@ -146,6 +153,22 @@ mod tests {
             names.add(id, (*reference).to_owned());
         }
         names
+    }
+
+    #[test]
+    fn an_engine_needs_its_key_as_iam_credentials_and_not_as_text() {
+        let needs_of = |reference: &str| {
+            let mut view = IbmRecipe.view(&configuration(template::CUSTOM, r#"{"api_key_ref":"old"}"#));
+            IbmRecipe.name_references(&mut view, &names(&[("old", reference)]));
+            IbmRecipe.needs(&view)
+        };
+        let whole = needs_of("@secret:iam_credentials/prod/key");
+        assert_eq!(whole[0].any_of, ["@secret:iam_credentials/prod/key"]);
+        let text = needs_of("@secret:arbitrary/prod/key");
+        assert!(
+            text[0].any_of.is_empty() && text[0].what.contains("prod/key (arbitrary) as iam_credentials"),
+            "{text:?}"
+        );
     }
 
     #[test]
