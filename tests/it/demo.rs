@@ -42,6 +42,6 @@ fn the_demo_overwrites_nothing_and_leaves_nothing_unasked() {
     std::fs::create_dir(&temporary).unwrap();
     let run = machine.run_with(&[("TMPDIR", temporary.to_str().unwrap())], &["demo", "--secrets", "20"]);
     assert_eq!(run.code, 0, "{run:#?}");
-    assert!(run.out.contains("Every value that an instance takes is back"), "{run:#?}");
+    assert!(run.out.contains("Every plain value is back"), "{run:#?}");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }

@@ -106,7 +106,7 @@ impl Story {
             let words = match found.named {
                 0 => "Every value is back.".to_owned(),
                 named => format!(
-                    "Every value that an instance takes is back; the restore named {} that cannot come or still wait.",
+                    "Every plain value is back; the restore named {} of other sorts that do not come, or wait.",
                     human::count(named, "item")
                 ),
             };
