@@ -147,6 +147,7 @@ async fn capture_once(url: &str, folder: &Path) -> Result<(), Failure> {
         key: Arc::clone(&keys.collector),
         state: StateFolder::new(&folder.join("state"), &repository.id().to_string()),
         clock: Arc::new(Now),
+        due: None,
     };
     let context = Context { clock: Arc::new(Now), observer: Arc::new(Silent), cancel: CancellationToken::new() };
     let recovery = Recipients::new(keys.recovery.recipients())?;

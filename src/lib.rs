@@ -6,8 +6,10 @@
 pub mod cli;
 pub mod config;
 pub mod crypto;
+pub mod daemon;
 pub mod format;
 pub mod instance;
 pub mod job;
 pub mod model;
 pub mod repository;
+pub mod schedule;

@@ -149,7 +149,12 @@ pub(super) fn writer_with(
 ) -> Result<Writer, Failure> {
     let folder = app.state_folder(settings)?;
     key_file::create_folder(&folder)?;
-    Ok(Writer { key: Arc::new(key), state: StateFolder::new(&folder, &id.to_string()), clock: Arc::new(SystemClock) })
+    Ok(Writer {
+        key: Arc::new(key),
+        state: StateFolder::new(&folder, &id.to_string()),
+        clock: Arc::new(SystemClock),
+        due: None,
+    })
 }
 
 fn missing_key(what: &str, key: &str) -> Failure {

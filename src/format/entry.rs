@@ -13,7 +13,7 @@ use super::{FormatError, RepositoryId, SourceName, names};
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
 use crate::model::json::Members;
-use crate::model::{Digest, Timestamp, limits};
+use crate::model::{Digest, Due, Timestamp, limits};
 
 const WHAT: &str = "entry";
 
@@ -42,6 +42,8 @@ pub struct Entry {
     pub time: Timestamp,
     /// What wrote it.
     pub tool: String,
+    /// The run of a schedule that it is the result of.
+    pub due: Option<Due>,
     /// What happened.
     pub event: Event,
 }
@@ -70,13 +72,15 @@ pub struct Place {
     pub parents: Vec<Digest>,
     /// The writer's own previous entry.
     pub previous: Option<Digest>,
+    /// The run of a schedule that it is the result of.
+    pub due: Option<Due>,
 }
 
 impl Place {
     /// The place of a first entry.
     #[must_use]
     pub fn first(source: SourceName) -> Self {
-        Self { repository: None, source, sequence: 1, parents: Vec::new(), previous: None }
+        Self { repository: None, source, sequence: 1, parents: Vec::new(), previous: None, due: None }
     }
 }
 
@@ -102,6 +106,8 @@ struct Head {
     previous: Option<Digest>,
     time: Timestamp,
     tool: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due: Option<Due>,
 }
 
 impl Draft {
@@ -124,6 +130,7 @@ impl Draft {
             previous: place.previous,
             time: self.time,
             tool: self.tool.clone(),
+            due: place.due.clone(),
         };
         let payload = write_payload(&head, &self.event)?;
         let envelope = Envelope::sign(payload, key);
@@ -165,6 +172,7 @@ impl Signed {
             previous: head.previous,
             time: head.time,
             tool: head.tool,
+            due: head.due,
             event,
         };
         Ok(Self { entry, envelope })

@@ -1,6 +1,7 @@
 //! Plain data: items, keys, revisions, payloads, limits. Knows no network, no file, no clock.
 
 pub mod digest;
+pub mod due;
 pub mod failure;
 pub mod item;
 pub mod json;
@@ -15,6 +16,7 @@ pub mod time;
 pub mod treatment;
 
 pub use digest::Digest;
+pub use due::Due;
 pub use failure::FailureKind;
 pub use item::{Docs, Item, Pointer, Slot};
 pub use key::{ItemKey, ItemKind};

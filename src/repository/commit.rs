@@ -12,7 +12,7 @@ use super::ledger::{Ledger, Standing};
 use super::{Repository, RepositoryError, StateFolder, Store, StoreError};
 use crate::crypto::SigningKey;
 use crate::format::{Draft, Entry, Event, Place, SnapshotEvent, names};
-use crate::model::{Clock, Digest, Timestamp, limits};
+use crate::model::{Clock, Digest, Due, Timestamp, limits};
 
 /// The difference between this host's clock and the store's beyond which nothing is signed: five minutes.
 pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
@@ -26,6 +26,8 @@ pub struct Writer {
     pub state: StateFolder,
     /// This host's clock.
     pub clock: Arc<dyn Clock>,
+    /// The run of a schedule that its entries are the result of.
+    pub due: Option<Due>,
 }
 
 impl fmt::Debug for Writer {
@@ -134,6 +136,7 @@ impl Repository {
             sequence: heads.iter().map(|head| head.sequence).max().unwrap_or_default() + 1,
             parents: heads.iter().map(|head| head.digest).collect(),
             previous: ledger.last_of(&writer.key.public().fingerprint()).map(|entry| entry.digest),
+            due: writer.due.clone(),
         })
     }
 

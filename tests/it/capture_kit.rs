@@ -172,7 +172,7 @@ impl Rig {
     pub(crate) fn writer(&self, key: &Arc<SigningKey>) -> Writer {
         let id: RepositoryId = *self.repository.id();
         let state = StateFolder::new(&self.folder.path().join(key.public().fingerprint().short()), &id.to_string());
-        Writer { key: Arc::clone(key), state, clock: Arc::new(self.clock.clone()) }
+        Writer { key: Arc::clone(key), state, clock: Arc::new(self.clock.clone()), due: None }
     }
 
     pub(crate) async fn capture(&self) -> Result<CaptureReport, CaptureError> {

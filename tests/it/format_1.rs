@@ -245,6 +245,7 @@ fn make_the_fixture() {
     let mut write = |key: &SigningKey, previous: Option<&Entry>, event: Event| -> Entry {
         let sequence = top.sequence + 1;
         let place = Place {
+            due: None,
             repository: Some(id),
             source: source.clone(),
             sequence,

@@ -7,20 +7,26 @@ use std::process::Command;
 /// Each folder of `src` with those that it may use besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("config", &["model"]),
+    ("schedule", &["model"]),
+    ("config", &["schedule", "model"]),
     ("crypto", &["model"]),
     ("format", &["crypto", "model"]),
     ("instance", &["format", "crypto", "model"]),
     ("repository", &["format", "crypto", "model"]),
-    ("job", &["instance", "repository", "format", "crypto", "model"]),
-    ("cli", &["job", "instance", "repository", "format", "crypto", "model", "config"]),
+    ("job", &["instance", "repository", "format", "crypto", "schedule", "model"]),
+    ("daemon", &["job", "repository", "format", "crypto", "config", "schedule", "model"]),
+    ("cli", &["daemon", "job", "instance", "repository", "format", "crypto", "config", "schedule", "model"]),
 ];
 
 /// Names that only these folders may speak.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("object_store::", &["repository"]),
-    ("reqwest::", &["instance"]),
-    ("axum::", &["instance"]),
+    ("reqwest::", &["instance", "daemon"]),
+    ("axum::", &["instance", "daemon"]),
+    ("cron::", &["schedule"]),
+    ("chrono_tz::", &["schedule"]),
+    ("lettre::", &["daemon"]),
+    ("prometheus_client::", &["daemon"]),
     ("age::", &["crypto"]),
     ("zstd::", &["crypto"]),
     ("getrandom::", &["crypto", "cli"]),
@@ -33,7 +39,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// What the pure folders must not touch: they take bytes and give bytes.
-const PURE: &[&str] = &["config", "model", "crypto", "format"];
+const PURE: &[&str] = &["config", "model", "crypto", "format", "schedule"];
 const IMPURE: &[&str] =
     &["tokio::", "std::fs", "std::env", "std::net", "std::process", "SystemTime", "Instant::now", "Utc::now"];
 

@@ -133,6 +133,7 @@ impl Book {
 
     pub(crate) fn place(&self, parents: &[&Entry]) -> Place {
         Place {
+            due: None,
             repository: Some(self.id),
             source: source(),
             sequence: 1 + parents.iter().map(|parent| parent.sequence).max().unwrap_or(0),

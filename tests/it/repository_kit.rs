@@ -128,7 +128,7 @@ impl Kit {
     /// A writer with a state folder of its own.
     pub(crate) fn writer(&self, name: &str, key: &Arc<SigningKey>, id: &RepositoryId) -> Writer {
         let state = StateFolder::new(&self.folder.path().join("state").join(name), &id.to_string());
-        Writer { key: Arc::clone(key), state, clock: Arc::clone(&self.clock) as Arc<dyn Clock> }
+        Writer { key: Arc::clone(key), state, clock: Arc::clone(&self.clock) as Arc<dyn Clock>, due: None }
     }
 
     pub(crate) fn draft(&self, event: Event) -> Draft {

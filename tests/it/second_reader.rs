@@ -170,6 +170,7 @@ impl Copy<'_> {
         let key = SigningKey::from_pem(&self.world.site.machine.read("signing-key.pem")).unwrap();
         let newest = self.read(2).entry;
         let place = Place {
+            due: None,
             repository: newest.repository,
             source: newest.source.clone(),
             sequence,

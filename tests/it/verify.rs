@@ -320,6 +320,7 @@ async fn a_wrong_size_is_not_hidden_by_a_right_one_that_follows() {
     event.parts.truncate(1);
     event.parts[0].size += 1;
     let place = Place {
+        due: None,
         repository: Some(*world.repository.id()),
         source: world.kit.source(),
         sequence: right.sequence,

@@ -283,6 +283,7 @@ mod tests {
         // The first custodian adds a second; that one a third; strangers add themselves and each other.
         for (seed, added) in [(1, 2), (2, 3), (8, 8), (8, 9), (9, 8)] {
             let place = Place {
+                due: None,
                 repository: Some(pin),
                 source: source.clone(),
                 sequence: 2,

@@ -1,0 +1,9 @@
+//! What keeps Keyhaven running and what it tells the world: the run loop, the record of each run, metrics, notifications,
+//! hooks, systemd.
+//!
+//! A job runs as a process of its own, the same command that a person would type; its result comes back as `--json`. So a
+//! job that dies takes nothing with it, keys are read anew for every run, and a scheduled run is what a run by hand is.
+
+pub mod run;
+
+pub use run::{Ending, Facts, Run};

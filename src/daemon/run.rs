@@ -1,0 +1,90 @@
+//! The record of one run of a job: what metrics, notifications, hooks and the state folder are told.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Digest, Due, FailureKind, Timestamp};
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "ending")]
+pub enum Ending {
+    /// Everything was done.
+    Succeeded,
+    /// Something was recorded, and it lacks something (exit code 3).
+    Partial,
+    /// A snapshot was recorded, and it is suspect (exit code 3).
+    Suspect,
+    /// It failed.
+    Failed {
+        /// The process exit code.
+        exit: u8,
+    },
+    /// It did not end within its deadline and was stopped.
+    TimedOut,
+    /// It was asked to stop, by a signal or because the daemon ends.
+    Interrupted,
+}
+
+/// What a run found or made: numbers and digests, never a name or a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// The sequence of the snapshot that it made, checked or brought.
+    pub sequence: Option<u64>,
+    /// Its digest.
+    pub snapshot: Option<Digest>,
+    /// Requests to an instance that it took.
+    pub requests: Option<u64>,
+    /// Problems or differences that it found.
+    pub problems: Option<u64>,
+}
+
+/// One run of a job, over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The name of the job; for a command run by hand, that of the command.
+    pub job: String,
+    /// The command, such as `backup`.
+    pub kind: String,
+    /// The instance of the configuration; empty where it has only one.
+    #[serde(default)]
+    pub instance: String,
+    /// Which run of the schedule it was; nothing for a run by hand.
+    #[serde(default)]
+    pub due: Option<Due>,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Which attempt of this run it was, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    #[serde(flatten)]
+    pub ending: Ending,
+    /// What it found or made.
+    #[serde(default)]
+    pub facts: Facts,
+    /// The first words of the error. May hold names: it goes to the log, and elsewhere only where names are allowed.
+    #[serde(default)]
+    pub why: Option<String>,
+}
+
+impl Ending {
+    /// How a run ended that gave this kind of failure, or none.
+    #[must_use]
+    pub fn of(kind: Option<FailureKind>, suspect: bool) -> Self {
+        match kind {
+            None => Self::Succeeded,
+            Some(FailureKind::Partial) if suspect => Self::Suspect,
+            Some(FailureKind::Partial) => Self::Partial,
+            Some(FailureKind::Interrupted) => Self::Interrupted,
+            Some(kind) => Self::Failed { exit: kind.exit_code() },
+        }
+    }
+
+    /// Whether nobody needs to be told.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Succeeded)
+    }
+}
