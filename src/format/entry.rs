@@ -201,6 +201,10 @@ impl Entry {
 
 fn write_payload(head: &Head, event: &Event) -> Result<Vec<u8>, FormatError> {
     let failed = |error: serde_json::Error| FormatError::json(WHAT, &error);
+    let unknown = || FormatError::malformed(WHAT, "an entry of an unknown kind cannot be written");
+    if !event.is_understood() {
+        return Err(unknown());
+    }
     let body = match event {
         Event::Init(body) => serde_json::to_string(body),
         Event::Snapshot(body) => serde_json::to_string(body),
@@ -208,10 +212,11 @@ fn write_payload(head: &Head, event: &Event) -> Result<Vec<u8>, FormatError> {
         Event::Restore(body) => serde_json::to_string(body),
         Event::AcceptLoss(body) => serde_json::to_string(body),
         Event::AcceptSuspect(body) => serde_json::to_string(body),
-        Event::Keys(super::event::KeyChange::Unknown) | Event::Unknown { .. } => {
-            return Err(FormatError::malformed(WHAT, "an entry of an unknown kind cannot be written"));
-        }
         Event::Keys(body) => serde_json::to_string(body),
+        Event::Forget(body) => serde_json::to_string(body),
+        Event::Pin(body) => serde_json::to_string(body),
+        Event::Sweep(body) => serde_json::to_string(body),
+        Event::Unknown { .. } => return Err(unknown()),
     }
     .map_err(failed)?;
     // The head without its closing brace, then the member that is named after the kind.
@@ -264,7 +269,16 @@ fn read_event(head: &Head, members: &Members<'_>) -> Result<Event, FormatError> 
     let unknown = || Event::Unknown { kind: head.kind.clone() };
     if !matches!(
         head.kind.as_str(),
-        "init" | "snapshot" | "verification" | "restore" | "accept_loss" | "accept_suspect" | "keys"
+        "init"
+            | "snapshot"
+            | "verification"
+            | "restore"
+            | "accept_loss"
+            | "accept_suspect"
+            | "keys"
+            | "forget"
+            | "pin"
+            | "sweep"
     ) {
         return Ok(unknown());
     }
@@ -277,7 +291,10 @@ fn read_event(head: &Head, members: &Members<'_>) -> Result<Event, FormatError> 
         "restore" => read_body(body).map(Event::Restore),
         "accept_loss" => read_body(body).map(Event::AcceptLoss),
         "accept_suspect" => read_body(body).map(Event::AcceptSuspect),
-        _ => read_body(body).map(Event::Keys),
+        "keys" => read_body(body).map(Event::Keys),
+        "forget" => read_body(body).map(Event::Forget),
+        "pin" => read_body(body).map(Event::Pin),
+        _ => read_body(body).map(Event::Sweep),
     };
     match read {
         // A later minor may have given a known kind a body that we cannot read: as good as a kind we do not know.

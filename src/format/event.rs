@@ -26,6 +26,12 @@ pub enum Event {
     AcceptSuspect(AcceptSuspectEvent),
     /// A key came or went.
     Keys(KeyChange),
+    /// Snapshots were given up, or taken back.
+    Forget(ForgetChange),
+    /// A snapshot is to be kept whatever the policy says, or no longer.
+    Pin(PinChange),
+    /// What only snapshots given up needed is about to be deleted.
+    Sweep(SweepEvent),
     /// A kind, or a body, of a later minor version. Linked and checked like any other; its meaning is not used.
     Unknown {
         /// The kind it names.
@@ -150,6 +156,9 @@ pub struct SnapshotEvent {
     /// What else to know about it.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What its operator calls it; retention can keep by them ([`TAG_LENGTH`], [`TAGS`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Kinds of items that the collector was not allowed to list, so that none is in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hidden: Vec<String>,
@@ -259,6 +268,73 @@ pub enum KeyChange {
     Unknown,
 }
 
+/// Snapshots that one entry gives up or takes back at most: what fits into the size of an entry, with room.
+pub const SNAPSHOTS_AN_ENTRY: usize = 2_000;
+/// Tags that a writer puts on a snapshot at most.
+pub const TAGS: usize = 16;
+/// Bytes of a tag that a writer puts on a snapshot at most.
+pub const TAG_LENGTH: usize = 64;
+
+/// The body of a forget entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum ForgetChange {
+    /// Nothing builds upon these any more, and a sweep may delete what only they need once the grace is over.
+    GiveUp {
+        /// The snapshots, at most [`SNAPSHOTS_AN_ENTRY`] by our writer.
+        snapshots: Vec<Digest>,
+        /// By which rule, for people.
+        rule: String,
+    },
+    /// These are wanted after all. Holds against every give-up that had not seen it; comes too late after a sweep.
+    Undo {
+        /// The snapshots.
+        snapshots: Vec<Digest>,
+        /// Why.
+        reason: String,
+    },
+    /// A change of a later minor version; its meaning is not used, and whatever deletes stops at it.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The body of a pin entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum PinChange {
+    /// The snapshot is kept, whatever the policy says.
+    Set {
+        /// The snapshot.
+        snapshot: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// The policy decides again. Ends the pins that it had seen.
+    Release {
+        /// The snapshot.
+        snapshot: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// A change of a later minor version; its meaning is not used, and whatever deletes stops at it.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The body of a sweep entry. It is written before the first object is deleted: from then on these snapshots are gone
+/// for good, whether or not the sweep gets to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepEvent {
+    /// The snapshots that are gone.
+    pub snapshots: Vec<Digest>,
+    /// How many objects are to be deleted.
+    pub objects: u64,
+    /// Their size together, in bytes.
+    pub bytes: u64,
+    /// Only what the store had dated before this moment is touched: its clock less the grace.
+    pub before: Timestamp,
+}
+
 impl Event {
     /// The kind, as entries spell it.
     #[must_use]
@@ -271,6 +347,9 @@ impl Event {
             Self::AcceptLoss(_) => "accept_loss",
             Self::AcceptSuspect(_) => "accept_suspect",
             Self::Keys(_) => "keys",
+            Self::Forget(_) => "forget",
+            Self::Pin(_) => "pin",
+            Self::Sweep(_) => "sweep",
             Self::Unknown { kind } => kind,
         }
     }
@@ -282,6 +361,18 @@ impl Event {
             Self::Snapshot(event) => Some(event),
             _ => None,
         }
+    }
+
+    /// Whether the meaning of all of it is known here. Whatever deletes stops at an entry of which it is not.
+    #[must_use]
+    pub fn is_understood(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unknown { .. }
+                | Self::Keys(KeyChange::Unknown)
+                | Self::Forget(ForgetChange::Unknown)
+                | Self::Pin(PinChange::Unknown)
+        )
     }
 
     /// What the statement is about: every one of these stands among its subjects.
@@ -302,7 +393,15 @@ impl Event {
             Self::AcceptSuspect(event) => vec![Subject::entry(event.snapshot)],
             Self::Keys(KeyChange::Add { grant, .. }) => vec![Subject::key(grant.public_key.fingerprint())],
             Self::Keys(KeyChange::Retire { key, .. } | KeyChange::Revoke { key, .. }) => vec![Subject::key(*key)],
-            Self::Keys(KeyChange::Unknown) | Self::Unknown { .. } => Vec::new(),
+            Self::Forget(ForgetChange::GiveUp { snapshots, .. } | ForgetChange::Undo { snapshots, .. })
+            | Self::Sweep(SweepEvent { snapshots, .. }) => snapshots.iter().copied().map(Subject::entry).collect(),
+            Self::Pin(PinChange::Set { snapshot, .. } | PinChange::Release { snapshot, .. }) => {
+                vec![Subject::entry(*snapshot)]
+            }
+            Self::Keys(KeyChange::Unknown)
+            | Self::Forget(ForgetChange::Unknown)
+            | Self::Pin(PinChange::Unknown)
+            | Self::Unknown { .. } => Vec::new(),
         }
     }
 }

@@ -49,6 +49,7 @@ impl Role {
             "verification" => self == Self::Verifier,
             "restore" => self == Self::Restorer,
             "forget" | "sweep" => self == Self::Reaper,
+            "pin" => matches!(self, Self::Reaper | Self::Custodian),
             "keys" | "accept_suspect" => self == Self::Custodian,
             "init" => false,
             _ => true,
@@ -71,7 +72,8 @@ mod tests {
         assert!(Role::Collector.may_sign("snapshot") && !Role::Verifier.may_sign("snapshot"));
         assert!(Role::Custodian.may_sign("keys") && !Role::Collector.may_sign("keys"));
         assert!(!Role::Collector.may_sign("accept_suspect") && !Role::Collector.may_sign("sweep"));
-        assert!(!Role::Custodian.may_sign("init"));
+        assert!(!Role::Custodian.may_sign("init") && !Role::Custodian.may_sign("forget"));
+        assert!(Role::Reaper.may_sign("pin") && Role::Custodian.may_sign("pin") && !Role::Restorer.may_sign("pin"));
         assert!(Role::Restorer.may_sign("a kind of tomorrow"));
     }
 }

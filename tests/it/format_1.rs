@@ -236,6 +236,7 @@ fn make_the_fixture() {
             verdict,
             requests: RequestCounts { listing: 8, reading: 3, retried: 0 },
             notes: vec!["made up".to_owned()],
+            tags: Vec::new(),
             hidden: Vec::new(),
             recovery_key_on_collector: false,
         }))

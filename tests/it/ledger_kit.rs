@@ -74,6 +74,7 @@ pub(crate) fn snapshot(catalogue: &str) -> Event {
         verdict: Verdict::Good,
         requests: RequestCounts::default(),
         notes: Vec::new(),
+        tags: Vec::new(),
         hidden: Vec::new(),
         recovery_key_on_collector: false,
     }))

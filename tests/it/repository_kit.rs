@@ -200,6 +200,7 @@ impl Contents {
             verdict: Verdict::Good,
             requests: RequestCounts::default(),
             notes: Vec::new(),
+            tags: Vec::new(),
             hidden: Vec::new(),
             recovery_key_on_collector: false,
         };

@@ -83,6 +83,10 @@ fn find_unread(ledger: &Ledger, level: Level, report: &mut Report) {
                 "{} changes keys in a way that this version does not know: it was not followed",
                 entry.name()
             )),
+            event if !event.is_understood() => report.warnings.push(format!(
+                "{} says something about what is kept in a way that this version does not know: it was not followed",
+                entry.name()
+            )),
             _ => {}
         }
     }

@@ -80,6 +80,17 @@ impl Graph {
         found
     }
 
+    /// The ancestors of an entry that stand at `lowest` or behind it, itself not included.
+    pub(super) fn ancestors_down_to(&self, position: usize, lowest: usize) -> HashSet<usize> {
+        let mut found = HashSet::new();
+        let mut open = vec![position];
+        while let Some(next) = open.pop() {
+            let near = self.parents_of(next).iter().filter(|parent| **parent >= lowest);
+            open.extend(near.filter(|parent| found.insert(**parent)));
+        }
+        found
+    }
+
     /// Whether one entry is an ancestor of another. Looks only at entries above the one looked for.
     pub(super) fn is_ancestor(&self, ancestor: usize, entry: usize) -> bool {
         let mut seen = HashSet::new();

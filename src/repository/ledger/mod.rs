@@ -7,19 +7,22 @@
 mod files;
 mod graph;
 mod keys;
+mod life;
 mod problem;
 mod rivals;
 mod standing;
 mod trust;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 
+pub use life::{Life, Pin};
 pub use problem::{Problem, Severity};
 pub use standing::{Standing, Why};
 
 use self::graph::Graph;
+use self::life::Lives;
 use crate::crypto::PublicKey;
 use crate::format::event::{InitEvent, Verdict};
 use crate::format::{Entry, Event, RepositoryId, SourceName};
@@ -35,6 +38,7 @@ pub struct Ledger {
     aliases: HashMap<Digest, Digest>,
     missing: Vec<Missing>,
     accepted: BTreeSet<Digest>,
+    lives: Lives,
 }
 
 /// An entry that is named as a parent and is not there.
@@ -67,8 +71,10 @@ impl Ledger {
             aliases: read.aliases,
             missing: Vec::new(),
             accepted: BTreeSet::new(),
+            lives: Lives::default(),
         };
         ledger.collect_accepted();
+        ledger.lives = Lives::of(&ledger.graph, &ledger.standings);
         ledger.collect_missing();
         ledger.collect_problems();
         ledger
@@ -162,16 +168,48 @@ impl Ledger {
             .collect()
     }
 
-    /// The snapshots that count, oldest first by sequence.
+    /// The snapshots that count, oldest first by sequence; also those given up and those swept.
     #[must_use]
     pub fn snapshots(&self) -> Vec<&Entry> {
         self.counted().filter(|entry| entry.snapshot().is_some()).collect()
     }
 
-    /// The newest snapshot, by sequence, that is good or was accepted.
+    /// The snapshots that count and are kept, oldest first by sequence.
+    pub fn live(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.snapshots_where(|position| self.lives.is_live(position))
+    }
+
+    /// The snapshots that count and whose objects are still expected: kept, or given up and not swept; oldest first by
+    /// sequence.
+    pub fn unswept(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.snapshots_where(|position| !self.lives.is_swept(position))
+    }
+
+    /// Whether a snapshot is kept; nothing when there is no such snapshot, or it does not count.
+    #[must_use]
+    pub fn life(&self, digest: &Digest) -> Option<Life> {
+        let position = self.index(digest)?;
+        let counts = self.standings.get(position).is_some_and(Standing::counts);
+        let snapshot = self.graph.entries.get(position).and_then(Entry::snapshot);
+        (counts && snapshot.is_some()).then(|| self.lives.life(position))
+    }
+
+    /// Whether a snapshot counts and is kept.
+    #[must_use]
+    pub fn is_live(&self, digest: &Digest) -> bool {
+        self.life(digest) == Some(Life::Live)
+    }
+
+    /// The pins that hold, by the digest of the snapshot; also those of snapshots that were given up or swept.
+    #[must_use]
+    pub fn pins(&self) -> &BTreeMap<Digest, Pin> {
+        self.lives.pins()
+    }
+
+    /// The newest snapshot, by sequence, that is kept and that is good or was accepted.
     #[must_use]
     pub fn latest_good(&self) -> Option<&Entry> {
-        self.snapshots().into_iter().rev().find(|entry| self.is_good(entry))
+        self.live().rev().find(|entry| self.is_good(entry))
     }
 
     /// Whether a snapshot may be relied upon: its verdict is good, or it was accepted.
@@ -202,6 +240,15 @@ impl Ledger {
     #[must_use]
     pub fn last_of(&self, key: &Digest) -> Option<&Entry> {
         self.counted().filter(|entry| entry.key == *key).last()
+    }
+
+    fn snapshots_where(&self, wanted: impl Fn(usize) -> bool) -> impl DoubleEndedIterator<Item = &Entry> {
+        let judged = self.graph.entries.iter().zip(&self.standings).enumerate();
+        judged
+            .filter(move |(position, (entry, standing))| {
+                standing.counts() && entry.snapshot().is_some() && wanted(*position)
+            })
+            .map(|(_, (entry, _))| entry)
     }
 
     fn index(&self, digest: &Digest) -> Option<usize> {
