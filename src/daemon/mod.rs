@@ -4,6 +4,13 @@
 //! A job runs as a process of its own, the same command that a person would type; its result comes back as `--json`. So a
 //! job that dies takes nothing with it, keys are read anew for every run, and a scheduled run is what a run by hand is.
 
+pub mod board;
+#[expect(clippy::disallowed_methods, reason = "a memory is a file of the state folder, outside of every store")]
+pub mod memory;
 pub mod run;
+pub mod tally;
 
+pub use board::{Board, Instance, JobView, Role};
+pub use memory::{Memory, MemoryError};
 pub use run::{Ending, Facts, Run};
+pub use tally::Tally;

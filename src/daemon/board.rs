@@ -1,0 +1,197 @@
+//! What the run loop shows to the outside: written by the loop, read by the HTTP server.
+//!
+//! A lock is held only to put something in its place or to take a reference to it. Nothing is rendered, read or awaited
+//! under it, so no reader can slow the loop.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::tally::Tally;
+use crate::model::{Clock, Timestamp};
+
+/// What a daemon is doing about its jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// It has not found out yet.
+    #[default]
+    Starting,
+    /// It runs the jobs.
+    Running,
+    /// Another one runs them; it would take over.
+    StandingBy,
+    /// It ends, and starts nothing any more.
+    Stopping,
+}
+
+/// One job as its configuration and the loop have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobView {
+    /// Its name.
+    pub name: String,
+    /// The command that it runs, such as `backup`.
+    pub kind: String,
+    /// The longest time that its schedule lets pass between two runs; nothing when it never runs again.
+    pub interval: Option<Duration>,
+    /// When it is due next, before any jitter.
+    pub next: Option<Timestamp>,
+    /// Whether it runs just now.
+    pub running: bool,
+}
+
+/// Everything that is shown of one instance and its repository.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// Its name in the configuration; empty where there is only one.
+    pub name: String,
+    /// Its runs.
+    pub tally: Tally,
+    /// Its jobs; none for a command run by hand without a `[jobs]` table.
+    pub jobs: Vec<JobView>,
+}
+
+impl Instance {
+    /// An instance of which only its name is known.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), tally: Tally::forgetful(), jobs: Vec::new() }
+    }
+}
+
+/// The board. Clones show the same.
+#[derive(Debug, Clone)]
+pub struct Board {
+    clock: Arc<dyn Clock>,
+    alive_within: Duration,
+    shown: Arc<Mutex<Shown>>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    instances: BTreeMap<String, Arc<Instance>>,
+    /// By a clock that nobody sets.
+    ticked: Instant,
+    configured: bool,
+    reached: bool,
+    role: Role,
+    reload_failed: bool,
+}
+
+/// Whether a daemon can do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness {
+    /// It has a valid configuration.
+    pub configured: bool,
+    /// Its repositories were reached at least once since it started.
+    pub reached: bool,
+}
+
+impl Readiness {
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn is_ready(self) -> bool {
+        self.configured && self.reached
+    }
+}
+
+impl Board {
+    /// An empty board. A loop that has not [ticked](Board::tick) for `alive_within` counts as dead; creating the board is
+    /// the first tick.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, alive_within: Duration) -> Self {
+        let shown = Shown {
+            instances: BTreeMap::new(),
+            ticked: Instant::now(),
+            configured: false,
+            reached: false,
+            role: Role::Starting,
+            reload_failed: false,
+        };
+        Self { clock, alive_within, shown: Arc::new(Mutex::new(shown)) }
+    }
+
+    /// The loop is alive.
+    pub fn tick(&self) {
+        self.lock().ticked = Instant::now();
+    }
+
+    /// A configuration is in force; with `reload_failed`, that is the one before, as the newest was wrong.
+    pub fn configured(&self, reload_failed: bool) {
+        let mut shown = self.lock();
+        shown.configured = true;
+        shown.reload_failed = reload_failed;
+    }
+
+    /// Every repository was reached since the start.
+    pub fn reached(&self) {
+        self.lock().reached = true;
+    }
+
+    /// What the daemon does now.
+    pub fn set_role(&self, role: Role) {
+        self.lock().role = role;
+    }
+
+    /// Shows an instance in place of what was shown under its name.
+    pub fn show(&self, instance: Instance) {
+        let instance = Arc::new(instance);
+        let before = self.lock().instances.insert(instance.name.clone(), instance);
+        // Freed here, after the lock was given back.
+        drop(before);
+    }
+
+    /// Forgets instances that are no longer in the configuration.
+    pub fn keep_only(&self, names: &[String]) {
+        self.lock().instances.retain(|name, _| names.contains(name));
+    }
+
+    /// The instance shown under that name.
+    #[must_use]
+    pub fn instance(&self, name: &str) -> Option<Arc<Instance>> {
+        self.lock().instances.get(name).cloned()
+    }
+
+    /// Every instance, by name.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Arc<Instance>> {
+        self.lock().instances.values().cloned().collect()
+    }
+
+    /// Whether the loop ticks.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.lock().ticked.elapsed() <= self.alive_within
+    }
+
+    /// Whether the daemon can do its work.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let shown = self.lock();
+        Readiness { configured: shown.configured, reached: shown.reached }
+    }
+
+    /// What the daemon does now.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.lock().role
+    }
+
+    /// Whether the newest configuration was wrong, so that the one before is in force.
+    #[must_use]
+    pub fn reload_failed(&self) -> bool {
+        self.lock().reload_failed
+    }
+
+    /// The present.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        // Every change under the lock is a single assignment: what a panic elsewhere leaves is whole.
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

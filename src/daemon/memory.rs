@@ -1,0 +1,202 @@
+//! A small JSON file in a state folder that several processes of this host write: whole or not at all, one at a time.
+//!
+//! Nothing that a run needs is kept in such a file. So whatever is wrong with it is a warning for the caller to give, never
+//! a reason to fail: a damaged file is set aside and counted as absent.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::repository::StateFolder;
+
+/// The largest file that is read, in bytes: thousands of jobs.
+const LARGEST: u64 = 4 * 1024 * 1024;
+/// How often a lock that another process holds is tried again, and how long is waited in between: 5 seconds in all. They
+/// hold it for a few milliseconds; one that is stopped or hangs must not take us with it.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why something could not be remembered, or what was remembered could not be read. Worth a warning, never a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// The operating system refused.
+    #[error("cannot {action} {file}; check that the folder is writable and its disk is not full")]
+    File {
+        /// What was to be done.
+        action: &'static str,
+        /// The file.
+        file: String,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process holds the lock and does not give it back.
+    #[error("{file} is locked by another process for too long; look for a `keyhaven` that hangs")]
+    Locked {
+        /// The lock file.
+        file: String,
+    },
+    /// The file is no longer what was written; it was set aside, and counting starts anew.
+    #[error("{file} is damaged and was set aside as {aside}: {problem}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What it is called now.
+        aside: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Why a file gave no value.
+enum Unreadable {
+    Refused(MemoryError),
+    Damaged(String),
+}
+
+/// One file of a state folder.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    folder: PathBuf,
+    name: &'static str,
+}
+
+impl Memory {
+    /// The file of that name, such as `runs.json`.
+    #[must_use]
+    pub fn new(folder: &StateFolder, name: &'static str) -> Self {
+        Self { folder: folder.path().to_owned(), name }
+    }
+
+    /// What the file holds, or nothing when there is none. Takes no lock, as a file is only ever replaced whole.
+    ///
+    /// # Errors
+    /// When it cannot be read. [`MemoryError::Damaged`] only once: by then it has been set aside.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, MemoryError> {
+        match self.parse() {
+            Ok(value) => Ok(value),
+            Err(Unreadable::Refused(error)) => Err(error),
+            // Another process may have mended it by now: look again where nobody else writes.
+            Err(Unreadable::Damaged(_)) => {
+                let _lock = self.lock()?;
+                self.read_locked()
+            }
+        }
+    }
+
+    fn read_locked<T: DeserializeOwned>(&self) -> Result<Option<T>, MemoryError> {
+        self.parse().map_err(|error| match error {
+            Unreadable::Refused(error) => error,
+            Unreadable::Damaged(problem) => self.set_aside(problem),
+        })
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<Option<T>, Unreadable> {
+        let path = self.path();
+        match read_limited(&path) {
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map(Some).map_err(|error| Unreadable::Damaged(error.to_string()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(Unreadable::Damaged(error.to_string())),
+            Err(source) => Err(Unreadable::Refused(file_error("read", &path, source))),
+        }
+    }
+
+    /// Reads the file, lets `change` work on what it holds (the default when there is none or it was damaged), and puts the
+    /// result in its place, alone among the processes of this host. Blocks for at most some seconds.
+    ///
+    /// # Errors
+    /// When the lock, the folder or the file is not to be had; the file is then as it was. A damaged file is no error here:
+    /// it is given back beside the result.
+    pub fn update<T: Default + Serialize + DeserializeOwned>(
+        &self,
+        change: impl FnOnce(&mut T),
+    ) -> Result<(T, Option<MemoryError>), MemoryError> {
+        let failed = |source| file_error("make the folder of", &self.path(), source);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
+        let _lock = self.lock()?;
+        let (mut value, damaged) = match self.read_locked::<T>() {
+            Ok(value) => (value.unwrap_or_default(), None),
+            Err(error @ MemoryError::Damaged { .. }) => (T::default(), Some(error)),
+            Err(error) => return Err(error),
+        };
+        change(&mut value);
+        let failed = |source| file_error("write", &self.path(), source);
+        let bytes = serde_json::to_vec(&value).map_err(io::Error::from).map_err(failed)?;
+        replace(&self.folder, self.name, &bytes, 0o600).map_err(failed)?;
+        Ok((value, damaged))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(self.name)
+    }
+
+    /// Gone with the handle: the kernel gives the lock back even when the process is killed.
+    fn lock(&self) -> Result<fs::File, MemoryError> {
+        let path = self.folder.join(format!(".{}.lock", self.name));
+        let failed = |source| file_error("lock", &path, source);
+        let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+        for _ in 0..TRIES {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => std::thread::sleep(PAUSE),
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+        Err(MemoryError::Locked { file: path.display().to_string() })
+    }
+
+    fn set_aside(&self, problem: String) -> MemoryError {
+        let path = self.path();
+        // One name only: a file that is damaged again and again must not fill the disk.
+        let aside = self.folder.join(format!("{}.damaged", self.name));
+        let problem = match fs::rename(&path, &aside) {
+            Ok(()) => problem,
+            Err(error) => format!("{problem}, and it cannot be renamed: {error}"),
+        };
+        MemoryError::Damaged { file: path.display().to_string(), aside: aside.display().to_string(), problem }
+    }
+}
+
+/// Writes a file beside its place and renames it, so that whoever reads sees the whole of it or the one before. What was
+/// staged is removed when anything fails.
+///
+/// # Errors
+/// When the folder is not there or not writable, or the disk is full.
+pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let staged = folder.join(format!(".{name}.{}", Uuid::new_v4()));
+    let result = (|| {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&staged)?;
+        // The umask takes bits away from what `open` is asked for.
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&staged, folder.join(name))
+    })();
+    if result.is_err() {
+        // The first failure is the one to tell.
+        drop(fs::remove_file(&staged));
+    }
+    result
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LARGEST.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {LARGEST} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> MemoryError {
+    MemoryError::File { action, file: path.display().to_string(), source }
+}
