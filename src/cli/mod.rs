@@ -27,6 +27,7 @@ mod reading;
 mod recovery_file;
 mod recovery_sheet;
 mod report;
+mod scheduled;
 mod signals;
 mod signatures;
 mod snapshot;
@@ -47,7 +48,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let printer = Printer::new(&arguments.globals);
-    let result = hygiene::apply().and_then(|()| {
+    let result = hygiene::apply().and_then(|()| scheduled::follow_daemon()).and_then(|()| {
         logging::start(&arguments.globals);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

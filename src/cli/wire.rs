@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::app::App;
 use super::clock::SystemClock;
 use super::failure::Failure;
-use super::key_file;
+use super::{key_file, scheduled};
 use crate::config::{self, Location, Settings};
 use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
 use crate::format::RepositoryId;
@@ -153,7 +153,7 @@ pub(super) fn writer_with(
         key: Arc::new(key),
         state: StateFolder::new(&folder, &id.to_string()),
         clock: Arc::new(SystemClock),
-        due: None,
+        due: scheduled::due()?,
     })
 }
 

@@ -5,6 +5,7 @@
 //! job that dies takes nothing with it, keys are read anew for every run, and a scheduled run is what a run by hand is.
 
 pub mod board;
+pub mod kinds;
 #[expect(clippy::disallowed_methods, reason = "a memory is a file of the state folder, outside of every store")]
 pub mod memory;
 pub mod run;

@@ -19,6 +19,15 @@ pub struct ObjectInfo {
     pub modified: Timestamp,
 }
 
+/// What a create-only write met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// Nothing: the object is ours.
+    New,
+    /// An object of that name, or a second try of ours met the first: only reading it tells which.
+    Present,
+}
+
 /// Whole objects by path. Implemented by the folder and the bucket, and by what tests put around them.
 #[async_trait]
 pub trait Backend: Send + Sync + fmt::Debug {
@@ -33,6 +42,24 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// # Errors
     /// See there.
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// See [`super::Store::put_new`]. A place that does not say otherwise cannot do it.
+    ///
+    /// # Errors
+    /// See there.
+    async fn put_new(&self, path: &str, _bytes: Bytes) -> Result<Created, StoreError> {
+        let why = "this place has no create-only write".to_owned();
+        Err(StoreError::Settings { what: format!("{path}, in {}", self.place()), why })
+    }
+
+    /// See [`super::Store::delete`]. A place that does not say otherwise cannot do it.
+    ///
+    /// # Errors
+    /// See there.
+    async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        let why = "nothing is deleted in this place".to_owned();
+        Err(StoreError::Settings { what: format!("{path}, in {}", self.place()), why })
+    }
 
     /// See [`super::Store::list`]; the order does not matter here.
     ///

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use object_store::local::LocalFileSystem;
 
 use super::object::{Objects, explain};
-use super::{Backend, Cause, LISTED_OBJECTS, ObjectInfo, StoreError};
+use super::{Backend, Cause, Created, LISTED_OBJECTS, ObjectInfo, StoreError};
 use crate::model::Timestamp;
 
 /// A folder, opened when it is first needed: what only reads must not make it.
@@ -44,6 +44,18 @@ impl Local {
         Ok(self.opened.get().map(|store| Objects { store, prefix: "", place: &self.place }))
     }
 
+    /// The folder for a write of `path`: made when it is not there.
+    fn made(&self, path: &str) -> Result<Objects<'_>, StoreError> {
+        if self.objects()?.is_none() {
+            self.make_folder()?;
+        }
+        self.objects()?.ok_or_else(|| StoreError::Other {
+            what: format!("write {path}"),
+            place: self.place.clone(),
+            source: Cause::new("the folder was made and is gone again"),
+        })
+    }
+
     fn make_folder(&self) -> Result<(), StoreError> {
         let result = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
         result.map_err(|error| {
@@ -63,16 +75,17 @@ impl Backend for Local {
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
-        if self.objects()?.is_none() {
-            self.make_folder()?;
-        }
+        self.made(path)?.put(path, bytes).await
+    }
+
+    async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        self.made(path)?.put_new(path, bytes).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), StoreError> {
         match self.objects()? {
-            Some(objects) => objects.put(path, bytes).await,
-            None => Err(StoreError::Other {
-                what: format!("write {path}"),
-                place: self.place.clone(),
-                source: Cause::new("the folder was made and is gone again"),
-            }),
+            Some(objects) => objects.delete(path).await,
+            None => Ok(()),
         }
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use backend::{Backend, ObjectInfo};
+pub use backend::{Backend, Created, ObjectInfo};
 pub use error::{Cause, StoreError};
 pub use s3::S3Settings;
 
@@ -71,6 +71,23 @@ impl Store {
     /// What the store answers. After [`StoreError::Unreachable`] it may be there nevertheless.
     pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.backend.put(path, bytes).await
+    }
+
+    /// Writes an object that must not be there yet. Only for leases: nothing of a repository relies on it, because a
+    /// versioned bucket may overwrite all the same.
+    ///
+    /// # Errors
+    /// What the store answers. After any error it may be there nevertheless.
+    pub async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        self.backend.put_new(path, bytes).await
+    }
+
+    /// Deletes an object; what is not there is deleted already.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        self.backend.delete(path).await
     }
 
     /// Lists every object below a folder, sorted by path. A folder that does not exist is empty.

@@ -6,10 +6,10 @@ use std::io;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::error::Cause;
-use super::{LISTED_OBJECTS, ObjectInfo, StoreError};
+use super::{Created, LISTED_OBJECTS, ObjectInfo, StoreError};
 use crate::model::Timestamp;
 
 /// One store of object_store's and where our objects begin in it.
@@ -41,6 +41,24 @@ impl Objects<'_> {
         // writes are ignored on versioned buckets and say nothing after a lost answer.
         let result = self.store.put(&self.locate(path)?, bytes.into()).await;
         result.map(drop).map_err(|error| self.explain(format!("write {path}"), path, &error))
+    }
+
+    pub(super) async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        match self.store.put_opts(&self.locate(path)?, bytes.into(), PutMode::Create.into()).await {
+            Ok(_) => Ok(Created::New),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Present),
+            Err(error) => Err(self.explain(format!("create {path}"), path, &error)),
+        }
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        match self.store.delete(&self.locate(path)?).await {
+            Ok(()) => Ok(()),
+            Err(error) => match self.explain(format!("delete {path}"), path, &error) {
+                StoreError::NotFound { .. } => Ok(()),
+                error => Err(error),
+            },
+        }
     }
 
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {

@@ -14,7 +14,7 @@ use url::{Host, Url};
 
 use super::object::{Objects, explain};
 use super::watch::{StoreClock, Watching};
-use super::{Backend, ObjectInfo, StoreError};
+use super::{Backend, Created, ObjectInfo, StoreError};
 use crate::model::Timestamp;
 
 /// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
@@ -202,6 +202,14 @@ impl Backend for Bucket {
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.objects().put(path, bytes).await
+    }
+
+    async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        self.objects().put_new(path, bytes).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        self.objects().delete(path).await
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
