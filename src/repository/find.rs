@@ -14,12 +14,12 @@ pub const PREFIX_DIGITS: usize = 4;
 /// How a snapshot is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// The newest good one (`latest`).
+    /// The newest good one that is kept (`latest`).
     Latest,
     /// A sequence number or at least [`PREFIX_DIGITS`] digits of its digest. A text that is both names the sequence
-    /// number first.
+    /// number first. Also one that was given up or swept: what is asked for by name is not withheld.
     Named(String),
-    /// The newest good one whose moment is not after this.
+    /// The newest good one that is kept and whose moment is not after this.
     At(Timestamp),
 }
 
@@ -67,8 +67,7 @@ pub fn find<'a>(ledger: &'a Ledger, wanted: &Wanted) -> Result<(&'a Entry, &'a S
             .and_then(|entry| Some((entry, entry.snapshot()?)))
             .ok_or_else(|| none("there is no good snapshot yet".to_owned())),
         Wanted::At(time) => {
-            let mut newest_first =
-                ledger.snapshots().into_iter().rev().filter_map(|entry| Some((entry, entry.snapshot()?)));
+            let mut newest_first = ledger.live().rev().filter_map(|entry| Some((entry, entry.snapshot()?)));
             newest_first
                 .find(|(entry, event)| ledger.is_good(entry) && event.time <= *time)
                 .ok_or_else(|| none("there is no good snapshot that old".to_owned()))

@@ -65,7 +65,7 @@ struct Shown {
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
-    let found = snapshot::pick(&ledger, &arguments.snapshot)?;
+    let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let policies = settings.tables().policies();
     let mut coverage = Coverage::new(&IbmRules, &IbmRecipe, policies, app.context().clock.now());
     let mut items = repository.open_snapshot(&found.event, &keys);

@@ -98,11 +98,11 @@ type States = BTreeMap<ItemKey, State>;
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
-    let older = snapshot::pick(&ledger, &arguments.older)?;
+    let older = snapshot::pick_to_read(&app.printer, &ledger, &arguments.older)?;
     let before = of_snapshot(&repository, &older, &keys).await?;
     let (newer, after) = match &arguments.newer {
         Some(wanted) => {
-            let newer = snapshot::pick(&ledger, wanted)?;
+            let newer = snapshot::pick_to_read(&app.printer, &ledger, wanted)?;
             let after = of_snapshot(&repository, &newer, &keys).await?;
             (Some(newer.entry.sequence), after)
         }

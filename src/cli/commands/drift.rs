@@ -74,7 +74,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 
 async fn against_snapshot(app: &App, arguments: &Arguments, options: &PlanOptions) -> Result<DriftReport, Failure> {
     let Reading { settings, repository, keys, ledger, opens_packs } = Reading::begin(app, &arguments.recovery).await?;
-    let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
+    let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
     let standby = wire::standby(&settings)?;
     let options = &shaped(options, &settings);

@@ -10,13 +10,13 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::reading::Reading;
-use crate::cli::snapshot::{self, Snapshot};
+use crate::cli::snapshot;
 use crate::cli::timeline::{self, Timeline, Version};
 use crate::crypto::Identities;
 use crate::model::json::Members;
 use crate::model::{Digest, FailureKind, Payload, Slot, Timestamp};
 use crate::repository::Repository;
-use crate::repository::find::{Wanted, find};
+use crate::repository::find::Wanted;
 
 /// Gets one version of one item: what is known about it and, only with --reveal, its value.
 ///
@@ -67,11 +67,10 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         true => Reading::begin_with_packs(app, &arguments.recovery).await?,
         false => Reading::begin(app, &arguments.recovery).await?,
     };
-    let mut snapshots = snapshot::all(&ledger);
-    if let Some(wanted) = arguments.at.map(Wanted::At).or(arguments.snapshot) {
-        let chosen = find(&ledger, &wanted)?.0.digest;
-        snapshots.retain(|snapshot: &Snapshot| snapshot.entry.digest == chosen);
-    }
+    let snapshots = match arguments.at.map(Wanted::At).or(arguments.snapshot) {
+        Some(wanted) => vec![snapshot::pick_to_read(&app.printer, &ledger, &wanted)?],
+        None => snapshot::live(&ledger),
+    };
     let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
     let (version, pack) = choose(&timeline, arguments.version_id.as_deref())?;
     let shown = Shown {

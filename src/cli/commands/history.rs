@@ -48,7 +48,7 @@ struct Line<'a> {
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
-    let snapshots = snapshot::all(&ledger);
+    let snapshots = snapshot::live(&ledger);
     let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
     let shown = shown(&timeline, snapshots.last().map_or(0, |newest| newest.entry.sequence));
     app.printer.result(&shown, |printer| {

@@ -44,7 +44,7 @@ struct Line {
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
-    let found = snapshot::pick(&ledger, &arguments.snapshot.wanted())?;
+    let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot.wanted())?;
     let mut groups = GroupNames::default();
     let mut items: Vec<Item> = Vec::new();
     let mut stream = repository.open_snapshot(&found.event, &keys);

@@ -198,7 +198,7 @@ pub(super) async fn make_plan(
 ) -> Result<Outcome, Failure> {
     // Most plans need no payload, so the catalogue key will do until one is needed.
     let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, recovery).await?;
-    let found = snapshot::pick(&ledger, &wanted.wanted())?;
+    let found = snapshot::pick_to_read(&app.printer, &ledger, &wanted.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
     let standby = wire::standby(&settings)?;
     let options = PlanOptions { policies: settings.tables().policies().clone(), ..options };
@@ -290,7 +290,7 @@ async fn backup_of(
 ) -> Result<RepositorySnapshot, Failure> {
     let ledger = repository.read_ledger().await?;
     report::ledger_warnings(&app.printer, repository, &ledger);
-    let found = snapshot::pick(&ledger, &Wanted::Named(plan.snapshot.entry.to_string()))?;
+    let found = snapshot::pick_to_read(&app.printer, &ledger, &Wanted::Named(plan.snapshot.entry.to_string()))?;
     Ok(RepositorySnapshot::new(repository, &found.entry, &found.event, keys))
 }
 

@@ -9,6 +9,7 @@ use crate::cli::{human, report, wire};
 use crate::format::event::{Cut, SnapshotEvent, Verdict};
 use crate::model::{Digest, Timestamp};
 use crate::repository::find::Wanted;
+use crate::repository::ledger::Life;
 
 /// Shows one snapshot: what it claims, what it holds, what it cost, who signed it.
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,9 @@ struct Shown<'a> {
     digest: Digest,
     sequence: u64,
     standing: Standing,
+    life: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<&'a str>,
     source: &'a crate::format::SourceName,
     signed_by: Digest,
     signed_at: Timestamp,
@@ -37,12 +41,14 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let repository = wire::repository(&settings, None).await?;
     let ledger = repository.read_ledger().await?;
     report::ledger_warnings(&app.printer, &repository, &ledger);
-    let found = snapshot::pick(&ledger, &arguments.snapshot)?;
+    let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let entry = &found.entry;
     let shown = Shown {
         digest: entry.digest,
         sequence: entry.sequence,
         standing: found.standing,
+        life: found.life_word(),
+        pinned: found.pinned.as_deref(),
         source: &entry.source,
         signed_by: entry.key,
         signed_at: entry.time,
@@ -62,7 +68,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 }
 
 fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
-    let Snapshot { entry, event, standing } = found;
+    let Snapshot { entry, event, standing, .. } = found;
     let cut = match event.cut {
         Cut::PointInTime => "one point in time".to_owned(),
         Cut::PerItem { moved } => format!("each item on its own; {} were moving", human::thousands(moved)),
@@ -79,6 +85,8 @@ fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
     vec![
         ("digest", entry.digest.to_string()),
         ("standing", standing),
+        ("life", life(found)),
+        ("tags", event.tags.join(", ")),
         ("claim", cut),
         ("between", format!("{} and {}", human::time(event.from), human::time(event.to))),
         ("read", if event.full { "everything" } else { "what had moved or was due" }.to_owned()),
@@ -91,4 +99,17 @@ fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
         ("signed by", format!("{} at {}", entry.key.short(), human::time(entry.time))),
         ("recovery key on collector", if event.recovery_key_on_collector { "YES" } else { "no" }.to_owned()),
     ]
+}
+
+/// Whether it is kept, and what speaks for that.
+fn life(found: &Snapshot) -> String {
+    let life = match &found.life {
+        Life::Live => "kept".to_owned(),
+        Life::Forgotten { by, rule } => format!("forgotten by entry {}: {}", by.short(), rule),
+        Life::Swept { by } => format!("swept by entry {}", by.short()),
+    };
+    match &found.pinned {
+        Some(reason) => format!("{life}; pinned: {}", reason),
+        None => life,
+    }
 }

@@ -13,6 +13,7 @@ use crate::cli::{human, identity, report, wire};
 use crate::format::event::{AcceptSuspectEvent, Cut, Event};
 use crate::model::{Digest, Timestamp};
 use crate::repository::find::Wanted;
+use crate::repository::ledger::Life;
 
 /// Lists the snapshots, newest first.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,9 @@ pub(in crate::cli) struct Arguments {
     /// Only so many
     #[arg(long, value_name = "N")]
     last: Option<usize>,
+    /// Also those that were swept
+    #[arg(long)]
+    all: bool,
 }
 
 /// What to do with a snapshot.
@@ -67,6 +71,25 @@ pub(super) struct Line {
     items: u64,
     packs: u64,
     sealed_bytes: u64,
+    /// `live`, `forgotten` or `swept`.
+    life: &'static str,
+    /// The rule by which it was forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    /// Why it is pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<String>,
+    tags: Vec<String>,
+}
+
+impl Line {
+    /// What a person should know of it beyond its numbers.
+    fn marks(&self) -> String {
+        let life = Some(self.life).filter(|life| *life != "live").map(str::to_owned);
+        let pinned = self.pinned.as_ref().map(|reason| format!("pinned: {reason}"));
+        let tags = self.tags.iter().map(|tag| format!("#{tag}"));
+        life.into_iter().chain(pinned).chain(tags).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl From<&Snapshot> for Line {
@@ -85,6 +108,13 @@ impl From<&Snapshot> for Line {
             items: event.items(),
             packs: event.packs,
             sealed_bytes: event.sealed_bytes,
+            life: snapshot.life_word(),
+            rule: match &snapshot.life {
+                Life::Forgotten { rule, .. } => Some(rule.clone()),
+                Life::Live | Life::Swept { .. } => None,
+            },
+            pinned: snapshot.pinned.clone(),
+            tags: event.tags.clone(),
         }
     }
 }
@@ -92,19 +122,21 @@ impl From<&Snapshot> for Line {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     match arguments.command {
         Some(Command::Accept(accept_arguments)) => accept(app, accept_arguments).await,
-        None => list(app, arguments.last).await,
+        None => list(app, arguments.last, arguments.all).await,
     }
 }
 
-async fn list(app: &App, last: Option<usize>) -> Result<Outcome, Failure> {
+async fn list(app: &App, last: Option<usize>, all: bool) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = repository.read_ledger().await?;
     report::ledger_warnings(&app.printer, &repository, &ledger);
-    let snapshots = snapshot::all(&ledger);
+    let mut snapshots = snapshot::all(&ledger);
+    snapshots.retain(|snapshot| all || !matches!(snapshot.life, Life::Swept { .. }));
     let lines: Vec<Line> = snapshots.iter().rev().take(last.unwrap_or(usize::MAX)).map(Line::from).collect();
     app.printer.result(&lines, |printer| {
-        let mut table = Table::new(&[">seq", "time", "standing", "cut", "kind", ">items", ">packs", ">size", "digest"]);
+        let mut table =
+            Table::new(&[">seq", "time", "standing", "cut", "kind", ">items", ">packs", ">size", "digest", "marks"]);
         for line in &lines {
             table.row([
                 line.sequence.to_string(),
@@ -116,6 +148,7 @@ async fn list(app: &App, last: Option<usize>) -> Result<Outcome, Failure> {
                 human::thousands(line.packs),
                 human::bytes(line.sealed_bytes),
                 line.digest.short(),
+                line.marks(),
             ]);
         }
         printer.table(&table, "no snapshot yet; `keyhaven backup` makes one")

@@ -161,7 +161,7 @@ enum Picked {
 fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) -> Result<Picked, Failure> {
     let named = arguments.snapshot.clone().or_else(|| arguments.at.map(Wanted::At));
     if let Some(wanted) = named {
-        let found = snapshot::pick(ledger, &wanted)?;
+        let found = snapshot::pick_to_read(&app.printer, ledger, &wanted)?;
         if found.standing == Standing::Suspect {
             return Err(Failure::new(
                 FailureKind::Partial,
@@ -171,7 +171,7 @@ fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) ->
         }
         return Ok(Picked::Snapshot(Box::new(found)));
     }
-    let newest = ledger.snapshots().into_iter().next_back();
+    let newest = ledger.live().next_back();
     if let Some(newest) = newest.filter(|newest| !ledger.is_good(newest)) {
         app.printer
             .warning(&format!("snapshot {} is suspect and passed over; `keyhaven show` says why", newest.sequence));

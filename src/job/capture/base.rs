@@ -83,7 +83,7 @@ impl Base {
         }
     }
 
-    /// Chooses the newest good snapshot that `signer` signed and whose catalogue opens here. Says in `warnings` why
+    /// Chooses the newest good snapshot that is kept, that `signer` signed and whose catalogue opens here. Says in `warnings` why
     /// newer ones were passed over.
     ///
     /// # Errors
@@ -94,8 +94,8 @@ impl Base {
         signer: &Digest,
         warnings: &mut Vec<String>,
     ) -> Result<Self, CaptureError> {
-        let snapshots = ledger.snapshots();
-        let candidates = snapshots.into_iter().rev().filter(|entry| entry.key == *signer && ledger.is_good(entry));
+        // Only what was live when the run began: its objects stay for longer than a run may take (`Deadline`).
+        let candidates = ledger.live().rev().filter(|entry| entry.key == *signer && ledger.is_good(entry));
         for entry in candidates.take(TRIED) {
             match Self::of_entry(wanted, entry).await {
                 Ok(base) => return Ok(base),

@@ -14,7 +14,7 @@ use crate::format::Entry;
 use crate::instance::Source;
 use crate::model::{FailureKind, ItemKey, Timestamp};
 use crate::repository::Repository;
-use crate::repository::ledger::Ledger;
+use crate::repository::ledger::{Ledger, Life};
 
 /// The difference between this host's clock and the provider's beyond which nothing is signed, in milliseconds.
 const SKEW: i64 = 5 * 60 * 1_000;
@@ -86,7 +86,8 @@ impl Guard<'_> {
                 let event = entry.snapshot()?;
                 let accepted = self.ledger.accepted(&entry.digest);
                 let good = !accepted && self.ledger.is_good(entry);
-                Some(Past { time: event.time, items: event.items(), good, accepted })
+                let swept = matches!(self.ledger.life(&entry.digest), Some(Life::Swept { .. }));
+                Some(Past { time: event.time, items: event.items(), good, accepted, swept })
             })
             .collect();
         baseline(&past, self.now).and_then(|at| snapshots.get(at).copied())

@@ -18,13 +18,21 @@ pub(super) struct Past {
     pub(super) good: bool,
     /// Whether it was suspect and somebody signed that it is right.
     pub(super) accepted: bool,
+    /// Whether its catalogue is gone for good, so that nothing can be compared with it.
+    pub(super) swept: bool,
 }
 
 /// The snapshot that a listing is measured by: the largest good one of the last seven days, the newest of equals, or the
-/// newest good one when there is none so young. An accepted snapshot ends the memory of all before it.
+/// newest good one when there is none so young. An accepted snapshot ends the memory of all before it, also when it is
+/// swept. One that was only given up counts like any other: who forgets a snapshot must not blind the guard.
 pub(super) fn baseline(past: &[Past], now: Timestamp) -> Option<usize> {
     let start = past.iter().rposition(|snapshot| snapshot.accepted).unwrap_or(0);
-    let good = || past.iter().enumerate().skip(start).filter(|(_, snapshot)| snapshot.good || snapshot.accepted);
+    let good = || {
+        past.iter()
+            .enumerate()
+            .skip(start)
+            .filter(|(_, snapshot)| !snapshot.swept && (snapshot.good || snapshot.accepted))
+    };
     let young = good().filter(|(_, snapshot)| now.millis_since(snapshot.time) <= WINDOW);
     young.max_by_key(|(at, snapshot)| (snapshot.items, *at)).or_else(|| good().next_back()).map(|(at, _)| at)
 }
@@ -48,7 +56,7 @@ mod tests {
     const DAY: i64 = 24 * 3600 * 1000;
 
     fn past(day: i64, items: u64, good: bool, accepted: bool) -> Past {
-        Past { time: Timestamp::from_millis(day * DAY), items, good, accepted }
+        Past { time: Timestamp::from_millis(day * DAY), items, good, accepted, swept: false }
     }
 
     fn now() -> Timestamp {
@@ -71,6 +79,15 @@ mod tests {
     fn a_week_of_suspect_snapshots_does_not_make_them_the_measure() {
         let all = [past(80, 500, true, false), past(95, 10, false, false), past(99, 10, false, false)];
         assert_eq!(baseline(&all, now()), Some(0));
+    }
+
+    #[test]
+    fn what_was_swept_is_no_measure_and_still_ends_the_memory_when_it_was_accepted() {
+        let swept = |past: Past| Past { swept: true, ..past };
+        let largest_gone = [past(97, 500, true, false), swept(past(98, 900, true, false)), past(99, 400, true, false)];
+        assert_eq!(baseline(&largest_gone, now()), Some(0));
+        let accepted_gone = [past(97, 500, true, false), swept(past(98, 10, false, true)), past(99, 11, true, false)];
+        assert_eq!(baseline(&accepted_gone, now()), Some(2));
     }
 
     #[test]

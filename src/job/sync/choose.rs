@@ -19,10 +19,10 @@ pub enum Choice<'a> {
     None,
 }
 
-/// The newest snapshot that is good, or was accepted, and at least `delay_millis` old; `now` is this host's clock.
+/// The newest snapshot that is kept, that is good, or was accepted, and at least `delay_millis` old; `now` is this host's clock.
 #[must_use]
 pub fn choose(ledger: &Ledger, now: Timestamp, delay_millis: i64) -> Choice<'_> {
-    let good = ledger.snapshots().into_iter().rev().filter(|entry| ledger.is_good(entry));
+    let good = ledger.live().rev().filter(|entry| ledger.is_good(entry));
     let mut soonest: Option<Timestamp> = None;
     for entry in good {
         let Some(event) = entry.snapshot() else { continue };

@@ -24,8 +24,8 @@ use crate::crypto::Identities;
 use crate::format::event::VerificationEvent;
 use crate::format::{Draft, Entry, Event, SnapshotEvent};
 use crate::repository::find::find;
-use crate::repository::ledger::Ledger;
-use crate::repository::{Repository, Writer};
+use crate::repository::ledger::{Ledger, Life};
+use crate::repository::{Repository, RepositoryError, Writer};
 
 /// Objects that are fetched side by side; each may have 80 MiB.
 const OBJECTS_IN_FLIGHT: usize = 4;
@@ -102,11 +102,17 @@ fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<Chosen<
     match &options.snapshots {
         Snapshots::Live => {
             let live =
-                ledger.snapshots().into_iter().filter_map(|entry| Some(Chosen { entry, event: entry.snapshot()? }));
+                // What was given up must still be whole: it can be taken back until it is swept.
+                ledger.unswept().filter_map(|entry| Some(Chosen { entry, event: entry.snapshot()? }));
             Ok(live.collect())
         }
         Snapshots::One(wanted) => {
             let (entry, event) = find(ledger, wanted)?;
+            if let Some(Life::Swept { by }) = ledger.life(&entry.digest) {
+                let why =
+                    format!("{} was swept by entry {}, nothing of it has to be there", entry.sequence, by.short());
+                return Err(RepositoryError::NoSnapshot { wanted: wanted.to_string(), why }.into());
+            }
             Ok(vec![Chosen { entry, event }])
         }
     }
