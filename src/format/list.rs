@@ -1,16 +1,24 @@
 //! Pack lists: the packs that a snapshot needs. Clear text, so that an auditor without keys can check that they are
 //! there.
+//!
+//! A list has a nonce, so that no two runs ever write the same one: packs and parts are sealed with fresh keys and have
+//! names of their own, but two lists of the same packs would be one object. A sweep could then delete the list of a
+//! snapshot that was given up in the moment in which another run counts on having written it.
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::FormatError;
 use super::header::check_kind;
 use super::version::Version;
 use crate::crypto::digest::sha256;
+use crate::crypto::random;
 use crate::model::{Digest, limits};
 
 const WHAT: &str = "list";
+/// Random bytes of a nonce.
+const NONCE: usize = 16;
 
 /// A pack of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,16 +36,37 @@ pub struct ListedPack {
 pub struct PackList {
     /// The packs; sorted by digest when read or written.
     pub packs: Vec<ListedPack>,
+    /// What makes it another one than any other list of the same packs; empty in a list that was read without one.
+    pub nonce: String,
 }
 
 #[derive(Serialize)]
-struct First {
+struct First<'a> {
     format: Version,
     kind: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    nonce: &'a str,
+}
+
+/// What of a first line is not checked elsewhere.
+#[derive(Deserialize)]
+struct Nonce {
+    #[serde(default)]
+    nonce: Option<String>,
 }
 
 impl PackList {
-    /// The bytes to store: the first line, then one line a pack, sorted by digest. The same packs give the same bytes.
+    /// A new list, which nobody else can write.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes for the nonce.
+    pub fn new(packs: Vec<ListedPack>) -> Result<Self, FormatError> {
+        let nonce = random::bytes::<NONCE>().map_err(|source| FormatError::Crypto { what: WHAT, source })?;
+        Ok(Self { packs, nonce: BASE64.encode(nonce.as_slice()) })
+    }
+
+    /// The bytes to store: the first line, then one line a pack, sorted by digest. The same packs and nonce give the same
+    /// bytes.
     ///
     /// # Errors
     /// [`FormatError::Order`] when a pack is listed twice, [`FormatError::TooLarge`] over 1 MiB.
@@ -45,7 +74,7 @@ impl PackList {
         let mut packs: Vec<&ListedPack> = self.packs.iter().collect();
         packs.sort_by_key(|listed| listed.pack);
         check_order(packs.iter().map(|listed| listed.pack))?;
-        let mut bytes = line(&First { format: Version::CURRENT, kind: WHAT })?;
+        let mut bytes = line(&First { format: Version::CURRENT, kind: WHAT, nonce: &self.nonce })?;
         for listed in packs {
             bytes.append(&mut line(listed)?);
         }
@@ -62,12 +91,14 @@ impl PackList {
         let body =
             bytes.strip_suffix(b"\n").ok_or_else(|| FormatError::malformed(WHAT, "its last line does not end"))?;
         let mut lines = body.split(|byte| *byte == b'\n');
-        check_kind(lines.next().unwrap_or_default(), WHAT)?;
+        let first = lines.next().unwrap_or_default();
+        check_kind(first, WHAT)?;
+        let nonce: Nonce = serde_json::from_slice(first).map_err(|error| FormatError::json(WHAT, &error))?;
         let packs = lines
             .map(|line| serde_json::from_slice(line).map_err(|error| FormatError::json(WHAT, &error)))
             .collect::<Result<Vec<ListedPack>, _>>()?;
         check_order(packs.iter().map(|listed| listed.pack))?;
-        Ok(Self { packs })
+        Ok(Self { packs, nonce: nonce.nonce.unwrap_or_default() })
     }
 
     /// The digest that it is stored under.
@@ -111,10 +142,28 @@ mod tests {
         ListedPack { pack: sha256(name.as_bytes()), size: 70_000, recipients: vec!["age1x".to_owned()] }
     }
 
+    fn list(packs: Vec<ListedPack>) -> PackList {
+        PackList { packs, nonce: "AAAA".to_owned() }
+    }
+
     #[test]
-    fn the_same_packs_give_the_same_bytes_in_any_order() {
-        let one = PackList { packs: vec![listed("a"), listed("b")] };
-        let other = PackList { packs: vec![listed("b"), listed("a")] };
+    fn two_runs_never_write_the_same_list() {
+        let (one, other) = (PackList::new(vec![listed("a")]).unwrap(), PackList::new(vec![listed("a")]).unwrap());
+        assert_ne!(one.digest().unwrap(), other.digest().unwrap());
+        assert_eq!(PackList::decode(&one.encode().unwrap()).unwrap(), one);
+    }
+
+    #[test]
+    fn a_list_without_a_nonce_is_read_and_keeps_its_name() {
+        let old = b"{\"format\":\"1.0\",\"kind\":\"list\"}\n";
+        let read = PackList::decode(old).unwrap();
+        assert_eq!((read.nonce.as_str(), read.encode().unwrap().as_ref()), ("", &old[..]));
+    }
+
+    #[test]
+    fn the_same_packs_and_nonce_give_the_same_bytes_in_any_order() {
+        let one = list(vec![listed("a"), listed("b")]);
+        let other = list(vec![listed("b"), listed("a")]);
         assert_eq!(one.encode().unwrap(), other.encode().unwrap());
         let read = PackList::decode(&one.encode().unwrap()).unwrap();
         assert_eq!(read.digest().unwrap(), one.digest().unwrap());
@@ -123,9 +172,8 @@ mod tests {
 
     #[test]
     fn bad_lists_are_refused() {
-        assert!(PackList { packs: vec![listed("a"), listed("a")] }.encode().is_err());
-        let good =
-            String::from_utf8(PackList { packs: vec![listed("a"), listed("b")] }.encode().unwrap().to_vec()).unwrap();
+        assert!(list(vec![listed("a"), listed("a")]).encode().is_err());
+        let good = String::from_utf8(list(vec![listed("a"), listed("b")]).encode().unwrap().to_vec()).unwrap();
         let mut lines: Vec<&str> = good.lines().collect();
         lines.swap(1, 2);
         assert!(PackList::decode((lines.join("\n") + "\n").as_bytes()).is_err(), "out of order");

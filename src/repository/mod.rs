@@ -22,4 +22,4 @@ pub use init::NewRepository;
 pub use open::Repository;
 pub use recover::recover_md;
 pub use state::StateFolder;
-pub use store::{ObjectInfo, S3Settings, Store, StoreError};
+pub use store::{ObjectInfo, Retention, S3Settings, Store, StoreError};

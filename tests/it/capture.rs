@@ -19,7 +19,7 @@ use keyhaven::job::event::Silent;
 use keyhaven::model::json::Object;
 use keyhaven::model::{Clock, FailureKind, Payload, Restorability, Timestamp};
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{ObjectInfo, Repository, Store, StoreError};
+use keyhaven::repository::{ObjectInfo, Repository, Retention, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::capture_kit::{ByHand, Opened, Rig, Shared, write};
@@ -247,12 +247,28 @@ impl Backend for Forgetful {
         self.inner.list(folder).await
     }
 
+    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        self.inner.list_from(folder, after).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        self.inner.delete(path).await
+    }
+
+    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
+        self.inner.retention(path).await
+    }
+
     async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
         self.inner.head(path).await
     }
 
     fn clock(&self) -> Option<Timestamp> {
         self.inner.clock()
+    }
+
+    fn shares_clock(&self) -> bool {
+        self.inner.shares_clock()
     }
 
     fn place(&self) -> String {
@@ -690,7 +706,7 @@ async fn scatter(rig: &Rig) -> usize {
     parts.push(PartRef { digest: sealed.digest, size: sealed.bytes.len() as u64, items });
     packs.sort_by_key(|pack| pack.pack);
     let count = packs.len();
-    let list = rig.repository.put_list(&PackList { packs }).await.unwrap();
+    let list = rig.repository.put_list(&PackList::new(packs).unwrap()).await.unwrap();
     let event = SnapshotEvent { parts, list, packs: count as u64, ..entry.snapshot().unwrap().clone() };
     let event = Event::Snapshot(Box::new(event));
     let draft = Draft { time: rig.clock.now(), tool: "keyhaven/test".to_owned(), event };

@@ -194,7 +194,7 @@ fn make_the_fixture() {
     let pack = pack.seal(&recovery_set, 3).unwrap();
     store(&names::pack(&pack.digest), &pack.bytes);
     let size = pack.bytes.len() as u64;
-    let list = PackList { packs: vec![ListedPack { pack: pack.digest, size, recipients: recovery_set.names() }] };
+    let list = PackList::new(vec![ListedPack { pack: pack.digest, size, recipients: recovery_set.names() }]).unwrap();
     store(&names::list(&list.digest().unwrap()), &list.encode().unwrap());
 
     let item = |key: &str, kind: &str, versions: &[&Slot], row: &str| -> Item {

@@ -16,7 +16,7 @@ use keyhaven::format::{Draft, Entry, Event, RepositoryId, Role, SnapshotEvent, S
 use keyhaven::model::{Clock, Digest, Item, ItemKey, ItemKind, Payload, Pointer, Restorability, Slot, Timestamp};
 use keyhaven::repository::store::{Backend, Cause};
 use keyhaven::repository::{
-    NewRepository, ObjectInfo, Repository, RepositoryError, StateFolder, Store, StoreError, Writer,
+    NewRepository, ObjectInfo, Repository, RepositoryError, Retention, StateFolder, Store, StoreError, Writer,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -178,7 +178,7 @@ impl Contents {
         items.sort_by(|a, b| a.key.cmp(&b.key));
         let parts: Vec<_> = items.iter().map(|item| part(id, std::slice::from_ref(item), &both)).collect();
         let size = pack.bytes.len() as u64;
-        let list = PackList { packs: vec![ListedPack { pack: pack.digest, size, recipients: recovery.names() }] };
+        let list = PackList::new(vec![ListedPack { pack: pack.digest, size, recipients: recovery.names() }]).unwrap();
         let time = kit.clock.now();
         let event = SnapshotEvent {
             cut: Cut::PointInTime,
@@ -371,6 +371,24 @@ impl Backend for Faulty {
         Ok(listed)
     }
 
+    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        self.alive(folder)?;
+        let mut listed = self.inner.list_from(folder, after).await?;
+        let unlisted = self.unlisted.lock().unwrap().clone();
+        listed.retain(|object| Some(&object.path) != unlisted.as_ref());
+        Ok(listed)
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        self.alive(path)?;
+        self.inner.delete(path).await
+    }
+
+    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
+        self.alive(path)?;
+        self.inner.retention(path).await
+    }
+
     async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
         self.alive(path)?;
         self.inner.head(path).await
@@ -378,6 +396,11 @@ impl Backend for Faulty {
 
     fn clock(&self) -> Option<Timestamp> {
         *self.clock.lock().unwrap()
+    }
+
+    /// A folder's is this host's, until the test sets another.
+    fn shares_clock(&self) -> bool {
+        self.clock.lock().unwrap().is_none()
     }
 
     fn place(&self) -> String {

@@ -104,6 +104,7 @@ def read_list(data):
     refuse_unless(len(data) <= MIB, "longer than a pack list may be")
     first, *rest = lines_of(data)
     header(first, "list")
+    first.get("nonce", text, "")
     packs = [(each.get("pack", digest), each.get("size", number)) for each in rest]
     refuse_unless([name for name, _ in packs] == sorted(dict(packs)), "packs out of order")
     for each in rest:

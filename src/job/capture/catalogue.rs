@@ -288,11 +288,11 @@ impl Writer<'_, '_> {
         if packs.len() > PACKS_PER_SNAPSHOT {
             return Err(CaptureError::TooManyPacks { packs: packs.len(), new, limit: PACKS_PER_SNAPSHOT });
         }
-        let list = PackList { packs };
-        let digest =
-            list.digest().map_err(|source| CaptureError::Format { what: "list the packs".to_owned(), source })?;
+        let list = PackList::new(packs)
+            .map_err(|source| CaptureError::Format { what: "list the packs".to_owned(), source })?;
+        // The base was live when this run began, so its list stays for longer than the run may take.
         let list_digest = match self.base.list {
-            Some(same) if same == digest => same,
+            Some(same) if self.base.packs == list.packs => same,
             _ => self.target.repository.put_list(&list).await?,
         };
         Ok(Written {

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::StoreError;
+use super::{Retention, StoreError};
 use crate::model::Timestamp;
 
 /// An object as a listing shows it.
@@ -67,6 +67,24 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// See there.
     async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError>;
 
+    /// See [`super::Store::list_from`]; the order does not matter here. A place that does not say otherwise cannot do it.
+    ///
+    /// # Errors
+    /// See there.
+    async fn list_from(&self, folder: &str, _after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let why = "this place is listed from the beginning only".to_owned();
+        Err(StoreError::Settings { what: format!("{folder}/, in {}", self.place()), why })
+    }
+
+    /// See [`super::Store::retention`]. A place that does not say otherwise cannot tell.
+    ///
+    /// # Errors
+    /// See there.
+    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
+        let why = "this place does not say what it keeps".to_owned();
+        Err(StoreError::Settings { what: format!("{path}, in {}", self.place()), why })
+    }
+
     /// See [`super::Store::head`].
     ///
     /// # Errors
@@ -75,6 +93,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// See [`super::Store::clock`].
     fn clock(&self) -> Option<Timestamp>;
+
+    /// See [`super::Store::shares_clock`].
+    fn shares_clock(&self) -> bool {
+        false
+    }
 
     /// See [`super::Store::place`].
     fn place(&self) -> String;

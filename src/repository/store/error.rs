@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Hold;
 use crate::model::FailureKind;
 
 /// A failed operation on a store. Never holds a credential or the content of an object.
@@ -41,6 +42,16 @@ pub enum StoreError {
         /// The cause.
         #[source]
         source: Cause,
+    },
+    /// The store keeps the object until a date, or until somebody lifts a hold: no right of ours would change that.
+    #[error("{path} in {place} cannot be deleted: it is {hold}")]
+    Held {
+        /// The object's path inside the repository.
+        path: String,
+        /// The store.
+        place: String,
+        /// What holds it.
+        hold: Hold,
     },
     /// The bucket does not exist.
     #[error("cannot {what} in {place}: there is no such bucket; check its name, the endpoint and the region")]

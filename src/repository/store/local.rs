@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use object_store::local::LocalFileSystem;
 
 use super::object::{Objects, explain};
-use super::{Backend, Cause, Created, LISTED_OBJECTS, ObjectInfo, StoreError};
+use super::{Backend, Cause, Created, LISTED_OBJECTS, ObjectInfo, Retention, StoreError};
 use crate::model::Timestamp;
 
 /// A folder, opened when it is first needed: what only reads must not make it.
@@ -99,6 +99,17 @@ impl Backend for Local {
         })
     }
 
+    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let mut objects = self.list(folder).await?;
+        objects.retain(|object| object.path.as_str() > after);
+        Ok(objects)
+    }
+
+    /// No file system says until when it keeps a file; one that is immutable refuses for want of a right.
+    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
+        Ok(self.head(path).await?.map(Retention::none))
+    }
+
     async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
         match self.objects()? {
             Some(objects) => objects.head(path).await,
@@ -108,6 +119,10 @@ impl Backend for Local {
 
     fn clock(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn shares_clock(&self) -> bool {
+        true
     }
 
     fn place(&self) -> String {
@@ -183,6 +198,35 @@ mod tests {
         local.put("packs/x", Bytes::from_static(b"1")).await.unwrap();
         assert_eq!(local.list("packs").await.unwrap().len(), 1);
         assert_eq!(local.get("packs/x", 10).await.unwrap(), "1");
+    }
+
+    #[tokio::test]
+    async fn a_delete_takes_one_file_and_a_missing_one_is_fine() {
+        let root = tempfile::tempdir().unwrap();
+        let local = Local::new(&root.path().join("later"));
+        local.delete("packs/x").await.unwrap();
+        assert!(!root.path().join("later").exists(), "a delete makes nothing");
+        for name in ["packs/x", "packs/y"] {
+            local.put(name, Bytes::from_static(b"1")).await.unwrap();
+        }
+        assert_eq!(local.retention("packs/x").await.unwrap().unwrap().hold(None), None);
+        local.delete("packs/x").await.unwrap();
+        local.delete("packs/x").await.unwrap();
+        assert_eq!(local.retention("packs/x").await.unwrap(), None);
+        assert_eq!(local.list("packs").await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_listing_from_a_name_has_what_comes_after_it() {
+        let root = tempfile::tempdir().unwrap();
+        let local = Local::new(root.path());
+        for name in ["ledger/000000/a", "ledger/000000/b", "ledger/000001/a"] {
+            local.put(name, Bytes::from_static(b"1")).await.unwrap();
+        }
+        let mut after: Vec<String> =
+            local.list_from("ledger", "ledger/000000/a").await.unwrap().into_iter().map(|object| object.path).collect();
+        after.sort();
+        assert_eq!(after, ["ledger/000000/b", "ledger/000001/a"]);
     }
 
     #[tokio::test]

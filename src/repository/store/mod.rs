@@ -1,13 +1,14 @@
 //! The place where a repository lies: a folder or a prefix in a bucket.
 //!
 //! Everything that is peculiar to object_store, to S3 servers or to file systems stays in this folder. Above it there
-//! are only whole objects, by path, written once, read whole, listed in order.
+//! are only whole objects, by path, written once, read whole, listed in order, deleted by a sweep and by nothing else.
 
 mod backend;
 mod error;
 mod keys;
 mod local;
 mod object;
+mod retention;
 mod s3;
 mod watch;
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 
 pub use backend::{Backend, Created, ObjectInfo};
 pub use error::{Cause, StoreError};
+pub use retention::{Hold, Retention};
 pub use s3::S3Settings;
 
 use crate::model::Timestamp;
@@ -82,14 +84,6 @@ impl Store {
         self.backend.put_new(path, bytes).await
     }
 
-    /// Deletes an object; what is not there is deleted already.
-    ///
-    /// # Errors
-    /// What the store answers.
-    pub async fn delete(&self, path: &str) -> Result<(), StoreError> {
-        self.backend.delete(path).await
-    }
-
     /// Lists every object below a folder, sorted by path. A folder that does not exist is empty.
     ///
     /// # Errors
@@ -98,6 +92,52 @@ impl Store {
         let mut objects = self.backend.list(folder).await?;
         objects.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(objects)
+    }
+
+    /// Lists the objects below a folder whose path comes after `after`, a path in that folder that need not exist; sorted.
+    ///
+    /// The store is asked for a listing that begins there, so that its pages are others than those of [`Store::list`].
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let mut objects = self.backend.list_from(folder, after).await?;
+        // A store may start where it likes; what was asked for is what is given.
+        objects.retain(|object| object.path.as_str() > after);
+        objects.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(objects)
+    }
+
+    /// Deletes an object. One that is not there is no error: somebody else was faster, or an answer was lost.
+    ///
+    /// On a versioned bucket this hides the object behind a delete marker; its bytes stay until a lifecycle rule of the
+    /// bucket removes old versions.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] when the store refuses because it keeps the object; [`StoreError::Denied`] when the right is
+    /// missing; else what the store answers.
+    pub async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        let error = match self.backend.delete(path).await {
+            Err(error @ (StoreError::Denied { .. } | StoreError::Other { .. })) => error,
+            other => return other,
+        };
+        // The answers for an object that is kept are those for a missing right (403, 409): what a HEAD says tells them
+        // apart. Where it says nothing, the first answer stands.
+        match self.backend.retention(path).await {
+            Ok(Some(retention)) if retention.hold(self.clock()).is_some() => {
+                let hold = retention.hold(self.clock()).unwrap_or(Hold::Open);
+                Err(StoreError::Held { path: path.to_owned(), place: self.place(), hold })
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Asks for one object by name, and whether the store keeps it from being deleted; nothing when it is not there.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
+        self.backend.retention(path).await
     }
 
     /// Asks for one object by name; nothing when it is not there.
@@ -113,6 +153,13 @@ impl Store {
     #[must_use]
     pub fn clock(&self) -> Option<Timestamp> {
         self.backend.clock()
+    }
+
+    /// Whether the times of its objects come from this host's clock: a folder. A bucket has a clock of its own, which
+    /// [`Store::clock`] may not know yet.
+    #[must_use]
+    pub fn shares_clock(&self) -> bool {
+        self.backend.shares_clock()
     }
 
     /// Where it is, for people: a path, or `s3://bucket/prefix at host`. Without credentials.

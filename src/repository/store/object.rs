@@ -5,6 +5,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
@@ -62,9 +63,21 @@ impl Objects<'_> {
     }
 
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let what = || format!("list {folder}/");
         let prefix = self.locate(folder)?;
-        let mut stream = self.store.list(Some(&prefix));
+        self.gather(folder, self.store.list(Some(&prefix))).await
+    }
+
+    pub(super) async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let (prefix, after) = (self.locate(folder)?, self.locate(after)?);
+        self.gather(folder, self.store.list_with_offset(Some(&prefix), &after)).await
+    }
+
+    async fn gather(
+        &self,
+        folder: &str,
+        mut stream: BoxStream<'static, object_store::Result<ObjectMeta>>,
+    ) -> Result<Vec<ObjectInfo>, StoreError> {
+        let what = || format!("list {folder}/");
         let mut objects = Vec::new();
         while let Some(meta) = stream.try_next().await.map_err(|error| self.explain(what(), folder, &error))? {
             if objects.len() >= LISTED_OBJECTS {

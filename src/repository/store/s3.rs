@@ -13,8 +13,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::object::{Objects, explain};
-use super::watch::{StoreClock, Watching};
-use super::{Backend, Created, ObjectInfo, StoreError};
+use super::watch::{self, StoreClock, Watching};
+use super::{Backend, Created, ObjectInfo, Retention, StoreError};
 use crate::model::Timestamp;
 
 /// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
@@ -157,6 +157,8 @@ pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
         .with_virtual_hosted_style_request(settings.virtual_hosted)
         .with_allow_http(url.scheme() == "http")
         .with_checksum_algorithm(Checksum::SHA256)
+        // One DELETE an object: the answer for one that is kept must not be lost among a thousand others.
+        .with_disable_bulk_delete(true)
         .with_retry(RetryConfig {
             backoff: BackoffConfig::default(),
             max_retries: settings.retries,
@@ -216,12 +218,25 @@ impl Backend for Bucket {
         self.objects().list(folder).await
     }
 
+    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        self.objects().list_from(folder, after).await
+    }
+
+    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
+        let (object, said) = watch::hearing(self.head(path)).await;
+        Ok(object?.map(|object| said.about(object)))
+    }
+
     async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
         self.objects().head(path).await
     }
 
     fn clock(&self) -> Option<Timestamp> {
         self.clock.now()
+    }
+
+    fn shares_clock(&self) -> bool {
+        false
     }
 
     fn place(&self) -> String {

@@ -1,5 +1,5 @@
-//! Between object_store and the network: what the store's answers say about its clock, and keys that need another
-//! spelling.
+//! Between object_store and the network: what the store's answers say about its clock and about keeping an object, and
+//! keys that need another spelling.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -12,6 +12,7 @@ use object_store::client::{
 use object_store::{ClientOptions, Result};
 
 use super::keys::respell;
+use super::retention::Said;
 use crate::model::Timestamp;
 
 /// The store's clock: the last `Date` that it sent, and how long ago that was.
@@ -30,6 +31,21 @@ impl StoreClock {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         }
     }
+}
+
+tokio::task_local! {
+    /// What the answers to this task's requests say besides what object_store makes of them.
+    static HEARD: Mutex<Said>;
+}
+
+/// Does some work in this task and gives what the headers of its last answer said. A task-local and no field: requests
+/// run side by side, and object_store does not say which answer belongs to which.
+pub(super) async fn hearing<T>(work: impl Future<Output = T>) -> (T, Said) {
+    let work = async {
+        let done = work.await;
+        (done, HEARD.with(|heard| *heard.lock().unwrap_or_else(PoisonError::into_inner)))
+    };
+    HEARD.scope(Mutex::default(), work).await
 }
 
 /// Connects as object_store does by itself, notes the `Date` of every answer and mends listings.
@@ -57,6 +73,12 @@ impl HttpService for Watched {
         if let Some(date) = response.headers().get("date").and_then(|date| date.to_str().ok()) {
             self.clock.note(date);
         }
+        // Outside of `hearing` nobody wants to know.
+        let hear = |heard: &Mutex<Said>| {
+            let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Said::of(header);
+        };
+        HEARD.try_with(hear).unwrap_or_default();
         if !listing || !response.status().is_success() {
             return Ok(response);
         }
