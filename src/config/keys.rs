@@ -31,6 +31,10 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ),
     ("prepare", "How `keyhaven prepare-standby` gets signatures of the source."),
     ("sync", "How `keyhaven sync` keeps a standby in step. Only hosts that hold a recovery key run it."),
+    (
+        "objectives",
+        "What is wanted of the backups: `keyhaven status` measures against it, and so do metrics and alerts.",
+    ),
 ];
 
 const fn key(
@@ -320,6 +324,21 @@ pub const KEYS: &[Key] = &[
         Some("20%"),
         r#""20%""#,
         "A run that would change or delete more than this share of the standby's items changes nothing and says so.",
+    ),
+    key(
+        "objectives.rpo",
+        Kind::Period,
+        None,
+        r#""1h""#,
+        "The recovery point objective: how old the newest good snapshot may become before the backups are stale. Twice the \
+         interval of the schedule leaves room for one run that failed.",
+    ),
+    key(
+        "objectives.verified_within",
+        Kind::Period,
+        None,
+        r#""7d""#,
+        "How long ago the last recorded verification (level objects or deeper) may be before the backups are stale.",
     ),
 ];
 

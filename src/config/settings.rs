@@ -118,6 +118,15 @@ pub struct Sync {
     pub max_change: f64,
 }
 
+/// What is wanted of the backups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Objectives {
+    /// How old the newest good snapshot may become.
+    pub rpo: Option<Duration>,
+    /// How long ago the last verification may be.
+    pub verified_within: Option<Duration>,
+}
+
 /// The settings of one run, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -277,6 +286,16 @@ impl Settings {
             delete: self.flag("sync.delete"),
             max_change: self.number("sync.max_change", 0.2),
         }
+    }
+
+    /// What is wanted of the backups.
+    #[must_use]
+    pub fn objectives(&self) -> Objectives {
+        let period = |path| match self.value(path) {
+            Some(Value::Period(period)) => Some(*period),
+            _ => None,
+        };
+        Objectives { rpo: period("objectives.rpo"), verified_within: period("objectives.verified_within") }
     }
 
     /// The tables that shape a restore.
@@ -531,6 +550,11 @@ mod tests {
         assert_eq!(sync.delay, Duration::from_secs(3_600));
         assert!(!settings.keys().recovery_key_on_collector);
         assert!(settings.state_dir().is_none());
+        assert_eq!(settings.objectives(), Objectives::default());
+        let settings = Settings::build([file("[objectives]\nrpo = \"90m\"\nverified_within = \"7d\"\n")]).unwrap();
+        let Objectives { rpo, verified_within } = settings.objectives();
+        assert_eq!(rpo.map(|period| period.as_secs()), Some(5_400));
+        assert_eq!(verified_within.map(|period| period.as_secs()), Some(604_800));
     }
 
     #[test]

@@ -68,8 +68,20 @@ pub struct Assessment {
     pub fulfils: Option<&'static str>,
 }
 
+/// The end of an item: of a certificate, of an authority, of a secret that was given one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Expiry {
+    /// From this moment on it is of no use.
+    pub at: Timestamp,
+    /// Whether the provider renews it by itself before that.
+    pub renews: bool,
+}
+
 /// Judges items. Pure: no network, no clock.
 pub trait Assess: Send + Sync + fmt::Debug {
     /// Judges an item of a snapshot. With a moment `now`, what has expired by then counts as lost.
     fn assess(&self, item: &Item, now: Option<Timestamp>) -> Assessment;
+
+    /// When an item ends, as its documents say; nothing for one without an end.
+    fn expiry(&self, item: &Item) -> Option<Expiry>;
 }

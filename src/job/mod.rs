@@ -15,6 +15,7 @@ pub mod drift;
 pub mod event;
 pub mod plan_file;
 pub mod restore;
+pub mod status;
 pub mod sync;
 pub mod verify;
 

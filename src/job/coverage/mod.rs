@@ -130,7 +130,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::instance::assess::{Judgement, WriteOnly};
+    use crate::instance::assess::{Expiry, Judgement, WriteOnly};
     use crate::instance::ibm::recipe::IbmRecipe;
     use crate::model::Docs;
 
@@ -139,6 +139,10 @@ mod tests {
     struct Rules;
 
     impl Assess for Rules {
+        fn expiry(&self, _item: &Item) -> Option<Expiry> {
+            None
+        }
+
         fn assess(&self, item: &Item, _now: Option<Timestamp>) -> Assessment {
             let judgement = |class, code| Judgement { class, code, why: "so it is", today: "" };
             let need = |what: &'static str, subject: &str| Need { code: "engine", what, subject: Some(subject.into()) };

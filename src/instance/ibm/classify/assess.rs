@@ -1,9 +1,10 @@
 //! The provider's rules as the jobs use them.
 
+use super::expiry::expiry;
 use super::needs::{fulfils, needs};
 use super::restorability::{DESTROYED, PRE_ACTIVATION, judge};
 use super::write_only::write_only;
-use crate::instance::assess::{Assess, Assessment};
+use crate::instance::assess::{Assess, Assessment, Expiry};
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::source::REFUSED;
 use crate::model::{Item, Slot, Timestamp};
@@ -29,6 +30,10 @@ impl Assess for IbmRules {
             needs: needs(item, &payloads),
             fulfils: fulfils(item),
         }
+    }
+
+    fn expiry(&self, item: &Item) -> Option<Expiry> {
+        expiry(item)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod assess;
 pub mod cut;
+mod expiry;
 mod fields;
 mod judgements;
 mod needs;

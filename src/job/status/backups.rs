@@ -1,0 +1,149 @@
+//! Snapshots: the newest, the gaps between good ones, days.
+
+use super::facts::{Backups, Day, SnapshotFact};
+use super::times::{self, Stored, seconds_between};
+use crate::format::event::{Cut, Verdict};
+use crate::format::{Entry, SnapshotEvent};
+use crate::model::Timestamp;
+use crate::repository::ledger::{Ledger, Life};
+
+const DAY_MILLIS: i64 = 86_400_000;
+/// The time that the worst gap is looked for in.
+const GAP_DAYS: i64 = 7;
+/// Days that are told one by one.
+const DAYS: i64 = 14;
+
+/// A snapshot that counts, with the moment that is believed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dated<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) event: &'a SnapshotEvent,
+    pub(super) time: Option<Timestamp>,
+    pub(super) good: bool,
+    /// Kept: neither forgotten nor swept.
+    pub(super) live: bool,
+}
+
+/// The snapshots that count, oldest first by sequence.
+pub(super) fn dated<'a>(ledger: &'a Ledger, now: Timestamp, stored: &Stored) -> Vec<Dated<'a>> {
+    let snapshots = ledger.snapshots().into_iter();
+    snapshots
+        .filter_map(|entry| {
+            let event = entry.snapshot()?;
+            let time = times::of_snapshot(ledger, entry, event, now, stored);
+            let live = ledger.is_live(&entry.digest);
+            Some(Dated { entry, event, time, good: ledger.is_good(entry), live })
+        })
+        .collect()
+}
+
+pub(super) fn backups(ledger: &Ledger, snapshots: &[Dated<'_>], now: Timestamp) -> Backups {
+    let latest = ledger.latest_good().map(|entry| entry.digest);
+    let newest_good = snapshots.iter().find(|one| Some(one.entry.digest) == latest);
+    let good_times: Vec<Timestamp> = snapshots.iter().filter(|one| one.good).filter_map(|one| one.time).collect();
+    let fact = |one: &Dated<'_>| fact(ledger, one, now);
+    let count = |wanted: &dyn Fn(&Dated<'_>) -> bool| snapshots.iter().filter(|one| wanted(one)).count() as u64;
+    let forgotten = |one: &Dated<'_>| matches!(ledger.life(&one.entry.digest), Some(Life::Forgotten { .. }));
+    let swept = |one: &Dated<'_>| matches!(ledger.life(&one.entry.digest), Some(Life::Swept { .. }));
+    Backups {
+        newest: snapshots.last().map(fact),
+        newest_good: newest_good.map(fact),
+        first_good: good_times.iter().min().copied(),
+        // One of which nobody can tell the time leaves the one before it to count.
+        achieved_rpo_seconds: snapshots
+            .iter()
+            .rfind(|one| one.good && one.live && one.time.is_some())
+            .and_then(|one| one.time)
+            .map(|time| seconds_between(time, now)),
+        worst_gap_seconds: worst_gap(good_times, now),
+        suspect_since: suspect_since(snapshots),
+        good: count(&|one| one.live && one.good),
+        suspect: count(&|one| one.live && !one.good),
+        forgotten: count(&forgotten),
+        swept: count(&swept),
+        pinned: count(&|one| one.live && ledger.pins().contains_key(&one.entry.digest)),
+        days: days(snapshots, now),
+    }
+}
+
+fn fact(ledger: &Ledger, one: &Dated<'_>, now: Timestamp) -> SnapshotFact {
+    let Dated { entry, event, time, good, .. } = one;
+    SnapshotFact {
+        digest: entry.digest,
+        sequence: entry.sequence,
+        time: *time,
+        mistimed: times::is_mistimed(ledger, entry, now),
+        cut: match event.cut {
+            Cut::PointInTime => "point_in_time",
+            Cut::PerItem { .. } => "per_item",
+        },
+        items: event.items(),
+        counts: event.counts.clone(),
+        classes: event.classes.clone(),
+        packs: event.packs,
+        sealed_bytes: event.sealed_bytes,
+        suspect: match &event.verdict {
+            Verdict::Suspect { reasons } if !good => reasons.clone(),
+            _ => Vec::new(),
+        },
+        hidden: event.hidden.clone(),
+    }
+}
+
+/// The longest time between two good recovery points of which the later lies in the last seven days, or until now.
+fn worst_gap(mut times: Vec<Timestamp>, now: Timestamp) -> Option<u64> {
+    times.retain(|time| *time <= now);
+    times.sort_unstable();
+    let begin = now.plus_millis(-GAP_DAYS * DAY_MILLIS);
+    let open = seconds_between(*times.last()?, now);
+    let closed = times.windows(2).filter_map(|pair| match pair {
+        // A gap that began before counts as far as it reaches in: seven days are all that is looked at.
+        [earlier, later] if *later > begin => Some(seconds_between(*earlier.max(&begin), *later)),
+        _ => None,
+    });
+    closed.chain([open]).max()
+}
+
+/// The time of the first snapshot after the newest good one; the oldest of all when there is no good one.
+fn suspect_since(snapshots: &[Dated<'_>]) -> Option<Timestamp> {
+    let after = snapshots.iter().rposition(|one| one.good).map_or(0, |position| position + 1);
+    snapshots.get(after..)?.iter().find_map(|one| one.time)
+}
+
+fn days(snapshots: &[Dated<'_>], now: Timestamp) -> Vec<Day> {
+    let today = now.millis().div_euclid(DAY_MILLIS);
+    let day_of = |one: &Dated<'_>| one.time.map(|time| time.millis().div_euclid(DAY_MILLIS));
+    (today - DAYS + 1..=today)
+        .map(|day| {
+            let count =
+                |good: bool| snapshots.iter().filter(|one| one.good == good && day_of(one) == Some(day)).count() as u64;
+            Day { from: Timestamp::from_millis(day * DAY_MILLIS), good: count(true), suspect: count(false) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_millis(1_790_000_000_000 + hour * 3_600_000)
+    }
+
+    #[test]
+    fn the_worst_gap_is_the_longest_one_the_open_one_included() {
+        assert_eq!(worst_gap(vec![], at(0)), None);
+        assert_eq!(worst_gap(vec![at(0), at(1), at(6)], at(7)), Some(5 * 3_600));
+        assert_eq!(worst_gap(vec![at(0), at(1)], at(9)), Some(8 * 3_600), "nothing new for eight hours");
+        assert_eq!(worst_gap(vec![at(6), at(1), at(0)], at(7)), Some(5 * 3_600), "the order does not matter");
+    }
+
+    #[test]
+    fn gaps_of_last_month_are_over_and_one_that_reaches_in_counts_as_far_as_it_does() {
+        let mut times = vec![at(-1_000), at(-500)];
+        times.extend((-200..=0).map(at));
+        assert_eq!(worst_gap(times, at(0)), Some(3_600));
+        assert_eq!(worst_gap(vec![at(-1_000), at(-100), at(0)], at(0)), Some(100 * 3_600));
+        assert_eq!(worst_gap(vec![at(-1_000), at(-1), at(0)], at(0)), Some(167 * 3_600));
+    }
+}

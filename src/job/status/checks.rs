@@ -1,0 +1,146 @@
+//! Verifications: what each level proved last, slices, and the newest one that proves every object.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Check, LevelStatus, Objectives, Slices, Verified};
+use super::times::{self, Stored, seconds_between};
+use crate::format::event::VerificationEvent;
+use crate::format::{Entry, Event};
+use crate::model::{Digest, Timestamp};
+use crate::repository::ledger::Ledger;
+
+/// The levels, shallowest first. Each includes those before it.
+const LEVELS: [&str; 5] = ["ledger", "objects", "catalogue", "payload", "drill"];
+/// The first level that reads every object.
+const OBJECTS: usize = 1;
+
+/// The verifications that count, newest first by sequence.
+fn checks(ledger: &Ledger) -> Vec<(&Entry, &VerificationEvent)> {
+    let mut found: Vec<_> = ledger
+        .counted()
+        .filter_map(|entry| match &entry.event {
+            Event::Verification(event) => Some((entry, event)),
+            _ => None,
+        })
+        .collect();
+    found.reverse();
+    found
+}
+
+fn check(ledger: &Ledger, entry: &Entry, event: &VerificationEvent, now: Timestamp, stored: &Stored) -> Check {
+    Check {
+        entry: entry.digest,
+        level: event.level.clone(),
+        at: times::of_entry(ledger, entry, now, stored),
+        passed: event.passed,
+        problems: event.problems,
+        covers: newest_covered(ledger, event).map(|entry| entry.sequence),
+        slice: event.slice.clone(),
+    }
+}
+
+/// The newest good snapshot that a verification speaks of: one that it names, or an ancestor of one that it names.
+fn newest_covered<'a>(ledger: &'a Ledger, event: &VerificationEvent) -> Option<&'a Entry> {
+    let covered =
+        |snapshot: &Digest| event.entries.iter().any(|named| named == snapshot || ledger.is_ancestor(snapshot, named));
+    ledger.snapshots().into_iter().rev().find(|entry| ledger.is_good(entry) && covered(&entry.digest))
+}
+
+/// What each level was checked for, shallowest first.
+pub(super) fn levels(ledger: &Ledger, objectives: &Objectives, now: Timestamp, stored: &Stored) -> Vec<LevelStatus> {
+    let checks = checks(ledger);
+    let level = |name: &&str| {
+        let of: Vec<_> = checks.iter().filter(|(_, event)| event.level == *name).copied().collect();
+        let (entry, event) = of.first()?;
+        let whole = of.iter().find(|(_, event)| event.passed && event.slice.is_none());
+        Some(LevelStatus {
+            level: (*name).to_owned(),
+            last: check(ledger, entry, event, now, stored),
+            last_whole: whole.map(|(entry, event)| check(ledger, entry, event, now, stored)),
+            slices: slices(&of, objectives, now, |entry| times::of_entry(ledger, entry, now, stored)),
+        })
+    };
+    LEVELS.iter().filter_map(level).collect()
+}
+
+/// How many of the parts that the newest slice divides into passed within the objective. A whole pass does all of them.
+fn slices(
+    newest_first: &[(&Entry, &VerificationEvent)],
+    objectives: &Objectives,
+    now: Timestamp,
+    time: impl Fn(&Entry) -> Timestamp,
+) -> Option<Slices> {
+    let (_, of) = newest_first.iter().find_map(|(_, event)| parts(event.slice.as_deref()?))?;
+    let mut passed: BTreeMap<u64, Timestamp> = BTreeMap::new();
+    for (entry, event) in newest_first.iter().filter(|(_, event)| event.passed) {
+        let at = time(entry);
+        let old = |within: std::time::Duration| seconds_between(at, now) > within.as_secs();
+        if objectives.verified_within.is_some_and(old) {
+            continue;
+        }
+        match event.slice.as_deref().map(parts) {
+            None => (1..=of).for_each(|part| {
+                passed.entry(part).or_insert(at);
+            }),
+            Some(Some((part, into))) if into == of => {
+                passed.entry(part).or_insert(at);
+            }
+            Some(_) => {}
+        }
+    }
+    Some(Slices { of, done: passed.len() as u64, since: passed.values().min().copied() })
+}
+
+/// `3/30`; nothing for what could not be a slice. The bound keeps a foreign entry from filling the memory.
+fn parts(slice: &str) -> Option<(u64, u64)> {
+    let (part, of) = slice.split_once('/')?;
+    let (part, of) = (part.parse().ok()?, of.parse().ok()?);
+    ((1..=of).contains(&part) && of <= MOST_PARTS).then_some((part, of))
+}
+
+/// The most parts that `verify --slice` divides into.
+const MOST_PARTS: u64 = 100_000;
+
+/// The newest passed verification that read every object of everything that was there when it ran.
+pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &Stored) -> Option<Verified> {
+    let deep = |event: &VerificationEvent| {
+        LEVELS.iter().position(|level| *level == event.level).is_some_and(|level| level >= OBJECTS)
+    };
+    let candidates = checks(ledger).into_iter().filter(|(_, event)| event.passed && deep(event));
+    let snapshots = ledger.snapshots();
+    for (entry, event) in candidates {
+        let before =
+            |snapshot: &&&Entry| ledger.is_good(snapshot) && ledger.is_ancestor(&snapshot.digest, &entry.digest);
+        // One that looked only at an old snapshot says nothing of the newest one of its time.
+        let Some(newest) = snapshots.iter().rev().find(before) else { continue };
+        if event.entries.iter().any(|named| *named == newest.digest || ledger.is_ancestor(&newest.digest, named)) {
+            return Some(Verified {
+                entry: entry.digest,
+                level: event.level.clone(),
+                at: times::of_entry(ledger, entry, now, stored),
+                covers: newest.sequence,
+            });
+        }
+    }
+    None
+}
+
+/// The newest verification of all, when it failed.
+pub(super) fn failed(ledger: &Ledger, now: Timestamp, stored: &Stored) -> Option<Check> {
+    let (entry, event) = checks(ledger).into_iter().next()?;
+    (!event.passed).then(|| check(ledger, entry, event, now, stored))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_part_of_a_whole_is_a_slice() {
+        assert_eq!(parts("3/30"), Some((3, 30)));
+        assert_eq!(parts("30/30"), Some((30, 30)));
+        for odd in ["0/30", "31/30", "1", "1/0", "a/b", "1/99999999999", "-1/3", ""] {
+            assert_eq!(parts(odd), None, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What in the inventory of a snapshot ends, and when.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use serde::Serialize;
+
+use crate::crypto::Identities;
+use crate::format::SnapshotEvent;
+use crate::instance::assess::Assess;
+use crate::model::{ItemKey, ItemKind, Timestamp};
+use crate::repository::{Repository, RepositoryError};
+
+/// An item with an end: a certificate, an authority, a secret with an expiry date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Expiring {
+    /// When it ends.
+    pub at: Timestamp,
+    /// Whether the provider renews it by itself before that.
+    pub renews: bool,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub item_type: String,
+    /// Its key.
+    pub key: ItemKey,
+    /// Its name. To be told only where names are allowed.
+    pub name: String,
+    /// The name of its group, for secrets.
+    pub group: Option<String>,
+}
+
+/// Everything in a snapshot that ends, soonest first; what ended before the snapshot was made included.
+///
+/// Reads the catalogue, no payload: a catalogue key is enough.
+///
+/// # Errors
+/// When a part of the catalogue is missing or damaged, or the keys do not open it.
+pub async fn expiring(
+    rules: &dyn Assess,
+    repository: &Repository,
+    snapshot: &SnapshotEvent,
+    keys: &Arc<Identities>,
+) -> Result<Vec<Expiring>, RepositoryError> {
+    let mut groups: BTreeMap<String, String> = BTreeMap::new();
+    let mut found = Vec::new();
+    let mut items = repository.open_snapshot(snapshot, keys);
+    while let Some(item) = items.try_next().await? {
+        // Groups come before secrets in a catalogue.
+        if item.key.kind() == ItemKind::Group {
+            groups.insert(item.key.id().to_owned(), item.name.clone());
+        }
+        if let Some(expiry) = rules.expiry(&item) {
+            found.push(Expiring {
+                at: expiry.at,
+                renews: expiry.renews,
+                group: item.group.as_ref().map(|id| groups.get(id).unwrap_or(id).clone()),
+                item_type: item.item_type,
+                key: item.key,
+                name: item.name,
+            });
+        }
+    }
+    found.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
+    Ok(found)
+}
