@@ -7,6 +7,7 @@ mod commit;
 mod error;
 pub mod find;
 mod init;
+pub mod lease;
 pub mod ledger;
 mod objects;
 mod open;

@@ -31,6 +31,7 @@ mod format_1;
 mod idmap;
 mod issued_kill;
 mod layering;
+mod lease;
 mod ledger;
 mod ledger_kit;
 mod ledger_trust;
