@@ -46,7 +46,7 @@ fn versioned(test: &str) -> Option<S3Settings> {
     };
     put("", "");
     let on = r#"<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>"#;
-    put("?versioning", on);
+    put("?versioning=", on);
     Some(settings)
 }
 
