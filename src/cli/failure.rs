@@ -137,6 +137,7 @@ from_library!(
     crate::instance::InstanceError,
     crate::job::activate::ActivateError,
     crate::job::capture::CaptureError,
+    crate::job::forget::ForgetError,
     crate::job::restore::RestoreError,
     crate::job::restore::idmap::external_secrets::ManifestError,
     crate::job::plan_file::PlanFileError,

@@ -13,6 +13,7 @@ pub mod capture;
 pub mod coverage;
 pub mod drift;
 pub mod event;
+pub mod forget;
 pub mod plan_file;
 pub mod restore;
 pub mod status;

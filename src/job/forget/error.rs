@@ -1,0 +1,69 @@
+//! Why nothing was given up or taken back.
+
+use crate::model::FailureKind;
+use crate::repository::RepositoryError;
+
+/// Why snapshots were not given up or taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgetError {
+    /// A policy without a rule would keep next to nothing.
+    #[error(
+        "no rule of retention is set, and without one every snapshot but the newest would go; nothing was given up"
+    )]
+    EmptyPolicy,
+    /// It cannot be given up.
+    #[error("snapshot {sequence} is never given up: {reason}")]
+    Guarded {
+        /// Its sequence.
+        sequence: u64,
+        /// Why.
+        reason: String,
+    },
+    /// There is nothing to give up.
+    #[error("snapshot {sequence} is {life}")]
+    NotLive {
+        /// Its sequence.
+        sequence: u64,
+        /// What it is.
+        life: &'static str,
+    },
+    /// There is nothing to take back.
+    #[error("snapshot {sequence} is not forgotten: there is nothing to take back")]
+    NotForgotten {
+        /// Its sequence.
+        sequence: u64,
+    },
+    /// A sweep was faster.
+    #[error("too late: {} swept, and what only they needed is deleted", named(sequences))]
+    TooLate {
+        /// Their sequences.
+        sequences: Vec<u64>,
+    },
+    /// No snapshot was named.
+    #[error("no snapshot was named")]
+    NothingNamed,
+    /// The repository failed.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+fn named(sequences: &[u64]) -> String {
+    let numbers = sequences.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    if sequences.len() == 1 { format!("snapshot {numbers} was") } else { format!("snapshots {numbers} were") }
+}
+
+impl ForgetError {
+    /// The exit code's meaning.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::EmptyPolicy
+            | Self::Guarded { .. }
+            | Self::NotLive { .. }
+            | Self::NotForgotten { .. }
+            | Self::NothingNamed => FailureKind::Usage,
+            Self::TooLate { .. } => FailureKind::Moved,
+            Self::Repository(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Giving snapshots up, by a policy or by hand, and taking them back. Nothing is deleted here: a sweep does that, once
+//! the grace is over.
+
+mod error;
+mod facts;
+mod judge;
+mod policy;
+
+use std::collections::BTreeSet;
+
+pub use error::ForgetError;
+pub use facts::{StoredTimes, candidates, stored_times};
+pub use judge::{Candidate, Reason, guarded, judge};
+pub use policy::{Period, Policy};
+
+use crate::format::event::{ForgetChange, InitEvent, SNAPSHOTS_AN_ENTRY};
+use crate::format::{Draft, Entry, Event};
+use crate::model::{Clock, Digest, Timestamp};
+use crate::repository::ledger::{Ledger, Life};
+use crate::repository::{Repository, Writer};
+
+/// What a policy makes of one snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The snapshot.
+    pub snapshot: Candidate,
+    /// Why it is kept; nothing when it is given up.
+    pub reasons: Vec<Reason>,
+}
+
+/// What a policy makes of all snapshots that are kept so far, oldest first.
+///
+/// `now` is the store's clock where it has one.
+///
+/// # Errors
+/// [`ForgetError::EmptyPolicy`] when no rule keeps anything.
+pub fn decide(
+    ledger: &Ledger,
+    stored: &StoredTimes,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Vec<Verdict>, ForgetError> {
+    if policy.is_empty() {
+        return Err(ForgetError::EmptyPolicy);
+    }
+    let candidates = candidates(ledger, stored, now);
+    let reasons = judge(policy, &candidates, now);
+    Ok(candidates.into_iter().zip(reasons).map(|(snapshot, reasons)| Verdict { snapshot, reasons }).collect())
+}
+
+/// Checks that these may be given up by hand: each is kept so far, and none is what is never given up.
+///
+/// # Errors
+/// [`ForgetError::NotLive`] or [`ForgetError::Guarded`], naming the first that may not.
+pub fn check_by_hand(
+    ledger: &Ledger,
+    stored: &StoredTimes,
+    chosen: &[Digest],
+    now: Timestamp,
+) -> Result<(), ForgetError> {
+    let candidates = candidates(ledger, stored, now);
+    let guarded = guarded(&candidates);
+    for digest in chosen {
+        let at = candidates.iter().position(|candidate| candidate.digest == *digest);
+        let Some((candidate, reasons)) = at.and_then(|at| Some((candidates.get(at)?, guarded.get(at)?))) else {
+            return Err(not_live(ledger, digest));
+        };
+        if let Some(reason) = reasons.first() {
+            return Err(ForgetError::Guarded { sequence: candidate.sequence, reason: reason.to_string() });
+        }
+    }
+    Ok(())
+}
+
+fn not_live(ledger: &Ledger, digest: &Digest) -> ForgetError {
+    let sequence = ledger.get(digest).map_or(0, |entry| entry.sequence);
+    let life = match ledger.life(digest) {
+        Some(Life::Forgotten { .. }) => "forgotten already",
+        Some(Life::Swept { .. }) => "swept already",
+        Some(Life::Live) | None => "no snapshot that counts",
+    };
+    ForgetError::NotLive { sequence, life }
+}
+
+/// What was given up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenUp {
+    /// The entries that say so.
+    pub entries: Vec<Entry>,
+    /// Snapshots that somebody pinned in the same moment: they were taken back.
+    pub taken_back: Vec<Digest>,
+    /// Until then at least all of them can be taken back.
+    pub undo_until: Timestamp,
+}
+
+/// Signs that these snapshots are given up. More than [`SNAPSHOTS_AN_ENTRY`] take several entries.
+///
+/// # Errors
+/// What the repository answers; of several entries, the first ones may have been written.
+pub async fn give_up(
+    repository: &Repository,
+    writer: &Writer,
+    tool: &str,
+    snapshots: &[Digest],
+    rule: &str,
+) -> Result<GivenUp, ForgetError> {
+    let mut entries = Vec::new();
+    for some in snapshots.chunks(SNAPSHOTS_AN_ENTRY) {
+        let change = ForgetChange::GiveUp { snapshots: some.to_vec(), rule: rule.to_owned() };
+        entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
+    }
+    let grace = repository.read_ledger().await?;
+    let undo_until = now_of(repository, &*writer.clock).plus_millis(grace_millis(&grace));
+    // Whoever pinned one while this entry was on its way did not see it, and it did not see the pin: the pin holds.
+    let pinned: Vec<Digest> = snapshots.iter().filter(|one| grace.pins().contains_key(one)).copied().collect();
+    if !pinned.is_empty() {
+        let reason = "pinned while it was given up".to_owned();
+        let change = ForgetChange::Undo { snapshots: pinned.clone(), reason };
+        entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
+    }
+    Ok(GivenUp { entries, taken_back: pinned, undo_until })
+}
+
+/// Signs that these snapshots are kept after all, and looks again: a sweep may have been faster.
+///
+/// # Errors
+/// [`ForgetError::NotForgotten`] when one is not given up; [`ForgetError::TooLate`] when one was swept, before or
+/// meanwhile; what the repository answers.
+pub async fn take_back(
+    repository: &Repository,
+    writer: &Writer,
+    tool: &str,
+    snapshots: &[Digest],
+    reason: &str,
+) -> Result<Entry, ForgetError> {
+    let ledger = repository.read_ledger().await?;
+    swept(&ledger, snapshots)?;
+    if let Some(digest) = snapshots.iter().find(|digest| ledger.is_live(digest) || ledger.life(digest).is_none()) {
+        let sequence = ledger.get(digest).map_or(0, |entry| entry.sequence);
+        return Err(ForgetError::NotForgotten { sequence });
+    }
+    let snapshots: Vec<Digest> = snapshots.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut last = None;
+    for some in snapshots.chunks(SNAPSHOTS_AN_ENTRY) {
+        let change = ForgetChange::Undo { snapshots: some.to_vec(), reason: reason.to_owned() };
+        last = Some(repository.commit(writer, draft(writer, tool, change)).await?);
+    }
+    swept(&repository.read_ledger().await?, &snapshots)?;
+    last.ok_or(ForgetError::NothingNamed)
+}
+
+fn swept(ledger: &Ledger, snapshots: &[Digest]) -> Result<(), ForgetError> {
+    let gone = snapshots.iter().filter(|digest| matches!(ledger.life(digest), Some(Life::Swept { .. })));
+    let sequences: Vec<u64> = gone.filter_map(|digest| Some(ledger.get(digest)?.sequence)).collect();
+    match sequences.is_empty() {
+        true => Ok(()),
+        false => Err(ForgetError::TooLate { sequences }),
+    }
+}
+
+/// How long a snapshot stays after it was given up, in milliseconds, as the first entry says.
+#[must_use]
+pub fn grace_millis(ledger: &Ledger) -> i64 {
+    let seconds = ledger.init().map_or(InitEvent::GRACE_SECONDS, |init| init.grace_seconds);
+    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
+}
+
+/// The store's present, or this host's where the store shows none.
+#[must_use]
+pub fn now_of(repository: &Repository, clock: &dyn Clock) -> Timestamp {
+    repository.store().clock().unwrap_or_else(|| clock.now())
+}
+
+fn draft(writer: &Writer, tool: &str, change: ForgetChange) -> Draft {
+    Draft { time: writer.clock.now(), tool: tool.to_owned(), event: Event::Forget(change) }
+}

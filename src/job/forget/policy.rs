@@ -1,0 +1,142 @@
+//! What a retention policy asks for.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, FixedOffset};
+
+use crate::schedule::Zone;
+
+/// Which snapshots are kept. What no rule keeps is given up, but for what is never given up ([`super::judge`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The last so many good ones, by their place in the ledger.
+    pub last: u32,
+    /// The last of each of so many hours, days, weeks, months and years that have one.
+    pub every: Vec<(Period, u32)>,
+    /// Everything that is no older than this, measured from the newest good one.
+    pub within: Option<Duration>,
+    /// Everything that carries one of these tags.
+    pub tags: Vec<String>,
+    /// Suspect ones stay at least so long.
+    pub suspect: Duration,
+    /// Where days and weeks begin and end.
+    pub zone: Zone,
+}
+
+/// A stretch of the calendar, of which one snapshot is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// An hour. The hour that comes twice when clocks go back is two.
+    Hour,
+    /// A day.
+    Day,
+    /// A week, from Monday (ISO 8601).
+    Week,
+    /// A month.
+    Month,
+    /// A year.
+    Year,
+}
+
+impl Period {
+    /// All of them, shortest first.
+    pub const ALL: [Self; 5] = [Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
+
+    /// The word of its rule.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hourly",
+            Self::Day => "daily",
+            Self::Week => "weekly",
+            Self::Month => "monthly",
+            Self::Year => "yearly",
+        }
+    }
+
+    /// The name of the one that a moment lies in; two moments lie in the same one exactly when it is the same.
+    #[must_use]
+    pub fn name_of(self, local: DateTime<FixedOffset>) -> String {
+        let format = match self {
+            Self::Hour => "%Y-%m-%d %Hh%:z",
+            Self::Day => "%Y-%m-%d",
+            Self::Week => "%G-W%V",
+            Self::Month => "%Y-%m",
+            Self::Year => "%Y",
+        };
+        local.format(format).to_string()
+    }
+}
+
+impl Policy {
+    /// Whether it keeps nothing by any rule: then it is no policy, and nothing is given up by it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.last == 0
+            && self.every.iter().all(|(_, count)| *count == 0)
+            && self.within.is_none()
+            && self.tags.is_empty()
+    }
+}
+
+/// As it stands in the ledger: `keep_last 5, keep_daily 7, keep_within 2d (Europe/Berlin)`.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rules = Vec::new();
+        if self.last > 0 {
+            rules.push(format!("keep_last {}", self.last));
+        }
+        let every = self.every.iter().filter(|(_, count)| *count > 0);
+        rules.extend(every.map(|(period, count)| format!("keep_{} {count}", period.as_str())));
+        rules.extend(self.within.map(|within| format!("keep_within {}", days(within))));
+        if !self.tags.is_empty() {
+            rules.push(format!("keep_tags {}", self.tags.join(" ")));
+        }
+        rules.push(format!("keep_suspect {}", days(self.suspect)));
+        write!(f, "{} ({})", rules.join(", "), self.zone)
+    }
+}
+
+/// A duration in the largest unit that gives a whole number.
+pub(super) fn days(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [("d", 86_400), ("h", 3_600), ("m", 60)];
+    let whole = units.iter().find(|(_, length)| seconds > 0 && seconds.is_multiple_of(*length));
+    whole.map_or_else(|| format!("{seconds}s"), |(unit, length)| format!("{}{unit}", seconds / length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn periods_follow_the_calendar_of_the_zone() {
+        let zone = Zone::new("Europe/Berlin").unwrap();
+        let name = |period: Period, text: &str| period.name_of(zone.local(text.parse::<Timestamp>().unwrap()));
+        // Late on New Year's Eve in UTC it is next year in Berlin, and its week belongs to the old one.
+        assert_eq!(name(Period::Day, "2026-12-31T23:30:00Z"), "2027-01-01");
+        assert_eq!(name(Period::Year, "2026-12-31T23:30:00Z"), "2027");
+        assert_eq!(name(Period::Week, "2026-12-31T23:30:00Z"), "2026-W53");
+        // The hour from two to three comes twice when clocks go back.
+        let (first, second) = (name(Period::Hour, "2026-10-25T00:30:00Z"), name(Period::Hour, "2026-10-25T01:30:00Z"));
+        assert!(first.starts_with("2026-10-25 02h") && second.starts_with("2026-10-25 02h") && first != second);
+    }
+
+    #[test]
+    fn a_policy_reads_as_it_was_written() {
+        let policy = Policy {
+            last: 5,
+            every: vec![(Period::Day, 7), (Period::Week, 0)],
+            within: Some(Duration::from_secs(2 * 86_400)),
+            tags: vec!["release".to_owned()],
+            suspect: Duration::from_secs(36 * 3_600),
+            zone: Zone::new("UTC").unwrap(),
+        };
+        let text = "keep_last 5, keep_daily 7, keep_within 2d, keep_tags release, keep_suspect 36h (UTC)";
+        assert_eq!(policy.to_string(), text);
+        let nothing = Policy { last: 0, every: vec![(Period::Day, 0)], within: None, tags: Vec::new(), ..policy };
+        assert!(nothing.is_empty());
+    }
+}
