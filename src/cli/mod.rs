@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::model::FailureKind;
 
@@ -18,6 +18,7 @@ mod human;
 mod hygiene;
 mod identity;
 mod inventory;
+mod invocation;
 mod key_file;
 mod logging;
 mod printer;
@@ -33,11 +34,13 @@ mod signatures;
 mod snapshot;
 mod table;
 mod timeline;
+mod told;
 mod wire;
 
 use app::App;
 use args::Arguments;
 use failure::{Failure, Outcome};
+use invocation::Invocation;
 use printer::Printer;
 
 /// How long a command may take to end by itself after the first signal.
@@ -46,7 +49,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Runs the program: reads the arguments, does what they say, prints, and gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = Arguments::command().get_matches();
+    let invocation = Invocation::of(&matches);
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let printer = Printer::new(&arguments.globals);
     let result = hygiene::apply().and_then(|()| scheduled::follow_daemon()).and_then(|()| {
         logging::start(&arguments.globals);
@@ -54,7 +59,7 @@ pub fn main() -> ExitCode {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(FailureKind::Failed, "cannot start the runtime").because(error))?;
-        let result = runtime.block_on(run(arguments, &printer));
+        let result = runtime.block_on(run(arguments, &invocation, &printer));
         // A blocking read (a prompt, a file) must not hold the exit up.
         runtime.shutdown_background();
         prompt::restore_terminal();
@@ -72,12 +77,14 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs the command until it ends, or until it has not ended some seconds after a signal.
-async fn run(arguments: Arguments, printer: &Printer) -> Result<Outcome, Failure> {
+async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<Outcome, Failure> {
     let cancel = signals::listen()?;
     let app = App::new(arguments.globals, printer.clone(), cancel.clone());
-    let command = commands::run(&app, arguments.command);
-    tokio::select! {
-        result = command => result,
-        () = async { cancel.cancelled().await; tokio::time::sleep(GRACE).await } => Err(Failure::interrupted()),
-    }
+    let command = async {
+        tokio::select! {
+            result = commands::run(&app, arguments.command) => result,
+            () = async { cancel.cancelled().await; tokio::time::sleep(GRACE).await } => Err(Failure::interrupted()),
+        }
+    };
+    told::around(&app, invocation, command).await
 }

@@ -1,6 +1,7 @@
 //! Everything that is printed: results on standard output, everything else on standard error.
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -19,6 +20,14 @@ pub(super) struct Printer {
     colour_out: bool,
     colour_err: bool,
     width: usize,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// The result, for those who tell of the run.
+#[derive(Debug, Default)]
+struct Kept {
+    wanted: bool,
+    value: Option<serde_json::Value>,
 }
 
 /// A colour or weight.
@@ -66,7 +75,22 @@ impl Printer {
             colour_out: colour_wanted() && stdout.is_terminal(),
             colour_err: colour_wanted() && std::io::stderr().is_terminal(),
             width,
+            kept: Arc::default(),
         }
+    }
+
+    /// Keeps the result of the command when it is printed. Not for a command whose result holds a value.
+    pub(super) fn keep_result(&self) {
+        self.kept().wanted = true;
+    }
+
+    /// The result that was printed last, if it was to be kept.
+    pub(super) fn kept_result(&self) -> Option<serde_json::Value> {
+        self.kept().value.clone()
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether results are asked for as JSON.
@@ -83,6 +107,11 @@ impl Printer {
         value: &T,
         text: impl FnOnce(&Self) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        let mut kept = self.kept();
+        if kept.wanted {
+            kept.value = serde_json::to_value(value).ok();
+        }
+        drop(kept);
         if !self.json {
             return text(self);
         }

@@ -163,7 +163,7 @@ fn missing_key(what: &str, key: &str) -> Failure {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a public file named in the configuration, at the edge")]
-fn read_ca(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_ca(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::usage(format!("cannot read the CA file {}", path.display())).because(error);
     if std::fs::metadata(path).map_err(failed)?.len() > LARGEST_CA {
         return Err(Failure::usage(format!("{} is larger than a CA file can be", path.display())));

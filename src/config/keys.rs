@@ -35,6 +35,13 @@ pub const SECTIONS: &[(&str, &str)] = &[
         "objectives",
         "What is wanted of the backups: `keyhaven status` measures against it, and so do metrics and alerts.",
     ),
+    (
+        "hooks",
+        "Programs that run around a job: a list of the program and its arguments, no shell. They get KEYHAVEN_JOB, \
+         KEYHAVEN_ENDING and more in their environment, and none of our keys.",
+    ),
+    ("audit", "A trail of every command that touches secrets, as JSON Lines."),
+    ("log", "The log on standard error."),
 ];
 
 const fn key(
@@ -339,6 +346,52 @@ pub const KEYS: &[Key] = &[
         None,
         r#""7d""#,
         "How long ago the last recorded verification (level objects or deeper) may be before the backups are stale.",
+    ),
+    key(
+        "hooks.run_before",
+        Kind::Texts,
+        None,
+        r#"["/usr/local/bin/before-backup", "--quiet"]"#,
+        "Before a run. When it fails, the run does not start and counts as failed.",
+    ),
+    key("hooks.run_after", Kind::Texts, None, r#"["/usr/local/bin/after-backup"]"#, "After a run that did everything."),
+    key("hooks.run_failed", Kind::Texts, None, r#"["/usr/local/bin/backup-failed"]"#, "After a run that did not."),
+    key(
+        "hooks.run_finally",
+        Kind::Texts,
+        None,
+        r#"["/usr/local/bin/backup-over"]"#,
+        "After every run, also after one that was interrupted.",
+    ),
+    key(
+        "hooks.timeout",
+        Kind::Period,
+        Some("5m"),
+        r#""5m""#,
+        "How long a hook may take; then it is killed with everything that it started.",
+    ),
+    key(
+        "audit.to",
+        Kind::Text,
+        None,
+        r#""/var/log/keyhaven/audit.jsonl""#,
+        "A file that lines are appended to, or \"stdout\" for the daemon. While it cannot be written, commands that reveal or \
+         change something refuse to start.",
+    ),
+    key(
+        "audit.names",
+        Kind::Flag,
+        Some("false"),
+        "false",
+        "Name a revealed secret by its name, too, not by its id alone.",
+    ),
+    key(
+        "log.format",
+        Kind::OneOf { words: &["text", "json"], expected: "\"text\" or \"json\"" },
+        None,
+        r#""json""#,
+        "How lines are written. Without it `keyhaven run` writes JSON where standard error is no terminal, and text \
+         everywhere else.",
     ),
 ];
 

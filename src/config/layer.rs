@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
 use super::keys::{self, KEYS, Key, SECRETS, SECTIONS};
+use super::notify::Notify;
 use super::tables::Tables;
 use super::value::{Kind, Value};
 
@@ -45,6 +46,7 @@ impl fmt::Display for Origin {
 pub struct Layer {
     pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
     pub(super) tables: Tables,
+    pub(super) notify: Notify,
 }
 
 impl Layer {
@@ -65,7 +67,9 @@ impl Layer {
         let mut layer = Self::default();
         for (name, value) in document.get_ref() {
             let origin = place(name.span().start);
-            if layer.tables.take(name.get_ref(), value, &place)? {
+            if layer.tables.take(name.get_ref(), value, &place)?
+                || layer.notify.take(name.get_ref(), value, &place, base)?
+            {
                 continue;
             }
             match value.get_ref() {

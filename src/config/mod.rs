@@ -8,6 +8,7 @@
 pub mod error;
 pub mod keys;
 pub mod layer;
+pub mod notify;
 pub mod settings;
 pub mod tables;
 pub mod template;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::keys::{self, KEYS, Key};
 use super::layer::{Layer, Origin};
-use super::tables::Tables;
+use super::notify::{Notify, Target};
+use super::tables::{Shown, Tables};
 use super::value::Value;
 
 /// Where a secret is. Never the secret itself.
@@ -127,11 +128,36 @@ pub struct Objectives {
     pub verified_within: Option<Duration>,
 }
 
+/// Programs that run around a job, each as its path and arguments; empty for none.
+#[derive(Debug, Clone)]
+pub struct Hooks {
+    /// Before a run; what fails here stops the run.
+    pub before: Vec<String>,
+    /// After a run that did everything.
+    pub after: Vec<String>,
+    /// After one that did not.
+    pub failed: Vec<String>,
+    /// After every run.
+    pub finally: Vec<String>,
+    /// How long each may take.
+    pub timeout: Duration,
+}
+
+/// The audit trail.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// A path, or `stdout`.
+    pub to: String,
+    /// Whether it names what was revealed, besides its id.
+    pub names: bool,
+}
+
 /// The settings of one run, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Settings {
     values: BTreeMap<&'static str, (Value, Origin)>,
     tables: Tables,
+    notify: Notify,
 }
 
 impl Settings {
@@ -150,8 +176,10 @@ impl Settings {
             }
         }
         let mut tables = Tables::default();
+        let mut notify = Notify::default();
         for layer in layers {
             tables.extend(layer.tables);
+            notify.targets.extend(layer.notify.targets);
             for (path, value) in layer.values {
                 if let Some(secret) = keys::secret_of(path) {
                     values.retain(|other, _| keys::secret_of(other) != Some(secret));
@@ -159,7 +187,7 @@ impl Settings {
                 values.insert(path, value);
             }
         }
-        let settings = Self { values, tables };
+        let settings = Self { values, tables, notify };
         settings.check()?;
         Ok(settings)
     }
@@ -304,6 +332,47 @@ impl Settings {
         &self.tables
     }
 
+    /// The targets of notifications.
+    #[must_use]
+    pub fn notify(&self) -> &[Target] {
+        &self.notify.targets
+    }
+
+    /// The targets of notifications for people, without what is secret.
+    #[must_use]
+    pub fn notify_shown(&self) -> Vec<Shown> {
+        Notify::shown(&self.notify.targets)
+    }
+
+    /// The programs that run around a job.
+    #[must_use]
+    pub fn hooks(&self) -> Hooks {
+        let timeout = match self.value("hooks.timeout") {
+            Some(Value::Period(period)) => *period,
+            _ => Duration::from_secs(300),
+        };
+        Hooks {
+            before: self.texts("hooks.run_before"),
+            after: self.texts("hooks.run_after"),
+            failed: self.texts("hooks.run_failed"),
+            finally: self.texts("hooks.run_finally"),
+            timeout,
+        }
+    }
+
+    /// Where the audit trail goes, and whether it names what was revealed.
+    #[must_use]
+    pub fn audit(&self) -> Option<Audit> {
+        let to = self.text("audit.to")?;
+        Some(Audit { to, names: self.flag("audit.names") })
+    }
+
+    /// How the log is written, where the configuration says it: `text` or `json`.
+    #[must_use]
+    pub fn log_format(&self) -> Option<String> {
+        self.text("log.format")
+    }
+
     /// What a restore does about an item that holds something of its own: the word as configured.
     #[must_use]
     pub fn on_conflict(&self) -> String {
@@ -354,6 +423,12 @@ impl Settings {
             && !(id.len() == 64 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
         {
             return Err(unfit("repository.id", origin, "a repository id is 64 lower-case hexadecimal digits"));
+        }
+        if let Some((Value::Text(to), origin)) = self.values.get("audit.to")
+            && to != "stdout"
+            && !to.starts_with('/')
+        {
+            return Err(unfit("audit.to", origin, "must be a path from the root, or the word stdout"));
         }
         for path in ["keys.recovery_recipients", "keys.auditors"] {
             if let Some((Value::Texts(recipients), origin)) = self.values.get(path)
@@ -441,7 +516,7 @@ fn unfit(path: &str, origin: &Origin, problem: &str) -> ConfigError {
 }
 
 /// Whether a URL points at this machine.
-fn is_loopback(url: &str) -> bool {
+pub(super) fn is_loopback(url: &str) -> bool {
     url::Url::parse(url).is_ok_and(|url| match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

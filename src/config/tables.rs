@@ -45,7 +45,7 @@ pub struct Shown {
 }
 
 /// One entry of a table, being read.
-struct Entry<'d, 'p> {
+pub(super) struct Entry<'d, 'p> {
     table: &'static str,
     members: &'d DeTable<'d>,
     at: usize,
@@ -199,7 +199,7 @@ impl Tables {
 }
 
 /// The entries of a table that is written with double brackets.
-fn entries<'d, 'p>(
+pub(super) fn entries<'d, 'p>(
     table: &'static str,
     value: &'d Spanned<DeValue<'d>>,
     place: &'p dyn Fn(usize) -> Origin,
@@ -315,12 +315,12 @@ impl Entry<'_, '_> {
         list.iter().map(selector).collect()
     }
 
-    fn member(&self, name: &str) -> Option<(&DeValue<'_>, Origin)> {
+    pub(super) fn member(&self, name: &str) -> Option<(&DeValue<'_>, Origin)> {
         let (key, value) = self.members.iter().find(|(key, _)| key.get_ref() == name)?;
         Some((value.get_ref(), (self.place)(key.span().start)))
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
         match self.member(name) {
             None => Ok(None),
             Some((DeValue::String(text), _)) => Ok(Some(text.to_string())),
@@ -329,7 +329,7 @@ impl Entry<'_, '_> {
     }
 
     /// Refuses members of other names.
-    fn only(&self, known: &[&str]) -> Result<(), ConfigError> {
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), ConfigError> {
         for (key, _) in self.members {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
@@ -349,12 +349,17 @@ impl Entry<'_, '_> {
         format!("`{}.{member}`", self.table)
     }
 
-    fn error(&self, problem: &str) -> ConfigError {
+    /// Where the entry begins.
+    pub(super) fn place(&self) -> Origin {
+        (self.place)(self.at)
+    }
+
+    pub(super) fn error(&self, problem: &str) -> ConfigError {
         let what = format!("`[[{}]]`", self.table);
         ConfigError::Table { place: (self.place)(self.at), what, problem: problem.to_owned() }
     }
 
-    fn at(&self, member: &str, problem: String) -> ConfigError {
+    pub(super) fn at(&self, member: &str, problem: String) -> ConfigError {
         let place = self.member(member).map_or_else(|| (self.place)(self.at), |(_, origin)| origin);
         ConfigError::Table { place, what: self.path(member), problem }
     }
@@ -371,7 +376,7 @@ fn treatment(value: &DeValue<'_>, what: &str, origin: &Origin) -> Result<Treatme
 }
 
 /// What of `known` looks most like a word, as the end of a message.
-fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> String {
+pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> String {
     let scored = known.map(|known| (known, strsim::jaro_winkler(known, word))).filter(|(_, score)| *score > 0.8);
     let best = scored.max_by(|a, b| a.1.total_cmp(&b.1));
     best.map(|(known, _)| format!("; did you mean `{known}`?")).unwrap_or_default()

@@ -68,6 +68,33 @@ const TABLES: &str = r#"
 #field = "payload"
 #from = "eu-de.example.com"
 #to = "eu-gb.example.com"
+
+# Who is told when something goes wrong, and when it is well again. URLs and tokens come by reference (`_file`,
+# `_env`, `_credential`). `on` is failure, partial, suspect, stale, recovery, success; what stays bad is told
+# again after `repeat_every`. Names and error texts are told only with `names = true`.
+# `keyhaven notify test` sends one to each. A ping (healthchecks) tells the start and the end of every run.
+#[[notify]]
+#kind = "ping"
+#name = "nightly"
+#url_file = "/etc/keyhaven/healthchecks-url"
+#jobs = ["backup"]
+#[[notify]]
+#kind = "webhook"
+#name = "chat"
+#preset = "slack"
+#url_file = "/etc/keyhaven/slack-url"
+#on = ["failure", "recovery", "stale", "suspect"]
+#repeat_every = "1d"
+#[[notify]]
+#kind = "mail"
+#name = "operators"
+#host = "smtp.example.com"
+#tls = "starttls"
+#user = "keyhaven"
+#password_file = "/etc/keyhaven/smtp-password"
+#from = "keyhaven@example.com"
+#to = ["operators@example.com"]
+#names = true
 "#;
 
 /// A text as a TOML string.
@@ -136,6 +163,7 @@ mod tests {
         let policies = layer.tables.policies();
         assert_eq!((policies.types.len(), policies.rules.len(), policies.overrides.len()), (6, 1, 1));
         assert_eq!(policies.transforms.len(), 1);
+        assert_eq!(layer.notify.targets.len(), 3);
     }
 
     #[test]

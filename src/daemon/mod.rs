@@ -5,13 +5,16 @@
 //! job that dies takes nothing with it, keys are read anew for every run, and a scheduled run is what a run by hand is.
 
 pub mod board;
+pub mod facts;
 pub mod kinds;
 #[expect(clippy::disallowed_methods, reason = "a memory is a file of the state folder, outside of every store")]
 pub mod memory;
 pub mod run;
 pub mod tally;
+pub mod tell;
 
 pub use board::{Board, Instance, JobView, Role};
 pub use memory::{Memory, MemoryError};
 pub use run::{Ending, Facts, Run};
 pub use tally::Tally;
+pub use tell::Teller;

@@ -77,7 +77,7 @@ fn lines(settings: &Settings) -> Vec<Line> {
         value: value.to_string(),
         origin: origin.to_string(),
     });
-    let tables = settings.tables().shown().into_iter();
+    let tables = settings.tables().shown().into_iter().chain(settings.notify_shown());
     keys.chain(tables.map(|one| Line { key: one.key, value: one.value, origin: one.origin.to_string() })).collect()
 }
 

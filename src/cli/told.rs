@@ -1,0 +1,174 @@
+//! What surrounds a command that a scheduler would run: hooks, notifications, and the record of the run.
+//!
+//! The same around a command by hand and in the daemon, which builds its own [`Teller`] with [`teller`] and switches this
+//! off in the processes that it starts.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::app::App;
+use super::clock::SystemClock;
+use super::failure::{Failure, Outcome};
+use super::invocation::Invocation;
+use super::{env, key_file, scheduled, wire};
+use crate::config::Settings;
+use crate::config::notify;
+use crate::daemon::tell::{Freshness, Hooks, Start, Target, Warning};
+use crate::daemon::{Ending, Facts, Run, Teller, facts};
+use crate::model::{Clock as _, FailureKind};
+use crate::repository::StateFolder;
+
+/// The commands that are told of, by what is typed, each with what its job is called.
+const SURROUNDED: &[(&str, &str)] = &[
+    ("backup", "backup"),
+    ("verify", "verify"),
+    ("sync", "sync"),
+    ("drift", "drift"),
+    ("forget", "forget"),
+    ("sweep", "sweep"),
+    ("doctor", "doctor"),
+    ("restore apply", "restore"),
+];
+/// The command that finds out whether the repository is stale.
+const STATUS: &str = "status";
+
+/// Variables that hooks inherit. Everything else stays here: no key of ours can be among these.
+const HANDED_ON: &[&str] =
+    &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "INVOCATION_ID"];
+
+/// Runs `work`, which is the command, with everything that surrounds it. Nothing that is told changes how it ends; only a
+/// run-before hook that fails keeps it from beginning.
+///
+/// # Errors
+/// Those of `work`, and kind 1 when the run-before hook failed.
+pub(super) async fn around(
+    app: &App,
+    invocation: &Invocation,
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    let kind = SURROUNDED.iter().find(|(typed, _)| *typed == invocation.path).map(|(_, kind)| *kind);
+    if scheduled::by_daemon() || (kind.is_none() && invocation.path != STATUS) {
+        return work.await;
+    }
+    // Settings that are wrong: the command itself says so, and there is nobody whom we know to tell.
+    let Ok(settings) = app.settings() else { return work.await };
+    let teller = teller(app, &settings);
+    match kind {
+        Some(kind) => run(app, &settings, &teller, kind, work).await,
+        None => {
+            let result = work.await;
+            freshness(app, &settings, &teller, &result).await;
+            result
+        }
+    }
+}
+
+async fn run(
+    app: &App,
+    settings: &Settings,
+    teller: &Teller,
+    kind: &str,
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    app.printer.keep_result();
+    let start = Start {
+        job: kind.to_owned(),
+        kind: kind.to_owned(),
+        instance: instance(settings),
+        due: scheduled::due()?,
+        started: SystemClock.now(),
+        attempt: 1,
+    };
+    let started = teller.starting(&start).await;
+    let result = match started.veto() {
+        Some(veto) => Err(Failure::from_error(FailureKind::Failed, veto.clone())
+            .hinted("nothing was done; mend the hook, or take it out of the configuration (`hooks.run_before`)")),
+        None => work.await,
+    };
+    let run = record(&start, &result, app.printer.kept_result().as_ref());
+    warn(app, teller.finished(started, &run, false).await);
+    result
+}
+
+/// The record of a run that has just ended.
+fn record(start: &Start, result: &Result<Outcome, Failure>, value: Option<&serde_json::Value>) -> Run {
+    let kind = match result {
+        Ok(Outcome::Done) => None,
+        Ok(Outcome::Reported(kind)) => Some(*kind),
+        Err(failure) => Some(failure.kind()),
+    };
+    Run {
+        job: start.job.clone(),
+        kind: start.kind.clone(),
+        instance: start.instance.clone(),
+        due: start.due.clone(),
+        started: start.started,
+        ended: SystemClock.now(),
+        attempt: start.attempt,
+        ending: Ending::of(kind, value.is_some_and(facts::is_suspect)),
+        facts: value.map(Facts::read).unwrap_or_default(),
+        why: result.as_ref().err().map(|failure| failure.chain().join(": ")),
+    }
+}
+
+/// Tells what `status` found. Only what it says of the repository counts, not that it could not be asked.
+async fn freshness(app: &App, settings: &Settings, teller: &Teller, result: &Result<Outcome, Failure>) {
+    let stale = match result {
+        Ok(Outcome::Done) => Vec::new(),
+        Ok(Outcome::Reported(FailureKind::Stale)) => vec!["`keyhaven status` ended with exit code 14".to_owned()],
+        _ => return,
+    };
+    let freshness = Freshness { instance: instance(settings), stale, at: SystemClock.now() };
+    warn(app, teller.freshness(&freshness).await);
+}
+
+fn warn(app: &App, warnings: Vec<Warning>) {
+    for warning in warnings {
+        app.printer.warning(&format!("not told: {warning}; the result of the command is not touched by that"));
+    }
+}
+
+/// A teller as the configuration has it. A target whose secret is not to be had is a warning for every run.
+pub(super) fn teller(app: &App, settings: &Settings) -> Teller {
+    let environment = HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::variable(name)?)));
+    let hooks = Hooks::new(settings.hooks(), environment.collect());
+    let id = settings.repository_id().unwrap_or_default();
+    let folder =
+        app.state_folder(settings).ok().filter(|_| !id.is_empty()).map(|folder| StateFolder::new(&folder, &id));
+    let mut targets = Vec::new();
+    let mut broken = Vec::new();
+    for target in settings.notify() {
+        match resolve(target) {
+            Ok(target) => targets.push(target),
+            Err(why) => broken.push(Warning { who: target.name.clone(), why }),
+        }
+    }
+    let mut teller = Teller::new(targets, hooks, folder.as_ref(), &id, &host(), Arc::new(SystemClock));
+    for warning in broken {
+        teller.add_broken(warning);
+    }
+    teller
+}
+
+fn resolve(target: &notify::Target) -> Result<Target, String> {
+    let words = |failure: &Failure| failure.chain().join(": ");
+    let ca_pem = target.ca_file.as_deref().map(|path: &Path| wire::read_ca(path)).transpose();
+    let ca_pem = ca_pem.map_err(|failure| words(&failure))?;
+    let secret = |place: &_, what: &str| {
+        key_file::resolve_line(place, &format!("{what} of the notification {}", target.name))
+            .map_err(|failure| words(&failure))
+    };
+    Target::new(target, ca_pem.as_deref(), &secret)
+}
+
+/// The name of the instance in the configuration; empty where it has only one.
+fn instance(_settings: &Settings) -> String {
+    String::new()
+}
+
+/// What this host calls itself.
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel, at the edge")]
+pub(super) fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}

@@ -1,0 +1,382 @@
+//! Programs that run around a job: no shell, an environment of their own, a process group of their own, bounded output.
+
+use std::collections::BTreeMap;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::message::{ending, exit};
+use super::{Start, Warning};
+use crate::config;
+use crate::daemon::{Ending, Run};
+
+/// The most bytes of each of its two outputs that are kept for the log.
+const OUTPUT: usize = 32 * 1024;
+/// The longest line of the log, in characters.
+const LINE: usize = 1_000;
+/// How long a hook may take to end by itself after it was asked to.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long its output is waited for after it has ended: what it left behind may hold it open.
+const DRAIN: Duration = Duration::from_secs(1);
+/// The longest a hook may take after an interrupt: the platform kills us soon.
+const INTERRUPTED: Duration = Duration::from_secs(30);
+
+/// A hook that did not do its part.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HookFailure {
+    /// It could not be started.
+    #[error("the {hook} hook cannot be started: {program}: {why}")]
+    Unstarted {
+        /// Which hook.
+        hook: &'static str,
+        /// Its program.
+        program: String,
+        /// What the operating system said.
+        why: String,
+    },
+    /// It ended with another code than 0.
+    #[error("the {hook} hook ended with exit code {code}; its output is in the log at level info")]
+    Failed {
+        /// Which hook.
+        hook: &'static str,
+        /// Its exit code.
+        code: i32,
+    },
+    /// A signal ended it.
+    #[error("the {hook} hook was ended by a signal")]
+    Killed {
+        /// Which hook.
+        hook: &'static str,
+    },
+    /// It took longer than it may.
+    #[error("the {hook} hook did not end within {} s and was killed; `hooks.timeout` gives it more", within.as_secs())]
+    TimedOut {
+        /// Which hook.
+        hook: &'static str,
+        /// How long it had.
+        within: Duration,
+    },
+}
+
+/// The hooks of a configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Hooks {
+    before: Vec<String>,
+    after: Vec<String>,
+    failed: Vec<String>,
+    finally: Vec<String>,
+    timeout: Duration,
+    environment: Vec<(String, String)>,
+}
+
+impl Hooks {
+    /// Hooks with the variables that they inherit: nothing else of our environment reaches them, so no key of ours can.
+    #[must_use]
+    pub fn new(hooks: config::settings::Hooks, environment: Vec<(String, String)>) -> Self {
+        let config::settings::Hooks { before, after, failed, finally, timeout } = hooks;
+        Self { before, after, failed, finally, timeout, environment }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        [&self.before, &self.after, &self.failed, &self.finally].iter().all(|hook| hook.is_empty())
+    }
+
+    /// Runs the run-before hook.
+    pub(super) async fn before(&self, start: &Start, id: Uuid) -> Result<(), HookFailure> {
+        self.run("run-before", &self.before, &about_start(start, id), self.timeout).await
+    }
+
+    /// Runs what follows a run: run-after or run-failed, then run-finally.
+    pub(super) async fn after(&self, run: &Run, id: Uuid) -> Vec<Warning> {
+        let about = about_run(run, id);
+        let within = match run.ending {
+            Ending::Interrupted => self.timeout.min(INTERRUPTED),
+            _ => self.timeout,
+        };
+        let (name, program) = match run.ending {
+            Ending::Succeeded => ("run-after", &self.after),
+            _ => ("run-failed", &self.failed),
+        };
+        let mut warnings = Vec::new();
+        for (name, program) in [(name, program), ("run-finally", &self.finally)] {
+            if let Err(failure) = self.run(name, program, &about, within).await {
+                warnings.push(Warning { who: format!("hook {name}"), why: failure.to_string() });
+            }
+        }
+        warnings
+    }
+
+    async fn run(
+        &self,
+        hook: &'static str,
+        arguments: &[String],
+        about: &BTreeMap<&'static str, String>,
+        within: Duration,
+    ) -> Result<(), HookFailure> {
+        let Some((program, rest)) = arguments.split_first() else { return Ok(()) };
+        let mut command = Command::new(program);
+        command.args(rest).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.envs(about).env("KEYHAVEN_HOOK", hook);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        let unstarted =
+            |error: std::io::Error| HookFailure::Unstarted { hook, program: program.clone(), why: error.to_string() };
+        let mut child = command.spawn().map_err(unstarted)?;
+        let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+        let kept = Arc::new(Mutex::new(Kept::default()));
+        let mut readers = JoinSet::new();
+        if let Some(out) = child.stdout.take() {
+            readers.spawn(drain(out, kept.clone()));
+        }
+        if let Some(err) = child.stderr.take() {
+            readers.spawn(drain(err, kept.clone()));
+        }
+        let ended = tokio::time::timeout(within, child.wait()).await;
+        let result = match ended {
+            Ok(status) => status.map_err(unstarted).and_then(|status| judge(hook, status)),
+            Err(_) => {
+                stop(&group, &mut child).await;
+                Err(HookFailure::TimedOut { hook, within })
+            }
+        };
+        let all = async { while readers.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, all).await.is_err() {
+            // Something that the hook left behind still holds its output, so the group is still its own.
+            group.signal(Signal::KILL);
+            readers.shutdown().await;
+        }
+        group.forget();
+        log(hook, about, &kept, result.is_err());
+        result
+    }
+}
+
+/// Asks a hook and all it started to end, then makes them.
+async fn stop(group: &Group, child: &mut Child) {
+    group.signal(Signal::TERM);
+    // Not reaped before the group is killed: until then its number is nobody else's.
+    tokio::time::sleep(GRACE).await;
+    group.signal(Signal::KILL);
+    drop(child.wait().await);
+}
+
+fn judge(hook: &'static str, status: ExitStatus) -> Result<(), HookFailure> {
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => Err(HookFailure::Failed { hook, code }),
+        None => Err(HookFailure::Killed { hook }),
+    }
+}
+
+/// The process group of a hook; killed when whoever waits for the hook is dropped.
+#[derive(Debug)]
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.0 {
+            if let Err(error) = kill_process_group(pid, signal) {
+                // It is gone by itself, most likely.
+                tracing::trace!(%error, "a hook was not signalled");
+            }
+        }
+    }
+
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// The first bytes of what a hook printed, both outputs together.
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    dropped: u64,
+}
+
+/// Reads until the end, so that a hook never blocks on a full pipe; keeps the first part.
+async fn drain(mut from: impl AsyncRead + Unpin, kept: Arc<Mutex<Kept>>) {
+    let mut chunk = vec![0; 8 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut chunk).await {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = OUTPUT.saturating_sub(kept.bytes.len()).min(read);
+        kept.bytes.extend(chunk.iter().take(room));
+        kept.dropped = kept.dropped.saturating_add(u64::try_from(read - room).unwrap_or(u64::MAX));
+    }
+}
+
+fn log(hook: &'static str, about: &BTreeMap<&'static str, String>, kept: &Mutex<Kept>, failed: bool) {
+    let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let job = about.get("KEYHAVEN_JOB").map_or("", String::as_str);
+    let text = String::from_utf8_lossy(&kept.bytes);
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LINE).collect();
+        tracing::info!(job, hook, "{line}");
+    }
+    if kept.dropped > 0 {
+        tracing::info!(job, hook, dropped = kept.dropped, "more output of the hook was dropped");
+    }
+    tracing::info!(job, hook, failed, "hook ended");
+}
+
+/// What every hook is told.
+fn about_start(start: &Start, id: Uuid) -> BTreeMap<&'static str, String> {
+    let mut about = BTreeMap::from([
+        ("KEYHAVEN_JOB", start.job.clone()),
+        ("KEYHAVEN_KIND", start.kind.clone()),
+        ("KEYHAVEN_RUN_ID", id.to_string()),
+        ("KEYHAVEN_STARTED", start.started.to_string()),
+        ("KEYHAVEN_ATTEMPT", start.attempt.to_string()),
+    ]);
+    if !start.instance.is_empty() {
+        about.insert("KEYHAVEN_INSTANCE", start.instance.clone());
+    }
+    if let Some(due) = &start.due {
+        about.insert("KEYHAVEN_DUE", due.at.to_string());
+    }
+    about
+}
+
+/// What a hook after a run is told besides.
+fn about_run(run: &Run, id: Uuid) -> BTreeMap<&'static str, String> {
+    let start = Start {
+        job: run.job.clone(),
+        kind: run.kind.clone(),
+        instance: run.instance.clone(),
+        due: run.due.clone(),
+        started: run.started,
+        attempt: run.attempt,
+    };
+    let mut about = about_start(&start, id);
+    let seconds = run.ended.millis_since(run.started).max(0) / 1000;
+    about.extend([
+        ("KEYHAVEN_ENDING", ending(&run.ending).to_owned()),
+        ("KEYHAVEN_EXIT", exit(run).map(|exit| exit.to_string()).unwrap_or_default()),
+        ("KEYHAVEN_ENDED", run.ended.to_string()),
+        ("KEYHAVEN_SECONDS", seconds.to_string()),
+        ("KEYHAVEN_SNAPSHOT", run.facts.snapshot.map(|digest| digest.to_string()).unwrap_or_default()),
+        ("KEYHAVEN_SEQUENCE", run.facts.sequence.map(|sequence| sequence.to_string()).unwrap_or_default()),
+        ("KEYHAVEN_WHY", run.why.clone().unwrap_or_default().replace('\0', " ")),
+    ]);
+    about
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::Facts;
+    use crate::model::Timestamp;
+
+    fn hooks(script: &str, timeout: Duration) -> Hooks {
+        let argv = |script: &str| vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()];
+        let path = ("PATH".to_owned(), "/usr/bin:/bin".to_owned());
+        Hooks { before: argv(script), finally: argv(script), timeout, environment: vec![path], ..Hooks::default() }
+    }
+
+    fn start() -> Start {
+        Start {
+            job: "nightly".into(),
+            kind: "backup".into(),
+            instance: String::new(),
+            due: None,
+            started: Timestamp::from_millis(0),
+            attempt: 1,
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn what_a_hook_says_by_its_exit_code_is_told() {
+        let id = Uuid::new_v4();
+        assert_eq!(hooks("exit 0", LONG).before(&start(), id).await, Ok(()));
+        let failed = hooks("echo no >&2; exit 7", LONG).before(&start(), id).await.unwrap_err();
+        assert_eq!(failed, HookFailure::Failed { hook: "run-before", code: 7 });
+        let killed = hooks("kill -9 $$", LONG).before(&start(), id).await.unwrap_err();
+        assert_eq!(killed, HookFailure::Killed { hook: "run-before" });
+        let missing = Hooks { before: vec!["/no/such/program".into()], timeout: LONG, ..Hooks::default() };
+        assert!(missing.before(&start(), id).await.unwrap_err().to_string().contains("/no/such/program"));
+        assert_eq!(Hooks::default().before(&start(), id).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_hangs_is_killed_with_what_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let script = format!("trap '' TERM; sleep 600 & echo $$ $! > {}; wait; sleep 600", pids.display());
+        let failed = hooks(&script, Duration::from_secs(1)).before(&start(), Uuid::new_v4()).await.unwrap_err();
+        assert!(matches!(failed, HookFailure::TimedOut { hook: "run-before", .. }), "{failed}");
+        let text = std::fs::read_to_string(&pids).unwrap();
+        for pid in text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()) {
+            assert!(!alive(pid), "{pid:?} lives on");
+        }
+    }
+
+    /// Whether a process runs; one that nobody has reaped yet does not.
+    fn alive(pid: Pid) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
+    }
+
+    #[tokio::test]
+    async fn what_it_leaves_behind_with_its_output_is_ended_and_megabytes_do_not_block_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let script = format!("sleep 600 & echo $! > {}; head -c 9000000 /dev/zero | tr '\\0' x", pid.display());
+        assert_eq!(hooks(&script, LONG).before(&start(), Uuid::new_v4()).await, Ok(()));
+        let left = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+        let left = Pid::from_raw(left).unwrap();
+        // Whoever adopts it reaps it; it runs no longer either way.
+        while alive(left) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_is_handed_on_is_in_its_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("env");
+        let run = Run {
+            job: "nightly".into(),
+            kind: "backup".into(),
+            instance: "pay".into(),
+            due: None,
+            started: Timestamp::from_millis(0),
+            ended: Timestamp::from_millis(61_000),
+            attempt: 2,
+            ending: Ending::Failed { exit: 17 },
+            facts: Facts { sequence: Some(4), ..Facts::default() },
+            why: Some("cannot\0reach".into()),
+        };
+        let warnings = hooks(&format!("env > {}", out.display()), LONG).after(&run, Uuid::new_v4()).await;
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let environment = std::fs::read_to_string(&out).unwrap();
+        for line in [
+            "KEYHAVEN_HOOK=run-finally",
+            "KEYHAVEN_JOB=nightly",
+            "KEYHAVEN_INSTANCE=pay",
+            "KEYHAVEN_ENDING=failed",
+            "KEYHAVEN_EXIT=17",
+            "KEYHAVEN_SECONDS=61",
+            "KEYHAVEN_SEQUENCE=4",
+            "KEYHAVEN_WHY=cannot reach",
+        ] {
+            assert!(environment.lines().any(|one| one == line), "{line}: {environment}");
+        }
+        assert!(!environment.contains("HOME=") && !environment.contains("CARGO"), "{environment}");
+    }
+}

@@ -1,0 +1,261 @@
+//! What a target is told: the fields of a template.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::{Freshness, Target};
+use crate::config::notify::Occasion;
+use crate::crypto::digest;
+use crate::daemon::{Ending, Run};
+use crate::model::{FailureKind, Timestamp};
+
+/// The most characters of an error that are told.
+const WHY: usize = 500;
+
+/// What something is told of.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    job: String,
+    kind: String,
+    instance: String,
+    why: Option<String>,
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Subject {
+    pub(super) fn of_run(run: &Run, id: Uuid) -> Self {
+        let millis = u64::try_from(run.ended.millis_since(run.started)).unwrap_or(0);
+        let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let exit = exit(run);
+        let fields = BTreeMap::from([
+            ("ending", ending(&run.ending).to_owned()),
+            ("exit", exit.map(|exit| exit.to_string()).unwrap_or_default()),
+            ("hint", hint(&run.ending).to_owned()),
+            ("snapshot", run.facts.snapshot.map(|digest| digest.to_string()).unwrap_or_default()),
+            ("sequence", number(run.facts.sequence)),
+            ("problems", number(run.facts.problems)),
+            ("requests", number(run.facts.requests)),
+            ("started", run.started.to_string()),
+            ("ended", run.ended.to_string()),
+            ("duration", span(millis)),
+            ("seconds", (millis / 1000).to_string()),
+            ("attempt", run.attempt.to_string()),
+            ("run", id.to_string()),
+        ]);
+        let (job, kind, instance) = (run.job.clone(), run.kind.clone(), run.instance.clone());
+        Self { job, kind, instance, why: run.why.clone(), fields }
+    }
+
+    pub(super) fn of_freshness(freshness: &Freshness) -> Self {
+        let stale = !freshness.stale.is_empty();
+        let hint = "`keyhaven status` says what is missing since when; the log of the last run says why";
+        let fields = BTreeMap::from([
+            ("ending", if stale { "stale" } else { "succeeded" }.to_owned()),
+            ("exit", if stale { FailureKind::Stale.exit_code() } else { 0 }.to_string()),
+            ("hint", if stale { hint } else { "" }.to_owned()),
+            ("ended", freshness.at.to_string()),
+        ]);
+        let why = stale.then(|| freshness.stale.join("; "));
+        Self { job: String::new(), kind: String::new(), instance: freshness.instance.clone(), why, fields }
+    }
+}
+
+/// The exit code of a run; none when it was killed at its deadline.
+pub(super) fn exit(run: &Run) -> Option<u8> {
+    match run.ending {
+        Ending::Succeeded => Some(0),
+        Ending::Partial | Ending::Suspect => Some(FailureKind::Partial.exit_code()),
+        Ending::Failed { exit } => Some(exit),
+        Ending::TimedOut => None,
+        Ending::Interrupted => Some(FailureKind::Interrupted.exit_code()),
+    }
+}
+
+/// How a run ended, in one word.
+pub(super) fn ending(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Succeeded => "succeeded",
+        Ending::Partial => "partial",
+        Ending::Suspect => "suspect",
+        Ending::Failed { .. } => "failed",
+        Ending::TimedOut => "timed_out",
+        Ending::Interrupted => "interrupted",
+    }
+}
+
+/// A message for one target.
+#[derive(Debug, Clone)]
+pub(super) struct Message {
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Message {
+    /// What a target is told, with names only where it may have them.
+    pub(super) fn new(
+        target: &Target,
+        occasion: Occasion,
+        subject: &Subject,
+        repository: &str,
+        host: &str,
+        now: Timestamp,
+        since: Option<Timestamp>,
+    ) -> Self {
+        let named = |text: &str| if target.names { one_line(text) } else { String::new() };
+        let job = if target.names { one_line(&subject.job) } else { subject.kind.clone() };
+        let mut fields = subject.fields.clone();
+        let key = format!("{repository}\n{}\n{}", subject.instance, subject.job);
+        fields.extend([
+            ("key", opaque(&key)),
+            ("job", job),
+            ("kind", subject.kind.clone()),
+            ("instance", named(&subject.instance)),
+            ("host", named(host)),
+            ("why", named(subject.why.as_deref().unwrap_or_default())),
+            ("since", since.map(|since| since.to_string()).unwrap_or_default()),
+            ("time", now.to_string()),
+        ]);
+        let mut message = Self { fields };
+        message.dress(occasion.as_str(), headline(occasion));
+        message
+    }
+
+    /// A test, which says nothing of anything.
+    pub(super) fn test(target: &Target, repository: &str, host: &str, now: Timestamp) -> Self {
+        let host = if target.names { one_line(host) } else { String::new() };
+        let key = format!("{repository}\ntest");
+        let mut message = Self {
+            fields: BTreeMap::from([
+                ("key", opaque(&key)),
+                ("host", host),
+                ("ending", "succeeded".to_owned()),
+                ("time", now.to_string()),
+                ("hint", "nothing to do: somebody ran `keyhaven notify test` or `keyhaven doctor`".to_owned()),
+            ]),
+        };
+        message.dress("test", "a test of this notification");
+        message
+    }
+
+    /// A field; empty when there is nothing to say.
+    pub(super) fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+
+    /// Every field as a JSON object, numbers as numbers.
+    pub(super) fn json(&self) -> serde_json::Value {
+        const NUMBERS: &[&str] = &["exit", "sequence", "problems", "requests", "seconds", "attempt"];
+        const FOR_ONE_SERVICE: &[&str] = &["priority", "tags", "action"];
+        let member = |(name, text): (&&'static str, &String)| {
+            let value = match text.parse::<u64>() {
+                _ if text.is_empty() => serde_json::Value::Null,
+                Ok(number) if NUMBERS.contains(name) => number.into(),
+                _ => text.as_str().into(),
+            };
+            ((*name).to_owned(), value)
+        };
+        self.fields.iter().filter(|(name, _)| !FOR_ONE_SERVICE.contains(name)).map(member).collect()
+    }
+
+    /// Adds title, text and what services sort by.
+    fn dress(&mut self, event: &'static str, headline: &str) {
+        let (severity, priority, tags) = match event {
+            "stale" => ("critical", "5", "rotating_light"),
+            "failure" | "suspect" => ("error", "5", "rotating_light"),
+            "partial" => ("warning", "4", "warning"),
+            _ => ("info", "2", "white_check_mark"),
+        };
+        let action = if severity == "info" { "resolve" } else { "trigger" };
+        let who = [self.field("host"), self.field("instance")].into_iter().filter(|text| !text.is_empty());
+        let who = who.collect::<Vec<_>>().join(", ");
+        let who = if who.is_empty() { String::new() } else { format!(" ({who})") };
+        let job = match self.field("job") {
+            "" => String::new(),
+            job => format!("{job}: "),
+        };
+        let title = format!("Keyhaven{who}: {job}{headline}");
+        let mut text = String::new();
+        for (label, name) in [
+            ("error", "why"),
+            ("exit code", "exit"),
+            ("next", "hint"),
+            ("snapshot", "sequence"),
+            ("problems", "problems"),
+            ("bad since", "since"),
+            ("started", "started"),
+            ("took", "duration"),
+            ("told", "time"),
+            ("run", "run"),
+        ] {
+            let value = self.field(name);
+            let quiet = name == "exit" && value == "0" || name == "started" && self.field("ended").is_empty();
+            if !value.is_empty() && !quiet {
+                text.push_str(&format!("{label}: {value}\n"));
+            }
+        }
+        self.fields.extend([
+            ("event", event.to_owned()),
+            ("severity", severity.to_owned()),
+            ("priority", priority.to_owned()),
+            ("tags", tags.to_owned()),
+            ("action", action.to_owned()),
+            ("title", title),
+            ("text", text.trim_end().to_owned()),
+        ]);
+    }
+}
+
+/// A text that stands for another one and does not tell it.
+fn opaque(text: &str) -> String {
+    let digest = digest::sha256(text.as_bytes()).to_string();
+    format!("keyhaven-{}", digest.chars().take(32).collect::<String>())
+}
+
+fn headline(occasion: Occasion) -> &'static str {
+    match occasion {
+        Occasion::Failure => "failed",
+        Occasion::Partial => "done, but not complete",
+        Occasion::Suspect => "the snapshot is suspect",
+        Occasion::Stale => "the backup is staler than it may be",
+        Occasion::Recovery => "well again",
+        Occasion::Success => "done",
+    }
+}
+
+/// What to do next, by how a run ended: words without names, for every target.
+fn hint(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Succeeded | Ending::Interrupted => "",
+        Ending::Partial => "the log of the run and `keyhaven show` name what is missing",
+        Ending::Suspect => {
+            "compare with `keyhaven diff`; a custodian runs `keyhaven snapshots accept` when it is right"
+        }
+        Ending::TimedOut => "the log of the run says how far it came; its deadline is in the configuration",
+        Ending::Failed { exit: 2 } => "`keyhaven config validate` names what is wrong",
+        Ending::Failed { exit: 10 } => "there is no repository at that place; `keyhaven doctor` says what was found",
+        Ending::Failed { exit: 12 } => "a key is missing or does not fit; `keyhaven doctor` names it",
+        Ending::Failed { exit: 13 } => {
+            "`keyhaven verify` names every damaged object; keep the bucket as it is until then"
+        }
+        Ending::Failed { exit: 14 } => "`keyhaven status` says what is missing since when",
+        Ending::Failed { exit: 15 } => "`keyhaven drift` lists the differences",
+        Ending::Failed { exit: 16 } => "the target has moved or conflicts; the log of the run names what is in the way",
+        Ending::Failed { exit: 17 } => "the instance cannot be reached or refused us; `keyhaven doctor` says which",
+        Ending::Failed { .. } => "the log of the run says why; `keyhaven doctor` checks everything it needs",
+    }
+}
+
+/// A text on one line, of a bounded length.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WHY).collect()
+}
+
+/// A time span in its two largest units.
+fn span(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds {
+        0..60 => format!("{seconds}.{} s", millis % 1000 / 100),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}

@@ -1,0 +1,300 @@
+//! Telling the world of runs: hooks, pings, webhooks, mail.
+//!
+//! One [`Teller`] serves one instance, in the daemon and around a one-shot command alike: [`Teller::starting`] before a
+//! run, [`Teller::finished`] after it, [`Teller::freshness`] whenever the state of the repository is known. What is worth
+//! telling is decided by [`decide`], over what each target was told before; only the run-before hook can change what
+//! happens to a run, and everything else that goes wrong here comes back as a [`Warning`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{Ending, Run};
+use crate::config::notify::Occasion;
+use crate::model::{Clock, Due, Timestamp};
+use crate::repository::StateFolder;
+
+pub mod decide;
+pub mod hooks;
+mod http;
+mod mail;
+pub mod message;
+mod notified;
+mod ping;
+pub mod target;
+mod webhook;
+
+pub use decide::Condition;
+pub use hooks::{HookFailure, Hooks};
+pub use target::{Target, Way};
+
+use decide::Told;
+use message::{Message, Subject};
+use notified::Notified;
+
+/// How long the start of a run waits at most for pings that are still on their way when it ends.
+const PINGS: Duration = Duration::from_secs(5);
+
+/// A run that is about to begin.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The name of the job; for a command run by hand, that of the command.
+    pub job: String,
+    /// The command, such as `backup`.
+    pub kind: String,
+    /// The instance of the configuration; empty where it has only one.
+    pub instance: String,
+    /// Which run of the schedule it is; nothing for a run by hand.
+    pub due: Option<Due>,
+    /// When it begins.
+    pub started: Timestamp,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+}
+
+/// A run that was told to begin. [`Teller::finished`] takes it back.
+#[derive(Debug)]
+pub struct Started {
+    id: Uuid,
+    veto: Option<HookFailure>,
+    pings: JoinSet<Option<Warning>>,
+}
+
+impl Started {
+    /// The id of the run, the same in every ping, notification and hook.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Why the run must not begin: the run-before hook failed. It then counts as failed with exit code 1.
+    #[must_use]
+    pub fn veto(&self) -> Option<&HookFailure> {
+        self.veto.as_ref()
+    }
+}
+
+/// Whether what the repository holds is fresh enough.
+#[derive(Debug, Clone)]
+pub struct Freshness {
+    /// The instance of the configuration; empty where it has only one.
+    pub instance: String,
+    /// Why it is stale, in words; empty when it is fresh.
+    pub stale: Vec<String>,
+    /// When that was found.
+    pub at: Timestamp,
+}
+
+/// A target could not be told, or a hook after a run failed. Nothing that a run depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The target or hook.
+    pub who: String,
+    /// What went wrong, without URLs and secrets.
+    pub why: String,
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.who, self.why)
+    }
+}
+
+/// Tells whoever the configuration names.
+#[derive(Debug)]
+pub struct Teller {
+    targets: Vec<Arc<Target>>,
+    hooks: Hooks,
+    notified: Notified,
+    repository: String,
+    host: String,
+    clock: Arc<dyn Clock>,
+    /// Targets that cannot be told at all, each with the reason.
+    broken: Vec<Warning>,
+}
+
+impl Teller {
+    /// A teller of these targets and hooks. `state` is the folder of the repository, where it keeps what was told; without
+    /// it everything counts as new. `repository` and `host` go into keys and, where a target has names, into texts.
+    #[must_use]
+    pub fn new(
+        targets: Vec<Target>,
+        hooks: Hooks,
+        state: Option<&StateFolder>,
+        repository: &str,
+        host: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            targets: targets.into_iter().map(Arc::new).collect(),
+            hooks,
+            notified: Notified::new(state),
+            repository: repository.to_owned(),
+            host: host.to_owned(),
+            clock,
+            broken: Vec::new(),
+        }
+    }
+
+    /// Adds a target that cannot be told, such as one whose URL file is missing: a warning for every run.
+    pub fn add_broken(&mut self, warning: Warning) {
+        self.broken.push(warning);
+    }
+
+    /// Whether it has anybody to tell or anything to run.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.targets.is_empty() && self.hooks.is_empty() && self.broken.is_empty()
+    }
+
+    /// The names of all targets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().map(|target| target.name.as_str()).chain(self.broken.iter().map(|one| one.who.as_str()))
+    }
+
+    /// Tells that a run begins: runs the run-before hook and waits for it, and sends pings without waiting for them.
+    pub async fn starting(&self, start: &Start) -> Started {
+        let id = Uuid::new_v4();
+        let mut pings = JoinSet::new();
+        for target in self.of(&start.job, &start.instance) {
+            if let Way::Ping(ping) = &target.way {
+                let (ping, name) = (ping.clone(), target.name.clone());
+                pings.spawn(async move { ping.start(id).await.err().map(|why| Warning { who: name, why }) });
+            }
+        }
+        let veto = self.hooks.before(start, id).await.err();
+        Started { id, veto, pings }
+    }
+
+    /// Tells how a run ended: hooks, pings, notifications. `again` says that another attempt follows: then hooks run, and
+    /// nobody is told of a failure that may pass. Gives back what could not be told, for the caller to log.
+    pub async fn finished(&self, mut started: Started, run: &Run, again: bool) -> Vec<Warning> {
+        let mut warnings = self.hooks.after(run, started.id).await;
+        // A ping of the start must not arrive after that of the end.
+        let waited = tokio::time::timeout(PINGS, async {
+            while let Some(done) = started.pings.join_next().await {
+                warnings.extend(done.ok().flatten());
+            }
+        });
+        if waited.await.is_err() {
+            started.pings.abort_all();
+        }
+        warnings.extend(self.broken.iter().cloned());
+        if again {
+            return warnings;
+        }
+        let seen = match &run.ending {
+            // Somebody asked for it: no news of the job, neither good nor bad.
+            Ending::Interrupted => return warnings,
+            Ending::Succeeded => None,
+            Ending::Partial => Some(Condition::Partial),
+            Ending::Suspect => Some(Condition::Suspect),
+            Ending::Failed { .. } | Ending::TimedOut => Some(Condition::Failed),
+        };
+        let subject = Subject::of_run(run, started.id);
+        let mut sending = JoinSet::new();
+        for target in self.of(&run.job, &run.instance) {
+            if let Way::Ping(ping) = &target.way {
+                let (ping, name, exit, id) = (ping.clone(), target.name.clone(), message::exit(run), started.id);
+                sending.spawn(async move { ping.end(id, exit).await.err().map(|why| Warning { who: name, why }) });
+            }
+        }
+        warnings.extend(self.notify(&subject, &run.job, &run.instance, seen).await);
+        while let Some(done) = sending.join_next().await {
+            warnings.extend(done.ok().flatten());
+        }
+        warnings
+    }
+
+    /// Tells that the repository has become stale, or fresh again; nothing when it is as it was told before.
+    pub async fn freshness(&self, freshness: &Freshness) -> Vec<Warning> {
+        let seen = (!freshness.stale.is_empty()).then_some(Condition::Stale);
+        let subject = Subject::of_freshness(freshness);
+        self.notify(&subject, "", &freshness.instance, seen).await
+    }
+
+    /// Sends one target a test, whatever it wants to be told.
+    ///
+    /// # Errors
+    /// What went wrong, without URLs and secrets.
+    pub async fn test(&self, name: &str) -> Result<(), Warning> {
+        let wrong = |why: String| Warning { who: name.to_owned(), why };
+        if let Some(broken) = self.broken.iter().find(|broken| broken.who == name) {
+            return Err(broken.clone());
+        }
+        let target = self.targets.iter().find(|target| target.name == name);
+        let target = target.ok_or_else(|| wrong("no such target".to_owned()))?;
+        let now = self.clock.now();
+        let message = Message::test(target, &self.repository, &self.host, now);
+        match &target.way {
+            Way::Ping(ping) => ping.test().await.map_err(wrong),
+            Way::Webhook(webhook) => webhook.send(&message, target.timeout).await.map_err(wrong),
+            Way::Mail(mail) => mail.send(&message, target.timeout).await.map_err(wrong),
+        }
+    }
+
+    /// The targets that want to hear of a job of an instance; an empty job is the repository itself.
+    fn of(&self, job: &str, instance: &str) -> impl Iterator<Item = &Arc<Target>> {
+        let wants = |list: &[String], one: &str| list.is_empty() || one.is_empty() || list.iter().any(|own| own == one);
+        self.targets.iter().filter(move |target| wants(&target.jobs, job) && wants(&target.instances, instance))
+    }
+
+    /// Decides for every target what it is told, sends that, and remembers what arrived.
+    async fn notify(&self, subject: &Subject, job: &str, instance: &str, seen: Option<Condition>) -> Vec<Warning> {
+        let now = self.clock.now();
+        let key = format!("{instance}:{job}");
+        let (known, damaged) = self.notified.read().await;
+        let mut warnings: Vec<Warning> = damaged.into_iter().collect();
+        let mut sending = JoinSet::new();
+        let mut settled: Vec<(String, Option<Told>)> = Vec::new();
+        for target in self.of(job, instance) {
+            if matches!(target.way, Way::Ping(_)) {
+                continue;
+            }
+            let told = known.of(&target.name, &key);
+            let decision = decide::decide(told, seen, &target.on, now, target.repeat_every);
+            match decision.tell {
+                None if decision.remember.as_ref() != told => settled.push((target.name.clone(), decision.remember)),
+                None => {}
+                Some(occasion) => {
+                    let since = told.map(|told| told.since);
+                    let message = Message::new(target, occasion, subject, &self.repository, &self.host, now, since);
+                    let (target, remember) = (target.clone(), decision.remember);
+                    sending.spawn(async move {
+                        let sent = match &target.way {
+                            Way::Ping(_) => Ok(()),
+                            Way::Webhook(webhook) => webhook.send(&message, target.timeout).await,
+                            Way::Mail(mail) => mail.send(&message, target.timeout).await,
+                        };
+                        (target.name.clone(), remember, sent)
+                    });
+                }
+            }
+        }
+        while let Some(done) = sending.join_next().await {
+            match done {
+                Ok((name, remember, Ok(()))) => settled.push((name, remember)),
+                // It stays as it was, so that the next run tells it.
+                Ok((who, _, Err(why))) => warnings.push(Warning { who, why }),
+                Err(_) => {}
+            }
+        }
+        if !settled.is_empty() {
+            warnings.extend(self.notified.settle(key, settled).await);
+        }
+        warnings
+    }
+}
+
+/// What a target is told of one occasion, for targets and tests.
+#[must_use]
+pub fn occasion_of(condition: Condition) -> Occasion {
+    match condition {
+        Condition::Failed => Occasion::Failure,
+        Condition::Partial => Occasion::Partial,
+        Condition::Suspect => Occasion::Suspect,
+        Condition::Stale => Occasion::Stale,
+    }
+}

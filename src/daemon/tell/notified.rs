@@ -1,0 +1,126 @@
+//! What each target was told, kept in `notified.json` of the state folder.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Warning;
+use super::decide::Told;
+use crate::daemon::memory::{Memory, MemoryError};
+use crate::repository::StateFolder;
+
+const FILE: &str = "notified.json";
+/// Subjects remembered of one target; past that, the one that was told of the longest ago is forgotten.
+const MOST: usize = 1_000;
+
+/// By target, then by `INSTANCE:JOB`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Known {
+    targets: BTreeMap<String, BTreeMap<String, Told>>,
+}
+
+impl Known {
+    /// What a target was told of a subject.
+    pub(super) fn of(&self, target: &str, subject: &str) -> Option<&Told> {
+        self.targets.get(target)?.get(subject)
+    }
+
+    fn settle(&mut self, target: &str, subject: &str, told: Option<Told>) {
+        let subjects = self.targets.entry(target.to_owned()).or_default();
+        match told {
+            Some(told) => {
+                subjects.insert(subject.to_owned(), told);
+            }
+            None => {
+                subjects.remove(subject);
+            }
+        }
+        if subjects.len() > MOST
+            && let Some(oldest) = subjects.iter().min_by_key(|(_, told)| told.at).map(|(subject, _)| subject.clone())
+        {
+            subjects.remove(&oldest);
+        }
+        self.targets.retain(|_, subjects| !subjects.is_empty());
+    }
+}
+
+/// The memory; without a state folder it remembers nothing.
+#[derive(Debug)]
+pub(super) struct Notified(Option<Memory>);
+
+impl Notified {
+    pub(super) fn new(state: Option<&StateFolder>) -> Self {
+        Self(state.map(|folder| Memory::new(folder, FILE)))
+    }
+
+    /// What is known. What cannot be read counts as nothing: news is rather told twice than not at all.
+    pub(super) async fn read(&self) -> (Known, Option<Warning>) {
+        let Some(memory) = self.0.clone() else { return (Known::default(), None) };
+        let read = tokio::task::spawn_blocking(move || memory.read::<Known>()).await;
+        match read {
+            Ok(Ok(known)) => (known.unwrap_or_default(), None),
+            Ok(Err(error)) => (Known::default(), Some(warning(&error))),
+            Err(_) => (Known::default(), None),
+        }
+    }
+
+    /// Remembers what targets know of a subject now.
+    pub(super) async fn settle(&self, subject: String, settled: Vec<(String, Option<Told>)>) -> Option<Warning> {
+        let memory = self.0.clone()?;
+        let change = move |known: &mut Known| {
+            for (target, told) in settled {
+                known.settle(&target, &subject, told);
+            }
+        };
+        let updated = tokio::task::spawn_blocking(move || memory.update(change)).await;
+        match updated {
+            Ok(Ok((_, damaged))) => damaged.as_ref().map(warning),
+            Ok(Err(error)) => Some(warning(&error)),
+            Err(_) => None,
+        }
+    }
+}
+
+fn warning(error: &MemoryError) -> Warning {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Warning { who: FILE.to_owned(), why: format!("{error}{cause}; a notification may come twice") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::tell::Condition;
+    use crate::model::Timestamp;
+
+    fn told(at: i64) -> Option<Told> {
+        let at = Timestamp::from_millis(at);
+        Some(Told { condition: Condition::Failed, since: at, at })
+    }
+
+    #[tokio::test]
+    async fn what_was_told_comes_back_in_another_process_and_rubbish_counts_as_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(root.path(), "id");
+        let notified = Notified::new(Some(&state));
+        assert_eq!(notified.settle(":backup".into(), vec![("chat".into(), told(1))]).await, None);
+        let (known, none) = Notified::new(Some(&state)).read().await;
+        assert_eq!((known.of("chat", ":backup").cloned(), none), (told(1), None));
+        assert_eq!(known.of("chat", "pay:backup"), None);
+        std::fs::write(state.path().join(FILE), b"{\"targets\":3}").unwrap();
+        let (known, warning) = notified.read().await;
+        assert_eq!(known, Known::default());
+        assert!(warning.unwrap().to_string().contains("damaged"));
+        assert_eq!(notified.settle(":backup".into(), vec![("chat".into(), None)]).await, None);
+    }
+
+    #[test]
+    fn it_does_not_grow_for_ever() {
+        let mut known = Known::default();
+        for at in 0..1_200 {
+            known.settle("chat", &format!(":job-{at}"), told(at));
+        }
+        assert_eq!(known.targets["chat"].len(), MOST);
+        assert!(known.of("chat", ":job-0").is_none() && known.of("chat", ":job-1199").is_some());
+    }
+}

@@ -1,0 +1,51 @@
+//! Pings as healthchecks.io takes them: a URL for the start and the end of a run, no body.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::http::Endpoint;
+
+/// A check that is pinged.
+#[derive(Debug, Clone)]
+pub struct Ping {
+    endpoint: Endpoint,
+    timeout: Duration,
+}
+
+impl Ping {
+    pub(super) fn new(endpoint: Endpoint, timeout: Duration) -> Self {
+        Self { endpoint, timeout }
+    }
+
+    /// A run begins: `/start`.
+    pub(super) async fn start(&self, run: Uuid) -> Result<(), String> {
+        self.send(Some("start"), run).await
+    }
+
+    /// A run is over: the plain URL when it did everything, else the exit code; `/fail` when there is none.
+    pub(super) async fn end(&self, run: Uuid, exit: Option<u8>) -> Result<(), String> {
+        match exit {
+            Some(0) => self.send(None, run).await,
+            Some(exit) => self.send(Some(&exit.to_string()), run).await,
+            None => self.send(Some("fail"), run).await,
+        }
+    }
+
+    /// A test that changes nothing of what the check knows: `/log`.
+    pub(super) async fn test(&self) -> Result<(), String> {
+        self.send(Some("log"), Uuid::new_v4()).await
+    }
+
+    async fn send(&self, suffix: Option<&str>, run: Uuid) -> Result<(), String> {
+        let mut url = self.endpoint.url()?;
+        if let Some(suffix) = suffix
+            && let Ok(mut path) = url.path_segments_mut()
+        {
+            path.pop_if_empty().push(suffix);
+        }
+        // The start and the end carry the same id, so that the service measures the right pair.
+        url.query_pairs_mut().append_pair("rid", &run.to_string());
+        self.endpoint.send(self.endpoint.client().get(url), self.timeout).await
+    }
+}

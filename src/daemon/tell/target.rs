@@ -1,0 +1,103 @@
+//! Targets with their secrets resolved.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::http::Endpoint;
+use super::mail::{Mail, Server};
+use super::ping::Ping;
+use super::webhook::{Value, Webhook};
+use crate::config::SecretRef;
+use crate::config::notify::{self, Header, Occasion, Place};
+
+/// How a target is told.
+#[derive(Debug)]
+pub enum Way {
+    /// A check that is pinged.
+    Ping(Ping),
+    /// A webhook.
+    Webhook(Box<Webhook>),
+    /// Mail.
+    Mail(Box<Mail>),
+}
+
+/// A target that can be told.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// How it is told.
+    pub way: Way,
+    /// What it is told.
+    pub on: Vec<Occasion>,
+    /// Only these jobs; all when empty.
+    pub jobs: Vec<String>,
+    /// Only these instances; all when empty.
+    pub instances: Vec<String>,
+    /// How often what stays bad is told again.
+    pub repeat_every: Duration,
+    /// How long one notification may take.
+    pub timeout: Duration,
+    /// Whether names and the words of an error are told.
+    pub names: bool,
+}
+
+impl Target {
+    /// Makes a target of what the configuration says. `resolve` gets a secret that is one line; `ca_pem` is the content of
+    /// its `ca_file`.
+    ///
+    /// # Errors
+    /// In words without secrets and URLs.
+    pub fn new(
+        target: &notify::Target,
+        ca_pem: Option<&[u8]>,
+        resolve: &dyn Fn(&SecretRef, &str) -> Result<SecretString, String>,
+    ) -> Result<Self, String> {
+        let endpoint = |place: &Place| {
+            let url = match place {
+                Place::Plain(url) => SecretString::from(url.as_str()),
+                Place::Secret(secret) => resolve(secret, "URL")?,
+            };
+            Endpoint::new(url, ca_pem)
+        };
+        let way = match &target.way {
+            notify::Way::Ping { url } => Way::Ping(Ping::new(endpoint(url)?, target.timeout)),
+            notify::Way::Webhook { url, method, headers, content_type, body, token } => {
+                let header = |(name, value): &(String, Header)| {
+                    let value = match value {
+                        Header::Plain(template) => Value::Plain(template.clone()),
+                        Header::Secret(secret) => Value::Secret(resolve(secret, name)?),
+                    };
+                    Ok::<_, String>((name.clone(), value))
+                };
+                Way::Webhook(Box::new(Webhook {
+                    endpoint: endpoint(url)?,
+                    method,
+                    headers: headers.iter().map(header).collect::<Result<_, _>>()?,
+                    content_type: content_type.clone(),
+                    body: body.clone(),
+                    token: token.as_ref().map(|token| resolve(token, "token")).transpose()?,
+                }))
+            }
+            notify::Way::Mail { host, port, tls, login, from, to } => {
+                let login = match login {
+                    Some((user, password)) => Some((user.clone(), resolve(password, "password")?)),
+                    None => None,
+                };
+                let server = Server { host, port: *port, tls: *tls, login, ca_pem, timeout: target.timeout };
+                Way::Mail(Box::new(Mail::new(server, from, to)?))
+            }
+        };
+        Ok(Self {
+            name: target.name.clone(),
+            way,
+            on: target.on.clone(),
+            jobs: target.jobs.clone(),
+            instances: target.instances.clone(),
+            repeat_every: target.repeat_every,
+            timeout: target.timeout,
+            names: target.names,
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! Webhooks: a request with a body from a template.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::http::Endpoint;
+use super::message::Message;
+use crate::config::notify::Body;
+use crate::config::notify::template::{Escape, Template};
+
+/// The value of a header, resolved.
+#[derive(Debug)]
+pub(super) enum Value {
+    Plain(Template),
+    Secret(SecretString),
+}
+
+/// A webhook, resolved.
+#[derive(Debug)]
+pub struct Webhook {
+    pub(super) endpoint: Endpoint,
+    pub(super) method: &'static str,
+    pub(super) headers: Vec<(String, Value)>,
+    pub(super) content_type: String,
+    pub(super) body: Body,
+    pub(super) token: Option<SecretString>,
+}
+
+impl Webhook {
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// In words that name the host only.
+    pub(super) async fn send(&self, message: &Message, within: Duration) -> Result<(), String> {
+        let method = if self.method == "PUT" { Method::PUT } else { Method::POST };
+        let request = self.endpoint.client().request(method, self.endpoint.url()?);
+        let request = request.headers(self.headers(message)?).body(self.body(message));
+        self.endpoint.send(request, within).await
+    }
+
+    fn field<'m>(&'m self, message: &'m Message, name: &str) -> Cow<'m, str> {
+        match (name, &self.token) {
+            ("token", Some(token)) => token.expose_secret().into(),
+            _ => message.field(name).into(),
+        }
+    }
+
+    fn body(&self, message: &Message) -> String {
+        match &self.body {
+            Body::Fields => message.json().to_string(),
+            Body::Template(template, escape) => template.render(*escape, |name| self.field(message, name)),
+        }
+    }
+
+    fn headers(&self, message: &Message) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        let in_body = matches!(&self.body, Body::Template(template, _) if template.names("token"));
+        if let Some(token) = self.token.as_ref().filter(|_| !in_body) {
+            headers.insert(AUTHORIZATION, secret(&format!("Bearer {}", token.expose_secret()), "token")?);
+        }
+        let content_type = HeaderValue::from_str(&self.content_type);
+        headers.insert(CONTENT_TYPE, content_type.map_err(|_| "its content_type fits no header".to_owned())?);
+        for (name, value) in &self.headers {
+            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("no header is called {name}"))?;
+            let value = match value {
+                Value::Secret(text) => secret(text.expose_secret(), name)?,
+                Value::Plain(template) => {
+                    let text = template.render(Escape::Header, |field| self.field(message, field));
+                    HeaderValue::from_str(&text).map_err(|_| format!("the text of {name} fits no header"))?
+                }
+            };
+            headers.insert(header, value);
+        }
+        Ok(headers)
+    }
+}
+
+/// A header that HTTP keeps out of its logs and tables.
+fn secret(text: &str, what: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| format!("the {what} fits no header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
