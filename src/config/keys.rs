@@ -42,6 +42,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ),
     ("audit", "A trail of every command that touches secrets, as JSON Lines."),
     ("log", "The log on standard error."),
+    ("metrics", "What Prometheus is told. The daemon serves the same at daemon.listen."),
 ];
 
 const fn key(
@@ -392,6 +393,22 @@ pub const KEYS: &[Key] = &[
         r#""json""#,
         "How lines are written. Without it `keyhaven run` writes JSON where standard error is no terminal, and text \
          everywhere else.",
+    ),
+    key(
+        "metrics.textfile",
+        Kind::Path,
+        None,
+        r#""/var/lib/prometheus/node-exporter/keyhaven.prom""#,
+        "Where every command that is run by hand or by a timer leaves its metrics for node_exporter's textfile collector, \
+         which reads only names that end in `.prom`. Several instances may share one file.",
+    ),
+    key(
+        "metrics.names",
+        Kind::Flag,
+        Some("false"),
+        "false",
+        "Name certificates and secrets that expire soon in metrics, instead of only their type. Whoever reads the metrics \
+         then learns these names.",
     ),
 ];
 

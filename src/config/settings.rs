@@ -152,6 +152,15 @@ pub struct Audit {
     pub names: bool,
 }
 
+/// What Prometheus is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where one-shot commands leave their metrics; nothing: nowhere.
+    pub textfile: Option<PathBuf>,
+    /// Whether names of items may stand in metrics.
+    pub names: bool,
+}
+
 /// The settings of one run, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -383,6 +392,12 @@ impl Settings {
     #[must_use]
     pub fn repository_id(&self) -> Option<String> {
         self.text("repository.id")
+    }
+
+    /// What Prometheus is told.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics { textfile: self.path("metrics.textfile"), names: self.flag("metrics.names") }
     }
 
     /// The state folder, if one is set.

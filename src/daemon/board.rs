@@ -26,6 +26,22 @@ pub enum Role {
     Stopping,
 }
 
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Running, Self::StandingBy, Self::Stopping];
+
+    /// The word used in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::StandingBy => "standing_by",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 /// One job as its configuration and the loop have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobView {

@@ -139,19 +139,10 @@ impl Memory {
         self.folder.join(self.name)
     }
 
-    /// Gone with the handle: the kernel gives the lock back even when the process is killed.
     fn lock(&self) -> Result<fs::File, MemoryError> {
         let path = self.folder.join(format!(".{}.lock", self.name));
-        let failed = |source| file_error("lock", &path, source);
-        let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
-        for _ in 0..TRIES {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(file),
-                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => std::thread::sleep(PAUSE),
-                Err(error) => return Err(failed(error.into())),
-            }
-        }
-        Err(MemoryError::Locked { file: path.display().to_string() })
+        let locked = lock(&path).map_err(|source| file_error("lock", &path, source))?;
+        locked.ok_or_else(|| MemoryError::Locked { file: path.display().to_string() })
     }
 
     fn set_aside(&self, problem: String) -> MemoryError {
@@ -164,6 +155,23 @@ impl Memory {
         };
         MemoryError::Damaged { file: path.display().to_string(), aside: aside.display().to_string(), problem }
     }
+}
+
+/// Makes and locks a lock file; nothing when another process has held it for some seconds. A file that is replaced cannot
+/// be its own lock. It is unlocked with the handle: the kernel sees to that even when the process is killed.
+///
+/// # Errors
+/// When the file cannot be made or locked.
+pub(super) fn lock(path: &Path) -> io::Result<Option<fs::File>> {
+    let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    for _ in 0..TRIES {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
 }
 
 /// Writes a file beside its place and renames it, so that whoever reads sees the whole of it or the one before. What was
@@ -199,4 +207,76 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
 
 fn file_error(action: &'static str, path: &Path, source: io::Error) -> MemoryError {
     MemoryError::File { action, file: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn memory(root: &Path) -> Memory {
+        Memory::new(&StateFolder::new(root, "id"), "m.json")
+    }
+
+    #[test]
+    fn what_is_written_comes_back_and_is_nobody_elses() {
+        let root = tempfile::tempdir().unwrap();
+        let memory = memory(root.path());
+        assert_eq!(memory.read::<Vec<u32>>().unwrap(), None);
+        let (value, damaged) = memory.update(|value: &mut Vec<u32>| value.push(1)).unwrap();
+        assert!(value == [1] && damaged.is_none());
+        memory.update(|value: &mut Vec<u32>| value.push(2)).unwrap();
+        assert_eq!(memory.read::<Vec<u32>>().unwrap().unwrap(), [1, 2]);
+        let mode = fs::metadata(memory.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn many_at_once_lose_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let memory = memory(root.path());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..25).for_each(|_| drop(memory.update(|count: &mut u32| *count += 1).unwrap())));
+            }
+        });
+        assert_eq!(memory.read::<u32>().unwrap(), Some(200));
+        let left = fs::read_dir(root.path().join("id")).unwrap().count();
+        assert_eq!(left, 2, "the file and its lock");
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_once() {
+        let root = tempfile::tempdir().unwrap();
+        let memory = memory(root.path());
+        memory.update(|count: &mut u32| *count = 7).unwrap();
+        fs::write(memory.path(), b"{\"half\":").unwrap();
+        assert!(matches!(memory.read::<u32>(), Err(MemoryError::Damaged { .. })));
+        assert_eq!(memory.read::<u32>().unwrap(), None, "the second time there is none");
+        fs::write(memory.path(), b"more rubbish").unwrap();
+        let (value, damaged) = memory.update(|count: &mut u32| *count += 1).unwrap();
+        assert_eq!(value, 1);
+        let told = damaged.unwrap().to_string();
+        assert!(told.contains("m.json.damaged"), "{told}");
+        assert_eq!(fs::read(root.path().join("id/m.json.damaged")).unwrap(), b"more rubbish");
+    }
+
+    #[test]
+    fn a_file_too_large_to_be_ours_is_not_read_into_memory() {
+        let root = tempfile::tempdir().unwrap();
+        let memory = memory(root.path());
+        memory.update(|count: &mut u32| *count = 7).unwrap();
+        fs::File::create(memory.path()).unwrap().set_len(LARGEST * 1000).unwrap();
+        assert!(matches!(memory.read::<u32>(), Err(MemoryError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_an_error_with_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("id"), b"a file").unwrap();
+        let error = memory(root.path()).update(|count: &mut u32| *count += 1).unwrap_err();
+        assert!(error.to_string().contains("m.json"), "{error}");
+        assert_eq!(fs::read(root.path().join("id")).unwrap(), b"a file");
+    }
 }

@@ -6,9 +6,11 @@
 
 pub mod board;
 pub mod facts;
+pub mod http;
 pub mod kinds;
 #[expect(clippy::disallowed_methods, reason = "a memory is a file of the state folder, outside of every store")]
 pub mod memory;
+pub mod metrics;
 pub mod run;
 pub mod tally;
 pub mod tell;

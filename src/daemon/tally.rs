@@ -232,3 +232,171 @@ impl Durations {
 fn add(counter: &mut u64, more: u64) {
     *counter = counter.saturating_add(more);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::Facts;
+    use crate::model::Due;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_millis(1_790_000_000_000 + second * 1000)
+    }
+
+    fn run(job: &str, from: i64, to: i64, ending: Ending) -> Run {
+        Run {
+            job: job.to_owned(),
+            kind: "backup".to_owned(),
+            instance: String::new(),
+            due: Some(Due { job: job.to_owned(), at: at(from) }),
+            started: at(from),
+            ended: at(to),
+            attempt: 1,
+            ending,
+            facts: Facts { requests: Some(10), ..Facts::default() },
+            why: None,
+        }
+    }
+
+    fn folder() -> (tempfile::TempDir, StateFolder) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = StateFolder::new(root.path(), "id");
+        (root, folder)
+    }
+
+    fn load(folder: &StateFolder) -> Tally {
+        let (tally, warning) = Tally::load(folder);
+        assert!(warning.is_none(), "{warning:?}");
+        tally
+    }
+
+    #[test]
+    fn every_ending_has_its_counter_and_only_bad_ones_make_a_row() {
+        let mut tally = Tally::forgetful();
+        let endings = [
+            Ending::Succeeded,
+            Ending::Partial,
+            Ending::Suspect,
+            Ending::Failed { exit: 17 },
+            Ending::TimedOut,
+            Ending::Interrupted,
+        ];
+        for (index, ending) in (0..).zip(endings) {
+            tally.take(&run("a", index, index, ending));
+        }
+        let job = tally.job("a").unwrap();
+        let expected = Counters {
+            attempts: 6,
+            successes: 1,
+            partials: 1,
+            suspects: 1,
+            failures: 1,
+            timeouts: 1,
+            interruptions: 1,
+        };
+        assert_eq!((job.counters, job.bad_in_a_row, job.requests), (expected, 4, 60));
+        assert_eq!(job.last_success, Some(at(0)));
+        tally.take(&run("a", 9, 9, Ending::Succeeded));
+        assert_eq!(tally.job("a").unwrap().bad_in_a_row, 0);
+    }
+
+    #[test]
+    fn what_was_saved_comes_back_whole() {
+        let (_root, folder) = folder();
+        let mut tally = load(&folder);
+        let mut failed = run("a", 5, 9, Ending::Failed { exit: 17 });
+        failed.why = Some("é".repeat(WHY + 1));
+        tally.take(&run("a", 1, 2, Ending::Succeeded));
+        tally.take(&failed);
+        tally.save().unwrap();
+        let again = load(&folder);
+        assert_eq!(again.content, tally.content);
+        let last = again.last("a").unwrap();
+        assert_eq!((&last.ending, last.due.as_ref().unwrap().at), (&Ending::Failed { exit: 17 }, at(5)));
+        assert_eq!(last.why.as_ref().unwrap().chars().count(), WHY);
+        assert!(again.last("b").is_none());
+    }
+
+    #[test]
+    fn processes_add_to_what_the_others_wrote() {
+        let (_root, folder) = folder();
+        let (mut one, mut other) = (load(&folder), load(&folder));
+        one.take(&run("a", 1, 2, Ending::Succeeded));
+        other.take(&run("a", 3, 4, Ending::TimedOut));
+        other.take(&run("b", 3, 4, Ending::Succeeded));
+        other.save().unwrap();
+        // The older run is saved last: it is no longer the last one.
+        one.save().unwrap();
+        one.save().unwrap();
+        let both = load(&folder);
+        let job = both.job("a").unwrap();
+        assert_eq!((job.counters.attempts, job.last_success, job.last.ended), (2, Some(at(2)), at(4)));
+        assert_eq!(both.jobs().count(), 2);
+        assert_eq!(one.content, both.content, "who saves sees what the others did");
+    }
+
+    #[test]
+    fn a_folder_that_takes_nothing_loses_no_count_here_and_none_later() {
+        let (root, folder) = folder();
+        std::fs::write(root.path().join("id"), b"in the way").unwrap();
+        let (mut tally, _) = Tally::load(&folder);
+        tally.take(&run("a", 1, 2, Ending::Succeeded));
+        assert!(tally.save().is_err());
+        assert_eq!(tally.job("a").unwrap().counters.attempts, 1);
+        std::fs::remove_file(root.path().join("id")).unwrap();
+        tally.take(&run("a", 3, 4, Ending::Succeeded));
+        tally.save().unwrap();
+        assert_eq!(load(&folder).job("a").unwrap().counters.attempts, 2);
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_and_counting_goes_on() {
+        let (_root, folder) = folder();
+        let mut tally = load(&folder);
+        tally.take(&run("a", 1, 2, Ending::Succeeded));
+        tally.save().unwrap();
+        std::fs::write(folder.path().join(FILE), b"\0\0\0").unwrap();
+        let (mut tally, warning) = Tally::load(&folder);
+        assert!(warning.is_some());
+        tally.take(&run("a", 3, 4, Ending::Succeeded));
+        tally.save().unwrap();
+        assert_eq!(load(&folder).job("a").unwrap().counters.attempts, 1);
+    }
+
+    #[test]
+    fn a_file_of_another_version_with_more_or_fewer_members_is_read() {
+        let (_root, folder) = folder();
+        let mut tally = load(&folder);
+        tally.take(&run("a", 1, 2, Ending::Succeeded));
+        tally.save().unwrap();
+        let path = folder.path().join(FILE);
+        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        json["later"] = true.into();
+        json["jobs"]["a"]["counters"]["later"] = 1.into();
+        json["jobs"]["a"].as_object_mut().unwrap().remove("requests");
+        std::fs::write(&path, json.to_string()).unwrap();
+        let job = load(&folder).job("a").unwrap().clone();
+        assert_eq!((job.counters.attempts, job.requests), (1, 0));
+    }
+
+    #[test]
+    fn durations_fall_into_their_bucket_and_a_clock_set_back_into_the_first() {
+        let mut tally = Tally::forgetful();
+        for seconds in [1, 2, 21_600, 21_601, -50] {
+            tally.take(&run("a", 100, 100 + seconds, Ending::Succeeded));
+        }
+        let durations = &tally.job("a").unwrap().durations;
+        assert_eq!(durations.buckets, [2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(durations.total_millis, 43_204_000);
+    }
+
+    #[test]
+    fn more_jobs_than_there_can_be_push_out_the_oldest() {
+        let mut tally = Tally::forgetful();
+        for index in 0..=i64::try_from(JOBS).unwrap() {
+            tally.take(&run(&format!("job-{index}"), index, index, Ending::Succeeded));
+        }
+        assert_eq!(tally.jobs().count(), JOBS);
+        assert!(tally.job("job-0").is_none() && tally.job("job-1").is_some());
+    }
+}

@@ -1,0 +1,286 @@
+//! The daemon's HTTP server: `/metrics`, `/healthz`, `/readyz`, and nothing else.
+//!
+//! It only reads the [`Board`], so whoever asks cannot slow the run loop. A connection serves one request and lives for
+//! some seconds at most, and there are only so many at a time: a client that sends nothing holds up other clients for
+//! that long, and nothing else.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::metrics;
+
+/// How many connections are served at a time; more wait.
+const CONNECTIONS: usize = 32;
+/// How long a connection lives, from the first byte to the last.
+const LIFE: Duration = Duration::from_secs(10);
+/// How long is waited when no connection can be taken: out of file descriptors, most likely.
+const AGAIN: Duration = Duration::from_millis(100);
+/// The classic text format, as Prometheus knows it.
+const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// Serves the board until `stop` is cancelled.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(listener: TcpListener, board: Board, stop: CancellationToken) -> io::Result<()> {
+    let routes = Router::new()
+        .route("/metrics", get(show_metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(board)
+        .layer(axum::middleware::map_response(closing));
+    let bounded = Bounded { listener, free: Arc::new(Semaphore::new(CONNECTIONS)) };
+    axum::serve(bounded, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+async fn show_metrics(State(board): State<Board>) -> Response {
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], metrics::render_board(&board)).into_response()
+}
+
+/// Whether the loop turns. Nothing outside of this process makes it fail: a restart mends neither a bucket nor a network.
+async fn healthz(State(board): State<Board>) -> Response {
+    let alive = board.is_alive();
+    let word = if alive { "ok" } else { "stalled" };
+    let status = if alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, &serde_json::json!({ "status": word, "role": board.role().as_str() }))
+}
+
+/// Whether the daemon can do its work.
+async fn readyz(State(board): State<Board>) -> Response {
+    let readiness = board.readiness();
+    let ready = readiness.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = serde_json::json!({
+        "status": if ready { "ok" } else { "not_ready" },
+        "configuration_valid": readiness.configured,
+        "repository_reached": readiness.reached,
+    });
+    json(status, &body)
+}
+
+fn json(status: StatusCode, body: &serde_json::Value) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, json)], format!("{body}\n")).into_response()
+}
+
+/// One request a connection: whoever wants another makes another, and waits for its turn.
+async fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A listener with so many connections at a time.
+struct Bounded {
+    listener: TcpListener,
+    free: Arc<Semaphore>,
+}
+
+impl Listener for Bounded {
+    type Io = Connection;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, Self::Addr) {
+        loop {
+            // The semaphore is never closed; if it were, nothing could be served, and waiting is all there is.
+            let Ok(place) = Arc::clone(&self.free).acquire_owned().await else { return std::future::pending().await };
+            match self.listener.accept().await {
+                Ok((stream, address)) => {
+                    let end = Box::pin(tokio::time::sleep(LIFE));
+                    return (Connection { stream, end, over: false, _place: place }, address);
+                }
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection that fails when its time is over.
+struct Connection {
+    stream: TcpStream,
+    end: Pin<Box<Sleep>>,
+    over: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        // A sleep must not be asked again once it is over.
+        self.over = self.over || self.end.as_mut().poll(context).is_ready();
+        if self.over { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::daemon::board::{Instance, Role};
+    use crate::model::{Clock, Timestamp};
+
+    #[derive(Debug)]
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(1_790_000_000_000)
+        }
+    }
+
+    struct Server {
+        board: Board,
+        address: std::net::SocketAddr,
+        stop: CancellationToken,
+        tasks: JoinSet<io::Result<()>>,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let board = Board::new(Arc::new(Still), Duration::from_secs(60));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+            let mut tasks = JoinSet::new();
+            tasks.spawn(serve(listener, board.clone(), stop.clone()));
+            Self { board, address, stop, tasks }
+        }
+
+        async fn ask(&self, request: &str) -> String {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            // The server closes: no request for it is needed.
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        }
+
+        async fn get(&self, path: &str) -> String {
+            self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_ready_once_everything_is_there_and_says_what_is_missing() {
+        let server = Server::start().await;
+        let answer = server.get("/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains(r#""configuration_valid":false"#), "{answer}");
+        server.board.configured(false);
+        assert!(server.get("/readyz").await.starts_with("HTTP/1.1 503 "), "the repository was not reached");
+        server.board.reached();
+        assert!(server.get("/readyz").await.starts_with("HTTP/1.1 200 "));
+        server.board.configured(true);
+        assert!(server.get("/readyz").await.starts_with("HTTP/1.1 200 "), "the one before is still in force");
+        assert!(server.get("/metrics").await.contains("\nkeyhaven_config_last_reload_successful 0.0\n"));
+    }
+
+    #[tokio::test]
+    async fn metrics_are_in_the_classic_format_and_name_the_role() {
+        let server = Server::start().await;
+        server.board.show(Instance::new("pay"));
+        server.board.set_role(Role::StandingBy);
+        let answer = server.get("/metrics").await;
+        assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
+        assert!(answer.contains("keyhaven_daemon_role{role=\"standing_by\"} 1.0\n"), "{answer}");
+        assert!(answer.contains("keyhaven_daemon_role{role=\"running\"} 0.0\n"), "{answer}");
+        assert!(
+            answer.contains("keyhaven_backup_last_successful_timestamp_seconds{instance_name=\"pay\"} 0.0\n"),
+            "never is 0: {answer}"
+        );
+        server.board.keep_only(&[]);
+        assert!(!server.get("/metrics").await.contains("pay"));
+    }
+
+    #[tokio::test]
+    async fn there_is_nothing_else_and_nothing_to_send() {
+        let server = Server::start().await;
+        for path in ["/", "/metrics/", "/healthz/x", "/debug/pprof", "/../etc/passwd"] {
+            let answer = server.get(path).await;
+            assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{path}: {answer}");
+        }
+        let answer = server.ask("POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_send_nothing_are_cut_and_others_get_their_turn() {
+        let server = Server::start().await;
+        let mut idle = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(b"GET /metr").await.unwrap();
+            idle.push(stream);
+        }
+        // Paused time goes on only when everybody waits: without an end of the idle ones this would never return.
+        let answer = server.get("/healthz").await;
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_does_not_tick_is_not_healthy() {
+        let server = Server::start().await;
+        server.board.tick();
+        assert!(server.get("/healthz").await.starts_with("HTTP/1.1 200 "));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        let answer = server.get("/healthz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("stalled"), "{answer}");
+        server.board.tick();
+        assert!(server.get("/healthz").await.starts_with("HTTP/1.1 200 "));
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_it_is_told_to() {
+        let mut server = Server::start().await;
+        server.stop.cancel();
+        server.tasks.join_next().await.unwrap().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,119 @@
+//! Metrics of jobs, from what is remembered of their runs and from their schedules.
+
+use std::collections::BTreeMap;
+
+use super::definition as metric;
+use super::page::{Labels, Page, Value};
+use super::{flag, of_instance, seconds};
+use crate::daemon::board::{Instance, JobView};
+use crate::daemon::tally::{BOUNDS, Counters, Durations, JobTally};
+
+/// The kind of job whose success is what everything else is for.
+const BACKUP: &str = "backup";
+/// The kind of job that compares the standby.
+const DRIFT: &str = "drift";
+
+/// A job of which the configuration, the memory or both know.
+struct Known<'a> {
+    kind: &'a str,
+    view: Option<&'a JobView>,
+    tally: Option<&'a JobTally>,
+}
+
+/// Adds the jobs of an instance. Those that the configuration names are there from the first start, all at 0.
+pub(super) fn add(page: &mut Page, instance: &Instance) {
+    let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
+    for (name, tally) in instance.tally.jobs() {
+        known.insert(name, Known { kind: &tally.last.kind, view: None, tally: Some(tally) });
+    }
+    for view in &instance.jobs {
+        let tally = instance.tally.job(&view.name);
+        known.insert(&view.name, Known { kind: &view.kind, view: Some(view), tally });
+    }
+    for (name, job) in &known {
+        let labels = || -> Labels {
+            let mut labels = of_instance(instance);
+            labels.extend([("job_name", (*name).to_owned()), ("kind", job.kind.to_owned())]);
+            labels
+        };
+        runs(page, labels, job.tally);
+        if let Some(view) = job.view {
+            schedule(page, labels, view);
+        }
+    }
+    summary(page, instance);
+}
+
+fn runs(page: &mut Page, labels: impl Fn() -> Labels, tally: Option<&JobTally>) {
+    let none = (Counters::default(), Durations::default());
+    let (counters, durations) = tally.map_or((&none.0, &none.1), |tally| (&tally.counters, &tally.durations));
+    for (definition, count) in [
+        (&metric::ATTEMPT, counters.attempts),
+        (&metric::SUCCESS, counters.successes),
+        (&metric::PARTIAL, counters.partials),
+        (&metric::SUSPECT, counters.suspects),
+        (&metric::FAILURE, counters.failures),
+        (&metric::TIMEOUT, counters.timeouts),
+        (&metric::INTERRUPTED, counters.interruptions),
+        (&metric::REQUESTS, tally.map_or(0, |tally| tally.requests)),
+    ] {
+        page.add(definition, labels(), Value::Count(count));
+    }
+    let in_row = tally.map_or(0, |tally| tally.bad_in_a_row);
+    page.gauge(&metric::FAILURES_IN_ROW, labels(), count(in_row));
+    let last = tally.map(|tally| &tally.last);
+    page.gauge(&metric::LAST_STATUS, labels(), last.map_or(f64::NAN, |run| flag(run.ending.is_good())));
+    page.gauge(&metric::LAST_RUN, labels(), seconds(last.map(|run| run.ended)));
+    page.gauge(&metric::LAST_SUCCESS, labels(), seconds(tally.and_then(|tally| tally.last_success)));
+    let duration = last.map_or(f64::NAN, |run| millis(run.ended.millis_since(run.started).max(0).unsigned_abs()));
+    page.gauge(&metric::LAST_DURATION, labels(), duration);
+    page.add(&metric::DURATION, labels(), buckets(durations));
+}
+
+fn schedule(page: &mut Page, labels: impl Fn() -> Labels, view: &JobView) {
+    page.gauge(&metric::RUNNING, labels(), flag(view.running));
+    if let Some(interval) = view.interval {
+        page.gauge(&metric::INTERVAL, labels(), interval.as_secs_f64());
+    }
+    if let Some(next) = view.next {
+        page.gauge(&metric::NEXT_RUN, labels(), seconds(Some(next)));
+    }
+}
+
+/// What is said of the instance as a whole.
+fn summary(page: &mut Page, instance: &Instance) {
+    let newest = |kind: &str| {
+        let runs = instance.tally.jobs().map(|(_, tally)| &tally.last).filter(|run| run.kind == kind);
+        runs.max_by_key(|run| run.ended)
+    };
+    let status = newest(BACKUP).map_or(f64::NAN, |run| flag(run.ending.is_good()));
+    page.gauge(&metric::BACKUP_LAST_STATUS, of_instance(instance), status);
+    if let Some(found) = newest(DRIFT).and_then(|run| run.facts.problems) {
+        page.gauge(&metric::STANDBY_DRIFT, of_instance(instance), count(found));
+    }
+}
+
+/// When the last backup that this host knows of succeeded.
+pub(super) fn last_backup(instance: &Instance) -> Option<crate::model::Timestamp> {
+    instance
+        .tally
+        .jobs()
+        .filter(|(_, tally)| tally.last.kind == BACKUP)
+        .filter_map(|(_, tally)| tally.last_success)
+        .max()
+}
+
+fn buckets(durations: &Durations) -> Value {
+    let bounds = BOUNDS.iter().map(|bound| f64::from(*bound)).chain([f64::INFINITY]);
+    Value::Buckets(millis(durations.total_millis), bounds.zip(durations.buckets).collect())
+}
+
+/// Counts past 2^53 lose their last digits; nothing here comes near.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(super) fn count(count: u64) -> f64 {
+    count as f64
+}
+
+fn millis(millis: u64) -> f64 {
+    count(millis) / 1000.0
+}

@@ -1,0 +1,72 @@
+//! Metrics for Prometheus: what is known of runs, schedules and repositories, as text.
+//!
+//! Pure but for [`textfile`]. Names follow Velero's where it has one of that meaning. The labels of our own are
+//! `instance_name` and `job_name`: Prometheus gives `instance` and `job` to every target, and renames those that a target
+//! brings along.
+
+pub mod definition;
+mod jobs;
+mod page;
+#[expect(clippy::disallowed_methods, reason = "the textfile is a file beside node_exporter's others")]
+pub mod textfile;
+
+use self::page::{Labels, Page};
+use super::board::{Board, Instance, Role};
+use crate::model::Timestamp;
+
+/// What is said of the program itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// What the daemon does now.
+    pub role: Role,
+    /// Whether the newest configuration was wrong.
+    pub reload_failed: bool,
+}
+
+/// The metrics of these instances, in the classic text format. `process` is for the daemon; a one-shot command has none.
+#[must_use]
+pub fn render(instances: &[&Instance], process: Option<Process>, now: Timestamp) -> String {
+    let mut page = Page::new();
+    page.gauge(&definition::BUILD_INFO, vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0);
+    if let Some(process) = process {
+        add_process(&mut page, process);
+    }
+    for instance in instances {
+        page.gauge(&definition::WRITTEN, of_instance(instance), seconds(Some(now)));
+        jobs::add(&mut page, instance);
+        page.gauge(&definition::BACKUP_LAST_SUCCESS, of_instance(instance), seconds(jobs::last_backup(instance)));
+    }
+    page.text()
+}
+
+/// The metrics of everything that a board shows.
+#[must_use]
+pub fn render_board(board: &Board) -> String {
+    let shown = board.instances();
+    let instances: Vec<&Instance> = shown.iter().map(AsRef::as_ref).collect();
+    let process = Process { role: board.role(), reload_failed: board.reload_failed() };
+    render(&instances, Some(process), board.now())
+}
+
+fn add_process(page: &mut Page, process: Process) {
+    for role in Role::ALL {
+        let labels = vec![("role", role.as_str().to_owned())];
+        page.gauge(&definition::ROLE, labels, flag(role == process.role));
+    }
+    page.gauge(&definition::RELOAD, Labels::new(), flag(!process.reload_failed));
+}
+
+/// The label that every sample of an instance begins with.
+fn of_instance(instance: &Instance) -> Labels {
+    vec![("instance_name", instance.name.clone())]
+}
+
+/// Seconds since 1970; 0 for never, so that an age computed from it is beyond every bound.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this epoch fit into 2^53")]
+fn seconds(at: Option<Timestamp>) -> f64 {
+    at.map_or(0.0, |at| at.millis() as f64 / 1000.0)
+}
+
+fn flag(set: bool) -> f64 {
+    f64::from(u8::from(set))
+}

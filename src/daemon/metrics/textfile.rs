@@ -1,0 +1,245 @@
+//! The textfile of a one-shot command: what node_exporter's textfile collector reads between two runs.
+//!
+//! Several commands of several instances share one file. Each replaces its own part and leaves the rest, under a lock; the
+//! new file is written beside the old one and renamed, so a reader sees the one or the other. It is readable by everybody
+//! in spite of our umask: node_exporter runs as another user, and no name stands in it unless `metrics.names` allows it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use super::definition::{ALL, Scope};
+use crate::daemon::memory::{lock, replace};
+
+/// The largest file that is taken over, in bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+/// Who may read it: everybody.
+const MODE: u32 = 0o644;
+
+/// Why the textfile could not be written. Worth a warning, never a failure: the file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum TextfileError {
+    /// The operating system refused.
+    #[error("cannot write the metrics to {file}; check metrics.textfile, its folder and the space there")]
+    File {
+        /// The file.
+        file: String,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process holds the lock and does not give it back.
+    #[error("cannot write the metrics: {file} is locked by another process for too long")]
+    Locked {
+        /// The file.
+        file: String,
+    },
+}
+
+/// What one command has to say.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The instance that it worked on; empty where there is only one.
+    pub instance: &'a str,
+    /// Every instance of the configuration: what the file has of another one is dropped.
+    pub instances: &'a [String],
+    /// Its metrics, as [`render`](super::render) gives them.
+    pub text: &'a str,
+    /// Whether they hold what the repository says. If not, the file keeps what it had of that: a repository that cannot be
+    /// reached has not lost its snapshots.
+    pub repository_read: bool,
+}
+
+/// Puts a part into the file in place of what the file had of that instance. Blocks; for at most some seconds.
+///
+/// # Errors
+/// When the folder is missing, not writable or full. The file is then as it was, and nothing lies beside it.
+pub fn write(path: &Path, part: &Part<'_>) -> Result<(), TextfileError> {
+    let shown = || path.display().to_string();
+    let failed = |source| TextfileError::File { file: shown(), source };
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file name")))?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let locked = lock(&folder.join(format!(".{name}.lock"))).map_err(failed)?;
+    let _lock = locked.ok_or_else(|| TextfileError::Locked { file: shown() })?;
+    let before = read(path).map_err(failed)?;
+    replace(folder, name, merge(&before, part).as_bytes(), MODE).map_err(failed)
+}
+
+/// What is there; nothing when there is no file, or none that we could have written.
+fn read(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    match fs::File::open(path) {
+        Ok(file) => file.take(LARGEST.saturating_add(1)).read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(error),
+    };
+    let whole = u64::try_from(bytes.len()).is_ok_and(|length| length <= LARGEST);
+    Ok(if whole { String::from_utf8(bytes).unwrap_or_default() } else { String::new() })
+}
+
+/// The metrics of the part, and of what was there everything that is of another known instance, or of this one's repository
+/// when the part knows nothing of it. What is not ours is dropped.
+fn merge(before: &str, part: &Part<'_>) -> String {
+    let (old, new) = (families(before), families(part.text));
+    let mut out = String::new();
+    for metric in ALL {
+        let mine = new.get(metric.name);
+        let mut samples: Vec<&str> = Vec::new();
+        let kept = old.get(metric.name).map_or(&[][..], |family| &family[..]);
+        let of_mine: Vec<&str> =
+            kept.iter().filter(|line| instance_of(line).as_deref() == Some(part.instance)).copied().collect();
+        let keeps_mine = metric.scope == Scope::Repository && !part.repository_read && !of_mine.is_empty();
+        let others = kept.iter().copied().filter(|line| {
+            instance_of(line).is_some_and(|name| name != part.instance && part.instances.contains(&name))
+        });
+        samples.extend(others);
+        samples.extend(if keeps_mine { of_mine } else { mine.cloned().unwrap_or_default() });
+        if samples.is_empty() {
+            continue;
+        }
+        out.push_str(&super::page::declaration(metric));
+        for sample in samples {
+            out.push_str(sample);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// The lines with samples, by the metric that they belong to.
+fn families(text: &str) -> BTreeMap<&'static str, Vec<&str>> {
+    let mut found: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        let owner = ALL.iter().find(|metric| {
+            name.strip_prefix(metric.name).is_some_and(|rest| matches!(rest, "" | "_sum" | "_count" | "_bucket"))
+        });
+        if let Some(owner) = owner {
+            found.entry(owner.name).or_default().push(line);
+        }
+    }
+    found
+}
+
+/// The instance that a sample is of, with the escapes undone. What is searched for cannot stand inside a value: there, a
+/// quotation mark has a backslash before it.
+fn instance_of(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("instance_name=\"")?;
+    let mut name = String::new();
+    let mut characters = rest.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some(name),
+            '\\' => match characters.next()? {
+                'n' => name.push('\n'),
+                other => name.push(other),
+            },
+            other => name.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::daemon::board::{Instance, JobView};
+    use crate::daemon::metrics::render;
+    use crate::model::Timestamp;
+
+    fn text(instance: &str) -> String {
+        let mut instance = Instance::new(instance);
+        let job = |name: &str| JobView {
+            name: name.to_owned(),
+            kind: "backup".to_owned(),
+            interval: None,
+            next: None,
+            running: false,
+        };
+        instance.jobs = vec![job("nightly"), job("hourly")];
+        render(&[&instance], None, Timestamp::from_millis(5000))
+    }
+
+    fn part<'a>(instance: &'a str, instances: &'a [String], text: &'a str) -> Part<'a> {
+        Part { instance, instances, text, repository_read: true }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn everybody_may_read_it_and_only_the_lock_lies_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyhaven.prom");
+        write(&path, &part("", &[], &text(""))).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text(""), "alone, it is what was rendered");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn each_instance_replaces_its_own_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyhaven.prom");
+        let odd = "a\"b\\c\nd";
+        let known = names(&["pay", odd, "web"]);
+        for instance in [odd, "pay", "web", "pay", odd] {
+            write(&path, &part(instance, &known, &text(instance))).unwrap();
+        }
+        let written = fs::read_to_string(&path).unwrap();
+        for one in [text("pay"), text(odd), text("web")] {
+            for line in one.lines() {
+                assert_eq!(written.matches(&format!("{line}\n")).count(), 1, "{line}");
+            }
+        }
+        let only = names(&["web"]);
+        write(&path, &part("web", &only, &text("web"))).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text("web"), "those no longer configured go");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyhaven.prom");
+        for rubbish in
+            [&b"\xff\xfe"[..], b"up{instance_name=\"web\"} 1\nkeyhaven_job_attempt_total{instance_name=\"we", b"{"]
+        {
+            fs::write(&path, rubbish).unwrap();
+            write(&path, &part("pay", &names(&["pay", "web"]), &text("pay"))).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text("pay"));
+        }
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error_and_nothing_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing/keyhaven.prom");
+        let error = write(&path, &part("", &[], &text(""))).unwrap_err();
+        assert!(error.to_string().contains("missing/keyhaven.prom"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn many_at_once_leave_every_part_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyhaven.prom");
+        let known: Vec<String> = (0..6).map(|index| format!("i{index}")).collect();
+        std::thread::scope(|scope| {
+            for name in &known {
+                let (path, known) = (&path, &known);
+                scope.spawn(move || write(path, &part(name, known, &text(name))).unwrap());
+            }
+        });
+        let written = fs::read_to_string(&path).unwrap();
+        for line in known.iter().flat_map(|name| text(name).lines().map(str::to_owned).collect::<Vec<_>>()) {
+            assert!(written.contains(&line), "{line}");
+        }
+    }
+}
