@@ -29,6 +29,7 @@ mod faults;
 mod forbidden;
 mod format_1;
 mod idmap;
+mod install;
 mod issued_kill;
 mod layering;
 mod lease;
