@@ -11,7 +11,11 @@ use super::env;
 use super::failure::Failure;
 use super::printer::Printer;
 use super::progress::Terminal;
+use crate::config::instances::check_apart;
+use crate::config::jobs::check_kinds;
+use crate::config::tables::Shown;
 use crate::config::{Layer, Settings};
+use crate::daemon::kinds::KINDS;
 use crate::instance::ibm::recipe::recast::TYPES;
 use crate::job::Context;
 
@@ -46,10 +50,11 @@ impl App {
         }
     }
 
-    /// The settings: the file, the environment over it, the flags over both.
+    /// The settings: the file, what it sets for the instance in question, the environment, the flags; later ones win.
     ///
     /// # Errors
-    /// When a file that was named cannot be read, or anything in it is wrong.
+    /// When a file that was named cannot be read, or anything in it is wrong, or it has several instances and --instance
+    /// names none.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         self.settings_with(&[])
     }
@@ -59,18 +64,55 @@ impl App {
     /// # Errors
     /// As [`App::settings`].
     pub(super) fn settings_with(&self, flags: &[(&str, &str, &str)]) -> Result<Settings, Failure> {
-        let mut layers = Vec::new();
-        if let Some(path) = self.config_path() {
-            layers.push(read_layer(&path)?);
+        let file = self.file()?;
+        let own = file.instance(self.globals.instance())?;
+        build(&self.globals, [Some(file), own].into_iter().flatten(), flags)
+    }
+
+    /// The names of the instances of the file; none where it has no `[[instances]]`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or anything in it is wrong.
+    pub(super) fn instances(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.file()?.instances().map(str::to_owned).collect())
+    }
+
+    /// What each instance of the file sets, for people.
+    ///
+    /// # Errors
+    /// As [`App::instances`].
+    pub(super) fn instances_shown(&self) -> Result<Vec<Shown>, Failure> {
+        Ok(self.file()?.instances_shown())
+    }
+
+    /// The settings of one instance of the file, whatever --instance says. Without a name those that hold for all.
+    ///
+    /// # Errors
+    /// As [`App::settings`], and when there is no such instance.
+    pub(super) fn settings_of(&self, name: &str) -> Result<Settings, Failure> {
+        let file = self.file()?;
+        let own = if name.is_empty() { None } else { file.instance(Some(name))? };
+        build(&self.globals, [Some(file), own].into_iter().flatten(), &[])
+    }
+
+    /// The settings of every instance of the file that --instance leaves, in its order; of the one without a name where it
+    /// has no `[[instances]]`.
+    ///
+    /// # Errors
+    /// As [`App::settings_of`], and when two of them have one repository.
+    pub(super) fn all_settings(&self) -> Result<Vec<Settings>, Failure> {
+        let names = self.instances()?;
+        if names.is_empty() || self.globals.instance().is_some() {
+            return Ok(vec![self.settings()?]);
         }
-        let variables = env::ours();
-        let here = working_folder();
-        layers.push(Layer::environment(variables.iter().map(|(name, text)| (name.as_str(), text.as_str())), &here)?);
-        let flags = self.globals.settings().into_iter().chain(flags.iter().copied());
-        layers.push(Layer::flags(flags, &here)?);
-        let settings = Settings::build(layers)?;
-        settings.tables().check_types(TYPES)?;
-        Ok(settings)
+        let all = names.iter().map(|name| self.settings_of(name)).collect::<Result<Vec<_>, _>>()?;
+        check_apart(&all)?;
+        Ok(all)
+    }
+
+    /// The file as it stands; an empty one where there is none.
+    fn file(&self) -> Result<Layer, Failure> {
+        self.config_path().map_or_else(|| Ok(Layer::default()), |path| read_layer(&path))
     }
 
     /// The configuration file: the one that was named, else the first that is there.
@@ -95,6 +137,23 @@ impl App {
         let folder = settings.state_dir().or_else(systemd).or_else(xdg).or_else(home);
         folder.ok_or_else(|| Settings::missing("state_dir").into())
     }
+}
+
+/// Puts the environment and the flags over the layers of a file.
+fn build(
+    globals: &Globals,
+    file: impl Iterator<Item = Layer>,
+    flags: &[(&str, &str, &str)],
+) -> Result<Settings, Failure> {
+    let variables = env::ours();
+    let here = working_folder();
+    let environment = Layer::environment(variables.iter().map(|(name, text)| (name.as_str(), text.as_str())), &here)?;
+    let flags = Layer::flags(globals.settings().into_iter().chain(flags.iter().copied()), &here)?;
+    let settings = Settings::build(file.chain([environment, flags]))?;
+    settings.tables().check_types(TYPES)?;
+    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    check_kinds(settings.jobs(), &kinds)?;
+    Ok(settings)
 }
 
 fn default_paths() -> Vec<PathBuf> {

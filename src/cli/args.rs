@@ -42,6 +42,9 @@ pub(super) struct Globals {
     /// /etc/keyhaven/keyhaven.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// The instance of the configuration, where it has several
+    #[arg(long, global = true, value_name = "NAME", env = "KEYHAVEN_INSTANCE")]
+    pub(super) instance: Option<String>,
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -81,6 +84,11 @@ impl Globals {
             (None, 1) => "info",
             (None, _) => "debug",
         }
+    }
+
+    /// The instance that is asked for. A variable that is set to nothing asks for none.
+    pub(super) fn instance(&self) -> Option<&str> {
+        self.instance.as_deref().filter(|name| !name.is_empty())
     }
 
     /// The flags that set a key of the configuration: key, flag, value.

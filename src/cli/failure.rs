@@ -77,6 +77,18 @@ impl Failure {
         self
     }
 
+    /// Says first what it is about.
+    pub(super) fn of(self, what: &str) -> Self {
+        let text = format!("{what}: {}", self.error);
+        let mut cause = self.error;
+        // Its own words stand in the text already; what caused it comes below.
+        if let Some(message) = cause.downcast_mut::<Message>() {
+            let cause = message.cause.take();
+            return Self { error: Box::new(Message { text, cause }), ..self };
+        }
+        Self { error: Box::new(Message { text, cause: Some(cause) }), ..self }
+    }
+
     /// What kind of failure it is.
     pub(super) fn kind(&self) -> FailureKind {
         self.kind
@@ -108,6 +120,7 @@ impl From<ConfigError> for Failure {
             ConfigError::Missing { .. } | ConfigError::MissingSecret { .. } => {
                 "`keyhaven config show` prints what is set and where; `keyhaven config init` prints a commented file"
             }
+            ConfigError::Instance { .. } => "`keyhaven config show` prints what each instance sets",
             _ => "`keyhaven config init` prints a commented file with every key",
         };
         Self::from_error(FailureKind::Usage, error).hinted(hint)
@@ -158,5 +171,15 @@ mod tests {
         let failure =
             Failure::new(FailureKind::Failed, "cannot write x").because(std::io::Error::other("disk on fire"));
         assert_eq!(failure.chain(), ["cannot write x", "disk on fire"]);
+    }
+
+    #[test]
+    fn what_it_is_about_comes_first_and_nothing_twice() {
+        let inner = std::io::Error::other("disk on fire");
+        let failure = Failure::new(FailureKind::Failed, "cannot write x").because(inner).of("instance `pay`");
+        assert_eq!(failure.chain(), ["instance `pay`: cannot write x", "disk on fire"]);
+        let failure =
+            Failure::from_error(FailureKind::Usage, std::io::Error::other("disk on fire")).of("instance `pay`");
+        assert_eq!((failure.chain().len(), failure.kind()), (1, FailureKind::Usage));
     }
 }

@@ -19,6 +19,7 @@ mod hygiene;
 mod identity;
 mod inventory;
 mod invocation;
+mod jobs;
 mod key_file;
 mod logging;
 mod printer;

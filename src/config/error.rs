@@ -63,7 +63,7 @@ pub enum ConfigError {
         /// The other.
         second: &'static str,
     },
-    /// Something in one of the tables that shape a restore.
+    /// Something in a table that is no plain section: those that shape a restore, jobs, instances.
     #[error("{place}: {what}: {problem}")]
     Table {
         /// Where.
@@ -71,6 +71,12 @@ pub enum ConfigError {
         /// The table or its member.
         what: String,
         /// What is wrong and how to mend it.
+        problem: String,
+    },
+    /// Which of the file's instances is meant is not clear.
+    #[error("{problem}")]
+    Instance {
+        /// What is wrong, with the names that there are.
         problem: String,
     },
     /// A key that this command needs is nowhere.

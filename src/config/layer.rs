@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::ConfigError;
+use super::instances::{self, INSTANCES};
+use super::jobs::{self, JOBS, Job};
 use super::keys::{self, KEYS, Key, SECRETS, SECTIONS};
 use super::notify::Notify;
 use super::tables::Tables;
@@ -47,6 +50,10 @@ pub struct Layer {
     pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
     pub(super) tables: Tables,
     pub(super) notify: Notify,
+    pub(super) jobs: Vec<Job>,
+    pub(super) instances: Vec<instances::Part>,
+    /// The instance that this is the layer of.
+    pub(super) instance: Option<String>,
 }
 
 impl Layer {
@@ -66,25 +73,13 @@ impl Layer {
         })?;
         let mut layer = Self::default();
         for (name, value) in document.get_ref() {
-            let origin = place(name.span().start);
-            if layer.tables.take(name.get_ref(), value, &place)?
-                || layer.notify.take(name.get_ref(), value, &place, base)?
-            {
-                continue;
-            }
-            match value.get_ref() {
-                DeValue::Table(section) if is_section(name.get_ref()) => {
-                    for (member, value) in section {
-                        let path = format!("{}.{}", name.get_ref(), member.get_ref());
-                        layer.take(&path, value.get_ref(), place(member.span().start), base)?;
-                    }
-                }
-                _ if is_section(name.get_ref()) => {
-                    return Err(ConfigError::Section { place: origin, section: name.get_ref().to_string() });
-                }
-                value => layer.take(name.get_ref(), value, origin, base)?,
+            match name.get_ref().as_ref() {
+                JOBS => layer.jobs = jobs::read(value, &place)?,
+                INSTANCES => layer.instances = instances::read(value, &place, base)?,
+                _ => layer.take_member(name, value, &place, base)?,
             }
         }
+        jobs::check_instances(&layer.jobs, layer.instances())?;
         layer.checked()
     }
 
@@ -131,6 +126,33 @@ impl Layer {
         layer.checked()
     }
 
+    /// Takes a section, a table or a key at the top of the file or of an instance.
+    pub(super) fn take_member(
+        &mut self,
+        name: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+        place: &dyn Fn(usize) -> Origin,
+        base: &Path,
+    ) -> Result<(), ConfigError> {
+        let origin = place(name.span().start);
+        if self.tables.take(name.get_ref(), value, place)? || self.notify.take(name.get_ref(), value, place, base)? {
+            return Ok(());
+        }
+        match value.get_ref() {
+            DeValue::Table(section) if is_section(name.get_ref()) => {
+                for (member, value) in section {
+                    let path = format!("{}.{}", name.get_ref(), member.get_ref());
+                    self.take(&path, value.get_ref(), place(member.span().start), base)?;
+                }
+                Ok(())
+            }
+            _ if is_section(name.get_ref()) => {
+                Err(ConfigError::Section { place: origin, section: name.get_ref().to_string() })
+            }
+            value => self.take(name.get_ref(), value, origin, base),
+        }
+    }
+
     fn take(&mut self, path: &str, value: &DeValue<'_>, place: Origin, base: &Path) -> Result<(), ConfigError> {
         let Some(key) = keys::find(path) else {
             if SECRETS.contains(&path) {
@@ -159,7 +181,7 @@ impl Layer {
     }
 
     /// One secret, one way.
-    fn checked(self) -> Result<Self, ConfigError> {
+    pub(super) fn checked(self) -> Result<Self, ConfigError> {
         let mut seen: BTreeMap<&str, &'static str> = BTreeMap::new();
         for (path, (_, origin)) in &self.values {
             if let Some(secret) = keys::secret_of(path)

@@ -9,10 +9,11 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::entry::{Entry, entries, nearest};
 use super::error::ConfigError;
 use super::layer::Origin;
 use super::settings::{SecretRef, is_loopback};
-use super::tables::{Entry, Shown, entries, nearest};
+use super::tables::Shown;
 use super::value::{Kind, Value, describe, period_text};
 
 mod presets;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::jobs::Job;
 use super::keys::{self, KEYS, Key};
 use super::layer::{Layer, Origin};
 use super::notify::{Notify, Target};
@@ -167,6 +168,8 @@ pub struct Settings {
     values: BTreeMap<&'static str, (Value, Origin)>,
     tables: Tables,
     notify: Notify,
+    jobs: Vec<Job>,
+    instance: String,
 }
 
 impl Settings {
@@ -186,9 +189,13 @@ impl Settings {
         }
         let mut tables = Tables::default();
         let mut notify = Notify::default();
+        let mut jobs = Vec::new();
+        let mut instance = String::new();
         for layer in layers {
             tables.extend(layer.tables);
             notify.targets.extend(layer.notify.targets);
+            jobs.extend(layer.jobs);
+            instance = layer.instance.unwrap_or(instance);
             for (path, value) in layer.values {
                 if let Some(secret) = keys::secret_of(path) {
                     values.retain(|other, _| keys::secret_of(other) != Some(secret));
@@ -196,7 +203,7 @@ impl Settings {
                 values.insert(path, value);
             }
         }
-        let settings = Self { values, tables, notify };
+        let settings = Self { values, tables, notify, jobs, instance };
         settings.check()?;
         Ok(settings)
     }
@@ -382,6 +389,19 @@ impl Settings {
         self.text("log.format")
     }
 
+    /// The jobs of the daemon, in the order of their names; those of all instances.
+    #[must_use]
+    pub fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    /// Which instance of the file these are the settings of; empty where it has no `[[instances]]`, and for what holds for
+    /// all of them.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// What a restore does about an item that holds something of its own: the word as configured.
     #[must_use]
     pub fn on_conflict(&self) -> String {
@@ -416,6 +436,12 @@ impl Settings {
     #[must_use]
     pub fn missing(path: &'static str) -> ConfigError {
         ConfigError::Missing { key: path, variable: keys::variable(path) }
+    }
+
+    /// The error for a value that does not go together with others.
+    pub(super) fn unfit(&self, path: &str, problem: &str) -> ConfigError {
+        let origin = self.values.get(path).map_or(Origin::Default, |(_, origin)| origin.clone());
+        unfit(path, &origin, problem)
     }
 
     fn check(&self) -> Result<(), ConfigError> {

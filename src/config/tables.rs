@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value as Json};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
+use super::entry::{Entry, entries, nearest};
 use super::error::ConfigError;
 use super::layer::Origin;
 use super::value::describe;
@@ -19,8 +20,6 @@ const TRANSFORMS: &str = "transforms";
 const PREFIXES: [&str; 4] = ["name", "group", "type", "label"];
 /// Characters of a text of a rewrite.
 const LONGEST_TEXT: usize = 4_096;
-/// Entries of one table.
-const MOST_ENTRIES: usize = 1_000;
 
 /// The tables with where each entry stands. Only a file can have them.
 #[derive(Debug, Clone, Default)]
@@ -42,14 +41,6 @@ pub struct Shown {
     pub value: String,
     /// Where it stands.
     pub origin: Origin,
-}
-
-/// One entry of a table, being read.
-pub(super) struct Entry<'d, 'p> {
-    table: &'static str,
-    members: &'d DeTable<'d>,
-    at: usize,
-    place: &'p dyn Fn(usize) -> Origin,
 }
 
 impl Tables {
@@ -198,29 +189,6 @@ impl Tables {
     }
 }
 
-/// The entries of a table that is written with double brackets.
-pub(super) fn entries<'d, 'p>(
-    table: &'static str,
-    value: &'d Spanned<DeValue<'d>>,
-    place: &'p dyn Fn(usize) -> Origin,
-) -> Result<Vec<Entry<'d, 'p>>, ConfigError> {
-    let wrong = |at: usize| ConfigError::Table {
-        place: place(at),
-        what: format!("`{table}`"),
-        problem: format!("write each entry as `[[{table}]]` on a line of its own, its members below"),
-    };
-    let DeValue::Array(list) = value.get_ref() else { return Err(wrong(value.span().start)) };
-    if list.len() > MOST_ENTRIES {
-        let problem = format!("{} entries, more than {MOST_ENTRIES}", list.len());
-        return Err(ConfigError::Table { place: place(value.span().start), what: format!("`{table}`"), problem });
-    }
-    let entry = |element: &'d Spanned<DeValue<'d>>| match element.get_ref() {
-        DeValue::Table(members) => Ok(Entry { table, members, at: element.span().start, place }),
-        _ => Err(wrong(element.span().start)),
-    };
-    list.iter().map(entry).collect()
-}
-
 impl Entry<'_, '_> {
     fn rule(&self) -> Result<Rule, ConfigError> {
         self.only(&["select", "treatment", "name"])?;
@@ -314,55 +282,6 @@ impl Entry<'_, '_> {
         };
         list.iter().map(selector).collect()
     }
-
-    pub(super) fn member(&self, name: &str) -> Option<(&DeValue<'_>, Origin)> {
-        let (key, value) = self.members.iter().find(|(key, _)| key.get_ref() == name)?;
-        Some((value.get_ref(), (self.place)(key.span().start)))
-    }
-
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
-        match self.member(name) {
-            None => Ok(None),
-            Some((DeValue::String(text), _)) => Ok(Some(text.to_string())),
-            Some((other, _)) => Err(self.at(name, format!("must be text, not {}", describe(other)))),
-        }
-    }
-
-    /// Refuses members of other names.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), ConfigError> {
-        for (key, _) in self.members {
-            let name: &str = key.get_ref();
-            if !known.contains(&name) {
-                let near = known.iter().map(|known| (known, strsim::jaro_winkler(known, name)));
-                let near = near.filter(|(_, score)| *score > 0.8).max_by(|a, b| a.1.total_cmp(&b.1));
-                return Err(ConfigError::UnknownKey {
-                    place: (self.place)(key.span().start),
-                    key: format!("{}.{name}", self.table),
-                    nearest: near.map(|(known, _)| format!("{}.{known}", self.table)),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn path(&self, member: &str) -> String {
-        format!("`{}.{member}`", self.table)
-    }
-
-    /// Where the entry begins.
-    pub(super) fn place(&self) -> Origin {
-        (self.place)(self.at)
-    }
-
-    pub(super) fn error(&self, problem: &str) -> ConfigError {
-        let what = format!("`[[{}]]`", self.table);
-        ConfigError::Table { place: (self.place)(self.at), what, problem: problem.to_owned() }
-    }
-
-    pub(super) fn at(&self, member: &str, problem: String) -> ConfigError {
-        let place = self.member(member).map_or_else(|| (self.place)(self.at), |(_, origin)| origin);
-        ConfigError::Table { place, what: self.path(member), problem }
-    }
 }
 
 fn treatment(value: &DeValue<'_>, what: &str, origin: &Origin) -> Result<Treatment, ConfigError> {
@@ -373,13 +292,6 @@ fn treatment(value: &DeValue<'_>, what: &str, origin: &Origin) -> Result<Treatme
     word.parse().map_err(|error: crate::model::treatment::TreatmentError| {
         wrong(format!("{error}{}", nearest(word, Treatment::ALL.iter().map(|treatment| treatment.as_str()))))
     })
-}
-
-/// What of `known` looks most like a word, as the end of a message.
-pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> String {
-    let scored = known.map(|known| (known, strsim::jaro_winkler(known, word))).filter(|(_, score)| *score > 0.8);
-    let best = scored.max_by(|a, b| a.1.total_cmp(&b.1));
-    best.map(|(known, _)| format!("; did you mean `{known}`?")).unwrap_or_default()
 }
 
 fn words(select: &[Selector]) -> String {

@@ -36,7 +36,7 @@ pub fn commented(values: &BTreeMap<&str, String>) -> String {
     text
 }
 
-/// The tables that shape a restore, all as comments.
+/// The tables that shape a restore, the jobs and the instances, all as comments.
 const TABLES: &str = r#"
 # What a restore makes of items that do not come back by themselves, per type: `convert`, `reissue`,
 # `definition`, `as_arbitrary`, `recreate` or `external`. `keyhaven coverage` shows what holds.
@@ -95,6 +95,30 @@ const TABLES: &str = r#"
 #from = "keyhaven@example.com"
 #to = ["operators@example.com"]
 #names = true
+
+# What `keyhaven run` does and when. A name of your own; `kind` is the command (default: the name), `args` go
+# behind it. `cron` is a line of five fields (six with seconds in front) or @hourly, @daily, @weekly, @monthly,
+# by the clocks of `zone` (default: UTC). `keyhaven schedule next` shows the coming runs.
+#[jobs.backup]
+#cron = "*/15 * * * *"
+
+#[jobs.weekly-check]
+#kind = "verify"
+#args = ["--level", "objects", "--record"]
+#cron = "30 4 * * SUN"
+#zone = "Europe/Berlin"
+#jitter = "10m"
+#deadline = "2h"
+#retries = 2
+#retry_after = "1m"
+#catch_up = true
+
+# Several instances in one file: each sets over the rest of the file what is its own, a repository at least.
+# Commands then take --instance NAME; a job runs for all of them, or for those that its `instances` names.
+#[[instances]]
+#name = "payments"
+#source.url = "https://INSTANCE-ID.eu-de.secrets-manager.appdomain.cloud"
+#repository.url = "s3://BUCKET/payments"
 "#;
 
 /// A text as a TOML string.
@@ -164,6 +188,8 @@ mod tests {
         assert_eq!((policies.types.len(), policies.rules.len(), policies.overrides.len()), (6, 1, 1));
         assert_eq!(policies.transforms.len(), 1);
         assert_eq!(layer.notify.targets.len(), 3);
+        let names: Vec<&str> = layer.jobs.iter().map(|job| job.name.as_str()).collect();
+        assert_eq!((names, layer.instances().collect()), (vec!["backup", "weekly-check"], vec!["payments"]));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::table::Table;
-use crate::cli::wire;
-use crate::config::{Settings, template};
+use crate::cli::{jobs, wire};
+use crate::config::tables::Shown;
+use crate::config::{Job, Settings, template};
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -30,7 +31,7 @@ pub(in crate::cli) enum Command {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct Listing {
     file: Option<String>,
     values: Vec<Line>,
 }
@@ -57,10 +58,13 @@ fn init(app: &App) -> Result<Outcome, Failure> {
 }
 
 fn show(app: &App) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
+    let settings = shown_settings(app)?;
     let file = app.config_path().map(|path| path.display().to_string());
-    let values = lines(&settings);
-    let shown = Shown { file, values };
+    let mut values = lines(&settings);
+    if settings.instance().is_empty() {
+        values.extend(app.instances_shown()?.into_iter().map(Line::from));
+    }
+    let shown = Listing { file, values };
     app.printer.result(&shown, |printer| {
         let mut table = Table::new(&["key", "value", "from"]);
         for line in &shown.values {
@@ -71,26 +75,62 @@ fn show(app: &App) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// Those of one instance; of a file with several and none in question, what holds for all of them.
+fn shown_settings(app: &App) -> Result<Settings, Failure> {
+    if app.globals.instance().is_none() && app.instances()?.len() > 1 { app.settings_of("") } else { app.settings() }
+}
+
 fn lines(settings: &Settings) -> Vec<Line> {
     let keys = settings.effective().map(|(key, value, origin)| Line {
         key: key.path.to_owned(),
         value: value.to_string(),
         origin: origin.to_string(),
     });
-    let tables = settings.tables().shown().into_iter().chain(settings.notify_shown());
-    keys.chain(tables.map(|one| Line { key: one.key, value: one.value, origin: one.origin.to_string() })).collect()
+    let tables = settings.tables().shown();
+    let jobs = settings.jobs().iter().flat_map(Job::shown);
+    let notify = settings.notify_shown();
+    keys.chain(tables.into_iter().chain(jobs).chain(notify).map(Line::from)).collect()
+}
+
+impl From<Shown> for Line {
+    fn from(Shown { key, value, origin }: Shown) -> Self {
+        Self { key, value, origin: origin.to_string() }
+    }
 }
 
 /// Everything that can be told on this host, without asking the instance or the bucket: `doctor` does that.
 fn validate(app: &App) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
-    let mut checked = vec!["syntax, keys and types", "policies, rules, overrides and transforms"];
+    let all = app.all_settings()?;
+    let several = app.instances()?.len() > 1;
+    let mut checked = vec!["syntax, keys and types".to_owned(), "policies, rules, overrides and transforms".to_owned()];
+    for settings in &all {
+        let what = validate_one(settings).map_err(|failure| {
+            // Origins name a line, and shared lines serve every instance.
+            if several { failure.of(&format!("instance `{}`", settings.instance())) } else { failure }
+        })?;
+        let of = if several { format!("{}: ", settings.instance()) } else { String::new() };
+        checked.extend(what.into_iter().map(|what| format!("{of}{what}")));
+    }
+    if let Some(settings) = all.first().filter(|settings| !settings.jobs().is_empty()) {
+        jobs::check_args(settings.jobs())?;
+        checked.push("jobs: kinds, cron lines, zones, arguments".to_owned());
+    }
+    app.printer.result(&serde_json::json!({ "valid": true, "checked": checked }), |printer| {
+        printer.line("The configuration is valid. Checked:")?;
+        checked.iter().try_for_each(|what| printer.line(format!("  {what}")))
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Checks what the settings of one instance name on this host; says what that was.
+fn validate_one(settings: &Settings) -> Result<Vec<&'static str>, Failure> {
+    let mut checked = Vec::new();
     if settings.is_set("source.url") {
-        wire::source(&settings)?;
+        wire::source(settings)?;
         checked.push("source: URL, API key, CA file");
     }
     if settings.is_set("standby.url") {
-        wire::standby(&settings)?;
+        wire::standby(settings)?;
         checked.push("standby: URL, API key, CA file");
     }
     if settings.is_set("repository.url") {
@@ -99,19 +139,15 @@ fn validate(app: &App) -> Result<Outcome, Failure> {
     }
     let keys = settings.keys();
     if keys.signing_key.is_some() {
-        wire::signing_key(&settings)?;
+        wire::signing_key(settings)?;
         checked.push("signing key");
     }
     if keys.catalogue_key.is_some() {
-        wire::catalogue_key(&settings)?;
+        wire::catalogue_key(settings)?;
         checked.push("catalogue key");
     }
     wire::recipients(&keys.recovery_recipients)?;
     wire::recipients(&keys.auditors)?;
     checked.push("recipients");
-    app.printer.result(&serde_json::json!({ "valid": true, "checked": checked }), |printer| {
-        printer.line("The configuration is valid. Checked:")?;
-        checked.iter().try_for_each(|what| printer.line(format!("  {what}")))
-    })?;
-    Ok(Outcome::Done)
+    Ok(checked)
 }

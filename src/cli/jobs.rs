@@ -1,0 +1,82 @@
+//! The jobs of a configuration as the commands that they are.
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use super::args::Arguments;
+use super::failure::Failure;
+use crate::config::{ConfigError, Job};
+
+/// Flags that the daemon gives to every job itself.
+const OF_THE_DAEMON: &[&str] = &["--config", "--instance", "--json"];
+
+/// Checks that the arguments of every job are those of its command, as the command itself would read them.
+///
+/// # Errors
+/// Kind 2 with the job, its place in the file, and what its command says of them.
+pub(super) fn check_args(jobs: &[Job]) -> Result<(), Failure> {
+    for job in jobs {
+        if let Some(problem) = problem(job) {
+            let what = format!("`jobs.{}.args`", job.name);
+            let error = ConfigError::Table { place: job.origin.clone(), what, problem };
+            return Err(Failure::from(error).hinted(format!("`keyhaven {} --help` lists its arguments", job.kind)));
+        }
+    }
+    Ok(())
+}
+
+fn problem(job: &Job) -> Option<String> {
+    let own = |arg: &&String| OF_THE_DAEMON.iter().any(|flag| *arg == flag || arg.starts_with(&format!("{flag}=")));
+    if let Some(arg) = job.args.iter().find(own) {
+        return Some(format!("`{arg}` is given to every job by the daemon; leave it out"));
+    }
+    let line = ["keyhaven", &job.kind].into_iter().chain(job.args.iter().map(String::as_str)).chain(["--json"]);
+    match Arguments::try_parse_from(line) {
+        Ok(_) => None,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Some("asks for help or the version instead of doing anything".to_owned())
+        }
+        Err(error) => {
+            // What is wrong is one paragraph, the usage another.
+            let text = error.to_string();
+            let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+            Some(first.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Layer, Settings};
+
+    fn check(kind: &str, args: &str) -> Result<(), String> {
+        let text = format!("[jobs.{kind}]\ncron = \"@daily\"\nargs = {args}\n");
+        let layer = Layer::file(&text, "keyhaven.toml", Path::new("/")).unwrap();
+        check_args(Settings::build([layer]).unwrap().jobs()).map_err(|failure| failure.chain().join(": "))
+    }
+
+    #[test]
+    fn arguments_are_those_of_the_command() {
+        assert_eq!(check("backup", "[\"--full\"]"), Ok(()));
+        assert_eq!(check("verify", "[\"--level\", \"payload\", \"--record\"]"), Ok(()));
+        let unknown = check("backup", "[\"--ful\"]").unwrap_err();
+        assert!(
+            unknown.starts_with("keyhaven.toml, line 1: `jobs.backup.args`: unexpected argument '--ful'"),
+            "{unknown}"
+        );
+        assert!(check("verify", "[\"--level\", \"deep\"]").unwrap_err().contains("invalid value 'deep'"));
+        assert!(
+            check("verify", "[\"--level payload\"]").unwrap_err().contains("unexpected argument"),
+            "two words in one"
+        );
+        for flag in ["--json", "--config=x", "--instance"] {
+            assert!(check("backup", &format!("[\"{flag}\"]")).unwrap_err().contains("by the daemon"), "{flag}");
+        }
+        for flag in ["--help", "-h", "--version"] {
+            assert!(check("backup", &format!("[\"{flag}\"]")).unwrap_err().contains("instead of doing"), "{flag}");
+        }
+    }
+}
