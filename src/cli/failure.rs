@@ -154,6 +154,7 @@ from_library!(
     crate::job::restore::RestoreError,
     crate::job::restore::idmap::external_secrets::ManifestError,
     crate::job::plan_file::PlanFileError,
+    crate::job::sweep::SweepError,
     crate::job::verify::VerifyError,
     crate::repository::RepositoryError,
     crate::repository::StoreError,

@@ -17,6 +17,7 @@ pub mod forget;
 pub mod plan_file;
 pub mod restore;
 pub mod status;
+pub mod sweep;
 pub mod sync;
 pub mod verify;
 

@@ -1,6 +1,6 @@
 //! A repository that exists: its id, its store, its ledger as of now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -119,13 +119,45 @@ impl Repository {
     /// # Errors
     /// As [`Repository::read_ledger`].
     pub async fn read_ledger_anew(&self) -> Result<Ledger, RepositoryError> {
-        self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.forget_entries();
         self.read_ledger().await
+    }
+
+    /// Forgets what was read of the ledger, so that every entry is fetched again.
+    pub fn forget_entries(&self) {
+        self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// As [`Repository::read_ledger`], from files that somebody else has listed and from entries that are asked for
+    /// by name, which a listing may lack. Gives the names of those that are not there too.
+    ///
+    /// # Errors
+    /// As [`Repository::read_ledger`].
+    pub async fn read_ledger_of(
+        &self,
+        listed: Vec<ObjectInfo>,
+        by_name: &[String],
+    ) -> Result<(Ledger, Vec<String>), RepositoryError> {
+        let mut files: BTreeMap<String, Bytes> = self.read_files(listed).await?.into_iter().collect();
+        let mut absent = Vec::new();
+        for path in by_name {
+            if files.get(path).is_some_and(|bytes| !bytes.is_empty()) {
+                continue;
+            }
+            match self.ask_entry(path).await? {
+                Some(bytes) => drop(files.insert(path.clone(), bytes)),
+                None => absent.push(path.clone()),
+            }
+        }
+        Ok((self.build_ledger(files.into_iter().collect()).await?, absent))
     }
 
     /// Every file of the ledger by path, with its bytes; a file that cannot be an entry comes without any.
     pub(super) async fn read_entries(&self) -> Result<Vec<(String, Bytes)>, RepositoryError> {
-        let listed = self.store().list(names::LEDGER).await?;
+        self.read_files(self.store().list(names::LEDGER).await?).await
+    }
+
+    async fn read_files(&self, listed: Vec<ObjectInfo>) -> Result<Vec<(String, Bytes)>, RepositoryError> {
         if listed.is_empty() {
             let why = "its ledger is empty".to_owned();
             return Err(RepositoryError::NoRepository { place: self.store().place(), why });

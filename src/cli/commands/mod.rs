@@ -27,6 +27,7 @@ mod restore;
 mod sandbox;
 mod show;
 mod snapshots;
+mod sweep;
 mod sync;
 mod verify;
 
@@ -68,6 +69,8 @@ pub(super) enum Command {
     Drift(Box<drift::Arguments>),
     /// Keep a warm standby in step with the snapshots
     Sync(Box<sync::Arguments>),
+    /// Delete what no kept snapshot names; only says what would go, unless told
+    Sweep(sweep::Arguments),
     /// Say that a loss in the ledger is accepted
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -103,6 +106,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::PrepareStandby(command) => prepare_standby::run(app, command).await,
         Command::Drift(arguments) => drift::run(app, *arguments).await,
         Command::Sync(arguments) => sync::run(app, *arguments).await,
+        Command::Sweep(arguments) => sweep::run(app, arguments).await,
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,

@@ -1,0 +1,139 @@
+//! `keyhaven sweep`.
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::printer::{Printer, Style};
+use crate::cli::table::Table;
+use crate::cli::{human, wire};
+use crate::job::sweep::{Amount, Options, Report, sweep};
+use crate::model::Digest;
+use crate::repository::StateFolder;
+
+/// Deletes what no kept snapshot names: the second step of forgetting.
+///
+/// Without --apply it only says what would go, what stays and why. With --apply it signs an entry and then deletes; that
+/// cannot be undone. Only what is older than the grace of the repository goes, and only snapshots that were given up for
+/// longer than that. Safe beside running backups. Needs a key with the reaper's role.
+///
+/// What the store keeps (Object Lock, a legal hold) is said with its date and is no failure: a later sweep takes it. On a
+/// versioned bucket a delete leaves an older version until a lifecycle rule of the bucket removes it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 all that could go went (or, without --apply, was listed); 1 it deleted nothing because clocks, listings or an
+entry of a later version stood against it, or the store failed; 3 no good snapshot would be left; 13 the ledger or a live
+snapshot is not whole; 16 a snapshot was taken back in the last moment.
+
+Examples:
+  keyhaven sweep
+  keyhaven sweep --apply --pin-head 3fa9…")]
+pub(in crate::cli) struct Arguments {
+    /// Delete; without it nothing is changed
+    #[arg(long)]
+    apply: bool,
+    /// The digest of an entry that was a head and must still be there; may be given more than once
+    #[arg(long, value_name = "DIGEST")]
+    pin_head: Vec<Digest>,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let repository = wire::repository(&settings, None).await?;
+    let writer = match arguments.apply {
+        true => Some(wire::writer(app, &settings, repository.id())?),
+        false => None,
+    };
+    let state = StateFolder::new(&app.state_folder(&settings)?, &repository.id().to_string());
+    let options =
+        Options { state: &state, pinned_heads: arguments.pin_head, writer: writer.as_ref(), tool: super::tool() };
+    let report = sweep(&app.context(), &repository, &options).await?;
+    app.printer.result(&report, |printer| print(printer, &report))?;
+    Ok(report.failure().map_or(Outcome::Done, Outcome::Reported))
+}
+
+fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
+    printer.line(headline(printer, report))?;
+    for stop in &report.stopped {
+        printer.line(format!("  {} {}", printer.paint(Style::Red, "stopped:"), human::safe(&stop.text)))?;
+    }
+    if let Some(failed) = &report.failed {
+        printer.line(format!("  {} {}", printer.paint(Style::Red, "failed:"), human::safe(failed)))?;
+        printer.line(format!("  {} were not tried; run it again", human::count(report.left, "object")))?;
+    }
+    if report.before.is_none() {
+        return Ok(());
+    }
+    if !report.snapshots.is_empty() {
+        let mut table = Table::new(&[">seq", "forgotten", "rule"]);
+        for swept in &report.snapshots {
+            table.row([swept.sequence.to_string(), human::time(swept.since), swept.rule.clone()]);
+        }
+        printer.table(&table, "")?;
+    }
+    printer.facts(&facts(report))?;
+    if report.versioned {
+        printer.line(
+            "  note: this bucket keeps versions: a delete hides an object, and its bytes stay until a lifecycle rule of the \
+             bucket for noncurrent versions removes them",
+        )?;
+    }
+    Ok(())
+}
+
+fn headline(printer: &Printer, report: &Report) -> String {
+    let (style, text) = if !report.stopped.is_empty() {
+        (Style::Red, "Nothing was deleted.".to_owned())
+    } else if report.interrupted {
+        (Style::Yellow, format!("Interrupted after {}.", amount(report.deleted)))
+    } else if report.failed.is_some() {
+        (Style::Red, format!("Failed after {}.", amount(report.deleted)))
+    } else if report.entry.is_some() {
+        (Style::Green, format!("Deleted {}.", amount(report.deleted)))
+    } else if report.going.objects == 0 {
+        (Style::Green, "Nothing to delete.".to_owned())
+    } else {
+        (Style::Yellow, format!("Would delete {}; nothing was changed: `--apply` does it.", amount(report.going)))
+    };
+    printer.paint(style, &text)
+}
+
+fn facts(report: &Report) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("repository", report.place.clone()), ("live", human::count(report.live, "snapshot"))];
+    let mut add = |label, amount: Amount, more: String| {
+        if amount.objects > 0 {
+            facts.push((label, format!("{}{more}", self::amount(amount))));
+        }
+    };
+    add("orphans", report.orphans, " of what goes: named by no snapshot".to_owned());
+    add("shared", report.shared, " stay: a kept snapshot needs them, too".to_owned());
+    let dates = |staying: &crate::job::sweep::Staying| match (staying.first, staying.last) {
+        (Some(first), Some(last)) if first != last => format!("{} to {}", human::time(first), human::time(last)),
+        (Some(date), _) => human::time(date),
+        _ => "a date that is not known".to_owned(),
+    };
+    add("young", report.young.amount, format!(" stay until {}: younger than the grace", dates(&report.young)));
+    add("locked", report.locked.amount, format!(" stay: the store keeps them until {}", dates(&report.locked)));
+    add("held", report.held, " stay: under a legal hold, or locked without an end that is known".to_owned());
+    for waiting in &report.waiting {
+        let when = waiting.goes_after.map_or_else(|| "later".to_owned(), |date| format!("after {}", human::time(date)));
+        facts.push(("waiting", format!("snapshot {} ({}) goes {when}", waiting.sequence, waiting.rule)));
+    }
+    if report.foreign > 0 {
+        facts.push((
+            "foreign",
+            format!("{} with names that are none of ours, left alone", human::count(report.foreign, "file")),
+        ));
+    }
+    facts.extend(report.entry.map(|entry| ("entry", entry.to_string())));
+    facts.push((
+        "next",
+        report.next.map_or_else(
+            || "nothing waits for a date".to_owned(),
+            |next| format!("the next sweep may find something from {}", human::time(next)),
+        ),
+    ));
+    facts
+}
+
+fn amount(amount: Amount) -> String {
+    format!("{}, {}", human::count(amount.objects, "object"), human::bytes(amount.bytes))
+}

@@ -1,0 +1,307 @@
+//! What goes and what stays: pure, from what was seen to a plan or to the reasons for none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::seen::{Kept, LedgerSeen, Object, Objects, Seen, Snapshot, StoreTime, View};
+use super::stop::Stop;
+use crate::format::event::SNAPSHOTS_AN_ENTRY;
+use crate::format::names;
+use crate::model::{Digest, Timestamp};
+use crate::repository::SKEW_MILLIS;
+use crate::repository::store::{Hold, Retention};
+
+/// A snapshot that was given up for longer than the grace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Due {
+    /// Its entry.
+    pub(super) entry: Digest,
+    /// The sequence of its entry.
+    pub(super) sequence: u64,
+    /// By which rule it was given up.
+    pub(super) rule: String,
+    /// When.
+    pub(super) since: Timestamp,
+    /// What it names.
+    pub(super) paths: BTreeSet<String>,
+}
+
+/// A snapshot that was given up and stays for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// Its entry.
+    pub(super) entry: Digest,
+    /// The sequence of its entry.
+    pub(super) sequence: u64,
+    /// By which rule it was given up.
+    pub(super) rule: String,
+    /// From when a sweep may take it; nothing when the date of the entry that gave it up is not known yet.
+    pub(super) goes_after: Option<Timestamp>,
+}
+
+/// What may go, before the store was asked about each object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// The present by the clock that dates the objects.
+    pub(super) now: Timestamp,
+    /// Only what is dated before this moment may go: the present less the grace.
+    pub(super) before: Timestamp,
+    /// The objects that no kept snapshot names and that are old enough.
+    pub(super) candidates: Objects,
+    /// The snapshots that are due.
+    pub(super) due: Vec<Due>,
+    /// The snapshots that were given up and are not due.
+    pub(super) waiting: Vec<Waiting>,
+    /// Objects that no kept snapshot names and that are too young: of a running backup, or of one that died.
+    pub(super) young: Objects,
+    /// Objects of snapshots that are due, which a kept snapshot needs too.
+    pub(super) shared: Objects,
+    /// How many snapshots are live.
+    pub(super) live: usize,
+    /// Files in the folders whose names are none of ours; they are left alone.
+    pub(super) foreign: usize,
+}
+
+/// What goes, after the store was asked about each object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// What is to be deleted.
+    pub(super) going: Objects,
+    /// The snapshots that lose something by it, and so are gone for good.
+    pub(super) sweeping: Vec<Due>,
+    /// What the store keeps, and what holds it.
+    pub(super) locked: BTreeMap<String, (Object, Hold)>,
+    /// What was written again since it was listed, and is young now.
+    pub(super) rewritten: Objects,
+    /// How many were gone already.
+    pub(super) gone: usize,
+    /// Whether the bucket keeps older versions of what is deleted.
+    pub(super) versioned: bool,
+}
+
+/// Decides what may go.
+///
+/// # Errors
+/// Every reason for which nothing may.
+pub(super) fn decide(seen: &Seen) -> Result<Plan, Vec<Stop>> {
+    let mut stops = ledger_stops(&seen.ledger);
+    let Some(now) = seen.now() else {
+        stops.push(Stop::ClockUnknown);
+        return Err(stops);
+    };
+    stops.extend(clock_stops(seen, now));
+    stops.extend(seen.folders.iter().filter_map(|(folder, views)| differ(folder, views, now)));
+    let before = now.plus_millis(-seen.grace);
+    let (due, kept) = split(&seen.ledger.snapshots, before);
+    let objects = seen.objects();
+    stops.extend(missing(seen, &objects, before));
+    stops.extend(unreadable(&kept));
+    match stops.is_empty() {
+        true => Ok(plan(seen, &objects, now, before, &due, &kept)),
+        false => Err(stops),
+    }
+}
+
+/// Takes what the store says of each candidate into account.
+#[must_use]
+pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>, now: Timestamp) -> Settled {
+    let mut settled = Settled::default();
+    for (path, object) in &plan.candidates {
+        let Some(Some(answer)) = answers.get(path) else {
+            settled.gone += 1;
+            continue;
+        };
+        settled.versioned |= answer.versioned;
+        let there = Object { size: answer.object.size, modified: answer.object.modified };
+        if there.modified >= plan.before {
+            settled.rewritten.insert(path.clone(), there);
+        } else if let Some(hold) = answer.hold(Some(now)) {
+            settled.locked.insert(path.clone(), (there, hold));
+        } else {
+            settled.going.insert(path.clone(), *object);
+        }
+    }
+    let loses = |due: &&Due| due.paths.iter().any(|path| settled.going.contains_key(path));
+    settled.sweeping = plan.due.iter().filter(loses).cloned().collect();
+    settled
+}
+
+/// Decides, with the ledger as it is after the sweep's own entry, whether what was to go may still go.
+#[must_use]
+pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) -> Vec<Stop> {
+    let mut stops = ledger_stops(now);
+    let going = |path: &&str| settled.going.contains_key(*path);
+    for snapshot in &now.snapshots {
+        if let Some(path) = snapshot.paths().find(going) {
+            stops.push(Stop::Overtaken { snapshot: snapshot.sequence, path: path.to_owned() });
+        }
+    }
+    let kept: Vec<&Snapshot> = now.snapshots.iter().collect();
+    stops.extend(unreadable(&kept));
+    for taken in now.undos.iter().filter(|(undo, _)| !before.undos.contains_key(*undo)).flat_map(|(_, taken)| taken) {
+        let late = settled.sweeping.iter().find(|due| due.entry == *taken);
+        stops.extend(late.map(|due| Stop::TakenBack { snapshot: due.sequence }));
+    }
+    stops
+}
+
+fn ledger_stops(ledger: &LedgerSeen) -> Vec<Stop> {
+    let problems = ledger.problems.iter().cloned().map(Stop::Ledger);
+    let unknown = ledger.unknown.iter().cloned().map(Stop::Unknown);
+    let heads = ledger.lost_heads.iter().cloned().map(Stop::HeadMissing);
+    let mut stops: Vec<Stop> = problems.chain(unknown).chain(heads).collect();
+    if !ledger.snapshots.iter().any(|snapshot| snapshot.good && snapshot.kept == Kept::Live) {
+        stops.push(Stop::NoGoodLeft);
+    }
+    stops
+}
+
+fn clock_stops(seen: &Seen, now: Timestamp) -> Vec<Stop> {
+    let mut stops = Vec::new();
+    if let StoreTime::Own(Some(there)) = seen.store
+        && seen.here.millis_since(there).abs() > SKEW_MILLIS
+    {
+        stops.push(Stop::ClockSkewed { here: seen.here, there });
+    }
+    if seen.grace <= seen.longest_run {
+        let (grace_seconds, run_seconds) = (seen.grace / 1_000, seen.longest_run / 1_000);
+        stops.push(Stop::NoRoom { grace_seconds, run_seconds });
+    }
+    // Listing may take long, and what is written meanwhile is no sign of a wrong clock.
+    let now = seen.listed.map_or(now, |listed| listed.max(now));
+    let ahead = |(_, object): &(&String, &Object)| object.modified.millis_since(now) > SKEW_MILLIS;
+    if let Some((path, object)) = seen.folders.values().flatten().flat_map(|view| &view.objects).find(ahead) {
+        stops.push(Stop::FromTheFuture { path: path.clone(), modified: object.modified, now });
+    }
+    stops
+}
+
+/// Compares the listings of a folder. Only what was written about when the sweep began may stand in some and not in
+/// others: a backup may be running. (It is young, so nothing of it goes, and an entry in any of them is read.)
+fn differ(folder: &str, views: &[View], began: Timestamp) -> Option<Stop> {
+    let new = |object: &Object| began.millis_since(object.modified) <= SKEW_MILLIS;
+    let mut odd = BTreeSet::new();
+    for (at, one) in views.iter().enumerate() {
+        for other in views.iter().skip(at + 1) {
+            let both = |path: &&String| one.covers(path) && other.covers(path);
+            for path in one.objects.keys().chain(other.objects.keys()).filter(both) {
+                let (here, there) = (one.objects.get(path), other.objects.get(path));
+                if here != there && !here.is_some_and(new) && !there.is_some_and(new) {
+                    odd.insert(path);
+                }
+            }
+        }
+    }
+    let example = odd.first().copied()?.clone();
+    Some(Stop::ListingsDiffer { folder: folder.to_owned(), count: odd.len(), example })
+}
+
+/// The snapshots that are due, as many as one entry may name, and all others.
+fn split(snapshots: &[Snapshot], before: Timestamp) -> (Vec<&Snapshot>, Vec<&Snapshot>) {
+    let is_due = |snapshot: &Snapshot| match snapshot.kept {
+        Kept::Live => false,
+        Kept::Forgotten { since, .. } => since.is_some_and(|since| since < before),
+    };
+    let (mut due, mut kept): (Vec<&Snapshot>, Vec<&Snapshot>) = snapshots.iter().partition(|snapshot| is_due(snapshot));
+    due.sort_by_key(|snapshot| snapshot.sequence);
+    kept.extend(due.drain(due.len().min(SNAPSHOTS_AN_ENTRY)..));
+    (due, kept)
+}
+
+/// Live snapshots that lack something, and listings that lack what is there.
+fn missing(seen: &Seen, objects: &Objects, before: Timestamp) -> Vec<Stop> {
+    let mut stops = Vec::new();
+    for snapshot in seen.ledger.snapshots.iter().filter(|snapshot| snapshot.kept == Kept::Live) {
+        for (path, size) in snapshot.sizes() {
+            let found = match (objects.get(path), seen.by_name.get(path)) {
+                (Some(listed), _) => Some(*listed),
+                (None, Some(Some(named))) if named.modified < before => {
+                    stops.push(Stop::ListingPartial { path: path.to_owned() });
+                    continue;
+                }
+                (None, named) => named.copied().flatten(),
+            };
+            let found = match found {
+                None => "not there".to_owned(),
+                Some(found) if size.is_some_and(|size| size != found.size) => {
+                    format!("{} bytes long instead of {}", found.size, size.unwrap_or_default())
+                }
+                Some(_) => continue,
+            };
+            stops.push(Stop::ObjectMissing { snapshot: snapshot.sequence, path: path.to_owned(), found });
+            // One object of a snapshot says enough.
+            break;
+        }
+    }
+    stops
+}
+
+fn unreadable(kept: &[&Snapshot]) -> Vec<Stop> {
+    let why = |snapshot: &&Snapshot| {
+        let why = snapshot.packs.as_ref().err()?.clone();
+        Some(Stop::ListUnreadable { snapshot: snapshot.sequence, why })
+    };
+    kept.iter().filter_map(why).collect()
+}
+
+fn plan(
+    seen: &Seen,
+    objects: &Objects,
+    now: Timestamp,
+    before: Timestamp,
+    due: &[&Snapshot],
+    kept: &[&Snapshot],
+) -> Plan {
+    let named: BTreeSet<&str> = kept.iter().flat_map(|snapshot| snapshot.paths()).collect();
+    let mut plan = Plan {
+        now,
+        before,
+        candidates: Objects::new(),
+        due: due.iter().filter_map(|snapshot| as_due(snapshot)).collect(),
+        waiting: kept.iter().filter_map(|snapshot| as_waiting(snapshot, seen.grace)).collect(),
+        young: Objects::new(),
+        shared: Objects::new(),
+        live: kept.iter().filter(|snapshot| snapshot.kept == Kept::Live).count(),
+        foreign: 0,
+    };
+    plan.waiting.sort_by_key(|waiting| waiting.sequence);
+    let of_due: BTreeSet<&str> = due.iter().flat_map(|snapshot| snapshot.paths()).collect();
+    for (path, object) in objects {
+        if path.strip_prefix(names::LEDGER).is_some_and(|rest| rest.starts_with('/')) {
+            continue;
+        }
+        let into = match () {
+            () if !is_ours(path) => {
+                plan.foreign += 1;
+                continue;
+            }
+            () if named.contains(path.as_str()) && of_due.contains(path.as_str()) => &mut plan.shared,
+            () if named.contains(path.as_str()) => continue,
+            () if object.modified < before => &mut plan.candidates,
+            () => &mut plan.young,
+        };
+        into.insert(path.clone(), *object);
+    }
+    plan
+}
+
+/// Whether a name is that of a pack, a part or a list: nothing else is ever deleted.
+fn is_ours(path: &str) -> bool {
+    names::parse_pack(path).or_else(|| names::parse_catalogue(path)).or_else(|| names::parse_list(path)).is_some()
+}
+
+fn as_due(snapshot: &Snapshot) -> Option<Due> {
+    let Kept::Forgotten { since: Some(since), rule } = &snapshot.kept else { return None };
+    Some(Due {
+        entry: snapshot.entry,
+        sequence: snapshot.sequence,
+        rule: rule.clone(),
+        since: *since,
+        paths: snapshot.paths().map(str::to_owned).collect(),
+    })
+}
+
+fn as_waiting(snapshot: &Snapshot, grace: i64) -> Option<Waiting> {
+    let Kept::Forgotten { since, rule } = &snapshot.kept else { return None };
+    let goes_after = since.map(|since| since.plus_millis(grace));
+    Some(Waiting { entry: snapshot.entry, sequence: snapshot.sequence, rule: rule.clone(), goes_after })
+}

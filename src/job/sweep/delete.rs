@@ -1,0 +1,107 @@
+//! Deleting: each object is asked about once more, then deleted; the first real failure ends it, and no count is lost.
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use super::decide::Settled;
+use super::seen::Object;
+use crate::job::Context;
+use crate::job::event::{Event, Stage};
+use crate::model::Timestamp;
+use crate::repository::store::Hold;
+use crate::repository::{Store, StoreError};
+
+/// Objects that are asked about and deleted side by side.
+const IN_FLIGHT: usize = 8;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Deleted {
+    /// How many objects were deleted.
+    pub(super) objects: u64,
+    /// Their size together, in bytes.
+    pub(super) bytes: u64,
+    /// How many were gone by the time that they were asked about.
+    pub(super) gone: u64,
+    /// What the store keeps after all, and what holds it.
+    pub(super) locked: Vec<(String, Object, Hold)>,
+    /// What was written again and is young now.
+    pub(super) rewritten: u64,
+    /// The first failure; nothing more was begun after it.
+    pub(super) failed: Option<StoreError>,
+    /// Whether somebody wanted us to stop.
+    pub(super) interrupted: bool,
+    /// What was not tried, because of a failure or an interruption.
+    pub(super) left: u64,
+}
+
+/// What came of one object.
+enum Fate {
+    Deleted(Object),
+    Gone,
+    Locked(String, Object, Hold),
+    Rewritten,
+}
+
+/// Deletes what goes. Only what is dated before `before`.
+pub(super) async fn delete(context: &Context, store: &Store, settled: &Settled, before: Timestamp) -> Deleted {
+    let stage = Stage::Apply;
+    context.observer.observe(Event::Begin { stage, total: Some(settled.going.len() as u64) });
+    let mut deleted = Deleted::default();
+    let mut waiting = settled.going.iter();
+    let mut flying = FuturesUnordered::new();
+    loop {
+        deleted.interrupted |= context.cancel.is_cancelled();
+        let go_on = deleted.failed.is_none() && !deleted.interrupted;
+        while go_on
+            && flying.len() < IN_FLIGHT
+            && let Some((path, object)) = waiting.next()
+        {
+            flying.push(one(context, store, path, *object, before));
+        }
+        let Some(fate) = flying.next().await else { break };
+        deleted.count(fate);
+        context.observer.observe(Event::Advance { stage, by: 1 });
+    }
+    deleted.left = waiting.count() as u64;
+    context.observer.observe(Event::End { stage });
+    deleted
+}
+
+impl Deleted {
+    fn count(&mut self, fate: Result<Fate, StoreError>) {
+        match fate {
+            Ok(Fate::Deleted(object)) => {
+                self.objects += 1;
+                self.bytes = self.bytes.saturating_add(object.size);
+            }
+            Ok(Fate::Gone) => self.gone += 1,
+            Ok(Fate::Locked(path, object, hold)) => self.locked.push((path, object, hold)),
+            Ok(Fate::Rewritten) => self.rewritten += 1,
+            Err(error) => {
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+}
+
+async fn one(
+    context: &Context,
+    store: &Store,
+    path: &str,
+    object: Object,
+    before: Timestamp,
+) -> Result<Fate, StoreError> {
+    let Some(answer) = store.retention(path).await? else { return Ok(Fate::Gone) };
+    if answer.object.modified >= before {
+        return Ok(Fate::Rewritten);
+    }
+    let now = if store.shares_clock() { Some(context.clock.now()) } else { store.clock() };
+    if let Some(hold) = answer.hold(now) {
+        return Ok(Fate::Locked(path.to_owned(), object, hold));
+    }
+    match store.delete(path).await {
+        Ok(()) => Ok(Fate::Deleted(object)),
+        Err(StoreError::Held { hold, .. }) => Ok(Fate::Locked(path.to_owned(), object, hold)),
+        Err(error) => Err(error),
+    }
+}

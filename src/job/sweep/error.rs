@@ -1,0 +1,31 @@
+//! Why a sweep could not be tried.
+
+use crate::model::FailureKind;
+use crate::repository::{RepositoryError, StoreError};
+
+/// A sweep that ended before it decided, or whose entry was not written: nothing was deleted. What it found, and what
+/// went wrong while it deleted, is in its report.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The repository could not be read or written.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Somebody wanted us to stop.
+    #[error("interrupted; nothing was deleted")]
+    Interrupted,
+}
+
+impl SweepError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Repository(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Interrupted => FailureKind::Interrupted,
+        }
+    }
+}

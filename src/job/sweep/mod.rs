@@ -1,0 +1,95 @@
+//! Deleting what no kept snapshot names: the second step of forgetting.
+//!
+//! There is no lock. Safe beside running backups, forgets and other sweeps it is because it waits: only objects older than
+//! the grace go, and only of snapshots given up for longer than it, while a run builds only upon what was live when it
+//! began and ends within the longest run. `docs/retention.md` says what follows from that, and where it ends.
+//!
+//! Look (`survey`), decide (`decide`, pure), sign, look again, delete. Every reason to stop is a [`Stop`]; a sweep
+//! that stops has deleted nothing.
+
+mod decide;
+mod delete;
+mod error;
+mod report;
+mod seen;
+mod stop;
+mod survey;
+
+pub use error::SweepError;
+pub use report::{Amount, Report, Staying, Stopped, SweptSnapshot, WaitingSnapshot};
+pub use stop::Stop;
+
+use self::decide::{Plan, Settled, recheck, settle};
+use self::seen::Seen;
+use self::survey::Known;
+use super::Context;
+use crate::format::event::SweepEvent;
+use crate::format::{Draft, Event, names};
+use crate::model::{Digest, Timestamp};
+use crate::repository::{Repository, StateFolder, Writer};
+
+/// What a sweep is given.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// The memory of this host: the heads that it saw must still be there.
+    pub state: &'a StateFolder,
+    /// Entries that were heads by the caller's word.
+    pub pinned_heads: Vec<Digest>,
+    /// Who signs, with a key that has the reaper's role. Without one a sweep only looks.
+    pub writer: Option<&'a Writer>,
+    /// What writes the entry: `keyhaven/0.1.0`.
+    pub tool: String,
+}
+
+/// Says what a sweep takes, and takes it when it is given a writer.
+///
+/// # Errors
+/// When it could not look, or its entry was not written: then nothing was deleted. Reasons to stop, and a failure while it
+/// deleted, are in the report: [`Report::failure`].
+pub async fn sweep(context: &Context, repository: &Repository, options: &Options<'_>) -> Result<Report, SweepError> {
+    let mut known = Known { heads: options.state.heads().await?, pinned: options.pinned_heads.clone() };
+    let seen = survey::survey(context, repository, &known).await?;
+    let mut report = Report::new(repository, options.writer.is_some(), seen.now(), seen.grace);
+    let plan = match decide::decide(&seen) {
+        Ok(plan) => plan,
+        Err(stops) => {
+            report.stop(&stops);
+            return Ok(report);
+        }
+    };
+    let answers = survey::retentions(context, repository.store(), &plan.candidates).await?;
+    let settled = settle(&plan, &answers, plan.now);
+    report.planned(&plan, &settled);
+    let Some(writer) = options.writer.filter(|_| !settled.going.is_empty()) else { return Ok(report) };
+    if context.cancel.is_cancelled() {
+        return Err(SweepError::Interrupted);
+    }
+    let entry = repository.commit(writer, draft(options, &plan, &settled, writer.clock.now())).await?;
+    report.entry = Some(entry.digest);
+    known.heads.extend(entries(&seen));
+    known.heads.push(entry.name());
+    let stops = recheck(&settled, &seen.ledger, &survey::again(context, repository, &known).await?);
+    if !stops.is_empty() {
+        report.stop(&stops);
+        return Ok(report);
+    }
+    let deleted = delete::delete(context, repository.store(), &settled, plan.before).await;
+    report.done(&settled, deleted);
+    Ok(report)
+}
+
+fn draft(options: &Options<'_>, plan: &Plan, settled: &Settled, time: Timestamp) -> Draft {
+    let event = Event::Sweep(SweepEvent {
+        snapshots: settled.sweeping.iter().map(|due| due.entry).collect(),
+        objects: settled.going.len() as u64,
+        bytes: settled.going.values().fold(0, |sum, object| sum.saturating_add(object.size)),
+        before: plan.before,
+    });
+    Draft { time, tool: options.tool.clone(), event }
+}
+
+/// The entries that the survey saw: the ledger as it is read again must not have less.
+fn entries(seen: &Seen) -> Vec<String> {
+    let files = seen.folders.get(names::LEDGER).into_iter().flatten().flat_map(|view| view.objects.keys());
+    files.filter(|path| names::parse_entry(path).is_some()).cloned().collect()
+}

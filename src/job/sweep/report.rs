@@ -1,0 +1,256 @@
+//! What a sweep says: what goes, what stays and why, and what the next one will take.
+
+use serde::Serialize;
+
+use super::decide::{Due, Plan, Settled};
+use super::delete::Deleted;
+use super::seen::Object;
+use super::stop::{Stop, worst};
+use crate::model::{Digest, FailureKind, Timestamp};
+use crate::repository::store::Hold;
+use crate::repository::{Repository, StoreError};
+
+/// Objects and their size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// How many.
+    pub objects: u64,
+    /// Their size together, in bytes.
+    pub bytes: u64,
+}
+
+impl Amount {
+    fn of<'a>(objects: impl Iterator<Item = &'a Object>) -> Self {
+        objects.fold(Self::default(), |sum, object| Self {
+            objects: sum.objects + 1,
+            bytes: sum.bytes.saturating_add(object.size),
+        })
+    }
+}
+
+/// Objects that stay until some date.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Staying {
+    /// How many, and their size.
+    #[serde(flatten)]
+    pub amount: Amount,
+    /// When the first of them may go; nothing when no date is known.
+    pub first: Option<Timestamp>,
+    /// When the last of them may go; nothing when no date is known.
+    pub last: Option<Timestamp>,
+}
+
+impl Staying {
+    fn of<'a>(objects: impl Iterator<Item = (&'a Object, Option<Timestamp>)> + Clone) -> Self {
+        let dates = objects.clone().filter_map(|(_, date)| date);
+        let (first, last) = (dates.clone().min(), dates.max());
+        Self { amount: Amount::of(objects.map(|(object, _)| object)), first, last }
+    }
+}
+
+/// A snapshot that is gone for good with this sweep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SweptSnapshot {
+    /// Its entry.
+    pub snapshot: Digest,
+    /// The sequence of its entry.
+    pub sequence: u64,
+    /// By which rule it was given up.
+    pub rule: String,
+    /// When it was given up, by the store's clock.
+    pub since: Timestamp,
+}
+
+/// A snapshot that was given up and stays for now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaitingSnapshot {
+    /// Its entry.
+    pub snapshot: Digest,
+    /// The sequence of its entry.
+    pub sequence: u64,
+    /// By which rule it was given up.
+    pub rule: String,
+    /// From when a sweep may take it; nothing when the date of the entry that gave it up is not known yet.
+    pub goes_after: Option<Timestamp>,
+}
+
+/// A reason to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stopped {
+    /// The reason in a word.
+    pub reason: &'static str,
+    /// The reason, and what to do, for people.
+    pub text: String,
+}
+
+/// The result of a sweep, or of looking what one would do.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The repository.
+    pub repository: String,
+    /// Where it lies.
+    pub place: String,
+    /// Whether it was to delete; otherwise it only looked.
+    pub applied: bool,
+    /// Why nothing was deleted; empty when nothing stood against it.
+    pub stopped: Vec<Stopped>,
+    /// The present by the clock that dates the objects; nothing when it is not known.
+    pub now: Option<Timestamp>,
+    /// Only what is dated before this moment goes.
+    pub before: Option<Timestamp>,
+    /// The snapshots that are gone for good with it.
+    pub snapshots: Vec<SweptSnapshot>,
+    /// What goes.
+    pub going: Amount,
+    /// How much of that no snapshot ever named or names any more: of runs that died, and of sweeps that did.
+    pub orphans: Amount,
+    /// What was deleted.
+    pub deleted: Amount,
+    /// What was gone already when it was asked about.
+    pub gone: u64,
+    /// How many snapshots are live.
+    pub live: u64,
+    /// Snapshots that were given up and stay for now.
+    pub waiting: Vec<WaitingSnapshot>,
+    /// What no snapshot needs and is too young: of a running backup, or of one that died.
+    pub young: Staying,
+    /// What the store keeps until a date.
+    pub locked: Staying,
+    /// What the store keeps with no end that is known, such as a legal hold.
+    pub held: Amount,
+    /// Objects of given-up snapshots that a kept one needs, too.
+    pub shared: Amount,
+    /// Files that are none of ours, left alone.
+    pub foreign: u64,
+    /// When the next sweep may find something; nothing when nothing waits for a date.
+    pub next: Option<Timestamp>,
+    /// Whether the bucket keeps older versions of what is deleted.
+    pub versioned: bool,
+    /// The entry of the sweep, once it is written.
+    pub entry: Option<Digest>,
+    /// What was not tried, because of a failure or an interruption.
+    pub left: u64,
+    /// The failure that ended the deleting, for people.
+    pub failed: Option<String>,
+    /// Whether it was interrupted while it deleted.
+    pub interrupted: bool,
+    #[serde(skip)]
+    kind: Option<FailureKind>,
+    #[serde(skip)]
+    grace: i64,
+    #[serde(skip)]
+    failure: Option<StoreError>,
+}
+
+impl Report {
+    pub(super) fn new(repository: &Repository, applied: bool, now: Option<Timestamp>, grace: i64) -> Self {
+        Self {
+            repository: repository.id().to_string(),
+            place: repository.store().place(),
+            applied,
+            stopped: Vec::new(),
+            now,
+            before: None,
+            snapshots: Vec::new(),
+            going: Amount::default(),
+            orphans: Amount::default(),
+            deleted: Amount::default(),
+            gone: 0,
+            live: 0,
+            waiting: Vec::new(),
+            young: Staying::default(),
+            locked: Staying::default(),
+            held: Amount::default(),
+            shared: Amount::default(),
+            foreign: 0,
+            next: None,
+            versioned: false,
+            entry: None,
+            left: 0,
+            failed: None,
+            interrupted: false,
+            kind: None,
+            grace,
+            failure: None,
+        }
+    }
+
+    /// Why it ended otherwise than well; nothing when what could go went, whatever is locked.
+    #[must_use]
+    pub fn failure(&self) -> Option<FailureKind> {
+        match (&self.failure, self.interrupted) {
+            (Some(error), _) => Some(error.kind()),
+            (None, true) => Some(FailureKind::Interrupted),
+            (None, false) => self.kind,
+        }
+    }
+
+    /// The failure of the store that ended the deleting.
+    #[must_use]
+    pub fn store_failure(&self) -> Option<&StoreError> {
+        self.failure.as_ref()
+    }
+
+    pub(super) fn stop(&mut self, stops: &[Stop]) {
+        self.kind = worst(stops);
+        self.stopped = stops.iter().map(|stop| Stopped { reason: stop.word(), text: stop.to_string() }).collect();
+    }
+
+    pub(super) fn planned(&mut self, plan: &Plan, settled: &Settled) {
+        self.before = Some(plan.before);
+        self.snapshots = settled.sweeping.iter().map(swept).collect();
+        self.going = Amount::of(settled.going.values());
+        let of_snapshots = |path: &String| settled.sweeping.iter().any(|due| due.paths.contains(path));
+        self.orphans =
+            Amount::of(settled.going.iter().filter(|(path, _)| !of_snapshots(path)).map(|(_, object)| object));
+        self.gone = settled.gone as u64;
+        self.live = plan.live as u64;
+        let waiting = plan.waiting.iter().map(|waiting| WaitingSnapshot {
+            snapshot: waiting.entry,
+            sequence: waiting.sequence,
+            rule: waiting.rule.clone(),
+            goes_after: waiting.goes_after,
+        });
+        self.waiting = waiting.collect();
+        let young = plan.young.values().chain(settled.rewritten.values());
+        self.young = Staying::of(young.map(|object| (object, Some(object.modified.plus_millis(self.grace)))));
+        self.lock(settled.locked.values().map(|(object, hold)| (*object, *hold)));
+        self.shared = Amount::of(plan.shared.values());
+        self.foreign = plan.foreign as u64;
+        self.versioned = settled.versioned;
+        self.look_ahead();
+    }
+
+    pub(super) fn done(&mut self, settled: &Settled, deleted: Deleted) {
+        self.deleted = Amount { objects: deleted.objects, bytes: deleted.bytes };
+        self.gone += deleted.gone;
+        let late = deleted.locked.iter().map(|(_, object, hold)| (*object, *hold));
+        self.lock(settled.locked.values().map(|(object, hold)| (*object, *hold)).chain(late));
+        self.left = deleted.left;
+        self.interrupted = deleted.interrupted;
+        self.failed = deleted.failed.as_ref().map(ToString::to_string);
+        self.failure = deleted.failed;
+        self.look_ahead();
+    }
+
+    fn lock(&mut self, locked: impl Iterator<Item = (Object, Hold)>) {
+        let (mut dated, mut open) = (Vec::new(), Vec::new());
+        for (object, hold) in locked {
+            match hold {
+                Hold::Until(date) => dated.push((object, date)),
+                Hold::Open => open.push(object),
+            }
+        }
+        self.locked = Staying::of(dated.iter().map(|(object, date)| (object, Some(*date))));
+        self.held = Amount::of(open.iter());
+    }
+
+    fn look_ahead(&mut self) {
+        let snapshots = self.waiting.iter().filter_map(|waiting| waiting.goes_after);
+        self.next = snapshots.chain(self.young.first).chain(self.locked.first).min();
+    }
+}
+
+fn swept(due: &Due) -> SweptSnapshot {
+    SweptSnapshot { snapshot: due.entry, sequence: due.sequence, rule: due.rule.clone(), since: due.since }
+}

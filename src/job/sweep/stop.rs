@@ -1,0 +1,186 @@
+//! Every reason for which a sweep deletes nothing, and what to do about it.
+
+use crate::model::{FailureKind, Timestamp};
+use crate::repository::SKEW_MILLIS;
+
+/// A reason to stop. The text says what was seen and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The ledger has a problem of the severity of an error.
+    #[error("the ledger is not whole: {0}; find out with `keyhaven verify --level ledger`, mend it, then sweep again")]
+    Ledger(String),
+    /// An entry says something that this version does not know.
+    #[error("{0} says something that this version of keyhaven does not know; sweep with a newer one")]
+    Unknown(String),
+    /// A head that was known is not there.
+    #[error(
+        "{0} was a head and is not there, or does not count any more: somebody removed history or rolled the store back; \
+         find out who and bring it back before anything is deleted"
+    )]
+    HeadMissing(String),
+    /// Something that a snapshot needs is not there.
+    #[error(
+        "snapshot {snapshot} needs {path}, and it is {found}; run `keyhaven verify`, bring the object back from a copy of \
+         the repository or give the snapshot up, then sweep again"
+    )]
+    ObjectMissing {
+        /// The sequence of the snapshot.
+        snapshot: u64,
+        /// The object.
+        path: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// The list of a snapshot cannot be read, so nothing says which packs it needs.
+    #[error(
+        "nothing says which packs snapshot {snapshot} needs: {why}; bring its list back from a copy of the repository or \
+         give the snapshot up, then sweep again"
+    )]
+    ListUnreadable {
+        /// The sequence of the snapshot.
+        snapshot: u64,
+        /// Why not.
+        why: String,
+    },
+    /// A listing does not show an old object that is there.
+    #[error(
+        "the listing of the store lacks {path}, which is there and old: its listings are not whole, and what else they lack \
+         cannot be told; wait or ask who runs the store, then sweep again"
+    )]
+    ListingPartial {
+        /// The object.
+        path: String,
+    },
+    /// Two listings of one folder differ.
+    #[error(
+        "two listings of {folder}/ differ in {count} object(s), {example} among them: another sweep is running, or the \
+         listings of the store are not whole; sweep again later"
+    )]
+    ListingsDiffer {
+        /// The folder.
+        folder: String,
+        /// In how many objects.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// No good snapshot would be left.
+    #[error(
+        "no good snapshot is live, so nothing is deleted: back up, `keyhaven snapshots accept` a suspect one, or take one \
+         back with `keyhaven forget --undo`"
+    )]
+    NoGoodLeft,
+    /// The store has a clock and does not show it.
+    #[error("the answers of the store have no date, so the age of its objects is not known; ask who runs the store")]
+    ClockUnknown,
+    /// The clocks are too far apart.
+    #[error(
+        "this host's clock says {here}, the store's {there}, more than {} minutes apart; set the clock that is wrong",
+        SKEW_MILLIS / 60_000
+    )]
+    ClockSkewed {
+        /// This host's.
+        here: Timestamp,
+        /// The store's.
+        there: Timestamp,
+    },
+    /// An object is dated after the present.
+    #[error(
+        "{path} is dated {modified}, which lies ahead of the clock ({now}): one of the two is wrong; set the clock"
+    )]
+    FromTheFuture {
+        /// The object.
+        path: String,
+        /// Its date.
+        modified: Timestamp,
+        /// The present by the clock that dates the objects.
+        now: Timestamp,
+    },
+    /// The first entry leaves no room between a run and the grace.
+    #[error(
+        "the first entry gives a grace of {grace_seconds} s and a longest run of {run_seconds} s: no sweep is safe unless \
+         the grace is the longer one; keep this repository as it is, or make a new one with other times"
+    )]
+    NoRoom {
+        /// The grace.
+        grace_seconds: i64,
+        /// The longest run.
+        run_seconds: i64,
+    },
+    /// Since the sweep looked, a snapshot was recorded that needs what would go.
+    #[error(
+        "snapshot {snapshot} was recorded meanwhile and needs {path}, which was to go; nothing was deleted; the next sweep \
+         decides anew"
+    )]
+    Overtaken {
+        /// The sequence of the snapshot.
+        snapshot: u64,
+        /// The object.
+        path: String,
+    },
+    /// Since the sweep looked, somebody took a snapshot back that would go.
+    #[error(
+        "snapshot {snapshot} was taken back meanwhile, too late: it stands in the sweep's entry; nothing was deleted yet, \
+         and the next sweep would delete it: copy what you need of it now"
+    )]
+    TakenBack {
+        /// The sequence of the snapshot.
+        snapshot: u64,
+    },
+}
+
+impl Stop {
+    /// What kind of failure it is: what points to a repository that was tampered with is an integrity failure, nothing
+    /// good left is a partial one, and what passes by itself or with a clock set is a plain one.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Ledger(_) | Self::HeadMissing(_) | Self::ObjectMissing { .. } | Self::ListUnreadable { .. } => {
+                FailureKind::Integrity
+            }
+            Self::NoGoodLeft => FailureKind::Partial,
+            Self::TakenBack { .. } => FailureKind::Moved,
+            Self::Unknown(_)
+            | Self::ListingPartial { .. }
+            | Self::ListingsDiffer { .. }
+            | Self::ClockUnknown
+            | Self::ClockSkewed { .. }
+            | Self::FromTheFuture { .. }
+            | Self::NoRoom { .. }
+            | Self::Overtaken { .. } => FailureKind::Failed,
+        }
+    }
+
+    /// The reason in a word, for scripts.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ledger(_) => "ledger",
+            Self::Unknown(_) => "unknown_entry",
+            Self::HeadMissing(_) => "head_missing",
+            Self::ObjectMissing { .. } => "object_missing",
+            Self::ListUnreadable { .. } => "list_unreadable",
+            Self::ListingPartial { .. } => "listing_partial",
+            Self::ListingsDiffer { .. } => "listings_differ",
+            Self::NoGoodLeft => "no_good_left",
+            Self::ClockUnknown => "clock_unknown",
+            Self::ClockSkewed { .. } => "clock_skewed",
+            Self::FromTheFuture { .. } => "from_the_future",
+            Self::NoRoom { .. } => "no_room",
+            Self::Overtaken { .. } => "overtaken",
+            Self::TakenBack { .. } => "taken_back",
+        }
+    }
+}
+
+/// The kind that decides the exit code when there are several: integrity first, a plain failure last.
+#[must_use]
+pub(super) fn worst(stops: &[Stop]) -> Option<FailureKind> {
+    let rank = |kind: &FailureKind| match kind {
+        FailureKind::Integrity => 3,
+        FailureKind::Moved => 2,
+        FailureKind::Partial => 1,
+        _ => 0,
+    };
+    stops.iter().map(Stop::kind).max_by_key(rank)
+}
