@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::Globals;
+use super::audit::Trail;
 use super::clock::SystemClock;
 use super::env;
 use super::failure::Failure;
@@ -32,13 +33,15 @@ const LARGEST_LIST: u64 = 256 * 1024 * 1024;
 pub(super) struct App {
     pub(super) globals: Globals,
     pub(super) printer: Printer,
+    /// The audit trail of the command, where there is one.
+    pub(super) trail: Option<Trail>,
     cancel: CancellationToken,
 }
 
 impl App {
     /// Puts them together.
     pub(super) fn new(globals: Globals, printer: Printer, cancel: CancellationToken) -> Self {
-        Self { globals, printer, cancel }
+        Self { globals, printer, trail: None, cancel }
     }
 
     /// What a job gets: the system's clock, the terminal, the wish to stop.
@@ -119,6 +122,16 @@ impl App {
     pub(super) fn config_path(&self) -> Option<PathBuf> {
         let named = self.globals.config.clone().or_else(|| env::variable("KEYHAVEN_CONFIG").map(PathBuf::from));
         named.or_else(|| default_paths().into_iter().find(|path| path.exists()))
+    }
+
+    /// How the log is written, as the environment and the file say it. What is wrong in them is the command's affair.
+    pub(super) fn log_format(&self) -> Option<String> {
+        let variables = env::ours();
+        let variables = variables.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let environment = Layer::environment(variables, &working_folder()).ok();
+        let file = || self.config_path().and_then(|path| read_layer(&path).ok());
+        let said = |layer: Layer| Settings::build([layer]).ok()?.log_format();
+        environment.and_then(said).or_else(|| file().and_then(said))
     }
 
     /// A token that is cancelled when the user wants us to stop.

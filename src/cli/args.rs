@@ -58,6 +58,9 @@ pub(super) struct Globals {
     #[arg(long, global = true, value_name = "LEVEL", env = "KEYHAVEN_LOG_LEVEL",
           value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     pub(super) log_level: Option<String>,
+    /// How to write log lines [default: json for `run` off a terminal, else text]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["text", "json"])]
+    pub(super) log_format: Option<String>,
     /// The repository: a folder or s3://BUCKET/PREFIX
     #[arg(long, global = true, value_name = "URL")]
     pub(super) repository: Option<String>,
@@ -76,13 +79,13 @@ pub(super) struct Globals {
 }
 
 impl Globals {
-    /// The level of our own log.
-    pub(super) fn log_level(&self) -> &str {
+    /// The level of our own log, where the arguments say one.
+    pub(super) fn log_level(&self) -> Option<&str> {
         match (&self.log_level, self.verbose) {
-            (Some(level), _) => level,
-            (None, 0) => "warn",
-            (None, 1) => "info",
-            (None, _) => "debug",
+            (Some(level), _) => Some(level),
+            (None, 0) => None,
+            (None, 1) => Some("info"),
+            (None, _) => Some("debug"),
         }
     }
 
@@ -99,6 +102,7 @@ impl Globals {
             ("source.url", "--source-url", &self.source_url),
             ("standby.url", "--standby-url", &self.standby_url),
             ("state_dir", "--state-dir", &self.state_dir),
+            ("log.format", "--log-format", &self.log_format),
         ]
         .into_iter()
         .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)))

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::FailureKind;
 
 mod app;
 mod args;
+mod audit;
 mod clock;
 mod commands;
 mod demo;
@@ -53,9 +55,10 @@ pub fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let invocation = Invocation::of(&matches);
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let printer = Printer::new(&arguments.globals);
+    let mut printer = Printer::new(&arguments.globals);
     let result = hygiene::apply().and_then(|()| scheduled::follow_daemon()).and_then(|()| {
-        logging::start(&arguments.globals);
+        let app = App::new(arguments.globals.clone(), printer.clone(), CancellationToken::new());
+        printer.log_as(logging::start(&app, &invocation));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -80,12 +83,18 @@ pub fn main() -> ExitCode {
 /// Runs the command until it ends, or until it has not ended some seconds after a signal.
 async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<Outcome, Failure> {
     let cancel = signals::listen()?;
-    let app = App::new(arguments.globals, printer.clone(), cancel.clone());
+    let mut app = App::new(arguments.globals, printer.clone(), cancel.clone());
+    app.trail = audit::begin(&app, invocation)?;
+    let app = app;
     let command = async {
         tokio::select! {
             result = commands::run(&app, arguments.command) => result,
             () = async { cancel.cancelled().await; tokio::time::sleep(GRACE).await } => Err(Failure::interrupted()),
         }
     };
-    told::around(&app, invocation, command).await
+    let result = told::around(&app, invocation, command).await;
+    if let Some(trail) = &app.trail {
+        trail.end(&app, &result);
+    }
+    result
 }

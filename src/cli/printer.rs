@@ -4,11 +4,13 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::args::Globals;
 use super::env;
 use super::failure::Failure;
 use super::human::safe;
+use super::logging::{self, Format};
 use super::table::Table;
 use crate::model::FailureKind;
 
@@ -21,13 +23,15 @@ pub(super) struct Printer {
     colour_err: bool,
     width: usize,
     kept: Arc<Mutex<Kept>>,
+    /// Where the log is JSON: what every line of it holds.
+    log: Option<Map<String, Value>>,
 }
 
 /// The result, for those who tell of the run.
 #[derive(Debug, Default)]
 struct Kept {
     wanted: bool,
-    value: Option<serde_json::Value>,
+    value: Option<Value>,
 }
 
 /// A colour or weight.
@@ -76,7 +80,16 @@ impl Printer {
             colour_err: colour_wanted() && std::io::stderr().is_terminal(),
             width,
             kept: Arc::default(),
+            log: None,
         }
+    }
+
+    /// Writes notes, warnings and failures as the log does.
+    pub(super) fn log_as(&mut self, format: Format) {
+        self.log = match format {
+            Format::Text => None,
+            Format::Json(context) => Some(context),
+        };
     }
 
     /// Keeps the result of the command when it is printed. Not for a command whose result holds a value.
@@ -85,7 +98,7 @@ impl Printer {
     }
 
     /// The result that was printed last, if it was to be kept.
-    pub(super) fn kept_result(&self) -> Option<serde_json::Value> {
+    pub(super) fn kept_result(&self) -> Option<Value> {
         self.kept().value.clone()
     }
 
@@ -176,20 +189,31 @@ impl Printer {
 
     /// Tells something on standard error, unless quiet.
     pub(super) fn note(&self, text: &str) {
-        if !self.quiet {
-            err(&safe_lines(text));
+        match &self.log {
+            _ if self.quiet => {}
+            Some(context) => logging::line(context, "info", text, Map::new()),
+            None => err(&safe_lines(text)),
         }
     }
 
     /// Warns on standard error.
     pub(super) fn warning(&self, text: &str) {
-        err(&format!("{} {}", paint(self.colour_err, Style::Yellow, "warning:"), safe_lines(text)));
+        match &self.log {
+            Some(context) => logging::line(context, "warn", text, Map::new()),
+            None => err(&format!("{} {}", paint(self.colour_err, Style::Yellow, "warning:"), safe_lines(text))),
+        }
     }
 
     /// Prints a failure: what, the causes once each, what to do next.
     pub(super) fn failure(&self, failure: &Failure) {
         let mut chain = failure.chain().into_iter();
         let first = chain.next().unwrap_or_default();
+        if let Some(context) = &self.log {
+            let mut more = Map::from_iter([("exit".to_owned(), failure.kind().exit_code().into())]);
+            more.insert("causes".to_owned(), chain.collect::<Vec<_>>().into());
+            more.extend(failure.hint().map(|hint| ("hint".to_owned(), hint.into())));
+            return logging::line(context, "error", &first, more);
+        }
         err(&format!("{} {}", paint(self.colour_err, Style::Red, "error:"), safe_lines(&first)));
         for cause in chain {
             err(&format!("  caused by: {}", safe_lines(&cause)));

@@ -48,12 +48,13 @@ pub(super) async fn around(
     work: impl Future<Output = Result<Outcome, Failure>>,
 ) -> Result<Outcome, Failure> {
     let kind = SURROUNDED.iter().find(|(typed, _)| *typed == invocation.path).map(|(_, kind)| *kind);
-    if scheduled::by_daemon() || (kind.is_none() && invocation.path != STATUS) {
+    if kind.is_none() && invocation.path != STATUS {
         return work.await;
     }
     // Settings that are wrong: the command itself says so, and there is nobody whom we know to tell.
     let Ok(settings) = app.settings() else { return work.await };
-    let teller = teller(app, &settings);
+    // The daemon tells of what it runs.
+    let teller = if scheduled::by_daemon() { Teller::silent(Arc::new(SystemClock)) } else { teller(app, &settings) };
     match kind {
         Some(kind) => run(app, &settings, &teller, kind, work).await,
         None => {
@@ -72,23 +73,40 @@ async fn run(
     work: impl Future<Output = Result<Outcome, Failure>>,
 ) -> Result<Outcome, Failure> {
     app.printer.keep_result();
+    let due = scheduled::due()?;
     let start = Start {
-        job: kind.to_owned(),
+        job: due.as_ref().map_or(kind, |due| due.job.as_str()).to_owned(),
         kind: kind.to_owned(),
         instance: instance(settings),
-        due: scheduled::due()?,
+        due,
         started: SystemClock.now(),
         attempt: 1,
     };
     let started = teller.starting(&start).await;
+    tracing::info!(job = start.job, kind, run = %started.id(), "run started");
     let result = match started.veto() {
         Some(veto) => Err(Failure::from_error(FailureKind::Failed, veto.clone())
             .hinted("nothing was done; mend the hook, or take it out of the configuration (`hooks.run_before`)")),
         None => work.await,
     };
     let run = record(&start, &result, app.printer.kept_result().as_ref());
+    log(&run, started.id());
     warn(app, teller.finished(started, &run, false).await);
     result
+}
+
+/// One line for the run: job, snapshot, duration.
+fn log(run: &Run, id: uuid::Uuid) {
+    tracing::info!(
+        job = run.job,
+        kind = run.kind,
+        run = %id,
+        ending = run.ending.word(),
+        snapshot = run.facts.snapshot.map(tracing::field::display),
+        sequence = run.facts.sequence,
+        duration_ms = run.ended.millis_since(run.started),
+        "run ended"
+    );
 }
 
 /// The record of a run that has just ended.

@@ -376,7 +376,7 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         None,
         r#""/var/log/keyhaven/audit.jsonl""#,
-        "A file that lines are appended to, or \"stdout\" for the daemon. While it cannot be written, commands that reveal or \
+        "A file that lines are appended to, or \"stderr\", or, for the daemon, \"stdout\". While it cannot be written, commands that reveal or \
          change something refuse to start.",
     ),
     key(

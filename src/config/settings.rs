@@ -147,7 +147,7 @@ pub struct Hooks {
 /// The audit trail.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    /// A path, or `stdout`.
+    /// A path from the root, `stdout` or `stderr`.
     pub to: String,
     /// Whether it names what was revealed, besides its id.
     pub names: bool,
@@ -383,6 +383,18 @@ impl Settings {
         Some(Audit { to, names: self.flag("audit.names") })
     }
 
+    /// The CRN of the source as configured.
+    #[must_use]
+    pub fn source_crn(&self) -> Option<String> {
+        self.text("source.crn")
+    }
+
+    /// The CRN of the standby as configured.
+    #[must_use]
+    pub fn standby_crn(&self) -> Option<String> {
+        self.text("standby.crn")
+    }
+
     /// How the log is written, where the configuration says it: `text` or `json`.
     #[must_use]
     pub fn log_format(&self) -> Option<String> {
@@ -466,10 +478,10 @@ impl Settings {
             return Err(unfit("repository.id", origin, "a repository id is 64 lower-case hexadecimal digits"));
         }
         if let Some((Value::Text(to), origin)) = self.values.get("audit.to")
-            && to != "stdout"
+            && !["stdout", "stderr"].contains(&to.as_str())
             && !to.starts_with('/')
         {
-            return Err(unfit("audit.to", origin, "must be a path from the root, or the word stdout"));
+            return Err(unfit("audit.to", origin, "must be a path from the root, or the word stdout or stderr"));
         }
         for path in ["keys.recovery_recipients", "keys.auditors"] {
             if let Some((Value::Texts(recipients), origin)) = self.values.get(path)

@@ -1,8 +1,19 @@
-//! What the `--json` result of a command says in numbers, whichever command it was.
+//! What the output of a command says, whichever command it was: its `--json` result in numbers, and which lines of its log
+//! are events of the audit trail.
 
 use serde_json::Value;
 
 use super::Facts;
+
+/// The type that every event of the audit trail names in its first member.
+pub const AUDIT_EVENT: &str = "http://schemas.dmtf.org/cloud/audit/1.0/event";
+
+/// Whether a line that a job wrote to standard error is an event of the audit trail. Where that goes to standard output,
+/// the daemon hands such lines on to its own: the job's standard output is its result.
+#[must_use]
+pub fn is_audit_event(line: &str) -> bool {
+    line.strip_prefix("{\"typeURI\":\"").is_some_and(|rest| rest.starts_with(AUDIT_EVENT))
+}
 
 impl Facts {
     /// The facts of a result; what it does not say is left out. Reads numbers and digests only.

@@ -82,6 +82,19 @@ impl Ending {
         }
     }
 
+    /// How it ended, in one word: as it stands in JSON.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Suspect => "suspect",
+            Self::Failed { .. } => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
     /// Whether nobody needs to be told.
     #[must_use]
     pub fn is_good(&self) -> bool {

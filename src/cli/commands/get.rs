@@ -98,6 +98,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         return Ok(Outcome::Done);
     }
     let payload = payload(&repository, &keys, &timeline, &version.slot, pack).await?;
+    if let Some(trail) = &app.trail {
+        trail.revealing(&timeline.item.key, version.slot.as_str(), &timeline.item.name)?;
+    }
     print(app, &shown, &payload, arguments.field.as_deref())?;
     Ok(Outcome::Done)
 }

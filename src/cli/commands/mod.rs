@@ -22,6 +22,7 @@ mod keys;
 mod ledger;
 mod ls;
 mod man;
+mod notify;
 mod prepare_standby;
 mod restore;
 mod sandbox;
@@ -74,6 +75,9 @@ pub(super) enum Command {
     /// Say that a loss in the ledger is accepted
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Test who is told when something goes wrong
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Show everything at once, on two instances of its own
     Demo(demo::Arguments),
     /// Serve an in-memory instance that speaks the provider's API
@@ -108,6 +112,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Sync(arguments) => sync::run(app, *arguments).await,
         Command::Sweep(arguments) => sweep::run(app, arguments).await,
         Command::Ledger(command) => ledger::run(app, command).await,
+        Command::Notify(command) => notify::run(app, command).await,
         Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,
         Command::Config(command) => config::run(app, &command),

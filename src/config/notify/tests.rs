@@ -76,7 +76,7 @@ fn every_slip_names_its_line_and_what_would_be_right() {
         (format!("{hook}on = [\"failed\"]"), "`failed` is nothing that is told; did you mean `failure`?"),
         (format!("{hook}on = []"), "would tell nothing"),
         (format!("{hook}bdy = \"x\""), "line 4: unknown key `notify.bdy`; did you mean `notify.body`?"),
-        (format!("{hook}body = \"{{{{jb}}}}\""), "did you mean `{{job}}`?"),
+        (format!("{hook}body = \"{{{{jobb}}}}\""), "did you mean `{{job}}`?"),
         (format!("{hook}body = \"{{{{job}}}} failed\""), "is no JSON"),
         (format!("{hook}body = \"\\\"{{{{token}}}}\\\"\""), "names {{token}}"),
         (format!("{hook}preset = \"slak\""), "did you mean `slack`?"),

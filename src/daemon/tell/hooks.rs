@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::message::{ending, exit};
+use super::message::exit;
 use super::{Start, Warning};
 use crate::config;
 use crate::daemon::{Ending, Run};
@@ -264,7 +264,7 @@ fn about_run(run: &Run, id: Uuid) -> BTreeMap<&'static str, String> {
     let mut about = about_start(&start, id);
     let seconds = run.ended.millis_since(run.started).max(0) / 1000;
     about.extend([
-        ("KEYHAVEN_ENDING", ending(&run.ending).to_owned()),
+        ("KEYHAVEN_ENDING", run.ending.word().to_owned()),
         ("KEYHAVEN_EXIT", exit(run).map(|exit| exit.to_string()).unwrap_or_default()),
         ("KEYHAVEN_ENDED", run.ended.to_string()),
         ("KEYHAVEN_SECONDS", seconds.to_string()),

@@ -29,7 +29,7 @@ impl Subject {
         let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let exit = exit(run);
         let fields = BTreeMap::from([
-            ("ending", ending(&run.ending).to_owned()),
+            ("ending", run.ending.word().to_owned()),
             ("exit", exit.map(|exit| exit.to_string()).unwrap_or_default()),
             ("hint", hint(&run.ending).to_owned()),
             ("snapshot", run.facts.snapshot.map(|digest| digest.to_string()).unwrap_or_default()),
@@ -69,18 +69,6 @@ pub(super) fn exit(run: &Run) -> Option<u8> {
         Ending::Failed { exit } => Some(exit),
         Ending::TimedOut => None,
         Ending::Interrupted => Some(FailureKind::Interrupted.exit_code()),
-    }
-}
-
-/// How a run ended, in one word.
-pub(super) fn ending(ending: &Ending) -> &'static str {
-    match ending {
-        Ending::Succeeded => "succeeded",
-        Ending::Partial => "partial",
-        Ending::Suspect => "suspect",
-        Ending::Failed { .. } => "failed",
-        Ending::TimedOut => "timed_out",
-        Ending::Interrupted => "interrupted",
     }
 }
 

@@ -138,6 +138,12 @@ impl Teller {
         }
     }
 
+    /// A teller that tells nobody.
+    #[must_use]
+    pub fn silent(clock: Arc<dyn Clock>) -> Self {
+        Self::new(Vec::new(), Hooks::default(), None, "", "", clock)
+    }
+
     /// Adds a target that cannot be told, such as one whose URL file is missing: a warning for every run.
     pub fn add_broken(&mut self, warning: Warning) {
         self.broken.push(warning);

@@ -1,0 +1,148 @@
+//! Which commands leave an event, and what it is called.
+
+use crate::cli::invocation::Invocation;
+
+/// What a command does to secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Opens or reads secrets without showing them.
+    Reads,
+    /// Changes something: the repository, an instance, keys.
+    Changes,
+    /// Shows a value.
+    Reveals,
+}
+
+/// A command that leaves an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Action {
+    /// What is typed.
+    path: &'static str,
+    /// The flag that makes it one; without it, always.
+    flag: Option<&'static str>,
+    /// `OBJECT.VERB`, behind `keyhaven.`.
+    pub(super) name: &'static str,
+    /// What it does to secrets.
+    pub(super) effect: Effect,
+}
+
+const fn action(path: &'static str, name: &'static str, effect: Effect) -> Action {
+    Action { path, flag: None, name, effect }
+}
+
+/// All of them. The verbs are those of IBM's activity tracking events.
+const ACTIONS: &[Action] = &[
+    action("backup", "snapshot.create", Effect::Changes),
+    Action { path: "get", flag: Some("reveal"), name: "secret.read", effect: Effect::Reveals },
+    action("verify", "repository.verify", Effect::Reads),
+    action("restore plan", "restore.plan", Effect::Reads),
+    action("restore apply", "restore.apply", Effect::Changes),
+    action("restore activate plan", "activation.plan", Effect::Reads),
+    action("restore activate apply", "activation.apply", Effect::Changes),
+    action("drift", "standby.compare", Effect::Reads),
+    action("sync", "standby.update", Effect::Changes),
+    action("init", "repository.create", Effect::Changes),
+    action("snapshots accept", "snapshot.accept", Effect::Changes),
+    action("ledger accept-loss", "ledger.accept", Effect::Changes),
+    action("forget", "snapshot.forget", Effect::Changes),
+    action("pin", "snapshot.pin", Effect::Changes),
+    action("unpin", "snapshot.unpin", Effect::Changes),
+    action("sweep", "repository.sweep", Effect::Changes),
+    action("copy", "repository.copy", Effect::Changes),
+    action("drill", "drill.start", Effect::Reads),
+    action("keys list", "key.list", Effect::Reads),
+    action("keys new", "key.create", Effect::Changes),
+    action("keys pin", "key.update", Effect::Changes),
+    action("keys host", "key.create", Effect::Changes),
+    action("keys add", "key.add", Effect::Changes),
+    action("keys retire", "key.disable", Effect::Changes),
+    action("keys revoke", "key.revoke", Effect::Changes),
+    action("keys prove", "key.test", Effect::Reads),
+    action("keys exposure", "key.inspect", Effect::Reads),
+];
+
+/// Groups of commands whose every command leaves an event, also one that is not in the table yet.
+const GROUPS: &[Action] = &[
+    action("keys ", "key.manage", Effect::Changes),
+    action("prepare-standby ", "standby.prepare", Effect::Changes),
+    action("restore activate ", "activation.apply", Effect::Changes),
+];
+
+/// The event of a command, if it leaves one.
+pub(super) fn find(invocation: &Invocation) -> Option<&'static Action> {
+    let named = ACTIONS.iter().find(|action| action.path == invocation.path);
+    match named {
+        Some(action) => action.flag.is_none_or(|flag| invocation.has(flag)).then_some(action),
+        None => GROUPS.iter().find(|group| invocation.path.starts_with(group.path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::args::Arguments;
+
+    /// Every command that there is, by its path.
+    fn paths(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            let path = if path.is_empty() { sub.get_name().to_owned() } else { format!("{path} {}", sub.get_name()) };
+            paths(sub, &path, found);
+            found.push(path);
+        }
+    }
+
+    #[test]
+    fn whoever_adds_a_command_says_whether_it_is_audited() {
+        // These show names at most, or work on nothing of the user's.
+        let quiet = [
+            "keys",
+            "doctor",
+            "snapshots",
+            "show",
+            "ls",
+            "diff",
+            "history",
+            "get",
+            "coverage",
+            "restore",
+            "restore patches",
+            "restore activate",
+            "prepare-standby",
+            "ledger",
+            "demo",
+            "sandbox",
+            "config",
+            "config init",
+            "config validate",
+            "config show",
+            "completions",
+            "man",
+            "notify",
+            "notify test",
+            "status",
+            "schedule",
+            "schedule next",
+            "run",
+        ];
+        let mut found = Vec::new();
+        paths(&Arguments::command(), "", &mut found);
+        for path in found {
+            let audited = ACTIONS.iter().any(|action| action.path == path && action.flag.is_none())
+                || GROUPS.iter().any(|group| path.starts_with(group.path));
+            assert!(audited || quiet.contains(&path.as_str()), "`{path}` has no place in the audit trail");
+        }
+    }
+
+    #[test]
+    fn only_a_reveal_reveals() {
+        let get = |words: &[&str]| {
+            let words = ["keyhaven", "get", "db"].iter().chain(words);
+            let matches = Arguments::command().try_get_matches_from(words).unwrap();
+            find(&Invocation::of(&matches)).map(|action| action.effect)
+        };
+        assert_eq!(get(&["--reveal"]), Some(Effect::Reveals));
+        assert_eq!(get(&[]), None);
+    }
+}

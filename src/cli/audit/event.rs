@@ -1,0 +1,132 @@
+//! The shape of an event: that of IBM Cloud's activity tracking events, which follow CADF.
+
+use serde::Serialize;
+
+use crate::model::{Digest, Due, Timestamp};
+
+/// One event, one line.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Event<'e> {
+    #[serde(rename = "typeURI")]
+    pub(super) type_uri: &'static str,
+    pub(super) event_type: &'static str,
+    pub(super) id: String,
+    /// The same in the events of one command.
+    pub(super) correlation_id: &'e str,
+    pub(super) event_time: Timestamp,
+    pub(super) action: &'e str,
+    /// `pending` before a value is shown, else `success` or `failure`.
+    pub(super) outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<Reason>,
+    /// `normal`, `warning` or `critical`.
+    pub(super) severity: &'static str,
+    pub(super) message: String,
+    /// Whether it is about the content of secrets.
+    pub(super) data_event: bool,
+    pub(super) initiator: &'e Initiator,
+    pub(super) target: &'e Target,
+    pub(super) observer: Observer,
+    pub(super) request_data: &'e Request,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_data: Option<Response>,
+}
+
+/// How it ended.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Reason {
+    /// The exit code, as text like all codes there.
+    pub(super) reason_code: String,
+    /// Its meaning, in fixed words.
+    pub(super) reason_type: &'static str,
+    /// The error's own words, which may hold names: only where names are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason_for_failure: Option<String>,
+}
+
+/// Who did it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Initiator {
+    /// `uid:NUMBER`.
+    pub(super) id: String,
+    pub(super) name: String,
+    #[serde(rename = "typeURI")]
+    pub(super) type_uri: &'static str,
+    /// Who became that user by sudo, as far as sudo says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) authn_name: Option<String>,
+    pub(super) host: Host,
+    /// The key that signs for this host, by its fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) credential: Option<Credential>,
+}
+
+/// Where.
+#[derive(Debug, Serialize)]
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) agent: String,
+}
+
+/// A key.
+#[derive(Debug, Serialize)]
+pub(super) struct Credential {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) fingerprint: String,
+}
+
+/// What it was done to. Ids only; the name of a secret where names are allowed.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Target {
+    /// The item that was revealed, else the CRN of the instance, else the repository.
+    pub(super) id: String,
+    #[serde(rename = "typeURI")]
+    pub(super) type_uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    /// The version that was revealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) repository_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source_crn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) standby_crn: Option<String>,
+}
+
+/// Who wrote the event.
+#[derive(Debug, Serialize)]
+pub(super) struct Observer {
+    pub(super) name: &'static str,
+    #[serde(rename = "typeURI")]
+    pub(super) type_uri: &'static str,
+}
+
+/// What was asked for.
+#[derive(Debug, Serialize)]
+pub(super) struct Request {
+    pub(super) command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) due: Option<Due>,
+}
+
+/// What came of it: numbers and digests.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    pub(super) duration_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) snapshot: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) requests: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) problems: Option<u64>,
+}

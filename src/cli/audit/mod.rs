@@ -1,0 +1,241 @@
+//! The audit trail: who did what to secrets, when, and with what outcome, as JSON Lines.
+//!
+//! Opened before a command begins: where a trail is configured and cannot be written, a command that would leave an event
+//! does not begin. A value is shown only after the event that says so has been written.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use uuid::Uuid;
+
+use super::app::App;
+use super::clock::SystemClock;
+use super::failure::{Failure, Outcome};
+use super::invocation::Invocation;
+use super::{env, scheduled, told, wire};
+use crate::config::Settings;
+use crate::daemon::Facts;
+use crate::daemon::facts::AUDIT_EVENT;
+use crate::model::{Clock as _, FailureKind, ItemKey, Timestamp};
+
+mod actions;
+mod event;
+mod sink;
+
+use actions::{Action, Effect};
+use event::{Credential, Event, Host, Initiator, Observer, Reason, Request, Response, Target};
+use sink::Sink;
+
+/// The largest `/etc/passwd` that is looked into, in bytes.
+const LARGEST_PASSWD: u64 = 4 * 1024 * 1024;
+
+/// The trail of one command.
+#[derive(Debug)]
+pub(super) struct Trail {
+    action: &'static Action,
+    names: bool,
+    correlation: String,
+    started: Timestamp,
+    initiator: Initiator,
+    request: Request,
+    state: Mutex<State>,
+}
+
+/// What changes while the command runs.
+#[derive(Debug)]
+struct State {
+    sink: Sink,
+    target: Target,
+}
+
+/// Opens the trail for a command that leaves an event, if one is configured.
+///
+/// # Errors
+/// When it cannot be written: the command must not begin then.
+pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<Trail>, Failure> {
+    let Some(action) = actions::find(invocation) else { return Ok(None) };
+    // Settings that are wrong say nothing of a trail, and the command itself will say what is wrong with them.
+    let Ok(settings) = app.settings() else { return Ok(None) };
+    let Some(audit) = settings.audit() else { return Ok(None) };
+    let sink = open(&audit.to)?;
+    if action.effect != Effect::Reveals {
+        app.printer.keep_result();
+    }
+    Ok(Some(Trail {
+        action,
+        names: audit.names,
+        correlation: Uuid::new_v4().to_string(),
+        started: SystemClock.now(),
+        initiator: initiator(&settings),
+        request: Request { command: invocation.path.clone(), due: scheduled::due()? },
+        state: Mutex::new(State { sink, target: target(&settings, action) }),
+    }))
+}
+
+fn open(to: &str) -> Result<Sink, Failure> {
+    let refused = |text: String| Failure::new(FailureKind::Failed, text);
+    match to {
+        "stderr" => Ok(Sink::Err),
+        // The result goes to standard output, for the daemon as well: it hands these lines on.
+        "stdout" if scheduled::by_daemon() => Ok(Sink::Err),
+        "stdout" => Err(Failure::usage("the audit trail cannot go to standard output: that is where the result goes")
+            .hinted("`audit.to = \"stdout\"` is for `keyhaven run`; set KEYHAVEN_AUDIT_TO to a file, or to stderr")),
+        path => Sink::file(Path::new(path)).map_err(|error| {
+            refused(format!("the audit trail {path} cannot be written, so nothing was done")).because(error).hinted(
+                "make the file writable for the user that runs keyhaven; without a trail only commands run that neither \
+                 open nor change anything",
+            )
+        }),
+    }
+}
+
+impl Trail {
+    /// Says that a value is about to be shown. Only when this has been written may it be.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn revealing(&self, key: &ItemKey, version: &str, name: &str) -> Result<(), Failure> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.target.id = key.to_string();
+        state.target.version = Some(version.to_owned());
+        state.target.name = self.names.then(|| name.to_owned());
+        self.write(&mut state, "pending", None, None).map_err(|error| {
+            Failure::new(FailureKind::Failed, "the audit trail cannot be written, so the value is not shown")
+                .because(error)
+        })
+    }
+
+    /// Says how the command ended.
+    pub(super) fn end(&self, app: &App, result: &Result<Outcome, Failure>) {
+        let kind = match result {
+            Ok(Outcome::Done) => None,
+            Ok(Outcome::Reported(kind)) => Some(*kind),
+            Err(failure) => Some(failure.kind()),
+        };
+        let words = result.as_ref().err().filter(|_| self.names).map(|failure| failure.chain().join(": "));
+        let reason = Reason {
+            reason_code: kind.map_or(0, FailureKind::exit_code).to_string(),
+            reason_type: meaning(kind),
+            reason_for_failure: words,
+        };
+        let facts = app.printer.kept_result().as_ref().map(Facts::read).unwrap_or_default();
+        let response = Response {
+            duration_ms: SystemClock.now().millis_since(self.started),
+            sequence: facts.sequence,
+            snapshot: facts.snapshot,
+            requests: facts.requests,
+            problems: facts.problems,
+        };
+        // Differences that were found, and a plan that is not empty, are results.
+        let outcome = match (result, kind) {
+            (Ok(_), None | Some(FailureKind::Different)) => "success",
+            _ => "failure",
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.write(&mut state, outcome, Some(reason), Some(response)) {
+            app.printer.warning(&format!("the end of this command is missing in the audit trail: {error}"));
+        }
+    }
+
+    fn write(
+        &self,
+        state: &mut State,
+        outcome: &'static str,
+        reason: Option<Reason>,
+        response: Option<Response>,
+    ) -> std::io::Result<()> {
+        let action = format!("keyhaven.{}", self.action.name);
+        let (object, verb) = self.action.name.split_once('.').unwrap_or(("", self.action.name));
+        let severity = match (self.action.effect, outcome) {
+            (Effect::Reveals, _) => "critical",
+            (_, "failure") => "warning",
+            _ => "normal",
+        };
+        let event = Event {
+            type_uri: AUDIT_EVENT,
+            event_type: "activity",
+            id: Uuid::new_v4().to_string(),
+            correlation_id: &self.correlation,
+            event_time: SystemClock.now(),
+            action: &action,
+            outcome,
+            reason,
+            severity,
+            message: format!("Keyhaven: {verb} {object} {outcome}"),
+            data_event: self.action.effect == Effect::Reveals,
+            initiator: &self.initiator,
+            target: &state.target,
+            observer: Observer { name: "keyhaven", type_uri: "service/security/keyhaven" },
+            request_data: &self.request,
+            response_data: response,
+        };
+        let line = serde_json::to_string(&event)?;
+        state.sink.line(&line)
+    }
+}
+
+fn initiator(settings: &Settings) -> Initiator {
+    let uid = rustix::process::getuid().as_raw();
+    let fingerprint = settings.keys().signing_key.and_then(|_| wire::signing_key(settings).ok());
+    let fingerprint = fingerprint.map(|key| key.public().fingerprint().to_string());
+    Initiator {
+        id: format!("uid:{uid}"),
+        name: user_name(uid).unwrap_or_else(|| uid.to_string()),
+        type_uri: "service/security/account/user",
+        authn_name: env::variable("SUDO_USER"),
+        host: Host { name: told::host(), agent: format!("keyhaven/{}", env!("CARGO_PKG_VERSION")) },
+        credential: fingerprint.map(|fingerprint| Credential { kind: "signing-key", fingerprint }),
+    }
+}
+
+/// The name of a user as the machine's own list has it.
+#[expect(clippy::disallowed_methods, reason = "a file of the system, at the edge")]
+fn user_name(uid: u32) -> Option<String> {
+    let path = Path::new("/etc/passwd");
+    if std::fs::metadata(path).ok()?.len() > LARGEST_PASSWD {
+        return None;
+    }
+    let text = std::fs::read_to_string(path).ok()?;
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+fn target(settings: &Settings, action: &Action) -> Target {
+    let source_crn = settings.source_crn();
+    let standby_crn = settings.standby_crn();
+    let repository_id = settings.repository_id();
+    let object = action.name.split('.').next().unwrap_or_default();
+    let into_standby = ["restore", "standby", "activation"].contains(&object);
+    let instance = if into_standby { &standby_crn } else { &source_crn };
+    let repository = repository_id.as_ref().map(|id| format!("repository:{id}"));
+    Target {
+        id: instance.clone().or(repository).unwrap_or_else(|| "unknown".to_owned()),
+        type_uri: format!("keyhaven/{object}"),
+        name: None,
+        version: None,
+        repository_id,
+        source_crn,
+        standby_crn,
+    }
+}
+
+/// The meaning of an exit code, in words that are always the same.
+fn meaning(kind: Option<FailureKind>) -> &'static str {
+    match kind {
+        None => "done",
+        Some(FailureKind::Failed) => "failed",
+        Some(FailureKind::Usage) => "usage or configuration",
+        Some(FailureKind::Partial) => "partial or suspect",
+        Some(FailureKind::NoRepository) => "no repository there",
+        Some(FailureKind::Key) => "a key is missing or does not fit",
+        Some(FailureKind::Integrity) => "integrity or signature failure",
+        Some(FailureKind::Stale) => "stale",
+        Some(FailureKind::Different) => "a plan is not empty, or a difference was found",
+        Some(FailureKind::Moved) => "the target has moved or conflicts",
+        Some(FailureKind::Instance) => "the instance cannot be reached or refused us",
+        Some(FailureKind::Interrupted) => "interrupted",
+    }
+}

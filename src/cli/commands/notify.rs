@@ -1,0 +1,81 @@
+//! `keyhaven notify`.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::printer::Style;
+use crate::cli::{human, told};
+use crate::model::FailureKind;
+
+/// What to do about notifications.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Send a test to every target, or to one
+    Test(TestArguments),
+}
+
+/// Sends a test to the targets of `[[notify]]`, whatever they want to be told.
+///
+/// A ping goes to `/log`, which changes nothing of what the check knows. Names and values are in no test.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven notify test
+  keyhaven notify test operators")]
+pub(in crate::cli) struct TestArguments {
+    /// Only this target, by its name
+    #[arg(value_name = "NAME")]
+    target: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Tested {
+    targets: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    target: String,
+    told: bool,
+    why: Option<String>,
+}
+
+pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+    let Command::Test(arguments) = command;
+    let settings = app.settings()?;
+    let teller = told::teller(app, &settings);
+    let names: Vec<&str> = match &arguments.target {
+        Some(name) => teller.names().filter(|known| known == name).collect(),
+        None => teller.names().collect(),
+    };
+    if names.is_empty() {
+        let known = teller.names().collect::<Vec<_>>().join(", ");
+        let failure = Failure::usage(match &arguments.target {
+            Some(name) => format!("there is no notification `{name}`"),
+            None => "there is nobody to tell".to_owned(),
+        });
+        return Err(match known.as_str() {
+            "" => failure.hinted("add a [[notify]] to the configuration; `keyhaven config init` shows some"),
+            known => failure.hinted(format!("there are {known}")),
+        });
+    }
+    let mut targets = Vec::new();
+    for name in names {
+        let why = teller.test(name).await.err().map(|warning| warning.why);
+        targets.push(Line { target: name.to_owned(), told: why.is_none(), why });
+    }
+    let tested = Tested { targets };
+    app.printer.result(&tested, |printer| {
+        tested.targets.iter().try_for_each(|line| match &line.why {
+            None => printer.line(format!("{} {}", printer.paint(Style::Green, "told:"), line.target)),
+            Some(why) => {
+                let label = printer.paint(Style::Red, "not told:");
+                printer.line(format!("{label} {}: {}", line.target, human::safe(why)))
+            }
+        })
+    })?;
+    let all = tested.targets.iter().all(|line| line.told);
+    Ok(if all { Outcome::Done } else { Outcome::Reported(FailureKind::Failed) })
+}
