@@ -24,6 +24,7 @@ mod invocation;
 mod jobs;
 mod key_file;
 mod logging;
+mod metrics;
 mod printer;
 mod progress;
 mod prompt;

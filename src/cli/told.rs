@@ -11,7 +11,7 @@ use super::app::App;
 use super::clock::SystemClock;
 use super::failure::{Failure, Outcome};
 use super::invocation::Invocation;
-use super::{env, key_file, scheduled, wire};
+use super::{env, key_file, metrics, scheduled, wire};
 use crate::config::Settings;
 use crate::config::notify;
 use crate::daemon::tell::{Freshness, Hooks, Start, Target, Warning};
@@ -92,6 +92,7 @@ async fn run(
     let run = record(&start, &result, app.printer.kept_result().as_ref());
     log(&run, started.id());
     warn(app, teller.finished(started, &run, false).await);
+    metrics::leave(app, settings, &run, &[run.instance.clone()]).await;
     result
 }
 

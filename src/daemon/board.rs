@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::tally::Tally;
+use crate::job::status::{Inventory, Status};
 use crate::model::{Clock, Timestamp};
+use crate::repository::ledger::Ledger;
 
 /// What a daemon is doing about its jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,13 +68,37 @@ pub struct Instance {
     pub tally: Tally,
     /// Its jobs; none for a command run by hand without a `[jobs]` table.
     pub jobs: Vec<JobView>,
+    /// What its repository says; nothing before it was read.
+    pub repository: Option<RepositoryView>,
+    /// Whether names of items may be shown.
+    pub names: bool,
+}
+
+/// What a repository says.
+#[derive(Debug, Clone)]
+pub struct RepositoryView {
+    /// How it stands.
+    pub status: Status,
+    /// The highest sequence in its ledger.
+    pub sequence: u64,
+    /// The inventory of its newest good snapshot; nothing without one, or without a key that opens catalogues.
+    pub inventory: Option<Inventory>,
+}
+
+impl RepositoryView {
+    /// What a ledger and its status say, without an inventory.
+    #[must_use]
+    pub fn new(ledger: &Ledger, status: Status) -> Self {
+        let sequence = ledger.heads().iter().map(|head| head.sequence).max().unwrap_or(0);
+        Self { status, sequence, inventory: None }
+    }
 }
 
 impl Instance {
     /// An instance of which only its name is known.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), tally: Tally::forgetful(), jobs: Vec::new() }
+        Self { name: name.to_owned(), tally: Tally::forgetful(), jobs: Vec::new(), repository: None, names: false }
     }
 }
 

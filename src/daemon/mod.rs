@@ -15,7 +15,7 @@ pub mod run;
 pub mod tally;
 pub mod tell;
 
-pub use board::{Board, Instance, JobView, Role};
+pub use board::{Board, Instance, JobView, RepositoryView, Role};
 pub use memory::{Memory, MemoryError};
 pub use run::{Ending, Facts, Run};
 pub use tally::Tally;

@@ -57,12 +57,56 @@ definitions! {
         "1 when the newest configuration is in force, 0 when it was wrong and the one before is.";
 
     WRITTEN = Gauge Instance "metrics_timestamp_seconds" "When the numbers of this instance were put together.";
-    BACKUP_LAST_SUCCESS = Gauge Instance "backup_last_successful_timestamp_seconds"
-        "When the last backup ended in a good snapshot, on whichever host; 0 when none ever did.";
     BACKUP_LAST_STATUS = Gauge Instance "backup_last_status"
         "1 when the last backup of this host succeeded, 0 when it did not, NaN before the first.";
     STANDBY_DRIFT = Gauge Instance "standby_drift_items"
         "Differences that the last drift run of this host found between the standby and what it should hold.";
+
+    REPOSITORY_READ = Gauge Repository "repository_last_read_timestamp_seconds"
+        "When the repository was last read for these numbers; 0 before the first time.";
+    BACKUP_LAST_SUCCESS = Gauge Repository "backup_last_successful_timestamp_seconds"
+        "When the last backup succeeded, on whichever host; 0 when none ever did.";
+    LAST_GOOD_CUT = Gauge Repository "backup_last_good_cut_timestamp_seconds"
+        "The moment that the newest good snapshot shows: the start of its cut by the provider's clock; 0 without one.";
+    RPO = Gauge Repository "rpo_seconds"
+        "The achieved recovery point: how old the newest good snapshot is; infinite without one.";
+    RPO_WORST = Gauge Repository "rpo_worst_seconds"
+        "The longest time without a new good snapshot in the last 7 days, until now included; infinite without one.";
+    RPO_OBJECTIVE = Gauge Repository "rpo_objective_seconds" "How old the newest good snapshot may become.";
+    VERIFIED = Gauge Repository "last_verified_timestamp_seconds"
+        "When a verification of at least that level was last passed; 0 when none ever was.";
+    VERIFIED_OBJECTIVE = Gauge Repository "verified_objective_seconds"
+        "How long ago the last verification that read every object may be.";
+    VERIFICATION_FAILED = Gauge Repository "verification_failed" "1 when the newest verification found something wrong.";
+    STALE = Gauge Repository "stale" "1 for each reason why the repository was stale when it was read.";
+    SUSPECT_SINCE = Gauge Repository "backup_suspect_since_timestamp_seconds"
+        "Since when every newer snapshot is suspect; 0 when the newest is good.";
+    SNAPSHOTS = Gauge Repository "snapshots"
+        "Snapshots by what became of them; a pinned one is also good or suspect.";
+    SNAPSHOT_ITEMS = Gauge Repository "snapshot_items" "Items in the newest good snapshot.";
+    SNAPSHOT_PACKS = Gauge Repository "snapshot_packs" "Packs that the newest good snapshot needs.";
+    SNAPSHOT_BYTES = Gauge Repository "snapshot_sealed_bytes" "Sealed size of these packs.";
+    ITEMS = Gauge Repository "items" "Items in the newest good snapshot by kind, versions and locks of secrets besides.";
+    ITEMS_BY_CLASS = Gauge Repository "items_by_restorability"
+        "Items in the newest good snapshot by how well they can be brought back.";
+    ITEMS_BY_TYPE = Gauge Repository "items_by_type"
+        "Items in the newest good snapshot by type and by how well they can be brought back.";
+    EXPIRY = Gauge Repository "expiry_timestamp_seconds"
+        "When the next certificate or secret of that type expires; renews: the provider renews it by itself.";
+    EXPIRED = Gauge Repository "expired_items" "Items of that type whose expiry has passed.";
+    ITEM_EXPIRY = Gauge Repository "item_expiry_timestamp_seconds"
+        "When a certificate or secret expires, by name; the 200 that do so next.";
+    LEDGER_HEADS = Gauge Repository "ledger_heads" "Entries that no other names as parent; 1 once all writers agree.";
+    LEDGER_SEQUENCE = Gauge Repository "ledger_sequence" "The highest sequence among them.";
+    LEDGER_ENTRIES = Gauge Repository "ledger_entries" "Entries that count.";
+    LEDGER_PROBLEMS = Gauge Repository "ledger_problems" "What is wrong with the ledger.";
+    STANDBY_RESTORED = Gauge Repository "standby_last_restore_timestamp_seconds"
+        "When something was last restored or synced into a standby and recorded.";
+    STANDBY_BEHIND = Gauge Repository "standby_behind_snapshots"
+        "Good snapshots that are newer than the one that was last restored.";
+    STANDBY_BEHIND_SECONDS = Gauge Repository "standby_behind_seconds"
+        "How much older the one that was last restored is than the newest good one.";
+    STANDBY_FAILED = Gauge Repository "standby_failed_items" "Items that the last restore could not bring back.";
 
     ATTEMPT = Counter Job "job_attempt_total" "Runs that have ended, every retry counted for itself.";
     SUCCESS = Counter Job "job_success_total" "Runs that did everything.";

@@ -7,6 +7,7 @@
 pub mod definition;
 mod jobs;
 mod page;
+mod repository;
 #[expect(clippy::disallowed_methods, reason = "the textfile is a file beside node_exporter's others")]
 pub mod textfile;
 
@@ -34,7 +35,7 @@ pub fn render(instances: &[&Instance], process: Option<Process>, now: Timestamp)
     for instance in instances {
         page.gauge(&definition::WRITTEN, of_instance(instance), seconds(Some(now)));
         jobs::add(&mut page, instance);
-        page.gauge(&definition::BACKUP_LAST_SUCCESS, of_instance(instance), seconds(jobs::last_backup(instance)));
+        repository::add(&mut page, instance, now);
     }
     page.text()
 }

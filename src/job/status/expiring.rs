@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::crypto::Identities;
 use crate::format::SnapshotEvent;
 use crate::instance::assess::Assess;
-use crate::model::{ItemKey, ItemKind, Timestamp};
+use crate::model::{ItemKey, ItemKind, Restorability, Timestamp};
 use crate::repository::{Repository, RepositoryError};
 
 /// An item with an end: a certificate, an authority, a secret with an expiry date.
@@ -30,6 +30,15 @@ pub struct Expiring {
     pub group: Option<String>,
 }
 
+/// What the inventory of a snapshot shows at a glance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Everything that ends, soonest first; what ended before the snapshot was made included.
+    pub expiring: Vec<Expiring>,
+    /// Items by type and by how well they can be brought back.
+    pub types: BTreeMap<(String, Restorability), u64>,
+}
+
 /// Everything in a snapshot that ends, soonest first; what ended before the snapshot was made included.
 ///
 /// Reads the catalogue, no payload: a catalogue key is enough.
@@ -42,16 +51,30 @@ pub async fn expiring(
     snapshot: &SnapshotEvent,
     keys: &Arc<Identities>,
 ) -> Result<Vec<Expiring>, RepositoryError> {
+    Ok(inventory(rules, repository, snapshot, keys).await?.expiring)
+}
+
+/// As [`expiring`], with how many items of each type there are.
+///
+/// # Errors
+/// As [`expiring`].
+pub async fn inventory(
+    rules: &dyn Assess,
+    repository: &Repository,
+    snapshot: &SnapshotEvent,
+    keys: &Arc<Identities>,
+) -> Result<Inventory, RepositoryError> {
     let mut groups: BTreeMap<String, String> = BTreeMap::new();
-    let mut found = Vec::new();
+    let mut found = Inventory::default();
     let mut items = repository.open_snapshot(snapshot, keys);
     while let Some(item) = items.try_next().await? {
         // Groups come before secrets in a catalogue.
         if item.key.kind() == ItemKind::Group {
             groups.insert(item.key.id().to_owned(), item.name.clone());
         }
+        *found.types.entry((item.item_type.clone(), item.class)).or_default() += 1;
         if let Some(expiry) = rules.expiry(&item) {
-            found.push(Expiring {
+            found.expiring.push(Expiring {
                 at: expiry.at,
                 renews: expiry.renews,
                 group: item.group.as_ref().map(|id| groups.get(id).unwrap_or(id).clone()),
@@ -61,6 +84,6 @@ pub async fn expiring(
             });
         }
     }
-    found.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
+    found.expiring.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
     Ok(found)
 }

@@ -247,6 +247,10 @@ pub enum Stale {
 }
 
 impl Stale {
+    /// Every fixed word that [`code`](Self::code) gives.
+    pub const CODES: [&str; 5] =
+        ["never_backed_up", "no_good_snapshot", "rpo_missed", "never_verified", "verified_too_long_ago"];
+
     /// A fixed word for programs, the same as in JSON.
     #[must_use]
     pub const fn code(&self) -> &'static str {

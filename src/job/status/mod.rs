@@ -19,7 +19,7 @@ mod facts;
 mod kit;
 mod times;
 
-pub use expiring::{Expiring, expiring};
+pub use expiring::{Expiring, Inventory, expiring, inventory};
 pub use facts::{
     Backups, Check, Day, LevelStatus, Objectives, Problems, Restored, Slices, SnapshotFact, Stale, Status, Verified,
 };

@@ -1,0 +1,130 @@
+//! What a command that has ended leaves for Prometheus: its run in the state folder, and the textfile.
+//!
+//! Nothing here may change how the command ends: whatever goes wrong is a warning, and reading the repository for the
+//! numbers of it is given up after a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::app::App;
+use super::clock::SystemClock;
+use super::failure::Failure;
+use super::wire;
+use crate::config::Settings;
+use crate::daemon::metrics::{render, textfile};
+use crate::daemon::{Instance, RepositoryView, Run, Tally};
+use crate::instance::ibm::classify::IbmRules;
+use crate::job::status::{self, Objectives};
+use crate::model::{Clock as _, Timestamp};
+use crate::repository::StateFolder;
+
+/// How long the repository is asked for its numbers. A run has just used it, or failed to.
+const READING: Duration = Duration::from_secs(120);
+
+/// Counts a run, and writes the textfile where one is configured. `instances` are the names of all instances of the
+/// configuration.
+pub(super) async fn leave(app: &App, settings: &Settings, run: &Run, instances: &[String]) {
+    let warn = |what: &str| {
+        app.printer.warning(&format!("{what}; the result of the command is not touched by that"));
+    };
+    let tally = match state_folder(app, settings) {
+        Some(folder) => {
+            let run = run.clone();
+            let counted = tokio::task::spawn_blocking(move || count(&folder, &run)).await;
+            let Ok((tally, warnings)) = counted else { return warn("the run was not counted: a bug") };
+            for warning in warnings {
+                warn(&format!("the run was not counted: {warning}"));
+            }
+            tally
+        }
+        // Without a repository there is nothing to keep it beside: this run alone is what is known.
+        None => {
+            let mut tally = Tally::forgetful();
+            tally.take(run);
+            tally
+        }
+    };
+    let Some(path) = settings.metrics().textfile else { return };
+    let mut instance = Instance::new(&run.instance);
+    instance.tally = tally;
+    instance.names = settings.metrics().names;
+    instance.repository = match read(settings, &app.context().cancel).await {
+        Ok(view) => view,
+        Err(failure) => {
+            warn(&format!("the metrics keep what they had of the repository: {}", failure.chain().join(": ")));
+            None
+        }
+    };
+    let instances = instances.to_vec();
+    let written = tokio::task::spawn_blocking(move || {
+        let text = render(&[&instance], None, SystemClock.now());
+        let repository_read = instance.repository.is_some();
+        let part = textfile::Part { instance: &instance.name, instances: &instances, text: &text, repository_read };
+        textfile::write(&path, &part)
+    });
+    match written.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn(&with_causes(&error)),
+        Err(_) => warn("the metrics were not written: a bug"),
+    }
+}
+
+/// What the repository says, with the inventory where a key for it is configured.
+///
+/// # Errors
+/// When the repository cannot be read. An inventory that cannot be opened is a line in the log and left out.
+pub(super) async fn repository_view(settings: &Settings, now: Timestamp) -> Result<RepositoryView, Failure> {
+    let repository = wire::repository(settings, None).await?;
+    let ledger = repository.read_ledger().await?;
+    let wanted = settings.objectives();
+    let objectives = Objectives { rpo: wanted.rpo, verified_within: wanted.verified_within };
+    let status = status::measure(&repository, &ledger, &objectives, now).await?;
+    let mut view = RepositoryView::new(&ledger, status);
+    let newest = ledger.latest_good().and_then(|entry| entry.snapshot());
+    if let (Some(snapshot), Some(_)) = (newest, settings.keys().catalogue_key) {
+        let keys = Arc::new(wire::catalogue_key(settings)?);
+        match status::inventory(&IbmRules, &repository, snapshot, &keys).await {
+            Ok(inventory) => view.inventory = Some(inventory),
+            Err(error) => tracing::warn!("the metrics lack the inventory: {}", with_causes(&error)),
+        }
+    }
+    Ok(view)
+}
+
+/// The state folder of the repository, where both are known.
+pub(super) fn state_folder(app: &App, settings: &Settings) -> Option<StateFolder> {
+    let id = settings.repository_id().filter(|id| !id.is_empty())?;
+    Some(StateFolder::new(&app.state_folder(settings).ok()?, &id))
+}
+
+/// Nothing when the user wants us to stop, or no repository is configured.
+async fn read(
+    settings: &Settings,
+    cancel: &tokio_util::sync::CancellationToken,
+) -> Result<Option<RepositoryView>, Failure> {
+    if settings.repository_id().is_none() {
+        return Ok(None);
+    }
+    tokio::select! {
+        () = cancel.cancelled() => Ok(None),
+        read = tokio::time::timeout(READING, repository_view(settings, SystemClock.now())) => match read {
+            Ok(view) => view.map(Some),
+            Err(_) => Err(Failure::new(
+                crate::model::FailureKind::Failed,
+                format!("the repository did not answer within {} seconds", READING.as_secs()),
+            )),
+        },
+    }
+}
+
+fn count(folder: &StateFolder, run: &Run) -> (Tally, Vec<String>) {
+    let (mut tally, damaged) = Tally::load(folder);
+    tally.take(run);
+    let saved = tally.save().err();
+    (tally, damaged.iter().chain(&saved).map(|error| with_causes(error)).collect())
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
