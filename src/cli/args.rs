@@ -110,6 +110,11 @@ impl Globals {
     }
 }
 
+/// A tag, as a flag takes it.
+pub(super) fn tag(text: &str) -> Result<String, crate::model::tag::TagError> {
+    crate::model::tag::check_tag(text).map(|()| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -25,6 +25,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("repository", "Where the backups go: a prefix in a bucket, or a folder."),
     ("keys", "Keys by reference: no key stands in this file."),
     ("backup", "How a backup runs."),
+    ("retention", "Which snapshots `keyhaven forget` keeps. Without a rule it refuses to give up anything."),
     (
         "restore",
         "How a restore treats what the standby has already. Which items become what: see the tables at the end.",
@@ -283,6 +284,49 @@ pub const KEYS: &[Key] = &[
          snapshot says all the same that it lacks them.",
     ),
     key("backup.compression_level", Kind::Level, Some("3"), "3", "zstd level of packs and catalogues, 1 to 19."),
+    key(
+        "backup.tags",
+        Kind::Texts,
+        None,
+        r#"["production"]"#,
+        "What every snapshot of this host is tagged with, at most 16; anybody with read access to the bucket can see it.",
+    ),
+    key("retention.keep_last", Kind::Count, None, "96", "Keep the last so many good snapshots."),
+    key(
+        "retention.keep_hourly",
+        Kind::Count,
+        None,
+        "48",
+        "Keep the last good snapshot of each of so many hours that have one; the same for days, weeks from Monday, months \
+         and years. 0 is no rule.",
+    ),
+    key("retention.keep_daily", Kind::Count, None, "35", ""),
+    key("retention.keep_weekly", Kind::Count, None, "13", ""),
+    key("retention.keep_monthly", Kind::Count, None, "24", ""),
+    key("retention.keep_yearly", Kind::Count, None, "7", ""),
+    key(
+        "retention.keep_within",
+        Kind::Period,
+        None,
+        r#""7d""#,
+        "Keep every good snapshot that is no older than this, measured from the newest good one. No flood of new \
+         snapshots pushes these out.",
+    ),
+    key("retention.keep_tags", Kind::Texts, None, r#"["release"]"#, "Keep every snapshot with one of these tags."),
+    key(
+        "retention.keep_suspect",
+        Kind::Period,
+        Some("30d"),
+        r#""30d""#,
+        "Suspect snapshots stay at least so long, and as long as nothing newer is good and verified.",
+    ),
+    key(
+        "retention.zone",
+        Kind::Text,
+        Some("UTC"),
+        r#""Europe/Berlin""#,
+        "The IANA time zone in which hours, days, weeks, months and years begin.",
+    ),
     key(
         "restore.on_conflict",
         Kind::OneOf {

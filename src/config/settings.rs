@@ -205,6 +205,8 @@ impl Settings {
         }
         let settings = Self { values, tables, notify, jobs, instance };
         settings.check()?;
+        settings.retention()?;
+        settings.backup_tags()?;
         Ok(settings)
     }
 
@@ -507,12 +509,17 @@ impl Settings {
         Ok(())
     }
 
-    fn value(&self, path: &str) -> Option<&Value> {
+    pub(super) fn value(&self, path: &str) -> Option<&Value> {
         debug_assert!(keys::find(path).is_some(), "no such key: {path}");
         self.values.get(path).map(|(value, _)| value)
     }
 
-    fn text(&self, path: &str) -> Option<String> {
+    /// Where the value of a key came from.
+    pub(super) fn origin(&self, path: &str) -> &Origin {
+        self.values.get(path).map_or(&Origin::Default, |(_, origin)| origin)
+    }
+
+    pub(super) fn text(&self, path: &str) -> Option<String> {
         match self.value(path) {
             Some(Value::Text(text)) => Some(text.clone()),
             _ => None,
@@ -530,7 +537,7 @@ impl Settings {
         }
     }
 
-    fn texts(&self, path: &str) -> Vec<String> {
+    pub(super) fn texts(&self, path: &str) -> Vec<String> {
         match self.value(path) {
             Some(Value::Texts(texts)) => texts.clone(),
             _ => Vec::new(),
@@ -563,7 +570,7 @@ impl Settings {
     }
 }
 
-fn unfit(path: &str, origin: &Origin, problem: &str) -> ConfigError {
+pub(super) fn unfit(path: &str, origin: &Origin, problem: &str) -> ConfigError {
     let key = keys::find(path).map_or("", |key| key.path);
     ConfigError::Unfit { key, origin: origin.clone(), problem: problem.to_owned() }
 }

@@ -23,6 +23,8 @@ pub enum Kind {
     Rate,
     /// A whole number from 1 to 19.
     Level,
+    /// A whole number from 0 to 100,000.
+    Count,
     /// A number with a unit: `90s`, `15m`, `12h`, `7d`.
     Period,
     /// A number from 0 to 1, or a percentage as text: `"20%"`.
@@ -71,6 +73,7 @@ impl Kind {
             Self::Flag => "true or false",
             Self::Rate => "a number above 0 and up to 1000",
             Self::Level => "a whole number from 1 to 19",
+            Self::Count => "a whole number from 0 to 100000",
             Self::Period => "a time with a unit, such as \"90s\", \"15m\", \"12h\" or \"7d\"",
             Self::Share => "a number from 0 to 1 or a percentage such as \"20%\"",
             Self::Texts => "a list of texts",
@@ -87,7 +90,7 @@ impl Kind {
         let found = || describe(value);
         match (self, value) {
             (Self::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
-            (Self::Rate | Self::Share | Self::Level, DeValue::Integer(number)) => {
+            (Self::Rate | Self::Share | Self::Level | Self::Count, DeValue::Integer(number)) => {
                 let text = number.to_string();
                 self.read_text(&text, base).map_err(|_| text)
             }
@@ -105,7 +108,7 @@ impl Kind {
                 }
                 Ok(Value::Texts(texts))
             }
-            (Self::Flag | Self::Rate | Self::Level | Self::Texts, _) => Err(found()),
+            (Self::Flag | Self::Rate | Self::Level | Self::Count | Self::Texts, _) => Err(found()),
             (_, DeValue::String(text)) => self.read_text(text, base),
             _ => Err(found()),
         }
@@ -131,7 +134,8 @@ impl Kind {
                 _ => Err(wrong()),
             },
             Self::Rate => number(text, |n| n > 0.0 && n <= 1000.0).map(Value::Number).ok_or_else(wrong),
-            Self::Level => whole(text, 19).ok_or_else(wrong),
+            Self::Level => whole(text, 1, 19).ok_or_else(wrong),
+            Self::Count => whole(text, 0, 100_000).ok_or_else(wrong),
             Self::Period => period(text).map(Value::Period).ok_or_else(wrong),
             Self::Share => share(text).map(Value::Number).ok_or_else(wrong),
             Self::Texts => Ok(Value::Texts(text.split(',').map(|part| part.trim().to_owned()).collect())),
@@ -196,8 +200,8 @@ fn number(text: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
     text.parse::<f64>().ok().filter(|n| n.is_finite() && fits(*n))
 }
 
-fn whole(text: &str, most: i32) -> Option<Value> {
-    text.parse::<i32>().ok().filter(|n| (1..=most).contains(n)).map(Value::Whole)
+fn whole(text: &str, least: i32, most: i32) -> Option<Value> {
+    text.parse::<i32>().ok().filter(|n| (least..=most).contains(n)).map(Value::Whole)
 }
 
 fn http_url(text: &str) -> bool {

@@ -156,7 +156,7 @@ pub struct SnapshotEvent {
     /// What else to know about it.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// What its operator calls it; retention can keep by them ([`TAG_LENGTH`], [`TAGS`]).
+    /// What its operator calls it; retention can keep by them ([`crate::model::tag`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// Kinds of items that the collector was not allowed to list, so that none is in it.
@@ -270,10 +270,6 @@ pub enum KeyChange {
 
 /// Snapshots that one entry gives up or takes back at most: what fits into the size of an entry, with room.
 pub const SNAPSHOTS_AN_ENTRY: usize = 2_000;
-/// Tags that a writer puts on a snapshot at most.
-pub const TAGS: usize = 16;
-/// Bytes of a tag that a writer puts on a snapshot at most.
-pub const TAG_LENGTH: usize = 64;
 
 /// The body of a forget entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ pub mod policies;
 pub mod restorability;
 pub mod revision;
 pub mod selector;
+pub mod tag;
 pub mod time;
 pub mod treatment;
 

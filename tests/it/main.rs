@@ -35,6 +35,7 @@ mod layering;
 mod lease;
 mod ledger;
 mod ledger_kit;
+mod ledger_life;
 mod ledger_trust;
 mod mock_instance;
 mod oracle;

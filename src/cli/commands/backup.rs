@@ -21,15 +21,21 @@ Exit code 3 means that a snapshot was recorded, but is suspect or lacks somethin
 Examples:
   keyhaven backup
   keyhaven backup --full
+  keyhaven backup --tag before-migration
   keyhaven backup --json --quiet")]
 pub(in crate::cli) struct Arguments {
     /// Read everything and trust no earlier pack
     #[arg(long)]
     full: bool,
+    /// Tag the snapshot so that retention can keep it by that; once for each [default: backup.tags]
+    #[arg(long, value_name = "TAG", value_parser = crate::cli::args::tag)]
+    tag: Vec<String>,
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
+    let tags = arguments.tag.join(",");
+    let flags = [("backup.tags", "--tag", tags.as_str())];
+    let settings = app.settings_with(if arguments.tag.is_empty() { &[] } else { &flags })?;
     let recovery = wire::recovery_recipients(&settings)?;
     let catalogue = Arc::new(wire::catalogue_key(&settings)?);
     let holds_recovery_key = recovery_key_here(&settings, &recovery, &catalogue)?;
@@ -46,6 +52,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     options.allow_empty = backup.allow_empty;
     options.allow_partial = backup.allow_partial;
     options.overrides.clone_from(&settings.tables().policies().overrides);
+    options.tags = settings.backup_tags()?;
     options.level = backup.compression_level;
     options.recovery_key_on_collector = holds_recovery_key;
 

@@ -15,6 +15,7 @@ mod coverage;
 mod diff;
 mod doctor;
 mod drift;
+mod forget;
 mod get;
 mod history;
 mod init;
@@ -44,7 +45,7 @@ pub(super) enum Command {
     Doctor(doctor::Arguments),
     /// Back the source up into the repository
     Backup(backup::Arguments),
-    /// List the snapshots, or accept a suspect one
+    /// List the snapshots, pin one, or accept a suspect one
     Snapshots(snapshots::Arguments),
     /// Show one snapshot
     Show(show::Arguments),
@@ -70,6 +71,8 @@ pub(super) enum Command {
     Drift(Box<drift::Arguments>),
     /// Keep a warm standby in step with the snapshots
     Sync(Box<sync::Arguments>),
+    /// Give snapshots up by the retention policy, or take them back
+    Forget(Box<forget::Arguments>),
     /// Delete what no kept snapshot names; only says what would go, unless told
     Sweep(sweep::Arguments),
     /// Say that a loss in the ledger is accepted
@@ -110,6 +113,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::PrepareStandby(command) => prepare_standby::run(app, command).await,
         Command::Drift(arguments) => drift::run(app, *arguments).await,
         Command::Sync(arguments) => sync::run(app, *arguments).await,
+        Command::Forget(arguments) => forget::run(app, *arguments).await,
         Command::Sweep(arguments) => sweep::run(app, arguments).await,
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Notify(command) => notify::run(app, command).await,

@@ -1,5 +1,7 @@
 //! `keyhaven snapshots`.
 
+mod pin;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -23,6 +25,7 @@ use crate::repository::ledger::Life;
 Examples:
   keyhaven snapshots
   keyhaven snapshots --last 10 --json
+  keyhaven snapshots pin 42 --reason 'state before the migration'
   keyhaven snapshots accept 42 --key custodian-key.pem.age --reason 'the old team was removed on purpose'"
 )]
 pub(in crate::cli) struct Arguments {
@@ -41,6 +44,10 @@ pub(in crate::cli) struct Arguments {
 enum Command {
     /// Declare a suspect snapshot good; needs the custodian's key
     Accept(AcceptArguments),
+    /// Keep a snapshot whatever the retention policy says; needs a reaper's or the custodian's key
+    Pin(pin::PinArguments),
+    /// Let the retention policy decide again
+    Unpin(pin::PinArguments),
 }
 
 /// Declares a suspect snapshot good.
@@ -122,6 +129,8 @@ impl From<&Snapshot> for Line {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     match arguments.command {
         Some(Command::Accept(accept_arguments)) => accept(app, accept_arguments).await,
+        Some(Command::Pin(arguments)) => pin::run(app, arguments, true).await,
+        Some(Command::Unpin(arguments)) => pin::run(app, arguments, false).await,
         None => list(app, arguments.last, arguments.all).await,
     }
 }

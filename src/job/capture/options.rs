@@ -27,6 +27,8 @@ pub struct CaptureOptions {
     pub catalogue: Recipients,
     /// Members that the operator supplies because no answer returns them, for the items that each selects.
     pub overrides: Vec<Override>,
+    /// What the snapshot is tagged with.
+    pub tags: Vec<String>,
     /// The zstd level of packs and catalogue parts.
     pub level: i32,
     /// Stated in every entry: this process may open packs, because the configuration accepts a recovery key here.
@@ -47,6 +49,7 @@ impl CaptureOptions {
             recovery,
             catalogue,
             overrides: Vec::new(),
+            tags: Vec::new(),
             level: DEFAULT_LEVEL,
             recovery_key_on_collector: false,
         }

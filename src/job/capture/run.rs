@@ -315,7 +315,7 @@ impl Run<'_> {
                 retried: spent.retried,
             },
             notes,
-            tags: Vec::new(),
+            tags: self.options.tags.clone(),
             hidden: hidden(collected).iter().map(|hidden| hidden.kind.as_str().to_owned()).collect(),
             recovery_key_on_collector: self.options.recovery_key_on_collector,
         }

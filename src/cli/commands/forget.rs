@@ -1,0 +1,360 @@
+//! `keyhaven forget`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::printer::{Printer, Style};
+use crate::cli::table::Table;
+use crate::cli::{human, identity, report, snapshot, wire};
+use crate::config::{Retention, Settings};
+use crate::job::forget::{
+    ForgetError, GivenUp, Period, Policy, Reason, Verdict, check_by_hand, decide, give_up, now_of, stored_times,
+    take_back,
+};
+use crate::model::{Digest, FailureKind, Timestamp};
+use crate::repository::find::Wanted;
+use crate::repository::ledger::Ledger;
+use crate::repository::{Repository, Writer};
+
+/// Gives up the snapshots that no rule of retention keeps.
+///
+/// Says what it would do and why each of the others is kept, and does it only with --apply. Never given up: the newest good
+/// snapshot, the newest verified good one, what is pinned. Nothing is deleted: `keyhaven sweep` does that once the grace of
+/// the repository is over, and until then --undo takes it back. Needs a signing key with the role reaper.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A rule that is given here takes the place of the same rule in [retention] of the configuration; 0 switches it off.
+Exit code 16 means that --undo came too late.
+
+Examples:
+  keyhaven forget
+  keyhaven forget --keep-last 20 --keep-daily 35 --keep-monthly 24
+  keyhaven forget --apply --json --quiet
+  keyhaven forget --snapshot 42 --reason 'made with the wrong overrides' --apply
+  keyhaven forget --undo 42 43 --reason 'needed for the audit'")]
+pub(in crate::cli) struct Arguments {
+    /// Sign that they are given up; without it, only say what would be
+    #[arg(long, conflicts_with = "undo")]
+    apply: bool,
+    #[command(flatten)]
+    rules: Rules,
+    /// Give up this snapshot by hand: a sequence number or the start of its digest; several may follow
+    #[arg(long, value_name = "SNAPSHOT", num_args = 1.., requires = "reason", conflicts_with = "Rules")]
+    snapshot: Vec<Wanted>,
+    /// Take these forgotten snapshots back
+    #[arg(long, value_name = "SNAPSHOT", num_args = 1.., requires = "reason", conflicts_with_all = ["Rules", "snapshot"])]
+    undo: Vec<Wanted>,
+    /// Why; it stays in the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// A reaper's key (PEM, protected by age or not) instead of this host's own
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// A file with the passphrase of that key, instead of asking
+    #[arg(long, value_name = "FILE", requires = "key")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// The rules, each instead of the configured one.
+#[derive(Debug, clap::Args)]
+#[group(id = "Rules", multiple = true)]
+struct Rules {
+    /// Keep the last so many good ones
+    #[arg(long, value_name = "N")]
+    keep_last: Option<String>,
+    /// Keep the last of each of so many hours
+    #[arg(long, value_name = "N")]
+    keep_hourly: Option<String>,
+    /// Keep the last of each of so many days
+    #[arg(long, value_name = "N")]
+    keep_daily: Option<String>,
+    /// Keep the last of each of so many weeks
+    #[arg(long, value_name = "N")]
+    keep_weekly: Option<String>,
+    /// Keep the last of each of so many months
+    #[arg(long, value_name = "N")]
+    keep_monthly: Option<String>,
+    /// Keep the last of each of so many years
+    #[arg(long, value_name = "N")]
+    keep_yearly: Option<String>,
+    /// Keep all that are no older than this, measured from the newest good one (`7d`, `48h`)
+    #[arg(long, value_name = "TIME")]
+    keep_within: Option<String>,
+    /// Keep all with this tag; once for each
+    #[arg(long, value_name = "TAG", value_parser = crate::cli::args::tag)]
+    keep_tag: Vec<String>,
+    /// Keep suspect ones at least so long
+    #[arg(long, value_name = "TIME")]
+    keep_suspect: Option<String>,
+    /// The IANA time zone of hours, days, weeks, months and years
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+}
+
+impl Rules {
+    /// The settings with these rules over them.
+    fn settings(&self, app: &App) -> Result<Settings, Failure> {
+        let tags = (!self.keep_tag.is_empty()).then(|| self.keep_tag.join(","));
+        let flags: Vec<(&str, &str, &str)> = [
+            ("retention.keep_last", "--keep-last", &self.keep_last),
+            ("retention.keep_hourly", "--keep-hourly", &self.keep_hourly),
+            ("retention.keep_daily", "--keep-daily", &self.keep_daily),
+            ("retention.keep_weekly", "--keep-weekly", &self.keep_weekly),
+            ("retention.keep_monthly", "--keep-monthly", &self.keep_monthly),
+            ("retention.keep_yearly", "--keep-yearly", &self.keep_yearly),
+            ("retention.keep_within", "--keep-within", &self.keep_within),
+            ("retention.keep_tags", "--keep-tag", &tags),
+            ("retention.keep_suspect", "--keep-suspect", &self.keep_suspect),
+            ("retention.zone", "--zone", &self.zone),
+        ]
+        .into_iter()
+        .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)))
+        .collect();
+        app.settings_with(&flags)
+    }
+}
+
+fn policy(retention: Retention) -> Policy {
+    let every = vec![
+        (Period::Hour, retention.hourly),
+        (Period::Day, retention.daily),
+        (Period::Week, retention.weekly),
+        (Period::Month, retention.monthly),
+        (Period::Year, retention.yearly),
+    ];
+    let Retention { last, within, tags, suspect, zone, .. } = retention;
+    Policy { last, every, within, tags, suspect, zone }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    /// Whether it was signed; else it is only what would be.
+    applied: bool,
+    /// By which rule.
+    rule: String,
+    kept: usize,
+    forgotten: usize,
+    snapshots: Vec<Line>,
+    /// The entries that were written.
+    entries: Vec<Digest>,
+    /// Until then at least they can be taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undo_until: Option<Timestamp>,
+    /// Pinned by somebody in the same moment, and so kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    taken_back: Vec<Digest>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    sequence: u64,
+    digest: Digest,
+    time: Timestamp,
+    good: bool,
+    keep: bool,
+    reasons: Vec<Reason>,
+}
+
+impl From<Verdict> for Line {
+    fn from(Verdict { snapshot, reasons }: Verdict) -> Self {
+        Self {
+            sequence: snapshot.sequence,
+            digest: snapshot.digest,
+            time: snapshot.time,
+            good: snapshot.good,
+            keep: !reasons.is_empty(),
+            reasons,
+        }
+    }
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = arguments.rules.settings(app)?;
+    let repository = wire::repository(&settings, None).await?;
+    let ledger = repository.read_ledger().await?;
+    report::ledger_warnings(&app.printer, &repository, &ledger);
+    if !arguments.undo.is_empty() {
+        return undo(app, &settings, &repository, &ledger, arguments).await;
+    }
+    let stored = stored_times(&repository).await?;
+    let now = now_of(&repository, &*app.context().clock);
+    let (rule, lines) = match (arguments.snapshot.as_slice(), &arguments.reason) {
+        ([], Some(_)) => {
+            return Err(Failure::usage("--reason belongs to --snapshot or --undo: a policy is its own reason"));
+        }
+        ([], None) => {
+            let policy = policy(settings.retention()?);
+            let verdicts = decide(&ledger, &stored, &policy, now).map_err(explained)?;
+            (policy.to_string(), verdicts.into_iter().map(Line::from).collect::<Vec<_>>())
+        }
+        (chosen, reason) => {
+            let lines = by_hand(&ledger, chosen)?;
+            let digests: Vec<Digest> = lines.iter().map(|line| line.digest).collect();
+            check_by_hand(&ledger, &stored, &digests, now).map_err(explained)?;
+            (format!("by hand: {}", reason.as_deref().unwrap_or_default()), lines)
+        }
+    };
+    let given_up: Vec<Digest> = lines.iter().filter(|line| !line.keep).map(|line| line.digest).collect();
+    let mut shown = Shown {
+        applied: false,
+        rule,
+        kept: lines.len() - given_up.len(),
+        forgotten: given_up.len(),
+        snapshots: lines,
+        entries: Vec::new(),
+        undo_until: None,
+        taken_back: Vec::new(),
+    };
+    if arguments.apply && !given_up.is_empty() {
+        let writer = writer(app, &settings, &repository, arguments.key, arguments.passphrase_file).await?;
+        let done = give_up(&repository, &writer, &super::tool(), &given_up, &shown.rule).await.map_err(explained)?;
+        shown.record(done);
+    }
+    shown.applied = arguments.apply;
+    app.printer.result(&shown, |printer| print(printer, &shown))?;
+    Ok(Outcome::Done)
+}
+
+impl Shown {
+    fn record(&mut self, done: GivenUp) {
+        self.entries = done.entries.iter().map(|entry| entry.digest).collect();
+        self.undo_until = Some(done.undo_until);
+        self.forgotten -= done.taken_back.len();
+        self.kept += done.taken_back.len();
+        for line in self.snapshots.iter_mut().filter(|line| done.taken_back.contains(&line.digest)) {
+            line.keep = true;
+            line.reasons.push(Reason::Pinned("in this moment".to_owned()));
+        }
+        self.taken_back = done.taken_back;
+    }
+}
+
+/// Who signs: the reaper whose key was given, else this host.
+async fn writer(
+    app: &App,
+    settings: &Settings,
+    repository: &Repository,
+    key: Option<PathBuf>,
+    passphrase_file: Option<PathBuf>,
+) -> Result<Writer, Failure> {
+    match key {
+        Some(key) => {
+            let key = identity::signing_key(key, passphrase_file).await?;
+            wire::writer_with(key, app, settings, repository.id())
+        }
+        None => wire::writer(app, settings, repository.id()),
+    }
+}
+
+/// What was chosen by hand, each once.
+fn by_hand(ledger: &Ledger, chosen: &[Wanted]) -> Result<Vec<Line>, Failure> {
+    let mut lines: Vec<Line> = Vec::new();
+    for found in picked(ledger, chosen)? {
+        if lines.iter().all(|line| line.digest != found.entry.digest) {
+            let good = ledger.is_good(&found.entry);
+            let (sequence, digest) = (found.entry.sequence, found.entry.digest);
+            lines.push(Line { sequence, digest, time: found.event.time, good, keep: false, reasons: Vec::new() });
+        }
+    }
+    Ok(lines)
+}
+
+/// The snapshots that are named; `latest` would be another one tomorrow.
+fn picked(ledger: &Ledger, chosen: &[Wanted]) -> Result<Vec<snapshot::Snapshot>, Failure> {
+    if chosen.contains(&Wanted::Latest) {
+        return Err(Failure::usage("name the snapshot by its number or digest: `latest` is another one tomorrow"));
+    }
+    chosen.iter().map(|wanted| snapshot::pick(ledger, wanted)).collect()
+}
+
+async fn undo(
+    app: &App,
+    settings: &Settings,
+    repository: &Repository,
+    ledger: &Ledger,
+    arguments: Arguments,
+) -> Result<Outcome, Failure> {
+    let found = picked(ledger, &arguments.undo)?;
+    let digests: Vec<Digest> = found.iter().map(|found| found.entry.digest).collect();
+    let sequences: Vec<u64> = found.iter().map(|found| found.entry.sequence).collect();
+    let reason = arguments.reason.unwrap_or_default();
+    let writer = writer(app, settings, repository, arguments.key, arguments.passphrase_file).await?;
+    let entry = take_back(repository, &writer, &super::tool(), &digests, &reason).await.map_err(explained)?;
+    let done = serde_json::json!({ "taken_back": digests, "entry": entry.digest, "sequence": entry.sequence });
+    app.printer.result(&done, |printer| {
+        let numbers = sequences.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        printer.line(format!("Entry {} takes back: {numbers}.", entry.sequence))?;
+        printer.line("  The next `forget --apply` gives them up again unless a rule or a pin keeps them:")?;
+        printer.line(format!("  keyhaven snapshots pin {} --reason …", sequences.first().copied().unwrap_or_default()))
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Adds what to do next.
+fn explained(error: ForgetError) -> Failure {
+    let hint = match &error {
+        ForgetError::EmptyPolicy => {
+            "set rules in [retention], or give them: --keep-last 20 --keep-daily 35 --keep-monthly 24"
+        }
+        ForgetError::Guarded { .. } => {
+            "a pin is taken away by `keyhaven snapshots unpin`; the newest good snapshot and \
+                                        the newest verified one stay until newer ones are there"
+        }
+        ForgetError::NotForgotten { .. } => "`keyhaven snapshots` marks those that are",
+        ForgetError::TooLate { .. } => {
+            "a copy of the bucket, older versions of its objects, or a lock that kept the sweep \
+                                        from deleting may still have them"
+        }
+        ForgetError::Repository(error) if error.kind() == FailureKind::Key => {
+            "the key needs the role reaper: `keyhaven keys host` makes one, a custodian lets it in with `keyhaven keys add`"
+        }
+        ForgetError::Repository(_) | ForgetError::NotLive { .. } | ForgetError::NothingNamed => return error.into(),
+    };
+    Failure::from(error).hinted(hint)
+}
+
+fn print(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
+    let mut table = Table::new(&[">seq", "time", "standing", "", "why", "digest"]);
+    for line in shown.snapshots.iter().rev() {
+        let reasons = line.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        table.row([
+            line.sequence.to_string(),
+            human::time(line.time),
+            if line.good { "good" } else { "suspect" }.to_owned(),
+            if line.keep { "keep" } else { "forget" }.to_owned(),
+            if reasons.is_empty() { shown.why_not(line) } else { reasons },
+            line.digest.short(),
+        ]);
+    }
+    printer.table(&table, "no snapshot yet; `keyhaven backup` makes one")?;
+    let (kept, forgotten) = (shown.kept, human::thousands(shown.forgotten as u64));
+    let headline = match (shown.applied, shown.forgotten) {
+        (_, 0) => format!("Nothing is to be forgotten; {kept} kept."),
+        (true, _) => format!("{forgotten} forgotten, {kept} kept."),
+        (false, _) => format!("{forgotten} would be forgotten, {kept} kept."),
+    };
+    let style = if shown.applied { Style::Green } else { Style::Bold };
+    printer.line(printer.paint(style, &headline))?;
+    printer.line(format!("  rule: {}", human::safe(&shown.rule)))?;
+    match shown.undo_until {
+        Some(until) => printer.line(format!(
+            "  They can be taken back until {} at least, and for as long as no sweep has run: keyhaven forget --undo …",
+            human::time(until)
+        )),
+        None if shown.forgotten > 0 => printer.line("  Nothing was written; --apply does it."),
+        None => Ok(()),
+    }
+}
+
+impl Shown {
+    fn why_not(&self, line: &Line) -> String {
+        match (self.rule.strip_prefix("by hand: "), line.good) {
+            (Some(reason), _) => reason.to_owned(),
+            (None, true) => "no rule keeps it".to_owned(),
+            (None, false) => "suspect, old, and a newer good one is verified".to_owned(),
+        }
+    }
+}
