@@ -1,5 +1,9 @@
 //! `keyhaven keys`.
 
+mod change;
+mod host;
+mod list;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -21,6 +25,16 @@ pub(in crate::cli) enum Command {
     New(NewArguments),
     /// Write the id of a repository into a recovery identity file
     Pin(PinArguments),
+    /// Make a signing key for another host
+    Host(host::Arguments),
+    /// Let a key in, with roles; needs the custodian's key
+    Add(change::AddArguments),
+    /// End a key that is done with; needs the custodian's key
+    Retire(change::RetireArguments),
+    /// End a key that is in wrong hands; needs the custodian's key
+    Revoke(change::RevokeArguments),
+    /// List who holds which key, and what it may do
+    List,
 }
 
 /// Writes the id of a repository into a recovery identity file, so that this file and the bucket are all that a new machine
@@ -74,6 +88,11 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     match command {
         Command::New(arguments) => make(app, arguments).await,
         Command::Pin(arguments) => pin(app, arguments).await,
+        Command::Host(arguments) => host::run(app, arguments).await,
+        Command::Add(arguments) => change::add(app, arguments).await,
+        Command::Retire(arguments) => change::retire(app, arguments).await,
+        Command::Revoke(arguments) => change::revoke(app, arguments).await,
+        Command::List => list::run(app).await,
     }
 }
 

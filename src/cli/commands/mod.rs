@@ -36,7 +36,7 @@ mod verify;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make keys
+    /// Make keys, and let a repository know them
     #[command(subcommand)]
     Keys(keys::Command),
     /// Make a repository for an instance, on the host that will back up

@@ -10,6 +10,7 @@ mod keys;
 mod life;
 mod problem;
 mod rivals;
+mod roll;
 mod standing;
 mod trust;
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 
 pub use life::{Life, Pin};
 pub use problem::{Problem, Severity};
+pub use roll::{Ended, Holder};
 pub use standing::{Standing, Why};
 
 use self::graph::Graph;
