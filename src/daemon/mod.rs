@@ -4,15 +4,24 @@
 //! A job runs as a process of its own, the same command that a person would type; its result comes back as `--json`. So a
 //! job that dies takes nothing with it, keys are read anew for every run, and a scheduled run is what a run by hand is.
 
+mod attempt;
 pub mod board;
+pub mod child;
+pub mod engine;
 pub mod facts;
 pub mod http;
 pub mod kinds;
+pub mod leasing;
 #[expect(clippy::disallowed_methods, reason = "a memory is a file of the state folder, outside of every store")]
 pub mod memory;
 pub mod metrics;
+pub mod plan;
+pub mod ports;
 pub mod run;
+pub mod slots;
+pub mod systemd;
 pub mod tally;
+pub mod task;
 pub mod tell;
 
 pub use board::{Board, Instance, JobView, RepositoryView, Role};

@@ -100,6 +100,7 @@ pub struct Lease {
     generation: u64,
     taken: Timestamp,
     expires: Timestamp,
+    done: Option<Timestamp>,
 }
 
 impl Lease {
@@ -107,6 +108,13 @@ impl Lease {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The newest run that was brought to its end under this lease, by whomever: when it was due. For jobs that leave no
+    /// entry in the ledger, nothing else says so.
+    #[must_use]
+    pub fn done(&self) -> Option<Timestamp> {
+        self.done
     }
 
     /// When it ends unless it is renewed, by the store's clock.
@@ -124,6 +132,8 @@ struct Record {
     taken: Timestamp,
     expires: Timestamp,
     released: bool,
+    #[serde(default)]
+    done: Option<Timestamp>,
 }
 
 /// Takes leases for one daemon.
@@ -208,8 +218,8 @@ impl Leases {
             {
                 return Ok(Taken::Theirs { owner: record.owner.clone(), until: record.expires });
             }
-            let before = newest.map_or(0, |(generation, _)| generation);
-            let lease = Lease { folder: folder.clone(), generation: before, taken: now, expires: now };
+            let (before, done) = newest.map_or((0, None), |(generation, record)| (generation, record.done));
+            let lease = Lease { folder: folder.clone(), generation: before, taken: now, expires: now, done };
             if let Some(lease) = self.next(&lease, now, false).await? {
                 return Ok(Taken::Ours(lease));
             }
@@ -231,12 +241,14 @@ impl Leases {
         Ok(true)
     }
 
-    /// Gives a lease back, so that nobody has to wait for its end. One that another has taken by now is left alone.
+    /// Gives a lease back, so that nobody has to wait for its end; `done` is the run that was brought to its end, if one
+    /// was. A lease that another has taken by now is left alone.
     ///
     /// # Errors
     /// As [`Leases::take`]; it then ends by itself.
-    pub async fn release(&self, lease: &Lease) -> Result<(), LeaseError> {
-        self.next(lease, self.now(), true).await.map(drop)
+    pub async fn release(&self, lease: &Lease, done: Option<Timestamp>) -> Result<(), LeaseError> {
+        let lease = Lease { done: lease.done.max(done), ..lease.clone() };
+        self.next(&lease, self.now(), true).await.map(drop)
     }
 
     /// Makes the generation after `lease`. Nothing when another did.
@@ -251,6 +263,7 @@ impl Leases {
             taken: lease.taken,
             expires: now.plus_millis(term),
             released,
+            done: lease.done,
         };
         if !self.create(&path(folder, generation), &record).await? {
             return Ok(None);
@@ -264,7 +277,7 @@ impl Leases {
             // Only tidiness; the next daemon tries again. That deleting works at all was probed.
             drop(self.store.delete(&path(folder, *old)).await);
         }
-        Ok(Some(Lease { folder: folder.clone(), generation, taken: lease.taken, expires: record.expires }))
+        Ok(Some(Lease { generation, expires: record.expires, ..lease.clone() }))
     }
 
     /// Whether an object with this record, and no other, stands under that name now.
@@ -307,6 +320,7 @@ impl Leases {
             taken: object.modified,
             expires: object.modified.plus_millis(i64::try_from(self.term.as_millis()).unwrap_or(LONGEST_MILLIS)),
             released: false,
+            done: None,
         });
         record.expires = record.expires.min(longest);
         Ok(Newest::Is(Some((*generation, record))))

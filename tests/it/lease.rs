@@ -94,7 +94,7 @@ async fn it_is_renewed_given_back_and_taken_by_the_next() {
     let Taken::Ours(mut lease) = a.take("repository", "backup").await.unwrap() else { panic!("nobody holds it") };
     assert!(a.renew(&mut lease).await.unwrap());
     assert!(matches!(b.take("repository", "backup").await.unwrap(), Taken::Theirs { owner, .. } if owner == "a"));
-    a.release(&lease).await.unwrap();
+    a.release(&lease, None).await.unwrap();
     let Taken::Ours(next) = b.take("repository", "backup").await.unwrap() else { panic!("it was given back") };
     assert!(next.generation() > lease.generation());
     assert!(!a.renew(&mut lease).await.unwrap(), "a lost it");

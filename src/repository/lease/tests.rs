@@ -159,12 +159,30 @@ async fn one_holds_it_until_it_is_given_back() {
     assert_eq!(place.names(), ["repo/backup/00000000000000000001.json"]);
     is_theirs(&b, "a").await;
     is_theirs(&a, "a").await;
-    a.release(&lease).await.unwrap();
+    a.release(&lease, None).await.unwrap();
     let lease = ours(&b).await;
     assert_eq!(lease.generation(), 3);
     is_theirs(&a, "b").await;
     assert!(matches!(a.take("repo", "sync").await.unwrap(), Taken::Ours(_)), "another job, another lease");
     assert!(matches!(a.take("other", "backup").await.unwrap(), Taken::Ours(_)), "another repository, another lease");
+}
+
+#[tokio::test]
+async fn the_next_one_learns_what_was_done() {
+    let place = Place::new();
+    let (a, b) = (place.leases("a"), place.leases("b"));
+    let slot: Timestamp = "2026-11-22T02:00:00Z".parse().unwrap();
+    let mut lease = ours(&a).await;
+    assert_eq!(lease.done(), None);
+    assert!(a.renew(&mut lease).await.unwrap());
+    a.release(&lease, Some(slot)).await.unwrap();
+    let lease = ours(&b).await;
+    assert_eq!(lease.done(), Some(slot));
+    // One that failed or was older takes nothing back.
+    b.release(&lease, Some(slot.plus_millis(-1))).await.unwrap();
+    let lease = ours(&a).await;
+    a.release(&lease, None).await.unwrap();
+    assert_eq!(ours(&b).await.done(), Some(slot));
 }
 
 #[tokio::test]
@@ -179,7 +197,7 @@ async fn who_vanishes_is_followed_after_the_term_and_not_before() {
     place.pass(1);
     ours(&b).await;
     assert!(!a.renew(&mut lost).await.unwrap(), "it is b's now");
-    a.release(&lost).await.unwrap();
+    a.release(&lost, None).await.unwrap();
     is_theirs(&a, "b").await;
 }
 
@@ -225,7 +243,7 @@ async fn a_number_that_is_free_again_is_not_taken_for_the_lease() {
     let place = Place::new();
     let (a, b) = (place.leases("a"), place.leases("b"));
     let late = ours(&a).await;
-    a.release(&late).await.unwrap();
+    a.release(&late, None).await.unwrap();
     let mut lease = ours(&b).await;
     for _ in 0..30 {
         assert!(b.renew(&mut lease).await.unwrap());
@@ -296,7 +314,7 @@ async fn a_folder_is_as_good() {
     clock.0.fetch_add(65_000, Ordering::SeqCst);
     let lease = ours(&b).await;
     assert_eq!((first.generation(), lease.generation()), (1, 2));
-    b.release(&lease).await.unwrap();
+    b.release(&lease, None).await.unwrap();
     ours(&a).await;
 }
 

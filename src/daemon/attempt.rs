@@ -1,0 +1,142 @@
+//! One attempt at a slot, from the question to the ledger until everybody was told.
+
+use tracing::{info, warn};
+
+use super::engine::Ports;
+use super::leasing::Grant;
+use super::plan::{Filled, Verdict, verdict};
+use super::ports::{Order, Outcome, Stop};
+use super::task::Task;
+use super::tell::Start;
+use super::{Ending, Run};
+use crate::model::Timestamp;
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// The ledger was asked; `None` where it could not be.
+    Looked(Option<Option<Filled>>),
+    /// The slot is filled already.
+    Filled(Filled),
+    /// Another daemon is at it; to be looked at again then.
+    HeldBack(Timestamp),
+    /// It ran.
+    Ran(Ending),
+}
+
+/// Asks the ledger which slot of a job was filled last.
+pub(super) async fn look(ports: &Ports, task: &Task) -> Came {
+    Came::Looked(filled(ports, task).await)
+}
+
+async fn filled(ports: &Ports, task: &Task) -> Option<Option<Filled>> {
+    let until = ports.clock.now().plus_millis(super::plan::AHEAD_MILLIS);
+    match ports.ledgers.filled(&task.instance, &task.name, until).await {
+        Ok(filled) => Some(filled),
+        Err(why) => {
+            // The job itself fails then, or finds a way; and whoever must hear of that does.
+            warn!(job = task.name, instance = task.instance, "the ledger cannot be read: {why}");
+            None
+        }
+    }
+}
+
+/// Takes the lease, looks once more, runs, tells.
+pub(super) async fn run(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &Stop) -> Came {
+    let mut held = match ports.leases.take(task).await {
+        Grant::Wait(until) => return Came::HeldBack(until),
+        Grant::Go(held) => held,
+    };
+    if let Some(lease) = &held {
+        // Whoever held it before may have been at this very slot.
+        let by_lease = lease.done().filter(|done| *done >= slot).map(|at| Filled { at, lag_millis: 0 });
+        let by_ledger = async { filled(ports, task).await.flatten().filter(|filled| filled.at >= slot) };
+        let found = match by_lease {
+            Some(filled) => Some(filled),
+            None => by_ledger.await,
+        };
+        if let Some(found) = found {
+            if let Some(lease) = held {
+                lease.release(task, None).await;
+            }
+            return Came::Filled(found);
+        }
+    }
+    let ending = match &mut held {
+        Some(lease) => lease.during(task, told(ports, task, slot, attempt, stop)).await,
+        None => told(ports, task, slot, attempt, stop).await,
+    };
+    if let Some(lease) = held {
+        let done = (verdict(&ending) == Verdict::Done).then_some(slot);
+        lease.release(task, done).await;
+    }
+    Came::Ran(ending)
+}
+
+/// Runs the job between the two tellings.
+async fn told(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &Stop) -> Ending {
+    let started = ports.clock.now();
+    let start = Start {
+        job: task.name.clone(),
+        kind: task.kind.name.to_owned(),
+        instance: task.instance.clone(),
+        due: Some(task.due(slot)),
+        started,
+        attempt,
+    };
+    let outcome = match ports.audience.starting(&start).await {
+        Ok(()) if stop.soon.is_cancelled() => {
+            Outcome { ending: Ending::Interrupted, facts: super::Facts::default(), why: None }
+        }
+        Ok(()) => {
+            info!(job = task.name, instance = task.instance, due = %slot, attempt, "started");
+            ports.runner.run(&order(task, slot), stop).await
+        }
+        Err(why) => Outcome {
+            ending: Ending::Failed { exit: crate::model::FailureKind::Failed.exit_code() },
+            facts: super::Facts::default(),
+            why: Some(why),
+        },
+    };
+    let ended = ports.clock.now();
+    say(task, slot, &outcome, ended.millis_since(started));
+    let again = verdict(&outcome.ending) == Verdict::Mendable && attempt <= task.retries && !stop.soon.is_cancelled();
+    let run = Run {
+        job: start.job,
+        kind: start.kind,
+        instance: start.instance,
+        due: start.due,
+        started,
+        ended,
+        attempt,
+        ending: outcome.ending,
+        facts: outcome.facts,
+        why: outcome.why,
+    };
+    ports.audience.finished(&run, again).await;
+    run.ending
+}
+
+fn order(task: &Task, slot: Timestamp) -> Order {
+    Order {
+        instance: task.instance.clone(),
+        kind: task.kind.name,
+        arguments: task.arguments.clone(),
+        due: task.due(slot),
+        deadline: task.deadline,
+    }
+}
+
+/// One line in the log.
+fn say(task: &Task, slot: Timestamp, outcome: &Outcome, millis: i64) {
+    let (job, instance, due, sequence) = (&task.name, &task.instance, slot, outcome.facts.sequence);
+    let why = outcome.why.as_deref().unwrap_or("no reason given");
+    match &outcome.ending {
+        Ending::Succeeded => info!(job, instance, %due, sequence, millis, "succeeded"),
+        Ending::Partial => warn!(job, instance, %due, sequence, millis, "done, and something is missing"),
+        Ending::Suspect => warn!(job, instance, %due, sequence, millis, "done, and the snapshot is suspect"),
+        Ending::Failed { exit } => tracing::error!(job, instance, %due, millis, exit, "failed: {why}"),
+        Ending::TimedOut => tracing::error!(job, instance, %due, millis, "stopped at its deadline"),
+        Ending::Interrupted => warn!(job, instance, %due, millis, "stopped"),
+    }
+}

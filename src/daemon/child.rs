@@ -1,0 +1,230 @@
+//! Jobs as processes: this very program, with the arguments that a person would type.
+
+use std::ffi::OsString;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info};
+
+use super::ports::{Order, Outcome, Runner, Stop};
+use super::{Ending, Facts, facts};
+use crate::model::FailureKind;
+
+/// How long a process that was asked to end may take: a command gives itself five seconds.
+const GRACE: Duration = Duration::from_secs(15);
+/// How long its output is read after it has ended; something that it started may hold the pipe open.
+const DRAIN: Duration = Duration::from_secs(2);
+/// Bytes of its result that are kept. A longer one is read to its end and not understood.
+const RESULT: u64 = 16 * 1024 * 1024;
+/// Bytes of one line of its log.
+const LINE: usize = 4096;
+
+/// Which process a job is.
+#[derive(Debug, Clone)]
+pub struct Processes {
+    /// The program.
+    pub program: OsString,
+    /// What comes behind the arguments of every job: the daemon's own flags.
+    pub flags: Vec<OsString>,
+    /// How an instance is named, before its name.
+    pub instance_flag: &'static str,
+    /// The variable that says which run of the schedule it is, and what it says.
+    pub due: fn(&crate::model::Due) -> (&'static str, String),
+    /// Further variables.
+    pub environment: Vec<(&'static str, String)>,
+    /// Variables of the daemon that a job must not see.
+    pub hidden: &'static [&'static str],
+}
+
+impl Processes {
+    fn command(&self, order: &Order) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(order.kind).args(&order.arguments).arg("--json").args(&self.flags);
+        if !order.instance.is_empty() {
+            command.arg(self.instance_flag).arg(&order.instance);
+        }
+        for name in self.hidden {
+            command.env_remove(name);
+        }
+        let (name, value) = (self.due)(&order.due);
+        command.env(name, value).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // A group of its own: Ctrl-C in the daemon's terminal reaches it through the daemon only, and once.
+        command.process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+#[async_trait]
+impl Runner for Processes {
+    async fn run(&self, order: &Order, stop: &Stop) -> Outcome {
+        // The kernel ends a job when the *thread* that started it ends; the loop, which polls us, is on the main one.
+        let mut child = match self.command(order).spawn() {
+            Ok(child) => child,
+            Err(error) => return failed(format!("cannot start `{}`: {error}", order.kind)),
+        };
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let mut output = Output::default();
+        let (status, forced) = {
+            let reading = async {
+                let Output { result, error } = &mut output;
+                tokio::join!(collect(out, result), forward(err, order, error));
+            };
+            tokio::pin!(reading);
+            let ended = wait(&mut child, pid, order.deadline, stop);
+            tokio::pin!(ended);
+            let mut read = false;
+            let ended = loop {
+                tokio::select! {
+                    () = &mut reading, if !read => read = true,
+                    ended = &mut ended => break ended,
+                }
+            };
+            if !read {
+                // What is not read by then is lost, and the job is over all the same.
+                drop(timeout(DRAIN, reading).await);
+            }
+            ended
+        };
+        match status {
+            Ok(status) => outcome(status, forced, &output),
+            Err(error) => failed(format!("cannot wait for `{}`: {error}", order.kind)),
+        }
+    }
+}
+
+/// What a process printed.
+#[derive(Default)]
+struct Output {
+    result: Vec<u8>,
+    error: Option<String>,
+}
+
+/// Waits for the end of a process, and brings it about where it is due.
+async fn wait(
+    child: &mut Child,
+    pid: Option<Pid>,
+    deadline: Duration,
+    stop: &Stop,
+) -> (std::io::Result<ExitStatus>, Option<Ending>) {
+    let forced = tokio::select! {
+        status = child.wait() => return (status, None),
+        () = sleep(deadline) => Ending::TimedOut,
+        () = stop.soon.cancelled() => Ending::Interrupted,
+        () = stop.now.cancelled() => Ending::Interrupted,
+    };
+    if let Some(pid) = pid {
+        // It may have ended just now: then there is nobody to ask, and its status says how.
+        if let Err(error) = kill_process(pid, Signal::TERM) {
+            debug!("a job was not asked to end: {error}");
+        }
+    }
+    // Where the daemon itself ends, its own patience holds.
+    let patience = if forced == Ending::TimedOut { GRACE } else { Duration::MAX };
+    let status = tokio::select! {
+        status = child.wait() => return (status, Some(forced)),
+        () = sleep(patience) => child.kill().await,
+        () = stop.now.cancelled() => child.kill().await,
+    };
+    let status = match status {
+        Ok(()) => child.wait().await,
+        Err(error) => Err(error),
+    };
+    (status, Some(forced))
+}
+
+fn outcome(status: ExitStatus, forced: Option<Ending>, output: &Output) -> Outcome {
+    let value = serde_json::from_slice::<serde_json::Value>(&output.result).ok();
+    let facts = value.as_ref().map(Facts::read).unwrap_or_default();
+    let suspect = value.as_ref().is_some_and(facts::is_suspect);
+    let partial = FailureKind::Partial.exit_code();
+    let ending = match (status.code(), forced) {
+        // It was faster than whoever wanted to stop it.
+        (Some(0), _) => Ending::Succeeded,
+        (Some(code), None) if code == i32::from(FailureKind::Interrupted.exit_code()) => Ending::Interrupted,
+        (Some(code), _) if code == i32::from(partial) && suspect => Ending::Suspect,
+        (Some(code), _) if code == i32::from(partial) => Ending::Partial,
+        (_, Some(forced)) => forced,
+        (Some(code), None) => Ending::Failed { exit: u8::try_from(code).unwrap_or(1) },
+        (None, None) => Ending::Failed { exit: FailureKind::Failed.exit_code() },
+    };
+    let why = match (&ending, &output.error) {
+        (Ending::Succeeded, _) => None,
+        (_, Some(error)) => Some(error.clone()),
+        (Ending::Failed { .. }, None) => Some(status.to_string()),
+        _ => None,
+    };
+    Outcome { ending, facts, why }
+}
+
+fn failed(why: String) -> Outcome {
+    let ending = Ending::Failed { exit: FailureKind::Failed.exit_code() };
+    Outcome { ending, facts: Facts::default(), why: Some(why) }
+}
+
+/// Reads a result to its end and keeps what may be kept.
+async fn collect(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
+    let Some(mut from) = from else { return };
+    if (&mut from).take(RESULT).read_to_end(into).await.is_ok() && into.len() as u64 == RESULT {
+        into.clear();
+        drop(tokio::io::copy(&mut from, &mut tokio::io::sink()).await);
+    }
+}
+
+/// Puts every line of a job's log into ours, and keeps the first that names an error.
+async fn forward(from: Option<impl AsyncRead + Unpin>, order: &Order, error: &mut Option<String>) {
+    let Some(from) = from else { return };
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match read_line(&mut from, &mut line).await {
+            Ok(true) => {}
+            // A pipe that breaks is a process that ended.
+            Ok(false) | Err(_) => return,
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text: String = text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if text.is_empty() {
+            continue;
+        }
+        if error.is_none()
+            && let Some(said) = text.strip_prefix("error:")
+        {
+            *error = Some(said.trim().to_owned());
+        }
+        info!(target: "keyhaven::job", job = order.due.job, instance = order.instance, "{text}");
+    }
+}
+
+/// Reads up to the end of a line and keeps its first [`LINE`] bytes; `false` when there is nothing more.
+async fn read_line(from: &mut (impl tokio::io::AsyncBufRead + Unpin), line: &mut Vec<u8>) -> std::io::Result<bool> {
+    let mut any = false;
+    loop {
+        let (used, end) = {
+            let buffer = from.fill_buf().await?;
+            if buffer.is_empty() {
+                return Ok(any);
+            }
+            any = true;
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
+            let room = LINE.saturating_sub(line.len()).min(part.len());
+            line.extend_from_slice(part.get(..room).unwrap_or_default());
+            (end.map_or(buffer.len(), |end| end + 1), end.is_some())
+        };
+        from.consume(used);
+        if end {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+use super::*;
+use crate::model::{Due, Timestamp};
+
+fn due(due: &Due) -> (&'static str, String) {
+    ("DUE", format!("{}@{}", due.job, due.at))
+}
+
+/// A shell in place of the program: the "kind" is the script's name and the arguments follow.
+fn shell(script: &str) -> (Processes, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let processes = Processes {
+        program: "/bin/sh".into(),
+        flags: Vec::new(),
+        instance_flag: "--instance",
+        due,
+        environment: vec![("GREETING", "hello".to_owned())],
+        hidden: &["NOTIFY_SOCKET"],
+    };
+    #[expect(clippy::disallowed_methods, reason = "a script for the test")]
+    std::fs::write(folder.path().join("script"), script).unwrap();
+    (processes, folder)
+}
+
+fn order(folder: &tempfile::TempDir, deadline: u64) -> Order {
+    Order {
+        instance: "pay".to_owned(),
+        kind: Box::leak(folder.path().join("script").display().to_string().into_boxed_str()),
+        arguments: vec!["--full".to_owned()],
+        due: Due { job: "nightly".to_owned(), at: Timestamp::from_millis(0) },
+        deadline: Duration::from_secs(deadline),
+    }
+}
+
+async fn run(script: &str) -> Outcome {
+    let (processes, folder) = shell(script);
+    processes.run(&order(&folder, 60), &Stop::default()).await
+}
+
+#[tokio::test]
+async fn it_is_started_with_what_it_needs_and_its_result_is_read() {
+    let script = r#"
+        [ "$*" = "--full --json --instance pay" ] && [ "$DUE" = "nightly@1970-01-01T00:00:00.000Z" ] &&
+        [ "$GREETING" = hello ] || exit 9
+        echo '{"sequence": 7, "requests": 12}'"#;
+    let outcome = run(script).await;
+    assert_eq!(
+        (&outcome.ending, outcome.facts.sequence, outcome.facts.requests),
+        (&Ending::Succeeded, Some(7), Some(12))
+    );
+    assert_eq!(outcome.why, None);
+}
+
+#[tokio::test]
+async fn the_exit_code_and_the_first_error_tell_how_it_ended() {
+    let outcome = run("echo 'warning: x' >&2; echo 'error: no room left' >&2; echo 'error: later' >&2; exit 17").await;
+    assert_eq!(outcome.ending, Ending::Failed { exit: 17 });
+    assert_eq!(outcome.why.as_deref(), Some("no room left"));
+    assert_eq!(run("echo '{\"suspect\":[\"x\"]}'; exit 3").await.ending, Ending::Suspect);
+    assert_eq!(run("echo '{\"suspect\":[]}'; exit 3").await.ending, Ending::Partial);
+    assert_eq!(run("exit 130").await.ending, Ending::Interrupted);
+    let outcome = run("kill -9 $$").await;
+    assert_eq!(outcome.ending, Ending::Failed { exit: 1 });
+    assert!(outcome.why.unwrap().contains("signal"), "says what killed it");
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_a_failed_run() {
+    let (mut processes, folder) = shell("");
+    processes.program = "/nowhere/keyhaven".into();
+    let outcome = processes.run(&order(&folder, 60), &Stop::default()).await;
+    assert_eq!(outcome.ending, Ending::Failed { exit: 1 });
+}
+
+#[tokio::test]
+async fn at_its_deadline_it_is_asked_to_end() {
+    let (processes, folder) = shell("trap 'exit 130' TERM; while :; do sleep 0.05; done");
+    let outcome = processes.run(&order(&folder, 1), &Stop::default()).await;
+    assert_eq!(outcome.ending, Ending::TimedOut);
+}
+
+#[tokio::test]
+async fn one_that_does_not_listen_is_killed_when_it_must_end_now() {
+    let (processes, folder) = shell("trap '' TERM; touch \"$0.up\"; while :; do sleep 0.05; done");
+    let (stop, up) = (Stop::default(), folder.path().join("script.up"));
+    let order = order(&folder, 60);
+    let stopping = async {
+        while !up.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.soon.cancel();
+        tokio::task::yield_now().await;
+        stop.now.cancel();
+    };
+    let (outcome, ()) = tokio::join!(processes.run(&order, &stop), stopping);
+    assert_eq!(outcome.ending, Ending::Interrupted);
+}
+
+#[tokio::test]
+async fn output_without_end_and_without_lines_fills_no_memory() {
+    // 20 MB on one line, and a result that is too long to be one.
+    let script = "head -c 20000000 /dev/zero | tr '\\0' x; head -c 20000000 /dev/zero | tr '\\0' x >&2";
+    let outcome = run(script).await;
+    assert_eq!((outcome.ending, outcome.facts), (Ending::Succeeded, Facts::default()));
+}
+
+#[tokio::test]
+async fn what_it_left_behind_does_not_hold_its_end_up() {
+    let outcome = run("sleep 300 & echo '{\"sequence\": 1}'").await;
+    assert_eq!(outcome.facts.sequence, Some(1));
+}

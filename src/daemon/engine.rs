@@ -1,0 +1,349 @@
+//! The run loop: what is due is started, what has ended is taken note of, and the configuration can change meanwhile.
+//!
+//! One task does all of it, and nothing in it waits: whatever takes time is an attempt, polled beside the others. It sleeps
+//! by the monotonic clock, never longer than [`PULSE`], and decides by the wall clock anew each time: a clock that jumps, or
+//! a host that slept, is followed within that time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::attempt::{self, Came};
+use super::leasing::Desk;
+use super::plan::{Progress, Step, Turns, choose};
+use super::ports::{Audience, Ledgers, Runner, Stop};
+use super::task::{Task, TaskId};
+use super::{JobView, Role};
+use crate::model::{Clock, Timestamp};
+
+/// The longest that the loop sleeps: how late a jump of the clock is noticed at most, and how often it shows that it lives.
+pub const PULSE: Duration = Duration::from_secs(5);
+/// How long after SIGKILL the end of a run is waited for.
+const KILLED: Duration = Duration::from_secs(5);
+/// How long past the end of another daemon's lease a slot is looked at again: the margin that leases have, and a second.
+const PAST_LEASE_MILLIS: i64 = 6_000;
+/// The longest that another daemon's lease is waited for without looking again.
+const LEASE_LOOK_MILLIS: i64 = 5 * 60 * 1_000;
+
+/// Ledgers that are asked side by side when a daemon with many instances starts.
+const QUESTIONS: usize = 16;
+/// How old the longest time between two runs may be, in milliseconds: it changes with daylight saving only.
+const MEASURED_MILLIS: i64 = 6 * 60 * 60 * 1_000;
+
+/// The outside, as one configuration has it.
+#[derive(Debug)]
+pub struct Ports {
+    /// Runs jobs.
+    pub runner: Arc<dyn Runner>,
+    /// Knows what is done.
+    pub ledgers: Arc<dyn Ledgers>,
+    /// Who else may be at it.
+    pub leases: Desk,
+    /// Hears of everything.
+    pub audience: Arc<dyn Audience>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// One configuration, ready to run.
+#[derive(Debug)]
+pub struct Setup {
+    /// Every job on every instance that it is for.
+    pub tasks: Vec<Arc<Task>>,
+    /// What this host remembers to have run last, of the tasks of which it remembers anything.
+    pub remembered: BTreeMap<TaskId, Timestamp>,
+    /// How turns are taken.
+    pub turns: Turns,
+    /// How many jobs run at once at most.
+    pub max_running: usize,
+    /// How long jobs are given to end when the daemon ends.
+    pub stop_within: Duration,
+    /// The outside.
+    pub ports: Ports,
+}
+
+/// What is under way for a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Busy {
+    No,
+    /// The ledger is asked what was done last.
+    Asking,
+    /// An attempt at a slot.
+    Trying,
+}
+
+/// What a task is at.
+#[derive(Debug)]
+struct State {
+    task: Arc<Task>,
+    progress: Progress,
+    busy: Busy,
+    /// It is no longer in the configuration, and runs its last.
+    gone: bool,
+    /// The longest time between two runs, and when that was worked out.
+    interval: (Option<Duration>, Timestamp),
+    /// The last question to the ledger was for this attempt, and it may start if it still wants to.
+    cleared: Option<(Timestamp, u32)>,
+    /// Whether the ledger was ever read for it.
+    read: bool,
+}
+
+type Attempt = BoxFuture<'static, (TaskId, Option<(Timestamp, u32)>, Came)>;
+
+/// The loop.
+pub struct Engine {
+    turns: Turns,
+    max_running: usize,
+    stop_within: Duration,
+    ports: Arc<Ports>,
+    /// By instance and name.
+    states: BTreeMap<TaskId, State>,
+    attempts: FuturesUnordered<Attempt>,
+    stop: Stop,
+    stopping: bool,
+    reached: bool,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("states", &self.states).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// A loop with this configuration; nothing is started yet.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let mut engine = Self {
+            turns: setup.turns.clone(),
+            max_running: setup.max_running,
+            stop_within: setup.stop_within,
+            ports: Arc::new(setup.ports),
+            states: BTreeMap::new(),
+            attempts: FuturesUnordered::new(),
+            stop: Stop::default(),
+            stopping: false,
+            reached: false,
+        };
+        engine.take_tasks(setup.tasks, &setup.remembered);
+        engine
+    }
+
+    /// Puts another configuration in force. Jobs that run go on under the one that they began with; what is known of a job
+    /// that is in both stays known.
+    fn swap(&mut self, setup: Setup) {
+        self.turns = setup.turns;
+        self.max_running = setup.max_running;
+        self.stop_within = setup.stop_within;
+        self.ports = Arc::new(setup.ports);
+        self.take_tasks(setup.tasks, &setup.remembered);
+    }
+
+    fn take_tasks(&mut self, tasks: Vec<Arc<Task>>, remembered: &BTreeMap<TaskId, Timestamp>) {
+        let now = self.ports.clock.now();
+        let mut before = std::mem::take(&mut self.states);
+        for task in tasks {
+            let id = task.id();
+            let interval = (task.schedule.interval(now), now);
+            let state = match before.remove(&id) {
+                Some(known) => State { task, interval, gone: false, ..known },
+                None => State {
+                    progress: Progress::new(remembered.get(&id).copied(), now),
+                    task,
+                    busy: Busy::No,
+                    gone: false,
+                    interval,
+                    cleared: None,
+                    read: false,
+                },
+            };
+            self.states.insert(id, state);
+        }
+        // One that still runs keeps its place until it has ended: nothing may start beside it that it excludes, and another
+        // configuration may bring it back before.
+        let running = before.into_iter().filter(|(_, state)| state.busy != Busy::No);
+        self.states.extend(running.map(|(id, state)| (id, State { gone: true, ..state })));
+    }
+
+    /// Runs until `stop` is cancelled and every job has ended. Configurations that come in meanwhile are put in force.
+    pub async fn run(mut self, mut setups: mpsc::Receiver<Setup>, stop: CancellationToken) {
+        loop {
+            self.ports.audience.pulse();
+            let wake = self.start_what_is_due();
+            self.show();
+            tokio::select! {
+                Some((id, slot, came)) = self.attempts.next(), if !self.attempts.is_empty() => self.take(id, slot, came),
+                Some(setup) = setups.recv() => self.swap(setup),
+                () = stop.cancelled() => break,
+                () = sleep(wake) => {}
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Starts nothing new, asks what runs to end, waits, insists.
+    async fn finish(mut self) {
+        self.stopping = true;
+        self.show();
+        self.stop.soon.cancel();
+        let until = Instant::now() + self.stop_within;
+        for (until, last) in [(until, false), (until + KILLED, true)] {
+            while !self.attempts.is_empty() {
+                self.ports.audience.pulse();
+                let step = until.min(Instant::now() + PULSE);
+                match timeout_at(step, self.attempts.next()).await {
+                    Ok(Some((id, slot, came))) => self.take(id, slot, came),
+                    Ok(None) => break,
+                    Err(_) if Instant::now() >= until => break,
+                    Err(_) => {}
+                }
+            }
+            if !last && !self.attempts.is_empty() {
+                warn!("{} job(s) did not end in time and are killed", self.attempts.len());
+                self.stop.now.cancel();
+            }
+        }
+    }
+
+    /// Starts what is due and may run; gives how long there is nothing to do.
+    fn start_what_is_due(&mut self) -> Duration {
+        let now = self.ports.clock.now();
+        let mut wake = PULSE;
+        let mut wanting: Vec<(TaskId, Timestamp, u32)> = Vec::new();
+        let mut asking_now = self.states.values().filter(|state| state.busy == Busy::Asking).count();
+        for (id, state) in self.states.iter_mut().filter(|(_, state)| state.busy == Busy::No) {
+            match state.progress.step(&state.task, &self.turns, now) {
+                Step::Look if asking_now >= QUESTIONS => {}
+                Step::Look => {
+                    asking_now += 1;
+                    state.busy = Busy::Asking;
+                    self.attempts.push(asking(&self.ports, state, None));
+                }
+                Step::Wait(until) => {
+                    state.cleared = None;
+                    let left = until.map_or(PULSE, |until| millis(until.millis_since(now)));
+                    wake = wake.min(left);
+                }
+                Step::Skip(slot) => {
+                    let (job, instance) = (&state.task.name, &state.task.instance);
+                    info!(job, instance, due = %slot, "missed, and not to be caught up");
+                    wake = Duration::ZERO;
+                }
+                Step::Run { slot, attempt } => wanting.push((id.clone(), slot, attempt)),
+            }
+        }
+        let chosen = self.chosen(&wanting);
+        for (id, slot, attempt) in wanting {
+            let Some(state) = self.states.get_mut(&id) else { continue };
+            if !chosen.contains(&id) {
+                // It waits for others, and what the ledger said will be old by then.
+                state.cleared = None;
+                continue;
+            }
+            state.busy = Busy::Trying;
+            // Another daemon may have done it: first the ledger is asked, and after its answer all is decided anew.
+            let clear = state.cleared.take() == Some((slot, attempt));
+            self.attempts.push(if clear {
+                running(&self.ports, state, slot, attempt, self.stop.clone())
+            } else {
+                asking(&self.ports, state, Some((slot, attempt)))
+            });
+        }
+        wake
+    }
+
+    /// Which of those that want to run may.
+    fn chosen(&self, wanting: &[(TaskId, Timestamp, u32)]) -> Vec<TaskId> {
+        let tasks = wanting.iter().filter_map(|(id, slot, _)| Some((&*self.states.get(id)?.task, *slot)));
+        let tasks: Vec<(&Task, Timestamp)> = tasks.collect();
+        let trying = self.states.values().filter(|state| state.busy == Busy::Trying);
+        let trying: Vec<&Task> = trying.map(|state| &*state.task).collect();
+        let chosen = choose(&tasks, &trying, self.max_running);
+        chosen.into_iter().filter_map(|at| Some(wanting.get(at)?.0.clone())).collect()
+    }
+
+    /// Takes note of what an attempt came to.
+    fn take(&mut self, id: TaskId, of: Option<(Timestamp, u32)>, came: Came) {
+        let now = self.ports.clock.now();
+        let Some(state) = self.states.get_mut(&id) else { return };
+        state.busy = Busy::No;
+        if now.millis_since(state.interval.1).abs() > MEASURED_MILLIS {
+            state.interval = (state.task.schedule.interval(now), now);
+        }
+        match (came, of) {
+            (Came::Looked(answer), of) => {
+                state.read |= answer.is_some();
+                state.progress.saw(answer.flatten());
+                state.cleared = of;
+            }
+            (Came::Filled(filled), _) => state.progress.saw(Some(filled)),
+            (Came::HeldBack(until), Some((slot, attempt))) => {
+                let look = until.plus_millis(PAST_LEASE_MILLIS).min(now.plus_millis(LEASE_LOOK_MILLIS));
+                state.progress.held_back(slot, attempt, look);
+            }
+            (Came::Ran(ending), Some((slot, attempt))) => {
+                let again = state.progress.ended(&state.task, &self.turns, slot, attempt, &ending, now);
+                if let (Some(at), false) = (again, self.stopping) {
+                    info!(job = state.task.name, instance = state.task.instance, %at, "will be tried again");
+                }
+            }
+            (came, None) => debug!("an attempt without a slot came to {came:?}"),
+        }
+        if state.gone {
+            self.states.remove(&id);
+        }
+        if !self.reached && self.states.values().all(|state| state.read) {
+            self.reached = true;
+            self.ports.audience.reached();
+        }
+    }
+
+    fn show(&self) {
+        let now = self.ports.clock.now();
+        let view = |state: &State| JobView {
+            name: state.task.name.clone(),
+            kind: state.task.kind.name.to_owned(),
+            interval: state.interval.0,
+            next: state.task.schedule.next_after(now),
+            running: state.busy == Busy::Trying,
+        };
+        let states: Vec<_> = self.states.iter().map(|(id, state)| (id.clone(), view(state))).collect();
+        self.ports.audience.show(&states, self.role());
+    }
+
+    fn role(&self) -> Role {
+        if self.stopping {
+            Role::Stopping
+        } else if self.states.values().any(|state| state.progress.leads()) {
+            Role::Running
+        } else if self.states.values().all(|state| state.read) {
+            Role::StandingBy
+        } else {
+            Role::Starting
+        }
+    }
+}
+
+fn asking(ports: &Arc<Ports>, state: &State, of: Option<(Timestamp, u32)>) -> Attempt {
+    let (ports, task) = (Arc::clone(ports), Arc::clone(&state.task));
+    Box::pin(async move { (task.id(), of, attempt::look(&ports, &task).await) })
+}
+
+fn running(ports: &Arc<Ports>, state: &State, slot: Timestamp, attempt: u32, stop: Stop) -> Attempt {
+    let (ports, task) = (Arc::clone(ports), Arc::clone(&state.task));
+    Box::pin(async move {
+        let came = attempt::run(&ports, &task, slot, attempt, &stop).await;
+        (task.id(), Some((slot, attempt)), came)
+    })
+}
+
+fn millis(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}

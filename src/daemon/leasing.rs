@@ -1,0 +1,146 @@
+//! Leases as the run loop uses them: whatever goes wrong with one is a warning, and the job runs.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::task::Task;
+use crate::model::Timestamp;
+use crate::repository::lease::{Lease, LeaseError, Leases, Taken};
+
+/// How long one operation may take: a place that does not answer must not hold a backup up.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Where the leases of each instance are.
+#[derive(Debug, Clone, Default)]
+pub struct Desk {
+    places: BTreeMap<String, (Leases, String)>,
+}
+
+/// What asking for a lease means for a run.
+#[derive(Debug)]
+pub enum Grant {
+    /// Run; with a lease that is ours, or without one where there are none or they do not work.
+    Go(Option<Held>),
+    /// Another daemon runs it; it may be over by then.
+    Wait(Timestamp),
+}
+
+/// A lease that is held while a job runs.
+#[derive(Debug)]
+pub struct Held {
+    leases: Leases,
+    lease: Lease,
+}
+
+impl Desk {
+    /// Leases for an instance, under the id of its repository.
+    pub fn add(&mut self, instance: &str, leases: Leases, repository: &str) {
+        self.places.insert(instance.to_owned(), (leases, repository.to_owned()));
+    }
+
+    /// Tries every place, and uses none that is not fit. One that cannot be reached may be later, and is kept.
+    pub async fn probe(&mut self) {
+        let mut unfit = Vec::new();
+        for (instance, (leases, _)) in &self.places {
+            match within(leases.probe()).await {
+                Ok(()) => debug!(instance, "leases work"),
+                Err(Failed::Lease(error @ LeaseError::Unfit { .. })) => {
+                    warn!(instance, "no leases: {error}; what the ledger shows decides alone");
+                    unfit.push(instance.clone());
+                }
+                Err(error) => warn!(instance, "the place of the leases could not be tried: {error}"),
+            }
+        }
+        self.places.retain(|instance, _| !unfit.contains(instance));
+    }
+
+    /// Asks for the lease of a job.
+    pub async fn take(&self, task: &Task) -> Grant {
+        let Some((leases, repository)) = self.places.get(&task.instance) else { return Grant::Go(None) };
+        match within(leases.take(repository, &task.name)).await {
+            Ok(Taken::Ours(lease)) => Grant::Go(Some(Held { leases: leases.clone(), lease })),
+            Ok(Taken::Theirs { owner, until }) => {
+                debug!(job = task.name, instance = task.instance, owner, %until, "another daemon holds the lease");
+                Grant::Wait(until)
+            }
+            Err(error) => {
+                warn!(job = task.name, instance = task.instance, "no lease, so another daemon may run it too: {error}");
+                Grant::Go(None)
+            }
+        }
+    }
+}
+
+impl Held {
+    /// The newest run that was brought to its end under this lease.
+    #[must_use]
+    pub fn done(&self) -> Option<Timestamp> {
+        self.lease.done()
+    }
+
+    /// Renews the lease until `work` is over, and gives its result.
+    pub async fn during<T>(&mut self, task: &Task, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let mut ours = true;
+        loop {
+            // Three tries in each term.
+            let pause = tokio::time::sleep(self.leases.term() / 3);
+            tokio::select! {
+                result = &mut work => return result,
+                () = pause, if ours => {}
+            }
+            // Renewing must not hold the end of the work up.
+            let renewed = tokio::select! {
+                result = &mut work => return result,
+                renewed = within(self.leases.renew(&mut self.lease)) => renewed,
+            };
+            match renewed {
+                Ok(true) => {}
+                Ok(false) => {
+                    ours = false;
+                    warn!(
+                        job = task.name,
+                        instance = task.instance,
+                        "the lease went to another daemon while the job ran"
+                    );
+                }
+                Err(error) => warn!(job = task.name, instance = task.instance, "the lease was not renewed: {error}"),
+            }
+        }
+    }
+
+    /// Gives the lease back; `done` is the run that was brought to its end, if it was.
+    pub async fn release(self, task: &Task, done: Option<Timestamp>) {
+        if let Err(error) = within(self.leases.release(&self.lease, done)).await {
+            warn!(
+                job = task.name,
+                instance = task.instance,
+                "the lease was not given back and ends by itself: {error}"
+            );
+        }
+    }
+}
+
+/// Why something about a lease did not work.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}{cause}", cause = cause(.0))]
+    Lease(LeaseError),
+    #[error("no answer within {} seconds", PATIENCE.as_secs())]
+    Late,
+}
+
+fn cause(error: &LeaseError) -> String {
+    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, LeaseError>>) -> Result<T, Failed> {
+    match timeout(PATIENCE, work).await {
+        Ok(result) => result.map_err(Failed::Lease),
+        Err(_) => Err(Failed::Late),
+    }
+}

@@ -1,0 +1,83 @@
+//! Which failures are worth another attempt, and when.
+
+use std::time::Duration;
+
+use crate::daemon::Ending;
+use crate::model::FailureKind;
+
+/// The longest that one attempt waits for the next, unless the first wait is longer already.
+pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// What an ending means for its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The job did what it is for; what it found is another matter.
+    Done,
+    /// Another attempt may succeed.
+    Mendable,
+    /// It fails again until somebody changes something.
+    Hopeless,
+}
+
+/// What an ending means for its slot.
+#[must_use]
+pub fn verdict(ending: &Ending) -> Verdict {
+    let is = |exit: u8, kinds: &[FailureKind]| kinds.iter().any(|kind| kind.exit_code() == exit);
+    match ending {
+        Ending::Succeeded | Ending::Partial | Ending::Suspect => Verdict::Done,
+        Ending::Failed { exit } if is(*exit, &[FailureKind::Partial, FailureKind::Stale, FailureKind::Different]) => {
+            Verdict::Done
+        }
+        Ending::Failed { exit }
+            if is(
+                *exit,
+                &[
+                    FailureKind::Usage,
+                    FailureKind::NoRepository,
+                    FailureKind::Key,
+                    FailureKind::Integrity,
+                    FailureKind::Moved,
+                ],
+            ) =>
+        {
+            Verdict::Hopeless
+        }
+        Ending::Failed { .. } | Ending::TimedOut | Ending::Interrupted => Verdict::Mendable,
+    }
+}
+
+/// How long the next attempt waits after `made` of them: twice as long each time, at most an hour.
+pub(super) fn delay(first: Duration, made: u32) -> Duration {
+    let doublings = made.saturating_sub(1).min(20);
+    first.saturating_mul(1 << doublings).min(LONGEST.max(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_an_hour() {
+        let minute = Duration::from_secs(60);
+        let waits: Vec<u64> = (1..=9).map(|made| delay(minute, made).as_secs() / 60).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(delay(minute, u32::MAX), LONGEST);
+        assert_eq!(delay(LONGEST * 3, 5), LONGEST * 3, "as long as was asked for");
+    }
+
+    #[test]
+    fn what_cannot_mend_itself_is_not_tried_again() {
+        let of = |exit| verdict(&Ending::Failed { exit });
+        for exit in [2, 10, 12, 13, 16] {
+            assert_eq!(of(exit), Verdict::Hopeless, "{exit}");
+        }
+        for exit in [1, 17, 101, 137] {
+            assert_eq!(of(exit), Verdict::Mendable, "{exit}");
+        }
+        for exit in [3, 14, 15] {
+            assert_eq!(of(exit), Verdict::Done, "{exit}");
+        }
+        assert_eq!(verdict(&Ending::Suspect), Verdict::Done);
+        assert_eq!(verdict(&Ending::TimedOut), Verdict::Mendable);
+    }
+}
