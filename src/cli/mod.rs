@@ -55,7 +55,10 @@ const GRACE: Duration = Duration::from_secs(5);
 pub fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let invocation = Invocation::of(&matches);
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let mut arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if arguments.command.is_daemon() && !arguments.globals.quiet {
+        arguments.globals.verbose = arguments.globals.verbose.max(1);
+    }
     let mut printer = Printer::new(&arguments.globals);
     let result = hygiene::apply().and_then(|()| scheduled::follow_daemon()).and_then(|()| {
         let app = App::new(arguments.globals.clone(), printer.clone(), CancellationToken::new());
@@ -87,10 +90,11 @@ async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -
     let mut app = App::new(arguments.globals, printer.clone(), cancel.clone());
     app.trail = audit::begin(&app, invocation)?;
     let app = app;
+    let daemon = arguments.command.is_daemon();
     let command = async {
         tokio::select! {
             result = commands::run(&app, arguments.command) => result,
-            () = async { cancel.cancelled().await; tokio::time::sleep(GRACE).await } => Err(Failure::interrupted()),
+            () = async { cancel.cancelled().await; tokio::time::sleep(GRACE).await }, if !daemon => Err(Failure::interrupted()),
         }
     };
     let result = told::around(&app, invocation, command).await;

@@ -43,6 +43,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ),
     ("audit", "A trail of every command that touches secrets, as JSON Lines."),
     ("log", "The log on standard error."),
+    ("daemon", "How `keyhaven run` runs the jobs of the tables [jobs.NAME]."),
     ("metrics", "What Prometheus is told. The daemon serves the same at daemon.listen."),
 ];
 
@@ -437,6 +438,45 @@ pub const KEYS: &[Key] = &[
         r#""json""#,
         "How lines are written. Without it `keyhaven run` writes JSON where standard error is no terminal, and text \
          everywhere else.",
+    ),
+    key(
+        "daemon.listen",
+        Kind::Text,
+        None,
+        r#""127.0.0.1:9464""#,
+        "Where /metrics, /healthz and /readyz are served. Without it they are not.",
+    ),
+    key(
+        "daemon.takeover_after",
+        Kind::Period,
+        Some("60s"),
+        r#""60s""#,
+        "How long a daemon that did not run a job last waits for the one that did before it takes the run over; longer where \
+         runs are seen to take longer.",
+    ),
+    key("daemon.max_running", Kind::Level, Some("4"), "4", "How many jobs run at once at most, 1 to 19."),
+    key(
+        "daemon.stop_within",
+        Kind::Period,
+        Some("60s"),
+        r#""60s""#,
+        "How long jobs may take to end when the daemon is asked to; then they are killed.",
+    ),
+    key(
+        "daemon.lease_url",
+        Kind::Location,
+        None,
+        r#""s3://LEASE-BUCKET/keyhaven""#,
+        "Where daemons that share a repository agree on who runs a job: a bucket without versions and without locks, at the \
+         repository's endpoint and with its credentials, or a folder that all of them see. Without it what the ledger shows \
+         decides alone.",
+    ),
+    key(
+        "daemon.lease_term",
+        Kind::Period,
+        Some("60s"),
+        r#""60s""#,
+        "How long after the last sign of a daemon its lease ends. It is renewed three times in that time while a job runs.",
     ),
     key(
         "metrics.textfile",

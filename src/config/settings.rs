@@ -162,6 +162,21 @@ pub struct Metrics {
     pub names: bool,
 }
 
+/// How the daemon runs jobs.
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    /// Where its HTTP server listens, as written; nothing: nowhere.
+    pub listen: Option<String>,
+    /// How long a daemon that did not run a job last waits for the one that did.
+    pub takeover_after: Duration,
+    /// How many jobs run at once at most.
+    pub max_running: usize,
+    /// How long jobs may take to end when the daemon ends.
+    pub stop_within: Duration,
+    /// How long a lease lasts without renewal.
+    pub lease_term: Duration,
+}
+
 /// The settings of one run, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -268,15 +283,8 @@ impl Settings {
     /// When its URL is not set.
     pub fn repository(&self) -> Result<Repository, ConfigError> {
         let url = self.needed("repository.url")?;
-        let location = match url.strip_prefix("s3://") {
-            Some(rest) => {
-                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                Location::Bucket { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() }
-            }
-            None => Location::Folder(url.into()),
-        };
         Ok(Repository {
-            location,
+            location: place(&url),
             id: self.text("repository.id"),
             endpoint: self.text("repository.endpoint"),
             region: self.text("repository.region"),
@@ -284,6 +292,35 @@ impl Settings {
             secret_access_key: self.secret("repository.secret_access_key"),
             ca_file: self.path("repository.ca_file"),
         })
+    }
+
+    /// Where the leases of daemons are: the repository in every other respect. Nothing when none are configured.
+    ///
+    /// # Errors
+    /// When the repository's URL is not set.
+    pub fn leases(&self) -> Result<Option<Repository>, ConfigError> {
+        let Some(url) = self.text("daemon.lease_url") else { return Ok(None) };
+        Ok(Some(Repository { location: place(&url), ..self.repository()? }))
+    }
+
+    /// How the daemon runs jobs.
+    #[must_use]
+    pub fn daemon(&self) -> Daemon {
+        let period = |path| match self.value(path) {
+            Some(Value::Period(period)) => *period,
+            _ => Duration::from_secs(60),
+        };
+        let max_running = match self.value("daemon.max_running") {
+            Some(Value::Whole(most)) => usize::try_from(*most).unwrap_or(1),
+            _ => 4,
+        };
+        Daemon {
+            listen: self.text("daemon.listen"),
+            takeover_after: period("daemon.takeover_after"),
+            max_running,
+            stop_within: period("daemon.stop_within"),
+            lease_term: period("daemon.lease_term"),
+        }
     }
 
     /// The keys.
@@ -585,6 +622,17 @@ pub(super) fn is_loopback(url: &str) -> bool {
     })
 }
 
+/// The place that a URL names.
+fn place(url: &str) -> Location {
+    match url.strip_prefix("s3://") {
+        Some(rest) => {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            Location::Bucket { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() }
+        }
+        None => Location::Folder(url.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -680,6 +728,9 @@ mod tests {
         assert_eq!(settings.standby().unwrap().requests_per_second, 20.0);
         assert!(settings.repository().unwrap().access_key_id.is_none());
         assert_eq!(settings.backup().max_shrink, 0.2);
+        let daemon = settings.daemon();
+        assert_eq!((daemon.max_running, daemon.takeover_after), (4, Duration::from_secs(60)));
+        assert!(daemon.listen.is_none() && settings.leases().unwrap().is_none());
         let sync = settings.sync();
         assert_eq!((sync.apply, sync.delete, sync.max_change), (false, false, 0.2));
         assert_eq!(sync.delay, Duration::from_secs(3_600));

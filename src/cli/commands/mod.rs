@@ -26,6 +26,7 @@ mod man;
 mod notify;
 mod prepare_standby;
 mod restore;
+mod run;
 mod sandbox;
 mod show;
 mod snapshots;
@@ -81,6 +82,8 @@ pub(super) enum Command {
     /// Test who is told when something goes wrong
     #[command(subcommand)]
     Notify(notify::Command),
+    /// Run the jobs of the configuration when they are due
+    Run(run::Arguments),
     /// Show everything at once, on two instances of its own
     Demo(demo::Arguments),
     /// Serve an in-memory instance that speaks the provider's API
@@ -92,6 +95,13 @@ pub(super) enum Command {
     Completions(completions::Arguments),
     /// Print the manual pages
     Man(man::Arguments),
+}
+
+impl Command {
+    /// Whether it runs until it is stopped: then it ends in its own time, and logs what it does unless told otherwise.
+    pub(super) fn is_daemon(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
 }
 
 /// Does it.
@@ -117,6 +127,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Sweep(arguments) => sweep::run(app, arguments).await,
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Notify(command) => notify::run(app, command).await,
+        Command::Run(run::Arguments {}) => run::run(app).await,
         Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,
         Command::Config(command) => config::run(app, &command),

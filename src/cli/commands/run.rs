@@ -1,0 +1,128 @@
+//! `keyhaven run`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::cli::app::App;
+use crate::cli::clock::SystemClock;
+use crate::cli::failure::{Failure, Outcome};
+use crate::config::Settings;
+use crate::daemon::engine::{Engine, PULSE, Setup};
+use crate::daemon::systemd::Manager;
+use crate::daemon::{Board, http};
+use crate::model::FailureKind;
+
+mod audience;
+mod ledgers;
+mod setup;
+
+/// How long the loop may be silent before `/healthz` says so.
+const ALIVE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Runs the jobs of the configuration when they are due, until it is asked to end.
+///
+/// Every run is a process of its own. What ran last is read from the ledger, so any number of these daemons may serve one
+/// repository, and another takes over when one dies. SIGHUP reads the configuration again, and keeps the one before when
+/// the new one is wrong. SIGTERM and Ctrl-C start nothing new and give the jobs `daemon.stop_within` to end; a second one
+/// ends at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A job:
+  [jobs.backup]
+  kind = \"backup\"
+  cron = \"*/15 * * * *\"
+
+Examples:
+  keyhaven schedule next 10
+  keyhaven run
+  keyhaven run --log-level debug")]
+pub(in crate::cli) struct Arguments {}
+
+pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
+    let failed = |what: &'static str| move |error| Failure::new(FailureKind::Failed, what).because(error);
+    let mut hangups = signal(SignalKind::hangup()).map_err(failed("cannot listen for signals"))?;
+    let manager = Arc::new(Manager::new());
+    let board = Board::new(Arc::new(SystemClock), ALIVE_WITHIN.max(PULSE * 3));
+    let settings = app.all_settings()?;
+    let setup = setup::load(app, &settings, &board, &manager).await?;
+    let mut servers = JoinSet::new();
+    let listen = settings.first().and_then(|settings| settings.daemon().listen);
+    if let Some(address) = &listen {
+        let (listener, board) = (bind(address).await?, board.clone());
+        let stop = app.cancel().clone();
+        servers.spawn(async move {
+            if let Err(error) = http::serve(listener, board, stop).await {
+                error!("the HTTP server ended: {error}");
+            }
+        });
+    }
+    board.configured(false);
+    info!(jobs = setup.tasks.len(), instances = settings.len(), "running");
+    manager.ready();
+
+    let (setups, incoming) = mpsc::channel::<Setup>(1);
+    let engine = Engine::new(setup).run(incoming, app.cancel().clone());
+    let reloads = async {
+        while hangups.recv().await.is_some() {
+            manager.reloading();
+            match reload(app, &board, &manager, listen.as_deref()).await {
+                Ok(setup) => {
+                    board.configured(false);
+                    info!(jobs = setup.tasks.len(), "the configuration was read again");
+                    if setups.send(setup).await.is_err() {
+                        break;
+                    }
+                }
+                Err(failure) => {
+                    board.configured(true);
+                    let why = failure.chain().join(": ");
+                    error!("the new configuration is wrong, the one before stays in force: {why}");
+                }
+            }
+            manager.ready();
+        }
+        std::future::pending::<()>().await;
+    };
+    // Both here, on the main thread, and not in tasks: the jobs end with the thread that starts them.
+    tokio::select! {
+        () = engine => {}
+        () = reloads => {}
+    }
+    servers.shutdown().await;
+    info!("ended");
+    Ok(Outcome::Done)
+}
+
+async fn reload(app: &App, board: &Board, manager: &Arc<Manager>, listen: Option<&str>) -> Result<Setup, Failure> {
+    let settings = app.all_settings()?;
+    let setup = setup::load(app, &settings, board, manager).await?;
+    if settings.first().and_then(|settings| settings.daemon().listen).as_deref() != listen {
+        warn!("daemon.listen has changed; that takes a restart");
+    }
+    let names: Vec<String> = settings.iter().map(|settings: &Settings| settings.instance().to_owned()).collect();
+    board.keep_only(&names);
+    Ok(setup)
+}
+
+async fn bind(address: &str) -> Result<TcpListener, Failure> {
+    let parsed: SocketAddr = address.parse().map_err(|_| {
+        Failure::usage(format!("`daemon.listen` is \"{address}\", which is no ADDRESS:PORT"))
+            .hinted("for example \"127.0.0.1:9464\", or \"[::]:9464\" for every address of this host")
+    })?;
+    let failed = |error| {
+        Failure::new(FailureKind::Failed, format!("cannot listen on {address}"))
+            .because(error)
+            .hinted("another process may listen there; choose another port in `daemon.listen`")
+    };
+    let listener = TcpListener::bind(parsed).await.map_err(failed)?;
+    let shown = listener.local_addr().map_err(failed)?;
+    info!("metrics at http://{shown}/metrics");
+    Ok(listener)
+}

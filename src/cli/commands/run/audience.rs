@@ -1,0 +1,168 @@
+//! Whoever hears of the daemon's runs: hooks and notifications, counters, the board, the service manager.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tracing::warn;
+
+use super::ledgers::Repositories;
+use crate::cli::app::App;
+use crate::cli::clock::SystemClock;
+use crate::cli::told;
+use crate::config::Settings;
+use crate::config::settings::Objectives as Wanted;
+use crate::daemon::ports::Audience;
+use crate::daemon::systemd::Manager;
+use crate::daemon::task::TaskId;
+use crate::daemon::tell::{Freshness, Start, Started, Warning};
+use crate::daemon::{Board, Instance, JobView, Role, Run, Tally, Teller};
+use crate::job::status::{Objectives, status};
+use crate::model::Clock as _;
+
+/// What surrounds the runs of one instance.
+#[derive(Debug)]
+struct One {
+    teller: Teller,
+    tally: Arc<Mutex<Tally>>,
+    wanted: Wanted,
+}
+
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    instances: BTreeMap<String, One>,
+    board: Board,
+    manager: Arc<Manager>,
+    repositories: Arc<Repositories>,
+    stop_within: std::time::Duration,
+    /// Attempts that were told to begin.
+    begun: Mutex<BTreeMap<TaskId, Started>>,
+    /// What was shown last.
+    shown: Mutex<Option<(Vec<(TaskId, JobView)>, Role)>>,
+}
+
+impl Surroundings {
+    pub(super) fn new(
+        app: &App,
+        settings: &[Settings],
+        mut tallies: BTreeMap<String, Tally>,
+        board: &Board,
+        manager: &Arc<Manager>,
+        repositories: Arc<Repositories>,
+    ) -> Self {
+        let instances = settings.iter().map(|settings| {
+            let name = settings.instance().to_owned();
+            let tally = tallies.remove(&name).unwrap_or_else(Tally::forgetful);
+            let one = One {
+                teller: told::teller(app, settings),
+                tally: Arc::new(Mutex::new(tally)),
+                wanted: settings.objectives(),
+            };
+            (name, one)
+        });
+        Self {
+            instances: instances.collect(),
+            board: board.clone(),
+            manager: Arc::clone(manager),
+            repositories,
+            stop_within: settings.first().map(|settings| settings.daemon().stop_within).unwrap_or_default(),
+            begun: Mutex::default(),
+            shown: Mutex::default(),
+        }
+    }
+
+    /// Counts a run, here and in the state folder.
+    async fn count(&self, one: &One, run: &Run) {
+        let (tally, run) = (Arc::clone(&one.tally), run.clone());
+        let saved = tokio::task::spawn_blocking(move || {
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            tally.take(&run);
+            tally.save()
+        });
+        match saved.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!("{error}"),
+            Err(error) => warn!("a run was not counted: {error}"),
+        }
+    }
+
+    /// Tells whether what the repository holds is fresh enough, as far as that can be known.
+    async fn tell_freshness(&self, one: &One, instance: &str) -> Vec<Warning> {
+        let Ok(ledger) = self.repositories.ledger(instance).await else { return Vec::new() };
+        let objectives = Objectives { rpo: one.wanted.rpo, verified_within: one.wanted.verified_within };
+        let now = SystemClock.now();
+        let stale = status(&ledger, &objectives, now).stale.iter().map(ToString::to_string).collect();
+        one.teller.freshness(&Freshness { instance: instance.to_owned(), stale, at: now }).await
+    }
+}
+
+#[async_trait]
+impl Audience for Surroundings {
+    async fn starting(&self, start: &Start) -> Result<(), String> {
+        let Some(one) = self.instances.get(&start.instance) else { return Ok(()) };
+        let started = one.teller.starting(start).await;
+        let veto = started.veto().map(ToString::to_string);
+        let id = (start.instance.clone(), start.job.clone());
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(id, started);
+        veto.map_or(Ok(()), Err)
+    }
+
+    async fn finished(&self, run: &Run, again: bool) {
+        let Some(one) = self.instances.get(&run.instance) else { return };
+        self.count(one, run).await;
+        // What is shown next has the new counters in it.
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let id = (run.instance.clone(), run.job.clone());
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let mut warnings = Vec::new();
+        if let Some(started) = begun {
+            warnings.extend(one.teller.finished(started, run, again).await);
+        }
+        if !again && !one.teller.is_silent() {
+            warnings.extend(self.tell_freshness(one, &run.instance).await);
+        }
+        for warning in warnings {
+            warn!(job = run.job, instance = run.instance, "not told: {warning}");
+        }
+    }
+
+    fn show(&self, states: &[(TaskId, JobView)], role: Role) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = (states.to_vec(), role);
+        if shown.as_ref() == Some(&now) {
+            return;
+        }
+        *shown = Some(now);
+        drop(shown);
+        self.board.set_role(role);
+        if role == Role::Stopping {
+            self.manager.stopping(self.stop_within);
+        }
+        for (name, one) in &self.instances {
+            let mut instance = Instance::new(name);
+            // Held for as long as a file takes to write while a run is counted; then the next time will do.
+            let Ok(tally) = one.tally.try_lock() else {
+                *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                continue;
+            };
+            instance.tally = tally.clone();
+            drop(tally);
+            let jobs = states.iter().filter(|((instance, _), _)| instance == name);
+            instance.jobs = jobs.map(|(_, view)| view.clone()).collect();
+            self.board.show(instance);
+        }
+        let running = states.iter().filter(|(_, view)| view.running).count();
+        let next = states.iter().filter_map(|(_, view)| Some((view.next?, &view.name))).min();
+        let next = next.map(|(at, name)| format!(", next {name} at {at}")).unwrap_or_default();
+        self.manager.status(&format!("{}: {running} of {} jobs running{next}", role.as_str(), states.len()));
+    }
+
+    fn pulse(&self) {
+        self.board.tick();
+        self.manager.pulse();
+    }
+
+    fn reached(&self) {
+        self.board.reached();
+    }
+}
