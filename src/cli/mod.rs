@@ -55,10 +55,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let invocation = Invocation::of(&matches);
-    let mut arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if arguments.command.is_daemon() && !arguments.globals.quiet {
-        arguments.globals.verbose = arguments.globals.verbose.max(1);
-    }
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let mut printer = Printer::new(&arguments.globals);
     let result = hygiene::apply().and_then(|()| scheduled::follow_daemon()).and_then(|()| {
         let app = App::new(arguments.globals.clone(), printer.clone(), CancellationToken::new());

@@ -98,7 +98,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether it runs until it is stopped: then it ends in its own time, and logs what it does unless told otherwise.
+    /// Whether it runs until it is stopped, and then ends in its own time.
     pub(super) fn is_daemon(&self) -> bool {
         matches!(self, Self::Run(_))
     }

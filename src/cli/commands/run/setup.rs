@@ -156,6 +156,8 @@ fn processes(app: &App) -> Processes {
         flags.push(flag.into());
         flags.push(value.into());
     }
+    // Their lines become members of ours.
+    flags.extend(["--log-format".into(), "text".into()]);
     if let Some(level) = &app.globals.log_level {
         flags.push("--log-level".into());
         flags.push(level.into());
