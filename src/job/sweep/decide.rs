@@ -305,3 +305,6 @@ fn as_waiting(snapshot: &Snapshot, grace: i64) -> Option<Waiting> {
     let goes_after = since.map(|since| since.plus_millis(grace));
     Some(Waiting { entry: snapshot.entry, sequence: snapshot.sequence, rule: rule.clone(), goes_after })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! Sweeps as people run them: the program on a folder, and on real buckets without versions, with versions, and under
+//! Object Lock.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use keyhaven::crypto::SigningKey;
+use keyhaven::crypto::digest::sha256;
+use keyhaven::format::event::KeyGrant;
+use keyhaven::format::{Entry, Role, names};
+use keyhaven::job::Context;
+use keyhaven::job::event::Silent;
+use keyhaven::job::forget::give_up;
+use keyhaven::job::sweep::{Options, Report, sweep};
+use keyhaven::model::{Clock, Digest, Timestamp};
+use keyhaven::repository::{Repository, S3Settings, StateFolder, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::program::Machine;
+use crate::repository_kit::{Kit, TOOL};
+use crate::s3;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A repository of a kit with a reaper, and such times.
+async fn repository(
+    kit: &Kit,
+    store: Store,
+    longest_run_seconds: u64,
+    grace_seconds: u64,
+) -> (Repository, Arc<SigningKey>) {
+    let reaper = Arc::new(SigningKey::generate().unwrap());
+    let mut new = kit.new_repository();
+    new.keys.push(KeyGrant { public_key: reaper.public(), roles: vec![Role::Reaper], name: "reaper".to_owned() });
+    (new.longest_run_seconds, new.grace_seconds) = (longest_run_seconds, grace_seconds);
+    let id = Repository::init(store.clone(), &kit.collector, new).await.unwrap();
+    (Repository::open(store, id).await.unwrap(), reaper)
+}
+
+/// Two snapshots, the first of which is given up.
+async fn two_snapshots(kit: &Kit, repository: &Repository, reaper: &Arc<SigningKey>) -> (Entry, Entry) {
+    let collector = kit.writer("collector", &kit.collector, repository.id());
+    let old = kit.snapshot(repository, &collector, &[("a", "{}"), ("b", "{}")]).await.unwrap();
+    let new = kit.snapshot(repository, &collector, &[("a", "{}")]).await.unwrap();
+    let writer = kit.writer("reaper", reaper, repository.id());
+    give_up(repository, &writer, TOOL, &[old.digest], "by hand").await.unwrap();
+    (old, new)
+}
+
+/// Everything that lies in a folder is as old as this.
+fn age(folder: &std::path::Path, by: Duration) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => age(&path, by),
+            false => {
+                std::fs::File::options().append(true).open(&path).unwrap().set_modified(SystemTime::now() - by).unwrap()
+            }
+        }
+    }
+}
+
+struct Host {
+    machine: Machine,
+    kit: Kit,
+    repository: Repository,
+    old: Entry,
+    new: Entry,
+}
+
+/// A host with the reaper's key and a repository in a folder.
+async fn host() -> Host {
+    let (machine, kit) = (Machine::new(), Kit::new());
+    let folder = machine.path("repo");
+    let (repository, reaper) = repository(&kit, Store::local(&folder), 21_600, 172_800).await;
+    let (old, new) = two_snapshots(&kit, &repository, &reaper).await;
+    machine.write("reaper.pem", &reaper.to_pem().unwrap());
+    let config = format!(
+        "state_dir = \"state\"\n[repository]\nurl = \"repo\"\nid = \"{}\"\n[keys]\nsigning_key_file = \"reaper.pem\"\n",
+        repository.id()
+    );
+    machine.write("keyhaven.toml", &config);
+    Host { machine, kit, repository, old, new }
+}
+
+async fn is_there(repository: &Repository, entry: &Entry) -> Vec<bool> {
+    let mut found = Vec::new();
+    let event = entry.snapshot().unwrap();
+    for path in event.parts.iter().map(|part| names::catalogue(&part.digest)).chain([names::list(&event.list)]) {
+        found.push(repository.store().head(&path).await.unwrap().is_some());
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_says_what_goes_and_deletes_only_when_told() {
+    let host = host().await;
+    let (machine, repository) = (&host.machine, &host.repository);
+    // Given up a moment ago: everything stays, and it says until when.
+    let young = machine.run(&["sweep", "--apply", "--json"]).json(0);
+    assert_eq!((&young["going"]["objects"], &young["entry"]), (&0.into(), &serde_json::Value::Null), "{young:#}");
+    assert_eq!((young["waiting"].as_array().unwrap().len(), young["live"].as_u64()), (1, Some(1)));
+    assert!(young["next"].is_string(), "{young:#}");
+    let said = machine.run(&["sweep"]);
+    assert!(said.code == 0 && said.out.contains("Nothing to delete.") && said.out.contains("goes after"), "{said:#?}");
+
+    age(&machine.path("repo"), 3 * DAY);
+    let dry = machine.run(&["sweep"]);
+    assert!(dry.code == 0 && dry.out.contains("Would delete") && dry.out.contains("--apply"), "{dry:#?}");
+    assert_eq!(is_there(repository, &host.old).await, [true; 3], "a dry run deletes nothing");
+    let done = machine.run(&["sweep", "--apply", "--json"]).json(0);
+    assert_eq!(done["deleted"]["objects"], 4, "two parts, a list, a pack: {done:#}");
+    assert_eq!(done["snapshots"][0]["sequence"], host.old.sequence);
+    assert_eq!(is_there(repository, &host.old).await, [false; 3]);
+    assert_eq!(is_there(repository, &host.new).await, [true; 2]);
+    let verified = machine.run(&["verify", "--level", "objects", "--json"]).json(0);
+    assert_eq!(verified["ok"], true, "{verified:#}");
+    let again = machine.run(&["sweep", "--apply"]);
+    assert!(again.code == 0 && again.out.contains("Nothing to delete."), "{again:#?}");
+    drop(host.kit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_stops_with_the_code_of_the_reason() {
+    let host = host().await;
+    let machine = &host.machine;
+    age(&machine.path("repo"), 3 * DAY);
+    let unknown = sha256(b"a head").to_string();
+    let run = machine.run(&["sweep", "--apply", "--pin-head", &unknown]);
+    assert!(run.code == 13 && run.out.contains("Nothing was deleted.") && run.out.contains(&unknown), "{run:#?}");
+    let run = machine.run(&["sweep", "--apply", "--json", "--pin-head", &unknown]).json(13);
+    assert_eq!(run["stopped"][0]["reason"], "head_missing", "{run:#}");
+
+    let list = machine.path("repo").join(names::list(&host.new.snapshot().unwrap().list));
+    let whole = std::fs::read(&list).unwrap();
+    std::fs::write(&list, b"rubbish").unwrap();
+    let run = machine.run(&["sweep", "--apply", "--json"]).json(13);
+    assert_eq!(run["stopped"][0]["reason"], "list_unreadable", "{run:#}");
+    std::fs::write(&list, whole).unwrap();
+
+    let pack = machine.path("repo/packs");
+    let pack = std::fs::read_dir(pack).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::File::options().append(true).open(&pack).unwrap();
+    file.set_modified(SystemTime::now() + DAY).unwrap();
+    let run = machine.run(&["sweep", "--apply", "--json"]).json(1);
+    assert_eq!(run["stopped"][0]["reason"], "from_the_future", "{run:#}");
+    file.set_modified(SystemTime::now() - 3 * DAY).unwrap();
+    assert_eq!(is_there(&host.repository, &host.old).await, [true; 3]);
+
+    // A key without the right to sweep: nothing is deleted before the entry stands.
+    machine.write("reaper.pem", &host.kit.collector.to_pem().unwrap());
+    machine.run(&["sweep", "--apply"]).fails(12, &["would not count"]);
+    assert_eq!(is_there(&host.repository, &host.old).await, [true; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_may_not_be_written_is_a_failure_with_a_count() {
+    let host = host().await;
+    let machine = &host.machine;
+    age(&machine.path("repo"), 3 * DAY);
+    // A folder in the place of the list cannot be deleted as a file can; root may delete anything else.
+    let list = machine.path("repo").join(names::list(&host.old.snapshot().unwrap().list));
+    std::fs::remove_file(&list).unwrap();
+    let run = machine.run(&["sweep", "--apply", "--json"]).json(0);
+    assert_eq!(run["deleted"]["objects"], 3, "what is gone already stops nothing: {run:#}");
+}
+
+// ---- real buckets ----------------------------------------------------------------------------------------------------
+
+#[derive(Debug)]
+struct System;
+
+impl Clock for System {
+    fn now(&self) -> Timestamp {
+        chrono::Utc::now().into()
+    }
+}
+
+/// One request to the gateway with the test's keys.
+fn request(settings: &S3Settings, method: &str, path: &str, body: &str, headers: &[&str]) {
+    let md5 = Command::new("bash")
+        .args(["-c", "printf '%s' \"$1\" | openssl md5 -binary | base64", "md5", body])
+        .output()
+        .unwrap();
+    let md5 = format!("Content-MD5: {}", String::from_utf8(md5.stdout).unwrap().trim());
+    let digest = format!("x-amz-content-sha256: {}", sha256(body.as_bytes()));
+    let mut command = Command::new("curl");
+    command.args(["-fsS", "--retry", "3", "--retry-all-errors", "--aws-sigv4", "aws:amz:us-east-1:s3"]);
+    command.args(["--user", "kh-access:kh-secret-of-the-test", "-X", method, "--data-binary", body]);
+    for header in headers.iter().copied().chain([md5.as_str(), digest.as_str()]) {
+        command.args(["-H", header]);
+    }
+    let output = command.arg(format!("{}/{}/{path}", settings.endpoint, settings.bucket)).output().unwrap();
+    assert!(output.status.success(), "{method} {path}: {output:?}");
+}
+
+/// Settings with a bucket of their own.
+fn bucket(test: &str, headers: &[&str]) -> Option<S3Settings> {
+    let mut settings = s3::settings(test)?;
+    settings.bucket = format!("{test}-{}", uuid::Uuid::new_v4());
+    request(&settings, "PUT", "", "", headers);
+    Some(settings)
+}
+
+/// A kit with a repository in a bucket, with a grace of three seconds, and a memory of its own.
+struct Bucket {
+    kit: Kit,
+    repository: Repository,
+    reaper: Arc<SigningKey>,
+    old: Entry,
+    new: Entry,
+}
+
+impl Bucket {
+    async fn new(settings: &S3Settings) -> Self {
+        let kit = Kit::new();
+        let (repository, reaper) = repository(&kit, Store::s3(settings).unwrap(), 1, 3).await;
+        let (old, new) = two_snapshots(&kit, &repository, &reaper).await;
+        Self { kit, repository, reaper, old, new }
+    }
+
+    async fn sweep(&self, apply: bool) -> Report {
+        let context = Context { clock: Arc::new(System), observer: Arc::new(Silent), cancel: CancellationToken::new() };
+        let writer = self.kit.writer("reaper", &self.reaper, self.repository.id());
+        let state: &StateFolder = &writer.state;
+        let options =
+            Options { state, pinned_heads: Vec::new(), writer: apply.then_some(&writer), tool: TOOL.to_owned() };
+        sweep(&context, &self.repository, &options).await.unwrap()
+    }
+
+    /// Sweeps until something was deleted: the gateway's clock goes by itself. (And not quite steadily: its `Date` has
+    /// whole seconds, so what is due for one look may be due for the next only a second later.)
+    async fn sweep_until_due(&self) -> Report {
+        let mut last = None;
+        for _ in 0..600 {
+            let report = self.sweep(true).await;
+            assert!(report.stopped.is_empty(), "{report:#?}");
+            if report.deleted.objects > 0 {
+                return report;
+            }
+            last = Some(report);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("never due: {last:#?}")
+    }
+
+    fn list(&self) -> Digest {
+        self.old.snapshot().unwrap().list
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_without_versions_is_swept() {
+    let Some(settings) = s3::settings("sweep-plain") else { return };
+    let bucket = Bucket::new(&settings).await;
+    assert_eq!(bucket.sweep(false).await.entry, None);
+    let report = bucket.sweep_until_due().await;
+    assert_eq!((report.deleted.objects, report.failure(), report.versioned), (4, None, false), "{report:#?}");
+    assert_eq!(is_there(&bucket.repository, &bucket.old).await, [false; 3]);
+    assert_eq!(is_there(&bucket.repository, &bucket.new).await, [true; 2]);
+}
+
+#[tokio::test]
+async fn a_versioned_bucket_is_swept_and_the_report_says_what_that_means() {
+    let Some(settings) = bucket("sweep-versioned", &[]) else { return };
+    let enabled = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                   <Status>Enabled</Status></VersioningConfiguration>";
+    request(&settings, "PUT", "?versioning=", enabled, &[]);
+    let bucket = Bucket::new(&settings).await;
+    let report = bucket.sweep_until_due().await;
+    assert_eq!((report.deleted.objects, report.failure(), report.versioned), (4, None, true), "{report:#?}");
+    assert_eq!(is_there(&bucket.repository, &bucket.old).await, [false; 3], "behind delete markers");
+    assert_eq!(is_there(&bucket.repository, &bucket.new).await, [true; 2]);
+}
+
+#[tokio::test]
+async fn what_object_lock_keeps_is_said_with_its_date_and_swept_when_it_is_over() {
+    let Some(settings) = bucket("sweep-locked", &["x-amz-bucket-object-lock-enabled: true"]) else { return };
+    let bucket = Bucket::new(&settings).await;
+    let until = Timestamp::from_millis((chrono::Utc::now().timestamp() + 12) * 1_000);
+    let retention = format!(
+        "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>COMPLIANCE</Mode>\
+         <RetainUntilDate>{until}</RetainUntilDate></Retention>"
+    );
+    let path = names::list(&bucket.list());
+    request(&settings, "PUT", &format!("{}/{path}?retention=", settings.prefix), &retention, &[]);
+    let held = bucket.repository.store().retention(&path).await.unwrap().unwrap();
+    assert_eq!((held.until, held.held, held.versioned), (Some(until), false, true));
+
+    let report = bucket.sweep_until_due().await;
+    assert_eq!((report.failure(), report.deleted.objects), (None, 3), "{report:#?}");
+    assert_eq!((report.locked.amount.objects, report.locked.first), (1, Some(until)), "{report:#?}");
+    assert!(bucket.repository.store().head(&path).await.unwrap().is_some(), "not even hidden");
+    let report = bucket.sweep_until_due().await;
+    assert_eq!((report.failure(), report.deleted.objects, report.locked.amount.objects), (None, 1, 0), "{report:#?}");
+    assert!(bucket.repository.store().head(&path).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_listing_from_a_name_and_a_delete_on_a_real_bucket() {
+    let Some(settings) = s3::settings("sweep-store") else { return };
+    let store = Store::s3(&settings).unwrap();
+    for name in ["packs/a", "packs/b", "packs/c", "lists/d"] {
+        store.put(name, bytes::Bytes::from_static(b"x")).await.unwrap();
+    }
+    let listed = store.list_from("packs", "packs/a").await.unwrap();
+    assert_eq!(listed.iter().map(|object| object.path.as_str()).collect::<Vec<_>>(), ["packs/b", "packs/c"]);
+    store.delete("packs/b").await.unwrap();
+    store.delete("packs/b").await.unwrap();
+    assert_eq!(store.retention("packs/b").await.unwrap(), None);
+    let kept = store.retention("packs/a").await.unwrap().unwrap();
+    assert_eq!((kept.until, kept.held, kept.object.size), (None, false, 1));
+    assert!(!store.shares_clock());
+}

@@ -1,0 +1,242 @@
+//! Backups, sweeps, forgets and takings-back side by side on one repository, in turns by a seeded dice, each dying or
+//! losing an answer at any operation: no snapshot that was not swept ever lacks an object.
+
+use std::sync::Arc;
+
+use keyhaven::job::forget::{give_up, take_back};
+use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
+use keyhaven::model::{Clock as _, Digest};
+use keyhaven::repository::Repository;
+use keyhaven::repository::ledger::Life;
+
+use crate::sweep_kit::{TOOL, Yard};
+use crate::sweep_world::{Actor, Dice, HOUR, Paging, Step, Turn};
+
+/// What happens and how often, and how far the listings of whom lag behind.
+pub(crate) struct Play {
+    pub(crate) seed: u64,
+    /// Jobs that are begun.
+    pub(crate) jobs: u64,
+    pub(crate) actors: usize,
+    /// One operation in so many kills a process before it, one after it, one loses its answer; never with 0.
+    pub(crate) deadly: u64,
+    /// How far listings lag.
+    pub(crate) lag: i64,
+    /// Whether they lag for collectors and forgetters too, and not only for sweepers.
+    pub(crate) all_lag: bool,
+    /// A snapshot is taken back only within this time after it was given up.
+    pub(crate) undo_within: i64,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) backups: u64,
+    pub(crate) swept: u64,
+    pub(crate) deletes: u64,
+    pub(crate) deaths: u64,
+    pub(crate) stops: u64,
+    pub(crate) undone: u64,
+}
+
+impl Tally {
+    fn hear(&mut self, said: &str) {
+        self.backups += u64::from(said.starts_with("backed up"));
+        self.stops += u64::from(said.starts_with("stopped"));
+        self.undone += u64::from(said.starts_with("taken back"));
+    }
+}
+
+/// Plays, and checks after every turn that changed the ledger or deleted something.
+pub(crate) async fn play(play: &Play) -> Tally {
+    let yard = Yard::new(play.seed).await;
+    let mut dice = Dice(play.seed ^ 0x5eed);
+    yard.backed_up().await;
+    yard.sim.with(|world| world.lag = play.lag);
+    let mut actors: Vec<Option<Actor>> = (0..play.actors).map(|_| None).collect();
+    let (mut begun, mut tally, mut needed, mut deletes) = (0, Tally::default(), yard.needed(), 0);
+    let mut trail: Vec<String> = Vec::new();
+    while begun < play.jobs || actors.iter().any(Option::is_some) {
+        let slot = usize::try_from(dice.below(actors.len() as u64)).unwrap();
+        match &mut actors[slot] {
+            None if begun < play.jobs => {
+                // Mostly something is going on; now and then nothing for hours.
+                if dice.one_in(2) {
+                    yard.sim.advance(dice.millis(8 * HOUR));
+                }
+                actors[slot] = Some(begin(&yard, play, &mut dice, begun));
+                begun += 1;
+            }
+            None => {}
+            Some(actor) => {
+                let name = actor.name.clone();
+                match actor.step().await {
+                    Step::Goes => {}
+                    Step::Died => {
+                        tally.deaths += 1;
+                        trail.push(format!("{name}: died"));
+                        actors[slot] = None;
+                    }
+                    Step::Ended(said) => {
+                        tally.hear(&said);
+                        trail.push(format!("{} {name}: {said}", yard.sim.now()));
+                        actors[slot] = None;
+                    }
+                }
+            }
+        }
+        let (changed, now_deleted) = yard.sim.with(|world| (std::mem::take(&mut world.ledger_changed), world.deletes));
+        if changed {
+            needed = yard.needed();
+        }
+        if changed || now_deleted != deletes {
+            deletes = now_deleted;
+            let tail = trail.iter().rev().take(12).rev().cloned().collect::<Vec<_>>().join("\n");
+            needed.check(&yard.sim, &format!("seed {}, after\n{tail}\n", play.seed));
+        }
+    }
+    tally.deletes = deletes;
+    let ledger = yard.ledger();
+    let swept = |entry: &&&keyhaven::format::Entry| matches!(ledger.life(&entry.digest), Some(Life::Swept { .. }));
+    tally.swept = ledger.snapshots().iter().filter(swept).count() as u64;
+    settle_down(&yard).await;
+    tally
+}
+
+/// Afterwards everything that is left verifies, and one more sweep takes what the dead have left.
+async fn settle_down(yard: &Yard) {
+    yard.sim.with(|world| world.lag = 0);
+    yard.sim.advance(100 * HOUR);
+    yard.backed_up().await;
+    yard.sweep().await;
+    yard.needed().check(&yard.sim, "in the end");
+    let repository = yard.open().await;
+    let keys = Keys { catalogue: None, recovery: None };
+    let report = verify(&yard.context(), &repository, &keys, &VerifyOptions::new(Level::Objects)).await.unwrap();
+    assert!(report.ok, "{:#?}", report.problems);
+    let again = yard.sweep().await;
+    assert_eq!((again.going.objects, again.stopped.len()), (0, 0), "{again:#?}");
+}
+
+fn begin(yard: &Yard, play: &Play, dice: &mut Dice, number: u64) -> Actor {
+    let paging = if play.all_lag { Paging::Whole } else { Paging::Prompt };
+    match dice.below(20) {
+        0..=8 => {
+            if !dice.one_in(3) {
+                yard.source.change(dice);
+            }
+            let collector = usize::try_from(dice.below(2)).unwrap();
+            Actor::new(format!("backup {number}"), play.deadly, |turn| yard.backup(collector, &turn, paging))
+        }
+        9..=13 => {
+            let host = format!("sweeper-{}", dice.below(2));
+            Actor::new(format!("sweep {number}"), play.deadly, |turn| yard.sweeping(&host, &turn))
+        }
+        14..=17 => {
+            let dice = dice.clone();
+            Actor::new(format!("forget {number}"), play.deadly, |turn| forgetting(yard, &turn, dice, paging))
+        }
+        _ => {
+            let (dice, within) = (dice.clone(), play.undo_within);
+            Actor::new(format!("undo {number}"), play.deadly, |turn| undoing(yard, &turn, dice, within, paging))
+        }
+    }
+}
+
+/// Gives up some of the snapshots that this process sees, all but the newest two.
+fn forgetting(yard: &Yard, turn: &Turn, mut dice: Dice, paging: Paging) -> impl Future<Output = String> + use<> {
+    let (store, id, writer) = (yard.sim.client(turn, paging), yard.id, yard.writer("forgetter", &yard.reaper));
+    async move {
+        let chosen = async {
+            let repository = Repository::open(store, id).await.map_err(|error| error.to_string())?;
+            let ledger = repository.read_ledger().await.map_err(|error| error.to_string())?;
+            let mut live: Vec<Digest> = ledger.live().map(|entry| entry.digest).collect();
+            live.truncate(live.len().saturating_sub(2));
+            live.retain(|_| !dice.one_in(4));
+            Ok::<_, String>((repository, live))
+        };
+        match chosen.await {
+            Err(error) => format!("not forgotten: {error}"),
+            Ok((_, none)) if none.is_empty() => "nothing to forget".to_owned(),
+            Ok((repository, chosen)) => match give_up(&repository, &writer, TOOL, &chosen, "by dice").await {
+                Ok(_) => format!("forgot {}", chosen.len()),
+                Err(error) => format!("not forgotten: {error}"),
+            },
+        }
+    }
+}
+
+/// Takes back one snapshot that was given up not too long ago.
+fn undoing(
+    yard: &Yard,
+    turn: &Turn,
+    mut dice: Dice,
+    within: i64,
+    paging: Paging,
+) -> impl Future<Output = String> + use<> {
+    let (store, id, writer) = (yard.sim.client(turn, paging), yard.id, yard.writer("forgetter", &yard.reaper));
+    let sim = Arc::new(yard.sim.clone());
+    async move {
+        let Ok(repository) = Repository::open(store, id).await else { return "not opened".to_owned() };
+        let Ok(ledger) = repository.read_ledger().await else { return "not read".to_owned() };
+        let young = |by: &Digest| ledger.get(by).is_some_and(|entry| sim.now().millis_since(entry.time) < within);
+        let forgotten: Vec<Digest> = ledger
+            .unswept()
+            .filter(|entry| matches!(ledger.life(&entry.digest), Some(Life::Forgotten { by, .. }) if young(&by)))
+            .map(|entry| entry.digest)
+            .collect();
+        if forgotten.is_empty() {
+            return "nothing to take back".to_owned();
+        }
+        let which = usize::try_from(dice.below(forgotten.len() as u64)).unwrap();
+        match take_back(&repository, &writer, TOOL, &[forgotten[which]], "by dice").await {
+            Ok(_) => "taken back".to_owned(),
+            Err(error) => format!("not taken back: {error}"),
+        }
+    }
+}
+
+/// Several plays, and together they were no idle ones.
+async fn plays(seeds: std::ops::Range<u64>, of: impl Fn(u64) -> Play) -> Tally {
+    let mut all = Tally::default();
+    for seed in seeds {
+        let tally = play(&of(seed)).await;
+        all.backups += tally.backups;
+        all.swept += tally.swept;
+        all.deletes += tally.deletes;
+        all.deaths += tally.deaths;
+        all.stops += tally.stops;
+        all.undone += tally.undone;
+    }
+    all
+}
+
+#[tokio::test]
+async fn nothing_that_is_kept_is_lost_side_by_side() {
+    let all = plays(0..5, |seed| Play {
+        seed,
+        jobs: 100,
+        actors: 4,
+        deadly: 0,
+        lag: 0,
+        all_lag: true,
+        undo_within: 1_000 * HOUR,
+    })
+    .await;
+    assert!(all.backups > 100 && all.swept > 20 && all.deletes > 60 && all.undone > 5, "{all:?}");
+}
+
+#[tokio::test]
+async fn nothing_that_is_kept_is_lost_when_processes_die_at_any_operation() {
+    let all = plays(100..105, |seed| Play {
+        seed,
+        jobs: 100,
+        actors: 4,
+        deadly: 120,
+        lag: 0,
+        all_lag: true,
+        undo_within: 1_000 * HOUR,
+    })
+    .await;
+    assert!(all.backups > 40 && all.swept > 5 && all.deletes > 20 && all.deaths > 40, "{all:?}");
+}

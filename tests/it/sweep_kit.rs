@@ -1,0 +1,300 @@
+//! A repository in a simulated store, a source in memory, and the real jobs as actors: what the tests of sweeps share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use keyhaven::crypto::digest::sha256;
+use keyhaven::crypto::{Identities, Recipients, SigningKey};
+use keyhaven::format::event::{InitEvent, KeyGrant};
+use keyhaven::format::list::PackList;
+use keyhaven::format::{RepositoryId, Role, SourceName, names};
+use keyhaven::instance::{InstanceError, Listed, Listing, Presence, Readable, Reading, Requests, Sink, Source};
+use keyhaven::job::Context;
+use keyhaven::job::capture::{CaptureOptions, capture};
+use keyhaven::job::event::Silent;
+use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
+use keyhaven::model::{Clock as _, Digest, Docs, Item, ItemKey, ItemKind, Payload, Restorability, Slot, Timestamp};
+use keyhaven::repository::ledger::Ledger;
+use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::sweep_world::{Dice, HOUR, Paging, Sim, Turn};
+
+pub(crate) const CRN: &str = "crn:v1:bluemix:public:secrets-manager:eu-de:a/1:2::";
+pub(crate) const TOOL: &str = "keyhaven/test";
+
+/// A source in memory: secrets with a version, which some writer moves.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    sim: Sim,
+    pub(crate) secrets: Mutex<BTreeMap<String, (u64, Timestamp)>>,
+}
+
+impl Fake {
+    pub(crate) fn new(sim: &Sim, secrets: usize) -> Arc<Self> {
+        let made = sim.now().plus_millis(-HOUR);
+        let secrets = (0..secrets).map(|number| (format!("s{number:03}"), (1, made))).collect();
+        Arc::new(Self { sim: sim.clone(), secrets: Mutex::new(secrets) })
+    }
+
+    /// Changes one secret, long enough ago for every tick to be over.
+    pub(crate) fn change(&self, dice: &mut Dice) {
+        let at = self.sim.now().plus_millis(-10_000);
+        let mut secrets = self.secrets.lock().unwrap();
+        let which = usize::try_from(dice.below(u64::try_from(secrets.len()).unwrap())).unwrap();
+        let secret = secrets.values_mut().nth(which).unwrap();
+        *secret = (secret.0 + 1, at);
+    }
+
+    fn seconds(&self) -> Timestamp {
+        let now = self.sim.now().millis();
+        Timestamp::from_millis(now - now.rem_euclid(1_000))
+    }
+}
+
+#[async_trait]
+impl Source for Fake {
+    async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
+        let started = self.seconds();
+        let secrets = self.secrets.lock().unwrap().clone();
+        for (id, (version, updated_at)) in &secrets {
+            let row = keyhaven::model::json::raw(&serde_json::json!({"id": id, "version": version}));
+            sink.take(Listed {
+                item: Item {
+                    key: ItemKey::new(ItemKind::Secret, id).unwrap(),
+                    name: id.clone(),
+                    item_type: "kv".to_owned(),
+                    group: None,
+                    class: Restorability::Exact,
+                    revision: None,
+                    read_at: None,
+                    payloads: Vec::new(),
+                    docs: Docs::from([("row".to_owned(), row)]),
+                },
+                revision: sha256(format!("{id} {version}").as_bytes()),
+                settled: None,
+                updated_at: Some(*updated_at),
+                readable: Readable::Payloads,
+                withheld: None,
+            });
+        }
+        let items = secrets.len() as u64;
+        Ok(Listing { instance: Some(CRN.to_owned()), started, ended: self.seconds(), steady: true, items })
+    }
+
+    async fn read(&self, listed: &Listed, _before: Option<&Item>) -> Result<Reading, InstanceError> {
+        let row = listed.item.doc("row").unwrap();
+        let version = row.u64("version").unwrap();
+        let text = format!(r#"{{"payload":"{} {version}"}}"#, listed.item.key);
+        Ok(Reading {
+            docs: listed.item.docs.clone(),
+            payloads: vec![(Slot::new(&format!("v{version}")).unwrap(), Payload::new(Zeroizing::new(text)))],
+            class: Restorability::Exact,
+            refused: None,
+            read_at: self.seconds(),
+        })
+    }
+
+    async fn presence(&self, _key: &ItemKey) -> Result<Presence, InstanceError> {
+        Ok(Presence::Gone)
+    }
+
+    fn provider_now(&self) -> Option<Timestamp> {
+        Some(self.seconds())
+    }
+
+    async fn wait_until(&self, at: Timestamp) {
+        let left = at.millis_since(self.sim.now());
+        self.sim.advance(left.max(0) + 1_000);
+    }
+
+    fn requests(&self) -> Requests {
+        Requests::default()
+    }
+}
+
+/// A repository in a simulated store, and the hosts that work on it.
+pub(crate) struct Yard {
+    pub(crate) sim: Sim,
+    pub(crate) source: Arc<Fake>,
+    pub(crate) id: RepositoryId,
+    folder: TempDir,
+    pub(crate) collectors: Vec<Arc<SigningKey>>,
+    pub(crate) reaper: Arc<SigningKey>,
+    pub(crate) custodian: Arc<SigningKey>,
+    recovery: Arc<Identities>,
+    catalogue: Arc<Identities>,
+}
+
+impl Yard {
+    pub(crate) async fn new(seed: u64) -> Self {
+        Self::with(seed, InitEvent::LONGEST_RUN_SECONDS, InitEvent::GRACE_SECONDS).await
+    }
+
+    pub(crate) async fn with(seed: u64, longest_run_seconds: u64, grace_seconds: u64) -> Self {
+        let sim = Sim::new(seed);
+        let key = || Arc::new(SigningKey::generate().unwrap());
+        let (collectors, reaper, custodian) = (vec![key(), key()], key(), key());
+        let grant = |key: &SigningKey, roles: &[Role]| KeyGrant {
+            public_key: key.public(),
+            roles: roles.to_vec(),
+            name: String::new(),
+        };
+        let new = NewRepository {
+            source: SourceName { crn: CRN.to_owned(), region: "eu-de".to_owned() },
+            keys: vec![
+                grant(&collectors[0], &[Role::Collector]),
+                grant(&collectors[1], &[Role::Collector]),
+                grant(&reaper, &[Role::Reaper]),
+                grant(&custodian, &[Role::Custodian]),
+            ],
+            longest_run_seconds,
+            grace_seconds,
+            time: sim.now(),
+            tool: TOOL.to_owned(),
+        };
+        let id = Repository::init(sim.store(), &collectors[0], new).await.unwrap();
+        Self {
+            source: Fake::new(&sim, 6),
+            sim,
+            id,
+            folder: tempfile::tempdir().unwrap(),
+            collectors,
+            reaper,
+            custodian,
+            recovery: Arc::new(Identities::generate().0),
+            catalogue: Arc::new(Identities::generate().0),
+        }
+    }
+
+    pub(crate) fn context(&self) -> Context {
+        Context { clock: Arc::new(self.sim.clone()), observer: Arc::new(Silent), cancel: CancellationToken::new() }
+    }
+
+    /// The state folder of a host.
+    pub(crate) fn state(&self, host: &str) -> StateFolder {
+        StateFolder::new(&self.folder.path().join(host), &self.id.to_string())
+    }
+
+    pub(crate) fn writer(&self, host: &str, key: &Arc<SigningKey>) -> Writer {
+        Writer { key: Arc::clone(key), state: self.state(host), clock: Arc::new(self.sim.clone()), due: None }
+    }
+
+    pub(crate) async fn open(&self) -> Repository {
+        Repository::open(self.sim.store(), self.id).await.unwrap()
+    }
+
+    /// The work of a backup by one of the collectors.
+    pub(crate) fn backup(&self, collector: usize, turn: &Turn, paging: Paging) -> impl Future<Output = String> + use<> {
+        let (store, id, context) = (self.sim.client(turn, paging), self.id, self.context());
+        let writer = self.writer(&format!("collector-{collector}"), &self.collectors[collector]);
+        let (source, catalogue) = (Arc::clone(&self.source), Arc::clone(&self.catalogue));
+        let recovery = Recipients::new(self.recovery.recipients()).unwrap();
+        let auditors = Recipients::new(self.catalogue.recipients()).unwrap();
+        let options = CaptureOptions { level: 1, ..CaptureOptions::new(recovery, auditors) };
+        async move {
+            let repository = match Repository::open(store, id).await {
+                Ok(repository) => repository,
+                Err(error) => return format!("not opened: {error}"),
+            };
+            match capture(&context, &*source, &repository, &writer, &catalogue, &options).await {
+                Ok(report) => format!("backed up as {}", report.sequence),
+                Err(error) => format!("not backed up: {error}"),
+            }
+        }
+    }
+
+    /// Backs up without anything happening meanwhile; gives the snapshot.
+    pub(crate) async fn backed_up(&self) -> Digest {
+        self.source.change(&mut Dice(self.sim.now().millis().unsigned_abs()));
+        let said = self.backup(0, &Turn::free(), Paging::Prompt).await;
+        assert!(said.starts_with("backed up"), "{said}");
+        self.ledger().snapshots().last().unwrap().digest
+    }
+
+    pub(crate) async fn forget(&self, snapshots: &[Digest]) {
+        let writer = self.writer("forgetter", &self.reaper);
+        keyhaven::job::forget::give_up(&self.open().await, &writer, TOOL, snapshots, "test").await.unwrap();
+    }
+
+    /// A sweep of a host, through a store with such listings.
+    pub(crate) async fn sweep_by(
+        &self,
+        host: &str,
+        store: Store,
+        apply: bool,
+        pinned_heads: Vec<Digest>,
+    ) -> Result<Report, SweepError> {
+        let repository = Repository::open(store, self.id).await?;
+        let writer = self.writer(host, &self.reaper);
+        let state = self.state(host);
+        let writer = apply.then_some(&writer);
+        sweep(&self.context(), &repository, &Options { state: &state, pinned_heads, writer, tool: TOOL.to_owned() })
+            .await
+    }
+
+    pub(crate) async fn sweep(&self) -> Report {
+        self.sweep_by("sweeper", self.sim.store(), true, Vec::new()).await.unwrap()
+    }
+
+    /// The work of a sweep, in turns.
+    pub(crate) fn sweeping(&self, host: &str, turn: &Turn) -> impl Future<Output = String> + use<> {
+        let (store, id, context) = (self.sim.client(turn, Paging::Whole), self.id, self.context());
+        let (writer, state) = (self.writer(host, &self.reaper), self.state(host));
+        async move {
+            let repository = match Repository::open(store, id).await {
+                Ok(repository) => repository,
+                Err(error) => return format!("not opened: {error}"),
+            };
+            let options =
+                Options { state: &state, pinned_heads: Vec::new(), writer: Some(&writer), tool: TOOL.to_owned() };
+            match sweep(&context, &repository, &options).await {
+                Ok(report) if report.stopped.is_empty() => format!("swept {} objects", report.deleted.objects),
+                Ok(report) => format!("stopped: {}", report.stopped[0].text),
+                Err(error) => format!("not swept: {error}"),
+            }
+        }
+    }
+
+    /// The ledger as it really is.
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::build(self.sim.ledger_files(), self.id, &[])
+    }
+
+    /// What every snapshot needs that was not swept, as it really is.
+    pub(crate) fn needed(&self) -> Needed {
+        let ledger = self.ledger();
+        let mut needed = Needed::default();
+        for entry in ledger.unswept() {
+            let event = entry.snapshot().unwrap();
+            let list = names::list(&event.list);
+            let mut paths: BTreeSet<String> =
+                event.parts.iter().map(|part| names::catalogue(&part.digest)).chain([list.clone()]).collect();
+            let bytes =
+                self.sim.bytes(&list).unwrap_or_else(|| panic!("{list} of snapshot {} is gone", entry.sequence));
+            paths.extend(PackList::decode(&bytes).unwrap().packs.iter().map(|listed| names::pack(&listed.pack)));
+            needed.0.push((entry.sequence, paths));
+        }
+        needed
+    }
+}
+
+/// What each snapshot needs, by its sequence.
+#[derive(Debug, Default)]
+pub(crate) struct Needed(pub(crate) Vec<(u64, BTreeSet<String>)>);
+
+impl Needed {
+    /// Nothing that a snapshot needs is missing.
+    pub(crate) fn check(&self, sim: &Sim, when: &str) {
+        sim.with(|world| {
+            for (sequence, paths) in &self.0 {
+                for path in paths {
+                    assert!(world.there(path).is_some(), "{when}: snapshot {sequence} lost {path}");
+                }
+            }
+        });
+    }
+}

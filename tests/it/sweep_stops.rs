@@ -1,0 +1,304 @@
+//! Every reason for which a sweep stops, each on a repository where it would otherwise delete: and nothing is deleted.
+
+use bytes::Bytes;
+use keyhaven::format::event::{AcceptLossEvent, SweepEvent};
+use keyhaven::format::{Draft, Event, names};
+use keyhaven::job::sweep::Report;
+use keyhaven::model::{Clock as _, Digest, FailureKind};
+
+use crate::sweep_kit::{TOOL, Yard};
+use crate::sweep_world::{Actor, HOUR, Odd, Step};
+
+/// A repository with something to delete: two snapshots given up three days ago, and one that stays.
+async fn yard() -> (Yard, Vec<Digest>) {
+    yard_with(21_600, 172_800).await
+}
+
+async fn yard_with(longest_run: u64, grace: u64) -> (Yard, Vec<Digest>) {
+    let yard = Yard::with(3, longest_run, grace).await;
+    let mut snapshots = Vec::new();
+    for _ in 0..3 {
+        yard.sim.advance(HOUR);
+        snapshots.push(yard.backed_up().await);
+    }
+    yard.forget(&snapshots[..2]).await;
+    yard.sim.advance(72 * HOUR);
+    (yard, snapshots)
+}
+
+/// Sweeps, and it stops for these reasons and with this kind of failure.
+async fn stops(yard: &Yard, reasons: &[&str], kind: FailureKind) -> Report {
+    let before: Vec<String> = all(yard);
+    let report = yard.sweep().await;
+    let mut found: Vec<&str> = report.stopped.iter().map(|stop| stop.reason).collect();
+    found.dedup();
+    assert_eq!((found.as_slice(), report.failure()), (reasons, Some(kind)), "{report:#?}");
+    assert_eq!((report.deleted.objects, report.entry), (0, None), "{report:#?}");
+    assert_eq!(all(yard), before, "nothing was deleted or written");
+    report
+}
+
+fn all(yard: &Yard) -> Vec<String> {
+    yard.sim.with(|world| world.objects.keys().cloned().collect())
+}
+
+#[tokio::test]
+async fn without_a_reason_it_sweeps() {
+    let (yard, snapshots) = yard().await;
+    let looked = yard.sweep_by("sweeper", yard.sim.store(), false, Vec::new()).await.unwrap();
+    assert_eq!((looked.deleted.objects, looked.entry, looked.snapshots.len()), (0, None, 2), "a dry run: {looked:#?}");
+    let report = yard.sweep().await;
+    assert_eq!((report.failure(), report.snapshots.len()), (None, 2), "{report:#?}");
+    assert_eq!(report.deleted, looked.going);
+    assert!(report.deleted.objects > 2);
+    yard.needed().check(&yard.sim, "after it");
+    let ledger = yard.ledger();
+    assert!(snapshots[..2].iter().all(|swept| !ledger.unswept().any(|entry| entry.digest == *swept)));
+}
+
+#[tokio::test]
+async fn a_ledger_with_rubbish_in_it() {
+    let (yard, _) = yard().await;
+    yard.sim.put("ledger/000000/notes.txt", b"rubbish");
+    stops(&yard, &["ledger"], FailureKind::Integrity).await;
+}
+
+#[tokio::test]
+async fn a_hole_in_the_ledger() {
+    let (yard, _) = yard().await;
+    let paths = yard.sim.paths("ledger");
+    yard.sim.remove(&paths[paths.len() / 2]);
+    stops(&yard, &["ledger"], FailureKind::Integrity).await;
+}
+
+#[tokio::test]
+async fn an_entry_of_a_later_version() {
+    let (yard, _) = yard().await;
+    let writer = yard.writer("later", &yard.reaper);
+    let event = Event::Unknown { kind: "archive".to_owned() };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event };
+    match yard.open().await.commit(&writer, draft).await {
+        Ok(_) => drop(stops(&yard, &["unknown_entry"], FailureKind::Failed).await),
+        // A writer that refuses to write what it does not know is tested by the unit tests of `decide` instead.
+        Err(error) => assert!(error.to_string().contains("write"), "{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_this_host_knew() {
+    let (yard, _) = yard().await;
+    let state = yard.state("sweeper");
+    state.keep_entry("x.json", Bytes::from_static(b"x")).await.unwrap();
+    let gone = names::entry(99, &keyhaven::crypto::digest::sha256(b"gone"));
+    state.remember(vec![gone.clone()], "x.json").await.unwrap();
+    let report = stops(&yard, &["head_missing"], FailureKind::Integrity).await;
+    assert!(report.stopped[0].text.contains(&gone));
+    // Signed for, it is known, and stops nothing more.
+    let (_, digest) = names::parse_entry(&gone).unwrap();
+    let loss = AcceptLossEvent { entries: vec![digest], reason: "test".to_owned() };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::AcceptLoss(loss) };
+    yard.open().await.commit(&yard.writer("custodian", &yard.custodian), draft).await.unwrap();
+    assert!(yard.sweep().await.stopped.is_empty());
+}
+
+#[tokio::test]
+async fn a_live_snapshot_that_lacks_an_object_or_has_half_of_it() {
+    let (yard, snapshots) = yard().await;
+    let ledger = yard.ledger();
+    let event = ledger.get(&snapshots[2]).unwrap().snapshot().unwrap();
+    let part = names::catalogue(&event.parts[0].digest);
+    let whole = yard.sim.bytes(&part).unwrap();
+    yard.sim.edit(&part, |stored| stored.bytes = whole.slice(..10));
+    stops(&yard, &["object_missing"], FailureKind::Integrity).await;
+    yard.sim.remove(&part);
+    stops(&yard, &["object_missing"], FailureKind::Integrity).await;
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read() {
+    let (yard, snapshots) = yard().await;
+    let ledger = yard.ledger();
+    let list = names::list(&ledger.get(&snapshots[2]).unwrap().snapshot().unwrap().list);
+    let whole = yard.sim.bytes(&list).unwrap();
+    yard.sim.edit(&list, |stored| stored.bytes = Bytes::from(vec![b'x'; whole.len()]));
+    stops(&yard, &["list_unreadable"], FailureKind::Integrity).await;
+}
+
+#[tokio::test]
+async fn no_good_snapshot_left() {
+    let (yard, snapshots) = yard().await;
+    yard.forget(&snapshots[2..]).await;
+    stops(&yard, &["no_good_left"], FailureKind::Partial).await;
+    yard.sim.advance(72 * HOUR);
+    stops(&yard, &["no_good_left"], FailureKind::Partial).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong() {
+    let (yard, _) = yard().await;
+    let path = yard.sim.paths("packs")[0].clone();
+    let ahead = yard.sim.now().plus_millis(HOUR);
+    let was = yard.sim.with(|world| world.objects[&path].modified);
+    yard.sim.edit(&path, |stored| stored.modified = ahead);
+    stops(&yard, &["from_the_future"], FailureKind::Failed).await;
+    yard.sim.edit(&path, |stored| stored.modified = was);
+    assert!(yard.sweep().await.stopped.is_empty());
+}
+
+#[tokio::test]
+async fn a_host_whose_clock_differs_from_the_stores_and_a_store_without_one() {
+    let (yard, _) = yard().await;
+    let before = all(&yard);
+    let odd = Odd::around(yard.sim.store(), true);
+    for (clock, reason) in [(Some(yard.sim.now().plus_millis(HOUR)), "clock_skewed"), (None, "clock_unknown")] {
+        *odd.clock.lock().unwrap() = Some(clock);
+        let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+        assert_eq!((report.stopped[0].reason, report.failure()), (reason, Some(FailureKind::Failed)), "{report:#?}");
+        assert_eq!(all(&yard), before);
+    }
+}
+
+#[tokio::test]
+async fn a_grace_that_is_no_longer_than_a_run() {
+    let (yard, _) = yard_with(3_600, 3_600).await;
+    stops(&yard, &["no_room"], FailureKind::Failed).await;
+}
+
+/// Runs a sweep up to where its own entry is in the ledger, then something else, then the rest of the sweep.
+async fn meanwhile<F: Future<Output = ()>>(yard: &Yard, work: impl FnOnce() -> F) -> String {
+    let entries = yard.sim.paths("ledger").len();
+    let mut actor = Actor::new("sweep", 0, |turn| yard.sweeping("sweeper", &turn));
+    let mut work = Some(work);
+    loop {
+        match actor.step().await {
+            Step::Ended(said) => return said,
+            Step::Died => unreachable!("nothing is deadly here"),
+            Step::Goes if yard.sim.paths("ledger").len() > entries => {
+                if let Some(work) = work.take() {
+                    work().await;
+                }
+            }
+            Step::Goes => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn somebody_takes_a_snapshot_back_in_the_last_moment() {
+    let (yard, snapshots) = yard().await;
+    let deletes = yard.sim.with(|world| world.deletes);
+    let said = meanwhile(&yard, || async {
+        // As a forgetter who has not seen the sweep's entry: a ledger without it.
+        let swept = yard.ledger().heads()[0].name();
+        let taken = yard.sim.with(|world| world.objects.remove(&swept).unwrap());
+        let writer = yard.writer("forgetter", &yard.reaper);
+        let undo = &snapshots[..1];
+        keyhaven::job::forget::take_back(&yard.open().await, &writer, TOOL, undo, "test").await.unwrap();
+        yard.sim.with(|world| drop(world.objects.insert(swept, taken)));
+    })
+    .await;
+    assert!(said.contains("taken back meanwhile"), "{said}");
+    assert_eq!(yard.sim.with(|world| world.deletes), deletes);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_needs_what_would_go_is_recorded_in_the_last_moment() {
+    let (yard, snapshots) = yard().await;
+    let deletes = yard.sim.with(|world| world.deletes);
+    let said = meanwhile(&yard, || async {
+        // No collector of ours would: it names a part of a snapshot that was given up long ago.
+        let ledger = yard.ledger();
+        let event = |snapshot: &Digest| ledger.get(snapshot).unwrap().snapshot().unwrap().clone();
+        let (old, mut event) = (event(&snapshots[0]), event(&snapshots[2]));
+        event.parts = old.parts;
+        let writer = yard.writer("collector-1", &yard.collectors[1]);
+        let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Snapshot(Box::new(event)) };
+        yard.open().await.commit(&writer, draft).await.unwrap();
+    })
+    .await;
+    assert!(said.contains("was recorded meanwhile"), "{said}");
+    assert_eq!(yard.sim.with(|world| world.deletes), deletes);
+}
+
+#[tokio::test]
+async fn an_older_sweep_that_died_is_finished_by_the_next() {
+    let (yard, snapshots) = yard().await;
+    // Its entry is there, and it got no further.
+    let writer = yard.writer("sweeper", &yard.reaper);
+    let event = SweepEvent { snapshots: snapshots[..2].to_vec(), objects: 9, bytes: 9, before: yard.sim.now() };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Sweep(event) };
+    yard.open().await.commit(&writer, draft).await.unwrap();
+    let report = yard.sweep().await;
+    assert_eq!((report.snapshots.len(), report.stopped.len()), (0, 0), "they are gone already: {report:#?}");
+    assert!(report.deleted.objects > 2 && report.orphans == report.going, "{report:#?}");
+    yard.needed().check(&yard.sim, "after it");
+}
+
+#[tokio::test]
+async fn evidence_and_what_is_none_of_ours_is_never_touched() {
+    let (yard, _) = yard().await;
+    let foreign = ["evidence/x.json", "packs/readme.txt", "lists/x", "RECOVER-old.md", "catalogues/sub/x"];
+    for path in foreign {
+        yard.sim.put(path, b"x");
+    }
+    yard.sim.advance(72 * HOUR);
+    let report = yard.sweep().await;
+    assert!(report.deleted.objects > 2, "{report:#?}");
+    assert_eq!(report.foreign, 3, "in the folders of packs, lists and catalogues");
+    for path in foreign.into_iter().chain(["keyhaven.json", "RECOVER.md"]) {
+        assert!(yard.sim.bytes(path).is_some(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_in_the_middle_ends_it_and_the_count_is_kept() {
+    let (yard, _) = yard().await;
+    let odd = Odd::around(yard.sim.store(), true);
+    let going = yard.sweep_by("sweeper", odd.store(), false, Vec::new()).await.unwrap().going.objects;
+    let before = yard.sim.with(|world| world.deletes);
+    *odd.breaks_at.lock().unwrap() = Some(2);
+    let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+    let deleted = yard.sim.with(|world| world.deletes) - before;
+    assert_eq!((report.deleted.objects, report.failure()), (deleted, Some(FailureKind::Failed)), "{report:#?}");
+    assert!(report.failed.as_deref().is_some_and(|failed| failed.contains("not allowed")), "{report:#?}");
+    assert!(deleted >= 2 && deleted + report.left < going, "{report:#?}");
+    *odd.breaks_at.lock().unwrap() = None;
+    let rest = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+    assert_eq!((rest.deleted.objects, rest.failure()), (going - deleted, None), "{rest:#?}");
+}
+
+/// What is kept is no failure, whether a HEAD says so or only the refusal itself; a missing right is one.
+#[tokio::test]
+async fn what_the_store_keeps_is_said_with_its_date_and_is_no_failure() {
+    let (yard, snapshots) = yard().await;
+    let odd = Odd::around(yard.sim.store(), true);
+    let (until, later) = (yard.sim.now().plus_millis(5 * HOUR), yard.sim.now().plus_millis(50 * HOUR));
+    let ledger = yard.ledger();
+    let event = ledger.get(&snapshots[0]).unwrap().snapshot().unwrap();
+    let (part, list) = (names::catalogue(&event.parts[0].digest), names::list(&event.list));
+    odd.keeps.lock().unwrap().extend([(part.clone(), Some(until)), (list.clone(), Some(later))]);
+    let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+    assert_eq!((report.failure(), report.locked.amount.objects), (None, 2), "{report:#?}");
+    assert_eq!((report.locked.first, report.locked.last, report.next), (Some(until), Some(later), Some(until)));
+    assert!(report.deleted.objects > 0 && yard.sim.bytes(&part).is_some() && yard.sim.bytes(&list).is_some());
+    let looked = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+    assert_eq!((looked.entry, looked.locked.amount.objects), (None, 2), "nothing to sign for: {looked:#?}");
+    yard.sim.advance(6 * HOUR);
+    odd.keeps.lock().unwrap().remove(&part);
+    let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+    assert_eq!((report.deleted.objects, report.locked.amount.objects), (1, 1), "{report:#?}");
+    odd.keeps.lock().unwrap().insert(list.clone(), None);
+    let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+    assert_eq!((report.held.objects, report.failure()), (1, None), "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_missing_right_to_delete_is_a_failure() {
+    let (yard, snapshots) = yard().await;
+    let odd = Odd::around(yard.sim.store(), false);
+    let list = names::list(&yard.ledger().get(&snapshots[0]).unwrap().snapshot().unwrap().list);
+    odd.keeps.lock().unwrap().insert(list.clone(), None);
+    let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+    assert_eq!((report.failure(), report.held.objects), (Some(FailureKind::Failed), 0), "{report:#?}");
+    assert!(yard.sim.bytes(&list).is_some());
+}
