@@ -1,5 +1,7 @@
 //! Figures for people.
 
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::model::Timestamp;
 
 /// A size with a binary unit: `117.7 MiB`.
@@ -35,6 +37,39 @@ pub(super) fn millis(millis: i64) -> String {
         _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
     };
     format!("{sign}{text}")
+}
+
+/// As [`millis`], from whole seconds.
+pub(super) fn seconds(seconds: u64) -> String {
+    let text = match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    };
+    // `24 h` reads better than `24 h 0 min`.
+    text.strip_suffix(" 0 min").or_else(|| text.strip_suffix(" 0 h")).map(str::to_owned).unwrap_or(text)
+}
+
+/// Text in lines of at most `width` columns, broken at blanks; a word that is longer than that stays whole, and so does
+/// everything where there is hardly any room.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    if width < 20 || text.width() <= width {
+        return vec![text.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else { break };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.width() + 1 + word.width() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 /// A moment to the second, UTC: `2026-11-22 14:03:00Z`.
@@ -95,6 +130,19 @@ mod tests {
         assert_eq!(count(12_345, "entry"), "12,345 entries");
         assert_eq!(count(2, "key"), "2 keys");
         assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn spans_and_lines_are_short() {
+        assert_eq!(seconds(59), "59 s");
+        assert_eq!(seconds(900), "15 min");
+        assert_eq!(seconds(86_399), "23 h 59 min");
+        assert_eq!(seconds(7_200), "2 h");
+        assert_eq!(seconds(7 * 86_400), "7 d");
+        assert_eq!(wrapped("one two three four five", 20), ["one two three four", "five"]);
+        let long = "a-word-that-does-not-fit-into-a-line";
+        assert_eq!(wrapped(&format!("see {long} there"), 20), ["see", long, "there"]);
+        assert_eq!(wrapped("no room at all for this", 3), ["no room at all for this"]);
     }
 
     #[test]

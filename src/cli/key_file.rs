@@ -179,18 +179,6 @@ pub(super) fn create_folder(path: &Path) -> Result<(), Failure> {
     })
 }
 
-/// Finds out whether files can be made in a folder, by making one and removing it.
-///
-/// # Errors
-/// When the platform refuses.
-#[expect(clippy::disallowed_methods, reason = "the file that was just made is removed, at the edge")]
-pub(super) fn check_writable(folder: &Path) -> Result<(), Failure> {
-    let probe = folder.join(format!(".keyhaven-{}", uuid::Uuid::new_v4()));
-    create(&probe, b"")?;
-    std::fs::remove_file(&probe)
-        .map_err(|error| Failure::new(FailureKind::Failed, format!("cannot remove {}", probe.display())).because(error))
-}
-
 /// The path of a systemd credential.
 fn credential(name: &str, what: &str) -> Result<PathBuf, Failure> {
     if name.contains('/') || name.starts_with('.') {

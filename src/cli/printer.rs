@@ -111,6 +111,11 @@ impl Printer {
         self.json
     }
 
+    /// How many columns there are; no end where nobody says.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
     /// Prints a result as JSON, indented, when JSON is asked for; otherwise lets `text` print it for people.
     ///
     /// # Errors

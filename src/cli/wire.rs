@@ -11,6 +11,7 @@ use crate::config::{self, Location, Settings};
 use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
 use crate::format::RepositoryId;
 use crate::instance::ibm;
+use crate::job::status::Objectives;
 use crate::model::FailureKind;
 use crate::repository::{Repository, S3Settings, StateFolder, Store, Writer};
 
@@ -133,6 +134,12 @@ pub(super) fn recovery_recipients(settings: &Settings) -> Result<Recipients, Fai
         return Err(Settings::missing("keys.recovery_recipients").into());
     }
     Ok(Recipients::new(recipients(&texts)?)?)
+}
+
+/// What is wanted of the backups.
+pub(super) fn objectives(settings: &Settings) -> Objectives {
+    let config::Objectives { rpo, verified_within } = settings.objectives();
+    Objectives { rpo, verified_within }
 }
 
 /// Who signs here, and what it remembers.

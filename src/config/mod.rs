@@ -23,5 +23,5 @@ pub use error::ConfigError;
 pub use jobs::Job;
 pub use layer::{Layer, Origin};
 pub use retention::Retention;
-pub use settings::{Instance, Keys, Location, Repository, SecretRef, Settings};
+pub use settings::{Instance, Keys, Location, Objectives, Repository, SecretRef, Settings};
 pub use tables::Tables;

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::api::Body;
 use super::client::Client;
 use super::wire::{Purpose, Request};
 use crate::instance::InstanceError;
+use crate::model::json::Object;
 
 /// A secret that cannot exist: the nil UUID is no v4 UUID.
 const NO_SECRET: &str = "00000000-0000-0000-0000-000000000000";
@@ -79,6 +81,30 @@ impl Client {
                 .probe("read configurations".to_owned(), vec!["configurations", NO_CONFIGURATION], Some(NO_SECRET_TYPE))
                 .await?,
         })
+    }
+
+    /// Finds out whether the identity may write, without writing: what is asked to change does not exist. Each action
+    /// that a restore cannot do without, with whether it is allowed.
+    ///
+    /// # Errors
+    /// As [`Client::check_access`].
+    pub async fn check_write_access(&self) -> Result<[(&'static str, Allowed); 4], InstanceError> {
+        let nothing = Body::new(&Object::default());
+        let patch = |what: &str, path: &[&'static str]| {
+            Request::patch(format!("ask whether {what} may change"), path, &nothing)
+        };
+        let asked = |request| async { allowed(self.wire().json(request).await.map(|_| ())) };
+        let version = ["secrets", NO_SECRET, "versions"];
+        let template = patch("configurations", &["configurations", NO_CONFIGURATION]).config_type(NO_SECRET_TYPE);
+        Ok([
+            ("secret-group.update", asked(patch("groups", &["secret_groups", NO_SECRET])).await?),
+            ("secret-metadata.update", asked(patch("secrets", &["secrets", NO_SECRET, "metadata"])).await?),
+            (
+                "secret-version.create",
+                asked(Request::post("ask whether versions may be added".to_owned(), &version, &nothing)).await?,
+            ),
+            ("configuration.update", asked(template).await?),
+        ])
     }
 
     async fn probe(

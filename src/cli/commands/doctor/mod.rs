@@ -1,0 +1,191 @@
+//! `keyhaven doctor`: everything that must be true before the first night, in one table.
+//!
+//! Each module gives the rows under one heading; none of them changes anything, and each shows all it can when another
+//! has failed.
+
+mod backups;
+mod host;
+mod instances;
+mod keys;
+mod regions;
+mod repository;
+mod row;
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use self::row::{Row, Rows, Verdict};
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::human;
+use crate::cli::printer::{Printer, Style};
+use crate::config::Settings;
+use crate::format::Role;
+use crate::model::FailureKind;
+
+/// Checks everything that a backup or a restore needs: keys, repository, instances, rights, schedule. Changes nothing.
+///
+/// Which of the two is told by the configuration: a source means that this host backs up, a standby that it restores.
+/// Every line that is not good says how to mend it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The exit code is that of the first line that is bad; warnings do not change it.
+
+Examples:
+  keyhaven doctor
+  keyhaven doctor --json
+  keyhaven doctor --timeout 10")]
+pub(in crate::cli) struct Arguments {
+    /// How many seconds each question to an instance or to the store may take
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+}
+
+/// The whole table.
+#[derive(Debug, Default, Serialize)]
+struct Table {
+    checks: Vec<Row>,
+    /// How many of them are good.
+    good: usize,
+    /// How many are warnings.
+    warnings: usize,
+    /// How many are bad.
+    bad: usize,
+}
+
+impl Table {
+    fn add(&mut self, rows: Rows) {
+        for row in rows {
+            match row.verdict {
+                Verdict::Good => self.good += 1,
+                Verdict::Warning => self.warnings += 1,
+                Verdict::Bad => self.bad += 1,
+            }
+            self.checks.push(row);
+        }
+    }
+}
+
+/// What this host is for, by its configuration.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// It backs up, or it would.
+    collects: bool,
+    /// It has a job that backs up.
+    backup_job: bool,
+    /// It restores.
+    restores: bool,
+    /// The roles that its signing key needs, each with what for.
+    roles: Vec<(Role, &'static str)>,
+}
+
+impl Host {
+    fn of(settings: &Settings) -> Self {
+        let restores = settings.is_set("standby.url");
+        let collects = settings.is_set("source.url") || !restores;
+        let mut roles = Vec::new();
+        if collects {
+            roles.push((Role::Collector, "backup"));
+        }
+        Self { collects, backup_job: false, restores, roles }
+    }
+
+    /// Whether anything that it does is signed.
+    fn signs(&self) -> bool {
+        !self.roles.is_empty()
+    }
+}
+
+/// How long one question may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit(Duration);
+
+impl Limit {
+    /// The answer, or that there was none in time.
+    async fn within<T>(
+        self,
+        kind: FailureKind,
+        asking: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let seconds = self.0.as_secs();
+        tokio::time::timeout(self.0, asking).await.unwrap_or_else(|_| {
+            let late = Failure::new(kind, format!("no answer within {seconds} s"));
+            Err(late.hinted("check the network between; `--timeout SECONDS` waits longer"))
+        })
+    }
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.settings()?;
+    let limit = Limit(Duration::from_secs(arguments.timeout));
+    let host = Host::of(&settings);
+    let mut table = Table::default();
+    table.add(configuration(app));
+    table.add(host::rows(app, &settings));
+    let (rows, signing_key) = keys::rows(&settings, &host);
+    table.add(rows);
+    let (rows, found) = repository::rows(app, &settings, &host, signing_key.as_ref(), limit).await;
+    table.add(rows);
+    let mut regions = regions::Regions::configured(&settings);
+    if let Some(source) = found.ledger.as_ref().and_then(|ledger| ledger.source()) {
+        regions.source = Some(source.region.clone());
+    }
+    if host.collects {
+        table.add(instances::source(app, &settings, &host, &found, &mut regions, limit).await);
+    }
+    if host.restores {
+        table.add(instances::standby(&settings, &found, &mut regions, limit).await);
+    }
+    table.add(regions::rows(&regions));
+    table.add(backups::rows(app, &settings, &found).await);
+    app.printer.result(&table, |printer| print(printer, &table))?;
+    let first = table.checks.iter().find(|row| row.verdict == Verdict::Bad);
+    Ok(first.map_or(Outcome::Done, |row| Outcome::Reported(row.kind)))
+}
+
+fn configuration(app: &App) -> Rows {
+    let mut rows = Rows::new("Configuration");
+    let file = app.config_path();
+    rows.good("file", file.map_or_else(|| "none; flags and environment only".to_owned(), |p| p.display().to_string()));
+    rows
+}
+
+fn print(printer: &Printer, table: &Table) -> Result<(), Failure> {
+    const LABEL: usize = 20;
+    const INDENT: usize = 8 + LABEL + 2;
+    let mut group = "";
+    for row in &table.checks {
+        if row.group != group {
+            if !group.is_empty() {
+                printer.line("")?;
+            }
+            group = row.group;
+            printer.line(printer.paint(Style::Bold, group))?;
+        }
+        let mark = match row.verdict {
+            Verdict::Good => printer.paint(Style::Green, "ok  "),
+            Verdict::Warning => printer.paint(Style::Yellow, "warn"),
+            Verdict::Bad => printer.paint(Style::Red, "BAD "),
+        };
+        let room = printer.width().saturating_sub(INDENT);
+        let mut lines = human::wrapped(&human::safe(&row.found), room).into_iter();
+        let first = lines.next().unwrap_or_default();
+        printer.line(format!("  {mark}  {:<LABEL$}  {first}", row.what))?;
+        for line in lines {
+            printer.line(format!("{:INDENT$}{line}", ""))?;
+        }
+        for line in row.hint.iter().flat_map(|hint| human::wrapped(&format!("mend: {}", human::safe(hint)), room)) {
+            printer.line(format!("{:INDENT$}{}", "", printer.paint(Style::Dim, &line)))?;
+        }
+    }
+    let style = match (table.bad, table.warnings) {
+        (0, 0) => Style::Green,
+        (0, _) => Style::Yellow,
+        _ => Style::Red,
+    };
+    printer.line("")?;
+    printer
+        .line(printer.paint(style, &format!("{} good, {} to look at, {} bad", table.good, table.warnings, table.bad)))
+}

@@ -1,0 +1,243 @@
+//! The repository: reachable, readable, writable, protected, its clock, its ledger, this host's roles in it.
+
+use std::collections::BTreeMap;
+
+use super::row::Rows;
+use super::{Host, Limit};
+use crate::cli::app::App;
+use crate::cli::failure::Failure;
+use crate::cli::{human, wire};
+use crate::config::{Location, Settings};
+use crate::crypto::SigningKey;
+use crate::crypto::digest::sha256;
+use crate::format::event::{Event, KeyChange, KeyGrant};
+use crate::format::{Role, names};
+use crate::model::{Clock, Digest, FailureKind, limits};
+use crate::repository::ledger::{Ledger, Severity};
+use crate::repository::{Repository, SKEW_MILLIS, StateFolder, StoreError};
+
+const LEDGER_MEND: &str = "`keyhaven verify --level ledger` lists all of it";
+const NETWORK: &str = "check repository.url, repository.endpoint, and the network between";
+
+/// What further checks go on with.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) repository: Option<Repository>,
+    pub(super) ledger: Option<Ledger>,
+}
+
+/// The rows.
+pub(super) async fn rows(
+    app: &App,
+    settings: &Settings,
+    host: &Host,
+    signing_key: Option<&SigningKey>,
+    limit: Limit,
+) -> (Rows, Found) {
+    let mut rows = Rows::new("Repository");
+    let mut found = Found::default();
+    let opened = limit.within(FailureKind::Failed, wire::repository(settings, None)).await;
+    let Some(repository) = rows.take("repository", opened, |one| one.store().place(), NETWORK) else {
+        return (rows, found);
+    };
+    for warning in repository.warnings() {
+        rows.warning("repository", warning.clone(), "`keyhaven verify --level objects` checks what counts");
+    }
+    let reading = async { repository.read_ledger().await.map_err(Failure::from) };
+    let counted = |ledger: &Ledger| {
+        let entries = ledger.counted().count() as u64;
+        format!("listed and read; {} in good standing", human::count(entries, "entry"))
+    };
+    let read = limit.within(FailureKind::Failed, reading).await;
+    let ledger = rows.take("reading", read, counted, "the identity needs the right to list and to read the bucket");
+    clock(&mut rows, &repository, &*app.context().clock);
+    if let Some(ledger) = ledger {
+        problems(&mut rows, &ledger);
+        memory(&mut rows, app, settings, &repository, &ledger).await;
+        if host.signs() {
+            writing(&mut rows, &repository, &ledger, limit).await;
+        }
+        protection(&mut rows, settings, &repository, &ledger, limit).await;
+        if let Some(key) = signing_key {
+            roles(&mut rows, &ledger, key.public().fingerprint(), host);
+        }
+        found.ledger = Some(ledger);
+    }
+    found.repository = Some(repository);
+    (rows, found)
+}
+
+fn clock(rows: &mut Rows, repository: &Repository, clock: &dyn Clock) {
+    let Some(theirs) = repository.store().clock() else { return };
+    skew(rows, "clock and store", clock.now().millis_since(theirs));
+}
+
+/// How far this host's clock is from another's.
+pub(super) fn skew(rows: &mut Rows, what: &'static str, millis: i64) {
+    let mend = "set this host's clock (`timedatectl set-ntp true`); nothing is signed until then";
+    if millis.abs() > SKEW_MILLIS {
+        rows.bad(what, FailureKind::Failed, format!("{} apart", human::millis(millis.abs())), mend);
+    } else if millis.abs() > SKEW_MILLIS / 5 {
+        let found = format!("{} apart; past 5 min nothing is signed", human::millis(millis.abs()));
+        rows.warning(what, found, "set this host's clock (`timedatectl set-ntp true`)");
+    } else {
+        rows.good(what, "agree");
+    }
+}
+
+fn problems(rows: &mut Rows, ledger: &Ledger) {
+    let worst = ledger.problems().iter().max_by_key(|problem| problem.severity());
+    let Some(worst) = worst else { return rows.good("ledger", "whole, every signature good") };
+    let more = match ledger.problems().len() {
+        1 => String::new(),
+        several => format!(" (and {} more)", several - 1),
+    };
+    let grave = if worst.severity() == Severity::Error { "; `verify` fails, backups go on" } else { "" };
+    rows.warning("ledger", format!("{worst}{more}{grave}"), LEDGER_MEND);
+}
+
+/// Whether the heads that this host saw last are still there: a backup refuses to go on without them.
+async fn memory(rows: &mut Rows, app: &App, settings: &Settings, repository: &Repository, ledger: &Ledger) {
+    let what = "known heads";
+    let Ok(folder) = app.state_folder(settings) else { return };
+    let heads = StateFolder::new(&folder, &repository.id().to_string()).heads().await.map_err(Failure::from);
+    let heads = match heads {
+        Ok(heads) => heads,
+        Err(failure) => return rows.failed(what, &failure, "move that file away; what it protects begins anew"),
+    };
+    let accepted = |digest: &Digest| ledger.missing().iter().any(|one| one.digest == *digest && one.accepted);
+    let gone: Vec<&String> = heads
+        .iter()
+        .filter(|path| names::parse_entry(path).is_some_and(|(_, it)| ledger.get(&it).is_none() && !accepted(&it)))
+        .collect();
+    match (heads.len(), gone.first()) {
+        (0, _) => rows.good(what, "none yet on this host"),
+        (_, None) => rows.good(what, "what this host saw last is still there"),
+        (_, Some(first)) => rows.bad(
+            what,
+            FailureKind::Integrity,
+            format!("{first} was there when this host wrote last, and is gone: no backup is written"),
+            "find out who deleted it; then `keyhaven ledger accept-loss --reason …`, signed by a custodian or this host",
+        ),
+    }
+}
+
+/// Writes something that is there already, with the same bytes: that shows the right to write and changes nothing.
+async fn writing(rows: &mut Rows, repository: &Repository, ledger: &Ledger, limit: Limit) {
+    let (what, store) = ("writing", repository.store());
+    let proving = async {
+        let Some((path, bytes)) = known_object(repository, ledger).await? else { return Ok(None) };
+        store.put(&path, bytes).await.map_err(Failure::from)?;
+        Ok(Some(path))
+    };
+    match limit.within(FailureKind::Failed, proving).await {
+        Ok(Some(path)) => {
+            let found = format!("allowed: {path} was written again with its own bytes; deleting was not tried");
+            rows.good(what, found);
+        }
+        Ok(None) => rows.warning(
+            what,
+            "not tried: neither RECOVER.md nor the newest pack list is what it should be",
+            "`keyhaven verify --level objects` says what is wrong with them",
+        ),
+        Err(failure) => rows.failed(
+            what,
+            &failure,
+            "give the identity the right to put objects (Object Writer and Content Reader, or Writer, on the bucket)",
+        ),
+    }
+}
+
+/// An object of this repository that the ledger vouches for, with its bytes.
+async fn known_object(repository: &Repository, ledger: &Ledger) -> Result<Option<(String, bytes::Bytes)>, Failure> {
+    let list =
+        ledger.latest_good().and_then(|entry| entry.snapshot()).map(|event| (names::list(&event.list), event.list));
+    let recover = ledger.init().map(|init| (names::RECOVER_MD.to_owned(), init.recover_md));
+    for (path, digest) in list.into_iter().chain(recover) {
+        match repository.store().get(&path, limits::LIST).await {
+            Ok(bytes) if sha256(&bytes) == digest => return Ok(Some((path, bytes))),
+            Ok(_) | Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// What keeps a stolen collector from destroying the repository.
+async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repository, ledger: &Ledger, limit: Limit) {
+    let what = "protection";
+    if !matches!(settings.repository().map(|one| one.location), Ok(Location::Bucket { .. })) {
+        return rows.warning(
+            what,
+            "a folder: unprotected against its own collector",
+            "whoever takes this host over can delete the backups; use a bucket with versioning or Object Lock, or have \
+             another host copy the folder away",
+        );
+    }
+    let newest = ledger.latest_good().or_else(|| ledger.first()).map(|entry| entry.name());
+    let asking = async {
+        match &newest {
+            Some(path) => repository.store().retention(path).await.map_err(Failure::from),
+            None => Ok(None),
+        }
+    };
+    let asked = match limit.within(FailureKind::Failed, asking).await {
+        Ok(asked) => asked,
+        Err(failure) => return rows.failed(what, &failure, NETWORK),
+    };
+    match asked.as_ref().map(|kept| (kept.hold(repository.store().clock()), kept.versioned)) {
+        Some((Some(hold), _)) => rows.good(what, format!("the newest snapshot's entry is {hold}")),
+        Some((None, true)) => rows.good(
+            what,
+            "the bucket keeps versions: what is deleted or overwritten can be had back, as long as nobody may delete versions",
+        ),
+        _ => rows.warning(
+            what,
+            "unprotected against its own collector: the bucket shows this identity neither versions nor a retention date",
+            "switch versioning, Object Lock or a retention policy on, and give this host no right to delete",
+        ),
+    }
+}
+
+/// Whether the ledger lets this host's key do what this host is to do.
+fn roles(rows: &mut Rows, ledger: &Ledger, key: Digest, host: &Host) {
+    let held = held(ledger, key);
+    for (role, why) in &host.roles {
+        let what = "role";
+        if held.contains(role) {
+            rows.good(what, format!("this host's key has the role {role}, for {why}"));
+        } else {
+            let found =
+                format!("{why} needs the role {role}, and the ledger does not give it to the key {}", key.short());
+            rows.bad(
+                what,
+                FailureKind::Key,
+                found,
+                format!("name the key that has it, or have a custodian run `keyhaven keys add` with the role {role}"),
+            );
+        }
+    }
+}
+
+/// The roles that a key has at the heads: given by the first entry or later, and not taken again.
+fn held(ledger: &Ledger, key: Digest) -> Vec<Role> {
+    let mut held: BTreeMap<Role, ()> = BTreeMap::new();
+    let give = |grant: &KeyGrant, held: &mut BTreeMap<Role, ()>| {
+        if grant.public_key.fingerprint() == key {
+            held.extend(grant.roles.iter().map(|role| (*role, ())));
+        }
+    };
+    for grant in ledger.init().map(|init| init.keys.as_slice()).unwrap_or_default() {
+        give(grant, &mut held);
+    }
+    for entry in ledger.counted() {
+        match &entry.event {
+            Event::Keys(KeyChange::Add { grant, .. }) => give(grant, &mut held),
+            Event::Keys(KeyChange::Retire { key: gone, .. } | KeyChange::Revoke { key: gone, .. }) if *gone == key => {
+                held.clear();
+            }
+            _ => {}
+        }
+    }
+    held.into_keys().collect()
+}

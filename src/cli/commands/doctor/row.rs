@@ -1,0 +1,111 @@
+//! One line of the table.
+
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+use crate::model::FailureKind;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// As it should be, or nothing to do about it.
+    Good,
+    /// Works, and could hurt one day.
+    Warning,
+    /// Something will fail.
+    Bad,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    /// The heading that it stands under.
+    pub(super) group: &'static str,
+    /// What was looked at.
+    pub(super) what: &'static str,
+    /// How it came out.
+    pub(super) verdict: Verdict,
+    /// What was found.
+    pub(super) found: String,
+    /// How to mend it: there for every row that is not good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hint: Option<String>,
+    /// The exit code of a bad row; 0 for every other.
+    pub(super) exit: u8,
+    #[serde(skip)]
+    pub(super) kind: FailureKind,
+}
+
+/// The rows under one heading.
+#[derive(Debug)]
+pub(super) struct Rows {
+    group: &'static str,
+    rows: Vec<Row>,
+}
+
+impl Rows {
+    pub(super) fn new(group: &'static str) -> Self {
+        Self { group, rows: Vec::new() }
+    }
+
+    pub(super) fn good(&mut self, what: &'static str, found: impl Into<String>) {
+        self.add(what, Verdict::Good, found.into(), None, FailureKind::Failed);
+    }
+
+    /// Works, and could hurt one day; `mend` says what to do.
+    pub(super) fn warning(&mut self, what: &'static str, found: impl Into<String>, mend: impl Into<String>) {
+        self.add(what, Verdict::Warning, found.into(), Some(mend.into()), FailureKind::Failed);
+    }
+
+    /// Will fail, with the exit code of `kind`; `mend` says what to do.
+    pub(super) fn bad(
+        &mut self,
+        what: &'static str,
+        kind: FailureKind,
+        found: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.add(what, Verdict::Bad, found.into(), Some(mend.into()), kind);
+    }
+
+    /// Takes a failure; `mend` is what to do where the failure itself does not say.
+    pub(super) fn failed(&mut self, what: &'static str, failure: &Failure, mend: &str) {
+        let mend = failure.hint().unwrap_or(mend).to_owned();
+        self.bad(what, failure.kind(), failure.chain().join(": "), mend);
+    }
+
+    /// Takes a result: what is there, or why it is not.
+    pub(super) fn take<T>(
+        &mut self,
+        what: &'static str,
+        result: Result<T, Failure>,
+        found: impl FnOnce(&T) -> String,
+        mend: &str,
+    ) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.good(what, found(&value));
+                Some(value)
+            }
+            Err(failure) => {
+                self.failed(what, &failure, mend);
+                None
+            }
+        }
+    }
+
+    fn add(&mut self, what: &'static str, verdict: Verdict, found: String, hint: Option<String>, kind: FailureKind) {
+        let exit = if verdict == Verdict::Bad { kind.exit_code() } else { 0 };
+        self.rows.push(Row { group: self.group, what, verdict, found, hint, exit, kind });
+    }
+}
+
+impl IntoIterator for Rows {
+    type Item = Row;
+    type IntoIter = std::vec::IntoIter<Row>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.rows.into_iter()
+    }
+}
