@@ -228,7 +228,7 @@ fn what_is_not_there_has_its_own_exit_code() {
     assert!(wrong.code == 10 || wrong.code == 13, "{wrong:#?}");
     site.run(&["show", "99"]).fails(2, &["99"]);
     site.run(&["verify", "--level", "payload"]).fails(12, &["recovery identity", "--identity FILE"]);
-    site.run(&["doctor", "--source-url", "http://127.0.0.1:1"]).fails(17, &[]);
+    site.run(&["doctor", "--source-url", "http://127.0.0.1:1", "--timeout", "2"]).fails(17, &[]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod command_line_kit;
 mod config;
 mod coverage;
 mod demo;
+mod doctor;
 mod drift;
 mod embedded;
 mod embedded_credentials;

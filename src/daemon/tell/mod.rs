@@ -149,6 +149,12 @@ impl Teller {
         self.broken.push(warning);
     }
 
+    /// The targets that cannot be told, each with why.
+    #[must_use]
+    pub fn broken(&self) -> &[Warning] {
+        &self.broken
+    }
+
     /// Whether it has anybody to tell or anything to run.
     #[must_use]
     pub fn is_silent(&self) -> bool {

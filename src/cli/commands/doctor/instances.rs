@@ -10,8 +10,8 @@ use crate::cli::{human, wire};
 use crate::config::Settings;
 use crate::instance::ibm::Client;
 use crate::instance::ibm::access::Allowed;
-use crate::instance::{Listing, Source as _};
-use crate::model::FailureKind;
+use crate::instance::{Listed, Listing, Sink, Source as _};
+use crate::model::{FailureKind, ItemKind};
 
 const REACH: &str = "check the URL, the API key, and the network between; `keyhaven config show` prints what is set";
 
@@ -113,8 +113,19 @@ fn same(rows: &mut Rows, name: &str) {
     );
 }
 
+/// Takes what is listed and keeps nothing. What may not be listed is told under the rights.
+struct Looking;
+
+impl Sink for Looking {
+    fn take(&mut self, _item: Listed) {}
+
+    fn hidden(&mut self, _kind: ItemKind, _why: &str) -> bool {
+        true
+    }
+}
+
 async fn listing(rows: &mut Rows, client: &Client, limit: Limit) -> Option<Listing> {
-    let listing = async { client.list(&mut |_| {}).await.map_err(Failure::from) };
+    let listing = async { client.list(&mut Looking).await.map_err(Failure::from) };
     let shown = |listing: &Listing| {
         let items = human::count(listing.items, "item");
         format!("{items} of {}", listing.instance.as_deref().unwrap_or("an instance that shows no name"))

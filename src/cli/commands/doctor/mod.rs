@@ -10,6 +10,7 @@ mod keys;
 mod regions;
 mod repository;
 mod row;
+mod telling;
 
 use std::future::Future;
 use std::time::Duration;
@@ -36,11 +37,15 @@ The exit code is that of the first line that is bad; warnings do not change it.
 Examples:
   keyhaven doctor
   keyhaven doctor --json
+  keyhaven doctor --notify
   keyhaven doctor --timeout 10")]
 pub(in crate::cli) struct Arguments {
     /// How many seconds each question to an instance or to the store may take
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// Send every notification target a test message; without it they are only looked at
+    #[arg(long)]
+    notify: bool,
 }
 
 /// The whole table.
@@ -140,6 +145,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     }
     table.add(regions::rows(&regions));
     table.add(backups::rows(app, &settings, &found).await);
+    table.add(telling::rows(app, &settings, arguments.notify).await);
     app.printer.result(&table, |printer| print(printer, &table))?;
     let first = table.checks.iter().find(|row| row.verdict == Verdict::Bad);
     Ok(first.map_or(Outcome::Done, |row| Outcome::Reported(row.kind)))
