@@ -302,7 +302,7 @@ fn a_standby_that_is_the_source_by_another_address_is_bad() {
 fn backups_that_are_late_suspect_or_unverified_are_bad() {
     // The provider lives four minutes ago, which is still allowed: so does every snapshot.
     let clock = InstanceClock::ahead(-240_000);
-    let site = Site::with(Options { clock, ..Options::default() }, |source| drop(seed(source, 11, 12).unwrap()));
+    let site = Site::with(Options { clock, ..Options::default() }, |source| seed(source, 11, 12).unwrap());
     finds(&doctor(&site), 0, "Backups", "verification", "warning", "none is recorded", "verify --record");
     configure(&site, "[objectives]", "[objectives]\nrpo = \"2m\"\nverified_within = \"3m\"");
     let run = doctor(&site);
@@ -327,4 +327,35 @@ fn hooks_and_audit_trail_that_cannot_work_are_bad() {
     bad(&doctor(&site), 1, "Being told", "audit trail", "is not there", "audit.to");
     configure(&site, "[hooks]", "[hooks]\nrun_failed = [\"/no-such-program\"]");
     bad(&doctor(&site), 1, "Being told", "hook", "hooks.run_failed: /no-such-program is not there", "chmod +x");
+}
+
+#[test]
+fn jobs_that_run_too_rarely_or_need_a_role_that_is_not_there_are_bad() {
+    let site = Site::seeded();
+    let no_objective = "no recovery point objective";
+    finds(&doctor(&site), 0, "Schedule", "objective", "warning", no_objective, "objectives.rpo");
+    configure(&site, "[objectives]", "[objectives]\nrpo = \"90m\"");
+    let config = site.machine.read("keyhaven.toml");
+    let with = |jobs: &str| drop(site.machine.write("keyhaven.toml", &format!("{config}\n{jobs}")));
+    with("[jobs.nightly]\nkind = \"backup\"\ncron = \"0 3 * * *\"\n");
+    bad(&doctor(&site), 2, "Schedule", "objective", "the objective is 1 h 30 min", "more often");
+    with("[jobs.often]\nkind = \"backup\"\ncron = \"@hourly\"\n");
+    finds(&doctor(&site), 0, "Schedule", "objective", "warning", "one run that fails misses it", "twice as often");
+    with("[jobs.often]\nkind = \"backup\"\ncron = \"*/15 * * * *\"\n");
+    let table = doctor(&site).json(0);
+    assert!(rows(&table, "objective").iter().all(|row| row["verdict"] == "good"), "{table:#}");
+    assert!(rows(&table, "job")[0]["found"].as_str().unwrap().starts_with("often (backup): next 20"), "{table:#}");
+    let forget = "[jobs.retain]\nkind = \"forget\"\ncron = \"@daily\"\n";
+    let verify = "[jobs.check]\nkind = \"verify\"\ncron = \"@daily\"\nargs = [\"--record\"]\n";
+    with(&format!("{forget}{verify}"));
+    let run = doctor(&site);
+    bad(&run, 12, "Repository", "role", "forget needs the role reaper", "keys add");
+    bad(&run, 12, "Repository", "role", "verify --record needs the role verifier", "keys add");
+}
+
+#[test]
+fn a_metrics_file_without_a_folder_is_bad() {
+    let site = Site::seeded();
+    configure(&site, "[metrics]", "[metrics]\ntextfile = \"/no-such-folder/keyhaven.prom\"");
+    bad(&doctor(&site), 1, "Schedule", "metrics file", "is not there", "metrics.textfile");
 }

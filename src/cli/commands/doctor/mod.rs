@@ -10,6 +10,7 @@ mod keys;
 mod regions;
 mod repository;
 mod row;
+mod schedule;
 mod telling;
 
 use std::future::Future;
@@ -90,11 +91,20 @@ impl Host {
     fn of(settings: &Settings) -> Self {
         let restores = settings.is_set("standby.url");
         let collects = settings.is_set("source.url") || !restores;
-        let mut roles = Vec::new();
-        if collects {
-            roles.push((Role::Collector, "backup"));
-        }
-        Self { collects, backup_job: false, restores, roles }
+        let jobs: Vec<_> = settings.jobs().iter().filter(|job| job.is_for(settings.instance())).collect();
+        let job = |kind: &str| jobs.iter().any(|job| job.kind == kind);
+        let records = |kind: &str| {
+            jobs.iter().any(|job| job.kind == kind && job.args.iter().any(|argument| argument == "--record"))
+        };
+        let roles = [
+            (Role::Collector, "backup", collects && (job("backup") || jobs.is_empty() || !restores)),
+            (Role::Verifier, "verify --record", records("verify")),
+            (Role::Restorer, "sync --record", records("sync")),
+            (Role::Reaper, "forget", job("forget")),
+            (Role::Reaper, "sweep", job("sweep")),
+        ];
+        let roles = roles.into_iter().filter_map(|(role, why, needed)| needed.then_some((role, why))).collect();
+        Self { collects, backup_job: job("backup"), restores, roles }
     }
 
     /// Whether anything that it does is signed.
@@ -145,6 +155,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     }
     table.add(regions::rows(&regions));
     table.add(backups::rows(app, &settings, &found).await);
+    table.add(schedule::rows(app, &settings, host.collects));
     table.add(telling::rows(app, &settings, arguments.notify).await);
     app.printer.result(&table, |printer| print(printer, &table))?;
     let first = table.checks.iter().find(|row| row.verdict == Verdict::Bad);

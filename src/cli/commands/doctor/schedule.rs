@@ -1,0 +1,71 @@
+//! The jobs of the daemon: when they run next, and whether that meets the objectives.
+
+use std::time::Duration;
+
+use super::host::file_row;
+use super::row::Rows;
+use crate::cli::app::App;
+use crate::cli::human;
+use crate::config::{Job, Settings};
+use crate::model::{FailureKind, Timestamp};
+
+/// The rows.
+pub(super) fn rows(app: &App, settings: &Settings, backs_up: bool) -> Rows {
+    let mut rows = Rows::new("Schedule");
+    let now = app.context().clock.now();
+    let jobs: Vec<&Job> = settings.jobs().iter().filter(|job| job.is_for(settings.instance())).collect();
+    for job in &jobs {
+        next(&mut rows, job, now);
+    }
+    let objectives = settings.objectives();
+    interval(&mut rows, &jobs, "backup", objectives.rpo, "objectives.rpo", now);
+    interval(&mut rows, &jobs, "verify", objectives.verified_within, "objectives.verified_within", now);
+    if backs_up && objectives.rpo.is_none() {
+        rows.warning(
+            "objective",
+            "no recovery point objective is set: nothing says when the backups are stale",
+            "set objectives.rpo, such as twice the time between two backups",
+        );
+    }
+    if jobs.is_empty() {
+        rows.good("jobs", "none in the configuration: cron, systemd or whoever else runs the commands");
+    }
+    if let Some(file) = settings.metrics().textfile {
+        let mend = "make its folder, owned by the user that runs keyhaven, or set metrics.textfile to another file";
+        file_row(&mut rows, "metrics file", &file, mend);
+    }
+    rows
+}
+
+fn next(rows: &mut Rows, job: &Job, now: Timestamp) {
+    match job.schedule.next_after(now) {
+        Some(next) => rows.good("job", format!("{} ({}): next {}", job.name, job.kind, human::time(next))),
+        None => rows.bad(
+            "job",
+            FailureKind::Usage,
+            format!("{} ({}) never runs again: {}", job.name, job.kind, job.schedule.line()),
+            format!("correct jobs.{}.cron; `keyhaven schedule next` shows the coming runs", job.name),
+        ),
+    }
+}
+
+/// Whether the jobs of a kind run often enough for an objective, with the jitter that each run may have.
+fn interval(rows: &mut Rows, jobs: &[&Job], kind: &str, objective: Option<Duration>, key: &str, now: Timestamp) {
+    let Some(objective) = objective else { return };
+    let gap = |job: &&Job| Some(job.schedule.interval(now)? + job.jitter);
+    let Some(gap) = jobs.iter().filter(|job| job.kind == kind).filter_map(gap).min() else { return };
+    let what = "objective";
+    let found = format!(
+        "{kind}: up to {} between two runs, the objective is {}",
+        human::seconds(gap.as_secs()),
+        human::seconds(objective.as_secs())
+    );
+    if gap > objective {
+        rows.bad(what, FailureKind::Usage, found, format!("run it more often, or give {key} more time"));
+    } else if gap.saturating_mul(2) > objective {
+        let found = format!("{found}: one run that fails misses it");
+        rows.warning(what, found, format!("run it twice as often, or give {key} twice the time"));
+    } else {
+        rows.good(what, found);
+    }
+}
