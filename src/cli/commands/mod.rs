@@ -30,6 +30,7 @@ mod run;
 mod sandbox;
 mod show;
 mod snapshots;
+mod status;
 mod sweep;
 mod sync;
 mod verify;
@@ -46,6 +47,8 @@ pub(super) enum Command {
     Doctor(doctor::Arguments),
     /// Back the source up into the repository
     Backup(backup::Arguments),
+    /// Show how the backups stand: one screen, and exit code 14 when they are stale
+    Status(status::Arguments),
     /// List the snapshots, pin one, or accept a suspect one
     Snapshots(snapshots::Arguments),
     /// Show one snapshot
@@ -111,6 +114,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Init(arguments) => init::run(app, *arguments).await,
         Command::Doctor(arguments) => doctor::run(app, arguments).await,
         Command::Backup(arguments) => backup::run(app, arguments).await,
+        Command::Status(arguments) => status::run(app, arguments).await,
         Command::Snapshots(arguments) => snapshots::run(app, arguments).await,
         Command::Show(arguments) => show::run(app, arguments).await,
         Command::Ls(arguments) => ls::run(app, arguments).await,

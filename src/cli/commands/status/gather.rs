@@ -1,0 +1,214 @@
+//! What is shown, part by part: one that cannot be had leaves its reason and takes nothing from the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::failure::Failure;
+use crate::cli::{metrics, wire};
+use crate::config::Settings;
+use crate::daemon::{Run, Tally};
+use crate::instance::ibm::classify::IbmRules;
+use crate::job::status::{Expiring, Status, inventory, measure};
+use crate::model::{FailureKind, Timestamp};
+use crate::repository::Repository;
+use crate::repository::ledger::Ledger;
+
+/// How long the repository may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What ends within these days is shown.
+const SOON_DAYS: i64 = 30;
+
+/// One instance.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    /// Its name in the configuration; empty where there is only one.
+    pub(super) instance: String,
+    /// Whether it is stale.
+    pub(super) stale: bool,
+    /// Where its repository lies; nothing when that is not set.
+    pub(super) place: Option<String>,
+    /// How the repository stands; nothing when it cannot be read.
+    pub(super) status: Option<Status>,
+    /// Why the repository cannot be read.
+    pub(super) unreadable: Option<String>,
+    /// The jobs of the configuration.
+    pub(super) jobs: Vec<JobShown>,
+    /// What this host knows of the standby.
+    pub(super) standby: StandbyShown,
+    /// What ends soon; nothing when that is not known.
+    pub(super) expiring: Option<Soon>,
+    /// Why it is not known what ends soon.
+    pub(super) expiring_unknown: Option<String>,
+    /// What else to know.
+    pub(super) warnings: Vec<String>,
+    #[serde(skip)]
+    pub(super) failure: Option<FailureKind>,
+}
+
+/// A job and its runs.
+#[derive(Debug, Serialize)]
+pub(super) struct JobShown {
+    pub(super) name: String,
+    pub(super) kind: String,
+    /// When it is due next; nothing: never again.
+    pub(super) next: Option<Timestamp>,
+    /// How its last run on this host ended.
+    pub(super) last: Option<RunShown>,
+}
+
+/// A run that is over.
+#[derive(Debug, Serialize)]
+pub(super) struct RunShown {
+    pub(super) ended: Timestamp,
+    /// Whether it did everything.
+    pub(super) good: bool,
+    /// Problems or differences that it found.
+    pub(super) problems: Option<u64>,
+}
+
+/// The last runs that looked at the standby, or changed it, on this host.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct StandbyShown {
+    pub(super) drift: Option<RunShown>,
+    pub(super) sync: Option<RunShown>,
+}
+
+/// What ends soon.
+#[derive(Debug, Serialize)]
+pub(super) struct Soon {
+    /// How many days are looked ahead.
+    pub(super) within_days: i64,
+    /// What ends in that time or has ended, soonest first.
+    pub(super) items: Vec<Expiring>,
+}
+
+/// Gathers everything; never fails.
+pub(super) async fn gather(app: &App, settings: &Settings) -> Shown {
+    let now = app.context().clock.now();
+    let tally = tally(app, settings).await;
+    let mut shown = Shown {
+        instance: settings.instance().to_owned(),
+        stale: false,
+        place: None,
+        status: None,
+        unreadable: None,
+        jobs: jobs(settings, &tally, now),
+        standby: StandbyShown { drift: last_of(&tally, "drift"), sync: last_of(&tally, "sync") },
+        expiring: None,
+        expiring_unknown: None,
+        warnings: Vec::new(),
+        failure: None,
+    };
+    match read(settings, now).await {
+        Ok((repository, ledger, status)) => {
+            shown.place = Some(repository.store().place());
+            shown.stale = !status.stale.is_empty();
+            shown.warnings.extend(repository.warnings().iter().cloned());
+            shown.warnings.extend(warnings(&status));
+            shown.status = Some(status);
+            match expiring(settings, &repository, &ledger, now).await {
+                Ok(soon) => shown.expiring = Some(soon),
+                Err(why) => shown.expiring_unknown = Some(why),
+            }
+        }
+        Err(failure) => {
+            shown.failure = Some(failure.kind());
+            shown.unreadable = Some(failure.chain().join(": "));
+            shown.expiring_unknown = Some("the repository cannot be read".to_owned());
+        }
+    }
+    shown
+}
+
+async fn read(settings: &Settings, now: Timestamp) -> Result<(Repository, Ledger, Status), Failure> {
+    let reading = async {
+        let repository = wire::repository(settings, None).await?;
+        let ledger = repository.read_ledger().await?;
+        let status = measure(&repository, &ledger, &wire::objectives(settings), now).await?;
+        Ok((repository, ledger, status))
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| {
+        Err(Failure::new(FailureKind::Failed, format!("no answer from the repository within {} s", PATIENCE.as_secs())))
+    })
+}
+
+/// What this host remembers of its runs; nothing where it has no memory.
+async fn tally(app: &App, settings: &Settings) -> Tally {
+    let Some(folder) = metrics::state_folder(app, settings) else { return Tally::forgetful() };
+    let loaded = tokio::task::spawn_blocking(move || Tally::load(&folder).0).await;
+    loaded.unwrap_or_else(|_| Tally::forgetful())
+}
+
+fn run(run: &Run) -> RunShown {
+    RunShown { ended: run.ended, good: run.ending.is_good(), problems: run.facts.problems }
+}
+
+/// The newest run of a kind, by whichever job.
+fn last_of(tally: &Tally, kind: &str) -> Option<RunShown> {
+    let runs = tally.jobs().map(|(_, job)| &job.last).filter(|last| last.kind == kind);
+    runs.max_by_key(|last| last.ended).map(run)
+}
+
+fn jobs(settings: &Settings, tally: &Tally, now: Timestamp) -> Vec<JobShown> {
+    let jobs = settings.jobs().iter().filter(|job| job.is_for(settings.instance()));
+    let mut jobs: Vec<_> = jobs
+        .map(|job| JobShown {
+            name: job.name.clone(),
+            kind: job.kind.clone(),
+            next: job.schedule.next_after(now),
+            last: tally.last(&job.name).map(run),
+        })
+        .collect();
+    jobs.sort_by_key(|job| (job.next.is_none(), job.next));
+    jobs
+}
+
+fn warnings(status: &Status) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(newest) = status.backups.newest.as_ref().filter(|newest| !newest.suspect.is_empty()) {
+        let why = newest.suspect.join("; ");
+        warnings.push(format!("snapshot {} is suspect: {why}", newest.sequence));
+    }
+    if let Some(newest) = status.backups.newest_good.as_ref().filter(|newest| !newest.hidden.is_empty()) {
+        warnings.push(format!("the collector may not list {}: none of it is backed up", newest.hidden.join(", ")));
+    }
+    if let Some(check) = &status.failed_check {
+        warnings.push(format!("the last verification (level {}) found {} problems", check.level, check.problems));
+    }
+    if status.heads.len() > 1 {
+        warnings.push(format!("the ledger has {} heads; the next backup joins them", status.heads.len()));
+    }
+    warnings.extend(status.problems.named.iter().cloned());
+    let all = status.problems.errors + status.problems.warnings;
+    let named = status.problems.named.len() as u64;
+    if all > named {
+        warnings.push(format!("and {} more; `keyhaven verify --level ledger` lists all", all - named));
+    }
+    warnings
+}
+
+async fn expiring(
+    settings: &Settings,
+    repository: &Repository,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> Result<Soon, String> {
+    let Some(snapshot) = ledger.latest_good().and_then(|entry| entry.snapshot()) else {
+        return Err("there is no good snapshot to look into".to_owned());
+    };
+    if settings.keys().catalogue_key.is_none() {
+        return Err("no catalogue key is named here".to_owned());
+    }
+    let said = |failure: Failure| failure.chain().join(": ");
+    let keys = Arc::new(wire::catalogue_key(settings).map_err(said)?);
+    let reading = inventory(&IbmRules, repository, snapshot, &keys);
+    let read = tokio::time::timeout(PATIENCE, reading).await;
+    let read = read.map_err(|_| format!("no answer from the repository within {} s", PATIENCE.as_secs()))?;
+    let mut items = read.map_err(|error| said(error.into()))?.expiring;
+    let until = now.plus_millis(SOON_DAYS * 86_400_000);
+    items.retain(|item| item.at <= until);
+    Ok(Soon { within_days: SOON_DAYS, items })
+}

@@ -1,0 +1,58 @@
+//! `keyhaven status`: how the backups stand, on one screen.
+
+mod gather;
+mod screen;
+
+use serde::Serialize;
+
+use self::gather::Shown;
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::model::FailureKind;
+
+/// Shows how the backups stand: last backup, last verification, recovery point, next runs, standby, what is about to end.
+///
+/// Read access to the repository and its id are enough; a catalogue key adds what is about to expire. What cannot be
+/// reached is said on its line.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 14 means stale: the recovery point objective is missed, the last verification is too old (objectives.rpo and
+objectives.verified_within), or there is no good snapshot. Of several instances, one that is stale is enough.
+
+Examples:
+  keyhaven status
+  keyhaven status --instance pay
+  keyhaven status --json --quiet")]
+pub(in crate::cli) struct Arguments {}
+
+/// Several instances at once.
+#[derive(Serialize)]
+struct All<'a> {
+    /// Whether one of them is stale.
+    stale: bool,
+    instances: &'a [Shown],
+}
+
+pub(super) async fn run(app: &App, _: Arguments) -> Result<Outcome, Failure> {
+    let settings = app.all_settings()?;
+    let mut shown = Vec::with_capacity(settings.len());
+    for settings in &settings {
+        shown.push(gather::gather(app, settings).await);
+    }
+    match shown.as_slice() {
+        [one] => app.printer.result(one, |printer| screen::one(printer, one))?,
+        several => {
+            let all = All { stale: several.iter().any(|one| one.stale), instances: several };
+            app.printer.result(&all, |printer| screen::several(printer, several))?;
+        }
+    }
+    Ok(outcome(&shown))
+}
+
+/// Stale beats unreachable: what is known to be late is late whatever else cannot be told.
+fn outcome(shown: &[Shown]) -> Outcome {
+    if shown.iter().any(|one| one.stale) {
+        return Outcome::Reported(FailureKind::Stale);
+    }
+    shown.iter().find_map(|one| one.failure).map_or(Outcome::Done, Outcome::Reported)
+}
