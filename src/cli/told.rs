@@ -77,7 +77,7 @@ async fn run(
     let start = Start {
         job: due.as_ref().map_or(kind, |due| due.job.as_str()).to_owned(),
         kind: kind.to_owned(),
-        instance: instance(settings),
+        instance: settings.instance().to_owned(),
         due,
         started: SystemClock.now(),
         attempt: 1,
@@ -91,6 +91,10 @@ async fn run(
     };
     let run = record(&start, &result, app.printer.kept_result().as_ref());
     log(&run, started.id());
+    #[cfg(feature = "otel")]
+    if env::variable("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
+        warn(app, crate::daemon::otel::export(&run, started.id()).await.into_iter().collect());
+    }
     warn(app, teller.finished(started, &run, false).await);
     metrics::leave(app, settings, &run, &[run.instance.clone()]).await;
     result
@@ -138,7 +142,7 @@ async fn freshness(app: &App, settings: &Settings, teller: &Teller, result: &Res
         Ok(Outcome::Reported(FailureKind::Stale)) => vec!["`keyhaven status` ended with exit code 14".to_owned()],
         _ => return,
     };
-    let freshness = Freshness { instance: instance(settings), stale, at: SystemClock.now() };
+    let freshness = Freshness { instance: settings.instance().to_owned(), stale, at: SystemClock.now() };
     warn(app, teller.freshness(&freshness).await);
 }
 
@@ -179,11 +183,6 @@ fn resolve(target: &notify::Target) -> Result<Target, String> {
             .map_err(|failure| words(&failure))
     };
     Target::new(target, ca_pem.as_deref(), &secret)
-}
-
-/// The name of the instance in the configuration; empty where it has only one.
-fn instance(_settings: &Settings) -> String {
-    String::new()
 }
 
 /// What this host calls itself.

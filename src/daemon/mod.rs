@@ -15,6 +15,8 @@ pub mod leasing;
 #[expect(clippy::disallowed_methods, reason = "a memory is a file of the state folder, outside of every store")]
 pub mod memory;
 pub mod metrics;
+#[cfg(feature = "otel")]
+pub mod otel;
 pub mod plan;
 pub mod ports;
 pub mod run;

@@ -26,6 +26,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("cron::", &["schedule"]),
     ("chrono_tz::", &["schedule"]),
     ("lettre::", &["daemon"]),
+    ("opentelemetry::", &["daemon"]),
     ("prometheus_client::", &["daemon"]),
     ("age::", &["crypto"]),
     ("zstd::", &["crypto"]),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod activate;
+mod audit;
 mod bad_input;
 mod canary;
 mod capture;
@@ -29,6 +30,7 @@ mod embedded_roles;
 mod faults;
 mod forbidden;
 mod format_1;
+mod hooks;
 mod idmap;
 mod install;
 mod issued_kill;
@@ -38,7 +40,9 @@ mod ledger;
 mod ledger_kit;
 mod ledger_life;
 mod ledger_trust;
+mod logs;
 mod mock_instance;
+mod notify;
 mod oracle;
 mod pki_kit;
 mod prepare_standby;
@@ -70,6 +74,7 @@ mod sweep_stops;
 mod sweep_world;
 mod switches;
 mod sync;
+mod tell_kit;
 mod verify;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.

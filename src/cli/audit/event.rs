@@ -92,12 +92,21 @@ pub(super) struct Target {
     /// The version that was revealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<String>,
+    /// The host of the instance, which names it where no CRN is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) host: Option<Address>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) repository_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source_crn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) standby_crn: Option<String>,
+}
+
+/// A host that was spoken to.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Address {
+    pub(super) address: String,
 }
 
 /// Who wrote the event.

@@ -23,7 +23,7 @@ mod event;
 mod sink;
 
 use actions::{Action, Effect};
-use event::{Credential, Event, Host, Initiator, Observer, Reason, Request, Response, Target};
+use event::{Address, Credential, Event, Host, Initiator, Observer, Reason, Request, Response, Target};
 use sink::Sink;
 
 /// The largest `/etc/passwd` that is looked into, in bytes.
@@ -210,12 +210,15 @@ fn target(settings: &Settings, action: &Action) -> Target {
     let object = action.name.split('.').next().unwrap_or_default();
     let into_standby = ["restore", "standby", "activation"].contains(&object);
     let instance = if into_standby { &standby_crn } else { &source_crn };
+    let url = if into_standby { settings.standby().map(|one| one.url) } else { settings.source().map(|one| one.url) };
+    let host = url.ok().and_then(|url| Some(url::Url::parse(&url).ok()?.host_str()?.to_owned()));
     let repository = repository_id.as_ref().map(|id| format!("repository:{id}"));
     Target {
         id: instance.clone().or(repository).unwrap_or_else(|| "unknown".to_owned()),
         type_uri: format!("keyhaven/{object}"),
         name: None,
         version: None,
+        host: host.map(|address| Address { address }),
         repository_id,
         source_crn,
         standby_crn,

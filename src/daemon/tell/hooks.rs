@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::message::exit;
-use super::{Start, Warning};
+use super::{Start, Warning, is_good};
 use crate::config;
 use crate::daemon::{Ending, Run};
 
@@ -101,10 +101,7 @@ impl Hooks {
             Ending::Interrupted => self.timeout.min(INTERRUPTED),
             _ => self.timeout,
         };
-        let (name, program) = match run.ending {
-            Ending::Succeeded => ("run-after", &self.after),
-            _ => ("run-failed", &self.failed),
-        };
+        let (name, program) = if is_good(run) { ("run-after", &self.after) } else { ("run-failed", &self.failed) };
         let mut warnings = Vec::new();
         for (name, program) in [(name, program), ("run-finally", &self.finally)] {
             if let Err(failure) = self.run(name, program, &about, within).await {
