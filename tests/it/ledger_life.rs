@@ -1,7 +1,7 @@
 //! Whether a snapshot is kept, given up or gone, in every order of the entries that say so.
 
 use keyhaven::format::event::{ForgetChange, PinChange, SweepEvent};
-use keyhaven::format::{Entry, Event, FormatError, Role};
+use keyhaven::format::{Entry, Event, FormatError, RepositoryId, Role};
 use keyhaven::model::Digest;
 use keyhaven::repository::ledger::{Ledger, Life, Problem, Severity};
 
@@ -226,4 +226,53 @@ fn a_body_that_this_version_should_know_and_cannot_read_is_no_entry() {
             |problem: &Problem| matches!(problem, Problem::NotAnEntry { why: FormatError::Malformed { .. }, .. });
         assert!(ledger.problems().iter().any(malformed), "{from}: {:?}", ledger.problems());
     }
+}
+
+fn fixture() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1-lives")
+}
+
+/// The ledger of the fixture: each kind of entry that says whether a snapshot is kept, in each of its forms.
+fn book_of_fixture() -> (Book, [Entry; 4]) {
+    let (mut book, [one, two, three], head) = book();
+    let four = book.write(COLLECTOR, &[&head], suspect("four"));
+    let gone = book.write(REAPER, &[&four], give_up(&[&one, &two, &four]));
+    let back = book.write(OTHER_REAPER, &[&gone], undo(&[&two]));
+    let set = book.write(CUSTODIAN, &[&back], pin(&two));
+    let released = book.write(REAPER, &[&set], release(&two));
+    let again = book.write(REAPER, &[&released], pin(&three));
+    book.write(REAPER, &[&again], sweep(&[&one]));
+    (book, [one, two, three, four])
+}
+
+/// Writes the fixture, once for ever: `cargo test --test it make_the_fixture_of_lives -- --ignored`.
+#[test]
+#[ignore = "the fixture is there; it must never change"]
+fn make_the_fixture_of_lives() {
+    let (book, _) = book_of_fixture();
+    std::fs::create_dir_all(fixture().join("ledger/000000")).unwrap();
+    for (name, bytes) in &book.files {
+        std::fs::write(fixture().join(name), bytes).unwrap();
+    }
+    std::fs::write(fixture().join("repository-id"), format!("{}\n", book.id)).unwrap();
+}
+
+#[test]
+fn the_fixture_of_lives_reads_as_it_was_written() {
+    let id: RepositoryId = std::fs::read_to_string(fixture().join("repository-id")).unwrap().trim().parse().unwrap();
+    let files: Vec<File> = crate::program::files(&fixture().join("ledger"))
+        .into_iter()
+        .map(|name| (format!("ledger/{name}"), std::fs::read(fixture().join("ledger").join(&name)).unwrap().into()))
+        .collect();
+    assert_eq!(files.len(), 13);
+    let ledger = Ledger::build(files, id, &[]);
+    assert_eq!(ledger.problems(), []);
+    assert!(ledger.counted().all(|entry| entry.event.is_understood()));
+    let lives: Vec<Life> = ledger.snapshots().iter().map(|entry| ledger.life(&entry.digest).unwrap()).collect();
+    assert!(
+        matches!(&lives[..], [Life::Swept { .. }, Life::Live, Life::Live, Life::Forgotten { rule, .. }] if rule == "keep_last 1"),
+        "{lives:?}"
+    );
+    assert_eq!(ledger.pins().len(), 1);
+    assert_eq!(ledger.latest_good().map(|entry| entry.sequence), Some(4));
 }

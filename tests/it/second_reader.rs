@@ -9,8 +9,9 @@ use std::process::Command;
 use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::entry::Signed;
-use keyhaven::format::event::{AcceptLossEvent, AcceptSuspectEvent};
+use keyhaven::format::event::{AcceptLossEvent, AcceptSuspectEvent, ForgetChange, PinChange, SweepEvent};
 use keyhaven::format::{Draft, Entry, Event, Place, Role, names};
+use keyhaven::repository::ledger::Life;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -100,6 +101,19 @@ fn both_readers_find_the_same_in_the_fixture() {
     assert_eq!((&catalogue["counts"]["items"], &catalogue["counts"]["packs"]), (&3.into(), &0.into()));
     let none = second_reader(&fixture, &id, &[]);
     assert_eq!((&none["counts"]["entries"], &none["counts"]["items"]), (&10.into(), &0.into()));
+}
+
+#[test]
+fn the_second_reader_finds_the_same_lives_in_the_fixture() {
+    if !has_tools() {
+        return;
+    }
+    let fixture = root().join("tests/fixtures/format-1-lives");
+    let id = fs::read_to_string(fixture.join("repository-id")).unwrap().trim().to_owned();
+    let found = second_reader(&fixture, &id, &[]);
+    let count = |name: &str| found[name].as_array().unwrap().len();
+    assert_eq!((count("swept"), count("forgotten"), count("pinned")), (1, 1, 1), "{found:#}");
+    assert_eq!(found["counts"]["entries_ignored"], 0);
 }
 
 /// A repository that the program made: two snapshots of twelve secrets, a verification that is signed, a custodian's
@@ -269,6 +283,9 @@ fn both_readers_refuse_the_same_damage() {
     }
 }
 
+/// A key that may forget and sweep.
+const REAPER: u8 = 5;
+
 /// One step of somebody who writes into a ledger: who, what, after which entries, about which one.
 #[derive(Debug, Clone)]
 struct Step {
@@ -281,9 +298,19 @@ struct Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     // More collectors and custodians than others: they can do most harm.
-    let writer = prop::sample::select(vec![COLLECTOR, COLLECTOR, VERIFIER, CUSTODIAN, OTHER_CUSTODIAN, 5, 6, STRANGER]);
+    let writer = prop::sample::select(vec![
+        COLLECTOR,
+        COLLECTOR,
+        VERIFIER,
+        CUSTODIAN,
+        OTHER_CUSTODIAN,
+        REAPER,
+        REAPER,
+        6,
+        STRANGER,
+    ]);
     let parents = prop::collection::vec(any::<prop::sample::Index>(), 1..3);
-    let step = (writer, 0u8..12, parents, any::<prop::sample::Index>(), prop::bool::weighted(0.05));
+    let step = (writer, 0u8..17, parents, any::<prop::sample::Index>(), prop::bool::weighted(0.05));
     let step = step.prop_map(|(writer, what, parents, about, lost)| Step { writer, what, parents, about, lost });
     prop::collection::vec(step, 4..24)
 }
@@ -291,15 +318,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A ledger in which keys come and go, are stolen and removed, states are repeated and entries lost.
 fn book_of(steps: &[Step]) -> Book {
     let mut book = Book::new();
-    let mut entries = vec![book.first.clone()];
+    // Somebody who may forget, from the start.
+    let reaper = book.write(CUSTODIAN, &[&book.first.clone()], add(REAPER, &[Role::Reaper]));
+    let mut entries = vec![book.first.clone(), reaper];
     let mut lost = Vec::new();
     for step in steps {
         // Mostly after recent entries, as a writer would.
         let recent = &entries[entries.len().saturating_sub(4)..];
         let parents: Vec<&Entry> = step.parents.iter().map(|parent| parent.get(recent)).collect();
         let about = step.about.get(&entries).clone();
-        let key = [COLLECTOR, VERIFIER, CUSTODIAN, OTHER_CUSTODIAN, 5, 6][step.about.index(6)];
-        let event = match step.what {
+        let key = [COLLECTOR, VERIFIER, CUSTODIAN, OTHER_CUSTODIAN, REAPER, 6][step.about.index(6)];
+        // Who may only forget mostly does.
+        let what = if step.writer == REAPER { 12 + step.what % 5 } else { step.what };
+        let event = match what {
             0..=2 => snapshot(["one", "two", "three"][step.about.index(3)]),
             3 => suspect(["one", "two", "four"][step.about.index(3)]),
             4 => verification(),
@@ -308,11 +339,12 @@ fn book_of(steps: &[Step]) -> Book {
                 entries: lost.iter().map(|lost: &Entry| lost.digest).collect(),
                 reason: String::new(),
             }),
-            7 | 8 => add(key, &[Role::Custodian, Role::Collector][step.about.index(2)..]),
+            7 | 8 => add(key, &[Role::Custodian, Role::Reaper, Role::Collector][step.about.index(3)..]),
             9 => retire(key),
             // Custodians who remove each other.
             10 => retire(if step.writer == CUSTODIAN { OTHER_CUSTODIAN } else { CUSTODIAN }),
-            _ => revoke(key, Some(&about).filter(|_| step.parents.len() > 1)),
+            11 => revoke(key, Some(&about).filter(|_| step.parents.len() > 1)),
+            what => life(what, &about, step.about.get(&entries[entries.len() / 2..])),
         };
         let entry = book.write(step.writer, &parents, event);
         if step.lost {
@@ -324,6 +356,18 @@ fn book_of(steps: &[Step]) -> Book {
         book.lose(entry);
     }
     book
+}
+
+/// Something about whether snapshots are kept: the one meant, and another.
+fn life(what: u8, about: &Entry, other: &Entry) -> Event {
+    let (snapshot, snapshots, reason) = (about.digest, vec![about.digest, other.digest], String::new());
+    match what {
+        12 => Event::Forget(ForgetChange::GiveUp { snapshots, rule: String::new() }),
+        13 => Event::Forget(ForgetChange::Undo { snapshots: vec![snapshot], reason }),
+        14 => Event::Sweep(SweepEvent { snapshots: vec![snapshot], objects: 0, bytes: 0, before: at(0) }),
+        15 => Event::Pin(PinChange::Set { snapshot, reason }),
+        _ => Event::Pin(PinChange::Release { snapshot, reason }),
+    }
 }
 
 proptest! {
@@ -357,6 +401,13 @@ proptest! {
         prop_assert_eq!(digests(&ledger.heads()), texts(&second["heads"]));
         let latest = ledger.latest_good().map(|entry| entry.digest.to_string());
         prop_assert_eq!(latest.as_deref(), second["latest"].as_str());
+        let with = |wanted: fn(&Life) -> bool| -> BTreeSet<String> {
+            let snapshots = ledger.snapshots().into_iter().map(|entry| entry.digest);
+            snapshots.filter(|digest| wanted(&ledger.life(digest).unwrap())).map(|digest| digest.to_string()).collect()
+        };
+        prop_assert_eq!(with(|life| matches!(life, Life::Forgotten { .. })), texts(&second["forgotten"]));
+        prop_assert_eq!(with(|life| matches!(life, Life::Swept { .. })), texts(&second["swept"]));
+        prop_assert_eq!(ledger.pins().keys().map(ToString::to_string).collect::<BTreeSet<_>>(), texts(&second["pinned"]));
         let missing: BTreeSet<String> = ledger.missing().iter()
             .filter(|missing| !missing.accepted)
             .map(|missing| missing.digest.to_string())

@@ -196,7 +196,9 @@ class Reader:
             self.expect(fits, "RECOVER.md", "not what the first entry says")
         except OSError:
             self.problems.append("RECOVER.md: not there")
-        snapshots = [self.snapshot(each, ledger.good(each)) for each in ledger.snapshots]
+        # What was forgotten must still be there; what was swept need not.
+        snapshots = [self.snapshot(each, ledger.good(each)) for each in ledger.snapshots
+                     if each.digest not in ledger.swept]
         self.problems += [f"{digest}: ignored by rule {why}" for digest, why in ledger.ignored.items()]
         held = {below: [held[1] for name, held in self.memory.items() if held and held[1] is not None
                         and name.startswith(below)] for below in ("packs/", "catalogues/")}
@@ -207,7 +209,8 @@ class Reader:
         return {"repository": self.repository, "ok": not self.problems, "counts": counts,
                 "heads": [each.digest for each in ledger.heads], "latest": ledger.latest and ledger.latest.digest,
                 "ignored": ledger.ignored, "holes": ledger.holes, "snapshots": snapshots, "problems": self.problems,
-                "warnings": ledger.warnings}
+                "warnings": ledger.warnings, "forgotten": sorted(ledger.forgotten), "swept": sorted(ledger.swept),
+                "pinned": sorted(ledger.pinned)}
 
     def snapshot(self, entry, is_good):
         """Follows a snapshot's entry as far down as the identities allow."""

@@ -9,7 +9,7 @@ from second_reader_text import (Fields, Refused, as_it_stands, base64_of, boolea
 # Which roles may sign a kind; kinds that are not here, any.
 SIGNERS = {"snapshot": ("collector",), "verification": ("verifier",), "restore": ("restorer",),
            "accept_loss": ("collector", "custodian"), "accept_suspect": ("custodian",), "keys": ("custodian",),
-           "forget": ("reaper",), "sweep": ("reaper",)}
+           "forget": ("reaper",), "sweep": ("reaper",), "pin": ("reaper", "custodian")}
 P = 2 ** 255 - 19
 L = 2 ** 252 + 27742317777372353535851937790883648493  # the order of Ed25519's base point
 ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022
@@ -73,9 +73,17 @@ BODIES = {
     "accept_loss": {"entries": list_of(digest), "reason": text},
     "accept_suspect": {"snapshot": digest, "reason": text},
     "keys": {"change": text},
+    "forget": {"change": text},
+    "pin": {"change": text},
+    "sweep": {"snapshots": list_of(digest), "objects": number, "bytes": number, "before": time},
 }
-CHANGES = {"add": {"grant": grant, "reason": text}, "retire": {"key": digest, "reason": text},
-           "revoke": {"key": digest, "reason": text}}
+CHANGES = {
+    "keys": {"add": {"grant": grant, "reason": text}, "retire": {"key": digest, "reason": text},
+             "revoke": {"key": digest, "reason": text}},
+    "forget": {"give_up": {"snapshots": list_of(digest), "rule": text},
+               "undo": {"snapshots": list_of(digest), "reason": text}},
+    "pin": {"set": {"snapshot": digest, "reason": text}, "release": {"snapshot": digest, "reason": text}},
+}
 
 
 def body_of(kind, value):
@@ -83,8 +91,11 @@ def body_of(kind, value):
     body = {name: fields.get(name, read) for name, read in BODIES[kind].items()}
     if kind == "verification":
         body["evidence"] = fields.get("evidence", digest, None)
+    if kind == "snapshot":
+        fields.get("tags", list_of(text), [])
+    if kind in CHANGES:
+        body.update((name, fields.get(name, read)) for name, read in CHANGES[kind].get(body["change"], {}).items())
     if kind == "keys":
-        body.update((name, fields.get(name, read)) for name, read in CHANGES.get(body["change"], {}).items())
         body["last_good"] = fields.get("last_good", digest, None) if body["change"] == "revoke" else None
     return body
 
@@ -104,6 +115,10 @@ def subjects_needed(kind, body):
         return entries([body["snapshot"]])
     if kind == "accept_loss":
         return entries(body["entries"])
+    if kind in ("forget", "sweep"):
+        return entries(body.get("snapshots", []))
+    if kind == "pin":
+        return entries([body["snapshot"]] if "snapshot" in body else [])
     key = body["grant"]["key"] if body.get("change") == "add" else body.get("key")
     return {(f"key/{key}", key)} if key else set()
 
@@ -331,7 +346,8 @@ class Ledger:
         self.counting = counting
         self.heads = [each for each in counting if each.digest not in covered]
         self.snapshots = [each for each in counting if each.kind == "snapshot" and each.body]
-        self.latest = next((each for each in reversed(self.snapshots) if self.good(each)), None)
+        self.live_and_let_die()
+        self.latest = next((each for each in reversed(self.snapshots) if each in self.live and self.good(each)), None)
         losses = {each for entry in counting if entry.kind == "accept_loss" and entry.body
                   for each in entry.body["entries"]}
         self.holes = {}
@@ -341,6 +357,22 @@ class Ledger:
                     self.holes.setdefault(parent, []).append(entry.digest)
                 elif self.named(parent) and entry.time < self.named(parent).time:
                     self.warnings.append(f"{entry.name}: older than a parent")
+
+    def live_and_let_die(self):
+        """Which snapshots are kept, forgotten, swept, pinned."""
+        named = lambda kind, change: [(entry, snapshot) for entry in self.counting if entry.kind == kind and entry.body
+                                      and entry.body.get("change") == change
+                                      for snapshot in map(self.named, entry.body.get("snapshots")
+                                                          or [entry.body.get("snapshot")])
+                                      if snapshot in self.snapshots]
+        undone, released = named("forget", "undo"), named("pin", "release")
+        self.swept = {snapshot.digest for _, snapshot in named("sweep", None)}
+        self.forgotten = {snapshot.digest for entry, snapshot in named("forget", "give_up")
+                          if self.is_below(snapshot, entry) and snapshot.digest not in self.swept
+                          and all(self.is_below(undo, entry) for undo, other in undone if other is snapshot)}
+        self.pinned = {snapshot.digest for entry, snapshot in named("pin", "set")
+                       if not any(self.is_below(entry, release) for release, other in released if other is snapshot)}
+        self.live = [each for each in self.snapshots if each.digest not in self.swept | self.forgotten]
 
     def accepts(self, entry, snapshot):
         if not (snapshot.kind == "snapshot" and entry.body and self.named(entry.body["snapshot"]) is snapshot):

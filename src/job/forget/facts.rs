@@ -1,6 +1,6 @@
 //! What a policy has to know of each snapshot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::judge::Candidate;
 use crate::format::event::InitEvent;
@@ -24,7 +24,7 @@ pub async fn stored_times(repository: &Repository) -> Result<StoredTimes, Reposi
 /// The snapshots that are kept so far, oldest first.
 #[must_use]
 pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<Candidate> {
-    let verified = verified(ledger);
+    let verified = newest_verified(ledger);
     let longest = ledger.init().map_or(InitEvent::LONGEST_RUN_SECONDS, |init| init.longest_run_seconds);
     let longest = i64::try_from(longest).unwrap_or(i64::MAX).saturating_mul(1_000);
     let candidate = |entry: &Entry| {
@@ -37,7 +37,7 @@ pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<
             time,
             stored,
             good: ledger.is_good(entry),
-            verified: verified.contains(&entry.digest),
+            verified: verified == Some(entry.digest),
             pinned: ledger.pins().get(&entry.digest).map(|pin| pin.reason.clone()),
             tags: event.tags.clone(),
         })
@@ -45,14 +45,25 @@ pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<
     ledger.live().filter_map(candidate).collect()
 }
 
-/// The snapshots that a verification names which counts, passed and looked at the objects.
-fn verified(ledger: &Ledger) -> BTreeSet<Digest> {
+/// The newest good snapshot that is kept and that a verification covers which counts, passed and looked at the objects.
+///
+/// A verification of everything names the heads of its time, and covers every snapshot below them; one of a single
+/// snapshot names that. The two cannot be told apart when the only head was a snapshot. Where that one is suspect it is
+/// taken for the only one that was checked: rather an older one stays as the last verified than one that was never
+/// looked at.
+fn newest_verified(ledger: &Ledger) -> Option<Digest> {
     let passed = ledger.counted().filter_map(|entry| match &entry.event {
         Event::Verification(event) if event.passed && event.level != "ledger" => Some(&event.entries),
         _ => None,
     });
     // By its name, however the verification names it: a copy means the same.
-    passed.flatten().filter_map(|digest| Some(ledger.get(digest)?.digest)).collect()
+    let named: Vec<&Entry> = passed.flatten().filter_map(|digest| ledger.get(digest)).collect();
+    let covers = |named: &Entry, snapshot: &Entry| {
+        let below = named.snapshot().is_none() || ledger.is_good(named);
+        named.digest == snapshot.digest || below && ledger.is_ancestor(&snapshot.digest, &named.digest)
+    };
+    let mut good = ledger.live().rev().filter(|entry| ledger.is_good(entry));
+    good.find(|snapshot| named.iter().any(|named| covers(named, snapshot))).map(|entry| entry.digest)
 }
 
 /// What the times of a snapshot are measured by.

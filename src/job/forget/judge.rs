@@ -30,7 +30,7 @@ pub struct Candidate {
     pub stored: Timestamp,
     /// Whether it is good or was accepted.
     pub good: bool,
-    /// Whether a verification that counts and passed names it, at the level `objects` or deeper.
+    /// Whether a verification that counts and passed covers it, at the level `objects` or deeper; only the newest matters.
     pub verified: bool,
     /// Why it is pinned.
     pub pinned: Option<String>,
