@@ -63,6 +63,7 @@ mod restore_refused;
 mod restore_reissue;
 mod restore_transforms;
 mod s3;
+mod schedule;
 mod schedules;
 mod sdk;
 mod second_reader;

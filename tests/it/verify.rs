@@ -12,7 +12,7 @@ use keyhaven::format::{Event, Place, SnapshotEvent, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{
-    Keys, Level, Problem, ProblemKind, Report, Slice, Snapshots, VerifyError, VerifyOptions, record, verify,
+    Keys, Level, Part, Problem, ProblemKind, Report, Slice, Snapshots, VerifyError, VerifyOptions, record, verify,
 };
 use keyhaven::model::{Clock, Digest, FailureKind};
 use keyhaven::repository::{Repository, Writer};
@@ -455,7 +455,7 @@ async fn slices_together_open_every_pack_once() {
     let mut opened = 0;
     for index in 1..=3 {
         let mut options = VerifyOptions::new(Level::Payload);
-        options.slice = Some(Slice::new(index, 3).unwrap());
+        options.slice = Some(Slice::new(index, 3).unwrap().into());
         let report = world.verify(&options, &world.keys()).await.unwrap();
         assert!(report.ok, "{:#?}", report.problems);
         assert_eq!(report.slice.as_deref(), Some(format!("{index}/3").as_str()));
@@ -464,7 +464,7 @@ async fn slices_together_open_every_pack_once() {
     assert_eq!(opened, 8);
     // An entry that says `payload` and not of how much would pass for a check of everything.
     let mut options = VerifyOptions::new(Level::Payload);
-    options.slice = Some(Slice::new(2, 3).unwrap());
+    options.slice = Some(Slice::new(2, 3).unwrap().into());
     let mut report = world.verify(&options, &world.keys()).await.unwrap();
     let verifier = world.kit.writer("v", &world.kit.verifier, world.repository.id());
     record(&world.repository, &verifier, TOOL, &mut report).await.unwrap();
@@ -475,8 +475,37 @@ async fn slices_together_open_every_pack_once() {
     };
     assert_eq!((event.level.as_str(), event.slice.as_deref()), ("payload", Some("2/3")));
     let mut wrong = VerifyOptions::new(Level::Objects);
-    wrong.slice = Some(Slice::new(1, 3).unwrap());
+    wrong.slice = Some(Slice::new(1, 3).unwrap().into());
     assert_eq!(world.verify(&wrong, &world.keys()).await.unwrap_err().kind(), FailureKind::Usage);
+}
+
+#[tokio::test]
+async fn the_next_slice_follows_the_last_one_that_passed() {
+    let world = World::new().await;
+    let verifier = world.kit.writer("v", &world.kit.verifier, world.repository.id());
+    // Verifies the next of `of` slices and records it, as a failure where `passed` says so; gives the slice.
+    let next = async |of: u32, passed: bool| {
+        let mut options = VerifyOptions::new(Level::Payload);
+        options.slice = Some(Part::Next { of });
+        let mut report = world.verify(&options, &world.keys()).await.unwrap();
+        report.ok = passed;
+        record(&world.repository, &verifier, TOOL, &mut report).await.unwrap();
+        report.slice.unwrap()
+    };
+    assert_eq!(next(3, true).await, "1/3");
+    assert_eq!(next(3, true).await, "2/3");
+    assert_eq!(next(3, false).await, "3/3");
+    assert_eq!(next(2, true).await, "1/2", "another division starts at its own beginning");
+    assert_eq!(next(3, true).await, "3/3", "what failed is next until it passes");
+    assert_eq!(next(3, true).await, "1/3", "and around again");
+    // A look at an old snapshot alone is no progress, nor is one that nobody recorded.
+    let mut options = VerifyOptions::new(Level::Payload);
+    options.slice = Some(Slice::new(2, 3).unwrap().into());
+    world.verify(&options, &world.keys()).await.unwrap();
+    options.snapshots = Snapshots::One("2".parse().unwrap());
+    let mut old = world.verify(&options, &world.keys()).await.unwrap();
+    record(&world.repository, &verifier, TOOL, &mut old).await.unwrap();
+    assert_eq!(next(3, true).await, "2/3");
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod prepare_standby;
 mod restore;
 mod run;
 mod sandbox;
+mod schedule;
 mod show;
 mod snapshots;
 mod status;
@@ -87,6 +88,9 @@ pub(super) enum Command {
     Notify(notify::Command),
     /// Run the jobs of the configuration when they are due
     Run(run::Arguments),
+    /// Show when the jobs will run, or try a cron line
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// Show everything at once, on two instances of its own
     Demo(demo::Arguments),
     /// Serve an in-memory instance that speaks the provider's API
@@ -132,6 +136,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Ledger(command) => ledger::run(app, command).await,
         Command::Notify(command) => notify::run(app, command).await,
         Command::Run(run::Arguments {}) => run::run(app).await,
+        Command::Schedule(command) => schedule::run(app, command),
         Command::Demo(arguments) => demo::run(app, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,
         Command::Config(command) => config::run(app, &command),

@@ -39,6 +39,7 @@ Examples:
   keyhaven sync --identity recovery-identity.txt
   keyhaven sync --apply
   keyhaven sync --apply --delete
+  keyhaven sync --apply --record
   keyhaven sync --snapshot 41 --allow-older --apply")]
 pub(in crate::cli) struct Arguments {
     /// Change the standby [default: sync.apply]
@@ -71,9 +72,10 @@ pub(in crate::cli) struct Arguments {
     /// Never what this selects; may be given more than once
     #[arg(long, value_name = "SELECTOR")]
     exclude: Vec<Selector>,
-    /// Sign what was restored into the ledger with this key, which needs the role of a restorer
-    #[arg(long, value_name = "KEY-FILE")]
-    record: Option<PathBuf>,
+    /// Sign what was restored into the ledger with this key, which needs the role of a restorer [without a value: the
+    /// configured signing key]
+    #[arg(long, value_name = "KEY-FILE", num_args = 0..=1)]
+    record: Option<Option<PathBuf>>,
     #[command(flatten)]
     consent: ConsentArguments,
     #[command(flatten)]
@@ -98,7 +100,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let Reading { settings, repository, keys, ledger, .. } =
         Reading::begin_with_packs(app, &arguments.recovery).await?;
     let recorder = match arguments.record.clone() {
-        Some(path) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
+        Some(Some(path)) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
+        Some(None) => Some(wire::signing_key(&settings)?),
         None => None,
     };
     let configured = settings.sync();

@@ -8,7 +8,7 @@ use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{human, wire};
 use crate::config::Settings;
-use crate::job::verify::{Keys, Level, Report, Slice, Snapshots, VerifyOptions, record, verify};
+use crate::job::verify::{Keys, Level, Part, Report, Snapshots, VerifyOptions, record, verify};
 use crate::model::Digest;
 use crate::repository::Repository;
 use crate::repository::find::Wanted;
@@ -25,7 +25,8 @@ Without --pin-head, nothing outside of the bucket shows that the newest entries 
 Examples:
   keyhaven verify
   keyhaven verify --level ledger --pin-head 3fa9…
-  keyhaven verify --level payload --identity recovery-identity.txt --slice 3/30")]
+  keyhaven verify --level payload --identity recovery-identity.txt --slice 3/30
+  keyhaven verify --level payload --slice next/30 --record")]
 pub(in crate::cli) struct Arguments {
     /// How deep: ledger, objects, catalogue, payload
     #[arg(long, value_name = "LEVEL", default_value = "objects", value_parser = Level::ALL.map(Level::as_str))]
@@ -33,9 +34,10 @@ pub(in crate::cli) struct Arguments {
     /// Only this snapshot: `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT")]
     snapshot: Option<Wanted>,
-    /// At level payload, open only the N-th of T parts of the packs, so that T runs open all
+    /// At level payload, open only the N-th of T parts of the packs, so that T runs open all; next/T: the one that follows
+    /// the last recorded one
     #[arg(long, value_name = "N/T")]
-    slice: Option<Slice>,
+    slice: Option<Part>,
     /// The digest of an entry that was a head and must still be there; may be given more than once
     #[arg(long, value_name = "DIGEST")]
     pin_head: Vec<Digest>,
@@ -48,6 +50,19 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
+    if let Some(Part::Next { of }) = arguments.slice {
+        if !arguments.record {
+            return Err(Failure::usage(format!("--slice next/{of} needs --record")).hinted(
+                "which slice was the last stands in the ledger alone; without an entry it would always be the same",
+            ));
+        }
+        if arguments.snapshot.is_some() {
+            return Err(Failure::usage(format!(
+                "--slice next/{of} goes through all snapshots, and --snapshot names one"
+            ))
+            .hinted("leave one of them out, or name the slice"));
+        }
+    }
     let level = Level::ALL.into_iter().find(|level| level.as_str() == arguments.level).unwrap_or(Level::Objects);
     let recovery = match level {
         Level::Ledger | Level::Objects => None,

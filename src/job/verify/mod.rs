@@ -10,14 +10,16 @@ mod objects;
 mod options;
 mod payload;
 mod report;
+mod slice;
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 pub use error::VerifyError;
-pub use options::{Keys, Level, Slice, Snapshots, VerifyOptions};
+pub use options::{Keys, Level, Snapshots, VerifyOptions};
 pub use report::{Counts, Problem, ProblemKind, Report};
+pub use slice::{Part, Slice, SliceError};
 
 use super::Context;
 use crate::crypto::Identities;
@@ -44,6 +46,8 @@ pub async fn verify(
     options.check(keys)?;
     let mut report = Report::new(repository, options);
     let known = ledger::check(context, repository, options, &mut report).await?;
+    let slice = options.slice.map(|part| part.slice(&known));
+    report.slice = slice.as_ref().map(Slice::to_string);
     let snapshots = chosen(&known, options)?;
     report.checked = match options.snapshots {
         Snapshots::Live => report.heads.clone(),
@@ -58,7 +62,7 @@ pub async fn verify(
             let pointers =
                 catalogue::check(context, repository, keys, &snapshots, &lists, options, &mut report).await?;
             if options.level >= Level::Payload {
-                payload::check(context, repository, keys, &lists, pointers, options, &mut report).await?;
+                payload::check(context, repository, keys, &lists, pointers, slice, &mut report).await?;
             }
         }
     }

@@ -1,12 +1,11 @@
 //! What is to be checked, and with which keys.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::VerifyError;
+use super::{Part, VerifyError};
 use crate::crypto::identity::Identities;
 use crate::model::Digest;
 use crate::repository::find::Wanted;
@@ -47,54 +46,6 @@ impl fmt::Display for Level {
     }
 }
 
-/// A part of the packs: those whose digest falls into it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Slice {
-    /// Which part, from 1.
-    index: u32,
-    /// Of how many.
-    of: u32,
-}
-
-/// The text is no slice.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a slice is N/T with N from 1 to T and T at most 10000, like 3/30")]
-pub struct SliceError;
-
-impl Slice {
-    /// The `index`-th of `of` parts, counted from 1.
-    ///
-    /// # Errors
-    /// When `index` is not within 1 to `of`, or `of` is above 10,000.
-    pub fn new(index: u32, of: u32) -> Result<Self, SliceError> {
-        let fits = (1..=10_000).contains(&of) && (1..=of).contains(&index);
-        fits.then_some(Self { index, of }).ok_or(SliceError)
-    }
-
-    /// Whether an object belongs to this slice. Every object belongs to exactly one of the `of` slices, always the same.
-    #[must_use]
-    pub fn holds(&self, object: &Digest) -> bool {
-        let hash =
-            object.as_bytes().iter().fold(0_u64, |hash, byte| (hash << 8 | u64::from(*byte)) % u64::from(self.of));
-        hash + 1 == u64::from(self.index)
-    }
-}
-
-impl FromStr for Slice {
-    type Err = SliceError;
-
-    fn from_str(text: &str) -> Result<Self, SliceError> {
-        let (index, of) = text.split_once('/').ok_or(SliceError)?;
-        Self::new(index.parse().map_err(|_| SliceError)?, of.parse().map_err(|_| SliceError)?)
-    }
-}
-
-impl fmt::Display for Slice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.of)
-    }
-}
-
 /// Which snapshots to check from [`Level::Objects`] on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Snapshots {
@@ -121,7 +72,7 @@ pub struct VerifyOptions {
     /// Which snapshots.
     pub snapshots: Snapshots,
     /// Which of the packs to open at [`Level::Payload`]; all without it.
-    pub slice: Option<Slice>,
+    pub slice: Option<Part>,
     /// Entries that were heads, remembered somewhere outside of the repository.
     pub pinned_heads: Vec<Digest>,
 }
@@ -147,34 +98,5 @@ impl VerifyOptions {
             }
             _ => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crypto::digest::sha256;
-
-    #[test]
-    fn every_object_falls_into_exactly_one_slice() {
-        for of in [1, 2, 7, 30] {
-            let slices: Vec<_> = (1..=of).map(|index| Slice::new(index, of).unwrap()).collect();
-            let mut used = vec![0; slices.len()];
-            for number in 0..500_u32 {
-                let object = sha256(&number.to_be_bytes());
-                let holding: Vec<_> = (0..slices.len()).filter(|at| slices[*at].holds(&object)).collect();
-                assert_eq!(holding.len(), 1, "{object} of {of}");
-                used[holding[0]] += 1;
-            }
-            assert!(used.iter().all(|count| *count > 0), "{used:?}");
-        }
-    }
-
-    #[test]
-    fn a_slice_outside_of_its_range_is_refused() {
-        for text in ["0/3", "4/3", "1/0", "1/10001", "1", "a/b", "-1/3", "1/2/3"] {
-            assert_eq!(text.parse::<Slice>(), Err(SliceError), "{text}");
-        }
-        assert_eq!("3/30".parse::<Slice>().unwrap().to_string(), "3/30");
     }
 }

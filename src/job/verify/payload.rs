@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::objects::Lists;
-use super::{Keys, Level, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, go_on};
+use super::{Keys, Level, OBJECTS_IN_FLIGHT, ProblemKind, Report, Slice, VerifyError, go_on};
 use crate::crypto::digest::sha256;
 use crate::format::names;
 use crate::job::Context;
@@ -36,7 +36,7 @@ pub(super) async fn check(
     keys: &Keys,
     lists: &Lists,
     pointers: Pointers,
-    options: &VerifyOptions,
+    slice: Option<Slice>,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
     let missing = VerifyError::KeyNeeded { level: Level::Payload, key: "a recovery key" };
@@ -45,7 +45,7 @@ pub(super) async fn check(
     let listed: BTreeSet<_> = lists.values().flat_map(|list| &list.packs).map(|pack| pack.pack).collect();
     let packs: Vec<_> = listed
         .into_iter()
-        .filter(|pack| options.slice.is_none_or(|slice| slice.holds(pack)))
+        .filter(|pack| slice.is_none_or(|slice| slice.holds(pack)))
         .filter(|pack| !known.contains(&names::pack(pack)))
         .collect();
     let stage = Stage::CheckPayloads;

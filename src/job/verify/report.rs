@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Level, Slice, VerifyOptions};
+use super::{Level, VerifyOptions};
 use crate::model::{Digest, FailureKind};
 use crate::repository::{Repository, RepositoryError};
 
@@ -107,7 +107,7 @@ impl Report {
             repository: repository.id().to_string(),
             place: repository.store().place(),
             level: options.level,
-            slice: options.slice.as_ref().map(Slice::to_string),
+            slice: None,
             ok: false,
             heads: Vec::new(),
             checked: Vec::new(),
