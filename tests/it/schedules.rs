@@ -1,10 +1,16 @@
 //! What lies in `schedules/`, each file tried with the tool that reads it in a house.
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 use crate::command_line_kit::{arguments, takes};
-use crate::program::{Machine, files};
+use crate::program::{Machine, SandboxProcess, files, terminate};
+use crate::sdk::python;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("schedules").join(name)
@@ -52,7 +58,7 @@ fn systemd_analyze(arguments: &[&str], paths: &[PathBuf]) -> Output {
 fn systemd_takes_every_unit_without_a_word() {
     let machine = Machine::new();
     let units = units(&machine);
-    assert!(units.len() >= 9, "{units:?}");
+    assert!(units.len() >= 18, "{units:?}");
     // It exits with 0 on a key that it does not know: only its silence says that all is well.
     let verified = systemd_analyze(&["verify", "--man=no"], &units);
     assert!(verified.status.success() && said(&verified).is_empty(), "{}", said(&verified));
@@ -63,7 +69,7 @@ fn systemd_takes_every_unit_without_a_word() {
 
 #[test]
 fn every_timer_has_its_service_and_a_time_that_systemd_understands() {
-    let timers = texts("systemd", ".timer", 4);
+    let timers = texts("systemd", ".timer", 8);
     for (name, text) in &timers {
         assert!(folder("systemd").join(name.replace(".timer", ".service")).is_file(), "{name} starts nothing");
         let [when] = values(text, "OnCalendar")[..] else { panic!("{name}: one OnCalendar") };
@@ -92,7 +98,7 @@ fn services_are_as_closed_as_systemd_can_make_what_needs_the_network() {
     assert!(!systemd_analyze(&["security", "--offline=true", "--threshold=11"], &[bare]).status.success());
     let hardening =
         |text: &str| text.split_once("# Hardening:").unwrap().1.split("\n\n").next().unwrap().trim().to_owned();
-    let services = texts("systemd", ".service", 5);
+    let services = texts("systemd", ".service", 10);
     let first = hardening(&services[0].1);
     for (name, text) in &services {
         assert_eq!(hardening(text), first, "{name}: not the lines of {}", services[0].0);
@@ -102,7 +108,7 @@ fn services_are_as_closed_as_systemd_can_make_what_needs_the_network() {
 #[test]
 fn services_run_commands_that_exist_as_their_own_user_with_keys_by_credential() {
     let machine = Machine::new();
-    for (name, text) in texts("systemd", ".service", 5) {
+    for (name, text) in texts("systemd", ".service", 10) {
         if name.starts_with("keyhaven-failed@") {
             continue;
         }
@@ -126,13 +132,365 @@ fn credentials(name: &str, text: &str) {
     let mut named = Vec::new();
     for line in values(text, "Environment") {
         let Some((variable, value)) = line.split_once('=') else { continue };
-        let known =
-            keyhaven::config::keys::KEYS.iter().any(|key| keyhaven::config::keys::variable(key.path) == variable);
-        assert!(known || variable == "KEYHAVEN_CONFIG", "{name}: {variable} sets nothing");
+        assert!(is_setting(variable) || variable == "KEYHAVEN_CONFIG", "{name}: {variable} sets nothing");
         if variable != "KEYHAVEN_CONFIG" {
             named.push(value.rsplit('/').next().unwrap());
         }
     }
     assert_eq!(loaded, named, "{name}");
     assert!(loaded.len() >= 4, "{name}: {loaded:?}");
+}
+
+// --- cron -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn cron_takes_the_crontab_with_the_lines_of_either_host() {
+    let machine = Machine::new();
+    let text = std::fs::read_to_string(folder("cron/keyhaven.crontab")).unwrap();
+    // The lines of the recovery host are behind a sign of comment without a space.
+    let recovery: String = text.lines().filter_map(|line| line.strip_prefix('#')).fold(String::new(), |lines, line| {
+        if line.starts_with(|c: char| c.is_ascii_digit() || c == '*') { lines + line + "\n" } else { lines }
+    });
+    let check = |name: &str, text: &str| {
+        // The syntax alone: nothing is installed.
+        Command::new("crontab")
+            .arg("-n")
+            .arg(machine.write(name, text))
+            .output()
+            .expect("crontab: tests/run installs it")
+    };
+    let mut commands = Vec::new();
+    for (name, text) in [("collector", &text), ("recovery", &recovery)] {
+        let checked = check(name, text);
+        assert!(checked.status.success(), "{name}: {}", said(&checked));
+        for line in text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit() || c == '*')) {
+            let command: String = line.split_whitespace().skip(5).collect::<Vec<_>>().join(" ");
+            assert!(!command.contains('%'), "cron takes a percent sign for the end of a line: {line}");
+            let arguments = arguments(&command).unwrap_or_else(|| panic!("no keyhaven in {line}"));
+            takes(&machine, line, &arguments);
+            commands.push(arguments[0].to_owned());
+        }
+    }
+    assert_eq!(commands.len(), 8, "{commands:?}");
+    assert!(!check("wrong", "61 * * * * keyhaven backup\n").status.success());
+}
+
+// --- Kubernetes -----------------------------------------------------------------------------------------------------
+
+/// Every document of a file, as JSON.
+fn documents(path: &Path) -> Vec<Value> {
+    let script = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+    let output = Command::new(python()).args(["-c", script]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{}: {}", path.display(), said(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn kubernetes() -> Vec<(String, Value)> {
+    let files = texts("kubernetes", ".yaml", 6);
+    let of = |(name, _): (String, String)| {
+        documents(&folder("kubernetes").join(&name)).into_iter().map(move |document| (name.clone(), document))
+    };
+    files.into_iter().flat_map(of).collect()
+}
+
+/// The pod of a document that makes one.
+fn pod(document: &Value) -> Option<&Value> {
+    ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"].iter().find_map(|path| document.pointer(path))
+}
+
+#[test]
+fn kubernetes_takes_every_document() {
+    let validate = |path: &Path| {
+        let tool = python().with_file_name("kubernetes-validate");
+        Command::new(tool).arg("--strict").arg(path).output().expect("kubernetes-validate: tests/run installs it")
+    };
+    for (name, text) in texts("kubernetes", ".yaml", 6) {
+        let validated = validate(&folder("kubernetes").join(&name));
+        assert!(validated.status.success(), "{}", said(&validated));
+        assert_eq!(said(&validated).matches("passed for resource").count(), text.matches("\nkind: ").count(), "{name}");
+    }
+    let machine = Machine::new();
+    let text = std::fs::read_to_string(folder("kubernetes/cronjobs-collector.yaml")).unwrap();
+    let wrong = machine.write("wrong.yaml", &text.replace("concurrencyPolicy", "concurencyPolicy"));
+    assert!(!validate(&wrong).status.success());
+}
+
+#[test]
+fn pods_are_closed_and_run_commands_that_exist() {
+    let machine = Machine::new();
+    let documents = kubernetes();
+    let pods: Vec<_> = documents.iter().filter_map(|(name, document)| Some((name, document, pod(document)?))).collect();
+    assert!(pods.len() >= 9, "{}", pods.len());
+    for (name, document, pod) in pods {
+        let what = format!("{name}: {}", document["metadata"]["name"]);
+        assert_eq!(pod["automountServiceAccountToken"], false, "{what}");
+        let context = &pod["securityContext"];
+        assert_eq!((&context["runAsNonRoot"], &context["runAsUser"]), (&true.into(), &65532.into()), "{what}");
+        assert_eq!(context["seccompProfile"]["type"], "RuntimeDefault", "{what}");
+        let [container] = &pod["containers"].as_array().unwrap()[..] else { panic!("{what}: one container") };
+        let context = &container["securityContext"];
+        assert_eq!(context["allowPrivilegeEscalation"], false, "{what}");
+        assert_eq!(context["readOnlyRootFilesystem"], true, "{what}");
+        assert_eq!(context["capabilities"]["drop"][0], "ALL", "{what}");
+        assert!(container["resources"]["limits"]["memory"].is_string(), "{what}");
+        let arguments: Vec<&str> = container["args"].as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect();
+        takes(&machine, &what, &arguments);
+        // What is mounted is there, and what is there is mounted.
+        let names = |list: &Value| -> BTreeSet<String> {
+            list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names(&container["volumeMounts"]), names(&pod["volumes"]), "{what}");
+        for volume in pod["volumes"].as_array().unwrap() {
+            let (kind, wanted) = match (&volume["secret"], &volume["configMap"], &volume["persistentVolumeClaim"]) {
+                (Value::Object(secret), ..) => {
+                    // Read by the group of fsGroup, and by nobody else.
+                    assert_eq!(secret["defaultMode"], 0o440, "{what}");
+                    ("Secret", &secret["secretName"])
+                }
+                (_, Value::Object(map), _) => ("ConfigMap", &map["name"]),
+                (.., Value::Object(claim)) => ("PersistentVolumeClaim", &claim["claimName"]),
+                _ => continue,
+            };
+            let there = documents.iter().any(|(_, one)| one["kind"] == kind && one["metadata"]["name"] == *wanted);
+            assert!(there, "{what}: no {kind} {wanted}");
+        }
+        if document["kind"] == "CronJob" {
+            let spec = &document["spec"];
+            assert_eq!(spec["concurrencyPolicy"], "Forbid", "{what}");
+            assert!(spec["startingDeadlineSeconds"].is_u64() && spec["timeZone"].is_string(), "{what}");
+            assert!(spec["jobTemplate"]["spec"]["activeDeadlineSeconds"].is_u64(), "{what}");
+            let line = spec["schedule"].as_str().unwrap();
+            keyhaven::schedule::Schedule::new(line, spec["timeZone"].as_str().unwrap()).unwrap();
+        }
+    }
+}
+
+// --- Code Engine ----------------------------------------------------------------------------------------------------
+
+/// There is no cloud in a test. A stand-in notes what `ibmcloud` would be asked, and what comes to the program that way
+/// is held against the program.
+#[test]
+fn the_script_for_code_engine_asks_for_jobs_that_exist() {
+    let machine = Machine::new();
+    let script = folder("code-engine/collector.sh");
+    let stand_in = machine.write("ibmcloud", "#!/bin/sh\nprintf '%s\\037' \"$@\" >> \"$NOTES\"\necho >> \"$NOTES\"\n");
+    std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let path = format!("{}:{}", machine.path("").display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command.arg(&script).args(["registry.example/keyhaven", "keyhaven.toml", "keys"]);
+    let run = command.env("PATH", path).env("NOTES", machine.path("notes")).output().unwrap();
+    assert!(run.status.success() && run.stderr.is_empty(), "{}", said(&run));
+    let notes = machine.read("notes");
+    let calls: Vec<Vec<&str>> =
+        notes.lines().map(|line| line.split('\u{1f}').filter(|w| !w.is_empty()).collect()).collect();
+    let after = |call: &[&str], flag: &str| -> Vec<String> {
+        call.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].to_owned()).collect()
+    };
+    let mut jobs = 0;
+    for call in &calls {
+        match call[..4] {
+            ["ce", "job", "create", _] => {
+                let arguments = after(call, "--argument");
+                takes(&machine, "collector.sh", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+                for variable in after(call, "--env") {
+                    let known =
+                        variable.starts_with("KEYHAVEN_CONFIG=") || is_setting(variable.split('=').next().unwrap());
+                    assert!(known, "{variable}");
+                }
+                jobs += 1;
+            }
+            ["ce", "subscription", "cron", "create"] => {
+                let [line] = &after(call, "--schedule")[..] else { panic!("{call:?}") };
+                keyhaven::schedule::Schedule::new(line, &after(call, "--time-zone")[0]).unwrap();
+            }
+            ["ce", "secret", "create", _] => {
+                for variable in after(call, "--from-file") {
+                    let name = variable.split('=').next().unwrap();
+                    let is_secret =
+                        keyhaven::config::keys::SECRETS.iter().any(|one| keyhaven::config::keys::variable(one) == name);
+                    assert!(is_secret, "{name} is no secret of the configuration");
+                }
+            }
+            ["ce", "configmap", "create", _] => {}
+            _ => panic!("{call:?}"),
+        }
+    }
+    assert_eq!((jobs, calls.len()), (3, 8), "{calls:?}");
+}
+
+/// Whether an environment variable sets a key of the configuration.
+fn is_setting(variable: &str) -> bool {
+    keyhaven::config::keys::KEYS.iter().any(|key| keyhaven::config::keys::variable(key.path) == variable)
+}
+
+// --- schedule sets ----------------------------------------------------------------------------------------------------
+
+/// A host with a sandbox as its source, a repository of its own, and every key that a set names in a folder of keys.
+struct Host {
+    machine: Machine,
+    source: SandboxProcess,
+    repository_id: String,
+    recipient: String,
+}
+
+impl Host {
+    fn new() -> Self {
+        let machine = Machine::new();
+        let source = SandboxProcess::start(&machine, &["--seed", "7", "--secrets", "20"]);
+        machine.run(&["keys", "new", "--out", "kit", "--no-passphrase", "--json"]).json(0);
+        let api_key = machine.write("api-key", &source.api_key);
+        let made = machine.run(&[
+            "init",
+            "--json",
+            "--out",
+            "keys",
+            "--recovery",
+            "kit/public.txt",
+            "--source-url",
+            &source.url,
+            "--iam-url",
+            &source.iam_url,
+            "--api-key-file",
+            api_key.to_str().unwrap(),
+            "--repository",
+            "repository",
+            "--state-dir",
+            "state",
+        ]);
+        let made = made.json(0);
+        for name in ["source-api-key", "standby-api-key", "s3-access-key-id", "s3-secret-access-key"] {
+            machine.write(&format!("keys/{name}"), &source.api_key);
+        }
+        for name in ["ping-url", "chat-url"] {
+            machine.write(&format!("keys/{name}"), "https://FILL-IN.example/key");
+        }
+        machine.write("keys/recovery-identity.txt", &machine.read("kit/recovery-identity.txt"));
+        let recipient =
+            machine.read("kit/public.txt").lines().find(|line| line.starts_with("age1")).unwrap().to_owned();
+        Self { source, repository_id: made["repository_id"].as_str().unwrap().to_owned(), recipient, machine }
+    }
+
+    /// A set as an operator fills it in, with the folders of this host in the place of the system's.
+    fn fill_in(&self, text: &str) -> String {
+        let home = self.machine.path("");
+        let home = home.to_str().unwrap().trim_end_matches('/');
+        let text = text
+            .replace("FILL-IN-RECIPIENT-1", &self.recipient)
+            .replace(", \"FILL-IN-RECIPIENT-2\"", "")
+            .replace("FILL-IN-REPOSITORY-ID", &self.repository_id)
+            .replace("/etc/keyhaven/", &format!("{home}/keys/"))
+            .replace("/run/keyhaven/keys/", &format!("{home}/keys/"))
+            .replace("/var/lib/keyhaven", &format!("{home}/state"))
+            .replace("/var/log/keyhaven/", &format!("{home}/"));
+        let text = text.replace("FILL-IN-INSTANCE-ID", "instance").replace("FILL-IN-STANDBY-ID", "standby");
+        let text = text.replace("FILL-IN-BUCKET", "bucket").replace("FILL-IN-PREFIX", "prefix");
+        let text = text.replace("FILL-IN-SMALL-BUCKET", "leases");
+        let left = text.lines().find(|line| !line.trim_start().starts_with('#') && line.contains("FILL-IN"));
+        assert_eq!(left, None, "nobody said what to fill in here");
+        text
+    }
+
+    /// A filled-in set on the sandbox and a repository in a folder: the rest of it is as it ships.
+    fn on_the_sandbox(&self, text: &str) -> String {
+        let mut section = "";
+        let mut lines = Vec::new();
+        let (url, iam) = (format!("url = \"{}\"", self.source.url), format!("iam_url = \"{}\"", self.source.iam_url));
+        let folder = format!("url = \"{}\"", self.machine.path("repository").display());
+        let filled = self.fill_in(text);
+        for line in filled.lines() {
+            if line.starts_with('[') {
+                section = line;
+            }
+            let key = line.split(' ').next().unwrap();
+            match (section, key) {
+                ("[source]", "url") => lines.extend([url.as_str(), &iam]),
+                ("[repository]", "url") => lines.push(&folder),
+                ("[repository]", "endpoint" | "region" | "access_key_id_file" | "secret_access_key_file") => {}
+                // Nobody is told by a test, and no two tests listen at one address.
+                ("[[notify]]", _) | ("[daemon]", "listen") => {}
+                // A test does not wait for what keeps many hosts apart.
+                (_, "jitter") => {}
+                ("[daemon]", "[daemon]") => lines.extend([line, "takeover_after = \"1s\""]),
+                _ => lines.push(line),
+            }
+        }
+        lines.join("\n")
+    }
+}
+
+/// Every configuration of the folder: the sets, and those inside the ConfigMaps.
+fn configurations() -> Vec<(String, String)> {
+    let mut all: Vec<_> = texts("sets", ".toml", 4);
+    for (name, document) in kubernetes() {
+        if let Some(text) = document.pointer("/data/keyhaven.toml") {
+            all.push((format!("{name}: {}", document["metadata"]["name"]), text.as_str().unwrap().to_owned()));
+        }
+    }
+    assert!(all.len() >= 6, "{}", all.len());
+    all
+}
+
+#[test]
+fn every_set_is_valid_once_it_is_filled_in_and_not_before() {
+    let host = Host::new();
+    for (name, text) in configurations() {
+        host.machine.write("keyhaven.toml", &text);
+        let before = host.machine.run(&["config", "validate"]);
+        assert!([2, 12].contains(&before.code), "{name} is valid although nothing is filled in: {before:?}");
+        host.machine.write("keyhaven.toml", &host.fill_in(&text));
+        let valid = host.machine.run(&["config", "validate", "--json"]).json(0);
+        assert_eq!(valid["valid"], true, "{name}");
+        let shown = host.machine.run(&["config", "show", "--json"]).json(0);
+        let kinds: Vec<&str> = shown["values"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|line| {
+                line["key"].as_str().unwrap().starts_with("jobs.") && line["key"].as_str().unwrap().ends_with(".kind")
+            })
+            .map(|line| line["value"].as_str().unwrap())
+            .collect();
+        // Who backs up holds no recovery key, and who holds one backs nothing up.
+        let collects = text.contains("[source]");
+        assert_eq!(kinds.contains(&"backup"), collects, "{name}: {kinds:?}");
+        assert_eq!(text.contains("recovery_identity_file"), !collects, "{name}");
+        assert!(kinds.contains(&"verify") && kinds.contains(&"doctor"), "{name}: {kinds:?}");
+        assert!(text.contains("rpo = ") && text.contains("[[notify]]"), "{name}: nobody would be told");
+    }
+}
+
+#[test]
+fn a_set_backs_up_and_verifies_for_real() {
+    let host = Host::new();
+    let text = std::fs::read_to_string(folder("sets/every-15-minutes.toml")).unwrap();
+    host.machine.write("keyhaven.toml", &host.on_the_sandbox(&text));
+    let run = |arguments: &[&str]| host.machine.run_with(&[("KEYHAVEN_SOURCE_REQUESTS_PER_SECOND", "1000")], arguments);
+    let made = run(&["backup", "--json"]).json(0);
+    assert_eq!(made["cut"], "point_in_time", "{made:#}");
+    let verified = run(&["verify", "--level", "objects", "--record", "--json"]).json(0);
+    assert_eq!(verified["ok"], true, "{verified:#}");
+    let audit = host.machine.read("audit.jsonl");
+    assert!(audit.lines().count() >= 2, "the trail that the set asks for: {audit}");
+}
+
+#[test]
+fn the_daemon_runs_a_set() {
+    let host = Host::new();
+    let text = std::fs::read_to_string(folder("sets/every-15-minutes.toml")).unwrap();
+    host.machine.write("keyhaven.toml", &host.on_the_sandbox(&text));
+    let mut daemon = host.machine.command(&["run", "--log-level", "info"]).spawn().unwrap();
+    // A job that never ran has missed its newest moment: the daemon makes up for it as soon as it is there.
+    let mut said = String::new();
+    let lines = BufReader::new(daemon.stderr.take().unwrap()).lines().map(Result::unwrap);
+    for line in lines {
+        said += &(line.clone() + "\n");
+        if line.contains("\"succeeded\"") && line.contains("\"backup\"") {
+            break;
+        }
+        assert!(!line.contains("failed:") || !line.contains("\"backup\""), "{said}");
+    }
+    terminate(&daemon);
+    assert!(daemon.wait().unwrap().code().is_some(), "{said}");
+    let snapshots = host.machine.run(&["snapshots", "--json"]).json(0);
+    assert_eq!(snapshots.as_array().unwrap().len(), 1, "one slot, one snapshot: {said}");
 }
