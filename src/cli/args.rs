@@ -102,7 +102,6 @@ impl Globals {
             ("source.url", "--source-url", &self.source_url),
             ("standby.url", "--standby-url", &self.standby_url),
             ("state_dir", "--state-dir", &self.state_dir),
-            ("log.format", "--log-format", &self.log_format),
         ]
         .into_iter()
         .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)))

@@ -39,6 +39,8 @@ pub struct Processes {
     pub environment: Vec<(&'static str, String)>,
     /// Variables of the daemon that a job must not see.
     pub hidden: &'static [&'static str],
+    /// Takes an event of the audit trail that a job wrote, and whether it belongs on standard output.
+    pub event: fn(&str, bool),
 }
 
 impl Processes {
@@ -74,7 +76,7 @@ impl Runner for Processes {
         let (status, forced) = {
             let reading = async {
                 let Output { result, error } = &mut output;
-                tokio::join!(collect(out, result), forward(err, order, error));
+                tokio::join!(collect(out, result), forward(err, order, error, self.event));
             };
             tokio::pin!(reading);
             let ended = wait(&mut child, pid, order.deadline, stop);
@@ -178,7 +180,12 @@ async fn collect(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
 }
 
 /// Puts every line of a job's log into ours, and keeps the first that names an error.
-async fn forward(from: Option<impl AsyncRead + Unpin>, order: &Order, error: &mut Option<String>) {
+async fn forward(
+    from: Option<impl AsyncRead + Unpin>,
+    order: &Order,
+    error: &mut Option<String>,
+    event: fn(&str, bool),
+) {
     let Some(from) = from else { return };
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
@@ -192,6 +199,10 @@ async fn forward(from: Option<impl AsyncRead + Unpin>, order: &Order, error: &mu
         let text = String::from_utf8_lossy(&line);
         let text: String = text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if text.is_empty() {
+            continue;
+        }
+        if let Some((line, to_stdout)) = facts::audit_event(&text) {
+            event(line, to_stdout);
             continue;
         }
         if error.is_none()

@@ -3,6 +3,7 @@
 //! Opened before a command begins: where a trail is configured and cannot be written, a command that would leave an event
 //! does not begin. A value is shown only after the event that says so has been written.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +16,7 @@ use super::invocation::Invocation;
 use super::{env, scheduled, told, wire};
 use crate::config::Settings;
 use crate::daemon::Facts;
-use crate::daemon::facts::AUDIT_EVENT;
+use crate::daemon::facts::{AUDIT_EVENT, TO_STDOUT};
 use crate::model::{Clock as _, FailureKind, ItemKey, Timestamp};
 
 mod actions;
@@ -75,9 +76,9 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<Trail>,
 fn open(to: &str) -> Result<Sink, Failure> {
     let refused = |text: String| Failure::new(FailureKind::Failed, text);
     match to {
-        "stderr" => Ok(Sink::Err),
+        "stderr" => Ok(Sink::Err("")),
         // The result goes to standard output, for the daemon as well: it hands these lines on.
-        "stdout" if scheduled::by_daemon() => Ok(Sink::Err),
+        "stdout" if scheduled::by_daemon() => Ok(Sink::Err(TO_STDOUT)),
         "stdout" => Err(Failure::usage("the audit trail cannot go to standard output: that is where the result goes")
             .hinted("`audit.to = \"stdout\"` is for `keyhaven run`; set KEYHAVEN_AUDIT_TO to a file, or to stderr")),
         path => Sink::file(Path::new(path)).map_err(|error| {
@@ -86,6 +87,18 @@ fn open(to: &str) -> Result<Sink, Failure> {
                  open nor change anything",
             )
         }),
+    }
+}
+
+/// Hands an event of a job of the daemon on: as it is, past the log. A stream that takes no more is told by the platform.
+pub(super) fn hand_on(event: &str, to_stdout: bool) {
+    let line = format!("{event}\n");
+    let written = match to_stdout {
+        true => std::io::stdout().lock().write_all(line.as_bytes()),
+        false => std::io::stderr().lock().write_all(line.as_bytes()),
+    };
+    if let Err(error) = written {
+        tracing::error!(%error, "an event of the audit trail was lost");
     }
 }
 

@@ -10,8 +10,8 @@ use std::path::Path;
 pub(super) enum Sink {
     /// A file.
     File(File),
-    /// Standard error.
-    Err,
+    /// Standard error, with a mark for the daemon before each line where it reads them.
+    Err(&'static str),
 }
 
 impl Sink {
@@ -44,7 +44,8 @@ impl Sink {
     /// # Errors
     /// When it could not be written as a whole.
     pub(super) fn line(&mut self, line: &str) -> io::Result<()> {
-        let bytes = format!("{line}\n").into_bytes();
+        let mark = if let Self::Err(mark) = self { mark } else { "" };
+        let bytes = format!("{mark}{line}\n").into_bytes();
         match self {
             Self::File(file) => {
                 let written = file.write(&bytes)?;
@@ -53,7 +54,7 @@ impl Sink {
                 }
                 file.sync_data()
             }
-            Self::Err => io::stderr().lock().write_all(&bytes),
+            Self::Err(_) => io::stderr().lock().write_all(&bytes),
         }
     }
 }

@@ -15,6 +15,7 @@ fn shell(script: &str) -> (Processes, tempfile::TempDir) {
         due,
         environment: vec![("GREETING", "hello".to_owned())],
         hidden: &["NOTIFY_SOCKET"],
+        event: |_, _| {},
     };
     #[expect(clippy::disallowed_methods, reason = "a script for the test")]
     std::fs::write(folder.path().join("script"), script).unwrap();
@@ -107,4 +108,20 @@ async fn output_without_end_and_without_lines_fills_no_memory() {
 async fn what_it_left_behind_does_not_hold_its_end_up() {
     let outcome = run("sleep 300 & echo '{\"sequence\": 1}'").await;
     assert_eq!(outcome.facts.sequence, Some(1));
+}
+
+#[tokio::test]
+async fn its_audit_events_are_handed_on_and_are_no_lines_of_the_log() {
+    static EVENTS: std::sync::Mutex<Vec<(String, bool)>> = std::sync::Mutex::new(Vec::new());
+    let script = r#"
+        echo 'warning: x' >&2
+        echo '@stdout {"typeURI":"http://schemas.dmtf.org/cloud/audit/1.0/event","id":1}' >&2
+        echo '{"typeURI":"http://schemas.dmtf.org/cloud/audit/1.0/event","id":2}' >&2
+        echo '{"typeURI":"something else"}' >&2"#;
+    let (mut processes, folder) = shell(script);
+    processes.event = |event, to_stdout| EVENTS.lock().unwrap().push((event.to_owned(), to_stdout));
+    assert_eq!(processes.run(&order(&folder, 60), &Stop::default()).await.ending, Ending::Succeeded);
+    let events = EVENTS.lock().unwrap();
+    let ids: Vec<(bool, bool)> = events.iter().map(|(event, out)| (event.ends_with("\"id\":1}"), *out)).collect();
+    assert_eq!(ids, [(true, true), (false, false)]);
 }

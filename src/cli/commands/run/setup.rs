@@ -170,5 +170,6 @@ fn processes(app: &App) -> Processes {
         due: |due| (scheduled::RUN_DUE, scheduled::text(due)),
         environment: vec![(scheduled::RUN_PARENT, std::process::id().to_string())],
         hidden: HIDDEN,
+        event: crate::cli::audit::hand_on,
     }
 }
