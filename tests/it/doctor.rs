@@ -359,3 +359,20 @@ fn a_metrics_file_without_a_folder_is_bad() {
     configure(&site, "[metrics]", "[metrics]\ntextfile = \"/no-such-folder/keyhaven.prom\"");
     bad(&doctor(&site), 1, "Schedule", "metrics file", "is not there", "metrics.textfile");
 }
+
+#[test]
+fn a_place_that_is_no_good_for_leases_is_worth_a_look() {
+    let site = Site::seeded();
+    let config = site.machine.read("keyhaven.toml");
+    let with = |url: &str| {
+        let line = format!("[daemon]\nlease_url = \"{url}\"");
+        drop(site.machine.write("keyhaven.toml", &config.replacen("[daemon]", &line, 1)));
+    };
+    with("leases");
+    let table = doctor(&site).json(0);
+    assert_eq!(rows(&table, "leases")[0]["verdict"], "good", "{table:#}");
+    assert!(crate::program::files(&site.machine.path("leases")).is_empty(), "nothing is left behind");
+    site.machine.write("in-the-way", "x");
+    with("in-the-way/leases");
+    finds(&doctor(&site), 0, "Schedule", "leases", "warning", "go by the ledger alone", "daemon.lease_url");
+}

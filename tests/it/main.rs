@@ -68,6 +68,7 @@ mod schedules;
 mod sdk;
 mod second_reader;
 mod site;
+mod status;
 mod stock_tools;
 mod sweep;
 mod sweep_beside;

@@ -155,7 +155,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     }
     table.add(regions::rows(&regions));
     table.add(backups::rows(app, &settings, &found).await);
-    table.add(schedule::rows(app, &settings, host.collects));
+    table.add(schedule::rows(app, &settings, host.collects, limit).await);
     table.add(telling::rows(app, &settings, arguments.notify).await);
     app.printer.result(&table, |printer| print(printer, &table))?;
     let first = table.checks.iter().find(|row| row.verdict == Verdict::Bad);

@@ -1,16 +1,21 @@
 //! The jobs of the daemon: when they run next, and whether that meets the objectives.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::Limit;
 use super::host::file_row;
 use super::row::Rows;
 use crate::cli::app::App;
-use crate::cli::human;
+use crate::cli::clock::SystemClock;
+use crate::cli::failure::Failure;
+use crate::cli::{human, wire};
 use crate::config::{Job, Settings};
 use crate::model::{FailureKind, Timestamp};
+use crate::repository::lease::Leases;
 
 /// The rows.
-pub(super) fn rows(app: &App, settings: &Settings, backs_up: bool) -> Rows {
+pub(super) async fn rows(app: &App, settings: &Settings, backs_up: bool, limit: Limit) -> Rows {
     let mut rows = Rows::new("Schedule");
     let now = app.context().clock.now();
     let jobs: Vec<&Job> = settings.jobs().iter().filter(|job| job.is_for(settings.instance())).collect();
@@ -30,6 +35,7 @@ pub(super) fn rows(app: &App, settings: &Settings, backs_up: bool) -> Rows {
     if jobs.is_empty() {
         rows.good("jobs", "none in the configuration: cron, systemd or whoever else runs the commands");
     }
+    leases(&mut rows, settings, limit).await;
     if let Some(file) = settings.metrics().textfile {
         let mend = "make its folder, owned by the user that runs keyhaven, or set metrics.textfile to another file";
         file_row(&mut rows, "metrics file", &file, mend);
@@ -46,6 +52,34 @@ fn next(rows: &mut Rows, job: &Job, now: Timestamp) {
             format!("{} ({}) never runs again: {}", job.name, job.kind, job.schedule.line()),
             format!("correct jobs.{}.cron; `keyhaven schedule next` shows the coming runs", job.name),
         ),
+    }
+}
+
+/// Whether daemons can agree over leases there: tried with an object that is made and deleted again.
+async fn leases(rows: &mut Rows, settings: &Settings, limit: Limit) {
+    let (what, mend) = (
+        "leases",
+        "name a bucket without versions and without locks, or a folder that all hosts see, in daemon.lease_url; without \
+         it daemons go by the ledger alone",
+    );
+    let place = match settings.leases() {
+        Ok(Some(place)) => place,
+        Ok(None) => return,
+        Err(error) => return rows.failed(what, &error.into(), mend),
+    };
+    let trying = async {
+        let store = wire::store(&place)?;
+        let shown = store.place();
+        let leases = Leases::new(store, Arc::new(SystemClock), "keyhaven doctor", settings.daemon().lease_term);
+        let unfit = |error| Failure::from_error(FailureKind::Failed, error);
+        leases.probe().await.map_err(unfit).map(|()| shown)
+    };
+    match limit.within(FailureKind::Failed, trying).await {
+        Ok(shown) => rows.good(what, format!("{shown}: one of several writers wins there")),
+        Err(failure) => {
+            let found = failure.chain().join(": ");
+            rows.warning(what, format!("{found}; daemons go by the ledger alone"), mend);
+        }
     }
 }
 

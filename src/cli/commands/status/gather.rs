@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::daemon::{self, DaemonShown};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::{metrics, wire};
@@ -38,6 +39,8 @@ pub(super) struct Shown {
     pub(super) jobs: Vec<JobShown>,
     /// What this host knows of the standby.
     pub(super) standby: StandbyShown,
+    /// The daemon; nothing where none is configured to listen.
+    pub(super) daemon: Option<DaemonShown>,
     /// What ends soon; nothing when that is not known.
     pub(super) expiring: Option<Soon>,
     /// Why it is not known what ends soon.
@@ -97,6 +100,7 @@ pub(super) async fn gather(app: &App, settings: &Settings) -> Shown {
         unreadable: None,
         jobs: jobs(settings, &tally, now),
         standby: StandbyShown { drift: last_of(&tally, "drift"), sync: last_of(&tally, "sync") },
+        daemon: daemon::ask(settings).await,
         expiring: None,
         expiring_unknown: None,
         warnings: Vec::new(),

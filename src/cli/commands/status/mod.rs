@@ -1,5 +1,6 @@
 //! `keyhaven status`: how the backups stand, on one screen.
 
+mod daemon;
 mod gather;
 mod screen;
 

@@ -33,6 +33,10 @@ pub(super) fn one(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
     }
     jobs(printer, &shown.jobs)?;
     standby(printer, shown)?;
+    if let Some(daemon) = &shown.daemon {
+        let style = if daemon.answers { None } else { Some(Style::Yellow) };
+        field(printer, "daemon", &format!("{}: {}", daemon.listen, daemon.says), style)?;
+    }
     match (&shown.expiring, &shown.expiring_unknown) {
         (Some(soon), _) => expiring(printer, soon, shown.status.as_ref().map(|status| status.now))?,
         (None, Some(why)) => field(printer, "expiring", &format!("not known: {why}"), Some(Style::Dim))?,
