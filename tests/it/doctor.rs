@@ -346,11 +346,11 @@ fn jobs_that_run_too_rarely_or_need_a_role_that_is_not_there_are_bad() {
     assert!(rows(&table, "objective").iter().all(|row| row["verdict"] == "good"), "{table:#}");
     assert!(rows(&table, "job")[0]["found"].as_str().unwrap().starts_with("often (backup): next 20"), "{table:#}");
     let forget = "[jobs.retain]\nkind = \"forget\"\ncron = \"@daily\"\n";
-    let verify = "[jobs.check]\nkind = \"verify\"\ncron = \"@daily\"\nargs = [\"--record\"]\n";
-    with(&format!("{forget}{verify}"));
+    let sync = "[jobs.warm]\nkind = \"sync\"\ncron = \"@daily\"\nargs = [\"--record\"]\n";
+    with(&format!("{forget}{sync}"));
     let run = doctor(&site);
     bad(&run, 12, "Repository", "role", "forget needs the role reaper", "keys add");
-    bad(&run, 12, "Repository", "role", "verify --record needs the role verifier", "keys add");
+    bad(&run, 12, "Repository", "role", "sync --record needs the role restorer", "keys add");
 }
 
 #[test]
