@@ -79,4 +79,12 @@ mod tests {
             assert!(check("backup", &format!("[\"{flag}\"]")).unwrap_err().contains("instead of doing"), "{flag}");
         }
     }
+
+    #[test]
+    fn every_kind_of_job_is_a_command() {
+        for kind in crate::daemon::kinds::KINDS {
+            let error = Arguments::try_parse_from(["keyhaven", kind.name]).err().map(|error| error.kind());
+            assert_ne!(error, Some(ErrorKind::InvalidSubcommand), "{} is no command", kind.name);
+        }
+    }
 }

@@ -145,6 +145,17 @@ fn a_standby_follows_only_when_it_may_and_keeps_what_nobody_told_it_to_delete() 
 }
 
 #[test]
+fn a_sync_is_recorded_with_the_configured_key_when_none_is_named() {
+    let mut warm = Warm::new();
+    warm.environment.push(("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "kit/custodian-key.pem".to_owned()));
+    let before = warm.site.stored("ledger").len();
+    let synced = warm.sync(&["--snapshot", "latest", "--apply", "--record"]);
+    synced.json(0);
+    assert!(synced.err.contains("recorded as entry"), "{synced:#?}");
+    assert_eq!(warm.site.stored("ledger").len(), before + 1);
+}
+
+#[test]
 fn a_run_that_would_change_too_much_changes_nothing() {
     let warm = Warm::new();
     warm.sync(&["--snapshot", "latest", "--apply"]).json(0);
