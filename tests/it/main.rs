@@ -30,6 +30,7 @@ mod embedded_roles;
 mod faults;
 mod forbidden;
 mod forget;
+mod forget_facts;
 mod format_1;
 mod hooks;
 mod idmap;

@@ -109,7 +109,7 @@ fn life(found: &Snapshot) -> String {
         Life::Swept { by } => format!("swept by entry {}", by.short()),
     };
     match &found.pinned {
-        Some(reason) => format!("{life}; pinned: {}", reason),
+        Some(reason) => format!("{life}; pinned: {reason}"),
         None => life,
     }
 }
