@@ -21,9 +21,8 @@ use crate::repository::StateFolder;
 /// How long the repository is asked for its numbers. A run has just used it, or failed to.
 const READING: Duration = Duration::from_secs(120);
 
-/// Counts a run, and writes the textfile where one is configured. `instances` are the names of all instances of the
-/// configuration.
-pub(super) async fn leave(app: &App, settings: &Settings, run: &Run, instances: &[String]) {
+/// Counts a run, and writes the textfile where one is configured.
+pub(super) async fn leave(app: &App, settings: &Settings, run: &Run) {
     let warn = |what: &str| {
         app.printer.warning(&format!("{what}; the result of the command is not touched by that"));
     };
@@ -55,7 +54,8 @@ pub(super) async fn leave(app: &App, settings: &Settings, run: &Run, instances: 
             None
         }
     };
-    let instances = instances.to_vec();
+    // The file was read a moment ago; where it is gone by now, ours is the only instance that is sure.
+    let instances = app.instances().unwrap_or_default();
     let written = tokio::task::spawn_blocking(move || {
         let text = render(&[&instance], None, SystemClock.now());
         let repository_read = instance.repository.is_some();

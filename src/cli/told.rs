@@ -96,7 +96,7 @@ async fn run(
         warn(app, crate::daemon::otel::export(&run, started.id()).await.into_iter().collect());
     }
     warn(app, teller.finished(started, &run, false).await);
-    metrics::leave(app, settings, &run, &[run.instance.clone()]).await;
+    metrics::leave(app, settings, &run).await;
     result
 }
 
