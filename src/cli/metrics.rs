@@ -3,8 +3,11 @@
 //! Nothing here may change how the command ends: whatever goes wrong is a warning, and reading the repository for the
 //! numbers of it is given up after a while.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::app::App;
 use super::clock::SystemClock;
@@ -12,14 +15,16 @@ use super::failure::Failure;
 use super::wire;
 use crate::config::Settings;
 use crate::daemon::metrics::{render, textfile};
-use crate::daemon::{Instance, RepositoryView, Run, Tally};
+use crate::daemon::{Board, Instance, RepositoryView, Run, Tally};
 use crate::instance::ibm::classify::IbmRules;
 use crate::job::status::{self, Objectives};
-use crate::model::{Clock as _, Timestamp};
-use crate::repository::StateFolder;
+use crate::model::Clock as _;
+use crate::repository::{Repository, StateFolder};
 
 /// How long the repository is asked for its numbers. A run has just used it, or failed to.
 const READING: Duration = Duration::from_secs(120);
+/// How often a daemon looks for what others have written into a repository.
+const REFRESH: Duration = Duration::from_secs(300);
 
 /// Counts a run, and writes the textfile where one is configured.
 pub(super) async fn leave(app: &App, settings: &Settings, run: &Run) {
@@ -47,13 +52,14 @@ pub(super) async fn leave(app: &App, settings: &Settings, run: &Run) {
     let mut instance = Instance::new(&run.instance);
     instance.tally = tally;
     instance.names = settings.metrics().names;
-    instance.repository = match read(settings, &app.context().cancel).await {
+    let view = match read(settings, &app.context().cancel).await {
         Ok(view) => view,
         Err(failure) => {
             warn(&format!("the metrics keep what they had of the repository: {}", failure.chain().join(": ")));
             None
         }
     };
+    instance.repository = view.map(Arc::new);
     // The file was read a moment ago; where it is gone by now, ours is the only instance that is sure.
     let instances = app.instances().unwrap_or_default();
     let written = tokio::task::spawn_blocking(move || {
@@ -69,26 +75,75 @@ pub(super) async fn leave(app: &App, settings: &Settings, run: &Run) {
     }
 }
 
-/// What the repository says, with the inventory where a key for it is configured.
+/// What the repository says, with the inventory where a key for it is configured. The inventory of `before` is taken over
+/// while its snapshot is the newest good one.
 ///
 /// # Errors
 /// When the repository cannot be read. An inventory that cannot be opened is a line in the log and left out.
-pub(super) async fn repository_view(settings: &Settings, now: Timestamp) -> Result<RepositoryView, Failure> {
-    let repository = wire::repository(settings, None).await?;
+async fn look(
+    settings: &Settings,
+    repository: &Repository,
+    before: Option<RepositoryView>,
+) -> Result<RepositoryView, Failure> {
     let ledger = repository.read_ledger().await?;
     let wanted = settings.objectives();
     let objectives = Objectives { rpo: wanted.rpo, verified_within: wanted.verified_within };
-    let status = status::measure(&repository, &ledger, &objectives, now).await?;
+    let status = status::measure(repository, &ledger, &objectives, SystemClock.now()).await?;
     let mut view = RepositoryView::new(&ledger, status);
+    let digest = |view: &RepositoryView| view.status.backups.newest_good.as_ref().map(|newest| newest.digest);
+    if let Some(before) = before.filter(|before| before.inventory.is_some() && digest(before) == digest(&view)) {
+        view.inventory = before.inventory;
+        return Ok(view);
+    }
     let newest = ledger.latest_good().and_then(|entry| entry.snapshot());
     if let (Some(snapshot), Some(_)) = (newest, settings.keys().catalogue_key) {
         let keys = Arc::new(wire::catalogue_key(settings)?);
-        match status::inventory(&IbmRules, &repository, snapshot, &keys).await {
+        match status::inventory(&IbmRules, repository, snapshot, &keys).await {
             Ok(inventory) => view.inventory = Some(inventory),
             Err(error) => tracing::warn!("the metrics lack the inventory: {}", with_causes(&error)),
         }
     }
     Ok(view)
+}
+
+/// Keeps what a daemon shows of its repositories fresh: reads them after every run and every few minutes, for as long as
+/// it is asked. `settings` are those in force, one for each instance. Runs beside the loop, which never waits for it.
+pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: Board) {
+    let mut open: BTreeMap<String, Repository> = BTreeMap::new();
+    loop {
+        let current = settings.borrow_and_update().clone();
+        open.retain(|name, _| current.iter().any(|settings| settings.instance() == name));
+        for settings in current.iter().filter(|settings| settings.repository_id().is_some()) {
+            let name = settings.instance().to_owned();
+            let known = open.remove(&name);
+            let reading = async {
+                let repository = match known {
+                    Some(repository) => repository,
+                    None => wire::repository(settings, None).await?,
+                };
+                let before = board.repository(&name).map(|view| view.as_ref().clone());
+                let view = look(settings, &repository, before).await?;
+                Ok::<_, Failure>((repository, view))
+            };
+            match tokio::time::timeout(READING, reading).await {
+                Ok(Ok((repository, view))) => {
+                    open.insert(name.clone(), repository);
+                    board.learn(&name, view, settings.metrics().names);
+                }
+                // It is opened anew the next time, with credentials that may have been changed.
+                Ok(Err(failure)) => {
+                    let why = failure.chain().join(": ");
+                    tracing::warn!(instance = name, "the metrics keep what they had of the repository: {why}");
+                }
+                Err(_) => tracing::warn!(instance = name, "the metrics keep what they had: the repository is silent"),
+            }
+        }
+        tokio::select! {
+            () = board.run_ended() => {}
+            () = tokio::time::sleep(REFRESH) => {}
+            changed = settings.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 /// The state folder of the repository, where both are known.
@@ -105,9 +160,10 @@ async fn read(
     if settings.repository_id().is_none() {
         return Ok(None);
     }
+    let reading = async { look(settings, &wire::repository(settings, None).await?, None).await };
     tokio::select! {
         () = cancel.cancelled() => Ok(None),
-        read = tokio::time::timeout(READING, repository_view(settings, SystemClock.now())) => match read {
+        read = tokio::time::timeout(READING, reading) => match read {
             Ok(view) => view.map(Some),
             Err(_) => Err(Failure::new(
                 crate::model::FailureKind::Failed,

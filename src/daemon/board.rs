@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::tally::Tally;
@@ -69,7 +70,7 @@ pub struct Instance {
     /// Its jobs; none for a command run by hand without a `[jobs]` table.
     pub jobs: Vec<JobView>,
     /// What its repository says; nothing before it was read.
-    pub repository: Option<RepositoryView>,
+    pub repository: Option<Arc<RepositoryView>>,
     /// Whether names of items may be shown.
     pub names: bool,
 }
@@ -107,6 +108,7 @@ impl Instance {
 pub struct Board {
     clock: Arc<dyn Clock>,
     alive_within: Duration,
+    ended: Arc<Notify>,
     shown: Arc<Mutex<Shown>>,
 }
 
@@ -119,6 +121,8 @@ struct Shown {
     reached: bool,
     role: Role,
     reload_failed: bool,
+    /// What each repository said, and whether names may be shown.
+    learned: BTreeMap<String, (Arc<RepositoryView>, bool)>,
 }
 
 /// Whether a daemon can do its work.
@@ -150,8 +154,9 @@ impl Board {
             reached: false,
             role: Role::Starting,
             reload_failed: false,
+            learned: BTreeMap::new(),
         };
-        Self { clock, alive_within, shown: Arc::new(Mutex::new(shown)) }
+        Self { clock, alive_within, ended: Arc::default(), shown: Arc::new(Mutex::new(shown)) }
     }
 
     /// The loop is alive.
@@ -176,17 +181,55 @@ impl Board {
         self.lock().role = role;
     }
 
-    /// Shows an instance in place of what was shown under its name.
-    pub fn show(&self, instance: Instance) {
+    /// Shows an instance in place of what was shown under its name, with what is known of its repository.
+    pub fn show(&self, mut instance: Instance) {
+        let mut shown = self.lock();
+        if let Some((view, names)) = shown.learned.get(&instance.name) {
+            instance.repository = Some(Arc::clone(view));
+            instance.names = *names;
+        }
         let instance = Arc::new(instance);
-        let before = self.lock().instances.insert(instance.name.clone(), instance);
+        let before = shown.instances.insert(instance.name.clone(), instance);
+        drop(shown);
         // Freed here, after the lock was given back.
         drop(before);
     }
 
+    /// Shows what the repository of an instance says, from now on; with the names of items where `names` allows it.
+    pub fn learn(&self, name: &str, view: RepositoryView, names: bool) {
+        let view = Arc::new(view);
+        let mut shown = self.lock();
+        let before = shown.learned.insert(name.to_owned(), (Arc::clone(&view), names));
+        let fresh = shown.instances.get(name).map(|current| {
+            // Counters and jobs: small. What is large is behind a reference.
+            Arc::new(Instance { repository: Some(view), names, ..current.as_ref().clone() })
+        });
+        let stale = fresh.and_then(|fresh| shown.instances.insert(name.to_owned(), fresh));
+        drop(shown);
+        drop((before, stale));
+    }
+
+    /// What the repository of an instance said last.
+    #[must_use]
+    pub fn repository(&self, name: &str) -> Option<Arc<RepositoryView>> {
+        self.lock().learned.get(name).map(|(view, _)| Arc::clone(view))
+    }
+
+    /// A run has ended: what is known of the repository is old.
+    pub fn end_run(&self) {
+        self.ended.notify_one();
+    }
+
+    /// Waits until a run has ended since the last time.
+    pub async fn run_ended(&self) {
+        self.ended.notified().await;
+    }
+
     /// Forgets instances that are no longer in the configuration.
     pub fn keep_only(&self, names: &[String]) {
-        self.lock().instances.retain(|name, _| names.contains(name));
+        let mut shown = self.lock();
+        shown.instances.retain(|name, _| names.contains(name));
+        shown.learned.retain(|name, _| names.contains(name));
     }
 
     /// The instance shown under that name.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::metrics;
 use crate::config::Settings;
 use crate::daemon::engine::{Engine, PULSE, Setup};
 use crate::daemon::systemd::Manager;
@@ -54,7 +55,9 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     let setup = setup::load(app, &settings, &board, &manager).await?;
     let mut servers = JoinSet::new();
     let listen = settings.first().and_then(|settings| settings.daemon().listen);
+    let (in_force, watched) = watch::channel(settings.clone());
     if let Some(address) = &listen {
+        servers.spawn(metrics::follow(watched, board.clone()));
         let (listener, board) = (bind(address).await?, board.clone());
         let stop = app.cancel().clone();
         servers.spawn(async move {
@@ -72,7 +75,7 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     let reloads = async {
         while hangups.recv().await.is_some() {
             manager.reloading();
-            match reload(app, &board, &manager, listen.as_deref()).await {
+            match reload(app, &board, &manager, listen.as_deref(), &in_force).await {
                 Ok(setup) => {
                     board.configured(false);
                     info!(jobs = setup.tasks.len(), "the configuration was read again");
@@ -100,7 +103,13 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-async fn reload(app: &App, board: &Board, manager: &Arc<Manager>, listen: Option<&str>) -> Result<Setup, Failure> {
+async fn reload(
+    app: &App,
+    board: &Board,
+    manager: &Arc<Manager>,
+    listen: Option<&str>,
+    in_force: &watch::Sender<Vec<Settings>>,
+) -> Result<Setup, Failure> {
     let settings = app.all_settings()?;
     let setup = setup::load(app, &settings, board, manager).await?;
     if settings.first().and_then(|settings| settings.daemon().listen).as_deref() != listen {
@@ -108,6 +117,7 @@ async fn reload(app: &App, board: &Board, manager: &Arc<Manager>, listen: Option
     }
     let names: Vec<String> = settings.iter().map(|settings: &Settings| settings.instance().to_owned()).collect();
     board.keep_only(&names);
+    in_force.send_replace(settings);
     Ok(setup)
 }
 

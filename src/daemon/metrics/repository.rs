@@ -19,7 +19,7 @@ const NAMED: usize = 200;
 
 /// Adds what is known of an instance's repository. What must be there before it is known says never: 0 or infinity.
 pub(super) fn add(page: &mut Page, instance: &Instance, now: Timestamp) {
-    let view = instance.repository.as_ref();
+    let view = instance.repository.as_deref();
     let status = view.map(|view| &view.status);
     let labels = || of_instance(instance);
     page.gauge(&metric::REPOSITORY_READ, labels(), seconds(status.map(|status| status.now)));

@@ -110,6 +110,7 @@ impl Audience for Surroundings {
     async fn finished(&self, run: &Run, again: bool) {
         let Some(one) = self.instances.get(&run.instance) else { return };
         self.count(one, run).await;
+        self.board.end_run();
         // What is shown next has the new counters in it.
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let id = (run.instance.clone(), run.job.clone());
