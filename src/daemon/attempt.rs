@@ -49,7 +49,8 @@ pub(super) async fn run(ports: &Ports, task: &Task, slot: Timestamp, attempt: u3
     };
     if let Some(lease) = &held {
         // Whoever held it before may have been at this very slot.
-        let by_lease = lease.done().filter(|done| *done >= slot).map(|at| Filled { at, lag_millis: 0 });
+        let by_lease =
+            lease.done().filter(|done| *done >= slot).map(|at| Filled { at, took_millis: 0, contested: false });
         let by_ledger = async { filled(ports, task).await.flatten().filter(|filled| filled.at >= slot) };
         let found = match by_lease {
             Some(filled) => Some(filled),

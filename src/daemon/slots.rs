@@ -7,9 +7,14 @@ use crate::repository::ledger::Ledger;
 /// The newest slot of a job that an entry names, not later than `until`. Entries that do not count show nothing.
 #[must_use]
 pub fn newest_filled(ledger: &Ledger, job: &str, until: Timestamp) -> Option<Filled> {
-    let named = ledger.counted().filter_map(|entry| Some((entry.due.as_ref()?, entry.time)));
-    let of_job = named.filter(|(due, _)| due.job == job && due.at <= until);
-    of_job
-        .max_by(|(a, signed_a), (b, signed_b)| a.at.cmp(&b.at).then(signed_b.cmp(signed_a)))
-        .map(|(due, signed)| Filled { at: due.at, lag_millis: signed.millis_since(due.at).max(0) })
+    let of_job = || {
+        let named = ledger.counted().filter_map(|entry| Some((entry.due.as_ref()?, entry)));
+        named.filter(|(due, _)| due.job == job && due.at <= until)
+    };
+    let at = of_job().map(|(due, _)| due.at).max()?;
+    let mut of_slot = of_job().filter(|(due, _)| due.at == at).map(|(_, entry)| entry);
+    let first = of_slot.next()?;
+    // A snapshot says when its cut began. Measured from the due moment, a run that was made up for would seem to take hours.
+    let took = first.snapshot().map_or(0, |snapshot| first.time.millis_since(snapshot.from));
+    Some(Filled { at, took_millis: took.max(0), contested: of_slot.next().is_some() })
 }

@@ -33,8 +33,10 @@ pub struct Turns {
 pub struct Filled {
     /// When it was due.
     pub at: Timestamp,
-    /// How long after that its entry was signed, in milliseconds.
-    pub lag_millis: i64,
+    /// How long its run took, as far as its entry shows, in milliseconds.
+    pub took_millis: i64,
+    /// Whether more than one daemon filled it: then none of them may think that it leads.
+    pub contested: bool,
 }
 
 /// An attempt that failed and gets another.
@@ -90,7 +92,7 @@ impl Progress {
     pub fn new(own: Option<Timestamp>, now: Timestamp) -> Self {
         Self {
             armed: now,
-            filled: own.map(|at| Filled { at, lag_millis: 0 }),
+            filled: own.map(|at| Filled { at, took_millis: 0, contested: false }),
             own,
             given_up: None,
             waiting: None,
@@ -100,10 +102,11 @@ impl Progress {
         }
     }
 
-    /// Whether this daemon ran the job last, so that it need not wait for another.
+    /// Whether this daemon, and no other, ran the job last, so that it need not wait for another. Two that both ran it wait
+    /// both, each for another time: else they would do everything twice for ever.
     #[must_use]
     pub fn leads(&self) -> bool {
-        self.own.is_some_and(|own| self.filled.is_none_or(|filled| own >= filled.at))
+        self.own.is_some_and(|own| self.filled.is_none_or(|filled| own >= filled.at && !filled.contested))
     }
 
     /// What to do now.
@@ -152,7 +155,7 @@ impl Progress {
     /// as filled only when its run is over.
     fn patience(&self, task: &Task, turns: &Turns, slot: Timestamp) -> i64 {
         let least = millis(turns.takeover_after);
-        let usual = self.filled.map_or(0, |filled| filled.lag_millis.saturating_mul(2));
+        let usual = self.filled.map_or(0, |filled| filled.took_millis.saturating_mul(2));
         if usual <= least {
             return least;
         }
@@ -191,7 +194,8 @@ impl Progress {
         match verdict(ending) {
             Verdict::Done => {
                 self.own = self.own.max(Some(slot));
-                self.saw(Some(Filled { at: slot, lag_millis: now.millis_since(slot).max(0) }));
+                let took_millis = self.filled.map_or(0, |filled| filled.took_millis);
+                self.saw(Some(Filled { at: slot, took_millis, contested: false }));
                 return None;
             }
             Verdict::Mendable if attempt <= task.retries => {

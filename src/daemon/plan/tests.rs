@@ -29,7 +29,7 @@ fn turns() -> Turns {
 }
 
 fn filled(time: &str) -> Option<Filled> {
-    Some(Filled { at: at(time), lag_millis: 5_000 })
+    Some(Filled { at: at(time), took_millis: 5_000, contested: false })
 }
 
 fn run(slot: &str, attempt: u32) -> Step {
@@ -76,11 +76,11 @@ fn who_stands_by_waits_for_the_other_and_then_takes_over() {
 #[test]
 fn who_stands_by_waits_longer_where_runs_take_longer_but_no_longer_than_a_slot() {
     let (task, turns) = (task("0 * * * *"), turns());
-    for (lag, least, most) in [(10 * MINUTE, 20 * MINUTE, 21 * MINUTE), (5 * HOUR, HOUR, HOUR + MINUTE)] {
+    for (took, least, most) in [(10 * MINUTE, 20 * MINUTE, 21 * MINUTE), (5 * HOUR, HOUR, HOUR + MINUTE)] {
         let mut progress = Progress::new(None, at("09:30:00"));
-        progress.saw(Some(Filled { at: at("09:00:00"), lag_millis: lag }));
+        progress.saw(Some(Filled { at: at("09:00:00"), took_millis: took, contested: false }));
         let opens = progress.opens(&task, &turns, at("10:00:00"));
-        assert!((least..=most).contains(&opens.millis_since(at("10:00:00"))), "{lag}: {opens}");
+        assert!((least..=most).contains(&opens.millis_since(at("10:00:00"))), "{took}: {opens}");
     }
 }
 
@@ -200,6 +200,20 @@ fn both_wait_when_nobody_ran_it_yet() {
     assert!((60_000..=90_000).contains(&opens.millis_since(at("10:00:00"))), "{opens}");
     let other = Turns { salt: "other host".to_owned(), ..turns };
     assert_ne!(progress.opens(&task, &other, at("02:00:00")), opens);
+}
+
+#[test]
+fn two_that_both_ran_a_slot_do_not_go_on_doing_so() {
+    let (task, turns) = (task("0 * * * *"), turns());
+    let mut progress = Progress::new(Some(at("09:00:00")), at("09:30:00"));
+    progress.saw(Some(Filled { at: at("09:00:00"), took_millis: 5_000, contested: true }));
+    assert!(!progress.leads());
+    let opens = progress.opens(&task, &turns, at("10:00:00"));
+    assert!((60_000..=90_000).contains(&opens.millis_since(at("10:00:00"))), "{opens}");
+    let other = Turns { salt: "other".to_owned(), ..turns.clone() };
+    assert_ne!(progress.opens(&task, &other, at("10:00:00")), opens, "each waits for another time");
+    progress.ended(&task, &turns, at("10:00:00"), 1, &Ending::Succeeded, opens);
+    assert!(progress.leads(), "who is first leads from then on");
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn processes(app: &App) -> Processes {
         flags.push("--config".into());
         flags.push(std::path::absolute(&path).unwrap_or(path).into());
     }
-    for (_, flag, value) in app.globals.settings() {
+    for (_, flag, value) in app.globals.settings().into_iter().filter(|(_, flag, _)| *flag != "--log-format") {
         flags.push(flag.into());
         flags.push(value.into());
     }

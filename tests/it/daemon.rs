@@ -1,0 +1,278 @@
+//! The daemon as it is: real processes and signals, backups of a real (embedded) instance, a real service manager's socket.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use keyhaven::model::Due;
+use keyhaven::repository::{Repository, Store};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::program::Machine;
+use crate::site::Site;
+
+/// How long anything may take on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `found` gives something.
+fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A daemon; killed with this value.
+struct Daemon {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Daemon {
+    fn start(machine: &Machine, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let all = [&["run", "--log-format", "text"], arguments].concat();
+        let mut command = machine.command(&all);
+        command.envs(environment.iter().copied()).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (lines, into) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut log = into.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Self { child, log }
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until its log holds each of these in one line, `times` times.
+    fn says(&self, words: &[&str], times: usize) {
+        let log = Arc::clone(&self.log);
+        let begun = Instant::now();
+        loop {
+            let text = log.lock().unwrap().clone();
+            if text.lines().filter(|line| words.iter().all(|word| line.contains(word))).count() >= times {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for {words:?}:\n{text}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end; its exit code.
+    fn ends(&mut self) -> i32 {
+        let child = &mut self.child;
+        let status = until("the end of the daemon", || child.try_wait().unwrap());
+        status.code().unwrap_or_else(|| panic!("killed: {status}"))
+    }
+
+    /// The processes that it has started and that are there.
+    fn children(&self) -> Vec<u32> {
+        let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter(|pid| parent(*pid) == Some(self.child.id())).collect()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already. Its jobs end with it.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The parent of a process that runs; nothing of one that has ended.
+fn parent(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = status.rsplit_once(") ")?.1.split(' ');
+    let (state, parent) = (fields.next()?, fields.next()?);
+    (state != "Z").then(|| parent.parse().ok())?
+}
+
+/// The runs of schedules that a repository's ledger names.
+fn dues(folder: &Path, id: &str) -> Vec<Due> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let repository = Repository::open(Store::local(folder), id.parse().unwrap()).await.unwrap();
+        let ledger = repository.read_ledger().await.unwrap();
+        ledger.counted().filter_map(|entry| entry.due.clone()).collect()
+    })
+}
+
+/// A site with jobs.
+struct Jobs {
+    site: Site,
+    plain: String,
+    id: String,
+}
+
+impl Jobs {
+    fn new() -> Self {
+        let site = Site::seeded();
+        // The section stands in the file that `init` writes, with every key commented out.
+        let plain = site.machine.read("keyhaven.toml").replace("\n[daemon]\n", "\n");
+        let config: toml::Value = toml::from_str(&plain).unwrap();
+        let id = config["repository"]["id"].as_str().unwrap().to_owned();
+        Self { site, plain, id }
+    }
+
+    fn configure(&self, more: &str) {
+        self.site.machine.write("keyhaven.toml", &format!("{}\n{more}", self.plain));
+    }
+
+    /// With a source that answers so slowly that a backup takes several seconds.
+    fn configure_slow(&self, more: &str) {
+        let slow = self.plain.replace("requests_per_second = 1000", "requests_per_second = 2");
+        assert_ne!(slow, self.plain);
+        self.site.machine.write("keyhaven.toml", &format!("{slow}\n{more}"));
+    }
+
+    fn start(&self, arguments: &[&str]) -> Daemon {
+        Daemon::start(&self.site.machine, arguments, &[])
+    }
+
+    fn dues(&self) -> Vec<Due> {
+        dues(&self.site.repository(), &self.id)
+    }
+}
+
+const EVERY_FEW_SECONDS: &str =
+    "[daemon]\ntakeover_after = \"1s\"\n[jobs.often]\nkind = \"backup\"\ncron = \"*/2 * * * * *\"\n";
+
+#[test]
+fn it_backs_up_every_few_seconds_and_ends_when_asked() {
+    let jobs = Jobs::new();
+    jobs.configure(EVERY_FEW_SECONDS);
+    let mut daemon = jobs.start(&[]);
+    let seen = until("three runs", || Some(jobs.dues()).filter(|dues| dues.len() >= 3));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends(), 0, "{}", daemon.log());
+    assert!(seen.iter().all(|due| due.job == "often" && due.at.millis() % 2_000 == 0), "{seen:?}");
+    assert!(seen.windows(2).all(|pair| pair[0].at < pair[1].at), "each slot once: {seen:?}");
+    assert!(daemon.children().is_empty());
+    jobs.site.run(&["verify", "--level", "objects", "--json"]).json(0);
+}
+
+#[test]
+fn without_jobs_and_with_a_recovery_identity_it_refuses_to_start() {
+    let jobs = Jobs::new();
+    jobs.site.run(&["run"]).fails(2, &["no jobs", "[jobs.backup]"]);
+    let with_identity = jobs.plain.replace("[keys]", "[keys]\nrecovery_identity_file = \"kit/recovery-identity.txt\"");
+    jobs.site.machine.write("keyhaven.toml", &format!("{with_identity}\n{EVERY_FEW_SECONDS}"));
+    jobs.site.run(&["run"]).fails(2, &["recovery_identity_file", "recovery_key_on_collector"]);
+    jobs.configure("[daemon]\nlisten = \"here\"\n[jobs.a]\nkind = \"backup\"\ncron = \"@daily\"\n");
+    jobs.site.run(&["run"]).fails(2, &["daemon.listen"]);
+}
+
+#[test]
+fn when_the_leader_is_killed_its_job_ends_and_the_other_takes_over() {
+    let jobs = Jobs::new();
+    jobs.configure_slow(EVERY_FEW_SECONDS);
+    let leader = jobs.start(&["--state-dir", "state-a"]);
+    leader.says(&["succeeded"], 1);
+    let other = jobs.start(&["--state-dir", "state-b"]);
+    other.says(&["running"], 1);
+    let orphan = until("a run of the leader", || leader.children().first().copied());
+    leader.signal(Signal::KILL);
+    until("the end of the orphan", || parent(orphan).is_none().then_some(()));
+    let before = jobs.dues().len();
+    other.says(&["succeeded"], 2);
+    assert!(jobs.dues().len() > before, "{}", other.log());
+    jobs.site.run(&["verify", "--level", "objects", "--json"]).json(0);
+}
+
+#[test]
+fn a_new_configuration_is_taken_and_a_wrong_one_is_not() {
+    let jobs = Jobs::new();
+    jobs.configure(EVERY_FEW_SECONDS);
+    let mut daemon = jobs.start(&[]);
+    daemon.says(&["succeeded", "often"], 1);
+    for nonsense in ["[jobs.often\n", "[jobs.x]\nkind = \"bakcup\"\ncron = \"@daily\"\n", "[daemon]\nmax_running = 0\n"]
+    {
+        let (said, ran) = (daemon.log().matches("stays in force").count(), daemon.log().matches("succeeded").count());
+        jobs.configure(nonsense);
+        daemon.signal(Signal::HUP);
+        daemon.says(&["stays in force"], said + 1);
+        // The jobs read the file themselves, and it is wrong: only the schedule is known to hold.
+        jobs.configure(EVERY_FEW_SECONDS);
+        daemon.says(&["succeeded"], ran + 1);
+    }
+    jobs.configure(&format!("{EVERY_FEW_SECONDS}[jobs.check]\nkind = \"verify\"\ncron = \"*/3 * * * * *\"\n"));
+    daemon.signal(Signal::HUP);
+    daemon.says(&["succeeded", "check"], 1);
+    daemon.signal(Signal::INT);
+    assert_eq!(daemon.ends(), 0, "{}", daemon.log());
+}
+
+#[test]
+fn a_run_that_is_under_way_is_ended_with_the_daemon() {
+    let jobs = Jobs::new();
+    jobs.configure_slow(EVERY_FEW_SECONDS);
+    let mut daemon = jobs.start(&[]);
+    let job = until("a run", || daemon.children().first().copied());
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends(), 0, "{}", daemon.log());
+    assert_eq!(parent(job), None, "the job has ended, too");
+    jobs.site.run(&["verify", "--level", "objects", "--json"]).json(0);
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_stopped_and_tried_again() {
+    let jobs = Jobs::new();
+    let job =
+        "[jobs.slow]\nkind = \"backup\"\ncron = \"* * * * *\"\ndeadline = \"1s\"\nretries = 1\nretry_after = \"1s\"\n";
+    jobs.configure_slow(&format!("[daemon]\ntakeover_after = \"1s\"\n{job}"));
+    let daemon = jobs.start(&[]);
+    daemon.says(&["stopped at its deadline", "slow"], 2);
+    daemon.says(&["will be tried again"], 1);
+    assert_eq!(jobs.dues(), []);
+}
+
+#[test]
+fn the_service_manager_hears_of_everything() {
+    let jobs = Jobs::new();
+    jobs.configure(EVERY_FEW_SECONDS);
+    let path = jobs.site.machine.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "3000000")];
+    let mut daemon = Daemon::start(&jobs.site.machine, &[], &environment);
+    let hears = |wanted: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{wanted}: {error}"));
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.lines().any(|line| line.starts_with(wanted)) {
+                return text;
+            }
+        }
+    };
+    hears("READY=1");
+    hears("WATCHDOG=1");
+    hears("WATCHDOG=1");
+    assert!(hears("STATUS=").contains("of 1 jobs running"));
+    daemon.signal(Signal::HUP);
+    assert!(hears("RELOADING=1").contains("MONOTONIC_USEC="));
+    hears("READY=1");
+    daemon.says(&["succeeded"], 1);
+    daemon.signal(Signal::TERM);
+    assert!(hears("STOPPING=1").contains("EXTEND_TIMEOUT_USEC="));
+    assert_eq!(daemon.ends(), 0);
+}
