@@ -1,10 +1,13 @@
 //! Every reason for which a sweep stops, each on a repository where it would otherwise delete: and nothing is deleted.
 
 use bytes::Bytes;
-use keyhaven::format::event::{AcceptLossEvent, SweepEvent};
+use keyhaven::format::event::{AcceptLossEvent, PinChange, SweepEvent};
 use keyhaven::format::{Draft, Event, names};
 use keyhaven::job::sweep::Report;
 use keyhaven::model::{Clock as _, Digest, FailureKind};
+
+use keyhaven::repository::StoreError;
+use keyhaven::repository::store::Hold;
 
 use crate::sweep_kit::{TOOL, Yard};
 use crate::sweep_world::{Actor, HOUR, Odd, Step};
@@ -252,7 +255,13 @@ async fn evidence_and_what_is_none_of_ours_is_never_touched() {
 
 #[tokio::test]
 async fn a_store_that_fails_in_the_middle_ends_it_and_the_count_is_kept() {
-    let (yard, _) = yard().await;
+    let (yard, snapshots) = yard().await;
+    let mut many = vec![snapshots[2]];
+    for _ in 0..8 {
+        many.push(yard.backed_up().await);
+    }
+    yard.forget(&many[..8]).await;
+    yard.sim.advance(72 * HOUR);
     let odd = Odd::around(yard.sim.store(), true);
     let going = yard.sweep_by("sweeper", odd.store(), false, Vec::new()).await.unwrap().going.objects;
     let before = yard.sim.with(|world| world.deletes);
@@ -261,10 +270,48 @@ async fn a_store_that_fails_in_the_middle_ends_it_and_the_count_is_kept() {
     let deleted = yard.sim.with(|world| world.deletes) - before;
     assert_eq!((report.deleted.objects, report.failure()), (deleted, Some(FailureKind::Failed)), "{report:#?}");
     assert!(report.failed.as_deref().is_some_and(|failed| failed.contains("not allowed")), "{report:#?}");
-    assert!(deleted >= 2 && deleted + report.left < going, "{report:#?}");
+    assert!(deleted >= 2 && report.left > 0 && deleted + report.left < going, "{report:#?}");
     *odd.breaks_at.lock().unwrap() = None;
     let rest = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
     assert_eq!((rest.deleted.objects, rest.failure()), (going - deleted, None), "{rest:#?}");
+}
+
+#[tokio::test]
+async fn what_is_written_again_in_the_last_moment_stays() {
+    let (yard, snapshots) = yard().await;
+    let list = names::list(&yard.ledger().get(&snapshots[0]).unwrap().snapshot().unwrap().list);
+    let bytes = yard.sim.bytes(&list).unwrap();
+    let said = meanwhile(&yard, || async { yard.sim.put(&list, &bytes) }).await;
+    assert!(said.starts_with("swept"), "{said}");
+    assert!(yard.sim.bytes(&list).is_some(), "it is young again");
+}
+
+#[tokio::test]
+async fn a_pinned_snapshot_stays_whatever_was_given_up() {
+    let (yard, snapshots) = yard().await;
+    let pin = PinChange::Set { snapshot: snapshots[0], reason: "audit".to_owned() };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Pin(pin) };
+    yard.open().await.commit(&yard.writer("custodian", &yard.custodian), draft).await.unwrap();
+    let report = yard.sweep().await;
+    let swept: Vec<Digest> = report.snapshots.iter().map(|swept| swept.snapshot).collect();
+    assert_eq!(swept, [snapshots[1]], "{report:#?}");
+    yard.needed().check(&yard.sim, "with a pin");
+}
+
+#[tokio::test]
+async fn a_refusal_because_of_retention_is_told_from_a_missing_right() {
+    let (yard, _) = yard().await;
+    let path = yard.sim.paths("packs")[0].clone();
+    let until = yard.sim.now().plus_millis(HOUR);
+    for (says, held) in [(true, true), (false, false)] {
+        let odd = Odd::around(yard.sim.store(), says);
+        odd.keeps.lock().unwrap().insert(path.clone(), Some(until));
+        match odd.store().delete(&path).await {
+            Err(StoreError::Held { hold, .. }) if held => assert_eq!(hold, Hold::Until(until)),
+            Err(StoreError::Denied { .. }) if !held => {}
+            other => panic!("says {says}: {other:?}"),
+        }
+    }
 }
 
 /// What is kept is no failure, whether a HEAD says so or only the refusal itself; a missing right is one.

@@ -55,6 +55,8 @@ pub(crate) enum Paging {
     Whole,
     /// The last page is lost.
     DropLast,
+    /// The last page of the ledger is lost, and nothing else.
+    DropLastOfLedger,
     /// The page with this number, counted from 0, is lost each time.
     DropSame(usize),
     /// Some page is lost, another one each time.
@@ -199,6 +201,8 @@ impl World {
         let lost = match paging {
             Paging::Whole | Paging::Shuffled | Paging::Prompt => None,
             Paging::DropLast => pages.len().checked_sub(1),
+            Paging::DropLastOfLedger if folder == "ledger" => pages.len().checked_sub(1),
+            Paging::DropLastOfLedger => None,
             Paging::DropSame(number) => Some(number),
             Paging::DropSome => (!pages.is_empty())
                 .then(|| usize::try_from(self.dice.below(u64::try_from(pages.len()).unwrap())).unwrap()),
