@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use keyhaven::format::list::PackList;
+use keyhaven::format::names;
 use keyhaven::job::forget::{give_up, take_back};
 use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
 use keyhaven::model::{Clock as _, Digest};
@@ -239,4 +241,112 @@ async fn nothing_that_is_kept_is_lost_when_processes_die_at_any_operation() {
     })
     .await;
     assert!(all.backups > 40 && all.swept > 5 && all.deletes > 20 && all.deaths > 40, "{all:?}");
+}
+
+/// Two lists of the same packs must not be one object: a sweep that is about to delete the first would delete the second.
+#[tokio::test]
+async fn a_run_that_needs_the_packs_of_an_older_snapshot_writes_a_list_of_its_own() {
+    let yard = Yard::new(5).await;
+    let backup = || async {
+        yard.sim.advance(HOUR);
+        let said = yard.backup(0, &Turn::free(), Paging::Prompt).await;
+        assert!(said.starts_with("backed up"), "{said}");
+        let ledger = yard.ledger();
+        ledger.snapshots().last().unwrap().snapshot().unwrap().list
+    };
+    let packs = |list: &Digest| PackList::decode(&yard.sim.bytes(&names::list(list)).unwrap()).unwrap().packs;
+    let first = backup().await;
+    let quiet = backup().await;
+    assert_eq!(quiet, first, "nothing moved: the list of the base is named again");
+    let made = yard.sim.now().plus_millis(-10_000);
+    yard.source.secrets.lock().unwrap().insert("zzz".to_owned(), (1, made));
+    let more = backup().await;
+    assert_eq!(packs(&more).len(), 2);
+    yard.source.secrets.lock().unwrap().remove("zzz");
+    let again = backup().await;
+    assert_eq!(packs(&again), packs(&first));
+    assert_ne!(again, first);
+}
+
+/// How the only snapshot of a collector stands when its next backup and a sweep begin at once.
+#[derive(Clone, Copy)]
+enum Given {
+    /// It was given up three days ago.
+    LongAgo,
+    /// It is given up as they begin.
+    Now,
+}
+
+/// One backup and one sweep, in turns: the sweep would take what the backup would build upon, or has just written.
+async fn duel(seed: u64, given: Given) -> bool {
+    let yard = Yard::new(seed).await;
+    let mut dice = Dice(seed ^ 0xd0e1);
+    let said = yard.backup(1, &Turn::free(), Paging::Prompt).await;
+    assert!(said.starts_with("backed up"), "{said}");
+    let old = yard.ledger().snapshots()[0].digest;
+    yard.sim.advance(HOUR);
+    yard.backed_up().await;
+    if matches!(given, Given::LongAgo) {
+        yard.forget(&[old]).await;
+    }
+    yard.sim.advance(72 * HOUR);
+    yard.source.change(&mut dice);
+    let sweep = |turn: Turn| {
+        let (sweep, forget) = (yard.sweeping("sweeper", &turn), give_up_in_turn(&yard, &turn, old));
+        async move {
+            if matches!(given, Given::Now) {
+                forget.await;
+            }
+            sweep.await
+        }
+    };
+    let backup = Actor::new("backup", 0, |turn| yard.backup(1, &turn, Paging::Prompt));
+    let mut actors = vec![backup, Actor::new("sweep", 0, sweep)];
+    let mut said = Vec::new();
+    while !actors.is_empty() {
+        let at = usize::try_from(dice.below(actors.len() as u64)).unwrap();
+        // Several operations in a row now and then, so that one gets far while the other stands.
+        for _ in 0..=dice.below(12) {
+            match actors[at].step().await {
+                Step::Goes => {}
+                Step::Died => unreachable!("nothing is deadly here"),
+                Step::Ended(words) => {
+                    said.push(words);
+                    drop(actors.remove(at));
+                    break;
+                }
+            }
+        }
+        yard.needed().check(&yard.sim, &format!("seed {seed}, after {said:?}"));
+    }
+    said.iter().any(|said| said.starts_with("backed up"))
+}
+
+/// Many of them; nearly every backup comes through.
+async fn duels(seeds: std::ops::Range<u64>, given: Given) {
+    let count = seeds.end - seeds.start;
+    let mut recorded = 0;
+    for seed in seeds {
+        recorded += u64::from(duel(seed, given).await);
+    }
+    assert!(recorded * 10 > count * 9, "{recorded} of {count} were recorded");
+}
+
+fn give_up_in_turn(yard: &Yard, turn: &Turn, old: Digest) -> impl Future<Output = ()> + use<> {
+    let (store, id) = (yard.sim.client(turn, Paging::Prompt), yard.id);
+    let writer = yard.writer("forgetter", &yard.reaper);
+    async move {
+        let repository = Repository::open(store, id).await.unwrap();
+        give_up(&repository, &writer, TOOL, &[old], "test").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_backup_whose_base_is_due_and_a_sweep() {
+    duels(0..60, Given::LongAgo).await;
+}
+
+#[tokio::test]
+async fn a_backup_whose_base_is_given_up_meanwhile_and_a_sweep() {
+    duels(1_000..1_060, Given::Now).await;
 }
