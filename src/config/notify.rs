@@ -351,8 +351,8 @@ impl Reader<'_, '_, '_> {
                             format!("`{name}` is secret by its name; write {{ file = \"…\" }} (or env, credential)");
                         return Err(wrong(problem));
                     }
-                    if text.chars().any(char::is_control) {
-                        return Err(wrong(format!("`{name}` is not one line")));
+                    if text.chars().any(|c| c.is_control() || !c.is_ascii()) {
+                        return Err(wrong(format!("`{name}` is not one line of ASCII")));
                     }
                     Header::Plain(Template::parse(text).map_err(|problem| wrong(format!("`{name}` {problem}")))?)
                 }

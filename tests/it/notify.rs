@@ -200,7 +200,7 @@ fn a_test_reaches_every_target_and_says_which_it_did_not_reach() {
         &site,
         "topic",
         &chat.url("/t"),
-        "preset = \"ntfy\"\ntoken_env = \"NTFY\"\nheaders = { X-Team = \"{{job}}\\u00e9 dba\" }",
+        "preset = \"ntfy\"\ntoken_env = \"NTFY\"\nheaders = { X-Team = \"dba-{{event}}\" }",
     );
     add(
         &site,
@@ -217,7 +217,7 @@ fn a_test_reaches_every_target_and_says_which_it_did_not_reach() {
     let [request] = &chat.take()[..] else { panic!("not one request") };
     assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
     assert_eq!(request.header("title"), Some("Keyhaven: a test of this notification"));
-    assert_eq!(request.header("x-team"), Some("? dba"));
+    assert_eq!(request.header("x-team"), Some("dba-test"));
     assert_eq!(site.run(&["notify", "test", "topic"]).code, 1, "without its token");
     site.run(&["notify", "test", "tpic"]).fails(2, &["there is no notification `tpic`", "topic"]);
     let shown = site.run(&["config", "show"]);

@@ -90,6 +90,7 @@ fn every_slip_names_its_line_and_what_would_be_right() {
         (format!("{hook}token = \"hunter2\""), "holds a secret inline"),
         (format!("{hook}headers = {{ Authorization = \"hunter2\" }}"), "is secret by its name"),
         (format!("{hook}headers = {{ \"X Y\" = \"v\" }}"), "no header can have"),
+        (format!("{hook}headers = {{ X-Team = \"d\u{e9}\" }}"), "one line of ASCII"),
         (format!("{hook}headers = {{ X-Key = {{ fil = \"k\" }} }}"), "{ file = … }"),
         ("kind = \"webhook\"\nurl = \"http://ntfy.example/t\"".to_owned(), "plain http, which is for loopback only"),
         ("kind = \"webhook\"\nurl = \"ntfy.example\"".to_owned(), "is no URL"),
