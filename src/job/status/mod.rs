@@ -109,7 +109,7 @@ fn restored(ledger: &Ledger, snapshots: &[backups::Dated<'_>], now: Timestamp, s
     let newer = |one: &&backups::Dated<'_>| {
         one.good && snapshot.is_some_and(|snapshot| one.entry.sequence > snapshot.entry.sequence)
     };
-    let newest = snapshots.iter().filter(newer).last();
+    let newest = snapshots.iter().rfind(newer);
     Some(Restored {
         at: times::of_entry(ledger, entry, now, stored),
         target: event.target.clone(),

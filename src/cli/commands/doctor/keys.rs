@@ -17,9 +17,8 @@ pub(super) fn rows(settings: &Settings, host: &Host) -> (Rows, Option<SigningKey
     let signing_key = signing_key(&mut rows, settings, host);
     let mut catalogue = None;
     if host.collects || settings.keys().catalogue_key.is_some() {
-        let names = |keys: &Identities| {
-            keys.recipients().iter().map(|recipient| recipient.to_string()).collect::<Vec<_>>().join(", ")
-        };
+        let names =
+            |keys: &Identities| keys.recipients().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         catalogue = rows.take("catalogue key", wire::catalogue_key(settings), names, MADE_BY_INIT);
     }
     if host.collects {
@@ -48,7 +47,7 @@ fn recipients(rows: &mut Rows, settings: &Settings, catalogue: Option<&Identitie
     if own.iter().any(|own| recipients.iter().any(|other| other == own)) {
         let found = "the catalogue key of this host is one of them, so that this host can open its own backups";
         let mend = "take it out of keys.recovery_recipients; `keyhaven keys new`, on another machine, makes one";
-        return refused_unless_accepted(rows, what, settings, found.to_owned(), mend);
+        return refused_unless_accepted(rows, what, settings, found, mend);
     }
     match recipients.len() {
         0 | 1 => rows.warning(
@@ -82,11 +81,11 @@ fn recovery_identity(rows: &mut Rows, settings: &Settings, host: &Host) {
         // It names a source and may never back it up.
         return rows.warning(what, found, mend);
     }
-    refused_unless_accepted(rows, what, settings, found, mend);
+    refused_unless_accepted(rows, what, settings, &found, mend);
 }
 
 /// A backup refuses to run with it, unless the configuration says that it is accepted.
-fn refused_unless_accepted(rows: &mut Rows, what: &'static str, settings: &Settings, found: String, mend: &str) {
+fn refused_unless_accepted(rows: &mut Rows, what: &'static str, settings: &Settings, found: &str, mend: &str) {
     if settings.keys().recovery_key_on_collector {
         rows.warning(what, format!("{found}; accepted, and every entry says so"), mend);
     } else {

@@ -11,7 +11,7 @@ use crate::config::{Location, Settings};
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
 use crate::format::event::{Event, KeyChange, KeyGrant};
-use crate::format::{Role, names};
+use crate::format::{Entry, Role, names};
 use crate::model::{Clock, Digest, FailureKind, limits};
 use crate::repository::ledger::{Ledger, Severity};
 use crate::repository::{Repository, SKEW_MILLIS, StateFolder, StoreError};
@@ -174,7 +174,7 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
              another host copy the folder away",
         );
     }
-    let newest = ledger.latest_good().or_else(|| ledger.first()).map(|entry| entry.name());
+    let newest = ledger.latest_good().or_else(|| ledger.first()).map(Entry::name);
     let asking = async {
         match &newest {
             Some(path) => repository.store().retention(path).await.map_err(Failure::from),
