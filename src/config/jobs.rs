@@ -111,7 +111,7 @@ pub fn check_kinds(jobs: &[Job], kinds: &[&str]) -> Result<(), ConfigError> {
 /// Checks that every instance that a job names is one of the file.
 pub(super) fn check_instances<'n>(
     jobs: &[Job],
-    known: impl Iterator<Item = &'n str> + Clone,
+    known: &(impl Iterator<Item = &'n str> + Clone),
 ) -> Result<(), ConfigError> {
     for job in jobs {
         if let Some(name) = job.instances.iter().find(|name| known.clone().all(|known| known != name.as_str())) {

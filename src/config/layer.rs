@@ -79,7 +79,7 @@ impl Layer {
                 _ => layer.take_member(name, value, &place, base)?,
             }
         }
-        jobs::check_instances(&layer.jobs, layer.instances())?;
+        jobs::check_instances(&layer.jobs, &layer.instances())?;
         layer.checked()
     }
 

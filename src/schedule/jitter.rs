@@ -25,7 +25,7 @@ pub fn jitter(job: &str, at: Timestamp, salt: &str, most: Duration) -> Duration 
     }
     take(&at.millis().to_be_bytes());
     // The high half of a product: no bias worth naming, and no division.
-    let share = u128::from(mixed(hash)) * (u128::from(most) + 1) >> 64;
+    let share = (u128::from(mixed(hash)) * (u128::from(most) + 1)) >> 64;
     Duration::from_millis(u64::try_from(share).unwrap_or(most))
 }
 

@@ -10,7 +10,7 @@ use crate::cli::printer::Printer;
 use crate::cli::table::Table;
 use crate::config::Job;
 use crate::model::Timestamp;
-use crate::schedule::{Schedule, ScheduleError, Zone};
+use crate::schedule::{Mark, Schedule, ScheduleError, Zone};
 
 /// Runs that are listed at most.
 const MOST: u32 = 1_000;
@@ -125,7 +125,7 @@ impl Moment {
             local: local.to_rfc3339(),
             zone: zone.name(),
             abbreviation,
-            mark: mark.map(|mark| mark.as_str()),
+            mark: mark.map(Mark::as_str),
             note: mark.map(|mark| mark.to_string()),
             shown: format!("{} {name}", local.format("%a %Y-%m-%d %H:%M:%S")),
         }
