@@ -1,5 +1,6 @@
 //! The daemon as it is: real processes and signals, backups of a real (embedded) instance, a real service manager's socket.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use keyhaven::model::Due;
+use keyhaven::model::{Due, Timestamp};
 use keyhaven::repository::{Repository, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -15,7 +16,7 @@ use crate::program::Machine;
 use crate::site::Site;
 
 /// How long anything may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `found` gives something.
 fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
@@ -275,4 +276,76 @@ fn the_service_manager_hears_of_everything() {
     daemon.signal(Signal::TERM);
     assert!(hears("STOPPING=1").contains("EXTEND_TIMEOUT_USEC="));
     assert_eq!(daemon.ends(), 0);
+}
+
+/// A repository of its own for the site's source, made in a folder below; gives its settings with absolute paths.
+fn another(site: &Site, name: &str) -> toml::Table {
+    let folder = site.machine.path(name);
+    std::fs::create_dir(&folder).unwrap();
+    let first: toml::Value = toml::from_str(&site.machine.read("keyhaven.toml")).unwrap();
+    let of = |key: &str| first["source"][key].as_str().unwrap().to_owned();
+    let (recovery, key) = (site.machine.path("kit/public.txt"), site.machine.path("api-key"));
+    let (url, iam_url) = (of("url"), of("iam_url"));
+    let arguments = [
+        ["init", "--json"].as_slice(),
+        &["--recovery", recovery.to_str().unwrap(), "--api-key-file", key.to_str().unwrap()],
+        &["--source-url", &url, "--iam-url", &iam_url, "--repository", "repo", "--state-dir", "state"],
+    ];
+    let output = site.machine.command(&arguments.concat()).current_dir(&folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut config: toml::Table = toml::from_str(&site.machine.read(&format!("{name}/keyhaven.toml"))).unwrap();
+    // The state is the daemon's, and sections without a key that is set say nothing; some belong to all instances.
+    config.retain(|_, value| value.as_table().is_some_and(|members| !members.is_empty()));
+    for (section, members) in &mut config {
+        for (member, value) in members.as_table_mut().unwrap() {
+            let is_path = member.ends_with("_file") || (section == "repository" && member == "url");
+            if let (true, Some(path)) = (is_path, value.as_str()) {
+                *value = folder.join(path).to_str().unwrap().into();
+            }
+        }
+    }
+    config["source"].as_table_mut().unwrap().insert("requests_per_second".to_owned(), 1000.into());
+    config.insert("name".to_owned(), name.into());
+    config
+}
+
+#[test]
+fn three_daemons_share_the_jobs_of_several_instances() {
+    let site = Site::seeded();
+    let instances: Vec<toml::Table> = ["pay", "shop", "mail"].iter().map(|name| another(&site, name)).collect();
+    let mut config = toml::Table::new();
+    config.insert(
+        "instances".to_owned(),
+        instances.clone().into_iter().map(toml::Value::Table).collect::<Vec<_>>().into(),
+    );
+    let jobs = "\n[daemon]\nlease_url = \"leases\"\nlease_term = \"5s\"\ntakeover_after = \"1s\"\n\
+                [jobs.often]\nkind = \"backup\"\ncron = \"*/4 * * * * *\"\n";
+    site.machine.write("many.toml", &format!("{}{jobs}", toml::to_string(&config).unwrap()));
+    let start = |state: &str| Daemon::start(&site.machine, &["--config", "many.toml", "--state-dir", state], &[]);
+    let mut daemons = ["state-1", "state-2", "state-3"].map(start);
+    let seen = || -> Vec<Vec<Due>> {
+        let of = |config: &toml::Table| {
+            let repository = config["repository"].as_table().unwrap();
+            dues(Path::new(repository["url"].as_str().unwrap()), repository["id"].as_str().unwrap())
+        };
+        instances.iter().map(of).collect()
+    };
+    until("four runs on each instance", || seen().iter().all(|dues| dues.len() >= 4).then_some(()));
+    // One of them dies without a word; the others do its share.
+    daemons[0].signal(Signal::KILL);
+    let before: Vec<usize> = seen().iter().map(Vec::len).collect();
+    until("more runs on each", || {
+        seen().iter().zip(&before).all(|(now, before)| now.len() >= before + 2).then_some(())
+    });
+    for daemon in &mut daemons[1..] {
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.ends(), 0, "{}", daemon.log());
+    }
+    for dues in seen() {
+        let mut times: BTreeMap<Timestamp, usize> = BTreeMap::new();
+        for due in &dues {
+            *times.entry(due.at).or_default() += 1;
+        }
+        assert!(times.values().all(|times| *times == 1), "no slot twice: {times:?}");
+    }
 }
