@@ -82,10 +82,10 @@ fn fenced(text: &str, default: &str) -> String {
         match directive.split_once('=') {
             None if level(directive).is_some() => directive.clone_into(&mut ours),
             None => {}
-            Some((target, word)) if target == "keyhaven" || target.starts_with("keyhaven::") => {
-                if level(word).is_some() {
-                    directives.push(format!("{target}={word}"));
-                }
+            Some((target, word))
+                if (target == "keyhaven" || target.starts_with("keyhaven::")) && level(word).is_some() =>
+            {
+                directives.push(format!("{target}={word}"));
             }
             Some((target, word)) => {
                 if let Some(asked) = level(word) {

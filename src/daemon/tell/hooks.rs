@@ -179,11 +179,11 @@ struct Group(Option<Pid>);
 
 impl Group {
     fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.0 {
-            if let Err(error) = kill_process_group(pid, signal) {
-                // It is gone by itself, most likely.
-                tracing::trace!(%error, "a hook was not signalled");
-            }
+        if let Some(pid) = self.0
+            && let Err(error) = kill_process_group(pid, signal)
+        {
+            // It is gone by itself, most likely.
+            tracing::trace!(%error, "a hook was not signalled");
         }
     }
 
