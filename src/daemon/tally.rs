@@ -234,6 +234,7 @@ fn add(counter: &mut u64, more: u64) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests spoil files on purpose")]
 mod tests {
     use super::*;
     use crate::daemon::Facts;

@@ -8,7 +8,6 @@ pub mod definition;
 mod jobs;
 mod page;
 mod repository;
-#[expect(clippy::disallowed_methods, reason = "the textfile is a file beside node_exporter's others")]
 pub mod textfile;
 
 use self::page::{Labels, Page};

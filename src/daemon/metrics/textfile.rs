@@ -145,6 +145,7 @@ fn instance_of(line: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests spoil files on purpose")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
