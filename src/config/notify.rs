@@ -267,7 +267,7 @@ impl Reader<'_, '_, '_> {
 
     fn webhook(&self) -> Result<Way, ConfigError> {
         let own = ["url", "url_file", "url_env", "url_credential", "preset", "method", "headers", "content_type"];
-        let more = ["body", "token_file", "token_env", "token_credential", "on", "repeat_every", "names"];
+        let more = ["body", "token", "token_file", "token_env", "token_credential", "on", "repeat_every", "names"];
         self.only(&[&own[..], &more].concat())?;
         let preset = self.preset()?;
         let method = match self.entry.text("method")?.as_deref() {
@@ -390,7 +390,18 @@ impl Reader<'_, '_, '_> {
     }
 
     fn mail(&self) -> Result<Way, ConfigError> {
-        let own = ["host", "port", "tls", "user", "password_file", "password_env", "password_credential", "from", "to"];
+        let own = [
+            "host",
+            "port",
+            "tls",
+            "user",
+            "password",
+            "password_file",
+            "password_env",
+            "password_credential",
+            "from",
+            "to",
+        ];
         self.only(&[&own[..], &["on", "repeat_every", "names"]].concat())?;
         let needed =
             |name: &str| self.entry.text(name)?.ok_or_else(|| self.entry.error(&format!("a mail needs `{name}`")));
@@ -442,6 +453,7 @@ impl Reader<'_, '_, '_> {
         Ok(Way::Mail { host, port, tls, login, from, to })
     }
 
+    /// Refuses members of other names. A secret itself passes here, to be refused with where it belongs instead.
     fn only(&self, own: &[&str]) -> Result<(), ConfigError> {
         self.entry.only(&[COMMON, own].concat())
     }

@@ -124,6 +124,7 @@ mod tests {
             "status",
             "schedule",
             "schedule next",
+            "schedule check",
             "run",
         ];
         let mut found = Vec::new();
