@@ -144,12 +144,16 @@ impl App {
     /// # Errors
     /// When there is no home to put it in.
     pub(super) fn state_folder(&self, settings: &Settings) -> Result<PathBuf, Failure> {
-        let systemd = || env::variable("STATE_DIRECTORY").map(PathBuf::from);
-        let xdg = || env::variable("XDG_STATE_HOME").map(|home| Path::new(&home).join("keyhaven"));
-        let home = || env::variable("HOME").map(|home| Path::new(&home).join(".local/state/keyhaven"));
-        let folder = settings.state_dir().or_else(systemd).or_else(xdg).or_else(home);
-        folder.ok_or_else(|| Settings::missing("state_dir").into())
+        state_folder(settings).ok_or_else(|| Settings::missing("state_dir").into())
     }
+}
+
+/// The folder of a writer's memory, as configured or as the platform says; nothing when there is no home to put it in.
+pub(super) fn state_folder(settings: &Settings) -> Option<PathBuf> {
+    let systemd = || env::variable("STATE_DIRECTORY").map(PathBuf::from);
+    let xdg = || env::variable("XDG_STATE_HOME").map(|home| Path::new(&home).join("keyhaven"));
+    let home = || env::variable("HOME").map(|home| Path::new(&home).join(".local/state/keyhaven"));
+    settings.state_dir().or_else(systemd).or_else(xdg).or_else(home)
 }
 
 /// Puts the environment and the flags over the layers of a file.

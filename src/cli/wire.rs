@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::app::App;
+use super::app::{self, App};
 use super::clock::SystemClock;
 use super::failure::Failure;
 use super::{key_file, scheduled};
@@ -58,7 +58,20 @@ pub(super) async fn repository_trusting(
     let repository = settings.repository()?;
     let store = store(&repository)?;
     let id = pin(&repository, recovery)?;
-    Ok(Repository::open_trusting(store, id, trust).await?)
+    let cache = cache(settings, &repository.location, &id);
+    let opened = Repository::open_trusting(store, id, trust).await?;
+    Ok(match cache {
+        Some(folder) => opened.cached_in(&folder),
+        None => opened,
+    })
+}
+
+/// Where entries are kept that were read from a bucket. A folder of this host is read as quickly as a copy of it.
+fn cache(settings: &Settings, location: &Location, id: &RepositoryId) -> Option<StateFolder> {
+    match location {
+        Location::Bucket { .. } => Some(StateFolder::new(&app::state_folder(settings)?, &id.to_string())),
+        Location::Folder(_) => None,
+    }
 }
 
 /// The pinned repository id.

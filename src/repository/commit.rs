@@ -162,7 +162,8 @@ impl Repository {
         let path = entry.name();
         let file = path.rsplit('/').next().unwrap_or(&path).to_owned();
         writer.state.keep_entry(&file, bytes.clone()).await?;
-        write_confirmed(self.store(), &path, bytes).await?;
+        write_confirmed(self.store(), &path, bytes.clone()).await?;
+        self.keep_entry(&path, &bytes).await;
         // The entry is real now, whatever happens here; without the memory only a rollback to before it goes unseen.
         seen.push(path);
         if let Err(error) = writer.state.remember(seen, &file).await {

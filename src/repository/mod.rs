@@ -3,6 +3,8 @@
 //! [`Store`] is the place, with every peculiarity of object_store; [`ledger`] the pure reading of entries;
 //! [`Repository`] both together. Nothing here is ever rewritten or deleted.
 
+#[expect(clippy::disallowed_methods, reason = "a cache is a folder on this host, outside of every store")]
+mod cache;
 mod commit;
 mod error;
 pub mod find;

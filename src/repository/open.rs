@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 
+use super::cache::EntryCache;
 use super::ledger::Ledger;
-use super::{ObjectInfo, RepositoryError, Store, StoreError};
+use super::{ObjectInfo, RepositoryError, StateFolder, Store, StoreError};
 use crate::crypto::PublicKey;
 use crate::crypto::digest::sha256;
 use crate::format::{RepositoryId, names};
@@ -20,11 +22,12 @@ pub(super) const SMALL_IN_FLIGHT: usize = 16;
 
 /// A repository, by its pinned id; cheap to clone.
 ///
-/// Reading never writes. Entries that were read are kept in memory: they are immutable, and a commit lists and reads
-/// again only what is new.
+/// Reading never writes to the store. Entries that were read are kept in memory, and on this host's disk with
+/// [`Repository::cached_in`]: they are immutable, and only what a listing shows anew is fetched.
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
+    cache: Option<Arc<EntryCache>>,
 }
 
 struct Inner {
@@ -32,7 +35,16 @@ struct Inner {
     id: RepositoryId,
     trust: Vec<PublicKey>,
     warnings: Vec<String>,
-    entries: Mutex<HashMap<String, Bytes>>,
+    entries: Mutex<HashMap<String, Known>>,
+    /// Whether entries must come from the store itself, whatever the disk has.
+    anew: AtomicBool,
+}
+
+/// An entry in memory.
+struct Known {
+    bytes: Bytes,
+    /// Whether the cache on disk has it, too.
+    on_disk: bool,
 }
 
 /// `keyhaven.json`: decides nothing, tells people and tools what lies there.
@@ -84,8 +96,15 @@ impl Repository {
             return Err(RepositoryError::OtherRepository { place: store.place(), pin: pin.to_string() });
         }
         let warnings = check_marker(&store, &pin).await;
-        let entries = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { store, id: pin, trust, warnings, entries }) })
+        let (entries, anew) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { inner: Arc::new(Inner { store, id: pin, trust, warnings, entries, anew }), cache: None })
+    }
+
+    /// As it is, with the entries that are read kept in the part of a state folder that belongs to this repository, and
+    /// taken from there. A folder that is missing or cannot be used costs requests and fails nothing.
+    #[must_use]
+    pub fn cached_in(self, state: &StateFolder) -> Self {
+        Self { cache: Some(Arc::new(EntryCache::new(state))), ..self }
     }
 
     /// The id: the digest of the first entry.
@@ -114,7 +133,8 @@ impl Repository {
         self.build_ledger(self.read_entries().await?).await
     }
 
-    /// As [`Repository::read_ledger`], with every entry fetched again: what is remembered proves nothing about the store.
+    /// As [`Repository::read_ledger`], with every entry fetched again: what is remembered, in memory or on disk, proves
+    /// nothing about the store.
     ///
     /// # Errors
     /// As [`Repository::read_ledger`].
@@ -123,9 +143,25 @@ impl Repository {
         self.read_ledger().await
     }
 
-    /// Forgets what was read of the ledger, so that every entry is fetched again.
+    /// Forgets what was read of the ledger, so that every entry is fetched again. From then on the cache on disk is
+    /// written and not read.
     pub fn forget_entries(&self) {
-        self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.inner.anew.store(true, Ordering::SeqCst);
+        self.known().clear();
+    }
+
+    /// Drops from memory what can be had again without a request: the entries in the cache on disk, and all of them
+    /// where the store is a folder of this host. For whoever keeps a repository open for long.
+    pub fn release_entries(&self) {
+        // Only a folder shares this host's clock.
+        let local = self.store().shares_clock();
+        let mut known = self.known();
+        known.retain(|_, entry| !local && !entry.on_disk);
+        known.shrink_to_fit();
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`Repository::read_ledger`], from files that somebody else has listed and from entries that are asked for
@@ -154,7 +190,12 @@ impl Repository {
 
     /// Every file of the ledger by path, with its bytes; a file that cannot be an entry comes without any.
     pub(super) async fn read_entries(&self) -> Result<Vec<(String, Bytes)>, RepositoryError> {
-        self.read_files(self.store().list(names::LEDGER).await?).await
+        let listed = self.store().list(names::LEDGER).await?;
+        if let Some(cache) = &self.cache {
+            cache.admit(&listed);
+            cache.tidy(&listed).await;
+        }
+        self.read_files(listed).await
     }
 
     async fn read_files(&self, listed: Vec<ObjectInfo>) -> Result<Vec<(String, Bytes)>, RepositoryError> {
@@ -193,7 +234,7 @@ impl Repository {
         if names::parse_entry(&path).is_none() || object.size > limits::ENTRY as u64 {
             return Ok(Read::Bytes(path, Bytes::new()));
         }
-        match self.fetch_entry(&path).await {
+        match self.fetch_entry(&path, object.size).await {
             Ok(Some(bytes)) => Ok(Read::Bytes(path, bytes)),
             Ok(None) => Ok(Read::Gone),
             Err(RepositoryError::Store(error @ StoreError::Denied { .. })) => Ok(Read::Denied(path, error)),
@@ -201,13 +242,20 @@ impl Repository {
         }
     }
 
-    /// The bytes of one file of the ledger that was listed just now, from memory when it was read before.
-    async fn fetch_entry(&self, path: &str) -> Result<Option<Bytes>, RepositoryError> {
-        let known = self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
-        match known {
-            Some(bytes) => Ok(Some(bytes)),
-            None => self.ask_entry(path).await,
+    /// The bytes of one file of the ledger that was listed just now with this size, from memory or from disk when it was
+    /// read before.
+    async fn fetch_entry(&self, path: &str, size: u64) -> Result<Option<Bytes>, RepositoryError> {
+        let known = self.known().get(path).map(|entry| entry.bytes.clone());
+        if known.is_some() {
+            return Ok(known);
         }
+        if let Some(cache) = self.cache.as_ref().filter(|_| !self.inner.anew.load(Ordering::SeqCst))
+            && let Some(bytes) = cache.get(path, size).await
+        {
+            self.known().insert(path.to_owned(), Known { bytes: bytes.clone(), on_disk: true });
+            return Ok(Some(bytes));
+        }
+        self.ask_entry(path).await
     }
 
     /// The bytes of one file of the ledger, asked of the store; nothing when it is not there.
@@ -223,9 +271,17 @@ impl Repository {
         if names::parse_entry(path).is_none_or(|(_, digest)| sha256(&bytes) != digest) {
             return Ok(Some(Bytes::new()));
         }
-        let mut known = self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(path.to_owned(), bytes.clone());
+        self.keep_entry(path, &bytes).await;
         Ok(Some(bytes))
+    }
+
+    /// Keeps an entry that the store has, so that it is not fetched again.
+    pub(super) async fn keep_entry(&self, path: &str, bytes: &Bytes) {
+        let on_disk = match &self.cache {
+            Some(cache) => cache.put(path, bytes.clone()).await,
+            None => false,
+        };
+        self.known().insert(path.to_owned(), Known { bytes: bytes.clone(), on_disk });
     }
 
     /// Checks names, signatures and links: much arithmetic, so on a blocking thread.

@@ -174,7 +174,7 @@ impl From<Verdict> for Line {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let settings = arguments.rules.settings(app)?;
     let repository = wire::repository(&settings, None).await?;
-    let ledger = repository.read_ledger().await?;
+    let ledger = repository.read_ledger_anew().await?;
     report::ledger_warnings(&app.printer, &repository, &ledger);
     if !arguments.undo.is_empty() {
         return undo(app, &settings, &repository, &ledger, arguments).await;

@@ -35,7 +35,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let writer = wire::writer(app, &settings, repository.id())?;
-    let ledger = repository.read_ledger().await?;
+    let ledger = repository.read_ledger_anew().await?;
     let remembered = writer.state.heads().await?;
     let lost: Vec<Digest> = remembered
         .iter()

@@ -43,7 +43,7 @@ pub(super) async fn rows(
     for warning in repository.warnings() {
         rows.warning("repository", warning.clone(), "`keyhaven verify --level objects` checks what counts");
     }
-    let reading = async { repository.read_ledger().await.map_err(Failure::from) };
+    let reading = async { repository.read_ledger_anew().await.map_err(Failure::from) };
     let counted = |ledger: &Ledger| {
         let entries = ledger.counted().count() as u64;
         format!("listed and read; {} in good standing", human::count(entries, "entry"))

@@ -118,7 +118,7 @@ impl<'a> Desk<'a> {
     async fn open(app: &'a App) -> Result<Self, Failure> {
         let settings = app.settings()?;
         let repository = wire::repository(&settings, None).await?;
-        let ledger = repository.read_ledger().await?;
+        let ledger = repository.read_ledger_anew().await?;
         Ok(Self { app, settings, repository, ledger })
     }
 

@@ -1,4 +1,5 @@
-//! The repositories of a daemon, opened when they are first needed and kept open: what of a ledger was read is known.
+//! The repositories of a daemon, opened when they are first needed and kept open. Their entries are not kept in memory
+//! where this host's disk has them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -34,7 +35,9 @@ impl Repositories {
             Some(repository) => repository,
             None => self.open(instance).await?,
         };
-        match repository.read_ledger().await {
+        let read = repository.read_ledger().await;
+        repository.release_entries();
+        match read {
             Ok(ledger) => Ok(ledger),
             Err(error) => {
                 // The next one reads the credentials anew: they may have been changed.

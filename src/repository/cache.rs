@@ -1,0 +1,270 @@
+//! Entries that were read before, on this host's disk: what a listing still shows is fetched once and not by every run.
+//!
+//! Entries never change and are named by their digest, so nothing here is believed for lying here: a file counts when
+//! it has the size that the listing shows and its bytes are what its name says. Any other is removed. The listing
+//! stays the truth of what exists, and whoever checks the store (`verify`, `forget`, `sweep`) reads past this.
+//!
+//! The cache is never a reason to fail: where it cannot be read or written, entries come from the store. Nothing in it
+//! is secret, and losing it costs requests and nothing else.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{ObjectInfo, StateFolder};
+use crate::crypto::digest::sha256;
+use crate::format::names;
+
+const FOLDER: &str = "cache";
+/// Room for the entries of one repository, in bytes: three years and a half of a run every 15 minutes, at 8.3 KiB each.
+const ROOM: u64 = 1 << 30;
+/// What a file takes at least, in bytes: it bounds their number, too.
+const BLOCK: u64 = 4 << 10;
+/// How long a file stays that no listing wants: another process may be writing it, or have a newer listing.
+const UNWANTED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The entries of one repository on this host, in folders per thousand as in the ledger.
+#[derive(Debug)]
+pub(super) struct EntryCache {
+    /// The state folder, which must be there: the cache never makes one.
+    root: PathBuf,
+    folder: PathBuf,
+    /// Entries of lower sequences are neither kept nor looked for.
+    floor: AtomicU64,
+    writable: AtomicBool,
+    tidied: AtomicBool,
+}
+
+impl EntryCache {
+    /// The cache in a state folder. Nothing is asked of the disk yet.
+    pub(super) fn new(state: &StateFolder) -> Self {
+        let folder = state.path().join(FOLDER);
+        let root = state.path().parent().unwrap_or_else(|| state.path()).to_owned();
+        let (floor, writable, tidied) = (AtomicU64::new(0), AtomicBool::new(true), AtomicBool::new(false));
+        Self { root, folder, floor, writable, tidied }
+    }
+
+    /// Takes notice of what the ledger holds: the newest entries are kept, as many as there is room for.
+    pub(super) fn admit(&self, listed: &[ObjectInfo]) {
+        self.floor.store(floor(listed, ROOM), Ordering::Relaxed);
+    }
+
+    /// The bytes of an entry that a listing shows with this size; nothing when they are not here.
+    pub(super) async fn get(&self, path: &str, size: u64) -> Option<Bytes> {
+        let file = self.place_of(path)?;
+        let digest = names::parse_entry(path)?.1;
+        let reading = move || {
+            let bytes = read(&file, size).transpose()?.ok().filter(|bytes| sha256(bytes) == digest);
+            if bytes.is_none() {
+                tracing::debug!(file = %file.display(), "not what its name says: removed from the cache of entries");
+                drop(fs::remove_file(&file));
+            }
+            bytes
+        };
+        tokio::task::spawn_blocking(reading).await.ok().flatten()
+    }
+
+    /// Keeps the bytes of an entry, which are what its name says. Whether they are here now.
+    pub(super) async fn put(&self, path: &str, bytes: Bytes) -> bool {
+        let Some(file) = self.place_of(path).filter(|_| self.writable.load(Ordering::Relaxed)) else { return false };
+        let root = self.root.clone();
+        let writing = tokio::task::spawn_blocking(move || write(&root, &file, &bytes));
+        match writing.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(()) => true,
+            Err(error) => {
+                // Once is enough: a full disk or a folder of somebody else fails for every entry.
+                self.writable.store(false, Ordering::Relaxed);
+                tracing::debug!(folder = %self.folder.display(), %error, "no entries are cached");
+                false
+            }
+        }
+    }
+
+    /// Removes what has been here for long and is no entry of this listing, once for each opening of the repository.
+    pub(super) async fn tidy(&self, listed: &[ObjectInfo]) {
+        if self.tidied.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let wanted: HashSet<PathBuf> = listed.iter().filter_map(|object| self.place_of(&object.path)).collect();
+        let ledger = self.folder.join(names::LEDGER);
+        drop(tokio::task::spawn_blocking(move || tidy(&ledger, &wanted)).await);
+    }
+
+    /// Where an entry lies that is kept; nothing for what is none, and for one that there is no room for.
+    fn place_of(&self, path: &str) -> Option<PathBuf> {
+        let (sequence, _) = names::parse_entry(path)?;
+        (sequence >= self.floor.load(Ordering::Relaxed)).then(|| self.folder.join(path))
+    }
+}
+
+/// The lowest sequence that there is room for, counted from the newest.
+fn floor(listed: &[ObjectInfo], room: u64) -> u64 {
+    let entry = |object: &ObjectInfo| Some((names::parse_entry(&object.path)?.0, object.size.max(BLOCK)));
+    let mut entries: Vec<(u64, u64)> = listed.iter().filter_map(entry).collect();
+    entries.sort_unstable_by(|a, b| b.cmp(a));
+    let mut left = room;
+    for (sequence, size) in entries {
+        match left.checked_sub(size) {
+            Some(less) => left = less,
+            None => return sequence + 1,
+        }
+    }
+    0
+}
+
+/// A file of this size; nothing when there is none, an error when it is another thing.
+fn read(file: &Path, size: u64) -> io::Result<Option<Bytes>> {
+    // Asked before it is opened: a pipe would wait for its writer.
+    let found = match fs::symlink_metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    if !found.is_file() || found.len() != size {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(size).read_to_end(&mut bytes)?;
+    Ok(Some(bytes.into()))
+}
+
+/// Writes a file so that nobody sees half of it. It is not synced: what a crash leaves is found by its digest.
+fn write(root: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Root at somebody else's state folder would leave there what its owner can neither read nor replace.
+    if fs::metadata(root)?.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    if fs::symlink_metadata(file).is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64) {
+        return Ok(());
+    }
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str())) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let staged = folder.join(format!(".{name}.{}", Uuid::new_v4()));
+    let written = (|| {
+        let mut open = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+        open.write_all(bytes)?;
+        fs::rename(&staged, file)
+    })();
+    if written.is_err() {
+        drop(fs::remove_file(&staged));
+    }
+    written
+}
+
+fn tidy(ledger: &Path, wanted: &HashSet<PathBuf>) {
+    let inside = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|found| found.path());
+    for file in inside(ledger).flat_map(|folder| inside(&folder)).filter(|file| !wanted.contains(file)) {
+        let written = fs::symlink_metadata(&file).and_then(|found| found.modified()).ok();
+        if written.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > UNWANTED) {
+            drop(fs::remove_file(&file));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::model::Timestamp;
+
+    const BYTES: &[u8] = b"an entry, as far as a cache knows";
+
+    fn path(sequence: u64, bytes: &[u8]) -> String {
+        names::entry(sequence, &sha256(bytes))
+    }
+
+    fn listed(sequence: u64, size: u64) -> ObjectInfo {
+        ObjectInfo { path: path(sequence, BYTES), size, modified: Timestamp::from_millis(0) }
+    }
+
+    fn cache(root: &Path) -> EntryCache {
+        EntryCache::new(&StateFolder::new(root, "id"))
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_comes_back_for_another_process_and_for_its_owner_only() {
+        let root = tempfile::tempdir().unwrap();
+        let path = path(42_017, BYTES);
+        assert_eq!(cache(root.path()).get(&path, BYTES.len() as u64).await, None);
+        assert!(cache(root.path()).put(&path, Bytes::from_static(BYTES)).await);
+        let file = root.path().join("id/cache").join(&path);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing staged stays");
+        assert_eq!(cache(root.path()).get(&path, BYTES.len() as u64).await.as_deref(), Some(BYTES));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_what_its_name_and_the_listing_say_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let path = path(1, BYTES);
+        let file = root.path().join("id/cache").join(&path);
+        let size = BYTES.len() as u64;
+        let altered = BYTES.to_ascii_uppercase();
+        for (bytes, listed) in [(&altered[..], size), (&BYTES[..5], size), (&[], size), (BYTES, size + 1)] {
+            let cache = cache(root.path());
+            assert!(cache.put(&path, Bytes::from_static(BYTES)).await);
+            fs::write(&file, bytes).unwrap();
+            assert_eq!(cache.get(&path, listed).await, None, "{bytes:?} of {listed}");
+            assert!(!file.exists(), "{bytes:?} of {listed}");
+        }
+        fs::create_dir(&file).unwrap();
+        assert_eq!(cache(root.path()).get(&path, size).await, None, "a folder is no entry, and stops nothing");
+    }
+
+    #[tokio::test]
+    async fn without_a_state_folder_none_is_made() {
+        let root = tempfile::tempdir().unwrap();
+        let none = root.path().join("none");
+        assert!(!cache(&none).put(&path(1, BYTES), Bytes::from_static(BYTES)).await);
+        assert!(!none.exists());
+    }
+
+    #[tokio::test]
+    async fn names_that_are_no_entries_reach_no_file() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["ledger/../../heads.json", "packs/a", "ledger/000000/rubbish.json"] {
+            assert!(!cache(root.path()).put(path, Bytes::from_static(BYTES)).await, "{path}");
+            assert_eq!(cache(root.path()).get(path, BYTES.len() as u64).await, None, "{path}");
+        }
+        assert!(!root.path().join("id").exists());
+    }
+
+    #[test]
+    fn the_newest_are_kept_when_there_is_no_room_for_all() {
+        let all = [listed(3, 10), listed(1, 10), listed(2, BLOCK + 1)];
+        assert_eq!(floor(&all, 3 * BLOCK + 1), 0);
+        assert_eq!(floor(&all, 3 * BLOCK), 2, "the oldest goes first");
+        assert_eq!(floor(&all, 2 * BLOCK), 3);
+        assert_eq!(floor(&[], 0), 0);
+    }
+
+    #[tokio::test]
+    async fn only_what_is_old_and_in_no_listing_is_tidied_away() {
+        let root = tempfile::tempdir().unwrap();
+        let (wanted, gone, fresh) = (path(1, BYTES), path(1, b"gone"), path(1, b"fresh"));
+        let writer = cache(root.path());
+        for (path, bytes) in [(&wanted, BYTES), (&gone, b"gone"), (&fresh, b"fresh")] {
+            assert!(writer.put(path, Bytes::from_static(bytes)).await);
+        }
+        let place = root.path().join("id/cache");
+        let stray = place.join("ledger/000000/.half-written");
+        fs::write(&stray, b"").unwrap();
+        let old = SystemTime::now() - 2 * UNWANTED;
+        for file in [place.join(&wanted), place.join(&gone), stray.clone()] {
+            fs::File::options().write(true).open(file).unwrap().set_modified(old).unwrap();
+        }
+        cache(root.path()).tidy(&[listed(1, BYTES.len() as u64)]).await;
+        assert!(place.join(&wanted).exists() && place.join(&fresh).exists());
+        assert!(!place.join(&gone).exists() && !stray.exists());
+    }
+}
