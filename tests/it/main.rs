@@ -43,6 +43,7 @@ mod keys;
 mod layering;
 mod lease;
 mod ledger;
+mod ledger_cache;
 mod ledger_kit;
 mod ledger_life;
 mod ledger_trust;
