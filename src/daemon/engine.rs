@@ -179,7 +179,7 @@ impl Engine {
             let wake = self.start_what_is_due();
             self.show();
             tokio::select! {
-                Some((id, slot, came)) = self.attempts.next(), if !self.attempts.is_empty() => self.take(id, slot, came),
+                Some((id, slot, came)) = self.attempts.next(), if !self.attempts.is_empty() => self.take(&id, slot, came),
                 Some(setup) = setups.recv() => self.swap(setup),
                 () = stop.cancelled() => break,
                 () = sleep(wake) => {}
@@ -199,7 +199,7 @@ impl Engine {
                 self.ports.audience.pulse();
                 let step = until.min(Instant::now() + PULSE);
                 match timeout_at(step, self.attempts.next()).await {
-                    Ok(Some((id, slot, came))) => self.take(id, slot, came),
+                    Ok(Some((id, slot, came))) => self.take(&id, slot, came),
                     Ok(None) => break,
                     Err(_) if Instant::now() >= until => break,
                     Err(_) => {}
@@ -270,9 +270,9 @@ impl Engine {
     }
 
     /// Takes note of what an attempt came to.
-    fn take(&mut self, id: TaskId, of: Option<(Timestamp, u32)>, came: Came) {
+    fn take(&mut self, id: &TaskId, of: Option<(Timestamp, u32)>, came: Came) {
         let now = self.ports.clock.now();
-        let Some(state) = self.states.get_mut(&id) else { return };
+        let Some(state) = self.states.get_mut(id) else { return };
         state.busy = Busy::No;
         if now.millis_since(state.interval.1).abs() > MEASURED_MILLIS {
             state.interval = (state.task.schedule.interval(now), now);
@@ -297,7 +297,7 @@ impl Engine {
             (came, None) => debug!("an attempt without a slot came to {came:?}"),
         }
         if state.gone {
-            self.states.remove(&id);
+            self.states.remove(id);
         }
         if !self.reached && self.states.values().all(|state| state.read) {
             self.reached = true;

@@ -28,6 +28,9 @@ struct One {
     wanted: Wanted,
 }
 
+/// How every job stands, and the daemon.
+type Shown = (Vec<(TaskId, JobView)>, Role);
+
 #[derive(Debug)]
 pub(super) struct Surroundings {
     instances: BTreeMap<String, One>,
@@ -38,7 +41,7 @@ pub(super) struct Surroundings {
     /// Attempts that were told to begin.
     begun: Mutex<BTreeMap<TaskId, Started>>,
     /// What was shown last.
-    shown: Mutex<Option<(Vec<(TaskId, JobView)>, Role)>>,
+    shown: Mutex<Option<Shown>>,
 }
 
 impl Surroundings {
