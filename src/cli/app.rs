@@ -12,6 +12,7 @@ use super::env;
 use super::failure::Failure;
 use super::printer::Printer;
 use super::progress::Terminal;
+use super::scheduled;
 use crate::config::instances::check_apart;
 use crate::config::jobs::check_kinds;
 use crate::config::tables::Shown;
@@ -104,13 +105,28 @@ impl App {
     /// # Errors
     /// As [`App::settings_of`], and when two of them have one repository.
     pub(super) fn all_settings(&self) -> Result<Vec<Settings>, Failure> {
-        let names = self.instances()?;
+        Ok(self.all_settings_and_text()?.0)
+    }
+
+    /// As [`App::all_settings`], and the text of the file that they are from, read once; none where there is no file.
+    ///
+    /// # Errors
+    /// As [`App::all_settings`].
+    pub(super) fn all_settings_and_text(&self) -> Result<(Vec<Settings>, Option<String>), Failure> {
+        let path = self.config_path();
+        let text = path.as_deref().map(read_text).transpose()?;
+        let file = match (&path, &text) {
+            (Some(path), Some(text)) => layer(path, text)?,
+            _ => Layer::default(),
+        };
+        let of = |own: Option<Layer>| build(&self.globals, [Some(file.clone()), own].into_iter().flatten(), &[]);
+        let names: Vec<&str> = file.instances().collect();
         if names.is_empty() || self.globals.instance().is_some() {
-            return Ok(vec![self.settings()?]);
+            return Ok((vec![of(file.instance(self.globals.instance())?)?], text));
         }
-        let all = names.iter().map(|name| self.settings_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let all = names.iter().map(|name| of(file.instance(Some(name))?)).collect::<Result<Vec<_>, _>>()?;
         check_apart(&all)?;
-        Ok(all)
+        Ok((all, text))
     }
 
     /// The file as it stands; an empty one where there is none.
@@ -190,12 +206,23 @@ fn working_folder() -> PathBuf {
 
 /// Reads the configuration.
 fn read_layer(path: &Path) -> Result<Layer, Failure> {
+    layer(path, &read_text(path)?)
+}
+
+/// The text of the configuration. A job of the daemon is handed the one that the daemon has in force: the file may have
+/// been changed to nonsense since.
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let handed = scheduled::configuration();
+    read_public(handed.as_deref().unwrap_or(path), "configuration")
+        .map_err(|failure| failure.hinted("`keyhaven config init` prints a commented file to start from"))
+}
+
+/// The text of the configuration as settings; what is relative in it starts beside its file.
+fn layer(path: &Path, text: &str) -> Result<Layer, Failure> {
     let shown = path.display().to_string();
-    let text = read_public(path, "configuration")
-        .map_err(|failure| failure.hinted("`keyhaven config init` prints a commented file to start from"))?;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let base = path.parent().unwrap_or(Path::new(""));
-    Ok(Layer::file(&text, &shown, base)?)
+    Ok(Layer::file(text, &shown, base)?)
 }
 
 /// Reads a text file that holds no secret; `what` is what messages call it.

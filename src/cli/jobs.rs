@@ -5,10 +5,35 @@ use clap::error::ErrorKind;
 
 use super::args::Arguments;
 use super::failure::Failure;
-use crate::config::{ConfigError, Job};
+use crate::config::{ConfigError, Job, Settings};
 
 /// Flags that the daemon gives to every job itself.
 const OF_THE_DAEMON: &[&str] = &["--config", "--instance", "--json"];
+
+/// Checks what can be told of the jobs of an instance before any of them runs.
+///
+/// # Errors
+/// As [`check_args`], and kind 2 for a job that could only ever fail.
+pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
+    check_args(settings.jobs())?;
+    let mine = settings.jobs().iter().filter(|job| job.is_for(settings.instance()));
+    for job in mine.filter(|job| job.kind == "forget") {
+        if !brings_rules(job) && settings.retention()?.is_empty() {
+            let (place, what) = (job.origin.clone(), format!("`jobs.{}`", job.name));
+            let problem = "gives up what no rule of retention keeps, and there is no rule".to_owned();
+            return Err(Failure::from(ConfigError::Table { place, what, problem }).hinted(
+                "say in [retention] what is kept, such as keep_daily = 30; `keyhaven forget` shows what that means",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a job that forgets says itself what is kept, or what is not.
+fn brings_rules(job: &Job) -> bool {
+    let rule = |arg: &String| arg.starts_with("--keep-") && !arg.starts_with("--keep-suspect");
+    job.args.iter().any(|arg| rule(arg) || arg.starts_with("--snapshot") || arg.starts_with("--undo"))
+}
 
 /// Checks that the arguments of every job are those of its command, as the command itself would read them.
 ///
@@ -50,7 +75,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{Layer, Settings};
+    use crate::config::Layer;
 
     fn check(kind: &str, args: &str) -> Result<(), String> {
         let text = format!("[jobs.{kind}]\ncron = \"@daily\"\nargs = {args}\n");
@@ -77,6 +102,21 @@ mod tests {
         }
         for flag in ["--help", "-h", "--version"] {
             assert!(check("backup", &format!("[\"{flag}\"]")).unwrap_err().contains("instead of doing"), "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_forgets_has_rules() {
+        let checked = |more: &str| {
+            let text = format!("[jobs.forget]\ncron = \"@daily\"\n{more}");
+            let layer = Layer::file(&text, "keyhaven.toml", Path::new("/")).unwrap();
+            super::check(&Settings::build([layer]).unwrap()).map_err(|failure| failure.chain().join(": "))
+        };
+        for none in ["", "args = [\"--apply\"]\n", "[retention]\nkeep_suspect = \"3d\"\n"] {
+            assert!(checked(none).unwrap_err().contains("`jobs.forget`: gives up"), "{none}");
+        }
+        for some in ["args = [\"--keep-last\", \"3\"]\n", "[retention]\nkeep_within = \"3d\"\n"] {
+            assert_eq!(checked(some), Ok(()), "{some}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! A command that the daemon runs as a job: which run of the schedule it is, and that it does not outlive the daemon.
 
+use std::path::PathBuf;
+
 use rustix::process::{Pid, Signal};
 
 use super::env;
@@ -10,6 +12,14 @@ use crate::model::{Due, Timestamp};
 pub(super) const RUN_DUE: &str = "KEYHAVEN_RUN_DUE";
 /// The process id of the daemon.
 pub(super) const RUN_PARENT: &str = "KEYHAVEN_RUN_PARENT";
+
+/// Where a job finds the configuration that its daemon has in force: a file in memory, its standard input.
+pub(super) const RUN_CONFIG: (&str, &str) = ("KEYHAVEN_RUN_CONFIG", "/proc/self/fd/0");
+
+/// What takes the place of the configuration file in a command that a daemon runs, if anything does.
+pub(super) fn configuration() -> Option<PathBuf> {
+    env::variable(RUN_CONFIG.0).filter(|_| by_daemon()).map(PathBuf::from)
+}
 
 /// Whether a daemon runs this command. Then the daemon tells of it, and the command does not.
 pub(super) fn by_daemon() -> bool {

@@ -1,10 +1,14 @@
 //! Jobs as processes: this very program, with the arguments that a person would type.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -35,6 +39,8 @@ pub struct Processes {
     pub instance_flag: &'static str,
     /// The variable that says which run of the schedule it is, and what it says.
     pub due: fn(&crate::model::Due) -> (&'static str, String),
+    /// What every job finds on its standard input; nothing, where there is nothing to hand on.
+    pub input: Option<Arc<File>>,
     /// Further variables.
     pub environment: Vec<(&'static str, String)>,
     /// Variables of the daemon that a job must not see.
@@ -43,8 +49,18 @@ pub struct Processes {
     pub event: fn(&str, bool),
 }
 
+/// A text in a file that has no name, for [`Processes::input`]: no other process sees it, and it goes with the daemon.
+///
+/// # Errors
+/// When the kernel has no memory for it.
+pub fn in_memory(text: &str) -> std::io::Result<File> {
+    let mut file = File::from(memfd_create("keyhaven.toml", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    Ok(file)
+}
+
 impl Processes {
-    fn command(&self, order: &Order) -> Command {
+    fn command(&self, order: &Order) -> std::io::Result<Command> {
         let mut command = Command::new(&self.program);
         command.arg(order.kind).args(&order.arguments).arg("--json").args(&self.flags);
         if !order.instance.is_empty() {
@@ -57,8 +73,9 @@ impl Processes {
         command.env(name, value).envs(self.environment.iter().map(|(name, value)| (name, value)));
         // A group of its own: Ctrl-C in the daemon's terminal reaches it through the daemon only, and once.
         command.process_group(0).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
+        let input = self.input.as_ref().map(|file| file.try_clone()).transpose()?;
+        command.stdin(input.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(command)
     }
 }
 
@@ -66,7 +83,7 @@ impl Processes {
 impl Runner for Processes {
     async fn run(&self, order: &Order, stop: &Stop) -> Outcome {
         // The kernel ends a job when the *thread* that started it ends; the loop, which polls us, is on the main one.
-        let mut child = match self.command(order).spawn() {
+        let mut child = match self.command(order).and_then(|mut command| command.spawn()) {
             Ok(child) => child,
             Err(error) => return failed(format!("cannot start `{}`: {error}", order.kind)),
         };

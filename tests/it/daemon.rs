@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::program::Machine;
 use crate::site::Site;
+use crate::tell_kit::{Answer, Receiver};
 
 /// How long anything may take on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -202,24 +203,72 @@ fn when_the_leader_is_killed_its_job_ends_and_the_other_takes_over() {
 #[test]
 fn a_new_configuration_is_taken_and_a_wrong_one_is_not() {
     let jobs = Jobs::new();
-    jobs.configure(EVERY_FEW_SECONDS);
+    let receiver = Receiver::start(Answer::Status(200));
+    jobs.site.machine.write("chat.url", &receiver.url("/chat"));
+    let notify = "[[notify]]\nkind = \"webhook\"\nname = \"chat\"\nurl_file = \"chat.url\"\njobs = [\"other\"]\n";
+    jobs.configure(&format!("{EVERY_FEW_SECONDS}{notify}"));
     let mut daemon = jobs.start(&[]);
     daemon.says(&["succeeded", "often"], 1);
-    for nonsense in ["[jobs.often\n", "[jobs.x]\nkind = \"bakcup\"\ncron = \"@daily\"\n", "[daemon]\nmax_running = 0\n"]
-    {
-        let (said, ran) = (daemon.log().matches("stays in force").count(), daemon.log().matches("succeeded").count());
+    for nonsense in [
+        "[jobs.often\n",
+        "[jobs.x]\nkind = \"bakcup\"\ncron = \"@daily\"\n",
+        "[daemon]\nmax_running = 0\n",
+        "[jobs.x]\nkind = \"backup\"\nargs = [\"--ful\"]\ncron = \"@daily\"\n",
+        "[jobs.x]\nkind = \"forget\"\ncron = \"@daily\"\n",
+        "[standby]\nurl = \"https://standby.example\"\napi_key_file = \"no-such-file\"\n[jobs.x]\nkind = \"sync\"\ncron = \"@daily\"\n",
+    ] {
+        let said = daemon.log().matches("stays in force").count();
         jobs.configure(nonsense);
         daemon.signal(Signal::HUP);
         daemon.says(&["stays in force"], said + 1);
-        // The jobs read the file themselves, and it is wrong: only the schedule is known to hold.
-        jobs.configure(EVERY_FEW_SECONDS);
-        daemon.says(&["succeeded"], ran + 1);
+        // The file is still wrong, and the jobs go on under the one before.
+        let (ran, failed) = (daemon.log().matches("succeeded").count(), daemon.log().matches("failed: ").count());
+        daemon.says(&["succeeded"], ran + 2);
+        assert_eq!(daemon.log().matches("failed: ").count(), failed, "{}", daemon.log());
     }
-    jobs.configure(&format!("{EVERY_FEW_SECONDS}[jobs.check]\nkind = \"verify\"\ncron = \"*/3 * * * * *\"\n"));
+    let told = until("the notification", || Some(receiver.requests()).filter(|requests| !requests.is_empty()));
+    assert_eq!(told.len(), 1, "once: {told:?}");
+    let told = told[0].json();
+    assert_eq!((told["event"].as_str(), told["exit"].as_u64()), (Some("failure"), Some(2)), "{told}");
+    assert!(told["title"].as_str().unwrap().contains("new configuration: failed"), "{told}");
+    jobs.configure(&format!("{EVERY_FEW_SECONDS}{notify}[jobs.check]\nkind = \"verify\"\ncron = \"*/3 * * * * *\"\n"));
     daemon.signal(Signal::HUP);
     daemon.says(&["succeeded", "check"], 1);
+    let told = until("the recovery", || receiver.requests().get(1).cloned());
+    assert_eq!(told.json()["event"].as_str(), Some("recovery"), "{told:?}");
     daemon.signal(Signal::INT);
     assert_eq!(daemon.ends(), 0, "{}", daemon.log());
+}
+
+#[test]
+fn a_job_that_could_only_fail_keeps_it_from_starting() {
+    let jobs = Jobs::new();
+    for (job, why) in [
+        ("kind = \"backup\"\nargs = [\"--ful\"]", "unexpected argument"),
+        ("kind = \"forget\"\nargs = [\"--apply\"]", "no rule"),
+    ] {
+        jobs.configure(&format!("[jobs.x]\ncron = \"@daily\"\n{job}\n"));
+        jobs.site.run(&["run"]).fails(2, &["jobs.x", why]);
+        jobs.site.run(&["config", "validate"]).fails(2, &["jobs.x", why]);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let jobs = Jobs::new();
+    // A hook that does not let the run begin, and so does not let the daemon end.
+    jobs.configure(&format!("{EVERY_FEW_SECONDS}[hooks]\nrun_before = \"echo $$ > hook; exec sleep 300\"\n"));
+    let mut daemon = jobs.start(&[]);
+    let hook: u32 =
+        until("the hook", || std::fs::read_to_string(jobs.site.machine.path("hook")).ok()?.trim().parse().ok());
+    daemon.signal(Signal::TERM);
+    daemon.says(&["ending"], 1);
+    assert!(parent(hook).is_some(), "it waits for the hook");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends(), 130, "{}", daemon.log());
+    // What the hook started is nobody's now; a service manager ends it with the rest of the group.
+    let hook = i32::try_from(hook).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(hook, Signal::KILL).unwrap();
 }
 
 #[test]

@@ -111,8 +111,10 @@ fn validate(app: &App) -> Result<Outcome, Failure> {
         let of = if several { format!("{}: ", settings.instance()) } else { String::new() };
         checked.extend(what.into_iter().map(|what| format!("{of}{what}")));
     }
-    if let Some(settings) = all.first().filter(|settings| !settings.jobs().is_empty()) {
-        jobs::check_args(settings.jobs())?;
+    for settings in &all {
+        jobs::check(settings)?;
+    }
+    if all.first().is_some_and(|settings| !settings.jobs().is_empty()) {
         checked.push("jobs: kinds, cron lines, zones, arguments".to_owned());
     }
     app.printer.result(&serde_json::json!({ "valid": true, "checked": checked }), |printer| {
@@ -123,7 +125,7 @@ fn validate(app: &App) -> Result<Outcome, Failure> {
 }
 
 /// Checks what the settings of one instance name on this host; says what that was.
-fn validate_one(settings: &Settings) -> Result<Vec<&'static str>, Failure> {
+pub(super) fn validate_one(settings: &Settings) -> Result<Vec<&'static str>, Failure> {
     let mut checked = Vec::new();
     if settings.is_set("source.url") {
         wire::source(settings)?;

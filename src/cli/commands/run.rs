@@ -13,11 +13,11 @@ use tracing::{error, info, warn};
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::metrics;
+use crate::cli::{metrics, told};
 use crate::config::Settings;
 use crate::daemon::engine::{Engine, PULSE, Setup};
 use crate::daemon::systemd::Manager;
-use crate::daemon::{Board, http};
+use crate::daemon::{Board, Teller, http};
 use crate::model::FailureKind;
 
 mod audience;
@@ -51,10 +51,17 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     let mut hangups = signal(SignalKind::hangup()).map_err(failed("cannot listen for signals"))?;
     let manager = Arc::new(Manager::new());
     let board = Board::new(Arc::new(SystemClock), ALIVE_WITHIN.max(PULSE * 3));
-    let settings = app.all_settings()?;
-    let setup = setup::load(app, &settings, &board, &manager).await?;
+    let (settings, text) = app.all_settings_and_text()?;
+    let setup = setup::load(app, &settings, text.as_deref(), &board, &manager).await?;
+    for settings in &settings {
+        // No reason to let the other jobs wait: those that need it fail, and that is told.
+        if let Err(failure) = super::config::validate_one(settings) {
+            error!(instance = settings.instance(), "jobs will fail: {}", failure.chain().join(": "));
+        }
+    }
     let mut servers = JoinSet::new();
     let listen = settings.first().and_then(|settings| settings.daemon().listen);
+    let mut teller = settings.first().map(|settings| told::teller(app, settings));
     let (in_force, watched) = watch::channel(settings.clone());
     if let Some(address) = &listen {
         servers.spawn(metrics::follow(watched, board.clone()));
@@ -73,6 +80,7 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     let (setups, incoming) = mpsc::channel::<Setup>(1);
     let engine = Engine::new(setup).run(incoming, app.cancel().clone());
     let reloads = async {
+        tell(teller.as_ref(), None).await;
         while hangups.recv().await.is_some() {
             manager.reloading();
             match reload(app, &board, &manager, listen.as_deref(), &in_force).await {
@@ -82,14 +90,18 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
                     if setups.send(setup).await.is_err() {
                         break;
                     }
+                    manager.ready();
+                    teller = in_force.borrow().first().map(|settings| told::teller(app, settings));
+                    tell(teller.as_ref(), None).await;
                 }
                 Err(failure) => {
                     board.configured(true);
                     let why = failure.chain().join(": ");
                     error!("the new configuration is wrong, the one before stays in force: {why}");
+                    manager.ready();
+                    tell(teller.as_ref(), Some(&why)).await;
                 }
             }
-            manager.ready();
         }
         std::future::pending::<()>().await;
     };
@@ -103,6 +115,14 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// Tells that a new configuration is wrong, or that it is right again.
+async fn tell(teller: Option<&Teller>, why: Option<&str>) {
+    let Some(teller) = teller else { return };
+    for warning in teller.configuration(why).await {
+        warn!("not told: {warning}");
+    }
+}
+
 async fn reload(
     app: &App,
     board: &Board,
@@ -110,8 +130,9 @@ async fn reload(
     listen: Option<&str>,
     in_force: &watch::Sender<Vec<Settings>>,
 ) -> Result<Setup, Failure> {
-    let settings = app.all_settings()?;
-    let setup = setup::load(app, &settings, board, manager).await?;
+    let (settings, text) = app.all_settings_and_text()?;
+    settings.iter().try_for_each(|settings| super::config::validate_one(settings).map(drop))?;
+    let setup = setup::load(app, &settings, text.as_deref(), board, manager).await?;
     if settings.first().and_then(|settings| settings.daemon().listen).as_deref() != listen {
         warn!("daemon.listen has changed; that takes a restart");
     }

@@ -13,6 +13,7 @@ fn shell(script: &str) -> (Processes, tempfile::TempDir) {
         flags: Vec::new(),
         instance_flag: "--instance",
         due,
+        input: None,
         environment: vec![("GREETING", "hello".to_owned())],
         hidden: &["NOTIFY_SOCKET"],
         event: |_, _| {},
@@ -49,6 +50,15 @@ async fn it_is_started_with_what_it_needs_and_its_result_is_read() {
         (&Ending::Succeeded, Some(7), Some(12))
     );
     assert_eq!(outcome.why, None);
+}
+
+#[tokio::test]
+async fn every_job_reads_the_whole_input_whatever_another_has_read() {
+    let (mut processes, folder) = shell(r#"[ "$(cat /proc/self/fd/0)" = "the text" ] || exit 9"#);
+    processes.input = Some(Arc::new(in_memory("the text").unwrap()));
+    for _ in 0..2 {
+        assert_eq!(processes.run(&order(&folder, 60), &Stop::default()).await.ending, Ending::Succeeded);
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,18 @@ impl Subject {
         Self { job, kind, instance, why: run.why.clone(), fields }
     }
 
+    pub(super) fn of_configuration(why: Option<&str>, at: Timestamp) -> Self {
+        let hint = "the daemon goes on with the configuration before; `keyhaven config validate` names what is wrong";
+        let fields = BTreeMap::from([
+            ("ending", if why.is_some() { "failed" } else { "succeeded" }.to_owned()),
+            ("exit", if why.is_some() { FailureKind::Usage.exit_code() } else { 0 }.to_string()),
+            ("hint", if why.is_some() { hint } else { "" }.to_owned()),
+            ("ended", at.to_string()),
+        ]);
+        let (job, why) = ("new configuration".to_owned(), why.map(str::to_owned));
+        Self { kind: job.clone(), job, instance: String::new(), why, fields }
+    }
+
     pub(super) fn of_freshness(freshness: &Freshness) -> Self {
         let stale = !freshness.stale.is_empty();
         let hint = "`keyhaven status` says what is missing since when; the log of the last run says why";

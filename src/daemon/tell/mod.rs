@@ -229,6 +229,19 @@ impl Teller {
         self.notify(&subject, "", &freshness.instance, seen).await
     }
 
+    /// Tells that the daemon was given a configuration that is wrong (`why`) and keeps the one before, or that the one it was
+    /// given is right. Every target hears of it, whatever jobs it is for.
+    pub async fn configuration(&self, why: Option<&str>) -> Vec<Warning> {
+        let subject = Subject::of_configuration(why, self.clock.now());
+        let key = "configuration of the daemon".to_owned();
+        // That all is as it should be is news to those only who heard that it was not.
+        let (known, _) = self.notified.read().await;
+        if why.is_none() && !self.targets.iter().any(|target| known.of(&target.name, &key).is_some()) {
+            return Vec::new();
+        }
+        self.notify_of(key, &subject, "", "", why.map(|_| Condition::Failed)).await
+    }
+
     /// Sends one target a test, whatever it wants to be told.
     ///
     /// # Errors
@@ -257,8 +270,19 @@ impl Teller {
 
     /// Decides for every target what it is told, sends that, and remembers what arrived.
     async fn notify(&self, subject: &Subject, job: &str, instance: &str, seen: Option<Condition>) -> Vec<Warning> {
+        self.notify_of(format!("{instance}:{job}"), subject, job, instance, seen).await
+    }
+
+    /// As [`Teller::notify`], remembered under this key.
+    async fn notify_of(
+        &self,
+        key: String,
+        subject: &Subject,
+        job: &str,
+        instance: &str,
+        seen: Option<Condition>,
+    ) -> Vec<Warning> {
         let now = self.clock.now();
-        let key = format!("{instance}:{job}");
         let (known, damaged) = self.notified.read().await;
         let mut warnings: Vec<Warning> = damaged.into_iter().collect();
         let mut sending = JoinSet::new();

@@ -9,10 +9,10 @@ use super::ledgers::Repositories;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
-use crate::cli::{scheduled, told, wire};
+use crate::cli::{jobs, scheduled, told, wire};
 use crate::config::Settings;
 use crate::config::jobs::Job;
-use crate::daemon::child::Processes;
+use crate::daemon::child::{Processes, in_memory};
 use crate::daemon::engine::{Ports, Setup};
 use crate::daemon::kinds;
 use crate::daemon::leasing::Desk;
@@ -28,13 +28,18 @@ use crate::repository::lease::Leases;
 /// What belongs to the daemon and its service manager alone.
 const HIDDEN: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// Makes the settings of all instances ready; whatever is wrong with them shows here, before anything of it is used.
+/// Makes the settings of all instances ready; whatever is wrong with them shows here, before anything of it is used. `text`
+/// is that of their file: every job reads it in place of the file.
 pub(super) async fn load(
     app: &App,
     settings: &[Settings],
+    text: Option<&str>,
     board: &Board,
     manager: &Arc<Manager>,
 ) -> Result<Setup, Failure> {
+    for settings in settings {
+        jobs::check(settings)?;
+    }
     let mut tasks = Vec::new();
     let mut remembered = BTreeMap::new();
     let mut leases = Desk::default();
@@ -81,7 +86,7 @@ pub(super) async fn load(
         max_running: daemon.max_running,
         stop_within: daemon.stop_within,
         ports: Ports {
-            runner: Arc::new(processes(app)),
+            runner: Arc::new(processes(app, text)?),
             ledgers: repositories,
             leases,
             audience: Arc::new(audience),
@@ -146,7 +151,13 @@ fn last_done(tally: &Tally, job: &str) -> Option<Timestamp> {
     (verdict(&last.ending) == Verdict::Done).then(|| last.due.as_ref().map(|due| due.at))?
 }
 
-fn processes(app: &App) -> Processes {
+fn processes(app: &App, text: Option<&str>) -> Result<Processes, Failure> {
+    let failed = |error| {
+        Failure::new(FailureKind::Failed, "cannot keep the configuration in memory for the jobs").because(error)
+    };
+    let input = text.map(in_memory).transpose().map_err(failed)?.map(Arc::new);
+    let mut environment = vec![(scheduled::RUN_PARENT, std::process::id().to_string())];
+    environment.extend(input.iter().map(|_| (scheduled::RUN_CONFIG.0, scheduled::RUN_CONFIG.1.to_owned())));
     let mut flags: Vec<std::ffi::OsString> = Vec::new();
     if let Some(path) = app.config_path() {
         flags.push("--config".into());
@@ -162,14 +173,15 @@ fn processes(app: &App) -> Processes {
         flags.push("--log-level".into());
         flags.push(level.into());
     }
-    Processes {
+    Ok(Processes {
         // This very program, also when another was installed in its place meanwhile.
         program: Path::new("/proc/self/exe").into(),
         flags,
         instance_flag: "--instance",
         due: |due| (scheduled::RUN_DUE, scheduled::text(due)),
-        environment: vec![(scheduled::RUN_PARENT, std::process::id().to_string())],
+        input,
+        environment,
         hidden: HIDDEN,
         event: crate::cli::audit::hand_on,
-    }
+    })
 }
