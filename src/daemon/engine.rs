@@ -26,7 +26,7 @@ use crate::model::{Clock, Timestamp};
 /// The longest that the loop sleeps: how late a jump of the clock is noticed at most, and how often it shows that it lives.
 pub const PULSE: Duration = Duration::from_secs(5);
 /// How long after SIGKILL the end of a run is waited for.
-const KILLED: Duration = Duration::from_secs(5);
+pub(super) const KILLED: Duration = Duration::from_secs(5);
 /// How long past the end of another daemon's lease a slot is looked at again: the margin that leases have, and a second.
 const PAST_LEASE_MILLIS: i64 = 6_000;
 /// The longest that another daemon's lease is waited for without looking again.
@@ -192,6 +192,8 @@ impl Engine {
     async fn finish(mut self) {
         self.stopping = true;
         self.show();
+        let running = self.states.values().filter(|state| state.busy == Busy::Trying).count();
+        info!(running, within = self.stop_within.as_secs(), "ending: nothing new is started");
         self.stop.soon.cancel();
         let until = Instant::now() + self.stop_within;
         for (until, last) in [(until, false), (until + KILLED, true)] {
@@ -261,7 +263,12 @@ impl Engine {
 
     /// Which of those that want to run may.
     fn chosen(&self, wanting: &[(TaskId, Timestamp, u32)]) -> Vec<TaskId> {
-        let tasks = wanting.iter().filter_map(|(id, slot, _)| Some((&*self.states.get(id)?.task, *slot)));
+        // Not by the slot: where slots come faster than turns, the newest one of all of them is the same.
+        let since = |state: &State, slot| state.progress.wanting().unwrap_or(slot);
+        let tasks = wanting.iter().filter_map(|(id, slot, _)| {
+            let state = self.states.get(id)?;
+            Some((&*state.task, since(state, *slot)))
+        });
         let tasks: Vec<(&Task, Timestamp)> = tasks.collect();
         let trying = self.states.values().filter(|state| state.busy == Busy::Trying);
         let trying: Vec<&Task> = trying.map(|state| &*state.task).collect();
@@ -279,9 +286,16 @@ impl Engine {
         }
         match (came, of) {
             (Came::Looked(answer), of) => {
+                let first = !state.read && answer.is_some();
                 state.read |= answer.is_some();
-                state.progress.saw(answer.flatten());
+                match answer {
+                    Some(filled) => state.progress.saw(filled),
+                    None => state.progress.saw_nothing(),
+                }
                 state.cleared = of;
+                if first && of.is_none() {
+                    announce(state, &self.turns, now);
+                }
             }
             (Came::Filled(filled), _) => state.progress.saw(Some(filled)),
             (Came::HeldBack(until), Some((slot, attempt))) => {
@@ -328,6 +342,21 @@ impl Engine {
         } else {
             Role::Starting
         }
+    }
+}
+
+/// Says when a job runs next, once it is known.
+fn announce(state: &mut State, turns: &Turns, now: Timestamp) {
+    let (job, instance) = (&state.task.name, &state.task.instance);
+    let next = state.task.schedule.next_after(now);
+    match state.progress.step(&state.task, turns, now) {
+        Step::Run { slot, .. } => info!(job, instance, due = %slot, "runs as soon as it may"),
+        Step::Wait(Some(at)) if Some(at) != next => {
+            info!(job, instance, %at, "was not run when it was due; another daemon may do so until then");
+        }
+        Step::Wait(Some(at)) => info!(job, instance, %at, "runs next"),
+        Step::Wait(None) => info!(job, instance, "is never due again"),
+        Step::Look | Step::Skip(_) => {}
     }
 }
 

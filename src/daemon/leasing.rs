@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -13,6 +14,9 @@ use crate::repository::lease::{Lease, LeaseError, Leases, Taken};
 
 /// How long one operation may take: a place that does not answer must not hold a backup up.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Places that are tried side by side.
+const PROBES: usize = 64;
 
 /// Where the leases of each instance are.
 #[derive(Debug, Clone, Default)]
@@ -44,9 +48,13 @@ impl Desk {
 
     /// Tries every place, and uses none that is not fit. One that cannot be reached may be later, and is kept.
     pub async fn probe(&mut self) {
+        let probes =
+            self.places.iter().map(|(instance, (leases, _))| async move { (instance, within(leases.probe()).await) });
+        // A place that is down costs its patience, and a thousand of them must not cost it a thousand times.
+        let mut probes = futures_util::stream::iter(probes).buffer_unordered(PROBES);
         let mut unfit = Vec::new();
-        for (instance, (leases, _)) in &self.places {
-            match within(leases.probe()).await {
+        while let Some((instance, probed)) = probes.next().await {
+            match probed {
                 Ok(()) => debug!(instance, "leases work"),
                 Err(Failed::Lease(error @ LeaseError::Unfit { .. })) => {
                     warn!(instance, "no leases: {error}; what the ledger shows decides alone");
@@ -55,6 +63,7 @@ impl Desk {
                 Err(error) => warn!(instance, "the place of the leases could not be tried: {error}"),
             }
         }
+        drop(probes);
         self.places.retain(|instance, _| !unfit.contains(instance));
     }
 

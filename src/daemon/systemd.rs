@@ -46,7 +46,9 @@ impl Manager {
 
     /// Nothing new is started. Jobs get `within` to end, and the manager is asked to wait for that long.
     pub fn stopping(&self, within: Duration) {
-        let extend = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
+        // Killing takes time, too, and so does saying good-bye.
+        let all = within.saturating_add(super::engine::KILLED * 2);
+        let extend = u32::try_from(all.as_micros()).unwrap_or(u32::MAX);
         send(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(extend)]);
     }
 

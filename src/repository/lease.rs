@@ -26,6 +26,9 @@ const MARGIN_MILLIS: i64 = 5_000;
 /// No lease is believed longer than this after it was written, in milliseconds, whatever it says: one written by a wild
 /// clock, or by somebody who means harm, must not stop the jobs for long.
 const LONGEST_MILLIS: i64 = 60 * 60 * 1_000;
+/// How far ahead of the clock a run that was done may lie, in milliseconds; what lies further was written by a clock that
+/// was wrong.
+const AHEAD_MILLIS: i64 = 5 * 60 * 1_000;
 /// Generations that stay behind the newest. A daemon that is slow between looking and writing then meets an object, instead
 /// of making one of a number that is long over.
 const KEPT: u64 = 16;
@@ -219,6 +222,8 @@ impl Leases {
                 return Ok(Taken::Theirs { owner: record.owner.clone(), until: record.expires });
             }
             let (before, done) = newest.map_or((0, None), |(generation, record)| (generation, record.done));
+            // Nobody has done what is not due yet; believed, it would keep the job from being run until then.
+            let done = done.filter(|done| *done <= now.plus_millis(AHEAD_MILLIS));
             let lease = Lease { folder: folder.clone(), generation: before, taken: now, expires: now, done };
             if let Some(lease) = self.next(&lease, now, false).await? {
                 return Ok(Taken::Ours(lease));

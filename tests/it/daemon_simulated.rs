@@ -18,7 +18,7 @@ use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
 use keyhaven::model::{Clock, Timestamp};
-use keyhaven::repository::lease::Leases;
+use keyhaven::repository::lease::{Leases, Taken};
 use keyhaven::repository::{Repository, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -193,6 +193,128 @@ async fn a_job_never_overlaps_itself_nor_another_on_its_instance() {
         let slots = world.book.slots(job);
         assert!(slots.len() >= 10, "{job} has its turns: {}", slots.len());
         assert!(slots.windows(2).all(|pair| pair[0] < pair[1]), "{job}: none twice");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_more_to_do_than_time_every_job_has_its_turn() {
+    // All at the same second, on one instance, and together longer than the time between two slots; one of them only fails.
+    let names = ["a", "b", "c", "d"];
+    let tasks = names.map(|name| task(name, "backup", "* * * * *", "UTC")).into();
+    let mut world = Single::new("2026-11-22T10:00:30Z", tasks, 40, &[]);
+    world.host.takeover_after = Duration::from_secs(20);
+    let daemon = world.host.start();
+    pass(2 * HOUR).await;
+    daemon.stop().await;
+    let began: Vec<usize> = names.map(|name| world.book.began(name).len()).into();
+    assert!(began.iter().min() >= Some(&40) && began.iter().max() <= Some(&50), "{began:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_daemon_that_is_alone_soon_runs_what_is_due_more_often_than_others_are_waited_for() {
+    let mut world = Single::new("2026-11-22T10:00:03Z", vec![task("often", "backup", "*/10 * * * * *", "UTC")], 2, &[]);
+    world.host.remembered.clear();
+    let daemon = world.host.start();
+    pass(HOUR).await;
+    daemon.stop().await;
+    let slots = world.book.slots("often");
+    let first = slots.first().unwrap().millis_since(at("2026-11-22T10:00:00Z"));
+    assert!(first <= 40_000, "{first}");
+    assert!(slots.windows(2).all(|pair| pair[1].millis_since(pair[0]) == 10_000), "none left out from then on");
+}
+
+/// Leases of a folder whose clock is that of the world.
+fn desk(folder: &Path, clock: &Arc<SimulatedClock>, owner: &str) -> (Desk, Leases) {
+    let clock = Arc::clone(clock) as Arc<dyn Clock>;
+    let leases = Leases::new(Store::local(folder), clock, owner, Duration::from_secs(60));
+    let mut desk = Desk::default();
+    desk.add("", leases.clone(), "repository");
+    (desk, leases)
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_daemons_share_three_instances_and_leave_no_slot_out() {
+    const INSTANCES: [&str; 3] = ["pay", "shop", "mail"];
+    let jobs = INSTANCES
+        .map(|instance| Task { instance: instance.to_owned(), ..task("backup", "backup", "* * * * *", "UTC") });
+    let mut world = Single::new("2026-11-22T10:00:30Z", jobs.into(), 3, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    world.host.takeover_after = Duration::from_secs(20);
+    // The worst case: each believes that everything is its own.
+    let mut daemons = Vec::new();
+    for name in ["a", "b", "c"] {
+        let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
+        let leases = Leases::new(Store::local(folder.path()), clock, name, Duration::from_secs(30));
+        world.host.name = name.to_owned();
+        world.host.leases = Desk::default();
+        for instance in INSTANCES {
+            world.host.leases.add(instance, leases.clone(), instance);
+        }
+        world.host.ear = Arc::new(Ear::default());
+        daemons.push(world.host.start());
+    }
+    pass(20 * MINUTE).await;
+    let gone = daemons.remove(0);
+    gone.vanish();
+    let vanished = world.clock.now();
+    pass(20 * MINUTE).await;
+    for daemon in daemons {
+        daemon.stop().await;
+    }
+    let done = world.book.done.lock().unwrap();
+    for instance in INSTANCES {
+        let mut slots: Vec<Timestamp> =
+            done.iter().filter(|(of, _, _)| of == instance).map(|(_, due, _)| due.at).collect();
+        slots.sort();
+        assert_eq!(slots.first(), Some(&at("2026-11-22T10:00:00Z")), "{instance}");
+        let gaps: Vec<_> = slots.windows(2).filter(|pair| pair[1].millis_since(pair[0]) != 60_000).collect();
+        // What was under way when it vanished waits for the end of the lease, and one run makes up for that time.
+        assert!(gaps.len() <= 1, "{instance}, {vanished}: {gaps:?}");
+        for gap in gaps {
+            assert_eq!(gap[1].millis_since(gap[0]), 120_000, "{instance}: neither twice nor more than one");
+            assert!(gap[0] < vanished && gap[1].millis_since(vanished) < 120_000, "{instance}, {vanished}: {gap:?}");
+        }
+        assert!(slots.len() >= 39, "{instance}: {}", slots.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_tells_of_a_run_in_the_future_stops_no_run() {
+    let mut world = Single::new("2026-11-22T10:10:00Z", vec![task("check", "verify", "0 * * * *", "UTC")], 5, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (desk, leases) = desk(folder.path(), &world.clock, "host");
+    // Left by a daemon whose clock was a year ahead.
+    let Taken::Ours(lease) = leases.take("repository", "check").await.unwrap() else { panic!("taken") };
+    leases.release(&lease, Some(at("2027-11-22T10:00:00Z"))).await.unwrap();
+    world.host.leases = desk;
+    let daemon = world.host.start();
+    pass(3 * HOUR).await;
+    daemon.stop().await;
+    let hours = [11, 12, 13].map(|hour| at(&format!("2026-11-22T{hour}:00:00Z")));
+    assert_eq!(world.book.slots("check"), hours);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_slept_for_days_makes_up_for_each_job_once() {
+    let jobs = || ["a", "b"].map(|name| task(name, "backup", "*/15 * * * *", "UTC")).into();
+    let mut world = Single::new("2026-11-22T10:10:00Z", jobs(), 5, &[]);
+    world.host.remembered.clear();
+    let daemon = world.host.start();
+    pass(2 * MINUTE).await;
+    for name in ["a", "b"] {
+        assert_eq!(world.book.slots(name), [at("2026-11-22T10:00:00Z")]);
+    }
+    world.clock.jump(3 * 24 * 3_600_000);
+    pass(60).await;
+    // By NTP, right after.
+    world.clock.jump(-3_600_000);
+    pass(HOUR).await;
+    daemon.stop().await;
+    for name in ["a", "b"] {
+        let caught = at("2026-11-25T10:00:00Z");
+        let slots = world.book.slots(name);
+        assert_eq!(slots.iter().filter(|slot| **slot == caught).count(), 1, "{slots:?}");
+        assert!(slots.windows(2).all(|pair| pair[0] < pair[1]), "none twice: {slots:?}");
     }
 }
 

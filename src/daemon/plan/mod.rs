@@ -64,8 +64,12 @@ pub struct Progress {
     /// The newest slot that it saw in time.
     noticed: Option<Timestamp>,
     retry: Option<Retry>,
+    /// Since when it wants to run and has not.
+    wanting: Option<Timestamp>,
     /// Whether the ledger was asked since it looks after the job.
     looked: bool,
+    /// Whether the ledger was read and showed no run of the job, by anybody.
+    unheard: bool,
 }
 
 /// What to do about a job.
@@ -98,8 +102,16 @@ impl Progress {
             waiting: None,
             noticed: None,
             retry: None,
+            wanting: None,
             looked: false,
+            unheard: false,
         }
+    }
+
+    /// Since when it could have run: the first [`Step::Run`] since an attempt of it was over or another daemon filled a slot.
+    #[must_use]
+    pub fn wanting(&self) -> Option<Timestamp> {
+        self.wanting
     }
 
     /// Whether this daemon, and no other, ran the job last, so that it need not wait for another. Two that both ran it wait
@@ -133,7 +145,12 @@ impl Progress {
             Some(retry) => (retry.not_before, retry.made.saturating_add(1)),
             None => (self.opens(task, turns, slot), 1),
         };
-        if opens <= now { Step::Run { slot, attempt } } else { Step::Wait(Some(next.map_or(opens, |n| n.min(opens)))) }
+        if opens <= now {
+            self.wanting.get_or_insert(opens);
+            Step::Run { slot, attempt }
+        } else {
+            Step::Wait(Some(next.map_or(opens, |next| next.min(opens))))
+        }
     }
 
     /// When this daemon may run an open slot.
@@ -154,6 +171,10 @@ impl Progress {
     /// How long the daemon that ran last is waited for, in milliseconds: longer where its runs take longer, as a slot shows
     /// as filled only when its run is over.
     fn patience(&self, task: &Task, turns: &Turns, slot: Timestamp) -> i64 {
+        // Of a job that nobody ever ran there is no leader to wait for.
+        if self.unheard && self.filled.is_none() {
+            return 0;
+        }
         let least = millis(turns.takeover_after);
         let usual = self.filled.map_or(0, |filled| filled.took_millis.saturating_mul(2));
         if usual <= least {
@@ -163,13 +184,20 @@ impl Progress {
         usual.min(most)
     }
 
-    /// Which slot the ledger shows as filled last; nothing when it shows none or could not be read.
+    /// The ledger was to be asked and could not be read.
+    pub fn saw_nothing(&mut self) {
+        self.looked = true;
+    }
+
+    /// Which slot the ledger shows as filled last, if any.
     pub fn saw(&mut self, filled: Option<Filled>) {
         self.looked = true;
+        self.unheard = filled.is_none();
         let Some(filled) = filled else { return };
         if self.filled.is_none_or(|known| known.at <= filled.at) {
             if self.filled.is_none_or(|known| known.at < filled.at) {
                 self.waiting = None;
+                self.wanting = None;
             }
             self.filled = Some(filled);
         }
@@ -191,6 +219,7 @@ impl Progress {
         now: Timestamp,
     ) -> Option<Timestamp> {
         self.retry = None;
+        self.wanting = None;
         match verdict(ending) {
             Verdict::Done => {
                 self.own = self.own.max(Some(slot));
@@ -226,6 +255,7 @@ impl Progress {
         self.given_up = self.given_up.filter(|at| *at <= limit);
         self.waiting = self.waiting.filter(|at| *at <= limit);
         self.noticed = self.noticed.filter(|at| *at <= limit);
+        self.wanting = self.wanting.filter(|at| *at <= limit);
         self.retry = self.retry.filter(|retry| retry.slot <= limit);
         if let Some(retry) = &mut self.retry {
             retry.not_before = retry.not_before.min(now.plus_millis(millis(retry::LONGEST.saturating_mul(2))));
@@ -234,12 +264,12 @@ impl Progress {
     }
 }
 
-/// Which of the tasks that want to run may start, given those that run: the one that waits longest first, none beside one
-/// that it excludes, never more than `most` at once.
+/// Which of the tasks that want to run, each since its moment, may start, given those that run: the one that waits longest
+/// first, none beside one that it excludes, never more than `most` at once.
 #[must_use]
 pub fn choose(wanting: &[(&Task, Timestamp)], running: &[&Task], most: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..wanting.len()).collect();
-    order.sort_by_key(|at| wanting.get(*at).map(|(_, slot)| *slot));
+    order.sort_by_key(|at| wanting.get(*at).map(|(_, since)| *since));
     let mut beside: Vec<&Task> = running.to_vec();
     let mut chosen = Vec::new();
     for at in order {
