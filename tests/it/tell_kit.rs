@@ -173,6 +173,29 @@ impl Drop for MailServer {
     }
 }
 
+/// A mail server that knows no login and repeats what it does not know, as sendmail does; its port.
+pub(crate) fn repeating_mail_server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut out = stream.unwrap();
+            let lines = BufReader::new(out.try_clone().unwrap()).lines();
+            // Whoever was refused may hang up.
+            let mut say = |text: &str| drop(out.write_all(format!("{text}\r\n").as_bytes()));
+            say("220 ready");
+            for line in lines.map_while(Result::ok) {
+                match line.split(' ').next() {
+                    Some("EHLO") => say("250-here\r\n250 AUTH PLAIN LOGIN"),
+                    Some("AUTH") => say(&format!("500 5.5.1 Command unrecognized: \"{line}\"")),
+                    _ => say("250 well"),
+                }
+            }
+        }
+    });
+    port
+}
+
 /// A certificate for `localhost` with its key and the authority that signed it, as files of a machine.
 pub(crate) fn certificate(machine: &Machine) {
     let script = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem \

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use lettre::message::{Mailbox, header};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
 
 use super::http::chain;
 use super::message::Message;
@@ -22,6 +24,8 @@ pub struct Mail {
     host: String,
     from: Mailbox,
     to: Vec<Mailbox>,
+    /// What the server may hear, and nobody from it: see [`Unsaid`].
+    unsaid: Unsaid,
 }
 
 /// What a mail server needs to be spoken to.
@@ -60,12 +64,13 @@ impl Mail {
             .port(server.port)
             .tls(tls)
             .timeout(Some(server.timeout));
+        let unsaid = Unsaid::of(server.login.as_ref());
         let builder = match server.login {
             Some((user, password)) => builder.credentials(Credentials::new(user, password.expose_secret().to_owned())),
             None => builder,
         };
         let to = to.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
-        Ok(Self { transport: builder.build(), host: server.host.to_owned(), from: address(from)?, to })
+        Ok(Self { transport: builder.build(), host: server.host.to_owned(), from: address(from)?, to, unsaid })
     }
 
     /// Sends a message, once: a mail that may have been taken is not sent again.
@@ -88,13 +93,82 @@ impl Mail {
             .map_err(|error| format!("cannot make the mail: {error}"))?;
         match tokio::time::timeout(within, self.transport.send(mail)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(format!("{}: {}", self.host, words(&chain(&error)))),
+            Ok(Err(error)) => {
+                let said = chain(&error);
+                let code = || error.status().map(|code| format!(" ({code})")).unwrap_or_default();
+                let said = if self.unsaid.is_in(&said) {
+                    format!("it refused us{}, in words that repeat the login, which are left out", code())
+                } else {
+                    words(&said)
+                };
+                Err(format!("{}: {said}", self.host))
+            }
             Err(_) => Err(format!("{} did not take the mail within {} s", self.host, within.as_secs())),
         }
     }
 }
 
+/// What a login puts on the wire, in the forms of AUTH PLAIN and LOGIN. There are servers that repeat a command that they do
+/// not know, and with it the password.
+struct Unsaid(Vec<Zeroizing<String>>);
+
+impl std::fmt::Debug for Unsaid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unsaid([redacted])")
+    }
+}
+
+impl Unsaid {
+    /// Of any secret, this many characters in a row give it away: a server may break or shorten what it repeats.
+    const RUN: usize = 8;
+
+    fn of(login: Option<&(String, SecretString)>) -> Self {
+        let Some((user, password)) = login else { return Self(Vec::new()) };
+        let password = password.expose_secret();
+        let plain = Zeroizing::new(format!("\0{user}\0{password}"));
+        let forms = [password.to_owned(), BASE64.encode(password.as_bytes()), BASE64.encode(plain.as_bytes())];
+        Self(forms.map(Zeroizing::new).into())
+    }
+
+    /// Whether a text holds any of it.
+    fn is_in(&self, text: &str) -> bool {
+        self.0
+            .iter()
+            .map(|form| form.trim_end_matches('='))
+            .filter(|form| !form.is_empty())
+            .any(|form| form.as_bytes().windows(Self::RUN.min(form.len())).any(|run| contains(text.as_bytes(), run)))
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
 /// Words of a server, short and on one line.
 fn words(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_found_in_every_form_in_which_a_server_may_repeat_it() {
+        let login = ("keyhaven".to_owned(), SecretString::from("correct-horse-battery"));
+        let unsaid = Unsaid::of(Some(&login));
+        for said in [
+            "500 unknown: correct-horse-battery",
+            "500 unknown: AUTH PLAIN AGtleWhhdmVuAGNvcnJlY3QtaG9yc2UtYmF0dGVyeQ==",
+            "500 unknown: Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5",
+            "500 unknown: Y29ycmVjdC1ob3Jz...",
+        ] {
+            assert!(unsaid.is_in(said), "{said}");
+        }
+        assert!(!unsaid.is_in("permanent error (535): 5.7.8 Error: authentication failed: keyhaven"));
+        assert!(!Unsaid::of(None).is_in("anything"));
+        assert!(!format!("{unsaid:?}").contains("horse"));
+        let short = Unsaid::of(Some(&("k".to_owned(), SecretString::from("abc"))));
+        assert!(short.is_in("no abc") && !short.is_in("no ab"));
+    }
 }
