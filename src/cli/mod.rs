@@ -1,9 +1,11 @@
 //! The edge: arguments, output, exit codes, and the wiring of everything below. The only place that prints.
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::FailureKind;
@@ -85,18 +87,46 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<Outcome, Failure> {
     let cancel = signals::listen()?;
     let mut app = App::new(arguments.globals, printer.clone(), cancel.clone());
-    app.trail = audit::begin(&app, invocation)?;
+    let trail = audit::begin(&app, invocation);
+    let (trail, refused) = trail.map_or_else(|failure| (None, Some(failure)), |trail| (trail, None));
+    app.trail = trail;
     let app = app;
     let daemon = arguments.command.is_daemon();
     let command = async {
+        // Said in here, so that whoever is told of a run that fails is told of this one.
+        if let Some(failure) = refused {
+            return Err(failure);
+        }
         tokio::select! {
             result = commands::run(&app, arguments.command) => result,
             () = async { cancel.cancelled().await; tokio::time::sleep(GRACE).await }, if !daemon => Err(Failure::interrupted()),
         }
     };
-    let result = told::around(&app, invocation, command).await;
+    let result = told::around(&app, invocation, unbroken(command)).await;
     if let Some(trail) = &app.trail {
         trail.end(&app, &result);
     }
     result
+}
+
+/// The command, with a panic as a failure: what surrounds a run must hear of that one more than of any other.
+async fn unbroken(command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    // Nothing of the command is looked at afterwards.
+    AssertUnwindSafe(command).catch_unwind().await.unwrap_or_else(|_| {
+        Err(Failure::new(FailureKind::Failed, "the command stopped at a fault of its own, which stands above")
+            .hinted("report it; nothing that was recorded before is touched by that, and it can be run again"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[expect(clippy::panic, reason = "what is to be caught")]
+    async fn a_panic_is_a_failure_that_can_be_told() {
+        let failure = unbroken(async { panic!("a bug") }).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Failed);
+        assert!(unbroken(async { Ok(Outcome::Done) }).await.is_ok());
+    }
 }

@@ -1,8 +1,10 @@
 //! Being told: pings, webhooks and mail against real receivers, well-behaved and not.
 
+use data_encoding::BASE64;
+
 use crate::program::Run;
 use crate::site::Site;
-use crate::tell_kit::{Answer, MailServer, Receiver, certificate};
+use crate::tell_kit::{Answer, MailServer, Receiver, certificate, repeating_mail_server};
 
 const TOKEN: &str = "token-5c1e7f9a2b";
 const NEVER_TOLD: [&str; 4] = [TOKEN, "hunter2", "api-key", "api/v2"];
@@ -171,6 +173,38 @@ fn a_mail_goes_over_starttls_with_a_login_and_a_refused_one_is_a_warning() {
     site.machine.write("password", TOKEN);
     assert_eq!(site.run(&["backup"]).code, 0);
     assert!(server.mail()["text"].as_str().unwrap().contains("well again"));
+}
+
+#[test]
+fn a_server_that_repeats_the_login_is_not_quoted() {
+    let site = Site::seeded();
+    let port = repeating_mail_server();
+    site.machine.write("password", TOKEN);
+    add(
+        &site,
+        &format!(
+            "[[notify]]\nkind = \"mail\"\nname = \"ops\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n\
+             user = \"keyhaven\"\npassword_file = \"password\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n"
+        ),
+    );
+    let run = site.machine.run_with(&[("RUST_LOG", "trace")], &["notify", "test"]);
+    assert!(run.code == 1 && format!("{}{}", run.out, run.err).contains("refused us (500)"), "{run:#?}");
+    let plain = BASE64.encode(format!("\0keyhaven\0{TOKEN}").as_bytes());
+    silent_about(&run, &[TOKEN, &plain, &BASE64.encode(TOKEN.as_bytes())]);
+}
+
+#[test]
+fn a_run_that_its_audit_trail_keeps_from_beginning_is_told_like_any_other_failure() {
+    let site = Site::seeded();
+    let chat = Receiver::start(Answer::Status(200));
+    webhook(&site, "chat", &chat.url("/"), "");
+    let environment = [("KEYHAVEN_AUDIT_TO", "/no/such/folder/audit.jsonl")];
+    site.machine.run_with(&environment, &["backup"]).fails(1, &["so nothing was done"]);
+    let told = chat.take();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0].json()["event"], &told[0].json()["exit"]), (&"failure".into(), &1.into()));
+    assert_eq!(site.run(&["backup"]).code, 0);
+    assert_eq!(chat.take()[0].json()["event"], "recovery");
 }
 
 #[test]
