@@ -125,6 +125,25 @@ fn standard_output_is_the_results_and_standard_error_can_carry_the_trail() {
 }
 
 #[test]
+fn doctor_takes_standard_error_for_what_it_is() {
+    let mut audited = Audited::new();
+    audited.to = "stderr".to_owned();
+    let doctor = audited.run(&[], &["doctor", "--json"]);
+    assert!(doctor.out.contains("to standard error"), "{doctor:#?}");
+}
+
+#[test]
+fn what_changes_an_instance_is_announced_so_that_a_kill_hides_nothing() {
+    let audited = Audited::new();
+    assert_ne!(audited.run(&[], &["sync"]).code, 0, "there is no standby");
+    let events = audited.events();
+    let [begun, end] = &events[..] else { panic!("{events:#?}") };
+    assert_eq!((&begun["outcome"], &end["outcome"]), (&"pending".into(), &"failure".into()));
+    assert_eq!(begun["correlationId"], end["correlationId"]);
+    assert_eq!(begun["action"], "keyhaven.standby.update");
+}
+
+#[test]
 fn lines_of_many_processes_never_mix() {
     let audited = Audited::new();
     std::thread::scope(|scope| {

@@ -26,6 +26,14 @@ pub(super) struct Action {
     pub(super) effect: Effect,
 }
 
+impl Action {
+    /// Whether it is said before it begins: what changes an instance may be killed in the middle, and has changed it.
+    pub(super) fn is_announced(&self) -> bool {
+        let object = self.name.split('.').next().unwrap_or_default();
+        self.effect == Effect::Changes && ["restore", "activation", "standby"].contains(&object)
+    }
+}
+
 const fn action(path: &'static str, name: &'static str, effect: Effect) -> Action {
     Action { path, flag: None, name, effect }
 }

@@ -62,7 +62,7 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<Trail>,
     if action.effect != Effect::Reveals {
         app.printer.keep_result();
     }
-    Ok(Some(Trail {
+    let trail = Trail {
         action,
         names: audit.names,
         correlation: Uuid::new_v4().to_string(),
@@ -70,7 +70,14 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<Trail>,
         initiator: initiator(&settings),
         request: Request { command: invocation.path.clone(), due: scheduled::due()? },
         state: Mutex::new(State { sink, target: target(&settings, action) }),
-    }))
+    };
+    if action.is_announced() {
+        let mut state = trail.state.lock().unwrap_or_else(PoisonError::into_inner);
+        trail.write(&mut state, "pending", None, None).map_err(|error| {
+            Failure::new(FailureKind::Failed, "the audit trail cannot be written, so nothing was done").because(error)
+        })?;
+    }
+    Ok(Some(trail))
 }
 
 fn open(to: &str) -> Result<Sink, Failure> {

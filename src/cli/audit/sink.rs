@@ -1,15 +1,15 @@
 //! Where events go: a file that is only ever appended to, or standard error.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An open place for events.
 #[derive(Debug)]
 pub(super) enum Sink {
-    /// A file.
-    File(File),
+    /// A file, and where it stands.
+    File(File, PathBuf),
     /// Standard error, with a mark for the daemon before each line where it reads them.
     Err(&'static str),
 }
@@ -36,7 +36,7 @@ impl Sink {
         if about.mode() & 0o002 != 0 {
             return Err(io::Error::other("everybody may write into it; chmod 600"));
         }
-        Ok(Self::File(file))
+        Ok(Self::File(file, path.to_owned()))
     }
 
     /// Writes one line in one piece, so that lines of several processes never mix, and makes it last.
@@ -44,10 +44,19 @@ impl Sink {
     /// # Errors
     /// When it could not be written as a whole.
     pub(super) fn line(&mut self, line: &str) -> io::Result<()> {
-        let mark = if let Self::Err(mark) = self { mark } else { "" };
-        let bytes = format!("{mark}{line}\n").into_bytes();
+        let before = match self {
+            Self::File(_, path) => {
+                if is_cut_off(path) {
+                    "\n"
+                } else {
+                    ""
+                }
+            }
+            Self::Err(mark) => mark,
+        };
+        let bytes = format!("{before}{line}\n").into_bytes();
         match self {
-            Self::File(file) => {
+            Self::File(file, _) => {
                 let written = file.write(&bytes)?;
                 if written != bytes.len() {
                     return Err(io::ErrorKind::StorageFull.into());
@@ -56,5 +65,38 @@ impl Sink {
             }
             Self::Err(_) => io::stderr().lock().write_all(&bytes),
         }
+    }
+}
+
+/// Whether the last line of a file has no end: the disk was full when it was written. What follows must not become a part
+/// of it. A file that we may only append to is not looked at.
+#[expect(clippy::disallowed_methods, reason = "the audit trail is a file of the edge")]
+fn is_cut_off(path: &Path) -> bool {
+    let last = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        Ok::<_, io::Error>(last)
+    };
+    last().is_ok_and(|last| last != *b"\n")
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests spoil files on purpose")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_off_does_not_take_the_next_one_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        Sink::file(&path).unwrap().line("{\"one\":1}").unwrap();
+        std::fs::write(&path, "{\"one\":1}\n{\"tw").unwrap();
+        let mut sink = Sink::file(&path).unwrap();
+        sink.line("{\"three\":3}").unwrap();
+        sink.line("{\"four\":4}").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{\"one\":1}\n{\"tw\n{\"three\":3}\n{\"four\":4}\n");
     }
 }

@@ -18,6 +18,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, notify: bool) -> Rows {
     hooks(&mut rows, settings);
     match settings.audit() {
         Some(audit) if audit.to == "stdout" => rows.good("audit trail", "to standard output"),
+        Some(audit) if audit.to == "stderr" => rows.good("audit trail", "to standard error"),
         Some(audit) => {
             let mend = "make its folder, owned by the user that runs keyhaven, or set audit.to to another file";
             file_row(&mut rows, "audit trail", Path::new(&audit.to), mend);
