@@ -27,6 +27,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 const RESULT: u64 = 16 * 1024 * 1024;
 /// Bytes of one line of its log.
 const LINE: usize = 4096;
+/// Bytes of an event of the audit trail: one that is cut off is none.
+const EVENT: usize = 256 * 1024;
 
 /// Which process a job is.
 #[derive(Debug, Clone)]
@@ -222,6 +224,7 @@ async fn forward(
             event(line, to_stdout);
             continue;
         }
+        let text = text.get(..text.floor_char_boundary(LINE)).unwrap_or_default();
         if error.is_none()
             && let Some(said) = text.strip_prefix("error:")
         {
@@ -231,7 +234,7 @@ async fn forward(
     }
 }
 
-/// Reads up to the end of a line and keeps its first [`LINE`] bytes; `false` when there is nothing more.
+/// Reads up to the end of a line and keeps its first [`EVENT`] bytes; `false` when there is nothing more.
 async fn read_line(from: &mut (impl tokio::io::AsyncBufRead + Unpin), line: &mut Vec<u8>) -> std::io::Result<bool> {
     let mut any = false;
     loop {
@@ -243,7 +246,7 @@ async fn read_line(from: &mut (impl tokio::io::AsyncBufRead + Unpin), line: &mut
             any = true;
             let end = buffer.iter().position(|byte| *byte == b'\n');
             let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
-            let room = LINE.saturating_sub(line.len()).min(part.len());
+            let room = EVENT.saturating_sub(line.len()).min(part.len());
             line.extend_from_slice(part.get(..room).unwrap_or_default());
             (end.map_or(buffer.len(), |end| end + 1), end.is_some())
         };

@@ -135,3 +135,20 @@ async fn its_audit_events_are_handed_on_and_are_no_lines_of_the_log() {
     let ids: Vec<(bool, bool)> = events.iter().map(|(event, out)| (event.ends_with("\"id\":1}"), *out)).collect();
     assert_eq!(ids, [(true, true), (false, false)]);
 }
+
+#[tokio::test]
+async fn an_event_of_the_audit_trail_is_handed_on_whole_however_long_it_is() {
+    static HANDED_ON: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
+    let script = format!(
+        "printf '{{\"typeURI\":\"{}\",\"why\":\"%s\"}}\\n' \"$(head -c 20000 /dev/zero | tr '\\0' x)\" >&2; \
+         head -c 20000 /dev/zero | tr '\\0' y >&2",
+        facts::AUDIT_EVENT
+    );
+    let (mut processes, folder) = shell(&script);
+    processes.event = |event, _| {
+        assert!(event.ends_with("x\"}"));
+        HANDED_ON.lock().unwrap().push(event.len());
+    };
+    processes.run(&order(&folder, 60), &Stop::default()).await;
+    assert!(HANDED_ON.lock().unwrap().first().is_some_and(|length| *length > 20_000));
+}
