@@ -14,7 +14,7 @@ use super::invocation::Invocation;
 use super::{env, key_file, metrics, scheduled, wire};
 use crate::config::Settings;
 use crate::config::notify;
-use crate::daemon::tell::{Freshness, Hooks, Start, Target, Warning};
+use crate::daemon::tell::{Freshness, HookFailure, Hooks, Start, Target, Warning};
 use crate::daemon::{Ending, Facts, Run, Teller, facts};
 use crate::model::{Clock as _, FailureKind};
 use crate::repository::StateFolder;
@@ -82,9 +82,10 @@ async fn run(
         started: SystemClock.now(),
         attempt: 1,
     };
-    let started = teller.starting(&start).await;
+    let started = teller.starting(&start, &app.context().cancel).await;
     tracing::info!(job = start.job, kind, run = %started.id(), "run started");
     let result = match started.veto() {
+        Some(HookFailure::Stopped { .. }) => Err(Failure::interrupted()),
         Some(veto) => Err(Failure::from_error(FailureKind::Failed, veto.clone())
             .hinted("nothing was done; mend the hook, or take it out of the configuration (`hooks.run_before`)")),
         None => work.await,

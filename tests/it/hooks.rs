@@ -97,6 +97,20 @@ fn an_interrupt_does_not_keep_the_last_hook_from_running() {
 }
 
 #[test]
+fn an_interrupt_ends_a_hook_that_hangs_before_the_run() {
+    let site = site();
+    hook(&site, "run_before", "kill -TERM $PPID; sleep 600");
+    let entries = site.stored("ledger").len();
+    let run = site.machine.run_with(&[("KEYHAVEN_HOOKS_TIMEOUT", "30s")], &["backup"]);
+    assert_eq!(run.code, 130, "{run:#?}");
+    assert_eq!(site.stored("ledger").len(), entries, "nothing was recorded");
+    assert_eq!(
+        log(&site.machine),
+        ["run-before backup", "run-failed backup interrupted 130", "run-finally backup interrupted 130"]
+    );
+}
+
+#[test]
 fn a_flood_of_output_is_bounded_and_only_in_the_log() {
     let site = Site::seeded();
     hook(&site, "run_after", "head -c 5000000 /dev/zero | tr '\\0' x; echo last");

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::message::exit;
@@ -62,6 +63,12 @@ pub enum HookFailure {
         /// How long it had.
         within: Duration,
     },
+    /// We were asked to stop while it ran.
+    #[error("the {hook} hook was stopped, as we were asked to stop")]
+    Stopped {
+        /// Which hook.
+        hook: &'static str,
+    },
 }
 
 /// The hooks of a configuration.
@@ -89,9 +96,9 @@ impl Hooks {
         [&self.before, &self.after, &self.failed, &self.finally].iter().all(|hook| hook.is_empty())
     }
 
-    /// Runs the run-before hook.
-    pub(super) async fn before(&self, start: &Start, id: Uuid) -> Result<(), HookFailure> {
-        self.run("run-before", &self.before, &about_start(start, id), self.timeout).await
+    /// Runs the run-before hook; ends it when `stop` comes.
+    pub(super) async fn before(&self, start: &Start, id: Uuid, stop: &CancellationToken) -> Result<(), HookFailure> {
+        self.run("run-before", &self.before, &about_start(start, id), self.timeout, stop).await
     }
 
     /// Runs what follows a run: run-after or run-failed, then run-finally.
@@ -103,8 +110,10 @@ impl Hooks {
         };
         let (name, program) = if is_good(run) { ("run-after", &self.after) } else { ("run-failed", &self.failed) };
         let mut warnings = Vec::new();
+        // These run after an interrupt as well, so none ends them but their time.
+        let never = CancellationToken::new();
         for (name, program) in [(name, program), ("run-finally", &self.finally)] {
-            if let Err(failure) = self.run(name, program, &about, within).await {
+            if let Err(failure) = self.run(name, program, &about, within, &never).await {
                 warnings.push(Warning { who: format!("hook {name}"), why: failure.to_string() });
             }
         }
@@ -117,6 +126,7 @@ impl Hooks {
         arguments: &[String],
         about: &BTreeMap<&'static str, String>,
         within: Duration,
+        asked: &CancellationToken,
     ) -> Result<(), HookFailure> {
         let Some((program, rest)) = arguments.split_first() else { return Ok(()) };
         let mut command = Command::new(program);
@@ -136,12 +146,16 @@ impl Hooks {
         if let Some(err) = child.stderr.take() {
             readers.spawn(drain(err, kept.clone()));
         }
-        let ended = tokio::time::timeout(within, child.wait()).await;
+        let ended = tokio::select! {
+            status = child.wait() => Ok(status),
+            () = tokio::time::sleep(within) => Err(HookFailure::TimedOut { hook, within }),
+            () = asked.cancelled() => Err(HookFailure::Stopped { hook }),
+        };
         let result = match ended {
             Ok(status) => status.map_err(unstarted).and_then(|status| judge(hook, status)),
-            Err(_) => {
+            Err(failure) => {
                 stop(&group, &mut child).await;
-                Err(HookFailure::TimedOut { hook, within })
+                Err(failure)
             }
         };
         let all = async { while readers.join_next().await.is_some() {} };
@@ -300,14 +314,22 @@ mod tests {
     #[tokio::test]
     async fn what_a_hook_says_by_its_exit_code_is_told() {
         let id = Uuid::new_v4();
-        assert_eq!(hooks("exit 0", LONG).before(&start(), id).await, Ok(()));
-        let failed = hooks("echo no >&2; exit 7", LONG).before(&start(), id).await.unwrap_err();
+        assert_eq!(hooks("exit 0", LONG).before(&start(), id, &CancellationToken::new()).await, Ok(()));
+        let failed =
+            hooks("echo no >&2; exit 7", LONG).before(&start(), id, &CancellationToken::new()).await.unwrap_err();
         assert_eq!(failed, HookFailure::Failed { hook: "run-before", code: 7 });
-        let killed = hooks("kill -9 $$", LONG).before(&start(), id).await.unwrap_err();
+        let killed = hooks("kill -9 $$", LONG).before(&start(), id, &CancellationToken::new()).await.unwrap_err();
         assert_eq!(killed, HookFailure::Killed { hook: "run-before" });
         let missing = Hooks { before: vec!["/no/such/program".into()], timeout: LONG, ..Hooks::default() };
-        assert!(missing.before(&start(), id).await.unwrap_err().to_string().contains("/no/such/program"));
-        assert_eq!(Hooks::default().before(&start(), id).await, Ok(()));
+        assert!(
+            missing
+                .before(&start(), id, &CancellationToken::new())
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("/no/such/program")
+        );
+        assert_eq!(Hooks::default().before(&start(), id, &CancellationToken::new()).await, Ok(()));
     }
 
     #[tokio::test]
@@ -315,7 +337,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pids = folder.path().join("pids");
         let script = format!("trap '' TERM; sleep 600 & echo $$ $! > {}; wait; sleep 600", pids.display());
-        let failed = hooks(&script, Duration::from_secs(1)).before(&start(), Uuid::new_v4()).await.unwrap_err();
+        let failed = hooks(&script, Duration::from_secs(1))
+            .before(&start(), Uuid::new_v4(), &CancellationToken::new())
+            .await
+            .unwrap_err();
         assert!(matches!(failed, HookFailure::TimedOut { hook: "run-before", .. }), "{failed}");
         let text = std::fs::read_to_string(&pids).unwrap();
         for pid in text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()) {
@@ -334,7 +359,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pid = folder.path().join("pid");
         let script = format!("sleep 600 & echo $! > {}; head -c 9000000 /dev/zero | tr '\\0' x", pid.display());
-        assert_eq!(hooks(&script, LONG).before(&start(), Uuid::new_v4()).await, Ok(()));
+        assert_eq!(hooks(&script, LONG).before(&start(), Uuid::new_v4(), &CancellationToken::new()).await, Ok(()));
         let left = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
         let left = Pid::from_raw(left).unwrap();
         // Whoever adopts it reaps it; it runs no longer either way.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Ending, Run};
@@ -166,8 +167,9 @@ impl Teller {
         self.targets.iter().map(|target| target.name.as_str()).chain(self.broken.iter().map(|one| one.who.as_str()))
     }
 
-    /// Tells that a run begins: runs the run-before hook and waits for it, and sends pings without waiting for them.
-    pub async fn starting(&self, start: &Start) -> Started {
+    /// Tells that a run begins: runs the run-before hook and waits for it, and sends pings without waiting for them. Ends
+    /// the hook when `stop` is cancelled; the veto then says so.
+    pub async fn starting(&self, start: &Start, stop: &CancellationToken) -> Started {
         let id = Uuid::new_v4();
         let mut pings = JoinSet::new();
         for target in self.of(&start.job, &start.instance) {
@@ -176,7 +178,7 @@ impl Teller {
                 pings.spawn(async move { ping.start(id).await.err().map(|why| Warning { who: name, why }) });
             }
         }
-        let veto = self.hooks.before(start, id).await.err();
+        let veto = self.hooks.before(start, id, stop).await.err();
         Started { id, veto, pings }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::ledgers::Repositories;
@@ -103,7 +104,7 @@ impl Surroundings {
 impl Audience for Surroundings {
     async fn starting(&self, start: &Start) -> Result<(), String> {
         let Some(one) = self.instances.get(&start.instance) else { return Ok(()) };
-        let started = one.teller.starting(start).await;
+        let started = one.teller.starting(start, &CancellationToken::new()).await;
         let veto = started.veto().map(ToString::to_string);
         let id = (start.instance.clone(), start.job.clone());
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(id, started);
