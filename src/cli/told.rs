@@ -97,7 +97,10 @@ async fn run(
         warn(app, crate::daemon::otel::export(&run, started.id()).await.into_iter().collect());
     }
     warn(app, teller.finished(started, &run, false).await);
-    metrics::leave(app, settings, &run).await;
+    // It counts them, too: a run that both counted would be two.
+    if !scheduled::by_daemon() {
+        metrics::leave(app, settings, &run).await;
+    }
     result
 }
 

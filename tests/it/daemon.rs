@@ -169,6 +169,10 @@ fn it_backs_up_every_few_seconds_and_ends_when_asked() {
     assert!(seen.iter().all(|due| due.job == "often" && due.at.millis() % 2_000 == 0), "{seen:?}");
     assert!(seen.windows(2).all(|pair| pair[0].at < pair[1].at), "each slot once: {seen:?}");
     assert!(daemon.children().is_empty());
+    let runs = jobs.site.machine.read(&format!("state/{}/runs.json", jobs.id));
+    let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+    let ran = daemon.log().lines().filter(|line| line.contains("started") && line.contains("attempt")).count();
+    assert_eq!(runs["jobs"]["often"]["counters"]["attempts"], ran, "each run counts once: {}", daemon.log());
     jobs.site.run(&["verify", "--level", "objects", "--json"]).json(0);
 }
 
