@@ -66,6 +66,11 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     if let Some(address) = &listen {
         servers.spawn(metrics::follow(watched, board.clone()));
         let (listener, board) = (bind(address).await?, board.clone());
+        if settings.iter().any(|settings| settings.metrics().names)
+            && !listener.local_addr().is_ok_and(|address| address.ip().is_loopback())
+        {
+            warn!("names of items stand in /metrics (metrics.names), and daemon.listen shows it to the network");
+        }
         let stop = app.cancel().clone();
         servers.spawn(async move {
             if let Err(error) = http::serve(listener, board, stop).await {
