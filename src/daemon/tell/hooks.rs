@@ -287,6 +287,7 @@ fn about_run(run: &Run, id: Uuid) -> BTreeMap<&'static str, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make, spoil and read files")]
 mod tests {
     use super::*;
     use crate::daemon::Facts;

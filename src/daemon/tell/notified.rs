@@ -88,6 +88,7 @@ fn warning(error: &MemoryError) -> Warning {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make, spoil and read files")]
 mod tests {
     use super::*;
     use crate::daemon::tell::Condition;

@@ -92,6 +92,7 @@ fn runnable(program: &str) -> Result<PathBuf, &'static str> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make, spoil and read files")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
