@@ -16,6 +16,8 @@ mod audit;
 mod clock;
 mod commands;
 mod demo;
+#[cfg(test)]
+mod documented;
 mod env;
 mod failure;
 mod human;

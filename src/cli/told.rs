@@ -48,21 +48,14 @@ pub(super) async fn around(
     work: impl Future<Output = Result<Outcome, Failure>>,
 ) -> Result<Outcome, Failure> {
     let kind = SURROUNDED.iter().find(|(typed, _)| *typed == invocation.path).map(|(_, kind)| *kind);
-    if kind.is_none() && invocation.path != STATUS {
-        return work.await;
-    }
+    let Some(kind) = kind else {
+        return if invocation.path == STATUS { status(app, work).await } else { work.await };
+    };
     // Settings that are wrong: the command itself says so, and there is nobody whom we know to tell.
     let Ok(settings) = app.settings() else { return work.await };
     // The daemon tells of what it runs.
     let teller = if scheduled::by_daemon() { Teller::silent(Arc::new(SystemClock)) } else { teller(app, &settings) };
-    match kind {
-        Some(kind) => run(app, &settings, &teller, kind, work).await,
-        None => {
-            let result = work.await;
-            freshness(app, &settings, &teller, &result).await;
-            result
-        }
-    }
+    run(app, &settings, &teller, kind, work).await
 }
 
 async fn run(
@@ -139,15 +132,23 @@ fn record(start: &Start, result: &Result<Outcome, Failure>, value: Option<&serde
     }
 }
 
-/// Tells what `status` found. Only what it says of the repository counts, not that it could not be asked.
-async fn freshness(app: &App, settings: &Settings, teller: &Teller, result: &Result<Outcome, Failure>) {
-    let stale = match result {
-        Ok(Outcome::Done) => Vec::new(),
-        Ok(Outcome::Reported(FailureKind::Stale)) => vec!["`keyhaven status` ended with exit code 14".to_owned()],
-        _ => return,
-    };
-    let freshness = Freshness { instance: settings.instance().to_owned(), stale, at: SystemClock.now() };
-    warn(app, teller.freshness(&freshness).await);
+/// Runs `work`, which is `status`, and tells what it found, of each instance that it looked at. Only what it says of a
+/// repository counts, not that one could not be asked.
+async fn status(app: &App, work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    app.printer.keep_result();
+    let result = work.await;
+    let (Some(value), Ok(settings)) = (app.printer.kept_result(), app.all_settings()) else { return result };
+    // Of several instances each stands in a list, one alone by itself.
+    let shown = value["instances"].as_array().map_or(std::slice::from_ref(&value), Vec::as_slice);
+    for settings in settings.iter().filter(|_| !scheduled::by_daemon()) {
+        let own = shown.iter().find(|one| one["instance"] == settings.instance() && !one["status"].is_null());
+        let Some(own) = own else { continue };
+        let reasons = own["reasons"].as_array().into_iter().flatten();
+        let stale = reasons.filter_map(serde_json::Value::as_str).map(str::to_owned).collect();
+        let freshness = Freshness { instance: settings.instance().to_owned(), stale, at: SystemClock.now() };
+        warn(app, teller(app, settings).freshness(&freshness).await);
+    }
+    result
 }
 
 fn warn(app: &App, warnings: Vec<Warning>) {

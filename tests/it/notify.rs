@@ -258,3 +258,40 @@ fn a_test_reaches_every_target_and_says_which_it_did_not_reach() {
     assert!(shown.out.contains("notify.topic") && shown.out.contains("topic.url"), "{shown:#?}");
     silent_about(&shown, &[&chat.url("/t")]);
 }
+
+#[test]
+fn status_over_several_instances_tells_of_each_that_is_stale() {
+    use keyhaven::instance::embedded::{InstanceClock, Options, seed};
+    // The provider lives four minutes ago, which is still allowed: so does every snapshot.
+    let options = Options { clock: InstanceClock::ahead(-240_000), ..Options::default() };
+    let site = Site::with(options, |source| seed(source, 11, 3).unwrap());
+    let receiver = Receiver::start(Answer::Status(200));
+    site.machine.write("chat.url", &receiver.url("/"));
+    let config: toml::Value = toml::from_str(&site.machine.read("keyhaven.toml")).unwrap();
+    let id = config["repository"]["id"].as_str().unwrap();
+    let several = |rpo: &str| {
+        let text = format!(
+            "state_dir = \"state\"\n[[notify]]\nkind = \"webhook\"\nname = \"chat\"\nurl_file = \"chat.url\"\n\
+             on = [\"stale\", \"recovery\"]\nnames = true\n\
+             [[instances]]\nname = \"gone\"\nrepository.url = \"gone\"\nrepository.id = \"{}\"\n\
+             [[instances]]\nname = \"pay\"\nrepository.url = \"repo\"\nrepository.id = \"{id}\"\n\
+             objectives.rpo = \"{rpo}\"\n",
+            "0".repeat(64)
+        );
+        site.machine.write("several.toml", &text);
+    };
+    several("2m");
+    for _ in 0..2 {
+        assert_eq!(site.run(&["status", "--config", "several.toml"]).code, 14);
+    }
+    let told = receiver.take();
+    assert_eq!(told.len(), 1, "what stays stale is told once, and of what cannot be read nothing: {told:?}");
+    let body = told[0].body.clone();
+    assert!(body.contains("pay") && body.contains("the objective is 2 min"), "{body}");
+    several("2h");
+    let run = site.run(&["status", "--config", "several.toml"]);
+    assert_eq!(run.code, 10, "the other one still cannot be read: {run:#?}");
+    let told = receiver.take();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].body.contains("pay"), "{told:?}");
+}

@@ -10,8 +10,8 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::recovery_file::{self, RecoveryFile};
 use crate::cli::recovery_sheet::{self, Sheet};
 use crate::cli::{human, key_file, wire};
-use crate::config::keys::KEYS;
-use crate::config::value::Value;
+use crate::config::keys::{KEYS, Key};
+use crate::config::value::{Kind, Value};
 use crate::config::{Origin, Settings, template};
 use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
 use crate::format::event::{InitEvent, KeyGrant};
@@ -310,15 +310,7 @@ fn config_values(
 ) -> BTreeMap<&'static str, String> {
     let mut values = BTreeMap::new();
     for (key, value, _) in settings.effective().filter(|(key, ..)| settings.is_set(key.path)) {
-        let toml = match value {
-            Value::Path(path) => template::quote(&absolute(path)),
-            Value::Texts(texts) => template::quote_list(texts),
-            Value::Flag(flag) if key.kind != crate::config::value::Kind::Accepted => flag.to_string(),
-            Value::Flag(_) => template::quote("accepted"),
-            Value::Number(_) | Value::Whole(_) => value.to_string(),
-            Value::Text(_) | Value::Period(_) => template::quote(&value.to_string()),
-        };
-        values.insert(key.path, toml);
+        values.insert(key.path, as_toml(key, value));
     }
     values.insert("repository.id", template::quote(&id.to_string()));
     values.insert("keys.signing_key_file", template::quote(&absolute(&files.signing_key)));
@@ -335,11 +327,25 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// What a configuration that was there already lacks: everything that it does not set itself.
+/// A value as the configuration would set it.
+fn as_toml(key: &Key, value: &Value) -> String {
+    match value {
+        Value::Path(path) => template::quote(&absolute(path)),
+        Value::Texts(texts) => template::quote_list(texts),
+        Value::Flag(flag) if key.kind != Kind::Accepted => flag.to_string(),
+        Value::Flag(_) => template::quote("accepted"),
+        Value::Number(_) | Value::Whole(_) => value.to_string(),
+        Value::Text(_) | Value::Period(_) => template::quote(&value.to_string()),
+    }
+}
+
+/// What a configuration that was there already lacks: everything that it does not set itself, or sets to something else,
+/// such as the id of another repository or one that is still to be filled in.
 fn snippet(settings: &Settings, values: &BTreeMap<&'static str, String>) -> String {
     let there: Vec<&str> = settings
         .effective()
         .filter(|(_, _, origin)| matches!(origin, Origin::File { .. }))
+        .filter(|(key, value, _)| values.get(key.path).is_some_and(|wanted| as_toml(key, value) == *wanted))
         .map(|(key, ..)| key.path)
         .collect();
     let mut text = String::new();
@@ -379,7 +385,7 @@ fn tell(app: &App, made: &Made) -> Result<(), Failure> {
         match &made.add_to_config {
             Some(snippet) => {
                 printer.line(
-                    "  3. Add to the sections of the configuration, which was there already and was not changed:",
+                    "  3. Set in the sections of the configuration, which was there already and was not changed:",
                 )?;
                 for line in snippet.lines() {
                     printer.line(format!("       {line}"))?;
@@ -398,18 +404,20 @@ mod tests {
 
     #[test]
     fn a_configuration_that_is_there_is_told_what_it_lacks() {
-        let text = "[source]\nurl = \"https://a.example\"\n";
+        let text = "[source]\nurl = \"https://a.example\"\n[repository]\nid = \"FILL-IN\"\n";
         let file = Layer::file(text, "keyhaven.toml", Path::new("/etc")).unwrap();
         let flags = Layer::flags([("source.crn", "--crn", "crn:v1:x")], Path::new("/")).unwrap();
         let settings = Settings::build([file, flags]).unwrap();
         let values = BTreeMap::from([
             ("keys.signing_key_file", "\"/k\"".to_owned()),
+            ("repository.id", "\"5e\"".to_owned()),
             ("source.crn", "\"crn:v1:x\"".to_owned()),
             ("source.url", "\"https://a.example\"".to_owned()),
             ("state_dir", "\"/s\"".to_owned()),
         ]);
         let lacking = snippet(&settings, &values);
-        let expected = "state_dir = \"/s\"\n[source]\ncrn = \"crn:v1:x\"\n[keys]\nsigning_key_file = \"/k\"\n";
+        let expected = "state_dir = \"/s\"\n[source]\ncrn = \"crn:v1:x\"\n[repository]\nid = \"5e\"\n\
+                        [keys]\nsigning_key_file = \"/k\"\n";
         assert_eq!(lacking, expected);
     }
 

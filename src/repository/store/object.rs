@@ -138,6 +138,10 @@ pub(super) fn explain(what: String, path: &str, place: &str, error: &object_stor
     if says(&["SignatureDoesNotMatch", "InvalidAccessKeyId"]) {
         return StoreError::Unauthenticated { what, place, source };
     }
+    // A refused listing comes as a general failure, unlike a refused read or write.
+    if says(&["<Code>AccessDenied</Code>"]) {
+        return StoreError::Denied { what, place, source };
+    }
     if let Some(io) = innermost::<io::Error>(error) {
         match io.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
@@ -221,6 +225,8 @@ mod tests {
     fn what_a_server_says_is_told_apart() {
         let body = |code: &str| format!("403: <Error><Code>{code}</Code><Message>No.</Message></Error>");
         assert!(matches!(explained(&answer(&body("AccessDenied"))), StoreError::Denied { .. }));
+        let listing = object_store::Error::Generic { store: "S3", source: body("AccessDenied").into() };
+        assert!(matches!(explained(&listing), StoreError::Denied { .. }));
         assert!(matches!(explained(&answer(&body("QuotaExceeded"))), StoreError::Full { .. }));
         assert!(matches!(explained(&answer(&body("SignatureDoesNotMatch"))), StoreError::Unauthenticated { .. }));
         assert!(matches!(explained(&answer(&body("InvalidAccessKeyId"))), StoreError::Unauthenticated { .. }));

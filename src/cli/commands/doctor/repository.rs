@@ -17,7 +17,8 @@ use crate::repository::ledger::{Ledger, Severity};
 use crate::repository::{Repository, SKEW_MILLIS, StateFolder, StoreError};
 
 const LEDGER_MEND: &str = "`keyhaven verify --level ledger` lists all of it";
-const NETWORK: &str = "check repository.url, repository.endpoint, and the network between";
+const REPOSITORY: &str =
+    "check repository.url, repository.endpoint, the access key and its right to list and read, and the network between";
 
 /// What further checks go on with.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ pub(super) async fn rows(
     let mut rows = Rows::new("Repository");
     let mut found = Found::default();
     let opened = limit.within(FailureKind::Failed, wire::repository(settings, None)).await;
-    let Some(repository) = rows.take("repository", opened, |one| one.store().place(), NETWORK) else {
+    let Some(repository) = rows.take("repository", opened, |one| one.store().place(), REPOSITORY) else {
         return (rows, found);
     };
     for warning in repository.warnings() {
@@ -183,7 +184,7 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
     };
     let asked = match limit.within(FailureKind::Failed, asking).await {
         Ok(asked) => asked,
-        Err(failure) => return rows.failed(what, &failure, NETWORK),
+        Err(failure) => return rows.failed(what, &failure, REPOSITORY),
     };
     match asked.as_ref().map(|kept| (kept.hold(repository.store().clock()), kept.versioned)) {
         Some((Some(hold), _)) => rows.good(what, format!("the newest snapshot's entry is {hold}")),

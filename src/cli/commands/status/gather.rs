@@ -29,6 +29,8 @@ pub(super) struct Shown {
     pub(super) instance: String,
     /// Whether it is stale.
     pub(super) stale: bool,
+    /// Why, in words.
+    pub(super) reasons: Vec<String>,
     /// Where its repository lies; nothing when that is not set.
     pub(super) place: Option<String>,
     /// How the repository stands; nothing when it cannot be read.
@@ -95,6 +97,7 @@ pub(super) async fn gather(app: &App, settings: &Settings) -> Shown {
     let mut shown = Shown {
         instance: settings.instance().to_owned(),
         stale: false,
+        reasons: Vec::new(),
         place: None,
         status: None,
         unreadable: None,
@@ -110,6 +113,7 @@ pub(super) async fn gather(app: &App, settings: &Settings) -> Shown {
         Ok((repository, ledger, status)) => {
             shown.place = Some(repository.store().place());
             shown.stale = !status.stale.is_empty();
+            shown.reasons = status.stale.iter().map(ToString::to_string).collect();
             shown.warnings.extend(repository.warnings().iter().cloned());
             shown.warnings.extend(warnings(&status));
             shown.status = Some(status);

@@ -1,0 +1,179 @@
+//! Every command line that the documentation, the alerts, the help and the messages name, held against the parser.
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
+
+use super::args::Arguments;
+
+/// Where a sentence speaks of a command, arguments may be left out.
+const LEFT_OUT: &[ErrorKind] = &[
+    ErrorKind::MissingRequiredArgument,
+    ErrorKind::MissingSubcommand,
+    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ErrorKind::DisplayHelp,
+    ErrorKind::DisplayVersion,
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "files of this checkout")]
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The files below a folder with this ending, in any depth.
+#[expect(clippy::disallowed_methods, reason = "files of this checkout")]
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path, ending),
+            false => {
+                if path.extension().is_some_and(|end| end == ending) {
+                    vec![path]
+                } else {
+                    Vec::new()
+                }
+            }
+        })
+        .collect()
+}
+
+/// The words of a line as a shell would have them, up to a comment, a redirection, the next command, an explanation that
+/// stands three columns away, or an ellipsis.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    let mut spaces = 0;
+    for c in line.trim().chars() {
+        let last = words.last_mut().unwrap();
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '#' | '>' | '|' | '&' | ';' | '…') if last.is_empty() => break,
+            (None, c) if c.is_whitespace() => {
+                spaces += 1;
+                if spaces == 3 {
+                    break;
+                }
+                if !last.is_empty() {
+                    words.push(String::new());
+                }
+                continue;
+            }
+            _ => last.push(c),
+        }
+        spaces = 0;
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The command lines of the blocks of a page.
+fn blocks(page: &str) -> Vec<String> {
+    let inside = page.split("```").skip(1).step_by(2);
+    let lines = inside.flat_map(|block| block.replace("\\\n", " ").lines().map(str::to_owned).collect::<Vec<_>>());
+    let lines = lines.map(|line| line.trim_start().trim_start_matches("sudo ").to_owned());
+    lines.filter(|line| line.starts_with("keyhaven ")).collect()
+}
+
+/// The command lines that sentences name between backticks.
+fn sentences(text: &str) -> Vec<String> {
+    let named = text.split("`keyhaven ").skip(1).filter_map(|rest| rest.split_once('`')).map(|(named, _)| named);
+    // A quotation mark or an empty line between: a backtick that belongs to nothing.
+    let whole = named.filter(|named| !named.contains("\n\n") && named.len() < 200);
+    whole.map(|named| format!("keyhaven {}", named.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
+}
+
+/// Says what the parser has against a line, if anything.
+fn wrong(line: &str, may_leave_out: bool) -> Option<String> {
+    let words = words(line);
+    let words = words.iter().filter(|word| !word.starts_with('[') && !word.contains('{'));
+    let error = Arguments::command().try_get_matches_from(words).err()?;
+    let fine = may_leave_out && LEFT_OUT.contains(&error.kind());
+    let said = error.to_string();
+    (!fine).then(|| format!("`{line}`: {}", said.lines().next().unwrap_or_default()))
+}
+
+fn check(place: &str, lines: &[String], may_leave_out: bool, at_least: usize) {
+    assert!(lines.len() >= at_least, "{place}: {lines:#?}");
+    let wrong: Vec<String> = lines.iter().filter_map(|line| wrong(line, may_leave_out)).collect();
+    assert!(wrong.is_empty(), "{place}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_commands_of_every_page_are_taken() {
+    let mut pages = files(&root().join("docs"), "md");
+    pages.extend(["README.md", "schedules/README.md"].map(|page| root().join(page)));
+    assert!(pages.len() >= 15, "{pages:?}");
+    let mut all = 0;
+    for page in pages {
+        let (place, text) = (page.display().to_string(), read(&page));
+        let outside: Vec<&str> = text.split("```").step_by(2).collect();
+        let (block, inline) = (blocks(&text), sentences(&outside.join("\n")));
+        check(&place, &block, false, 0);
+        check(&place, &inline, true, 0);
+        all += block.len() + inline.len();
+    }
+    assert!(all >= 120, "only {all} are found");
+}
+
+#[test]
+fn the_commands_of_the_alerts_are_taken() {
+    for page in files(&root().join("schedules/prometheus"), "yml") {
+        // A text of the alerts goes over several lines, a comment too.
+        let text = read(&page).lines().map(|line| line.trim().trim_start_matches("# ")).collect::<Vec<_>>().join("\n");
+        check(&page.display().to_string(), &sentences(&text), true, 0);
+    }
+    let rules = read(&root().join("schedules/prometheus/keyhaven.rules.yml"));
+    assert!(sentences(&rules).len() >= 10, "{rules}");
+}
+
+#[test]
+fn the_commands_of_messages_and_hints_are_taken() {
+    let mut all = 0;
+    for file in files(&root().join("src"), "rs") {
+        if file.ends_with("documented.rs") {
+            continue;
+        }
+        let text = read(&file).lines().map(str::trim).map(|line| line.trim_end_matches('\\')).collect::<Vec<_>>();
+        let text = text.join("\n").replace("\n/// ", "\n").replace("\n//! ", "\n");
+        let lines: Vec<String> = sentences(&text).into_iter().filter(|line| !line.contains('"')).collect();
+        check(&file.display().to_string(), &lines, true, 0);
+        all += lines.len();
+    }
+    assert!(all >= 40, "only {all} are found");
+}
+
+#[test]
+fn the_examples_of_help_are_taken() {
+    fn of(command: &clap::Command, examples: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default().replace("\\\n", " ");
+        let lines =
+            help.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.starts_with("keyhaven "));
+        examples.extend(lines.map(str::to_owned));
+        command.get_subcommands().for_each(|command| of(command, examples));
+    }
+    let mut examples = Vec::new();
+    of(&Arguments::command(), &mut examples);
+    check("help", &examples, false, 60);
+}
+
+#[test]
+fn a_wrong_line_is_not_taken() {
+    for line in
+        ["keyhaven verfy", "keyhaven verify --levle objects", "keyhaven verify --level deep", "keyhaven keys pin"]
+    {
+        assert!(wrong(line, false).is_some(), "{line}");
+    }
+    assert_eq!(wrong("keyhaven keys pin", true), None);
+    assert_eq!(
+        words("keyhaven forget --reason 'a b' --apply   # why"),
+        ["keyhaven", "forget", "--reason", "a b", "--apply"]
+    );
+    assert_eq!(words("keyhaven man | man -l -"), ["keyhaven", "man"]);
+}
