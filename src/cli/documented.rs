@@ -44,7 +44,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 /// The words of a line as a shell would have them, up to a comment, a redirection, the next command, an explanation that
-/// stands three columns away, or an ellipsis.
+/// stands three columns away.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
@@ -54,7 +54,7 @@ fn words(line: &str) -> Vec<String> {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '\'' | '"') => quote = Some(c),
-            (None, '#' | '>' | '|' | '&' | ';' | '…') if last.is_empty() => break,
+            (None, '#' | '>' | '|' | '&' | ';') if last.is_empty() => break,
             (None, c) if c.is_whitespace() => {
                 spaces += 1;
                 if spaces == 3 {
@@ -73,10 +73,16 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// A text whose lines go on where a backslash says so.
+fn joined(text: &str) -> String {
+    let (first, more) = text.split_once("\\\n").unwrap_or((text, ""));
+    if more.is_empty() { first.to_owned() } else { format!("{} {}", first.trim_end(), joined(more.trim_start())) }
+}
+
 /// The command lines of the blocks of a page.
 fn blocks(page: &str) -> Vec<String> {
     let inside = page.split("```").skip(1).step_by(2);
-    let lines = inside.flat_map(|block| block.replace("\\\n", " ").lines().map(str::to_owned).collect::<Vec<_>>());
+    let lines = inside.flat_map(|block| joined(block).lines().map(str::to_owned).collect::<Vec<_>>());
     let lines = lines.map(|line| line.trim_start().trim_start_matches("sudo ").to_owned());
     lines.filter(|line| line.starts_with("keyhaven ")).collect()
 }
@@ -89,10 +95,23 @@ fn sentences(text: &str) -> Vec<String> {
     whole.map(|named| format!("keyhaven {}", named.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
 }
 
+/// The same with something in the place of what is left open: `--reason …`, `--pin-head 3fa9…`.
+fn filled_in(words: Vec<String>) -> Vec<String> {
+    let mut filled: Vec<String> = Vec::new();
+    for word in words.into_iter().filter(|word| !word.starts_with('[') && !word.contains('{')) {
+        match word.strip_suffix('…') {
+            // After an argument it says that there are more.
+            Some("") if !filled.last().is_some_and(|last| last.starts_with("--")) => break,
+            Some(_) => filled.push("0".repeat(64)),
+            None => filled.push(word),
+        }
+    }
+    filled
+}
+
 /// Says what the parser has against a line, if anything.
 fn wrong(line: &str, may_leave_out: bool) -> Option<String> {
-    let words = words(line);
-    let words = words.iter().filter(|word| !word.starts_with('[') && !word.contains('{'));
+    let words = filled_in(words(line));
     let error = Arguments::command().try_get_matches_from(words).err()?;
     let fine = may_leave_out && LEFT_OUT.contains(&error.kind());
     let said = error.to_string();
@@ -140,7 +159,8 @@ fn the_commands_of_messages_and_hints_are_taken() {
         if file.ends_with("documented.rs") {
             continue;
         }
-        let text = read(&file).lines().map(str::trim).map(|line| line.trim_end_matches('\\')).collect::<Vec<_>>();
+        let text = read(&file);
+        let text: Vec<&str> = text.lines().map(|line| line.trim().trim_end_matches('\\')).collect();
         let text = text.join("\n").replace("\n/// ", "\n").replace("\n//! ", "\n");
         let lines: Vec<String> = sentences(&text).into_iter().filter(|line| !line.contains('"')).collect();
         check(&file.display().to_string(), &lines, true, 0);

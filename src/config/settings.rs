@@ -514,7 +514,11 @@ impl Settings {
         if let Some((Value::Text(id), origin)) = self.values.get("repository.id")
             && !(id.len() == 64 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
         {
-            return Err(unfit("repository.id", origin, "a repository id is 64 lower-case hexadecimal digits"));
+            return Err(unfit(
+                "repository.id",
+                origin,
+                "a repository id is 64 lower-case hexadecimal digits, as `keyhaven init` prints it; leave the key out until then",
+            ));
         }
         if let Some((Value::Text(to), origin)) = self.values.get("audit.to")
             && !["stdout", "stderr"].contains(&to.as_str())

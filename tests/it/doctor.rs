@@ -345,12 +345,46 @@ fn jobs_that_run_too_rarely_or_need_a_role_that_is_not_there_are_bad() {
     let table = doctor(&site).json(0);
     assert!(rows(&table, "objective").iter().all(|row| row["verdict"] == "good"), "{table:#}");
     assert!(rows(&table, "job")[0]["found"].as_str().unwrap().starts_with("often (backup): next 20"), "{table:#}");
-    let forget = "[jobs.retain]\nkind = \"forget\"\ncron = \"@daily\"\n";
+    let forget = "[jobs.retain]\nkind = \"forget\"\ncron = \"@daily\"\nargs = [\"--apply\"]\n";
     let sync = "[jobs.warm]\nkind = \"sync\"\ncron = \"@daily\"\nargs = [\"--record\"]\n";
     with(&format!("{forget}{sync}"));
     let run = doctor(&site);
     bad(&run, 12, "Repository", "role", "forget needs the role reaper", "keys add");
     bad(&run, 12, "Repository", "role", "sync --record needs the role restorer", "keys add");
+}
+
+#[test]
+fn jobs_that_cannot_do_what_they_are_for_are_bad() {
+    let site = Site::seeded();
+    let config = site.machine.read("keyhaven.toml");
+    let with = |kind: &str, args: &str| {
+        let job = format!("[jobs.mine]\nkind = \"{kind}\"\ncron = \"@daily\"\nargs = [{args}]\n");
+        site.machine.write("keyhaven.toml", &format!("{config}\n{job}"));
+        doctor(&site)
+    };
+    let payload = "\"--level\", \"payload\"";
+    let says = "no recovery identity is named";
+    bad(&with("verify", payload), 12, "Schedule", "job", says, "keys.recovery_identity_file");
+    bad(&with("verify", "\"--level=payload\""), 12, "Schedule", "job", says, "keys.recovery_identity_file");
+    bad(&with("verify", "\"--slice\", \"next/30\""), 2, "Schedule", "job", "records none", "--record");
+    bad(&with("sync", "\"--apply\""), 12, "Schedule", "job", says, "keys.recovery_identity_file");
+    bad(&with("drift", ""), 2, "Schedule", "job", "none is configured", "standby.url");
+    bad(&with("forget", ""), 2, "Schedule", "job", "[retention], which keeps nothing", "retention.keep_");
+    bad(&with("backup", "\"--ful\""), 2, "Schedule", "job", "unexpected argument '--ful'", "backup --help");
+    let kept = with("forget", "\"--apply\", \"--keep-daily=7\"").json(12);
+    assert!(rows(&kept, "job").iter().all(|row| row["verdict"] == "good"), "{kept:#}");
+    let dry = "only says what it would do";
+    finds(&with("sweep", ""), 0, "Schedule", "job", "warning", dry, "jobs.mine.args");
+    let table = with("verify", "\"--level\", \"objects\"").json(0);
+    assert!(rows(&table, "job").iter().all(|row| row["verdict"] == "good"), "{table:#}");
+    site.machine.write("sealed.age", "age-encryption.org/v1\n-> scrypt x\n");
+    let sealed = format!("{payload}, \"--identity\", \"{}\"", site.machine.path("sealed.age").display());
+    bad(&with("verify", &sealed), 12, "Schedule", "job", "nobody is there", "--passphrase-file");
+    // Each of them is a run that would have failed.
+    with("verify", payload);
+    assert_eq!(site.run(&["verify", "--level", "payload"]).code, 12);
+    assert_eq!(site.run(&["forget"]).code, 2);
+    assert_eq!(site.run(&["drift"]).code, 2);
 }
 
 #[test]

@@ -340,7 +340,7 @@ fn as_toml(key: &Key, value: &Value) -> String {
 }
 
 /// What a configuration that was there already lacks: everything that it does not set itself, or sets to something else,
-/// such as the id of another repository or one that is still to be filled in.
+/// such as the id or the keys of another repository.
 fn snippet(settings: &Settings, values: &BTreeMap<&'static str, String>) -> String {
     let there: Vec<&str> = settings
         .effective()
@@ -404,20 +404,18 @@ mod tests {
 
     #[test]
     fn a_configuration_that_is_there_is_told_what_it_lacks() {
-        let text = "[source]\nurl = \"https://a.example\"\n[repository]\nid = \"FILL-IN\"\n";
+        let text = "[source]\nurl = \"https://a.example\"\n[keys]\nsigning_key_file = \"/old\"\n";
         let file = Layer::file(text, "keyhaven.toml", Path::new("/etc")).unwrap();
         let flags = Layer::flags([("source.crn", "--crn", "crn:v1:x")], Path::new("/")).unwrap();
         let settings = Settings::build([file, flags]).unwrap();
         let values = BTreeMap::from([
             ("keys.signing_key_file", "\"/k\"".to_owned()),
-            ("repository.id", "\"5e\"".to_owned()),
             ("source.crn", "\"crn:v1:x\"".to_owned()),
             ("source.url", "\"https://a.example\"".to_owned()),
             ("state_dir", "\"/s\"".to_owned()),
         ]);
         let lacking = snippet(&settings, &values);
-        let expected = "state_dir = \"/s\"\n[source]\ncrn = \"crn:v1:x\"\n[repository]\nid = \"5e\"\n\
-                        [keys]\nsigning_key_file = \"/k\"\n";
+        let expected = "state_dir = \"/s\"\n[source]\ncrn = \"crn:v1:x\"\n[keys]\nsigning_key_file = \"/k\"\n";
         assert_eq!(lacking, expected);
     }
 

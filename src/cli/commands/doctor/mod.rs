@@ -6,6 +6,7 @@
 mod backups;
 mod host;
 mod instances;
+mod jobs;
 mod keys;
 mod regions;
 mod repository;
@@ -93,15 +94,13 @@ impl Host {
         let collects = settings.is_set("source.url") || !restores;
         let jobs: Vec<_> = settings.jobs().iter().filter(|job| job.is_for(settings.instance())).collect();
         let job = |kind: &str| jobs.iter().any(|job| job.kind == kind);
-        let records = |kind: &str| {
-            jobs.iter().any(|job| job.kind == kind && job.args.iter().any(|argument| argument == "--record"))
-        };
+        let with = |kind: &str, flag: &str| jobs.iter().any(|job| job.kind == kind && jobs::has(job, flag));
         let roles = [
             (Role::Collector, "backup", collects && (job("backup") || jobs.is_empty() || !restores)),
-            (Role::Verifier, "verify --record", records("verify")),
-            (Role::Restorer, "sync --record", records("sync")),
-            (Role::Reaper, "forget", job("forget")),
-            (Role::Reaper, "sweep", job("sweep")),
+            (Role::Verifier, "verify --record", with("verify", "--record")),
+            (Role::Restorer, "sync --record", with("sync", "--record")),
+            (Role::Reaper, "forget", with("forget", "--apply")),
+            (Role::Reaper, "sweep", with("sweep", "--apply")),
         ];
         let roles = roles.into_iter().filter_map(|(role, why, needed)| needed.then_some((role, why))).collect();
         Self { collects, backup_job: job("backup"), restores, roles }

@@ -1,0 +1,102 @@
+//! Whether a job can do what it is there for: its arguments, and what they need of the rest of the configuration.
+
+use std::path::PathBuf;
+
+use super::row::Rows;
+use crate::cli::{jobs, key_file};
+use crate::config::{Job, Settings};
+use crate::crypto::Identities;
+use crate::model::FailureKind;
+
+/// Adds a row for each thing that would make the job fail, or do nothing, whenever it runs.
+pub(super) fn rows(rows: &mut Rows, settings: &Settings, job: &Job) {
+    let what = "job";
+    let name = &job.name;
+    if let Err(failure) = jobs::check_args(std::slice::from_ref(job)) {
+        return rows.failed(what, &failure, "correct its args");
+    }
+    let args = format!("jobs.{name}.args");
+    let kind = job.kind.as_str();
+    let payload = kind == "verify" && value(job, "--level") == Some("payload");
+    let identity = settings.keys().recovery_identity_file.is_some() || value(job, "--identity").is_some();
+    if (payload || kind == "sync") && !identity {
+        rows.bad(
+            what,
+            FailureKind::Key,
+            format!("{name} ({kind}) opens payloads, and no recovery identity is named"),
+            format!(
+                "set keys.recovery_identity_file, on a host that backs nothing up; or let `{name}` do without payloads"
+            ),
+        );
+    }
+    if (payload || kind == "sync") && asks(settings, job) {
+        rows.bad(
+            what,
+            FailureKind::Key,
+            format!("{name} ({kind}) would ask for the passphrase of the recovery identity, and nobody is there"),
+            format!("put \"--passphrase-file\" and a file into {args}, or name an identity without a passphrase"),
+        );
+    }
+    if kind == "verify"
+        && value(job, "--slice").is_some_and(|slice| slice.starts_with("next/"))
+        && !has(job, "--record")
+    {
+        let found = format!("{name} (verify) is to open the next slice, and records none: it refuses to run");
+        rows.bad(what, FailureKind::Usage, found, format!("put \"--record\" into {args}"));
+    }
+    if matches!(kind, "sync" | "drift") && !settings.is_set("standby.url") {
+        let found = format!("{name} ({kind}) is about a standby, and none is configured");
+        rows.bad(what, FailureKind::Usage, found, format!("set standby.url and its API key, or take jobs.{name} out"));
+    }
+    let by_policy = kind == "forget" && !has(job, "--snapshot") && !has(job, "--undo");
+    if by_policy && !has_policy(settings) && !keeps(job) {
+        let found = format!("{name} (forget) goes by [retention], which keeps nothing: it refuses to run");
+        rows.bad(
+            what,
+            FailureKind::Usage,
+            found,
+            "set one of retention.keep_…; `keyhaven forget` shows what it would do",
+        );
+    }
+    let applies = match kind {
+        "forget" | "sweep" => has(job, "--apply"),
+        "sync" => has(job, "--apply") || (settings.sync().apply && !has(job, "--dry-run")),
+        _ => true,
+    };
+    if !applies {
+        let found = format!("{name} ({kind}) only says what it would do: it lacks --apply");
+        rows.warning(what, found, format!("put \"--apply\" into {args}, once its dry run says what you want"));
+    }
+}
+
+/// Whether a flag is among the arguments, with or without a value.
+pub(super) fn has(job: &Job, flag: &str) -> bool {
+    job.args.iter().any(|arg| arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+}
+
+/// The value of a flag among the arguments, as `--flag value` or `--flag=value`.
+fn value<'j>(job: &'j Job, flag: &str) -> Option<&'j str> {
+    let after = job.args.iter().skip_while(|arg| *arg != flag).nth(1).map(String::as_str);
+    after.or_else(|| job.args.iter().find_map(|arg| arg.strip_prefix(flag)?.strip_prefix('=')))
+}
+
+/// Whether its recovery identity is under a passphrase that only somebody at a terminal could give.
+fn asks(settings: &Settings, job: &Job) -> bool {
+    let file = value(job, "--identity").map(PathBuf::from).or(settings.keys().recovery_identity_file);
+    let sealed = |file: PathBuf| key_file::read_unless(&file, "recovery identity", Identities::is_encrypted);
+    let text = file.and_then(|file| sealed(file).ok());
+    text.is_some_and(|text| Identities::is_encrypted(&text)) && !has(job, "--passphrase-file")
+}
+
+/// Whether a rule of its own stands among the arguments.
+fn keeps(job: &Job) -> bool {
+    job.args.iter().any(|arg| arg.starts_with("--keep-") && !arg.starts_with("--keep-suspect"))
+}
+
+/// Whether any rule of the configuration keeps anything. A zone or a tag that is none was said before.
+fn has_policy(settings: &Settings) -> bool {
+    settings.retention().map_or(true, |one| {
+        let counts = [one.last, one.hourly, one.daily, one.weekly, one.monthly, one.yearly];
+        counts.iter().any(|count| *count > 0) || one.within.is_some() || !one.tags.is_empty()
+    })
+}
