@@ -104,7 +104,7 @@ pub enum RepositoryError {
     /// Entries that this writer saw as heads are gone.
     #[error(
         "the ledger in {place} lacks {} that this host saw there: somebody removed history or rolled the bucket back; \
-         find out who, bring the files back, or sign the loss with `keyhaven ledger accept-loss --reason`", paths.join(", "))]
+         find out who, bring the files back, or sign the loss with `keyhaven ledger accept-loss --reason …`", paths.join(", "))]
     LostHeads {
         /// The store.
         place: String,

@@ -15,7 +15,9 @@ pub(crate) fn takes(machine: &Machine, place: &str, words: &[&str]) {
 pub(crate) fn arguments(text: &str) -> Option<Vec<&str>> {
     let mut words = text.split_whitespace();
     words.find(|word| *word == "keyhaven" || word.ends_with("/keyhaven"))?;
-    Some(words.take_while(|word| !word.starts_with(['>', '|', '#', ';', '&']) && !word.starts_with("2>")).collect())
+    Some(
+        words.take_while(|word| !word.starts_with(['>', '|', '#', ';', '&', ')']) && !word.starts_with("2>")).collect(),
+    )
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod daemon_kit;
 mod daemon_simulated;
 mod demo;
 mod doctor;
+mod doctor_bucket;
 mod drift;
 mod embedded;
 mod embedded_credentials;

@@ -175,6 +175,30 @@ fn cron_takes_the_crontab_with_the_lines_of_either_host() {
     assert!(!check("wrong", "61 * * * * keyhaven backup\n").status.success());
 }
 
+/// Cron mails what is printed, whatever the exit code: a run that finds something has to print it, a good one nothing.
+#[test]
+fn cron_has_something_to_mail_of_a_run_that_ends_badly() {
+    let machine = Machine::new();
+    let text = std::fs::read_to_string(folder("cron/keyhaven.crontab")).unwrap();
+    let text = text.replace("/var/lib/keyhaven/", &format!("{}/", machine.path("").display()));
+    let lines = text.lines().map(|line| line.trim_start_matches('#'));
+    let lines = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_digit() || c == '*'));
+    let commands: Vec<String> =
+        lines.map(|line| line.split_whitespace().skip(5).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(commands.len(), 8, "{commands:?}");
+    let here = machine.path("bin");
+    std::fs::create_dir(&here).unwrap();
+    let path = format!("{}:{}", here.display(), std::env::var("PATH").unwrap());
+    for (exit, printed) in [(0, ""), (13, "exit code 13: found it\n")] {
+        let program = machine.write("bin/keyhaven", &format!("#!/bin/sh\necho found it\nexit {exit}\n"));
+        std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        for command in &commands {
+            let run = Command::new("/bin/sh").args(["-c", command]).env("PATH", &path).output().unwrap();
+            assert_eq!(said(&run), printed, "{command}");
+        }
+    }
+}
+
 // --- Kubernetes -----------------------------------------------------------------------------------------------------
 
 /// Every document of a file, as JSON.

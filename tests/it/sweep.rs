@@ -177,7 +177,7 @@ impl Clock for System {
 }
 
 /// One request to the gateway with the test's keys.
-fn request(settings: &S3Settings, method: &str, path: &str, body: &str, headers: &[&str]) {
+pub(crate) fn request(settings: &S3Settings, method: &str, path: &str, body: &str, headers: &[&str]) {
     let md5 = Command::new("bash")
         .args(["-c", "printf '%s' \"$1\" | openssl md5 -binary | base64", "md5", body])
         .output()
@@ -195,7 +195,7 @@ fn request(settings: &S3Settings, method: &str, path: &str, body: &str, headers:
 }
 
 /// Settings with a bucket of their own.
-fn bucket(test: &str, headers: &[&str]) -> Option<S3Settings> {
+pub(crate) fn bucket(test: &str, headers: &[&str]) -> Option<S3Settings> {
     let mut settings = s3::settings(test)?;
     settings.bucket = format!("{test}-{}", uuid::Uuid::new_v4());
     request(&settings, "PUT", "", "", headers);

@@ -67,7 +67,7 @@ pub enum Stop {
     /// No good snapshot would be left.
     #[error(
         "no good snapshot is live, so nothing is deleted: back up, `keyhaven snapshots accept` a suspect one, or take one \
-         back with `keyhaven forget --undo`"
+         back with `keyhaven forget --undo …`"
     )]
     NoGoodLeft,
     /// The store has a clock and does not show it.

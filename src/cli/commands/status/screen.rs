@@ -31,7 +31,7 @@ pub(super) fn one(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
         (None, Some(why)) => field(printer, "repository", &format!("cannot be read: {why}"), Some(Style::Red))?,
         (None, None) => {}
     }
-    jobs(printer, &shown.jobs)?;
+    jobs(printer, &shown.jobs, shown.status.as_ref().map(|status| status.now))?;
     standby(printer, shown)?;
     if let Some(daemon) = &shown.daemon {
         let style = if daemon.answers { None } else { Some(Style::Yellow) };
@@ -160,7 +160,7 @@ fn when(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-fn jobs(printer: &Printer, jobs: &[JobShown]) -> Result<(), Failure> {
+fn jobs(printer: &Printer, jobs: &[JobShown], now: Option<Timestamp>) -> Result<(), Failure> {
     if jobs.is_empty() {
         return field(
             printer,
@@ -171,7 +171,7 @@ fn jobs(printer: &Printer, jobs: &[JobShown]) -> Result<(), Failure> {
     }
     for (at, job) in jobs.iter().take(JOBS).enumerate() {
         let next = job.next.map_or_else(|| "never again".to_owned(), human::time);
-        let last = job.last.as_ref().map_or(String::new(), |last| format!("; last {}", ended(last)));
+        let last = job.last.as_ref().map_or(String::new(), |last| format!("; last {}", ended(last, now)));
         let style = if job.next.is_none() { Some(Style::Red) } else { None };
         field(printer, if at == 0 { "next runs" } else { "" }, &format!("{next}  {}{last}", job.name), style)?;
     }
@@ -181,9 +181,14 @@ fn jobs(printer: &Printer, jobs: &[JobShown]) -> Result<(), Failure> {
     }
 }
 
-fn ended(run: &RunShown) -> String {
+/// How a run ended, and how long ago: a second date would not fit beside the first.
+fn ended(run: &RunShown, now: Option<Timestamp>) -> String {
     let word = if run.good { "good" } else { "not good" };
-    format!("{word}, {}", human::time(run.ended))
+    let ago = now.and_then(|now| u64::try_from(now.millis_since(run.ended) / 1_000).ok());
+    match ago {
+        Some(seconds) => format!("{word} {} ago", human::seconds(seconds)),
+        None => format!("{word}, {}", human::time(run.ended)),
+    }
 }
 
 fn standby(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
@@ -319,6 +324,17 @@ mod tests {
         assert!(bar(&backups(&days, Some(at(1)))).starts_with("[-#.!#] "));
         assert!(bar(&backups(&days, Some(at(-9)))).starts_with("[.#.!#] "));
         assert!(bar(&backups(&[(0, 0); 3], None)).starts_with("[---] "));
+    }
+
+    #[test]
+    fn a_run_is_told_with_its_age_beside_the_date_of_the_next() {
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        let run = RunShown { ended: now.plus_millis(-900_000), good: false, problems: None };
+        assert_eq!(ended(&run, Some(now)), "not good 15 min ago");
+        // With a name such as `verify-payload` it stands on one line.
+        let line = format!("{:18}{}  {}; last {}", "", human::time(now), "n".repeat(14), ended(&run, Some(now)));
+        assert!(line.chars().count() <= 80, "{line}");
+        assert!(ended(&run, None).starts_with("not good, 2026-"), "the repository did not say what time it is");
     }
 
     #[test]
