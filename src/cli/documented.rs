@@ -95,15 +95,20 @@ fn sentences(text: &str) -> Vec<String> {
     whole.map(|named| format!("keyhaven {}", named.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
 }
 
-/// The same with something in the place of what is left open: `--reason …`, `--pin-head 3fa9…`.
+/// The same with something in the place of what is left open: `--reason …`, `--pin-head 3fa9…`, `--undo {sequence}`.
 fn filled_in(words: Vec<String>) -> Vec<String> {
     let mut filled: Vec<String> = Vec::new();
-    for word in words.into_iter().filter(|word| !word.starts_with('[') && !word.contains('{')) {
-        match word.strip_suffix('…') {
-            // After an argument it says that there are more.
-            Some("") if !filled.last().is_some_and(|last| last.starts_with("--")) => break,
-            Some(_) => filled.push("0".repeat(64)),
-            None => filled.push(word),
+    for word in words.into_iter().filter(|word| !word.starts_with('[')) {
+        let flag = filled.last().filter(|last| last.starts_with("--")).map(String::as_str);
+        let value = match flag {
+            Some("--level") => "objects".to_owned(),
+            _ => "0".repeat(64),
+        };
+        match (flag, word.as_str()) {
+            (None, "…") => break,
+            (None, open) if open.contains('{') => {}
+            (_, open) if open.contains('{') || open.ends_with('…') => filled.push(value),
+            _ => filled.push(word),
         }
     }
     filled

@@ -105,6 +105,8 @@ fn every_command_has_help_with_examples() {
             "schedule" => machine.run(&["schedule", "next", "--help"]),
             "prepare-standby" => machine.run(&["prepare-standby", "plan", "--help"]),
             "restore" => machine.run(&["restore", "plan", "--help"]),
+            "notify" => machine.run(&["notify", "test", "--help"]),
+            "schedule" => machine.run(&["schedule", "next", "--help"]),
             _ => help,
         };
         assert_eq!(whole.code, 0, "{command}");
