@@ -167,7 +167,8 @@ fn the_commands_of_messages_and_hints_are_taken() {
         let text = read(&file);
         let text: Vec<&str> = text.lines().map(|line| line.trim().trim_end_matches('\\')).collect();
         let text = text.join("\n").replace("\n/// ", "\n").replace("\n//! ", "\n");
-        let lines: Vec<String> = sentences(&text).into_iter().filter(|line| !line.contains('"')).collect();
+        let lines: Vec<String> =
+            sentences(&text).into_iter().filter(|line| !line.contains('"') && !line.contains("ARGUMENTS")).collect();
         check(&file.display().to_string(), &lines, true, 0);
         all += lines.len();
     }
