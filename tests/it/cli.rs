@@ -101,8 +101,6 @@ fn every_command_has_help_with_examples() {
             "keys" => machine.run(&["keys", "new", "--help"]),
             "config" => machine.run(&["config", "show", "--help"]),
             "ledger" => machine.run(&["ledger", "accept-loss", "--help"]),
-            "notify" => machine.run(&["notify", "test", "--help"]),
-            "schedule" => machine.run(&["schedule", "next", "--help"]),
             "prepare-standby" => machine.run(&["prepare-standby", "plan", "--help"]),
             "restore" => machine.run(&["restore", "plan", "--help"]),
             "notify" => machine.run(&["notify", "test", "--help"]),
