@@ -258,24 +258,6 @@ fn a_job_that_could_only_fail_keeps_it_from_starting() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
-    let jobs = Jobs::new();
-    // A hook that does not let the run begin, and so does not let the daemon end.
-    jobs.configure(&format!("{EVERY_FEW_SECONDS}[hooks]\nrun_before = \"echo $$ > hook; exec sleep 300\"\n"));
-    let mut daemon = jobs.start(&[]);
-    let hook: u32 =
-        until("the hook", || std::fs::read_to_string(jobs.site.machine.path("hook")).ok()?.trim().parse().ok());
-    daemon.signal(Signal::TERM);
-    daemon.says(&["ending"], 1);
-    assert!(parent(hook).is_some(), "it waits for the hook");
-    daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends(), 130, "{}", daemon.log());
-    // What the hook started is nobody's now; a service manager ends it with the rest of the group.
-    let hook = i32::try_from(hook).ok().and_then(Pid::from_raw).unwrap();
-    kill_process(hook, Signal::KILL).unwrap();
-}
-
-#[test]
 fn a_run_that_is_under_way_is_ended_with_the_daemon() {
     let jobs = Jobs::new();
     jobs.configure_slow(EVERY_FEW_SECONDS);

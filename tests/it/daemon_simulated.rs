@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -266,7 +267,7 @@ async fn three_daemons_share_three_instances_and_leave_no_slot_out() {
         let mut slots: Vec<Timestamp> =
             done.iter().filter(|(of, _, _)| of == instance).map(|(_, due, _)| due.at).collect();
         slots.sort();
-        assert_eq!(slots.first(), Some(&at("2026-11-22T10:00:00Z")), "{instance}");
+        assert_eq!(slots.first(), Some(&at("2026-11-22T10:01:00Z")), "{instance}");
         let gaps: Vec<_> = slots.windows(2).filter(|pair| pair[1].millis_since(pair[0]) != 60_000).collect();
         // What was under way when it vanished waits for the end of the lease, and one run makes up for that time.
         assert!(gaps.len() <= 1, "{instance}, {vanished}: {gaps:?}");
@@ -276,6 +277,57 @@ async fn three_daemons_share_three_instances_and_leave_no_slot_out() {
         }
         assert!(slots.len() >= 39, "{instance}: {}", slots.len());
     }
+}
+
+/// A ledger that shows something only from the so-maniest question on.
+#[derive(Debug)]
+struct Late {
+    questions: AtomicUsize,
+    from: usize,
+    shows: Timestamp,
+}
+
+#[async_trait]
+impl Ledgers for Late {
+    async fn filled(&self, _instance: &str, _job: &str, _until: Timestamp) -> Result<Option<Filled>, String> {
+        let question = self.questions.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok((question >= self.from).then_some(Filled { at: self.shows, took_millis: 5_000, contested: false }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_did_between_the_look_and_the_lease_is_not_done_again() {
+    let mut world = Single::new("2026-11-22T10:10:00Z", vec![task("backup", "backup", "0 * * * *", "UTC")], 5, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    world.host.leases = desk(folder.path(), &world.clock, "host").0;
+    // One look at the start, one before the lease; the third is the one under it.
+    let shows = at("2026-11-22T11:00:00Z");
+    world.host.ledgers = Arc::new(Late { questions: AtomicUsize::new(0), from: 3, shows });
+    let daemon = world.host.start();
+    pass(2 * HOUR).await;
+    daemon.stop().await;
+    assert_eq!(world.book.slots("backup"), [at("2026-11-22T12:00:00Z")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_job_that_leaves_no_entry_the_lease_tells_what_is_done() {
+    let mut world = Single::new("2026-11-22T10:00:30Z", vec![task("doctor", "doctor", "* * * * *", "UTC")], 3, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let shows = at("2026-11-22T10:00:00Z");
+    world.host.ledgers = Arc::new(Late { questions: AtomicUsize::new(0), from: usize::MAX, shows });
+    let mut daemons = Vec::new();
+    for name in ["a", "b"] {
+        world.host.name = name.to_owned();
+        world.host.leases = desk(folder.path(), &world.clock, name).0;
+        daemons.push(world.host.start());
+    }
+    pass(20 * MINUTE).await;
+    for daemon in daemons {
+        daemon.stop().await;
+    }
+    let slots = world.book.slots("doctor");
+    assert!(slots.len() >= 19, "{slots:?}");
+    assert!(slots.windows(2).all(|pair| pair[1].millis_since(pair[0]) == 60_000), "each once: {slots:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -478,7 +530,7 @@ fn runs_of(daemon: &Daemon) -> usize {
 #[tokio::test(start_paused = true)]
 async fn two_daemons_for_an_hour_without_leases_leave_no_slot_out() {
     let shared = Shared::new().await;
-    let (a, b) = (shared.host("a", 3, None).start(), shared.host("b", 3, None).start());
+    let (a, b) = (shared.host("a", 1, None).start(), shared.host("b", 1, None).start());
     pass(HOUR).await;
     let (of_a, of_b) = (runs_of(&a), runs_of(&b));
     a.stop().await;

@@ -108,7 +108,7 @@ impl Progress {
         }
     }
 
-    /// Since when it could have run: the first [`Step::Run`] since an attempt of it was over or another daemon filled a slot.
+    /// Since when it has wanted to run: the first [`Step::Run`] since an attempt of it was over or another daemon filled a slot.
     #[must_use]
     pub fn wanting(&self) -> Option<Timestamp> {
         self.wanting
@@ -146,7 +146,8 @@ impl Progress {
             None => (self.opens(task, turns, slot), 1),
         };
         if opens <= now {
-            self.wanting.get_or_insert(opens);
+            // Not when it was due: one that was busy until now would be before those that waited meanwhile.
+            self.wanting.get_or_insert(now);
             Step::Run { slot, attempt }
         } else {
             Step::Wait(Some(next.map_or(opens, |next| next.min(opens))))

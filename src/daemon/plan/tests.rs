@@ -225,7 +225,7 @@ fn since_when_it_wants_to_run_does_not_move_with_newer_slots() {
     assert_eq!(progress.wanting(), None);
     assert_eq!(progress.step(&task, &turns, at("10:00:01")), run("10:00:00", 1));
     assert_eq!(progress.step(&task, &turns, at("10:03:00")), run("10:03:00", 1));
-    assert_eq!(progress.wanting(), Some(at("10:00:00")));
+    assert_eq!(progress.wanting(), Some(at("10:00:01")));
     // A failure has had its turn.
     progress.ended(&task, &turns, at("10:03:00"), 3, &Ending::TimedOut, at("10:03:10"));
     assert_eq!(progress.step(&task, &turns, at("10:04:00")), run("10:04:00", 1));
