@@ -113,10 +113,56 @@ fn a_sweep_is_final_whatever_else_is_said() {
     book.write(OTHER_REAPER, &[&swept, &beside], undo(&[&two]));
     let ledger = book.ledger();
     for snapshot in [&one, &two] {
-        assert_eq!(ledger.life(&snapshot.digest), Some(Life::Swept { by: swept.digest }));
+        let swept = Life::Swept { by: swept.digest, given_up: Some(gone.digest) };
+        assert_eq!(ledger.life(&snapshot.digest), Some(swept));
     }
     assert_eq!(live(&ledger), [&three]);
     assert_eq!(ledger.unswept().collect::<Vec<_>>(), [&three]);
+}
+
+#[test]
+fn a_sweep_takes_only_what_was_given_up_among_its_own_ancestors() {
+    let (mut book, [one, two, three], head) = book();
+    // By a reaper whose key was stolen, or whose program is wrong.
+    let rogue = book.write(REAPER, &[&head], sweep(&[&one, &two, &three]));
+    let ledger = book.ledger();
+    assert_eq!((ledger.problems(), live(&ledger)), (&[][..], vec![&one, &two, &three]));
+    // A give-up beside it or above it does not help it.
+    let beside = book.write(OTHER_REAPER, &[&head], give_up(&[&one]));
+    book.write(OTHER_REAPER, &[&rogue], give_up(&[&two]));
+    let ledger = book.ledger();
+    assert_eq!(ledger.life(&one.digest), forgotten_by(&beside));
+    assert!(matches!(ledger.life(&two.digest), Some(Life::Forgotten { .. })));
+    assert_eq!(ledger.life(&three.digest), Some(Life::Live));
+}
+
+#[test]
+fn a_sweep_that_had_seen_the_undo_takes_nothing() {
+    let (mut book, [one, two, _], head) = book();
+    let gone = book.write(REAPER, &[&head], give_up(&[&one, &two]));
+    let back = book.write(OTHER_REAPER, &[&gone], undo(&[&one]));
+    let swept = book.write(REAPER, &[&back], sweep(&[&one, &two]));
+    let ledger = book.ledger();
+    assert_eq!(ledger.life(&one.digest), Some(Life::Live));
+    let life = Life::Swept { by: swept.digest, given_up: Some(gone.digest) };
+    assert_eq!(ledger.life(&two.digest), Some(life));
+    // Given up once more, the next one takes it.
+    let again = book.write(REAPER, &[&swept], give_up(&[&one]));
+    let last = book.write(REAPER, &[&again], sweep(&[&one]));
+    let life = Life::Swept { by: last.digest, given_up: Some(again.digest) };
+    assert_eq!(book.ledger().life(&one.digest), Some(life));
+}
+
+#[test]
+fn a_sweep_stays_final_when_whoever_gave_up_is_revoked() {
+    let (mut book, [one, two, _], head) = book();
+    let gone = book.write(REAPER, &[&head], give_up(&[&one, &two]));
+    let swept = book.write(OTHER_REAPER, &[&gone], sweep(&[&one]));
+    book.write(CUSTODIAN, &[&swept], revoke(REAPER, None));
+    let ledger = book.ledger();
+    let life = Life::Swept { by: swept.digest, given_up: Some(gone.digest) };
+    assert_eq!(ledger.life(&one.digest), Some(life), "its objects are gone");
+    assert_eq!(ledger.life(&two.digest), Some(Life::Live));
 }
 
 #[test]
@@ -158,7 +204,8 @@ fn above_a_hole_nothing_is_given_up_that_cannot_be_seen_below() {
     book.lose(&lost);
     let ledger = book.ledger();
     assert_eq!(live(&ledger), [&two, &three], "the links to them are gone: the safe side");
-    assert_eq!(ledger.life(&one.digest), Some(Life::Swept { by: swept.digest }), "what is deleted stays deleted");
+    let life = Life::Swept { by: swept.digest, given_up: None };
+    assert_eq!(ledger.life(&one.digest), Some(life), "what is deleted stays deleted");
     // Whoever names all heads reaches them again.
     let heads: Vec<Entry> = ledger.heads().into_iter().cloned().collect();
     let above = book.write(REAPER, &heads.iter().collect::<Vec<_>>(), give_up(&[&two]));

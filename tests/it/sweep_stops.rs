@@ -237,6 +237,51 @@ async fn an_older_sweep_that_died_is_finished_by_the_next() {
     yard.needed().check(&yard.sim, "after it");
 }
 
+/// Signs that these are swept and deletes nothing: somebody with a stolen key, or a program that is wrong.
+async fn signs_a_sweep(yard: &Yard, snapshots: &[Digest]) {
+    let writer = yard.writer("thief", &yard.reaper);
+    let event = SweepEvent { snapshots: snapshots.to_vec(), objects: 9, bytes: 9, before: yard.sim.now() };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Sweep(event) };
+    yard.open().await.commit(&writer, draft).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_that_sweeps_what_was_not_given_up_takes_nothing() {
+    let (yard, snapshots) = yard().await;
+    signs_a_sweep(&yard, &snapshots).await;
+    let report = yard.sweep().await;
+    assert_eq!((report.failure(), report.live), (None, 1), "{report:#?}");
+    let ledger = yard.ledger();
+    assert!(ledger.is_live(&snapshots[2]));
+    yard.needed().check(&yard.sim, "after it");
+}
+
+#[tokio::test]
+async fn an_entry_that_sweeps_too_early_makes_nothing_go_before_the_grace() {
+    let (yard, snapshots) = yard().await;
+    let later = yard.backed_up().await;
+    yard.sim.advance(72 * HOUR);
+    // Everything about the third snapshot is old; only that it was given up is not.
+    let needed = yard.needed();
+    let of_third: Vec<&String> = needed.0[2].1.iter().collect();
+    yard.forget(&snapshots[2..]).await;
+    signs_a_sweep(&yard, &snapshots[2..]).await;
+    let report = yard.sweep().await;
+    assert_eq!(report.failure(), None, "{report:#?}");
+    assert!(report.deleted.objects > 0, "the first two go");
+    let waits: Vec<(Digest, bool)> =
+        report.waiting.iter().map(|waiting| (waiting.snapshot, waiting.goes_after.is_some())).collect();
+    assert_eq!(waits, [(snapshots[2], true)], "{report:#?}");
+    assert!(of_third.iter().all(|path| yard.sim.bytes(path).is_some()), "there is time to revoke the key");
+    // Nobody did: then it goes.
+    yard.sim.advance(49 * HOUR);
+    let report = yard.sweep().await;
+    assert_eq!((report.failure(), report.waiting.len()), (None, 0), "{report:#?}");
+    assert!(of_third.iter().any(|path| yard.sim.bytes(path).is_none()), "{report:#?}");
+    assert!(yard.ledger().is_live(&later));
+    yard.needed().check(&yard.sim, "at the end");
+}
+
 #[tokio::test]
 async fn evidence_and_what_is_none_of_ours_is_never_touched() {
     let (yard, _) = yard().await;

@@ -366,13 +366,26 @@ class Ledger:
                                                           or [entry.body.get("snapshot")])
                                       if snapshot in self.snapshots]
         undone, released = named("forget", "undo"), named("pin", "release")
-        self.swept = {snapshot.digest for _, snapshot in named("sweep", None)}
+        self.swept = {snapshot.digest for entry, snapshot in named("sweep", None) if self.takes(entry, snapshot, undone)}
         self.forgotten = {snapshot.digest for entry, snapshot in named("forget", "give_up")
                           if self.is_below(snapshot, entry) and snapshot.digest not in self.swept
                           and all(self.is_below(undo, entry) for undo, other in undone if other is snapshot)}
         self.pinned = {snapshot.digest for entry, snapshot in named("pin", "set")
                        if not any(self.is_below(entry, release) for release, other in released if other is snapshot)}
         self.live = [each for each in self.snapshots if each.digest not in self.swept | self.forgotten]
+
+    def takes(self, sweep, snapshot, undone):
+        """Whether what a sweep names was given up as far as its own ancestors tell, or a hole may hide that it was."""
+        for entry in self.order:  # Also those that do not count: the sweep may have deleted by them before a revocation.
+            if (entry.kind == "forget" and entry.body and entry.body.get("change") == "give_up"
+                    and snapshot in map(self.named, entry.body["snapshots"])
+                    and self.is_below(entry, sweep) and self.is_below(snapshot, entry)
+                    and all(self.is_below(undo, entry) for undo, other in undone
+                            if other is snapshot and self.is_below(undo, sweep))):
+                return True
+        place = lambda entry: (entry.sequence, entry.digest)
+        return any(place(snapshot) < place(entry) and any(not self.named(parent) for parent in entry.parents)
+                   for entry in self.order if entry is sweep or self.is_below(entry, sweep))
 
     def accepts(self, entry, snapshot):
         if not (snapshot.kind == "snapshot" and entry.body and self.named(entry.body["snapshot"]) is snapshot):

@@ -106,7 +106,7 @@ fn life(found: &Snapshot) -> String {
     let life = match &found.life {
         Life::Live => "kept".to_owned(),
         Life::Forgotten { by, rule } => format!("forgotten by entry {}: {}", by.short(), rule),
-        Life::Swept { by } => format!("swept by entry {}", by.short()),
+        Life::Swept { by, .. } => format!("swept by entry {}", by.short()),
     };
     match &found.pinned {
         Some(reason) => format!("{life}; pinned: {reason}"),

@@ -138,7 +138,9 @@ pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) 
     let kept: Vec<&Snapshot> = now.snapshots.iter().collect();
     stops.extend(unreadable(&kept));
     for taken in now.undos.iter().filter(|(undo, _)| !before.undos.contains_key(*undo)).flat_map(|(_, taken)| taken) {
-        let late = settled.sweeping.iter().find(|due| due.entry == *taken);
+        // One that this sweep's entry had seen came in time: then the snapshot is live, and named above.
+        let in_time = now.snapshots.iter().any(|snapshot| snapshot.entry == *taken && snapshot.kept == Kept::Live);
+        let late = settled.sweeping.iter().find(|due| due.entry == *taken && !in_time);
         stops.extend(late.map(|due| Stop::TakenBack { snapshot: due.sequence }));
     }
     stops

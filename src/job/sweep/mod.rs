@@ -68,7 +68,7 @@ pub async fn sweep(context: &Context, repository: &Repository, options: &Options
     report.entry = Some(entry.digest);
     known.heads.extend(entries(&seen));
     known.heads.push(entry.name());
-    let stops = recheck(&settled, &seen.ledger, &survey::again(context, repository, &known).await?);
+    let stops = recheck(&settled, &seen.ledger, &survey::again(context, repository, &known, plan.now).await?);
     if !stops.is_empty() {
         report.stop(&stops);
         return Ok(report);

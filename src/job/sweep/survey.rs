@@ -10,7 +10,7 @@ use crate::format::event::{ForgetChange, InitEvent};
 use crate::format::{Entry, Event, SnapshotEvent, names};
 use crate::job::Context;
 use crate::job::event::{Event as Told, Stage};
-use crate::model::{Digest, FailureKind};
+use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::ledger::{Ledger, Life, Severity, Standing};
 use crate::repository::store::Retention;
 use crate::repository::{ObjectInfo, Repository, RepositoryError, Store, StoreError};
@@ -42,14 +42,14 @@ pub(super) async fn survey(context: &Context, repository: &Repository, known: &K
     // Entries that were read before prove nothing about the store as it is now.
     repository.forget_entries();
     let listed: Vec<&View> = folders.get(names::LEDGER).into_iter().flatten().collect();
-    let (ledger, init) = unless_cancelled(context, read(context, repository, &listed, known)).await?;
-    let millis = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+    let now = if store.shares_clock() { Some(here) } else { clock };
+    let (ledger, init) = unless_cancelled(context, read(context, repository, &listed, known, now)).await?;
     let mut seen = Seen {
         here,
         store: if store.shares_clock() { StoreTime::Shared } else { StoreTime::Own(clock) },
         listed: if store.shares_clock() { Some(context.clock.now()) } else { store.clock() },
         longest_run: millis(init.as_ref().map_or(InitEvent::LONGEST_RUN_SECONDS, |init| init.longest_run_seconds)),
-        grace: millis(init.as_ref().map_or(InitEvent::GRACE_SECONDS, |init| init.grace_seconds)),
+        grace: grace(init.as_ref()),
         folders,
         by_name: BTreeMap::new(),
         ledger,
@@ -58,10 +58,23 @@ pub(super) async fn survey(context: &Context, repository: &Repository, known: &K
     Ok(seen)
 }
 
-/// Reads the ledger once more: one listing, and what the survey saw besides.
-pub(super) async fn again(context: &Context, repository: &Repository, known: &Known) -> Result<LedgerSeen, SweepError> {
+/// Reads the ledger once more: one listing, and what the survey saw besides. `now` is the moment of the survey.
+pub(super) async fn again(
+    context: &Context,
+    repository: &Repository,
+    known: &Known,
+    now: Timestamp,
+) -> Result<LedgerSeen, SweepError> {
     let view = View::new(None, repository.store().list(names::LEDGER).await?);
-    Ok(read(context, repository, &[&view], known).await?.0)
+    Ok(read(context, repository, &[&view], known, Some(now)).await?.0)
+}
+
+fn millis(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
+}
+
+fn grace(init: Option<&InitEvent>) -> i64 {
+    millis(init.map_or(InitEvent::GRACE_SECONDS, |init| init.grace_seconds))
 }
 
 /// Asks the store about each object: whether it is there, since when, and what holds it.
@@ -107,6 +120,7 @@ async fn read(
     repository: &Repository,
     views: &[&View],
     known: &Known,
+    now: Option<Timestamp>,
 ) -> Result<(LedgerSeen, Option<InitEvent>), SweepError> {
     let stage = Stage::CheckEntries;
     context.observer.observe(Told::Begin { stage, total: None });
@@ -122,8 +136,11 @@ async fn read(
     });
     let (ledger, absent) = repository.read_ledger_of(listed.collect(), &known.heads).await?;
     context.observer.observe(Told::Advance { stage, by: ledger.entries().len() as u64 });
-    let snapshots = stream::iter(ledger.unswept())
-        .map(|entry| snapshot(repository, &ledger, &files, entry))
+    let before = now.map(|now| now.plus_millis(-grace(ledger.init())));
+    let expected =
+        ledger.snapshots().into_iter().filter_map(|entry| Some((entry, kept(&ledger, &files, before, entry)?)));
+    let snapshots = stream::iter(expected)
+        .map(|(entry, kept)| snapshot(repository, &ledger, entry, kept))
         .buffered(IN_FLIGHT)
         .try_collect::<Vec<_>>()
         .await?;
@@ -184,26 +201,40 @@ fn undos(ledger: &Ledger) -> BTreeMap<Digest, Vec<Digest>> {
     ledger.counted().filter_map(undo).collect()
 }
 
+/// Whether a snapshot is kept; nothing once it was swept.
+///
+/// A sweep of ours signs only for what was given up longer than the grace. One that signed earlier is somebody else's,
+/// perhaps with a stolen key and no right to delete: it must not make this one delete at once, so the snapshot waits as
+/// if it were only given up.
+fn kept(ledger: &Ledger, files: &Objects, before: Option<Timestamp>, entry: &Entry) -> Option<Kept> {
+    let dated = |by: &Digest| ledger.get(by).and_then(|entry| files.get(&entry.name())).map(|object| object.modified);
+    match ledger.life(&entry.digest)? {
+        Life::Live => Some(Kept::Live),
+        Life::Forgotten { .. } if ledger.pins().contains_key(&entry.digest) => Some(Kept::Live),
+        Life::Forgotten { by, rule } => Some(Kept::Forgotten { since: dated(&by), rule }),
+        Life::Swept { by, given_up } => {
+            let since = dated(&given_up.unwrap_or(by));
+            let due = before.zip(since).is_some_and(|(before, since)| since < before);
+            let rule = || format!("swept too early, by entry {}", by.short());
+            (!due).then(|| Kept::Forgotten { since, rule: rule() })
+        }
+    }
+}
+
 /// A snapshot with what it names. Its list is read, and a list that is damaged or gone is no error here: what that means
 /// depends on whether the snapshot is kept.
 async fn snapshot(
     repository: &Repository,
     ledger: &Ledger,
-    files: &Objects,
     entry: &Entry,
+    kept: Kept,
 ) -> Result<Option<Snapshot>, SweepError> {
-    let (Some(event), Some(life)) = (entry.snapshot(), ledger.life(&entry.digest)) else { return Ok(None) };
-    let pinned = ledger.pins().contains_key(&entry.digest);
-    let kept = match life {
-        Life::Forgotten { by, rule } if !pinned => {
-            let by = ledger.get(&by).and_then(|entry| files.get(&entry.name()));
-            Kept::Forgotten { since: by.map(|object| object.modified), rule }
-        }
-        Life::Live | Life::Forgotten { .. } => Kept::Live,
-        Life::Swept { .. } => return Ok(None),
-    };
+    let Some(event) = entry.snapshot() else { return Ok(None) };
+    let swept = matches!(ledger.life(&entry.digest), Some(Life::Swept { .. }));
     let packs = match repository.get_list(&event.list).await {
         Ok(list) => Ok(list.packs.iter().map(|listed| (names::pack(&listed.pack), listed.size)).collect()),
+        // Of a repository that was copied, every entry is young, and what was swept before is gone.
+        Err(error) if is_about_the_list(&error) && swept => return Ok(None),
         Err(error) if is_about_the_list(&error) => Err(error.to_string()),
         Err(error) => return Err(error.into()),
     };

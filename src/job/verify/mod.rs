@@ -112,7 +112,7 @@ fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<Chosen<
         }
         Snapshots::One(wanted) => {
             let (entry, event) = find(ledger, wanted)?;
-            if let Some(Life::Swept { by }) = ledger.life(&entry.digest) {
+            if let Some(Life::Swept { by, .. }) = ledger.life(&entry.digest) {
                 let why =
                     format!("{} was swept by entry {}, nothing of it has to be there", entry.sequence, by.short());
                 return Err(RepositoryError::NoSnapshot { wanted: wanted.to_string(), why }.into());

@@ -2,9 +2,11 @@
 //!
 //! Of two entries that did not know of each other the one that keeps wins: a give-up holds only for snapshots among its
 //! ancestors and only against takings-back that it had seen, and a pin ends only by a release that had seen it. A sweep
-//! alone is final, since what it names may be deleted already.
+//! alone is final, since what it names may be deleted already; but it takes only what was given up among its own
+//! ancestors, whatever it names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Standing;
 use super::graph::Graph;
@@ -28,6 +30,8 @@ pub enum Life {
     Swept {
         /// The sweep.
         by: Digest,
+        /// The entry among its ancestors that had given it up; nothing where a hole hides it.
+        given_up: Option<Digest>,
     },
 }
 
@@ -52,22 +56,21 @@ impl Lives {
     pub(super) fn of(graph: &Graph, standings: &[Standing]) -> Self {
         let told = Told::collect(graph, standings);
         let mut lives = Self::default();
-        for (position, snapshots, rule) in &told.given_up {
-            let Some(by) = graph.entries.get(*position).map(|entry| entry.digest) else { continue };
-            let undone = |snapshot: &usize| told.undone.get(snapshot).map(Vec::as_slice).unwrap_or_default();
-            let lowest = snapshots.iter().chain(snapshots.iter().flat_map(undone)).min();
-            let Some(lowest) = lowest else { continue };
-            let seen = graph.ancestors_down_to(*position, *lowest);
-            let holds =
-                |snapshot: &&usize| seen.contains(*snapshot) && undone(snapshot).iter().all(|u| seen.contains(u));
-            for snapshot in snapshots.iter().filter(holds) {
-                let life = Life::Forgotten { by, rule: (*rule).to_owned() };
+        let mut known = HashMap::new();
+        for given_up in told.given_up.iter().filter(|given_up| given_up.counts) {
+            let Some(by) = graph.entries.get(given_up.position).map(|entry| entry.digest) else { continue };
+            let reached = told.reached(graph, given_up);
+            for (snapshot, _) in reached.iter().filter(|(_, unseen)| unseen.is_empty()) {
+                let life = Life::Forgotten { by, rule: given_up.rule.to_owned() };
                 lives.ended.entry(*snapshot).or_insert(life);
             }
+            known.insert(given_up.position, reached);
         }
-        for (snapshot, by) in told.swept {
-            lives.ended.insert(snapshot, Life::Swept { by });
+        let mut swept = HashMap::new();
+        for (position, snapshots) in &told.swept {
+            told.sweep(graph, *position, snapshots, &mut known, &mut swept);
         }
+        lives.ended.extend(swept);
         for (position, snapshot, reason) in told.pinned {
             let released = told.released.get(&snapshot).map(Vec::as_slice).unwrap_or_default();
             if released.iter().any(|release| graph.is_ancestor(position, *release)) {
@@ -98,12 +101,24 @@ impl Lives {
     }
 }
 
+/// An entry that gives snapshots up.
+struct GivenUp<'a> {
+    position: usize,
+    snapshots: Vec<usize>,
+    rule: &'a str,
+    counts: bool,
+}
+
+/// Snapshots that a give-up names and that are below it, each with the takings-back of it that the give-up had not seen.
+type Reached = Vec<(usize, Vec<usize>)>;
+
 /// What the entries that count say about lives, by position, in order.
 #[derive(Default)]
 struct Told<'a> {
-    given_up: Vec<(usize, Vec<usize>, &'a str)>,
+    /// Also those that do not count: a sweep that had seen one may have deleted by it before its key was revoked.
+    given_up: Vec<GivenUp<'a>>,
     undone: HashMap<usize, Vec<usize>>,
-    swept: HashMap<usize, Digest>,
+    swept: Vec<(usize, Vec<usize>)>,
     pinned: Vec<(usize, usize, &'a str)>,
     released: HashMap<usize, Vec<usize>>,
 }
@@ -117,21 +132,21 @@ impl<'a> Told<'a> {
             (counts && graph.entries.get(position).and_then(Entry::snapshot).is_some()).then_some(position)
         };
         let mut told = Self::default();
-        let counted = graph.entries.iter().zip(standings).enumerate().filter(|(_, (_, standing))| standing.counts());
-        for (position, (entry, _)) in counted {
+        for (position, (entry, standing)) in graph.entries.iter().zip(standings).enumerate() {
+            let counts = standing.counts();
             match &entry.event {
                 Event::Forget(ForgetChange::GiveUp { snapshots, rule }) => {
-                    told.given_up.push((position, snapshots.iter().filter_map(snapshot).collect(), rule.as_str()));
+                    let snapshots = snapshots.iter().filter_map(snapshot).collect();
+                    told.given_up.push(GivenUp { position, snapshots, rule, counts });
                 }
+                _ if !counts => {}
                 Event::Forget(ForgetChange::Undo { snapshots, .. }) => {
                     for named in snapshots.iter().filter_map(snapshot) {
                         told.undone.entry(named).or_default().push(position);
                     }
                 }
                 Event::Sweep(event) => {
-                    for named in event.snapshots.iter().filter_map(snapshot) {
-                        told.swept.entry(named).or_insert(entry.digest);
-                    }
+                    told.swept.push((position, event.snapshots.iter().filter_map(snapshot).collect()));
                 }
                 Event::Pin(PinChange::Set { snapshot: named, reason }) => {
                     told.pinned.extend(snapshot(named).map(|named| (position, named, reason.as_str())));
@@ -145,5 +160,54 @@ impl<'a> Told<'a> {
             }
         }
         told
+    }
+
+    fn undone(&self, snapshot: usize) -> &[usize] {
+        self.undone.get(&snapshot).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn reached(&self, graph: &Graph, given_up: &GivenUp<'_>) -> Reached {
+        let undos = given_up.snapshots.iter().flat_map(|snapshot| self.undone(*snapshot));
+        let Some(lowest) = given_up.snapshots.iter().chain(undos).min() else { return Reached::new() };
+        let seen = graph.ancestors_down_to(given_up.position, *lowest);
+        let unseen = |snapshot| self.undone(snapshot).iter().filter(|undo| !seen.contains(undo)).copied().collect();
+        let below = given_up.snapshots.iter().filter(|snapshot| seen.contains(snapshot));
+        below.map(|snapshot| (*snapshot, unseen(*snapshot))).collect()
+    }
+
+    /// Marks what the sweep at a position takes: of what it names, what was given up as far as its own ancestors tell. A
+    /// hole may hide the entry that gave a snapshot up; then the sweep is believed, since the objects may be gone.
+    fn sweep(
+        &self,
+        graph: &Graph,
+        position: usize,
+        named: &[usize],
+        known: &mut HashMap<usize, Reached>,
+        swept: &mut HashMap<usize, Life>,
+    ) {
+        let mut open: HashSet<usize> = named.iter().copied().filter(|snapshot| !swept.contains_key(snapshot)).collect();
+        let (Some(lowest), Some(by)) = (open.iter().min(), graph.entries.get(position)) else { return };
+        let by = by.digest;
+        let seen = graph.ancestors_down_to(position, *lowest);
+        for given_up in self.given_up.iter().filter(|given_up| seen.contains(&given_up.position)) {
+            if !given_up.snapshots.iter().any(|snapshot| open.contains(snapshot)) {
+                continue;
+            }
+            let reached = match known.entry(given_up.position) {
+                Slot::Occupied(slot) => slot.into_mut(),
+                Slot::Vacant(slot) => slot.insert(self.reached(graph, given_up)),
+            };
+            let rests = graph.entries.get(given_up.position).map(|entry| entry.digest);
+            for (snapshot, unseen) in reached.iter() {
+                if !unseen.iter().any(|undo| seen.contains(undo)) && open.remove(snapshot) {
+                    swept.insert(*snapshot, Life::Swept { by, given_up: rests });
+                }
+            }
+        }
+        let holed = |at: &usize| graph.holed.get(*at) == Some(&true);
+        let hole = seen.iter().copied().chain([position]).filter(holed).max();
+        for snapshot in open.into_iter().filter(|snapshot| hole.is_some_and(|hole| hole > *snapshot)) {
+            swept.insert(snapshot, Life::Swept { by, given_up: None });
+        }
     }
 }

@@ -260,6 +260,11 @@ fn what_happened_since_stops_it() {
     assert_eq!(words(&again), ["taken_back"]);
     let known = LedgerSeen { undos: again.undos.clone(), ..seen.ledger.clone() };
     assert_eq!(recheck(&settled, &known, &again), [], "one that was known before was weighed already");
+    // The sweep's entry had seen it: the snapshot is live again, and it is not too late.
+    let in_time = seen.ledger.snapshots.iter().find(|snapshot| snapshot.entry == sha256(b"old")).unwrap().clone();
+    again.snapshots.push(Snapshot { kept: Kept::Live, ..in_time });
+    assert_eq!(words(&again), ["overtaken"]);
+    again.snapshots.pop();
     again.undos.clear();
     again.snapshots.push(snapshot(9, "latest", &["c"], Kept::Live));
     assert_eq!(words(&again), ["overtaken"]);
