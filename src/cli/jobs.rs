@@ -4,6 +4,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use super::args::Arguments;
+use super::commands::{Command, forget};
 use super::failure::Failure;
 use crate::config::{ConfigError, Job, Settings};
 
@@ -17,8 +18,8 @@ const OF_THE_DAEMON: &[&str] = &["--config", "--instance", "--json"];
 pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     check_args(settings.jobs())?;
     let mine = settings.jobs().iter().filter(|job| job.is_for(settings.instance()));
-    for job in mine.filter(|job| job.kind == "forget") {
-        if !brings_rules(job) && settings.retention()?.is_empty() {
+    for job in mine {
+        if doubts(job, settings)?.contains(&Doubt::NoRule) {
             let (place, what) = (job.origin.clone(), format!("`jobs.{}`", job.name));
             let problem = "gives up what no rule of retention keeps, and there is no rule".to_owned();
             return Err(Failure::from(ConfigError::Table { place, what, problem }).hinted(
@@ -27,12 +28,6 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Whether a job that forgets says itself what is kept, or what is not.
-fn brings_rules(job: &Job) -> bool {
-    let rule = |arg: &String| arg.starts_with("--keep-") && !arg.starts_with("--keep-suspect");
-    job.args.iter().any(|arg| rule(arg) || arg.starts_with("--snapshot") || arg.starts_with("--undo"))
 }
 
 /// Checks that the arguments of every job are those of its command, as the command itself would read them.
@@ -55,8 +50,7 @@ fn problem(job: &Job) -> Option<String> {
     if let Some(arg) = job.args.iter().find(own) {
         return Some(format!("`{arg}` is given to every job by the daemon; leave it out"));
     }
-    let line = ["keyhaven", &job.kind].into_iter().chain(job.args.iter().map(String::as_str)).chain(["--json"]);
-    match Arguments::try_parse_from(line) {
+    match parse(job) {
         Ok(_) => None,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Some("asks for help or the version instead of doing anything".to_owned())
@@ -68,6 +62,54 @@ fn problem(job: &Job) -> Option<String> {
             Some(first.split_whitespace().collect::<Vec<_>>().join(" "))
         }
     }
+}
+
+fn parse(job: &Job) -> Result<Arguments, clap::Error> {
+    let line = ["keyhaven", &job.kind].into_iter().chain(job.args.iter().map(String::as_str)).chain(["--json"]);
+    Arguments::try_parse_from(line)
+}
+
+/// What a job of retention does otherwise than whoever wrote it may think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It forgets by a policy, and there is no rule: every run fails.
+    NoRule,
+    /// It keeps by number alone.
+    OnlyByNumber,
+    /// It has no `--apply`: it says what it would do, each time, and nothing changes.
+    OnlyLooks,
+}
+
+impl Doubt {
+    /// What is the matter.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::NoRule => "no rule of retention is set, so every run fails",
+            Self::OnlyByNumber => forget::ONLY_BY_NUMBER,
+            Self::OnlyLooks => "it only looks, because its args lack --apply: nothing is ever forgotten or deleted",
+        }
+    }
+}
+
+/// What is doubtful about a job, with the settings of the instance that it is for. Nothing where its arguments are
+/// wrong: [`check_args`] says that.
+///
+/// # Errors
+/// When the rules in the configuration cannot be read.
+pub(super) fn doubts(job: &Job, settings: &Settings) -> Result<Vec<Doubt>, ConfigError> {
+    let mut found = Vec::new();
+    match parse(job).map(|arguments| arguments.command) {
+        Ok(Command::Forget(arguments)) => {
+            if let Some(policy) = arguments.kinds_of_rules(settings.retention()?) {
+                found.extend(policy.is_empty().then_some(Doubt::NoRule));
+                found.extend(policy.only_by_number().then_some(Doubt::OnlyByNumber));
+            }
+            found.extend((!arguments.applies()).then_some(Doubt::OnlyLooks));
+        }
+        Ok(Command::Sweep(arguments)) => found.extend((!arguments.applies()).then_some(Doubt::OnlyLooks)),
+        _ => {}
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -118,6 +160,30 @@ mod tests {
         for some in ["args = [\"--keep-last\", \"3\"]\n", "[retention]\nkeep_within = \"3d\"\n"] {
             assert_eq!(checked(some), Ok(()), "{some}");
         }
+    }
+
+    #[test]
+    fn jobs_that_cannot_keep_or_only_look_are_doubtful() {
+        let doubts = |kind: &str, args: &str, retention: &str| {
+            let text = format!("[retention]\n{retention}\n[jobs.{kind}]\ncron = \"@daily\"\nargs = {args}\n");
+            let layer = Layer::file(&text, "keyhaven.toml", Path::new("/")).unwrap();
+            let settings = Settings::build([layer]).unwrap();
+            doubts(&settings.jobs()[0], &settings).unwrap()
+        };
+        use Doubt::{NoRule, OnlyByNumber, OnlyLooks};
+        let apply = "[\"--apply\"]";
+        assert_eq!(doubts("forget", apply, ""), [NoRule]);
+        assert_eq!(doubts("forget", apply, "keep_last = 0\nkeep_suspect = \"9d\""), [NoRule]);
+        assert_eq!(doubts("forget", apply, "keep_last = 5"), [OnlyByNumber]);
+        assert_eq!(doubts("forget", apply, "keep_last = 5\nkeep_tags = [\"a\"]"), [OnlyByNumber]);
+        assert_eq!(doubts("forget", apply, "keep_last = 5\nkeep_daily = 7"), []);
+        assert_eq!(doubts("forget", "[]", "keep_within = \"7d\""), [OnlyLooks]);
+        // What the job is given takes the place of the file's.
+        assert_eq!(doubts("forget", "[\"--apply\", \"--keep-weekly\", \"4\"]", ""), []);
+        assert_eq!(doubts("forget", "[\"--apply\", \"--keep-daily=0\"]", "keep_daily = 7"), [NoRule]);
+        assert_eq!(doubts("forget", "[\"--snapshot\", \"4\", \"--reason\", \"x\", \"--apply\"]", ""), []);
+        assert_eq!((doubts("sweep", "[]", ""), doubts("sweep", apply, "")), (vec![OnlyLooks], vec![]));
+        assert_eq!(doubts("backup", "[]", ""), []);
     }
 
     #[test]

@@ -33,15 +33,6 @@ pub struct Retention {
     pub zone: Zone,
 }
 
-impl Retention {
-    /// Whether there is no rule, so that nothing would be kept.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let counts = [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly];
-        counts.iter().all(|count| *count == 0) && self.within.is_none() && self.tags.is_empty()
-    }
-}
-
 impl Settings {
     /// Which snapshots are kept.
     ///

@@ -58,6 +58,22 @@ fn mistakes_name_file_line_and_key() {
 }
 
 #[test]
+fn jobs_of_retention_that_fail_or_only_look_are_named() {
+    let machine = Machine::new();
+    let job = "[jobs.retain]\nkind = \"forget\"\ncron = \"@daily\"\n";
+    machine.write("keyhaven.toml", &format!("{job}args = [\"--apply\"]\n"));
+    machine
+        .run(&["config", "validate"])
+        .fails(2, &["line 1: `jobs.retain`: gives up what no rule", "hint: say in [retention]"]);
+    machine.write("keyhaven.toml", &format!("[retention]\nkeep_last = 5\n{job}"));
+    let valid = machine.run(&["config", "validate", "--json"]).json(0);
+    let warnings: Vec<&str> = valid["warnings"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    let [number, looks] = warnings[..] else { panic!("{warnings:?}") };
+    assert!(number.contains("line 3: jobs.retain: keep_last is the only rule"), "{number}");
+    assert!(looks.contains("it only looks"), "{looks}");
+}
+
+#[test]
 fn flags_beat_the_environment_and_the_environment_beats_the_file() {
     let machine = Machine::new();
     machine.write("keyhaven.toml", "[source]\nurl = \"https://file.example\"\nrequests_per_second = 3\n");

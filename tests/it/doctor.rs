@@ -345,11 +345,12 @@ fn jobs_that_run_too_rarely_or_need_a_role_that_is_not_there_are_bad() {
     let table = doctor(&site).json(0);
     assert!(rows(&table, "objective").iter().all(|row| row["verdict"] == "good"), "{table:#}");
     assert!(rows(&table, "job")[0]["found"].as_str().unwrap().starts_with("often (backup): next 20"), "{table:#}");
-    let forget = "[jobs.retain]\nkind = \"forget\"\ncron = \"@daily\"\nargs = [\"--apply\"]\n";
+    let forget = "[jobs.retain]\nkind = \"forget\"\ncron = \"@daily\"\nargs = [\"--apply\", \"--keep-last=7\"]\n";
     let sync = "[jobs.warm]\nkind = \"sync\"\ncron = \"@daily\"\nargs = [\"--record\"]\n";
     with(&format!("{forget}{sync}"));
     let run = doctor(&site);
     bad(&run, 12, "Repository", "role", "forget needs the role reaper", "keys add");
+    finds(&run, 12, "Schedule", "job", "warning", "keep_last is the only rule", "by time");
     bad(&run, 12, "Repository", "role", "sync --record needs the role restorer", "keys add");
 }
 

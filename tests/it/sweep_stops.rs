@@ -1,7 +1,7 @@
 //! Every reason for which a sweep stops, each on a repository where it would otherwise delete: and nothing is deleted.
 
 use bytes::Bytes;
-use keyhaven::format::event::{AcceptLossEvent, PinChange, SweepEvent};
+use keyhaven::format::event::{AcceptLossEvent, KeyChange, PinChange, SweepEvent};
 use keyhaven::format::{Draft, Event, names};
 use keyhaven::job::sweep::Report;
 use keyhaven::model::{Clock as _, Digest, FailureKind};
@@ -64,6 +64,18 @@ async fn a_ledger_with_rubbish_in_it() {
     let (yard, _) = yard().await;
     yard.sim.put("ledger/000000/notes.txt", b"rubbish");
     stops(&yard, &["ledger"], FailureKind::Integrity).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_that_a_revocation_made_void() {
+    let (yard, snapshots) = yard().await;
+    // Perhaps by a stolen custodian's key: nothing of what the collector made may go because of it.
+    let writer = yard.writer("custodian", &yard.custodian);
+    let (key, last_good) = (yard.collectors[0].public().fingerprint(), Some(snapshots[1]));
+    let change = KeyChange::Revoke { key, last_good, reason: "test".to_owned() };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Keys(change) };
+    yard.open().await.commit(&writer, draft).await.unwrap();
+    stops(&yard, &["ledger", "no_good_left"], FailureKind::Integrity).await;
 }
 
 #[tokio::test]

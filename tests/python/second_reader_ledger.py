@@ -366,7 +366,8 @@ class Ledger:
                                                           or [entry.body.get("snapshot")])
                                       if snapshot in self.snapshots]
         undone, released = named("forget", "undo"), named("pin", "release")
-        self.swept = {snapshot.digest for entry, snapshot in named("sweep", None) if self.takes(entry, snapshot, undone)}
+        self.swept = {snapshot.digest for entry, snapshot in named("sweep", None)
+                      if self.takes(entry, snapshot, undone)}
         self.forgotten = {snapshot.digest for entry, snapshot in named("forget", "give_up")
                           if self.is_below(snapshot, entry) and snapshot.digest not in self.swept
                           and all(self.is_below(undo, entry) for undo, other in undone if other is snapshot)}
@@ -376,7 +377,7 @@ class Ledger:
 
     def takes(self, sweep, snapshot, undone):
         """Whether what a sweep names was given up as far as its own ancestors tell, or a hole may hide that it was."""
-        for entry in self.order:  # Also those that do not count: the sweep may have deleted by them before a revocation.
+        for entry in self.order:  # Also those that do not count: a sweep may have deleted by them before a revocation.
             if (entry.kind == "forget" and entry.body and entry.body.get("change") == "give_up"
                     and snapshot in map(self.named, entry.body["snapshots"])
                     and self.is_below(entry, sweep) and self.is_below(snapshot, entry)

@@ -117,11 +117,27 @@ fn validate(app: &App) -> Result<Outcome, Failure> {
     if all.first().is_some_and(|settings| !settings.jobs().is_empty()) {
         checked.push("jobs: kinds, cron lines, zones, arguments".to_owned());
     }
-    app.printer.result(&serde_json::json!({ "valid": true, "checked": checked }), |printer| {
+    let warnings = job_warnings(&all, several)?;
+    warnings.iter().for_each(|warning| app.printer.warning(warning));
+    let done = serde_json::json!({ "valid": true, "checked": checked, "warnings": warnings });
+    app.printer.result(&done, |printer| {
         printer.line("The configuration is valid. Checked:")?;
         checked.iter().try_for_each(|what| printer.line(format!("  {what}")))
     })?;
     Ok(Outcome::Done)
+}
+
+/// What is doubtful about jobs of retention.
+fn job_warnings(all: &[Settings], several: bool) -> Result<Vec<String>, Failure> {
+    let mut warnings: Vec<String> = Vec::new();
+    for settings in all {
+        let of = if several { format!("instance `{}`: ", settings.instance()) } else { String::new() };
+        for job in settings.jobs().iter().filter(|job| job.is_for(settings.instance())) {
+            let doubts = jobs::doubts(job, settings)?.into_iter();
+            warnings.extend(doubts.map(|doubt| format!("{of}{}: jobs.{}: {}", job.origin, job.name, doubt.text())));
+        }
+    }
+    Ok(warnings)
 }
 
 /// Checks what the settings of one instance name on this host; says what that was.

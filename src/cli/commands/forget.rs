@@ -1,6 +1,7 @@
 //! `keyhaven forget`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -117,6 +118,43 @@ impl Rules {
     }
 }
 
+impl Arguments {
+    /// Which kinds of rules it goes by, with this configuration below: its counts are right, of a time only whether it is
+    /// set.
+    /// Nothing where the snapshots are named by hand.
+    pub(in crate::cli) fn kinds_of_rules(&self, retention: Retention) -> Option<Policy> {
+        if !self.snapshot.is_empty() || !self.undo.is_empty() {
+            return None;
+        }
+        let rules = &self.rules;
+        let count = |flag: &Option<String>, configured: u32| {
+            flag.as_ref().map_or(configured, |text| text.trim().parse().unwrap_or_default())
+        };
+        let tags = if rules.keep_tag.is_empty() { retention.tags.clone() } else { rules.keep_tag.clone() };
+        Some(policy(Retention {
+            last: count(&rules.keep_last, retention.last),
+            hourly: count(&rules.keep_hourly, retention.hourly),
+            daily: count(&rules.keep_daily, retention.daily),
+            weekly: count(&rules.keep_weekly, retention.weekly),
+            monthly: count(&rules.keep_monthly, retention.monthly),
+            yearly: count(&rules.keep_yearly, retention.yearly),
+            within: rules.keep_within.as_ref().map(|_| Duration::ZERO).or(retention.within),
+            tags,
+            ..retention
+        }))
+    }
+
+    /// Whether it changes anything.
+    pub(in crate::cli) fn applies(&self) -> bool {
+        self.apply || !self.undo.is_empty()
+    }
+}
+
+/// What to say of a policy that keeps by number alone.
+pub(in crate::cli) const ONLY_BY_NUMBER: &str = "keep_last is the only rule: whoever makes many snapshots, a schedule \
+                                                 gone wild too, pushes all older ones out; set a rule by time as \
+                                                 well, such as keep_daily";
+
 fn policy(retention: Retention) -> Policy {
     let every = vec![
         (Period::Hour, retention.hourly),
@@ -187,6 +225,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         }
         ([], None) => {
             let policy = policy(settings.retention()?);
+            if policy.only_by_number() {
+                app.printer.warning(ONLY_BY_NUMBER);
+            }
             let verdicts = decide(&ledger, &stored, &policy, now).map_err(explained)?;
             (policy.to_string(), verdicts.into_iter().map(Line::from).collect::<Vec<_>>())
         }

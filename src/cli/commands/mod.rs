@@ -15,7 +15,7 @@ mod coverage;
 mod diff;
 mod doctor;
 mod drift;
-mod forget;
+pub(super) mod forget;
 mod get;
 mod history;
 mod init;

@@ -35,6 +35,13 @@ pub(in crate::cli) struct Arguments {
     pin_head: Vec<Digest>,
 }
 
+impl Arguments {
+    /// Whether it changes anything.
+    pub(in crate::cli) fn applies(&self) -> bool {
+        self.apply
+    }
+}
+
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;

@@ -78,6 +78,12 @@ impl Policy {
             && self.within.is_none()
             && self.tags.is_empty()
     }
+
+    /// Whether untagged snapshots are kept by their number alone: then whoever can make many pushes all others out.
+    #[must_use]
+    pub fn only_by_number(&self) -> bool {
+        self.last > 0 && self.every.iter().all(|(_, count)| *count == 0) && self.within.is_none()
+    }
 }
 
 /// As it stands in the ledger: `keep_last 5, keep_daily 7, keep_within 2d (Europe/Berlin)`.
@@ -136,6 +142,11 @@ mod tests {
         };
         let text = "keep_last 5, keep_daily 7, keep_within 2d, keep_tags release, keep_suspect 36h (UTC)";
         assert_eq!(policy.to_string(), text);
+        assert!(!policy.only_by_number());
+        let number = Policy { every: vec![(Period::Day, 0)], within: None, ..policy.clone() };
+        assert!(number.only_by_number() && !number.is_empty(), "a tag keeps only what carries it");
+        assert!(!Policy { within: policy.within, ..number.clone() }.only_by_number());
+        assert!(!Policy { last: 0, ..number }.only_by_number());
         let nothing = Policy { last: 0, every: vec![(Period::Day, 0)], within: None, tags: Vec::new(), ..policy };
         assert!(nothing.is_empty());
     }

@@ -109,8 +109,8 @@ pub enum Stop {
     },
     /// Since the sweep looked, a snapshot was recorded that needs what would go, or was taken back in time.
     #[error(
-        "snapshot {snapshot} was recorded meanwhile, or taken back in time, and needs {path}, which was to go; nothing was \
-         deleted; the next sweep decides anew"
+        "snapshot {snapshot} was recorded meanwhile, or taken back in time, and needs {path}, which was to go; nothing \
+         was deleted; the next sweep decides anew"
     )]
     Overtaken {
         /// The sequence of the snapshot.

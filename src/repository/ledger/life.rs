@@ -109,7 +109,7 @@ struct GivenUp<'a> {
     counts: bool,
 }
 
-/// Snapshots that a give-up names and that are below it, each with the takings-back of it that the give-up had not seen.
+/// Snapshots that a give-up names and that are below it, each with the takings-back that the give-up had not seen.
 type Reached = Vec<(usize, Vec<usize>)>;
 
 /// What the entries that count say about lives, by position, in order.
@@ -175,8 +175,8 @@ impl<'a> Told<'a> {
         below.map(|snapshot| (*snapshot, unseen(*snapshot))).collect()
     }
 
-    /// Marks what the sweep at a position takes: of what it names, what was given up as far as its own ancestors tell. A
-    /// hole may hide the entry that gave a snapshot up; then the sweep is believed, since the objects may be gone.
+    /// Marks what the sweep at a position takes: of what it names, what was given up as far as its own ancestors tell.
+    /// A hole may hide the entry that gave a snapshot up; then the sweep is believed, since the objects may be gone.
     fn sweep(
         &self,
         graph: &Graph,
