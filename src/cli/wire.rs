@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn entries_of_a_bucket_are_kept_in_the_state_folder_and_those_of_a_folder_are_not() {
         let here = Path::new("/srv");
-        let flags = [("state_dir", "state", "--state-dir")];
+        let flags = [("state_dir", "--state-dir", "state")];
         let settings = Settings::build([config::Layer::flags(flags, here).unwrap()]).unwrap();
         let id = RepositoryId(crate::crypto::digest::sha256(b"an entry"));
         let bucket = Location::Bucket { bucket: "backups".to_owned(), prefix: String::new() };
