@@ -125,7 +125,6 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    #[expect(clippy::panic, reason = "what is to be caught")]
     async fn a_panic_is_a_failure_that_can_be_told() {
         let failure = unbroken(async { panic!("a bug") }).await.unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Failed);

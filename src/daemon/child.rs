@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(15);
 const DRAIN: Duration = Duration::from_secs(2);
 /// Bytes of its result that are kept. A longer one is read to its end and not understood.
 const RESULT: u64 = 16 * 1024 * 1024;
-/// Bytes of one line of its log.
+/// Characters of one line of its log.
 const LINE: usize = 4096;
 /// Bytes of an event of the audit trail: one that is cut off is none.
 const EVENT: usize = 256 * 1024;
@@ -224,7 +224,7 @@ async fn forward(
             event(line, to_stdout);
             continue;
         }
-        let text = text.get(..text.floor_char_boundary(LINE)).unwrap_or_default();
+        let text: String = text.chars().take(LINE).collect();
         if error.is_none()
             && let Some(said) = text.strip_prefix("error:")
         {
