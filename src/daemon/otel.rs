@@ -84,7 +84,7 @@ fn span(run: &Run, id: Uuid) -> SpanData {
         dropped_attributes_count: 0,
         events: SpanEvents::default(),
         links: SpanLinks::default(),
-        status: if run.ending.is_good() { Status::Ok } else { Status::error(run.ending.word()) },
+        status: if run.is_good() { Status::Ok } else { Status::error(run.ending.word()) },
         instrumentation_scope: InstrumentationScope::builder("keyhaven").build(),
     }
 }

@@ -101,3 +101,13 @@ impl Ending {
         matches!(self, Self::Succeeded)
     }
 }
+
+impl Run {
+    /// Whether it did what it was asked to. A dry run that found something to do has: its exit code 15 is its result.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        let plan = Ending::Failed { exit: FailureKind::Different.exit_code() };
+        let plans = ["sync", "forget", "sweep", "restore"].contains(&self.kind.as_str());
+        self.ending.is_good() || plans && self.ending == plan
+    }
+}

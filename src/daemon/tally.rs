@@ -191,6 +191,7 @@ impl JobTally {
         let counters = &mut self.counters;
         add(&mut counters.attempts, 1);
         let counter = match run.ending {
+            _ if run.is_good() => &mut counters.successes,
             Ending::Succeeded => &mut counters.successes,
             Ending::Partial => &mut counters.partials,
             Ending::Suspect => &mut counters.suspects,
@@ -200,7 +201,7 @@ impl JobTally {
         };
         add(counter, 1);
         match run.ending {
-            Ending::Succeeded => {
+            _ if run.is_good() => {
                 self.bad_in_a_row = 0;
                 // Two processes may save in another order than they ended.
                 self.last_success = self.last_success.max(Some(run.ended));
@@ -269,6 +270,18 @@ mod tests {
         let (tally, warning) = Tally::load(folder);
         assert!(warning.is_none(), "{warning:?}");
         tally
+    }
+
+    #[test]
+    fn a_dry_run_that_found_something_to_do_is_no_failure() {
+        let mut tally = Tally::forgetful();
+        let found = Ending::Failed { exit: crate::model::FailureKind::Different.exit_code() };
+        tally.take(&Run { kind: "forget".to_owned(), ..run("tidy", 1, 2, found.clone()) });
+        tally.take(&Run { kind: "drift".to_owned(), ..run("compare", 1, 2, found) });
+        let tidy = tally.job("tidy").unwrap();
+        assert_eq!((tidy.counters.successes, tidy.counters.failures, tidy.bad_in_a_row), (1, 0, 0));
+        assert_eq!(tidy.last_success, Some(at(2)));
+        assert_eq!(tally.job("compare").unwrap().counters.failures, 1, "a difference is what drift watches for");
     }
 
     #[test]

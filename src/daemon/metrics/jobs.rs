@@ -62,7 +62,7 @@ fn runs(page: &mut Page, labels: impl Fn() -> Labels, tally: Option<&JobTally>) 
     let in_row = tally.map_or(0, |tally| tally.bad_in_a_row);
     page.gauge(&metric::FAILURES_IN_ROW, labels(), count(in_row));
     let last = tally.map(|tally| &tally.last);
-    page.gauge(&metric::LAST_STATUS, labels(), last.map_or(f64::NAN, |run| flag(run.ending.is_good())));
+    page.gauge(&metric::LAST_STATUS, labels(), last.map_or(f64::NAN, |run| flag(run.is_good())));
     page.gauge(&metric::LAST_RUN, labels(), seconds(last.map(|run| run.ended)));
     page.gauge(&metric::LAST_SUCCESS, labels(), seconds(tally.and_then(|tally| tally.last_success)));
     let duration = last.map_or(f64::NAN, |run| millis(run.ended.millis_since(run.started).max(0).unsigned_abs()));

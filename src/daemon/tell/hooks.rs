@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::message::exit;
-use super::{Start, Warning, is_good};
+use super::{Start, Warning};
 use crate::config;
 use crate::daemon::{Ending, Run};
 
@@ -108,7 +108,7 @@ impl Hooks {
             Ending::Interrupted => self.timeout.min(INTERRUPTED),
             _ => self.timeout,
         };
-        let (name, program) = if is_good(run) { ("run-after", &self.after) } else { ("run-failed", &self.failed) };
+        let (name, program) = if run.is_good() { ("run-after", &self.after) } else { ("run-failed", &self.failed) };
         let mut warnings = Vec::new();
         // These run after an interrupt as well, so none ends them but their time.
         let never = CancellationToken::new();

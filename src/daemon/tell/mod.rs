@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Ending, Run};
 use crate::config::notify::Occasion;
-use crate::model::{Clock, Due, FailureKind, Timestamp};
+use crate::model::{Clock, Due, Timestamp};
 use crate::repository::StateFolder;
 
 pub mod decide;
@@ -202,14 +202,14 @@ impl Teller {
         let seen = match &run.ending {
             // Somebody asked for it: no news of the job, neither good nor bad.
             Ending::Interrupted => return warnings,
-            _ if is_good(run) => None,
+            _ if run.is_good() => None,
             Ending::Succeeded => None,
             Ending::Partial => Some(Condition::Partial),
             Ending::Suspect => Some(Condition::Suspect),
             Ending::Failed { .. } | Ending::TimedOut => Some(Condition::Failed),
         };
         let subject = Subject::of_run(run, started.id);
-        let exit = if is_good(run) { Some(0) } else { message::exit(run) };
+        let exit = if run.is_good() { Some(0) } else { message::exit(run) };
         let mut sending = JoinSet::new();
         for target in self.of(&run.job, &run.instance) {
             if let Way::Ping(ping) = &target.way {
@@ -326,13 +326,6 @@ impl Teller {
         }
         warnings
     }
-}
-
-/// Whether a run did what it was asked to. A dry run that found something to do has: its exit code 15 is its result.
-fn is_good(run: &Run) -> bool {
-    let plan = Ending::Failed { exit: FailureKind::Different.exit_code() };
-    let plans = ["sync", "forget", "sweep", "restore"].contains(&run.kind.as_str());
-    run.ending.is_good() || plans && run.ending == plan
 }
 
 /// What a target is told of one occasion, for targets and tests.

@@ -151,7 +151,7 @@ async fn tally(app: &App, settings: &Settings) -> Tally {
 }
 
 fn run(run: &Run) -> RunShown {
-    RunShown { ended: run.ended, good: run.ending.is_good(), problems: run.facts.problems }
+    RunShown { ended: run.ended, good: run.is_good(), problems: run.facts.problems }
 }
 
 /// The newest run of a kind, by whichever job.
