@@ -465,11 +465,12 @@ impl Runner for Snapshots {
 
 impl Shared {
     async fn new() -> Arc<Self> {
-        let kit = Kit::new();
+        // The same minute in every run of the tests: who comes first in a slot follows from its time.
+        let start = at("2026-06-01T09:59:00Z");
+        let kit = Kit::beginning(start);
         let repository = kit.init().await;
         // A minute that has just begun; the slot of its full minute is open.
-        let now = kit.clock.now().millis();
-        let clock = SimulatedClock::at(Timestamp::from_millis(now - now.rem_euclid(60_000) + 61_000));
+        let clock = SimulatedClock::at(start.plus_millis(61_000));
         Arc::new(Self { kit, repository, clock })
     }
 

@@ -45,7 +45,7 @@ fn a_check_is_pinged_at_the_start_and_at_the_end_in_that_order() {
         assert_eq!(run.code, code, "{run:#?}");
         silent_about(&run, &[TOKEN]);
         let requests = receiver.take();
-        let paths: Vec<&str> = requests.iter().map(|request| request.path()).collect();
+        let paths: Vec<&str> = requests.iter().map(super::tell_kit::Request::path).collect();
         assert_eq!(paths, [format!("/{TOKEN}/start"), format!("/{TOKEN}{suffix}")], "{run:#?}");
         let ids: Vec<&str> = requests.iter().map(|request| request.target.split("rid=").nth(1).unwrap()).collect();
         assert!(ids[0] == ids[1] && ids[0].len() == 36, "one run, one id: {ids:?}");

@@ -48,6 +48,11 @@ pub(crate) struct Kit {
 
 impl Kit {
     pub(crate) fn new() -> Self {
+        Self::beginning(Timestamp::from(chrono::Utc::now()))
+    }
+
+    /// With a clock that begins at this moment.
+    pub(crate) fn beginning(at: Timestamp) -> Self {
         let key = || Arc::new(SigningKey::generate().unwrap());
         let (recovery, recovery_file) = Identities::generate();
         Self {
@@ -58,7 +63,7 @@ impl Kit {
             recovery: Arc::new(recovery),
             recovery_file,
             catalogue: Arc::new(Identities::generate().0),
-            clock: Arc::new(Ticking(AtomicI64::new(Timestamp::from(chrono::Utc::now()).millis()))),
+            clock: Arc::new(Ticking(AtomicI64::new(at.millis()))),
         }
     }
 

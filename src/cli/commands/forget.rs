@@ -122,7 +122,7 @@ impl Arguments {
     /// Which kinds of rules it goes by, with this configuration below: its counts are right, of a time only whether it is
     /// set.
     /// Nothing where the snapshots are named by hand.
-    pub(in crate::cli) fn kinds_of_rules(&self, retention: Retention) -> Option<Policy> {
+    pub(in crate::cli) fn kinds_of_rules(&self, retention: &Retention) -> Option<Policy> {
         if !self.snapshot.is_empty() || !self.undo.is_empty() {
             return None;
         }
@@ -140,7 +140,7 @@ impl Arguments {
             yearly: count(&rules.keep_yearly, retention.yearly),
             within: rules.keep_within.as_ref().map(|_| Duration::ZERO).or(retention.within),
             tags,
-            ..retention
+            ..retention.clone()
         }))
     }
 
