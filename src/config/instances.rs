@@ -9,7 +9,8 @@ use super::entry::{entries, is_name, nearest};
 use super::error::ConfigError;
 use super::jobs::JOBS;
 use super::layer::{Layer, Origin};
-use super::settings::{Location, Settings};
+use super::sections::Location;
+use super::settings::Settings;
 use super::tables::Shown;
 
 /// The table's name.

@@ -13,7 +13,7 @@ use crate::cli::snapshot::{self, Snapshot, Standing};
 use crate::cli::table::Table;
 use crate::cli::{human, wire};
 
-use crate::config::settings::Sync;
+use crate::config::sections::Sync;
 use crate::config::value::{Kind, Value, period_text};
 use crate::job::restore::plan::{Remark, Step};
 use crate::job::restore::{ApplyOptions, OnConflict, PlanOptions, RepositorySnapshot, Selector, record};

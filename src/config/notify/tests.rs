@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use super::presets::PRESETS;
 use super::*;
 use crate::config::{Layer, Settings};
 

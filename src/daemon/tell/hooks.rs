@@ -85,8 +85,8 @@ pub struct Hooks {
 impl Hooks {
     /// Hooks with the variables that they inherit: nothing else of our environment reaches them, so no key of ours can.
     #[must_use]
-    pub fn new(hooks: config::settings::Hooks, environment: Vec<(String, String)>) -> Self {
-        let config::settings::Hooks { before, after, failed, finally, timeout } = hooks;
+    pub fn new(hooks: config::sections::Hooks, environment: Vec<(String, String)>) -> Self {
+        let config::sections::Hooks { before, after, failed, finally, timeout } = hooks;
         Self { before, after, failed, finally, timeout, environment }
     }
 

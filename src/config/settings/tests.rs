@@ -1,0 +1,118 @@
+use std::path::Path;
+
+use super::*;
+
+fn file(text: &str) -> Layer {
+    Layer::file(text, "keyhaven.toml", Path::new("/etc/keyhaven")).unwrap()
+}
+
+fn fails(text: &str) -> String {
+    Settings::build([file(text)]).unwrap_err().to_string()
+}
+
+#[test]
+fn flags_beat_the_environment_and_the_environment_beats_the_file() {
+    let layers = [
+        file("[source]\nurl = \"https://file.example\"\niam_url = \"https://file.example\"\ncrn = \"file\"\n"),
+        Layer::environment(
+            [("KEYHAVEN_SOURCE_URL", "https://env.example"), ("KEYHAVEN_SOURCE_IAM_URL", "https://env.example")],
+            Path::new("/srv"),
+        )
+        .unwrap(),
+        Layer::flags([("source.url", "--source-url", "https://flag.example")], Path::new("/srv")).unwrap(),
+    ];
+    let settings = Settings::build(layers).unwrap();
+    let shown: Vec<_> = settings.effective().map(|(key, value, from)| (key.path, value.to_string(), from)).collect();
+    let line = |path: &str| shown.iter().find(|(key, ..)| *key == path).unwrap();
+    assert_eq!(line("source.url").1, "https://flag.example");
+    assert_eq!(line("source.iam_url").2.to_string(), "environment variable KEYHAVEN_SOURCE_IAM_URL");
+    assert_eq!(line("source.crn").2.to_string(), "keyhaven.toml, line 4");
+    assert_eq!(line("backup.full_every").2, &Origin::Default);
+}
+
+#[test]
+fn a_secret_in_the_environment_replaces_the_file_named_in_the_configuration() {
+    let settings = Settings::build([
+        file("[source]\nurl = \"https://a.example\"\napi_key_file = \"key\"\n"),
+        Layer::environment([("KEYHAVEN_SOURCE_API_KEY", "hunter2")], Path::new("/srv")).unwrap(),
+    ])
+    .unwrap();
+    assert_eq!(settings.source().unwrap().api_key, SecretRef::Env("KEYHAVEN_SOURCE_API_KEY".into()));
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn paths_in_the_file_start_at_the_file() {
+    let settings = Settings::build([file("[repository]\nurl = \"repo\"\n[keys]\nsigning_key_file = \"s.pem\"\n")]);
+    let settings = settings.unwrap();
+    assert_eq!(settings.repository().unwrap().location, Location::Folder("/etc/keyhaven/repo".into()));
+    assert_eq!(settings.keys().signing_key, Some(SecretRef::File("/etc/keyhaven/s.pem".into())));
+}
+
+#[test]
+fn paths_in_a_flag_start_at_the_working_folder() {
+    let layer = Layer::flags([("repository.url", "--repository", "repo")], Path::new("/srv")).unwrap();
+    let location = Settings::build([layer]).unwrap().repository().unwrap().location;
+    assert_eq!(location, Location::Folder("/srv/repo".into()));
+}
+
+#[test]
+fn buckets_split_into_bucket_and_prefix() {
+    let text = "[repository]\nurl = \"s3://b/p/q/\"\nendpoint = \"https://s3.example\"\n";
+    let location = Settings::build([file(text)]).unwrap().repository().unwrap().location;
+    assert_eq!(location, Location::Bucket { bucket: "b".into(), prefix: "p/q".into() });
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    assert!(fails("[source]\nurl = \"http://sm.example\"\n").contains("plain http is for loopback only"));
+    assert!(Settings::build([file("[source]\nurl = \"http://127.0.0.1:9\"\n")]).is_ok());
+    let same = "[source]\nurl = \"https://a.example\"\n[standby]\nurl = \"https://a.example/\"\n";
+    assert!(fails(same).contains("the standby is the source"));
+    assert!(fails("[repository]\nid = \"E3B0\"\n").contains("64 lower-case"));
+    assert!(fails("[repository]\nurl = \"s3://b\"\n").contains("repository.endpoint"));
+    assert!(fails("[keys]\nauditors = [\"bob\"]\n").contains("entry 1 is no age recipient"));
+}
+
+#[test]
+fn an_identity_among_the_recipients_is_refused_and_not_repeated() {
+    let message = fails("[keys]\nrecovery_recipients = [\"AGE-SECRET-KEY-1QQQ\"]\n");
+    assert!(message.contains("a secret key") && !message.contains("1QQQ"), "{message}");
+}
+
+#[test]
+fn every_getter_reads_existing_keys() {
+    // The getters check their key names in debug builds.
+    let text = "[source]\nurl = \"https://a.example\"\napi_key_env = \"A\"\n\
+                [standby]\nurl = \"https://b.example\"\napi_key_env = \"B\"\n[repository]\nurl = \"r\"\n";
+    let settings = Settings::build([file(text)]).unwrap();
+    assert_eq!(settings.source().unwrap().requests_per_second, 5.0);
+    assert_eq!(settings.standby().unwrap().requests_per_second, 20.0);
+    assert!(settings.repository().unwrap().access_key_id.is_none());
+    assert_eq!(settings.backup().max_shrink, 0.2);
+    let daemon = settings.daemon();
+    assert_eq!((daemon.max_running, daemon.takeover_after), (4, Duration::from_secs(60)));
+    assert!(daemon.listen.is_none() && settings.leases().unwrap().is_none());
+    let sync = settings.sync();
+    assert_eq!((sync.apply, sync.delete, sync.max_change), (false, false, 0.2));
+    assert_eq!(sync.delay, Duration::from_secs(3_600));
+    assert!(!settings.keys().recovery_key_on_collector);
+    assert!(settings.state_dir().is_none());
+    assert_eq!(settings.objectives(), Objectives::default());
+    let settings = Settings::build([file("[objectives]\nrpo = \"90m\"\nverified_within = \"7d\"\n")]).unwrap();
+    let Objectives { rpo, verified_within } = settings.objectives();
+    assert_eq!(rpo.map(|period| period.as_secs()), Some(5_400));
+    assert_eq!(verified_within.map(|period| period.as_secs()), Some(604_800));
+}
+
+#[test]
+fn what_is_missing_names_its_variable() {
+    let message = Settings::build([]).unwrap().source().unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "`source.url` is not set; set it in the configuration, or KEYHAVEN_SOURCE_URL in the environment"
+    );
+    let layer = file("[source]\nurl = \"https://a.example\"\n");
+    let message = Settings::build([layer]).unwrap().source().unwrap_err().to_string();
+    assert!(message.contains("source.api_key_file") && message.contains("KEYHAVEN_SOURCE_API_KEY"), "{message}");
+}
