@@ -6,6 +6,7 @@
 mod activate;
 mod audit;
 mod bad_input;
+mod bucket_kit;
 mod canary;
 mod capture;
 mod capture_bad_input;
@@ -80,6 +81,7 @@ mod status;
 mod stock_tools;
 mod sweep;
 mod sweep_beside;
+mod sweep_cut_off;
 mod sweep_hostile;
 mod sweep_kit;
 mod sweep_stops;

@@ -33,6 +33,14 @@ impl Site {
 
     /// The same over an instance with these options.
     pub(crate) fn with(options: Options, fill: impl FnOnce(&Instance)) -> Self {
+        let site = Self::initialised(options, fill);
+        let backup = site.run(&["backup", "--json"]).json(0);
+        assert_eq!(backup["cut"], "point_in_time", "{backup:#}");
+        site
+    }
+
+    /// Right after `init`: without a snapshot.
+    pub(crate) fn initialised(options: Options, fill: impl FnOnce(&Instance)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let source = Instance::new(Options { ids: Some(1), ..options });
         fill(&source);
@@ -48,8 +56,6 @@ impl Site {
         site.machine.run(&[&init[..], &rest].concat()).json(0);
         let config = site.machine.read("keyhaven.toml");
         site.machine.write("keyhaven.toml", &config.replace("[source]", "[source]\nrequests_per_second = 1000"));
-        let backup = site.run(&["backup", "--json"]).json(0);
-        assert_eq!(backup["cut"], "point_in_time", "{backup:#}");
         site
     }
 

@@ -95,8 +95,13 @@ pub(super) fn decide(seen: &Seen) -> Result<Plan, Vec<Stop>> {
     let objects = seen.objects();
     stops.extend(missing(seen, &objects, before));
     stops.extend(unreadable(&kept));
+    let plan = plan(seen, &objects, now, before, &due, &kept);
+    // A repository without a snapshot, right after `init`, has nothing to lose when there is nothing to delete.
+    if !plan.candidates.is_empty() {
+        stops.extend(no_good_left(&seen.ledger));
+    }
     match stops.is_empty() {
-        true => Ok(plan(seen, &objects, now, before, &due, &kept)),
+        true => Ok(plan),
         false => Err(stops),
     }
 }
@@ -129,6 +134,7 @@ pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>,
 #[must_use]
 pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) -> Vec<Stop> {
     let mut stops = ledger_stops(now);
+    stops.extend(no_good_left(now));
     let going = |path: &&str| settled.going.contains_key(*path);
     for snapshot in &now.snapshots {
         if let Some(path) = snapshot.paths().find(going) {
@@ -150,11 +156,12 @@ fn ledger_stops(ledger: &LedgerSeen) -> Vec<Stop> {
     let problems = ledger.problems.iter().cloned().map(Stop::Ledger);
     let unknown = ledger.unknown.iter().cloned().map(Stop::Unknown);
     let heads = ledger.lost_heads.iter().cloned().map(Stop::HeadMissing);
-    let mut stops: Vec<Stop> = problems.chain(unknown).chain(heads).collect();
-    if !ledger.snapshots.iter().any(|snapshot| snapshot.good && snapshot.kept == Kept::Live) {
-        stops.push(Stop::NoGoodLeft);
-    }
-    stops
+    problems.chain(unknown).chain(heads).collect()
+}
+
+fn no_good_left(ledger: &LedgerSeen) -> Option<Stop> {
+    let left = ledger.snapshots.iter().any(|snapshot| snapshot.good && snapshot.kept == Kept::Live);
+    (!left).then_some(Stop::NoGoodLeft)
 }
 
 fn clock_stops(seen: &Seen, now: Timestamp) -> Vec<Stop> {

@@ -156,6 +156,20 @@ fn without_a_good_live_snapshot_nothing_goes() {
 }
 
 #[test]
+fn where_nothing_would_go_no_good_snapshot_is_missed() {
+    let mut empty = sight();
+    empty.folders.clear();
+    empty.ledger.snapshots.clear();
+    let plan = decide(&empty).unwrap();
+    assert!(plan.candidates.is_empty() && plan.live == 0, "right after init: {plan:#?}");
+    // A first run that is going on, or died lately, and one that died long ago.
+    show(&mut empty, &pack("first"), ago(HOUR));
+    assert_eq!(decide(&empty).unwrap().young.len(), 1);
+    show(&mut empty, &pack("of a dead run"), ago(60 * HOUR));
+    assert_eq!(stopped(&empty), ["no_good_left"], "what is hidden from the listing of the ledger may need it");
+}
+
+#[test]
 fn clocks_that_are_unknown_or_differ_stop_it() {
     let mut seen = sight();
     seen.store = StoreTime::Own(None);
