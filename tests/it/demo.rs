@@ -16,6 +16,10 @@ fn the_demo_brings_every_value_back_and_what_it_keeps_can_be_opened() {
     assert!(story["changes_during_backup"].as_u64() > Some(0), "nobody wrote while it was backed up");
     assert!(story["verify"]["ok"].as_bool().unwrap());
     assert!(story["incremental_requests"].as_u64() < story["full_requests"].as_u64(), "{story:#}");
+    assert_eq!(story["status"]["stale"], false, "{story:#}");
+    assert_eq!(story["status"]["status"]["verified"]["level"], "objects", "{story:#}");
+    let jobs = story["status"]["jobs"].as_array().unwrap();
+    assert!(jobs.len() == 2 && jobs.iter().all(|job| job["next"].is_string()), "{jobs:#?}");
     if story["claim"]["cut"] == "point_in_time" {
         assert_eq!(story["claim"]["holds"], true, "{story:#}");
     }
@@ -43,5 +47,6 @@ fn the_demo_overwrites_nothing_and_leaves_nothing_unasked() {
     let run = machine.run_with(&[("TMPDIR", temporary.to_str().unwrap())], &["demo", "--secrets", "20"]);
     assert_eq!(run.code, 0, "{run:#?}");
     assert!(run.out.contains("Every plain value is back"), "{run:#?}");
+    assert!(run.out.contains("  Backups: fresh\n") && run.out.contains(" verify; last good "), "{run:#?}");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }

@@ -50,7 +50,27 @@ impl Expect {
 /// # Errors
 /// When it cannot be run, ends with a code that is not expected, or prints no JSON.
 pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], expect: Expect) -> Result<Value, Failure> {
-    let shown = format!("keyhaven {}", arguments.join(" "));
+    let printed = output(app, host, &[arguments, &["--json"]].concat(), expect).await?;
+    serde_json::from_slice(&printed).map_err(|error| {
+        Failure::new(FailureKind::Failed, format!("`{}` printed no JSON", shown(arguments))).because(error)
+    })
+}
+
+/// Runs `keyhaven ARGUMENTS` on a host and returns what a person would see.
+///
+/// # Errors
+/// When it cannot be run or fails.
+pub(super) async fn screen(app: &App, host: &Host, arguments: &[&str]) -> Result<String, Failure> {
+    let printed = output(app, host, arguments, Expect::Done).await?;
+    Ok(String::from_utf8_lossy(&printed).into_owned())
+}
+
+fn shown(arguments: &[&str]) -> String {
+    format!("keyhaven {}", arguments.join(" "))
+}
+
+async fn output(app: &App, host: &Host, arguments: &[&str], expect: Expect) -> Result<Vec<u8>, Failure> {
+    let shown = shown(arguments);
     let failed =
         |error: std::io::Error| Failure::new(FailureKind::Failed, format!("cannot run `{shown}`")).because(error);
     let program = std::env::current_exe().map_err(failed)?;
@@ -60,7 +80,6 @@ pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], expect: Expe
     }
     command
         .args(arguments)
-        .arg("--json")
         .args(app.globals.quiet.then_some("--quiet"))
         .envs(host.environment.iter().map(|(name, value)| (*name, value)))
         .current_dir(&host.folder)
@@ -75,6 +94,5 @@ pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], expect: Expe
     if !expect.allows(code) {
         return Err(Failure::new(FailureKind::Failed, format!("`{shown}` ended with exit code {code}")));
     }
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| Failure::new(FailureKind::Failed, format!("`{shown}` printed no JSON")).because(error))
+    Ok(output.stdout)
 }

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use self::child::{Expect, Host, run as keyhaven};
+use self::child::{Expect, Host, run as keyhaven, screen};
 use self::story::{Paths, Story};
 use super::app::App;
 use super::failure::{Failure, Outcome};
@@ -53,6 +53,9 @@ pub(super) struct Arguments {
 
 const SEED: u64 = 20_261_122;
 const STANDBY_ID: &str = "9d0f7a64-33c5-4a0e-b1f2-6f1c8d4e5a77";
+/// What the collector's configuration gets for the nights to come.
+const NIGHTLY: &str = "\n[jobs.backup]\ncron = \"*/15 * * * *\"\n\n[jobs.verify]\ncron = \"30 4 * * *\"\nargs = \
+                       [\"--record\"]\n";
 /// The pace for both instances: they belong to the demo alone.
 const PACE: &str = "1000";
 
@@ -178,6 +181,7 @@ impl Stage {
         narrator.command("collector", &format!("keyhaven backup        (after {changes_between} more changes)"))?;
         let incremental = keyhaven(app, &collector, &["backup"], Expect::Done).await?;
         tell_backup(&narrator, &incremental)?;
+        let status = self.every_night(app, &narrator, &collector).await?;
 
         let held = self.source.snapshot().items;
         let lost = Timestamp::from_millis(self.source.clock().now().millis());
@@ -222,6 +226,7 @@ impl Stage {
             verify,
             coverage,
             incremental,
+            status,
             paths: Paths {
                 kept: self.kept,
                 collector: self.collector.folder.clone(),
@@ -246,6 +251,7 @@ impl Stage {
             ("KEYHAVEN_SOURCE_IAM_URL", source.iam_url()),
             ("KEYHAVEN_SOURCE_REQUESTS_PER_SECOND", PACE.to_owned()),
             ("KEYHAVEN_STATE_DIR", self.path("collector/state").display().to_string()),
+            ("KEYHAVEN_OBJECTIVES_RPO", "30m".to_owned()),
         ];
         Ok(host)
     }
@@ -298,6 +304,26 @@ impl Stage {
         Ok((changes, backup?))
     }
 
+    /// What an operator sets up once and looks at when they like.
+    async fn every_night(&self, app: &App, narrator: &Narrator<'_>, collector: &Host) -> Result<Value, Failure> {
+        add(&self.path("collector/keyhaven.toml"), NIGHTLY, "the collector's configuration")?;
+        narrator.chapter(
+            "From now on by itself",
+            "keyhaven.toml gets two jobs for `keyhaven run`: a backup every 15 minutes and a check every night. The \
+             objective is a recovery point of 30 minutes at most.",
+        )?;
+        narrator.command("collector", "keyhaven verify --record")?;
+        let verify = keyhaven(app, collector, &["verify", "--record"], Expect::Done).await?;
+        narrator
+            .fact("objects that are there and whole", &human::thousands(number(&verify, &["counts", "objects"])))?;
+        narrator.command("collector", "keyhaven status")?;
+        let status = keyhaven(app, collector, &["status"], Expect::Done).await?;
+        if !app.printer.is_json() {
+            narrator.screen(&screen(app, collector, &["status"]).await?)?;
+        }
+        Ok(status)
+    }
+
     /// Opens the first snapshot with the catalogue key, as an auditor would, and asks the instance's log about it.
     async fn check_claim(&self, backup: &Value, repository_id: &str) -> Result<story::Claim, Failure> {
         let failed = |what: &str| Failure::new(FailureKind::Failed, what.to_owned());
@@ -345,6 +371,11 @@ impl Narrator<'_> {
         self.line(&format!("{} {}", self.app.printer.paint(Style::Dim, &format!("{host}$")), command))
     }
 
+    /// What a command printed for people.
+    fn screen(&self, text: &str) -> Result<(), Failure> {
+        text.lines().try_for_each(|line| self.line(format!("  {line}").trim_end()))
+    }
+
     fn fact(&self, label: &str, value: &str) -> Result<(), Failure> {
         if self.app.printer.is_json() { Ok(()) } else { self.app.printer.facts(&[(label, value.to_owned())]) }
     }
@@ -388,10 +419,14 @@ async fn start(instance: &Instance) -> Result<Server, Failure> {
 
 /// Adds the line that makes the identity file enough to trust a repository, as the recovery sheet says.
 fn pin(identity: &Path, repository: &str) -> Result<(), Failure> {
+    add(identity, &format!("# keyhaven repository: {repository}\n"), "the recovery identity")
+}
+
+fn add(path: &Path, text: &str, what: &str) -> Result<(), Failure> {
     use std::io::Write as _;
-    let failed = |error| Failure::new(FailureKind::Failed, "cannot add to the recovery identity").because(error);
-    let mut file = std::fs::OpenOptions::new().append(true).open(identity).map_err(failed)?;
-    writeln!(file, "# keyhaven repository: {repository}").map_err(failed)
+    let failed = |error| Failure::new(FailureKind::Failed, format!("cannot add to {what}")).because(error);
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
 }
 
 fn stock_tools(identity: &Path, pack: &Path) -> Vec<String> {
