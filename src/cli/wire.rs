@@ -13,7 +13,7 @@ use crate::format::RepositoryId;
 use crate::instance::ibm;
 use crate::job::status::Objectives;
 use crate::model::FailureKind;
-use crate::repository::{Repository, S3Settings, StateFolder, Store, Writer};
+use crate::repository::{Repository, RepositoryError, S3Settings, StateFolder, Store, StoreError, Writer};
 
 /// The largest CA file that is read.
 const LARGEST_CA: u64 = 4 * 1024 * 1024;
@@ -59,11 +59,18 @@ pub(super) async fn repository_trusting(
     let store = store(&repository)?;
     let id = pin(&repository, recovery)?;
     let cache = cache(settings, &repository.location, &id);
-    let opened = Repository::open_trusting(store, id, trust).await?;
+    let opened = Repository::open_trusting(store, id, trust).await.map_err(unopened)?;
     Ok(match cache {
         Some(folder) => opened.cached_in(&folder),
         None => opened,
     })
+}
+
+/// Why a repository cannot be opened. A store that goes by its clock refuses everything, whoever asks.
+fn unopened(error: RepositoryError) -> Failure {
+    let skewed = matches!(error, RepositoryError::Store(StoreError::Clock { .. }));
+    let failure = Failure::from(error);
+    if skewed { failure.hinted("set this host's clock (`timedatectl set-ntp true`)") } else { failure }
 }
 
 /// Where entries are kept that were read from a bucket. A folder of this host is read as quickly as a copy of it.

@@ -11,12 +11,12 @@ use crate::program::Run;
 use crate::site::Site;
 
 /// The rows about one thing.
-fn rows<'a>(table: &'a Value, what: &str) -> Vec<&'a Value> {
+pub(crate) fn rows<'a>(table: &'a Value, what: &str) -> Vec<&'a Value> {
     table["checks"].as_array().unwrap().iter().filter(|row| row["what"] == what).collect()
 }
 
 /// Says that a run found one thing bad (`bad`) or worth a look (`warning`), with these words, and how to mend it.
-fn finds(run: &Run, exit: i32, group: &str, what: &str, verdict: &str, said: &str, mend: &str) {
+pub(crate) fn finds(run: &Run, exit: i32, group: &str, what: &str, verdict: &str, said: &str, mend: &str) {
     let table = run.json(exit);
     let fits = |row: &&Value| {
         row["group"] == group
@@ -35,18 +35,18 @@ fn finds(run: &Run, exit: i32, group: &str, what: &str, verdict: &str, said: &st
     }
 }
 
-fn bad(run: &Run, exit: i32, group: &str, what: &str, said: &str, mend: &str) {
+pub(crate) fn bad(run: &Run, exit: i32, group: &str, what: &str, said: &str, mend: &str) {
     finds(run, exit, group, what, "bad", said, mend);
 }
 
 /// Changes the configuration.
-fn configure(site: &Site, from: &str, to: &str) {
+pub(crate) fn configure(site: &Site, from: &str, to: &str) {
     let config = site.machine.read("keyhaven.toml");
     assert!(config.contains(from), "{config}");
     site.machine.write("keyhaven.toml", &config.replacen(from, to, 1));
 }
 
-fn doctor(site: &Site) -> Run {
+pub(crate) fn doctor(site: &Site) -> Run {
     site.run(&["doctor", "--json"])
 }
 

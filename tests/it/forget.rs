@@ -25,7 +25,7 @@ fn site(snapshots: usize) -> Site {
 }
 
 /// Makes a key in a folder of this name and lets it in.
-fn let_in(site: &Site, name: &str, roles: &[&str]) {
+pub(crate) fn let_in(site: &Site, name: &str, roles: &[&str]) {
     site.run(&["keys", "host", "--out", name, "--json"]).json(0);
     let public = format!("{name}/signing-key.public.pem");
     let roles: Vec<&str> = roles.iter().flat_map(|role| ["--role", *role]).collect();
@@ -45,7 +45,7 @@ fn living(site: &Site, life: &str) -> Vec<u64> {
     lines.map(|line| line["sequence"].as_u64().unwrap()).collect()
 }
 
-fn ledger(site: &Site) -> (Repository, Ledger) {
+pub(crate) fn ledger(site: &Site) -> (Repository, Ledger) {
     let config: toml::Value = toml::from_str(&site.machine.read("keyhaven.toml")).unwrap();
     let id = config["repository"]["id"].as_str().unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -57,7 +57,7 @@ fn ledger(site: &Site) -> (Repository, Ledger) {
 }
 
 /// Puts an entry on top of all heads, signed by the reaper.
-fn sign(site: &Site, event: Event) {
+pub(crate) fn sign(site: &Site, event: Event) {
     let (repository, ledger) = ledger(site);
     let key = SigningKey::from_pem(&site.machine.read("reaper/signing-key.pem")).unwrap();
     let heads = ledger.heads();

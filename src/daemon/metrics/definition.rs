@@ -77,7 +77,7 @@ definitions! {
         "When a verification of at least that level was last passed; 0 when none ever was.";
     VERIFIED_OBJECTIVE = Gauge Repository "verified_objective_seconds"
         "How long ago the last verification that read every object may be.";
-    VERIFICATION_FAILED = Gauge Repository "verification_failed" "1 when the newest verification found something wrong.";
+    VERIFICATION_FAILED = Gauge Repository "verification_failed" "1 while no verification as deep has passed since one found something wrong.";
     STALE = Gauge Repository "stale" "1 for each reason why the repository was stale when it was read.";
     SUSPECT_SINCE = Gauge Repository "backup_suspect_since_timestamp_seconds"
         "Since when every newer snapshot is suspect; 0 when the newest is good.";

@@ -1,6 +1,6 @@
 //! Verifications: what each level proved last, slices, and the newest one that proves every object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Check, LevelStatus, Objectives, Slices, Verified};
 use super::times::{self, Stored, seconds_between};
@@ -13,6 +13,8 @@ use crate::repository::ledger::Ledger;
 const LEVELS: [&str; 5] = ["ledger", "objects", "catalogue", "payload", "drill"];
 /// The first level that reads every object.
 const OBJECTS: usize = 1;
+/// The deepest level that a slice does whole.
+const UNDIVIDED: usize = 2;
 
 /// The verifications that count, newest first by sequence.
 fn checks(ledger: &Ledger) -> Vec<(&Entry, &VerificationEvent)> {
@@ -125,10 +127,51 @@ pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &Stored) -> Opti
     None
 }
 
-/// The newest verification of all, when it failed.
+/// The newest verification that found something wrong and that nothing later has made good. A shallower check that passes
+/// makes nothing good, nor does one that looked elsewhere: what was broken may be so still.
 pub(super) fn failed(ledger: &Ledger, now: Timestamp, stored: &Stored) -> Option<Check> {
-    let (entry, event) = checks(ledger).into_iter().next()?;
-    (!event.passed).then(|| check(ledger, entry, event, now, stored))
+    let checks = checks(ledger);
+    let open = |at: usize, failed: &VerificationEvent| {
+        let later = checks.get(..at).unwrap_or_default().iter().rev().map(|(_, event)| *event);
+        !made_good(ledger, failed, later)
+    };
+    let (_, (entry, event)) = checks.iter().enumerate().find(|(at, (_, event))| !event.passed && open(*at, event))?;
+    Some(check(ledger, entry, event, now, stored))
+}
+
+/// Whether later checks, oldest first, found everything well that one had looked at. A slice is made good by itself, or by
+/// all parts of a whole.
+fn made_good<'a>(
+    ledger: &Ledger,
+    failed: &VerificationEvent,
+    later: impl Iterator<Item = &'a VerificationEvent>,
+) -> bool {
+    let level = |event: &VerificationEvent| LEVELS.iter().position(|level| *level == event.level);
+    // An entry that is gone, with the loss accepted, can be looked at by nobody.
+    let looked_at = |event: &VerificationEvent, old: &Digest| {
+        ledger.get(old).is_none() || event.entries.iter().any(|named| named == old || ledger.is_ancestor(old, named))
+    };
+    let mut since: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+    for event in later.filter(|event| event.passed) {
+        if !failed.entries.iter().all(|old| looked_at(event, old)) {
+            continue;
+        }
+        let (same, slice) = (event.level == failed.level, event.slice.as_deref());
+        // What is not divided into slices, every slice reads whole.
+        let whole = level(event).map(|level| if slice.is_none() { level } else { level.min(UNDIVIDED) });
+        let deeper = matches!((level(failed), whole), (Some(failed), Some(whole)) if failed <= whole);
+        if deeper || (same && (slice.is_none() || slice == failed.slice.as_deref())) {
+            return true;
+        }
+        if let Some((part, of)) = slice.filter(|_| same).and_then(parts) {
+            let done = since.entry(of).or_default();
+            done.insert(part);
+            if done.len() as u64 == of {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 #[cfg(test)]

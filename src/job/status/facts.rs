@@ -45,7 +45,7 @@ pub struct Status {
     pub levels: Vec<LevelStatus>,
     /// The newest passed verification that read every object and that spoke of the newest good snapshot of its time.
     pub verified: Option<Verified>,
-    /// The newest verification of all, when it found something wrong.
+    /// The newest verification that found something wrong, until one as deep that looks at the same passes.
     pub failed_check: Option<Check>,
     /// The heads of the ledger; normally one.
     pub heads: Vec<Digest>,

@@ -93,6 +93,62 @@ fn only_a_check_that_reads_every_object_is_a_verification() {
     assert_eq!(stale(&book, &wanted, 126), ["verified_too_long_ago"]);
 }
 
+/// What the checks after a failed one leave open, as level and slice.
+fn still_failed(book: &Book) -> Option<(String, Option<String>)> {
+    let told = status(&book.ledger(), &Objectives::default(), at(1_000));
+    told.failed_check.map(|check| (check.level, check.slice))
+}
+
+#[test]
+fn a_check_that_failed_stands_until_one_as_deep_passes() {
+    let mut book = Book::new();
+    let old = book.good(1);
+    book.good(2);
+    let open = |level: &str| Some((level.to_owned(), None));
+    book.verified(10, "payload", None, false);
+    for (minute, level, slice) in [(11, "ledger", None), (12, "catalogue", None), (13, "payload", Some("1/2"))] {
+        book.verified(minute, level, slice, true);
+        assert_eq!(still_failed(&book), open("payload"), "{level} {slice:?} has not opened everything");
+    }
+    book.verified_of(14, "payload", None, true, vec![old.digest]);
+    assert_eq!(still_failed(&book), open("payload"), "an old snapshot is not all");
+    book.verified(15, "objects", None, false);
+    assert_eq!(still_failed(&book), open("objects"), "the newest is told");
+    book.verified(16, "catalogue", None, true);
+    assert_eq!(still_failed(&book), open("payload"), "and the one before it when that is made good");
+    book.verified(17, "drill", None, true);
+    assert_eq!(still_failed(&book), None);
+    // Of a snapshot alone: a look at everything sees it, too.
+    book.verified_of(20, "objects", None, false, vec![old.digest]);
+    assert_eq!(still_failed(&book), open("objects"));
+    book.verified(21, "payload", Some("2/2"), true);
+    assert_eq!(still_failed(&book), None, "every slice reads every object");
+    // One of a level that this version does not know is made good by that level alone.
+    book.verified(30, "deeper", None, false);
+    book.verified(31, "drill", None, true);
+    assert_eq!(still_failed(&book), open("deeper"));
+    book.verified(32, "deeper", None, true);
+    assert_eq!(still_failed(&book), None);
+}
+
+#[test]
+fn a_slice_that_failed_is_made_good_by_itself_or_by_all_parts() {
+    let failed = |later: &[&str]| {
+        let mut book = Book::new();
+        book.good(1);
+        book.verified(5, "payload", Some("2/3"), false);
+        for (minute, slice) in (10..).zip(later) {
+            book.verified(minute, "payload", Some(slice), true);
+        }
+        still_failed(&book)
+    };
+    let open = Some(("payload".to_owned(), Some("2/3".to_owned())));
+    assert_eq!(failed(&["1/3", "3/3", "1/2", "1/2"]), open);
+    assert_eq!(failed(&["2/3"]), None);
+    assert_eq!(failed(&["1/2", "3/3", "2/2"]), None, "divided otherwise, and all of it");
+    assert_eq!(failed(&["1/2", "2/4", "0/1", "rubbish"]), open);
+}
+
 #[test]
 fn a_check_of_an_old_snapshot_says_nothing_of_the_newest() {
     let mut book = Book::new();

@@ -5,9 +5,10 @@ use super::row::Rows;
 use crate::cli::app::App;
 use crate::cli::{human, wire};
 use crate::config::Settings;
-use crate::job::status::{Stale, measure};
+use crate::job::status::{Backups, Stale, measure};
 use crate::model::FailureKind;
 
+const ACCEPT: &str = "`keyhaven snapshots` says why; a custodian may run `keyhaven snapshots accept`";
 const OVERDUE: &str = "`keyhaven status` shows the last days; `keyhaven schedule next` the next runs";
 
 /// The rows.
@@ -36,20 +37,17 @@ pub(super) async fn rows(app: &App, settings: &Settings, found: &Found) -> Rows 
                 None => rows.good("newest good snapshot", text),
             }
         }
-        _ if backups.newest.is_some() => rows.bad(
+        (Some(_), None) => rows.bad(
             "newest good snapshot",
             FailureKind::Stale,
-            "every snapshot is suspect or forgotten",
-            "`keyhaven snapshots` says why; a custodian may run `keyhaven snapshots accept`",
+            "nobody can tell from when it is: its own time lies ahead of the present",
+            "keyhaven backup, with a clock that is right",
         ),
+        (None, _) if backups.newest.is_some() => none_good(&mut rows, backups),
         _ => rows.warning("newest good snapshot", "there is none yet", "keyhaven backup"),
     }
     if let Some(since) = backups.suspect_since.filter(|_| backups.newest_good.is_some()) {
-        rows.warning(
-            "suspect",
-            format!("every snapshot since {} is suspect", human::time(since)),
-            "`keyhaven snapshots` says why; a custodian may run `keyhaven snapshots accept`",
-        );
+        rows.warning("suspect", format!("every snapshot since {} is suspect", human::time(since)), ACCEPT);
     }
     let late = status
         .stale
@@ -66,7 +64,8 @@ pub(super) async fn rows(app: &App, settings: &Settings, found: &Found) -> Rows 
             "verification",
             format!("{} at level {}, up to snapshot {}", human::time(verified.at), verified.level, verified.covers),
         ),
-        (None, None) if backups.newest_good.is_some() => rows.warning(
+        // One that failed has a line of its own, below.
+        (None, None) if backups.newest_good.is_some() && status.failed_check.is_none() => rows.warning(
             "verification",
             "none is recorded",
             "keyhaven verify --record; objectives.verified_within makes it an objective",
@@ -77,9 +76,35 @@ pub(super) async fn rows(app: &App, settings: &Settings, found: &Found) -> Rows 
         rows.bad(
             "verification",
             FailureKind::Integrity,
-            format!("the last one ({}) found {}", human::time(check.at), human::count(check.problems, "problem")),
-            format!("`keyhaven verify --level {}` names them", check.level),
+            format!(
+                "the one of {} found {}, and none as deep has passed since",
+                human::time(check.at),
+                human::count(check.problems, "problem")
+            ),
+            format!(
+                "`keyhaven verify --level {0}` names them; `--record`, once it passes, makes this good",
+                check.level
+            ),
         );
     }
     rows
+}
+
+/// There are snapshots, and none to restore from.
+fn none_good(rows: &mut Rows, backups: &Backups) {
+    let mut mend = Vec::new();
+    mend.extend((backups.suspect > 0).then_some(ACCEPT));
+    mend.extend(
+        (backups.forgotten > 0).then_some("`keyhaven forget --undo` takes back what is forgotten and not swept"),
+    );
+    mend.push("`keyhaven backup` makes a new one");
+    rows.bad(
+        "newest good snapshot",
+        FailureKind::Stale,
+        format!(
+            "no snapshot can be relied upon: {} suspect, {} forgotten, {} swept",
+            backups.suspect, backups.forgotten, backups.swept
+        ),
+        mend.join("; "),
+    );
 }

@@ -51,7 +51,7 @@ pub(super) async fn rows(
     };
     let read = limit.within(FailureKind::Failed, reading).await;
     let ledger = rows.take("reading", read, counted, "the identity needs the right to list and to read the bucket");
-    clock(&mut rows, &repository, &*app.context().clock);
+    clock(&mut rows, &repository, &*app.context().clock, ledger.is_some());
     if let Some(ledger) = ledger {
         problems(&mut rows, &ledger);
         memory(&mut rows, app, settings, &repository, &ledger).await;
@@ -68,9 +68,18 @@ pub(super) async fn rows(
     (rows, found)
 }
 
-fn clock(rows: &mut Rows, repository: &Repository, clock: &dyn Clock) {
-    let Some(theirs) = repository.store().clock() else { return };
-    skew(rows, "clock and store", clock.now().millis_since(theirs));
+/// The store's clock against ours; `answered` says whether the store has answered at all.
+fn clock(rows: &mut Rows, repository: &Repository, clock: &dyn Clock, answered: bool) {
+    let (what, store) = ("clock and store", repository.store());
+    match store.clock() {
+        Some(theirs) => skew(rows, what, clock.now().millis_since(theirs)),
+        None if answered && !store.shares_clock() => rows.warning(
+            what,
+            "not compared: no answer of the store has a date",
+            "see to it that this host's clock is right (`timedatectl`): nothing else notices",
+        ),
+        None => {}
+    }
 }
 
 /// How far this host's clock is from another's.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::daemon::{self, DaemonShown};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
-use crate::cli::{metrics, wire};
+use crate::cli::{human, metrics, wire};
 use crate::config::Settings;
 use crate::daemon::{Run, Tally};
 use crate::instance::ibm::classify::IbmRules;
@@ -184,7 +184,9 @@ fn warnings(status: &Status) -> Vec<String> {
         warnings.push(format!("the collector may not list {}: none of it is backed up", newest.hidden.join(", ")));
     }
     if let Some(check) = &status.failed_check {
-        warnings.push(format!("the last verification (level {}) found {} problems", check.level, check.problems));
+        let found = human::count(check.problems, "problem");
+        let (level, at) = (&check.level, human::time(check.at));
+        warnings.push(format!("a verification (level {level}, {at}) found {found}; none as deep has passed since"));
     }
     if status.heads.len() > 1 {
         warnings.push(format!("the ledger has {} heads; the next backup joins them", status.heads.len()));
