@@ -140,7 +140,7 @@ fn a_mail_goes_over_starttls_with_a_login_and_a_refused_one_is_a_warning() {
     let site = Site::seeded();
     certificate(&site.machine);
     let [pem, key] = ["smtp.pem", "smtp.key"].map(|name| site.machine.path(name).display().to_string());
-    let mut server = MailServer::start(&[&pem, &key, "keyhaven", TOKEN]);
+    let mut server = MailServer::start(&["starttls", &pem, &key, "keyhaven", TOKEN]);
     site.machine.write("password", TOKEN);
     add(
         &site,
@@ -173,6 +173,35 @@ fn a_mail_goes_over_starttls_with_a_login_and_a_refused_one_is_a_warning() {
     site.machine.write("password", TOKEN);
     assert_eq!(site.run(&["backup"]).code, 0);
     assert!(server.mail()["text"].as_str().unwrap().contains("well again"));
+}
+
+#[test]
+fn a_mail_goes_over_tls_from_the_first_byte_and_only_to_who_has_a_certificate_that_counts() {
+    let site = Site::seeded();
+    certificate(&site.machine);
+    let [pem, key] = ["smtp.pem", "smtp.key"].map(|name| site.machine.path(name).display().to_string());
+    let mut server = MailServer::start(&["implicit", &pem, &key, "keyhaven", TOKEN]);
+    site.machine.write("password", TOKEN);
+    // The second trusts what the system trusts, which has not signed this one.
+    for (name, trusts) in [("ours", "ca_file = \"ca.pem\"\n"), ("doubted", "")] {
+        add(
+            &site,
+            &format!(
+                "[[notify]]\nkind = \"mail\"\nname = \"{name}\"\nhost = \"localhost\"\nport = {}\n\
+                 tls = \"implicit\"\nuser = \"keyhaven\"\npassword_file = \"password\"\n{trusts}\
+                 from = \"a@example.com\"\nto = [\"b@example.com\"]\n",
+                server.port
+            ),
+        );
+    }
+    let run = site.machine.run_with(&[("RUST_LOG", "trace")], &["notify", "test", "ours"]);
+    assert_eq!(run.code, 0, "{run:#?}");
+    silent_about(&run, &[TOKEN]);
+    let mail = server.mail();
+    assert_eq!((&mail["tls"], &mail["login"]), (&true.into(), &true.into()));
+    let run = site.machine.run_with(&[("RUST_LOG", "trace")], &["notify", "test", "doubted"]);
+    assert!(run.code == 1 && run.out.contains("certificate"), "{run:#?}");
+    silent_about(&run, &[TOKEN]);
 }
 
 #[test]

@@ -135,7 +135,8 @@ pub(crate) struct MailServer {
 }
 
 impl MailServer {
-    /// In clear and without a login, or with the arguments of a certificate, key, user and password.
+    /// In clear and without a login, or with the arguments `starttls` or `implicit`, a certificate, its key, user and
+    /// password.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python =

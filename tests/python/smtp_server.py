@@ -1,6 +1,6 @@
-"""A real mail server for the tests: STARTTLS and a login where it is told to, every mail as one line of JSON.
+"""A real mail server for the tests: TLS and a login where it is told to, every mail as one line of JSON.
 
-    smtp_server.py PORT [CERTIFICATE KEY USER PASSWORD]
+    smtp_server.py PORT [starttls|implicit CERTIFICATE KEY USER PASSWORD]
 """
 
 import json
@@ -18,7 +18,7 @@ class Print:
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "text": envelope.content.decode("utf-8", "replace"),
-            "tls": session.ssl is not None,
+            "tls": server.transport.get_extra_info("ssl_object") is not None,
             "login": session.authenticated,
         }
         print(json.dumps(mail), flush=True)
@@ -29,7 +29,7 @@ def main():
     port, rest = int(sys.argv[1]), sys.argv[2:]
     options = {}
     if rest:
-        certificate, key, user, password = rest
+        way, certificate, key, user, password = rest
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
 
@@ -37,12 +37,12 @@ def main():
             fits = isinstance(data, LoginPassword) and (data.login, data.password) == (user.encode(), password.encode())
             return AuthResult(success=fits, handled=False)
 
-        options = {
-            "tls_context": context,
-            "require_starttls": True,
-            "authenticator": check,
-            "auth_required": True,
-        }
+        options = {"authenticator": check, "auth_required": True}
+        if way == "implicit":
+            # The library looks for STARTTLS only before it offers a login.
+            options |= {"ssl_context": context, "auth_require_tls": False}
+        else:
+            options |= {"tls_context": context, "require_starttls": True}
     Controller(Print(), hostname="127.0.0.1", port=port, **options).start()
     print(json.dumps({"ready": port}), flush=True)
     threading.Event().wait()
