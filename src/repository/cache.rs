@@ -93,8 +93,8 @@ impl EntryCache {
             return;
         }
         let wanted: HashSet<PathBuf> = listed.iter().filter_map(|object| self.place_of(&object.path)).collect();
-        let ledger = self.folder.join(names::LEDGER);
-        drop(tokio::task::spawn_blocking(move || tidy(&ledger, &wanted)).await);
+        let (root, ledger) = (self.root.clone(), self.folder.join(names::LEDGER));
+        drop(tokio::task::spawn_blocking(move || tidy(&root, &ledger, &wanted)).await);
     }
 
     /// Where an entry lies that is kept; nothing for what is none, and for one that there is no room for.
@@ -137,7 +137,7 @@ fn read(file: &Path, size: u64) -> io::Result<Option<Bytes>> {
 /// Writes a file so that nobody sees half of it. It is not synced: what a crash leaves is found by its digest.
 fn write(root: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
     // Root at somebody else's state folder would leave there what its owner can neither read nor replace.
-    if fs::metadata(root)?.uid() != rustix::process::geteuid().as_raw() {
+    if !is_ours(root)? {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     if fs::symlink_metadata(file).is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64) {
@@ -159,8 +159,20 @@ fn write(root: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-fn tidy(ledger: &Path, wanted: &HashSet<PathBuf>) {
-    let inside = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|found| found.path());
+fn is_ours(root: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(root)?.uid() == rustix::process::geteuid().as_raw())
+}
+
+fn tidy(root: &Path, ledger: &Path, wanted: &HashSet<PathBuf>) {
+    // Whose folder it is could have root remove the files of anybody, through a link.
+    if !is_ours(root).unwrap_or(false) {
+        return;
+    }
+    let inside = |folder: &Path| {
+        let real = fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
+        let found = real.then(|| fs::read_dir(folder).ok()).flatten();
+        found.into_iter().flatten().flatten().map(|found| found.path())
+    };
     for file in inside(ledger).flat_map(|folder| inside(&folder)).filter(|file| !wanted.contains(file)) {
         let written = fs::symlink_metadata(&file).and_then(|found| found.modified()).ok();
         if written.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > UNWANTED) {
@@ -266,5 +278,24 @@ mod tests {
         cache(root.path()).tidy(&[listed(1, BYTES.len() as u64)]).await;
         assert!(place.join(&wanted).exists() && place.join(&fresh).exists());
         assert!(!place.join(&gone).exists() && !stray.exists());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_tidied_away_behind_a_link() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let precious = other.path().join("folder/precious");
+        fs::create_dir(other.path().join("folder")).unwrap();
+        fs::write(&precious, b"years of work").unwrap();
+        let old = SystemTime::now() - 2 * UNWANTED;
+        fs::File::options().write(true).open(&precious).unwrap().set_modified(old).unwrap();
+        let place = root.path().join("id/cache");
+        fs::create_dir_all(place.join("ledger")).unwrap();
+        std::os::unix::fs::symlink(other.path().join("folder"), place.join("ledger/000000")).unwrap();
+        cache(root.path()).tidy(&[]).await;
+        assert!(precious.exists(), "a link for the folder of a thousand");
+        fs::remove_dir_all(place.join("ledger")).unwrap();
+        std::os::unix::fs::symlink(other.path(), place.join("ledger")).unwrap();
+        cache(root.path()).tidy(&[]).await;
+        assert!(precious.exists(), "a link for the folder of all");
     }
 }

@@ -7,6 +7,7 @@ mod activate;
 mod audit;
 mod bad_input;
 mod bucket_kit;
+mod cache_of_program;
 mod canary;
 mod capture;
 mod capture_bad_input;
