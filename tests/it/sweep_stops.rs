@@ -76,6 +76,9 @@ async fn a_snapshot_that_a_revocation_made_void() {
     let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Keys(change) };
     yard.open().await.commit(&writer, draft).await.unwrap();
     stops(&yard, &["ledger", "no_good_left"], FailureKind::Integrity).await;
+    let pinned = yard.sweep_by("new-host", yard.sim.store(), true, vec![snapshots[2]]).await.unwrap();
+    let said = pinned.stopped.iter().find(|stop| stop.reason == "head_missing");
+    assert!(said.is_some_and(|stop| stop.text.contains("does not count any more")), "{pinned:#?}");
 }
 
 #[tokio::test]
@@ -114,6 +117,24 @@ async fn a_head_that_this_host_knew() {
     let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::AcceptLoss(loss) };
     yard.open().await.commit(&yard.writer("custodian", &yard.custodian), draft).await.unwrap();
     assert!(yard.sweep().await.stopped.is_empty());
+}
+
+/// What is gone below a pinned head was signed for by nobody whom that pin covers: a thief who rolls a store back would
+/// sign above it.
+#[tokio::test]
+async fn a_loss_below_a_pinned_head_is_known_only_from_below_it() {
+    let (yard, snapshots) = yard().await;
+    let ledger = yard.ledger();
+    let (pin, gone) = (ledger.heads()[0].digest, ledger.get(&snapshots[0]).unwrap());
+    yard.sim.remove(&gone.name());
+    let loss = AcceptLossEvent { entries: vec![gone.digest], reason: "test".to_owned() };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::AcceptLoss(loss) };
+    let signed = yard.open().await.commit(&yard.writer("custodian", &yard.custodian), draft).await.unwrap();
+    for (pins, reasons) in [(vec![pin], &["head_missing"][..]), (vec![signed.digest], &[]), (Vec::new(), &[])] {
+        let report = yard.sweep_by("new-host", yard.sim.store(), false, pins).await.unwrap();
+        let found: Vec<&str> = report.stopped.iter().map(|stop| stop.reason).collect();
+        assert_eq!(found, reasons, "{report:#?}");
+    }
 }
 
 #[tokio::test]
@@ -394,6 +415,26 @@ async fn what_the_store_keeps_is_said_with_its_date_and_is_no_failure() {
     odd.keeps.lock().unwrap().insert(list.clone(), None);
     let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
     assert_eq!((report.held.objects, report.failure()), (1, None), "{report:#?}");
+}
+
+#[tokio::test]
+async fn what_is_locked_in_the_last_moment_is_not_even_hidden() {
+    // Seen when it is asked about once more, or only by the refusal behind that.
+    for (looks, refuses) in [(1, false), (2, true)] {
+        let (yard, snapshots) = yard().await;
+        let odd = Odd::around(yard.sim.store(), false);
+        let until = yard.sim.now().plus_millis(5 * HOUR);
+        let list = names::list(&yard.ledger().get(&snapshots[0]).unwrap().snapshot().unwrap().list);
+        odd.locks_late.lock().unwrap().insert(list.clone(), (looks, until));
+        if refuses {
+            odd.keeps.lock().unwrap().insert(list.clone(), None);
+        }
+        let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+        let locked = (report.locked.amount.objects, report.locked.first);
+        assert_eq!((report.failure(), locked), (None, (1, Some(until))), "{report:#?}");
+        assert_eq!(report.deleted.objects + 1, report.going.objects, "{report:#?}");
+        assert!(yard.sim.bytes(&list).is_some(), "behind {looks}");
+    }
 }
 
 #[tokio::test]

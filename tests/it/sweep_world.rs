@@ -405,6 +405,9 @@ pub(crate) struct Odd {
     pub(crate) keeps: Mutex<BTreeMap<String, Option<Timestamp>>>,
     /// Whether a HEAD says what is kept.
     pub(crate) says: bool,
+    /// What is locked behind so many looks at it, until then. As on a versioned bucket a delete is not refused because of
+    /// that: it hides the object.
+    pub(crate) locks_late: Mutex<BTreeMap<String, (u32, Timestamp)>>,
     /// Deletes from this one on fail.
     pub(crate) breaks_at: Mutex<Option<u64>>,
     /// What it says of its clock instead of its inner one's.
@@ -413,7 +416,8 @@ pub(crate) struct Odd {
 
 impl Odd {
     pub(crate) fn around(inner: Store, says: bool) -> Arc<Self> {
-        Arc::new(Self { inner, keeps: Mutex::default(), says, breaks_at: Mutex::default(), clock: Mutex::default() })
+        let (keeps, locks_late) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { inner, keeps, says, locks_late, breaks_at: Mutex::default(), clock: Mutex::default() })
     }
 
     pub(crate) fn store(self: &Arc<Self>) -> Store {
@@ -461,6 +465,10 @@ impl Backend for Odd {
         let Some(mut retention) = self.inner.retention(path).await? else { return Ok(None) };
         if let Some(until) = self.keeps.lock().unwrap().get(path).filter(|_| self.says) {
             (retention.until, retention.held) = (*until, until.is_none());
+        }
+        if let Some((looks, until)) = self.locks_late.lock().unwrap().get_mut(path) {
+            retention.until = (*looks == 0).then_some(*until);
+            *looks = looks.saturating_sub(1);
         }
         Ok(Some(retention))
     }

@@ -182,6 +182,9 @@ fn clocks_that_are_unknown_or_differ_stop_it() {
     assert!(decide(&seen).is_ok(), "a folder has this host's clock");
     show(&mut seen, &pack("x"), now().plus_millis(SKEW_MILLIS + 1));
     assert_eq!(stopped(&seen), ["from_the_future"]);
+    // The last listing came late, and that was written meanwhile.
+    seen.listed = Some(now().plus_millis(1));
+    assert!(decide(&seen).is_ok());
 }
 
 #[test]
@@ -202,6 +205,15 @@ fn listings_that_differ_stop_it_but_for_what_is_written_just_now() {
     show(&mut seen, &pack("fresh"), now());
     hide(&mut seen, &pack("fresh"), &[0]);
     assert!(decide(&seen).unwrap().young.contains_key(&pack("fresh")));
+    show(&mut seen, &pack("fresh"), ago(SKEW_MILLIS + 1));
+    hide(&mut seen, &pack("fresh"), &[0]);
+    assert_eq!(stopped(&seen), ["listings_differ"], "written before it began: young or not, both should show it");
+    // There in both, with another date or another size.
+    for other in [object(ago(59 * HOUR)), Object { size: 11, ..object(ago(60 * HOUR)) }] {
+        let mut seen = sight();
+        seen.folders.get_mut("packs").unwrap()[1].objects.insert(pack("c"), other);
+        assert_eq!(stopped(&seen), ["listings_differ"], "{other:?}");
+    }
 }
 
 #[test]
@@ -282,6 +294,9 @@ fn what_happened_since_stops_it() {
     again.undos.clear();
     again.snapshots.push(snapshot(9, "latest", &["c"], Kept::Live));
     assert_eq!(words(&again), ["overtaken"]);
+    again.snapshots[1].packs = Err("gone".to_owned());
+    again.snapshots[1].own.clear();
+    assert_eq!(words(&again), ["list_unreadable"], "what it needs is not known");
     again.snapshots = vec![];
     assert_eq!(words(&again), ["no_good_left"]);
 }
