@@ -6,11 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use keyhaven::instance::embedded::{Options, seed};
 use serde_json::Value;
 
 use crate::command_line_kit::{arguments, takes};
 use crate::program::{Machine, SandboxProcess, files, terminate};
 use crate::sdk::python;
+use crate::site::Site;
+use crate::tell_kit::{Answer, Receiver};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("schedules").join(name)
@@ -138,7 +141,9 @@ fn credentials(name: &str, text: &str) {
         }
     }
     assert_eq!(loaded, named, "{name}");
-    assert!(loaded.len() >= 4, "{name}: {loaded:?}");
+    // Who only watches has no key but the one to the bucket.
+    let least = if name == "keyhaven-status.service" { 2..=2 } else { 4..=usize::MAX };
+    assert!(least.contains(&loaded.len()), "{name}: {loaded:?}");
 }
 
 // --- cron -----------------------------------------------------------------------------------------------------------
@@ -171,7 +176,7 @@ fn cron_takes_the_crontab_with_the_lines_of_either_host() {
             commands.push(arguments[0].to_owned());
         }
     }
-    assert_eq!(commands.len(), 8, "{commands:?}");
+    assert_eq!(commands.len(), 9, "{commands:?}");
     assert!(!check("wrong", "61 * * * * keyhaven backup\n").status.success());
 }
 
@@ -185,7 +190,7 @@ fn cron_has_something_to_mail_of_a_run_that_ends_badly() {
     let lines = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_digit() || c == '*'));
     let commands: Vec<String> =
         lines.map(|line| line.split_whitespace().skip(5).collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(commands.len(), 8, "{commands:?}");
+    assert_eq!(commands.len(), 9, "{commands:?}");
     let here = machine.path("bin");
     std::fs::create_dir(&here).unwrap();
     let path = format!("{}:{}", here.display(), std::env::var("PATH").unwrap());
@@ -480,6 +485,76 @@ fn every_set_is_valid_once_it_is_filled_in_and_not_before() {
         assert_eq!(text.contains("recovery_identity_file"), !collects, "{name}");
         assert!(kinds.contains(&"verify") && kinds.contains(&"doctor"), "{name}: {kinds:?}");
         assert!(text.contains("rpo = ") && text.contains("[[notify]]"), "{name}: nobody would be told");
+        sends_a_sign_of_life(&name, &text);
+    }
+}
+
+/// A ping from every run of one job, whether the daemon runs it under its name or a timer runs the command.
+fn sends_a_sign_of_life(name: &str, text: &str) {
+    let config: toml::Value = toml::from_str(text).unwrap();
+    let targets = config["notify"].as_array().unwrap();
+    let ping = targets.iter().find(|target| target["kind"].as_str() == Some("ping"));
+    let ping = ping.unwrap_or_else(|| panic!("{name}: nobody outside would miss it"));
+    let watched: Vec<&str> = ping["jobs"].as_array().unwrap().iter().map(|job| job.as_str().unwrap()).collect();
+    let jobs = config["jobs"].as_table().unwrap();
+    let both = jobs.iter().filter(|(job, table)| {
+        let kind = table.get("kind").map_or(job.as_str(), |kind| kind.as_str().unwrap());
+        watched.contains(&job.as_str()) && watched.contains(&kind)
+    });
+    assert_eq!(both.count(), 1, "{name}: {watched:?}");
+}
+
+// --- a backup that never starts -------------------------------------------------------------------------------------
+
+/// What another host runs so that it is heard of: the lines of cron, of systemd and of Kubernetes, each as arguments.
+fn watching() -> Vec<(&'static str, Vec<String>)> {
+    let owned = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let crontab = std::fs::read_to_string(folder("cron/keyhaven.crontab")).unwrap();
+    let line = crontab.lines().find(|line| line.starts_with('#') && line.contains("keyhaven status")).unwrap();
+    let unit = std::fs::read_to_string(folder("systemd/keyhaven-status.service")).unwrap();
+    let documents = kubernetes();
+    let job = documents.iter().find(|(name, document)| {
+        let job = document["kind"] == "CronJob" && document["metadata"]["name"] == "keyhaven-status";
+        job && name == "cronjobs-recovery-host.yaml"
+    });
+    let pod = pod(&job.unwrap().1).unwrap();
+    let container: Vec<&str> =
+        pod["containers"][0]["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    vec![
+        ("cron", owned(arguments(line).unwrap())),
+        ("systemd", owned(arguments(values(&unit, "ExecStart")[0]).unwrap())),
+        ("Kubernetes", owned(container)),
+    ]
+}
+
+#[test]
+fn another_host_hears_of_a_backup_that_never_starts() {
+    let site = Site::initialised(Options::default(), |source| seed(source, 11, 1).unwrap());
+    let receiver = Receiver::start(Answer::Status(200));
+    let config: toml::Value = toml::from_str(&site.machine.read("keyhaven.toml")).unwrap();
+    let id = config["repository"]["id"].as_str().unwrap();
+    let run = |(place, words): &(&str, Vec<String>)| {
+        // A host that knows where the repository is, and nothing else.
+        let watcher = format!(
+            "state_dir = \"state-of-{place}\"\n[repository]\nurl = \"repo\"\nid = \"{id}\"\n[objectives]\n\
+             rpo = \"1d\"\n[[notify]]\nkind = \"webhook\"\nurl_file = \"hook\"\n"
+        );
+        site.machine.write("watcher.toml", &watcher);
+        site.machine.write("hook", &receiver.url(&format!("/{place}")));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert_eq!(words[0], "status", "{place}");
+        let run = site.run(&[&["--config", "watcher.toml"], &words[..]].concat());
+        let told = receiver.take();
+        assert!(told.iter().all(|told| told.path() == format!("/{place}")), "{told:?}");
+        (run.code, told.iter().map(|told| told.json()["event"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
+    };
+    for watcher in &watching() {
+        assert_eq!(run(watcher), (14, vec!["stale".to_owned()]), "{watcher:?}");
+        assert_eq!(run(watcher), (14, vec![]), "{watcher:?}: told once, and still an exit code for whoever started it");
+    }
+    site.run(&["backup", "--json"]).json(0);
+    for watcher in &watching() {
+        assert_eq!(run(watcher), (0, vec!["recovery".to_owned()]), "{watcher:?}");
     }
 }
 
