@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::process::Child;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -61,9 +62,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Waits until a request waits.
-    pub(crate) fn arrived(&self) {
-        self.held.recv().unwrap();
+    /// Waits until a request of the program waits; fails when the program ends before.
+    pub(crate) fn arrived(&self, child: &mut Child) {
+        while self.held.recv_timeout(Duration::from_millis(50)).is_err() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended and asked for nothing of the sort");
+        }
     }
 }
 

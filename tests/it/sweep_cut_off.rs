@@ -58,8 +58,8 @@ impl Yard {
     fn sweep_until(&self, method: Method, pass: usize) -> (Child, Held) {
         let held = self.bucket.hold(method, pass);
         let mut command = self.site.machine.command(&["sweep", "--apply", "--json"]);
-        let child = command.envs(self.environment()).spawn().unwrap();
-        held.arrived();
+        let mut child = command.envs(self.environment()).spawn().unwrap();
+        held.arrived(&mut child);
         (child, held)
     }
 
