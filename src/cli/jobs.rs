@@ -21,9 +21,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     for job in mine {
         if doubts(job, settings)?.contains(&Doubt::NoRule) {
             let (place, what) = (job.origin.clone(), format!("`jobs.{}`", job.name));
-            let problem = "gives up what no rule of retention keeps, and there is no rule".to_owned();
+            let problem = "gives up what no rule of retention keeps, and no rule is set".to_owned();
             return Err(Failure::from(ConfigError::Table { place, what, problem }).hinted(
-                "say in [retention] what is kept, such as keep_daily = 30; `keyhaven forget` shows what that means",
+                "say in [retention] what is kept, such as keep_daily = 30, and let no `--keep-… 0` of its args switch it \
+                 off; `keyhaven forget` shows what that means",
             ));
         }
     }
@@ -142,6 +143,16 @@ mod tests {
         for flag in ["--json", "--config=x", "--instance"] {
             assert!(check("backup", &format!("[\"{flag}\"]")).unwrap_err().contains("by the daemon"), "{flag}");
         }
+        // What only the command itself could read would fail at its first run.
+        for (args, why) in [
+            ("[\"--keep-last=many\"]", "expected a whole number from 0 to 100000"),
+            ("[\"--keep-within\", \"7\"]", "expected a time with a unit"),
+            ("[\"--keep-last=1\", \"--keep-suspect=0s\"]", "expected a time with a unit"),
+            ("[\"--keep-last=1\", \"--zone=Europe/Berlim\"]", "Europe/Berlin"),
+        ] {
+            let said = check("forget", args).unwrap_err();
+            assert!(said.contains(why), "{args}: {said}");
+        }
         for flag in ["--help", "-h", "--version"] {
             assert!(check("backup", &format!("[\"{flag}\"]")).unwrap_err().contains("instead of doing"), "{flag}");
         }
@@ -157,6 +168,8 @@ mod tests {
         for none in ["", "args = [\"--apply\"]\n", "[retention]\nkeep_suspect = \"3d\"\n"] {
             assert!(checked(none).unwrap_err().contains("`jobs.forget`: gives up"), "{none}");
         }
+        let off = "args = [\"--keep-daily=0\", \"--apply\"]\n[retention]\nkeep_daily = 7\n";
+        assert!(checked(off).unwrap_err().contains("`jobs.forget`: gives up"), "its args switch the only rule off");
         for some in ["args = [\"--keep-last\", \"3\"]\n", "[retention]\nkeep_within = \"3d\"\n"] {
             assert_eq!(checked(some), Ok(()), "{some}");
         }

@@ -362,7 +362,7 @@ pub const KEYS: &[Key] = &[
         Some("1h"),
         r#""1h""#,
         "Only snapshots that are at least this old are brought into the standby, so that a corruption of the source does \
-         not travel at once.",
+         not travel at once. \"1s\" is as good as none.",
     ),
     key(
         "sync.delete",

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+/// Days of the longest period: ten years.
+const LONGEST_DAYS: u64 = 10 * 365;
+
 /// The type of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -136,7 +139,7 @@ impl Kind {
             Self::Rate => number(text, |n| n > 0.0 && n <= 1000.0).map(Value::Number).ok_or_else(wrong),
             Self::Level => whole(text, 1, 19).ok_or_else(wrong),
             Self::Count => whole(text, 0, 100_000).ok_or_else(wrong),
-            Self::Period => period(text).map(Value::Period).ok_or_else(wrong),
+            Self::Period => period(text).map(Value::Period),
             Self::Share => share(text).map(Value::Number).ok_or_else(wrong),
             Self::Texts => Ok(Value::Texts(text.split(',').map(|part| part.trim().to_owned()).collect())),
             Self::Accepted => (text == "accepted").then_some(Value::Flag(true)).ok_or_else(wrong),
@@ -172,7 +175,16 @@ pub fn period_text(period: Duration) -> String {
 }
 
 /// Reads `90s`, `15m`, `12h`, `7d`; at least a second, at most ten years.
-fn period(text: &str) -> Option<Duration> {
+fn period(text: &str) -> Result<Duration, String> {
+    match seconds(text) {
+        Some(0) => Err(format!("{}; the shortest is \"1s\", which is as good as none", quoted(text))),
+        Some(seconds) if seconds <= LONGEST_DAYS * 86_400 => Ok(Duration::from_secs(seconds)),
+        Some(_) => Err(format!("{}; the longest is \"{LONGEST_DAYS}d\"", quoted(text))),
+        None => Err(quoted(text)),
+    }
+}
+
+fn seconds(text: &str) -> Option<u64> {
     let unit = text.chars().last()?;
     let length = match unit {
         's' => 1,
@@ -185,8 +197,7 @@ fn period(text: &str) -> Option<Duration> {
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let seconds = digits.parse::<u64>().ok()?.checked_mul(length)?;
-    (1..=10 * 365 * 86_400).contains(&seconds).then(|| Duration::from_secs(seconds))
+    digits.parse::<u64>().ok()?.checked_mul(length)
 }
 
 fn share(text: &str) -> Option<f64> {
@@ -271,6 +282,13 @@ mod tests {
         for wrong in ["7", "d", "-1d", "1.5h", "0s", "7 days", "99999999999999999999d", "1w", "9d9d"] {
             assert!(read(Kind::Period, wrong).is_err(), "{wrong}");
         }
+        for none in ["0s", "0m", "00h", "0d"] {
+            let said = read(Kind::Period, none).unwrap_err();
+            assert_eq!(said, format!("\"{none}\"; the shortest is \"1s\", which is as good as none"));
+        }
+        assert_eq!(read(Kind::Period, "3651d").unwrap_err(), "\"3651d\"; the longest is \"3650d\"");
+        assert_eq!(read(Kind::Period, "1s"), Ok(Value::Period(Duration::from_secs(1))));
+        assert_eq!(read(Kind::Period, "3650d").unwrap().to_string(), "3650d");
     }
 
     #[test]

@@ -74,6 +74,23 @@ fn jobs_of_retention_that_fail_or_only_look_are_named() {
 }
 
 #[test]
+fn no_time_at_all_is_written_as_a_second() {
+    let machine = Machine::new();
+    let least = "not \"0s\"; the shortest is \"1s\"";
+    machine.write("keyhaven.toml", "[sync]\ndelay = \"0s\"\n");
+    machine.run(&["config", "validate"]).fails(2, &["line 2: `sync.delay` must be a time with a unit", least]);
+    machine.run(&["sync", "--delay", "0s"]).fails(2, &["--delay", least]);
+    machine.write(
+        "keyhaven.toml",
+        "[sync]\ndelay = \"1s\"\n[jobs.a]\nkind = \"backup\"\ncron = \"@daily\"\njitter = \"0s\"\n",
+    );
+    machine.run(&["config", "validate"]).fails(2, &["jitter", least]);
+    let without = machine.read("keyhaven.toml").replace("jitter = \"0s\"\n", "");
+    machine.write("keyhaven.toml", &without);
+    machine.run(&["config", "validate", "--json"]).json(0);
+}
+
+#[test]
 fn flags_beat_the_environment_and_the_environment_beats_the_file() {
     let machine = Machine::new();
     machine.write("keyhaven.toml", "[source]\nurl = \"https://file.example\"\nrequests_per_second = 3\n");

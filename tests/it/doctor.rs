@@ -370,7 +370,11 @@ fn jobs_that_cannot_do_what_they_are_for_are_bad() {
     bad(&with("verify", "\"--slice\", \"next/30\""), 2, "Schedule", "job", "records none", "--record");
     bad(&with("sync", "\"--apply\""), 12, "Schedule", "job", says, "keys.recovery_identity_file");
     bad(&with("drift", ""), 2, "Schedule", "job", "none is configured", "standby.url");
-    bad(&with("forget", ""), 2, "Schedule", "job", "[retention], which keeps nothing", "retention.keep_");
+    let no_rule = "no rule of retention is set, so every run fails";
+    bad(&with("forget", ""), 2, "Schedule", "job", no_rule, "retention.keep_");
+    let off = with("forget", "\"--apply\", \"--keep-daily=0\"");
+    bad(&off, 12, "Schedule", "job", no_rule, "`--keep-… 0` in jobs.mine.args");
+    site.run(&["config", "validate"]).fails(2, &["`jobs.mine`", "no rule is set", "`--keep-… 0`"]);
     bad(&with("backup", "\"--ful\""), 2, "Schedule", "job", "unexpected argument '--ful'", "backup --help");
     let kept = with("forget", "\"--apply\", \"--keep-daily=7\"").json(12);
     assert!(rows(&kept, "job").iter().all(|row| row["verdict"] == "good"), "{kept:#}");

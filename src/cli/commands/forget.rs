@@ -9,7 +9,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
-use crate::cli::{human, identity, report, snapshot, wire};
+use crate::cli::{args, human, identity, report, snapshot, wire};
 use crate::config::{Retention, Settings};
 use crate::job::forget::{
     ForgetError, GivenUp, Period, Policy, Reason, Verdict, check_by_hand, decide, give_up, now_of, stored_times,
@@ -64,34 +64,34 @@ pub(in crate::cli) struct Arguments {
 #[group(id = "Rules", multiple = true)]
 struct Rules {
     /// Keep the last so many good ones
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = args::count)]
     keep_last: Option<String>,
     /// Keep the last of each of so many hours
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = args::count)]
     keep_hourly: Option<String>,
     /// Keep the last of each of so many days
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = args::count)]
     keep_daily: Option<String>,
     /// Keep the last of each of so many weeks
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = args::count)]
     keep_weekly: Option<String>,
     /// Keep the last of each of so many months
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = args::count)]
     keep_monthly: Option<String>,
     /// Keep the last of each of so many years
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = args::count)]
     keep_yearly: Option<String>,
     /// Keep all that are no older than this, measured from the newest good one (`7d`, `48h`)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = args::period)]
     keep_within: Option<String>,
     /// Keep all with this tag; once for each
-    #[arg(long, value_name = "TAG", value_parser = crate::cli::args::tag)]
+    #[arg(long, value_name = "TAG", value_parser = args::tag)]
     keep_tag: Vec<String>,
     /// Keep suspect ones at least so long
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = args::period)]
     keep_suspect: Option<String>,
     /// The IANA time zone of hours, days, weeks, months and years
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = args::zone)]
     zone: Option<String>,
 }
 
@@ -128,7 +128,7 @@ impl Arguments {
         }
         let rules = &self.rules;
         let count = |flag: &Option<String>, configured: u32| {
-            flag.as_ref().map_or(configured, |text| text.trim().parse().unwrap_or_default())
+            flag.as_ref().map_or(configured, |text| text.parse().unwrap_or_default())
         };
         let tags = if rules.keep_tag.is_empty() { retention.tags.clone() } else { rules.keep_tag.clone() };
         Some(policy(Retention {

@@ -85,7 +85,8 @@ pub(in crate::cli) struct Arguments {
 fn period(text: &str) -> Result<Duration, String> {
     match Kind::Period.read_text(text, std::path::Path::new("")) {
         Ok(Value::Period(period)) => Ok(period),
-        _ => Err(format!("it is not {}", Kind::Period.expected())),
+        Ok(_) => Err(format!("expected {}", Kind::Period.expected())),
+        Err(found) => Err(format!("expected {}, not {found}", Kind::Period.expected())),
     }
 }
 

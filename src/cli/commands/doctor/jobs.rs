@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::row::Rows;
-use crate::cli::{jobs, key_file};
+use crate::cli::jobs::{self, Doubt};
+use crate::cli::key_file;
 use crate::config::{Job, Settings};
 use crate::crypto::Identities;
 use crate::model::FailureKind;
@@ -48,25 +49,38 @@ pub(super) fn rows(rows: &mut Rows, settings: &Settings, job: &Job) {
         let found = format!("{name} ({kind}) is about a standby, and none is configured");
         rows.bad(what, FailureKind::Usage, found, format!("set standby.url and its API key, or take jobs.{name} out"));
     }
-    let by_policy = kind == "forget" && !has(job, "--snapshot") && !has(job, "--undo");
-    if by_policy && !has_policy(settings) && !keeps(job) {
-        let found = format!("{name} (forget) goes by [retention], which keeps nothing: it refuses to run");
-        rows.bad(
-            what,
-            FailureKind::Usage,
-            found,
-            "set one of retention.keep_…; `keyhaven forget` shows what it would do",
-        );
+    if kind == "sync" && !has(job, "--apply") && (!settings.sync().apply || has(job, "--dry-run")) {
+        looks(rows, job);
     }
-    let applies = match kind {
-        "forget" | "sweep" => has(job, "--apply"),
-        "sync" => has(job, "--apply") || (settings.sync().apply && !has(job, "--dry-run")),
-        _ => true,
-    };
-    if !applies {
-        let found = format!("{name} ({kind}) only says what it would do: it lacks --apply");
-        rows.warning(what, found, format!("put \"--apply\" into {args}, once its dry run says what you want"));
+    retention(rows, settings, job);
+}
+
+/// What a job of retention does otherwise than whoever wrote it may think.
+fn retention(rows: &mut Rows, settings: &Settings, job: &Job) {
+    let (what, name, kind) = ("job", &job.name, &job.kind);
+    // Rules that cannot be read are refused with the configuration, before anything is asked here.
+    for doubt in jobs::doubts(job, settings).unwrap_or_default() {
+        match doubt {
+            Doubt::NoRule => rows.bad(
+                what,
+                FailureKind::Usage,
+                format!("{name} ({kind}): {}", doubt.text()),
+                format!("set one of retention.keep_…, and let no `--keep-… 0` in jobs.{name}.args switch it off"),
+            ),
+            Doubt::OnlyByNumber => rows.warning(
+                what,
+                format!("{name} ({kind}): {}", doubt.text()),
+                "set a rule by time in [retention], such as keep_daily = 35",
+            ),
+            Doubt::OnlyLooks => looks(rows, job),
+        }
     }
+}
+
+fn looks(rows: &mut Rows, job: &Job) {
+    let found = format!("{} ({}) only says what it would do: it lacks --apply", job.name, job.kind);
+    let mend = format!("put \"--apply\" into jobs.{}.args, once its dry run says what you want", job.name);
+    rows.warning("job", found, mend);
 }
 
 /// Whether a flag is among the arguments, with or without a value.
@@ -86,17 +100,4 @@ fn asks(settings: &Settings, job: &Job) -> bool {
     let sealed = |file: PathBuf| key_file::read_unless(&file, "recovery identity", Identities::is_encrypted);
     let text = file.and_then(|file| sealed(file).ok());
     text.is_some_and(|text| Identities::is_encrypted(&text)) && !has(job, "--passphrase-file")
-}
-
-/// Whether a rule of its own stands among the arguments.
-fn keeps(job: &Job) -> bool {
-    job.args.iter().any(|arg| arg.starts_with("--keep-") && !arg.starts_with("--keep-suspect"))
-}
-
-/// Whether any rule of the configuration keeps anything. A zone or a tag that is none was said before.
-fn has_policy(settings: &Settings) -> bool {
-    settings.retention().map_or(true, |one| {
-        let counts = [one.last, one.hourly, one.daily, one.weekly, one.monthly, one.yearly];
-        counts.iter().any(|count| *count > 0) || one.within.is_some() || !one.tags.is_empty()
-    })
 }

@@ -9,7 +9,6 @@ use super::row::Rows;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
-use crate::cli::jobs::{self, Doubt};
 use crate::cli::{human, wire};
 use crate::config::{Job, Settings};
 use crate::model::{FailureKind, Timestamp};
@@ -23,7 +22,6 @@ pub(super) async fn rows(app: &App, settings: &Settings, backs_up: bool, limit: 
     for job in &jobs {
         next(&mut rows, job, now);
         super::jobs::rows(&mut rows, settings, job);
-        doubts(&mut rows, job, settings);
     }
     let objectives = settings.objectives();
     interval(&mut rows, &jobs, "backup", objectives.rpo, "objectives.rpo", now);
@@ -55,20 +53,6 @@ fn next(rows: &mut Rows, job: &Job, now: Timestamp) {
             format!("{} ({}) never runs again: {}", job.name, job.kind, job.schedule.line()),
             format!("correct jobs.{}.cron; `keyhaven schedule next` shows the coming runs", job.name),
         ),
-    }
-}
-
-/// What a job of retention does otherwise than one may think, and that nothing else here says.
-fn doubts(rows: &mut Rows, job: &Job, settings: &Settings) {
-    // Rules that cannot be read are refused with the configuration, before anything is asked here.
-    for doubt in jobs::doubts(job, settings).unwrap_or_default() {
-        if doubt == Doubt::OnlyByNumber {
-            rows.warning(
-                "job",
-                format!("{} ({}): {}", job.name, job.kind, doubt.text()),
-                "set a rule by time in [retention], such as keep_daily = 35",
-            );
-        }
     }
 }
 
