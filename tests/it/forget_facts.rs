@@ -75,11 +75,12 @@ fn the_last_verified_one_is_the_newest_good_one_that_was_looked_at() {
     let shallow = book.write(VERIFIER, &[&three], verified(&[&three], "ledger", true));
     let failed = book.write(VERIFIER, &[&shallow], verified(&[&three], "payload", false));
     let by_stranger = book.write(STRANGER, &[&failed], verified(&[&three], "objects", true));
+    let without_the_role = book.write(COLLECTOR, &[&failed], verified(&[&three], "objects", true));
     assert_eq!(last_verified(&book), [] as [u64; 0], "no proof among these");
     let one_only = book.write(VERIFIER, &[&failed], verified(&[&two], "objects", true));
     assert_eq!(last_verified(&book), [two.sequence]);
     // Of everything: it names the head, which is no snapshot, and covers what is below.
-    book.write(VERIFIER, &[&one_only, &by_stranger], verified(&[&one_only], "objects", true));
+    book.write(VERIFIER, &[&one_only, &by_stranger, &without_the_role], verified(&[&one_only], "objects", true));
     assert_eq!(last_verified(&book), [three.sequence]);
 }
 

@@ -1,16 +1,24 @@
 //! Every reason for which a sweep stops, each on a repository where it would otherwise delete: and nothing is deleted.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use keyhaven::crypto::SigningKey;
+use keyhaven::crypto::digest::sha256;
+use keyhaven::format::envelope::Envelope;
 use keyhaven::format::event::{AcceptLossEvent, KeyChange, PinChange, SweepEvent};
-use keyhaven::format::{Draft, Event, names};
-use keyhaven::job::sweep::Report;
+use keyhaven::format::{Draft, Event, Place, names};
+use keyhaven::job::event::{Observer, Stage};
+use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
+use keyhaven::job::{self, Context};
 use keyhaven::model::{Clock as _, Digest, FailureKind};
 
 use keyhaven::repository::StoreError;
 use keyhaven::repository::store::Hold;
+use tokio_util::sync::CancellationToken;
 
 use crate::sweep_kit::{TOOL, Yard};
-use crate::sweep_world::{Actor, HOUR, Odd, Step};
+use crate::sweep_world::{Actor, HOUR, Odd, Paging, Step, Turn};
 
 /// A repository with something to delete: two snapshots given up three days ago, and one that stays.
 async fn yard() -> (Yard, Vec<Digest>) {
@@ -89,17 +97,38 @@ async fn a_hole_in_the_ledger() {
     stops(&yard, &["ledger"], FailureKind::Integrity).await;
 }
 
+/// An entry on top of all that says something which this version does not know.
+fn says_something_new(yard: &Yard, snapshot: Digest, key: &SigningKey) {
+    let ledger = yard.ledger();
+    let head = ledger.heads()[0];
+    let place = Place {
+        repository: Some(yard.id),
+        source: head.source.clone(),
+        sequence: head.sequence + 1,
+        parents: vec![head.digest],
+        previous: None,
+        due: None,
+    };
+    let event = Event::Pin(PinChange::Set { snapshot, reason: "test".to_owned() });
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event };
+    let payload = String::from_utf8(Envelope::decode(&draft.sign(&place, key).unwrap().1).unwrap().payload).unwrap();
+    let bytes = Envelope::sign(payload.replace("\"set\"", "\"set_until\"").into_bytes(), key).encode();
+    yard.sim.put(&names::entry(place.sequence, &sha256(&bytes)), &bytes);
+}
+
 #[tokio::test]
 async fn an_entry_of_a_later_version() {
-    let (yard, _) = yard().await;
-    let writer = yard.writer("later", &yard.reaper);
-    let event = Event::Unknown { kind: "archive".to_owned() };
-    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event };
-    match yard.open().await.commit(&writer, draft).await {
-        Ok(_) => drop(stops(&yard, &["unknown_entry"], FailureKind::Failed).await),
-        // A writer that refuses to write what it does not know is tested by the unit tests of `decide` instead.
-        Err(error) => assert!(error.to_string().contains("write"), "{error}"),
-    }
+    let (yard, snapshots) = yard().await;
+    says_something_new(&yard, snapshots[0], &yard.reaper);
+    stops(&yard, &["unknown_entry"], FailureKind::Failed).await;
+}
+
+/// Who signed it has no such role, as far as this version knows.
+#[tokio::test]
+async fn an_entry_of_a_later_version_that_does_not_count() {
+    let (yard, snapshots) = yard().await;
+    says_something_new(&yard, snapshots[0], &yard.collectors[1]);
+    stops(&yard, &["ledger", "unknown_entry"], FailureKind::Integrity).await;
 }
 
 #[tokio::test]
@@ -107,7 +136,7 @@ async fn a_head_that_this_host_knew() {
     let (yard, _) = yard().await;
     let state = yard.state("sweeper");
     state.keep_entry("x.json", Bytes::from_static(b"x")).await.unwrap();
-    let gone = names::entry(99, &keyhaven::crypto::digest::sha256(b"gone"));
+    let gone = names::entry(99, &sha256(b"gone"));
     state.remember(vec![gone.clone()], "x.json").await.unwrap();
     let report = stops(&yard, &["head_missing"], FailureKind::Integrity).await;
     assert!(report.stopped[0].text.contains(&gone));
@@ -150,6 +179,25 @@ async fn a_live_snapshot_that_lacks_an_object_or_has_half_of_it() {
     stops(&yard, &["object_missing"], FailureKind::Integrity).await;
 }
 
+/// What a live snapshot names and no listing shows is asked for by name.
+#[tokio::test]
+async fn a_listing_that_does_not_show_what_is_there() {
+    let (yard, snapshots) = yard().await;
+    let young = yard.backed_up().await;
+    let ledger = yard.ledger();
+    let part = |of: &Digest| names::catalogue(&ledger.get(of).unwrap().snapshot().unwrap().parts[0].digest);
+    let later = yard.sim.now().plus_millis(HOUR);
+    let sweep = || yard.sweep_by("sweeper", yard.sim.client(&Turn::free(), Paging::Whole), true, Vec::new());
+    yard.sim.edit(&part(&snapshots[2]), |stored| stored.shown = later);
+    let report = sweep().await.unwrap();
+    let found: Vec<&str> = report.stopped.iter().map(|stop| stop.reason).collect();
+    assert_eq!((found.as_slice(), report.failure()), (&["listing_partial"][..], Some(FailureKind::Failed)));
+    yard.sim.edit(&part(&snapshots[2]), |stored| stored.shown = stored.modified);
+    yard.sim.edit(&part(&young), |stored| stored.shown = later);
+    let report = sweep().await.unwrap();
+    assert_eq!(report.failure(), None, "it lags, as listings do: {report:#?}");
+}
+
 #[tokio::test]
 async fn a_list_that_cannot_be_read() {
     let (yard, snapshots) = yard().await;
@@ -158,6 +206,22 @@ async fn a_list_that_cannot_be_read() {
     let whole = yard.sim.bytes(&list).unwrap();
     yard.sim.edit(&list, |stored| stored.bytes = Bytes::from(vec![b'x'; whole.len()]));
     stops(&yard, &["list_unreadable"], FailureKind::Integrity).await;
+}
+
+/// A lock of somebody on one object; of a snapshot that goes anyway it says nothing that is needed.
+#[tokio::test]
+async fn a_list_that_nobody_may_read() {
+    let (yard, snapshots) = yard().await;
+    for (at, reasons) in [(2, &["list_unreadable"][..]), (0, &[])] {
+        let odd = Odd::around(yard.sim.store(), true);
+        let list = names::list(&yard.ledger().get(&snapshots[at]).unwrap().snapshot().unwrap().list);
+        *odd.unreadable.lock().unwrap() = Some(list);
+        let report = yard.sweep_by("sweeper", odd.store(), true, Vec::new()).await.unwrap();
+        let found: Vec<&str> = report.stopped.iter().map(|stop| stop.reason).collect();
+        assert_eq!(found, reasons, "{report:#?}");
+        assert_eq!(report.deleted.objects > 0, reasons.is_empty(), "{report:#?}");
+    }
+    yard.needed().check(&yard.sim, "after it");
 }
 
 #[tokio::test]
@@ -257,6 +321,58 @@ async fn a_snapshot_that_needs_what_would_go_is_recorded_in_the_last_moment() {
 }
 
 #[tokio::test]
+async fn the_second_look_asks_by_name_for_what_the_first_saw_and_for_its_own_entry() {
+    let (yard, _) = yard().await;
+    let deletes = yard.sim.with(|world| world.deletes);
+    let said = meanwhile(&yard, || async {
+        let seen = yard.sim.paths("ledger");
+        yard.sim.remove(&seen[seen.len() - 2]);
+    })
+    .await;
+    assert!(said.starts_with("stopped: "), "{said}");
+    assert_eq!(yard.sim.with(|world| world.deletes), deletes);
+
+    // Not gone: listings do not show them for a while.
+    for back in [1, 2] {
+        let (yard, _) = self::yard().await;
+        yard.backed_up().await;
+        let later = yard.sim.now().plus_millis(HOUR);
+        let said = meanwhile(&yard, || async {
+            let seen = yard.sim.paths("ledger");
+            yard.sim.edit(&seen[seen.len() - back], |stored| stored.shown = later);
+        })
+        .await;
+        assert!(said.starts_with("swept"), "{back} from the end: {said}");
+        yard.needed().check(&yard.sim, "after it");
+    }
+}
+
+/// Somebody wants it to stop as it has just asked about the last object.
+#[derive(Debug)]
+struct Stopping(CancellationToken);
+
+impl Observer for Stopping {
+    fn observe(&self, event: job::event::Event) {
+        if matches!(event, job::event::Event::End { stage: Stage::CheckObjects }) {
+            self.0.cancel();
+        }
+    }
+}
+
+#[tokio::test]
+async fn interrupted_before_it_signs() {
+    let (yard, _) = yard().await;
+    let before = all(&yard);
+    let cancel = CancellationToken::new();
+    let context = Context { observer: Arc::new(Stopping(cancel.clone())), cancel, ..yard.context() };
+    let (writer, state) = (yard.writer("sweeper", &yard.reaper), yard.state("sweeper"));
+    let options = Options { state: &state, pinned_heads: Vec::new(), writer: Some(&writer), tool: TOOL.to_owned() };
+    let ended = sweep(&context, &yard.open().await, &options).await;
+    assert!(matches!(ended, Err(SweepError::Interrupted)), "{ended:#?}");
+    assert_eq!(all(&yard), before, "it signed nothing");
+}
+
+#[tokio::test]
 async fn an_older_sweep_that_died_is_finished_by_the_next() {
     let (yard, snapshots) = yard().await;
     // Its entry is there, and it got no further.
@@ -267,6 +383,25 @@ async fn an_older_sweep_that_died_is_finished_by_the_next() {
     let report = yard.sweep().await;
     assert_eq!((report.snapshots.len(), report.stopped.len()), (0, 0), "they are gone already: {report:#?}");
     assert!(report.deleted.objects > 2 && report.orphans == report.going, "{report:#?}");
+    yard.needed().check(&yard.sim, "after it");
+}
+
+/// In another bucket everything is young, what was swept before seems to be swept too early, and its list is gone.
+#[tokio::test]
+async fn a_repository_that_was_swept_and_then_copied_is_swept_on() {
+    let (yard, snapshots) = yard().await;
+    yard.sweep().await;
+    let latest = yard.backed_up().await;
+    yard.forget(&snapshots[2..]).await;
+    let now = yard.sim.now();
+    yard.sim.with(|world| world.objects.retain(|_, stored| stored.gone.is_none()));
+    yard.sim.with(|world| world.objects.values_mut().for_each(|stored| stored.modified = now));
+    let copied = yard.sweep_by("new-host", yard.sim.store(), true, Vec::new()).await.unwrap();
+    assert_eq!((copied.failure(), copied.going.objects, copied.waiting.len()), (None, 0, 1), "{copied:#?}");
+    yard.sim.advance(72 * HOUR);
+    let later = yard.sweep_by("new-host", yard.sim.store(), true, Vec::new()).await.unwrap();
+    assert_eq!((later.failure(), later.snapshots.len()), (None, 1), "{later:#?}");
+    assert!(later.deleted.objects > 0 && yard.ledger().is_live(&latest));
     yard.needed().check(&yard.sim, "after it");
 }
 

@@ -44,9 +44,9 @@ pub(crate) struct Stored {
     pub(crate) bytes: Bytes,
     pub(crate) modified: Timestamp,
     /// Listings show it from then on.
-    shown: Timestamp,
+    pub(crate) shown: Timestamp,
     /// It is gone since then; listings show it until the second.
-    gone: Option<(Timestamp, Timestamp)>,
+    pub(crate) gone: Option<(Timestamp, Timestamp)>,
 }
 
 /// How the listings of a store misbehave.
@@ -408,6 +408,8 @@ pub(crate) struct Odd {
     /// What is locked behind so many looks at it, until then. As on a versioned bucket a delete is not refused because of
     /// that: it hides the object.
     pub(crate) locks_late: Mutex<BTreeMap<String, (u32, Timestamp)>>,
+    /// What it does not let anybody read.
+    pub(crate) unreadable: Mutex<Option<String>>,
     /// Deletes from this one on fail.
     pub(crate) breaks_at: Mutex<Option<u64>>,
     /// What it says of its clock instead of its inner one's.
@@ -416,23 +418,27 @@ pub(crate) struct Odd {
 
 impl Odd {
     pub(crate) fn around(inner: Store, says: bool) -> Arc<Self> {
-        let (keeps, locks_late) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { inner, keeps, says, locks_late, breaks_at: Mutex::default(), clock: Mutex::default() })
+        let (keeps, locks_late, unreadable) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (breaks_at, clock) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { inner, keeps, says, locks_late, unreadable, breaks_at, clock })
     }
 
     pub(crate) fn store(self: &Arc<Self>) -> Store {
         Store::with_backend(Arc::clone(self) as Arc<dyn Backend>)
     }
 
-    fn denied(&self, path: &str) -> StoreError {
+    fn denied(&self, what: &str, path: &str) -> StoreError {
         let source = Cause::new("AccessDenied: planned");
-        StoreError::Denied { what: format!("delete {path}"), place: self.place(), source }
+        StoreError::Denied { what: format!("{what} {path}"), place: self.place(), source }
     }
 }
 
 #[async_trait]
 impl Backend for Odd {
     async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
+        if self.unreadable.lock().unwrap().as_deref() == Some(path) {
+            return Err(self.denied("read", path));
+        }
         self.inner.get(path, limit).await
     }
 
@@ -456,7 +462,7 @@ impl Backend for Odd {
             breaks
         };
         if breaks || self.keeps.lock().unwrap().contains_key(path) {
-            return Err(self.denied(path));
+            return Err(self.denied("delete", path));
         }
         self.inner.delete(path).await
     }

@@ -115,6 +115,10 @@ fn suspect_ones_push_nothing_out_and_go_only_when_something_newer_is_verified() 
         [true, true, true],
         "what is verified is older"
     );
+    // Of two dates the later counts, whoever says it.
+    let young_there = Candidate { stored: noon().plus_millis(-DAY), ..suspect(old) };
+    let young_here = Candidate { stored: noon().plus_millis(-old), ..suspect(DAY) };
+    assert_eq!(kept(&counted, &[young_there, young_here, suspect(old), verified(0)]), [true, true, false, true]);
 }
 
 #[test]
@@ -122,6 +126,9 @@ fn when_backups_stop_what_is_there_does_not_run_out() {
     let within = Policy { within: Some(Duration::from_secs(2 * 86_400)), ..policy() };
     let candidates = [good(103 * DAY), good(101 * DAY), good(100 * DAY)];
     assert_eq!(kept(&within, &candidates), [false, true, true]);
+    assert_eq!(kept(&within, &[good(2 * DAY + 1), good(2 * DAY), good(0)]), [false, true, true], "to the moment");
+    // Whatever lies ahead of the present pushes nothing out.
+    assert_eq!(kept(&within, &[good(2 * DAY), good(DAY), good(-10 * DAY)]), [true, true, true]);
 }
 
 #[test]

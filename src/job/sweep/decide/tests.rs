@@ -127,6 +127,22 @@ fn what_is_younger_than_the_grace_stays_named_or_not() {
 }
 
 #[test]
+fn of_several_dates_the_latest_counts() {
+    // Written again between two listings, or between two pages of one that shows it twice.
+    let row = |modified| ObjectInfo { path: pack("c"), size: 10, modified };
+    let twice = [vec![row(now()), row(ago(60 * HOUR))], vec![row(ago(60 * HOUR)), row(now())]];
+    for listed in twice.into_iter().chain([vec![row(now())]]) {
+        for view in [0, 1] {
+            let mut seen = sight();
+            let shown = View::new(None, listed.clone()).objects;
+            seen.folders.get_mut("packs").unwrap()[view].objects.extend(shown);
+            let plan = decide(&seen).unwrap();
+            assert!(plan.young.contains_key(&pack("c")) && !plan.candidates.contains_key(&pack("c")), "{listed:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_none_of_ours_is_no_candidate() {
     let mut seen = sight();
     for path in ["packs/readme", "evidence/x.json", "catalogues/x/y", "ledger/000000/x"] {
