@@ -40,6 +40,7 @@ mod folder_bucket;
 mod forbidden;
 mod forget;
 mod forget_facts;
+mod forget_meanwhile;
 mod format_1;
 mod hooks;
 mod idmap;

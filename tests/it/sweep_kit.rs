@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::sweep_world::{Dice, HOUR, Paging, Sim, Turn};
+use crate::sweep_world::{Actor, Dice, HOUR, Paging, Sim, Step, Turn};
 
 pub(crate) const CRN: &str = "crn:v1:bluemix:public:secrets-manager:eu-de:a/1:2::";
 pub(crate) const TOOL: &str = "keyhaven/test";
@@ -257,6 +257,32 @@ impl Yard {
                 Err(error) => format!("not swept: {error}"),
             }
         }
+    }
+
+    /// Lets an actor work up to where its first entry is in the ledger, then something else, then the rest of it.
+    pub(crate) async fn meanwhile<F: Future<Output = ()>>(&self, mut actor: Actor, work: impl FnOnce() -> F) -> String {
+        let entries = self.sim.paths("ledger").len();
+        let mut work = Some(work);
+        loop {
+            match actor.step().await {
+                Step::Ended(said) => return said,
+                Step::Died => unreachable!("nothing is deadly here"),
+                Step::Goes if self.sim.paths("ledger").len() > entries => {
+                    if let Some(work) = work.take() {
+                        work().await;
+                    }
+                }
+                Step::Goes => {}
+            }
+        }
+    }
+
+    /// Does something as one who has not seen the newest entry: in a ledger without it.
+    pub(crate) async fn unseen(&self, work: impl Future<Output = ()>) {
+        let newest = self.ledger().heads()[0].name();
+        let taken = self.sim.with(|world| world.objects.remove(&newest).unwrap());
+        work.await;
+        self.sim.with(|world| drop(world.objects.insert(newest, taken)));
     }
 
     /// The ledger as it really is.

@@ -18,7 +18,7 @@ use keyhaven::repository::store::Hold;
 use tokio_util::sync::CancellationToken;
 
 use crate::sweep_kit::{TOOL, Yard};
-use crate::sweep_world::{Actor, HOUR, Odd, Paging, Step, Turn};
+use crate::sweep_world::{Actor, HOUR, Odd, Paging, Turn};
 
 /// A repository with something to delete: two snapshots given up three days ago, and one that stays.
 async fn yard() -> (Yard, Vec<Digest>) {
@@ -266,21 +266,7 @@ async fn a_grace_that_is_no_longer_than_a_run() {
 
 /// Runs a sweep up to where its own entry is in the ledger, then something else, then the rest of the sweep.
 async fn meanwhile<F: Future<Output = ()>>(yard: &Yard, work: impl FnOnce() -> F) -> String {
-    let entries = yard.sim.paths("ledger").len();
-    let mut actor = Actor::new("sweep", 0, |turn| yard.sweeping("sweeper", &turn));
-    let mut work = Some(work);
-    loop {
-        match actor.step().await {
-            Step::Ended(said) => return said,
-            Step::Died => unreachable!("nothing is deadly here"),
-            Step::Goes if yard.sim.paths("ledger").len() > entries => {
-                if let Some(work) = work.take() {
-                    work().await;
-                }
-            }
-            Step::Goes => {}
-        }
-    }
+    yard.meanwhile(Actor::new("sweep", 0, |turn| yard.sweeping("sweeper", &turn)), work).await
 }
 
 #[tokio::test]
@@ -288,13 +274,12 @@ async fn somebody_takes_a_snapshot_back_in_the_last_moment() {
     let (yard, snapshots) = yard().await;
     let deletes = yard.sim.with(|world| world.deletes);
     let said = meanwhile(&yard, || async {
-        // As a forgetter who has not seen the sweep's entry: a ledger without it.
-        let swept = yard.ledger().heads()[0].name();
-        let taken = yard.sim.with(|world| world.objects.remove(&swept).unwrap());
         let writer = yard.writer("forgetter", &yard.reaper);
-        let undo = &snapshots[..1];
-        keyhaven::job::forget::take_back(&yard.open().await, &writer, TOOL, undo, "test").await.unwrap();
-        yard.sim.with(|world| drop(world.objects.insert(swept, taken)));
+        yard.unseen(async {
+            let undo = &snapshots[..1];
+            keyhaven::job::forget::take_back(&yard.open().await, &writer, TOOL, undo, "test").await.unwrap();
+        })
+        .await;
     })
     .await;
     assert!(said.contains("taken back meanwhile"), "{said}");

@@ -1,0 +1,114 @@
+//! What others do while snapshots are given up or taken back, and who says what time it is.
+
+use keyhaven::crypto::digest::sha256;
+use keyhaven::format::event::{PinChange, SNAPSHOTS_AN_ENTRY, SweepEvent};
+use keyhaven::format::{Draft, Event};
+use keyhaven::job::forget::{give_up, now_of, take_back};
+use keyhaven::model::{Clock as _, Digest};
+use keyhaven::repository::Repository;
+use keyhaven::repository::ledger::Life;
+
+use crate::sweep_kit::{TOOL, Yard};
+use crate::sweep_world::{Actor, HOUR, Odd, Paging};
+
+/// Three snapshots.
+async fn yard() -> (Yard, Vec<Digest>) {
+    let yard = Yard::new(17).await;
+    let mut snapshots = Vec::new();
+    for _ in 0..3 {
+        yard.sim.advance(HOUR);
+        snapshots.push(yard.backed_up().await);
+    }
+    (yard, snapshots)
+}
+
+async fn sign(yard: &Yard, event: Event) {
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event };
+    yard.open().await.commit(&yard.writer("other", &yard.reaper), draft).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_somebody_pins_while_it_is_given_up_is_taken_back() {
+    let (yard, snapshots) = yard().await;
+    let forgetting = Actor::new("forget", 0, |turn| {
+        let (store, id) = (yard.sim.client(&turn, Paging::Whole), yard.id);
+        let (writer, chosen) = (yard.writer("forgetter", &yard.reaper), snapshots[..2].to_vec());
+        async move {
+            let repository = Repository::open(store, id).await.unwrap();
+            let done = give_up(&repository, &writer, TOOL, &chosen, "test").await.unwrap();
+            assert_eq!((done.entries.len(), done.taken_back), (2, vec![chosen[1]]));
+            "done".to_owned()
+        }
+    });
+    let said = yard
+        .meanwhile(forgetting, || {
+            let pin = PinChange::Set { snapshot: snapshots[1], reason: "the audit".to_owned() };
+            yard.unseen(sign(&yard, Event::Pin(pin)))
+        })
+        .await;
+    assert_eq!(said, "done");
+    let ledger = yard.ledger();
+    assert!(ledger.is_live(&snapshots[1]) && ledger.pins().contains_key(&snapshots[1]));
+    assert!(matches!(ledger.life(&snapshots[0]), Some(Life::Forgotten { .. })), "nobody pinned that");
+}
+
+#[tokio::test]
+async fn an_undo_looks_again_whether_a_sweep_was_faster() {
+    let (yard, snapshots) = yard().await;
+    yard.forget(&snapshots[..1]).await;
+    let undoing = Actor::new("undo", 0, |turn| {
+        let (store, id) = (yard.sim.client(&turn, Paging::Whole), yard.id);
+        let (writer, chosen) = (yard.writer("forgetter", &yard.reaper), snapshots[..1].to_vec());
+        async move {
+            let repository = Repository::open(store, id).await.unwrap();
+            match take_back(&repository, &writer, TOOL, &chosen, "test").await {
+                Ok(_) => "taken back".to_owned(),
+                Err(error) => error.to_string(),
+            }
+        }
+    });
+    let said = yard
+        .meanwhile(undoing, || {
+            let gone = snapshots[..1].to_vec();
+            let sweep = SweepEvent { snapshots: gone, objects: 1, bytes: 1, before: yard.sim.now() };
+            yard.unseen(sign(&yard, Event::Sweep(sweep)))
+        })
+        .await;
+    assert!(said.starts_with("too late: snapshot 2 was swept"), "{said}");
+}
+
+#[tokio::test]
+async fn what_was_swept_before_is_refused_without_an_entry() {
+    let (yard, snapshots) = yard().await;
+    yard.forget(&snapshots[..1]).await;
+    let sweep = SweepEvent { snapshots: snapshots[..1].to_vec(), objects: 1, bytes: 1, before: yard.sim.now() };
+    sign(&yard, Event::Sweep(sweep)).await;
+    let entries = yard.sim.paths("ledger");
+    let writer = yard.writer("forgetter", &yard.reaper);
+    let refused = take_back(&yard.open().await, &writer, TOOL, &snapshots[..1], "test").await.unwrap_err();
+    assert!(refused.to_string().starts_with("too late"), "{refused}");
+    assert_eq!(yard.sim.paths("ledger"), entries);
+}
+
+#[tokio::test]
+async fn more_than_one_entry_may_name_take_several() {
+    let (yard, snapshots) = yard().await;
+    let others = (1..=SNAPSHOTS_AN_ENTRY).map(|number| sha256(&number.to_be_bytes()));
+    let many: Vec<Digest> = others.chain([snapshots[0]]).collect();
+    let writer = yard.writer("forgetter", &yard.reaper);
+    let done = give_up(&yard.open().await, &writer, TOOL, &many, "test").await.unwrap();
+    assert_eq!(done.entries.len(), 2);
+    assert!(!yard.ledger().is_live(&snapshots[0]), "it stands in the second");
+}
+
+#[tokio::test]
+async fn retention_goes_by_the_clock_of_the_store() {
+    let (yard, _) = yard().await;
+    let odd = Odd::around(yard.sim.store(), true);
+    let there = yard.sim.now().plus_millis(HOUR);
+    *odd.clock.lock().unwrap() = Some(Some(there));
+    let repository = Repository::open(odd.store(), yard.id).await.unwrap();
+    assert_eq!(now_of(&repository, &yard.sim), there);
+    *odd.clock.lock().unwrap() = Some(None);
+    assert_eq!(now_of(&repository, &yard.sim), yard.sim.now(), "a store that shows none");
+}
