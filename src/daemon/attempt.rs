@@ -93,6 +93,10 @@ async fn told(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &
             info!(job = task.name, instance = task.instance, due = %slot, attempt, "started");
             ports.runner.run(&order(task, slot), stop).await
         }
+        // A hook that was stopped because everything stops is no failure of the job.
+        Err(why) if stop.soon.is_cancelled() => {
+            Outcome { ending: Ending::Interrupted, facts: super::Facts::default(), why: Some(why) }
+        }
         Err(why) => Outcome {
             ending: Ending::Failed { exit: crate::model::FailureKind::Failed.exit_code() },
             facts: super::Facts::default(),

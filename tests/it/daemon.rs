@@ -12,6 +12,7 @@ use keyhaven::model::{Due, Timestamp};
 use keyhaven::repository::{Repository, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::hooks::{alive, stubborn, written};
 use crate::program::Machine;
 use crate::site::Site;
 use crate::tell_kit::{Answer, Receiver};
@@ -20,7 +21,7 @@ use crate::tell_kit::{Answer, Receiver};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `found` gives something.
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = found() {
@@ -266,6 +267,65 @@ fn a_run_that_is_under_way_is_ended_with_the_daemon() {
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ends(), 0, "{}", daemon.log());
     assert_eq!(parent(job), None, "the job has ended, too");
+    jobs.site.run(&["verify", "--level", "objects", "--json"]).json(0);
+}
+
+#[test]
+fn a_hook_that_hangs_does_not_hold_the_daemon_up() {
+    let jobs = Jobs::new();
+    let pids = jobs.site.machine.path("pids");
+    let hook = jobs.site.machine.write("hook.sh", &format!("#!/bin/sh\n{}\n", stubborn(&pids)));
+    let hooks = format!("[hooks]\nrun_before = [\"/bin/sh\", \"{}\"]\n", hook.display());
+    let plain = jobs.plain.replace("\n[hooks]\n", "\n");
+    jobs.site.machine.write("keyhaven.toml", &format!("{plain}\n{EVERY_FEW_SECONDS}{hooks}"));
+    let mut daemon = jobs.start(&[]);
+    let hook = written(&pids);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends(), 0, "{}", daemon.log());
+    let log = daemon.log();
+    assert!(!log.contains("did not end in time") && !log.contains("failed: "), "{log}");
+    until("the end of the hook", || (!hook.split_whitespace().any(alive)).then_some(()));
+    assert_eq!(jobs.dues(), []);
+}
+
+#[test]
+fn a_second_signal_ends_the_daemon_at_once_and_its_job_and_hook_with_it() {
+    let jobs = Jobs::new();
+    let pids = jobs.site.machine.path("pids");
+    let hook = jobs.site.machine.write("hook.sh", &format!("#!/bin/sh\n{}\n", stubborn(&pids)));
+    let hooks = format!("[hooks]\nrun_after = [\"/bin/sh\", \"{}\"]\n", hook.display());
+    let leases = "lease_url = \"leases\"\nlease_term = \"5s\"\n";
+    let config = |plain: &str, hooks: &str| {
+        let daemon = EVERY_FEW_SECONDS.replacen("[daemon]\n", &format!("[daemon]\n{leases}"), 1);
+        let check = "[jobs.check]\nkind = \"verify\"\ncron = \"*/2 * * * * *\"\n";
+        jobs.site.machine.write("keyhaven.toml", &format!("{plain}\n{daemon}{check}{hooks}"));
+    };
+    let plain = jobs.plain.replace("\n[hooks]\n", "\n");
+    config(&plain.replace("requests_per_second = 1000", "requests_per_second = 1"), &hooks);
+    let mut daemon = jobs.start(&["--state-dir", "state-a"]);
+    // The verification is over, and its hook hangs; the slow backup is under way, and stands still.
+    let hook = written(&pids);
+    let stuck = until("the backup", || {
+        let children = daemon.children();
+        children.into_iter().find(|pid| {
+            let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.contains("\0backup\0") && kill_process(Pid::from_raw(*pid as i32).unwrap(), Signal::STOP).is_ok()
+        })
+    });
+    daemon.signal(Signal::TERM);
+    daemon.says(&["nothing new is started"], 1);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends(), 130, "{}", daemon.log());
+    until("the end of the hook", || (!hook.split_whitespace().any(alive)).then_some(()));
+    // The kernel has told the job; it hears of it when it goes on.
+    kill_process(Pid::from_raw(stuck as i32).unwrap(), Signal::CONT).unwrap();
+    until("the end of the job", || (!alive(&stuck.to_string())).then_some(()));
+    // Its leases run out, and another daemon goes on with a whole ledger.
+    let before = jobs.dues().len();
+    config(&plain, "");
+    let other = jobs.start(&["--state-dir", "state-b"]);
+    other.says(&["succeeded", "often"], 1);
+    assert!(jobs.dues().len() > before, "{}", other.log());
     jobs.site.run(&["verify", "--level", "objects", "--json"]).json(0);
 }
 

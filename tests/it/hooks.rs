@@ -1,5 +1,6 @@
 //! Programs that run around a command.
 
+use crate::daemon::until;
 use crate::program::Machine;
 use crate::site::Site;
 
@@ -108,6 +109,53 @@ fn an_interrupt_ends_a_hook_that_hangs_before_the_run() {
         log(&site.machine),
         ["run-before backup", "run-failed backup interrupted 130", "run-finally backup interrupted 130"]
     );
+}
+
+/// Whether a process runs; one that nobody has reaped yet does not.
+pub(crate) fn alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
+}
+
+/// What a hook does that nothing but SIGKILL ends, once it has written the numbers of its processes into a file.
+pub(crate) fn stubborn(pids: &std::path::Path) -> String {
+    let pids = pids.display();
+    format!("trap '' TERM INT; sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait; sleep 600")
+}
+
+/// Waits until a hook has written its file.
+pub(crate) fn written(path: &std::path::Path) -> String {
+    until("the file of a hook", || std::fs::read_to_string(path).ok())
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_leaves_no_hook_behind() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for signal in [Signal::TERM, Signal::INT] {
+        let site = Site::seeded();
+        let pids = site.machine.path("pids");
+        hook(&site, "run_before", "sleep 600");
+        hook(&site, "run_failed", &stubborn(&pids));
+        hook(&site, "run_finally", "exit 0");
+        let entries = site.stored("ledger").len();
+        let mut child = site.machine.command(&["backup"]).spawn().unwrap();
+        let send = || kill_process(Pid::from_child(&child), signal).unwrap();
+        written(&site.machine.path("hooks.log"));
+        // The first stops the run, and what follows a run hangs.
+        send();
+        let hooks = written(&pids);
+        assert!(hooks.split_whitespace().all(alive), "{hooks}");
+        send();
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        // The kernel was told before the end, and may need a moment.
+        until("the end of the hook", || (!hooks.split_whitespace().any(alive)).then_some(()));
+        assert_eq!(log(&site.machine), ["run-before backup", "run-failed backup interrupted 130"], "no last hook");
+        assert_eq!(site.stored("ledger").len(), entries, "nothing was recorded");
+        let config = site.machine.read("keyhaven.toml");
+        let without: Vec<&str> = config.lines().filter(|line| !line.starts_with("run_")).collect();
+        site.machine.write("keyhaven.toml", &without.join("\n"));
+        site.run(&["backup", "--json"]).json(0);
+    }
 }
 
 #[test]

@@ -5,13 +5,14 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::group::Group;
 use super::message::exit;
 use super::{Start, Warning};
 use crate::config;
@@ -133,11 +134,9 @@ impl Hooks {
         command.args(rest).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.envs(about).env("KEYHAVEN_HOOK", hook);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.process_group(0).kill_on_drop(true);
         let unstarted =
             |error: std::io::Error| HookFailure::Unstarted { hook, program: program.clone(), why: error.to_string() };
-        let mut child = command.spawn().map_err(unstarted)?;
-        let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+        let (mut child, group) = Group::start(&mut command).map_err(unstarted)?;
         let kept = Arc::new(Mutex::new(Kept::default()));
         let mut readers = JoinSet::new();
         if let Some(out) = child.stdout.take() {
@@ -184,31 +183,6 @@ fn judge(hook: &'static str, status: ExitStatus) -> Result<(), HookFailure> {
         Some(0) => Ok(()),
         Some(code) => Err(HookFailure::Failed { hook, code }),
         None => Err(HookFailure::Killed { hook }),
-    }
-}
-
-/// The process group of a hook; killed when whoever waits for the hook is dropped.
-#[derive(Debug)]
-struct Group(Option<Pid>);
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.0
-            && let Err(error) = kill_process_group(pid, signal)
-        {
-            // It is gone by itself, most likely.
-            tracing::trace!(%error, "a hook was not signalled");
-        }
-    }
-
-    fn forget(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
     }
 }
 
@@ -289,6 +263,8 @@ fn about_run(run: &Run, id: Uuid) -> BTreeMap<&'static str, String> {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests make, spoil and read files")]
 mod tests {
+    use rustix::process::Pid;
+
     use super::*;
     use crate::daemon::Facts;
     use crate::model::Timestamp;

@@ -18,6 +18,7 @@ use crate::model::{Clock, Due, Timestamp};
 use crate::repository::StateFolder;
 
 pub mod decide;
+mod group;
 pub mod hooks;
 mod http;
 mod mail;
@@ -28,6 +29,7 @@ pub mod target;
 mod webhook;
 
 pub use decide::Condition;
+pub use group::end_hooks;
 pub use hooks::{HookFailure, Hooks};
 pub use target::{Target, Way};
 

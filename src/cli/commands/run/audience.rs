@@ -39,6 +39,8 @@ pub(super) struct Surroundings {
     manager: Arc<Manager>,
     repositories: Arc<Repositories>,
     stop_within: std::time::Duration,
+    /// The daemon was asked to end.
+    stop: CancellationToken,
     /// Attempts that were told to begin.
     begun: Mutex<BTreeMap<TaskId, Started>>,
     /// What was shown last.
@@ -70,6 +72,7 @@ impl Surroundings {
             manager: Arc::clone(manager),
             repositories,
             stop_within: settings.first().map(|settings| settings.daemon().stop_within).unwrap_or_default(),
+            stop: app.cancel().clone(),
             begun: Mutex::default(),
             shown: Mutex::default(),
         }
@@ -104,7 +107,7 @@ impl Surroundings {
 impl Audience for Surroundings {
     async fn starting(&self, start: &Start) -> Result<(), String> {
         let Some(one) = self.instances.get(&start.instance) else { return Ok(()) };
-        let started = one.teller.starting(start, &CancellationToken::new()).await;
+        let started = one.teller.starting(start, &self.stop).await;
         let veto = started.veto().map(ToString::to_string);
         let id = (start.instance.clone(), start.job.clone());
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(id, started);
