@@ -1,7 +1,11 @@
 //! What the service manager is told, over the socket that it names in `NOTIFY_SOCKET`; nothing where there is none.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -79,8 +83,54 @@ impl Default for Manager {
 }
 
 fn send(states: &[NotifyState<'_>]) {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
     // A manager that does not listen is no reason to stop.
-    if let Err(error) = sd_notify::notify(states) {
+    if let Err(error) = send_to(&socket, states) {
         debug!("the service manager was not told: {error}");
+    }
+}
+
+/// Sends a message as sd_notify(3) has it: a line for each. The socket is a path, or with `@` in front a name that stands
+/// in no file system, which the crate sd-notify takes for a path.
+fn send_to(socket: &OsStr, states: &[NotifyState<'_>]) -> io::Result<()> {
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    let message: String = states.iter().map(|state| format!("{state}\n")).collect();
+    // Whole or not at all: that is what a datagram is.
+    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(listener: &UnixDatagram) -> String {
+        let mut buffer = [0; 256];
+        let length = listener.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer.get(..length).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_manager_listens_on_a_path_or_on_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let by_path = UnixDatagram::bind(&path).unwrap();
+        let name = format!("keyhaven-test-{}", uuid::Uuid::new_v4());
+        let by_name = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        for (listener, socket) in [(by_path, path.into_os_string()), (by_name, format!("@{name}").into())] {
+            send_to(&socket, &[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(7)]).unwrap();
+            assert_eq!(heard(&listener), "STOPPING=1\nEXTEND_TIMEOUT_USEC=7\n");
+            send_to(&socket, &[NotifyState::Status("a: 1 of 2")]).unwrap();
+            assert_eq!(heard(&listener), "STATUS=a: 1 of 2\n");
+        }
+    }
+
+    #[test]
+    fn nobody_who_listens_is_an_error_and_no_more() {
+        for socket in ["@keyhaven-nobody-is-here", "/no/such/socket", "vsock:2:1234", "@"] {
+            assert!(send_to(OsStr::new(socket), &[NotifyState::Ready]).is_err(), "{socket}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
@@ -43,6 +44,10 @@ impl Daemon {
         let all = [&["run", "--log-format", "text"], arguments].concat();
         let mut command = machine.command(&all);
         command.envs(environment.iter().copied()).stdout(Stdio::null());
+        Self::of(&mut command)
+    }
+
+    fn of(command: &mut std::process::Command) -> Self {
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (lines, into) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));
@@ -341,6 +346,18 @@ fn a_run_that_takes_too_long_is_stopped_and_tried_again() {
     assert_eq!(jobs.dues(), []);
 }
 
+/// What a service manager hears until it hears this; gives the message.
+fn hears(socket: &UnixDatagram, wanted: &str) -> String {
+    let mut buffer = [0; 4096];
+    loop {
+        let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{wanted}: {error}"));
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if text.lines().any(|line| line.starts_with(wanted)) {
+            return text;
+        }
+    }
+}
+
 #[test]
 fn the_service_manager_hears_of_everything() {
     let jobs = Jobs::new();
@@ -350,27 +367,68 @@ fn the_service_manager_hears_of_everything() {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "3000000")];
     let mut daemon = Daemon::start(&jobs.site.machine, &[], &environment);
-    let hears = |wanted: &str| {
-        let mut buffer = [0; 4096];
-        loop {
-            let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{wanted}: {error}"));
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if text.lines().any(|line| line.starts_with(wanted)) {
-                return text;
-            }
-        }
-    };
-    hears("READY=1");
-    hears("WATCHDOG=1");
-    hears("WATCHDOG=1");
-    assert!(hears("STATUS=").contains("of 1 jobs running"));
+    hears(&socket, "READY=1");
+    hears(&socket, "WATCHDOG=1");
+    hears(&socket, "WATCHDOG=1");
+    assert!(hears(&socket, "STATUS=").contains("of 1 jobs running"));
     daemon.signal(Signal::HUP);
-    assert!(hears("RELOADING=1").contains("MONOTONIC_USEC="));
-    hears("READY=1");
+    assert!(hears(&socket, "RELOADING=1").contains("MONOTONIC_USEC="));
+    hears(&socket, "READY=1");
     daemon.says(&["succeeded"], 1);
     daemon.signal(Signal::TERM);
-    assert!(hears("STOPPING=1").contains("EXTEND_TIMEOUT_USEC="));
+    assert!(hears(&socket, "STOPPING=1").contains("EXTEND_TIMEOUT_USEC="));
     assert_eq!(daemon.ends(), 0);
+}
+
+#[test]
+fn a_service_manager_whose_socket_has_no_file_hears_it_as_well() {
+    let jobs = Jobs::new();
+    jobs.configure(EVERY_FEW_SECONDS);
+    let name = format!("keyhaven-test-{}", jobs.id);
+    let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let named = format!("@{name}");
+    let environment = [("NOTIFY_SOCKET", named.as_str()), ("WATCHDOG_USEC", "3000000")];
+    let mut daemon = Daemon::start(&jobs.site.machine, &[], &environment);
+    hears(&socket, "READY=1");
+    hears(&socket, "WATCHDOG=1");
+    daemon.signal(Signal::TERM);
+    hears(&socket, "STOPPING=1");
+    assert_eq!(daemon.ends(), 0);
+}
+
+/// The children of a process that have ended and that it has not waited for.
+fn unburied(of: u32) -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let stats = all.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let dead = format!("Z {of} ");
+    stats.filter(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(&dead))).count()
+}
+
+#[test]
+fn what_hooks_leave_behind_is_buried_by_a_daemon_that_is_its_parent() {
+    let jobs = Jobs::new();
+    let log = jobs.site.machine.path("hooks.log");
+    // One child that holds the hook's output and is killed for it, one that does not and ends by itself.
+    let script = format!("#!/bin/sh\nsleep 600 &\nsleep 0.1 >/dev/null 2>&1 &\necho ran >> {}\n", log.display());
+    let hook = jobs.site.machine.write("hook.sh", &script);
+    let hooks = format!("[hooks]\nrun_before = [\"/bin/sh\", \"{}\"]\n", hook.display());
+    let plain = jobs.plain.replace("\n[hooks]\n", "\n");
+    jobs.site.machine.write("keyhaven.toml", &format!("{plain}\n{EVERY_FEW_SECONDS}{hooks}"));
+    // Orphans come to it as to process 1; that stays so over exec.
+    let adopt =
+        "import ctypes, os, sys; assert ctypes.CDLL(None).prctl(36, 1) == 0; os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", adopt, env!("CARGO_BIN_EXE_keyhaven"), "run"]).current_dir(jobs.site.machine.path(""));
+    command.env("HOME", jobs.site.machine.path("")).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut daemon = Daemon::of(&mut command);
+    let ran = || std::fs::read_to_string(&log).unwrap_or_default().lines().count();
+    until("eight hooks", || (ran() >= 8).then_some(()));
+    assert!(unburied(daemon.child.id()) <= 4, "only of the last hooks: {}", unburied(daemon.child.id()));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends(), 0, "{}", daemon.log());
+    let runs = daemon.log().lines().filter(|line| line.contains("succeeded")).count();
+    assert!(runs >= 4, "no wait of a job was taken: {}", daemon.log());
 }
 
 /// A repository of its own for the site's source, made in a folder below; gives its settings with absolute paths.

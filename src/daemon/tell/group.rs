@@ -3,14 +3,16 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
 use tokio::process::{Child, Command};
 
 /// The groups of the hooks that run now. Of the process, like the signal that ends it.
-static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), over: false });
+static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), left: Vec::new(), over: false });
 
 struct Running {
     groups: Vec<Pid>,
+    /// Those of hooks that ended, in which something may have stayed behind.
+    left: Vec<Pid>,
     /// Nothing is started any more.
     over: bool,
 }
@@ -26,6 +28,23 @@ pub fn end_hooks() {
     running.over = true;
     for group in &running.groups {
         signal(*group, Signal::KILL);
+    }
+}
+
+impl Running {
+    /// Buries what hooks left behind and has ended. As process 1 of a container we are its parent, and nobody else does it.
+    fn bury(&mut self) {
+        self.left.retain(|group| {
+            loop {
+                // Only of this group, and never the hook itself, which was waited for: nothing is taken from anyone who waits.
+                // While something of it is there, to live or to be buried, its number is nobody else's.
+                match waitpgid(*group, WaitOptions::NOHANG) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break true,
+                    Err(_) => break false,
+                }
+            }
+        });
     }
 }
 
@@ -51,6 +70,7 @@ impl Group {
         if running.over {
             return Err(io::Error::other("this process is ending"));
         }
+        running.bury();
         let child = command.process_group(0).kill_on_drop(true).spawn()?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         running.groups.extend(pid);
@@ -63,14 +83,13 @@ impl Group {
         }
     }
 
-    /// Nothing of it is left, and its number may soon be another's.
+    /// The hook was waited for. What it left behind, if anything, goes its way.
     pub(super) fn forget(mut self) {
-        self.strike();
-    }
-
-    fn strike(&mut self) {
         if let Some(pid) = self.0.take() {
-            running().groups.retain(|group| *group != pid);
+            let mut running = running();
+            running.groups.retain(|group| *group != pid);
+            running.left.push(pid);
+            running.bury();
         }
     }
 }
@@ -78,6 +97,8 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
-        self.strike();
+        if let Some(pid) = self.0 {
+            running().groups.retain(|group| *group != pid);
+        }
     }
 }
