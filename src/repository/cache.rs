@@ -298,4 +298,23 @@ mod tests {
         cache(root.path()).tidy(&[]).await;
         assert!(precious.exists(), "a link for the folder of all");
     }
+
+    /// Root that looks with the state folder of the user who backs up.
+    #[tokio::test]
+    async fn in_somebody_elses_folder_nothing_is_written_or_tidied() {
+        let root = tempfile::tempdir().unwrap();
+        let (gone, new) = (path(1, b"gone"), path(2, BYTES));
+        assert!(cache(root.path()).put(&gone, Bytes::from_static(b"gone")).await);
+        let file = root.path().join("id/cache").join(&gone);
+        fs::File::options().write(true).open(&file).unwrap().set_modified(SystemTime::now() - 2 * UNWANTED).unwrap();
+        // Only root can give a folder away; for anybody else there is nothing to try.
+        if std::os::unix::fs::chown(root.path(), Some(65_534), None).is_err() {
+            return;
+        }
+        let theirs = cache(root.path());
+        assert!(!theirs.put(&new, Bytes::from_static(BYTES)).await);
+        theirs.tidy(&[]).await;
+        assert!(file.exists() && !root.path().join("id/cache").join(&new).exists());
+        assert_eq!(theirs.get(&gone, 4).await.as_deref(), Some(&b"gone"[..]), "what is right may be read");
+    }
 }
