@@ -56,8 +56,12 @@ impl Yard {
 
     /// Starts a sweep that deletes; the child, once a request of this method waits behind so many that passed.
     fn sweep_until(&self, method: Method, pass: usize) -> (Child, Held) {
+        self.run_until(&["sweep", "--apply", "--json"], method, pass)
+    }
+
+    fn run_until(&self, arguments: &[&str], method: Method, pass: usize) -> (Child, Held) {
         let held = self.bucket.hold(method, pass);
-        let mut command = self.site.machine.command(&["sweep", "--apply", "--json"]);
+        let mut command = self.site.machine.command(arguments);
         let mut child = command.envs(self.environment()).spawn().unwrap();
         held.arrived(&mut child);
         (child, held)
@@ -108,6 +112,19 @@ fn sigterm_while_it_deletes_ends_it_behind_what_is_under_way() {
     assert_eq!((count("left") + deleted, &report["interrupted"]), (going, &true.into()), "{report:#}");
     assert_eq!(yard.bucket.paths("ledger").len(), entries + 1, "its entry stands");
     yard.is_finished_by_the_next(going - deleted);
+}
+
+#[test]
+fn sigterm_while_it_deletes_is_said_with_what_is_left() {
+    let yard = Yard::new();
+    let (objects, going) = (yard.objects(), yard.would_go());
+    let (child, held) = yard.run_until(&["sweep", "--apply"], Method::DELETE, 3);
+    terminate(&child);
+    drop(held);
+    let output = child.wait_with_output().unwrap();
+    let (said, left) = (String::from_utf8(output.stdout).unwrap(), going + yard.objects() - objects);
+    assert!(output.status.code() == Some(130) && said.starts_with("Interrupted after "), "{said}");
+    assert!(said.contains(&format!("{left} objects were not tried; run it again")), "{left}: {said}");
 }
 
 #[test]

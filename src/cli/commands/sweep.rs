@@ -64,6 +64,8 @@ fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
     }
     if let Some(failed) = &report.failed {
         printer.line(format!("  {} {}", printer.paint(Style::Red, "failed:"), human::safe(failed)))?;
+    }
+    if report.failed.is_some() || report.interrupted {
         printer.line(format!("  {} were not tried; run it again", human::count(report.left, "object")))?;
     }
     if report.before.is_none() {
