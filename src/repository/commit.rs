@@ -49,15 +49,15 @@ impl Repository {
         if let Event::Snapshot(snapshot) = &draft.event {
             self.check_objects(snapshot).await?;
         }
-        let (mut files, ledger) = self.ledger_with_known_heads(writer, &draft.event).await?;
+        let remembered = writer.state.heads().await?;
+        let ledger = self.ledger_with_known_heads(&remembered, &draft.event).await?;
         let place = self.place(writer, &ledger)?;
+        let seen = ledger.heads().into_iter().map(Entry::name).collect();
         draft.time = self.present(writer)?;
         let signed = draft.sign(&place, &writer.key);
         let (entry, bytes) =
             signed.map_err(|source| RepositoryError::Write { what: "write the entry".to_owned(), source })?;
-        // Built once more with the new entry in it, as every reader will: what would not count is not written.
-        files.push((entry.name(), bytes.clone()));
-        match self.build_ledger(files).await?.standing(&entry.digest) {
+        match self.ledger_with(ledger, &remembered, &entry, &bytes).await?.standing(&entry.digest) {
             Some(Standing::Counts) => {}
             Some(Standing::Overridden { why } | Standing::Ignored { why }) => {
                 return Err(RepositoryError::WouldNotCount { why: why.to_string() });
@@ -67,7 +67,6 @@ impl Repository {
                 return Err(RepositoryError::WouldNotCount { why });
             }
         }
-        let seen = ledger.heads().into_iter().map(Entry::name).collect();
         self.write_entry(writer, &entry, bytes, seen).await?;
         Ok(entry)
     }
@@ -93,32 +92,48 @@ impl Repository {
         }
     }
 
-    /// The ledger as of now, with every head that this writer remembers, or that a signed loss accounts for.
-    async fn ledger_with_known_heads(
-        &self,
-        writer: &Writer,
-        event: &Event,
-    ) -> Result<(Vec<(String, Bytes)>, Ledger), RepositoryError> {
+    /// The files of the ledger as of now, with every head that this writer remembers and that is there.
+    async fn files_with_known_heads(&self, remembered: &[String]) -> Result<Vec<(String, Bytes)>, RepositoryError> {
         let mut files = self.read_entries().await?;
-        let remembered = writer.state.heads().await?;
         // A listing may lag behind; asking the store by name does not, and what is remembered here proves nothing.
-        for path in &remembered {
+        for path in remembered {
             let listed = files.iter().any(|(listed, bytes)| listed == path && !bytes.is_empty());
             if !listed && let Some(bytes) = self.ask_entry(path).await? {
                 files.retain(|(listed, _)| listed != path);
                 files.push((path.clone(), bytes));
             }
         }
-        let ledger = self.build_ledger(files.clone()).await?;
+        Ok(files)
+    }
+
+    /// The ledger as of now, with every head that this writer remembers, or that a signed loss accounts for.
+    async fn ledger_with_known_heads(&self, remembered: &[String], event: &Event) -> Result<Ledger, RepositoryError> {
+        let ledger = self.build_ledger(self.files_with_known_heads(remembered).await?).await?;
         let gone = |path: &&String| match names::parse_entry(path) {
             Some((_, digest)) => ledger.get(&digest).is_none() && !is_accepted(&ledger, event, &digest),
             None => false,
         };
         let lost: Vec<_> = remembered.iter().filter(gone).cloned().collect();
         match lost.is_empty() {
-            true => Ok((files, ledger)),
+            true => Ok(ledger),
             false => Err(RepositoryError::LostHeads { place: self.store().place(), paths: lost }),
         }
+    }
+
+    /// The ledger as every reader will see it with a new entry in it: what would not count is not written.
+    async fn ledger_with(
+        &self,
+        ledger: Ledger,
+        remembered: &[String],
+        entry: &Entry,
+        bytes: &Bytes,
+    ) -> Result<Ledger, RepositoryError> {
+        if let Some(ledger) = self.extend_ledger(ledger, entry.name(), bytes.clone()).await? {
+            return Ok(ledger);
+        }
+        let mut files = self.files_with_known_heads(remembered).await?;
+        files.push((entry.name(), bytes.clone()));
+        self.build_ledger(files).await
     }
 
     /// On top of every head.

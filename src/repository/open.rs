@@ -289,6 +289,17 @@ impl Repository {
         let (pin, trust) = (self.inner.id, self.inner.trust.clone());
         super::objects::blocking("check the ledger".to_owned(), move || Ok(Ledger::build(files, pin, &trust))).await
     }
+
+    /// As [`Ledger::with`], on a blocking thread.
+    pub(super) async fn extend_ledger(
+        &self,
+        ledger: Ledger,
+        file: String,
+        bytes: Bytes,
+    ) -> Result<Option<Ledger>, RepositoryError> {
+        let trust = self.inner.trust.clone();
+        super::objects::blocking("check the ledger".to_owned(), move || Ok(ledger.with(&file, &bytes, &trust))).await
+    }
 }
 
 impl fmt::Debug for Repository {

@@ -8,6 +8,7 @@ use super::Problem;
 use crate::crypto::PublicKey;
 use crate::crypto::digest::sha256;
 use crate::format::entry::Signed;
+use crate::format::envelope::Envelope;
 use crate::format::event::KeyChange;
 use crate::format::{Entry, Event, FormatError, RepositoryId, names};
 use crate::model::Digest;
@@ -22,36 +23,71 @@ pub(super) struct Read {
 }
 
 /// Reads all files. Their order does not matter.
+///
+/// A long ledger is much memory: each file goes as soon as it is read, and what was signed as soon as it is checked,
+/// which is at once for all that an earlier file names the key of.
 pub(super) fn read(mut files: Vec<(String, Bytes)>, pin: RepositoryId, trust: &[PublicKey]) -> Read {
     files.sort_by(|a, b| a.0.cmp(&b.0));
     files.dedup();
-    let mut read = Read::default();
-    let mut decoded = Vec::new();
+    let source = first_source(&files, pin);
+    let mut keys: HashMap<Digest, PublicKey> = trust.iter().map(|key| (key.fingerprint(), *key)).collect();
+    let (mut malformed, mut misplaced, mut unsigned) = (Vec::new(), Vec::new(), Vec::new());
+    let mut found = Vec::with_capacity(files.len());
     for (file, bytes) in files {
-        match decode(&file, &bytes) {
-            Ok(signed) => decoded.push((file, signed)),
-            Err(problem) => read.problems.push(problem),
+        let signed = match decode(&file, &bytes) {
+            Ok(signed) => signed,
+            Err(problem) => {
+                malformed.push(problem);
+                continue;
+            }
+        };
+        if let Err(problem) = belongs(&file, &signed.entry, pin, source.as_deref()) {
+            misplaced.push(problem);
+            continue;
+        }
+        keys.extend(named_keys(&signed.entry.event));
+        let Signed { entry, envelope } = signed;
+        let known = keys.contains_key(&envelope.key);
+        let checked = if known { Ok(check_signature(&file, &entry, &envelope, &keys)) } else { Err(envelope) };
+        found.push((file, entry, checked));
+    }
+    let mut entries = Vec::with_capacity(found.len());
+    for (file, entry, checked) in found {
+        match checked.unwrap_or_else(|envelope| check_signature(&file, &entry, &envelope, &keys)) {
+            Ok(()) => entries.push((file, entry)),
+            Err(problem) => unsigned.push(problem),
         }
     }
-    let root_source = decoded.iter().find(|(_, signed)| signed.entry.digest == pin.0);
-    let root_source = root_source.map(|(_, signed)| signed.entry.source.crn.clone());
-    decoded.retain(|(file, signed)| match belongs(file, &signed.entry, pin, root_source.as_deref()) {
-        Ok(()) => true,
-        Err(problem) => {
-            read.problems.push(problem);
-            false
-        }
-    });
-    let keys = known_keys(&decoded, trust);
-    decoded.retain(|(file, signed)| match check_signature(file, signed, &keys) {
-        Ok(()) => true,
-        Err(problem) => {
-            read.problems.push(problem);
-            false
-        }
-    });
-    join_copies(decoded, &mut read);
+    let mut read = Read { problems: [malformed, misplaced, unsigned].concat(), ..Read::default() };
+    join_copies(entries, &mut read);
     read
+}
+
+/// Reads one more file beside entries that were read, as [`read`] would have. Nothing when it is no entry of theirs, a
+/// copy, or names a key: with it in hand, other files may be more than they were.
+pub(super) fn read_one(
+    file: &str,
+    bytes: &[u8],
+    others: &[Entry],
+    pin: RepositoryId,
+    trust: &[PublicKey],
+) -> Option<Entry> {
+    let Signed { entry, envelope } = decode(file, bytes).ok()?;
+    let first = others.iter().find(|other| other.digest == pin.0)?;
+    belongs(file, &entry, pin, Some(&first.source.crn)).ok()?;
+    let trusted = trust.iter().map(|key| (key.fingerprint(), *key));
+    let keys = others.iter().flat_map(|other| named_keys(&other.event)).chain(trusted).collect();
+    check_signature(file, &entry, &envelope, &keys).ok()?;
+    let copy = |other: &Entry| (other.payload_digest, other.key) == (entry.payload_digest, entry.key);
+    let alone = named_keys(&entry.event).next().is_none() && !others.iter().any(copy);
+    alone.then_some(entry)
+}
+
+/// The instance that the first entry names, if that is there.
+fn first_source(files: &[(String, Bytes)], pin: RepositoryId) -> Option<String> {
+    let is_first = |file: &str| names::parse_entry(file).is_some_and(|(_, digest)| digest == pin.0);
+    let mut first = files.iter().filter(|(file, _)| is_first(file));
+    first.find_map(|(file, bytes)| decode(file, bytes).ok()).map(|signed| signed.entry.source.crn)
 }
 
 fn decode(file: &str, bytes: &[u8]) -> Result<Signed, Problem> {
@@ -82,40 +118,45 @@ fn belongs(file: &str, entry: &Entry, pin: RepositoryId, source: Option<&str>) -
     }
 }
 
-/// Every key that the ledger names, by fingerprint, trusted or not. A fingerprint is the digest of the key, so whoever
-/// names a key cannot name a wrong one; what it may do is decided by the links alone.
-fn known_keys(decoded: &[(String, Signed)], trust: &[PublicKey]) -> HashMap<Digest, PublicKey> {
-    let named = decoded.iter().flat_map(|(_, signed)| match &signed.entry.event {
-        Event::Init(init) => init.keys.iter().map(|grant| grant.public_key).collect(),
-        Event::Keys(KeyChange::Add { grant, .. }) => vec![grant.public_key],
-        _ => Vec::new(),
-    });
-    named.chain(trust.iter().copied()).map(|key| (key.fingerprint(), key)).collect()
+/// The keys that an entry names, by fingerprint, trusted or not. A fingerprint is the digest of the key, so whoever names
+/// a key cannot name a wrong one; what it may do is decided by the links alone.
+fn named_keys(event: &Event) -> impl Iterator<Item = (Digest, PublicKey)> {
+    let grants = match event {
+        Event::Init(init) => init.keys.as_slice(),
+        Event::Keys(KeyChange::Add { grant, .. }) => std::slice::from_ref(grant),
+        _ => &[],
+    };
+    grants.iter().map(|grant| (grant.public_key.fingerprint(), grant.public_key))
 }
 
-fn check_signature(file: &str, signed: &Signed, keys: &HashMap<Digest, PublicKey>) -> Result<(), Problem> {
-    let (file, key) = (file.to_owned(), signed.envelope.key);
-    if let Event::Init(init) = &signed.entry.event
+fn check_signature(
+    file: &str,
+    entry: &Entry,
+    envelope: &Envelope,
+    keys: &HashMap<Digest, PublicKey>,
+) -> Result<(), Problem> {
+    let (file, key) = (file.to_owned(), envelope.key);
+    if let Event::Init(init) = &entry.event
         && !init.keys.iter().any(|grant| grant.public_key.fingerprint() == key)
     {
         return Err(Problem::UnknownKey { file, key });
     }
     match keys.get(&key) {
         None => Err(Problem::UnknownKey { file, key }),
-        Some(public) if !signed.envelope.fits(public) => Err(Problem::BadSignature { file, key }),
+        Some(public) if !envelope.fits(public) => Err(Problem::BadSignature { file, key }),
         Some(_) => Ok(()),
     }
 }
 
 /// Joins files with the same payload and the same key: whoever holds a key can sign the same words twice, and both
 /// files would be entries. The smallest digest is the name of all. A copy of the first entry never gets here.
-fn join_copies(decoded: Vec<(String, Signed)>, read: &mut Read) {
+fn join_copies(entries: Vec<(String, Entry)>, read: &mut Read) {
     let mut by_content: HashMap<(Digest, Digest), Digest> = HashMap::new();
-    for (_, Signed { entry, .. }) in &decoded {
+    for (_, entry) in &entries {
         let name = by_content.entry((entry.payload_digest, entry.key)).or_insert(entry.digest);
         *name = entry.digest.min(*name);
     }
-    for (file, Signed { entry, .. }) in decoded {
+    for (file, entry) in entries {
         match by_content.get(&(entry.payload_digest, entry.key)) {
             Some(name) if *name != entry.digest => {
                 read.aliases.insert(entry.digest, *name);

@@ -37,6 +37,8 @@ pub struct Ledger {
     graph: Graph,
     standings: Vec<Standing>,
     problems: Vec<Problem>,
+    /// How many of the problems, from the first, are those of files.
+    of_files: usize,
     aliases: HashMap<Digest, Digest>,
     missing: Vec<Missing>,
     accepted: BTreeSet<Digest>,
@@ -62,15 +64,33 @@ impl Ledger {
     /// writer.
     #[must_use]
     pub fn build(files: Vec<(String, Bytes)>, pin: RepositoryId, trust: &[PublicKey]) -> Self {
-        let mut read = files::read(files, pin, trust);
-        let graph = Graph::link(std::mem::take(&mut read.entries), &read.aliases, pin);
+        Self::of(files::read(files, pin, trust), pin, trust)
+    }
+
+    /// The ledger as built from the same files and one more, without reading those again: for a writer that wants to
+    /// know what readers will make of its entry before it writes it. Nothing for a file that is no new entry, and for one
+    /// that names a key, which may change what other files are worth: build it anew.
+    #[must_use]
+    pub fn with(self, file: &str, bytes: &[u8], trust: &[PublicKey]) -> Option<Self> {
+        let Self { pin, graph, mut problems, of_files, aliases, .. } = self;
+        problems.truncate(of_files);
+        let mut entries = graph.entries;
+        entries.push(files::read_one(file, bytes, &entries, pin, trust)?);
+        Some(Self::of(files::Read { entries, problems, aliases }, pin, trust))
+    }
+
+    /// Links and judges what was read.
+    fn of(read: files::Read, pin: RepositoryId, trust: &[PublicKey]) -> Self {
+        let files::Read { entries, problems, aliases } = read;
+        let graph = Graph::link(entries, &aliases, pin);
         let standings = trust::judge(&graph, trust);
         let mut ledger = Self {
             pin,
             graph,
             standings,
-            problems: read.problems,
-            aliases: read.aliases,
+            of_files: problems.len(),
+            problems,
+            aliases,
             missing: Vec::new(),
             accepted: BTreeSet::new(),
             lives: Lives::default(),

@@ -1,0 +1,213 @@
+//! What reading and checking a whole ledger costs, as every run does it: `cargo bench --bench ledger`.
+//!
+//! Ledgers of 1,000, 10,000 and 35,000 quiet snapshots (a year of a run every 15 minutes), each read by a process of its
+//! own: from the repository's folder, and with the entries in the cache of a host. What it is held against is
+//! `sha256sum` over the same files, in the same run.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(clippy::disallowed_methods, reason = "a bench keeps its repository in a temporary folder")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keyhaven::crypto::{Identities, Recipients, SigningKey};
+use keyhaven::format::event::{InitEvent, KeyGrant};
+use keyhaven::format::{Draft, Event, Place, RepositoryId, Role, SourceName};
+use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server, seed_small};
+use keyhaven::instance::ibm::{Client, Settings};
+use keyhaven::job::Context;
+use keyhaven::job::capture::{CaptureOptions, capture};
+use keyhaven::job::event::Silent;
+use keyhaven::model::{Clock, Digest, Timestamp};
+use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
+use tokio_util::sync::CancellationToken;
+
+const SIZES: [u64; 3] = [1_000, 10_000, 35_000];
+/// Secrets of the instance: they make the first entry as large as that of a real one.
+const SECRETS: usize = 1_000;
+const TOOL: &str = "keyhaven/bench";
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["read", folder, id] => read(Path::new(folder), id.parse()?, None),
+        ["read", folder, id, state] => read(Path::new(folder), id.parse()?, Some(Path::new(state))),
+        _ => measure(),
+    }
+}
+
+#[tokio::main]
+async fn measure() -> Result<(), Failure> {
+    let folder = std::env::temp_dir().join(format!("keyhaven-bench-ledger-{}", std::process::id()));
+    let place = folder.join("repository");
+    let (state, state_path) = (folder.join("state"), folder.join("state").display().to_string());
+    std::fs::create_dir_all(&state)?;
+    let mut chain = Chain::begin(&place, &folder.join("writer")).await?;
+    println!(
+        "{:>8} {:>8} {:>10} {:>10} {:>11} {:>6} {:>9}",
+        "entries", "MiB", "folder s", "cache s", "sha256sum s", "ratio", "peak MiB"
+    );
+    for entries in SIZES {
+        chain.grow(entries)?;
+        let id = chain.id.to_string();
+        let repository = place.display().to_string();
+        let plain = run(&["read", &repository, &id])?;
+        // The first fills the cache.
+        run(&["read", &repository, &id, &state_path])?;
+        let cached = run(&["read", &repository, &id, &state_path])?;
+        for read in [&plain, &cached] {
+            if read.entries != entries {
+                return Err(format!("{} entries of {entries} were read", read.entries).into());
+            }
+        }
+        let peer = sha256sum(&place.join("ledger"))?;
+        let seconds = |time: Duration| time.as_secs_f64();
+        println!(
+            "{entries:>8} {:>8} {:>10.2} {:>10.2} {:>11.2} {:>6.1} {:>9}",
+            chain.bytes >> 20,
+            seconds(plain.took),
+            seconds(cached.took),
+            seconds(peer),
+            seconds(cached.took) / seconds(peer),
+            cached.peak_kib >> 10,
+        );
+    }
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}
+
+/// What a reader in a process of its own printed.
+struct Reading {
+    entries: u64,
+    took: Duration,
+    peak_kib: u64,
+}
+
+fn run(arguments: &[&str]) -> Result<Reading, Failure> {
+    let output = Command::new(std::env::current_exe()?).args(arguments).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [entries, micros, peak] = words[..] else {
+        return Err(format!("the reader failed: {text}{}", String::from_utf8_lossy(&output.stderr)).into());
+    };
+    Ok(Reading { entries: entries.parse()?, took: Duration::from_micros(micros.parse()?), peak_kib: peak.parse()? })
+}
+
+/// Opens the repository, reads and checks its ledger, and prints the entries that count, the microseconds and the peak
+/// memory of this process in KiB.
+#[tokio::main]
+async fn read(folder: &Path, id: RepositoryId, state: Option<&Path>) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let repository = Repository::open(Store::local(folder), id).await?;
+    let repository = match state {
+        Some(state) => repository.cached_in(&StateFolder::new(state, &id.to_string())),
+        None => repository,
+    };
+    let ledger = repository.read_ledger().await?;
+    let took = begun.elapsed();
+    println!("{} {} {}", ledger.counted().count(), took.as_micros(), peak()?);
+    Ok(())
+}
+
+/// The time that `sha256sum` takes for every file of a folder.
+fn sha256sum(folder: &Path) -> Result<Duration, Failure> {
+    let begun = Instant::now();
+    let status = Command::new("sh")
+        .args(["-c", "find \"$0\" -type f -print0 | xargs -0 sha256sum"])
+        .arg(folder)
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() { Ok(begun.elapsed()) } else { Err("sha256sum failed".into()) }
+}
+
+/// A ledger without branches that is written past the repository: a commit checks all that is there, so a long one would
+/// take hours.
+struct Chain {
+    place: PathBuf,
+    id: RepositoryId,
+    key: Arc<SigningKey>,
+    source: SourceName,
+    event: Event,
+    sequence: u64,
+    parent: Digest,
+    time: Timestamp,
+    bytes: u64,
+}
+
+impl Chain {
+    /// A repository with one snapshot of a small instance.
+    async fn begin(place: &Path, state: &Path) -> Result<Self, Failure> {
+        let instance = Instance::new(Options { ids: Some(1), ..Options::default() });
+        seed_small(&instance, 1, SECRETS)?;
+        let source = SourceName { crn: instance.crn(), region: "eu-de".to_owned() };
+        let server = Server::start(instance, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let mut settings = Settings::new(&server.base_url(), &server.iam_url(), Options::default().api_key);
+        settings.requests_per_second = 10_000.0;
+        let client = Client::new(settings)?;
+
+        let key = Arc::new(SigningKey::generate()?);
+        let (recovery, catalogue) = (Identities::generate().0, Arc::new(Identities::generate().0));
+        let clock: Arc<dyn Clock> = Arc::new(InstanceClock::system());
+        let grant = KeyGrant { public_key: key.public(), roles: vec![Role::Collector], name: String::new() };
+        let new = NewRepository {
+            source: source.clone(),
+            keys: vec![grant],
+            longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
+            grace_seconds: InitEvent::GRACE_SECONDS,
+            time: clock.now(),
+            tool: TOOL.to_owned(),
+        };
+        let id = Repository::init(Store::local(place), &key, new).await?;
+        let repository = Repository::open(Store::local(place), id).await?;
+        let state = StateFolder::new(state, &id.to_string());
+        let writer = Writer { key: Arc::clone(&key), state, clock: Arc::clone(&clock), due: None };
+        let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
+        let recovery = Recipients::new(recovery.recipients())?;
+        let options = CaptureOptions::new(recovery, Recipients::new(catalogue.recipients())?);
+        capture(&context, &client, &repository, &writer, &catalogue, &options).await?;
+        server.stop().await;
+
+        let ledger = repository.read_ledger().await?;
+        let first = ledger.snapshots().pop().ok_or("the capture left no snapshot")?;
+        let event = Event::Snapshot(Box::new(first.snapshot().ok_or("a snapshot that is none")?.clone()));
+        let (sequence, parent, time) = (first.sequence, first.digest, first.time);
+        Ok(Self { place: place.to_owned(), id, key, source, event, sequence, parent, time, bytes: 0 })
+    }
+
+    /// Adds quiet snapshots until the ledger has so many entries.
+    fn grow(&mut self, entries: u64) -> Result<(), Failure> {
+        while self.sequence < entries {
+            self.sequence += 1;
+            self.time = self.time.plus_millis(1);
+            let place = Place {
+                repository: Some(self.id),
+                source: self.source.clone(),
+                sequence: self.sequence,
+                parents: vec![self.parent],
+                previous: Some(self.parent),
+                due: None,
+            };
+            let draft = Draft { time: self.time, tool: TOOL.to_owned(), event: self.event.clone() };
+            let (entry, bytes) = draft.sign(&place, &self.key)?;
+            self.parent = entry.digest;
+            self.bytes += bytes.len() as u64;
+            let file = self.place.join(entry.name());
+            std::fs::create_dir_all(file.parent().ok_or("an entry without a folder")?)?;
+            std::fs::write(file, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The most memory that this process has had, in KiB.
+fn peak() -> Result<u64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
