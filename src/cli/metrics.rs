@@ -123,8 +123,6 @@ pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: 
                 };
                 let before = board.repository(&name).map(|view| view.as_ref().clone());
                 let view = look(settings, &repository, before).await?;
-                // It stays open for the clients that it has, not for what it has read.
-                repository.release_entries();
                 Ok::<_, Failure>((repository, view))
             };
             match tokio::time::timeout(READING, reading).await {

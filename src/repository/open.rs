@@ -22,8 +22,9 @@ pub(super) const SMALL_IN_FLIGHT: usize = 16;
 
 /// A repository, by its pinned id; cheap to clone.
 ///
-/// Reading never writes to the store. Entries that were read are kept in memory, and on this host's disk with
-/// [`Repository::cached_in`]: they are immutable, and only what a listing shows anew is fetched.
+/// Reading never writes to the store. Entries are immutable, so only what a listing shows anew is fetched: those that were
+/// read are kept on this host's disk with [`Repository::cached_in`], else in memory, and not at all where the store is a
+/// folder of this host.
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
@@ -35,16 +36,10 @@ struct Inner {
     id: RepositoryId,
     trust: Vec<PublicKey>,
     warnings: Vec<String>,
-    entries: Mutex<HashMap<String, Known>>,
+    /// Entries that cannot be had again without a request, by path.
+    entries: Mutex<HashMap<String, Bytes>>,
     /// Whether entries must come from the store itself, whatever the disk has.
     anew: AtomicBool,
-}
-
-/// An entry in memory.
-struct Known {
-    bytes: Bytes,
-    /// Whether the cache on disk has it, too.
-    on_disk: bool,
 }
 
 /// `keyhaven.json`: decides nothing, tells people and tools what lies there.
@@ -150,17 +145,7 @@ impl Repository {
         self.known().clear();
     }
 
-    /// Drops from memory what can be had again without a request: the entries in the cache on disk, and all of them
-    /// where the store is a folder of this host. For whoever keeps a repository open for long.
-    pub fn release_entries(&self) {
-        // Only a folder shares this host's clock.
-        let local = self.store().shares_clock();
-        let mut known = self.known();
-        known.retain(|_, entry| !local && !entry.on_disk);
-        known.shrink_to_fit();
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Bytes>> {
         self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -245,14 +230,13 @@ impl Repository {
     /// The bytes of one file of the ledger that was listed just now with this size, from memory or from disk when it was
     /// read before.
     async fn fetch_entry(&self, path: &str, size: u64) -> Result<Option<Bytes>, RepositoryError> {
-        let known = self.known().get(path).map(|entry| entry.bytes.clone());
+        let known = self.known().get(path).cloned();
         if known.is_some() {
             return Ok(known);
         }
-        if let Some(cache) = self.cache.as_ref().filter(|_| !self.inner.anew.load(Ordering::SeqCst))
+        if let Some(cache) = self.cache.as_ref().filter(|_| !self.anew())
             && let Some(bytes) = cache.get(path, size).await
         {
-            self.known().insert(path.to_owned(), Known { bytes: bytes.clone(), on_disk: true });
             return Ok(Some(bytes));
         }
         self.ask_entry(path).await
@@ -281,7 +265,16 @@ impl Repository {
             Some(cache) => cache.put(path, bytes.clone()).await,
             None => false,
         };
-        self.known().insert(path.to_owned(), Known { bytes: bytes.clone(), on_disk });
+        // Only a folder shares this host's clock. A long ledger is more memory than all else of a quiet run.
+        let near = self.store().shares_clock() || on_disk && !self.anew();
+        if !near {
+            self.known().insert(path.to_owned(), bytes.clone());
+        }
+    }
+
+    /// Whether the cache on disk is not read.
+    fn anew(&self) -> bool {
+        self.inner.anew.load(Ordering::SeqCst)
     }
 
     /// Checks names, signatures and links: much arithmetic, so on a blocking thread.

@@ -8,7 +8,6 @@ use super::Problem;
 use crate::crypto::PublicKey;
 use crate::crypto::digest::sha256;
 use crate::format::entry::Signed;
-use crate::format::envelope::Envelope;
 use crate::format::event::KeyChange;
 use crate::format::{Entry, Event, FormatError, RepositoryId, names};
 use crate::model::Digest;
@@ -32,7 +31,8 @@ pub(super) fn read(mut files: Vec<(String, Bytes)>, pin: RepositoryId, trust: &[
     let source = first_source(&files, pin);
     let mut keys: HashMap<Digest, PublicKey> = trust.iter().map(|key| (key.fingerprint(), *key)).collect();
     let (mut malformed, mut misplaced, mut unsigned) = (Vec::new(), Vec::new(), Vec::new());
-    let mut found = Vec::with_capacity(files.len());
+    let mut entries = Vec::with_capacity(files.len());
+    let mut pending = Vec::new();
     for (file, bytes) in files {
         let signed = match decode(&file, &bytes) {
             Ok(signed) => signed,
@@ -46,19 +46,26 @@ pub(super) fn read(mut files: Vec<(String, Bytes)>, pin: RepositoryId, trust: &[
             continue;
         }
         keys.extend(named_keys(&signed.entry.event));
-        let Signed { entry, envelope } = signed;
-        let known = keys.contains_key(&envelope.key);
-        let checked = if known { Ok(check_signature(&file, &entry, &envelope, &keys)) } else { Err(envelope) };
-        found.push((file, entry, checked));
-    }
-    let mut entries = Vec::with_capacity(found.len());
-    for (file, entry, checked) in found {
-        match checked.unwrap_or_else(|envelope| check_signature(&file, &entry, &envelope, &keys)) {
-            Ok(()) => entries.push((file, entry)),
-            Err(problem) => unsigned.push(problem),
+        if keys.contains_key(&signed.envelope.key) {
+            match check_signature(&file, &signed, &keys) {
+                Ok(()) => entries.push((file, signed.entry)),
+                Err(problem) => unsigned.push((file, problem)),
+            }
+        } else {
+            pending.push((file, signed));
         }
     }
-    let mut read = Read { problems: [malformed, misplaced, unsigned].concat(), ..Read::default() };
+    for (file, signed) in pending {
+        match check_signature(&file, &signed, &keys) {
+            Ok(()) => entries.push((file, signed.entry)),
+            Err(problem) => unsigned.push((file, problem)),
+        }
+    }
+    // As if all had been checked in the order of their names.
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    unsigned.sort_by(|a, b| a.0.cmp(&b.0));
+    let problems = malformed.into_iter().chain(misplaced).chain(unsigned.into_iter().map(|(_, problem)| problem));
+    let mut read = Read { problems: problems.collect(), ..Read::default() };
     join_copies(entries, &mut read);
     read
 }
@@ -72,12 +79,13 @@ pub(super) fn read_one(
     pin: RepositoryId,
     trust: &[PublicKey],
 ) -> Option<Entry> {
-    let Signed { entry, envelope } = decode(file, bytes).ok()?;
+    let signed = decode(file, bytes).ok()?;
     let first = others.iter().find(|other| other.digest == pin.0)?;
-    belongs(file, &entry, pin, Some(&first.source.crn)).ok()?;
+    belongs(file, &signed.entry, pin, Some(&first.source.crn)).ok()?;
     let trusted = trust.iter().map(|key| (key.fingerprint(), *key));
     let keys = others.iter().flat_map(|other| named_keys(&other.event)).chain(trusted).collect();
-    check_signature(file, &entry, &envelope, &keys).ok()?;
+    check_signature(file, &signed, &keys).ok()?;
+    let entry = signed.entry;
     let copy = |other: &Entry| (other.payload_digest, other.key) == (entry.payload_digest, entry.key);
     let alone = named_keys(&entry.event).next().is_none() && !others.iter().any(copy);
     alone.then_some(entry)
@@ -129,21 +137,16 @@ fn named_keys(event: &Event) -> impl Iterator<Item = (Digest, PublicKey)> {
     grants.iter().map(|grant| (grant.public_key.fingerprint(), grant.public_key))
 }
 
-fn check_signature(
-    file: &str,
-    entry: &Entry,
-    envelope: &Envelope,
-    keys: &HashMap<Digest, PublicKey>,
-) -> Result<(), Problem> {
-    let (file, key) = (file.to_owned(), envelope.key);
-    if let Event::Init(init) = &entry.event
+fn check_signature(file: &str, signed: &Signed, keys: &HashMap<Digest, PublicKey>) -> Result<(), Problem> {
+    let (file, key) = (file.to_owned(), signed.envelope.key);
+    if let Event::Init(init) = &signed.entry.event
         && !init.keys.iter().any(|grant| grant.public_key.fingerprint() == key)
     {
         return Err(Problem::UnknownKey { file, key });
     }
     match keys.get(&key) {
         None => Err(Problem::UnknownKey { file, key }),
-        Some(public) if !envelope.fits(public) => Err(Problem::BadSignature { file, key }),
+        Some(public) if !signed.envelope.fits(public) => Err(Problem::BadSignature { file, key }),
         Some(_) => Ok(()),
     }
 }
@@ -156,13 +159,13 @@ fn join_copies(entries: Vec<(String, Entry)>, read: &mut Read) {
         let name = by_content.entry((entry.payload_digest, entry.key)).or_insert(entry.digest);
         *name = entry.digest.min(*name);
     }
-    for (file, entry) in entries {
-        match by_content.get(&(entry.payload_digest, entry.key)) {
-            Some(name) if *name != entry.digest => {
-                read.aliases.insert(entry.digest, *name);
-                read.problems.push(Problem::Copy { file, of: *name });
-            }
-            _ => read.entries.push(entry),
+    let alone = |(file, entry): (String, Entry)| match by_content.get(&(entry.payload_digest, entry.key)) {
+        Some(name) if *name != entry.digest => {
+            read.aliases.insert(entry.digest, *name);
+            read.problems.push(Problem::Copy { file, of: *name });
+            None
         }
-    }
+        _ => Some(entry),
+    };
+    read.entries = entries.into_iter().filter_map(alone).collect();
 }

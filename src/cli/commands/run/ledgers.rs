@@ -35,9 +35,7 @@ impl Repositories {
             Some(repository) => repository,
             None => self.open(instance).await?,
         };
-        let read = repository.read_ledger().await;
-        repository.release_entries();
-        match read {
+        match repository.read_ledger().await {
             Ok(ledger) => Ok(ledger),
             Err(error) => {
                 // The next one reads the credentials anew: they may have been changed.
