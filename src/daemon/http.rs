@@ -1,12 +1,14 @@
 //! The daemon's HTTP server: `/metrics`, `/healthz`, `/readyz`, and nothing else.
 //!
 //! It only reads the [`Board`], so whoever asks cannot slow the run loop. A connection serves one request and lives for
-//! some seconds at most, and there are only so many at a time: a client that sends nothing holds up other clients for
-//! that long, and nothing else.
+//! some seconds at most, and there are only so many at a time: the oldest that has asked for nothing makes room for the
+//! next, so that clients that send nothing hold nobody up.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,12 +22,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::board::Board;
 use super::metrics;
 
-/// How many connections are served at a time; more wait.
+/// How many connections are served at a time; for one more, one is cut.
 const CONNECTIONS: usize = 32;
 /// How long a connection lives, from the first byte to the last.
 const LIFE: Duration = Duration::from_secs(10);
@@ -45,7 +47,7 @@ pub async fn serve(listener: TcpListener, board: Board, stop: CancellationToken)
         .route("/readyz", get(readyz))
         .with_state(board)
         .layer(axum::middleware::map_response(closing));
-    let bounded = Bounded { listener, free: Arc::new(Semaphore::new(CONNECTIONS)) };
+    let bounded = Bounded { listener, free: Arc::new(Semaphore::new(CONNECTIONS)), open: VecDeque::new() };
     axum::serve(bounded, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
@@ -90,6 +92,32 @@ async fn closing(mut response: Response) -> Response {
 struct Bounded {
     listener: TcpListener,
     free: Arc<Semaphore>,
+    /// Those that are served, oldest first, and some that were.
+    open: VecDeque<Weak<Open>>,
+}
+
+/// What the listener knows of a connection.
+#[derive(Debug, Default)]
+struct Open {
+    answered: AtomicBool,
+    cut: CancellationToken,
+}
+
+impl Bounded {
+    /// A place for one more connection.
+    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.open.retain(|open| open.strong_count() > 0);
+        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+            return Some(place);
+        }
+        let open: Vec<Arc<Open>> = self.open.iter().filter_map(Weak::upgrade).collect();
+        let waits = open.iter().find(|open| !open.answered.load(Ordering::Relaxed));
+        if let Some(oldest) = waits.or_else(|| open.first()) {
+            oldest.cut.cancel();
+        }
+        drop(open);
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
 }
 
 impl Listener for Bounded {
@@ -98,12 +126,15 @@ impl Listener for Bounded {
 
     async fn accept(&mut self) -> (Connection, Self::Addr) {
         loop {
-            // The semaphore is never closed; if it were, nothing could be served, and waiting is all there is.
-            let Ok(place) = Arc::clone(&self.free).acquire_owned().await else { return std::future::pending().await };
             match self.listener.accept().await {
                 Ok((stream, address)) => {
                     let end = Box::pin(tokio::time::sleep(LIFE));
-                    return (Connection { stream, end, over: false, _place: place }, address);
+                    // The semaphore is never closed; if it were, nothing could be served, and waiting is all there is.
+                    let Some(place) = self.place().await else { return std::future::pending().await };
+                    let open = Arc::new(Open::default());
+                    self.open.push_back(Arc::downgrade(&open));
+                    let cut = Box::pin(open.cut.clone().cancelled_owned());
+                    return (Connection { stream, end, cut, over: false, open, _place: place }, address);
                 }
                 Err(_) => tokio::time::sleep(AGAIN).await,
             }
@@ -115,18 +146,21 @@ impl Listener for Bounded {
     }
 }
 
-/// A connection that fails when its time is over.
+/// A connection that fails when its time is over, or when another needs its place.
 struct Connection {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
     over: bool,
+    open: Arc<Open>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        // A sleep must not be asked again once it is over.
-        self.over = self.over || self.end.as_mut().poll(context).is_ready();
+        // Neither must be asked again once it is over.
+        self.over =
+            self.over || self.end.as_mut().poll(context).is_ready() || self.cut.as_mut().poll(context).is_ready();
         if self.over { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 }
@@ -145,6 +179,7 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
+        self.open.answered.store(true, Ordering::Relaxed);
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -263,6 +298,38 @@ mod tests {
         // Paused time goes on only when everybody waits: without an end of the idle ones this would never return.
         let answer = server.get("/healthz").await;
         assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    }
+
+    /// Time stands still while somebody blocks, so no connection ends by its age here.
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_that_sends_nothing_makes_room_at_once() {
+        use std::io::{Read as _, Write as _};
+
+        let server = Server::start().await;
+        let address = server.address;
+        let client = tokio::task::spawn_blocking(move || {
+            let connect = || {
+                let mut stream = std::net::TcpStream::connect(address).unwrap();
+                stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+                stream.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+                stream
+            };
+            let mut idle: Vec<_> = (0..CONNECTIONS).map(|_| connect()).collect();
+            for _ in 0..3 {
+                let (mut asking, mut answer) = (connect(), String::new());
+                asking.write_all(b"host: x\r\n\r\n").unwrap();
+                asking.read_to_string(&mut answer).unwrap();
+                assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+            }
+            // The first made room, and the last ones are served still.
+            let ended = |mut stream: std::net::TcpStream| {
+                stream.set_nonblocking(true).unwrap();
+                !matches!(stream.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            };
+            let last = idle.split_off(3);
+            assert!(ended(idle.remove(0)) && !last.into_iter().any(ended));
+        });
+        client.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

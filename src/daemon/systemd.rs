@@ -1,6 +1,6 @@
 //! What the service manager is told, over the socket that it names in `NOTIFY_SOCKET`; nothing where there is none.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,6 +15,8 @@ use tracing::debug;
 /// Tells the service manager how the daemon does.
 #[derive(Debug)]
 pub struct Manager {
+    /// A path, or `@` and an abstract name; nobody without one.
+    socket: Option<OsString>,
     /// How often the watchdog wants to hear of the loop: a third of its patience.
     watchdog: Option<Duration>,
     fed: Mutex<Option<Instant>>,
@@ -22,11 +24,11 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Reads from the environment whether a watchdog waits for us.
+    /// The manager behind the socket that `NOTIFY_SOCKET` names. Reads from the environment whether a watchdog waits.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(socket: Option<OsString>) -> Self {
         let watchdog = sd_notify::watchdog_enabled().map(|patience| patience / 3);
-        Self { watchdog, fed: Mutex::new(None), status: Mutex::new(String::new()) }
+        Self { socket, watchdog, fed: Mutex::new(None), status: Mutex::new(String::new()) }
     }
 
     /// How often the loop must come by at least, if anybody cares.
@@ -37,14 +39,14 @@ impl Manager {
 
     /// The configuration is in force and the loop runs: after the start, and after a reload.
     pub fn ready(&self) {
-        send(&[NotifyState::Ready]);
+        self.send(&[NotifyState::Ready]);
     }
 
     /// The configuration is read again; [`Manager::ready`] ends that, whatever came of it.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => send(&[NotifyState::Reloading, now]),
-            Err(_) => send(&[NotifyState::Reloading]),
+            Ok(now) => self.send(&[NotifyState::Reloading, now]),
+            Err(_) => self.send(&[NotifyState::Reloading]),
         }
     }
 
@@ -53,7 +55,7 @@ impl Manager {
         // Killing takes time, too, and so does saying good-bye.
         let all = within.saturating_add(super::engine::KILLED * 2);
         let extend = u32::try_from(all.as_micros()).unwrap_or(u32::MAX);
-        send(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(extend)]);
+        self.send(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(extend)]);
     }
 
     /// One line about what it does; sent when it is another than before.
@@ -61,7 +63,7 @@ impl Manager {
         let mut known = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != status {
             status.clone_into(&mut known);
-            send(&[NotifyState::Status(status)]);
+            self.send(&[NotifyState::Status(status)]);
         }
     }
 
@@ -71,22 +73,16 @@ impl Manager {
         let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
         if fed.is_none_or(|fed| fed.elapsed() >= every / 2) {
             *fed = Some(Instant::now());
-            send(&[NotifyState::Watchdog]);
+            self.send(&[NotifyState::Watchdog]);
         }
     }
-}
 
-impl Default for Manager {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn send(states: &[NotifyState<'_>]) {
-    let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
-    // A manager that does not listen is no reason to stop.
-    if let Err(error) = send_to(&socket, states) {
-        debug!("the service manager was not told: {error}");
+    fn send(&self, states: &[NotifyState<'_>]) {
+        let Some(socket) = &self.socket else { return };
+        // A manager that does not listen is no reason to stop.
+        if let Err(error) = send_to(socket, states) {
+            debug!("the service manager was not told: {error}");
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::{metrics, told};
+use crate::cli::{env, metrics, told};
 use crate::config::Settings;
 use crate::daemon::engine::{Engine, PULSE, Setup};
 use crate::daemon::systemd::Manager;
@@ -49,7 +49,7 @@ pub(in crate::cli) struct Arguments {}
 pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     let failed = |what: &'static str| move |error| Failure::new(FailureKind::Failed, what).because(error);
     let mut hangups = signal(SignalKind::hangup()).map_err(failed("cannot listen for signals"))?;
-    let manager = Arc::new(Manager::new());
+    let manager = Arc::new(Manager::new(env::variable("NOTIFY_SOCKET").map(Into::into)));
     let board = Board::new(Arc::new(SystemClock), ALIVE_WITHIN.max(PULSE * 3));
     let (settings, text) = app.all_settings_and_text()?;
     let setup = setup::load(app, &settings, text.as_deref(), &board, &manager).await?;
