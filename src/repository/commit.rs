@@ -92,23 +92,10 @@ impl Repository {
         }
     }
 
-    /// The files of the ledger as of now, with every head that this writer remembers and that is there.
-    async fn files_with_known_heads(&self, remembered: &[String]) -> Result<Vec<(String, Bytes)>, RepositoryError> {
-        let mut files = self.read_entries().await?;
-        // A listing may lag behind; asking the store by name does not, and what is remembered here proves nothing.
-        for path in remembered {
-            let listed = files.iter().any(|(listed, bytes)| listed == path && !bytes.is_empty());
-            if !listed && let Some(bytes) = self.ask_entry(path).await? {
-                files.retain(|(listed, _)| listed != path);
-                files.push((path.clone(), bytes));
-            }
-        }
-        Ok(files)
-    }
-
     /// The ledger as of now, with every head that this writer remembers, or that a signed loss accounts for.
     async fn ledger_with_known_heads(&self, remembered: &[String], event: &Event) -> Result<Ledger, RepositoryError> {
-        let ledger = self.build_ledger(self.files_with_known_heads(remembered).await?).await?;
+        // A listing may lag behind; asking the store by name does not, and what is remembered here proves nothing.
+        let (ledger, _) = self.read_ledger_of(self.list_entries().await?, remembered).await?;
         let gone = |path: &&String| match names::parse_entry(path) {
             Some((_, digest)) => ledger.get(&digest).is_none() && !is_accepted(&ledger, event, &digest),
             None => false,
@@ -128,12 +115,11 @@ impl Repository {
         entry: &Entry,
         bytes: &Bytes,
     ) -> Result<Ledger, RepositoryError> {
-        if let Some(ledger) = self.extend_ledger(ledger, entry.name(), bytes.clone()).await? {
+        let file = (entry.name(), bytes.clone());
+        if let Some(ledger) = self.extend_ledger(ledger, file.clone()).await? {
             return Ok(ledger);
         }
-        let mut files = self.files_with_known_heads(remembered).await?;
-        files.push((entry.name(), bytes.clone()));
-        self.build_ledger(files).await
+        Ok(self.read_ledger_with(self.list_entries().await?, remembered, Some(file)).await?.0)
     }
 
     /// On top of every head.

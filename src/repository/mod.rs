@@ -6,6 +6,7 @@
 #[expect(clippy::disallowed_methods, reason = "a cache is a folder on this host, outside of every store")]
 mod cache;
 mod commit;
+mod entries;
 mod error;
 pub mod find;
 mod init;

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-
-use super::Problem;
+use super::{Ledger, Problem};
 use crate::crypto::PublicKey;
 use crate::crypto::digest::sha256;
 use crate::format::entry::Signed;
@@ -21,53 +19,111 @@ pub(super) struct Read {
     pub(super) aliases: HashMap<Digest, Digest>,
 }
 
-/// Reads all files. Their order does not matter.
+/// Reads the files of a ledger one after the other, in any order.
 ///
-/// A long ledger is much memory: each file goes as soon as it is read, and what was signed as soon as it is checked,
-/// which is at once for all that an earlier file names the key of.
-pub(super) fn read(mut files: Vec<(String, Bytes)>, pin: RepositoryId, trust: &[PublicKey]) -> Read {
-    files.sort_by(|a, b| a.0.cmp(&b.0));
-    files.dedup();
-    let source = first_source(&files, pin);
-    let mut keys: HashMap<Digest, PublicKey> = trust.iter().map(|key| (key.fingerprint(), *key)).collect();
-    let (mut malformed, mut misplaced, mut unsigned) = (Vec::new(), Vec::new(), Vec::new());
-    let mut entries = Vec::with_capacity(files.len());
-    let mut pending = Vec::new();
-    for (file, bytes) in files {
-        let signed = match decode(&file, &bytes) {
+/// A long ledger is much memory, so nothing of a file stays but its entry: not its bytes, and what was signed only until
+/// its key is known and the first entry was seen, which comes before all others where files come by name.
+#[derive(Debug)]
+pub struct Reader {
+    pin: RepositoryId,
+    trust: Vec<PublicKey>,
+    /// The instance that the first entry names, once that was seen.
+    source: Option<String>,
+    keys: HashMap<Digest, PublicKey>,
+    entries: Vec<(String, Entry)>,
+    /// What came before the first entry.
+    early: Vec<(String, Signed)>,
+    /// What is signed by a key that no file before it names.
+    unchecked: Vec<(String, Signed)>,
+    malformed: Vec<(String, Problem)>,
+    misplaced: Vec<(String, Problem)>,
+    unsigned: Vec<(String, Problem)>,
+}
+
+impl Reader {
+    /// Nothing was read yet. `pin` and `trust` as for [`Ledger::build`](super::Ledger::build).
+    #[must_use]
+    pub fn new(pin: RepositoryId, trust: &[PublicKey]) -> Self {
+        Self {
+            pin,
+            trust: trust.to_vec(),
+            source: None,
+            keys: trust.iter().map(|key| (key.fingerprint(), *key)).collect(),
+            entries: Vec::new(),
+            early: Vec::new(),
+            unchecked: Vec::new(),
+            malformed: Vec::new(),
+            misplaced: Vec::new(),
+            unsigned: Vec::new(),
+        }
+    }
+
+    /// Reads a file: its name under the repository's prefix, and its bytes.
+    pub fn push(&mut self, file: String, bytes: &[u8]) {
+        let signed = match decode(&file, bytes) {
             Ok(signed) => signed,
-            Err(problem) => {
-                malformed.push(problem);
-                continue;
-            }
+            Err(problem) => return self.malformed.push((file, problem)),
         };
-        if let Err(problem) = belongs(&file, &signed.entry, pin, source.as_deref()) {
-            misplaced.push(problem);
-            continue;
-        }
-        keys.extend(named_keys(&signed.entry.event));
-        if keys.contains_key(&signed.envelope.key) {
-            match check_signature(&file, &signed, &keys) {
-                Ok(()) => entries.push((file, signed.entry)),
-                Err(problem) => unsigned.push((file, problem)),
+        if signed.entry.digest == self.pin.0 {
+            self.source = Some(signed.entry.source.crn.clone());
+            self.place(file, signed);
+            for (file, signed) in std::mem::take(&mut self.early) {
+                self.place(file, signed);
             }
+        } else if self.source.is_none() {
+            self.early.push((file, signed));
         } else {
-            pending.push((file, signed));
+            self.place(file, signed);
         }
     }
-    for (file, signed) in pending {
-        match check_signature(&file, &signed, &keys) {
-            Ok(()) => entries.push((file, signed.entry)),
-            Err(problem) => unsigned.push((file, problem)),
+
+    /// The ledger of what was read.
+    #[must_use]
+    pub fn finish(self) -> Ledger {
+        let (pin, trust) = (self.pin, self.trust.clone());
+        Ledger::of(self.into_read(), pin, &trust)
+    }
+
+    fn into_read(mut self) -> Read {
+        // Without a first entry nobody knows whose instance it is.
+        for (file, signed) in std::mem::take(&mut self.early) {
+            self.place(file, signed);
+        }
+        for (file, signed) in std::mem::take(&mut self.unchecked) {
+            self.check(file, signed);
+        }
+        self.entries.sort_by(|a, b| a.0.cmp(&b.0));
+        self.entries.dedup_by(|a, b| a.0 == b.0);
+        let mut problems = Vec::new();
+        for mut found in [self.malformed, self.misplaced, self.unsigned] {
+            found.sort_by(|a, b| a.0.cmp(&b.0));
+            found.dedup();
+            problems.extend(found.into_iter().map(|(_, problem)| problem));
+        }
+        let mut read = Read { problems, ..Read::default() };
+        join_copies(self.entries, &mut read);
+        read
+    }
+
+    fn place(&mut self, file: String, signed: Signed) {
+        match belongs(&file, &signed.entry, self.pin, self.source.as_deref()) {
+            Err(problem) => self.misplaced.push((file, problem)),
+            Ok(()) => {
+                self.keys.extend(named_keys(&signed.entry.event));
+                match self.keys.contains_key(&signed.envelope.key) {
+                    true => self.check(file, signed),
+                    false => self.unchecked.push((file, signed)),
+                }
+            }
         }
     }
-    // As if all had been checked in the order of their names.
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    unsigned.sort_by(|a, b| a.0.cmp(&b.0));
-    let problems = malformed.into_iter().chain(misplaced).chain(unsigned.into_iter().map(|(_, problem)| problem));
-    let mut read = Read { problems: problems.collect(), ..Read::default() };
-    join_copies(entries, &mut read);
-    read
+
+    fn check(&mut self, file: String, signed: Signed) {
+        match check_signature(&file, &signed, &self.keys) {
+            Ok(()) => self.entries.push((file, signed.entry)),
+            Err(problem) => self.unsigned.push((file, problem)),
+        }
+    }
 }
 
 /// Reads one more file beside entries that were read, as [`read`] would have. Nothing when it is no entry of theirs, a
@@ -89,13 +145,6 @@ pub(super) fn read_one(
     let copy = |other: &Entry| (other.payload_digest, other.key) == (entry.payload_digest, entry.key);
     let alone = named_keys(&entry.event).next().is_none() && !others.iter().any(copy);
     alone.then_some(entry)
-}
-
-/// The instance that the first entry names, if that is there.
-fn first_source(files: &[(String, Bytes)], pin: RepositoryId) -> Option<String> {
-    let is_first = |file: &str| names::parse_entry(file).is_some_and(|(_, digest)| digest == pin.0);
-    let mut first = files.iter().filter(|(file, _)| is_first(file));
-    first.find_map(|(file, bytes)| decode(file, bytes).ok()).map(|signed| signed.entry.source.crn)
 }
 
 fn decode(file: &str, bytes: &[u8]) -> Result<Signed, Problem> {

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 
+pub use files::Reader;
 pub use life::{Life, Pin};
 pub use problem::{Problem, Severity};
 pub use roll::{Ended, Holder};
@@ -64,7 +65,11 @@ impl Ledger {
     /// writer.
     #[must_use]
     pub fn build(files: Vec<(String, Bytes)>, pin: RepositoryId, trust: &[PublicKey]) -> Self {
-        Self::of(files::read(files, pin, trust), pin, trust)
+        let mut reader = Reader::new(pin, trust);
+        for (file, bytes) in files {
+            reader.push(file, &bytes);
+        }
+        reader.finish()
     }
 
     /// The ledger as built from the same files and one more, without reading those again: for a writer that wants to
