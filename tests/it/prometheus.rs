@@ -274,8 +274,18 @@ async fn prometheus_follows_a_daemon_from_its_first_start() {
     let counted = site.machine.read("keyhaven.toml");
     site.machine.write("keyhaven.toml", &counted.replace("*/2 * * * * *", "0 0 2 1 *"));
     let daemon = Daemon::start(&site.machine);
-    let (_, page) = daemon.get("/metrics").await;
-    let line = page.lines().find(|line| line.starts_with("keyhaven_job_success_total{") && line.contains("\"often\""));
-    assert!(line.unwrap().rsplit(' ').next().unwrap().parse::<u64>().unwrap() >= 2, "{line:?}");
+    // It answers before it has looked at its jobs.
+    let looking = async {
+        loop {
+            let (_, page) = daemon.get("/metrics").await;
+            let mut lines = page.lines().filter(|line| line.starts_with("keyhaven_job_success_total{"));
+            match lines.find(|line| line.contains("\"often\"")) {
+                Some(line) => return line.to_owned(),
+                None => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    };
+    let line = tokio::time::timeout(Duration::from_secs(120), looking).await.unwrap();
+    assert!(line.rsplit(' ').next().unwrap().parse::<u64>().unwrap() >= 2, "{line}");
     tokio::task::spawn_blocking(move || (daemon.stop(), drop(site))).await.unwrap();
 }
