@@ -1,8 +1,8 @@
 //! What reading and checking a whole ledger costs, as every run does it: `cargo bench --bench ledger`.
 //!
-//! Ledgers of 1,000, 10,000 and 35,000 quiet snapshots (a year of a run every 15 minutes), each read by a process of its
-//! own: from the repository's folder, and with the entries in the cache of a host. What it is held against is
-//! `sha256sum` over the same files, in the same run.
+//! Ledgers of up to 35,000 quiet snapshots (a year of a run every 15 minutes) of instances of 1,000 and 10,000 secrets,
+//! each read by a process of its own: from the repository's folder, and with the entries in the cache of a host. What it
+//! is held against is `sha256sum` over the same files, in the same run.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench keeps its repository in a temporary folder")]
@@ -25,9 +25,8 @@ use keyhaven::model::{Clock, Digest, Timestamp};
 use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
 use tokio_util::sync::CancellationToken;
 
-const SIZES: [u64; 3] = [1_000, 10_000, 35_000];
-/// Secrets of the instance: they make the first entry as large as that of a real one.
-const SECRETS: usize = 1_000;
+/// Secrets of the instance, which make an entry as large as that of a real one, and how many entries.
+const CASES: [(usize, &[u64]); 2] = [(1_000, &[1_000, 10_000, 35_000]), (10_000, &[1_000, 10_000])];
 const TOOL: &str = "keyhaven/bench";
 
 type Failure = Box<dyn std::error::Error>;
@@ -44,32 +43,39 @@ fn main() -> Result<(), Failure> {
 
 #[tokio::main]
 async fn measure() -> Result<(), Failure> {
-    let folder = std::env::temp_dir().join(format!("keyhaven-bench-ledger-{}", std::process::id()));
+    println!(
+        "{:>8} {:>8} {:>8} {:>10} {:>10} {:>11} {:>6} {:>9}",
+        "secrets", "entries", "MiB", "folder s", "cache s", "sha256sum s", "ratio", "peak MiB"
+    );
+    for (secrets, sizes) in CASES {
+        let folder = std::env::temp_dir().join(format!("keyhaven-bench-ledger-{}-{secrets}", std::process::id()));
+        measure_one(secrets, sizes, &folder).await?;
+        std::fs::remove_dir_all(folder)?;
+    }
+    Ok(())
+}
+
+async fn measure_one(secrets: usize, sizes: &[u64], folder: &Path) -> Result<(), Failure> {
     let place = folder.join("repository");
     let (state, state_path) = (folder.join("state"), folder.join("state").display().to_string());
     std::fs::create_dir_all(&state)?;
-    let mut chain = Chain::begin(&place, &folder.join("writer")).await?;
-    println!(
-        "{:>8} {:>8} {:>10} {:>10} {:>11} {:>6} {:>9}",
-        "entries", "MiB", "folder s", "cache s", "sha256sum s", "ratio", "peak MiB"
-    );
-    for entries in SIZES {
-        chain.grow(entries)?;
-        let id = chain.id.to_string();
-        let repository = place.display().to_string();
+    let mut chain = Chain::begin(secrets, &place, &folder.join("writer")).await?;
+    let (repository, id) = (place.display().to_string(), chain.id.to_string());
+    for entries in sizes {
+        chain.grow(*entries)?;
         let plain = run(&["read", &repository, &id])?;
         // The first fills the cache.
         run(&["read", &repository, &id, &state_path])?;
         let cached = run(&["read", &repository, &id, &state_path])?;
         for read in [&plain, &cached] {
-            if read.entries != entries {
+            if read.entries != *entries {
                 return Err(format!("{} entries of {entries} were read", read.entries).into());
             }
         }
         let peer = sha256sum(&place.join("ledger"))?;
         let seconds = |time: Duration| time.as_secs_f64();
         println!(
-            "{entries:>8} {:>8} {:>10.2} {:>10.2} {:>11.2} {:>6.1} {:>9}",
+            "{secrets:>8} {entries:>8} {:>8} {:>10.2} {:>10.2} {:>11.2} {:>6.1} {:>9}",
             chain.bytes >> 20,
             seconds(plain.took),
             seconds(cached.took),
@@ -78,7 +84,6 @@ async fn measure() -> Result<(), Failure> {
             cached.peak_kib >> 10,
         );
     }
-    std::fs::remove_dir_all(folder)?;
     Ok(())
 }
 
@@ -141,10 +146,10 @@ struct Chain {
 }
 
 impl Chain {
-    /// A repository with one snapshot of a small instance.
-    async fn begin(place: &Path, state: &Path) -> Result<Self, Failure> {
+    /// A repository with one snapshot.
+    async fn begin(secrets: usize, place: &Path, state: &Path) -> Result<Self, Failure> {
         let instance = Instance::new(Options { ids: Some(1), ..Options::default() });
-        seed_small(&instance, 1, SECRETS)?;
+        seed_small(&instance, 1, secrets)?;
         let source = SourceName { crn: instance.crn(), region: "eu-de".to_owned() };
         let server = Server::start(instance, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let mut settings = Settings::new(&server.base_url(), &server.iam_url(), Options::default().api_key);

@@ -23,7 +23,8 @@ use crate::crypto::digest::sha256;
 use crate::format::names;
 
 const FOLDER: &str = "cache";
-/// Room for the entries of one repository, in bytes: three years and a half of a run every 15 minutes, at 8.3 KiB each.
+/// Room for the entries of one repository, in bytes: of a run every 15 minutes, seven years with 1,000 secrets and two and
+/// a half with 10,000.
 const ROOM: u64 = 1 << 30;
 /// What a file takes at least, in bytes: it bounds their number, too.
 const BLOCK: u64 = 4 << 10;
