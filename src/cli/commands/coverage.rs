@@ -26,7 +26,7 @@ const NAMED: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Classes, best first: exact, converted, reissued, definition_only, impossible.
-Exit code 3 means that the share asked for with --fail-under is not reached, or cannot be known because the collector
+Exit code 3 means that the share asked for with --fail-under is not reached, or cannot be known because the collector \
 may not list everything.
 
 Examples:

@@ -19,9 +19,12 @@ use crate::repository::StateFolder;
 /// versioned bucket a delete leaves an older version until a lifecycle rule of the bucket removes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 all that could go went (or, without --apply, was listed); 1 it deleted nothing because clocks, listings or an
-entry of a later version stood against it, or the store failed; 3 no good snapshot would be left; 13 the ledger or a live
-snapshot is not whole; 16 a snapshot was taken back in the last moment.
+Exit codes:
+   0  all that could go went (or, without --apply, was listed)
+   1  clocks, listings or an entry of a later version forbid it, or the store failed; nothing went
+   3  no good snapshot would be left
+  13  the ledger or a live snapshot is not whole
+  16  a snapshot was taken back in the last moment
 
 Examples:
   keyhaven sweep

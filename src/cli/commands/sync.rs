@@ -32,7 +32,7 @@ use crate::repository::ledger::Ledger;
 /// collector. Run it again when it was stopped: what is done is found done.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit code 0 means that the standby is in step, 15 that there is something to do (dry run), 3 that it stopped before changing
+Exit code 0 means that the standby is in step, 15 that there is something to do (dry run), 3 that it stopped before changing \
 anything or that not everything came back, 16 that items of the standby are in the way.
 
 Examples:

@@ -35,7 +35,7 @@ pub(in crate::cli) struct Custodian {
 /// Lets a key in: from this entry on it may sign what its roles allow. A key that is known gets further roles.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Roles: collector (backs up), verifier (records checks), restorer (records restores), reaper (forgets and sweeps),
+Roles: collector (backs up), verifier (records checks), restorer (records restores), reaper (forgets and sweeps), \
 custodian (changes keys, accepts suspect snapshots).
 
 Examples:

@@ -17,7 +17,7 @@ use crate::model::FailureKind;
 /// reached is said on its line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit code 14 means stale: the recovery point objective is missed, the last verification is too old (objectives.rpo and
+Exit code 14 means stale: the recovery point objective is missed, the last verification is too old (objectives.rpo and \
 objectives.verified_within), or there is no good snapshot. Of several instances, one that is stale is enough.
 
 Examples:
