@@ -38,6 +38,25 @@ fn the_demo_brings_every_value_back_and_what_it_keeps_can_be_opened() {
 }
 
 #[test]
+fn the_configuration_of_the_machine_is_not_the_demos() {
+    let machine = Machine::new();
+    std::fs::create_dir_all(machine.path("home/keyhaven")).unwrap();
+    let ran = machine.path("ran").display().to_string();
+    let config = format!(
+        "[repository]\nurl = \"/no/such/place\"\n[hooks]\nrun_before = [\"/usr/bin/touch\", \"{ran}\"]\n\
+         [audit]\nto = \"{ran}\"\n"
+    );
+    machine.write("home/keyhaven/keyhaven.toml", &config);
+    let home = machine.path("home").display().to_string();
+    let environment = [("XDG_CONFIG_HOME", home.as_str())];
+    let shown = machine.run_with(&environment, &["config", "show"]);
+    assert!(shown.out.contains("/no/such/place"), "it is in force here: {shown:#?}");
+    let story = machine.run_with(&environment, &["demo", "--secrets", "20", "--json"]).json(0);
+    assert_eq!(story["compared"]["differences"].as_array().map(Vec::len), Some(0), "{story:#}");
+    assert!(!std::path::Path::new(&ran).exists());
+}
+
+#[test]
 fn the_demo_overwrites_nothing_and_leaves_nothing_unasked() {
     let machine = Machine::new();
     std::fs::create_dir(machine.path("there")).unwrap();

@@ -53,6 +53,8 @@ pub(super) struct Arguments {
 
 const SEED: u64 = 20_261_122;
 const STANDBY_ID: &str = "9d0f7a64-33c5-4a0e-b1f2-6f1c8d4e5a77";
+/// What is added to, for errors.
+const CONFIG: &str = "the collector's configuration";
 /// What the collector's configuration gets for the nights to come.
 const NIGHTLY: &str = "\n[jobs.backup]\ncron = \"*/15 * * * *\"\n\n[jobs.verify]\ncron = \"30 4 * * *\"\nargs = \
                        [\"--record\"]\n";
@@ -98,6 +100,8 @@ impl Stage {
         }
         for part in ["collector", "recovery"] {
             key_file::create_folder(&folder.join(part))?;
+            // Or this machine's own configuration would be in force, with its hooks and notifications.
+            key_file::create(&folder.join(part).join("keyhaven.toml"), b"# A host of the demo.\n")?;
         }
         let folder = folder
             .canonicalize()
@@ -289,7 +293,9 @@ impl Stage {
             "--api-key-file",
             &api_key,
         ];
-        keyhaven(app, collector, &arguments, Expect::Done).await
+        let made = keyhaven(app, collector, &arguments, Expect::Done).await?;
+        add(&self.path("collector/keyhaven.toml"), &text(&made, &["add_to_config"]), CONFIG)?;
+        Ok(made)
     }
 
     async fn backup_under_writes(&self, app: &App, collector: &Host) -> Result<(u64, Value), Failure> {
@@ -306,7 +312,7 @@ impl Stage {
 
     /// What an operator sets up once and looks at when they like.
     async fn every_night(&self, app: &App, narrator: &Narrator<'_>, collector: &Host) -> Result<Value, Failure> {
-        add(&self.path("collector/keyhaven.toml"), NIGHTLY, "the collector's configuration")?;
+        add(&self.path("collector/keyhaven.toml"), NIGHTLY, CONFIG)?;
         narrator.chapter(
             "From now on by itself",
             "keyhaven.toml gets two jobs for `keyhaven run`: a backup every 15 minutes and a check every night. The \
