@@ -120,8 +120,7 @@ impl Rules {
 
 impl Arguments {
     /// Which kinds of rules it goes by, with this configuration below: its counts are right, of a time only whether it is
-    /// set.
-    /// Nothing where the snapshots are named by hand.
+    /// set. Nothing where the snapshots are named by hand.
     pub(in crate::cli) fn kinds_of_rules(&self, retention: &Retention) -> Option<Policy> {
         if !self.snapshot.is_empty() || !self.undo.is_empty() {
             return None;

@@ -126,7 +126,7 @@ impl Reader {
     }
 }
 
-/// Reads one more file beside entries that were read, as [`read`] would have. Nothing when it is no entry of theirs, a
+/// Reads one more file beside entries that were read, as [`Reader`] would have. Nothing when it is no entry of theirs, a
 /// copy, or names a key: with it in hand, other files may be more than they were.
 pub(super) fn read_one(
     file: &str,
