@@ -64,6 +64,42 @@ async fn a_401_costs_a_new_token_and_a_retry_and_three_of_them_in_vain_are_a_fai
     assert_eq!((mock.exchanges().len(), mock.calls().len()), (4, 4), "and no more: a refused identity is no loop");
 }
 
+/// What a token exchange answers; the token lives so many seconds.
+fn token(seconds: u64) -> Reply {
+    Reply::ok(format!(r#"{{"access_token":"head.body.x","expires_in":{seconds}}}"#))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_the_turn_that_outlasts_the_token_costs_one_token_a_request_and_no_more() {
+    let world = World::of(1);
+    let mock = Mock::start(move |seen| match seen.path.as_str() {
+        // Dead ten seconds before it expires, so it can be sent for one second.
+        "/identity/token" => token(11),
+        _ => world.answer(seen),
+    })
+    .await;
+    let mut settings = mock.settings();
+    settings.requests_per_second = 0.5;
+    let client = Client::new(settings).unwrap();
+    let all = futures_util::future::join_all((0..8).map(|_| client.groups()));
+    let all = tokio::time::timeout(Duration::from_secs(3_600), all).await.expect("it sends what it has a turn for");
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+    assert_eq!((mock.calls().len(), client.requests().retried), (8, 0));
+    assert!(mock.exchanges().len() <= 8, "{} tokens for 8 requests", mock.exchanges().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_the_turn_costs_nothing_of_the_time_for_retries() {
+    // The third request has waited for 200 seconds when it is sent and refused.
+    let mock = Mock::start(but_nth(World::of(1), "GET /secret_groups", 2, Reply::error(503))).await;
+    let mut settings = mock.settings();
+    settings.requests_per_second = 0.01;
+    let client = Client::new(settings).unwrap();
+    let all = futures_util::future::join_all((0..3).map(|_| client.groups())).await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+    assert_eq!((mock.calls().len(), client.requests().retried), (4, 1));
+}
+
 // Refusals and lost answers.
 
 #[tokio::test]

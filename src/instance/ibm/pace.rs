@@ -69,7 +69,23 @@ impl Pace {
 
     /// Waits until a request may go out.
     pub async fn turn(&self) {
+        self.turn_when(std::future::ready(())).await;
+    }
+
+    /// As [`Pace::turn`], for a request that needs something which may take a while: it is awaited when the turn has come,
+    /// and the next caller's turn comes after that.
+    pub(super) async fn turn_when<T>(&self, needed: impl Future<Output = T>) -> T {
         let _turn = self.shared.turn.lock().await;
+        self.due().await;
+        let needed = needed.await;
+        // A pause may have begun meanwhile.
+        let due = self.due().await;
+        self.take(due);
+        needed
+    }
+
+    /// Waits until the next request is due, and gives the moment since when it is.
+    async fn due(&self) -> Option<Instant> {
         loop {
             let due = {
                 let state = self.state();
@@ -78,7 +94,7 @@ impl Pace {
             match due {
                 // Looked at again after the wait: a pause may have begun meanwhile.
                 Some(due) if due > Instant::now() => tokio::time::sleep_until(due).await,
-                due => return self.take(due),
+                due => return due,
             }
         }
     }
@@ -224,6 +240,14 @@ mod tests {
         let begin = Instant::now();
         pace.turn().await;
         assert!(begin.elapsed() <= LONGEST_PAUSE + Duration::from_secs(1), "a pause is bounded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_request_needs_first_holds_the_next_ones_back_and_bunches_nothing() {
+        let pace = Pace::new(1.0);
+        let slow = pace.turn_when(tokio::time::sleep(Duration::from_secs(30)));
+        let ((), sent) = tokio::join!(slow, saturate(&pace, 4, 1));
+        assert!(sent.windows(2).all(|pair| pair[1].duration_since(pair[0]) >= Duration::from_secs(1)), "{sent:?}");
     }
 
     #[tokio::test(start_paused = true)]

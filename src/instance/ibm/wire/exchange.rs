@@ -213,12 +213,8 @@ impl Wire {
         let mut tries = Tries::new(self.retry);
         let mut renewed = 0;
         loop {
-            let token = self.token().await?;
-            self.pace.turn().await;
-            if token.is_dead() {
-                // It died in the queue. The next one waits for a turn of its own, so that nothing goes out bunched.
-                continue;
-            }
+            let token = self.turn().await?;
+            tries.begin();
             self.count(request.purpose, tries.made() > 1 || renewed > 0);
             let outcome = attempt(self.build(request, url.clone(), body.clone(), &token)?).await;
             let trouble = match outcome {
@@ -308,6 +304,16 @@ impl Wire {
         Ok(built)
     }
 
+    /// Waits for the turn, and then gives the token to send with. The token comes second because the wait may outlast it:
+    /// one that was fetched before would have to be fetched again, and that one might die in the queue as well.
+    async fn turn(&self) -> Result<Arc<Token>, InstanceError> {
+        // Without a living token nobody can send. All wait in the queue while one caller fetches it: those who have had
+        // their turn already would all send at the same moment, faster than the pace.
+        let needed = async { if self.tokens.is_alive() { Ok(()) } else { self.token().await.map(drop) } };
+        self.pace.turn_when(needed).await?;
+        self.token().await
+    }
+
     async fn token(&self) -> Result<Arc<Token>, InstanceError> {
         self.tokens.get(|| self.fetch_token()).await
     }
@@ -322,6 +328,7 @@ impl Wire {
         let form = body(self.form());
         let mut tries = Tries::new(self.retry);
         loop {
+            tries.begin();
             let asked_at = Instant::now();
             self.counts.tokens.fetch_add(1, Ordering::Relaxed);
             let request = self

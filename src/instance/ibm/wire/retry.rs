@@ -13,14 +13,21 @@ use crate::instance::ibm::settings::Retry;
 #[derive(Debug)]
 pub(super) struct Tries {
     retry: Retry,
-    begun: Instant,
+    /// When the first try was sent.
+    begun: Option<Instant>,
     made: u32,
 }
 
 impl Tries {
-    /// The first try begins now.
+    /// No try is sent yet.
     pub(super) fn new(retry: Retry) -> Self {
-        Self { retry, begun: Instant::now(), made: 1 }
+        Self { retry, begun: None, made: 1 }
+    }
+
+    /// A try is sent now. The first one starts the time budget: a wait for the turn before it costs nothing of it, however
+    /// slow the pace is.
+    pub(super) fn begin(&mut self) {
+        self.begun.get_or_insert_with(Instant::now);
     }
 
     /// How many tries were begun.
@@ -32,7 +39,8 @@ impl Tries {
     pub(super) async fn again(&mut self, asked: Option<Duration>) -> bool {
         let doubled = self.retry.first.saturating_mul(1_u32.checked_shl(self.made - 1).unwrap_or(u32::MAX));
         let wait = doubled.min(self.retry.longest).mul_f64(shorter()).max(asked.unwrap_or_default());
-        if self.made >= self.retry.attempts || self.begun.elapsed().saturating_add(wait) > self.retry.within {
+        let spent = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
+        if self.made >= self.retry.attempts || spent.saturating_add(wait) > self.retry.within {
             return false;
         }
         tokio::time::sleep(wait).await;
@@ -87,6 +95,7 @@ mod tests {
     async fn a_longer_wait_is_honoured_unless_it_leads_past_the_end() {
         let retry = Retry { within: Duration::from_secs(60), ..Retry::default() };
         let mut tries = Tries::new(retry);
+        tries.begin();
         let begin = Instant::now();
         assert!(tries.again(Some(Duration::from_secs(30))).await);
         assert!(begin.elapsed() >= Duration::from_secs(30));

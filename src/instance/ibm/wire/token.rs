@@ -50,7 +50,7 @@ impl Token {
     }
 
     /// Whether it is too old to be sent.
-    pub(super) fn is_dead(&self) -> bool {
+    fn is_dead(&self) -> bool {
         Instant::now() >= self.dead_at
     }
 
@@ -112,6 +112,11 @@ impl TokenCell {
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Whether there is a token that can be sent.
+    pub(super) fn is_alive(&self) -> bool {
+        self.current().is_some_and(|token| !token.is_dead())
     }
 
     /// Drops a token that the instance refused, unless it has been replaced already.
