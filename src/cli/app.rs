@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
@@ -37,12 +38,14 @@ pub(super) struct App {
     /// The audit trail of the command, where there is one.
     pub(super) trail: Option<Trail>,
     cancel: CancellationToken,
+    /// Whether the command has begun to change something.
+    changing: AtomicBool,
 }
 
 impl App {
     /// Puts them together.
     pub(super) fn new(globals: Globals, printer: Printer, cancel: CancellationToken) -> Self {
-        Self { globals, printer, trail: None, cancel }
+        Self { globals, printer, trail: None, cancel, changing: AtomicBool::new(false) }
     }
 
     /// What a job gets: the system's clock, the terminal, the wish to stop.
@@ -153,6 +156,27 @@ impl App {
     /// A token that is cancelled when the user wants us to stop.
     pub(super) fn cancel(&self) -> &CancellationToken {
         &self.cancel
+    }
+
+    /// Runs the part of a command that changes something. From its beginning to the end of the command, a signal drops
+    /// nothing: the job stops at its next safe point, and the command reports what the job did.
+    ///
+    /// # Errors
+    /// Those of `work`. Kind 130 when a signal came before: then none of `work` was done.
+    pub(super) async fn change<T, E: Into<Failure>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        if self.cancel.is_cancelled() {
+            return Err(Failure::interrupted());
+        }
+        self.changing.store(true, Ordering::Relaxed);
+        work.await.map_err(Into::into)
+    }
+
+    /// Whether [`App::change`] has begun.
+    pub(super) fn is_changing(&self) -> bool {
+        self.changing.load(Ordering::Relaxed)
     }
 
     /// The folder of a writer's memory, as configured or as the platform says.

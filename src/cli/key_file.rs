@@ -16,6 +16,18 @@ use crate::model::FailureKind;
 /// The largest file that is taken for a key. A recovery identity file may hold several identities and a sheet of comments.
 const LARGEST: usize = 64 * 1024;
 
+/// Runs what blocks: files, prompts, what makes a key of a passphrase. `what` says what cannot be done when it panics.
+///
+/// # Errors
+/// Those of `work`.
+pub(super) async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Failure::new(FailureKind::Failed, what).because(error)))
+}
+
 /// Reads a file that holds a secret; `what` is what messages call it.
 ///
 /// # Errors

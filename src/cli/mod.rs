@@ -51,7 +51,7 @@ use failure::{Failure, Outcome};
 use invocation::Invocation;
 use printer::Printer;
 
-/// How long a command may take to end by itself after the first signal.
+/// How long a command that has changed nothing may take to end by itself after the first signal.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the program: reads the arguments, does what they say, prints, and gives the exit code.
@@ -85,10 +85,9 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs the command until it ends, or until it has not ended some seconds after a signal.
+/// Runs the command with what surrounds it: the audit trail, and whoever is notified of its runs.
 async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<Outcome, Failure> {
-    let cancel = signals::listen()?;
-    let mut app = App::new(arguments.globals, printer.clone(), cancel.clone());
+    let mut app = App::new(arguments.globals, printer.clone(), signals::listen()?);
     let trail = audit::begin(&app, invocation);
     let (trail, refused) = trail.map_or_else(|failure| (None, Some(failure)), |trail| (trail, None));
     app.trail = trail;
@@ -99,16 +98,31 @@ async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -
         if let Some(failure) = refused {
             return Err(failure);
         }
-        tokio::select! {
-            result = commands::run(&app, arguments.command) => result,
-            () = async { cancel.cancelled().await; tokio::time::sleep(GRACE).await }, if !daemon => Err(Failure::interrupted()),
-        }
+        let command = commands::run(&app, arguments.command);
+        if daemon { command.await } else { until_stopped(&app, command).await }
     };
     let result = told::around(&app, invocation, unbroken(command)).await;
     if let Some(trail) = &app.trail {
         trail.end(&app, &result);
     }
     result
+}
+
+/// Runs a command until it ends. A signal drops it only as long as it has changed nothing: a command that was dropped
+/// while it writes could not say what it did, nor remember it.
+async fn until_stopped(app: &App, command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    let mut command = std::pin::pin!(command);
+    tokio::select! {
+        biased;
+        result = &mut command => return result,
+        () = app.cancel().cancelled() => {}
+    }
+    if app.is_changing() {
+        app.printer.note("stopping at the next safe point, to report what was done; a second signal ends it at once");
+        return command.await;
+    }
+    // It changes nothing any more: `App::change` begins nothing after a signal.
+    tokio::time::timeout(GRACE, command).await.unwrap_or_else(|_| Err(Failure::interrupted()))
 }
 
 /// The command, with a panic as a failure: what surrounds a run must hear of that one more than of any other.
@@ -123,6 +137,34 @@ async fn unbroken(command: impl Future<Output = Result<Outcome, Failure>>) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn app() -> App {
+        let globals = args::Globals { quiet: true, ..args::Globals::default() };
+        App::new(globals.clone(), Printer::new(&globals), CancellationToken::new())
+    }
+
+    /// Needs a minute, and a signal comes when it has begun.
+    async fn work(app: &App) -> Result<Outcome, Failure> {
+        app.cancel().cancel();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        Ok(Outcome::Done)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_drops_what_has_changed_nothing_and_nothing_else() {
+        let changing = app();
+        assert!(until_stopped(&changing, changing.change(work(&changing))).await.is_ok());
+        let reading = app();
+        let begun = tokio::time::Instant::now();
+        assert_eq!(until_stopped(&reading, work(&reading)).await.unwrap_err().kind(), FailureKind::Interrupted);
+        assert!(begun.elapsed() < Duration::from_secs(6));
+        let late = app();
+        let command = async {
+            late.cancel().cancel();
+            late.change(async { panic!("it begins after the signal") as Result<Outcome, Failure> }).await
+        };
+        assert_eq!(until_stopped(&late, command).await.unwrap_err().kind(), FailureKind::Interrupted);
+    }
 
     #[tokio::test]
     async fn a_panic_is_a_failure_that_can_be_told() {

@@ -19,8 +19,9 @@ use super::ports::{Order, Outcome, Runner, Stop};
 use super::{Ending, Facts, facts};
 use crate::model::FailureKind;
 
-/// How long a process that was asked to end may take: a command gives itself five seconds.
-const GRACE: Duration = Duration::from_secs(15);
+/// How long a process that was asked to end may take until it is killed. A command that writes ends at its next safe point,
+/// and a request on the way there may be tried again for two minutes.
+const GRACE: Duration = Duration::from_secs(150);
 /// How long its output is read after it has ended; something that it started may hold the pipe open.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Bytes of its result that are kept. A longer one is read to its end and not understood.

@@ -46,9 +46,10 @@ struct Object {
     modified: SystemTime,
 }
 
-/// Where requests of one method wait.
+/// Where requests of one method wait, for paths that begin with this.
 struct Gate {
     method: Method,
+    below: &'static str,
     /// How many still pass.
     pass: Mutex<usize>,
     held: mpsc::Sender<()>,
@@ -144,16 +145,25 @@ impl Bucket {
 
     /// Lets so many more requests of a method pass; the rest waits.
     pub(crate) fn hold(&self, method: Method, pass: usize) -> Held {
+        self.hold_gate(method, "", pass)
+    }
+
+    /// Lets no more requests of a method for what lies in a folder pass.
+    pub(crate) fn hold_below(&self, method: Method, folder: &'static str) -> Held {
+        self.hold_gate(method, folder, 0)
+    }
+
+    fn hold_gate(&self, method: Method, below: &'static str, pass: usize) -> Held {
         let (sender, held) = mpsc::channel();
-        let gate = Arc::new(Gate { method, pass: Mutex::new(pass), held: sender, open: Semaphore::new(0) });
+        let gate = Arc::new(Gate { method, below, pass: Mutex::new(pass), held: sender, open: Semaphore::new(0) });
         *self.shared.gate.lock().unwrap() = Some(Arc::clone(&gate));
         Held { gate, held }
     }
 }
 
 impl Gate {
-    async fn pass(&self, method: &Method) {
-        if self.method != *method {
+    async fn pass(&self, method: &Method, path: &str) {
+        if self.method != *method || !path.starts_with(self.below) {
             return;
         }
         {
@@ -176,7 +186,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     shared.asked.lock().unwrap().push((parts.method.clone(), path.clone()));
     let gate = shared.gate.lock().unwrap().clone();
     if let Some(gate) = gate {
-        gate.pass(&parts.method).await;
+        gate.pass(&parts.method, &path).await;
     }
     let body = to_bytes(body, LARGEST).await.unwrap();
     match &shared.behind {

@@ -81,6 +81,7 @@ mod schedule;
 mod schedules;
 mod sdk;
 mod second_reader;
+mod signals;
 mod site;
 mod status;
 mod stock_tools;

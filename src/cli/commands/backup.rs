@@ -60,7 +60,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let repository = wire::repository(&settings, None).await?;
     report::repository_warnings(&app.printer, &repository);
     let writer = wire::writer(app, &settings, repository.id())?;
-    let done = capture(&app.context(), &source, &repository, &writer, &catalogue, &options).await?;
+    let context = app.context();
+    let done = app.change(capture(&context, &source, &repository, &writer, &catalogue, &options)).await?;
     app.printer.result(&done, |printer| print(printer, &done))?;
     Ok(done.failure().map_or(Outcome::Done, Outcome::Reported))
 }

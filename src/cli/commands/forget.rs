@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use serde::Serialize;
 
 use crate::cli::app::App;
@@ -250,7 +251,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     };
     if arguments.apply && !given_up.is_empty() {
         let writer = writer(app, &settings, &repository, arguments.key, arguments.passphrase_file).await?;
-        let done = give_up(&repository, &writer, &super::tool(), &given_up, &shown.rule).await.map_err(explained)?;
+        let tool = super::tool();
+        let giving_up = give_up(&repository, &writer, &tool, &given_up, &shown.rule);
+        let done = app.change(giving_up.map_err(explained)).await?;
         shown.record(done);
     }
     shown.applied = arguments.apply;
@@ -322,7 +325,9 @@ async fn undo(
     let sequences: Vec<u64> = found.iter().map(|found| found.entry.sequence).collect();
     let reason = arguments.reason.unwrap_or_default();
     let writer = writer(app, settings, repository, arguments.key, arguments.passphrase_file).await?;
-    let entry = take_back(repository, &writer, &super::tool(), &digests, &reason).await.map_err(explained)?;
+    let tool = super::tool();
+    let taking_back = take_back(repository, &writer, &tool, &digests, &reason);
+    let entry = app.change(taking_back.map_err(explained)).await?;
     let done = serde_json::json!({ "taken_back": digests, "entry": entry.digest, "sequence": entry.sequence });
     app.printer.result(&done, |printer| {
         let numbers = sequences.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");

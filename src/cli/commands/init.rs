@@ -130,7 +130,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     Repository::check_free(&store).await.map_err(|error| not_made(error, &files))?;
     key_file::all_free(&new)?;
     let source = source_name(&settings).await?;
-    let made = make(app, &settings, &arguments, store, source, &recovery, &kit.custodians, files).await?;
+    let making = make(app, &settings, &arguments, store, source, &recovery, &kit.custodians, files);
+    let made = app.change(making).await?;
     tell(app, &made)?;
     Ok(Outcome::Done)
 }

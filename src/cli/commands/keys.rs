@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::identity::Opened;
 use crate::cli::{identity, key_file, prompt, recovery_file};
 use crate::config::Settings;
 use crate::crypto::{Identities, SigningKey};
@@ -102,9 +103,11 @@ async fn pin(app: &App, arguments: PinArguments) -> Result<Outcome, Failure> {
     })?;
     let PinArguments { identity, passphrase_file } = arguments;
     let (path, id) = (identity.clone(), repository.clone());
-    let pinning = tokio::task::spawn_blocking(move || pin_file(&path, &id, passphrase_file.as_deref())).await;
-    let failed = |error| Failure::new(FailureKind::Failed, "cannot write the identity file").because(error);
-    let changed = pinning.map_err(failed)??;
+    let reading = move || identity::open(&path, passphrase_file.as_deref());
+    let opened = key_file::blocking("cannot read the identity file", reading).await?;
+    let path = identity.clone();
+    let pinning = move || pin_file(&path, &id, &opened);
+    let changed = app.change(key_file::blocking("cannot write the identity file", pinning)).await?;
     let done = serde_json::json!({ "identity_file": identity, "repository_id": repository, "changed": changed });
     app.printer.result(&done, |printer| {
         let what = if changed { "now names" } else { "named already" };
@@ -114,8 +117,7 @@ async fn pin(app: &App, arguments: PinArguments) -> Result<Outcome, Failure> {
 }
 
 /// Adds the comment line to the file; tells whether it was not there yet.
-fn pin_file(path: &Path, id: &str, passphrase_file: Option<&Path>) -> Result<bool, Failure> {
-    let opened = identity::open(path, passphrase_file)?;
+fn pin_file(path: &Path, id: &str, opened: &Opened) -> Result<bool, Failure> {
     let before = Identities::parse(&opened.text)?;
     if before.repository_hints().iter().any(|hint| hint.to_string() == id) {
         return Ok(false);
@@ -145,8 +147,15 @@ fn pin_file(path: &Path, id: &str, passphrase_file: Option<&Path>) -> Result<boo
 }
 
 async fn make(app: &App, arguments: NewArguments) -> Result<Outcome, Failure> {
-    let made = tokio::task::spawn_blocking(move || new(&arguments)).await;
-    let kit = made.map_err(|error| Failure::new(FailureKind::Failed, "cannot make the kit").because(error))??;
+    let what = "cannot make the kit";
+    let files = KitFiles::of(&arguments);
+    let (files, passphrase) = key_file::blocking(what, move || {
+        files.all_free()?;
+        let passphrase = passphrase(&arguments)?;
+        Ok((files, passphrase))
+    })
+    .await?;
+    let kit = app.change(key_file::blocking(what, move || new(files, passphrase.as_ref()))).await?;
     if !kit.passphrase {
         app.printer.warning("the secret files have no passphrase: whoever can read them can read every backup");
     }
@@ -169,18 +178,41 @@ async fn make(app: &App, arguments: NewArguments) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-fn new(arguments: &NewArguments) -> Result<Kit, Failure> {
-    let suffix = if arguments.no_passphrase { "" } else { ".age" };
-    let path = |name: &str| arguments.out.join(name);
-    let identity_file = path(&format!("recovery-identity.txt{suffix}"));
-    let custodian_key_file = path(&format!("custodian-key.pem{suffix}"));
-    let public_file = path("public.txt");
-    key_file::all_free(&[&identity_file, &custodian_key_file, &public_file])?;
-    let passphrase = match (&arguments.passphrase_file, arguments.no_passphrase) {
-        (_, true) => None,
-        (Some(file), _) => Some(identity::passphrase_from(file)?),
-        (None, _) => Some(asked_twice()?),
-    };
+/// Where the parts of a kit go.
+struct KitFiles {
+    folder: PathBuf,
+    identity: PathBuf,
+    custodian_key: PathBuf,
+    public: PathBuf,
+}
+
+impl KitFiles {
+    fn of(arguments: &NewArguments) -> Self {
+        let folder = arguments.out.clone();
+        let suffix = if arguments.no_passphrase { "" } else { ".age" };
+        Self {
+            identity: folder.join(format!("recovery-identity.txt{suffix}")),
+            custodian_key: folder.join(format!("custodian-key.pem{suffix}")),
+            public: folder.join("public.txt"),
+            folder,
+        }
+    }
+
+    fn all_free(&self) -> Result<(), Failure> {
+        key_file::all_free(&[&self.identity, &self.custodian_key, &self.public])
+    }
+}
+
+/// The passphrase of a new kit; nothing when it is to have none.
+fn passphrase(arguments: &NewArguments) -> Result<Option<SecretString>, Failure> {
+    match (&arguments.passphrase_file, arguments.no_passphrase) {
+        (_, true) => Ok(None),
+        (Some(file), _) => identity::passphrase_from(file).map(Some),
+        (None, _) => asked_twice().map(Some),
+    }
+}
+
+fn new(files: KitFiles, passphrase: Option<&SecretString>) -> Result<Kit, Failure> {
     let (identities, identity) = Identities::generate();
     let recipient = identities
         .recipients()
@@ -189,16 +221,16 @@ fn new(arguments: &NewArguments) -> Result<Kit, Failure> {
         .ok_or_else(|| Failure::new(FailureKind::Failed, "the new identity has no recipient"))?;
     let custodian = SigningKey::generate()?;
     let identity = with_comments(&identity);
-    key_file::create_folder(&arguments.out)?;
-    write(&identity_file, &identity, passphrase.as_ref())?;
-    write(&custodian_key_file, &custodian.to_pem()?, passphrase.as_ref())?;
-    key_file::create(&public_file, recovery_file::write(&recipient, &custodian.public()).as_bytes())?;
+    key_file::create_folder(&files.folder)?;
+    write(&files.identity, &identity, passphrase)?;
+    write(&files.custodian_key, &custodian.to_pem()?, passphrase)?;
+    key_file::create(&files.public, recovery_file::write(&recipient, &custodian.public()).as_bytes())?;
     Ok(Kit {
         recipient: recipient.to_string(),
         custodian_fingerprint: custodian.public().fingerprint(),
-        identity_file,
-        custodian_key_file,
-        public_file,
+        identity_file: files.identity,
+        custodian_key_file: files.custodian_key,
+        public_file: files.public,
         passphrase: passphrase.is_some(),
     })
 }

@@ -47,7 +47,8 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
             .hinted("`keyhaven verify --level ledger` says what else may be wrong"));
     }
     let event = AcceptLossEvent { entries: lost.clone(), reason: arguments.reason };
-    let entry = repository.commit(&writer, super::draft(&*writer.clock, Event::AcceptLoss(event))).await?;
+    let draft = super::draft(&*writer.clock, Event::AcceptLoss(event));
+    let entry = app.change(repository.commit(&writer, draft)).await?;
     let done = serde_json::json!({ "accepted": lost, "entry": entry.digest, "sequence": entry.sequence });
     app.printer.result(&done, |printer| {
         printer.line(format!("Entry {} accepts the loss of:", entry.sequence))?;

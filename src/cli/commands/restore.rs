@@ -259,7 +259,9 @@ pub(super) async fn carry_out(app: &App, arguments: ApplyArguments, wanted: Opti
         ..ApplyOptions::default()
     };
     let consent = arguments.consent.consent();
-    let report = apply_signed(&app.context(), &plan, &backup, &standby, &options, &consent, signatures).await?;
+    let context = app.context();
+    let applying = apply_signed(&context, &plan, &backup, &standby, &options, &consent, signatures);
+    let report = app.change(applying).await?;
     let requests = signatures::write_requests(&arguments.plan, &report.signing_requests);
     // What was done is told and recorded, also when there is no room for the id map.
     let (id_map_files, unwritten) = match report.id_map.as_ref().map(|map| write_id_map(&arguments.plan, map)) {

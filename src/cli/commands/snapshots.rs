@@ -178,7 +178,8 @@ async fn accept(app: &App, arguments: AcceptArguments) -> Result<Outcome, Failur
     let clock = app.context().clock;
     let writer = wire::writer_with(key, app, &settings, repository.id())?;
     let event = AcceptSuspectEvent { snapshot: snapshot.entry.digest, reason: arguments.reason };
-    let entry = repository.commit(&writer, super::draft(&*clock, Event::AcceptSuspect(event))).await?;
+    let draft = super::draft(&*clock, Event::AcceptSuspect(event));
+    let entry = app.change(repository.commit(&writer, draft)).await?;
     let done =
         serde_json::json!({ "accepted": snapshot.entry.digest, "entry": entry.digest, "sequence": entry.sequence });
     app.printer.result(&done, |printer| {

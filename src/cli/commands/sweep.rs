@@ -55,7 +55,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let state = StateFolder::new(&app.state_folder(&settings)?, &repository.id().to_string());
     let options =
         Options { state: &state, pinned_heads: arguments.pin_head, writer: writer.as_ref(), tool: super::tool() };
-    let report = sweep(&app.context(), &repository, &options).await?;
+    let report = app.change(sweep(&app.context(), &repository, &options)).await?;
     app.printer.result(&report, |printer| print(printer, &report))?;
     Ok(report.failure().map_or(Outcome::Done, Outcome::Reported))
 }

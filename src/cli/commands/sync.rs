@@ -134,7 +134,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         known: ledger.snapshots().into_iter().map(|entry| (entry.digest, entry.sequence)).collect(),
         steps: ApplyOptions::default(),
     };
-    let report = sync(&app.context(), &backup, &standby, &options, &arguments.consent.consent()).await?;
+    let (context, consent) = (app.context(), arguments.consent.consent());
+    let report = app.change(sync(&context, &backup, &standby, &options, &consent)).await?;
     let named = arguments.snapshot.is_some() || arguments.at.is_some();
     if report.ahead && named {
         return Err(Failure::new(
@@ -206,6 +207,10 @@ fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
         (None, Some(_), Some(_)) => {
             (Style::Yellow, format!("The standby is in step with {of}, but not in everything."))
         }
+        (None, None, _) if report.aborted.is_some() => {
+            let why = report.aborted.as_ref().map(|stopped| stopped.reason.as_str()).unwrap_or_default();
+            (Style::Red, format!("Stopped on the way: {why}. Run it again to go on."))
+        }
         (None, None, _) if report.ahead => {
             let has = report.has.unwrap_or_default();
             (Style::Green, format!("Nothing to do: the standby has snapshot {has} already, newer than {of}."))
@@ -217,7 +222,7 @@ fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
         (None, None, Some(_)) => (Style::Yellow, format!("Nothing to do for {of}, and not everything is in step.")),
     };
     printer.line(printer.paint(style, &human::safe(&headline)))?;
-    if let (Some(plan), None) = (&report.plan, &report.applied) {
+    if let (Some(plan), None, None) = (&report.plan, &report.applied, &report.aborted) {
         let mut table = Table::new(&["do", "type", "group", "name", "why"]);
         for Step { action, name, item_type, group, reason, .. } in &plan.steps {
             let group = group.clone().unwrap_or_default();
@@ -229,7 +234,10 @@ fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
         remarks(printer, "conflict", &plan.conflicts)?;
         remarks(printer, "loss", &plan.losses)?;
     }
-    let label = match (report.delete, report.applied.is_some()) {
+    if report.aborted.is_some() {
+        printer.facts(&[("deleted", human::thousands(report.deleted))])?;
+    }
+    let label = match (report.delete, report.applied.is_some() || report.aborted.is_some()) {
         (false, _) => "left alone",
         (true, false) => "to delete",
         (true, true) => "lost by the source",

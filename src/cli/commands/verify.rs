@@ -103,7 +103,7 @@ async fn record_with(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let writer = wire::writer(app, settings, repository.id())?;
-    Ok(record(repository, &writer, &super::tool(), report).await?)
+    app.change(record(repository, &writer, &super::tool(), report)).await
 }
 
 fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {

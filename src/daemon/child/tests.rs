@@ -107,6 +107,22 @@ async fn one_that_does_not_listen_is_killed_when_it_must_end_now() {
 }
 
 #[tokio::test]
+async fn one_that_does_not_listen_at_its_deadline_is_killed() {
+    let (processes, folder) = shell("trap '' TERM; touch \"$0.up\"; while :; do sleep 0.05; done");
+    let (stop, up) = (Stop::default(), folder.path().join("script.up"));
+    let order = order(&folder, 3_600);
+    let over = async {
+        while !up.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // With nothing else to do the clock now jumps to the deadline, and from there to the end of the grace.
+        tokio::time::pause();
+    };
+    let (outcome, ()) = tokio::join!(processes.run(&order, &stop), over);
+    assert_eq!(outcome.ending, Ending::TimedOut);
+}
+
+#[tokio::test]
 async fn output_without_end_and_without_lines_fills_no_memory() {
     // 20 MB on one line, and a result that is too long to be one.
     let script = "head -c 20000000 /dev/zero | tr '\\0' x; head -c 20000000 /dev/zero | tr '\\0' x >&2";

@@ -14,6 +14,7 @@ use crate::instance::{InstanceError, Requests};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
 use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::examine::until_cancelled;
 use crate::job::restore::plan::{Remark, StandbyName};
 use crate::job::restore::survey::view_of;
 use crate::model::{FailureKind, Timestamp};
@@ -87,7 +88,7 @@ pub async fn apply(
 ) -> Result<ActivationReport, ActivateError> {
     let began = context.clock.now();
     let requests = standby.requests();
-    let listed = list(context, standby).await?;
+    let listed = until_cancelled(context, list(context, standby)).await?;
     let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
     let (then, now) = (&plan.standby, &listed.name);
     if differ(&then.crn, &now.crn) || (then.crn.is_none() && then.url != now.url) {
@@ -96,7 +97,10 @@ pub async fn apply(
         return Err(RestoreError::Unfit { why }.into());
     }
     let wanted: BTreeSet<String> = plan.steps.iter().map(|step| step.source.clone()).collect();
-    let old_primary = if wanted.is_empty() { plan.old_primary.clone() } else { primary.ask(&wanted).await };
+    let old_primary = match wanted.is_empty() {
+        true => plan.old_primary.clone(),
+        false => until_cancelled(context, async { Ok(primary.ask(&wanted).await) }).await?,
+    };
     if !wanted.is_empty() {
         old_primary.allows()?;
     }

@@ -34,7 +34,7 @@ pub mod snapshot;
 pub mod state;
 pub mod survey;
 
-pub use apply::{ApplyOptions, ApplyReport, Signatures, apply, apply_signed};
+pub use apply::{ApplyOptions, ApplyReport, Signatures, Stopped, apply, apply_signed};
 pub use backup::{Backup, OpenPack};
 pub use error::RestoreError;
 pub use examine::plan;

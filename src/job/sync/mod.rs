@@ -18,14 +18,16 @@ use crate::job::Context;
 use crate::job::restore::examine::{ListedStandby, list, until_cancelled};
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName};
 use crate::job::restore::snapshot::Snapshot;
-use crate::job::restore::{ApplyOptions, ApplyReport, Backup, Consent, PlanOptions, RestoreError, apply, plan};
+use crate::job::restore::{
+    ApplyOptions, ApplyReport, Backup, Consent, PlanOptions, RestoreError, Stopped, apply, plan,
+};
 use crate::model::{Digest, FailureKind};
 
 pub mod choose;
 mod delete;
 pub mod guard;
 
-use delete::{Losses, lost};
+use delete::{Losses, Lost, lost};
 use guard::{Change, in_use};
 
 /// How a standby is brought into step.
@@ -74,6 +76,8 @@ pub struct SyncReport {
     pub undeleted: Vec<Remark>,
     /// What was applied; nothing in a dry run.
     pub applied: Option<ApplyReport>,
+    /// Why the run ended after its deletions and before anything was applied, if it did. Running it again goes on.
+    pub aborted: Option<Stopped>,
 }
 
 impl SyncReport {
@@ -82,6 +86,9 @@ impl SyncReport {
     pub fn kind(&self) -> Option<FailureKind> {
         if self.stopped.is_some() {
             return Some(FailureKind::Partial);
+        }
+        if let Some(aborted) = &self.aborted {
+            return Some(aborted.kind);
         }
         if let Some(applied) = &self.applied {
             return applied.kind().or_else(|| (!self.undeleted.is_empty()).then_some(FailureKind::Partial));
@@ -98,8 +105,8 @@ impl SyncReport {
 /// Brings a standby into step with a snapshot, or says what that would take.
 ///
 /// # Errors
-/// When the backup or the standby cannot be read, the target must not be written to, or is taken back in time without
-/// that being asked for.
+/// Before the first change: when the backup or the standby cannot be read, the target must not be written to, or is taken
+/// back in time without that being asked for. After it, the report says why the run ended.
 pub async fn sync(
     context: &Context,
     backup: &dyn Backup,
@@ -124,6 +131,7 @@ pub async fn sync(
             deleted: 0,
             undeleted: Vec::new(),
             applied: None,
+            aborted: None,
         };
         Ok((report, snapshot, listed))
     })
@@ -144,15 +152,33 @@ pub async fn sync(
     if report.stopped.is_some() || !options.apply || idle {
         return Ok(report);
     }
-    if options.delete {
-        for lost in &deletable {
-            if context.cancel.is_cancelled() {
-                return Err(RestoreError::Interrupted);
-            }
-            match delete::delete(context, standby, lost, options.steps.settle).await? {
-                Ok(()) => report.deleted += 1,
-                Err(why) => report.undeleted.push(Remark { reason: why, ..lost.remark.clone() }),
-            }
+    match carry_out(context, backup, standby, options, consent, &deletable, &mut report).await {
+        Err(error) if report.deleted == 0 => Err(error),
+        Err(error) => {
+            report.aborted = Some(Stopped::by(&error));
+            Ok(report)
+        }
+        Ok(()) => Ok(report),
+    }
+}
+
+/// Deletes what is to be deleted, then applies the plan. What was done stands in the report, whatever this returns.
+async fn carry_out(
+    context: &Context,
+    backup: &dyn Backup,
+    standby: &dyn Standby,
+    options: &SyncOptions,
+    consent: &Consent,
+    deletable: &[Lost],
+    report: &mut SyncReport,
+) -> Result<(), RestoreError> {
+    for lost in deletable.iter().filter(|_| options.delete) {
+        if context.cancel.is_cancelled() {
+            return Err(RestoreError::Interrupted);
+        }
+        match delete::delete(context, standby, lost, options.steps.settle).await? {
+            Ok(()) => report.deleted += 1,
+            Err(why) => report.undeleted.push(Remark { reason: why, ..lost.remark.clone() }),
         }
     }
     // A name that was in the way may be free now.
@@ -162,7 +188,7 @@ pub async fn sync(
     if let Some(plan) = &report.plan {
         report.applied = Some(apply(context, plan, backup, standby, &options.steps, consent).await?);
     }
-    Ok(report)
+    Ok(())
 }
 
 /// The newest snapshot of this repository that a mark of the standby names.

@@ -141,7 +141,7 @@ impl<'a> Desk<'a> {
         let key = self.key(custodian).await?;
         let writer = wire::writer_with(key, self.app, &self.settings, self.repository.id())?;
         let draft = super::super::draft(&*writer.clock, Event::Keys(change));
-        Ok(self.repository.commit(&writer, draft).await?)
+        self.app.change(self.repository.commit(&writer, draft)).await
     }
 
     fn tell(&self, word: &str, holder: &Digest, name: &str, entry: &Entry) -> Result<Outcome, Failure> {

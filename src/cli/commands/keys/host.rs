@@ -8,7 +8,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::key_file;
 use crate::crypto::SigningKey;
-use crate::model::{Digest, FailureKind};
+use crate::model::Digest;
 
 /// Makes a signing key for another host: one that verifies, restores or forgets, or a second collector.
 ///
@@ -32,8 +32,7 @@ struct Made {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
-    let making = tokio::task::spawn_blocking(move || make(&arguments)).await;
-    let made = making.map_err(|error| Failure::new(FailureKind::Failed, "cannot make the key").because(error))??;
+    let made = app.change(key_file::blocking("cannot make the key", move || make(&arguments))).await?;
     app.printer.result(&made, |printer| {
         printer.line("Signing key made.")?;
         printer.facts(&[

@@ -122,7 +122,7 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Fail
     let standby = wire::standby(&settings)?;
     let client = arguments.primary.client(&settings)?;
     let primary = arguments.primary.primary(client.as_ref());
-    let report = apply(&app.context(), &plan, &standby, primary, SETTLE).await?;
+    let report = app.change(apply(&app.context(), &plan, &standby, primary, SETTLE)).await?;
     app.printer.result(&report, |printer| print_report(printer, &report))?;
     Ok(report.kind().map_or(Outcome::Done, Outcome::Reported))
 }

@@ -56,7 +56,8 @@ pub(super) async fn run(app: &App, arguments: PinArguments, set: bool) -> Result
         true => PinChange::Set { snapshot, reason },
         false => PinChange::Release { snapshot, reason },
     };
-    let entry = repository.commit(&writer, super::super::draft(&*writer.clock, Event::Pin(change))).await?;
+    let draft = super::super::draft(&*writer.clock, Event::Pin(change));
+    let entry = app.change(repository.commit(&writer, draft)).await?;
     let done = serde_json::json!({
         "snapshot": snapshot, "pinned": set, "entry": entry.digest, "sequence": entry.sequence,
     });

@@ -30,7 +30,7 @@ mod run;
 mod signing;
 mod so_far;
 
-pub use report::{ApplyReport, ReadBack};
+pub use report::{ApplyReport, ReadBack, Stopped};
 pub use signing::{Signatures, SigningRequest};
 
 use chain::Chain;

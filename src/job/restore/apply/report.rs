@@ -68,6 +68,13 @@ pub struct Stopped {
     pub kind: FailureKind,
 }
 
+impl Stopped {
+    /// By this error.
+    pub(in crate::job) fn by(error: &RestoreError) -> Self {
+        Self { reason: in_words(error), kind: error.kind() }
+    }
+}
+
 /// What comparing the standby with the snapshot found when all was done.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReadBack {
@@ -124,7 +131,7 @@ impl ApplyReport {
     }
 
     pub(super) fn stop(&mut self, error: &RestoreError) {
-        self.stopped = Some(Stopped { reason: in_words(error), kind: error.kind() });
+        self.stopped = Some(Stopped::by(error));
     }
 }
 
@@ -147,8 +154,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Keeps the first reason to stop.
     pub(super) fn stop(&mut self, error: &RestoreError) {
-        let stopped = || Stopped { reason: in_words(error), kind: error.kind() };
-        self.stopped.get_or_insert_with(stopped);
+        self.stopped.get_or_insert_with(|| Stopped::by(error));
     }
 
     pub(super) fn report(

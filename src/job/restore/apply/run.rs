@@ -226,9 +226,7 @@ impl<'a> Run<'a> {
             if chain.ended || self.stopped() {
                 return Ok(());
             }
-            if self.job.context.cancel.is_cancelled() {
-                return Err(Halt::Stop(RestoreError::Interrupted));
-            }
+            self.go_on()?;
             let Some(first) = chain.first() else { return Ok(()) };
             let entry = self
                 .snapshot
@@ -244,6 +242,14 @@ impl<'a> Run<'a> {
             self.step(chain, entry, step).await?;
         }
         Ok(())
+    }
+
+    /// Stops the run where a signal came before.
+    fn go_on(&self) -> Result<(), Halt> {
+        match self.job.context.cancel.is_cancelled() {
+            true => Err(Halt::Stop(RestoreError::Interrupted)),
+            false => Ok(()),
+        }
     }
 
     fn halt(&self, chain: &mut Chain<'_>, halt: Halt) {
@@ -316,7 +322,8 @@ impl<'a> Run<'a> {
                     self.found_after(chain, step, at, index);
                     return Ok(());
                 }
-                Some(at) if at == index && unclear => {}
+                // Nothing came of the request, so this is a safe point as well.
+                Some(at) if at == index && unclear => self.go_on()?,
                 Some(at) if at == index => return Err(Halt::Failed(in_words(&error))),
                 _ => {
                     let why = moved(step, &state);
