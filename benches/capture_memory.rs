@@ -14,16 +14,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use keyhaven::crypto::{Identities, Recipients, SigningKey};
-use keyhaven::format::event::{InitEvent, KeyGrant};
-use keyhaven::format::{RepositoryId, Role, SourceName};
+use keyhaven::crypto::digest::sha256;
+use keyhaven::crypto::{Identities, SigningKey};
+use keyhaven::format::policy::{Custodian, PolicyKey, PolicyRecipient};
+use keyhaven::format::{Policy, RepositoryId, Role, SourceName};
 use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server, seed_small};
 use keyhaven::instance::ibm::{Client, Settings};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Timestamp};
-use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
+use keyhaven::repository::{Repository, StateFolder, Store, Writer};
 use tokio_util::sync::CancellationToken;
 
 const SIZES: [usize; 2] = [10_000, 100_000];
@@ -150,8 +151,7 @@ async fn capture_once(url: &str, folder: &Path) -> Result<(), Failure> {
         due: None,
     };
     let context = Context { clock: Arc::new(Now), observer: Arc::new(Silent), cancel: CancellationToken::new() };
-    let recovery = Recipients::new(keys.recovery.recipients())?;
-    let options = CaptureOptions::new(recovery, Recipients::new(keys.catalogue.recipients())?);
+    let options = CaptureOptions::default();
     let report = capture(&context, &client, &repository, &writer, &keys.catalogue, &options).await?;
     let listings: Vec<String> = report.requests.listing.iter().map(ToString::to_string).collect();
     let reads = report.requests.reading + report.requests.rereading;
@@ -188,17 +188,20 @@ impl Keys {
         let store = Store::local(&folder.join("repository"));
         let id = folder.join("id");
         if !id.exists() {
-            let grant =
-                KeyGrant { public_key: self.collector.public(), roles: vec![Role::Collector], name: String::new() };
-            let new = NewRepository {
-                source: SourceName { crn, region: "eu-de".to_owned() },
-                keys: vec![grant],
-                longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
-                grace_seconds: InitEvent::GRACE_SECONDS,
-                time: Now.now(),
-                tool: "keyhaven/bench".to_owned(),
+            let source = SourceName { provider: "ibm".to_owned(), instance: crn, region: Some("eu-de".to_owned()) };
+            let recover_md = keyhaven::repository::recover_md(&source);
+            let mut policy = Policy::first(source, sha256(&recover_md), Now.now(), "keyhaven/bench");
+            let recipient = |identities: &Identities| PolicyRecipient {
+                name: String::new(),
+                recipient: identities.recipients().iter().map(ToString::to_string).collect(),
             };
-            let made = Repository::init(store.clone(), &self.collector, new).await?;
+            policy.recovery_recipients = vec![recipient(&self.recovery)];
+            policy.catalogue_recipients = vec![recipient(&self.catalogue)];
+            let custodian = SigningKey::generate()?.public().into();
+            policy.custodians = vec![Custodian { name: String::new(), public_key: custodian }];
+            let (public_key, roles) = (self.collector.public().into(), vec![Role::Collector.to_string()]);
+            policy.keys = vec![PolicyKey { name: String::new(), public_key, roles, until: None }];
+            let made = Repository::init(store.clone(), recover_md, &policy).await?.id;
             std::fs::write(&id, made.to_string())?;
         }
         let id: RepositoryId = std::fs::read_to_string(id)?.parse()?;

@@ -13,16 +13,17 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keyhaven::crypto::{Identities, Recipients, SigningKey};
-use keyhaven::format::event::{InitEvent, KeyGrant};
-use keyhaven::format::{Draft, Event, Place, RepositoryId, Role, SourceName};
+use keyhaven::crypto::digest::sha256;
+use keyhaven::crypto::{Identities, SigningKey};
+use keyhaven::format::policy::{Custodian, PolicyKey, PolicyRecipient};
+use keyhaven::format::{Draft, EntryRef, Event, Place, Policy, PolicyRef, RepositoryId, Role, SourceName};
 use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server, seed_small};
 use keyhaven::instance::ibm::{Client, Settings};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
-use keyhaven::model::{Clock, Digest, Timestamp};
-use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
+use keyhaven::model::{Clock, Timestamp};
+use keyhaven::repository::{Repository, StateFolder, Store, Writer};
 use tokio_util::sync::CancellationToken;
 
 /// Secrets of the instance, which make an entry as large as that of a real one, and how many entries.
@@ -139,8 +140,8 @@ struct Chain {
     key: Arc<SigningKey>,
     source: SourceName,
     event: Event,
-    sequence: u64,
-    parent: Digest,
+    policy: PolicyRef,
+    parent: EntryRef,
     time: Timestamp,
     bytes: u64,
 }
@@ -150,7 +151,8 @@ impl Chain {
     async fn begin(secrets: usize, place: &Path, state: &Path) -> Result<Self, Failure> {
         let instance = Instance::new(Options { ids: Some(1), ..Options::default() });
         seed_small(&instance, 1, secrets)?;
-        let source = SourceName { crn: instance.crn(), region: "eu-de".to_owned() };
+        let source =
+            SourceName { provider: "ibm".to_owned(), instance: instance.crn(), region: Some("eu-de".to_owned()) };
         let server = Server::start(instance, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let mut settings = Settings::new(&server.base_url(), &server.iam_url(), Options::default().api_key);
         settings.requests_per_second = 10_000.0;
@@ -159,48 +161,49 @@ impl Chain {
         let key = Arc::new(SigningKey::generate()?);
         let (recovery, catalogue) = (Identities::generate().0, Arc::new(Identities::generate().0));
         let clock: Arc<dyn Clock> = Arc::new(InstanceClock::system());
-        let grant = KeyGrant { public_key: key.public(), roles: vec![Role::Collector], name: String::new() };
-        let new = NewRepository {
-            source: source.clone(),
-            keys: vec![grant],
-            longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
-            grace_seconds: InitEvent::GRACE_SECONDS,
-            time: clock.now(),
-            tool: TOOL.to_owned(),
+        let recover_md = keyhaven::repository::recover_md(&source);
+        let mut policy = Policy::first(source.clone(), sha256(&recover_md), clock.now(), TOOL);
+        let recipient = |identities: &Identities| PolicyRecipient {
+            name: String::new(),
+            recipient: identities.recipients().iter().map(ToString::to_string).collect(),
         };
-        let id = Repository::init(Store::local(place), &key, new).await?;
+        policy.recovery_recipients = vec![recipient(&recovery)];
+        policy.catalogue_recipients = vec![recipient(&catalogue)];
+        let custodian = SigningKey::generate()?.public().into();
+        policy.custodians = vec![Custodian { name: String::new(), public_key: custodian }];
+        let (public_key, roles) = (key.public().into(), vec![Role::Collector.to_string()]);
+        policy.keys = vec![PolicyKey { name: String::new(), public_key, roles, until: None }];
+        let id = Repository::init(Store::local(place), recover_md, &policy).await?.id;
         let repository = Repository::open(Store::local(place), id).await?;
         let state = StateFolder::new(state, &id.to_string());
         let writer = Writer { key: Arc::clone(&key), state, clock: Arc::clone(&clock), due: None };
         let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
-        let recovery = Recipients::new(recovery.recipients())?;
-        let options = CaptureOptions::new(recovery, Recipients::new(catalogue.recipients())?);
-        capture(&context, &client, &repository, &writer, &catalogue, &options).await?;
+        capture(&context, &client, &repository, &writer, &catalogue, &CaptureOptions::default()).await?;
         server.stop().await;
 
         let ledger = repository.read_ledger().await?;
         let first = ledger.snapshots().pop().ok_or("the capture left no snapshot")?;
         let event = Event::Snapshot(Box::new(first.snapshot().ok_or("a snapshot that is none")?.clone()));
-        let (sequence, parent, time) = (first.sequence, first.digest, first.time);
-        Ok(Self { place: place.to_owned(), id, key, source, event, sequence, parent, time, bytes: 0 })
+        let (policy, parent, time) = (first.policy, first.reference(), first.time);
+        Ok(Self { place: place.to_owned(), id, key, source, event, policy, parent, time, bytes: 0 })
     }
 
     /// Adds quiet snapshots until the ledger has so many entries.
     fn grow(&mut self, entries: u64) -> Result<(), Failure> {
-        while self.sequence < entries {
-            self.sequence += 1;
+        while self.parent.sequence < entries {
             self.time = self.time.plus_millis(1);
             let place = Place {
-                repository: Some(self.id),
+                repository: self.id,
                 source: self.source.clone(),
-                sequence: self.sequence,
                 parents: vec![self.parent],
-                previous: Some(self.parent),
+                lost: Vec::new(),
+                policy: self.policy,
+                carries: None,
                 due: None,
             };
             let draft = Draft { time: self.time, tool: TOOL.to_owned(), event: self.event.clone() };
             let (entry, bytes) = draft.sign(&place, &self.key)?;
-            self.parent = entry.digest;
+            self.parent = entry.reference();
             self.bytes += bytes.len() as u64;
             let file = self.place.join(entry.name());
             std::fs::create_dir_all(file.parent().ok_or("an entry without a folder")?)?;

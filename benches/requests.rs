@@ -58,7 +58,7 @@ async fn reads() -> Result<(), Failure> {
             (ItemKind::Secret, _, Some(2)) => ("2 versions", 2),
             (ItemKind::Secret, ..) => ("3 to 50 versions", 3),
             (ItemKind::Configuration, ..) => ("configuration", 1),
-            (ItemKind::Group | ItemKind::Registration, ..) => ("group or registration", 0),
+            (ItemKind::Group | ItemKind::Registration | ItemKind::Other, ..) => ("group or registration", 0),
         };
         let (count, requests, of_locks, _) = cases.entry(case).or_insert((0, 0, 0, goal));
         (*count, *requests, *of_locks) = (*count + 1, *requests + spent - pages, *of_locks + pages);

@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use keyhaven::crypto::{Identities, Padding, Recipients, seal};
+use keyhaven::crypto::{Identities, Recipients, seal};
 use rand::{RngExt as _, SeedableRng as _};
 
 const PACK: usize = 32 * 1024 * 1024;
@@ -78,7 +78,7 @@ fn keyhaven(packs: &[Vec<u8>], recipients: &Recipients) -> Result<(Duration, usi
     let seal_all = |packs: &[Vec<u8>]| -> Result<usize, String> {
         let mut bytes = 0;
         for pack in packs {
-            let sealed = seal::seal(pack, recipients, Padding::Padme, LEVEL).map_err(|error| error.to_string())?;
+            let sealed = seal::seal(pack, recipients, LEVEL).map_err(|error| error.to_string())?;
             bytes += sealed.bytes.len();
         }
         Ok(bytes)

@@ -6,14 +6,13 @@
 #
 #   collector.sh IMAGE CONFIG KEYS
 #
-# IMAGE is the container image; CONFIG a keyhaven.toml that names no key file; KEYS a folder with the five files
-# below, as
-# `keyhaven init` and the console gave them. Running it again stops at the first thing that is there already.
+# IMAGE is the container image; CONFIG a keyhaven.toml that names no key file; KEYS a directory with the five
+# files below, as `keyhaven init` and the console gave them. Running it again stops at the first thing that is there already.
 #
 # Keys come as environment variables: a mounted secret of Code Engine can be read by every user of the container, and
-# Keyhaven refuses such files. Nothing is kept between two runs, so the memory of the ledger's heads is lost each
-# time; pin a
-# head elsewhere (`verify --pin-head`) if your bucket's owner is not to be trusted.
+# Keyhaven refuses such files. Nothing is kept between two runs, so the memory of the ledger's heads and of the
+# trust policy is lost each time. Set `repository.policy` in CONFIG to the newest pin (`keyhaven trust publish` prints
+# it), and give `verify --pin-head` a head that you kept elsewhere, if your bucket's owner is not to be trusted.
 #
 # Written by the provider's public documentation. It has not been run: see README.md.
 set -euo pipefail
@@ -41,7 +40,7 @@ job() {
 }
 
 job backup 7200 '*/15 * * * *' backup --json
-job verify 21600 '20 3 * * *' verify --level objects --record --json
+job verify 21600 '20 3 * * *' verify --level objects --json
 job doctor 900 '0 6 * * *' doctor --json
 
 # Once by hand, to see that it works:

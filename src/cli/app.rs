@@ -278,7 +278,12 @@ pub(super) fn read_list(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
 fn read_bytes(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, Failure> {
     let shown = path.display();
     let failed = |error| Failure::usage(format!("cannot read the {what} {shown}")).because(error);
-    if std::fs::metadata(path).map_err(failed)?.len() > limit {
+    let about = std::fs::metadata(path).map_err(failed)?;
+    // Opening a pipe waits for whoever writes to it, and a device has no end.
+    if !about.is_file() {
+        return Err(Failure::usage(format!("the {what} {shown} is no plain file")));
+    }
+    if about.len() > limit {
         return Err(Failure::usage(format!("the {what} {shown} is larger than such a file can be")));
     }
     std::fs::read(path).map_err(failed)

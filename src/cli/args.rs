@@ -68,6 +68,10 @@ pub(super) struct Globals {
     /// The repository id that must be found there
     #[arg(long, global = true, value_name = "ID")]
     pub(super) repository_id: Option<String>,
+    /// The version of the trust policy to rely on, for this command only, in place of all other pins: its reference
+    /// (000002-<digest>), or a file with the version
+    #[arg(long, global = true, value_name = "REF|FILE")]
+    pub(super) policy: Option<String>,
     /// The URL of the instance that is backed up
     #[arg(long, global = true, value_name = "URL")]
     pub(super) source_url: Option<String>,
@@ -100,6 +104,7 @@ impl Globals {
         [
             ("repository.url", "--repository", &self.repository),
             ("repository.id", "--repository-id", &self.repository_id),
+            ("repository.policy", "--policy", &self.policy),
             ("source.url", "--source-url", &self.source_url),
             ("standby.url", "--standby-url", &self.standby_url),
             ("state_dir", "--state-dir", &self.state_dir),
@@ -152,13 +157,14 @@ mod tests {
         let globals = Globals {
             repository: text.clone(),
             repository_id: text.clone(),
+            policy: text.clone(),
             source_url: text.clone(),
             standby_url: text.clone(),
             state_dir: text,
             ..Globals::default()
         };
         let flags = globals.settings();
-        assert_eq!(flags.len(), 5);
+        assert_eq!(flags.len(), 6);
         for (key, flag, _) in flags {
             assert!(crate::config::keys::find(key).is_some(), "{flag}");
         }

@@ -5,50 +5,35 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::app::{App, read_public};
 use super::failure::Failure;
 use super::{key_file, prompt, wire};
 use crate::config::Settings;
-use crate::crypto::{CryptoError, Identities, PublicKey, SigningKey};
+use crate::crypto::{CryptoError, Identities, SigningKey};
 use crate::model::FailureKind;
 use crate::repository::Repository;
 
 /// Arguments of every command that opens packs.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct RecoveryArguments {
-    /// The recovery identity (an age identity file, protected by a passphrase or not) [default:
-    /// keys.recovery_identity_file]
+    /// The recovery identity (an age identity file, protected by a passphrase or not); once for each, where older snapshots
+    /// are sealed to others [default: keys.recovery_identity_file]
     #[arg(short, long, value_name = "FILE")]
-    identity: Option<PathBuf>,
+    identity: Vec<PathBuf>,
     /// A file with the passphrase of the identity, instead of asking
     #[arg(long, value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
-    /// Count entries by this public key (PEM) whatever the ledger says of it: the last resort when no key is trusted
-    #[arg(long, value_name = "FILE")]
-    trust: Vec<PathBuf>,
+    /// Read a repository that the recovery identity does not name
+    #[arg(long)]
+    other_repository: bool,
 }
 
 impl RecoveryArguments {
-    /// Opens the repository that is pinned by the settings or by `recovery`, with the key of `--trust` counted.
+    /// Opens the repository that the settings or `recovery` name.
     ///
     /// # Errors
-    /// As [`wire::repository`], and when the key cannot be read.
-    pub(super) async fn open(
-        &self,
-        app: &App,
-        settings: &Settings,
-        recovery: Option<&Identities>,
-    ) -> Result<Repository, Failure> {
-        let mut trust = Vec::new();
-        for path in &self.trust {
-            let key = PublicKey::from_pem(&read_public(path, "public key")?)?;
-            app.printer.warning(&format!(
-                "--trust: entries by {} count whatever the ledger says; what they say is only as good as that key",
-                key.fingerprint()
-            ));
-            trust.push(key);
-        }
-        wire::repository_trusting(settings, recovery, trust).await
+    /// As [`wire::repository_with`].
+    pub(super) async fn open(&self, settings: &Settings, recovery: Option<&Identities>) -> Result<Repository, Failure> {
+        wire::repository_with(settings, recovery, self.other_repository).await
     }
 
     /// The identities of the file that is named here or in the configuration; nothing when there is none.
@@ -56,13 +41,14 @@ impl RecoveryArguments {
     /// # Errors
     /// When the file cannot be read or opened.
     pub(super) async fn load(&self, settings: &Settings) -> Result<Option<Identities>, Failure> {
-        let Some(path) = self.identity.clone().or_else(|| settings.keys().recovery_identity_file) else {
-            return Ok(None);
-        };
+        let mut paths = self.identity.clone();
+        if paths.is_empty() {
+            paths.extend(settings.keys().recovery_identity_file);
+        }
         let passphrase_file = self.passphrase_file.clone();
-        let loading = tokio::task::spawn_blocking(move || load(&path, passphrase_file.as_deref()));
+        let loading = tokio::task::spawn_blocking(move || load(&paths, passphrase_file.as_deref()));
         match loading.await {
-            Ok(identities) => identities.map(Some),
+            Ok(identities) => identities,
             Err(error) => Err(Failure::new(FailureKind::Failed, "cannot read the identity file").because(error)),
         }
     }
@@ -87,9 +73,17 @@ pub(super) struct Opened {
     pub(super) passphrase: Option<SecretString>,
 }
 
-/// Reads an identity file; asks for its passphrase when it has one. Blocks.
-fn load(path: &Path, passphrase_file: Option<&Path>) -> Result<Identities, Failure> {
-    Identities::parse(&open(path, passphrase_file)?.text).map_err(|error| named(error, path))
+/// Reads identity files; asks for the passphrase of each that has one. `None` without a file. Blocks.
+fn load(paths: &[PathBuf], passphrase_file: Option<&Path>) -> Result<Option<Identities>, Failure> {
+    let mut all: Option<Identities> = None;
+    for path in paths {
+        let found = Identities::parse(&open(path, passphrase_file)?.text).map_err(|error| named(error, path))?;
+        all = Some(match all {
+            Some(all) => all.with(found),
+            None => found,
+        });
+    }
+    Ok(all)
 }
 
 fn named(error: CryptoError, path: &Path) -> Failure {

@@ -46,7 +46,7 @@ impl Filter {
     /// Whether the item is one of them.
     pub(super) fn takes(&self, item: &Item, groups: &GroupNames) -> bool {
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        same(&self.kind, &item.key.kind().to_string())
+        same(&self.kind, item.key.kind_word())
             && same(&self.item_type, &item.item_type)
             && same(&self.class, item.class.as_str())
             && self

@@ -51,6 +51,10 @@ pub(super) fn read_unless(
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = path.display();
     let key = |text: String| Failure::new(FailureKind::Key, text);
+    // Opening a pipe waits for whoever writes to it.
+    if path.metadata().is_ok_and(|about| !about.is_file()) {
+        return Err(key(format!("the {what} {shown} is no file")));
+    }
     let mut file = File::open(path).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::NotFound => "check the path in the configuration (`keyhaven config show`)".to_owned(),

@@ -86,6 +86,7 @@ async fn look(
     before: Option<RepositoryView>,
 ) -> Result<RepositoryView, Failure> {
     let ledger = repository.read_ledger().await?;
+    repository.remember(&ledger).await;
     let wanted = settings.objectives();
     let objectives = Objectives { rpo: wanted.rpo, verified_within: wanted.verified_within };
     let status = status::measure(repository, &ledger, &objectives, SystemClock.now()).await?;

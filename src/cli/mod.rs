@@ -28,7 +28,10 @@ mod invocation;
 mod jobs;
 mod key_file;
 mod logging;
+mod memory;
 mod metrics;
+mod pin_file;
+mod pins;
 mod printer;
 mod progress;
 mod prompt;
@@ -43,6 +46,7 @@ mod snapshot;
 mod table;
 mod timeline;
 mod told;
+mod trust;
 mod wire;
 
 use app::App;
@@ -88,6 +92,12 @@ pub fn main() -> ExitCode {
 /// Runs the command with what surrounds it: the audit trail, and whoever is notified of its runs.
 async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<Outcome, Failure> {
     let mut app = App::new(arguments.globals, printer.clone(), signals::listen()?);
+    if app.globals.policy.is_some() {
+        printer.warning(
+            "--policy replaces every other pin of the trust policy for this command: configuration, recovery \
+                         identity and what this host remembers",
+        );
+    }
     let trail = audit::begin(&app, invocation);
     let (trail, refused) = trail.map_or_else(|failure| (None, Some(failure)), |trail| (trail, None));
     app.trail = trail;

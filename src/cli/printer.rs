@@ -201,6 +201,11 @@ impl Printer {
         }
     }
 
+    /// Says on standard error what must be read before an answer is given, also when quiet.
+    pub(super) fn say(&self, text: &str) {
+        err(&safe_lines(text));
+    }
+
     /// Warns on standard error.
     pub(super) fn warning(&self, text: &str) {
         match &self.log {

@@ -42,6 +42,24 @@ pub(super) fn passphrase(question: &str) -> Result<SecretString, Failure> {
     Ok(SecretString::from(line?.as_str()))
 }
 
+/// Asks on the terminal for a yes; anything else is a no. Blocks.
+///
+/// # Errors
+/// When there is no terminal to ask on.
+pub(super) fn yes(question: &str) -> Result<bool, Failure> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Failure::usage("an answer is needed and there is no terminal to ask on")
+            .hinted("say --yes if you have read what is to be signed"));
+    }
+    drop(write!(std::io::stderr(), "{question} "));
+    let mut answer = String::new();
+    stdin
+        .read_line(&mut answer)
+        .map_err(|error| Failure::new(FailureKind::Failed, "cannot read the terminal").because(error))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
 /// Puts the terminal back, if a prompt has changed it.
 pub(super) fn restore_terminal() {
     if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {

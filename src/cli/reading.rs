@@ -51,10 +51,9 @@ impl Reading {
         identities: Option<Identities>,
     ) -> Result<Self, Failure> {
         let opens_packs = identities.is_some();
-        let repository = recovery.open(app, &settings, identities.as_ref()).await?;
+        let repository = recovery.open(&settings, identities.as_ref()).await?;
         let keys = wire::reader(&settings, identities)?;
-        let ledger = repository.read_ledger().await?;
-        report::ledger_warnings(&app.printer, &repository, &ledger);
+        let ledger = report::read_ledger(&app.printer, &repository).await?;
         Ok(Self { settings, repository, keys, ledger, opens_packs })
     }
 }

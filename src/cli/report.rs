@@ -1,16 +1,46 @@
 //! What several commands say about a repository.
 
+use super::failure::Failure;
+use super::memory::Memory;
 use super::printer::Printer;
 use crate::repository::Repository;
-use crate::repository::ledger::Ledger;
+use crate::repository::ledger::{Ledger, Problem};
 
 /// Problems shown before the rest is only counted.
 const SHOWN: usize = 5;
 
-/// Warns of what is odd in a repository. Reading goes on: one bad file must not stand in the way of a restore.
-pub(super) fn ledger_warnings(printer: &Printer, repository: &Repository, ledger: &Ledger) {
+/// Reads the ledger, warns of what is wrong with it, and remembers it. Warnings stop nothing: one bad file must not prevent
+/// a restore.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) async fn read_ledger(printer: &Printer, repository: &Repository) -> Result<Ledger, Failure> {
+    let ledger = repository.read_ledger().await?;
+    ledger_warnings(printer, repository, &ledger);
+    repository.remember(&ledger).await;
+    Ok(ledger)
+}
+
+/// As [`read_ledger`], with every entry fetched again.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) async fn read_ledger_anew(printer: &Printer, repository: &Repository) -> Result<Ledger, Failure> {
+    let ledger = repository.read_ledger_anew().await?;
+    ledger_warnings(printer, repository, &ledger);
+    repository.remember(&ledger).await;
+    Ok(ledger)
+}
+
+/// Warns of what is wrong with a repository, what this host knew and the bucket lacks first.
+fn ledger_warnings(printer: &Printer, repository: &Repository, ledger: &Ledger) {
+    for sentence in Memory::of(ledger).sentences() {
+        printer.warning(&sentence);
+    }
     repository_warnings(printer, repository);
-    let problems = ledger.problems();
+    // These two are among the sentences above.
+    let said = |problem: &&Problem| matches!(problem, Problem::Fork { .. } | Problem::MissingVersion { .. });
+    let problems: Vec<_> = ledger.problems().iter().filter(|problem| !said(problem)).collect();
     for problem in problems.iter().take(SHOWN) {
         printer.warning(&problem.to_string());
     }
@@ -19,7 +49,7 @@ pub(super) fn ledger_warnings(printer: &Printer, repository: &Repository, ledger
     }
 }
 
-/// Warns of what is odd about the files that decide nothing.
+/// Warns of files that are odd and decide nothing.
 pub(super) fn repository_warnings(printer: &Printer, repository: &Repository) {
     for warning in repository.warnings() {
         printer.warning(warning);

@@ -2,11 +2,11 @@
 
 use super::failure::Failure;
 use super::printer::Printer;
-use crate::format::Entry;
-use crate::format::event::{SnapshotEvent, Verdict};
+use crate::format::snapshot::Finding;
+use crate::format::{Entry, SnapshotEvent};
 use crate::model::Timestamp;
 use crate::repository::find::{Wanted, find};
-use crate::repository::ledger::{Ledger, Life};
+use crate::repository::ledger::{Ledger, SnapshotState};
 
 /// Arguments of every command that reads one snapshot.
 #[derive(Debug, Clone, clap::Args)]
@@ -14,7 +14,7 @@ pub(super) struct SnapshotArguments {
     /// `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT", default_value = "latest")]
     snapshot: Wanted,
-    /// The newest good snapshot that is not younger than this moment (RFC 3339)
+    /// The newest good snapshot taken at or before this time (RFC 3339)
     #[arg(long, value_name = "TIME", conflicts_with = "snapshot")]
     at: Option<Timestamp>,
 }
@@ -31,36 +31,40 @@ impl SnapshotArguments {
 pub(super) struct Snapshot {
     pub(super) entry: Entry,
     pub(super) event: SnapshotEvent,
-    pub(super) standing: Standing,
-    pub(super) life: Life,
-    /// Why it is kept whatever the policy says.
-    pub(super) pinned: Option<String>,
+    pub(super) judgement: Judgement,
+    /// Why it is suspect, whether that was accepted or not.
+    pub(super) suspect: Vec<String>,
+    pub(super) state: SnapshotState,
+    /// Whether it is by an ended key and cannot be judged, because entries are missing.
+    pub(super) unproven: bool,
+    /// Why it is held.
+    pub(super) held: Option<String>,
 }
 
 impl Snapshot {
-    /// The word for its life.
-    pub(super) const fn life_word(&self) -> &'static str {
-        match self.life {
-            Life::Live => "live",
-            Life::Forgotten { .. } => "forgotten",
-            Life::Swept { .. } => "swept",
+    /// The word for its state.
+    pub(super) const fn state_word(&self) -> &'static str {
+        match self.state {
+            SnapshotState::Live => "live",
+            SnapshotState::Forgotten { .. } => "forgotten",
+            SnapshotState::Swept { .. } => "swept",
         }
     }
 }
 
-/// What a snapshot is worth.
+/// Whether a snapshot is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Standing {
-    /// Nothing looked wrong.
+pub(super) enum Judgement {
+    /// Nothing makes it suspect.
     Good,
-    /// Something looked wrong.
+    /// Something makes it suspect.
     Suspect,
-    /// Something looked wrong, and a custodian has accepted it.
+    /// Something makes it suspect, and the custodians accept it.
     Accepted,
 }
 
-impl Standing {
+impl Judgement {
     /// The word in tables.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -87,13 +91,18 @@ pub(super) fn pick(ledger: &Ledger, wanted: &Wanted) -> Result<Snapshot, Failure
 pub(super) fn pick_to_read(printer: &Printer, ledger: &Ledger, wanted: &Wanted) -> Result<Snapshot, Failure> {
     let found = pick(ledger, wanted)?;
     let sequence = found.entry.sequence;
-    match &found.life {
-        Life::Live => {}
-        Life::Forgotten { rule, .. } => printer.warning(&format!(
+    if found.unproven {
+        printer.warning(&format!(
+            "snapshot {sequence} is unproven: its key has ended, and entries that would show whether it counts are missing"
+        ));
+    }
+    match &found.state {
+        SnapshotState::Live => {}
+        SnapshotState::Forgotten { rule, .. } => printer.warning(&format!(
             "snapshot {sequence} was forgotten ({rule}): a sweep may delete it; `keyhaven forget --undo {sequence} \
              --reason …` keeps it"
         )),
-        Life::Swept { .. } => printer.warning(&format!(
+        SnapshotState::Swept { .. } => printer.warning(&format!(
             "snapshot {sequence} was swept: what only it needed is gone, as far as the bucket let it be deleted"
         )),
     }
@@ -112,19 +121,25 @@ pub(super) fn live(ledger: &Ledger) -> Vec<Snapshot> {
 }
 
 fn of(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> Snapshot {
+    let state = ledger.state(&entry.digest);
+    let mut suspect: Vec<String> = event.reasons.iter().map(Finding::sentence).collect();
+    let suspicion = ledger.suspicion(entry).map(ToString::to_string);
+    suspect.extend(suspicion.filter(|_| event.reasons.is_empty()));
     Snapshot {
         entry: entry.clone(),
         event: event.clone(),
-        standing: standing(ledger, entry, event),
-        life: ledger.life(&entry.digest).unwrap_or(Life::Live),
-        pinned: ledger.pins().get(&entry.digest).map(|pin| pin.reason.clone()),
+        judgement: judgement(ledger, entry),
+        suspect,
+        unproven: state.is_none(),
+        state: state.unwrap_or(SnapshotState::Live),
+        held: ledger.holds().get(&entry.digest).map(|hold| hold.reason.clone()),
     }
 }
 
-fn standing(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> Standing {
-    match event.verdict {
-        Verdict::Good => Standing::Good,
-        Verdict::Suspect { .. } if ledger.accepted(&entry.digest) => Standing::Accepted,
-        Verdict::Suspect { .. } => Standing::Suspect,
+fn judgement(ledger: &Ledger, entry: &Entry) -> Judgement {
+    match ledger.is_good(entry) {
+        true if ledger.accepted(&entry.digest) => Judgement::Accepted,
+        true => Judgement::Good,
+        false => Judgement::Suspect,
     }
 }

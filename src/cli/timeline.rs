@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::inventory::{GroupNames, is_called};
 use super::snapshot::Snapshot;
 use crate::crypto::Identities;
-use crate::format::event::PartRef;
+use crate::format::snapshot::PartRef;
 use crate::model::json::Object;
 use crate::model::{Digest, Item, Slot, Timestamp};
 use crate::repository::Repository;
@@ -163,7 +163,7 @@ mod tests {
             name: "db".into(),
             item_type: "arbitrary".into(),
             group: None,
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: kept.iter().map(|id| Pointer { version: Slot::new(id).unwrap(), pack }).collect(),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::app::{self, App};
 use super::clock::SystemClock;
 use super::failure::Failure;
-use super::{key_file, scheduled};
+use super::{key_file, pins, scheduled};
 use crate::config::{self, Location, Settings};
-use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
+use crate::crypto::{Identities, SigningKey};
 use crate::format::RepositoryId;
 use crate::instance::ibm;
 use crate::job::status::Objectives;
@@ -44,26 +44,36 @@ pub(super) fn store(repository: &config::Repository) -> Result<Store, Failure> {
     }
 }
 
-/// Opens the repository that is pinned: by the settings, else by the one comment line in a recovery identity file.
+/// Opens the repository that the settings name, else the one comment line in a recovery identity file, with the pins of both
+/// and what this host remembers.
 pub(super) async fn repository(settings: &Settings, recovery: Option<&Identities>) -> Result<Repository, Failure> {
-    repository_trusting(settings, recovery, Vec::new()).await
+    repository_with(settings, recovery, false).await
 }
 
-/// As [`repository`], with entries by these keys counted whatever the ledger says of them.
-pub(super) async fn repository_trusting(
+/// As [`repository`]; `other` allows an id that the recovery identity does not name.
+pub(super) async fn repository_with(
     settings: &Settings,
     recovery: Option<&Identities>,
-    trust: Vec<PublicKey>,
+    other: bool,
 ) -> Result<Repository, Failure> {
     let repository = settings.repository()?;
     let store = store(&repository)?;
-    let id = pin(&repository, recovery)?;
+    let id = pins::repository_id(repository.id.as_deref(), recovery, other)?;
+    let state = app::state_folder(settings).map(|folder| StateFolder::new(&folder, &id.to_string()));
+    // What was chosen for one command is neither measured by what this host remembers nor remembered.
+    let (pins, state) = match settings.is_policy_chosen() {
+        true => (vec![pins::chosen(settings, recovery, &id, state.as_ref()).await?], None),
+        false => (pins::configured(settings, recovery, &id)?, state),
+    };
     let cache = cache(settings, &repository.location, &id);
-    let opened = Repository::open_trusting(store, id, trust).await.map_err(unopened)?;
-    Ok(match cache {
-        Some(folder) => opened.cached_in(&folder),
-        None => opened,
-    })
+    let mut opened = Repository::open_pinned(store, id, pins).await.map_err(unopened)?;
+    if let Some(folder) = cache {
+        opened = opened.cached_in(&folder);
+    }
+    if let Some(state) = state {
+        opened = opened.remembered_in(state);
+    }
+    Ok(opened)
 }
 
 /// Why a repository cannot be opened. A store that goes by its clock refuses everything, whoever asks.
@@ -78,23 +88,6 @@ fn cache(settings: &Settings, location: &Location, id: &RepositoryId) -> Option<
     match location {
         Location::Bucket { .. } => Some(StateFolder::new(&app::state_folder(settings)?, &id.to_string())),
         Location::Folder(_) => None,
-    }
-}
-
-/// The pinned repository id.
-fn pin(repository: &config::Repository, recovery: Option<&Identities>) -> Result<RepositoryId, Failure> {
-    let configured = repository.id.as_deref().map(str::parse::<RepositoryId>).transpose();
-    let configured = configured.map_err(|error| Failure::from_error(FailureKind::Usage, error))?;
-    let hints = recovery.map(Identities::repository_hints).unwrap_or_default();
-    match (configured, hints) {
-        (Some(id), _) => Ok(id),
-        (None, [only]) => Ok(RepositoryId(*only)),
-        (None, []) => Err(Failure::from(Settings::missing("repository.id")).hinted(
-            "`init` printed the id; it is on the recovery sheet, and may stand in the recovery identity file as a line \
-             `# keyhaven repository: <id>`",
-        )),
-        (None, _) => Err(Failure::usage("the recovery identity serves several repositories")
-            .hinted("say which one: --repository-id ID")),
     }
 }
 
@@ -142,20 +135,6 @@ pub(super) fn reader(settings: &Settings, recovery: Option<Identities>) -> Resul
     }
 }
 
-/// Recipients from their texts.
-pub(super) fn recipients(texts: &[String]) -> Result<Vec<Recipient>, Failure> {
-    texts.iter().map(|text| text.parse::<Recipient>().map_err(Failure::from)).collect()
-}
-
-/// Who can open packs.
-pub(super) fn recovery_recipients(settings: &Settings) -> Result<Recipients, Failure> {
-    let texts = settings.keys().recovery_recipients;
-    if texts.is_empty() {
-        return Err(Settings::missing("keys.recovery_recipients").into());
-    }
-    Ok(Recipients::new(recipients(&texts)?)?)
-}
-
 /// What is wanted of the backups.
 pub(super) fn objectives(settings: &Settings) -> Objectives {
     let config::Objectives { rpo, verified_within } = settings.objectives();
@@ -192,8 +171,9 @@ fn missing_key(what: &str, key: &str) -> Failure {
 #[expect(clippy::disallowed_methods, reason = "a public file named in the configuration, at the edge")]
 pub(super) fn read_ca(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::usage(format!("cannot read the CA file {}", path.display())).because(error);
-    if std::fs::metadata(path).map_err(failed)?.len() > LARGEST_CA {
-        return Err(Failure::usage(format!("{} is larger than a CA file can be", path.display())));
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if !about.is_file() || about.len() > LARGEST_CA {
+        return Err(Failure::usage(format!("{} is no plain file, or larger than a CA file can be", path.display())));
     }
     std::fs::read(path).map_err(failed)
 }

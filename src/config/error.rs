@@ -23,6 +23,16 @@ pub enum ConfigError {
         /// The known key that looks most like it.
         nearest: Option<String>,
     },
+    /// A key of an earlier version.
+    #[error("{place}: unknown key `{key}`: {instead}")]
+    RemovedKey {
+        /// Where.
+        place: Origin,
+        /// The key with its section.
+        key: &'static str,
+        /// What took its place.
+        instead: &'static str,
+    },
     /// A section that was written as a key.
     #[error("{place}: `{section}` is a section; write it as `[{section}]` on a line of its own")]
     Section {

@@ -47,6 +47,13 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("metrics", "What Prometheus is told. The daemon serves the same at daemon.listen."),
 ];
 
+/// The provider's own address for tokens.
+pub const IAM_URL: &str = "https://iam.cloud.ibm.com";
+
+/// Keys of earlier versions, each with what took its place.
+pub(super) const REMOVED: &[(&str, &str)] = &[("keys.recovery_recipients", SEALED_TO), ("keys.auditors", SEALED_TO)];
+const SEALED_TO: &str = "whom backups are sealed to is in the trust policy: `keyhaven recipients list`";
+
 const fn key(
     path: &'static str,
     kind: Kind,
@@ -64,7 +71,7 @@ pub const KEYS: &[Key] = &[
         Kind::Path,
         None,
         r#""/var/lib/keyhaven""#,
-        "What a writer must not forget: the heads it saw and entries on their way. No secrets. Default: \
+        "What this host remembers of each repository: heads, trust policy, entries on their way. No secrets. Default: \
          $STATE_DIRECTORY, else $XDG_STATE_HOME/keyhaven, else ~/.local/state/keyhaven.",
     ),
     key(
@@ -77,7 +84,7 @@ pub const KEYS: &[Key] = &[
     key(
         "source.iam_url",
         Kind::Url,
-        Some("https://iam.cloud.ibm.com"),
+        Some(IAM_URL),
         r#""https://iam.cloud.ibm.com""#,
         "Where an API key is exchanged for a token.",
     ),
@@ -86,7 +93,7 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         None,
         r#""crn:v1:bluemix:public:secrets-manager:eu-de:a/ACCOUNT:INSTANCE-ID::""#,
-        "The CRN of the instance. `init` writes it into the first entry; without it `init` asks the instance.",
+        "The CRN of the instance. `init` writes it into the trust policy. Default: `init` asks the instance.",
     ),
     key(
         "source.api_key_file",
@@ -132,7 +139,7 @@ pub const KEYS: &[Key] = &[
     key(
         "standby.iam_url",
         Kind::Url,
-        Some("https://iam.cloud.ibm.com"),
+        Some(IAM_URL),
         r#""https://iam.cloud.ibm.com""#,
         "Where an API key is exchanged for a token.",
     ),
@@ -182,6 +189,14 @@ pub const KEYS: &[Key] = &[
         "The repository id that `init` printed. It pins everything that the repository says.",
     ),
     key(
+        "repository.policy",
+        Kind::Pins,
+        None,
+        r#"["000002-64 hexadecimal digits"]"#,
+        "Versions of the trust policy that this host relies on, whatever the bucket shows: each its reference, or the \
+         reference, a space and its bytes in Base64. `keyhaven trust publish` prints that line. The newest one is enough.",
+    ),
+    key(
         "repository.endpoint",
         Kind::Url,
         None,
@@ -226,20 +241,6 @@ pub const KEYS: &[Key] = &[
     ),
     key("keys.catalogue_key_env", Kind::Text, None, r#""KEYHAVEN_KEYS_CATALOGUE_KEY""#, ""),
     key("keys.catalogue_key_credential", Kind::Text, None, r#""catalogue-key""#, ""),
-    key(
-        "keys.recovery_recipients",
-        Kind::Texts,
-        None,
-        r#"["age1…", "age1…"]"#,
-        "The age recipients that packs are sealed to. Two or more, kept in different places.",
-    ),
-    key(
-        "keys.auditors",
-        Kind::Texts,
-        None,
-        "[]",
-        "Further age recipients that may open the inventory, but no payload.",
-    ),
     key(
         "keys.recovery_identity_file",
         Kind::Path,

@@ -10,7 +10,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::error::ConfigError;
 use super::instances::{self, INSTANCES};
 use super::jobs::{self, JOBS, Job};
-use super::keys::{self, KEYS, Key, SECRETS, SECTIONS};
+use super::keys::{self, KEYS, Key, REMOVED, SECRETS, SECTIONS};
 use super::notify::Notify;
 use super::tables::Tables;
 use super::value::{Kind, Value};
@@ -104,6 +104,8 @@ impl Layer {
                 && let Some(key) = keys::find(&format!("{secret}_env"))
             {
                 layer.values.insert(key.path, (Value::Text(name.to_owned()), origin));
+            } else if let Some((key, instead)) = REMOVED.iter().find(|(key, _)| keys::variable(key) == name) {
+                return Err(ConfigError::RemovedKey { place: origin, key, instead });
             }
         }
         layer.checked()
@@ -157,6 +159,9 @@ impl Layer {
         let Some(key) = keys::find(path) else {
             if SECRETS.contains(&path) {
                 return Err(ConfigError::InlineSecret { place, key: path.to_owned() });
+            }
+            if let Some((key, instead)) = REMOVED.iter().find(|(key, _)| *key == path) {
+                return Err(ConfigError::RemovedKey { place, key, instead });
             }
             let nearest = keys::nearest(path).map(str::to_owned);
             return Err(ConfigError::UnknownKey { place, key: path.to_owned(), nearest });
@@ -237,7 +242,27 @@ mod tests {
         );
         assert!(fails("source = 3\n").contains("line 1: `source` is a section; write it as `[source]`"));
         assert!(fails("[source]\nurl = 3\n").contains("`source.url` must be"));
-        assert!(fails("[keys]\nauditors = [1]\n").contains("a list with 1"));
+        assert!(fails("[backup]\ntags = [1]\n").contains("a list with 1"));
+    }
+
+    #[test]
+    fn a_key_of_an_earlier_version_names_what_took_its_place() {
+        let message = fails("[keys]\nauditors = [\"age1x\"]\n");
+        assert_eq!(
+            message,
+            "keyhaven.toml, line 2: unknown key `keys.auditors`: whom backups are sealed to is in the trust policy: \
+             `keyhaven recipients list`"
+        );
+        let variable = [("KEYHAVEN_KEYS_RECOVERY_RECIPIENTS", "age1x")];
+        assert!(Layer::environment(variable, Path::new("/")).unwrap_err().to_string().contains("recipients list"));
+    }
+
+    #[test]
+    fn one_pin_needs_no_list() {
+        let read =
+            |text: &str| Layer::file(text, "x", Path::new("/")).unwrap().values["repository.policy"].0.to_string();
+        assert_eq!(read("[repository]\npolicy = \"000002-ab AAAA\"\n"), "000002-ab AAAA");
+        assert_eq!(read("[repository]\npolicy = [\"000002-ab\", \"000003-cd\"]\n"), "000002-ab, 000003-cd");
     }
 
     #[test]

@@ -73,10 +73,6 @@ pub struct Keys {
     pub signing_key: Option<SecretRef>,
     /// Where the catalogue key is.
     pub catalogue_key: Option<SecretRef>,
-    /// Recipients of packs; not parsed here.
-    pub recovery_recipients: Vec<String>,
-    /// Further recipients of catalogues; not parsed here.
-    pub auditors: Vec<String>,
     /// A recovery identity on this host.
     pub recovery_identity_file: Option<PathBuf>,
     /// Whether a backup may run although this host holds a recovery identity.

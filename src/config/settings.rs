@@ -167,8 +167,6 @@ impl Settings {
         Keys {
             signing_key: self.secret("keys.signing_key"),
             catalogue_key: self.secret("keys.catalogue_key"),
-            recovery_recipients: self.texts("keys.recovery_recipients"),
-            auditors: self.texts("keys.auditors"),
             recovery_identity_file: self.path("keys.recovery_identity_file"),
             recovery_key_on_collector: self.flag("keys.recovery_key_on_collector"),
         }
@@ -303,6 +301,25 @@ impl Settings {
         self.text("repository.id")
     }
 
+    /// Where tokens for the standby come from: as set for it, else for the source.
+    #[must_use]
+    pub fn iam_url(&self) -> Option<String> {
+        let path = if self.is_set("standby.iam_url") { "standby.iam_url" } else { "source.iam_url" };
+        self.text(path)
+    }
+
+    /// The pins of the trust policy as configured; not parsed here.
+    #[must_use]
+    pub fn policy_pins(&self) -> Vec<String> {
+        self.texts("repository.policy")
+    }
+
+    /// Whether the pin was given for this command alone: then it replaces all others.
+    #[must_use]
+    pub fn is_policy_chosen(&self) -> bool {
+        matches!(self.origin("repository.policy"), Origin::Flag(_))
+    }
+
     /// What Prometheus is told.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -363,21 +380,6 @@ impl Settings {
             && !to.starts_with('/')
         {
             return Err(unfit("audit.to", origin, "must be a path from the root, or the word stdout or stderr"));
-        }
-        for path in ["keys.recovery_recipients", "keys.auditors"] {
-            if let Some((Value::Texts(recipients), origin)) = self.values.get(path)
-                && let Some(at) = recipients.iter().position(|one| !one.starts_with("age1") && !one.starts_with("ssh-"))
-            {
-                let secret = recipients.get(at).is_some_and(|one| one.to_uppercase().starts_with("AGE-SECRET-KEY-"));
-                let problem = if secret {
-                    "an age identity (a secret key) stands in the place of a recipient; put the recipient there \
-                     (`age1…`), and make a new identity: this one has been written to a configuration"
-                        .to_owned()
-                } else {
-                    format!("entry {} is no age recipient (`age1…`)", at + 1)
-                };
-                return Err(unfit(path, origin, &problem));
-            }
         }
         if let Some((Value::Text(url), origin)) = self.values.get("repository.url")
             && url.starts_with("s3://")

@@ -196,10 +196,10 @@ mod tests {
     fn set_keys_are_read_back() {
         let values = BTreeMap::from([
             ("source.url", quote("https://a.example")),
-            ("keys.recovery_recipients", quote_list(&["age1a".into(), "age1\"b".into()])),
+            ("backup.tags", quote_list(&["one".into(), "two\"b".into()])),
         ]);
         let layer = Layer::file(&commented(&values), "x", Path::new("/")).unwrap();
         assert_eq!(layer.values.len(), 2);
-        assert_eq!(layer.values["keys.recovery_recipients"].0.to_string(), "age1a, age1\"b");
+        assert_eq!(layer.values["backup.tags"].0.to_string(), "one, two\"b");
     }
 }

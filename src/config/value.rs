@@ -34,6 +34,8 @@ pub enum Kind {
     Share,
     /// A list of texts.
     Texts,
+    /// Pins of the trust policy: a list of texts, or one text.
+    Pins,
     /// The one word `accepted`.
     Accepted,
     /// One of a few words.
@@ -80,6 +82,7 @@ impl Kind {
             Self::Period => "a time with a unit, such as \"90s\", \"15m\", \"12h\" or \"7d\"",
             Self::Share => "a number from 0 to 1 or a percentage such as \"20%\"",
             Self::Texts => "a list of texts",
+            Self::Pins => "a list of pins (a reference, or a reference and its bytes), or one of them",
             Self::Accepted => "\"accepted\", or left out",
             Self::OneOf { expected, .. } => expected,
         }
@@ -101,7 +104,7 @@ impl Kind {
                 let text = number.as_str().to_owned();
                 self.read_text(&text, base).map_err(|_| text)
             }
-            (Self::Texts, DeValue::Array(elements)) => {
+            (Self::Texts | Self::Pins, DeValue::Array(elements)) => {
                 let mut texts = Vec::with_capacity(elements.len());
                 for element in elements {
                     match element.get_ref() {
@@ -141,7 +144,7 @@ impl Kind {
             Self::Count => whole(text, 0, 100_000).ok_or_else(wrong),
             Self::Period => period(text).map(Value::Period),
             Self::Share => share(text).map(Value::Number).ok_or_else(wrong),
-            Self::Texts => Ok(Value::Texts(text.split(',').map(|part| part.trim().to_owned()).collect())),
+            Self::Texts | Self::Pins => Ok(Value::Texts(text.split(',').map(|part| part.trim().to_owned()).collect())),
             Self::Accepted => (text == "accepted").then_some(Value::Flag(true)).ok_or_else(wrong),
             Self::OneOf { words, .. } => words.contains(&text).then(|| Value::Text(text.to_owned())).ok_or_else(wrong),
         }

@@ -12,6 +12,8 @@ use crate::model::Digest;
 
 /// What a comment line that names a repository starts with, behind the `#`.
 const HINT: &str = "keyhaven repository:";
+/// What a comment line that pins a version of the trust policy starts with, behind the `#`.
+const POLICY_HINT: &str = "keyhaven policy:";
 /// Bytes of an identity file, protected or not.
 const FILE_LIMIT: usize = 1024 * 1024;
 /// The scrypt work factor for new protected files, as base-2 logarithm: 256 MiB and about a second.
@@ -25,6 +27,16 @@ const ARMOR_END: &str = "-----END AGE ENCRYPTED FILE-----";
 pub struct Identities {
     keys: Vec<Key>,
     hints: Vec<Digest>,
+    policies: Vec<PolicyHint>,
+}
+
+/// A comment line `# keyhaven policy: <reference> <Base64>`, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyHint {
+    /// The repository that the last line before it names.
+    pub repository: Option<Digest>,
+    /// The reference and, where they are there, the bytes.
+    pub pin: String,
 }
 
 enum Key {
@@ -45,10 +57,17 @@ impl Identities {
         if text.trim_start().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
             return Self::parse_ssh(text);
         }
-        let mut found = Self { keys: Vec::new(), hints: Vec::new() };
+        let mut found = Self { keys: Vec::new(), hints: Vec::new(), policies: Vec::new() };
+        let mut repository = None;
         for (index, line) in text.lines().map(str::trim).enumerate() {
             if let Some(comment) = line.strip_prefix('#') {
-                found.hints.extend(comment.trim().strip_prefix(HINT).and_then(|id| id.trim().parse::<Digest>().ok()));
+                let comment = comment.trim();
+                if let Some(id) = comment.strip_prefix(HINT).and_then(|id| id.trim().parse::<Digest>().ok()) {
+                    repository = Some(id);
+                    found.hints.push(id);
+                } else if let Some(pin) = comment.strip_prefix(POLICY_HINT) {
+                    found.policies.push(PolicyHint { repository, pin: pin.trim().to_owned() });
+                }
             } else if !line.is_empty() {
                 let key = line.parse().map_err(|_| CryptoError::Identity { line: index + 1 })?;
                 found.keys.push(Key::X25519(key));
@@ -62,7 +81,9 @@ impl Identities {
     #[cfg(feature = "ssh")]
     fn parse_ssh(text: &str) -> Result<Self, CryptoError> {
         match age::ssh::Identity::from_buffer(text.as_bytes(), None) {
-            Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(Self { keys: vec![Key::Ssh(key)], hints: Vec::new() }),
+            Ok(key @ age::ssh::Identity::Unencrypted(_)) => {
+                Ok(Self { keys: vec![Key::Ssh(key)], hints: Vec::new(), policies: Vec::new() })
+            }
             Ok(age::ssh::Identity::Encrypted(_)) => Err(CryptoError::Encrypted),
             _ => Err(CryptoError::Identity { line: 1 }),
         }
@@ -79,7 +100,7 @@ impl Identities {
         for part in lines {
             text.push_str(part);
         }
-        (Self { keys: vec![Key::X25519(key)], hints: Vec::new() }, text)
+        (Self { keys: vec![Key::X25519(key)], hints: Vec::new(), policies: Vec::new() }, text)
     }
 
     /// Whether `file` is protected by a passphrase, or sealed at all: then [`Identities::decrypt_file`] reads it.
@@ -143,6 +164,17 @@ impl Identities {
         writer.finish().map_err(|error| failed(error.to_string()))
     }
 
+    /// These identities and those of another file together.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.keys.extend(other.keys);
+        self.hints.extend(other.hints);
+        self.hints.sort_unstable();
+        self.hints.dedup();
+        self.policies.extend(other.policies);
+        self
+    }
+
     /// The recipients that these identities open for, sorted.
     #[must_use]
     pub fn recipients(&self) -> Vec<Recipient> {
@@ -165,6 +197,12 @@ impl Identities {
     #[must_use]
     pub fn repository_hints(&self) -> &[Digest] {
         &self.hints
+    }
+
+    /// Versions of the trust policy that comment lines pin, in order, as they are written.
+    #[must_use]
+    pub fn policy_hints(&self) -> &[PolicyHint] {
+        &self.policies
     }
 
     pub(super) fn as_age(&self) -> impl Iterator<Item = &dyn age::Identity> {
@@ -216,6 +254,9 @@ mod tests {
         let identities = Identities::parse(&text).unwrap();
         assert_eq!(identities.recipients().first().unwrap().as_str(), RECIPIENT);
         assert_eq!(identities.repository_hint().unwrap().to_string(), id);
+        let pinned = Identities::parse(&format!("{text}#keyhaven policy:  000002-ab AAAA \n")).unwrap();
+        let hint = PolicyHint { repository: id.parse().ok(), pin: "000002-ab AAAA".to_owned() };
+        assert_eq!(pinned.policy_hints(), [hint]);
         let two = format!("{text}# keyhaven repository: {}\n", id.replace('e', "f"));
         let identities = Identities::parse(&two).unwrap();
         assert_eq!((identities.repository_hint(), identities.repository_hints().len()), (None, 2));

@@ -1,13 +1,18 @@
-//! The MAC that ties a payload to its item and version.
+//! The MAC that binds a payload to its item and version.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{CryptoError, random};
+use crate::model::Digest;
 
-/// The random key of one pack's MACs. Wiped when dropped; it stands inside the sealed pack and nowhere else.
-pub struct MacKey(Zeroizing<[u8; 32]>);
+/// Characters of a key: 32 bytes as hexadecimal digits.
+const DIGITS: usize = 64;
+
+/// The random key of one pack's MACs, as the 64 hexadecimal digits that are hashed. Wiped when dropped; it is inside the
+/// sealed pack and nowhere else.
+pub struct MacKey(Zeroizing<String>);
 
 impl MacKey {
     /// Draws a new key.
@@ -15,51 +20,34 @@ impl MacKey {
     /// # Errors
     /// When the operating system gives no random bytes.
     pub fn generate() -> Result<Self, CryptoError> {
-        random::bytes().map(Self)
+        let bytes = random::bytes::<32>()?;
+        Ok(Self(Zeroizing::new(HEXLOWER.encode(bytes.as_slice()))))
     }
 
-    /// Takes the 32 bytes of a key over; nothing when there are not 32.
+    /// Takes a key from its text; `None` unless that is 64 lower-case hexadecimal digits.
     #[must_use]
-    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut key = Zeroizing::new([0; 32]);
-        if bytes.len() != key.len() {
-            return None;
-        }
-        key.copy_from_slice(bytes);
-        Some(Self(key))
+    pub fn from_text(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == DIGITS && text.bytes().all(is_digit)).then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The bytes of the key, for the first line of a pack.
+    /// The text of the key, for the first line of a pack.
     #[must_use]
-    pub fn expose(&self) -> &[u8; 32] {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// HMAC-SHA256 over `key`, a line feed, `version`, a line feed, `text`.
+    /// SHA-256 over the text of the key, `key`, `version` and `text`, with a line feed after each but the last.
     ///
-    /// Neither of the first two can hold a line feed, so the parts cannot run into each other.
+    /// Neither key nor version can hold a line feed, so the parts cannot run into each other. A plain hash is enough:
+    /// whoever could extend it would have to alter a sealed pack that is named by its digest.
     #[must_use]
-    pub fn mac(&self, key: &str, version: &str, text: &str) -> [u8; 32] {
-        self.over(key, version, text).finalize().into_bytes().into()
-    }
-
-    /// Whether `mac` is the MAC of these parts; takes the same time wherever they differ.
-    #[must_use]
-    pub fn fits(&self, key: &str, version: &str, text: &str, mac: &[u8]) -> bool {
-        self.over(key, version, text).verify_slice(mac).is_ok()
-    }
-
-    fn over(&self, key: &str, version: &str, text: &str) -> Hmac<Sha256> {
-        // HMAC pads a short key with zeros to a block; doing that here needs no case for keys of a wrong length.
-        let mut block = Zeroizing::new([0; 64]);
-        for (slot, byte) in block.iter_mut().zip(self.0.iter()) {
-            *slot = *byte;
+    pub fn mac(&self, key: &str, version: &str, text: &str) -> Digest {
+        let mut hash = Sha256::new();
+        for part in [self.expose(), "\n", key, "\n", version, "\n", text] {
+            hash.update(part.as_bytes());
         }
-        let mut hmac = Hmac::<Sha256>::new((&*block).into());
-        for part in [key, "\n", version, "\n", text] {
-            hmac.update(part.as_bytes());
-        }
-        hmac
+        Digest::from_bytes(hash.finalize().into())
     }
 }
 
@@ -71,27 +59,32 @@ impl std::fmt::Debug for MacKey {
 
 #[cfg(test)]
 mod tests {
-    use data_encoding::HEXLOWER;
-
     use super::*;
 
     #[test]
-    fn the_mac_is_hmac_sha256_of_the_joined_parts() {
-        // printf 'secret/a\nv1\n{"payload":"x"}' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0000…00
-        let key = MacKey::from_slice(&[0; 32]).unwrap();
+    fn the_mac_is_sha256_of_the_joined_parts() {
+        // printf '%064d\nsecret/a\nv1\n{"payload":"x"}' 0 | sha256sum
+        let key = MacKey::from_text(&"0".repeat(64)).unwrap();
         let mac = key.mac("secret/a", "v1", r#"{"payload":"x"}"#);
-        assert_eq!(HEXLOWER.encode(&mac), "4a636572d460eb806d8abdc5615224159015b9a736fe7061c581ca071e6bb6c1");
-        assert!(key.fits("secret/a", "v1", r#"{"payload":"x"}"#, &mac));
+        assert_eq!(mac.to_string(), "701c4f105be169ee0d3a0ce44bd6f3b0c2a5344527a92ff14086805dee0298e5");
     }
 
     #[test]
     fn moving_a_payload_to_another_item_or_version_breaks_it() {
         let key = MacKey::generate().unwrap();
         let mac = key.mac("secret/a", "v1", "{}");
-        assert!(!key.fits("secret/b", "v1", "{}", &mac));
-        assert!(!key.fits("secret/a", "v2", "{}", &mac));
-        assert!(!key.fits("secret/a", "v1", "{ }", &mac));
-        assert!(!key.fits("secret/a", "v1", "{}", &mac[..16]));
-        assert!(MacKey::from_slice(&[0; 31]).is_none());
+        for (item, version, text) in [("secret/b", "v1", "{}"), ("secret/a", "v2", "{}"), ("secret/a", "v1", "{ }")] {
+            assert_ne!(key.mac(item, version, text), mac);
+        }
+        assert_ne!(MacKey::generate().unwrap().mac("secret/a", "v1", "{}"), mac, "another pack's key");
+    }
+
+    #[test]
+    fn a_key_has_one_spelling() {
+        let key = MacKey::generate().unwrap();
+        assert_eq!(MacKey::from_text(key.expose()).unwrap().expose(), key.expose());
+        for text in ["0".repeat(63), "0".repeat(65), "A".repeat(64), "g".repeat(64), "é".repeat(32), String::new()] {
+            assert!(MacKey::from_text(&text).is_none(), "{text}");
+        }
     }
 }

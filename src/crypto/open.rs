@@ -118,7 +118,7 @@ mod tests {
     use crate::crypto::digest::sha256;
     use crate::crypto::pad::{LEAST, padme};
     use crate::crypto::seal::seal;
-    use crate::crypto::{Padding, Recipients, Sealed};
+    use crate::crypto::{Recipients, Sealed};
 
     fn keys() -> (Identities, Recipients) {
         let (identities, _) = Identities::generate();
@@ -158,6 +158,14 @@ mod tests {
         writer.finish().unwrap()
     }
 
+    /// A data frame alone, as a sealed stream begins with.
+    fn frame(plain: &[u8]) -> Vec<u8> {
+        let mut zstd = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+        zstd.include_checksum(true).unwrap();
+        zstd.write_all(plain).unwrap();
+        zstd.finish().unwrap()
+    }
+
     fn skippable(zeros: &[u8]) -> Vec<u8> {
         [SKIPPABLE.as_slice(), &u32::try_from(zeros.len()).unwrap().to_le_bytes(), zeros].concat()
     }
@@ -166,7 +174,7 @@ mod tests {
     fn padded_streams_have_padme_lengths_of_at_least_64_kib() {
         let (identities, recipients) = keys();
         for len in [0, 1, 1000, 65_400, 65_500, 65_536, 70_000, 300_000] {
-            let sealed = seal(&noise(len), &recipients, Padding::Padme, 3).unwrap();
+            let sealed = seal(&noise(len), &recipients, 3).unwrap();
             let stream = inside(&sealed, &identities).len() as u64;
             assert!(stream >= LEAST && padme(stream) == stream, "{len} gives {stream}");
             assert_eq!(sealed.digest, sha256(&sealed.bytes));
@@ -178,7 +186,7 @@ mod tests {
     fn any_of_the_recipients_opens_it_and_nobody_else() {
         let ((a, _), (b, _), (c, _)) = (keys(), keys(), keys());
         let both = Recipients::new([a.recipients(), b.recipients()].concat()).unwrap();
-        let sealed = seal(b"text", &both, Padding::Padme, 3).unwrap();
+        let sealed = seal(b"text", &both, 3).unwrap();
         assert_eq!(read_all(&sealed.bytes, &a, 4).unwrap(), b"text");
         assert_eq!(read_all(&sealed.bytes, &b, 4).unwrap(), b"text");
         assert_eq!(read_all(&sealed.bytes, &c, 4).unwrap_err(), CryptoError::NoMatchingKey);
@@ -187,7 +195,7 @@ mod tests {
     #[test]
     fn one_byte_over_the_limit_is_refused() {
         let (identities, recipients) = keys();
-        let sealed = seal(&vec![b'x'; 1_000_000], &recipients, Padding::None, 3).unwrap();
+        let sealed = seal(&vec![b'x'; 1_000_000], &recipients, 3).unwrap();
         assert!(read_all(&sealed.bytes, &identities, 1_000_000).is_ok());
         let error = read_all(&sealed.bytes, &identities, 999_999).unwrap_err();
         assert_eq!(error, CryptoError::TooLarge { limit: 999_999 });
@@ -196,7 +204,7 @@ mod tests {
     #[test]
     fn whatever_stands_behind_the_data_is_refused_unless_it_is_padding() {
         let (identities, recipients) = keys();
-        let frame = inside(&seal(b"text", &recipients, Padding::None, 3).unwrap(), &identities);
+        let frame = frame(b"text");
         let with = |tail: &[u8]| read_all(&encrypted(&[&frame, tail].concat(), &recipients), &identities, 100);
         assert_eq!(with(b"").unwrap(), b"text");
         assert_eq!(with(&skippable(&[0; 9])).unwrap(), b"text");
@@ -224,7 +232,7 @@ mod tests {
     fn a_damaged_checksum_inside_is_found() {
         // Nobody without the key can do this; a broken writer can.
         let (identities, recipients) = keys();
-        let mut frame = inside(&seal(&noise(5000), &recipients, Padding::None, 3).unwrap(), &identities);
+        let mut frame = frame(&noise(5000));
         *frame.last_mut().unwrap() ^= 1;
         assert!(read_all(&encrypted(&frame, &recipients), &identities, 5000).is_err());
     }
@@ -232,9 +240,9 @@ mod tests {
     #[test]
     fn every_cut_is_found() {
         let (identities, recipients) = keys();
-        for padding in [Padding::None, Padding::Padme] {
-            // Long enough for two chunks of age; cut at every byte of the header and around every bound.
-            let sealed = seal(&noise(70_000), &recipients, padding, 3).unwrap().bytes;
+        let bare = encrypted(&frame(&noise(70_000)), &recipients);
+        // Long enough for two chunks of age; cut at every byte of the header and around every bound.
+        for sealed in [&bare[..], &seal(&noise(70_000), &recipients, 3).unwrap().bytes] {
             let len = sealed.len();
             let near_bounds =
                 (0..500).chain(65_000..66_500).chain(len.saturating_sub(9_000)..len).filter(|cut| *cut < len);
@@ -249,17 +257,16 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn what_is_sealed_opens_again(plain in proptest::collection::vec(any::<u8>(), 0..4000), padded: bool, level in 1i32..=5) {
+        fn what_is_sealed_opens_again(plain in proptest::collection::vec(any::<u8>(), 0..4000), level in 1i32..=5) {
             let (identities, recipients) = keys();
-            let padding = if padded { Padding::Padme } else { Padding::None };
-            let sealed = seal(&plain, &recipients, padding, level).unwrap();
+            let sealed = seal(&plain, &recipients, level).unwrap();
             prop_assert_eq!(read_all(&sealed.bytes, &identities, plain.len()).unwrap(), plain);
         }
 
         #[test]
         fn every_flipped_bit_is_found(at in any::<prop::sample::Index>(), bit in 0u32..8) {
             let (identities, recipients) = keys();
-            let sealed = seal(&noise(2000), &recipients, Padding::None, 3).unwrap();
+            let sealed = seal(&noise(2000), &recipients, 3).unwrap();
             let mut bytes = sealed.bytes.to_vec();
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;

@@ -24,23 +24,15 @@ pub struct Sealed {
     pub digest: Digest,
 }
 
-/// Whether the length of the plain bytes is hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Padding {
-    /// The length shows.
-    None,
-    /// Padded to a PADMÉ length of at least 64 KiB ([`pad`]).
-    Padme,
-}
-
-/// Seals plain bytes: one zstd frame with content checksum and size, the padding, then age to every recipient.
+/// Seals plain bytes: one zstd frame with content checksum and size, padding to a PADMÉ length of at least 64 KiB
+/// ([`pad`]), then age to every recipient.
 ///
 /// Takes one pass and holds the CPU for it: call it on a blocking thread, several at once.
 ///
 /// # Errors
 /// [`CryptoError::Level`] for a level outside 1 to 19; [`CryptoError::Failed`] when a library fails inside.
-pub fn seal(plain: &[u8], recipients: &Recipients, padding: Padding, level: i32) -> Result<Sealed, CryptoError> {
-    seal_chunks(std::iter::once(plain), plain.len(), recipients, padding, level)
+pub fn seal(plain: &[u8], recipients: &Recipients, level: i32) -> Result<Sealed, CryptoError> {
+    seal_chunks(std::iter::once(plain), plain.len(), recipients, level)
 }
 
 /// Seals plain bytes that lie in pieces; `len` is the sum of their lengths.
@@ -51,7 +43,6 @@ pub fn seal_chunks<'a>(
     chunks: impl Iterator<Item = &'a [u8]>,
     len: usize,
     recipients: &Recipients,
-    padding: Padding,
     level: i32,
 ) -> Result<Sealed, CryptoError> {
     if !(1..=19).contains(&level) {
@@ -59,7 +50,7 @@ pub fn seal_chunks<'a>(
     }
     let encryptor = age::Encryptor::with_recipients(recipients.as_age())
         .map_err(|error| CryptoError::Failed { what: "seal", problem: error.to_string() })?;
-    write_sealed(encryptor, chunks, len, padding, level)
+    write_sealed(encryptor, chunks, len, level)
         .map_err(|error| CryptoError::Failed { what: "seal", problem: error.to_string() })
 }
 
@@ -67,7 +58,6 @@ fn write_sealed<'a>(
     encryptor: age::Encryptor,
     chunks: impl Iterator<Item = &'a [u8]>,
     len: usize,
-    padding: Padding,
     level: i32,
 ) -> io::Result<Sealed> {
     let output = Hashed { bytes: Vec::with_capacity(len / 4 + 4096), hash: Sha256::new() };
@@ -79,9 +69,7 @@ fn write_sealed<'a>(
         zstd.write_all(chunk)?;
     }
     let mut counted = zstd.finish()?;
-    if padding == Padding::Padme {
-        write_padding(&mut counted)?;
-    }
+    write_padding(&mut counted)?;
     let output = counted.inner.finish()?;
     Ok(Sealed { digest: Digest::from_bytes(output.hash.finalize().into()), bytes: output.bytes.into() })
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use data_encoding::BASE64;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _};
 use ed25519_dalek::pkcs8::{KeypairBytes, PublicKeyBytes};
-use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, Verifier as _, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -104,15 +104,23 @@ impl PublicKey {
         Self::from_raw(raw.ok_or(CryptoError::Key { what: "public key", why })?)
     }
 
+    /// Whether DER bytes say that they are an Ed25519 key, sound or not.
+    pub(super) fn is_ed25519_der(der: &[u8]) -> bool {
+        der.strip_prefix(&SPKI_PREFIX).is_some_and(|raw| raw.len() == 32)
+    }
+
     /// Takes the 32 bytes of a key.
     ///
     /// # Errors
-    /// [`CryptoError::Key`] when they are no point of the curve, or one of small order.
+    /// [`CryptoError::Key`] when they are no point of the curve, one of small order, or another spelling of a point.
     pub fn from_raw(raw: &[u8; 32]) -> Result<Self, CryptoError> {
         let key = VerifyingKey::from_bytes(raw)
             .map_err(|_| CryptoError::Key { what: "public key", why: "not a point of the curve" })?;
         if key.is_weak() {
             return Err(CryptoError::Key { what: "public key", why: "a weak key, it fits any signature" });
+        }
+        if !is_canonical(raw) {
+            return Err(CryptoError::Key { what: "public key", why: "not the one spelling of its point" });
         }
         Ok(Self(key))
     }
@@ -135,12 +143,21 @@ impl PublicKey {
         sha256(&self.to_der())
     }
 
-    /// Whether `signature` is this key's over `message`. Strict: a signature that other libraries read differently
-    /// (non-canonical, small order) is none.
+    /// Whether `signature` is this key's over `message`, as RFC 8032 checks without cofactor: S below the group order, R
+    /// compared as bytes. That is what `openssl` does. A further refusal of an R of small order would let the holder of
+    /// a key make entries that one of the two counts and the other does not.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.0.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+        self.0.verify(message, &Signature::from_bytes(signature)).is_ok()
     }
+}
+
+/// Whether the y coordinate is below the prime 2^255 - 19. (An x of zero with a sign is of small order, and refused by
+/// that.)
+fn is_canonical(raw: &[u8; 32]) -> bool {
+    let [lowest, middle @ .., highest] = raw;
+    let all_ones = middle.iter().all(|byte| *byte == 0xff) && highest & 0x7f == 0x7f;
+    !all_ones || *lowest < 0xed
 }
 
 impl fmt::Display for PublicKey {
@@ -172,6 +189,30 @@ impl<'de> Deserialize<'de> for PublicKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_point_has_one_spelling() {
+        // y = p + 3 is y = 3 spelt otherwise; 3 is on the curve.
+        let mut other = [0xff; 32];
+        other[0] = 0xf0;
+        other[31] = 0x7f;
+        assert!(VerifyingKey::from_bytes(&other).is_ok(), "the library takes it");
+        assert!(PublicKey::from_raw(&other).is_err());
+    }
+
+    /// A signature with R = the neutral element, which only the holder of the key can make, and who gives the key away by
+    /// it. `openssl` accepts it, and so do we.
+    #[test]
+    fn an_r_of_small_order_is_judged_as_openssl_judges_it() {
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        // S = H(R, A, message) * a, made with the secret scalar of this key; `openssl` verifies it.
+        let s = data_encoding::HEXLOWER
+            .decode(b"5cb561cffef74102aec630c8f017c164bc8df301c57e7ac30abe1e28099ca608")
+            .unwrap();
+        signature[32..].copy_from_slice(&s);
+        assert!(SigningKey::from_seed(&[3; 32]).public().verify(b"entry", &signature));
+    }
 
     // From `openssl genpkey -algorithm ed25519`, its public half from `openssl pkey -pubout`, its fingerprint from
     // `openssl pkey -pubout -outform DER | sha256sum`.

@@ -2,6 +2,7 @@
 //!
 //! A catalogue is all its parts in order: keys rise from the first line of the first part to the last line of the last.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -9,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::header::Header;
 use super::lines::Lines;
-use super::{FormatError, RepositoryId};
+use super::{FormatError, RepositoryId, SourceName};
 use crate::crypto::buffer::SecretBuffer;
 use crate::crypto::digest::sha256;
 use crate::crypto::open::{Opened, open};
 use crate::crypto::seal::seal_chunks;
-use crate::crypto::{CryptoError, Identities, Padding, Recipients, Sealed};
+use crate::crypto::{CryptoError, Identities, Recipients, Sealed};
 use crate::model::{Digest, Item, ItemKey, Slot, limits};
 
 const WHAT: &str = "catalogue";
@@ -42,13 +43,13 @@ pub struct PartBuilder {
 }
 
 impl PartBuilder {
-    /// Begins a part of a repository, whose source instance has this CRN.
+    /// Begins a part of a repository with items of this source.
     ///
     /// # Errors
     /// Never in practice: only when the first line cannot be written.
-    pub fn new(repository: RepositoryId, source_crn: &str) -> Result<Self, FormatError> {
+    pub fn new(repository: RepositoryId, source: &SourceName) -> Result<Self, FormatError> {
         let mut builder = Self { buffer: SecretBuffer::new(), content: Sha256::new(), last: None, items: 0 };
-        builder.write_line(&Header::new(WHAT, repository, source_crn))?;
+        builder.write_line(&Header::new(WHAT, repository, source))?;
         Ok(builder)
     }
 
@@ -97,12 +98,12 @@ impl PartBuilder {
         Digest::from_bytes(self.content.clone().finalize().into())
     }
 
-    /// Seals it: zstd at `level` (1 to 19), age. Holds the CPU: call it on a blocking thread.
+    /// Seals it: zstd at `level` (1 to 19), padding, age. Holds the CPU: call it on a blocking thread.
     ///
     /// # Errors
     /// When sealing fails ([`crate::crypto::seal::seal`]).
     pub fn seal(self, recipients: &Recipients, level: i32) -> Result<Sealed, FormatError> {
-        seal_chunks(self.buffer.chunks(), self.buffer.len(), recipients, Padding::None, level).map_err(crypto)
+        seal_chunks(self.buffer.chunks(), self.buffer.len(), recipients, level).map_err(crypto)
     }
 
     fn write_line<T: serde::Serialize>(&mut self, value: &T) -> Result<(), FormatError> {
@@ -160,33 +161,32 @@ impl Write for OneLine<'_> {
 /// Reads a catalogue part item by item. Only when it has ended without an error was the whole part as it was sealed.
 pub struct PartReader<'a> {
     lines: Lines<Opened<'a>>,
-    source: String,
     content: Sha256,
     last: Option<ItemKey>,
     items: u64,
+    packs: HashSet<Digest>,
     failed: bool,
 }
 
 impl<'a> PartReader<'a> {
-    /// Opens a catalogue part of a repository.
+    /// Opens a catalogue part of a repository and, where that is known, of its source.
     ///
     /// # Errors
-    /// When no identity opens it, it is damaged, it is no catalogue part, or one of another repository.
-    pub fn open(sealed: &'a [u8], identities: &Identities, repository: &RepositoryId) -> Result<Self, FormatError> {
+    /// When no identity opens it, it is damaged, it is no catalogue part, or one of another repository or source.
+    pub fn open(
+        sealed: &'a [u8],
+        identities: &Identities,
+        repository: &RepositoryId,
+        source: Option<&SourceName>,
+    ) -> Result<Self, FormatError> {
         let opened = open(sealed, identities, limits::PLAIN_READ).map_err(crypto)?;
         let mut lines = Lines::new(WHAT, opened);
         let first = lines.next_line()?.ok_or_else(|| FormatError::malformed(WHAT, "it is empty"))?;
-        let header = Header::read(first, WHAT, repository)?;
+        Header::read(first, WHAT, repository, source)?;
         let mut content = Sha256::new();
         content.update(first);
         content.update(b"\n");
-        Ok(Self { lines, source: header.source, content, last: None, items: 0, failed: false })
-    }
-
-    /// The CRN of the instance that the items belong to.
-    #[must_use]
-    pub fn source(&self) -> &str {
-        &self.source
+        Ok(Self { lines, content, last: None, items: 0, packs: HashSet::new(), failed: false })
     }
 
     /// How many items came out so far.
@@ -210,6 +210,11 @@ impl<'a> PartReader<'a> {
         self.content.update(b"\n");
         if !item.payloads.iter().all(|pointer| Slot::new(pointer.version.as_str()).is_some()) {
             return Err(bad("a payload has no usable version"));
+        }
+        // No list names more packs, so a part that does can only be meant to exhaust the memory of its readers.
+        self.packs.extend(item.payloads.iter().map(|pointer| pointer.pack));
+        if self.packs.len() > limits::PACKS_READ {
+            return Err(bad("with this item the part names more packs than a list may have"));
         }
         if self.last.as_ref().is_some_and(|last| *last >= item.key) {
             return Err(FormatError::Order { what: WHAT, key: item.key.to_string() });
@@ -257,6 +262,10 @@ mod tests {
         RepositoryId(sha256(b"repository"))
     }
 
+    fn source() -> SourceName {
+        SourceName { provider: "fake".to_owned(), instance: "one".to_owned(), region: None }
+    }
+
     fn keys() -> (Identities, Recipients) {
         let (identities, _) = Identities::generate();
         let recipients = Recipients::new(identities.recipients()).unwrap();
@@ -269,7 +278,7 @@ mod tests {
             name: "name".to_owned(),
             item_type: "arbitrary".to_owned(),
             group: Some("default".to_owned()),
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: Some(sha256(b"rows")),
             read_at: None,
             payloads: vec![Pointer { version: Slot::new("v1").unwrap(), pack: sha256(b"pack") }],
@@ -278,7 +287,7 @@ mod tests {
     }
 
     fn part(items: &[Item]) -> PartBuilder {
-        let mut part = PartBuilder::new(repository(), "crn:source").unwrap();
+        let mut part = PartBuilder::new(repository(), &source()).unwrap();
         for item in items {
             part.push(item).unwrap();
         }
@@ -292,20 +301,20 @@ mod tests {
         let part = part(&[item("a", row), item("b", "{}")]);
         let content = part.content();
         let sealed = part.seal(&recipients, 3).unwrap();
-        let mut reader = PartReader::open(&sealed.bytes, &identities, &repository()).unwrap();
+        let mut reader = PartReader::open(&sealed.bytes, &identities, &repository(), None).unwrap();
         let first = reader.next().unwrap().unwrap();
         // The line feed of the provider's answer became a space: a catalogue line is one line.
         assert_eq!(first.docs["row"].get(), row.replace('\n', " "));
         assert_eq!(first.payloads, item("a", row).payloads);
         assert!(reader.next().unwrap().is_ok() && reader.next().is_none());
-        assert_eq!((reader.items(), reader.content(), reader.source()), (2, content, "crn:source"));
+        assert_eq!((reader.items(), reader.content()), (2, content));
     }
 
     #[test]
     fn the_same_items_have_the_same_content_and_others_do_not() {
         assert_eq!(part(&[item("a", "{}")]).content(), part(&[item("a", "{}")]).content());
         assert_ne!(part(&[item("a", "{}")]).content(), part(&[item("a", r#"{"x":1}"#)]).content());
-        let other = PartBuilder::new(RepositoryId(sha256(b"other")), "crn:source").unwrap();
+        let other = PartBuilder::new(RepositoryId(sha256(b"other")), &source()).unwrap();
         assert_ne!(part(&[]).content(), other.content());
     }
 
@@ -326,8 +335,8 @@ mod tests {
         let good = part(&[item("a", "{}"), item("b", "{}")]);
         let plain = String::from_utf8(good.buffer.chunks().flatten().copied().collect()).unwrap();
         let read = |text: &str, repository: &RepositoryId| -> Result<Vec<Item>, FormatError> {
-            let sealed = seal(text.as_bytes(), &recipients, Padding::None, 3).unwrap();
-            PartReader::open(&sealed.bytes, &identities, repository)?.collect()
+            let sealed = seal(text.as_bytes(), &recipients, 3).unwrap();
+            PartReader::open(&sealed.bytes, &identities, repository, Some(&source()))?.collect()
         };
         assert_eq!(read(&plain, &repository()).unwrap().len(), 2);
         let mut lines: Vec<&str> = plain.lines().collect();
@@ -343,8 +352,51 @@ mod tests {
         let foreign = RepositoryId(sha256(b"other"));
         assert!(matches!(read(&plain, &foreign), Err(FormatError::Foreign { .. })));
         let sealed = part(&[]).seal(&recipients, 3).unwrap();
-        let error = PackReader::open(&sealed.bytes, &identities, &repository()).unwrap_err();
+        let error = PackReader::open(&sealed.bytes, &identities, &repository(), None).unwrap_err();
         assert_eq!(error, FormatError::Kind { expected: "pack", found: "catalogue".to_owned() });
+    }
+
+    #[test]
+    fn parts_are_padded_and_of_one_source() {
+        let (identities, recipients) = keys();
+        let sealed = part(&[item("a", "{}")]).seal(&recipients, 3).unwrap();
+        assert!(sealed.bytes.len() > 65_536, "{} bytes", sealed.bytes.len());
+        let open =
+            |source: &SourceName| PartReader::open(&sealed.bytes, &identities, &repository(), Some(source)).map(|_| ());
+        assert!(open(&source()).is_ok());
+        let other = SourceName { instance: "two".to_owned(), ..source() };
+        assert!(matches!(open(&other), Err(FormatError::OtherSource { .. })));
+    }
+
+    #[test]
+    fn kinds_and_classes_of_a_later_version_pass_through() {
+        let (identities, recipients) = keys();
+        let plain = String::from_utf8(part(&[item("a", "{}")]).buffer.chunks().flatten().copied().collect()).unwrap();
+        let later = plain.replace("secret/a", "store/a/b").replace("\"exact\"", "\"half_way\"");
+        let sealed = seal(later.as_bytes(), &recipients, 3).unwrap();
+        let mut reader = PartReader::open(&sealed.bytes, &identities, &repository(), None).unwrap();
+        let found = reader.next().unwrap().unwrap();
+        assert_eq!((found.key.kind_word(), found.class.as_str()), ("store", "half_way"));
+        let again: Vec<u8> = part(&[found]).buffer.chunks().flatten().copied().collect();
+        assert_eq!(String::from_utf8(again).unwrap(), later, "written again as it was");
+    }
+
+    #[test]
+    fn a_part_points_into_4096_packs_at_most() {
+        let (identities, recipients) = keys();
+        let with = |id: &str, packs: std::ops::Range<usize>| {
+            let pointer = |n: usize| Pointer { version: Slot::new("v1").unwrap(), pack: sha256(&n.to_be_bytes()) };
+            Item { payloads: packs.map(pointer).collect(), ..item(id, "{}") }
+        };
+        let read = |items: &[Item]| {
+            let sealed = part(items).seal(&recipients, 1).unwrap();
+            PartReader::open(&sealed.bytes, &identities, &repository(), None).unwrap().collect::<Result<Vec<_>, _>>()
+        };
+        let most = limits::PACKS_READ;
+        assert_eq!(read(&[with("a", 0..most), with("b", 0..most)]).unwrap().len(), 2);
+        let error = read(&[with("a", 0..most), with("b", most..most + 1)]).unwrap_err();
+        assert!(error.to_string().contains("more packs than a list"), "{error}");
+        assert!(read(&[with("a", 0..most + 1)]).is_err());
     }
 
     #[test]
@@ -369,7 +421,7 @@ mod tests {
                 .map(|(n, text)| item(&format!("{n:03}"), &format!("{{\n\"text\" : {} }}", serde_json::to_string(text).unwrap())))
                 .collect();
             let sealed = part(&items).seal(&recipients, 1).unwrap();
-            let read: Vec<Item> = PartReader::open(&sealed.bytes, &identities, &repository()).unwrap().collect::<Result<_, _>>().unwrap();
+            let read: Vec<Item> = PartReader::open(&sealed.bytes, &identities, &repository(), None).unwrap().collect::<Result<_, _>>().unwrap();
             prop_assert_eq!(read.len(), texts.len());
             for (item, text) in read.iter().zip(&texts) {
                 prop_assert_eq!(&item.doc("row").unwrap().str("text").unwrap(), text);

@@ -1,43 +1,73 @@
-//! Entries: statements about what happened, each linked to all that was known before.
+//! Entries: statements about what happened, each linked to all that its writer had seen.
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Holds};
 use super::event::Event;
-use super::statement::{PREDICATE_TYPE, STATEMENT_TYPE, Statement};
+use super::policy::Policy;
+use super::role::{self, Effect};
+use super::statement::{ENTRY_TYPE, Statement, check_critical};
 use super::version::Version;
-use super::{FormatError, RepositoryId, SourceName, names};
-use crate::crypto::SigningKey;
-use crate::crypto::digest::sha256;
-use crate::model::json::Members;
+use super::{EntryRef, FormatError, PolicyRef, RepositoryId, SourceName, canonical, names};
+use crate::crypto::{KeyInfo, SigningKey};
 use crate::model::{Digest, Due, Timestamp, limits};
 
 const WHAT: &str = "entry";
 
-/// An entry as it was read. That it can be read says nothing about whether it is trusted.
+/// The members of a predicate that this version knows.
+const MEMBERS: [&str; 17] = [
+    "body",
+    "carries",
+    "critical",
+    "due",
+    "effect",
+    "evidence",
+    "format",
+    "kind",
+    "lost",
+    "parents",
+    "policy",
+    "public_key",
+    "repository",
+    "sequence",
+    "source",
+    "time",
+    "tool",
+];
+
+/// An entry as it was read. That it can be read says nothing about whether it counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The digest of its envelope: its name.
+    /// The digest of its payload: what everything calls it.
     pub digest: Digest,
-    /// The digest of what is signed.
-    pub payload_digest: Digest,
-    /// The fingerprint of the key that signed.
+    /// The fingerprint of the key that signs.
     pub key: Digest,
     /// The version that it was written in.
     pub format: Version,
-    /// The repository; nothing in a first entry, whose digest *is* the repository.
-    pub repository: Option<RepositoryId>,
+    /// The repository.
+    pub repository: RepositoryId,
     /// The instance that the repository belongs to.
     pub source: SourceName,
-    /// One more than its highest parent's; 1 for a first entry.
+    /// One more than its highest parent's.
     pub sequence: u64,
     /// All heads that its writer saw; sorted.
-    pub parents: Vec<Digest>,
-    /// Its writer's own previous entry.
-    pub previous: Option<Digest>,
+    pub parents: Vec<EntryRef>,
+    /// Heads that its writer had seen and that were gone; sorted.
+    pub lost: Vec<EntryRef>,
+    /// The policy version that was in force for its writer.
+    pub policy: PolicyRef,
+    /// Whether it carries the envelope of that version.
+    pub carries: bool,
+    /// Whether its signature was checked and good. `false`: its key is of an algorithm that this version does not know.
+    pub checked: bool,
+    /// Whether it changes what is kept.
+    pub effect: Effect,
+    /// Objects in `evidence/` that belong to it; sorted.
+    pub evidence: Vec<Digest>,
     /// The writer's clock.
     pub time: Timestamp,
     /// What wrote it.
@@ -60,130 +90,180 @@ pub struct Draft {
 }
 
 /// Where an entry goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Place {
-    /// The repository; nothing for a first entry.
-    pub repository: Option<RepositoryId>,
+    /// The repository.
+    pub repository: RepositoryId,
     /// The instance that the repository belongs to.
     pub source: SourceName,
-    /// One more than the highest parent's.
-    pub sequence: u64,
     /// All heads; any order, they are sorted here.
-    pub parents: Vec<Digest>,
-    /// The writer's own previous entry.
-    pub previous: Option<Digest>,
+    pub parents: Vec<EntryRef>,
+    /// Heads that the writer had seen and that are gone.
+    pub lost: Vec<EntryRef>,
+    /// The policy version in force.
+    pub policy: PolicyRef,
+    /// The envelope of that version, for the first entry of a key under it.
+    pub carries: Option<Envelope>,
     /// The run of a schedule that it is the result of.
     pub due: Option<Due>,
 }
 
-impl Place {
-    /// The place of a first entry.
-    #[must_use]
-    pub fn first(source: SourceName) -> Self {
-        Self { repository: None, source, sequence: 1, parents: Vec::new(), previous: None, due: None }
-    }
-}
-
-/// An entry and the signature over it, not yet checked.
+/// An entry, its signatures, and what it carries. A good signature of the key in its head is there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signed {
     /// The entry.
     pub entry: Entry,
     /// The envelope that it came in.
     pub envelope: Envelope,
+    /// The policy that it carries.
+    pub carried: Option<(PolicyRef, Policy, Envelope)>,
 }
 
-/// The members of a predicate but for its last; in the order written.
+/// The members of a predicate.
 #[derive(Serialize, Deserialize)]
-struct Head {
-    format: Version,
-    kind: String,
+struct Predicate<B> {
+    body: B,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    repository: Option<RepositoryId>,
-    source: SourceName,
-    sequence: u64,
-    parents: Vec<Digest>,
-    previous: Option<Digest>,
-    time: Timestamp,
-    tool: String,
+    carries: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    critical: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due: Option<Due>,
+    effect: Effect,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<Digest>,
+    format: Version,
+    kind: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lost: Vec<EntryRef>,
+    parents: Vec<EntryRef>,
+    policy: PolicyRef,
+    public_key: KeyInfo,
+    repository: RepositoryId,
+    sequence: u64,
+    source: SourceName,
+    time: Timestamp,
+    tool: String,
+}
+
+impl Place {
+    /// The sequence of an entry with these parents.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        next_sequence(&self.parents)
+    }
 }
 
 impl Draft {
-    /// Writes and signs an entry; gives it and the bytes to store under [`names::entry`].
+    /// Writes and signs an entry; gives it and the bytes to store under [`Entry::name`].
     ///
     /// # Errors
-    /// When the place cannot be (parents and repository are both there, or neither; more than 1,000 parents), the kind
-    /// is unknown, or the result is over 1 MiB.
+    /// When the kind is not known, the sequence or a list is over its bound, or the result is over 1 MiB.
     pub fn sign(&self, place: &Place, key: &SigningKey) -> Result<(Entry, Bytes), FormatError> {
-        let mut parents = place.parents.clone();
-        parents.sort_unstable();
-        parents.dedup();
-        let head = Head {
+        let sorted = |references: &[EntryRef]| {
+            let mut references = references.to_vec();
+            references.sort_unstable();
+            references.dedup();
+            references
+        };
+        let unknown = || FormatError::malformed(WHAT, "an entry of an unknown kind cannot be written");
+        let (_, effect) = role::rule(self.event.kind()).ok_or_else(unknown)?;
+        let carried = place.carries.as_ref().map(|envelope| envelope.encode(Holds::Policy)).transpose()?;
+        let predicate = Predicate {
+            body: self.event.body()?.ok_or_else(unknown)?,
+            carries: carried.map(|bytes| BASE64.encode(&bytes)),
+            critical: None,
+            due: place.due.clone(),
+            effect,
+            evidence: Vec::new(),
             format: Version::CURRENT,
             kind: self.event.kind().to_owned(),
+            lost: sorted(&place.lost),
+            parents: sorted(&place.parents),
+            policy: place.policy,
+            public_key: key.public().into(),
             repository: place.repository,
+            sequence: place.sequence(),
             source: place.source.clone(),
-            sequence: place.sequence,
-            parents,
-            previous: place.previous,
             time: self.time,
             tool: self.tool.clone(),
-            due: place.due.clone(),
         };
-        let payload = write_payload(&head, &self.event)?;
-        let envelope = Envelope::sign(payload, key);
-        let bytes = envelope.encode();
-        // Read it as everybody else will: what we cannot read back is never stored.
+        let subject = self.event.subjects(place.repository);
+        let payload = canonical::encode(WHAT, &Statement::<Predicate<Value>>::new(ENTRY_TYPE, subject, predicate))?;
+        let mut envelope = Envelope::unsigned(payload);
+        envelope.sign(key);
+        let bytes = envelope.encode(Holds::Entry)?;
+        // Read it as everybody else will: what cannot be read back is never stored.
         let signed = Signed::decode(&bytes)?;
         Ok((signed.entry, bytes.into()))
     }
 }
 
 impl Signed {
-    /// Reads an entry. The signature is not checked here: [`Envelope::fits`] does, with a key that is trusted.
+    /// Reads an entry and checks its signature. What depends on its name, on other entries or on the repository is checked
+    /// by whoever reads the ledger.
     ///
     /// # Errors
-    /// [`FormatError::Version`] for another major version; [`FormatError::Malformed`] or [`FormatError::TooLarge`] for
-    /// everything that is no entry.
+    /// [`FormatError::Version`] and [`FormatError::Critical`] for what this version is too old for,
+    /// [`FormatError::Signature`] without a good signature; [`FormatError::Malformed`] or [`FormatError::TooLarge`] for
+    /// everything else that is no entry.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let envelope = Envelope::decode(bytes)?;
-        let statement: Statement<&RawValue> =
-            serde_json::from_slice(&envelope.payload).map_err(|error| FormatError::json(WHAT, &error))?;
-        if statement.statement_type != STATEMENT_TYPE || statement.predicate_type != PREDICATE_TYPE {
-            return Err(FormatError::malformed(WHAT, "its statement or predicate has another type"));
+        let envelope = Envelope::decode(bytes, Holds::Entry)?;
+        let statement: Statement<Predicate<&RawValue>> = canonical::read(WHAT, &envelope.payload)?;
+        statement.check_type(WHAT, ENTRY_TYPE)?;
+        let Statement { subject, predicate, .. } = statement;
+        predicate.format.check(WHAT)?;
+        check_critical(WHAT, predicate.critical.as_deref(), &MEMBERS)?;
+        check_head(&predicate)?;
+        let event = read_event(&predicate)?;
+        if event.is_known() && event.subjects(predicate.repository) != subject {
+            return Err(FormatError::malformed(WHAT, "its subjects are not what its body is about"));
         }
-        let members = members(statement.predicate)?;
-        let head = read_head(statement.predicate, &members)?;
-        let event = read_event(&head, &members)?;
-        if !event.subjects().iter().all(|subject| statement.subject.contains(subject)) {
-            return Err(FormatError::malformed(WHAT, "its subjects are not what its predicate speaks of"));
+        let carried = predicate.carries.as_deref().map(|text| read_carried(text, &predicate.policy)).transpose()?;
+        let fingerprint = predicate.public_key.fingerprint();
+        let signed = match predicate.public_key.ed25519() {
+            Some(key) => envelope.is_signed_by(key),
+            None if predicate.public_key.is_weak() => false,
+            // Of an algorithm that this version does not know: such an entry never counts, and is not rubbish.
+            None => envelope.signatures.iter().any(|signature| signature.keyid == fingerprint),
+        };
+        if !signed {
+            return Err(FormatError::Signature { key: fingerprint });
         }
         let entry = Entry {
-            digest: sha256(bytes),
-            payload_digest: envelope.payload_digest(),
-            key: envelope.key,
-            format: head.format,
-            repository: head.repository,
-            source: head.source,
-            sequence: head.sequence,
-            parents: head.parents,
-            previous: head.previous,
-            time: head.time,
-            tool: head.tool,
-            due: head.due,
+            digest: envelope.digest(),
+            key: fingerprint,
+            format: predicate.format,
+            repository: predicate.repository,
+            source: predicate.source,
+            sequence: predicate.sequence,
+            parents: predicate.parents,
+            lost: predicate.lost,
+            policy: predicate.policy,
+            carries: carried.is_some(),
+            checked: predicate.public_key.ed25519().is_some(),
+            effect: predicate.effect,
+            evidence: predicate.evidence,
+            time: predicate.time,
+            tool: predicate.tool,
+            due: predicate.due,
             event,
         };
-        Ok(Self { entry, envelope })
+        Ok(Self { entry, envelope, carried })
     }
 }
 
 impl Entry {
+    /// What documents call it.
+    #[must_use]
+    pub fn reference(&self) -> EntryRef {
+        EntryRef { sequence: self.sequence, digest: self.digest }
+    }
+
     /// Its name in the repository.
     #[must_use]
     pub fn name(&self) -> String {
-        names::entry(self.sequence, &self.digest)
+        names::entry(&self.reference())
     }
 
     /// Its kind, as entries spell it.
@@ -199,110 +279,148 @@ impl Entry {
     }
 }
 
-fn write_payload(head: &Head, event: &Event) -> Result<Vec<u8>, FormatError> {
-    let failed = |error: serde_json::Error| FormatError::json(WHAT, &error);
-    let unknown = || FormatError::malformed(WHAT, "an entry of an unknown kind cannot be written");
-    if !event.is_understood() {
-        return Err(unknown());
-    }
-    let body = match event {
-        Event::Init(body) => serde_json::to_string(body),
-        Event::Snapshot(body) => serde_json::to_string(body),
-        Event::Verification(body) => serde_json::to_string(body),
-        Event::Restore(body) => serde_json::to_string(body),
-        Event::AcceptLoss(body) => serde_json::to_string(body),
-        Event::AcceptSuspect(body) => serde_json::to_string(body),
-        Event::Keys(body) => serde_json::to_string(body),
-        Event::Forget(body) => serde_json::to_string(body),
-        Event::Pin(body) => serde_json::to_string(body),
-        Event::Sweep(body) => serde_json::to_string(body),
-        Event::Unknown { .. } => return Err(unknown()),
-    }
-    .map_err(failed)?;
-    // The head without its closing brace, then the member that is named after the kind.
-    let head_text = serde_json::to_string(head).map_err(failed)?;
-    let open = head_text.strip_suffix('}').unwrap_or(&head_text);
-    let predicate = RawValue::from_string(format!(r#"{open},"{}":{body}}}"#, head.kind)).map_err(failed)?;
-    let statement = Statement {
-        statement_type: STATEMENT_TYPE.to_owned(),
-        subject: event.subjects(),
-        predicate_type: PREDICATE_TYPE.to_owned(),
-        predicate,
-    };
-    serde_json::to_vec(&statement).map_err(failed)
+/// 1 more than the highest sequence; parents that name the limit leave no room, which reading refuses.
+fn next_sequence(parents: &[EntryRef]) -> u64 {
+    parents.iter().map(|parent| parent.sequence).max().unwrap_or(0).saturating_add(1)
 }
 
-/// The members of a predicate; a name that stands there twice could be read in two ways.
-fn members(predicate: &RawValue) -> Result<Members<'_>, FormatError> {
-    let members = Members::parse(predicate.get()).map_err(|error| FormatError::json(WHAT, &error))?;
-    let mut seen: Vec<&str> = members.0.iter().map(|(name, _)| name.as_str()).collect();
-    seen.sort_unstable();
-    if seen.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
-        return Err(FormatError::malformed(WHAT, "a member of its predicate is repeated"));
+fn check_head(head: &Predicate<&RawValue>) -> Result<(), FormatError> {
+    let refuse = |problem: String| Err(FormatError::malformed(WHAT, problem));
+    if head.sequence != next_sequence(&head.parents) || head.sequence > names::SEQUENCE_LIMIT {
+        return refuse(format!("its sequence {} is not one more than its highest parent's", head.sequence));
     }
-    Ok(members)
+    for (name, references) in [("parents", &head.parents), ("lost", &head.lost)] {
+        if references.len() > limits::HEADS {
+            return refuse(format!("`{name}` has more than {}", limits::HEADS));
+        }
+        if !references.is_sorted_by(|a, b| a < b) {
+            return refuse(format!("`{name}` is not sorted, or one is repeated"));
+        }
+    }
+    if !head.evidence.is_sorted_by(|a, b| a < b) {
+        return refuse("`evidence` is not sorted, or one is repeated".to_owned());
+    }
+    if !head.body.get().starts_with('{') {
+        return refuse("its body is no object".to_owned());
+    }
+    match role::rule(&head.kind) {
+        Some((_, effect)) if effect != head.effect => refuse(format!("`{}` has another effect", head.kind)),
+        _ => Ok(()),
+    }
 }
 
-fn read_head(predicate: &RawValue, members: &Members<'_>) -> Result<Head, FormatError> {
-    // The version first: of another major, nothing else may be assumed.
-    let format = members.0.iter().find(|(name, _)| name == "format").map(|(_, value)| value.get());
-    let format: Version = serde_json::from_str(format.unwrap_or("null"))
-        .map_err(|_| FormatError::malformed(WHAT, "it does not say which format it has"))?;
-    format.check(WHAT)?;
-    let head: Head = serde_json::from_str(predicate.get()).map_err(|error| FormatError::json(WHAT, &error))?;
-    names::check_sequence(head.sequence)?;
-    if head.parents.len() > limits::HEADS {
-        return Err(FormatError::malformed(WHAT, format!("it names more than {} parents", limits::HEADS)));
-    }
-    if !head.parents.is_sorted_by(|a, b| a < b) {
-        return Err(FormatError::malformed(WHAT, "its parents are not sorted, or one is repeated"));
-    }
-    let first = head.parents.is_empty();
-    if first != head.repository.is_none() || first != (head.kind == "init") || (first && head.sequence != 1) {
-        let problem = "only a first entry has no parents, names no repository, is of kind init and has sequence 1";
-        return Err(FormatError::malformed(WHAT, problem));
-    }
-    Ok(head)
-}
-
-fn read_event(head: &Head, members: &Members<'_>) -> Result<Event, FormatError> {
-    let unknown = || Event::Unknown { kind: head.kind.clone() };
-    if !matches!(
-        head.kind.as_str(),
-        "init"
-            | "snapshot"
-            | "verification"
-            | "restore"
-            | "accept_loss"
-            | "accept_suspect"
-            | "keys"
-            | "forget"
-            | "pin"
-            | "sweep"
-    ) {
-        return Ok(unknown());
-    }
-    let body = members.0.iter().find(|(name, _)| *name == head.kind).map(|(_, value)| *value);
-    let body = body.ok_or_else(|| FormatError::malformed(WHAT, format!("the member `{}` is missing", head.kind)))?;
-    let read = match head.kind.as_str() {
-        "init" => read_body(body).map(Event::Init),
-        "snapshot" => read_body(body).map(|event| Event::Snapshot(Box::new(event))),
-        "verification" => read_body(body).map(Event::Verification),
-        "restore" => read_body(body).map(Event::Restore),
-        "accept_loss" => read_body(body).map(Event::AcceptLoss),
-        "accept_suspect" => read_body(body).map(Event::AcceptSuspect),
-        "keys" => read_body(body).map(Event::Keys),
-        "forget" => read_body(body).map(Event::Forget),
-        "pin" => read_body(body).map(Event::Pin),
-        _ => read_body(body).map(Event::Sweep),
-    };
-    match read {
+fn read_event(head: &Predicate<&RawValue>) -> Result<Event, FormatError> {
+    match Event::read(&head.kind, head.body.get()) {
         // A later minor may have given a known kind a body that we cannot read: as good as a kind we do not know.
-        Err(_) if head.format > Version::CURRENT && head.kind != "init" => Ok(unknown()),
+        Err(_) if head.format > Version::CURRENT => Ok(Event::Unknown { kind: head.kind.clone() }),
         other => other,
     }
 }
 
-fn read_body<T: DeserializeOwned>(body: &RawValue) -> Result<T, FormatError> {
-    serde_json::from_str(body.get()).map_err(|error| FormatError::json(WHAT, &error))
+fn read_carried(text: &str, named: &PolicyRef) -> Result<(PolicyRef, Policy, Envelope), FormatError> {
+    let refuse = |problem| FormatError::malformed(WHAT, problem);
+    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| refuse("`carries` is no Base64"))?;
+    let carried = Policy::decode(&bytes)?;
+    match carried.0 == *named {
+        true => Ok(carried),
+        false => Err(refuse("it carries another policy than it names")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::digest::sha256;
+    use crate::format::event::SnapshotsEvent;
+
+    fn place(parents: Vec<EntryRef>) -> Place {
+        Place {
+            repository: RepositoryId(sha256(b"policy")),
+            source: SourceName { provider: "p".to_owned(), instance: "i".to_owned(), region: None },
+            parents,
+            lost: Vec::new(),
+            policy: PolicyRef { version: 1, digest: sha256(b"policy") },
+            carries: None,
+            due: None,
+        }
+    }
+
+    fn draft() -> Draft {
+        let event = Event::Hold(SnapshotsEvent { snapshots: vec![sha256(b"s")], reason: "why".to_owned() });
+        Draft { time: Timestamp::from_millis(1_800_000_000_000), tool: "t".to_owned(), event }
+    }
+
+    fn key() -> SigningKey {
+        SigningKey::from_seed(&[1; 32])
+    }
+
+    /// The bytes of an entry with a changed payload, signed again.
+    fn forged(change: impl Fn(&str) -> String) -> Vec<u8> {
+        let parent = EntryRef { sequence: 41, digest: sha256(b"parent") };
+        let (_, bytes) = draft().sign(&place(vec![parent]), &key()).unwrap();
+        let envelope = Envelope::decode(&bytes, Holds::Entry).unwrap();
+        let text = String::from_utf8(envelope.payload).unwrap();
+        let changed = change(&text);
+        assert_ne!(changed, text, "nothing was changed");
+        let mut envelope = Envelope::unsigned(changed.into_bytes());
+        envelope.sign(&key());
+        envelope.encode(Holds::Entry).unwrap()
+    }
+
+    #[test]
+    fn an_entry_is_named_by_its_payload_and_reads_back() {
+        let parent = EntryRef { sequence: 41, digest: sha256(b"parent") };
+        let (entry, bytes) = draft().sign(&place(vec![parent, parent]), &key()).unwrap();
+        let signed = Signed::decode(&bytes).unwrap();
+        assert_eq!(signed.entry, entry);
+        assert_eq!((entry.sequence, entry.parents.as_slice()), (42, &[parent][..]));
+        assert_eq!(entry.digest, signed.envelope.digest());
+        assert_eq!(entry.effect, Effect::State);
+    }
+
+    #[test]
+    fn what_is_no_entry_is_refused() {
+        type Change = fn(&str) -> String;
+        let changes: [(&str, Change); 10] = [
+            ("a jump", |text| text.replace(r#""sequence":42"#, r#""sequence":43"#)),
+            ("another effect", |text| text.replace(r#""effect":"state""#, r#""effect":"record""#)),
+            ("another subject", |text| text.replace(r#""name":"entry/"#, r#""name":"evidence/"#)),
+            ("no body", |text| text.replace(r#""body":{"#, r#""bodx":{"#)),
+            ("a body that is a list", |text| {
+                text.replace(r#""kind":"hold""#, r#""kind":"odd""#)
+                    .replace("{\"reason\":\"why\",\"snapshots\":[", "[[")
+                    .replace("]},\"effect\"", "]],\"effect\"")
+            }),
+            ("no snapshot", |text| text.replace("\"snapshots\":[\"", "\"snapshots\":[],\"x\":[\"")),
+            ("a critical member", |text| text.replace(r#""effect""#, r#""critical":["due_date"],"effect""#)),
+            ("another major", |text| text.replace(r#""format":"1.0""#, r#""format":"2.0""#)),
+            ("a time of another spelling", |text| text.replace(".000Z", "Z")),
+            ("another statement", |text| text.replace("Statement/v1", "Statement/v2")),
+        ];
+        for (name, change) in changes {
+            assert!(Signed::decode(&forged(change)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_later_minor_may_bring_members_kinds_and_bodies() {
+        let added = forged(|text| text.replace(r#""effect""#, r#""duration":5,"effect""#));
+        assert!(Signed::decode(&added).is_ok());
+        let kind = forged(|text| text.replace(r#""kind":"hold""#, r#""kind":"tomorrow""#));
+        assert_eq!(Signed::decode(&kind).unwrap().entry.kind(), "tomorrow");
+        let body = forged(|text| {
+            text.replace(r#""format":"1.0""#, r#""format":"1.1""#).replace(r#""reason":"why""#, r#""reason":7"#)
+        });
+        assert!(!Signed::decode(&body).unwrap().entry.event.is_known());
+    }
+
+    #[test]
+    fn without_a_good_signature_of_the_key_in_its_head_it_is_none() {
+        let (_, bytes) = draft().sign(&place(Vec::new()), &key()).unwrap();
+        let mut envelope = Envelope::decode(&bytes, Holds::Entry).unwrap();
+        envelope.signatures.clear();
+        envelope.sign(&SigningKey::from_seed(&[2; 32]));
+        let error = Signed::decode(&envelope.encode(Holds::Entry).unwrap()).unwrap_err();
+        assert!(matches!(error, FormatError::Signature { .. }), "{error}");
+    }
 }

@@ -1,9 +1,9 @@
-//! The DSSE envelope: one payload, one signature, one encoding.
+//! The DSSE envelope: one payload and its signatures, in canonical form.
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::FormatError;
+use super::{FormatError, canonical};
 use crate::crypto::digest::sha256;
 use crate::crypto::dsse::pre_authentication;
 use crate::crypto::{PublicKey, SigningKey};
@@ -12,15 +12,34 @@ use crate::model::{Digest, limits};
 /// The type of the payload of every envelope here.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// A signed payload. The signature is not checked by reading; see [`Envelope::fits`].
+/// Bytes of one signature, of whatever algorithm.
+const SIGNATURE: usize = 8_192;
+
+/// What an envelope holds; the bounds differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// An entry: 1 MiB, 1 to 8 signatures.
+    Entry,
+    /// A version of the trust policy: 512 KiB, up to 64 signatures of together 256 KiB, or none.
+    Policy,
+}
+
+/// A signed payload. Reading checks no signature; [`Envelope::is_signed_by`] does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// What is signed.
     pub payload: Vec<u8>,
-    /// The fingerprint of the key that is said to have signed.
-    pub key: Digest,
-    /// The signature.
-    pub signature: [u8; 64],
+    /// The signatures, sorted, each once.
+    pub signatures: Vec<Signature>,
+}
+
+/// One signature and the key that is said to have made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The fingerprint of the key.
+    pub keyid: Digest,
+    /// The signature; 64 bytes for Ed25519.
+    pub bytes: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -29,7 +48,7 @@ struct Wire {
     payload: String,
     #[serde(rename = "payloadType")]
     payload_type: String,
-    signatures: [WireSignature; 1],
+    signatures: Vec<WireSignature>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,63 +59,132 @@ struct WireSignature {
 }
 
 impl Envelope {
-    /// Signs a payload.
+    /// An envelope without a signature.
     #[must_use]
-    pub fn sign(payload: Vec<u8>, key: &SigningKey) -> Self {
-        let signature = key.sign(&pre_authentication(PAYLOAD_TYPE, &payload));
-        Self { payload, key: key.public().fingerprint(), signature }
+    pub fn unsigned(payload: Vec<u8>) -> Self {
+        Self { payload, signatures: Vec::new() }
     }
 
-    /// Whether `key` is the key that it names and the signature is that key's.
-    #[must_use]
-    pub fn fits(&self, key: &PublicKey) -> bool {
-        key.fingerprint() == self.key && key.verify(&pre_authentication(PAYLOAD_TYPE, &self.payload), &self.signature)
+    /// Adds the signature of a key. Repeating it changes nothing: Ed25519 is deterministic.
+    pub fn sign(&mut self, key: &SigningKey) {
+        let bytes = key.sign(&pre_authentication(PAYLOAD_TYPE, &self.payload)).to_vec();
+        self.pool([Signature { keyid: key.public().fingerprint(), bytes }]);
     }
 
-    /// The digest of the payload.
+    /// Adds signatures that another copy of this payload has.
+    pub fn pool(&mut self, signatures: impl IntoIterator<Item = Signature>) {
+        self.signatures.extend(signatures);
+        // By their texts, as they are stored: within one key that is another order than by bytes.
+        self.signatures.sort_by_cached_key(|signature| (signature.keyid, BASE64.encode(&signature.bytes)));
+        self.signatures.dedup();
+    }
+
+    /// Whether one of the signatures is good and that of `key`.
     #[must_use]
-    pub fn payload_digest(&self) -> Digest {
+    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+        let fingerprint = key.fingerprint();
+        let mut own = self.signatures.iter().filter(|signature| signature.keyid == fingerprint);
+        own.any(|signature| self.has_good(signature, key))
+    }
+
+    /// Whether one signature is good and that of `key`.
+    #[must_use]
+    pub fn has_good(&self, signature: &Signature, key: &PublicKey) -> bool {
+        let bytes = signature.bytes.as_slice().try_into();
+        bytes.is_ok_and(|bytes: &[u8; 64]| key.verify(&pre_authentication(PAYLOAD_TYPE, &self.payload), bytes))
+    }
+
+    /// The digest of the payload, by which everything names it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
         sha256(&self.payload)
     }
 
-    /// The one encoding: these members in this order, no white space, padded Base64, no line feed at the end.
+    /// The digest of the payload of stored bytes, without reading the rest: `None` for what cannot be an envelope.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        format!(
-            r#"{{"payload":"{}","payloadType":"{PAYLOAD_TYPE}","signatures":[{{"keyid":"{}","sig":"{}"}}]}}"#,
-            BASE64.encode(&self.payload),
-            self.key,
-            BASE64.encode(&self.signature)
-        )
-        .into_bytes()
+    pub fn peek_digest(bytes: &[u8]) -> Option<Digest> {
+        // In canonical form the payload is the first member, and Base64 has no quote.
+        let payload = bytes.strip_prefix(br#"{"payload":""#)?.split(|byte| *byte == b'"').next()?;
+        BASE64.decode(payload).ok().map(|payload| sha256(&payload))
     }
 
-    /// Reads an envelope; anything but its one encoding is refused.
-    ///
-    /// A signature covers the payload only. If any other spelling were taken, whoever can write into the bucket could
-    /// make a second valid file, with a second digest, out of any entry.
+    /// The bytes to store.
     ///
     /// # Errors
-    /// [`FormatError::TooLarge`] over 1 MiB, [`FormatError::Malformed`] for everything else.
-    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let what = "envelope";
-        if bytes.len() > limits::ENTRY {
-            return Err(FormatError::TooLarge { what, size: bytes.len(), limit: limits::ENTRY });
-        }
-        let wire: Wire = serde_json::from_slice(bytes).map_err(|error| FormatError::json(what, &error))?;
+    /// [`FormatError`] when it is over the bounds of what it holds.
+    pub fn encode(&self, holds: Holds) -> Result<Vec<u8>, FormatError> {
+        let signature =
+            |signature: &Signature| WireSignature { keyid: signature.keyid, sig: BASE64.encode(&signature.bytes) };
+        let wire = Wire {
+            payload: BASE64.encode(&self.payload),
+            payload_type: PAYLOAD_TYPE.to_owned(),
+            signatures: self.signatures.iter().map(signature).collect(),
+        };
+        self.check_signatures(holds)?;
+        let bytes = canonical::encode(holds.what(), &wire)?;
+        holds.check_size(bytes.len())?;
+        Ok(bytes)
+    }
+
+    /// Reads an envelope. Its payload must be canonical, too.
+    ///
+    /// # Errors
+    /// [`FormatError::TooLarge`] over the size, [`FormatError::Malformed`] for everything else.
+    pub fn decode(bytes: &[u8], holds: Holds) -> Result<Self, FormatError> {
+        let what = holds.what();
+        holds.check_size(bytes.len())?;
+        canonical::check(what, bytes)?;
+        let wire: Wire = canonical::read(what, bytes)?;
         if wire.payload_type != PAYLOAD_TYPE {
             return Err(FormatError::malformed(what, "another payload type"));
         }
-        let [WireSignature { keyid, sig }] = wire.signatures;
-        let not_base64 = |_| FormatError::malformed(what, "not padded Base64");
-        let payload = BASE64.decode(wire.payload.as_bytes()).map_err(not_base64)?;
-        let signature = BASE64.decode(sig.as_bytes()).map_err(not_base64)?;
-        let signature = signature.try_into().map_err(|_| FormatError::malformed(what, "a signature has 64 bytes"))?;
-        let envelope = Self { payload, key: keyid, signature };
-        if envelope.encode() != bytes {
-            return Err(FormatError::malformed(what, "not the one encoding (order, white space, or spelling differ)"));
+        let base64 =
+            |text: &str| BASE64.decode(text.as_bytes()).map_err(|_| FormatError::malformed(what, "not padded Base64"));
+        let payload = base64(&wire.payload)?;
+        let signatures = wire.signatures.iter().map(|wire| {
+            let bytes = base64(&wire.sig)?;
+            Ok(Signature { keyid: wire.keyid, bytes })
+        });
+        let envelope = Self { payload, signatures: signatures.collect::<Result<_, FormatError>>()? };
+        let order = |wire: &WireSignature| (wire.keyid, wire.sig.clone());
+        if !wire.signatures.is_sorted_by(|a, b| order(a) < order(b)) {
+            return Err(FormatError::malformed(what, "its signatures are not sorted, or one is repeated"));
         }
+        envelope.check_signatures(holds)?;
+        canonical::check(what, &envelope.payload)?;
         Ok(envelope)
+    }
+
+    fn check_signatures(&self, holds: Holds) -> Result<(), FormatError> {
+        let refuse = |problem: &str| Err(FormatError::malformed(holds.what(), problem));
+        if self.signatures.iter().any(|signature| signature.bytes.is_empty() || signature.bytes.len() > SIGNATURE) {
+            return refuse("a signature has 1 to 8,192 bytes");
+        }
+        let bytes: usize = self.signatures.iter().map(|signature| signature.bytes.len()).sum();
+        match holds {
+            Holds::Entry if !(1..=8).contains(&self.signatures.len()) => refuse("an entry has 1 to 8 signatures"),
+            Holds::Policy if self.signatures.len() > 64 || bytes > 256 * 1024 => {
+                refuse("a policy has at most 64 signatures of together 256 KiB")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Holds {
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Policy => "trust policy",
+        }
+    }
+
+    fn check_size(self, size: usize) -> Result<(), FormatError> {
+        let limit = match self {
+            Self::Entry => limits::ENTRY,
+            Self::Policy => limits::POLICY,
+        };
+        if size > limit { Err(FormatError::TooLarge { what: self.what(), size, limit }) } else { Ok(()) }
     }
 }
 
@@ -104,45 +192,68 @@ impl Envelope {
 mod tests {
     use super::*;
 
-    fn envelope() -> (SigningKey, Envelope) {
-        let key = SigningKey::from_seed(&[1; 32]);
-        let envelope = Envelope::sign(br#"{"a":1}"#.to_vec(), &key);
-        (key, envelope)
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&[seed; 32])
+    }
+
+    fn envelope(signers: &[u8]) -> Envelope {
+        let mut envelope = Envelope::unsigned(br#"{"a":1}"#.to_vec());
+        signers.iter().for_each(|signer| envelope.sign(&key(*signer)));
+        envelope
     }
 
     #[test]
-    fn an_envelope_reads_back_and_fits_its_key_only() {
-        let (key, envelope) = envelope();
-        let read = Envelope::decode(&envelope.encode()).unwrap();
+    fn an_envelope_reads_back_and_knows_its_signers() {
+        let envelope = envelope(&[3, 1]);
+        let bytes = envelope.encode(Holds::Entry).unwrap();
+        let read = Envelope::decode(&bytes, Holds::Entry).unwrap();
         assert_eq!(read, envelope);
-        assert!(read.fits(&key.public()));
-        assert!(!read.fits(&SigningKey::from_seed(&[2; 32]).public()));
-        let renamed = Envelope { key: SigningKey::from_seed(&[2; 32]).public().fingerprint(), ..read.clone() };
-        assert!(!renamed.fits(&key.public()), "the name of the key must be right too");
+        assert!(read.is_signed_by(&key(1).public()) && read.is_signed_by(&key(3).public()));
+        assert!(!read.is_signed_by(&key(2).public()));
         let changed = Envelope { payload: br#"{"a":2}"#.to_vec(), ..read };
-        assert!(!changed.fits(&key.public()));
+        assert!(!changed.is_signed_by(&key(1).public()));
+    }
+
+    #[test]
+    fn a_bad_signature_beside_a_good_one_changes_nothing() {
+        let mut envelope = envelope(&[1]);
+        envelope.pool([Signature { keyid: key(1).public().fingerprint(), bytes: vec![0; 64] }]);
+        envelope.pool([Signature { keyid: key(2).public().fingerprint(), bytes: vec![7; 2_420] }]);
+        let read = Envelope::decode(&envelope.encode(Holds::Entry).unwrap(), Holds::Entry).unwrap();
+        assert!(read.is_signed_by(&key(1).public()) && !read.is_signed_by(&key(2).public()));
+    }
+
+    #[test]
+    fn a_policy_may_be_unsigned_and_an_entry_may_not() {
+        let unsigned = envelope(&[]);
+        assert!(unsigned.encode(Holds::Policy).is_ok() && unsigned.encode(Holds::Entry).is_err());
+        let many: Vec<u8> = (1..=9).collect();
+        assert!(envelope(&many).encode(Holds::Entry).is_err() && envelope(&many).encode(Holds::Policy).is_ok());
     }
 
     #[test]
     fn every_other_spelling_is_refused() {
-        let (_, envelope) = envelope();
-        let text = String::from_utf8(envelope.encode()).unwrap();
+        let envelope = envelope(&[1, 2]);
+        let text = String::from_utf8(envelope.encode(Holds::Entry).unwrap()).unwrap();
         let payload = BASE64.encode(&envelope.payload);
-        let signature = text.split_once(r#""signatures":"#).unwrap().1.trim_end_matches('}').to_owned() + "}]";
-        let signature = signature.trim_end_matches("]}]").to_owned() + "]";
+        let [first, second] = envelope.signatures.as_slice() else { panic!() };
         for (name, changed) in [
             ("re-indented", text.replace(',', ", ")),
             ("line feed at the end", format!("{text}\n")),
             ("unpadded", text.replace(&payload, payload.trim_end_matches('='))),
-            ("url-safe", text.replace('+', "-").replace('/', "_")),
-            ("extra member", text.replacen('{', r#"{"x":1,"#, 1)),
+            ("extra member", text.replacen('{', r#"{"aaa":1,"#, 1)),
             ("escaped", text.replacen("\"payload\"", r#""p\u0061yload""#, 1)),
             ("other type", text.replace("in-toto", "other")),
-            ("no signature", text.replace(&signature, "[]")),
-            ("upper-case key", text.replace(&envelope.key.to_string(), &envelope.key.to_string().to_uppercase())),
+            ("upper-case key", text.replace(&first.keyid.to_string(), &first.keyid.to_string().to_uppercase())),
+            ("payload not canonical", text.replace(&payload, &BASE64.encode(br#"{"a": 1}"#))),
+            (
+                "repeated",
+                text.replace(&second.keyid.to_string(), &first.keyid.to_string())
+                    .replace(&BASE64.encode(&second.bytes), &BASE64.encode(&first.bytes)),
+            ),
         ] {
             assert_ne!(changed, text, "{name} changed nothing");
-            assert!(Envelope::decode(changed.as_bytes()).is_err(), "{name}");
+            assert!(Envelope::decode(changed.as_bytes(), Holds::Entry).is_err(), "{name}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What can be wrong with stored bytes.
 
 use crate::crypto::CryptoError;
-use crate::model::FailureKind;
+use crate::model::{Digest, FailureKind};
 
 /// Stored bytes that are not what they should be, or something that the format cannot hold. Never shows a payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,20 @@ pub enum FormatError {
         /// The version found.
         found: String,
     },
+    /// It carries no good signature of the key that it names.
+    #[error("it carries no good signature of its key {key}: it was altered or forged")]
+    Signature {
+        /// The fingerprint of the key.
+        key: Digest,
+    },
+    /// It has a member that must be understood, and this program does not know it.
+    #[error("this {what} has a member `{member}` that this program does not know; get a newer keyhaven")]
+    Critical {
+        /// What it is.
+        what: &'static str,
+        /// The name of the member.
+        member: String,
+    },
     /// A pack where a catalogue should be, or the reverse.
     #[error("expected a {expected}, this says that it is a {found}: objects were swapped")]
     Kind {
@@ -47,6 +61,18 @@ pub enum FormatError {
         /// The repository it names.
         found: String,
         /// The repository asked for.
+        expected: String,
+    },
+    /// It is of this repository, but of another source instance.
+    #[error(
+        "this {what} is of the instance {found}, this repository holds backups of {expected}: its writer mixed them up"
+    )]
+    OtherSource {
+        /// What it is.
+        what: &'static str,
+        /// The source it names.
+        found: String,
+        /// The source of the repository.
         expected: String,
     },
     /// A payload's MAC does not fit.
@@ -83,7 +109,7 @@ impl FormatError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Crypto { source, .. } => source.kind(),
-            Self::Version { .. } => FailureKind::Failed,
+            Self::Version { .. } | Self::Critical { .. } => FailureKind::Failed,
             _ => FailureKind::Integrity,
         }
     }

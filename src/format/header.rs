@@ -1,9 +1,9 @@
-//! The first line of packs, catalogue parts and lists: what it is and whose.
+//! The first line of packs, catalogue parts and lists: its kind and where it belongs.
 
 use serde::{Deserialize, Serialize};
 
 use super::version::Version;
-use super::{FormatError, RepositoryId};
+use super::{FormatError, RepositoryId, SourceName};
 
 /// The first line of everything sealed.
 #[derive(Serialize, Deserialize)]
@@ -11,10 +11,10 @@ pub(super) struct Header {
     pub(super) format: Version,
     pub(super) kind: String,
     pub(super) repository: RepositoryId,
-    pub(super) source: String,
+    pub(super) source: SourceName,
 }
 
-/// What the first line must say before the rest of it may be read.
+/// The members that are checked before the rest of a first line is read.
 #[derive(Deserialize)]
 struct FormatAndKind {
     format: Version,
@@ -22,17 +22,29 @@ struct FormatAndKind {
 }
 
 impl Header {
-    pub(super) fn new(kind: &'static str, repository: RepositoryId, source: &str) -> Self {
-        Self { format: Version::CURRENT, kind: kind.to_owned(), repository, source: source.to_owned() }
+    pub(super) fn new(kind: &'static str, repository: RepositoryId, source: &SourceName) -> Self {
+        Self { format: Version::CURRENT, kind: kind.to_owned(), repository, source: source.clone() }
     }
 
-    /// Reads the first line of a `kind` and checks that it is one of this repository.
-    pub(super) fn read(line: &[u8], kind: &'static str, repository: &RepositoryId) -> Result<Self, FormatError> {
+    /// Reads the first line of a `kind` and checks that it belongs to this repository and, where that is known, to its
+    /// source.
+    pub(super) fn read(
+        line: &[u8],
+        kind: &'static str,
+        repository: &RepositoryId,
+        source: Option<&SourceName>,
+    ) -> Result<Self, FormatError> {
         check_kind(line, kind)?;
         let header: Self = serde_json::from_slice(line).map_err(|error| FormatError::json(kind, &error))?;
         if header.repository != *repository {
             let (found, expected) = (header.repository.to_string(), repository.to_string());
             return Err(FormatError::Foreign { what: kind, found, expected });
+        }
+        if let Some(expected) = source
+            && !header.source.is_same(expected)
+        {
+            let (found, expected) = (header.source.to_string(), expected.to_string());
+            return Err(FormatError::OtherSource { what: kind, found, expected });
         }
         Ok(header)
     }

@@ -3,15 +3,17 @@
 //!
 //! A list has a nonce, so that no two runs ever write the same one: packs and parts are sealed with fresh keys and have
 //! names of their own, but two lists of the same packs would be one object. A sweep could then delete the list of a
-//! snapshot that was given up in the moment in which another run counts on having written it.
+//! forgotten snapshot at the moment at which another run counts on having written it.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::FormatError;
 use super::header::check_kind;
 use super::version::Version;
+use super::{EntryRef, FormatError, present};
 use crate::crypto::digest::sha256;
 use crate::crypto::random;
 use crate::model::{Digest, limits};
@@ -21,14 +23,16 @@ const WHAT: &str = "list";
 const NONCE: usize = 16;
 
 /// A pack of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedPack {
     /// Its name.
     pub pack: Digest,
     /// Its sealed size in bytes.
     pub size: u64,
-    /// Whom it is sealed to, sorted.
+    /// The recipients that it is sealed to, sorted.
     pub recipients: Vec<String>,
+    /// The snapshot entry that first named it; `None` for a pack of the run that wrote the list.
+    pub since: Option<EntryRef>,
 }
 
 /// The packs that a snapshot needs.
@@ -36,23 +40,36 @@ pub struct ListedPack {
 pub struct PackList {
     /// The packs; sorted by digest when read or written.
     pub packs: Vec<ListedPack>,
-    /// What makes it another one than any other list of the same packs; empty in a list that was read without one.
+    /// What sets it apart from every other list of the same packs; empty in a list that was read without one.
     pub nonce: String,
 }
 
+/// The first line as it is written; the recipients are the table that the rows refer to.
 #[derive(Serialize)]
 struct First<'a> {
     format: Version,
     kind: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     nonce: &'a str,
+    recipients: &'a [&'a str],
 }
 
-/// What of a first line is not checked elsewhere.
+/// The members of a first line that are not checked elsewhere.
 #[derive(Deserialize)]
-struct Nonce {
-    #[serde(default)]
+struct Table {
+    #[serde(default, deserialize_with = "present")]
     nonce: Option<String>,
+    recipients: Vec<String>,
+}
+
+/// One pack as it is written: recipients by their places in the table.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    pack: Digest,
+    size: u64,
+    recipients: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    since: Option<EntryRef>,
 }
 
 impl PackList {
@@ -69,23 +86,32 @@ impl PackList {
     /// bytes.
     ///
     /// # Errors
-    /// [`FormatError::Order`] when a pack is listed twice, [`FormatError::TooLarge`] over 1 MiB.
+    /// [`FormatError::Order`] when a pack is listed twice, [`FormatError::TooLarge`] over 4 MiB or 4,096 packs.
     pub fn encode(&self) -> Result<Bytes, FormatError> {
         let mut packs: Vec<&ListedPack> = self.packs.iter().collect();
         packs.sort_by_key(|listed| listed.pack);
-        check_order(packs.iter().map(|listed| listed.pack))?;
-        let mut bytes = line(&First { format: Version::CURRENT, kind: WHAT, nonce: &self.nonce })?;
+        check_rising(packs.iter().map(|listed| listed.pack))?;
+        let table: BTreeSet<&str> = packs.iter().flat_map(|listed| &listed.recipients).map(String::as_str).collect();
+        let table: Vec<&str> = table.into_iter().collect();
+        let first = First { format: Version::CURRENT, kind: WHAT, nonce: &self.nonce, recipients: &table };
+        let mut bytes = line(&first)?;
         for listed in packs {
-            bytes.append(&mut line(listed)?);
+            let mut recipients: Vec<usize> =
+                listed.recipients.iter().filter_map(|name| table.binary_search(&name.as_str()).ok()).collect();
+            recipients.sort_unstable();
+            recipients.dedup();
+            bytes.append(&mut line(&Row { pack: listed.pack, size: listed.size, recipients, since: listed.since })?);
         }
         check_size(bytes.len())?;
+        check_count(self.packs.len())?;
         Ok(bytes.into())
     }
 
-    /// Reads a list. Its digest is checked by whoever fetched it.
+    /// Reads a list. Whoever fetched it checks its digest.
     ///
     /// # Errors
-    /// When it is no list, of another major version, too large, or a pack is repeated or out of order.
+    /// When it is no list, of another major version, too large, a pack is repeated or out of order, or a row names a
+    /// recipient that the first line lacks.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         check_size(bytes.len())?;
         let body =
@@ -93,12 +119,18 @@ impl PackList {
         let mut lines = body.split(|byte| *byte == b'\n');
         let first = lines.next().unwrap_or_default();
         check_kind(first, WHAT)?;
-        let nonce: Nonce = serde_json::from_slice(first).map_err(|error| FormatError::json(WHAT, &error))?;
-        let packs = lines
-            .map(|line| serde_json::from_slice(line).map_err(|error| FormatError::json(WHAT, &error)))
-            .collect::<Result<Vec<ListedPack>, _>>()?;
-        check_order(packs.iter().map(|listed| listed.pack))?;
-        Ok(Self { packs, nonce: nonce.nonce.unwrap_or_default() })
+        let table: Table = serde_json::from_slice(first).map_err(|error| FormatError::json(WHAT, &error))?;
+        check_rising(&table.recipients)?;
+        let mut packs: Vec<ListedPack> = Vec::new();
+        for line in lines {
+            check_count(packs.len() + 1)?;
+            let row: Row = serde_json::from_slice(line).map_err(|error| FormatError::json(WHAT, &error))?;
+            if packs.last().is_some_and(|last| last.pack >= row.pack) {
+                return Err(FormatError::Order { what: WHAT, key: row.pack.to_string() });
+            }
+            packs.push(row.listed(&table.recipients)?);
+        }
+        Ok(Self { packs, nonce: table.nonce.unwrap_or_default() })
     }
 
     /// The digest that it is stored under.
@@ -107,6 +139,20 @@ impl PackList {
     /// As [`PackList::encode`].
     pub fn digest(&self) -> Result<Digest, FormatError> {
         self.encode().map(|bytes| sha256(&bytes))
+    }
+}
+
+impl Row {
+    /// The pack with its recipients out of the table.
+    fn listed(self, table: &[String]) -> Result<ListedPack, FormatError> {
+        check_rising(&self.recipients)?;
+        let bad = || FormatError::malformed(WHAT, format!("{} names a recipient that the first line lacks", self.pack));
+        let recipients = self
+            .recipients
+            .iter()
+            .map(|place| table.get(*place).cloned().ok_or_else(bad))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(ListedPack { pack: self.pack, size: self.size, recipients, since: self.since })
     }
 }
 
@@ -123,13 +169,21 @@ fn check_size(size: usize) -> Result<(), FormatError> {
     Ok(())
 }
 
-fn check_order(packs: impl Iterator<Item = Digest>) -> Result<(), FormatError> {
-    let mut last = None;
-    for pack in packs {
-        if last.is_some_and(|last| last >= pack) {
-            return Err(FormatError::Order { what: WHAT, key: pack.to_string() });
+fn check_count(packs: usize) -> Result<(), FormatError> {
+    if packs > limits::PACKS_READ {
+        return Err(FormatError::malformed(WHAT, format!("it has more than {} packs", limits::PACKS_READ)));
+    }
+    Ok(())
+}
+
+/// Checks that each comes after the one before it, so that nothing repeats.
+fn check_rising<T: Ord + ToString>(all: impl IntoIterator<Item = T>) -> Result<(), FormatError> {
+    let mut last: Option<T> = None;
+    for next in all {
+        if last.is_some_and(|last| last >= next) {
+            return Err(FormatError::Order { what: WHAT, key: next.to_string() });
         }
-        last = Some(pack);
+        last = Some(next);
     }
     Ok(())
 }
@@ -139,7 +193,7 @@ mod tests {
     use super::*;
 
     fn listed(name: &str) -> ListedPack {
-        ListedPack { pack: sha256(name.as_bytes()), size: 70_000, recipients: vec!["age1x".to_owned()] }
+        ListedPack { pack: sha256(name.as_bytes()), size: 70_000, recipients: vec!["age1x".to_owned()], since: None }
     }
 
     fn list(packs: Vec<ListedPack>) -> PackList {
@@ -155,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_list_without_a_nonce_is_read_and_keeps_its_name() {
-        let old = b"{\"format\":\"1.0\",\"kind\":\"list\"}\n";
+        let old = b"{\"format\":\"1.0\",\"kind\":\"list\",\"recipients\":[]}\n";
         let read = PackList::decode(old).unwrap();
         assert_eq!((read.nonce.as_str(), read.encode().unwrap().as_ref()), ("", &old[..]));
     }
@@ -168,6 +222,67 @@ mod tests {
         let read = PackList::decode(&one.encode().unwrap()).unwrap();
         assert_eq!(read.digest().unwrap(), one.digest().unwrap());
         assert_eq!(PackList::decode(&PackList::default().encode().unwrap()).unwrap(), PackList::default());
+    }
+
+    #[test]
+    fn recipients_are_written_once_and_rows_refer_to_them() {
+        let since = EntryRef { sequence: 42, digest: sha256(b"entry") };
+        let with = |name, recipients: &[&str], since| ListedPack {
+            recipients: recipients.iter().copied().map(str::to_owned).collect(),
+            since,
+            ..listed(name)
+        };
+        // By digest: `b` comes before `a`.
+        let one = list(vec![with("a", &["age1x", "age1z"], Some(since)), with("b", &["age1y", "age1z"], None)]);
+        let bytes = one.encode().unwrap();
+        let lines: Vec<&str> = std::str::from_utf8(&bytes).unwrap().lines().collect();
+        let (a, b) = (sha256(b"a"), sha256(b"b"));
+        let first = r#"{"format":"1.0","kind":"list","nonce":"AAAA","recipients":["age1x","age1y","age1z"]}"#;
+        assert_eq!(lines[0], first);
+        assert_eq!(lines[1], format!(r#"{{"pack":"{b}","size":70000,"recipients":[1,2]}}"#));
+        assert_eq!(lines[2], format!(r#"{{"pack":"{a}","size":70000,"recipients":[0,2],"since":"{since}"}}"#));
+        let read = PackList::decode(&bytes).unwrap();
+        assert_eq!(read.packs, [one.packs[1].clone(), one.packs[0].clone()]);
+    }
+
+    #[test]
+    fn rows_that_the_first_line_does_not_fit_are_refused() {
+        let since = EntryRef { sequence: 42, digest: sha256(b"entry") };
+        let two =
+            ListedPack { recipients: vec!["age1x".to_owned(), "age1y".to_owned()], since: Some(since), ..listed("a") };
+        let good = String::from_utf8(list(vec![two]).encode().unwrap().to_vec()).unwrap();
+        assert!(PackList::decode(good.as_bytes()).is_ok());
+        for (from, to) in [
+            ("[0,1]", "[0,2]"),
+            ("[0,1]", "[1,0]"),
+            ("[0,1]", "[0,0]"),
+            ("[0,1]", "[-1]"),
+            ("[0,1]", "[\"age1x\"]"),
+            ("[\"age1x\",\"age1y\"]", "[\"age1y\",\"age1x\"]"),
+            ("[\"age1x\",\"age1y\"]", "[\"age1x\",\"age1x\"]"),
+            (",\"recipients\":[\"age1x\",\"age1y\"]", ""),
+            ("000000000042-", "42-"),
+            (&format!("\"{since}\""), "null"),
+            ("\"AAAA\"", "null"),
+        ] {
+            assert!(good.contains(from), "{from}");
+            assert!(PackList::decode(good.replace(from, to).as_bytes()).is_err(), "{from} as {to}");
+        }
+    }
+
+    #[test]
+    fn readers_take_4096_packs_and_no_more() {
+        let mut packs: Vec<ListedPack> = (0..=limits::PACKS_READ).map(|n| listed(&n.to_string())).collect();
+        assert!(list(packs.clone()).encode().is_err());
+        let last = packs.pop().unwrap();
+        let bytes = list(packs.clone()).encode().unwrap();
+        assert_eq!(PackList::decode(&bytes).unwrap().packs.len(), limits::PACKS_READ);
+        packs.sort_by_key(|listed| listed.pack);
+        packs.retain(|listed| listed.pack < last.pack);
+        let row = line(&Row { pack: last.pack, size: 1, recipients: vec![0], since: None }).unwrap();
+        let at = bytes.split_inclusive(|byte| *byte == b'\n').take(packs.len() + 1).map(<[u8]>::len).sum::<usize>();
+        let more = [&bytes[..at], &row, &bytes[at..]].concat();
+        assert!(PackList::decode(&more).unwrap_err().to_string().contains("more than 4096 packs"));
     }
 
     #[test]

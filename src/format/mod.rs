@@ -3,6 +3,7 @@
 //! Pure: works on bytes, knows no store, no clock and no file. Every type here is written by one function and read by
 //! one function; readers refuse what they cannot be sure of and say why.
 
+pub mod canonical;
 pub mod catalogue;
 pub mod entry;
 pub mod envelope;
@@ -14,24 +15,31 @@ mod lines;
 pub mod list;
 pub mod names;
 pub mod pack;
+pub mod policy;
+pub mod reference;
 pub mod role;
+pub mod snapshot;
 pub mod statement;
 pub mod version;
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use entry::{Draft, Entry, Place};
+pub use envelope::Envelope;
 pub use error::FormatError;
-pub use event::{Event, SnapshotEvent};
+pub use event::Event;
+pub use policy::Policy;
+pub use reference::{EntryRef, PolicyRef};
 pub use role::Role;
+pub use snapshot::SnapshotEvent;
 
 use crate::model::Digest;
 use crate::model::digest::DigestError;
 
-/// The name of a repository for ever: the digest of its first entry. Who knows it needs nothing else to trust the rest.
+/// The name of a repository: the digest of version 1 of its trust policy, from which everything else is trusted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RepositoryId(pub Digest);
@@ -56,11 +64,33 @@ impl fmt::Debug for RepositoryId {
     }
 }
 
-/// The instance that a repository belongs to.
+/// The instance that a repository belongs to. Two are the same when provider and instance are; a region is for people.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourceName {
-    /// The provider's own name for the instance, a CRN.
-    pub crn: String,
-    /// The region it runs in.
-    pub region: String,
+    /// The provider's own name for the instance.
+    pub instance: String,
+    /// The provider.
+    pub provider: String,
+    /// The region it runs in, where the provider has regions.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub region: Option<String>,
+}
+
+impl SourceName {
+    /// Whether both name one instance.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.provider == other.provider && self.instance == other.instance
+    }
+}
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.instance, self.provider)
+    }
+}
+
+/// Reads an optional member that is there: it is never `null`.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }

@@ -1,13 +1,15 @@
 //! Names of stored objects, relative to the repository's prefix (`docs/format.md`, *Layout*).
 
-use super::FormatError;
+use super::{EntryRef, PolicyRef};
 use crate::model::Digest;
 
 /// Says which repository this is, for people and tools; decides nothing.
 pub const KEYHAVEN_JSON: &str = "keyhaven.json";
 /// How to get everything back without this program.
 pub const RECOVER_MD: &str = "RECOVER.md";
-/// The folder of all entries.
+/// The directory of all versions of the trust policy.
+pub const TRUST: &str = "trust";
+/// The directory of all entries.
 pub const LEDGER: &str = "ledger";
 /// The folder of all packs.
 pub const PACKS: &str = "packs";
@@ -15,13 +17,23 @@ pub const PACKS: &str = "packs";
 pub const CATALOGUES: &str = "catalogues";
 /// The folder of all pack lists.
 pub const LISTS: &str = "lists";
-/// The folder of signed statements that are not entries.
+/// The directory of signed statements that are not entries.
 pub const EVIDENCE: &str = "evidence";
+/// The directory of bundles of entries.
+pub const BUNDLES: &str = "bundles";
+/// The directory of journals of unfinished runs.
+pub const JOURNALS: &str = "journals";
 
 /// The highest sequence that a name can hold.
-pub const SEQUENCE_LIMIT: u64 = 999_999_999;
-/// Entries of one folder.
-pub const ENTRIES_PER_FOLDER: u64 = 1_000;
+pub const SEQUENCE_LIMIT: u64 = 999_999_999_999;
+/// Digits of a sequence in names and references.
+pub(super) const SEQUENCE_DIGITS: usize = 12;
+/// The highest number of a policy version that a name can hold.
+pub const VERSION_LIMIT: u64 = 999_999;
+/// Digits of the number of a policy version in names and references.
+pub(super) const VERSION_DIGITS: usize = 6;
+/// Entries of one directory.
+pub const ENTRIES_PER_DIRECTORY: u64 = 1_000;
 
 const SEALED: &str = ".jsonl.zst.age";
 
@@ -51,23 +63,33 @@ pub fn evidence(digest: &Digest) -> String {
 
 /// The name of an entry.
 #[must_use]
-pub fn entry(sequence: u64, digest: &Digest) -> String {
-    format!("{}/{sequence:09}-{digest}.json", entry_folder(sequence))
+pub fn entry(entry: &EntryRef) -> String {
+    format!("{}/{entry}.json", entry_directory(entry.sequence))
 }
 
-/// The folder of the entries around a sequence, without a slash at its end.
+/// The directory of the entries around a sequence, without a slash at its end.
 #[must_use]
-pub fn entry_folder(sequence: u64) -> String {
-    format!("{LEDGER}/{:06}", sequence / ENTRIES_PER_FOLDER)
+pub fn entry_directory(sequence: u64) -> String {
+    format!("{LEDGER}/{:09}", sequence / ENTRIES_PER_DIRECTORY)
 }
 
-/// Sequence and digest of an entry, when this is exactly the name of one.
+/// The entry that is meant, when this is exactly the name of one.
 #[must_use]
-pub fn parse_entry(name: &str) -> Option<(u64, Digest)> {
-    let file = name.rsplit('/').next()?.strip_suffix(".json")?;
-    let (sequence, digest) = file.split_once('-')?;
-    let (sequence, digest) = (sequence.parse().ok()?, digest.parse().ok()?);
-    (sequence <= SEQUENCE_LIMIT && entry(sequence, &digest) == name).then_some((sequence, digest))
+pub fn parse_entry(name: &str) -> Option<EntryRef> {
+    let found = name.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()?;
+    (entry(&found) == name).then_some(found)
+}
+
+/// The name of a version of the trust policy.
+#[must_use]
+pub fn policy(policy: &PolicyRef) -> String {
+    format!("{TRUST}/{policy}.json")
+}
+
+/// The version that is meant, when this is exactly the name of one.
+#[must_use]
+pub fn parse_policy(name: &str) -> Option<PolicyRef> {
+    name.strip_prefix(TRUST)?.strip_prefix('/')?.strip_suffix(".json")?.parse().ok()
 }
 
 /// The digest of a pack, when this is exactly the name of one.
@@ -92,15 +114,6 @@ fn parse(name: &str, folder: &str, suffix: &str) -> Option<Digest> {
     name.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(suffix)?.parse().ok()
 }
 
-/// Checks that a sequence fits into a name.
-pub(super) fn check_sequence(sequence: u64) -> Result<(), FormatError> {
-    if (1..=SEQUENCE_LIMIT).contains(&sequence) {
-        Ok(())
-    } else {
-        Err(FormatError::malformed("entry", format!("sequence {sequence} is not between 1 and {SEQUENCE_LIMIT}")))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,9 +123,13 @@ mod tests {
     #[test]
     fn names_are_those_of_the_specification() {
         let digest = DIGEST.parse().unwrap();
-        assert_eq!(entry(42_017, &digest), format!("ledger/000042/000042017-{DIGEST}.json"));
+        let named = EntryRef { sequence: 42_017, digest };
+        assert_eq!(entry(&named), format!("ledger/000000042/000000042017-{DIGEST}.json"));
+        let version = PolicyRef { version: 2, digest };
+        assert_eq!(policy(&version), format!("trust/000002-{DIGEST}.json"));
+        assert_eq!(parse_policy(&policy(&version)), Some(version));
         assert_eq!(pack(&digest), format!("packs/{DIGEST}.jsonl.zst.age"));
-        assert_eq!(parse_entry(&entry(42_017, &digest)), Some((42_017, digest)));
+        assert_eq!(parse_entry(&entry(&named)), Some(named));
         assert_eq!(parse_pack(&pack(&digest)), Some(digest));
         assert_eq!(parse_catalogue(&catalogue(&digest)), Some(digest));
         assert_eq!(parse_list(&list(&digest)), Some(digest));
@@ -121,16 +138,17 @@ mod tests {
     #[test]
     fn one_entry_has_one_name() {
         for name in [
-            format!("ledger/000041/000042017-{DIGEST}.json"),
-            format!("ledger/000042/42017-{DIGEST}.json"),
-            format!("ledger/000042/+00042017-{DIGEST}.json"),
-            format!("x/ledger/000042/000042017-{DIGEST}.json"),
-            format!("ledger/000042/000042017-{}.json", DIGEST.to_uppercase()),
-            format!("ledger/1000000/1000000000-{DIGEST}.json"),
-            "ledger/000042/readme.txt".to_owned(),
+            format!("ledger/000000041/000000042017-{DIGEST}.json"),
+            format!("ledger/000000042/42017-{DIGEST}.json"),
+            format!("ledger/000000042/+00000042017-{DIGEST}.json"),
+            format!("x/ledger/000000042/000000042017-{DIGEST}.json"),
+            format!("ledger/000000042/000000042017-{}.json", DIGEST.to_uppercase()),
+            format!("ledger/1000000000/1000000000000-{DIGEST}.json"),
+            "ledger/000000042/readme.txt".to_owned(),
         ] {
             assert_eq!(parse_entry(&name), None, "{name}");
         }
+        assert_eq!(parse_policy(&format!("trust/x/000002-{DIGEST}.json")), None);
         assert_eq!(parse_pack(&catalogue(&DIGEST.parse().unwrap())), None);
     }
 }

@@ -4,26 +4,24 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::Write as _;
 
-use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use zeroize::Zeroizing;
 
 use super::header::Header;
 use super::json_string::unescape;
 use super::lines::Lines;
-use super::{FormatError, RepositoryId};
+use super::{FormatError, RepositoryId, SourceName};
 use crate::crypto::buffer::SecretBuffer;
 use crate::crypto::digest::sha256;
 use crate::crypto::mac::MacKey;
 use crate::crypto::open::{Opened, open};
 use crate::crypto::seal::seal_chunks;
-use crate::crypto::{CryptoError, Identities, Padding, Recipients, Sealed};
+use crate::crypto::{CryptoError, Identities, Recipients, Sealed};
 use crate::model::{Digest, ItemKey, Payload, Slot, limits};
 
 const WHAT: &str = "pack";
 
-/// The key of a pack's MACs, in its first line beside what every first line says.
+/// The member of a pack's first line that other first lines lack: the key of its MACs.
 #[derive(Deserialize)]
 struct MacKeyOfHeader<'a> {
     mac_key: &'a str,
@@ -33,7 +31,7 @@ struct MacKeyOfHeader<'a> {
 struct Line<'a> {
     key: ItemKey,
     version: Slot,
-    mac: String,
+    mac: Digest,
     #[serde(borrow)]
     payload: &'a RawValue,
 }
@@ -47,19 +45,18 @@ pub struct PackBuilder {
 }
 
 impl PackBuilder {
-    /// Begins a pack of a repository, whose source instance has this CRN.
+    /// Begins a pack of a repository with payloads of this source.
     ///
     /// # Errors
     /// When the operating system gives no random bytes for the key of its MACs.
-    pub fn new(repository: RepositoryId, source_crn: &str) -> Result<Self, FormatError> {
+    pub fn new(repository: RepositoryId, source: &SourceName) -> Result<Self, FormatError> {
         let mac_key = MacKey::generate().map_err(crypto)?;
         let mut builder = Self { buffer: SecretBuffer::new(), mac_key, seen: HashSet::new() };
-        let header = serde_json::to_string(&Header::new(WHAT, repository, source_crn))
+        let header = serde_json::to_string(&Header::new(WHAT, repository, source))
             .map_err(|error| FormatError::json(WHAT, &error))?;
-        let encoded = Zeroizing::new(BASE64.encode(builder.mac_key.expose()));
-        builder.write(header.strip_suffix('}').unwrap_or(&header).as_bytes())?;
-        for part in [",\"mac_key\":\"", &encoded, "\"}\n"] {
-            builder.write(part.as_bytes())?;
+        let PackBuilder { buffer, mac_key, .. } = &mut builder;
+        for part in [header.strip_suffix('}').unwrap_or(&header), ",\"mac_key\":\"", mac_key.expose(), "\"}\n"] {
+            write(buffer, part.as_bytes())?;
         }
         Ok(builder)
     }
@@ -121,28 +118,28 @@ impl PackBuilder {
     /// # Errors
     /// When sealing fails ([`crate::crypto::seal::seal`]).
     pub fn seal(self, recipients: &Recipients, level: i32) -> Result<Sealed, FormatError> {
-        seal_chunks(self.buffer.chunks(), self.buffer.len(), recipients, Padding::Padme, level).map_err(crypto)
+        seal_chunks(self.buffer.chunks(), self.buffer.len(), recipients, level).map_err(crypto)
     }
 
     fn write_line(&mut self, key: &ItemKey, version: &Slot, payload: &Payload) -> Result<(), FormatError> {
         let text = payload.expose();
-        let mac = BASE64.encode(&self.mac_key.mac(key.as_str(), version.as_str(), text));
+        let mac = self.mac_key.mac(key.as_str(), version.as_str(), text).to_string();
         for (before, value) in [
             ("{\"key\":", key.as_str()),
             (",\"version\":", version.as_str()),
             (",\"mac\":", &mac),
             (",\"payload\":", text),
         ] {
-            self.write(before.as_bytes())?;
+            write(&mut self.buffer, before.as_bytes())?;
             // Written piece by piece into the buffer; no escaped copy of the text is ever made elsewhere.
             serde_json::to_writer(&mut self.buffer, value).map_err(|error| FormatError::json(WHAT, &error))?;
         }
-        self.write(b"}\n")
+        write(&mut self.buffer, b"}\n")
     }
+}
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
-        self.buffer.write_all(bytes).map_err(|error| FormatError::malformed(WHAT, error.to_string()))
-    }
+fn write(buffer: &mut SecretBuffer, bytes: &[u8]) -> Result<(), FormatError> {
+    buffer.write_all(bytes).map_err(|error| FormatError::malformed(WHAT, error.to_string()))
 }
 
 /// One payload out of a pack, its MAC checked.
@@ -159,35 +156,31 @@ pub struct PackLine {
 /// Reads a pack line by line. Only when it has ended without an error was the whole pack as it was sealed.
 pub struct PackReader<'a> {
     lines: Lines<Opened<'a>>,
-    source: String,
     mac_key: MacKey,
     seen: HashSet<Digest>,
     failed: bool,
 }
 
 impl<'a> PackReader<'a> {
-    /// Opens a pack of a repository.
+    /// Opens a pack of a repository and, where that is known, of its source.
     ///
     /// # Errors
-    /// When no identity opens it, it is damaged, it is no pack, or one of another repository.
-    pub fn open(sealed: &'a [u8], identities: &Identities, repository: &RepositoryId) -> Result<Self, FormatError> {
+    /// When no identity opens it, it is damaged, it is no pack, or one of another repository or source.
+    pub fn open(
+        sealed: &'a [u8],
+        identities: &Identities,
+        repository: &RepositoryId,
+        source: Option<&SourceName>,
+    ) -> Result<Self, FormatError> {
         let opened = open(sealed, identities, limits::PLAIN_READ).map_err(crypto)?;
         let mut lines = Lines::new(WHAT, opened);
         let first = lines.next_line()?.ok_or_else(|| FormatError::malformed(WHAT, "it is empty"))?;
-        let header = Header::read(first, WHAT, repository)?;
+        Header::read(first, WHAT, repository, source)?;
         let mac_key: MacKeyOfHeader<'_> =
             serde_json::from_slice(first).map_err(|error| FormatError::json(WHAT, &error))?;
-        let bytes = BASE64.decode(mac_key.mac_key.as_bytes()).map(Zeroizing::new).ok();
-        let mac_key = bytes
-            .and_then(|bytes| MacKey::from_slice(&bytes))
-            .ok_or_else(|| FormatError::malformed(WHAT, "its MAC key is not 32 bytes of Base64"))?;
-        Ok(Self { lines, source: header.source, mac_key, seen: HashSet::new(), failed: false })
-    }
-
-    /// The CRN of the instance that the payloads came from.
-    #[must_use]
-    pub fn source(&self) -> &str {
-        &self.source
+        let mac_key = MacKey::from_text(mac_key.mac_key)
+            .ok_or_else(|| FormatError::malformed(WHAT, "its MAC key is not 64 lower-case hexadecimal digits"))?;
+        Ok(Self { lines, mac_key, seen: HashSet::new(), failed: false })
     }
 
     fn read(&mut self) -> Result<Option<PackLine>, FormatError> {
@@ -197,8 +190,7 @@ impl<'a> PackReader<'a> {
         let line: Line<'_> = serde_json::from_slice(bytes).map_err(|_| bad("not the members of a payload line"))?;
         let version = Slot::new(line.version.as_str()).ok_or_else(|| bad("not a version"))?;
         let text = unescape(line.payload.get()).ok_or_else(|| bad("the payload is no string"))?;
-        let mac = BASE64.decode(line.mac.as_bytes()).map_err(|_| bad("the MAC is no Base64"))?;
-        if !self.mac_key.fits(line.key.as_str(), version.as_str(), &text, &mac) {
+        if self.mac_key.mac(line.key.as_str(), version.as_str(), &text) != line.mac {
             return Err(FormatError::Mac { key: line.key.to_string(), version: version.as_str().to_owned() });
         }
         if !self.seen.insert(place(&line.key, &version)) {
@@ -240,6 +232,7 @@ fn crypto(source: CryptoError) -> FormatError {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use zeroize::Zeroizing;
 
     use super::*;
     use crate::crypto::seal::seal;
@@ -248,6 +241,10 @@ mod tests {
 
     fn repository() -> RepositoryId {
         RepositoryId(sha256(b"repository"))
+    }
+
+    fn source() -> SourceName {
+        SourceName { provider: "fake".to_owned(), instance: "one".to_owned(), region: Some("here".to_owned()) }
     }
 
     fn keys() -> (Identities, Recipients) {
@@ -269,11 +266,11 @@ mod tests {
     }
 
     fn builder() -> PackBuilder {
-        PackBuilder::new(repository(), "crn:source").unwrap()
+        PackBuilder::new(repository(), &source()).unwrap()
     }
 
     fn read(sealed: &[u8], identities: &Identities) -> Result<Vec<(String, String, String)>, FormatError> {
-        PackReader::open(sealed, identities, &repository())?
+        PackReader::open(sealed, identities, &repository(), Some(&source()))?
             .map(|line| {
                 let PackLine { key, version, payload } = line?;
                 Ok((key.to_string(), version.as_str().to_owned(), payload.expose().to_owned()))
@@ -289,7 +286,7 @@ mod tests {
         pack.push(&key("a"), &slot("2"), &payload(r#"{"payload":"two"}"#)).unwrap();
         let plain: Vec<u8> = pack.buffer.chunks().flatten().copied().collect();
         let changed = change(String::from_utf8(plain).unwrap());
-        let sealed = seal(changed.as_bytes(), &recipients, Padding::Padme, 3).unwrap();
+        let sealed = seal(changed.as_bytes(), &recipients, 3).unwrap();
         read(&sealed.bytes, &identities)
     }
 
@@ -337,13 +334,36 @@ mod tests {
         let (identities, recipients) = keys();
         let sealed = builder().seal(&recipients, 3).unwrap();
         let other = RepositoryId(sha256(b"other"));
-        let error = PackReader::open(&sealed.bytes, &identities, &other).unwrap_err();
+        let error = PackReader::open(&sealed.bytes, &identities, &other, None).unwrap_err();
         assert!(matches!(error, FormatError::Foreign { .. }) && error.kind() == FailureKind::Integrity);
-        let error = PartReader::open(&sealed.bytes, &identities, &repository()).unwrap_err();
+        let error = PartReader::open(&sealed.bytes, &identities, &repository(), None).unwrap_err();
         assert_eq!(error, FormatError::Kind { expected: "catalogue", found: "pack".to_owned() });
         let error = resealed(|text| text.replacen("1.0", "2.0", 1)).unwrap_err();
         assert!(error.to_string().contains("format 2.0"), "{error}");
         assert!(resealed(|text| text.replacen("1.0", "1.4", 1).replace("\"mac\"", "\"new\":[1],\"mac\"")).is_ok());
+    }
+
+    #[test]
+    fn the_first_line_names_the_source_and_another_source_is_refused() {
+        let pack = builder();
+        let plain: Vec<u8> = pack.buffer.chunks().flatten().copied().collect();
+        let first = String::from_utf8(plain).unwrap();
+        let source_text = r#""source":{"instance":"one","provider":"fake","region":"here"},"mac_key":""#;
+        assert!(first.contains(source_text), "{first}");
+        assert!(MacKey::from_text(first.split('"').rev().nth(1).unwrap()).is_some(), "{first}");
+        let (identities, recipients) = keys();
+        let sealed = pack.seal(&recipients, 3).unwrap();
+        let open =
+            |source: &SourceName| PackReader::open(&sealed.bytes, &identities, &repository(), Some(source)).map(|_| ());
+        assert!(open(&SourceName { region: None, ..source() }).is_ok(), "the region decides nothing");
+        for other in [
+            SourceName { instance: "two".to_owned(), ..source() },
+            SourceName { provider: "other".to_owned(), ..source() },
+        ] {
+            let error = open(&other).unwrap_err();
+            assert!(matches!(error, FormatError::OtherSource { .. }) && error.kind() == FailureKind::Integrity);
+        }
+        assert!(resealed(|text| text.replace("\"region\":\"here\"", "\"region\":null")).is_err());
     }
 
     #[test]
@@ -366,7 +386,11 @@ mod tests {
             ("no key for MACs", |text| text.replace("mac_key", "mac_kex")),
             ("short key for MACs", |text| {
                 let (head, tail) = text.split_once("\"mac_key\":\"").unwrap();
-                format!("{head}\"mac_key\":\"AAAA\"}}\n{}", tail.split_once('\n').unwrap().1)
+                format!("{head}\"mac_key\":\"{}", &tail[2..])
+            }),
+            ("MAC in capitals", |text| {
+                let (head, tail) = text.split_once("\"mac\":\"").unwrap();
+                format!("{head}\"mac\":\"{}{}", tail[..64].to_uppercase(), &tail[64..])
             }),
             ("empty", |_| String::new()),
         ] {
@@ -383,8 +407,8 @@ mod tests {
         pack.push(&key("a"), &slot("1"), &payload("{}")).unwrap();
         let mut plain: Vec<u8> = pack.buffer.chunks().flatten().copied().collect();
         plain.extend_from_slice(b"rubbish\n{}\n");
-        let sealed = seal(&plain, &recipients, Padding::Padme, 3).unwrap();
-        let mut reader = PackReader::open(&sealed.bytes, &identities, &repository()).unwrap();
+        let sealed = seal(&plain, &recipients, 3).unwrap();
+        let mut reader = PackReader::open(&sealed.bytes, &identities, &repository(), None).unwrap();
         assert!(reader.next().unwrap().is_ok() && reader.next().unwrap().is_err() && reader.next().is_none());
     }
 

@@ -1,59 +1,77 @@
-//! Who may sign what. The one table.
+//! Who may sign what, and what an entry may change. The one table.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a key is for. A key may have several roles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// What a signing key is for. A key may have several roles; another right is another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Backs up.
     Collector,
-    /// Checks.
-    Verifier,
-    /// Restores.
-    Restorer,
+    /// Announces changes and acknowledges alarms.
+    Operator,
     /// Forgets and deletes.
     Reaper,
-    /// Changes keys and judges suspect snapshots.
-    Custodian,
-    /// A role of a later minor version; grants nothing here.
-    #[serde(other)]
-    Unknown,
+    /// Restores.
+    Restorer,
+    /// Checks.
+    Verifier,
+}
+
+/// Whether an entry changes what is kept or trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It records what happened.
+    Record,
+    /// It changes what is kept. Deletions stop at one whose kind is not known.
+    State,
 }
 
 impl Role {
-    /// The word used in entries and output.
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Collector, Self::Operator, Self::Reaper, Self::Restorer, Self::Verifier];
+
+    /// The word used in policies and output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Collector => "collector",
-            Self::Verifier => "verifier",
-            Self::Restorer => "restorer",
+            Self::Operator => "operator",
             Self::Reaper => "reaper",
-            Self::Custodian => "custodian",
-            Self::Unknown => "unknown",
+            Self::Restorer => "restorer",
+            Self::Verifier => "verifier",
         }
     }
+}
 
-    /// Whether a key with this role may sign an entry of `kind`.
-    ///
-    /// A first entry is signed by a key that it lists itself, whatever its role. For a kind that is not in the table any
-    /// role will do: its meaning is not used.
-    #[must_use]
-    pub fn may_sign(self, kind: &str) -> bool {
-        match kind {
-            "snapshot" => self == Self::Collector,
-            "accept_loss" => matches!(self, Self::Collector | Self::Custodian),
-            "verification" => self == Self::Verifier,
-            "restore" => self == Self::Restorer,
-            "forget" | "sweep" => self == Self::Reaper,
-            "pin" => matches!(self, Self::Reaper | Self::Custodian),
-            "keys" | "accept_suspect" => self == Self::Custodian,
-            "init" => false,
-            _ => true,
-        }
+/// The role that may sign an entry of a kind, and the effect of such an entry. `None` for a kind that is not known: any
+/// role may sign it, and it says its effect itself.
+#[must_use]
+pub fn rule(kind: &str) -> Option<(Role, Effect)> {
+    Some(match kind {
+        "snapshot" => (Role::Collector, Effect::Record),
+        "verification" | "proof" => (Role::Verifier, Effect::Record),
+        "restore" | "drill" => (Role::Restorer, Effect::Record),
+        "forget" | "undo" | "hold" | "release" | "sweep" => (Role::Reaper, Effect::State),
+        "expect" | "acknowledge" => (Role::Operator, Effect::Record),
+        _ => return None,
+    })
+}
+
+/// The text is no role that this version knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a role is collector, operator, reaper, restorer or verifier")]
+pub struct RoleError;
+
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(RoleError)
     }
 }
 
@@ -68,12 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_has_its_role_and_a_second_init_has_none() {
-        assert!(Role::Collector.may_sign("snapshot") && !Role::Verifier.may_sign("snapshot"));
-        assert!(Role::Custodian.may_sign("keys") && !Role::Collector.may_sign("keys"));
-        assert!(!Role::Collector.may_sign("accept_suspect") && !Role::Collector.may_sign("sweep"));
-        assert!(!Role::Custodian.may_sign("init") && !Role::Custodian.may_sign("forget"));
-        assert!(Role::Reaper.may_sign("pin") && Role::Custodian.may_sign("pin") && !Role::Restorer.may_sign("pin"));
-        assert!(Role::Restorer.may_sign("a kind of tomorrow"));
+    fn each_kind_has_its_role() {
+        assert_eq!(rule("snapshot"), Some((Role::Collector, Effect::Record)));
+        assert_eq!(rule("sweep"), Some((Role::Reaper, Effect::State)));
+        assert_eq!(rule("expect"), Some((Role::Operator, Effect::Record)));
+        assert_eq!(rule("a kind of tomorrow"), None);
+        assert_eq!("reaper".parse(), Ok(Role::Reaper));
+        assert!("custodian".parse::<Role>().is_err(), "custodians sign policies only");
     }
 }

@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::names;
+use super::{FormatError, RepositoryId, names};
 use crate::model::Digest;
 
 /// The type of every statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// The type of an entry's predicate.
-pub const PREDICATE_TYPE: &str = "urn:keyhaven:ledger-entry:1";
+pub const ENTRY_TYPE: &str = "urn:keyhaven:entry:1";
+/// The type of a trust policy's predicate.
+pub const POLICY_TYPE: &str = "urn:keyhaven:policy:1";
 
 /// Something that a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
-    /// An object's name, or `entry/` or `key/` and the digest again.
+    /// An object's name, `entry/` and the digest again, or `repository`.
     pub name: String,
     /// Its digest.
     pub digest: DigestSet,
@@ -61,14 +63,14 @@ impl Subject {
         Self::new(format!("entry/{digest}"), digest)
     }
 
-    /// A key, by its fingerprint.
+    /// The repository itself, where a statement is about nothing smaller.
     #[must_use]
-    pub fn key(fingerprint: Digest) -> Self {
-        Self::new(format!("key/{fingerprint}"), fingerprint)
+    pub fn repository(id: RepositoryId) -> Self {
+        Self::new("repository".to_owned(), id.0)
     }
 }
 
-/// A statement around a predicate; members in the order written.
+/// A statement around a predicate.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Statement<P> {
     #[serde(rename = "_type")]
@@ -77,4 +79,38 @@ pub(super) struct Statement<P> {
     #[serde(rename = "predicateType")]
     pub(super) predicate_type: String,
     pub(super) predicate: P,
+}
+
+impl<P> Statement<P> {
+    pub(super) fn new(predicate_type: &str, subject: Vec<Subject>, predicate: P) -> Self {
+        Self {
+            statement_type: STATEMENT_TYPE.to_owned(),
+            subject,
+            predicate_type: predicate_type.to_owned(),
+            predicate,
+        }
+    }
+
+    pub(super) fn check_type(&self, what: &'static str, predicate_type: &str) -> Result<(), FormatError> {
+        match self.statement_type == STATEMENT_TYPE && self.predicate_type == predicate_type {
+            true => Ok(()),
+            false => Err(FormatError::malformed(what, "its statement or predicate has another type")),
+        }
+    }
+}
+
+/// Refuses a document that asks for members to be understood which this version does not know.
+pub(super) fn check_critical(
+    what: &'static str,
+    critical: Option<&[String]>,
+    known: &[&str],
+) -> Result<(), FormatError> {
+    let Some(critical) = critical else { return Ok(()) };
+    if critical.is_empty() || !critical.is_sorted_by(|a, b| a < b) {
+        return Err(FormatError::malformed(what, "`critical` is empty or not sorted"));
+    }
+    match critical.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(FormatError::Critical { what, member: name.clone() }),
+    }
 }

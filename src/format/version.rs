@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::FormatError;
 
+/// Numbers are below this.
+const LIMIT: u32 = 1_000_000;
+
 /// A version of the format. A reader takes any minor of its major and keeps or ignores what it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
@@ -34,6 +37,9 @@ impl Version {
     fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         let version = Self { major: major.parse().ok()?, minor: minor.parse().ok()? };
+        if version.major >= LIMIT || version.minor >= LIMIT {
+            return None;
+        }
         // One spelling each: no sign, no leading zero.
         (version.to_string() == text).then_some(version)
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::InstanceError;
-use crate::model::{Docs, Item, ItemKey, ItemKind, Payload, Restorability, Revision, Slot, Timestamp};
+use crate::model::{Docs, Item, ItemClass, ItemKey, ItemKind, Payload, Restorability, Revision, Slot, Timestamp};
 
 /// The document with the members that the operator supplied for an item, because no answer returns them: an object with
 /// the members as a create takes them.
@@ -173,9 +173,9 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// When the instance gives no usable answer; a refusal (401, 403) is [`Presence::Hidden`] and no error.
     async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError>;
 
-    /// The class of an item as a snapshot keeps it, with all its documents and pointers. By itself, the one that it has.
-    fn judge(&self, item: &Item) -> Restorability {
-        item.class
+    /// The class of an item as a snapshot keeps it, with all its documents and pointers. Default: `item.class`.
+    fn judge(&self, item: &Item) -> ItemClass {
+        item.class.clone()
     }
 
     /// The labels of an item, from its rows. By itself, none.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::json::Object;
-use super::{Digest, ItemKey, Restorability, Revision, Timestamp};
+use super::{Digest, ItemClass, ItemKey, ItemKind, Revision, Timestamp};
 
 /// The provider's answers about an item, whole, by a name that the provider's module gives them.
 ///
@@ -65,7 +65,7 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// How well it can be brought back.
-    pub class: Restorability,
+    pub class: ItemClass,
     /// The revision that was listed both before and after the payloads were read; absent when there is none, and then
     /// the item is read again in the next run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +81,16 @@ pub struct Item {
 }
 
 impl Item {
+    /// Why this version must leave the item alone, as a fragment: its kind or class is one of a later version. `None` for
+    /// what it knows.
+    #[must_use]
+    pub fn unknown(&self) -> Option<String> {
+        if self.key.kind() == ItemKind::Other {
+            return Some(format!("this version does not know the kind `{}`", self.key.kind_word()));
+        }
+        self.class.known().is_none().then(|| format!("this version does not know the class `{}`", self.class))
+    }
+
     /// A document of the item as an object, if it is there and is one.
     #[must_use]
     pub fn doc(&self, name: &str) -> Option<Object> {

@@ -17,13 +17,15 @@ pub enum ItemKind {
     Registration,
     /// A secret with its versions and locks.
     Secret,
+    /// A kind that this version does not know; [`ItemKey::kind_word`] names it. Counted and verified, never restored.
+    Other,
 }
 
 impl ItemKind {
-    /// Every kind, in the order of keys.
+    /// Every known kind, in the order of keys.
     pub const ALL: [ItemKind; 4] = [ItemKind::Configuration, ItemKind::Group, ItemKind::Registration, ItemKind::Secret];
 
-    /// The word that starts a key of this kind.
+    /// The word that starts a key of this kind; for [`ItemKind::Other`] only a description.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl ItemKind {
             Self::Group => "group",
             Self::Registration => "registration",
             Self::Secret => "secret",
+            Self::Other => "other",
         }
     }
 }
@@ -48,11 +51,18 @@ impl fmt::Display for ItemKind {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ItemKey(Box<str>);
 
+/// Whether this can be the name of a kind or class: 1 to 64 characters `a` to `z` and `_`.
+pub(super) fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
 /// Why a text is no item key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The word before the first slash is none of the known kinds.
-    #[error("an item key starts with configuration/, group/, registration or secret/, this one does not")]
+    /// The word before the first slash cannot be a kind, or the kind takes an id and has none, or the reverse.
+    #[error(
+        "an item key is a kind (1 to 64 characters a to z and _), a slash and an id, or `registration`; this one is not"
+    )]
     Kind,
     /// The id is empty, longer than 512 bytes or holds a control character.
     #[error("an item id is 1 to 512 bytes without control characters, this one is not")]
@@ -60,13 +70,15 @@ pub enum KeyError {
 }
 
 impl ItemKey {
-    /// Builds the key of an item. The registration takes no id.
+    /// Builds the key of an item of a known kind. The registration takes no id.
     ///
     /// # Errors
-    /// [`KeyError::Id`] when the id is empty, too long or holds a control character.
+    /// [`KeyError::Id`] when the id is empty, too long or holds a control character; [`KeyError::Kind`] for
+    /// [`ItemKind::Other`], which has no word of its own.
     pub fn new(kind: ItemKind, id: &str) -> Result<Self, KeyError> {
         let text = match kind {
             ItemKind::Registration => kind.as_str().to_owned(),
+            ItemKind::Other => return Err(KeyError::Kind),
             _ => format!("{kind}/{id}"),
         };
         text.parse()
@@ -75,8 +87,14 @@ impl ItemKey {
     /// What the item is.
     #[must_use]
     pub fn kind(&self) -> ItemKind {
-        let word = self.0.split('/').next().unwrap_or_default();
-        ItemKind::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(ItemKind::Secret)
+        let word = self.kind_word();
+        ItemKind::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(ItemKind::Other)
+    }
+
+    /// The word for the kind, also for a kind that this version does not know.
+    #[must_use]
+    pub fn kind_word(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
     }
 
     /// The provider's id, `TYPE/NAME` for a configuration, empty for the registration.
@@ -100,8 +118,7 @@ impl FromStr for ItemKey {
             return Ok(Self(text.into()));
         }
         let (word, id) = text.split_once('/').ok_or(KeyError::Kind)?;
-        let kind = ItemKind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(KeyError::Kind)?;
-        if kind == ItemKind::Registration {
+        if !is_word(word) || word == ItemKind::Registration.as_str() {
             return Err(KeyError::Kind);
         }
         if id.is_empty() || text.len() > 512 || text.chars().any(char::is_control) {
@@ -154,6 +171,21 @@ mod tests {
         assert_eq!(ItemKey::new(ItemKind::Secret, "a\nb"), Err(KeyError::Id));
         assert_eq!(ItemKey::new(ItemKind::Secret, ""), Err(KeyError::Id));
         assert_eq!("registration/x".parse::<ItemKey>(), Err(KeyError::Kind));
-        assert_eq!("other/x".parse::<ItemKey>(), Err(KeyError::Kind));
+        for text in ["secret", "", "/x", "Secret/x", "a-b/x", "a1/x", &format!("{}/x", "a".repeat(65))] {
+            assert_eq!(text.parse::<ItemKey>(), Err(KeyError::Kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_a_later_version_keeps_its_word() {
+        for word in ["certificate_store", "other", &"a".repeat(64)] {
+            let text = format!("{word}/id/with/slashes");
+            let key: ItemKey = text.parse().unwrap();
+            assert_eq!((key.kind(), key.kind_word(), key.id()), (ItemKind::Other, word, "id/with/slashes"));
+            assert_eq!(key.to_string(), text);
+        }
+        assert_eq!("store/".parse::<ItemKey>(), Err(KeyError::Id));
+        assert_eq!(ItemKey::new(ItemKind::Other, "x"), Err(KeyError::Kind));
+        assert_eq!(ItemKey::new(ItemKind::Secret, "x").unwrap().kind_word(), "secret");
     }
 }

@@ -23,7 +23,7 @@ pub use item::{Docs, Item, Pointer, Slot};
 pub use key::{ItemKey, ItemKind};
 pub use payload::Payload;
 pub use policies::{Field, Override, Policies, Rule, Transform};
-pub use restorability::Restorability;
+pub use restorability::{ItemClass, Restorability};
 pub use revision::Revision;
 pub use selector::{Selector, Subject};
 pub use time::{Clock, Timestamp};

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::key::is_word;
 
 /// The class of an item (`docs/architecture.md`, *Restorability*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,5 +43,91 @@ impl Restorability {
 impl fmt::Display for Restorability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The class that a catalogue names for an item: one that this version knows, or the word of a later one.
+///
+/// A word that is not known is kept, written again as it is and counted under its own name. Such an item is never
+/// restored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ItemClass {
+    /// A known class.
+    Known(Restorability),
+    /// The word of a class of a later version: 1 to 64 characters `a` to `z` and `_`.
+    Other(Box<str>),
+}
+
+impl ItemClass {
+    /// The class; `None` when this version does not know it.
+    #[must_use]
+    pub fn known(&self) -> Option<Restorability> {
+        match self {
+            Self::Known(class) => Some(*class),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The word used in output and in entries.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(class) => class.as_str(),
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl From<Restorability> for ItemClass {
+    fn from(class: Restorability) -> Self {
+        Self::Known(class)
+    }
+}
+
+impl PartialEq<Restorability> for ItemClass {
+    fn eq(&self, other: &Restorability) -> bool {
+        self.known() == Some(*other)
+    }
+}
+
+impl fmt::Display for ItemClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ItemClass {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ItemClass {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        match Restorability::ALL.into_iter().find(|class| class.as_str() == word) {
+            Some(class) => Ok(Self::Known(class)),
+            None if is_word(&word) => Ok(Self::Other(word.into())),
+            None => Err(serde::de::Error::custom("a class is 1 to 64 characters a to z and _")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_of_a_later_version_keeps_its_word() {
+        for word in Restorability::ALL.map(Restorability::as_str).into_iter().chain(["half_way"]) {
+            let class: ItemClass = serde_json::from_str(&format!("\"{word}\"")).unwrap();
+            assert_eq!((class.as_str(), serde_json::to_string(&class).unwrap()), (word, format!("\"{word}\"")));
+            assert_eq!(class.known().is_none(), word == "half_way");
+        }
+        assert!(ItemClass::Known(Restorability::Exact) == Restorability::Exact);
+        assert!(ItemClass::Other("exact_".into()) != Restorability::Exact);
+        for word in ["", "Exact", "a b", "x1", &"a".repeat(65)] {
+            assert!(serde_json::from_str::<ItemClass>(&format!("\"{word}\"")).is_err(), "{word}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Moments, always UTC, to the millisecond.
+//! Times, always UTC, to the millisecond.
 
 use std::fmt;
 use std::str::FromStr;
@@ -70,8 +70,16 @@ impl Serialize for Timestamp {
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
+    /// Takes exactly what [`Timestamp`] is written as: stored times have one spelling. Answers of a provider are read
+    /// with [`FromStr`], which is lenient.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        let time: Self = text.parse().map_err(serde::de::Error::custom)?;
+        if time.to_string() == text {
+            Ok(time)
+        } else {
+            Err(serde::de::Error::custom("a time is RFC 3339 in UTC with milliseconds"))
+        }
     }
 }
 
@@ -79,4 +87,31 @@ impl<'de> Deserialize<'de> for Timestamp {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present moment.
     fn now(&self) -> Timestamp;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_times_have_one_spelling() {
+        let read = |text: &str| serde_json::from_str::<Timestamp>(&format!("\"{text}\""));
+        let exact = "2026-11-22T14:03:00.250Z";
+        let time = read(exact).unwrap();
+        assert_eq!((time.to_string().as_str(), serde_json::to_string(&time).unwrap()), (exact, format!("\"{exact}\"")));
+        for other in [
+            "2026-11-22T14:03:00Z",
+            "2026-11-22T14:03:00.25Z",
+            "2026-11-22T14:03:00.250000Z",
+            "2026-11-22T14:03:00.250+00:00",
+            "2026-11-22T15:03:00.250+01:00",
+            "2026-11-22t14:03:00.250z",
+            "2026-11-22 14:03:00.250Z",
+            "2026-11-22T14:03:60.000Z",
+            "+12026-11-22T14:03:00.250Z",
+        ] {
+            assert!(read(other).is_err(), "{other}");
+        }
+        assert_eq!("2026-11-22T15:03:00.25+01:00".parse(), Ok(time), "a provider's answer may be written otherwise");
+    }
 }

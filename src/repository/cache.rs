@@ -1,8 +1,8 @@
 //! Entries that were read before, on this host's disk: what a listing still shows is fetched once and not by every run.
 //!
-//! Entries never change and are named by their digest, so nothing here is believed for lying here: a file counts when
-//! it has the size that the listing shows and its bytes are what its name says. Any other is removed. The listing
-//! stays the truth of what exists, and whoever checks the store (`verify`, `forget`, `sweep`) reads past this.
+//! Entries never change. A file counts when it has the size that the listing shows and fits the digest in front of it, which
+//! covers its name, too; any other is removed. The listing stays the truth of what exists, and commands that check the
+//! store (`verify`, `forget`, `sweep`) read past this.
 //!
 //! The cache is never a reason to fail: where it cannot be read or written, entries come from the store. Nothing in it
 //! is secret, and losing it costs requests and nothing else.
@@ -21,11 +21,14 @@ use uuid::Uuid;
 use super::{ObjectInfo, StateFolder};
 use crate::crypto::digest::sha256;
 use crate::format::names;
+use crate::model::Digest;
 
 const FOLDER: &str = "cache";
 /// Room for the entries of one repository, in bytes: of a run every 15 minutes, seven years with 1,000 secrets and two and
 /// a half with 10,000.
 const ROOM: u64 = 1 << 30;
+/// Bytes of the digest in front of each file.
+const SEAL: usize = 32;
 /// What a file takes at least, in bytes: it bounds their number, too.
 const BLOCK: u64 = 4 << 10;
 /// How long a file stays that no listing wants: another process may be writing it, or have a newer listing.
@@ -59,10 +62,10 @@ impl EntryCache {
 
     /// The bytes of an entry that a listing shows with this size; nothing when they are not here.
     pub(super) async fn get(&self, path: &str, size: u64) -> Option<Bytes> {
-        let file = self.place_of(path)?;
-        let digest = names::parse_entry(path)?.1;
+        let (file, path) = (self.place_of(path)?, path.to_owned());
         let reading = move || {
-            let bytes = read(&file, size).transpose()?.ok().filter(|bytes| sha256(bytes) == digest);
+            let stored = read(&file, size.saturating_add(SEAL as u64)).transpose()?.ok();
+            let bytes = stored.and_then(|stored| unsealed(&path, &stored));
             if bytes.is_none() {
                 tracing::debug!(file = %file.display(), "not what its name says: removed from the cache of entries");
                 drop(fs::remove_file(&file));
@@ -76,7 +79,8 @@ impl EntryCache {
     pub(super) async fn put(&self, path: &str, bytes: Bytes) -> bool {
         let Some(file) = self.place_of(path).filter(|_| self.writable.load(Ordering::Relaxed)) else { return false };
         let root = self.root.clone();
-        let writing = tokio::task::spawn_blocking(move || write(&root, &file, &bytes));
+        let sealed = sealed(path, &bytes);
+        let writing = tokio::task::spawn_blocking(move || write(&root, &file, &sealed));
         match writing.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(()) => true,
             Err(error) => {
@@ -100,14 +104,29 @@ impl EntryCache {
 
     /// Where an entry lies that is kept; nothing for what is none, and for one that there is no room for.
     fn place_of(&self, path: &str) -> Option<PathBuf> {
-        let (sequence, _) = names::parse_entry(path)?;
+        let sequence = names::parse_entry(path)?.sequence;
         (sequence >= self.floor.load(Ordering::Relaxed)).then(|| self.folder.join(path))
     }
 }
 
+/// The digest of name and bytes, then the bytes. The name of an entry covers its payload and not its signatures, so a file
+/// of the cache needs a digest of its own.
+fn sealed(path: &str, bytes: &[u8]) -> Vec<u8> {
+    [digest_of(path, bytes).as_bytes().as_slice(), bytes].concat()
+}
+
+fn unsealed(path: &str, stored: &Bytes) -> Option<Bytes> {
+    let (digest, bytes) = stored.split_at_checked(SEAL)?;
+    (digest_of(path, bytes).as_bytes() == digest).then(|| stored.slice(SEAL..))
+}
+
+fn digest_of(path: &str, bytes: &[u8]) -> Digest {
+    sha256(&[path.as_bytes(), b"\n", bytes].concat())
+}
+
 /// The lowest sequence that there is room for, counted from the newest.
 fn floor(listed: &[ObjectInfo], room: u64) -> u64 {
-    let entry = |object: &ObjectInfo| Some((names::parse_entry(&object.path)?.0, object.size.max(BLOCK)));
+    let entry = |object: &ObjectInfo| Some((names::parse_entry(&object.path)?.sequence, object.size.max(BLOCK)));
     let mut entries: Vec<(u64, u64)> = listed.iter().filter_map(entry).collect();
     entries.sort_unstable_by(|a, b| b.cmp(a));
     let mut left = room;
@@ -188,12 +207,13 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::format::EntryRef;
     use crate::model::Timestamp;
 
     const BYTES: &[u8] = b"an entry, as far as a cache knows";
 
     fn path(sequence: u64, bytes: &[u8]) -> String {
-        names::entry(sequence, &sha256(bytes))
+        names::entry(&EntryRef { sequence, digest: sha256(bytes) })
     }
 
     fn listed(sequence: u64, size: u64) -> ObjectInfo {
@@ -222,8 +242,13 @@ mod tests {
         let path = path(1, BYTES);
         let file = root.path().join("id/cache").join(&path);
         let size = BYTES.len() as u64;
-        let altered = BYTES.to_ascii_uppercase();
-        for (bytes, listed) in [(&altered[..], size), (&BYTES[..5], size), (&[], size), (BYTES, size + 1)] {
+        let good = sealed(&path, BYTES);
+        let altered = sealed(&path, &BYTES.to_ascii_uppercase()).split_off(32);
+        let altered = [&good[..32], &altered[..]].concat();
+        let elsewhere = sealed(&super::tests::path(2, BYTES), BYTES);
+        let wrong =
+            [(&altered[..], size), (&good[..5], size), (&[], size), (&good[..], size + 1), (&elsewhere[..], size)];
+        for (bytes, listed) in wrong {
             let cache = cache(root.path());
             assert!(cache.put(&path, Bytes::from_static(BYTES)).await);
             fs::write(&file, bytes).unwrap();
@@ -245,7 +270,7 @@ mod tests {
     #[tokio::test]
     async fn names_that_are_no_entries_reach_no_file() {
         let root = tempfile::tempdir().unwrap();
-        for path in ["ledger/../../heads.json", "packs/a", "ledger/000000/rubbish.json"] {
+        for path in ["ledger/../../heads.json", "packs/a", "ledger/000000000/rubbish.json"] {
             assert!(!cache(root.path()).put(path, Bytes::from_static(BYTES)).await, "{path}");
             assert_eq!(cache(root.path()).get(path, BYTES.len() as u64).await, None, "{path}");
         }
@@ -270,7 +295,7 @@ mod tests {
             assert!(writer.put(path, Bytes::from_static(bytes)).await);
         }
         let place = root.path().join("id/cache");
-        let stray = place.join("ledger/000000/.half-written");
+        let stray = place.join("ledger/000000000/.half-written");
         fs::write(&stray, b"").unwrap();
         let old = SystemTime::now() - 2 * UNWANTED;
         for file in [place.join(&wanted), place.join(&gone), stray.clone()] {
@@ -291,7 +316,7 @@ mod tests {
         fs::File::options().write(true).open(&precious).unwrap().set_modified(old).unwrap();
         let place = root.path().join("id/cache");
         fs::create_dir_all(place.join("ledger")).unwrap();
-        std::os::unix::fs::symlink(other.path().join("folder"), place.join("ledger/000000")).unwrap();
+        std::os::unix::fs::symlink(other.path().join("folder"), place.join("ledger/000000000")).unwrap();
         cache(root.path()).tidy(&[]).await;
         assert!(precious.exists(), "a link for the folder of a thousand");
         fs::remove_dir_all(place.join("ledger")).unwrap();

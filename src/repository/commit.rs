@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ledger::{Ledger, Standing};
+use super::entries::heads_to_remember;
+use super::ledger::Ledger;
 use super::{Repository, RepositoryError, StateFolder, Store, StoreError};
 use crate::crypto::SigningKey;
-use crate::format::{Draft, Entry, Event, Place, SnapshotEvent, names};
-use crate::model::{Clock, Digest, Due, Timestamp, limits};
+use crate::format::{Draft, Entry, Event, Place, SnapshotEvent, names, role};
+use crate::model::{Clock, Due, Timestamp, limits};
 
 /// The difference between this host's clock and the store's beyond which nothing is signed: five minutes.
 pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
@@ -22,7 +23,7 @@ pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
 pub struct Writer {
     /// The key that signs.
     pub key: Arc<SigningKey>,
-    /// The folder that remembers heads.
+    /// The directory that remembers heads.
     pub state: StateFolder,
     /// This host's clock.
     pub clock: Arc<dyn Clock>,
@@ -38,36 +39,33 @@ impl fmt::Debug for Writer {
 
 impl Repository {
     /// Signs and writes an entry on top of every head that is there now, and reads it back. Its time is the writer's
-    /// present.
+    /// present. Heads that this writer remembers and that are gone stand in its `lost`; its own last entry and versions of
+    /// the policy that the bucket lacks are put back first.
     ///
     /// # Errors
     /// [`RepositoryError::ObjectsMissing`] when the snapshot names what is not there whole (read these items again);
-    /// [`RepositoryError::LostHeads`], [`RepositoryError::TooManyHeads`], [`RepositoryError::ClockSkew`],
-    /// [`RepositoryError::WouldNotCount`], [`RepositoryError::State`]: nothing was written.
-    /// [`RepositoryError::Unconfirmed`]: it may have been. Else what the store answers.
+    /// [`RepositoryError::NotAuthorised`], [`RepositoryError::Undecided`], [`RepositoryError::ClockSkew`],
+    /// [`RepositoryError::State`]: nothing was written. [`RepositoryError::Unconfirmed`]: it may have been. Else what the
+    /// store answers.
     pub async fn commit(&self, writer: &Writer, mut draft: Draft) -> Result<Entry, RepositoryError> {
         if let Event::Snapshot(snapshot) = &draft.event {
             self.check_objects(snapshot).await?;
         }
-        let remembered = writer.state.heads().await?;
-        let ledger = self.ledger_with_known_heads(&remembered, &draft.event).await?;
-        let place = self.place(writer, &ledger)?;
-        let seen = ledger.heads().into_iter().map(Entry::name).collect();
+        let repository = self.clone().remembered_in(writer.state.clone());
+        let ledger = repository.read_ledger().await?;
+        let undecided = |why: &str| RepositoryError::Undecided { why: why.to_owned() };
+        let (role, _) = role::rule(draft.event.kind()).ok_or_else(|| undecided("its kind is not known"))?;
+        ledger.check_signer(&writer.key.public().fingerprint(), role)?;
+        let place = place(writer, &ledger).ok_or_else(|| undecided("no version of the trust policy is in force"))?;
+        if let Event::Snapshot(snapshot) = &mut draft.event {
+            check_recipients(&ledger, snapshot)?;
+        }
         draft.time = self.present(writer)?;
         let signed = draft.sign(&place, &writer.key);
         let (entry, bytes) =
             signed.map_err(|source| RepositoryError::Write { what: "write the entry".to_owned(), source })?;
-        match self.ledger_with(ledger, &remembered, &entry, &bytes).await?.standing(&entry.digest) {
-            Some(Standing::Counts) => {}
-            Some(Standing::Overridden { why } | Standing::Ignored { why }) => {
-                return Err(RepositoryError::WouldNotCount { why: why.to_string() });
-            }
-            None => {
-                let why = "the ledger names its key nowhere; a custodian must add the key".to_owned();
-                return Err(RepositoryError::WouldNotCount { why });
-            }
-        }
-        self.write_entry(writer, &entry, bytes, seen).await?;
+        repository.put_back(writer, &ledger).await?;
+        self.write_entry(writer, &ledger, &entry, bytes).await?;
         Ok(entry)
     }
 
@@ -92,55 +90,6 @@ impl Repository {
         }
     }
 
-    /// The ledger as of now, with every head that this writer remembers, or that a signed loss accounts for.
-    async fn ledger_with_known_heads(&self, remembered: &[String], event: &Event) -> Result<Ledger, RepositoryError> {
-        // A listing may lag behind; asking the store by name does not, and what is remembered here proves nothing.
-        let (ledger, _) = self.read_ledger_of(self.list_entries().await?, remembered).await?;
-        let gone = |path: &&String| match names::parse_entry(path) {
-            Some((_, digest)) => ledger.get(&digest).is_none() && !is_accepted(&ledger, event, &digest),
-            None => false,
-        };
-        let lost: Vec<_> = remembered.iter().filter(gone).cloned().collect();
-        match lost.is_empty() {
-            true => Ok(ledger),
-            false => Err(RepositoryError::LostHeads { place: self.store().place(), paths: lost }),
-        }
-    }
-
-    /// The ledger as every reader will see it with a new entry in it: what would not count is not written.
-    async fn ledger_with(
-        &self,
-        ledger: Ledger,
-        remembered: &[String],
-        entry: &Entry,
-        bytes: &Bytes,
-    ) -> Result<Ledger, RepositoryError> {
-        let file = (entry.name(), bytes.clone());
-        if let Some(ledger) = self.extend_ledger(ledger, file.clone()).await? {
-            return Ok(ledger);
-        }
-        Ok(self.read_ledger_with(self.list_entries().await?, remembered, Some(file)).await?.0)
-    }
-
-    /// On top of every head.
-    fn place(&self, writer: &Writer, ledger: &Ledger) -> Result<Place, RepositoryError> {
-        let heads = ledger.heads();
-        if heads.len() > limits::HEADS {
-            return Err(RepositoryError::TooManyHeads { count: heads.len(), limit: limits::HEADS });
-        }
-        let Some(first) = ledger.first() else {
-            return Err(RepositoryError::OtherRepository { place: self.store().place(), pin: self.id().to_string() });
-        };
-        Ok(Place {
-            repository: Some(*self.id()),
-            source: first.source.clone(),
-            sequence: heads.iter().map(|head| head.sequence).max().unwrap_or_default() + 1,
-            parents: heads.iter().map(|head| head.digest).collect(),
-            previous: ledger.last_of(&writer.key.public().fingerprint()).map(|entry| entry.digest),
-            due: writer.due.clone(),
-        })
-    }
-
     /// This host's present, when the store agrees with it.
     fn present(&self, writer: &Writer) -> Result<Timestamp, RepositoryError> {
         let here = writer.clock.now();
@@ -152,38 +101,92 @@ impl Repository {
         }
     }
 
+    /// Puts back what the bucket lacks and this host has: versions of the policy, and this writer's own last entry.
+    async fn put_back(&self, writer: &Writer, ledger: &Ledger) -> Result<(), RepositoryError> {
+        for note in self.put_back_policies(ledger).await {
+            tracing::warn!("{note}");
+        }
+        if ledger.memory().kept.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<String> = ledger.memory().kept.iter().map(names::entry).collect();
+        for (path, bytes) in writer.state.kept_entries().await? {
+            if wanted.contains(&path) {
+                write_confirmed(self.store(), &path, bytes.clone(), limits::ENTRY).await?;
+                self.keep_entry(&path, &bytes).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps the bytes here, writes them there, and believes only what comes back.
     async fn write_entry(
         &self,
         writer: &Writer,
+        ledger: &Ledger,
         entry: &Entry,
         bytes: Bytes,
-        mut seen: Vec<String>,
     ) -> Result<(), RepositoryError> {
         let path = entry.name();
         let file = path.rsplit('/').next().unwrap_or(&path).to_owned();
         writer.state.keep_entry(&file, bytes.clone()).await?;
-        write_confirmed(self.store(), &path, bytes.clone()).await?;
+        write_confirmed(self.store(), &path, bytes.clone(), limits::ENTRY).await?;
         self.keep_entry(&path, &bytes).await;
         // The entry is real now, whatever happens here; without the memory only a rollback to before it goes unseen.
-        seen.push(path);
-        if let Err(error) = writer.state.remember(seen, &file).await {
-            tracing::warn!(%error, "the entry is recorded, but the state folder does not remember it");
+        let seen = heads_to_remember(ledger, Some(path));
+        let remembered = match Self::known_policy(ledger) {
+            Some(known) => writer.state.remember_policy(known).await,
+            None => Ok(()),
+        };
+        if let Err(error) = writer.state.remember(seen, &file).await.and(remembered) {
+            tracing::warn!(%error, "the entry is recorded, but the state directory does not remember it");
         }
         Ok(())
     }
 }
 
+/// On top of every head that counts.
+fn place(writer: &Writer, ledger: &Ledger) -> Option<Place> {
+    let (version, policy) = ledger.trust().writes_under()?;
+    let carries = ledger.must_carry(&writer.key.public().fingerprint());
+    let mut lost = ledger.memory().heads.clone();
+    lost.retain(|lost| ledger.get(&lost.digest).is_none());
+    lost.truncate(limits::HEADS);
+    Some(Place {
+        repository: ledger.id(),
+        source: policy.source.clone(),
+        parents: ledger.parents(),
+        lost,
+        policy: version,
+        carries: carries.then(|| ledger.trust().good_envelope(&version)).flatten(),
+        due: writer.due.clone(),
+    })
+}
+
+/// A policy that came into force during a run may name other recipients: what was sealed to those before is sealed again by
+/// the next run, and this one is not recorded as what it is not.
+fn check_recipients(ledger: &Ledger, snapshot: &SnapshotEvent) -> Result<(), RepositoryError> {
+    match ledger.policy().is_some_and(|policy| policy.recipients_digest() == snapshot.recipients) {
+        true => Ok(()),
+        false => Err(RepositoryError::RecipientsChanged),
+    }
+}
+
 /// Writes an object and believes only what comes back: after a timeout it may be there or not, and a store may say yes
 /// and keep something else.
-pub(super) async fn write_confirmed(store: &Store, path: &str, bytes: Bytes) -> Result<(), RepositoryError> {
+pub(super) async fn write_confirmed(
+    store: &Store,
+    path: &str,
+    bytes: Bytes,
+    limit: usize,
+) -> Result<(), RepositoryError> {
     let written = store.put(path, bytes.clone()).await;
     match written {
         Ok(()) | Err(StoreError::Unreachable { .. } | StoreError::Other { .. }) => {}
         Err(error) => return Err(error.into()),
     }
     let path = path.to_owned();
-    match (store.get(&path, limits::ENTRY).await, written) {
+    match (store.get(&path, limit).await, written) {
         (Ok(back), _) if back == bytes => Ok(()),
         (Ok(_), _) => {
             let why = "what was just written comes back as other bytes".to_owned();
@@ -192,10 +195,4 @@ pub(super) async fn write_confirmed(store: &Store, path: &str, bytes: Bytes) -> 
         (Err(error), Err(first)) if error.is_not_found() => Err(first.into()),
         (Err(source), _) => Err(RepositoryError::Unconfirmed { path, source }),
     }
-}
-
-/// Whether an entry that is gone was signed for: by an entry that counts, or by the one about to be written.
-fn is_accepted(ledger: &Ledger, event: &Event, gone: &Digest) -> bool {
-    let accepts = |event: &Event| matches!(event, Event::AcceptLoss(loss) if loss.entries.contains(gone));
-    accepts(event) || ledger.counted().any(|entry| accepts(&entry.event))
 }

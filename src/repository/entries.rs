@@ -1,6 +1,6 @@
 //! The ledger of a repository as of now: listed, fetched and checked, an entry at a time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -8,12 +8,13 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
 
-use super::ledger::{Ledger, Reader};
+use super::ledger::{HostMemory, Ledger, Reader};
 use super::objects::blocking;
 use super::open::SMALL_IN_FLIGHT;
+use super::policies::lacking;
 use super::{ObjectInfo, Repository, RepositoryError, StoreError};
-use crate::crypto::digest::sha256;
-use crate::format::names;
+use crate::format::entry::Signed;
+use crate::format::{EntryRef, Envelope, names};
 use crate::model::limits;
 
 /// Files that wait to be checked, at most: so many of a long ledger are in memory as bytes.
@@ -22,7 +23,7 @@ const WAITING: usize = 64;
 const CHECK: &str = "check the ledger";
 
 /// A file of the ledger: its path and its bytes; no bytes for what cannot be an entry.
-pub(super) type File = (String, Bytes);
+type File = (String, Bytes);
 
 /// What asking for one listed file of the ledger gave.
 enum Read {
@@ -35,10 +36,12 @@ enum Read {
 }
 
 impl Repository {
-    /// Lists the ledger and reads every entry of it. What is no entry is in the ledger's problems, never an error.
+    /// Lists trust policy and ledger and reads every entry. What is no entry is in the ledger's problems, never an error.
     ///
     /// # Errors
-    /// [`RepositoryError::NoRepository`] when the ledger is empty; what the store answers.
+    /// [`RepositoryError::NoRepository`] when there is neither a policy nor an entry;
+    /// [`RepositoryError::OtherRepository`] and [`RepositoryError::Pin`] when no version of the policy can be in force;
+    /// what the store answers.
     pub async fn read_ledger(&self) -> Result<Ledger, RepositoryError> {
         Ok(self.read_ledger_of(self.list_entries().await?, &[]).await?.0)
     }
@@ -60,8 +63,8 @@ impl Repository {
         self.known().clear();
     }
 
-    /// As [`Repository::read_ledger`], from files that somebody else has listed and from entries that are asked for
-    /// by name, which a listing may lack. Gives the names of those that are not there too.
+    /// As [`Repository::read_ledger`], from files that were listed already and from entries that are asked for by name,
+    /// which a listing may lack. Gives the names of those that are not there as entries, too.
     ///
     /// # Errors
     /// As [`Repository::read_ledger`].
@@ -70,51 +73,52 @@ impl Repository {
         listed: Vec<ObjectInfo>,
         by_name: &[String],
     ) -> Result<(Ledger, Vec<String>), RepositoryError> {
-        self.read_ledger_with(listed, by_name, None).await
-    }
-
-    /// As [`Repository::read_ledger_of`], with one more file that is not in the store.
-    ///
-    /// What was fetched is checked on a blocking thread while the next is fetched: it is much arithmetic, and a long
-    /// ledger is much memory.
-    pub(super) async fn read_ledger_with(
-        &self,
-        listed: Vec<ObjectInfo>,
-        by_name: &[String],
-        more: Option<File>,
-    ) -> Result<(Ledger, Vec<String>), RepositoryError> {
-        if listed.is_empty() {
-            let why = "its ledger is empty".to_owned();
+        let stored = self.read_policies().await?;
+        let (pins, kept_policies) = self.pins().await?;
+        let (remembered, kept) = match &self.state {
+            Some(state) => (state.heads().await?, state.kept_entries().await?),
+            None => (Vec::new(), Vec::new()),
+        };
+        if listed.is_empty() && stored.pool.is_empty() && kept_policies.is_empty() {
+            let why = "its trust policy and its ledger are empty".to_owned();
             return Err(RepositoryError::NoRepository { place: self.store().place(), why });
         }
-        let (sender, mut receiver) = mpsc::channel::<File>(WAITING);
-        let mut reader = Reader::new(*self.id(), &self.inner.trust);
-        let checking = blocking(CHECK.to_owned(), move || {
-            while let Some((file, bytes)) = receiver.blocking_recv() {
-                reader.push(file, &bytes);
-            }
-            Ok(reader.finish())
-        });
-        let fetching = async {
-            let absent = self.fetch_all(listed, by_name, &sender).await?;
-            if let Some(file) = more {
-                hand_on(&sender, file).await;
-            }
-            drop(sender);
-            Ok(absent)
-        };
-        let (absent, ledger) = tokio::try_join!(fetching, checking)?;
-        Ok((ledger, absent))
+        let mut pool = stored.pool.clone();
+        pool.extend(kept_policies);
+        // Keys that a fitting version lists, as far as can be said before entries were read.
+        let wanted: BTreeSet<String> = by_name.iter().chain(&remembered).cloned().collect();
+        let mut reader = self.read_entries(listed, wanted).await?;
+        // What is there and is no entry, such as one stripped of its signature, is as good as gone.
+        let gone = |path: &String| names::parse_entry(path).filter(|entry| !reader.has(&entry.digest));
+        let lost: Vec<EntryRef> = remembered.iter().filter_map(gone).collect();
+        let asked = by_name.iter().filter(|path| gone(path).is_some()).cloned().collect();
+        let kept = reader.push_wanted(kept, &remembered);
+        pool.extend(reader.carried().clone());
+        let trust = self.judge(pool, &pins, &stored.pool)?;
+        let policies = lacking(&trust, &stored.pool);
+        let rubbish = stored.rubbish;
+        let mut ledger = blocking(CHECK.to_owned(), move || Ok(reader.finish(trust, rubbish))).await?;
+        let accepted = |entry: &&EntryRef| ledger.trust().accepts_loss_of(&entry.digest);
+        let heads = lost.iter().filter(|entry| !accepted(entry)).copied().collect();
+        ledger.set_memory(HostMemory { heads, policies, kept });
+        if let Some(source) = ledger.source() {
+            self.inner.source.get_or_init(|| source.clone());
+        }
+        Ok((ledger, asked))
     }
 
-    /// As [`Ledger::with`], on a blocking thread.
-    pub(super) async fn extend_ledger(
-        &self,
-        ledger: Ledger,
-        (file, bytes): File,
-    ) -> Result<Option<Ledger>, RepositoryError> {
-        let trust = self.inner.trust.clone();
-        blocking(CHECK.to_owned(), move || Ok(ledger.with(&file, &bytes, &trust))).await
+    /// Remembers what a ledger shows, where this host has a memory: its heads, what is missing still, and the policy.
+    /// What cannot be written is a weaker memory, and fails nothing.
+    pub async fn remember(&self, ledger: &Ledger) {
+        let Some(state) = &self.state else { return };
+        let remembered = state.remember_heads(heads_to_remember(ledger, None)).await;
+        let policy = match Self::known_policy(ledger).filter(|_| !ledger.trust().is_fork()) {
+            Some(known) => state.remember_policy(known).await,
+            None => Ok(()),
+        };
+        if let Err(error) = remembered.and(policy) {
+            tracing::debug!(%error, "what was read is not remembered");
+        }
     }
 
     /// Lists the ledger.
@@ -127,16 +131,47 @@ impl Repository {
         Ok(listed)
     }
 
-    /// Fetches what is listed, in that order, then asks by name for what is not among it. Gives the names of which there
-    /// is nothing.
+    /// Fetches what is listed and what is asked for by name, and reads it.
+    ///
+    /// What was fetched is checked on a blocking thread while the next is fetched: it is much arithmetic, and a long
+    /// ledger is much memory.
+    async fn read_entries(
+        &self,
+        listed: Vec<ObjectInfo>,
+        by_name: BTreeSet<String>,
+    ) -> Result<Reader, RepositoryError> {
+        let mut reader = Reader::new(*self.id());
+        let (junk, listed): (Vec<ObjectInfo>, Vec<ObjectInfo>) =
+            listed.into_iter().partition(|object| names::parse_entry(&object.path).is_none());
+        for object in junk {
+            reader.reject(object.path, "no entry has such a name");
+        }
+        let (sender, mut receiver) = mpsc::channel::<File>(WAITING);
+        let checking = blocking(CHECK.to_owned(), move || {
+            while let Some((file, bytes)) = receiver.blocking_recv() {
+                reader.push(file, &bytes);
+            }
+            Ok(reader)
+        });
+        let fetching = async {
+            self.fetch_all(listed, by_name, &sender).await?;
+            drop(sender);
+            Ok(())
+        };
+        let ((), reader) = tokio::try_join!(fetching, checking)?;
+        Ok(reader)
+    }
+
+    /// Fetches what is listed, in that order, then asks by name for what is not among it. Everything is read, however many
+    /// files strangers put there: one that is left out could be the newest snapshot.
     async fn fetch_all(
         &self,
         listed: Vec<ObjectInfo>,
-        by_name: &[String],
+        by_name: BTreeSet<String>,
         sender: &mpsc::Sender<File>,
-    ) -> Result<Vec<String>, RepositoryError> {
-        // What is asked for by name, as the listing had it: nothing where it had not.
-        let mut wanted: BTreeMap<&str, Option<Bytes>> = by_name.iter().map(|path| (path.as_str(), None)).collect();
+    ) -> Result<(), RepositoryError> {
+        // What is asked for by name, as the listing had it: `None` where it had not.
+        let mut wanted: BTreeMap<String, Option<Bytes>> = by_name.into_iter().map(|path| (path, None)).collect();
         let mut denied = None;
         let mut readable = false;
         let entries = listed.into_iter().map(|object| self.read_entry(object));
@@ -144,8 +179,8 @@ impl Repository {
         while let Some(read) = entries.try_next().await? {
             let (path, bytes) = match read {
                 Read::Bytes(file) => file,
-                // One file that nobody may read is like one that is no entry: else whoever can put it there could stop
-                // every restore. A writer still asks for the heads that it saw by name.
+                // One file that nobody may read is like one that is no entry: else anybody who can put it there could
+                // stop every restore. Heads that this host saw are asked for by name all the same.
                 Read::Denied(path, error) => {
                     denied.get_or_insert(error);
                     (path, Bytes::new())
@@ -153,7 +188,7 @@ impl Repository {
                 Read::Gone => continue,
             };
             readable |= !bytes.is_empty();
-            match wanted.get_mut(path.as_str()) {
+            match wanted.get_mut(&path) {
                 Some(found) => *found = Some(bytes),
                 None => hand_on(sender, (path, bytes)).await,
             }
@@ -161,28 +196,21 @@ impl Repository {
         if let Some(error) = denied.filter(|_| !readable) {
             return Err(error.into());
         }
-        let mut absent = Vec::new();
         for (path, found) in wanted {
             let bytes = match found {
                 Some(bytes) if !bytes.is_empty() => Some(bytes),
-                listed => {
-                    let asked = self.ask_entry(path).await?;
-                    if asked.is_none() {
-                        absent.push(path.to_owned());
-                    }
-                    asked.or(listed)
-                }
+                listed => self.ask_entry(&path).await?.or(listed),
             };
             if let Some(bytes) = bytes {
-                hand_on(sender, (path.to_owned(), bytes)).await;
+                hand_on(sender, (path, bytes)).await;
             }
         }
-        Ok(absent)
+        Ok(())
     }
 
     async fn read_entry(&self, object: ObjectInfo) -> Result<Read, RepositoryError> {
         let path = object.path;
-        if names::parse_entry(&path).is_none() || object.size > limits::ENTRY as u64 {
+        if object.size > limits::ENTRY as u64 {
             return Ok(Read::Bytes((path, Bytes::new())));
         }
         match self.fetch_entry(&path, object.size).await {
@@ -208,7 +236,7 @@ impl Repository {
         self.ask_entry(path).await
     }
 
-    /// The bytes of one file of the ledger, asked of the store; nothing when it is not there.
+    /// The bytes of one file of the ledger, asked of the store; `None` when it is not there.
     async fn ask_entry(&self, path: &str) -> Result<Option<Bytes>, RepositoryError> {
         let bytes = match self.store().get(path, limits::ENTRY).await {
             Ok(bytes) => bytes,
@@ -216,12 +244,15 @@ impl Repository {
             Err(StoreError::TooLarge { .. }) => return Ok(Some(Bytes::new())),
             Err(error) => return Err(error.into()),
         };
-        // Only what is what its name says may be taken for unchangeable; of anything else the name is enough to report
-        // it, and its bytes would only fill the memory.
-        if names::parse_entry(path).is_none_or(|(_, digest)| sha256(&bytes) != digest) {
+        // Only what its name says may be taken for unchangeable; of anything else the name is enough to report it, and
+        // its bytes would only fill the memory.
+        if !names_its_payload(path, &bytes) {
             return Ok(Some(Bytes::new()));
         }
-        self.keep_entry(path, &bytes).await;
+        // The signature is not in the name, so damage to it can be repaired under the same name and size.
+        if Signed::decode(&bytes).is_ok() {
+            self.keep_entry(path, &bytes).await;
+        }
         Ok(Some(bytes))
     }
 
@@ -231,7 +262,7 @@ impl Repository {
             Some(cache) => cache.put(path, bytes.clone()).await,
             None => false,
         };
-        // Only a folder shares this host's clock. A long ledger is more memory than all else of a quiet run.
+        // Only a directory shares this host's clock. A long ledger is more memory than all else of a quiet run.
         let near = self.store().shares_clock() || on_disk && !self.anew();
         if !near {
             self.known().insert(path.to_owned(), bytes.clone());
@@ -248,7 +279,21 @@ impl Repository {
     }
 }
 
-/// Where nobody takes it, the thread that checks has failed, and says so itself.
+/// Paths of the heads of a ledger, of those that are missing still, and of one that was just written; each once.
+pub(super) fn heads_to_remember(ledger: &Ledger, written: Option<String>) -> Vec<String> {
+    let heads = ledger.heads().into_iter().map(crate::format::Entry::name);
+    let lost = ledger.memory().heads.iter().map(names::entry);
+    heads.chain(lost).chain(written).collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+/// Whether the payload of an envelope is what a path says. The signatures are not in the name: a file that was overwritten
+/// with the same payload and no signature is found out when it is read.
+pub(super) fn names_its_payload(path: &str, bytes: &[u8]) -> bool {
+    let named = names::parse_entry(path);
+    named.zip(Envelope::peek_digest(bytes)).is_some_and(|(named, digest)| digest == named.digest)
+}
+
+/// When the receiver is gone, the thread that checks has failed, and reports it itself.
 async fn hand_on(sender: &mpsc::Sender<File>, file: File) {
     drop(sender.send(file).await);
 }

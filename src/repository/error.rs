@@ -3,6 +3,8 @@
 use std::io;
 
 use super::StoreError;
+use super::ledger::NotAuthorised;
+use super::trust::PinError;
 use crate::crypto::CryptoError;
 use crate::format::{FormatError, RepositoryId};
 use crate::model::{Digest, FailureKind, Timestamp};
@@ -39,23 +41,29 @@ pub enum RepositoryError {
         /// What is there instead.
         why: String,
     },
-    /// A ledger lies there, but it does not begin with the pinned first entry.
+    /// A repository is there, but not the one that was asked for.
     #[error(
-        "the ledger in {place} does not begin with {pin}: it is another repository, or its first entry was removed; \
-         check the place and the repository id in the configuration"
+        "{place} does not hold repository {id}{}; check the place and the repository id, or give the policy that is on the \
+         recovery sheet (`--policy`)",
+        others(found)
     )]
     OtherRepository {
         /// The store.
         place: String,
-        /// The pinned id.
-        pin: String,
+        /// The repository id asked for.
+        id: RepositoryId,
+        /// Ids of the repositories whose version 1 is there.
+        found: Vec<RepositoryId>,
     },
+    /// The pins allow no version of the policy in force.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// `init` found something there.
     #[error("{place} already holds {}; nothing was written", held(ids))]
     Exists {
         /// The store.
         place: String,
-        /// The ids that the first entries there would give: one, unless somebody put more there or took it away.
+        /// Ids of the repositories whose version 1 is there: one, unless somebody put more there or removed it.
         ids: Vec<RepositoryId>,
     },
     /// An object does not hold what its name, its seal or the ledger says.
@@ -101,29 +109,31 @@ pub enum RepositoryError {
         /// Paths of catalogue parts and lists.
         others: Vec<String>,
     },
-    /// Entries that this writer saw as heads are gone.
-    #[error(
-        "the ledger in {place} lacks {} that this host saw there: somebody removed history or rolled the bucket back; \
-         find out who, bring the files back, or sign the loss with `keyhaven ledger accept-loss --reason …`", paths.join(", "))]
-    LostHeads {
-        /// The store.
-        place: String,
-        /// The missing entries.
-        paths: Vec<String>,
-    },
-    /// More heads than an entry may name.
-    #[error("the ledger has {count} heads, more than the {limit} that an entry may name; look for a writer gone wild")]
-    TooManyHeads {
-        /// How many.
-        count: usize,
-        /// The limit of format 1.
-        limit: usize,
-    },
     /// The entry would not count, so it was not written.
-    #[error("not recorded: an entry by this key would not count: {why}")]
-    WouldNotCount {
+    #[error("not recorded: {0}")]
+    NotAuthorised(#[from] NotAuthorised),
+    /// Nothing can be recorded.
+    #[error("not recorded: {why}")]
+    Undecided {
         /// Why not.
         why: String,
+    },
+    /// The recipients changed while a snapshot was made.
+    #[error("not recorded: the recovery recipients of the trust policy changed during the run; run it again")]
+    RecipientsChanged,
+    /// A policy that would not be in force was not published.
+    #[error("not published: {why}")]
+    NotPublished {
+        /// Why not.
+        why: String,
+    },
+    /// There may be a newer snapshot, and nobody here can say whether it counts.
+    #[error(
+        "there is no latest snapshot: {} cannot be judged with the policy versions that are here; give one by name, or \
+         the newest policy version with `--policy` (it is on the recovery sheet)", candidates.join(", "))]
+    PendingSnapshots {
+        /// The pending snapshots and the newest one that counts.
+        candidates: Vec<String>,
     },
     /// This host's clock and the store's are too far apart to sign.
     #[error("not signed: this host's clock says {here}, the store's {there}, more than 5 minutes apart; set the clock")]
@@ -172,11 +182,19 @@ pub enum RepositoryError {
     },
 }
 
+fn others(found: &[RepositoryId]) -> String {
+    match found {
+        [] => String::new(),
+        [only] => format!(" but {only}"),
+        several => format!(" but {} others", several.len()),
+    }
+}
+
 fn held(ids: &[RepositoryId]) -> String {
     match ids {
-        [] => "a ledger without a first entry".to_owned(),
+        [] => "a ledger without version 1 of its trust policy".to_owned(),
         [only] => format!("the repository {only}"),
-        several => format!("a ledger with {} first entries", several.len()),
+        several => format!("{} versions 1 of a trust policy", several.len()),
     }
 }
 
@@ -196,15 +214,17 @@ impl RepositoryError {
             Self::Write { source, .. } => source.kind(),
             Self::Seal { source, .. } => source.kind(),
             Self::NoRepository { .. } => FailureKind::NoRepository,
-            Self::Locked { .. } | Self::WouldNotCount { .. } => FailureKind::Key,
+            Self::Locked { .. } | Self::NotAuthorised(_) => FailureKind::Key,
             Self::OtherRepository { .. }
+            | Self::Pin(_)
+            | Self::Undecided { .. }
+            | Self::PendingSnapshots { .. }
             | Self::Damaged { .. }
             | Self::Missing { .. }
-            | Self::ObjectsMissing { .. }
-            | Self::LostHeads { .. }
-            | Self::TooManyHeads { .. } => FailureKind::Integrity,
-            Self::Exists { .. } | Self::NoSnapshot { .. } => FailureKind::Usage,
+            | Self::ObjectsMissing { .. } => FailureKind::Integrity,
+            Self::Exists { .. } | Self::NoSnapshot { .. } | Self::NotPublished { .. } => FailureKind::Usage,
             Self::Unsupported { .. }
+            | Self::RecipientsChanged
             | Self::ClockSkew { .. }
             | Self::Unconfirmed { .. }
             | Self::State { .. }

@@ -14,12 +14,12 @@ pub const PREFIX_DIGITS: usize = 4;
 /// How a snapshot is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// The newest good one that is kept (`latest`).
+    /// The newest good one that is live (`latest`).
     Latest,
     /// A sequence number or at least [`PREFIX_DIGITS`] digits of its digest. A text that is both names the sequence
-    /// number first. Also one that was given up or swept: what is asked for by name is not withheld.
+    /// number first. Also one that was forgotten or swept: what is asked for by name is not withheld.
     Named(String),
-    /// The newest good one that is kept and whose moment is not after this.
+    /// The newest good one that is live and was taken at or before this time.
     At(Timestamp),
 }
 
@@ -54,18 +54,27 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// Finds the snapshot that is meant among those that count.
+/// Finds the snapshot that is meant among those that count; by name also among those that cannot be judged because entries or
+/// policy versions are missing.
 ///
 /// # Errors
-/// [`RepositoryError::NoSnapshot`] when none or more than one fits.
+/// [`RepositoryError::NoSnapshot`] when none or more than one fits; [`RepositoryError::PendingSnapshots`] for `latest`
+/// while there may be a newer one.
 pub fn find<'a>(ledger: &'a Ledger, wanted: &Wanted) -> Result<(&'a Entry, &'a SnapshotEvent), RepositoryError> {
     let none = |why: String| RepositoryError::NoSnapshot { wanted: wanted.to_string(), why };
-    let snapshots = || ledger.snapshots().into_iter().filter_map(|entry| Some((entry, entry.snapshot()?)));
+    let undecided = ledger.unproven().chain(ledger.pending_snapshots());
+    let named: Vec<&Entry> = ledger.snapshots().into_iter().chain(undecided).collect();
+    let snapshots = || named.iter().copied().filter_map(|entry| Some((entry, entry.snapshot()?)));
     match wanted {
+        Wanted::Latest | Wanted::At(_) if ledger.pending_snapshots().next().is_some() => {
+            let pending = ledger.pending_snapshots().map(|entry| format!("{} (pending)", entry.reference()));
+            let newest = ledger.latest_good().map(|entry| entry.reference().to_string());
+            Err(RepositoryError::PendingSnapshots { candidates: pending.chain(newest).collect() })
+        }
         Wanted::Latest => ledger
             .latest_good()
             .and_then(|entry| Some((entry, entry.snapshot()?)))
-            .ok_or_else(|| none("there is no good snapshot yet".to_owned())),
+            .ok_or_else(|| none("there is no good snapshot".to_owned())),
         Wanted::At(time) => {
             let mut newest_first = ledger.live().rev().filter_map(|entry| Some((entry, entry.snapshot()?)));
             newest_first

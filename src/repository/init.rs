@@ -1,94 +1,77 @@
-//! Making a repository: the one place that writes a first entry.
+//! Making a repository: the one place that writes version 1 of the trust policy.
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::commit::write_confirmed;
-use super::recover::recover_md;
 use super::{Repository, RepositoryError, Store};
-use crate::crypto::SigningKey;
-use crate::crypto::digest::sha256;
-use crate::format::entry::Place;
-use crate::format::event::{Event, InitEvent, KeyGrant};
+use crate::format::envelope::Holds;
 use crate::format::version::Version;
-use crate::format::{Draft, RepositoryId, SourceName, names};
-use crate::model::Timestamp;
-
-/// What a new repository starts from.
-#[derive(Debug, Clone)]
-pub struct NewRepository {
-    /// The instance that it is for, once and for ever.
-    pub source: SourceName,
-    /// The first keys and their roles; the key that signs must be among them.
-    pub keys: Vec<KeyGrant>,
-    /// How long a run may take, in seconds.
-    pub longest_run_seconds: u64,
-    /// How long something stays after it was given up, in seconds.
-    pub grace_seconds: u64,
-    /// This host's clock.
-    pub time: Timestamp,
-    /// What writes it: `keyhaven/0.1.0`.
-    pub tool: String,
-}
+use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, SourceName, canonical, names};
+use crate::model::{Timestamp, limits};
 
 /// `keyhaven.json`.
 #[derive(Serialize)]
 struct Marker<'a> {
+    created: Timestamp,
     format: Version,
     kind: &'static str,
-    repository: String,
+    repository: RepositoryId,
     source: &'a SourceName,
-    created: Timestamp,
+}
+
+/// A repository that was made.
+#[derive(Debug, Clone)]
+pub struct NewRepository {
+    /// Its id.
+    pub id: RepositoryId,
+    /// The envelope of version 1 of the policy: what a pin keeps.
+    pub policy: Bytes,
 }
 
 impl Repository {
-    /// Refuses a place where a ledger is, whatever its state: a first entry beside it would be a second one.
+    /// Refuses a place where a ledger or a policy is, whatever its state: a second version 1 would be a second repository.
     ///
     /// # Errors
     /// [`RepositoryError::Exists`] with the id of what is there; what the store answers.
     pub async fn check_free(store: &Store) -> Result<(), RepositoryError> {
-        let listed = store.list(names::LEDGER).await?;
-        if listed.is_empty() {
+        let (trust, ledger) = tokio::try_join!(store.list(names::TRUST), store.list(names::LEDGER))?;
+        if trust.is_empty() && ledger.is_empty() {
             return Ok(());
         }
-        let entries = listed.iter().filter_map(|object| names::parse_entry(&object.path));
-        let ids = entries.filter(|(sequence, _)| *sequence == 1).map(|(_, digest)| RepositoryId(digest)).collect();
+        let versions = trust.iter().filter_map(|object| names::parse_policy(&object.path));
+        let ids = versions.filter(|found| found.version == 1).map(|found| RepositoryId(found.digest)).collect();
         Err(RepositoryError::Exists { place: store.place(), ids })
     }
 
-    /// Makes a repository: `RECOVER.md`, then `keyhaven.json`, then the first entry, which is read back.
+    /// Makes a repository: `RECOVER.md`, then `keyhaven.json`, then version 1 of the trust policy, which is read back.
     ///
-    /// Returns its id, which everything that reads it pins from now on. Interrupted before the first entry, nothing of
-    /// it is a repository and the same call works again.
+    /// Returns its id, which everything that reads it is given from now on. Version 1 is unsigned: its digest is all the
+    /// trust that it needs. Interrupted before it was written, there is no repository and the same call works again.
     ///
     /// # Errors
-    /// [`RepositoryError::Exists`] when a ledger is there already, whatever its state; what the store answers.
-    pub async fn init(store: Store, key: &SigningKey, new: NewRepository) -> Result<RepositoryId, RepositoryError> {
+    /// [`RepositoryError::Exists`] when one is there already, whatever its state; [`RepositoryError::NotPublished`] for a
+    /// policy that could not have a successor; what the store answers.
+    pub async fn init(store: Store, recover_md: Bytes, policy: &Policy) -> Result<NewRepository, RepositoryError> {
         Self::check_free(&store).await?;
-        let NewRepository { source, keys, longest_run_seconds, grace_seconds, time, tool } = new;
-        let recover = recover_md(&source);
-        let event = Event::Init(InitEvent { keys, longest_run_seconds, grace_seconds, recover_md: sha256(&recover) });
-        let draft = Draft { time, tool, event };
-        let signed = draft.sign(&Place::first(source.clone()), key);
-        let (entry, bytes) =
-            signed.map_err(|source| RepositoryError::Write { what: "write the first entry".to_owned(), source })?;
-        let id = RepositoryId(entry.digest);
+        super::trust::check_alone(policy).map_err(|why| RepositoryError::NotPublished { why: why.to_string() })?;
+        let failed = |source| RepositoryError::Write { what: "write version 1 of the trust policy".to_owned(), source };
+        let envelope = Envelope::unsigned(policy.payload().map_err(failed)?);
+        let bytes: Bytes = envelope.encode(Holds::Policy).map_err(failed)?.into();
+        let version = PolicyRef { version: 1, digest: envelope.digest() };
+        let id = RepositoryId(version.digest);
         let marker = Marker {
+            created: policy.time,
             format: Version::CURRENT,
             kind: "repository",
-            repository: id.to_string(),
-            source: &source,
-            created: time,
+            repository: id,
+            source: &policy.source,
         };
-        store.put(names::RECOVER_MD, recover).await?;
-        store.put(names::KEYHAVEN_JSON, json_line(&marker)).await?;
-        write_confirmed(&store, &entry.name(), bytes).await?;
-        Ok(id)
+        let mut marker = canonical::encode("keyhaven.json", &marker).map_err(failed)?;
+        marker.push(b'\n');
+        store.put(names::RECOVER_MD, recover_md).await?;
+        store.put(names::KEYHAVEN_JSON, marker.into()).await?;
+        write_confirmed(&store, &names::policy(&version), bytes.clone(), limits::POLICY).await?;
+        Ok(NewRepository { id, policy: bytes })
     }
-}
-
-fn json_line(marker: &Marker<'_>) -> Bytes {
-    let mut text = crate::model::json::raw(marker).get().to_owned();
-    text.push('\n');
-    text.into()
 }

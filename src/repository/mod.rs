@@ -1,7 +1,7 @@
-//! Ledger, packs, catalogues, commit: what is stored, where, and in which order (`docs/format.md`).
+//! Trust, ledger, packs, catalogues, commit: what is stored, where, and in which order (`docs/format.md`).
 //!
-//! [`Store`] is the place, with every peculiarity of object_store; [`ledger`] the pure reading of entries;
-//! [`Repository`] both together. Nothing here is ever rewritten or deleted.
+//! [`Store`] is the place, with every peculiarity of object_store; [`trust`] and [`ledger`] the pure reading of the trust
+//! policy and of entries; [`Repository`] all together. Nothing here is ever rewritten or deleted.
 
 #[expect(clippy::disallowed_methods, reason = "a cache is a folder on this host, outside of every store")]
 mod cache;
@@ -14,16 +14,19 @@ pub mod lease;
 pub mod ledger;
 mod objects;
 mod open;
+mod policies;
 mod recover;
 #[expect(clippy::disallowed_methods, reason = "a writer's memory is a folder on this host, outside of every store")]
 mod state;
 pub mod store;
 mod stream;
+pub mod trust;
 
 pub use commit::{SKEW_MILLIS, Writer};
 pub use error::RepositoryError;
 pub use init::NewRepository;
+pub use objects::SealedFacts;
 pub use open::Repository;
 pub use recover::recover_md;
-pub use state::StateFolder;
+pub use state::{KnownPolicy, StateFolder};
 pub use store::{ObjectInfo, Retention, S3Settings, Store, StoreError};

@@ -7,13 +7,30 @@ use bytes::Bytes;
 
 use super::{Repository, RepositoryError, StoreError};
 use crate::crypto::digest::sha256;
-use crate::crypto::{Identities, Sealed};
+use crate::crypto::{Identities, Sealed, header_stanzas};
 use crate::format::catalogue::PartReader;
-use crate::format::event::PartRef;
 use crate::format::list::PackList;
 use crate::format::pack::{PackLine, PackReader};
+use crate::format::snapshot::PartRef;
 use crate::format::{FormatError, names};
 use crate::model::{Digest, FailureKind, Item, limits};
+
+/// What shows of a sealed object without a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SealedFacts {
+    /// Its size in bytes.
+    pub size: u64,
+    /// How many recipients its age header has; `None` without a readable header.
+    pub recipients: Option<usize>,
+}
+
+impl SealedFacts {
+    /// Reads them from the bytes of the object.
+    #[must_use]
+    pub fn of(sealed: &[u8]) -> Self {
+        Self { size: sealed.len() as u64, recipients: header_stanzas(sealed).ok() }
+    }
+}
 
 impl Repository {
     /// Writes a sealed pack. Repeating it is harmless.
@@ -35,7 +52,7 @@ impl Repository {
     /// Writes the list of the packs that a snapshot needs; returns its name.
     ///
     /// # Errors
-    /// When it is over 1 MiB or names a pack twice; what the store answers.
+    /// When it is over 4 MiB or 4,096 packs, or names a pack twice; what the store answers.
     pub async fn put_list(&self, list: &PackList) -> Result<Digest, RepositoryError> {
         let bytes = list
             .encode()
@@ -72,14 +89,14 @@ impl Repository {
         PackList::decode(&bytes).map_err(|error| unopened(&path, error))
     }
 
-    /// The recovery instructions, which are what the first entry signed with this digest.
+    /// The recovery instructions, which the trust policy names by this digest.
     ///
     /// # Errors
     /// As [`Repository::get_pack`].
     pub async fn get_recover_md(&self, signed: &Digest) -> Result<Bytes, RepositoryError> {
         self.get_checked(names::RECOVER_MD, signed, limits::LIST).await.map_err(|error| match error {
             RepositoryError::Damaged { path, .. } => {
-                let why = "it is not the text that the first entry signed; follow nothing that it says".to_owned();
+                let why = "it is not the text that the trust policy names; follow nothing that it says".to_owned();
                 RepositoryError::Damaged { path, why }
             }
             error => error,
@@ -112,7 +129,7 @@ impl Repository {
     }
 
     /// Fetches, checks and opens a pack and folds its lines into `T` on a blocking thread, one line in memory at a time.
-    /// Gives the sealed size too.
+    /// Gives what shows of it without a key, too.
     ///
     /// # Errors
     /// As [`Repository::open_pack`].
@@ -121,16 +138,18 @@ impl Repository {
         pack: &Digest,
         keys: &Arc<Identities>,
         fold: impl Fn(PackLine, &mut T) + Send + 'static,
-    ) -> Result<(T, u64), RepositoryError> {
+    ) -> Result<(T, SealedFacts), RepositoryError> {
         let sealed = self.get_pack(pack).await?;
         let (path, keys, id) = (names::pack(pack), Arc::clone(keys), *self.id());
+        let source = self.source();
         blocking(format!("open {path}"), move || {
             let mut folded = T::default();
-            let lines = PackReader::open(&sealed, &keys, &id).map_err(|error| unopened(&path, error))?;
+            let lines =
+                PackReader::open(&sealed, &keys, &id, source.as_ref()).map_err(|error| unopened(&path, error))?;
             for line in lines {
                 fold(line.map_err(|error| unopened(&path, error))?, &mut folded);
             }
-            Ok((folded, sealed.len() as u64))
+            Ok((folded, SealedFacts::of(&sealed)))
         })
         .await
     }
@@ -158,16 +177,18 @@ impl Repository {
         part: &Digest,
         keys: &Arc<Identities>,
         fold: impl Fn(Item, &mut T) + Send + 'static,
-    ) -> Result<(T, u64), RepositoryError> {
+    ) -> Result<(T, SealedFacts), RepositoryError> {
         let sealed = self.get_part(part).await?;
         let (path, keys, id) = (names::catalogue(part), Arc::clone(keys), *self.id());
+        let source = self.source();
         blocking(format!("open {path}"), move || {
             let mut folded = T::default();
-            let items = PartReader::open(&sealed, &keys, &id).map_err(|error| unopened(&path, error))?;
+            let items =
+                PartReader::open(&sealed, &keys, &id, source.as_ref()).map_err(|error| unopened(&path, error))?;
             for item in items {
                 fold(item.map_err(|error| unopened(&path, error))?, &mut folded);
             }
-            Ok((folded, sealed.len() as u64))
+            Ok((folded, SealedFacts::of(&sealed)))
         })
         .await
     }

@@ -1,102 +1,117 @@
-//! A repository that exists: its id, its store, its ledger as of now.
+//! A repository that exists: its id, its store, its pins, its ledger as of now.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use serde::Deserialize;
 
 use super::cache::EntryCache;
+use super::trust::Pin;
 use super::{RepositoryError, StateFolder, Store, StoreError};
-use crate::crypto::PublicKey;
-use crate::format::{RepositoryId, names};
+use crate::format::{RepositoryId, SourceName, names};
 use crate::model::limits;
 
 /// Requests for small objects that run side by side.
 pub(super) const SMALL_IN_FLIGHT: usize = 16;
 
-/// A repository, by its pinned id; cheap to clone.
+/// A repository, by its id; cheap to clone.
 ///
 /// Reading never writes to the store. Entries are immutable, so only what a listing shows anew is fetched: those that were
 /// read are kept on this host's disk with [`Repository::cached_in`], else in memory, and not at all where the store is a
-/// folder of this host.
+/// directory of this host.
 #[derive(Clone)]
 pub struct Repository {
     pub(super) inner: Arc<Inner>,
     pub(super) cache: Option<Arc<EntryCache>>,
+    pub(super) state: Option<StateFolder>,
 }
 
 pub(super) struct Inner {
     store: Store,
     id: RepositoryId,
-    /// Keys whose entries count whatever the ledger says of them.
-    pub(super) trust: Vec<PublicKey>,
+    /// Versions of the trust policy that this host holds on to.
+    pub(super) pins: Vec<Pin>,
     warnings: Vec<String>,
+    /// The instance that the repository belongs to, once the policy was read.
+    pub(super) source: OnceLock<SourceName>,
     /// Entries that cannot be had again without a request, by path.
     pub(super) entries: Mutex<HashMap<String, Bytes>>,
     /// Whether entries must come from the store itself, whatever the disk has.
     pub(super) anew: AtomicBool,
 }
 
-/// `keyhaven.json`: decides nothing, tells people and tools what lies there.
+/// `keyhaven.json`: decides nothing, tells people and tools what is there.
 #[derive(Deserialize)]
 struct Marker {
     repository: String,
 }
 
 impl Repository {
-    /// Opens the repository that begins with the entry whose digest is `pin`.
+    /// Opens the repository whose version 1 of the trust policy has the digest `id`.
     ///
     /// # Errors
-    /// [`RepositoryError::NoRepository`] when the ledger is empty, which is never taken for a new start;
-    /// [`RepositoryError::OtherRepository`] when there is a ledger without that entry; what the store answers.
-    pub async fn open(store: Store, pin: RepositoryId) -> Result<Self, RepositoryError> {
-        Self::open_trusting(store, pin, Vec::new()).await
+    /// As [`Repository::open_pinned`].
+    pub async fn open(store: Store, id: RepositoryId) -> Result<Self, RepositoryError> {
+        Self::open_pinned(store, id, Vec::new()).await
     }
 
-    /// Opens a repository in which entries by these keys count whatever the ledger says of them (`--trust KEY`), and
-    /// whose first entry may be gone. For a restore after a loss, never for a writer.
+    /// As [`Repository::open`], with versions of the trust policy that this host holds on to.
     ///
     /// # Errors
-    /// As [`Repository::open`]; with a key given, a missing first entry is none.
-    pub async fn open_trusting(
-        store: Store,
-        pin: RepositoryId,
-        trust: Vec<PublicKey>,
-    ) -> Result<Self, RepositoryError> {
-        let listed = store.list(names::LEDGER).await?;
-        let entries: Vec<_> = listed.iter().filter_map(|object| names::parse_entry(&object.path)).collect();
-        if entries.is_empty() {
-            let why = match listed.len() {
-                0 => "its ledger is empty".to_owned(),
-                count => format!("its ledger holds {count} files, none of them an entry"),
+    /// [`RepositoryError::NoRepository`] when there is neither a policy nor an entry, which is never taken for a new
+    /// start; [`RepositoryError::OtherRepository`] when there are only other repositories; what the store answers.
+    pub async fn open_pinned(store: Store, id: RepositoryId, pins: Vec<Pin>) -> Result<Self, RepositoryError> {
+        let (trust, ledger) = tokio::try_join!(store.list(names::TRUST), store.list(names::LEDGER))?;
+        let policies: Vec<_> = trust.iter().filter_map(|object| names::parse_policy(&object.path)).collect();
+        let has_entry = ledger.iter().any(|object| names::parse_entry(&object.path).is_some());
+        if policies.is_empty() && !has_entry {
+            let why = match trust.len() + ledger.len() {
+                0 => "its trust policy and its ledger are empty".to_owned(),
+                count => format!("it has {count} files, none of them an entry or a trust policy"),
             };
             return Err(RepositoryError::NoRepository { place: store.place(), why });
         }
-        if trust.is_empty() && !entries.iter().any(|(_, digest)| RepositoryId(*digest) == pin) {
-            return Err(RepositoryError::OtherRepository { place: store.place(), pin: pin.to_string() });
+        let first = policies.iter().filter(|version| version.version == 1);
+        let found: Vec<RepositoryId> = first.map(|version| RepositoryId(version.digest)).collect();
+        let has_bytes = pins.iter().any(|pin| pin.bytes.is_some());
+        if !found.is_empty() && !found.contains(&id) && !has_bytes && !has_entry {
+            return Err(RepositoryError::OtherRepository { place: store.place(), id, found });
         }
-        let warnings = check_marker(&store, &pin).await;
+        let warnings = check_marker(&store, &id).await;
         let (entries, anew) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Self { inner: Arc::new(Inner { store, id: pin, trust, warnings, entries, anew }), cache: None })
+        let inner = Arc::new(Inner { store, id, pins, warnings, source: OnceLock::new(), entries, anew });
+        Ok(Self { inner, cache: None, state: None })
     }
 
-    /// As it is, with the entries that are read kept in the part of a state folder that belongs to this repository, and
-    /// taken from there. A folder that is missing or cannot be used costs requests and fails nothing.
+    /// As it is, with the entries that are read kept in the part of a state directory that belongs to this repository, and
+    /// taken from there. A directory that is missing or cannot be used costs requests and fails nothing.
     #[must_use]
     pub fn cached_in(self, state: &StateFolder) -> Self {
         Self { cache: Some(Arc::new(EntryCache::new(state))), ..self }
     }
 
-    /// The id: the digest of the first entry.
+    /// As it is, with the memory of this host: heads and policy that it saw before are asked for, and remembered.
+    #[must_use]
+    pub fn remembered_in(self, state: StateFolder) -> Self {
+        Self { state: Some(state), ..self }
+    }
+
+    /// The id: the digest of version 1 of the trust policy.
     #[must_use]
     pub fn id(&self) -> &RepositoryId {
         &self.inner.id
     }
 
-    /// Where it lies.
+    /// The instance that the repository belongs to; `None` before its policy was read.
+    #[must_use]
+    pub fn source(&self) -> Option<SourceName> {
+        self.inner.source.get().cloned()
+    }
+
+    /// Where it is.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.inner.store
@@ -116,19 +131,17 @@ impl fmt::Debug for Repository {
 }
 
 /// What is odd about `keyhaven.json`. It decides nothing, so nothing that is wrong with it stops anybody.
-async fn check_marker(store: &Store, pin: &RepositoryId) -> Vec<String> {
+async fn check_marker(store: &Store, id: &RepositoryId) -> Vec<String> {
     let path = names::KEYHAVEN_JSON;
-    let warning = match store.get(path, limits::LIST).await {
+    let warning = match store.get(path, limits::ENTRY).await {
         Ok(bytes) => match serde_json::from_slice::<Marker>(&bytes) {
-            Ok(marker) if marker.repository == pin.to_string() => return Vec::new(),
-            Ok(_) => {
-                format!("{path} names another repository id than the pinned one; the ledger decides, not this file")
-            }
-            Err(_) => format!("{path} is damaged; the ledger decides, not this file"),
+            Ok(marker) if marker.repository == id.to_string() => return Vec::new(),
+            Ok(_) => format!("{path} names another repository id; the trust policy decides, not this file"),
+            Err(_) => format!("{path} is damaged; the trust policy decides, not this file"),
         },
-        Err(StoreError::NotFound { .. }) => format!("{path} is missing; the ledger decides, not this file"),
-        Err(StoreError::TooLarge { .. }) => format!("{path} is damaged; the ledger decides, not this file"),
-        Err(error) => format!("{path} cannot be read ({error}); the ledger decides, not this file"),
+        Err(StoreError::NotFound { .. }) => format!("{path} is missing; the trust policy decides, not this file"),
+        Err(StoreError::TooLarge { .. }) => format!("{path} is damaged; the trust policy decides, not this file"),
+        Err(error) => format!("{path} cannot be read ({error}); the trust policy decides, not this file"),
     };
     vec![warning]
 }

@@ -12,7 +12,8 @@ const TEMPLATE: &str = include_str!("RECOVER.md");
 pub fn recover_md(source: &SourceName) -> Bytes {
     // Names of an instance come from a configuration; in a text that people copy commands from, a line is a line.
     let plain = |text: &str| text.replace(|c: char| c.is_control() || c == '`', "?");
-    TEMPLATE.replace("{{SOURCE}}", &plain(&source.crn)).replace("{{REGION}}", &plain(&source.region)).into()
+    let region = source.region.as_deref().unwrap_or("not known");
+    TEMPLATE.replace("{{SOURCE}}", &plain(&source.instance)).replace("{{REGION}}", &plain(region)).into()
 }
 
 #[cfg(test)]
@@ -21,7 +22,11 @@ mod tests {
 
     #[test]
     fn the_instance_is_named_and_cannot_forge_a_line() {
-        let source = SourceName { crn: "crn:v1:a\n```sh\nrm -rf /\n```".to_owned(), region: "eu-de".to_owned() };
+        let source = SourceName {
+            provider: "ibm".to_owned(),
+            instance: "crn:v1:a\n```sh\nrm -rf /\n```".to_owned(),
+            region: Some("eu-de".to_owned()),
+        };
         let text = String::from_utf8(recover_md(&source).to_vec()).unwrap();
         assert!(text.contains("    crn:v1:a????sh?rm -rf /????\n"), "{text}");
         assert!(text.contains("`eu-de`") && !text.contains("{{"));

@@ -1,7 +1,7 @@
-//! What a writer remembers on its own host: the heads that it saw, and its last entry.
+//! What a host remembers of a repository: the heads and the trust policy that it saw, and its own last entry.
 //!
-//! A bucket can be rolled back or emptied by whoever may delete in it; only memory outside of it shows that. Losing this
-//! folder loses that protection and nothing else. Nothing in it is secret.
+//! A bucket can be rolled back or emptied by anybody who may delete in it; only memory outside of it shows that. Losing
+//! this directory loses that protection and nothing else. Nothing in it is secret.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::RepositoryError;
+use crate::format::{PolicyRef, names};
 
 const HEADS: &str = "heads.json";
 const ENTRIES: &str = "entries";
+const POLICY: &str = "policy.json";
 
 /// The folder of one writer for one repository.
 #[derive(Debug, Clone)]
@@ -29,6 +31,16 @@ pub struct StateFolder {
 struct Heads {
     /// Paths of entries inside the repository; sequence and digest are part of the name.
     heads: Vec<String>,
+}
+
+/// The version of the trust policy that was in force, and the envelopes of it and of the versions before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownPolicy {
+    /// The version in force.
+    pub policy: PolicyRef,
+    /// Envelopes in Base64, in any order.
+    pub envelopes: Vec<String>,
 }
 
 impl StateFolder {
@@ -57,6 +69,70 @@ impl StateFolder {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
+        })
+        .await
+    }
+
+    /// The trust policy that this host saw last; `None` on a new host.
+    ///
+    /// # Errors
+    /// [`RepositoryError::State`] when the file is there and cannot be read or understood.
+    pub async fn policy(&self) -> Result<Option<KnownPolicy>, RepositoryError> {
+        let path = self.folder.join(POLICY);
+        self.blocking("read", move || match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    /// Remembers the trust policy in force.
+    ///
+    /// # Errors
+    /// [`RepositoryError::State`] when it cannot be written.
+    pub async fn remember_policy(&self, known: KnownPolicy) -> Result<(), RepositoryError> {
+        let folder = self.folder.clone();
+        self.blocking("write", move || write(&folder, POLICY, &serde_json::to_vec(&known).map_err(io::Error::from)?))
+            .await
+    }
+
+    /// The entries whose bytes are kept here: each name in the repository, and its bytes.
+    ///
+    /// # Errors
+    /// [`RepositoryError::State`] when the directory is there and cannot be read.
+    pub async fn kept_entries(&self) -> Result<Vec<(String, Bytes)>, RepositoryError> {
+        let directory = self.folder.join(ENTRIES);
+        self.blocking("read", move || {
+            let listed = match fs::read_dir(&directory) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                listed => listed?,
+            };
+            let mut kept = Vec::new();
+            for file in listed {
+                let file = file?;
+                let name = file.file_name();
+                let stem = name.to_str().and_then(|name| name.strip_suffix(".json"));
+                let Some(entry) = stem.and_then(|stem| stem.parse().ok()) else { continue };
+                match fs::read(file.path()) {
+                    Ok(bytes) => kept.push((names::entry(&entry), bytes.into())),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(kept)
+        })
+        .await
+    }
+
+    /// Remembers the heads that a reader saw; the kept entries stay.
+    ///
+    /// # Errors
+    /// [`RepositoryError::State`] when it cannot be written.
+    pub async fn remember_heads(&self, heads: Vec<String>) -> Result<(), RepositoryError> {
+        let folder = self.folder.clone();
+        self.blocking("write", move || {
+            write(&folder, HEADS, &serde_json::to_vec(&Heads { heads }).map_err(io::Error::from)?)
         })
         .await
     }

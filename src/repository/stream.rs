@@ -6,7 +6,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
 use super::{Repository, RepositoryError};
 use crate::crypto::Identities;
-use crate::format::event::PartRef;
+use crate::format::snapshot::PartRef;
 use crate::format::{SnapshotEvent, names};
 use crate::model::{Item, ItemKey};
 

@@ -57,12 +57,12 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// The envelope of the newest entry, changed as text and planted as an entry of its own.
-fn replant(site: &Site, change: impl FnOnce(&str) -> String) {
+/// The envelope of the newest entry, changed as text, under its own name.
+fn respell(site: &Site, change: impl FnOnce(&str) -> String) {
     let text = std::fs::read_to_string(site.newest_entry()).unwrap();
     let changed = change(&text);
     assert_ne!(changed, text, "the row changes nothing");
-    site.plant_entry(changed.as_bytes());
+    std::fs::write(site.newest_entry(), changed).unwrap();
 }
 
 fn rows() -> Vec<Row> {
@@ -128,8 +128,12 @@ fn store_rows() -> Vec<Row> {
     vec![
         row("no repository", |_| (), &["backup", "--repository", "elsewhere"], 10, &["elsewhere", "no repository"]),
         row(
-            "the ledger is gone",
-            |site| std::fs::remove_dir_all(site.repository().join("ledger")).unwrap(),
+            "ledger and trust policy are gone",
+            |site| {
+                for directory in ["ledger", "trust"] {
+                    std::fs::remove_dir_all(site.repository().join(directory)).unwrap();
+                }
+            },
             BACKUP,
             10,
             &["no repository"],
@@ -185,101 +189,78 @@ fn store_rows() -> Vec<Row> {
     ]
 }
 
+/// What is done to the newest entry is found by what this host remembers of it.
 fn ledger_rows() -> Vec<Row> {
+    const ENTRY: &[&str] = &["000000000001-"];
+    let found = |name, spoil| row(name, spoil, LEDGER, 13, ENTRY);
     vec![
+        found("a re-indented entry", |site| {
+            respell(site, |text| serde_json::to_string_pretty(&serde_json::from_str::<Value>(text).unwrap()).unwrap());
+        }),
+        found("a re-ordered entry", |site| {
+            respell(site, |text| {
+                let (payload, rest) = text.split_once(r#","payloadType""#).unwrap();
+                let (kind, signatures) = rest.split_once(r#","signatures""#).unwrap();
+                let payload = payload.strip_prefix('{').unwrap();
+                format!(r#"{{"payloadType"{kind},{payload},"signatures"{signatures}"#)
+            });
+        }),
+        found("an extra member", |site| respell(site, |text| text.replacen('{', r#"{"a":1,"#, 1))),
+        found("a signature twice", |site| {
+            respell(site, |text| {
+                let at = text.find(r#"{"keyid""#).unwrap();
+                let signature = text[at..].strip_suffix("]}").unwrap();
+                format!("{},{signature}]}}", text.strip_suffix("]}").unwrap())
+            });
+        }),
+        found("no signature", |site| {
+            respell(site, |text| format!("{}\"signatures\":[]}}", text.split_once("\"signatures\"").unwrap().0));
+        }),
+        found("another repository's entry in its place", |site| {
+            std::fs::copy(Site::seeded().newest_entry(), site.newest_entry()).unwrap();
+        }),
+        found("a truncated newest entry", |site| rewrite(&site.newest_entry(), |bytes| bytes.truncate(100))),
+        found("the newest entry is gone", |site| std::fs::remove_file(site.newest_entry()).unwrap()),
         row(
-            "a re-indented entry",
+            "the trust policy is gone",
+            |site| std::fs::remove_file(&site.stored("trust")[0]).unwrap(),
+            LEDGER,
+            13,
+            &["trust/000001-"],
+        ),
+        row(
+            "another repository's trust policy in its place",
             |site| {
-                replant(site, |text| {
-                    serde_json::to_string_pretty(&serde_json::from_str::<Value>(text).unwrap()).unwrap()
-                });
+                std::fs::copy(&Site::seeded().stored("trust")[0], &site.stored("trust")[0]).unwrap();
             },
             LEDGER,
             13,
-            &["000000003-"],
+            &["trust/000001-"],
         ),
         row(
-            "a re-ordered entry",
+            "trust policy and ledger are gone",
             |site| {
-                replant(site, |text| {
-                    let (payload, rest) = text.split_once(r#","payloadType""#).unwrap();
-                    let (kind, signatures) = rest.split_once(r#","signatures""#).unwrap();
-                    let payload = payload.strip_prefix('{').unwrap();
-                    format!(r#"{{"payloadType"{kind},{payload},"signatures"{signatures}"#)
-                });
-            },
-            LEDGER,
-            13,
-            &["000000003-"],
-        ),
-        row(
-            "an extra member",
-            |site| replant(site, |text| text.replacen('{', r#"{"a":1,"#, 1)),
-            LEDGER,
-            13,
-            &["000000003-"],
-        ),
-        row(
-            "an extra signature",
-            |site| {
-                replant(site, |text| {
-                    let at = text.find(r#"{"keyid""#).unwrap();
-                    let signature = text[at..].strip_suffix("]}").unwrap();
-                    format!("{},{signature}]}}", text.strip_suffix("]}").unwrap())
-                });
-            },
-            LEDGER,
-            13,
-            &["000000003-"],
-        ),
-        row(
-            "a replayed entry",
-            |site| {
-                let name = site.newest_entry().file_name().unwrap().to_str().unwrap().replace("000000002", "000000003");
-                std::fs::copy(site.newest_entry(), site.repository().join("ledger/000000").join(name)).unwrap();
-            },
-            LEDGER,
-            13,
-            &["000000003-"],
-        ),
-        row(
-            "an entry of an unknown key",
-            |site| {
-                site.plant_entry(&std::fs::read(Site::seeded().newest_entry()).unwrap());
-            },
-            LEDGER,
-            13,
-            &["000000003-"],
-        ),
-        row(
-            "a second first entry",
-            |site| {
-                let bytes = std::fs::read(&Site::seeded().stored("ledger")[0]).unwrap();
-                let digest = keyhaven::crypto::digest::sha256(&bytes);
-                std::fs::write(site.repository().join(format!("ledger/000000/000000001-{digest}.json")), bytes)
-                    .unwrap();
-            },
-            LEDGER,
-            13,
-            &["first entry"],
-        ),
-        row(
-            "a truncated newest entry",
-            |site| {
-                rewrite(&site.newest_entry(), |bytes| bytes.truncate(100));
+                std::fs::remove_dir_all(site.repository().join("trust")).unwrap();
+                std::fs::remove_dir_all(site.repository().join("ledger")).unwrap();
             },
             BACKUP,
-            13,
-            &["ledger accept-loss"],
+            10,
+            &["no repository"],
         ),
         row(
-            "the newest entry is gone",
-            |site| {
-                std::fs::remove_file(site.newest_entry()).unwrap();
-            },
-            BACKUP,
+            "another repository's id",
+            |_| (),
+            &["verify", "--repository-id", "00000000000000000000000000000000000000000000000000000000000000aa"],
             13,
-            &["ledger accept-loss"],
+            &["does not hold repository 00000000"],
+        ),
+        row("a pin that is none", |_| (), &["verify", "--policy", "000002"], 2, &["--policy"]),
+        row(
+            "a pin on a version that is nowhere",
+            |_| (),
+            &["verify", "--policy", "000002-00000000000000000000000000000000000000000000000000000000000000aa"],
+            13,
+            &["is pinned and is nowhere"],
         ),
     ]
 }
@@ -407,15 +388,45 @@ fn check(row: &Row) -> Result<(), String> {
     Ok(())
 }
 
-/// What is named as a problem does not stop the next backup.
+/// Anybody with PUT can put it there: it is counted, and stops nothing and nobody.
 #[test]
-fn rubbish_in_the_ledger_stops_no_backup_and_no_reader() {
+fn rubbish_in_the_ledger_stops_no_check_no_backup_and_no_reader() {
     let site = Site::seeded();
-    replant(&site, |text| format!("{text}\n"));
+    let text = std::fs::read_to_string(site.newest_entry()).unwrap();
+    site.plant_entry(format!("{text}\n").as_bytes());
     site.plant_entry(b"rubbish");
-    site.run(LEDGER).fails(13, &[]);
+    // A replayed entry, and one of another repository.
+    site.plant_entry(text.as_bytes());
+    site.plant_entry(&std::fs::read(Site::seeded().newest_entry()).unwrap());
+    std::fs::copy(&Site::seeded().stored("trust")[0], site.repository().join("trust/000002-x.json")).unwrap();
+    let checked = site.run(&["verify", "--level", "ledger", "--json"]).json(0);
+    let lines = checked["warnings"].as_array().unwrap();
+    assert_eq!(lines.len(), 1, "{checked:#}");
+    assert!(lines[0].as_str().unwrap().contains("5 files"), "{checked:#}");
     assert_eq!(site.run(&["backup", "--json"]).json(0)["quiet"], true);
     assert!(!site.run(&["ls", "--json"]).json(0).as_array().unwrap().is_empty());
+}
+
+/// The next backup puts back what this host has of it, and goes on.
+#[test]
+fn what_was_done_to_the_newest_entry_is_mended_by_the_next_backup() {
+    let spoils: [fn(&Site); 3] = [
+        |site| rewrite(&site.newest_entry(), |bytes| bytes.truncate(100)),
+        |site| std::fs::remove_file(site.newest_entry()).unwrap(),
+        |site| std::fs::remove_file(&site.stored("trust")[0]).unwrap(),
+    ];
+    for spoil in spoils {
+        let site = Site::seeded();
+        let before = contents(&site.repository());
+        spoil(&site);
+        assert_eq!(site.run(&["verify", "--level", "ledger", "--json"]).code, 13);
+        let run = site.run(&["backup", "--json"]);
+        assert!([0, 3].contains(&run.code), "{run:#?}");
+        let after = contents(&site.repository());
+        let lost: Vec<&String> = before.keys().filter(|name| after.get(*name) != before.get(*name)).collect();
+        assert_eq!(lost, [""; 0], "{run:#?}");
+        site.run(&["verify", "--level", "ledger", "--json"]).json(0);
+    }
 }
 
 /// Runs a command with the repository on a file system of its own, made by `mount` in a mount namespace of its own.
@@ -435,11 +446,11 @@ fn with_mount(site: &Site, mount: &str, command: &str) -> Run {
 #[test]
 fn a_full_disk_is_said_and_the_ledger_stays_as_it_was() {
     let site = Site::seeded();
-    let mount = "mkdir small; mount -t tmpfs -o size=140k tmpfs small; cp -a repo/. small/";
+    let mount = "mkdir small; mount -t tmpfs -o size=220k tmpfs small; cp -a repo/. small/";
     let count = "ls small/ledger/*/ | wc -l";
     let run = with_mount(&site, mount, &format!("backup --full --repository small; code=$?; {count}; exit $code"));
     run.fails(1, &["error: ", "small", "space"]);
-    assert_eq!(run.out.trim(), "2", "no entry was left");
+    assert_eq!(run.out.trim(), "1", "no entry was left");
     assert_eq!(site.run(BACKUP).code, 0, "and the real repository goes on");
 }
 

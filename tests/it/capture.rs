@@ -1,5 +1,6 @@
 //! Capture against the embedded instance, over HTTP.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,10 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use keyhaven::crypto::{Identities, Recipients};
 use keyhaven::format::catalogue::PartBuilder;
-use keyhaven::format::event::{AcceptSuspectEvent, PartRef, Verdict};
 use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::pack::PackBuilder;
-use keyhaven::format::{Draft, Event, SnapshotEvent};
+use keyhaven::format::snapshot::PartRef;
+use keyhaven::format::{Draft, EntryRef, Event, SnapshotEvent};
 use keyhaven::instance::embedded::{Act, Class, Instance, Options, Planted, Precision, Seen, Switches, Verb, When};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
@@ -23,6 +24,7 @@ use keyhaven::repository::{ObjectInfo, Repository, Retention, Store, StoreError}
 use zeroize::Zeroizing;
 
 use crate::capture_kit::{ByHand, Opened, Rig, Shared, write};
+use crate::policy_kit;
 
 const DAY: i64 = 24 * 3600 * 1000;
 
@@ -128,9 +130,20 @@ async fn every_case_costs_the_requests_of_the_table_and_a_quiet_run_two_inventor
     assert!(quiet.quiet);
     assert_eq!(quiet.requests.listing, [5, 5]);
     assert_eq!((quiet.requests.total(), quiet.read), (10, 0));
-    assert_eq!(objects(&rig), before + 1, "the entry");
+    assert_eq!(objects(&rig), before + 2, "the entry, and a list that says who named the packs first");
     let snapshots = rig.snapshots().await;
-    assert!(snapshots[1].snapshot().unwrap().same_catalogue(snapshots[0].snapshot().unwrap()));
+    let [first, second] = [0, 1].map(|at| snapshots[at].snapshot().unwrap().clone());
+    assert_eq!(second.parts, first.parts);
+    let since = |list: PackList| list.packs.into_iter().map(|pack| pack.since).collect::<BTreeSet<_>>();
+    assert_eq!(since(rig.repository.get_list(&first.list).await.unwrap()), [None].into());
+    let named = EntryRef { sequence: snapshots[0].sequence, digest: snapshots[0].digest };
+    assert_eq!(since(rig.repository.get_list(&second.list).await.unwrap()), [Some(named)].into());
+
+    assert!(rig.capture().await.unwrap().quiet);
+    assert_eq!(objects(&rig), before + 3, "the entry");
+    let snapshots = rig.snapshots().await;
+    let third = snapshots[2].snapshot().unwrap();
+    assert_eq!((&third.parts, third.list), (&second.parts, second.list));
 }
 
 #[tokio::test]
@@ -174,7 +187,7 @@ async fn reads_by_others_move_nothing() {
 
 #[tokio::test]
 async fn new_recovery_recipients_and_a_full_run_trust_no_earlier_pack() {
-    let rig = Rig::new().await;
+    let mut rig = Rig::new().await;
     for n in 0..4 {
         arbitrary(&rig.instance, &format!("secret-{n}"), "value");
     }
@@ -185,12 +198,20 @@ async fn new_recovery_recipients_and_a_full_run_trust_no_earlier_pack() {
 
     let second = Identities::generate().0;
     let both = rig.recovery.recipients().into_iter().chain(second.recipients()).collect();
-    let options = CaptureOptions { recovery: Recipients::new(both).unwrap(), ..rig.options() };
-    let report = rig.capture_with(&options).await.unwrap();
+    let both = Recipients::new(both).unwrap().names();
+    let listed = policy_kit::recipients(&second);
+    let version = rig.change(|policy| policy.recovery_recipients.extend(listed)).await;
+    let report = rig.capture().await.unwrap();
     assert_eq!((report.read, report.packs_reused), (4, 0), "the default group has no pack and is kept");
-    let event = rig.snapshots().await.pop().unwrap();
-    let list = rig.repository.get_list(&event.snapshot().unwrap().list).await.unwrap();
-    assert!(list.packs.iter().all(|pack| pack.recipients == options.recovery.names()));
+    let entry = rig.snapshots().await.pop().unwrap();
+    let list = rig.repository.get_list(&entry.snapshot().unwrap().list).await.unwrap();
+    assert!(list.packs.iter().all(|pack| pack.recipients == both));
+    assert_eq!((entry.policy, entry.carries), (version, true), "the first entry under a version carries it");
+    // The second kit alone opens everything from now on.
+    rig.recovery = Arc::new(second);
+    rig.opened().await;
+    let ledger = rig.repository.read_ledger().await.unwrap();
+    assert!(ledger.problems().is_empty() && ledger.live().count() == 3, "older ones stay as they are");
 }
 
 #[tokio::test]
@@ -307,10 +328,7 @@ async fn a_listing_that_lacks_too_much_is_suspect_until_somebody_accepts_it() {
     assert_ne!(again.base, Some(suspect.snapshot), "nothing builds on a suspect snapshot");
     assert_ne!(again.base, Some(good.snapshot));
 
-    let writer = rig.writer(&rig.custodian);
-    let event = Event::AcceptSuspect(AcceptSuspectEvent { snapshot: again.snapshot, reason: "cleaned up".to_owned() });
-    let draft = Draft { time: rig.clock.now(), tool: "keyhaven/test".to_owned(), event };
-    rig.repository.commit(&writer, draft).await.unwrap();
+    rig.change(|policy| policy.accepted.push(again.snapshot)).await;
     let after = rig.capture().await.unwrap();
     assert!(after.suspect.is_empty(), "{:?}", after.suspect);
     assert_eq!(after.base, Some(again.snapshot));
@@ -554,7 +572,7 @@ async fn an_instance_that_moves_updated_at_on_reads_needs_one_more_listing_once(
 }
 
 #[tokio::test]
-async fn a_collector_never_names_a_whole_catalogue_again_behind_another_ones_back() {
+async fn a_collector_builds_on_its_own_snapshots_only() {
     let rig = Rig::new().await;
     let id = arbitrary(&rig.instance, "secret", "old");
     let own = rig.capture().await.unwrap();
@@ -568,9 +586,10 @@ async fn a_collector_never_names_a_whole_catalogue_again_behind_another_ones_bac
     capture_as_other(&rig).await;
     let fourth = rig.capture().await.unwrap();
     assert_eq!((fourth.base, fourth.read), (Some(third.snapshot), 0));
-    assert!(!fourth.quiet, "its own catalogue is not the newest any more");
-    assert!(fourth.parts_written > 0);
     assert!(current(&rig.opened().await, &id).contains("newest"));
+    let entry = rig.snapshots().await.pop().unwrap();
+    let event = entry.snapshot().unwrap();
+    assert_eq!((event.base, &event.reuses[..]), (Some(third.snapshot), &[rig.collector.public().fingerprint()][..]));
 }
 
 async fn capture_as_other(rig: &Rig) -> CaptureReport {
@@ -579,7 +598,7 @@ async fn capture_as_other(rig: &Rig) -> CaptureReport {
 
 async fn try_as_other(rig: &Rig) -> Result<CaptureReport, CaptureError> {
     rig.clock.advance(60_000);
-    let writer = rig.writer(&rig.custodian);
+    let writer = rig.writer(&rig.other_collector);
     let options = rig.options();
     capture(&rig.context(), &rig.source, &rig.repository, &writer, &rig.catalogue, &options).await
 }
@@ -604,11 +623,11 @@ async fn a_collector_without_the_catalogue_key_of_before_starts_in_full() {
     let mut rig = Rig::new().await;
     arbitrary(&rig.instance, "secret", "value");
     rig.capture().await.unwrap();
-    rig.catalogue = Arc::new(Identities::generate().0);
+    rig.catalogue_with(Arc::new(Identities::generate().0)).await;
     let report = rig.capture().await.unwrap();
     assert_eq!((report.base, report.full, report.read), (None, true, 2));
     assert_eq!(report.warnings.len(), 2, "no base, and nothing to measure by: {:?}", report.warnings);
-    assert!(matches!(rig.snapshots().await[1].snapshot().unwrap().verdict, Verdict::Good));
+    assert!(rig.snapshots().await[1].snapshot().unwrap().is_good());
 }
 
 /// A list of configurations that shows none.
@@ -683,20 +702,21 @@ async fn a_change_from_the_future_is_read_a_tick_after_it_was_listed() {
 /// Records a snapshot like the newest one, whose payloads lie in a pack each.
 async fn scatter(rig: &Rig) -> usize {
     let (entry, opened) = (rig.snapshots().await.pop().unwrap(), rig.opened().await);
-    let (id, crn, options) = (*rig.repository.id(), rig.instance.crn(), rig.options());
-    let both = options.catalogue.iter().chain(options.recovery.iter()).cloned().collect();
+    let (id, source) = (*rig.repository.id(), rig.repository.source().unwrap());
+    let recovery = Recipients::new(rig.recovery.recipients()).unwrap();
+    let both = rig.catalogue.recipients().into_iter().chain(rig.recovery.recipients()).collect();
     let (mut parts, mut packs) = (Vec::new(), Vec::new());
-    let mut part = PartBuilder::new(id, &crn).unwrap();
+    let mut part = PartBuilder::new(id, &source).unwrap();
     for (key, item) in &opened.items {
         let mut item = item.clone();
         for (pointer, (_, payload)) in item.payloads.iter_mut().zip(opened.payloads(key)) {
-            let mut pack = PackBuilder::new(id, &crn).unwrap();
+            let mut pack = PackBuilder::new(id, &source).unwrap();
             pack.push(&item.key, &pointer.version, &Payload::new(Zeroizing::new(payload))).unwrap();
-            let sealed = pack.seal(&options.recovery, 1).unwrap();
+            let sealed = pack.seal(&recovery, 1).unwrap();
             rig.repository.put_pack(&sealed).await.unwrap();
             pointer.pack = sealed.digest;
             let size = sealed.bytes.len() as u64;
-            packs.push(ListedPack { pack: sealed.digest, size, recipients: options.recovery.names() });
+            packs.push(ListedPack { pack: sealed.digest, size, recipients: recovery.names(), since: None });
         }
         part.push(&item).unwrap();
     }

@@ -179,7 +179,7 @@ async fn a_kept_value_that_the_recovery_keys_of_now_do_not_open_is_excused_by_no
     let report = rig.capture_with(&full).await.unwrap();
     assert_eq!((report.refused[0].sealed_to_others, report.failure()), (false, None));
 
-    rig.recovery = Arc::new(Identities::generate().0);
+    rig.recover_with(Arc::new(Identities::generate().0)).await;
     let accepted = CaptureOptions { allow_partial: true, ..rig.options() };
     let report = rig.capture_with(&accepted).await.unwrap();
     assert_eq!(report.refused[0].key.as_str(), IAM);
@@ -257,7 +257,7 @@ async fn a_kind_that_went_out_of_sight_is_seen_without_the_key_of_the_catalogue_
     configure(&rig.instance);
     rig.capture().await.unwrap();
     grant(&rig, vec![Grant::whole(Role::SecretsReader)]);
-    rig.catalogue = Arc::new(Identities::generate().0);
+    rig.catalogue_with(Arc::new(Identities::generate().0)).await;
     let accepted = CaptureOptions { allow_partial: true, ..rig.options() };
     let report = rig.capture_with(&accepted).await.unwrap();
     assert!(report.suspect.iter().any(|reason| reason.contains("`configuration`")), "{:?}", report.suspect);
@@ -298,7 +298,7 @@ async fn a_secret_that_never_stands_still_is_excused_only_by_a_reading_that_the_
     let report = rig.capture().await.unwrap();
     assert_eq!((report.cut, report.failure()), ("per_item", None), "{:?}", report.unread);
     let same = rig.recovery.clone();
-    rig.recovery = Arc::new(Identities::generate().0);
+    rig.recover_with(Arc::new(Identities::generate().0)).await;
     let report = rig.capture().await.unwrap();
     assert_eq!(
         (report.unread.len(), report.failure()),
@@ -306,7 +306,7 @@ async fn a_secret_that_never_stands_still_is_excused_only_by_a_reading_that_the_
         "sealed to the old keys alone"
     );
     // Back under the first key all is well again, until the reading is older than any may be.
-    rig.recovery = same;
+    rig.recover_with(same).await;
     assert_eq!(rig.capture().await.unwrap().failure(), None);
     rig.clock.advance(8 * 24 * 3_600_000);
     let report = rig.capture().await.unwrap();

@@ -6,19 +6,20 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
-use keyhaven::crypto::{Identities, Recipients, SigningKey};
-use keyhaven::format::event::{InitEvent, KeyGrant};
-use keyhaven::format::{Entry, RepositoryId, Role, SnapshotEvent, SourceName};
+use keyhaven::crypto::{Identities, SigningKey};
+use keyhaven::format::{Entry, Policy, PolicyRef, RepositoryId, Role, SnapshotEvent, SourceName};
 use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server};
 use keyhaven::instance::ibm::{Client, Retry, Settings};
 use keyhaven::instance::{InstanceError, Listed, Listing, Presence, Reading, Requests, Sink, Source};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
 use keyhaven::job::event::Silent;
-use keyhaven::model::{Clock, Item, ItemKey, Restorability, Timestamp};
-use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
+use keyhaven::model::{Clock, Item, ItemClass, ItemKey, Timestamp};
+use keyhaven::repository::{Repository, StateFolder, Store, Writer};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+
+use crate::policy_kit::{self, Named};
 
 /// When the tests begin.
 pub(crate) const START: i64 = 1_800_000_000_000;
@@ -60,7 +61,7 @@ impl Source for ByHand {
         self.client.presence(key).await
     }
 
-    fn judge(&self, item: &Item) -> Restorability {
+    fn judge(&self, item: &Item) -> ItemClass {
         self.client.judge(item)
     }
 
@@ -99,6 +100,7 @@ pub(crate) struct Rig {
     pub(crate) source: ByHand,
     pub(crate) repository: Repository,
     pub(crate) collector: Arc<SigningKey>,
+    pub(crate) other_collector: Arc<SigningKey>,
     pub(crate) custodian: Arc<SigningKey>,
     pub(crate) recovery: Arc<Identities>,
     pub(crate) catalogue: Arc<Identities>,
@@ -126,23 +128,20 @@ impl Rig {
             meanwhile: None,
             listings: Mutex::default(),
         };
-        let collector = Arc::new(SigningKey::generate().unwrap());
-        let custodian = Arc::new(SigningKey::generate().unwrap());
-        let grant = |key: &SigningKey, roles: &[Role]| KeyGrant {
-            public_key: key.public(),
-            roles: roles.to_vec(),
-            name: String::new(),
+        let key = || Arc::new(SigningKey::generate().unwrap());
+        let (collector, other_collector, custodian) = (key(), key(), key());
+        let (recovery, catalogue) = (Identities::generate().0, Identities::generate().0);
+        let named = Named {
+            custodians: &[&custodian],
+            keys: &[(&collector, &[Role::Collector]), (&other_collector, &[Role::Collector])],
+            recovery: &recovery,
+            catalogue: &catalogue,
         };
-        let new = NewRepository {
-            source: SourceName { crn: instance.crn(), region: "eu-de".to_owned() },
-            keys: vec![grant(&collector, &[Role::Collector]), grant(&custodian, &[Role::Custodian, Role::Collector])],
-            longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
-            grace_seconds: InitEvent::GRACE_SECONDS,
-            time: clock.now(),
-            tool: "keyhaven/test".to_owned(),
-        };
+        let source_name =
+            SourceName { provider: "ibm".to_owned(), instance: instance.crn(), region: Some("eu-de".to_owned()) };
+        let policy = policy_kit::policy(source_name, &named, clock.now(), "keyhaven/test");
         let store = Store::local(&folder.path().join("repository"));
-        let id = Repository::init(store.clone(), &collector, new).await.unwrap();
+        let id = policy_kit::init(store.clone(), &policy).await;
         let repository = Repository::open(store, id).await.unwrap();
         Self {
             folder,
@@ -152,9 +151,10 @@ impl Rig {
             source,
             repository,
             collector,
+            other_collector,
             custodian,
-            recovery: Arc::new(Identities::generate().0),
-            catalogue: Arc::new(Identities::generate().0),
+            recovery: Arc::new(recovery),
+            catalogue: Arc::new(catalogue),
             cancel: CancellationToken::new(),
         }
     }
@@ -164,9 +164,26 @@ impl Rig {
     }
 
     pub(crate) fn options(&self) -> CaptureOptions {
-        let recovery = Recipients::new(self.recovery.recipients()).unwrap();
-        let catalogue = Recipients::new(self.catalogue.recipients()).unwrap();
-        CaptureOptions { level: 1, ..CaptureOptions::new(recovery, catalogue) }
+        CaptureOptions { level: 1, ..CaptureOptions::default() }
+    }
+
+    /// Publishes a version of the policy upon the one in force.
+    pub(crate) async fn change(&self, change: impl FnOnce(&mut Policy)) -> PolicyRef {
+        policy_kit::change(&self.repository, &[&self.custodian], change).await
+    }
+
+    /// The custodians name other recovery recipients from now on.
+    pub(crate) async fn recover_with(&mut self, recovery: Arc<Identities>) {
+        let listed = policy_kit::recipients(&recovery);
+        self.change(|policy| policy.recovery_recipients = listed).await;
+        self.recovery = recovery;
+    }
+
+    /// The collector has another catalogue key from now on, and the custodians know it.
+    pub(crate) async fn catalogue_with(&mut self, catalogue: Arc<Identities>) {
+        let listed = policy_kit::recipients(&catalogue);
+        self.change(|policy| policy.catalogue_recipients = listed).await;
+        self.catalogue = catalogue;
     }
 
     pub(crate) fn writer(&self, key: &Arc<SigningKey>) -> Writer {

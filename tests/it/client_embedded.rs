@@ -133,7 +133,7 @@ async fn everything_that_is_there_is_listed_and_read() {
                 assert_eq!(locks.map_or(0, |locks| locks.len() as u64), row.u64("locks_total").unwrap());
             }
             ItemKind::Configuration => assert_eq!(reading.payloads.len(), 1, "{}", listed.item.key),
-            ItemKind::Group | ItemKind::Registration => assert!(reading.payloads.is_empty()),
+            ItemKind::Group | ItemKind::Registration | ItemKind::Other => assert!(reading.payloads.is_empty()),
         }
     }
     let exact = readings.iter().find(|(listed, _)| listed.item.name == "exact").unwrap();

@@ -8,7 +8,7 @@ use keyhaven::instance::embedded::{Act, ApiKey, Instance, InstanceClock, Options
 use serde_json::Value;
 
 use crate::program::Run;
-use crate::site::Site;
+use crate::site::{CUSTODIAN, Site};
 
 /// The rows about one thing.
 pub(crate) fn rows<'a>(table: &'a Value, what: &str) -> Vec<&'a Value> {
@@ -121,13 +121,13 @@ fn keys_that_are_missing_open_to_others_or_in_the_wrong_place_are_bad() {
     std::fs::rename(path("away"), path("catalogue-key.txt")).unwrap();
 
     let one = "one: if its key is lost";
-    finds(&doctor(&site), 0, "Keys", "recovery recipients", "warning", one, "keys new");
-    let config = site.machine.read("keyhaven.toml");
-    let own = Identities::parse(&site.machine.read("catalogue-key.txt")).unwrap().recipients().remove(0);
-    let begin = config.find("recovery_recipients = [").unwrap() + "recovery_recipients = [".len();
-    site.machine.write("keyhaven.toml", &format!("{}\"{own}\", {}", &config[..begin], &config[begin..]));
-    bad(&doctor(&site), 2, "Keys", "recovery recipients", "can open its own backups", "take it out of");
-    site.machine.write("keyhaven.toml", &config);
+    finds(&doctor(&site), 0, "Recipients", "recovery recipients", "warning", one, "keys new");
+    let own = Identities::parse(&site.machine.read("catalogue-key.txt")).unwrap().recipients().remove(0).to_string();
+    let add = ["recipients", "add", &own, "--name", "the collector"];
+    assert_eq!(site.run(&[&add[..], &CUSTODIAN].concat()).code, 0);
+    bad(&doctor(&site), 2, "Recipients", "recovery recipients", "can open its own backups", "recipients remove");
+    let remove = ["recipients", "remove", "the collector"];
+    assert_eq!(site.run(&[&remove[..], &CUSTODIAN].concat()).code, 0);
 
     configure(&site, "[keys]", "[keys]\nrecovery_identity_file = \"kit/recovery-identity.txt\"");
     bad(&doctor(&site), 2, "Keys", "recovery identity", "`keyhaven backup` refuses to run", "another host");
@@ -161,10 +161,10 @@ fn a_repository_that_is_not_there_or_lost_something_is_bad() {
     let newest = site.newest_entry();
     let kept = std::fs::read(&newest).unwrap();
     std::fs::remove_file(&newest).unwrap();
-    bad(&doctor(&site), 13, "Repository", "known heads", "is gone: no backup is written", "accept-loss");
+    bad(&doctor(&site), 13, "Repository", "known heads", "is gone", "ledger accept-loss");
     std::fs::write(&newest, kept).unwrap();
     site.plant_entry(b"{}");
-    finds(&doctor(&site), 0, "Repository", "ledger", "warning", "is not an entry", "verify --level ledger");
+    finds(&doctor(&site), 0, "Repository", "ledger", "warning", "no entry", "verify --level ledger");
     std::fs::write(site.repository().join("keyhaven.json"), b"rubbish").unwrap();
     finds(&doctor(&site), 0, "Repository", "repository", "warning", "is damaged", "verify --level objects");
     finds(&doctor(&site), 0, "Repository", "protection", "warning", "unprotected against its own collector", "bucket");
@@ -313,7 +313,7 @@ fn backups_that_are_late_suspect_or_unverified_are_bad() {
 #[test]
 fn a_fresh_repository_is_worth_a_look_and_not_bad() {
     let site = Site::seeded();
-    // The first entry alone is a repository without a snapshot, and a host without a memory.
+    // A repository without a snapshot, and a host without a memory.
     std::fs::remove_file(site.newest_entry()).unwrap();
     let run = site.run(&["doctor", "--json", "--state-dir", "another"]);
     finds(&run, 0, "Backups", "newest good snapshot", "warning", "there is none yet", "keyhaven backup");

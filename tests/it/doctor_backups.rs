@@ -1,12 +1,11 @@
 //! `keyhaven doctor` over backups that nobody can rely upon, and people who cannot be told.
 
 use keyhaven::format::Event;
-use keyhaven::format::event::ForgetChange;
+use keyhaven::format::event::ForgetEvent;
 use keyhaven::instance::embedded::Verb;
 use serde_json::Value;
 
 use crate::doctor::{bad, configure, doctor, finds, rows};
-use crate::forget::{ledger, let_in, sign};
 use crate::site::Site;
 use crate::tell_kit::{Answer, Receiver};
 
@@ -21,12 +20,13 @@ fn suspect_backup(site: &Site) {
     site.run(&["backup", "--json"]).json(3);
 }
 
-/// Gives up the good snapshot: the program never does, another tool with a reaper's key might.
-fn give_up_the_good_one(site: &Site) -> u64 {
-    let_in(site, "reaper", &["reaper"]);
-    let (_, ledger) = ledger(site);
+/// Forgets the good snapshot: the program never does, another tool with a reaper's key might.
+fn forget_the_good_one(site: &Site) -> u64 {
+    site.let_in("reaper", &["reaper"]);
+    let (_, ledger) = site.ledger();
     let good = ledger.latest_good().unwrap();
-    sign(site, Event::Forget(ForgetChange::GiveUp { snapshots: vec![good.digest], rule: "another tool".to_owned() }));
+    let forget = ForgetEvent { snapshots: vec![good.digest], rule: "another tool".to_owned() };
+    site.sign("reaper/signing-key.pem", Event::Forget(forget));
     good.sequence
 }
 
@@ -36,13 +36,13 @@ fn suspect_snapshots_are_a_warning_as_long_as_a_good_one_is_kept() {
     suspect_backup(&site);
     let since = "every snapshot since";
     finds(&doctor(&site), 0, "Backups", "suspect", "warning", since, "snapshots accept");
-    let good = give_up_the_good_one(&site);
+    let good = forget_the_good_one(&site);
     let what = "newest good snapshot";
     let run = doctor(&site);
     bad(&run, 14, "Backups", what, "1 suspect, 1 forgotten, 0 swept", "snapshots accept");
     bad(&run, 14, "Backups", what, "no snapshot can be relied upon", "forget --undo");
     // Each of the two ways that it names mends it.
-    let accept = ["snapshots", "accept", "3", "--reason", "test", "--key", "kit/custodian-key.pem", "--json"];
+    let accept = ["snapshots", "accept", "2", "--reason", "test", "--key", "kit/custodian-key.pem", "--json"];
     site.run(&accept).json(0);
     let table = doctor(&site).json(0);
     assert_eq!(rows(&table, what)[0]["verdict"], "good", "{table:#}");
@@ -55,7 +55,7 @@ fn suspect_snapshots_are_a_warning_as_long_as_a_good_one_is_kept() {
 #[test]
 fn a_repository_whose_snapshots_are_all_forgotten_is_bad() {
     let site = Site::seeded();
-    let good = give_up_the_good_one(&site).to_string();
+    let good = forget_the_good_one(&site).to_string();
     let (what, run) = ("newest good snapshot", doctor(&site));
     bad(&run, 14, "Backups", what, "0 suspect, 1 forgotten, 0 swept", "forget --undo");
     let table = run.json(14);
@@ -73,16 +73,17 @@ fn a_verification_that_found_something_is_bad_until_one_passes() {
     std::fs::write(&pack, b"rubbish").unwrap();
     assert_eq!(site.run(&["verify", "--level", "objects", "--json"]).code, 13);
     finds(&doctor(&site), 0, "Backups", "verification", "warning", "none is recorded", "verify --record");
-    assert_eq!(site.run(&["verify", "--level", "objects", "--record", "--json"]).code, 13);
+    let record = ["--record", "kit/recovery-signing-key.pem", "--json"];
+    assert_eq!(site.run(&[&["verify", "--level", "objects"], &record[..]].concat()).code, 13);
     let run = doctor(&site);
     bad(&run, 13, "Backups", "verification", "found 1 problem", "keyhaven verify --level objects");
     let table = run.json(13);
     assert_eq!(rows(&table, "verification").len(), 1, "one is recorded: {table:#}");
     // A shallower look that passes does not make it good again: the pack is as broken as it was.
-    site.run(&["verify", "--level", "ledger", "--record", "--json"]).json(0);
+    site.run(&[&["verify", "--level", "ledger"], &record[..]].concat()).json(0);
     bad(&doctor(&site), 13, "Backups", "verification", "found 1 problem", "keyhaven verify --level objects");
     std::fs::write(&pack, whole).unwrap();
-    site.run(&["verify", "--level", "objects", "--record", "--json"]).json(0);
+    site.run(&[&["verify", "--level", "objects"], &record[..]].concat()).json(0);
     let table = doctor(&site).json(0);
     assert_eq!(rows(&table, "verification")[0]["verdict"], "good", "{table:#}");
 }

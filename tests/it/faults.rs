@@ -1,7 +1,7 @@
 //! Every act of a fault script against the real program: a backup either succeeds with the truth or fails with the
 //! documented exit code. A wrong success is what must never be.
 
-use keyhaven::format::event::Cut;
+use keyhaven::format::snapshot::Consistency;
 use keyhaven::instance::embedded::{FaultScript, Options, every_type, seed, seed_small};
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ fn truthful(site: &Site, run: &Run) -> Value {
     if !unread.is_empty() {
         return report;
     }
-    let claims_a_point = event.cut == Cut::PointInTime;
+    let claims_a_point = event.consistency == Consistency::PointInTime;
     assert_eq!(report["cut"] == "point_in_time", claims_a_point, "{report:#}");
     if claims_a_point {
         // `Date` has whole seconds.

@@ -1,13 +1,10 @@
-//! Retention, forgetting, taking back and pinning, by the program as an operator runs it.
+//! Retention, forgetting, undoing and holding, by the program as an operator runs it.
 
 use std::time::{Duration, SystemTime};
 
-use keyhaven::crypto::SigningKey;
-use keyhaven::format::event::{ForgetChange, SweepEvent};
-use keyhaven::format::{Draft, Event, Place, names};
+use keyhaven::format::event::{ForgetEvent, SweepEvent};
+use keyhaven::format::{Event, names};
 use keyhaven::model::Timestamp;
-use keyhaven::repository::ledger::Ledger;
-use keyhaven::repository::{Repository, Store};
 use serde_json::Value;
 
 use crate::site::Site;
@@ -20,63 +17,23 @@ fn site(snapshots: usize) -> Site {
     for _ in 1..snapshots {
         site.run(&["backup", "--json"]).json(0);
     }
-    let_in(&site, "reaper", &["reaper"]);
+    site.let_in("reaper", &["reaper"]);
     site
-}
-
-/// Makes a key in a folder of this name and lets it in.
-pub(crate) fn let_in(site: &Site, name: &str, roles: &[&str]) {
-    site.run(&["keys", "host", "--out", name, "--json"]).json(0);
-    let public = format!("{name}/signing-key.public.pem");
-    let roles: Vec<&str> = roles.iter().flat_map(|role| ["--role", *role]).collect();
-    let custodian = ["--key", "kit/custodian-key.pem", "--reason", "test", "--json"];
-    let add = [&["keys", "add", "--public", &public, "--name", name][..], &roles, &custodian].concat();
-    site.run(&add).json(0);
 }
 
 fn forget(site: &Site, arguments: &[&str]) -> Value {
     site.run(&[&["forget", "--json"], arguments, &REAPER[..]].concat()).json(0)
 }
 
-/// The sequences of the snapshots that the list shows with this life, newest first.
-fn living(site: &Site, life: &str) -> Vec<u64> {
-    let shown = site.run(&["snapshots", "--all", "--json"]).json(0);
-    let lines = shown.as_array().unwrap().iter().filter(|line| line["life"] == life);
+/// The sequences of the snapshots that the list shows in this state, newest first.
+fn in_state(site: &Site, state: &str) -> Vec<u64> {
+    let shown = site.listed(&["--all"]);
+    let lines = shown.iter().filter(|line| line["state"] == state);
     lines.map(|line| line["sequence"].as_u64().unwrap()).collect()
 }
 
-pub(crate) fn ledger(site: &Site) -> (Repository, Ledger) {
-    let config: toml::Value = toml::from_str(&site.machine.read("keyhaven.toml")).unwrap();
-    let id = config["repository"]["id"].as_str().unwrap().parse().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let repository = Repository::open(Store::local(&site.repository()), id).await.unwrap();
-        let ledger = repository.read_ledger().await.unwrap();
-        (repository, ledger)
-    })
-}
-
-/// Puts an entry on top of all heads, signed by the reaper.
-pub(crate) fn sign(site: &Site, event: Event) {
-    let (repository, ledger) = ledger(site);
-    let key = SigningKey::from_pem(&site.machine.read("reaper/signing-key.pem")).unwrap();
-    let heads = ledger.heads();
-    let place = Place {
-        repository: Some(*repository.id()),
-        source: ledger.source().unwrap().clone(),
-        sequence: heads.iter().map(|head| head.sequence).max().unwrap() + 1,
-        parents: heads.iter().map(|head| head.digest).collect(),
-        previous: None,
-        due: None,
-    };
-    let time = Timestamp::from(chrono::DateTime::<chrono::Utc>::from(SystemTime::now()));
-    let (entry, bytes) = Draft { time, tool: "test".to_owned(), event }.sign(&place, &key).unwrap();
-    let path = site.repository().join(names::entry(entry.sequence, &entry.digest));
-    std::fs::write(path, bytes).unwrap();
-}
-
 fn sweep_of(site: &Site, sequence: u64) -> Event {
-    let (_, ledger) = ledger(site);
+    let (_, ledger) = site.ledger();
     let snapshot = ledger.snapshots().into_iter().find(|entry| entry.sequence == sequence).unwrap().digest;
     Event::Sweep(SweepEvent { snapshots: vec![snapshot], objects: 0, bytes: 0, before: Timestamp::from_millis(0) })
 }
@@ -100,15 +57,15 @@ fn a_policy_says_what_it_would_do_and_then_does_it() {
     let done = forget(&site, &["--keep-last", "2", "--apply"]);
     assert_eq!((&done["applied"], done["entries"].as_array().unwrap().len()), (&true.into(), 1));
     assert!(done["undo_until"].is_string(), "{done:#}");
-    assert_eq!(living(&site, "forgotten").len(), 2);
+    assert_eq!(in_state(&site, "forgotten").len(), 2);
     assert_eq!(site.stored("ledger").len(), entries + 1);
     // A second time there is nothing to do, and nothing is written.
     assert_eq!(forget(&site, &["--keep-last", "2", "--apply"])["forgotten"], 0);
     assert_eq!(site.stored("ledger").len(), entries + 1);
 
-    // What was given up is still whole, is expected to be, and is found by its number.
+    // What was forgotten is still whole, is expected to be, and is found by its number.
     site.run(&["verify", "--json"]).json(0);
-    let oldest = living(&site, "forgotten").pop().unwrap().to_string();
+    let oldest = in_state(&site, "forgotten").pop().unwrap().to_string();
     let listed = site.run(&["ls", "--snapshot", &oldest]);
     assert_eq!(listed.code, 0, "{listed:#?}");
     assert!(listed.err.contains("was forgotten (keep_last 2"), "{listed:#?}");
@@ -134,10 +91,12 @@ fn configured_rules_hold_and_flags_take_their_place() {
 fn days_by_the_store_protect_what_claims_no_day_of_its_own() {
     let site = site(4);
     // The store dates the first three to earlier days, although all claim to be of today.
-    let sequences: Vec<u64> = living(&site, "live").into_iter().rev().collect();
+    let sequences: Vec<u64> = in_state(&site, "live").into_iter().rev().collect();
     for (days, sequence) in [(3, sequences[0]), (2, sequences[1]), (1, sequences[2])] {
-        let path =
-            site.stored("ledger").into_iter().find(|path| path.to_str().unwrap().contains(&format!("/{sequence:09}-")));
+        let path = site
+            .stored("ledger")
+            .into_iter()
+            .find(|path| path.to_str().unwrap().contains(&format!("/{sequence:012}-")));
         let file = std::fs::File::options().write(true).open(path.unwrap()).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(days * 86_400)).unwrap();
     }
@@ -152,30 +111,30 @@ fn days_by_the_store_protect_what_claims_no_day_of_its_own() {
 fn only_a_reaper_forgets() {
     let site = site(2);
     let own = site.run(&["forget", "--keep-last", "1", "--apply"]);
-    own.fails(12, &["would not count", "role reaper", "keyhaven keys add"]);
+    own.fails(12, &["the role `reaper`", "keyhaven keys add"]);
     let custodian = ["forget", "--keep-last", "1", "--apply", "--key", "kit/custodian-key.pem"];
-    site.run(&custodian).fails(12, &["role reaper"]);
-    assert_eq!(living(&site, "live").len(), 2);
+    site.run(&custodian).fails(12, &["does not list this key"]);
+    assert_eq!(in_state(&site, "live").len(), 2);
 }
 
 #[test]
 fn what_was_forgotten_is_taken_back_until_it_is_swept() {
     let site = site(3);
     forget(&site, &["--keep-last", "1", "--apply"]);
-    let gone = living(&site, "forgotten");
+    let gone = in_state(&site, "forgotten");
     let [newer, older] = gone[..] else { panic!("{gone:?}") };
     let undo = |sequence: u64| {
         let text = sequence.to_string();
         site.run(&[&["forget", "--undo", &text, "--reason", "needed", "--json"], &REAPER[..]].concat())
     };
     undo(newer).json(0);
-    assert_eq!(living(&site, "forgotten"), [older]);
+    assert_eq!(in_state(&site, "forgotten"), [older]);
     undo(newer).fails(2, &["is not forgotten"]);
 
-    sign(&site, sweep_of(&site, older));
+    site.sign("reaper/signing-key.pem", sweep_of(&site, older));
     undo(older).fails(16, &["too late", &format!("snapshot {older} was swept")]);
-    assert_eq!(living(&site, "swept"), [older]);
-    assert_eq!(site.run(&["snapshots", "--json"]).json(0).as_array().unwrap().len(), 2, "swept ones only with --all");
+    assert_eq!(in_state(&site, "swept"), [older]);
+    assert_eq!(site.listed(&[]).len(), 2, "swept ones only with --all");
     site.run(&["forget", "--snapshot", &older.to_string(), "--reason", "x"]).fails(2, &["swept already"]);
     site.run(&["verify", "--snapshot", &older.to_string()]).fails(2, &["was swept"]);
 }
@@ -183,14 +142,18 @@ fn what_was_forgotten_is_taken_back_until_it_is_swept() {
 #[test]
 fn after_a_sweep_everything_that_is_kept_is_whole() {
     let site = Site::seeded();
-    let_in(&site, "reaper", &["reaper"]);
-    let first = living(&site, "live")[0];
+    site.let_in("reaper", &["reaper"]);
+    let first = in_state(&site, "live")[0];
     let (old, _) = site.newest_snapshot();
     // Trusts no earlier pack, so that the first snapshot shares nothing with it.
     site.run(&["backup", "--full", "--json"]).json(0);
     let (new, _) = site.newest_snapshot();
-    forget(&site, &["--keep-last", "1", "--apply"]);
-    sign(&site, sweep_of(&site, first));
+    // Forgotten long ago by the entry's own time: a sweep before the grace fails a check.
+    let old_snapshot = site.ledger().1.snapshots()[0].digest;
+    let event = Event::Forget(ForgetEvent { snapshots: vec![old_snapshot], rule: "test".to_owned() });
+    let then = Timestamp::from(chrono::Utc::now()).plus_millis(-4 * 24 * 3_600_000);
+    site.forge_at(then, &site.key("reaper/signing-key.pem"), &site.place(), event);
+    site.sign("reaper/signing-key.pem", sweep_of(&site, first));
     assert_ne!(old.list, new.list);
     let keep: Vec<String> = packs(&site, &new.list.to_string());
     for pack in packs(&site, &old.list.to_string()).iter().filter(|pack| !keep.contains(pack)) {
@@ -219,11 +182,14 @@ fn packs(site: &Site, list: &str) -> Vec<String> {
 #[test]
 fn a_run_builds_on_what_is_kept() {
     let site = site(2);
-    let (_, before) = ledger(&site);
+    let (_, before) = site.ledger();
     let snapshots = before.snapshots();
     let (one, two) = (snapshots[0].digest, snapshots[1].digest);
     // The program never gives the newest good one up; another reader's might.
-    sign(&site, Event::Forget(ForgetChange::GiveUp { snapshots: vec![two], rule: "another tool".to_owned() }));
+    site.sign(
+        "reaper/signing-key.pem",
+        Event::Forget(ForgetEvent { snapshots: vec![two], rule: "another tool".to_owned() }),
+    );
     assert_eq!(site.run(&["show", "--json"]).json(0)["digest"], one.to_string(), "the latest is the newest kept one");
     site.run(&["backup", "--json"]).json(0);
     let shown = site.run(&["show", "--json"]).json(0);
@@ -232,44 +198,49 @@ fn a_run_builds_on_what_is_kept() {
 }
 
 #[test]
-fn pins_and_tags_keep_and_the_last_verified_one_stays() {
+fn holds_and_tags_keep_and_the_last_verified_one_stays() {
     let site = Site::seeded();
-    let_in(&site, "reaper", &["reaper"]);
-    site.run(&["verify", "--record", "--json"]).json(0);
+    site.let_in("reaper", &["reaper"]);
+    site.let_in("verifier", &["verifier"]);
+    let record = || {
+        let key = [("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "verifier/signing-key.pem")];
+        site.machine.run_with(&key, &["verify", "--record", "--json"]).json(0);
+    };
+    record();
     site.run(&["backup", "--tag", "release-7", "--tag", "blue", "--json"]).json(0);
     site.run(&["backup", "--json"]).json(0);
     site.run(&["backup", "--json"]).json(0);
-    let all: Vec<u64> = living(&site, "live").into_iter().rev().collect();
-    let pin = |verb: &str, key: &str| {
+    let all: Vec<u64> = in_state(&site, "live").into_iter().rev().collect();
+    let hold = |verb: &str, key: &str| {
         let sequence = all[2].to_string();
         site.run(&["snapshots", verb, &sequence, "--reason", "the audit", "--key", key, "--json"])
     };
-    site.run(&["snapshots", "pin", &all[2].to_string(), "--reason", "x"]).fails(12, &["would not count"]);
-    pin("pin", "kit/custodian-key.pem").json(0);
+    site.run(&["snapshots", "hold", &all[2].to_string(), "--reason", "x"]).fails(12, &["the role `reaper`"]);
+    hold("hold", "reaper/signing-key.pem").json(0);
     let plan = forget(&site, &["--keep-last", "1", "--keep-tag", "release-7"]);
     let reasons: Vec<&str> =
         plan["snapshots"].as_array().unwrap().iter().map(|line| line["reasons"][0].as_str().unwrap()).collect();
-    assert_eq!(reasons, ["last verified", "tag release-7", "pinned: the audit", "newest good"]);
+    assert_eq!(reasons, ["last verified", "tag release-7", "held: the audit", "newest good"]);
     let listed = site.run(&["snapshots"]);
-    assert!(listed.out.contains("pinned: the audit") && listed.out.contains("#blue, #release-7"), "{listed:#?}");
+    assert!(listed.out.contains("held: the audit") && listed.out.contains("#blue, #release-7"), "{listed:#?}");
 
     let by_hand = |sequence: u64| {
         let text = sequence.to_string();
         site.run(&[&["forget", "--snapshot", &text, "--reason", "wrong", "--apply", "--json"], &REAPER[..]].concat())
     };
-    by_hand(all[0]).fails(2, &["never given up: last verified"]);
-    by_hand(all[2]).fails(2, &["never given up: pinned: the audit", "unpin"]);
-    by_hand(all[3]).fails(2, &["never given up: newest good"]);
+    by_hand(all[0]).fails(2, &["never forgotten: last verified"]);
+    by_hand(all[2]).fails(2, &["never forgotten: held: the audit"]);
+    by_hand(all[3]).fails(2, &["never forgotten: newest good"]);
     assert_eq!(by_hand(all[1]).json(0)["rule"], "by hand: wrong");
     // A verification of everything names the heads, and covers what is below them.
-    site.run(&["verify", "--record", "--json"]).json(0);
+    record();
     let plan = forget(&site, &["--keep-last", "1"]);
     assert_eq!(plan["snapshots"][0]["keep"], false, "what was verified later takes its place: {plan:#}");
-    pin("unpin", "reaper/signing-key.pem").json(0);
-    pin("unpin", "reaper/signing-key.pem").fails(2, &["is not pinned"]);
+    hold("release", "reaper/signing-key.pem").json(0);
+    hold("release", "reaper/signing-key.pem").fails(2, &["is not held"]);
     by_hand(all[2]).json(0);
-    pin("pin", "reaper/signing-key.pem").fails(2, &["is forgotten", "--undo"]);
-    assert_eq!(living(&site, "live"), [all[3], all[0]], "only what was asked for");
+    hold("hold", "reaper/signing-key.pem").fails(2, &["is forgotten", "--undo"]);
+    assert_eq!(in_state(&site, "live"), [all[3], all[0]], "only what was asked for");
 }
 
 #[test]

@@ -23,9 +23,7 @@ fn times(book: &Book, stored: &StoredTimes, of: &Entry, now: i64) -> (Timestamp,
 fn claims(book: &mut Book, parent: &Entry, taken: i64, signed: i64) -> Entry {
     let Event::Snapshot(mut event) = snapshot(&format!("{taken} {signed}")) else { unreachable!() };
     event.time = at(taken);
-    let (entry, bytes) = sign(&book.place(&[parent]), COLLECTOR, signed, Event::Snapshot(event));
-    book.add_file((entry.name(), bytes));
-    entry
+    book.store(book.entry(COLLECTOR, &[parent]).at(signed), Event::Snapshot(event))
 }
 
 #[test]
@@ -60,7 +58,7 @@ fn a_history_written_today_is_of_today_by_the_store() {
 fn verified(of: &[&Entry], level: &str, passed: bool) -> Event {
     let entries = of.iter().map(|entry| entry.digest).collect();
     let (level, problems) = (level.to_owned(), u64::from(!passed));
-    Event::Verification(VerificationEvent { level, slice: None, passed, problems, entries, evidence: None })
+    Event::Verification(VerificationEvent { level, slice: None, passed, problems, entries, counts: None })
 }
 
 /// Which of the candidates is taken for the last verified one.

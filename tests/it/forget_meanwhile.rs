@@ -1,12 +1,12 @@
-//! What others do while snapshots are given up or taken back, and who says what time it is.
+//! What others do while snapshots are forgotten or undone, and who says what time it is.
 
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::event::{PinChange, SNAPSHOTS_AN_ENTRY, SweepEvent};
+use keyhaven::format::event::{SNAPSHOTS_AN_ENTRY, SnapshotsEvent, SweepEvent};
 use keyhaven::format::{Draft, Event};
 use keyhaven::job::forget::{give_up, now_of, take_back};
 use keyhaven::model::{Clock as _, Digest};
 use keyhaven::repository::Repository;
-use keyhaven::repository::ledger::Life;
+use keyhaven::repository::ledger::SnapshotState;
 
 use crate::sweep_kit::{TOOL, Yard};
 use crate::sweep_world::{Actor, HOUR, Odd, Paging};
@@ -28,7 +28,7 @@ async fn sign(yard: &Yard, event: Event) {
 }
 
 #[tokio::test]
-async fn what_somebody_pins_while_it_is_given_up_is_taken_back() {
+async fn what_another_host_holds_while_it_is_forgotten_is_undone() {
     let (yard, snapshots) = yard().await;
     let forgetting = Actor::new("forget", 0, |turn| {
         let (store, id) = (yard.sim.client(&turn, Paging::Whole), yard.id);
@@ -42,14 +42,14 @@ async fn what_somebody_pins_while_it_is_given_up_is_taken_back() {
     });
     let said = yard
         .meanwhile(forgetting, || {
-            let pin = PinChange::Set { snapshot: snapshots[1], reason: "the audit".to_owned() };
-            yard.unseen(sign(&yard, Event::Pin(pin)))
+            let hold = SnapshotsEvent { snapshots: vec![snapshots[1]], reason: "the audit".to_owned() };
+            yard.unseen(sign(&yard, Event::Hold(hold)))
         })
         .await;
     assert_eq!(said, "done");
     let ledger = yard.ledger();
-    assert!(ledger.is_live(&snapshots[1]) && ledger.pins().contains_key(&snapshots[1]));
-    assert!(matches!(ledger.life(&snapshots[0]), Some(Life::Forgotten { .. })), "nobody pinned that");
+    assert!(ledger.is_live(&snapshots[1]) && ledger.holds().contains_key(&snapshots[1]));
+    assert!(matches!(ledger.state(&snapshots[0]), Some(SnapshotState::Forgotten { .. })), "nobody holds that");
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn an_undo_looks_again_whether_a_sweep_was_faster() {
             yard.unseen(sign(&yard, Event::Sweep(sweep)))
         })
         .await;
-    assert!(said.starts_with("too late: snapshot 2 was swept"), "{said}");
+    assert!(said.starts_with("too late: snapshot 1 was swept"), "{said}");
 }
 
 #[tokio::test]

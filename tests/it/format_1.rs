@@ -1,6 +1,6 @@
 //! A repository that format 1.0 wrote (`tests/fixtures/format-1`): it must open for ever.
 
-#![expect(clippy::disallowed_methods, reason = "a fixture is files, and its folder comes from the environment")]
+#![expect(clippy::disallowed_methods, reason = "a fixture is files, and its directory comes from the environment")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,27 +10,61 @@ use bytes::Bytes;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::crypto::{Identities, Recipients, SigningKey};
 use keyhaven::format::catalogue::{PartBuilder, PartReader};
+use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::event::{
-    AcceptLossEvent, AcceptSuspectEvent, Cut, InitEvent, KeyChange, KeyGrant, PartRef, RequestCounts, RestoreEvent,
-    SnapshotEvent, Verdict, VerificationEvent,
+    AcknowledgeEvent, DrillEvent, DrillPhase, ExpectEvent, ForgetEvent, ProofEvent, RecipientProof, RestoreEvent,
+    Slice, SnapshotsEvent, SweepEvent, VerificationEvent,
 };
 use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::pack::{PackBuilder, PackReader};
-use keyhaven::format::{Draft, Entry, Event, Place, RepositoryId, Role, SourceName, names};
-use keyhaven::model::{Digest, Item, ItemKey, Payload, Pointer, Slot, Timestamp};
-use keyhaven::repository::ledger::{Ledger, Problem};
+use keyhaven::format::snapshot::{
+    BucketFacts, Consistency, Finding, ItemCounts, PartRef, RequestCounts, SnapshotCounts, SnapshotEvent,
+};
+use keyhaven::format::{
+    Draft, Entry, EntryRef, Event, Place, Policy, PolicyRef, RepositoryId, Role, SourceName, names,
+};
+use keyhaven::model::{Digest, Due, Item, ItemKey, Payload, Pointer, Slot, Timestamp};
+use keyhaven::repository::ledger::{Ledger, SnapshotState};
 use zeroize::Zeroizing;
+
+use crate::ledger_kit::{File, read_ledger};
+use crate::policy_kit::{self, Named, policy_key};
 
 const EXACT: &str = r#"{"payload":{"id":12345678901234567890,"x":1e400,"y":1.0,"k":1,"k":2}}"#;
 const VALUE: &str = r#"{"api_key":"a made-up key"}"#;
 const CRN: &str = "crn:v1:bluemix:public:secrets-manager:eu-de:a/made-up:00000000-0000-0000-0000-000000000001::";
 
-fn folder() -> PathBuf {
+/// The kinds of its entries, in order.
+const KINDS: [&str; 19] = [
+    "snapshot",
+    "verification",
+    "proof",
+    "snapshot",
+    "restore",
+    "drill",
+    "hold",
+    "release",
+    "hold",
+    "snapshot",
+    "forget",
+    "undo",
+    "snapshot",
+    "expect",
+    "acknowledge",
+    "snapshot",
+    "sweep",
+    "forget",
+    "audit_trail",
+];
+/// How many entries it has; all of them count.
+pub(crate) const ENTRIES: u64 = KINDS.len() as u64;
+
+fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1")
 }
 
 fn read(name: &str) -> Bytes {
-    fs::read(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}")).into()
+    fs::read(directory().join(name)).unwrap_or_else(|error| panic!("{name}: {error}")).into()
 }
 
 fn id() -> RepositoryId {
@@ -41,17 +75,20 @@ fn identities(name: &str) -> Identities {
     Identities::parse(std::str::from_utf8(&read(name)).unwrap()).unwrap()
 }
 
-fn files() -> Vec<(String, Bytes)> {
-    let ledger = fs::read_dir(folder().join("ledger/000000")).unwrap();
-    let names = ledger.map(|file| format!("ledger/000000/{}", file.unwrap().file_name().to_str().unwrap()));
-    names.map(|name| (name.clone(), read(&name))).collect()
+fn files(below: &str) -> Vec<File> {
+    let found = crate::program::files(&directory().join(below)).into_iter().map(|name| format!("{below}/{name}"));
+    found.map(|name| (name.clone(), read(&name))).collect()
+}
+
+fn ledger() -> Ledger {
+    read_ledger(id(), &files("trust"), &files("ledger"), &[]).unwrap()
 }
 
 fn items(snapshot: &SnapshotEvent, keys: &Identities) -> Vec<Item> {
     let parts = snapshot.parts.iter().map(|part| {
         let sealed = read(&names::catalogue(&part.digest));
         assert_eq!((sha256(&sealed), sealed.len() as u64), (part.digest, part.size));
-        let items: Vec<Item> = PartReader::open(&sealed, keys, &id()).unwrap().map(Result::unwrap).collect();
+        let items: Vec<Item> = PartReader::open(&sealed, keys, &id(), None).unwrap().map(Result::unwrap).collect();
         assert_eq!(items.len() as u64, part.items);
         items
     });
@@ -59,34 +96,60 @@ fn items(snapshot: &SnapshotEvent, keys: &Identities) -> Vec<Item> {
 }
 
 #[test]
+fn its_policy_has_two_versions_and_the_second_is_in_force() {
+    let ledger = ledger();
+    let in_force: Vec<PolicyRef> = ledger.trust().branches().map(|(version, _)| version).collect();
+    assert_eq!((in_force.len(), in_force[0].version, ledger.trust().fit().len()), (1, 2, 2));
+    let policy = ledger.policy().unwrap();
+    assert_eq!((policy.threshold, policy.custodians.len(), policy.keys.len()), (2, 2, 5));
+    assert_eq!(policy.keys.iter().filter(|key| key.until.is_some()).count(), 1);
+    assert_eq!(policy.source.instance, CRN);
+    // Entries of both versions carry them: without `trust/` it reads the same, but for version 1, which nobody signed.
+    let first = policy.previous[0];
+    let only_first = vec![(names::policy(&first), read(&names::policy(&first)))];
+    let carried = read_ledger(id(), &only_first, &files("ledger"), &[]).unwrap();
+    assert_eq!(carried.counted().count(), KINDS.len());
+}
+
+#[test]
 fn its_ledger_is_whole_and_every_kind_is_understood() {
-    let ledger = Ledger::build(files(), id(), &[]);
+    let ledger = ledger();
     assert_eq!(ledger.problems(), []);
     let kinds: Vec<&str> = ledger.entries().iter().map(Entry::kind).collect();
-    assert_eq!(
-        kinds,
-        [
-            "init",
-            "keys",
-            "snapshot",
-            "snapshot",
-            "accept_suspect",
-            "verification",
-            "restore",
-            "accept_loss",
-            "keys",
-            "keys"
-        ]
+    assert_eq!(kinds, KINDS);
+    assert_eq!(ledger.counted().count(), KINDS.len());
+    let known: Vec<bool> = ledger.entries().iter().map(|entry| entry.event.is_known()).collect();
+    assert_eq!(known.iter().filter(|known| !**known).count(), 1, "one is of a later minor");
+    let carrying = ledger.entries().iter().filter(|entry| entry.carries).count();
+    assert_eq!(carrying, 7, "the first entry of each key under each version");
+    assert!(ledger.entries()[11].due.is_some() && ledger.entries()[12].lost.len() == 1);
+}
+
+#[test]
+fn its_snapshots_are_live_forgotten_swept_held_and_accepted() {
+    let ledger = ledger();
+    let snapshots = ledger.snapshots();
+    let [one, two, three, four, five] = snapshots[..] else { panic!("{}", snapshots.len()) };
+    let states: Vec<SnapshotState> = snapshots.iter().map(|entry| ledger.state(&entry.digest).unwrap()).collect();
+    assert!(
+        matches!(&states[..], [
+            SnapshotState::Live,
+            SnapshotState::Swept { .. },
+            SnapshotState::Live,
+            SnapshotState::Live,
+            SnapshotState::Forgotten { rule, .. }
+        ] if rule == "keep_last 1"),
+        "{states:?}"
     );
-    assert_eq!(ledger.counted().count(), kinds.len());
-    let latest = ledger.latest_good().unwrap();
-    assert_eq!((latest.sequence, ledger.accepted(&latest.digest)), (4, true));
-    assert_eq!(ledger.source().map(|source| source.crn.as_str()), Some(CRN));
+    assert!(ledger.accepted(&two.digest) && ledger.is_good(two));
+    assert_eq!(ledger.holds().keys().copied().collect::<Vec<_>>(), [one.digest]);
+    assert!(three.snapshot().unwrap().base == Some(two.digest) && !five.snapshot().unwrap().full);
+    assert_eq!(ledger.latest_good(), Some(four));
 }
 
 #[test]
 fn its_catalogue_opens_with_the_catalogue_key_and_with_the_recovery_key() {
-    let ledger = Ledger::build(files(), id(), &[]);
+    let ledger = ledger();
     let snapshot = ledger.latest_good().unwrap().snapshot().unwrap();
     for key in ["catalogue-identity.txt", "recovery-identity.txt"] {
         let items = items(snapshot, &identities(key));
@@ -98,8 +161,9 @@ fn its_catalogue_opens_with_the_catalogue_key_and_with_the_recovery_key() {
 
 #[test]
 fn its_pack_opens_with_the_recovery_key_alone_and_every_pointer_leads_to_a_payload() {
-    let ledger = Ledger::build(files(), id(), &[]);
-    let snapshot = ledger.latest_good().unwrap().snapshot().unwrap();
+    let ledger = ledger();
+    let entry = ledger.latest_good().unwrap();
+    let snapshot = entry.snapshot().unwrap();
     let recovery = identities("recovery-identity.txt");
     assert_eq!(recovery.repository_hint(), Some(id().0));
     let list = PackList::decode(&read(&names::list(&snapshot.list))).unwrap();
@@ -108,8 +172,8 @@ fn its_pack_opens_with_the_recovery_key_alone_and_every_pointer_leads_to_a_paylo
     for listed in &list.packs {
         let sealed = read(&names::pack(&listed.pack));
         assert_eq!((sha256(&sealed), sealed.len() as u64), (listed.pack, listed.size));
-        assert!(PackReader::open(&sealed, &identities("catalogue-identity.txt"), &id()).is_err());
-        for line in PackReader::open(&sealed, &recovery, &id()).unwrap() {
+        assert!(PackReader::open(&sealed, &identities("catalogue-identity.txt"), &id(), None).is_err());
+        for line in PackReader::open(&sealed, &recovery, &id(), ledger.source()).unwrap() {
             let line = line.unwrap();
             payloads.insert((line.key, line.version.as_str().to_owned()), line.payload.expose().to_owned());
         }
@@ -123,172 +187,363 @@ fn its_pack_opens_with_the_recovery_key_alone_and_every_pointer_leads_to_a_paylo
     assert_eq!(payloads.len(), 3);
 }
 
-#[test]
-fn a_second_signature_over_the_same_words_is_the_same_entry() {
-    // Made with the collector's key and another nonce, as only its holder can; see the README beside it.
-    let copy = read("../copy-of-an-entry.json");
-    let name = names::entry(3, &sha256(&copy));
-    let mut files = files();
-    files.push((name.clone(), copy.clone()));
-    let ledger = Ledger::build(files, id(), &[]);
-    let [Problem::Copy { file, of }] = ledger.problems() else { panic!("{:?}", ledger.problems()) };
-    let entry = ledger.entries().iter().find(|entry| entry.sequence == 3).unwrap();
-    let other = names::parse_entry(file).unwrap().1;
-    assert!(entry.digest < other && *of == entry.digest, "the smaller digest is the name");
-    assert_eq!((ledger.get(&other), ledger.get(&sha256(&copy))), (Some(entry), Some(entry)));
-    // The entry above names the original; whichever of the two is the name, it is still its parent.
-    assert!(ledger.is_ancestor(&other, &ledger.latest_good().unwrap().digest));
-    assert!(ledger.missing().is_empty());
-    assert_eq!(ledger.entries().len(), 10);
-}
-
-/// Writes the fixture again, into the folder named by the environment. Never over the one that is there: that one is what
-/// the first version wrote.
+/// Writes the fixture into the directory named by the environment. Once format 1 is released, never over the one that is
+/// there: that one is what the first version wrote.
 #[test]
 #[ignore = "makes the fixture; run by hand, once a format version"]
 fn make_the_fixture() {
     let target = PathBuf::from(std::env::var("FIXTURE_FOLDER").unwrap());
-    let store = |name: &str, bytes: &[u8]| {
-        let path = target.join(name);
+    let fixture = Fixture::new(&target);
+    fixture.write_all();
+}
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_millis(1_795_350_000_000 + minute * 60_000)
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(&[seed; 32])
+}
+
+/// Seeds of its keys, published with it.
+const COLLECTOR: u8 = 1;
+const CUSTODIAN: u8 = 2;
+const WORKER: u8 = 3;
+const OTHER_CUSTODIAN: u8 = 4;
+const REAPER: u8 = 5;
+const OPERATOR: u8 = 6;
+const NEW_COLLECTOR: u8 = 7;
+
+/// What makes the fixture.
+struct Fixture {
+    target: PathBuf,
+    recovery: Identities,
+    catalogue: Identities,
+    first: Policy,
+    id: RepositoryId,
+}
+
+impl Fixture {
+    fn new(target: &Path) -> Self {
+        let (recovery, recovery_text) = Identities::generate();
+        let (catalogue, catalogue_text) = Identities::generate();
+        let source =
+            SourceName { provider: "ibm".to_owned(), instance: CRN.to_owned(), region: Some("eu-de".to_owned()) };
+        let keys = [CUSTODIAN, OTHER_CUSTODIAN, COLLECTOR, WORKER, REAPER, OPERATOR].map(key);
+        let [one, other, collector, worker, reaper, operator] = &keys;
+        let named = Named {
+            custodians: &[one, other],
+            keys: &[
+                (collector, &[Role::Collector]),
+                (worker, &[Role::Verifier, Role::Restorer]),
+                (reaper, &[Role::Reaper]),
+                (operator, &[Role::Operator]),
+            ],
+            recovery: &recovery,
+            catalogue: &catalogue,
+        };
+        let mut first = policy_kit::policy(source, &named, at(0), "keyhaven/0.1.0");
+        first.settings.recover_md = sha256(b"made up");
+        let id = RepositoryId(first.reference().unwrap().digest);
+        let fixture = Self { target: target.to_owned(), recovery, catalogue, first, id };
+        fixture.store("repository-id", format!("{id}\n").as_bytes());
+        let hint = format!("# keyhaven repository: {id}\n{}", *recovery_text);
+        fixture.store("recovery-identity.txt", hint.as_bytes());
+        fixture.store("catalogue-identity.txt", catalogue_text.as_bytes());
+        fixture
+    }
+
+    fn store(&self, name: &str, bytes: &[u8]) {
+        let path = self.target.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
-    };
-    let (recovery, recovery_text) = Identities::generate();
-    let (catalogue, catalogue_text) = Identities::generate();
-    let recovery_set = Recipients::new(recovery.recipients()).unwrap();
-    let both = Recipients::new([recovery.recipients(), catalogue.recipients()].concat()).unwrap();
-    let (collector, custodian) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
-    let worker = SigningKey::from_seed(&[3; 32]);
-    let at = |minute: i64| Timestamp::from_millis(1_795_350_000_000 + minute * 60_000);
-    let source = SourceName { crn: CRN.to_owned(), region: "eu-de".to_owned() };
-    let draft = |minute, event| Draft { time: at(minute), tool: "keyhaven/0.1.0".to_owned(), event };
-    let grant = |key: &SigningKey, roles: &[Role], name: &str| KeyGrant {
-        public_key: key.public(),
-        roles: roles.to_vec(),
-        name: name.to_owned(),
-    };
+    }
 
-    let init = Event::Init(InitEvent {
-        keys: vec![
-            grant(&collector, &[Role::Collector], "collector-1"),
-            grant(&custodian, &[Role::Custodian], "recovery kit"),
-        ],
-        longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
-        grace_seconds: InitEvent::GRACE_SECONDS,
-        recover_md: sha256(b"made up"),
-    });
-    let (first, bytes) = draft(0, init).sign(&Place::first(source.clone()), &custodian).unwrap();
-    store(&first.name(), &bytes);
-    let id = RepositoryId(first.digest);
-    store("repository-id", format!("{id}\n").as_bytes());
-    store("recovery-identity.txt", format!("# keyhaven repository: {id}\n{}", *recovery_text).as_bytes());
-    store("catalogue-identity.txt", catalogue_text.as_bytes());
-
-    let (secret, engine) = ("secret/s1", "configuration/iam_credentials_configuration/engine");
-    let payload = |text: &str| Payload::new(Zeroizing::new(text.to_owned()));
-    let (v1, v2, value) = (Slot::new("v1").unwrap(), Slot::new("v2").unwrap(), Slot::new(Slot::VALUE).unwrap());
-    let mut pack = PackBuilder::new(id, CRN).unwrap();
-    pack.push(&secret.parse().unwrap(), &v2, &payload(EXACT)).unwrap();
-    pack.push(&secret.parse().unwrap(), &v1, &payload(EXACT)).unwrap();
-    pack.push(&engine.parse().unwrap(), &value, &payload(VALUE)).unwrap();
-    let pack = pack.seal(&recovery_set, 3).unwrap();
-    store(&names::pack(&pack.digest), &pack.bytes);
-    let size = pack.bytes.len() as u64;
-    let list = PackList::new(vec![ListedPack { pack: pack.digest, size, recipients: recovery_set.names() }]).unwrap();
-    store(&names::list(&list.digest().unwrap()), &list.encode().unwrap());
-
-    let item = |key: &str, kind: &str, versions: &[&Slot], row: &str| -> Item {
-        let payloads = versions.iter().map(|slot| Pointer { version: (*slot).clone(), pack: pack.digest }).collect();
-        Item {
-            key: key.parse().unwrap(),
-            name: key.rsplit('/').next().unwrap().to_owned(),
-            item_type: kind.to_owned(),
-            group: (kind == "kv").then(|| "default".to_owned()),
-            class: keyhaven::model::Restorability::Exact,
-            revision: Some(sha256(row.as_bytes())),
-            read_at: Some(at(1)),
-            payloads,
-            docs: [("row".to_owned(), serde_json::from_str(row).unwrap())].into(),
-        }
-    };
-    let mut part = PartBuilder::new(id, CRN).unwrap();
-    part.push(&item(engine, "iam_credentials_configuration", &[&value], r#"{"name":"engine"}"#)).unwrap();
-    part.push(&item("group/default", "group", &[], r#"{"id":"default"}"#)).unwrap();
-    part.push(&item(secret, "kv", &[&v2, &v1], r#"{"id":"s1","versions_total":2,"big":1e400}"#)).unwrap();
-    let part = part.seal(&both, 3).unwrap();
-    store(&names::catalogue(&part.digest), &part.bytes);
-
-    let snapshot = |cut, verdict, base: Option<Digest>| {
-        Event::Snapshot(Box::new(SnapshotEvent {
-            cut,
+    /// A pack, a list and a part; the body of a snapshot of them.
+    fn objects(&self) -> SnapshotEvent {
+        let (id, source) = (self.id, &self.first.source);
+        let recovery = Recipients::new(self.recovery.recipients()).unwrap();
+        let both = Recipients::new([self.recovery.recipients(), self.catalogue.recipients()].concat()).unwrap();
+        let (secret, engine) = ("secret/s1", "configuration/iam_credentials_configuration/engine");
+        let payload = |text: &str| Payload::new(Zeroizing::new(text.to_owned()));
+        let (v1, v2, value) = (Slot::new("v1").unwrap(), Slot::new("v2").unwrap(), Slot::new(Slot::VALUE).unwrap());
+        let mut pack = PackBuilder::new(id, source).unwrap();
+        pack.push(&secret.parse().unwrap(), &v2, &payload(EXACT)).unwrap();
+        pack.push(&secret.parse().unwrap(), &v1, &payload(EXACT)).unwrap();
+        pack.push(&engine.parse().unwrap(), &value, &payload(VALUE)).unwrap();
+        let pack = pack.seal(&recovery, 3).unwrap();
+        self.store(&names::pack(&pack.digest), &pack.bytes);
+        let size = pack.bytes.len() as u64;
+        let listed = ListedPack { pack: pack.digest, size, recipients: recovery.names(), since: None };
+        let list = PackList::new(vec![listed]).unwrap();
+        self.store(&names::list(&list.digest().unwrap()), &list.encode().unwrap());
+        let item = |key: &str, kind: &str, versions: &[&Slot], row: &str| -> Item {
+            let pointer = |slot: &&Slot| Pointer { version: (*slot).clone(), pack: pack.digest };
+            Item {
+                key: key.parse().unwrap(),
+                name: key.rsplit('/').next().unwrap().to_owned(),
+                item_type: kind.to_owned(),
+                group: (kind == "kv").then(|| "default".to_owned()),
+                class: keyhaven::model::Restorability::Exact.into(),
+                revision: Some(sha256(row.as_bytes())),
+                read_at: Some(at(1)),
+                payloads: versions.iter().map(pointer).collect(),
+                docs: [("row".to_owned(), serde_json::from_str(row).unwrap())].into(),
+            }
+        };
+        let mut part = PartBuilder::new(id, source).unwrap();
+        part.push(&item(engine, "iam_credentials_configuration", &[&value], r#"{"name":"engine"}"#)).unwrap();
+        part.push(&item("group/default", "group", &[], r#"{"id":"default"}"#)).unwrap();
+        part.push(&item(secret, "kv", &[&v2, &v1], r#"{"id":"s1","versions_total":2,"big":1e400}"#)).unwrap();
+        let part = part.seal(&both, 3).unwrap();
+        self.store(&names::catalogue(&part.digest), &part.bytes);
+        let one = ItemCounts { items: Some(1), ..ItemCounts::default() };
+        let all = ItemCounts { items: Some(3), payloads: Some(3), new: Some(3), ..ItemCounts::default() };
+        SnapshotEvent {
+            consistency: Consistency::PointInTime,
             from: at(1),
             to: at(2),
             time: at(1),
+            recovery_point_millis: Some(60_000),
             rounds: 2,
-            full: base.is_none(),
-            base,
+            full: true,
+            base: None,
+            reuses: Vec::new(),
+            reference: None,
+            recipients: self.first.recipients_digest(),
             parts: vec![PartRef { digest: part.digest, size: part.bytes.len() as u64, items: 3 }],
             list: list.digest().unwrap(),
-            counts: ["configuration", "group", "secret"].map(|kind| (kind.to_owned(), 1)).into(),
-            classes: [("exact".to_owned(), 3)].into(),
             packs: 1,
             sealed_bytes: size,
-            verdict,
+            counts: SnapshotCounts {
+                all,
+                kinds: ["configuration", "group", "secret"].map(|kind| (kind.to_owned(), one)).into(),
+                classes: [("exact".to_owned(), all)].into(),
+            },
+            partial: false,
+            reasons: Vec::new(),
+            marks: Vec::new(),
+            rules: Some(1),
+            floors: Some([("gone".to_owned(), 3)].into()),
+            shares: Some([("gone".to_owned(), 20)].into()),
+            expected: None,
+            excepted: None,
+            bucket: Some(BucketFacts { region: Some("eu-gb".to_owned()), lock: Some("governance".to_owned()) }),
             requests: RequestCounts { listing: 8, reading: 3, retried: 0 },
             notes: vec!["made up".to_owned()],
-            tags: Vec::new(),
+            tags: vec!["release-1".to_owned()],
             hidden: Vec::new(),
             recovery_key_on_collector: false,
-        }))
-    };
-    let reason = || "made up".to_owned();
-    let mut top = first.clone();
-    let mut write = |key: &SigningKey, previous: Option<&Entry>, event: Event| -> Entry {
-        let sequence = top.sequence + 1;
-        let place = Place {
-            due: None,
-            repository: Some(id),
-            source: source.clone(),
-            sequence,
-            parents: vec![top.digest],
-            previous: previous.map(|entry| entry.digest),
+        }
+    }
+
+    fn policy(&self, policy: &Policy, signers: &[u8]) -> PolicyRef {
+        let keys: Vec<SigningKey> = signers.iter().map(|seed| key(*seed)).collect();
+        let (version, bytes) = policy_kit::signed(policy, &keys.iter().collect::<Vec<_>>());
+        self.store(&names::policy(&version), &bytes);
+        version
+    }
+
+    fn write_all(&self) {
+        let base = self.objects();
+        let version = self.policy(&self.first, &[]);
+        let mut row = Row { fixture: self, policy: version, parents: Vec::new(), minute: 0, carried: Vec::new() };
+        let snapshot = |event: SnapshotEvent| Event::Snapshot(Box::new(event));
+        let one = row.write(COLLECTOR, snapshot(base.clone()));
+        row.write(WORKER, verification(&one));
+        row.write(WORKER, self.proof());
+        let gone = Finding { code: "gone".to_owned(), count: 9, of: Some(10), share: Some(90), text: None };
+        let upon = |entry: &Entry| SnapshotEvent {
+            full: false,
+            base: Some(entry.digest),
+            reuses: vec![entry.key],
+            reference: Some(entry.digest),
+            ..base.clone()
         };
-        let (entry, bytes) = draft(i64::try_from(sequence).unwrap(), event).sign(&place, key).unwrap();
-        store(&entry.name(), &bytes);
-        top = entry.clone();
+        let two = row.write(COLLECTOR, snapshot(SnapshotEvent { reasons: vec![gone.clone()], ..upon(&one) }));
+        row.write(WORKER, restore(&two));
+        row.write(WORKER, drill(&two));
+        row.write(REAPER, Event::Hold(because(&[&two])));
+        row.write(REAPER, Event::Release(because(&[&two])));
+        row.write(REAPER, Event::Hold(because(&[&one])));
+        let moving = Consistency::PerItem { moved: Some(1), why: Some("rounds".to_owned()) };
+        let three =
+            row.write(COLLECTOR, snapshot(SnapshotEvent { consistency: moving, marks: vec![gone], ..upon(&two) }));
+        row.write(REAPER, forget(&[&two, &three]));
+        row.write_due(REAPER, Event::Undo(because(&[&three])));
+        let lost = EntryRef { sequence: 10, digest: sha256(b"made up") };
+        let second = self.second(version, &two, &three, lost);
+        row.policy = self.policy(&second, &[CUSTODIAN, OTHER_CUSTODIAN]);
+        row.write_losing(NEW_COLLECTOR, snapshot(base.clone()), lost);
+        row.write(OPERATOR, expect());
+        row.write(OPERATOR, acknowledge(&two));
+        let five = row.write(NEW_COLLECTOR, snapshot(upon(&row.last(NEW_COLLECTOR))));
+        row.minute = 4_000;
+        row.write(REAPER, sweep(&[&two]));
+        row.write(REAPER, forget(&[&five]));
+        row.write_of_tomorrow();
+    }
+
+    fn proof(&self) -> Event {
+        let answer = |recipient: keyhaven::crypto::Recipient| RecipientProof {
+            recipient: recipient.as_str().to_owned(),
+            challenge: sha256(b"challenge"),
+            answer: sha256(b"answer"),
+        };
+        Event::Proof(ProofEvent { recipients: self.recovery.recipients().into_iter().map(answer).collect() })
+    }
+
+    /// Version 2: the collector is replaced, a suspect snapshot accepted, a loss accepted.
+    fn second(&self, first: PolicyRef, accepted: &Entry, last: &Entry, lost: EntryRef) -> Policy {
+        let mut second = self.first.clone();
+        second.version = 2;
+        second.previous = vec![first];
+        second.repository = Some(self.id);
+        second.keys.push(policy_key("new collector", &key(NEW_COLLECTOR), &[Role::Collector]));
+        policy_kit::end(&mut second, &key(COLLECTOR), &[last.reference()]);
+        second.accepted = vec![accepted.digest];
+        second.lost.entries = vec![lost];
+        second.reason = Some("the collector was replaced".to_owned());
+        second.time = at(13);
+        second.sort();
+        second
+    }
+}
+
+/// Entries in a row.
+struct Row<'a> {
+    fixture: &'a Fixture,
+    policy: PolicyRef,
+    parents: Vec<EntryRef>,
+    minute: i64,
+    /// The first entry of each key under each version carries it.
+    carried: Vec<(u8, PolicyRef, Entry)>,
+}
+
+impl Row<'_> {
+    fn place(&self, seed: u8) -> Place {
+        let stored = fs::read(self.fixture.target.join(names::policy(&self.policy))).unwrap();
+        let first = !self.carried.iter().any(|(of, version, _)| (*of, *version) == (seed, self.policy));
+        Place {
+            repository: self.fixture.id,
+            source: self.fixture.first.source.clone(),
+            parents: self.parents.clone(),
+            lost: Vec::new(),
+            policy: self.policy,
+            carries: first.then(|| Policy::decode(&stored).unwrap().2),
+            due: None,
+        }
+    }
+
+    fn last(&self, seed: u8) -> Entry {
+        self.carried.iter().rfind(|(of, ..)| *of == seed).unwrap().2.clone()
+    }
+
+    fn write(&mut self, seed: u8, event: Event) -> Entry {
+        let place = self.place(seed);
+        self.write_at(seed, &place, event)
+    }
+
+    fn write_due(&mut self, seed: u8, event: Event) -> Entry {
+        let place = Place { due: Some(Due { job: "forget".to_owned(), at: at(12) }), ..self.place(seed) };
+        self.write_at(seed, &place, event)
+    }
+
+    fn write_losing(&mut self, seed: u8, event: Event, lost: EntryRef) -> Entry {
+        let place = Place { lost: vec![lost], ..self.place(seed) };
+        self.write_at(seed, &place, event)
+    }
+
+    fn write_at(&mut self, seed: u8, place: &Place, event: Event) -> Entry {
+        self.minute += 1;
+        let draft = Draft { time: at(self.minute), tool: "keyhaven/0.1.0".to_owned(), event };
+        let (entry, bytes) = draft.sign(place, &key(seed)).unwrap();
+        self.fixture.store(&entry.name(), &bytes);
+        self.parents = vec![entry.reference()];
+        self.carried.push((seed, self.policy, entry.clone()));
         entry
-    };
-    let roles = [Role::Verifier, Role::Restorer];
-    let added = KeyChange::Add { grant: grant(&worker, &roles, "audit host"), reason: reason() };
-    let added = write(&custodian, Some(&first), Event::Keys(added));
-    let one = write(&collector, None, snapshot(Cut::PointInTime, Verdict::Good, None));
-    let suspect = Verdict::Suspect { reasons: vec!["made up".to_owned()] };
-    let two = write(&collector, Some(&one), snapshot(Cut::PerItem { moved: 1 }, suspect, Some(one.digest)));
-    let accepted = AcceptSuspectEvent { snapshot: two.digest, reason: reason() };
-    let accepted = write(&custodian, Some(&added), Event::AcceptSuspect(accepted));
-    let verified = VerificationEvent {
+    }
+
+    /// An entry of a kind that 1.0 does not know.
+    fn write_of_tomorrow(&mut self) {
+        self.minute += 1;
+        let place = self.place(WORKER);
+        let about = self.last(NEW_COLLECTOR);
+        let draft = Draft { time: at(self.minute), tool: "keyhaven/9.0.0".to_owned(), event: verification(&about) };
+        let (_, bytes) = draft.sign(&place, &key(WORKER)).unwrap();
+        let payload = Envelope::decode(&bytes, Holds::Entry).unwrap().payload;
+        let mut changed =
+            String::from_utf8(payload).unwrap().replace("\"kind\":\"verification\"", "\"kind\":\"audit_trail\"");
+        let at = changed.rfind("\"format\":\"1.0\"").unwrap();
+        changed.replace_range(at.., &changed[at..].replacen("1.0", "1.3", 1));
+        let mut envelope = Envelope::unsigned(changed.into_bytes());
+        envelope.sign(&key(WORKER));
+        let reference = EntryRef { sequence: place.sequence(), digest: envelope.digest() };
+        self.fixture.store(&names::entry(&reference), &envelope.encode(Holds::Entry).unwrap());
+    }
+}
+
+fn digests(snapshots: &[&Entry]) -> Vec<Digest> {
+    snapshots.iter().map(|entry| entry.digest).collect()
+}
+
+fn because(snapshots: &[&Entry]) -> SnapshotsEvent {
+    SnapshotsEvent { snapshots: digests(snapshots), reason: "made up".to_owned() }
+}
+
+fn forget(snapshots: &[&Entry]) -> Event {
+    Event::Forget(ForgetEvent { snapshots: digests(snapshots), rule: "keep_last 1".to_owned() })
+}
+
+fn sweep(snapshots: &[&Entry]) -> Event {
+    Event::Sweep(SweepEvent { snapshots: digests(snapshots), objects: 0, bytes: 0, before: at(1_000) })
+}
+
+fn verification(about: &Entry) -> Event {
+    Event::Verification(VerificationEvent {
         level: "payload".to_owned(),
-        slice: None,
+        slice: Some(Slice { part: 3, of: 30, seed: Some("made up".to_owned()) }),
         passed: true,
         problems: 0,
-        entries: vec![two.digest],
-        evidence: Some(sha256(b"made up")),
-    };
-    let verified = write(&worker, None, Event::Verification(verified));
-    let restored = RestoreEvent {
-        snapshot: two.digest,
+        entries: vec![about.digest],
+        counts: Some([("packs".to_owned(), 1)].into()),
+    })
+}
+
+fn restore(snapshot: &Entry) -> Event {
+    Event::Restore(RestoreEvent {
+        snapshot: snapshot.digest,
         target: CRN.replace("eu-de", "eu-gb"),
         restored: 3,
         failed: 0,
-        from: at(6),
-        to: at(7),
-    };
-    write(&worker, Some(&verified), Event::Restore(restored));
-    let lost = AcceptLossEvent { entries: vec![sha256(b"made up")], reason: reason() };
-    write(&collector, Some(&two), Event::AcceptLoss(lost));
-    let retired = KeyChange::Retire { key: worker.public().fingerprint(), reason: reason() };
-    let retired = write(&custodian, Some(&accepted), Event::Keys(retired));
-    let (key, last_good) = (collector.public().fingerprint(), Some(retired.digest));
-    let revoked = KeyChange::Revoke { key, last_good, reason: reason() };
-    write(&custodian, Some(&retired), Event::Keys(revoked));
+        from: at(4),
+        to: at(5),
+    })
+}
+
+fn drill(snapshot: &Entry) -> Event {
+    Event::Drill(DrillEvent {
+        snapshot: snapshot.digest,
+        target: "embedded".to_owned(),
+        passed: true,
+        from: at(5),
+        to: at(6),
+        phases: vec![DrillPhase { name: "apply".to_owned(), millis: 1_200 }],
+        counts: [("items".to_owned(), 3)].into(),
+        compared_by: Some("second_reader.py".to_owned()),
+    })
+}
+
+fn expect() -> Event {
+    Event::Expect(ExpectEvent {
+        change: "rotate".to_owned(),
+        from: at(10),
+        to: at(20),
+        share: 50,
+        sealed: "bWFkZSB1cA==".to_owned(),
+    })
+}
+
+fn acknowledge(snapshot: &Entry) -> Event {
+    Event::Acknowledge(AcknowledgeEvent { snapshot: snapshot.digest, until: at(20), sealed: "bWFkZSB1cA==".to_owned() })
 }

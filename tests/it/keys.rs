@@ -4,10 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::program::{Machine, Run};
-use crate::site::Site;
-
-const CUSTODIAN: [&str; 4] = ["--key", "kit/custodian-key.pem", "--reason", "test"];
+use crate::program::{Machine, Run, files};
+use crate::site::{CUSTODIAN, Site};
 
 fn host(site: &Site, folder: &str) -> String {
     let made = site.run(&["keys", "host", "--out", folder, "--json"]).json(0);
@@ -48,20 +46,18 @@ fn a_recovery_host_is_let_in_and_records_checks_and_forgets() {
     let key = host(&site, "recovery");
     let mode = |name: &str| std::fs::metadata(site.machine.path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("recovery/signing-key.pem"), 0o600);
-    as_host(&site, "recovery", &["verify", "--record"]).fails(12, &["names its key nowhere", "custodian"]);
+    as_host(&site, "recovery", &["verify", "--record"])
+        .fails(12, &["does not list this key", "a custodian must add it"]);
     add(&site, "recovery", &["verifier", "restorer", "reaper"]).json(0);
     as_host(&site, "recovery", &["verify", "--record", "--json"]).json(0);
     site.run(&["backup", "--json"]).json(0);
     let done = as_host(&site, "recovery", &["forget", "--keep-last", "1", "--apply", "--json"]).json(0);
     assert_eq!(done["forgotten"], 0, "the first one is the last verified: {done:#}");
-    as_host(&site, "recovery", &["backup"]).fails(12, &["snapshot"]);
+    as_host(&site, "recovery", &["backup"]).fails(12, &["does not give this key the role `collector`"]);
 
     let shown = line(&site, &key);
-    assert_eq!(shown["roles"], serde_json::json!(["verifier", "restorer", "reaper"]));
-    assert_eq!(
-        (&shown["standing"], &shown["own"], &shown["name"]),
-        (&"active".into(), &false.into(), &"recovery".into())
-    );
+    assert_eq!(shown["roles"], serde_json::json!(["reaper", "restorer", "verifier"]));
+    assert_eq!((&shown["state"], &shown["own"], &shown["name"]), (&"active".into(), &false.into(), &"recovery".into()));
     assert_eq!(listed(&site).iter().filter(|line| line["own"] == true).count(), 1);
     let table = site.run(&["keys", "list"]);
     assert!(table.out.contains("recovery") && table.out.contains("active, this host"), "{table:#?}");
@@ -77,13 +73,38 @@ fn nothing_is_made_over_what_is_there() {
 }
 
 #[test]
-fn a_known_key_gets_further_roles_and_the_same_twice_is_refused() {
+fn the_recovery_host_of_the_kit_signs_from_the_beginning() {
+    let site = Site::seeded();
+    let done = site.run(&["verify", "--record", "kit/recovery-signing-key.pem", "--json"]).json(0);
+    assert!(done["recorded"].is_string(), "{done:#}");
+    site.run(&["verify", "--record", "kit/custodian-key.pem"]).fails(12, &["does not list this key"]);
+    // Its public file names it too.
+    site.run(&["keys", "new", "--out", "second", "--no-passphrase", "--json"]).json(0);
+    let public = ["keys", "add", "--public", "second/public.txt", "--role", "reaper", "--name", "kit 2", "--json"];
+    let added = site.run(&[&public[..], &CUSTODIAN].concat()).json(0);
+    let key = site.key("second/recovery-signing-key.pem").public().fingerprint().to_string();
+    assert_eq!(added["fingerprint"], key.as_str(), "the host's key, not the custodian's");
+    let held = ["snapshots", "hold", "latest", "--reason", "x", "--key", "second/recovery-signing-key.pem", "--json"];
+    site.run(&held).json(0);
+}
+
+#[test]
+fn a_known_key_keeps_its_roles_and_is_not_added_twice() {
     let site = Site::seeded();
     let key = host(&site, "host");
-    add(&site, "host", &["verifier"]).json(0);
-    add(&site, "host", &["verifier"]).fails(2, &["has these roles already"]);
-    add(&site, "host", &["reaper"]).json(0);
-    assert_eq!(line(&site, &key)["roles"], serde_json::json!(["verifier", "reaper"]));
+    let added = add(&site, "host", &["verifier"]).json(0);
+    assert_eq!(
+        (&added["change"], &added["published"], &added["name"]),
+        (&"added".into(), &true.into(), &"host".into())
+    );
+    let words = format!("adds the key host ({key}), which may sign as verifier");
+    assert_eq!(added["differences"], serde_json::json!([words]));
+    assert!(added["pin"].as_str().unwrap().starts_with("000002-"), "{added:#}");
+    for role in ["verifier", "reaper"] {
+        add(&site, "host", &[role]).fails(2, &["in the trust policy already, with the roles verifier", "another key"]);
+    }
+    add(&site, "host", &["custodian"]).fails(2, &["in the trust policy already"]);
+    assert_eq!(line(&site, &key)["roles"], serde_json::json!(["verifier"]));
 }
 
 #[test]
@@ -91,53 +112,70 @@ fn a_retired_key_signs_nothing_more_and_does_not_come_back() {
     let site = Site::seeded();
     let key = host(&site, "host");
     add(&site, "host", &["verifier"]).json(0);
-    as_host(&site, "host", &["verify", "--record", "--json"]).json(0);
-    change(&site, &["retire", &key[..8], "--json"]).json(0);
-    assert_eq!(line(&site, &key)["standing"], "retired");
-    as_host(&site, "host", &["verify", "--record"]).fails(12, &["was retired"]);
+    let checked = as_host(&site, "host", &["verify", "--record", "--json"]).json(0);
+    let retired = change(&site, &["retire", &key[..8], "--json"]).json(0);
+    assert_eq!(retired["no_longer_counts"], Value::Null, "what it signed counts: {retired:#}");
+    let shown = line(&site, &key);
+    assert_eq!(shown["state"], "ended");
+    let until = shown["until"].as_array().unwrap();
+    assert!(until.len() == 1 && until[0].as_str().unwrap().ends_with(checked["recorded"].as_str().unwrap()));
+    as_host(&site, "host", &["verify", "--record"]).fails(12, &["has ended this key"]);
     add(&site, "host", &["verifier"]).fails(2, &["does not come back"]);
     change(&site, &["retire", "host"]).fails(2, &["retired or revoked already"]);
     // What it had signed still counts.
-    site.run(&["verify", "--level", "ledger", "--json"]).json(0);
+    let verified = site.run(&["verify", "--level", "ledger", "--json"]).json(0);
+    assert_eq!((&verified["counts"]["entries"], &verified["counts"]["entries_ignored"]), (&2.into(), &0.into()));
 }
 
 #[test]
 fn a_stolen_collector_is_revoked_from_its_last_good_entry_on() {
     let site = Site::seeded();
-    let good = site.run(&["snapshots", "--json"]).json(0)[0]["sequence"].as_u64().unwrap();
+    let good = site.listed(&[])[0]["sequence"].as_u64().unwrap();
     site.run(&["backup", "--json"]).json(0);
     change(&site, &["revoke", "collector"]).fails(2, &["no good snapshot would be left", "--last-good"]);
     change(&site, &["revoke", "collector", "--last-good", "99"]).fails(2, &["no entry `99` is signed by"]);
-    change(&site, &["revoke", "collector", "--last-good", "1"]).fails(2, &["no good snapshot would be left"]);
     host(&site, "host");
-    let other = add(&site, "host", &["verifier"]).json(0)["sequence"].as_u64().unwrap();
-    change(&site, &["revoke", "collector", "--last-good", &other.to_string()]).fails(2, &["is signed by"]);
-    change(&site, &["revoke", "collector", "--last-good", &good.to_string(), "--json"]).json(0);
-    let left = site.run(&["snapshots", "--json"]).json(0);
-    assert_eq!(left.as_array().unwrap().len(), 1, "what was signed later does not count");
+    add(&site, "host", &["verifier"]).json(0);
+    let other = as_host(&site, "host", &["verify", "--record", "--json"]).json(0);
+    let other = other["recorded"].as_str().unwrap();
+    change(&site, &["revoke", "collector", "--last-good", other]).fails(2, &["is signed by"]);
+    let revoked = change(&site, &["revoke", "collector", "--last-good", &good.to_string(), "--json"]).json(0);
+    let lost = &revoked["no_longer_counts"][0];
+    assert_eq!((&lost["name"], &lost["snapshots"]), (&"collector".into(), &1.into()), "{revoked:#}");
+    let left = site.listed(&[]);
+    assert_eq!(left.len(), 1, "what was signed later does not count");
     assert_eq!(left[0]["sequence"], good);
-    site.run(&["backup"]).fails(12, &["was revoked"]);
+    site.run(&["backup"]).fails(12, &["has ended this key"]);
+    // The end can be moved, here to the very beginning.
+    change(&site, &["revoke", "collector"]).fails(2, &["no good snapshot would be left"]);
+    change(&site, &["revoke", "collector", "--leave-no-snapshot", "--json"]).json(0);
+    assert!(site.listed(&[]).is_empty());
 }
 
 #[test]
-fn the_last_custodian_goes_only_when_that_is_asked_for_by_name() {
+fn as_many_custodians_stay_as_must_sign() {
     let site = Site::seeded();
-    change(&site, &["retire", "custodian 1"]).fails(2, &["the last custodian's key", "--leave-no-custodian"]);
+    change(&site, &["retire", "custodian 1"]).fails(2, &["its threshold 1", "add another custodian first"]);
     site.run(&["keys", "new", "--out", "second", "--no-passphrase", "--json"]).json(0);
     let second =
         ["keys", "add", "--public", "second/public.txt", "--role", "custodian", "--name", "kit of Bob", "--json"];
     site.run(&[&second[..], &CUSTODIAN].concat()).json(0);
-    change(&site, &["retire", "custodian 1", "--json"]).json(0);
-    // The retired one changes nothing any more; the second one does.
+    // Those who stay must agree.
+    let proposed = change(&site, &["retire", "custodian 1", "--json"]).json(0);
+    assert_eq!((&proposed["published"], &proposed["proposal"]), (&false.into(), &"policy-3.json".into()));
+    site.run(&["trust", "publish", "policy-3.json"]).fails(2, &["1 of 1 custodians of version 3 must sign; none has"]);
+    let bob = ["--key", "second/custodian-key.pem", "--reason", "test", "--json"];
+    let both = [&["keys", "retire", "custodian 1", "--key", "kit/custodian-key.pem"][..], &bob].concat();
+    assert_eq!(site.run(&both).json(0)["published"], true);
+    // The removed one changes nothing any more; the second one does.
     host(&site, "host");
     add(&site, "host", &["verifier"]).fails(12, &["no custodian's key"]);
-    let bob = ["--key", "second/custodian-key.pem", "--reason", "test", "--json"];
     let public = "host/signing-key.public.pem";
     site.run(&[&["keys", "add", "--public", public, "--role", "verifier", "--name", "host"][..], &bob].concat())
         .json(0);
-    let last = [&["keys", "retire", "kit of Bob", "--leave-no-custodian"][..], &bob].concat();
-    site.run(&last).json(0);
-    assert!(listed(&site).iter().all(|line| line["standing"] != "active" || line["name"] != "kit of Bob"));
+    site.run(&[&["keys", "retire", "kit of Bob"][..], &bob].concat()).fails(2, &["its threshold 1"]);
+    let custodians = listed(&site).into_iter().filter(|line| line["roles"] == serde_json::json!(["custodian"]));
+    assert_eq!(custodians.map(|line| line["name"].clone()).collect::<Vec<_>>(), ["kit of Bob"]);
 }
 
 #[test]
@@ -160,10 +198,12 @@ fn a_protected_custodian_key_opens_with_its_passphrase() {
 #[test]
 fn what_cannot_be_is_refused_and_writes_nothing() {
     let site = Site::seeded();
-    let entries = site.stored("ledger").len();
+    let stored = || (site.stored("ledger").len(), site.stored("trust").len());
+    let before = stored();
     host(&site, "host");
-    add(&site, "host", &["king"]).fails(2, &["it is one of collector, verifier"]);
+    add(&site, "host", &["king"]).fails(2, &["it is one of collector, operator"]);
     add(&site, "host", &[]).fails(2, &["--role"]);
+    add(&site, "host", &["custodian", "reaper"]).fails(2, &["signs versions of the trust policy only"]);
     let public = "host/signing-key.public.pem";
     let named = |name: &str| {
         let head = ["keys", "add", "--public", public, "--role", "verifier", "--name", name];
@@ -187,5 +227,7 @@ fn what_cannot_be_is_refused_and_writes_nothing() {
     // Another host's key is no custodian's.
     let head = ["keys", "retire", "collector", "--key", "host/signing-key.pem", "--reason", "x"];
     site.run(&head).fails(12, &["no custodian's key of this repository", "keys list"]);
-    assert_eq!(site.stored("ledger").len(), entries);
+    assert_eq!(stored(), before);
+    let proposals = || files(&site.machine.path("")).into_iter().filter(|name| name.starts_with("policy-"));
+    assert_eq!(proposals().count(), 0, "nothing to sign either");
 }

@@ -104,7 +104,7 @@ impl World {
         let repository = kit.init().await;
         let id = *repository.id();
         let writer = kit.writer("collector", &kit.collector, &id);
-        for text in ["{}", "{\"a\":1}", "{\"a\":2}", "{\"a\":3}"] {
+        for text in ["{}", "{\"a\":0}", "{\"a\":1}", "{\"a\":2}", "{\"a\":3}"] {
             kit.snapshot(&repository, &writer, &[("a", text)]).await.unwrap();
         }
         let entries = repository.read_ledger().await.unwrap().entries().to_vec();
@@ -150,21 +150,21 @@ fn spoil(file: &Path) {
 async fn grow(rig: &Rig, entries: u64) {
     let head = rig.snapshots().await.pop().unwrap();
     let event = Event::Snapshot(Box::new(head.snapshot().unwrap().clone()));
-    let (mut sequence, mut parent) = (head.sequence, head.digest);
-    while sequence < entries {
-        sequence += 1;
+    let mut parent = head.reference();
+    while parent.sequence < entries {
         let place = Place {
-            repository: Some(*rig.repository.id()),
+            repository: *rig.repository.id(),
             source: head.source.clone(),
-            sequence,
             parents: vec![parent],
-            previous: Some(parent),
+            lost: Vec::new(),
+            policy: head.policy,
+            carries: None,
             due: None,
         };
         rig.clock.advance(60_000);
         let draft = Draft { time: rig.clock.now(), tool: TOOL.to_owned(), event: event.clone() };
         let (entry, bytes) = draft.sign(&place, &rig.collector).unwrap();
-        parent = entry.digest;
+        parent = entry.reference();
         let file = rig.folder.path().join("repository").join(entry.name());
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, bytes).unwrap();
@@ -205,7 +205,7 @@ async fn a_backup_fetches_no_entry_twice_however_long_the_ledger_is() {
         quiet.push(all);
     }
     assert_eq!(quiet[0], quiet[1], "a quiet run costs the same at any age of the repository");
-    assert!(quiet[0] <= 6, "{quiet:?}");
+    assert!(quiet[0] <= 7, "{quiet:?}");
     // Another host's entry is the one thing that is new to this one.
     let elsewhere = StateFolder::new(&root.path().join("none"), "id");
     back_up(&mut rig, &bucket, Some(&elsewhere)).await;
@@ -245,7 +245,8 @@ async fn the_cache_of_another_repository_is_worth_nothing_here() {
     assert_eq!(ledger.entries(), world.entries, "as the listing shows it");
     assert!(ledger.problems().is_empty(), "{:?}", ledger.problems());
     assert_eq!(world.bucket.entries(), 5);
-    assert_eq!(fs::read(world.cached(&world.entries[2])).unwrap(), fs::read(world.stored(&world.entries[2])).unwrap());
+    let stored = fs::read(world.stored(&world.entries[2])).unwrap();
+    assert!(fs::read(world.cached(&world.entries[2])).unwrap().ends_with(&stored));
 }
 
 #[tokio::test]
@@ -255,7 +256,7 @@ async fn what_is_gone_from_the_store_is_gone() {
     fs::remove_file(world.stored(&world.entries[2])).unwrap();
     let ledger = world.read().await;
     assert!(ledger.get(&world.entries[2].digest).is_none(), "a cached entry does not stand in for a lost one");
-    assert_eq!(ledger.missing().len(), 1);
+    assert_eq!(ledger.holes().len(), 1);
 }
 
 #[tokio::test]
@@ -274,14 +275,15 @@ async fn what_is_overwritten_in_the_store_is_found_by_those_who_check() {
 
     let inner = world.kit.store();
     world.bucket = Arc::new(Counting { inner, gets: Mutex::default(), shares_clock: true });
-    let options = sweep::Options { state: &world.state, pinned_heads: Vec::new(), writer: None, tool: TOOL.to_owned() };
+    let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
+    let options = sweep::Options { state: &world.state, pinned_heads, policy_chosen: false, writer: None, tool };
     let report = sweep::sweep(&world.context(), &world.open().await, &options).await.unwrap();
     assert!(!report.stopped.is_empty(), "{report:#?}");
     let fetched = world.bucket.take().1;
     assert!(world.entries.iter().all(|entry| fetched.contains(&entry.name())), "sweep does, too: {fetched:?}");
 
     let ledger = world.open().await.read_ledger_anew().await.unwrap();
-    assert_eq!(ledger.missing().len(), 1, "and so does whoever asks for it");
+    assert_eq!(ledger.holes().len(), 1, "and so does whoever asks for it");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod activate;
+mod attacks;
 mod audit;
 mod bad_input;
 mod bucket_kit;
@@ -52,7 +53,7 @@ mod lease;
 mod ledger;
 mod ledger_cache;
 mod ledger_kit;
-mod ledger_life;
+mod ledger_snapshots;
 mod ledger_trust;
 mod logs;
 mod metrics;
@@ -60,9 +61,12 @@ mod mock_instance;
 mod notify;
 mod oracle;
 mod pki_kit;
+mod policy_kit;
 mod prepare_standby;
 mod program;
 mod prometheus;
+mod readers_agree;
+mod recover;
 mod repository;
 mod repository_kit;
 mod restore;
@@ -76,6 +80,7 @@ mod restore_property;
 mod restore_refused;
 mod restore_reissue;
 mod restore_transforms;
+mod rubbish;
 mod s3;
 mod schedule;
 mod schedules;
@@ -84,7 +89,6 @@ mod second_reader;
 mod signals;
 mod site;
 mod status;
-mod stock_tools;
 mod sweep;
 mod sweep_beside;
 mod sweep_cut_off;
@@ -95,6 +99,9 @@ mod sweep_world;
 mod switches;
 mod sync;
 mod tell_kit;
+mod trust;
+mod trust_commands;
+mod trust_pins;
 mod verify;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.

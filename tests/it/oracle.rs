@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use keyhaven::format::SnapshotEvent;
-use keyhaven::format::event::Cut;
+use keyhaven::format::snapshot::Consistency;
 use keyhaven::instance::embedded::{
     Act, History, Instance, InstanceClock, Options, Precision, Snapshot, Switches, Verb, When,
 };
@@ -199,14 +199,14 @@ async fn one_instance(switches: Switches, seed: u64, seen: &mut Seen) {
             }
             Err(error) => panic!("seed {seed}: {error}"),
         };
-        seen.rounds += u64::from(report.rounds);
+        seen.rounds += report.rounds;
         seen.after_per_item += u64::from(after_per_item);
         let entry = rig.snapshots().await.pop().unwrap();
         let event = entry.snapshot().unwrap();
         let truth = Truth::of(&rig.instance, event);
         let opened = rig.open(event).await;
         truth.check_payloads(&opened);
-        after_per_item = event.cut != Cut::PointInTime;
+        after_per_item = event.consistency != Consistency::PointInTime;
         if after_per_item {
             seen.per_item += 1;
         } else {

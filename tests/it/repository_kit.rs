@@ -9,17 +9,19 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use keyhaven::crypto::{Identities, Recipients, SigningKey};
 use keyhaven::format::catalogue::PartBuilder;
-use keyhaven::format::event::{Cut, InitEvent, KeyGrant, PartRef, RequestCounts, Verdict};
 use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::pack::PackBuilder;
-use keyhaven::format::{Draft, Entry, Event, RepositoryId, Role, SnapshotEvent, SourceName};
+use keyhaven::format::snapshot::{Consistency, ItemCounts, PartRef, RequestCounts, SnapshotCounts};
+use keyhaven::format::{Draft, Entry, Event, Policy, PolicyRef, RepositoryId, Role, SnapshotEvent, SourceName};
 use keyhaven::model::{Clock, Digest, Item, ItemKey, ItemKind, Payload, Pointer, Restorability, Slot, Timestamp};
 use keyhaven::repository::store::{Backend, Cause};
 use keyhaven::repository::{
-    NewRepository, ObjectInfo, Repository, RepositoryError, Retention, StateFolder, Store, StoreError, Writer,
+    ObjectInfo, Repository, RepositoryError, Retention, StateFolder, Store, StoreError, Writer,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;
+
+use crate::policy_kit::{self, Named};
 
 pub(crate) const TOOL: &str = "keyhaven/test";
 pub(crate) const CRN: &str = "crn:v1:bluemix:public:secrets-manager:eu-de:a/1:2::";
@@ -34,12 +36,20 @@ impl Clock for Ticking {
     }
 }
 
+/// The instance that the kit's repositories belong to.
+pub(crate) fn source_name() -> SourceName {
+    SourceName { provider: "ibm".to_owned(), instance: CRN.to_owned(), region: Some("eu-de".to_owned()) }
+}
+
 /// Keys, a folder, a clock.
 pub(crate) struct Kit {
     pub(crate) folder: TempDir,
     pub(crate) collector: Arc<SigningKey>,
     pub(crate) custodian: Arc<SigningKey>,
+    pub(crate) other_custodian: Arc<SigningKey>,
     pub(crate) verifier: Arc<SigningKey>,
+    pub(crate) restorer: Arc<SigningKey>,
+    pub(crate) reaper: Arc<SigningKey>,
     pub(crate) recovery: Arc<Identities>,
     pub(crate) recovery_file: Zeroizing<String>,
     pub(crate) catalogue: Arc<Identities>,
@@ -59,7 +69,10 @@ impl Kit {
             folder: tempfile::tempdir().unwrap(),
             collector: key(),
             custodian: key(),
+            other_custodian: key(),
             verifier: key(),
+            restorer: key(),
+            reaper: key(),
             recovery: Arc::new(recovery),
             recovery_file,
             catalogue: Arc::new(Identities::generate().0),
@@ -73,7 +86,10 @@ impl Kit {
             folder: tempfile::tempdir().unwrap(),
             collector: Arc::clone(&other.collector),
             custodian: Arc::clone(&other.custodian),
+            other_custodian: Arc::clone(&other.other_custodian),
             verifier: Arc::clone(&other.verifier),
+            restorer: Arc::clone(&other.restorer),
+            reaper: Arc::clone(&other.reaper),
             recovery: Arc::clone(&other.recovery),
             recovery_file: other.recovery_file.clone(),
             catalogue: Arc::clone(&other.catalogue),
@@ -97,33 +113,38 @@ impl Kit {
     }
 
     pub(crate) fn source(&self) -> SourceName {
-        SourceName { crn: CRN.to_owned(), region: "eu-de".to_owned() }
+        source_name()
     }
 
-    pub(crate) fn new_repository(&self) -> NewRepository {
-        let grant = |key: &SigningKey, roles: &[Role]| KeyGrant {
-            public_key: key.public(),
-            roles: roles.to_vec(),
-            name: String::new(),
-        };
-        NewRepository {
-            source: self.source(),
-            keys: vec![
-                grant(&self.collector, &[Role::Collector]),
-                grant(&self.custodian, &[Role::Custodian]),
-                grant(&self.verifier, &[Role::Verifier]),
+    /// Version 1 of the policy: two custodians, both of whom must sign the next one, and a key for each of four roles.
+    pub(crate) fn policy(&self) -> Policy {
+        let named = Named {
+            custodians: &[&self.custodian, &self.other_custodian],
+            keys: &[
+                (&self.collector, &[Role::Collector]),
+                (&self.verifier, &[Role::Verifier]),
+                (&self.restorer, &[Role::Restorer]),
+                (&self.reaper, &[Role::Reaper]),
             ],
-            longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
-            grace_seconds: InitEvent::GRACE_SECONDS,
-            time: self.clock.now(),
-            tool: TOOL.to_owned(),
-        }
+            recovery: &self.recovery,
+            catalogue: &self.catalogue,
+        };
+        policy_kit::policy(self.source(), &named, self.clock.now(), TOOL)
     }
 
     /// A new repository in `store`, opened.
     pub(crate) async fn init_in(&self, store: Store) -> Repository {
-        let id = Repository::init(store.clone(), &self.collector, self.new_repository()).await.unwrap();
+        self.init_with(store, &self.policy()).await
+    }
+
+    pub(crate) async fn init_with(&self, store: Store, policy: &Policy) -> Repository {
+        let id = policy_kit::init(store.clone(), policy).await;
         Repository::open(store, id).await.unwrap()
+    }
+
+    /// Publishes a version upon the one in force, signed by both custodians.
+    pub(crate) async fn change(&self, repository: &Repository, change: impl FnOnce(&mut Policy)) -> PolicyRef {
+        policy_kit::change(repository, &[&self.custodian, &self.other_custodian], change).await
     }
 
     pub(crate) async fn init(&self) -> Repository {
@@ -170,7 +191,7 @@ pub(crate) struct Contents {
 
 impl Contents {
     pub(crate) fn of(kit: &Kit, id: &RepositoryId, secrets: &[(&str, &str)]) -> Self {
-        let mut builder = PackBuilder::new(*id, CRN).unwrap();
+        let mut builder = PackBuilder::new(*id, &source_name()).unwrap();
         for (secret, text) in secrets {
             let payload = Payload::new(Zeroizing::new((*text).to_owned()));
             builder.push(&key(secret), &version(), &payload).unwrap();
@@ -183,26 +204,41 @@ impl Contents {
         items.sort_by(|a, b| a.key.cmp(&b.key));
         let parts: Vec<_> = items.iter().map(|item| part(id, std::slice::from_ref(item), &both)).collect();
         let size = pack.bytes.len() as u64;
-        let list = PackList::new(vec![ListedPack { pack: pack.digest, size, recipients: recovery.names() }]).unwrap();
+        let list =
+            PackList::new(vec![ListedPack { pack: pack.digest, size, recipients: recovery.names(), since: None }])
+                .unwrap();
         let time = kit.clock.now();
+        let counts = ItemCounts { items: Some(secrets.len() as u64), ..ItemCounts::default() };
+        let by = |word: &str| BTreeMap::from([(word.to_owned(), counts)]);
         let event = SnapshotEvent {
-            cut: Cut::PointInTime,
+            consistency: Consistency::PointInTime,
             from: time,
             to: time,
             time,
+            recovery_point_millis: None,
             rounds: 2,
             full: true,
             base: None,
+            reuses: Vec::new(),
+            reference: None,
+            recipients: policy_kit::recipients_digest(&kit.recovery),
             parts: parts
                 .iter()
                 .map(|part| PartRef { digest: part.digest, size: part.bytes.len() as u64, items: 1 })
                 .collect(),
             list: list.digest().unwrap(),
-            counts: BTreeMap::from([("secret".to_owned(), secrets.len() as u64)]),
-            classes: BTreeMap::from([("exact".to_owned(), secrets.len() as u64)]),
             packs: 1,
             sealed_bytes: size,
-            verdict: Verdict::Good,
+            counts: SnapshotCounts { all: counts, kinds: by("secret"), classes: by("exact") },
+            partial: false,
+            reasons: Vec::new(),
+            marks: Vec::new(),
+            rules: None,
+            floors: None,
+            shares: None,
+            expected: None,
+            excepted: None,
+            bucket: None,
             requests: RequestCounts::default(),
             notes: Vec::new(),
             tags: Vec::new(),
@@ -236,7 +272,7 @@ pub(crate) fn item(secret: &str, pack: &Digest) -> Item {
         name: format!("name of {secret}"),
         item_type: "kv".to_owned(),
         group: None,
-        class: Restorability::Exact,
+        class: Restorability::Exact.into(),
         revision: None,
         read_at: None,
         payloads: vec![Pointer { version: version(), pack: *pack }],
@@ -245,7 +281,7 @@ pub(crate) fn item(secret: &str, pack: &Digest) -> Item {
 }
 
 pub(crate) fn part(id: &RepositoryId, items: &[Item], recipients: &Recipients) -> keyhaven::crypto::Sealed {
-    let mut builder = PartBuilder::new(*id, CRN).unwrap();
+    let mut builder = PartBuilder::new(*id, &source_name()).unwrap();
     for item in items {
         builder.push(item).unwrap();
     }

@@ -74,6 +74,21 @@ async fn a_half_filled_standby_gets_only_what_it_lacks() {
     assert_eq!(content(standby), content(source));
 }
 
+#[tokio::test]
+async fn what_a_later_version_wrote_is_left_alone_with_a_note() {
+    let pair = full().await;
+    let mut backup = pair.backup().await;
+    backup.write_later("odd");
+    let report = restore(&pair, &backup, &PlanOptions::default()).await;
+    assert_eq!(report.kind(), None, "{report:#?}");
+    let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
+    assert!(made.is_empty() && made.losses.is_empty(), "{made:#?}");
+    let left: Vec<_> = made.skips.iter().filter(|skip| skip.name == "odd").map(|skip| skip.reason.as_str()).collect();
+    let [class, kind] = left.as_slice() else { panic!("{left:?}") };
+    assert!(class.contains("the class `half_way`") && kind.contains("the kind `store`"), "{left:?}");
+    assert!(content(&pair.standby) != content(&pair.source), "it is not there");
+}
+
 fn sorted(words: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
     words.sort();

@@ -18,7 +18,7 @@ use keyhaven::job::restore::{
     ApplyOptions, ApplyReport, Backup, Consent, OpenPack, Plan, PlanOptions, RestoreError, apply, plan,
 };
 use keyhaven::model::json::Object;
-use keyhaven::model::{Clock, Digest, FailureKind, Item, Payload, Pointer, Slot, Timestamp};
+use keyhaven::model::{Clock, Digest, FailureKind, Item, Payload, Pointer, Restorability, Slot, Timestamp};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -206,7 +206,7 @@ impl MemoryBackup {
             if one.readable == Readable::Payloads {
                 let reading = client.read(&one, None).await.unwrap();
                 item.docs = reading.docs;
-                item.class = reading.class;
+                item.class = reading.class.into();
                 // One pack an item, so that every way to packs is taken.
                 let pack = sha256(item.key.as_str().as_bytes());
                 for (slot, payload) in reading.payloads {
@@ -242,6 +242,18 @@ impl MemoryBackup {
         for item in self.items.iter_mut().filter(|item| item.key.id() == id) {
             item.payloads.clear();
         }
+    }
+
+    /// The items of that name are of a class, or one more item is of a kind, that a later version wrote.
+    pub(crate) fn write_later(&mut self, name: &str) {
+        let named = |item: &&mut Item| item.name == name;
+        for item in self.items.iter_mut().filter(named) {
+            item.class = serde_json::from_str("\"half_way\"").unwrap();
+        }
+        let mut other = self.items.iter().find(|item| item.name == name).unwrap().clone();
+        (other.key, other.class) = ("store/x".parse().unwrap(), Restorability::Exact.into());
+        self.items.push(other);
+        self.items.sort_by(|a, b| a.key.cmp(&b.key));
     }
 
     /// The pack of that secret is not what was signed any more.

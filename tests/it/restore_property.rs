@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyhaven::crypto::{Identities, Recipients, SigningKey};
-use keyhaven::format::event::KeyGrant;
-use keyhaven::format::{Event, Role};
+use keyhaven::crypto::SigningKey;
+use keyhaven::crypto::digest::sha256;
+use keyhaven::format::policy::PolicyKey;
+use keyhaven::format::{Event, Policy, Role};
 use keyhaven::instance::embedded::{Act, Hook, InstanceClock, When, seed};
 use keyhaven::instance::ibm::recipe::IbmRecipe;
 use keyhaven::instance::standby::{Recipe, View};
@@ -13,10 +14,11 @@ use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::restore::{Backup, PlanOptions, RepositorySnapshot, apply, plan, record};
 use keyhaven::model::{ItemKind, Payload, Slot, Timestamp};
 use keyhaven::repository::find::{Wanted, find};
-use keyhaven::repository::{NewRepository, Repository};
+use keyhaven::repository::{Repository, recover_md};
 use proptest::prelude::*;
 use tokio::sync::Notify;
 
+use crate::policy_kit::policy_key;
 use crate::repository_kit::Kit;
 use crate::restore_kit::{Peer, SOURCE_ID, STANDBY_ID, confirmed, context, options, quick};
 
@@ -161,21 +163,22 @@ async fn snapshot(kit: &Kit, peer: &Peer, folder: &str) -> RepositorySnapshot {
 }
 
 /// The same with more keys, and the repository.
-async fn snapshot_with(kit: &Kit, peer: &Peer, folder: &str, more: Vec<KeyGrant>) -> (RepositorySnapshot, Repository) {
+async fn snapshot_with(kit: &Kit, peer: &Peer, folder: &str, more: Vec<PolicyKey>) -> (RepositorySnapshot, Repository) {
     // Past the two seconds in which a second change could hide.
     peer.instance.clock().advance(10_000);
     let store = keyhaven::repository::Store::local(&kit.folder.path().join(folder));
-    let source = keyhaven::format::SourceName { crn: peer.instance.crn(), region: "eu-de".to_owned() };
-    let mut new = NewRepository { source, ..kit.new_repository() };
-    new.keys.extend(more);
-    let id = Repository::init(store.clone(), &kit.collector, new).await.unwrap();
-    let repository = Repository::open(store, id).await.unwrap();
-    let writer = kit.writer(folder, &kit.collector, &id);
-    let recipients = |keys: &Identities| Recipients::new(keys.recipients()).unwrap();
-    let wanted = CaptureOptions {
-        allow_empty: true,
-        ..CaptureOptions::new(recipients(&kit.recovery), recipients(&kit.catalogue))
+    let source = keyhaven::format::SourceName {
+        provider: "ibm".to_owned(),
+        instance: peer.instance.crn(),
+        region: Some("eu-de".to_owned()),
     };
+    let mut policy = Policy { source, ..kit.policy() };
+    policy.settings.recover_md = sha256(&recover_md(&policy.source));
+    policy.keys.extend(more);
+    policy.sort();
+    let repository = kit.init_with(store, &policy).await;
+    let writer = kit.writer(folder, &kit.collector, repository.id());
+    let wanted = CaptureOptions { allow_empty: true, ..CaptureOptions::default() };
     let report = capture(&context(), &peer.client(), &repository, &writer, &kit.catalogue, &wanted).await.unwrap();
     assert!(report.failure().is_none(), "{report:?}");
     let ledger = repository.read_ledger().await.unwrap();
@@ -295,8 +298,8 @@ async fn a_restore_is_recorded_by_a_restorer_and_leaves_no_other_trace() {
     let (source, standby) = peers().await;
     source.make("secrets", r#"{"secret_type":"kv","name":"one","data":{"a":1}}"#);
     let restorer = Arc::new(SigningKey::generate().unwrap());
-    let grant = KeyGrant { public_key: restorer.public(), roles: vec![Role::Restorer], name: String::new() };
-    let first = snapshot_with(&kit, &source, "first", vec![grant]).await;
+    let listed = policy_key("restorer", &restorer, &[Role::Restorer]);
+    let first = snapshot_with(&kit, &source, "first", vec![listed]).await;
     let repository = &first.1;
     let entries = repository.read_ledger().await.unwrap().entries().len();
     let (context, consent, client) = (context(), confirmed(), standby.client());

@@ -76,10 +76,10 @@ fn a_backup_that_is_signing_at_a_signal_reports_and_remembers_its_snapshot() {
 }
 
 #[test]
-fn an_entry_of_a_custodian_is_reported_and_remembered_as_well() {
+fn an_entry_of_another_key_is_reported_and_remembered_as_well() {
     let host = Host::new();
-    let key = ["--key", "kit/custodian-key.pem", "--reason", "test", "--json"];
-    let (child, held) = host.until_it_signs(&[&["snapshots", "pin", "2"], &key[..]].concat());
+    let key = ["--key", "kit/recovery-signing-key.pem", "--reason", "test", "--json"];
+    let (child, held) = host.until_it_signs(&[&["snapshots", "hold", "1"], &key[..]].concat());
     let output = terminate_and_answer(child, held);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -4,14 +4,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keyhaven::crypto::Identities;
-use keyhaven::format::SnapshotEvent;
+use keyhaven::crypto::{Identities, SigningKey};
+use keyhaven::format::{Draft, Entry, EntryRef, Envelope, Event, Place, SnapshotEvent, names};
 use keyhaven::instance::embedded::{Act, Instance, Options, Server, When, seed};
+use keyhaven::model::Timestamp;
+use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::{Repository, Store};
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 
 use crate::capture_kit::Opened;
 use crate::program::{Machine, Run, files};
+
+/// The custodian's key of a site, and why it is used: the arguments of a command that changes the policy.
+pub(crate) const CUSTODIAN: [&str; 4] = ["--key", "kit/custodian-key.pem", "--reason", "test"];
 
 /// A machine with one good snapshot behind it.
 pub(crate) struct Site {
@@ -98,11 +104,78 @@ impl Site {
         })
     }
 
-    /// Puts a file where an entry with these bytes would lie, next in sequence.
-    pub(crate) fn plant_entry(&self, bytes: &[u8]) {
-        let digest = keyhaven::crypto::digest::sha256(bytes);
-        let sequence = self.stored("ledger").len() + 1;
-        std::fs::write(self.repository().join(format!("ledger/000000/{sequence:09}-{digest}.json")), bytes).unwrap();
+    /// Puts a file where an entry with these bytes would be, next in sequence; gives its name.
+    pub(crate) fn plant_entry(&self, bytes: &[u8]) -> String {
+        let digest = Envelope::peek_digest(bytes).unwrap_or_else(|| keyhaven::crypto::digest::sha256(bytes));
+        let name = names::entry(&EntryRef { sequence: self.stored("ledger").len() as u64 + 1, digest });
+        std::fs::write(self.repository().join(&name), bytes).unwrap();
+        name
+    }
+
+    /// The repository and its ledger, as a reader without a memory finds them.
+    pub(crate) fn ledger(&self) -> (Repository, Ledger) {
+        let config: toml::Value = toml::from_str(&self.machine.read("keyhaven.toml")).unwrap();
+        let id = config["repository"]["id"].as_str().unwrap().parse().unwrap();
+        self.runtime.block_on(async {
+            let repository = Repository::open(Store::local(&self.repository()), id).await.unwrap();
+            let ledger = repository.read_ledger().await.unwrap();
+            (repository, ledger)
+        })
+    }
+
+    /// On top of all heads, under the policy in force.
+    pub(crate) fn place(&self) -> Place {
+        let (repository, ledger) = self.ledger();
+        let (policy, in_force) = ledger.trust().writes_under().unwrap();
+        Place {
+            repository: *repository.id(),
+            source: in_force.source.clone(),
+            parents: ledger.parents(),
+            lost: Vec::new(),
+            policy,
+            carries: None,
+            due: None,
+        }
+    }
+
+    /// Puts an entry there that a key signs, wherever and whatever it says.
+    pub(crate) fn forge(&self, key: &SigningKey, place: &Place, event: Event) -> Entry {
+        self.forge_at(Timestamp::from(chrono::Utc::now()), key, place, event)
+    }
+
+    /// As [`Site::forge`], dated at this time.
+    pub(crate) fn forge_at(&self, time: Timestamp, key: &SigningKey, place: &Place, event: Event) -> Entry {
+        let (entry, bytes) = Draft { time, tool: "test".to_owned(), event }.sign(place, key).unwrap();
+        let path = self.repository().join(entry.name());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        entry
+    }
+
+    /// A signing key of this host.
+    pub(crate) fn key(&self, file: &str) -> SigningKey {
+        SigningKey::from_pem(&self.machine.read(file)).unwrap()
+    }
+
+    /// Puts an entry on top of all heads, signed by a key of this host.
+    pub(crate) fn sign(&self, key_file: &str, event: Event) -> Entry {
+        self.forge(&self.key(key_file), &self.place(), event)
+    }
+
+    /// The snapshots that the program lists.
+    pub(crate) fn listed(&self, arguments: &[&str]) -> Vec<Value> {
+        let listed = self.run(&[&["snapshots", "--json"], arguments].concat()).json(0);
+        listed["snapshots"].as_array().unwrap().clone()
+    }
+
+    /// Makes a key in a directory of this name, which the custodian adds with these roles; gives its fingerprint.
+    pub(crate) fn let_in(&self, name: &str, roles: &[&str]) -> String {
+        let made = self.run(&["keys", "host", "--out", name, "--json"]).json(0);
+        let public = format!("{name}/signing-key.public.pem");
+        let roles: Vec<&str> = roles.iter().flat_map(|role| ["--role", *role]).collect();
+        let add = [&["keys", "add", "--public", &public, "--name", name, "--json"][..], &roles, &CUSTODIAN].concat();
+        self.run(&add).json(0);
+        made["fingerprint"].as_str().unwrap().to_owned()
     }
 
     /// An empty instance behind a server of its own: a standby.

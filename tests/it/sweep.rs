@@ -5,10 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::event::KeyGrant;
-use keyhaven::format::{Entry, Role, names};
+use keyhaven::format::{Entry, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::forget::give_up;
@@ -23,27 +21,20 @@ use crate::s3;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// A repository of a kit with a reaper, and such times.
-async fn repository(
-    kit: &Kit,
-    store: Store,
-    longest_run_seconds: u64,
-    grace_seconds: u64,
-) -> (Repository, Arc<SigningKey>) {
-    let reaper = Arc::new(SigningKey::generate().unwrap());
-    let mut new = kit.new_repository();
-    new.keys.push(KeyGrant { public_key: reaper.public(), roles: vec![Role::Reaper], name: "reaper".to_owned() });
-    (new.longest_run_seconds, new.grace_seconds) = (longest_run_seconds, grace_seconds);
-    let id = Repository::init(store.clone(), &kit.collector, new).await.unwrap();
-    (Repository::open(store, id).await.unwrap(), reaper)
+/// A repository of a kit with such times.
+async fn repository(kit: &Kit, store: Store, longest_run_seconds: u64, grace_seconds: u64) -> Repository {
+    let mut policy = kit.policy();
+    policy.settings.longest_run_seconds = longest_run_seconds;
+    policy.settings.grace_seconds = grace_seconds;
+    kit.init_with(store, &policy).await
 }
 
-/// Two snapshots, the first of which is given up.
-async fn two_snapshots(kit: &Kit, repository: &Repository, reaper: &Arc<SigningKey>) -> (Entry, Entry) {
+/// Two snapshots, the first of which is forgotten.
+async fn two_snapshots(kit: &Kit, repository: &Repository) -> (Entry, Entry) {
     let collector = kit.writer("collector", &kit.collector, repository.id());
     let old = kit.snapshot(repository, &collector, &[("a", "{}"), ("b", "{}")]).await.unwrap();
     let new = kit.snapshot(repository, &collector, &[("a", "{}")]).await.unwrap();
-    let writer = kit.writer("reaper", reaper, repository.id());
+    let writer = kit.writer("reaper", &kit.reaper, repository.id());
     give_up(repository, &writer, TOOL, &[old.digest], "by hand").await.unwrap();
     (old, new)
 }
@@ -71,11 +62,13 @@ struct Host {
 
 /// A host with the reaper's key and a repository in a folder.
 async fn host() -> Host {
-    let (machine, kit) = (Machine::new(), Kit::new());
+    // Everything was signed long ago; when the store got it, [`age`] says.
+    let long_ago = Timestamp::from(chrono::Utc::now()).plus_millis(-4 * 24 * 3_600_000);
+    let (machine, kit) = (Machine::new(), Kit::beginning(long_ago));
     let folder = machine.path("repo");
-    let (repository, reaper) = repository(&kit, Store::local(&folder), 21_600, 172_800).await;
-    let (old, new) = two_snapshots(&kit, &repository, &reaper).await;
-    machine.write("reaper.pem", &reaper.to_pem().unwrap());
+    let repository = repository(&kit, Store::local(&folder), 21_600, 172_800).await;
+    let (old, new) = two_snapshots(&kit, &repository).await;
+    machine.write("reaper.pem", &kit.reaper.to_pem().unwrap());
     let config = format!(
         "state_dir = \"state\"\n[repository]\nurl = \"repo\"\nid = \"{}\"\n[keys]\nsigning_key_file = \"reaper.pem\"\n",
         repository.id()
@@ -97,7 +90,7 @@ async fn is_there(repository: &Repository, entry: &Entry) -> Vec<bool> {
 async fn the_program_says_what_goes_and_deletes_only_when_told() {
     let host = host().await;
     let (machine, repository) = (&host.machine, &host.repository);
-    // Given up a moment ago: everything stays, and it says until when.
+    // Forgotten a moment ago: everything stays, and it says until when.
     let young = machine.run(&["sweep", "--apply", "--json"]).json(0);
     assert_eq!((&young["going"]["objects"], &young["entry"]), (&0.into(), &serde_json::Value::Null), "{young:#}");
     assert_eq!((young["waiting"].as_array().unwrap().len(), young["live"].as_u64()), (1, Some(1)));
@@ -150,7 +143,7 @@ async fn the_program_stops_with_the_code_of_the_reason() {
 
     // A key without the right to sweep: nothing is deleted before the entry stands.
     machine.write("reaper.pem", &host.kit.collector.to_pem().unwrap());
-    machine.run(&["sweep", "--apply"]).fails(12, &["would not count"]);
+    machine.run(&["sweep", "--apply"]).fails(12, &["the role `reaper`"]);
     assert_eq!(is_there(&host.repository, &host.old).await, [true; 3]);
 }
 
@@ -206,7 +199,6 @@ pub(crate) fn bucket(test: &str, headers: &[&str]) -> Option<S3Settings> {
 struct Bucket {
     kit: Kit,
     repository: Repository,
-    reaper: Arc<SigningKey>,
     old: Entry,
     new: Entry,
 }
@@ -214,17 +206,18 @@ struct Bucket {
 impl Bucket {
     async fn new(settings: &S3Settings) -> Self {
         let kit = Kit::new();
-        let (repository, reaper) = repository(&kit, Store::s3(settings).unwrap(), 1, 3).await;
-        let (old, new) = two_snapshots(&kit, &repository, &reaper).await;
-        Self { kit, repository, reaper, old, new }
+        let repository = repository(&kit, Store::s3(settings).unwrap(), 1, 3).await;
+        let (old, new) = two_snapshots(&kit, &repository).await;
+        Self { kit, repository, old, new }
     }
 
     async fn sweep(&self, apply: bool) -> Report {
         let context = Context { clock: Arc::new(System), observer: Arc::new(Silent), cancel: CancellationToken::new() };
-        let writer = self.kit.writer("reaper", &self.reaper, self.repository.id());
+        let writer = self.kit.writer("reaper", &self.kit.reaper, self.repository.id());
         let state: &StateFolder = &writer.state;
-        let options =
-            Options { state, pinned_heads: Vec::new(), writer: apply.then_some(&writer), tool: TOOL.to_owned() };
+        let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
+        let writer = apply.then_some(&writer);
+        let options = Options { state, pinned_heads, policy_chosen: false, writer, tool };
         sweep(&context, &self.repository, &options).await.unwrap()
     }
 

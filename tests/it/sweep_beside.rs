@@ -1,4 +1,4 @@
-//! Backups, sweeps, forgets and takings-back side by side on one repository, in turns by a seeded dice, each dying or
+//! Backups, sweeps, forgets and undos side by side on one repository, in turns by a seeded dice, each dying or
 //! losing an answer at any operation: no snapshot that was not swept ever lacks an object.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use keyhaven::job::forget::{give_up, take_back};
 use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
 use keyhaven::model::{Clock as _, Digest};
 use keyhaven::repository::Repository;
-use keyhaven::repository::ledger::Life;
+use keyhaven::repository::ledger::SnapshotState;
 
 use crate::sweep_kit::{TOOL, Yard};
 use crate::sweep_world::{Actor, Dice, HOUR, Paging, Step, Turn};
@@ -26,7 +26,7 @@ pub(crate) struct Play {
     pub(crate) lag: i64,
     /// Whether they lag for collectors and forgetters too, and not only for sweepers.
     pub(crate) all_lag: bool,
-    /// A snapshot is taken back only within this time after it was given up.
+    /// A snapshot is undone only within this time after it was forgotten.
     pub(crate) undo_within: i64,
 }
 
@@ -45,7 +45,7 @@ impl Tally {
     fn hear(&mut self, said: &str) {
         self.backups += u64::from(said.starts_with("backed up"));
         self.stops += u64::from(said.starts_with("stopped"));
-        self.undone += u64::from(said.starts_with("taken back"));
+        self.undone += u64::from(said.starts_with("undone"));
     }
 }
 
@@ -99,7 +99,8 @@ pub(crate) async fn play(play: &Play) -> Tally {
     }
     tally.deletes = deletes;
     let ledger = yard.ledger();
-    let swept = |entry: &&&keyhaven::format::Entry| matches!(ledger.life(&entry.digest), Some(Life::Swept { .. }));
+    let swept =
+        |entry: &&&keyhaven::format::Entry| matches!(ledger.state(&entry.digest), Some(SnapshotState::Swept { .. }));
     tally.swept = ledger.snapshots().iter().filter(swept).count() as u64;
     settle_down(&yard).await;
     tally
@@ -145,7 +146,7 @@ fn begin(yard: &Yard, play: &Play, dice: &mut Dice, number: u64) -> Actor {
     }
 }
 
-/// Gives up some of the snapshots that this process sees, all but the newest two.
+/// Forgets some of the snapshots that this process sees, all but the newest two.
 fn forgetting(yard: &Yard, turn: &Turn, mut dice: Dice, paging: Paging) -> impl Future<Output = String> + use<> {
     let (store, id, writer) = (yard.sim.client(turn, paging), yard.id, yard.writer("forgetter", &yard.reaper));
     async move {
@@ -168,7 +169,7 @@ fn forgetting(yard: &Yard, turn: &Turn, mut dice: Dice, paging: Paging) -> impl 
     }
 }
 
-/// Takes back one snapshot that was given up not too long ago.
+/// Undoes one snapshot that was forgotten not too long ago.
 fn undoing(
     yard: &Yard,
     turn: &Turn,
@@ -184,16 +185,18 @@ fn undoing(
         let young = |by: &Digest| ledger.get(by).is_some_and(|entry| sim.now().millis_since(entry.time) < within);
         let forgotten: Vec<Digest> = ledger
             .unswept()
-            .filter(|entry| matches!(ledger.life(&entry.digest), Some(Life::Forgotten { by, .. }) if young(&by)))
+            .filter(
+                |entry| matches!(ledger.state(&entry.digest), Some(SnapshotState::Forgotten { by, .. }) if young(&by)),
+            )
             .map(|entry| entry.digest)
             .collect();
         if forgotten.is_empty() {
-            return "nothing to take back".to_owned();
+            return "nothing to undo".to_owned();
         }
         let which = usize::try_from(dice.below(forgotten.len() as u64)).unwrap();
         match take_back(&repository, &writer, TOOL, &[forgotten[which]], "by dice").await {
-            Ok(_) => "taken back".to_owned(),
-            Err(error) => format!("not taken back: {error}"),
+            Ok(_) => "undone".to_owned(),
+            Err(error) => format!("not undone: {error}"),
         }
     }
 }
@@ -256,24 +259,26 @@ async fn a_run_that_needs_the_packs_of_an_older_snapshot_writes_a_list_of_its_ow
     };
     let packs = |list: &Digest| PackList::decode(&yard.sim.bytes(&names::list(list)).unwrap()).unwrap().packs;
     let first = backup().await;
-    let quiet = backup().await;
-    assert_eq!(quiet, first, "nothing moved: the list of the base is named again");
+    let names = |list: &Digest| packs(list).iter().map(|listed| listed.pack).collect::<Vec<_>>();
+    let settled = backup().await;
+    assert_ne!(settled, first, "the packs are of an earlier snapshot now, which the list says");
+    assert_eq!(names(&settled), names(&first));
     let made = yard.sim.now().plus_millis(-10_000);
     yard.source.secrets.lock().unwrap().insert("zzz".to_owned(), (1, made));
     let more = backup().await;
     assert_eq!(packs(&more).len(), 2);
     yard.source.secrets.lock().unwrap().remove("zzz");
     let again = backup().await;
-    assert_eq!(packs(&again), packs(&first));
-    assert_ne!(again, first);
+    assert_eq!(packs(&again), packs(&settled));
+    assert!(again != first && again != settled);
 }
 
 /// How the only snapshot of a collector stands when its next backup and a sweep begin at once.
 #[derive(Clone, Copy)]
 enum Given {
-    /// It was given up three days ago.
+    /// It was forgotten three days ago.
     LongAgo,
-    /// It is given up as they begin.
+    /// It is forgotten as they begin.
     Now,
 }
 

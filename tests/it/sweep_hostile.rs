@@ -11,7 +11,7 @@ use crate::sweep_beside::{Play, Tally, play};
 use crate::sweep_kit::{TOOL, Yard};
 use crate::sweep_world::{HOUR, Paging, Stored, Turn};
 
-/// A repository with a past: many snapshots, some given up long ago, some lately, and what a dead run has left.
+/// A repository with a past: many snapshots, some forgotten long ago, some lately, and what a dead run has left.
 async fn grown() -> Yard {
     let yard = Yard::new(7).await;
     let mut old = Vec::new();
@@ -75,10 +75,10 @@ async fn a_lost_page_stops_it() {
     }
 }
 
-/// What only the second way of listing shows: somebody took a snapshot back, long ago, and the page with that entry is lost
+/// What only the second way of listing shows: an undo of long ago, and the page with that entry is lost
 /// at the end, where no link leads to it.
 #[tokio::test]
-async fn a_taking_back_on_a_lost_page_is_not_overlooked() {
+async fn an_undo_on_a_lost_page_is_not_overlooked() {
     let yard = Yard::new(11).await;
     let old = yard.backed_up().await;
     yard.sim.advance(HOUR);
@@ -87,8 +87,8 @@ async fn a_taking_back_on_a_lost_page_is_not_overlooked() {
     let writer = yard.writer("forgetter", &yard.reaper);
     keyhaven::job::forget::take_back(&yard.open().await, &writer, TOOL, &[old], "test").await.unwrap();
     yard.sim.advance(72 * HOUR);
-    assert_eq!(yard.sim.paths("ledger").len(), 5);
-    yard.sim.with(|world| world.page = 4);
+    assert_eq!(yard.sim.paths("ledger").len(), 4);
+    yard.sim.with(|world| world.page = 3);
     let report = sweep_through(&yard, &objects(&yard), "new-host", Paging::DropLastOfLedger).await.unwrap();
     assert_eq!(report.stopped[0].reason, "listings_differ", "{report:#?}");
     assert_eq!(yard.sim.with(|world| world.deletes), 0);
@@ -115,7 +115,7 @@ async fn order_and_repetition_do_not_matter() {
     let before = objects(&yard);
     let plain = sweep_through(&yard, &before, "plain", Paging::Whole).await.unwrap();
     assert!(plain.stopped.is_empty() && plain.deleted.objects > 3 && plain.snapshots.len() == 4, "{plain:#?}");
-    assert_eq!(plain.waiting.len(), 2, "those given up lately");
+    assert_eq!(plain.waiting.len(), 2, "those forgotten lately");
     for round in 0..5 {
         let report = sweep_through(&yard, &before, &format!("host-{round}"), Paging::Shuffled).await.unwrap();
         assert_eq!((report.deleted, report.snapshots.len()), (plain.deleted, 4), "{report:#?}");
@@ -163,7 +163,7 @@ async fn plays(seeds: std::ops::Range<u64>, of: impl Fn(u64) -> Play) -> (u64, u
     (all.backups, all.swept, all.deletes)
 }
 
-/// Only what a sweeper is shown lags: by anything less than the grace without the longest run (48 h, 6 h). What is taken
+/// Only what a sweeper is shown lags: by anything less than the grace without the longest run (48 h, 6 h). What is undone
 /// back must be seen before the grace is over.
 #[tokio::test]
 async fn a_sweeper_may_see_everything_late() {

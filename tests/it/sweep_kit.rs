@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use keyhaven::crypto::digest::sha256;
-use keyhaven::crypto::{Identities, Recipients, SigningKey};
-use keyhaven::format::event::{InitEvent, KeyGrant};
+use keyhaven::crypto::{Identities, SigningKey};
 use keyhaven::format::list::PackList;
-use keyhaven::format::{RepositoryId, Role, SourceName, names};
+use keyhaven::format::policy::PolicySettings;
+use keyhaven::format::{Policy, PolicyRef, RepositoryId, Role, SourceName, names};
 use keyhaven::instance::{InstanceError, Listed, Listing, Presence, Readable, Reading, Requests, Sink, Source};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
@@ -16,11 +16,13 @@ use keyhaven::job::event::Silent;
 use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
 use keyhaven::model::{Clock as _, Digest, Docs, Item, ItemKey, ItemKind, Payload, Restorability, Slot, Timestamp};
 use keyhaven::repository::ledger::Ledger;
-use keyhaven::repository::{NewRepository, Repository, StateFolder, Store, Writer};
+use keyhaven::repository::{Repository, StateFolder, Store, Writer};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::ledger_kit::read_ledger;
+use crate::policy_kit::{self, Named};
 use crate::sweep_world::{Actor, Dice, HOUR, Paging, Sim, Step, Turn};
 
 pub(crate) const CRN: &str = "crn:v1:bluemix:public:secrets-manager:eu-de:a/1:2::";
@@ -68,7 +70,7 @@ impl Source for Fake {
                     name: id.clone(),
                     item_type: "kv".to_owned(),
                     group: None,
-                    class: Restorability::Exact,
+                    class: Restorability::Exact.into(),
                     revision: None,
                     read_at: None,
                     payloads: Vec::new(),
@@ -125,38 +127,35 @@ pub(crate) struct Yard {
     pub(crate) collectors: Vec<Arc<SigningKey>>,
     pub(crate) reaper: Arc<SigningKey>,
     pub(crate) custodian: Arc<SigningKey>,
-    recovery: Arc<Identities>,
     catalogue: Arc<Identities>,
 }
 
 impl Yard {
     pub(crate) async fn new(seed: u64) -> Self {
-        Self::with(seed, InitEvent::LONGEST_RUN_SECONDS, InitEvent::GRACE_SECONDS).await
+        Self::with(seed, PolicySettings::LONGEST_RUN_SECONDS, PolicySettings::GRACE_SECONDS).await
     }
 
     pub(crate) async fn with(seed: u64, longest_run_seconds: u64, grace_seconds: u64) -> Self {
         let sim = Sim::new(seed);
         let key = || Arc::new(SigningKey::generate().unwrap());
         let (collectors, reaper, custodian) = (vec![key(), key()], key(), key());
-        let grant = |key: &SigningKey, roles: &[Role]| KeyGrant {
-            public_key: key.public(),
-            roles: roles.to_vec(),
-            name: String::new(),
-        };
-        let new = NewRepository {
-            source: SourceName { crn: CRN.to_owned(), region: "eu-de".to_owned() },
-            keys: vec![
-                grant(&collectors[0], &[Role::Collector]),
-                grant(&collectors[1], &[Role::Collector]),
-                grant(&reaper, &[Role::Reaper]),
-                grant(&custodian, &[Role::Custodian]),
+        let (recovery, catalogue) = (Identities::generate().0, Identities::generate().0);
+        let named = Named {
+            custodians: &[&custodian],
+            keys: &[
+                (&collectors[0], &[Role::Collector]),
+                (&collectors[1], &[Role::Collector]),
+                (&reaper, &[Role::Reaper]),
             ],
-            longest_run_seconds,
-            grace_seconds,
-            time: sim.now(),
-            tool: TOOL.to_owned(),
+            recovery: &recovery,
+            catalogue: &catalogue,
         };
-        let id = Repository::init(sim.store(), &collectors[0], new).await.unwrap();
+        let source =
+            SourceName { provider: "ibm".to_owned(), instance: CRN.to_owned(), region: Some("eu-de".to_owned()) };
+        let mut policy = policy_kit::policy(source, &named, sim.now(), TOOL);
+        policy.settings.longest_run_seconds = longest_run_seconds;
+        policy.settings.grace_seconds = grace_seconds;
+        let id = policy_kit::init(sim.store(), &policy).await;
         Self {
             source: Fake::new(&sim, 6),
             sim,
@@ -165,8 +164,7 @@ impl Yard {
             collectors,
             reaper,
             custodian,
-            recovery: Arc::new(Identities::generate().0),
-            catalogue: Arc::new(Identities::generate().0),
+            catalogue: Arc::new(catalogue),
         }
     }
 
@@ -192,9 +190,7 @@ impl Yard {
         let (store, id, context) = (self.sim.client(turn, paging), self.id, self.context());
         let writer = self.writer(&format!("collector-{collector}"), &self.collectors[collector]);
         let (source, catalogue) = (Arc::clone(&self.source), Arc::clone(&self.catalogue));
-        let recovery = Recipients::new(self.recovery.recipients()).unwrap();
-        let auditors = Recipients::new(self.catalogue.recipients()).unwrap();
-        let options = CaptureOptions { level: 1, ..CaptureOptions::new(recovery, auditors) };
+        let options = CaptureOptions { level: 1, ..CaptureOptions::default() };
         async move {
             let repository = match Repository::open(store, id).await {
                 Ok(repository) => repository,
@@ -215,6 +211,24 @@ impl Yard {
         self.ledger().snapshots().last().unwrap().digest
     }
 
+    /// Publishes a version of the policy upon the one in force.
+    pub(crate) async fn change(&self, change: impl FnOnce(&mut Policy)) -> PolicyRef {
+        policy_kit::change(&self.open().await, &[&self.custodian], change).await
+    }
+
+    /// Puts a version of the policy upon this one, signed by the custodian, whatever else is there.
+    pub(crate) fn beside(&self, before: PolicyRef, change: impl FnOnce(&mut Policy)) -> PolicyRef {
+        let bytes = self.sim.bytes(&names::policy(&before)).unwrap();
+        let (_, mut next, _) = Policy::decode(&bytes).unwrap();
+        next.previous.push(before);
+        next.version += 1;
+        next.repository = Some(self.id);
+        change(&mut next);
+        let (version, bytes) = policy_kit::signed(&next, &[&self.custodian]);
+        self.sim.put(&names::policy(&version), &bytes);
+        version
+    }
+
     pub(crate) async fn forget(&self, snapshots: &[Digest]) {
         let writer = self.writer("forgetter", &self.reaper);
         keyhaven::job::forget::give_up(&self.open().await, &writer, TOOL, snapshots, "test").await.unwrap();
@@ -232,8 +246,9 @@ impl Yard {
         let writer = self.writer(host, &self.reaper);
         let state = self.state(host);
         let writer = apply.then_some(&writer);
-        sweep(&self.context(), &repository, &Options { state: &state, pinned_heads, writer, tool: TOOL.to_owned() })
-            .await
+        let tool = TOOL.to_owned();
+        let options = Options { state: &state, pinned_heads, policy_chosen: false, writer, tool };
+        sweep(&self.context(), &repository, &options).await
     }
 
     pub(crate) async fn sweep(&self) -> Report {
@@ -249,8 +264,8 @@ impl Yard {
                 Ok(repository) => repository,
                 Err(error) => return format!("not opened: {error}"),
             };
-            let options =
-                Options { state: &state, pinned_heads: Vec::new(), writer: Some(&writer), tool: TOOL.to_owned() };
+            let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
+            let options = Options { state: &state, pinned_heads, policy_chosen: false, writer: Some(&writer), tool };
             match sweep(&context, &repository, &options).await {
                 Ok(report) if report.stopped.is_empty() => format!("swept {} objects", report.deleted.objects),
                 Ok(report) => format!("stopped: {}", report.stopped[0].text),
@@ -287,7 +302,7 @@ impl Yard {
 
     /// The ledger as it really is.
     pub(crate) fn ledger(&self) -> Ledger {
-        Ledger::build(self.sim.ledger_files(), self.id, &[])
+        read_ledger(self.id, &self.sim.files_in(names::TRUST), &self.sim.files_in(names::LEDGER), &[]).unwrap()
     }
 
     /// What every snapshot needs that was not swept, as it really is.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::envelope::Envelope;
-use keyhaven::format::event::{AcceptLossEvent, KeyChange, PinChange, SweepEvent};
-use keyhaven::format::{Draft, Event, Place, names};
+use keyhaven::format::envelope::{Envelope, Holds};
+use keyhaven::format::event::{SnapshotsEvent, SweepEvent};
+use keyhaven::format::{Draft, EntryRef, Event, Place, PolicyRef, names};
 use keyhaven::job::event::{Observer, Stage};
 use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
 use keyhaven::job::{self, Context};
@@ -17,10 +17,11 @@ use keyhaven::repository::StoreError;
 use keyhaven::repository::store::Hold;
 use tokio_util::sync::CancellationToken;
 
+use crate::policy_kit;
 use crate::sweep_kit::{TOOL, Yard};
 use crate::sweep_world::{Actor, HOUR, Odd, Paging, Turn};
 
-/// A repository with something to delete: two snapshots given up three days ago, and one that stays.
+/// A repository with something to delete: two snapshots forgotten three days ago, and one that stays.
 async fn yard() -> (Yard, Vec<Digest>) {
     yard_with(21_600, 172_800).await
 }
@@ -67,26 +68,41 @@ async fn without_a_reason_it_sweeps() {
     assert!(snapshots[..2].iter().all(|swept| !ledger.unswept().any(|entry| entry.digest == *swept)));
 }
 
+/// What is no entry, and what a stranger signed without naming a snapshot, is nobody's reason to wait.
 #[tokio::test]
-async fn a_ledger_with_rubbish_in_it() {
+async fn rubbish_stops_nothing() {
     let (yard, _) = yard().await;
-    yard.sim.put("ledger/000000/notes.txt", b"rubbish");
-    stops(&yard, &["ledger"], FailureKind::Integrity).await;
+    yard.sim.put("ledger/000000000/notes.txt", b"rubbish");
+    yard.sim.put("trust/notes.txt", b"rubbish");
+    let draft = draft(&yard, Event::Hold(because(&[sha256(b"never was")])));
+    let stranger = SigningKey::from_seed(&[9; 32]);
+    let (entry, bytes) = draft.sign(&place(&yard), &stranger).unwrap();
+    yard.sim.put(&entry.name(), &bytes);
+    let report = yard.sweep().await;
+    assert!(report.stopped.is_empty() && report.deleted.objects > 2, "{report:#?}");
+    yard.needed().check(&yard.sim, "after it");
 }
 
 #[tokio::test]
-async fn a_snapshot_that_a_revocation_made_void() {
+async fn a_snapshot_that_a_policy_made_void_goes_only_after_the_grace() {
     let (yard, snapshots) = yard().await;
-    // Perhaps by a stolen custodian's key: nothing of what the collector made may go because of it.
-    let writer = yard.writer("custodian", &yard.custodian);
-    let (key, last_good) = (yard.collectors[0].public().fingerprint(), Some(snapshots[1]));
-    let change = KeyChange::Revoke { key, last_good, reason: "test".to_owned() };
-    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Keys(change) };
-    yard.open().await.commit(&writer, draft).await.unwrap();
-    stops(&yard, &["ledger", "no_good_left"], FailureKind::Integrity).await;
-    let pinned = yard.sweep_by("new-host", yard.sim.store(), true, vec![snapshots[2]]).await.unwrap();
-    let said = pinned.stopped.iter().find(|stop| stop.reason == "head_missing");
-    assert!(said.is_some_and(|stop| stop.text.contains("does not count any more")), "{pinned:#?}");
+    let last_good = yard.ledger().get(&snapshots[1]).unwrap().reference();
+    yard.change(|policy| policy_kit::end(policy, &yard.collectors[0], &[last_good])).await;
+    stops(&yard, &["no_good_left"], FailureKind::Partial).await;
+    let said = yard.backup(1, &Turn::free(), Paging::Prompt).await;
+    assert!(said.starts_with("backed up"), "{said}");
+    let needed = yard.sim.bytes(&names::list(&yard.ledger().get(&snapshots[2]).unwrap().snapshot().unwrap().list));
+    assert!(needed.is_some());
+    let report = yard.sweep().await;
+    assert_eq!((report.failure(), report.snapshots.len(), report.waiting.len()), (None, 2, 1), "{report:#?}");
+    let waiting = &report.waiting[0];
+    assert_eq!((waiting.snapshot, waiting.rule.as_str()), (snapshots[2], "void by the trust policy"));
+    assert!(waiting.goes_after.is_some_and(|at| at > yard.sim.now()), "a mistake of the custodians can be mended");
+    yard.sim.advance(49 * HOUR);
+    let report = yard.sweep().await;
+    assert_eq!((report.failure(), report.waiting.len()), (None, 0), "{report:#?}");
+    let list = names::list(&yard.ledger().get(&snapshots[2]).unwrap().snapshot().unwrap().list);
+    assert!(yard.sim.bytes(&list).is_none(), "{report:#?}");
 }
 
 #[tokio::test]
@@ -95,40 +111,94 @@ async fn a_hole_in_the_ledger() {
     let paths = yard.sim.paths("ledger");
     yard.sim.remove(&paths[paths.len() / 2]);
     stops(&yard, &["ledger"], FailureKind::Integrity).await;
-}
-
-/// An entry on top of all that says something which this version does not know.
-fn says_something_new(yard: &Yard, snapshot: Digest, key: &SigningKey) {
-    let ledger = yard.ledger();
-    let head = ledger.heads()[0];
-    let place = Place {
-        repository: Some(yard.id),
-        source: head.source.clone(),
-        sequence: head.sequence + 1,
-        parents: vec![head.digest],
-        previous: None,
-        due: None,
-    };
-    let event = Event::Pin(PinChange::Set { snapshot, reason: "test".to_owned() });
-    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event };
-    let payload = String::from_utf8(Envelope::decode(&draft.sign(&place, key).unwrap().1).unwrap().payload).unwrap();
-    let bytes = Envelope::sign(payload.replace("\"set\"", "\"set_until\"").into_bytes(), key).encode();
-    yard.sim.put(&names::entry(place.sequence, &sha256(&bytes)), &bytes);
+    let lost = names::parse_entry(&paths[paths.len() / 2]).unwrap();
+    yard.change(|policy| policy.lost.entries.push(lost)).await;
+    let report = yard.sweep_by("new-host", yard.sim.store(), true, Vec::new()).await.unwrap();
+    assert!(report.stopped.is_empty(), "{report:#?}");
+    yard.needed().check(&yard.sim, "after it");
 }
 
 #[tokio::test]
-async fn an_entry_of_a_later_version() {
+async fn a_version_of_the_policy_that_is_gone_and_a_fork() {
+    let (yard, _) = yard().await;
+    let second = yard.change(|policy| policy.reason = Some("second".to_owned())).await;
+    let bytes = yard.sim.bytes(&names::policy(&second)).unwrap();
+    yard.change(|policy| policy.reason = Some("third".to_owned())).await;
+    yard.sim.remove(&names::policy(&second));
+    stops(&yard, &["ledger"], FailureKind::Integrity).await;
+    yard.sim.put(&names::policy(&second), &bytes);
+    // Upon the second, beside the third.
+    let beside = yard.beside(second, |policy| policy.reason = Some("beside".to_owned()));
+    stops(&yard, &["ledger"], FailureKind::Integrity).await;
+    yard.sim.remove(&names::policy(&beside));
+    assert!(yard.sweep().await.stopped.is_empty());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_judged_yet() {
+    let (yard, _) = yard().await;
+    let never_was = PolicyRef { version: 9, digest: sha256(b"never was") };
+    let ledger = yard.ledger();
+    let event = ledger.latest_good().unwrap().snapshot().unwrap().clone();
+    let place = Place { policy: never_was, ..place(&yard) };
+    let signed = draft(&yard, Event::Snapshot(Box::new(event))).sign(&place, &yard.collectors[0]).unwrap();
+    yard.sim.put(&signed.0.name(), &signed.1);
+    stops(&yard, &["ledger"], FailureKind::Integrity).await;
+    // The operator says which policy holds: then it is no reason to wait.
+    let (writer, state) = (yard.writer("sweeper", &yard.reaper), yard.state("sweeper"));
+    let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
+    let options = Options { state: &state, pinned_heads, policy_chosen: true, writer: Some(&writer), tool };
+    let report = sweep(&yard.context(), &yard.open().await, &options).await.unwrap();
+    assert!(report.stopped.is_empty() && report.deleted.objects > 0, "{report:#?}");
+    yard.needed().check(&yard.sim, "after it");
+}
+
+fn because(snapshots: &[Digest]) -> SnapshotsEvent {
+    SnapshotsEvent { snapshots: snapshots.to_vec(), reason: "test".to_owned() }
+}
+
+fn draft(yard: &Yard, event: Event) -> Draft {
+    Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event }
+}
+
+/// On top of all heads.
+fn place(yard: &Yard) -> Place {
+    let ledger = yard.ledger();
+    let (policy, in_force) = ledger.trust().writes_under().unwrap();
+    Place {
+        repository: yard.id,
+        source: in_force.source.clone(),
+        parents: ledger.parents(),
+        lost: Vec::new(),
+        policy,
+        carries: None,
+        due: None,
+    }
+}
+
+/// An entry on top of all of a kind that this version does not know, which changes what is kept.
+fn of_tomorrow(yard: &Yard, snapshot: Digest, key: &SigningKey) {
+    let (_, bytes) = draft(yard, Event::Hold(because(&[snapshot]))).sign(&place(yard), key).unwrap();
+    let payload = Envelope::decode(&bytes, Holds::Entry).unwrap().payload;
+    let changed = String::from_utf8(payload).unwrap().replace("\"kind\":\"hold\"", "\"kind\":\"hold_until\"");
+    let mut envelope = Envelope::unsigned(changed.into_bytes());
+    envelope.sign(key);
+    let entry = EntryRef { sequence: place(yard).sequence(), digest: envelope.digest() };
+    yard.sim.put(&names::entry(&entry), &envelope.encode(Holds::Entry).unwrap());
+}
+
+#[tokio::test]
+async fn an_entry_of_a_reaper_of_a_kind_of_tomorrow() {
     let (yard, snapshots) = yard().await;
-    says_something_new(&yard, snapshots[0], &yard.reaper);
+    of_tomorrow(&yard, snapshots[0], &yard.reaper);
     stops(&yard, &["unknown_entry"], FailureKind::Failed).await;
 }
 
-/// Who signed it has no such role, as far as this version knows.
 #[tokio::test]
-async fn an_entry_of_a_later_version_that_does_not_count() {
+async fn an_entry_of_a_kind_of_tomorrow_by_somebody_who_deletes_nothing() {
     let (yard, snapshots) = yard().await;
-    says_something_new(&yard, snapshots[0], &yard.collectors[1]);
-    stops(&yard, &["ledger", "unknown_entry"], FailureKind::Integrity).await;
+    of_tomorrow(&yard, snapshots[0], &yard.collectors[1]);
+    assert!(yard.sweep().await.stopped.is_empty());
 }
 
 #[tokio::test]
@@ -136,34 +206,40 @@ async fn a_head_that_this_host_knew() {
     let (yard, _) = yard().await;
     let state = yard.state("sweeper");
     state.keep_entry("x.json", Bytes::from_static(b"x")).await.unwrap();
-    let gone = names::entry(99, &sha256(b"gone"));
-    state.remember(vec![gone.clone()], "x.json").await.unwrap();
+    let gone = EntryRef { sequence: 99, digest: sha256(b"gone") };
+    state.remember(vec![names::entry(&gone)], "x.json").await.unwrap();
     let report = stops(&yard, &["head_missing"], FailureKind::Integrity).await;
-    assert!(report.stopped[0].text.contains(&gone));
-    // Signed for, it is known, and stops nothing more.
-    let (_, digest) = names::parse_entry(&gone).unwrap();
-    let loss = AcceptLossEvent { entries: vec![digest], reason: "test".to_owned() };
-    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::AcceptLoss(loss) };
-    yard.open().await.commit(&yard.writer("custodian", &yard.custodian), draft).await.unwrap();
+    assert!(report.stopped[0].text.contains(&names::entry(&gone)));
+    // Only the custodians accept a loss.
+    yard.change(|policy| policy.lost.entries.push(gone)).await;
     assert!(yard.sweep().await.stopped.is_empty());
 }
 
-/// What is gone below a pinned head was signed for by nobody whom that pin covers: a thief who rolls a store back would
-/// sign above it.
 #[tokio::test]
-async fn a_loss_below_a_pinned_head_is_known_only_from_below_it() {
+async fn a_pinned_head_that_does_not_count() {
     let (yard, snapshots) = yard().await;
-    let ledger = yard.ledger();
-    let (pin, gone) = (ledger.heads()[0].digest, ledger.get(&snapshots[0]).unwrap());
-    yard.sim.remove(&gone.name());
-    let loss = AcceptLossEvent { entries: vec![gone.digest], reason: "test".to_owned() };
-    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::AcceptLoss(loss) };
-    let signed = yard.open().await.commit(&yard.writer("custodian", &yard.custodian), draft).await.unwrap();
-    for (pins, reasons) in [(vec![pin], &["head_missing"][..]), (vec![signed.digest], &[]), (Vec::new(), &[])] {
-        let report = yard.sweep_by("new-host", yard.sim.store(), false, pins).await.unwrap();
+    for (head, reasons) in [(sha256(b"gone"), &["head_missing"][..]), (snapshots[2], &[])] {
+        let report = yard.sweep_by("new-host", yard.sim.store(), false, vec![head]).await.unwrap();
         let found: Vec<&str> = report.stopped.iter().map(|stop| stop.reason).collect();
         assert_eq!(found, reasons, "{report:#?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_stranger_wants_kept_is_kept_until_the_operator_decides() {
+    let (yard, snapshots) = yard().await;
+    let stranger = SigningKey::from_seed(&[9; 32]);
+    let undo = draft(&yard, Event::Undo(because(&snapshots[..1]))).sign(&place(&yard), &stranger).unwrap();
+    yard.sim.put(&undo.0.name(), &undo.1);
+    let report = yard.sweep().await;
+    let swept: Vec<Digest> = report.snapshots.iter().map(|swept| swept.snapshot).collect();
+    assert_eq!((swept, report.stopped.len()), (vec![snapshots[1]], 0), "{report:#?}");
+    yard.needed().check(&yard.sim, "after it");
+    let (writer, state) = (yard.writer("sweeper", &yard.reaper), yard.state("sweeper"));
+    let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
+    let options = Options { state: &state, pinned_heads, policy_chosen: true, writer: Some(&writer), tool };
+    let report = sweep(&yard.context(), &yard.open().await, &options).await.unwrap();
+    assert_eq!(report.snapshots.len(), 1, "{report:#?}");
 }
 
 #[tokio::test]
@@ -270,7 +346,7 @@ async fn meanwhile<F: Future<Output = ()>>(yard: &Yard, work: impl FnOnce() -> F
 }
 
 #[tokio::test]
-async fn somebody_takes_a_snapshot_back_in_the_last_moment() {
+async fn an_undo_in_the_last_moment() {
     let (yard, snapshots) = yard().await;
     let deletes = yard.sim.with(|world| world.deletes);
     let said = meanwhile(&yard, || async {
@@ -291,7 +367,7 @@ async fn a_snapshot_that_needs_what_would_go_is_recorded_in_the_last_moment() {
     let (yard, snapshots) = yard().await;
     let deletes = yard.sim.with(|world| world.deletes);
     let said = meanwhile(&yard, || async {
-        // No collector of ours would: it names a part of a snapshot that was given up long ago.
+        // No collector of ours would: it names a part of a snapshot that was forgotten long ago.
         let ledger = yard.ledger();
         let event = |snapshot: &Digest| ledger.get(snapshot).unwrap().snapshot().unwrap().clone();
         let (old, mut event) = (event(&snapshots[0]), event(&snapshots[2]));
@@ -351,7 +427,8 @@ async fn interrupted_before_it_signs() {
     let cancel = CancellationToken::new();
     let context = Context { observer: Arc::new(Stopping(cancel.clone())), cancel, ..yard.context() };
     let (writer, state) = (yard.writer("sweeper", &yard.reaper), yard.state("sweeper"));
-    let options = Options { state: &state, pinned_heads: Vec::new(), writer: Some(&writer), tool: TOOL.to_owned() };
+    let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
+    let options = Options { state: &state, pinned_heads, policy_chosen: false, writer: Some(&writer), tool };
     let ended = sweep(&context, &yard.open().await, &options).await;
     assert!(matches!(ended, Err(SweepError::Interrupted)), "{ended:#?}");
     assert_eq!(all(&yard), before, "it signed nothing");
@@ -398,15 +475,22 @@ async fn signs_a_sweep(yard: &Yard, snapshots: &[Digest]) {
     yard.open().await.commit(&writer, draft).await.unwrap();
 }
 
+/// With a stolen reaper's key: what it names waits for the grace all the same, so there is time to end that key.
 #[tokio::test]
-async fn an_entry_that_sweeps_what_was_not_given_up_takes_nothing() {
+async fn an_entry_that_sweeps_what_was_not_forgotten_takes_nothing_before_the_grace() {
     let (yard, snapshots) = yard().await;
     signs_a_sweep(&yard, &snapshots).await;
+    let later = yard.backed_up().await;
     let report = yard.sweep().await;
-    assert_eq!((report.failure(), report.live), (None, 1), "{report:#?}");
+    assert_eq!((report.failure(), report.live, report.waiting.len()), (None, 1, 1), "{report:#?}");
+    let list = names::list(&yard.ledger().get(&snapshots[2]).unwrap().snapshot().unwrap().list);
+    assert!(yard.sim.bytes(&list).is_some());
+    let last_good = yard.ledger().get(&later).unwrap().parents[0];
+    let before_theft = yard.ledger().get(&last_good.digest).unwrap().parents.clone();
+    yard.change(|policy| policy_kit::end(policy, &yard.reaper, &before_theft)).await;
     let ledger = yard.ledger();
-    assert!(ledger.is_live(&snapshots[2]));
-    yard.needed().check(&yard.sim, "after it");
+    assert!(ledger.is_live(&snapshots[2]), "the custodians ended the key, and it is back");
+    assert!(yard.sim.bytes(&list).is_some());
 }
 
 #[tokio::test]
@@ -414,7 +498,7 @@ async fn an_entry_that_sweeps_too_early_makes_nothing_go_before_the_grace() {
     let (yard, snapshots) = yard().await;
     let later = yard.backed_up().await;
     yard.sim.advance(72 * HOUR);
-    // Everything about the third snapshot is old; only that it was given up is not.
+    // Everything about the third snapshot is old; only that it was forgotten is not.
     let needed = yard.needed();
     let of_third: Vec<&String> = needed.0[2].1.iter().collect();
     yard.forget(&snapshots[2..]).await;
@@ -485,15 +569,25 @@ async fn what_is_written_again_in_the_last_moment_stays() {
 }
 
 #[tokio::test]
-async fn a_pinned_snapshot_stays_whatever_was_given_up() {
+async fn a_held_snapshot_stays_whatever_was_forgotten() {
     let (yard, snapshots) = yard().await;
-    let pin = PinChange::Set { snapshot: snapshots[0], reason: "audit".to_owned() };
-    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Pin(pin) };
-    yard.open().await.commit(&yard.writer("custodian", &yard.custodian), draft).await.unwrap();
+    let draft = draft(&yard, Event::Hold(because(&snapshots[..1])));
+    yard.open().await.commit(&yard.writer("other", &yard.reaper), draft).await.unwrap();
     let report = yard.sweep().await;
     let swept: Vec<Digest> = report.snapshots.iter().map(|swept| swept.snapshot).collect();
     assert_eq!(swept, [snapshots[1]], "{report:#?}");
-    yard.needed().check(&yard.sim, "with a pin");
+    yard.needed().check(&yard.sim, "with a hold");
+}
+
+#[tokio::test]
+async fn what_the_custodians_hold_stays_whatever_a_reaper_says() {
+    let (yard, snapshots) = yard().await;
+    yard.change(|policy| policy.held.push(snapshots[0])).await;
+    let draft = draft(&yard, Event::Release(because(&snapshots[..1])));
+    yard.open().await.commit(&yard.writer("other", &yard.reaper), draft).await.unwrap();
+    let swept: Vec<Digest> = yard.sweep().await.snapshots.iter().map(|swept| swept.snapshot).collect();
+    assert_eq!(swept, [snapshots[1]]);
+    yard.needed().check(&yard.sim, "with a hold");
 }
 
 #[tokio::test]

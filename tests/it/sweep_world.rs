@@ -113,11 +113,12 @@ impl Sim {
         Store::with_backend(Arc::new(Client { sim: self.clone(), turn: turn.clone(), paging }))
     }
 
-    /// The files of the ledger as they really are.
-    pub(crate) fn ledger_files(&self) -> Vec<(String, Bytes)> {
+    /// The files below a directory as they really are.
+    pub(crate) fn files_in(&self, directory: &str) -> Vec<(String, Bytes)> {
+        let prefix = format!("{directory}/");
         self.with(|world| {
             let there =
-                world.objects.iter().filter(|(path, stored)| path.starts_with("ledger/") && stored.gone.is_none());
+                world.objects.iter().filter(|(path, stored)| path.starts_with(&prefix) && stored.gone.is_none());
             there.map(|(path, stored)| (path.clone(), stored.bytes.clone())).collect()
         })
     }

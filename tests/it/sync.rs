@@ -7,7 +7,7 @@ use keyhaven::model::json::Object;
 use keyhaven::repository::ledger::Ledger;
 use secrecy::ExposeSecret as _;
 
-use crate::ledger_kit::{Book, COLLECTOR, at, sign, snapshot, suspect};
+use crate::ledger_kit::{Book, COLLECTOR, at, snapshot, suspect};
 use crate::program::Run;
 use crate::site::Site;
 
@@ -22,13 +22,13 @@ fn taken(ledger: &Ledger, minute: i64) -> Option<Entry> {
 
 #[test]
 fn the_newest_good_snapshot_that_is_old_enough_is_taken() {
-    // Written in the minutes 2, 3 and 4.
+    // Written in the minutes 1, 2 and 3.
     let (mut book, [_, two, three]) = Book::with_three_snapshots();
     let ledger = book.ledger();
-    assert_eq!(taken(&ledger, HOUR + 4).unwrap().digest, three.digest);
-    assert_eq!(taken(&ledger, HOUR + 3).unwrap().digest, two.digest);
-    assert!(taken(&ledger, HOUR + 1).is_none());
-    assert!(matches!(choose(&ledger, at(HOUR + 1), HOUR * 60_000), Choice::Wait(until) if until == at(HOUR + 2)));
+    assert_eq!(taken(&ledger, HOUR + 3).unwrap().digest, three.digest);
+    assert_eq!(taken(&ledger, HOUR + 2).unwrap().digest, two.digest);
+    assert!(taken(&ledger, HOUR).is_none());
+    assert!(matches!(choose(&ledger, at(HOUR), HOUR * 60_000), Choice::Wait(until) if until == at(HOUR + 1)));
     book.write(COLLECTOR, &[&three], suspect("four"));
     assert_eq!(taken(&book.ledger(), HOUR + 50).unwrap().digest, three.digest, "suspect ones are passed over");
     assert!(matches!(choose(&Book::new().ledger(), at(HOUR), 0), Choice::None));
@@ -37,12 +37,11 @@ fn the_newest_good_snapshot_that_is_old_enough_is_taken() {
 #[test]
 fn a_snapshot_that_is_dated_back_is_as_young_as_its_parent() {
     let (mut book, [_, two, three]) = Book::with_three_snapshots();
-    let (early, bytes) = sign(&book.place(&[&three]), COLLECTOR, -HOUR, snapshot("early"));
-    book.add_file((early.name(), bytes));
+    let early = book.store(book.entry(COLLECTOR, &[&three]).at(-HOUR), snapshot("early"));
     let ledger = book.ledger();
-    assert!(ledger.standing(&early.digest).unwrap().counts(), "it counts, it is only mistimed");
-    assert_eq!(taken(&ledger, HOUR + 3).unwrap().digest, two.digest);
-    assert_eq!(taken(&ledger, HOUR + 4).unwrap().digest, early.digest);
+    assert!(ledger.status(&early.digest).unwrap().counts(), "it counts, it is only mistimed");
+    assert_eq!(taken(&ledger, HOUR + 2).unwrap().digest, two.digest);
+    assert_eq!(taken(&ledger, HOUR + 3).unwrap().digest, early.digest);
 }
 
 fn fill(instance: &Instance) {
@@ -140,14 +139,14 @@ fn a_standby_follows_only_when_it_may_and_keeps_what_nobody_told_it_to_delete() 
     assert!(id(&warm.standby, "secret-4").is_none() && id(&warm.standby, "own").is_some());
 
     // What the standby has is never taken back to an older snapshot by itself.
-    warm.sync(&["--snapshot", "2", "--apply"]).fails(16, &["older", "--allow-older"]);
+    warm.sync(&["--snapshot", "1", "--apply"]).fails(16, &["older", "--allow-older"]);
     assert_eq!((warm.writes(), payload(&warm.standby, "secret-3").as_str()), (0, "second"));
 }
 
 #[test]
 fn a_sync_is_recorded_with_the_configured_key_when_none_is_named() {
     let mut warm = Warm::new();
-    warm.environment.push(("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "kit/custodian-key.pem".to_owned()));
+    warm.environment.push(("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "kit/recovery-signing-key.pem".to_owned()));
     let before = warm.site.stored("ledger").len();
     let synced = warm.sync(&["--snapshot", "latest", "--apply", "--record"]);
     synced.json(0);

@@ -7,7 +7,8 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{human, report, wire};
 use crate::config::Settings;
-use crate::crypto::{Identities, Recipients};
+use crate::crypto::Identities;
+use crate::format::policy::PolicyRecipient;
 use crate::job::capture::{CaptureOptions, CaptureReport, capture};
 
 /// Backs the source up into the repository.
@@ -36,29 +37,29 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let tags = arguments.tag.join(",");
     let flags = [("backup.tags", "--tag", tags.as_str())];
     let settings = app.settings_with(if arguments.tag.is_empty() { &[] } else { &flags })?;
-    let recovery = wire::recovery_recipients(&settings)?;
     let catalogue = Arc::new(wire::catalogue_key(&settings)?);
-    let holds_recovery_key = recovery_key_here(&settings, &recovery, &catalogue)?;
-    if recovery.len() < 2 {
-        app.printer.warning("one recovery recipient: if its key is lost, every backup is lost");
-    }
-    let mut readers = catalogue.recipients();
-    readers.extend(wire::recipients(&settings.keys().auditors)?);
-    let backup = settings.backup();
-    let mut options = CaptureOptions::new(recovery, Recipients::new(readers)?);
-    options.full = arguments.full;
-    options.full_every = backup.full_every;
-    options.max_shrink = backup.max_shrink;
-    options.allow_empty = backup.allow_empty;
-    options.allow_partial = backup.allow_partial;
-    options.overrides.clone_from(&settings.tables().policies().overrides);
-    options.tags = settings.backup_tags()?;
-    options.level = backup.compression_level;
-    options.recovery_key_on_collector = holds_recovery_key;
-
     let source = wire::source(&settings)?;
     let repository = wire::repository(&settings, None).await?;
     report::repository_warnings(&app.printer, &repository);
+    let ledger = repository.read_ledger().await?;
+    let recovery = ledger.policy().map(|policy| policy.recovery_recipients.as_slice()).unwrap_or_default();
+    let holds_recovery_key = recovery_key_here(&settings, recovery, &catalogue)?;
+    if recovery.len() == 1 {
+        app.printer.warning("one recovery recipient: if its key is lost, every backup is lost");
+    }
+    let backup = settings.backup();
+    let options = CaptureOptions {
+        full: arguments.full,
+        full_every: backup.full_every,
+        max_shrink: backup.max_shrink,
+        allow_empty: backup.allow_empty,
+        allow_partial: backup.allow_partial,
+        overrides: settings.tables().policies().overrides.clone(),
+        tags: settings.backup_tags()?,
+        level: backup.compression_level,
+        recovery_key_on_collector: holds_recovery_key,
+        ..CaptureOptions::default()
+    };
     let writer = wire::writer(app, &settings, repository.id())?;
     let context = app.context();
     let done = app.change(capture(&context, &source, &repository, &writer, &catalogue, &options)).await?;
@@ -67,9 +68,14 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 }
 
 /// Whether this host holds a key that opens packs. Refused unless the configuration accepts it.
-fn recovery_key_here(settings: &Settings, recovery: &Recipients, catalogue: &Identities) -> Result<bool, Failure> {
+fn recovery_key_here(
+    settings: &Settings,
+    recovery: &[PolicyRecipient],
+    catalogue: &Identities,
+) -> Result<bool, Failure> {
     let keys = settings.keys();
-    let doubled = catalogue.recipients().iter().any(|own| recovery.iter().any(|other| other == own));
+    let own: Vec<String> = catalogue.recipients().iter().map(ToString::to_string).collect();
+    let doubled = recovery.iter().any(|other| own.contains(&other.recipient));
     let what = match (&keys.recovery_identity_file, doubled) {
         (Some(file), _) => format!("keys.recovery_identity_file names {}", file.display()),
         (None, true) => "the catalogue key is one of the recovery keys".to_owned(),
@@ -90,10 +96,13 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         printer.paint(Style::Green, &format!("Snapshot {} recorded: nothing had changed.", done.sequence))
     } else if done.failure().is_none() {
         printer.paint(Style::Green, &format!("Snapshot {} recorded.", done.sequence))
-    } else if done.suspect.is_empty() {
-        printer.paint(Style::Yellow, &format!("Snapshot {} recorded, but it is not complete.", done.sequence))
-    } else {
+    } else if !done.suspect.is_empty() {
         printer.paint(Style::Yellow, &format!("Snapshot {} recorded, but it is suspect.", done.sequence))
+    } else if done.unread.is_empty() && done.refused.is_empty() && done.hidden.is_empty() {
+        let text = format!("Snapshot {} recorded, but something is wrong with the repository.", done.sequence);
+        printer.paint(Style::Yellow, &text)
+    } else {
+        printer.paint(Style::Yellow, &format!("Snapshot {} recorded, but it is not complete.", done.sequence))
     };
     printer.line(headline)?;
     let claim = match done.cut {
@@ -129,12 +138,15 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         ("took", human::millis(done.duration_ms)),
         ("digest", done.snapshot.to_string()),
     ])?;
+    for doubt in &done.doubts {
+        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "repository:"), human::safe(doubt)))?;
+    }
     for reason in &done.suspect {
         printer.line(format!("  {} {}", printer.paint(Style::Yellow, "suspect:"), human::safe(reason)))?;
     }
     if !done.suspect.is_empty() {
         printer.line(
-            "  `latest` passes over it until the items are back or a custodian runs `keyhaven snapshots accept`.",
+            "  `latest` passes over it until the items are back or custodians accept it (`keyhaven snapshots accept`).",
         )?;
     }
     for item in &done.unread {

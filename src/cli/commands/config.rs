@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::table::Table;
-use crate::cli::{jobs, wire};
+use crate::cli::{jobs, pins, wire};
 use crate::config::tables::Shown;
 use crate::config::{Job, Settings, template};
 
@@ -164,8 +164,10 @@ pub(super) fn validate_one(settings: &Settings) -> Result<Vec<&'static str>, Fai
         wire::catalogue_key(settings)?;
         checked.push("catalogue key");
     }
-    wire::recipients(&keys.recovery_recipients)?;
-    wire::recipients(&keys.auditors)?;
-    checked.push("recipients");
+    let configured = settings.policy_pins();
+    if !configured.is_empty() && !settings.is_policy_chosen() {
+        configured.iter().try_for_each(|pin| pins::read(pin).map(drop))?;
+        checked.push("pins of the trust policy");
+    }
     Ok(checked)
 }

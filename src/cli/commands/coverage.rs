@@ -116,6 +116,11 @@ fn print(printer: &Printer, shown: &Shown, arguments: &Arguments) -> Result<(), 
         }
         names(printer, &reason.items, arguments.all)?;
     }
+    for one in &coverage.unknown {
+        let line =
+            format!("Left alone by a restore: {}: {}", human::safe(&one.item.to_string()), human::safe(&one.why));
+        printer.line(printer.paint(Style::Yellow, &line))?;
+    }
     if !shown.hidden.is_empty() {
         printer.line("")?;
         let kinds = human::safe(&shown.hidden.join(", "));

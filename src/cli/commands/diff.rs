@@ -107,7 +107,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
             (Some(newer.entry.sequence), after)
         }
         None => {
-            let crn = &older.entry.source.crn;
+            let crn = &older.entry.source.instance;
             (None, live(&wire::source(&settings)?, crn).await?)
         }
     };

@@ -24,7 +24,7 @@ use crate::repository::{Repository, Writer};
 /// Gives up the snapshots that no rule of retention keeps.
 ///
 /// Says what it would do and why each of the others is kept, and does it only with --apply. Never given up: the newest good
-/// snapshot, the newest verified good one, what is pinned. Nothing is deleted: `keyhaven sweep` does that once the grace of
+/// snapshot, the newest verified good one, what is held. Nothing is deleted: `keyhaven sweep` does that once the grace of
 /// the repository is over, and until then --undo takes it back. Needs a signing key with the role reaper.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -181,7 +181,7 @@ struct Shown {
     /// Until then at least they can be taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     undo_until: Option<Timestamp>,
-    /// Pinned by somebody in the same moment, and so kept.
+    /// Held by another host in the same moment, and so kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     taken_back: Vec<Digest>,
 }
@@ -212,8 +212,7 @@ impl From<Verdict> for Line {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let settings = arguments.rules.settings(app)?;
     let repository = wire::repository(&settings, None).await?;
-    let ledger = repository.read_ledger_anew().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let ledger = report::read_ledger_anew(&app.printer, &repository).await?;
     if !arguments.undo.is_empty() {
         return undo(app, &settings, &repository, &ledger, arguments).await;
     }
@@ -332,8 +331,8 @@ async fn undo(
     app.printer.result(&done, |printer| {
         let numbers = sequences.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         printer.line(format!("Entry {} takes back: {numbers}.", entry.sequence))?;
-        printer.line("  The next `forget --apply` gives them up again unless a rule or a pin keeps them:")?;
-        printer.line(format!("  keyhaven snapshots pin {} --reason …", sequences.first().copied().unwrap_or_default()))
+        printer.line("  The next `forget --apply` gives them up again unless a rule or a hold keeps them:")?;
+        printer.line(format!("  keyhaven snapshots hold {} --reason …", sequences.first().copied().unwrap_or_default()))
     })?;
     Ok(Outcome::Done)
 }
@@ -345,7 +344,7 @@ fn explained(error: ForgetError) -> Failure {
             "set rules in [retention], or give them: --keep-last 20 --keep-daily 35 --keep-monthly 24"
         }
         ForgetError::Guarded { .. } => {
-            "a pin is taken away by `keyhaven snapshots unpin`; the newest good snapshot and \
+            "`keyhaven snapshots release` ends a hold; the newest good snapshot and \
                                         the newest verified one stay until newer ones are there"
         }
         ForgetError::NotForgotten { .. } => "`keyhaven snapshots` marks those that are",
@@ -354,7 +353,7 @@ fn explained(error: ForgetError) -> Failure {
                                         from deleting may still have them"
         }
         ForgetError::Repository(error) if error.kind() == FailureKind::Key => {
-            "the key needs the role reaper: `keyhaven keys host` makes one, a custodian lets it in with `keyhaven keys add`"
+            "the key needs the role reaper: `keyhaven keys host` makes one, custodians add it with `keyhaven keys add`"
         }
         ForgetError::Repository(_) | ForgetError::NotLive { .. } | ForgetError::NothingNamed => return error.into(),
     };
@@ -362,7 +361,7 @@ fn explained(error: ForgetError) -> Failure {
 }
 
 fn print(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
-    let mut table = Table::new(&[">seq", "time", "standing", "", "why", "digest"]);
+    let mut table = Table::new(&[">seq", "time", "judgement", "", "why", "digest"]);
     for line in shown.snapshots.iter().rev() {
         let reasons = line.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         table.row([

@@ -216,7 +216,7 @@ mod tests {
             name: "db".into(),
             item_type: "arbitrary".into(),
             group: None,
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),

@@ -1,5 +1,7 @@
 //! `keyhaven init`.
 
+mod policy;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,26 +11,28 @@ use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::recovery_file::{self, RecoveryFile};
 use crate::cli::recovery_sheet::{self, Sheet};
-use crate::cli::{human, key_file, wire};
+use crate::cli::{human, key_file, pins, wire};
 use crate::config::keys::{KEYS, Key};
 use crate::config::value::{Kind, Value};
 use crate::config::{Origin, Settings, template};
-use crate::crypto::{Identities, PublicKey, Recipient, Recipients, SigningKey};
-use crate::format::event::{InitEvent, KeyGrant};
-use crate::format::{RepositoryId, Role, SourceName, names};
+use crate::crypto::digest::sha256;
+use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
+use crate::format::{Policy, PolicyRef, RepositoryId, SourceName, names};
 use crate::instance::Source;
-use crate::repository::{NewRepository, Repository, RepositoryError, Store};
+use crate::instance::ibm::PROVIDER;
+use crate::repository::{Repository, RepositoryError, Store, recover_md};
 
 /// Makes a repository for one instance, on the host that will back up.
 ///
-/// Makes this host's own signing key and catalogue key, a commented configuration, the first entry of the ledger and a
-/// recovery sheet to print. Nothing is ever overwritten.
+/// Makes this host's own signing key and catalogue key, a commented configuration, version 1 of the trust policy and a
+/// recovery sheet to print. Nothing is ever overwritten. Three kits of which two must sign are recommended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   keyhaven init --recovery public.txt --source-url https://ID.eu-de.secrets-manager.appdomain.cloud \\
     --api-key-file api-key --repository /srv/backup/secrets
-  keyhaven init --recovery alice.txt --recovery bob.txt --out /etc/keyhaven --repository s3://bucket/prefix \\
+  keyhaven init --recovery alice.txt --recovery bob.txt --recovery carol.txt --out /etc/keyhaven \\
+    --repository s3://bucket/prefix \\
     --endpoint https://s3.eu-gb.cloud-object-storage.appdomain.cloud --region eu-gb \\
     --access-key-id-file hmac-id --secret-access-key-file hmac-secret --api-key-file api-key --source-url https://…")]
 pub(in crate::cli) struct Arguments {
@@ -41,6 +45,9 @@ pub(in crate::cli) struct Arguments {
     /// An age recipient that may open the inventory but no payload; once for each auditor
     #[arg(long, value_name = "RECIPIENT")]
     auditor: Vec<Recipient>,
+    /// How many custodians must sign a change of the trust policy [default: 1 of one or two, else a majority]
+    #[arg(long, value_name = "N")]
+    threshold: Option<u64>,
     /// A file with the API key of the source
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<String>,
@@ -94,13 +101,19 @@ struct Files {
 #[derive(Debug, Serialize)]
 struct Made {
     repository_id: RepositoryId,
+    /// Version 1 of the trust policy.
+    policy: PolicyRef,
     place: String,
     source: SourceName,
     files: Files,
     signing_key_fingerprint: crate::model::Digest,
+    custodians: usize,
+    threshold: u64,
     recovery_recipients: Vec<String>,
     /// The line for the recovery identity files.
     identity_comment: String,
+    /// The line that pins version 1, with its bytes.
+    pin: String,
     /// What to add to the configuration that was there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     add_to_config: Option<String>,
@@ -109,11 +122,12 @@ struct Made {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let settings = app.settings_with(&arguments.flags())?;
     let kit = read_kits(&arguments.recovery)?;
-    let recovery = Recipients::new(kit.recipients)?;
+    let recovery = Recipients::new(kit.recipients.clone())?;
     if kit.custodians.is_empty() {
         return Err(Failure::usage("none of the recovery files holds a custodian's public key")
             .hinted("`keyhaven keys new` makes a kit with one; without it, keys could never be changed"));
     }
+    policy::check_custodians(&kit, arguments.threshold)?;
     if recovery.len() < 2 {
         app.printer.warning(
             "one recovery recipient: if its key is lost, every backup is lost; make a second kit and give both files",
@@ -130,8 +144,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     Repository::check_free(&store).await.map_err(|error| not_made(error, &files))?;
     key_file::all_free(&new)?;
     let source = source_name(&settings).await?;
-    let making = make(app, &settings, &arguments, store, source, &recovery, &kit.custodians, files);
-    let made = app.change(making).await?;
+    let made = app.change(make(app, &settings, &arguments, store, source, &kit, files)).await?;
     tell(app, &made)?;
     Ok(Outcome::Done)
 }
@@ -143,10 +156,24 @@ fn read_kits(paths: &[PathBuf]) -> Result<RecoveryFile, Failure> {
         let found = recovery_file::read(&crate::cli::app::read_public(path, "recovery file")?, &name)?;
         all.recipients.extend(found.recipients);
         all.custodians.extend(found.custodians);
+        all.recovery_hosts.extend(found.recovery_hosts);
     }
-    all.custodians.sort_by_key(PublicKey::fingerprint);
-    all.custodians.dedup();
-    Ok(all)
+    Ok(RecoveryFile {
+        recipients: each_once(all.recipients),
+        custodians: each_once(all.custodians),
+        recovery_hosts: each_once(all.recovery_hosts),
+    })
+}
+
+/// Each once, in the order given: it is the order of the names.
+fn each_once<T: PartialEq>(all: Vec<T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
 }
 
 fn files(app: &App, out: &Path) -> Files {
@@ -178,55 +205,40 @@ async fn source_name(settings: &Settings) -> Result<SourceName, Failure> {
     };
     let region = crn.split(':').nth(5).filter(|region| crn.starts_with("crn:") && !region.is_empty());
     match region {
-        Some(region) => Ok(SourceName { region: region.to_owned(), crn }),
+        Some(region) => {
+            let region = Some(region.to_owned());
+            Ok(SourceName { provider: PROVIDER.to_owned(), instance: crn, region })
+        }
         None => Err(Failure::usage(format!("`{crn}` is no CRN of an instance"))
             .hinted("it looks like crn:v1:bluemix:public:secrets-manager:REGION:a/ACCOUNT:INSTANCE-ID::")),
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything that a new repository is made of, once")]
 async fn make(
     app: &App,
     settings: &Settings,
     arguments: &Arguments,
     store: Store,
     source: SourceName,
-    recovery: &Recipients,
-    custodians: &[PublicKey],
+    kit: &RecoveryFile,
     files: Files,
 ) -> Result<Made, Failure> {
     let key = SigningKey::generate()?;
     let (catalogue, catalogue_text) = Identities::generate();
-    // The keys are on the disk before the first entry names them: a repository whose key is lost is of no use.
+    let place = store.place();
+    let instructions = recover_md(&source);
+    let mut policy = Policy::first(source.clone(), sha256(&instructions), app.context().clock.now(), &super::tool());
+    self::policy::fill(&mut policy, &key.public(), kit, &catalogue.recipients(), &arguments.auditor);
+    policy.threshold = arguments.threshold.unwrap_or_else(|| self::policy::default_threshold(kit.custodians.len()));
+    // The keys are on the disk before the policy names them: a repository whose key is lost is of no use.
     key_file::create_folder(&arguments.out)?;
     key_file::create(&files.signing_key, key.to_pem()?.as_bytes())?;
     key_file::create(&files.catalogue_key, catalogue_text.as_bytes())?;
-    let place = store.place();
-    let new = NewRepository {
-        source: source.clone(),
-        keys: grants(&key, custodians),
-        longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
-        grace_seconds: InitEvent::GRACE_SECONDS,
-        time: app.context().clock.now(),
-        tool: super::tool(),
-    };
-    let id = Repository::init(store, &key, new).await.map_err(|error| not_made(error, &files))?;
-    let catalogue_recipients: Vec<String> = catalogue.recipients().iter().map(ToString::to_string).collect();
-    let sheet = Sheet {
-        place: &place,
-        endpoint: settings.repository()?.endpoint,
-        region: settings.repository()?.region,
-        id,
-        source: &source,
-        collector: key.public().fingerprint(),
-        custodians: custodians.iter().map(PublicKey::fingerprint).collect(),
-        recovery: recovery.names(),
-        catalogue: catalogue_recipients,
-        made: human::time(app.context().clock.now()),
-    };
-    let values = config_values(settings, arguments, &id, recovery, &files);
+    let new = Repository::init(store, instructions, &policy).await.map_err(|error| not_made(error, &files))?;
+    let id = new.id;
     let unfinished =
         |failure: Failure| failure.hinted(format!("the repository is made; {}", keep_and_go_on(&id, &files)));
+    let values = config_values(settings, &id, &files);
     // The configuration before the sheet: with it everything else can be had again.
     let add_to_config = match &files.config {
         Some(path) => {
@@ -235,14 +247,22 @@ async fn make(
         }
         None => Some(snippet(settings, &values)),
     };
-    key_file::create(&files.recovery_sheet, recovery_sheet::text(&sheet).as_bytes()).map_err(unfinished)?;
+    let (version, policy, envelope) = Policy::decode(&new.policy)?;
+    let made = human::time(app.context().clock.now());
+    let sheet = Sheet { settings, id, version, policy: &policy, envelope: &envelope, made };
+    let sheet = recovery_sheet::text(&sheet).map_err(unfinished)?;
+    key_file::create(&files.recovery_sheet, sheet.as_bytes()).map_err(unfinished)?;
     Ok(Made {
         repository_id: id,
+        policy: version,
         place,
         source,
         signing_key_fingerprint: key.public().fingerprint(),
-        recovery_recipients: recovery.names(),
+        custodians: policy.custodians.len(),
+        threshold: policy.threshold,
+        recovery_recipients: policy.recovery_recipients.iter().map(|one| one.recipient.clone()).collect(),
         identity_comment: format!("# keyhaven repository: {id}"),
+        pin: pins::line(&version, &new.policy),
         files,
         add_to_config,
     })
@@ -263,7 +283,7 @@ fn not_made(error: RepositoryError, files: &Files) -> Failure {
         },
         // It may be there, or come to be there: then these keys are the only ones that it knows.
         RepositoryError::Unconfirmed { path, .. } | RepositoryError::Damaged { path, .. } => {
-            let id = names::parse_entry(path).map(|(_, digest)| format!(" {digest}")).unwrap_or_default();
+            let id = names::parse_policy(path).map(|version| format!(" {}", version.digest)).unwrap_or_default();
             format!(
                 "keep {shown}: if the repository{id} is there, they are its keys; `init` run again says whether it is"
             )
@@ -276,39 +296,18 @@ fn not_made(error: RepositoryError, files: &Files) -> Failure {
     Failure::from(error).hinted(hint)
 }
 
-/// How to go on with a repository whose `init` was cut short after the first entry.
+/// How to go on with a repository whose `init` was cut short after the trust policy was written.
 fn keep_and_go_on(id: &RepositoryId, files: &Files) -> String {
     format!(
-        "keep its keys, {} and {}, and set repository.id = \"{id}\", keys.signing_key_file, keys.catalogue_key_file and \
-         keys.recovery_recipients in the configuration (`keyhaven config init` prints one), then run `keyhaven doctor`",
+        "keep its keys, {} and {}, and set repository.id = \"{id}\", keys.signing_key_file and keys.catalogue_key_file in \
+         the configuration (`keyhaven config init` prints one), then run `keyhaven doctor`",
         files.signing_key.display(),
         files.catalogue_key.display()
     )
 }
 
-fn grants(key: &SigningKey, custodians: &[PublicKey]) -> Vec<KeyGrant> {
-    let collector = KeyGrant {
-        public_key: key.public(),
-        roles: vec![Role::Collector, Role::Verifier],
-        name: "collector".to_owned(),
-    };
-    let custodian = |(at, key): (usize, &PublicKey)| KeyGrant {
-        public_key: *key,
-        // Whoever holds the kit restores, and could give itself any role.
-        roles: vec![Role::Custodian, Role::Restorer],
-        name: format!("custodian {}", at + 1),
-    };
-    std::iter::once(collector).chain(custodians.iter().enumerate().map(custodian)).collect()
-}
-
 /// What the new configuration sets: what this run was told, and what it made. As TOML, by key.
-fn config_values(
-    settings: &Settings,
-    arguments: &Arguments,
-    id: &RepositoryId,
-    recovery: &Recipients,
-    files: &Files,
-) -> BTreeMap<&'static str, String> {
+fn config_values(settings: &Settings, id: &RepositoryId, files: &Files) -> BTreeMap<&'static str, String> {
     let mut values = BTreeMap::new();
     for (key, value, _) in settings.effective().filter(|(key, ..)| settings.is_set(key.path)) {
         values.insert(key.path, as_toml(key, value));
@@ -316,11 +315,6 @@ fn config_values(
     values.insert("repository.id", template::quote(&id.to_string()));
     values.insert("keys.signing_key_file", template::quote(&absolute(&files.signing_key)));
     values.insert("keys.catalogue_key_file", template::quote(&absolute(&files.catalogue_key)));
-    values.insert("keys.recovery_recipients", template::quote_list(&recovery.names()));
-    if !arguments.auditor.is_empty() {
-        let auditors: Vec<String> = arguments.auditor.iter().map(ToString::to_string).collect();
-        values.insert("keys.auditors", template::quote_list(&auditors));
-    }
     values
 }
 
@@ -370,7 +364,8 @@ fn tell(app: &App, made: &Made) -> Result<(), Failure> {
         let mut facts = vec![
             ("repository", made.place.clone()),
             ("id", made.repository_id.to_string()),
-            ("source", made.source.crn.clone()),
+            ("source", made.source.instance.clone()),
+            ("trust policy", policy::threshold_words(made.threshold, made.custodians)),
             ("signing key", made.files.signing_key.display().to_string()),
             ("catalogue key", made.files.catalogue_key.display().to_string()),
             ("recovery sheet", made.files.recovery_sheet.display().to_string()),
@@ -379,7 +374,7 @@ fn tell(app: &App, made: &Made) -> Result<(), Failure> {
         printer.facts(&facts)?;
         printer.line("")?;
         printer.line("Next:")?;
-        printer.line("  1. Where the recovery identities are, write the id into each of them:")?;
+        printer.line("  1. Where the recovery identities are, write the repository id into each of them:")?;
         printer.line(format!("       keyhaven keys pin IDENTITY-FILE --repository-id {}", made.repository_id))?;
         printer.line(format!("     It adds the comment line `{}`.", made.identity_comment))?;
         printer.line("  2. Print the recovery sheet and keep it with the recovery keys.")?;
@@ -431,9 +426,10 @@ mod tests {
 
     #[test]
     fn keys_that_a_repository_may_know_are_never_said_to_be_removed() {
-        let id = RepositoryId(crate::crypto::digest::sha256(b"first entry"));
+        let id = RepositoryId(sha256(b"version 1"));
         let source = crate::repository::StoreError::NotFound { path: "x".to_owned(), place: "there".to_owned() };
-        let unknown = RepositoryError::Unconfirmed { path: names::entry(1, &id.0), source };
+        let unknown =
+            RepositoryError::Unconfirmed { path: names::policy(&PolicyRef { version: 1, digest: id.0 }), source };
         let there = RepositoryError::Exists { place: "there".to_owned(), ids: vec![id] };
         for error in [unknown, there] {
             let failure = not_made(error, &in_out());
@@ -441,16 +437,5 @@ mod tests {
             assert!(hint.contains(&id.to_string()) && hint.contains("out/signing-key.pem"), "{hint}");
             assert!(hint.contains("keep") && !hint.contains("remove"), "{hint}");
         }
-    }
-
-    #[test]
-    fn the_collector_is_no_custodian() {
-        let key = SigningKey::from_seed(&[1; 32]);
-        let custodian = SigningKey::from_seed(&[2; 32]).public();
-        let grants = grants(&key, &[custodian]);
-        assert_eq!(grants.len(), 2);
-        assert_eq!(grants[0].roles, [Role::Collector, Role::Verifier]);
-        let signs = [Role::Custodian, Role::Restorer];
-        assert_eq!((grants[1].public_key, grants[1].roles.as_slice()), (custodian, signs.as_slice()));
     }
 }

@@ -13,11 +13,17 @@ use zeroize::Zeroizing;
 
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::identity::Opened;
-use crate::cli::{identity, key_file, prompt, recovery_file};
+use crate::cli::{identity, key_file, pin_file, pins, prompt, recovery_file};
 use crate::config::Settings;
 use crate::crypto::{Identities, SigningKey};
+use crate::format::policy::Custodian;
+use crate::format::{Policy, RepositoryId};
 use crate::model::{Digest, FailureKind};
+
+/// Characters of a name at most.
+const LONGEST_NAME: usize = 64;
+/// Hexadecimal digits of a fingerprint or digest at least.
+const LEAST_DIGITS: usize = 4;
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
@@ -28,18 +34,18 @@ pub(in crate::cli) enum Command {
     Pin(PinArguments),
     /// Make a signing key for another host
     Host(host::Arguments),
-    /// Let a key in, with roles; needs the custodian's key
+    /// Add a key with roles; needs custodians
     Add(change::AddArguments),
-    /// End a key that is done with; needs the custodian's key
+    /// End a key that is no longer used; needs custodians
     Retire(change::RetireArguments),
-    /// End a key that is in wrong hands; needs the custodian's key
+    /// End a compromised key; needs custodians
     Revoke(change::RevokeArguments),
-    /// List who holds which key, and what it may do
+    /// List the keys and what each may do
     List,
 }
 
 /// Writes the id of a repository into a recovery identity file, so that this file and the bucket are all that a new machine
-/// needs.
+/// needs. With a pin at hand (`--policy`, repository.policy) it is written too; `trust pin` takes the version in force.
 ///
 /// The file is replaced as a whole; a protected one is opened with its passphrase and protected with it again.
 #[derive(Debug, clap::Args)]
@@ -54,7 +60,8 @@ pub(in crate::cli) struct PinArguments {
     passphrase_file: Option<PathBuf>,
 }
 
-/// Makes a recovery kit: the age identity that opens packs, the custodian's signing key, and a public file for `init`.
+/// Makes a recovery kit: the age identity that opens packs, the custodian's signing key, a signing key for the host that
+/// restores, and a public file for `init`.
 ///
 /// Do this on another machine than the one that backs up, and keep two kits in two places.
 #[derive(Debug, clap::Args)]
@@ -81,8 +88,29 @@ struct Kit {
     custodian_fingerprint: Digest,
     identity_file: PathBuf,
     custodian_key_file: PathBuf,
+    signing_key_fingerprint: Digest,
+    signing_key_file: PathBuf,
     public_file: PathBuf,
     passphrase: bool,
+}
+
+/// A name, as a flag takes it.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| format!("a name has 1 to {LONGEST_NAME} characters on one line"))
+}
+
+/// The custodian that is meant, by name or the start of the fingerprint.
+///
+/// # Errors
+/// Kind 2 when none or several are.
+pub(super) fn custodian(policy: &Policy, text: &str) -> Result<Custodian, Failure> {
+    match change::holder(policy, text)? {
+        change::Holder::Custodian(custodian) => Ok(custodian),
+        change::Holder::Key(_) => {
+            Err(Failure::usage(format!("`{text}` is no custodian")).hinted("`keyhaven keys retire` ends another key"))
+        }
+    }
 }
 
 pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
@@ -98,15 +126,30 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
 }
 
 async fn pin(app: &App, arguments: PinArguments) -> Result<Outcome, Failure> {
-    let repository = app.settings()?.repository_id().ok_or_else(|| {
+    let settings = app.settings()?;
+    let repository = settings.repository_id().ok_or_else(|| {
         Failure::from(Settings::missing("repository.id")).hinted("say which repository: --repository-id ID")
     })?;
+    let repository: RepositoryId =
+        repository.parse().map_err(|error| Failure::from_error(FailureKind::Usage, error))?;
+    let configured = match settings.is_policy_chosen() {
+        true => vec![pins::chosen(&settings, None, &repository, None).await?],
+        false => pins::configured(&settings, None, &repository)?,
+    };
+    let newest = configured.into_iter().max_by_key(|pin| pin.policy);
+    let pin = newest.map(|pin| {
+        let line = pin.bytes.as_ref().map_or_else(|| pin.policy.to_string(), |bytes| pins::line(&pin.policy, bytes));
+        (pin.policy, line)
+    });
     let PinArguments { identity, passphrase_file } = arguments;
-    let (path, id) = (identity.clone(), repository.clone());
+    let path = identity.clone();
     let reading = move || identity::open(&path, passphrase_file.as_deref());
     let opened = key_file::blocking("cannot read the identity file", reading).await?;
     let path = identity.clone();
-    let pinning = move || pin_file(&path, &id, &opened);
+    let pinning = move || {
+        let pin = pin.as_ref().map(|(policy, line)| (*policy, line.as_str()));
+        pin_file::write(&path, &repository, pin, &opened)
+    };
     let changed = app.change(key_file::blocking("cannot write the identity file", pinning)).await?;
     let done = serde_json::json!({ "identity_file": identity, "repository_id": repository, "changed": changed });
     app.printer.result(&done, |printer| {
@@ -114,36 +157,6 @@ async fn pin(app: &App, arguments: PinArguments) -> Result<Outcome, Failure> {
         printer.line(format!("{} {what} the repository {repository}.", identity.display()))
     })?;
     Ok(Outcome::Done)
-}
-
-/// Adds the comment line to the file; tells whether it was not there yet.
-fn pin_file(path: &Path, id: &str, opened: &Opened) -> Result<bool, Failure> {
-    let before = Identities::parse(&opened.text)?;
-    if before.repository_hints().iter().any(|hint| hint.to_string() == id) {
-        return Ok(false);
-    }
-    let comment = format!("# keyhaven repository: {id}\n");
-    let mut text = Zeroizing::new(String::with_capacity(comment.len() + opened.text.len()));
-    text.push_str(&comment);
-    text.push_str(&opened.text);
-    let bytes = match &opened.passphrase {
-        Some(passphrase) => Identities::encrypt_file(&text, passphrase)?,
-        None => text.as_bytes().to_vec(),
-    };
-    let bytes = Zeroizing::new(bytes);
-    // The only copy of a key is replaced: first see that what replaces it opens as before.
-    let after = match &opened.passphrase {
-        Some(passphrase) => Identities::decrypt_file(&bytes, passphrase)?,
-        None => Identities::parse(&text)?,
-    };
-    if after.recipients() != before.recipients() {
-        return Err(Failure::new(
-            FailureKind::Failed,
-            "the new identity file would not open as the old one; left as it was",
-        ));
-    }
-    key_file::replace(path, &bytes)?;
-    Ok(true)
 }
 
 async fn make(app: &App, arguments: NewArguments) -> Result<Outcome, Failure> {
@@ -163,15 +176,15 @@ async fn make(app: &App, arguments: NewArguments) -> Result<Outcome, Failure> {
         printer.line("Recovery kit made.")?;
         printer.facts(&[
             ("secret, opens packs", kit.identity_file.display().to_string()),
-            ("secret, changes keys", kit.custodian_key_file.display().to_string()),
+            ("secret, signs the trust policy", kit.custodian_key_file.display().to_string()),
+            ("secret, signs restores and checks", kit.signing_key_file.display().to_string()),
             ("public, for init", kit.public_file.display().to_string()),
             ("recipient", kit.recipient.clone()),
             ("custodian", kit.custodian_fingerprint.to_string()),
         ])?;
         printer.line("")?;
         printer.line("Next:")?;
-        printer
-            .line("  1. Keep the two secret files in two places that do not burn together, never on the collector.")?;
+        printer.line("  1. Keep the secret files in two places that do not burn together, never on the collector.")?;
         printer.line("  2. Make a second kit for another person.")?;
         printer.line("  3. Copy the public file to the collector:  keyhaven init --recovery public.txt")
     })?;
@@ -183,6 +196,7 @@ struct KitFiles {
     folder: PathBuf,
     identity: PathBuf,
     custodian_key: PathBuf,
+    signing_key: PathBuf,
     public: PathBuf,
 }
 
@@ -193,13 +207,14 @@ impl KitFiles {
         Self {
             identity: folder.join(format!("recovery-identity.txt{suffix}")),
             custodian_key: folder.join(format!("custodian-key.pem{suffix}")),
+            signing_key: folder.join(format!("recovery-signing-key.pem{suffix}")),
             public: folder.join("public.txt"),
             folder,
         }
     }
 
     fn all_free(&self) -> Result<(), Failure> {
-        key_file::all_free(&[&self.identity, &self.custodian_key, &self.public])
+        key_file::all_free(&[&self.identity, &self.custodian_key, &self.signing_key, &self.public])
     }
 }
 
@@ -220,16 +235,21 @@ fn new(files: KitFiles, passphrase: Option<&SecretString>) -> Result<Kit, Failur
         .next()
         .ok_or_else(|| Failure::new(FailureKind::Failed, "the new identity has no recipient"))?;
     let custodian = SigningKey::generate()?;
+    let signing = SigningKey::generate()?;
     let identity = with_comments(&identity);
     key_file::create_folder(&files.folder)?;
     write(&files.identity, &identity, passphrase)?;
     write(&files.custodian_key, &custodian.to_pem()?, passphrase)?;
-    key_file::create(&files.public, recovery_file::write(&recipient, &custodian.public()).as_bytes())?;
+    write(&files.signing_key, &signing.to_pem()?, passphrase)?;
+    let public = recovery_file::write(&recipient, &custodian.public(), &signing.public());
+    key_file::create(&files.public, public.as_bytes())?;
     Ok(Kit {
         recipient: recipient.to_string(),
         custodian_fingerprint: custodian.public().fingerprint(),
         identity_file: files.identity,
         custodian_key_file: files.custodian_key,
+        signing_key_fingerprint: signing.public().fingerprint(),
+        signing_key_file: files.signing_key,
         public_file: files.public,
         passphrase: passphrase.is_some(),
     })
@@ -239,8 +259,8 @@ fn new(files: KitFiles, passphrase: Option<&SecretString>) -> Result<Kit, Failur
 fn with_comments(identity: &str) -> Zeroizing<String> {
     let comments = "\
         # Keyhaven recovery identity: SECRET. Opens every pack that is sealed to it.\n\
-        # `keyhaven keys pin` adds a line `# keyhaven repository: <id>`. With it, this file and read access to the\n\
-        # bucket are enough to trust and restore everything:\n\
+        # `keyhaven trust pin` adds lines `# keyhaven repository: <id>` and `# keyhaven policy: <version>`. With them,\n\
+        # this file and read access to the bucket are enough to trust and restore everything:\n\
         #   keyhaven --repository URL verify --level payload --identity THIS-FILE\n\
         #   keyhaven --repository URL restore plan --identity THIS-FILE --out plan.json\n\
         # Without Keyhaven: RECOVER.md in the bucket says how, with age, zstd, jq, sha256sum and openssl.\n";

@@ -4,55 +4,53 @@ use clap::Subcommand;
 
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::wire;
-use crate::format::event::{AcceptLossEvent, Event};
-use crate::format::names;
-use crate::model::{Digest, FailureKind};
+use crate::cli::trust::change::Change;
+use crate::cli::trust::session::{Session, Signing};
+use crate::format::EntryRef;
+use crate::repository::ledger::Ledger;
 
 /// What to do with the ledger.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
-    /// Sign that entries are gone, so that this host may write again
+    /// Accept that entries are gone; needs custodians
     #[command(name = "accept-loss")]
     AcceptLoss(AcceptLossArguments),
 }
 
-/// Signs that entries which this host saw as heads are gone, and why that is accepted.
+/// Accepts in the trust policy that entries are gone: those that this host saw as heads, and those that other entries name.
 ///
-/// Find out first who removed them: a rolled-back bucket is what an attack looks like.
+/// Find out first who removed them: a bucket that was put back to an earlier state is what an attack looks like.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  keyhaven ledger accept-loss --reason 'bucket restored from the copy of 2026-11-20 after the outage'")]
+  keyhaven ledger accept-loss --reason 'bucket restored from the copy of 2026-11-20' --key custodian-key.pem.age
+  keyhaven ledger accept-loss --reason 'bucket restored from the copy of 2026-11-20' --out policy.json")]
 pub(in crate::cli) struct AcceptLossArguments {
-    /// Why; it stays in the ledger
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
+    #[command(flatten)]
+    signing: Signing,
 }
 
 pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
-    let Command::AcceptLoss(arguments) = command;
-    let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
-    let writer = wire::writer(app, &settings, repository.id())?;
-    let ledger = repository.read_ledger_anew().await?;
-    let remembered = writer.state.heads().await?;
-    let lost: Vec<Digest> = remembered
-        .iter()
-        .filter_map(|path| names::parse_entry(path).map(|(_, digest)| digest))
-        .filter(|digest| ledger.get(digest).is_none())
-        .collect();
+    let Command::AcceptLoss(AcceptLossArguments { signing }) = command;
+    let session = Session::open(app).await?;
+    let lost = losses(&session.ledger);
     if lost.is_empty() {
-        return Err(Failure::new(FailureKind::Usage, "nothing that this host remembers is missing from the ledger")
+        return Err(Failure::usage("no entry that this host remembers or that others name is missing from the ledger")
             .hinted("`keyhaven verify --level ledger` says what else may be wrong"));
     }
-    let event = AcceptLossEvent { entries: lost.clone(), reason: arguments.reason };
-    let draft = super::draft(&*writer.clock, Event::AcceptLoss(event));
-    let entry = app.change(repository.commit(&writer, draft)).await?;
-    let done = serde_json::json!({ "accepted": lost, "entry": entry.digest, "sequence": entry.sequence });
-    app.printer.result(&done, |printer| {
-        printer.line(format!("Entry {} accepts the loss of:", entry.sequence))?;
-        lost.iter().try_for_each(|digest| printer.line(format!("  {digest}")))
-    })?;
-    Ok(Outcome::Done)
+    // Shown before a passphrase is asked for.
+    app.printer.note("these entries are gone, and their loss is to be accepted:");
+    lost.iter().for_each(|entry| app.printer.note(&format!("  {entry}")));
+    let details = serde_json::Map::from_iter([("accepted".to_owned(), serde_json::json!(lost))]);
+    let next = session.next(&[Change::AcceptLosses(lost)], Some(signing.reason), false)?;
+    session.carry_out("accepted", details, &next, None, &signing.with).await
+}
+
+/// Entries that are gone and not accepted as lost: heads that this host saw, and parents of entries that count.
+pub(super) fn losses(ledger: &Ledger) -> Vec<EntryRef> {
+    let heads = ledger.memory().heads.iter().copied();
+    let mut lost: Vec<EntryRef> = heads.chain(ledger.holes().iter().map(|hole| hole.entry)).collect();
+    lost.sort_unstable();
+    lost.dedup();
+    lost
 }

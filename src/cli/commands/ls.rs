@@ -10,7 +10,7 @@ use crate::cli::inventory::{Filter, GroupNames};
 use crate::cli::reading::Reading;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
-use crate::model::{Item, ItemKind, Restorability, Timestamp};
+use crate::model::{Item, ItemClass, Timestamp};
 
 /// Lists the inventory of a snapshot. No payload is read.
 #[derive(Debug, clap::Args)]
@@ -31,13 +31,13 @@ pub(in crate::cli) struct Arguments {
 #[derive(Serialize)]
 struct Line {
     key: String,
-    kind: ItemKind,
+    kind: String,
     #[serde(rename = "type")]
     item_type: String,
     group: Option<String>,
     group_name: Option<String>,
     name: String,
-    class: Restorability,
+    class: ItemClass,
     versions_kept: usize,
     read_at: Option<Timestamp>,
 }
@@ -58,7 +58,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         let mut table = Table::new(&["kind", "type", "group", "name", "restorability", ">versions", "id"]);
         for line in &lines {
             table.row([
-                line.kind.to_string(),
+                line.kind.clone(),
                 line.item_type.clone(),
                 line.group_name.clone().or_else(|| line.group.clone()).unwrap_or_default(),
                 line.name.clone(),
@@ -75,12 +75,12 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 fn line(item: &Item, groups: &GroupNames) -> Line {
     Line {
         key: item.key.as_str().to_owned(),
-        kind: item.key.kind(),
+        kind: item.key.kind_word().to_owned(),
         item_type: item.item_type.clone(),
         group: item.group.clone(),
         group_name: groups.of(item).map(str::to_owned),
         name: item.name.clone(),
-        class: item.class,
+        class: item.class.clone(),
         versions_kept: item.payloads.len(),
         read_at: item.read_at,
     }

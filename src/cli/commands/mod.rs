@@ -25,6 +25,7 @@ mod ls;
 mod man;
 mod notify;
 mod prepare_standby;
+mod recipients;
 mod restore;
 mod run;
 mod sandbox;
@@ -34,14 +35,21 @@ mod snapshots;
 mod status;
 mod sweep;
 mod sync;
+mod trust;
 mod verify;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make keys, and let a repository know them
+    /// Make keys, and add them to or end them in the trust policy
     #[command(subcommand)]
     Keys(keys::Command),
+    /// List and change whom backups are sealed to
+    #[command(subcommand)]
+    Recipients(recipients::Command),
+    /// Show and change the trust policy: who may sign what
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Make a repository for an instance, on the host that will back up
     Init(Box<init::Arguments>),
     /// Check everything that a backup needs
@@ -50,7 +58,7 @@ pub(super) enum Command {
     Backup(backup::Arguments),
     /// Show how the backups stand: one screen, and exit code 14 when they are stale
     Status(status::Arguments),
-    /// List the snapshots, pin one, or accept a suspect one
+    /// List the snapshots, hold one, or accept a suspect one
     Snapshots(snapshots::Arguments),
     /// Show one snapshot
     Show(show::Arguments),
@@ -80,7 +88,7 @@ pub(super) enum Command {
     Forget(Box<forget::Arguments>),
     /// Delete what no kept snapshot names; only says what would go, unless told
     Sweep(sweep::Arguments),
-    /// Say that a loss in the ledger is accepted
+    /// Accept that entries of the ledger are gone
     #[command(subcommand)]
     Ledger(ledger::Command),
     /// Test who is told when something goes wrong
@@ -115,6 +123,8 @@ impl Command {
 pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Keys(command) => keys::run(app, command).await,
+        Command::Recipients(command) => recipients::run(app, command).await,
+        Command::Trust(command) => trust::run(app, command).await,
         Command::Init(arguments) => init::run(app, *arguments).await,
         Command::Doctor(arguments) => doctor::run(app, arguments).await,
         Command::Backup(arguments) => backup::run(app, arguments).await,
@@ -151,6 +161,6 @@ fn draft(clock: &dyn Clock, event: Event) -> Draft {
 }
 
 /// What entries and manual pages call this program.
-fn tool() -> String {
+pub(super) fn tool() -> String {
     format!("keyhaven/{}", env!("CARGO_PKG_VERSION"))
 }

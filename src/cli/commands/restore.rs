@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::identity::RecoveryArguments;
+use crate::cli::memory::Memory;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::reading::Reading;
 use crate::cli::signatures::{self, Signed};
@@ -38,7 +39,7 @@ const SHOWN_ITEMS: usize = 10;
 pub(in crate::cli) enum Command {
     /// Say what a restore would change; changes nothing
     Plan(Box<PlanArguments>),
-    /// Do what a plan says
+    /// Apply a saved plan
     Apply(Box<ApplyArguments>),
     /// Print patches for Kubernetes objects that refer to old ids
     Patches(patches::Arguments),
@@ -139,14 +140,22 @@ pub(in crate::cli) struct ApplyArguments {
     /// PLAN.NAME.signed.pem beside the plan is taken
     #[arg(long, value_name = "NAME=FILE")]
     signed: Vec<Signed>,
-    /// Sign what was restored into the ledger with this key, which needs the role of a restorer; a custodian's key from
-    /// the recovery kit has it
+    /// Sign what was restored into the ledger with this key, which needs the role of a restorer; the recovery kit's
+    /// recovery-signing-key.pem has it
     #[arg(long, value_name = "KEY-FILE")]
     record: Option<PathBuf>,
     #[command(flatten)]
     consent: ConsentArguments,
     #[command(flatten)]
     recovery: RecoveryArguments,
+}
+
+/// A plan with what makes the trust in its repository doubtful.
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    memory: Memory,
 }
 
 /// The result of an apply with the files that it left.
@@ -206,7 +215,8 @@ pub(super) async fn make_plan(
     if let Some(path) = out {
         key_file::replace(path, made.to_json()?.as_bytes())?;
     }
-    app.printer.result(&made, |printer| print_plan(printer, &made, out, command))?;
+    let shown = Planned { plan: &made, memory: Memory::of(&ledger) };
+    app.printer.result(&shown, |printer| print_plan(printer, &made, out, command))?;
     Ok(made.check().map_or(Outcome::Done, Outcome::Reported))
 }
 
@@ -244,7 +254,7 @@ pub(super) async fn carry_out(app: &App, arguments: ApplyArguments, wanted: Opti
         Some(path) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
         None => None,
     };
-    let repository = arguments.recovery.open(app, &settings, Some(&recovery)).await?;
+    let repository = arguments.recovery.open(&settings, Some(&recovery)).await?;
     if repository.id().to_string() != plan.snapshot.repository {
         return Err(Failure::new(
             FailureKind::Moved,
@@ -290,8 +300,7 @@ async fn backup_of(
     plan: &Plan,
     keys: Arc<crate::crypto::Identities>,
 ) -> Result<RepositorySnapshot, Failure> {
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, repository, &ledger);
+    let ledger = report::read_ledger(&app.printer, repository).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &Wanted::Named(plan.snapshot.entry.to_string()))?;
     Ok(RepositorySnapshot::new(repository, &found.entry, &found.event, keys))
 }

@@ -4,12 +4,13 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::snapshot::{self, Snapshot, Standing};
+use crate::cli::snapshot::{self, Judgement, Snapshot};
 use crate::cli::{human, report, wire};
-use crate::format::event::{Cut, SnapshotEvent, Verdict};
+use crate::format::snapshot::Consistency;
+use crate::format::{EntryRef, PolicyRef, SnapshotEvent};
 use crate::model::{Digest, Timestamp};
 use crate::repository::find::Wanted;
-use crate::repository::ledger::Life;
+use crate::repository::ledger::SnapshotState;
 
 /// Shows one snapshot: what it claims, what it holds, what it cost, who signed it.
 #[derive(Debug, clap::Args)]
@@ -24,31 +25,38 @@ pub(in crate::cli) struct Arguments {
 struct Shown<'a> {
     digest: Digest,
     sequence: u64,
-    standing: Standing,
-    life: &'static str,
+    /// `live`, `forgotten` or `swept`.
+    state: &'static str,
+    /// `good`, `suspect` or `accepted`.
+    judgement: Judgement,
+    /// Why it is suspect.
+    suspect: &'a [String],
+    /// Why it is held.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pinned: Option<&'a str>,
+    held: Option<&'a str>,
+    policy: PolicyRef,
     source: &'a crate::format::SourceName,
     signed_by: Digest,
     signed_at: Timestamp,
     tool: &'a str,
-    parents: &'a [Digest],
+    parents: &'a [EntryRef],
     snapshot: &'a SnapshotEvent,
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let ledger = report::read_ledger(&app.printer, &repository).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let entry = &found.entry;
     let shown = Shown {
         digest: entry.digest,
         sequence: entry.sequence,
-        standing: found.standing,
-        life: found.life_word(),
-        pinned: found.pinned.as_deref(),
+        state: found.state_word(),
+        judgement: found.judgement,
+        suspect: &found.suspect,
+        held: found.held.as_deref(),
+        policy: entry.policy,
         source: &entry.source,
         signed_by: entry.key,
         signed_at: entry.time,
@@ -57,7 +65,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         snapshot: &found.event,
     };
     app.printer.result(&shown, |printer| {
-        printer.line(format!("Snapshot {} of {}", entry.sequence, human::safe(&entry.source.crn)))?;
+        printer.line(format!("Snapshot {} of {}", entry.sequence, human::safe(&entry.source.instance)))?;
         printer.facts(&facts(&found))?;
         for note in &found.event.notes {
             printer.line(format!("  note: {}", human::safe(note)))?;
@@ -68,48 +76,54 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 }
 
 fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
-    let Snapshot { entry, event, standing, .. } = found;
-    let cut = match event.cut {
-        Cut::PointInTime => "one point in time".to_owned(),
-        Cut::PerItem { moved } => format!("each item on its own; {} were moving", human::thousands(moved)),
+    let Snapshot { entry, event, judgement, .. } = found;
+    let consistency = match &event.consistency {
+        Consistency::PointInTime => "one point in time".to_owned(),
+        Consistency::PerItem { moved, .. } => {
+            format!("each item on its own; {} were moving", human::thousands(moved.unwrap_or(0)))
+        }
     };
-    let standing = match &event.verdict {
-        Verdict::Suspect { reasons } => format!("{}: {}", standing.as_str(), reasons.join("; ")),
-        Verdict::Good => standing.as_str().to_owned(),
+    let judged = match found.suspect.as_slice() {
+        [] => judgement.as_str().to_owned(),
+        reasons => format!("{}: {}", judgement.as_str(), reasons.join("; ")),
     };
+    let completeness =
+        if event.partial { "partial: something that the source shows is missing or stale" } else { "complete" };
     let listed = |counts: &std::collections::BTreeMap<String, u64>| {
         counts.iter().map(|(name, count)| format!("{} {name}", human::thousands(*count))).collect::<Vec<_>>().join(", ")
     };
-    let by_kind: Vec<_> = event.counts.iter().map(|(kind, count)| human::count(*count, kind)).collect();
+    let by_kind: Vec<_> = event.items_by_kind().iter().map(|(kind, count)| human::count(*count, kind)).collect();
     let requests = event.requests;
     vec![
         ("digest", entry.digest.to_string()),
-        ("standing", standing),
-        ("life", life(found)),
+        ("judgement", judged),
+        ("state", state(found)),
+        ("completeness", completeness.to_owned()),
         ("tags", event.tags.join(", ")),
-        ("claim", cut),
+        ("consistency", consistency),
         ("between", format!("{} and {}", human::time(event.from), human::time(event.to))),
         ("read", if event.full { "everything" } else { "what had moved or was due" }.to_owned()),
         ("built on", event.base.map_or_else(|| "nothing".to_owned(), |base| base.short())),
         ("items", by_kind.join(", ")),
-        ("restorability", listed(&event.classes)),
+        ("restorability", listed(&event.items_by_class())),
         ("packs", format!("{}, {}", human::count(event.packs, "pack"), human::bytes(event.sealed_bytes))),
         ("requests", format!("{} listing, {} reading, {} again", requests.listing, requests.reading, requests.retried)),
         ("rounds", event.rounds.to_string()),
         ("signed by", format!("{} at {}", entry.key.short(), human::time(entry.time))),
+        ("trust policy", entry.policy.to_string()),
         ("recovery key on collector", if event.recovery_key_on_collector { "YES" } else { "no" }.to_owned()),
     ]
 }
 
-/// Whether it is kept, and what speaks for that.
-fn life(found: &Snapshot) -> String {
-    let life = match &found.life {
-        Life::Live => "kept".to_owned(),
-        Life::Forgotten { by, rule } => format!("forgotten by entry {}: {}", by.short(), rule),
-        Life::Swept { by, .. } => format!("swept by entry {}", by.short()),
+/// Whether it is kept, and why.
+fn state(found: &Snapshot) -> String {
+    let state = match &found.state {
+        SnapshotState::Live => "live".to_owned(),
+        SnapshotState::Forgotten { by, rule } => format!("forgotten by entry {}: {}", by.short(), rule),
+        SnapshotState::Swept { by } => format!("swept by entry {}", by.short()),
     };
-    match &found.pinned {
-        Some(reason) => format!("{life}; pinned: {reason}"),
-        None => life,
+    match &found.held {
+        Some(reason) => format!("{state}; held: {reason}"),
+        None => state,
     }
 }

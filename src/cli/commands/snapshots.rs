@@ -1,21 +1,21 @@
 //! `keyhaven snapshots`.
 
-mod pin;
-
-use std::path::PathBuf;
+mod hold;
 
 use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::snapshot::{self, Snapshot, Standing};
+use crate::cli::memory::Memory;
+use crate::cli::snapshot::{self, Judgement, Snapshot};
 use crate::cli::table::Table;
-use crate::cli::{human, identity, report, wire};
-use crate::format::event::{AcceptSuspectEvent, Cut, Event};
+use crate::cli::trust::change::Change;
+use crate::cli::trust::session::{Session, Signing};
+use crate::cli::{human, report, wire};
 use crate::model::{Digest, Timestamp};
 use crate::repository::find::Wanted;
-use crate::repository::ledger::Life;
+use crate::repository::ledger::SnapshotState;
 
 /// Lists the snapshots, newest first.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ use crate::repository::ledger::Life;
 Examples:
   keyhaven snapshots
   keyhaven snapshots --last 10 --json
-  keyhaven snapshots pin 42 --reason 'state before the migration'
+  keyhaven snapshots hold 42 --reason 'state before the migration'
   keyhaven snapshots accept 42 --key custodian-key.pem.age --reason 'the old team was removed on purpose'"
 )]
 pub(in crate::cli) struct Arguments {
@@ -42,28 +42,29 @@ pub(in crate::cli) struct Arguments {
 /// What to do with a snapshot.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Declare a suspect snapshot good; needs the custodian's key
+    /// Accept a suspect snapshot as good; needs custodians
     Accept(AcceptArguments),
-    /// Keep a snapshot whatever the retention policy says; needs a reaper's or the custodian's key
-    Pin(pin::PinArguments),
+    /// Keep a snapshot whatever the retention policy says; needs a reaper or custodians
+    Hold(hold::HoldArguments),
     /// Let the retention policy decide again
-    Unpin(pin::PinArguments),
+    Release(hold::HoldArguments),
 }
 
-/// Declares a suspect snapshot good.
+/// Accepts a suspect snapshot as good, in the trust policy.
 #[derive(Debug, clap::Args)]
 struct AcceptArguments {
     /// The snapshot: a sequence number or the start of its digest
     snapshot: Wanted,
-    /// Why; it stays in the ledger
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    /// The custodian's key (PEM, protected by age or not)
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// A file with the passphrase of the key, instead of asking
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+/// The list, as JSON.
+#[derive(Debug, Serialize)]
+struct Listing {
+    schema: &'static str,
+    memory: Memory,
+    snapshots: Vec<Line>,
 }
 
 /// A snapshot, as lists show it.
@@ -72,55 +73,59 @@ pub(super) struct Line {
     sequence: u64,
     digest: Digest,
     time: Timestamp,
-    standing: Standing,
-    cut: &'static str,
+    /// `live`, `forgotten` or `swept`.
+    state: &'static str,
+    /// `good`, `suspect` or `accepted`.
+    judgement: Judgement,
+    /// Whether something that the source shows is missing or stale.
+    partial: bool,
+    /// `point_in_time` or `per_item`.
+    consistency: &'static str,
     full: bool,
     items: u64,
     packs: u64,
     sealed_bytes: u64,
-    /// `live`, `forgotten` or `swept`.
-    life: &'static str,
     /// The rule by which it was forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
-    /// Why it is pinned.
+    /// Why it is held.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pinned: Option<String>,
+    held: Option<String>,
     tags: Vec<String>,
 }
 
 impl Line {
     /// What a person should know of it beyond its numbers.
     fn marks(&self) -> String {
-        let life = Some(self.life).filter(|life| *life != "live").map(str::to_owned);
-        let pinned = self.pinned.as_ref().map(|reason| format!("pinned: {reason}"));
+        let state = Some(self.state).filter(|state| *state != "live").map(str::to_owned);
+        let partial = self.partial.then(|| "partial".to_owned());
+        let held = self.held.as_ref().map(|reason| format!("held: {reason}"));
         let tags = self.tags.iter().map(|tag| format!("#{tag}"));
-        life.into_iter().chain(pinned).chain(tags).collect::<Vec<_>>().join(", ")
+        state.into_iter().chain(partial).chain(held).chain(tags).collect::<Vec<_>>().join(", ")
     }
 }
 
 impl From<&Snapshot> for Line {
     fn from(snapshot: &Snapshot) -> Self {
         let event = &snapshot.event;
+        let rule = match &snapshot.state {
+            SnapshotState::Forgotten { rule, .. } => Some(rule.clone()),
+            SnapshotState::Live | SnapshotState::Swept { .. } => None,
+        };
         Self {
             sequence: snapshot.entry.sequence,
             digest: snapshot.entry.digest,
             time: event.time,
-            standing: snapshot.standing,
-            cut: match event.cut {
-                Cut::PointInTime => "point_in_time",
-                Cut::PerItem { .. } => "per_item",
-            },
+            state: snapshot.state_word(),
+            judgement: snapshot.judgement,
+            partial: event.partial,
+            consistency: event.consistency.as_str(),
             full: event.full,
             items: event.items(),
             packs: event.packs,
             sealed_bytes: event.sealed_bytes,
-            life: snapshot.life_word(),
-            rule: match &snapshot.life {
-                Life::Forgotten { rule, .. } => Some(rule.clone()),
-                Life::Live | Life::Swept { .. } => None,
-            },
-            pinned: snapshot.pinned.clone(),
+            rule,
+            held: snapshot.held.clone(),
             tags: event.tags.clone(),
         }
     }
@@ -129,8 +134,8 @@ impl From<&Snapshot> for Line {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     match arguments.command {
         Some(Command::Accept(accept_arguments)) => accept(app, accept_arguments).await,
-        Some(Command::Pin(arguments)) => pin::run(app, arguments, true).await,
-        Some(Command::Unpin(arguments)) => pin::run(app, arguments, false).await,
+        Some(Command::Hold(arguments)) => hold::run(app, arguments, true).await,
+        Some(Command::Release(arguments)) => hold::run(app, arguments, false).await,
         None => list(app, arguments.last, arguments.all).await,
     }
 }
@@ -138,20 +143,21 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 async fn list(app: &App, last: Option<usize>, all: bool) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let ledger = report::read_ledger(&app.printer, &repository).await?;
     let mut snapshots = snapshot::all(&ledger);
-    snapshots.retain(|snapshot| all || !matches!(snapshot.life, Life::Swept { .. }));
-    let lines: Vec<Line> = snapshots.iter().rev().take(last.unwrap_or(usize::MAX)).map(Line::from).collect();
-    app.printer.result(&lines, |printer| {
-        let mut table =
-            Table::new(&[">seq", "time", "standing", "cut", "kind", ">items", ">packs", ">size", "digest", "marks"]);
-        for line in &lines {
+    snapshots.retain(|snapshot| all || !matches!(snapshot.state, SnapshotState::Swept { .. }));
+    let lines = snapshots.iter().rev().take(last.unwrap_or(usize::MAX)).map(Line::from).collect();
+    let listing = Listing { schema: "keyhaven/snapshots/1", memory: Memory::of(&ledger), snapshots: lines };
+    app.printer.result(&listing, |printer| {
+        let columns =
+            [">seq", "time", "judgement", "consistency", "kind", ">items", ">packs", ">size", "digest", "marks"];
+        let mut table = Table::new(&columns);
+        for line in &listing.snapshots {
             table.row([
                 line.sequence.to_string(),
                 human::time(line.time),
-                line.standing.as_str().to_owned(),
-                line.cut.replace('_', " "),
+                line.judgement.as_str().to_owned(),
+                line.consistency.replace('_', " "),
                 if line.full { "full" } else { "incremental" }.to_owned(),
                 human::thousands(line.items),
                 human::thousands(line.packs),
@@ -166,24 +172,17 @@ async fn list(app: &App, last: Option<usize>, all: bool) -> Result<Outcome, Fail
 }
 
 async fn accept(app: &App, arguments: AcceptArguments) -> Result<Outcome, Failure> {
-    let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
-    let ledger = repository.read_ledger().await?;
-    let snapshot = snapshot::pick(&ledger, &arguments.snapshot)?;
-    if snapshot.standing != Standing::Suspect {
-        let word = snapshot.standing.as_str();
+    let session = Session::open(app).await?;
+    let snapshot = snapshot::pick(&session.ledger, &arguments.snapshot)?;
+    if snapshot.judgement != Judgement::Suspect {
+        let word = snapshot.judgement.as_str();
         return Err(Failure::usage(format!("snapshot {} is not suspect: it is {word}", snapshot.entry.sequence)));
     }
-    let key = identity::signing_key(arguments.key, arguments.passphrase_file).await?;
-    let clock = app.context().clock;
-    let writer = wire::writer_with(key, app, &settings, repository.id())?;
-    let event = AcceptSuspectEvent { snapshot: snapshot.entry.digest, reason: arguments.reason };
-    let draft = super::draft(&*clock, Event::AcceptSuspect(event));
-    let entry = app.change(repository.commit(&writer, draft)).await?;
-    let done =
-        serde_json::json!({ "accepted": snapshot.entry.digest, "entry": entry.digest, "sequence": entry.sequence });
-    app.printer.result(&done, |printer| {
-        printer.line(format!("Snapshot {} accepted by entry {}.", snapshot.entry.sequence, entry.sequence))
-    })?;
-    Ok(Outcome::Done)
+    for reason in &snapshot.suspect {
+        app.printer.note(&format!("snapshot {} is suspect: {reason}", snapshot.entry.sequence));
+    }
+    let digest = snapshot.entry.digest;
+    let details = serde_json::Map::from_iter([("accepted".to_owned(), serde_json::json!(digest))]);
+    let next = session.next(&[Change::Accept(digest)], Some(arguments.signing.reason), false)?;
+    session.carry_out("accepted", details, &next, None, &arguments.signing.with).await
 }

@@ -53,8 +53,13 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         false => None,
     };
     let state = StateFolder::new(&app.state_folder(&settings)?, &repository.id().to_string());
-    let options =
-        Options { state: &state, pinned_heads: arguments.pin_head, writer: writer.as_ref(), tool: super::tool() };
+    let options = Options {
+        state: &state,
+        pinned_heads: arguments.pin_head,
+        policy_chosen: settings.is_policy_chosen(),
+        writer: writer.as_ref(),
+        tool: super::tool(),
+    };
     let report = app.change(sweep(&app.context(), &repository, &options)).await?;
     app.printer.result(&report, |printer| print(printer, &report))?;
     Ok(report.failure().map_or(Outcome::Done, Outcome::Reported))

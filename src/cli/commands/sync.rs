@@ -9,7 +9,7 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::reading::Reading;
-use crate::cli::snapshot::{self, Snapshot, Standing};
+use crate::cli::snapshot::{self, Judgement, Snapshot};
 use crate::cli::table::Table;
 use crate::cli::{human, wire};
 
@@ -167,7 +167,7 @@ fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) ->
     let named = arguments.snapshot.clone().or_else(|| arguments.at.map(Wanted::At));
     if let Some(wanted) = named {
         let found = snapshot::pick_to_read(&app.printer, ledger, &wanted)?;
-        if found.standing == Standing::Suspect {
+        if found.judgement == Judgement::Suspect {
             return Err(Failure::new(
                 FailureKind::Partial,
                 format!("snapshot {} is suspect, and nothing was changed", found.entry.sequence),

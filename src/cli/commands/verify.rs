@@ -1,13 +1,15 @@
 //! `keyhaven verify`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::identity::RecoveryArguments;
+use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{human, wire};
 use crate::config::Settings;
+use crate::crypto::SigningKey;
 use crate::job::verify::{Keys, Level, Part, Report, Snapshots, VerifyOptions, record, verify};
 use crate::model::Digest;
 use crate::repository::Repository;
@@ -15,7 +17,7 @@ use crate::repository::find::Wanted;
 
 /// Checks the repository, as deep as the keys at hand allow.
 ///
-/// ledger: links, signatures and roles. objects: every object is there and is what was signed. catalogue: the inventory is
+/// ledger: trust policy, links, signatures and roles. objects: every object is there and is what was signed. catalogue: the inventory is
 /// complete and agrees with its entry (a catalogue key or a recovery key). payload: every payload opens and matches (a
 /// recovery key). Each level includes the ones before it.
 #[derive(Debug, clap::Args)]
@@ -26,7 +28,8 @@ Examples:
   keyhaven verify
   keyhaven verify --level ledger --pin-head 3fa9…
   keyhaven verify --level payload --identity recovery-identity.txt --slice 3/30
-  keyhaven verify --level payload --slice next/30 --record")]
+  keyhaven verify --level payload --slice next/30 --record
+  keyhaven verify --record recovery-signing-key.pem.age")]
 pub(in crate::cli) struct Arguments {
     /// How deep: ledger, objects, catalogue, payload
     #[arg(long, value_name = "LEVEL", default_value = "objects", value_parser = Level::ALL.map(Level::as_str))]
@@ -41,9 +44,10 @@ pub(in crate::cli) struct Arguments {
     /// The digest of an entry that was a head and must still be there; may be given more than once
     #[arg(long, value_name = "DIGEST")]
     pin_head: Vec<Digest>,
-    /// Sign the result into the ledger, good or bad; needs a key with the verifier's role
-    #[arg(long)]
-    record: bool,
+    /// Sign the result into the ledger, good or bad, with this key, which needs the role of a verifier [default: this host's
+    /// own]
+    #[arg(long, value_name = "KEY-FILE", num_args = 0..=1)]
+    record: Option<Option<PathBuf>>,
     #[command(flatten)]
     recovery: RecoveryArguments,
 }
@@ -51,7 +55,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
     if let Some(Part::Next { of }) = arguments.slice {
-        if !arguments.record {
+        if arguments.record.is_none() {
             return Err(Failure::usage(format!("--slice next/{of} needs --record")).hinted(
                 "which slice was the last stands in the ledger alone; without an entry it would always be the same",
             ));
@@ -69,7 +73,13 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         Level::Catalogue => arguments.recovery.load(&settings).await?,
         Level::Payload => Some(arguments.recovery.needed(&settings).await?),
     };
-    let repository = arguments.recovery.open(app, &settings, recovery.as_ref()).await?;
+    // A key that does not open is reported before the work, not after it.
+    let recorder = match arguments.record {
+        Some(Some(path)) => Some(Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?)),
+        Some(None) => Some(None),
+        None => None,
+    };
+    let repository = arguments.recovery.open(&settings, recovery.as_ref()).await?;
     let catalogue = match (level, &recovery) {
         (Level::Catalogue, None) => Some(Arc::new(wire::catalogue_key(&settings)?)),
         _ => None,
@@ -80,9 +90,13 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     options.slice = arguments.slice;
     options.pinned_heads = arguments.pin_head;
     let mut report = verify(&app.context(), &repository, &keys, &options).await?;
-    let recorded = match arguments.record {
-        true => record_with(app, &settings, &repository, &mut report).await,
-        false => Ok(()),
+    // What is missing stays remembered as missing.
+    if let Ok(ledger) = repository.read_ledger().await {
+        repository.remember(&ledger).await;
+    }
+    let recorded = match recorder {
+        Some(key) => record_with(app, key, &settings, &repository, &mut report).await,
+        None => Ok(()),
     };
     // What was found is told first: that it could not be recorded must not hide it.
     app.printer.result(&report, |printer| print(printer, &report))?;
@@ -98,11 +112,13 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 
 async fn record_with(
     app: &App,
+    key: Option<SigningKey>,
     settings: &Settings,
     repository: &Repository,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let writer = wire::writer(app, settings, repository.id())?;
+    let key = key.map_or_else(|| wire::signing_key(settings), Ok)?;
+    let writer = wire::writer_with(key, app, settings, repository.id())?;
     app.change(record(repository, &writer, &super::tool(), report)).await
 }
 
@@ -122,7 +138,8 @@ fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
         0 => String::new(),
         ignored => format!(", {} ignored", human::thousands(ignored)),
     };
-    facts.push(("ledger", format!("{} in good standing{ignored}", human::count(counts.entries, "entry"))));
+    let verb = if counts.entries == 1 { "counts" } else { "count" };
+    facts.push(("ledger", format!("{} that {verb}{ignored}", human::count(counts.entries, "entry"))));
     if report.level >= Level::Objects {
         facts.push(("snapshots", human::thousands(counts.snapshots)));
         facts.push(("objects", format!("{}, {}", human::thousands(counts.objects), human::bytes(counts.bytes))));

@@ -56,8 +56,7 @@ const STANDBY_ID: &str = "9d0f7a64-33c5-4a0e-b1f2-6f1c8d4e5a77";
 /// What is added to, for errors.
 const CONFIG: &str = "the collector's configuration";
 /// What the collector's configuration gets for the nights to come.
-const NIGHTLY: &str = "\n[jobs.backup]\ncron = \"*/15 * * * *\"\n\n[jobs.verify]\ncron = \"30 4 * * *\"\nargs = \
-                       [\"--record\"]\n";
+const NIGHTLY: &str = "\n[jobs.backup]\ncron = \"*/15 * * * *\"\n";
 /// The pace for both instances: they belong to the demo alone.
 const PACE: &str = "1000";
 
@@ -185,7 +184,7 @@ impl Stage {
         narrator.command("collector", &format!("keyhaven backup        (after {changes_between} more changes)"))?;
         let incremental = keyhaven(app, &collector, &["backup"], Expect::Done).await?;
         tell_backup(&narrator, &incremental)?;
-        let status = self.every_night(app, &narrator, &collector).await?;
+        let status = self.every_night(app, &narrator, &collector, &recovery, &repository_id).await?;
 
         let held = self.source.snapshot().items;
         let lost = Timestamp::from_millis(self.source.clock().now().millis());
@@ -311,15 +310,24 @@ impl Stage {
     }
 
     /// What an operator sets up once and looks at when they like.
-    async fn every_night(&self, app: &App, narrator: &Narrator<'_>, collector: &Host) -> Result<Value, Failure> {
+    async fn every_night(
+        &self,
+        app: &App,
+        narrator: &Narrator<'_>,
+        collector: &Host,
+        recovery: &Host,
+        repository_id: &str,
+    ) -> Result<Value, Failure> {
         add(&self.path("collector/keyhaven.toml"), NIGHTLY, CONFIG)?;
         narrator.chapter(
             "From now on by itself",
-            "keyhaven.toml gets two jobs for `keyhaven run`: a backup every 15 minutes and a check every night. The \
-             objective is a recovery point of 30 minutes at most.",
+            "keyhaven.toml gets a job for `keyhaven run`: a backup every 15 minutes. The recovery host checks every night \
+             and signs the result with its own key. The objective is a recovery point of 30 minutes at most.",
         )?;
-        narrator.command("collector", "keyhaven verify --record")?;
-        let verify = keyhaven(app, collector, &["verify", "--record"], Expect::Done).await?;
+        let key = "kit-1/recovery-signing-key.pem";
+        narrator.command("recovery host", &format!("keyhaven verify --record {key}"))?;
+        let check = ["verify", "--repository-id", repository_id, "--record", key];
+        let verify = keyhaven(app, recovery, &check, Expect::Done).await?;
         narrator
             .fact("objects that are there and whole", &human::thousands(number(&verify, &["counts", "objects"])))?;
         narrator.command("collector", "keyhaven status")?;

@@ -35,7 +35,7 @@ pub(super) struct Story {
     pub(super) changes_between: u64,
     /// What the second `backup` printed.
     pub(super) incremental: Value,
-    /// What `status` printed after it, with two jobs in the configuration.
+    /// What `status` printed after it, with a job in the configuration.
     pub(super) status: Value,
     /// Requests of the second backup.
     pub(super) incremental_requests: u64,

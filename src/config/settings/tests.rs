@@ -71,13 +71,16 @@ fn what_does_not_go_together_is_refused() {
     assert!(fails(same).contains("the standby is the source"));
     assert!(fails("[repository]\nid = \"E3B0\"\n").contains("64 lower-case"));
     assert!(fails("[repository]\nurl = \"s3://b\"\n").contains("repository.endpoint"));
-    assert!(fails("[keys]\nauditors = [\"bob\"]\n").contains("entry 1 is no age recipient"));
 }
 
 #[test]
-fn an_identity_among_the_recipients_is_refused_and_not_repeated() {
-    let message = fails("[keys]\nrecovery_recipients = [\"AGE-SECRET-KEY-1QQQ\"]\n");
-    assert!(message.contains("a secret key") && !message.contains("1QQQ"), "{message}");
+fn a_pin_of_a_flag_replaces_all_others() {
+    let configured = file("[repository]\npolicy = [\"one\", \"two\"]\n");
+    let settings = Settings::build([configured.clone()]).unwrap();
+    assert_eq!((settings.policy_pins(), settings.is_policy_chosen()), (vec!["one".into(), "two".into()], false));
+    let flag = Layer::flags([("repository.policy", "--policy", "three")], Path::new("/")).unwrap();
+    let settings = Settings::build([configured, flag]).unwrap();
+    assert_eq!((settings.policy_pins(), settings.is_policy_chosen()), (vec!["three".to_owned()], true));
 }
 
 #[test]

@@ -82,7 +82,7 @@ definitions! {
     SUSPECT_SINCE = Gauge Repository "backup_suspect_since_timestamp_seconds"
         "Since when every newer snapshot is suspect; 0 when the newest is good.";
     SNAPSHOTS = Gauge Repository "snapshots"
-        "Snapshots by what became of them; a pinned one is also good or suspect.";
+        "Snapshots by what became of them; a held one is also good or suspect.";
     SNAPSHOT_ITEMS = Gauge Repository "snapshot_items" "Items in the newest good snapshot.";
     SNAPSHOT_PACKS = Gauge Repository "snapshot_packs" "Packs that the newest good snapshot needs.";
     SNAPSHOT_BYTES = Gauge Repository "snapshot_sealed_bytes" "Sealed size of these packs.";
@@ -99,6 +99,7 @@ definitions! {
     LEDGER_HEADS = Gauge Repository "ledger_heads" "Entries that no other names as parent; 1 once all writers agree.";
     LEDGER_SEQUENCE = Gauge Repository "ledger_sequence" "The highest sequence among them.";
     LEDGER_ENTRIES = Gauge Repository "ledger_entries" "Entries that count.";
+    POLICY_VERSION = Gauge Repository "trust_policy_version" "The version of the trust policy in force.";
     LEDGER_PROBLEMS = Gauge Repository "ledger_problems" "What is wrong with the ledger.";
     STANDBY_RESTORED = Gauge Repository "standby_last_restore_timestamp_seconds"
         "When something was last restored or synced into a standby and recorded.";

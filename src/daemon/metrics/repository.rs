@@ -67,6 +67,9 @@ fn ledger(page: &mut Page, labels: &impl Fn() -> Labels, view: &RepositoryView) 
     page.gauge(&metric::LEDGER_HEADS, labels(), count(status.heads.len().try_into().unwrap_or(u64::MAX)));
     page.gauge(&metric::LEDGER_SEQUENCE, labels(), count(view.sequence));
     page.gauge(&metric::LEDGER_ENTRIES, labels(), count(status.entries));
+    if let Some(policy) = status.policy {
+        page.gauge(&metric::POLICY_VERSION, labels(), count(policy.version));
+    }
     for (severity, problems) in [("error", status.problems.errors), ("warning", status.problems.warnings)] {
         let mut labels = labels();
         labels.push(("severity", severity.to_owned()));
@@ -95,7 +98,7 @@ fn snapshots(page: &mut Page, labels: &impl Fn() -> Labels, status: &Status) {
         ("suspect", backups.suspect),
         ("forgotten", backups.forgotten),
         ("swept", backups.swept),
-        ("pinned", backups.pinned),
+        ("held", backups.held),
     ] {
         let mut labels = labels();
         labels.push(("state", state.to_owned()));

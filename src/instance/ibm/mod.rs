@@ -30,3 +30,6 @@ pub use classify::SafeToRead;
 pub use client::Client;
 pub use pace::Pace;
 pub use settings::{Retry, Settings, Timeouts};
+
+/// The provider's word in the name of a source.
+pub const PROVIDER: &str = "ibm";

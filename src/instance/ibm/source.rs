@@ -8,7 +8,7 @@ use super::inventory::ROW;
 use super::{inventory, reading};
 use crate::instance::{InstanceError, Listed, Listing, Presence, Reading, Requests, Sink, Source};
 use crate::model::json::as_str;
-use crate::model::{Item, ItemKey, ItemKind, Restorability, Slot, Timestamp};
+use crate::model::{Item, ItemClass, ItemKey, ItemKind, Slot, Timestamp};
 
 #[async_trait]
 impl Source for Client {
@@ -34,6 +34,8 @@ impl Source for Client {
             ItemKind::Secret => self.secret_metadata(key.id()).await.map(|_| Presence::Present),
             ItemKind::Group => self.group(key.id()).await.map(|_| Presence::Present),
             ItemKind::Registration => self.registration().await.map(|found| there(found.is_some())),
+            // No request of ours asks for it, and no list of ours shows it.
+            ItemKind::Other => Ok(Presence::Gone),
             ItemKind::Configuration => match self.configurations().await {
                 Ok(rows) if rows.is_empty() => self.configuration_of(key).await,
                 Ok(rows) => Ok(there(rows.iter().any(|row| {
@@ -50,9 +52,9 @@ impl Source for Client {
         }
     }
 
-    fn judge(&self, item: &Item) -> Restorability {
+    fn judge(&self, item: &Item) -> ItemClass {
         let payloads: Vec<Slot> = item.payloads.iter().map(|pointer| pointer.version.clone()).collect();
-        class(item, &payloads)
+        class(item, &payloads).into()
     }
 
     fn labels(&self, item: &Item) -> Vec<String> {

@@ -57,6 +57,7 @@ impl Standby for Client {
         let row = match wanted.key.kind() {
             ItemKind::Group => self.groups().await?.into_iter().find(named),
             ItemKind::Registration => self.registration().await?,
+            ItemKind::Other => None,
             ItemKind::Configuration => {
                 let is = |row: &Object| named(row) && row.str("config_type").as_deref() == Some(wanted.item_type);
                 self.configurations().await?.into_iter().find(is)
@@ -167,7 +168,7 @@ impl Client {
                 name: row.str("name").unwrap_or_else(|| kind.as_str().to_owned()),
                 item_type: wanted.item_type.to_owned(),
                 group: row.str("secret_group_id"),
-                class: Restorability::Exact,
+                class: Restorability::Exact.into(),
                 revision: None,
                 read_at: None,
                 payloads: Vec::new(),

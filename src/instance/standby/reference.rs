@@ -18,6 +18,7 @@ pub fn reference(kind: ItemKind, item_type: &str, group: Option<&str>, name: &st
         ItemKind::Secret => format!("@secret:{item_type}/{}/{name}", group.unwrap_or_default()),
         ItemKind::Configuration => format!("@configuration:{item_type}/{name}"),
         ItemKind::Registration => "@registration".to_owned(),
+        ItemKind::Other => format!("@other:{item_type}/{name}"),
     }
 }
 

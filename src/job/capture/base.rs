@@ -14,9 +14,9 @@ use super::supply::mark_of;
 use super::tally::tally;
 use super::worth::{BaseIndex, Demands, Known, Worth};
 use crate::crypto::Identities;
-use crate::format::event::PartRef;
 use crate::format::list::{ListedPack, PackList};
-use crate::format::{Entry, names};
+use crate::format::snapshot::PartRef;
+use crate::format::{Entry, EntryRef, names};
 use crate::model::{Digest, FailureKind, Item, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError};
@@ -41,8 +41,10 @@ pub(super) struct Base {
     pub(super) parts: Vec<PartRef>,
     /// How many items each part holds.
     pub(super) part_items: Vec<u64>,
-    /// Its packs.
+    /// Its packs, each with the snapshot entry that first named it.
     pub(super) packs: Vec<ListedPack>,
+    /// Whether its list names that entry for each pack already.
+    pub(super) listed_alike: bool,
     /// The name of its pack list.
     pub(super) list: Option<Digest>,
     repository: Repository,
@@ -77,6 +79,7 @@ impl Base {
             parts: Vec::new(),
             part_items: Vec::new(),
             packs: Vec::new(),
+            listed_alike: false,
             list: None,
             repository: wanted.repository.clone(),
             keys: Arc::clone(wanted.keys),
@@ -95,7 +98,10 @@ impl Base {
         warnings: &mut Vec<String>,
     ) -> Result<Self, CaptureError> {
         // Only what was live when the run began: its objects stay for longer than a run may take (`Deadline`).
-        let candidates = ledger.live().rev().filter(|entry| entry.key == *signer && ledger.is_good(entry));
+        let candidates = ledger
+            .live()
+            .rev()
+            .filter(|entry| entry.key == *signer && ledger.is_good(entry) && ledger.may_build_on(entry));
         for entry in candidates.take(TRIED) {
             match Self::of_entry(wanted, entry).await {
                 Ok(base) => return Ok(base),
@@ -112,7 +118,8 @@ impl Base {
         let Some(event) = entry.snapshot() else { return Ok(Self::empty(wanted)) };
         let list = wanted.repository.get_list(&event.list).await?;
         let base = Self::load(wanted, event.parts.clone(), list).await?;
-        Ok(Self { snapshot: Some(entry.digest), list: Some(event.list), ..base })
+        let first = EntryRef { sequence: entry.sequence, digest: entry.digest };
+        Ok(Self { snapshot: Some(entry.digest), list: Some(event.list), ..base.first_named_by(first) })
     }
 
     /// Reads a catalogue and judges what each item is worth.
@@ -143,6 +150,15 @@ impl Base {
         }
         base.index.keys.shrink();
         Ok(base)
+    }
+
+    /// Says of the packs of which the list does not that this snapshot was the first to name them.
+    fn first_named_by(mut self, snapshot: EntryRef) -> Self {
+        self.listed_alike = self.packs.iter().all(|pack| pack.since.is_some());
+        for pack in &mut self.packs {
+            pack.since.get_or_insert(snapshot);
+        }
+        self
     }
 
     /// What an item is worth.

@@ -16,9 +16,10 @@ use super::records::Records;
 use super::segments::{Origin, Segment, Segments, origins};
 use super::tally::{Counts, tally};
 use crate::crypto::Recipients;
+use crate::format::SourceName;
 use crate::format::catalogue::{PartBuilder, cut_before};
-use crate::format::event::PartRef;
 use crate::format::list::{ListedPack, PackList};
+use crate::format::snapshot::PartRef;
 use crate::instance::Source;
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
@@ -55,16 +56,16 @@ pub(super) struct Target<'a> {
     pub(super) context: &'a Context,
     /// The repository.
     pub(super) repository: &'a Repository,
-    /// The instance's own name.
-    pub(super) source: &'a str,
+    /// The source of the repository.
+    pub(super) source: &'a SourceName,
     /// Who can open it.
     pub(super) recipients: &'a Recipients,
     /// Judges items.
     pub(super) judge: &'a dyn Source,
     /// The zstd level.
     pub(super) level: i32,
-    /// Whether the whole catalogue of the base may be named again.
-    pub(super) may_repeat: bool,
+    /// Whether parts of the base may be reused: they are sealed to exactly these recipients.
+    pub(super) reuse_parts: bool,
 }
 
 /// Writes the catalogue of what was collected, naming again what is the same in the base.
@@ -99,13 +100,12 @@ pub(super) async fn write<'a>(
     };
     let Collected { compared, still_there, gone, .. } = collected;
     let mut segments = Segments::new(&base.index, &base.part_items);
-    // An entry may name a whole catalogue again only if nothing newer lies between: else one part is made anew.
-    let mut expand = !target.may_repeat;
+    let expand = !target.reuse_parts;
     for line in origins(&compared.inventory, &base.index, still_there, gone) {
         let (key, origin) = line?;
         let cut = cut_before(&key);
         if let Some(segment) = segments.push(key, origin, cut) {
-            writer.take(segment, std::mem::take(&mut expand)).await?;
+            writer.take(segment, expand).await?;
         }
     }
     if let Some(segment) = segments.finish() {
@@ -156,7 +156,7 @@ impl Writer<'_, '_> {
         for part in parts {
             for at in self.base.places_of(*part) {
                 if let (Some(known), Some(key)) = (self.base.index.known.get(at), self.base.index.keys.key(at)) {
-                    self.counts.add(key.kind(), known.tally);
+                    self.counts.add(&key, &known.tally);
                     self.old_packs.extend(self.base.index.packs_of(known));
                     self.kept += 1;
                 }
@@ -173,7 +173,7 @@ impl Writer<'_, '_> {
             if !matches!(origin, Origin::Base { .. }) {
                 self.finish_item(&mut item);
             }
-            self.counts.add(key.kind(), tally(&item));
+            self.counts.add(&key, &tally(&item));
             if builder.is_full() {
                 let full = std::mem::replace(&mut builder, self.builder()?);
                 self.seal(full).await?;
@@ -290,9 +290,10 @@ impl Writer<'_, '_> {
         }
         let list = PackList::new(packs)
             .map_err(|source| CaptureError::Format { what: "list the packs".to_owned(), source })?;
-        // The base was live when this run began, so its list stays for longer than the run may take.
+        // The base was live when this run began, so its list stays for longer than the run may take. One with packs of the
+        // run that wrote it says of these that nobody named them before: that would be wrong in another snapshot.
         let list_digest = match self.base.list {
-            Some(same) if self.base.packs == list.packs => same,
+            Some(same) if self.base.listed_alike && self.base.packs == list.packs => same,
             _ => self.target.repository.put_list(&list).await?,
         };
         Ok(Written {

@@ -11,7 +11,7 @@ use super::records::Records;
 use super::report::Spent;
 use super::round::{Compared, Comparison, Habit, Lost};
 use super::supply::Supplier;
-use crate::format::event::Cut;
+use crate::format::snapshot::Consistency;
 use crate::instance::{Listed, Presence, Requests, Sink, Source};
 use crate::job::event::{Event, Observer, Stage};
 use crate::model::{ItemKey, ItemKind, Timestamp};
@@ -27,7 +27,7 @@ pub(super) struct Collected {
     /// What each round has read.
     pub(super) lines: Vec<Records<Line>>,
     /// What can be claimed.
-    pub(super) cut: Cut,
+    pub(super) consistency: Consistency,
     /// Start of the interval that the claim is about.
     pub(super) from: Timestamp,
     /// Its end.
@@ -89,7 +89,13 @@ impl<'a> Collector<'a> {
             if compared.equal {
                 let to = compared.inventory.listing.started.max(from);
                 let collected = self.collected(compared, lines, failures, read);
-                return Ok(Collected { cut: Cut::PointInTime, from, to, rounds: u32::from(round) + 1, ..collected });
+                return Ok(Collected {
+                    consistency: Consistency::PointInTime,
+                    from,
+                    to,
+                    rounds: u32::from(round) + 1,
+                    ..collected
+                });
             }
             self.tell(Event::Note(format!("{} items moved while they were read; once more", compared.moved)));
         }
@@ -102,14 +108,14 @@ impl<'a> Collector<'a> {
         let moved = compared.moved;
         let to = self.reader.source.provider_now().unwrap_or(first).max(first);
         let collected = self.collected(compared, lines, failures, read);
-        let cut = Cut::PerItem { moved };
-        Ok(Collected { cut, from: first, to, rounds: u32::from(ROUNDS), still_there, gone, ..collected })
+        let consistency = Consistency::PerItem { moved: Some(moved), why: None };
+        Ok(Collected { consistency, from: first, to, rounds: u32::from(ROUNDS), still_there, gone, ..collected })
     }
 
     fn collected(self, compared: Compared, lines: Vec<Records<Line>>, failures: Failures, read: u64) -> Collected {
         Collected {
             habit: compared.habit,
-            cut: Cut::PointInTime,
+            consistency: Consistency::PointInTime,
             from: compared.inventory.listing.started,
             to: compared.inventory.listing.ended,
             rounds: 0,

@@ -3,7 +3,7 @@
 use crate::crypto::CryptoError;
 use crate::format::FormatError;
 use crate::instance::InstanceError;
-use crate::model::{FailureKind, ItemKey, Timestamp};
+use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
 use crate::repository::RepositoryError;
 
 /// A failed capture. The repository shows nothing of it, save perhaps objects that no snapshot names.
@@ -41,8 +41,25 @@ pub enum CaptureError {
     OtherInstance {
         /// What the listing showed.
         found: String,
-        /// What the first entry names.
+        /// What the trust policy names.
         expected: String,
+    },
+    /// No version of the trust policy is in force.
+    #[error(
+        "no version of the trust policy is in force, so nobody says whom to seal to; `keyhaven verify` names the damage"
+    )]
+    NoPolicy,
+    /// There is a newer policy version that this host cannot have seen.
+    #[error(
+        "not sealed: snapshot {} was written under version {version} of the trust policy, which is not here, and its \
+         recovery recipients may differ; give this host the newest policy (`--policy`, it is on the recovery sheet)",
+        snapshot.short()
+    )]
+    PolicyUnknown {
+        /// The snapshot.
+        snapshot: Digest,
+        /// The version that it names.
+        version: u64,
     },
     /// Not one secret was listed.
     #[error(
@@ -133,6 +150,8 @@ impl CaptureError {
             Self::Format { source, .. } => source.kind(),
             Self::Crypto { source, .. } => source.kind(),
             Self::OtherInstance { .. } => FailureKind::Moved,
+            Self::NoPolicy => FailureKind::Integrity,
+            Self::PolicyUnknown { .. } => FailureKind::Key,
             Self::Empty | Self::SightLost { .. } | Self::Unlisted { .. } | Self::Unreadable { .. } => {
                 FailureKind::Instance
             }

@@ -11,10 +11,11 @@ use super::round::Lost;
 use super::shrink::{Past, baseline, sample, too_few};
 use crate::crypto::Identities;
 use crate::format::Entry;
+use crate::format::snapshot::Finding;
 use crate::instance::Source;
 use crate::model::{FailureKind, ItemKey, Timestamp};
 use crate::repository::Repository;
-use crate::repository::ledger::{Ledger, Life};
+use crate::repository::ledger::{Ledger, SnapshotState};
 
 /// The difference between this host's clock and the provider's beyond which nothing is signed, in milliseconds.
 const SKEW: i64 = 5 * 60 * 1_000;
@@ -59,20 +60,20 @@ impl Guard<'_> {
         collected: &mut Collected,
         unread: usize,
         warnings: &mut Vec<String>,
-    ) -> Result<Vec<String>, CaptureError> {
+    ) -> Result<Vec<Finding>, CaptureError> {
         let mut reasons = Vec::new();
         if let Some(before) = self.measure() {
             let (missing, of) = self.missing(before, collected, &mut reasons, warnings).await?;
             if too_few(missing, of, self.max_shrink) {
                 let (time, name) = (before.snapshot().map_or(before.time, |event| event.time), before.digest.short());
-                reasons
-                    .push(format!("{missing} of the {of} items of snapshot {name} of {time} are not listed any more"));
+                let text = format!("{missing} of the {of} items of snapshot {name} of {time} are not listed any more");
+                reasons.push(finding("gone", missing, of, text));
             }
         }
         let listed = collected.compared.inventory.keys.len();
         let (unread, all) = (unread.try_into().unwrap_or(u64::MAX), listed.try_into().unwrap_or(u64::MAX));
         if too_few(unread, all, self.max_shrink) {
-            reasons.push(format!("{unread} of {all} items could not be read"));
+            reasons.push(finding("unread", unread, all, format!("{unread} of {all} items could not be read")));
         }
         Ok(reasons)
     }
@@ -86,7 +87,7 @@ impl Guard<'_> {
                 let event = entry.snapshot()?;
                 let accepted = self.ledger.accepted(&entry.digest);
                 let good = !accepted && self.ledger.is_good(entry);
-                let swept = matches!(self.ledger.life(&entry.digest), Some(Life::Swept { .. }));
+                let swept = matches!(self.ledger.state(&entry.digest), Some(SnapshotState::Swept { .. }));
                 Some(Past { time: event.time, items: event.items(), good, accepted, swept })
             })
             .collect();
@@ -98,7 +99,7 @@ impl Guard<'_> {
         &self,
         before: &Entry,
         collected: &mut Collected,
-        reasons: &mut Vec<String>,
+        reasons: &mut Vec<Finding>,
         warnings: &mut Vec<String>,
     ) -> Result<(u64, u64), CaptureError> {
         let Some(event) = before.snapshot() else { return Ok((0, 0)) };
@@ -130,11 +131,15 @@ impl Guard<'_> {
                     before.digest.short()
                 ));
                 // Its counts stand in the entry: enough to see that a whole kind has gone out of sight.
-                for kind in collected.compared.hidden.keys().filter(|kind| event.counts.contains_key(kind.as_str())) {
-                    reasons.push(format!(
+                for kind in
+                    collected.compared.hidden.keys().filter(|kind| event.counts.kinds.contains_key(kind.as_str()))
+                {
+                    let text = format!(
                         "items of the kind `{kind}` may not be listed any more, and snapshot {} has some",
                         before.digest.short()
-                    ));
+                    );
+                    let of = event.counts.kinds.get(kind.as_str()).and_then(|counts| counts.items).unwrap_or(0);
+                    reasons.push(finding("hidden", of, of, text));
                 }
                 let listed = u64::try_from(collected.compared.inventory.keys.len()).unwrap_or(u64::MAX);
                 Ok((event.items().saturating_sub(listed), event.items()))
@@ -142,6 +147,11 @@ impl Guard<'_> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn finding(code: &str, count: u64, of: u64, text: String) -> Finding {
+    let share = count.saturating_mul(100).checked_div(of);
+    Finding { code: code.to_owned(), count, of: Some(of), share, text: Some(text) }
 }
 
 fn missing_from<'a>(keys: &'a KeyTable, collected: &'a Collected) -> impl Iterator<Item = ItemKey> + 'a {

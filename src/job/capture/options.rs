@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::crypto::Recipients;
 use crate::crypto::seal::DEFAULT_LEVEL;
 use crate::model::policies::Override;
 
@@ -21,10 +20,6 @@ pub struct CaptureOptions {
     pub allow_partial: bool,
     /// Items that are read side by side, at least 1; the client's pace holds for all of them together.
     pub concurrency: usize,
-    /// Who can open packs.
-    pub recovery: Recipients,
-    /// Who can open catalogues: the collector and the auditors. The recovery recipients are added.
-    pub catalogue: Recipients,
     /// Members that the operator supplies because no answer returns them, for the items that each selects.
     pub overrides: Vec<Override>,
     /// What the snapshot is tagged with.
@@ -35,10 +30,9 @@ pub struct CaptureOptions {
     pub recovery_key_on_collector: bool,
 }
 
-impl CaptureOptions {
-    /// The defaults of the design: refresh within 7 days, suspect when more than a fifth is gone, 16 reads side by side.
-    #[must_use]
-    pub fn new(recovery: Recipients, catalogue: Recipients) -> Self {
+impl Default for CaptureOptions {
+    /// Refresh within 7 days, suspect when more than a fifth is gone, 16 reads side by side.
+    fn default() -> Self {
         Self {
             full: false,
             full_every: Duration::from_secs(7 * 24 * 3600),
@@ -46,8 +40,6 @@ impl CaptureOptions {
             allow_empty: false,
             allow_partial: false,
             concurrency: 16,
-            recovery,
-            catalogue,
             overrides: Vec::new(),
             tags: Vec::new(),
             level: DEFAULT_LEVEL,

@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::CaptureError;
 use crate::crypto::Recipients;
+use crate::format::SourceName;
 use crate::format::list::ListedPack;
 use crate::format::pack::PackBuilder;
 use crate::job::Context;
@@ -35,8 +36,8 @@ pub(super) struct Target<'a> {
     pub(super) context: &'a Context,
     /// The repository.
     pub(super) repository: &'a Repository,
-    /// The instance's own name, for the first line of each pack.
-    pub(super) source: &'a str,
+    /// The source of the repository, for the first line of each pack.
+    pub(super) source: &'a SourceName,
     /// Who can open them.
     pub(super) recipients: &'a Recipients,
     /// The zstd level.
@@ -180,7 +181,7 @@ impl Target<'_> {
             .map_err(|source| CaptureError::Format { what: format!("seal pack {number} of this run"), source })?;
         self.repository.put_pack(&sealed).await?;
         let size = u64::try_from(sealed.bytes.len()).unwrap_or(u64::MAX);
-        Ok(ListedPack { pack: sealed.digest, size, recipients: self.recipients.names() })
+        Ok(ListedPack { pack: sealed.digest, size, recipients: self.recipients.names(), since: None })
     }
 }
 

@@ -22,7 +22,7 @@ pub struct CaptureReport {
     /// Items that moved between the last two listings; 0 for `point_in_time`.
     pub moved: u64,
     /// Rounds of reading and listing again.
-    pub rounds: u32,
+    pub rounds: u64,
     /// Whether everything was read.
     pub full: bool,
     /// The snapshot that it builds on.
@@ -31,6 +31,8 @@ pub struct CaptureReport {
     pub quiet: bool,
     /// Why the snapshot is suspect; empty for a good one.
     pub suspect: Vec<String>,
+    /// What makes the repository itself doubtful: a forked policy, snapshots that cannot be judged, entries that are gone.
+    pub doubts: Vec<String>,
     /// Items whose payloads could not be read, each with the reason.
     pub unread: Vec<Unread>,
     /// Configurations whose value was refused, because the identity lacks a role. The rest of them was captured.
@@ -145,6 +147,7 @@ impl CaptureReport {
     pub fn failure(&self) -> Option<FailureKind> {
         let accepted = self.refused_is_accepted && !self.refused.iter().any(|item| item.sealed_to_others);
         let refused = !(accepted || self.refused.is_empty() && self.hidden.is_empty());
-        (!self.suspect.is_empty() || !self.unread.is_empty() || refused).then_some(FailureKind::Partial)
+        let whole = self.suspect.is_empty() && self.doubts.is_empty() && self.unread.is_empty() && !refused;
+        (!whole).then_some(FailureKind::Partial)
     }
 }

@@ -221,7 +221,13 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn task(&mut self, now: &Seen, updated_at: Option<Timestamp>, earlier: Option<Seen>, known: Option<Known>) -> Task {
+    fn task(
+        &mut self,
+        now: &Seen,
+        updated_at: Option<Timestamp>,
+        earlier: Option<Seen>,
+        known: Option<&Known>,
+    ) -> Task {
         if let Some(earlier) = earlier {
             let same = earlier.revision == now.revision;
             let settled = earlier.settled.is_some() && earlier.settled == now.settled;
@@ -242,8 +248,8 @@ impl<'a> Comparison<'a> {
             }
         }
         match known {
-            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if stored == now.revision => Task::Keep,
-            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if Some(stored) == now.settled => {
+            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if *stored == now.revision => Task::Keep,
+            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if Some(*stored) == now.settled => {
                 self.stored_without = true;
                 Task::Keep
             }
@@ -270,10 +276,10 @@ impl<'a> Comparison<'a> {
         before.seen.get(at).copied()
     }
 
-    fn find_in_base(&mut self, key: &str) -> Option<(u32, Known)> {
+    fn find_in_base(&mut self, key: &str) -> Option<(u32, &'a Known)> {
         let (lost, base) = (&mut self.lost, self.base);
         let at = self.base_walk.to(&base.keys, key, |at| lose_from_base(lost, base, at))?;
-        Some((u32::try_from(at).ok()?, base.known.get(at).copied()?))
+        Some((u32::try_from(at).ok()?, base.known.get(at)?))
     }
 
     /// Ends the listing.

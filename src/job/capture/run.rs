@@ -1,5 +1,6 @@
 //! A run from the ledger to the entry.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::CaptureError;
@@ -14,13 +15,14 @@ use super::reading::Reader;
 use super::report::{CaptureReport, Hidden, Refused, Spent, Unread};
 use super::worth::Worth;
 use crate::crypto::{Identities, Recipients};
-use crate::format::event::{Cut, InitEvent, RequestCounts, SnapshotEvent, Verdict};
-use crate::format::{Draft, Entry, Event as Happened};
+use crate::format::policy::{PolicyRecipient, PolicySettings};
+use crate::format::snapshot::{Consistency, Finding, ItemCounts, RequestCounts, SnapshotCounts, SnapshotEvent};
+use crate::format::{Draft, Entry, Event as Happened, SourceName};
 use crate::instance::Source;
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
 use crate::model::{Digest, Pointer, Timestamp};
-use crate::repository::ledger::Ledger;
+use crate::repository::ledger::{Ledger, Problem};
 use crate::repository::{Repository, RepositoryError, Writer};
 
 /// Said of a snapshot that holds revisions without `updated_at`.
@@ -45,17 +47,53 @@ pub async fn capture(
     catalogue: &Arc<Identities>,
     options: &CaptureOptions,
 ) -> Result<CaptureReport, CaptureError> {
-    let deadline = Deadline::new(&*context.clock, InitEvent::LONGEST_RUN_SECONDS);
+    let deadline = Deadline::new(&*context.clock, PolicySettings::LONGEST_RUN_SECONDS);
     let ledger = cancellable(context, async { Ok(repository.read_ledger().await?) }).await?;
-    let longest = ledger.init().map_or(InitEvent::LONGEST_RUN_SECONDS, |init| init.longest_run_seconds);
-    let source_crn = ledger.source().map(|name| name.crn.clone()).unwrap_or_default();
-    let deadline = deadline.within(longest);
-    Run { context, source, repository, writer, keys: catalogue, options, ledger: &ledger, source_crn, deadline }
-        .until_recorded()
-        .await
+    let Some(policy) = ledger.policy() else { return Err(CaptureError::NoPolicy) };
+    check_policy_known(&ledger, writer).await?;
+    let deadline = deadline.within(policy.settings.longest_run_seconds);
+    let recovery = recipients(policy.recovery_recipients.iter())?;
+    let both = policy.catalogue_recipients.iter().chain(&policy.recovery_recipients);
+    let run = Run {
+        context,
+        source,
+        repository,
+        writer,
+        keys: catalogue,
+        options,
+        ledger: &ledger,
+        name: policy.source.clone(),
+        recipients_digest: policy.recipients_digest(),
+        recovery,
+        both: recipients(both)?,
+        deadline,
+    };
+    run.until_recorded().await
 }
 
-/// Gives up as soon as the user or the platform wants it.
+/// Whom the policy has packs or catalogues sealed to.
+fn recipients<'a>(listed: impl Iterator<Item = &'a PolicyRecipient>) -> Result<Recipients, CaptureError> {
+    let parsed = listed.map(|one| one.recipient.parse()).collect::<Result<Vec<_>, _>>();
+    parsed.and_then(Recipients::new).map_err(|source| CaptureError::Crypto {
+        what: "seal to the recipients of the trust policy".to_owned(),
+        source,
+    })
+}
+
+/// A host without a memory must not seal to the recipients of an old policy while somebody, who knows it, writes under a
+/// newer one: these recipients may have been removed.
+async fn check_policy_known(ledger: &Ledger, writer: &Writer) -> Result<(), CaptureError> {
+    let known = ledger.trust().fit().iter().map(|version| version.version).max().unwrap_or(0);
+    let newer = ledger.pending_snapshots().find(|entry| entry.policy.version > known);
+    match newer {
+        Some(entry) if writer.state.policy().await?.is_none() => {
+            Err(CaptureError::PolicyUnknown { snapshot: entry.digest, version: entry.policy.version })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stops as soon as the user or the platform wants it.
 async fn cancellable<T>(
     context: &Context,
     work: impl Future<Output = Result<T, CaptureError>>,
@@ -75,7 +113,13 @@ struct Run<'a> {
     keys: &'a Arc<Identities>,
     options: &'a CaptureOptions,
     ledger: &'a Ledger,
-    source_crn: String,
+    recipients_digest: Digest,
+    /// Whom packs are sealed to.
+    recovery: Recipients,
+    /// Whom catalogues are sealed to.
+    both: Recipients,
+    /// The source of the repository.
+    name: SourceName,
     deadline: Deadline<'a>,
 }
 
@@ -98,11 +142,11 @@ impl Run<'_> {
     async fn until_recorded(&self) -> Result<CaptureReport, CaptureError> {
         let mut warnings = self.repository.warnings().to_vec();
         let mut base = cancellable(self.context, self.choose_base(NEW_PACKS, &mut warnings)).await?;
-        let built_on = base.snapshot;
-        let mut may_repeat = self.may_repeat(&base);
+        let mut built_on = base.snapshot;
+        let mut reuse_parts = self.may_reuse_parts(built_on);
         let mut spent = Spent::default();
         for attempt in 1..=ATTEMPTS {
-            let work = self.prepare(&base, built_on, may_repeat, &mut warnings);
+            let work = self.prepare(&base, built_on, reuse_parts, &mut warnings);
             let prepared = match cancellable(self.context, work).await {
                 Err(CaptureError::TooManyPacks { packs, new, .. }) if attempt < ATTEMPTS && new < packs => {
                     // The next run would fare no better: its base would be the same, and what is new as much.
@@ -112,6 +156,8 @@ impl Run<'_> {
                     ));
                     let roomier = self.choose_base(new.max(NEW_PACKS), &mut warnings);
                     base = cancellable(self.context, roomier).await?;
+                    built_on = base.snapshot;
+                    reuse_parts = self.may_reuse_parts(built_on);
                     continue;
                 }
                 other => other?,
@@ -131,12 +177,12 @@ impl Run<'_> {
                     let gone = packs.len() + others.len();
                     warnings
                         .push(format!("{gone} objects of this snapshot were gone before it was signed; read again"));
-                    base =
-                        cancellable(self.context, self.after_loss(prepared, others.is_empty(), &mut warnings)).await?;
-                }
-                Err(RepositoryError::WouldNotCount { .. }) if prepared.repeats && attempt < ATTEMPTS => {
-                    // Another collector was faster, and only the newest catalogue may be named again.
-                    may_repeat = false;
+                    let is_same_base = others.is_empty();
+                    base = cancellable(self.context, self.after_loss(prepared, is_same_base, &mut warnings)).await?;
+                    if !is_same_base {
+                        built_on = base.snapshot;
+                        reuse_parts = self.may_reuse_parts(built_on);
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -148,7 +194,7 @@ impl Run<'_> {
         Wanted {
             repository: self.repository,
             keys: self.keys,
-            recipients: self.options.recovery.names(),
+            recipients: self.recovery.names(),
             full: self.options.full,
             full_every: i64::try_from(self.options.full_every.as_millis()).unwrap_or(i64::MAX),
             now: self.now(),
@@ -183,9 +229,16 @@ impl Run<'_> {
         }
     }
 
-    fn may_repeat(&self, base: &Base) -> bool {
-        let heads: Vec<Digest> = self.ledger.heads().into_iter().map(|entry| entry.digest).collect();
-        base.snapshot.is_none_or(|snapshot| self.ledger.may_repeat(&heads, &snapshot))
+    /// Whether catalogue parts of the base are sealed to exactly those who may open catalogues now.
+    fn may_reuse_parts(&self, base: Option<Digest>) -> bool {
+        let Some(entry) = base.and_then(|base| self.ledger.get(&base)) else { return true };
+        let trust = self.ledger.trust();
+        let texts = |list: &[PolicyRecipient]| list.iter().map(|one| one.recipient.clone()).collect::<Vec<_>>();
+        let (then, now) = (trust.get(&entry.policy), trust.policy());
+        then.zip(now).is_some_and(|(then, now)| {
+            texts(&then.recovery_recipients) == texts(&now.recovery_recipients)
+                && texts(&then.catalogue_recipients) == texts(&now.catalogue_recipients)
+        })
     }
 
     /// Everything but the entry.
@@ -193,15 +246,15 @@ impl Run<'_> {
         &self,
         base: &Base,
         built_on: Option<Digest>,
-        may_repeat: bool,
+        reuse_parts: bool,
         warnings: &mut Vec<String>,
     ) -> Result<Prepared, CaptureError> {
         self.tell(Event::Begin { stage: Stage::Upload, total: None });
         let target = packing::Target {
             context: self.context,
             repository: self.repository,
-            source: &self.source_crn,
-            recipients: &self.options.recovery,
+            source: &self.name,
+            recipients: &self.recovery,
             level: self.options.level,
         };
         let mut packing = Packing::new(target)?;
@@ -212,8 +265,8 @@ impl Run<'_> {
             concurrency: self.options.concurrency,
             deadline: self.deadline,
         };
-        let mut collected = Collector::new(reader, self.options, &self.source_crn).collect(&mut packing).await?;
-        if collected.cut == Cut::PointInTime {
+        let mut collected = Collector::new(reader, self.options, &self.name.instance).collect(&mut packing).await?;
+        if collected.consistency == Consistency::PointInTime {
             ask_for_some(self.source, &collected.compared.lost, &mut collected.spent).await?;
         }
         let wanted = self.wanted(NEW_PACKS);
@@ -225,9 +278,9 @@ impl Run<'_> {
         );
         let reasons = self.reasons(base, &mut collected, unread.len(), warnings).await?;
         packing.flush().await?;
-        let written = self.write(base, may_repeat, &mut collected, &packing).await?;
+        let written = self.write(base, reuse_parts, &mut collected, &packing).await?;
         self.tell(Event::End { stage: Stage::Upload });
-        let event = self.event(built_on, &collected, &written, reasons, notes(&collected, unread.len(), &refused));
+        let event = self.event(built_on, &collected, &written, reasons, Missed { unread: &unread, refused: &refused });
         Ok(Prepared {
             // A part that nothing is left of is missing among them.
             repeats: !written.parts.is_empty() && written.parts == base.parts,
@@ -250,7 +303,7 @@ impl Run<'_> {
         collected: &mut Collected,
         unread: usize,
         warnings: &mut Vec<String>,
-    ) -> Result<Vec<String>, CaptureError> {
+    ) -> Result<Vec<Finding>, CaptureError> {
         let guard = Guard {
             repository: self.repository,
             ledger: self.ledger,
@@ -266,21 +319,18 @@ impl Run<'_> {
     async fn write(
         &self,
         base: &Base,
-        may_repeat: bool,
+        reuse_parts: bool,
         collected: &mut Collected,
         packing: &Packing<'_>,
     ) -> Result<Written, CaptureError> {
-        let both = self.options.catalogue.iter().chain(self.options.recovery.iter()).cloned().collect();
-        let recipients = Recipients::new(both)
-            .map_err(|source| CaptureError::Crypto { what: "seal the catalogue".to_owned(), source })?;
         let target = catalogue::Target {
             context: self.context,
             repository: self.repository,
-            source: &self.source_crn,
-            recipients: &recipients,
+            source: &self.name,
+            recipients: &self.both,
             judge: self.source,
             level: self.options.level,
-            may_repeat,
+            reuse_parts,
         };
         catalogue::write(target, base, collected, packing).await
     }
@@ -290,64 +340,86 @@ impl Run<'_> {
         built_on: Option<Digest>,
         collected: &Collected,
         written: &Written,
-        reasons: Vec<String>,
-        notes: Vec<String>,
+        reasons: Vec<Finding>,
+        missed: Missed<'_>,
     ) -> SnapshotEvent {
         let spent = &collected.spent;
+        let hidden = hidden(collected);
+        let items = written.parts.iter().map(|part| part.items).sum();
+        let unread = u64::try_from(missed.unread.len()).unwrap_or(u64::MAX);
         SnapshotEvent {
-            cut: collected.cut,
+            consistency: collected.consistency.clone(),
             from: collected.from,
             to: collected.to,
             time: collected.from,
-            rounds: collected.rounds,
+            recovery_point_millis: u64::try_from(self.now().millis_since(collected.from)).ok(),
+            rounds: u64::from(collected.rounds),
             full: self.options.full || built_on.is_none(),
-            base: built_on,
+            base: built_on.filter(|_| !self.options.full),
+            // A run reuses packs of its own key's snapshots only.
+            reuses: built_on
+                .filter(|_| !self.options.full)
+                .map(|_| self.writer.key.public().fingerprint())
+                .into_iter()
+                .collect(),
+            reference: None,
+            recipients: self.recipients_digest,
             parts: written.parts.clone(),
             list: written.list_digest,
-            counts: written.counts.kinds.clone(),
-            classes: written.counts.classes.clone(),
             packs: written.list.packs.len().try_into().unwrap_or(u64::MAX),
             sealed_bytes: written.list.packs.iter().map(|pack| pack.size).sum(),
-            verdict: if reasons.is_empty() { Verdict::Good } else { Verdict::Suspect { reasons } },
+            counts: SnapshotCounts {
+                all: ItemCounts { items: Some(items), unread: Some(unread), ..ItemCounts::default() },
+                kinds: items_of(&written.counts.kinds),
+                classes: items_of(&written.counts.classes),
+            },
+            partial: unread > 0 || !missed.refused.is_empty() || !hidden.is_empty(),
+            reasons,
+            marks: Vec::new(),
+            rules: None,
+            floors: None,
+            shares: None,
+            expected: None,
+            excepted: None,
+            bucket: None,
             requests: RequestCounts {
                 listing: spent.listing.iter().sum(),
                 reading: spent.reading + spent.rereading + spent.asking,
                 retried: spent.retried,
             },
-            notes,
+            notes: notes(collected, missed.unread.len(), missed.refused),
             tags: self.options.tags.clone(),
-            hidden: hidden(collected).iter().map(|hidden| hidden.kind.as_str().to_owned()).collect(),
+            hidden: hidden
+                .iter()
+                .map(|hidden| hidden.kind.as_str().to_owned())
+                .collect::<BTreeSet<String>>()
+                .into_iter()
+                .collect(),
             recovery_key_on_collector: self.options.recovery_key_on_collector,
         }
     }
 
     fn report(&self, entry: &Entry, prepared: Prepared, spent: Spent, warnings: Vec<String>) -> CaptureReport {
         let Prepared { event, written, .. } = prepared;
-        let (cut, moved) = match event.cut {
-            Cut::PointInTime => ("point_in_time", 0),
-            Cut::PerItem { moved } => ("per_item", moved),
-        };
         CaptureReport {
             snapshot: entry.digest,
             sequence: entry.sequence,
-            cut,
+            cut: event.consistency.as_str(),
             from: event.from,
             to: event.to,
-            moved,
+            moved: event.consistency.moved(),
             rounds: event.rounds,
             full: event.full,
             base: event.base,
             quiet: prepared.repeats,
-            suspect: match event.verdict {
-                Verdict::Good => Vec::new(),
-                Verdict::Suspect { reasons } => reasons,
-            },
+            suspect: event.reasons.iter().map(Finding::sentence).collect(),
+            doubts: doubts(self.ledger),
             unread: prepared.unread,
             refused: prepared.refused,
             hidden: prepared.hidden,
             refused_is_accepted: self.options.allow_partial,
-            counts: event.counts,
-            classes: event.classes,
+            counts: event.items_by_kind(),
+            classes: event.items_by_class(),
             kept: written.kept,
             read: prepared.read,
             requests: spent,
@@ -369,6 +441,35 @@ impl Run<'_> {
     }
 }
 
+/// What a run could not read.
+#[derive(Clone, Copy)]
+struct Missed<'a> {
+    unread: &'a [Unread],
+    refused: &'a [Refused],
+}
+
+fn items_of(counts: &BTreeMap<String, u64>) -> BTreeMap<String, ItemCounts> {
+    let items = |count: u64| ItemCounts { items: Some(count), ..ItemCounts::default() };
+    counts.iter().map(|(name, count)| (name.clone(), items(*count))).collect()
+}
+
+/// What makes it doubtful whether this repository is the one that its custodians know. Backups go on, and say so.
+fn doubts(ledger: &Ledger) -> Vec<String> {
+    let undecided = |problem: &&Problem| matches!(problem, Problem::Fork { .. } | Problem::PendingSnapshots { .. });
+    let mut doubts: Vec<String> = ledger.problems().iter().filter(undecided).map(ToString::to_string).collect();
+    let memory = ledger.memory();
+    doubts.extend(memory.heads.iter().map(|lost| match memory.kept.contains(lost) {
+        true => format!(
+            "entry {lost} was gone, which this host saw, and is put back from this host's copy: find out who removed it"
+        ),
+        false => format!(
+            "entry {lost} is gone, which this host saw: somebody removed it or put the bucket back; find out who, then \
+             bring it back, or have the custodians accept the loss (`keyhaven ledger accept-loss`)"
+        ),
+    }));
+    doubts
+}
+
 /// Items of the snapshot that could not be read. What still moved at the end of a run that claims nothing about one
 /// moment is not among them if there is an earlier reading of it, which the recovery keys of now open, and which is no
 /// older than any reading may be.
@@ -384,7 +485,7 @@ async fn unread(collected: &Collected, base: &Base, wanted: &Wanted<'_>) -> Resu
         let counts = match seen {
             None => collected.still_there.contains_key(key),
             Some(_) if collected.gone.contains(key) => false,
-            Some(seen) if collected.cut != Cut::PointInTime && failures.moved.contains(key) => {
+            Some(seen) if collected.consistency != Consistency::PointInTime && failures.moved.contains(key) => {
                 seen.got.is_none() && !is_held(seen.base, base, &mut lines, wanted).await?
             }
             Some(_) => true,

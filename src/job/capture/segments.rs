@@ -196,7 +196,7 @@ mod tests {
         let mut base = BaseIndex::default();
         for n in 0..6 {
             base.keys.push(&key(n));
-            let tally = Tally { class: Restorability::Exact, versions: 1, locks: 0 };
+            let tally = Tally { class: Restorability::Exact.into(), versions: 1, locks: 0 };
             let revision = Some(Mark::of(&sha256(b"x")));
             base.known.push(Known { revision, worth: Worth::Whole, part: n / 2, tally, packs: (0, 0) });
         }

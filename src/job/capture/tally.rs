@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::worth::Tally;
-use crate::model::{Item, ItemKind};
+use crate::model::{Item, ItemKey};
 
 /// The document with the metadata of an item's versions.
 const VERSIONS: &str = "versions";
@@ -14,7 +14,7 @@ const LOCKS: &str = "locks";
 
 /// An item's share in the counts.
 pub(super) fn tally(item: &Item) -> Tally {
-    Tally { class: item.class, versions: entries(item, VERSIONS), locks: entries(item, LOCKS) }
+    Tally { class: item.class.clone(), versions: entries(item, VERSIONS), locks: entries(item, LOCKS) }
 }
 
 fn entries(item: &Item, doc: &str) -> u16 {
@@ -33,9 +33,9 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Adds an item.
-    pub(super) fn add(&mut self, kind: ItemKind, tally: Tally) {
+    pub(super) fn add(&mut self, key: &ItemKey, tally: &Tally) {
         for (word, count) in
-            [(kind.as_str(), 1), ("version", u64::from(tally.versions)), ("lock", u64::from(tally.locks))]
+            [(key.kind_word(), 1), ("version", u64::from(tally.versions)), ("lock", u64::from(tally.locks))]
         {
             if count > 0 {
                 *self.kinds.entry(word.to_owned()).or_default() += count;

@@ -6,7 +6,7 @@ use super::inventory::Mark;
 use super::keys::KeyTable;
 use super::refresh;
 use crate::instance::source::REFUSED;
-use crate::model::{Digest, Item, Restorability, Timestamp};
+use crate::model::{Digest, Item, ItemClass, Timestamp};
 
 /// Why an item is read although its lists show no change, or why it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Demands {
 }
 
 /// What is remembered of one item of the base.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     /// The revision beside its pointers.
     pub(super) revision: Option<Mark>,
@@ -73,10 +73,10 @@ pub(super) struct Known {
 }
 
 /// An item's share in the counts of a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tally {
     /// Its class.
-    pub(super) class: Restorability,
+    pub(super) class: ItemClass,
     /// Its versions, with payload or without.
     pub(super) versions: u16,
     /// Its locks.

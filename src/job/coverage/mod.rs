@@ -7,12 +7,12 @@ mod threshold;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::report::{CoverageReport, LeftOut, Members, Named, Needed, Reason};
+pub use self::report::{CoverageReport, LeftOut, Members, Named, Needed, Reason, Unknown};
 pub use self::threshold::{Threshold, ThresholdError};
 use crate::instance::assess::{Assess, Assessment, Known, Need};
 use crate::instance::standby::Recipe;
 use crate::job::restore::policy::treatment;
-use crate::model::{Item, ItemKind, Policies, Restorability, Timestamp, Treatment};
+use crate::model::{Item, ItemClass, ItemKind, Policies, Restorability, Timestamp, Treatment};
 
 /// Takes the items of a snapshot in, in the order of their keys (groups before secrets, so that their names are known).
 #[derive(Debug)]
@@ -23,7 +23,8 @@ pub struct Coverage<'a> {
     now: Timestamp,
     groups: BTreeMap<String, String>,
     items: u64,
-    classes: BTreeMap<Restorability, u64>,
+    classes: BTreeMap<ItemClass, u64>,
+    unknown: Vec<Unknown>,
     treatments: BTreeMap<Treatment, u64>,
     left_out: Vec<LeftOut>,
     reasons: BTreeMap<(Restorability, &'static str), Reason>,
@@ -45,7 +46,8 @@ impl<'a> Coverage<'a> {
             now,
             groups: BTreeMap::new(),
             items: 0,
-            classes: Restorability::ALL.into_iter().map(|class| (class, 0)).collect(),
+            classes: Restorability::ALL.into_iter().map(|class| (class.into(), 0)).collect(),
+            unknown: Vec::new(),
             treatments: BTreeMap::new(),
             left_out: Vec::new(),
             reasons: BTreeMap::new(),
@@ -67,10 +69,18 @@ impl<'a> Coverage<'a> {
             group: item.group.as_ref().map(|id| self.groups.get(id).unwrap_or(id).clone()),
             name: item.name.clone(),
         };
+        self.items += 1;
+        // Not judged: what this version does not know it does not restore.
+        if let Some(why) = item.unknown() {
+            if item.class.known().is_none() {
+                *self.classes.entry(item.class.clone()).or_default() += 1;
+            }
+            self.unknown.push(Unknown { item: named, why });
+            return;
+        }
         let Assessment { judgement, write_only, not_captured, needs, fulfils } =
             self.rules.assess(item, Some(self.now));
-        self.items += 1;
-        *self.classes.entry(judgement.class).or_default() += 1;
+        *self.classes.entry(judgement.class.into()).or_default() += 1;
         let reason = self.reasons.entry((judgement.class, judgement.code));
         reason.or_insert_with(|| Reason { judgement, items: Vec::new() }).items.push(named.clone());
         let treatment = treatment(item, &self.groups, self.recipe, self.policies);
@@ -115,6 +125,7 @@ impl<'a> Coverage<'a> {
         CoverageReport {
             items: self.items,
             classes: self.classes.into_iter().map(|(class, count)| (class.as_str().to_owned(), count)).collect(),
+            unknown: self.unknown,
             reasons: self.reasons.into_values().collect(),
             treatments: self.treatments.into_iter().map(|(one, count)| (one.as_str().to_owned(), count)).collect(),
             left_out: self.left_out,
@@ -174,7 +185,7 @@ mod tests {
             name: name.into(),
             item_type: item_type.into(),
             group: key.starts_with("secret/").then(|| "g1".to_owned()),
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),
@@ -205,6 +216,23 @@ mod tests {
         assert_eq!(report.not_captured.len(), 1);
         let members = &report.members[0];
         assert_eq!((members.lost.as_slice(), members.kept.as_slice()), (["format"].as_slice(), ["ttl"].as_slice()));
+    }
+
+    #[test]
+    fn what_this_version_does_not_know_is_named_and_not_judged() {
+        let mut later = item("secret/d", "kv", "d");
+        later.class = serde_json::from_str("\"half_way\"").unwrap();
+        let report = report(&[
+            item("group/g1", "group", "payments"),
+            item("secret/a", "kv", "a"),
+            later,
+            item("store/x", "s", "x"),
+        ]);
+        assert_eq!((report.items, report.classes["exact"], report.classes["half_way"]), (4, 2, 1));
+        assert_eq!(report.at_least(Restorability::Impossible), 2);
+        let why: Vec<_> = report.unknown.iter().map(|one| (one.item.key.as_str(), one.why.as_str())).collect();
+        let of = |what: &str| format!("this version does not know the {what}");
+        assert_eq!(why, [("secret/d", &*of("class `half_way`")), ("store/x", &*of("kind `store`"))]);
     }
 
     #[test]

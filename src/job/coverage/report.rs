@@ -13,8 +13,11 @@ use crate::model::{ItemKey, Restorability, Treatment};
 pub struct CoverageReport {
     /// How many items the snapshot has.
     pub items: u64,
-    /// Items by class; every class is there.
+    /// Items by class; every known class is there, and those of a later version by their own word.
     pub classes: BTreeMap<String, u64>,
+    /// Items of a kind or class that this version does not know: not judged, and left alone by a restore.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Unknown>,
     /// The reasons, those of the best class first, each with its items.
     pub reasons: Vec<Reason>,
     /// Items by what a restore makes of them, as it is configured here.
@@ -70,6 +73,15 @@ pub struct LeftOut {
     pub item: Named,
     /// What it could have instead.
     pub instead: Vec<Treatment>,
+}
+
+/// An item that this version does not know how to judge.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unknown {
+    /// The item.
+    pub item: Named,
+    /// What of it is not known, as a fragment.
+    pub why: String,
 }
 
 /// The write-only members of an item.

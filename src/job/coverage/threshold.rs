@@ -64,6 +64,7 @@ mod tests {
     fn report(exact: u64, reissued: u64, lost: u64) -> CoverageReport {
         let classes = [("exact", exact), ("reissued", reissued), ("definition_only", lost)];
         CoverageReport {
+            unknown: Vec::new(),
             items: exact + reissued + lost,
             classes: classes.into_iter().map(|(class, count)| (class.to_owned(), count)).collect(),
             reasons: Vec::new(),

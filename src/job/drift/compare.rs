@@ -63,7 +63,7 @@ impl Comparison<'_> {
         match planned.entry.item.key.kind() {
             ItemKind::Secret => found.secret(self),
             ItemKind::Configuration => found.configuration(),
-            ItemKind::Group | ItemKind::Registration => {}
+            ItemKind::Group | ItemKind::Registration | ItemKind::Other => {}
         }
         found.settings(planned.entry.item.key.kind());
         let held = found.rotation(self);

@@ -98,13 +98,13 @@ async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result
                 kept.filter_map(|version| Some(Pointer { version: Slot::new(&version.id)?, pack })).collect();
         }
     }
-    item.class = source.recipe().class(&item);
+    item.class = source.recipe().class(&item).into();
     // Only the value of a configuration shows some of its settings; and what of a secret does not come back as it is
     // depends on what the payload holds, such as whether a certificate has its key.
     let depends = match item.key.kind() {
         ItemKind::Configuration => true,
         ItemKind::Secret => item.class != Restorability::Exact,
-        ItemKind::Group | ItemKind::Registration => false,
+        ItemKind::Group | ItemKind::Registration | ItemKind::Other => false,
     };
     if values && depends && listed.readable == Readable::Payloads && !read(source, listed, &mut item).await? {
         return Ok(None);
@@ -119,7 +119,7 @@ async fn read(source: &dyn Standby, listed: &Listed, item: &mut Item) -> Result<
     match source.read(listed, None).await {
         Ok(reading) => {
             item.docs = reading.docs;
-            item.class = reading.class;
+            item.class = reading.class.into();
             item.payloads = reading.payloads.into_iter().map(|(version, _)| Pointer { version, pack }).collect();
             Ok(true)
         }

@@ -12,7 +12,7 @@ pub enum ForgetError {
     )]
     EmptyPolicy,
     /// It cannot be given up.
-    #[error("snapshot {sequence} is never given up: {reason}")]
+    #[error("snapshot {sequence} is never forgotten: {reason}")]
     Guarded {
         /// Its sequence.
         sequence: u64,
@@ -20,12 +20,12 @@ pub enum ForgetError {
         reason: String,
     },
     /// There is nothing to give up.
-    #[error("snapshot {sequence} is {life}")]
+    #[error("snapshot {sequence} is {state}")]
     NotLive {
         /// Its sequence.
         sequence: u64,
         /// What it is.
-        life: &'static str,
+        state: &'static str,
     },
     /// There is nothing to take back.
     #[error("snapshot {sequence} is not forgotten: there is nothing to take back")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::judge::Candidate;
-use crate::format::event::InitEvent;
+use crate::format::policy::PolicySettings;
 use crate::format::{Entry, Event, SnapshotEvent, names};
 use crate::model::{Digest, Timestamp};
 use crate::repository::ledger::Ledger;
@@ -18,14 +18,15 @@ pub type StoredTimes = BTreeMap<Digest, Timestamp>;
 /// What the store answers.
 pub async fn stored_times(repository: &Repository) -> Result<StoredTimes, RepositoryError> {
     let listed = repository.store().list(names::LEDGER).await?;
-    Ok(listed.iter().filter_map(|object| Some((names::parse_entry(&object.path)?.1, object.modified))).collect())
+    Ok(listed.iter().filter_map(|object| Some((names::parse_entry(&object.path)?.digest, object.modified))).collect())
 }
 
 /// The snapshots that are kept so far, oldest first.
 #[must_use]
 pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<Candidate> {
     let verified = newest_verified(ledger);
-    let longest = ledger.init().map_or(InitEvent::LONGEST_RUN_SECONDS, |init| init.longest_run_seconds);
+    let longest = ledger.policy();
+    let longest = longest.map_or(PolicySettings::LONGEST_RUN_SECONDS, |policy| policy.settings.longest_run_seconds);
     let longest = i64::try_from(longest).unwrap_or(i64::MAX).saturating_mul(1_000);
     let candidate = |entry: &Entry| {
         let event = entry.snapshot()?;
@@ -38,7 +39,7 @@ pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<
             stored,
             good: ledger.is_good(entry),
             verified: verified == Some(entry.digest),
-            pinned: ledger.pins().get(&entry.digest).map(|pin| pin.reason.clone()),
+            pinned: ledger.holds().get(&entry.digest).map(|hold| hold.reason.clone()),
             tags: event.tags.clone(),
         })
     };
@@ -56,11 +57,10 @@ fn newest_verified(ledger: &Ledger) -> Option<Digest> {
         Event::Verification(event) if event.passed && event.level != "ledger" => Some(&event.entries),
         _ => None,
     });
-    // By its name, however the verification names it: a copy means the same.
     let named: Vec<&Entry> = passed.flatten().filter_map(|digest| ledger.get(digest)).collect();
     let covers = |named: &Entry, snapshot: &Entry| {
         let below = named.snapshot().is_none() || ledger.is_good(named);
-        named.digest == snapshot.digest || below && ledger.is_ancestor(&snapshot.digest, &named.digest)
+        named.digest == snapshot.digest || below && ledger.is_below(&snapshot.digest, &named.digest)
     };
     let mut good = ledger.live().rev().filter(|entry| ledger.is_good(entry));
     good.find(|snapshot| named.iter().any(|named| covers(named, snapshot))).map(|entry| entry.digest)
@@ -78,7 +78,7 @@ struct Times {
 impl Times {
     /// When it was made: as it claims unless that cannot be, and as the store has it where that is something else.
     fn of(&self, ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> (Timestamp, Timestamp) {
-        let parents = entry.parents.iter().filter_map(|parent| ledger.get(parent));
+        let parents = entry.parents.iter().filter_map(|parent| ledger.get(&parent.digest));
         let mistimed = parents.into_iter().any(|parent| parent.time > entry.time)
             || entry.time.millis_since(self.now) > SKEW_MILLIS
             || !self.fits(event.time, entry.time);

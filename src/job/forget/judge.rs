@@ -78,7 +78,7 @@ impl fmt::Display for Reason {
         match self {
             Self::NewestGood => f.write_str("newest good"),
             Self::LastVerified => f.write_str("last verified"),
-            Self::Pinned(reason) => write!(f, "pinned: {reason}"),
+            Self::Pinned(reason) => write!(f, "held: {reason}"),
             Self::Last { nth, of } => write!(f, "last {nth} of {of}"),
             Self::Of { period, name, stored: false } => write!(f, "{} {name}", period.as_str()),
             Self::Of { period, name, stored: true } => write!(f, "{} {name} by the store", period.as_str()),

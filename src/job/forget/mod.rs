@@ -1,5 +1,5 @@
-//! Giving snapshots up, by a policy or by hand, and taking them back. Nothing is deleted here: a sweep does that, once
-//! the grace is over.
+//! Forgetting snapshots, by a policy or by hand, and undoing that. Nothing is deleted here: a sweep does that, once the
+//! grace is over.
 
 mod error;
 mod facts;
@@ -13,10 +13,11 @@ pub use facts::{StoredTimes, candidates, stored_times};
 pub use judge::{Candidate, Reason, guarded, judge};
 pub use policy::{Period, Policy};
 
-use crate::format::event::{ForgetChange, InitEvent, SNAPSHOTS_AN_ENTRY};
+use crate::format::event::{ForgetEvent, SNAPSHOTS_AN_ENTRY, SnapshotsEvent};
+use crate::format::policy::PolicySettings;
 use crate::format::{Draft, Entry, Event};
 use crate::model::{Clock, Digest, Timestamp};
-use crate::repository::ledger::{Ledger, Life};
+use crate::repository::ledger::{Ledger, SnapshotState};
 use crate::repository::{Repository, Writer};
 
 /// What a policy makes of one snapshot.
@@ -74,12 +75,12 @@ pub fn check_by_hand(
 
 fn not_live(ledger: &Ledger, digest: &Digest) -> ForgetError {
     let sequence = ledger.get(digest).map_or(0, |entry| entry.sequence);
-    let life = match ledger.life(digest) {
-        Some(Life::Forgotten { .. }) => "forgotten already",
-        Some(Life::Swept { .. }) => "swept already",
-        Some(Life::Live) | None => "no snapshot that counts",
+    let state = match ledger.state(digest) {
+        Some(SnapshotState::Forgotten { .. }) => "forgotten already",
+        Some(SnapshotState::Swept { .. }) => "swept already",
+        Some(SnapshotState::Live) | None => "no snapshot that counts",
     };
-    ForgetError::NotLive { sequence, life }
+    ForgetError::NotLive { sequence, state }
 }
 
 /// What was given up.
@@ -106,16 +107,16 @@ pub async fn give_up(
 ) -> Result<GivenUp, ForgetError> {
     let mut entries = Vec::new();
     for some in snapshots.chunks(SNAPSHOTS_AN_ENTRY) {
-        let change = ForgetChange::GiveUp { snapshots: some.to_vec(), rule: rule.to_owned() };
+        let change = Event::Forget(ForgetEvent { snapshots: some.to_vec(), rule: rule.to_owned() });
         entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
     }
     let grace = repository.read_ledger().await?;
     let undo_until = now_of(repository, &*writer.clock).plus_millis(grace_millis(&grace));
-    // Whoever pinned one while this entry was on its way did not see it, and it did not see the pin: the pin holds.
-    let pinned: Vec<Digest> = snapshots.iter().filter(|one| grace.pins().contains_key(one)).copied().collect();
+    // A hold that was signed while this entry was on its way did not see it, and it did not see the hold: the hold wins.
+    let pinned: Vec<Digest> = snapshots.iter().filter(|one| grace.holds().contains_key(one)).copied().collect();
     if !pinned.is_empty() {
-        let reason = "pinned while it was given up".to_owned();
-        let change = ForgetChange::Undo { snapshots: pinned.clone(), reason };
+        let reason = "held while it was forgotten".to_owned();
+        let change = Event::Undo(SnapshotsEvent { snapshots: pinned.clone(), reason });
         entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
     }
     Ok(GivenUp { entries, taken_back: pinned, undo_until })
@@ -135,14 +136,14 @@ pub async fn take_back(
 ) -> Result<Entry, ForgetError> {
     let ledger = repository.read_ledger().await?;
     swept(&ledger, snapshots)?;
-    if let Some(digest) = snapshots.iter().find(|digest| ledger.is_live(digest) || ledger.life(digest).is_none()) {
+    if let Some(digest) = snapshots.iter().find(|digest| ledger.is_live(digest) || ledger.state(digest).is_none()) {
         let sequence = ledger.get(digest).map_or(0, |entry| entry.sequence);
         return Err(ForgetError::NotForgotten { sequence });
     }
     let snapshots: Vec<Digest> = snapshots.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let mut last = None;
     for some in snapshots.chunks(SNAPSHOTS_AN_ENTRY) {
-        let change = ForgetChange::Undo { snapshots: some.to_vec(), reason: reason.to_owned() };
+        let change = Event::Undo(SnapshotsEvent { snapshots: some.to_vec(), reason: reason.to_owned() });
         last = Some(repository.commit(writer, draft(writer, tool, change)).await?);
     }
     swept(&repository.read_ledger().await?, &snapshots)?;
@@ -150,7 +151,7 @@ pub async fn take_back(
 }
 
 fn swept(ledger: &Ledger, snapshots: &[Digest]) -> Result<(), ForgetError> {
-    let gone = snapshots.iter().filter(|digest| matches!(ledger.life(digest), Some(Life::Swept { .. })));
+    let gone = snapshots.iter().filter(|digest| matches!(ledger.state(digest), Some(SnapshotState::Swept { .. })));
     let sequences: Vec<u64> = gone.filter_map(|digest| Some(ledger.get(digest)?.sequence)).collect();
     match sequences.is_empty() {
         true => Ok(()),
@@ -158,10 +159,10 @@ fn swept(ledger: &Ledger, snapshots: &[Digest]) -> Result<(), ForgetError> {
     }
 }
 
-/// How long a snapshot stays after it was given up, in milliseconds, as the first entry says.
+/// How long a snapshot stays after it was forgotten, in milliseconds, as the trust policy says.
 #[must_use]
 pub fn grace_millis(ledger: &Ledger) -> i64 {
-    let seconds = ledger.init().map_or(InitEvent::GRACE_SECONDS, |init| init.grace_seconds);
+    let seconds = ledger.policy().map_or(PolicySettings::GRACE_SECONDS, |policy| policy.settings.grace_seconds);
     i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
 }
 
@@ -171,6 +172,6 @@ pub fn now_of(repository: &Repository, clock: &dyn Clock) -> Timestamp {
     repository.store().clock().unwrap_or_else(|| clock.now())
 }
 
-fn draft(writer: &Writer, tool: &str, change: ForgetChange) -> Draft {
-    Draft { time: writer.clock.now(), tool: tool.to_owned(), event: Event::Forget(change) }
+fn draft(writer: &Writer, tool: &str, event: Event) -> Draft {
+    Draft { time: writer.clock.now(), tool: tool.to_owned(), event }
 }

@@ -286,6 +286,10 @@ impl Examiner<'_> {
 
     async fn compare<'e>(&self, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
         let mut planned = Planned::new(entry);
+        if let Some(why) = entry.item.unknown() {
+            planned.skip = Some(format!("{why}; it is left alone, a newer keyhaven may restore it"));
+            return Ok(planned);
+        }
         if let Some(why) = self.merged.get(&entry.item.key) {
             planned.skip = Some(why.clone());
             return Ok(planned);
@@ -380,7 +384,7 @@ impl Examiner<'_> {
         let plain = |known| Found { known, compared: 0 };
         let Some(there) = there else { return Ok(plain(None)) };
         match entry.item.key.kind() {
-            ItemKind::Group | ItemKind::Registration => Ok(plain(Some(self.surveyor.plain(there)))),
+            ItemKind::Group | ItemKind::Registration | ItemKind::Other => Ok(plain(Some(self.surveyor.plain(there)))),
             ItemKind::Configuration => self.surveyor.configuration(entry, there).await,
             ItemKind::Secret => match entry.goal(self.now) {
                 Ok(goal) if entry.treatment == Treatment::Reissue => self.surveyor.issued(&goal, there, false).await,
@@ -393,6 +397,7 @@ impl Examiner<'_> {
 
     fn outcome(&self, entry: &Entry, phase: Phase, known: Option<&Known>) -> Outcome {
         match entry.item.key.kind() {
+            ItemKind::Other => Outcome::default(),
             ItemKind::Group => planner::group(&entry.view, known),
             ItemKind::Registration => planner::registration(&entry.view, known, self.options.registration.as_ref()),
             ItemKind::Configuration => self.configuration(entry, phase, known),

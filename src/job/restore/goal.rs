@@ -165,7 +165,7 @@ pub(super) mod tests {
             name: "name".into(),
             item_type: "arbitrary".into(),
             group: Some("default".into()),
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: payloads.iter().map(pointer).collect(),

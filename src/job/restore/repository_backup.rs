@@ -33,7 +33,7 @@ impl RepositorySnapshot {
             entry: entry.digest,
             sequence: entry.sequence,
             time: event.time,
-            source: entry.source.crn.clone(),
+            source: entry.source.instance.clone(),
         };
         Self { repository: repository.clone(), event: event.clone(), name, identities }
     }

@@ -213,7 +213,7 @@ impl Snapshot {
         let telling = |entry: &&Entry| match entry.item.key.kind() {
             ItemKind::Secret => true,
             ItemKind::Group => recipe.route(&entry.item, entry.treatment) != Route::BuiltIn,
-            ItemKind::Configuration | ItemKind::Registration => false,
+            ItemKind::Configuration | ItemKind::Registration | ItemKind::Other => false,
         };
         self.entries.values().filter(telling).map(|entry| &entry.item.key).collect()
     }

@@ -221,7 +221,7 @@ pub fn view_of(recipe: &dyn Recipe, key: &ItemKey, item_type: &str, docs: Docs) 
         name: String::new(),
         item_type: item_type.to_owned(),
         group: None,
-        class: Restorability::Exact,
+        class: Restorability::Exact.into(),
         revision: None,
         read_at: None,
         payloads: Vec::new(),

@@ -2,10 +2,10 @@
 
 use super::facts::{Backups, Day, SnapshotFact};
 use super::times::{self, Stored, seconds_between};
-use crate::format::event::{Cut, Verdict};
+use crate::format::snapshot::Finding;
 use crate::format::{Entry, SnapshotEvent};
 use crate::model::Timestamp;
-use crate::repository::ledger::{Ledger, Life};
+use crate::repository::ledger::{Ledger, SnapshotState, Suspicion};
 
 const DAY_MILLIS: i64 = 86_400_000;
 /// The time that the worst gap is looked for in.
@@ -43,8 +43,8 @@ pub(super) fn backups(ledger: &Ledger, snapshots: &[Dated<'_>], now: Timestamp) 
     let good_times: Vec<Timestamp> = snapshots.iter().filter(|one| one.good).filter_map(|one| one.time).collect();
     let fact = |one: &Dated<'_>| fact(ledger, one, now);
     let count = |wanted: &dyn Fn(&Dated<'_>) -> bool| snapshots.iter().filter(|one| wanted(one)).count() as u64;
-    let forgotten = |one: &Dated<'_>| matches!(ledger.life(&one.entry.digest), Some(Life::Forgotten { .. }));
-    let swept = |one: &Dated<'_>| matches!(ledger.life(&one.entry.digest), Some(Life::Swept { .. }));
+    let forgotten = |one: &Dated<'_>| matches!(ledger.state(&one.entry.digest), Some(SnapshotState::Forgotten { .. }));
+    let swept = |one: &Dated<'_>| matches!(ledger.state(&one.entry.digest), Some(SnapshotState::Swept { .. }));
     Backups {
         newest: snapshots.last().map(fact),
         newest_good: newest_good.map(fact),
@@ -61,7 +61,7 @@ pub(super) fn backups(ledger: &Ledger, snapshots: &[Dated<'_>], now: Timestamp) 
         suspect: count(&|one| one.live && !one.good),
         forgotten: count(&forgotten),
         swept: count(&swept),
-        pinned: count(&|one| one.live && ledger.pins().contains_key(&one.entry.digest)),
+        held: count(&|one| one.live && ledger.holds().contains_key(&one.entry.digest)),
         days: days(snapshots, now),
     }
 }
@@ -73,21 +73,21 @@ fn fact(ledger: &Ledger, one: &Dated<'_>, now: Timestamp) -> SnapshotFact {
         sequence: entry.sequence,
         time: *time,
         mistimed: times::is_mistimed(ledger, entry, now),
-        cut: match event.cut {
-            Cut::PointInTime => "point_in_time",
-            Cut::PerItem { .. } => "per_item",
-        },
+        cut: event.consistency.as_str(),
         items: event.items(),
-        counts: event.counts.clone(),
-        classes: event.classes.clone(),
+        counts: event.items_by_kind(),
+        classes: event.items_by_class(),
         packs: event.packs,
         sealed_bytes: event.sealed_bytes,
-        suspect: match &event.verdict {
-            Verdict::Suspect { reasons } if !good => reasons.clone(),
-            _ => Vec::new(),
-        },
+        suspect: if *good { Vec::new() } else { suspicions(ledger, entry, event) },
         hidden: event.hidden.clone(),
     }
+}
+
+/// Why a snapshot is suspect, for people: what its entry says, and what its policy or its base say.
+fn suspicions(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> Vec<String> {
+    let others = ledger.suspicion(entry).filter(|why| !matches!(why, Suspicion::Own(_))).map(ToString::to_string);
+    event.reasons.iter().map(Finding::sentence).chain(others).collect()
 }
 
 /// The longest time between two good recovery points of which the later lies in the last seven days, or until now.

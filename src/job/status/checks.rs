@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Check, LevelStatus, Objectives, Slices, Verified};
 use super::times::{self, Stored, seconds_between};
-use crate::format::event::VerificationEvent;
+use crate::format::event::{Slice, VerificationEvent};
 use crate::format::{Entry, Event};
 use crate::model::{Digest, Timestamp};
 use crate::repository::ledger::Ledger;
@@ -37,14 +37,14 @@ fn check(ledger: &Ledger, entry: &Entry, event: &VerificationEvent, now: Timesta
         passed: event.passed,
         problems: event.problems,
         covers: newest_covered(ledger, event).map(|entry| entry.sequence),
-        slice: event.slice.clone(),
+        slice: event.slice.as_ref().map(|slice| format!("{}/{}", slice.part, slice.of)),
     }
 }
 
 /// The newest good snapshot that a verification speaks of: one that it names, or an ancestor of one that it names.
 fn newest_covered<'a>(ledger: &'a Ledger, event: &VerificationEvent) -> Option<&'a Entry> {
     let covered =
-        |snapshot: &Digest| event.entries.iter().any(|named| named == snapshot || ledger.is_ancestor(snapshot, named));
+        |snapshot: &Digest| event.entries.iter().any(|named| named == snapshot || ledger.is_below(snapshot, named));
     ledger.snapshots().into_iter().rev().find(|entry| ledger.is_good(entry) && covered(&entry.digest))
 }
 
@@ -72,7 +72,7 @@ fn slices(
     now: Timestamp,
     time: impl Fn(&Entry) -> Timestamp,
 ) -> Option<Slices> {
-    let (_, of) = newest_first.iter().find_map(|(_, event)| parts(event.slice.as_deref()?))?;
+    let (_, of) = newest_first.iter().find_map(|(_, event)| parts(event.slice.as_ref()?))?;
     let mut passed: BTreeMap<u64, Timestamp> = BTreeMap::new();
     for (entry, event) in newest_first.iter().filter(|(_, event)| event.passed) {
         let at = time(entry);
@@ -80,7 +80,7 @@ fn slices(
         if objectives.verified_within.is_some_and(old) {
             continue;
         }
-        match event.slice.as_deref().map(parts) {
+        match event.slice.as_ref().map(parts) {
             None => (1..=of).for_each(|part| {
                 passed.entry(part).or_insert(at);
             }),
@@ -93,10 +93,9 @@ fn slices(
     Some(Slices { of, done: passed.len() as u64, since: passed.values().min().copied() })
 }
 
-/// `3/30`; nothing for what could not be a slice. The bound keeps a foreign entry from filling the memory.
-fn parts(slice: &str) -> Option<(u64, u64)> {
-    let (part, of) = slice.split_once('/')?;
-    let (part, of) = (part.parse().ok()?, of.parse().ok()?);
+/// Part and number of parts; `None` for what could not be a slice. The bound keeps an entry from filling the memory.
+fn parts(slice: &Slice) -> Option<(u64, u64)> {
+    let Slice { part, of, .. } = *slice;
     ((1..=of).contains(&part) && of <= MOST_PARTS).then_some((part, of))
 }
 
@@ -111,11 +110,10 @@ pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &Stored) -> Opti
     let candidates = checks(ledger).into_iter().filter(|(_, event)| event.passed && deep(event));
     let snapshots = ledger.snapshots();
     for (entry, event) in candidates {
-        let before =
-            |snapshot: &&&Entry| ledger.is_good(snapshot) && ledger.is_ancestor(&snapshot.digest, &entry.digest);
+        let before = |snapshot: &&&Entry| ledger.is_good(snapshot) && ledger.is_below(&snapshot.digest, &entry.digest);
         // One that looked only at an old snapshot says nothing of the newest one of its time.
         let Some(newest) = snapshots.iter().rev().find(before) else { continue };
-        if event.entries.iter().any(|named| *named == newest.digest || ledger.is_ancestor(&newest.digest, named)) {
+        if event.entries.iter().any(|named| *named == newest.digest || ledger.is_below(&newest.digest, named)) {
             return Some(Verified {
                 entry: entry.digest,
                 level: event.level.clone(),
@@ -149,18 +147,18 @@ fn made_good<'a>(
     let level = |event: &VerificationEvent| LEVELS.iter().position(|level| *level == event.level);
     // An entry that is gone, with the loss accepted, can be looked at by nobody.
     let looked_at = |event: &VerificationEvent, old: &Digest| {
-        ledger.get(old).is_none() || event.entries.iter().any(|named| named == old || ledger.is_ancestor(old, named))
+        ledger.get(old).is_none() || event.entries.iter().any(|named| named == old || ledger.is_below(old, named))
     };
     let mut since: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
     for event in later.filter(|event| event.passed) {
         if !failed.entries.iter().all(|old| looked_at(event, old)) {
             continue;
         }
-        let (same, slice) = (event.level == failed.level, event.slice.as_deref());
+        let (same, slice) = (event.level == failed.level, event.slice.as_ref());
         // What is not divided into slices, every slice reads whole.
         let whole = level(event).map(|level| if slice.is_none() { level } else { level.min(UNDIVIDED) });
         let deeper = matches!((level(failed), whole), (Some(failed), Some(whole)) if failed <= whole);
-        if deeper || (same && (slice.is_none() || slice == failed.slice.as_deref())) {
+        if deeper || (same && (slice.is_none() || slice == failed.slice.as_ref())) {
             return true;
         }
         if let Some((part, of)) = slice.filter(|_| same).and_then(parts) {
@@ -180,10 +178,11 @@ mod tests {
 
     #[test]
     fn only_a_part_of_a_whole_is_a_slice() {
-        assert_eq!(parts("3/30"), Some((3, 30)));
-        assert_eq!(parts("30/30"), Some((30, 30)));
-        for odd in ["0/30", "31/30", "1", "1/0", "a/b", "1/99999999999", "-1/3", ""] {
-            assert_eq!(parts(odd), None, "{odd}");
+        let slice = |part, of| parts(&Slice { part, of, seed: None });
+        assert_eq!(slice(3, 30), Some((3, 30)));
+        assert_eq!(slice(30, 30), Some((30, 30)));
+        for (part, of) in [(0, 30), (31, 30), (1, 0), (1, 99_999_999_999)] {
+            assert_eq!(slice(part, of), None, "{part}/{of}");
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::crypto::Identities;
 use crate::format::SnapshotEvent;
 use crate::instance::assess::Assess;
-use crate::model::{ItemKey, ItemKind, Restorability, Timestamp};
+use crate::model::{ItemClass, ItemKey, ItemKind, Timestamp};
 use crate::repository::{Repository, RepositoryError};
 
 /// An item with an end: a certificate, an authority, a secret with an expiry date.
@@ -36,7 +36,7 @@ pub struct Inventory {
     /// Everything that ends, soonest first; what ended before the snapshot was made included.
     pub expiring: Vec<Expiring>,
     /// Items by type and by how well they can be brought back.
-    pub types: BTreeMap<(String, Restorability), u64>,
+    pub types: BTreeMap<(String, ItemClass), u64>,
 }
 
 /// Everything in a snapshot that ends, soonest first; what ended before the snapshot was made included.
@@ -72,7 +72,7 @@ pub async fn inventory(
         if item.key.kind() == ItemKind::Group {
             groups.insert(item.key.id().to_owned(), item.name.clone());
         }
-        *found.types.entry((item.item_type.clone(), item.class)).or_default() += 1;
+        *found.types.entry((item.item_type.clone(), item.class.clone())).or_default() += 1;
         if let Some(expiry) = rules.expiry(&item) {
             found.expiring.push(Expiring {
                 at: expiry.at,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::format::PolicyRef;
 use crate::model::{Digest, Timestamp};
 
 /// What an operator wants of the backups.
@@ -51,6 +52,8 @@ pub struct Status {
     pub heads: Vec<Digest>,
     /// Entries that count.
     pub entries: u64,
+    /// The version of the trust policy in force; in a fork the newest that all branches name.
+    pub policy: Option<PolicyRef>,
     /// What is wrong with the ledger.
     pub problems: Problems,
     /// The newest restore that was recorded.
@@ -82,7 +85,7 @@ pub struct Backups {
     /// Snapshots that were swept.
     pub swept: u64,
     /// Snapshots that are kept whatever the policy says.
-    pub pinned: u64,
+    pub held: u64,
     /// The last days, oldest first, the present one last; days are UTC.
     pub days: Vec<Day>,
 }

@@ -6,13 +6,17 @@ use bytes::Bytes;
 
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
-use crate::format::event::{
-    AcceptSuspectEvent, Cut, ForgetChange, InitEvent, KeyGrant, PartRef, RequestCounts, RestoreEvent, SnapshotEvent,
-    Verdict, VerificationEvent,
+use crate::format::envelope::{Envelope, Holds};
+use crate::format::event::{ForgetEvent, RestoreEvent, Slice, VerificationEvent};
+use crate::format::policy::{AcceptedLosses, Custodian, PolicyKey, PolicyRecipient, PolicySettings};
+use crate::format::snapshot::{
+    Consistency, Finding, ItemCounts, PartRef, RequestCounts, SnapshotCounts, SnapshotEvent,
 };
-use crate::format::{Draft, Entry, Event, Place, RepositoryId, Role, SourceName};
+use crate::format::version::Version;
+use crate::format::{Draft, Entry, Event, Place, Policy, PolicyRef, RepositoryId, Role, SourceName};
 use crate::model::{Digest, Timestamp};
-use crate::repository::ledger::Ledger;
+use crate::repository::ledger::{Ledger, Reader, Rubbish};
+use crate::repository::trust::{PolicyPool, Trust};
 
 /// A moment, in minutes of the ledger's own time.
 pub(super) fn at(minute: i64) -> Timestamp {
@@ -23,64 +27,106 @@ fn key() -> SigningKey {
     SigningKey::from_seed(&[1; 32])
 }
 
+fn custodian() -> SigningKey {
+    SigningKey::from_seed(&[2; 32])
+}
+
 fn source() -> SourceName {
-    SourceName { crn: "crn:v1:source".to_owned(), region: "eu-de".to_owned() }
+    SourceName { provider: "ibm".to_owned(), instance: "crn:v1:source".to_owned(), region: None }
+}
+
+/// Version 1: one custodian, and one key with every role.
+fn policy() -> Policy {
+    Policy {
+        format: Version::CURRENT,
+        version: 1,
+        repository: None,
+        source: source(),
+        previous: Vec::new(),
+        custodians: vec![Custodian { name: String::new(), public_key: custodian().public().into() }],
+        threshold: 1,
+        keys: vec![PolicyKey {
+            name: String::new(),
+            public_key: key().public().into(),
+            roles: Role::ALL.iter().map(|role| role.as_str().to_owned()).collect(),
+            until: None,
+        }],
+        recovery_recipients: vec![PolicyRecipient { name: String::new(), recipient: "age1recovery".to_owned() }],
+        catalogue_recipients: Vec::new(),
+        settings: PolicySettings::new(sha256(b"RECOVER.md")),
+        lost: AcceptedLosses::default(),
+        accepted: Vec::new(),
+        held: Vec::new(),
+        reason: None,
+        time: at(0),
+        tool: "test".to_owned(),
+        critical: None,
+        unknown: BTreeMap::new(),
+    }
 }
 
 pub(super) struct Book {
     files: Vec<(String, Bytes)>,
+    policies: Vec<Policy>,
     id: RepositoryId,
-    last: Entry,
+    last: Option<Entry>,
 }
 
 impl Book {
     pub(super) fn new() -> Self {
-        let roles = [Role::Collector, Role::Verifier, Role::Restorer, Role::Custodian, Role::Reaper];
-        let grant = KeyGrant { public_key: key().public(), roles: roles.to_vec(), name: String::new() };
-        let init = Event::Init(InitEvent {
-            keys: vec![grant],
-            longest_run_seconds: InitEvent::LONGEST_RUN_SECONDS,
-            grace_seconds: InitEvent::GRACE_SECONDS,
-            recover_md: sha256(b"RECOVER.md"),
-        });
-        let draft = Draft { time: at(0), tool: "test".to_owned(), event: init };
-        let (first, bytes) = draft.sign(&Place::first(source()), &key()).unwrap();
-        Self { files: vec![(first.name(), bytes)], id: RepositoryId(first.digest), last: first }
+        let first = policy();
+        let id = RepositoryId(first.reference().unwrap().digest);
+        Self { files: Vec::new(), policies: vec![first], id, last: None }
+    }
+
+    fn version(&self) -> PolicyRef {
+        self.policies.last().unwrap().reference().unwrap()
     }
 
     pub(super) fn write(&mut self, minute: i64, event: Event) -> Entry {
         let place = Place {
-            repository: Some(self.id),
+            repository: self.id,
             source: source(),
-            sequence: self.last.sequence + 1,
-            parents: vec![self.last.digest],
-            previous: None,
+            parents: self.last.iter().map(Entry::reference).collect(),
+            lost: Vec::new(),
+            policy: self.version(),
+            carries: None,
             due: None,
         };
         let draft = Draft { time: at(minute), tool: "test".to_owned(), event };
         let (entry, bytes) = draft.sign(&place, &key()).unwrap();
         self.files.push((entry.name(), bytes));
-        self.last = entry.clone();
+        self.last = Some(entry.clone());
         entry
     }
 
-    /// A good snapshot whose cut began at that minute, recorded at once.
+    /// A good snapshot whose interval began at that minute, recorded at once.
     pub(super) fn good(&mut self, minute: i64) -> Entry {
-        self.write(minute, snapshot(minute, Verdict::Good))
+        self.write(minute, snapshot(minute, Vec::new()))
     }
 
     pub(super) fn suspect(&mut self, minute: i64) -> Entry {
-        self.write(minute, snapshot(minute, Verdict::Suspect { reasons: vec!["half is gone".to_owned()] }))
+        let text = Some("half is gone".to_owned());
+        self.write(
+            minute,
+            snapshot(minute, vec![Finding { code: "gone".to_owned(), count: 5, of: None, share: None, text }]),
+        )
     }
 
-    pub(super) fn accept(&mut self, minute: i64, snapshot: &Entry) {
-        let event = AcceptSuspectEvent { snapshot: snapshot.digest, reason: "seen".to_owned() };
-        self.write(minute, Event::AcceptSuspect(event));
+    /// The custodians accept a suspect snapshot: a version of the policy.
+    pub(super) fn accept(&mut self, snapshot: &Entry) {
+        let mut next = self.policies.last().unwrap().clone();
+        next.previous.push(self.version());
+        next.version += 1;
+        next.repository = Some(self.id);
+        next.accepted.push(snapshot.digest);
+        next.sort();
+        self.policies.push(next);
     }
 
-    /// A verification of everything before it.
+    /// A verification of everything before it; a slice is given as `part/of`.
     pub(super) fn verified(&mut self, minute: i64, level: &str, slice: Option<&str>, passed: bool) -> Entry {
-        let heads = vec![self.last.digest];
+        let heads = vec![self.last.as_ref().unwrap().digest];
         self.verified_of(minute, level, slice, passed, heads)
     }
 
@@ -92,13 +138,18 @@ impl Book {
         passed: bool,
         entries: Vec<Digest>,
     ) -> Entry {
+        let slice = slice.and_then(|text| text.split_once('/')).map(|(part, of)| Slice {
+            part: part.parse().unwrap(),
+            of: of.parse().unwrap(),
+            seed: None,
+        });
         let event = VerificationEvent {
             level: level.to_owned(),
-            slice: slice.map(str::to_owned),
+            slice,
             passed,
             problems: u64::from(!passed),
             entries,
-            evidence: None,
+            counts: None,
         };
         self.write(minute, Event::Verification(event))
     }
@@ -116,35 +167,58 @@ impl Book {
     }
 
     pub(super) fn forget(&mut self, minute: i64, snapshot: &Entry) {
-        let event = ForgetChange::GiveUp { snapshots: vec![snapshot.digest], rule: "keep-last".to_owned() };
+        let event = ForgetEvent { snapshots: vec![snapshot.digest], rule: "keep-last".to_owned() };
         self.write(minute, Event::Forget(event));
     }
 
     pub(super) fn ledger(&self) -> Ledger {
-        let ledger = Ledger::build(self.files.clone(), self.id, &[]);
+        let mut pool = PolicyPool::default();
+        for policy in &self.policies {
+            let mut envelope = Envelope::unsigned(policy.payload().unwrap());
+            envelope.sign(&custodian());
+            pool.add(&envelope.encode(Holds::Policy).unwrap()).unwrap();
+        }
+        let mut reader = Reader::new(self.id);
+        for (name, bytes) in &self.files {
+            reader.push(name.clone(), bytes);
+        }
+        let ledger = reader.finish(Trust::judge(self.id, pool, &[]).unwrap(), Rubbish::default());
         let ignored = ledger.entries().len() - ledger.counted().count();
         assert_eq!(ignored, 0, "{:?}", ledger.problems());
         ledger
     }
 }
 
-fn snapshot(minute: i64, verdict: Verdict) -> Event {
+fn snapshot(minute: i64, reasons: Vec<Finding>) -> Event {
     let name = minute.to_string();
+    let counts = ItemCounts { items: Some(3), ..ItemCounts::default() };
+    let by = |word: &str| BTreeMap::from([(word.to_owned(), counts)]);
     Event::Snapshot(Box::new(SnapshotEvent {
-        cut: Cut::PointInTime,
+        consistency: Consistency::PointInTime,
         from: at(minute),
         to: at(minute),
         time: at(minute),
+        recovery_point_millis: None,
         rounds: 1,
         full: true,
         base: None,
+        reuses: Vec::new(),
+        reference: None,
+        recipients: policy().recipients_digest(),
         parts: vec![PartRef { digest: sha256(name.as_bytes()), size: 100, items: 3 }],
         list: sha256(format!("list of {name}").as_bytes()),
-        counts: BTreeMap::from([("secret".to_owned(), 3)]),
-        classes: BTreeMap::from([("exact".to_owned(), 3)]),
         packs: 1,
         sealed_bytes: 70_000,
-        verdict,
+        counts: SnapshotCounts { all: counts, kinds: by("secret"), classes: by("exact") },
+        partial: false,
+        reasons,
+        marks: Vec::new(),
+        rules: None,
+        floors: None,
+        shares: None,
+        expected: None,
+        excepted: None,
+        bucket: None,
         requests: RequestCounts::default(),
         notes: Vec::new(),
         tags: Vec::new(),

@@ -25,7 +25,7 @@ pub use facts::{
 };
 pub use times::Stored;
 
-use crate::format::Event;
+use crate::format::{Event, names};
 use crate::model::Timestamp;
 use crate::repository::ledger::{Ledger, Severity};
 use crate::repository::{Repository, RepositoryError};
@@ -51,7 +51,7 @@ pub fn status_with(ledger: &Ledger, objectives: &Objectives, now: Timestamp, sto
     let verified = checks::verified(ledger, now, stored);
     let mut status = Status {
         repository: ledger.id().to_string(),
-        source: ledger.source().map(|source| source.crn.clone()),
+        source: ledger.source().map(|source| source.instance.clone()),
         now,
         objectives: *objectives,
         stale: Vec::new(),
@@ -61,6 +61,7 @@ pub fn status_with(ledger: &Ledger, objectives: &Objectives, now: Timestamp, sto
         failed_check: checks::failed(ledger, now, stored),
         heads: ledger.heads().iter().map(|entry| entry.digest).collect(),
         entries: ledger.counted().count() as u64,
+        policy: ledger.trust().writes_under().map(|(version, _)| version),
         problems: problems(ledger),
         restored: restored(ledger, &snapshots, now, stored),
     };
@@ -89,11 +90,35 @@ fn problems(ledger: &Ledger) -> Problems {
     let of = |severity| ledger.problems().iter().filter(|problem| problem.severity() == severity).count() as u64;
     let mut named: Vec<_> = ledger.problems().iter().collect();
     named.sort_by_key(|problem| std::cmp::Reverse(problem.severity()));
+    // What this host saw and the bucket lacks comes first: nothing in the bucket can show it.
+    let memory = ledger.memory();
+    let gone = memory.heads.iter().map(names::entry).chain(memory.policies.iter().map(names::policy));
+    let gone: Vec<String> = gone.map(|path| format!("{path} is gone, which this host saw or knows of")).collect();
+    let outdated = sealed_to_others(ledger);
     Problems {
-        errors: of(Severity::Error),
-        warnings: of(Severity::Warning),
-        named: named.into_iter().take(PROBLEMS_NAMED).map(ToString::to_string).collect(),
+        errors: of(Severity::Error) + gone.len() as u64,
+        warnings: of(Severity::Warning) + u64::from(outdated.is_some()),
+        named: gone
+            .into_iter()
+            .chain(named.into_iter().map(ToString::to_string))
+            .chain(outdated)
+            .take(PROBLEMS_NAMED)
+            .collect(),
     }
+}
+
+/// Said while the newest snapshot is sealed to other recovery recipients than those in force: a recovery key that was added
+/// opens nothing yet, and one that was removed still opens everything.
+fn sealed_to_others(ledger: &Ledger) -> Option<String> {
+    let (newest, policy) = (ledger.live().next_back()?, ledger.policy()?);
+    let event = newest.snapshot()?;
+    (event.recipients != policy.recipients_digest()).then(|| {
+        format!(
+            "the newest snapshot, {}, is sealed to other recovery recipients than the trust policy has now; the next backup \
+             seals everything to these",
+            newest.sequence
+        )
+    })
 }
 
 /// The newest restore into a standby, and how far it lies behind.
@@ -104,7 +129,7 @@ fn restored(ledger: &Ledger, snapshots: &[backups::Dated<'_>], now: Timestamp, s
             Event::Restore(event) => Some((entry, event)),
             _ => None,
         })
-        .last()?;
+        .next_back()?;
     let snapshot = snapshots.iter().find(|one| one.entry.digest == event.snapshot);
     let newer = |one: &&backups::Dated<'_>| {
         one.good && snapshot.is_some_and(|snapshot| one.entry.sequence > snapshot.entry.sequence)

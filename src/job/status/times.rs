@@ -26,7 +26,7 @@ impl Stored {
 
     /// From the paths of objects and when they were written; what is no entry is passed over.
     pub fn of<'a>(objects: impl IntoIterator<Item = (&'a str, Timestamp)>) -> Self {
-        let entries = objects.into_iter().filter_map(|(path, at)| Some((names::parse_entry(path)?.1, at)));
+        let entries = objects.into_iter().filter_map(|(path, at)| Some((names::parse_entry(path)?.digest, at)));
         Self(entries.collect())
     }
 
@@ -42,7 +42,8 @@ pub(super) fn any_mistimed(ledger: &Ledger, now: Timestamp) -> bool {
 
 /// Whether an entry claims to be older than a parent, or to come from the future.
 pub(super) fn is_mistimed(ledger: &Ledger, entry: &Entry, now: Timestamp) -> bool {
-    let early = entry.parents.iter().filter_map(|parent| ledger.get(parent)).any(|parent| parent.time > entry.time);
+    let early =
+        entry.parents.iter().filter_map(|parent| ledger.get(&parent.digest)).any(|parent| parent.time > entry.time);
     let ahead = |time: Timestamp| time.millis_since(now) > SKEW_MILLIS;
     early || ahead(entry.time) || entry.snapshot().is_some_and(|event| ahead(event.time))
 }

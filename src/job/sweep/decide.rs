@@ -136,7 +136,12 @@ pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) 
     let mut stops = ledger_stops(now);
     stops.extend(no_good_left(now));
     let going = |path: &&str| settled.going.contains_key(*path);
-    for snapshot in &now.snapshots {
+    // An entry sweeps only snapshots that count: one that the trust policy made void is still forgotten, and goes as decided.
+    let goes = |snapshot: &&Snapshot| {
+        matches!(snapshot.kept, Kept::Forgotten { .. })
+            && settled.sweeping.iter().any(|due| due.entry == snapshot.entry)
+    };
+    for snapshot in now.snapshots.iter().filter(|snapshot| !goes(snapshot)) {
         if let Some(path) = snapshot.paths().find(going) {
             stops.push(Stop::Overtaken { snapshot: snapshot.sequence, path: path.to_owned() });
         }
@@ -207,7 +212,7 @@ fn differ(folder: &str, views: &[View], began: Timestamp) -> Option<Stop> {
 /// The snapshots that are due, as many as one entry may name, and all others.
 fn split(snapshots: &[Snapshot], before: Timestamp) -> (Vec<&Snapshot>, Vec<&Snapshot>) {
     let is_due = |snapshot: &Snapshot| match snapshot.kept {
-        Kept::Live => false,
+        Kept::Live | Kept::Guarded => false,
         Kept::Forgotten { since, .. } => since.is_some_and(|since| since < before),
     };
     let (mut due, mut kept): (Vec<&Snapshot>, Vec<&Snapshot>) = snapshots.iter().partition(|snapshot| is_due(snapshot));
@@ -245,11 +250,13 @@ fn missing(seen: &Seen, objects: &Objects, before: Timestamp) -> Vec<Stop> {
 }
 
 fn unreadable(kept: &[&Snapshot]) -> Vec<Stop> {
+    // What does not count keeps what it names; a list of its that cannot be read says nothing about any other.
+    let of_ours = kept.iter().filter(|snapshot| snapshot.kept != Kept::Guarded);
     let why = |snapshot: &&Snapshot| {
         let why = snapshot.packs.as_ref().err()?.clone();
         Some(Stop::ListUnreadable { snapshot: snapshot.sequence, why })
     };
-    kept.iter().filter_map(why).collect()
+    of_ours.filter_map(why).collect()
 }
 
 fn plan(
@@ -275,7 +282,8 @@ fn plan(
     plan.waiting.sort_by_key(|waiting| waiting.sequence);
     let of_due: BTreeSet<&str> = due.iter().flat_map(|snapshot| snapshot.paths()).collect();
     for (path, object) in objects {
-        if path.strip_prefix(names::LEDGER).is_some_and(|rest| rest.starts_with('/')) {
+        let inside = |directory: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+        if inside(names::LEDGER) || inside(names::TRUST) {
             continue;
         }
         let into = match () {

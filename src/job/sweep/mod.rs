@@ -35,6 +35,8 @@ pub struct Options<'a> {
     pub state: &'a StateFolder,
     /// Entries that were heads by the caller's word.
     pub pinned_heads: Vec<Digest>,
+    /// Whether the operator has chosen a policy version for this command, and so dismisses what is pending under another.
+    pub policy_chosen: bool,
     /// Who signs, with a key that has the reaper's role. Without one a sweep only looks.
     pub writer: Option<&'a Writer>,
     /// What writes the entry: `keyhaven/0.1.0`.
@@ -47,7 +49,11 @@ pub struct Options<'a> {
 /// When it could not look, or its entry was not written: then nothing was deleted. Reasons to stop, and a failure while it
 /// deleted, are in the report: [`Report::failure`].
 pub async fn sweep(context: &Context, repository: &Repository, options: &Options<'_>) -> Result<Report, SweepError> {
-    let mut known = Known { heads: options.state.heads().await?, pinned: options.pinned_heads.clone() };
+    let mut known = Known {
+        heads: options.state.heads().await?,
+        pinned: options.pinned_heads.clone(),
+        policy_chosen: options.policy_chosen,
+    };
     let seen = survey::survey(context, repository, &known).await?;
     let mut report = Report::new(repository, options.writer.is_some(), seen.now(), seen.grace);
     let plan = match decide::decide(&seen) {

@@ -59,6 +59,8 @@ pub(super) enum StoreTime {
 pub(super) enum Kept {
     /// It is live, or pinned.
     Live,
+    /// It does not count, or not yet, and its objects stay all the same: it is pending, unproven or a stranger's.
+    Guarded,
     /// It was given up.
     Forgotten {
         /// When the store dated the entry that gave it up; nothing when no listing showed that entry.

@@ -6,19 +6,20 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::SweepError;
 use super::seen::{Kept, LedgerSeen, Object, Objects, Seen, Snapshot, StoreTime, View};
-use crate::format::event::{ForgetChange, InitEvent};
-use crate::format::{Entry, Event, SnapshotEvent, names};
+use crate::format::policy::PolicySettings;
+use crate::format::role::Effect;
+use crate::format::{Entry, Event, Role, SnapshotEvent, names};
 use crate::job::Context;
 use crate::job::event::{Event as Told, Stage};
 use crate::model::{Digest, FailureKind, Timestamp};
-use crate::repository::ledger::{Ledger, Life, Severity, Standing};
+use crate::repository::ledger::{EntryStatus, Ledger, Problem, Severity, SnapshotState, Void};
 use crate::repository::store::Retention;
 use crate::repository::{ObjectInfo, Repository, RepositoryError, Store, StoreError};
 
 /// Requests for small objects that run side by side.
 const IN_FLIGHT: usize = 16;
 /// The folders that are listed. `evidence/` is not among them: nothing of it ever goes.
-const FOLDERS: [&str; 4] = [names::LEDGER, names::LISTS, names::CATALOGUES, names::PACKS];
+const FOLDERS: [&str; 5] = [names::TRUST, names::LEDGER, names::LISTS, names::CATALOGUES, names::PACKS];
 
 /// What is known of the ledger besides the ledger.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,9 @@ pub(super) struct Known {
     pub(super) heads: Vec<String>,
     /// Digests of entries that were heads by the caller's word.
     pub(super) pinned: Vec<Digest>,
+    /// Whether the operator has chosen a policy version for this command: what is pending under another one, and what
+    /// strangers name, is then no reason to wait.
+    pub(super) policy_chosen: bool,
 }
 
 /// Looks at everything.
@@ -41,15 +45,19 @@ pub(super) async fn survey(context: &Context, repository: &Repository, known: &K
     }
     // Entries that were read before prove nothing about the store as it is now.
     repository.forget_entries();
-    let listed: Vec<&View> = folders.get(names::LEDGER).into_iter().flatten().collect();
+    let of = |folder: &str| folders.get(folder).into_iter().flatten().collect::<Vec<&View>>();
+    let (listed, policies) = (of(names::LEDGER), of(names::TRUST));
     let now = if store.shares_clock() { Some(here) } else { clock };
-    let (ledger, init) = unless_cancelled(context, read(context, repository, &listed, known, now)).await?;
+    let reading = read(context, repository, &listed, &policies, known, now);
+    let (ledger, settings) = unless_cancelled(context, reading).await?;
     let mut seen = Seen {
         here,
         store: if store.shares_clock() { StoreTime::Shared } else { StoreTime::Own(clock) },
         listed: if store.shares_clock() { Some(context.clock.now()) } else { store.clock() },
-        longest_run: millis(init.as_ref().map_or(InitEvent::LONGEST_RUN_SECONDS, |init| init.longest_run_seconds)),
-        grace: grace(init.as_ref()),
+        longest_run: millis(
+            settings.map_or(PolicySettings::LONGEST_RUN_SECONDS, |settings| settings.longest_run_seconds),
+        ),
+        grace: grace(settings),
         folders,
         by_name: BTreeMap::new(),
         ledger,
@@ -66,15 +74,16 @@ pub(super) async fn again(
     now: Timestamp,
 ) -> Result<LedgerSeen, SweepError> {
     let view = View::new(None, repository.store().list(names::LEDGER).await?);
-    Ok(read(context, repository, &[&view], known, Some(now)).await?.0)
+    let policies = View::new(None, repository.store().list(names::TRUST).await?);
+    Ok(read(context, repository, &[&view], &[&policies], known, Some(now)).await?.0)
 }
 
 fn millis(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
 }
 
-fn grace(init: Option<&InitEvent>) -> i64 {
-    millis(init.map_or(InitEvent::GRACE_SECONDS, |init| init.grace_seconds))
+fn grace(settings: Option<PolicySettings>) -> i64 {
+    millis(settings.map_or(PolicySettings::GRACE_SECONDS, |settings| settings.grace_seconds))
 }
 
 /// Asks the store about each object: whether it is there, since when, and what holds it.
@@ -119,16 +128,13 @@ async fn read(
     context: &Context,
     repository: &Repository,
     views: &[&View],
+    policies: &[&View],
     known: &Known,
     now: Option<Timestamp>,
-) -> Result<(LedgerSeen, Option<InitEvent>), SweepError> {
+) -> Result<(LedgerSeen, Option<PolicySettings>), SweepError> {
     let stage = Stage::CheckEntries;
     context.observer.observe(Told::Begin { stage, total: None });
-    let mut files = Objects::new();
-    for (path, object) in views.iter().flat_map(|view| &view.objects) {
-        let seen = files.entry(path.clone()).or_insert(*object);
-        seen.modified = seen.modified.max(object.modified);
-    }
+    let mut files = newest(views);
     let listed = files.iter().map(|(path, object)| ObjectInfo {
         path: path.clone(),
         size: object.size,
@@ -136,88 +142,160 @@ async fn read(
     });
     let (ledger, absent) = repository.read_ledger_of(listed.collect(), &known.heads).await?;
     context.observer.observe(Told::Advance { stage, by: ledger.entries().len() as u64 });
-    let before = now.map(|now| now.plus_millis(-grace(ledger.init())));
-    let expected =
-        ledger.snapshots().into_iter().filter_map(|entry| Some((entry, kept(&ledger, &files, before, entry)?)));
+    files.extend(newest(policies));
+    let settings = ledger.policy().map(|policy| policy.settings);
+    let before = now.map(|now| now.plus_millis(-grace(settings)));
+    let judge = Judge { ledger: &ledger, files: &files, before, policy_chosen: known.policy_chosen };
+    let expected = ledger.judged().filter_map(|(entry, status)| Some((entry, judge.kept(entry, status)?)));
     let snapshots = stream::iter(expected)
         .map(|(entry, kept)| snapshot(repository, &ledger, entry, kept))
         .buffered(IN_FLIGHT)
         .try_collect::<Vec<_>>()
         .await?;
     context.observer.observe(Told::End { stage });
-    let errors = ledger.problems().iter().filter(|problem| problem.severity() == Severity::Error);
+    let stops = |problem: &&Problem| match problem {
+        Problem::PendingSnapshots { .. } => !known.policy_chosen,
+        // Its objects are where they are, whoever can open them.
+        Problem::Recipients { .. } => false,
+        // What it names waits as if it were only forgotten ([`Judge::kept`]).
+        Problem::EarlySweep { .. } => false,
+        problem => problem.severity() == Severity::Error,
+    };
     let seen = LedgerSeen {
-        problems: errors.map(ToString::to_string).collect(),
+        problems: ledger.problems().iter().filter(stops).map(ToString::to_string).collect(),
         unknown: unknown(&ledger),
         lost_heads: lost_heads(&ledger, absent, &known.pinned),
         snapshots: snapshots.into_iter().flatten().collect(),
         undos: undos(&ledger),
     };
-    Ok((seen, ledger.init().cloned()))
+    Ok((seen, settings))
 }
 
-/// Entries whose meaning this version does not know, whether they count or not.
+/// Every object that one of the listings shows, each as the listing that dates it latest.
+fn newest(views: &[&View]) -> Objects {
+    let mut files = Objects::new();
+    for (path, object) in views.iter().flat_map(|view| &view.objects) {
+        let seen = files.entry(path.clone()).or_insert(*object);
+        seen.modified = seen.modified.max(object.modified);
+    }
+    files
+}
+
+/// Entries that change what is kept in a way that this version does not know: those of reapers, and snapshots of a later
+/// minor version.
 fn unknown(ledger: &Ledger) -> Vec<String> {
-    let unknown = ledger.entries().iter().filter(|entry| !entry.event.is_understood());
+    let reaper = |entry: &Entry| {
+        ledger.trust().branches().any(|(_, policy)| policy.key(&entry.key).is_some_and(|key| key.has(Role::Reaper)))
+    };
+    let unknown = ledger.counted().filter(|entry| !entry.event.is_known() && entry.effect == Effect::State);
+    let unseen = ledger.judged().filter(|(entry, status)| {
+        let may_count = matches!(status, EntryStatus::Counts | EntryStatus::Pending(_));
+        may_count && !entry.event.is_known() && entry.event.kind() == "snapshot"
+    });
+    let unknown = unknown.filter(|entry| reaper(entry)).chain(unseen.map(|(entry, _)| entry));
     unknown.map(|entry| format!("{} (of the kind `{}`)", entry.name(), entry.event.kind())).collect()
 }
 
-/// Heads that were known and are gone. A loss that was signed for is known to this host; to whoever pinned a head only
-/// when it was signed for below that head, since a stolen collector would sign for one above it.
-fn lost_heads(ledger: &Ledger, absent: Vec<String>, pinned: &[Digest]) -> Vec<String> {
-    let accepted = |gone: &Digest, at: &dyn Fn(&Digest) -> bool| {
-        ledger.counted().any(|entry| match &entry.event {
-            Event::AcceptLoss(loss) => loss.entries.contains(gone) && at(&entry.digest),
-            _ => false,
-        })
+/// Heads and policy versions that were known and are gone, and that the policy does not accept as lost.
+fn lost_heads(ledger: &Ledger, absent: Vec<String>, named: &[Digest]) -> Vec<String> {
+    let gone = |path: &String| {
+        names::parse_entry(path)
+            .is_some_and(|entry| ledger.get(&entry.digest).is_none() && !ledger.trust().accepts_loss_of(&entry.digest))
     };
-    let gone = |path: &String| match names::parse_entry(path) {
-        Some((_, digest)) => ledger.get(&digest).is_none() && !accepted(&digest, &|_| true),
-        None => false,
-    };
+    let memory = ledger.memory();
     let mut lost: Vec<String> = absent.into_iter().filter(gone).collect();
-    for head in pinned {
-        if !ledger.standing(head).is_some_and(Standing::counts) {
-            lost.push(head.to_string());
-            continue;
-        }
-        let below = |digest: &Digest| digest == head || ledger.is_ancestor(digest, head);
-        let holes = ledger.missing().iter().filter(|missing| missing.named_by.iter().any(&below));
-        let unknown = holes.filter(|missing| !accepted(&missing.digest, &below));
-        lost.extend(unknown.map(|missing| format!("{} (below the pinned head {head})", missing.digest)));
-    }
+    lost.extend(memory.heads.iter().map(names::entry).chain(memory.policies.iter().map(names::policy)));
+    // What another host saw and said is gone counts for this one, too: it may have been what keeps a snapshot.
+    let noted = ledger.counted().flat_map(|entry| &entry.lost);
+    let gone = noted.filter(|lost| ledger.get(&lost.digest).is_none() && !ledger.trust().accepts_loss_of(&lost.digest));
+    lost.extend(gone.map(names::entry));
+    let not_there = |head: &&Digest| !ledger.status(head).is_some_and(EntryStatus::counts);
+    lost.extend(named.iter().filter(not_there).map(ToString::to_string));
+    lost.sort_unstable();
+    lost.dedup();
     lost
 }
 
 fn undos(ledger: &Ledger) -> BTreeMap<Digest, Vec<Digest>> {
     let undo = |entry: &Entry| match &entry.event {
-        Event::Forget(ForgetChange::Undo { snapshots, .. }) => {
-            // By the name of the entry, also where a copy of it is named.
-            let of = |digest: &Digest| ledger.get(digest).map_or(*digest, |entry| entry.digest);
-            Some((entry.digest, snapshots.iter().map(of).collect()))
-        }
+        Event::Undo(event) => Some((entry.digest, event.snapshots.clone())),
         _ => None,
     };
     ledger.counted().filter_map(undo).collect()
 }
 
-/// Whether a snapshot is kept; nothing once it was swept.
-///
-/// A sweep of ours signs only for what was given up longer than the grace. One that signed earlier is somebody else's,
-/// perhaps with a stolen key and no right to delete: it must not make this one delete at once, so the snapshot waits as
-/// if it were only given up.
-fn kept(ledger: &Ledger, files: &Objects, before: Option<Timestamp>, entry: &Entry) -> Option<Kept> {
-    let dated = |by: &Digest| ledger.get(by).and_then(|entry| files.get(&entry.name())).map(|object| object.modified);
-    match ledger.life(&entry.digest)? {
-        Life::Live => Some(Kept::Live),
-        Life::Forgotten { .. } if ledger.pins().contains_key(&entry.digest) => Some(Kept::Live),
-        Life::Forgotten { by, rule } => Some(Kept::Forgotten { since: dated(&by), rule }),
-        Life::Swept { by, given_up } => {
-            let since = dated(&given_up.unwrap_or(by));
-            let due = before.zip(since).is_some_and(|(before, since)| since < before);
-            let rule = || format!("swept too early, by entry {}", by.short());
-            (!due).then(|| Kept::Forgotten { since, rule: rule() })
+/// Decides what each snapshot is to a sweep.
+struct Judge<'a> {
+    ledger: &'a Ledger,
+    files: &'a Objects,
+    /// The present less the grace.
+    before: Option<Timestamp>,
+    policy_chosen: bool,
+}
+
+impl Judge<'_> {
+    fn dated(&self, path: &str) -> Option<Timestamp> {
+        self.files.get(path).map(|object| object.modified)
+    }
+
+    /// How an entry with a snapshot is kept; `None` for other entries, and once it was swept.
+    ///
+    /// A sweep of ours signs only for what was forgotten longer than the grace. One that signed earlier is somebody else's,
+    /// perhaps with a stolen key and no right to delete: it must not make this one delete at once, so the snapshot waits as
+    /// if it were only forgotten.
+    fn kept(&self, entry: &Entry, status: &EntryStatus) -> Option<Kept> {
+        entry.snapshot()?;
+        match status {
+            EntryStatus::Counts => self.of_state(entry),
+            EntryStatus::Pending(_) => Some(Kept::Guarded),
+            // A newer program may be able to check it.
+            EntryStatus::Void(Void::Unchecked) => Some(Kept::Guarded),
+            EntryStatus::Void(_) if self.is_guarded(entry) => Some(Kept::Guarded),
+            EntryStatus::Void(_) => {
+                // From the store's date of the version in force, so that a mistake of the custodians can be fixed.
+                let in_force = self.ledger.trust().writes_under().map(|(version, _)| names::policy(&version));
+                let since = in_force.and_then(|path| self.dated(&path));
+                Some(Kept::Forgotten { since, rule: "void by the trust policy".to_owned() })
+            }
+            EntryStatus::Stranger => (!self.policy_chosen).then_some(Kept::Guarded),
         }
+    }
+
+    /// Whether something keeps a snapshot that does not count.
+    fn is_guarded(&self, entry: &Entry) -> bool {
+        self.ledger.unproven().any(|one| one.digest == entry.digest)
+            || self.ledger.trust().holds(&entry.digest)
+            || self.may_be_wanted(&entry.digest)
+    }
+
+    fn of_state(&self, entry: &Entry) -> Option<Kept> {
+        let ledger = self.ledger;
+        let by_entry = |by: &Digest| ledger.get(by).and_then(|entry| self.dated(&entry.name()));
+        match ledger.state(&entry.digest)? {
+            SnapshotState::Live => Some(Kept::Live),
+            SnapshotState::Forgotten { .. } if ledger.holds().contains_key(&entry.digest) => Some(Kept::Live),
+            // A stranger may be a host whose policy version is not known here.
+            SnapshotState::Forgotten { .. } if self.may_be_wanted(&entry.digest) => Some(Kept::Live),
+            SnapshotState::Forgotten { by, rule } => Some(Kept::Forgotten { since: by_entry(&by), rule }),
+            SnapshotState::Swept { by } => {
+                let forgets = ledger.entries().iter().filter(|forget| {
+                    matches!(&forget.event, Event::Forget(event) if event.snapshots.contains(&entry.digest))
+                        && ledger.is_below(&forget.digest, &by)
+                });
+                let since = forgets.filter_map(|forget| self.dated(&forget.name())).min().or_else(|| by_entry(&by));
+                let due = self.before.zip(since).is_some_and(|(before, since)| since < before);
+                let rule = || format!("swept too early, by entry {}", by.short());
+                (!due).then(|| Kept::Forgotten { since, rule: rule() })
+            }
+        }
+    }
+
+    /// Whether an `undo` or a hold names it that does not count, and may turn out to.
+    fn may_be_wanted(&self, snapshot: &Digest) -> bool {
+        let wants = |entry: &Entry| matches!(&entry.event, Event::Undo(event) | Event::Hold(event) if event.snapshots.contains(snapshot));
+        let strangers = self.ledger.judged().filter(|(_, status)| matches!(status, EntryStatus::Stranger));
+        let strangers = strangers.map(|(entry, _)| entry).filter(|_| !self.policy_chosen);
+        strangers.chain(self.ledger.unproven()).any(wants)
     }
 }
 
@@ -230,11 +308,12 @@ async fn snapshot(
     kept: Kept,
 ) -> Result<Option<Snapshot>, SweepError> {
     let Some(event) = entry.snapshot() else { return Ok(None) };
-    let swept = matches!(ledger.life(&entry.digest), Some(Life::Swept { .. }));
+    let gone = !matches!(ledger.state(&entry.digest), Some(SnapshotState::Live | SnapshotState::Forgotten { .. }));
     let packs = match repository.get_list(&event.list).await {
         Ok(list) => Ok(list.packs.iter().map(|listed| (names::pack(&listed.pack), listed.size)).collect()),
-        // Of a repository that was copied, every entry is young, and what was swept before is gone.
-        Err(error) if is_about_the_list(&error) && swept => return Ok(None),
+        // Of a repository that was copied, every entry is young, and what was swept before is gone. And a snapshot that does
+        // not count keeps what it names, and nothing more.
+        Err(error) if is_about_the_list(&error) && gone => return Ok(None),
         Err(error) if is_about_the_list(&error) => Err(error.to_string()),
         Err(error) => return Err(error.into()),
     };
@@ -260,7 +339,7 @@ async fn by_name(store: &Store, paths: BTreeSet<String>) -> Result<BTreeMap<Stri
     asked.buffer_unordered(IN_FLIGHT).try_collect().await
 }
 
-/// Gives up as soon as the user or the platform wants it: nothing was changed so far.
+/// Stops as soon as the user or the platform wants it: nothing was changed so far.
 pub(super) async fn unless_cancelled<T>(
     context: &Context,
     work: impl Future<Output = Result<T, SweepError>>,

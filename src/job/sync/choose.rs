@@ -37,6 +37,6 @@ pub fn choose(ledger: &Ledger, now: Timestamp, delay_millis: i64) -> Choice<'_> 
 
 /// The latest time that speaks for a snapshot.
 fn latest_time(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> Timestamp {
-    let parents = entry.parents.iter().filter_map(|parent| ledger.get(parent)).map(|parent| parent.time);
+    let parents = entry.parents.iter().filter_map(|parent| ledger.get(&parent.digest)).map(|parent| parent.time);
     parents.chain([entry.time, event.to]).max().unwrap_or(entry.time)
 }

@@ -7,13 +7,16 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::objects::Lists;
 use super::payload::{Pointers, line_name};
-use super::{Chosen, Keys, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, catalogue_keys, go_on};
+use super::sealing::Sealing;
+use super::{
+    Chosen, Keys, Named, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, catalogue_keys, go_on,
+};
 use crate::crypto::Identities;
 use crate::format::names;
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::{Digest, Item, ItemKey, ItemKind, Restorability};
-use crate::repository::{Repository, RepositoryError};
+use crate::model::{Digest, Item, ItemClass, ItemKey, ItemKind, Restorability};
+use crate::repository::{Repository, RepositoryError, SealedFacts};
 
 /// What has to be known of a part to judge every snapshot that names it.
 #[derive(Debug, Default)]
@@ -21,9 +24,10 @@ struct Summary {
     first: Option<ItemKey>,
     last: Option<ItemKey>,
     items: u64,
-    bytes: u64,
-    kinds: BTreeMap<ItemKind, u64>,
-    classes: BTreeMap<Restorability, u64>,
+    /// Its sealed size, and how many it is sealed to.
+    sealed: SealedFacts,
+    kinds: BTreeMap<String, u64>,
+    classes: BTreeMap<ItemClass, u64>,
     /// The packs that it points into, with the names of the lines.
     pointers: Pointers,
 }
@@ -33,8 +37,11 @@ impl Summary {
         self.first.get_or_insert_with(|| item.key.clone());
         self.last = Some(item.key.clone());
         self.items += 1;
-        *self.kinds.entry(item.key.kind()).or_default() += 1;
-        *self.classes.entry(item.class).or_default() += 1;
+        match self.kinds.get_mut(item.key.kind_word()) {
+            Some(count) => *count += 1,
+            None => drop(self.kinds.insert(item.key.kind_word().to_owned(), 1)),
+        }
+        *self.classes.entry(item.class.clone()).or_default() += 1;
         for pointer in &item.payloads {
             self.pointers.entry(pointer.pack).or_default().insert(line_name(&item.key, &pointer.version));
         }
@@ -46,14 +53,14 @@ pub(super) async fn check(
     context: &Context,
     repository: &Repository,
     keys: &Keys,
-    snapshots: &[Chosen<'_>],
-    lists: &Lists,
+    named: Named<'_>,
     options: &VerifyOptions,
     report: &mut Report,
 ) -> Result<Pointers, VerifyError> {
+    let Named { snapshots, lists, sealing } = named;
     let key = "a catalogue key or a recovery key";
     let keys = catalogue_keys(keys).ok_or(VerifyError::KeyNeeded { level: options.level, key })?;
-    let parts = open_parts(context, repository, keys, snapshots, report).await?;
+    let parts = open_parts(context, repository, keys, snapshots, sealing, report).await?;
     for snapshot in snapshots {
         judge(snapshot, &parts, lists, report);
     }
@@ -69,6 +76,7 @@ async fn open_parts(
     repository: &Repository,
     keys: &Arc<Identities>,
     snapshots: &[Chosen<'_>],
+    sealing: &Sealing,
     report: &mut Report,
 ) -> Result<BTreeMap<Digest, Summary>, VerifyError> {
     // What is missing or has another size was found before; reading it would find it again, in other words.
@@ -86,7 +94,8 @@ async fn open_parts(
         go_on(&context.cancel)?;
         if let Some(summary) = report.take(result)? {
             report.counts.objects += 1;
-            report.counts.bytes += summary.bytes;
+            report.counts.bytes += summary.sealed.size;
+            sealing.check_part(&digest, summary.sealed, report);
             report.counts.parts += 1;
             report.counts.items += summary.items;
             parts.insert(digest, summary);
@@ -98,9 +107,9 @@ async fn open_parts(
 }
 
 async fn summarize(repository: &Repository, part: &Digest, keys: &Arc<Identities>) -> Result<Summary, RepositoryError> {
-    let (mut summary, bytes) =
+    let (mut summary, sealed) =
         repository.read_part(part, keys, |item, summary: &mut Summary| summary.add(&item)).await?;
-    summary.bytes = bytes;
+    summary.sealed = sealed;
     Ok(summary)
 }
 
@@ -108,8 +117,11 @@ async fn summarize(repository: &Repository, part: &Digest, keys: &Arc<Identities
 /// findings already, and the sums cannot agree without them.
 fn judge(snapshot: &Chosen<'_>, parts: &BTreeMap<Digest, Summary>, lists: &Lists, report: &mut Report) {
     let entry = snapshot.entry.name();
-    let mut kinds = BTreeMap::<ItemKind, u64>::new();
-    let mut classes = BTreeMap::<Restorability, u64>::new();
+    // Known words are compared also where nothing has them.
+    let mut kinds: BTreeMap<&str, u64> = ItemKind::ALL.into_iter().map(|kind| (kind.as_str(), 0)).collect();
+    let mut classes: BTreeMap<&str, u64> =
+        snapshot.event.counts.classes.keys().map(|word| (word.as_str(), 0)).collect();
+    classes.extend(Restorability::ALL.into_iter().map(|class| (class.as_str(), 0)));
     let mut last: Option<&ItemKey> = None;
     let mut whole = true;
     for part in &snapshot.event.parts {
@@ -133,28 +145,17 @@ fn judge(snapshot: &Chosen<'_>, parts: &BTreeMap<Digest, Summary>, lists: &Lists
         }
         last = summary.last.as_ref().or(last);
         for (kind, count) in &summary.kinds {
-            *kinds.entry(*kind).or_default() += count;
+            *kinds.entry(kind).or_default() += count;
         }
         for (class, count) in &summary.classes {
-            *classes.entry(*class).or_default() += count;
+            *classes.entry(class.as_str()).or_default() += count;
         }
     }
     if whole {
+        let (said_kinds, said_classes) = (snapshot.event.items_by_kind(), snapshot.event.items_by_class());
         let counted = |counts: &BTreeMap<String, u64>, word: &str| counts.get(word).copied().unwrap_or_default();
-        let kinds = ItemKind::ALL.into_iter().map(|kind| {
-            (
-                kind.as_str(),
-                kinds.get(&kind).copied().unwrap_or_default(),
-                counted(&snapshot.event.counts, kind.as_str()),
-            )
-        });
-        let classes = Restorability::ALL.into_iter().map(|class| {
-            (
-                class.as_str(),
-                classes.get(&class).copied().unwrap_or_default(),
-                counted(&snapshot.event.classes, class.as_str()),
-            )
-        });
+        let kinds = kinds.into_iter().map(|(word, found)| (word, found, counted(&said_kinds, word)));
+        let classes = classes.into_iter().map(|(word, found)| (word, found, counted(&said_classes, word)));
         for (word, found, said) in kinds.chain(classes).filter(|(_, found, said)| found != said) {
             let why = format!("it says {said} items of `{word}`, its catalogue holds {found}");
             report.found(ProblemKind::Disagrees, entry.clone(), why);

@@ -1,12 +1,10 @@
 //! Level `ledger`: links, signatures, roles, pinned heads.
 
 use super::{Level, ProblemKind, Report, VerifyError, VerifyOptions};
-use crate::format::event::KeyChange;
 use crate::format::{self, names};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::Digest;
-use crate::repository::ledger::{Ledger, Severity, Standing};
+use crate::repository::ledger::{EntryStatus, Ledger, Severity};
 use crate::repository::{Repository, SKEW_MILLIS};
 
 /// Reads every entry and says what is wrong with any.
@@ -31,12 +29,20 @@ pub(super) async fn check(
         }
     }
     for pinned in &options.pinned_heads {
-        if !ledger.standing(pinned).is_some_and(Standing::counts) {
-            let why = "this entry was pinned as a head, and it is not there or does not count any more";
+        if !ledger.status(pinned).is_some_and(EntryStatus::counts) {
+            let why = "this entry was named as a head, and it is not there or does not count";
             report.found(ProblemKind::HeadMissing, pinned.to_string(), why);
         }
-        find_removed(&ledger, pinned, report);
     }
+    for lost in &ledger.memory().heads {
+        let why = "this host saw this entry, and it is gone: somebody removed it or put the bucket back";
+        report.found(ProblemKind::HeadMissing, names::entry(lost), why);
+    }
+    for lost in &ledger.memory().policies {
+        let why = "this version of the trust policy, or a signature of it, is not in the bucket; a backup puts it back";
+        report.found(ProblemKind::HeadMissing, names::policy(lost), why);
+    }
+    find_emptied(&ledger, report);
     find_unread(&ledger, options.level, report);
     report.heads = ledger.heads().into_iter().map(|entry| entry.digest).collect();
     report.counts.entries = ledger.counted().count() as u64;
@@ -46,23 +52,12 @@ pub(super) async fn check(
     Ok(ledger)
 }
 
-/// Entries below a pinned head that are gone. A loss that was signed for before the head was pinned is known to whoever
-/// pinned it; one that was signed for afterwards is not: a collector may sign it, and a stolen one would.
-fn find_removed(ledger: &Ledger, pinned: &Digest, report: &mut Report) {
-    let below = |digest: &Digest| digest == pinned || ledger.is_ancestor(digest, pinned);
-    let known = |gone: &Digest| {
-        ledger.counted().any(|entry| match &entry.event {
-            format::Event::AcceptLoss(loss) => loss.entries.contains(gone) && below(&entry.digest),
-            _ => false,
-        })
-    };
-    // Without an accepted loss it is a finding already, pinned or not.
-    for missing in ledger.missing().iter().filter(|missing| missing.accepted) {
-        if missing.named_by.iter().any(below) && !known(&missing.digest) {
-            let why =
-                format!("this entry is gone, from before the pinned head {pinned}; it was accepted only afterwards");
-            report.found(ProblemKind::Ledger, missing.digest.to_string(), why);
-        }
+/// No snapshot to check where there was one. A repository that never had one is new.
+fn find_emptied(ledger: &Ledger, report: &mut Report) {
+    let had = ledger.judged().any(|(entry, _)| entry.snapshot().is_some());
+    if had && ledger.live().next().is_none() {
+        let why = "there was a snapshot, and none that counts is live: there is nothing left to restore";
+        report.found(ProblemKind::Ledger, names::LEDGER, why);
     }
 }
 
@@ -77,14 +72,6 @@ fn find_unread(ledger: &Ledger, level: Level, report: &mut Report) {
             }
             format::Event::Unknown { kind } => report.warnings.push(format!(
                 "{} is of the kind `{kind}`, in a form that this version does not know: its meaning was not checked",
-                entry.name()
-            )),
-            format::Event::Keys(KeyChange::Unknown) => report.warnings.push(format!(
-                "{} changes keys in a way that this version does not know: it was not followed",
-                entry.name()
-            )),
-            event if !event.is_understood() => report.warnings.push(format!(
-                "{} says something about what is kept in a way that this version does not know: it was not followed",
                 entry.name()
             )),
             _ => {}

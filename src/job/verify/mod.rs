@@ -10,6 +10,7 @@ mod objects;
 mod options;
 mod payload;
 mod report;
+mod sealing;
 mod slice;
 
 use std::sync::Arc;
@@ -21,12 +22,13 @@ pub use options::{Keys, Level, Snapshots, VerifyOptions};
 pub use report::{Counts, Problem, ProblemKind, Report};
 pub use slice::{Part, Slice, SliceError};
 
+use self::sealing::Sealing;
 use super::Context;
 use crate::crypto::Identities;
 use crate::format::event::VerificationEvent;
-use crate::format::{Draft, Entry, Event, SnapshotEvent};
+use crate::format::{self, Draft, Entry, Event, SnapshotEvent};
 use crate::repository::find::find;
-use crate::repository::ledger::{Ledger, Life};
+use crate::repository::ledger::{Ledger, SnapshotState};
 use crate::repository::{Repository, RepositoryError, Writer};
 
 /// Objects that are fetched side by side; each may have 80 MiB.
@@ -57,12 +59,14 @@ pub async fn verify(
     if options.level >= Level::Objects {
         objects::check_recover_md(repository, &known, &mut report).await?;
         let lists = objects::read_lists(context, repository, &snapshots, &mut report).await?;
-        objects::check(context, repository, &snapshots, &lists, options, &mut report).await?;
+        let sealing = Sealing::of(&known, &snapshots, &lists, &mut report);
+        let named = Named { snapshots: &snapshots, lists: &lists, sealing: &sealing };
+        objects::check(context, repository, named, options, &mut report).await?;
         if options.level >= Level::Catalogue {
-            let pointers =
-                catalogue::check(context, repository, keys, &snapshots, &lists, options, &mut report).await?;
+            let pointers = catalogue::check(context, repository, keys, named, options, &mut report).await?;
             if options.level >= Level::Payload {
-                payload::check(context, repository, keys, &lists, pointers, slice, &mut report).await?;
+                let opening = payload::Opening { keys, named, slice };
+                payload::check(context, repository, &opening, pointers, &mut report).await?;
             }
         }
     }
@@ -84,15 +88,22 @@ pub async fn record(
 ) -> Result<(), VerifyError> {
     let event = Event::Verification(VerificationEvent {
         level: report.level.as_str().to_owned(),
-        slice: report.slice.clone(),
+        slice: slice_of(report),
         passed: report.ok,
         problems: report.problems.len() as u64,
         entries: report.checked.clone(),
-        evidence: None,
+        counts: None,
     });
     let draft = Draft { time: writer.clock.now(), tool: tool.to_owned(), event };
     report.recorded = Some(repository.commit(writer, draft).await?.digest);
     Ok(())
+}
+
+/// The part of the packs that was opened, as entries name it.
+fn slice_of(report: &Report) -> Option<format::event::Slice> {
+    let slice: Slice = report.slice.as_deref()?.parse().ok()?;
+    let (part, of) = slice.parts();
+    Some(format::event::Slice { part, of, seed: None })
 }
 
 /// A snapshot to check.
@@ -100,6 +111,14 @@ pub async fn record(
 struct Chosen<'a> {
     entry: &'a Entry,
     event: &'a SnapshotEvent,
+}
+
+/// What the checked snapshots name.
+#[derive(Debug, Clone, Copy)]
+struct Named<'a> {
+    snapshots: &'a [Chosen<'a>],
+    lists: &'a objects::Lists,
+    sealing: &'a Sealing,
 }
 
 fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<Chosen<'a>>, VerifyError> {
@@ -112,7 +131,7 @@ fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<Chosen<
         }
         Snapshots::One(wanted) => {
             let (entry, event) = find(ledger, wanted)?;
-            if let Some(Life::Swept { by, .. }) = ledger.life(&entry.digest) {
+            if let Some(SnapshotState::Swept { by }) = ledger.state(&entry.digest) {
                 let why =
                     format!("{} was swept by entry {}, nothing of it has to be there", entry.sequence, by.short());
                 return Err(RepositoryError::NoSnapshot { wanted: wanted.to_string(), why }.into());

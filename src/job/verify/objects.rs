@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{Chosen, Level, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, go_on};
+use super::sealing::Sealing;
+use super::{Chosen, Level, Named, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, go_on};
 use crate::format::list::PackList;
 use crate::format::names;
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
-use crate::model::{Digest, limits};
-use crate::repository::Repository;
+use crate::model::Digest;
 use crate::repository::ledger::Ledger;
+use crate::repository::{Repository, SealedFacts};
 
 /// The pack lists of the checked snapshots, each once.
 pub(super) type Lists = BTreeMap<Digest, PackList>;
@@ -59,14 +60,7 @@ pub(super) async fn read_lists(
             let why = format!(
                 "it lists {packs} packs of {bytes} bytes, the snapshot {entry} says {said} of {said_bytes} bytes"
             );
-            report.found(ProblemKind::Disagrees, path.clone(), why);
-        }
-        if list.packs.len() > limits::PACKS_PER_SNAPSHOT {
-            report.found(
-                ProblemKind::Disagrees,
-                path,
-                format!("it lists more than {} packs", limits::PACKS_PER_SNAPSHOT),
-            );
+            report.found(ProblemKind::Disagrees, path, why);
         }
     }
     Ok(lists)
@@ -79,11 +73,11 @@ pub(super) async fn read_lists(
 pub(super) async fn check(
     context: &Context,
     repository: &Repository,
-    snapshots: &[Chosen<'_>],
-    lists: &Lists,
+    named: Named<'_>,
     options: &VerifyOptions,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
+    let Named { snapshots, lists, sealing } = named;
     // With every size that is claimed: of two snapshots that differ, one is wrong, and the other must not hide it.
     let mut wanted = BTreeSet::new();
     for part in snapshots.iter().flat_map(|snapshot| &snapshot.event.parts) {
@@ -114,17 +108,17 @@ pub(super) async fn check(
         Object::Part(_) => options.level < Level::Catalogue,
         Object::Pack(_) => options.level < Level::Payload,
     });
-    hash(context, repository, whole.into_iter().collect(), report).await
+    hash(context, repository, whole.into_iter().collect(), sealing, report).await
 }
 
-/// Checks the recovery instructions against the first entry: somebody in an outage will type what they say.
+/// Checks the recovery instructions against the trust policy: in an outage people type what they say.
 pub(super) async fn check_recover_md(
     repository: &Repository,
     ledger: &Ledger,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let Some(init) = ledger.init() else { return Ok(()) };
-    if report.take(repository.get_recover_md(&init.recover_md).await)?.is_some() {
+    let Some(policy) = ledger.policy() else { return Ok(()) };
+    if report.take(repository.get_recover_md(&policy.settings.recover_md).await)?.is_some() {
         report.counts.objects += 1;
     }
     Ok(())
@@ -134,24 +128,29 @@ async fn hash(
     context: &Context,
     repository: &Repository,
     objects: Vec<Object>,
+    sealing: &Sealing,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
     let stage = Stage::CheckObjects;
     context.observer.observe(Event::Begin { stage, total: Some(objects.len() as u64) });
     let mut fetched = stream::iter(objects)
         .map(|object| async move {
-            match object {
+            let fetched = match object {
                 Object::Part(digest) => repository.get_part(&digest).await,
                 Object::Pack(digest) => repository.get_pack(&digest).await,
-            }
-            .map(|bytes| bytes.len() as u64)
+            };
+            (object, fetched.map(|bytes| SealedFacts::of(&bytes)))
         })
         .buffer_unordered(OBJECTS_IN_FLIGHT);
-    while let Some(result) = fetched.next().await {
+    while let Some((object, result)) = fetched.next().await {
         go_on(&context.cancel)?;
-        if let Some(bytes) = report.take(result)? {
+        if let Some(sealed) = report.take(result)? {
             report.counts.objects += 1;
-            report.counts.bytes += bytes;
+            report.counts.bytes += sealed.size;
+            match object {
+                Object::Part(digest) => sealing.check_part(&digest, sealed, report),
+                Object::Pack(digest) => sealing.check_pack(&digest, sealed, report),
+            }
         }
         context.observer.observe(Event::Advance { stage, by: 1 });
     }

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::objects::Lists;
-use super::{Keys, Level, OBJECTS_IN_FLIGHT, ProblemKind, Report, Slice, VerifyError, go_on};
+use super::{Keys, Level, Named, OBJECTS_IN_FLIGHT, ProblemKind, Report, Slice, VerifyError, go_on};
 use crate::crypto::digest::sha256;
-use crate::format::names;
+use crate::format::{FormatError, names};
 use crate::job::Context;
 use crate::job::event::{Event, Stage};
 use crate::model::{Digest, ItemKey, Slot};
-use crate::repository::Repository;
+use crate::repository::{Repository, RepositoryError};
 
 /// The names of the lines that catalogues point at, by pack.
 pub(super) type Pointers = BTreeMap<Digest, BTreeSet<Digest>>;
@@ -29,22 +28,31 @@ pub(super) fn line_name(key: &ItemKey, version: &Slot) -> Digest {
     sha256(format!("{key}\n{}", version.as_str()).as_bytes())
 }
 
+/// What is opened, and with which keys.
+pub(super) struct Opening<'a> {
+    pub(super) keys: &'a Keys,
+    pub(super) named: Named<'a>,
+    pub(super) slice: Option<Slice>,
+}
+
 /// Opens every pack of the slice and looks for every line that a catalogue points at.
 pub(super) async fn check(
     context: &Context,
     repository: &Repository,
-    keys: &Keys,
-    lists: &Lists,
+    opening: &Opening<'_>,
     pointers: Pointers,
-    slice: Option<Slice>,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
+    let Opening { keys, named: Named { lists, sealing, .. }, slice } = *opening;
     let missing = VerifyError::KeyNeeded { level: Level::Payload, key: "a recovery key" };
     let keys = keys.recovery.as_ref().ok_or(missing)?;
     let known: BTreeSet<_> = report.problems.iter().map(|problem| problem.object.clone()).collect();
-    let listed: BTreeSet<_> = lists.values().flat_map(|list| &list.packs).map(|pack| pack.pack).collect();
+    let rows = lists.values().flat_map(|list| &list.packs);
+    let listed: BTreeMap<Digest, &[String]> = rows.map(|row| (row.pack, row.recipients.as_slice())).collect();
+    let own: BTreeSet<String> = keys.recipients().iter().map(ToString::to_string).collect();
     let packs: Vec<_> = listed
-        .into_iter()
+        .keys()
+        .copied()
         .filter(|pack| slice.is_none_or(|slice| slice.holds(pack)))
         .filter(|pack| !known.contains(&names::pack(pack)))
         .collect();
@@ -61,9 +69,18 @@ pub(super) async fn check(
         .buffer_unordered(OBJECTS_IN_FLIGHT);
     while let Some((pack, result)) = opened.next().await {
         go_on(&context.cancel)?;
-        if let Some((held, bytes)) = report.take(result)? {
+        let result = match result {
+            Err(RepositoryError::Locked { path, source }) => {
+                let recipients = listed.get(&pack).copied().unwrap_or_default();
+                locked(path, &source, recipients, &own, report);
+                continue;
+            }
+            other => other,
+        };
+        if let Some((held, sealed)) = report.take(result)? {
+            sealing.check_pack(&pack, sealed, report);
             report.counts.objects += 1;
-            report.counts.bytes += bytes;
+            report.counts.bytes += sealed.size;
             report.counts.packs += 1;
             report.counts.payloads += held.payloads;
             compare(&pack, &held, pointers.get(&pack), report);
@@ -72,6 +89,20 @@ pub(super) async fn check(
     }
     context.observer.observe(Event::End { stage });
     Ok(())
+}
+
+/// A pack that does not open: sealed to others, as its list says, or not what its list says.
+fn locked(path: String, source: &FormatError, recipients: &[String], own: &BTreeSet<String>, report: &mut Report) {
+    match recipients.iter().any(|recipient| own.contains(recipient)) {
+        true => {
+            let why = "its list says that it is sealed to this identity, and it does not open with it".to_owned();
+            report.found(ProblemKind::Damaged, path, why);
+        }
+        false => {
+            let why = format!("{source}: it is sealed to {}; give one of their identities too", recipients.join(", "));
+            report.found(ProblemKind::Locked, path, why);
+        }
+    }
 }
 
 fn compare(pack: &Digest, held: &Held, pointed: Option<&BTreeSet<Digest>>, report: &mut Report) {

@@ -51,6 +51,11 @@ impl Slice {
         fits.then_some(Self { index, of }).ok_or(SliceError)
     }
 
+    /// Which part, and of how many.
+    pub(super) fn parts(self) -> (u64, u64) {
+        (u64::from(self.index), u64::from(self.of))
+    }
+
     /// Whether an object belongs to this slice. Every object belongs to exactly one of the `of` slices, always the same.
     #[must_use]
     pub fn holds(&self, object: &Digest) -> bool {
@@ -73,10 +78,11 @@ impl Part {
         };
         let last = ledger.counted().filter_map(|entry| {
             let Event::Verification(event) = &entry.event else { return None };
-            let slice: Slice = event.slice.as_deref()?.parse().ok()?;
-            let newest = ledger.live().rev().find(|snapshot| ledger.is_ancestor(&snapshot.digest, &entry.digest));
+            let slice = event.slice.as_ref()?;
+            let slice = Slice::new(slice.part.try_into().ok()?, slice.of.try_into().ok()?).ok()?;
+            let newest = ledger.live().rev().find(|snapshot| ledger.is_below(&snapshot.digest, &entry.digest));
             let whole = newest.is_none_or(|newest| {
-                let covers = |named: &Digest| *named == newest.digest || ledger.is_ancestor(&newest.digest, named);
+                let covers = |named: &Digest| *named == newest.digest || ledger.is_below(&newest.digest, named);
                 event.entries.iter().any(covers)
             });
             let fits = event.passed && event.level == Level::Payload.as_str() && slice.of == of && whole;

@@ -270,8 +270,7 @@ async fn what_others_put_there_stops_nobody_for_long() {
     let lease = ours(&a).await;
     assert_eq!(lease.generation(), 8);
 
-    let forever =
-        r#"{"owner":"x","nonce":"n","taken":"2026-01-01T00:00:00Z","expires":"2999-01-01T00:00:00Z","released":false}"#;
+    let forever = r#"{"owner":"x","nonce":"n","taken":"2026-01-01T00:00:00.000Z","expires":"2999-01-01T00:00:00.000Z","released":false}"#;
     place.plant(&path("repo/backup", 9), forever);
     is_theirs(&a, "x").await;
     place.pass(3_605);

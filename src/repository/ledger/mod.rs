@@ -1,192 +1,217 @@
 //! The ledger: which entries there are, how they are linked, and which of them count (`docs/format.md`, *Trust*).
 //!
-//! Pure: [`Ledger::build`] takes the files of a ledger and the repository id and decides everything from them alone, the
-//! same on every machine. It never fails on rubbish: what is wrong is named in [`Ledger::problems`], and the rest
-//! counts as if the rubbish were not there.
+//! Pure: decides from the entries that were read and the judged policy alone, the same on every host. It never fails on
+//! rubbish: what is wrong is named in [`Ledger::problems`], and the rest counts as if the rubbish were not there.
 
-mod files;
+mod counting;
 mod graph;
-mod keys;
-mod life;
 mod problem;
-mod rivals;
-mod roll;
-mod standing;
-mod trust;
+mod problems;
+mod read;
+mod snapshots;
+mod status;
+mod unproven;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
-pub use files::Reader;
-pub use life::{Life, Pin};
 pub use problem::{Problem, Severity};
-pub use roll::{Ended, Holder};
-pub use standing::{Standing, Why};
+pub use read::{Reader, Rubbish};
+pub use status::{EntryStatus, Hold, Pending, SnapshotState, Suspicion, Void};
 
 use self::graph::Graph;
-use self::life::Lives;
-use crate::crypto::PublicKey;
-use crate::format::event::{InitEvent, Verdict};
-use crate::format::{Entry, Event, RepositoryId, SourceName};
-use crate::model::{Digest, Timestamp};
+use self::snapshots::Snapshots;
+use super::trust::Trust;
+use crate::format::{Entry, EntryRef, Policy, PolicyRef, RepositoryId, Role, SourceName};
+use crate::model::{Digest, Timestamp, limits};
 
-/// A ledger as its files and the repository id tell it.
+/// A ledger and the policy that it is read under.
 #[derive(Debug)]
 pub struct Ledger {
-    pin: RepositoryId,
+    trust: Trust,
     graph: Graph,
-    standings: Vec<Standing>,
+    statuses: Vec<EntryStatus>,
+    snapshots: Snapshots,
+    unproven: Vec<usize>,
+    holes: Vec<Hole>,
     problems: Vec<Problem>,
-    /// How many of the problems, from the first, are those of files.
-    of_files: usize,
-    aliases: HashMap<Digest, Digest>,
-    missing: Vec<Missing>,
-    accepted: BTreeSet<Digest>,
-    lives: Lives,
+    memory: HostMemory,
 }
 
-/// An entry that is named as a parent and is not there.
+/// What this host knew and the bucket lacks. Only the custodians accept a loss: until then it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostMemory {
+    /// Heads that this host saw.
+    pub heads: Vec<EntryRef>,
+    /// Versions of the policy in force that the bucket lacks, or that lack signatures there; also those that entries carry.
+    pub policies: Vec<PolicyRef>,
+    /// Own entries that the bucket had, or that others name, and whose bytes this host kept.
+    pub kept: Vec<EntryRef>,
+}
+
+/// An entry that is named as a parent by entries that count, is not there, and is not accepted as lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
-    /// Its digest.
-    pub digest: Digest,
-    /// The entries that count and name it, by digest.
+pub struct Hole {
+    /// What is missing.
+    pub entry: EntryRef,
+    /// The entries that count and name it, in order.
     pub named_by: Vec<Digest>,
-    /// Whether an entry that counts has accepted the loss.
-    pub accepted: bool,
+}
+
+/// Why an entry by a key would not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAuthorised {
+    /// The policy does not list the key.
+    #[error("the trust policy does not list this key; a custodian must add it (`keyhaven keys add`)")]
+    NotListed,
+    /// The key has no role for it.
+    #[error("the trust policy does not give this key the role `{role}`; a role is another key, which a custodian adds (`keyhaven keys add`)", role = .0.as_str())]
+    NoRole(Role),
+    /// The key has ended.
+    #[error("the trust policy has ended this key; make a new one (`keyhaven keys host`) and have a custodian add it")]
+    Ended,
 }
 
 impl Ledger {
-    /// Reads a ledger from its files: each object's name under the repository's prefix, and its bytes.
-    ///
-    /// `pin` is the repository id, from the configuration or the recovery identity. Entries signed by a key of `trust`
-    /// count whatever else stands against them ([`Standing::Overridden`]); for a restore after a loss, never for a
-    /// writer.
-    #[must_use]
-    pub fn build(files: Vec<(String, Bytes)>, pin: RepositoryId, trust: &[PublicKey]) -> Self {
-        let mut reader = Reader::new(pin, trust);
-        for (file, bytes) in files {
-            reader.push(file, &bytes);
+    fn of(entries: Vec<Entry>, trust: Trust, mut rubbish: Rubbish) -> Self {
+        let (graph, wrong) = Graph::link(entries);
+        for file in wrong {
+            rubbish.add(file, "it names a parent with another sequence than that has".to_owned());
         }
-        reader.finish()
-    }
-
-    /// The ledger as built from the same files and one more, without reading those again: for a writer that wants to
-    /// know what readers will make of its entry before it writes it. Nothing for a file that is no new entry, and for one
-    /// that names a key, which may change what other files are worth: build it anew.
-    #[must_use]
-    pub fn with(self, file: &str, bytes: &[u8], trust: &[PublicKey]) -> Option<Self> {
-        let Self { pin, graph, mut problems, of_files, aliases, .. } = self;
-        problems.truncate(of_files);
-        let mut entries = graph.entries;
-        entries.push(files::read_one(file, bytes, &entries, pin, trust)?);
-        Some(Self::of(files::Read { entries, problems, aliases }, pin, trust))
-    }
-
-    /// Links and judges what was read.
-    fn of(read: files::Read, pin: RepositoryId, trust: &[PublicKey]) -> Self {
-        let files::Read { entries, problems, aliases } = read;
-        let graph = Graph::link(entries, &aliases, pin);
-        let standings = trust::judge(&graph, trust);
+        let statuses = counting::judge(&graph, &trust);
+        let unproven = unproven::unproven(&graph, &statuses, &trust);
+        let snapshots = Snapshots::of(&graph, &statuses, &unproven, &trust);
         let mut ledger = Self {
-            pin,
+            trust,
             graph,
-            standings,
-            of_files: problems.len(),
-            problems,
-            aliases,
-            missing: Vec::new(),
-            accepted: BTreeSet::new(),
-            lives: Lives::default(),
+            statuses,
+            snapshots,
+            unproven,
+            holes: Vec::new(),
+            problems: Vec::new(),
+            memory: HostMemory::default(),
         };
-        ledger.collect_accepted();
-        ledger.lives = Lives::of(&ledger.graph, &ledger.standings);
-        ledger.collect_missing();
-        ledger.collect_problems();
+        ledger.holes = ledger.find_holes();
+        ledger.problems = problems::find(&ledger, rubbish);
         ledger
     }
 
     /// The repository that this is the ledger of.
     #[must_use]
     pub fn id(&self) -> RepositoryId {
-        self.pin
+        self.trust.id()
     }
 
-    /// The first entry, if it is there.
+    /// The judged policy.
     #[must_use]
-    pub fn first(&self) -> Option<&Entry> {
-        self.graph.root.and_then(|root| self.graph.entries.get(root))
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
-    /// What the first entry says, if it is there.
+    /// The policy to go by: the one in force, in a fork the newest one that all branches name.
     #[must_use]
-    pub fn init(&self) -> Option<&InitEvent> {
-        match &self.first()?.event {
-            Event::Init(event) => Some(event),
-            _ => None,
-        }
+    pub fn policy(&self) -> Option<&Policy> {
+        self.trust.policy()
     }
 
-    /// The instance that the repository belongs to; nothing when neither the first entry nor any other is there.
+    /// The instance that the repository belongs to.
     #[must_use]
     pub fn source(&self) -> Option<&SourceName> {
-        self.first().or_else(|| self.counted().next()).map(|entry| &entry.source)
+        self.policy().map(|policy| &policy.source)
     }
 
-    /// Every linked entry, also those that do not count, in an order in which parents come first: by sequence, then by
-    /// digest.
+    /// Every entry, also those that do not count, by sequence, then digest.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.graph.entries
     }
 
     /// The entries that count, in the same order.
-    pub fn counted(&self) -> impl Iterator<Item = &Entry> {
-        self.graph.entries.iter().zip(&self.standings).filter(|(_, standing)| standing.counts()).map(|(entry, _)| entry)
+    pub fn counted(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.judged().filter(|(_, status)| status.counts()).map(|(entry, _)| entry)
     }
 
-    /// The entries that count and that no other entry that counts descends from: what a writer names as parents.
+    /// Every entry with its status, in order.
+    pub fn judged(&self) -> impl DoubleEndedIterator<Item = (&Entry, &EntryStatus)> {
+        self.graph.entries.iter().zip(&self.statuses)
+    }
+
+    /// The entries that count and that are below none that counts: what a writer names as parents.
     #[must_use]
     pub fn heads(&self) -> Vec<&Entry> {
-        let heads = self.graph.heads(&self.standings);
-        heads.into_iter().filter_map(|index| self.graph.entries.get(index)).collect()
+        let counts = |position: usize| self.statuses.get(position).is_some_and(EntryStatus::counts);
+        let covered = self.graph.below_any(counts);
+        let entries = self.graph.entries.iter().enumerate();
+        let heads = entries.filter(|(position, _)| counts(*position) && covered.get(*position) == Some(&false));
+        heads.map(|(_, entry)| entry).collect()
     }
 
-    /// The entry with this digest, or the one that a file with this digest is a copy of.
+    /// What a new entry names as parents: all heads; of more than 1,000 the two highest of each key, then the highest.
+    #[must_use]
+    pub fn parents(&self) -> Vec<EntryRef> {
+        let mut heads = self.heads();
+        heads.reverse();
+        let mut of_key: BTreeMap<Digest, usize> = BTreeMap::new();
+        let (mut first, mut others) = (Vec::new(), Vec::new());
+        for head in heads {
+            let seen = of_key.entry(head.key).or_default();
+            *seen += 1;
+            if *seen <= 2 { first.push(head.reference()) } else { others.push(head.reference()) }
+        }
+        first.extend(others);
+        first.truncate(limits::HEADS);
+        first.sort_unstable();
+        first
+    }
+
+    /// The entry with this digest.
     #[must_use]
     pub fn get(&self, digest: &Digest) -> Option<&Entry> {
-        self.index(digest).and_then(|index| self.graph.entries.get(index))
+        self.graph.position(digest).and_then(|position| self.graph.entries.get(position))
     }
 
-    /// Whether an entry counts; nothing when it is not there.
+    /// Whether an entry counts; `None` when it is not there.
     #[must_use]
-    pub fn standing(&self, digest: &Digest) -> Option<&Standing> {
-        self.standings.get(self.index(digest)?)
+    pub fn status(&self, digest: &Digest) -> Option<&EntryStatus> {
+        self.statuses.get(self.graph.position(digest)?)
     }
 
-    /// Whether `ancestor` is an ancestor of `entry` by links alone; an entry is none of its own.
+    /// Whether one entry is below another, by parents through any entries.
     #[must_use]
-    pub fn is_ancestor(&self, ancestor: &Digest, entry: &Digest) -> bool {
-        match (self.index(ancestor), self.index(entry)) {
-            (Some(ancestor), Some(entry)) => self.graph.is_ancestor(ancestor, entry),
+    pub fn is_below(&self, low: &Digest, high: &Digest) -> bool {
+        match (self.graph.position(low), self.graph.position(high)) {
+            (Some(low), Some(high)) => self.graph.is_below(low, high),
             _ => false,
         }
     }
 
-    /// What is wrong, in a stable order: files first, by name, then entries, parents first.
+    /// What is wrong, in a stable order.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// Entries that are named as parents by entries that count and are not there.
+    /// What this host knew and the bucket lacks.
     #[must_use]
-    pub fn missing(&self) -> &[Missing] {
-        &self.missing
+    pub fn memory(&self) -> &HostMemory {
+        &self.memory
     }
 
-    /// Entries whose time lies more than `tolerance_millis` ahead of the store's clock, with the problem to report.
+    pub(super) fn set_memory(&mut self, memory: HostMemory) {
+        self.memory = memory;
+    }
+
+    /// Entries that are named as parents and are not there, in order.
+    #[must_use]
+    pub fn holes(&self) -> &[Hole] {
+        &self.holes
+    }
+
+    /// Entries of ended keys that may count, if what is missing were there.
+    pub fn unproven(&self) -> impl Iterator<Item = &Entry> {
+        self.unproven.iter().filter_map(|position| self.graph.entries.get(*position))
+    }
+
+    /// Entries whose time is more than `tolerance_millis` ahead of the store's clock, with the problem to report.
     #[must_use]
     pub fn ahead_of(&self, clock: Timestamp, tolerance_millis: i64) -> Vec<Problem> {
         self.counted()
@@ -195,142 +220,133 @@ impl Ledger {
             .collect()
     }
 
-    /// The snapshots that count, oldest first by sequence; also those given up and those swept.
+    /// The snapshots that count, in order; also those forgotten and swept.
     #[must_use]
     pub fn snapshots(&self) -> Vec<&Entry> {
         self.counted().filter(|entry| entry.snapshot().is_some()).collect()
     }
 
-    /// The snapshots that count and are kept, oldest first by sequence.
+    /// The snapshots that count and are live, in order.
     pub fn live(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        self.snapshots_where(|position| self.lives.is_live(position))
+        self.snapshots_where(|position| self.snapshots.is_live(position))
     }
 
-    /// The snapshots that count and whose objects are still expected: kept, or given up and not swept; oldest first by
-    /// sequence.
+    /// The snapshots that count and whose objects are expected to be there: live or forgotten, in order.
     pub fn unswept(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        self.snapshots_where(|position| !self.lives.is_swept(position))
+        self.snapshots_where(|position| !self.snapshots.is_swept(position))
     }
 
-    /// Whether a snapshot is kept; nothing when there is no such snapshot, or it does not count.
+    /// The state of a snapshot; `None` when there is no such snapshot, or it does not count.
     #[must_use]
-    pub fn life(&self, digest: &Digest) -> Option<Life> {
-        let position = self.index(digest)?;
-        let counts = self.standings.get(position).is_some_and(Standing::counts);
+    pub fn state(&self, digest: &Digest) -> Option<SnapshotState> {
+        let position = self.graph.position(digest)?;
+        let counts = self.statuses.get(position).is_some_and(EntryStatus::counts);
         let snapshot = self.graph.entries.get(position).and_then(Entry::snapshot);
-        (counts && snapshot.is_some()).then(|| self.lives.life(position))
+        (counts && snapshot.is_some()).then(|| self.snapshots.state(position))
     }
 
-    /// Whether a snapshot counts and is kept.
+    /// Whether a snapshot counts and is live.
     #[must_use]
     pub fn is_live(&self, digest: &Digest) -> bool {
-        self.life(digest) == Some(Life::Live)
+        self.state(digest) == Some(SnapshotState::Live)
     }
 
-    /// The pins that hold, by the digest of the snapshot; also those of snapshots that were given up or swept.
+    /// What holds snapshots, by their digest; also those forgotten or swept.
     #[must_use]
-    pub fn pins(&self) -> &BTreeMap<Digest, Pin> {
-        self.lives.pins()
+    pub fn holds(&self) -> &BTreeMap<Digest, Hold> {
+        self.snapshots.holds()
     }
 
-    /// The newest snapshot, by sequence, that is kept and that is good or was accepted.
+    /// The newest snapshot that is live and good, whatever is pending. [`Ledger::pending_snapshots`] says whether that can
+    /// be relied upon.
     #[must_use]
     pub fn latest_good(&self) -> Option<&Entry> {
         self.live().rev().find(|entry| self.is_good(entry))
     }
 
-    /// Whether a snapshot may be relied upon: its verdict is good, or it was accepted.
+    /// Snapshots that may be newer than the latest, and of which it cannot be said whether they count.
+    pub fn pending_snapshots(&self) -> impl Iterator<Item = &Entry> {
+        self.judged()
+            .filter(|(entry, status)| matches!(status, EntryStatus::Pending(_)) && entry.snapshot().is_some())
+            .map(|(entry, _)| entry)
+    }
+
+    /// Whether a snapshot is good: nothing makes it suspect, or the custodians accept it.
     #[must_use]
     pub fn is_good(&self, entry: &Entry) -> bool {
-        entry.snapshot().is_some_and(|event| event.verdict == Verdict::Good || self.accepted.contains(&entry.digest))
+        self.suspicion(entry).is_none()
     }
 
-    /// Whether a custodian has accepted this suspect snapshot.
+    /// Why a snapshot is suspect; `None` when it is good or was accepted.
+    #[must_use]
+    pub fn suspicion(&self, entry: &Entry) -> Option<&Suspicion> {
+        let position = self.graph.position(&entry.digest)?;
+        self.snapshots.suspicion(position).filter(|_| !self.trust.accepts(&entry.digest))
+    }
+
+    /// Whether the custodians have accepted this suspect snapshot.
     #[must_use]
     pub fn accepted(&self, digest: &Digest) -> bool {
-        self.get(digest).is_some_and(|entry| self.accepted.contains(&entry.digest))
+        let suspect = self.graph.position(digest).and_then(|position| self.snapshots.suspicion(position));
+        suspect.is_some() && self.trust.accepts(digest)
     }
 
-    /// Whether a new entry with these parents may name the whole catalogue of `snapshot` again: only that of the newest
-    /// snapshot among its ancestors, or of the newest good one.
-    ///
-    /// A writer asks this with the parents that it is about to name: another collector may have been faster.
+    /// Whether packs of a snapshot may be reused: it counts, and so does everything that it reuses packs of.
     #[must_use]
-    pub fn may_repeat(&self, parents: &[Digest], snapshot: &Digest) -> bool {
-        let Some(repeated) = self.get(snapshot).and_then(Entry::snapshot) else { return false };
-        let parents: Vec<usize> = parents.iter().filter_map(|parent| self.index(parent)).collect();
-        let newest = trust::newest_snapshots(&self.graph, &self.standings, &self.accepted);
-        trust::allowed_catalogues(&self.graph, &newest, &parents).iter().any(|event| event.same_catalogue(repeated))
+    pub fn may_build_on(&self, entry: &Entry) -> bool {
+        let Some(position) = self.graph.position(&entry.digest) else { return false };
+        let sound = !matches!(self.snapshots.suspicion(position), Some(Suspicion::Base(_) | Suspicion::Recipients));
+        sound && self.statuses.get(position).is_some_and(EntryStatus::counts)
     }
 
     /// The writer's own newest entry that counts, by the fingerprint of its key.
     #[must_use]
     pub fn last_of(&self, key: &Digest) -> Option<&Entry> {
-        self.counted().filter(|entry| entry.key == *key).last()
+        self.counted().rev().find(|entry| entry.key == *key)
+    }
+
+    /// Whether an entry of `kind` by a key, on top of the heads, would count.
+    ///
+    /// # Errors
+    /// [`NotAuthorised`] when it would not.
+    pub fn check_signer(&self, key: &Digest, role: Role) -> Result<(), NotAuthorised> {
+        for (_, policy) in self.trust.branches() {
+            let listed = policy.key(key).ok_or(NotAuthorised::NotListed)?;
+            if !listed.has(role) {
+                return Err(NotAuthorised::NoRole(role));
+            }
+            if listed.until.is_some() {
+                return Err(NotAuthorised::Ended);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the first entry of a key under the version that a writer writes under is still to come: then it carries
+    /// the version.
+    #[must_use]
+    pub fn must_carry(&self, key: &Digest) -> bool {
+        let Some((version, _)) = self.trust.writes_under() else { return false };
+        !self.counted().any(|entry| entry.key == *key && entry.policy == version && entry.carries)
     }
 
     fn snapshots_where(&self, wanted: impl Fn(usize) -> bool) -> impl DoubleEndedIterator<Item = &Entry> {
-        let judged = self.graph.entries.iter().zip(&self.standings).enumerate();
+        let judged = self.graph.entries.iter().zip(&self.statuses).enumerate();
         judged
-            .filter(move |(position, (entry, standing))| {
-                standing.counts() && entry.snapshot().is_some() && wanted(*position)
+            .filter(move |(position, (entry, status))| {
+                status.counts() && entry.snapshot().is_some() && wanted(*position)
             })
             .map(|(_, (entry, _))| entry)
     }
 
-    fn index(&self, digest: &Digest) -> Option<usize> {
-        let name = self.aliases.get(digest).unwrap_or(digest);
-        self.graph.index.get(name).copied()
-    }
-
-    fn collect_accepted(&mut self) {
-        self.accepted = trust::accepted(&self.graph, &self.standings);
-    }
-
-    fn collect_missing(&mut self) {
-        let accepted: BTreeSet<Digest> = self
-            .counted()
-            .filter_map(|entry| match &entry.event {
-                Event::AcceptLoss(event) => Some(event.entries.clone()),
-                _ => None,
-            })
-            .flatten()
-            .collect();
-        let mut missing: HashMap<Digest, Vec<Digest>> = HashMap::new();
+    fn find_holes(&self) -> Vec<Hole> {
+        let mut holes: BTreeMap<EntryRef, Vec<Digest>> = BTreeMap::new();
         for entry in self.counted() {
-            for parent in entry.parents.iter().filter(|parent| self.index(parent).is_none()) {
-                missing.entry(*parent).or_default().push(entry.digest);
+            let missing = entry.parents.iter().filter(|parent| self.graph.position(&parent.digest).is_none());
+            for parent in missing.filter(|parent| !self.trust.accepts_loss_of(&parent.digest)) {
+                holes.entry(*parent).or_default().push(entry.digest);
             }
         }
-        let missing = missing.into_iter();
-        self.missing = missing
-            .map(|(digest, named_by)| Missing { digest, named_by, accepted: accepted.contains(&digest) })
-            .collect();
-        self.missing.sort_by_key(|missing| missing.digest);
-    }
-
-    fn collect_problems(&mut self) {
-        let mut found = Vec::new();
-        if self.graph.root.is_none() {
-            found.push(Problem::NoFirst { id: self.pin });
-        }
-        for (entry, standing) in self.graph.entries.iter().zip(&self.standings) {
-            if let Standing::Ignored { why } = standing {
-                found.push(Problem::Ignored { entry: entry.name(), key: entry.key, why: why.clone() });
-                continue;
-            }
-            if let Standing::Overridden { why } = standing {
-                found.push(Problem::Overridden { entry: entry.name(), key: entry.key, why: why.clone() });
-            }
-            let late = entry.parents.iter().filter_map(|parent| self.get(parent));
-            if let Some(parent) = late.filter(|parent| parent.time > entry.time).max_by_key(|parent| parent.time) {
-                found.push(Problem::Mistimed { entry: entry.name(), parent: parent.name() });
-            }
-        }
-        for missing in &self.missing {
-            let named_by = missing.named_by.iter().filter_map(|digest| self.get(digest)).map(Entry::name).collect();
-            found.push(Problem::Missing { parent: missing.digest, named_by, accepted: missing.accepted });
-        }
-        self.problems.append(&mut found);
+        holes.into_iter().map(|(entry, named_by)| Hole { entry, named_by }).collect()
     }
 }

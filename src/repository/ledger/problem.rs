@@ -1,120 +1,153 @@
-//! What can be wrong with a ledger, each by name.
+//! What can be wrong with a ledger and its policy, each by name.
 
-use super::Why;
-use crate::format::{FormatError, RepositoryId};
+use super::read::Rubbish;
+use crate::format::{EntryRef, PolicyRef};
 use crate::model::{Digest, Timestamp};
+use crate::repository::trust::Misfit;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// To be known; a check still passes.
     Warning,
-    /// Something was altered, removed or put there by somebody without the right to; a check fails.
+    /// Something was removed or altered, or cannot be decided; a check fails.
     Error,
 }
 
-/// Something wrong with a ledger.
+/// Something wrong with a ledger or its policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A file in the ledger's folders that is no entry.
-    #[error("{file} is not an entry: {why}")]
-    NotAnEntry {
-        /// Its name.
-        file: String,
-        /// What is wrong with it.
-        why: FormatError,
-    },
-    /// A file whose name is not that of its content.
-    #[error("{file} is not an entry: {why}")]
-    WrongName {
-        /// Its name.
-        file: String,
-        /// Which part of the name is wrong.
-        why: &'static str,
-    },
-    /// An entry of another repository.
-    #[error("{file} belongs to repository {found}: it was put here from elsewhere")]
-    Foreign {
-        /// Its name.
-        file: String,
-        /// The repository that it names.
-        found: RepositoryId,
-    },
-    /// An entry that names another source instance than the first entry.
-    #[error("{file} names the source instance {found}, which is not this repository's")]
-    OtherSource {
-        /// Its name.
-        file: String,
-        /// The instance that it names.
-        found: String,
-    },
-    /// A first entry that is not this repository's.
-    #[error("{file} is a second first entry: somebody ran init here again, or wants to be trusted from the start")]
-    SecondFirst {
-        /// Its name.
-        file: String,
-    },
-    /// Signed by a key that no entry of this ledger names.
-    #[error("{file} is signed by {key}, a key that this ledger does not know")]
-    UnknownKey {
-        /// Its name.
-        file: String,
-        /// The fingerprint of the key.
-        key: Digest,
-    },
-    /// The signature is not that of the key that it names.
-    #[error("{file} carries a signature that is not {key}'s: it was altered or forged")]
-    BadSignature {
-        /// Its name.
-        file: String,
-        /// The fingerprint of the key.
-        key: Digest,
-    },
-    /// A second file with the same payload, signed by the same key.
-    #[error("{file} says the same as entry {of}; both are one")]
-    Copy {
-        /// Its name.
-        file: String,
-        /// The entry that it is a copy of.
-        of: Digest,
-    },
-    /// The first entry is not there.
+    /// Two versions of the policy, neither naming the other.
     #[error(
-        "the first entry {id} is not there: nothing says which keys to trust; check the repository id, or name keys with --trust"
+        "the trust policy is forked: {}; only what counts under all of these is counted, and nothing is swept; \
+        custodians of both sides sign a version that names both, or `--policy` chooses one",
+        list(branches)
     )]
-    NoFirst {
-        /// The repository id.
-        id: RepositoryId,
+    Fork {
+        /// The branches.
+        branches: Vec<PolicyRef>,
     },
-    /// An entry that does not count.
-    #[error("{entry} does not count: {why} (key {key})")]
-    Ignored {
-        /// Its name.
-        entry: String,
-        /// The fingerprint of its key.
+    /// The version in force names one that is not there.
+    #[error("version {version} of the trust policy is gone; the version in force names it")]
+    MissingVersion {
+        /// The missing version.
+        version: PolicyRef,
+    },
+    /// Versions were put there that do not fit.
+    #[error("{count} versions of the trust policy do not fit and are ignored; first {version}: {why}")]
+    Misfits {
+        /// How many.
+        count: u64,
+        /// The first in order.
+        version: PolicyRef,
+        /// Why it does not fit.
+        why: Misfit,
+    },
+    /// Files that are no entries, or no policies.
+    #[error("{} in `ledger/` and `trust/` that {} no entry or policy, ignored; first {}{}", files(.0.count), be(.0.count), first(.0),
+        if .0.unread > 0 { "; a newer trust policy may be among those not read: delete what was put there" } else { "" })]
+    Rubbish(Rubbish),
+    /// Entries of keys that the policy does not list.
+    #[error("{count} of the ledger's entries are by keys that the trust policy does not list, and ignored; first {first}{}",
+        if *newer { "; some name a newer policy version: make sure that this host has the newest (`--policy`)" } else { "" })]
+    Strangers {
+        /// How many.
+        count: u64,
+        /// The first in order.
+        first: String,
+        /// Whether one names a version that is not known here.
+        newer: bool,
+    },
+    /// Entries of a key that do not count.
+    #[error("{count} entries of the key {} ({}) do not count: {why}; first {first}", .name, .key.short())]
+    Void {
+        /// The fingerprint.
         key: Digest,
+        /// What the policy calls the key.
+        name: String,
+        /// How many.
+        count: u64,
+        /// The first in order.
+        first: String,
         /// Why.
-        why: Why,
+        why: String,
     },
-    /// An entry that counts by `--trust` alone.
-    #[error("{entry} counts by --trust alone: {why} (key {key})")]
-    Overridden {
-        /// Its name.
-        entry: String,
-        /// The fingerprint of its key.
-        key: Digest,
-        /// Why it would not count.
-        why: Why,
+    /// Snapshots of which it cannot be said yet whether they count.
+    #[error(
+        "{} cannot be judged yet ({why}), so there is no latest snapshot; use one by name, or `--policy` with the \
+        newest policy version",
+        list(entries)
+    )]
+    PendingSnapshots {
+        /// The snapshots.
+        entries: Vec<String>,
+        /// Why.
+        why: String,
+    },
+    /// Other entries of which that cannot be said.
+    #[error("{count} entries cannot be judged yet ({why}); first {first}")]
+    Pending {
+        /// How many.
+        count: u64,
+        /// The first in order.
+        first: String,
+        /// Why.
+        why: String,
+    },
+    /// Entries of ended keys that may count, if what is missing were there.
+    #[error(
+        "{count} entries of ended keys cannot be judged because of missing entries; they are kept, and never latest; \
+        first {first}"
+    )]
+    Unproven {
+        /// How many.
+        count: u64,
+        /// The first in order.
+        first: String,
     },
     /// An entry that others name as parent and that is not there.
-    #[error("entry {parent} is gone; {} names it as parent{}", .named_by.join(", "), if *.accepted { " (the loss was accepted)" } else { "" })]
-    Missing {
-        /// Its digest.
-        parent: Digest,
+    #[error("entry {parent} is gone; {} it as parent", names(named_by))]
+    Hole {
+        /// The missing entry.
+        parent: EntryRef,
         /// The names of the entries that count and name it.
         named_by: Vec<String>,
-        /// Whether an entry has accepted the loss.
-        accepted: bool,
+    },
+    /// A sweep that was signed before the grace was over.
+    #[error(
+        "{entry} is a sweep that was signed before the grace of what it deletes was over; revoke its key (`keyhaven \
+        keys revoke`) to bring back what is still there"
+    )]
+    EarlySweep {
+        /// Its name.
+        entry: String,
+    },
+    /// A snapshot that says that it was sealed to others.
+    #[error("{snapshot} is not sealed to the recovery recipients of the policy version that it names")]
+    Recipients {
+        /// Its name.
+        snapshot: String,
+    },
+    /// Snapshots that reuse packs of one that does not count.
+    #[error("{count} snapshots reuse packs of snapshot {}, which does not count; they are suspect until a full backup, or \
+        until the custodians accept them; first {first}", base.short())]
+    Tainted {
+        /// The snapshot that does not count.
+        base: Digest,
+        /// How many.
+        count: u64,
+        /// The first in order.
+        first: String,
+    },
+    /// Two entries of one key of which neither is below the other.
+    #[error("the key {} signed {one} and {other}, neither knowing of the other: a shared key, a restored host, or a thief", key.short())]
+    TwoHeads {
+        /// The fingerprint.
+        key: Digest,
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
     },
     /// An entry that claims to be older than its parent.
     #[error("{entry} is mistimed: it claims to be older than its parent {parent}")]
@@ -124,8 +157,8 @@ pub enum Problem {
         /// The parent's name.
         parent: String,
     },
-    /// An entry whose time lies ahead of the store's clock.
-    #[error("{entry} is mistimed: its time {time} lies ahead of the store's clock {clock}")]
+    /// An entry whose time is ahead of the store's clock.
+    #[error("{entry} is mistimed: its time {time} is ahead of the store's clock {clock}")]
     Ahead {
         /// Its name.
         entry: String,
@@ -141,10 +174,44 @@ impl Problem {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Copy { .. } | Self::Mistimed { .. } | Self::Ahead { .. } | Self::Missing { accepted: true, .. } => {
-                Severity::Warning
-            }
-            _ => Severity::Error,
+            Self::Fork { .. }
+            | Self::MissingVersion { .. }
+            | Self::PendingSnapshots { .. }
+            | Self::Hole { .. }
+            | Self::EarlySweep { .. }
+            | Self::Recipients { .. } => Severity::Error,
+            Self::Rubbish(rubbish) if rubbish.unread > 0 => Severity::Error,
+            _ => Severity::Warning,
         }
+    }
+}
+
+/// Anybody may put any number there: the first few are named.
+const NAMED: usize = 5;
+
+fn list<T: ToString>(items: &[T]) -> String {
+    let named = items.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+fn files(count: u64) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+fn be(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+fn first(rubbish: &Rubbish) -> String {
+    rubbish.first.first().map(|(file, why)| format!("{file}: {why}")).unwrap_or_default()
+}
+
+fn names(named_by: &[String]) -> String {
+    match named_by {
+        [only] => format!("{only} names"),
+        several => format!("{} name", list(several)),
     }
 }

@@ -63,14 +63,23 @@ impl Local {
             explain("make the folder".to_owned(), "", &self.place, &error)
         })
     }
+
+    /// Whether something is there that is neither a file nor nothing: a pipe would wait for its writer, and a device never
+    /// ends. No listing shows such a thing either.
+    #[expect(clippy::disallowed_methods, reason = "asked before it is opened")]
+    async fn is_odd(&self, path: &str) -> bool {
+        let file = self.folder.join(path);
+        let asked = tokio::task::spawn_blocking(move || fs::metadata(file).is_ok_and(|found| !found.is_file())).await;
+        asked.unwrap_or(false)
+    }
 }
 
 #[async_trait]
 impl Backend for Local {
     async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
         match self.objects()? {
-            Some(objects) => objects.get(path, limit).await,
-            None => Err(StoreError::NotFound { path: path.to_owned(), place: self.place.clone() }),
+            Some(objects) if !self.is_odd(path).await => objects.get(path, limit).await,
+            _ => Err(StoreError::NotFound { path: path.to_owned(), place: self.place.clone() }),
         }
     }
 

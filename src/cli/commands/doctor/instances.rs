@@ -43,7 +43,7 @@ pub(super) async fn source(
     if let Some(is) = &listing.instance {
         regions.source = of_crn(is).or(regions.source.take());
     }
-    let recorded = found.ledger.as_ref().and_then(|ledger| ledger.source()).map(|source| source.crn.clone());
+    let recorded = found.ledger.as_ref().and_then(|ledger| ledger.source()).map(|source| source.instance.clone());
     match (&recorded, &listing.instance, settings.source().ok().and_then(|source| source.crn)) {
         (Some(recorded), Some(is), _) if recorded != is => rows.bad(
             "identity",
@@ -71,7 +71,7 @@ pub(super) async fn standby(settings: &Settings, found: &Found, regions: &mut Re
     if let Some(is) = &listing.instance {
         regions.standby = of_crn(is).or(regions.standby.take());
     }
-    let recorded = found.ledger.as_ref().and_then(|ledger| ledger.source()).map(|source| source.crn.clone());
+    let recorded = found.ledger.as_ref().and_then(|ledger| ledger.source()).map(|source| source.instance.clone());
     let source = recorded.or_else(|| settings.source().ok().and_then(|source| source.crn));
     let same_host =
         settings.source().ok().is_some_and(|source| instance_of(&source.url) == instance_of(&client.host()));

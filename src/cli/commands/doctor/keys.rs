@@ -5,14 +5,15 @@ use super::row::Rows;
 use crate::cli::{key_file, wire};
 use crate::config::Settings;
 use crate::crypto::{Identities, SigningKey};
+use crate::format::Policy;
+use crate::format::policy::PolicyRecipient;
 use crate::model::FailureKind;
 
 const MADE_BY_INIT: &str =
     "`keyhaven init` makes it; put it back from your copy, or make this host anew with `keyhaven keys host`";
-const RECIPIENTS: &str = "put the recipients of `keyhaven keys new` into keys.recovery_recipients";
 
-/// The rows, and the signing key for those who look whether the ledger knows it.
-pub(super) fn rows(settings: &Settings, host: &Host) -> (Rows, Option<SigningKey>) {
+/// The rows, and the keys for those who look whether the trust policy lists them.
+pub(super) fn rows(settings: &Settings, host: &Host) -> (Rows, Option<SigningKey>, Option<Identities>) {
     let mut rows = Rows::new("Keys");
     let signing_key = signing_key(&mut rows, settings, host);
     let mut catalogue = None;
@@ -21,11 +22,8 @@ pub(super) fn rows(settings: &Settings, host: &Host) -> (Rows, Option<SigningKey
             |keys: &Identities| keys.recipients().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         catalogue = rows.take("catalogue key", wire::catalogue_key(settings), names, MADE_BY_INIT);
     }
-    if host.collects {
-        recipients(&mut rows, settings, catalogue.as_ref());
-    }
     recovery_identity(&mut rows, settings, host);
-    (rows, signing_key)
+    (rows, signing_key, catalogue)
 }
 
 fn signing_key(rows: &mut Rows, settings: &Settings, host: &Host) -> Option<SigningKey> {
@@ -37,26 +35,34 @@ fn signing_key(rows: &mut Rows, settings: &Settings, host: &Host) -> Option<Sign
     rows.take("signing key", wire::signing_key(settings), fingerprint, MADE_BY_INIT)
 }
 
-fn recipients(rows: &mut Rows, settings: &Settings, catalogue: Option<&Identities>) {
+/// Whom the trust policy seals backups to.
+pub(super) fn recipients(settings: &Settings, policy: &Policy, catalogue: Option<&Identities>) -> Rows {
+    let mut rows = Rows::new("Recipients");
     let what = "recovery recipients";
-    let recipients = match wire::recovery_recipients(settings) {
-        Ok(recipients) => recipients,
-        Err(failure) => return rows.failed(what, &failure, RECIPIENTS),
-    };
-    let own = catalogue.map(Identities::recipients).unwrap_or_default();
-    if own.iter().any(|own| recipients.iter().any(|other| other == own)) {
+    let own: Vec<String> =
+        catalogue.iter().flat_map(|keys| keys.recipients()).map(|recipient| recipient.to_string()).collect();
+    let is_own = |list: &[PolicyRecipient]| list.iter().any(|one| own.contains(&one.recipient));
+    if is_own(&policy.recovery_recipients) {
         let found = "the catalogue key of this host is one of them, so that this host can open its own backups";
-        let mend = "take it out of keys.recovery_recipients; `keyhaven keys new`, on another machine, makes one";
-        return refused_unless_accepted(rows, what, settings, found, mend);
-    }
-    match recipients.len() {
-        0 | 1 => rows.warning(
+        let mend = "remove it (`keyhaven recipients remove`); `keyhaven keys new`, on another machine, makes one";
+        refused_unless_accepted(&mut rows, what, settings, found, mend);
+    } else if policy.recovery_recipients.len() == 1 {
+        rows.warning(
             what,
             "one: if its key is lost, every backup is lost",
-            "make a second kit with `keyhaven keys new` and add its recipient to keys.recovery_recipients",
-        ),
-        several => rows.good(what, several.to_string()),
+            "make a second kit with `keyhaven keys new` and add its recipient with `keyhaven recipients add`",
+        );
+    } else {
+        rows.good(what, policy.recovery_recipients.len().to_string());
     }
+    if !own.is_empty() && !is_own(&policy.catalogue_recipients) && !is_own(&policy.recovery_recipients) {
+        rows.warning(
+            "catalogue key",
+            "the trust policy does not name this host's catalogue key: every backup reads everything",
+            "`keyhaven recipients add --list catalogue` adds it",
+        );
+    }
+    rows
 }
 
 fn recovery_identity(rows: &mut Rows, settings: &Settings, host: &Host) {

@@ -138,13 +138,16 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let mut table = Table::default();
     table.add(configuration(app));
     table.add(host::rows(app, &settings));
-    let (rows, signing_key) = keys::rows(&settings, &host);
+    let (rows, signing_key, catalogue) = keys::rows(&settings, &host);
     table.add(rows);
     let (rows, found) = repository::rows(app, &settings, &host, signing_key.as_ref(), limit).await;
     table.add(rows);
+    if let Some(policy) = found.ledger.as_ref().and_then(|ledger| ledger.policy()).filter(|_| host.collects) {
+        table.add(keys::recipients(&settings, policy, catalogue.as_ref()));
+    }
     let mut regions = regions::Regions::configured(&settings);
     if let Some(source) = found.ledger.as_ref().and_then(|ledger| ledger.source()) {
-        regions.source = Some(source.region.clone());
+        regions.source.clone_from(&source.region);
     }
     if host.collects {
         table.add(instances::source(app, &settings, &host, &found, &mut regions, limit).await);

@@ -1,20 +1,19 @@
 //! The repository: reachable, readable, writable, protected, its clock, its ledger, this host's roles in it.
 
-use std::collections::BTreeMap;
-
 use super::row::Rows;
 use super::{Host, Limit};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
+use crate::cli::memory::Memory;
 use crate::cli::{human, wire};
 use crate::config::{Location, Settings};
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
-use crate::format::event::{Event, KeyChange, KeyGrant};
-use crate::format::{Entry, Role, names};
+use crate::format::{Entry, Policy, names};
 use crate::model::{Clock, Digest, FailureKind, limits};
-use crate::repository::ledger::{Ledger, Severity};
-use crate::repository::{Repository, SKEW_MILLIS, StateFolder, StoreError};
+use crate::repository::ledger::{Ledger, Problem, Severity};
+use crate::repository::trust::Trust;
+use crate::repository::{Repository, SKEW_MILLIS, StoreError};
 
 const LEDGER_MEND: &str = "`keyhaven verify --level ledger` lists all of it";
 const REPOSITORY: &str =
@@ -47,14 +46,15 @@ pub(super) async fn rows(
     let reading = async { repository.read_ledger_anew().await.map_err(Failure::from) };
     let counted = |ledger: &Ledger| {
         let entries = ledger.counted().count() as u64;
-        format!("listed and read; {} in good standing", human::count(entries, "entry"))
+        format!("listed and read; {} that count", human::count(entries, "entry"))
     };
     let read = limit.within(FailureKind::Failed, reading).await;
     let ledger = rows.take("reading", read, counted, "the identity needs the right to list and to read the bucket");
     clock(&mut rows, &repository, &*app.context().clock, ledger.is_some());
     if let Some(ledger) = ledger {
         problems(&mut rows, &ledger);
-        memory(&mut rows, app, settings, &repository, &ledger).await;
+        memory(&mut rows, &ledger);
+        policy(&mut rows, &ledger);
         if host.signs() {
             writing(&mut rows, &repository, &ledger, limit).await;
         }
@@ -96,9 +96,12 @@ pub(super) fn skew(rows: &mut Rows, what: &'static str, millis: i64) {
 }
 
 fn problems(rows: &mut Rows, ledger: &Ledger) {
-    let worst = ledger.problems().iter().max_by_key(|problem| problem.severity());
+    // The rows of the trust policy say these.
+    let said = |problem: &&Problem| matches!(problem, Problem::Fork { .. } | Problem::MissingVersion { .. });
+    let problems: Vec<_> = ledger.problems().iter().filter(|problem| !said(problem)).collect();
+    let worst = problems.iter().max_by_key(|problem| problem.severity());
     let Some(worst) = worst else { return rows.good("ledger", "whole, every signature good") };
-    let more = match ledger.problems().len() {
+    let more = match problems.len() {
         1 => String::new(),
         several => format!(" (and {} more)", several - 1),
     };
@@ -106,30 +109,81 @@ fn problems(rows: &mut Rows, ledger: &Ledger) {
     rows.warning("ledger", format!("{worst}{more}{grave}"), LEDGER_MEND);
 }
 
-/// Whether the heads that this host saw last are still there: a backup refuses to go on without them.
-async fn memory(rows: &mut Rows, app: &App, settings: &Settings, repository: &Repository, ledger: &Ledger) {
-    let what = "known heads";
-    let Ok(folder) = app.state_folder(settings) else { return };
-    let heads = StateFolder::new(&folder, &repository.id().to_string()).heads().await.map_err(Failure::from);
-    let heads = match heads {
-        Ok(heads) => heads,
-        Err(failure) => return rows.failed(what, &failure, "move that file away; what it protects begins anew"),
-    };
-    let accepted = |digest: &Digest| ledger.missing().iter().any(|one| one.digest == *digest && one.accepted);
-    let gone: Vec<&String> = heads
-        .iter()
-        .filter(|path| names::parse_entry(path).is_some_and(|(_, it)| ledger.get(&it).is_none() && !accepted(&it)))
-        .collect();
-    match (heads.len(), gone.first()) {
-        (0, _) => rows.good(what, "none yet on this host"),
-        (_, None) => rows.good(what, "what this host saw last is still there"),
-        (_, Some(first)) => rows.bad(
-            what,
+/// What this host saw and the bucket lacks, in ledger and trust policy.
+fn memory(rows: &mut Rows, ledger: &Ledger) {
+    let memory = Memory::of(ledger);
+    match memory.heads.as_slice() {
+        [] => rows.good("known heads", "everything that this host remembers is there"),
+        [first, ..] => rows.bad(
+            "known heads",
             FailureKind::Integrity,
-            format!("{first} was there when this host wrote last, and is gone: no backup is written"),
-            "find out who deleted it; then `keyhaven ledger accept-loss --reason …`, signed by a custodian or this host",
+            format!("{first} was there when this host looked last, and is gone; `backup` ends with 3"),
+            "find out who deleted it; then `keyhaven ledger accept-loss --reason …`, signed by custodians",
         ),
     }
+}
+
+/// The trust policy: forks, missing versions, custodians who have never signed.
+fn policy(rows: &mut Rows, ledger: &Ledger) {
+    let (what, memory) = ("trust policy", Memory::of(ledger));
+    if !memory.fork.is_empty() {
+        let found = format!("forked into {} branches; nothing is swept", memory.fork.len());
+        rows.bad(
+            what,
+            FailureKind::Integrity,
+            found,
+            "`keyhaven trust propose` follows both; custodians of both sign it",
+        );
+    }
+    if let Some(other) = memory.other_branches.first() {
+        let found = format!("another branch is there, {other}; this host keeps to its own");
+        rows.warning(what, found, "find out who published it; `keyhaven trust propose --join` follows both");
+    }
+    if let Some(version) = memory.missing.first() {
+        let found = format!("version {version} is missing, and the version in force names it");
+        rows.bad(
+            what,
+            FailureKind::Integrity,
+            found,
+            "put it back from a copy of the bucket, or from a host that saw it",
+        );
+    }
+    if let Some(version) = memory.policies.first() {
+        let found = format!("the bucket lacks version {version}, or signatures of it");
+        rows.warning(what, found, "the next backup puts it back; find out who deleted it");
+    }
+    let Some((version, in_force)) = ledger.trust().writes_under() else { return };
+    let silent = never_signed(ledger.trust(), in_force);
+    let threshold = format!("{} of {} custodians must sign", in_force.threshold, in_force.custodians.len());
+    match silent.as_slice() {
+        [] => rows.good(what, format!("version {}; {threshold}", version.version)),
+        names => rows.warning(
+            what,
+            format!(
+                "version {}; {threshold}; {} never signed: {}",
+                version.version,
+                have(names.len()),
+                names.join(", ")
+            ),
+            "let every custodian sign once, to know that their keys work: `keyhaven trust propose --reason …`, then \
+             `keyhaven trust sign` and `keyhaven trust publish`",
+        ),
+    }
+}
+
+fn have(count: usize) -> &'static str {
+    if count == 1 { "one has" } else { "some have" }
+}
+
+/// The custodians in force of whom no version above 1 has a good signature.
+fn never_signed(trust: &Trust, in_force: &Policy) -> Vec<String> {
+    let later =
+        || trust.fit().iter().filter(|version| version.version > 1).filter_map(|version| trust.envelope(version));
+    let silent = in_force.custodians.iter().filter(|custodian| {
+        let key = custodian.public_key.ed25519();
+        !key.is_some_and(|key| later().any(|envelope| envelope.is_signed_by(key)))
+    });
+    silent.map(|custodian| custodian.name.clone()).collect()
 }
 
 /// Writes something that is there already, with the same bytes: that shows the right to write and changes nothing.
@@ -162,7 +216,7 @@ async fn writing(rows: &mut Rows, repository: &Repository, ledger: &Ledger, limi
 async fn known_object(repository: &Repository, ledger: &Ledger) -> Result<Option<(String, bytes::Bytes)>, Failure> {
     let list =
         ledger.latest_good().and_then(|entry| entry.snapshot()).map(|event| (names::list(&event.list), event.list));
-    let recover = ledger.init().map(|init| (names::RECOVER_MD.to_owned(), init.recover_md));
+    let recover = ledger.policy().map(|policy| (names::RECOVER_MD.to_owned(), policy.settings.recover_md));
     for (path, digest) in list.into_iter().chain(recover) {
         match repository.store().get(&path, limits::LIST).await {
             Ok(bytes) if sha256(&bytes) == digest => return Ok(Some((path, bytes))),
@@ -184,7 +238,8 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
              another host copy the folder away",
         );
     }
-    let newest = ledger.latest_good().or_else(|| ledger.first()).map(Entry::name);
+    let version = || ledger.trust().writes_under().map(|(version, _)| names::policy(&version));
+    let newest = ledger.latest_good().map(Entry::name).or_else(version);
     let asking = async {
         match &newest {
             Some(path) => repository.store().retention(path).await.map_err(Failure::from),
@@ -209,45 +264,18 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
     }
 }
 
-/// Whether the ledger lets this host's key do what this host is to do.
+/// Whether the trust policy lets this host's key do what this host is to do.
 fn roles(rows: &mut Rows, ledger: &Ledger, key: Digest, host: &Host) {
-    let held = held(ledger, key);
     for (role, why) in &host.roles {
         let what = "role";
-        if held.contains(role) {
-            rows.good(what, format!("this host's key has the role {role}, for {why}"));
-        } else {
-            let found =
-                format!("{why} needs the role {role}, and the ledger does not give it to the key {}", key.short());
-            rows.bad(
+        match ledger.check_signer(&key, *role) {
+            Ok(()) => rows.good(what, format!("this host's key has the role {role}, for {why}")),
+            Err(problem) => rows.bad(
                 what,
                 FailureKind::Key,
-                found,
-                format!("name the key that has it, or have a custodian run `keyhaven keys add` with the role {role}"),
-            );
+                format!("{why} needs the role {role}, and this host's key {} lacks it: {problem}", key.short()),
+                format!("name the key that has it, or have custodians run `keyhaven keys add` with the role {role}"),
+            ),
         }
     }
-}
-
-/// The roles that a key has at the heads: given by the first entry or later, and not taken again.
-fn held(ledger: &Ledger, key: Digest) -> Vec<Role> {
-    let mut held: BTreeMap<Role, ()> = BTreeMap::new();
-    let give = |grant: &KeyGrant, held: &mut BTreeMap<Role, ()>| {
-        if grant.public_key.fingerprint() == key {
-            held.extend(grant.roles.iter().map(|role| (*role, ())));
-        }
-    };
-    for grant in ledger.init().map(|init| init.keys.as_slice()).unwrap_or_default() {
-        give(grant, &mut held);
-    }
-    for entry in ledger.counted() {
-        match &entry.event {
-            Event::Keys(KeyChange::Add { grant, .. }) => give(grant, &mut held),
-            Event::Keys(KeyChange::Retire { key: gone, .. } | KeyChange::Revoke { key: gone, .. }) if *gone == key => {
-                held.clear();
-            }
-            _ => {}
-        }
-    }
-    held.into_keys().collect()
 }

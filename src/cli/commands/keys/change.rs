@@ -1,63 +1,51 @@
-//! `keyhaven keys add`, `retire` and `revoke`: what a custodian signs.
+//! `keyhaven keys add`, `retire` and `revoke`: changes of the trust policy.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use super::{LEAST_DIGITS, name};
 use crate::cli::app::{App, read_public};
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::{identity, recovery_file, wire};
-use crate::config::Settings;
-use crate::crypto::{PublicKey, SigningKey};
-use crate::format::event::{Event, KeyChange, KeyGrant};
-use crate::format::{Entry, Role};
+use crate::cli::recovery_file;
+use crate::cli::trust::change::Change;
+use crate::cli::trust::ended;
+use crate::cli::trust::session::{Session, Signing};
+use crate::crypto::PublicKey;
+use crate::format::policy::{Custodian, PolicyKey};
+use crate::format::{Entry, EntryRef, Policy, Role};
 use crate::model::Digest;
-use crate::repository::Repository;
-use crate::repository::ledger::{Holder, Ledger};
+use crate::repository::ledger::Ledger;
 
-/// Characters of a name at most.
-const LONGEST_NAME: usize = 64;
-/// Hexadecimal digits of a fingerprint or digest at least.
-const LEAST_DIGITS: usize = 4;
-
-/// Who signs the change, and why.
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Custodian {
-    /// Why; it stays in the ledger
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    /// The custodian's key (PEM, protected by age or not)
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// A file with the passphrase of that key, instead of asking
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
-}
-
-/// Lets a key in: from this entry on it may sign what its roles allow. A key that is known gets further roles.
+/// Adds a key: from the new version of the trust policy on it may sign what its roles allow. A key keeps its roles; another
+/// right is another key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Roles: collector (backs up), verifier (records checks), restorer (records restores), reaper (forgets and sweeps), \
-custodian (changes keys, accepts suspect snapshots).
+Roles: collector (backs up), verifier (records checks), restorer (records restores and drills), reaper (forgets, holds and \
+sweeps), operator (announces changes, acknowledges alarms), custodian (signs versions of the trust policy, and nothing else).
 
 Examples:
   keyhaven keys add --public signing-key.public.pem --role verifier --role restorer --role reaper \\
     --name recovery-host --key custodian-key.pem.age --reason 'the host that restores'
-  keyhaven keys add --public second-kit/public.txt --role custodian --role restorer --name 'kit of Bob' \\
+  keyhaven keys add --public second-kit/public.txt --role custodian --name 'kit of Bob' \\
     --key custodian-key.pem.age --reason 'a second custodian'")]
 pub(in crate::cli) struct AddArguments {
     /// The public key (PEM), or the public file of a recovery kit
     #[arg(long, value_name = "FILE")]
     public: PathBuf,
     /// What it may do; once for each role
-    #[arg(long, value_name = "ROLE", required = true, value_parser = role)]
-    role: Vec<Role>,
+    #[arg(long, value_name = "ROLE", required = true)]
+    role: Vec<Right>,
     /// What people call it
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: String,
     #[command(flatten)]
-    custodian: Custodian,
+    signing: Signing,
 }
 
-/// Ends a key that is done with: what it signed until now counts, nothing later does. It does not come back.
+/// Ends a key that is no longer used: what it signed until now counts, nothing later does. It cannot be added again.
+///
+/// A custodian's key is removed. `keyhaven trust propose` changes how many must sign.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -65,14 +53,11 @@ Examples:
 pub(in crate::cli) struct RetireArguments {
     /// The key: its name, or the start of its fingerprint
     holder: String,
-    /// Do it although no custodian is left: keys can then never be changed again
-    #[arg(long)]
-    leave_no_custodian: bool,
     #[command(flatten)]
-    custodian: Custodian,
+    signing: Signing,
 }
 
-/// Ends a key that is in wrong hands: only what it signed up to its last good entry counts. It does not come back.
+/// Ends a compromised key, or moves the end of one that has ended: only what it signed up to its last good entry counts.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without --last-good nothing that the key ever signed counts: of a collector, every snapshot that it made.
@@ -85,190 +70,243 @@ pub(in crate::cli) struct RevokeArguments {
     /// The last entry of that key that is to be trusted: its sequence, or the start of its digest
     #[arg(long, value_name = "ENTRY")]
     last_good: Option<String>,
-    /// Do it although no custodian is left: keys can then never be changed again
-    #[arg(long)]
-    leave_no_custodian: bool,
     /// Do it although no good snapshot would be left that counts
     #[arg(long)]
     leave_no_snapshot: bool,
     #[command(flatten)]
-    custodian: Custodian,
+    signing: Signing,
 }
 
-fn role(text: &str) -> Result<Role, String> {
-    let roles = [Role::Collector, Role::Verifier, Role::Restorer, Role::Reaper, Role::Custodian];
-    let found = roles.into_iter().find(|role| role.as_str() == text);
-    found.ok_or_else(|| format!("it is one of {}", roles.map(Role::as_str).join(", ")))
+/// A role of a signing key, or that of a custodian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    Custodian,
+    Role(Role),
 }
 
-fn name(text: &str) -> Result<String, String> {
-    let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| format!("a name has 1 to {LONGEST_NAME} characters on one line"))
-}
+impl FromStr for Right {
+    type Err = String;
 
-/// A custodian at work on a repository.
-struct Desk<'a> {
-    app: &'a App,
-    settings: Settings,
-    repository: Repository,
-    ledger: Ledger,
-}
-
-impl<'a> Desk<'a> {
-    async fn open(app: &'a App) -> Result<Self, Failure> {
-        let settings = app.settings()?;
-        let repository = wire::repository(&settings, None).await?;
-        let ledger = repository.read_ledger_anew().await?;
-        Ok(Self { app, settings, repository, ledger })
+    fn from_str(text: &str) -> Result<Self, String> {
+        let roles = Role::ALL.map(Role::as_str).join(", ");
+        match text {
+            "custodian" => Ok(Self::Custodian),
+            text => text.parse().map(Self::Role).map_err(|_| format!("it is one of {roles}, custodian")),
+        }
     }
+}
 
-    /// The custodian's key. Asked for last: nobody types a passphrase for a change that is refused.
-    async fn key(&self, custodian: &Custodian) -> Result<SigningKey, Failure> {
-        let key = identity::signing_key(custodian.key.clone(), custodian.passphrase_file.clone()).await?;
-        let own = key.public().fingerprint();
-        let may = self.ledger.holders().iter().any(|holder| holder.key == own && holder.may_act_as(Role::Custodian));
-        match may {
-            true => Ok(key),
-            false => Err(Failure::new(
-                crate::model::FailureKind::Key,
-                format!("{} is no custodian's key of this repository", own.short()),
-            )
-            .hinted("`keyhaven keys list` shows who may change keys")),
+/// A key of the policy.
+#[derive(Debug, Clone)]
+pub(in crate::cli) enum Holder {
+    Custodian(Custodian),
+    Key(PolicyKey),
+}
+
+impl Holder {
+    pub(in crate::cli) fn fingerprint(&self) -> Digest {
+        match self {
+            Self::Custodian(custodian) => custodian.public_key.fingerprint(),
+            Self::Key(key) => key.public_key.fingerprint(),
         }
     }
 
-    async fn sign(&self, custodian: &Custodian, change: KeyChange) -> Result<Entry, Failure> {
-        let key = self.key(custodian).await?;
-        let writer = wire::writer_with(key, self.app, &self.settings, self.repository.id())?;
-        let draft = super::super::draft(&*writer.clock, Event::Keys(change));
-        self.app.change(self.repository.commit(&writer, draft)).await
+    pub(in crate::cli) fn name(&self) -> &str {
+        match self {
+            Self::Custodian(custodian) => &custodian.name,
+            Self::Key(key) => &key.name,
+        }
     }
 
-    fn tell(&self, word: &str, holder: &Digest, name: &str, entry: &Entry) -> Result<Outcome, Failure> {
-        let done = serde_json::json!({
-            "change": word, "fingerprint": holder, "name": name, "entry": entry.digest, "sequence": entry.sequence,
-        });
-        self.app.printer.result(&done, |printer| {
-            printer.line(format!("{} ({}) {word} by entry {}.", holder.short(), name, entry.sequence))
-        })?;
-        Ok(Outcome::Done)
-    }
-
-    /// The key that is meant, which may still sign.
-    fn holder(&self, text: &str) -> Result<Holder, Failure> {
+    /// Whether a text names it: its name, or the start of its fingerprint.
+    fn is_called(&self, text: &str) -> bool {
         let digits = text.len() >= LEAST_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let meant = |holder: &Holder| holder.name == text || (digits && holder.key.to_string().starts_with(text));
-        let found: Vec<Holder> = self.ledger.holders().into_iter().filter(meant).collect();
-        let active: Vec<&Holder> = found.iter().filter(|holder| holder.ended.is_none()).collect();
-        let hint = "`keyhaven keys list` shows names and fingerprints";
-        match (active.as_slice(), found.as_slice()) {
-            ([one], _) => Ok((*one).clone()),
-            ([], []) => Err(Failure::usage(format!("no key is called `{text}`")).hinted(hint)),
-            ([], _) => Err(Failure::usage(format!("the key `{text}` is retired or revoked already"))),
-            _ => Err(Failure::usage(format!("several keys are called `{text}`")).hinted(hint)),
-        }
+        self.name() == text || (digits && self.fingerprint().to_string().starts_with(text))
     }
 
-    /// Refuses to take away the last custodian, unless that is asked for by name.
-    fn keep_custodian(&self, gone: &Holder, accepted: bool) -> Result<(), Failure> {
-        let left = |holder: &Holder| holder.key != gone.key && holder.may_act_as(Role::Custodian);
-        if accepted || !gone.may_act_as(Role::Custodian) || self.ledger.holders().iter().any(left) {
-            return Ok(());
-        }
-        Err(Failure::usage("this is the last custodian's key: without one, keys can never be changed again")
-            .hinted("add another custodian first (`keyhaven keys add --role custodian`), or say --leave-no-custodian"))
+    fn is_active(&self) -> bool {
+        matches!(self, Self::Custodian(_) | Self::Key(PolicyKey { until: None, .. }))
     }
+}
 
-    /// Refuses to take all good snapshots out of account, unless that is asked for by name.
-    fn keep_snapshot(&self, gone: &Holder, last_good: Option<&Digest>, accepted: bool) -> Result<(), Failure> {
-        let counts = |entry: &Entry| {
-            entry.key != gone.key
-                || last_good.is_some_and(|last| entry.digest == *last || self.ledger.is_ancestor(&entry.digest, last))
-        };
-        let mut good = self.ledger.live().filter(|entry| self.ledger.is_good(entry)).peekable();
-        if accepted || good.peek().is_none() || good.any(counts) {
-            return Ok(());
-        }
-        Err(Failure::usage("no good snapshot would be left that counts: every one of them is signed by this key")
-            .hinted("name the last entry that is to be trusted (--last-good ENTRY), or say --leave-no-snapshot"))
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name(), self.fingerprint().short())
     }
+}
 
-    /// The entry of a key that is meant as its last good one.
-    fn last_good(&self, holder: &Holder, text: &str) -> Result<Digest, Failure> {
-        let own = || self.ledger.entries().iter().filter(|entry| entry.key == holder.key);
-        let by_sequence = text.parse::<u64>().ok();
-        let mut found: Vec<Digest> =
-            own().filter(|entry| Some(entry.sequence) == by_sequence).map(|entry| entry.digest).collect();
-        if found.is_empty() && text.len() >= LEAST_DIGITS {
-            found = own().map(|entry| entry.digest).filter(|digest| digest.to_string().starts_with(text)).collect();
-        }
-        match found.as_slice() {
-            [one] => Ok(*one),
-            [] => Err(Failure::usage(format!("no entry `{text}` is signed by {}", holder.key.short()))
-                .hinted("give the sequence or the start of the digest of an entry that this key signed")),
-            _ => Err(Failure::usage(format!("`{text}` fits several entries; give more digits of the digest"))),
-        }
+/// Every key of a policy, custodians first.
+pub(super) fn holders(policy: &Policy) -> Vec<Holder> {
+    let custodians = policy.custodians.iter().cloned().map(Holder::Custodian);
+    custodians.chain(policy.keys.iter().cloned().map(Holder::Key)).collect()
+}
+
+/// The key that is meant, whose end a later version may change.
+fn holder_to_revoke(policy: &Policy, text: &str) -> Result<Holder, Failure> {
+    let ended: Vec<Holder> =
+        holders(policy).into_iter().filter(|holder| !holder.is_active() && holder.is_called(text)).collect();
+    match (holder(policy, text), ended.as_slice()) {
+        (Err(_), [one]) => Ok(one.clone()),
+        (found, _) => found,
+    }
+}
+
+/// The key that is meant, which has not ended.
+pub(super) fn holder(policy: &Policy, text: &str) -> Result<Holder, Failure> {
+    let meant = |holder: &Holder| holder.is_called(text);
+    let found: Vec<Holder> = holders(policy).into_iter().filter(meant).collect();
+    let active: Vec<&Holder> = found.iter().filter(|holder| holder.is_active()).collect();
+    let hint = "`keyhaven keys list` shows names and fingerprints";
+    match (active.as_slice(), found.as_slice()) {
+        ([one], _) => Ok((*one).clone()),
+        ([], []) => Err(Failure::usage(format!("no key is called `{text}`")).hinted(hint)),
+        ([], _) => Err(Failure::usage(format!("the key `{text}` is retired or revoked already"))),
+        _ => Err(Failure::usage(format!("several keys are called `{text}`")).hinted(hint)),
     }
 }
 
 /// Adds a key.
 pub(super) async fn add(app: &App, arguments: AddArguments) -> Result<Outcome, Failure> {
-    let public_key = read_key(&arguments.public)?;
-    let desk = Desk::open(app).await?;
-    let key = public_key.fingerprint();
-    let mut roles = arguments.role.clone();
-    roles.sort_unstable();
-    roles.dedup();
-    let known = desk.ledger.holders().into_iter().find(|holder| holder.key == key);
-    if let Some(known) = known {
-        if known.ended.is_some() {
-            return Err(Failure::usage(format!("{} is retired or revoked, and does not come back", key.short()))
-                .hinted("make a new key: `keyhaven keys host`, or `keyhaven keys new` for a custodian"));
-        }
-        if roles.iter().all(|role| known.roles.contains(role)) && known.name == arguments.name {
-            return Err(Failure::usage(format!("{} has these roles already", key.short())));
-        }
+    let as_custodian = arguments.role.contains(&Right::Custodian);
+    let roles: Vec<Role> = arguments
+        .role
+        .iter()
+        .filter_map(|right| match right {
+            Right::Role(role) => Some(*role),
+            Right::Custodian => None,
+        })
+        .collect();
+    if as_custodian && !roles.is_empty() {
+        return Err(Failure::usage("a custodian's key signs versions of the trust policy only")
+            .hinted("make another key for other roles: `keyhaven keys host`"));
     }
-    let grant = KeyGrant { public_key, roles, name: arguments.name.clone() };
-    let change = KeyChange::Add { grant, reason: arguments.custodian.reason.clone() };
-    let entry = desk.sign(&arguments.custodian, change).await?;
-    desk.tell("added", &key, &arguments.name, &entry)
+    let key = read_key(&arguments.public, as_custodian)?;
+    let session = Session::open(app).await?;
+    let name = arguments.name;
+    let details = details(&key.fingerprint(), &name);
+    let change = match as_custodian {
+        true => Change::AddCustodian { name, key },
+        false => Change::AddKey { name, key, roles },
+    };
+    let next = session.next(&[change], Some(arguments.signing.reason), false)?;
+    session.carry_out("added", details, &next, None, &arguments.signing.with).await
 }
 
 /// Retires a key.
 pub(super) async fn retire(app: &App, arguments: RetireArguments) -> Result<Outcome, Failure> {
-    let desk = Desk::open(app).await?;
-    let holder = desk.holder(&arguments.holder)?;
-    desk.keep_custodian(&holder, arguments.leave_no_custodian)?;
-    let change = KeyChange::Retire { key: holder.key, reason: arguments.custodian.reason.clone() };
-    let entry = desk.sign(&arguments.custodian, change).await?;
-    desk.tell("retired", &holder.key, &holder.name, &entry)
+    let session = Session::open(app).await?;
+    let holder = holder(session.policy()?, &arguments.holder)?;
+    let change = match &holder {
+        Holder::Custodian(_) => Change::RemoveCustodian { key: holder.fingerprint() },
+        Holder::Key(_) => {
+            let key = holder.fingerprint();
+            Change::EndKey { key, until: ended::last_entries(&session.ledger, &key) }
+        }
+    };
+    let next = session.next(&[change], Some(arguments.signing.reason), false).map_err(explained)?;
+    let details = details(&holder.fingerprint(), holder.name());
+    session.carry_out("retired", details, &next, None, &arguments.signing.with).await
 }
 
 /// Revokes a key.
 pub(super) async fn revoke(app: &App, arguments: RevokeArguments) -> Result<Outcome, Failure> {
-    let desk = Desk::open(app).await?;
-    let holder = desk.holder(&arguments.holder)?;
-    desk.keep_custodian(&holder, arguments.leave_no_custodian)?;
-    let last_good = arguments.last_good.as_deref().map(|text| desk.last_good(&holder, text)).transpose()?;
-    desk.keep_snapshot(&holder, last_good.as_ref(), arguments.leave_no_snapshot)?;
-    let reason = arguments.custodian.reason.clone();
-    let change = KeyChange::Revoke { key: holder.key, last_good, reason };
-    let entry = desk.sign(&arguments.custodian, change).await?;
-    desk.tell("revoked", &holder.key, &holder.name, &entry)
+    let session = Session::open(app).await?;
+    let holder = holder_to_revoke(session.policy()?, &arguments.holder)?;
+    let key = holder.fingerprint();
+    let last_good = arguments.last_good.as_deref().map(|text| last_good(&session.ledger, &holder, text)).transpose()?;
+    let change = match &holder {
+        Holder::Custodian(_) => Change::RemoveCustodian { key },
+        Holder::Key(_) => Change::EndKey { key, until: last_good.into_iter().collect() },
+    };
+    let next = session.next(&[change], Some(arguments.signing.reason), false).map_err(explained)?;
+    if !arguments.leave_no_snapshot && !ended::leaves_a_snapshot(&session.ledger, &next) {
+        return Err(Failure::usage(
+            "no good snapshot would be left that counts: every one of them is signed by this key",
+        )
+        .hinted("name the last entry that is to be trusted (--last-good ENTRY), or say --leave-no-snapshot"));
+    }
+    let details = details(&key, holder.name());
+    session.carry_out("revoked", details, &next, None, &arguments.signing.with).await
 }
 
-/// A public key from its own file, or the custodian's from that of a recovery kit.
-fn read_key(path: &Path) -> Result<PublicKey, Failure> {
+/// The threshold keeps custodians from being removed one after the other.
+fn explained(failure: Failure) -> Failure {
+    let threshold = failure.chain().iter().any(|line| line.contains("threshold") || line.contains("custodian"));
+    match threshold {
+        true => failure.hinted(
+            "add another custodian first (`keyhaven keys add --role custodian`), or remove one and lower how many must sign \
+             in one version: `keyhaven trust propose --remove-custodian NAME --threshold 1`",
+        ),
+        false => failure,
+    }
+}
+
+fn details(key: &Digest, name: &str) -> serde_json::Map<String, serde_json::Value> {
+    let pairs = [("fingerprint", key.to_string()), ("name", name.to_owned())];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+/// The entry of a key that is meant as its last good one.
+fn last_good(ledger: &Ledger, holder: &Holder, text: &str) -> Result<EntryRef, Failure> {
+    let key = holder.fingerprint();
+    let own = || ledger.entries().iter().filter(|entry| entry.key == key);
+    let by_sequence = text.parse::<u64>().ok();
+    let mut found: Vec<EntryRef> =
+        own().filter(|entry| Some(entry.sequence) == by_sequence).map(Entry::reference).collect();
+    if found.is_empty() && text.len() >= LEAST_DIGITS {
+        found = own()
+            .filter(|entry| entry.digest.to_string().starts_with(text) || entry.reference().to_string() == text)
+            .map(Entry::reference)
+            .collect();
+    }
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(Failure::usage(format!("no entry `{text}` is signed by {}", key.short()))
+            .hinted("give the sequence or the start of the digest of an entry that this key signed")),
+        _ => Err(Failure::usage(format!("`{text}` fits several entries; give more digits of the digest"))),
+    }
+}
+
+/// A public key from its own file, or from that of a recovery kit: the custodian's, or the recovery host's.
+fn read_key(path: &Path, custodian: bool) -> Result<PublicKey, Failure> {
     let text = read_public(path, "public key")?;
     if text.contains("PRIVATE KEY") {
         return Err(Failure::usage(format!("{} holds a secret key; give the public one", path.display())));
     }
-    PublicKey::from_pem(&text).or_else(|error| {
-        let kit = recovery_file::read(&text, &path.display().to_string()).ok().map(|kit| kit.custodians);
-        match kit.as_deref() {
+    let bare = text.trim_start().starts_with("-----BEGIN");
+    let read = if bare { PublicKey::from_pem(&text) } else { PublicKey::from_pem("") };
+    read.or_else(|error| {
+        let kit = recovery_file::read(&text, &path.display().to_string()).ok();
+        let keys = kit.map(|kit| if custodian { kit.custodians } else { kit.recovery_hosts });
+        match keys.as_deref() {
             Some([one]) => Ok(*one),
             _ => Err(Failure::from(error).hinted(format!("the file is {}", path.display()))),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::trust::kit;
+
+    #[test]
+    fn a_key_is_found_by_name_and_fingerprint() {
+        let policy = kit::first_policy();
+        assert!(matches!(holder(&policy, "collector"), Ok(Holder::Key(_))));
+        assert!(matches!(holder(&policy, "custodian 2"), Ok(Holder::Custodian(_))));
+        let fingerprint = kit::key(4).public().fingerprint().to_string();
+        assert_eq!(holder(&policy, &fingerprint[..8]).unwrap().name(), "collector");
+        assert!(holder(&policy, &fingerprint[..3]).is_err() && holder(&policy, "x").is_err());
+        let mut ended = policy;
+        ended.keys[0].until = Some(Vec::new());
+        assert!(holder(&ended, "collector").is_err() && holder_to_revoke(&ended, "collector").is_ok());
+    }
+
+    #[test]
+    fn a_role_is_one_of_the_table_or_custodian() {
+        assert_eq!("custodian".parse(), Ok(Right::Custodian));
+        assert_eq!("operator".parse(), Ok(Right::Role(Role::Operator)));
+        assert!("root".parse::<Right>().unwrap_err().contains("operator"));
+    }
 }

@@ -12,8 +12,8 @@ use crate::model::Digest;
 
 /// Makes a signing key for another host: one that verifies, restores or forgets, or a second collector.
 ///
-/// Run it on that host: the secret file stays there, and only the public one travels. The key may sign nothing until a
-/// custodian lets it in with `keyhaven keys add`.
+/// Run it on that host: the secret file stays there, and only the public one travels. The key may sign nothing until
+/// custodians add it with `keyhaven keys add`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +43,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         printer.line("")?;
         printer.line("Next:")?;
         printer.line("  1. Set keys.signing_key_file to the secret file in this host's configuration.")?;
-        printer.line("  2. Where the custodian's key is, let it in with the roles that it needs:")?;
+        printer.line("  2. Where the custodian's key is, add it with the roles that it needs:")?;
         printer.line(format!(
             "     keyhaven keys add --public {} --role verifier --role restorer --role reaper \\",
             made.public_file.display()

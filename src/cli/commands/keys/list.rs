@@ -2,49 +2,45 @@
 
 use serde::Serialize;
 
+use super::change::{Holder, holders};
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::table::Table;
-use crate::cli::{human, report, wire};
-use crate::format::Role;
-use crate::model::{Digest, Timestamp};
-use crate::repository::ledger::{Ended, Holder};
+use crate::cli::trust::words;
+use crate::cli::{report, wire};
+use crate::format::EntryRef;
+use crate::model::Digest;
 
 #[derive(Serialize)]
 struct Line {
     fingerprint: Digest,
     name: String,
-    roles: Vec<Role>,
-    since: u64,
-    since_time: Timestamp,
-    /// `active`, `retired` or `revoked`.
-    standing: &'static str,
-    /// The entry that ended it.
+    roles: Vec<String>,
+    /// `active` or `ended`.
+    state: &'static str,
+    /// Of an ended key, the entries up to which what it signed counts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<u64>,
-    /// Of a revoked key, the last entry that counts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_good: Option<Digest>,
+    until: Option<Vec<EntryRef>>,
     /// Whether it is this host's own.
     own: bool,
 }
 
 impl Line {
     fn new(holder: Holder, own: Option<Digest>) -> Self {
-        let (standing, by, last_good) = match holder.ended {
-            None => ("active", None, None),
-            Some(Ended::Retired { by }) => ("retired", Some(by), None),
-            Some(Ended::Revoked { by, last_good }) => ("revoked", Some(by), last_good),
+        let fingerprint = holder.fingerprint();
+        let (name, roles, until) = match holder {
+            Holder::Custodian(custodian) => (custodian.name, vec!["custodian".to_owned()], None),
+            Holder::Key(key) => (key.name, key.roles, key.until),
         };
-        let Holder { key, name, roles, since, since_time, .. } = holder;
-        Self { fingerprint: key, name, roles, since, since_time, standing, by, last_good, own: own == Some(key) }
+        let state = if until.is_some() { "ended" } else { "active" };
+        Self { fingerprint, name, roles, state, until, own: own == Some(fingerprint) }
     }
 
-    fn standing(&self) -> String {
-        match (self.by, self.own) {
-            (Some(by), _) => format!("{} by entry {by}", self.standing),
-            (None, true) => format!("{}, this host", self.standing),
-            (None, false) => self.standing.to_owned(),
+    fn state(&self) -> String {
+        match (&self.until, self.own) {
+            (Some(until), _) => format!("ended: {}", words::until_words(until)),
+            (None, true) => "active, this host".to_owned(),
+            (None, false) => self.state.to_owned(),
         }
     }
 }
@@ -52,24 +48,18 @@ impl Line {
 pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
-    let ledger = repository.read_ledger().await?;
-    report::ledger_warnings(&app.printer, &repository, &ledger);
+    let ledger = report::read_ledger(&app.printer, &repository).await?;
+    let policy = ledger.policy().ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
     // A custodian's machine has no key of its own; then none is marked.
     let own = wire::signing_key(&settings).ok().map(|key| key.public().fingerprint());
-    let lines: Vec<Line> = ledger.holders().into_iter().map(|holder| Line::new(holder, own)).collect();
+    let lines: Vec<Line> = holders(policy).into_iter().map(|holder| Line::new(holder, own)).collect();
     app.printer.result(&lines, |printer| {
-        let mut table = Table::new(&["fingerprint", "name", "roles", ">since", "", "standing"]);
+        let mut table = Table::new(&["fingerprint", "name", "roles", "state"]);
         for line in &lines {
-            table.row([
-                line.fingerprint.short(),
-                line.name.clone(),
-                line.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                line.since.to_string(),
-                human::time(line.since_time),
-                line.standing(),
-            ]);
+            table.row([line.fingerprint.short(), line.name.clone(), line.roles.join(", "), line.state()]);
         }
-        printer.table(&table, "no key: the first entry is not there")
+        printer.table(&table, "no key")?;
+        printer.line(format!("{} of {} custodians sign a new trust policy.", policy.threshold, policy.custodians.len()))
     })?;
     Ok(Outcome::Done)
 }

@@ -36,7 +36,10 @@ impl Repositories {
             None => self.open(instance).await?,
         };
         match repository.read_ledger().await {
-            Ok(ledger) => Ok(ledger),
+            Ok(ledger) => {
+                repository.remember(&ledger).await;
+                Ok(ledger)
+            }
             Err(error) => {
                 // The next one reads the credentials anew: they may have been changed.
                 self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(instance);

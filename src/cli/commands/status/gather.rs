@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::daemon::{self, DaemonShown};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
+use crate::cli::memory::Memory;
 use crate::cli::{human, metrics, wire};
 use crate::config::Settings;
 use crate::daemon::{Run, Tally};
@@ -33,6 +34,8 @@ pub(super) struct Shown {
     pub(super) reasons: Vec<String>,
     /// Where its repository lies; nothing when that is not set.
     pub(super) place: Option<String>,
+    /// What makes the trust in the repository doubtful.
+    pub(super) memory: Memory,
     /// How the repository stands; nothing when it cannot be read.
     pub(super) status: Option<Status>,
     /// Why the repository cannot be read.
@@ -99,6 +102,7 @@ pub(super) async fn gather(app: &App, settings: &Settings) -> Shown {
         stale: false,
         reasons: Vec::new(),
         place: None,
+        memory: Memory::default(),
         status: None,
         unreadable: None,
         jobs: jobs(settings, &tally, now),
@@ -112,6 +116,7 @@ pub(super) async fn gather(app: &App, settings: &Settings) -> Shown {
     match read(settings, now).await {
         Ok((repository, ledger, status)) => {
             shown.place = Some(repository.store().place());
+            shown.memory = Memory::of(&ledger);
             shown.stale = !status.stale.is_empty();
             shown.reasons = status.stale.iter().map(ToString::to_string).collect();
             shown.warnings.extend(repository.warnings().iter().cloned());
@@ -135,6 +140,7 @@ async fn read(settings: &Settings, now: Timestamp) -> Result<(Repository, Ledger
     let reading = async {
         let repository = wire::repository(settings, None).await?;
         let ledger = repository.read_ledger().await?;
+        repository.remember(&ledger).await;
         let status = measure(&repository, &ledger, &wire::objectives(settings), now).await?;
         Ok((repository, ledger, status))
     };

@@ -22,6 +22,7 @@ const JOBS: usize = 6;
 /// # Errors
 /// When standard output takes no more.
 pub(super) fn one(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
+    doubts(printer, shown)?;
     headline(printer, shown)?;
     if let Some(place) = &shown.place {
         field(printer, "repository", place, None)?;
@@ -44,6 +45,17 @@ pub(super) fn one(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
     }
     for warning in &shown.warnings {
         field(printer, "warning", warning, Some(Style::Yellow))?;
+    }
+    Ok(())
+}
+
+/// What this host knew and the bucket lacks comes before everything else.
+fn doubts(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
+    let of = if shown.instance.is_empty() { String::new() } else { format!("{}: ", shown.instance) };
+    for sentence in shown.memory.sentences() {
+        for line in human::wrapped(&human::safe(&format!("{of}{sentence}")), room(printer, 0)) {
+            printer.line(printer.paint(Style::Red, &line))?;
+        }
     }
     Ok(())
 }
@@ -130,7 +142,7 @@ fn backups(printer: &Printer, status: &Status) -> Result<(), Failure> {
         let share = slices.done.saturating_mul(100).checked_div(slices.of).unwrap_or(0);
         field(printer, "payloads opened", &format!("{} of {} slices ({share} %)", slices.done, slices.of), None)?;
     }
-    let others = [(backups.suspect, "suspect"), (backups.forgotten, "forgotten"), (backups.pinned, "pinned")];
+    let others = [(backups.suspect, "suspect"), (backups.forgotten, "forgotten"), (backups.held, "held")];
     let others = others.iter().filter(|(count, _)| *count > 0);
     let others: String = others.map(|(count, word)| format!(", {} {word}", human::thousands(*count))).collect();
     field(printer, "kept", &format!("{} good{others}", human::thousands(backups.good)), None)
@@ -252,6 +264,7 @@ fn expiring(printer: &Printer, soon: &Soon, now: Option<Timestamp>) -> Result<()
 /// # Errors
 /// When standard output takes no more.
 pub(super) fn several(printer: &Printer, shown: &[Shown]) -> Result<(), Failure> {
+    shown.iter().try_for_each(|one| doubts(printer, one))?;
     let mut table = Table::new(&["instance", "state", ">recovery point", ">objective", ">verified", "next run"]);
     for one in shown {
         let status = one.status.as_ref();
@@ -314,7 +327,7 @@ mod tests {
             suspect: 0,
             forgotten: 0,
             swept: 0,
-            pinned: 0,
+            held: 0,
             days: (0..)
                 .zip(days)
                 .map(|(n, (good, suspect))| Day { from: at(n), good: *good, suspect: *suspect })

@@ -61,7 +61,7 @@ mod tests {
                 name: "n".into(),
                 item_type: item_type.into(),
                 group: None,
-                class: Restorability::Reissued,
+                class: Restorability::Reissued.into(),
                 revision: None,
                 read_at: None,
                 payloads: slots.iter().map(pointer).collect(),

@@ -21,7 +21,7 @@ pub(super) fn expiry(item: &Item) -> Option<Expiry> {
             let at = end(&row).or_else(|| end(&item.doc(VALUE)?))?;
             Some(Expiry { at, renews: false })
         }
-        ItemKind::Group | ItemKind::Registration => None,
+        ItemKind::Group | ItemKind::Registration | ItemKind::Other => None,
     }
 }
 

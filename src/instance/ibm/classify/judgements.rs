@@ -73,6 +73,9 @@ judgements! {
     UNKNOWN_SECRET: DefinitionOnly, "unknown_type",
         "its type is unknown to this release; reading its payload might change it, and nothing can make it again",
         "Look for a newer release of Keyhaven; `source.read_types` lets its payload be read, if that is harmless.";
+    UNKNOWN_KIND: DefinitionOnly, "unknown_kind",
+        "its kind is unknown to this release",
+        "Look for a newer release of Keyhaven.";
 
     // Configurations.
     SETTABLE: Exact, "settable",

@@ -23,6 +23,7 @@ pub(in crate::instance::ibm) fn judge(item: &Item, payloads: &[Slot], now: Optio
     match item.key.kind() {
         ItemKind::Group => is::GROUP,
         ItemKind::Registration => is::REGISTRATION,
+        ItemKind::Other => is::UNKNOWN_KIND,
         ItemKind::Configuration => configuration(item, payloads),
         ItemKind::Secret => secret(item, payloads, now),
     }
@@ -142,7 +143,7 @@ pub(super) mod tests {
             name: "n".into(),
             item_type: item_type.into(),
             group: None,
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),

@@ -97,7 +97,7 @@ mod tests {
             name: "n".into(),
             item_type: item_type.into(),
             group: None,
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),

@@ -268,7 +268,7 @@ fn bare(key: ItemKey, docs: Docs) -> Item {
         name: kind.to_owned(),
         item_type: kind.to_owned(),
         group: None,
-        class: Restorability::DefinitionOnly,
+        class: Restorability::DefinitionOnly.into(),
         revision: None,
         read_at: None,
         payloads: Vec::new(),
@@ -286,7 +286,7 @@ fn listed(
 ) -> Result<Listed, InstanceError> {
     let rows: Vec<(&str, &RawValue)> = item.docs.iter().map(|(name, row)| (name.as_str(), &**row)).collect();
     let revisions = revisions(&rows).ok_or_else(|| answer.malformed("a row nests too deep"))?;
-    item.class = class(&item, &[]);
+    item.class = class(&item, &[]).into();
     Ok(Listed {
         revision: revisions.whole,
         settled: settles.then_some(revisions.settled),

@@ -58,7 +58,7 @@ pub(super) async fn read(client: &Client, listed: &Listed, before: Option<&Item>
     match listed.item.key.kind() {
         ItemKind::Secret => reader.secret(before).await?,
         ItemKind::Configuration if listed.readable == Readable::Payloads => reader.configuration().await?,
-        ItemKind::Configuration | ItemKind::Group | ItemKind::Registration => {}
+        ItemKind::Configuration | ItemKind::Group | ItemKind::Registration | ItemKind::Other => {}
     }
     reader.finish()
 }

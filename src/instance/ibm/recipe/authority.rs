@@ -211,7 +211,7 @@ pub(super) mod tests {
             name: "ca".into(),
             item_type: item_type.into(),
             group: None,
-            class: Restorability::Reissued,
+            class: Restorability::Reissued.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),

@@ -200,7 +200,7 @@ mod tests {
             name: "n".into(),
             item_type: item_type.into(),
             group: Some("default".into()),
-            class: Restorability::Reissued,
+            class: Restorability::Reissued.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),

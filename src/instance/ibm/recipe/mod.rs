@@ -230,6 +230,7 @@ impl Recipe for IbmRecipe {
             ItemKind::Group if item.key.id() == DEFAULT_GROUP => Route::BuiltIn,
             ItemKind::Group => Route::Create(Phase::Groups),
             ItemKind::Registration => Route::Create(Phase::Registration),
+            ItemKind::Other => lost("its kind is not restored by this release"),
             _ if fields(&item.item_type).is_none() => {
                 Route::Lost(format!("the type {} is not restored by this release", item.item_type))
             }

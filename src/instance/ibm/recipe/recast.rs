@@ -60,10 +60,10 @@ pub(super) fn treatments(item: &Item) -> &'static [Treatment] {
     match item.item_type.as_str() {
         "imported_cert" if pending => ISSUED,
         "public_cert" | "private_cert" if !pending && is_revoked(&row) => REVOKED,
-        "public_cert" | "private_cert" => match item.class {
-            Restorability::Converted if has_payload => CERTIFICATE,
-            Restorability::DefinitionOnly if supplied(item, "csr") => ISSUED,
-            Restorability::DefinitionOnly => KEYLESS,
+        "public_cert" | "private_cert" => match item.class.known() {
+            Some(Restorability::Converted) if has_payload => CERTIFICATE,
+            Some(Restorability::DefinitionOnly) if supplied(item, "csr") => ISSUED,
+            Some(Restorability::DefinitionOnly) => KEYLESS,
             _ => ISSUED,
         },
         "iam_credentials" if row.bool("reuse_api_key") != Some(true) => MINTED,
@@ -254,7 +254,7 @@ mod tests {
             name: "n".into(),
             item_type: item_type.into(),
             group: Some("default".into()),
-            class,
+            class: class.into(),
             revision: None,
             read_at: None,
             payloads: vec![Pointer { version: Slot::new("v1").unwrap(), pack: Digest::from_bytes([1; 32]) }],

@@ -66,7 +66,7 @@ mod tests {
             name: "n".into(),
             item_type: "username_password".into(),
             group: None,
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),

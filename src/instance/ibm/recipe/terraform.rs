@@ -38,6 +38,7 @@ pub(super) fn resource(crn: &str, key: &ItemKey, item_type: &str, id: &str) -> O
         ItemKind::Group => "ibm_sm_secret_group",
         ItemKind::Registration => "ibm_sm_en_registration",
         ItemKind::Secret | ItemKind::Configuration => RESOURCES.iter().find(|(name, _)| *name == item_type)?.1,
+        ItemKind::Other => return None,
     };
     let region = crn.split(':').nth(5).filter(|region| !region.is_empty())?;
     let place = format!("{region}/{}", IbmRecipe.instance_id(crn)?);
@@ -45,7 +46,7 @@ pub(super) fn resource(crn: &str, key: &ItemKey, item_type: &str, id: &str) -> O
         ItemKind::Registration => place,
         // The id in the standby, as keys spell it: `TYPE/NAME`.
         ItemKind::Configuration => format!("{place}/{}", id.split_once('/')?.1),
-        ItemKind::Secret | ItemKind::Group => format!("{place}/{id}"),
+        ItemKind::Secret | ItemKind::Group | ItemKind::Other => format!("{place}/{id}"),
     };
     Some(TerraformResource { resource, id })
 }

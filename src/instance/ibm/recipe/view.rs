@@ -45,6 +45,7 @@ pub(in crate::instance::ibm) fn view(item: &Item) -> View {
         ItemKind::Registration => keep(&mut view.settings, &row, &["event_notifications_instance_crn"]),
         ItemKind::Configuration => configuration(item, &row, &mut view),
         ItemKind::Secret => secret(item, &row, &mut view),
+        ItemKind::Other => {}
     }
     inputs(item, &mut view);
     view
@@ -201,7 +202,7 @@ mod tests {
             name: "n".into(),
             item_type: "arbitrary".into(),
             group: Some("default".into()),
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),

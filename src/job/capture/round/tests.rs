@@ -22,7 +22,7 @@ fn secret(id: &str, content: &str, updated_at: i64) -> Listed {
             name: id.to_owned(),
             item_type: "kv".to_owned(),
             group: None,
-            class: Restorability::Exact,
+            class: Restorability::Exact.into(),
             revision: None,
             read_at: None,
             payloads: Vec::new(),
@@ -51,7 +51,7 @@ fn base(items: &[(&str, Option<Revision>, Worth)]) -> BaseIndex {
     let mut index = BaseIndex::default();
     for (id, revision, worth) in items {
         index.keys.push(&format!("secret/{id}").parse().unwrap());
-        let tally = Tally { class: Restorability::Exact, versions: 1, locks: 0 };
+        let tally = Tally { class: Restorability::Exact.into(), versions: 1, locks: 0 };
         index.known.push(Known {
             revision: revision.as_ref().map(Mark::of),
             worth: *worth,

@@ -79,7 +79,7 @@ fn every_reason_is_said() {
         [
             "tag release",
             "",
-            "pinned: audit; weekly 2026-W46",
+            "held: audit; weekly 2026-W46",
             "last verified; daily 2026-11-18",
             "suspect: kept for 30d",
             "last 2 of 2; within 1h",

@@ -86,7 +86,9 @@ impl Run<'_> {
     async fn look(&self, entry: &Entry, listed: &Listed, fresh: bool) -> Result<Option<Known>, Halt> {
         let surveyor = self.surveyor();
         let found = match entry.item.key.kind() {
-            ItemKind::Group | ItemKind::Registration => Found { known: Some(surveyor.plain(listed)), compared: 0 },
+            ItemKind::Group | ItemKind::Registration | ItemKind::Other => {
+                Found { known: Some(surveyor.plain(listed)), compared: 0 }
+            }
             ItemKind::Configuration => surveyor.configuration(entry, listed).await?,
             ItemKind::Secret if entry.treatment == Treatment::Reissue => {
                 surveyor.issued(&self.goal(entry)?, listed, fresh).await?

@@ -82,7 +82,9 @@ impl Run<'_> {
                 ItemKind::Secret => Write::DeleteSecret { id: key.id().to_owned() },
                 ItemKind::Configuration => Write::DeleteConfiguration { key: key.clone() },
                 ItemKind::Group => Write::DeleteGroup { id: key.id().to_owned() },
-                ItemKind::Registration => return Err(Halt::Failed("the plan was altered".to_owned())),
+                ItemKind::Registration | ItemKind::Other => {
+                    return Err(Halt::Failed("the plan was altered".to_owned()));
+                }
             },
             Action::Register => Write::Register { body: recipe.registration(view, &self.registration_names()) },
         })

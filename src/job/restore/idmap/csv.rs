@@ -13,7 +13,7 @@ impl IdMap {
         let mut out = HEADING.to_owned();
         for item in &self.items {
             let group = item.group.as_deref().unwrap_or_default();
-            let kind = item.key.kind().as_str();
+            let kind = item.key.kind_word();
             line(&mut out, [kind, &item.item_type, group, &item.name, &item.old_id, &item.new_id]);
             for version in &item.versions {
                 line(&mut out, ["version", &item.item_type, group, &item.name, &version.old_id, &version.new_id]);

@@ -16,7 +16,7 @@ fn item(key: &str, item_type: &str, group: Option<&str>, name: &str) -> Item {
         name: name.into(),
         item_type: item_type.into(),
         group: group.map(Into::into),
-        class,
+        class: class.into(),
         revision: None,
         read_at: None,
         payloads: vec![Pointer { version: Slot::new("v1").unwrap(), pack }],

@@ -1,0 +1,117 @@
+//! `keyhaven snapshots hold` and `release`.
+
+use std::path::PathBuf;
+
+use crate::cli::app::App;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::snapshot::{self, Snapshot};
+use crate::cli::trust::change::Change;
+use crate::cli::trust::session::{Session, SigningKeys};
+use crate::cli::{identity, wire};
+use crate::crypto::SigningKey;
+use crate::format::event::{Event, SnapshotsEvent};
+use crate::repository::Writer;
+use crate::repository::find::Wanted;
+use crate::repository::ledger::SnapshotState;
+
+/// Signs that a snapshot is kept whatever the retention policy says, or no longer.
+///
+/// A reaper's key, this host's own by default, signs an entry of the ledger. A custodian's key, or --propose, changes the
+/// trust policy instead: no reaper can release that.
+#[derive(Debug, clap::Args)]
+pub(super) struct HoldArguments {
+    /// The snapshot: a sequence number or the start of its digest
+    snapshot: Wanted,
+    /// Why; it is recorded
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// A reaper's or a custodian's key (PEM, protected by age or not) instead of this host's own
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// A file with the passphrase of that key, instead of asking
+    #[arg(long, value_name = "FILE", requires = "key")]
+    passphrase_file: Option<PathBuf>,
+    /// Change the trust policy: write a proposal for custodians to sign
+    #[arg(long, conflicts_with = "key")]
+    propose: bool,
+    /// Where the proposal file goes [default: policy-NUMBER.json]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Holds (`hold`) or releases.
+pub(super) async fn run(app: &App, arguments: HoldArguments, hold: bool) -> Result<Outcome, Failure> {
+    let session = Session::open(app).await?;
+    let found = snapshot::pick(&session.ledger, &arguments.snapshot)?;
+    check(&found, hold)?;
+    let digest = found.entry.digest;
+    let key = match &arguments.key {
+        Some(path) => Some(identity::signing_key(path.clone(), arguments.passphrase_file.clone()).await?),
+        None => None,
+    };
+    if arguments.propose || key.as_ref().is_some_and(|key| is_custodian(&session, key)) {
+        let change = if hold { Change::Hold(digest) } else { Change::Release(digest) };
+        let next = session.next(&[change], Some(arguments.reason), false).map_err(|failure| match hold {
+            true => failure,
+            false => failure.hinted("an entry of the ledger holds it: release it with a reaper's key"),
+        })?;
+        let details = serde_json::Map::from_iter([("snapshot".to_owned(), serde_json::json!(digest))]);
+        let passphrase_file = arguments.passphrase_file;
+        let with = SigningKeys { key: arguments.key.into_iter().collect(), passphrase_file, out: arguments.out };
+        let word = if hold { "held" } else { "released" };
+        return session.carry_out(word, details, &next, None, &with).await;
+    }
+    if !hold && session.ledger.trust().holds(&digest) {
+        return Err(Failure::usage(format!("the trust policy holds snapshot {}", found.entry.sequence))
+            .hinted("only custodians release it: --key CUSTODIAN-KEY, or --propose"));
+    }
+    let writer = match key {
+        Some(key) => wire::writer_with(key, app, &session.settings, session.repository.id())?,
+        None => wire::writer(app, &session.settings, session.repository.id())?,
+    };
+    record(&session, &writer, &found, arguments.reason, hold).await
+}
+
+fn is_custodian(session: &Session<'_>, key: &SigningKey) -> bool {
+    let own = key.public().fingerprint();
+    let custodians = session.ledger.trust().branches().flat_map(|(_, policy)| &policy.custodians);
+    custodians.into_iter().any(|custodian| custodian.public_key.fingerprint() == own)
+}
+
+fn check(found: &Snapshot, hold: bool) -> Result<(), Failure> {
+    let sequence = found.entry.sequence;
+    match (&found.state, &found.held, hold) {
+        (SnapshotState::Swept { .. }, ..) => {
+            Err(Failure::usage(format!("snapshot {sequence} was swept: there is nothing left to keep")))
+        }
+        // A hold does not undo a forget: that must be said on purpose.
+        (SnapshotState::Forgotten { .. }, _, true) => {
+            Err(Failure::usage(format!("snapshot {sequence} is forgotten, and a hold does not undo that"))
+                .hinted(format!("keyhaven forget --undo {sequence} --reason …, then hold it")))
+        }
+        (_, None, false) => Err(Failure::usage(format!("snapshot {sequence} is not held"))),
+        _ => Ok(()),
+    }
+}
+
+async fn record(
+    session: &Session<'_>,
+    writer: &Writer,
+    found: &Snapshot,
+    reason: String,
+    hold: bool,
+) -> Result<Outcome, Failure> {
+    let (snapshot, sequence) = (found.entry.digest, found.entry.sequence);
+    let event = SnapshotsEvent { snapshots: vec![snapshot], reason };
+    let event = if hold { Event::Hold(event) } else { Event::Release(event) };
+    let draft = super::super::draft(&*writer.clock, event);
+    let entry = session.app.change(session.repository.commit(writer, draft)).await?;
+    let done = serde_json::json!({
+        "snapshot": snapshot, "held": hold, "entry": entry.digest, "sequence": entry.sequence,
+    });
+    session.app.printer.result(&done, |printer| {
+        let word = if hold { "held" } else { "released" };
+        printer.line(format!("Snapshot {sequence} {word} by entry {}.", entry.sequence))
+    })?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,85 @@
+//! `keyhaven trust propose`.
+
+use std::path::PathBuf;
+
+use crate::cli::app::{App, read_public};
+use crate::cli::commands::keys;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::trust::change::Change;
+use crate::cli::trust::session::{Session, SigningKeys};
+use crate::config::value::{Kind, Value};
+use crate::crypto::digest::sha256;
+use crate::repository::recover_md;
+
+/// Writes a proposal of the next version of the trust policy. The everyday changes have commands of their own: `keys add`,
+/// `keys retire`, `keys revoke`, `recipients add`, `recipients remove`, `snapshots accept`.
+///
+/// In a fork the proposal follows all branches, which ends the fork once custodians of all of them have signed it. Without
+/// any change it only gives every custodian the occasion to sign.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyhaven trust propose --reason 'every custodian signs once' --out first.json
+  keyhaven trust propose --threshold 2 --reason 'two custodians must agree'
+  keyhaven trust propose --remove-custodian 'kit of Bob' --threshold 1 --reason 'Bob has left'
+  keyhaven trust propose --recover-md --reason 'instructions of the new version'")]
+pub(in crate::cli) struct Arguments {
+    /// How many custodians must sign
+    #[arg(long, value_name = "N")]
+    threshold: Option<u64>,
+    /// A custodian to remove: a name, or the start of a fingerprint; may be given more than once
+    #[arg(long, value_name = "CUSTODIAN")]
+    remove_custodian: Vec<String>,
+    /// How long something stays after it was forgotten
+    #[arg(long, value_name = "PERIOD", value_parser = crate::cli::args::period)]
+    grace: Option<String>,
+    /// How long a run may take
+    #[arg(long, value_name = "PERIOD", value_parser = crate::cli::args::period)]
+    longest_run: Option<String>,
+    /// Replace RECOVER.md by this file; without FILE, by the text of this version of keyhaven
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    recover_md: Option<Option<PathBuf>>,
+    /// Accept that entries are gone: heads that this host saw, and entries that others name
+    #[arg(long)]
+    accept_loss: bool,
+    /// Also follow branches that this host's pin is not on, which ends a fork
+    #[arg(long)]
+    join: bool,
+    /// Why; it is recorded in the trust policy
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    with: SigningKeys,
+}
+
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+    let session = Session::open(app).await?;
+    let policy = session.policy()?;
+    let mut changes = Vec::new();
+    for text in &arguments.remove_custodian {
+        let key = keys::custodian(policy, text)?.public_key.fingerprint();
+        changes.push(Change::RemoveCustodian { key });
+    }
+    changes.extend(arguments.threshold.map(Change::Threshold));
+    changes.extend(arguments.grace.as_deref().and_then(seconds).map(Change::Grace));
+    changes.extend(arguments.longest_run.as_deref().and_then(seconds).map(Change::LongestRun));
+    let text = match &arguments.recover_md {
+        None => None,
+        Some(Some(path)) => Some(read_public(path, "RECOVER.md")?),
+        Some(None) => Some(String::from_utf8_lossy(&recover_md(&policy.source)).into_owned()),
+    };
+    changes.extend(text.as_ref().map(|text| Change::RecoverMd(sha256(text.as_bytes()))));
+    if arguments.accept_loss {
+        changes.push(Change::AcceptLosses(crate::cli::commands::ledger::losses(&session.ledger)));
+    }
+    let next = session.next(&changes, arguments.reason, arguments.join)?;
+    session.carry_out("proposed", serde_json::Map::new(), &next, text, &arguments.with).await
+}
+
+/// The seconds of a period, which the parser has checked.
+fn seconds(text: &str) -> Option<u64> {
+    match Kind::Period.read_text(text, std::path::Path::new("")) {
+        Ok(Value::Period(period)) => Some(period.as_secs()),
+        _ => None,
+    }
+}

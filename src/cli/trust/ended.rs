@@ -1,0 +1,88 @@
+//! What entries of an ended key count.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::format::{Entry, EntryRef, Policy};
+use crate::model::Digest;
+use crate::repository::ledger::Ledger;
+
+/// These entries and everything below them that is there.
+pub(in crate::cli) fn at_or_below(ledger: &Ledger, entries: &[EntryRef]) -> HashSet<Digest> {
+    let mut found = HashSet::new();
+    cover(ledger, entries.iter().map(|entry| entry.digest).collect(), &mut found);
+    found
+}
+
+/// The last entries of a key: those of its entries that count and that none of its others is above.
+pub(in crate::cli) fn last_entries(ledger: &Ledger, key: &Digest) -> Vec<EntryRef> {
+    let mut covered = HashSet::new();
+    let mut last = Vec::new();
+    for entry in ledger.counted().rev().filter(|entry| entry.key == *key) {
+        if !covered.contains(&entry.digest) {
+            last.push(entry.reference());
+            cover(ledger, vec![entry.digest], &mut covered);
+        }
+    }
+    last.sort_unstable();
+    last
+}
+
+fn cover(ledger: &Ledger, mut open: Vec<Digest>, covered: &mut HashSet<Digest>) {
+    while let Some(digest) = open.pop() {
+        if covered.insert(digest)
+            && let Some(entry) = ledger.get(&digest)
+        {
+            open.extend(entry.parents.iter().map(|parent| parent.digest));
+        }
+    }
+}
+
+/// Entries of one key that count now and would not count under another version.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(in crate::cli) struct Lost {
+    /// What the policy calls the key.
+    pub(in crate::cli) name: String,
+    /// Its fingerprint.
+    pub(in crate::cli) key: Digest,
+    /// How many entries.
+    pub(in crate::cli) entries: u64,
+    /// How many of them are snapshots.
+    pub(in crate::cli) snapshots: u64,
+    /// The first of them.
+    pub(in crate::cli) first: EntryRef,
+}
+
+/// What counts now and would no longer count, by key.
+pub(in crate::cli) fn no_longer_counts(ledger: &Ledger, after: &Policy) -> Vec<Lost> {
+    let ended = after.keys.iter().filter_map(|key| Some((key, key.until.as_ref()?)));
+    let ended: BTreeMap<Digest, (&str, HashSet<Digest>)> = ended
+        .map(|(key, until)| (key.public_key.fingerprint(), (key.name.as_str(), at_or_below(ledger, until))))
+        .collect();
+    let mut lost: BTreeMap<Digest, Lost> = BTreeMap::new();
+    for entry in ledger.counted() {
+        let Some((name, counts)) = ended.get(&entry.key) else { continue };
+        if !counts.contains(&entry.digest) {
+            let of_key = lost.entry(entry.key).or_insert_with(|| Lost {
+                name: (*name).to_owned(),
+                key: entry.key,
+                entries: 0,
+                snapshots: 0,
+                first: entry.reference(),
+            });
+            of_key.entries += 1;
+            of_key.snapshots += u64::from(entry.snapshot().is_some());
+        }
+    }
+    lost.into_values().collect()
+}
+
+/// Whether a good, live snapshot that counts now would still count under another version.
+pub(in crate::cli) fn leaves_a_snapshot(ledger: &Ledger, after: &Policy) -> bool {
+    let mut good = ledger.live().filter(|entry| ledger.is_good(entry)).peekable();
+    let counts = |entry: &Entry| match after.key(&entry.key).map(|key| &key.until) {
+        None => false,
+        Some(None) => true,
+        Some(Some(until)) => at_or_below(ledger, until).contains(&entry.digest),
+    };
+    good.peek().is_none() || good.any(counts)
+}

@@ -1,0 +1,258 @@
+//! The body of a snapshot entry.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Digest, Timestamp};
+
+/// What a snapshot claims about time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "consistency", rename_all = "snake_case")]
+pub enum Consistency {
+    /// Everything listed existed together at every moment between `from` and `to`.
+    PointInTime,
+    /// Each item is right on its own, at some moment between `from` and `to`.
+    PerItem {
+        /// How many items were still moving in the last round.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved: Option<u64>,
+        /// Why no moment was found, as a word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+}
+
+impl Consistency {
+    /// The word used in entries and output.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::PointInTime => "point_in_time",
+            Self::PerItem { .. } => "per_item",
+        }
+    }
+
+    /// How many items were still moving; 0 at a point in time.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        match self {
+            Self::PointInTime => 0,
+            Self::PerItem { moved, .. } => moved.unwrap_or(0),
+        }
+    }
+}
+
+/// A part of a catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartRef {
+    /// Its name.
+    pub digest: Digest,
+    /// Its sealed size in bytes.
+    pub size: u64,
+    /// How many items it lists.
+    pub items: u64,
+}
+
+/// Requests that a snapshot cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// Pages of lists.
+    pub listing: u64,
+    /// Reads of items.
+    pub reading: u64,
+    /// Of all these, requests that were sent again after a failure.
+    pub retried: u64,
+}
+
+/// Numbers of items and payloads. `None`: not counted by the writer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemCounts {
+    /// Items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+    /// Payloads that the catalogue points to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payloads: Option<u64>,
+    /// Items that the base did not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<u64>,
+    /// Items whose revision differs from the base's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<u64>,
+    /// Items of the base that are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<u64>,
+    /// Items whose restorability is worse than in the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_class: Option<u64>,
+    /// Items that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<u64>,
+    /// Items whose newest version is not the one held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<u64>,
+    /// Items taken for gone without asking for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_asked: Option<u64>,
+    /// Payloads that are empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty: Option<u64>,
+}
+
+/// Numbers in all, per kind and per class.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotCounts {
+    /// Of all items.
+    pub all: ItemCounts,
+    /// By kind of item.
+    pub kinds: BTreeMap<String, ItemCounts>,
+    /// By restorability.
+    pub classes: BTreeMap<String, ItemCounts>,
+}
+
+/// Something that makes a snapshot suspect, or remarkable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was found, as a word.
+    pub code: String,
+    /// How many items.
+    pub count: u64,
+    /// Of how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
+    /// The share in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<u64>,
+    /// A sentence without the name of an item or group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+impl Finding {
+    /// The finding for people.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        self.text.clone().unwrap_or_else(|| match self.of {
+            Some(of) => format!("{}: {} of {of}", self.code, self.count),
+            None => format!("{}: {}", self.code, self.count),
+        })
+    }
+}
+
+/// What is known of the bucket that a snapshot is in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketFacts {
+    /// Its region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Its lock mode: `none`, `governance`, `compliance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
+}
+
+/// The body of a snapshot entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotEvent {
+    /// What it claims about time.
+    #[serde(flatten)]
+    pub consistency: Consistency,
+    /// Start of the interval that the claim speaks of, by the provider's clock.
+    pub from: Timestamp,
+    /// Its end.
+    pub to: Timestamp,
+    /// The snapshot's time, from which the recovery point counts.
+    pub time: Timestamp,
+    /// The recovery point achieved when the entry was written, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_point_millis: Option<u64>,
+    /// How many rounds of listing it took, from 1.
+    pub rounds: u64,
+    /// Whether no earlier pack was reused.
+    pub full: bool,
+    /// The snapshot whose packs were reused; `None` when it is full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Digest>,
+    /// Fingerprints of the keys whose packs may be among those reused: the key of the base, and what that reuses; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reuses: Vec<Digest>,
+    /// The snapshot that it was judged by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Digest>,
+    /// The digest of the recovery recipients ([`crate::format::Policy::recipients_digest`]).
+    pub recipients: Digest,
+    /// The parts of the catalogue, in key order.
+    pub parts: Vec<PartRef>,
+    /// The list of the packs it needs.
+    pub list: Digest,
+    /// How many packs it needs.
+    pub packs: u64,
+    /// Their sealed size together, in bytes.
+    pub sealed_bytes: u64,
+    /// Items and payloads.
+    pub counts: SnapshotCounts,
+    /// Whether an item or payload that the source shows is missing or stale.
+    pub partial: bool,
+    /// Why it is suspect; empty: it is good.
+    pub reasons: Vec<Finding>,
+    /// What is remarkable and not suspect.
+    pub marks: Vec<Finding>,
+    /// The rule set that judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<u64>,
+    /// The floors in force, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floors: Option<BTreeMap<String, u64>>,
+    /// The shares in force in percent, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<BTreeMap<String, u64>>,
+    /// The announcements used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Vec<Digest>>,
+    /// How many items they covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excepted: Option<u64>,
+    /// The bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<BucketFacts>,
+    /// What it cost.
+    pub requests: RequestCounts,
+    /// What else to know about it.
+    pub notes: Vec<String>,
+    /// The operator's tags; retention can keep by them ([`crate::model::tag`]).
+    pub tags: Vec<String>,
+    /// Kinds of items that the collector was not allowed to list, so that none is in it; sorted.
+    pub hidden: Vec<String>,
+    /// Whether the collector held a recovery key, against the advice.
+    pub recovery_key_on_collector: bool,
+}
+
+impl SnapshotEvent {
+    /// How many items its catalogue lists.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.items))
+    }
+
+    /// Whether its own judgement is good.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.reasons.is_empty()
+    }
+
+    /// How many items it has, by kind.
+    #[must_use]
+    pub fn items_by_kind(&self) -> BTreeMap<String, u64> {
+        items_by(&self.counts.kinds)
+    }
+
+    /// How many items it has, by restorability.
+    #[must_use]
+    pub fn items_by_class(&self) -> BTreeMap<String, u64> {
+        items_by(&self.counts.classes)
+    }
+}
+
+fn items_by(counts: &BTreeMap<String, ItemCounts>) -> BTreeMap<String, u64> {
+    counts.iter().map(|(name, counts)| (name.clone(), counts.items.unwrap_or(0))).collect()
+}

@@ -1,0 +1,111 @@
+//! Which entries count: by the policy in force, never by date and in no order.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::graph::Graph;
+use super::status::{EntryStatus, Pending, Void};
+use crate::format::{Entry, Policy};
+use crate::model::Digest;
+use crate::repository::trust::Trust;
+
+/// How far a sequence may be above the highest lower entry in reach. Otherwise one entry could use up all sequences.
+const REACH: u64 = 10_000;
+
+/// Judges every entry, in the order of the graph.
+pub(super) fn judge(graph: &Graph, trust: &Trust) -> Vec<EntryStatus> {
+    let branches: Vec<Branch<'_>> = trust.branches().map(|(_, policy)| Branch::new(graph, policy)).collect();
+    let reach = reach(graph, trust, &branches);
+    let judged = graph.entries.iter().enumerate().map(|(position, entry)| {
+        let rights = branches.iter().map(|branch| branch.right(position, entry));
+        // What all branches agree on: the least of the rights.
+        let right = rights.min().unwrap_or(Right::NotListed);
+        match right > Right::NotListed && !entry.checked {
+            true => EntryStatus::Void(Void::Unchecked),
+            false => status(right, reach.contains(&position), trust.is_known(&entry.policy)),
+        }
+    });
+    judged.collect()
+}
+
+/// What a policy says of a key and an entry, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Right {
+    /// The key is not listed.
+    NotListed,
+    /// The key has no role for this kind.
+    NoRole,
+    /// The key has ended, and the entry is above the end.
+    Ended,
+    /// The key has ended, and the entry is at or below the end.
+    BelowEnd,
+    /// The key has not ended.
+    Active,
+}
+
+fn status(right: Right, in_reach: bool, known: bool) -> EntryStatus {
+    match right {
+        Right::NotListed => EntryStatus::Stranger,
+        Right::NoRole => EntryStatus::Void(Void::NoRole),
+        Right::Ended => EntryStatus::Void(Void::Ended),
+        Right::Active if !known => EntryStatus::Pending(Pending::UnknownPolicy),
+        Right::Active if !in_reach => EntryStatus::Pending(Pending::OutOfReach),
+        Right::BelowEnd if !known || !in_reach => EntryStatus::Void(Void::Unplaced),
+        Right::BelowEnd | Right::Active => EntryStatus::Counts,
+    }
+}
+
+/// A version in force, with what is at or below the end of each key that has ended.
+struct Branch<'a> {
+    keys: HashMap<Digest, &'a crate::format::policy::PolicyKey>,
+    ends: BTreeMap<Digest, HashSet<usize>>,
+}
+
+impl<'a> Branch<'a> {
+    fn new(graph: &Graph, policy: &'a Policy) -> Self {
+        let keys: HashMap<_, _> = policy.keys.iter().map(|key| (key.public_key.fingerprint(), key)).collect();
+        let ends = keys.iter().filter_map(|(fingerprint, key)| {
+            let until = key.until.as_ref()?;
+            let at: Vec<usize> = until.iter().filter_map(|entry| graph.position(&entry.digest)).collect();
+            let mut below = graph.below(&at);
+            below.extend(at);
+            Some((*fingerprint, below))
+        });
+        Self { ends: ends.collect(), keys }
+    }
+
+    fn right(&self, position: usize, entry: &Entry) -> Right {
+        let Some(key) = self.keys.get(&entry.key) else { return Right::NotListed };
+        match self.ends.get(&entry.key) {
+            _ if !key.may_sign(entry.kind()) => Right::NoRole,
+            None => Right::Active,
+            Some(below) if below.contains(&position) => Right::BelowEnd,
+            Some(_) => Right::Ended,
+        }
+    }
+}
+
+/// The entries in reach. Ended keys are in the measure, else what stands upon a long row of a revoked key's entries would
+/// fall out of it.
+fn reach(graph: &Graph, trust: &Trust, branches: &[Branch<'_>]) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    // The highest sequence in reach, and the highest below the sequence that is looked at now.
+    let (mut highest, mut lower): (Option<u64>, Option<u64>) = (None, None);
+    for (position, entry) in graph.entries.iter().enumerate() {
+        if highest.is_some_and(|highest| highest < entry.sequence) {
+            lower = highest;
+        }
+        if !entry.checked || !branches.iter().all(|branch| branch.keys.contains_key(&entry.key)) {
+            continue;
+        }
+        let parent_in_reach = entry.parents.last().is_some_and(|parent| {
+            trust.accepts_loss_of(&parent.digest)
+                || graph.position(&parent.digest).is_some_and(|parent| found.contains(&parent))
+        });
+        let near = lower.is_none_or(|lower| entry.sequence.saturating_sub(lower) <= REACH);
+        if parent_in_reach || near {
+            found.insert(position);
+            highest = Some(entry.sequence);
+        }
+    }
+    found
+}

@@ -1,0 +1,139 @@
+//! From documents to entries: form, name, repository, signature. Everything that needs no links.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+
+use super::Ledger;
+use crate::format::entry::Signed;
+use crate::format::{Entry, EntryRef, FormatError, RepositoryId, names};
+use crate::model::Digest;
+use crate::repository::trust::{PolicyPool, Trust};
+
+/// Files that are named of those that are no entries.
+const NAMED: usize = 5;
+
+/// Files that are no entries: counted, the first of them named, and nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rubbish {
+    /// How many there are.
+    pub count: u64,
+    /// The first by name, each with what is wrong.
+    pub first: Vec<(String, String)>,
+    /// How many were not read because they are so many: what they say is not known.
+    pub unread: u64,
+}
+
+impl Rubbish {
+    /// Counts one.
+    pub fn add(&mut self, file: String, why: String) {
+        self.count = self.count.saturating_add(1);
+        let at = self.first.partition_point(|(other, _)| *other < file);
+        if at < NAMED {
+            self.first.insert(at, (file, why));
+            self.first.truncate(NAMED);
+        }
+    }
+
+    /// Counts one that was not read.
+    pub fn add_unread(&mut self, file: String) {
+        self.unread = self.unread.saturating_add(1);
+        self.add(file, "not read: there are too many".to_owned());
+    }
+
+    /// Counts what another counted.
+    pub fn extend(&mut self, other: Self) {
+        let unnamed = other.count.saturating_sub(other.first.len() as u64);
+        other.first.into_iter().for_each(|(file, why)| self.add(file, why));
+        self.count = self.count.saturating_add(unnamed);
+        self.unread = self.unread.saturating_add(other.unread);
+    }
+}
+
+/// Reads documents one after the other, in any order, and from anywhere. Of each it keeps the entry, not its bytes.
+#[derive(Debug)]
+pub struct Reader {
+    id: RepositoryId,
+    entries: BTreeMap<Digest, Entry>,
+    carried: PolicyPool,
+    rubbish: Rubbish,
+}
+
+impl Reader {
+    /// Nothing was read yet.
+    #[must_use]
+    pub fn new(id: RepositoryId) -> Self {
+        Self { id, entries: BTreeMap::new(), carried: PolicyPool::default(), rubbish: Rubbish::default() }
+    }
+
+    /// Reads a file of the ledger: its name under the repository's prefix, and its bytes. Returns the fingerprint of the key
+    /// that signed it, if it is an entry.
+    pub fn push(&mut self, file: String, bytes: &[u8]) -> Option<Digest> {
+        match self.read(&file, bytes) {
+            Ok(key) => Some(key),
+            Err(why) => {
+                self.rubbish.add(file, why);
+                None
+            }
+        }
+    }
+
+    /// Reads entries that this host kept and the ledger lacks: those that were there before (`seen`), and those that other
+    /// entries name. What was kept and never got there is nobody's business. Returns which were read.
+    pub fn push_wanted(&mut self, kept: Vec<(String, Bytes)>, seen: &[String]) -> Vec<EntryRef> {
+        let named: HashSet<String> = self.parents().map(|parent| names::entry(&parent)).collect();
+        let lacks = |path: &str| names::parse_entry(path).is_some_and(|entry| !self.has(&entry.digest));
+        let wanted: Vec<(String, Bytes)> =
+            kept.into_iter().filter(|(path, _)| lacks(path) && (seen.contains(path) || named.contains(path))).collect();
+        wanted
+            .into_iter()
+            .filter_map(|(path, bytes)| self.read(&path, &bytes).ok().and(names::parse_entry(&path)))
+            .collect()
+    }
+
+    /// Counts a file that is no entry and was not read.
+    pub fn reject(&mut self, file: String, why: &str) {
+        self.rubbish.add(file, why.to_owned());
+    }
+
+    /// The versions of the policy that entries carry.
+    #[must_use]
+    pub fn carried(&self) -> &PolicyPool {
+        &self.carried
+    }
+
+    /// Whether an entry was read.
+    #[must_use]
+    pub fn has(&self, entry: &Digest) -> bool {
+        self.entries.contains_key(entry)
+    }
+
+    /// The parents that the entries name.
+    pub fn parents(&self) -> impl Iterator<Item = EntryRef> {
+        self.entries.values().flat_map(|entry| entry.parents.iter().copied())
+    }
+
+    /// The ledger of what was read, under a policy. `rubbish` is what else was found that is none.
+    #[must_use]
+    pub fn finish(mut self, trust: Trust, rubbish: Rubbish) -> Ledger {
+        self.rubbish.extend(rubbish);
+        Ledger::of(self.entries.into_values().collect(), trust, self.rubbish)
+    }
+
+    fn read(&mut self, file: &str, bytes: &[u8]) -> Result<Digest, String> {
+        let named = names::parse_entry(file).ok_or("no entry has such a name")?;
+        let Signed { entry, carried, .. } = Signed::decode(bytes).map_err(|error: FormatError| error.to_string())?;
+        if named != entry.reference() {
+            return Err("its name is not its sequence and the digest of its payload".to_owned());
+        }
+        if entry.repository != self.id {
+            return Err(format!("it belongs to repository {}", entry.repository));
+        }
+        if let Some((version, policy, envelope)) = carried {
+            self.carried.add_read(version, policy, envelope);
+        }
+        let key = entry.key;
+        self.entries.entry(entry.digest).or_insert(entry);
+        Ok(key)
+    }
+}

@@ -1,0 +1,194 @@
+//! The state of snapshots: live, forgotten, swept; held; suspect.
+//!
+//! Of two entries that did not know of each other the one that keeps wins, also where a missing entry hides which was first:
+//! a `forget` holds only for snapshots below it and only against every `undo` below it, and a hold ends only by a `release`
+//! above it. A sweep alone is final, since what it names may be deleted already.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::graph::Graph;
+use super::status::{EntryStatus, Hold, SnapshotState, Suspicion};
+use crate::format::{Entry, Event};
+use crate::model::Digest;
+use crate::repository::trust::Trust;
+
+/// States of all snapshots that are not simply live and good.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    ended: HashMap<usize, SnapshotState>,
+    holds: BTreeMap<Digest, Hold>,
+    suspicions: HashMap<usize, Suspicion>,
+    /// Sweeps of snapshots without a forget below them that is older than the grace, by position.
+    early: Vec<usize>,
+}
+
+/// What the entries that count say about snapshots below them, by position, in order.
+#[derive(Default)]
+struct Said<'a> {
+    forgotten: Vec<(usize, usize, &'a str)>,
+    undone: HashMap<usize, Vec<usize>>,
+    swept: Vec<(usize, usize)>,
+    held: Vec<(usize, usize, &'a str)>,
+    released: HashMap<usize, Vec<usize>>,
+}
+
+impl Snapshots {
+    pub(super) fn of(graph: &Graph, statuses: &[EntryStatus], unproven: &[usize], trust: &Trust) -> Self {
+        let said = Said::collect(graph, statuses);
+        let mut found = Self::default();
+        for (position, snapshot, rule) in &said.forgotten {
+            let undos = said.undone.get(snapshot).map(Vec::as_slice).unwrap_or_default();
+            if undos.iter().all(|undo| graph.is_below(*undo, *position))
+                && let Some(by) = graph.entries.get(*position)
+            {
+                let state = SnapshotState::Forgotten { by: by.digest, rule: (*rule).to_owned() };
+                found.ended.entry(*snapshot).or_insert(state);
+            }
+        }
+        let mut swept = HashMap::new();
+        for (position, snapshot) in &said.swept {
+            if let Some(by) = graph.entries.get(*position) {
+                swept.entry(*snapshot).or_insert(SnapshotState::Swept { by: by.digest });
+            }
+            if is_early(graph, trust, *position, *snapshot) && found.early.last() != Some(position) {
+                found.early.push(*position);
+            }
+        }
+        found.ended.extend(swept);
+        found.hold(graph, trust, &said);
+        found.suspect(graph, statuses, unproven, trust);
+        found
+    }
+
+    pub(super) fn state(&self, position: usize) -> SnapshotState {
+        self.ended.get(&position).cloned().unwrap_or(SnapshotState::Live)
+    }
+
+    pub(super) fn is_live(&self, position: usize) -> bool {
+        !self.ended.contains_key(&position)
+    }
+
+    pub(super) fn is_swept(&self, position: usize) -> bool {
+        matches!(self.ended.get(&position), Some(SnapshotState::Swept { .. }))
+    }
+
+    pub(super) fn holds(&self) -> &BTreeMap<Digest, Hold> {
+        &self.holds
+    }
+
+    pub(super) fn suspicion(&self, position: usize) -> Option<&Suspicion> {
+        self.suspicions.get(&position)
+    }
+
+    pub(super) fn early_sweeps(&self) -> &[usize] {
+        &self.early
+    }
+
+    fn hold(&mut self, graph: &Graph, trust: &Trust, said: &Said<'_>) {
+        for (position, snapshot, reason) in &said.held {
+            let released = said.released.get(snapshot).map(Vec::as_slice).unwrap_or_default();
+            if released.iter().any(|release| graph.is_below(*position, *release)) {
+                continue;
+            }
+            if let (Some(by), Some(held)) = (graph.entries.get(*position), graph.entries.get(*snapshot)) {
+                self.holds.insert(held.digest, Hold { by: Some(by.digest), reason: (*reason).to_owned() });
+            }
+        }
+        let by_policy = graph.entries.iter().filter(|entry| trust.holds(&entry.digest));
+        for entry in by_policy.filter(|entry| entry.snapshot().is_some()) {
+            let reason = "held by the trust policy".to_owned();
+            self.holds.entry(entry.digest).or_insert(Hold { by: None, reason });
+        }
+    }
+
+    fn suspect(&mut self, graph: &Graph, statuses: &[EntryStatus], unproven: &[usize], trust: &Trust) {
+        let sound = |position: usize| {
+            statuses.get(position).is_some_and(EntryStatus::counts) || unproven.binary_search(&position).is_ok()
+        };
+        let bad_bases = bad_bases(graph, trust, sound);
+        for (position, entry) in graph.entries.iter().enumerate() {
+            let Some(event) = entry.snapshot() else { continue };
+            let bad_base = bad_bases.get(&position).copied().flatten();
+            let sealed_to_others = trust
+                .get(&entry.policy)
+                .filter(|_| trust.is_known(&entry.policy))
+                .is_some_and(|policy| policy.recipients_digest() != event.recipients);
+            let own = event.reasons.first().map(|reason| Suspicion::Own(reason.sentence()));
+            let others = sealed_to_others.then_some(Suspicion::Recipients);
+            if let Some(why) = others.or(bad_base.map(Suspicion::Base)).or(own) {
+                self.suspicions.insert(position, why);
+            }
+        }
+    }
+}
+
+impl<'a> Said<'a> {
+    fn collect(graph: &'a Graph, statuses: &[EntryStatus]) -> Self {
+        let counts = |position: usize| statuses.get(position).is_some_and(EntryStatus::counts);
+        let mut said = Self::default();
+        for (position, entry) in graph.entries.iter().enumerate().filter(|(position, _)| counts(*position)) {
+            for snapshot in named(graph, entry).into_iter().filter(|snapshot| counts(*snapshot)) {
+                match &entry.event {
+                    Event::Forget(event) if graph.is_below(snapshot, position) => {
+                        said.forgotten.push((position, snapshot, &event.rule));
+                    }
+                    Event::Undo(_) => said.undone.entry(snapshot).or_default().push(position),
+                    Event::Sweep(_) => said.swept.push((position, snapshot)),
+                    Event::Hold(event) => said.held.push((position, snapshot, &event.reason)),
+                    Event::Release(_) => said.released.entry(snapshot).or_default().push(position),
+                    _ => {}
+                }
+            }
+        }
+        said
+    }
+}
+
+/// For every snapshot, the base that makes it suspect, however far back. A base may be anywhere in the order: nothing but its
+/// digest ties it to what builds on it.
+fn bad_bases(graph: &Graph, trust: &Trust, sound: impl Fn(usize) -> bool) -> HashMap<usize, Option<Digest>> {
+    let mut judged: HashMap<usize, Option<Digest>> = HashMap::new();
+    for start in 0..graph.entries.len() {
+        let (mut at, mut chain) = (start, Vec::new());
+        let bad = loop {
+            if let Some(known) = judged.get(&at) {
+                break *known;
+            }
+            chain.push(at);
+            let Some(event) = graph.entries.get(at).and_then(Entry::snapshot) else { break None };
+            let Some(base) = event.base.filter(|base| !event.full && !trust.accepts(base)) else { break None };
+            match graph.position(&base) {
+                // With the entry gone, only the keys say whether it can have been one that does not count.
+                None => break event.reuses.iter().any(|key| has_ended(trust, key)).then_some(base),
+                Some(position) if !sound(position) => break Some(base),
+                Some(position) => at = position,
+            }
+        };
+        judged.extend(chain.into_iter().map(|position| (position, bad)));
+    }
+    judged
+}
+
+/// The snapshots that an entry names.
+fn named(graph: &Graph, entry: &Entry) -> Vec<usize> {
+    let named = entry.event.named_snapshots().iter().filter_map(|digest| graph.position(digest));
+    named.filter(|at| graph.entries.get(*at).is_some_and(|entry| entry.snapshot().is_some())).collect()
+}
+
+/// Whether a branch of the policy has ended a key.
+fn has_ended(trust: &Trust, key: &Digest) -> bool {
+    trust.branches().any(|(_, policy)| policy.key(key).is_some_and(|key| key.until.is_some()))
+}
+
+/// Whether no `forget` of the snapshot below the sweep is older than the grace of the version that the sweep names.
+fn is_early(graph: &Graph, trust: &Trust, sweep: usize, snapshot: usize) -> bool {
+    let (Some(entry), Some(named)) = (graph.entries.get(sweep), graph.entries.get(snapshot)) else { return false };
+    let Some(policy) = trust.get(&entry.policy) else { return false };
+    let grace = i64::try_from(policy.settings.grace_seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+    let below = graph.below_down_to(&[sweep], snapshot);
+    let forgets = below
+        .iter()
+        .filter_map(|at| graph.entries.get(*at))
+        .filter(|below| matches!(&below.event, Event::Forget(event) if event.snapshots.contains(&named.digest)));
+    !forgets.into_iter().any(|forget| entry.time.millis_since(forget.time) >= grace)
+}

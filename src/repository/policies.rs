@@ -1,0 +1,192 @@
+//! The trust policy in the store: read, published, and put back where the bucket lacks it.
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::commit::write_confirmed;
+use super::ledger::{Ledger, Rubbish};
+use super::open::SMALL_IN_FLIGHT;
+use super::trust::{Pin, PolicyPool, Trust};
+use super::{KnownPolicy, Repository, RepositoryError, StoreError};
+use crate::format::envelope::Holds;
+use crate::format::{Envelope, FormatError, Policy, PolicyRef, names};
+use crate::model::limits;
+
+/// Files of `trust/` that are read, besides version 1 and the pins: one may be half a MiB, and name thousands of others.
+/// Each key's first entry under a version carries it too, so a flood of files hides none that somebody wrote under.
+const READ: usize = 2_000;
+
+/// What `trust/` holds.
+#[derive(Debug, Default)]
+pub(super) struct StoredPolicies {
+    pub(super) pool: PolicyPool,
+    pub(super) rubbish: Rubbish,
+}
+
+impl Repository {
+    /// Lists and reads `trust/`.
+    pub(super) async fn read_policies(&self) -> Result<StoredPolicies, RepositoryError> {
+        let mut stored = StoredPolicies::default();
+        let mut wanted = Vec::new();
+        for object in self.store().list(names::TRUST).await? {
+            match names::parse_policy(&object.path) {
+                None => stored.rubbish.add(object.path, "no version of the trust policy has such a name".to_owned()),
+                Some(_) if object.size > limits::POLICY as u64 => {
+                    stored.rubbish.add(object.path, "larger than a trust policy can be".to_owned());
+                }
+                Some(version) if wanted.len() >= READ && !self.is_pin(&version) => {
+                    stored.rubbish.add_unread(object.path);
+                }
+                Some(version) => wanted.push(version),
+            }
+        }
+        let fetching = stream::iter(wanted).map(|version| async move {
+            match self.store().get(&names::policy(&version), limits::POLICY).await {
+                Ok(bytes) => Ok(Some((version, Some(bytes)))),
+                Err(StoreError::NotFound { .. }) => Ok(None),
+                Err(StoreError::TooLarge { .. } | StoreError::Denied { .. }) => Ok(Some((version, None))),
+                Err(error) => Err(RepositoryError::from(error)),
+            }
+        });
+        let mut fetching = fetching.buffered(SMALL_IN_FLIGHT);
+        while let Some(read) = fetching.try_next().await? {
+            let Some((version, bytes)) = read else { continue };
+            if let Err(why) = self.take(&mut stored.pool, version, bytes.as_deref()) {
+                stored.rubbish.add(names::policy(&version), why);
+            }
+        }
+        Ok(stored)
+    }
+
+    fn is_pin(&self, version: &PolicyRef) -> bool {
+        *version == PolicyRef { version: 1, digest: self.id().0 }
+            || self.inner.pins.iter().any(|pin| pin.policy == *version)
+    }
+
+    fn take(&self, pool: &mut PolicyPool, version: PolicyRef, bytes: Option<&[u8]>) -> Result<(), String> {
+        let bytes = bytes.ok_or("it cannot be read")?;
+        let (found, policy, envelope) = Policy::decode(bytes).map_err(|error| error.to_string())?;
+        if found != version {
+            return Err("its name is not its number and the digest of its payload".to_owned());
+        }
+        let first = PolicyRef { version: 1, digest: self.id().0 };
+        if policy.repository.map_or(found != first, |repository| repository != *self.id()) {
+            return Err("it belongs to another repository".to_owned());
+        }
+        pool.add_read(found, policy, envelope);
+        Ok(())
+    }
+
+    /// The pins of this host: those that were given, and the version in force that it saw last.
+    pub(super) async fn pins(&self) -> Result<(Vec<Pin>, PolicyPool), RepositoryError> {
+        let mut pins = self.inner.pins.clone();
+        let mut pool = PolicyPool::default();
+        let known = match &self.state {
+            Some(state) => state.policy().await?,
+            None => None,
+        };
+        if let Some(known) = known {
+            for bytes in known.envelopes.iter().filter_map(|text| BASE64.decode(text.as_bytes()).ok()) {
+                // What this host kept and cannot be read is as good as not kept.
+                drop(pool.add(&bytes));
+            }
+            pins.push(Pin { policy: known.policy, bytes: None });
+        }
+        Ok((pins, pool))
+    }
+
+    /// Judges the policy from everything that was found.
+    pub(super) fn judge(&self, pool: PolicyPool, pins: &[Pin], stored: &PolicyPool) -> Result<Trust, RepositoryError> {
+        let is_first_missing = pool.get(&PolicyRef { version: 1, digest: self.id().0 }).is_none();
+        Trust::judge(*self.id(), pool, pins).map_err(|error| {
+            let found = stored.iter().filter(|(version, _)| version.version == 1);
+            match error {
+                super::trust::PinError::Missing { pin } if pin.version == 1 && is_first_missing => {
+                    let found = found.map(|(version, _)| crate::format::RepositoryId(version.digest)).collect();
+                    RepositoryError::OtherRepository { place: self.store().place(), id: *self.id(), found }
+                }
+                error => error.into(),
+            }
+        })
+    }
+
+    /// The policy, read from `trust/`, from entries, and from what this host knows.
+    ///
+    /// # Errors
+    /// As [`Repository::read_ledger`].
+    pub async fn read_trust(&self) -> Result<Trust, RepositoryError> {
+        Ok(self.read_ledger().await?.trust().clone())
+    }
+
+    /// Puts a version of the policy into the store and believes only what comes back.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotPublished`] when the version would not be in force with this ledger; what the store answers.
+    pub async fn publish(&self, ledger: &Ledger, envelope: &Envelope) -> Result<PolicyRef, RepositoryError> {
+        let not_published = |why: String| RepositoryError::NotPublished { why };
+        let policy = Policy::read(&envelope.payload).map_err(|error| not_published(error.to_string()))?;
+        let version = PolicyRef { version: policy.version, digest: envelope.digest() };
+        let mut pool = ledger.trust().pool().clone();
+        pool.add_read(version, policy, envelope.clone());
+        let pin = Pin { policy: ledger.trust().pinned(), bytes: None };
+        let after = Trust::judge(*self.id(), pool, &[pin])?;
+        if let Some((_, why)) = after.misfits().iter().find(|(misfit, _)| *misfit == version) {
+            return Err(not_published(why.to_string()));
+        }
+        let in_force: Vec<PolicyRef> = after.branches().map(|(version, _)| version).collect();
+        if in_force != [version] {
+            let why = "another version is in force that it does not name: propose it again upon that one";
+            return Err(not_published(why.to_owned()));
+        }
+        let envelope = after.envelope(&version).unwrap_or(envelope);
+        let bytes = encode(&after.good(envelope))?;
+        write_confirmed(self.store(), &names::policy(&version), bytes, limits::POLICY).await?;
+        Ok(version)
+    }
+
+    /// Puts back versions of the chain in force that the store lacks, or that lack signatures there. Returns what could not
+    /// be put back, for people: a store that refuses it stops nothing.
+    pub(super) async fn put_back_policies(&self, ledger: &Ledger) -> Vec<String> {
+        let mut notes = Vec::new();
+        for version in ledger.memory().policies.clone() {
+            let Some(envelope) = ledger.trust().envelope(&version) else { continue };
+            let put = match encode(&ledger.trust().good(envelope)) {
+                Ok(bytes) => self.store().put(&names::policy(&version), bytes).await.map_err(RepositoryError::from),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = put {
+                notes.push(format!("version {version} of the trust policy could not be put back: {error}"));
+            }
+        }
+        notes
+    }
+
+    /// What this host knows of the chain in force, to remember it.
+    pub(super) fn known_policy(ledger: &Ledger) -> Option<KnownPolicy> {
+        let (policy, in_force) = ledger.trust().writes_under()?;
+        let chain = in_force.previous.iter().copied().chain([policy]);
+        let envelopes = chain.filter_map(|version| ledger.trust().envelope(&version));
+        let encoded = envelopes.filter_map(|envelope| encode(&ledger.trust().good(envelope)).ok());
+        Some(KnownPolicy { policy, envelopes: encoded.map(|bytes| BASE64.encode(&bytes)).collect() })
+    }
+}
+
+/// Versions of the chain in force that the store lacks, or that would not fit with the signatures that are there.
+pub(super) fn lacking(trust: &Trust, stored: &PolicyPool) -> Vec<PolicyRef> {
+    let chain = trust.branches().flat_map(|(version, policy)| policy.previous.iter().copied().chain([version]));
+    let lacks = |version: &PolicyRef| match (trust.envelope(version), stored.envelope(version)) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(pooled), Some(stored)) => pooled != stored && trust.good(pooled) != trust.good(stored),
+    };
+    let mut lacking: Vec<PolicyRef> = chain.filter(lacks).collect();
+    lacking.sort_unstable();
+    lacking.dedup();
+    lacking
+}
+
+fn encode(envelope: &Envelope) -> Result<Bytes, RepositoryError> {
+    let failed = |source: FormatError| RepositoryError::Write { what: "write a trust policy".to_owned(), source };
+    Ok(envelope.encode(Holds::Policy).map_err(failed)?.into())
+}
