@@ -1,276 +1,359 @@
 #!/usr/bin/env python3
-"""A second reader of format 1, written from docs/format.md.
+"""An independent second reader of repositories of format 1.
 
-It shares no line with Keyhaven: Python's standard library, and the tools `age`, `zstd` and `openssl`. It checks a
-repository in a folder as far as the given identities open it, and prints what it found as one JSON document. Exit code
-0: nothing wrong; 1: problems, all named; 2: it could not be asked that way.
-
-    second_reader.py FOLDER REPOSITORY-ID [--catalogue-identity FILE] [--recovery-identity FILE]
+It is written from the page of the format alone, reads a repository in a directory, and prints one JSON document with
+what it found. Exit code 0: no problem; 1: problems; 2: bad usage. With `--batch` it reads many repositories (signed
+part only) and prints one line for each.
 """
+
 import argparse
-import hmac
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
-import threading
 
-from second_reader_ledger import Ledger
-from second_reader_text import (DIGEST, Fields, Refused, base64_of, digest, item_key, list_of, number, parse,
-                                refuse_unless, sha256, text, time, version, version_of_format)
+from second_reader_objects import MAX_PLAIN, Missing, Objects, names_under, read_plain
+from second_reader_text import DIGEST, Refused, decode_base64, digest_of, policy_reference, self_test
+from second_reader_trust import (
+    MAX_ENTRY,
+    MAX_POLICY,
+    Graph,
+    Judgement,
+    PolicyPool,
+    Snapshots,
+    check_sequence,
+    judge_chain,
+    parse_entry,
+    parse_policy,
+)
 
-MIB = 1 << 20
-KINDS = ("configuration", "group", "registration", "secret")
-CLASSES = ("exact", "converted", "reissued", "definition_only", "impossible")
-
-
-def run(command, data, limit, what):
-    """What a tool makes of these bytes, up to a limit."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tool:
-        def feed():
-            try:
-                with tool.stdin:
-                    tool.stdin.write(data)
-            except BrokenPipeError:
-                pass  # It has refused; its exit code says so.
-        feeder = threading.Thread(target=feed)
-        feeder.start()
-        out = tool.stdout.read(limit + 1)
-        if len(out) > limit:
-            tool.kill()
-        feeder.join()
-    refuse_unless(len(out) <= limit, f"{what}: more than {limit} bytes")
-    refuse_unless(tool.returncode == 0, f"{what}: {command[0]} refuses it")
-    return out
+POLICY_NAME = re.compile(r"trust/([0-9]{6}-[0-9a-f]{64})\.json")
+ENTRY_NAME = re.compile(r"ledger/([0-9]{9})/([0-9]{12}-[0-9a-f]{64})\.json")
+STATE_PROBLEMS = {
+    "void": "does not count",
+    "pending": "is pending: its policy is not known, or it is not in reach",
+    "stranger": "is by a key that no policy in force lists",
+}
+ERRORS = {
+    "pins": "The pins do not agree: none names all the others.",
+    "pin_missing": "A pinned version of the policy is nowhere.",
+    "no_policy": "Version 1 of the policy is not there.",
+}
 
 
-def frame_end(data):
-    """Where the one zstd frame (RFC 8878) ends. Refuses windows and dictionaries that format 1 has not."""
-    refuse_unless(data[:4] == b"\x28\xb5\x2f\xfd", "no zstd frame")
-    head = data[4]
-    single, has_checksum = head >> 5 & 1, head >> 2 & 1
-    refuse_unless(head & 3 == 0, "a dictionary")
-    size_bytes = (single, 2, 4, 8)[head >> 6]
-    at = 5
-    if not single:
-        window = (1 << 10 + (data[at] >> 3)) // 8 * (8 + data[at] % 8)
-        at += 1
-    size = int.from_bytes(data[at:at + size_bytes], "little") + (256 if size_bytes == 2 else 0)
-    refuse_unless((size if single else window) <= 64 * MIB, "a window that is too large")
-    at += size_bytes
-    last = False
-    while not last:
-        refuse_unless(at + 3 <= len(data), "a frame that ends early")
-        block = int.from_bytes(data[at:at + 3], "little")
-        last, kind = block & 1, block >> 1 & 3
-        at += 3 + (1 if kind == 1 else block >> 3)
-    at += 4 * has_checksum
-    refuse_unless(at <= len(data), "a frame that ends early")
-    return at
+class BadUsage(Exception):
+    """A call that this command cannot obey."""
 
 
-def open_sealed(sealed, identity):
-    """The lines in a pack or a catalogue part."""
-    refuse_unless(len(sealed) <= 80 * MIB, "more sealed bytes than allowed")
-    refuse_unless(sealed.startswith(b"age-encryption.org/v1\n"), "no binary age file")
-    data = run(["age", "-d", "-i", identity], sealed, 80 * MIB, "unsealing")
+# Pins
+
+
+def parse_pin(word):
+    """Reference and envelope of a pin, None where it has no envelope."""
+    reference, equals, envelope = word.partition("=")
     try:
-        end = frame_end(data)
-    except IndexError:
-        raise Refused("a frame that ends early") from None
-    if rest := data[end:]:
-        zeros = len(rest) - 8
-        refuse_unless(rest == b"\x50\x2a\x4d\x18" + max(zeros, 0).to_bytes(4, "little") + bytes(max(zeros, 0)),
-                      "something else than padding behind the frame")
-    return lines_of(run(["zstd", "-d", "-c", "--memory=64MB"], data[:end], 64 * MIB, "decompressing"))
+        policy_reference(reference)
+        return reference, decode_base64(envelope) if equals else None
+    except Refused as error:
+        raise BadUsage(f"a pin {error}") from None
 
 
-def lines_of(data):
-    refuse_unless(data.endswith(b"\n"), "no line feed behind the last line")
-    return [Fields(parse(line)) for line in data[:-1].split(b"\n")]
+# Reading the signed part
 
 
-def header(fields, kind, repository=None):
-    fields.get("format", version_of_format)
-    refuse_unless(fields.get("kind", text) == kind, f"another kind than {kind}")
-    if repository:
-        refuse_unless(fields.get("repository", digest) == repository, "another repository")
-        fields.get("source", text)
+def policy_name(name):
+    match = POLICY_NAME.fullmatch(name)
+    return match and match.group(1)
 
 
-def read_list(data):
-    refuse_unless(len(data) <= MIB, "longer than a pack list may be")
-    first, *rest = lines_of(data)
-    header(first, "list")
-    first.get("nonce", text, "")
-    packs = [(each.get("pack", digest), each.get("size", number)) for each in rest]
-    refuse_unless([name for name, _ in packs] == sorted(dict(packs)), "packs out of order")
-    for each in rest:
-        each.get("recipients", list_of(text))
-    return dict(packs)
+def entry_name(name):
+    match = ENTRY_NAME.fullmatch(name)
+    if not match or int(match.group(2)[:12]) // 1000 != int(match.group(1)):
+        return None
+    return match.group(2)
 
 
-def pointer(value):
-    fields = Fields(value)
-    return fields.get("version", version), fields.get("pack", digest)
+class SignedPart:
+    """Policies and entries of a repository."""
 
+    def __init__(self, directory, repository):
+        self.directory = directory
+        self.repository = repository
+        self.pool = PolicyPool(repository)
+        self.documents = []  # what fulfils the rules of an entry but for its sequence
+        self.entries = []
+        self.rubbish = 0
+        self.problems = []
 
-def read_part(lines, repository):
-    """The items of a catalogue part: key, class, pointers."""
-    header(lines[0], "catalogue", repository)
-    items = []
-    for line in lines[1:]:
-        for name, read, absent in (("name", text, Refused), ("type", text, Refused), ("group", text, None),
-                                   ("revision", digest, None), ("read_at", time, None), ("docs", Fields, Refused)):
-            line.get(name, read, absent)
-        level = line.get("class", text)
-        refuse_unless(level in CLASSES, f"the class {level}")
-        items.append((line.get("key", item_key), level, line.get("payloads", list_of(pointer), [])))
-    return items
+    def read(self, pins):
+        self._read_names("ledger", entry_name, self._add_document)
+        documents = {entry.digest: entry.sequence for entry in self.documents}
+        for entry in self.documents:
+            self._add_entry(entry, documents)
+        self._read_names("trust", policy_name, self._add_policy)
+        for reference, envelope in pins:
+            if envelope is not None:
+                self._add_pin(reference, envelope)
 
-
-def read_pack(lines, repository):
-    """Keys and versions of the payloads in a pack, each with its MAC checked."""
-    header(lines[0], "pack", repository)
-    mac_key, found = lines[0].get("mac_key", base64_of(32)), set()
-    for line in lines[1:]:
-        key, which, payload = line.get("key", item_key), line.get("version", version), line.get("payload", text)
-        mac = hmac.new(mac_key, f"{key}\n{which}\n{payload}".encode(), "sha256").digest()
-        refuse_unless(hmac.compare_digest(mac, line.get("mac", base64_of(32))), f"{key} {which}: the MAC does not fit")
-        refuse_unless((key, which) not in found, f"{key} {which} twice")
-        found.add((key, which))
-    return found
-
-
-class Reader:
-    """A repository in a folder; everything wrong with it becomes a line in `problems`."""
-
-    def __init__(self, folder, repository, catalogue, recovery):
-        self.folder, self.repository = folder, repository
-        self.catalogue, self.recovery = catalogue or recovery, recovery
-        self.problems, self.memory, self.pointers = [], {}, set()
-
-    def files(self, below):
-        for folder, _, names in os.walk(os.path.join(self.folder, below)):
-            for name in names:
-                yield os.path.relpath(os.path.join(folder, name), self.folder).replace(os.sep, "/")
-
-    def bytes_of(self, name):
-        with open(os.path.join(self.folder, name), "rb") as file:
-            return file.read()
-
-    def once(self, name, read, *what):
-        """What an object holds, read once, with its digest checked; nothing, and a problem, when it is refused."""
-        if name not in self.memory:
-            self.memory[name] = None
+    def _read_names(self, top, reference_in, add):
+        names, faults = names_under(self.directory, top)
+        self.problems += faults
+        for name in names:
             try:
-                data = self.bytes_of(name)
-                refuse_unless(sha256(data) == re.split("[/.]", name)[1], "the digest is another")
-                self.memory[name] = len(data), read(data, *what)
-            except OSError:
-                self.problems.append(f"{name}: not there")
-            except Refused as why:
-                self.problems.append(f"{name}: {why}")
-        return self.memory[name]
+                reference = reference_in(name)
+                if reference is None:
+                    raise Refused("has a name that is not of the layout")
+                add(os.path.join(self.directory, name), reference)
+            except (Refused, Missing) as error:
+                self._add_rubbish(name, error)
 
-    def expect(self, holds, name, what):
-        if not holds:
-            self.problems.append(f"{name}: {what}")
+    def _add_rubbish(self, name, error):
+        self.rubbish += 1
+        self.problems.append(f"Rubbish: {name} {error}.")
 
-    def check(self):
-        for below in ("packs", "catalogues", "lists", "evidence"):
-            for name in sorted(self.files(below)):
-                self.expect(sha256(self.bytes_of(name)) == re.split("[/.]", name)[1], name, "the digest is another")
-        with tempfile.TemporaryDirectory() as scratch:
-            files = {name: self.bytes_of(name) for name in self.files("ledger")}
-            ledger = Ledger(files, self.repository, scratch)
-        self.problems += [f"{name}: {why}" for name, why in ledger.refused.items()]
-        self.problems += [f"{name}: not there, a parent of {named_by[0]}" for name, named_by in ledger.holes.items()]
-        self.expect(ledger.first, "ledger", "the first entry is not there")
-        self.problems += [f"{each.name}: a snapshot of a later version, which cannot be checked"
-                          for each in ledger.counting if each.kind == "snapshot" and not each.body]
+    def _add_document(self, path, reference):
+        self.documents.append(parse_entry(read_plain(path, MAX_ENTRY), self.repository, reference))
+
+    def _add_entry(self, entry, documents):
         try:
-            fits = not ledger.first or sha256(self.bytes_of("RECOVER.md")) == ledger.first.body["recover_md"]
-            self.expect(fits, "RECOVER.md", "not what the first entry says")
-        except OSError:
-            self.problems.append("RECOVER.md: not there")
-        # What was forgotten must still be there; what was swept need not.
-        snapshots = [self.snapshot(each, ledger.good(each)) for each in ledger.snapshots
-                     if each.digest not in ledger.swept]
-        self.problems += [f"{digest}: ignored by rule {why}" for digest, why in ledger.ignored.items()]
-        held = {below: [held[1] for name, held in self.memory.items() if held and held[1] is not None
-                        and name.startswith(below)] for below in ("packs/", "catalogues/")}
-        counts = {"entries": len(ledger.counting), "entries_ignored": len(ledger.ignored), "snapshots": len(snapshots),
-                  "parts": len(held["catalogues/"]), "items": sum(map(len, held["catalogues/"])),
-                  "packs": len(held["packs/"]), "payloads": sum(map(len, held["packs/"])),
-                  "pointers": len(self.pointers)}
-        return {"repository": self.repository, "ok": not self.problems, "counts": counts,
-                "heads": [each.digest for each in ledger.heads], "latest": ledger.latest and ledger.latest.digest,
-                "ignored": ledger.ignored, "holes": ledger.holes, "snapshots": snapshots, "problems": self.problems,
-                "warnings": ledger.warnings, "forgotten": sorted(ledger.forgotten), "swept": sorted(ledger.swept),
-                "pinned": sorted(ledger.pinned)}
+            check_sequence(entry, documents)
+        except Refused as error:
+            self._add_rubbish(entry.reference, error)
+            return
+        self.entries.append(entry)
+        if entry.carried:
+            self.pool.add(*entry.carried)
 
-    def snapshot(self, entry, is_good):
-        """Follows a snapshot's entry as far down as the identities allow."""
-        body, name = entry.body, entry.name
-        found = {"entry": entry.digest, "sequence": entry.sequence, "good": is_good, "packs": body["packs"]}
-        listed = self.once(f"lists/{body['list']}.jsonl", read_list)
-        packs = listed[1] if listed else {}
-        if listed:
-            self.expect(len(packs) == body["packs"], name, "another number of packs than listed")
-            self.expect(sum(packs.values()) == body["sealed_bytes"], name, "another sealed size than listed")
-        opened = {pack: self.pack(pack, size) for pack, size in packs.items()}
-        parts = [self.part(each) for each in body["parts"]]
-        if not self.catalogue or None in parts:
-            return found
-        items = [each for one in parts for each in one]
-        keys = [key.encode() for key, _, _ in items]
-        self.expect(all(a < b for a, b in zip(keys, keys[1:])), name, "keys that do not rise")
-        for member, of, words in (("counts", lambda item: item[0].partition("/")[0], KINDS),
-                                  ("classes", lambda item: item[1], CLASSES)):
-            kinds = [of(item) for item in items]
-            self.expect(all(body[member].get(kind, 0) == kinds.count(kind) for kind in words), name, f"other {member}")
-        pointers = [(key, which, pack) for key, _, versions in items for which, pack in versions]
-        self.pointers.update(pointers)
-        for key, which, pack in pointers:
-            self.expect(not listed or pack in packs, name, f"{key} {which} points to a pack that is not listed")
-            held = opened.get(pack)
-            self.expect(held is None or (key, which) in held, name, f"{key} {which} is not in its pack")
-        return {**found, "items": len(items), "pointers": len(pointers)}
+    def _add_policy(self, path, reference):
+        policy, signatures = parse_policy(read_plain(path, MAX_POLICY), reference)
+        if not self.pool.add(policy, signatures):
+            raise Refused("is a policy of another repository")
 
-    def pack(self, pack, size):
-        opens = lambda data: read_pack(open_sealed(data, self.recovery), self.repository) if self.recovery else None
-        held = self.once(f"packs/{pack}.jsonl.zst.age", opens)
-        self.expect(not held or held[0] == size, f"packs/{pack}.jsonl.zst.age", "another size than listed")
-        return held[1] if held else None
-
-    def part(self, named):
-        name = f"catalogues/{named['digest']}.jsonl.zst.age"
-        opens = lambda data: read_part(open_sealed(data, self.catalogue), self.repository) if self.catalogue else None
-        held = self.once(name, opens)
-        if not held:
-            return None
-        self.expect(held[0] == named["size"], name, "another size than in the entry")
-        fits = held[1] is None or len(held[1]) == named["items"]
-        self.expect(fits, name, "another number of items than in the entry")
-        return held[1]
+    def _add_pin(self, reference, envelope):
+        try:
+            policy, signatures = parse_policy(envelope, reference)
+            if not self.pool.add(policy, signatures):
+                raise Refused("is a policy of another repository")
+        except Refused as error:
+            self.problems.append(f"The bytes of the pin {reference} are not used: it {error}.")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder")
-    parser.add_argument("repository")
-    parser.add_argument("--catalogue-identity")
-    parser.add_argument("--recovery-identity")
-    asked = parser.parse_args()
-    if not DIGEST.fullmatch(asked.repository):
-        parser.error("a repository id is 64 lower-case hexadecimal digits")
-    report = Reader(asked.folder, asked.repository, asked.catalogue_identity, asked.recovery_identity).check()
+# The report
+
+
+def policy_report(chain):
+    return {
+        "in_force": sorted(policy.reference for policy in chain.branches),
+        "fit": sorted(chain.fit),
+        "missing": sorted(chain.missing),
+        "fork": chain.is_fork,
+        "error": chain.error,
+    }
+
+
+def chain_problems(chain):
+    problems = [ERRORS[chain.error]] if chain.error else []
+    if chain.is_fork:
+        problems.append("The trust policy is forked.")
+    return problems + [f"The version {name} of the policy is missing." for name in sorted(chain.missing)]
+
+
+def ledger_problems(report):
+    problems = [
+        f"The entry {reference} {STATE_PROBLEMS[state]}."
+        for reference, state in report["entries"].items()
+        if state != "counts"
+    ]
+    problems += [f"The entry {name} is unproven." for name in report["unproven"]]
+    problems += [f"A hole: the entry {name} is not there." for name in report["holes"]]
+    problems += [f"The sweep {name} came early." for name in report["early_sweeps"]]
+    if report["latest_refused"]:
+        problems.append("No snapshot is the latest while a snapshot is pending.")
+    return problems
+
+
+def latest_of(snapshots, described):
+    good = [
+        one.reference
+        for one in snapshots.snapshots
+        if described[one.reference]["state"] == "live" and not described[one.reference]["suspect"]
+    ]
+    return max(good, default=None)
+
+
+def empty_counts():
+    names = ["entries", "entries_ignored", "snapshots", "parts", "items", "packs", "payloads", "pointers"]
+    return {name: 0 for name in names}
+
+
+def signed_report(part, chain, judgement, snapshots):
+    described = {one.reference: snapshots.describe(one) for one in snapshots.snapshots}
+    is_refused = bool(snapshots.pending())
+    counts = empty_counts()
+    counts["entries"] = len(judgement.counting)
+    counts["entries_ignored"] = len(part.entries) - len(judgement.counting)
+    counts["snapshots"] = len(described)
+    return {
+        "ok": False,
+        "problems": [],
+        "policy": policy_report(chain),
+        "entries": judgement.states,
+        "unproven": sorted(judgement.unproven()),
+        "heads": sorted(judgement.heads()),
+        "holes": judgement.holes(),
+        "rubbish": part.rubbish,
+        "snapshots": described,
+        "latest": None if is_refused else latest_of(snapshots, described),
+        "latest_refused": is_refused,
+        "early_sweeps": sorted(snapshots.early_sweeps()),
+        "counts": counts,
+    }
+
+
+def recover_problems(directory, chain):
+    try:
+        actual = digest_of(read_plain(os.path.join(directory, "RECOVER.md"), MAX_PLAIN))
+    except (Missing, Refused) as error:
+        return [f"RECOVER.md {error}."]
+    return [
+        f"RECOVER.md has another digest than in {policy.reference}."
+        for policy in chain.branches
+        if policy.predicate["settings"]["recover_md"] != actual
+    ]
+
+
+def check_objects(directory, repository, chain, snapshots, report, options):
+    needed = [
+        one
+        for one in snapshots.snapshots
+        if report["snapshots"][one.reference]["state"] != "swept" and not chain.all_list("snapshots", one.digest)
+    ]
+    lists = [policy.lists["packs"] for policy in chain.branches]
+    lost = frozenset.intersection(*lists) if lists else frozenset()
+    objects = Objects(directory, repository, options.catalogue_identity, options.recovery_identity)
+    objects.check(needed, snapshots.policies, lost)
+    report["counts"].update(objects.counts())
+    return recover_problems(directory, chain) + objects.problems
+
+
+def read_repository(directory, repository, pins, options):
+    part = SignedPart(directory, repository)
+    part.read(pins)
+    chain = judge_chain(part.pool, sorted({reference for reference, _ in pins}))
+    judgement = Judgement(Graph(part.entries), chain)
+    snapshots = Snapshots(judgement, part.pool.policies)
+    report = signed_report(part, chain, judgement, snapshots)
+    problems = chain_problems(chain) + part.problems + ledger_problems(report)
+    if not options.policy_only:
+        problems += check_objects(directory, repository, chain, snapshots, report, options)
+    report["problems"] = problems
+    report["ok"] = not problems
+    return report
+
+
+def failed_report(problem):
+    return {
+        "ok": False,
+        "problems": [problem],
+        "policy": {"in_force": [], "fit": [], "missing": [], "fork": False, "error": "no_policy"},
+        "entries": {},
+        "unproven": [],
+        "heads": [],
+        "holes": [],
+        "rubbish": 0,
+        "snapshots": {},
+        "latest": None,
+        "latest_refused": False,
+        "early_sweeps": [],
+        "counts": empty_counts(),
+    }
+
+
+# The command
+
+
+def parse_job(line):
+    """Directory, repository id and pins of a line of a batch."""
+    try:
+        job = json.loads(line)
+        directory, repository, pins = job["directory"], job["repository"], job.get("pins", [])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise BadUsage("a line of a batch is no job") from None
+    if not isinstance(directory, str) or not isinstance(pins, list):
+        raise BadUsage("a line of a batch is no job")
+    if not all(isinstance(word, str) for word in [repository, *pins]) or not DIGEST.fullmatch(repository):
+        raise BadUsage("a line of a batch is no job")
+    return directory, repository, [parse_pin(pin) for pin in pins]
+
+
+def read_batch_line(line, options):
+    """The report on one repository; also a fault of this reader gives one."""
+    try:
+        return read_repository(*parse_job(line), options)
+    except BadUsage as error:
+        return failed_report(f"Bad usage: {error}.")
+    except Exception as error:  # pylint: disable=broad-except
+        return failed_report(f"The reader failed: {type(error).__name__}: {str(error)[:200]}.")
+
+
+def read_batch(options):
+    options.policy_only = True
+    with open(options.batch, "rb") as file:
+        for line in file:
+            print(json.dumps(read_batch_line(line, options), separators=(",", ":")), flush=True)
+    return 0
+
+
+def read_one(options):
+    if options.directory is None or options.repository is None:
+        raise BadUsage("a directory and a repository id are needed")
+    if not DIGEST.fullmatch(options.repository):
+        raise BadUsage("a repository id is 64 lower-case hexadecimal digits")
+    if not os.path.isdir(options.directory):
+        raise BadUsage("there is no such directory")
+    for identity in options.catalogue_identity + options.recovery_identity:
+        if not os.path.isfile(identity):
+            raise BadUsage(f"there is no identity file {identity}")
+    pins = [parse_pin(pin) for pin in options.pin]
+    report = read_repository(options.directory, options.repository, pins, options)
     print(json.dumps(report, indent=1))
     return 0 if report["ok"] else 1
 
 
+def run_self_test():
+    faults = self_test()
+    for fault in faults:
+        print(f"self-test: {fault}", file=sys.stderr)
+    print(json.dumps({"ok": not faults, "faults": len(faults)}))
+    return 1 if faults else 0
+
+
+def parse_options(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("directory", nargs="?")
+    parser.add_argument("repository", nargs="?")
+    parser.add_argument("--pin", action="append", default=[], metavar="REF[=BASE64]")
+    parser.add_argument("--policy-only", action="store_true")
+    parser.add_argument("--catalogue-identity", action="append", default=[], metavar="FILE")
+    parser.add_argument("--recovery-identity", action="append", default=[], metavar="FILE")
+    parser.add_argument("--batch", metavar="FILE")
+    parser.add_argument("--self-test", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def main(arguments):
+    options = parse_options(arguments)
+    sys.setrecursionlimit(20000)
+    try:
+        if options.self_test:
+            return run_self_test()
+        if options.batch:
+            return read_batch(options)
+        return read_one(options)
+    except (BadUsage, OSError) as error:
+        print(f"second_reader.py: {error}", file=sys.stderr)
+        return 2
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
