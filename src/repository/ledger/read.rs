@@ -66,15 +66,10 @@ impl Reader {
         Self { id, entries: BTreeMap::new(), carried: PolicyPool::default(), rubbish: Rubbish::default() }
     }
 
-    /// Reads a file of the ledger: its name under the repository's prefix, and its bytes. Returns the fingerprint of the key
-    /// that signed it, if it is an entry.
-    pub fn push(&mut self, file: String, bytes: &[u8]) -> Option<Digest> {
-        match self.read(&file, bytes) {
-            Ok(key) => Some(key),
-            Err(why) => {
-                self.rubbish.add(file, why);
-                None
-            }
+    /// Reads a file of the ledger: its name under the repository's prefix, and its bytes.
+    pub fn push(&mut self, file: String, bytes: &[u8]) {
+        if let Err(why) = self.read(&file, bytes) {
+            self.rubbish.add(file, why);
         }
     }
 
@@ -120,7 +115,7 @@ impl Reader {
         Ledger::of(self.entries.into_values().collect(), trust, self.rubbish)
     }
 
-    fn read(&mut self, file: &str, bytes: &[u8]) -> Result<Digest, String> {
+    fn read(&mut self, file: &str, bytes: &[u8]) -> Result<(), String> {
         let named = names::parse_entry(file).ok_or("no entry has such a name")?;
         let Signed { entry, carried, .. } = Signed::decode(bytes).map_err(|error: FormatError| error.to_string())?;
         if named != entry.reference() {
@@ -132,8 +127,7 @@ impl Reader {
         if let Some((version, policy, envelope)) = carried {
             self.carried.add_read(version, policy, envelope);
         }
-        let key = entry.key;
         self.entries.entry(entry.digest).or_insert(entry);
-        Ok(key)
+        Ok(())
     }
 }
