@@ -14,15 +14,18 @@ const GAP: usize = 2;
 pub(super) struct Table {
     headings: Vec<&'static str>,
     right: Vec<bool>,
+    /// Columns that are never cut: a name or a key that lost its end is no use.
+    whole: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with these headings. One that starts with `>` makes its column flush right.
+    /// A table with these headings. One that starts with `>` makes its column flush right, one with `!` keeps it whole.
     pub(super) fn new(headings: &[&'static str]) -> Self {
         Self {
-            headings: headings.iter().map(|heading| heading.trim_start_matches('>')).collect(),
+            headings: headings.iter().map(|heading| heading.trim_start_matches(['>', '!'])).collect(),
             right: headings.iter().map(|heading| heading.starts_with('>')).collect(),
+            whole: headings.iter().map(|heading| heading.starts_with('!')).collect(),
             rows: Vec::new(),
         }
     }
@@ -37,7 +40,8 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The lines, headings first; no line is wider than `width` as long as every column can have eight characters.
+    /// The lines, headings first; no line is wider than `width` as long as every column that may be cut can have eight
+    /// characters.
     pub(super) fn lines(&self, width: usize) -> Vec<String> {
         let widths = self.widths(width);
         let headings: Vec<String> = self.headings.iter().map(ToString::to_string).collect();
@@ -74,7 +78,8 @@ impl Table {
         }
         let room = width.saturating_sub(GAP * widths.len().saturating_sub(1));
         while widths.iter().sum::<usize>() > room {
-            let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > NARROW) else { break };
+            let may_cut = widths.iter_mut().zip(&self.whole).filter(|(_, whole)| !**whole).map(|(width, _)| width);
+            let Some(widest) = may_cut.max().filter(|widest| **widest > NARROW) else { break };
             *widest -= 1;
         }
         widths
@@ -128,5 +133,13 @@ mod tests {
             assert!(line.width() <= 20, "{line}");
         }
         assert_eq!(table().lines(20).get(1).map(String::as_str), Some("a-very-long-…     10"));
+    }
+
+    #[test]
+    fn a_column_that_must_stay_whole_is_never_cut() {
+        let mut table = Table::new(&["!name", "note"]);
+        table.row(["a-very-long-name-of-a-key".into(), "a note that may be cut".into()]);
+        assert_eq!(table.lines(37).get(1).map(String::as_str), Some("a-very-long-name-of-a-key  a note th…"));
+        assert_eq!(table.lines(20).get(1).map(String::as_str), Some("a-very-long-name-of-a-key  a note …"));
     }
 }

@@ -91,11 +91,18 @@ async fn list(app: &App) -> Result<Outcome, Failure> {
         })
         .collect();
     app.printer.result(&lines, |printer| {
-        let mut table = Table::new(&["recipient", "name", "list"]);
-        for line in &lines {
-            table.row([line.recipient.to_owned(), line.name.to_owned(), line.list.to_owned()]);
+        for (list, opens) in [(RecipientList::Recovery, "everything"), (RecipientList::Catalogue, "the inventory")] {
+            let mut table = Table::new(&["!recipient", "!name"]);
+            for line in lines.iter().filter(|line| line.list == list.as_str()) {
+                table.row([line.recipient.to_owned(), line.name.to_owned()]);
+            }
+            if list == RecipientList::Catalogue {
+                printer.line("")?;
+            }
+            printer.line(format!("{}, opens {opens}:", list.as_str()))?;
+            printer.table(&table, "nobody")?;
         }
-        printer.table(&table, "no recipient")
+        Ok(())
     })?;
     Ok(Outcome::Done)
 }

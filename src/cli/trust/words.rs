@@ -21,10 +21,25 @@ pub(in crate::cli) fn differences(before: &Policy, after: &Policy) -> Vec<String
     recipients("catalogue", &before.catalogue_recipients, &after.catalogue_recipients, &mut said);
     settings(before, after, &mut said);
     lists(before, after, &mut said);
-    if before.unknown != after.unknown {
-        said.push("changes members that this version of keyhaven does not know".to_owned());
-    }
+    unknown(before, after, &mut said);
     said.into_iter().map(|sentence| human::safe(&sentence)).collect()
+}
+
+/// Members that a later version brought: by name, as nobody here knows what they mean.
+fn unknown(before: &Policy, after: &Policy, said: &mut Vec<String>) {
+    let changed = before.unknown.keys().chain(after.unknown.keys());
+    let mut changed: Vec<&String> =
+        changed.filter(|name| before.unknown.get(*name) != after.unknown.get(*name)).collect();
+    changed.sort_unstable();
+    changed.dedup();
+    if !changed.is_empty() {
+        said.push(format!("changes members that this version of keyhaven does not know: {}", named(&changed)));
+    }
+    if before.critical != after.critical {
+        let names = after.critical.as_deref().unwrap_or_default();
+        let names = if names.is_empty() { "none".to_owned() } else { named(names) };
+        said.push(format!("changes the members that a reader must know: {names}"));
+    }
 }
 
 fn custodians(before: &Policy, after: &Policy, said: &mut Vec<String>) {
@@ -88,6 +103,18 @@ pub(in crate::cli) fn until_words(until: &[EntryRef]) -> String {
     match until {
         [] => "nothing that it signed counts".to_owned(),
         entries => format!("what it signed counts up to {}", named(entries)),
+    }
+}
+
+/// The same for a column of a table, where a digest has no room: sequences of entries.
+pub(in crate::cli) fn until_short(until: &[EntryRef]) -> String {
+    match until {
+        [] => "none counts".to_owned(),
+        [one] => format!("until {}", one.sequence),
+        several => {
+            let sequences: Vec<u64> = several.iter().map(|entry| entry.sequence).collect();
+            format!("until {}", named(&sequences))
+        }
     }
 }
 

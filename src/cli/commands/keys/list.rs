@@ -38,8 +38,8 @@ impl Line {
 
     fn state(&self) -> String {
         match (&self.until, self.own) {
-            (Some(until), _) => format!("ended: {}", words::until_words(until)),
-            (None, true) => "active, this host".to_owned(),
+            (Some(until), _) => words::until_short(until),
+            (None, true) => "this host".to_owned(),
             (None, false) => self.state.to_owned(),
         }
     }
@@ -54,7 +54,7 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     let own = wire::signing_key(&settings).ok().map(|key| key.public().fingerprint());
     let lines: Vec<Line> = holders(policy).into_iter().map(|holder| Line::new(holder, own)).collect();
     app.printer.result(&lines, |printer| {
-        let mut table = Table::new(&["fingerprint", "name", "roles", "state"]);
+        let mut table = Table::new(&["!fingerprint", "!name", "!roles", "state"]);
         for line in &lines {
             table.row([line.fingerprint.short(), line.name.clone(), line.roles.join(", "), line.state()]);
         }

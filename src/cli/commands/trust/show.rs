@@ -116,26 +116,25 @@ fn print(printer: &Printer, shown: &Shown<'_>) -> Result<(), Failure> {
         ("held snapshots", policy.held.len().to_string()),
         ("accepted losses", human::count(policy.lost.entries.len() as u64, "entry")),
     ])?;
-    let mut table = Table::new(&["key", "name", "may", "until"]);
+    let mut table = Table::new(&["!key", "!name", "!may", "state"]);
     for custodian in &policy.custodians {
         let key = custodian.public_key.fingerprint().short();
-        table.row([key, custodian.name.clone(), "custodian".to_owned(), String::new()]);
+        table.row([key, custodian.name.clone(), "custodian".to_owned(), "active".to_owned()]);
     }
     for key in &policy.keys {
-        let until = key.until.as_ref().map(|until| words::until_words(until)).unwrap_or_default();
+        let until = key.until.as_ref().map(|until| words::until_short(until)).unwrap_or_else(|| "active".to_owned());
         table.row([key.public_key.fingerprint().short(), key.name.clone(), key.roles.join(", "), until]);
     }
     printer.line("")?;
     printer.table(&table, "no key")?;
-    let mut table = Table::new(&["recipient", "name", "opens"]);
     for (list, opens) in [(&policy.recovery_recipients, "everything"), (&policy.catalogue_recipients, "the inventory")]
     {
-        for one in list {
-            table.row([one.recipient.clone(), one.name.clone(), opens.to_owned()]);
-        }
+        printer.line("")?;
+        let mut table = Table::new(&["!recipient", "!name"]);
+        list.iter().for_each(|one| table.row([one.recipient.clone(), one.name.clone()]));
+        printer.line(format!("Opens {opens}:"))?;
+        printer.table(&table, "nobody")?;
     }
-    printer.line("")?;
-    printer.table(&table, "no recipient")?;
     let mut table = Table::new(&[">version", "time", "state", ">signed", "reason"]);
     for version in &shown.versions {
         table.row([
