@@ -70,6 +70,9 @@ pub(super) async fn repository_with(
     if let Some(folder) = cache {
         opened = opened.cached_in(&folder);
     }
+    if settings.is_policy_chosen() {
+        opened = opened.choosing_policy();
+    }
     if let Some(state) = state {
         opened = opened.remembered_in(state);
     }

@@ -39,8 +39,8 @@ impl fmt::Debug for Writer {
 
 impl Repository {
     /// Signs and writes an entry on top of every head that is there now, and reads it back. Its time is the writer's
-    /// present. Heads that this writer remembers and that are gone stand in its `lost`; its own last entry and versions of
-    /// the policy that the bucket lacks are put back first.
+    /// present. Heads that this writer remembers and that are gone stand in its `lost`; its own last entry, versions of
+    /// the policy that the bucket lacks, and `RECOVER.md` are put back first.
     ///
     /// # Errors
     /// [`RepositoryError::ObjectsMissing`] when the snapshot names what is not there whole (read these items again);
@@ -101,10 +101,15 @@ impl Repository {
         }
     }
 
-    /// Puts back what the bucket lacks and this host has: versions of the policy, and this writer's own last entry.
+    /// Puts back what the bucket lacks and this host has: versions of the policy, `RECOVER.md`, and this writer's own last
+    /// entry.
     async fn put_back(&self, writer: &Writer, ledger: &Ledger) -> Result<(), RepositoryError> {
-        for note in self.put_back_policies(ledger).await {
+        let done = self.put_back_trust(ledger, None).await;
+        for note in done.notes {
             tracing::warn!("{note}");
+        }
+        if done.recover_md {
+            tracing::warn!("RECOVER.md was missing or not the text that the trust policy names; it was put back");
         }
         if ledger.memory().kept.is_empty() {
             return Ok(());
@@ -134,7 +139,7 @@ impl Repository {
         self.keep_entry(&path, &bytes).await;
         // The entry is real now, whatever happens here; without the memory only a rollback to before it goes unseen.
         let seen = heads_to_remember(ledger, Some(path));
-        let remembered = match Self::known_policy(ledger) {
+        let remembered = match Self::known_policy(ledger).filter(|_| !self.policy_chosen) {
             Some(known) => writer.state.remember_policy(known).await,
             None => Ok(()),
         };

@@ -112,7 +112,7 @@ impl Repository {
     pub async fn remember(&self, ledger: &Ledger) {
         let Some(state) = &self.state else { return };
         let remembered = state.remember_heads(heads_to_remember(ledger, None)).await;
-        let policy = match Self::known_policy(ledger).filter(|_| !ledger.trust().is_fork()) {
+        let policy = match Self::known_policy(ledger).filter(|_| !ledger.trust().is_fork() && !self.policy_chosen) {
             Some(known) => state.remember_policy(known).await,
             None => Ok(()),
         };

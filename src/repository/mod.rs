@@ -1,7 +1,8 @@
 //! Trust, ledger, packs, catalogues, commit: what is stored, where, and in which order (`docs/format.md`).
 //!
 //! [`Store`] is the place, with every peculiarity of object_store; [`trust`] and [`ledger`] the pure reading of the trust
-//! policy and of entries; [`Repository`] all together. Nothing here is ever rewritten or deleted.
+//! policy and of entries; [`Repository`] all together. Nothing here is ever deleted, and nothing but a wrong
+//! `RECOVER.md` rewritten.
 
 #[expect(clippy::disallowed_methods, reason = "a cache is a folder on this host, outside of every store")]
 mod cache;
@@ -15,6 +16,7 @@ pub mod ledger;
 mod objects;
 mod open;
 mod policies;
+mod put_back;
 mod recover;
 #[expect(clippy::disallowed_methods, reason = "a writer's memory is a folder on this host, outside of every store")]
 mod state;
@@ -27,6 +29,7 @@ pub use error::RepositoryError;
 pub use init::NewRepository;
 pub use objects::SealedFacts;
 pub use open::Repository;
+pub use put_back::{PutBack, RecoverMd};
 pub use recover::recover_md;
 pub use state::{KnownPolicy, StateFolder};
 pub use store::{ObjectInfo, Retention, S3Settings, Store, StoreError};

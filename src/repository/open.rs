@@ -27,6 +27,8 @@ pub struct Repository {
     pub(super) inner: Arc<Inner>,
     pub(super) cache: Option<Arc<EntryCache>>,
     pub(super) state: Option<StateFolder>,
+    /// Whether the pins were chosen for one command: then what the host remembers of the policy is left aside.
+    pub(super) policy_chosen: bool,
 }
 
 pub(super) struct Inner {
@@ -83,7 +85,7 @@ impl Repository {
         let warnings = check_marker(&store, &id).await;
         let (entries, anew) = (Mutex::default(), AtomicBool::new(false));
         let inner = Arc::new(Inner { store, id, pins, warnings, source: OnceLock::new(), entries, anew });
-        Ok(Self { inner, cache: None, state: None })
+        Ok(Self { inner, cache: None, state: None, policy_chosen: false })
     }
 
     /// As it is, with the entries that are read kept in the part of a state directory that belongs to this repository, and
@@ -97,6 +99,13 @@ impl Repository {
     #[must_use]
     pub fn remembered_in(self, state: StateFolder) -> Self {
         Self { state: Some(state), ..self }
+    }
+
+    /// As it is, with pins that were chosen for one command: the policy that this host, or a writer, remembers is neither
+    /// held against them nor replaced. Heads and entries that it remembers are asked for as ever.
+    #[must_use]
+    pub fn choosing_policy(self) -> Self {
+        Self { policy_chosen: true, ..self }
     }
 
     /// The id: the digest of version 1 of the trust policy.

@@ -1,4 +1,4 @@
-//! The trust policy in the store: read, published, and put back where the bucket lacks it.
+//! The trust policy in the store: read and published.
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -7,6 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::commit::write_confirmed;
 use super::ledger::{Ledger, Rubbish};
 use super::open::SMALL_IN_FLIGHT;
+use super::put_back::PutBack;
 use super::trust::{Pin, PolicyPool, Trust};
 use super::{KnownPolicy, Repository, RepositoryError, StoreError};
 use crate::format::envelope::Holds;
@@ -78,13 +79,13 @@ impl Repository {
         Ok(())
     }
 
-    /// The pins of this host: those that were given, and the version in force that it saw last.
+    /// The pins of this host: those that were given, and the version in force that it saw last, unless one was chosen.
     pub(super) async fn pins(&self) -> Result<(Vec<Pin>, PolicyPool), RepositoryError> {
         let mut pins = self.inner.pins.clone();
         let mut pool = PolicyPool::default();
         let known = match &self.state {
-            Some(state) => state.policy().await?,
-            None => None,
+            Some(state) if !self.policy_chosen => state.policy().await?,
+            _ => None,
         };
         if let Some(known) = known {
             for bytes in known.envelopes.iter().filter_map(|text| BASE64.decode(text.as_bytes()).ok()) {
@@ -122,12 +123,27 @@ impl Repository {
     /// Puts a version of the policy into the store and believes only what comes back.
     ///
     /// # Errors
-    /// [`RepositoryError::NotPublished`] when the version would not be in force with this ledger; what the store answers.
+    /// As [`Repository::publish_knowing`].
     pub async fn publish(&self, ledger: &Ledger, envelope: &Envelope) -> Result<PolicyRef, RepositoryError> {
+        Ok(self.publish_knowing(ledger, envelope, &PolicyPool::default()).await?.0)
+    }
+
+    /// As [`Repository::publish`], judged with versions that came with the proposal, too. Versions before it that the store
+    /// lacks are put back first: without them, other readers would measure it by an older version.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotPublished`] when the version would not be in force with this ledger; what the store answers.
+    pub async fn publish_knowing(
+        &self,
+        ledger: &Ledger,
+        envelope: &Envelope,
+        known: &PolicyPool,
+    ) -> Result<(PolicyRef, PutBack), RepositoryError> {
         let not_published = |why: String| RepositoryError::NotPublished { why };
         let policy = Policy::read(&envelope.payload).map_err(|error| not_published(error.to_string()))?;
         let version = PolicyRef { version: policy.version, digest: envelope.digest() };
         let mut pool = ledger.trust().pool().clone();
+        pool.extend(known.clone());
         pool.add_read(version, policy, envelope.clone());
         let pin = Pin { policy: ledger.trust().pinned(), bytes: None };
         let after = Trust::judge(*self.id(), pool, &[pin])?;
@@ -139,27 +155,11 @@ impl Repository {
             let why = "another version is in force that it does not name: propose it again upon that one";
             return Err(not_published(why.to_owned()));
         }
+        let put_back = self.put_back_chain(&after, version).await?;
         let envelope = after.envelope(&version).unwrap_or(envelope);
         let bytes = encode(&after.good(envelope))?;
         write_confirmed(self.store(), &names::policy(&version), bytes, limits::POLICY).await?;
-        Ok(version)
-    }
-
-    /// Puts back versions of the chain in force that the store lacks, or that lack signatures there. Returns what could not
-    /// be put back, for people: a store that refuses it stops nothing.
-    pub(super) async fn put_back_policies(&self, ledger: &Ledger) -> Vec<String> {
-        let mut notes = Vec::new();
-        for version in ledger.memory().policies.clone() {
-            let Some(envelope) = ledger.trust().envelope(&version) else { continue };
-            let put = match encode(&ledger.trust().good(envelope)) {
-                Ok(bytes) => self.store().put(&names::policy(&version), bytes).await.map_err(RepositoryError::from),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = put {
-                notes.push(format!("version {version} of the trust policy could not be put back: {error}"));
-            }
-        }
-        notes
+        Ok((version, put_back))
     }
 
     /// What this host knows of the chain in force, to remember it.
@@ -186,7 +186,7 @@ pub(super) fn lacking(trust: &Trust, stored: &PolicyPool) -> Vec<PolicyRef> {
     lacking
 }
 
-fn encode(envelope: &Envelope) -> Result<Bytes, RepositoryError> {
+pub(super) fn encode(envelope: &Envelope) -> Result<Bytes, RepositoryError> {
     let failed = |source: FormatError| RepositoryError::Write { what: "write a trust policy".to_owned(), source };
     Ok(envelope.encode(Holds::Policy).map_err(failed)?.into())
 }

@@ -1,5 +1,7 @@
 //! What a host and a recovery identity know of a repository: pins, and what is missing of what was seen.
 
+use data_encoding::BASE64;
+use keyhaven::format::{Policy, names};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -146,4 +148,37 @@ fn a_pin_with_its_bytes_holds_where_the_version_was_removed() {
     site.machine.write("keyhaven.toml", &pinned);
     let configured = shown(&[]).json(0);
     assert_eq!((&configured["policy"], &configured["memory"]["policies"]), (&reference.into(), &json!([reference])));
+}
+
+#[test]
+fn a_branch_that_is_chosen_for_one_command_takes_writes_and_leaves_the_memory_alone() {
+    let site = Site::seeded();
+    let propose = |days: &str, file: &str| {
+        site.run(&["trust", "propose", "--grace", days, "--reason", "x", "--out", file, "--json"]).json(0);
+        site.run(&["trust", "sign", file, "--yes", "--key", "kit/custodian-key.pem", "--json"]).json(0);
+    };
+    propose("4d", "one.json");
+    propose("5d", "two.json");
+    let one = site.run(&["trust", "publish", "one.json", "--json"]).json(0)["policy"].clone();
+    // Somebody puts the other branch there, too.
+    let proposal: serde_json::Value = serde_json::from_str(&site.machine.read("two.json")).unwrap();
+    let bytes = BASE64.decode(proposal["envelope"].as_str().unwrap().as_bytes()).unwrap();
+    let (two, ..) = Policy::decode(&bytes).unwrap();
+    std::fs::write(site.repository().join(names::policy(&two)), bytes).unwrap();
+    let in_force = || site.run(&["trust", "show", "--json"]).json(0)["policy"].clone();
+    let written_under = || site.ledger().1.entries().last().unwrap().policy;
+    assert_eq!(in_force(), one);
+
+    let chosen = ["--policy", &two.to_string()];
+    let backup = site.run(&["backup", "--json", chosen[0], chosen[1]]);
+    assert!(backup.err.contains("--policy replaces every other pin"), "{backup:#?}");
+    assert_eq!(backup.json(0)["doubts"], json!([]));
+    assert_eq!(written_under(), two);
+    let hold = ["snapshots", "hold", "1", "--reason", "x", "--key", "kit/recovery-signing-key.pem"];
+    assert_eq!(site.run(&[&hold[..], &chosen].concat()).code, 0);
+    assert_eq!(written_under(), two);
+
+    assert_eq!(in_force(), one, "the next command goes on as before");
+    site.run(&["backup", "--json"]).json(0);
+    assert_eq!(json!(written_under()), one);
 }
