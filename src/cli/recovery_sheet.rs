@@ -6,6 +6,8 @@ use super::failure::Failure;
 use super::{human, pins};
 use crate::config::{Location, Settings};
 use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, Role};
+use crate::model::Timestamp;
+use crate::repository::ledger::Ledger;
 
 /// The page. Lines that begin with `{{S3}}`, `{{DIR}}` or `{{IAM}}` are for some repositories only, those with `{{EACH_…}}`
 /// are repeated.
@@ -20,6 +22,19 @@ pub(super) struct Sheet<'a> {
     pub(super) policy: &'a Policy,
     pub(super) envelope: &'a Envelope,
     pub(super) made: String,
+}
+
+/// The page for the version that a ledger is read by.
+///
+/// # Errors
+/// As [`text`], and when no version is in force.
+pub(super) fn of(settings: &Settings, ledger: &Ledger, now: Timestamp) -> Result<(PolicyRef, String), Failure> {
+    let trust = ledger.trust();
+    let none = || Failure::usage("no version of the trust policy is in force");
+    let (version, policy) = trust.writes_under().ok_or_else(none)?;
+    let envelope = trust.good_envelope(&version).ok_or_else(none)?;
+    let sheet = Sheet { settings, id: trust.id(), version, policy, envelope: &envelope, made: human::time(now) };
+    Ok((version, text(&sheet)?))
 }
 
 /// The page: plain text, at most 80 columns but for what cannot be broken.

@@ -102,6 +102,8 @@ mod tell_kit;
 mod trust;
 mod trust_commands;
 mod trust_pins;
+mod trust_put_back;
+mod trust_words;
 mod verify;
 
 /// Every file of this folder is declared above; a forgotten one would silently test nothing.

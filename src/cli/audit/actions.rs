@@ -72,6 +72,7 @@ const ACTIONS: &[Action] = &[
     action("trust propose", "policy.propose", Effect::Changes),
     action("trust sign", "policy.sign", Effect::Changes),
     action("trust publish", "policy.publish", Effect::Changes),
+    action("trust put-back", "policy.restore", Effect::Changes),
     action("trust pin", "key.update", Effect::Changes),
     action("trust sheet", "policy.export", Effect::Reads),
     action("keys prove", "key.test", Effect::Reads),

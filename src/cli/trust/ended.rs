@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::format::{Entry, EntryRef, Policy};
 use crate::model::Digest;
-use crate::repository::ledger::Ledger;
+use crate::repository::ledger::{EntryStatus, Ledger, Void};
 
 /// These entries and everything below them that is there.
 pub(in crate::cli) fn at_or_below(ledger: &Ledger, entries: &[EntryRef]) -> HashSet<Digest> {
@@ -37,9 +37,9 @@ fn cover(ledger: &Ledger, mut open: Vec<Digest>, covered: &mut HashSet<Digest>) 
     }
 }
 
-/// Entries of one key that count now and would not count under another version.
+/// Entries of one key that a version changes: they count now and would not, or the other way round.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(in crate::cli) struct Lost {
+pub(in crate::cli) struct Entries {
     /// What the policy calls the key.
     pub(in crate::cli) name: String,
     /// Its fingerprint.
@@ -53,27 +53,40 @@ pub(in crate::cli) struct Lost {
 }
 
 /// What counts now and would no longer count, by key.
-pub(in crate::cli) fn no_longer_counts(ledger: &Ledger, after: &Policy) -> Vec<Lost> {
+pub(in crate::cli) fn no_longer_counts(ledger: &Ledger, after: &Policy) -> Vec<Entries> {
+    let ended = covered(ledger, after);
+    let lost = |entry: &&Entry| ended.get(&entry.key).is_some_and(|counts| !counts.contains(&entry.digest));
+    by_key(ledger.counted().filter(lost), after)
+}
+
+/// What does not count now because its key has ended, and would count since the end has moved, by key.
+pub(in crate::cli) fn counts_again(ledger: &Ledger, after: &Policy) -> Vec<Entries> {
+    let ended = covered(ledger, after);
+    let void = ledger.judged().filter(|(_, status)| **status == EntryStatus::Void(Void::Ended));
+    let gained = |entry: &&Entry| ended.get(&entry.key).is_some_and(|counts| counts.contains(&entry.digest));
+    by_key(void.map(|(entry, _)| entry).filter(gained), after)
+}
+
+/// The ended keys of a policy, each with what counts of it.
+fn covered(ledger: &Ledger, after: &Policy) -> BTreeMap<Digest, HashSet<Digest>> {
     let ended = after.keys.iter().filter_map(|key| Some((key, key.until.as_ref()?)));
-    let ended: BTreeMap<Digest, (&str, HashSet<Digest>)> = ended
-        .map(|(key, until)| (key.public_key.fingerprint(), (key.name.as_str(), at_or_below(ledger, until))))
-        .collect();
-    let mut lost: BTreeMap<Digest, Lost> = BTreeMap::new();
-    for entry in ledger.counted() {
-        let Some((name, counts)) = ended.get(&entry.key) else { continue };
-        if !counts.contains(&entry.digest) {
-            let of_key = lost.entry(entry.key).or_insert_with(|| Lost {
-                name: (*name).to_owned(),
-                key: entry.key,
-                entries: 0,
-                snapshots: 0,
-                first: entry.reference(),
-            });
-            of_key.entries += 1;
-            of_key.snapshots += u64::from(entry.snapshot().is_some());
-        }
+    ended.map(|(key, until)| (key.public_key.fingerprint(), at_or_below(ledger, until))).collect()
+}
+
+fn by_key<'a>(entries: impl Iterator<Item = &'a Entry>, after: &Policy) -> Vec<Entries> {
+    let mut all: BTreeMap<Digest, Entries> = BTreeMap::new();
+    for entry in entries {
+        let of_key = all.entry(entry.key).or_insert_with(|| Entries {
+            name: after.key(&entry.key).map(|key| key.name.clone()).unwrap_or_default(),
+            key: entry.key,
+            entries: 0,
+            snapshots: 0,
+            first: entry.reference(),
+        });
+        of_key.entries += 1;
+        of_key.snapshots += u64::from(entry.snapshot().is_some());
     }
-    lost.into_values().collect()
+    all.into_values().collect()
 }
 
 /// Whether a good, live snapshot that counts now would still count under another version.

@@ -8,6 +8,7 @@
 //! | `proposal` | the file that custodians sign on machines that never see the bucket |
 //! | `ended` | what entries of an ended key count |
 //! | `session` | a custodian at work on a repository |
+//! | `screen` | what people read of a change |
 
 pub(super) mod change;
 pub(super) mod ended;
@@ -15,5 +16,6 @@ pub(super) mod ended;
 pub(super) mod kit;
 mod merge;
 pub(super) mod proposal;
+pub(super) mod screen;
 pub(super) mod session;
 pub(super) mod words;

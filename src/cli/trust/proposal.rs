@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::words;
 use crate::cli::failure::Failure;
+use crate::cli::human;
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
 use crate::format::envelope::Holds;
+use crate::format::policy::Custodian;
 use crate::format::{Envelope, Policy, PolicyRef, RepositoryId};
 use crate::model::FailureKind;
 use crate::repository::RepositoryError;
-use crate::repository::trust::{Misfit, Pin, PolicyPool, Trust};
+use crate::repository::trust::{Misfit, Pin, PinError, PolicyPool, Trust};
 
 /// The value of `schema`.
 const SCHEMA: &str = "keyhaven/policy-proposal/1";
@@ -58,6 +60,8 @@ pub(in crate::cli) struct Judged {
     pub(in crate::cli) predecessors: Vec<(PolicyRef, Policy)>,
     /// Who must sign.
     pub(in crate::cli) signers: Vec<Signers>,
+    /// Versions that it names as earlier ones, and that nobody here has.
+    pub(in crate::cli) unknown: Vec<PolicyRef>,
 }
 
 /// Custodians of one version, some of whom must sign.
@@ -77,7 +81,7 @@ impl Signers {
     fn of(policy: &Policy, envelope: &Envelope) -> Self {
         let signed = |key: &crate::crypto::KeyInfo| key.ed25519().is_some_and(|key| envelope.is_signed_by(key));
         let (yes, no): (Vec<_>, Vec<_>) = policy.custodians.iter().partition(|custodian| signed(&custodian.public_key));
-        let names = |custodians: Vec<&crate::format::policy::Custodian>| {
+        let names = |custodians: Vec<&Custodian>| {
             let mut names: Vec<String> = custodians.into_iter().map(|custodian| custodian.name.clone()).collect();
             names.sort();
             names
@@ -95,7 +99,8 @@ impl Signers {
         let signed =
             if self.signed.is_empty() { "none has".to_owned() } else { format!("signed: {}", self.signed.join(", ")) };
         let of = self.signed.len() + self.missing.len();
-        format!("{} of {of} custodians of version {} must sign; {signed}", self.needed, self.version)
+        let custodians = if of == 1 { "custodian" } else { "custodians" };
+        format!("{} of {of} {custodians} of version {} must sign; {signed}", self.needed, self.version)
     }
 }
 
@@ -115,7 +120,10 @@ impl Judged {
                 .map(move |words| format!("{branch}{words}"))
                 .collect::<Vec<_>>()
         };
-        self.predecessors.iter().flat_map(of).collect()
+        let unknown = self.unknown.iter().map(|version| {
+            format!("names {version} as an earlier version, which is not here and would be reported as missing")
+        });
+        self.predecessors.iter().flat_map(of).chain(unknown).collect()
     }
 }
 
@@ -206,19 +214,38 @@ impl Proposal {
         self.chain.extend(pool.clone());
     }
 
-    /// Signs it.
+    /// The versions that came with it.
+    pub(in crate::cli) fn chain(&self) -> &PolicyPool {
+        &self.chain
+    }
+
+    /// Signs it. Gives the custodian's name, and whether this copy lacked the signature.
     ///
     /// # Errors
     /// Kind 12 when the key is that of no custodian whose signature counts.
-    pub(in crate::cli) fn sign(&mut self, judged: &Judged, key: &SigningKey) -> Result<(), Failure> {
+    pub(in crate::cli) fn sign(&mut self, judged: &Judged, key: &SigningKey) -> Result<(String, bool), Failure> {
         let own = key.public().fingerprint();
         let before = judged.predecessors.iter().flat_map(|(_, policy)| &policy.custodians);
-        if !before.chain(&self.policy.custodians).any(|custodian| custodian.public_key.fingerprint() == own) {
+        let custodians: Vec<&Custodian> = self.policy.custodians.iter().chain(before).collect();
+        let Some(custodian) = custodians.iter().find(|custodian| custodian.public_key.fingerprint() == own) else {
             let text = format!("{} is no custodian's key of this repository", own.short());
-            return Err(Failure::new(FailureKind::Key, text).hinted("`keyhaven keys list` shows the custodians"));
+            let mut names: Vec<String> = Vec::new();
+            for custodian in &custodians {
+                let name = format!("{} ({})", human::safe(&custodian.name), custodian.public_key.fingerprint().short());
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            let names = names.join(", ");
+            return Err(Failure::new(FailureKind::Key, text)
+                .hinted(format!("custodians are {names}; `keyhaven keys list` shows every key")));
+        };
+        let name = custodian.name.clone();
+        let new = !self.envelope.is_signed_by(&key.public());
+        if new {
+            self.envelope.sign(key);
         }
-        self.envelope.sign(key);
-        Ok(())
+        Ok((name, new))
     }
 
     /// Judges it by the rules but for its own signatures, from the versions in the file and the pins at hand.
@@ -228,7 +255,7 @@ impl Proposal {
     pub(in crate::cli) fn judge(&self, pins: &[Pin]) -> Result<Judged, Failure> {
         let mut pool = self.chain.clone();
         pool.add_read(self.version, self.policy.clone(), self.envelope.clone());
-        let trust = Trust::judge(self.repository, pool, pins).map_err(RepositoryError::from)?;
+        let trust = Trust::judge(self.repository, pool, pins).map_err(|error| self.unjudged(error))?;
         let misfit = trust.misfits().iter().find(|(version, _)| *version == self.version).map(|(_, why)| why);
         match misfit {
             None | Some(Misfit::Unsigned { .. } | Misfit::UnsignedBefore { .. }) => {}
@@ -250,7 +277,31 @@ impl Proposal {
         }
         let before = predecessors.iter().map(|(_, policy)| Signers::of(policy, &self.envelope));
         let own = Signers::of(&self.policy, &self.envelope);
-        Ok(Judged { signers: before.chain([own]).collect(), predecessors })
+        let unknown = self.policy.previous.iter().filter(|named| trust.get(named).is_none()).copied().collect();
+        Ok(Judged { signers: before.chain([own]).collect(), predecessors, unknown })
+    }
+
+    /// Why nothing can be said of it: what it is to be measured from is not in the file.
+    fn unjudged(&self, error: PinError) -> Failure {
+        let first = PolicyRef { version: 1, digest: self.repository.0 };
+        match error {
+            PinError::Missing { pin } if pin == first => {
+                Failure::usage("the proposal file lacks version 1 of the trust policy, which changes are measured from")
+                    .hinted(
+                        "ask for the file as `keyhaven trust propose` wrote it; or give a later version that you rely on, \
+                         with its bytes: --policy FILE",
+                    )
+            }
+            PinError::Missing { pin } => Failure::new(
+                FailureKind::Integrity,
+                format!("this machine relies on version {pin} of the trust policy, and the proposal file lacks it"),
+            )
+            .hinted(
+                "the proposal may be older, or of another branch: ask who proposed it; if it is not, give that version with \
+                 its bytes: --policy FILE",
+            ),
+            error => RepositoryError::from(error).into(),
+        }
     }
 }
 

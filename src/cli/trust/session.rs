@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::change::{self, Change};
-use super::ended::{self, Lost};
+use super::ended::{self, Entries};
 use super::merge;
 use super::proposal::{Judged, Proposal, Signers};
-use crate::cli::app::App;
+use super::screen;
+use crate::cli::app::{App, read_public};
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::printer::Printer;
-use crate::cli::{human, identity, key_file, memory, pins, report, wire};
+use crate::cli::{identity, key_file, memory, pins, recovery_sheet, report, wire};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
-use crate::format::{Policy, PolicyRef, names};
-use crate::repository::Repository;
+use crate::crypto::digest::sha256;
+use crate::format::{Policy, PolicyRef};
+use crate::model::FailureKind;
 use crate::repository::ledger::Ledger;
+use crate::repository::{RecoverMd, Repository, recover_md};
 
 /// The value of `schema` of a change.
 pub(in crate::cli) const SCHEMA: &str = "keyhaven/policy-change/1";
@@ -41,9 +43,12 @@ pub(in crate::cli) struct SigningKeys {
     /// A file with the passphrase of the key, instead of asking
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) passphrase_file: Option<PathBuf>,
-    /// Where the proposal file goes [default: policy-NUMBER.json]
+    /// Where the proposal file goes, when one is written [default: policy-NUMBER.json]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) out: Option<PathBuf>,
+    /// Where the new recovery sheet goes, once the version is in force [default: recovery-sheet-NUMBER.txt]
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) sheet: Option<PathBuf>,
 }
 
 /// A repository that a custodian works on.
@@ -75,6 +80,12 @@ pub(in crate::cli) struct Changed {
     /// The line for configurations and recovery identities, once it is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) pin: Option<String>,
+    /// The new recovery sheet, once it is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) recovery_sheet: Option<PathBuf>,
+    /// Earlier versions that the bucket lacked and that were put back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::cli) put_back: Vec<PolicyRef>,
     /// The proposal file, until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) proposal: Option<PathBuf>,
@@ -82,7 +93,21 @@ pub(in crate::cli) struct Changed {
     pub(in crate::cli) signers: Vec<Signers>,
     /// What counted before and does not count now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(in crate::cli) no_longer_counts: Vec<Lost>,
+    pub(in crate::cli) no_longer_counts: Vec<Entries>,
+    /// What did not count before and counts now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::cli) counts_again: Vec<Entries>,
+    /// Whether the changes were shown before, so that the result need not repeat them.
+    #[serde(skip)]
+    pub(in crate::cli) shown: bool,
+}
+
+/// A version that was published.
+#[derive(Debug)]
+struct Published {
+    pin: String,
+    recovery_sheet: Option<PathBuf>,
+    put_back: Vec<PolicyRef>,
 }
 
 impl<'a> Session<'a> {
@@ -145,41 +170,58 @@ impl<'a> Session<'a> {
         let mut proposal = Proposal::new(self.ledger.trust(), next, recover_md)?;
         let pins = [self.pin_in_force()];
         let judged = proposal.judge(&pins)?;
-        // Asked for last: nobody types a passphrase for a change that is refused.
+        let mut changed = self.changed(&proposal, &judged, change);
+        changed.details = details;
+        if !with.key.is_empty() {
+            // Before a passphrase is asked for: nobody signs what they have not been shown.
+            screen::show_changes(self.app, &changed);
+            changed.shown = true;
+        }
         for key in keys(with).await? {
             proposal.sign(&judged, &key)?;
         }
         let judged = proposal.judge(&pins)?;
-        let mut changed = Changed {
-            schema: SCHEMA,
-            change: change.to_owned(),
-            details,
-            policy: proposal.version,
-            differences: judged.differences(&proposal.policy),
-            reason: proposal.policy.reason.clone(),
-            published: false,
-            pin: None,
-            proposal: None,
-            no_longer_counts: ended::no_longer_counts(&self.ledger, &proposal.policy),
-            signers: judged.signers.clone(),
-        };
+        changed.signers.clone_from(&judged.signers);
         match judged.is_complete() {
             true => {
-                changed.pin = Some(self.publish(&proposal).await?);
-                changed.published = true;
+                self.publish(&proposal, with.sheet.as_deref(), &mut changed).await?;
+                if let Some(out) = &with.out {
+                    self.app.printer.note(&format!("enough have signed: {} was not written", out.display()));
+                }
             }
             false => {
                 let path =
                     with.out.clone().unwrap_or_else(|| format!("policy-{}.json", proposal.version.version).into());
                 let text = proposal.to_json()?;
                 let target = path.clone();
-                let writing = move || key_file::create(&target, text.as_bytes());
+                let writing = move || create_proposal(&target, &text);
                 self.app.change(key_file::blocking("cannot write the proposal", writing)).await?;
                 changed.proposal = Some(path);
             }
         }
-        self.app.printer.result(&changed, |printer| print(printer, &changed))?;
+        self.app.printer.result(&changed, |printer| screen::print(printer, &changed))?;
         Ok(Outcome::Done)
+    }
+
+    /// The result of a change, as far as it is known before anybody has signed.
+    pub(in crate::cli) fn changed(&self, proposal: &Proposal, judged: &Judged, change: &str) -> Changed {
+        Changed {
+            schema: SCHEMA,
+            change: change.to_owned(),
+            details: serde_json::Map::new(),
+            policy: proposal.version,
+            differences: judged.differences(&proposal.policy),
+            reason: proposal.policy.reason.clone(),
+            published: false,
+            pin: None,
+            recovery_sheet: None,
+            put_back: Vec::new(),
+            proposal: None,
+            signers: judged.signers.clone(),
+            no_longer_counts: ended::no_longer_counts(&self.ledger, &proposal.policy),
+            counts_again: ended::counts_again(&self.ledger, &proposal.policy),
+            shown: false,
+        }
     }
 
     /// The pinned version: what this host relies on already needs no signatures here.
@@ -205,116 +247,117 @@ impl<'a> Session<'a> {
         known.judge(&[self.pin_in_force()])
     }
 
-    /// Publishes a proposal that is signed by enough custodians, and remembers it. Returns the new pin.
+    /// Publishes a proposal that is signed by enough custodians, remembers it, and writes a recovery sheet. What became of
+    /// it goes into `changed`.
     ///
     /// # Errors
     /// When it would not be in force, or cannot be written.
-    pub(in crate::cli) async fn publish(&self, proposal: &Proposal) -> Result<String, Failure> {
+    pub(in crate::cli) async fn publish(
+        &self,
+        proposal: &Proposal,
+        sheet: Option<&Path>,
+        changed: &mut Changed,
+    ) -> Result<(), Failure> {
+        let published = self.app.change(self.write(proposal, sheet)).await?;
+        changed.published = true;
+        changed.pin = Some(published.pin);
+        changed.recovery_sheet = published.recovery_sheet;
+        changed.put_back = published.put_back;
+        Ok(())
+    }
+
+    async fn write(&self, proposal: &Proposal, sheet: Option<&Path>) -> Result<Published, Failure> {
         let before = self.policy()?.settings.recover_md;
-        let recover_md = match (&proposal.recover_md, proposal.policy.settings.recover_md == before) {
-            // Also of a version that is in force already: its text may be missing since an interrupted run, or changed.
-            (Some(text), _) => Some(text.clone()),
-            (None, false) => {
+        let settings = proposal.policy.settings;
+        let shipped = recover_md(&proposal.policy.source);
+        let text = match &proposal.recover_md {
+            Some(text) => text.clone().into(),
+            None if settings.recover_md == before || sha256(&shipped) == settings.recover_md => shipped,
+            None => {
                 return Err(Failure::usage("the proposal changes RECOVER.md, and the text is not in the file")
                     .hinted("give the file that `keyhaven trust propose --recover-md` wrote"));
             }
-            (None, true) => None,
         };
-        let publishing = async {
-            let version = self.repository.publish(&self.ledger, &proposal.envelope).await?;
-            if let Some(text) = recover_md {
-                self.repository.store().put(names::RECOVER_MD, text.into()).await?;
+        let (version, put_back) =
+            self.repository.publish_knowing(&self.ledger, &proposal.envelope, proposal.chain()).await?;
+        put_back.notes.iter().for_each(|note| self.app.printer.warning(note));
+        // Also of a version that is in force already: its text may be missing since an interrupted run, or changed.
+        self.repository.put_back_recover_md(&proposal.policy, text).await.map_err(|error| {
+            Failure::from(error).hinted(format!("{version} is written, RECOVER.md is not: publish it again"))
+        })?;
+        if self.repository.recover_md_state(&proposal.policy).await? == RecoverMd::Wrong {
+            self.app.printer.warning(
+                "RECOVER.md is missing or not the text that the trust policy names: `keyhaven trust put-back --recover-md FILE`",
+            );
+        }
+        let ledger = self.repository.read_ledger().await?;
+        let in_force: Vec<PolicyRef> = ledger.trust().branches().map(|(version, _)| version).collect();
+        if in_force != [version] {
+            let in_force = in_force.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let text = format!("version {version} is written, and is not the one in force, which is {in_force}");
+            return Err(Failure::new(FailureKind::Integrity, text)
+                .hinted("somebody may have published at the same time: `keyhaven trust show`"));
+        }
+        self.repository.remember(&ledger).await;
+        let envelope = ledger.trust().good_envelope(&version).unwrap_or_else(|| proposal.envelope.clone());
+        let recovery_sheet = match self.write_sheet(&ledger, sheet).await {
+            Ok(path) => Some(path),
+            // The version is in force whatever becomes of a page that can be had again.
+            Err(failure) => {
+                let why = failure.chain().join(": ");
+                self.app.printer.warning(&format!(
+                    "no recovery sheet was written: {why}; `keyhaven trust sheet --out FILE` writes it"
+                ));
+                None
             }
-            let ledger = self.repository.read_ledger().await?;
-            self.repository.remember(&ledger).await;
-            let envelope = ledger.trust().good_envelope(&version).unwrap_or_else(|| proposal.envelope.clone());
-            Ok::<_, Failure>(pins::line(&version, &pins::bytes(&envelope)?))
         };
-        self.app.change(publishing).await
+        Ok(Published {
+            pin: pins::line(&version, &pins::bytes(&envelope)?),
+            recovery_sheet,
+            put_back: put_back.policies,
+        })
     }
+
+    /// Writes a file with the recovery sheet.
+    async fn write_sheet(&self, ledger: &Ledger, path: Option<&Path>) -> Result<PathBuf, Failure> {
+        let (version, text) = recovery_sheet::of(&self.settings, ledger, self.app.context().clock.now())?;
+        let default = || format!("recovery-sheet-{}.txt", version.version).into();
+        let path = path.map_or_else(default, Path::to_owned);
+        let target = path.clone();
+        // Of the same version again, such as after an interrupted run; never over the sheet of another repository.
+        let is_own = move || read_public(&target, "sheet").is_ok_and(|old| old.contains(&format!("PIN={version}\n")));
+        let target = path.clone();
+        let writing = move || match is_own() {
+            true => key_file::replace(&target, text.as_bytes()),
+            false => key_file::create(&target, text.as_bytes()),
+        };
+        key_file::blocking("cannot write the recovery sheet", writing).await?;
+        Ok(path)
+    }
+}
+
+/// Writes a new proposal file.
+///
+/// # Errors
+/// Kind 2 when there is a file already: it may hold signatures.
+pub(in crate::cli) fn create_proposal(path: &Path, text: &str) -> Result<(), Failure> {
+    key_file::create(path, text.as_bytes()).map_err(|failure| match failure.kind() {
+        FailureKind::Usage => failure.hinted(
+            "it may be a proposal that custodians are signing: publish it first, or remove it, or name another file with --out",
+        ),
+        _ => failure,
+    })
 }
 
 /// The custodians' keys, each opened.
 pub(in crate::cli) async fn keys(with: &SigningKeys) -> Result<Vec<SigningKey>, Failure> {
     let mut keys = Vec::new();
     for path in &with.key {
-        keys.push(identity::signing_key(path.clone(), with.passphrase_file.clone()).await?);
+        let key = identity::signing_key(path.clone(), with.passphrase_file.clone()).await;
+        keys.push(key.map_err(|failure| match path.exists() {
+            true => failure,
+            false => failure.hinted("--key takes the file with a custodian's key, such as custodian-key.pem.age"),
+        })?);
     }
     Ok(keys)
-}
-
-/// Prints what became of a change.
-pub(in crate::cli) fn print(printer: &Printer, changed: &Changed) -> Result<(), Failure> {
-    let number = changed.policy.version;
-    match changed.published {
-        true => printer.line(format!("Version {number} of the trust policy is in force. It"))?,
-        false => printer.line(format!("Version {number} of the trust policy is proposed. It"))?,
-    }
-    print_differences(printer, &changed.differences)?;
-    if let Some(reason) = &changed.reason {
-        printer.line(format!("  reason: {}", human::safe(reason)))?;
-    }
-    print_no_longer_counts(printer, &changed.no_longer_counts)?;
-    match (&changed.pin, &changed.proposal) {
-        (Some(_), _) => print_next(printer, changed.policy),
-        (None, Some(path)) => print_to_sign(printer, &changed.signers, path),
-        (None, None) => Ok(()),
-    }
-}
-
-/// Prints differences, or that there is none.
-pub(in crate::cli) fn print_differences(printer: &Printer, differences: &[String]) -> Result<(), Failure> {
-    if differences.is_empty() {
-        return printer.line("  - changes nothing but its number");
-    }
-    differences.iter().try_for_each(|difference| printer.line(format!("  - {difference}")))
-}
-
-/// Prints what does not count under a new version.
-pub(in crate::cli) fn print_no_longer_counts(printer: &Printer, lost: &[Lost]) -> Result<(), Failure> {
-    for lost in lost {
-        printer.line(format!("  {}", no_longer_counts(lost)))?;
-    }
-    Ok(())
-}
-
-/// What does not count of a key, in words.
-pub(in crate::cli) fn no_longer_counts(lost: &Lost) -> String {
-    format!(
-        "No longer counts: {} by the key {} ({}), {}; first entry {}",
-        human::count(lost.entries, "entry"),
-        human::safe(&lost.name),
-        lost.key.short(),
-        human::count(lost.snapshots, "snapshot"),
-        lost.first.sequence
-    )
-}
-
-/// Prints who must sign and how.
-pub(in crate::cli) fn print_to_sign(printer: &Printer, signers: &[Signers], path: &Path) -> Result<(), Failure> {
-    for signers in signers.iter().filter(|signers| !signers.is_met()) {
-        printer.line(format!("  {}", human::safe(&signers.sentence())))?;
-    }
-    let path = path.display();
-    printer.line("")?;
-    printer.line("Next:")?;
-    printer.line("  1. Each custodian, where their key is (no bucket is needed):")?;
-    printer.line(format!("       keyhaven trust sign {path} --key CUSTODIAN-KEY"))?;
-    printer.line("  2. With access to the bucket, with one signed copy or several:")?;
-    printer.line(format!("       keyhaven trust publish {path}"))
-}
-
-/// Prints what to do with a new version.
-pub(in crate::cli) fn print_next(printer: &Printer, policy: PolicyRef) -> Result<(), Failure> {
-    printer.facts(&[
-        ("pin", policy.to_string()),
-        ("with its bytes", "`keyhaven trust show --pin` prints it".to_owned()),
-    ])?;
-    printer.line("")?;
-    printer.line("Next:")?;
-    printer
-        .line("  1. Write the new pin into each recovery identity, and where configurations have repository.policy:")?;
-    printer.line("       keyhaven trust pin IDENTITY-FILE")?;
-    printer.line("  2. Replace the recovery sheets:")?;
-    printer.line("       keyhaven trust sheet --out recovery-sheet.txt")
 }

@@ -57,13 +57,21 @@ pub(super) async fn run(app: &App, arguments: HoldArguments, hold: bool) -> Resu
         })?;
         let details = serde_json::Map::from_iter([("snapshot".to_owned(), serde_json::json!(digest))]);
         let passphrase_file = arguments.passphrase_file;
-        let with = SigningKeys { key: arguments.key.into_iter().collect(), passphrase_file, out: arguments.out };
+        let key = arguments.key.into_iter().collect();
+        let with = SigningKeys { key, passphrase_file, out: arguments.out, sheet: None };
         let word = if hold { "held" } else { "released" };
         return session.carry_out(word, details, &next, None, &with).await;
     }
     if !hold && session.ledger.trust().holds(&digest) {
         return Err(Failure::usage(format!("the trust policy holds snapshot {}", found.entry.sequence))
             .hinted("only custodians release it: --key CUSTODIAN-KEY, or --propose"));
+    }
+    if let Some(out) = &arguments.out {
+        return Err(Failure::usage(format!(
+            "{} would not be written: a reaper's key signs an entry of the ledger at once",
+            out.display()
+        ))
+        .hinted("leave --out away, or say --propose to let custodians decide"));
     }
     let writer = match key {
         Some(key) => wire::writer_with(key, app, &session.settings, session.repository.id())?,

@@ -3,6 +3,7 @@
 mod pin;
 mod propose;
 mod publish;
+mod put_back;
 mod sheet;
 mod show;
 mod sign;
@@ -24,6 +25,8 @@ pub(in crate::cli) enum Command {
     Sign(sign::Arguments),
     /// Publish a signed proposal
     Publish(publish::Arguments),
+    /// Put back what the bucket lacks of the policy in force, and RECOVER.md
+    PutBack(put_back::Arguments),
     /// Write the version in force into a recovery identity file
     Pin(pin::Arguments),
     /// Write the recovery sheet for the version in force
@@ -36,6 +39,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         Command::Propose(arguments) => propose::run(app, *arguments).await,
         Command::Sign(arguments) => sign::run(app, arguments).await,
         Command::Publish(arguments) => publish::run(app, arguments).await,
+        Command::PutBack(arguments) => put_back::run(app, arguments).await,
         Command::Pin(arguments) => pin::run(app, arguments).await,
         Command::Sheet(arguments) => sheet::run(app, &arguments).await,
     }

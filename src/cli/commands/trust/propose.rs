@@ -68,7 +68,14 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         Some(Some(path)) => Some(read_public(path, "RECOVER.md")?),
         Some(None) => Some(String::from_utf8_lossy(&recover_md(&policy.source)).into_owned()),
     };
-    changes.extend(text.as_ref().map(|text| Change::RecoverMd(sha256(text.as_bytes()))));
+    if let Some(text) = &text {
+        let digest = sha256(text.as_bytes());
+        if digest == policy.settings.recover_md {
+            return Err(Failure::usage("the trust policy names that RECOVER.md already: there is nothing to sign")
+                .hinted("if the bucket lacks it or has another text: `keyhaven trust put-back --recover-md FILE`"));
+        }
+        changes.push(Change::RecoverMd(digest));
+    }
     if arguments.accept_loss {
         changes.push(Change::AcceptLosses(crate::cli::commands::ledger::losses(&session.ledger)));
     }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use crate::cli::app::{App, read_list};
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::trust::ended;
 use crate::cli::trust::proposal::{Proposal, Signers};
-use crate::cli::trust::session::{self, Changed, Session};
+use crate::cli::trust::screen;
+use crate::cli::trust::session::Session;
 use crate::model::FailureKind;
 
-/// Publishes a proposal that enough custodians have signed. The signatures of several copies are put together.
+/// Publishes a proposal that enough custodians have signed. The signatures of several copies are put together. Prints the
+/// new pin and writes a new recovery sheet. Earlier versions that the bucket lacks are put back.
 ///
 /// Refused when it would make a fork: when another version is in force that the proposal does not follow.
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,9 @@ pub(in crate::cli) struct Arguments {
     /// Publish although entries that count now will no longer count
     #[arg(long)]
     yes: bool,
+    /// Where the new recovery sheet goes [default: recovery-sheet-NUMBER.txt]
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
@@ -47,29 +51,16 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         )
         .hinted("`keyhaven trust sign` adds a signature; give all signed copies"));
     }
-    let no_longer_counts = ended::no_longer_counts(&session.ledger, &proposal.policy);
-    if !no_longer_counts.is_empty() && !arguments.yes {
-        for lost in &no_longer_counts {
-            app.printer.warning(&session::no_longer_counts(lost));
+    let mut changed = session.changed(&proposal, &judged, "published");
+    if !changed.no_longer_counts.is_empty() && !arguments.yes {
+        for entries in &changed.no_longer_counts {
+            app.printer.warning(&screen::no_longer_counts(entries));
         }
         return Err(Failure::usage("entries that count now would no longer count; nothing was published").hinted(
             "if that is meant, say --yes; if an ended key has gone on working, propose it again with the entries of now",
         ));
     }
-    let pin = session.publish(&proposal).await?;
-    let changed = Changed {
-        schema: session::SCHEMA,
-        change: "published".to_owned(),
-        details: serde_json::Map::new(),
-        policy: proposal.version,
-        differences: judged.differences(&proposal.policy),
-        reason: proposal.policy.reason.clone(),
-        published: true,
-        pin: Some(pin),
-        proposal: None,
-        signers: judged.signers,
-        no_longer_counts,
-    };
-    app.printer.result(&changed, |printer| session::print(printer, &changed))?;
+    session.publish(&proposal, arguments.sheet.as_deref(), &mut changed).await?;
+    app.printer.result(&changed, |printer| screen::print(printer, &changed))?;
     Ok(Outcome::Done)
 }

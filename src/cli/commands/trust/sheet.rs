@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::app::App;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::recovery_sheet::{self, Sheet};
-use crate::cli::{human, key_file, report, wire};
+use crate::cli::{key_file, recovery_sheet, report, wire};
 
 /// Writes the recovery sheet: one page to print and keep with the recovery keys. Nothing on it is secret.
 #[derive(Debug, clap::Args)]
@@ -23,19 +22,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Fai
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
-    let trust = ledger.trust();
-    let none = || Failure::usage("no version of the trust policy is in force");
-    let (version, policy) = trust.writes_under().ok_or_else(none)?;
-    let envelope = trust.good_envelope(&version).ok_or_else(none)?;
-    let sheet = Sheet {
-        settings: &settings,
-        id: trust.id(),
-        version,
-        policy,
-        envelope: &envelope,
-        made: human::time(app.context().clock.now()),
-    };
-    let text = recovery_sheet::text(&sheet)?;
+    let (version, text) = recovery_sheet::of(&settings, &ledger, app.context().clock.now())?;
     match &arguments.out {
         Some(path) => {
             let (target, text) = (path.clone(), text.clone());

@@ -8,7 +8,7 @@ use crate::cli::app::{App, read_list};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::printer::Printer;
 use crate::cli::trust::proposal::{Proposal, Signers};
-use crate::cli::trust::session;
+use crate::cli::trust::{screen, session};
 use crate::cli::{human, key_file, pins, prompt};
 use crate::format::{PolicyRef, RepositoryId};
 
@@ -79,17 +79,20 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let with = session::SigningKeys {
         key: arguments.key.clone(),
         passphrase_file: arguments.passphrase_file.clone(),
-        out: None,
+        ..session::SigningKeys::default()
     };
     for key in session::keys(&with).await? {
-        proposal.sign(&judged, &key)?;
+        let (name, new) = proposal.sign(&judged, &key)?;
+        if !new {
+            app.printer.note(&format!("{name} has signed this copy before"));
+        }
     }
     let judged = proposal.judge(&pins)?;
     let path = arguments.out.clone().unwrap_or(arguments.proposal);
     let (target, text, replace) = (path.clone(), proposal.to_json()?, arguments.out.is_none());
     let writing = move || match replace {
         true => key_file::replace(&target, text.as_bytes()),
-        false => key_file::create(&target, text.as_bytes()),
+        false => session::create_proposal(&target, &text),
     };
     app.change(key_file::blocking("cannot write the proposal", writing)).await?;
     let signed = Signed {
@@ -108,18 +111,16 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 
 /// On standard error, also when quiet: nobody signs what they have not been shown.
 fn show(app: &App, proposal: &Proposal, differences: &[String], known: bool) {
-    let mut text =
-        format!("Version {} of the trust policy of repository {}", proposal.version.version, proposal.repository);
-    if !known {
-        text.push_str(" (compare this id with the recovery sheet)");
-    }
-    text.push_str(&format!(", for {}:", human::safe(&proposal.policy.source.to_string())));
-    match differences {
-        [] => text.push_str("\n  - changes nothing but its number"),
-        several => several.iter().for_each(|one| text.push_str(&format!("\n  - {one}"))),
-    }
-    if let Some(reason) = &proposal.policy.reason {
-        text.push_str(&format!("\n  reason: {}", human::safe(reason)));
+    let compare = if known { "" } else { "    compare this id with the recovery sheet\n" };
+    let mut text = format!(
+        "Version {} of the trust policy\n  of repository\n    {}\n{compare}  for\n    {}\nIt:",
+        proposal.version.version,
+        proposal.repository,
+        human::safe(&proposal.policy.source.to_string())
+    );
+    for line in screen::changes(&app.printer, differences, proposal.policy.reason.as_deref()) {
+        text.push('\n');
+        text.push_str(&line);
     }
     app.printer.say(&text);
 }
@@ -130,9 +131,17 @@ fn print(printer: &Printer, signed: &Signed<'_>) -> Result<(), Failure> {
         printer.line(format!("  {}", human::safe(&signers.sentence())))?;
     }
     let path = signed.proposal.display();
+    printer.line("")?;
     match signed.complete {
-        true => printer.line(format!("Next, with access to the bucket:\n  keyhaven trust publish {path}")),
-        false => printer
-            .line(format!("Next, where another custodian's key is:\n  keyhaven trust sign {path} --key CUSTODIAN-KEY")),
+        true => {
+            printer.line("Next, with access to the bucket:")?;
+            printer.line(format!("  keyhaven trust publish {path}"))
+        }
+        false => {
+            printer.line("Next, where another custodian's key is:")?;
+            printer.line(format!("  keyhaven trust sign {path} --key CUSTODIAN-KEY"))?;
+            printer.line("Or, when others have signed copies of their own, with access to the bucket:")?;
+            printer.line(format!("  keyhaven trust publish {path} OTHER-COPY"))
+        }
     }
 }
