@@ -60,7 +60,7 @@ fn a_recovery_host_is_let_in_and_records_checks_and_forgets() {
     assert_eq!((&shown["state"], &shown["own"], &shown["name"]), (&"active".into(), &false.into(), &"recovery".into()));
     assert_eq!(listed(&site).iter().filter(|line| line["own"] == true).count(), 1);
     let table = site.run(&["keys", "list"]);
-    assert!(table.out.contains("recovery") && table.out.contains("active, this host"), "{table:#?}");
+    assert!(table.out.contains("recovery") && table.out.contains("this host"), "{table:#?}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn as_many_custodians_stay_as_must_sign() {
     // Those who stay must agree.
     let proposed = change(&site, &["retire", "custodian 1", "--json"]).json(0);
     assert_eq!((&proposed["published"], &proposed["proposal"]), (&false.into(), &"policy-3.json".into()));
-    site.run(&["trust", "publish", "policy-3.json"]).fails(2, &["1 of 1 custodians of version 3 must sign; none has"]);
+    site.run(&["trust", "publish", "policy-3.json"]).fails(2, &["1 of 1 custodian of version 3 must sign; none has"]);
     let bob = ["--key", "second/custodian-key.pem", "--reason", "test", "--json"];
     let both = [&["keys", "retire", "custodian 1", "--key", "kit/custodian-key.pem"][..], &bob].concat();
     assert_eq!(site.run(&both).json(0)["published"], true);

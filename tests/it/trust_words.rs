@@ -272,7 +272,8 @@ fn eighty_columns_cut_no_name_and_no_key() {
     let site = Site::seeded();
     let name = "the host in the cellar of the old building by the river";
     site.let_in("host", &["verifier"]);
-    let (recipient, digest) = ("age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa", "ends the key host\n    (");
+    let (recipient, digest) =
+        ("age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa", "ends the key host\n    (");
     let add = ["recipients", "add", recipient, "--name", name, "--out", "p.json", "--reason", "x"];
     let columns = [("COLUMNS", "80")];
     let proposed = site.machine.run_with(&columns, &add);

@@ -59,7 +59,11 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
             table.row([line.fingerprint.short(), line.name.clone(), line.roles.join(", "), line.state()]);
         }
         printer.table(&table, "no key")?;
-        printer.line(format!("{} of {} custodians sign a new trust policy.", policy.threshold, policy.custodians.len()))
+        printer.line(format!(
+            "{} of {} custodians must sign a new trust policy.",
+            policy.threshold,
+            policy.custodians.len()
+        ))
     })?;
     Ok(Outcome::Done)
 }
