@@ -6,6 +6,7 @@
 mod activate;
 mod attacks;
 mod audit;
+mod audit_script;
 mod bad_input;
 mod bucket_kit;
 mod cache_of_program;

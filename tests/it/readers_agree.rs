@@ -13,7 +13,7 @@ use keyhaven::repository::trust::{Pin, PinError};
 use keyhaven::repository::{Repository, RepositoryError, Store};
 use serde_json::{Map, Value, json};
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -30,7 +30,7 @@ fn python() -> Command {
 
 /// Whether Python and what the scripts import are there.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn has_python() -> bool {
+pub(crate) fn has_python() -> bool {
     let found = python().args(["-c", "import cryptography"]).stderr(Stdio::null()).status();
     let found = found.is_ok_and(|status| status.success());
     assert!(found || std::env::var_os("KEYHAVEN_TEST_PYTHON").is_none(), "no Python with `cryptography`");
@@ -41,13 +41,13 @@ fn has_python() -> bool {
 }
 
 /// Generated repositories in a directory, and the lines that describe them.
-struct Worlds {
+pub(crate) struct Worlds {
     directory: tempfile::TempDir,
-    lines: Vec<Value>,
+    pub(crate) lines: Vec<Value>,
 }
 
 impl Worlds {
-    fn generate(arguments: &[&str], list: &str) -> Self {
+    pub(crate) fn generate(arguments: &[&str], list: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = python();
         command.arg(root().join("tests/python/worlds.py")).args(arguments).arg("--out").arg(directory.path());
@@ -59,7 +59,7 @@ impl Worlds {
         Self { directory, lines }
     }
 
-    fn place(&self, line: &Value) -> PathBuf {
+    pub(crate) fn place(&self, line: &Value) -> PathBuf {
         self.directory.path().join(line["directory"].as_str().unwrap())
     }
 
@@ -272,62 +272,4 @@ fn both_readers_make_the_same_of_spoiled_bytes() {
     let count = if is_long() { "3000" } else { "300" };
     let worlds = Worlds::generate(&["mutate", "--seed", "12", "--count", count], "batch.jsonl");
     assert_alike(&worlds, "spoiled", &worlds.first_reader(), &worlds.second_reader());
-}
-
-/// `docs/audit.sh` looks at the signed part with stock tools: what it takes for whole, this reader does, and the reverse.
-#[test]
-fn the_audit_script_and_this_reader_agree() {
-    let tools = ["jq", "openssl", "sha256sum"];
-    if !has_python() || !crate::second_reader::has(&tools) {
-        return;
-    }
-    let count = if is_long() { "2000" } else { "30" };
-    let worlds = Worlds::generate(&["generate", "--seed", "13", "--count", count], "expected.jsonl");
-    let first = worlds.first_reader();
-    let mut wrong = Vec::new();
-    for (line, answer) in worlds.lines.iter().zip(&first) {
-        // It takes one pin, and its bytes from the repository.
-        let pins = line["pins"].as_array().unwrap();
-        let Some(pin) = one_pin(pins) else { continue };
-        let mut command = Command::new("sh");
-        command.arg(root().join("docs/audit.sh")).arg(worlds.place(line)).arg(line["repository"].as_str().unwrap());
-        command.args(pin);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let whole = is_whole(answer);
-        let expected = if whole { 0 } else { 13 };
-        if output.status.code() != Some(expected) {
-            let told = String::from_utf8_lossy(&output.stdout).into_owned();
-            wrong.push(format!(
-                "{} {}: {:?} instead of {expected}: {told}",
-                line["directory"], line["name"], output.status
-            ));
-        }
-    }
-    assert!(
-        wrong.is_empty(),
-        "{} of {} differ\n{}",
-        wrong.len(),
-        worlds.lines.len(),
-        wrong[..wrong.len().min(5)].join("\n")
-    );
-}
-
-/// The pin as the script takes it: none, or one without bytes.
-fn one_pin(pins: &[Value]) -> Option<Option<&str>> {
-    match pins {
-        [] => Some(None),
-        [pin] if !pin.as_str()?.contains('=') => Some(pin.as_str()),
-        _ => None,
-    }
-}
-
-/// Whether a reader has nothing to report: nothing void, pending, missing or forked, no hole and no rubbish.
-fn is_whole(answer: &Value) -> bool {
-    let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
-    answer["policy"]["error"].is_null()
-        && answer["policy"]["fork"] == false
-        && empty(&answer["policy"]["missing"])
-        && empty(&answer["holes"])
-        && answer["rubbish"] == 0
-        && answer["entries"].as_object().is_some_and(|entries| entries.values().all(|status| status == "counts"))
 }
