@@ -195,7 +195,8 @@ fn compare(world: &World<'_>) -> Compared {
             if left != right {
                 let only = |a: &Findings, b: &Findings| a.lines.difference(&b.lines).cloned().collect::<Vec<_>>();
                 let rest = (left.rubbish, left.code, right.rubbish, right.code);
-                compared.wrong = Some(format!("reader {:?}, script {:?}, {rest:?}", only(left, right), only(right, left)));
+                compared.wrong =
+                    Some(format!("reader {:?}, script {:?}, {rest:?}", only(left, right), only(right, left)));
             }
             compared.code = found.code;
             return compared;
@@ -237,7 +238,9 @@ fn the_audit_script_and_this_reader_agree() {
 
     let wrong: Vec<String> = all
         .iter()
-        .filter_map(|(line, compared)| Some(format!("{} {}: {}", line["directory"], line["name"], compared.wrong.as_ref()?)))
+        .filter_map(|(line, compared)| {
+            Some(format!("{} {}: {}", line["directory"], line["name"], compared.wrong.as_ref()?))
+        })
         .collect();
     let shown = wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
     assert!(wrong.is_empty(), "{} of {count} differ\n{shown}", wrong.len());
