@@ -121,16 +121,17 @@ fn write(what: &'static str, value: &Value, depth: usize, out: &mut Vec<u8>) -> 
 }
 
 fn write_text(what: &'static str, text: &str, out: &mut Vec<u8>) -> Result<(), FormatError> {
-    if text.chars().any(|c| c < ' ' || c == '\u{7f}') {
+    if text.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return Err(FormatError::malformed(what, "a string holds a control character"));
     }
     // Without control characters, only the quote and the backslash are escaped, by every library alike.
     out.push(b'"');
-    for byte in text.bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
+    for piece in text.split_inclusive(['"', '\\']) {
+        let plain = piece.strip_suffix(['"', '\\']).unwrap_or(piece);
+        out.extend_from_slice(plain.as_bytes());
+        if let Some(escaped) = piece.as_bytes().get(plain.len()) {
+            out.extend_from_slice(&[b'\\', *escaped]);
         }
-        out.push(byte);
     }
     out.push(b'"');
     Ok(())

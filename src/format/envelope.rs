@@ -1,7 +1,10 @@
 //! The DSSE envelope: one payload and its signatures, in canonical form.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use data_encoding::BASE64;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{FormatError, canonical};
 use crate::crypto::digest::sha256;
@@ -29,8 +32,8 @@ pub enum Holds {
 pub struct Envelope {
     /// What is signed.
     pub payload: Vec<u8>,
-    /// The signatures, sorted, each once.
-    pub signatures: Vec<Signature>,
+    /// The signatures, in the order in which they are stored.
+    pub signatures: BTreeSet<Signature>,
 }
 
 /// One signature and the key that is said to have made it.
@@ -42,7 +45,26 @@ pub struct Signature {
     pub bytes: Vec<u8>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// By key, then by their texts, as they are stored: within one key that is another order than by bytes.
+impl Ord for Signature {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let differs = self.bytes.iter().zip(&other.bytes).take_while(|(one, other)| one == other).count();
+        // Base64 writes three bytes at a time, so of the texts, too, only one group has to be looked at.
+        let group = |bytes: &[u8]| {
+            let group = bytes.chunks(3).nth(differs / 3);
+            group.map(|group| BASE64.encode(group)).unwrap_or_default()
+        };
+        self.keyid.cmp(&other.keyid).then_with(|| group(&self.bytes).cmp(&group(&other.bytes)))
+    }
+}
+
+impl PartialOrd for Signature {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
     payload: String,
@@ -51,7 +73,7 @@ struct Wire {
     signatures: Vec<WireSignature>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireSignature {
     keyid: Digest,
@@ -62,7 +84,7 @@ impl Envelope {
     /// An envelope without a signature.
     #[must_use]
     pub fn unsigned(payload: Vec<u8>) -> Self {
-        Self { payload, signatures: Vec::new() }
+        Self { payload, signatures: BTreeSet::new() }
     }
 
     /// Adds the signature of a key. Repeating it changes nothing: Ed25519 is deterministic.
@@ -74,24 +96,40 @@ impl Envelope {
     /// Adds signatures that another copy of this payload has.
     pub fn pool(&mut self, signatures: impl IntoIterator<Item = Signature>) {
         self.signatures.extend(signatures);
-        // By their texts, as they are stored: within one key that is another order than by bytes.
-        self.signatures.sort_by_cached_key(|signature| (signature.keyid, BASE64.encode(&signature.bytes)));
-        self.signatures.dedup();
     }
 
     /// Whether one of the signatures is good and that of `key`.
     #[must_use]
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
-        let fingerprint = key.fingerprint();
-        let mut own = self.signatures.iter().filter(|signature| signature.keyid == fingerprint);
-        own.any(|signature| self.has_good(signature, key))
+        self.good_of(key).is_some()
     }
 
-    /// Whether one signature is good and that of `key`.
+    /// The first good signature of `key`.
     #[must_use]
-    pub fn has_good(&self, signature: &Signature, key: &PublicKey) -> bool {
-        let bytes = signature.bytes.as_slice().try_into();
-        bytes.is_ok_and(|bytes: &[u8; 64]| key.verify(&pre_authentication(PAYLOAD_TYPE, &self.payload), bytes))
+    pub fn good_of(&self, key: &PublicKey) -> Option<&Signature> {
+        let mut own = self.in_the_name_of(key.fingerprint()).peekable();
+        // What is signed is a copy of the payload: made once, and only where there is something to check.
+        own.peek()?;
+        let message = pre_authentication(PAYLOAD_TYPE, &self.payload);
+        own.find(|signature| {
+            let bytes = signature.bytes.as_slice().try_into();
+            bytes.is_ok_and(|bytes: &[u8; 64]| key.verify(&message, bytes))
+        })
+    }
+
+    /// Drops every signature in the name of `key` but one good one. Whether there is one.
+    pub fn keep_good_of(&mut self, key: &PublicKey) -> bool {
+        let good = self.good_of(key).cloned();
+        let others = self.in_the_name_of(key.fingerprint()).filter(|signature| Some(*signature) != good.as_ref());
+        for other in others.cloned().collect::<Vec<_>>() {
+            self.signatures.remove(&other);
+        }
+        good.is_some()
+    }
+
+    fn in_the_name_of(&self, keyid: Digest) -> impl Iterator<Item = &Signature> {
+        let from = Signature { keyid, bytes: Vec::new() };
+        self.signatures.range(from..).take_while(move |signature| signature.keyid == keyid)
     }
 
     /// The digest of the payload, by which everything names it.
@@ -113,17 +151,29 @@ impl Envelope {
     /// # Errors
     /// [`FormatError`] when it is over the bounds of what it holds.
     pub fn encode(&self, holds: Holds) -> Result<Vec<u8>, FormatError> {
-        let signature =
-            |signature: &Signature| WireSignature { keyid: signature.keyid, sig: BASE64.encode(&signature.bytes) };
-        let wire = Wire {
-            payload: BASE64.encode(&self.payload),
-            payload_type: PAYLOAD_TYPE.to_owned(),
-            signatures: self.signatures.iter().map(signature).collect(),
-        };
         self.check_signatures(holds)?;
-        let bytes = canonical::encode(holds.what(), &wire)?;
+        let bytes = self.written().into_bytes();
         holds.check_size(bytes.len())?;
         Ok(bytes)
+    }
+
+    /// The canonical form.
+    fn written(&self) -> String {
+        let mut text = String::with_capacity(BASE64.encode_len(self.payload.len()) + 256);
+        text.push_str(r#"{"payload":""#);
+        BASE64.encode_append(&self.payload, &mut text);
+        text.push_str(r#"","payloadType":""#);
+        text.push_str(PAYLOAD_TYPE);
+        text.push_str(r#"","signatures":["#);
+        for (number, signature) in self.signatures.iter().enumerate() {
+            text.push_str(if number == 0 { r#"{"keyid":""# } else { r#",{"keyid":""# });
+            text.push_str(&signature.keyid.to_string());
+            text.push_str(r#"","sig":""#);
+            BASE64.encode_append(&signature.bytes, &mut text);
+            text.push_str(r#""}"#);
+        }
+        text.push_str("]}");
+        text
     }
 
     /// Reads an envelope. Its payload must be canonical, too.
@@ -133,8 +183,7 @@ impl Envelope {
     pub fn decode(bytes: &[u8], holds: Holds) -> Result<Self, FormatError> {
         let what = holds.what();
         holds.check_size(bytes.len())?;
-        canonical::check(what, bytes)?;
-        let wire: Wire = canonical::read(what, bytes)?;
+        let wire: Wire = serde_json::from_slice(bytes).map_err(|error| FormatError::json(what, &error))?;
         if wire.payload_type != PAYLOAD_TYPE {
             return Err(FormatError::malformed(what, "another payload type"));
         }
@@ -146,9 +195,12 @@ impl Envelope {
             Ok(Signature { keyid: wire.keyid, bytes })
         });
         let envelope = Self { payload, signatures: signatures.collect::<Result<_, FormatError>>()? };
-        let order = |wire: &WireSignature| (wire.keyid, wire.sig.clone());
-        if !wire.signatures.is_sorted_by(|a, b| order(a) < order(b)) {
+        if !wire.signatures.is_sorted_by(|a, b| (a.keyid, &a.sig) < (b.keyid, &b.sig)) {
             return Err(FormatError::malformed(what, "its signatures are not sorted, or one is repeated"));
+        }
+        // One content has one spelling: whatever else the reader of JSON let pass, it is not this one.
+        if envelope.written().as_bytes() != bytes {
+            return Err(FormatError::malformed(what, "not in canonical form"));
         }
         envelope.check_signatures(holds)?;
         canonical::check(what, &envelope.payload)?;
@@ -190,6 +242,8 @@ impl Holds {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn key(seed: u8) -> SigningKey {
@@ -236,7 +290,12 @@ mod tests {
         let envelope = envelope(&[1, 2]);
         let text = String::from_utf8(envelope.encode(Holds::Entry).unwrap()).unwrap();
         let payload = BASE64.encode(&envelope.payload);
-        let [first, second] = envelope.signatures.as_slice() else { panic!() };
+        let array = ["payload", "payloadType", "signatures"]
+            .into_iter()
+            .fold(text.clone(), |text, member| text.replace(&format!("\"{member}\":"), ""));
+        let array = format!("[{}]", &array[1..array.len() - 1]);
+        let signatures: Vec<&Signature> = envelope.signatures.iter().collect();
+        let [first, second] = signatures.as_slice() else { panic!() };
         for (name, changed) in [
             ("re-indented", text.replace(',', ", ")),
             ("line feed at the end", format!("{text}\n")),
@@ -245,6 +304,7 @@ mod tests {
             ("escaped", text.replacen("\"payload\"", r#""p\u0061yload""#, 1)),
             ("other type", text.replace("in-toto", "other")),
             ("upper-case key", text.replace(&first.keyid.to_string(), &first.keyid.to_string().to_uppercase())),
+            ("an array of its members", array),
             ("payload not canonical", text.replace(&payload, &BASE64.encode(br#"{"a": 1}"#))),
             (
                 "repeated",
@@ -255,5 +315,30 @@ mod tests {
             assert_ne!(changed, text, "{name} changed nothing");
             assert!(Envelope::decode(changed.as_bytes(), Holds::Entry).is_err(), "{name}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn signatures_are_in_the_order_of_their_texts(
+            one in proptest::collection::vec(250u8..=255, 0..9),
+            other in proptest::collection::vec(250u8..=255, 0..9),
+        ) {
+            let signature = |bytes: &[u8]| Signature { keyid: sha256(b"key"), bytes: bytes.to_vec() };
+            let texts = BASE64.encode(&one).cmp(&BASE64.encode(&other));
+            prop_assert_eq!(signature(&one).cmp(&signature(&other)), texts);
+        }
+    }
+
+    #[test]
+    fn of_a_key_one_good_signature_is_kept_and_others_are_left_alone() {
+        let mut envelope = envelope(&[1, 2]);
+        let whole = envelope.clone();
+        let made_up = |seed: u8, byte| Signature { keyid: key(seed).public().fingerprint(), bytes: vec![byte; 64] };
+        envelope.pool([0, 100, 255].map(|byte| made_up(1, byte)));
+        assert!(envelope.keep_good_of(&key(1).public()));
+        assert_eq!(envelope, whole);
+        envelope.pool([made_up(3, 7)]);
+        assert!(!envelope.keep_good_of(&key(3).public()));
+        assert_eq!(envelope, whole);
     }
 }

@@ -263,6 +263,12 @@ impl Policy {
         Ok((PolicyRef { version: policy.version, digest: envelope.digest() }, policy, envelope))
     }
 
+    /// Whether it names an earlier version. Of a policy that was read, whose lists are sorted.
+    #[must_use]
+    pub fn names(&self, version: &PolicyRef) -> bool {
+        self.previous.binary_search(version).is_ok()
+    }
+
     /// The key with this fingerprint, ended or not.
     #[must_use]
     pub fn key(&self, fingerprint: &Digest) -> Option<&PolicyKey> {

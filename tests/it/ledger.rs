@@ -110,7 +110,7 @@ const BAD_FILES: &[Bad] = &[
             let payload = Envelope::decode(&book.bytes(entry), Holds::Entry).unwrap().payload;
             let mut theirs = Envelope::unsigned(payload);
             theirs.sign(&key(STRANGER));
-            let bytes = theirs.signatures[0].bytes.clone();
+            let bytes = theirs.signatures.first().unwrap().bytes.clone();
             with_signatures(book, entry, vec![Signature { keyid: fingerprint(COLLECTOR), bytes }])
         },
     },

@@ -261,8 +261,8 @@ fn a_custodian_counts_once_however_often_it_signs() {
     let mut envelope = Policy::decode(&bytes).unwrap().2;
     envelope.pool((0..4).map(|number| Signature { keyid: fingerprint(3), bytes: vec![number; 64] }));
     // A signature of one custodian in the name of another.
-    let theirs = envelope.signatures.iter().find(|signature| envelope.has_good(signature, &key(3).public()));
-    let stolen = Signature { keyid: fingerprint(4), ..theirs.unwrap().clone() };
+    let theirs = envelope.good_of(&key(3).public()).unwrap().clone();
+    let stolen = Signature { keyid: fingerprint(4), ..theirs };
     envelope.pool([stolen]);
     book.trust.push((names::policy(&version), envelope.encode(Holds::Policy).unwrap().into()));
     assert_eq!(in_force(&book), [first]);

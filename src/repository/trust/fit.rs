@@ -1,9 +1,10 @@
 //! Which versions of the policy fit.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::PolicyPool;
-use crate::format::{Policy, PolicyRef, RepositoryId};
+use crate::crypto::KeyInfo;
+use crate::format::{Envelope, Policy, PolicyRef, RepositoryId};
 use crate::model::Digest;
 
 /// Signing keys without an end that a policy may list.
@@ -137,8 +138,9 @@ fn check(
     check_alone(policy)?;
     // Signatures last: they cost the most, and anybody can put files there.
     let Some(envelope) = pool.envelope(&version) else { return Err(Misfit::NoPredecessor) };
+    let mut signers = Signers { envelope, good: HashMap::new() };
     for before in &predecessors {
-        let signed = before.signatures(envelope);
+        let signed = signers.among(before);
         // Version 1 and a pinned version fit by their digest, whatever they say: a threshold of 0 opens nothing.
         let needed = before.threshold.max(1);
         if signed < needed {
@@ -146,10 +148,28 @@ fn check(
             return Err(Misfit::UnsignedBefore { predecessor, signed, needed });
         }
     }
-    let signed = policy.signatures(envelope);
+    let signed = signers.among(policy);
     match signed < policy.threshold {
         true => Err(Misfit::Unsigned { signed, needed: policy.threshold }),
         false => Ok(()),
+    }
+}
+
+/// Who has signed an envelope. Each key is checked once, however many predecessors list it.
+struct Signers<'a> {
+    envelope: &'a Envelope,
+    good: HashMap<Digest, bool>,
+}
+
+impl Signers<'_> {
+    /// How many custodians of a policy have.
+    fn among(&mut self, policy: &Policy) -> u64 {
+        policy.custodians.iter().filter(|custodian| self.has(&custodian.public_key)).count() as u64
+    }
+
+    fn has(&mut self, key: &KeyInfo) -> bool {
+        let Some(sound) = key.ed25519() else { return false };
+        *self.good.entry(key.fingerprint()).or_insert_with(|| self.envelope.is_signed_by(sound))
     }
 }
 
@@ -157,20 +177,21 @@ fn check(
 fn predecessors<'a>(pool: &'a PolicyPool, fit: &BTreeSet<PolicyRef>, policy: &Policy) -> Vec<&'a Policy> {
     let named = policy.previous.iter().filter(|named| fit.contains(named));
     let there: Vec<(&PolicyRef, &Policy)> = named.filter_map(|named| Some((named, pool.get(named)?))).collect();
-    let last = |version: &PolicyRef| !there.iter().any(|(_, other)| other.previous.contains(version));
+    let last = |version: &PolicyRef| !there.iter().any(|(_, other)| other.names(version));
     there.iter().filter(|(version, _)| last(version)).map(|(_, policy)| *policy).collect()
 }
 
 fn check_names(policy: &Policy, before: &Policy) -> Result<(), Misfit> {
-    let left_out = before.previous.iter().find(|named| !policy.previous.contains(named));
+    let left_out = before.previous.iter().find(|named| !policy.names(named));
     left_out.map_or(Ok(()), |version| Err(Misfit::NotNamed { version: *version, predecessor: before.version }))
 }
 
 fn check_keys(policy: &Policy, before: &Policy) -> Result<(), Misfit> {
     let kept = |key: &&crate::format::policy::PolicyKey| {
-        policy.keys.iter().any(|now| {
-            now.public_key == key.public_key && now.roles == key.roles && (key.until.is_none() || now.until.is_some())
-        })
+        let at = policy.keys.binary_search_by(|now| now.public_key.cmp(&key.public_key));
+        at.ok()
+            .and_then(|at| policy.keys.get(at))
+            .is_some_and(|now| now.roles == key.roles && (key.until.is_none() || now.until.is_some()))
     };
     before
         .keys

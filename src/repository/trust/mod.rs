@@ -113,10 +113,9 @@ impl Trust {
         if let [only] = self.branches.as_slice() {
             return Some((*only, self.pool.get(only)?));
         }
-        let mut common = self.branches().map(|(_, policy)| policy.previous.iter().copied().collect::<BTreeSet<_>>());
-        let first = common.next()?;
-        let common = common.fold(first, |all, next| &all & &next);
-        common.iter().rev().find_map(|version| Some((*version, self.pool.get(version)?)))
+        let (_, one) = self.branches().next()?;
+        let common = |version: &&PolicyRef| self.branches().all(|(_, policy)| policy.names(version));
+        one.previous.iter().rev().filter(common).find_map(|version| Some((*version, self.pool.get(version)?)))
     }
 
     /// The settings, recipients and losses to go by: the policy that a writer writes under.
@@ -154,10 +153,8 @@ impl Trust {
             .flat_map(|policy| &policy.custodians)
             .map(|custodian| (custodian.public_key.fingerprint(), &custodian.public_key))
             .collect();
-        for (fingerprint, key) in custodians {
-            let Some(key) = key.ed25519() else { continue };
-            let mut own = envelope.signatures.iter().filter(|signature| signature.keyid == fingerprint);
-            good.pool(own.find(|signature| envelope.has_good(signature, key)).cloned());
+        for key in custodians.values().filter_map(|key| key.ed25519()) {
+            good.pool(envelope.good_of(key).cloned());
         }
         good
     }
@@ -225,9 +222,8 @@ impl Trust {
 fn highest_pin(id: RepositoryId, pool: &PolicyPool, pins: &[Pin]) -> Result<PolicyRef, PinError> {
     let first = PolicyRef { version: 1, digest: id.0 };
     let all: BTreeSet<PolicyRef> = pins.iter().map(|pin| pin.policy).chain([first]).collect();
-    let names = |one: &PolicyRef, other: &PolicyRef| {
-        one == other || pool.get(one).is_some_and(|policy| policy.previous.contains(other))
-    };
+    let names =
+        |one: &PolicyRef, other: &PolicyRef| one == other || pool.get(one).is_some_and(|policy| policy.names(other));
     let Some(pinned) = all.iter().find(|pin| all.iter().all(|other| names(pin, other))).copied() else {
         let tips: Vec<&PolicyRef> =
             all.iter().filter(|pin| !all.iter().any(|other| other != *pin && names(other, pin))).collect();
@@ -249,10 +245,10 @@ fn highest_pin(id: RepositoryId, pool: &PolicyPool, pins: &[Pin]) -> Result<Poli
 /// Of the pinned version and the fitting ones that name it: the one that names all the others, or those that no other
 /// names.
 fn branches(pool: &PolicyPool, fit: &BTreeSet<PolicyRef>, pinned: PolicyRef) -> Vec<PolicyRef> {
-    let names_pinned = |version: &&PolicyRef| pool.get(version).is_some_and(|policy| policy.previous.contains(&pinned));
+    let names_pinned = |version: &&PolicyRef| pool.get(version).is_some_and(|policy| policy.names(&pinned));
     let candidates: Vec<PolicyRef> = fit.iter().filter(names_pinned).copied().chain([pinned]).collect();
     let named_by_another = |version: &PolicyRef| {
-        candidates.iter().any(|other| pool.get(other).is_some_and(|policy| policy.previous.contains(version)))
+        candidates.iter().any(|other| pool.get(other).is_some_and(|policy| policy.names(version)))
     };
     let mut tips: Vec<PolicyRef> = candidates.iter().filter(|version| !named_by_another(version)).copied().collect();
     tips.sort_unstable();

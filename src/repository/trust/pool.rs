@@ -1,14 +1,26 @@
 //! The versions of the policy that were found, wherever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::format::envelope::Signature;
 use crate::format::{Envelope, FormatError, Policy, PolicyRef};
+use crate::model::Digest;
 
 /// Versions of the policy by their reference, each with every signature that was found over it: in `trust/`, in older
 /// versions of a file, in entries, in pins and in a host's state.
 #[derive(Debug, Clone, Default)]
 pub struct PolicyPool {
-    found: BTreeMap<PolicyRef, (Policy, Envelope)>,
+    // Shared: pools are copied, and a policy may have half a MiB.
+    found: BTreeMap<PolicyRef, Arc<Found>>,
+}
+
+#[derive(Debug, Clone)]
+struct Found {
+    policy: Policy,
+    envelope: Envelope,
+    /// Its own custodians of whom a good signature is there.
+    signed: BTreeSet<Digest>,
 }
 
 impl PolicyPool {
@@ -24,41 +36,68 @@ impl PolicyPool {
 
     /// Adds a policy that was read already.
     pub fn add_read(&mut self, version: PolicyRef, policy: Policy, envelope: Envelope) {
-        match self.found.get_mut(&version) {
-            Some((_, found)) => found.pool(envelope.signatures),
-            None => {
-                self.found.insert(version, (policy, envelope));
-            }
+        match self.found.contains_key(&version) {
+            true => self.add_copy(&version, &envelope),
+            false => drop(self.found.insert(version, Arc::new(Found { policy, envelope, signed: BTreeSet::new() }))),
+        }
+    }
+
+    fn add_copy(&mut self, version: &PolicyRef, copy: &Envelope) {
+        let Some(found) = self.found.get_mut(version) else { return };
+        let known = &found.envelope.signatures;
+        let new: Vec<Signature> = copy.signatures.iter().filter(|one| !known.contains(one)).cloned().collect();
+        if !new.is_empty() {
+            Arc::make_mut(found).pool(new);
         }
     }
 
     /// Adds everything of another pool.
     pub fn extend(&mut self, other: Self) {
-        for (version, (policy, envelope)) in other.found {
-            self.add_read(version, policy, envelope);
+        for (version, found) in other.found {
+            match self.found.contains_key(&version) {
+                true => self.add_copy(&version, &found.envelope),
+                false => drop(self.found.insert(version, found)),
+            }
         }
     }
 
     /// A version.
     #[must_use]
     pub fn get(&self, version: &PolicyRef) -> Option<&Policy> {
-        self.found.get(version).map(|(policy, _)| policy)
+        self.found.get(version).map(|found| &found.policy)
     }
 
     /// The envelope of a version.
     #[must_use]
     pub fn envelope(&self, version: &PolicyRef) -> Option<&Envelope> {
-        self.found.get(version).map(|(_, envelope)| envelope)
+        self.found.get(version).map(|found| &found.envelope)
     }
 
     /// All versions in order: by number, then digest.
     pub fn iter(&self) -> impl Iterator<Item = (PolicyRef, &Policy)> {
-        self.found.iter().map(|(version, (policy, _))| (*version, policy))
+        self.found.iter().map(|(version, found)| (*version, &found.policy))
     }
 
     /// Whether none was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+}
+
+impl Found {
+    /// Takes signatures of another copy. Anybody can make up copies with signatures in the name of a custodian, so of each
+    /// own custodian one good signature is kept, and nothing is checked once it is there. What is in another name is for
+    /// those to check who know the key.
+    fn pool(&mut self, mut new: Vec<Signature>) {
+        new.retain(|signature| !self.signed.contains(&signature.keyid));
+        let names: BTreeSet<Digest> = new.iter().map(|signature| signature.keyid).collect();
+        self.envelope.pool(new);
+        let keys = self.policy.custodians.iter().map(|custodian| &custodian.public_key);
+        for key in keys.filter(|key| names.contains(&key.fingerprint())) {
+            if key.ed25519().is_some_and(|sound| self.envelope.keep_good_of(sound)) {
+                self.signed.insert(key.fingerprint());
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
 use crate::format::SourceName;
-use crate::format::envelope::Holds;
+use crate::format::envelope::{Holds, Signature};
 use crate::format::policy::{AcceptedLosses, Custodian, PolicyRecipient, PolicySettings};
 use crate::format::version::Version;
 use crate::model::Timestamp;
@@ -116,10 +116,8 @@ fn a_version_is_written_down_without_what_others_signed_or_made_up() {
         ..second()
     };
     [1, 2, 9].iter().for_each(|seed| copies.sign(&custodian(*seed)));
-    let made_up = (0..100).map(|number| crate::format::envelope::Signature {
-        keyid: custodian(1).public().fingerprint(),
-        bytes: vec![number; 64],
-    });
+    let made_up =
+        (0..100).map(|number| Signature { keyid: custodian(1).public().fingerprint(), bytes: vec![number; 64] });
     copies.pool(made_up);
     let mut pool = PolicyPool::default();
     pool.add(&signed(&first(), &[])).unwrap();
@@ -130,4 +128,45 @@ fn a_version_is_written_down_without_what_others_signed_or_made_up() {
     assert_eq!(trust.policy(), Some(&second()));
     let good = trust.good_envelope(&version).unwrap();
     assert_eq!(good.encode(Holds::Policy).unwrap(), signed(&second(), &[1, 2]));
+}
+
+#[test]
+fn copies_with_made_up_signatures_add_nothing_once_a_good_one_is_there() {
+    let key = |seed| custodian(seed).public().fingerprint();
+    let version = second().reference().unwrap();
+    let made_up = |number: u8| Signature { keyid: key(1 + number % 2), bytes: vec![number; 64] };
+    for made_up_first in [false, true] {
+        let mut pool = PolicyPool::default();
+        pool.add(&signed(&first(), &[])).unwrap();
+        let mut copies: Vec<Envelope> = (0..200_u8)
+            .map(|number| Envelope {
+                payload: second().payload().unwrap(),
+                signatures: [made_up(number), made_up(number / 2)].into(),
+            })
+            .collect();
+        let honest = Policy::decode(&signed(&second(), &[1, 2])).unwrap().2;
+        copies.insert(if made_up_first { 100 } else { 0 }, honest.clone());
+        copies.into_iter().for_each(|copy| pool.add_read(version, second(), copy));
+        assert_eq!(pool.envelope(&version), Some(&honest));
+        let trust = Trust::judge(id(), pool, &[]).unwrap();
+        assert_eq!(trust.policy(), Some(&second()));
+    }
+}
+
+#[test]
+fn what_is_signed_in_the_name_of_others_than_its_own_custodians_is_pooled() {
+    // Both custodians of version 1 hand over to another.
+    let handed_over = Policy {
+        custodians: vec![Custodian { name: "next".to_owned(), public_key: custodian(3).public().into() }],
+        threshold: 1,
+        ..second()
+    };
+    let version = handed_over.reference().unwrap();
+    let mut pool = PolicyPool::default();
+    pool.add(&signed(&first(), &[])).unwrap();
+    for signer in [1, 3, 2] {
+        pool.add(&signed(&handed_over, &[signer])).unwrap();
+    }
+    let trust = Trust::judge(id(), pool, &[]).unwrap();
+    assert_eq!(trust.branches().map(|(version, _)| version).collect::<Vec<_>>(), [version]);
 }
