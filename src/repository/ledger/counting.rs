@@ -1,6 +1,6 @@
 //! Which entries count: by the policy in force, never by date and in no order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::graph::Graph;
 use super::status::{EntryStatus, Pending, Void};
@@ -13,18 +13,29 @@ const REACH: u64 = 10_000;
 
 /// Judges every entry, in the order of the graph.
 pub(super) fn judge(graph: &Graph, trust: &Trust) -> Vec<EntryStatus> {
-    let branches: Vec<Branch<'_>> = trust.branches().map(|(_, policy)| Branch::new(graph, policy)).collect();
-    let reach = reach(graph, trust, &branches);
-    let judged = graph.entries.iter().enumerate().map(|(position, entry)| {
-        let rights = branches.iter().map(|branch| branch.right(position, entry));
-        // What all branches agree on: the least of the rights.
-        let right = rights.min().unwrap_or(Right::NotListed);
+    let rights = rights(graph, trust);
+    let reach = reach(graph, trust, &rights);
+    let judged = graph.entries.iter().zip(rights).enumerate().map(|(position, (entry, right))| {
         match right > Right::NotListed && !entry.checked {
             true => EntryStatus::Void(Void::Unchecked),
             false => status(right, reach.contains(&position), trust.is_known(&entry.policy)),
         }
     });
     judged.collect()
+}
+
+/// What all branches agree on: the least of the rights. One branch after the other, since a fork can have thousands.
+fn rights(graph: &Graph, trust: &Trust) -> Vec<Right> {
+    let signers: HashSet<Digest> = graph.entries.iter().map(|entry| entry.key).collect();
+    let mut least: Vec<Option<Right>> = vec![None; graph.entries.len()];
+    for (_, policy) in trust.branches() {
+        let branch = Branch::new(graph, policy, &signers);
+        for (position, (entry, least)) in graph.entries.iter().zip(&mut least).enumerate() {
+            let right = branch.right(position, entry);
+            *least = Some(least.map_or(right, |least| least.min(right)));
+        }
+    }
+    least.into_iter().map(|right| right.unwrap_or(Right::NotListed)).collect()
 }
 
 /// What a policy says of a key and an entry, worst first.
@@ -54,15 +65,16 @@ fn status(right: Right, in_reach: bool, known: bool) -> EntryStatus {
     }
 }
 
-/// A version in force, with what is at or below the end of each key that has ended.
+/// The keys of a version in force that have signed anything, and what is at or below the end of those that have ended.
 struct Branch<'a> {
     keys: HashMap<Digest, &'a crate::format::policy::PolicyKey>,
-    ends: BTreeMap<Digest, HashSet<usize>>,
+    ends: HashMap<Digest, HashSet<usize>>,
 }
 
 impl<'a> Branch<'a> {
-    fn new(graph: &Graph, policy: &'a Policy) -> Self {
-        let keys: HashMap<_, _> = policy.keys.iter().map(|key| (key.public_key.fingerprint(), key)).collect();
+    fn new(graph: &Graph, policy: &'a Policy, signers: &HashSet<Digest>) -> Self {
+        let keys = policy.keys.iter().map(|key| (key.public_key.fingerprint(), key));
+        let keys: HashMap<_, _> = keys.filter(|(fingerprint, _)| signers.contains(fingerprint)).collect();
         let ends = keys.iter().filter_map(|(fingerprint, key)| {
             let until = key.until.as_ref()?;
             let at: Vec<usize> = until.iter().filter_map(|entry| graph.position(&entry.digest)).collect();
@@ -86,15 +98,15 @@ impl<'a> Branch<'a> {
 
 /// The entries in reach. Ended keys are in the measure, else what stands upon a long row of a revoked key's entries would
 /// fall out of it.
-fn reach(graph: &Graph, trust: &Trust, branches: &[Branch<'_>]) -> HashSet<usize> {
+fn reach(graph: &Graph, trust: &Trust, rights: &[Right]) -> HashSet<usize> {
     let mut found = HashSet::new();
     // The highest sequence in reach, and the highest below the sequence that is looked at now.
     let (mut highest, mut lower): (Option<u64>, Option<u64>) = (None, None);
-    for (position, entry) in graph.entries.iter().enumerate() {
+    for (position, (entry, right)) in graph.entries.iter().zip(rights).enumerate() {
         if highest.is_some_and(|highest| highest < entry.sequence) {
             lower = highest;
         }
-        if !entry.checked || !branches.iter().all(|branch| branch.keys.contains_key(&entry.key)) {
+        if !entry.checked || *right == Right::NotListed {
             continue;
         }
         let parent_in_reach = entry.parents.last().is_some_and(|parent| {

@@ -1,6 +1,6 @@
 //! Entries of ended keys that may count: what is missing could show that they are at or below the end of their key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::graph::Graph;
 use super::status::EntryStatus;
@@ -10,22 +10,27 @@ use crate::repository::trust::Trust;
 
 /// The positions of unproven entries, in order. In a fork only what every branch leaves unproven.
 pub(super) fn unproven(graph: &Graph, statuses: &[EntryStatus], trust: &Trust) -> Vec<usize> {
-    let branches: Vec<BTreeMap<Digest, u64>> =
-        trust.branches().map(|(_, policy)| highest_missing(graph, policy)).collect();
-    let entries = graph.entries.iter().enumerate();
-    let unproven = entries.filter(|(position, entry)| {
-        let counts = statuses.get(*position).is_some_and(EntryStatus::counts);
-        let open = branches.iter().all(|keys| keys.get(&entry.key).is_some_and(|missing| entry.sequence < *missing));
-        entry.checked && !counts && open
-    });
-    unproven.map(|(position, _)| position).collect()
+    let entries = graph.entries.iter().zip(statuses).enumerate();
+    let asked = entries.filter(|(_, (entry, status))| entry.checked && !status.counts());
+    let mut unproven: Vec<usize> = asked.map(|(position, _)| position).collect();
+    let key = |position: &usize| graph.entries.get(*position).map(|entry| entry.key);
+    let signers: HashSet<Digest> = unproven.iter().filter_map(key).collect();
+    for (_, policy) in trust.branches() {
+        let keys = highest_missing(graph, policy, &signers);
+        unproven.retain(|position| {
+            let entry = graph.entries.get(*position);
+            entry.is_some_and(|entry| keys.get(&entry.key).is_some_and(|missing| entry.sequence < *missing))
+        });
+    }
+    unproven
 }
 
-/// For every ended key, the highest sequence that is missing at or below its end and not accepted as lost.
-fn highest_missing(graph: &Graph, policy: &crate::format::Policy) -> BTreeMap<Digest, u64> {
+/// For every ended key among `signers`, the highest sequence that is missing at or below its end and not accepted as lost.
+fn highest_missing(graph: &Graph, policy: &crate::format::Policy, signers: &HashSet<Digest>) -> BTreeMap<Digest, u64> {
     let accepted = |entry: &EntryRef| policy.lost.entries.iter().any(|lost| lost.digest == entry.digest);
     let missing = |entry: &&EntryRef| graph.position(&entry.digest).is_none() && !accepted(entry);
-    let ended = policy.keys.iter().filter_map(|key| Some((key, key.until.as_ref()?)));
+    let asked = policy.keys.iter().filter(|key| signers.contains(&key.public_key.fingerprint()));
+    let ended = asked.filter_map(|key| Some((key, key.until.as_ref()?)));
     let highest = ended.filter_map(|(key, until)| {
         let at: Vec<usize> = until.iter().filter_map(|entry| graph.position(&entry.digest)).collect();
         let mut below = graph.below(&at);
