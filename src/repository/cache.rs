@@ -75,13 +75,10 @@ impl EntryCache {
         tokio::task::spawn_blocking(reading).await.ok().flatten()
     }
 
-    /// Keeps the bytes of an entry, which are what its name says. Whether they are here now.
-    pub(super) async fn put(&self, path: &str, bytes: Bytes) -> bool {
+    /// Keeps the bytes of an entry, which are what its name says. Whether they are here now. Waits for the disk.
+    pub(super) fn put(&self, path: &str, bytes: &[u8]) -> bool {
         let Some(file) = self.place_of(path).filter(|_| self.writable.load(Ordering::Relaxed)) else { return false };
-        let root = self.root.clone();
-        let sealed = sealed(path, &bytes);
-        let writing = tokio::task::spawn_blocking(move || write(&root, &file, &sealed));
-        match writing.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        match write(&self.root, &file, &sealed(path, bytes)) {
             Ok(()) => true,
             Err(error) => {
                 // Once is enough: a full disk or a folder of somebody else fails for every entry.
@@ -229,7 +226,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = path(42_017, BYTES);
         assert_eq!(cache(root.path()).get(&path, BYTES.len() as u64).await, None);
-        assert!(cache(root.path()).put(&path, Bytes::from_static(BYTES)).await);
+        assert!(cache(root.path()).put(&path, BYTES));
         let file = root.path().join("id/cache").join(&path);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing staged stays");
@@ -250,7 +247,7 @@ mod tests {
             [(&altered[..], size), (&good[..5], size), (&[], size), (&good[..], size + 1), (&elsewhere[..], size)];
         for (bytes, listed) in wrong {
             let cache = cache(root.path());
-            assert!(cache.put(&path, Bytes::from_static(BYTES)).await);
+            assert!(cache.put(&path, BYTES));
             fs::write(&file, bytes).unwrap();
             assert_eq!(cache.get(&path, listed).await, None, "{bytes:?} of {listed}");
             assert!(!file.exists(), "{bytes:?} of {listed}");
@@ -263,7 +260,7 @@ mod tests {
     async fn without_a_state_folder_none_is_made() {
         let root = tempfile::tempdir().unwrap();
         let none = root.path().join("none");
-        assert!(!cache(&none).put(&path(1, BYTES), Bytes::from_static(BYTES)).await);
+        assert!(!cache(&none).put(&path(1, BYTES), BYTES));
         assert!(!none.exists());
     }
 
@@ -271,7 +268,7 @@ mod tests {
     async fn names_that_are_no_entries_reach_no_file() {
         let root = tempfile::tempdir().unwrap();
         for path in ["ledger/../../heads.json", "packs/a", "ledger/000000000/rubbish.json"] {
-            assert!(!cache(root.path()).put(path, Bytes::from_static(BYTES)).await, "{path}");
+            assert!(!cache(root.path()).put(path, BYTES), "{path}");
             assert_eq!(cache(root.path()).get(path, BYTES.len() as u64).await, None, "{path}");
         }
         assert!(!root.path().join("id").exists());
@@ -292,7 +289,7 @@ mod tests {
         let (wanted, gone, fresh) = (path(1, BYTES), path(1, b"gone"), path(1, b"fresh"));
         let writer = cache(root.path());
         for (path, bytes) in [(&wanted, BYTES), (&gone, b"gone"), (&fresh, b"fresh")] {
-            assert!(writer.put(path, Bytes::from_static(bytes)).await);
+            assert!(writer.put(path, bytes));
         }
         let place = root.path().join("id/cache");
         let stray = place.join("ledger/000000000/.half-written");
@@ -330,7 +327,7 @@ mod tests {
     async fn in_somebody_elses_folder_nothing_is_written_or_tidied() {
         let root = tempfile::tempdir().unwrap();
         let (gone, new) = (path(1, b"gone"), path(2, BYTES));
-        assert!(cache(root.path()).put(&gone, Bytes::from_static(b"gone")).await);
+        assert!(cache(root.path()).put(&gone, b"gone"));
         let file = root.path().join("id/cache").join(&gone);
         fs::File::options().write(true).open(&file).unwrap().set_modified(SystemTime::now() - 2 * UNWANTED).unwrap();
         // Only root can give a folder away; for anybody else there is nothing to try.
@@ -338,7 +335,7 @@ mod tests {
             return;
         }
         let theirs = cache(root.path());
-        assert!(!theirs.put(&new, Bytes::from_static(BYTES)).await);
+        assert!(!theirs.put(&new, BYTES));
         theirs.tidy(&[]).await;
         assert!(file.exists() && !root.path().join("id/cache").join(&new).exists());
         assert_eq!(theirs.get(&gone, 4).await.as_deref(), Some(&b"gone"[..]), "what is right may be read");

@@ -13,7 +13,6 @@ use super::objects::blocking;
 use super::open::SMALL_IN_FLIGHT;
 use super::policies::lacking;
 use super::{ObjectInfo, Repository, RepositoryError, StoreError};
-use crate::format::entry::Signed;
 use crate::format::{EntryRef, Envelope, names};
 use crate::model::limits;
 
@@ -22,8 +21,14 @@ const WAITING: usize = 64;
 /// What is done on a blocking thread, for errors.
 const CHECK: &str = "check the ledger";
 
-/// A file of the ledger: its path and its bytes; no bytes for what cannot be an entry.
-type File = (String, Bytes);
+/// A file of the ledger.
+struct File {
+    path: String,
+    /// None for what cannot be an entry.
+    bytes: Bytes,
+    /// Whether the store was asked for it: what came from memory or disk is kept already.
+    asked: bool,
+}
 
 /// What asking for one listed file of the ledger gave.
 enum Read {
@@ -147,9 +152,13 @@ impl Repository {
             reader.reject(object.path, "no entry has such a name");
         }
         let (sender, mut receiver) = mpsc::channel::<File>(WAITING);
+        let keeper = self.clone();
         let checking = blocking(CHECK.to_owned(), move || {
-            while let Some((file, bytes)) = receiver.blocking_recv() {
-                reader.push(file, &bytes);
+            while let Some(File { path, bytes, asked }) = receiver.blocking_recv() {
+                // The signature is not in the name, so damage to it can be repaired under the same name and size.
+                if reader.push(&path, &bytes) && asked {
+                    keeper.keep(&path, &bytes);
+                }
             }
             Ok(reader)
         });
@@ -171,38 +180,41 @@ impl Repository {
         sender: &mpsc::Sender<File>,
     ) -> Result<(), RepositoryError> {
         // What is asked for by name, as the listing had it: `None` where it had not.
-        let mut wanted: BTreeMap<String, Option<Bytes>> = by_name.into_iter().map(|path| (path, None)).collect();
+        let mut wanted: BTreeMap<String, Option<File>> = by_name.into_iter().map(|path| (path, None)).collect();
         let mut denied = None;
         let mut readable = false;
         let entries = listed.into_iter().map(|object| self.read_entry(object));
         let mut entries = stream::iter(entries).buffered(SMALL_IN_FLIGHT);
         while let Some(read) = entries.try_next().await? {
-            let (path, bytes) = match read {
+            let file = match read {
                 Read::Bytes(file) => file,
                 // One file that nobody may read is like one that is no entry: else anybody who can put it there could
                 // stop every restore. Heads that this host saw are asked for by name all the same.
                 Read::Denied(path, error) => {
                     denied.get_or_insert(error);
-                    (path, Bytes::new())
+                    File { path, bytes: Bytes::new(), asked: true }
                 }
                 Read::Gone => continue,
             };
-            readable |= !bytes.is_empty();
-            match wanted.get_mut(&path) {
-                Some(found) => *found = Some(bytes),
-                None => hand_on(sender, (path, bytes)).await,
+            readable |= !file.bytes.is_empty();
+            match wanted.get_mut(&file.path) {
+                Some(found) => *found = Some(file),
+                None => hand_on(sender, file).await,
             }
         }
         if let Some(error) = denied.filter(|_| !readable) {
             return Err(error.into());
         }
         for (path, found) in wanted {
-            let bytes = match found {
-                Some(bytes) if !bytes.is_empty() => Some(bytes),
-                listed => self.ask_entry(&path).await?.or(listed),
+            let file = match found {
+                Some(file) if !file.bytes.is_empty() => Some(file),
+                listed => {
+                    let bytes = self.ask_entry(&path).await?;
+                    bytes.map(|bytes| File { path, bytes, asked: true }).or(listed)
+                }
             };
-            if let Some(bytes) = bytes {
-                hand_on(sender, (path, bytes)).await;
+            if let Some(file) = file {
+                hand_on(sender, file).await;
             }
         }
         Ok(())
@@ -211,29 +223,27 @@ impl Repository {
     async fn read_entry(&self, object: ObjectInfo) -> Result<Read, RepositoryError> {
         let path = object.path;
         if object.size > limits::ENTRY as u64 {
-            return Ok(Read::Bytes((path, Bytes::new())));
+            return Ok(Read::Bytes(File { path, bytes: Bytes::new(), asked: false }));
         }
-        match self.fetch_entry(&path, object.size).await {
-            Ok(Some(bytes)) => Ok(Read::Bytes((path, bytes))),
+        if let Some(bytes) = self.kept(&path, object.size).await {
+            return Ok(Read::Bytes(File { path, bytes, asked: false }));
+        }
+        match self.ask_entry(&path).await {
+            Ok(Some(bytes)) => Ok(Read::Bytes(File { path, bytes, asked: true })),
             Ok(None) => Ok(Read::Gone),
             Err(RepositoryError::Store(error @ StoreError::Denied { .. })) => Ok(Read::Denied(path, error)),
             Err(error) => Err(error),
         }
     }
 
-    /// The bytes of one file of the ledger that was listed just now with this size, from memory or from disk when it was
-    /// read before.
-    async fn fetch_entry(&self, path: &str, size: u64) -> Result<Option<Bytes>, RepositoryError> {
+    /// The bytes of one file of the ledger that was listed just now with this size, from memory or from disk if it was read
+    /// before.
+    async fn kept(&self, path: &str, size: u64) -> Option<Bytes> {
         let known = self.known().get(path).cloned();
         if known.is_some() {
-            return Ok(known);
+            return known;
         }
-        if let Some(cache) = self.cache.as_ref().filter(|_| !self.anew())
-            && let Some(bytes) = cache.get(path, size).await
-        {
-            return Ok(Some(bytes));
-        }
-        self.ask_entry(path).await
+        self.cache.as_ref().filter(|_| !self.anew())?.get(path, size).await
     }
 
     /// The bytes of one file of the ledger, asked of the store; `None` when it is not there.
@@ -246,22 +256,18 @@ impl Repository {
         };
         // Only what its name says may be taken for unchangeable; of anything else the name is enough to report it, and
         // its bytes would only fill the memory.
-        if !names_its_payload(path, &bytes) {
-            return Ok(Some(Bytes::new()));
-        }
-        // The signature is not in the name, so damage to it can be repaired under the same name and size.
-        if Signed::decode(&bytes).is_ok() {
-            self.keep_entry(path, &bytes).await;
-        }
-        Ok(Some(bytes))
+        Ok(Some(if names_its_payload(path, &bytes) { bytes } else { Bytes::new() }))
     }
 
     /// Keeps an entry that the store has, so that it is not fetched again.
     pub(super) async fn keep_entry(&self, path: &str, bytes: &Bytes) {
-        let on_disk = match &self.cache {
-            Some(cache) => cache.put(path, bytes.clone()).await,
-            None => false,
-        };
+        let (keeper, path, bytes) = (self.clone(), path.to_owned(), bytes.clone());
+        // Never a reason to fail: what is not kept is fetched again.
+        drop(tokio::task::spawn_blocking(move || keeper.keep(&path, &bytes)).await);
+    }
+
+    fn keep(&self, path: &str, bytes: &Bytes) {
+        let on_disk = self.cache.as_ref().is_some_and(|cache| cache.put(path, bytes));
         // Only a directory shares this host's clock. A long ledger is more memory than all else of a quiet run.
         let near = self.store().shares_clock() || on_disk && !self.anew();
         if !near {

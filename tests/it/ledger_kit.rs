@@ -406,7 +406,7 @@ pub(crate) fn read_ledger(id: RepositoryId, trust: &[File], files: &[File], pins
     }
     let mut reader = Reader::new(id);
     for (name, bytes) in files {
-        reader.push(name.clone(), bytes);
+        reader.push(name, bytes);
     }
     pool.extend(reader.carried().clone());
     Ok(reader.finish(Trust::judge(id, pool, pins)?, rubbish))

@@ -180,7 +180,7 @@ impl Book {
         }
         let mut reader = Reader::new(self.id);
         for (name, bytes) in &self.files {
-            reader.push(name.clone(), bytes);
+            reader.push(name, bytes);
         }
         let ledger = reader.finish(Trust::judge(self.id, pool, &[]).unwrap(), Rubbish::default());
         let ignored = ledger.entries().len() - ledger.counted().count();

@@ -66,11 +66,15 @@ impl Reader {
         Self { id, entries: BTreeMap::new(), carried: PolicyPool::default(), rubbish: Rubbish::default() }
     }
 
-    /// Reads a file of the ledger: its name under the repository's prefix, and its bytes.
-    pub fn push(&mut self, file: String, bytes: &[u8]) {
-        if let Err(why) = self.read(&file, bytes) {
-            self.rubbish.add(file, why);
+    /// Reads a file of the ledger: its name under the repository's prefix, and its bytes. Whether it is signed by the key
+    /// that it names, and so will never say anything else.
+    pub fn push(&mut self, file: &str, bytes: &[u8]) -> bool {
+        let signed = Signed::decode(bytes);
+        let is_signed = signed.is_ok();
+        if let Err(why) = self.take(file, signed) {
+            self.rubbish.add(file.to_owned(), why);
         }
+        is_signed
     }
 
     /// Reads entries that this host kept and the ledger lacks: those that were there before (`seen`), and those that other
@@ -82,7 +86,7 @@ impl Reader {
             kept.into_iter().filter(|(path, _)| lacks(path) && (seen.contains(path) || named.contains(path))).collect();
         wanted
             .into_iter()
-            .filter_map(|(path, bytes)| self.read(&path, &bytes).ok().and(names::parse_entry(&path)))
+            .filter_map(|(path, bytes)| self.take(&path, Signed::decode(&bytes)).ok().and(names::parse_entry(&path)))
             .collect()
     }
 
@@ -115,9 +119,9 @@ impl Reader {
         Ledger::of(self.entries.into_values().collect(), trust, self.rubbish)
     }
 
-    fn read(&mut self, file: &str, bytes: &[u8]) -> Result<(), String> {
+    fn take(&mut self, file: &str, signed: Result<Signed, FormatError>) -> Result<(), String> {
         let named = names::parse_entry(file).ok_or("no entry has such a name")?;
-        let Signed { entry, carried, .. } = Signed::decode(bytes).map_err(|error: FormatError| error.to_string())?;
+        let Signed { entry, carried, .. } = signed.map_err(|error| error.to_string())?;
         if named != entry.reference() {
             return Err("its name is not its sequence and the digest of its payload".to_owned());
         }
