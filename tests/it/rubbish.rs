@@ -7,18 +7,16 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::{EntryRef, RepositoryId, names};
+use keyhaven::format::{Draft, Entry, EntryRef, RepositoryId, Role, names};
 use keyhaven::model::Timestamp;
-use keyhaven::repository::ledger::{Ledger, Problem, Severity};
+use keyhaven::repository::ledger::{Ledger, NotAuthorised, Problem, Severity};
 use keyhaven::repository::store::Backend;
 use keyhaven::repository::{ObjectInfo, Repository, StateFolder, Store, StoreError};
 
 use crate::ledger_kit::*;
 use crate::readers_agree::is_long;
-
-/// Strangers' entries that one command reads at most.
-const STRANGERS: usize = 10_000;
 
 /// A store in memory that counts what is fetched.
 #[derive(Debug, Default)]
@@ -131,63 +129,80 @@ async fn files_that_are_too_large_are_not_fetched() {
     assert_eq!(memory.fetched("").iter().filter(|path| !path.starts_with("keyhaven")).count(), 4);
 }
 
-/// Entries of strangers, all well formed, as anybody with PUT can make them.
-fn strangers(book: &Book, parent: &keyhaven::format::Entry, count: usize) -> Vec<File> {
+/// Entries of these keys upon a parent, all well formed, as anybody with PUT can make them.
+fn entries(book: &Book, parent: &Entry, count: usize, key: impl Fn(usize) -> SigningKey) -> Vec<File> {
     let many = (0..count).map(|number| {
-        let seed = sha256(&number.to_be_bytes());
-        let key = keyhaven::crypto::SigningKey::from_seed(seed.as_bytes());
-        let draft =
-            keyhaven::format::Draft { time: at(9), tool: "test".to_owned(), event: snapshot(&number.to_string()) };
-        let (entry, bytes) = draft.sign(&book.place(&[parent]), &key).unwrap();
+        let draft = Draft { time: at(9), tool: "test".to_owned(), event: snapshot(&number.to_string()) };
+        let (entry, bytes) = draft.sign(&book.place(&[parent]), &key(number)).unwrap();
         (entry.name(), bytes)
     });
     many.collect()
 }
 
+/// Junk, entries of strangers, and what a custodian makes who is one no more: entries, and versions of the policy.
 #[tokio::test]
-async fn strangers_entries_are_one_line_and_stop_nobody() {
-    let count = if is_long() { 5_000 } else { 500 };
-    let (mut book, [one, _, three]) = Book::with_three_snapshots();
-    let flood = strangers(&book, &one, count);
-    book.files.extend(flood);
-    let memory = Arc::new(Memory::of(&book));
-    let ledger = read(&memory, book.id).await;
-    assert_eq!((ledger.latest_good(), ledger.heads()), (Some(&three), vec![&three]));
-    let [problem @ Problem::Strangers { count: found, .. }] = ledger.problems() else { panic!() };
-    assert_eq!((*found, problem.severity()), (count as u64, Severity::Warning));
-}
-
-/// Beyond the bound only what other entries name is fetched: a host that saw the newest entry finds it, and all below it.
-#[tokio::test]
-async fn of_a_flood_of_strangers_entries_at_most_10_000_are_fetched() {
-    if !is_long() {
-        return;
+async fn a_flood_of_everything_is_fetched_once_and_changes_no_answer() {
+    let (junk, strange, forged) = if is_long() { (100_000_u64, 5_000, 4_000) } else { (2_000, 200, 100) };
+    let versions = forged / 10;
+    let (mut book, [one, two, three]) = Book::with_three_snapshots();
+    let first = book.policy;
+    let rightful = Memory::of(&book).objects.len();
+    let second = book.change(|policy| policy.custodians.retain(|one| one.name != "custodian 11"));
+    let third = book.end(OTHER_COLLECTOR, &[&one]);
+    let four = book.write(COLLECTOR, &[&three], snapshot("four"));
+    book.files.extend(entries(&book, &two, strange, |number| {
+        SigningKey::from_seed(sha256(&number.to_be_bytes()).as_bytes())
+    }));
+    book.files.extend(entries(&book, &three, forged, |_| key(CUSTODIANS[2])));
+    for number in 0..versions {
+        let before = [first, second, third];
+        let forged = book.following(&before[..1 + number % 3], |policy| policy.reason = Some(number.to_string()));
+        let (version, bytes) = sign_policy(&forged, &[CUSTODIANS[2], STRANGER]);
+        book.trust.push((names::policy(&version), bytes));
     }
-    let (mut book, [one, .., three]) = Book::with_three_snapshots();
-    let mut head = three;
-    for number in 0..3 {
-        head = book.write(COLLECTOR, &[&head], snapshot(&format!("later {number}")));
+    let mut memory = Memory::of(&book);
+    for number in 0..junk {
+        memory.junk.insert(format!("ledger/junk-{number}"), 10);
     }
-    // Below the honest ones, so that these would come last.
-    let flood = strangers(&book, &one, STRANGERS + 5_000);
-    book.files.extend(flood);
-    let memory = Arc::new(Memory::of(&book));
+    let memory = Arc::new(memory);
     let root = tempfile::tempdir().unwrap();
-    let state = StateFolder::new(root.path(), &book.id.to_string());
-    state.remember_heads(vec![head.name()]).await.unwrap();
-    let store = Store::with_backend(Arc::clone(&memory) as Arc<dyn Backend>);
-    let repository = Repository::open(store, book.id).await.unwrap().remembered_in(state);
-    let ledger = repository.read_ledger().await.unwrap();
-    assert!(memory.fetched("ledger").len() < STRANGERS + 1_000, "{}", memory.fetched("ledger").len());
-    assert_eq!(others(&ledger), Vec::<&Problem>::new());
-    assert_eq!((ledger.latest_good(), ledger.snapshots().len()), (Some(&head), 6));
-    let rubbish = ledger.problems().iter().find(|problem| matches!(problem, Problem::Rubbish(_))).unwrap();
-    assert!(rubbish.to_string().contains("not read"), "what was left unread is said: {rubbish}");
+    let look = || async {
+        let store = Store::with_backend(Arc::clone(&memory) as Arc<dyn Backend>);
+        let repository = Repository::open(store, book.id).await.unwrap();
+        let cached = repository.cached_in(&StateFolder::new(root.path(), &book.id.to_string()));
+        cached.read_ledger().await.unwrap()
+    };
+
+    let ledger = look().await;
+    assert_eq!((ledger.latest_good(), ledger.heads()), (Some(&four), vec![&four]));
+    assert_eq!(ledger.trust().branches().map(|(version, _)| version).collect::<Vec<_>>(), [third]);
+    assert_eq!((ledger.snapshots().len(), ledger.pending_snapshots().count(), ledger.unproven().count()), (4, 0, 0));
+    assert_eq!(ledger.check_signer(&fingerprint(COLLECTOR), Role::Collector), Ok(()));
+    let ended = ledger.check_signer(&fingerprint(OTHER_COLLECTOR), Role::Collector);
+    assert_eq!(ended, Err(NotAuthorised::Ended));
+    let custodian = ledger.check_signer(&fingerprint(CUSTODIANS[2]), Role::Collector);
+    assert_eq!(custodian, Err(NotAuthorised::NotListed));
+
+    let [Problem::Misfits { count, .. }, Problem::Rubbish(rubbish), Problem::Strangers { count: strangers, .. }] =
+        ledger.problems()
+    else {
+        panic!("a line for each: {:?}", ledger.problems())
+    };
+    assert_eq!((*count, rubbish.count), (versions as u64, junk));
+    assert_eq!(*strangers, (strange + forged) as u64);
+    assert!(ledger.problems().iter().all(|problem| problem.to_string().len() < 1_000));
+
+    let fetched = memory.fetched("ledger/").len() + memory.fetched("trust/").len();
+    assert_eq!(fetched, rightful + 3 + strange + forged + versions, "each once, and no junk");
+    memory.fetched.lock().unwrap().clear();
+    let again = look().await;
+    assert_eq!((again.latest_good(), again.problems()), (Some(&four), ledger.problems()));
+    assert_eq!(memory.fetched("ledger/"), Vec::<String>::new(), "strangers' entries are on this host's disk, too");
 }
 
-/// 4,000 entries by a key that was ended, which every command took minutes for once.
+/// Every command took minutes for 4,000 of these once; `cargo bench --bench ledger` has the time.
 #[test]
-fn a_flood_by_an_ended_key_is_judged_in_one_pass() {
+fn a_flood_by_an_ended_key_changes_no_answer() {
     let count = if is_long() { 4_000 } else { 1_000 };
     let (mut book, [one, two, three]) = Book::with_three_snapshots();
     for number in 0..count {
@@ -199,12 +214,9 @@ fn a_flood_by_an_ended_key_is_judged_in_one_pass() {
     }
     book.end(OTHER_COLLECTOR, &[]);
     book.end(OTHER_REAPER, &[]);
-    let began = std::time::Instant::now();
     let ledger = book.read(&[]).unwrap();
     assert_eq!((ledger.latest_good(), ledger.snapshots().len()), (Some(&three), 3));
     assert!(ledger.problems().len() <= 4, "{:?}", ledger.problems());
-    // Cubic, it took a minute for 4,000; this bound is for the slowest of machines.
-    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
