@@ -1,6 +1,6 @@
 //! Where a restore gets inventory and payloads from.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,6 +39,15 @@ pub trait Backup: Send + Sync + fmt::Debug {
     /// # Errors
     /// When it is missing, altered, or no key at hand opens it.
     async fn pack(&self, pack: &Digest) -> Result<OpenPack, RestoreError>;
+
+    /// Which of these packs are not there whole, as far as that shows without opening any, each with the reason.
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    async fn lacking(&self, packs: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, String>, RestoreError> {
+        let _ = packs;
+        Ok(BTreeMap::new())
+    }
 }
 
 /// Payloads on demand, with a few packs kept open.
@@ -80,6 +89,26 @@ impl<'a> Payloads<'a> {
     #[must_use]
     pub fn usable(&self) -> bool {
         self.usable
+    }
+
+    /// Looks which of these packs are not there whole. Their payloads are refused from then on.
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    pub async fn look_for(&self, packs: &BTreeSet<Digest>) -> Result<(), RestoreError> {
+        if self.usable && !packs.is_empty() {
+            let lacking = self.backup.lacking(packs).await?;
+            self.packs.lock().await.damaged.extend(lacking);
+        }
+        Ok(())
+    }
+
+    /// Why the payload of a version cannot be had, as far as that is known already.
+    pub async fn lost(&self, item: &Item, version: &str) -> Option<RestoreError> {
+        let version = source_version(version);
+        let pointer = item.payloads.iter().find(|pointer| pointer.version.as_str() == version)?;
+        let why = self.packs.lock().await.damaged.get(&pointer.pack).cloned()?;
+        Some(RestoreError::PackDamaged { pack: pointer.pack, why })
     }
 
     /// What names the snapshot that they are of.

@@ -1,6 +1,6 @@
 //! Making a plan: list the standby, look where the lists do not say enough, compare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use super::matching::{Inventory, Match};
 use super::needs;
 use super::opaque::Ids;
 use super::options::{OnConflict, PlanOptions};
-use super::plan::{Plan, StandbyName};
+use super::plan::{Action, Plan, StandbyName};
 use super::planner::{self, AuthorityContext, Outcome, SecretContext};
 use super::policy;
 use super::snapshot::{Effect, Entry, Snapshot};
@@ -156,6 +156,8 @@ pub(in crate::job) async fn look<'s>(
         collisions,
         merged,
     };
+    let packs: BTreeSet<_> = selected.iter().flat_map(|entry| &entry.item.payloads).map(|one| one.pack).collect();
+    payloads.look_for(&packs).await?;
     // Payloads that are compared lie in few packs: those of one pack one after the other.
     selected.sort_by_key(|entry| entry.item.payloads.first().map(|pointer| pointer.pack));
     context.observer.observe(Event::Begin { stage: Stage::Compare, total: Some(selected.len() as u64) });
@@ -244,6 +246,9 @@ struct Examiner<'a> {
 impl Examiner<'_> {
     async fn item<'e>(&self, context: &Context, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
         let mut planned = self.compare(entry).await?;
+        if let Some(why) = self.lost_payload(&planned).await {
+            planned.outcome = Outcome { losses: vec![why], ..Outcome::default() };
+        }
         if self.options.on_conflict == OnConflict::Skip {
             planned.skip = planned.skip.or_else(|| planned.outcome.conflict.take());
         }
@@ -257,6 +262,26 @@ impl Examiner<'_> {
         }
         context.observer.observe(Event::Advance { stage: Stage::Compare, by: 1 });
         Ok(planned)
+    }
+
+    /// Why a payload that the steps of an item would send cannot be had: a plan promises nothing that its apply would not
+    /// find.
+    async fn lost_payload(&self, planned: &Planned<'_>) -> Option<String> {
+        // What the standby issues anew has no payload of ours.
+        if planned.entry.treatment == Treatment::Reissue {
+            return None;
+        }
+        for step in &planned.outcome.steps {
+            let version = match &step.action {
+                Action::CreateConfiguration | Action::UpdateConfiguration => Some(Slot::VALUE),
+                action => action.payload_of(),
+            };
+            let Some(version) = version else { continue };
+            if let Some(error) = self.surveyor.payloads.lost(&planned.entry.item, version).await {
+                return Some(format!("{error}; an older snapshot may have the value in another pack (`--snapshot`)"));
+            }
+        }
+        None
     }
 
     /// In how many places each rewrite of its payload changes it, over all versions that go into the standby.

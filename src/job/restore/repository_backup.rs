@@ -1,5 +1,6 @@
 //! A snapshot of a repository, to restore from; and the entry that says that it was restored.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -61,6 +62,22 @@ impl Backup for RepositorySnapshot {
         };
         let (open, _) = self.repository.read_pack(pack, &self.identities, fold).await?;
         Ok(open)
+    }
+
+    async fn lacking(&self, packs: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, String>, RestoreError> {
+        let there = self.repository.pack_sizes().await?;
+        // Without the list, whose sizes are signed for, a pack that is there passes for whole until it is opened.
+        let listed: BTreeMap<Digest, u64> = match self.repository.get_list(&self.event.list).await {
+            Ok(list) => list.packs.iter().map(|listed| (listed.pack, listed.size)).collect(),
+            Err(error @ RepositoryError::Store(_)) => return Err(error.into()),
+            Err(_) => BTreeMap::new(),
+        };
+        let why = |pack: &Digest| match (there.get(pack), listed.get(pack)) {
+            (None, _) => Some("it is not in the repository".to_owned()),
+            (Some(size), Some(said)) if size != said => Some(format!("it has {size} bytes instead of {said}")),
+            (Some(_), _) => None,
+        };
+        Ok(packs.iter().filter_map(|pack| Some((*pack, why(pack)?))).collect())
     }
 }
 
