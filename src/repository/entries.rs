@@ -12,7 +12,7 @@ use super::ledger::{HostMemory, Ledger, Reader};
 use super::objects::blocking;
 use super::open::SMALL_IN_FLIGHT;
 use super::policies::lacking;
-use super::{ObjectInfo, Repository, RepositoryError, StoreError};
+use super::{ObjectInfo, Repository, RepositoryError, StateFolder, StoreError};
 use crate::format::{EntryRef, Envelope, names};
 use crate::model::limits;
 
@@ -116,7 +116,9 @@ impl Repository {
     /// What cannot be written is a weaker memory, and fails nothing.
     pub async fn remember(&self, ledger: &Ledger) {
         let Some(state) = &self.state else { return };
-        let remembered = state.remember_heads(heads_to_remember(ledger, None)).await;
+        let own = own_entries(state).await.unwrap_or_default();
+        let heads = heads_to_remember(ledger, None).into_iter().chain(own).collect::<BTreeSet<String>>();
+        let remembered = state.remember_heads(heads.into_iter().collect()).await;
         let policy = match Self::known_policy(ledger).filter(|_| !ledger.trust().is_fork() && !self.policy_chosen) {
             Some(known) => state.remember_policy(known).await,
             None => Ok(()),
@@ -290,6 +292,14 @@ pub(super) fn heads_to_remember(ledger: &Ledger, written: Option<String>) -> Vec
     let heads = ledger.heads().into_iter().map(crate::format::Entry::name);
     let lost = ledger.memory().heads.iter().map(names::entry);
     heads.chain(lost).chain(written).collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+/// Paths of entries that this host wrote and knows to have arrived, and whose bytes it keeps. Below the heads of others they
+/// are heads no more, and when somebody puts the bucket back, only this host can bring them back.
+async fn own_entries(state: &StateFolder) -> Result<Vec<String>, RepositoryError> {
+    let known = state.heads().await?;
+    let kept = state.kept_entries().await?.into_iter().map(|(path, _)| path);
+    Ok(kept.filter(|path| known.contains(path)).collect())
 }
 
 /// Whether the payload of an envelope is what a path says. The signatures are not in the name: a file that was overwritten
