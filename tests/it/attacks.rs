@@ -1,5 +1,28 @@
 //! The attacks of an adversary with some keys and some rights in the bucket, through the program: exit codes, and what a
 //! reader relies upon. What the rules say of each by themselves is in `trust` and `ledger_trust`.
+//!
+//! | attack | tests |
+//! |---|---|
+//! | 1. a revoked key removes its own removal | here; `attacks_rollback::whoever_takes_the_end_of_a_key_away…` |
+//! | 2. one entry, or 1,001 heads, stop every writer | here (two) |
+//! | 2b. one PUT over the policy or an entry | here; older versions of a versioned bucket are not read yet |
+//! | 3. stolen custodians | here (two); `attacks_custodians` |
+//! | 4. other recipients in the collector's configuration | here; `attacks_guards::a_check_passes…` |
+//! | 5. the printed instructions bring back old and deleted values | `attacks_readers::by_the_printed_instructions…` |
+//! | 6. snapshots by nobody, by ended keys, without the role | here; `attacks_restore`; `recover` for the instructions |
+//! | 7. the memory of the host | here; `attacks_rollback`; `trust_pins` |
+//! | 8. the collector verifies itself | here |
+//! | 9. alarm after a correct revocation | here; `rubbish` for floods |
+//! | 10. two readers, two ledgers | `attacks_readers::what_parsers_read_differently…`; `readers_agree` |
+//! | 11. the pin of the identity is overruled | here; `trust_pins`; `attacks_mistakes` |
+//! | 12. one lost version takes snapshots away | here |
+//! | 13. a flood that is judged slowly | `rubbish::a_flood_by_an_ended_key…` |
+//! | 14. what format 1 cannot take | no attack: `attacks_mistakes` and `sweep_guards` for keys and entries of tomorrow |
+//! | 15. a plan over packs that are gone | `attacks_restore::a_plan_promises_nothing…` |
+//! | 16. nothing to verify passes | here |
+//! | 17. pipes and devices | here |
+//! | 18. what the user names is no file | here |
+//! | 19. an entry from the future, and other small ones | here; `verify`; `ledger` |
 
 use std::path::Path;
 
@@ -16,30 +39,30 @@ use crate::program::{Machine, Run};
 use crate::site::{CUSTODIAN, Site};
 
 /// The program on a repository that was forged, on a host that never saw it.
-struct Forged {
-    machine: Machine,
-    id: String,
+pub(crate) struct Forged {
+    pub(crate) machine: Machine,
+    pub(crate) id: String,
 }
 
 impl Forged {
-    fn new(book: &Book) -> Self {
+    pub(crate) fn new(book: &Book) -> Self {
         let machine = Machine::new();
         book.save(&machine.path("repo"));
         Self { machine, id: book.id.to_string() }
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let named = ["--repository", "repo", "--repository-id", &self.id];
         self.machine.run(&[arguments, &named, &["--json"]].concat())
     }
 
     /// What `verify` says of the ledger, ending with a code.
-    fn verified(&self, code: i32) -> Value {
+    pub(crate) fn verified(&self, code: i32) -> Value {
         self.run(&["verify", "--level", "ledger"]).json(code)
     }
 
     /// The sequences of the snapshots that are listed, newest first.
-    fn snapshots(&self) -> Vec<u64> {
+    pub(crate) fn snapshots(&self) -> Vec<u64> {
         let run = self.run(&["snapshots"]);
         let listed: Value = serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:#?}"));
         listed["snapshots"].as_array().unwrap().iter().map(|line| line["sequence"].as_u64().unwrap()).collect()
@@ -124,7 +147,7 @@ fn custodians_below_the_threshold_change_nothing_and_a_fork_is_said() {
 }
 
 /// Files of the policy as a bucket holds them: each name once, with the signatures of all copies.
-fn deduplicated(book: &Book) -> Vec<File> {
+pub(crate) fn deduplicated(book: &Book) -> Vec<File> {
     let mut pool = keyhaven::repository::trust::PolicyPool::default();
     book.trust.iter().for_each(|(_, bytes)| drop(pool.add(bytes)));
     let versions: Vec<PolicyRef> = pool.iter().map(|(version, _)| version).collect();

@@ -111,15 +111,15 @@ fn a_second_signal_ends_what_is_signing_at_once() {
 }
 
 /// A standby beside a site.
-struct Warm {
-    site: Site,
-    standby: Instance,
+pub(crate) struct Warm {
+    pub(crate) site: Site,
+    pub(crate) standby: Instance,
     environment: Vec<(&'static str, String)>,
     _server: Server,
 }
 
 impl Warm {
-    fn new(site: Site) -> Self {
+    pub(crate) fn new(site: Site) -> Self {
         let (standby, server) = site.standby();
         let environment = vec![
             ("KEYHAVEN_STANDBY_URL", server.base_url()),
@@ -130,11 +130,11 @@ impl Warm {
         Self { site, standby, environment, _server: server }
     }
 
-    fn environment(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn environment(&self) -> Vec<(&str, &str)> {
         self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.site.machine.run_with(&self.environment(), &[arguments, &IDENTITY, &["--json"]].concat())
     }
 
@@ -155,7 +155,7 @@ impl Warm {
         output
     }
 
-    fn secrets(&self) -> Vec<Object> {
+    pub(crate) fn secrets(&self) -> Vec<Object> {
         let reply = self.standby.call(Verb::Get, "/api/v2/secrets?limit=1000", "");
         let rows = Object::parse(&reply.body).unwrap().array("secrets").unwrap();
         rows.iter().map(|row| Object::parse(row.get()).unwrap()).collect()

@@ -40,7 +40,7 @@ async fn two_snapshots(kit: &Kit, repository: &Repository) -> (Entry, Entry) {
 }
 
 /// Everything that lies in a folder is as old as this.
-fn age(folder: &std::path::Path, by: Duration) {
+pub(crate) fn age(folder: &std::path::Path, by: Duration) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -22,7 +22,7 @@ use crate::sweep_kit::{TOOL, Yard};
 use crate::sweep_world::{Actor, HOUR, Odd, Paging, Turn};
 
 /// A repository with something to delete: two snapshots forgotten three days ago, and one that stays.
-async fn yard() -> (Yard, Vec<Digest>) {
+pub(crate) async fn yard() -> (Yard, Vec<Digest>) {
     yard_with(21_600, 172_800).await
 }
 
@@ -39,7 +39,7 @@ async fn yard_with(longest_run: u64, grace: u64) -> (Yard, Vec<Digest>) {
 }
 
 /// Sweeps, and it stops for these reasons and with this kind of failure.
-async fn stops(yard: &Yard, reasons: &[&str], kind: FailureKind) -> Report {
+pub(crate) async fn stops(yard: &Yard, reasons: &[&str], kind: FailureKind) -> Report {
     let before: Vec<String> = all(yard);
     let report = yard.sweep().await;
     let mut found: Vec<&str> = report.stopped.iter().map(|stop| stop.reason).collect();
@@ -157,12 +157,12 @@ fn because(snapshots: &[Digest]) -> SnapshotsEvent {
     SnapshotsEvent { snapshots: snapshots.to_vec(), reason: "test".to_owned() }
 }
 
-fn draft(yard: &Yard, event: Event) -> Draft {
+pub(crate) fn draft(yard: &Yard, event: Event) -> Draft {
     Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event }
 }
 
 /// On top of all heads.
-fn place(yard: &Yard) -> Place {
+pub(crate) fn place(yard: &Yard) -> Place {
     let ledger = yard.ledger();
     let (policy, in_force) = ledger.trust().writes_under().unwrap();
     Place {

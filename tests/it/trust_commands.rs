@@ -50,7 +50,7 @@ pub(crate) fn carry(from: &Machine, name: &str, to: &Machine, other: &str) {
 }
 
 /// A change without a custodian's key, which must end as a proposal in this file.
-fn propose(site: &Site, command: &[&str], out: &str) -> Value {
+pub(crate) fn propose(site: &Site, command: &[&str], out: &str) -> Value {
     let proposed = site.run(&[command, &["--reason", "the reason", "--out", out, "--json"]].concat()).json(0);
     assert_eq!((&proposed["published"], &proposed["proposal"]), (&false.into(), &out.into()), "{proposed:#}");
     assert_eq!((&proposed["pin"], &proposed["schema"]), (&Value::Null, &"keyhaven/policy-change/1".into()));
@@ -68,7 +68,7 @@ fn sign(machine: &Machine, file: &str, more: &[&str]) -> Run {
     machine.run(&[&["trust", "sign", file, "--key", "custodian-key.pem", "--yes", "--json"], more].concat())
 }
 
-fn publish(site: &Site, copies: &[&str]) -> Run {
+pub(crate) fn publish(site: &Site, copies: &[&str]) -> Run {
     site.run(&[&["trust", "publish", "--json"], copies].concat())
 }
 
