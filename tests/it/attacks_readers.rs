@@ -29,7 +29,8 @@ fn what_parsers_read_differently_is_an_entry_for_no_reader() {
     let with = |member: &[u8]| {
         let text = text.replacen("\"1.0\"", "\"1.1\"", 1);
         let at = text.find(tail).unwrap() + tail.len();
-        [text[..at].as_bytes(), b",\"x\":", member, text[at..].as_bytes()].concat()
+        let (before, after) = text.as_bytes().split_at(at);
+        [before, b",\"x\":", member, after].concat()
     };
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
     // What is right but for the member stands: only the member makes the others none.
