@@ -1,24 +1,12 @@
 //! Making a repository: the one place that writes version 1 of the trust policy.
 
 use bytes::Bytes;
-use serde::Serialize;
 
 use super::commit::write_confirmed;
-use super::{Repository, RepositoryError, Store};
+use super::{Repository, RepositoryError, Store, marker};
 use crate::format::envelope::Holds;
-use crate::format::version::Version;
-use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, SourceName, canonical, names};
-use crate::model::{Timestamp, limits};
-
-/// `keyhaven.json`.
-#[derive(Serialize)]
-struct Marker<'a> {
-    created: Timestamp,
-    format: Version,
-    kind: &'static str,
-    repository: RepositoryId,
-    source: &'a SourceName,
-}
+use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, names};
+use crate::model::limits;
 
 /// A repository that was made.
 #[derive(Debug, Clone)]
@@ -60,15 +48,7 @@ impl Repository {
         let bytes: Bytes = envelope.encode(Holds::Policy).map_err(failed)?.into();
         let version = PolicyRef { version: 1, digest: envelope.digest() };
         let id = RepositoryId(version.digest);
-        let marker = Marker {
-            created: policy.time,
-            format: Version::CURRENT,
-            kind: "repository",
-            repository: id,
-            source: &policy.source,
-        };
-        let mut marker = canonical::encode("keyhaven.json", &marker).map_err(failed)?;
-        marker.push(b'\n');
+        let marker = marker::write(id, policy).map_err(failed)?;
         store.put(names::RECOVER_MD, recover_md).await?;
         store.put(names::KEYHAVEN_JSON, marker.into()).await?;
         write_confirmed(&store, &names::policy(&version), bytes.clone(), limits::POLICY).await?;

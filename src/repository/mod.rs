@@ -13,6 +13,7 @@ pub mod find;
 mod init;
 pub mod lease;
 pub mod ledger;
+mod marker;
 mod objects;
 mod open;
 mod policies;

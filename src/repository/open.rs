@@ -6,13 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use serde::Deserialize;
 
 use super::cache::EntryCache;
 use super::trust::Pin;
-use super::{RepositoryError, StateFolder, Store, StoreError};
+use super::{RepositoryError, StateFolder, Store, marker};
 use crate::format::{RepositoryId, SourceName, names};
-use crate::model::limits;
 
 /// Requests for small objects that run side by side.
 pub(super) const SMALL_IN_FLIGHT: usize = 16;
@@ -36,6 +34,8 @@ pub(super) struct Inner {
     id: RepositoryId,
     /// Versions of the trust policy that this host holds on to.
     pub(super) pins: Vec<Pin>,
+    /// `keyhaven.json`, when it names this repository.
+    pub(super) marker: Option<Bytes>,
     warnings: Vec<String>,
     /// The instance that the repository belongs to, once the policy was read.
     pub(super) source: OnceLock<SourceName>,
@@ -43,12 +43,6 @@ pub(super) struct Inner {
     pub(super) entries: Mutex<HashMap<String, Bytes>>,
     /// Whether entries must come from the store itself, whatever the disk has.
     pub(super) anew: AtomicBool,
-}
-
-/// `keyhaven.json`: decides nothing, tells people and tools what is there.
-#[derive(Deserialize)]
-struct Marker {
-    repository: String,
 }
 
 impl Repository {
@@ -82,9 +76,12 @@ impl Repository {
         if !found.is_empty() && !found.contains(&id) && !has_bytes && !has_entry {
             return Err(RepositoryError::OtherRepository { place: store.place(), id, found });
         }
-        let warnings = check_marker(&store, &id).await;
+        let (marker, warnings) = match marker::read(&store, &id).await {
+            Ok(bytes) => (Some(bytes), Vec::new()),
+            Err(odd) => (None, vec![odd]),
+        };
         let (entries, anew) = (Mutex::default(), AtomicBool::new(false));
-        let inner = Arc::new(Inner { store, id, pins, warnings, source: OnceLock::new(), entries, anew });
+        let inner = Arc::new(Inner { store, id, pins, marker, warnings, source: OnceLock::new(), entries, anew });
         Ok(Self { inner, cache: None, state: None, policy_chosen: false })
     }
 
@@ -137,20 +134,4 @@ impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Repository({} in {})", self.inner.id, self.inner.store)
     }
-}
-
-/// What is odd about `keyhaven.json`. It decides nothing, so nothing that is wrong with it stops anybody.
-async fn check_marker(store: &Store, id: &RepositoryId) -> Vec<String> {
-    let path = names::KEYHAVEN_JSON;
-    let warning = match store.get(path, limits::ENTRY).await {
-        Ok(bytes) => match serde_json::from_slice::<Marker>(&bytes) {
-            Ok(marker) if marker.repository == id.to_string() => return Vec::new(),
-            Ok(_) => format!("{path} names another repository id; the trust policy decides, not this file"),
-            Err(_) => format!("{path} is damaged; the trust policy decides, not this file"),
-        },
-        Err(StoreError::NotFound { .. }) => format!("{path} is missing; the trust policy decides, not this file"),
-        Err(StoreError::TooLarge { .. }) => format!("{path} is damaged; the trust policy decides, not this file"),
-        Err(error) => format!("{path} cannot be read ({error}); the trust policy decides, not this file"),
-    };
-    vec![warning]
 }

@@ -10,7 +10,8 @@ use crate::cli::printer::{Printer, Style};
 use crate::cli::{human, wire};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
-use crate::job::verify::{Keys, Level, Part, Report, Snapshots, VerifyOptions, record, verify};
+use crate::format::names;
+use crate::job::verify::{Keys, Level, Part, Problem, ProblemKind, Report, Snapshots, VerifyOptions, record, verify};
 use crate::model::Digest;
 use crate::repository::Repository;
 use crate::repository::find::Wanted;
@@ -161,6 +162,9 @@ fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
     for problem in &report.problems {
         printer.line(format!("  {} {}", printer.paint(Style::Red, "problem:"), human::safe(&problem.to_string())))?;
     }
+    for fix in fixes(report) {
+        printer.line(format!("  fix: {fix}"))?;
+    }
     for warning in &report.warnings {
         printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), human::safe(warning)))?;
     }
@@ -171,4 +175,23 @@ fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
         )?;
     }
     Ok(())
+}
+
+/// What to do about the problems that do not say it themselves.
+fn fixes(report: &Report) -> Vec<&'static str> {
+    let has = |wanted: &dyn Fn(&Problem) -> bool| report.problems.iter().any(wanted);
+    let mut fixes = Vec::new();
+    if has(&|problem| matches!(problem.kind, ProblemKind::Missing | ProblemKind::Damaged)) {
+        fixes.push(
+            "put these objects back from a copy of the repository or from an older version in the bucket; `keyhaven backup \
+             --full` makes a snapshot that needs no older pack",
+        );
+    }
+    if has(&|problem| problem.kind == ProblemKind::HeadMissing && problem.object.starts_with(names::LEDGER)) {
+        fixes.push(
+            "put these entries back from a copy of the repository (a backup by the host that wrote one does it); \
+             custodians accept what is lost for good (`keyhaven ledger accept-loss`)",
+        );
+    }
+    fixes
 }

@@ -21,6 +21,7 @@ pub(super) async fn check(
         () = context.cancel.cancelled() => return Err(VerifyError::Interrupted),
     };
     let ledger = read?;
+    report.warnings.extend(repository.changed_marker(&ledger));
     let ahead = repository.store().clock().map(|clock| ledger.ahead_of(clock, SKEW_MILLIS)).unwrap_or_default();
     for problem in ledger.problems().iter().chain(&ahead) {
         match problem.severity() {

@@ -106,7 +106,11 @@ pub enum Problem {
         first: String,
     },
     /// An entry that others name as parent and that is not there.
-    #[error("entry {parent} is gone; {} it as parent", names(named_by))]
+    #[error(
+        "entry {parent} is gone; {} it as parent; put it back from a copy of the repository, or have custodians accept \
+        the loss (`keyhaven ledger accept-loss`)",
+        names(named_by)
+    )]
     Hole {
         /// The missing entry.
         parent: EntryRef,

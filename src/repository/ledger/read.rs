@@ -69,6 +69,12 @@ impl Reader {
     /// Reads a file of the ledger: its name under the repository's prefix, and its bytes. Whether it is signed by the key
     /// that it names, and so will never say anything else.
     pub fn push(&mut self, file: &str, bytes: &[u8]) -> bool {
+        // What was fetched is left out where it is not what the name says.
+        if bytes.is_empty() {
+            let why = "it is not what its name says (altered, truncated or swapped), too large, or not to be read";
+            self.rubbish.add(file.to_owned(), why.to_owned());
+            return false;
+        }
         let signed = Signed::decode(bytes);
         let is_signed = signed.is_ok();
         if let Err(why) = self.take(file, signed) {

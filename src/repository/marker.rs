@@ -1,0 +1,106 @@
+//! `keyhaven.json`: tells people and tools which repository is there, and decides nothing.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::ledger::Ledger;
+use super::{Repository, Store, StoreError};
+use crate::format::version::Version;
+use crate::format::{FormatError, Policy, PolicyRef, RepositoryId, SourceName, canonical, names};
+use crate::model::{Timestamp, limits};
+
+/// What it says, all of it taken from version 1 of the policy.
+#[derive(Serialize)]
+struct Marker<'a> {
+    created: Timestamp,
+    format: Version,
+    kind: &'static str,
+    repository: RepositoryId,
+    source: &'a SourceName,
+}
+
+/// The one member that every reader looks at.
+#[derive(Deserialize)]
+struct Named {
+    repository: String,
+}
+
+/// The file, as `init` writes it.
+///
+/// # Errors
+/// When the policy holds what canonical JSON cannot.
+pub(super) fn write(id: RepositoryId, first: &Policy) -> Result<Vec<u8>, FormatError> {
+    let marker =
+        Marker { created: first.time, format: first.format, kind: "repository", repository: id, source: &first.source };
+    let mut bytes = canonical::encode(names::KEYHAVEN_JSON, &marker)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Reads it: its bytes when it names the repository, else what is odd about it. Nothing that is wrong with it stops anybody.
+pub(super) async fn read(store: &Store, id: &RepositoryId) -> Result<Bytes, String> {
+    let odd = |what: &str| format!("{} {what}; the trust policy decides, not this file", names::KEYHAVEN_JSON);
+    match store.get(names::KEYHAVEN_JSON, limits::ENTRY).await {
+        Ok(bytes) => match serde_json::from_slice::<Named>(&bytes) {
+            Ok(named) if named.repository == id.to_string() => Ok(bytes),
+            Ok(_) => Err(odd("names another repository id")),
+            Err(_) => Err(odd("is damaged")),
+        },
+        Err(StoreError::NotFound { .. }) => Err(odd("is missing")),
+        Err(StoreError::TooLarge { .. }) => Err(odd("is damaged")),
+        Err(error) => Err(odd(&format!("cannot be read ({error})"))),
+    }
+}
+
+/// Whether it says what `init` wrote. Members of a later minor version may be there, too.
+fn is_as_written(found: &[u8], expected: &[u8]) -> bool {
+    let members = |bytes: &[u8]| {
+        let line = bytes.strip_suffix(b"\n")?;
+        canonical::check(names::KEYHAVEN_JSON, line).ok()?;
+        serde_json::from_slice::<Map<String, Value>>(line).ok()
+    };
+    match (members(found), members(expected)) {
+        (Some(found), Some(expected)) => expected.iter().all(|(name, value)| found.get(name) == Some(value)),
+        _ => false,
+    }
+}
+
+impl Repository {
+    /// What is odd about `keyhaven.json` that shows only beside the policy: for a check, which reads everything. What
+    /// shows without is among [`Repository::warnings`].
+    #[must_use]
+    pub fn changed_marker(&self, ledger: &Ledger) -> Option<String> {
+        let found = self.inner.marker.as_ref()?;
+        let first = ledger.trust().get(&PolicyRef { version: 1, digest: self.id().0 })?;
+        let expected = write(*self.id(), first).ok()?;
+        (!is_as_written(found, &expected)).then(|| {
+            format!(
+                "{} was changed after `init` wrote it; the trust policy decides, not this file",
+                names::KEYHAVEN_JSON
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_as_written;
+
+    #[test]
+    fn it_is_as_written_or_has_members_more() {
+        let written = b"{\"kind\":\"repository\",\"source\":{\"instance\":\"i\"}}\n";
+        for same in [&written[..], b"{\"kind\":\"repository\",\"source\":{\"instance\":\"i\"},\"zone\":\"later\"}\n"] {
+            assert!(is_as_written(same, written));
+        }
+        for other in [
+            &b"{\"kind\":\"repository\",\"source\":{\"instance\":\"j\"}}\n"[..],
+            b"{\"source\":{\"instance\":\"i\"}}\n",
+            b"{\"kind\":\"repository\",\"source\":{\"instance\":\"i\"}} \n",
+            b"{\"kind\":\"repository\",\"source\":{\"instance\":\"i\"}}",
+            b"",
+        ] {
+            assert!(!is_as_written(other, written), "{}", String::from_utf8_lossy(other));
+        }
+    }
+}
