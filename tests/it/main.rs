@@ -22,6 +22,7 @@ mod capture;
 mod capture_bad_input;
 mod capture_base;
 mod capture_kit;
+mod capture_renewal;
 mod capture_types;
 mod cli;
 mod client_embedded;

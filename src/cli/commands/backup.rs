@@ -9,7 +9,7 @@ use crate::cli::{human, report, wire};
 use crate::config::Settings;
 use crate::crypto::Identities;
 use crate::format::policy::PolicyRecipient;
-use crate::job::capture::{CaptureOptions, CaptureReport, capture};
+use crate::job::capture::{Begun, CaptureOptions, CaptureReport, capture_begun};
 
 /// Backs the source up into the repository.
 ///
@@ -41,8 +41,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let source = wire::source(&settings)?;
     let repository = wire::repository(&settings, None).await?;
     report::repository_warnings(&app.printer, &repository);
-    let ledger = repository.read_ledger().await?;
-    let recovery = ledger.policy().map(|policy| policy.recovery_recipients.as_slice()).unwrap_or_default();
+    let context = app.context();
+    let begun = Begun::begin(&context, &repository).await?;
+    let recovery = begun.ledger().policy().map(|policy| policy.recovery_recipients.as_slice()).unwrap_or_default();
     let holds_recovery_key = recovery_key_here(&settings, recovery, &catalogue)?;
     if recovery.len() == 1 {
         app.printer.warning("one recovery recipient: if its key is lost, every backup is lost");
@@ -61,8 +62,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         ..CaptureOptions::default()
     };
     let writer = wire::writer(app, &settings, repository.id())?;
-    let context = app.context();
-    let done = app.change(capture(&context, &source, &repository, &writer, &catalogue, &options)).await?;
+    let done = app.change(capture_begun(&begun, &context, &source, &repository, &writer, &catalogue, &options)).await?;
     app.printer.result(&done, |printer| print(printer, &done))?;
     Ok(done.failure().map_or(Outcome::Done, Outcome::Reported))
 }
@@ -138,6 +138,9 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         ("took", human::millis(done.duration_ms)),
         ("digest", done.snapshot.to_string()),
     ])?;
+    if let Some(why) = &done.full_because {
+        printer.line(format!("  full: {}", human::safe(why)))?;
+    }
     for doubt in &done.doubts {
         printer.line(format!("  {} {}", printer.paint(Style::Yellow, "repository:"), human::safe(doubt)))?;
     }

@@ -13,8 +13,10 @@
 //! | `records` | metadata in memory: compressed, in the order of keys |
 //! | `segments`, `catalogue`, `tally` | the new catalogue as one sorted merge |
 //! | `shrink`, `guard`, `deadline` | when a snapshot is suspect, and when nothing is signed at all |
+//! | `begin`, `renewal` | what the ledger says before a run: who may sign, and whether everything must be read |
 
 mod base;
+mod begin;
 mod catalogue;
 mod collect;
 mod crowd;
@@ -28,6 +30,7 @@ mod packing;
 mod reading;
 mod records;
 mod refresh;
+mod renewal;
 mod report;
 mod round;
 mod run;
@@ -37,7 +40,8 @@ mod supply;
 mod tally;
 mod worth;
 
+pub use begin::Begun;
 pub use error::CaptureError;
 pub use options::CaptureOptions;
 pub use report::{CaptureReport, Hidden, Refused, Spent, Unread};
-pub use run::capture;
+pub use run::{capture, capture_begun};

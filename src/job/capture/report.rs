@@ -25,6 +25,8 @@ pub struct CaptureReport {
     pub rounds: u64,
     /// Whether everything was read.
     pub full: bool,
+    /// Why, when neither the options asked for it nor a base was missing: the trust policy made a snapshot void.
+    pub full_because: Option<String>,
     /// The snapshot that it builds on.
     pub base: Option<Digest>,
     /// Whether nothing had changed, so that the entry names the catalogue of its base again.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::CaptureError;
 use super::base::{Base, BaseLines, NEW_PACKS, Wanted};
+use super::begin::{Begun, cancellable};
 use super::catalogue::{self, Written};
 use super::collect::{Collected, Collector, ask_for_some};
 use super::deadline::Deadline;
@@ -15,7 +16,7 @@ use super::reading::Reader;
 use super::report::{CaptureReport, Hidden, Refused, Spent, Unread};
 use super::worth::Worth;
 use crate::crypto::{Identities, Recipients};
-use crate::format::policy::{PolicyRecipient, PolicySettings};
+use crate::format::policy::PolicyRecipient;
 use crate::format::snapshot::{Consistency, Finding, ItemCounts, RequestCounts, SnapshotCounts, SnapshotEvent};
 use crate::format::{Draft, Entry, Event as Happened, SourceName};
 use crate::instance::Source;
@@ -47,11 +48,24 @@ pub async fn capture(
     catalogue: &Arc<Identities>,
     options: &CaptureOptions,
 ) -> Result<CaptureReport, CaptureError> {
-    let deadline = Deadline::new(&*context.clock, PolicySettings::LONGEST_RUN_SECONDS);
-    let ledger = cancellable(context, async { Ok(repository.read_ledger().await?) }).await?;
-    let Some(policy) = ledger.policy() else { return Err(CaptureError::NoPolicy) };
-    check_policy_known(&ledger, writer).await?;
-    let deadline = deadline.within(policy.settings.longest_run_seconds);
+    let begun = Begun::begin(context, repository).await?;
+    capture_begun(&begun, context, source, repository, writer, catalogue, options).await
+}
+
+/// As [`capture`], of a run that has begun.
+///
+/// # Errors
+/// See [`CaptureError`].
+pub async fn capture_begun(
+    begun: &Begun<'_>,
+    context: &Context,
+    source: &dyn Source,
+    repository: &Repository,
+    writer: &Writer,
+    catalogue: &Arc<Identities>,
+    options: &CaptureOptions,
+) -> Result<CaptureReport, CaptureError> {
+    let (policy, deadline, full_because) = begun.check(writer).await?;
     let recovery = recipients(policy.recovery_recipients.iter())?;
     let both = policy.catalogue_recipients.iter().chain(&policy.recovery_recipients);
     let run = Run {
@@ -61,7 +75,9 @@ pub async fn capture(
         writer,
         keys: catalogue,
         options,
-        ledger: &ledger,
+        full: options.full || full_because.is_some(),
+        full_because,
+        ledger: begun.ledger(),
         name: policy.source.clone(),
         recipients_digest: policy.recipients_digest(),
         recovery,
@@ -80,31 +96,6 @@ fn recipients<'a>(listed: impl Iterator<Item = &'a PolicyRecipient>) -> Result<R
     })
 }
 
-/// A host without a memory must not seal to the recipients of an old policy while somebody, who knows it, writes under a
-/// newer one: these recipients may have been removed.
-async fn check_policy_known(ledger: &Ledger, writer: &Writer) -> Result<(), CaptureError> {
-    let known = ledger.trust().fit().iter().map(|version| version.version).max().unwrap_or(0);
-    let newer = ledger.pending_snapshots().find(|entry| entry.policy.version > known);
-    match newer {
-        Some(entry) if writer.state.policy().await?.is_none() => {
-            Err(CaptureError::PolicyUnknown { snapshot: entry.digest, version: entry.policy.version })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Stops as soon as the user or the platform wants it.
-async fn cancellable<T>(
-    context: &Context,
-    work: impl Future<Output = Result<T, CaptureError>>,
-) -> Result<T, CaptureError> {
-    tokio::select! {
-        biased;
-        () = context.cancel.cancelled() => Err(CaptureError::Interrupted),
-        done = work => done,
-    }
-}
-
 struct Run<'a> {
     context: &'a Context,
     source: &'a dyn Source,
@@ -112,6 +103,10 @@ struct Run<'a> {
     writer: &'a Writer,
     keys: &'a Arc<Identities>,
     options: &'a CaptureOptions,
+    /// Whether everything is read and no earlier pack trusted.
+    full: bool,
+    /// Why, when nobody asked for it.
+    full_because: Option<String>,
     ledger: &'a Ledger,
     recipients_digest: Digest,
     /// Whom packs are sealed to.
@@ -195,7 +190,7 @@ impl Run<'_> {
             repository: self.repository,
             keys: self.keys,
             recipients: self.recovery.names(),
-            full: self.options.full,
+            full: self.full,
             full_every: i64::try_from(self.options.full_every.as_millis()).unwrap_or(i64::MAX),
             now: self.now(),
             new_packs,
@@ -208,6 +203,9 @@ impl Run<'_> {
 
     async fn choose_base(&self, new_packs: usize, warnings: &mut Vec<String>) -> Result<Base, CaptureError> {
         let signer = self.writer.key.public().fingerprint();
+        if let Some(why) = &self.full_because {
+            self.tell(Event::Note(format!("everything is read: {why}")));
+        }
         let base = Base::choose(&self.wanted(new_packs), self.ledger, &signer, warnings).await?;
         self.tell(Event::Note(match base.snapshot {
             Some(snapshot) => format!("builds on snapshot {}", snapshot.short()),
@@ -354,11 +352,11 @@ impl Run<'_> {
             time: collected.from,
             recovery_point_millis: u64::try_from(self.now().millis_since(collected.from)).ok(),
             rounds: u64::from(collected.rounds),
-            full: self.options.full || built_on.is_none(),
-            base: built_on.filter(|_| !self.options.full),
+            full: self.full || built_on.is_none(),
+            base: built_on.filter(|_| !self.full),
             // A run reuses packs of its own key's snapshots only.
             reuses: built_on
-                .filter(|_| !self.options.full)
+                .filter(|_| !self.full)
                 .map(|_| self.writer.key.public().fingerprint())
                 .into_iter()
                 .collect(),
@@ -410,6 +408,7 @@ impl Run<'_> {
             moved: event.consistency.moved(),
             rounds: event.rounds,
             full: event.full,
+            full_because: self.full_because.clone(),
             base: event.base,
             quiet: prepared.repeats,
             suspect: event.reasons.iter().map(Finding::sentence).collect(),
