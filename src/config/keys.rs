@@ -459,9 +459,10 @@ pub const KEYS: &[Key] = &[
     key(
         "daemon.stop_within",
         Kind::Period,
-        Some("60s"),
-        r#""60s""#,
-        "How long jobs may take to end when the daemon is asked to; then they are killed.",
+        Some("15m"),
+        r#""15m""#,
+        "How long jobs may take to end when the daemon is asked to; then they are killed. They end at their next safe point; \
+         less than the default may kill one whose entry is on its way to a slow store.",
     ),
     key(
         "daemon.lease_url",

@@ -18,10 +18,11 @@ use tracing::{debug, info};
 use super::ports::{Order, Outcome, Runner, Stop};
 use super::{Ending, Facts, facts};
 use crate::model::FailureKind;
+use crate::repository::store::WRITTEN_WITHIN;
 
-/// How long a process that was asked to end may take until it is killed. A command that writes ends at its next safe point,
-/// and a request on the way there may be tried again for two minutes.
-const GRACE: Duration = Duration::from_secs(150);
+/// How long a process that was asked to end may take until it is killed. A command that writes ends at its next safe point by
+/// itself; the last thing on the way there may be an entry that is written and read back.
+const GRACE: Duration = WRITTEN_WITHIN.saturating_add(Duration::from_secs(60));
 /// How long its output is read after it has ended; something that it started may hold the pipe open.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Bytes of its result that are kept. A longer one is read to its end and not understood.

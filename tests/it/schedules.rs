@@ -31,6 +31,11 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// How many seconds an entry may be on its way: what is asked to end must not be killed before.
+fn longest_write() -> u64 {
+    keyhaven::repository::store::WRITTEN_WITHIN.as_secs()
+}
+
 /// The values of a key of a unit file, in their order.
 fn values<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
     text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
@@ -119,6 +124,9 @@ fn services_run_commands_that_exist_as_their_own_user_with_keys_by_credential() 
         takes(&machine, &name, &arguments(start).unwrap());
         assert_eq!(values(&text, "User"), ["keyhaven"], "{name}");
         assert_eq!(values(&text, "OnFailure"), ["keyhaven-failed@%n.service"], "{name}");
+        let [patience] = values(&text, "TimeoutStopSec")[..] else { panic!("{name}: 90 s may be too short to end in") };
+        let minutes: u64 = patience.strip_suffix("min").unwrap().parse().unwrap();
+        assert!(minutes * 60 > longest_write(), "{name} kills after {patience} what may be writing its entry");
         credentials(&name, &text);
     }
     let (name, text) = &texts("systemd/recovery-host", ".conf", 1)[0];
@@ -253,6 +261,8 @@ fn pods_are_closed_and_run_commands_that_exist() {
     for (name, document, pod) in pods {
         let what = format!("{name}: {}", document["metadata"]["name"]);
         assert_eq!(pod["automountServiceAccountToken"], false, "{what}");
+        let patience = pod["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
+        assert!(patience > longest_write(), "{what} kills after {patience} s what may be writing its entry");
         let context = &pod["securityContext"];
         assert_eq!((&context["runAsNonRoot"], &context["runAsUser"]), (&true.into(), &65532.into()), "{what}");
         assert_eq!(context["seccompProfile"]["type"], "RuntimeDefault", "{what}");

@@ -168,3 +168,9 @@ async fn an_event_of_the_audit_trail_is_handed_on_whole_however_long_it_is() {
     processes.run(&order(&folder, 60), &Stop::default()).await;
     assert!(HANDED_ON.lock().unwrap().first().is_some_and(|length| *length > 20_000));
 }
+
+#[test]
+fn what_is_asked_to_end_may_write_its_entry_and_read_it_back_before_it_is_killed() {
+    let settings = crate::repository::store::S3Settings::new("", "", "", "", "".into());
+    assert!(GRACE > 2 * (settings.request_timeout + settings.retry_for));
+}

@@ -14,7 +14,7 @@ use url::{Host, Url};
 
 use super::object::{Objects, explain};
 use super::watch::{self, StoreClock, Watching};
-use super::{Backend, Created, ObjectInfo, Retention, StoreError};
+use super::{Backend, Created, ObjectInfo, REQUEST_TIMEOUT, RETRY_FOR, Retention, StoreError};
 use crate::model::Timestamp;
 
 /// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
@@ -60,9 +60,9 @@ impl S3Settings {
             ca_pem: None,
             virtual_hosted: false,
             connect_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(300),
+            request_timeout: REQUEST_TIMEOUT,
             retries: 5,
-            retry_for: Duration::from_secs(120),
+            retry_for: RETRY_FOR,
         }
     }
 
