@@ -73,6 +73,14 @@ pub fn entry_directory(sequence: u64) -> String {
     format!("{LEDGER}/{:09}", sequence / ENTRIES_PER_DIRECTORY)
 }
 
+/// Whether this is exactly the name of a directory of entries.
+#[must_use]
+pub fn is_entry_directory(name: &str) -> bool {
+    let number = name.strip_prefix(LEDGER).and_then(|rest| rest.strip_prefix('/')).map(str::parse::<u64>);
+    let Some(Ok(number)) = number else { return false };
+    number <= SEQUENCE_LIMIT / ENTRIES_PER_DIRECTORY && entry_directory(number * ENTRIES_PER_DIRECTORY) == name
+}
+
 /// The entry that is meant, when this is exactly the name of one.
 #[must_use]
 pub fn parse_entry(name: &str) -> Option<EntryRef> {

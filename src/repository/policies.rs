@@ -18,6 +18,9 @@ use crate::model::limits;
 /// Each key's first entry under a version carries it too, so a flood of files hides none that somebody wrote under.
 const READ: usize = 2_000;
 
+/// Said of a pipe, a device, a directory or a link where a file should be.
+pub(super) const NO_FILE: &str = "no plain file, never opened";
+
 /// What `trust/` holds.
 #[derive(Debug, Default)]
 pub(super) struct StoredPolicies {
@@ -41,6 +44,9 @@ impl Repository {
                 }
                 Some(version) => wanted.push(version),
             }
+        }
+        for odd in self.store().odd(names::TRUST).await? {
+            stored.rubbish.add(odd.path, NO_FILE.to_owned());
         }
         let fetching = stream::iter(wanted).map(|version| async move {
             match self.store().get(&names::policy(&version), limits::POLICY).await {

@@ -350,8 +350,14 @@ fn a_pipe_in_the_repository_stops_nobody() {
     pipe(&site.repository().join("packs/pipe"));
     std::fs::remove_file(site.repository().join("keyhaven.json")).unwrap();
     pipe(&site.repository().join("keyhaven.json"));
+    std::os::unix::fs::symlink("/nowhere", site.repository().join("trust/link")).unwrap();
+    std::fs::create_dir(site.repository().join("trust/directory")).unwrap();
     let checked = site.run(&["verify", "--level", "objects", "--json"]).json(0);
     assert!(checked["warnings"].to_string().contains("keyhaven.json"), "{checked:#}");
+    assert!(
+        checked["warnings"].to_string().contains("3 files in `ledger/` and `trust/` that are no entry"),
+        "{checked:#}"
+    );
     site.run(&["backup", "--json"]).json(0);
 }
 

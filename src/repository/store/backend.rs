@@ -19,6 +19,15 @@ pub struct ObjectInfo {
     pub modified: Timestamp,
 }
 
+/// Something in a folder that is no plain file, and that no listing shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Odd {
+    /// Its path inside the repository.
+    pub path: String,
+    /// Whether it is a directory; else a pipe, a device, a socket, or a link that leads to no file.
+    pub is_directory: bool,
+}
+
 /// What a create-only write met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
@@ -74,6 +83,14 @@ pub trait Backend: Send + Sync + fmt::Debug {
     async fn list_from(&self, folder: &str, _after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
         let why = "this place is listed from the beginning only".to_owned();
         Err(StoreError::Settings { what: format!("{folder}/, in {}", self.place()), why })
+    }
+
+    /// See [`super::Store::odd`]. A bucket has nothing but objects.
+    ///
+    /// # Errors
+    /// See there.
+    async fn odd(&self, _folder: &str) -> Result<Vec<Odd>, StoreError> {
+        Ok(Vec::new())
     }
 
     /// See [`super::Store::retention`]. A place that does not say otherwise cannot tell.

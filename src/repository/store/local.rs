@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use object_store::local::LocalFileSystem;
 
 use super::object::{Objects, explain};
-use super::{Backend, Cause, Created, LISTED_OBJECTS, ObjectInfo, Retention, StoreError};
+use super::{Backend, Cause, Created, LISTED_OBJECTS, ObjectInfo, Odd, Retention, StoreError};
 use crate::model::Timestamp;
 
 /// A folder, opened when it is first needed: what only reads must not make it.
@@ -64,6 +64,11 @@ impl Local {
         })
     }
 
+    fn unlisted(&self, folder: &str, error: io::Error) -> StoreError {
+        let error = object_store::Error::Generic { store: "folder", source: Box::new(error) };
+        explain(format!("list {folder}/"), folder, &self.place, &error)
+    }
+
     /// Whether something is there that is neither a file nor nothing: a pipe would wait for its writer, and a device never
     /// ends. No listing shows such a thing either.
     #[expect(clippy::disallowed_methods, reason = "asked before it is opened")]
@@ -102,10 +107,14 @@ impl Backend for Local {
         let (root, below) = (self.folder.clone(), folder.to_owned());
         let walked = tokio::task::spawn_blocking(move || walk(&root, &below)).await;
         let walked = walked.unwrap_or_else(|error| Err(io::Error::other(error)));
-        walked.map_err(|error| {
-            let error = object_store::Error::Generic { store: "folder", source: Box::new(error) };
-            explain(format!("list {folder}/"), folder, &self.place, &error)
-        })
+        walked.map_err(|error| self.unlisted(folder, error))
+    }
+
+    async fn odd(&self, folder: &str) -> Result<Vec<Odd>, StoreError> {
+        let (root, below) = (self.folder.clone(), folder.to_owned());
+        let walked = tokio::task::spawn_blocking(move || walk_odd(&root, &below)).await;
+        let walked = walked.unwrap_or_else(|error| Err(io::Error::other(error)));
+        walked.map_err(|error| self.unlisted(folder, error))
     }
 
     async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
@@ -165,6 +174,35 @@ fn walk(root: &Path, below: &str) -> io::Result<Vec<ObjectInfo>> {
                 let modified = Timestamp::from(DateTime::<Utc>::from(metadata.modified()?));
                 found.push(ObjectInfo { path: name, size: metadata.len(), modified });
             }
+            if found.len() > LISTED_OBJECTS {
+                return Err(io::Error::other(format!("more than {LISTED_OBJECTS} files")));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Everything below a folder of the repository that [`walk`] does not show, directories included.
+#[expect(clippy::disallowed_methods, reason = "beside the one place that lists a repository's folder")]
+fn walk_odd(root: &Path, below: &str) -> io::Result<Vec<Odd>> {
+    let mut found = Vec::new();
+    let mut folders = vec![(root.join(below), below.to_owned())];
+    while let Some((folder, name)) = folders.pop() {
+        let Some(entries) = unless_gone(fs::read_dir(&folder))? else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let path = format!("{name}/{}", entry.file_name().to_string_lossy());
+            let kind = entry.file_type()?;
+            // A link to a plain file is read as that file.
+            let is_file =
+                kind.is_file() || kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|to| to.is_file());
+            if is_file {
+                continue;
+            }
+            if kind.is_dir() {
+                folders.push((entry.path(), path.clone()));
+            }
+            found.push(Odd { path, is_directory: kind.is_dir() });
             if found.len() > LISTED_OBJECTS {
                 return Err(io::Error::other(format!("more than {LISTED_OBJECTS} files")));
             }
@@ -254,6 +292,23 @@ mod tests {
         let mut paths: Vec<_> = listed.iter().map(|object| object.path.as_str()).collect();
         paths.sort_unstable();
         assert_eq!(paths, ["ledger/000000/good", "ledger/bad-\u{fffd}-name"]);
+        // What no listing shows is asked for apart, or nothing would ever name it.
+        let pipe = std::process::Command::new("mkfifo").arg(ledger.join("pipe")).status().unwrap();
+        assert!(pipe.success());
+        std::os::unix::fs::symlink(ledger.join("000000/good"), ledger.join("other-name")).unwrap();
+        let mut odd = local.odd("ledger").await.unwrap();
+        odd.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let odd: Vec<_> = odd.iter().map(|odd| (odd.path.as_str(), odd.is_directory)).collect();
+        assert_eq!(
+            odd,
+            [
+                ("ledger/000000", true),
+                ("ledger/dangling", false),
+                ("ledger/loop", false),
+                ("ledger/pipe", false),
+                ("ledger/self", false)
+            ]
+        );
     }
 
     #[tokio::test]
