@@ -306,6 +306,35 @@ fn what_reuses_packs_of_a_key_that_was_ended_is_suspect_to_the_next_full_snapsho
     assert!(ledger.is_good(&built) && ledger.is_good(&again), "what builds on an accepted one is good");
 }
 
+/// A planned rotation: the base of what the old key built counts, and whoever deletes its entry cannot take the rest away.
+#[test]
+fn a_base_that_is_gone_and_was_below_the_end_of_its_key_makes_nothing_suspect() {
+    let (mut book, [_, two, three]) = Book::with_three_snapshots();
+    let four = book.write(COLLECTOR, &[&three], based("four", &three));
+    let five = book.write(COLLECTOR, &[&four], based("five", &four));
+    let last = book.write(OTHER_COLLECTOR, &[&five], snapshot("another"));
+    book.end(COLLECTOR, &[&five]);
+    let lost = |gone: &Entry| {
+        let mut book = book.clone();
+        book.lose(gone);
+        book.ledger()
+    };
+    let ledger = lost(&three);
+    assert!(ledger.is_good(&four) && ledger.is_good(&five) && ledger.may_build_on(&five));
+    assert!(lost(&four).is_good(&five), "named by the end itself");
+    assert_eq!(lost(&three).latest_good(), Some(&last));
+    // Nothing leads from the end to what is two holes down, and what is above the end never counted.
+    let mut apart = book.clone();
+    apart.lose(&four);
+    apart.lose(&three);
+    let over = apart.write(OTHER_COLLECTOR, &[&last], based("over", &three));
+    assert_eq!(apart.ledger().suspicion(&over), Some(&Suspicion::Base(three.digest)));
+    book.end(COLLECTOR, &[&two]);
+    let over = book.write(OTHER_COLLECTOR, &[&last], based("over", &four));
+    book.lose(&four);
+    assert_eq!(book.ledger().suspicion(&over), Some(&Suspicion::Base(four.digest)));
+}
+
 /// Nothing but its digest ties a base to what builds on it: it may even have the higher sequence.
 #[test]
 fn a_bad_base_is_found_however_far_back_and_whatever_its_sequence() {

@@ -126,20 +126,34 @@ def an_undo_above_its_forget_and_one_beside_it():
     taken(r, c)
 
 
+def with_reuses(r, key, base):
+    """A snapshot on a base, which says that it may reuse packs of a key."""
+    entry = r.entry
+    r.entry = lambda k, kind, body, *a, **kw: entry(k, kind, body | {"reuses": [key.fp]}, *a, **kw)
+    try: return r.snapshot(full=False, base=base)
+    finally: r.entry = entry
+
+
+@case
+def a_base_that_is_gone_and_is_named_below_the_end_of_its_key():
+    r = world()
+    gone = f"{3:012}-" + "cd" * 32
+    up = r.snapshot(r.c2, parents=sorted([*r.heads, gone]))
+    r.policy([k | ({"until": [up]} if k["public_key"] == r.c2.public else {}) for k in r.policies[r.p3][0]["keys"]])
+    good = with_reuses(r, r.c2, gone)
+    taken(r, good)
+    with_reuses(r, r.c2, f"{3:012}-" + "ef" * 32)
+    taken(r, good)
+
+
 @case
 def a_base_that_is_gone_or_unproven():
     r = world()
     keys = r.policies[r.p3][0]["keys"]
     gone = f"{3:012}-" + "ab" * 32
-    def with_reuses(key, base):
-        before = r.snapshot.__func__
-        entry = r.entry
-        r.entry = lambda k, kind, body, *a, **kw: entry(k, kind, body | {"reuses": [key.fp]}, *a, **kw)
-        try: return r.snapshot(full=False, base=base)
-        finally: r.entry = entry
-    a = with_reuses(r.c1, gone)
+    a = with_reuses(r, r.c1, gone)
     taken(r, a)
-    with_reuses(r.c2, gone)
+    with_reuses(r, r.c2, gone)
     out, _ = taken(r, a); assert "builds on a snapshot that does not count" in out
     # The until of collector 2 is lost: what is lower is unproven, never taken, and no reason to suspect.
     up = r.snapshot(r.c2, parents=sorted(r.heads))

@@ -742,11 +742,20 @@ class Judgement:
 
     # Unproven entries, heads, holes
 
-    def _highest_missing(self, policy, public):
-        """The highest sequence of what is not there in or below the end of a key; 0 if nothing is missing."""
+    def _references_of_end(self, policy, public):
+        """The references in the end of a key, and those that the entries in or below it name."""
         named = list(policy.keys[public]["until"])
         for entry in self.graph.of_mask(self.in_until(policy, public)):
             named += entry.parents
+        return named
+
+    def named_by_end(self, policy, public):
+        """The digests of what is in or below the end of a key, there or not."""
+        return {name.split("-")[1] for name in self._references_of_end(policy, public)}
+
+    def _highest_missing(self, policy, public):
+        """The highest sequence of what is not there in or below the end of a key; 0 if nothing is missing."""
+        named = self._references_of_end(policy, public)
         lost = policy.lists["entries"]
         return max((number_of(name) for name in named if not self.graph.is_there(name) and name not in lost), default=0)
 
@@ -849,7 +858,7 @@ class Snapshots:
                 break
             base = self.graph.by_digest.get(named)
             if base is None:
-                result = any(self._has_ended(key) for key in snapshot.body.get("reuses", []))
+                result = any(self._may_exclude(key, named) for key in snapshot.body.get("reuses", []))
                 break
             if not self.judgement.counts(base) and base.reference not in self.unproven:
                 result = True
@@ -864,13 +873,17 @@ class Snapshots:
             return None
         return snapshot.body.get("base")
 
-    def _has_ended(self, name):
-        """Whether a branch of the policy has ended the key with this fingerprint."""
+    def _may_exclude(self, name, gone):
+        """Whether a branch has ended the key with this fingerprint, and names an entry that is gone nowhere in or below
+        that end."""
 
-        def ended(policy):
-            return any(fingerprint(public) == name and "until" in key for public, key in policy.keys.items())
+        def excludes(policy):
+            return any(
+                fingerprint(public) == name and "until" in key and gone not in self.judgement.named_by_end(policy, public)
+                for public, key in policy.keys.items()
+            )
 
-        return any(ended(policy) for policy in self.chain.branches)
+        return any(excludes(policy) for policy in self.chain.branches)
 
     def is_suspect(self, snapshot):
         if self.is_accepted(snapshot):

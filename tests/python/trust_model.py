@@ -242,6 +242,7 @@ class Snapshots:
         self.unproven = {ref for ref, e in judge.ledger.by_ref.items() if ref not in counting and judge.unproven(e)}
         self.accepted = frozenset.intersection(*(b.accepted for b in judge.branches))
         self.held = frozenset.union(*(b.held for b in judge.branches))
+        self.ended = judge.ended
 
     def deciding(self, snapshot, kind):
         """The counting entries of a kind that name the snapshot."""
@@ -266,14 +267,14 @@ class Snapshots:
             return False
         base = self.ledger.by_digest.get(snapshot.base)
         if base is None:
-            return any(self.has_ended(key) for key in snapshot.reuses)
+            return any(self.may_exclude(key, snapshot.base) for key in snapshot.reuses)
         if base.ref not in self.counting and base.ref not in self.unproven:
             return True
         return base.kind == "snapshot" and self.bad_base(base)
 
-    def has_ended(self, key):
-        """Whether a branch has ended a key."""
-        return any(key in b.keys and b.keys[key].until is not None for b in self.branches)
+    def may_exclude(self, key, gone):
+        """Whether a branch has ended a key and does not name an entry that is gone in or below that end."""
+        return any(key in ended and gone not in {digest(ref) for ref in ended[key]} for ended in self.ended)
 
     def suspect(self, snapshot):
         """Whether it is not good."""

@@ -506,14 +506,21 @@ def w1_liar():
 
 @attack
 def w9_honest_base_deleted():
-    s = Scene("W9 one DELETE of a base of a retired collector: all that was built on it is suspect, until a full snapshot")
+    s = Scene("W9 one DELETE of a base of a retired collector, which its end shows to have counted: nothing is suspect")
     base = s.w.backup("K", s.p1)
     p2 = s.end(until=[base])
     built = [s.w.backup("M", p2) for _ in range(3)]
     yield from for_all(s, readers(s.w, p2), latest_in=built[-1:])
     s.w.delete(base)
-    s.w.weakness = "DELETE of one snapshot of a retired key takes latest from all snapshots of live keys that reuse over it"
-    yield from for_all(s, readers(s.w, p2), counts=built, latest_not_by=["K"])
+    yield from for_all(s, readers(s.w, p2), counts=built, latest_in=built[-1:])
+    s = Scene("W9 two DELETEs, so that nothing leads from the end to the base: suspect, until a full snapshot")
+    base = s.w.backup("K", s.p1)
+    over = s.w.write("K", "snapshot", s.p1)
+    p2 = s.end(until=[over])
+    built = s.w.entry("M", "snapshot", [over], p2, base=base, carry=["c1", "c2"])
+    s.w.delete(base, over)
+    s.w.weakness = "DELETE of snapshots of a retired key takes latest from all snapshots of live keys that reuse over them"
+    yield from for_all(s, readers(s.w, p2), counts=[built], latest_not_by=["K"])
     s.w.weakness, s.w.name = None, "W9 mended by a full snapshot"
     whole = s.w.write("M", "snapshot", p2)
     yield from for_all(s, readers(s.w, p2), latest_in=[whole])

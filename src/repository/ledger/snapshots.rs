@@ -4,11 +4,11 @@
 //! a `forget` holds only for snapshots below it and only against every `undo` below it, and a hold ends only by a `release`
 //! above it. A sweep alone is final, since what it names may be deleted already.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::graph::Graph;
 use super::status::{EntryStatus, Hold, SnapshotState, Suspicion};
-use crate::format::{Entry, Event};
+use crate::format::{Entry, EntryRef, Event, PolicyRef};
 use crate::model::Digest;
 use crate::repository::trust::Trust;
 
@@ -148,6 +148,7 @@ impl<'a> Said<'a> {
 /// digest ties it to what builds on it.
 fn bad_bases(graph: &Graph, trust: &Trust, sound: impl Fn(usize) -> bool) -> HashMap<usize, Option<Digest>> {
     let mut judged: HashMap<usize, Option<Digest>> = HashMap::new();
+    let mut ends = Ends { graph, trust, named: HashMap::new() };
     for start in 0..graph.entries.len() {
         let (mut at, mut chain) = (start, Vec::new());
         let bad = loop {
@@ -159,7 +160,7 @@ fn bad_bases(graph: &Graph, trust: &Trust, sound: impl Fn(usize) -> bool) -> Has
             let Some(base) = event.base.filter(|base| !event.full && !trust.accepts(base)) else { break None };
             match graph.position(&base) {
                 // With the entry gone, only the keys say whether it can have been one that does not count.
-                None => break event.reuses.iter().any(|key| has_ended(trust, key)).then_some(base),
+                None => break event.reuses.iter().any(|key| ends.may_exclude(key, &base)).then_some(base),
                 Some(position) if !sound(position) => break Some(base),
                 Some(position) => at = position,
             }
@@ -175,9 +176,32 @@ fn named(graph: &Graph, entry: &Entry) -> Vec<usize> {
     named.filter(|at| graph.entries.get(*at).is_some_and(|entry| entry.snapshot().is_some())).collect()
 }
 
-/// Whether a branch of the policy has ended a key.
-fn has_ended(trust: &Trust, key: &Digest) -> bool {
-    trust.branches().any(|(_, policy)| policy.key(key).is_some_and(|key| key.until.is_some()))
+/// What is named in and below the end of each ended key, there or not; looked up when it is first needed.
+struct Ends<'a> {
+    graph: &'a Graph,
+    trust: &'a Trust,
+    named: HashMap<(PolicyRef, Digest), HashSet<Digest>>,
+}
+
+impl Ends<'_> {
+    /// Whether an entry that is gone does not count if it is by this key: a branch of the policy has ended the key, and
+    /// nothing in or below the end names the entry. An entry that is named there counts, whoever deleted it.
+    fn may_exclude(&mut self, key: &Digest, gone: &Digest) -> bool {
+        let (graph, trust) = (self.graph, self.trust);
+        trust.branches().any(|(version, policy)| {
+            let Some(until) = policy.key(key).and_then(|key| key.until.as_ref()) else { return false };
+            let named = self.named.entry((version, *key)).or_insert_with(|| named_by_end(graph, until));
+            !named.contains(gone)
+        })
+    }
+}
+
+fn named_by_end(graph: &Graph, until: &[EntryRef]) -> HashSet<Digest> {
+    let at: Vec<usize> = until.iter().filter_map(|entry| graph.position(&entry.digest)).collect();
+    let mut below = graph.below(&at);
+    below.extend(at);
+    let parents = below.into_iter().filter_map(|position| graph.entries.get(position)).flat_map(|entry| &entry.parents);
+    until.iter().chain(parents).map(|entry| entry.digest).collect()
 }
 
 /// Whether no `forget` of the snapshot below the sweep is older than the grace of the version that the sweep names.
