@@ -2,6 +2,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+pub(super) use super::escape::safe;
 use crate::model::Timestamp;
 
 /// A size with a binary unit: `117.7 MiB`.
@@ -99,20 +100,6 @@ pub(super) fn thousands(number: u64) -> String {
     text
 }
 
-/// Text from elsewhere, fit for a terminal: control characters, which could move the cursor or change colours, are shown
-/// as `\u{…}`.
-pub(super) fn safe(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            safe.extend(c.escape_unicode());
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,11 +130,5 @@ mod tests {
         let long = "a-word-that-does-not-fit-into-a-line";
         assert_eq!(wrapped(&format!("see {long} there"), 20), ["see", long, "there"]);
         assert_eq!(wrapped("no room at all for this", 3), ["no room at all for this"]);
-    }
-
-    #[test]
-    fn a_name_cannot_drive_the_terminal() {
-        assert_eq!(safe("a\u{1b}[31mb\n\u{202e}"), "a\\u{1b}[31mb\\u{a}\\u{202e}");
-        assert_eq!(safe("zürich"), "zürich");
     }
 }

@@ -17,6 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::app::App;
 use super::clock::SystemClock;
+use super::escape::{self, SafeError};
 use super::invocation::Invocation;
 use super::{env, scheduled};
 use crate::model::Clock as _;
@@ -48,13 +49,14 @@ pub(super) fn start(app: &App, invocation: &Invocation) -> Format {
         }
     };
     let filter = EnvFilter::new(directives);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     if json {
         let context = context(invocation);
-        builder.event_format(Json(context.clone())).init();
+        builder.with_writer(std::io::stderr).event_format(Json(context.clone())).init();
         return Format::Json(context);
     }
-    builder.with_ansi(std::io::stderr().is_terminal() && super::printer::colour_wanted()).init();
+    let styles = std::io::stderr().is_terminal() && super::printer::colour_wanted();
+    builder.with_ansi(styles).with_writer(move || SafeError { styles }).init();
     Format::Text
 }
 
@@ -131,7 +133,7 @@ fn render(context: &Map<String, Value>, level: &str, message: &str, more: Map<St
     line.insert("message".to_owned(), message.into());
     line.extend(context.clone());
     line.extend(more);
-    Value::Object(line).to_string()
+    escape::json(&Value::Object(line).to_string())
 }
 
 /// Events as JSON, flat.

@@ -19,6 +19,7 @@ mod demo;
 #[cfg(test)]
 mod documented;
 mod env;
+mod escape;
 mod failure;
 mod human;
 mod hygiene;

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::args::Globals;
 use super::env;
+use super::escape::{self, safe, safe_lines};
 use super::failure::Failure;
-use super::human::safe;
 use super::logging::{self, Format};
 use super::table::Table;
 use crate::model::FailureKind;
@@ -135,15 +135,16 @@ impl Printer {
         }
         let json = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::new(FailureKind::Failed, "cannot write the result as JSON").because(error))?;
-        self.line(json)
+        self.raw(format!("{}\n", escape::json(&json)).as_bytes())
     }
 
-    /// Prints a line of a result.
+    /// Prints a line of a result. What could drive the terminal is escaped here, whoever wrote it: only the styles of
+    /// [`Printer::paint`], line ends and tabs stay.
     ///
     /// # Errors
     /// When standard output takes no more.
     pub(super) fn line(&self, line: impl AsRef<str>) -> Result<(), Failure> {
-        self.raw(format!("{}\n", line.as_ref()).as_bytes())
+        self.raw(format!("{}\n", escape::shown(line.as_ref(), self.colour_out)).as_bytes())
     }
 
     /// Prints bytes of a result as they are.
@@ -236,11 +237,6 @@ impl Printer {
 
 fn paint(colour: bool, style: Style, text: &str) -> String {
     if colour { format!("\u{1b}[{}m{text}\u{1b}[0m", style.code()) } else { text.to_owned() }
-}
-
-/// Lines stay lines; everything else that could drive the terminal is escaped.
-fn safe_lines(text: &str) -> String {
-    text.lines().map(safe).collect::<Vec<_>>().join("\n")
 }
 
 /// Standard error that takes no more is no reason to fail.

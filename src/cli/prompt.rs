@@ -7,6 +7,7 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use super::escape::safe_lines;
 use super::failure::Failure;
 use crate::model::FailureKind;
 
@@ -52,7 +53,7 @@ pub(super) fn yes(question: &str) -> Result<bool, Failure> {
         return Err(Failure::usage("an answer is needed and there is no terminal to ask on")
             .hinted("say --yes if you have read what is to be signed"));
     }
-    drop(write!(std::io::stderr(), "{question} "));
+    drop(write!(std::io::stderr(), "{} ", safe_lines(question)));
     let mut answer = String::new();
     stdin
         .read_line(&mut answer)

@@ -113,6 +113,7 @@ mod sweep_world;
 mod switches;
 mod sync;
 mod tell_kit;
+mod terminal;
 mod trust;
 mod trust_commands;
 mod trust_pins;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::app::App;
+use crate::cli::escape;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
@@ -175,8 +176,8 @@ fn print(app: &App, shown: &Shown<'_>, payload: &Payload, field: Option<&str>) -
     if app.printer.is_json() {
         let head = serde_json::to_string(shown)
             .map_err(|error| Failure::new(FailureKind::Failed, "cannot write the result as JSON").because(error))?;
-        let head = head.trim_end_matches('}');
-        return app.printer.raw(joined(&[head, ",\"payload\":", value, "}\n"]).as_bytes());
+        let head = escape::json(head.trim_end_matches('}'));
+        return app.printer.raw(joined(&[&head, ",\"payload\":", value, "}\n"]).as_bytes());
     }
     if field.is_some()
         && let Ok(plain) = serde_json::from_str::<String>(value).map(Zeroizing::new)
