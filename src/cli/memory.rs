@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::format::{EntryRef, PolicyRef};
-use crate::repository::ledger::Ledger;
+use crate::format::{Entry, EntryRef, PolicyRef};
+use crate::repository::ledger::{Ledger, Problem};
 use crate::repository::trust::Trust;
+
+/// Entries that a sentence names at most.
+const NAMED: usize = 5;
 
 /// The member `memory` of results. Everything in it is empty when nothing is wrong.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
@@ -22,6 +25,8 @@ pub(super) struct Memory {
     pub(super) fork: Vec<PolicyRef>,
     /// Fitting versions that are on another branch than the pinned one.
     pub(super) other_branches: Vec<PolicyRef>,
+    /// Entries that only a later version of the format can read: the newest snapshot may be among them.
+    pub(super) later: Vec<EntryRef>,
 }
 
 impl Memory {
@@ -29,13 +34,27 @@ impl Memory {
     pub(super) fn of(ledger: &Ledger) -> Self {
         let (known, trust) = (ledger.memory(), ledger.trust());
         let heads: BTreeSet<EntryRef> = known.heads.iter().copied().collect();
+        let unread = ledger.unread_snapshots().map(Entry::reference);
+        let later: BTreeSet<EntryRef> = ledger.later().iter().map(|later| later.entry).chain(unread).collect();
         Self {
             heads: heads.into_iter().collect(),
             policies: known.policies.clone(),
             missing: trust.missing(),
             fork: if trust.is_fork() { trust.branches().map(|(version, _)| version).collect() } else { Vec::new() },
             other_branches: other_branches(trust),
+            later: later.into_iter().collect(),
         }
+    }
+
+    /// Whether a problem of a ledger is among the sentences.
+    pub(super) const fn says(problem: &Problem) -> bool {
+        matches!(
+            problem,
+            Problem::Fork { .. }
+                | Problem::MissingVersion { .. }
+                | Problem::Later { .. }
+                | Problem::UnreadSnapshots { .. }
+        )
     }
 
     /// The same as sentences, the gravest first.
@@ -47,6 +66,15 @@ impl Memory {
             said.push(format!(
                 "the ledger lacks entries that this host saw there: {heads}; the bucket may have been put back to an \
                  earlier state"
+            ));
+        }
+        if !self.later.is_empty() {
+            let (first, more) = (self.later.iter().take(NAMED), self.later.len().saturating_sub(NAMED));
+            let named = first.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            said.push(format!(
+                "a later version of keyhaven wrote entries that this one cannot read: {named}{more}; the newest snapshot may \
+                 be among them, and `latest` is the newest of the others; get a newer keyhaven"
             ));
         }
         if !self.fork.is_empty() {

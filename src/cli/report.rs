@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::memory::Memory;
 use super::printer::Printer;
 use crate::repository::Repository;
-use crate::repository::ledger::{Ledger, Problem};
+use crate::repository::ledger::Ledger;
 
 /// Problems shown before the rest is only counted.
 const SHOWN: usize = 5;
@@ -38,9 +38,7 @@ fn ledger_warnings(printer: &Printer, repository: &Repository, ledger: &Ledger) 
         printer.warning(&sentence);
     }
     repository_warnings(printer, repository);
-    // These two are among the sentences above.
-    let said = |problem: &&Problem| matches!(problem, Problem::Fork { .. } | Problem::MissingVersion { .. });
-    let problems: Vec<_> = ledger.problems().iter().filter(|problem| !said(problem)).collect();
+    let problems: Vec<_> = ledger.problems().iter().filter(|problem| !Memory::says(problem)).collect();
     for problem in problems.iter().take(SHOWN) {
         printer.warning(&problem.to_string());
     }

@@ -16,10 +16,10 @@ use super::{EntryRef, FormatError, PolicyRef, RepositoryId, SourceName, canonica
 use crate::crypto::{KeyInfo, SigningKey};
 use crate::model::{Digest, Due, Timestamp, limits};
 
-const WHAT: &str = "entry";
+pub(super) const WHAT: &str = "entry";
 
 /// The members of a predicate that this version knows.
-const MEMBERS: [&str; 17] = [
+pub(super) const MEMBERS: [&str; 17] = [
     "body",
     "carries",
     "critical",

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::ledger::{HostMemory, Ledger, Reader};
 use super::objects::blocking;
 use super::open::SMALL_IN_FLIGHT;
-use super::policies::lacking;
+use super::policies::{NO_FILE, lacking};
 use super::{ObjectInfo, Repository, RepositoryError, StateFolder, StoreError};
 use crate::format::{EntryRef, Envelope, names};
 use crate::model::limits;
@@ -95,11 +95,18 @@ impl Repository {
         let mut reader = self.read_entries(listed, wanted).await?;
         // What is there and is no entry, such as one stripped of its signature, is as good as gone.
         let gone = |path: &String| names::parse_entry(path).filter(|entry| !reader.has(&entry.digest));
-        let lost: Vec<EntryRef> = remembered.iter().filter_map(gone).collect();
-        let asked = by_name.iter().filter(|path| gone(path).is_some()).cloned().collect();
+        let mut lost: Vec<EntryRef> = remembered.iter().filter_map(gone).collect();
+        let mut asked: Vec<String> = by_name.iter().filter(|path| gone(path).is_some()).cloned().collect();
         let kept = reader.push_wanted(kept, &remembered);
         pool.extend(reader.carried().clone());
         let trust = self.judge(pool, &pins, &stored.pool)?;
+        for path in reader.to_confirm(&trust) {
+            if let Some(bytes) = self.ask_entry(&path).await? {
+                reader.confirm(&trust, &path, &bytes);
+            }
+        }
+        lost.retain(|entry| !reader.has_later(&entry.digest));
+        asked.retain(|path| names::parse_entry(path).is_none_or(|entry| !reader.has_later(&entry.digest)));
         let policies = lacking(&trust, &stored.pool);
         let rubbish = stored.rubbish;
         let mut ledger = blocking(CHECK.to_owned(), move || Ok(reader.finish(trust, rubbish))).await?;
@@ -152,6 +159,11 @@ impl Repository {
             listed.into_iter().partition(|object| names::parse_entry(&object.path).is_none());
         for object in junk {
             reader.reject(object.path, "no entry has such a name");
+        }
+        for odd in self.store().odd(names::LEDGER).await? {
+            if !(odd.is_directory && names::is_entry_directory(&odd.path)) {
+                reader.reject(odd.path, NO_FILE);
+            }
         }
         let (sender, mut receiver) = mpsc::channel::<File>(WAITING);
         let keeper = self.clone();

@@ -154,16 +154,33 @@ const BAD_FILES: &[Bad] = &[
         },
     },
     Bad {
-        name: "of another major version",
-        make: |book, entry| payload(book, entry, "\"format\":\"1.0\"", "\"format\":\"2.0\""),
+        name: "of another major version and another repository",
+        make: |book, entry| {
+            re_signed(book, entry, COLLECTOR, |text| {
+                let id = format!("\"repository\":\"{}\"", book.id);
+                let other = format!("\"repository\":\"{}\"", sha256(b"other"));
+                text.replace("\"format\":\"1.0\"", "\"format\":\"2.0\"").replace(&id, &other)
+            })
+        },
+    },
+    Bad { name: "of another major version, by a stranger", make: |book, entry| later(book, entry, STRANGER, MAJOR) },
+    Bad {
+        name: "of another major version, by a stranger who names a key of ours",
+        make: |book, entry| {
+            let (name, bytes) =
+                re_signed(book, entry, STRANGER, |text| text.replace("\"format\":\"1.0\"", "\"format\":\"3.0\""));
+            let mut envelope = Envelope::decode(&bytes, Holds::Entry).unwrap();
+            envelope.signatures[0].keyid = fingerprint(COLLECTOR);
+            (name, envelope.encode(Holds::Entry).unwrap().into())
+        },
     },
     Bad {
         name: "a version with two spellings",
         make: |book, entry| payload(book, entry, "\"format\":\"1.0\"", "\"format\":\"1.00\""),
     },
     Bad {
-        name: "a critical member that nobody knows",
-        make: |book, entry| payload(book, entry, "\"effect\"", "\"critical\":[\"weather\"],\"effect\""),
+        name: "a critical member that nobody knows, by a stranger",
+        make: |book, entry| later(book, entry, STRANGER, CRITICAL),
     },
     Bad {
         name: "nothing that is critical",
@@ -282,6 +299,57 @@ const BAD_FILES: &[Bad] = &[
 
 fn first_policy_of_others() -> keyhaven::format::Policy {
     keyhaven::format::Policy { tool: "other".to_owned(), ..first_policy() }
+}
+
+/// What makes an entry one that only a later version can read.
+const MAJOR: (&str, &str) = ("\"format\":\"1.0\"", "\"format\":\"2.0\"");
+const CRITICAL: (&str, &str) = ("\"effect\"", "\"critical\":[\"weather\"],\"effect\"");
+
+fn later(book: &Book, entry: &Entry, seed: u8, (from, to): (&str, &str)) -> File {
+    re_signed(book, entry, seed, |text| text.replace(from, to))
+}
+
+#[test]
+fn what_only_a_later_version_can_read_is_no_rubbish_where_a_key_of_ours_signed_it() {
+    for change in [MAJOR, CRITICAL] {
+        let (mut book, [.., three]) = Book::with_three_snapshots();
+        let (name, bytes) = later(&book, &three, VERIFIER, change);
+        book.files.push((name.clone(), bytes));
+        let ledger = book.ledger();
+        let [problem @ Problem::Later { files }] = ledger.problems() else { panic!("{:?}", ledger.problems()) };
+        assert_eq!((files, problem.severity()), (&vec![name.clone()], Severity::Error), "a sweep stops");
+        assert!(problem.to_string().contains(&name) && problem.to_string().contains("newer keyhaven"), "{problem}");
+        let [found] = ledger.later() else { panic!() };
+        assert_eq!((names::entry(&found.entry), found.key), (name.clone(), fingerprint(VERIFIER)));
+        // What can be read counts as before.
+        assert_eq!((ledger.heads(), ledger.latest_good()), (vec![&three], Some(&three)));
+        // A key that has ended says nothing any more, and has said what its end names.
+        book.end(VERIFIER, &[]);
+        let ended = book.ledger();
+        let [Problem::Rubbish(rubbish)] = ended.problems() else { panic!("{:?}", ended.problems()) };
+        assert_eq!((rubbish.count, ended.later()), (1, &[][..]));
+        let end = names::parse_entry(&name).unwrap();
+        book.change(|policy| {
+            let key = policy.keys.iter_mut().find(|key| key.public_key.fingerprint() == fingerprint(VERIFIER));
+            key.unwrap().until = Some(vec![end]);
+        });
+        assert_eq!(book.ledger().later().len(), 1);
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_later_minor_version_that_cannot_be_read_is_said_beside_the_latest() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let newer = book.write(COLLECTOR, &[&three], snapshot("four"));
+    let tomorrow = re_signed(&book, &newer, COLLECTOR, |text| {
+        text.replace("\"1.0\"", "\"1.3\"").replace("\"full\":true", "\"full\":\"mostly\"")
+    });
+    book.lose(&newer);
+    book.files.push(tomorrow.clone());
+    let ledger = book.ledger();
+    assert_eq!(ledger.latest_good(), Some(&three));
+    let [problem @ Problem::UnreadSnapshots { entries }] = ledger.problems() else { panic!("{:?}", ledger.problems()) };
+    assert_eq!((entries, problem.severity()), (&vec![tomorrow.0], Severity::Warning));
 }
 
 #[test]
@@ -427,6 +495,30 @@ fn times_that_go_back_or_are_ahead_are_reported_and_change_nothing() {
     let [problem @ Problem::Ahead { entry, .. }] = &ledger.ahead_of(at(60), 300_000)[..] else { panic!() };
     assert_eq!((entry, problem.severity()), (&ahead.name(), Severity::Warning));
     assert!(ledger.ahead_of(at(5_000_000), 0).is_empty());
+}
+
+#[test]
+fn a_hole_between_two_entries_of_one_key_is_one_problem() {
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let lost = book.write(VERIFIER, &[&three], verification());
+    let above = book.write(VERIFIER, &[&lost], verification());
+    let four = book.write(COLLECTOR, &[&above], snapshot("four"));
+    book.lose(&lost);
+    let ledger = book.ledger();
+    let [Problem::Hole { parent, .. }] = ledger.problems() else { panic!("{:?}", ledger.problems()) };
+    assert_eq!(*parent, lost.reference());
+    // An entry beside them that names nothing that is missing is a second hand with the same key all the same.
+    book.write(COLLECTOR, &[&three], snapshot("beside"));
+    let two_heads = |problem: &&Problem| matches!(problem, Problem::TwoHeads { .. });
+    assert_eq!(book.ledger().problems().iter().filter(two_heads).count(), 1);
+    // And where the custodians accept the loss, there is nothing to say.
+    let (mut book, [.., three]) = Book::with_three_snapshots();
+    let lost = book.write(VERIFIER, &[&three], verification());
+    book.write(COLLECTOR, &[&lost], snapshot("four"));
+    book.lose(&lost);
+    book.accept_loss(&[lost.reference()]);
+    assert_eq!(book.ledger().problems(), []);
+    drop(four);
 }
 
 #[test]

@@ -409,7 +409,13 @@ pub(crate) fn read_ledger(id: RepositoryId, trust: &[File], files: &[File], pins
         reader.push(name, bytes);
     }
     pool.extend(reader.carried().clone());
-    Ok(reader.finish(Trust::judge(id, pool, pins)?, rubbish))
+    let trust = Trust::judge(id, pool, pins)?;
+    for file in reader.to_confirm(&trust) {
+        for (name, bytes) in files.iter().filter(|(name, _)| *name == file) {
+            reader.confirm(&trust, name, bytes);
+        }
+    }
+    Ok(reader.finish(trust, rubbish))
 }
 
 /// Ends a key in a policy under construction.

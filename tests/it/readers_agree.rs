@@ -172,7 +172,7 @@ fn stated(ledger: &Ledger) -> Value {
         "unproven": texts(ledger.unproven().map(keyhaven::format::Entry::reference)),
         "heads": texts(ledger.heads().into_iter().map(keyhaven::format::Entry::reference)),
         "holes": texts(ledger.holes().iter().map(|hole| hole.entry)),
-        "rubbish": rubbish.unwrap_or(0),
+        "rubbish": rubbish.unwrap_or(0) + ledger.later().len() as u64,
         "snapshots": snapshots,
         "latest": ledger.latest_good().filter(|_| !refused).map(|entry| entry.reference().to_string()),
         "latest_refused": refused,

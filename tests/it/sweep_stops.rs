@@ -274,6 +274,29 @@ async fn a_listing_that_does_not_show_what_is_there() {
     assert_eq!(report.failure(), None, "it lags, as listings do: {report:#?}");
 }
 
+/// An entry that only a later version can read may be a snapshot or a hold; a stranger's is rubbish.
+#[tokio::test]
+async fn what_a_later_version_wrote_and_a_key_of_ours_signed() {
+    let (yard, _) = yard().await;
+    let later = |key: &SigningKey| {
+        let (entry, bytes) =
+            draft(&yard, Event::Hold(because(&[sha256(b"never was")]))).sign(&place(&yard), key).unwrap();
+        let payload = String::from_utf8(Envelope::decode(&bytes, Holds::Entry).unwrap().payload).unwrap();
+        let mut envelope = Envelope::unsigned(payload.replace("\"format\":\"1.0\"", "\"format\":\"2.0\"").into_bytes());
+        envelope.sign(key);
+        let name = names::entry(&EntryRef { sequence: entry.sequence, digest: envelope.digest() });
+        yard.sim.put(&name, &envelope.encode(Holds::Entry).unwrap());
+        name
+    };
+    let name = later(&yard.collectors[0]);
+    let report = stops(&yard, &["ledger"], FailureKind::Integrity).await;
+    assert!(report.stopped[0].text.contains(&name), "{report:#?}");
+    yard.sim.remove(&name);
+    later(&SigningKey::from_seed(&[9; 32]));
+    let report = yard.sweep().await;
+    assert!(report.stopped.is_empty() && report.deleted.objects > 2, "{report:#?}");
+}
+
 #[tokio::test]
 async fn a_list_that_cannot_be_read() {
     let (yard, snapshots) = yard().await;

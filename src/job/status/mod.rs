@@ -28,7 +28,7 @@ pub use times::Stored;
 use crate::format::{Event, names};
 use crate::model::Timestamp;
 use crate::repository::ledger::{Ledger, Severity};
-use crate::repository::{Repository, RepositoryError};
+use crate::repository::{Repository, RepositoryError, SKEW_MILLIS};
 
 /// Problems of a ledger that are told in words; the rest is counted.
 const PROBLEMS_NAMED: usize = 5;
@@ -62,7 +62,7 @@ pub fn status_with(ledger: &Ledger, objectives: &Objectives, now: Timestamp, sto
         heads: ledger.heads().iter().map(|entry| entry.digest).collect(),
         entries: ledger.counted().count() as u64,
         policy: ledger.trust().writes_under().map(|(version, _)| version),
-        problems: problems(ledger),
+        problems: problems(ledger, now),
         restored: restored(ledger, &snapshots, now, stored),
     };
     status.stale = stale(&status);
@@ -86,9 +86,12 @@ pub async fn measure(
     Ok(status_with(ledger, objectives, now, &stored))
 }
 
-fn problems(ledger: &Ledger) -> Problems {
-    let of = |severity| ledger.problems().iter().filter(|problem| problem.severity() == severity).count() as u64;
-    let mut named: Vec<_> = ledger.problems().iter().collect();
+fn problems(ledger: &Ledger, now: Timestamp) -> Problems {
+    // The dates below are those of entries: one that lies in the future is no date.
+    let ahead = ledger.ahead_of(now, SKEW_MILLIS);
+    let mut named: Vec<_> = ledger.problems().iter().chain(&ahead).collect();
+    let of = |severity| named.iter().filter(|problem| problem.severity() == severity).count() as u64;
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     named.sort_by_key(|problem| std::cmp::Reverse(problem.severity()));
     // What this host saw and the bucket lacks comes first: nothing in the bucket can show it.
     let memory = ledger.memory();
@@ -96,8 +99,8 @@ fn problems(ledger: &Ledger) -> Problems {
     let gone: Vec<String> = gone.map(|path| format!("{path} is gone, which this host saw or knows of")).collect();
     let outdated = sealed_to_others(ledger);
     Problems {
-        errors: of(Severity::Error) + gone.len() as u64,
-        warnings: of(Severity::Warning) + u64::from(outdated.is_some()),
+        errors: errors + gone.len() as u64,
+        warnings: warnings + u64::from(outdated.is_some()),
         named: gone
             .into_iter()
             .chain(named.into_iter().map(ToString::to_string))

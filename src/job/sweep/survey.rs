@@ -188,11 +188,7 @@ fn unknown(ledger: &Ledger) -> Vec<String> {
         ledger.trust().branches().any(|(_, policy)| policy.key(&entry.key).is_some_and(|key| key.has(Role::Reaper)))
     };
     let unknown = ledger.counted().filter(|entry| !entry.event.is_known() && entry.effect == Effect::State);
-    let unseen = ledger.judged().filter(|(entry, status)| {
-        let may_count = matches!(status, EntryStatus::Counts | EntryStatus::Pending(_));
-        may_count && !entry.event.is_known() && entry.event.kind() == "snapshot"
-    });
-    let unknown = unknown.filter(|entry| reaper(entry)).chain(unseen.map(|(entry, _)| entry));
+    let unknown = unknown.filter(|entry| reaper(entry)).chain(ledger.unread_snapshots());
     unknown.map(|entry| format!("{} (of the kind `{}`)", entry.name(), entry.event.kind())).collect()
 }
 

@@ -22,7 +22,8 @@ pub(super) async fn check(
     };
     let ledger = read?;
     report.warnings.extend(repository.changed_marker(&ledger));
-    let ahead = repository.store().clock().map(|clock| ledger.ahead_of(clock, SKEW_MILLIS)).unwrap_or_default();
+    let present = repository.store().clock().unwrap_or_else(|| context.clock.now());
+    let ahead = ledger.ahead_of(present, SKEW_MILLIS);
     for problem in ledger.problems().iter().chain(&ahead) {
         match problem.severity() {
             Severity::Warning => report.warnings.push(problem.to_string()),
@@ -71,6 +72,8 @@ fn find_unread(ledger: &Ledger, level: Level, report: &mut Report) {
                 let why = "this snapshot is of a later version of the format: what it names cannot be checked";
                 report.found(ProblemKind::Unsupported, entry.name(), why);
             }
+            // Among the ledger's problems already.
+            format::Event::Unknown { kind } if kind == "snapshot" => {}
             format::Event::Unknown { kind } => report.warnings.push(format!(
                 "{} is of the kind `{kind}`, in a form that this version does not know: its meaning was not checked",
                 entry.name()

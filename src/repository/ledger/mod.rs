@@ -5,6 +5,7 @@
 
 mod counting;
 mod graph;
+mod later;
 mod problem;
 mod problems;
 mod read;
@@ -14,6 +15,7 @@ mod unproven;
 
 use std::collections::BTreeMap;
 
+pub use later::LaterEntry;
 pub use problem::{Problem, Severity};
 pub use read::{Reader, Rubbish};
 pub use status::{EntryStatus, Hold, Pending, SnapshotState, Suspicion, Void};
@@ -33,6 +35,7 @@ pub struct Ledger {
     snapshots: Snapshots,
     unproven: Vec<usize>,
     holes: Vec<Hole>,
+    later: Vec<LaterEntry>,
     problems: Vec<Problem>,
     memory: HostMemory,
 }
@@ -72,7 +75,7 @@ pub enum NotAuthorised {
 }
 
 impl Ledger {
-    fn of(entries: Vec<Entry>, trust: Trust, mut rubbish: Rubbish) -> Self {
+    fn of(entries: Vec<Entry>, later: Vec<LaterEntry>, trust: Trust, mut rubbish: Rubbish) -> Self {
         let (graph, wrong) = Graph::link(entries);
         for file in wrong {
             rubbish.add(file, "it names a parent with another sequence than that has".to_owned());
@@ -87,6 +90,7 @@ impl Ledger {
             snapshots,
             unproven,
             holes: Vec::new(),
+            later,
             problems: Vec::new(),
             memory: HostMemory::default(),
         };
@@ -206,17 +210,34 @@ impl Ledger {
         &self.holes
     }
 
+    /// Entries that only a later version of the format can read, by keys that may speak; in order.
+    #[must_use]
+    pub fn later(&self) -> &[LaterEntry] {
+        &self.later
+    }
+
+    /// Snapshots that count, or may, and that a later version of the format wrote in a way that this one cannot read.
+    pub fn unread_snapshots(&self) -> impl Iterator<Item = &Entry> {
+        let may_count = |status: &EntryStatus| matches!(status, EntryStatus::Counts | EntryStatus::Pending(_));
+        self.judged()
+            .filter(move |(entry, status)| may_count(status) && !entry.event.is_known() && entry.kind() == "snapshot")
+            .map(|(entry, _)| entry)
+    }
+
     /// Entries of ended keys that may count, if what is missing were there.
     pub fn unproven(&self) -> impl Iterator<Item = &Entry> {
         self.unproven.iter().filter_map(|position| self.graph.entries.get(*position))
     }
 
-    /// Entries whose time is more than `tolerance_millis` ahead of the store's clock, with the problem to report.
+    /// Entries that count and whose time, or whose snapshot's, is more than `tolerance_millis` after the present, with the
+    /// problem to report: their dates say nothing.
     #[must_use]
-    pub fn ahead_of(&self, clock: Timestamp, tolerance_millis: i64) -> Vec<Problem> {
+    pub fn ahead_of(&self, present: Timestamp, tolerance_millis: i64) -> Vec<Problem> {
+        let latest = |entry: &Entry| entry.snapshot().map_or(entry.time, |event| event.time.max(entry.time));
         self.counted()
-            .filter(|entry| entry.time.millis_since(clock) > tolerance_millis)
-            .map(|entry| Problem::Ahead { entry: entry.name(), time: entry.time, clock })
+            .map(|entry| (entry, latest(entry)))
+            .filter(|(_, time)| time.millis_since(present) > tolerance_millis)
+            .map(|(entry, time)| Problem::Ahead { entry: entry.name(), time, present })
             .collect()
     }
 

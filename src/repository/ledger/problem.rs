@@ -47,6 +47,23 @@ pub enum Problem {
     #[error("{} in `ledger/` and `trust/` that {} no entry or policy, ignored; first {}{}", files(.0.count), be(.0.count), first(.0),
         if .0.unread > 0 { "; a newer trust policy may be among those not read: delete what was put there" } else { "" })]
     Rubbish(Rubbish),
+    /// Entries that only a later version of the format can read, by keys that may sign here.
+    #[error("{} in the ledger {} written by a later version of keyhaven, and this one cannot read {}: {}; what {} may be the \
+        newest snapshot, or keep what a sweep would delete, so nothing is swept; get a newer keyhaven, or revoke the key that \
+        wrote {}", entries_of(files.len()), if files.len() == 1 { "was" } else { "were" }, it(files.len()), list(files),
+        if files.len() == 1 { "it says" } else { "they say" }, it(files.len()))]
+    Later {
+        /// Their names.
+        files: Vec<String>,
+    },
+    /// Snapshots that count, or may, and that this version cannot read.
+    #[error("{} {} of a later version of the format, and this one cannot read {}: {}; the latest snapshot here is the newest \
+        of the others; get a newer keyhaven", snapshots_of(entries.len()), be(entries.len() as u64), it(entries.len()),
+        list(entries))]
+    UnreadSnapshots {
+        /// Their names.
+        entries: Vec<String>,
+    },
     /// Entries of keys that the policy does not list.
     #[error("{count} of the ledger's entries are by keys that the trust policy does not list, and ignored; first {first}{}",
         if *newer { "; some name a newer policy version: make sure that this host has the newest (`--policy`)" } else { "" })]
@@ -161,15 +178,18 @@ pub enum Problem {
         /// The parent's name.
         parent: String,
     },
-    /// An entry whose time is ahead of the store's clock.
-    #[error("{entry} is mistimed: its time {time} is ahead of the store's clock {clock}")]
+    /// An entry whose time is after the present.
+    #[error(
+        "{entry} is mistimed: its time {time} is after the present, {present}; where its date would count, that of the \
+        store is taken"
+    )]
     Ahead {
         /// Its name.
         entry: String,
         /// Its time.
         time: Timestamp,
-        /// The store's clock.
-        clock: Timestamp,
+        /// The present, by the store's clock where it has one.
+        present: Timestamp,
     },
 }
 
@@ -180,6 +200,7 @@ impl Problem {
         match self {
             Self::Fork { .. }
             | Self::MissingVersion { .. }
+            | Self::Later { .. }
             | Self::PendingSnapshots { .. }
             | Self::Hole { .. }
             | Self::EarlySweep { .. }
@@ -203,6 +224,18 @@ fn list<T: ToString>(items: &[T]) -> String {
 
 fn files(count: u64) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+fn entries_of(count: usize) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
+
+fn snapshots_of(count: usize) -> String {
+    if count == 1 { "1 snapshot".to_owned() } else { format!("{count} snapshots") }
+}
+
+fn it(count: usize) -> &'static str {
+    if count == 1 { "it" } else { "them" }
 }
 
 fn be(count: u64) -> &'static str {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{EntryStatus, Ledger, Pending, Problem, Rubbish, Suspicion, Void};
-use crate::format::Entry;
+use crate::format::{Entry, names};
 use crate::model::Digest;
 
 /// Everything that is wrong, the policy first.
@@ -16,6 +16,14 @@ pub(super) fn find(ledger: &Ledger, rubbish: Rubbish) -> Vec<Problem> {
     found.extend(trust.missing().into_iter().map(|version| Problem::MissingVersion { version }));
     if let Some((version, why)) = trust.misfits().first().cloned() {
         found.push(Problem::Misfits { count: trust.misfits().len() as u64, version, why });
+    }
+    if !ledger.later.is_empty() {
+        let files = ledger.later.iter().map(|later| names::entry(&later.entry)).collect();
+        found.push(Problem::Later { files });
+    }
+    let unread: Vec<String> = ledger.unread_snapshots().map(Entry::name).collect();
+    if !unread.is_empty() {
+        found.push(Problem::UnreadSnapshots { entries: unread });
     }
     if rubbish.count > 0 {
         found.push(Problem::Rubbish(rubbish));
@@ -105,10 +113,21 @@ fn two_heads(ledger: &Ledger) -> Vec<Problem> {
         if let Some(before) = last.insert(entry.key, entry)
             && !found.contains_key(&entry.key)
             && !ledger.is_below(&before.digest, &entry.digest)
+            && !is_hidden(ledger, before, entry)
         {
             let problem = Problem::TwoHeads { key: entry.key, one: before.name(), other: entry.name() };
             found.insert(entry.key, problem);
         }
     }
     found.into_values().collect()
+}
+
+/// Whether what is missing may be what leads from an entry down to an earlier one of its key: then nothing shows that they
+/// did not know of each other, and the missing entry is named already, or the custodians accept its loss.
+fn is_hidden(ledger: &Ledger, before: &Entry, entry: &Entry) -> bool {
+    let graph = &ledger.graph;
+    let (Some(low), Some(high)) = (graph.position(&before.digest), graph.position(&entry.digest)) else { return false };
+    let below = graph.below_down_to(&[high], low);
+    let named = below.into_iter().chain([high]).filter_map(|at| graph.entries.get(at)).flat_map(|entry| &entry.parents);
+    named.filter(|parent| parent.sequence > before.sequence).any(|parent| graph.position(&parent.digest).is_none())
 }

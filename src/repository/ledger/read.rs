@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 
 use super::Ledger;
+use super::later::LaterFiles;
 use crate::format::entry::Signed;
-use crate::format::{Entry, EntryRef, FormatError, RepositoryId, names};
+use crate::format::{Entry, EntryRef, RepositoryId, names};
 use crate::model::Digest;
 use crate::repository::trust::{PolicyPool, Trust};
 
@@ -56,6 +57,7 @@ pub struct Reader {
     id: RepositoryId,
     entries: BTreeMap<Digest, Entry>,
     carried: PolicyPool,
+    later: LaterFiles,
     rubbish: Rubbish,
 }
 
@@ -63,7 +65,8 @@ impl Reader {
     /// Nothing was read yet.
     #[must_use]
     pub fn new(id: RepositoryId) -> Self {
-        Self { id, entries: BTreeMap::new(), carried: PolicyPool::default(), rubbish: Rubbish::default() }
+        let (carried, later, rubbish) = Default::default();
+        Self { id, entries: BTreeMap::new(), carried, later, rubbish }
     }
 
     /// Reads a file of the ledger: its name under the repository's prefix, and its bytes. Whether it is signed by the key
@@ -77,7 +80,7 @@ impl Reader {
         }
         let signed = Signed::decode(bytes);
         let is_signed = signed.is_ok();
-        if let Err(why) = self.take(file, signed) {
+        if let Err(why) = self.take(file, bytes, signed) {
             self.rubbish.add(file.to_owned(), why);
         }
         is_signed
@@ -92,7 +95,7 @@ impl Reader {
             kept.into_iter().filter(|(path, _)| lacks(path) && (seen.contains(path) || named.contains(path))).collect();
         wanted
             .into_iter()
-            .filter_map(|(path, bytes)| self.take(&path, Signed::decode(&bytes)).ok().and(names::parse_entry(&path)))
+            .filter_map(|(path, bytes)| self.take(&path, &bytes, Signed::decode(&bytes)).ok().and(names::parse_entry(&path)))
             .collect()
     }
 
@@ -113,6 +116,26 @@ impl Reader {
         self.entries.contains_key(entry)
     }
 
+    /// Whether an entry of a later version was confirmed.
+    #[must_use]
+    pub fn has_later(&self, entry: &Digest) -> bool {
+        self.later.has(entry)
+    }
+
+    /// The files that only a later version of the format can read and that a key says it signed that may speak under this
+    /// policy. Give each to [`Reader::confirm`] once more: its bytes were not kept.
+    #[must_use]
+    pub fn to_confirm(&self, trust: &Trust) -> Vec<String> {
+        self.later.to_confirm(trust).iter().map(names::entry).collect()
+    }
+
+    /// Checks whose such a file is.
+    pub fn confirm(&mut self, trust: &Trust, file: &str, bytes: &[u8]) {
+        if let Some(named) = names::parse_entry(file) {
+            self.later.confirm(trust, named, self.id, bytes);
+        }
+    }
+
     /// The parents that the entries name.
     pub fn parents(&self) -> impl Iterator<Item = EntryRef> {
         self.entries.values().flat_map(|entry| entry.parents.iter().copied())
@@ -122,12 +145,18 @@ impl Reader {
     #[must_use]
     pub fn finish(mut self, trust: Trust, rubbish: Rubbish) -> Ledger {
         self.rubbish.extend(rubbish);
-        Ledger::of(self.entries.into_values().collect(), trust, self.rubbish)
+        let (later, others) = self.later.finish();
+        others.into_iter().for_each(|(file, why)| self.rubbish.add(file, why));
+        Ledger::of(self.entries.into_values().collect(), later, trust, self.rubbish)
     }
 
-    fn take(&mut self, file: &str, signed: Result<Signed, FormatError>) -> Result<(), String> {
+    fn take(&mut self, file: &str, bytes: &[u8], signed: Result<Signed, FormatError>) -> Result<(), String> {
         let named = names::parse_entry(file).ok_or("no entry has such a name")?;
-        let Signed { entry, carried, .. } = signed.map_err(|error| error.to_string())?;
+        let Signed { entry, carried, .. } = match signed {
+            Ok(signed) => signed,
+            Err(_) if self.later.note(named, self.id, bytes) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
         if named != entry.reference() {
             return Err("its name is not its sequence and the digest of its payload".to_owned());
         }

@@ -10,7 +10,7 @@ use crate::config::{Location, Settings};
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
 use crate::format::{Entry, Policy, names};
-use crate::model::{Clock, Digest, FailureKind, limits};
+use crate::model::{Clock, Digest, FailureKind, Timestamp, limits};
 use crate::repository::ledger::{Ledger, Problem, Severity};
 use crate::repository::trust::Trust;
 use crate::repository::{Repository, SKEW_MILLIS, StoreError};
@@ -52,7 +52,8 @@ pub(super) async fn rows(
     let ledger = rows.take("reading", read, counted, "the identity needs the right to list and to read the bucket");
     clock(&mut rows, &repository, &*app.context().clock, ledger.is_some());
     if let Some(ledger) = ledger {
-        problems(&mut rows, &ledger);
+        let present = repository.store().clock().unwrap_or_else(|| app.context().clock.now());
+        problems(&mut rows, &ledger, present);
         memory(&mut rows, &ledger);
         policy(&mut rows, &ledger);
         if host.signs() {
@@ -95,10 +96,11 @@ pub(super) fn skew(rows: &mut Rows, what: &'static str, millis: i64) {
     }
 }
 
-fn problems(rows: &mut Rows, ledger: &Ledger) {
+fn problems(rows: &mut Rows, ledger: &Ledger, present: Timestamp) {
     // The rows of the trust policy say these.
     let said = |problem: &&Problem| matches!(problem, Problem::Fork { .. } | Problem::MissingVersion { .. });
-    let problems: Vec<_> = ledger.problems().iter().filter(|problem| !said(problem)).collect();
+    let ahead = ledger.ahead_of(present, SKEW_MILLIS);
+    let problems: Vec<_> = ledger.problems().iter().filter(|problem| !said(problem)).chain(&ahead).collect();
     let worst = problems.iter().max_by_key(|problem| problem.severity());
     let Some(worst) = worst else { return rows.good("ledger", "whole, every signature good") };
     let more = match problems.len() {

@@ -1,0 +1,67 @@
+//! Entries of a later version of the format: what can be said of one without understanding it.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::entry::{MEMBERS, WHAT};
+use super::envelope::{Envelope, Holds};
+use super::statement::{STATEMENT_TYPE, check_critical};
+use super::version::Version;
+use super::{FormatError, RepositoryId};
+
+/// How the type of an entry's predicate begins, whatever the version.
+const ENTRY_TYPES: &str = "urn:keyhaven:entry:";
+
+/// An entry that only a later version of the format can read. Every version keeps the envelope, the two types, `format` and
+/// `repository`, so that an older reader can tell whose word it does not understand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Later {
+    /// The envelope; no signature was checked.
+    pub envelope: Envelope,
+    /// The repository that it says it belongs to.
+    pub repository: RepositoryId,
+    /// Why it cannot be read.
+    pub why: FormatError,
+}
+
+#[derive(Deserialize)]
+struct Statement<'a> {
+    #[serde(rename = "_type")]
+    statement_type: String,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    #[serde(borrow)]
+    predicate: Predicate<'a>,
+}
+
+#[derive(Deserialize)]
+struct Predicate<'a> {
+    #[serde(borrow, default)]
+    critical: Option<&'a RawValue>,
+    format: Version,
+    repository: RepositoryId,
+}
+
+impl Later {
+    /// Reads what can be read; `None` for what this version can read, and for what is no entry in any version.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let envelope = Envelope::decode(bytes, Holds::Entry).ok()?;
+        let statement: Statement<'_> = serde_json::from_slice(&envelope.payload).ok()?;
+        let Statement { statement_type, predicate_type, predicate } = statement;
+        if statement_type != STATEMENT_TYPE || !predicate_type.starts_with(ENTRY_TYPES) {
+            return None;
+        }
+        let why = match predicate.format.check(WHAT) {
+            Err(why) => why,
+            Ok(()) => {
+                let critical: Vec<String> = serde_json::from_str(predicate.critical?.get()).ok()?;
+                check_critical(WHAT, Some(&critical), &MEMBERS)
+                    .err()
+                    .filter(|error| matches!(error, FormatError::Critical { .. }))?
+            }
+        };
+        let repository = predicate.repository;
+        Some(Self { envelope, repository, why })
+    }
+}

@@ -1,0 +1,88 @@
+//! Entries that only a later version of the format can read. One may keep what this version would delete, or be the newest
+//! snapshot; so where a key signed it that may speak here, nobody goes on as if it were not there.
+
+use std::collections::BTreeMap;
+
+use crate::format::{EntryRef, Later, RepositoryId, names};
+use crate::model::Digest;
+use crate::repository::trust::Trust;
+
+/// An entry of a later version, signed by a key that the policy lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaterEntry {
+    /// What its name says.
+    pub entry: EntryRef,
+    /// The key that signed it.
+    pub key: Digest,
+    /// Why it cannot be read.
+    pub why: String,
+}
+
+/// Files that may be such entries. Their bytes are not kept: anybody can put any number there, and whose word counts is
+/// known only once all entries were read, since these carry policies.
+#[derive(Debug, Default)]
+pub(super) struct LaterFiles {
+    open: BTreeMap<EntryRef, Open>,
+    signed: Vec<LaterEntry>,
+}
+
+#[derive(Debug)]
+struct Open {
+    why: String,
+    /// Whose signatures it says it has.
+    keys: Vec<Digest>,
+}
+
+impl LaterFiles {
+    /// Notes a file that was just read and is no entry to this version; `false` when it is none to any.
+    pub(super) fn note(&mut self, named: EntryRef, id: RepositoryId, bytes: &[u8]) -> bool {
+        let Some(later) = read(named, id, bytes) else { return false };
+        let keys = later.envelope.signatures.iter().map(|signature| signature.keyid).collect();
+        self.open.insert(named, Open { why: later.why.to_string(), keys });
+        true
+    }
+
+    /// The files to read once more: those that say that a key signed them that may speak.
+    pub(super) fn to_confirm(&self, trust: &Trust) -> Vec<EntryRef> {
+        let wanted = self.open.iter().filter(|(entry, open)| open.keys.iter().any(|key| may_speak(trust, key, entry)));
+        wanted.map(|(entry, _)| *entry).collect()
+    }
+
+    /// Checks the signature of one that was read once more.
+    pub(super) fn confirm(&mut self, trust: &Trust, named: EntryRef, id: RepositoryId, bytes: &[u8]) {
+        let Some(later) = read(named, id, bytes) else { return };
+        let keys = trust.branches().flat_map(|(_, policy)| &policy.keys).map(|key| &key.public_key);
+        let signer = keys.filter(|key| may_speak(trust, &key.fingerprint(), &named)).find(|key| match key.ed25519() {
+            Some(key) => later.envelope.is_signed_by(key),
+            // Of an algorithm that this version cannot check either: whoever wrote a later version may use it.
+            None => !key.is_weak() && later.envelope.signatures.iter().any(|one| one.keyid == key.fingerprint()),
+        });
+        let Some(key) = signer.map(|key| key.fingerprint()) else { return };
+        if let Some(open) = self.open.remove(&named) {
+            self.signed.push(LaterEntry { entry: named, key, why: open.why });
+        }
+    }
+
+    /// Whether an entry is one of those that were confirmed.
+    pub(super) fn has(&self, entry: &Digest) -> bool {
+        self.signed.iter().any(|later| later.entry.digest == *entry)
+    }
+
+    /// Those that were confirmed, in order, and the names of the others, each with why it is no entry.
+    pub(super) fn finish(mut self) -> (Vec<LaterEntry>, Vec<(String, String)>) {
+        self.signed.sort_unstable_by_key(|later| later.entry);
+        let others = self.open.into_iter().map(|(entry, open)| (names::entry(&entry), open.why));
+        (self.signed, others.collect())
+    }
+}
+
+fn read(named: EntryRef, id: RepositoryId, bytes: &[u8]) -> Option<Later> {
+    Later::read(bytes).filter(|later| later.repository == id && later.envelope.digest() == named.digest)
+}
+
+/// Whether a branch lists a key that has not ended, or that ended at this very entry. What lies below such an end is named
+/// by what lies above it, and is missed there.
+fn may_speak(trust: &Trust, key: &Digest, entry: &EntryRef) -> bool {
+    let listed = trust.branches().filter_map(|(_, policy)| policy.key(key));
+    listed.into_iter().any(|key| key.until.as_ref().is_none_or(|until| until.contains(entry)))
+}
