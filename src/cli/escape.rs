@@ -63,9 +63,9 @@ fn escaped(text: &str, keep: impl Fn(&str) -> usize) -> String {
         let kept = if drives(c) { keep(rest) } else { c.len_utf8() };
         let (first, after) = rest.split_at(if kept == 0 { c.len_utf8() } else { kept });
         if kept == 0 {
-            safe.extend(c.escape_unicode())
+            safe.extend(c.escape_unicode());
         } else {
-            safe.push_str(first)
+            safe.push_str(first);
         }
         rest = after;
     }

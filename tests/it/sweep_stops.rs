@@ -74,6 +74,7 @@ async fn rubbish_stops_nothing() {
     let (yard, _) = yard().await;
     yard.sim.put("ledger/000000000/notes.txt", b"rubbish");
     yard.sim.put("trust/notes.txt", b"rubbish");
+    yard.sim.put(&names::entry(&EntryRef { sequence: 3, digest: sha256(b"no entry") }), b"rubbish");
     let draft = draft(&yard, Event::Hold(because(&[sha256(b"never was")])));
     let stranger = SigningKey::from_seed(&[9; 32]);
     let (entry, bytes) = draft.sign(&place(&yard), &stranger).unwrap();

@@ -20,11 +20,10 @@ pub use report::{Amount, Report, Staying, Stopped, SweptSnapshot, WaitingSnapsho
 pub use stop::Stop;
 
 use self::decide::{Plan, Settled, recheck, settle};
-use self::seen::Seen;
 use self::survey::Known;
 use super::Context;
 use crate::format::event::SweepEvent;
-use crate::format::{Draft, Event, names};
+use crate::format::{Draft, Event};
 use crate::model::{Digest, Timestamp};
 use crate::repository::{Repository, StateFolder, Writer};
 
@@ -72,7 +71,8 @@ pub async fn sweep(context: &Context, repository: &Repository, options: &Options
     }
     let entry = repository.commit(writer, draft(options, &plan, &settled, writer.clock.now())).await?;
     report.entry = Some(entry.digest);
-    known.heads.extend(entries(&seen));
+    // The ledger as it is read again must not have less. A file with the name of an entry that was none then, is none now.
+    known.heads.extend(seen.ledger.entries.iter().cloned());
     known.heads.push(entry.name());
     let stops = recheck(&settled, &seen.ledger, &survey::again(context, repository, &known, plan.now).await?);
     if !stops.is_empty() {
@@ -92,10 +92,4 @@ fn draft(options: &Options<'_>, plan: &Plan, settled: &Settled, time: Timestamp)
         before: plan.before,
     });
     Draft { time, tool: options.tool.clone(), event }
-}
-
-/// The entries that the survey saw: the ledger as it is read again must not have less.
-fn entries(seen: &Seen) -> Vec<String> {
-    let files = seen.folders.get(names::LEDGER).into_iter().flatten().flat_map(|view| view.objects.keys());
-    files.filter(|path| names::parse_entry(path).is_some()).cloned().collect()
 }

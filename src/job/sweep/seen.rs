@@ -103,6 +103,8 @@ impl Snapshot {
 /// What the ledger said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LedgerSeen {
+    /// The paths of the entries that were read, whether they count or not.
+    pub(super) entries: Vec<String>,
     /// What is wrong with it, for people: problems of the severity of an error.
     pub(super) problems: Vec<String>,
     /// Entries whose meaning this version does not know: name and kind.

@@ -162,6 +162,7 @@ async fn read(
         problem => problem.severity() == Severity::Error,
     };
     let seen = LedgerSeen {
+        entries: ledger.entries().iter().map(Entry::name).collect(),
         problems: ledger.problems().iter().filter(stops).map(ToString::to_string).collect(),
         unknown: unknown(&ledger),
         lost_heads: lost_heads(&ledger, absent, &known.pinned),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::crypto::KeyInfo;
 use crate::format::{EntryRef, Later, RepositoryId, names};
 use crate::model::Digest;
 use crate::repository::trust::Trust;
@@ -57,7 +58,7 @@ impl LaterFiles {
             // Of an algorithm that this version cannot check either: whoever wrote a later version may use it.
             None => !key.is_weak() && later.envelope.signatures.iter().any(|one| one.keyid == key.fingerprint()),
         });
-        let Some(key) = signer.map(|key| key.fingerprint()) else { return };
+        let Some(key) = signer.map(KeyInfo::fingerprint) else { return };
         if let Some(open) = self.open.remove(&named) {
             self.signed.push(LaterEntry { entry: named, key, why: open.why });
         }
