@@ -24,7 +24,7 @@ pub struct ObjectInfo {
 pub struct Odd {
     /// Its path inside the repository.
     pub path: String,
-    /// Whether it is a directory; else a pipe, a device, a socket, or a link that leads to no file.
+    /// Whether it is an empty directory; else a pipe, a device, a socket, or a link that leads to no file.
     pub is_directory: bool,
 }
 

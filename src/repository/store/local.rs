@@ -182,15 +182,18 @@ fn walk(root: &Path, below: &str) -> io::Result<Vec<ObjectInfo>> {
     Ok(found)
 }
 
-/// Everything below a folder of the repository that [`walk`] does not show, directories included.
+/// Everything below a folder of the repository that [`walk`] does not show. Of directories only the empty ones: another
+/// shows by what is in it.
 #[expect(clippy::disallowed_methods, reason = "beside the one place that lists a repository's folder")]
 fn walk_odd(root: &Path, below: &str) -> io::Result<Vec<Odd>> {
     let mut found = Vec::new();
     let mut folders = vec![(root.join(below), below.to_owned())];
     while let Some((folder, name)) = folders.pop() {
         let Some(entries) = unless_gone(fs::read_dir(&folder))? else { continue };
+        let mut is_empty = name != below;
         for entry in entries {
             let entry = entry?;
+            is_empty = false;
             let path = format!("{name}/{}", entry.file_name().to_string_lossy());
             let kind = entry.file_type()?;
             // A link to a plain file is read as that file.
@@ -200,12 +203,16 @@ fn walk_odd(root: &Path, below: &str) -> io::Result<Vec<Odd>> {
                 continue;
             }
             if kind.is_dir() {
-                folders.push((entry.path(), path.clone()));
+                folders.push((entry.path(), path));
+                continue;
             }
-            found.push(Odd { path, is_directory: kind.is_dir() });
+            found.push(Odd { path, is_directory: false });
             if found.len() > LISTED_OBJECTS {
                 return Err(io::Error::other(format!("more than {LISTED_OBJECTS} files")));
             }
+        }
+        if is_empty {
+            found.push(Odd { path: name, is_directory: true });
         }
     }
     Ok(found)
@@ -296,14 +303,15 @@ mod tests {
         let pipe = std::process::Command::new("mkfifo").arg(ledger.join("pipe")).status().unwrap();
         assert!(pipe.success());
         std::os::unix::fs::symlink(ledger.join("000000/good"), ledger.join("other-name")).unwrap();
+        std::fs::create_dir(ledger.join("empty")).unwrap();
         let mut odd = local.odd("ledger").await.unwrap();
         odd.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let odd: Vec<_> = odd.iter().map(|odd| (odd.path.as_str(), odd.is_directory)).collect();
         assert_eq!(
             odd,
             [
-                ("ledger/000000", true),
                 ("ledger/dangling", false),
+                ("ledger/empty", true),
                 ("ledger/loop", false),
                 ("ledger/pipe", false),
                 ("ledger/self", false)
