@@ -170,7 +170,9 @@ const BAD_FILES: &[Bad] = &[
             let (name, bytes) =
                 re_signed(book, entry, STRANGER, |text| text.replace("\"format\":\"1.0\"", "\"format\":\"3.0\""));
             let mut envelope = Envelope::decode(&bytes, Holds::Entry).unwrap();
-            envelope.signatures[0].keyid = fingerprint(COLLECTOR);
+            let mut signature = envelope.signatures.pop_first().unwrap();
+            signature.keyid = fingerprint(COLLECTOR);
+            envelope.signatures.insert(signature);
             (name, envelope.encode(Holds::Entry).unwrap().into())
         },
     },

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Ledger;
 use super::later::LaterFiles;
 use crate::format::entry::Signed;
-use crate::format::{Entry, EntryRef, RepositoryId, names};
+use crate::format::{Entry, EntryRef, FormatError, RepositoryId, names};
 use crate::model::Digest;
 use crate::repository::trust::{PolicyPool, Trust};
 
@@ -95,7 +95,9 @@ impl Reader {
             kept.into_iter().filter(|(path, _)| lacks(path) && (seen.contains(path) || named.contains(path))).collect();
         wanted
             .into_iter()
-            .filter_map(|(path, bytes)| self.take(&path, &bytes, Signed::decode(&bytes)).ok().and(names::parse_entry(&path)))
+            .filter_map(|(path, bytes)| {
+                self.take(&path, &bytes, Signed::decode(&bytes)).ok().and(names::parse_entry(&path))
+            })
             .collect()
     }
 
