@@ -28,23 +28,23 @@ sort -u read | while read -r ref file p sigs; do printf %s "$p" | base64 -d >p; 
     [ -e "$k" ] && printf %s "${s#*:}" | base64 -d >s && openssl pkeyutl -verify -pubin -keyform DER -inkey "$k" \
       -rawin -in m -sigfile s >o && base64 -w0 "$k" && printf ' '; done; echo; done >good 2>o
 # 4. Entries ($e; not their bodies, nor what is in reach) and policies ($pool): what fits, is in force ($now), counts.
-jq -Rnr --arg id "$id" --arg pin "$pin" --rawfile names names 'def by(f): map({(f): .}) | add; def good($k): .good |
-  index([$k]); def role: . as $k |
-  ("collector snapshot,verifier proof verification,restorer restore drill,operator expect acknowledge," +
-  "reaper forget undo hold release sweep") / "," | map(. / " " | select(.[1:] | index([$k])))[0][0]; def top:
-  [.[].previous[]] as $p | map(select([.ref] - $p != [])); def enough($by): [good($by.custodians[].public_key) // empty]
-  | . != [] and length >= $by.threshold; def rights: [.keys[] | {public_key, roles}, select(.until).public_key]; def
-  below(f): reduce reverse[] as $e ({}; if .[$e.ref] or ($e | f) then . + ($e.parents | by(.)) else . end); [inputs /
-  " " | {ref: .[0], file: .[1], good: .[3:]} as $o | .[2] | @base64d | fromjson | .predicate + $o] as $all | [$all[] |
-  select(.file[:1] == "l" and .repository == $id and good(.public_key) and .sequence == 1 + (.parents | max // "0" |
-  .[:12] | tonumber) and ((.kind | role) as $r | $r == null or (.effect == "state") == ($r == "reaper")))?] |
-  (map({(.ref[13:]): .ref}) | add) as $is | map(select(all(.parents[]; ($is[.[13:]] // .) == .))) as $e | ($e |
-  by(.ref)) as $there | reduce ($all[] | select(.ref[6:7] == "-" and (.ref == "000001-" + $id or .repository == $id)))
-  as $v ({}; .[$v.ref] |= $v + {good: (.good + $v.good)}) | . as $pool | (($names / "\n")[:-1] - [$e[], .[] | .file] |
-  .[] | "rubbish " + .), if .[$pin] == null then "missing " + $pin else (.[$pin].previous + [$pin, "000001-" + $id] |
-  by(.)) as $base | (reduce .[] as $v ($base; . as $fit | [($v | select(.threshold >= 1 and .version == 1 + (.previous |
-  max[:6] | tonumber) and .recovery_recipients != [] and (.settings | .longest_run_seconds <= .grace_seconds) and (.keys
-  | map(select(.until | not)) | length <= 256) and ([(.custodians, .keys)[].public_key] | sort == unique and all(.[];
+jq -Rnr --arg id "$id" --arg first "000001-$id" --arg pin "$pin" --rawfile names names 'def by(f): map({(f): .}) | add;
+  def good($k): .good | index([$k]); def role: {snapshot: "collector", proof: "verifier", verification: "verifier",
+  restore: "restorer", drill: "restorer", expect: "operator", acknowledge: "operator"}[.] // if
+  test("^(forget|undo|hold|release|sweep)$") then "reaper" else null end; def top: [.[].previous[]] as $p |
+  map(select([.ref] - $p != [])); def enough($by): [good($by.custodians[].public_key) // empty] | . != [] and length >=
+  $by.threshold; def rights: [.keys[] | {public_key, roles}, select(.until).public_key]; def below(f): reduce reverse[]
+  as $e ({}; if .[$e.ref] or ($e | f) then . + ($e.parents | by(.)) else . end); [inputs / " " | {ref: .[0], file: .[1],
+  good: .[3:]} as $o | .[2] | @base64d | fromjson | .predicate + $o] as $all | [$all[] | select(.file[:1] == "l" and
+  .repository == $id and good(.public_key) and .sequence == 1 + (.parents | max // "0" | .[:12] | tonumber) and ((.kind
+  | role) as $r | $r == null or (.effect == "state") == ($r == "reaper")))?] | (map({(.ref[13:]): .ref}) | add) as $is |
+  map(select(all(.parents[]; ($is[.[13:]] // .) == .))) as $e | ($e | by(.ref)) as $there | reduce ($all[] |
+  select(.ref[6:7] == "-" and (.ref == $first or .repository == $id))) as $v ({}; .[$v.ref] |= $v + {good: (.good +
+  $v.good)}) | . as $pool | (($names / "\n")[:-1] - [$e[], .[] | .file] | .[] | "rubbish " + .), if .[$pin] | .version
+  == 1 or (.previous | index([$first])) | not then "missing " + $pin else (.[$pin].previous + [$pin, $first] | by(.)) as
+  $base | (reduce .[] as $v ($base; . as $fit | [($v | select(.threshold >= 1 and .version == 1 + (.previous | max[:6] |
+  tonumber) and .recovery_recipients != [] and (.settings | .longest_run_seconds <= .grace_seconds) and (.keys |
+  map(select(.until | not)) | length <= 256) and ([(.custodians, .keys)[].public_key] | sort == unique and all(.[];
   test($ENV.weak) | not)) and enough(.)) | [$pool[.previous[]] // empty | select($fit[.ref])] | top | select(. != [] and
   all(.[]; . as $b | $v | enough($b) and $b.previous - .previous == [] and ($b | rights) - rights == [])) | {($v.ref):
   1})?] | $fit + add)) as $fit | map(select($fit[.ref])) | ($fit + (map(.previous[]) | by(.))) as $known |

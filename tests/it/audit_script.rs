@@ -70,7 +70,9 @@ impl World<'_> {
             Err(
                 RepositoryError::NoRepository { .. }
                 | RepositoryError::OtherRepository { .. }
-                | RepositoryError::Pin(PinError::Missing { .. } | PinError::Foreign { .. }),
+                | RepositoryError::Pin(
+                    PinError::Missing { .. } | PinError::Foreign { .. } | PinError::TwoBranches { .. },
+                ),
             ) => return Findings { lines: [format!("missing {}", self.pin)].into(), rubbish: 0, code: 13 },
             Err(error) => panic!("{:?}: {error:?}", self.place),
         };

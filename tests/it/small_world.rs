@@ -28,6 +28,7 @@ use keyhaven::repository::{ObjectInfo, Repository, StateFolder, Store, StoreErro
 use tokio_util::sync::CancellationToken;
 
 use crate::policy_kit::signed;
+use crate::readers_agree::is_long;
 use crate::repository_kit::{Contents, Kit, TOOL, files, item, part};
 
 pub(crate) type Objects = BTreeMap<String, Bytes>;
@@ -169,8 +170,12 @@ impl World {
         give_up(&repository, &reaper, TOOL, &[snapshots[0].entry.digest], "all").await.unwrap();
         earlier.push(stored());
 
-        // As writers put it: with its padding.
-        let third = Contents::of(&kit, &id, &[("c", r#"{"z":[3]}"#)]);
+        // As writers put it, with its padding; where every byte is tried, without its 128 KiB.
+        let third = if is_long() {
+            small(&kit, &id, "c", r#"{"z":[3]}"#)
+        } else {
+            Contents::of(&kit, &id, &[("c", r#"{"z":[3]}"#)])
+        };
         snapshots.push(commit(&kit, &repository, &writer, &third, &[("c", r#"{"z":[3]}"#)]).await);
 
         let reader = kit.writer("reader", &kit.verifier, &id).state;
