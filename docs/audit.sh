@@ -41,10 +41,10 @@ jq -Rnr --arg id "$id" --arg first "000001-$id" --arg pin "$pin" --rawfile names
   map(select(all(.parents[]; ($is[.[13:]] // .) == .))) as $e | ($e | by(.ref)) as $there | reduce ($all[] |
   select(.ref[6:7] == "-" and (.ref == $first or .repository == $id))) as $v ({}; .[$v.ref] |= $v + {good: (.good +
   $v.good)}) | . as $pool | (($names / "\n")[:-1] - [$e[], .[] | .file] | .[] | "rubbish " + .), if .[$pin] | .version
-  == 1 or (.previous | index([$first])) | not then "missing " + $pin else (.[$pin].previous + [$pin, $first] | by(.)) as
-  $base | (reduce .[] as $v ($base; . as $fit | [($v | select(.threshold >= 1 and .version == 1 + (.previous | max[:6] |
-  tonumber) and .recovery_recipients != [] and (.settings | .longest_run_seconds <= .grace_seconds) and (.keys |
-  map(select(.until | not)) | length <= 256) and ([(.custodians, .keys)[].public_key] | sort == unique and all(.[];
+  == 1 or (.previous // [] | index([$first])) | not then "missing " + $pin else (.[$pin].previous + [$pin, $first] |
+  by(.)) as $base | (reduce .[] as $v ($base; . as $fit | [($v | select(.threshold >= 1 and .version == 1 + (.previous |
+  max[:6] | tonumber) and .recovery_recipients != [] and (.settings | .longest_run_seconds <= .grace_seconds) and (.keys
+  | map(select(.until | not)) | length <= 256) and ([(.custodians, .keys)[].public_key] | sort == unique and all(.[];
   test($ENV.weak) | not)) and enough(.)) | [$pool[.previous[]] // empty | select($fit[.ref])] | top | select(. != [] and
   all(.[]; . as $b | $v | enough($b) and $b.previous - .previous == [] and ($b | rights) - rights == [])) | {($v.ref):
   1})?] | $fit + add)) as $fit | map(select($fit[.ref])) | ($fit + (map(.previous[]) | by(.))) as $known |
