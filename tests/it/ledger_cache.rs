@@ -203,6 +203,9 @@ async fn a_backup_fetches_no_entry_twice_however_long_the_ledger_is() {
         let (all, entries) = back_up(&mut rig, &bucket, Some(&state)).await;
         assert_eq!(entries.len(), 1, "its own read back: {entries:?}");
         quiet.push(all);
+        let opened = Repository::open(bucket.store(), *rig.repository.id()).await.unwrap();
+        opened.cached_in(&state).read_ledger().await.unwrap();
+        assert_eq!(bucket.take().0, 2, "what only reads the ledger: keyhaven.json, and the policy");
     }
     assert_eq!(quiet[0], quiet[1], "a quiet run costs the same at any age of the repository");
     // One of them looks whether RECOVER.md is what the policy names.
