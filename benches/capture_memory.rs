@@ -17,14 +17,14 @@ use std::sync::Arc;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::crypto::{Identities, SigningKey};
 use keyhaven::format::policy::{Custodian, PolicyKey, PolicyRecipient};
-use keyhaven::format::{Policy, RepositoryId, Role, SourceName};
-use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server, seed_small};
-use keyhaven::instance::ibm::{Client, Settings};
+use keyhaven::format::{Policy, RepositoryId, SigningRole, SourceName};
+use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Server, seed_small};
+use keyhaven::instance::ibm::{Client, ClientSettings};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Timestamp};
-use keyhaven::repository::{Repository, StateFolder, Store, Writer};
+use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tokio_util::sync::CancellationToken;
 
 const SIZES: [usize; 2] = [10_000, 100_000];
@@ -126,7 +126,7 @@ impl Clock for Now {
 /// Serves an instance until the input ends.
 #[tokio::main]
 async fn serve(secrets: usize) -> Result<(), Failure> {
-    let instance = Instance::new(Options { ids: Some(1), ..Options::default() });
+    let instance = EmbeddedInstance::new(Options { ids: Some(1), ..Options::default() });
     seed_small(&instance, 1, secrets)?;
     let server = Server::start(instance, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     println!("{}", server.base_url());
@@ -139,12 +139,12 @@ async fn serve(secrets: usize) -> Result<(), Failure> {
 #[tokio::main]
 async fn capture_once(url: &str, folder: &Path) -> Result<(), Failure> {
     let options = Options::default();
-    let mut settings = Settings::new(url, url, options.api_key.clone());
+    let mut settings = ClientSettings::new(url, url, options.api_key.clone());
     settings.requests_per_second = 10_000.0;
     let client = Client::new(settings)?;
     let keys = Keys::new(folder)?;
     let repository = keys.repository(folder, options.crn()).await?;
-    let writer = Writer {
+    let writer = EntryWriter {
         key: Arc::clone(&keys.collector),
         state: StateFolder::new(&folder.join("state"), &repository.id().to_string()),
         clock: Arc::new(Now),
@@ -199,7 +199,7 @@ impl Keys {
             policy.catalogue_recipients = vec![recipient(&self.catalogue)];
             let custodian = SigningKey::generate()?.public().into();
             policy.custodians = vec![Custodian { name: String::new(), public_key: custodian }];
-            let (public_key, roles) = (self.collector.public().into(), vec![Role::Collector.to_string()]);
+            let (public_key, roles) = (self.collector.public().into(), vec![SigningRole::Collector.to_string()]);
             policy.keys = vec![PolicyKey { name: String::new(), public_key, roles, until: None }];
             let made = Repository::init(store.clone(), recover_md, &policy).await?.id;
             std::fs::write(&id, made.to_string())?;

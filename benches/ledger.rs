@@ -20,14 +20,16 @@ use keyhaven::crypto::digest::sha256;
 use keyhaven::crypto::{Identities, SigningKey};
 use keyhaven::format::envelope::{Envelope, Holds, Signature};
 use keyhaven::format::policy::{Custodian, PolicyKey, PolicyRecipient};
-use keyhaven::format::{Draft, EntryRef, Event, Place, Policy, PolicyRef, RepositoryId, Role, SourceName, names};
-use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server, seed_small};
-use keyhaven::instance::ibm::{Client, Settings};
+use keyhaven::format::{
+    Draft, EntryEvent, EntryPlace, EntryRef, Policy, PolicyRef, RepositoryId, SigningRole, SourceName, names,
+};
+use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Server, seed_small};
+use keyhaven::instance::ibm::{Client, ClientSettings};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Timestamp};
-use keyhaven::repository::{Repository, StateFolder, Store, Writer};
+use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tokio_util::sync::CancellationToken;
 
 /// Secrets of the instance, which make an entry as large as that of a real one, and how many entries.
@@ -254,7 +256,7 @@ struct Chain {
     thief: SigningKey,
     custodian: SigningKey,
     source: SourceName,
-    event: Event,
+    event: EntryEvent,
     /// Version 1 of the policy, the payload of the version in force, and the version to write under.
     first: Policy,
     in_force: Vec<u8>,
@@ -267,12 +269,12 @@ struct Chain {
 impl Chain {
     /// A repository with one snapshot.
     async fn begin(secrets: usize, place: &Path, state: &Path) -> Result<Self, Failure> {
-        let instance = Instance::new(Options { ids: Some(1), ..Options::default() });
+        let instance = EmbeddedInstance::new(Options { ids: Some(1), ..Options::default() });
         seed_small(&instance, 1, secrets)?;
         let source =
             SourceName { provider: "ibm".to_owned(), instance: instance.crn(), region: Some("eu-de".to_owned()) };
         let server = Server::start(instance, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let mut settings = Settings::new(&server.base_url(), &server.iam_url(), Options::default().api_key);
+        let mut settings = ClientSettings::new(&server.base_url(), &server.iam_url(), Options::default().api_key);
         settings.requests_per_second = 10_000.0;
         let client = Client::new(settings)?;
 
@@ -290,7 +292,7 @@ impl Chain {
         let (custodian, thief) = (SigningKey::generate()?, SigningKey::generate()?);
         policy.custodians = vec![Custodian { name: String::new(), public_key: custodian.public().into() }];
         let collector = |key: &SigningKey| {
-            let (public_key, roles) = (key.public().into(), vec![Role::Collector.to_string()]);
+            let (public_key, roles) = (key.public().into(), vec![SigningRole::Collector.to_string()]);
             PolicyKey { name: String::new(), public_key, roles, until: None }
         };
         policy.keys = vec![collector(&key), collector(&thief)];
@@ -298,14 +300,14 @@ impl Chain {
         let id = Repository::init(Store::local(place), recover_md, &policy).await?.id;
         let repository = Repository::open(Store::local(place), id).await?;
         let state = StateFolder::new(state, &id.to_string());
-        let writer = Writer { key: Arc::clone(&key), state, clock: Arc::clone(&clock), due: None };
+        let writer = EntryWriter { key: Arc::clone(&key), state, clock: Arc::clone(&clock), due: None };
         let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
         capture(&context, &client, &repository, &writer, &catalogue, &CaptureOptions::default()).await?;
         server.stop().await;
 
         let ledger = repository.read_ledger().await?;
         let first = ledger.snapshots().pop().ok_or("the capture left no snapshot")?;
-        let event = Event::Snapshot(Box::new(first.snapshot().ok_or("a snapshot that is none")?.clone()));
+        let event = EntryEvent::Snapshot(Box::new(first.snapshot().ok_or("a snapshot that is none")?.clone()));
         let (version, parent, time) = (first.policy, first.reference(), first.time);
         Ok(Self {
             place: place.to_owned(),
@@ -346,8 +348,8 @@ impl Chain {
         Ok(version)
     }
 
-    fn place(&self, carries: Option<Envelope>) -> Place {
-        Place {
+    fn place(&self, carries: Option<Envelope>) -> EntryPlace {
+        EntryPlace {
             repository: self.id,
             source: self.source.clone(),
             parents: vec![self.parent],

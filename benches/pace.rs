@@ -12,8 +12,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use keyhaven::instance::embedded::{Instance, Options, Server, seed, seed_small};
-use keyhaven::instance::ibm::{Client, Pace, Settings};
+use keyhaven::instance::embedded::{EmbeddedInstance, Options, Server, seed, seed_small};
+use keyhaven::instance::ibm::{Client, ClientSettings, Pace};
 use keyhaven::instance::{Listed, Readable, Source};
 use keyhaven::model::ItemKind;
 use secrecy::ExposeSecret as _;
@@ -133,15 +133,17 @@ async fn reads() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn start(fill: impl FnOnce(&Instance) -> Result<(), Failure>) -> Result<(Instance, Server), Failure> {
-    let instance = Instance::new(Options::default());
+async fn start(
+    fill: impl FnOnce(&EmbeddedInstance) -> Result<(), Failure>,
+) -> Result<(EmbeddedInstance, Server), Failure> {
+    let instance = EmbeddedInstance::new(Options::default());
     fill(&instance)?;
     let server = Server::start(instance.clone(), SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     Ok((instance, server))
 }
 
-fn connect(instance: &Instance, server: &Server, pace: Pace) -> Result<Client, Failure> {
+fn connect(instance: &EmbeddedInstance, server: &Server, pace: Pace) -> Result<Client, Failure> {
     let key = instance.options().api_key.expose_secret().to_owned();
-    let settings = Settings::new(&server.base_url(), &server.iam_url(), key.into());
+    let settings = ClientSettings::new(&server.base_url(), &server.iam_url(), key.into());
     Ok(Client::with_pace(settings, pace)?)
 }

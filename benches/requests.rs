@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use keyhaven::instance::embedded::{Instance, Options, Server, Verb, seed, seed_small};
-use keyhaven::instance::ibm::{Client, Pace, Settings};
+use keyhaven::instance::embedded::{EmbeddedInstance, Options, Server, Verb, seed, seed_small};
+use keyhaven::instance::ibm::{Client, ClientSettings, Pace};
 use keyhaven::instance::{Listed, Readable, Source};
 use keyhaven::model::ItemKind;
 use secrecy::ExposeSecret as _;
@@ -155,7 +155,7 @@ fn goal_met(what: &str, is: u64, goal: u64) -> Result<(), Failure> {
 
 /// An embedded instance behind HTTP.
 struct Peer {
-    instance: Instance,
+    instance: EmbeddedInstance,
     server: Server,
 }
 
@@ -163,10 +163,10 @@ impl Peer {
     async fn start(
         region: &str,
         number: u8,
-        fill: impl FnOnce(&Instance) -> Result<(), Failure>,
+        fill: impl FnOnce(&EmbeddedInstance) -> Result<(), Failure>,
     ) -> Result<Self, Failure> {
         let instance_id = format!("5c1a3b2e-0f4d-4a6b-8c7d-9e0f1a2b3c{number:02}");
-        let instance = Instance::new(Options { region: region.to_owned(), instance_id, ..Options::default() });
+        let instance = EmbeddedInstance::new(Options { region: region.to_owned(), instance_id, ..Options::default() });
         fill(&instance)?;
         let server = Server::start(instance.clone(), SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         Ok(Self { instance, server })
@@ -174,7 +174,7 @@ impl Peer {
 
     fn client(&self) -> Result<Client, Failure> {
         let key = self.instance.options().api_key.expose_secret().to_owned();
-        let settings = Settings::new(&self.server.base_url(), &self.server.iam_url(), key.into());
+        let settings = ClientSettings::new(&self.server.base_url(), &self.server.iam_url(), key.into());
         Ok(Client::with_pace(settings, Pace::new(10_000.0))?)
     }
 }

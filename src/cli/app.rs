@@ -16,7 +16,7 @@ use super::progress::Terminal;
 use super::scheduled;
 use crate::config::instances::check_apart;
 use crate::config::jobs::check_kinds;
-use crate::config::tables::Shown;
+use crate::config::tables::ShownEntry;
 use crate::config::{Layer, Settings};
 use crate::daemon::kinds::KINDS;
 use crate::instance::ibm::recipe::recast::TYPES;
@@ -88,7 +88,7 @@ impl App {
     ///
     /// # Errors
     /// As [`App::instances`].
-    pub(super) fn instances_shown(&self) -> Result<Vec<Shown>, Failure> {
+    pub(super) fn instances_shown(&self) -> Result<Vec<ShownEntry>, Failure> {
         Ok(self.file()?.instances_shown())
     }
 

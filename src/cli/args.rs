@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use super::commands::Command;
-use crate::config::value::Kind;
+use crate::config::value::ValueKind;
 
 /// Backup and disaster recovery for secrets-manager instances.
 ///
@@ -122,12 +122,12 @@ pub(super) fn tag(text: &str) -> Result<String, crate::model::tag::TagError> {
 
 /// A count, as a flag takes it in place of a key of the configuration. Whoever is given it reads it as that key.
 pub(super) fn count(text: &str) -> Result<String, String> {
-    of_kind(Kind::Count, text)
+    of_kind(ValueKind::Count, text)
 }
 
 /// A period of time, likewise.
 pub(super) fn period(text: &str) -> Result<String, String> {
-    of_kind(Kind::Period, text)
+    of_kind(ValueKind::Period, text)
 }
 
 /// An IANA time zone, likewise.
@@ -135,7 +135,7 @@ pub(super) fn zone(text: &str) -> Result<String, crate::schedule::ScheduleError>
     crate::schedule::Zone::new(text).map(|_| text.to_owned())
 }
 
-fn of_kind(kind: Kind, text: &str) -> Result<String, String> {
+fn of_kind(kind: ValueKind, text: &str) -> Result<String, String> {
     let read = kind.read_text(text, std::path::Path::new(""));
     read.map(|_| text.to_owned()).map_err(|found| format!("expected {}, not {found}", kind.expected()))
 }

@@ -9,7 +9,7 @@ use crate::model::FailureKind;
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CommandOutcome {
     /// Everything was done.
     Done,
     /// The result was printed and says itself what is wrong; only the exit code is left to give.

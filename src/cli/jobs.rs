@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use super::args::Arguments;
 use super::commands::{Command, forget};
 use super::failure::Failure;
-use crate::config::{ConfigError, Job, Settings};
+use crate::config::{ConfigError, JobConfig, Settings};
 
 /// Flags that the daemon gives to every job itself.
 const OF_THE_DAEMON: &[&str] = &["--config", "--instance", "--json"];
@@ -35,7 +35,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Kind 2 with the job, its place in the file, and what its command says of them.
-pub(super) fn check_args(jobs: &[Job]) -> Result<(), Failure> {
+pub(super) fn check_args(jobs: &[JobConfig]) -> Result<(), Failure> {
     for job in jobs {
         if let Some(problem) = problem(job) {
             let what = format!("`jobs.{}.args`", job.name);
@@ -46,7 +46,7 @@ pub(super) fn check_args(jobs: &[Job]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn problem(job: &Job) -> Option<String> {
+fn problem(job: &JobConfig) -> Option<String> {
     let own = |arg: &&String| OF_THE_DAEMON.iter().any(|flag| *arg == flag || arg.starts_with(&format!("{flag}=")));
     if let Some(arg) = job.args.iter().find(own) {
         return Some(format!("`{arg}` is given to every job by the daemon; leave it out"));
@@ -65,7 +65,7 @@ fn problem(job: &Job) -> Option<String> {
     }
 }
 
-fn parse(job: &Job) -> Result<Arguments, clap::Error> {
+fn parse(job: &JobConfig) -> Result<Arguments, clap::Error> {
     let line = ["keyhaven", &job.kind].into_iter().chain(job.args.iter().map(String::as_str)).chain(["--json"]);
     Arguments::try_parse_from(line)
 }
@@ -97,7 +97,7 @@ impl Doubt {
 ///
 /// # Errors
 /// When the rules in the configuration cannot be read.
-pub(super) fn doubts(job: &Job, settings: &Settings) -> Result<Vec<Doubt>, ConfigError> {
+pub(super) fn doubts(job: &JobConfig, settings: &Settings) -> Result<Vec<Doubt>, ConfigError> {
     let mut found = Vec::new();
     match parse(job).map(|arguments| arguments.command) {
         Ok(Command::Forget(arguments)) => {

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::wire;
 use crate::config::Settings;
 use crate::daemon::metrics::{render, textfile};
-use crate::daemon::{Board, Instance, RepositoryView, Run, Tally};
+use crate::daemon::{Board, BoardInstance, JobRun, RepositoryView, RunStatistics};
 use crate::instance::ibm::classify::IbmRules;
 use crate::job::status::{self, Objectives};
 use crate::model::Clock as _;
@@ -27,7 +27,7 @@ const READING: Duration = Duration::from_secs(120);
 const REFRESH: Duration = Duration::from_secs(300);
 
 /// Counts a run, and writes the textfile where one is configured.
-pub(super) async fn leave(app: &App, settings: &Settings, run: &Run) {
+pub(super) async fn leave(app: &App, settings: &Settings, run: &JobRun) {
     let warn = |what: &str| {
         app.printer.warning(&format!("{what}; the result of the command is not touched by that"));
     };
@@ -43,13 +43,13 @@ pub(super) async fn leave(app: &App, settings: &Settings, run: &Run) {
         }
         // Without a repository there is nothing to keep it beside: this run alone is what is known.
         None => {
-            let mut tally = Tally::forgetful();
+            let mut tally = RunStatistics::forgetful();
             tally.take(run);
             tally
         }
     };
     let Some(path) = settings.metrics().textfile else { return };
-    let mut instance = Instance::new(&run.instance);
+    let mut instance = BoardInstance::new(&run.instance);
     instance.tally = tally;
     instance.names = settings.metrics().names;
     let view = match read(settings, &app.context().cancel).await {
@@ -65,7 +65,8 @@ pub(super) async fn leave(app: &App, settings: &Settings, run: &Run) {
     let written = tokio::task::spawn_blocking(move || {
         let text = render(&[&instance], None, SystemClock.now());
         let repository_read = instance.repository.is_some();
-        let part = textfile::Part { instance: &instance.name, instances: &instances, text: &text, repository_read };
+        let part =
+            textfile::TextfilePart { instance: &instance.name, instances: &instances, text: &text, repository_read };
         textfile::write(&path, &part)
     });
     match written.await {
@@ -174,8 +175,8 @@ async fn read(
     }
 }
 
-fn count(folder: &StateFolder, run: &Run) -> (Tally, Vec<String>) {
-    let (mut tally, damaged) = Tally::load(folder);
+fn count(folder: &StateFolder, run: &JobRun) -> (RunStatistics, Vec<String>) {
+    let (mut tally, damaged) = RunStatistics::load(folder);
     tally.take(run);
     let saved = tally.save().err();
     (tally, damaged.iter().chain(&saved).map(|error| with_causes(error)).collect())

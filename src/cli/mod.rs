@@ -52,7 +52,7 @@ mod wire;
 
 use app::App;
 use args::Arguments;
-use failure::{Failure, Outcome};
+use failure::{CommandOutcome, Failure};
 use invocation::Invocation;
 use printer::Printer;
 
@@ -80,8 +80,8 @@ pub fn main() -> ExitCode {
         result
     });
     let code = match result {
-        Ok(Outcome::Done) => 0,
-        Ok(Outcome::Reported(kind)) => kind.exit_code(),
+        Ok(CommandOutcome::Done) => 0,
+        Ok(CommandOutcome::Reported(kind)) => kind.exit_code(),
         Err(failure) => {
             printer.failure(&failure);
             failure.kind().exit_code()
@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs the command with what surrounds it: the audit trail, and whoever is notified of its runs.
-async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<Outcome, Failure> {
+async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<CommandOutcome, Failure> {
     let mut app = App::new(arguments.globals, printer.clone(), signals::listen()?);
     if app.globals.policy.is_some() {
         printer.warning(
@@ -121,7 +121,10 @@ async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -
 
 /// Runs a command until it ends. A signal drops it only as long as it has changed nothing: a command that was dropped
 /// while it writes could not say what it did, nor remember it.
-async fn until_stopped(app: &App, command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+async fn until_stopped(
+    app: &App,
+    command: impl Future<Output = Result<CommandOutcome, Failure>>,
+) -> Result<CommandOutcome, Failure> {
     let mut command = std::pin::pin!(command);
     tokio::select! {
         biased;
@@ -137,7 +140,7 @@ async fn until_stopped(app: &App, command: impl Future<Output = Result<Outcome, 
 }
 
 /// The command, with a panic as a failure: what surrounds a run must hear of that one more than of any other.
-async fn unbroken(command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+async fn unbroken(command: impl Future<Output = Result<CommandOutcome, Failure>>) -> Result<CommandOutcome, Failure> {
     // Nothing of the command is looked at afterwards.
     AssertUnwindSafe(command).catch_unwind().await.unwrap_or_else(|_| {
         Err(Failure::new(FailureKind::Failed, "the command stopped at a fault of its own, which stands above")
@@ -155,10 +158,10 @@ mod tests {
     }
 
     /// Needs a minute, and a signal comes when it has begun.
-    async fn work(app: &App) -> Result<Outcome, Failure> {
+    async fn work(app: &App) -> Result<CommandOutcome, Failure> {
         app.cancel().cancel();
         tokio::time::sleep(Duration::from_secs(60)).await;
-        Ok(Outcome::Done)
+        Ok(CommandOutcome::Done)
     }
 
     #[tokio::test(start_paused = true)]
@@ -172,7 +175,7 @@ mod tests {
         let late = app();
         let command = async {
             late.cancel().cancel();
-            late.change(async { panic!("it begins after the signal") as Result<Outcome, Failure> }).await
+            late.change(async { panic!("it begins after the signal") as Result<CommandOutcome, Failure> }).await
         };
         assert_eq!(until_stopped(&late, command).await.unwrap_err().kind(), FailureKind::Interrupted);
     }
@@ -181,6 +184,6 @@ mod tests {
     async fn a_panic_is_a_failure_that_can_be_told() {
         let failure = unbroken(async { panic!("a bug") }).await.unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Failed);
-        assert!(unbroken(async { Ok(Outcome::Done) }).await.is_ok());
+        assert!(unbroken(async { Ok(CommandOutcome::Done) }).await.is_ok());
     }
 }

@@ -22,14 +22,14 @@ pub(super) struct Printer {
     colour_out: bool,
     colour_err: bool,
     width: usize,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<KeptResult>>,
     /// Where the log is JSON: what every line of it holds.
     log: Option<Map<String, Value>>,
 }
 
 /// The result, for those who tell of the run.
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptResult {
     wanted: bool,
     value: Option<Value>,
 }
@@ -102,7 +102,7 @@ impl Printer {
         self.kept().value.clone()
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, KeptResult> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

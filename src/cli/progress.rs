@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::Globals;
 use super::printer::Printer;
-use crate::job::event::{Event, Observer, Stage};
+use crate::job::event::{JobEvent, Observer, Stage};
 
 /// Draws bars on standard error where that is a terminal, prints warnings, and logs the rest.
 #[derive(Debug)]
@@ -53,21 +53,21 @@ impl Terminal {
 }
 
 impl Observer for Terminal {
-    fn observe(&self, event: Event) {
+    fn observe(&self, event: JobEvent) {
         match event {
-            Event::Begin { stage, total } => self.begin(stage, total),
-            Event::Advance { stage, by } => {
+            JobEvent::Begin { stage, total } => self.begin(stage, total),
+            JobEvent::Advance { stage, by } => {
                 if let Some(bar) = self.stages().get(&stage) {
                     bar.inc(by);
                 }
             }
-            Event::End { stage } => {
+            JobEvent::End { stage } => {
                 if let Some(bar) = self.stages().remove(&stage) {
                     bar.finish_and_clear();
                 }
             }
-            Event::Note(text) => self.beside(|| tracing::info!("{text}")),
-            Event::Warning(text) => self.beside(|| self.printer.warning(&text)),
+            JobEvent::Note(text) => self.beside(|| tracing::info!("{text}")),
+            JobEvent::Warning(text) => self.beside(|| self.printer.warning(&text)),
         }
     }
 }

@@ -5,7 +5,7 @@ use data_encoding::BASE64;
 use super::failure::Failure;
 use super::{human, pins};
 use crate::config::{Location, Settings};
-use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, Role};
+use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, SigningRole};
 use crate::model::Timestamp;
 use crate::repository::ledger::Ledger;
 
@@ -90,7 +90,7 @@ fn lines(line: &str, policy: &Policy, is_bucket: bool, has_iam: bool) -> Vec<Str
         }
     }
     if let Some(rest) = line.strip_prefix("{{EACH_COLLECTOR}}") {
-        let active = policy.keys.iter().filter(|key| key.has(Role::Collector) && key.until.is_none());
+        let active = policy.keys.iter().filter(|key| key.has(SigningRole::Collector) && key.until.is_none());
         return each(active.map(|key| (key.public_key.as_str(), key.name.as_str())).collect(), rest, "{{PUBLIC_KEY}}");
     }
     if let Some(rest) = line.strip_prefix("{{EACH_CUSTODIAN}}") {

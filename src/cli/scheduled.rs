@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal};
 
 use super::env;
 use super::failure::Failure;
-use crate::model::{Due, Timestamp};
+use crate::model::{ScheduledRun, Timestamp};
 
 /// Which run of a schedule this is: `JOB@TIME`.
 pub(super) const RUN_DUE: &str = "KEYHAVEN_RUN_DUE";
@@ -30,20 +30,20 @@ pub(super) fn by_daemon() -> bool {
 ///
 /// # Errors
 /// Kind 2 when the variable is set and is no such text.
-pub(super) fn due() -> Result<Option<Due>, Failure> {
+pub(super) fn due() -> Result<Option<ScheduledRun>, Failure> {
     env::variable(RUN_DUE).map(|text| parse(&text)).transpose()
 }
 
 /// What [`due`] reads back.
-pub(super) fn text(due: &Due) -> String {
+pub(super) fn text(due: &ScheduledRun) -> String {
     format!("{}@{}", due.job, due.at)
 }
 
-fn parse(text: &str) -> Result<Due, Failure> {
+fn parse(text: &str) -> Result<ScheduledRun, Failure> {
     let read = || {
         let (job, at) = text.rsplit_once('@')?;
         let at: Timestamp = at.parse().ok()?;
-        (!job.is_empty()).then(|| Due { job: job.to_owned(), at })
+        (!job.is_empty()).then(|| ScheduledRun { job: job.to_owned(), at })
     };
     read().ok_or_else(|| {
         Failure::usage(format!("{RUN_DUE} is not of the form JOB@TIME"))
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_run_comes_back_from_its_text() {
-        let due = Due { job: "pay@home".to_owned(), at: Timestamp::from_millis(1_795_000_000_250) };
+        let due = ScheduledRun { job: "pay@home".to_owned(), at: Timestamp::from_millis(1_795_000_000_250) };
         assert_eq!(parse(&text(&due)).unwrap(), due);
     }
 

@@ -13,12 +13,12 @@ use crate::job::restore::plan::Action;
 
 /// A certificate that was given on the command line.
 #[derive(Debug, Clone)]
-pub(super) struct Signed {
+pub(super) struct GivenCertificate {
     name: String,
     file: PathBuf,
 }
 
-impl FromStr for Signed {
+impl FromStr for GivenCertificate {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -33,7 +33,7 @@ impl FromStr for Signed {
 ///
 /// # Errors
 /// Kind 2 when a file cannot be read, or a name is none that the plan waits for.
-pub(super) fn given(path: &Path, plan: &Plan, named: &[Signed]) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn given(path: &Path, plan: &Plan, named: &[GivenCertificate]) -> Result<BTreeMap<String, String>, Failure> {
     let waits =
         |name: &str| plan.steps.iter().any(|step| matches!(step.action, Action::SetSigned { .. }) && step.name == name);
     let mut certificates = BTreeMap::new();
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn a_certificate_is_named_and_may_lie_anywhere() {
-        let signed: Signed = "ca=/tmp/a=b.pem".parse().unwrap();
+        let signed: GivenCertificate = "ca=/tmp/a=b.pem".parse().unwrap();
         assert_eq!((signed.name.as_str(), signed.file.as_path()), ("ca", Path::new("/tmp/a=b.pem")));
-        assert!("ca".parse::<Signed>().is_err() && "=x".parse::<Signed>().is_err());
+        assert!("ca".parse::<GivenCertificate>().is_err() && "=x".parse::<GivenCertificate>().is_err());
     }
 }

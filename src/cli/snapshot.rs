@@ -5,7 +5,7 @@ use super::printer::Printer;
 use crate::format::snapshot::Finding;
 use crate::format::{Entry, SnapshotEvent};
 use crate::model::Timestamp;
-use crate::repository::find::{Wanted, find};
+use crate::repository::find::{SnapshotQuery, find};
 use crate::repository::ledger::{Ledger, SnapshotState};
 
 /// Arguments of every command that reads one snapshot.
@@ -13,7 +13,7 @@ use crate::repository::ledger::{Ledger, SnapshotState};
 pub(super) struct SnapshotArguments {
     /// `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT", default_value = "latest")]
-    snapshot: Wanted,
+    snapshot: SnapshotQuery,
     /// The newest good snapshot taken at or before this time (RFC 3339)
     #[arg(long, value_name = "TIME", conflicts_with = "snapshot")]
     at: Option<Timestamp>,
@@ -21,14 +21,14 @@ pub(super) struct SnapshotArguments {
 
 impl SnapshotArguments {
     /// What is asked for.
-    pub(super) fn wanted(&self) -> Wanted {
-        self.at.map_or_else(|| self.snapshot.clone(), Wanted::At)
+    pub(super) fn wanted(&self) -> SnapshotQuery {
+        self.at.map_or_else(|| self.snapshot.clone(), SnapshotQuery::At)
     }
 }
 
 /// A snapshot with the entry that made it real.
 #[derive(Debug, Clone)]
-pub(super) struct Snapshot {
+pub(super) struct OpenedSnapshot {
     pub(super) entry: Entry,
     pub(super) event: SnapshotEvent,
     pub(super) judgement: Judgement,
@@ -41,7 +41,7 @@ pub(super) struct Snapshot {
     pub(super) held: Option<String>,
 }
 
-impl Snapshot {
+impl OpenedSnapshot {
     /// The word for its state.
     pub(super) const fn state_word(&self) -> &'static str {
         match self.state {
@@ -79,7 +79,7 @@ impl Judgement {
 ///
 /// # Errors
 /// When none or more than one fits.
-pub(super) fn pick(ledger: &Ledger, wanted: &Wanted) -> Result<Snapshot, Failure> {
+pub(super) fn pick(ledger: &Ledger, wanted: &SnapshotQuery) -> Result<OpenedSnapshot, Failure> {
     let (entry, event) = find(ledger, wanted)?;
     Ok(of(ledger, entry, event))
 }
@@ -88,7 +88,11 @@ pub(super) fn pick(ledger: &Ledger, wanted: &Wanted) -> Result<Snapshot, Failure
 ///
 /// # Errors
 /// When none or more than one fits.
-pub(super) fn pick_to_read(printer: &Printer, ledger: &Ledger, wanted: &Wanted) -> Result<Snapshot, Failure> {
+pub(super) fn pick_to_read(
+    printer: &Printer,
+    ledger: &Ledger,
+    wanted: &SnapshotQuery,
+) -> Result<OpenedSnapshot, Failure> {
     let found = pick(ledger, wanted)?;
     let sequence = found.entry.sequence;
     if found.unproven {
@@ -110,22 +114,22 @@ pub(super) fn pick_to_read(printer: &Printer, ledger: &Ledger, wanted: &Wanted) 
 }
 
 /// Every snapshot that counts, oldest first; also those that were forgotten or swept.
-pub(super) fn all(ledger: &Ledger) -> Vec<Snapshot> {
+pub(super) fn all(ledger: &Ledger) -> Vec<OpenedSnapshot> {
     let snapshots = ledger.snapshots().into_iter();
     snapshots.filter_map(|entry| Some(of(ledger, entry, entry.snapshot()?))).collect()
 }
 
 /// Every snapshot that is kept, oldest first.
-pub(super) fn live(ledger: &Ledger) -> Vec<Snapshot> {
+pub(super) fn live(ledger: &Ledger) -> Vec<OpenedSnapshot> {
     ledger.live().filter_map(|entry| Some(of(ledger, entry, entry.snapshot()?))).collect()
 }
 
-fn of(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> Snapshot {
+fn of(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> OpenedSnapshot {
     let state = ledger.state(&entry.digest);
     let mut suspect: Vec<String> = event.reasons.iter().map(Finding::sentence).collect();
     let suspicion = ledger.suspicion(entry).map(ToString::to_string);
     suspect.extend(suspicion.filter(|_| event.reasons.is_empty()));
-    Snapshot {
+    OpenedSnapshot {
         entry: entry.clone(),
         event: event.clone(),
         judgement: judgement(ledger, entry),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::inventory::{GroupNames, is_called};
-use super::snapshot::Snapshot;
+use super::snapshot::OpenedSnapshot;
 use crate::crypto::Identities;
 use crate::format::snapshot::PartRef;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{Digest, Item, Slot, Timestamp};
 use crate::repository::Repository;
 
@@ -22,12 +22,12 @@ pub(super) struct Timeline {
     /// Sequence of the last one.
     pub(super) last_seen: u64,
     /// Its versions, newest first.
-    pub(super) versions: Vec<Version>,
+    pub(super) versions: Vec<VersionHistory>,
 }
 
 /// A version as the snapshots saw it.
 #[derive(Debug)]
-pub(super) struct Version {
+pub(super) struct VersionHistory {
     pub(super) slot: Slot,
     pub(super) created_at: Option<String>,
     pub(super) first: u64,
@@ -44,7 +44,7 @@ pub(super) struct Version {
 pub(super) async fn read(
     repository: &Repository,
     keys: &Arc<Identities>,
-    snapshots: &[Snapshot],
+    snapshots: &[OpenedSnapshot],
     name: &str,
 ) -> Result<Timeline, Failure> {
     let mut parts: HashMap<Digest, Arc<Vec<Item>>> = HashMap::new();
@@ -93,7 +93,7 @@ fn timeline(sightings: &[(u64, Timestamp, Item)], name: &str) -> Result<Timeline
             .hinted("give the key of the one that you mean"));
     }
     let first_seen = sightings.first().map_or(last_seen, |(sequence, ..)| *sequence);
-    let mut versions: Vec<Version> = Vec::new();
+    let mut versions: Vec<VersionHistory> = Vec::new();
     for (sequence, time, item) in sightings.iter().rev() {
         for (slot, created_at) in slots(item) {
             let pack = item.payloads.iter().find(|pointer| pointer.version == slot).map(|pointer| pointer.pack);
@@ -104,7 +104,7 @@ fn timeline(sightings: &[(u64, Timestamp, Item)], name: &str) -> Result<Timeline
                 }
                 None => {
                     let (first, last) = (*sequence, *sequence);
-                    versions.push(Version { slot, created_at, first, last, last_time: *time, pack });
+                    versions.push(VersionHistory { slot, created_at, first, last, last_time: *time, pack });
                 }
             }
         }
@@ -121,7 +121,7 @@ fn slots(item: &Item) -> Vec<(Slot, Option<String>)> {
     let mut slots: Vec<(u8, Option<Timestamp>, Slot, Option<String>)> = listed
         .unwrap_or_default()
         .iter()
-        .filter_map(|version| Object::parse(version.get()).ok())
+        .filter_map(|version| JsonObject::parse(version.get()).ok())
         .filter_map(|version| {
             let rank = match version.str("alias").as_deref() {
                 Some("current") => 2,

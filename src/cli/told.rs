@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use super::app::App;
 use super::clock::SystemClock;
-use super::failure::{Failure, Outcome};
+use super::failure::{CommandOutcome, Failure};
 use super::invocation::Invocation;
 use super::{env, key_file, metrics, scheduled, wire};
 use crate::config::Settings;
 use crate::config::notify;
-use crate::daemon::tell::{Freshness, HookFailure, Hooks, Start, Target, Warning};
-use crate::daemon::{Ending, Facts, Run, Teller, facts};
+use crate::daemon::tell::{Freshness, HookFailure, Hooks, NotifyEndpoint, Start, Warning};
+use crate::daemon::{Ending, Facts, JobRun, Teller, facts};
 use crate::model::{Clock as _, FailureKind};
 use crate::repository::StateFolder;
 
@@ -45,8 +45,8 @@ const HANDED_ON: &[&str] =
 pub(super) async fn around(
     app: &App,
     invocation: &Invocation,
-    work: impl Future<Output = Result<Outcome, Failure>>,
-) -> Result<Outcome, Failure> {
+    work: impl Future<Output = Result<CommandOutcome, Failure>>,
+) -> Result<CommandOutcome, Failure> {
     let kind = SURROUNDED.iter().find(|(typed, _)| *typed == invocation.path).map(|(_, kind)| *kind);
     let Some(kind) = kind else {
         return if invocation.path == STATUS { status(app, work).await } else { work.await };
@@ -63,8 +63,8 @@ async fn run(
     settings: &Settings,
     teller: &Teller,
     kind: &str,
-    work: impl Future<Output = Result<Outcome, Failure>>,
-) -> Result<Outcome, Failure> {
+    work: impl Future<Output = Result<CommandOutcome, Failure>>,
+) -> Result<CommandOutcome, Failure> {
     app.printer.keep_result();
     let due = scheduled::due()?;
     let start = Start {
@@ -98,7 +98,7 @@ async fn run(
 }
 
 /// One line for the run: job, snapshot, duration.
-fn log(run: &Run, id: uuid::Uuid) {
+fn log(run: &JobRun, id: uuid::Uuid) {
     tracing::info!(
         job = run.job,
         kind = run.kind,
@@ -112,13 +112,13 @@ fn log(run: &Run, id: uuid::Uuid) {
 }
 
 /// The record of a run that has just ended.
-fn record(start: &Start, result: &Result<Outcome, Failure>, value: Option<&serde_json::Value>) -> Run {
+fn record(start: &Start, result: &Result<CommandOutcome, Failure>, value: Option<&serde_json::Value>) -> JobRun {
     let kind = match result {
-        Ok(Outcome::Done) => None,
-        Ok(Outcome::Reported(kind)) => Some(*kind),
+        Ok(CommandOutcome::Done) => None,
+        Ok(CommandOutcome::Reported(kind)) => Some(*kind),
         Err(failure) => Some(failure.kind()),
     };
-    Run {
+    JobRun {
         job: start.job.clone(),
         kind: start.kind.clone(),
         instance: start.instance.clone(),
@@ -134,7 +134,10 @@ fn record(start: &Start, result: &Result<Outcome, Failure>, value: Option<&serde
 
 /// Runs `work`, which is `status`, and tells what it found, of each instance that it looked at. Only what it says of a
 /// repository counts, not that one could not be asked.
-async fn status(app: &App, work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+async fn status(
+    app: &App,
+    work: impl Future<Output = Result<CommandOutcome, Failure>>,
+) -> Result<CommandOutcome, Failure> {
     app.printer.keep_result();
     let result = work.await;
     let (Some(value), Ok(settings)) = (app.printer.kept_result(), app.all_settings()) else { return result };
@@ -179,7 +182,7 @@ pub(super) fn teller(app: &App, settings: &Settings) -> Teller {
     teller
 }
 
-fn resolve(target: &notify::Target) -> Result<Target, String> {
+fn resolve(target: &notify::NotifyTarget) -> Result<NotifyEndpoint, String> {
     let words = |failure: &Failure| failure.chain().join(": ");
     let ca_pem = target.ca_file.as_deref().map(|path: &Path| wire::read_ca(path)).transpose();
     let ca_pem = ca_pem.map_err(|failure| words(&failure))?;
@@ -187,7 +190,7 @@ fn resolve(target: &notify::Target) -> Result<Target, String> {
         key_file::resolve_line(place, &format!("{what} of the notification {}", target.name))
             .map_err(|failure| words(&failure))
     };
-    Target::new(target, ca_pem.as_deref(), &secret)
+    NotifyEndpoint::new(target, ca_pem.as_deref(), &secret)
 }
 
 /// What this host calls itself.

@@ -13,7 +13,7 @@ use crate::format::RepositoryId;
 use crate::instance::ibm;
 use crate::job::status::Objectives;
 use crate::model::FailureKind;
-use crate::repository::{Repository, RepositoryError, S3Settings, StateFolder, Store, StoreError, Writer};
+use crate::repository::{EntryWriter, Repository, RepositoryError, S3Settings, StateFolder, Store, StoreError};
 
 /// The largest CA file that is read.
 const LARGEST_CA: u64 = 4 * 1024 * 1024;
@@ -109,9 +109,9 @@ pub(super) fn signer(settings: &Settings) -> Result<ibm::Client, Failure> {
     client(&settings.signer()?, "API key of the source for signing")
 }
 
-fn client(instance: &config::Instance, what: &str) -> Result<ibm::Client, Failure> {
+fn client(instance: &config::InstanceSettings, what: &str) -> Result<ibm::Client, Failure> {
     let api_key = key_file::resolve_line(&instance.api_key, what)?;
-    let mut client = ibm::Settings::new(&instance.url, &instance.iam_url, api_key);
+    let mut client = ibm::ClientSettings::new(&instance.url, &instance.iam_url, api_key);
     client.ca_pem = instance.ca_file.as_deref().map(read_ca).transpose()?;
     client.requests_per_second = instance.requests_per_second;
     client.read_unknown_types.clone_from(&instance.read_types);
@@ -145,7 +145,7 @@ pub(super) fn objectives(settings: &Settings) -> Objectives {
 }
 
 /// Who signs here, and what it remembers.
-pub(super) fn writer(app: &App, settings: &Settings, id: &RepositoryId) -> Result<Writer, Failure> {
+pub(super) fn writer(app: &App, settings: &Settings, id: &RepositoryId) -> Result<EntryWriter, Failure> {
     writer_with(signing_key(settings)?, app, settings, id)
 }
 
@@ -155,10 +155,10 @@ pub(super) fn writer_with(
     app: &App,
     settings: &Settings,
     id: &RepositoryId,
-) -> Result<Writer, Failure> {
+) -> Result<EntryWriter, Failure> {
     let folder = app.state_folder(settings)?;
     key_file::create_folder(&folder)?;
-    Ok(Writer {
+    Ok(EntryWriter {
         key: Arc::new(key),
         state: StateFolder::new(&folder, &id.to_string()),
         clock: Arc::new(SystemClock),

@@ -6,28 +6,28 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::layer::Origin;
-use super::value::{Kind, Value, describe};
+use super::layer::SettingOrigin;
+use super::value::{SettingValue, ValueKind, describe};
 
 /// Entries of one table.
 const MOST_ENTRIES: usize = 1_000;
 
 /// A table such as one `[[rules]]` or one `[jobs.NAME]`, with where it stands.
-pub(super) struct Entry<'d, 'p> {
+pub(super) struct TableEntry<'d, 'p> {
     /// What messages call it, without brackets.
     pub(super) table: Cow<'static, str>,
     pub(super) members: &'d DeTable<'d>,
     /// Where it begins, as an offset into the file.
     pub(super) at: usize,
-    pub(super) place: &'p dyn Fn(usize) -> Origin,
+    pub(super) place: &'p dyn Fn(usize) -> SettingOrigin,
 }
 
 /// The entries of a table that is written with double brackets.
 pub(super) fn entries<'d, 'p>(
     table: &'static str,
     value: &'d Spanned<DeValue<'d>>,
-    place: &'p dyn Fn(usize) -> Origin,
-) -> Result<Vec<Entry<'d, 'p>>, ConfigError> {
+    place: &'p dyn Fn(usize) -> SettingOrigin,
+) -> Result<Vec<TableEntry<'d, 'p>>, ConfigError> {
     let wrong = |at: usize| ConfigError::Table {
         place: place(at),
         what: format!("`{table}`"),
@@ -39,15 +39,15 @@ pub(super) fn entries<'d, 'p>(
         return Err(ConfigError::Table { place: place(value.span().start), what: format!("`{table}`"), problem });
     }
     let entry = |element: &'d Spanned<DeValue<'d>>| match element.get_ref() {
-        DeValue::Table(members) => Ok(Entry { table: table.into(), members, at: element.span().start, place }),
+        DeValue::Table(members) => Ok(TableEntry { table: table.into(), members, at: element.span().start, place }),
         _ => Err(wrong(element.span().start)),
     };
     list.iter().map(entry).collect()
 }
 
-impl Entry<'_, '_> {
+impl TableEntry<'_, '_> {
     /// A member and where it stands.
-    pub(super) fn member(&self, name: &str) -> Option<(&DeValue<'_>, Origin)> {
+    pub(super) fn member(&self, name: &str) -> Option<(&DeValue<'_>, SettingOrigin)> {
         let (key, value) = self.members.iter().find(|(key, _)| key.get_ref() == name)?;
         Some((value.get_ref(), (self.place)(key.span().start)))
     }
@@ -62,7 +62,7 @@ impl Entry<'_, '_> {
     }
 
     /// A member of one of the types that keys have.
-    pub(super) fn value(&self, name: &str, kind: Kind) -> Result<Option<Value>, ConfigError> {
+    pub(super) fn value(&self, name: &str, kind: ValueKind) -> Result<Option<SettingValue>, ConfigError> {
         let Some((value, _)) = self.member(name) else { return Ok(None) };
         // No member of a table is a path, so nothing is relative to anywhere.
         let read = kind.read_toml(value, std::path::Path::new(""));
@@ -92,7 +92,7 @@ impl Entry<'_, '_> {
     }
 
     /// Where the entry begins.
-    pub(super) fn place(&self) -> Origin {
+    pub(super) fn place(&self) -> SettingOrigin {
         (self.place)(self.at)
     }
 

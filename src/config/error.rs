@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration.
 
-use super::layer::Origin;
+use super::layer::SettingOrigin;
 
 /// A configuration that cannot be used. All of these are usage errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,7 +9,7 @@ pub enum ConfigError {
     #[error("{place}: not valid TOML: {message}")]
     Syntax {
         /// Where.
-        place: Origin,
+        place: SettingOrigin,
         /// The parser's words.
         message: String,
     },
@@ -17,7 +17,7 @@ pub enum ConfigError {
     #[error("{place}: unknown key `{key}`{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
     UnknownKey {
         /// Where.
-        place: Origin,
+        place: SettingOrigin,
         /// The key as written, with its section.
         key: String,
         /// The known key that looks most like it.
@@ -27,7 +27,7 @@ pub enum ConfigError {
     #[error("{place}: unknown key `{key}`: {instead}")]
     RemovedKey {
         /// Where.
-        place: Origin,
+        place: SettingOrigin,
         /// The key with its section.
         key: &'static str,
         /// What took its place.
@@ -37,7 +37,7 @@ pub enum ConfigError {
     #[error("{place}: `{section}` is a section; write it as `[{section}]` on a line of its own")]
     Section {
         /// Where.
-        place: Origin,
+        place: SettingOrigin,
         /// The section.
         section: String,
     },
@@ -45,7 +45,7 @@ pub enum ConfigError {
     #[error("{place}: `{key}` must be {expected}, not {found}")]
     WrongValue {
         /// Where.
-        place: Origin,
+        place: SettingOrigin,
         /// The key with its section.
         key: &'static str,
         /// What would be right.
@@ -59,7 +59,7 @@ pub enum ConfigError {
     )]
     InlineSecret {
         /// Where.
-        place: Origin,
+        place: SettingOrigin,
         /// The key without its suffix.
         key: String,
     },
@@ -67,7 +67,7 @@ pub enum ConfigError {
     #[error("{place}: `{first}` and `{second}` exclude each other; keep one")]
     TwoWays {
         /// Where.
-        place: Origin,
+        place: SettingOrigin,
         /// One key.
         first: &'static str,
         /// The other.
@@ -77,7 +77,7 @@ pub enum ConfigError {
     #[error("{place}: {what}: {problem}")]
     Table {
         /// Where.
-        place: Origin,
+        place: SettingOrigin,
         /// The table or its member.
         what: String,
         /// What is wrong and how to mend it.
@@ -114,7 +114,7 @@ pub enum ConfigError {
         /// The key with its section.
         key: &'static str,
         /// Where it was set.
-        origin: Origin,
+        origin: SettingOrigin,
         /// What is wrong and how to mend it.
         problem: String,
     },

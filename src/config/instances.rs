@@ -8,10 +8,10 @@ use toml::de::DeValue;
 use super::entry::{entries, is_name, nearest};
 use super::error::ConfigError;
 use super::jobs::JOBS;
-use super::layer::{Layer, Origin};
+use super::layer::{Layer, SettingOrigin};
 use super::sections::Location;
 use super::settings::Settings;
-use super::tables::Shown;
+use super::tables::ShownEntry;
 
 /// The table's name.
 pub(super) const INSTANCES: &str = "instances";
@@ -24,9 +24,9 @@ const OF_THE_PROCESS: &[&str] = &[INSTANCES, JOBS, "daemon", "metrics", "notify"
 
 /// One entry of the table.
 #[derive(Debug, Clone)]
-pub(super) struct Part {
+pub(super) struct InstanceEntry {
     pub(super) name: String,
-    origin: Origin,
+    origin: SettingOrigin,
     /// What it sets.
     layer: Layer,
 }
@@ -34,10 +34,10 @@ pub(super) struct Part {
 /// Reads the table, in the order of the file.
 pub(super) fn read(
     value: &Spanned<DeValue<'_>>,
-    place: &dyn Fn(usize) -> Origin,
+    place: &dyn Fn(usize) -> SettingOrigin,
     base: &Path,
-) -> Result<Vec<Part>, ConfigError> {
-    let mut parts: Vec<Part> = Vec::new();
+) -> Result<Vec<InstanceEntry>, ConfigError> {
+    let mut parts: Vec<InstanceEntry> = Vec::new();
     for entry in entries(INSTANCES, value, place)? {
         let Some(name) = entry.text("name")? else { return Err(entry.error("it has no `name`")) };
         if !is_name(&name, LONGEST_NAME) {
@@ -62,7 +62,7 @@ pub(super) fn read(
             }
             layer.take_member(member, value, place, base)?;
         }
-        parts.push(Part { name, origin: place(entry.at), layer: layer.checked()? });
+        parts.push(InstanceEntry { name, origin: place(entry.at), layer: layer.checked()? });
     }
     Ok(parts)
 }
@@ -103,16 +103,16 @@ impl Layer {
 
     /// What each instance sets, for people.
     #[must_use]
-    pub fn instances_shown(&self) -> Vec<Shown> {
-        let of = |part: &Part| {
+    pub fn instances_shown(&self) -> Vec<ShownEntry> {
+        let of = |part: &InstanceEntry| {
             let key = |member: &str| format!("{INSTANCES}.{}.{member}", part.name);
-            let name = Shown { key: key("name"), value: part.name.clone(), origin: part.origin.clone() };
-            let values = part.layer.values.iter().map(|(path, (value, origin))| Shown {
+            let name = ShownEntry { key: key("name"), value: part.name.clone(), origin: part.origin.clone() };
+            let values = part.layer.values.iter().map(|(path, (value, origin))| ShownEntry {
                 key: key(path),
                 value: value.to_string(),
                 origin: origin.clone(),
             });
-            let tables = part.layer.tables.shown().into_iter().map(|one| Shown { key: key(&one.key), ..one });
+            let tables = part.layer.tables.shown().into_iter().map(|one| ShownEntry { key: key(&one.key), ..one });
             std::iter::once(name).chain(values).chain(tables).collect::<Vec<_>>()
         };
         self.instances.iter().flat_map(of).collect()

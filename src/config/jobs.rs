@@ -6,11 +6,11 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::entry::{Entry, is_name, nearest};
+use super::entry::{TableEntry, is_name, nearest};
 use super::error::ConfigError;
-use super::layer::Origin;
-use super::tables::Shown;
-use super::value::{Kind, Value, describe, period_text};
+use super::layer::SettingOrigin;
+use super::tables::ShownEntry;
+use super::value::{SettingValue, ValueKind, describe, period_text};
 use crate::model::Timestamp;
 use crate::schedule::{Schedule, ScheduleError};
 
@@ -39,7 +39,7 @@ const MONDAY: i64 = 1_767_571_200_000;
 
 /// One job: a command that the daemon runs, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub struct JobConfig {
     /// Its name: up to 40 of a-z, 0-9 and `-`.
     pub name: String,
     /// The command, such as `backup`. Whether there is such a kind of job is for [`check_kinds`].
@@ -61,10 +61,10 @@ pub struct Job {
     /// The instances of the file that it is for, none for all.
     pub instances: Vec<String>,
     /// Where it stands.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
 }
 
-impl Job {
+impl JobConfig {
     /// Whether it is for that instance of the file; empty where the file has only one.
     #[must_use]
     pub fn is_for(&self, instance: &str) -> bool {
@@ -73,7 +73,7 @@ impl Job {
 
     /// Its members for people, those that hold by default too.
     #[must_use]
-    pub fn shown(&self) -> Vec<Shown> {
+    pub fn shown(&self) -> Vec<ShownEntry> {
         let list = |texts: &[String]| texts.join(" ");
         let mut members = vec![
             ("kind", self.kind.clone()),
@@ -87,7 +87,7 @@ impl Job {
         members.extend(self.deadline.map(|deadline| ("deadline", period_text(deadline))));
         members.extend((!self.args.is_empty()).then(|| ("args", list(&self.args))));
         members.extend((!self.instances.is_empty()).then(|| ("instances", list(&self.instances))));
-        let row = |(member, value)| Shown {
+        let row = |(member, value)| ShownEntry {
             key: format!("{JOBS}.{}.{member}", self.name),
             value,
             origin: self.origin.clone(),
@@ -100,7 +100,7 @@ impl Job {
 ///
 /// # Errors
 /// When one is not; names the nearest, or all.
-pub fn check_kinds(jobs: &[Job], kinds: &[&str]) -> Result<(), ConfigError> {
+pub fn check_kinds(jobs: &[JobConfig], kinds: &[&str]) -> Result<(), ConfigError> {
     let Some(job) = jobs.iter().find(|job| !kinds.contains(&job.kind.as_str())) else { return Ok(()) };
     let near = nearest(&job.kind, kinds.iter().copied());
     let problem = format!("`{}` is no kind of job{near}; there are {}", job.kind, kinds.join(", "));
@@ -110,7 +110,7 @@ pub fn check_kinds(jobs: &[Job], kinds: &[&str]) -> Result<(), ConfigError> {
 
 /// Checks that every instance that a job names is one of the file.
 pub(super) fn check_instances<'n>(
-    jobs: &[Job],
+    jobs: &[JobConfig],
     known: &(impl Iterator<Item = &'n str> + Clone),
 ) -> Result<(), ConfigError> {
     for job in jobs {
@@ -125,7 +125,10 @@ pub(super) fn check_instances<'n>(
 }
 
 /// Reads the table of all jobs. They come in the order of their names.
-pub(super) fn read(value: &Spanned<DeValue<'_>>, place: &dyn Fn(usize) -> Origin) -> Result<Vec<Job>, ConfigError> {
+pub(super) fn read(
+    value: &Spanned<DeValue<'_>>,
+    place: &dyn Fn(usize) -> SettingOrigin,
+) -> Result<Vec<JobConfig>, ConfigError> {
     let wrong =
         |at: usize, problem: String| ConfigError::Table { place: place(at), what: format!("`{JOBS}`"), problem };
     let own_table = || "write each job as `[jobs.NAME]` on a line of its own, its members below".to_owned();
@@ -148,15 +151,15 @@ pub(super) fn read(value: &Spanned<DeValue<'_>>, place: &dyn Fn(usize) -> Origin
             );
             return Err(wrong(at, problem));
         }
-        let entry = Entry { table: format!("{JOBS}.{name}").into(), members, at, place };
+        let entry = TableEntry { table: format!("{JOBS}.{name}").into(), members, at, place };
         read.push(entry.job(name)?);
     }
     read.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(read)
 }
 
-impl Entry<'_, '_> {
-    fn job(&self, name: String) -> Result<Job, ConfigError> {
+impl TableEntry<'_, '_> {
+    fn job(&self, name: String) -> Result<JobConfig, ConfigError> {
         self.only(MEMBERS)?;
         let schedule = self.schedule()?;
         let jitter = self.period("jitter", JITTER)?.unwrap_or_default();
@@ -172,7 +175,7 @@ impl Entry<'_, '_> {
         if instances.is_empty() && self.member("instances").is_some() {
             return Err(self.at("instances", "is empty; leave it out for all of them".to_owned()));
         }
-        Ok(Job {
+        Ok(JobConfig {
             kind: self.text("kind")?.unwrap_or_else(|| name.clone()),
             name,
             schedule,
@@ -180,7 +183,7 @@ impl Entry<'_, '_> {
             deadline: self.period("deadline", DEADLINE)?,
             retries: self.retries()?.unwrap_or(2),
             retry_after: self.period("retry_after", RETRY_AFTER)?.unwrap_or(Duration::from_secs(60)),
-            catch_up: !matches!(self.value("catch_up", Kind::Flag)?, Some(Value::Flag(false))),
+            catch_up: !matches!(self.value("catch_up", ValueKind::Flag)?, Some(SettingValue::Flag(false))),
             args: self.args()?,
             instances,
             origin: (self.place)(self.at),
@@ -200,7 +203,7 @@ impl Entry<'_, '_> {
     }
 
     fn period(&self, name: &str, seconds: RangeInclusive<u64>) -> Result<Option<Duration>, ConfigError> {
-        let Some(Value::Period(period)) = self.value(name, Kind::Period)? else { return Ok(None) };
+        let Some(SettingValue::Period(period)) = self.value(name, ValueKind::Period)? else { return Ok(None) };
         if seconds.contains(&period.as_secs()) {
             return Ok(Some(period));
         }
@@ -223,8 +226,8 @@ impl Entry<'_, '_> {
     }
 
     fn texts(&self, name: &str) -> Result<Vec<String>, ConfigError> {
-        match self.value(name, Kind::Texts)? {
-            Some(Value::Texts(texts)) => Ok(texts),
+        match self.value(name, ValueKind::Texts)? {
+            Some(SettingValue::Texts(texts)) => Ok(texts),
             _ => Ok(Vec::new()),
         }
     }
@@ -259,7 +262,7 @@ mod tests {
 
     const KINDS: &[&str] = &["backup", "verify", "sync"];
 
-    fn read(text: &str) -> Result<Vec<Job>, ConfigError> {
+    fn read(text: &str) -> Result<Vec<JobConfig>, ConfigError> {
         let settings = Settings::build([Layer::file(text, "keyhaven.toml", Path::new("/"))?])?;
         check_kinds(settings.jobs(), KINDS)?;
         Ok(settings.jobs().to_vec())

@@ -1,14 +1,14 @@
 //! Every key of the configuration, once.
 
-use super::value::Kind;
+use super::value::ValueKind;
 
 /// A key of the configuration.
 #[derive(Debug, Clone, Copy)]
-pub struct Key {
+pub struct ConfigKey {
     /// Section and name, `section.name`; no section for the keys at the top.
     pub path: &'static str,
     /// Its type.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// Its default, as it would be typed.
     pub default: Option<&'static str>,
     /// A value for the commented file, as TOML.
@@ -56,19 +56,19 @@ const SEALED_TO: &str = "whom backups are sealed to is in the trust policy: `key
 
 const fn key(
     path: &'static str,
-    kind: Kind,
+    kind: ValueKind,
     default: Option<&'static str>,
     example: &'static str,
     about: &'static str,
-) -> Key {
-    Key { path, kind, default, example, about }
+) -> ConfigKey {
+    ConfigKey { path, kind, default, example, about }
 }
 
 /// Every key, in the order of the commented file.
-pub const KEYS: &[Key] = &[
+pub const KEYS: &[ConfigKey] = &[
     key(
         "state_dir",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/var/lib/keyhaven""#,
         "What this host remembers of each repository: heads, trust policy, entries on their way. No secrets. Default: \
@@ -76,46 +76,46 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "source.url",
-        Kind::Url,
+        ValueKind::Url,
         None,
         r#""https://INSTANCE-ID.eu-de.secrets-manager.appdomain.cloud""#,
         "The service URL of the instance. Plain http is for loopback only.",
     ),
     key(
         "source.iam_url",
-        Kind::Url,
+        ValueKind::Url,
         Some(IAM_URL),
         r#""https://iam.cloud.ibm.com""#,
         "Where an API key is exchanged for a token.",
     ),
     key(
         "source.crn",
-        Kind::Text,
+        ValueKind::Text,
         None,
         r#""crn:v1:bluemix:public:secrets-manager:eu-de:a/ACCOUNT:INSTANCE-ID::""#,
         "The CRN of the instance. `init` writes it into the trust policy. Default: `init` asks the instance.",
     ),
     key(
         "source.api_key_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/source-api-key""#,
         "A file with the API key, not readable by the world. The identity needs the role SecretsReader on the instance \
          and, for the values of configurations, configurations.list and configuration.read in a custom role. Or name an \
          environment variable or a systemd credential instead.",
     ),
-    key("source.api_key_env", Kind::Text, None, r#""KEYHAVEN_SOURCE_API_KEY""#, ""),
-    key("source.api_key_credential", Kind::Text, None, r#""source-api-key""#, ""),
+    key("source.api_key_env", ValueKind::Text, None, r#""KEYHAVEN_SOURCE_API_KEY""#, ""),
+    key("source.api_key_credential", ValueKind::Text, None, r#""source-api-key""#, ""),
     key(
         "source.ca_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/ca.pem""#,
         "Trust only these CA certificates (PEM) instead of the system's.",
     ),
     key(
         "source.requests_per_second",
-        Kind::Rate,
+        ValueKind::Rate,
         Some("5"),
         "5",
         "The pace of all our requests together. The provider advises 20 for all clients of an instance, and the \
@@ -123,7 +123,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "source.read_types",
-        Kind::Texts,
+        ValueKind::Texts,
         None,
         "[]",
         "Secret types that Keyhaven does not know and whose payloads it shall read all the same. Only for types where \
@@ -131,66 +131,66 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "standby.url",
-        Kind::Url,
+        ValueKind::Url,
         None,
         r#""https://STANDBY-ID.eu-gb.secrets-manager.appdomain.cloud""#,
         "The service URL of the standby.",
     ),
     key(
         "standby.iam_url",
-        Kind::Url,
+        ValueKind::Url,
         Some(IAM_URL),
         r#""https://iam.cloud.ibm.com""#,
         "Where an API key is exchanged for a token.",
     ),
     key(
         "standby.crn",
-        Kind::Text,
+        ValueKind::Text,
         None,
         r#""crn:v1:bluemix:public:secrets-manager:eu-gb:a/ACCOUNT:STANDBY-ID::""#,
         "The CRN of the standby.",
     ),
     key(
         "standby.api_key_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/standby-api-key""#,
         "A file with the API key; the identity needs the role Manager on the standby and none on the source. Or name \
          an environment variable or a systemd credential instead.",
     ),
-    key("standby.api_key_env", Kind::Text, None, r#""KEYHAVEN_STANDBY_API_KEY""#, ""),
-    key("standby.api_key_credential", Kind::Text, None, r#""standby-api-key""#, ""),
+    key("standby.api_key_env", ValueKind::Text, None, r#""KEYHAVEN_STANDBY_API_KEY""#, ""),
+    key("standby.api_key_credential", ValueKind::Text, None, r#""standby-api-key""#, ""),
     key(
         "standby.ca_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/ca.pem""#,
         "Trust only these CA certificates (PEM) instead of the system's.",
     ),
     key(
         "standby.requests_per_second",
-        Kind::Rate,
+        ValueKind::Rate,
         Some("20"),
         "20",
         "The pace of all our requests to the standby together.",
     ),
     key(
         "repository.url",
-        Kind::Location,
+        ValueKind::Location,
         None,
         r#""s3://BUCKET/PREFIX""#,
         "A bucket and prefix, or a folder. One repository is one source instance.",
     ),
     key(
         "repository.id",
-        Kind::Text,
+        ValueKind::Text,
         None,
         r#""64 hexadecimal digits""#,
         "The repository id that `init` printed. It pins everything that the repository says.",
     ),
     key(
         "repository.policy",
-        Kind::Pins,
+        ValueKind::Pins,
         None,
         r#"["000002-64 hexadecimal digits"]"#,
         "Versions of the trust policy that this host relies on, whatever the bucket shows: each its reference, or the \
@@ -198,73 +198,73 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "repository.endpoint",
-        Kind::Url,
+        ValueKind::Url,
         None,
         r#""https://s3.eu-gb.cloud-object-storage.appdomain.cloud""#,
         "The S3 endpoint. Choose a bucket outside the region of the source.",
     ),
-    key("repository.region", Kind::Text, None, r#""eu-gb""#, "The bucket's region."),
+    key("repository.region", ValueKind::Text, None, r#""eu-gb""#, "The bucket's region."),
     key(
         "repository.access_key_id_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/s3-access-key-id""#,
         "The HMAC key of the bucket, in two parts; each as a file, an environment variable or a systemd credential.",
     ),
-    key("repository.access_key_id_env", Kind::Text, None, r#""KEYHAVEN_REPOSITORY_ACCESS_KEY_ID""#, ""),
-    key("repository.access_key_id_credential", Kind::Text, None, r#""s3-access-key-id""#, ""),
-    key("repository.secret_access_key_file", Kind::Path, None, r#""/etc/keyhaven/s3-secret-access-key""#, ""),
-    key("repository.secret_access_key_env", Kind::Text, None, r#""KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY""#, ""),
-    key("repository.secret_access_key_credential", Kind::Text, None, r#""s3-secret-access-key""#, ""),
+    key("repository.access_key_id_env", ValueKind::Text, None, r#""KEYHAVEN_REPOSITORY_ACCESS_KEY_ID""#, ""),
+    key("repository.access_key_id_credential", ValueKind::Text, None, r#""s3-access-key-id""#, ""),
+    key("repository.secret_access_key_file", ValueKind::Path, None, r#""/etc/keyhaven/s3-secret-access-key""#, ""),
+    key("repository.secret_access_key_env", ValueKind::Text, None, r#""KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY""#, ""),
+    key("repository.secret_access_key_credential", ValueKind::Text, None, r#""s3-secret-access-key""#, ""),
     key(
         "repository.ca_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/ca.pem""#,
         "Trust also these CA certificates (PEM) when talking to the bucket.",
     ),
     key(
         "keys.signing_key_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/signing-key.pem""#,
         "The key that signs this host's entries (Ed25519, PKCS#8 PEM). `init` makes it.",
     ),
-    key("keys.signing_key_env", Kind::Text, None, r#""KEYHAVEN_KEYS_SIGNING_KEY""#, ""),
-    key("keys.signing_key_credential", Kind::Text, None, r#""signing-key""#, ""),
+    key("keys.signing_key_env", ValueKind::Text, None, r#""KEYHAVEN_KEYS_SIGNING_KEY""#, ""),
+    key("keys.signing_key_credential", ValueKind::Text, None, r#""signing-key""#, ""),
     key(
         "keys.catalogue_key_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/catalogue-key.txt""#,
         "The age identity that opens catalogues, never packs. `init` makes it.",
     ),
-    key("keys.catalogue_key_env", Kind::Text, None, r#""KEYHAVEN_KEYS_CATALOGUE_KEY""#, ""),
-    key("keys.catalogue_key_credential", Kind::Text, None, r#""catalogue-key""#, ""),
+    key("keys.catalogue_key_env", ValueKind::Text, None, r#""KEYHAVEN_KEYS_CATALOGUE_KEY""#, ""),
+    key("keys.catalogue_key_credential", ValueKind::Text, None, r#""catalogue-key""#, ""),
     key(
         "keys.recovery_identity_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/media/recovery/identity.txt""#,
         "The age identity that opens packs. Only on a host that restores, never on one that backs up.",
     ),
     key(
         "keys.recovery_key_on_collector",
-        Kind::Accepted,
+        ValueKind::Accepted,
         None,
         r#""accepted""#,
         "Lets a backup run although this host holds a recovery identity; every entry then says so.",
     ),
     key(
         "backup.full_every",
-        Kind::Period,
+        ValueKind::Period,
         Some("7d"),
         r#""7d""#,
         "Every item is read again within this time, each at its own moment.",
     ),
     key(
         "backup.max_shrink",
-        Kind::Share,
+        ValueKind::Share,
         Some("20%"),
         r#""20%""#,
         "A listing that lacks more than this share of the largest good snapshot of the last 7 days makes the snapshot \
@@ -272,66 +272,66 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "backup.allow_empty",
-        Kind::Flag,
+        ValueKind::Flag,
         Some("false"),
         "false",
         "Take a listing without any secret for the truth instead of for a failure.",
     ),
     key(
         "backup.allow_partial",
-        Kind::Flag,
+        ValueKind::Flag,
         Some("false"),
         "false",
         "Exit with 0 although the values of configurations are refused, because the identity lacks configuration.read. The \
          snapshot says all the same that it lacks them.",
     ),
-    key("backup.compression_level", Kind::Level, Some("3"), "3", "zstd level of packs and catalogues, 1 to 19."),
+    key("backup.compression_level", ValueKind::Level, Some("3"), "3", "zstd level of packs and catalogues, 1 to 19."),
     key(
         "backup.tags",
-        Kind::Texts,
+        ValueKind::Texts,
         None,
         r#"["production"]"#,
         "What every snapshot of this host is tagged with, at most 16; anybody with read access to the bucket can see it.",
     ),
-    key("retention.keep_last", Kind::Count, None, "96", "Keep the last so many good snapshots."),
+    key("retention.keep_last", ValueKind::Count, None, "96", "Keep the last so many good snapshots."),
     key(
         "retention.keep_hourly",
-        Kind::Count,
+        ValueKind::Count,
         None,
         "48",
         "Keep the last good snapshot of each of so many hours that have one; the same for days, weeks from Monday, months \
          and years. 0 is no rule.",
     ),
-    key("retention.keep_daily", Kind::Count, None, "35", ""),
-    key("retention.keep_weekly", Kind::Count, None, "13", ""),
-    key("retention.keep_monthly", Kind::Count, None, "24", ""),
-    key("retention.keep_yearly", Kind::Count, None, "7", ""),
+    key("retention.keep_daily", ValueKind::Count, None, "35", ""),
+    key("retention.keep_weekly", ValueKind::Count, None, "13", ""),
+    key("retention.keep_monthly", ValueKind::Count, None, "24", ""),
+    key("retention.keep_yearly", ValueKind::Count, None, "7", ""),
     key(
         "retention.keep_within",
-        Kind::Period,
+        ValueKind::Period,
         None,
         r#""7d""#,
         "Keep every good snapshot that is no older than this, measured from the newest good one. No flood of new \
          snapshots pushes these out.",
     ),
-    key("retention.keep_tags", Kind::Texts, None, r#"["release"]"#, "Keep every snapshot with one of these tags."),
+    key("retention.keep_tags", ValueKind::Texts, None, r#"["release"]"#, "Keep every snapshot with one of these tags."),
     key(
         "retention.keep_suspect",
-        Kind::Period,
+        ValueKind::Period,
         Some("30d"),
         r#""30d""#,
         "Suspect snapshots stay at least so long, and as long as nothing newer is good and verified.",
     ),
     key(
         "retention.zone",
-        Kind::Text,
+        ValueKind::Text,
         Some("UTC"),
         r#""Europe/Berlin""#,
         "The IANA time zone in which hours, days, weeks, months and years begin.",
     ),
     key(
         "restore.on_conflict",
-        Kind::OneOf {
+        ValueKind::OneOf {
             words: &["fail", "skip", "new-version", "replace"],
             expected: "\"fail\", \"skip\", \"new-version\" or \"replace\"",
         },
@@ -342,24 +342,24 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "prepare.source_api_key_file",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/etc/keyhaven/source-manager-api-key""#,
         "A file with an API key of the source that has the role Manager: only that role may let an authority sign. \
          Without it the key of the section source is used. Keep it away from the host that backs up.",
     ),
-    key("prepare.source_api_key_env", Kind::Text, None, r#""KEYHAVEN_PREPARE_SOURCE_API_KEY""#, ""),
-    key("prepare.source_api_key_credential", Kind::Text, None, r#""source-manager-api-key""#, ""),
+    key("prepare.source_api_key_env", ValueKind::Text, None, r#""KEYHAVEN_PREPARE_SOURCE_API_KEY""#, ""),
+    key("prepare.source_api_key_credential", ValueKind::Text, None, r#""source-manager-api-key""#, ""),
     key(
         "sync.apply",
-        Kind::Flag,
+        ValueKind::Flag,
         Some("false"),
         "false",
         "Change the standby. Without it `sync` only says what it would do, unless it is run with --apply.",
     ),
     key(
         "sync.delay",
-        Kind::Period,
+        ValueKind::Period,
         Some("1h"),
         r#""1h""#,
         "Only snapshots that are at least this old are brought into the standby, so that a corruption of the source does \
@@ -367,21 +367,21 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "sync.delete",
-        Kind::Flag,
+        ValueKind::Flag,
         Some("false"),
         "false",
         "Delete from the standby what a restore made and the source has lost since. Nothing else is ever deleted.",
     ),
     key(
         "sync.max_change",
-        Kind::Share,
+        ValueKind::Share,
         Some("20%"),
         r#""20%""#,
         "A run that would change or delete more than this share of the standby's items changes nothing and says so.",
     ),
     key(
         "objectives.rpo",
-        Kind::Period,
+        ValueKind::Period,
         None,
         r#""1h""#,
         "The recovery point objective: how old the newest good snapshot may become before the backups are stale. Twice the \
@@ -389,37 +389,43 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "objectives.verified_within",
-        Kind::Period,
+        ValueKind::Period,
         None,
         r#""7d""#,
         "How long ago the last recorded verification (level objects or deeper) may be before the backups are stale.",
     ),
     key(
         "hooks.run_before",
-        Kind::Texts,
+        ValueKind::Texts,
         None,
         r#"["/usr/local/bin/before-backup", "--quiet"]"#,
         "Before a run. When it fails, the run does not start and counts as failed.",
     ),
-    key("hooks.run_after", Kind::Texts, None, r#"["/usr/local/bin/after-backup"]"#, "After a run that did everything."),
-    key("hooks.run_failed", Kind::Texts, None, r#"["/usr/local/bin/backup-failed"]"#, "After a run that did not."),
+    key(
+        "hooks.run_after",
+        ValueKind::Texts,
+        None,
+        r#"["/usr/local/bin/after-backup"]"#,
+        "After a run that did everything.",
+    ),
+    key("hooks.run_failed", ValueKind::Texts, None, r#"["/usr/local/bin/backup-failed"]"#, "After a run that did not."),
     key(
         "hooks.run_finally",
-        Kind::Texts,
+        ValueKind::Texts,
         None,
         r#"["/usr/local/bin/backup-over"]"#,
         "After every run, also after one that was interrupted.",
     ),
     key(
         "hooks.timeout",
-        Kind::Period,
+        ValueKind::Period,
         Some("5m"),
         r#""5m""#,
         "How long a hook may take; then it is killed with everything that it started.",
     ),
     key(
         "audit.to",
-        Kind::Text,
+        ValueKind::Text,
         None,
         r#""/var/log/keyhaven/audit.jsonl""#,
         "A file that lines are appended to, or \"stderr\", or, for the daemon, \"stdout\". While it cannot be written, commands that reveal or \
@@ -427,14 +433,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "audit.names",
-        Kind::Flag,
+        ValueKind::Flag,
         Some("false"),
         "false",
         "Name a revealed secret by its name, too, not by its id alone.",
     ),
     key(
         "log.format",
-        Kind::OneOf { words: &["text", "json"], expected: "\"text\" or \"json\"" },
+        ValueKind::OneOf { words: &["text", "json"], expected: "\"text\" or \"json\"" },
         None,
         r#""json""#,
         "How lines are written. Without it `keyhaven run` writes JSON where standard error is no terminal, and text \
@@ -442,23 +448,23 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "daemon.listen",
-        Kind::Text,
+        ValueKind::Text,
         None,
         r#""127.0.0.1:9464""#,
         "Where /metrics, /healthz and /readyz are served. Without it they are not.",
     ),
     key(
         "daemon.takeover_after",
-        Kind::Period,
+        ValueKind::Period,
         Some("60s"),
         r#""60s""#,
         "How long a daemon that did not run a job last waits for the one that did before it takes the run over; longer where \
          runs are seen to take longer.",
     ),
-    key("daemon.max_running", Kind::Level, Some("4"), "4", "How many jobs run at once at most, 1 to 19."),
+    key("daemon.max_running", ValueKind::Level, Some("4"), "4", "How many jobs run at once at most, 1 to 19."),
     key(
         "daemon.stop_within",
-        Kind::Period,
+        ValueKind::Period,
         Some("15m"),
         r#""15m""#,
         "How long jobs may take to end when the daemon is asked to; then they are killed. They end at their next safe point; \
@@ -466,7 +472,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "daemon.lease_url",
-        Kind::Location,
+        ValueKind::Location,
         None,
         r#""s3://LEASE-BUCKET/keyhaven""#,
         "Where daemons that share a repository agree on who runs a job: a bucket without versions and without locks, at the \
@@ -475,14 +481,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "daemon.lease_term",
-        Kind::Period,
+        ValueKind::Period,
         Some("60s"),
         r#""60s""#,
         "How long after the last sign of a daemon its lease ends. It is renewed three times in that time while a job runs.",
     ),
     key(
         "metrics.textfile",
-        Kind::Path,
+        ValueKind::Path,
         None,
         r#""/var/lib/prometheus/node-exporter/keyhaven.prom""#,
         "Where every command that is run by hand or by a timer leaves its metrics for node_exporter's textfile collector, \
@@ -490,7 +496,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "metrics.names",
-        Kind::Flag,
+        ValueKind::Flag,
         Some("false"),
         "false",
         "Name certificates and secrets that expire soon in metrics, instead of only their type. Whoever reads the metrics \
@@ -511,7 +517,7 @@ pub const SECRETS: &[&str] = &[
 
 /// The key of that path.
 #[must_use]
-pub fn find(path: &str) -> Option<&'static Key> {
+pub fn find(path: &str) -> Option<&'static ConfigKey> {
     KEYS.iter().find(|key| key.path == path)
 }
 

@@ -9,15 +9,15 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::ConfigError;
 use super::instances::{self, INSTANCES};
-use super::jobs::{self, JOBS, Job};
-use super::keys::{self, KEYS, Key, REMOVED, SECRETS, SECTIONS};
+use super::jobs::{self, JOBS, JobConfig};
+use super::keys::{self, ConfigKey, KEYS, REMOVED, SECRETS, SECTIONS};
 use super::notify::Notify;
 use super::tables::Tables;
-use super::value::{Kind, Value};
+use super::value::{SettingValue, ValueKind};
 
 /// Where a setting was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// In the file of that name, on that line (from 1).
     File {
         /// The file.
@@ -33,7 +33,7 @@ pub enum Origin {
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { name, line } => write!(f, "{name}, line {line}"),
@@ -47,11 +47,11 @@ impl fmt::Display for Origin {
 /// Settings from one origin, each checked against the type of its key.
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
-    pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
+    pub(super) values: BTreeMap<&'static str, (SettingValue, SettingOrigin)>,
     pub(super) tables: Tables,
     pub(super) notify: Notify,
-    pub(super) jobs: Vec<Job>,
-    pub(super) instances: Vec<instances::Part>,
+    pub(super) jobs: Vec<JobConfig>,
+    pub(super) instances: Vec<instances::InstanceEntry>,
     /// The instance that this is the layer of.
     pub(super) instance: Option<String>,
 }
@@ -66,7 +66,7 @@ impl Layer {
     /// given in two ways.
     pub fn file(text: &str, name: &str, base: &Path) -> Result<Self, ConfigError> {
         let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        let place = |at: usize| Origin::File { name: name.to_owned(), line: line(at) };
+        let place = |at: usize| SettingOrigin::File { name: name.to_owned(), line: line(at) };
         let document = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
             place: place(error.span().map_or(0, |span| span.start)),
             message: error.message().to_owned(),
@@ -97,13 +97,13 @@ impl Layer {
     ) -> Result<Self, ConfigError> {
         let mut layer = Self::default();
         for (name, text) in variables {
-            let origin = Origin::Environment(name.to_owned());
+            let origin = SettingOrigin::Environment(name.to_owned());
             if let Some(key) = KEYS.iter().find(|key| keys::variable(key.path) == name) {
                 layer.take_text(key, text, origin, base)?;
             } else if let Some(secret) = SECRETS.iter().find(|secret| keys::variable(secret) == name)
                 && let Some(key) = keys::find(&format!("{secret}_env"))
             {
-                layer.values.insert(key.path, (Value::Text(name.to_owned()), origin));
+                layer.values.insert(key.path, (SettingValue::Text(name.to_owned()), origin));
             } else if let Some((key, instead)) = REMOVED.iter().find(|(key, _)| keys::variable(key) == name) {
                 return Err(ConfigError::RemovedKey { place: origin, key, instead });
             }
@@ -122,7 +122,7 @@ impl Layer {
         let mut layer = Self::default();
         for (path, flag, text) in flags {
             if let Some(key) = keys::find(path) {
-                layer.take_text(key, text, Origin::Flag(flag.to_owned()), base)?;
+                layer.take_text(key, text, SettingOrigin::Flag(flag.to_owned()), base)?;
             }
         }
         layer.checked()
@@ -133,7 +133,7 @@ impl Layer {
         &mut self,
         name: &Spanned<DeString<'_>>,
         value: &Spanned<DeValue<'_>>,
-        place: &dyn Fn(usize) -> Origin,
+        place: &dyn Fn(usize) -> SettingOrigin,
         base: &Path,
     ) -> Result<(), ConfigError> {
         let origin = place(name.span().start);
@@ -155,7 +155,7 @@ impl Layer {
         }
     }
 
-    fn take(&mut self, path: &str, value: &DeValue<'_>, place: Origin, base: &Path) -> Result<(), ConfigError> {
+    fn take(&mut self, path: &str, value: &DeValue<'_>, place: SettingOrigin, base: &Path) -> Result<(), ConfigError> {
         let Some(key) = keys::find(path) else {
             if SECRETS.contains(&path) {
                 return Err(ConfigError::InlineSecret { place, key: path.to_owned() });
@@ -175,7 +175,13 @@ impl Layer {
         }
     }
 
-    fn take_text(&mut self, key: &'static Key, text: &str, origin: Origin, base: &Path) -> Result<(), ConfigError> {
+    fn take_text(
+        &mut self,
+        key: &'static ConfigKey,
+        text: &str,
+        origin: SettingOrigin,
+        base: &Path,
+    ) -> Result<(), ConfigError> {
         match key.kind.read_text(text, base) {
             Ok(value) => {
                 self.values.insert(key.path, (value, origin));
@@ -203,9 +209,10 @@ fn is_section(name: &str) -> bool {
     SECTIONS.iter().any(|(section, _)| *section == name)
 }
 
-fn wrong(key: &'static Key, place: Origin, found: String) -> ConfigError {
+fn wrong(key: &'static ConfigKey, place: SettingOrigin, found: String) -> ConfigError {
     // A secret in the place of a reference to it must not be repeated.
-    let found = if keys::secret_of(key.path).is_some() && key.kind == Kind::Text { "that".to_owned() } else { found };
+    let found =
+        if keys::secret_of(key.path).is_some() && key.kind == ValueKind::Text { "that".to_owned() } else { found };
     ConfigError::WrongValue { place, key: key.path, expected: key.kind.expected(), found }
 }
 

@@ -21,9 +21,9 @@ pub mod template;
 pub mod value;
 
 pub use error::ConfigError;
-pub use jobs::Job;
-pub use layer::{Layer, Origin};
+pub use jobs::JobConfig;
+pub use layer::{Layer, SettingOrigin};
 pub use retention::Retention;
-pub use sections::{Instance, Keys, Location, Objectives, Repository, SecretRef};
+pub use sections::{InstanceSettings, Keys, Location, Objectives, Repository, SecretRef};
 pub use settings::Settings;
 pub use tables::Tables;

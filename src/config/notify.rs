@@ -11,16 +11,16 @@ use toml::de::DeValue;
 
 use super::entry::entries;
 use super::error::ConfigError;
-use super::layer::Origin;
+use super::layer::SettingOrigin;
 use super::sections::SecretRef;
-use super::tables::Shown;
+use super::tables::ShownEntry;
 use super::value::period_text;
 
 mod presets;
 mod reader;
 pub mod template;
 
-use reader::Reader;
+use reader::NotifyReader;
 pub use reader::check_url;
 use template::{Escape, Template};
 
@@ -65,7 +65,7 @@ impl Occasion {
 
 /// Where a target is, as far as the configuration says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum NotifyPlace {
     /// A URL without a secret in it.
     Plain(String),
     /// A URL that is kept like a secret.
@@ -83,7 +83,7 @@ pub enum Header {
 
 /// The body of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub enum WebhookBody {
     /// Every field as a member of a JSON object.
     Fields,
     /// A template, and how it is filled in.
@@ -107,12 +107,12 @@ pub enum Way {
     /// A ping at the start and the end of every run, as healthchecks.io takes it.
     Ping {
         /// Where.
-        url: Place,
+        url: NotifyPlace,
     },
     /// An HTTP request.
     Webhook {
         /// Where.
-        url: Place,
+        url: NotifyPlace,
         /// `POST` or `PUT`.
         method: &'static str,
         /// Headers besides the type of the body.
@@ -120,7 +120,7 @@ pub enum Way {
         /// The type of the body.
         content_type: String,
         /// What is sent.
-        body: Body,
+        body: WebhookBody,
         /// A token: where the template does not name it, it goes into an `Authorization: Bearer` header.
         token: Option<SecretRef>,
     },
@@ -143,7 +143,7 @@ pub enum Way {
 
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct NotifyTarget {
     /// Its name: small letters, digits, `-` and `_`.
     pub name: String,
     /// How it is told.
@@ -163,13 +163,13 @@ pub struct Target {
     /// Further CA certificates to trust.
     pub ca_file: Option<PathBuf>,
     /// Where it stands.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
 }
 
 /// The targets of one layer. Only a file can have them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Notify {
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Vec<NotifyTarget>,
 }
 
 impl Notify {
@@ -178,14 +178,14 @@ impl Notify {
         &mut self,
         name: &str,
         value: &Spanned<DeValue<'_>>,
-        place: &dyn Fn(usize) -> Origin,
+        place: &dyn Fn(usize) -> SettingOrigin,
         base: &Path,
     ) -> Result<bool, ConfigError> {
         if name != NOTIFY {
             return Ok(false);
         }
         for entry in entries(NOTIFY, value, place)? {
-            let target = Reader { entry: &entry, base }.target(self.targets.len())?;
+            let target = NotifyReader { entry: &entry, base }.target(self.targets.len())?;
             if self.targets.iter().any(|other| other.name == target.name) {
                 let known = if entry.member("name").is_some() { "name" } else { "kind" };
                 return Err(entry.at(known, "two targets have this name; give each a `name` of its own".to_owned()));
@@ -196,20 +196,20 @@ impl Notify {
     }
 
     /// The targets for people. What is secret is only named by where it is.
-    pub(super) fn shown(targets: &[Target]) -> Vec<Shown> {
+    pub(super) fn shown(targets: &[NotifyTarget]) -> Vec<ShownEntry> {
         targets.iter().map(shown).collect()
     }
 }
 
-fn shown(target: &Target) -> Shown {
+fn shown(target: &NotifyTarget) -> ShownEntry {
     let reference = |secret: &SecretRef| match secret {
         SecretRef::File(path) => format!("file {}", path.display()),
         SecretRef::Env(name) => format!("environment variable {name}"),
         SecretRef::Credential(name) => format!("credential {name}"),
     };
-    let place = |place: &Place| match place {
-        Place::Plain(url) => url.clone(),
-        Place::Secret(secret) => format!("URL in {}", reference(secret)),
+    let place = |place: &NotifyPlace| match place {
+        NotifyPlace::Plain(url) => url.clone(),
+        NotifyPlace::Secret(secret) => format!("URL in {}", reference(secret)),
     };
     let mut value = match &target.way {
         Way::Ping { url } => format!("ping; {}", place(url)),
@@ -239,7 +239,7 @@ fn shown(target: &Target) -> Shown {
     if target.names {
         value.push_str("; with names");
     }
-    Shown { key: format!("{NOTIFY}.{}", target.name), value, origin: target.origin.clone() }
+    ShownEntry { key: format!("{NOTIFY}.{}", target.name), value, origin: target.origin.clone() }
 }
 
 #[cfg(test)]

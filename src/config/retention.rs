@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::settings::{Settings, unfit};
-use super::value::Value;
+use super::value::SettingValue;
 use crate::model::tag::{TAGS, check_tag};
 use crate::schedule::Zone;
 
@@ -41,11 +41,11 @@ impl Settings {
     pub fn retention(&self) -> Result<Retention, ConfigError> {
         const ZONE: &str = "retention.zone";
         let count = |path: &str| match self.value(path) {
-            Some(Value::Whole(count)) => u32::try_from(*count).unwrap_or_default(),
+            Some(SettingValue::Whole(count)) => u32::try_from(*count).unwrap_or_default(),
             _ => 0,
         };
         let period = |path: &str| match self.value(path) {
-            Some(Value::Period(period)) => Some(*period),
+            Some(SettingValue::Period(period)) => Some(*period),
             _ => None,
         };
         let zone = self.text(ZONE).unwrap_or_else(|| "UTC".to_owned());

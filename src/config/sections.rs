@@ -16,7 +16,7 @@ pub enum SecretRef {
 
 /// How an instance is reached.
 #[derive(Debug, Clone)]
-pub struct Instance {
+pub struct InstanceSettings {
     /// The service URL.
     pub url: String,
     /// The identity service's URL.

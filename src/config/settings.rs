@@ -5,23 +5,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::ConfigError;
-use super::jobs::Job;
-use super::keys::{self, KEYS, Key};
-use super::layer::{Layer, Origin};
-use super::notify::{Notify, Target};
+use super::jobs::JobConfig;
+use super::keys::{self, ConfigKey, KEYS};
+use super::layer::{Layer, SettingOrigin};
+use super::notify::{Notify, NotifyTarget};
 use super::sections::{
-    Audit, Backup, Daemon, Hooks, Instance, Keys, Location, Metrics, Objectives, Repository, SecretRef, Sync,
+    Audit, Backup, Daemon, Hooks, InstanceSettings, Keys, Location, Metrics, Objectives, Repository, SecretRef, Sync,
 };
-use super::tables::{Shown, Tables};
-use super::value::Value;
+use super::tables::{ShownEntry, Tables};
+use super::value::SettingValue;
 
 /// The settings of one run, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    values: BTreeMap<&'static str, (Value, Origin)>,
+    values: BTreeMap<&'static str, (SettingValue, SettingOrigin)>,
     tables: Tables,
     notify: Notify,
-    jobs: Vec<Job>,
+    jobs: Vec<JobConfig>,
     instance: String,
 }
 
@@ -32,12 +32,12 @@ impl Settings {
     /// # Errors
     /// When values do not go together.
     pub fn build(layers: impl IntoIterator<Item = Layer>) -> Result<Self, ConfigError> {
-        let mut values: BTreeMap<&'static str, (Value, Origin)> = BTreeMap::new();
+        let mut values: BTreeMap<&'static str, (SettingValue, SettingOrigin)> = BTreeMap::new();
         for key in KEYS {
             if let Some(default) = key.default
                 && let Ok(value) = key.kind.read_text(default, std::path::Path::new(""))
             {
-                values.insert(key.path, (value, Origin::Default));
+                values.insert(key.path, (value, SettingOrigin::Default));
             }
         }
         let mut tables = Tables::default();
@@ -65,7 +65,7 @@ impl Settings {
 
     /// Every key that has a value, in the order of the commented file: key, value as text, origin. Nothing secret can be
     /// among them, because no key holds a secret.
-    pub fn effective(&self) -> impl Iterator<Item = (&'static Key, &Value, &Origin)> {
+    pub fn effective(&self) -> impl Iterator<Item = (&'static ConfigKey, &SettingValue, &SettingOrigin)> {
         KEYS.iter().filter_map(|key| self.values.get(key.path).map(|(value, origin)| (key, value, origin)))
     }
 
@@ -73,12 +73,12 @@ impl Settings {
     ///
     /// # Errors
     /// When its URL or its API key is not set.
-    pub fn source(&self) -> Result<Instance, ConfigError> {
+    pub fn source(&self) -> Result<InstanceSettings, ConfigError> {
         self.source_with("source.api_key")
     }
 
-    fn source_with(&self, api_key: &'static str) -> Result<Instance, ConfigError> {
-        Ok(Instance {
+    fn source_with(&self, api_key: &'static str) -> Result<InstanceSettings, ConfigError> {
+        Ok(InstanceSettings {
             url: self.needed("source.url")?,
             iam_url: self.needed("source.iam_url")?,
             crn: self.text("source.crn"),
@@ -94,7 +94,7 @@ impl Settings {
     ///
     /// # Errors
     /// When its URL or both keys are not set.
-    pub fn signer(&self) -> Result<Instance, ConfigError> {
+    pub fn signer(&self) -> Result<InstanceSettings, ConfigError> {
         let own = self.secret("prepare.source_api_key").is_some();
         self.source_with(if own { "prepare.source_api_key" } else { "source.api_key" })
     }
@@ -103,8 +103,8 @@ impl Settings {
     ///
     /// # Errors
     /// When its URL or its API key is not set.
-    pub fn standby(&self) -> Result<Instance, ConfigError> {
-        Ok(Instance {
+    pub fn standby(&self) -> Result<InstanceSettings, ConfigError> {
+        Ok(InstanceSettings {
             url: self.needed("standby.url")?,
             iam_url: self.needed("standby.iam_url")?,
             crn: self.text("standby.crn"),
@@ -145,11 +145,11 @@ impl Settings {
     #[must_use]
     pub fn daemon(&self) -> Daemon {
         let period = |path| match self.value(path) {
-            Some(Value::Period(period)) => *period,
+            Some(SettingValue::Period(period)) => *period,
             _ => Duration::from_secs(60),
         };
         let max_running = match self.value("daemon.max_running") {
-            Some(Value::Whole(most)) => usize::try_from(*most).unwrap_or(1),
+            Some(SettingValue::Whole(most)) => usize::try_from(*most).unwrap_or(1),
             _ => 4,
         };
         Daemon {
@@ -176,11 +176,11 @@ impl Settings {
     #[must_use]
     pub fn backup(&self) -> Backup {
         let full_every = match self.value("backup.full_every") {
-            Some(Value::Period(period)) => *period,
+            Some(SettingValue::Period(period)) => *period,
             _ => Duration::from_secs(7 * 86_400),
         };
         let compression_level = match self.value("backup.compression_level") {
-            Some(Value::Whole(level)) => *level,
+            Some(SettingValue::Whole(level)) => *level,
             _ => 3,
         };
         Backup {
@@ -196,7 +196,7 @@ impl Settings {
     #[must_use]
     pub fn sync(&self) -> Sync {
         let delay = match self.value("sync.delay") {
-            Some(Value::Period(period)) => *period,
+            Some(SettingValue::Period(period)) => *period,
             _ => Duration::from_secs(3_600),
         };
         Sync {
@@ -211,7 +211,7 @@ impl Settings {
     #[must_use]
     pub fn objectives(&self) -> Objectives {
         let period = |path| match self.value(path) {
-            Some(Value::Period(period)) => Some(*period),
+            Some(SettingValue::Period(period)) => Some(*period),
             _ => None,
         };
         Objectives { rpo: period("objectives.rpo"), verified_within: period("objectives.verified_within") }
@@ -225,13 +225,13 @@ impl Settings {
 
     /// The targets of notifications.
     #[must_use]
-    pub fn notify(&self) -> &[Target] {
+    pub fn notify(&self) -> &[NotifyTarget] {
         &self.notify.targets
     }
 
     /// The targets of notifications for people, without what is secret.
     #[must_use]
-    pub fn notify_shown(&self) -> Vec<Shown> {
+    pub fn notify_shown(&self) -> Vec<ShownEntry> {
         Notify::shown(&self.notify.targets)
     }
 
@@ -239,7 +239,7 @@ impl Settings {
     #[must_use]
     pub fn hooks(&self) -> Hooks {
         let timeout = match self.value("hooks.timeout") {
-            Some(Value::Period(period)) => *period,
+            Some(SettingValue::Period(period)) => *period,
             _ => Duration::from_secs(300),
         };
         Hooks {
@@ -278,7 +278,7 @@ impl Settings {
 
     /// The jobs of the daemon, in the order of their names; those of all instances.
     #[must_use]
-    pub fn jobs(&self) -> &[Job] {
+    pub fn jobs(&self) -> &[JobConfig] {
         &self.jobs
     }
 
@@ -317,7 +317,7 @@ impl Settings {
     /// Whether the pin was given for this command alone: then it replaces all others.
     #[must_use]
     pub fn is_policy_chosen(&self) -> bool {
-        matches!(self.origin("repository.policy"), Origin::Flag(_))
+        matches!(self.origin("repository.policy"), SettingOrigin::Flag(_))
     }
 
     /// What Prometheus is told.
@@ -335,7 +335,7 @@ impl Settings {
     /// Whether a key is set by anything but its default.
     #[must_use]
     pub fn is_set(&self, path: &str) -> bool {
-        self.values.get(path).is_some_and(|(_, origin)| *origin != Origin::Default)
+        self.values.get(path).is_some_and(|(_, origin)| *origin != SettingOrigin::Default)
     }
 
     /// The error for a key that this command needs and that is nowhere.
@@ -346,13 +346,13 @@ impl Settings {
 
     /// The error for a value that does not go together with others.
     pub(super) fn unfit(&self, path: &str, problem: &str) -> ConfigError {
-        let origin = self.values.get(path).map_or(Origin::Default, |(_, origin)| origin.clone());
+        let origin = self.values.get(path).map_or(SettingOrigin::Default, |(_, origin)| origin.clone());
         unfit(path, &origin, problem)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         for path in ["source.url", "source.iam_url", "standby.url", "standby.iam_url", "repository.endpoint"] {
-            if let Some((Value::Text(url), origin)) = self.values.get(path)
+            if let Some((SettingValue::Text(url), origin)) = self.values.get(path)
                 && url.starts_with("http://")
                 && !is_loopback(url)
             {
@@ -360,13 +360,13 @@ impl Settings {
                 return Err(unfit(path, origin, problem));
             }
         }
-        if let (Some((Value::Text(source), _)), Some((Value::Text(standby), origin))) =
+        if let (Some((SettingValue::Text(source), _)), Some((SettingValue::Text(standby), origin))) =
             (self.values.get("source.url"), self.values.get("standby.url"))
             && source.trim_end_matches('/') == standby.trim_end_matches('/')
         {
             return Err(unfit("standby.url", origin, "the standby is the source; name another instance"));
         }
-        if let Some((Value::Text(id), origin)) = self.values.get("repository.id")
+        if let Some((SettingValue::Text(id), origin)) = self.values.get("repository.id")
             && !(id.len() == 64 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
         {
             return Err(unfit(
@@ -375,13 +375,13 @@ impl Settings {
                 "a repository id is 64 lower-case hexadecimal digits, as `keyhaven init` prints it; leave the key out until then",
             ));
         }
-        if let Some((Value::Text(to), origin)) = self.values.get("audit.to")
+        if let Some((SettingValue::Text(to), origin)) = self.values.get("audit.to")
             && !["stdout", "stderr"].contains(&to.as_str())
             && !to.starts_with('/')
         {
             return Err(unfit("audit.to", origin, "must be a path from the root, or the word stdout or stderr"));
         }
-        if let Some((Value::Text(url), origin)) = self.values.get("repository.url")
+        if let Some((SettingValue::Text(url), origin)) = self.values.get("repository.url")
             && url.starts_with("s3://")
             && !self.values.contains_key("repository.endpoint")
         {
@@ -390,19 +390,19 @@ impl Settings {
         Ok(())
     }
 
-    pub(super) fn value(&self, path: &str) -> Option<&Value> {
+    pub(super) fn value(&self, path: &str) -> Option<&SettingValue> {
         debug_assert!(keys::find(path).is_some(), "no such key: {path}");
         self.values.get(path).map(|(value, _)| value)
     }
 
     /// Where the value of a key came from.
-    pub(super) fn origin(&self, path: &str) -> &Origin {
-        self.values.get(path).map_or(&Origin::Default, |(_, origin)| origin)
+    pub(super) fn origin(&self, path: &str) -> &SettingOrigin {
+        self.values.get(path).map_or(&SettingOrigin::Default, |(_, origin)| origin)
     }
 
     pub(super) fn text(&self, path: &str) -> Option<String> {
         match self.value(path) {
-            Some(Value::Text(text)) => Some(text.clone()),
+            Some(SettingValue::Text(text)) => Some(text.clone()),
             _ => None,
         }
     }
@@ -413,27 +413,27 @@ impl Settings {
 
     fn path(&self, path: &str) -> Option<PathBuf> {
         match self.value(path) {
-            Some(Value::Path(path)) => Some(path.clone()),
+            Some(SettingValue::Path(path)) => Some(path.clone()),
             _ => None,
         }
     }
 
     pub(super) fn texts(&self, path: &str) -> Vec<String> {
         match self.value(path) {
-            Some(Value::Texts(texts)) => texts.clone(),
+            Some(SettingValue::Texts(texts)) => texts.clone(),
             _ => Vec::new(),
         }
     }
 
     fn number(&self, path: &str, default: f64) -> f64 {
         match self.value(path) {
-            Some(Value::Number(number)) => *number,
+            Some(SettingValue::Number(number)) => *number,
             _ => default,
         }
     }
 
     fn flag(&self, path: &str) -> bool {
-        matches!(self.value(path), Some(Value::Flag(true)))
+        matches!(self.value(path), Some(SettingValue::Flag(true)))
     }
 
     fn secret(&self, secret: &str) -> Option<SecretRef> {
@@ -451,7 +451,7 @@ impl Settings {
     }
 }
 
-pub(super) fn unfit(path: &str, origin: &Origin, problem: &str) -> ConfigError {
+pub(super) fn unfit(path: &str, origin: &SettingOrigin, problem: &str) -> ConfigError {
     let key = keys::find(path).map_or("", |key| key.path);
     ConfigError::Unfit { key, origin: origin.clone(), problem: problem.to_owned() }
 }

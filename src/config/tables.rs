@@ -4,11 +4,11 @@ use serde_json::{Map, Value as Json};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::entry::{Entry, entries, nearest};
+use super::entry::{TableEntry, entries, nearest};
 use super::error::ConfigError;
-use super::layer::Origin;
+use super::layer::SettingOrigin;
 use super::value::describe;
-use crate::model::{Field, Override, Policies, Rule, Selector, Transform, Treatment};
+use crate::model::{Override, Policies, RewriteField, Rule, Selector, Transform, Treatment};
 
 /// The tables' names.
 const POLICIES: &str = "policies";
@@ -26,21 +26,21 @@ const LONGEST_TEXT: usize = 4_096;
 pub struct Tables {
     policies: Policies,
     /// Where the policies, rules, overrides and transforms stand, in their order.
-    types: Vec<Origin>,
-    rules: Vec<Origin>,
-    overrides: Vec<Origin>,
-    transforms: Vec<Origin>,
+    types: Vec<SettingOrigin>,
+    rules: Vec<SettingOrigin>,
+    overrides: Vec<SettingOrigin>,
+    transforms: Vec<SettingOrigin>,
 }
 
 /// One entry for people: what it is, what it says, where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownEntry {
     /// Such as `policies.public_cert` or `rules[1]`; entries count from 1.
     pub key: String,
     /// What it says.
     pub value: String,
     /// Where it stands.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
 }
 
 impl Tables {
@@ -55,7 +55,7 @@ impl Tables {
         &mut self,
         name: &str,
         value: &Spanned<DeValue<'_>>,
-        place: &dyn Fn(usize) -> Origin,
+        place: &dyn Fn(usize) -> SettingOrigin,
     ) -> Result<bool, ConfigError> {
         match name {
             POLICIES => self.types(value, place)?,
@@ -133,15 +133,15 @@ impl Tables {
 
     /// Every entry, for people. No entry holds a payload.
     #[must_use]
-    pub fn shown(&self) -> Vec<Shown> {
+    pub fn shown(&self) -> Vec<ShownEntry> {
         let Policies { types, rules, overrides, transforms } = &self.policies;
         let mut shown = Vec::new();
         for ((item_type, treatment), origin) in types.iter().zip(&self.types) {
             let (key, value) = (format!("{POLICIES}.{item_type}"), treatment.to_string());
-            shown.push(Shown { key, value, origin: origin.clone() });
+            shown.push(ShownEntry { key, value, origin: origin.clone() });
         }
-        let mut add = |table: &str, place: usize, value: String, origin: &Origin| {
-            shown.push(Shown { key: format!("{table}[{}]", place + 1), value, origin: origin.clone() });
+        let mut add = |table: &str, place: usize, value: String, origin: &SettingOrigin| {
+            shown.push(ShownEntry { key: format!("{table}[{}]", place + 1), value, origin: origin.clone() });
         };
         for (place, (rule, origin)) in rules.iter().zip(&self.rules).enumerate() {
             let treatment = rule.treatment.map(|treatment| format!("; treatment {treatment}")).unwrap_or_default();
@@ -159,7 +159,7 @@ impl Tables {
         shown
     }
 
-    fn selections(&self) -> impl Iterator<Item = (&'static str, &[Selector], &Origin)> {
+    fn selections(&self) -> impl Iterator<Item = (&'static str, &[Selector], &SettingOrigin)> {
         let Policies { rules, overrides, transforms, .. } = &self.policies;
         let rules = rules.iter().zip(&self.rules).map(|(one, at)| (RULES, one.select.as_slice(), at));
         let overrides = overrides.iter().zip(&self.overrides).map(|(one, at)| (OVERRIDES, one.select.as_slice(), at));
@@ -168,7 +168,11 @@ impl Tables {
         rules.chain(overrides).chain(transforms)
     }
 
-    fn types(&mut self, value: &Spanned<DeValue<'_>>, place: &dyn Fn(usize) -> Origin) -> Result<(), ConfigError> {
+    fn types(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        place: &dyn Fn(usize) -> SettingOrigin,
+    ) -> Result<(), ConfigError> {
         let DeValue::Table(members) = value.get_ref() else {
             return Err(ConfigError::Section { place: place(value.span().start), section: POLICIES.to_owned() });
         };
@@ -189,7 +193,7 @@ impl Tables {
     }
 }
 
-impl Entry<'_, '_> {
+impl TableEntry<'_, '_> {
     fn rule(&self) -> Result<Rule, ConfigError> {
         self.only(&["select", "treatment", "name"])?;
         let treatment = match self.member("treatment") {
@@ -238,8 +242,8 @@ impl Entry<'_, '_> {
         self.only(&["select", "field", "from", "to"])?;
         let needed = |name: &str| self.text(name)?.ok_or_else(|| self.error(&format!("it has no `{name}`")));
         let word = needed("field")?;
-        let field: Field = word.parse().map_err(|error: crate::model::policies::FieldError| {
-            let near = nearest(&word, Field::ALL.iter().map(|field| field.as_str()));
+        let field: RewriteField = word.parse().map_err(|error: crate::model::policies::FieldError| {
+            let near = nearest(&word, RewriteField::ALL.iter().map(|field| field.as_str()));
             self.at("field", format!("{error}{near}"))
         })?;
         let (from, to) = (needed("from")?, needed("to")?);
@@ -284,7 +288,7 @@ impl Entry<'_, '_> {
     }
 }
 
-fn treatment(value: &DeValue<'_>, what: &str, origin: &Origin) -> Result<Treatment, ConfigError> {
+fn treatment(value: &DeValue<'_>, what: &str, origin: &SettingOrigin) -> Result<Treatment, ConfigError> {
     let wrong = |problem: String| ConfigError::Table { place: origin.clone(), what: what.to_owned(), problem };
     let DeValue::String(word) = value else {
         return Err(wrong(format!("must be a treatment such as \"reissue\", not {}", describe(value))));

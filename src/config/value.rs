@@ -11,7 +11,7 @@ const LONGEST_DAYS: u64 = 10 * 365;
 
 /// The type of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// Any text that is not empty.
     Text,
     /// An `http://` or `https://` URL without credentials in it.
@@ -49,7 +49,7 @@ pub enum Kind {
 
 /// A value that has the type of its key.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub enum SettingValue {
     /// Text, URL, location.
     Text(String),
     /// A path, made absolute or relative to the working folder.
@@ -66,7 +66,7 @@ pub enum Value {
     Texts(Vec<String>),
 }
 
-impl Kind {
+impl ValueKind {
     /// What the type is called in messages.
     #[must_use]
     pub const fn expected(self) -> &'static str {
@@ -92,10 +92,10 @@ impl Kind {
     ///
     /// # Errors
     /// What was found instead, in words that never repeat a long value.
-    pub fn read_toml(self, value: &DeValue<'_>, base: &Path) -> Result<Value, String> {
+    pub fn read_toml(self, value: &DeValue<'_>, base: &Path) -> Result<SettingValue, String> {
         let found = || describe(value);
         match (self, value) {
-            (Self::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
+            (Self::Flag, DeValue::Boolean(flag)) => Ok(SettingValue::Flag(*flag)),
             (Self::Rate | Self::Share | Self::Level | Self::Count, DeValue::Integer(number)) => {
                 let text = number.to_string();
                 self.read_text(&text, base).map_err(|_| text)
@@ -112,7 +112,7 @@ impl Kind {
                         other => return Err(format!("a list with {}", describe(other))),
                     }
                 }
-                Ok(Value::Texts(texts))
+                Ok(SettingValue::Texts(texts))
             }
             (Self::Flag | Self::Rate | Self::Level | Self::Count | Self::Texts, _) => Err(found()),
             (_, DeValue::String(text)) => self.read_text(text, base),
@@ -124,34 +124,38 @@ impl Kind {
     ///
     /// # Errors
     /// What was found instead.
-    pub fn read_text(self, text: &str, base: &Path) -> Result<Value, String> {
+    pub fn read_text(self, text: &str, base: &Path) -> Result<SettingValue, String> {
         let wrong = || quoted(text);
         if text.is_empty() {
             return Err("empty".to_owned());
         }
         match self {
-            Self::Text => Ok(Value::Text(text.to_owned())),
-            Self::Url => http_url(text).then(|| Value::Text(text.to_owned())).ok_or_else(wrong),
-            Self::Path => Ok(Value::Path(joined(base, text))),
-            Self::Location => location(text, base).map(Value::Text).ok_or_else(wrong),
+            Self::Text => Ok(SettingValue::Text(text.to_owned())),
+            Self::Url => http_url(text).then(|| SettingValue::Text(text.to_owned())).ok_or_else(wrong),
+            Self::Path => Ok(SettingValue::Path(joined(base, text))),
+            Self::Location => location(text, base).map(SettingValue::Text).ok_or_else(wrong),
             Self::Flag => match text {
-                "true" => Ok(Value::Flag(true)),
-                "false" => Ok(Value::Flag(false)),
+                "true" => Ok(SettingValue::Flag(true)),
+                "false" => Ok(SettingValue::Flag(false)),
                 _ => Err(wrong()),
             },
-            Self::Rate => number(text, |n| n > 0.0 && n <= 1000.0).map(Value::Number).ok_or_else(wrong),
+            Self::Rate => number(text, |n| n > 0.0 && n <= 1000.0).map(SettingValue::Number).ok_or_else(wrong),
             Self::Level => whole(text, 1, 19).ok_or_else(wrong),
             Self::Count => whole(text, 0, 100_000).ok_or_else(wrong),
-            Self::Period => period(text).map(Value::Period),
-            Self::Share => share(text).map(Value::Number).ok_or_else(wrong),
-            Self::Texts | Self::Pins => Ok(Value::Texts(text.split(',').map(|part| part.trim().to_owned()).collect())),
-            Self::Accepted => (text == "accepted").then_some(Value::Flag(true)).ok_or_else(wrong),
-            Self::OneOf { words, .. } => words.contains(&text).then(|| Value::Text(text.to_owned())).ok_or_else(wrong),
+            Self::Period => period(text).map(SettingValue::Period),
+            Self::Share => share(text).map(SettingValue::Number).ok_or_else(wrong),
+            Self::Texts | Self::Pins => {
+                Ok(SettingValue::Texts(text.split(',').map(|part| part.trim().to_owned()).collect()))
+            }
+            Self::Accepted => (text == "accepted").then_some(SettingValue::Flag(true)).ok_or_else(wrong),
+            Self::OneOf { words, .. } => {
+                words.contains(&text).then(|| SettingValue::Text(text.to_owned())).ok_or_else(wrong)
+            }
         }
     }
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for SettingValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
@@ -214,8 +218,8 @@ fn number(text: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
     text.parse::<f64>().ok().filter(|n| n.is_finite() && fits(*n))
 }
 
-fn whole(text: &str, least: i32, most: i32) -> Option<Value> {
-    text.parse::<i32>().ok().filter(|n| (least..=most).contains(n)).map(Value::Whole)
+fn whole(text: &str, least: i32, most: i32) -> Option<SettingValue> {
+    text.parse::<i32>().ok().filter(|n| (least..=most).contains(n)).map(SettingValue::Whole)
 }
 
 fn http_url(text: &str) -> bool {
@@ -273,54 +277,58 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(kind: Kind, text: &str) -> Result<Value, String> {
+    fn read(kind: ValueKind, text: &str) -> Result<SettingValue, String> {
         kind.read_text(text, Path::new("/etc/keyhaven"))
     }
 
     #[test]
     fn periods_need_a_unit_and_print_back() {
-        assert_eq!(read(Kind::Period, "7d"), Ok(Value::Period(Duration::from_secs(604_800))));
-        assert_eq!(read(Kind::Period, "90s").unwrap().to_string(), "90s");
-        assert_eq!(read(Kind::Period, "48h").unwrap().to_string(), "2d");
+        assert_eq!(read(ValueKind::Period, "7d"), Ok(SettingValue::Period(Duration::from_secs(604_800))));
+        assert_eq!(read(ValueKind::Period, "90s").unwrap().to_string(), "90s");
+        assert_eq!(read(ValueKind::Period, "48h").unwrap().to_string(), "2d");
         for wrong in ["7", "d", "-1d", "1.5h", "0s", "7 days", "99999999999999999999d", "1w", "9d9d"] {
-            assert!(read(Kind::Period, wrong).is_err(), "{wrong}");
+            assert!(read(ValueKind::Period, wrong).is_err(), "{wrong}");
         }
         for none in ["0s", "0m", "00h", "0d"] {
-            let said = read(Kind::Period, none).unwrap_err();
+            let said = read(ValueKind::Period, none).unwrap_err();
             assert_eq!(said, format!("\"{none}\"; the shortest is \"1s\", which is as good as none"));
         }
-        assert_eq!(read(Kind::Period, "3651d").unwrap_err(), "\"3651d\"; the longest is \"3650d\"");
-        assert_eq!(read(Kind::Period, "1s"), Ok(Value::Period(Duration::from_secs(1))));
-        assert_eq!(read(Kind::Period, "3650d").unwrap().to_string(), "3650d");
+        assert_eq!(read(ValueKind::Period, "3651d").unwrap_err(), "\"3651d\"; the longest is \"3650d\"");
+        assert_eq!(read(ValueKind::Period, "1s"), Ok(SettingValue::Period(Duration::from_secs(1))));
+        assert_eq!(read(ValueKind::Period, "3650d").unwrap().to_string(), "3650d");
     }
 
     #[test]
     fn a_share_is_a_fraction_or_a_percentage() {
-        assert_eq!(read(Kind::Share, "20%"), Ok(Value::Number(0.2)));
-        assert_eq!(read(Kind::Share, "0.2"), Ok(Value::Number(0.2)));
+        assert_eq!(read(ValueKind::Share, "20%"), Ok(SettingValue::Number(0.2)));
+        assert_eq!(read(ValueKind::Share, "0.2"), Ok(SettingValue::Number(0.2)));
         for wrong in ["20", "101%", "-1%", "NaN", "inf", "%"] {
-            assert!(read(Kind::Share, wrong).is_err(), "{wrong}");
+            assert!(read(ValueKind::Share, wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn locations_are_folders_or_buckets() {
-        assert_eq!(read(Kind::Location, "repo"), Ok(Value::Text("/etc/keyhaven/repo".into())));
-        assert_eq!(read(Kind::Location, "./a//repo/"), Ok(Value::Text("/etc/keyhaven/a/repo".into())));
-        assert_eq!(read(Kind::Location, "../repo"), Ok(Value::Text("/etc/keyhaven/../repo".into())), "may be a link");
-        assert_eq!(read(Kind::Location, "/srv/repo"), Ok(Value::Text("/srv/repo".into())));
-        assert_eq!(read(Kind::Location, "file:///srv/repo"), Ok(Value::Text("/srv/repo".into())));
-        assert_eq!(read(Kind::Location, "s3://b/p"), Ok(Value::Text("s3://b/p".into())));
+        assert_eq!(read(ValueKind::Location, "repo"), Ok(SettingValue::Text("/etc/keyhaven/repo".into())));
+        assert_eq!(read(ValueKind::Location, "./a//repo/"), Ok(SettingValue::Text("/etc/keyhaven/a/repo".into())));
+        assert_eq!(
+            read(ValueKind::Location, "../repo"),
+            Ok(SettingValue::Text("/etc/keyhaven/../repo".into())),
+            "may be a link"
+        );
+        assert_eq!(read(ValueKind::Location, "/srv/repo"), Ok(SettingValue::Text("/srv/repo".into())));
+        assert_eq!(read(ValueKind::Location, "file:///srv/repo"), Ok(SettingValue::Text("/srv/repo".into())));
+        assert_eq!(read(ValueKind::Location, "s3://b/p"), Ok(SettingValue::Text("s3://b/p".into())));
         for wrong in ["s3://", "https://x/y", "s3://key:secret@bucket/p", "s3://b/p?x=1"] {
-            assert!(read(Kind::Location, wrong).is_err(), "{wrong}");
+            assert!(read(ValueKind::Location, wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn a_url_with_a_password_is_refused_and_not_repeated() {
-        let refused = read(Kind::Url, "https://user:hunter2@sm.example").unwrap_err();
+        let refused = read(ValueKind::Url, "https://user:hunter2@sm.example").unwrap_err();
         assert!(!refused.contains("hunter2"), "{refused}");
-        assert!(read(Kind::Url, "sm.example").is_err());
-        assert!(read(Kind::Url, "ftp://sm.example").is_err());
+        assert!(read(ValueKind::Url, "sm.example").is_err());
+        assert!(read(ValueKind::Url, "ftp://sm.example").is_err());
     }
 }

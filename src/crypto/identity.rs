@@ -25,7 +25,7 @@ const ARMOR_END: &str = "-----END AGE ENCRYPTED FILE-----";
 
 /// The identities of one file. Never printed.
 pub struct Identities {
-    keys: Vec<Key>,
+    keys: Vec<IdentityKey>,
     hints: Vec<Digest>,
     policies: Vec<PolicyHint>,
 }
@@ -39,7 +39,7 @@ pub struct PolicyHint {
     pub pin: String,
 }
 
-enum Key {
+enum IdentityKey {
     X25519(age::x25519::Identity),
     #[cfg(feature = "ssh")]
     Ssh(age::ssh::Identity),
@@ -70,7 +70,7 @@ impl Identities {
                 }
             } else if !line.is_empty() {
                 let key = line.parse().map_err(|_| CryptoError::Identity { line: index + 1 })?;
-                found.keys.push(Key::X25519(key));
+                found.keys.push(IdentityKey::X25519(key));
             }
         }
         found.hints.sort_unstable();
@@ -82,7 +82,7 @@ impl Identities {
     fn parse_ssh(text: &str) -> Result<Self, CryptoError> {
         match age::ssh::Identity::from_buffer(text.as_bytes(), None) {
             Ok(key @ age::ssh::Identity::Unencrypted(_)) => {
-                Ok(Self { keys: vec![Key::Ssh(key)], hints: Vec::new(), policies: Vec::new() })
+                Ok(Self { keys: vec![IdentityKey::Ssh(key)], hints: Vec::new(), policies: Vec::new() })
             }
             Ok(age::ssh::Identity::Encrypted(_)) => Err(CryptoError::Encrypted),
             _ => Err(CryptoError::Identity { line: 1 }),
@@ -100,7 +100,7 @@ impl Identities {
         for part in lines {
             text.push_str(part);
         }
-        (Self { keys: vec![Key::X25519(key)], hints: Vec::new(), policies: Vec::new() }, text)
+        (Self { keys: vec![IdentityKey::X25519(key)], hints: Vec::new(), policies: Vec::new() }, text)
     }
 
     /// Whether `file` is protected by a passphrase, or sealed at all: then [`Identities::decrypt_file`] reads it.
@@ -178,7 +178,7 @@ impl Identities {
     /// The recipients that these identities open for, sorted.
     #[must_use]
     pub fn recipients(&self) -> Vec<Recipient> {
-        let mut all: Vec<Recipient> = self.keys.iter().filter_map(Key::recipient).collect();
+        let mut all: Vec<Recipient> = self.keys.iter().filter_map(IdentityKey::recipient).collect();
         all.sort();
         all.dedup();
         all
@@ -207,14 +207,14 @@ impl Identities {
 
     pub(super) fn as_age(&self) -> impl Iterator<Item = &dyn age::Identity> {
         self.keys.iter().map(|key| match key {
-            Key::X25519(inner) => inner as &dyn age::Identity,
+            IdentityKey::X25519(inner) => inner as &dyn age::Identity,
             #[cfg(feature = "ssh")]
-            Key::Ssh(inner) => inner as &dyn age::Identity,
+            IdentityKey::Ssh(inner) => inner as &dyn age::Identity,
         })
     }
 }
 
-impl Key {
+impl IdentityKey {
     fn recipient(&self) -> Option<Recipient> {
         match self {
             Self::X25519(key) => Some(Recipient::x25519(key.to_public())),

@@ -15,11 +15,11 @@ const SHOWN: usize = 80;
 #[derive(Clone)]
 pub struct Recipient {
     text: String,
-    inner: Inner,
+    inner: RecipientKind,
 }
 
 #[derive(Clone)]
-enum Inner {
+enum RecipientKind {
     X25519(age::x25519::Recipient),
     #[cfg(feature = "ssh")]
     Ssh(age::ssh::Recipient),
@@ -27,7 +27,7 @@ enum Inner {
 
 impl Recipient {
     pub(super) fn x25519(inner: age::x25519::Recipient) -> Self {
-        Self { text: inner.to_string(), inner: Inner::X25519(inner) }
+        Self { text: inner.to_string(), inner: RecipientKind::X25519(inner) }
     }
 
     #[cfg(feature = "ssh")]
@@ -35,7 +35,7 @@ impl Recipient {
         // The comment behind the key is no part of it.
         let shown = inner.to_string();
         let text = shown.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-        Self { text, inner: Inner::Ssh(inner) }
+        Self { text, inner: RecipientKind::Ssh(inner) }
     }
 
     /// The recipient as text.
@@ -46,9 +46,9 @@ impl Recipient {
 
     fn as_age(&self) -> &dyn age::Recipient {
         match &self.inner {
-            Inner::X25519(inner) => inner,
+            RecipientKind::X25519(inner) => inner,
             #[cfg(feature = "ssh")]
-            Inner::Ssh(inner) => inner,
+            RecipientKind::Ssh(inner) => inner,
         }
     }
 }

@@ -4,11 +4,11 @@ use tracing::{info, warn};
 
 use super::engine::Ports;
 use super::leasing::Grant;
-use super::plan::{Filled, Verdict, verdict};
-use super::ports::{Order, Outcome, Stop};
-use super::task::Task;
+use super::plan::{Filled, RetryDecision, verdict};
+use super::ports::{AttemptOutcome, Order, Stop};
+use super::task::JobTask;
 use super::tell::Start;
-use super::{Ending, Run};
+use super::{Ending, JobRun};
 use crate::model::Timestamp;
 
 /// What an attempt came to.
@@ -25,11 +25,11 @@ pub(super) enum Came {
 }
 
 /// Asks the ledger which slot of a job was filled last.
-pub(super) async fn look(ports: &Ports, task: &Task) -> Came {
+pub(super) async fn look(ports: &Ports, task: &JobTask) -> Came {
     Came::Looked(filled(ports, task).await)
 }
 
-async fn filled(ports: &Ports, task: &Task) -> Option<Option<Filled>> {
+async fn filled(ports: &Ports, task: &JobTask) -> Option<Option<Filled>> {
     let until = ports.clock.now().plus_millis(super::plan::AHEAD_MILLIS);
     match ports.ledgers.filled(&task.instance, &task.name, until).await {
         Ok(filled) => Some(filled),
@@ -42,7 +42,7 @@ async fn filled(ports: &Ports, task: &Task) -> Option<Option<Filled>> {
 }
 
 /// Takes the lease, looks once more, runs, tells.
-pub(super) async fn run(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &Stop) -> Came {
+pub(super) async fn run(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop: &Stop) -> Came {
     let mut held = match ports.leases.take(task).await {
         Grant::Wait(until) => return Came::HeldBack(until),
         Grant::Go(held) => held,
@@ -68,14 +68,14 @@ pub(super) async fn run(ports: &Ports, task: &Task, slot: Timestamp, attempt: u3
         None => told(ports, task, slot, attempt, stop).await,
     };
     if let Some(lease) = held {
-        let done = (verdict(&ending) == Verdict::Done).then_some(slot);
+        let done = (verdict(&ending) == RetryDecision::Done).then_some(slot);
         lease.release(task, done).await;
     }
     Came::Ran(ending)
 }
 
 /// Runs the job between the two tellings.
-async fn told(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &Stop) -> Ending {
+async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop: &Stop) -> Ending {
     let started = ports.clock.now();
     let start = Start {
         job: task.name.clone(),
@@ -87,7 +87,7 @@ async fn told(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &
     };
     let outcome = match ports.audience.starting(&start).await {
         Ok(()) if stop.soon.is_cancelled() => {
-            Outcome { ending: Ending::Interrupted, facts: super::Facts::default(), why: None }
+            AttemptOutcome { ending: Ending::Interrupted, facts: super::Facts::default(), why: None }
         }
         Ok(()) => {
             info!(job = task.name, instance = task.instance, due = %slot, attempt, "started");
@@ -95,9 +95,9 @@ async fn told(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &
         }
         // A hook that was stopped because everything stops is no failure of the job.
         Err(why) if stop.soon.is_cancelled() => {
-            Outcome { ending: Ending::Interrupted, facts: super::Facts::default(), why: Some(why) }
+            AttemptOutcome { ending: Ending::Interrupted, facts: super::Facts::default(), why: Some(why) }
         }
-        Err(why) => Outcome {
+        Err(why) => AttemptOutcome {
             ending: Ending::Failed { exit: crate::model::FailureKind::Failed.exit_code() },
             facts: super::Facts::default(),
             why: Some(why),
@@ -105,8 +105,9 @@ async fn told(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &
     };
     let ended = ports.clock.now();
     say(task, slot, &outcome, ended.millis_since(started));
-    let again = verdict(&outcome.ending) == Verdict::Mendable && attempt <= task.retries && !stop.soon.is_cancelled();
-    let run = Run {
+    let again =
+        verdict(&outcome.ending) == RetryDecision::Mendable && attempt <= task.retries && !stop.soon.is_cancelled();
+    let run = JobRun {
         job: start.job,
         kind: start.kind,
         instance: start.instance,
@@ -122,7 +123,7 @@ async fn told(ports: &Ports, task: &Task, slot: Timestamp, attempt: u32, stop: &
     run.ending
 }
 
-fn order(task: &Task, slot: Timestamp) -> Order {
+fn order(task: &JobTask, slot: Timestamp) -> Order {
     Order {
         instance: task.instance.clone(),
         kind: task.kind.name,
@@ -133,7 +134,7 @@ fn order(task: &Task, slot: Timestamp) -> Order {
 }
 
 /// One line in the log.
-fn say(task: &Task, slot: Timestamp, outcome: &Outcome, millis: i64) {
+fn say(task: &JobTask, slot: Timestamp, outcome: &AttemptOutcome, millis: i64) {
     let (job, instance, due, sequence) = (&task.name, &task.instance, slot, outcome.facts.sequence);
     let why = outcome.why.as_deref().unwrap_or("no reason given");
     match &outcome.ending {

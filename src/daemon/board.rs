@@ -10,14 +10,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::tally::Tally;
-use crate::job::status::{Inventory, Status};
+use super::tally::RunStatistics;
+use crate::job::status::{InventorySummary, Status};
 use crate::model::{Clock, Timestamp};
 use crate::repository::ledger::Ledger;
 
 /// What a daemon is doing about its jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Role {
+pub enum DaemonRole {
     /// It has not found out yet.
     #[default]
     Starting,
@@ -29,7 +29,7 @@ pub enum Role {
     Stopping,
 }
 
-impl Role {
+impl DaemonRole {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Starting, Self::Running, Self::StandingBy, Self::Stopping];
 
@@ -62,11 +62,11 @@ pub struct JobView {
 
 /// Everything that is shown of one instance and its repository.
 #[derive(Debug, Clone)]
-pub struct Instance {
+pub struct BoardInstance {
     /// Its name in the configuration; empty where there is only one.
     pub name: String,
     /// Its runs.
-    pub tally: Tally,
+    pub tally: RunStatistics,
     /// Its jobs; none for a command run by hand without a `[jobs]` table.
     pub jobs: Vec<JobView>,
     /// What its repository says; nothing before it was read.
@@ -83,7 +83,7 @@ pub struct RepositoryView {
     /// The highest sequence in its ledger.
     pub sequence: u64,
     /// The inventory of its newest good snapshot; nothing without one, or without a key that opens catalogues.
-    pub inventory: Option<Inventory>,
+    pub inventory: Option<InventorySummary>,
 }
 
 impl RepositoryView {
@@ -95,11 +95,17 @@ impl RepositoryView {
     }
 }
 
-impl Instance {
+impl BoardInstance {
     /// An instance of which only its name is known.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), tally: Tally::forgetful(), jobs: Vec::new(), repository: None, names: false }
+        Self {
+            name: name.to_owned(),
+            tally: RunStatistics::forgetful(),
+            jobs: Vec::new(),
+            repository: None,
+            names: false,
+        }
     }
 }
 
@@ -109,17 +115,17 @@ pub struct Board {
     clock: Arc<dyn Clock>,
     alive_within: Duration,
     ended: Arc<Notify>,
-    shown: Arc<Mutex<Shown>>,
+    shown: Arc<Mutex<DaemonPage>>,
 }
 
 #[derive(Debug)]
-struct Shown {
-    instances: BTreeMap<String, Arc<Instance>>,
+struct DaemonPage {
+    instances: BTreeMap<String, Arc<BoardInstance>>,
     /// By a clock that nobody sets.
     ticked: Instant,
     configured: bool,
     reached: bool,
-    role: Role,
+    role: DaemonRole,
     reload_failed: bool,
     /// What each repository said, and whether names may be shown.
     learned: BTreeMap<String, (Arc<RepositoryView>, bool)>,
@@ -147,12 +153,12 @@ impl Board {
     /// the first tick.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, alive_within: Duration) -> Self {
-        let shown = Shown {
+        let shown = DaemonPage {
             instances: BTreeMap::new(),
             ticked: Instant::now(),
             configured: false,
             reached: false,
-            role: Role::Starting,
+            role: DaemonRole::Starting,
             reload_failed: false,
             learned: BTreeMap::new(),
         };
@@ -177,12 +183,12 @@ impl Board {
     }
 
     /// What the daemon does now.
-    pub fn set_role(&self, role: Role) {
+    pub fn set_role(&self, role: DaemonRole) {
         self.lock().role = role;
     }
 
     /// Shows an instance in place of what was shown under its name, with what is known of its repository.
-    pub fn show(&self, mut instance: Instance) {
+    pub fn show(&self, mut instance: BoardInstance) {
         let mut shown = self.lock();
         if let Some((view, names)) = shown.learned.get(&instance.name) {
             instance.repository = Some(Arc::clone(view));
@@ -202,7 +208,7 @@ impl Board {
         let before = shown.learned.insert(name.to_owned(), (Arc::clone(&view), names));
         let fresh = shown.instances.get(name).map(|current| {
             // Counters and jobs: small. What is large is behind a reference.
-            Arc::new(Instance { repository: Some(view), names, ..current.as_ref().clone() })
+            Arc::new(BoardInstance { repository: Some(view), names, ..current.as_ref().clone() })
         });
         let stale = fresh.and_then(|fresh| shown.instances.insert(name.to_owned(), fresh));
         drop(shown);
@@ -234,13 +240,13 @@ impl Board {
 
     /// The instance shown under that name.
     #[must_use]
-    pub fn instance(&self, name: &str) -> Option<Arc<Instance>> {
+    pub fn instance(&self, name: &str) -> Option<Arc<BoardInstance>> {
         self.lock().instances.get(name).cloned()
     }
 
     /// Every instance, by name.
     #[must_use]
-    pub fn instances(&self) -> Vec<Arc<Instance>> {
+    pub fn instances(&self) -> Vec<Arc<BoardInstance>> {
         self.lock().instances.values().cloned().collect()
     }
 
@@ -259,7 +265,7 @@ impl Board {
 
     /// What the daemon does now.
     #[must_use]
-    pub fn role(&self) -> Role {
+    pub fn role(&self) -> DaemonRole {
         self.lock().role
     }
 
@@ -275,7 +281,7 @@ impl Board {
         self.clock.now()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shown> {
+    fn lock(&self) -> MutexGuard<'_, DaemonPage> {
         // Every change under the lock is a single assignment: what a panic elsewhere leaves is whole.
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }

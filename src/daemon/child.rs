@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info};
 
-use super::ports::{Order, Outcome, Runner, Stop};
+use super::ports::{AttemptOutcome, Order, Runner, Stop};
 use super::{Ending, Facts, facts};
 use crate::model::FailureKind;
 use crate::repository::store::WRITTEN_WITHIN;
@@ -42,7 +42,7 @@ pub struct Processes {
     /// How an instance is named, before its name.
     pub instance_flag: &'static str,
     /// The variable that says which run of the schedule it is, and what it says.
-    pub due: fn(&crate::model::Due) -> (&'static str, String),
+    pub due: fn(&crate::model::ScheduledRun) -> (&'static str, String),
     /// What every job finds on its standard input; nothing, where there is nothing to hand on.
     pub input: Option<Arc<File>>,
     /// Further variables.
@@ -85,7 +85,7 @@ impl Processes {
 
 #[async_trait]
 impl Runner for Processes {
-    async fn run(&self, order: &Order, stop: &Stop) -> Outcome {
+    async fn run(&self, order: &Order, stop: &Stop) -> AttemptOutcome {
         // The kernel ends a job when the *thread* that started it ends; the loop, which polls us, is on the main one.
         let mut child = match self.command(order).and_then(|mut command| command.spawn()) {
             Ok(child) => child,
@@ -162,7 +162,7 @@ async fn wait(
     (status, Some(forced))
 }
 
-fn outcome(status: ExitStatus, forced: Option<Ending>, output: &Output) -> Outcome {
+fn outcome(status: ExitStatus, forced: Option<Ending>, output: &Output) -> AttemptOutcome {
     let value = serde_json::from_slice::<serde_json::Value>(&output.result).ok();
     let facts = value.as_ref().map(Facts::read).unwrap_or_default();
     let suspect = value.as_ref().is_some_and(facts::is_suspect);
@@ -183,12 +183,12 @@ fn outcome(status: ExitStatus, forced: Option<Ending>, output: &Output) -> Outco
         (Ending::Failed { .. }, None) => Some(status.to_string()),
         _ => None,
     };
-    Outcome { ending, facts, why }
+    AttemptOutcome { ending, facts, why }
 }
 
-fn failed(why: String) -> Outcome {
+fn failed(why: String) -> AttemptOutcome {
     let ending = Ending::Failed { exit: FailureKind::Failed.exit_code() };
-    Outcome { ending, facts: Facts::default(), why: Some(why) }
+    AttemptOutcome { ending, facts: Facts::default(), why: Some(why) }
 }
 
 /// Reads a result to its end and keeps what may be kept.

@@ -19,8 +19,8 @@ use super::attempt::{self, Came};
 use super::leasing::Desk;
 use super::plan::{Progress, Step, Turns, choose};
 use super::ports::{Audience, Ledgers, Runner, Stop};
-use super::task::{Task, TaskId};
-use super::{JobView, Role};
+use super::task::{JobTask, TaskId};
+use super::{DaemonRole, JobView};
 use crate::model::{Clock, Timestamp};
 
 /// The longest that the loop sleeps: how late a jump of the clock is noticed at most, and how often it shows that it lives.
@@ -56,7 +56,7 @@ pub struct Ports {
 #[derive(Debug)]
 pub struct Setup {
     /// Every job on every instance that it is for.
-    pub tasks: Vec<Arc<Task>>,
+    pub tasks: Vec<Arc<JobTask>>,
     /// What this host remembers to have run last, of the tasks of which it remembers anything.
     pub remembered: BTreeMap<TaskId, Timestamp>,
     /// How turns are taken.
@@ -81,8 +81,8 @@ enum Busy {
 
 /// What a task is at.
 #[derive(Debug)]
-struct State {
-    task: Arc<Task>,
+struct TaskState {
+    task: Arc<JobTask>,
     progress: Progress,
     busy: Busy,
     /// It is no longer in the configuration, and runs its last.
@@ -104,7 +104,7 @@ pub struct Engine {
     stop_within: Duration,
     ports: Arc<Ports>,
     /// By instance and name.
-    states: BTreeMap<TaskId, State>,
+    states: BTreeMap<TaskId, TaskState>,
     attempts: FuturesUnordered<Attempt>,
     stop: Stop,
     stopping: bool,
@@ -146,15 +146,15 @@ impl Engine {
         self.take_tasks(setup.tasks, &setup.remembered);
     }
 
-    fn take_tasks(&mut self, tasks: Vec<Arc<Task>>, remembered: &BTreeMap<TaskId, Timestamp>) {
+    fn take_tasks(&mut self, tasks: Vec<Arc<JobTask>>, remembered: &BTreeMap<TaskId, Timestamp>) {
         let now = self.ports.clock.now();
         let mut before = std::mem::take(&mut self.states);
         for task in tasks {
             let id = task.id();
             let interval = (task.schedule.interval(now), now);
             let state = match before.remove(&id) {
-                Some(known) => State { task, interval, gone: false, ..known },
-                None => State {
+                Some(known) => TaskState { task, interval, gone: false, ..known },
+                None => TaskState {
                     progress: Progress::new(remembered.get(&id).copied(), now),
                     task,
                     busy: Busy::No,
@@ -169,7 +169,7 @@ impl Engine {
         // One that still runs keeps its place until it has ended: nothing may start beside it that it excludes, and another
         // configuration may bring it back before.
         let running = before.into_iter().filter(|(_, state)| state.busy != Busy::No);
-        self.states.extend(running.map(|(id, state)| (id, State { gone: true, ..state })));
+        self.states.extend(running.map(|(id, state)| (id, TaskState { gone: true, ..state })));
     }
 
     /// Runs until `stop` is cancelled and every job has ended. Configurations that come in meanwhile are put in force.
@@ -264,14 +264,14 @@ impl Engine {
     /// Which of those that want to run may.
     fn chosen(&self, wanting: &[(TaskId, Timestamp, u32)]) -> Vec<TaskId> {
         // Not by the slot: where slots come faster than turns, the newest one of all of them is the same.
-        let since = |state: &State, slot| state.progress.wanting().unwrap_or(slot);
+        let since = |state: &TaskState, slot| state.progress.wanting().unwrap_or(slot);
         let tasks = wanting.iter().filter_map(|(id, slot, _)| {
             let state = self.states.get(id)?;
             Some((&*state.task, since(state, *slot)))
         });
-        let tasks: Vec<(&Task, Timestamp)> = tasks.collect();
+        let tasks: Vec<(&JobTask, Timestamp)> = tasks.collect();
         let trying = self.states.values().filter(|state| state.busy == Busy::Trying);
-        let trying: Vec<&Task> = trying.map(|state| &*state.task).collect();
+        let trying: Vec<&JobTask> = trying.map(|state| &*state.task).collect();
         let chosen = choose(&tasks, &trying, self.max_running);
         chosen.into_iter().filter_map(|at| Some(wanting.get(at)?.0.clone())).collect()
     }
@@ -321,7 +321,7 @@ impl Engine {
 
     fn show(&self) {
         let now = self.ports.clock.now();
-        let view = |state: &State| JobView {
+        let view = |state: &TaskState| JobView {
             name: state.task.name.clone(),
             kind: state.task.kind.name.to_owned(),
             interval: state.interval.0,
@@ -332,21 +332,21 @@ impl Engine {
         self.ports.audience.show(&states, self.role());
     }
 
-    fn role(&self) -> Role {
+    fn role(&self) -> DaemonRole {
         if self.stopping {
-            Role::Stopping
+            DaemonRole::Stopping
         } else if self.states.values().any(|state| state.progress.leads()) {
-            Role::Running
+            DaemonRole::Running
         } else if self.states.values().all(|state| state.read) {
-            Role::StandingBy
+            DaemonRole::StandingBy
         } else {
-            Role::Starting
+            DaemonRole::Starting
         }
     }
 }
 
 /// Says when a job runs next, once it is known.
-fn announce(state: &mut State, turns: &Turns, now: Timestamp) {
+fn announce(state: &mut TaskState, turns: &Turns, now: Timestamp) {
     let (job, instance) = (&state.task.name, &state.task.instance);
     let next = state.task.schedule.next_after(now);
     match state.progress.step(&state.task, turns, now) {
@@ -360,12 +360,12 @@ fn announce(state: &mut State, turns: &Turns, now: Timestamp) {
     }
 }
 
-fn asking(ports: &Arc<Ports>, state: &State, of: Option<(Timestamp, u32)>) -> Attempt {
+fn asking(ports: &Arc<Ports>, state: &TaskState, of: Option<(Timestamp, u32)>) -> Attempt {
     let (ports, task) = (Arc::clone(ports), Arc::clone(&state.task));
     Box::pin(async move { (task.id(), of, attempt::look(&ports, &task).await) })
 }
 
-fn running(ports: &Arc<Ports>, state: &State, slot: Timestamp, attempt: u32, stop: Stop) -> Attempt {
+fn running(ports: &Arc<Ports>, state: &TaskState, slot: Timestamp, attempt: u32, stop: Stop) -> Attempt {
     let (ports, task) = (Arc::clone(ports), Arc::clone(&state.task));
     Box::pin(async move {
         let came = attempt::run(&ports, &task, slot, attempt, &stop).await;

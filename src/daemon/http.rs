@@ -200,7 +200,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::daemon::board::{Instance, Role};
+    use crate::daemon::board::{BoardInstance, DaemonRole};
     use crate::model::{Clock, Timestamp};
 
     #[derive(Debug)]
@@ -261,8 +261,8 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_in_the_classic_format_and_name_the_role() {
         let server = Server::start().await;
-        server.board.show(Instance::new("pay"));
-        server.board.set_role(Role::StandingBy);
+        server.board.show(BoardInstance::new("pay"));
+        server.board.set_role(DaemonRole::StandingBy);
         let answer = server.get("/metrics").await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
         assert!(answer.contains("keyhaven_daemon_role{role=\"standing_by\"} 1.0\n"), "{answer}");

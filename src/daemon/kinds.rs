@@ -15,7 +15,7 @@ pub enum Touch {
 
 /// When a run leaves an entry in the ledger that names it, so that every other host sees it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
+pub enum RecordsEntry {
     /// Whenever it succeeds.
     Always,
     /// When it is told to record, and only if there was something to record.
@@ -26,7 +26,7 @@ pub enum Entry {
 
 /// One kind of job.
 #[derive(Debug, Clone, Copy)]
-pub struct Kind {
+pub struct JobKind {
     /// The command, as `kind` in the configuration names it; the arguments of the job come behind it.
     pub name: &'static str,
     /// The instances that it talks to. The repository is none: any number of jobs may write there at once.
@@ -34,28 +34,28 @@ pub struct Kind {
     /// How long a run may take where the job's own `deadline` says nothing.
     pub deadline: Duration,
     /// Whether it leaves an entry.
-    pub entry: Entry,
+    pub entry: RecordsEntry,
 }
 
-const fn kind(name: &'static str, touches: &'static [Touch], minutes: u64, entry: Entry) -> Kind {
-    Kind { name, touches, deadline: Duration::from_secs(minutes * 60), entry }
+const fn kind(name: &'static str, touches: &'static [Touch], minutes: u64, entry: RecordsEntry) -> JobKind {
+    JobKind { name, touches, deadline: Duration::from_secs(minutes * 60), entry }
 }
 
 /// Every kind. The deadlines leave room for the largest instance at the slowest pace: a first backup of 30,000 secrets
 /// at five requests a second takes under four hours, and past six it gives itself up.
-pub const KINDS: &[Kind] = &[
-    kind("backup", &[Touch::Source], 360, Entry::Always),
-    kind("verify", &[], 720, Entry::Perhaps),
-    kind("sync", &[Touch::Standby], 720, Entry::Perhaps),
-    kind("drift", &[Touch::Source, Touch::Standby], 360, Entry::Never),
-    kind("forget", &[], 60, Entry::Perhaps),
-    kind("sweep", &[], 720, Entry::Perhaps),
-    kind("doctor", &[Touch::Source, Touch::Standby], 15, Entry::Never),
+pub const KINDS: &[JobKind] = &[
+    kind("backup", &[Touch::Source], 360, RecordsEntry::Always),
+    kind("verify", &[], 720, RecordsEntry::Perhaps),
+    kind("sync", &[Touch::Standby], 720, RecordsEntry::Perhaps),
+    kind("drift", &[Touch::Source, Touch::Standby], 360, RecordsEntry::Never),
+    kind("forget", &[], 60, RecordsEntry::Perhaps),
+    kind("sweep", &[], 720, RecordsEntry::Perhaps),
+    kind("doctor", &[Touch::Source, Touch::Standby], 15, RecordsEntry::Never),
 ];
 
 /// The kind of that name.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Kind> {
+pub fn find(name: &str) -> Option<&'static JobKind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
@@ -65,7 +65,7 @@ pub fn names() -> String {
     KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
 }
 
-impl Kind {
+impl JobKind {
     /// Whether a run of this kind must wait until one of the other has ended, on the same instance of the configuration.
     #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {

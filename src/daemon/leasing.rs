@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::task::Task;
+use super::task::JobTask;
 use crate::model::Timestamp;
 use crate::repository::lease::{Lease, LeaseError, Leases, Taken};
 
@@ -28,14 +28,14 @@ pub struct Desk {
 #[derive(Debug)]
 pub enum Grant {
     /// Run; with a lease that is ours, or without one where there are none or they do not work.
-    Go(Option<Held>),
+    Go(Option<HeldLease>),
     /// Another daemon runs it; it may be over by then.
     Wait(Timestamp),
 }
 
 /// A lease that is held while a job runs.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldLease {
     leases: Leases,
     lease: Lease,
 }
@@ -68,10 +68,10 @@ impl Desk {
     }
 
     /// Asks for the lease of a job.
-    pub async fn take(&self, task: &Task) -> Grant {
+    pub async fn take(&self, task: &JobTask) -> Grant {
         let Some((leases, repository)) = self.places.get(&task.instance) else { return Grant::Go(None) };
         match within(leases.take(repository, &task.name)).await {
-            Ok(Taken::Ours(lease)) => Grant::Go(Some(Held { leases: leases.clone(), lease })),
+            Ok(Taken::Ours(lease)) => Grant::Go(Some(HeldLease { leases: leases.clone(), lease })),
             Ok(Taken::Theirs { owner, until }) => {
                 debug!(job = task.name, instance = task.instance, owner, %until, "another daemon holds the lease");
                 Grant::Wait(until)
@@ -84,7 +84,7 @@ impl Desk {
     }
 }
 
-impl Held {
+impl HeldLease {
     /// The newest run that was brought to its end under this lease.
     #[must_use]
     pub fn done(&self) -> Option<Timestamp> {
@@ -92,7 +92,7 @@ impl Held {
     }
 
     /// Renews the lease until `work` is over, and gives its result.
-    pub async fn during<T>(&mut self, task: &Task, work: impl Future<Output = T>) -> T {
+    pub async fn during<T>(&mut self, task: &JobTask, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         let mut ours = true;
         loop {
@@ -123,7 +123,7 @@ impl Held {
     }
 
     /// Gives the lease back; `done` is the run that was brought to its end, if it was.
-    pub async fn release(self, task: &Task, done: Option<Timestamp>) {
+    pub async fn release(self, task: &JobTask, done: Option<Timestamp>) {
         if let Err(error) = within(self.leases.release(&self.lease, done)).await {
             warn!(
                 job = task.name,

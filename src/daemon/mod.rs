@@ -26,8 +26,8 @@ pub mod tally;
 pub mod task;
 pub mod tell;
 
-pub use board::{Board, Instance, JobView, RepositoryView, Role};
+pub use board::{Board, BoardInstance, DaemonRole, JobView, RepositoryView};
 pub use memory::{Memory, MemoryError};
-pub use run::{Ending, Facts, Run};
-pub use tally::Tally;
+pub use run::{Ending, Facts, JobRun};
+pub use tally::RunStatistics;
 pub use tell::Teller;

@@ -13,7 +13,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter as _, SpanLink
 use reqwest::{Client, redirect, retry};
 use uuid::Uuid;
 
-use super::Run;
+use super::JobRun;
 use super::tell::Warning;
 use crate::model::Timestamp;
 
@@ -21,7 +21,7 @@ use crate::model::Timestamp;
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Exports a run that is over. Its id is that of the trace, so that logs and pings lead to it.
-pub async fn export(run: &Run, id: Uuid) -> Option<Warning> {
+pub async fn export(run: &JobRun, id: Uuid) -> Option<Warning> {
     let warning = |why: String| Some(Warning { who: "OpenTelemetry".to_owned(), why });
     // A redirect could lead the headers elsewhere.
     let client = Client::builder().redirect(redirect::Policy::none()).retry(retry::never()).timeout(WITHIN).build();
@@ -50,7 +50,7 @@ pub async fn export(run: &Run, id: Uuid) -> Option<Warning> {
 }
 
 /// A run as a span: numbers, digests, and the job's name.
-fn span(run: &Run, id: Uuid) -> SpanData {
+fn span(run: &JobRun, id: Uuid) -> SpanData {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut attributes = vec![
         KeyValue::new("keyhaven.job", run.job.clone()),

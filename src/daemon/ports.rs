@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::plan::Filled;
 use super::task::TaskId;
 use super::tell::Start;
-use super::{Ending, Facts, JobView, Role, Run};
-use crate::model::{Due, Timestamp};
+use super::{DaemonRole, Ending, Facts, JobRun, JobView};
+use crate::model::{ScheduledRun, Timestamp};
 
 /// One attempt at a run, for whoever runs it.
 #[derive(Debug, Clone)]
@@ -22,14 +22,14 @@ pub struct Order {
     /// Its further arguments.
     pub arguments: Vec<String>,
     /// Which run of the schedule it is.
-    pub due: Due,
+    pub due: ScheduledRun,
     /// How long it may take.
     pub deadline: Duration,
 }
 
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct AttemptOutcome {
     /// How it ended.
     pub ending: Ending,
     /// What it found or made.
@@ -52,7 +52,7 @@ pub struct Stop {
 pub trait Runner: Send + Sync + fmt::Debug {
     /// Runs one to its end, or stops it when its deadline has passed or `stop` asks for it. Never fails by itself: what
     /// keeps it from running is its outcome.
-    async fn run(&self, order: &Order, stop: &Stop) -> Outcome;
+    async fn run(&self, order: &Order, stop: &Stop) -> AttemptOutcome;
 }
 
 /// Knows which runs of a schedule are over.
@@ -76,10 +76,10 @@ pub trait Audience: Send + Sync + fmt::Debug {
     async fn starting(&self, start: &Start) -> Result<(), String>;
 
     /// An attempt is over; `again` says that another follows. Also called for one that was not let begin.
-    async fn finished(&self, run: &Run, again: bool);
+    async fn finished(&self, run: &JobRun, again: bool);
 
     /// How all jobs stand, whenever that has changed.
-    fn show(&self, states: &[(TaskId, JobView)], role: Role);
+    fn show(&self, states: &[(TaskId, JobView)], role: DaemonRole);
 
     /// The loop is alive; called at least every [`super::engine::PULSE`].
     fn pulse(&self);

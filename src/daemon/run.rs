@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, Due, FailureKind, Timestamp};
+use crate::model::{Digest, FailureKind, ScheduledRun, Timestamp};
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Facts {
 
 /// One run of a job, over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
+pub struct JobRun {
     /// The name of the job; for a command run by hand, that of the command.
     pub job: String,
     /// The command, such as `backup`.
@@ -51,7 +51,7 @@ pub struct Run {
     pub instance: String,
     /// Which run of the schedule it was; nothing for a run by hand.
     #[serde(default)]
-    pub due: Option<Due>,
+    pub due: Option<ScheduledRun>,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.
@@ -102,7 +102,7 @@ impl Ending {
     }
 }
 
-impl Run {
+impl JobRun {
     /// Whether it did what it was asked to. A dry run that found something to do has: its exit code 15 is its result.
     #[must_use]
     pub fn is_good(&self) -> bool {

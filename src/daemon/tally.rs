@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{Memory, MemoryError};
-use super::{Ending, Run};
+use super::{Ending, JobRun};
 use crate::model::Timestamp;
 use crate::repository::StateFolder;
 
@@ -72,7 +72,7 @@ pub struct JobTally {
     #[serde(default)]
     pub last_success: Option<Timestamp>,
     /// The last run, whatever became of it.
-    pub last: Run,
+    pub last: JobRun,
 }
 
 /// What the file holds.
@@ -87,13 +87,13 @@ struct Content {
 /// Runs that are [taken](Tally::take) count at once here, and in the file at the next [`save`](Tally::save), which adds them
 /// to whatever other processes have written by then.
 #[derive(Debug, Clone)]
-pub struct Tally {
+pub struct RunStatistics {
     memory: Option<Memory>,
     content: Content,
-    pending: Vec<Run>,
+    pending: Vec<JobRun>,
 }
 
-impl Tally {
+impl RunStatistics {
     /// What the state folder remembers. Blocks for a short read; gives a warning with it where the file is there and could
     /// not be used.
     #[must_use]
@@ -113,7 +113,7 @@ impl Tally {
     }
 
     /// Counts a run.
-    pub fn take(&mut self, run: &Run) {
+    pub fn take(&mut self, run: &JobRun) {
         let mut run = run.clone();
         run.why = run.why.map(|why| why.chars().take(WHY).collect());
         self.content.count(&run);
@@ -146,7 +146,7 @@ impl Tally {
 
     /// The last run of a job, if one is remembered.
     #[must_use]
-    pub fn last(&self, job: &str) -> Option<&Run> {
+    pub fn last(&self, job: &str) -> Option<&JobRun> {
         self.job(job).map(|tally| &tally.last)
     }
 
@@ -163,7 +163,7 @@ impl Tally {
 }
 
 impl Content {
-    fn count(&mut self, run: &Run) {
+    fn count(&mut self, run: &JobRun) {
         let job = self.jobs.entry(run.job.clone()).or_insert_with(|| JobTally::new(run));
         job.count(run);
         if self.jobs.len() > JOBS {
@@ -176,7 +176,7 @@ impl Content {
 }
 
 impl JobTally {
-    fn new(run: &Run) -> Self {
+    fn new(run: &JobRun) -> Self {
         Self {
             counters: Counters::default(),
             durations: Durations::default(),
@@ -187,7 +187,7 @@ impl JobTally {
         }
     }
 
-    fn count(&mut self, run: &Run) {
+    fn count(&mut self, run: &JobRun) {
         let counters = &mut self.counters;
         add(&mut counters.attempts, 1);
         let counter = match run.ending {
@@ -218,7 +218,7 @@ impl JobTally {
 }
 
 impl Durations {
-    fn count(&mut self, run: &Run) {
+    fn count(&mut self, run: &JobRun) {
         // A clock that was set back in the middle gives no negative duration.
         let millis = u64::try_from(run.ended.millis_since(run.started)).unwrap_or(0);
         let at =
@@ -239,18 +239,18 @@ fn add(counter: &mut u64, more: u64) {
 mod tests {
     use super::*;
     use crate::daemon::Facts;
-    use crate::model::Due;
+    use crate::model::ScheduledRun;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_millis(1_790_000_000_000 + second * 1000)
     }
 
-    fn run(job: &str, from: i64, to: i64, ending: Ending) -> Run {
-        Run {
+    fn run(job: &str, from: i64, to: i64, ending: Ending) -> JobRun {
+        JobRun {
             job: job.to_owned(),
             kind: "backup".to_owned(),
             instance: String::new(),
-            due: Some(Due { job: job.to_owned(), at: at(from) }),
+            due: Some(ScheduledRun { job: job.to_owned(), at: at(from) }),
             started: at(from),
             ended: at(to),
             attempt: 1,
@@ -266,18 +266,18 @@ mod tests {
         (root, folder)
     }
 
-    fn load(folder: &StateFolder) -> Tally {
-        let (tally, warning) = Tally::load(folder);
+    fn load(folder: &StateFolder) -> RunStatistics {
+        let (tally, warning) = RunStatistics::load(folder);
         assert!(warning.is_none(), "{warning:?}");
         tally
     }
 
     #[test]
     fn a_dry_run_that_found_something_to_do_is_no_failure() {
-        let mut tally = Tally::forgetful();
+        let mut tally = RunStatistics::forgetful();
         let found = Ending::Failed { exit: crate::model::FailureKind::Different.exit_code() };
-        tally.take(&Run { kind: "forget".to_owned(), ..run("tidy", 1, 2, found.clone()) });
-        tally.take(&Run { kind: "drift".to_owned(), ..run("compare", 1, 2, found) });
+        tally.take(&JobRun { kind: "forget".to_owned(), ..run("tidy", 1, 2, found.clone()) });
+        tally.take(&JobRun { kind: "drift".to_owned(), ..run("compare", 1, 2, found) });
         let tidy = tally.job("tidy").unwrap();
         assert_eq!((tidy.counters.successes, tidy.counters.failures, tidy.bad_in_a_row), (1, 0, 0));
         assert_eq!(tidy.last_success, Some(at(2)));
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn every_ending_has_its_counter_and_only_bad_ones_make_a_row() {
-        let mut tally = Tally::forgetful();
+        let mut tally = RunStatistics::forgetful();
         let endings = [
             Ending::Succeeded,
             Ending::Partial,
@@ -353,7 +353,7 @@ mod tests {
     fn a_folder_that_takes_nothing_loses_no_count_here_and_none_later() {
         let (root, folder) = folder();
         std::fs::write(root.path().join("id"), b"in the way").unwrap();
-        let (mut tally, _) = Tally::load(&folder);
+        let (mut tally, _) = RunStatistics::load(&folder);
         tally.take(&run("a", 1, 2, Ending::Succeeded));
         assert!(tally.save().is_err());
         assert_eq!(tally.job("a").unwrap().counters.attempts, 1);
@@ -370,7 +370,7 @@ mod tests {
         tally.take(&run("a", 1, 2, Ending::Succeeded));
         tally.save().unwrap();
         std::fs::write(folder.path().join(FILE), b"\0\0\0").unwrap();
-        let (mut tally, warning) = Tally::load(&folder);
+        let (mut tally, warning) = RunStatistics::load(&folder);
         assert!(warning.is_some());
         tally.take(&run("a", 3, 4, Ending::Succeeded));
         tally.save().unwrap();
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn durations_fall_into_their_bucket_and_a_clock_set_back_into_the_first() {
-        let mut tally = Tally::forgetful();
+        let mut tally = RunStatistics::forgetful();
         for seconds in [1, 2, 21_600, 21_601, -50] {
             tally.take(&run("a", 100, 100 + seconds, Ending::Succeeded));
         }
@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn more_jobs_than_there_can_be_push_out_the_oldest() {
-        let mut tally = Tally::forgetful();
+        let mut tally = RunStatistics::forgetful();
         for index in 0..=i64::try_from(JOBS).unwrap() {
             tally.take(&run(&format!("job-{index}"), index, index, Ending::Succeeded));
         }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::kinds::Kind;
-use crate::model::Due;
+use super::kinds::JobKind;
+use crate::model::ScheduledRun;
 use crate::model::Timestamp;
 use crate::schedule::Schedule;
 
 /// A job of the configuration on one of its instances.
 #[derive(Debug, Clone)]
-pub struct Task {
+pub struct JobTask {
     /// The instance of the configuration; empty where it has only one.
     pub instance: String,
     /// The name of the job.
     pub name: String,
     /// What it is.
-    pub kind: &'static Kind,
+    pub kind: &'static JobKind,
     /// When it is due.
     pub schedule: Schedule,
     /// How much later than due it starts at most.
@@ -35,7 +35,7 @@ pub struct Task {
 /// What a task is known by when the configuration is read again: its instance and its name.
 pub type TaskId = (String, String);
 
-impl Task {
+impl JobTask {
     /// What it is known by.
     #[must_use]
     pub fn id(&self) -> TaskId {
@@ -44,8 +44,8 @@ impl Task {
 
     /// The run that is due at that moment.
     #[must_use]
-    pub fn due(&self, at: Timestamp) -> Due {
-        Due { job: self.name.clone(), at }
+    pub fn due(&self, at: Timestamp) -> ScheduledRun {
+        ScheduledRun { job: self.name.clone(), at }
     }
 
     /// Whether it must wait until the other has ended: it is the same job, or works on the same instance.

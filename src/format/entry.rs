@@ -7,14 +7,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::envelope::{Envelope, Holds};
-use super::event::Event;
+use super::event::EntryEvent;
 use super::policy::Policy;
-use super::role::{self, Effect};
+use super::role::{self, EntryEffect};
 use super::statement::{ENTRY_TYPE, Statement, check_critical};
-use super::version::Version;
+use super::version::FormatVersion;
 use super::{EntryRef, FormatError, PolicyRef, RepositoryId, SourceName, canonical, names};
 use crate::crypto::{KeyInfo, SigningKey};
-use crate::model::{Digest, Due, Timestamp, limits};
+use crate::model::{Digest, ScheduledRun, Timestamp, limits};
 
 pub(super) const WHAT: &str = "entry";
 
@@ -47,7 +47,7 @@ pub struct Entry {
     /// The fingerprint of the key that signs.
     pub key: Digest,
     /// The version that it was written in.
-    pub format: Version,
+    pub format: FormatVersion,
     /// The repository.
     pub repository: RepositoryId,
     /// The instance that the repository belongs to.
@@ -65,7 +65,7 @@ pub struct Entry {
     /// Whether its signature was checked and good. `false`: its key is of an algorithm that this version does not know.
     pub checked: bool,
     /// Whether it changes what is kept.
-    pub effect: Effect,
+    pub effect: EntryEffect,
     /// Objects in `evidence/` that belong to it; sorted.
     pub evidence: Vec<Digest>,
     /// The writer's clock.
@@ -73,12 +73,12 @@ pub struct Entry {
     /// What wrote it.
     pub tool: String,
     /// The run of a schedule that it is the result of.
-    pub due: Option<Due>,
+    pub due: Option<ScheduledRun>,
     /// What happened.
-    pub event: Event,
+    pub event: EntryEvent,
 }
 
-/// What a writer has to say; where it goes in the ledger is a [`Place`].
+/// What a writer has to say; where it goes in the ledger is a [`EntryPlace`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// The writer's clock.
@@ -86,12 +86,12 @@ pub struct Draft {
     /// What writes it: `keyhaven/0.1.0`.
     pub tool: String,
     /// What happened.
-    pub event: Event,
+    pub event: EntryEvent,
 }
 
 /// Where an entry goes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
+pub struct EntryPlace {
     /// The repository.
     pub repository: RepositoryId,
     /// The instance that the repository belongs to.
@@ -105,12 +105,12 @@ pub struct Place {
     /// The envelope of that version, for the first entry of a key under it.
     pub carries: Option<Envelope>,
     /// The run of a schedule that it is the result of.
-    pub due: Option<Due>,
+    pub due: Option<ScheduledRun>,
 }
 
 /// An entry, its signatures, and what it carries. A good signature of the key in its head is there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Signed {
+pub struct SignedEntry {
     /// The entry.
     pub entry: Entry,
     /// The envelope that it came in.
@@ -128,11 +128,11 @@ struct Predicate<B> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     critical: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    due: Option<Due>,
-    effect: Effect,
+    due: Option<ScheduledRun>,
+    effect: EntryEffect,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<Digest>,
-    format: Version,
+    format: FormatVersion,
     kind: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lost: Vec<EntryRef>,
@@ -146,7 +146,7 @@ struct Predicate<B> {
     tool: String,
 }
 
-impl Place {
+impl EntryPlace {
     /// The sequence of an entry with these parents.
     #[must_use]
     pub fn sequence(&self) -> u64 {
@@ -159,7 +159,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the kind is not known, the sequence or a list is over its bound, or the result is over 1 MiB.
-    pub fn sign(&self, place: &Place, key: &SigningKey) -> Result<(Entry, Bytes), FormatError> {
+    pub fn sign(&self, place: &EntryPlace, key: &SigningKey) -> Result<(Entry, Bytes), FormatError> {
         let sorted = |references: &[EntryRef]| {
             let mut references = references.to_vec();
             references.sort_unstable();
@@ -176,7 +176,7 @@ impl Draft {
             due: place.due.clone(),
             effect,
             evidence: Vec::new(),
-            format: Version::CURRENT,
+            format: FormatVersion::CURRENT,
             kind: self.event.kind().to_owned(),
             lost: sorted(&place.lost),
             parents: sorted(&place.parents),
@@ -194,12 +194,12 @@ impl Draft {
         envelope.sign(key);
         let bytes = envelope.encode(Holds::Entry)?;
         // Read it as everybody else will: what cannot be read back is never stored.
-        let signed = Signed::decode(&bytes)?;
+        let signed = SignedEntry::decode(&bytes)?;
         Ok((signed.entry, bytes.into()))
     }
 }
 
-impl Signed {
+impl SignedEntry {
     /// Reads an entry and checks its signature. What depends on its name, on other entries or on the repository is checked
     /// by whoever reads the ledger.
     ///
@@ -309,10 +309,10 @@ fn check_head(head: &Predicate<&RawValue>) -> Result<(), FormatError> {
     }
 }
 
-fn read_event(head: &Predicate<&RawValue>) -> Result<Event, FormatError> {
-    match Event::read(&head.kind, head.body.get()) {
+fn read_event(head: &Predicate<&RawValue>) -> Result<EntryEvent, FormatError> {
+    match EntryEvent::read(&head.kind, head.body.get()) {
         // A later minor may have given a known kind a body that we cannot read: as good as a kind we do not know.
-        Err(_) if head.format > Version::CURRENT => Ok(Event::Unknown { kind: head.kind.clone() }),
+        Err(_) if head.format > FormatVersion::CURRENT => Ok(EntryEvent::Unknown { kind: head.kind.clone() }),
         other => other,
     }
 }
@@ -333,8 +333,8 @@ mod tests {
     use crate::crypto::digest::sha256;
     use crate::format::event::SnapshotsEvent;
 
-    fn place(parents: Vec<EntryRef>) -> Place {
-        Place {
+    fn place(parents: Vec<EntryRef>) -> EntryPlace {
+        EntryPlace {
             repository: RepositoryId(sha256(b"policy")),
             source: SourceName { provider: "p".to_owned(), instance: "i".to_owned(), region: None },
             parents,
@@ -346,7 +346,7 @@ mod tests {
     }
 
     fn draft() -> Draft {
-        let event = Event::Hold(SnapshotsEvent { snapshots: vec![sha256(b"s")], reason: "why".to_owned() });
+        let event = EntryEvent::Hold(SnapshotsEvent { snapshots: vec![sha256(b"s")], reason: "why".to_owned() });
         Draft { time: Timestamp::from_millis(1_800_000_000_000), tool: "t".to_owned(), event }
     }
 
@@ -371,11 +371,11 @@ mod tests {
     fn an_entry_is_named_by_its_payload_and_reads_back() {
         let parent = EntryRef { sequence: 41, digest: sha256(b"parent") };
         let (entry, bytes) = draft().sign(&place(vec![parent, parent]), &key()).unwrap();
-        let signed = Signed::decode(&bytes).unwrap();
+        let signed = SignedEntry::decode(&bytes).unwrap();
         assert_eq!(signed.entry, entry);
         assert_eq!((entry.sequence, entry.parents.as_slice()), (42, &[parent][..]));
         assert_eq!(entry.digest, signed.envelope.digest());
-        assert_eq!(entry.effect, Effect::State);
+        assert_eq!(entry.effect, EntryEffect::State);
     }
 
     #[test]
@@ -398,20 +398,20 @@ mod tests {
             ("another statement", |text| text.replace("Statement/v1", "Statement/v2")),
         ];
         for (name, change) in changes {
-            assert!(Signed::decode(&forged(change)).is_err(), "{name}");
+            assert!(SignedEntry::decode(&forged(change)).is_err(), "{name}");
         }
     }
 
     #[test]
     fn a_later_minor_may_bring_members_kinds_and_bodies() {
         let added = forged(|text| text.replace(r#""effect""#, r#""duration":5,"effect""#));
-        assert!(Signed::decode(&added).is_ok());
+        assert!(SignedEntry::decode(&added).is_ok());
         let kind = forged(|text| text.replace(r#""kind":"hold""#, r#""kind":"tomorrow""#));
-        assert_eq!(Signed::decode(&kind).unwrap().entry.kind(), "tomorrow");
+        assert_eq!(SignedEntry::decode(&kind).unwrap().entry.kind(), "tomorrow");
         let body = forged(|text| {
             text.replace(r#""format":"1.0""#, r#""format":"1.1""#).replace(r#""reason":"why""#, r#""reason":7"#)
         });
-        assert!(!Signed::decode(&body).unwrap().entry.event.is_known());
+        assert!(!SignedEntry::decode(&body).unwrap().entry.event.is_known());
     }
 
     #[test]
@@ -420,7 +420,7 @@ mod tests {
         let mut envelope = Envelope::decode(&bytes, Holds::Entry).unwrap();
         envelope.signatures.clear();
         envelope.sign(&SigningKey::from_seed(&[2; 32]));
-        let error = Signed::decode(&envelope.encode(Holds::Entry).unwrap()).unwrap_err();
+        let error = SignedEntry::decode(&envelope.encode(Holds::Entry).unwrap()).unwrap_err();
         assert!(matches!(error, FormatError::Signature { .. }), "{error}");
     }
 }

@@ -18,7 +18,7 @@ pub const SNAPSHOTS_AN_ENTRY: usize = 2_000;
 
 /// What happened; the body of an entry, by its kind.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub enum EntryEvent {
     /// The instance was backed up.
     Snapshot(Box<SnapshotEvent>),
     /// The repository was checked.
@@ -205,7 +205,7 @@ pub struct AcknowledgeEvent {
     pub sealed: String,
 }
 
-impl Event {
+impl EntryEvent {
     /// The kind, as entries spell it.
     #[must_use]
     pub fn kind(&self) -> &str {

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::version::Version;
+use super::version::FormatVersion;
 use super::{FormatError, RepositoryId, SourceName};
 
 /// The first line of everything sealed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Header {
-    pub(super) format: Version,
+    pub(super) format: FormatVersion,
     pub(super) kind: String,
     pub(super) repository: RepositoryId,
     pub(super) source: SourceName,
@@ -17,13 +17,13 @@ pub(super) struct Header {
 /// The members that are checked before the rest of a first line is read.
 #[derive(Deserialize)]
 struct FormatAndKind {
-    format: Version,
+    format: FormatVersion,
     kind: String,
 }
 
 impl Header {
     pub(super) fn new(kind: &'static str, repository: RepositoryId, source: &SourceName) -> Self {
-        Self { format: Version::CURRENT, kind: kind.to_owned(), repository, source: source.clone() }
+        Self { format: FormatVersion::CURRENT, kind: kind.to_owned(), repository, source: source.clone() }
     }
 
     /// Reads the first line of a `kind` and checks that it belongs to this repository and, where that is known, to its

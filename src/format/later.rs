@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::entry::{MEMBERS, WHAT};
 use super::envelope::{Envelope, Holds};
 use super::statement::{STATEMENT_TYPE, check_critical};
-use super::version::Version;
+use super::version::FormatVersion;
 use super::{FormatError, RepositoryId};
 
 /// How the type of an entry's predicate begins, whatever the version.
@@ -38,7 +38,7 @@ struct Statement<'a> {
 struct Predicate<'a> {
     #[serde(borrow, default)]
     critical: Option<&'a RawValue>,
-    format: Version,
+    format: FormatVersion,
     repository: RepositoryId,
 }
 

@@ -12,7 +12,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::header::check_kind;
-use super::version::Version;
+use super::version::FormatVersion;
 use super::{EntryRef, FormatError, present};
 use crate::crypto::digest::sha256;
 use crate::crypto::random;
@@ -47,7 +47,7 @@ pub struct PackList {
 /// The first line as it is written; the recipients are the table that the rows refer to.
 #[derive(Serialize)]
 struct First<'a> {
-    format: Version,
+    format: FormatVersion,
     kind: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     nonce: &'a str,
@@ -56,7 +56,7 @@ struct First<'a> {
 
 /// The members of a first line that are not checked elsewhere.
 #[derive(Deserialize)]
-struct Table {
+struct ListHead {
     #[serde(default, deserialize_with = "present")]
     nonce: Option<String>,
     recipients: Vec<String>,
@@ -64,7 +64,7 @@ struct Table {
 
 /// One pack as it is written: recipients by their places in the table.
 #[derive(Serialize, Deserialize)]
-struct Row {
+struct PackRow {
     pack: Digest,
     size: u64,
     recipients: Vec<usize>,
@@ -93,14 +93,19 @@ impl PackList {
         check_rising(packs.iter().map(|listed| listed.pack))?;
         let table: BTreeSet<&str> = packs.iter().flat_map(|listed| &listed.recipients).map(String::as_str).collect();
         let table: Vec<&str> = table.into_iter().collect();
-        let first = First { format: Version::CURRENT, kind: WHAT, nonce: &self.nonce, recipients: &table };
+        let first = First { format: FormatVersion::CURRENT, kind: WHAT, nonce: &self.nonce, recipients: &table };
         let mut bytes = line(&first)?;
         for listed in packs {
             let mut recipients: Vec<usize> =
                 listed.recipients.iter().filter_map(|name| table.binary_search(&name.as_str()).ok()).collect();
             recipients.sort_unstable();
             recipients.dedup();
-            bytes.append(&mut line(&Row { pack: listed.pack, size: listed.size, recipients, since: listed.since })?);
+            bytes.append(&mut line(&PackRow {
+                pack: listed.pack,
+                size: listed.size,
+                recipients,
+                since: listed.since,
+            })?);
         }
         check_size(bytes.len())?;
         check_count(self.packs.len())?;
@@ -119,12 +124,12 @@ impl PackList {
         let mut lines = body.split(|byte| *byte == b'\n');
         let first = lines.next().unwrap_or_default();
         check_kind(first, WHAT)?;
-        let table: Table = serde_json::from_slice(first).map_err(|error| FormatError::json(WHAT, &error))?;
+        let table: ListHead = serde_json::from_slice(first).map_err(|error| FormatError::json(WHAT, &error))?;
         check_rising(&table.recipients)?;
         let mut packs: Vec<ListedPack> = Vec::new();
         for line in lines {
             check_count(packs.len() + 1)?;
-            let row: Row = serde_json::from_slice(line).map_err(|error| FormatError::json(WHAT, &error))?;
+            let row: PackRow = serde_json::from_slice(line).map_err(|error| FormatError::json(WHAT, &error))?;
             if packs.last().is_some_and(|last| last.pack >= row.pack) {
                 return Err(FormatError::Order { what: WHAT, key: row.pack.to_string() });
             }
@@ -142,7 +147,7 @@ impl PackList {
     }
 }
 
-impl Row {
+impl PackRow {
     /// The pack with its recipients out of the table.
     fn listed(self, table: &[String]) -> Result<ListedPack, FormatError> {
         check_rising(&self.recipients)?;
@@ -279,7 +284,7 @@ mod tests {
         assert_eq!(PackList::decode(&bytes).unwrap().packs.len(), limits::PACKS_READ);
         packs.sort_by_key(|listed| listed.pack);
         packs.retain(|listed| listed.pack < last.pack);
-        let row = line(&Row { pack: last.pack, size: 1, recipients: vec![0], since: None }).unwrap();
+        let row = line(&PackRow { pack: last.pack, size: 1, recipients: vec![0], since: None }).unwrap();
         let at = bytes.split_inclusive(|byte| *byte == b'\n').take(packs.len() + 1).map(<[u8]>::len).sum::<usize>();
         let more = [&bytes[..at], &row, &bytes[at..]].concat();
         assert!(PackList::decode(&more).unwrap_err().to_string().contains("more than 4096 packs"));

@@ -28,14 +28,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use entry::{Draft, Entry, Place};
+pub use entry::{Draft, Entry, EntryPlace};
 pub use envelope::Envelope;
 pub use error::FormatError;
-pub use event::Event;
+pub use event::EntryEvent;
 pub use later::Later;
 pub use policy::Policy;
 pub use reference::{EntryRef, PolicyRef};
-pub use role::Role;
+pub use role::SigningRole;
 pub use snapshot::SnapshotEvent;
 
 use crate::model::Digest;

@@ -28,7 +28,7 @@ struct MacKeyOfHeader<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Line<'a> {
+struct StoredLine<'a> {
     key: ItemKey,
     version: Slot,
     mac: Digest,
@@ -187,7 +187,8 @@ impl<'a> PackReader<'a> {
         let number = self.lines.number() + 1;
         let Some(bytes) = self.lines.next_line()? else { return Ok(None) };
         let bad = |problem: &str| FormatError::malformed(WHAT, format!("line {number}: {problem}"));
-        let line: Line<'_> = serde_json::from_slice(bytes).map_err(|_| bad("not the members of a payload line"))?;
+        let line: StoredLine<'_> =
+            serde_json::from_slice(bytes).map_err(|_| bad("not the members of a payload line"))?;
         let version = Slot::new(line.version.as_str()).ok_or_else(|| bad("not a version"))?;
         let text = unescape(line.payload.get()).ok_or_else(|| bad("the payload is no string"))?;
         if self.mac_key.mac(line.key.as_str(), version.as_str(), &text) != line.mac {

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::envelope::{Envelope, Holds};
 use super::statement::{POLICY_TYPE, Statement, Subject, check_critical};
-use super::version::Version;
-use super::{EntryRef, FormatError, PolicyRef, RepositoryId, Role, SourceName, canonical, names};
+use super::version::FormatVersion;
+use super::{EntryRef, FormatError, PolicyRef, RepositoryId, SigningRole, SourceName, canonical, names};
 use crate::crypto::KeyInfo;
 use crate::crypto::digest::sha256;
 use crate::model::{Digest, Timestamp};
@@ -44,7 +44,7 @@ const MEMBERS: [&str; 18] = [
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The version of the format that it was written in.
-    pub format: Version,
+    pub format: FormatVersion,
     /// Its number, from 1.
     pub version: u64,
     /// The repository; `None` in version 1, whose digest is the id.
@@ -157,7 +157,7 @@ pub struct AcceptedLosses {
 impl PolicyKey {
     /// Whether it has a role, ended or not.
     #[must_use]
-    pub fn has(&self, role: Role) -> bool {
+    pub fn has(&self, role: SigningRole) -> bool {
         self.roles.iter().any(|word| word == role.as_str())
     }
 
@@ -173,7 +173,7 @@ impl Policy {
     #[must_use]
     pub fn first(source: SourceName, recover_md: Digest, time: Timestamp, tool: &str) -> Self {
         Self {
-            format: Version::CURRENT,
+            format: FormatVersion::CURRENT,
             version: 1,
             repository: None,
             source,
@@ -201,7 +201,7 @@ impl Policy {
         let mut previous = self.previous.clone();
         previous.push(own);
         Self {
-            format: Version::CURRENT,
+            format: FormatVersion::CURRENT,
             version: own.version.saturating_add(1),
             repository: Some(repository),
             previous,

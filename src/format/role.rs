@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What a signing key is for. A key may have several roles; another right is another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum SigningRole {
     /// Backs up.
     Collector,
     /// Announces changes and acknowledges alarms.
@@ -24,14 +24,14 @@ pub enum Role {
 /// Whether an entry changes what is kept or trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Effect {
+pub enum EntryEffect {
     /// It records what happened.
     Record,
     /// It changes what is kept. Deletions stop at one whose kind is not known.
     State,
 }
 
-impl Role {
+impl SigningRole {
     /// Every role.
     pub const ALL: [Self; 5] = [Self::Collector, Self::Operator, Self::Reaper, Self::Restorer, Self::Verifier];
 
@@ -51,13 +51,13 @@ impl Role {
 /// The role that may sign an entry of a kind, and the effect of such an entry. `None` for a kind that is not known: any
 /// role may sign it, and it says its effect itself.
 #[must_use]
-pub fn rule(kind: &str) -> Option<(Role, Effect)> {
+pub fn rule(kind: &str) -> Option<(SigningRole, EntryEffect)> {
     Some(match kind {
-        "snapshot" => (Role::Collector, Effect::Record),
-        "verification" | "proof" => (Role::Verifier, Effect::Record),
-        "restore" | "drill" => (Role::Restorer, Effect::Record),
-        "forget" | "undo" | "hold" | "release" | "sweep" => (Role::Reaper, Effect::State),
-        "expect" | "acknowledge" => (Role::Operator, Effect::Record),
+        "snapshot" => (SigningRole::Collector, EntryEffect::Record),
+        "verification" | "proof" => (SigningRole::Verifier, EntryEffect::Record),
+        "restore" | "drill" => (SigningRole::Restorer, EntryEffect::Record),
+        "forget" | "undo" | "hold" | "release" | "sweep" => (SigningRole::Reaper, EntryEffect::State),
+        "expect" | "acknowledge" => (SigningRole::Operator, EntryEffect::Record),
         _ => return None,
     })
 }
@@ -67,7 +67,7 @@ pub fn rule(kind: &str) -> Option<(Role, Effect)> {
 #[error("a role is collector, operator, reaper, restorer or verifier")]
 pub struct RoleError;
 
-impl FromStr for Role {
+impl FromStr for SigningRole {
     type Err = RoleError;
 
     fn from_str(text: &str) -> Result<Self, RoleError> {
@@ -75,7 +75,7 @@ impl FromStr for Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for SigningRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -87,11 +87,11 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_role() {
-        assert_eq!(rule("snapshot"), Some((Role::Collector, Effect::Record)));
-        assert_eq!(rule("sweep"), Some((Role::Reaper, Effect::State)));
-        assert_eq!(rule("expect"), Some((Role::Operator, Effect::Record)));
+        assert_eq!(rule("snapshot"), Some((SigningRole::Collector, EntryEffect::Record)));
+        assert_eq!(rule("sweep"), Some((SigningRole::Reaper, EntryEffect::State)));
+        assert_eq!(rule("expect"), Some((SigningRole::Operator, EntryEffect::Record)));
         assert_eq!(rule("a kind of tomorrow"), None);
-        assert_eq!("reaper".parse(), Ok(Role::Reaper));
-        assert!("custodian".parse::<Role>().is_err(), "custodians sign policies only");
+        assert_eq!("reaper".parse(), Ok(SigningRole::Reaper));
+        assert!("custodian".parse::<SigningRole>().is_err(), "custodians sign policies only");
     }
 }

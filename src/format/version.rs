@@ -11,14 +11,14 @@ const LIMIT: u32 = 1_000_000;
 
 /// A version of the format. A reader takes any minor of its major and keeps or ignores what it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
+pub struct FormatVersion {
     /// Another major cannot be read.
     pub major: u32,
     /// A higher minor may hold more members and kinds.
     pub minor: u32,
 }
 
-impl Version {
+impl FormatVersion {
     /// What this program writes.
     pub const CURRENT: Self = Self { major: 1, minor: 0 };
 
@@ -45,19 +45,19 @@ impl Version {
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for FormatVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
     }
 }
 
-impl Serialize for Version {
+impl Serialize for FormatVersion {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Version {
+impl<'de> Deserialize<'de> for FormatVersion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a format version is MAJOR.MINOR"))
@@ -70,11 +70,11 @@ mod tests {
 
     #[test]
     fn any_minor_is_read_and_no_other_major() {
-        assert!(Version::parse("1.7").unwrap().check("entry").is_ok());
-        let error = Version::parse("2.0").unwrap().check("entry").unwrap_err().to_string();
+        assert!(FormatVersion::parse("1.7").unwrap().check("entry").is_ok());
+        let error = FormatVersion::parse("2.0").unwrap().check("entry").unwrap_err().to_string();
         assert!(error.contains("format 2.0") && error.contains("newer"), "{error}");
         for text in ["1", "1.", "01.0", "1.+1", "1.0.0", "", "a.b"] {
-            assert_eq!(Version::parse(text), None, "{text}");
+            assert_eq!(FormatVersion::parse(text), None, "{text}");
         }
     }
 }

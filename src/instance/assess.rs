@@ -22,7 +22,7 @@ pub struct Judgement {
 /// How a member that no answer returns is known all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Known {
+pub enum Recovered {
     /// Another member of an answer says the same in other words.
     Shown,
     /// It was read out of a certificate.
@@ -39,12 +39,12 @@ pub struct WriteOnly {
     /// Its name in the request.
     pub member: &'static str,
     /// Where its value is known from.
-    pub known: Known,
+    pub known: Recovered,
 }
 
 /// Something outside the provider's API that an item needs, so that no backup of the instance can hold it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Need {
+pub struct Prerequisite {
     /// A fixed word for programs.
     pub code: &'static str,
     /// What has to be there, as a fragment.
@@ -63,7 +63,7 @@ pub struct Assessment {
     /// Whether its value or its payload is there in the source, but not in the snapshot.
     pub not_captured: bool,
     /// What it needs from outside.
-    pub needs: Vec<Need>,
+    pub needs: Vec<Prerequisite>,
     /// The need of other items that this one fulfils, by its code.
     pub fulfils: Option<&'static str>,
 }

@@ -10,4 +10,4 @@ pub mod source;
 pub mod standby;
 
 pub use error::InstanceError;
-pub use source::{Listed, Listing, Presence, Readable, Reading, Requests, Sink, Source};
+pub use source::{CompleteListing, Listed, Presence, Readable, Reading, Requests, Sink, Source};

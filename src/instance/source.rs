@@ -47,7 +47,7 @@ pub struct Listed {
 
 /// What one complete listing was.
 #[derive(Debug, Clone)]
-pub struct Listing {
+pub struct CompleteListing {
     /// The instance's own name (a CRN), as its rows show it; nothing when it shows none.
     pub instance: Option<String>,
     /// The provider's clock (`Date`, whole seconds) in the answer to the first request.
@@ -153,7 +153,7 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// When any page cannot be had whole: an unfinished listing is an error, never a shorter list. The sink may have
     /// got items by then; the caller drops them. [`InstanceError::Incomplete`] when the pages do not add up, also after
     /// the sink was [restarted](Sink::restart).
-    async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError>;
+    async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError>;
 
     /// Reads what the lists do not show of an item: version metadata, lock details, values, payloads.
     ///

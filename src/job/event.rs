@@ -27,7 +27,7 @@ pub enum Stage {
 
 /// Something worth telling. Never holds a payload.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum JobEvent {
     /// A stage begins; `total` units are expected if known.
     Begin {
         /// The stage.
@@ -56,7 +56,7 @@ pub enum Event {
 /// Consumes events. Called from many tasks; must not block.
 pub trait Observer: Send + Sync + fmt::Debug {
     /// Takes one event.
-    fn observe(&self, event: Event);
+    fn observe(&self, event: JobEvent);
 }
 
 /// Ignores everything.
@@ -64,5 +64,5 @@ pub trait Observer: Send + Sync + fmt::Debug {
 pub struct Silent;
 
 impl Observer for Silent {
-    fn observe(&self, _: Event) {}
+    fn observe(&self, _: JobEvent) {}
 }

@@ -1,6 +1,6 @@
 //! The use cases, one folder each. Plan, then do: a plan is plain data, printable, testable.
 //!
-//! Jobs print nothing and draw nothing: they emit [`event::Event`]s.
+//! Jobs print nothing and draw nothing: they emit [`event::JobEvent`]s.
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::json::Object;
+use super::json::JsonObject;
 use super::{Digest, ItemClass, ItemKey, ItemKind, Revision, Timestamp};
 
 /// The provider's answers about an item, whole, by a name that the provider's module gives them.
@@ -93,7 +93,7 @@ impl Item {
 
     /// A document of the item as an object, if it is there and is one.
     #[must_use]
-    pub fn doc(&self, name: &str) -> Option<Object> {
-        Object::parse(self.docs.get(name)?.get()).ok()
+    pub fn doc(&self, name: &str) -> Option<JsonObject> {
+        JsonObject::parse(self.docs.get(name)?.get()).ok()
     }
 }

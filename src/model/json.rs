@@ -17,11 +17,11 @@ pub const MAX_DEPTH: usize = 100;
 ///
 /// Repeated names are kept. The owned form, for metadata; payloads are parsed as [`Members`], which borrow.
 #[derive(Clone, Default)]
-pub struct Object {
+pub struct JsonObject {
     members: Vec<(String, Box<RawValue>)>,
 }
 
-impl Object {
+impl JsonObject {
     /// Parses one JSON object.
     ///
     /// # Errors
@@ -60,8 +60,8 @@ impl Object {
 
     /// Returns a member as an object, if it is one.
     #[must_use]
-    pub fn object(&self, name: &str) -> Option<Object> {
-        Object::parse(self.get(name)?.get()).ok()
+    pub fn object(&self, name: &str) -> Option<JsonObject> {
+        JsonObject::parse(self.get(name)?.get()).ok()
     }
 
     /// Returns a member as a list of values, if it is one.
@@ -117,20 +117,20 @@ impl Object {
     }
 }
 
-impl fmt::Debug for Object {
+impl fmt::Debug for JsonObject {
     /// Names only: what the values hold may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.members.iter().map(|(n, _)| n)).finish()
     }
 }
 
-impl FromIterator<(String, Box<RawValue>)> for Object {
+impl FromIterator<(String, Box<RawValue>)> for JsonObject {
     fn from_iter<T: IntoIterator<Item = (String, Box<RawValue>)>>(iter: T) -> Self {
         Self { members: iter.into_iter().collect() }
     }
 }
 
-impl Serialize for Object {
+impl Serialize for JsonObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.members.len()))?;
         for (name, value) in &self.members {
@@ -140,20 +140,20 @@ impl Serialize for Object {
     }
 }
 
-impl<'de> Deserialize<'de> for Object {
+impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ObjectVisitor;
         impl<'de> Visitor<'de> for ObjectVisitor {
-            type Value = Object;
+            type Value = JsonObject;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonObject, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry::<String, Box<RawValue>>()? {
                     members.push(member);
                 }
-                Ok(Object { members })
+                Ok(JsonObject { members })
             }
         }
         deserializer.deserialize_map(ObjectVisitor)
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn digits_order_and_repeated_names_survive() {
         let text = r#"{"id":12345678901234567890,"x":1e400,"y":1.0,"k":1,"k":2}"#;
-        let object = Object::parse(text).unwrap();
+        let object = JsonObject::parse(text).unwrap();
         assert_eq!(object.to_raw().get(), text);
         assert_eq!(object.len(), 5);
         assert_eq!(object.get("k").unwrap().get(), "2");
@@ -301,9 +301,9 @@ mod tests {
 
     #[test]
     fn canonical_ignores_member_order_and_spacing_only() {
-        let a = Object::parse(r#"{"b":[1, {"y":1.0,"x":"\u0041"}],"a":null}"#).unwrap().to_raw();
-        let b = Object::parse(r#"{ "a":null, "b":[1,{"x":"A","y":1.0}] }"#).unwrap().to_raw();
-        let c = Object::parse(r#"{"a":null,"b":[1,{"x":"A","y":1}]}"#).unwrap().to_raw();
+        let a = JsonObject::parse(r#"{"b":[1, {"y":1.0,"x":"\u0041"}],"a":null}"#).unwrap().to_raw();
+        let b = JsonObject::parse(r#"{ "a":null, "b":[1,{"x":"A","y":1.0}] }"#).unwrap().to_raw();
+        let c = JsonObject::parse(r#"{"a":null,"b":[1,{"x":"A","y":1}]}"#).unwrap().to_raw();
         assert_eq!(canonical(&a).unwrap(), canonical(&b).unwrap());
         assert_ne!(canonical(&a).unwrap(), canonical(&c).unwrap());
     }
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn set_keeps_the_place_of_a_member() {
-        let mut object = Object::parse(r#"{"a":1,"b":2}"#).unwrap();
+        let mut object = JsonObject::parse(r#"{"a":1,"b":2}"#).unwrap();
         object.set("a", raw(&3));
         object.set("c", raw("x"));
         assert_eq!(object.to_raw().get(), r#"{"a":3,"b":2,"c":"x"}"#);

@@ -17,14 +17,14 @@ pub mod time;
 pub mod treatment;
 
 pub use digest::Digest;
-pub use due::Due;
+pub use due::ScheduledRun;
 pub use failure::FailureKind;
 pub use item::{Docs, Item, Pointer, Slot};
 pub use key::{ItemKey, ItemKind};
 pub use payload::Payload;
-pub use policies::{Field, Override, Policies, Rule, Transform};
+pub use policies::{Override, Policies, RewriteField, Rule, Transform};
 pub use restorability::{ItemClass, Restorability};
 pub use revision::Revision;
-pub use selector::{Selector, Subject};
+pub use selector::{Selector, SelectorSubject};
 pub use time::{Clock, Timestamp};
 pub use treatment::Treatment;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::json::{Object, raw};
+use super::json::{JsonObject, raw};
 use super::{Selector, Treatment};
 
 /// Treatments, new names, supplied members and rewrites, as the configuration has them. Part of every plan, so that
@@ -63,7 +63,7 @@ pub struct Override {
 impl Override {
     /// The members as JSON.
     #[must_use]
-    pub fn members(&self) -> Object {
+    pub fn members(&self) -> JsonObject {
         self.set.iter().map(|(name, value)| (name.clone(), raw(value))).collect()
     }
 }
@@ -74,7 +74,7 @@ pub struct Transform {
     /// Items that one of these selects.
     pub select: Vec<Selector>,
     /// Where.
-    pub field: Field,
+    pub field: RewriteField,
     /// What is replaced, everywhere it stands; never empty.
     pub from: String,
     /// By what.
@@ -84,7 +84,7 @@ pub struct Transform {
 /// What of an item a rewrite changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Field {
+pub enum RewriteField {
     /// Every text in the payload.
     Payload,
     /// The name.
@@ -103,9 +103,9 @@ pub enum Field {
     Settings,
 }
 
-impl Field {
+impl RewriteField {
     /// Every field.
-    pub const ALL: [Field; 8] = [
+    pub const ALL: [RewriteField; 8] = [
         Self::Payload,
         Self::Name,
         Self::Group,
@@ -132,7 +132,7 @@ impl Field {
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for RewriteField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -146,7 +146,7 @@ impl fmt::Display for Field {
 )]
 pub struct FieldError(String);
 
-impl FromStr for Field {
+impl FromStr for RewriteField {
     type Err = FieldError;
 
     fn from_str(text: &str) -> Result<Self, FieldError> {
@@ -160,11 +160,11 @@ mod tests {
 
     #[test]
     fn every_field_has_the_same_word_everywhere() {
-        for field in Field::ALL {
+        for field in RewriteField::ALL {
             assert_eq!(field.as_str().parse(), Ok(field));
             assert_eq!(serde_json::to_string(&field).unwrap(), format!("\"{field}\""));
         }
-        assert!("label".parse::<Field>().unwrap_err().to_string().contains("labels"));
+        assert!("label".parse::<RewriteField>().unwrap_err().to_string().contains("labels"));
     }
 
     #[test]

@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// `*` stands for any characters, `?` for one. Bare or `name:`, it is also matched against `GROUP/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
-    field: Field,
+    field: SelectorField,
     glob: String,
 }
 
 /// What a selector looks at.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct SelectorSubject<'a> {
     /// The name.
     pub name: &'a str,
     /// The provider's type.
@@ -28,7 +28,7 @@ pub struct Subject<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+enum SelectorField {
     Any,
     Name,
     Group,
@@ -36,8 +36,12 @@ enum Field {
     Label,
 }
 
-const FIELDS: [(&str, Field); 4] =
-    [("name:", Field::Name), ("group:", Field::Group), ("type:", Field::Type), ("label:", Field::Label)];
+const FIELDS: [(&str, SelectorField); 4] = [
+    ("name:", SelectorField::Name),
+    ("group:", SelectorField::Group),
+    ("type:", SelectorField::Type),
+    ("label:", SelectorField::Label),
+];
 
 /// The text selects nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,30 +51,30 @@ pub struct SelectorError;
 impl Selector {
     /// Whether an item with these properties is selected.
     #[must_use]
-    pub fn matches(&self, subject: &Subject<'_>) -> bool {
-        let Subject { name, item_type, group, labels } = *subject;
+    pub fn matches(&self, subject: &SelectorSubject<'_>) -> bool {
+        let SelectorSubject { name, item_type, group, labels } = *subject;
         let matches = |text: &str| glob(self.glob.as_bytes(), text.as_bytes());
         let named = || matches(name) || group.is_some_and(|group| matches(&format!("{group}/{name}")));
         let labelled = || labels.iter().any(|label| matches(label));
         match self.field {
-            Field::Any => named() || labelled(),
-            Field::Name => named(),
-            Field::Group => group.is_some_and(matches),
-            Field::Type => matches(item_type),
-            Field::Label => labelled(),
+            SelectorField::Any => named() || labelled(),
+            SelectorField::Name => named(),
+            SelectorField::Group => group.is_some_and(matches),
+            SelectorField::Type => matches(item_type),
+            SelectorField::Label => labelled(),
         }
     }
 
     /// The glob over types, when that is what selects.
     #[must_use]
     pub fn of_type(&self) -> Option<&str> {
-        (self.field == Field::Type).then_some(self.glob.as_str())
+        (self.field == SelectorField::Type).then_some(self.glob.as_str())
     }
 
     /// Whether a group itself is selected, beside the groups of selected secrets.
     #[must_use]
     pub fn selects_group(&self, name: &str) -> bool {
-        self.field == Field::Group && glob(self.glob.as_bytes(), name.as_bytes())
+        self.field == SelectorField::Group && glob(self.glob.as_bytes(), name.as_bytes())
     }
 }
 
@@ -81,7 +85,7 @@ impl FromStr for Selector {
         let (field, glob) = FIELDS
             .iter()
             .find_map(|(prefix, field)| text.strip_prefix(prefix).map(|glob| (*field, glob)))
-            .unwrap_or((Field::Any, text));
+            .unwrap_or((SelectorField::Any, text));
         if glob.is_empty() {
             return Err(SelectorError);
         }

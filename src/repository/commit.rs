@@ -12,15 +12,15 @@ use super::entries::heads_to_remember;
 use super::ledger::Ledger;
 use super::{Repository, RepositoryError, StateFolder, Store, StoreError};
 use crate::crypto::SigningKey;
-use crate::format::{Draft, Entry, Event, Place, SnapshotEvent, names, role};
-use crate::model::{Clock, Due, Timestamp, limits};
+use crate::format::{Draft, Entry, EntryEvent, EntryPlace, SnapshotEvent, names, role};
+use crate::model::{Clock, ScheduledRun, Timestamp, limits};
 
 /// The difference between this host's clock and the store's beyond which nothing is signed: five minutes.
 pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
 
 /// Who signs, and what it remembers.
 #[derive(Clone)]
-pub struct Writer {
+pub struct EntryWriter {
     /// The key that signs.
     pub key: Arc<SigningKey>,
     /// The directory that remembers heads.
@@ -28,10 +28,10 @@ pub struct Writer {
     /// This host's clock.
     pub clock: Arc<dyn Clock>,
     /// The run of a schedule that its entries are the result of.
-    pub due: Option<Due>,
+    pub due: Option<ScheduledRun>,
 }
 
-impl fmt::Debug for Writer {
+impl fmt::Debug for EntryWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer").field("state", &self.state).finish_non_exhaustive()
     }
@@ -47,8 +47,8 @@ impl Repository {
     /// [`RepositoryError::NotAuthorised`], [`RepositoryError::Undecided`], [`RepositoryError::ClockSkew`],
     /// [`RepositoryError::State`]: nothing was written. [`RepositoryError::Unconfirmed`]: it may have been. Else what the
     /// store answers.
-    pub async fn commit(&self, writer: &Writer, mut draft: Draft) -> Result<Entry, RepositoryError> {
-        if let Event::Snapshot(snapshot) = &draft.event {
+    pub async fn commit(&self, writer: &EntryWriter, mut draft: Draft) -> Result<Entry, RepositoryError> {
+        if let EntryEvent::Snapshot(snapshot) = &draft.event {
             self.check_objects(snapshot).await?;
         }
         let repository = self.clone().remembered_in(writer.state.clone());
@@ -57,7 +57,7 @@ impl Repository {
         let (role, _) = role::rule(draft.event.kind()).ok_or_else(|| undecided("its kind is not known"))?;
         ledger.check_signer(&writer.key.public().fingerprint(), role)?;
         let place = place(writer, &ledger).ok_or_else(|| undecided("no version of the trust policy is in force"))?;
-        if let Event::Snapshot(snapshot) = &mut draft.event {
+        if let EntryEvent::Snapshot(snapshot) = &mut draft.event {
             check_recipients(&ledger, snapshot)?;
         }
         draft.time = self.present(writer)?;
@@ -91,7 +91,7 @@ impl Repository {
     }
 
     /// This host's present, when the store agrees with it.
-    fn present(&self, writer: &Writer) -> Result<Timestamp, RepositoryError> {
+    fn present(&self, writer: &EntryWriter) -> Result<Timestamp, RepositoryError> {
         let here = writer.clock.now();
         match self.store().clock() {
             Some(there) if here.millis_since(there).abs() > SKEW_MILLIS => {
@@ -103,7 +103,7 @@ impl Repository {
 
     /// Puts back what the bucket lacks and this host has: versions of the policy, `RECOVER.md`, and this writer's own last
     /// entry.
-    async fn put_back(&self, writer: &Writer, ledger: &Ledger) -> Result<(), RepositoryError> {
+    async fn put_back(&self, writer: &EntryWriter, ledger: &Ledger) -> Result<(), RepositoryError> {
         let done = self.put_back_trust(ledger, None).await;
         for note in done.notes {
             tracing::warn!("{note}");
@@ -127,7 +127,7 @@ impl Repository {
     /// Keeps the bytes here, writes them there, and believes only what comes back.
     async fn write_entry(
         &self,
-        writer: &Writer,
+        writer: &EntryWriter,
         ledger: &Ledger,
         entry: &Entry,
         bytes: Bytes,
@@ -151,13 +151,13 @@ impl Repository {
 }
 
 /// On top of every head that counts.
-fn place(writer: &Writer, ledger: &Ledger) -> Option<Place> {
+fn place(writer: &EntryWriter, ledger: &Ledger) -> Option<EntryPlace> {
     let (version, policy) = ledger.trust().writes_under()?;
     let carries = ledger.must_carry(&writer.key.public().fingerprint());
     let mut lost = ledger.memory().heads.clone();
     lost.retain(|lost| ledger.get(&lost.digest).is_none());
     lost.truncate(limits::HEADS);
-    Some(Place {
+    Some(EntryPlace {
         repository: ledger.id(),
         source: policy.source.clone(),
         parents: ledger.parents(),

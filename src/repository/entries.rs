@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
 
-use super::ledger::{HostMemory, Ledger, Reader};
+use super::ledger::{HostMemory, Ledger, LedgerReader};
 use super::objects::blocking;
 use super::open::SMALL_IN_FLIGHT;
 use super::policies::{NO_FILE, lacking};
@@ -153,8 +153,8 @@ impl Repository {
         &self,
         listed: Vec<ObjectInfo>,
         by_name: BTreeSet<String>,
-    ) -> Result<Reader, RepositoryError> {
-        let mut reader = Reader::new(*self.id());
+    ) -> Result<LedgerReader, RepositoryError> {
+        let mut reader = LedgerReader::new(*self.id());
         let (junk, listed): (Vec<ObjectInfo>, Vec<ObjectInfo>) =
             listed.into_iter().partition(|object| names::parse_entry(&object.path).is_none());
         for object in junk {

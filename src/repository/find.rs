@@ -13,7 +13,7 @@ pub const PREFIX_DIGITS: usize = 4;
 
 /// How a snapshot is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum SnapshotQuery {
     /// The newest good one that is live (`latest`).
     Latest,
     /// A sequence number or at least [`PREFIX_DIGITS`] digits of its digest. A text that is both names the sequence
@@ -28,7 +28,7 @@ pub enum Wanted {
 #[error("a snapshot is `latest`, a sequence number, or at least 4 digits of its digest; this is none of them")]
 pub struct WantedError;
 
-impl FromStr for Wanted {
+impl FromStr for SnapshotQuery {
     type Err = WantedError;
 
     fn from_str(text: &str) -> Result<Self, WantedError> {
@@ -44,7 +44,7 @@ impl FromStr for Wanted {
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for SnapshotQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Latest => f.write_str("latest"),
@@ -60,28 +60,28 @@ impl fmt::Display for Wanted {
 /// # Errors
 /// [`RepositoryError::NoSnapshot`] when none or more than one fits; [`RepositoryError::PendingSnapshots`] for `latest`
 /// while there may be a newer one.
-pub fn find<'a>(ledger: &'a Ledger, wanted: &Wanted) -> Result<(&'a Entry, &'a SnapshotEvent), RepositoryError> {
+pub fn find<'a>(ledger: &'a Ledger, wanted: &SnapshotQuery) -> Result<(&'a Entry, &'a SnapshotEvent), RepositoryError> {
     let none = |why: String| RepositoryError::NoSnapshot { wanted: wanted.to_string(), why };
     let undecided = ledger.unproven().chain(ledger.pending_snapshots());
     let named: Vec<&Entry> = ledger.snapshots().into_iter().chain(undecided).collect();
     let snapshots = || named.iter().copied().filter_map(|entry| Some((entry, entry.snapshot()?)));
     match wanted {
-        Wanted::Latest | Wanted::At(_) if ledger.pending_snapshots().next().is_some() => {
+        SnapshotQuery::Latest | SnapshotQuery::At(_) if ledger.pending_snapshots().next().is_some() => {
             let pending = ledger.pending_snapshots().map(|entry| format!("{} (pending)", entry.reference()));
             let newest = ledger.latest_good().map(|entry| entry.reference().to_string());
             Err(RepositoryError::PendingSnapshots { candidates: pending.chain(newest).collect() })
         }
-        Wanted::Latest => ledger
+        SnapshotQuery::Latest => ledger
             .latest_good()
             .and_then(|entry| Some((entry, entry.snapshot()?)))
             .ok_or_else(|| none("there is no good snapshot".to_owned())),
-        Wanted::At(time) => {
+        SnapshotQuery::At(time) => {
             let mut newest_first = ledger.live().rev().filter_map(|entry| Some((entry, entry.snapshot()?)));
             newest_first
                 .find(|(entry, event)| ledger.is_good(entry) && event.time <= *time)
                 .ok_or_else(|| none("there is no good snapshot that old".to_owned()))
         }
-        Wanted::Named(name) => {
+        SnapshotQuery::Named(name) => {
             let by_sequence: Vec<_> = match name.parse::<u64>() {
                 Ok(sequence) => snapshots().filter(|(entry, _)| entry.sequence == sequence).collect(),
                 Err(_) => Vec::new(),
@@ -108,11 +108,11 @@ mod tests {
 
     #[test]
     fn names_are_told_from_rubbish() {
-        assert_eq!("latest".parse(), Ok(Wanted::Latest));
-        assert_eq!("7".parse(), Ok(Wanted::Named("7".to_owned())));
-        assert_eq!("00ff".parse(), Ok(Wanted::Named("00ff".to_owned())));
+        assert_eq!("latest".parse(), Ok(SnapshotQuery::Latest));
+        assert_eq!("7".parse(), Ok(SnapshotQuery::Named("7".to_owned())));
+        assert_eq!("00ff".parse(), Ok(SnapshotQuery::Named("00ff".to_owned())));
         for rubbish in ["", "abc", "LATEST", "00FF", "xyz0", "-1", &"a".repeat(65)] {
-            assert_eq!(rubbish.parse::<Wanted>(), Err(WantedError), "{rubbish}");
+            assert_eq!(rubbish.parse::<SnapshotQuery>(), Err(WantedError), "{rubbish}");
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::ledger::Ledger;
 use super::{Repository, Store, StoreError};
-use crate::format::version::Version;
+use crate::format::version::FormatVersion;
 use crate::format::{FormatError, Policy, PolicyRef, RepositoryId, SourceName, canonical, names};
 use crate::model::{Timestamp, limits};
 
@@ -14,7 +14,7 @@ use crate::model::{Timestamp, limits};
 #[derive(Serialize)]
 struct Marker<'a> {
     created: Timestamp,
-    format: Version,
+    format: FormatVersion,
     kind: &'static str,
     repository: RepositoryId,
     source: &'a SourceName,

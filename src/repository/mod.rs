@@ -25,7 +25,7 @@ pub mod store;
 mod stream;
 pub mod trust;
 
-pub use commit::{SKEW_MILLIS, Writer};
+pub use commit::{EntryWriter, SKEW_MILLIS};
 pub use error::RepositoryError;
 pub use init::NewRepository;
 pub use objects::SealedFacts;

@@ -22,14 +22,14 @@ pub(super) const SMALL_IN_FLIGHT: usize = 16;
 /// directory of this host.
 #[derive(Clone)]
 pub struct Repository {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<RepositoryInner>,
     pub(super) cache: Option<Arc<EntryCache>>,
     pub(super) state: Option<StateFolder>,
     /// Whether the pins were chosen for one command: then what the host remembers of the policy is left aside.
     pub(super) policy_chosen: bool,
 }
 
-pub(super) struct Inner {
+pub(super) struct RepositoryInner {
     store: Store,
     id: RepositoryId,
     /// Versions of the trust policy that this host holds on to.
@@ -81,7 +81,8 @@ impl Repository {
             Err(odd) => (None, vec![odd]),
         };
         let (entries, anew) = (Mutex::default(), AtomicBool::new(false));
-        let inner = Arc::new(Inner { store, id, pins, marker, warnings, source: OnceLock::new(), entries, anew });
+        let inner =
+            Arc::new(RepositoryInner { store, id, pins, marker, warnings, source: OnceLock::new(), entries, anew });
         Ok(Self { inner, cache: None, state: None, policy_chosen: false })
     }
 

@@ -6,7 +6,7 @@ use super::ScheduleError;
 
 /// What a field of a cron line can say.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct CronField {
     /// Its name in messages.
     pub(super) name: &'static str,
     least: u8,
@@ -15,19 +15,19 @@ pub(super) struct Field {
     names: &'static [&'static str],
 }
 
-pub(super) const SECOND: Field = Field { name: "second", least: 0, most: 59, names: &[] };
-pub(super) const MINUTE: Field = Field { name: "minute", least: 0, most: 59, names: &[] };
-pub(super) const HOUR: Field = Field { name: "hour", least: 0, most: 23, names: &[] };
-pub(super) const DAY: Field = Field { name: "day of month", least: 1, most: 31, names: &[] };
-pub(super) const MONTH: Field = Field {
+pub(super) const SECOND: CronField = CronField { name: "second", least: 0, most: 59, names: &[] };
+pub(super) const MINUTE: CronField = CronField { name: "minute", least: 0, most: 59, names: &[] };
+pub(super) const HOUR: CronField = CronField { name: "hour", least: 0, most: 23, names: &[] };
+pub(super) const DAY: CronField = CronField { name: "day of month", least: 1, most: 31, names: &[] };
+pub(super) const MONTH: CronField = CronField {
     name: "month",
     least: 1,
     most: 12,
     names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
 };
 /// From Sunday, 0, as crontab(5) counts. 7 is Sunday, too.
-pub(super) const WEEKDAY: Field =
-    Field { name: "day of week", least: 0, most: 6, names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] };
+pub(super) const WEEKDAY: CronField =
+    CronField { name: "day of week", least: 0, most: 6, names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] };
 
 /// The other Sunday.
 const SUNDAY_TOO: u8 = 7;
@@ -52,7 +52,7 @@ impl Values {
     }
 }
 
-impl Field {
+impl CronField {
     /// Whether these are all values of the field, so that it restricts nothing.
     pub(super) fn is_all(&self, values: Values) -> bool {
         (self.least..=self.most).all(|value| values.contains(value))
@@ -250,7 +250,7 @@ fn digits(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(field: &Field, text: &str) -> Vec<u8> {
+    fn read(field: &CronField, text: &str) -> Vec<u8> {
         field.read(text).unwrap_or_else(|error| panic!("{text}: {error}")).iter().collect()
     }
 

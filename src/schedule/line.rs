@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::ScheduleError;
-use super::field::{DAY, Field, HOUR, MINUTE, MONTH, SECOND, Values, WEEKDAY};
+use super::field::{CronField, DAY, HOUR, MINUTE, MONTH, SECOND, Values, WEEKDAY};
 
 /// Characters of a line.
 const LONGEST: usize = 256;
@@ -24,7 +24,7 @@ const WORDS: &[(&str, &str)] = &[
 
 /// What a cron line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct CronLine {
     seconds: Values,
     minutes: Values,
     hours: Values,
@@ -33,14 +33,14 @@ pub(super) struct Line {
     weekdays: Values,
 }
 
-impl Line {
+impl CronLine {
     /// Whether it runs in every hour of a day, so that it is no job of a fixed time.
     pub(super) fn names_every_hour(&self) -> bool {
         HOUR.is_all(self.hours)
     }
 }
 
-impl FromStr for Line {
+impl FromStr for CronLine {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
@@ -87,10 +87,10 @@ impl FromStr for Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for CronLine {
     /// As the crate `cron` takes it: seconds first, weekdays from Sunday, 1, and nothing but numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = |field: &Field, values: Values, shift: u8| {
+        let field = |field: &CronField, values: Values, shift: u8| {
             if field.is_all(values) {
                 return "*".to_owned();
             }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        text.parse::<Line>().unwrap_or_else(|error| panic!("{text}: {error}")).to_string()
+        text.parse::<CronLine>().unwrap_or_else(|error| panic!("{text}: {error}")).to_string()
     }
 
     #[test]
@@ -346,10 +346,10 @@ mod tests {
             ("0 3 31 4,6,9,11 *", "never runs: day of month `31` does not occur in month `4,6,9,11`"),
         ];
         for (text, words) in cases {
-            let message = text.parse::<Line>().expect_err(text).to_string();
+            let message = text.parse::<CronLine>().expect_err(text).to_string();
             assert!(message.starts_with(words), "{text:?}\n is: {message}\nnot: {words}");
         }
         let long = format!("{}0 3 * * *", "0,".repeat(200));
-        assert_eq!(long.parse::<Line>().unwrap_err().to_string(), "is longer than 256 characters");
+        assert_eq!(long.parse::<CronLine>().unwrap_err().to_string(), "is longer than 256 characters");
     }
 }

@@ -10,7 +10,7 @@ use crate::model::Timestamp;
 
 /// What a change of the clocks did to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub enum DstNote {
     /// The clocks left its time out; it runs right after the gap.
     Moved {
         /// The local time that there is not.
@@ -27,7 +27,7 @@ pub enum Mark {
     },
 }
 
-impl Mark {
+impl DstNote {
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -40,7 +40,7 @@ impl Mark {
     }
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for DstNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Moved { from } => write!(f, "{} does not exist that day", from.format("%H:%M")),
@@ -60,23 +60,23 @@ impl fmt::Display for Mark {
 impl Schedule {
     /// What a change of the clocks did to the run at `due`, one of this schedule's moments.
     #[must_use]
-    pub fn mark(&self, due: Timestamp) -> Option<Mark> {
+    pub fn mark(&self, due: Timestamp) -> Option<DstNote> {
         let at = due.millis().div_euclid(1_000);
         let zone = self.zone();
         if let Some(change) = zone.first_change(at - 1, at).filter(|change| change.by() > 0) {
             let gap = change.at + change.before;
             if let Some(from) = self.fits_after(gap - 1).filter(|local| *local < gap + change.by()) {
-                return Some(Mark::Moved { from: naive(from) });
+                return Some(DstNote::Moved { from: naive(from) });
             }
         }
         if zone.repeated(at).is_some() {
-            return Some(Mark::First);
+            return Some(DstNote::First);
         }
         if zone.repeats(at).is_some() {
-            return Some(Mark::Second);
+            return Some(DstNote::Second);
         }
         let before = self.last_until(due.plus_millis(-1_000))?.millis() / 1_000;
         let forward = zone.offset(at) - zone.offset(before);
-        (forward != 0).then_some(Mark::Since { forward })
+        (forward != 0).then_some(DstNote::Since { forward })
     }
 }

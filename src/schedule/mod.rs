@@ -16,6 +16,6 @@ mod zone;
 
 pub use error::ScheduleError;
 pub use jitter::jitter;
-pub use mark::Mark;
+pub use mark::DstNote;
 pub use times::{Schedule, missed};
 pub use zone::Zone;

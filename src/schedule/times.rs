@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::ScheduleError;
-use super::line::Line;
+use super::line::CronLine;
 use super::zone::Zone;
 use crate::model::Timestamp;
 
@@ -37,7 +37,7 @@ impl Schedule {
     /// # Errors
     /// When the line is none or never fits, or the zone is unknown. The words say which field, and what would be right.
     pub fn new(line: &str, zone: &str) -> Result<Self, ScheduleError> {
-        let parsed: Line = line.parse()?;
+        let parsed: CronLine = line.parse()?;
         let zone = Zone::new(zone)?;
         // Ours are plain numbers within their bounds, so this takes them all.
         let cron = cron::Schedule::from_str(&parsed.to_string())

@@ -23,14 +23,14 @@ pub struct Zone {
 
 /// A moment at which the clocks of a zone are set, with the offsets from UTC on both sides, all in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct ClockChange {
     /// The first second with the new offset.
     pub(super) at: i64,
     pub(super) before: i64,
     pub(super) after: i64,
 }
 
-impl Change {
+impl ClockChange {
     /// By how much the clock goes forward; negative when it goes back.
     pub(super) fn by(self) -> i64 {
         self.after - self.before
@@ -79,7 +79,7 @@ impl Zone {
     }
 
     /// The first change after `from` and not after `to`.
-    pub(super) fn first_change(&self, from: i64, to: i64) -> Option<Change> {
+    pub(super) fn first_change(&self, from: i64, to: i64) -> Option<ClockChange> {
         let before = self.offset(from);
         let mut low = from;
         while low < to {
@@ -92,19 +92,19 @@ impl Zone {
                 let middle = low + (high - low) / 2;
                 if self.offset(middle) == before { low = middle } else { high = middle }
             }
-            return Some(Change { at: high, before, after: self.offset(high) });
+            return Some(ClockChange { at: high, before, after: self.offset(high) });
         }
         None
     }
 
     /// The change that made the clocks show the time of this moment for a second time, if they do.
-    pub(super) fn repeats(&self, at: i64) -> Option<Change> {
+    pub(super) fn repeats(&self, at: i64) -> Option<ClockChange> {
         let change = self.first_change(at.saturating_sub(LARGEST_CHANGE), at)?;
         (at < change.at - change.by()).then_some(change)
     }
 
     /// The change after which the clocks will show the time of this moment again, if they will.
-    pub(super) fn repeated(&self, at: i64) -> Option<Change> {
+    pub(super) fn repeated(&self, at: i64) -> Option<ClockChange> {
         let change = self.first_change(at, at.saturating_add(LARGEST_CHANGE))?;
         (at >= change.at + change.by()).then_some(change)
     }
@@ -173,7 +173,7 @@ mod tests {
         let berlin = Zone::new("Europe/Berlin").unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap().millis() / 1_000;
         let forward = berlin.first_change(at("2027-01-01T00:00:00Z"), at("2027-12-31T00:00:00Z")).unwrap();
-        assert_eq!(forward, Change { at: at("2027-03-28T01:00:00Z"), before: 3_600, after: 7_200 });
+        assert_eq!(forward, ClockChange { at: at("2027-03-28T01:00:00Z"), before: 3_600, after: 7_200 });
         let back = berlin.first_change(forward.at, at("2027-12-31T00:00:00Z")).unwrap();
         assert_eq!((back.at, back.by()), (at("2027-10-31T01:00:00Z"), -3_600));
         assert_eq!(berlin.first_change(forward.at, back.at - 1), None);

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use keyhaven::instance::embedded::{ApiKey, Grant, Instance, Options, Role, Server, Switches, Verb, every_type};
+use keyhaven::instance::embedded::{
+    ApiKey, EmbeddedInstance, Grant, Options, Server, ServiceRole, Switches, Verb, every_type,
+};
 use keyhaven::job::activate::{ActivateError, AtOnce, Primary, apply, plan};
 use keyhaven::job::restore::PlanOptions;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
@@ -16,42 +18,42 @@ use crate::site::Site;
 
 const MONTHLY: &str = r#"{"auto_rotate":true,"interval":1,"unit":"month"}"#;
 
-fn call(instance: &Instance, verb: Verb, path: &str, body: &str) -> Object {
+fn call(instance: &EmbeddedInstance, verb: Verb, path: &str, body: &str) -> JsonObject {
     let reply = instance.call(verb, &format!("/api/v2/{path}"), body);
     assert!((200..300).contains(&reply.status), "{path}: {} {}", reply.status, *reply.body);
-    if reply.body.is_empty() { Object::default() } else { Object::parse(&reply.body).unwrap() }
+    if reply.body.is_empty() { JsonObject::default() } else { JsonObject::parse(&reply.body).unwrap() }
 }
 
-fn make(instance: &Instance, body: &str) -> String {
+fn make(instance: &EmbeddedInstance, body: &str) -> String {
     call(instance, Verb::Post, "secrets", body).str("id").unwrap()
 }
 
 /// Rows of all secrets by name; two of one name and type fail.
-fn rows(instance: &Instance) -> std::collections::BTreeMap<String, Object> {
+fn rows(instance: &EmbeddedInstance) -> std::collections::BTreeMap<String, JsonObject> {
     let list = call(instance, Verb::Get, "secrets?limit=1000", "").array("secrets").unwrap();
     let mut rows = std::collections::BTreeMap::new();
-    for row in list.iter().map(|row| Object::parse(row.get()).unwrap()) {
+    for row in list.iter().map(|row| JsonObject::parse(row.get()).unwrap()) {
         let name = row.str("name").unwrap();
         assert!(rows.insert(name.clone(), row).is_none(), "{name} is there twice");
     }
     rows
 }
 
-fn id(instance: &Instance, name: &str) -> String {
+fn id(instance: &EmbeddedInstance, name: &str) -> String {
     rows(instance)[name].str("id").unwrap()
 }
 
-fn rotates(instance: &Instance, name: &str) -> bool {
+fn rotates(instance: &EmbeddedInstance, name: &str) -> bool {
     rows(instance)[name].object("rotation").and_then(|rotation| rotation.bool("auto_rotate")) == Some(true)
 }
 
 /// The payload fields of the newest versions, by name and alias.
-fn payloads(instance: &Instance) -> Vec<(String, Vec<Option<String>>)> {
-    let of = |name: &String, row: &Object| {
+fn payloads(instance: &EmbeddedInstance) -> Vec<(String, Vec<Option<String>>)> {
+    let of = |name: &String, row: &JsonObject| {
         let id = row.str("id").unwrap();
         let version = |alias: &str| {
             let reply = instance.call(Verb::Get, &format!("/api/v2/secrets/{id}/versions/{alias}"), "");
-            let version = Object::parse(&reply.body).ok().filter(|_| reply.status == 200)?;
+            let version = JsonObject::parse(&reply.body).ok().filter(|_| reply.status == 200)?;
             Some(["payload", "password", "username"].map(|field| version.str(field).unwrap_or_default()).join("|"))
         };
         (name.clone(), vec![version("current"), version("previous")])
@@ -59,7 +61,7 @@ fn payloads(instance: &Instance) -> Vec<(String, Vec<Option<String>>)> {
     rows(instance).iter().map(|(name, row)| of(name, row)).collect()
 }
 
-fn fill(instance: &Instance) {
+fn fill(instance: &EmbeddedInstance) {
     let group = call(instance, Verb::Post, "secret_groups", r#"{"name":"prod"}"#).str("id").unwrap();
     make(instance, r#"{"secret_type":"arbitrary","name":"quiet","payload":"quiet-1","custom_metadata":{"team":"a"}}"#);
     make(instance, r#"{"secret_type":"arbitrary","name":"gone","payload":"gone-1"}"#);
@@ -84,7 +86,7 @@ struct Host {
 
 impl Host {
     /// A new host that backs this instance up and restores into that one.
-    fn new(source: (&Instance, &Server), standby: (&Instance, &Server)) -> Self {
+    fn new(source: (&EmbeddedInstance, &Server), standby: (&EmbeddedInstance, &Server)) -> Self {
         let machine = Machine::new();
         machine.run(&["keys", "new", "--out", "kit", "--no-passphrase", "--json"]).json(0);
         machine.write("api-key", source.0.options().api_key.expose_secret());
@@ -102,7 +104,7 @@ impl Host {
     }
 }
 
-fn environment((instance, server): (&Instance, &Server)) -> Vec<(&'static str, String)> {
+fn environment((instance, server): (&EmbeddedInstance, &Server)) -> Vec<(&'static str, String)> {
     vec![
         ("KEYHAVEN_STANDBY_URL", server.base_url()),
         ("KEYHAVEN_STANDBY_IAM_URL", server.iam_url()),
@@ -119,7 +121,7 @@ fn run(machine: &Machine, environment: &[(&'static str, String)], arguments: &[&
 const IDENTITY: [&str; 2] = ["--identity", "kit/recovery-identity.txt"];
 
 /// Plans and applies a restore on a host.
-fn restore(run: &dyn Fn(&[&str]) -> Run, target: &Instance) -> Value {
+fn restore(run: &dyn Fn(&[&str]) -> Run, target: &EmbeddedInstance) -> Value {
     let confirm = target.options().instance_id.clone();
     run(&[&["restore", "plan", "--out", "plan.json", "--json"], &IDENTITY[..]].concat()).json(15);
     run(&[&["restore", "apply", "plan.json", "--confirm", &confirm, "--json"], &IDENTITY[..]].concat()).json(0)
@@ -165,7 +167,7 @@ fn there_and_back(into_empty: bool) {
     // And back: a repository of its own, a backup, a restore into the old primary.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let options = Options { instance_id: "33333333-0f4d-4a6b-8c7d-9e0f1a2b3c4d".to_owned(), ..Options::default() };
-    let primary = if into_empty { Instance::new(options) } else { site.source.clone() };
+    let primary = if into_empty { EmbeddedInstance::new(options) } else { site.source.clone() };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let primary_server = runtime.block_on(Server::start(primary.clone(), any)).unwrap();
     let host = Host::new((&standby, &standby_server), (&primary, &primary_server));
@@ -261,7 +263,7 @@ async fn what_the_key_of_the_old_primary_does_not_see_is_not_said_to_rest() {
     carry_out(&pair, &backup, &made).await;
     let off = r#"{"rotation":{"auto_rotate":false}}"#;
     pair.source.patch(&format!("secrets/{one}/metadata"), off);
-    pair.source.instance.set_key(ApiKey::granted("a-group-key", vec![Grant::on(Role::Manager, &[&seen])]));
+    pair.source.instance.set_key(ApiKey::granted("a-group-key", vec![Grant::on(ServiceRole::Manager, &[&seen])]));
     let (client, narrow) = (pair.standby.client(), pair.source.client_with("a-group-key"));
     let held = plan(&context(), &client, Primary::Ask(&narrow), &[]).await.unwrap();
     assert_eq!(held.steps.len(), 2);

@@ -29,7 +29,7 @@ use std::path::Path;
 use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::event::{SweepEvent, VerificationEvent};
-use keyhaven::format::{Entry, EntryRef, Event, Place, Policy, PolicyRef, names};
+use keyhaven::format::{Entry, EntryEvent, EntryPlace, EntryRef, Policy, PolicyRef, names};
 use keyhaven::model::Timestamp;
 use serde_json::Value;
 
@@ -162,7 +162,7 @@ pub(crate) fn deduplicated(book: &Book) -> Vec<File> {
 #[test]
 fn the_loss_of_one_version_of_the_policy_takes_no_snapshot_away() {
     let (mut book, [.., three]) = Book::with_three_snapshots();
-    let second = book.change(|policy| policy.keys.push(policy_key(20, &[keyhaven::format::Role::Collector])));
+    let second = book.change(|policy| policy.keys.push(policy_key(20, &[keyhaven::format::SigningRole::Collector])));
     let envelope = book.envelope(second);
     book.store(book.entry(20, &[&three]).carrying(&envelope), snapshot("four"));
     book.lose_policy(second);
@@ -176,7 +176,7 @@ fn the_loss_of_one_version_of_the_policy_takes_no_snapshot_away() {
 fn a_stolen_reaper_that_sweeps_everything_is_named_and_can_be_answered() {
     let (mut book, [one, two, three]) = Book::with_three_snapshots();
     let all = digests(&[&one, &two, &three]);
-    let sweep = Event::Sweep(SweepEvent { snapshots: all, objects: 0, bytes: 0, before: at(0) });
+    let sweep = EntryEvent::Sweep(SweepEvent { snapshots: all, objects: 0, bytes: 0, before: at(0) });
     let swept = book.write(REAPER, &[&three], sweep);
     let forged = Forged::new(&book);
     let problems = forged.verified(13)["problems"].to_string();
@@ -204,9 +204,9 @@ fn thief(site: &Site) -> SigningKey {
     site.key("signing-key.pem")
 }
 
-fn body(site: &Site) -> Event {
+fn body(site: &Site) -> EntryEvent {
     let (_, ledger) = site.ledger();
-    Event::Snapshot(Box::new(ledger.snapshots()[0].snapshot().unwrap().clone()))
+    EntryEvent::Snapshot(Box::new(ledger.snapshots()[0].snapshot().unwrap().clone()))
 }
 
 /// 2. One entry far above everything stops no writer, and ends with its key.
@@ -217,7 +217,7 @@ fn an_entry_that_would_use_up_all_sequences_stops_nobody() {
     let mut place = site.place();
     place.parents.push(made_up);
     let jump = site.forge(&thief(&site), &place, body(&site));
-    let upon = Place { parents: vec![jump.reference()], ..site.place() };
+    let upon = EntryPlace { parents: vec![jump.reference()], ..site.place() };
     site.forge(&thief(&site), &upon, body(&site));
     let run = site.run(&["backup", "--json"]);
     let report = run.json(3);
@@ -233,11 +233,11 @@ fn an_entry_that_would_use_up_all_sequences_stops_nobody() {
 fn a_thousand_and_one_heads_stop_nobody() {
     let site = Site::seeded();
     let (place, event) = (site.place(), body(&site));
-    let Event::Snapshot(event) = event else { unreachable!() };
+    let EntryEvent::Snapshot(event) = event else { unreachable!() };
     for number in 0..1_001 {
         let mut event = event.clone();
         event.notes = vec![number.to_string()];
-        site.forge(&thief(&site), &place, Event::Snapshot(event));
+        site.forge(&thief(&site), &place, EntryEvent::Snapshot(event));
     }
     let report = site.run(&["backup", "--json"]).json(0);
     assert_eq!(report["sequence"], 3, "{report:#}");
@@ -295,7 +295,7 @@ fn a_collector_verifies_nothing() {
     let own = listed.as_array().unwrap().iter().find(|line| line["own"] == true).unwrap();
     assert_eq!(own["roles"], serde_json::json!(["collector"]), "{listed:#}");
     let heads = site.ledger().1.heads().iter().map(|head| head.digest).collect();
-    let forged = Event::Verification(VerificationEvent {
+    let forged = EntryEvent::Verification(VerificationEvent {
         level: "payload".to_owned(),
         slice: None,
         passed: true,
@@ -313,9 +313,9 @@ fn a_collector_verifies_nothing() {
 #[test]
 fn a_snapshot_sealed_to_others_than_the_policy_says_is_suspect() {
     let site = Site::seeded();
-    let Event::Snapshot(mut event) = body(&site) else { unreachable!() };
+    let EntryEvent::Snapshot(mut event) = body(&site) else { unreachable!() };
     event.recipients = sha256(b"age1thief\n");
-    let forged = site.sign("signing-key.pem", Event::Snapshot(event));
+    let forged = site.sign("signing-key.pem", EntryEvent::Snapshot(event));
     let checked = site.run(&["verify", "--level", "ledger", "--json"]).json(13);
     assert!(checked["problems"].to_string().contains(&forged.name()), "{checked:#}");
     assert_eq!(site.run(&["show", "--json"]).json(0)["sequence"], 1, "the latest good one");

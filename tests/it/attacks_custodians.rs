@@ -54,7 +54,7 @@ fn one_custodian_of_three_alone_changes_nothing_for_any_command() {
     let worse: [&dyn Fn(&mut Policy); 4] = [
         &|policy| policy_kit::end(policy, &collector, &[]),
         &|policy| {
-            policy.keys.push(policy_kit::policy_key("own", &own, &[keyhaven::format::Role::Collector]));
+            policy.keys.push(policy_kit::policy_key("own", &own, &[keyhaven::format::SigningRole::Collector]));
         },
         &|policy| policy.threshold = 1,
         &|policy| {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::crypto::{Identities, Recipients};
 use keyhaven::format::list::{ListedPack, PackList};
-use keyhaven::format::{Event, PolicyRef, names};
+use keyhaven::format::{EntryEvent, PolicyRef, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{Keys, Level, ProblemKind, Report, VerifyOptions, verify};
 use keyhaven::model::Clock;
-use keyhaven::repository::{Repository, Writer};
+use keyhaven::repository::{EntryWriter, Repository};
 use tokio_util::sync::CancellationToken;
 
 use crate::attacks::Forged;
@@ -33,7 +33,7 @@ fn spoil_signature(file: &Path) -> Vec<u8> {
 }
 
 /// Where a host keeps the bytes of its own entries.
-fn kept(writer: &Writer) -> Vec<PathBuf> {
+fn kept(writer: &EntryWriter) -> Vec<PathBuf> {
     let root = writer.state.path().join("entries");
     files(&root).into_iter().map(|name| root.join(name)).collect()
 }
@@ -134,7 +134,7 @@ async fn a_check_passes_a_snapshot_that_the_custodians_accepted_and_nothing_else
     contents.list = PackList::new(vec![pack]).unwrap();
     contents.event.list = contents.list.digest().unwrap();
     contents.put(&repository).await.unwrap();
-    let draft = kit.draft(Event::Snapshot(Box::new(contents.event.clone())));
+    let draft = kit.draft(EntryEvent::Snapshot(Box::new(contents.event.clone())));
     let entry = repository.commit(&writer, draft).await.unwrap();
     let pack = names::pack(&contents.pack.digest);
     let report = checked(&kit, &repository).await;

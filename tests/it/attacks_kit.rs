@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use keyhaven::format::Event;
+use keyhaven::format::EntryEvent;
 use keyhaven::format::event::ForgetEvent;
 use keyhaven::instance::embedded::Verb;
 use keyhaven::model::Timestamp;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use serde_json::Value;
 
 use crate::program::{Machine, Run, files};
@@ -56,7 +56,7 @@ pub(crate) fn with_something_to_sweep() -> Site {
     site.run(&["backup", "--json"]).json(0);
     site.let_in("reaper", &["reaper"]);
     let first = site.ledger().1.snapshots()[0].digest;
-    let event = Event::Forget(ForgetEvent { snapshots: vec![first], rule: "test".to_owned() });
+    let event = EntryEvent::Forget(ForgetEvent { snapshots: vec![first], rule: "test".to_owned() });
     let then = Timestamp::from(chrono::Utc::now()).plus_millis(-4 * 24 * 3_600_000);
     site.forge_at(then, &site.key("reaper/signing-key.pem"), &site.place(), event);
     grow_old(&site.machine);
@@ -66,9 +66,9 @@ pub(crate) fn with_something_to_sweep() -> Site {
 /// Gives an arbitrary secret of the source a new value; gives its key.
 pub(crate) fn rotate(site: &Site, payload: &str) -> String {
     let reply = site.source.call(Verb::Get, "/api/v2/secrets?limit=1000", "");
-    let rows = Object::parse(&reply.body).unwrap().array("secrets").unwrap();
-    let rows = rows.iter().map(|row| Object::parse(row.get()).unwrap());
-    let arbitrary = |row: &Object| row.str("secret_type").as_deref() == Some("arbitrary");
+    let rows = JsonObject::parse(&reply.body).unwrap().array("secrets").unwrap();
+    let rows = rows.iter().map(|row| JsonObject::parse(row.get()).unwrap());
+    let arbitrary = |row: &JsonObject| row.str("secret_type").as_deref() == Some("arbitrary");
     let id = rows.filter(arbitrary).map(|row| row.str("id").unwrap()).min().unwrap();
     let body = format!(r#"{{"payload":"{payload}"}}"#);
     assert_eq!(site.source.call(Verb::Post, &format!("/api/v2/secrets/{id}/versions"), &body).status, 201);

@@ -5,7 +5,7 @@ use keyhaven::crypto::KeyInfo;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::policy::PolicyKey;
-use keyhaven::format::{Place, Policy, PolicyRef};
+use keyhaven::format::{EntryPlace, Policy, PolicyRef};
 use serde_json::json;
 
 use crate::attacks_kit::*;
@@ -151,7 +151,7 @@ fn entries_that_name_a_policy_that_never_was_stop_no_backup_and_say_the_way_on()
     let site = with_something_to_sweep();
     let event = site.ledger().1.latest_good().unwrap().event.clone();
     let never_was = PolicyRef { version: 9, digest: sha256(b"never was") };
-    let place = Place { policy: never_was, ..site.place() };
+    let place = EntryPlace { policy: never_was, ..site.place() };
     let pending = site.forge(&site.key("signing-key.pem"), &place, event);
     grow_old(&site.machine);
     let before = bucket(&site.machine);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use keyhaven::crypto::SigningKey;
-use keyhaven::format::{Event, Place, names};
-use keyhaven::instance::embedded::{Instance, Verb};
-use keyhaven::model::json::Object;
+use keyhaven::format::{EntryEvent, EntryPlace, names};
+use keyhaven::instance::embedded::{EmbeddedInstance, Verb};
+use keyhaven::model::json::JsonObject;
 use serde_json::Value;
 
 use crate::attacks_kit::*;
@@ -14,10 +14,10 @@ use crate::signals::Warm;
 use crate::site::{CUSTODIAN, Site};
 
 /// The payloads of all arbitrary secrets, by name.
-fn payloads(instance: &Instance) -> BTreeMap<String, String> {
-    let get = |path: &str| Object::parse(&instance.call(Verb::Get, path, "").body).unwrap();
+fn payloads(instance: &EmbeddedInstance) -> BTreeMap<String, String> {
+    let get = |path: &str| JsonObject::parse(&instance.call(Verb::Get, path, "").body).unwrap();
     let rows = get("/api/v2/secrets?limit=1000").array("secrets").unwrap();
-    let rows = rows.iter().map(|row| Object::parse(row.get()).unwrap());
+    let rows = rows.iter().map(|row| JsonObject::parse(row.get()).unwrap());
     let arbitrary = rows.filter(|row| row.str("secret_type").as_deref() == Some("arbitrary"));
     let whole = arbitrary.map(|row| get(&format!("/api/v2/secrets/{}", row.str("id").unwrap())));
     whole.map(|secret| (secret.str("name").unwrap(), secret.str("payload").unwrap())).collect()
@@ -66,7 +66,7 @@ fn snapshots_of_strangers_and_of_ended_keys_are_never_what_is_restored() {
     let (_, ledger) = site.ledger();
     let digest = stolen["snapshot"].as_str().unwrap();
     let entry = ledger.entries().iter().find(|entry| entry.digest.to_string() == digest).unwrap().clone();
-    let body = || Event::Snapshot(Box::new(entry.snapshot().unwrap().clone()));
+    let body = || EntryEvent::Snapshot(Box::new(entry.snapshot().unwrap().clone()));
     let recovery = site.key("kit/recovery-signing-key.pem");
     for key in [&SigningKey::from_seed(&[9; 32]), &site.key("kit/custodian-key.pem"), &recovery] {
         site.forge(key, &site.place(), body());
@@ -89,7 +89,7 @@ fn where_it_cannot_be_said_which_is_the_latest_nothing_is_planned() {
     let site = site();
     let event = site.ledger().1.latest_good().unwrap().event.clone();
     let never_was = keyhaven::format::PolicyRef { version: 9, digest: keyhaven::crypto::digest::sha256(b"never was") };
-    let place = Place { policy: never_was, ..site.place() };
+    let place = EntryPlace { policy: never_was, ..site.place() };
     let pending = site.forge(&site.key("signing-key.pem"), &place, event);
     let warm = Warm::new(site);
     let refused = plan(&warm, &[]);

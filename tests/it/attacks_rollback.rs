@@ -2,7 +2,7 @@
 //! what a host with a memory does, a new host with a pin, and a new host that has the repository id alone.
 
 use keyhaven::format::event::{ForgetEvent, SnapshotsEvent};
-use keyhaven::format::{Event, names};
+use keyhaven::format::{EntryEvent, names};
 use serde_json::json;
 
 use crate::attacks::Forged;
@@ -193,9 +193,9 @@ fn whoever_takes_the_end_of_a_key_away_gets_it_past_no_memory_and_no_pin() {
 #[test]
 fn every_entry_that_is_taken_away_is_missed_by_who_saw_it() {
     let (mut book, [one, _, three]) = Book::with_three_snapshots();
-    let forgotten = Event::Forget(ForgetEvent { snapshots: digests(&[&one]), rule: "test".to_owned() });
+    let forgotten = EntryEvent::Forget(ForgetEvent { snapshots: digests(&[&one]), rule: "test".to_owned() });
     let forget = book.write(REAPERS_KEY, &[&three], forgotten);
-    let again = Event::Undo(SnapshotsEvent { snapshots: digests(&[&one]), reason: "still needed".to_owned() });
+    let again = EntryEvent::Undo(SnapshotsEvent { snapshots: digests(&[&one]), reason: "still needed".to_owned() });
     let undo = book.write(REAPERS_KEY, &[&forget], again);
     let checked = book.write(VERIFIER, &[&undo], verification());
     let forged = Forged::new(&book);

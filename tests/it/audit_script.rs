@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::entry::Signed;
+use keyhaven::format::entry::SignedEntry;
 use keyhaven::format::{FormatError, Policy, PolicyRef, names};
 use keyhaven::model::Digest;
 use keyhaven::repository::ledger::{EntryStatus, Ledger, Pending, Problem, Void};
@@ -145,7 +145,7 @@ impl World<'_> {
 /// Whether the form of a file is beyond the script.
 fn form(name: &str, bytes: &[u8]) -> Option<Beyond> {
     let read = if names::parse_entry(name).is_some() {
-        Signed::decode(bytes).map(|signed| signed.entry.checked)
+        SignedEntry::decode(bytes).map(|signed| signed.entry.checked)
     } else {
         Policy::decode(bytes).map(|_| true)
     };

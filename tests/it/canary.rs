@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keyhaven::instance::embedded::{Instance, Switches, Verb};
+use keyhaven::instance::embedded::{EmbeddedInstance, Switches, Verb};
 use keyhaven::model::json;
 use serde_json::Value;
 
@@ -21,14 +21,14 @@ const CANARIES: [&str; 8] = [
     "canary-previous-91c0de",
 ];
 
-fn call(instance: &Instance, verb: Verb, target: &str, body: &Value) -> Value {
+fn call(instance: &EmbeddedInstance, verb: Verb, target: &str, body: &Value) -> Value {
     let reply = instance.call(verb, target, &body.to_string());
     assert!(reply.status < 300, "{target}: {}", *reply.body);
     serde_json::from_str(&reply.body).unwrap_or(Value::Null)
 }
 
 /// Fills an instance with canaries; returns a piece of the private key of its certificate.
-fn plant(instance: &Instance) -> String {
+fn plant(instance: &EmbeddedInstance) -> String {
     // Certificates and keys that are real come from the seed.
     keyhaven::instance::embedded::seed(instance, 3, 30).unwrap();
     instance.set_switches(Switches { show_managed_csr_key: true, ..instance.switches() });
@@ -78,7 +78,7 @@ fn plant(instance: &Instance) -> String {
     });
     let certificate = certificate.unwrap();
     let row = snapshot.secret_row(&certificate.id).unwrap();
-    let key = json::Object::parse(&row).unwrap().object("managed_csr").unwrap().str("private_key").unwrap();
+    let key = json::JsonObject::parse(&row).unwrap().object("managed_csr").unwrap().str("private_key").unwrap();
     // A line from the middle: the first is the same in every key.
     let line = key.lines().nth(2).unwrap().to_owned();
     assert!(line.len() > 20, "{}", line.len());

@@ -12,12 +12,14 @@ use keyhaven::format::catalogue::PartBuilder;
 use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::pack::PackBuilder;
 use keyhaven::format::snapshot::PartRef;
-use keyhaven::format::{Draft, EntryRef, Event, SnapshotEvent};
-use keyhaven::instance::embedded::{Act, Class, Instance, Options, Planted, Precision, Seen, Switches, Verb, When};
+use keyhaven::format::{Draft, EntryEvent, EntryRef, SnapshotEvent};
+use keyhaven::instance::embedded::{
+    Act, Class, EmbeddedInstance, Options, Planted, Precision, SeenRequest, Switches, Verb, When,
+};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
 use keyhaven::job::event::Silent;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Clock, FailureKind, Payload, Restorability, Timestamp};
 use keyhaven::repository::store::Backend;
 use keyhaven::repository::{ObjectInfo, Repository, Retention, Store, StoreError};
@@ -28,29 +30,29 @@ use crate::policy_kit;
 
 const DAY: i64 = 24 * 3600 * 1000;
 
-fn arbitrary(instance: &Instance, name: &str, payload: &str) -> String {
+fn arbitrary(instance: &EmbeddedInstance, name: &str, payload: &str) -> String {
     let body = format!(r#"{{"secret_type":"arbitrary","name":"{name}","payload":"{payload}"}}"#);
     write(instance, Verb::Post, "/api/v2/secrets", &body).unwrap()
 }
 
-fn rotate(instance: &Instance, id: &str, payload: &str) {
+fn rotate(instance: &EmbeddedInstance, id: &str, payload: &str) {
     write(instance, Verb::Post, &format!("/api/v2/secrets/{id}/versions"), &format!(r#"{{"payload":"{payload}"}}"#));
 }
 
-fn rename(instance: &Instance, id: &str, name: &str) {
+fn rename(instance: &EmbeddedInstance, id: &str, name: &str) {
     write(instance, Verb::Patch, &format!("/api/v2/secrets/{id}/metadata"), &format!(r#"{{"name":"{name}"}}"#));
 }
 
-fn delete(instance: &Instance, id: &str) {
+fn delete(instance: &EmbeddedInstance, id: &str) {
     write(instance, Verb::Delete, &format!("/api/v2/secrets/{id}"), "");
 }
 
-fn lock(instance: &Instance, id: &str, name: &str) {
+fn lock(instance: &EmbeddedInstance, id: &str, name: &str) {
     let body = format!(r#"{{"locks":[{{"name":"{name}"}}]}}"#);
     write(instance, Verb::Post, &format!("/api/v2/secrets/{id}/locks_bulk"), &body);
 }
 
-fn configure(instance: &Instance, key: &str) {
+fn configure(instance: &EmbeddedInstance, key: &str) {
     let body = format!(r#"{{"config_type":"iam_credentials_configuration","name":"iam","api_key":"{key}"}}"#);
     write(instance, Verb::Post, "/api/v2/configurations", &body);
 }
@@ -60,7 +62,7 @@ fn planted(secret_type: &str, name: &str, fields: &str) -> Planted {
         secret_type: secret_type.to_owned(),
         name: name.to_owned(),
         group: "default".to_owned(),
-        fields: Object::parse(fields).unwrap(),
+        fields: JsonObject::parse(fields).unwrap(),
         payload: Payload::new(Zeroizing::new(r#"{"api_key":"never to be read"}"#.to_owned())),
     }
 }
@@ -83,7 +85,7 @@ fn objects(rig: &Rig) -> usize {
 }
 
 /// Runs something before a request that has this in its path.
-fn before(rig: &Rig, when: When, run: impl Fn(&Instance, &Seen) + Send + Sync + 'static) {
+fn before(rig: &Rig, when: When, run: impl Fn(&EmbeddedInstance, &SeenRequest) + Send + Sync + 'static) {
     rig.instance.fault(when, Act::Before(Arc::new(run)));
 }
 
@@ -501,7 +503,7 @@ async fn another_instance_than_the_repositorys_is_refused() {
         clock: rig.clock.clone(),
         ..Options::default()
     };
-    let other = Rig::over(Instance::new(options), rig.clock.clone()).await;
+    let other = Rig::over(EmbeddedInstance::new(options), rig.clock.clone()).await;
     arbitrary(&other.instance, "foreign", "value");
     let own: ByHand = std::mem::replace(&mut rig.source, other.source);
     let error = rig.capture().await.unwrap_err();
@@ -728,7 +730,7 @@ async fn scatter(rig: &Rig) -> usize {
     let count = packs.len();
     let list = rig.repository.put_list(&PackList::new(packs).unwrap()).await.unwrap();
     let event = SnapshotEvent { parts, list, packs: count as u64, ..entry.snapshot().unwrap().clone() };
-    let event = Event::Snapshot(Box::new(event));
+    let event = EntryEvent::Snapshot(Box::new(event));
     let draft = Draft { time: rig.clock.now(), tool: "keyhaven/test".to_owned(), event };
     rig.repository.commit(&rig.writer(&rig.collector), draft).await.unwrap();
     count

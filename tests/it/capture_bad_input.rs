@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use keyhaven::crypto::Identities;
 use keyhaven::instance::embedded::{
-    Act, ApiKey, Class, Grant, Instance, Options, Planted, Role, Seen, Switches, Verb, When,
+    Act, ApiKey, Class, EmbeddedInstance, Grant, Options, Planted, SeenRequest, ServiceRole, Switches, Verb, When,
 };
 use keyhaven::job::capture::{CaptureError, CaptureOptions};
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use keyhaven::model::{FailureKind, Payload, Restorability};
 use zeroize::Zeroizing;
 
@@ -15,17 +15,17 @@ use crate::capture_kit::{Rig, write};
 
 const IAM: &str = "configuration/iam_credentials_configuration/iam";
 
-fn arbitrary(instance: &Instance, name: &str, group: &str, payload: &str) -> String {
+fn arbitrary(instance: &EmbeddedInstance, name: &str, group: &str, payload: &str) -> String {
     let body =
         format!(r#"{{"secret_type":"arbitrary","name":"{name}","secret_group_id":"{group}","payload":"{payload}"}}"#);
     write(instance, Verb::Post, "/api/v2/secrets", &body).unwrap()
 }
 
-fn rotate(instance: &Instance, id: &str, payload: &str) {
+fn rotate(instance: &EmbeddedInstance, id: &str, payload: &str) {
     write(instance, Verb::Post, &format!("/api/v2/secrets/{id}/versions"), &format!(r#"{{"payload":"{payload}"}}"#));
 }
 
-fn configure(instance: &Instance) {
+fn configure(instance: &EmbeddedInstance) {
     let body = r#"{"config_type":"iam_credentials_configuration","name":"iam","api_key":"the engine's key"}"#;
     write(instance, Verb::Post, "/api/v2/configurations", body);
 }
@@ -37,7 +37,7 @@ fn grant(rig: &Rig, grants: Vec<Grant>) {
 
 /// An instance whose collector has a key of its own, with every role for now.
 fn with_roles() -> Options {
-    Options { keys: vec![ApiKey::new("collector", Role::Manager)], ..Options::default() }
+    Options { keys: vec![ApiKey::new("collector", ServiceRole::Manager)], ..Options::default() }
 }
 
 fn secret(id: &str) -> String {
@@ -107,7 +107,7 @@ async fn values_that_need_a_role_are_marked_asked_for_each_time_and_captured_onc
     let (rig, _) = ten(with_roles()).await;
     configure(&rig.instance);
     // Lists configurations, and reads none.
-    grant(&rig, vec![Grant::whole(Role::Writer)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::Writer)]);
     let report = rig.capture().await.unwrap();
     assert_eq!(report.failure(), Some(FailureKind::Partial));
     assert!(report.unread.is_empty() && report.suspect.is_empty(), "the rest is there");
@@ -129,7 +129,7 @@ async fn values_that_need_a_role_are_marked_asked_for_each_time_and_captured_onc
     );
     assert_eq!(again.requests.reading, 1);
 
-    grant(&rig, vec![Grant::whole(Role::Manager)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::Manager)]);
     let report = rig.capture().await.unwrap();
     assert_eq!((report.failure(), report.refused.len()), (None, 0));
     let opened = rig.opened().await;
@@ -144,7 +144,7 @@ async fn a_value_of_before_the_role_was_lost_is_kept_with_its_date() {
     configure(&rig.instance);
     rig.capture().await.unwrap();
     let captured = rig.opened().await.items[IAM].read_at;
-    grant(&rig, vec![Grant::whole(Role::Writer)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::Writer)]);
     let full = CaptureOptions { full: true, ..rig.options() };
     let report = rig.capture_with(&full).await.unwrap();
     assert_eq!(report.failure(), Some(FailureKind::Partial));
@@ -174,7 +174,7 @@ async fn a_kept_value_that_the_recovery_keys_of_now_do_not_open_is_excused_by_no
     let (mut rig, _) = ten(with_roles()).await;
     configure(&rig.instance);
     rig.capture().await.unwrap();
-    grant(&rig, vec![Grant::whole(Role::Writer)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::Writer)]);
     let full = CaptureOptions { allow_partial: true, full: true, ..rig.options() };
     let report = rig.capture_with(&full).await.unwrap();
     assert_eq!((report.refused[0].sealed_to_others, report.failure()), (false, None));
@@ -185,7 +185,7 @@ async fn a_kept_value_that_the_recovery_keys_of_now_do_not_open_is_excused_by_no
     assert_eq!(report.refused[0].key.as_str(), IAM);
     assert_eq!((report.refused[0].sealed_to_others, report.failure()), (true, Some(FailureKind::Partial)));
 
-    grant(&rig, vec![Grant::whole(Role::Manager)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::Manager)]);
     assert_eq!(rig.capture().await.unwrap().failure(), None);
     assert!(rig.opened().await.payloads(IAM)[0].1.contains("the engine's key"), "the new key opens it");
 }
@@ -194,7 +194,7 @@ async fn a_kept_value_that_the_recovery_keys_of_now_do_not_open_is_excused_by_no
 async fn a_collector_that_may_not_list_configurations_backs_the_secrets_up_unless_it_could_before() {
     let (rig, ids) = ten(with_roles()).await;
     configure(&rig.instance);
-    grant(&rig, vec![Grant::whole(Role::SecretsReader)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::SecretsReader)]);
     let report = rig.capture().await.unwrap();
     assert_eq!((report.failure(), report.hidden.len()), (Some(FailureKind::Partial), 1));
     assert!(report.notes.iter().any(|note| note.contains("may not list")), "{:?}", report.notes);
@@ -203,9 +203,9 @@ async fn a_collector_that_may_not_list_configurations_backs_the_secrets_up_unles
     let accepted = CaptureOptions { allow_partial: true, ..rig.options() };
     assert_eq!(rig.capture_with(&accepted).await.unwrap().failure(), None);
 
-    grant(&rig, vec![Grant::whole(Role::Manager)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::Manager)]);
     assert_eq!(rig.capture().await.unwrap().counts["configuration"], 1);
-    grant(&rig, vec![Grant::whole(Role::SecretsReader)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::SecretsReader)]);
     let error = rig.capture_with(&accepted).await.unwrap_err();
     assert!(matches!(&error, CaptureError::SightLost { key } if key.as_str() == IAM), "{error}");
     assert_eq!(error.kind(), FailureKind::Instance);
@@ -220,7 +220,7 @@ async fn a_registration_that_may_not_be_read_is_said_and_excuses_nothing_else() 
     write(&rig.instance, Verb::Post, "/api/v2/notifications/registration", body);
     let unregistered = || {
         let listing = Grant::whole("configurations.list+configuration.read".parse().unwrap());
-        vec![Grant::whole(Role::SecretsReader), listing]
+        vec![Grant::whole(ServiceRole::SecretsReader), listing]
     };
     grant(&rig, unregistered());
     let refused = When::any().path("/notifications/registration");
@@ -243,7 +243,7 @@ async fn a_registration_that_may_not_be_read_is_said_and_excuses_nothing_else() 
 
     // Once it was seen, going blind for it is no shrinking.
     rig.instance.clear_faults();
-    grant(&rig, vec![Grant::whole(Role::Manager)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::Manager)]);
     assert_eq!(rig.capture().await.unwrap().counts["registration"], 1);
     let refused = When::any().path("/notifications/registration");
     rig.instance.fault(refused, Act::Status { status: 403, retry_after: None });
@@ -256,7 +256,7 @@ async fn a_kind_that_went_out_of_sight_is_seen_without_the_key_of_the_catalogue_
     let (mut rig, _) = ten(with_roles()).await;
     configure(&rig.instance);
     rig.capture().await.unwrap();
-    grant(&rig, vec![Grant::whole(Role::SecretsReader)]);
+    grant(&rig, vec![Grant::whole(ServiceRole::SecretsReader)]);
     rig.catalogue_with(Arc::new(Identities::generate().0)).await;
     let accepted = CaptureOptions { allow_partial: true, ..rig.options() };
     let report = rig.capture_with(&accepted).await.unwrap();
@@ -269,7 +269,7 @@ async fn a_secret_that_never_stands_still_and_was_never_read_is_missed_by_every_
     let (rig, ids) = ten(Options::default()).await;
     let (id, clock) = (ids[5].clone(), rig.clock.clone());
     // Rotated before each read of it, so that it is never the version that was listed.
-    let act = move |instance: &Instance, _: &Seen| {
+    let act = move |instance: &EmbeddedInstance, _: &SeenRequest| {
         clock.advance(5_000);
         rotate(instance, &id, "newer");
     };
@@ -289,7 +289,7 @@ async fn a_secret_that_never_stands_still_is_excused_only_by_a_reading_that_the_
     let (mut rig, ids) = ten(Options::default()).await;
     rig.capture().await.unwrap();
     let (id, clock) = (ids[5].clone(), rig.clock.clone());
-    let act = move |instance: &Instance, _: &Seen| {
+    let act = move |instance: &EmbeddedInstance, _: &SeenRequest| {
         clock.advance(5_000);
         rotate(instance, &id, "newer");
     };
@@ -327,7 +327,7 @@ async fn items_that_fail_in_every_round_are_no_sign_that_all_would() {
     }
     // Every listing lacks one more, so that there is a next round, which reads nothing but those that failed.
     let doomed = std::sync::Mutex::new(ids[20..].to_vec());
-    let act = move |instance: &Instance, _: &Seen| {
+    let act = move |instance: &EmbeddedInstance, _: &SeenRequest| {
         if let Some(id) = doomed.lock().unwrap().pop() {
             write(instance, Verb::Delete, &format!("/api/v2/secrets/{id}"), "");
         }
@@ -351,7 +351,7 @@ async fn a_collector_whose_scope_was_narrowed_has_lost_sight_of_the_rest() {
         grant(
             &rig,
             vec![
-                Grant::on(Role::SecretsReader, &[&group]),
+                Grant::on(ServiceRole::SecretsReader, &[&group]),
                 Grant::whole("configurations.list+notifications-registration.read".parse().unwrap()),
             ],
         );
@@ -374,7 +374,7 @@ fn planted(secret_type: &str, name: &str, fields: &str, payload: &str) -> Plante
         secret_type: secret_type.to_owned(),
         name: name.to_owned(),
         group: "default".to_owned(),
-        fields: Object::parse(fields).unwrap(),
+        fields: JsonObject::parse(fields).unwrap(),
         payload: Payload::new(Zeroizing::new(payload.to_owned())),
     }
 }
@@ -409,10 +409,10 @@ async fn types_fields_and_states_that_nobody_has_heard_of_are_kept_whole_and_rea
 }
 
 /// Runs something once, before the first request that reads the payload of a secret.
-fn meanwhile(rig: &Rig, id: &str, run: impl Fn(&Instance) + Send + Sync + 'static) {
+fn meanwhile(rig: &Rig, id: &str, run: impl Fn(&EmbeddedInstance) + Send + Sync + 'static) {
     let when = When::any().path(&format!("/secrets/{id}/versions/current")).nth(1);
     let clock = rig.clock.clone();
-    let act = move |instance: &Instance, _: &Seen| {
+    let act = move |instance: &EmbeddedInstance, _: &SeenRequest| {
         clock.advance(5_000);
         run(instance);
     };
@@ -421,7 +421,7 @@ fn meanwhile(rig: &Rig, id: &str, run: impl Fn(&Instance) + Send + Sync + 'stati
 
 #[tokio::test]
 async fn whatever_happens_between_listing_and_reading_the_snapshot_has_the_state_of_one_moment() {
-    type Change = fn(&Instance, &str);
+    type Change = fn(&EmbeddedInstance, &str);
     let changes: [(&str, Change); 4] = [
         ("deleted", |instance, id| drop(write(instance, Verb::Delete, &format!("/api/v2/secrets/{id}"), ""))),
         ("renamed", |instance, id| {

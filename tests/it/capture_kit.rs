@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use keyhaven::crypto::{Identities, SigningKey};
-use keyhaven::format::{Entry, Policy, PolicyRef, RepositoryId, Role, SnapshotEvent, SourceName};
-use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server};
-use keyhaven::instance::ibm::{Client, Retry, Settings};
-use keyhaven::instance::{InstanceError, Listed, Listing, Presence, Reading, Requests, Sink, Source};
+use keyhaven::format::{Entry, Policy, PolicyRef, RepositoryId, SigningRole, SnapshotEvent, SourceName};
+use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Server};
+use keyhaven::instance::ibm::{Client, ClientSettings, RetrySettings};
+use keyhaven::instance::{CompleteListing, InstanceError, Listed, Presence, Reading, Requests, Sink, Source};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Item, ItemClass, ItemKey, Timestamp};
-use keyhaven::repository::{Repository, StateFolder, Store, Writer};
+use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ pub(crate) type Meanwhile = Arc<dyn Fn() + Send + Sync>;
 pub(crate) struct ByHand {
     client: Client,
     clock: InstanceClock,
-    instance: Instance,
+    instance: EmbeddedInstance,
     pub(crate) meanwhile: Option<Meanwhile>,
     /// The newest state in the instance's log when each listing began and when it was done.
     pub(crate) listings: Mutex<Vec<(usize, usize)>>,
@@ -45,7 +45,7 @@ impl std::fmt::Debug for ByHand {
 
 #[async_trait]
 impl Source for ByHand {
-    async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
+    async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError> {
         let newest = || self.instance.states().unwrap_or_default().saturating_sub(1);
         let began = newest();
         let listing = self.client.list(sink).await;
@@ -94,7 +94,7 @@ impl Source for ByHand {
 pub(crate) struct Rig {
     pub(crate) folder: TempDir,
     pub(crate) clock: InstanceClock,
-    pub(crate) instance: Instance,
+    pub(crate) instance: EmbeddedInstance,
     /// Serves for as long as the rig lives.
     _server: Server,
     pub(crate) source: ByHand,
@@ -115,10 +115,10 @@ impl Rig {
 
     pub(crate) async fn with(options: Options) -> Self {
         let clock = InstanceClock::manual(Timestamp::from_millis(START));
-        Self::over(Instance::new(Options { clock: clock.clone(), ids: Some(7), ..options }), clock).await
+        Self::over(EmbeddedInstance::new(Options { clock: clock.clone(), ids: Some(7), ..options }), clock).await
     }
 
-    pub(crate) async fn over(instance: Instance, clock: InstanceClock) -> Self {
+    pub(crate) async fn over(instance: EmbeddedInstance, clock: InstanceClock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(instance.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let source = ByHand {
@@ -133,7 +133,7 @@ impl Rig {
         let (recovery, catalogue) = (Identities::generate().0, Identities::generate().0);
         let named = Named {
             custodians: &[&custodian],
-            keys: &[(&collector, &[Role::Collector]), (&other_collector, &[Role::Collector])],
+            keys: &[(&collector, &[SigningRole::Collector]), (&other_collector, &[SigningRole::Collector])],
             recovery: &recovery,
             catalogue: &catalogue,
         };
@@ -186,10 +186,10 @@ impl Rig {
         self.catalogue = catalogue;
     }
 
-    pub(crate) fn writer(&self, key: &Arc<SigningKey>) -> Writer {
+    pub(crate) fn writer(&self, key: &Arc<SigningKey>) -> EntryWriter {
         let id: RepositoryId = *self.repository.id();
         let state = StateFolder::new(&self.folder.path().join(key.public().fingerprint().short()), &id.to_string());
-        Writer { key: Arc::clone(key), state, clock: Arc::new(self.clock.clone()), due: None }
+        EntryWriter { key: Arc::clone(key), state, clock: Arc::new(self.clock.clone()), due: None }
     }
 
     pub(crate) async fn capture(&self) -> Result<CaptureReport, CaptureError> {
@@ -268,26 +268,26 @@ impl Opened {
 
 /// A client that neither waits for a pace nor retries for long. It has the first of the instance's keys with a role, or
 /// the owner's.
-fn client(server: &Server, instance: &Instance) -> Client {
+fn client(server: &Server, instance: &EmbeddedInstance) -> Client {
     let options = instance.options();
     let key = options.keys.first().map_or(&options.api_key, |key| &key.key);
-    let mut settings = Settings::new(&server.base_url(), &server.iam_url(), key.clone());
+    let mut settings = ClientSettings::new(&server.base_url(), &server.iam_url(), key.clone());
     settings.requests_per_second = 10_000.0;
     let quick = std::time::Duration::from_millis(1);
-    settings.retry = Retry { attempts: 3, first: quick, longest: quick, ..Retry::default() };
+    settings.retry = RetrySettings { attempts: 3, first: quick, longest: quick, ..RetrySettings::default() };
     Client::new(settings).unwrap()
 }
 
 /// Writes into an instance past HTTP; answers with the `id` of what was made, if it has one.
 pub(crate) fn write(
-    instance: &Instance,
+    instance: &EmbeddedInstance,
     verb: keyhaven::instance::embedded::Verb,
     target: &str,
     body: &str,
 ) -> Option<String> {
     let reply = instance.call(verb, target, body);
     assert!(reply.status < 300, "{verb:?} {target}: {} {}", reply.status, reply.body.as_str());
-    let object = keyhaven::model::json::Object::parse(&reply.body).ok()?;
+    let object = keyhaven::model::json::JsonObject::parse(&reply.body).ok()?;
     object.str("id")
 }
 

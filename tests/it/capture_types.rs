@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyhaven::instance::embedded::{Instance, Planted, Switches, Verb, every_type};
+use keyhaven::instance::embedded::{EmbeddedInstance, Planted, Switches, Verb, every_type};
 use keyhaven::instance::ibm::classify::{CONFIGURATION_TYPES, SECRET_TYPES};
 use keyhaven::instance::ibm::recipe::IbmRecipe;
 use keyhaven::instance::standby::recipe::Recipe as _;
 use keyhaven::job::capture::CaptureOptions;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use keyhaven::model::policies::Override;
 use keyhaven::model::{Payload, Restorability, Treatment};
 use secrecy::ExposeSecret as _;
@@ -22,24 +22,24 @@ const KEY: &str = include_str!("../../src/instance/embedded/state/testdata/rsa-k
 /// The ids of the secrets, by name.
 type Ids = BTreeMap<&'static str, String>;
 
-fn configure(instance: &Instance, config_type: &str, name: &str, members: &str) {
+fn configure(instance: &EmbeddedInstance, config_type: &str, name: &str, members: &str) {
     let body = format!(r#"{{"config_type":"{config_type}","name":"{name}",{members}}}"#);
     write(instance, Verb::Post, "/api/v2/configurations", &body);
 }
 
-fn create(instance: &Instance, secret_type: &str, name: &str, members: &str) -> String {
+fn create(instance: &EmbeddedInstance, secret_type: &str, name: &str, members: &str) -> String {
     let body = format!(r#"{{"secret_type":"{secret_type}","name":"{name}",{members}}}"#);
     write(instance, Verb::Post, "/api/v2/secrets", &body).unwrap()
 }
 
-fn rotate(instance: &Instance, id: &str, members: &str) {
+fn rotate(instance: &EmbeddedInstance, id: &str, members: &str) {
     write(instance, Verb::Post, &format!("/api/v2/secrets/{id}/versions"), &format!("{{{members}}}"));
 }
 
 /// Answers the task that a custom credential waits for.
-fn answer(instance: &Instance, id: &str, value: &str) {
+fn answer(instance: &EmbeddedInstance, id: &str, value: &str) {
     let reply = instance.call(Verb::Get, &format!("/api/v2/secrets/{id}/metadata"), "");
-    let task = Object::parse(&reply.body).unwrap().str("processing_task_id").unwrap();
+    let task = JsonObject::parse(&reply.body).unwrap().str("processing_task_id").unwrap();
     let body = format!(
         r#"{{"status":"credentials_created","credentials":{{"id":"{value}","payload":{{"key":"custom-{value}"}}}}}}"#
     );
@@ -47,7 +47,7 @@ fn answer(instance: &Instance, id: &str, value: &str) {
 }
 
 /// One of each configuration.
-fn fill_configurations(instance: &Instance) {
+fn fill_configurations(instance: &EmbeddedInstance) {
     configure(instance, "iam_credentials_configuration", "iam", r#""api_key":"the-engines-own-key""#);
     configure(
         instance,
@@ -81,7 +81,7 @@ fn fill_configurations(instance: &Instance) {
 }
 
 /// One of each type with two versions where a type can have two, and one of a type that nobody knows.
-fn fill_secrets(instance: &Instance) -> Ids {
+fn fill_secrets(instance: &EmbeddedInstance) -> Ids {
     let mut ids = Ids::new();
     let mut add = |name, id| drop(ids.insert(name, id));
     let id = create(instance, "arbitrary", "arbitrary", r#""payload":"arbitrary-one""#);
@@ -124,7 +124,7 @@ fn fill_secrets(instance: &Instance) -> Ids {
         secret_type: "quantum_token".to_owned(),
         name: "quantum".to_owned(),
         group: "default".to_owned(),
-        fields: Object::parse(r#"{"spin":"up"}"#).unwrap(),
+        fields: JsonObject::parse(r#"{"spin":"up"}"#).unwrap(),
         payload: Payload::new(Zeroizing::new(r#"{"token":"never-to-be-read"}"#.to_owned())),
     };
     add("quantum", instance.plant(&quantum));
@@ -132,14 +132,14 @@ fn fill_secrets(instance: &Instance) -> Ids {
 }
 
 /// Everything, beside what the seed puts in.
-fn fill(instance: &Instance) -> Ids {
+fn fill(instance: &EmbeddedInstance) -> Ids {
     instance.set_switches(Switches { order_seconds: 0, ..instance.switches() });
     fill_configurations(instance);
     fill_secrets(instance)
 }
 
 /// All that is in an instance, but for the two members that every read moves.
-fn state(instance: &Instance) -> Vec<String> {
+fn state(instance: &EmbeddedInstance) -> Vec<String> {
     // What time alone does is done with the next request, whoever sends it.
     assert_eq!(instance.call(Verb::Get, "/api/v2/secret_groups", "").status, 200);
     let items = instance.snapshot().items;
@@ -180,7 +180,7 @@ fn key(ids: &Ids, name: &str) -> String {
 /// The members of the payload of the newest version.
 fn members(opened: &Opened, key: &str) -> BTreeSet<String> {
     let payload = opened.payloads(key).into_iter().next().unwrap_or_else(|| panic!("{key} has no payload")).1;
-    Object::parse(&payload).unwrap().iter().map(|(name, _)| name.to_owned()).collect()
+    JsonObject::parse(&payload).unwrap().iter().map(|(name, _)| name.to_owned()).collect()
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn every_type_is_captured_with_both_payloads_and_no_secret_in_a_document()
         assert_eq!(opened.payloads(&key).len(), versions, "{name}");
         let found = members(&opened, &key);
         assert!(fields.iter().all(|field| found.contains(*field)), "{name}: {found:?}");
-        let listed = Object::parse(&format!(r#"{{"v":{}}}"#, opened.doc(&key, "versions").unwrap())).unwrap();
+        let listed = JsonObject::parse(&format!(r#"{{"v":{}}}"#, opened.doc(&key, "versions").unwrap())).unwrap();
         assert_eq!(listed.array("v").unwrap().len(), versions, "{name}: metadata of all versions");
     }
     for name in ["minted", "quantum"] {
@@ -268,7 +268,7 @@ async fn keys_that_metadata_answers_show_are_cut_into_the_pack_and_quiet_runs_st
             assert!(!doc.get().contains("PRIVATE KEY"), "{name} of {} shows a key", item.key);
         }
         let names = opened.payloads(item.key.as_str()).into_iter().flat_map(|(_, payload)| {
-            let payload = Object::parse(&payload).unwrap();
+            let payload = JsonObject::parse(&payload).unwrap();
             payload.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
         });
         cut.extend(names.filter(|name| name.contains('/') && name.ends_with("private_key")));
@@ -313,7 +313,7 @@ async fn captures_leave_every_key_credential_and_version_as_it_was() {
 }
 
 /// The seed's configurations are there already; their names differ from ours, but one engine is all that there may be.
-fn fill_secrets_only_where_missing(instance: &Instance) -> Ids {
+fn fill_secrets_only_where_missing(instance: &EmbeddedInstance) -> Ids {
     let mut ids = Ids::new();
     let groups = r#""access_groups":["AccessGroupId-1"]"#;
     for (name, reuse) in [("own-shared", true), ("own-minted", false)] {
@@ -360,7 +360,7 @@ async fn what_no_answer_returns_is_read_out_of_the_certificate() {
     let ids = fill(&rig.instance);
     rig.capture().await.unwrap();
     let opened = rig.opened().await;
-    let derived = Object::parse(&opened.doc(&key(&ids, "private"), "derived").unwrap()).unwrap();
+    let derived = JsonObject::parse(&opened.doc(&key(&ids, "private"), "derived").unwrap()).unwrap();
     assert_eq!(derived.str("ip_sans").as_deref(), Some("10.0.0.7"));
     assert_eq!(derived.str("uri_sans").as_deref(), Some("spiffe://example/api"));
     assert_eq!(derived.str("ttl").as_deref(), Some("480h"));

@@ -5,35 +5,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyhaven::instance::embedded::{
-    Act, Class, Instance, Options, PageFault, Planted, Seen, Server, Switches, Verb, When, seed, seed_small,
+    Act, Class, EmbeddedInstance, Options, PageFault, Planted, SeenRequest, Server, Switches, Verb, When, seed,
+    seed_small,
 };
-use keyhaven::instance::ibm::{Body, Client, Retry, Settings};
-use keyhaven::instance::{InstanceError, Listed, Listing, Readable, Reading, Source};
-use keyhaven::model::json::{Object, canonical};
+use keyhaven::instance::ibm::{Client, ClientSettings, RetrySettings, WireBody};
+use keyhaven::instance::{CompleteListing, InstanceError, Listed, Readable, Reading, Source};
+use keyhaven::model::json::{JsonObject, canonical};
 use keyhaven::model::{ItemKind, Payload, Slot};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 struct Pair {
-    instance: Instance,
+    instance: EmbeddedInstance,
     /// Kept because the server ends with it.
     _server: Server,
     client: Client,
 }
 
-async fn pair(options: Options, fill: impl FnOnce(&Instance)) -> Pair {
-    let instance = Instance::new(options);
+async fn pair(options: Options, fill: impl FnOnce(&EmbeddedInstance)) -> Pair {
+    let instance = EmbeddedInstance::new(options);
     fill(&instance);
     let server = Server::start(instance.clone(), SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let key = instance.options().api_key.expose_secret().to_owned();
-    let mut settings = Settings::new(&server.base_url(), &server.iam_url(), key.into());
+    let mut settings = ClientSettings::new(&server.base_url(), &server.iam_url(), key.into());
     settings.requests_per_second = 10_000.0;
     let (first, longest) = (Duration::from_millis(1), Duration::from_millis(2));
-    settings.retry = Retry { attempts: 3, first, longest, within: Duration::from_secs(60) };
+    settings.retry = RetrySettings { attempts: 3, first, longest, within: Duration::from_secs(60) };
     Pair { instance, _server: server, client: Client::new(settings).unwrap() }
 }
 
-async fn list(client: &Client) -> (Result<Listing, InstanceError>, Vec<Listed>) {
+async fn list(client: &Client) -> (Result<CompleteListing, InstanceError>, Vec<Listed>) {
     let mut items = Vec::new();
     let listing = client.list(&mut |listed: Listed| items.push(listed)).await;
     (listing, items)
@@ -76,21 +77,21 @@ async fn a_list_of_locks_without_the_secrets_that_have_none_is_steady_too() {
     }
     // A locked secret without a row is not steady: its locks went after its own row was read.
     let path = format!("/api/v2/secrets/{}/locks_bulk", rows[0].item.key.id());
-    let unlock = move |instance: &Instance, _: &Seen| drop(instance.call(Verb::Delete, &path, ""));
+    let unlock = move |instance: &EmbeddedInstance, _: &SeenRequest| drop(instance.call(Verb::Delete, &path, ""));
     instance.fault(When::any().path("secrets_locks").nth(1), Act::Before(Arc::new(unlock)));
     assert!(!list(&client).await.0.unwrap().steady, "a lock that went in between is overlooked");
 }
 
 /// Reads every item that may be read, and checks each payload against what the instance answers to itself.
-async fn read_all(instance: &Instance, client: &Client, items: &[Listed]) -> Vec<(Listed, Reading)> {
+async fn read_all(instance: &EmbeddedInstance, client: &Client, items: &[Listed]) -> Vec<(Listed, Reading)> {
     let mut readings = Vec::new();
     for listed in items {
         let reading = client.read(listed, None).await.unwrap();
         for (slot, payload) in &reading.payloads {
             if listed.item.key.kind() == ItemKind::Secret && slot.as_str() != Slot::WITHHELD {
                 let path = format!("/api/v2/secrets/{}/versions/{}", listed.item.key.id(), slot.as_str());
-                let direct = Object::parse(&instance.call(Verb::Get, &path, "").body).unwrap();
-                for (name, value) in Object::parse(payload.expose()).unwrap().iter() {
+                let direct = JsonObject::parse(&instance.call(Verb::Get, &path, "").body).unwrap();
+                for (name, value) in JsonObject::parse(payload.expose()).unwrap().iter() {
                     assert_eq!(direct.get(name).unwrap().get(), value.get(), "{} {name}", listed.item.key);
                 }
             }
@@ -188,7 +189,7 @@ async fn secrets_whose_read_destroys_are_listed_and_left_alone() {
         secret_type: secret_type.to_owned(),
         name: format!("planted-{secret_type}-{}", fields.len()),
         group: "default".to_owned(),
-        fields: Object::parse(fields).unwrap(),
+        fields: JsonObject::parse(fields).unwrap(),
         payload: Payload::new(Zeroizing::new(r#"{"api_key":"canary"}"#.to_owned())),
     };
     let Pair { instance, client, _server } = pair(Options::default(), |instance| {
@@ -276,9 +277,9 @@ async fn a_create_that_was_done_and_not_answered_is_not_repeated() {
     let Pair { instance, client, _server } = pair(Options::default(), |_| {}).await;
     instance.fault(When::any().verb(Verb::Post), Act::DropAfter);
     let body = |name: &str| {
-        let metadata = Object::parse(&format!(r#"{{"name":"{name}","secret_type":"arbitrary"}}"#)).unwrap();
+        let metadata = JsonObject::parse(&format!(r#"{{"name":"{name}","secret_type":"arbitrary"}}"#)).unwrap();
         let payload = Payload::new(Zeroizing::new(r#"{"payload":"x"}"#.to_owned()));
-        Body::with_payload(&metadata, &payload)
+        WireBody::with_payload(&metadata, &payload)
     };
     let error = client.create_secret(&body("once")).await.unwrap_err();
     assert!(matches!(error, InstanceError::Unanswered { .. }), "{error}");
@@ -286,7 +287,7 @@ async fn a_create_that_was_done_and_not_answered_is_not_repeated() {
     let id = instance.snapshot().items.secrets.keys().next().unwrap().to_string();
     instance.fault(When::any().verb(Verb::Post), Act::DropAfter);
     let version =
-        Body::with_payload(&Object::default(), &Payload::new(Zeroizing::new(r#"{"payload":"y"}"#.to_owned())));
+        WireBody::with_payload(&JsonObject::default(), &Payload::new(Zeroizing::new(r#"{"payload":"y"}"#.to_owned())));
     let error = client.create_version(&id, &version).await.unwrap_err();
     assert!(matches!(error, InstanceError::Unanswered { .. }), "{error}");
     instance.clear_faults();

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keyhaven::instance::ibm::{Body, Client};
-use keyhaven::instance::{InstanceError, Listed, Listing, Sink, Source};
+use keyhaven::instance::ibm::{Client, WireBody};
+use keyhaven::instance::{CompleteListing, InstanceError, Listed, Sink, Source};
 use keyhaven::model::Payload;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use zeroize::Zeroizing;
 
 use crate::mock_instance::{Reply, Seen, World, id};
@@ -42,17 +42,17 @@ impl Inventory {
     }
 }
 
-pub(crate) async fn list(client: &Client) -> (Result<Listing, InstanceError>, Inventory) {
+pub(crate) async fn list(client: &Client) -> (Result<CompleteListing, InstanceError>, Inventory) {
     let mut inventory = Inventory::default();
     (client.list(&mut inventory).await, inventory)
 }
 
-pub(crate) fn object(text: &str) -> Object {
-    Object::parse(text).unwrap()
+pub(crate) fn object(text: &str) -> JsonObject {
+    JsonObject::parse(text).unwrap()
 }
 
-pub(crate) fn body(text: &str) -> Body {
-    Body::new(&object(text))
+pub(crate) fn body(text: &str) -> WireBody {
+    WireBody::new(&object(text))
 }
 
 pub(crate) fn payload(text: &str) -> Payload {

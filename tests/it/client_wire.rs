@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use keyhaven::instance::ibm::api::Which;
-use keyhaven::instance::ibm::{Body, Client, Filter};
+use keyhaven::instance::ibm::{Client, Filter, WireBody};
 use keyhaven::instance::{InstanceError, Source};
 
 use crate::client_kit::{body, but_nth, list, object, payload};
@@ -295,7 +295,7 @@ async fn every_write_goes_to_its_place_digit_for_digit() {
     client.create_group(&any).await.unwrap();
     client.update_group("g", &any).await.unwrap();
     client.delete_group("g").await.unwrap();
-    client.create_version("s", &Body::with_payload(&object("{}"), &payload(r#"{"payload":"x"}"#))).await.unwrap();
+    client.create_version("s", &WireBody::with_payload(&object("{}"), &payload(r#"{"payload":"x"}"#))).await.unwrap();
     client.update_version_metadata("s", Which::Id("v"), &any).await.unwrap();
     client.add_locks("s", None, &any).await.unwrap();
     client.add_locks("s", Some(Which::Previous), &any).await.unwrap();
@@ -351,7 +351,7 @@ async fn a_refusal_that_repeats_the_payload_is_withheld() {
         _ => Reply::error(404),
     })
     .await;
-    let body = Body::with_payload(&object(r#"{"name":"n"}"#), &payload(r#"{"payload":"hunter2secret"}"#));
+    let body = WireBody::with_payload(&object(r#"{"name":"n"}"#), &payload(r#"{"payload":"hunter2secret"}"#));
     let error = mock.client().create_secret(&body).await.unwrap_err();
     assert!(matches!(error, InstanceError::Refused { status: 400, .. }), "{error}");
     assert!(!format!("{error} {error:?} {body:?}").contains("hunter2"), "{error:?}");
@@ -379,7 +379,7 @@ async fn filters_go_out_as_comma_lists() {
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused_before_a_request() {
     let mock = Mock::start(|_| Reply::error(404)).await;
-    type Change = fn(&mut keyhaven::instance::ibm::Settings);
+    type Change = fn(&mut keyhaven::instance::ibm::ClientSettings);
     let changes: [(&str, Change); 6] = [
         ("base_url", |settings| settings.base_url = "http://10.1.2.3".to_owned()),
         ("iam_url", |settings| settings.iam_url = "http://iam.cloud.ibm.com".to_owned()),

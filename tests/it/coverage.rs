@@ -1,12 +1,12 @@
 //! `keyhaven coverage`, by the real program on a host without a recovery key.
 
-use keyhaven::instance::embedded::{Act, Instance, Verb, When};
+use keyhaven::instance::embedded::{Act, EmbeddedInstance, Verb, When};
 use serde_json::Value;
 
 use crate::capture_kit::write;
 use crate::site::Site;
 
-fn create(source: &Instance, path: &str, body: &str) -> String {
+fn create(source: &EmbeddedInstance, path: &str, body: &str) -> String {
     write(source, Verb::Post, &format!("/api/v2/{path}"), body).unwrap_or_default()
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use keyhaven::model::{Due, Timestamp};
+use keyhaven::model::{ScheduledRun, Timestamp};
 use keyhaven::repository::{Repository, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -115,7 +115,7 @@ fn parent(pid: u32) -> Option<u32> {
 }
 
 /// The runs of schedules that a repository's ledger names.
-fn dues(folder: &Path, id: &str) -> Vec<Due> {
+fn dues(folder: &Path, id: &str) -> Vec<ScheduledRun> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let repository = Repository::open(Store::local(folder), id.parse().unwrap()).await.unwrap();
@@ -156,7 +156,7 @@ impl Jobs {
         Daemon::start(&self.site.machine, arguments, &[])
     }
 
-    fn dues(&self) -> Vec<Due> {
+    fn dues(&self) -> Vec<ScheduledRun> {
         dues(&self.site.repository(), &self.id)
     }
 }
@@ -476,7 +476,7 @@ fn three_daemons_share_the_jobs_of_several_instances() {
     site.machine.write("many.toml", &format!("{}{jobs}", toml::to_string(&config).unwrap()));
     let start = |state: &str| Daemon::start(&site.machine, &["--config", "many.toml", "--state-dir", state], &[]);
     let mut daemons = ["state-1", "state-2", "state-3"].map(start);
-    let seen = || -> Vec<Vec<Due>> {
+    let seen = || -> Vec<Vec<ScheduledRun>> {
         let of = |config: &toml::Table| {
             let repository = config["repository"].as_table().unwrap();
             dues(Path::new(repository["url"].as_str().unwrap()), repository["id"].as_str().unwrap())

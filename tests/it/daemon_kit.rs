@@ -12,11 +12,11 @@ use keyhaven::daemon::engine::{Engine, Ports, Setup};
 use keyhaven::daemon::kinds;
 use keyhaven::daemon::leasing::Desk;
 use keyhaven::daemon::plan::{Filled, Turns};
-use keyhaven::daemon::ports::{Audience, Ledgers, Order, Outcome, Runner, Stop};
-use keyhaven::daemon::task::{Task, TaskId};
+use keyhaven::daemon::ports::{AttemptOutcome, Audience, Ledgers, Order, Runner, Stop};
+use keyhaven::daemon::task::{JobTask, TaskId};
 use keyhaven::daemon::tell::Start;
-use keyhaven::daemon::{Ending, Facts, JobView, Role, Run};
-use keyhaven::model::{Clock, Due, Timestamp};
+use keyhaven::daemon::{DaemonRole, Ending, Facts, JobRun, JobView};
+use keyhaven::model::{Clock, ScheduledRun, Timestamp};
 use keyhaven::schedule::Schedule;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -53,7 +53,7 @@ impl Clock for SimulatedClock {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     /// Every run that came to its end: instance, due, when it was.
-    pub(crate) done: Mutex<Vec<(String, Due, Timestamp)>>,
+    pub(crate) done: Mutex<Vec<(String, ScheduledRun, Timestamp)>>,
     /// Every attempt: name of the job, when it began, when it ended.
     pub(crate) attempts: Mutex<Vec<(String, Timestamp, Option<Timestamp>)>>,
 }
@@ -94,7 +94,7 @@ pub(crate) struct Pretend {
 
 #[async_trait]
 impl Runner for Pretend {
-    async fn run(&self, order: &Order, stop: &Stop) -> Outcome {
+    async fn run(&self, order: &Order, stop: &Stop) -> AttemptOutcome {
         let number = {
             let mut attempts = self.book.attempts.lock().unwrap();
             attempts.push((order.due.job.clone(), self.clock.now(), None));
@@ -110,15 +110,15 @@ impl Runner for Pretend {
         if ending == Ending::Succeeded {
             self.book.done.lock().unwrap().push((order.instance.clone(), order.due.clone(), now));
         }
-        Outcome { ending, facts: Facts::default(), why: None }
+        AttemptOutcome { ending, facts: Facts::default(), why: None }
     }
 }
 
 /// Remembers what it hears.
 #[derive(Debug, Default)]
 pub(crate) struct Ear {
-    pub(crate) runs: Mutex<Vec<(Run, bool)>>,
-    pub(crate) role: Mutex<Option<Role>>,
+    pub(crate) runs: Mutex<Vec<(JobRun, bool)>>,
+    pub(crate) role: Mutex<Option<DaemonRole>>,
     /// A hook that forbids everything.
     pub(crate) veto: Mutex<bool>,
 }
@@ -129,11 +129,11 @@ impl Audience for Ear {
         if *self.veto.lock().unwrap() { Err("the hook says no".to_owned()) } else { Ok(()) }
     }
 
-    async fn finished(&self, run: &Run, again: bool) {
+    async fn finished(&self, run: &JobRun, again: bool) {
         self.runs.lock().unwrap().push((run.clone(), again));
     }
 
-    fn show(&self, _states: &[(TaskId, JobView)], role: Role) {
+    fn show(&self, _states: &[(TaskId, JobView)], role: DaemonRole) {
         *self.role.lock().unwrap() = Some(role);
     }
 
@@ -143,8 +143,8 @@ impl Audience for Ear {
 }
 
 /// A job by its cron line, every member as a test would have it.
-pub(crate) fn task(name: &str, kind: &str, line: &str, zone: &str) -> Task {
-    Task {
+pub(crate) fn task(name: &str, kind: &str, line: &str, zone: &str) -> JobTask {
+    JobTask {
         instance: String::new(),
         name: name.to_owned(),
         kind: kinds::find(kind).unwrap(),
@@ -161,7 +161,7 @@ pub(crate) fn task(name: &str, kind: &str, line: &str, zone: &str) -> Task {
 /// What one daemon is made of.
 pub(crate) struct Host {
     pub(crate) name: String,
-    pub(crate) tasks: Vec<Task>,
+    pub(crate) tasks: Vec<JobTask>,
     pub(crate) remembered: BTreeMap<TaskId, Timestamp>,
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) ledgers: Arc<dyn Ledgers>,

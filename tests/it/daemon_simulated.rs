@@ -10,11 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keyhaven::daemon::leasing::Desk;
 use keyhaven::daemon::plan::Filled;
-use keyhaven::daemon::ports::{Ledgers, Order, Outcome, Runner, Stop};
+use keyhaven::daemon::ports::{AttemptOutcome, Ledgers, Order, Runner, Stop};
 use keyhaven::daemon::slots::newest_filled;
-use keyhaven::daemon::task::Task;
-use keyhaven::daemon::{Ending, Facts, Role};
-use keyhaven::format::Event;
+use keyhaven::daemon::task::JobTask;
+use keyhaven::daemon::{DaemonRole, Ending, Facts};
+use keyhaven::format::EntryEvent;
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
@@ -45,7 +45,7 @@ struct Single {
 }
 
 impl Single {
-    fn new(start: &str, tasks: Vec<Task>, takes: u64, endings: &[Ending]) -> Self {
+    fn new(start: &str, tasks: Vec<JobTask>, takes: u64, endings: &[Ending]) -> Self {
         let clock = SimulatedClock::at(at(start));
         let book = Arc::new(Book::default());
         let runner = Pretend {
@@ -237,7 +237,7 @@ fn desk(folder: &Path, clock: &Arc<SimulatedClock>, owner: &str) -> (Desk, Lease
 async fn three_daemons_share_three_instances_and_leave_no_slot_out() {
     const INSTANCES: [&str; 3] = ["pay", "shop", "mail"];
     let jobs = INSTANCES
-        .map(|instance| Task { instance: instance.to_owned(), ..task("backup", "backup", "* * * * *", "UTC") });
+        .map(|instance| JobTask { instance: instance.to_owned(), ..task("backup", "backup", "* * * * *", "UTC") });
     let mut world = Single::new("2026-11-22T10:00:30Z", jobs.into(), 3, &[]);
     let folder = tempfile::tempdir().unwrap();
     world.host.takeover_after = Duration::from_secs(20);
@@ -411,7 +411,7 @@ async fn asked_to_end_it_starts_nothing_and_waits_for_what_runs() {
     daemon.stop().await;
     let runs = ear.runs.lock().unwrap();
     assert_eq!((runs.len(), &runs[0].0.ending, runs[0].1), (1, &Ending::Interrupted, false));
-    assert_eq!(*ear.role.lock().unwrap(), Some(Role::Stopping));
+    assert_eq!(*ear.role.lock().unwrap(), Some(DaemonRole::Stopping));
 }
 
 /// A repository on disk, and backups into it that take simulated time.
@@ -448,7 +448,7 @@ impl std::fmt::Debug for Snapshots {
 
 #[async_trait]
 impl Runner for Snapshots {
-    async fn run(&self, order: &Order, _stop: &Stop) -> Outcome {
+    async fn run(&self, order: &Order, _stop: &Stop) -> AttemptOutcome {
         tokio::time::sleep(self.takes).await;
         let Shared { kit, repository, clock } = &*self.shared;
         let mut contents = Contents::of(kit, repository.id(), &[("a", "1")]);
@@ -458,8 +458,8 @@ impl Runner for Snapshots {
         let mut writer = kit.writer(&self.name, &kit.collector, repository.id());
         writer.clock = Arc::clone(clock) as Arc<dyn Clock>;
         writer.due = Some(order.due.clone());
-        repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(contents.event)))).await.unwrap();
-        Outcome { ending: Ending::Succeeded, facts: Facts::default(), why: None }
+        repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(contents.event)))).await.unwrap();
+        AttemptOutcome { ending: Ending::Succeeded, facts: Facts::default(), why: None }
     }
 }
 
@@ -612,14 +612,14 @@ async fn a_leader_that_vanishes_is_followed_before_the_next_slot() {
     let b = second.start();
     pass(5 * MINUTE).await;
     assert_eq!(runs_of(&b), 0, "it stands by");
-    assert_eq!(*b.ear.role.lock().unwrap(), Some(Role::StandingBy));
+    assert_eq!(*b.ear.role.lock().unwrap(), Some(DaemonRole::StandingBy));
     // In the middle of a run: three seconds long, from the full minute on.
     while shared.clock.now().millis().rem_euclid(60_000) / 1_000 != 1 {
         pass(1).await;
     }
     a.vanish();
     pass(50 * MINUTE).await;
-    assert_eq!(*b.ear.role.lock().unwrap(), Some(Role::Running));
+    assert_eq!(*b.ear.role.lock().unwrap(), Some(DaemonRole::Running));
     b.stop().await;
     let filled = shared.filled().await;
     assert!(filled.len() >= 58 && filled.values().all(|times| *times == 1), "every slot once: {filled:?}");

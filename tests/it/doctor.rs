@@ -4,7 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use keyhaven::crypto::{Identities, SigningKey};
-use keyhaven::instance::embedded::{Act, ApiKey, Instance, InstanceClock, Options, Role, Verb, When, seed};
+use keyhaven::instance::embedded::{
+    Act, ApiKey, EmbeddedInstance, InstanceClock, Options, ServiceRole, Verb, When, seed,
+};
 use serde_json::Value;
 
 use crate::program::Run;
@@ -211,12 +213,12 @@ fn a_source_that_hangs_is_given_up_and_the_table_goes_on() {
 #[test]
 fn rights_that_are_missing_are_named_with_the_role_that_has_them() {
     let site = Site::seeded();
-    site.source.set_key(ApiKey::new("reads-secrets", Role::SecretsReader));
+    site.source.set_key(ApiKey::new("reads-secrets", ServiceRole::SecretsReader));
     site.machine.write("api-key", "reads-secrets");
     bad(&doctor(&site), 17, "Source", "rights", "configuration.read is refused", "custom role");
     configure(&site, "[backup]", "[backup]\nallow_partial = true");
     finds(&doctor(&site), 0, "Source", "rights", "warning", "accepted", "custom role");
-    site.source.set_key(ApiKey::new("reads-metadata", Role::Reader));
+    site.source.set_key(ApiKey::new("reads-metadata", ServiceRole::Reader));
     site.machine.write("api-key", "reads-metadata");
     bad(&doctor(&site), 17, "Source", "rights", "secret-version.read is refused", "SecretsReader");
 }
@@ -254,7 +256,7 @@ fn with_standby(site: &Site, url: &str, iam_url: &str) -> Run {
 }
 
 /// Everything that an instance holds, as its lists show it.
-fn content(instance: &Instance) -> Vec<String> {
+fn content(instance: &EmbeddedInstance) -> Vec<String> {
     let lists = ["secrets", "secret_groups", "configurations"];
     lists.map(|list| instance.call(Verb::Get, &format!("/api/v2/{list}"), "").body.to_string()).to_vec()
 }
@@ -274,12 +276,12 @@ fn a_standby_is_asked_whether_it_may_be_written_and_nothing_is_written() {
     assert!(regions[0]["found"].as_str().unwrap().contains("eu-de and eu-gb"), "{table:#}");
     assert_eq!(content(&standby), before);
 
-    standby.set_key(ApiKey::new("only-reads", Role::Reader));
+    standby.set_key(ApiKey::new("only-reads", ServiceRole::Reader));
     site.machine.write("standby-key", "only-reads");
     let run = with_standby(&site, &url, &iam_url);
     bad(&run, 17, "Standby", "rights", "configuration.update is refused", "Manager");
     bad(&run, 17, "Standby", "rights", "secret-version.create is refused", "Manager");
-    standby.set_key(ApiKey::new("writes", Role::Writer));
+    standby.set_key(ApiKey::new("writes", ServiceRole::Writer));
     site.machine.write("standby-key", "writes");
     bad(&with_standby(&site, &url, &iam_url), 17, "Standby", "rights", "configuration.update is refused", "Manager");
     bad(&with_standby(&site, "http://127.0.0.1:1", &iam_url), 17, "Standby", "listing", "", "network between");

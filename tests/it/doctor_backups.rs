@@ -1,6 +1,6 @@
 //! `keyhaven doctor` over backups that nobody can rely upon, and people who cannot be told.
 
-use keyhaven::format::Event;
+use keyhaven::format::EntryEvent;
 use keyhaven::format::event::ForgetEvent;
 use keyhaven::instance::embedded::Verb;
 use serde_json::Value;
@@ -26,7 +26,7 @@ fn forget_the_good_one(site: &Site) -> u64 {
     let (_, ledger) = site.ledger();
     let good = ledger.latest_good().unwrap();
     let forget = ForgetEvent { snapshots: vec![good.digest], rule: "another tool".to_owned() };
-    site.sign("reaper/signing-key.pem", Event::Forget(forget));
+    site.sign("reaper/signing-key.pem", EntryEvent::Forget(forget));
     good.sequence
 }
 

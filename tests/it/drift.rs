@@ -70,7 +70,7 @@ async fn every_kind_of_drift_is_told_and_no_value_is() {
     standby.post(&format!("{user}/versions/current/locks_bulk"), r#"{"locks":[{"name":"theirs"}]}"#);
     standby.make("secrets", r#"{"secret_type":"arbitrary","name":"alien","payload":"hunter2"}"#);
     let empty = standby.get("secret_groups").array("secret_groups").unwrap();
-    let empty = empty.iter().map(|g| keyhaven::model::json::Object::parse(g.get()).unwrap());
+    let empty = empty.iter().map(|g| keyhaven::model::json::JsonObject::parse(g.get()).unwrap());
     let empty = empty.filter(|g| g.str("name").as_deref() == Some("empty")).find_map(|g| g.str("id")).unwrap();
     standby.call(Verb::Delete, &format!("secret_groups/{empty}"), "");
     for values in [false, true] {

@@ -4,18 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use keyhaven::instance::embedded::{
-    Act, Class, Hook, Instance, InstanceClock, Options, PageFault, Precision, Sandbox, SandboxOptions, Seen, Server,
-    Switches, Verb, When,
+    Act, Class, EmbeddedInstance, Hook, InstanceClock, Options, PageFault, Precision, Sandbox, SandboxOptions,
+    SeenRequest, Server, Switches, Verb, When,
 };
 use keyhaven::model::Timestamp;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use reqwest::{Client, Method};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 /// A server, a client and a token for it.
 struct Peer {
-    instance: Instance,
+    instance: EmbeddedInstance,
     server: Server,
     client: Client,
     token: String,
@@ -29,8 +29,8 @@ struct Got {
 }
 
 impl Got {
-    fn object(&self) -> Object {
-        Object::parse(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    fn object(&self) -> JsonObject {
+        JsonObject::parse(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
     fn str(&self, name: &str) -> String {
@@ -44,7 +44,7 @@ fn any_port() -> SocketAddr {
 
 impl Peer {
     async fn start(options: Options) -> Self {
-        let instance = Instance::new(options);
+        let instance = EmbeddedInstance::new(options);
         let server = Server::start(instance.clone(), any_port()).await.unwrap();
         let client = Client::new();
         let token = token(&client, &server, "embedded-instance-api-key").await.unwrap();
@@ -82,7 +82,7 @@ async fn token(client: &Client, server: &Server, key: &str) -> Result<String, (u
     let form = [("grant_type", "urn:ibm:params:oauth:grant-type:apikey"), ("apikey", key)];
     let answer = client.post(format!("{}/identity/token", server.iam_url())).form(&form).send().await.unwrap();
     let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
-    let body = Object::parse(&text).unwrap();
+    let body = JsonObject::parse(&text).unwrap();
     body.str("access_token").ok_or_else(|| (status, body.str("errorCode").unwrap_or_default()))
 }
 
@@ -121,7 +121,7 @@ async fn json_comes_back_digit_for_digit() {
     let lock = format!(r#"{{"locks":[{{"name":"held","attributes":{odd}}}]}}"#);
     assert_eq!(peer.post(&format!("secrets/{id}/locks_bulk"), &lock).await.status, 201);
     let locks = peer.get(&format!("secrets/{id}/locks")).await.object().array("locks").unwrap();
-    assert_eq!(Object::parse(locks[0].get()).unwrap().get("attributes").unwrap().get(), odd);
+    assert_eq!(JsonObject::parse(locks[0].get()).unwrap().get("attributes").unwrap().get(), odd);
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn pages_name_the_whole_list_once() {
         assert_eq!(page.get("next").is_some(), offset < 6);
         assert_eq!(page.get("previous").is_some(), offset > 0);
         let rows = page.array("secrets").unwrap();
-        listed.extend(rows.iter().map(|row| Object::parse(row.get()).unwrap().str("id").unwrap()));
+        listed.extend(rows.iter().map(|row| JsonObject::parse(row.get()).unwrap().str("id").unwrap()));
     }
     assert_eq!(listed, made);
     assert_eq!(peer.get("secrets?limit=1001").await.status, 400);
@@ -236,7 +236,7 @@ async fn spoiled_answers_are_spoiled_as_ordered() {
     let page = "secrets?sort=id&limit=2&offset=2";
     let ids = |got: &Got| -> Vec<String> {
         let rows = got.object().array("secrets").unwrap();
-        rows.iter().map(|row| Object::parse(row.get()).unwrap().str("id").unwrap()).collect()
+        rows.iter().map(|row| JsonObject::parse(row.get()).unwrap().str("id").unwrap()).collect()
     };
     let first = ids(&peer.get("secrets?sort=id&limit=2&offset=0").await);
     let second = ids(&peer.get(page).await);
@@ -252,7 +252,7 @@ async fn spoiled_answers_are_spoiled_as_ordered() {
     assert!(peer.try_send(Method::GET, page, "").await.is_err(), "a cut-off body");
     let empty = peer.get(page).await;
     assert_eq!((empty.status, empty.text.as_str()), (200, ""));
-    assert!(Object::parse(&peer.get(page).await.text).is_err());
+    assert!(JsonObject::parse(&peer.get(page).await.text).is_err());
     assert_eq!(peer.get(page).await.text, r#"{"secrets":[]}"#);
     let repeated = peer.get(page).await;
     assert_eq!((ids(&repeated), repeated.object().u64("offset")), (first, Some(2)));
@@ -265,7 +265,7 @@ async fn spoiled_answers_are_spoiled_as_ordered() {
 async fn hooks_change_things_between_and_after_requests() {
     let peer = Peer::start(Options::default()).await;
     let hook = |name: &'static str| -> Hook {
-        Arc::new(move |instance: &Instance, seen: &Seen| {
+        Arc::new(move |instance: &EmbeddedInstance, seen: &SeenRequest| {
             let body = format!(r#"{{"name":"{name}-{}"}}"#, seen.path.len());
             assert_eq!(instance.call(Verb::Post, "/api/v2/secret_groups", &body).status, 201);
         })

@@ -5,16 +5,18 @@ use std::net::SocketAddr;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use keyhaven::instance::embedded::{ApiKey, Instance, InstanceClock, LiveCredential, Options, Role, Server, Switches};
+use keyhaven::instance::embedded::{
+    ApiKey, EmbeddedInstance, InstanceClock, LiveCredential, Options, Server, ServiceRole, Switches,
+};
 use keyhaven::model::Timestamp;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use reqwest::{Client, Method};
 
 const OWNER: &str = "embedded-instance-api-key";
 const DAY: i64 = 86_400_000;
 
 struct Peer {
-    instance: Instance,
+    instance: EmbeddedInstance,
     server: Server,
     client: Client,
     token: String,
@@ -26,8 +28,8 @@ struct Got {
 }
 
 impl Got {
-    fn object(&self) -> Object {
-        Object::parse(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    fn object(&self) -> JsonObject {
+        JsonObject::parse(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
     fn str(&self, name: &str) -> String {
@@ -45,7 +47,7 @@ impl Peer {
         let clock = InstanceClock::manual(Timestamp::from_millis(1_795_356_000_000));
         let token_seconds = 365 * 86_400;
         let options = Options { switches, keys, clock, token_seconds, ids: Some(7), ..Options::default() };
-        let peer = Self::over(Instance::new(options)).await;
+        let peer = Self::over(EmbeddedInstance::new(options)).await;
         peer.post("configurations", r#"{"config_type":"iam_credentials_configuration","name":"iam","api_key":"k"}"#)
             .await;
         let engine = r#"{"config_type":"custom_credentials_configuration","name":"ldap",
@@ -54,7 +56,7 @@ impl Peer {
         peer
     }
 
-    async fn over(instance: Instance) -> Self {
+    async fn over(instance: EmbeddedInstance) -> Self {
         let server = Server::start(instance.clone(), SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let client = Client::new();
         let token = token(&client, &server, OWNER).await;
@@ -106,7 +108,7 @@ impl Peer {
 async fn token(client: &Client, server: &Server, key: &str) -> String {
     let form = [("grant_type", "urn:ibm:params:oauth:grant-type:apikey"), ("apikey", key)];
     let answer = client.post(format!("{}/identity/token", server.iam_url())).form(&form).send().await.unwrap();
-    Object::parse(&answer.text().await.unwrap()).unwrap().str("access_token").unwrap()
+    JsonObject::parse(&answer.text().await.unwrap()).unwrap().str("access_token").unwrap()
 }
 
 fn packed(text: &str) -> Vec<u8> {
@@ -148,7 +150,7 @@ async fn reading_metadata_of_everything_and_shared_payloads_changes_no_credentia
 
 #[tokio::test]
 async fn only_the_updater_answers_a_task_and_a_manager_only_sees_it() {
-    let keys = vec![ApiKey::new("manager", Role::Manager), ApiKey::new("job", Role::SecretTaskUpdater)];
+    let keys = vec![ApiKey::new("manager", ServiceRole::Manager), ApiKey::new("job", ServiceRole::SecretTaskUpdater)];
     let peer = Peer::start(Switches::default(), keys).await;
     let id = peer.custom("ldap-user").await;
     let task = peer.get(&format!("secrets/{id}/metadata")).await.str("processing_task_id");
@@ -253,7 +255,7 @@ async fn credentials_tasks_and_references_survive_the_data_file() {
     let path = folder.path().join("sandbox.jsonl");
     peer.instance.save(&path).unwrap();
     let clock = InstanceClock::manual(Timestamp::from_millis(1_795_356_000_000));
-    let again = Peer::over(Instance::load(Options { clock, ..Options::default() }, &path).unwrap()).await;
+    let again = Peer::over(EmbeddedInstance::load(Options { clock, ..Options::default() }, &path).unwrap()).await;
     assert_eq!(again.live(), peer.live());
     let paths = [
         format!("secrets/{custom}"),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Reply, Server, Switches, Verb};
-use keyhaven::model::json::{Object, as_str, raw};
+use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Reply, Server, Switches, Verb};
+use keyhaven::model::json::{JsonObject, as_str, raw};
 use keyhaven::model::{Clock, Timestamp};
 
 const ROOT: &str = "private_cert_configuration_root_ca";
@@ -53,40 +53,40 @@ impl OpenSsl {
 }
 
 /// An instance, its paths shortened.
-struct Peer(Instance);
+struct Peer(EmbeddedInstance);
 
 impl Peer {
     fn new() -> Self {
         let options = Options { ids: Some(11), clock: InstanceClock::manual(start()), ..Options::default() };
-        Self(Instance::new(options))
+        Self(EmbeddedInstance::new(options))
     }
 
     fn send(&self, verb: Verb, path: &str, body: &str) -> Reply {
         self.0.call(verb, &format!("/api/v2/{path}"), body)
     }
 
-    fn get(&self, path: &str) -> Object {
+    fn get(&self, path: &str) -> JsonObject {
         let reply = self.send(Verb::Get, path, "");
         assert_eq!(reply.status, 200, "{path}: {}", *reply.body);
-        Object::parse(&reply.body).unwrap()
+        JsonObject::parse(&reply.body).unwrap()
     }
 
-    fn post(&self, path: &str, body: &str) -> Object {
+    fn post(&self, path: &str, body: &str) -> JsonObject {
         let reply = self.send(Verb::Post, path, body);
         assert_eq!(reply.status, 201, "{path} {body}: {}", *reply.body);
-        Object::parse(&reply.body).unwrap()
+        JsonObject::parse(&reply.body).unwrap()
     }
 
-    fn configure(&self, config_type: &str, name: &str, members: &str) -> Object {
+    fn configure(&self, config_type: &str, name: &str, members: &str) -> JsonObject {
         self.post("configurations", &format!(r#"{{"config_type":"{config_type}","name":"{name}",{members}}}"#))
     }
 
-    fn act(&self, name: &str, action: &str, members: &str) -> Object {
+    fn act(&self, name: &str, action: &str, members: &str) -> JsonObject {
         let body = format!(r#"{{"action_type":"private_cert_configuration_action_{action}"{members}}}"#);
         self.post(&format!("configurations/{name}/actions"), &body)
     }
 
-    fn create(&self, secret_type: &str, name: &str, members: &str) -> Object {
+    fn create(&self, secret_type: &str, name: &str, members: &str) -> JsonObject {
         self.post("secrets", &format!(r#"{{"secret_type":"{secret_type}","name":"{name}",{members}}}"#))
     }
 
@@ -107,7 +107,7 @@ impl Peer {
         self.configure(TEMPLATE, "web", &members);
     }
 
-    fn data(&self, name: &str) -> Object {
+    fn data(&self, name: &str) -> JsonObject {
         self.get(&format!("configurations/{name}")).object("data").unwrap()
     }
 }
@@ -222,7 +222,7 @@ fn a_revoked_certificate_and_a_revoked_authority_fail() {
 fn a_root_that_openssl_holds_signs_an_intermediate_that_then_issues() {
     let Some(tool) = OpenSsl::new() else { return };
     let options = Options { ids: Some(12), ..Options::default() };
-    let peer = Peer(Instance::new(options));
+    let peer = Peer(EmbeddedInstance::new(options));
     tool.good("req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -subj /CN=Offline -days 3650");
     let members = r#""common_name":"Issuing","max_ttl":"1000h","signing_method":"external","key_type":"ec","organization":["Acme"]"#;
     let csr = peer.configure(INTERMEDIATE, "ca", members).object("data").unwrap().str("csr").unwrap();
@@ -266,8 +266,12 @@ fn a_public_certificate_is_real_and_the_same_authority_signs_everywhere() {
     for (seed, bundle) in [(1, true), (2, false)] {
         let switches = Switches { order_seconds: 3, ..Switches::default() };
         let clock = InstanceClock::manual(start());
-        let peer =
-            Peer(Instance::new(Options { ids: Some(seed), clock: clock.clone(), switches, ..Options::default() }));
+        let peer = Peer(EmbeddedInstance::new(Options {
+            ids: Some(seed),
+            clock: clock.clone(),
+            switches,
+            ..Options::default()
+        }));
         let ca = r#""lets_encrypt_environment":"production","lets_encrypt_private_key":"k""#;
         peer.configure("public_cert_configuration_ca_lets_encrypt", "acme", ca);
         let dns = r#""classic_infrastructure_username":"u","classic_infrastructure_password":"p""#;
@@ -317,8 +321,9 @@ fn everything_goes_on_after_a_restart_from_the_data_file() {
     peer.0.save(&path).unwrap();
 
     let clock = InstanceClock::manual(peer.0.clock().now());
-    let again =
-        Peer(Instance::load(Options { ids: Some(99), clock: clock.clone(), ..Options::default() }, &path).unwrap());
+    let again = Peer(
+        EmbeddedInstance::load(Options { ids: Some(99), clock: clock.clone(), ..Options::default() }, &path).unwrap(),
+    );
     for item in ["configurations/root", "configurations/ca", "configurations/web", &format!("secrets/{id}/metadata")] {
         assert_eq!(peer.get(item).to_raw().get(), again.get(item).to_raw().get(), "{item}");
     }

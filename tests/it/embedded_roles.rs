@@ -2,21 +2,21 @@
 
 use std::net::SocketAddr;
 
-use keyhaven::instance::embedded::{ApiKey, Grant, Instance, Options, Role, Server, Verb};
-use keyhaven::model::json::Object;
+use keyhaven::instance::embedded::{ApiKey, EmbeddedInstance, Grant, Options, Server, ServiceRole, Verb};
+use keyhaven::model::json::JsonObject;
 use reqwest::{Client, Method};
 
 use crate::program::{Machine, SandboxProcess};
 
 struct Peer {
-    instance: Instance,
+    instance: EmbeddedInstance,
     server: Server,
     client: Client,
 }
 
 impl Peer {
     async fn start(keys: Vec<ApiKey>) -> Self {
-        let instance = Instance::new(Options { keys, ..Options::default() });
+        let instance = EmbeddedInstance::new(Options { keys, ..Options::default() });
         let server = Server::start(instance.clone(), SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         Self { instance, server, client: Client::new() }
     }
@@ -25,7 +25,7 @@ impl Peer {
         let form = [("grant_type", "urn:ibm:params:oauth:grant-type:apikey"), ("apikey", key)];
         let url = format!("{}/identity/token", self.server.iam_url());
         let text = self.client.post(url).form(&form).send().await.unwrap().text().await.unwrap();
-        Object::parse(&text).unwrap().str("access_token").unwrap_or_else(|| panic!("{text}"))
+        JsonObject::parse(&text).unwrap().str("access_token").unwrap_or_else(|| panic!("{text}"))
     }
 
     async fn send(&self, token: &str, method: Method, path: &str) -> (u16, String) {
@@ -41,7 +41,7 @@ impl Peer {
     fn create(&self, path: &str, body: &str) -> String {
         let reply = self.instance.call(Verb::Post, &format!("/api/v2/{path}"), body);
         assert_eq!(reply.status, 201, "{}", reply.body.as_str());
-        Object::parse(&reply.body).unwrap().str("id").unwrap_or_default()
+        JsonObject::parse(&reply.body).unwrap().str("id").unwrap_or_default()
     }
 }
 
@@ -56,7 +56,7 @@ async fn a_sandbox_takes_keys_with_roles_and_adds_the_roles_of_one_up() {
     let status = async |key: &str, path: &str| {
         let form = [("grant_type", "urn:ibm:params:oauth:grant-type:apikey"), ("apikey", key)];
         let answer = client.post(format!("{}/identity/token", sandbox.iam_url)).form(&form).send().await.unwrap();
-        let body = Object::parse(&answer.text().await.unwrap()).unwrap();
+        let body = JsonObject::parse(&answer.text().await.unwrap()).unwrap();
         let token = body.str("access_token").unwrap();
         let url = format!("{}/api/v2/{path}", sandbox.url);
         client.get(url).bearer_auth(token).send().await.unwrap().status().as_u16()
@@ -70,9 +70,9 @@ async fn a_sandbox_takes_keys_with_roles_and_adds_the_roles_of_one_up() {
 
 #[tokio::test]
 async fn a_backup_key_reads_payloads_and_needs_a_custom_role_for_configurations() {
-    let custom: Role = "configuration.read+configurations.list".parse().unwrap();
-    let full = ApiKey::granted("full", vec![Grant::whole(Role::SecretsReader), Grant::whole(custom)]);
-    let peer = Peer::start(vec![ApiKey::new("bare", Role::SecretsReader), full]).await;
+    let custom: ServiceRole = "configuration.read+configurations.list".parse().unwrap();
+    let full = ApiKey::granted("full", vec![Grant::whole(ServiceRole::SecretsReader), Grant::whole(custom)]);
+    let peer = Peer::start(vec![ApiKey::new("bare", ServiceRole::SecretsReader), full]).await;
     let id = peer.create("secrets", r#"{"secret_type":"arbitrary","name":"token","payload":"v"}"#);
     let engine = r#"{"config_type":"iam_credentials_configuration","name":"iam","api_key":"hunter2"}"#;
     peer.create("configurations", engine);
@@ -90,7 +90,7 @@ async fn a_backup_key_reads_payloads_and_needs_a_custom_role_for_configurations(
 
 #[tokio::test]
 async fn a_policy_that_shrinks_takes_sight_from_a_token_that_is_out_already() {
-    let peer = Peer::start(vec![ApiKey::new("backup", Role::SecretsReader)]).await;
+    let peer = Peer::start(vec![ApiKey::new("backup", ServiceRole::SecretsReader)]).await;
     let group = peer.create("secret_groups", r#"{"name":"payments"}"#);
     let body = |name: &str, group: &str| {
         format!(r#"{{"secret_type":"arbitrary","name":"{name}","payload":"v","secret_group_id":"{group}"}}"#)
@@ -101,10 +101,10 @@ async fn a_policy_that_shrinks_takes_sight_from_a_token_that_is_out_already() {
     let total = async || {
         let (status, text) = peer.send(&token, Method::GET, "secrets").await;
         assert_eq!(status, 200, "{text}");
-        Object::parse(&text).unwrap().u64("total_count").unwrap()
+        JsonObject::parse(&text).unwrap().u64("total_count").unwrap()
     };
     assert_eq!(total().await, 2);
-    peer.instance.set_key(ApiKey::granted("backup", vec![Grant::on(Role::SecretsReader, &[&group])]));
+    peer.instance.set_key(ApiKey::granted("backup", vec![Grant::on(ServiceRole::SecretsReader, &[&group])]));
     assert_eq!(total().await, 1);
     assert_eq!(peer.get(&token, &format!("secrets/{open}")).await, 403);
     assert_eq!(peer.get(&token, &format!("secrets/{paid}")).await, 200);
@@ -117,12 +117,12 @@ async fn a_policy_that_shrinks_takes_sight_from_a_token_that_is_out_already() {
 
 #[tokio::test]
 async fn a_context_based_restriction_gives_a_token_and_refuses_every_call() {
-    let key = ApiKey { outside_context: true, ..ApiKey::new("outside", Role::Manager) };
+    let key = ApiKey { outside_context: true, ..ApiKey::new("outside", ServiceRole::Manager) };
     let peer = Peer::start(vec![key]).await;
     let token = peer.token("outside").await;
     let (status, text) = peer.send(&token, Method::GET, "secrets").await;
     assert_eq!(status, 401);
     assert!(text.contains("context-based restriction"), "{text}");
-    peer.instance.set_key(ApiKey::new("outside", Role::Manager));
+    peer.instance.set_key(ApiKey::new("outside", ServiceRole::Manager));
     assert_eq!(peer.get(&token, "secrets").await, 200);
 }

@@ -2,7 +2,7 @@
 
 use keyhaven::instance::embedded::{Planted, Verb, seed};
 use keyhaven::model::Payload;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use zeroize::Zeroizing;
 
 use crate::site::Site;
@@ -20,15 +20,15 @@ fn no_command_reads_a_payload_whose_read_would_change_the_source() {
                 secret_type: (*secret_type).to_owned(),
                 name: format!("planted-{n}"),
                 group: "default".to_owned(),
-                fields: Object::parse(fields).unwrap(),
+                fields: JsonObject::parse(fields).unwrap(),
                 payload: Payload::new(Zeroizing::new(r#"{"api_key":"never to be read"}"#.to_owned())),
             });
         }
     });
     let planted = |name: &str| {
         let found = site.source.call(Verb::Get, &format!("/api/v2/secrets?search={name}"), "");
-        let rows = Object::parse(&found.body).unwrap().array("secrets").unwrap();
-        Object::parse(rows[0].get()).unwrap().str("id").unwrap()
+        let rows = JsonObject::parse(&found.body).unwrap().array("secrets").unwrap();
+        JsonObject::parse(rows[0].get()).unwrap().str("id").unwrap()
     };
     let doctor = site.run(&["doctor", "--json"]);
     assert!(doctor.out.contains("secrets"), "it has looked at the instance: {}", doctor.out);

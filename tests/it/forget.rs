@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use keyhaven::format::event::{ForgetEvent, SweepEvent};
-use keyhaven::format::{Event, names};
+use keyhaven::format::{EntryEvent, names};
 use keyhaven::model::Timestamp;
 use serde_json::Value;
 
@@ -32,10 +32,10 @@ fn in_state(site: &Site, state: &str) -> Vec<u64> {
     lines.map(|line| line["sequence"].as_u64().unwrap()).collect()
 }
 
-fn sweep_of(site: &Site, sequence: u64) -> Event {
+fn sweep_of(site: &Site, sequence: u64) -> EntryEvent {
     let (_, ledger) = site.ledger();
     let snapshot = ledger.snapshots().into_iter().find(|entry| entry.sequence == sequence).unwrap().digest;
-    Event::Sweep(SweepEvent { snapshots: vec![snapshot], objects: 0, bytes: 0, before: Timestamp::from_millis(0) })
+    EntryEvent::Sweep(SweepEvent { snapshots: vec![snapshot], objects: 0, bytes: 0, before: Timestamp::from_millis(0) })
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn after_a_sweep_everything_that_is_kept_is_whole() {
     let (new, _) = site.newest_snapshot();
     // Forgotten long ago by the entry's own time: a sweep before the grace fails a check.
     let old_snapshot = site.ledger().1.snapshots()[0].digest;
-    let event = Event::Forget(ForgetEvent { snapshots: vec![old_snapshot], rule: "test".to_owned() });
+    let event = EntryEvent::Forget(ForgetEvent { snapshots: vec![old_snapshot], rule: "test".to_owned() });
     let then = Timestamp::from(chrono::Utc::now()).plus_millis(-4 * 24 * 3_600_000);
     site.forge_at(then, &site.key("reaper/signing-key.pem"), &site.place(), event);
     site.sign("reaper/signing-key.pem", sweep_of(&site, first));
@@ -188,7 +188,7 @@ fn a_run_builds_on_what_is_kept() {
     // The program never gives the newest good one up; another reader's might.
     site.sign(
         "reaper/signing-key.pem",
-        Event::Forget(ForgetEvent { snapshots: vec![two], rule: "another tool".to_owned() }),
+        EntryEvent::Forget(ForgetEvent { snapshots: vec![two], rule: "another tool".to_owned() }),
     );
     assert_eq!(site.run(&["show", "--json"]).json(0)["digest"], one.to_string(), "the latest is the newest kept one");
     site.run(&["backup", "--json"]).json(0);

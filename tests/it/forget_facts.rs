@@ -1,7 +1,7 @@
 //! What retention believes of a ledger: times that cannot be, and which snapshot was verified last.
 
 use keyhaven::format::event::VerificationEvent;
-use keyhaven::format::{Entry, Event};
+use keyhaven::format::{Entry, EntryEvent};
 use keyhaven::job::forget::{Candidate, StoredTimes, candidates};
 use keyhaven::model::Timestamp;
 
@@ -21,9 +21,9 @@ fn times(book: &Book, stored: &StoredTimes, of: &Entry, now: i64) -> (Timestamp,
 
 /// A snapshot that claims a time, in an entry that claims another.
 fn claims(book: &mut Book, parent: &Entry, taken: i64, signed: i64) -> Entry {
-    let Event::Snapshot(mut event) = snapshot(&format!("{taken} {signed}")) else { unreachable!() };
+    let EntryEvent::Snapshot(mut event) = snapshot(&format!("{taken} {signed}")) else { unreachable!() };
     event.time = at(taken);
-    book.store(book.entry(COLLECTOR, &[parent]).at(signed), Event::Snapshot(event))
+    book.store(book.entry(COLLECTOR, &[parent]).at(signed), EntryEvent::Snapshot(event))
 }
 
 #[test]
@@ -55,10 +55,10 @@ fn a_history_written_today_is_of_today_by_the_store() {
     assert_eq!(times(&book, &known, &forged, 10 * DAY), (at(2 * DAY), at(9 * DAY)));
 }
 
-fn verified(of: &[&Entry], level: &str, passed: bool) -> Event {
+fn verified(of: &[&Entry], level: &str, passed: bool) -> EntryEvent {
     let entries = of.iter().map(|entry| entry.digest).collect();
     let (level, problems) = (level.to_owned(), u64::from(!passed));
-    Event::Verification(VerificationEvent { level, slice: None, passed, problems, entries, counts: None })
+    EntryEvent::Verification(VerificationEvent { level, slice: None, passed, problems, entries, counts: None })
 }
 
 /// Which of the candidates is taken for the last verified one.

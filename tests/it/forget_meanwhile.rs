@@ -2,7 +2,7 @@
 
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::event::{SNAPSHOTS_AN_ENTRY, SnapshotsEvent, SweepEvent};
-use keyhaven::format::{Draft, Event};
+use keyhaven::format::{Draft, EntryEvent};
 use keyhaven::job::forget::{give_up, now_of, take_back};
 use keyhaven::model::{Clock as _, Digest};
 use keyhaven::repository::Repository;
@@ -22,7 +22,7 @@ async fn yard() -> (Yard, Vec<Digest>) {
     (yard, snapshots)
 }
 
-async fn sign(yard: &Yard, event: Event) {
+async fn sign(yard: &Yard, event: EntryEvent) {
     let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event };
     yard.open().await.commit(&yard.writer("other", &yard.reaper), draft).await.unwrap();
 }
@@ -43,7 +43,7 @@ async fn what_another_host_holds_while_it_is_forgotten_is_undone() {
     let said = yard
         .meanwhile(forgetting, || {
             let hold = SnapshotsEvent { snapshots: vec![snapshots[1]], reason: "the audit".to_owned() };
-            yard.unseen(sign(&yard, Event::Hold(hold)))
+            yard.unseen(sign(&yard, EntryEvent::Hold(hold)))
         })
         .await;
     assert_eq!(said, "done");
@@ -71,7 +71,7 @@ async fn an_undo_looks_again_whether_a_sweep_was_faster() {
         .meanwhile(undoing, || {
             let gone = snapshots[..1].to_vec();
             let sweep = SweepEvent { snapshots: gone, objects: 1, bytes: 1, before: yard.sim.now() };
-            yard.unseen(sign(&yard, Event::Sweep(sweep)))
+            yard.unseen(sign(&yard, EntryEvent::Sweep(sweep)))
         })
         .await;
     assert!(said.starts_with("too late: snapshot 1 was swept"), "{said}");
@@ -82,7 +82,7 @@ async fn what_was_swept_before_is_refused_without_an_entry() {
     let (yard, snapshots) = yard().await;
     yard.forget(&snapshots[..1]).await;
     let sweep = SweepEvent { snapshots: snapshots[..1].to_vec(), objects: 1, bytes: 1, before: yard.sim.now() };
-    sign(&yard, Event::Sweep(sweep)).await;
+    sign(&yard, EntryEvent::Sweep(sweep)).await;
     let entries = yard.sim.paths("ledger");
     let writer = yard.writer("forgetter", &yard.reaper);
     let refused = take_back(&yard.open().await, &writer, TOOL, &snapshots[..1], "test").await.unwrap_err();

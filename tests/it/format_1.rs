@@ -21,9 +21,9 @@ use keyhaven::format::snapshot::{
     BucketFacts, Consistency, Finding, ItemCounts, PartRef, RequestCounts, SnapshotCounts, SnapshotEvent,
 };
 use keyhaven::format::{
-    Draft, Entry, EntryRef, Event, Place, Policy, PolicyRef, RepositoryId, Role, SourceName, names,
+    Draft, Entry, EntryEvent, EntryPlace, EntryRef, Policy, PolicyRef, RepositoryId, SigningRole, SourceName, names,
 };
-use keyhaven::model::{Digest, Due, Item, ItemKey, Payload, Pointer, Slot, Timestamp};
+use keyhaven::model::{Digest, Item, ItemKey, Payload, Pointer, ScheduledRun, Slot, Timestamp};
 use keyhaven::repository::ledger::{Ledger, SnapshotState};
 use zeroize::Zeroizing;
 
@@ -234,10 +234,10 @@ impl Fixture {
         let named = Named {
             custodians: &[one, other],
             keys: &[
-                (collector, &[Role::Collector]),
-                (worker, &[Role::Verifier, Role::Restorer]),
-                (reaper, &[Role::Reaper]),
-                (operator, &[Role::Operator]),
+                (collector, &[SigningRole::Collector]),
+                (worker, &[SigningRole::Verifier, SigningRole::Restorer]),
+                (reaper, &[SigningRole::Reaper]),
+                (operator, &[SigningRole::Operator]),
             ],
             recovery: &recovery,
             catalogue: &catalogue,
@@ -348,7 +348,7 @@ impl Fixture {
         let base = self.objects();
         let version = self.policy(&self.first, &[]);
         let mut row = Row { fixture: self, policy: version, parents: Vec::new(), minute: 0, carried: Vec::new() };
-        let snapshot = |event: SnapshotEvent| Event::Snapshot(Box::new(event));
+        let snapshot = |event: SnapshotEvent| EntryEvent::Snapshot(Box::new(event));
         let one = row.write(COLLECTOR, snapshot(base.clone()));
         row.write(WORKER, verification(&one));
         row.write(WORKER, self.proof());
@@ -363,14 +363,14 @@ impl Fixture {
         let two = row.write(COLLECTOR, snapshot(SnapshotEvent { reasons: vec![gone.clone()], ..upon(&one) }));
         row.write(WORKER, restore(&two));
         row.write(WORKER, drill(&two));
-        row.write(REAPER, Event::Hold(because(&[&two])));
-        row.write(REAPER, Event::Release(because(&[&two])));
-        row.write(REAPER, Event::Hold(because(&[&one])));
+        row.write(REAPER, EntryEvent::Hold(because(&[&two])));
+        row.write(REAPER, EntryEvent::Release(because(&[&two])));
+        row.write(REAPER, EntryEvent::Hold(because(&[&one])));
         let moving = Consistency::PerItem { moved: Some(1), why: Some("rounds".to_owned()) };
         let three =
             row.write(COLLECTOR, snapshot(SnapshotEvent { consistency: moving, marks: vec![gone], ..upon(&two) }));
         row.write(REAPER, forget(&[&two, &three]));
-        row.write_due(REAPER, Event::Undo(because(&[&three])));
+        row.write_due(REAPER, EntryEvent::Undo(because(&[&three])));
         let lost = EntryRef { sequence: 10, digest: sha256(b"made up") };
         let second = self.second(version, &two, &three, lost);
         row.policy = self.policy(&second, &[CUSTODIAN, OTHER_CUSTODIAN]);
@@ -384,13 +384,13 @@ impl Fixture {
         row.write_of_tomorrow();
     }
 
-    fn proof(&self) -> Event {
+    fn proof(&self) -> EntryEvent {
         let answer = |recipient: keyhaven::crypto::Recipient| RecipientProof {
             recipient: recipient.as_str().to_owned(),
             challenge: sha256(b"challenge"),
             answer: sha256(b"answer"),
         };
-        Event::Proof(ProofEvent { recipients: self.recovery.recipients().into_iter().map(answer).collect() })
+        EntryEvent::Proof(ProofEvent { recipients: self.recovery.recipients().into_iter().map(answer).collect() })
     }
 
     /// Version 2: the collector is replaced, a suspect snapshot accepted, a loss accepted.
@@ -399,7 +399,7 @@ impl Fixture {
         second.version = 2;
         second.previous = vec![first];
         second.repository = Some(self.id);
-        second.keys.push(policy_key("new collector", &key(NEW_COLLECTOR), &[Role::Collector]));
+        second.keys.push(policy_key("new collector", &key(NEW_COLLECTOR), &[SigningRole::Collector]));
         policy_kit::end(&mut second, &key(COLLECTOR), &[last.reference()]);
         second.accepted = vec![accepted.digest];
         second.lost.entries = vec![lost];
@@ -421,10 +421,10 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn place(&self, seed: u8) -> Place {
+    fn place(&self, seed: u8) -> EntryPlace {
         let stored = fs::read(self.fixture.target.join(names::policy(&self.policy))).unwrap();
         let first = !self.carried.iter().any(|(of, version, _)| (*of, *version) == (seed, self.policy));
-        Place {
+        EntryPlace {
             repository: self.fixture.id,
             source: self.fixture.first.source.clone(),
             parents: self.parents.clone(),
@@ -439,22 +439,22 @@ impl Row<'_> {
         self.carried.iter().rfind(|(of, ..)| *of == seed).unwrap().2.clone()
     }
 
-    fn write(&mut self, seed: u8, event: Event) -> Entry {
+    fn write(&mut self, seed: u8, event: EntryEvent) -> Entry {
         let place = self.place(seed);
         self.write_at(seed, &place, event)
     }
 
-    fn write_due(&mut self, seed: u8, event: Event) -> Entry {
-        let place = Place { due: Some(Due { job: "forget".to_owned(), at: at(12) }), ..self.place(seed) };
+    fn write_due(&mut self, seed: u8, event: EntryEvent) -> Entry {
+        let place = EntryPlace { due: Some(ScheduledRun { job: "forget".to_owned(), at: at(12) }), ..self.place(seed) };
         self.write_at(seed, &place, event)
     }
 
-    fn write_losing(&mut self, seed: u8, event: Event, lost: EntryRef) -> Entry {
-        let place = Place { lost: vec![lost], ..self.place(seed) };
+    fn write_losing(&mut self, seed: u8, event: EntryEvent, lost: EntryRef) -> Entry {
+        let place = EntryPlace { lost: vec![lost], ..self.place(seed) };
         self.write_at(seed, &place, event)
     }
 
-    fn write_at(&mut self, seed: u8, place: &Place, event: Event) -> Entry {
+    fn write_at(&mut self, seed: u8, place: &EntryPlace, event: EntryEvent) -> Entry {
         self.minute += 1;
         let draft = Draft { time: at(self.minute), tool: "keyhaven/0.1.0".to_owned(), event };
         let (entry, bytes) = draft.sign(place, &key(seed)).unwrap();
@@ -491,16 +491,16 @@ fn because(snapshots: &[&Entry]) -> SnapshotsEvent {
     SnapshotsEvent { snapshots: digests(snapshots), reason: "made up".to_owned() }
 }
 
-fn forget(snapshots: &[&Entry]) -> Event {
-    Event::Forget(ForgetEvent { snapshots: digests(snapshots), rule: "keep_last 1".to_owned() })
+fn forget(snapshots: &[&Entry]) -> EntryEvent {
+    EntryEvent::Forget(ForgetEvent { snapshots: digests(snapshots), rule: "keep_last 1".to_owned() })
 }
 
-fn sweep(snapshots: &[&Entry]) -> Event {
-    Event::Sweep(SweepEvent { snapshots: digests(snapshots), objects: 0, bytes: 0, before: at(1_000) })
+fn sweep(snapshots: &[&Entry]) -> EntryEvent {
+    EntryEvent::Sweep(SweepEvent { snapshots: digests(snapshots), objects: 0, bytes: 0, before: at(1_000) })
 }
 
-fn verification(about: &Entry) -> Event {
-    Event::Verification(VerificationEvent {
+fn verification(about: &Entry) -> EntryEvent {
+    EntryEvent::Verification(VerificationEvent {
         level: "payload".to_owned(),
         slice: Some(Slice { part: 3, of: 30, seed: Some("made up".to_owned()) }),
         passed: true,
@@ -510,8 +510,8 @@ fn verification(about: &Entry) -> Event {
     })
 }
 
-fn restore(snapshot: &Entry) -> Event {
-    Event::Restore(RestoreEvent {
+fn restore(snapshot: &Entry) -> EntryEvent {
+    EntryEvent::Restore(RestoreEvent {
         snapshot: snapshot.digest,
         target: CRN.replace("eu-de", "eu-gb"),
         restored: 3,
@@ -521,8 +521,8 @@ fn restore(snapshot: &Entry) -> Event {
     })
 }
 
-fn drill(snapshot: &Entry) -> Event {
-    Event::Drill(DrillEvent {
+fn drill(snapshot: &Entry) -> EntryEvent {
+    EntryEvent::Drill(DrillEvent {
         snapshot: snapshot.digest,
         target: "embedded".to_owned(),
         passed: true,
@@ -534,8 +534,8 @@ fn drill(snapshot: &Entry) -> Event {
     })
 }
 
-fn expect() -> Event {
-    Event::Expect(ExpectEvent {
+fn expect() -> EntryEvent {
+    EntryEvent::Expect(ExpectEvent {
         change: "rotate".to_owned(),
         from: at(10),
         to: at(20),
@@ -544,6 +544,10 @@ fn expect() -> Event {
     })
 }
 
-fn acknowledge(snapshot: &Entry) -> Event {
-    Event::Acknowledge(AcknowledgeEvent { snapshot: snapshot.digest, until: at(20), sealed: "bWFkZSB1cA==".to_owned() })
+fn acknowledge(snapshot: &Entry) -> EntryEvent {
+    EntryEvent::Acknowledge(AcknowledgeEvent {
+        snapshot: snapshot.digest,
+        until: at(20),
+        sealed: "bWFkZSB1cA==".to_owned(),
+    })
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyhaven::instance::embedded::{Act, Hook, Instance, Options, Server, Switches, Verb, When};
+use keyhaven::instance::embedded::{Act, EmbeddedInstance, Hook, Options, Server, Switches, Verb, When};
 use keyhaven::instance::standby::Signer;
 use keyhaven::job::restore::{ApplyOptions, ApplyReport, Plan, PlanOptions, Signatures, apply_signed};
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use tokio::sync::Notify;
 
 use crate::pki_kit::{Openssl, status};
@@ -35,7 +35,7 @@ impl Stage {
     /// An empty standby, like the first one.
     async fn reset(&mut self) {
         let switches = Switches { task_answer_seconds: 1, ..Switches::default() };
-        let instance = Instance::new(Options { switches, ..options(STANDBY_ID, "eu-gb", &self.pair.clock) });
+        let instance = EmbeddedInstance::new(Options { switches, ..options(STANDBY_ID, "eu-gb", &self.pair.clock) });
         let server = Server::start(instance.clone(), ([127, 0, 0, 1], 0).into()).await.unwrap();
         self.plan.standby.url = server.base_url();
         std::mem::replace(&mut self.pair.standby, Peer { instance, server }).server.stop().await;
@@ -77,8 +77,8 @@ impl Stage {
     fn secrets(&self) -> BTreeMap<String, Vec<(u64, u64)>> {
         let reply = self.pair.standby.instance.call(Verb::Get, "/api/v2/secrets?limit=1000", "");
         let mut found = BTreeMap::<String, Vec<_>>::new();
-        for row in Object::parse(&reply.body).unwrap().array("secrets").unwrap() {
-            let row = Object::parse(row.get()).unwrap();
+        for row in JsonObject::parse(&reply.body).unwrap().array("secrets").unwrap() {
+            let row = JsonObject::parse(row.get()).unwrap();
             let name = format!("{} {}", row.str("secret_type").unwrap(), row.str("name").unwrap());
             let count = |member: &str| row.u64(member).unwrap_or_default();
             found.entry(name).or_default().push((count("versions_total"), count("locks_total")));

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::envelope::{Envelope, Holds, Signature};
-use keyhaven::format::{Draft, Entry, EntryRef, Event, RepositoryId, names};
+use keyhaven::format::{Draft, Entry, EntryEvent, EntryRef, RepositoryId, names};
 use keyhaven::repository::ledger::{EntryStatus, Problem, Severity, Void};
 use proptest::prelude::*;
 
@@ -397,7 +397,7 @@ fn an_entry_with_members_and_a_kind_of_tomorrow_is_linked_and_its_meaning_is_not
     let ledger = book.ledger();
     assert_eq!(ledger.problems(), []);
     let [head] = ledger.heads()[..] else { panic!() };
-    assert_eq!(head.event, Event::Unknown { kind: "audit_trail".to_owned() });
+    assert_eq!(head.event, EntryEvent::Unknown { kind: "audit_trail".to_owned() });
     let above = book.write(COLLECTOR, &[&head.clone()], snapshot("four"));
     assert_eq!(book.ledger().heads(), [&above]);
 }
@@ -563,7 +563,7 @@ fn more_parents_than_the_limit_cannot_be_written() {
     };
     assert!(draft.sign(&place(1_000), &key(COLLECTOR)).is_ok());
     assert!(draft.sign(&place(1_001), &key(COLLECTOR)).is_err());
-    let event = Event::Unknown { kind: "tea".to_owned() };
+    let event = EntryEvent::Unknown { kind: "tea".to_owned() };
     assert!(Draft { event, ..draft }.sign(&book.place(&[&three]), &key(COLLECTOR)).is_err());
 }
 

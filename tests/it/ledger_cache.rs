@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use keyhaven::format::{Draft, Entry, Event, Place, RepositoryId};
+use keyhaven::format::{Draft, Entry, EntryEvent, EntryPlace, RepositoryId};
 use keyhaven::instance::embedded::Verb;
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
@@ -149,10 +149,10 @@ fn spoil(file: &Path) {
 /// Writes quiet snapshots on top of the newest entry until the ledger holds this many.
 async fn grow(rig: &Rig, entries: u64) {
     let head = rig.snapshots().await.pop().unwrap();
-    let event = Event::Snapshot(Box::new(head.snapshot().unwrap().clone()));
+    let event = EntryEvent::Snapshot(Box::new(head.snapshot().unwrap().clone()));
     let mut parent = head.reference();
     while parent.sequence < entries {
-        let place = Place {
+        let place = EntryPlace {
             repository: *rig.repository.id(),
             source: head.source.clone(),
             parents: vec![parent],

@@ -12,12 +12,12 @@ use keyhaven::format::policy::{AcceptedLosses, Custodian, PolicyKey, PolicyRecip
 use keyhaven::format::snapshot::{
     Consistency, Finding, ItemCounts, PartRef, RequestCounts, SnapshotCounts, SnapshotEvent,
 };
-use keyhaven::format::version::Version;
+use keyhaven::format::version::FormatVersion;
 use keyhaven::format::{
-    Draft, Entry, EntryRef, Event, Place, Policy, PolicyRef, RepositoryId, Role, SourceName, names,
+    Draft, Entry, EntryEvent, EntryPlace, EntryRef, Policy, PolicyRef, RepositoryId, SigningRole, SourceName, names,
 };
 use keyhaven::model::{Digest, Timestamp};
-use keyhaven::repository::ledger::{EntryStatus, Ledger, Reader, Rubbish};
+use keyhaven::repository::ledger::{EntryStatus, Ledger, LedgerReader, Rubbish};
 use keyhaven::repository::trust::{Pin, PinError, PolicyPool, Trust};
 
 pub(crate) type File = (String, Bytes);
@@ -52,7 +52,7 @@ pub(crate) fn at(minute: i64) -> Timestamp {
     Timestamp::from_millis(1_790_000_000_000 + minute * 60_000)
 }
 
-pub(crate) fn policy_key(seed: u8, roles: &[Role]) -> PolicyKey {
+pub(crate) fn policy_key(seed: u8, roles: &[SigningRole]) -> PolicyKey {
     let roles = roles.iter().map(|role| role.as_str().to_owned()).collect();
     PolicyKey { name: format!("key {seed}"), public_key: key(seed).public().into(), roles, until: None }
 }
@@ -68,7 +68,7 @@ pub(crate) fn recipient(text: &str) -> PolicyRecipient {
 /// Version 1: three custodians, two of whom must sign, and a key for each role; two collectors and two reapers.
 pub(crate) fn first_policy() -> Policy {
     Policy {
-        format: Version::CURRENT,
+        format: FormatVersion::CURRENT,
         version: 1,
         repository: None,
         source: source(),
@@ -76,13 +76,13 @@ pub(crate) fn first_policy() -> Policy {
         custodians: CUSTODIANS.map(custodian).into(),
         threshold: 2,
         keys: vec![
-            policy_key(COLLECTOR, &[Role::Collector]),
-            policy_key(OTHER_COLLECTOR, &[Role::Collector]),
-            policy_key(VERIFIER, &[Role::Verifier]),
-            policy_key(REAPER, &[Role::Reaper]),
-            policy_key(OTHER_REAPER, &[Role::Reaper]),
-            policy_key(RESTORER, &[Role::Restorer]),
-            policy_key(OPERATOR, &[Role::Operator]),
+            policy_key(COLLECTOR, &[SigningRole::Collector]),
+            policy_key(OTHER_COLLECTOR, &[SigningRole::Collector]),
+            policy_key(VERIFIER, &[SigningRole::Verifier]),
+            policy_key(REAPER, &[SigningRole::Reaper]),
+            policy_key(OTHER_REAPER, &[SigningRole::Reaper]),
+            policy_key(RESTORER, &[SigningRole::Restorer]),
+            policy_key(OPERATOR, &[SigningRole::Operator]),
         ],
         recovery_recipients: vec![recipient("age1recovery")],
         catalogue_recipients: Vec::new(),
@@ -141,30 +141,30 @@ pub(crate) fn snapshot_event(catalogue: &str) -> SnapshotEvent {
 }
 
 /// A full snapshot whose catalogue is named by a word.
-pub(crate) fn snapshot(catalogue: &str) -> Event {
-    Event::Snapshot(Box::new(snapshot_event(catalogue)))
+pub(crate) fn snapshot(catalogue: &str) -> EntryEvent {
+    EntryEvent::Snapshot(Box::new(snapshot_event(catalogue)))
 }
 
 /// A snapshot that reuses packs of another.
-pub(crate) fn based(catalogue: &str, base: &Entry) -> Event {
+pub(crate) fn based(catalogue: &str, base: &Entry) -> EntryEvent {
     let mut reuses = base.snapshot().map(|event| event.reuses.clone()).unwrap_or_default();
     reuses.push(base.key);
     reuses.sort_unstable();
     reuses.dedup();
     let event = SnapshotEvent { full: false, base: Some(base.digest), reuses, ..snapshot_event(catalogue) };
-    Event::Snapshot(Box::new(event))
+    EntryEvent::Snapshot(Box::new(event))
 }
 
 pub(crate) fn gone() -> Finding {
     Finding { code: "gone".to_owned(), count: 9, of: Some(10), share: Some(90), text: None }
 }
 
-pub(crate) fn suspect(catalogue: &str) -> Event {
-    Event::Snapshot(Box::new(SnapshotEvent { reasons: vec![gone()], ..snapshot_event(catalogue) }))
+pub(crate) fn suspect(catalogue: &str) -> EntryEvent {
+    EntryEvent::Snapshot(Box::new(SnapshotEvent { reasons: vec![gone()], ..snapshot_event(catalogue) }))
 }
 
-pub(crate) fn verification() -> Event {
-    Event::Verification(VerificationEvent {
+pub(crate) fn verification() -> EntryEvent {
+    EntryEvent::Verification(VerificationEvent {
         level: "ledger".to_owned(),
         slice: None,
         passed: true,
@@ -178,7 +178,7 @@ pub(crate) fn verification() -> Event {
 #[derive(Clone)]
 pub(crate) struct Writing {
     pub(crate) seed: u8,
-    pub(crate) place: Place,
+    pub(crate) place: EntryPlace,
     pub(crate) minute: i64,
 }
 
@@ -212,7 +212,7 @@ impl Writing {
     }
 
     /// The entry and its file, not in any book.
-    pub(crate) fn sign(self, event: Event) -> (Entry, Bytes) {
+    pub(crate) fn sign(self, event: EntryEvent) -> (Entry, Bytes) {
         Draft { time: at(self.minute), tool: "test".to_owned(), event }.sign(&self.place, &key(self.seed)).unwrap()
     }
 }
@@ -305,8 +305,8 @@ impl Book {
         self.change(|policy| policy.lost.entries.extend(lost))
     }
 
-    pub(crate) fn place(&self, parents: &[&Entry]) -> Place {
-        Place {
+    pub(crate) fn place(&self, parents: &[&Entry]) -> EntryPlace {
+        EntryPlace {
             repository: self.id,
             source: source(),
             parents: parents.iter().map(|parent| parent.reference()).collect(),
@@ -325,12 +325,12 @@ impl Book {
         Writing { seed, place, minute }
     }
 
-    pub(crate) fn write(&mut self, seed: u8, parents: &[&Entry], event: Event) -> Entry {
+    pub(crate) fn write(&mut self, seed: u8, parents: &[&Entry], event: EntryEvent) -> Entry {
         let writing = self.entry(seed, parents);
         self.store(writing, event)
     }
 
-    pub(crate) fn store(&mut self, writing: Writing, event: Event) -> Entry {
+    pub(crate) fn store(&mut self, writing: Writing, event: EntryEvent) -> Entry {
         let (entry, bytes) = writing.sign(event);
         self.files.push((entry.name(), bytes));
         entry
@@ -404,7 +404,7 @@ pub(crate) fn read_ledger(id: RepositoryId, trust: &[File], files: &[File], pins
             Err(error) => rubbish.add(name.clone(), error.to_string()),
         }
     }
-    let mut reader = Reader::new(id);
+    let mut reader = LedgerReader::new(id);
     for (name, bytes) in files {
         reader.push(name, bytes);
     }

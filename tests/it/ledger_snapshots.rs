@@ -2,34 +2,34 @@
 
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::event::{ForgetEvent, SnapshotsEvent, SweepEvent};
-use keyhaven::format::{Entry, EntryRef, Event, Policy, SnapshotEvent};
-use keyhaven::repository::find::{Wanted, find};
+use keyhaven::format::{Entry, EntryEvent, EntryRef, Policy, SnapshotEvent};
+use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::{EntryStatus, Ledger, Problem, Severity, SnapshotState, Suspicion, Void};
 
 use crate::ledger_kit::*;
 
-fn forget(snapshots: &[&Entry]) -> Event {
-    Event::Forget(ForgetEvent { snapshots: digests(snapshots), rule: "keep_last 1".to_owned() })
+fn forget(snapshots: &[&Entry]) -> EntryEvent {
+    EntryEvent::Forget(ForgetEvent { snapshots: digests(snapshots), rule: "keep_last 1".to_owned() })
 }
 
 fn because(snapshots: &[&Entry]) -> SnapshotsEvent {
     SnapshotsEvent { snapshots: digests(snapshots), reason: "audit".to_owned() }
 }
 
-fn undo(snapshots: &[&Entry]) -> Event {
-    Event::Undo(because(snapshots))
+fn undo(snapshots: &[&Entry]) -> EntryEvent {
+    EntryEvent::Undo(because(snapshots))
 }
 
-fn hold(snapshots: &[&Entry]) -> Event {
-    Event::Hold(because(snapshots))
+fn hold(snapshots: &[&Entry]) -> EntryEvent {
+    EntryEvent::Hold(because(snapshots))
 }
 
-fn release(snapshots: &[&Entry]) -> Event {
-    Event::Release(because(snapshots))
+fn release(snapshots: &[&Entry]) -> EntryEvent {
+    EntryEvent::Release(because(snapshots))
 }
 
-fn sweep(snapshots: &[&Entry]) -> Event {
-    Event::Sweep(SweepEvent { snapshots: digests(snapshots), objects: 2, bytes: 70_000, before: at(0) })
+fn sweep(snapshots: &[&Entry]) -> EntryEvent {
+    EntryEvent::Sweep(SweepEvent { snapshots: digests(snapshots), objects: 2, bytes: 70_000, before: at(0) })
 }
 
 /// Two days in minutes: the grace.
@@ -252,13 +252,13 @@ fn a_snapshot_sealed_to_others_than_its_version_names_is_suspect() {
     let (mut book, [.., three]) = Book::with_three_snapshots();
     let thief = Policy { recovery_recipients: vec![recipient("age1thief")], ..first_policy() };
     let event = SnapshotEvent { recipients: recipients(&thief), ..snapshot_event("four") };
-    let four = book.write(COLLECTOR, &[&three], Event::Snapshot(Box::new(event.clone())));
+    let four = book.write(COLLECTOR, &[&three], EntryEvent::Snapshot(Box::new(event.clone())));
     let ledger = book.ledger();
     assert_eq!((ledger.suspicion(&four), ledger.latest_good()), (Some(&Suspicion::Recipients), Some(&three)));
     assert!(ledger.problems().contains(&Problem::Recipients { snapshot: four.name() }));
     // A change of the recipients leaves older snapshots as they are, and new ones need the new ones.
     book.change(|policy| policy.recovery_recipients = vec![recipient("age1thief")]);
-    let five = book.write(COLLECTOR, &[&four], Event::Snapshot(Box::new(event)));
+    let five = book.write(COLLECTOR, &[&four], EntryEvent::Snapshot(Box::new(event)));
     let six = book.write(COLLECTOR, &[&five], snapshot("six"));
     let ledger = book.ledger();
     assert!(ledger.is_good(&three) && !ledger.is_good(&four) && ledger.is_good(&five) && !ledger.is_good(&six));
@@ -358,7 +358,7 @@ fn a_snapshot_is_found_by_sequence_and_digest_and_a_forgotten_one_only_by_name()
     assert_eq!(found("latest").unwrap(), two.digest);
     assert_eq!(found("3").unwrap(), three.digest);
     assert_eq!(found(&one.digest.to_string()[..10]).unwrap(), one.digest);
-    assert_eq!(find(&ledger, &Wanted::At(at(0))).unwrap().0.digest, two.digest);
+    assert_eq!(find(&ledger, &SnapshotQuery::At(at(0))).unwrap().0.digest, two.digest);
     assert!(found("9").is_err());
 }
 
@@ -374,7 +374,7 @@ fn what_a_later_minor_says_about_snapshots_is_linked_and_not_followed() {
     assert_eq!(live(&ledger), [&one, &two, &three]);
     let unknown: Vec<&Entry> = ledger.counted().filter(|entry| !entry.event.is_known()).collect();
     assert_eq!(unknown.len(), 1, "what deletes stops at this");
-    assert_eq!(unknown[0].effect, keyhaven::format::role::Effect::State);
+    assert_eq!(unknown[0].effect, keyhaven::format::role::EntryEffect::State);
     assert!(ledger.problems().iter().all(|problem: &Problem| problem.severity() < Severity::Error));
 }
 
@@ -384,7 +384,7 @@ fn a_list_of_snapshots_is_bounded_and_repeats_nothing() {
     let draft = |event| keyhaven::format::Draft { time: at(9), tool: "test".to_owned(), event };
     let place = book.place(&[&three]);
     let many = |count: u32| (0..count).map(|number| sha256(&number.to_be_bytes())).collect::<Vec<_>>();
-    let named = |snapshots| Event::Forget(ForgetEvent { snapshots, rule: "x".to_owned() });
+    let named = |snapshots| EntryEvent::Forget(ForgetEvent { snapshots, rule: "x".to_owned() });
     assert!(draft(named(many(2_000))).sign(&place, &key(REAPER)).is_ok());
     for wrong in [many(2_001), Vec::new(), vec![one.digest, one.digest]] {
         assert!(draft(named(wrong)).sign(&place, &key(REAPER)).is_err());

@@ -2,8 +2,8 @@
 //! entries.
 
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::{Entry, EntryRef, PolicyRef, RepositoryId, Role};
-use keyhaven::repository::find::{Wanted, find};
+use keyhaven::format::{Entry, EntryRef, PolicyRef, RepositoryId, SigningRole};
+use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::{EntryStatus, NotAuthorised, Pending, Problem, Severity, Void};
 use keyhaven::repository::{RepositoryError, trust::Pin};
 
@@ -65,7 +65,7 @@ fn an_ended_key_never_counts_again_whatever_is_deleted() {
     let unsure = book.store(book.entry(OTHER_COLLECTOR, &[&check]), snapshot("honest again"));
     let ledger = book.ledger();
     assert_eq!(status(&ledger, &unsure), EntryStatus::Pending(Pending::UnknownPolicy));
-    assert!(find(&ledger, &Wanted::Latest).is_err());
+    assert!(find(&ledger, &SnapshotQuery::Latest).is_err());
     // And whoever holds on to the version is not misled at all.
     let pin = Pin { policy: second, bytes: Some(sign_policy(&second_policy(&book, &two), &[]).1) };
     let ledger = book.read(&[pin]).unwrap();
@@ -81,7 +81,7 @@ fn second_policy(book: &Book, until: &Entry) -> keyhaven::format::Policy {
 fn a_run_that_began_under_the_version_before_counts() {
     let (mut book, [.., three]) = Book::with_three_snapshots();
     let first = book.policy;
-    book.change(|policy| policy.keys.push(policy_key(20, &[Role::Verifier])));
+    book.change(|policy| policy.keys.push(policy_key(20, &[SigningRole::Verifier])));
     let late = book.store(book.entry(COLLECTOR, &[&three]).under(first), snapshot("late"));
     let checked = book.store(book.entry(20, &[&late]).under(first), verification());
     let ledger = book.ledger();
@@ -121,7 +121,7 @@ fn a_snapshot_under_a_version_that_nobody_knows_is_pending_and_there_is_no_lates
     assert_eq!(ledger.pending_snapshots().collect::<Vec<_>>(), [&pending]);
     let [problem @ Problem::PendingSnapshots { .. }] = &ledger.problems()[..1] else { panic!() };
     assert_eq!(problem.severity(), Severity::Error);
-    for wanted in [Wanted::Latest, Wanted::At(at(100))] {
+    for wanted in [SnapshotQuery::Latest, SnapshotQuery::At(at(100))] {
         let Err(RepositoryError::PendingSnapshots { candidates }) = find(&ledger, &wanted) else { panic!() };
         assert_eq!(candidates.len(), 2, "{candidates:?}");
         assert!(candidates[0].contains(&pending.reference().to_string()));
@@ -147,7 +147,7 @@ fn only_a_live_key_with_the_role_can_be_pending() {
     let stranger = EntryStatus::Stranger;
     let expected = [no_role.clone(), no_role.clone(), no_role, ended, stranger.clone(), stranger];
     assert_eq!(statuses, expected);
-    assert_eq!(find(&ledger, &Wanted::Latest).unwrap().0, &three);
+    assert_eq!(find(&ledger, &SnapshotQuery::Latest).unwrap().0, &three);
     assert!(ledger.problems().iter().all(|problem| problem.severity() == Severity::Warning));
     let strangers = ledger.problems().iter().find(|problem| matches!(problem, Problem::Strangers { .. })).unwrap();
     assert!(matches!(strangers, Problem::Strangers { count: 2, newer: true, .. }), "{strangers:?}");
@@ -155,7 +155,7 @@ fn only_a_live_key_with_the_role_can_be_pending() {
     let check = book.store(book.entry(VERIFIER, &[&three]).under(never_was()), verification());
     let ledger = book.ledger();
     assert_eq!(status(&ledger, &check), EntryStatus::Pending(Pending::UnknownPolicy));
-    assert_eq!(find(&ledger, &Wanted::Latest).unwrap().0, &three);
+    assert_eq!(find(&ledger, &SnapshotQuery::Latest).unwrap().0, &three);
     assert!(ledger.problems().iter().all(|problem| problem.severity() == Severity::Warning));
 }
 
@@ -166,7 +166,7 @@ fn a_version_of_the_other_branch_of_a_fork_is_known() {
     let first = book.policy;
     let (a, b) = (
         book.following(&[first], |policy| policy.reason = Some("a".to_owned())),
-        book.following(&[first], |policy| policy.keys.push(policy_key(20, &[Role::Collector]))),
+        book.following(&[first], |policy| policy.keys.push(policy_key(20, &[SigningRole::Collector]))),
     );
     let (a, b) = (book.put_policy(&a, TWO), book.put_policy(&b, TWO));
     let four = book.store(book.entry(COLLECTOR, &[&three]).under(a), snapshot("four"));
@@ -335,12 +335,12 @@ fn a_repository_with_another_id_trusts_nothing_here() {
 fn a_writer_is_refused_with_the_reason_before_it_writes() {
     let (mut book, _) = Book::with_three_snapshots();
     let check = |book: &Book, seed: u8, role| book.ledger().check_signer(&fingerprint(seed), role);
-    assert_eq!(check(&book, COLLECTOR, Role::Collector), Ok(()));
-    assert_eq!(check(&book, COLLECTOR, Role::Verifier), Err(NotAuthorised::NoRole(Role::Verifier)));
-    assert_eq!(check(&book, CUSTODIANS[0], Role::Collector), Err(NotAuthorised::NotListed));
+    assert_eq!(check(&book, COLLECTOR, SigningRole::Collector), Ok(()));
+    assert_eq!(check(&book, COLLECTOR, SigningRole::Verifier), Err(NotAuthorised::NoRole(SigningRole::Verifier)));
+    assert_eq!(check(&book, CUSTODIANS[0], SigningRole::Collector), Err(NotAuthorised::NotListed));
     book.end(COLLECTOR, &[]);
-    assert_eq!(check(&book, COLLECTOR, Role::Collector), Err(NotAuthorised::Ended));
-    for error in [NotAuthorised::NotListed, NotAuthorised::NoRole(Role::Reaper), NotAuthorised::Ended] {
+    assert_eq!(check(&book, COLLECTOR, SigningRole::Collector), Err(NotAuthorised::Ended));
+    for error in [NotAuthorised::NotListed, NotAuthorised::NoRole(SigningRole::Reaper), NotAuthorised::Ended] {
         assert!(error.to_string().contains("key"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use keyhaven::daemon::metrics::definition::{ALL, Shape};
+use keyhaven::daemon::metrics::definition::{ALL, MetricKind};
 use keyhaven::instance::embedded::every_type;
 
 use crate::program::Run;
@@ -246,9 +246,9 @@ fn the_documentation_has_every_metric_as_it_is() {
         .collect();
     for metric in ALL {
         let shape = match metric.shape {
-            Shape::Gauge => "gauge",
-            Shape::Counter => "counter",
-            Shape::Histogram => "histogram",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Counter => "counter",
+            MetricKind::Histogram => "histogram",
         };
         assert!(rows.iter().any(|row| row[0] == metric.name && row[1] == shape), "{} ({shape})", metric.name);
     }

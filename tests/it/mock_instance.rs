@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keyhaven::instance::ibm::{Client, Retry, Settings, Timeouts};
+use keyhaven::instance::ibm::{Client, ClientSettings, RetrySettings, Timeouts};
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -130,10 +130,10 @@ impl Mock {
     }
 
     /// Settings of a client that retries quickly, at a high pace.
-    pub(crate) fn settings(&self) -> Settings {
-        let mut settings = Settings::new(&self.url, &self.url, SecretString::from(API_KEY));
+    pub(crate) fn settings(&self) -> ClientSettings {
+        let mut settings = ClientSettings::new(&self.url, &self.url, SecretString::from(API_KEY));
         settings.requests_per_second = 10_000.0;
-        settings.retry = Retry {
+        settings.retry = RetrySettings {
             attempts: 3,
             first: Duration::from_millis(1),
             longest: Duration::from_millis(2),

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use keyhaven::format::SnapshotEvent;
 use keyhaven::format::snapshot::Consistency;
 use keyhaven::instance::embedded::{
-    Act, History, Instance, InstanceClock, Options, Precision, Snapshot, Switches, Verb, When,
+    Act, EmbeddedInstance, History, InstanceClock, Options, PastInstance, Precision, Switches, Verb, When,
 };
 use keyhaven::job::capture::{CaptureError, CaptureOptions};
 use keyhaven::model::Item;
@@ -44,7 +44,7 @@ struct Writer {
 
 impl Writer {
     /// A chance to write: time goes on, and perhaps something changes, perhaps several things in the same moment.
-    fn chance(&mut self, instance: &Instance) {
+    fn chance(&mut self, instance: &EmbeddedInstance) {
         let steps = if self.rapid { [0, 0, 0, 0, 1, 1, 5] } else { [0, 0, 1, 7, 40, 130, 400] };
         self.clock.advance(steps[self.random.random_range(0..7)]);
         if self.left == 0 || !self.random.random_ratio(self.eager, 100) {
@@ -55,7 +55,7 @@ impl Writer {
         (0..at_once).for_each(|_| self.change(instance));
     }
 
-    fn change(&mut self, instance: &Instance) {
+    fn change(&mut self, instance: &EmbeddedInstance) {
         self.made += 1;
         let n = self.made;
         let items = instance.snapshot().items;
@@ -112,7 +112,7 @@ impl Writer {
         let _: u16 = instance.call(verb, &target, &body).status;
     }
 
-    fn create(&mut self, instance: &Instance) {
+    fn create(&mut self, instance: &EmbeddedInstance) {
         let n = self.made;
         let body = format!(r#"{{"secret_type":"arbitrary","name":"secret-{n}","payload":"first of {n}"}}"#);
         let _: u16 = instance.call(Verb::Post, "/api/v2/secrets", &body).status;
@@ -169,7 +169,7 @@ async fn one_instance(switches: Switches, seed: u64, seen: &mut Seen) {
     }
     let chance = {
         let writer = Arc::clone(&writer);
-        move |instance: &Instance| writer.lock().unwrap().chance(instance)
+        move |instance: &EmbeddedInstance| writer.lock().unwrap().chance(instance)
     };
     let (first, second, third) = (chance.clone(), chance.clone(), chance);
     rig.instance.fault(When::any(), Act::Before(Arc::new(move |instance, _| first(instance))));
@@ -225,7 +225,7 @@ async fn one_instance(switches: Switches, seed: u64, seen: &mut Seen) {
 }
 
 impl Writer {
-    fn create_now(&mut self, instance: &Instance) {
+    fn create_now(&mut self, instance: &EmbeddedInstance) {
         self.made += 1;
         self.create(instance);
     }
@@ -243,7 +243,7 @@ type Covered = BTreeMap<String, (Vec<Value>, BTreeMap<String, String>)>;
 
 impl Truth {
     /// What is known of an instance, to hold a snapshot against.
-    pub(crate) fn of(instance: &Instance, event: &SnapshotEvent) -> Self {
+    pub(crate) fn of(instance: &EmbeddedInstance, event: &SnapshotEvent) -> Self {
         let said_so = event.notes.iter().any(|note| note.contains("`updated_at` of secrets is as of the reading"));
         Self { history: instance.history().unwrap(), no_updated_at: said_so }
     }
@@ -252,7 +252,8 @@ impl Truth {
     pub(crate) fn check_payloads(&self, opened: &Opened) {
         let mut real: BTreeMap<(String, String), String> = BTreeMap::new();
         for index in 0..self.history.states() {
-            if let Some(keyhaven::instance::embedded::Change::Secret(id, Some(secret))) = self.history.change(index) {
+            if let Some(keyhaven::instance::embedded::ItemChange::Secret(id, Some(secret))) = self.history.change(index)
+            {
                 for version in &secret.versions {
                     if let Some(payload) = &version.payload {
                         let place = (format!("secret/{id}"), version.id.clone());
@@ -306,7 +307,7 @@ impl Truth {
         opened.items.iter().map(one).collect()
     }
 
-    fn covered(&self, state: &Snapshot) -> Covered {
+    fn covered(&self, state: &PastInstance) -> Covered {
         let mut covered = Covered::new();
         let no_payload = BTreeMap::new;
         for (id, secret) in &state.items.secrets {

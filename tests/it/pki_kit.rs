@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use keyhaven::instance::embedded::{Instance, Verb};
-use keyhaven::model::json::{Object, as_str};
+use keyhaven::instance::embedded::{EmbeddedInstance, Verb};
+use keyhaven::model::json::{JsonObject, as_str};
 use tempfile::TempDir;
 
 pub(crate) const ROOT: &str = "private_cert_configuration_root_ca";
@@ -12,38 +12,38 @@ pub(crate) const INTERMEDIATE: &str = "private_cert_configuration_intermediate_c
 pub(crate) const TEMPLATE: &str = "private_cert_configuration_template";
 
 /// One request in the process; it must succeed.
-pub(crate) fn call(instance: &Instance, verb: Verb, path: &str, body: &str) -> Object {
+pub(crate) fn call(instance: &EmbeddedInstance, verb: Verb, path: &str, body: &str) -> JsonObject {
     let reply = instance.call(verb, &format!("/api/v2/{path}"), body);
     assert!((200..300).contains(&reply.status), "{path}: {} {}", reply.status, *reply.body);
-    if reply.body.is_empty() { Object::default() } else { Object::parse(&reply.body).unwrap() }
+    if reply.body.is_empty() { JsonObject::default() } else { JsonObject::parse(&reply.body).unwrap() }
 }
 
-pub(crate) fn configure(instance: &Instance, config_type: &str, name: &str, members: &str) -> Object {
+pub(crate) fn configure(instance: &EmbeddedInstance, config_type: &str, name: &str, members: &str) -> JsonObject {
     let body = format!(r#"{{"config_type":"{config_type}","name":"{name}",{members}}}"#);
     call(instance, Verb::Post, "configurations", &body)
 }
 
-pub(crate) fn act(instance: &Instance, name: &str, action: &str, members: &str) -> Object {
+pub(crate) fn act(instance: &EmbeddedInstance, name: &str, action: &str, members: &str) -> JsonObject {
     let body = format!(r#"{{"action_type":"private_cert_configuration_action_{action}",{members}}}"#);
     call(instance, Verb::Post, &format!("configurations/{name}/actions"), &body)
 }
 
-pub(crate) fn configuration(instance: &Instance, name: &str) -> Object {
+pub(crate) fn configuration(instance: &EmbeddedInstance, name: &str) -> JsonObject {
     call(instance, Verb::Get, &format!("configurations/{name}"), "")
 }
 
 /// A member of an authority's `data`.
-pub(crate) fn data(instance: &Instance, name: &str, member: &str) -> String {
+pub(crate) fn data(instance: &EmbeddedInstance, name: &str, member: &str) -> String {
     configuration(instance, name).object("data").unwrap().str(member).unwrap_or_default()
 }
 
-pub(crate) fn status(instance: &Instance, name: &str) -> String {
+pub(crate) fn status(instance: &EmbeddedInstance, name: &str) -> String {
     configuration(instance, name).str("status").unwrap_or_default()
 }
 
 /// A group `prod`; a root, an intermediate that it signed, one that another root signed outside, and a template of each
 /// intermediate. Returns the group's id.
-pub(crate) fn authorities(instance: &Instance, outside: &Openssl) -> String {
+pub(crate) fn authorities(instance: &EmbeddedInstance, outside: &Openssl) -> String {
     let group = call(instance, Verb::Post, "secret_groups", r#"{"name":"prod"}"#).str("id").unwrap();
     let members = r#""common_name":"root.example.com","max_ttl":"87600h","ttl":"87600h","crl_expiry":"96h","key_type":"ec",
         "key_bits":384,"ou":["platform"],"country":["DE"],"serial_number":"asset-17","max_path_length":2"#;
@@ -69,7 +69,7 @@ pub(crate) fn authorities(instance: &Instance, outside: &Openssl) -> String {
 }
 
 /// Issues a certificate by a template; returns the answer.
-pub(crate) fn issue(instance: &Instance, name: &str, template: &str, members: &str) -> Object {
+pub(crate) fn issue(instance: &EmbeddedInstance, name: &str, template: &str, members: &str) -> JsonObject {
     let body = format!(
         r#"{{"secret_type":"private_cert","name":"{name}","certificate_template":"{template}",
             "common_name":"{name}.example.com"{members}}}"#
@@ -82,7 +82,7 @@ pub(crate) fn json(text: &str) -> String {
 }
 
 /// The authorities above a certificate, as one PEM text, as an answer about it shows them.
-pub(crate) fn above(answer: &Object) -> String {
+pub(crate) fn above(answer: &JsonObject) -> String {
     let chain = answer.array("ca_chain").unwrap_or_default();
     let chain: Vec<String> = chain.iter().filter_map(|pem| as_str(pem)).collect();
     format!("{}\n{}", answer.str("issuing_ca").unwrap_or_default(), chain.join("\n"))

@@ -6,21 +6,21 @@ use keyhaven::crypto::digest::sha256;
 use keyhaven::crypto::{Identities, SigningKey};
 use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::policy::{AcceptedLosses, Custodian, PolicyKey, PolicyRecipient, PolicySettings};
-use keyhaven::format::version::Version;
-use keyhaven::format::{EntryRef, Policy, PolicyRef, RepositoryId, Role, SourceName};
+use keyhaven::format::version::FormatVersion;
+use keyhaven::format::{EntryRef, Policy, PolicyRef, RepositoryId, SigningRole, SourceName};
 use keyhaven::model::{Digest, Timestamp};
 use keyhaven::repository::{Repository, Store, recover_md};
 
 /// Whose keys a policy names, and for what.
 pub(crate) struct Named<'a> {
     pub(crate) custodians: &'a [&'a SigningKey],
-    pub(crate) keys: &'a [(&'a SigningKey, &'a [Role])],
+    pub(crate) keys: &'a [(&'a SigningKey, &'a [SigningRole])],
     pub(crate) recovery: &'a Identities,
     pub(crate) catalogue: &'a Identities,
 }
 
 /// A key with its roles, as a policy lists it.
-pub(crate) fn policy_key(name: &str, key: &SigningKey, roles: &[Role]) -> PolicyKey {
+pub(crate) fn policy_key(name: &str, key: &SigningKey, roles: &[SigningRole]) -> PolicyKey {
     let mut roles: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
     roles.sort_unstable();
     PolicyKey { name: name.to_owned(), public_key: key.public().into(), roles, until: None }
@@ -44,7 +44,7 @@ pub(crate) fn policy(source: SourceName, named: &Named<'_>, time: Timestamp, too
         .map(|(number, key)| Custodian { name: format!("custodian {}", number + 1), public_key: key.public().into() });
     let settings = PolicySettings::new(sha256(&recover_md(&source)));
     let mut policy = Policy {
-        format: Version::CURRENT,
+        format: FormatVersion::CURRENT,
         version: 1,
         repository: None,
         source,
@@ -68,7 +68,7 @@ pub(crate) fn policy(source: SourceName, named: &Named<'_>, time: Timestamp, too
     policy
 }
 
-fn words(roles: &[Role]) -> String {
+fn words(roles: &[SigningRole]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" and ")
 }
 

@@ -1,7 +1,7 @@
 //! Before the disaster, with the real program: the standby's authorities signed by the primary, no secret touched.
 
-use keyhaven::instance::embedded::{ApiKey, Instance, Options, Role, Server, Verb};
-use keyhaven::model::json::Object;
+use keyhaven::instance::embedded::{ApiKey, EmbeddedInstance, Options, Server, ServiceRole, Verb};
+use keyhaven::model::json::JsonObject;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
@@ -19,14 +19,14 @@ set = { allow_wildcard_certificates = false }
 struct Stage {
     site: Site,
     openssl: Openssl,
-    standby: Instance,
+    standby: EmbeddedInstance,
     server: Server,
 }
 
 impl Stage {
     fn new() -> Self {
         let openssl = Openssl::new();
-        let keys = vec![ApiKey::new("a-reader", Role::SecretsReader)];
+        let keys = vec![ApiKey::new("a-reader", ServiceRole::SecretsReader)];
         let site = Site::with(Options { keys, ..Options::default() }, |source| {
             authorities(source, &openssl);
             issue(source, "web-1", "web", "");
@@ -167,7 +167,7 @@ fn without_the_source_the_standby_makes_authorities_of_its_own() {
     assert_eq!(made.code, 15, "{made:#?}");
     stage.run(&["prepare-standby", "apply", "prepare.json"], &[]).json(0);
     assert_eq!(status(&stage.standby, "issuing"), "configured");
-    let leaf: Object = issue(&stage.standby, "probe", "web", "");
+    let leaf: JsonObject = issue(&stage.standby, "probe", "web", "");
     let root = data(&stage.standby, "root", "certificate");
     stage.openssl.verify(&root, &above(&leaf), &leaf.str("certificate").unwrap()).unwrap();
     assert_eq!(stage.secrets(), 1, "the one that was just issued");

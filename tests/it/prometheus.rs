@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyhaven::daemon::{Board, Ending, Facts, Instance, JobView, Run, http};
+use keyhaven::daemon::{Board, BoardInstance, Ending, Facts, JobRun, JobView, http};
 use keyhaven::model::{Clock, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -106,8 +106,8 @@ fn firing(result: &[Value], instance: &str) -> Vec<String> {
     names
 }
 
-fn instance(name: &str) -> Instance {
-    let mut instance = Instance::new(name);
+fn instance(name: &str) -> BoardInstance {
+    let mut instance = BoardInstance::new(name);
     instance.jobs = vec![JobView {
         name: "nightly".to_owned(),
         kind: "backup".to_owned(),
@@ -118,9 +118,9 @@ fn instance(name: &str) -> Instance {
     instance
 }
 
-fn run(ending: Ending) -> Run {
+fn run(ending: Ending) -> JobRun {
     let now = Wall.now();
-    Run {
+    JobRun {
         job: "nightly".to_owned(),
         kind: "backup".to_owned(),
         instance: "pay".to_owned(),

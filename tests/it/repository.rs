@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::crypto::{Identities, SigningKey};
-use keyhaven::format::{Event, Policy, RepositoryId, Role, names};
+use keyhaven::format::{EntryEvent, Policy, RepositoryId, SigningRole, names};
 use keyhaven::model::{FailureKind, Timestamp};
-use keyhaven::repository::find::{Wanted, find};
+use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::{NotAuthorised, Problem};
 use keyhaven::repository::{Repository, RepositoryError, Store, StoreError};
 
@@ -26,7 +26,7 @@ async fn a_snapshot_comes_back_as_it_was_written() {
 
     let ledger = repository.read_ledger().await.unwrap();
     assert!(ledger.problems().is_empty(), "{:?}", ledger.problems());
-    let (found, event) = find(&ledger, &Wanted::Latest).unwrap();
+    let (found, event) = find(&ledger, &SnapshotQuery::Latest).unwrap();
     assert_eq!((found.digest, found.sequence), (entry.digest, 1));
     let items: Vec<_> = repository.open_snapshot(event, &kit.catalogue).try_collect().await.unwrap();
     assert_eq!(items.iter().map(|item| item.key.clone()).collect::<Vec<_>>(), [key("a"), key("b"), key("c")]);
@@ -145,8 +145,9 @@ async fn two_writers_at_once_lose_nothing() {
     let racing = Arc::new(race);
     let store = Store::with_backend(Arc::clone(&racing) as Arc<dyn keyhaven::repository::store::Backend>);
     let through = Repository::open(store, *repository.id()).await.unwrap();
-    *racing.other.lock().await = Some((repository.clone(), b.clone(), kit.draft(Event::Snapshot(Box::new(second)))));
-    let one = through.commit(&a, kit.draft(Event::Snapshot(Box::new(first)))).await.unwrap();
+    *racing.other.lock().await =
+        Some((repository.clone(), b.clone(), kit.draft(EntryEvent::Snapshot(Box::new(second)))));
+    let one = through.commit(&a, kit.draft(EntryEvent::Snapshot(Box::new(first)))).await.unwrap();
 
     let ledger = repository.read_ledger().await.unwrap();
     let heads: BTreeSet<_> = ledger.heads().iter().map(|head| head.digest).collect();
@@ -170,7 +171,7 @@ async fn two_writers_at_once_lose_nothing() {
 #[derive(Debug)]
 struct Racing {
     inner: Store,
-    other: tokio::sync::Mutex<Option<(Repository, keyhaven::repository::Writer, keyhaven::format::Draft)>>,
+    other: tokio::sync::Mutex<Option<(Repository, keyhaven::repository::EntryWriter, keyhaven::format::Draft)>>,
 }
 
 #[async_trait::async_trait]
@@ -224,7 +225,7 @@ async fn a_crash_at_any_write_leaves_the_old_state_or_the_new_one() {
             let repository = Repository::open(kit.store(), *repository.id()).await.unwrap();
             let ledger = repository.read_ledger().await.unwrap();
             assert!(ledger.problems().is_empty(), "{write} {fault:?}: {:?}", ledger.problems());
-            let (latest, event) = find(&ledger, &Wanted::Latest).unwrap();
+            let (latest, event) = find(&ledger, &SnapshotQuery::Latest).unwrap();
             let expected = if (write, fault) == (4, Fault::CrashAfter) { 2 } else { 1 };
             let items: Vec<_> = repository.open_snapshot(event, &kit.catalogue).try_collect().await.unwrap();
             assert_eq!(items.len(), expected, "{write} {fault:?}");
@@ -244,13 +245,13 @@ async fn a_lost_answer_is_decided_by_reading_back() {
 
     let event = kit.put_snapshot(&repository, &[("a", "{}")]).await;
     faulty.fail(0, Fault::LostAnswer);
-    repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(event)))).await.expect("it was stored");
+    repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(event)))).await.expect("it was stored");
     assert_eq!(repository.read_ledger().await.unwrap().snapshots().len(), 1);
 
     for (fault, kind) in [(Fault::LostRequest, "no usable answer"), (Fault::Full, "no room left")] {
         let event = kit.put_snapshot(&repository, &[("b", "{}")]).await;
         faulty.fail(0, fault);
-        let error = repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(event)))).await.unwrap_err();
+        let error = repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(event)))).await.unwrap_err();
         assert!(error.to_string().contains(kind), "{error}");
         assert_eq!(repository.read_ledger().await.unwrap().snapshots().len(), 1, "nothing is half-visible");
     }
@@ -264,7 +265,7 @@ async fn a_snapshot_whose_objects_are_not_there_whole_is_not_signed() {
     let repository = kit.init().await;
     let writer = kit.writer("a", &kit.collector, repository.id());
     let commit = async |contents: &Contents| {
-        repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(contents.event.clone())))).await
+        repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(contents.event.clone())))).await
     };
     let missing = |result: Result<_, RepositoryError>| match result {
         Err(RepositoryError::ObjectsMissing { packs, others }) => (packs, others),
@@ -324,7 +325,7 @@ async fn removed_history_is_put_back_where_it_is_the_writers_own_and_said_where_
         entries: Vec::new(),
         counts: None,
     };
-    let entry = open().await.commit(&verifier, kit.draft(Event::Verification(check))).await.unwrap();
+    let entry = open().await.commit(&verifier, kit.draft(EntryEvent::Verification(check))).await.unwrap();
     assert_eq!(entry.lost, [head]);
     assert_eq!(seen.read_ledger().await.unwrap().memory().heads, [head], "that silences nobody's memory");
     kit.change(&open().await, |policy| policy.lost.entries.push(head)).await;
@@ -345,7 +346,11 @@ async fn a_policy_that_the_bucket_lost_is_in_force_for_who_saw_it_and_is_put_bac
     let before = files(&kit.place());
     let version = kit
         .change(&repository, |policy| {
-            policy.keys.push(policy_kit::policy_key("new", &SigningKey::from_seed(&[5; 32]), &[Role::Collector]));
+            policy.keys.push(policy_kit::policy_key(
+                "new",
+                &SigningKey::from_seed(&[5; 32]),
+                &[SigningRole::Collector],
+            ));
         })
         .await;
     kit.snapshot(&repository, &writer, &[("b", "{}")]).await.unwrap();
@@ -406,7 +411,7 @@ async fn what_was_sealed_to_the_recipients_of_before_is_not_recorded() {
     let event = kit.put_snapshot(&repository, &[("a", "{}")]).await;
     let listed = policy_kit::recipients(&Identities::generate().0);
     kit.change(&repository, |policy| policy.recovery_recipients = listed).await;
-    let error = repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(event)))).await.unwrap_err();
+    let error = repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(event)))).await.unwrap_err();
     assert!(matches!(error, RepositoryError::RecipientsChanged), "{error}");
     assert!(repository.read_ledger().await.unwrap().snapshots().is_empty());
 }
@@ -558,7 +563,7 @@ async fn snapshots_are_found_by_name_number_and_time() {
     let one = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
     let mut suspect = kit.put_snapshot(&repository, &[("b", "{}")]).await;
     suspect.reasons = vec![crate::ledger_kit::gone()];
-    let two = repository.commit(&writer, kit.draft(Event::Snapshot(Box::new(suspect)))).await.unwrap();
+    let two = repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(suspect)))).await.unwrap();
     let ledger = repository.read_ledger().await.unwrap();
     let digest = |wanted: &str| find(&ledger, &wanted.parse().unwrap()).map(|(entry, _)| entry.digest);
 
@@ -567,7 +572,7 @@ async fn snapshots_are_found_by_name_number_and_time() {
     assert_eq!(digest("2").unwrap(), two.digest);
     assert_eq!(digest(&two.digest.to_string()[..12]).unwrap(), two.digest);
     assert!(matches!(digest("99"), Err(RepositoryError::NoSnapshot { .. })));
-    let at = |time: Timestamp| find(&ledger, &Wanted::At(time)).map(|(entry, _)| entry.digest);
+    let at = |time: Timestamp| find(&ledger, &SnapshotQuery::At(time)).map(|(entry, _)| entry.digest);
     let time = one.snapshot().unwrap().time;
     assert_eq!(at(time).unwrap(), one.digest);
     assert_eq!(at(time.plus_millis(3_600_000)).unwrap(), one.digest);

@@ -12,11 +12,13 @@ use keyhaven::format::catalogue::PartBuilder;
 use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::pack::PackBuilder;
 use keyhaven::format::snapshot::{Consistency, ItemCounts, PartRef, RequestCounts, SnapshotCounts};
-use keyhaven::format::{Draft, Entry, Event, Policy, PolicyRef, RepositoryId, Role, SnapshotEvent, SourceName};
+use keyhaven::format::{
+    Draft, Entry, EntryEvent, Policy, PolicyRef, RepositoryId, SigningRole, SnapshotEvent, SourceName,
+};
 use keyhaven::model::{Clock, Digest, Item, ItemKey, ItemKind, Payload, Pointer, Restorability, Slot, Timestamp};
 use keyhaven::repository::store::{Backend, Cause};
 use keyhaven::repository::{
-    ObjectInfo, Repository, RepositoryError, Retention, StateFolder, Store, StoreError, Writer,
+    EntryWriter, ObjectInfo, Repository, RepositoryError, Retention, StateFolder, Store, StoreError,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -121,10 +123,10 @@ impl Kit {
         let named = Named {
             custodians: &[&self.custodian, &self.other_custodian],
             keys: &[
-                (&self.collector, &[Role::Collector]),
-                (&self.verifier, &[Role::Verifier]),
-                (&self.restorer, &[Role::Restorer]),
-                (&self.reaper, &[Role::Reaper]),
+                (&self.collector, &[SigningRole::Collector]),
+                (&self.verifier, &[SigningRole::Verifier]),
+                (&self.restorer, &[SigningRole::Restorer]),
+                (&self.reaper, &[SigningRole::Reaper]),
             ],
             recovery: &self.recovery,
             catalogue: &self.catalogue,
@@ -152,12 +154,12 @@ impl Kit {
     }
 
     /// A writer with a state folder of its own.
-    pub(crate) fn writer(&self, name: &str, key: &Arc<SigningKey>, id: &RepositoryId) -> Writer {
+    pub(crate) fn writer(&self, name: &str, key: &Arc<SigningKey>, id: &RepositoryId) -> EntryWriter {
         let state = StateFolder::new(&self.folder.path().join("state").join(name), &id.to_string());
-        Writer { key: Arc::clone(key), state, clock: Arc::clone(&self.clock) as Arc<dyn Clock>, due: None }
+        EntryWriter { key: Arc::clone(key), state, clock: Arc::clone(&self.clock) as Arc<dyn Clock>, due: None }
     }
 
-    pub(crate) fn draft(&self, event: Event) -> Draft {
+    pub(crate) fn draft(&self, event: EntryEvent) -> Draft {
         Draft { time: self.clock.now(), tool: TOOL.to_owned(), event }
     }
 
@@ -172,12 +174,12 @@ impl Kit {
     pub(crate) async fn snapshot(
         &self,
         repository: &Repository,
-        writer: &Writer,
+        writer: &EntryWriter,
         secrets: &[(&str, &str)],
     ) -> Result<Entry, RepositoryError> {
         let contents = Contents::of(self, repository.id(), secrets);
         contents.put(repository).await?;
-        repository.commit(writer, self.draft(Event::Snapshot(Box::new(contents.event)))).await
+        repository.commit(writer, self.draft(EntryEvent::Snapshot(Box::new(contents.event)))).await
     }
 }
 

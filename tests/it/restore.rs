@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyhaven::instance::embedded::{NameScope, Planted, Precision, Switches, Verb};
 use keyhaven::job::plan_file::PlanFile as _;
 use keyhaven::job::restore::{Consent, Plan, PlanOptions, Selector, apply, plan};
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use keyhaven::model::{FailureKind, Payload};
 
 use crate::restore_kit::{
@@ -268,7 +268,7 @@ async fn a_payload_that_must_not_be_read_is_not_read_on_either_side() {
                 secret_type: kind.to_owned(),
                 name: format!("planted-{kind}"),
                 group: "default".to_owned(),
-                fields: Object::parse(fields).unwrap(),
+                fields: JsonObject::parse(fields).unwrap(),
                 payload: Payload::new(zeroize::Zeroizing::new(r#"{"api_key":"live"}"#.to_owned())),
             };
             let _id = peer.instance.plant(&planted);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyhaven::instance::embedded::{Act, Hook, Instance, Server, Verb, When};
+use keyhaven::instance::embedded::{Act, EmbeddedInstance, Hook, Server, Verb, When};
 use keyhaven::job::restore::{ApplyReport, Plan, PlanOptions, Signatures, apply, apply_signed};
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 
 use keyhaven::model::{FailureKind, Override, Policies};
 use tokio::sync::Notify;
@@ -43,7 +43,7 @@ fn said(remarks: &[keyhaven::job::restore::plan::Remark], name: &str) -> String 
 }
 
 /// What a client can set of a configuration, as the standby shows it.
-fn parameters(of: &Object) -> BTreeMap<String, String> {
+fn parameters(of: &JsonObject) -> BTreeMap<String, String> {
     let made = [
         "created_at",
         "created_by",
@@ -114,7 +114,7 @@ async fn everything_comes_back_in_order_and_what_is_signed_outside_is_waited_for
     }
     let group = pair.standby.get("secret_groups").array("secret_groups").unwrap();
     let group =
-        group.iter().map(|row| Object::parse(row.get()).unwrap()).find(|row| row.str("name").unwrap() == "prod");
+        group.iter().map(|row| JsonObject::parse(row.get()).unwrap()).find(|row| row.str("name").unwrap() == "prod");
     let allowed = configuration(standby, "web").str("allowed_secret_groups").unwrap();
     assert!(allowed.contains(&group.unwrap().str("id").unwrap()), "the standby's own id: {allowed}");
 }
@@ -236,7 +236,7 @@ async fn a_killed_apply_goes_on_and_signs_nothing_twice() {
     let (requests, writes) = (pair.standby.instance.counters().requests(), pair.standby.instance.counters().writing);
     assert_eq!((first.done, writes), (6, 6), "{first:#?}");
     for n in 1..=requests {
-        let instance = Instance::new(options(STANDBY_ID, "eu-gb", &pair.clock));
+        let instance = EmbeddedInstance::new(options(STANDBY_ID, "eu-gb", &pair.clock));
         let server = Server::start(instance.clone(), ([127, 0, 0, 1], 0).into()).await.unwrap();
         plan.standby.url = server.base_url();
         std::mem::replace(&mut pair.standby, Peer { instance: instance.clone(), server }).server.stop().await;

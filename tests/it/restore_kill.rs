@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyhaven::instance::embedded::{Act, Hook, Instance, Items, Options, Server, Switches, Verb, When};
+use keyhaven::instance::embedded::{Act, EmbeddedInstance, Hook, Items, Options, Server, Switches, Verb, When};
 use keyhaven::job::restore::{ApplyOptions, OnConflict, Plan, PlanOptions, apply};
 use tokio::sync::Notify;
 
@@ -65,7 +65,7 @@ impl Scenario {
         // Of what the provider leaves open, the harder way.
         let switches = Switches { expiration_carries: false, ..Switches::default() };
         let fresh = Options { switches, ..options(STANDBY_ID, "eu-gb", &self.pair.clock) };
-        let instance = Instance::with_items(fresh, &self.start);
+        let instance = EmbeddedInstance::with_items(fresh, &self.start);
         let server = Server::start(instance.clone(), ([127, 0, 0, 1], 0).into()).await.unwrap();
         self.plan.standby.url = server.base_url();
         let old = std::mem::replace(&mut self.pair.standby, Peer { instance, server });

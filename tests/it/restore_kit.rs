@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyhaven::crypto::digest::sha256;
-use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Server, Verb};
-use keyhaven::instance::ibm::{Client, Retry, Settings};
+use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Server, Verb};
+use keyhaven::instance::ibm::{Client, ClientSettings, RetrySettings};
 use keyhaven::instance::{Listed, Readable, Source};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
@@ -17,7 +17,7 @@ use keyhaven::job::restore::plan::SnapshotName;
 use keyhaven::job::restore::{
     ApplyOptions, ApplyReport, Backup, Consent, OpenPack, Plan, PlanOptions, RestoreError, apply, plan,
 };
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Clock, Digest, FailureKind, Item, Payload, Pointer, Restorability, Slot, Timestamp};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ pub(crate) const STANDBY_ID: &str = "22222222-0f4d-4a6b-8c7d-9e0f1a2b3c4d";
 
 /// An instance with a server and a client.
 pub(crate) struct Peer {
-    pub(crate) instance: Instance,
+    pub(crate) instance: EmbeddedInstance,
     pub(crate) server: Server,
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn options(id: &str, region: &str, clock: &InstanceClock) -> Options 
 
 impl Peer {
     pub(crate) async fn start(options: Options) -> Self {
-        let instance = Instance::new(options);
+        let instance = EmbeddedInstance::new(options);
         let server = Server::start(instance.clone(), SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         Self { instance, server }
     }
@@ -49,35 +49,35 @@ impl Peer {
 
     /// A new client with this API key.
     pub(crate) fn client_with(&self, key: &str) -> Client {
-        let settings = Settings {
+        let settings = ClientSettings {
             requests_per_second: 10_000.0,
-            retry: Retry {
+            retry: RetrySettings {
                 attempts: 4,
                 first: Duration::from_millis(1),
                 longest: Duration::from_millis(2),
                 within: Duration::from_secs(60),
             },
-            ..Settings::new(&self.server.base_url(), &self.server.iam_url(), key.to_owned().into())
+            ..ClientSettings::new(&self.server.base_url(), &self.server.iam_url(), key.to_owned().into())
         };
         Client::new(settings).unwrap()
     }
 
     /// Does one request in the process and gives the answer back; it must succeed.
-    pub(crate) fn call(&self, verb: Verb, path: &str, body: &str) -> Object {
+    pub(crate) fn call(&self, verb: Verb, path: &str, body: &str) -> JsonObject {
         let reply = self.instance.call(verb, &format!("/api/v2/{path}"), body);
         assert!((200..300).contains(&reply.status), "{path}: {} {}", reply.status, *reply.body);
-        if reply.body.is_empty() { Object::default() } else { Object::parse(&reply.body).unwrap() }
+        if reply.body.is_empty() { JsonObject::default() } else { JsonObject::parse(&reply.body).unwrap() }
     }
 
-    pub(crate) fn post(&self, path: &str, body: &str) -> Object {
+    pub(crate) fn post(&self, path: &str, body: &str) -> JsonObject {
         self.call(Verb::Post, path, body)
     }
 
-    pub(crate) fn patch(&self, path: &str, body: &str) -> Object {
+    pub(crate) fn patch(&self, path: &str, body: &str) -> JsonObject {
         self.call(Verb::Patch, path, body)
     }
 
-    pub(crate) fn get(&self, path: &str) -> Object {
+    pub(crate) fn get(&self, path: &str) -> JsonObject {
         self.call(Verb::Get, path, "")
     }
 
@@ -98,7 +98,7 @@ impl Peer {
     /// The id of the secret of that name.
     pub(crate) fn id_of(&self, name: &str) -> String {
         let rows = self.get("secrets?limit=1000").array("secrets").unwrap();
-        let rows = rows.iter().map(|row| Object::parse(row.get()).unwrap());
+        let rows = rows.iter().map(|row| JsonObject::parse(row.get()).unwrap());
         let found: Vec<String> =
             rows.filter(|row| row.str("name").as_deref() == Some(name)).filter_map(|row| row.str("id")).collect();
         assert_eq!(found.len(), 1, "secrets called {name}");
@@ -345,7 +345,7 @@ pub(crate) fn content(peer: &Peer) -> BTreeMap<String, String> {
 
 fn groups(peer: &Peer) -> BTreeMap<String, String> {
     let rows = peer.get("secret_groups").array("secret_groups").unwrap();
-    let rows = rows.iter().map(|row| Object::parse(row.get()).unwrap());
+    let rows = rows.iter().map(|row| JsonObject::parse(row.get()).unwrap());
     rows.map(|row| (row.str("id").unwrap(), row.str("name").unwrap())).collect()
 }
 
@@ -355,9 +355,9 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    fn rows(&self, path: &str, member: &str) -> Vec<Object> {
+    fn rows(&self, path: &str, member: &str) -> Vec<JsonObject> {
         let rows = self.peer.get(path).array(member).unwrap();
-        rows.iter().map(|row| Object::parse(row.get()).unwrap()).collect()
+        rows.iter().map(|row| JsonObject::parse(row.get()).unwrap()).collect()
     }
 
     fn all(&self) -> BTreeMap<String, String> {
@@ -386,7 +386,7 @@ impl Content<'_> {
         all
     }
 
-    fn secret(&self, row: &Object) -> String {
+    fn secret(&self, row: &JsonObject) -> String {
         let id = row.str("id").unwrap();
         let mut out = texts(row, &["description", "labels", "expiration_date", "password_generation_policy"]);
         out.push_str(&format!(" custom={}", unmarked(row, "custom_metadata")));
@@ -395,7 +395,7 @@ impl Content<'_> {
             if reply.status != 200 {
                 continue;
             }
-            let version = Object::parse(&reply.body).unwrap();
+            let version = JsonObject::parse(&reply.body).unwrap();
             if version.bool("payload_available") != Some(true) {
                 continue;
             }
@@ -415,19 +415,19 @@ impl Content<'_> {
     }
 }
 
-fn texts(row: &Object, names: &[&str]) -> String {
+fn texts(row: &JsonObject, names: &[&str]) -> String {
     let text = |name: &&str| format!("{name}={}", row.get(name).map_or("null", |value| value.get()));
     names.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
-fn without(mut row: Object, names: &[&str]) -> String {
+fn without(mut row: JsonObject, names: &[&str]) -> String {
     for name in names {
         row.remove(name);
     }
     row.to_raw().get().to_owned()
 }
 
-fn unmarked(row: &Object, name: &str) -> String {
+fn unmarked(row: &JsonObject, name: &str) -> String {
     let mut metadata = row.object(name).unwrap_or_default();
     metadata.remove("keyhaven");
     metadata.to_raw().get().to_owned()
@@ -438,12 +438,12 @@ pub(crate) fn marked_content(peer: &Peer) -> BTreeMap<String, String> {
     let mut all = content(peer);
     let groups = groups(peer);
     let rows = peer.get("secrets?limit=1000").array("secrets").unwrap();
-    for row in rows.iter().map(|row| Object::parse(row.get()).unwrap()) {
+    for row in rows.iter().map(|row| JsonObject::parse(row.get()).unwrap()) {
         let id = row.str("id").unwrap();
         let name = format!("marks {}/{}", groups[&row.str("secret_group_id").unwrap()], row.str("name").unwrap());
         let mut text = texts(&row, &["custom_metadata", "versions_total", "rotation"]);
         let versions = peer.get(&format!("secrets/{id}/versions")).array("versions").unwrap();
-        for version in versions.iter().map(|version| Object::parse(version.get()).unwrap()) {
+        for version in versions.iter().map(|version| JsonObject::parse(version.get()).unwrap()) {
             text.push_str(&format!("\n  {}", texts(&version, &["alias", "version_custom_metadata"])));
         }
         all.insert(name, text);

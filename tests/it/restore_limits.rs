@@ -30,7 +30,7 @@ async fn groups_for_which_there_is_no_room_are_conflicts_of_the_plan_and_so_is_w
     assert_eq!(report.kind(), Some(FailureKind::Moved));
     // With room again, the rest comes.
     let rows = pair.standby.get("secret_groups").array("secret_groups").unwrap();
-    let theirs = rows.iter().map(|row| keyhaven::model::json::Object::parse(row.get()).unwrap());
+    let theirs = rows.iter().map(|row| keyhaven::model::json::JsonObject::parse(row.get()).unwrap());
     let one = theirs.into_iter().find(|row| row.str("name").as_deref() == Some("theirs-0")).unwrap();
     pair.standby.call(Verb::Delete, &format!("secret_groups/{}", one.str("id").unwrap()), "");
     let report = restore(&pair, &backup, &PlanOptions::default()).await;

@@ -4,7 +4,7 @@ use keyhaven::instance::embedded::Verb;
 use keyhaven::job::restore::plan::{Plan, Remark};
 use keyhaven::job::restore::{Consent, PlanOptions, RestoreError, apply, plan};
 use keyhaven::model::FailureKind;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 
 use crate::pki_kit::{Openssl, above, authorities, issue};
 use crate::restore_kit::{
@@ -258,7 +258,7 @@ async fn a_converted_certificate_on_its_way_back_leaves_its_origin_alone_and_los
     assert!(reasons(&made.skips, "web-1").contains("made from the private_cert of that name"), "{made:#?}");
 
     // Renewed by hand in the new primary, it must not be lost.
-    let text = |object: &Object, name: &str| object.get(name).unwrap().get().to_owned();
+    let text = |object: &JsonObject, name: &str| object.get(name).unwrap().get().to_owned();
     let version =
         format!(r#"{{"certificate":{},"private_key":{}}}"#, text(&newer, "certificate"), text(&newer, "private_key"));
     let copy = back.source.id_of("web-1");

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::policy::PolicyKey;
-use keyhaven::format::{Event, Policy, Role};
+use keyhaven::format::{EntryEvent, Policy, SigningRole};
 use keyhaven::instance::embedded::{Act, Hook, InstanceClock, When, seed};
 use keyhaven::instance::ibm::recipe::IbmRecipe;
 use keyhaven::instance::standby::{Recipe, View};
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::restore::{Backup, PlanOptions, RepositorySnapshot, apply, plan, record};
 use keyhaven::model::{ItemKind, Payload, Slot, Timestamp};
-use keyhaven::repository::find::{Wanted, find};
+use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::{Repository, recover_md};
 use proptest::prelude::*;
 use tokio::sync::Notify;
@@ -182,7 +182,7 @@ async fn snapshot_with(kit: &Kit, peer: &Peer, folder: &str, more: Vec<PolicyKey
     let report = capture(&context(), &peer.client(), &repository, &writer, &kit.catalogue, &wanted).await.unwrap();
     assert!(report.failure().is_none(), "{report:?}");
     let ledger = repository.read_ledger().await.unwrap();
-    let (entry, event) = find(&ledger, &Wanted::Latest).unwrap();
+    let (entry, event) = find(&ledger, &SnapshotQuery::Latest).unwrap();
     let snapshot = RepositorySnapshot::new(&repository, entry, event, Arc::clone(&kit.recovery));
     (snapshot, repository)
 }
@@ -298,7 +298,7 @@ async fn a_restore_is_recorded_by_a_restorer_and_leaves_no_other_trace() {
     let (source, standby) = peers().await;
     source.make("secrets", r#"{"secret_type":"kv","name":"one","data":{"a":1}}"#);
     let restorer = Arc::new(SigningKey::generate().unwrap());
-    let listed = policy_key("restorer", &restorer, &[Role::Restorer]);
+    let listed = policy_key("restorer", &restorer, &[SigningRole::Restorer]);
     let first = snapshot_with(&kit, &source, "first", vec![listed]).await;
     let repository = &first.1;
     let entries = repository.read_ledger().await.unwrap().entries().len();
@@ -314,13 +314,13 @@ async fn a_restore_is_recorded_by_a_restorer_and_leaves_no_other_trace() {
     assert!(record(repository, &collector, &report).await.is_err(), "a collector may not say that");
     let writer = kit.writer("restorer", &restorer, repository.id());
     let entry = record(repository, &writer, &report).await.unwrap();
-    let Event::Restore(event) = &entry.event else { panic!("{entry:?}") };
+    let EntryEvent::Restore(event) = &entry.event else { panic!("{entry:?}") };
     assert_eq!((event.snapshot, event.restored, event.failed), (first.0.name().entry, 2, 0));
     assert_eq!(event.target, standby.instance.crn());
     assert_eq!(repository.read_ledger().await.unwrap().entries().len(), entries + 1);
     // A run that was stopped read nothing back, and no entry may say that nothing failed.
     report.read_back = None;
     let entry = record(repository, &writer, &report).await.unwrap();
-    let Event::Restore(event) = &entry.event else { panic!("{entry:?}") };
+    let EntryEvent::Restore(event) = &entry.event else { panic!("{entry:?}") };
     assert_eq!((event.restored, event.failed), (0, 2));
 }

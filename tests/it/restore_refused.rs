@@ -5,7 +5,7 @@ use keyhaven::job::plan_file::PlanFile as _;
 use keyhaven::job::restore::guard::GuardError;
 use keyhaven::job::restore::{ApplyOptions, Consent, OnConflict, Plan, PlanOptions, RestoreError, apply, plan};
 use keyhaven::model::FailureKind;
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 
 use crate::restore_kit::{
     ODD, Pair, Peer, SOURCE_ID, confirmed, content, context, full, make_plan, options, quick, restore, run,
@@ -277,7 +277,7 @@ async fn reading_back_tells_what_no_step_can_mend() {
     let id = pair.standby.id_of("same");
     let row = pair.standby.get(&format!("secrets/{id}/metadata"));
     let version = pair.standby.get(&format!("secrets/{id}/versions/current/metadata"));
-    let text = |row: &Object, name: &str| row.get(name).unwrap().get().to_owned();
+    let text = |row: &JsonObject, name: &str| row.get(name).unwrap().get().to_owned();
     let (mark, version_mark) = (text(&row, "custom_metadata"), text(&version, "version_custom_metadata"));
     pair.standby.call(Verb::Delete, &format!("secrets/{id}"), "");
     pair.standby.make(
@@ -304,10 +304,10 @@ async fn a_previous_version_that_got_lost_on_the_way_is_no_success() {
     // The service does not keep the previous payload: somebody adds a version at once.
     let standby = pair.standby.instance.clone();
     let hook: Hook = std::sync::Arc::new(move |_, _| {
-        let rows = Object::parse(&standby.call(Verb::Get, "/api/v2/secrets", "").body).unwrap();
-        let row = Object::parse(rows.array("secrets").unwrap()[0].get()).unwrap();
+        let rows = JsonObject::parse(&standby.call(Verb::Get, "/api/v2/secrets", "").body).unwrap();
+        let row = JsonObject::parse(rows.array("secrets").unwrap()[0].get()).unwrap();
         let path = format!("/api/v2/secrets/{}/versions", row.str("id").unwrap());
-        let current = Object::parse(&standby.call(Verb::Get, &format!("{path}/current"), "").body).unwrap();
+        let current = JsonObject::parse(&standby.call(Verb::Get, &format!("{path}/current"), "").body).unwrap();
         let mark = current.get("version_custom_metadata").unwrap().get().to_owned();
         for payload in ["theirs", "v2"] {
             let body = format!(r#"{{"payload":"{payload}","version_custom_metadata":{mark}}}"#);

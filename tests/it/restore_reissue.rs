@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyhaven::instance::embedded::{Switches, Verb, every_type};
 use keyhaven::job::drift::{Expected, drift};
 use keyhaven::job::restore::{Backup, OnConflict, Plan, PlanOptions};
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Policies, Treatment};
 
 use crate::pki_kit::{Openssl, authorities, call, configure, issue};
@@ -68,7 +68,7 @@ pub(crate) async fn source() -> (Pair, MemoryBackup) {
     (pair, backup)
 }
 
-fn secret(pair: &Pair, name: &str) -> Object {
+fn secret(pair: &Pair, name: &str) -> JsonObject {
     let id = pair.standby.id_of(name);
     pair.standby.get(&format!("secrets/{id}/metadata"))
 }

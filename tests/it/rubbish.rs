@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::{Draft, Entry, EntryRef, RepositoryId, Role, names};
+use keyhaven::format::{Draft, Entry, EntryRef, RepositoryId, SigningRole, names};
 use keyhaven::model::Timestamp;
 use keyhaven::repository::ledger::{Ledger, NotAuthorised, Problem, Severity};
 use keyhaven::repository::store::Backend;
@@ -177,10 +177,10 @@ async fn a_flood_of_everything_is_fetched_once_and_changes_no_answer() {
     assert_eq!((ledger.latest_good(), ledger.heads()), (Some(&four), vec![&four]));
     assert_eq!(ledger.trust().branches().map(|(version, _)| version).collect::<Vec<_>>(), [third]);
     assert_eq!((ledger.snapshots().len(), ledger.pending_snapshots().count(), ledger.unproven().count()), (4, 0, 0));
-    assert_eq!(ledger.check_signer(&fingerprint(COLLECTOR), Role::Collector), Ok(()));
-    let ended = ledger.check_signer(&fingerprint(OTHER_COLLECTOR), Role::Collector);
+    assert_eq!(ledger.check_signer(&fingerprint(COLLECTOR), SigningRole::Collector), Ok(()));
+    let ended = ledger.check_signer(&fingerprint(OTHER_COLLECTOR), SigningRole::Collector);
     assert_eq!(ended, Err(NotAuthorised::Ended));
-    let custodian = ledger.check_signer(&fingerprint(CUSTODIANS[2]), Role::Collector);
+    let custodian = ledger.check_signer(&fingerprint(CUSTODIANS[2]), SigningRole::Collector);
     assert_eq!(custodian, Err(NotAuthorised::NotListed));
 
     let [Problem::Misfits { count, .. }, Problem::Rubbish(rubbish), Problem::Strangers { count: strangers, .. }] =

@@ -13,7 +13,7 @@ use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
 use keyhaven::model::{Clock, FailureKind};
-use keyhaven::repository::find::{Wanted, find};
+use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::Problem;
 use keyhaven::repository::{Repository, RepositoryError, S3Settings, Store, StoreError};
 use secrecy::SecretString;
@@ -200,7 +200,7 @@ async fn a_repository_lives_in_a_bucket() {
     let [Problem::TwoHeads { .. }] = ledger.problems() else { panic!("{:?}", ledger.problems()) };
     assert_eq!(ledger.snapshots().len(), 3);
     assert!(ledger.is_below(&one.digest, &third.digest) && ledger.is_below(&two.digest, &third.digest));
-    let (latest, event) = find(&ledger, &Wanted::Latest).unwrap();
+    let (latest, event) = find(&ledger, &SnapshotQuery::Latest).unwrap();
     assert_eq!(latest.digest, third.digest);
     let items: Vec<_> = other.open_snapshot(event, &kit.catalogue).try_collect().await.unwrap();
     assert_eq!(items.len(), 2);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use keyhaven::instance::embedded::{Instance, Options, Server, Switches, seed};
+use keyhaven::instance::embedded::{EmbeddedInstance, Options, Server, Switches, seed};
 
 /// The Python that has the packages of `tests/python/requirements.txt`.
 pub(crate) fn python() -> PathBuf {
@@ -32,7 +32,7 @@ fn operations() -> usize {
 async fn ibms_sdk_finds_every_answer_as_its_model_says() {
     // Public certificates are issued at once, so that nothing is waited for.
     let switches = Switches { order_seconds: 0, ..Switches::default() };
-    let instance = Instance::new(Options { switches, ..Options::default() });
+    let instance = EmbeddedInstance::new(Options { switches, ..Options::default() });
     seed(&instance, 11, 60).unwrap();
     let server = Server::start(instance, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let mut command = Command::new(python());

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::entry::Signed;
-use keyhaven::format::{Draft, EntryRef, Event, Place, names};
+use keyhaven::format::entry::SignedEntry;
+use keyhaven::format::{Draft, EntryEvent, EntryPlace, EntryRef, names};
 use serde_json::Value;
 
 use crate::program::{Machine, files};
@@ -160,8 +160,8 @@ impl Copy<'_> {
         directory.join(files(&directory).swap_remove(sequence - 1))
     }
 
-    fn read(&self, sequence: usize) -> Signed {
-        Signed::decode(&fs::read(self.entry(sequence)).unwrap()).unwrap()
+    fn read(&self, sequence: usize) -> SignedEntry {
+        SignedEntry::decode(&fs::read(self.entry(sequence)).unwrap()).unwrap()
     }
 
     fn pack(&self) -> PathBuf {
@@ -170,9 +170,9 @@ impl Copy<'_> {
     }
 
     /// Stores what a key signs, after these parents; gives its name.
-    fn sign(&self, key: &SigningKey, parents: Vec<EntryRef>, event: Event) -> String {
+    fn sign(&self, key: &SigningKey, parents: Vec<EntryRef>, event: EntryEvent) -> String {
         let newest = self.read(2).entry;
-        let place = Place {
+        let place = EntryPlace {
             repository: newest.repository,
             source: newest.source.clone(),
             parents,
@@ -220,7 +220,7 @@ const ROWS: &[Row] = &[
     }),
     ("a catalogue part where a pack should be", true, |copy| {
         let newest = copy.read(2).entry;
-        let Event::Snapshot(mut event) = newest.event.clone() else { panic!("no snapshot") };
+        let EntryEvent::Snapshot(mut event) = newest.event.clone() else { panic!("no snapshot") };
         let part = event.parts[0].clone();
         fs::copy(copy.place.join(names::catalogue(&part.digest)), copy.place.join(names::pack(&part.digest))).unwrap();
         let list = format!(
@@ -229,7 +229,7 @@ const ROWS: &[Row] = &[
         );
         (event.list, event.packs, event.sealed_bytes) = (sha256(list.as_bytes()), 1, part.size);
         fs::write(copy.place.join(names::list(&event.list)), list).unwrap();
-        copy.sign(&copy.collector(), vec![newest.reference()], Event::Snapshot(event));
+        copy.sign(&copy.collector(), vec![newest.reference()], EntryEvent::Snapshot(event));
         names::pack(&part.digest)
     }),
     ("an entry again, under the next number", false, |copy| {

@@ -5,8 +5,8 @@ use std::process::{Child, Output};
 use std::time::Duration;
 
 use axum::http::Method;
-use keyhaven::instance::embedded::{FaultScript, Instance, Server, Verb};
-use keyhaven::model::json::Object;
+use keyhaven::instance::embedded::{EmbeddedInstance, FaultScript, Server, Verb};
+use keyhaven::model::json::JsonObject;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
@@ -113,7 +113,7 @@ fn a_second_signal_ends_what_is_signing_at_once() {
 /// A standby beside a site.
 pub(crate) struct Warm {
     pub(crate) site: Site,
-    pub(crate) standby: Instance,
+    pub(crate) standby: EmbeddedInstance,
     environment: Vec<(&'static str, String)>,
     _server: Server,
 }
@@ -155,10 +155,10 @@ impl Warm {
         output
     }
 
-    pub(crate) fn secrets(&self) -> Vec<Object> {
+    pub(crate) fn secrets(&self) -> Vec<JsonObject> {
         let reply = self.standby.call(Verb::Get, "/api/v2/secrets?limit=1000", "");
-        let rows = Object::parse(&reply.body).unwrap().array("secrets").unwrap();
-        rows.iter().map(|row| Object::parse(row.get()).unwrap()).collect()
+        let rows = JsonObject::parse(&reply.body).unwrap().array("secrets").unwrap();
+        rows.iter().map(|row| JsonObject::parse(row.get()).unwrap()).collect()
     }
 }
 
@@ -196,8 +196,8 @@ fn a_sync_that_is_deleting_at_a_signal_says_what_it_deleted() {
     let sync = ["sync", "--snapshot", "latest", "--apply", "--delete", "--max-change", "1", "--confirm", &confirm];
     warm.run(&sync).json(0);
     let reply = warm.site.source.call(Verb::Get, "/api/v2/secrets?limit=1000", "");
-    for row in Object::parse(&reply.body).unwrap().array("secrets").unwrap().iter().take(2) {
-        let path = format!("/api/v2/secrets/{}", Object::parse(row.get()).unwrap().str("id").unwrap());
+    for row in JsonObject::parse(&reply.body).unwrap().array("secrets").unwrap().iter().take(2) {
+        let path = format!("/api/v2/secrets/{}", JsonObject::parse(row.get()).unwrap().str("id").unwrap());
         assert_eq!(warm.site.source.call(Verb::Delete, &path, "").status, 204);
     }
     warm.site.run(&["backup", "--json"]).json(0);

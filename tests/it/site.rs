@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keyhaven::crypto::{Identities, SigningKey};
-use keyhaven::format::{Draft, Entry, EntryRef, Envelope, Event, Place, SnapshotEvent, names};
-use keyhaven::instance::embedded::{Act, Instance, Options, Server, When, seed};
+use keyhaven::format::{Draft, Entry, EntryEvent, EntryPlace, EntryRef, Envelope, SnapshotEvent, names};
+use keyhaven::instance::embedded::{Act, EmbeddedInstance, Options, Server, When, seed};
 use keyhaven::model::Timestamp;
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::{Repository, Store};
@@ -22,7 +22,7 @@ pub(crate) const CUSTODIAN: [&str; 4] = ["--key", "kit/custodian-key.pem", "--re
 /// A machine with one good snapshot behind it.
 pub(crate) struct Site {
     pub(crate) machine: Machine,
-    pub(crate) source: Instance,
+    pub(crate) source: EmbeddedInstance,
     server: Server,
     runtime: tokio::runtime::Runtime,
 }
@@ -33,12 +33,12 @@ impl Site {
         Self::new(|source| seed(source, 11, 12).unwrap())
     }
 
-    pub(crate) fn new(fill: impl FnOnce(&Instance)) -> Self {
+    pub(crate) fn new(fill: impl FnOnce(&EmbeddedInstance)) -> Self {
         Self::with(Options::default(), fill)
     }
 
     /// The same over an instance with these options.
-    pub(crate) fn with(options: Options, fill: impl FnOnce(&Instance)) -> Self {
+    pub(crate) fn with(options: Options, fill: impl FnOnce(&EmbeddedInstance)) -> Self {
         let site = Self::initialised(options, fill);
         let backup = site.run(&["backup", "--json"]).json(0);
         assert_eq!(backup["cut"], "point_in_time", "{backup:#}");
@@ -46,9 +46,9 @@ impl Site {
     }
 
     /// Right after `init`: without a snapshot.
-    pub(crate) fn initialised(options: Options, fill: impl FnOnce(&Instance)) -> Self {
+    pub(crate) fn initialised(options: Options, fill: impl FnOnce(&EmbeddedInstance)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let source = Instance::new(Options { ids: Some(1), ..options });
+        let source = EmbeddedInstance::new(Options { ids: Some(1), ..options });
         fill(&source);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = runtime.block_on(Server::start(source.clone(), any)).unwrap();
@@ -124,10 +124,10 @@ impl Site {
     }
 
     /// On top of all heads, under the policy in force.
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> EntryPlace {
         let (repository, ledger) = self.ledger();
         let (policy, in_force) = ledger.trust().writes_under().unwrap();
-        Place {
+        EntryPlace {
             repository: *repository.id(),
             source: in_force.source.clone(),
             parents: ledger.parents(),
@@ -139,12 +139,12 @@ impl Site {
     }
 
     /// Puts an entry there that a key signs, wherever and whatever it says.
-    pub(crate) fn forge(&self, key: &SigningKey, place: &Place, event: Event) -> Entry {
+    pub(crate) fn forge(&self, key: &SigningKey, place: &EntryPlace, event: EntryEvent) -> Entry {
         self.forge_at(Timestamp::from(chrono::Utc::now()), key, place, event)
     }
 
     /// As [`Site::forge`], dated at this time.
-    pub(crate) fn forge_at(&self, time: Timestamp, key: &SigningKey, place: &Place, event: Event) -> Entry {
+    pub(crate) fn forge_at(&self, time: Timestamp, key: &SigningKey, place: &EntryPlace, event: EntryEvent) -> Entry {
         let (entry, bytes) = Draft { time, tool: "test".to_owned(), event }.sign(place, key).unwrap();
         let path = self.repository().join(entry.name());
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -158,7 +158,7 @@ impl Site {
     }
 
     /// Puts an entry on top of all heads, signed by a key of this host.
-    pub(crate) fn sign(&self, key_file: &str, event: Event) -> Entry {
+    pub(crate) fn sign(&self, key_file: &str, event: EntryEvent) -> Entry {
         self.forge(&self.key(key_file), &self.place(), event)
     }
 
@@ -179,9 +179,10 @@ impl Site {
     }
 
     /// An empty instance behind a server of its own: a standby.
-    pub(crate) fn standby(&self) -> (Instance, Server) {
+    pub(crate) fn standby(&self) -> (EmbeddedInstance, Server) {
         let id = "0b8f2f0e-7a61-4c8e-9c55-3d1a2b4c5e6f".to_owned();
-        let standby = Instance::new(Options { region: "eu-gb".to_owned(), instance_id: id, ..Options::default() });
+        let standby =
+            EmbeddedInstance::new(Options { region: "eu-gb".to_owned(), instance_id: id, ..Options::default() });
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = self.runtime.block_on(Server::start(standby.clone(), any)).unwrap();
         (standby, server)

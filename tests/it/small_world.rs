@@ -14,17 +14,17 @@ use keyhaven::crypto::{Recipient, Recipients, Sealed, SigningKey};
 use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::snapshot::PartRef;
-use keyhaven::format::{Entry, Event, Policy, RepositoryId, names};
+use keyhaven::format::{Entry, EntryEvent, Policy, RepositoryId, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::forget::give_up;
 use keyhaven::job::restore::{Backup as _, RepositorySnapshot, RestoreError};
 use keyhaven::job::verify::{Keys, Level, Problem, Report, VerifyOptions, record, verify};
 use keyhaven::model::{Clock, Digest, FailureKind, Timestamp};
-use keyhaven::repository::find::{Wanted, find};
+use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{ObjectInfo, Repository, StateFolder, Store, StoreError, Writer};
+use keyhaven::repository::{EntryWriter, ObjectInfo, Repository, StateFolder, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::policy_kit::signed;
@@ -291,13 +291,13 @@ impl World {
         let done_to = |name: &String| changed.iter().any(|(changed, _)| changed == name);
         let is_whole = |snapshot: &Snapshot| !done_to(&snapshot.entry.name()) && !snapshot.needs.iter().any(done_to);
         if let Some(whole) = self.snapshots.iter().rev().find(|snapshot| is_whole(snapshot)) {
-            let wanted = Wanted::Named(whole.entry.digest.to_string());
+            let wanted = SnapshotQuery::Named(whole.entry.digest.to_string());
             let read = self.read(&repository, &ledger, &wanted).await?.1;
             if read.as_ref().ok() != Some(&whole.payloads) {
                 return Err(format!("snapshot {} does not restore: {read:?}", whole.entry.sequence));
             }
         }
-        let (entry, read) = self.read(&repository, &ledger, &Wanted::Latest).await?;
+        let (entry, read) = self.read(&repository, &ledger, &SnapshotQuery::Latest).await?;
         let Some(latest) = self.snapshots.iter().find(|snapshot| snapshot.entry.digest == entry) else {
             return Err("`latest` was never written".to_owned());
         };
@@ -319,7 +319,7 @@ impl World {
         &self,
         repository: &Repository,
         ledger: &Ledger,
-        wanted: &Wanted,
+        wanted: &SnapshotQuery,
     ) -> Result<(Digest, Result<BTreeMap<String, String>, String>), String> {
         let (entry, event) = find(ledger, wanted).map_err(|error| format!("{wanted}: {error}"))?;
         let snapshot = RepositorySnapshot::new(repository, entry, event, Arc::clone(&self.kit.recovery));
@@ -412,7 +412,7 @@ fn reuse(contents: &mut Contents, before: &Contents, base: &Entry) {
 async fn commit(
     kit: &Kit,
     repository: &Repository,
-    writer: &Writer,
+    writer: &EntryWriter,
     contents: &Contents,
     payloads: &[(&str, &str)],
 ) -> Snapshot {
@@ -421,7 +421,7 @@ async fn commit(
     let parts = event.parts.iter().map(|part| names::catalogue(&part.digest));
     let packs = contents.list.packs.iter().map(|listed| names::pack(&listed.pack));
     let needs = parts.chain(packs).collect();
-    let entry = repository.commit(writer, kit.draft(Event::Snapshot(Box::new(event)))).await.unwrap();
+    let entry = repository.commit(writer, kit.draft(EntryEvent::Snapshot(Box::new(event)))).await.unwrap();
     let payloads = payloads.iter().map(|(id, text)| (format!("secret/{id}"), (*text).to_owned())).collect();
     Snapshot { entry, needs, payloads }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::event::ForgetEvent;
-use keyhaven::format::{Event, names};
+use keyhaven::format::{EntryEvent, names};
 use keyhaven::instance::embedded::{Options, seed};
 use keyhaven::model::Timestamp;
 use serde_json::Value;
@@ -35,7 +35,7 @@ impl Yard {
         site.run(&["backup", "--full", "--json"]).json(0);
         // Long ago by every clock, also by that of the entry: a sweep before the grace fails a check.
         let oldest = site.ledger().1.snapshots()[0].digest;
-        let event = Event::Forget(ForgetEvent { snapshots: vec![oldest], rule: "test".to_owned() });
+        let event = EntryEvent::Forget(ForgetEvent { snapshots: vec![oldest], rule: "test".to_owned() });
         let then = Timestamp::from(chrono::Utc::now()).plus_millis(-4 * 24 * 3_600_000);
         site.forge_at(then, &site.key("reaper/signing-key.pem"), &site.place(), event);
         let bucket = Bucket::new();

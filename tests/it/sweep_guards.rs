@@ -6,7 +6,7 @@ use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::envelope::{Envelope, Holds, Signature};
 use keyhaven::format::policy::PolicyKey;
-use keyhaven::format::{EntryRef, Event, PolicyRef, names};
+use keyhaven::format::{EntryEvent, EntryRef, PolicyRef, names};
 use keyhaven::model::{Digest, FailureKind};
 
 use crate::sweep_kit::Yard;
@@ -18,7 +18,7 @@ fn like(yard: &Yard, snapshot: Digest, policy: Option<PolicyRef>) -> String {
     let event = yard.ledger().get(&snapshot).unwrap().snapshot().unwrap().clone();
     let mut place = place(yard);
     place.policy = policy.unwrap_or(place.policy);
-    let signed = draft(yard, Event::Snapshot(Box::new(event))).sign(&place, &yard.collectors[0]).unwrap();
+    let signed = draft(yard, EntryEvent::Snapshot(Box::new(event))).sign(&place, &yard.collectors[0]).unwrap();
     String::from_utf8(Envelope::decode(&signed.1, Holds::Entry).unwrap().payload).unwrap()
 }
 

@@ -8,15 +8,15 @@ use keyhaven::crypto::digest::sha256;
 use keyhaven::crypto::{Identities, SigningKey};
 use keyhaven::format::list::PackList;
 use keyhaven::format::policy::PolicySettings;
-use keyhaven::format::{Policy, PolicyRef, RepositoryId, Role, SourceName, names};
-use keyhaven::instance::{InstanceError, Listed, Listing, Presence, Readable, Reading, Requests, Sink, Source};
+use keyhaven::format::{Policy, PolicyRef, RepositoryId, SigningRole, SourceName, names};
+use keyhaven::instance::{CompleteListing, InstanceError, Listed, Presence, Readable, Reading, Requests, Sink, Source};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
 use keyhaven::model::{Clock as _, Digest, Docs, Item, ItemKey, ItemKind, Payload, Restorability, Slot, Timestamp};
 use keyhaven::repository::ledger::Ledger;
-use keyhaven::repository::{Repository, StateFolder, Store, Writer};
+use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -59,7 +59,7 @@ impl Fake {
 
 #[async_trait]
 impl Source for Fake {
-    async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
+    async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError> {
         let started = self.seconds();
         let secrets = self.secrets.lock().unwrap().clone();
         for (id, (version, updated_at)) in &secrets {
@@ -84,7 +84,7 @@ impl Source for Fake {
             });
         }
         let items = secrets.len() as u64;
-        Ok(Listing { instance: Some(CRN.to_owned()), started, ended: self.seconds(), steady: true, items })
+        Ok(CompleteListing { instance: Some(CRN.to_owned()), started, ended: self.seconds(), steady: true, items })
     }
 
     async fn read(&self, listed: &Listed, _before: Option<&Item>) -> Result<Reading, InstanceError> {
@@ -143,9 +143,9 @@ impl Yard {
         let named = Named {
             custodians: &[&custodian],
             keys: &[
-                (&collectors[0], &[Role::Collector]),
-                (&collectors[1], &[Role::Collector]),
-                (&reaper, &[Role::Reaper]),
+                (&collectors[0], &[SigningRole::Collector]),
+                (&collectors[1], &[SigningRole::Collector]),
+                (&reaper, &[SigningRole::Reaper]),
             ],
             recovery: &recovery,
             catalogue: &catalogue,
@@ -177,8 +177,8 @@ impl Yard {
         StateFolder::new(&self.folder.path().join(host), &self.id.to_string())
     }
 
-    pub(crate) fn writer(&self, host: &str, key: &Arc<SigningKey>) -> Writer {
-        Writer { key: Arc::clone(key), state: self.state(host), clock: Arc::new(self.sim.clone()), due: None }
+    pub(crate) fn writer(&self, host: &str, key: &Arc<SigningKey>) -> EntryWriter {
+        EntryWriter { key: Arc::clone(key), state: self.state(host), clock: Arc::new(self.sim.clone()), due: None }
     }
 
     pub(crate) async fn open(&self) -> Repository {

@@ -7,7 +7,7 @@ use keyhaven::crypto::SigningKey;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::event::{SnapshotsEvent, SweepEvent};
-use keyhaven::format::{Draft, EntryRef, Event, Place, PolicyRef, names};
+use keyhaven::format::{Draft, EntryEvent, EntryPlace, EntryRef, PolicyRef, names};
 use keyhaven::job::event::{Observer, Stage};
 use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
 use keyhaven::job::{self, Context};
@@ -75,7 +75,7 @@ async fn rubbish_stops_nothing() {
     yard.sim.put("ledger/000000000/notes.txt", b"rubbish");
     yard.sim.put("trust/notes.txt", b"rubbish");
     yard.sim.put(&names::entry(&EntryRef { sequence: 3, digest: sha256(b"no entry") }), b"rubbish");
-    let draft = draft(&yard, Event::Hold(because(&[sha256(b"never was")])));
+    let draft = draft(&yard, EntryEvent::Hold(because(&[sha256(b"never was")])));
     let stranger = SigningKey::from_seed(&[9; 32]);
     let (entry, bytes) = draft.sign(&place(&yard), &stranger).unwrap();
     yard.sim.put(&entry.name(), &bytes);
@@ -141,8 +141,8 @@ async fn a_snapshot_that_cannot_be_judged_yet() {
     let never_was = PolicyRef { version: 9, digest: sha256(b"never was") };
     let ledger = yard.ledger();
     let event = ledger.latest_good().unwrap().snapshot().unwrap().clone();
-    let place = Place { policy: never_was, ..place(&yard) };
-    let signed = draft(&yard, Event::Snapshot(Box::new(event))).sign(&place, &yard.collectors[0]).unwrap();
+    let place = EntryPlace { policy: never_was, ..place(&yard) };
+    let signed = draft(&yard, EntryEvent::Snapshot(Box::new(event))).sign(&place, &yard.collectors[0]).unwrap();
     yard.sim.put(&signed.0.name(), &signed.1);
     stops(&yard, &["ledger"], FailureKind::Integrity).await;
     // The operator says which policy holds: then it is no reason to wait.
@@ -158,15 +158,15 @@ fn because(snapshots: &[Digest]) -> SnapshotsEvent {
     SnapshotsEvent { snapshots: snapshots.to_vec(), reason: "test".to_owned() }
 }
 
-pub(crate) fn draft(yard: &Yard, event: Event) -> Draft {
+pub(crate) fn draft(yard: &Yard, event: EntryEvent) -> Draft {
     Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event }
 }
 
 /// On top of all heads.
-pub(crate) fn place(yard: &Yard) -> Place {
+pub(crate) fn place(yard: &Yard) -> EntryPlace {
     let ledger = yard.ledger();
     let (policy, in_force) = ledger.trust().writes_under().unwrap();
-    Place {
+    EntryPlace {
         repository: yard.id,
         source: in_force.source.clone(),
         parents: ledger.parents(),
@@ -179,7 +179,7 @@ pub(crate) fn place(yard: &Yard) -> Place {
 
 /// An entry on top of all of a kind that this version does not know, which changes what is kept.
 fn of_tomorrow(yard: &Yard, snapshot: Digest, key: &SigningKey) {
-    let (_, bytes) = draft(yard, Event::Hold(because(&[snapshot]))).sign(&place(yard), key).unwrap();
+    let (_, bytes) = draft(yard, EntryEvent::Hold(because(&[snapshot]))).sign(&place(yard), key).unwrap();
     let payload = Envelope::decode(&bytes, Holds::Entry).unwrap().payload;
     let changed = String::from_utf8(payload).unwrap().replace("\"kind\":\"hold\"", "\"kind\":\"hold_until\"");
     let mut envelope = Envelope::unsigned(changed.into_bytes());
@@ -230,7 +230,7 @@ async fn a_pinned_head_that_does_not_count() {
 async fn what_a_stranger_wants_kept_is_kept_until_the_operator_decides() {
     let (yard, snapshots) = yard().await;
     let stranger = SigningKey::from_seed(&[9; 32]);
-    let undo = draft(&yard, Event::Undo(because(&snapshots[..1]))).sign(&place(&yard), &stranger).unwrap();
+    let undo = draft(&yard, EntryEvent::Undo(because(&snapshots[..1]))).sign(&place(&yard), &stranger).unwrap();
     yard.sim.put(&undo.0.name(), &undo.1);
     let report = yard.sweep().await;
     let swept: Vec<Digest> = report.snapshots.iter().map(|swept| swept.snapshot).collect();
@@ -281,7 +281,7 @@ async fn what_a_later_version_wrote_and_a_key_of_ours_signed() {
     let (yard, _) = yard().await;
     let later = |key: &SigningKey| {
         let (entry, bytes) =
-            draft(&yard, Event::Hold(because(&[sha256(b"never was")]))).sign(&place(&yard), key).unwrap();
+            draft(&yard, EntryEvent::Hold(because(&[sha256(b"never was")]))).sign(&place(&yard), key).unwrap();
         let payload = String::from_utf8(Envelope::decode(&bytes, Holds::Entry).unwrap().payload).unwrap();
         let mut envelope = Envelope::unsigned(payload.replace("\"format\":\"1.0\"", "\"format\":\"2.0\"").into_bytes());
         envelope.sign(key);
@@ -397,7 +397,7 @@ async fn a_snapshot_that_needs_what_would_go_is_recorded_in_the_last_moment() {
         let (old, mut event) = (event(&snapshots[0]), event(&snapshots[2]));
         event.parts = old.parts;
         let writer = yard.writer("collector-1", &yard.collectors[1]);
-        let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Snapshot(Box::new(event)) };
+        let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: EntryEvent::Snapshot(Box::new(event)) };
         yard.open().await.commit(&writer, draft).await.unwrap();
     })
     .await;
@@ -437,8 +437,8 @@ async fn the_second_look_asks_by_name_for_what_the_first_saw_and_for_its_own_ent
 struct Stopping(CancellationToken);
 
 impl Observer for Stopping {
-    fn observe(&self, event: job::event::Event) {
-        if matches!(event, job::event::Event::End { stage: Stage::CheckObjects }) {
+    fn observe(&self, event: job::event::JobEvent) {
+        if matches!(event, job::event::JobEvent::End { stage: Stage::CheckObjects }) {
             self.0.cancel();
         }
     }
@@ -464,7 +464,7 @@ async fn an_older_sweep_that_died_is_finished_by_the_next() {
     // Its entry is there, and it got no further.
     let writer = yard.writer("sweeper", &yard.reaper);
     let event = SweepEvent { snapshots: snapshots[..2].to_vec(), objects: 9, bytes: 9, before: yard.sim.now() };
-    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Sweep(event) };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: EntryEvent::Sweep(event) };
     yard.open().await.commit(&writer, draft).await.unwrap();
     let report = yard.sweep().await;
     assert_eq!((report.snapshots.len(), report.stopped.len()), (0, 0), "they are gone already: {report:#?}");
@@ -495,7 +495,7 @@ async fn a_repository_that_was_swept_and_then_copied_is_swept_on() {
 async fn signs_a_sweep(yard: &Yard, snapshots: &[Digest]) {
     let writer = yard.writer("thief", &yard.reaper);
     let event = SweepEvent { snapshots: snapshots.to_vec(), objects: 9, bytes: 9, before: yard.sim.now() };
-    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: Event::Sweep(event) };
+    let draft = Draft { time: yard.sim.now(), tool: TOOL.to_owned(), event: EntryEvent::Sweep(event) };
     yard.open().await.commit(&writer, draft).await.unwrap();
 }
 
@@ -595,7 +595,7 @@ async fn what_is_written_again_in_the_last_moment_stays() {
 #[tokio::test]
 async fn a_held_snapshot_stays_whatever_was_forgotten() {
     let (yard, snapshots) = yard().await;
-    let draft = draft(&yard, Event::Hold(because(&snapshots[..1])));
+    let draft = draft(&yard, EntryEvent::Hold(because(&snapshots[..1])));
     yard.open().await.commit(&yard.writer("other", &yard.reaper), draft).await.unwrap();
     let report = yard.sweep().await;
     let swept: Vec<Digest> = report.snapshots.iter().map(|swept| swept.snapshot).collect();
@@ -607,7 +607,7 @@ async fn a_held_snapshot_stays_whatever_was_forgotten() {
 async fn what_the_custodians_hold_stays_whatever_a_reaper_says() {
     let (yard, snapshots) = yard().await;
     yard.change(|policy| policy.held.push(snapshots[0])).await;
-    let draft = draft(&yard, Event::Release(because(&snapshots[..1])));
+    let draft = draft(&yard, EntryEvent::Release(because(&snapshots[..1])));
     yard.open().await.commit(&yard.writer("other", &yard.reaper), draft).await.unwrap();
     let swept: Vec<Digest> = yard.sweep().await.snapshots.iter().map(|swept| swept.snapshot).collect();
     assert_eq!(swept, [snapshots[1]]);

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use keyhaven::instance::embedded::{Instance, InstanceClock, Options, Switches, Verb};
+use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Switches, Verb};
 use keyhaven::model::Timestamp;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ const DAY: i64 = 86_400_000;
 
 /// An instance and the requests of a probe.
 struct Probe {
-    instance: Instance,
+    instance: EmbeddedInstance,
 }
 
 /// A status and a body.
@@ -29,7 +29,7 @@ impl Probe {
         let mut switches = Switches::default();
         switches.set(switch, value).unwrap();
         let clock = InstanceClock::manual(Timestamp::from_millis(START));
-        Self { instance: Instance::new(Options { switches, clock, ids: Some(1), ..Options::default() }) }
+        Self { instance: EmbeddedInstance::new(Options { switches, clock, ids: Some(1), ..Options::default() }) }
     }
 
     fn send(&self, verb: Verb, path: &str, body: &Value) -> Got {

@@ -1,9 +1,9 @@
 //! A warm standby kept in step.
 
 use keyhaven::format::Entry;
-use keyhaven::instance::embedded::{Instance, Verb};
+use keyhaven::instance::embedded::{EmbeddedInstance, Verb};
 use keyhaven::job::sync::choose::{Choice, choose};
-use keyhaven::model::json::Object;
+use keyhaven::model::json::JsonObject;
 use keyhaven::repository::ledger::Ledger;
 use secrecy::ExposeSecret as _;
 
@@ -44,7 +44,7 @@ fn a_snapshot_that_is_dated_back_is_as_young_as_its_parent() {
     assert_eq!(taken(&ledger, HOUR + 3).unwrap().digest, early.digest);
 }
 
-fn fill(instance: &Instance) {
+fn fill(instance: &EmbeddedInstance) {
     for number in 0..10 {
         let body = format!(r#"{{"secret_type":"arbitrary","name":"secret-{number}","payload":"first"}}"#);
         let reply = instance.call(Verb::Post, "/api/v2/secrets", &body);
@@ -52,28 +52,28 @@ fn fill(instance: &Instance) {
     }
 }
 
-fn id(instance: &Instance, name: &str) -> Option<String> {
+fn id(instance: &EmbeddedInstance, name: &str) -> Option<String> {
     let reply = instance.call(Verb::Get, "/api/v2/secrets?limit=1000", "");
-    let list = Object::parse(&reply.body).unwrap().array("secrets").unwrap();
-    let rows = list.iter().map(|row| Object::parse(row.get()).unwrap());
+    let list = JsonObject::parse(&reply.body).unwrap().array("secrets").unwrap();
+    let rows = list.iter().map(|row| JsonObject::parse(row.get()).unwrap());
     rows.filter(|row| row.str("name").as_deref() == Some(name)).find_map(|row| row.str("id"))
 }
 
-fn rotate(instance: &Instance, name: &str, payload: &str) {
+fn rotate(instance: &EmbeddedInstance, name: &str, payload: &str) {
     let path = format!("/api/v2/secrets/{}/versions", id(instance, name).unwrap());
     let reply = instance.call(Verb::Post, &path, &format!(r#"{{"payload":"{payload}"}}"#));
     assert_eq!(reply.status, 201, "{}", *reply.body);
 }
 
-fn payload(instance: &Instance, name: &str) -> String {
+fn payload(instance: &EmbeddedInstance, name: &str) -> String {
     let reply = instance.call(Verb::Get, &format!("/api/v2/secrets/{}", id(instance, name).unwrap()), "");
-    Object::parse(&reply.body).unwrap().str("payload").unwrap()
+    JsonObject::parse(&reply.body).unwrap().str("payload").unwrap()
 }
 
 /// A site with an empty standby beside it.
 struct Warm {
     site: Site,
-    standby: Instance,
+    standby: EmbeddedInstance,
     environment: Vec<(&'static str, String)>,
     _server: keyhaven::instance::embedded::Server,
 }

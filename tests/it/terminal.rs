@@ -1,7 +1,7 @@
 //! What comes out of a bucket drives no terminal, and a date that nobody can believe is said where dates are shown.
 
 use keyhaven::crypto::digest::sha256;
-use keyhaven::format::Event;
+use keyhaven::format::EntryEvent;
 use keyhaven::format::event::{SnapshotsEvent, VerificationEvent};
 use keyhaven::model::Timestamp;
 
@@ -20,7 +20,7 @@ fn a_reason_out_of_the_bucket_is_escaped_in_text_and_in_json() {
     site.let_in("reaper", &["reaper"]);
     let snapshot = site.ledger().1.latest_good().unwrap().digest;
     let hold = SnapshotsEvent { snapshots: vec![snapshot], reason: WILD.to_owned() };
-    site.sign("reaper/signing-key.pem", Event::Hold(hold));
+    site.sign("reaper/signing-key.pem", EntryEvent::Hold(hold));
     for arguments in
         [&["snapshots"][..], &["status"], &["forget", "--keep-last", "1"], &["verify", "--level", "ledger"]]
     {
@@ -46,7 +46,8 @@ fn a_verification_from_the_year_9999_is_noted_where_its_date_would_count() {
         counts: None,
     };
     let far = Timestamp::from_millis(253_370_764_800_000);
-    let entry = site.forge_at(far, &site.key("verifier/signing-key.pem"), &site.place(), Event::Verification(event));
+    let entry =
+        site.forge_at(far, &site.key("verifier/signing-key.pem"), &site.place(), EntryEvent::Verification(event));
     let noted = |text: &str| text.contains(&entry.name()) && text.contains("mistimed");
     for arguments in [&["status", "--json"][..], &["doctor", "--json"]] {
         let run = site.run(arguments);

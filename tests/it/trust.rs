@@ -6,7 +6,7 @@ use keyhaven::crypto::KeyInfo;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::envelope::{Envelope, Holds, Signature};
 use keyhaven::format::policy::Custodian;
-use keyhaven::format::{Policy, PolicyRef, RepositoryId, Role, names};
+use keyhaven::format::{Policy, PolicyRef, RepositoryId, SigningRole, names};
 use keyhaven::repository::ledger::{EntryStatus, Problem, Severity};
 use keyhaven::repository::trust::{Misfit, Pin, PinError, check_alone};
 
@@ -32,7 +32,7 @@ fn version_1_is_in_force_until_another_fits() {
     let mut book = Book::new();
     let first = book.policy;
     assert_eq!(in_force(&book), [first]);
-    let second = book.change(|policy| policy.keys.push(policy_key(20, &[Role::Verifier])));
+    let second = book.change(|policy| policy.keys.push(policy_key(20, &[SigningRole::Verifier])));
     assert_eq!(in_force(&book), [second]);
     let third = book.following(&[second], |policy| policy.threshold = 3);
     let third = book.put_policy(&third, &CUSTODIANS);
@@ -142,7 +142,7 @@ const UNFIT: &[Unfit] = &[
     Unfit {
         name: "a custodian's key that signs entries, too",
         signers: TWO,
-        change: |policy| policy.keys.push(policy_key(3, &[Role::Collector])),
+        change: |policy| policy.keys.push(policy_key(3, &[SigningRole::Collector])),
         why: |why| matches!(why, Misfit::Repeated { key } if *key == fingerprint(3)),
     },
     Unfit {
@@ -164,7 +164,10 @@ const UNFIT: &[Unfit] = &[
             let more = (0..250_u32).map(|number| {
                 let seed = sha256(&number.to_be_bytes());
                 let key = keyhaven::crypto::SigningKey::from_seed(seed.as_bytes()).public();
-                keyhaven::format::policy::PolicyKey { public_key: key.into(), ..policy_key(1, &[Role::Verifier]) }
+                keyhaven::format::policy::PolicyKey {
+                    public_key: key.into(),
+                    ..policy_key(1, &[SigningRole::Verifier])
+                }
             });
             let more: Vec<_> = more.collect();
             policy.keys.extend(more);
@@ -177,7 +180,7 @@ const UNFIT: &[Unfit] = &[
         change: |policy| {
             let mut identity = [0; 32];
             identity[0] = 1;
-            let key = policy_key(20, &[Role::Verifier]);
+            let key = policy_key(20, &[SigningRole::Verifier]);
             policy.keys.push(keyhaven::format::policy::PolicyKey { public_key: raw_key(identity), ..key });
         },
         why: |why| matches!(why, Misfit::Weak { .. }),

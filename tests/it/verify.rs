@@ -8,14 +8,15 @@ use keyhaven::crypto::{Identities, Recipients};
 use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::event::Slice as RecordedSlice;
 use keyhaven::format::snapshot::ItemCounts;
-use keyhaven::format::{EntryRef, Event, Place, SnapshotEvent, names};
+use keyhaven::format::{EntryEvent, EntryPlace, EntryRef, SnapshotEvent, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{
-    Keys, Level, Part, Problem, ProblemKind, Report, Slice, Snapshots, VerifyError, VerifyOptions, record, verify,
+    Keys, Level, Problem, ProblemKind, Report, Slice, SliceChoice, Snapshots, VerifyError, VerifyOptions, record,
+    verify,
 };
 use keyhaven::model::{Clock, Digest, FailureKind};
-use keyhaven::repository::{Repository, Writer};
+use keyhaven::repository::{EntryWriter, Repository};
 use tokio_util::sync::CancellationToken;
 
 use crate::repository_kit::{CRN, Contents, Kit, TOOL, item, key, part};
@@ -24,7 +25,7 @@ use crate::repository_kit::{CRN, Contents, Kit, TOOL, item, key, part};
 struct World {
     kit: Kit,
     repository: Repository,
-    writer: Writer,
+    writer: EntryWriter,
     contents: Contents,
     older: Contents,
 }
@@ -45,7 +46,7 @@ impl World {
     }
 
     async fn commit(&self, event: SnapshotEvent) {
-        let draft = self.kit.draft(Event::Snapshot(Box::new(event)));
+        let draft = self.kit.draft(EntryEvent::Snapshot(Box::new(event)));
         self.repository.commit(&self.writer, draft).await.unwrap();
     }
 
@@ -342,7 +343,7 @@ async fn a_wrong_size_is_not_hidden_by_a_right_one_that_follows() {
     let mut event = world.contents.event.clone();
     event.parts.truncate(1);
     event.parts[0].size += 1;
-    let place = Place {
+    let place = EntryPlace {
         repository: *world.repository.id(),
         source: world.kit.source(),
         parents: vec![older.reference()],
@@ -355,7 +356,7 @@ async fn a_wrong_size_is_not_hidden_by_a_right_one_that_follows() {
     let (lie, bytes) = (0..)
         .map(|number| {
             event.notes = vec![number.to_string()];
-            let draft = world.kit.draft(Event::Snapshot(Box::new(event.clone())));
+            let draft = world.kit.draft(EntryEvent::Snapshot(Box::new(event.clone())));
             draft.sign(&place, &world.kit.collector).unwrap()
         })
         .find(|(lie, _)| lie.digest < right.digest)
@@ -492,7 +493,7 @@ async fn slices_together_open_every_pack_once() {
     let verifier = world.kit.writer("v", &world.kit.verifier, world.repository.id());
     record(&world.repository, &verifier, TOOL, &mut report).await.unwrap();
     let ledger = world.repository.read_ledger().await.unwrap();
-    let Some(Event::Verification(event)) = ledger.get(&report.recorded.unwrap()).map(|entry| entry.event.clone())
+    let Some(EntryEvent::Verification(event)) = ledger.get(&report.recorded.unwrap()).map(|entry| entry.event.clone())
     else {
         panic!("no verification entry")
     };
@@ -510,7 +511,7 @@ async fn the_next_slice_follows_the_last_one_that_passed() {
     // Verifies the next of `of` slices and records it, as a failure where `passed` says so; gives the slice.
     let next = async |of: u32, passed: bool| {
         let mut options = VerifyOptions::new(Level::Payload);
-        options.slice = Some(Part::Next { of });
+        options.slice = Some(SliceChoice::Next { of });
         let mut report = world.verify(&options, &world.keys()).await.unwrap();
         report.ok = passed;
         record(&world.repository, &verifier, TOOL, &mut report).await.unwrap();
@@ -574,6 +575,6 @@ async fn a_result_is_recorded_by_a_verifier_only() {
     record(&world.repository, &verifier, TOOL, &mut report).await.unwrap();
     let ledger = world.repository.read_ledger().await.unwrap();
     let entry: Digest = report.recorded.unwrap();
-    let Some(Event::Verification(event)) = ledger.get(&entry).map(|entry| entry.event.clone()) else { panic!() };
+    let Some(EntryEvent::Verification(event)) = ledger.get(&entry).map(|entry| entry.event.clone()) else { panic!() };
     assert!(event.passed && event.level == "objects" && event.entries == heads, "{event:?}");
 }

@@ -4,7 +4,7 @@ use crate::cli::invocation::Invocation;
 
 /// What a command does to secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum SecretEffect {
     /// Opens or reads secrets without showing them.
     Reads,
     /// Changes something: the repository, an instance, keys.
@@ -23,67 +23,67 @@ pub(super) struct Action {
     /// `OBJECT.VERB`, behind `keyhaven.`.
     pub(super) name: &'static str,
     /// What it does to secrets.
-    pub(super) effect: Effect,
+    pub(super) effect: SecretEffect,
 }
 
 impl Action {
     /// Whether it is said before it begins: what changes an instance may be killed in the middle, and has changed it.
     pub(super) fn is_announced(&self) -> bool {
         let object = self.name.split('.').next().unwrap_or_default();
-        self.effect == Effect::Changes && ["restore", "activation", "standby"].contains(&object)
+        self.effect == SecretEffect::Changes && ["restore", "activation", "standby"].contains(&object)
     }
 }
 
-const fn action(path: &'static str, name: &'static str, effect: Effect) -> Action {
+const fn action(path: &'static str, name: &'static str, effect: SecretEffect) -> Action {
     Action { path, flag: None, name, effect }
 }
 
 /// All of them. The verbs are those of IBM's activity tracking events.
 const ACTIONS: &[Action] = &[
-    action("backup", "snapshot.create", Effect::Changes),
-    Action { path: "get", flag: Some("reveal"), name: "secret.read", effect: Effect::Reveals },
-    action("verify", "repository.verify", Effect::Reads),
-    action("restore plan", "restore.plan", Effect::Reads),
-    action("restore apply", "restore.apply", Effect::Changes),
-    action("restore activate plan", "activation.plan", Effect::Reads),
-    action("restore activate apply", "activation.apply", Effect::Changes),
-    action("drift", "standby.compare", Effect::Reads),
-    action("sync", "standby.update", Effect::Changes),
-    action("init", "repository.create", Effect::Changes),
-    action("snapshots accept", "snapshot.accept", Effect::Changes),
-    action("ledger accept-loss", "ledger.accept", Effect::Changes),
-    action("forget", "snapshot.forget", Effect::Changes),
-    action("snapshots hold", "snapshot.hold", Effect::Changes),
-    action("snapshots release", "snapshot.release", Effect::Changes),
-    action("sweep", "repository.sweep", Effect::Changes),
-    action("copy", "repository.copy", Effect::Changes),
-    action("drill", "drill.start", Effect::Reads),
-    action("keys list", "key.list", Effect::Reads),
-    action("keys new", "key.create", Effect::Changes),
-    action("keys pin", "key.update", Effect::Changes),
-    action("keys host", "key.create", Effect::Changes),
-    action("keys add", "key.add", Effect::Changes),
-    action("keys retire", "key.disable", Effect::Changes),
-    action("keys revoke", "key.revoke", Effect::Changes),
-    action("recipients list", "recipient.list", Effect::Reads),
-    action("recipients add", "recipient.add", Effect::Changes),
-    action("recipients remove", "recipient.remove", Effect::Changes),
-    action("trust show", "policy.read", Effect::Reads),
-    action("trust propose", "policy.propose", Effect::Changes),
-    action("trust sign", "policy.sign", Effect::Changes),
-    action("trust publish", "policy.publish", Effect::Changes),
-    action("trust put-back", "policy.restore", Effect::Changes),
-    action("trust pin", "key.update", Effect::Changes),
-    action("trust sheet", "policy.export", Effect::Reads),
-    action("keys prove", "key.test", Effect::Reads),
-    action("keys exposure", "key.inspect", Effect::Reads),
+    action("backup", "snapshot.create", SecretEffect::Changes),
+    Action { path: "get", flag: Some("reveal"), name: "secret.read", effect: SecretEffect::Reveals },
+    action("verify", "repository.verify", SecretEffect::Reads),
+    action("restore plan", "restore.plan", SecretEffect::Reads),
+    action("restore apply", "restore.apply", SecretEffect::Changes),
+    action("restore activate plan", "activation.plan", SecretEffect::Reads),
+    action("restore activate apply", "activation.apply", SecretEffect::Changes),
+    action("drift", "standby.compare", SecretEffect::Reads),
+    action("sync", "standby.update", SecretEffect::Changes),
+    action("init", "repository.create", SecretEffect::Changes),
+    action("snapshots accept", "snapshot.accept", SecretEffect::Changes),
+    action("ledger accept-loss", "ledger.accept", SecretEffect::Changes),
+    action("forget", "snapshot.forget", SecretEffect::Changes),
+    action("snapshots hold", "snapshot.hold", SecretEffect::Changes),
+    action("snapshots release", "snapshot.release", SecretEffect::Changes),
+    action("sweep", "repository.sweep", SecretEffect::Changes),
+    action("copy", "repository.copy", SecretEffect::Changes),
+    action("drill", "drill.start", SecretEffect::Reads),
+    action("keys list", "key.list", SecretEffect::Reads),
+    action("keys new", "key.create", SecretEffect::Changes),
+    action("keys pin", "key.update", SecretEffect::Changes),
+    action("keys host", "key.create", SecretEffect::Changes),
+    action("keys add", "key.add", SecretEffect::Changes),
+    action("keys retire", "key.disable", SecretEffect::Changes),
+    action("keys revoke", "key.revoke", SecretEffect::Changes),
+    action("recipients list", "recipient.list", SecretEffect::Reads),
+    action("recipients add", "recipient.add", SecretEffect::Changes),
+    action("recipients remove", "recipient.remove", SecretEffect::Changes),
+    action("trust show", "policy.read", SecretEffect::Reads),
+    action("trust propose", "policy.propose", SecretEffect::Changes),
+    action("trust sign", "policy.sign", SecretEffect::Changes),
+    action("trust publish", "policy.publish", SecretEffect::Changes),
+    action("trust put-back", "policy.restore", SecretEffect::Changes),
+    action("trust pin", "key.update", SecretEffect::Changes),
+    action("trust sheet", "policy.export", SecretEffect::Reads),
+    action("keys prove", "key.test", SecretEffect::Reads),
+    action("keys exposure", "key.inspect", SecretEffect::Reads),
 ];
 
 /// Groups of commands whose every command leaves an event, also one that is not in the table yet.
 const GROUPS: &[Action] = &[
-    action("keys ", "key.manage", Effect::Changes),
-    action("prepare-standby ", "standby.prepare", Effect::Changes),
-    action("restore activate ", "activation.apply", Effect::Changes),
+    action("keys ", "key.manage", SecretEffect::Changes),
+    action("prepare-standby ", "standby.prepare", SecretEffect::Changes),
+    action("restore activate ", "activation.apply", SecretEffect::Changes),
 ];
 
 /// The event of a command, if it leaves one.
@@ -163,7 +163,7 @@ mod tests {
             let matches = Arguments::command().try_get_matches_from(words).unwrap();
             find(&Invocation::of(&matches)).map(|action| action.effect)
         };
-        assert_eq!(get(&["--reveal"]), Some(Effect::Reveals));
+        assert_eq!(get(&["--reveal"]), Some(SecretEffect::Reveals));
         assert_eq!(get(&[]), None);
     }
 }

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use crate::model::{Digest, Due, Timestamp};
+use crate::model::{Digest, ScheduledRun, Timestamp};
 
 /// One event, one line.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Event<'e> {
+pub(super) struct AuditEvent<'e> {
     #[serde(rename = "typeURI")]
     pub(super) type_uri: &'static str,
     pub(super) event_type: &'static str,
@@ -19,16 +19,16 @@ pub(super) struct Event<'e> {
     /// `pending` before a value is shown, else `success` or `failure`.
     pub(super) outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<Reason>,
+    pub(super) reason: Option<AuditReason>,
     /// `normal`, `warning` or `critical`.
     pub(super) severity: &'static str,
     pub(super) message: String,
     /// Whether it is about the content of secrets.
     pub(super) data_event: bool,
     pub(super) initiator: &'e Initiator,
-    pub(super) target: &'e Target,
+    pub(super) target: &'e AuditTarget,
     pub(super) observer: Observer,
-    pub(super) request_data: &'e Request,
+    pub(super) request_data: &'e AuditRequest,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) response_data: Option<Response>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Event<'e> {
 /// How it ended.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Reason {
+pub(super) struct AuditReason {
     /// The exit code, as text like all codes there.
     pub(super) reason_code: String,
     /// Its meaning, in fixed words.
@@ -58,7 +58,7 @@ pub(super) struct Initiator {
     /// Who became that user by sudo, as far as sudo says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) authn_name: Option<String>,
-    pub(super) host: Host,
+    pub(super) host: AuditHost,
     /// The key that signs for this host, by its fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) credential: Option<Credential>,
@@ -66,7 +66,7 @@ pub(super) struct Initiator {
 
 /// Where.
 #[derive(Debug, Serialize)]
-pub(super) struct Host {
+pub(super) struct AuditHost {
     pub(super) name: String,
     pub(super) agent: String,
 }
@@ -82,7 +82,7 @@ pub(super) struct Credential {
 /// What it was done to. Ids only; the name of a secret where names are allowed.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Target {
+pub(super) struct AuditTarget {
     /// The item that was revealed, else the CRN of the instance, else the repository.
     pub(super) id: String,
     #[serde(rename = "typeURI")]
@@ -119,10 +119,10 @@ pub(super) struct Observer {
 
 /// What was asked for.
 #[derive(Debug, Serialize)]
-pub(super) struct Request {
+pub(super) struct AuditRequest {
     pub(super) command: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) due: Option<Due>,
+    pub(super) due: Option<ScheduledRun>,
 }
 
 /// What came of it: numbers and digests.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::clock::SystemClock;
-use super::failure::{Failure, Outcome};
+use super::failure::{CommandOutcome, Failure};
 use super::invocation::Invocation;
 use super::{env, scheduled, told, wire};
 use crate::config::Settings;
@@ -23,8 +23,10 @@ mod actions;
 mod event;
 mod sink;
 
-use actions::{Action, Effect};
-use event::{Address, Credential, Event, Host, Initiator, Observer, Reason, Request, Response, Target};
+use actions::{Action, SecretEffect};
+use event::{
+    Address, AuditEvent, AuditHost, AuditReason, AuditRequest, AuditTarget, Credential, Initiator, Observer, Response,
+};
 use sink::Sink;
 
 /// The largest `/etc/passwd` that is looked into, in bytes.
@@ -38,15 +40,15 @@ pub(super) struct Trail {
     correlation: String,
     started: Timestamp,
     initiator: Initiator,
-    request: Request,
-    state: Mutex<State>,
+    request: AuditRequest,
+    state: Mutex<AuditState>,
 }
 
 /// What changes while the command runs.
 #[derive(Debug)]
-struct State {
+struct AuditState {
     sink: Sink,
-    target: Target,
+    target: AuditTarget,
 }
 
 /// Opens the trail for a command that leaves an event, if one is configured.
@@ -59,7 +61,7 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<Trail>,
     let Ok(settings) = app.settings() else { return Ok(None) };
     let Some(audit) = settings.audit() else { return Ok(None) };
     let sink = open(&audit.to)?;
-    if action.effect != Effect::Reveals {
+    if action.effect != SecretEffect::Reveals {
         app.printer.keep_result();
     }
     let trail = Trail {
@@ -68,8 +70,8 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<Trail>,
         correlation: Uuid::new_v4().to_string(),
         started: SystemClock.now(),
         initiator: initiator(&settings),
-        request: Request { command: invocation.path.clone(), due: scheduled::due()? },
-        state: Mutex::new(State { sink, target: target(&settings, action) }),
+        request: AuditRequest { command: invocation.path.clone(), due: scheduled::due()? },
+        state: Mutex::new(AuditState { sink, target: target(&settings, action) }),
     };
     if action.is_announced() {
         let mut state = trail.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,14 +128,14 @@ impl Trail {
     }
 
     /// Says how the command ended.
-    pub(super) fn end(&self, app: &App, result: &Result<Outcome, Failure>) {
+    pub(super) fn end(&self, app: &App, result: &Result<CommandOutcome, Failure>) {
         let kind = match result {
-            Ok(Outcome::Done) => None,
-            Ok(Outcome::Reported(kind)) => Some(*kind),
+            Ok(CommandOutcome::Done) => None,
+            Ok(CommandOutcome::Reported(kind)) => Some(*kind),
             Err(failure) => Some(failure.kind()),
         };
         let words = result.as_ref().err().filter(|_| self.names).map(|failure| failure.chain().join(": "));
-        let reason = Reason {
+        let reason = AuditReason {
             reason_code: kind.map_or(0, FailureKind::exit_code).to_string(),
             reason_type: meaning(kind),
             reason_for_failure: words,
@@ -159,19 +161,19 @@ impl Trail {
 
     fn write(
         &self,
-        state: &mut State,
+        state: &mut AuditState,
         outcome: &'static str,
-        reason: Option<Reason>,
+        reason: Option<AuditReason>,
         response: Option<Response>,
     ) -> std::io::Result<()> {
         let action = format!("keyhaven.{}", self.action.name);
         let (object, verb) = self.action.name.split_once('.').unwrap_or(("", self.action.name));
         let severity = match (self.action.effect, outcome) {
-            (Effect::Reveals, _) => "critical",
+            (SecretEffect::Reveals, _) => "critical",
             (_, "failure") => "warning",
             _ => "normal",
         };
-        let event = Event {
+        let event = AuditEvent {
             type_uri: AUDIT_EVENT,
             event_type: "activity",
             id: Uuid::new_v4().to_string(),
@@ -182,7 +184,7 @@ impl Trail {
             reason,
             severity,
             message: format!("Keyhaven: {verb} {object} {outcome}"),
-            data_event: self.action.effect == Effect::Reveals,
+            data_event: self.action.effect == SecretEffect::Reveals,
             initiator: &self.initiator,
             target: &state.target,
             observer: Observer { name: "keyhaven", type_uri: "service/security/keyhaven" },
@@ -203,7 +205,7 @@ fn initiator(settings: &Settings) -> Initiator {
         name: user_name(uid).unwrap_or_else(|| uid.to_string()),
         type_uri: "service/security/account/user",
         authn_name: env::variable("SUDO_USER"),
-        host: Host { name: told::host(), agent: format!("keyhaven/{}", env!("CARGO_PKG_VERSION")) },
+        host: AuditHost { name: told::host(), agent: format!("keyhaven/{}", env!("CARGO_PKG_VERSION")) },
         credential: fingerprint.map(|fingerprint| Credential { kind: "signing-key", fingerprint }),
     }
 }
@@ -223,7 +225,7 @@ fn user_name(uid: u32) -> Option<String> {
     })
 }
 
-fn target(settings: &Settings, action: &Action) -> Target {
+fn target(settings: &Settings, action: &Action) -> AuditTarget {
     let source_crn = settings.source_crn();
     let standby_crn = settings.standby_crn();
     let repository_id = settings.repository_id();
@@ -233,7 +235,7 @@ fn target(settings: &Settings, action: &Action) -> Target {
     let url = if into_standby { settings.standby().map(|one| one.url) } else { settings.source().map(|one| one.url) };
     let host = url.ok().and_then(|url| Some(url::Url::parse(&url).ok()?.host_str()?.to_owned()));
     let repository = repository_id.as_ref().map(|id| format!("repository:{id}"));
-    Target {
+    AuditTarget {
         id: instance.clone().or(repository).unwrap_or_else(|| "unknown".to_owned()),
         type_uri: format!("keyhaven/{object}"),
         name: None,

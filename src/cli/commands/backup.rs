@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{human, report, wire};
 use crate::config::Settings;
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Arguments {
     tag: Vec<String>,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let tags = arguments.tag.join(",");
     let flags = [("backup.tags", "--tag", tags.as_str())];
     let settings = app.settings_with(if arguments.tag.is_empty() { &[] } else { &flags })?;
@@ -64,7 +64,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let writer = wire::writer(app, &settings, repository.id())?;
     let done = app.change(capture_begun(&begun, &context, &source, &repository, &writer, &catalogue, &options)).await?;
     app.printer.result(&done, |printer| print(printer, &done))?;
-    Ok(done.failure().map_or(Outcome::Done, Outcome::Reported))
+    Ok(done.failure().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
 /// Whether this host holds a key that opens packs. Refused unless the configuration accepts it.

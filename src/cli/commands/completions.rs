@@ -4,7 +4,7 @@ use clap::CommandFactory;
 
 use crate::cli::app::App;
 use crate::cli::args;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 
 /// Prints the completions of a shell.
 #[derive(Debug, clap::Args)]
@@ -17,12 +17,12 @@ pub(in crate::cli) struct Arguments {
     shell: clap_complete::Shell,
 }
 
-pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut args::Arguments::command(), "keyhaven", &mut script);
     let text = String::from_utf8_lossy(&script).into_owned();
     app.printer.result(&serde_json::json!({"shell": arguments.shell.to_string(), "script": text}), |printer| {
         printer.raw(text.as_bytes())
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -6,11 +6,11 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::table::Table;
 use crate::cli::{jobs, pins, wire};
-use crate::config::tables::Shown;
-use crate::config::{Job, Settings, template};
+use crate::config::tables::ShownEntry;
+use crate::config::{JobConfig, Settings, template};
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -31,19 +31,19 @@ pub(in crate::cli) enum Command {
 }
 
 #[derive(Serialize)]
-struct Listing {
+struct SettingList {
     file: Option<String>,
-    values: Vec<Line>,
+    values: Vec<SettingRow>,
 }
 
 #[derive(Serialize)]
-struct Line {
+struct SettingRow {
     key: String,
     value: String,
     origin: String,
 }
 
-pub(super) fn run(app: &App, command: &Command) -> Result<Outcome, Failure> {
+pub(super) fn run(app: &App, command: &Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Init => init(app),
         Command::Validate => validate(app),
@@ -51,20 +51,20 @@ pub(super) fn run(app: &App, command: &Command) -> Result<Outcome, Failure> {
     }
 }
 
-fn init(app: &App) -> Result<Outcome, Failure> {
+fn init(app: &App) -> Result<CommandOutcome, Failure> {
     let text = template::commented(&BTreeMap::new());
     app.printer.result(&serde_json::json!({ "toml": text }), |printer| printer.raw(text.as_bytes()))?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-fn show(app: &App) -> Result<Outcome, Failure> {
+fn show(app: &App) -> Result<CommandOutcome, Failure> {
     let settings = shown_settings(app)?;
     let file = app.config_path().map(|path| path.display().to_string());
     let mut values = lines(&settings);
     if settings.instance().is_empty() {
-        values.extend(app.instances_shown()?.into_iter().map(Line::from));
+        values.extend(app.instances_shown()?.into_iter().map(SettingRow::from));
     }
-    let shown = Listing { file, values };
+    let shown = SettingList { file, values };
     app.printer.result(&shown, |printer| {
         let mut table = Table::new(&["key", "value", "from"]);
         for line in &shown.values {
@@ -72,7 +72,7 @@ fn show(app: &App) -> Result<Outcome, Failure> {
         }
         printer.table(&table, "nothing is set")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// Those of one instance; of a file with several and none in question, what holds for all of them.
@@ -80,26 +80,26 @@ fn shown_settings(app: &App) -> Result<Settings, Failure> {
     if app.globals.instance().is_none() && app.instances()?.len() > 1 { app.settings_of("") } else { app.settings() }
 }
 
-fn lines(settings: &Settings) -> Vec<Line> {
-    let keys = settings.effective().map(|(key, value, origin)| Line {
+fn lines(settings: &Settings) -> Vec<SettingRow> {
+    let keys = settings.effective().map(|(key, value, origin)| SettingRow {
         key: key.path.to_owned(),
         value: value.to_string(),
         origin: origin.to_string(),
     });
     let tables = settings.tables().shown();
-    let jobs = settings.jobs().iter().flat_map(Job::shown);
+    let jobs = settings.jobs().iter().flat_map(JobConfig::shown);
     let notify = settings.notify_shown();
-    keys.chain(tables.into_iter().chain(jobs).chain(notify).map(Line::from)).collect()
+    keys.chain(tables.into_iter().chain(jobs).chain(notify).map(SettingRow::from)).collect()
 }
 
-impl From<Shown> for Line {
-    fn from(Shown { key, value, origin }: Shown) -> Self {
+impl From<ShownEntry> for SettingRow {
+    fn from(ShownEntry { key, value, origin }: ShownEntry) -> Self {
         Self { key, value, origin: origin.to_string() }
     }
 }
 
 /// Everything that can be told on this host, without asking the instance or the bucket: `doctor` does that.
-fn validate(app: &App) -> Result<Outcome, Failure> {
+fn validate(app: &App) -> Result<CommandOutcome, Failure> {
     let all = app.all_settings()?;
     let several = app.instances()?.len() > 1;
     let mut checked = vec!["syntax, keys and types".to_owned(), "policies, rules, overrides and transforms".to_owned()];
@@ -124,7 +124,7 @@ fn validate(app: &App) -> Result<Outcome, Failure> {
         printer.line("The configuration is valid. Checked:")?;
         checked.iter().try_for_each(|what| printer.line(format!("  {what}")))
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// What is doubtful about jobs of retention.

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
@@ -15,7 +15,7 @@ use crate::instance::ibm::classify::IbmRules;
 use crate::instance::ibm::recipe::IbmRecipe;
 use crate::job::coverage::{Coverage, CoverageReport, Named, Threshold};
 use crate::model::{Digest, FailureKind, Restorability, Timestamp};
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 
 /// Items that are named under a reason unless all are asked for.
 const NAMED: usize = 10;
@@ -37,7 +37,7 @@ Examples:
 pub(in crate::cli) struct Arguments {
     /// `latest`, a sequence number, or the start of a digest
     #[arg(default_value = "latest")]
-    snapshot: Wanted,
+    snapshot: SnapshotQuery,
     /// Fail when less than this share of all items is of this class or better; the class is `reissued` unless named
     #[arg(long, value_name = "PERCENT[=CLASS]")]
     fail_under: Option<Threshold>,
@@ -49,7 +49,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct ShownCoverage {
     snapshot: Digest,
     sequence: u64,
     /// The moment that the snapshot speaks of.
@@ -63,7 +63,7 @@ struct Shown {
     met: Option<bool>,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let policies = settings.tables().policies();
@@ -77,14 +77,20 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     // A share of what nobody has counted is reached by nothing.
     let met = arguments.fail_under.map(|threshold| hidden.is_empty() && threshold.is_met(&coverage));
     let entry = &found.entry;
-    let shown =
-        Shown { snapshot: entry.digest, sequence: entry.sequence, time: found.event.time, coverage, hidden, met };
+    let shown = ShownCoverage {
+        snapshot: entry.digest,
+        sequence: entry.sequence,
+        time: found.event.time,
+        coverage,
+        hidden,
+        met,
+    };
     app.printer.result(&shown, |printer| print(printer, &shown, &arguments))?;
-    Ok(if met == Some(false) { Outcome::Reported(FailureKind::Partial) } else { Outcome::Done })
+    Ok(if met == Some(false) { CommandOutcome::Reported(FailureKind::Partial) } else { CommandOutcome::Done })
 }
 
-fn print(printer: &Printer, shown: &Shown, arguments: &Arguments) -> Result<(), Failure> {
-    let Shown { coverage, sequence, time, .. } = shown;
+fn print(printer: &Printer, shown: &ShownCoverage, arguments: &Arguments) -> Result<(), Failure> {
+    let ShownCoverage { coverage, sequence, time, .. } = shown;
     let items = human::count(coverage.items, "item");
     let title = format!("Coverage of snapshot {sequence} of {}: {items}", human::time(*time));
     printer.line(printer.paint(Style::Bold, &title))?;

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::reading::Reading;
 use crate::cli::table::Table;
@@ -16,7 +16,7 @@ use crate::crypto::Identities;
 use crate::instance::{Listed, Source};
 use crate::model::{FailureKind, Item, ItemKey, Revision};
 use crate::repository::Repository;
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 
 /// Compares two snapshots, or a snapshot and the live instance. No payload is read.
 ///
@@ -31,10 +31,10 @@ Examples:
 pub(in crate::cli) struct Arguments {
     /// The older snapshot
     #[arg(default_value = "latest")]
-    older: Wanted,
+    older: SnapshotQuery,
     /// The newer snapshot
     #[arg(required_unless_present = "live", conflicts_with = "live")]
-    newer: Option<Wanted>,
+    newer: Option<SnapshotQuery>,
     /// Compare with the live source
     #[arg(long)]
     live: bool,
@@ -45,7 +45,7 @@ pub(in crate::cli) struct Arguments {
 /// What happened to an item from the older to the newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Change {
+enum DiffKind {
     Added,
     Removed,
     Changed,
@@ -53,7 +53,7 @@ enum Change {
     Unknown,
 }
 
-impl Change {
+impl DiffKind {
     const fn sign(self) -> &'static str {
         match self {
             Self::Added => "+",
@@ -65,8 +65,8 @@ impl Change {
 }
 
 #[derive(Debug, Serialize)]
-struct Line {
-    change: Change,
+struct DiffRow {
+    change: DiffKind,
     key: ItemKey,
     #[serde(rename = "type")]
     item_type: String,
@@ -76,17 +76,17 @@ struct Line {
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct DiffReport {
     older: u64,
     /// Nothing for the live instance.
     newer: Option<u64>,
     same: u64,
-    differences: Vec<Line>,
+    differences: Vec<DiffRow>,
 }
 
 /// An item, as far as it is compared.
 #[derive(Debug)]
-struct State {
+struct ComparedItem {
     item_type: String,
     name: String,
     revision: Option<Revision>,
@@ -94,9 +94,9 @@ struct State {
     parts: Option<BTreeMap<String, String>>,
 }
 
-type States = BTreeMap<ItemKey, State>;
+type States = BTreeMap<ItemKey, ComparedItem>;
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let older = snapshot::pick_to_read(&app.printer, &ledger, &arguments.older)?;
     let before = of_snapshot(&repository, &older, &keys).await?;
@@ -112,7 +112,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         }
     };
     let (same, differences) = compare(&before, &after);
-    let shown = Shown { older: older.entry.sequence, newer, same, differences };
+    let shown = DiffReport { older: older.entry.sequence, newer, same, differences };
     app.printer.result(&shown, |printer| {
         let mut table = Table::new(&["", "type", "name", "what", "key"]);
         for line in &shown.differences {
@@ -127,19 +127,23 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         printer.table(&table, "no difference")?;
         printer.line(format!("{} the same", human::count(shown.same, "item")))
     })?;
-    Ok(if shown.differences.is_empty() { Outcome::Done } else { Outcome::Reported(FailureKind::Different) })
+    Ok(if shown.differences.is_empty() {
+        CommandOutcome::Done
+    } else {
+        CommandOutcome::Reported(FailureKind::Different)
+    })
 }
 
 async fn of_snapshot(
     repository: &Repository,
-    snapshot: &snapshot::Snapshot,
+    snapshot: &snapshot::OpenedSnapshot,
     keys: &Arc<Identities>,
 ) -> Result<States, Failure> {
     let mut states = States::new();
     let mut items = repository.open_snapshot(&snapshot.event, keys);
     while let Some(item) = items.try_next().await? {
         let parts = Some(parts(&item));
-        let state = State { item_type: item.item_type, name: item.name, revision: item.revision, parts };
+        let state = ComparedItem { item_type: item.item_type, name: item.name, revision: item.revision, parts };
         states.insert(item.key, state);
     }
     Ok(states)
@@ -160,7 +164,8 @@ async fn live(source: &dyn Source, expected: &str) -> Result<States, Failure> {
     let listing = source
         .list(&mut |listed: Listed| {
             let Listed { item, revision, .. } = listed;
-            let state = State { item_type: item.item_type, name: item.name, revision: Some(revision), parts: None };
+            let state =
+                ComparedItem { item_type: item.item_type, name: item.name, revision: Some(revision), parts: None };
             states.insert(item.key, state);
         })
         .await?;
@@ -173,10 +178,10 @@ async fn live(source: &dyn Source, expected: &str) -> Result<States, Failure> {
     }
 }
 
-fn compare(before: &States, after: &States) -> (u64, Vec<Line>) {
+fn compare(before: &States, after: &States) -> (u64, Vec<DiffRow>) {
     let mut same = 0;
     let mut lines = Vec::new();
-    let line = |change, key: &ItemKey, state: &State, what| Line {
+    let line = |change, key: &ItemKey, state: &ComparedItem, what| DiffRow {
         change,
         key: key.clone(),
         item_type: state.item_type.clone(),
@@ -185,26 +190,26 @@ fn compare(before: &States, after: &States) -> (u64, Vec<Line>) {
     };
     for (key, old) in before {
         let Some(new) = after.get(key) else {
-            lines.push(line(Change::Removed, key, old, Vec::new()));
+            lines.push(line(DiffKind::Removed, key, old, Vec::new()));
             continue;
         };
         match (old.revision, new.revision) {
             (Some(a), Some(b)) if a == b => same += 1,
-            (Some(_), Some(_)) => lines.push(line(Change::Changed, key, new, moved(old, new))),
+            (Some(_), Some(_)) => lines.push(line(DiffKind::Changed, key, new, moved(old, new))),
             _ => match (&old.parts, &new.parts) {
                 (Some(a), Some(b)) if a == b => same += 1,
-                (Some(_), Some(_)) => lines.push(line(Change::Changed, key, new, moved(old, new))),
-                _ => lines.push(line(Change::Unknown, key, new, Vec::new())),
+                (Some(_), Some(_)) => lines.push(line(DiffKind::Changed, key, new, moved(old, new))),
+                _ => lines.push(line(DiffKind::Unknown, key, new, Vec::new())),
             },
         }
     }
     let added = after.iter().filter(|(key, _)| !before.contains_key(*key));
-    lines.extend(added.map(|(key, state)| line(Change::Added, key, state, Vec::new())));
+    lines.extend(added.map(|(key, state)| line(DiffKind::Added, key, state, Vec::new())));
     lines.sort_by(|a, b| a.key.cmp(&b.key));
     (same, lines)
 }
 
-fn moved(old: &State, new: &State) -> Vec<String> {
+fn moved(old: &ComparedItem, new: &ComparedItem) -> Vec<String> {
     let (Some(old), Some(new)) = (&old.parts, &new.parts) else { return Vec::new() };
     let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
@@ -215,8 +220,8 @@ mod tests {
     use super::*;
     use crate::model::{Digest, ItemKind};
 
-    fn state(revision: Option<u8>, versions: Option<&str>) -> State {
-        State {
+    fn state(revision: Option<u8>, versions: Option<&str>) -> ComparedItem {
+        ComparedItem {
             item_type: "kv".into(),
             name: "n".into(),
             revision: revision.map(|byte| Digest::from_bytes([byte; 32])),
@@ -224,7 +229,7 @@ mod tests {
         }
     }
 
-    fn states(all: Vec<(&str, State)>) -> States {
+    fn states(all: Vec<(&str, ComparedItem)>) -> States {
         all.into_iter().map(|(id, state)| (ItemKey::new(ItemKind::Secret, id).unwrap(), state)).collect()
     }
 
@@ -248,10 +253,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                (Change::Changed, "changed", "versions".to_owned()),
-                (Change::Removed, "gone", String::new()),
-                (Change::Unknown, "moved", String::new()),
-                (Change::Added, "new", String::new()),
+                (DiffKind::Changed, "changed", "versions".to_owned()),
+                (DiffKind::Removed, "gone", String::new()),
+                (DiffKind::Unknown, "moved", String::new()),
+                (DiffKind::Added, "new", String::new()),
             ]
         );
     }

@@ -1,7 +1,7 @@
 //! `keyhaven drift`.
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
@@ -56,7 +56,7 @@ pub(in crate::cli) struct Arguments {
     recovery: RecoveryArguments,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let options = PlanOptions {
         only: arguments.only.clone(),
         exclude: arguments.exclude.clone(),
@@ -69,7 +69,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         against_snapshot(app, &arguments, &options).await?
     };
     app.printer.result(&found, |printer| print(printer, &found))?;
-    Ok(found.kind().map_or(Outcome::Done, Outcome::Reported))
+    Ok(found.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
 async fn against_snapshot(app: &App, arguments: &Arguments, options: &PlanOptions) -> Result<DriftReport, Failure> {

@@ -7,19 +7,19 @@ use futures_util::TryFutureExt as _;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{args, human, identity, report, snapshot, wire};
 use crate::config::{Retention, Settings};
 use crate::job::forget::{
-    ForgetError, GivenUp, Period, Policy, Reason, Verdict, check_by_hand, decide, give_up, now_of, stored_times,
-    take_back,
+    ForgetError, GivenUp, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide, give_up, now_of,
+    stored_times, take_back,
 };
 use crate::model::{Digest, FailureKind, Timestamp};
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::Ledger;
-use crate::repository::{Repository, Writer};
+use crate::repository::{EntryWriter, Repository};
 
 /// Gives up the snapshots that no rule of retention keeps.
 ///
@@ -45,10 +45,10 @@ pub(in crate::cli) struct Arguments {
     rules: Rules,
     /// Give up this snapshot by hand: a sequence number or the start of its digest; several may follow
     #[arg(long, value_name = "SNAPSHOT", num_args = 1.., requires = "reason", conflicts_with = "Rules")]
-    snapshot: Vec<Wanted>,
+    snapshot: Vec<SnapshotQuery>,
     /// Take these forgotten snapshots back
     #[arg(long, value_name = "SNAPSHOT", num_args = 1.., requires = "reason", conflicts_with_all = ["Rules", "snapshot"])]
-    undo: Vec<Wanted>,
+    undo: Vec<SnapshotQuery>,
     /// Why; it stays in the ledger
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -168,14 +168,14 @@ fn policy(retention: Retention) -> Policy {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct ForgetReport {
     /// Whether it was signed; else it is only what would be.
     applied: bool,
     /// By which rule.
     rule: String,
     kept: usize,
     forgotten: usize,
-    snapshots: Vec<Line>,
+    snapshots: Vec<ForgetRow>,
     /// The entries that were written.
     entries: Vec<Digest>,
     /// Until then at least they can be taken back.
@@ -187,17 +187,17 @@ struct Shown {
 }
 
 #[derive(Serialize)]
-struct Line {
+struct ForgetRow {
     sequence: u64,
     digest: Digest,
     time: Timestamp,
     good: bool,
     keep: bool,
-    reasons: Vec<Reason>,
+    reasons: Vec<KeepReason>,
 }
 
-impl From<Verdict> for Line {
-    fn from(Verdict { snapshot, reasons }: Verdict) -> Self {
+impl From<SnapshotDecision> for ForgetRow {
+    fn from(SnapshotDecision { snapshot, reasons }: SnapshotDecision) -> Self {
         Self {
             sequence: snapshot.sequence,
             digest: snapshot.digest,
@@ -209,7 +209,7 @@ impl From<Verdict> for Line {
     }
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = arguments.rules.settings(app)?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = report::read_ledger_anew(&app.printer, &repository).await?;
@@ -228,7 +228,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
                 app.printer.warning(ONLY_BY_NUMBER);
             }
             let verdicts = decide(&ledger, &stored, &policy, now).map_err(explained)?;
-            (policy.to_string(), verdicts.into_iter().map(Line::from).collect::<Vec<_>>())
+            (policy.to_string(), verdicts.into_iter().map(ForgetRow::from).collect::<Vec<_>>())
         }
         (chosen, reason) => {
             let lines = by_hand(&ledger, chosen)?;
@@ -238,7 +238,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         }
     };
     let given_up: Vec<Digest> = lines.iter().filter(|line| !line.keep).map(|line| line.digest).collect();
-    let mut shown = Shown {
+    let mut shown = ForgetReport {
         applied: false,
         rule,
         kept: lines.len() - given_up.len(),
@@ -257,10 +257,10 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     }
     shown.applied = arguments.apply;
     app.printer.result(&shown, |printer| print(printer, &shown))?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-impl Shown {
+impl ForgetReport {
     fn record(&mut self, done: GivenUp) {
         self.entries = done.entries.iter().map(|entry| entry.digest).collect();
         self.undo_until = Some(done.undo_until);
@@ -268,7 +268,7 @@ impl Shown {
         self.kept += done.taken_back.len();
         for line in self.snapshots.iter_mut().filter(|line| done.taken_back.contains(&line.digest)) {
             line.keep = true;
-            line.reasons.push(Reason::Pinned("in this moment".to_owned()));
+            line.reasons.push(KeepReason::Pinned("in this moment".to_owned()));
         }
         self.taken_back = done.taken_back;
     }
@@ -281,7 +281,7 @@ async fn writer(
     repository: &Repository,
     key: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
-) -> Result<Writer, Failure> {
+) -> Result<EntryWriter, Failure> {
     match key {
         Some(key) => {
             let key = identity::signing_key(key, passphrase_file).await?;
@@ -292,21 +292,21 @@ async fn writer(
 }
 
 /// What was chosen by hand, each once.
-fn by_hand(ledger: &Ledger, chosen: &[Wanted]) -> Result<Vec<Line>, Failure> {
-    let mut lines: Vec<Line> = Vec::new();
+fn by_hand(ledger: &Ledger, chosen: &[SnapshotQuery]) -> Result<Vec<ForgetRow>, Failure> {
+    let mut lines: Vec<ForgetRow> = Vec::new();
     for found in picked(ledger, chosen)? {
         if lines.iter().all(|line| line.digest != found.entry.digest) {
             let good = ledger.is_good(&found.entry);
             let (sequence, digest) = (found.entry.sequence, found.entry.digest);
-            lines.push(Line { sequence, digest, time: found.event.time, good, keep: false, reasons: Vec::new() });
+            lines.push(ForgetRow { sequence, digest, time: found.event.time, good, keep: false, reasons: Vec::new() });
         }
     }
     Ok(lines)
 }
 
 /// The snapshots that are named; `latest` would be another one tomorrow.
-fn picked(ledger: &Ledger, chosen: &[Wanted]) -> Result<Vec<snapshot::Snapshot>, Failure> {
-    if chosen.contains(&Wanted::Latest) {
+fn picked(ledger: &Ledger, chosen: &[SnapshotQuery]) -> Result<Vec<snapshot::OpenedSnapshot>, Failure> {
+    if chosen.contains(&SnapshotQuery::Latest) {
         return Err(Failure::usage("name the snapshot by its number or digest: `latest` is another one tomorrow"));
     }
     chosen.iter().map(|wanted| snapshot::pick(ledger, wanted)).collect()
@@ -318,7 +318,7 @@ async fn undo(
     repository: &Repository,
     ledger: &Ledger,
     arguments: Arguments,
-) -> Result<Outcome, Failure> {
+) -> Result<CommandOutcome, Failure> {
     let found = picked(ledger, &arguments.undo)?;
     let digests: Vec<Digest> = found.iter().map(|found| found.entry.digest).collect();
     let sequences: Vec<u64> = found.iter().map(|found| found.entry.sequence).collect();
@@ -334,7 +334,7 @@ async fn undo(
         printer.line("  The next `forget --apply` gives them up again unless a rule or a hold keeps them:")?;
         printer.line(format!("  keyhaven snapshots hold {} --reason …", sequences.first().copied().unwrap_or_default()))
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// Adds what to do next.
@@ -360,7 +360,7 @@ fn explained(error: ForgetError) -> Failure {
     Failure::from(error).hinted(hint)
 }
 
-fn print(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
+fn print(printer: &Printer, shown: &ForgetReport) -> Result<(), Failure> {
     let mut table = Table::new(&[">seq", "time", "judgement", "", "why", "digest"]);
     for line in shown.snapshots.iter().rev() {
         let reasons = line.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -393,8 +393,8 @@ fn print(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
     }
 }
 
-impl Shown {
-    fn why_not(&self, line: &Line) -> String {
+impl ForgetReport {
+    fn why_not(&self, line: &ForgetRow) -> String {
         match (self.rule.strip_prefix("by hand: "), line.good) {
             (Some(reason), _) => reason.to_owned(),
             (None, true) => "no rule keeps it".to_owned(),

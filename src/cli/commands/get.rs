@@ -7,17 +7,17 @@ use zeroize::Zeroizing;
 
 use crate::cli::app::App;
 use crate::cli::escape;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::reading::Reading;
 use crate::cli::snapshot;
-use crate::cli::timeline::{self, Timeline, Version};
+use crate::cli::timeline::{self, Timeline, VersionHistory};
 use crate::crypto::Identities;
 use crate::model::json::Members;
 use crate::model::{Digest, FailureKind, Payload, Slot, Timestamp};
 use crate::repository::Repository;
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 
 /// Gets one version of one item: what is known about it and, only with --reveal, its value.
 ///
@@ -37,7 +37,7 @@ pub(in crate::cli) struct Arguments {
     version_id: Option<String>,
     /// As it was in this snapshot: `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT", conflicts_with = "at")]
-    snapshot: Option<Wanted>,
+    snapshot: Option<SnapshotQuery>,
     /// As it was in the newest good snapshot that is not younger than this moment (RFC 3339)
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -52,7 +52,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownPayload<'a> {
     key: &'a str,
     name: &'a str,
     #[serde(rename = "type")]
@@ -63,18 +63,18 @@ struct Shown<'a> {
     pack: Digest,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let Reading { repository, keys, ledger, .. } = match arguments.reveal {
         true => Reading::begin_with_packs(app, &arguments.recovery).await?,
         false => Reading::begin(app, &arguments.recovery).await?,
     };
-    let snapshots = match arguments.at.map(Wanted::At).or(arguments.snapshot) {
+    let snapshots = match arguments.at.map(SnapshotQuery::At).or(arguments.snapshot) {
         Some(wanted) => vec![snapshot::pick_to_read(&app.printer, &ledger, &wanted)?],
         None => snapshot::live(&ledger),
     };
     let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
     let (version, pack) = choose(&timeline, arguments.version_id.as_deref())?;
-    let shown = Shown {
+    let shown = ShownPayload {
         key: timeline.item.key.as_str(),
         name: &timeline.item.name,
         item_type: &timeline.item.item_type,
@@ -96,21 +96,21 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
             ])?;
             printer.line("The value is in the pack; --reveal prints it.")
         })?;
-        return Ok(Outcome::Done);
+        return Ok(CommandOutcome::Done);
     }
     let payload = payload(&repository, &keys, &timeline, &version.slot, pack).await?;
     if let Some(trail) = &app.trail {
         trail.revealing(&timeline.item.key, version.slot.as_str(), &timeline.item.name)?;
     }
     print(app, &shown, &payload, arguments.field.as_deref())?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The version that is meant, with the pack that holds it. An older one never stands in for the newest.
-fn choose<'a>(timeline: &'a Timeline, wanted: Option<&str>) -> Result<(&'a Version, Digest), Failure> {
+fn choose<'a>(timeline: &'a Timeline, wanted: Option<&str>) -> Result<(&'a VersionHistory, Digest), Failure> {
     let kept = || timeline.versions.iter().filter_map(|version| Some((version, version.pack?)));
     let Some(wanted) = wanted else {
-        let own = |version: &&Version| version.slot.as_str() != Slot::WITHHELD;
+        let own = |version: &&VersionHistory| version.slot.as_str() != Slot::WITHHELD;
         let newest = timeline.versions.iter().find(own);
         if let Some((version, pack)) = newest.and_then(|version| Some((version, version.pack?))) {
             return Ok((version, pack));
@@ -159,7 +159,7 @@ async fn payload(
 }
 
 /// Prints the value. It is put together in one buffer that is wiped.
-fn print(app: &App, shown: &Shown<'_>, payload: &Payload, field: Option<&str>) -> Result<(), Failure> {
+fn print(app: &App, shown: &ShownPayload<'_>, payload: &Payload, field: Option<&str>) -> Result<(), Failure> {
     let text = payload.expose();
     let value = match field {
         None => text,
@@ -204,7 +204,7 @@ mod tests {
     /// Versions newest first, and whether the payload of each was kept.
     fn timeline(versions: &[(&str, bool)]) -> Timeline {
         let time = Timestamp::from_millis(0);
-        let version = |&(id, kept): &(&str, bool)| Version {
+        let version = |&(id, kept): &(&str, bool)| VersionHistory {
             slot: Slot::new(id).unwrap(),
             created_at: None,
             first: 1,

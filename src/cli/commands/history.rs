@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::reading::Reading;
 use crate::cli::table::Table;
@@ -25,7 +25,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct HistoryReport<'a> {
     key: &'a str,
     name: &'a str,
     #[serde(rename = "type")]
@@ -33,11 +33,11 @@ struct Shown<'a> {
     first_seen: u64,
     last_seen: u64,
     gone: bool,
-    versions: Vec<Line<'a>>,
+    versions: Vec<HistoryRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct HistoryRow<'a> {
     version: &'a str,
     created_at: Option<&'a str>,
     first_snapshot: u64,
@@ -46,7 +46,7 @@ struct Line<'a> {
     pack: Option<Digest>,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let snapshots = snapshot::live(&ledger);
     let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
@@ -69,11 +69,11 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         }
         printer.table(&table, "it has no versions")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-fn shown(timeline: &Timeline, newest: u64) -> Shown<'_> {
-    Shown {
+fn shown(timeline: &Timeline, newest: u64) -> HistoryReport<'_> {
+    HistoryReport {
         key: timeline.item.key.as_str(),
         name: &timeline.item.name,
         item_type: &timeline.item.item_type,
@@ -83,7 +83,7 @@ fn shown(timeline: &Timeline, newest: u64) -> Shown<'_> {
         versions: timeline
             .versions
             .iter()
-            .map(|version| Line {
+            .map(|version| HistoryRow {
                 version: version.slot.as_str(),
                 created_at: version.created_at.as_deref(),
                 first_snapshot: version.first,

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::recovery_file::{self, RecoveryFile};
 use crate::cli::recovery_sheet::{self, Sheet};
 use crate::cli::{human, key_file, pins, wire};
-use crate::config::keys::{KEYS, Key};
-use crate::config::value::{Kind, Value};
-use crate::config::{Origin, Settings, template};
+use crate::config::keys::{ConfigKey, KEYS};
+use crate::config::value::{SettingValue, ValueKind};
+use crate::config::{SettingOrigin, Settings, template};
 use crate::crypto::digest::sha256;
 use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
 use crate::format::{Policy, PolicyRef, RepositoryId, SourceName, names};
@@ -99,7 +99,7 @@ struct Files {
 }
 
 #[derive(Debug, Serialize)]
-struct Made {
+struct InitReport {
     repository_id: RepositoryId,
     /// Version 1 of the trust policy.
     policy: PolicyRef,
@@ -119,7 +119,7 @@ struct Made {
     add_to_config: Option<String>,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings_with(&arguments.flags())?;
     let kit = read_kits(&arguments.recovery)?;
     let recovery = Recipients::new(kit.recipients.clone())?;
@@ -146,7 +146,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let source = source_name(&settings).await?;
     let made = app.change(make(app, &settings, &arguments, store, source, &kit, files)).await?;
     tell(app, &made)?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn read_kits(paths: &[PathBuf]) -> Result<RecoveryFile, Failure> {
@@ -222,7 +222,7 @@ async fn make(
     source: SourceName,
     kit: &RecoveryFile,
     files: Files,
-) -> Result<Made, Failure> {
+) -> Result<InitReport, Failure> {
     let key = SigningKey::generate()?;
     let (catalogue, catalogue_text) = Identities::generate();
     let place = store.place();
@@ -252,7 +252,7 @@ async fn make(
     let sheet = Sheet { settings, id, version, policy: &policy, envelope: &envelope, made };
     let sheet = recovery_sheet::text(&sheet).map_err(unfinished)?;
     key_file::create(&files.recovery_sheet, sheet.as_bytes()).map_err(unfinished)?;
-    Ok(Made {
+    Ok(InitReport {
         repository_id: id,
         policy: version,
         place,
@@ -323,14 +323,14 @@ fn absolute(path: &Path) -> String {
 }
 
 /// A value as the configuration would set it.
-fn as_toml(key: &Key, value: &Value) -> String {
+fn as_toml(key: &ConfigKey, value: &SettingValue) -> String {
     match value {
-        Value::Path(path) => template::quote(&absolute(path)),
-        Value::Texts(texts) => template::quote_list(texts),
-        Value::Flag(flag) if key.kind != Kind::Accepted => flag.to_string(),
-        Value::Flag(_) => template::quote("accepted"),
-        Value::Number(_) | Value::Whole(_) => value.to_string(),
-        Value::Text(_) | Value::Period(_) => template::quote(&value.to_string()),
+        SettingValue::Path(path) => template::quote(&absolute(path)),
+        SettingValue::Texts(texts) => template::quote_list(texts),
+        SettingValue::Flag(flag) if key.kind != ValueKind::Accepted => flag.to_string(),
+        SettingValue::Flag(_) => template::quote("accepted"),
+        SettingValue::Number(_) | SettingValue::Whole(_) => value.to_string(),
+        SettingValue::Text(_) | SettingValue::Period(_) => template::quote(&value.to_string()),
     }
 }
 
@@ -339,7 +339,7 @@ fn as_toml(key: &Key, value: &Value) -> String {
 fn snippet(settings: &Settings, values: &BTreeMap<&'static str, String>) -> String {
     let there: Vec<&str> = settings
         .effective()
-        .filter(|(_, _, origin)| matches!(origin, Origin::File { .. }))
+        .filter(|(_, _, origin)| matches!(origin, SettingOrigin::File { .. }))
         .filter(|(key, value, _)| values.get(key.path).is_some_and(|wanted| as_toml(key, value) == *wanted))
         .map(|(key, ..)| key.path)
         .collect();
@@ -358,7 +358,7 @@ fn snippet(settings: &Settings, values: &BTreeMap<&'static str, String>) -> Stri
     text
 }
 
-fn tell(app: &App, made: &Made) -> Result<(), Failure> {
+fn tell(app: &App, made: &InitReport) -> Result<(), Failure> {
     app.printer.result(made, |printer| {
         printer.line("Repository made.")?;
         let mut facts = vec![

@@ -12,7 +12,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::{identity, key_file, pin_file, pins, prompt, recovery_file};
 use crate::config::Settings;
 use crate::crypto::{Identities, SigningKey};
@@ -113,7 +113,7 @@ pub(super) fn custodian(policy: &Policy, text: &str) -> Result<Custodian, Failur
     }
 }
 
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::New(arguments) => make(app, arguments).await,
         Command::Pin(arguments) => pin(app, arguments).await,
@@ -125,7 +125,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     }
 }
 
-async fn pin(app: &App, arguments: PinArguments) -> Result<Outcome, Failure> {
+async fn pin(app: &App, arguments: PinArguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let repository = settings.repository_id().ok_or_else(|| {
         Failure::from(Settings::missing("repository.id")).hinted("say which repository: --repository-id ID")
@@ -156,10 +156,10 @@ async fn pin(app: &App, arguments: PinArguments) -> Result<Outcome, Failure> {
         let what = if changed { "now names" } else { "named already" };
         printer.line(format!("{} {what} the repository {repository}.", identity.display()))
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-async fn make(app: &App, arguments: NewArguments) -> Result<Outcome, Failure> {
+async fn make(app: &App, arguments: NewArguments) -> Result<CommandOutcome, Failure> {
     let what = "cannot make the kit";
     let files = KitFiles::of(&arguments);
     let (files, passphrase) = key_file::blocking(what, move || {
@@ -188,7 +188,7 @@ async fn make(app: &App, arguments: NewArguments) -> Result<Outcome, Failure> {
         printer.line("  2. Make a second kit for another person.")?;
         printer.line("  3. Copy the public file to the collector:  keyhaven init --recovery public.txt")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// Where the parts of a kit go.

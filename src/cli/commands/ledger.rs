@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
-use crate::cli::trust::change::Change;
+use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, Signing};
 use crate::format::EntryRef;
 use crate::repository::ledger::Ledger;
@@ -30,7 +30,7 @@ pub(in crate::cli) struct AcceptLossArguments {
     signing: Signing,
 }
 
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     let Command::AcceptLoss(AcceptLossArguments { signing }) = command;
     let session = Session::open(app).await?;
     let lost = losses(&session.ledger);
@@ -42,7 +42,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     app.printer.note("these entries are gone, and their loss is to be accepted:");
     lost.iter().for_each(|entry| app.printer.note(&format!("  {entry}")));
     let details = serde_json::Map::from_iter([("accepted".to_owned(), serde_json::json!(lost))]);
-    let next = session.next(&[Change::AcceptLosses(lost)], Some(signing.reason), false)?;
+    let next = session.next(&[PolicyChange::AcceptLosses(lost)], Some(signing.reason), false)?;
     session.carry_out("accepted", details, &next, None, &signing.with).await
 }
 

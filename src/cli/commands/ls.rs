@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::inventory::{Filter, GroupNames};
 use crate::cli::reading::Reading;
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Line {
+struct ItemRow {
     key: String,
     kind: String,
     #[serde(rename = "type")]
@@ -42,7 +42,7 @@ struct Line {
     read_at: Option<Timestamp>,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot.wanted())?;
     let mut groups = GroupNames::default();
@@ -53,7 +53,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         items.push(item);
     }
     items.retain(|item| arguments.filter.takes(item, &groups));
-    let lines: Vec<Line> = items.iter().map(|item| line(item, &groups)).collect();
+    let lines: Vec<ItemRow> = items.iter().map(|item| line(item, &groups)).collect();
     app.printer.result(&lines, |printer| {
         let mut table = Table::new(&["kind", "type", "group", "name", "restorability", ">versions", "id"]);
         for line in &lines {
@@ -69,11 +69,11 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         }
         printer.table(&table, "no item fits")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-fn line(item: &Item, groups: &GroupNames) -> Line {
-    Line {
+fn line(item: &Item, groups: &GroupNames) -> ItemRow {
+    ItemRow {
         key: item.key.as_str().to_owned(),
         kind: item.key.kind_word().to_owned(),
         item_type: item.item_type.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::CommandFactory;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::{args, key_file};
 use crate::model::FailureKind;
 
@@ -21,7 +21,7 @@ pub(in crate::cli) struct Arguments {
     out: Option<PathBuf>,
 }
 
-pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let failed = |error| Failure::new(FailureKind::Failed, "cannot write the manual pages").because(error);
     let command = args::Arguments::command();
     match &arguments.out {
@@ -39,5 +39,5 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Failure> 
             app.printer.result(&serde_json::json!({ "page": text }), |printer| printer.raw(text.as_bytes()))?;
         }
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

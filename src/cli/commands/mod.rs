@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use super::app::App;
 use super::demo;
-use super::failure::{Failure, Outcome};
-use crate::format::{Draft, Event};
+use super::failure::{CommandOutcome, Failure};
+use crate::format::{Draft, EntryEvent};
 use crate::model::Clock;
 
 mod backup;
@@ -120,7 +120,7 @@ impl Command {
 }
 
 /// Does it.
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Keys(command) => keys::run(app, command).await,
         Command::Recipients(command) => recipients::run(app, command).await,
@@ -156,7 +156,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
 }
 
 /// What this program has to say, now.
-fn draft(clock: &dyn Clock, event: Event) -> Draft {
+fn draft(clock: &dyn Clock, event: EntryEvent) -> Draft {
     Draft { time: clock.now(), tool: tool(), event }
 }
 

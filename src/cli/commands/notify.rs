@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::Style;
 use crate::cli::{human, told};
 use crate::model::FailureKind;
@@ -32,17 +32,17 @@ pub(in crate::cli) struct TestArguments {
 
 #[derive(Serialize)]
 struct Tested {
-    targets: Vec<Line>,
+    targets: Vec<DeliveryRow>,
 }
 
 #[derive(Serialize)]
-struct Line {
+struct DeliveryRow {
     target: String,
     told: bool,
     why: Option<String>,
 }
 
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     let Command::Test(arguments) = command;
     let settings = app.settings()?;
     let teller = told::teller(app, &settings);
@@ -64,7 +64,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     let mut targets = Vec::new();
     for name in names {
         let why = teller.test(name).await.err().map(|warning| warning.why);
-        targets.push(Line { target: name.to_owned(), told: why.is_none(), why });
+        targets.push(DeliveryRow { target: name.to_owned(), told: why.is_none(), why });
     }
     let tested = Tested { targets };
     app.printer.result(&tested, |printer| {
@@ -77,5 +77,5 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
         })
     })?;
     let all = tested.targets.iter().all(|line| line.told);
-    Ok(if all { Outcome::Done } else { Outcome::Reported(FailureKind::Failed) })
+    Ok(if all { CommandOutcome::Done } else { CommandOutcome::Reported(FailureKind::Failed) })
 }

@@ -6,16 +6,16 @@ use clap::Subcommand;
 
 use super::restore;
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::snapshot::SnapshotArguments;
-use crate::job::restore::{OnConflict, PlanOptions, Scope, Selector};
+use crate::job::restore::{OnConflict, PlanOptions, RestoreScope, Selector};
 
 /// What to do about the standby.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Say what the standby still lacks; changes nothing
-    Plan(Box<PlanArguments>),
+    Plan(Box<PreparePlanArguments>),
     /// Do what such a plan says
     Apply(Box<restore::ApplyArguments>),
 }
@@ -33,7 +33,7 @@ Exit code 15 means that there is something to do, 0 that the standby is prepared
 Examples:
   keyhaven prepare-standby plan --sign-with-source --out prepare.json
   keyhaven prepare-standby apply prepare.json --identity recovery-identity.txt")]
-pub(in crate::cli) struct PlanArguments {
+pub(in crate::cli) struct PreparePlanArguments {
     #[command(flatten)]
     snapshot: SnapshotArguments,
     /// Save the plan here, for `prepare-standby apply`
@@ -54,20 +54,20 @@ pub(in crate::cli) struct PlanArguments {
     recovery: RecoveryArguments,
 }
 
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Plan(arguments) => {
-            let PlanArguments { snapshot, out, only, exclude, sign_with_source, consent, recovery } = *arguments;
+            let PreparePlanArguments { snapshot, out, only, exclude, sign_with_source, consent, recovery } = *arguments;
             let options = PlanOptions {
                 only,
                 exclude,
                 sign_with_source,
-                scope: Scope::Foundations,
+                scope: RestoreScope::Foundations,
                 on_conflict: OnConflict::default(),
                 ..PlanOptions::default()
             };
             restore::make_plan(app, &snapshot, &recovery, &consent, options, out.as_deref(), "prepare-standby").await
         }
-        Command::Apply(arguments) => restore::carry_out(app, *arguments, Some(Scope::Foundations)).await,
+        Command::Apply(arguments) => restore::carry_out(app, *arguments, Some(RestoreScope::Foundations)).await,
     }
 }

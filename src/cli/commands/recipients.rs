@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::commands::keys;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::table::Table;
-use crate::cli::trust::change::{Change, RecipientList};
+use crate::cli::trust::change::{PolicyChange, RecipientList};
 use crate::cli::trust::session::{Session, Signing};
 use crate::cli::{report, wire};
 use crate::crypto::Recipient;
@@ -62,14 +62,14 @@ pub(in crate::cli) struct RemoveArguments {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct RecipientRow<'a> {
     recipient: &'a str,
     name: &'a str,
     /// `recovery` opens everything, `catalogue` the inventory.
     list: &'static str,
 }
 
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::List => list(app).await,
         Command::Add(arguments) => add(app, *arguments).await,
@@ -77,13 +77,13 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     }
 }
 
-async fn list(app: &App) -> Result<Outcome, Failure> {
+async fn list(app: &App) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let policy = ledger.policy().ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
     let lists = [RecipientList::Recovery, RecipientList::Catalogue];
-    let lines: Vec<Line<'_>> = lists
+    let lines: Vec<RecipientRow<'_>> = lists
         .into_iter()
         .flat_map(|list| {
             let line = move |one| of_list(list, one);
@@ -104,27 +104,27 @@ async fn list(app: &App) -> Result<Outcome, Failure> {
         }
         Ok(())
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-fn of_list(list: RecipientList, one: &PolicyRecipient) -> Line<'_> {
-    Line { recipient: &one.recipient, name: &one.name, list: list.as_str() }
+fn of_list(list: RecipientList, one: &PolicyRecipient) -> RecipientRow<'_> {
+    RecipientRow { recipient: &one.recipient, name: &one.name, list: list.as_str() }
 }
 
-async fn add(app: &App, arguments: AddArguments) -> Result<Outcome, Failure> {
+async fn add(app: &App, arguments: AddArguments) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let AddArguments { recipient, list, name, signing } = arguments;
     let details = details(&recipient.to_string(), &name, list);
-    let change = Change::AddRecipient { list, name, recipient };
+    let change = PolicyChange::AddRecipient { list, name, recipient };
     let next = session.next(&[change], Some(signing.reason), false)?;
     session.carry_out("added", details, &next, None, &signing.with).await
 }
 
-async fn remove(app: &App, arguments: RemoveArguments) -> Result<Outcome, Failure> {
+async fn remove(app: &App, arguments: RemoveArguments) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let (list, one) = find(session.policy()?, &arguments.recipient, arguments.list)?;
     let details = details(&one.recipient, &one.name, list);
-    let change = Change::RemoveRecipient { list, recipient: one.recipient };
+    let change = PolicyChange::RemoveRecipient { list, recipient: one.recipient };
     let next = session.next(&[change], Some(arguments.signing.reason), false)?;
     session.carry_out("removed", details, &next, None, &arguments.signing.with).await
 }

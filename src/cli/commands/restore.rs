@@ -7,12 +7,12 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::memory::Memory;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::reading::Reading;
-use crate::cli::signatures::{self, Signed};
+use crate::cli::signatures::{self, GivenCertificate};
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::{human, identity, key_file, report, wire};
@@ -21,12 +21,12 @@ use crate::instance::standby::{RegistrationNames, Signer, Standby as _};
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::plan::{Action, Remark, Step};
 use crate::job::restore::{
-    ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, Scope, Selector,
-    Signatures, apply_signed, check_signer, plan, record,
+    ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, RestoreScope,
+    Selector, Signatures, apply_signed, check_signer, plan, record,
 };
 use crate::model::FailureKind;
 use crate::repository::Repository;
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 
 mod activate;
 mod patches;
@@ -139,7 +139,7 @@ pub(in crate::cli) struct ApplyArguments {
     /// The certificate that was signed for an authority which waits for one; may be given more than once. Without it,
     /// PLAN.NAME.signed.pem beside the plan is taken
     #[arg(long, value_name = "NAME=FILE")]
-    signed: Vec<Signed>,
+    signed: Vec<GivenCertificate>,
     /// Sign what was restored into the ledger with this key, which needs the role of a restorer; the recovery kit's
     /// recovery-signing-key.pem has it
     #[arg(long, value_name = "KEY-FILE")]
@@ -167,7 +167,7 @@ struct Applied<'a> {
     signing_request_files: Vec<PathBuf>,
 }
 
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Plan(arguments) => make(app, *arguments).await,
         Command::Apply(arguments) => carry_out(app, *arguments, None).await,
@@ -176,7 +176,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure>
     }
 }
 
-async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
+async fn make(app: &App, arguments: PlanArguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let options = PlanOptions {
         only: arguments.only.clone(),
@@ -204,7 +204,7 @@ pub(super) async fn make_plan(
     options: PlanOptions,
     out: Option<&Path>,
     command: &str,
-) -> Result<Outcome, Failure> {
+) -> Result<CommandOutcome, Failure> {
     // Most plans need no payload, so the catalogue key will do until one is needed.
     let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &wanted.wanted())?;
@@ -217,7 +217,7 @@ pub(super) async fn make_plan(
     }
     let shown = Planned { plan: &made, memory: Memory::of(&ledger) };
     app.printer.result(&shown, |printer| print_plan(printer, &made, out, command))?;
-    Ok(made.check().map_or(Outcome::Done, Outcome::Reported))
+    Ok(made.check().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
 /// The conflict policy: a flag, else the configuration.
@@ -232,7 +232,11 @@ fn on_conflict(word: &str) -> Result<OnConflict, String> {
 }
 
 /// Applies a plan; one of another scope than `wanted` is refused.
-pub(super) async fn carry_out(app: &App, arguments: ApplyArguments, wanted: Option<Scope>) -> Result<Outcome, Failure> {
+pub(super) async fn carry_out(
+    app: &App,
+    arguments: ApplyArguments,
+    wanted: Option<RestoreScope>,
+) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let text = crate::cli::app::read_plan(&arguments.plan)?;
     let plan = Plan::from_json(&text)?;
@@ -290,7 +294,7 @@ pub(super) async fn carry_out(app: &App, arguments: ApplyArguments, wanted: Opti
         let entry = record(&repository, &writer, &report).await?;
         app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
     }
-    unwritten.map_or(Ok(report.kind().map_or(Outcome::Done, Outcome::Reported)), Err)
+    unwritten.map_or(Ok(report.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported)), Err)
 }
 
 /// The snapshot that a plan is bound to.
@@ -301,7 +305,7 @@ async fn backup_of(
     keys: Arc<crate::crypto::Identities>,
 ) -> Result<RepositorySnapshot, Failure> {
     let ledger = report::read_ledger(&app.printer, repository).await?;
-    let found = snapshot::pick_to_read(&app.printer, &ledger, &Wanted::Named(plan.snapshot.entry.to_string()))?;
+    let found = snapshot::pick_to_read(&app.printer, &ledger, &SnapshotQuery::Named(plan.snapshot.entry.to_string()))?;
     Ok(RepositorySnapshot::new(repository, &found.entry, &found.event, keys))
 }
 

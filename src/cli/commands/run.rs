@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::{env, metrics, told};
 use crate::config::Settings;
 use crate::daemon::engine::{Engine, PULSE, Setup};
@@ -46,7 +46,7 @@ Examples:
   keyhaven run --log-level debug")]
 pub(in crate::cli) struct Arguments {}
 
-pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let failed = |what: &'static str| move |error| Failure::new(FailureKind::Failed, what).because(error);
     let mut hangups = signal(SignalKind::hangup()).map_err(failed("cannot listen for signals"))?;
     let manager = Arc::new(Manager::new(env::variable("NOTIFY_SOCKET").map(Into::into)));
@@ -117,7 +117,7 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
     }
     servers.shutdown().await;
     info!("ended");
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// Tells that a new configuration is wrong, or that it is right again.

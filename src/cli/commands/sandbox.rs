@@ -8,9 +8,9 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::cli::app::{App, read_public};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::config::template::quote;
-use crate::instance::embedded::{ApiKey, FaultScript, Grant, Options, Role, Sandbox, SandboxOptions, Switches};
+use crate::instance::embedded::{ApiKey, FaultScript, Grant, Options, Sandbox, SandboxOptions, ServiceRole, Switches};
 use crate::model::FailureKind;
 
 /// Serves an in-memory instance that speaks the provider's API, until interrupted.
@@ -62,7 +62,7 @@ pub(in crate::cli) struct Arguments {
 
 /// What a client needs. The API key opens nothing but this sandbox.
 #[derive(Serialize)]
-struct Settings<'a> {
+struct SandboxReport<'a> {
     url: String,
     iam_url: String,
     api_key: &'a str,
@@ -79,7 +79,7 @@ struct KeyRole {
     key: String,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     if !arguments.listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
             "a sandbox protects nothing, so it listens on loopback only, not on {}",
@@ -107,7 +107,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     };
     let sandbox = Sandbox::start(start, arguments.listen).await?;
     let settings = sandbox.settings();
-    let shown = Settings {
+    let shown = SandboxReport {
         url: settings.base_url.clone(),
         iam_url: settings.iam_url.clone(),
         api_key: settings.api_key.expose_secret(),
@@ -132,7 +132,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         app.printer.note("Ctrl-C ends it.");
     }
     sandbox.run(app.cancel().clone()).await?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The switches, with those turned that `given` names.
@@ -151,19 +151,19 @@ fn switches(given: &[String]) -> Result<Switches, Failure> {
 }
 
 /// The roles that `given` names, each with its key.
-fn roles(given: &[String]) -> Result<Vec<(Role, String)>, Failure> {
+fn roles(given: &[String]) -> Result<Vec<(ServiceRole, String)>, Failure> {
     let read = |text: &String| {
         let given = text.split_once('=').filter(|(_, key)| !key.is_empty());
         let (role, key) =
             given.ok_or_else(|| Failure::usage("`--key` takes a role and a key").hinted("--key ROLE=KEY"))?;
-        let parsed = role.parse::<Role>().map_err(|error| Failure::usage(format!("`{role}` {error}")))?;
+        let parsed = role.parse::<ServiceRole>().map_err(|error| Failure::usage(format!("`{role}` {error}")))?;
         Ok((parsed, key.to_owned()))
     };
     given.iter().map(read).collect()
 }
 
 /// One key for each text, with all roles that it was given.
-fn keys(roles: &[(Role, String)]) -> Vec<ApiKey> {
+fn keys(roles: &[(ServiceRole, String)]) -> Vec<ApiKey> {
     let mut grants: BTreeMap<&str, Vec<Grant>> = BTreeMap::new();
     for (role, key) in roles {
         grants.entry(key).or_default().push(Grant::whole(role.clone()));

@@ -4,13 +4,13 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::human;
 use crate::cli::printer::Printer;
 use crate::cli::table::Table;
-use crate::config::Job;
+use crate::config::JobConfig;
 use crate::model::Timestamp;
-use crate::schedule::{Mark, Schedule, ScheduleError, Zone};
+use crate::schedule::{DstNote, Schedule, ScheduleError, Zone};
 
 /// Runs that are listed at most.
 const MOST: u32 = 1_000;
@@ -69,7 +69,7 @@ pub(in crate::cli) struct CheckArguments {
 #[derive(Debug, Serialize)]
 struct Coming<'a> {
     from: Timestamp,
-    runs: Vec<Due<'a>>,
+    runs: Vec<ComingRun<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,7 +84,7 @@ struct Checked<'a> {
 
 /// A coming run of a job.
 #[derive(Debug, Serialize)]
-struct Due<'a> {
+struct ComingRun<'a> {
     job: &'a str,
     kind: &'a str,
     /// The instances that it is for; none for all.
@@ -125,7 +125,7 @@ impl Moment {
             local: local.to_rfc3339(),
             zone: zone.name(),
             abbreviation,
-            mark: mark.map(Mark::as_str),
+            mark: mark.map(DstNote::as_str),
             note: mark.map(|mark| mark.to_string()),
             shown: format!("{} {name}", local.format("%a %Y-%m-%d %H:%M:%S")),
         }
@@ -136,22 +136,22 @@ impl Moment {
     }
 }
 
-pub(super) fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Next(arguments) => next(app, &arguments),
         Command::Check(arguments) => check(app, &arguments),
     }
 }
 
-fn next(app: &App, arguments: &NextArguments) -> Result<Outcome, Failure> {
+fn next(app: &App, arguments: &NextArguments) -> Result<CommandOutcome, Failure> {
     let instance = app.globals.instance();
     let settings = match instance {
         Some(_) => app.settings()?,
         // The jobs of all instances.
         None => app.settings_of("")?,
     };
-    let for_us = |job: &&Job| instance.is_none_or(|instance| job.is_for(instance));
-    let mut jobs: Vec<&Job> = settings.jobs().iter().filter(for_us).collect();
+    let for_us = |job: &&JobConfig| instance.is_none_or(|instance| job.is_for(instance));
+    let mut jobs: Vec<&JobConfig> = settings.jobs().iter().filter(for_us).collect();
     if let Some(name) = &arguments.job {
         let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
         if !names.contains(&name.as_str()) {
@@ -173,16 +173,16 @@ fn next(app: &App, arguments: &NextArguments) -> Result<Outcome, Failure> {
         }
         Ok(())
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The first runs of all jobs after a moment, in order of time, then of name.
-fn coming<'a>(jobs: &[&'a Job], from: Timestamp, count: usize) -> Vec<Due<'a>> {
-    let mut due: Vec<(Timestamp, &Job)> =
+fn coming<'a>(jobs: &[&'a JobConfig], from: Timestamp, count: usize) -> Vec<ComingRun<'a>> {
+    let mut due: Vec<(Timestamp, &JobConfig)> =
         jobs.iter().flat_map(|job| job.schedule.upcoming(from).take(count).map(|at| (at, *job))).collect();
     due.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
     due.truncate(count);
-    let run = |(at, job): (Timestamp, &'a Job)| Due {
+    let run = |(at, job): (Timestamp, &'a JobConfig)| ComingRun {
         job: &job.name,
         kind: &job.kind,
         instances: &job.instances,
@@ -192,7 +192,7 @@ fn coming<'a>(jobs: &[&'a Job], from: Timestamp, count: usize) -> Vec<Due<'a>> {
     due.into_iter().map(run).collect()
 }
 
-fn print(printer: &Printer, runs: &[Due<'_>], now: Timestamp, several: bool) -> Result<(), Failure> {
+fn print(printer: &Printer, runs: &[ComingRun<'_>], now: Timestamp, several: bool) -> Result<(), Failure> {
     let mut table = Table::new(&["job", "due", "UTC", ">in", "note"]);
     for run in runs {
         let mut notes: Vec<String> = Vec::new();
@@ -209,7 +209,7 @@ fn print(printer: &Printer, runs: &[Due<'_>], now: Timestamp, several: bool) -> 
     printer.table(&table, "no run is to come")
 }
 
-fn check(app: &App, arguments: &CheckArguments) -> Result<Outcome, Failure> {
+fn check(app: &App, arguments: &CheckArguments) -> Result<CommandOutcome, Failure> {
     let schedule = Schedule::new(&arguments.line, &arguments.zone).map_err(|error| {
         let text = match &error {
             ScheduleError::Zone { .. } => error.to_string(),
@@ -241,5 +241,5 @@ fn check(app: &App, arguments: &CheckArguments) -> Result<Outcome, Failure> {
         }
         printer.table(&table, "no run is to come")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

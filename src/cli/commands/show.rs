@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
-use crate::cli::snapshot::{self, Judgement, Snapshot};
+use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::snapshot::{self, Judgement, OpenedSnapshot};
 use crate::cli::{human, report, wire};
 use crate::format::snapshot::Consistency;
 use crate::format::{EntryRef, PolicyRef, SnapshotEvent};
 use crate::model::{Digest, Timestamp};
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::SnapshotState;
 
 /// Shows one snapshot: what it claims, what it holds, what it cost, who signed it.
@@ -18,11 +18,11 @@ use crate::repository::ledger::SnapshotState;
 pub(in crate::cli) struct Arguments {
     /// `latest`, a sequence number, or the start of a digest
     #[arg(default_value = "latest")]
-    snapshot: Wanted,
+    snapshot: SnapshotQuery,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownItem<'a> {
     digest: Digest,
     sequence: u64,
     /// `live`, `forgotten` or `swept`.
@@ -43,13 +43,13 @@ struct Shown<'a> {
     snapshot: &'a SnapshotEvent,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let entry = &found.entry;
-    let shown = Shown {
+    let shown = ShownItem {
         digest: entry.digest,
         sequence: entry.sequence,
         state: found.state_word(),
@@ -72,11 +72,11 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         }
         Ok(())
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
-    let Snapshot { entry, event, judgement, .. } = found;
+fn facts(found: &OpenedSnapshot) -> Vec<(&'static str, String)> {
+    let OpenedSnapshot { entry, event, judgement, .. } = found;
     let consistency = match &event.consistency {
         Consistency::PointInTime => "one point in time".to_owned(),
         Consistency::PerItem { moved, .. } => {
@@ -116,7 +116,7 @@ fn facts(found: &Snapshot) -> Vec<(&'static str, String)> {
 }
 
 /// Whether it is kept, and why.
-fn state(found: &Snapshot) -> String {
+fn state(found: &OpenedSnapshot) -> String {
     let state = match &found.state {
         SnapshotState::Live => "live".to_owned(),
         SnapshotState::Forgotten { by, rule } => format!("forgotten by entry {}: {}", by.short(), rule),

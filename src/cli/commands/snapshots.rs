@@ -6,15 +6,15 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::memory::Memory;
-use crate::cli::snapshot::{self, Judgement, Snapshot};
+use crate::cli::snapshot::{self, Judgement, OpenedSnapshot};
 use crate::cli::table::Table;
-use crate::cli::trust::change::Change;
+use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, Signing};
 use crate::cli::{human, report, wire};
 use crate::model::{Digest, Timestamp};
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::SnapshotState;
 
 /// Lists the snapshots, newest first.
@@ -54,22 +54,22 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct AcceptArguments {
     /// The snapshot: a sequence number or the start of its digest
-    snapshot: Wanted,
+    snapshot: SnapshotQuery,
     #[command(flatten)]
     signing: Signing,
 }
 
 /// The list, as JSON.
 #[derive(Debug, Serialize)]
-struct Listing {
+struct SnapshotList {
     schema: &'static str,
     memory: Memory,
-    snapshots: Vec<Line>,
+    snapshots: Vec<SnapshotRow>,
 }
 
 /// A snapshot, as lists show it.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
+pub(super) struct SnapshotRow {
     sequence: u64,
     digest: Digest,
     time: Timestamp,
@@ -94,7 +94,7 @@ pub(super) struct Line {
     tags: Vec<String>,
 }
 
-impl Line {
+impl SnapshotRow {
     /// What a person should know of it beyond its numbers.
     fn marks(&self) -> String {
         let state = Some(self.state).filter(|state| *state != "live").map(str::to_owned);
@@ -105,8 +105,8 @@ impl Line {
     }
 }
 
-impl From<&Snapshot> for Line {
-    fn from(snapshot: &Snapshot) -> Self {
+impl From<&OpenedSnapshot> for SnapshotRow {
+    fn from(snapshot: &OpenedSnapshot) -> Self {
         let event = &snapshot.event;
         let rule = match &snapshot.state {
             SnapshotState::Forgotten { rule, .. } => Some(rule.clone()),
@@ -131,7 +131,7 @@ impl From<&Snapshot> for Line {
     }
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     match arguments.command {
         Some(Command::Accept(accept_arguments)) => accept(app, accept_arguments).await,
         Some(Command::Hold(arguments)) => hold::run(app, arguments, true).await,
@@ -140,14 +140,14 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     }
 }
 
-async fn list(app: &App, last: Option<usize>, all: bool) -> Result<Outcome, Failure> {
+async fn list(app: &App, last: Option<usize>, all: bool) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let mut snapshots = snapshot::all(&ledger);
     snapshots.retain(|snapshot| all || !matches!(snapshot.state, SnapshotState::Swept { .. }));
-    let lines = snapshots.iter().rev().take(last.unwrap_or(usize::MAX)).map(Line::from).collect();
-    let listing = Listing { schema: "keyhaven/snapshots/1", memory: Memory::of(&ledger), snapshots: lines };
+    let lines = snapshots.iter().rev().take(last.unwrap_or(usize::MAX)).map(SnapshotRow::from).collect();
+    let listing = SnapshotList { schema: "keyhaven/snapshots/1", memory: Memory::of(&ledger), snapshots: lines };
     app.printer.result(&listing, |printer| {
         let columns =
             [">seq", "time", "judgement", "consistency", "kind", ">items", ">packs", ">size", "digest", "marks"];
@@ -168,10 +168,10 @@ async fn list(app: &App, last: Option<usize>, all: bool) -> Result<Outcome, Fail
         }
         printer.table(&table, "no snapshot yet; `keyhaven backup` makes one")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-async fn accept(app: &App, arguments: AcceptArguments) -> Result<Outcome, Failure> {
+async fn accept(app: &App, arguments: AcceptArguments) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let snapshot = snapshot::pick(&session.ledger, &arguments.snapshot)?;
     if snapshot.judgement != Judgement::Suspect {
@@ -183,6 +183,6 @@ async fn accept(app: &App, arguments: AcceptArguments) -> Result<Outcome, Failur
     }
     let digest = snapshot.entry.digest;
     let details = serde_json::Map::from_iter([("accepted".to_owned(), serde_json::json!(digest))]);
-    let next = session.next(&[Change::Accept(digest)], Some(arguments.signing.reason), false)?;
+    let next = session.next(&[PolicyChange::Accept(digest)], Some(arguments.signing.reason), false)?;
     session.carry_out("accepted", details, &next, None, &arguments.signing.with).await
 }

@@ -1,7 +1,7 @@
 //! `keyhaven sweep`.
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{human, wire};
@@ -45,7 +45,7 @@ impl Arguments {
     }
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let writer = match arguments.apply {
@@ -62,7 +62,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     };
     let report = app.change(sweep(&app.context(), &repository, &options)).await?;
     app.printer.result(&report, |printer| print(printer, &report))?;
-    Ok(report.failure().map_or(Outcome::Done, Outcome::Reported))
+    Ok(report.failure().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
 fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {

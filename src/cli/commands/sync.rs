@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use crate::cli::app::App;
 use crate::cli::commands::restore::{ConsentArguments, conflict_policy};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::reading::Reading;
-use crate::cli::snapshot::{self, Judgement, Snapshot};
+use crate::cli::snapshot::{self, Judgement, OpenedSnapshot};
 use crate::cli::table::Table;
 use crate::cli::{human, wire};
 
 use crate::config::sections::Sync;
-use crate::config::value::{Kind, Value, period_text};
+use crate::config::value::{SettingValue, ValueKind, period_text};
 use crate::job::restore::plan::{Remark, Step};
 use crate::job::restore::{ApplyOptions, OnConflict, PlanOptions, RepositorySnapshot, Selector, record};
 use crate::job::sync::choose::{Choice, choose};
 use crate::job::sync::{SyncOptions, SyncReport, sync};
 use crate::model::{FailureKind, Timestamp};
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::Ledger;
 
 /// Keeps a warm standby in step: brings the newest good snapshot of some age into it, only what changed.
@@ -59,7 +59,7 @@ pub(in crate::cli) struct Arguments {
     max_change: Option<f64>,
     /// This snapshot, however young it is: `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT")]
-    snapshot: Option<Wanted>,
+    snapshot: Option<SnapshotQuery>,
     /// The newest good snapshot that is not younger than this moment (RFC 3339)
     #[arg(long, value_name = "TIME", conflicts_with = "snapshot")]
     at: Option<Timestamp>,
@@ -83,21 +83,21 @@ pub(in crate::cli) struct Arguments {
 }
 
 fn period(text: &str) -> Result<Duration, String> {
-    match Kind::Period.read_text(text, std::path::Path::new("")) {
-        Ok(Value::Period(period)) => Ok(period),
-        Ok(_) => Err(format!("expected {}", Kind::Period.expected())),
-        Err(found) => Err(format!("expected {}, not {found}", Kind::Period.expected())),
+    match ValueKind::Period.read_text(text, std::path::Path::new("")) {
+        Ok(SettingValue::Period(period)) => Ok(period),
+        Ok(_) => Err(format!("expected {}", ValueKind::Period.expected())),
+        Err(found) => Err(format!("expected {}, not {found}", ValueKind::Period.expected())),
     }
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    match Kind::Share.read_text(text, std::path::Path::new("")) {
-        Ok(Value::Number(share)) => Ok(share),
-        _ => Err(format!("it is not {}", Kind::Share.expected())),
+    match ValueKind::Share.read_text(text, std::path::Path::new("")) {
+        Ok(SettingValue::Number(share)) => Ok(share),
+        _ => Err(format!("it is not {}", ValueKind::Share.expected())),
     }
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let Reading { settings, repository, keys, ledger, .. } =
         Reading::begin_with_packs(app, &arguments.recovery).await?;
     let recorder = match arguments.record.clone() {
@@ -110,7 +110,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         Picked::Snapshot(found) => *found,
         Picked::NoneYet(why) => {
             app.printer.result(&serde_json::json!({ "nothing_to_do": why }), |printer| printer.line(&why))?;
-            return Ok(Outcome::Done);
+            return Ok(CommandOutcome::Done);
         }
     };
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
@@ -154,17 +154,17 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         let entry = record(&repository, &writer, applied).await?;
         app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
     }
-    Ok(report.kind().map_or(Outcome::Done, Outcome::Reported))
+    Ok(report.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
 /// The snapshot to bring, or why there is none yet.
 enum Picked {
-    Snapshot(Box<Snapshot>),
+    Snapshot(Box<OpenedSnapshot>),
     NoneYet(String),
 }
 
 fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) -> Result<Picked, Failure> {
-    let named = arguments.snapshot.clone().or_else(|| arguments.at.map(Wanted::At));
+    let named = arguments.snapshot.clone().or_else(|| arguments.at.map(SnapshotQuery::At));
     if let Some(wanted) = named {
         let found = snapshot::pick_to_read(&app.printer, ledger, &wanted)?;
         if found.judgement == Judgement::Suspect {
@@ -185,7 +185,7 @@ fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) ->
     let millis = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
     match choose(ledger, app.context().clock.now(), millis) {
         Choice::Take(entry, _) => {
-            Ok(Picked::Snapshot(Box::new(snapshot::pick(ledger, &Wanted::Named(entry.digest.to_string()))?)))
+            Ok(Picked::Snapshot(Box::new(snapshot::pick(ledger, &SnapshotQuery::Named(entry.digest.to_string()))?)))
         }
         Choice::Wait(until) => Ok(Picked::NoneYet(format!(
             "no good snapshot is {} old yet; the first one is at {}",

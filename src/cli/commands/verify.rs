@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{human, wire};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
 use crate::format::names;
-use crate::job::verify::{Keys, Level, Part, Problem, ProblemKind, Report, Snapshots, VerifyOptions, record, verify};
+use crate::job::verify::{
+    Keys, Level, Problem, ProblemKind, Report, SliceChoice, Snapshots, VerifyOptions, record, verify,
+};
 use crate::model::Digest;
 use crate::repository::Repository;
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 
 /// Checks the repository, as deep as the keys at hand allow.
 ///
@@ -37,11 +39,11 @@ pub(in crate::cli) struct Arguments {
     level: String,
     /// Only this snapshot: `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT")]
-    snapshot: Option<Wanted>,
+    snapshot: Option<SnapshotQuery>,
     /// At level payload, open only the N-th of T parts of the packs, so that T runs open all; next/T: the one that follows
     /// the last recorded one
     #[arg(long, value_name = "N/T")]
-    slice: Option<Part>,
+    slice: Option<SliceChoice>,
     /// The digest of an entry that was a head and must still be there; may be given more than once
     #[arg(long, value_name = "DIGEST")]
     pin_head: Vec<Digest>,
@@ -53,9 +55,9 @@ pub(in crate::cli) struct Arguments {
     recovery: RecoveryArguments,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    if let Some(Part::Next { of }) = arguments.slice {
+    if let Some(SliceChoice::Next { of }) = arguments.slice {
         if arguments.record.is_none() {
             return Err(Failure::usage(format!("--slice next/{of} needs --record")).hinted(
                 "which slice was the last stands in the ledger alone; without an entry it would always be the same",
@@ -102,11 +104,11 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     // What was found is told first: that it could not be recorded must not hide it.
     app.printer.result(&report, |printer| print(printer, &report))?;
     match (report.failure(), recorded) {
-        (None, recorded) => recorded.map(|()| Outcome::Done),
-        (Some(found), Ok(())) => Ok(Outcome::Reported(found)),
+        (None, recorded) => recorded.map(|()| CommandOutcome::Done),
+        (Some(found), Ok(())) => Ok(CommandOutcome::Reported(found)),
         (Some(found), Err(failure)) => {
             app.printer.warning(&format!("the result was not recorded: {}", failure.chain().join(": ")));
-            Ok(Outcome::Reported(found))
+            Ok(CommandOutcome::Reported(found))
         }
     }
 }

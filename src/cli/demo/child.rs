@@ -13,7 +13,7 @@ use crate::model::FailureKind;
 
 /// Whose host a command runs on: the variables that its configuration is given by.
 #[derive(Debug, Clone)]
-pub(super) struct Host {
+pub(super) struct DemoHost {
     /// The folder that plays the host.
     pub(super) folder: PathBuf,
     /// Its environment, in addition to the demo's own.
@@ -49,7 +49,7 @@ impl Expect {
 ///
 /// # Errors
 /// When it cannot be run, ends with a code that is not expected, or prints no JSON.
-pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], expect: Expect) -> Result<Value, Failure> {
+pub(super) async fn run(app: &App, host: &DemoHost, arguments: &[&str], expect: Expect) -> Result<Value, Failure> {
     let printed = output(app, host, &[arguments, &["--json"]].concat(), expect).await?;
     serde_json::from_slice(&printed).map_err(|error| {
         Failure::new(FailureKind::Failed, format!("`{}` printed no JSON", shown(arguments))).because(error)
@@ -60,7 +60,7 @@ pub(super) async fn run(app: &App, host: &Host, arguments: &[&str], expect: Expe
 ///
 /// # Errors
 /// When it cannot be run or fails.
-pub(super) async fn screen(app: &App, host: &Host, arguments: &[&str]) -> Result<String, Failure> {
+pub(super) async fn screen(app: &App, host: &DemoHost, arguments: &[&str]) -> Result<String, Failure> {
     let printed = output(app, host, arguments, Expect::Done).await?;
     Ok(String::from_utf8_lossy(&printed).into_owned())
 }
@@ -69,7 +69,7 @@ fn shown(arguments: &[&str]) -> String {
     format!("keyhaven {}", arguments.join(" "))
 }
 
-async fn output(app: &App, host: &Host, arguments: &[&str], expect: Expect) -> Result<Vec<u8>, Failure> {
+async fn output(app: &App, host: &DemoHost, arguments: &[&str], expect: Expect) -> Result<Vec<u8>, Failure> {
     let shown = shown(arguments);
     let failed =
         |error: std::io::Error| Failure::new(FailureKind::Failed, format!("cannot run `{shown}`")).because(error);

@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::crypto::Identities;
 use crate::format::event::SnapshotEvent;
 use crate::instance::embedded::History;
-use crate::model::json::{self, Object};
+use crate::model::json::{self, JsonObject};
 use crate::model::{ItemKind, Timestamp};
 use crate::repository::Repository;
 
@@ -65,7 +65,7 @@ pub(super) async fn check(
 }
 
 fn comparable(row: &str) -> String {
-    let mut object = Object::parse(row).unwrap_or_default();
+    let mut object = JsonObject::parse(row).unwrap_or_default();
     for name in MOVED_BY_READS {
         drop(object.remove(name));
     }

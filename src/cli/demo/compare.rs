@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::instance::embedded::{Items, Life, Lock, Secret, Version};
-use crate::model::json::{self, Object};
+use crate::instance::embedded::{Items, Lock, Secret, SecretState, SecretVersion};
+use crate::model::json::{self, JsonObject};
 
 /// The member of metadata in which a restore leaves its mark.
 const MARK: &str = crate::instance::standby::MARK;
@@ -22,7 +22,7 @@ const MAY_STAY_AWAY: [&str; 2] = ["private_cert_configuration_", "custom_credent
 
 /// How much was compared, and what differs. Differences name things and never values.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Comparison {
+pub(super) struct DemoComparison {
     pub(super) groups: u64,
     pub(super) configurations: u64,
     pub(super) secrets: u64,
@@ -38,7 +38,7 @@ pub(super) struct Comparison {
     pub(super) differences: Vec<String>,
 }
 
-impl Comparison {
+impl DemoComparison {
     fn check(&mut self, same: bool, what: impl FnOnce() -> String) {
         if !same {
             self.differences.push(what());
@@ -48,8 +48,8 @@ impl Comparison {
 
 /// Compares what the source held with what the standby holds, our marks and held-back rotation aside. `told` are the
 /// keys of the items of which the restore said that they do not come back, or wait.
-pub(super) fn compare(source: &Items, standby: &Items, told: &BTreeSet<String>) -> Comparison {
-    let mut found = Comparison::default();
+pub(super) fn compare(source: &Items, standby: &Items, told: &BTreeSet<String>) -> DemoComparison {
+    let mut found = DemoComparison::default();
     groups(&mut found, source, standby);
     configurations(&mut found, source, standby, told);
     let there: BTreeMap<_, _> = standby.secrets.values().map(|secret| (name_of(standby, secret), secret)).collect();
@@ -62,7 +62,7 @@ pub(super) fn compare(source: &Items, standby: &Items, told: &BTreeSet<String>) 
         let twin = || there.get(&imported).filter(|_| CERTIFICATES.contains(&secret_type.as_str()));
         seen += 1;
         match there.get(&name) {
-            Some(_) if secret.life == Life::PreActivation => found.anew += 1,
+            Some(_) if secret.life == SecretState::PreActivation => found.anew += 1,
             Some(_) if ISSUED.contains(&secret_type.as_str()) => found.anew += 1,
             Some(other) => secrets(&mut found, &name.join("/"), secret, other),
             None => match twin() {
@@ -84,10 +84,10 @@ pub(super) fn compare(source: &Items, standby: &Items, told: &BTreeSet<String>) 
 
 /// Whether a restore may say of a secret that it does not come: whatever it says, a plain value that lives has to.
 fn may_stay_away(secret: &Secret) -> bool {
-    secret.life != Life::Active || ISSUED.contains(&secret.secret_type.as_str())
+    secret.life != SecretState::Active || ISSUED.contains(&secret.secret_type.as_str())
 }
 
-fn groups(found: &mut Comparison, source: &Items, standby: &Items) {
+fn groups(found: &mut DemoComparison, source: &Items, standby: &Items) {
     let described = |items: &Items| -> BTreeMap<String, String> {
         items.groups.values().map(|group| (group.name.clone(), group.description.clone())).collect()
     };
@@ -98,7 +98,7 @@ fn groups(found: &mut Comparison, source: &Items, standby: &Items) {
     }
 }
 
-fn configurations(found: &mut Comparison, source: &Items, standby: &Items, told: &BTreeSet<String>) {
+fn configurations(found: &mut DemoComparison, source: &Items, standby: &Items, told: &BTreeSet<String>) {
     for (key, here) in &source.configurations {
         found.configurations += 1;
         let there = standby.configurations.contains_key(key);
@@ -129,7 +129,7 @@ fn name_of(items: &Items, secret: &Secret) -> [String; 3] {
     [group.to_owned(), secret.secret_type.clone(), secret.name.clone()]
 }
 
-fn secrets(found: &mut Comparison, name: &str, here: &Secret, there: &Secret) {
+fn secrets(found: &mut DemoComparison, name: &str, here: &Secret, there: &Secret) {
     found.check(here.description.as_deref().unwrap_or("") == there.description.as_deref().unwrap_or(""), || {
         format!("{name}: description")
     });
@@ -149,11 +149,11 @@ fn secrets(found: &mut Comparison, name: &str, here: &Secret, there: &Secret) {
     }
 }
 
-fn versions(found: &mut Comparison, name: &str, here: &Version, there: &Version) {
+fn versions(found: &mut DemoComparison, name: &str, here: &SecretVersion, there: &SecretVersion) {
     // The request that a certificate was made from is the source's own: no create takes it.
-    let text = |version: &Version| {
+    let text = |version: &SecretVersion| {
         let payload = version.payload.as_ref()?.expose();
-        let mut members = Object::parse(payload).ok()?;
+        let mut members = JsonObject::parse(payload).ok()?;
         Some(members.remove("csr").map_or_else(|| payload.to_owned(), |_| members.to_raw().get().to_owned()))
     };
     found.payloads += u64::from(here.payload.is_some());
@@ -161,7 +161,7 @@ fn versions(found: &mut Comparison, name: &str, here: &Version, there: &Version)
     found.check(same_metadata(here.custom_metadata.as_deref(), there.custom_metadata.as_deref()), || {
         format!("{name}: version metadata")
     });
-    let locks = |version: &Version| -> BTreeMap<String, (Option<String>, Option<String>)> {
+    let locks = |version: &SecretVersion| -> BTreeMap<String, (Option<String>, Option<String>)> {
         version.locks.iter().map(|lock| (lock.name.clone(), lock_text(lock))).collect()
     };
     let (here, there) = (locks(here), locks(there));
@@ -170,10 +170,10 @@ fn versions(found: &mut Comparison, name: &str, here: &Version, there: &Version)
 }
 
 /// A certificate that came back as an imported one: the certificate and its key are the same bytes.
-fn converted(found: &mut Comparison, name: &str, here: &Secret, there: &Secret) {
-    let part = |version: Option<&std::sync::Arc<Version>>, member: &str| {
+fn converted(found: &mut DemoComparison, name: &str, here: &Secret, there: &Secret) {
+    let part = |version: Option<&std::sync::Arc<SecretVersion>>, member: &str| {
         let payload = version?.payload.as_ref()?;
-        Object::parse(payload.expose()).ok()?.get(member).map(|value| value.get().to_owned())
+        JsonObject::parse(payload.expose()).ok()?.get(member).map(|value| value.get().to_owned())
     };
     found.converted += 1;
     found.check(here.labels == there.labels, || format!("{name}: labels"));
@@ -197,14 +197,14 @@ fn lock_text(lock: &Lock) -> (Option<String>, Option<String>) {
 /// Metadata with our mark taken out; none and an empty object are the same.
 fn same_metadata(here: Option<&RawValue>, there: Option<&RawValue>) -> bool {
     let stripped = |value: Option<&RawValue>| {
-        let mut object = value.and_then(|value| Object::parse(value.get()).ok()).unwrap_or_default();
+        let mut object = value.and_then(|value| JsonObject::parse(value.get()).ok()).unwrap_or_default();
         drop(object.remove(MARK));
         canonical(&object.to_raw())
     };
     stripped(here) == stripped(there)
 }
 
-fn same_object(here: &Object, there: &Object) -> bool {
+fn same_object(here: &JsonObject, there: &JsonObject) -> bool {
     canonical(&here.to_raw()) == canonical(&there.to_raw())
 }
 
@@ -214,21 +214,21 @@ fn canonical(value: &RawValue) -> String {
 }
 
 fn canonical_text(text: &str) -> String {
-    Object::parse(text).map_or_else(|_| text.to_owned(), |object| canonical(&object.to_raw()))
+    JsonObject::parse(text).map_or_else(|_| text.to_owned(), |object| canonical(&object.to_raw()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::embedded::{Instance, Options, Verb, seed};
+    use crate::instance::embedded::{EmbeddedInstance, Options, Verb, seed};
 
-    fn seeded() -> Instance {
-        let instance = Instance::new(Options { ids: Some(5), ..Options::default() });
+    fn seeded() -> EmbeddedInstance {
+        let instance = EmbeddedInstance::new(Options { ids: Some(5), ..Options::default() });
         seed(&instance, 5, 60).unwrap();
         instance
     }
 
-    fn differences(change: impl FnOnce(&Instance, &Items)) -> Vec<String> {
+    fn differences(change: impl FnOnce(&EmbeddedInstance, &Items)) -> Vec<String> {
         let (source, standby) = (seeded(), seeded());
         let items = standby.snapshot().items;
         change(&standby, &items);
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn every_sort_of_difference_is_found_and_named() {
-        let call = |instance: &Instance, verb, target: &str, body: &str| {
+        let call = |instance: &EmbeddedInstance, verb, target: &str, body: &str| {
             let reply = instance.call(verb, target, body);
             assert!(reply.status < 300, "{}", *reply.body);
         };

@@ -20,15 +20,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use self::child::{Expect, Host, run as keyhaven, screen};
+use self::child::{DemoHost, Expect, run as keyhaven, screen};
 use self::story::{Paths, Story};
 use super::app::App;
-use super::failure::{Failure, Outcome};
+use super::failure::{CommandOutcome, Failure};
 use super::printer::Style;
 use super::{human, key_file};
 use crate::crypto::Identities;
 use crate::format::RepositoryId;
-use crate::instance::embedded::{Instance, Options, Server, every_type_among};
+use crate::instance::embedded::{EmbeddedInstance, Options, Server, every_type_among};
 use crate::model::{Clock, FailureKind, Restorability, Timestamp};
 use crate::repository::{Repository, Store};
 
@@ -61,7 +61,7 @@ const NIGHTLY: &str = "\n[jobs.backup]\ncron = \"*/15 * * * *\"\n";
 const PACE: &str = "1000";
 
 /// Runs the demo.
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let stage = Stage::set(&arguments).await?;
     let told = stage.play(app, &arguments).await;
     let story = match told {
@@ -74,17 +74,17 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     let printed = app.printer.result(&story, |printer| story.print(printer));
     stage.clear();
     printed?;
-    Ok(if story.is_good() { Outcome::Done } else { Outcome::Reported(FailureKind::Failed) })
+    Ok(if story.is_good() { CommandOutcome::Done } else { CommandOutcome::Reported(FailureKind::Failed) })
 }
 
 /// Everything that is there before the curtain rises.
 struct Stage {
     folder: PathBuf,
     kept: bool,
-    source: Instance,
-    standby: Instance,
-    collector: Host,
-    recovery: Host,
+    source: EmbeddedInstance,
+    standby: EmbeddedInstance,
+    collector: DemoHost,
+    recovery: DemoHost,
 }
 
 impl Stage {
@@ -105,20 +105,20 @@ impl Stage {
         let folder = folder
             .canonicalize()
             .map_err(|error| Failure::new(FailureKind::Failed, "cannot make the demo's folder").because(error))?;
-        let source = Instance::new(Options { history: true, ids: Some(SEED), ..Options::default() });
+        let source = EmbeddedInstance::new(Options { history: true, ids: Some(SEED), ..Options::default() });
         let secrets = usize::try_from(arguments.secrets).unwrap_or(usize::MAX);
         let seeding = tokio::task::spawn_blocking(move || every_type_among(&source, SEED, secrets).map(|()| source));
         let source = seeding
             .await
             .map_err(|error| Failure::new(FailureKind::Failed, "cannot fill the source").because(error))?
             .map_err(|error| Failure::from_error(FailureKind::Failed, error))?;
-        let standby = Instance::new(Options {
+        let standby = EmbeddedInstance::new(Options {
             region: "eu-gb".to_owned(),
             instance_id: STANDBY_ID.to_owned(),
             api_key: SecretString::from("standby-api-key-of-the-demo"),
             ..Options::default()
         });
-        let host = |name: &str| Host { folder: folder.join(name), environment: Vec::new() };
+        let host = |name: &str| DemoHost { folder: folder.join(name), environment: Vec::new() };
         Ok(Self { kept, source, standby, collector: host("collector"), recovery: host("recovery"), folder })
     }
 
@@ -245,7 +245,7 @@ impl Stage {
     }
 
     /// The host that backs up: it knows the source and holds no key that opens a pack.
-    fn collector(&self, source: &Server) -> Result<Host, Failure> {
+    fn collector(&self, source: &Server) -> Result<DemoHost, Failure> {
         let api_key = self.path("collector/source-api-key");
         key_file::create(&api_key, self.source.options().api_key.expose_secret().as_bytes())?;
         let mut host = self.collector.clone();
@@ -260,7 +260,7 @@ impl Stage {
     }
 
     /// The host that restores: it knows the standby, holds the recovery kit, and has never heard of the source.
-    fn recovery(&self, standby: &Server) -> Result<Host, Failure> {
+    fn recovery(&self, standby: &Server) -> Result<DemoHost, Failure> {
         let api_key = self.path("recovery/standby-api-key");
         key_file::create(&api_key, self.standby.options().api_key.expose_secret().as_bytes())?;
         let mut host = self.recovery.clone();
@@ -275,7 +275,7 @@ impl Stage {
         Ok(host)
     }
 
-    async fn init(&self, app: &App, collector: &Host) -> Result<Value, Failure> {
+    async fn init(&self, app: &App, collector: &DemoHost) -> Result<Value, Failure> {
         let kits =
             ["kit-1", "kit-2"].map(|kit| self.path("recovery").join(kit).join("public.txt").display().to_string());
         let repository = self.path("repository").display().to_string();
@@ -297,7 +297,7 @@ impl Stage {
         Ok(made)
     }
 
-    async fn backup_under_writes(&self, app: &App, collector: &Host) -> Result<(u64, Value), Failure> {
+    async fn backup_under_writes(&self, app: &App, collector: &DemoHost) -> Result<(u64, Value), Failure> {
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
         #[expect(clippy::disallowed_methods, reason = "waited for below, and stopped by the guard before that")]
@@ -314,8 +314,8 @@ impl Stage {
         &self,
         app: &App,
         narrator: &Narrator<'_>,
-        collector: &Host,
-        recovery: &Host,
+        collector: &DemoHost,
+        recovery: &DemoHost,
         repository_id: &str,
     ) -> Result<Value, Failure> {
         add(&self.path("collector/keyhaven.toml"), NIGHTLY, CONFIG)?;
@@ -424,7 +424,7 @@ fn told(restore: &Value) -> BTreeSet<String> {
     lists.flatten().filter_map(|remark| remark.get("key")?.as_str().map(ToOwned::to_owned)).collect()
 }
 
-async fn start(instance: &Instance) -> Result<Server, Failure> {
+async fn start(instance: &EmbeddedInstance) -> Result<Server, Failure> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Server::start(instance.clone(), any)
         .await

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::compare::Comparison;
+use super::compare::DemoComparison;
 use crate::cli::failure::Failure;
 use crate::cli::human;
 use crate::cli::printer::{Printer, Style};
@@ -52,7 +52,7 @@ pub(super) struct Story {
     /// Time from the start of the planning to the end of the restore, in milliseconds.
     pub(super) restore_ms: i64,
     /// Source and standby, compared item by item from inside.
-    pub(super) compared: Comparison,
+    pub(super) compared: DemoComparison,
     /// How to open a pack with stock tools.
     pub(super) stock_tools: Vec<String>,
     /// Everything, in milliseconds.

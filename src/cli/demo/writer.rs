@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::instance::embedded::{Instance, Verb};
+use crate::instance::embedded::{EmbeddedInstance, Verb};
 use crate::model::json;
 
 /// Changes in one burst.
@@ -15,7 +15,7 @@ const BETWEEN: Duration = Duration::from_millis(60);
 const PAUSE: Duration = Duration::from_secs(6);
 
 /// Changes an instance in bursts until it is told to stop; returns how many changes were made.
-pub(super) async fn run(instance: Instance, stop: CancellationToken) -> u64 {
+pub(super) async fn run(instance: EmbeddedInstance, stop: CancellationToken) -> u64 {
     let ids: Vec<String> = changeable(&instance);
     let mut done = 0;
     for step in 0_u32.. {
@@ -30,13 +30,13 @@ pub(super) async fn run(instance: Instance, stop: CancellationToken) -> u64 {
 }
 
 /// Makes `count` changes at once; returns how many were made.
-pub(super) fn burst(instance: &Instance, count: u32) -> u64 {
+pub(super) fn burst(instance: &EmbeddedInstance, count: u32) -> u64 {
     let ids = changeable(instance);
     (0..count).map(|step| u64::from(change(instance, &ids, 1_000 + step))).sum()
 }
 
 /// Text secrets that take a new version: no lock on the version that would be dropped.
-fn changeable(instance: &Instance) -> Vec<String> {
+fn changeable(instance: &EmbeddedInstance) -> Vec<String> {
     let snapshot = instance.snapshot();
     let secrets = snapshot.items.secrets.values();
     let text = secrets.filter(|secret| secret.secret_type == "arbitrary" && secret.locks_total() == 0);
@@ -44,7 +44,7 @@ fn changeable(instance: &Instance) -> Vec<String> {
 }
 
 /// A rotation, a new description, or a new secret, in turn. Says whether the instance took it.
-fn change(instance: &Instance, ids: &[String], step: u32) -> bool {
+fn change(instance: &EmbeddedInstance, ids: &[String], step: u32) -> bool {
     let at = usize::try_from(step).unwrap_or_default().wrapping_mul(7) % ids.len().max(1);
     let Some(id) = ids.get(at) else { return false };
     let text = |words: String| json::raw(&words);
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn every_change_is_taken() {
-        let instance = Instance::new(Options { history: true, ..Options::default() });
+        let instance = EmbeddedInstance::new(Options { history: true, ..Options::default() });
         seed(&instance, 1, 40).unwrap();
         let before = instance.history().unwrap().states();
         assert_eq!(burst(&instance, 6), 6);

@@ -3,7 +3,7 @@
 use crate::cli::failure::Failure;
 use crate::crypto::{PublicKey, Recipient};
 use crate::format::policy::{Custodian, PolicyKey, PolicyRecipient};
-use crate::format::{EntryRef, Policy, Role};
+use crate::format::{EntryRef, Policy, SigningRole};
 use crate::model::{Digest, FailureKind};
 use crate::repository::trust::check_alone;
 
@@ -43,9 +43,9 @@ impl RecipientList {
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) enum Change {
+pub(in crate::cli) enum PolicyChange {
     /// A key may sign what its roles allow.
-    AddKey { name: String, key: PublicKey, roles: Vec<Role> },
+    AddKey { name: String, key: PublicKey, roles: Vec<SigningRole> },
     /// What a key signed counts up to these entries.
     EndKey { key: Digest, until: Vec<EntryRef> },
     /// A key may sign versions of the policy.
@@ -78,7 +78,7 @@ pub(in crate::cli) enum Change {
 ///
 /// # Errors
 /// Kind 2 when a change does nothing or is not allowed, or the result could never be in force.
-pub(in crate::cli) fn apply(policy: &mut Policy, changes: &[Change]) -> Result<(), Failure> {
+pub(in crate::cli) fn apply(policy: &mut Policy, changes: &[PolicyChange]) -> Result<(), Failure> {
     for change in changes {
         change.apply(policy)?;
     }
@@ -86,7 +86,7 @@ pub(in crate::cli) fn apply(policy: &mut Policy, changes: &[Change]) -> Result<(
     check_alone(policy).map_err(|why| Failure::usage(format!("such a trust policy could not be in force: {why}")))
 }
 
-impl Change {
+impl PolicyChange {
     fn apply(&self, policy: &mut Policy) -> Result<(), Failure> {
         match self {
             Self::AddKey { name, key, roles } => add_key(policy, name, *key, roles),
@@ -136,7 +136,7 @@ impl Change {
     }
 }
 
-fn add_key(policy: &mut Policy, name: &str, key: PublicKey, roles: &[Role]) -> Result<(), Failure> {
+fn add_key(policy: &mut Policy, name: &str, key: PublicKey, roles: &[SigningRole]) -> Result<(), Failure> {
     refuse_known(policy, key)?;
     let mut roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
     roles.sort_unstable();
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use crate::cli::trust::kit;
 
-    fn applied(changes: &[Change]) -> Result<Policy, String> {
+    fn applied(changes: &[PolicyChange]) -> Result<Policy, String> {
         let mut policy = kit::second();
         apply(&mut policy, changes).map_err(|failure| failure.chain().join(": "))?;
         Ok(policy)
@@ -207,40 +207,51 @@ mod tests {
     #[test]
     fn a_key_is_added_once_and_ends_for_good() {
         let key = kit::key(9).public();
-        let add = Change::AddKey { name: "host".to_owned(), key, roles: vec![Role::Verifier, Role::Reaper] };
+        let add = PolicyChange::AddKey {
+            name: "host".to_owned(),
+            key,
+            roles: vec![SigningRole::Verifier, SigningRole::Reaper],
+        };
         let policy = applied(std::slice::from_ref(&add)).unwrap();
         assert_eq!(policy.key(&key.fingerprint()).unwrap().roles, ["reaper", "verifier"]);
         assert!(applied(&[add.clone(), add.clone()]).unwrap_err().contains("already"));
-        let end = Change::EndKey { key: key.fingerprint(), until: Vec::new() };
+        let end = PolicyChange::EndKey { key: key.fingerprint(), until: Vec::new() };
         assert!(applied(&[add.clone(), end.clone(), add]).unwrap_err().contains("does not come back"));
         assert!(applied(&[end]).unwrap_err().contains("does not list"));
-        let custodian = Change::AddKey { name: "x".to_owned(), key: kit::key(1).public(), roles: vec![Role::Reaper] };
+        let custodian =
+            PolicyChange::AddKey { name: "x".to_owned(), key: kit::key(1).public(), roles: vec![SigningRole::Reaper] };
         assert!(applied(&[custodian]).unwrap_err().contains("custodian's key already"));
     }
 
     #[test]
     fn custodians_stay_as_many_as_the_threshold() {
-        let remove = |seed| Change::RemoveCustodian { key: kit::key(seed).public().fingerprint() };
+        let remove = |seed| PolicyChange::RemoveCustodian { key: kit::key(seed).public().fingerprint() };
         assert_eq!(applied(&[remove(1)]).unwrap().custodians.len(), 2);
         assert!(applied(&[remove(1), remove(2)]).unwrap_err().contains("threshold"));
-        assert!(applied(&[remove(1), remove(2), Change::Threshold(1)]).is_ok());
-        assert!(applied(&[Change::Threshold(2)]).is_err() && applied(&[Change::Threshold(4)]).is_err());
+        assert!(applied(&[remove(1), remove(2), PolicyChange::Threshold(1)]).is_ok());
+        assert!(applied(&[PolicyChange::Threshold(2)]).is_err() && applied(&[PolicyChange::Threshold(4)]).is_err());
     }
 
     #[test]
     fn recipients_settings_and_lists_change() {
         let recipient = kit::recipient();
         let list = RecipientList::Recovery;
-        let add = Change::AddRecipient { list, name: "kit 2".to_owned(), recipient: recipient.clone() };
+        let add = PolicyChange::AddRecipient { list, name: "kit 2".to_owned(), recipient: recipient.clone() };
         assert_eq!(applied(&[add]).unwrap().recovery_recipients.len(), 2);
-        let remove = Change::RemoveRecipient { list, recipient: "age1a".to_owned() };
+        let remove = PolicyChange::RemoveRecipient { list, recipient: "age1a".to_owned() };
         assert!(applied(&[remove]).unwrap_err().contains("no recovery recipient"));
-        assert!(applied(&[Change::Grace(60)]).unwrap_err().contains("longest run"));
-        assert_eq!(applied(&[Change::Grace(60), Change::LongestRun(30)]).unwrap().settings.grace_seconds, 60);
+        assert!(applied(&[PolicyChange::Grace(60)]).unwrap_err().contains("longest run"));
+        assert_eq!(
+            applied(&[PolicyChange::Grace(60), PolicyChange::LongestRun(30)]).unwrap().settings.grace_seconds,
+            60
+        );
         let snapshot = Digest::from_bytes([5; 32]);
-        let policy = applied(&[Change::Accept(snapshot), Change::Hold(snapshot)]).unwrap();
+        let policy = applied(&[PolicyChange::Accept(snapshot), PolicyChange::Hold(snapshot)]).unwrap();
         assert_eq!((policy.accepted, policy.held), (vec![snapshot], vec![snapshot]));
-        assert!(applied(&[Change::Hold(snapshot), Change::Release(snapshot)]).unwrap().held.is_empty());
-        assert!(applied(&[Change::Release(snapshot)]).is_err() && applied(&[Change::AcceptLosses(vec![])]).is_err());
+        assert!(applied(&[PolicyChange::Hold(snapshot), PolicyChange::Release(snapshot)]).unwrap().held.is_empty());
+        assert!(
+            applied(&[PolicyChange::Release(snapshot)]).is_err()
+                && applied(&[PolicyChange::AcceptLosses(vec![])]).is_err()
+        );
     }
 }

@@ -81,11 +81,11 @@ fn join_key(next: &mut Policy, key: &PolicyKey) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::trust::change::{Change, apply};
+    use crate::cli::trust::change::{PolicyChange, apply};
     use crate::cli::trust::kit;
-    use crate::format::Role;
+    use crate::format::SigningRole;
 
-    fn branch(change: Change) -> (PolicyRef, Policy) {
+    fn branch(change: PolicyChange) -> (PolicyRef, Policy) {
         let mut policy = kit::second();
         apply(&mut policy, &[change]).unwrap();
         (policy.reference().unwrap(), policy)
@@ -93,17 +93,18 @@ mod tests {
 
     #[test]
     fn a_version_that_ends_a_fork_names_both_and_has_what_either_has() {
-        let key = |seed, role| Change::AddKey { name: "k".to_owned(), key: kit::key(seed).public(), roles: vec![role] };
-        let (one, other) = (branch(key(8, Role::Reaper)), branch(key(9, Role::Verifier)));
+        let key =
+            |seed, role| PolicyChange::AddKey { name: "k".to_owned(), key: kit::key(seed).public(), roles: vec![role] };
+        let (one, other) = (branch(key(8, SigningRole::Reaper)), branch(key(9, SigningRole::Verifier)));
         let id = RepositoryId(kit::first().0.digest);
         let next = |newest: &[(PolicyRef, &Policy)]| next(newest, id, Timestamp::from_millis(0), "t");
         let joined = next(&[(one.0, &one.1), (other.0, &other.1)]).unwrap();
         assert_eq!((joined.version, joined.keys.len(), joined.previous.len()), (3, 3, 3));
         assert!(joined.previous.contains(&one.0) && joined.previous.contains(&other.0));
-        let ended = branch(Change::EndKey { key: kit::key(4).public().fingerprint(), until: Vec::new() });
+        let ended = branch(PolicyChange::EndKey { key: kit::key(4).public().fingerprint(), until: Vec::new() });
         let joined = next(&[(one.0, &one.1), (ended.0, &ended.1)]).unwrap();
         assert_eq!(joined.key(&kit::key(4).public().fingerprint()).unwrap().until, Some(Vec::new()));
-        let clash = branch(key(8, Role::Verifier));
+        let clash = branch(key(8, SigningRole::Verifier));
         assert!(next(&[(one.0, &one.1), (clash.0, &clash.1)]).is_err());
         assert!(next(&[]).is_err());
     }

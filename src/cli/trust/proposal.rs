@@ -308,9 +308,9 @@ impl Proposal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::trust::change::{Change, apply};
+    use crate::cli::trust::change::{PolicyChange, apply};
     use crate::cli::trust::kit;
-    use crate::format::Role;
+    use crate::format::SigningRole;
 
     fn trust() -> Trust {
         let (version, envelope) = kit::first();
@@ -319,14 +319,14 @@ mod tests {
         Trust::judge(RepositoryId(version.digest), pool, &[]).unwrap()
     }
 
-    fn proposal(changes: &[Change]) -> Proposal {
+    fn proposal(changes: &[PolicyChange]) -> Proposal {
         let mut policy = kit::second();
         apply(&mut policy, changes).unwrap();
         Proposal::new(&trust(), &policy, None).unwrap()
     }
 
-    fn added() -> Change {
-        Change::AddKey { name: "host".to_owned(), key: kit::key(9).public(), roles: vec![Role::Reaper] }
+    fn added() -> PolicyChange {
+        PolicyChange::AddKey { name: "host".to_owned(), key: kit::key(9).public(), roles: vec![SigningRole::Reaper] }
     }
 
     fn read(proposal: &Proposal) -> Proposal {
@@ -354,13 +354,13 @@ mod tests {
         let mut one = proposal(&[added()]);
         let judged = one.judge(&[]).unwrap();
         assert_eq!(one.sign(&judged, &kit::key(7)).unwrap_err().kind(), FailureKind::Key);
-        assert_eq!(one.pool(proposal(&[Change::Threshold(1)])).unwrap_err().kind(), FailureKind::Usage);
+        assert_eq!(one.pool(proposal(&[PolicyChange::Threshold(1)])).unwrap_err().kind(), FailureKind::Usage);
     }
 
     #[test]
     fn a_new_custodian_signs_for_the_new_version_only() {
         let key = kit::key(8);
-        let mut proposal = proposal(&[Change::AddCustodian { name: "Dora".to_owned(), key: key.public() }]);
+        let mut proposal = proposal(&[PolicyChange::AddCustodian { name: "Dora".to_owned(), key: key.public() }]);
         let judged = proposal.judge(&[]).unwrap();
         proposal.sign(&judged, &key).unwrap();
         proposal.sign(&judged, &kit::key(1)).unwrap();

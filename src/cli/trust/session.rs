@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::change::{self, Change};
+use super::change::{self, PolicyChange};
 use super::ended::{self, Entries};
 use super::merge;
 use super::proposal::{Judged, Proposal, Signers};
 use super::screen;
 use crate::cli::app::{App, read_public};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::{identity, key_file, memory, pins, recovery_sheet, report, wire};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
@@ -136,7 +136,7 @@ impl<'a> Session<'a> {
     /// Kind 2 when a change does nothing or is not allowed.
     pub(in crate::cli) fn next(
         &self,
-        changes: &[Change],
+        changes: &[PolicyChange],
         reason: Option<String>,
         join: bool,
     ) -> Result<Policy, Failure> {
@@ -166,7 +166,7 @@ impl<'a> Session<'a> {
         next: &Policy,
         recover_md: Option<String>,
         with: &SigningKeys,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<CommandOutcome, Failure> {
         let mut proposal = Proposal::new(self.ledger.trust(), next, recover_md)?;
         let pins = [self.pin_in_force()];
         let judged = proposal.judge(&pins)?;
@@ -200,7 +200,7 @@ impl<'a> Session<'a> {
             }
         }
         self.app.printer.result(&changed, |printer| screen::print(printer, &changed))?;
-        Ok(Outcome::Done)
+        Ok(CommandOutcome::Done)
     }
 
     /// The result of a change, as far as it is known before anybody has signed.

@@ -197,12 +197,12 @@ fn named<T: ToString>(items: &[T]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::trust::change::{Change, RecipientList, apply};
+    use crate::cli::trust::change::{PolicyChange, RecipientList, apply};
     use crate::cli::trust::kit;
-    use crate::format::Role;
+    use crate::format::SigningRole;
     use crate::model::Digest;
 
-    fn said(changes: &[Change]) -> Vec<String> {
+    fn said(changes: &[PolicyChange]) -> Vec<String> {
         let mut after = kit::second();
         apply(&mut after, changes).unwrap();
         differences(&kit::first_policy(), &after)
@@ -218,19 +218,28 @@ mod tests {
         let recipient = kit::recipient();
         let last = EntryRef { sequence: 12, digest };
         for (change, words) in [
-            (Change::AddKey { name: "host".to_owned(), key, roles: vec![Role::Reaper] }, "adds the key host"),
-            (Change::EndKey { key: collector, until: Vec::new() }, "nothing that it signed counts"),
-            (Change::EndKey { key: collector, until: vec![last] }, "counts up to 000000000012-0707"),
-            (Change::AddCustodian { name: "Bob".to_owned(), key }, "adds the custodian Bob"),
-            (Change::RemoveCustodian { key: kit::key(1).public().fingerprint() }, "removes the custodian custodian 1"),
-            (Change::Threshold(3), "from 2 to 3, of 3"),
-            (Change::AddRecipient { list, name: "audit".to_owned(), recipient }, "adds the catalogue recipient audit"),
-            (Change::Grace(86_400), "from 2 d to 1 d"),
-            (Change::LongestRun(3_600), "longest run from 6 h to 1 h"),
-            (Change::RecoverMd(digest), "replaces RECOVER.md"),
-            (Change::Accept(digest), "accepts the suspect snapshots 0707"),
-            (Change::Hold(digest), "holds the snapshots 0707"),
-            (Change::AcceptLosses(vec![last]), "accepts the loss of the entries 000000000012-0707"),
+            (
+                PolicyChange::AddKey { name: "host".to_owned(), key, roles: vec![SigningRole::Reaper] },
+                "adds the key host",
+            ),
+            (PolicyChange::EndKey { key: collector, until: Vec::new() }, "nothing that it signed counts"),
+            (PolicyChange::EndKey { key: collector, until: vec![last] }, "counts up to 000000000012-0707"),
+            (PolicyChange::AddCustodian { name: "Bob".to_owned(), key }, "adds the custodian Bob"),
+            (
+                PolicyChange::RemoveCustodian { key: kit::key(1).public().fingerprint() },
+                "removes the custodian custodian 1",
+            ),
+            (PolicyChange::Threshold(3), "from 2 to 3, of 3"),
+            (
+                PolicyChange::AddRecipient { list, name: "audit".to_owned(), recipient },
+                "adds the catalogue recipient audit",
+            ),
+            (PolicyChange::Grace(86_400), "from 2 d to 1 d"),
+            (PolicyChange::LongestRun(3_600), "longest run from 6 h to 1 h"),
+            (PolicyChange::RecoverMd(digest), "replaces RECOVER.md"),
+            (PolicyChange::Accept(digest), "accepts the suspect snapshots 0707"),
+            (PolicyChange::Hold(digest), "holds the snapshots 0707"),
+            (PolicyChange::AcceptLosses(vec![last]), "accepts the loss of the entries 000000000012-0707"),
         ] {
             let said = said(&[change]);
             assert!(said.len() == 1 && said[0].contains(words), "{words}: {said:?}");

@@ -7,12 +7,12 @@ use toml::de::DeValue;
 
 use super::presets::{PRESETS, Preset};
 use super::template::{Escape, Template};
-use super::{Body, Header, NOTIFY, Occasion, Place, Target, Tls, Way};
-use crate::config::entry::{Entry, nearest};
+use super::{Header, NOTIFY, NotifyPlace, NotifyTarget, Occasion, Tls, Way, WebhookBody};
+use crate::config::entry::{TableEntry, nearest};
 use crate::config::error::ConfigError;
 use crate::config::sections::SecretRef;
 use crate::config::settings::is_loopback;
-use crate::config::value::{Kind, Value, describe, period_text};
+use crate::config::value::{SettingValue, ValueKind, describe, period_text};
 
 /// How often what stays bad is told again.
 const REPEAT: Duration = Duration::from_secs(86_400);
@@ -28,13 +28,13 @@ const MOST_HEADERS: usize = 50;
 const COMMON: &[&str] = &["kind", "name", "jobs", "instances", "timeout", "ca_file"];
 
 /// Reads one entry.
-pub(super) struct Reader<'e, 'd, 'p> {
-    pub(super) entry: &'e Entry<'d, 'p>,
+pub(super) struct NotifyReader<'e, 'd, 'p> {
+    pub(super) entry: &'e TableEntry<'d, 'p>,
     pub(super) base: &'e Path,
 }
 
-impl Reader<'_, '_, '_> {
-    pub(super) fn target(&self, place: usize) -> Result<Target, ConfigError> {
+impl NotifyReader<'_, '_, '_> {
+    pub(super) fn target(&self, place: usize) -> Result<NotifyTarget, ConfigError> {
         let Some(kind) = self.entry.text("kind")? else {
             return Err(self.entry.error("it has no `kind`; there are ping, webhook and mail"));
         };
@@ -62,7 +62,7 @@ impl Reader<'_, '_, '_> {
             let problem = format!("is more than {}; a run waits for it", period_text(LONGEST_TIMEOUT));
             return Err(self.entry.at("timeout", problem));
         }
-        Ok(Target {
+        Ok(NotifyTarget {
             name,
             way,
             on: self.occasions()?,
@@ -71,7 +71,7 @@ impl Reader<'_, '_, '_> {
             repeat_every: self.period("repeat_every")?.unwrap_or(REPEAT),
             timeout,
             names: self.flag("names")?.unwrap_or(false),
-            ca_file: self.read("ca_file", Kind::Path)?.and_then(path),
+            ca_file: self.read("ca_file", ValueKind::Path)?.and_then(path),
             origin: self.entry.place(),
         })
     }
@@ -102,7 +102,7 @@ impl Reader<'_, '_, '_> {
                 .error(&format!("the preset {} needs `token_file`, `token_env` or `token_credential`", preset.name)));
         }
         let body = self.body(preset, &content_type)?;
-        let names_token = matches!(&body, Body::Template(template, _) if template.names("token"));
+        let names_token = matches!(&body, WebhookBody::Template(template, _) if template.names("token"));
         if names_token && token.is_none() {
             return Err(self.entry.at("body", "names {{token}}, and there is no `token_file` or the like".to_owned()));
         }
@@ -125,9 +125,9 @@ impl Reader<'_, '_, '_> {
         })
     }
 
-    fn body(&self, preset: &Preset, content_type: &str) -> Result<Body, ConfigError> {
+    fn body(&self, preset: &Preset, content_type: &str) -> Result<WebhookBody, ConfigError> {
         let written = self.entry.text("body")?;
-        let Some(text) = written.as_deref().or(preset.body) else { return Ok(Body::Fields) };
+        let Some(text) = written.as_deref().or(preset.body) else { return Ok(WebhookBody::Fields) };
         let template = Template::parse(text).map_err(|problem| self.entry.at("body", problem))?;
         let escape = if content_type.contains("json") { Escape::Json } else { Escape::Text };
         // Any text will do: what is filled in is escaped and cannot change whether it is JSON.
@@ -137,7 +137,7 @@ impl Reader<'_, '_, '_> {
                            a text, or set `content_type`";
             return Err(self.entry.at("body", problem.to_owned()));
         }
-        Ok(Body::Template(template, escape))
+        Ok(WebhookBody::Template(template, escape))
     }
 
     fn headers(&self, preset: &Preset) -> Result<Vec<(String, Header)>, ConfigError> {
@@ -196,7 +196,7 @@ impl Reader<'_, '_, '_> {
         match name {
             _ if text.is_empty() => Err(wrong()),
             "file" => {
-                let read = Kind::Path.read_text(text, self.base).ok().and_then(path);
+                let read = ValueKind::Path.read_text(text, self.base).ok().and_then(path);
                 read.map(SecretRef::File).ok_or_else(wrong)
             }
             "env" => Ok(SecretRef::Env(text.to_string())),
@@ -294,14 +294,14 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Where the target is. A secret in the file itself is refused, and so is a URL that looks like one.
-    fn url(&self, default: Option<&str>) -> Result<Place, ConfigError> {
+    fn url(&self, default: Option<&str>) -> Result<NotifyPlace, ConfigError> {
         let secret = self.secret("url")?;
         let plain = self.entry.text("url")?;
         match (plain, secret, default) {
             (Some(_), Some(_), _) => {
                 Err(self.entry.at("url", "and a reference to the URL exclude each other; keep one".to_owned()))
             }
-            (None, Some(secret), _) => Ok(Place::Secret(secret)),
+            (None, Some(secret), _) => Ok(NotifyPlace::Secret(secret)),
             (Some(url), None, _) => {
                 check_url(&url).map_err(|problem| self.entry.at("url", problem.to_owned()))?;
                 if looks_secret(&url) {
@@ -309,9 +309,9 @@ impl Reader<'_, '_, '_> {
                                    `url_file`, or `url_env`, `url_credential`";
                     return Err(self.entry.at("url", problem.to_owned()));
                 }
-                Ok(Place::Plain(url))
+                Ok(NotifyPlace::Plain(url))
             }
-            (None, None, Some(url)) => Ok(Place::Plain(url.to_owned())),
+            (None, None, Some(url)) => Ok(NotifyPlace::Plain(url.to_owned())),
             (None, None, None) => Err(self.entry.error("it has no `url_file`, `url_env`, `url_credential` or `url`")),
         }
     }
@@ -321,7 +321,7 @@ impl Reader<'_, '_, '_> {
             let (_, place) = self.entry.member(name).unwrap_or((&DeValue::Boolean(false), self.entry.place()));
             return Err(ConfigError::InlineSecret { place, key: format!("{NOTIFY}.{name}") });
         }
-        let file = self.read(&format!("{name}_file"), Kind::Path)?.and_then(path).map(SecretRef::File);
+        let file = self.read(&format!("{name}_file"), ValueKind::Path)?.and_then(path).map(SecretRef::File);
         let env = self.entry.text(&format!("{name}_env"))?.map(SecretRef::Env);
         let credential = self.entry.text(&format!("{name}_credential"))?.map(SecretRef::Credential);
         let mut ways = [file, env, credential].into_iter().flatten();
@@ -333,33 +333,33 @@ impl Reader<'_, '_, '_> {
     }
 
     fn texts(&self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
-        Ok(self.read(name, Kind::Texts)?.and_then(|value| match value {
-            Value::Texts(texts) => Some(texts),
+        Ok(self.read(name, ValueKind::Texts)?.and_then(|value| match value {
+            SettingValue::Texts(texts) => Some(texts),
             _ => None,
         }))
     }
 
     fn period(&self, name: &str) -> Result<Option<Duration>, ConfigError> {
-        Ok(self.read(name, Kind::Period)?.and_then(|value| match value {
-            Value::Period(period) => Some(period),
+        Ok(self.read(name, ValueKind::Period)?.and_then(|value| match value {
+            SettingValue::Period(period) => Some(period),
             _ => None,
         }))
     }
 
     fn flag(&self, name: &str) -> Result<Option<bool>, ConfigError> {
-        Ok(self.read(name, Kind::Flag)?.map(|value| value == Value::Flag(true)))
+        Ok(self.read(name, ValueKind::Flag)?.map(|value| value == SettingValue::Flag(true)))
     }
 
-    fn read(&self, name: &str, kind: Kind) -> Result<Option<Value>, ConfigError> {
+    fn read(&self, name: &str, kind: ValueKind) -> Result<Option<SettingValue>, ConfigError> {
         let Some((value, _)) = self.entry.member(name) else { return Ok(None) };
         let wrong = |found| self.entry.at(name, format!("must be {}, not {found}", kind.expected()));
         kind.read_toml(value, self.base).map(Some).map_err(wrong)
     }
 }
 
-fn path(value: Value) -> Option<PathBuf> {
+fn path(value: SettingValue) -> Option<PathBuf> {
     match value {
-        Value::Path(path) => Some(path),
+        SettingValue::Path(path) => Some(path),
         _ => None,
     }
 }

@@ -50,11 +50,11 @@ pub enum Escape {
 /// A template that names only fields that there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Field(&'static str),
 }
@@ -82,11 +82,11 @@ impl Template {
                 // What stands there may be a secret in the wrong place.
                 return Err(format!("has a placeholder that there is not{near}"));
             };
-            parts.push(Part::Text(before.to_owned()));
-            parts.push(Part::Field(field));
+            parts.push(TemplatePart::Text(before.to_owned()));
+            parts.push(TemplatePart::Field(field));
             rest = after;
         }
-        parts.push(Part::Text(rest.to_owned()));
+        parts.push(TemplatePart::Text(rest.to_owned()));
         Ok(Self { parts })
     }
 
@@ -95,8 +95,8 @@ impl Template {
         let mut text = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(words) => text.push_str(words),
-                Part::Field(field) => text.push_str(&escaped(escape, &value(field))),
+                TemplatePart::Text(words) => text.push_str(words),
+                TemplatePart::Field(field) => text.push_str(&escaped(escape, &value(field))),
             }
         }
         text
@@ -105,7 +105,7 @@ impl Template {
     /// Whether it names a field.
     #[must_use]
     pub fn names(&self, field: &str) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Field(name) if *name == field))
+        self.parts.iter().any(|part| matches!(part, TemplatePart::Field(name) if *name == field))
     }
 }
 

@@ -22,12 +22,12 @@ fn targets_are_read_with_their_defaults() {
     )
     .unwrap();
     let [ping, webhook, mail] = settings.notify() else { panic!("{:?}", settings.notify()) };
-    assert_eq!(ping.way, Way::Ping { url: Place::Secret(SecretRef::File("/etc/keyhaven/hc".into())) });
+    assert_eq!(ping.way, Way::Ping { url: NotifyPlace::Secret(SecretRef::File("/etc/keyhaven/hc".into())) });
     assert_eq!((ping.name.as_str(), mail.name.as_str()), ("ping-1", "mail-3"));
-    let Way::Webhook { url, headers, body: Body::Template(template, Escape::Json), .. } = &webhook.way else {
+    let Way::Webhook { url, headers, body: WebhookBody::Template(template, Escape::Json), .. } = &webhook.way else {
         panic!("{webhook:?}")
     };
-    assert_eq!(*url, Place::Plain("https://events.pagerduty.com/v2/enqueue".into()));
+    assert_eq!(*url, NotifyPlace::Plain("https://events.pagerduty.com/v2/enqueue".into()));
     assert!(template.names("token") && template.names("key") && template.names("action"));
     assert_eq!(headers.len(), 2);
     let secret = Header::Secret(SecretRef::File("/etc/keyhaven/k".into()));

@@ -27,7 +27,7 @@ fn flags_beat_the_environment_and_the_environment_beats_the_file() {
     assert_eq!(line("source.url").1, "https://flag.example");
     assert_eq!(line("source.iam_url").2.to_string(), "environment variable KEYHAVEN_SOURCE_IAM_URL");
     assert_eq!(line("source.crn").2.to_string(), "keyhaven.toml, line 4");
-    assert_eq!(line("backup.full_every").2, &Origin::Default);
+    assert_eq!(line("backup.full_every").2, &SettingOrigin::Default);
 }
 
 #[test]

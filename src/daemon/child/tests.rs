@@ -1,7 +1,7 @@
 use super::*;
-use crate::model::{Due, Timestamp};
+use crate::model::{ScheduledRun, Timestamp};
 
-fn due(due: &Due) -> (&'static str, String) {
+fn due(due: &ScheduledRun) -> (&'static str, String) {
     ("DUE", format!("{}@{}", due.job, due.at))
 }
 
@@ -28,12 +28,12 @@ fn order(folder: &tempfile::TempDir, deadline: u64) -> Order {
         instance: "pay".to_owned(),
         kind: Box::leak(folder.path().join("script").display().to_string().into_boxed_str()),
         arguments: vec!["--full".to_owned()],
-        due: Due { job: "nightly".to_owned(), at: Timestamp::from_millis(0) },
+        due: ScheduledRun { job: "nightly".to_owned(), at: Timestamp::from_millis(0) },
         deadline: Duration::from_secs(deadline),
     }
 }
 
-async fn run(script: &str) -> Outcome {
+async fn run(script: &str) -> AttemptOutcome {
     let (processes, folder) = shell(script);
     processes.run(&order(&folder, 60), &Stop::default()).await
 }

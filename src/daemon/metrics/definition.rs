@@ -2,7 +2,7 @@
 
 /// What a metric is to Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum MetricKind {
     /// Goes up and down.
     Gauge,
     /// Only goes up, and is kept over restarts.
@@ -13,7 +13,7 @@ pub enum Shape {
 
 /// What a metric speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum MetricScope {
     /// One job of one instance.
     Job,
     /// One instance, from what this host knows of its runs.
@@ -30,9 +30,9 @@ pub struct Definition {
     /// Its whole name.
     pub name: &'static str,
     /// What it is to Prometheus.
-    pub shape: Shape,
+    pub shape: MetricKind,
     /// What it speaks of.
-    pub scope: Scope,
+    pub scope: MetricScope,
     /// What it says, with its unit. One line.
     pub help: &'static str,
 }
@@ -42,7 +42,7 @@ macro_rules! definitions {
         $(
             #[doc = $help]
             pub const $id: Definition =
-                Definition { name: concat!("keyhaven_", $name), shape: Shape::$shape, scope: Scope::$scope, help: $help };
+                Definition { name: concat!("keyhaven_", $name), shape: MetricKind::$shape, scope: MetricScope::$scope, help: $help };
         )*
 
         /// Every metric, in the order in which they are written.
@@ -140,10 +140,10 @@ mod tests {
     fn names_follow_the_conventions_and_stand_once() {
         for (at, one) in ALL.iter().enumerate() {
             assert!(ALL.iter().skip(at + 1).all(|other| other.name != one.name), "{} twice", one.name);
-            assert_eq!(one.name.ends_with("_total"), one.shape == Shape::Counter, "{}", one.name);
+            assert_eq!(one.name.ends_with("_total"), one.shape == MetricKind::Counter, "{}", one.name);
             assert!(!one.help.contains('\n') && one.help.ends_with('.'), "{}", one.name);
             let scoped = one.name.starts_with("keyhaven_job_") || one.name.starts_with("keyhaven_schedule_");
-            assert_eq!(scoped, one.scope == Scope::Job, "{}", one.name);
+            assert_eq!(scoped, one.scope == MetricScope::Job, "{}", one.name);
         }
     }
 }

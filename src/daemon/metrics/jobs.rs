@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::definition as metric;
-use super::page::{Labels, Page, Value};
+use super::page::{Labels, MetricsPage, SampleValue};
 use super::{flag, of_instance, seconds};
-use crate::daemon::board::{Instance, JobView};
+use crate::daemon::board::{BoardInstance, JobView};
 use crate::daemon::tally::{BOUNDS, Counters, Durations, JobTally};
 
 /// The kind of job whose success is what everything else is for.
@@ -14,21 +14,21 @@ const BACKUP: &str = "backup";
 const DRIFT: &str = "drift";
 
 /// A job of which the configuration, the memory or both know.
-struct Known<'a> {
+struct JobSample<'a> {
     kind: &'a str,
     view: Option<&'a JobView>,
     tally: Option<&'a JobTally>,
 }
 
 /// Adds the jobs of an instance. Those that the configuration names are there from the first start, all at 0.
-pub(super) fn add(page: &mut Page, instance: &Instance) {
-    let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
+pub(super) fn add(page: &mut MetricsPage, instance: &BoardInstance) {
+    let mut known: BTreeMap<&str, JobSample<'_>> = BTreeMap::new();
     for (name, tally) in instance.tally.jobs() {
-        known.insert(name, Known { kind: &tally.last.kind, view: None, tally: Some(tally) });
+        known.insert(name, JobSample { kind: &tally.last.kind, view: None, tally: Some(tally) });
     }
     for view in &instance.jobs {
         let tally = instance.tally.job(&view.name);
-        known.insert(&view.name, Known { kind: &view.kind, view: Some(view), tally });
+        known.insert(&view.name, JobSample { kind: &view.kind, view: Some(view), tally });
     }
     for (name, job) in &known {
         let labels = || -> Labels {
@@ -44,7 +44,7 @@ pub(super) fn add(page: &mut Page, instance: &Instance) {
     summary(page, instance);
 }
 
-fn runs(page: &mut Page, labels: impl Fn() -> Labels, tally: Option<&JobTally>) {
+fn runs(page: &mut MetricsPage, labels: impl Fn() -> Labels, tally: Option<&JobTally>) {
     let none = (Counters::default(), Durations::default());
     let (counters, durations) = tally.map_or((&none.0, &none.1), |tally| (&tally.counters, &tally.durations));
     for (definition, count) in [
@@ -57,7 +57,7 @@ fn runs(page: &mut Page, labels: impl Fn() -> Labels, tally: Option<&JobTally>) 
         (&metric::INTERRUPTED, counters.interruptions),
         (&metric::REQUESTS, tally.map_or(0, |tally| tally.requests)),
     ] {
-        page.add(definition, labels(), Value::Count(count));
+        page.add(definition, labels(), SampleValue::Count(count));
     }
     let in_row = tally.map_or(0, |tally| tally.bad_in_a_row);
     page.gauge(&metric::FAILURES_IN_ROW, labels(), count(in_row));
@@ -70,7 +70,7 @@ fn runs(page: &mut Page, labels: impl Fn() -> Labels, tally: Option<&JobTally>) 
     page.add(&metric::DURATION, labels(), buckets(durations));
 }
 
-fn schedule(page: &mut Page, labels: impl Fn() -> Labels, view: &JobView) {
+fn schedule(page: &mut MetricsPage, labels: impl Fn() -> Labels, view: &JobView) {
     page.gauge(&metric::RUNNING, labels(), flag(view.running));
     if let Some(interval) = view.interval {
         page.gauge(&metric::INTERVAL, labels(), interval.as_secs_f64());
@@ -81,7 +81,7 @@ fn schedule(page: &mut Page, labels: impl Fn() -> Labels, view: &JobView) {
 }
 
 /// What is said of the instance as a whole.
-fn summary(page: &mut Page, instance: &Instance) {
+fn summary(page: &mut MetricsPage, instance: &BoardInstance) {
     let newest = |kind: &str| {
         let runs = instance.tally.jobs().map(|(_, tally)| &tally.last).filter(|run| run.kind == kind);
         runs.max_by_key(|run| run.ended)
@@ -94,7 +94,7 @@ fn summary(page: &mut Page, instance: &Instance) {
 }
 
 /// When the last backup that this host knows of succeeded.
-pub(super) fn last_backup(instance: &Instance) -> Option<crate::model::Timestamp> {
+pub(super) fn last_backup(instance: &BoardInstance) -> Option<crate::model::Timestamp> {
     instance
         .tally
         .jobs()
@@ -103,9 +103,9 @@ pub(super) fn last_backup(instance: &Instance) -> Option<crate::model::Timestamp
         .max()
 }
 
-fn buckets(durations: &Durations) -> Value {
+fn buckets(durations: &Durations) -> SampleValue {
     let bounds = BOUNDS.iter().map(|bound| f64::from(*bound)).chain([f64::INFINITY]);
-    Value::Buckets(millis(durations.total_millis), bounds.zip(durations.buckets).collect())
+    SampleValue::Buckets(millis(durations.total_millis), bounds.zip(durations.buckets).collect())
 }
 
 /// Counts past 2^53 lose their last digits; nothing here comes near.

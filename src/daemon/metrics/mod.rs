@@ -10,23 +10,23 @@ mod page;
 mod repository;
 pub mod textfile;
 
-use self::page::{Labels, Page};
-use super::board::{Board, Instance, Role};
+use self::page::{Labels, MetricsPage};
+use super::board::{Board, BoardInstance, DaemonRole};
 use crate::model::Timestamp;
 
 /// What is said of the program itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
     /// What the daemon does now.
-    pub role: Role,
+    pub role: DaemonRole,
     /// Whether the newest configuration was wrong.
     pub reload_failed: bool,
 }
 
 /// The metrics of these instances, in the classic text format. `process` is for the daemon; a one-shot command has none.
 #[must_use]
-pub fn render(instances: &[&Instance], process: Option<Process>, now: Timestamp) -> String {
-    let mut page = Page::new();
+pub fn render(instances: &[&BoardInstance], process: Option<Process>, now: Timestamp) -> String {
+    let mut page = MetricsPage::new();
     page.gauge(&definition::BUILD_INFO, vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0);
     if let Some(process) = process {
         add_process(&mut page, process);
@@ -43,13 +43,13 @@ pub fn render(instances: &[&Instance], process: Option<Process>, now: Timestamp)
 #[must_use]
 pub fn render_board(board: &Board) -> String {
     let shown = board.instances();
-    let instances: Vec<&Instance> = shown.iter().map(AsRef::as_ref).collect();
+    let instances: Vec<&BoardInstance> = shown.iter().map(AsRef::as_ref).collect();
     let process = Process { role: board.role(), reload_failed: board.reload_failed() };
     render(&instances, Some(process), board.now())
 }
 
-fn add_process(page: &mut Page, process: Process) {
-    for role in Role::ALL {
+fn add_process(page: &mut MetricsPage, process: Process) {
+    for role in DaemonRole::ALL {
         let labels = vec![("role", role.as_str().to_owned())];
         page.gauge(&definition::ROLE, labels, flag(role == process.role));
     }
@@ -57,7 +57,7 @@ fn add_process(page: &mut Page, process: Process) {
 }
 
 /// The label that every sample of an instance begins with.
-fn of_instance(instance: &Instance) -> Labels {
+fn of_instance(instance: &BoardInstance) -> Labels {
     vec![("instance_name", instance.name.clone())]
 }
 

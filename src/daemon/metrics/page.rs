@@ -11,14 +11,14 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::definition::{ALL, Definition, Shape};
+use super::definition::{ALL, Definition, MetricKind};
 
 /// The labels of a sample, in the order in which they are written.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
 /// What a sample says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum SampleValue {
     /// A gauge.
     Number(f64),
     /// A counter.
@@ -29,19 +29,19 @@ pub(super) enum Value {
 
 /// Samples by metric.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(super) struct MetricsPage {
     /// In the order of [`ALL`].
-    samples: Vec<(&'static Definition, Vec<(Labels, Value)>)>,
+    samples: Vec<(&'static Definition, Vec<(Labels, SampleValue)>)>,
 }
 
-impl Page {
+impl MetricsPage {
     /// A page without samples.
     pub(super) fn new() -> Self {
         Self { samples: ALL.iter().map(|definition| (definition, Vec::new())).collect() }
     }
 
     /// Adds a sample of a metric.
-    pub(super) fn add(&mut self, metric: &Definition, labels: Labels, value: Value) {
+    pub(super) fn add(&mut self, metric: &Definition, labels: Labels, value: SampleValue) {
         if let Some((_, samples)) = self.samples.iter_mut().find(|(known, _)| known.name == metric.name) {
             samples.push((labels, value));
         }
@@ -49,7 +49,7 @@ impl Page {
 
     /// Adds a sample of a gauge.
     pub(super) fn gauge(&mut self, metric: &Definition, labels: Labels, value: f64) {
-        self.add(metric, labels, Value::Number(value));
+        self.add(metric, labels, SampleValue::Number(value));
     }
 
     /// The page in the classic text format.
@@ -65,23 +65,23 @@ impl Page {
     }
 }
 
-/// The two lines that declare a metric, as [`Page::text`] writes them.
+/// The two lines that declare a metric, as [`MetricsPage::text`] writes them.
 pub(super) fn declaration(metric: &Definition) -> String {
     let shape = match metric.shape {
-        Shape::Gauge => "gauge",
-        Shape::Counter => "counter",
-        Shape::Histogram => "histogram",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Counter => "counter",
+        MetricKind::Histogram => "histogram",
     };
     format!("# HELP {} {}\n# TYPE {} {shape}\n", metric.name, metric.help, metric.name)
 }
 
-impl Collector for Page {
+impl Collector for MetricsPage {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         for (metric, samples) in self.samples.iter().filter(|(_, samples)| !samples.is_empty()) {
             let (name, shape) = match metric.shape {
-                Shape::Gauge => (metric.name, MetricType::Gauge),
-                Shape::Counter => (bare(metric.name), MetricType::Counter),
-                Shape::Histogram => (metric.name, MetricType::Histogram),
+                MetricKind::Gauge => (metric.name, MetricType::Gauge),
+                MetricKind::Counter => (bare(metric.name), MetricType::Counter),
+                MetricKind::Histogram => (metric.name, MetricType::Histogram),
             };
             let mut family = encoder.encode_descriptor(name, metric.help, None, shape)?;
             for (labels, value) in samples {
@@ -97,11 +97,11 @@ impl Collector for Page {
     }
 }
 
-fn sample(shape: Shape, value: &Value, encoder: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
+fn sample(shape: MetricKind, value: &SampleValue, encoder: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
     match (shape, value) {
-        (Shape::Gauge, Value::Number(value)) => encoder.encode_gauge(value),
-        (Shape::Counter, Value::Count(value)) => encoder.encode_counter::<NoLabelSet, _, u64>(value, None),
-        (Shape::Histogram, Value::Buckets(sum, buckets)) => {
+        (MetricKind::Gauge, SampleValue::Number(value)) => encoder.encode_gauge(value),
+        (MetricKind::Counter, SampleValue::Count(value)) => encoder.encode_counter::<NoLabelSet, _, u64>(value, None),
+        (MetricKind::Histogram, SampleValue::Buckets(sum, buckets)) => {
             let count = buckets.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
             encoder.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
         }
@@ -116,7 +116,7 @@ fn bare(name: &str) -> &str {
 
 /// OpenMetrics without exemplars and units as the classic format: a counter is declared by the name that its samples have.
 fn classic(open: &str) -> String {
-    let counter = |name: &str| ALL.iter().find(|known| known.shape == Shape::Counter && bare(known.name) == name);
+    let counter = |name: &str| ALL.iter().find(|known| known.shape == MetricKind::Counter && bare(known.name) == name);
     let mut out = String::with_capacity(open.len());
     for line in open.lines() {
         let declared = ["# HELP ", "# TYPE "].into_iter().find_map(|start| {
@@ -139,12 +139,12 @@ mod tests {
 
     #[test]
     fn a_counter_is_declared_as_it_is_sampled_and_labels_are_escaped() {
-        let mut page = Page::new();
+        let mut page = MetricsPage::new();
         let labels = || vec![("instance_name", "a\"b\\c\nd".to_owned())];
-        page.add(&ATTEMPT, labels(), Value::Count(3));
+        page.add(&ATTEMPT, labels(), SampleValue::Count(3));
         page.gauge(&LAST_RUN, labels(), f64::NAN);
         page.gauge(&LAST_RUN, vec![], f64::INFINITY);
-        page.add(&DURATION, vec![], Value::Buckets(7.5, vec![(1.0, 2), (f64::INFINITY, 1)]));
+        page.add(&DURATION, vec![], SampleValue::Buckets(7.5, vec![(1.0, 2), (f64::INFINITY, 1)]));
         let text = page.text();
         let expected = [
             "# HELP keyhaven_job_attempt_total ",
@@ -165,6 +165,6 @@ mod tests {
 
     #[test]
     fn a_metric_without_a_sample_is_not_declared() {
-        assert_eq!(Page::new().text(), "");
+        assert_eq!(MetricsPage::new().text(), "");
     }
 }

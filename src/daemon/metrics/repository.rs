@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::definition as metric;
 use super::jobs::{count, last_backup};
-use super::page::{Labels, Page};
+use super::page::{Labels, MetricsPage};
 use super::{flag, of_instance, seconds};
-use crate::daemon::board::{Instance, RepositoryView};
-use crate::job::status::{Expiring, Inventory, LevelStatus, Restored, Stale, Status};
+use crate::daemon::board::{BoardInstance, RepositoryView};
+use crate::job::status::{Expiring, InventorySummary, LevelStatus, Restored, Stale, Status};
 use crate::model::{Restorability, Timestamp};
 
 /// The levels of verification, shallowest first. Each includes those before it.
@@ -18,7 +18,7 @@ const OBJECTS: usize = 1;
 const NAMED: usize = 200;
 
 /// Adds what is known of an instance's repository. What must be there before it is known says never: 0 or infinity.
-pub(super) fn add(page: &mut Page, instance: &Instance, now: Timestamp) {
+pub(super) fn add(page: &mut MetricsPage, instance: &BoardInstance, now: Timestamp) {
     let view = instance.repository.as_deref();
     let status = view.map(|view| &view.status);
     let labels = || of_instance(instance);
@@ -62,7 +62,7 @@ fn verified(status: &Status, level: usize) -> Option<Timestamp> {
     status.levels.iter().filter_map(of).max()
 }
 
-fn ledger(page: &mut Page, labels: &impl Fn() -> Labels, view: &RepositoryView) {
+fn ledger(page: &mut MetricsPage, labels: &impl Fn() -> Labels, view: &RepositoryView) {
     let status = &view.status;
     page.gauge(&metric::LEDGER_HEADS, labels(), count(status.heads.len().try_into().unwrap_or(u64::MAX)));
     page.gauge(&metric::LEDGER_SEQUENCE, labels(), count(view.sequence));
@@ -89,7 +89,7 @@ fn ledger(page: &mut Page, labels: &impl Fn() -> Labels, view: &RepositoryView) 
     }
 }
 
-fn snapshots(page: &mut Page, labels: &impl Fn() -> Labels, status: &Status) {
+fn snapshots(page: &mut MetricsPage, labels: &impl Fn() -> Labels, status: &Status) {
     let backups = &status.backups;
     page.gauge(&metric::RPO_WORST, labels(), backups.worst_gap_seconds.map_or(f64::INFINITY, count));
     page.gauge(&metric::SUSPECT_SINCE, labels(), seconds(backups.suspect_since));
@@ -121,14 +121,20 @@ fn snapshots(page: &mut Page, labels: &impl Fn() -> Labels, status: &Status) {
     }
 }
 
-fn standby(page: &mut Page, labels: &impl Fn() -> Labels, restored: &Restored) {
+fn standby(page: &mut MetricsPage, labels: &impl Fn() -> Labels, restored: &Restored) {
     page.gauge(&metric::STANDBY_RESTORED, labels(), seconds(Some(restored.at)));
     page.gauge(&metric::STANDBY_BEHIND, labels(), count(restored.behind));
     page.gauge(&metric::STANDBY_BEHIND_SECONDS, labels(), count(restored.behind_seconds));
     page.gauge(&metric::STANDBY_FAILED, labels(), count(restored.failed));
 }
 
-fn inventory(page: &mut Page, labels: &impl Fn() -> Labels, inventory: &Inventory, now: Timestamp, names: bool) {
+fn inventory(
+    page: &mut MetricsPage,
+    labels: &impl Fn() -> Labels,
+    inventory: &InventorySummary,
+    now: Timestamp,
+    names: bool,
+) {
     for ((item_type, class), number) in &inventory.types {
         let mut labels = labels();
         labels.extend([("type", item_type.clone()), ("restorability", class.as_str().to_owned())]);
@@ -164,7 +170,7 @@ fn inventory(page: &mut Page, labels: &impl Fn() -> Labels, inventory: &Inventor
 }
 
 /// The items that expire next, by name.
-fn named(page: &mut Page, labels: &impl Fn() -> Labels, expiring: &[Expiring], now: Timestamp) {
+fn named(page: &mut MetricsPage, labels: &impl Fn() -> Labels, expiring: &[Expiring], now: Timestamp) {
     // Two series with the same labels make Prometheus refuse the whole page.
     let mut seen = BTreeSet::new();
     for one in expiring.iter().filter(|one| one.at > now) {

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use super::definition::{ALL, Scope};
+use super::definition::{ALL, MetricScope};
 use crate::daemon::memory::{lock, replace};
 
 /// The largest file that is taken over, in bytes.
@@ -39,7 +39,7 @@ pub enum TextfileError {
 
 /// What one command has to say.
 #[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
+pub struct TextfilePart<'a> {
     /// The instance that it worked on; empty where there is only one.
     pub instance: &'a str,
     /// Every instance of the configuration: what the file has of another one is dropped.
@@ -55,7 +55,7 @@ pub struct Part<'a> {
 ///
 /// # Errors
 /// When the folder is missing, not writable or full. The file is then as it was, and nothing lies beside it.
-pub fn write(path: &Path, part: &Part<'_>) -> Result<(), TextfileError> {
+pub fn write(path: &Path, part: &TextfilePart<'_>) -> Result<(), TextfileError> {
     let shown = || path.display().to_string();
     let failed = |source| TextfileError::File { file: shown(), source };
     let name = path.file_name().and_then(|name| name.to_str());
@@ -84,7 +84,7 @@ fn read(path: &Path) -> io::Result<String> {
 
 /// The metrics of the part, and of what was there everything that is of another known instance, or of this one's repository
 /// when the part knows nothing of it. What is not ours is dropped.
-fn merge(before: &str, part: &Part<'_>) -> String {
+fn merge(before: &str, part: &TextfilePart<'_>) -> String {
     let (old, new) = (families(before), families(part.text));
     let mut out = String::new();
     for metric in ALL {
@@ -93,7 +93,7 @@ fn merge(before: &str, part: &Part<'_>) -> String {
         let kept = old.get(metric.name).map_or(&[][..], |family| &family[..]);
         let of_mine: Vec<&str> =
             kept.iter().filter(|line| instance_of(line).as_deref() == Some(part.instance)).copied().collect();
-        let keeps_mine = metric.scope == Scope::Repository && !part.repository_read && !of_mine.is_empty();
+        let keeps_mine = metric.scope == MetricScope::Repository && !part.repository_read && !of_mine.is_empty();
         let others = kept.iter().copied().filter(|line| {
             instance_of(line).is_some_and(|name| name != part.instance && part.instances.contains(&name))
         });
@@ -150,12 +150,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::daemon::board::{Instance, JobView};
+    use crate::daemon::board::{BoardInstance, JobView};
     use crate::daemon::metrics::render;
     use crate::model::Timestamp;
 
     fn text(instance: &str) -> String {
-        let mut instance = Instance::new(instance);
+        let mut instance = BoardInstance::new(instance);
         let job = |name: &str| JobView {
             name: name.to_owned(),
             kind: "backup".to_owned(),
@@ -167,8 +167,8 @@ mod tests {
         render(&[&instance], None, Timestamp::from_millis(5000))
     }
 
-    fn part<'a>(instance: &'a str, instances: &'a [String], text: &'a str) -> Part<'a> {
-        Part { instance, instances, text, repository_read: true }
+    fn part<'a>(instance: &'a str, instances: &'a [String], text: &'a str) -> TextfilePart<'a> {
+        TextfilePart { instance, instances, text, repository_read: true }
     }
 
     fn names(names: &[&str]) -> Vec<String> {

@@ -8,11 +8,11 @@ mod retry;
 use std::time::Duration;
 
 use super::Ending;
-use super::task::Task;
+use super::task::JobTask;
 use crate::model::Timestamp;
 use crate::schedule::jitter;
 
-pub use retry::{Verdict, verdict};
+pub use retry::{RetryDecision, verdict};
 
 /// How late a slot may be noticed and still count as seen in time, in milliseconds; past that it was missed.
 const LATE_MILLIS: i64 = 60_000;
@@ -41,7 +41,7 @@ pub struct Filled {
 
 /// An attempt that failed and gets another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Retry {
+struct PlannedRetry {
     slot: Timestamp,
     /// Attempts made.
     made: u32,
@@ -63,7 +63,7 @@ pub struct Progress {
     waiting: Option<Timestamp>,
     /// The newest slot that it saw in time.
     noticed: Option<Timestamp>,
-    retry: Option<Retry>,
+    retry: Option<PlannedRetry>,
     /// Since when it wants to run and has not.
     wanting: Option<Timestamp>,
     /// Whether the ledger was asked since it looks after the job.
@@ -122,7 +122,7 @@ impl Progress {
     }
 
     /// What to do now.
-    pub fn step(&mut self, task: &Task, turns: &Turns, now: Timestamp) -> Step {
+    pub fn step(&mut self, task: &JobTask, turns: &Turns, now: Timestamp) -> Step {
         self.forget_what_lies_ahead(now);
         if !self.looked {
             return Step::Look;
@@ -155,7 +155,7 @@ impl Progress {
     }
 
     /// When this daemon may run an open slot.
-    fn opens(&self, task: &Task, turns: &Turns, slot: Timestamp) -> Timestamp {
+    fn opens(&self, task: &JobTask, turns: &Turns, slot: Timestamp) -> Timestamp {
         let start = slot.plus_millis(millis(jitter(&task.name, slot, &turns.salt, task.jitter)));
         if self.leads() {
             return start;
@@ -171,7 +171,7 @@ impl Progress {
 
     /// How long the daemon that ran last is waited for, in milliseconds: longer where its runs take longer, as a slot shows
     /// as filled only when its run is over.
-    fn patience(&self, task: &Task, turns: &Turns, slot: Timestamp) -> i64 {
+    fn patience(&self, task: &JobTask, turns: &Turns, slot: Timestamp) -> i64 {
         // Of a job that nobody ever ran there is no leader to wait for.
         if self.unheard && self.filled.is_none() {
             return 0;
@@ -206,13 +206,13 @@ impl Progress {
 
     /// Another daemon holds the lease: the slot is looked at again at that moment.
     pub fn held_back(&mut self, slot: Timestamp, attempt: u32, until: Timestamp) {
-        self.retry = Some(Retry { slot, made: attempt.saturating_sub(1), not_before: until });
+        self.retry = Some(PlannedRetry { slot, made: attempt.saturating_sub(1), not_before: until });
     }
 
     /// An attempt at a slot is over. When there will be another, gives its moment.
     pub fn ended(
         &mut self,
-        task: &Task,
+        task: &JobTask,
         turns: &Turns,
         slot: Timestamp,
         attempt: u32,
@@ -222,20 +222,20 @@ impl Progress {
         self.retry = None;
         self.wanting = None;
         match verdict(ending) {
-            Verdict::Done => {
+            RetryDecision::Done => {
                 self.own = self.own.max(Some(slot));
                 let took_millis = self.filled.map_or(0, |filled| filled.took_millis);
                 self.saw(Some(Filled { at: slot, took_millis, contested: false }));
                 return None;
             }
-            Verdict::Mendable if attempt <= task.retries => {
+            RetryDecision::Mendable if attempt <= task.retries => {
                 let delay = retry::delay(task.retry_after, attempt);
                 let spread = jitter(&task.name, now, &turns.salt, delay / 4);
                 let not_before = now.plus_millis(millis(delay)).plus_millis(millis(spread));
-                self.retry = Some(Retry { slot, made: attempt, not_before });
+                self.retry = Some(PlannedRetry { slot, made: attempt, not_before });
                 return Some(not_before);
             }
-            Verdict::Mendable | Verdict::Hopeless => self.given_up = self.given_up.max(Some(slot)),
+            RetryDecision::Mendable | RetryDecision::Hopeless => self.given_up = self.given_up.max(Some(slot)),
         }
         None
     }
@@ -268,10 +268,10 @@ impl Progress {
 /// Which of the tasks that want to run, each since its moment, may start, given those that run: the one that waits longest
 /// first, none beside one that it excludes, never more than `most` at once.
 #[must_use]
-pub fn choose(wanting: &[(&Task, Timestamp)], running: &[&Task], most: usize) -> Vec<usize> {
+pub fn choose(wanting: &[(&JobTask, Timestamp)], running: &[&JobTask], most: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..wanting.len()).collect();
     order.sort_by_key(|at| wanting.get(*at).map(|(_, since)| *since));
-    let mut beside: Vec<&Task> = running.to_vec();
+    let mut beside: Vec<&JobTask> = running.to_vec();
     let mut chosen = Vec::new();
     for at in order {
         let Some((task, _)) = wanting.get(at) else { continue };

@@ -10,7 +10,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// What an ending means for its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryDecision {
     /// The job did what it is for; what it found is another matter.
     Done,
     /// Another attempt may succeed.
@@ -21,12 +21,12 @@ pub enum Verdict {
 
 /// What an ending means for its slot.
 #[must_use]
-pub fn verdict(ending: &Ending) -> Verdict {
+pub fn verdict(ending: &Ending) -> RetryDecision {
     let is = |exit: u8, kinds: &[FailureKind]| kinds.iter().any(|kind| kind.exit_code() == exit);
     match ending {
-        Ending::Succeeded | Ending::Partial | Ending::Suspect => Verdict::Done,
+        Ending::Succeeded | Ending::Partial | Ending::Suspect => RetryDecision::Done,
         Ending::Failed { exit } if is(*exit, &[FailureKind::Partial, FailureKind::Stale, FailureKind::Different]) => {
-            Verdict::Done
+            RetryDecision::Done
         }
         Ending::Failed { exit }
             if is(
@@ -40,9 +40,9 @@ pub fn verdict(ending: &Ending) -> Verdict {
                 ],
             ) =>
         {
-            Verdict::Hopeless
+            RetryDecision::Hopeless
         }
-        Ending::Failed { .. } | Ending::TimedOut | Ending::Interrupted => Verdict::Mendable,
+        Ending::Failed { .. } | Ending::TimedOut | Ending::Interrupted => RetryDecision::Mendable,
     }
 }
 
@@ -69,15 +69,15 @@ mod tests {
     fn what_cannot_mend_itself_is_not_tried_again() {
         let of = |exit| verdict(&Ending::Failed { exit });
         for exit in [2, 10, 12, 13, 16] {
-            assert_eq!(of(exit), Verdict::Hopeless, "{exit}");
+            assert_eq!(of(exit), RetryDecision::Hopeless, "{exit}");
         }
         for exit in [1, 17, 101, 137] {
-            assert_eq!(of(exit), Verdict::Mendable, "{exit}");
+            assert_eq!(of(exit), RetryDecision::Mendable, "{exit}");
         }
         for exit in [3, 14, 15] {
-            assert_eq!(of(exit), Verdict::Done, "{exit}");
+            assert_eq!(of(exit), RetryDecision::Done, "{exit}");
         }
-        assert_eq!(verdict(&Ending::Suspect), Verdict::Done);
-        assert_eq!(verdict(&Ending::TimedOut), Verdict::Mendable);
+        assert_eq!(verdict(&Ending::Suspect), RetryDecision::Done);
+        assert_eq!(verdict(&Ending::TimedOut), RetryDecision::Mendable);
     }
 }

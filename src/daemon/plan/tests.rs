@@ -9,8 +9,8 @@ fn at(text: &str) -> Timestamp {
     format!("2026-11-22T{text}Z").parse().unwrap()
 }
 
-fn task(line: &str) -> Task {
-    Task {
+fn task(line: &str) -> JobTask {
+    JobTask {
         instance: String::new(),
         name: "backup".to_owned(),
         kind: kinds::find("backup").unwrap(),
@@ -250,7 +250,7 @@ fn two_that_both_ran_a_slot_do_not_go_on_doing_so() {
 
 #[test]
 fn those_that_share_an_instance_go_one_after_the_other() {
-    let named = |instance: &str, name: &str, kind: &str| Task {
+    let named = |instance: &str, name: &str, kind: &str| JobTask {
         instance: instance.to_owned(),
         name: name.to_owned(),
         kind: kinds::find(kind).unwrap(),

@@ -16,7 +16,7 @@ use super::group::Group;
 use super::message::exit;
 use super::{Start, Warning};
 use crate::config;
-use crate::daemon::{Ending, Run};
+use crate::daemon::{Ending, JobRun};
 
 /// The most bytes of each of its two outputs that are kept for the log.
 const OUTPUT: usize = 32 * 1024;
@@ -103,7 +103,7 @@ impl Hooks {
     }
 
     /// Runs what follows a run: run-after or run-failed, then run-finally.
-    pub(super) async fn after(&self, run: &Run, id: Uuid) -> Vec<Warning> {
+    pub(super) async fn after(&self, run: &JobRun, id: Uuid) -> Vec<Warning> {
         let about = about_run(run, id);
         let within = match run.ending {
             Ending::Interrupted => self.timeout.min(INTERRUPTED),
@@ -137,7 +137,7 @@ impl Hooks {
         let unstarted =
             |error: std::io::Error| HookFailure::Unstarted { hook, program: program.clone(), why: error.to_string() };
         let (mut child, group) = Group::start(&mut command).map_err(unstarted)?;
-        let kept = Arc::new(Mutex::new(Kept::default()));
+        let kept = Arc::new(Mutex::new(HookOutput::default()));
         let mut readers = JoinSet::new();
         if let Some(out) = child.stdout.take() {
             readers.spawn(drain(out, kept.clone()));
@@ -188,13 +188,13 @@ fn judge(hook: &'static str, status: ExitStatus) -> Result<(), HookFailure> {
 
 /// The first bytes of what a hook printed, both outputs together.
 #[derive(Debug, Default)]
-struct Kept {
+struct HookOutput {
     bytes: Vec<u8>,
     dropped: u64,
 }
 
 /// Reads until the end, so that a hook never blocks on a full pipe; keeps the first part.
-async fn drain(mut from: impl AsyncRead + Unpin, kept: Arc<Mutex<Kept>>) {
+async fn drain(mut from: impl AsyncRead + Unpin, kept: Arc<Mutex<HookOutput>>) {
     let mut chunk = vec![0; 8 * 1024];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +204,7 @@ async fn drain(mut from: impl AsyncRead + Unpin, kept: Arc<Mutex<Kept>>) {
     }
 }
 
-fn log(hook: &'static str, about: &BTreeMap<&'static str, String>, kept: &Mutex<Kept>, failed: bool) {
+fn log(hook: &'static str, about: &BTreeMap<&'static str, String>, kept: &Mutex<HookOutput>, failed: bool) {
     let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let job = about.get("KEYHAVEN_JOB").map_or("", String::as_str);
     let text = String::from_utf8_lossy(&kept.bytes);
@@ -237,7 +237,7 @@ fn about_start(start: &Start, id: Uuid) -> BTreeMap<&'static str, String> {
 }
 
 /// What a hook after a run is told besides.
-fn about_run(run: &Run, id: Uuid) -> BTreeMap<&'static str, String> {
+fn about_run(run: &JobRun, id: Uuid) -> BTreeMap<&'static str, String> {
     let start = Start {
         job: run.job.clone(),
         kind: run.kind.clone(),
@@ -349,7 +349,7 @@ mod tests {
     async fn only_what_is_handed_on_is_in_its_environment() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("env");
-        let run = Run {
+        let run = JobRun {
             job: "nightly".into(),
             kind: "backup".into(),
             instance: "pay".into(),

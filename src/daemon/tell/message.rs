@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{Freshness, Target};
+use super::{Freshness, NotifyEndpoint};
 use crate::config::notify::Occasion;
 use crate::crypto::digest;
-use crate::daemon::{Ending, Run};
+use crate::daemon::{Ending, JobRun};
 use crate::model::{FailureKind, Timestamp};
 
 /// The most characters of an error that are told.
@@ -15,7 +15,7 @@ const WHY: usize = 500;
 
 /// What something is told of.
 #[derive(Debug, Clone)]
-pub(super) struct Subject {
+pub(super) struct NotificationSubject {
     job: String,
     kind: String,
     instance: String,
@@ -23,8 +23,8 @@ pub(super) struct Subject {
     fields: BTreeMap<&'static str, String>,
 }
 
-impl Subject {
-    pub(super) fn of_run(run: &Run, id: Uuid) -> Self {
+impl NotificationSubject {
+    pub(super) fn of_run(run: &JobRun, id: Uuid) -> Self {
         let millis = u64::try_from(run.ended.millis_since(run.started)).unwrap_or(0);
         let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let exit = exit(run);
@@ -74,7 +74,7 @@ impl Subject {
 }
 
 /// The exit code of a run; none when it was killed at its deadline.
-pub(super) fn exit(run: &Run) -> Option<u8> {
+pub(super) fn exit(run: &JobRun) -> Option<u8> {
     match run.ending {
         Ending::Succeeded => Some(0),
         Ending::Partial | Ending::Suspect => Some(FailureKind::Partial.exit_code()),
@@ -93,9 +93,9 @@ pub(super) struct Message {
 impl Message {
     /// What a target is told, with names only where it may have them.
     pub(super) fn new(
-        target: &Target,
+        target: &NotifyEndpoint,
         occasion: Occasion,
-        subject: &Subject,
+        subject: &NotificationSubject,
         repository: &str,
         host: &str,
         now: Timestamp,
@@ -121,7 +121,7 @@ impl Message {
     }
 
     /// A test, which says nothing of anything.
-    pub(super) fn test(target: &Target, repository: &str, host: &str, now: Timestamp) -> Self {
+    pub(super) fn test(target: &NotifyEndpoint, repository: &str, host: &str, now: Timestamp) -> Self {
         let host = if target.names { one_line(host) } else { String::new() };
         let key = format!("{repository}\ntest");
         let mut message = Self {

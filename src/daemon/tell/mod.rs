@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Ending, Run};
+use super::{Ending, JobRun};
 use crate::config::notify::Occasion;
-use crate::model::{Clock, Due, Timestamp};
+use crate::model::{Clock, ScheduledRun, Timestamp};
 use crate::repository::StateFolder;
 
 pub mod decide;
@@ -31,10 +31,10 @@ mod webhook;
 pub use decide::Condition;
 pub use group::end_hooks;
 pub use hooks::{HookFailure, Hooks};
-pub use target::{Target, Way};
+pub use target::{NotifyEndpoint, Way};
 
 use decide::Told;
-use message::{Message, Subject};
+use message::{Message, NotificationSubject};
 use notified::Notified;
 
 /// How long the start of a run waits at most for pings that are still on their way when it ends.
@@ -50,7 +50,7 @@ pub struct Start {
     /// The instance of the configuration; empty where it has only one.
     pub instance: String,
     /// Which run of the schedule it is; nothing for a run by hand.
-    pub due: Option<Due>,
+    pub due: Option<ScheduledRun>,
     /// When it begins.
     pub started: Timestamp,
     /// Which attempt it is, from 1.
@@ -108,7 +108,7 @@ impl std::fmt::Display for Warning {
 /// Tells whoever the configuration names.
 #[derive(Debug)]
 pub struct Teller {
-    targets: Vec<Arc<Target>>,
+    targets: Vec<Arc<NotifyEndpoint>>,
     hooks: Hooks,
     notified: Notified,
     repository: String,
@@ -123,7 +123,7 @@ impl Teller {
     /// it everything counts as new. `repository` and `host` go into keys and, where a target has names, into texts.
     #[must_use]
     pub fn new(
-        targets: Vec<Target>,
+        targets: Vec<NotifyEndpoint>,
         hooks: Hooks,
         state: Option<&StateFolder>,
         repository: &str,
@@ -186,7 +186,7 @@ impl Teller {
 
     /// Tells how a run ended: hooks, pings, notifications. `again` says that another attempt follows: then hooks run, and
     /// nobody is told of a failure that may pass. Gives back what could not be told, for the caller to log.
-    pub async fn finished(&self, mut started: Started, run: &Run, again: bool) -> Vec<Warning> {
+    pub async fn finished(&self, mut started: Started, run: &JobRun, again: bool) -> Vec<Warning> {
         let mut warnings = self.hooks.after(run, started.id).await;
         // A ping of the start must not arrive after that of the end.
         let waited = tokio::time::timeout(PINGS, async {
@@ -210,7 +210,7 @@ impl Teller {
             Ending::Suspect => Some(Condition::Suspect),
             Ending::Failed { .. } | Ending::TimedOut => Some(Condition::Failed),
         };
-        let subject = Subject::of_run(run, started.id);
+        let subject = NotificationSubject::of_run(run, started.id);
         let exit = if run.is_good() { Some(0) } else { message::exit(run) };
         let mut sending = JoinSet::new();
         for target in self.of(&run.job, &run.instance) {
@@ -229,14 +229,14 @@ impl Teller {
     /// Tells that the repository has become stale, or fresh again; nothing when it is as it was told before.
     pub async fn freshness(&self, freshness: &Freshness) -> Vec<Warning> {
         let seen = (!freshness.stale.is_empty()).then_some(Condition::Stale);
-        let subject = Subject::of_freshness(freshness);
+        let subject = NotificationSubject::of_freshness(freshness);
         self.notify(&subject, "", &freshness.instance, seen).await
     }
 
     /// Tells that the daemon was given a configuration that is wrong (`why`) and keeps the one before, or that the one it was
     /// given is right. Every target hears of it, whatever jobs it is for.
     pub async fn configuration(&self, why: Option<&str>) -> Vec<Warning> {
-        let subject = Subject::of_configuration(why, self.clock.now());
+        let subject = NotificationSubject::of_configuration(why, self.clock.now());
         let key = "configuration of the daemon".to_owned();
         // That all is as it should be is news to those only who heard that it was not.
         let (known, _) = self.notified.read().await;
@@ -267,13 +267,19 @@ impl Teller {
     }
 
     /// The targets that want to hear of a job of an instance; an empty job is the repository itself.
-    fn of(&self, job: &str, instance: &str) -> impl Iterator<Item = &Arc<Target>> {
+    fn of(&self, job: &str, instance: &str) -> impl Iterator<Item = &Arc<NotifyEndpoint>> {
         let wants = |list: &[String], one: &str| list.is_empty() || one.is_empty() || list.iter().any(|own| own == one);
         self.targets.iter().filter(move |target| wants(&target.jobs, job) && wants(&target.instances, instance))
     }
 
     /// Decides for every target what it is told, sends that, and remembers what arrived.
-    async fn notify(&self, subject: &Subject, job: &str, instance: &str, seen: Option<Condition>) -> Vec<Warning> {
+    async fn notify(
+        &self,
+        subject: &NotificationSubject,
+        job: &str,
+        instance: &str,
+        seen: Option<Condition>,
+    ) -> Vec<Warning> {
         self.notify_of(format!("{instance}:{job}"), subject, job, instance, seen).await
     }
 
@@ -281,7 +287,7 @@ impl Teller {
     async fn notify_of(
         &self,
         key: String,
-        subject: &Subject,
+        subject: &NotificationSubject,
         job: &str,
         instance: &str,
         seen: Option<Condition>,

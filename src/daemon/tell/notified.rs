@@ -16,11 +16,11 @@ const MOST: usize = 1_000;
 /// By target, then by `INSTANCE:JOB`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Known {
+pub(super) struct NotifiedJobs {
     targets: BTreeMap<String, BTreeMap<String, Told>>,
 }
 
-impl Known {
+impl NotifiedJobs {
     /// What a target was told of a subject.
     pub(super) fn of(&self, target: &str, subject: &str) -> Option<&Told> {
         self.targets.get(target)?.get(subject)
@@ -55,20 +55,20 @@ impl Notified {
     }
 
     /// What is known. What cannot be read counts as nothing: news is rather told twice than not at all.
-    pub(super) async fn read(&self) -> (Known, Option<Warning>) {
-        let Some(memory) = self.0.clone() else { return (Known::default(), None) };
-        let read = tokio::task::spawn_blocking(move || memory.read::<Known>()).await;
+    pub(super) async fn read(&self) -> (NotifiedJobs, Option<Warning>) {
+        let Some(memory) = self.0.clone() else { return (NotifiedJobs::default(), None) };
+        let read = tokio::task::spawn_blocking(move || memory.read::<NotifiedJobs>()).await;
         match read {
             Ok(Ok(known)) => (known.unwrap_or_default(), None),
-            Ok(Err(error)) => (Known::default(), Some(warning(&error))),
-            Err(_) => (Known::default(), None),
+            Ok(Err(error)) => (NotifiedJobs::default(), Some(warning(&error))),
+            Err(_) => (NotifiedJobs::default(), None),
         }
     }
 
     /// Remembers what targets know of a subject now.
     pub(super) async fn settle(&self, subject: String, settled: Vec<(String, Option<Told>)>) -> Option<Warning> {
         let memory = self.0.clone()?;
-        let change = move |known: &mut Known| {
+        let change = move |known: &mut NotifiedJobs| {
             for (target, told) in settled {
                 known.settle(&target, &subject, told);
             }
@@ -110,14 +110,14 @@ mod tests {
         assert_eq!(known.of("chat", "pay:backup"), None);
         std::fs::write(state.path().join(FILE), b"{\"targets\":3}").unwrap();
         let (known, warning) = notified.read().await;
-        assert_eq!(known, Known::default());
+        assert_eq!(known, NotifiedJobs::default());
         assert!(warning.unwrap().to_string().contains("damaged"));
         assert_eq!(notified.settle(":backup".into(), vec![("chat".into(), None)]).await, None);
     }
 
     #[test]
     fn it_does_not_grow_for_ever() {
-        let mut known = Known::default();
+        let mut known = NotifiedJobs::default();
         for at in 0..1_200 {
             known.settle("chat", &format!(":job-{at}"), told(at));
         }

@@ -7,9 +7,9 @@ use secrecy::SecretString;
 use super::http::Endpoint;
 use super::mail::{Mail, Server};
 use super::ping::Ping;
-use super::webhook::{Value, Webhook};
+use super::webhook::{Webhook, WebhookHeader};
 use crate::config::SecretRef;
-use crate::config::notify::{self, Header, Occasion, Place};
+use crate::config::notify::{self, Header, NotifyPlace, Occasion};
 
 /// How a target is told.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub enum Way {
 
 /// A target that can be told.
 #[derive(Debug)]
-pub struct Target {
+pub struct NotifyEndpoint {
     /// Its name.
     pub name: String,
     /// How it is told.
@@ -43,21 +43,21 @@ pub struct Target {
     pub names: bool,
 }
 
-impl Target {
+impl NotifyEndpoint {
     /// Makes a target of what the configuration says. `resolve` gets a secret that is one line; `ca_pem` is the content of
     /// its `ca_file`.
     ///
     /// # Errors
     /// In words without secrets and URLs.
     pub fn new(
-        target: &notify::Target,
+        target: &notify::NotifyTarget,
         ca_pem: Option<&[u8]>,
         resolve: &dyn Fn(&SecretRef, &str) -> Result<SecretString, String>,
     ) -> Result<Self, String> {
-        let endpoint = |place: &Place| {
+        let endpoint = |place: &NotifyPlace| {
             let url = match place {
-                Place::Plain(url) => SecretString::from(url.as_str()),
-                Place::Secret(secret) => resolve(secret, "URL")?,
+                NotifyPlace::Plain(url) => SecretString::from(url.as_str()),
+                NotifyPlace::Secret(secret) => resolve(secret, "URL")?,
             };
             Endpoint::new(url, ca_pem)
         };
@@ -66,8 +66,8 @@ impl Target {
             notify::Way::Webhook { url, method, headers, content_type, body, token } => {
                 let header = |(name, value): &(String, Header)| {
                     let value = match value {
-                        Header::Plain(template) => Value::Plain(template.clone()),
-                        Header::Secret(secret) => Value::Secret(resolve(secret, name)?),
+                        Header::Plain(template) => WebhookHeader::Plain(template.clone()),
+                        Header::Secret(secret) => WebhookHeader::Secret(resolve(secret, name)?),
                     };
                     Ok::<_, String>((name.clone(), value))
                 };

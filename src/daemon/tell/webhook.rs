@@ -9,12 +9,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::http::Endpoint;
 use super::message::Message;
-use crate::config::notify::Body;
+use crate::config::notify::WebhookBody;
 use crate::config::notify::template::{Escape, Template};
 
 /// The value of a header, resolved.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(super) enum WebhookHeader {
     Plain(Template),
     Secret(SecretString),
 }
@@ -24,9 +24,9 @@ pub(super) enum Value {
 pub struct Webhook {
     pub(super) endpoint: Endpoint,
     pub(super) method: &'static str,
-    pub(super) headers: Vec<(String, Value)>,
+    pub(super) headers: Vec<(String, WebhookHeader)>,
     pub(super) content_type: String,
-    pub(super) body: Body,
+    pub(super) body: WebhookBody,
     pub(super) token: Option<SecretString>,
 }
 
@@ -51,14 +51,14 @@ impl Webhook {
 
     fn body(&self, message: &Message) -> String {
         match &self.body {
-            Body::Fields => message.json().to_string(),
-            Body::Template(template, escape) => template.render(*escape, |name| self.field(message, name)),
+            WebhookBody::Fields => message.json().to_string(),
+            WebhookBody::Template(template, escape) => template.render(*escape, |name| self.field(message, name)),
         }
     }
 
     fn headers(&self, message: &Message) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::new();
-        let in_body = matches!(&self.body, Body::Template(template, _) if template.names("token"));
+        let in_body = matches!(&self.body, WebhookBody::Template(template, _) if template.names("token"));
         if let Some(token) = self.token.as_ref().filter(|_| !in_body) {
             headers.insert(AUTHORIZATION, secret(&format!("Bearer {}", token.expose_secret()), "token")?);
         }
@@ -67,8 +67,8 @@ impl Webhook {
         for (name, value) in &self.headers {
             let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("no header is called {name}"))?;
             let value = match value {
-                Value::Secret(text) => secret(text.expose_secret(), name)?,
-                Value::Plain(template) => {
+                WebhookHeader::Secret(text) => secret(text.expose_secret(), name)?,
+                WebhookHeader::Plain(template) => {
                     let text = template.render(Escape::Header, |field| self.field(message, field));
                     HeaderValue::from_str(&text).map_err(|_| format!("the text of {name} fits no header"))?
                 }

@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::EmbeddedError;
-use super::instance::Instance;
+use super::instance::EmbeddedInstance;
 use super::options::Options;
 use super::state::text::ObjectText;
 use super::state::{Configuration, Group, Items, Registration, Secret};
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 const FORMAT: &str = "keyhaven-sandbox-1";
 
-impl Instance {
+impl EmbeddedInstance {
     /// Writes everything to `path`, mode 0600, and makes sure that it survives a power cut.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Instance {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync"))
     }
 
-    /// An instance from a file that [`Instance::save`] wrote. Region, account, ids and API key are those of the file;
+    /// An instance from a file that [`EmbeddedInstance::save`] wrote. Region, account, ids and API key are those of the file;
     /// the rest of `options` holds.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Instance {
         read.map_err(|source| EmbeddedError::File { what: "read", path: path.to_owned(), source })?;
         let damaged = |line: usize, problem| EmbeddedError::Data { path: path.to_owned(), line: line + 1, problem };
         let mut lines = text.lines().enumerate();
-        let head = lines.next().and_then(|(_, line)| Object::parse(line).ok());
+        let head = lines.next().and_then(|(_, line)| JsonObject::parse(line).ok());
         let head = head.ok_or_else(|| damaged(0, "is no JSON object"))?;
         identify(&mut options, &head).map_err(|problem| damaged(0, problem))?;
         let mut items = Items::default();
@@ -105,7 +105,7 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn identify(options: &mut Options, head: &Object) -> Result<(), &'static str> {
+fn identify(options: &mut Options, head: &JsonObject) -> Result<(), &'static str> {
     if head.str("format").as_deref() != Some(FORMAT) {
         return Err("does not say that it is one");
     }
@@ -119,7 +119,7 @@ fn identify(options: &mut Options, head: &Object) -> Result<(), &'static str> {
 
 /// Takes one item over. Says whether the line was the last.
 fn take_line(items: &mut Items, line: &str) -> Result<bool, &'static str> {
-    let object = Object::parse(line).map_err(|_| "is no JSON object")?;
+    let object = JsonObject::parse(line).map_err(|_| "is no JSON object")?;
     let (kind, value) = object.iter().next().ok_or("is empty")?;
     match kind {
         "group" => {
@@ -158,14 +158,16 @@ mod tests {
     fn what_was_saved_comes_back_to_the_byte_under_another_identity() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sandbox.jsonl");
-        let source =
-            Instance::new(Options { instance_id: "11111111-2222-4333-8444-555555555555".into(), ..Options::default() });
+        let source = EmbeddedInstance::new(Options {
+            instance_id: "11111111-2222-4333-8444-555555555555".into(),
+            ..Options::default()
+        });
         seed(&source, 5, 80).unwrap();
         source.save(&path).unwrap();
         source.save(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        let loaded = Instance::load(Options::default(), &path).unwrap();
+        let loaded = EmbeddedInstance::load(Options::default(), &path).unwrap();
         assert_eq!(loaded.crn(), source.crn());
         assert_eq!(*loaded.to_text(), *source.to_text());
         assert_eq!(*loaded.to_text(), fs::read_to_string(&path).unwrap());
@@ -178,7 +180,7 @@ mod tests {
         let path = folder.path().join("sandbox.jsonl");
         let options = || Options { ids: Some(4), ..Options::default() };
         let body = |name: &str| format!(r#"{{"secret_type":"arbitrary","name":"{name}","payload":"v"}}"#);
-        let mut instance = Instance::new(options());
+        let mut instance = EmbeddedInstance::new(options());
         // The same number of the same requests after every start draws the same random numbers.
         for round in 1..=3_usize {
             assert_eq!(instance.call(Verb::Post, "/api/v2/secrets", &body(&format!("name-{round}"))).status, 201);
@@ -189,7 +191,7 @@ mod tests {
             ids.dedup();
             assert_eq!((items.secrets.len(), ids.len()), (round, 2 * round), "a secret is lost, or two share an id");
             instance.save(&path).unwrap();
-            instance = Instance::load(options(), &path).unwrap();
+            instance = EmbeddedInstance::load(options(), &path).unwrap();
         }
     }
 
@@ -197,7 +199,7 @@ mod tests {
     fn a_damaged_file_is_named_with_its_line_and_nothing_of_its_text() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sandbox.jsonl");
-        let source = Instance::new(Options::default());
+        let source = EmbeddedInstance::new(Options::default());
         seed(&source, 5, 3).unwrap();
         source.save(&path).unwrap();
         let text = fs::read_to_string(&path).unwrap();
@@ -209,10 +211,10 @@ mod tests {
             [(cut, "cut off"), (broken, "cannot be read"), (foreign, "line 1"), (String::new(), "line 1")]
         {
             fs::write(&path, text).unwrap();
-            let message = Instance::load(Options::default(), &path).unwrap_err().to_string();
+            let message = EmbeddedInstance::load(Options::default(), &path).unwrap_err().to_string();
             assert!(message.contains(part) && message.contains("sandbox.jsonl"), "{message}");
         }
-        let missing = Instance::load(Options::default(), &folder.path().join("none")).unwrap_err();
+        let missing = EmbeddedInstance::load(Options::default(), &folder.path().join("none")).unwrap_err();
         assert!(matches!(missing, EmbeddedError::File { what: "read", .. }));
     }
 }

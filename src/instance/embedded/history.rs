@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::state::{Change, Items, Renderer, Secret};
+use super::state::{ItemChange, Items, Renderer, Secret};
 use crate::model::Timestamp;
 
 /// How many changes lie between two whole copies of the map of items.
@@ -20,7 +20,7 @@ pub struct History {
     renderer: Renderer,
     /// A copy of state 0, [`STRIDE`], 2 x [`STRIDE`], …
     copies: Vec<Items>,
-    changes: Vec<(Timestamp, Change)>,
+    changes: Vec<(Timestamp, ItemChange)>,
     now: Items,
 }
 
@@ -29,7 +29,7 @@ impl History {
         Self { start, renderer, copies: vec![items.clone()], changes: Vec::new(), now: items }
     }
 
-    pub(crate) fn push(&mut self, time: Timestamp, change: Change) {
+    pub(crate) fn push(&mut self, time: Timestamp, change: ItemChange) {
         self.now.apply(&change);
         self.changes.push((time, change));
         if self.changes.len().is_multiple_of(STRIDE) {
@@ -54,13 +54,13 @@ impl History {
 
     /// The change that led to state `index`; nothing for state 0.
     #[must_use]
-    pub fn change(&self, index: usize) -> Option<&Change> {
+    pub fn change(&self, index: usize) -> Option<&ItemChange> {
         self.changes.get(index.checked_sub(1)?).map(|(_, change)| change)
     }
 
     /// State `index`.
     #[must_use]
-    pub fn state(&self, index: usize) -> Option<Snapshot> {
+    pub fn state(&self, index: usize) -> Option<PastInstance> {
         if index > self.changes.len() {
             return None;
         }
@@ -69,7 +69,7 @@ impl History {
         for (_, change) in self.changes.get(copy * STRIDE..index)? {
             items.apply(change);
         }
-        Some(Snapshot { items, renderer: self.renderer.clone() })
+        Some(PastInstance { items, renderer: self.renderer.clone() })
     }
 
     /// The states that were the present at some moment from `from` to `to`, both included: the one that `from` found,
@@ -85,14 +85,14 @@ impl History {
 
 /// An instance at one moment, with everything that its API would have answered then.
 #[derive(Debug, Clone)]
-pub struct Snapshot {
+pub struct PastInstance {
     /// The items.
     pub items: Items,
     /// Writes rows the way the API does.
     pub renderer: Renderer,
 }
 
-impl Snapshot {
+impl PastInstance {
     /// The row of a secret in the secrets list.
     #[must_use]
     pub fn secret_row(&self, id: &str) -> Option<Zeroizing<String>> {
@@ -148,21 +148,21 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::super::clock::InstanceClock;
-    use super::super::instance::Instance;
+    use super::super::instance::EmbeddedInstance;
     use super::super::options::Options;
     use super::super::state::Verb;
     use super::*;
 
     /// An instance with a log and a clock that is turned by hand.
-    fn logged() -> Instance {
+    fn logged() -> EmbeddedInstance {
         let clock = InstanceClock::manual(Timestamp::from_millis(1_000_000));
-        Instance::new(Options { history: true, clock, ids: Some(1), ..Options::default() })
+        EmbeddedInstance::new(Options { history: true, clock, ids: Some(1), ..Options::default() })
     }
 
-    fn create(instance: &Instance, name: &str) -> String {
+    fn create(instance: &EmbeddedInstance, name: &str) -> String {
         let body = format!(r#"{{"secret_type":"arbitrary","name":"{name}","payload":"v"}}"#);
         let reply = instance.call(Verb::Post, "/api/v2/secrets", &body);
-        crate::model::json::Object::parse(&reply.body).unwrap().str("id").unwrap()
+        crate::model::json::JsonObject::parse(&reply.body).unwrap().str("id").unwrap()
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(instance.history().unwrap().states(), 2);
         instance.call(Verb::Delete, &format!("/api/v2/secrets/{id}"), "");
         let history = instance.history().unwrap();
-        assert!(matches!(history.change(2), Some(Change::Secret(_, None))));
+        assert!(matches!(history.change(2), Some(ItemChange::Secret(_, None))));
         assert!(history.state(1).unwrap().secret(&id).is_some() && history.state(2).unwrap().secret(&id).is_none());
     }
 }

@@ -10,25 +10,25 @@ use zeroize::Zeroizing;
 use super::access::{ApiKey, Caller, Keyring};
 use super::clock::InstanceClock;
 use super::counters::Counters;
-use super::faults::{Act, FaultScript, Faults, Seen, When};
-use super::history::{History, Snapshot};
+use super::faults::{Act, FaultScript, Faults, SeenRequest, When};
+use super::history::{History, PastInstance};
 use super::options::{Options, Switches};
-use super::state::{Answer, ForbiddenAct, Ids, Items, Planted, Refusal, Request, State, Verb};
+use super::state::{Answer, ApiRequest, ForbiddenAct, Ids, InstanceState, Items, Planted, Refusal, Verb};
 use super::tokens::Tokens;
 use crate::model::{Clock, Timestamp};
 
 /// An embedded instance. Clones share it.
 #[derive(Clone)]
-pub struct Instance(Arc<Shared>);
+pub struct EmbeddedInstance(Arc<SharedInstance>);
 
-struct Shared {
+struct SharedInstance {
     options: Options,
-    inner: Mutex<Inner>,
+    inner: Mutex<InstanceInner>,
     changed: Notify,
 }
 
-struct Inner {
-    state: State,
+struct InstanceInner {
+    state: InstanceState,
     history: Option<History>,
     tokens: Tokens,
     keys: Keyring,
@@ -45,12 +45,12 @@ pub struct Reply {
     pub body: Zeroizing<String>,
 }
 
-impl Instance {
+impl EmbeddedInstance {
     /// An empty instance: the default group and nothing else.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let now = options.clock.now();
-        let state = State::new(&options, Ids::new(options.ids), now);
+        let state = InstanceState::new(&options, Ids::new(options.ids), now);
         Self::with_state(options, state)
     }
 
@@ -58,16 +58,16 @@ impl Instance {
     #[must_use]
     pub fn with_items(options: Options, items: &Items) -> Self {
         let now = options.clock.now();
-        let mut state = State::new(&options, Ids::beside(options.ids, items), now);
+        let mut state = InstanceState::new(&options, Ids::beside(options.ids, items), now);
         state.replace(items);
         Self::with_state(options, state)
     }
 
-    fn with_state(options: Options, mut state: State) -> Self {
+    fn with_state(options: Options, mut state: InstanceState) -> Self {
         state.changes.clear();
         let now = options.clock.now();
         let history = options.history.then(|| History::new(now, state.items.clone(), state.renderer.clone()));
-        let inner = Inner {
+        let inner = InstanceInner {
             history,
             // Tokens of one run are worth nothing in the next.
             tokens: Tokens::new(Uuid::new_v4().to_string()),
@@ -76,10 +76,10 @@ impl Instance {
             counters: Counters::default(),
             state,
         };
-        Self(Arc::new(Shared { options, inner: Mutex::new(inner), changed: Notify::new() }))
+        Self(Arc::new(SharedInstance { options, inner: Mutex::new(inner), changed: Notify::new() }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, InstanceInner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,18 +123,18 @@ impl Instance {
     pub fn call_typed(&self, verb: Verb, target: &str, config_type: Option<&str>, body: &str) -> Reply {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query = super::state::query(query);
-        match self.perform(&Request { verb, path, query, config_type, body, grants: None }) {
+        match self.perform(&ApiRequest { verb, path, query, config_type, body, grants: None }) {
             Ok(answer) => Reply { status: answer.status, body: answer.body.unwrap_or_default() },
             Err(refusal) => Reply { status: refusal.status, body: Zeroizing::new(refusal.body("in-process")) },
         }
     }
 
-    pub(crate) fn perform(&self, request: &Request<'_>) -> Result<Answer, Refusal> {
+    pub(crate) fn perform(&self, request: &ApiRequest<'_>) -> Result<Answer, Refusal> {
         self.change(|state, now| state.perform(now, request))
     }
 
     /// Runs something on the state at one moment, after what time has done to it, and logs what changed.
-    pub(crate) fn change<T>(&self, run: impl FnOnce(&mut State, Timestamp) -> T) -> T {
+    pub(crate) fn change<T>(&self, run: impl FnOnce(&mut InstanceState, Timestamp) -> T) -> T {
         let mut inner = self.lock();
         // The present is taken inside the lock, so that the log's times never fall.
         let now = self.clock().now();
@@ -168,9 +168,9 @@ impl Instance {
 
     /// Everything in it at this moment.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> PastInstance {
         let inner = self.lock();
-        Snapshot { items: inner.state.items.clone(), renderer: inner.state.renderer.clone() }
+        PastInstance { items: inner.state.items.clone(), renderer: inner.state.renderer.clone() }
     }
 
     /// The log so far; nothing when [`Options::history`] is off.
@@ -230,7 +230,7 @@ impl Instance {
     }
 
     /// Counts a request and says what goes wrong with it.
-    pub(crate) fn arrive(&self, seen: &Seen) -> Vec<Act> {
+    pub(crate) fn arrive(&self, seen: &SeenRequest) -> Vec<Act> {
         let now = self.clock().now();
         let mut inner = self.lock();
         inner.counters.count(seen.class);
@@ -258,7 +258,7 @@ impl Instance {
     }
 }
 
-impl fmt::Debug for Instance {
+impl fmt::Debug for EmbeddedInstance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Instance").field(&self.crn()).finish()
     }

@@ -26,19 +26,20 @@ mod state;
 mod switch;
 mod tokens;
 
-pub use access::{ApiKey, Grant, Role, UnknownRole};
+pub use access::{ApiKey, Grant, ServiceRole, UnknownRole};
 pub use clock::InstanceClock;
 pub use counters::Counters;
 pub use error::EmbeddedError;
-pub use faults::{Act, FaultScript, Hook, ScriptError, Seen, When};
-pub use history::{History, Snapshot};
+pub use faults::{Act, FaultScript, Hook, ScriptError, SeenRequest, When};
+pub use history::{History, PastInstance};
 pub use http::Server;
-pub use instance::{Instance, Reply};
+pub use instance::{EmbeddedInstance, Reply};
 pub use options::{NameScope, Options, Precision, Switches};
 pub use sandbox::{Sandbox, SandboxOptions, SandboxSettings};
 pub use seed::{every_type, every_type_among, seed, seed_small};
 pub use state::{
-    Change, Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, Items, Life, LiveCredential, Lock, PageFault,
-    Planted, Registration, Renderer, Secret, Task, TaskError, TaskKind, TaskStatus, TaskTrigger, Verb, Version,
+    Class, Configuration, DEFAULT_GROUP, ForbiddenAct, Group, ItemChange, Items, LiveCredential, Lock, PageFault,
+    Planted, Registration, Renderer, Secret, SecretState, SecretTask, SecretVersion, TaskError, TaskKind, TaskStatus,
+    TaskTrigger, Verb,
 };
 pub use switch::SwitchError;

@@ -16,7 +16,7 @@ pub struct Options {
     pub instance_id: String,
     /// The API key that may do everything, tasks included.
     pub api_key: SecretString,
-    /// More API keys and what each of them may do. [`super::Instance::set_key`] adds to them later.
+    /// More API keys and what each of them may do. [`super::EmbeddedInstance::set_key`] adds to them later.
     pub keys: Vec<ApiKey>,
     /// Jobs that other instances use already, as `REGION/PROJECT/NAME`: the provider maps a job to one engine anywhere.
     pub mapped_jobs: Vec<String>,

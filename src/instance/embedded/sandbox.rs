@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::EmbeddedError;
 use super::faults::FaultScript;
 use super::http::Server;
-use super::instance::Instance;
+use super::instance::EmbeddedInstance;
 use super::options::Options;
 use super::seed::{every_type, seed};
 
@@ -51,7 +51,7 @@ pub struct SandboxSettings {
 /// A running sandbox.
 #[derive(Debug)]
 pub struct Sandbox {
-    instance: Instance,
+    instance: EmbeddedInstance,
     server: Server,
     data: Option<PathBuf>,
 }
@@ -65,9 +65,9 @@ impl Sandbox {
         let listen = |source| EmbeddedError::Listen { address: address.to_string(), source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let instance = match options.data.clone().filter(|path| path.exists()) {
-            Some(path) => Instance::load(options.options, &path)?,
+            Some(path) => EmbeddedInstance::load(options.options, &path)?,
             None => {
-                let instance = Instance::new(options.options);
+                let instance = EmbeddedInstance::new(options.options);
                 match options.seed {
                     Some(number) if options.every_type => every_type(&instance, number)?,
                     Some(number) => seed(&instance, number, options.secrets)?,
@@ -99,7 +99,7 @@ impl Sandbox {
 
     /// The instance behind it.
     #[must_use]
-    pub fn instance(&self) -> &Instance {
+    pub fn instance(&self) -> &EmbeddedInstance {
         &self.instance
     }
 
@@ -129,7 +129,7 @@ impl Sandbox {
     }
 }
 
-async fn save(instance: Instance, data: Option<PathBuf>) -> Result<(), EmbeddedError> {
+async fn save(instance: EmbeddedInstance, data: Option<PathBuf>) -> Result<(), EmbeddedError> {
     let Some(path) = data else { return Ok(()) };
     let at = path.clone();
     let saved = tokio::task::spawn_blocking(move || instance.save(&path)).await;

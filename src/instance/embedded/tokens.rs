@@ -5,7 +5,7 @@ use data_encoding::BASE64URL_NOPAD;
 use super::state::text::ObjectText;
 use crate::crypto::digest::sha256;
 use crate::model::Timestamp;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// Gives tokens out and checks them. They look like the provider's JWTs; the signature is our own.
 pub(crate) struct Tokens {
@@ -45,7 +45,7 @@ impl Tokens {
             return None;
         }
         let claims = BASE64URL_NOPAD.decode(signed.split('.').nth(1)?.as_bytes()).ok()?;
-        let claims = Object::parse(&String::from_utf8(claims).ok()?).ok()?;
+        let claims = JsonObject::parse(&String::from_utf8(claims).ok()?).ok()?;
         let expires = claims.u64("exp").and_then(|exp| i64::try_from(exp).ok()).unwrap_or(0);
         let good = claims.u64("generation") == Some(self.generation) && now.millis() < expires.saturating_mul(1000);
         claims.u64("key").filter(|_| good)

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::api::Body;
+use super::api::WireBody;
 use super::client::Client;
-use super::wire::{Purpose, Request};
+use super::wire::{Purpose, WireRequest};
 use crate::instance::InstanceError;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// A secret that cannot exist: the nil UUID is no v4 UUID.
 const NO_SECRET: &str = "00000000-0000-0000-0000-000000000000";
@@ -89,9 +89,9 @@ impl Client {
     /// # Errors
     /// As [`Client::check_access`].
     pub async fn check_write_access(&self) -> Result<[(&'static str, Allowed); 4], InstanceError> {
-        let nothing = Body::new(&Object::default());
+        let nothing = WireBody::new(&JsonObject::default());
         let patch = |what: &str, path: &[&'static str]| {
-            Request::patch(format!("ask whether {what} may change"), path, &nothing)
+            WireRequest::patch(format!("ask whether {what} may change"), path, &nothing)
         };
         let asked = |request| async { allowed(self.wire().json(request).await.map(|_| ())) };
         let version = ["secrets", NO_SECRET, "versions"];
@@ -101,7 +101,7 @@ impl Client {
             ("secret-metadata.update", asked(patch("secrets", &["secrets", NO_SECRET, "metadata"])).await?),
             (
                 "secret-version.create",
-                asked(Request::post("ask whether versions may be added".to_owned(), &version, &nothing)).await?,
+                asked(WireRequest::post("ask whether versions may be added".to_owned(), &version, &nothing)).await?,
             ),
             ("configuration.update", asked(template).await?),
         ])
@@ -113,7 +113,7 @@ impl Client {
         path: Vec<&'static str>,
         config_type: Option<&'static str>,
     ) -> Result<Allowed, InstanceError> {
-        let mut request = Request::get(Purpose::Reading, what, &path);
+        let mut request = WireRequest::get(Purpose::Reading, what, &path);
         request = match config_type {
             Some(config_type) => request.config_type(config_type),
             // The list of groups takes no limit.

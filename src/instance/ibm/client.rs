@@ -4,17 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::pace::Pace;
-use super::settings::Settings;
+use super::settings::ClientSettings;
 use super::wire::Wire;
 use crate::instance::InstanceError;
 
 /// A client of one instance. Cheap to clone; clones share connections, token, pace and counters.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    inner: Arc<ClientInner>,
 }
 
-struct Inner {
+struct ClientInner {
     wire: Wire,
     read_unknown_types: Vec<String>,
 }
@@ -25,7 +25,7 @@ impl Client {
     /// # Errors
     /// [`InstanceError::Settings`] for a URL that is none, plain HTTP to another machine, a CA file without a
     /// certificate, an empty API key, a pace that is not above 0 and at most 10,000.
-    pub fn new(settings: Settings) -> Result<Self, InstanceError> {
+    pub fn new(settings: ClientSettings) -> Result<Self, InstanceError> {
         let rate = settings.requests_per_second;
         if !(rate > 0.0 && rate <= 10_000.0) {
             let what = "requests_per_second".to_owned();
@@ -40,10 +40,10 @@ impl Client {
     /// # Errors
     /// As [`Client::new`].
     #[expect(clippy::needless_pass_by_value, reason = "the settings hold the API key; taking them lets it be wiped")]
-    pub fn with_pace(settings: Settings, pace: Pace) -> Result<Self, InstanceError> {
+    pub fn with_pace(settings: ClientSettings, pace: Pace) -> Result<Self, InstanceError> {
         let wire = Wire::new(&settings, pace)?;
         let read_unknown_types = settings.read_unknown_types.clone();
-        Ok(Self { inner: Arc::new(Inner { wire, read_unknown_types }) })
+        Ok(Self { inner: Arc::new(ClientInner { wire, read_unknown_types }) })
     }
 
     /// The limiter, for another client of the same instance.

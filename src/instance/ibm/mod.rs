@@ -25,11 +25,11 @@ mod source;
 mod standby;
 mod wire;
 
-pub use api::{Body, Filter, Split, Which};
+pub use api::{Filter, Split, Which, WireBody};
 pub use classify::SafeToRead;
 pub use client::Client;
 pub use pace::Pace;
-pub use settings::{Retry, Settings, Timeouts};
+pub use settings::{ClientSettings, RetrySettings, Timeouts};
 
 /// The provider's word in the name of a source.
 pub const PROVIDER: &str = "ibm";

@@ -28,20 +28,20 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// Callers are served in the order in which they came. Whoever stops waiting gives its place up and uses nothing.
 #[derive(Debug, Clone)]
 pub struct Pace {
-    shared: Arc<Shared>,
+    shared: Arc<SharedPace>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedPace {
     /// Per second.
     full: f64,
     /// Held by the caller whose turn is next, while it waits.
     turn: Mutex<()>,
-    state: StdMutex<State>,
+    state: StdMutex<PaceState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct PaceState {
     /// Share of the full pace, 0 to 1.
     share: f64,
     /// When the next request may go out.
@@ -57,8 +57,8 @@ impl Pace {
     #[must_use]
     pub fn new(requests_per_second: f64) -> Self {
         let full = if requests_per_second.is_nan() { 1.0 } else { requests_per_second.clamp(0.01, 10_000.0) };
-        let state = State { share: 1.0, next: None, paused_until: None, halved: None };
-        Self { shared: Arc::new(Shared { full, turn: Mutex::new(()), state: StdMutex::new(state) }) }
+        let state = PaceState { share: 1.0, next: None, paused_until: None, halved: None };
+        Self { shared: Arc::new(SharedPace { full, turn: Mutex::new(()), state: StdMutex::new(state) }) }
     }
 
     /// Requests per second at present; lower than set after the provider showed that it is overloaded.
@@ -130,7 +130,7 @@ impl Pace {
         state.next = Some(from + step);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PaceState> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

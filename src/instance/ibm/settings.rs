@@ -18,7 +18,7 @@ pub const STANDBY_PACE: f64 = 20.0;
 
 /// How a client reaches an instance. Nothing here is looked at before [`super::Client::new`].
 #[derive(Clone)]
-pub struct Settings {
+pub struct ClientSettings {
     /// The instance: `https://{instance_id}.{region}.secrets-manager.appdomain.cloud`, without `/api/v2`.
     pub base_url: String,
     /// The identity service, without `/identity/token`.
@@ -32,13 +32,13 @@ pub struct Settings {
     /// How long to wait for what.
     pub timeouts: Timeouts,
     /// How often to try.
-    pub retry: Retry,
+    pub retry: RetrySettings,
     /// Secret types outside the provider's published list whose payloads may be read all the same. A read can change
     /// what it reads, so a type that nobody has vouched for is kept as metadata only.
     pub read_unknown_types: Vec<String>,
 }
 
-impl Settings {
+impl ClientSettings {
     /// Settings with the pace of a source, the default time-outs and retries, and the system's certificate authorities.
     #[must_use]
     pub fn new(base_url: &str, iam_url: &str, api_key: SecretString) -> Self {
@@ -49,13 +49,13 @@ impl Settings {
             ca_pem: None,
             requests_per_second: SOURCE_PACE,
             timeouts: Timeouts::default(),
-            retry: Retry::default(),
+            retry: RetrySettings::default(),
             read_unknown_types: Vec::new(),
         }
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for ClientSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("base_url", &self.base_url)
@@ -89,7 +89,7 @@ impl Default for Timeouts {
 /// How a request that may be sent again is sent again: waits of `first`, doubled up to `longest`, each shortened by up
 /// to half at random.
 #[derive(Debug, Clone, Copy)]
-pub struct Retry {
+pub struct RetrySettings {
     /// How often a request is sent at most; 1 is no retry.
     pub attempts: u32,
     /// The first wait.
@@ -100,7 +100,7 @@ pub struct Retry {
     pub within: Duration,
 }
 
-impl Default for Retry {
+impl Default for RetrySettings {
     /// Nine attempts within two minutes, waits of 0.5 s to 20 s: enough for a fail-over of 30 s, also when chance makes
     /// every wait as short as it can be.
     fn default() -> Self {
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_shortest_waits_outlast_a_fail_over_and_the_longest_end_in_time() {
-        let retry = Retry::default();
+        let retry = RetrySettings::default();
         let waits = (1..retry.attempts).map(|n| retry.first.saturating_mul(1 << (n - 1)).min(retry.longest));
         let longest: Duration = waits.sum();
         assert!(longest / 2 > Duration::from_secs(30), "{longest:?}");
@@ -184,7 +184,7 @@ mod tests {
     fn a_password_in_the_url_is_refused_and_not_repeated() {
         let error = checked_url("base_url", "https://u:hunter2@h.example", "").unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
-        let debug = format!("{:?}", Settings::new("https://h", IAM_URL, SecretString::from("hunter2")));
+        let debug = format!("{:?}", ClientSettings::new("https://h", IAM_URL, SecretString::from("hunter2")));
         assert!(!debug.contains("hunter2"), "{debug}");
     }
 }

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::classify::{Shape, class};
+use super::classify::{AnswerShape, class};
 use super::client::Client;
 use super::inventory::ROW;
 use super::{inventory, reading};
-use crate::instance::{InstanceError, Listed, Listing, Presence, Reading, Requests, Sink, Source};
+use crate::instance::{CompleteListing, InstanceError, Listed, Presence, Reading, Requests, Sink, Source};
 use crate::model::json::as_str;
 use crate::model::{Item, ItemClass, ItemKey, ItemKind, Slot, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::model::{Item, ItemClass, ItemKey, ItemKind, Slot, Timestamp};
 impl Source for Client {
     /// 23 requests for 10,000 secrets: a page per 1,000 of them, the same of their locks, one each for groups,
     /// configurations and the registration.
-    async fn list(&self, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
+    async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError> {
         inventory::list(self, sink).await
     }
 
@@ -76,7 +76,7 @@ impl Client {
     /// for gone: a read of it might change something.
     async fn configuration_of(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
         match key.id().split_once('/') {
-            Some((config_type, name)) if Shape::Configuration(config_type).is_known() => {
+            Some((config_type, name)) if AnswerShape::Configuration(config_type).is_known() => {
                 self.configuration_answer(name, config_type).await.map(|_| Presence::Hidden)
             }
             _ => Ok(Presence::Gone),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-use super::api::{Body, Filter, Which};
+use super::api::{Filter, Which, WireBody};
 use super::client::Client;
 use super::inventory::ROW;
 use super::reading::{LOCKS, VERSIONS};
@@ -11,9 +11,9 @@ use super::recipe::IbmRecipe;
 use super::recipe::authority::sign_csr;
 use super::recipe::view;
 use crate::crypto::digest::sha256;
-use crate::instance::standby::{self, Address, Look, Recipe, Signer, Standby, Wanted, Write, Written};
+use crate::instance::standby::{self, Address, Look, Recipe, Signer, Standby, StandbyQuery, Write, Written};
 use crate::instance::{InstanceError, Listed, Readable};
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Docs, Item, ItemKey, ItemKind, Restorability};
 
 /// Characters of a name that a search takes at most.
@@ -43,7 +43,7 @@ impl Standby for Client {
         }
         if look.versions {
             let versions = self.versions(key.id()).await?;
-            let rows: Vec<&Object> = versions.iter().map(|version| &version.metadata).collect();
+            let rows: Vec<&JsonObject> = versions.iter().map(|version| &version.metadata).collect();
             docs.insert(VERSIONS.to_owned(), raw(&rows));
         }
         if look.locks {
@@ -52,14 +52,14 @@ impl Standby for Client {
         Ok(docs)
     }
 
-    async fn find(&self, wanted: &Wanted<'_>) -> Result<Option<Listed>, InstanceError> {
-        let named = |row: &Object| row.str("name").as_deref() == Some(wanted.name);
+    async fn find(&self, wanted: &StandbyQuery<'_>) -> Result<Option<Listed>, InstanceError> {
+        let named = |row: &JsonObject| row.str("name").as_deref() == Some(wanted.name);
         let row = match wanted.key.kind() {
             ItemKind::Group => self.groups().await?.into_iter().find(named),
             ItemKind::Registration => self.registration().await?,
             ItemKind::Other => None,
             ItemKind::Configuration => {
-                let is = |row: &Object| named(row) && row.str("config_type").as_deref() == Some(wanted.item_type);
+                let is = |row: &JsonObject| named(row) && row.str("config_type").as_deref() == Some(wanted.item_type);
                 self.configurations().await?.into_iter().find(is)
             }
             ItemKind::Secret => {
@@ -70,7 +70,7 @@ impl Standby for Client {
                     search: Some(wanted.name.chars().take(LONGEST_SEARCH).collect()),
                     ..Filter::default()
                 };
-                let is = |row: &Object| {
+                let is = |row: &JsonObject| {
                     named(row) && wanted.group.is_none_or(|group| row.str("secret_group_id").as_deref() == Some(group))
                 };
                 self.secrets(&filter).await?.into_iter().find(is)
@@ -140,7 +140,7 @@ impl Signer for Client {
 
 impl Client {
     /// A row that was found by a search, as the lists give it.
-    fn listed(&self, wanted: &Wanted<'_>, row: &Object) -> Result<Listed, InstanceError> {
+    fn listed(&self, wanted: &StandbyQuery<'_>, row: &JsonObject) -> Result<Listed, InstanceError> {
         let malformed = |what: &str| InstanceError::Malformed {
             what: format!("look for {} {}", wanted.item_type, wanted.name),
             problem: format!("a row has no usable `{what}`"),
@@ -178,14 +178,14 @@ impl Client {
     }
 }
 
-fn sent(body: &standby::Body) -> Body {
+fn sent(body: &standby::RequestBody) -> WireBody {
     match &body.payload {
-        Some(payload) => Body::with_payload(&body.metadata, payload),
-        None => Body::new(&body.metadata),
+        Some(payload) => WireBody::with_payload(&body.metadata, payload),
+        None => WireBody::new(&body.metadata),
     }
 }
 
 /// What the answer about a secret or a group shows of it.
-fn written(answer: &Object) -> Written {
+fn written(answer: &JsonObject) -> Written {
     Written { id: answer.str("id"), instance: view::instance(answer), version: None }
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::Digest;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// The name of the member that holds a mark.
 pub const MARK: &str = "keyhaven";
@@ -30,7 +30,7 @@ const SOURCE_VERSION: &str = "source_version";
 
 /// The mark of a restored secret; see the module for its form.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Mark {
+pub struct RestoreMark {
     /// The id of the secret in the source.
     pub source: String,
     /// The id, in the source, of the newest version that the restore brings.
@@ -46,7 +46,7 @@ pub struct Mark {
     pub held: Option<Box<RawValue>>,
 }
 
-impl Mark {
+impl RestoreMark {
     /// Reads a mark; nothing when the value is none.
     #[must_use]
     pub fn parse(value: &RawValue) -> Option<Self> {
@@ -62,7 +62,7 @@ impl Mark {
     }
 }
 
-impl PartialEq for Mark {
+impl PartialEq for RestoreMark {
     fn eq(&self, other: &Self) -> bool {
         self.same(other) && self.snapshot == other.snapshot
     }
@@ -71,7 +71,7 @@ impl PartialEq for Mark {
 /// Takes the mark of a version out of its metadata; returns the version's id in the source.
 ///
 /// A member called [`MARK`] that is no mark of ours stays where it is.
-pub fn take_version_mark(metadata: &mut Object) -> Option<String> {
+pub fn take_version_mark(metadata: &mut JsonObject) -> Option<String> {
     let mark = metadata.object(MARK).filter(|mark| mark.len() == 1)?;
     let source = mark.str(SOURCE_VERSION)?;
     metadata.remove(MARK);
@@ -79,20 +79,20 @@ pub fn take_version_mark(metadata: &mut Object) -> Option<String> {
 }
 
 /// Puts the mark of a version into its metadata.
-pub fn set_version_mark(metadata: &mut Object, source: &str) {
-    let mark: Object = [(SOURCE_VERSION.to_owned(), crate::model::json::raw(source))].into_iter().collect();
+pub fn set_version_mark(metadata: &mut JsonObject, source: &str) {
+    let mark: JsonObject = [(SOURCE_VERSION.to_owned(), crate::model::json::raw(source))].into_iter().collect();
     metadata.set(MARK, mark.to_raw());
 }
 
 /// Takes the mark of a secret out of its metadata. A member of that name that is no mark of ours stays.
-pub fn take_mark(metadata: &mut Object) -> Option<Mark> {
-    let mark = Mark::parse(metadata.get(MARK)?)?;
+pub fn take_mark(metadata: &mut JsonObject) -> Option<RestoreMark> {
+    let mark = RestoreMark::parse(metadata.get(MARK)?)?;
     metadata.remove(MARK);
     Some(mark)
 }
 
 /// Puts the mark of a secret into its metadata.
-pub fn set_mark(metadata: &mut Object, mark: &Mark) {
+pub fn set_mark(metadata: &mut JsonObject, mark: &RestoreMark) {
     metadata.set(MARK, crate::model::json::raw(mark));
 }
 
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn marks_come_and_go_and_leave_the_rest_alone() {
         let text = r#"{"n":12345678901234567890,"x":1e400}"#;
-        let mut metadata = Object::parse(text).unwrap();
-        let mark = Mark {
+        let mut metadata = JsonObject::parse(text).unwrap();
+        let mark = RestoreMark {
             source: "s".into(),
             version: "v".into(),
             versions: 2,
@@ -125,7 +125,7 @@ mod tests {
             r#"{"keyhaven":{"version":"x"}}"#,
             r#"{"keyhaven":{"source_version":"x","more":1}}"#,
         ] {
-            let mut metadata = Object::parse(text).unwrap();
+            let mut metadata = JsonObject::parse(text).unwrap();
             assert!(take_mark(&mut metadata).is_none());
             assert!(take_version_mark(&mut metadata).is_none());
             assert_eq!(metadata.to_raw().get(), text);

@@ -2,7 +2,7 @@
 //!
 //! [`Standby`] adds writing to [`Source`]; [`Recipe`] is what a provider's module knows about bringing items back: how
 //! to read an item in common terms ([`View`]), in which order things are made, what a request's body looks like, where
-//! our [`Mark`]s lie. A recipe is pure, so that a plan can be made and tested without any network.
+//! our [`RestoreMark`]s lie. A recipe is pure, so that a plan can be made and tested without any network.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::InstanceError;
 use super::source::{Listed, Source};
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{Docs, ItemKey, Payload};
 
 pub mod mark;
@@ -19,24 +19,24 @@ pub mod recipe;
 pub mod reference;
 pub mod view;
 
-pub use mark::{MARK, Mark};
+pub use mark::{MARK, RestoreMark};
 pub use recipe::{NewSecret, NewVersion, Phase, Recipe, RegistrationNames, Route};
-pub use reference::{Names, Need};
+pub use reference::{ItemDependency, ReferenceNames};
 pub use view::{Certification, LockView, VersionView, View};
 
 /// The body of a request: metadata, and the payload whose members follow it.
 #[derive(Debug, Clone, Default)]
-pub struct Body {
+pub struct RequestBody {
     /// What is no secret; `Debug` shows member names only.
-    pub metadata: Object,
+    pub metadata: JsonObject,
     /// The payload fields that the request takes, each as its exact text.
     pub payload: Option<Payload>,
 }
 
-impl Body {
+impl RequestBody {
     /// A body without a payload.
     #[must_use]
-    pub fn new(metadata: Object) -> Self {
+    pub fn new(metadata: JsonObject) -> Self {
         Self { metadata, payload: None }
     }
 }
@@ -49,52 +49,52 @@ pub enum Write {
     /// Creates a secret group.
     CreateGroup {
         /// The group.
-        body: Body,
+        body: RequestBody,
     },
     /// Changes the settings of a group.
     PatchGroup {
         /// The group's id.
         id: String,
         /// A merge patch.
-        body: Body,
+        body: RequestBody,
     },
     /// Creates a configuration with its value.
     CreateConfiguration {
         /// The configuration.
-        body: Body,
+        body: RequestBody,
     },
     /// Changes a configuration, its value included.
     PatchConfiguration {
         /// Its key.
         key: ItemKey,
         /// A merge patch.
-        body: Body,
+        body: RequestBody,
     },
     /// Lets a certificate authority do something: sign another one, take its own certificate.
     ConfigurationAction {
         /// The key of the authority that does it.
         key: ItemKey,
         /// The action.
-        body: Body,
+        body: RequestBody,
     },
     /// Creates a secret with its first version.
     CreateSecret {
         /// The secret.
-        body: Body,
+        body: RequestBody,
     },
     /// Adds a version to a secret: what was current becomes previous, what was previous loses its payload.
     AddVersion {
         /// The secret's id.
         id: String,
         /// The version.
-        body: Body,
+        body: RequestBody,
     },
     /// Changes the metadata of a secret.
     PatchSecret {
         /// The secret's id.
         id: String,
         /// A merge patch.
-        body: Body,
+        body: RequestBody,
     },
     /// Changes the metadata of a version.
     PatchVersion {
@@ -103,7 +103,7 @@ pub enum Write {
         /// The version's id.
         version: String,
         /// A merge patch.
-        body: Body,
+        body: RequestBody,
     },
     /// Adds locks to a version.
     AddLocks {
@@ -112,7 +112,7 @@ pub enum Write {
         /// The version's id.
         version: String,
         /// The locks.
-        body: Body,
+        body: RequestBody,
     },
     /// Takes locks off a version, by name.
     RemoveLocks {
@@ -141,7 +141,7 @@ pub enum Write {
     /// Registers the instance with the notification service.
     Register {
         /// The registration.
-        body: Body,
+        body: RequestBody,
     },
 }
 
@@ -223,7 +223,7 @@ pub trait Standby: Source {
     ///
     /// # Errors
     /// When the instance gives no usable answer; that nothing is found is no error.
-    async fn find(&self, wanted: &Wanted<'_>) -> Result<Option<Listed>, InstanceError>;
+    async fn find(&self, wanted: &StandbyQuery<'_>) -> Result<Option<Listed>, InstanceError>;
 
     /// Sends one change, once. What cannot create anything twice may be repeated inside.
     ///
@@ -234,7 +234,7 @@ pub trait Standby: Source {
 
 /// What [`Standby::find`] looks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct StandbyQuery<'a> {
     /// The key in the snapshot; of it only the kind counts, for a configuration also type and name.
     pub key: &'a ItemKey,
     /// The type.
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_body_shows_nothing() {
         let payload = Some(Payload::new(zeroize::Zeroizing::new(r#"{"payload":"hunter2"}"#.to_owned())));
-        let body = Body { metadata: Object::parse(r#"{"name":"hunter3"}"#).unwrap(), payload };
+        let body = RequestBody { metadata: JsonObject::parse(r#"{"name":"hunter3"}"#).unwrap(), payload };
         assert!(!format!("{:?}", Write::CreateSecret { body }).contains("hunter"));
     }
 

@@ -6,7 +6,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::model::json::{MAX_DEPTH, Object, as_array, as_str, raw};
+use crate::model::json::{JsonObject, MAX_DEPTH, as_array, as_str, raw};
 
 /// The normal form of a value: equal texts are equal values for a merge patch.
 ///
@@ -21,7 +21,7 @@ pub fn normal(value: &RawValue) -> String {
 /// The normal form of the named members of `settings`, a line each, in order of name; a member that is absent is left
 /// out, `null` at this level is kept.
 #[must_use]
-pub fn normal_members<'a>(settings: &Object, names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn normal_members<'a>(settings: &JsonObject, names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.into_iter().collect();
     names.sort_unstable();
     names.dedup();
@@ -41,7 +41,7 @@ fn write(value: &RawValue, depth: usize, out: &mut String) {
     let text = value.get();
     let first = text.as_bytes().first();
     if depth < MAX_DEPTH {
-        if let (Some(b'{'), Ok(object)) = (first, Object::parse(text)) {
+        if let (Some(b'{'), Ok(object)) = (first, JsonObject::parse(text)) {
             out.push('{');
             for (name, value) in last_members(&object) {
                 out.push_str(raw(name).get());
@@ -69,7 +69,7 @@ fn write(value: &RawValue, depth: usize, out: &mut String) {
 }
 
 /// The members by name, the last of each name, without those that are null.
-fn last_members(object: &Object) -> Vec<(&str, &RawValue)> {
+fn last_members(object: &JsonObject) -> Vec<(&str, &RawValue)> {
     let mut members: Vec<(usize, &str, &RawValue)> =
         object.iter().enumerate().map(|(place, (name, value))| (place, name, value)).collect();
     members.sort_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(&a.0)));
@@ -82,20 +82,20 @@ fn last_members(object: &Object) -> Vec<(&str, &RawValue)> {
 /// It holds every member of `want`, also those that are right already, so that a server that replaces instead of
 /// merging ends up the same; what only `have` holds is set to `null`.
 #[must_use]
-pub fn merge_patch(have: &Object, want: &Object) -> Object {
+pub fn merge_patch(have: &JsonObject, want: &JsonObject) -> JsonObject {
     patch(have, want, 0)
 }
 
-fn patch(have: &Object, want: &Object, depth: usize) -> Object {
+fn patch(have: &JsonObject, want: &JsonObject, depth: usize) -> JsonObject {
     let mut out = want.clone();
     if depth >= MAX_DEPTH {
         return out;
     }
     for (name, value) in last_members(have) {
-        match (want.get(name), Object::parse(value.get())) {
+        match (want.get(name), JsonObject::parse(value.get())) {
             (None, _) => out.set(name, RawValue::NULL.to_owned()),
             (Some(wanted), Ok(inner_have)) => {
-                if let Ok(inner_want) = Object::parse(wanted.get()) {
+                if let Ok(inner_want) = JsonObject::parse(wanted.get()) {
                     out.set(name, patch(&inner_have, &inner_want, depth + 1).to_raw());
                 }
             }
@@ -109,8 +109,8 @@ fn patch(have: &Object, want: &Object, depth: usize) -> Object {
 mod tests {
     use super::*;
 
-    fn object(text: &str) -> Object {
-        Object::parse(text).unwrap()
+    fn object(text: &str) -> JsonObject {
+        JsonObject::parse(text).unwrap()
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Body;
-use super::mark::Mark;
-use super::reference::{Names, Need};
+use super::RequestBody;
+use super::mark::RestoreMark;
+use super::reference::{ItemDependency, ReferenceNames};
 use super::view::{LockView, VersionView, View};
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Timestamp, Treatment};
 
 /// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier
@@ -108,7 +108,7 @@ pub struct NewSecret<'a> {
     /// Its payload; an empty object when the standby issues one.
     pub payload: &'a Payload,
     /// The mark of the secret, where there is room for it.
-    pub mark: Option<&'a Mark>,
+    pub mark: Option<&'a RestoreMark>,
     /// Whether the version is marked.
     pub mark_version: bool,
     /// Whether it may rotate by itself.
@@ -181,7 +181,7 @@ pub trait Recipe: Send + Sync + fmt::Debug {
 
     /// Gives the item members that the operator supplies, over those that it has. Returns the names of those that its
     /// type, or the one that the treatment makes of it, has at all; others are left out.
-    fn supply(&self, item: &mut Item, treatment: Treatment, members: &Object) -> Vec<String>;
+    fn supply(&self, item: &mut Item, treatment: Treatment, members: &JsonObject) -> Vec<String>;
 
     /// What people should know of an item that the treatment makes another one; nothing when it stays what it was.
     fn recast_note(&self, item: &Item, treatment: Treatment) -> Option<String>;
@@ -196,16 +196,16 @@ pub trait Recipe: Send + Sync + fmt::Debug {
 
     /// Makes the settings comparable between instances: references in the place of the ids that they hold, one spelling
     /// for what can be written in several. An id that no name is known of stays.
-    fn name_references(&self, view: &mut View, names: &Names);
+    fn name_references(&self, view: &mut View, names: &ReferenceNames);
 
     /// The item with the ids of the instance that `names` are of in the place of references.
     ///
     /// # Errors
     /// When that instance has no such item, or the snapshot did not know what an id meant.
-    fn resolve_references(&self, view: &View, names: &Names) -> Result<View, RecipeError>;
+    fn resolve_references(&self, view: &View, names: &ReferenceNames) -> Result<View, RecipeError>;
 
     /// What has to be there before the item can be made.
-    fn needs(&self, view: &View) -> Vec<Need>;
+    fn needs(&self, view: &View) -> Vec<ItemDependency>;
 
     /// What of the item's settings no answer showed and nobody supplied, as fragments: it is lost.
     fn lost_settings(&self, view: &View) -> Vec<String>;
@@ -217,13 +217,13 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     fn issuers(&self, view: &View) -> Vec<ItemKey>;
 
     /// Lets an authority sign another one of the same instance.
-    fn sign_authority(&self, view: &View) -> Body;
+    fn sign_authority(&self, view: &View) -> RequestBody;
 
     /// Gives an authority the certificate (PEM) that was signed for it elsewhere.
-    fn set_signed(&self, certificate: &str) -> Body;
+    fn set_signed(&self, certificate: &str) -> RequestBody;
 
     /// Whether the metadata can take the mark: it has room, and no member of that name of its own.
-    fn mark_fits(&self, view: &View, mark: &Mark) -> bool;
+    fn mark_fits(&self, view: &View, mark: &RestoreMark) -> bool;
 
     /// Whether the version's metadata can take its mark.
     fn version_mark_fits(&self, version: &VersionView) -> bool;
@@ -240,49 +240,49 @@ pub trait Recipe: Send + Sync + fmt::Debug {
     fn same_fixed(&self, item_type: &str, one: &Payload, other: &Payload) -> bool;
 
     /// A group that is to be created, or the patch of one that is there.
-    fn group(&self, view: &View) -> Body;
+    fn group(&self, view: &View) -> RequestBody;
 
     /// A configuration that is to be created.
     ///
     /// # Errors
     /// When the value lacks what the provider requires.
-    fn new_configuration(&self, view: &View, value: &Payload) -> Result<Body, RecipeError>;
+    fn new_configuration(&self, view: &View, value: &Payload) -> Result<RequestBody, RecipeError>;
 
     /// The patch that gives a configuration its value and settings.
     ///
     /// # Errors
     /// When the value lacks what the provider requires.
-    fn patch_configuration(&self, view: &View, value: &Payload) -> Result<Body, RecipeError>;
+    fn patch_configuration(&self, view: &View, value: &Payload) -> Result<RequestBody, RecipeError>;
 
     /// A secret that is to be created.
     ///
     /// # Errors
     /// When the payload lacks what the provider requires.
-    fn new_secret(&self, secret: &NewSecret<'_>) -> Result<Body, RecipeError>;
+    fn new_secret(&self, secret: &NewSecret<'_>) -> Result<RequestBody, RecipeError>;
 
     /// A version that is to be added.
     ///
     /// # Errors
     /// When the payload lacks what the provider requires.
-    fn new_version(&self, version: &NewVersion<'_>) -> Result<Body, RecipeError>;
+    fn new_version(&self, version: &NewVersion<'_>) -> Result<RequestBody, RecipeError>;
 
     /// The patch that gives `have` the settings of `want` and the mark; never touches rotation, which may rotate.
-    fn patch_secret(&self, want: &View, have: &View, mark: Option<&Mark>) -> Body;
+    fn patch_secret(&self, want: &View, have: &View, mark: Option<&RestoreMark>) -> RequestBody;
 
     /// The patch that gives the version `have` the metadata of `want`, with our mark if it is to be marked.
-    fn patch_version(&self, want: &VersionView, have: &VersionView, mark: bool) -> Body;
+    fn patch_version(&self, want: &VersionView, have: &VersionView, mark: bool) -> RequestBody;
 
     /// Locks that are to be added to one version.
-    fn locks(&self, locks: &[&LockView]) -> Body;
+    fn locks(&self, locks: &[&LockView]) -> RequestBody;
 
     /// The registration that is to be made.
-    fn registration(&self, view: &View, names: &RegistrationNames) -> Body;
+    fn registration(&self, view: &View, names: &RegistrationNames) -> RequestBody;
 
     /// When the item rotates next by itself under this policy; nothing when its documents do not say.
-    fn next_rotation(&self, item: &Item, policy: &Object) -> Option<Timestamp>;
+    fn next_rotation(&self, item: &Item, policy: &JsonObject) -> Option<Timestamp>;
 
     /// The patch that takes what is held back out of the mark of `have`, and turns it on if `turn_on`.
-    fn release_rotation(&self, have: &View, turn_on: bool) -> Body;
+    fn release_rotation(&self, have: &View, turn_on: bool) -> RequestBody;
 
     /// The full name (CRN) of the instance that an item as a list shows it lies in; nothing when its row does not say.
     fn instance(&self, item: &Item) -> Option<String>;

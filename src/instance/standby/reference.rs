@@ -24,7 +24,7 @@ pub fn reference(kind: ItemKind, item_type: &str, group: Option<&str>, name: &st
 
 /// The references of one instance: which id has which, and the other way round. Grows while items are made.
 #[derive(Debug, Default)]
-pub struct Names(RwLock<Both>);
+pub struct ReferenceNames(RwLock<Both>);
 
 #[derive(Debug, Default)]
 struct Both {
@@ -32,7 +32,7 @@ struct Both {
     ids: BTreeMap<String, String>,
 }
 
-impl Names {
+impl ReferenceNames {
     /// The names of all items of an instance; `group` says what the group with that id is called.
     pub fn of<'v>(views: impl IntoIterator<Item = &'v View>, group: impl Fn(&str) -> Option<String>) -> Self {
         let names = Self::default();
@@ -65,7 +65,7 @@ impl Names {
 
 /// What an item needs to be there, and to be usable, before it can be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Need {
+pub struct ItemDependency {
     /// For people, such as `the template web`.
     pub what: String,
     /// References: any one of them will do.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_name_of_two_types_is_two_references() {
         let secret = |item_type| reference(ItemKind::Secret, item_type, Some("prod"), "db");
-        let names = Names::default();
+        let names = ReferenceNames::default();
         names.add("1", secret("kv"));
         names.add("2", secret("arbitrary"));
         assert_eq!(names.id(&secret("kv")).as_deref(), Some("1"));

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{ItemKey, Timestamp};
 
-use super::mark::Mark;
+use super::mark::RestoreMark;
 
 /// What a restore needs to know of an item, of a snapshot or of a standby. Holds no payload.
 #[derive(Debug, Clone)]
@@ -21,17 +21,17 @@ pub struct View {
     /// Its labels.
     pub labels: Vec<String>,
     /// Our mark, if it carries one.
-    pub mark: Option<Mark>,
+    pub mark: Option<RestoreMark>,
     /// What a client can set of it, without our mark, defaults filled in, each value as its exact text; ids of other items
     /// as [references](super::reference) once those are known.
-    pub settings: Object,
+    pub settings: JsonObject,
     /// Settings that only a create takes although answers show them, and that make no other item of it: never compared.
     pub fixed: &'static [&'static str],
     /// What only a create takes and no answer shows again: derived from a payload when it was captured, or supplied by the
     /// operator. Never compared.
-    pub inputs: Object,
+    pub inputs: JsonObject,
     /// The rotation policy, if it rotates by itself.
-    pub rotation: Option<Object>,
+    pub rotation: Option<JsonObject>,
     /// When its payload ends.
     pub expires: Option<Timestamp>,
     /// How many versions the lists count.
@@ -95,7 +95,7 @@ pub struct VersionView {
     /// Whether the provider still has its payload.
     pub payload: bool,
     /// The metadata that a client can set, without our mark.
-    pub metadata: Object,
+    pub metadata: JsonObject,
     /// The id in the source, if our mark says so.
     pub mark: Option<String>,
     /// When its payload ends.
@@ -110,5 +110,5 @@ pub struct LockView {
     /// The lock's name, unique on its version.
     pub name: String,
     /// What a client can set: name, description, attributes.
-    pub settings: Object,
+    pub settings: JsonObject,
 }

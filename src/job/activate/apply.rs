@@ -12,7 +12,7 @@ use crate::instance::standby::normal::normal;
 use crate::instance::standby::{Look, Standby, View, Write, unanswered};
 use crate::instance::{InstanceError, Requests};
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::examine::until_cancelled;
 use crate::job::restore::plan::{Remark, StandbyName};
@@ -118,7 +118,7 @@ pub async fn apply(
         stopped_kind: None,
         requests: Requests::default(),
     };
-    context.observer.observe(Event::Begin { stage: Stage::Apply, total: Some(report.left) });
+    context.observer.observe(JobEvent::Begin { stage: Stage::Apply, total: Some(report.left) });
     for step in &plan.steps {
         let became = if context.cancel.is_cancelled() {
             Err(RestoreError::Interrupted)
@@ -135,9 +135,9 @@ pub async fn apply(
                 break;
             }
         }
-        context.observer.observe(Event::Advance { stage: Stage::Apply, by: 1 });
+        context.observer.observe(JobEvent::Advance { stage: Stage::Apply, by: 1 });
     }
-    context.observer.observe(Event::End { stage: Stage::Apply });
+    context.observer.observe(JobEvent::End { stage: Stage::Apply });
     report.ended = context.clock.now();
     report.requests = standby.requests().since(requests);
     Ok(report)
@@ -162,7 +162,7 @@ async fn one(context: &Context, standby: &dyn Standby, step: &Turn, settle: Dura
         match standby.write(Write::PatchSecret { id: step.key.id().to_owned(), body }).await {
             Ok(_) => return Ok(Done::Now),
             Err(error) if unanswered(&error) => {
-                context.observer.observe(Event::Note(in_words(&error)));
+                context.observer.observe(JobEvent::Note(in_words(&error)));
                 tokio::time::sleep(settle).await;
             }
             Err(error @ (InstanceError::Refused { .. } | InstanceError::Forbidden { .. })) => {

@@ -16,15 +16,15 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use crate::instance::standby::{Look, Standby, View};
 use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::Selector;
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::examine::until_cancelled;
-use crate::job::restore::matching::Inventory;
+use crate::job::restore::matching::StandbyIndex;
 use crate::job::restore::plan::StandbyName;
 use crate::job::restore::survey::Collected;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{Digest, FailureKind, ItemKind, Timestamp};
 
 mod apply;
@@ -146,27 +146,27 @@ pub async fn plan(
 #[derive(Debug)]
 struct ListedStandby {
     name: StandbyName,
-    inventory: Inventory<Listed>,
+    inventory: StandbyIndex<Listed>,
     now: Timestamp,
 }
 
 async fn list(context: &Context, standby: &dyn Standby) -> Result<ListedStandby, RestoreError> {
-    context.observer.observe(Event::Begin { stage: Stage::List, total: None });
+    context.observer.observe(JobEvent::Begin { stage: Stage::List, total: None });
     let mut items = Collected::default();
     let listing = standby.list(&mut items).await?;
-    context.observer.observe(Event::End { stage: Stage::List });
+    context.observer.observe(JobEvent::End { stage: Stage::List });
     let address = standby.address();
     Ok(ListedStandby {
         name: StandbyName { url: address.url, instance: address.instance, crn: listing.instance },
-        inventory: Inventory::new(items.0.into_values().map(|one| (standby.recipe().view(&one.item), one))),
+        inventory: StandbyIndex::new(items.0.into_values().map(|one| (standby.recipe().view(&one.item), one))),
         now: standby.provider_now().unwrap_or_else(|| context.clock.now()),
     })
 }
 
 /// The rotation policy that the mark of a secret holds back.
-fn held_policy(view: &View) -> Option<Object> {
+fn held_policy(view: &View) -> Option<JsonObject> {
     let held = view.mark.as_ref()?.held.as_ref()?;
-    Object::parse(held.get()).ok()?.object("rotation").filter(|_| view.key.kind() == ItemKind::Secret)
+    JsonObject::parse(held.get()).ok()?.object("rotation").filter(|_| view.key.kind() == ItemKind::Secret)
 }
 
 /// The step of one secret; nothing when it is gone meanwhile.

@@ -8,11 +8,11 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::CaptureError;
 use super::crowd::crowded;
-use super::inventory::Mark;
+use super::inventory::ShortRevision;
 use super::keys::KeyTable;
 use super::supply::mark_of;
 use super::tally::tally;
-use super::worth::{BaseIndex, Demands, Known, Worth};
+use super::worth::{BaseIndex, BaseItem, Demands, Worth};
 use crate::crypto::Identities;
 use crate::format::list::{ListedPack, PackList};
 use crate::format::snapshot::PartRef;
@@ -53,7 +53,7 @@ pub(super) struct Base {
 
 /// What a base has to fit, and where it is read from.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct BaseQuery<'a> {
     /// The repository.
     pub(super) repository: &'a Repository,
     /// What opens its catalogues.
@@ -72,7 +72,7 @@ pub(super) struct Wanted<'a> {
 
 impl Base {
     /// A base without items.
-    pub(super) fn empty(wanted: &Wanted<'_>) -> Self {
+    pub(super) fn empty(wanted: &BaseQuery<'_>) -> Self {
         Self {
             snapshot: None,
             index: BaseIndex::default(),
@@ -92,7 +92,7 @@ impl Base {
     /// # Errors
     /// When the repository cannot be reached. A damaged or locked catalogue is no error: an older one will do, or none.
     pub(super) async fn choose(
-        wanted: &Wanted<'_>,
+        wanted: &BaseQuery<'_>,
         ledger: &Ledger,
         signer: &Digest,
         warnings: &mut Vec<String>,
@@ -114,7 +114,7 @@ impl Base {
         Ok(Self::empty(wanted))
     }
 
-    async fn of_entry(wanted: &Wanted<'_>, entry: &Entry) -> Result<Self, RepositoryError> {
+    async fn of_entry(wanted: &BaseQuery<'_>, entry: &Entry) -> Result<Self, RepositoryError> {
         let Some(event) = entry.snapshot() else { return Ok(Self::empty(wanted)) };
         let list = wanted.repository.get_list(&event.list).await?;
         let base = Self::load(wanted, event.parts.clone(), list).await?;
@@ -127,7 +127,7 @@ impl Base {
     /// # Errors
     /// When a part cannot be had or opened.
     pub(super) async fn load(
-        wanted: &Wanted<'_>,
+        wanted: &BaseQuery<'_>,
         parts: Vec<PartRef>,
         list: PackList,
     ) -> Result<Self, RepositoryError> {
@@ -191,7 +191,7 @@ impl BaseIndex {
         self.packs.append(&mut part.packs);
         self.known.extend(part.known.into_iter().map(|known| {
             let (first, count) = known.packs;
-            Known { packs: (first.saturating_add(moved), count), ..known }
+            BaseItem { packs: (first.saturating_add(moved), count), ..known }
         }));
     }
 
@@ -210,8 +210,8 @@ impl BaseIndex {
         self.packs.append(&mut packs);
         self.supplied.extend(mark_of(item).map(|mark| (self.known.len(), mark)));
         self.keys.push(&item.key);
-        self.known.push(Known {
-            revision: item.revision.as_ref().map(Mark::of),
+        self.known.push(BaseItem {
+            revision: item.revision.as_ref().map(ShortRevision::of),
             worth: if listed { demands.judge(item) } else { Worth::Broken },
             part,
             tally: tally(item),
@@ -220,7 +220,7 @@ impl BaseIndex {
     }
 
     /// The packs of an item, as places in the pack list of the base.
-    pub(super) fn packs_of(&self, known: &Known) -> &[u16] {
+    pub(super) fn packs_of(&self, known: &BaseItem) -> &[u16] {
         let (first, count) = (known.packs.0 as usize, usize::from(known.packs.1));
         self.packs.get(first..first + count).unwrap_or_default()
     }
@@ -244,7 +244,7 @@ fn whole(part: &PartRef, index: BaseIndex) -> Result<BaseIndex, RepositoryError>
     Err(RepositoryError::Damaged { path: names::catalogue(&part.digest), why })
 }
 
-fn demands(wanted: &Wanted<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest, u64>) -> Demands {
+fn demands(wanted: &BaseQuery<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest, u64>) -> Demands {
     let missing: BTreeSet<Digest> =
         packs.iter().filter(|pack| sizes.get(&pack.pack) != Some(&pack.size)).map(|pack| pack.pack).collect();
     let mut stale: BTreeSet<Digest> =

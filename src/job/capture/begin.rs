@@ -4,11 +4,11 @@ use super::CaptureError;
 use super::deadline::Deadline;
 use super::renewal;
 use crate::format::policy::PolicySettings;
-use crate::format::{Policy, Role};
+use crate::format::{Policy, SigningRole};
 use crate::job::Context;
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
-use crate::repository::{Repository, RepositoryError, Writer};
+use crate::repository::{EntryWriter, Repository, RepositoryError};
 
 /// A run that has begun: its time runs, and the ledger was read. Whoever must look at the ledger before the run reads it
 /// here, so that it is read once.
@@ -38,11 +38,14 @@ impl<'a> Begun<'a> {
 
     /// The policy to go by, the limit that it sets, and why the run must be full, if it must. Everything that would make
     /// the end of the run refuse its entry is refused here: objects that no entry names would lie there until a sweep.
-    pub(super) async fn check(&self, writer: &Writer) -> Result<(&Policy, Deadline<'a>, Option<String>), CaptureError> {
+    pub(super) async fn check(
+        &self,
+        writer: &EntryWriter,
+    ) -> Result<(&Policy, Deadline<'a>, Option<String>), CaptureError> {
         let Some(policy) = self.ledger.policy() else { return Err(CaptureError::NoPolicy) };
         check_policy_known(&self.ledger, writer).await?;
         let signer: Digest = writer.key.public().fingerprint();
-        self.ledger.check_signer(&signer, Role::Collector).map_err(RepositoryError::from)?;
+        self.ledger.check_signer(&signer, SigningRole::Collector).map_err(RepositoryError::from)?;
         let deadline = self.deadline.within(policy.settings.longest_run_seconds);
         Ok((policy, deadline, renewal::why_full(&self.ledger, &signer)))
     }
@@ -50,7 +53,7 @@ impl<'a> Begun<'a> {
 
 /// A host without a memory must not seal to the recipients of an old policy while somebody, who knows it, writes under a
 /// newer one: these recipients may have been removed.
-async fn check_policy_known(ledger: &Ledger, writer: &Writer) -> Result<(), CaptureError> {
+async fn check_policy_known(ledger: &Ledger, writer: &EntryWriter) -> Result<(), CaptureError> {
     let known = ledger.trust().fit().iter().map(|version| version.version).max().unwrap_or(0);
     let newer = ledger.pending_snapshots().find(|entry| entry.policy.version > known);
     match newer {

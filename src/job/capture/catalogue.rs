@@ -9,12 +9,12 @@ use futures_util::stream::FuturesUnordered;
 use super::CaptureError;
 use super::base::{Base, BaseLines};
 use super::collect::Collected;
-use super::inventory::Inventory;
+use super::inventory::ListedInventory;
 use super::packing::Packing;
-use super::reading::Line;
+use super::reading::ItemInRound;
 use super::records::Records;
-use super::segments::{Origin, Segment, Segments, origins};
-use super::tally::{Counts, tally};
+use super::segments::{LineOrigin, Segment, Segments, origins};
+use super::tally::{RunningCounts, tally};
 use crate::crypto::Recipients;
 use crate::format::SourceName;
 use crate::format::catalogue::{PartBuilder, cut_before};
@@ -22,7 +22,7 @@ use crate::format::list::{ListedPack, PackList};
 use crate::format::snapshot::PartRef;
 use crate::instance::Source;
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::limits::PACKS_PER_SNAPSHOT;
 use crate::model::{Digest, Item, ItemKey, Pointer};
 use crate::repository::Repository;
@@ -40,7 +40,7 @@ pub(super) struct Written {
     /// The name of that list.
     pub(super) list_digest: Digest,
     /// What it holds.
-    pub(super) counts: Counts,
+    pub(super) counts: RunningCounts,
     /// Items taken over from the base as they are.
     pub(super) kept: u64,
     /// Parts that were sealed.
@@ -51,7 +51,7 @@ pub(super) struct Written {
 
 /// Where a catalogue goes and whom it is sealed to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(super) struct CatalogueTarget<'a> {
     /// Who listens.
     pub(super) context: &'a Context,
     /// The repository.
@@ -73,14 +73,14 @@ pub(super) struct Target<'a> {
 /// # Errors
 /// When the repository fails, or the lines kept in memory do not fit together, which is a bug.
 pub(super) async fn write<'a>(
-    target: Target<'a>,
+    target: CatalogueTarget<'a>,
     base: &'a Base,
     collected: &'a mut Collected,
     packing: &'a Packing<'_>,
 ) -> Result<Written, CaptureError> {
     let lines = std::mem::take(&mut collected.lines);
     let collected = &*collected;
-    let mut writer = Writer {
+    let mut writer = PartWriter {
         target,
         base,
         packing,
@@ -93,7 +93,7 @@ pub(super) async fn write<'a>(
         flying: FuturesUnordered::new(),
         old_packs: BTreeSet::new(),
         new_packs: BTreeMap::new(),
-        counts: Counts::default(),
+        counts: RunningCounts::default(),
         kept: 0,
         reused: 0,
         written: 0,
@@ -118,12 +118,12 @@ pub(super) async fn write<'a>(
 fn expanded(base: &Base, segment: Segment) -> Segment {
     let Segment::Same(parts) = &segment else { return segment };
     let places = parts.iter().flat_map(|part| base.places_of(*part));
-    let line = |at: usize| Some((base.index.keys.key(at)?, Origin::Base { at: u32::try_from(at).ok()? }));
+    let line = |at: usize| Some((base.index.keys.key(at)?, LineOrigin::Base { at: u32::try_from(at).ok()? }));
     Segment::New(places.filter_map(line).collect())
 }
 
-struct Writer<'a, 'p> {
-    target: Target<'a>,
+struct PartWriter<'a, 'p> {
+    target: CatalogueTarget<'a>,
     base: &'a Base,
     packing: &'a Packing<'p>,
     bases: BaseLines<'a>,
@@ -131,19 +131,19 @@ struct Writer<'a, 'p> {
     /// Whether revisions are stored without `updated_at`.
     without: bool,
     /// The newest listing.
-    inventory: &'a Inventory,
+    inventory: &'a ListedInventory,
     source: &'a dyn Source,
     parts: Vec<Option<PartRef>>,
     flying: FuturesUnordered<BoxFuture<'a, Result<(usize, PartRef), CaptureError>>>,
     old_packs: BTreeSet<u16>,
     new_packs: BTreeMap<Digest, ListedPack>,
-    counts: Counts,
+    counts: RunningCounts,
     kept: u64,
     reused: u64,
     written: u64,
 }
 
-impl Writer<'_, '_> {
+impl PartWriter<'_, '_> {
     async fn take(&mut self, segment: Segment, expand: bool) -> Result<(), CaptureError> {
         match if expand { expanded(self.base, segment) } else { segment } {
             Segment::Same(parts) => self.reuse(&parts),
@@ -166,11 +166,11 @@ impl Writer<'_, '_> {
         }
     }
 
-    async fn make(&mut self, lines: Vec<(ItemKey, Origin)>) -> Result<(), CaptureError> {
+    async fn make(&mut self, lines: Vec<(ItemKey, LineOrigin)>) -> Result<(), CaptureError> {
         let mut builder = self.builder()?;
         for (key, origin) in lines {
             let mut item = self.item(&key, origin).await?;
-            if !matches!(origin, Origin::Base { .. }) {
+            if !matches!(origin, LineOrigin::Base { .. }) {
                 self.finish_item(&mut item);
             }
             self.counts.add(&key, &tally(&item));
@@ -192,21 +192,21 @@ impl Writer<'_, '_> {
     }
 
     /// One line of the catalogue, and its packs into the list.
-    async fn item(&mut self, key: &ItemKey, origin: Origin) -> Result<Item, CaptureError> {
+    async fn item(&mut self, key: &ItemKey, origin: LineOrigin) -> Result<Item, CaptureError> {
         match origin {
-            Origin::Base { at } | Origin::Supplied { at } => {
+            LineOrigin::Base { at } | LineOrigin::Supplied { at } => {
                 self.kept += 1;
                 self.base_line(key, at).await
             }
-            Origin::Older { at, rows } => {
+            LineOrigin::Older { at, rows } => {
                 let mut item = self.base_line(key, at).await?;
                 item.revision = None;
                 self.renew(&mut item, rows)?;
                 Ok(item)
             }
-            Origin::Rows { round } => Ok(self.line(key, round)?.item),
-            Origin::Read { round, bound, rows } => {
-                let Line { mut item, revision, settled, payloads } = self.line(key, round)?;
+            LineOrigin::Rows { round } => Ok(self.line(key, round)?.item),
+            LineOrigin::Read { round, bound, rows } => {
+                let ItemInRound { mut item, revision, settled, payloads } = self.line(key, round)?;
                 let stored = if self.without { settled.unwrap_or(revision) } else { revision };
                 item.revision = bound.then_some(stored);
                 for (version, number) in payloads {
@@ -231,7 +231,7 @@ impl Writer<'_, '_> {
     /// Lays the rows of a later round over an item that could not be read then: the lists are claimed, its reading not.
     fn renew(&mut self, item: &mut Item, rows: Option<u8>) -> Result<(), CaptureError> {
         if let Some(round) = rows {
-            let Line { item: newer, .. } = self.line(&item.key, round)?;
+            let ItemInRound { item: newer, .. } = self.line(&item.key, round)?;
             item.docs.extend(newer.docs);
             (item.name, item.group) = (newer.name, newer.group);
         }
@@ -245,7 +245,7 @@ impl Writer<'_, '_> {
         self.bases.get(at).await?.ok_or_else(|| lost(key, "its line in the catalogue of the base"))
     }
 
-    fn line(&mut self, key: &ItemKey, round: u8) -> Result<Line, CaptureError> {
+    fn line(&mut self, key: &ItemKey, round: u8) -> Result<ItemInRound, CaptureError> {
         let cursor = self.lines.get_mut(usize::from(round)).ok_or_else(|| lost(key, "its round"))?;
         cursor.to(key)?.ok_or_else(|| lost(key, "its reading"))
     }
@@ -270,7 +270,7 @@ impl Writer<'_, '_> {
             if let Some(place) = self.parts.get_mut(at) {
                 *place = Some(part);
             }
-            self.target.context.observer.observe(Event::Advance { stage: Stage::Upload, by: 1 });
+            self.target.context.observer.observe(JobEvent::Advance { stage: Stage::Upload, by: 1 });
         }
         Ok(())
     }
@@ -308,7 +308,7 @@ impl Writer<'_, '_> {
     }
 }
 
-impl Target<'_> {
+impl CatalogueTarget<'_> {
     async fn put(self, builder: PartBuilder) -> Result<PartRef, CaptureError> {
         let (recipients, level, items) = (self.recipients.clone(), self.level, builder.len());
         let sealed = tokio::task::spawn_blocking(move || builder.seal(&recipients, level))
@@ -323,16 +323,16 @@ impl Target<'_> {
 
 /// Walks the lines of a round, asked for in rising order.
 struct Cursor {
-    lines: Records<Line>,
-    ahead: Option<Line>,
+    lines: Records<ItemInRound>,
+    ahead: Option<ItemInRound>,
 }
 
 impl Cursor {
-    fn new(lines: Records<Line>) -> Self {
+    fn new(lines: Records<ItemInRound>) -> Self {
         Self { lines, ahead: None }
     }
 
-    fn to(&mut self, key: &ItemKey) -> Result<Option<Line>, CaptureError> {
+    fn to(&mut self, key: &ItemKey) -> Result<Option<ItemInRound>, CaptureError> {
         loop {
             let next = match self.ahead.take() {
                 Some(line) => Some(line),

@@ -6,14 +6,14 @@ use super::CaptureError;
 use super::guard::check_clock;
 use super::options::CaptureOptions;
 use super::packing::Packing;
-use super::reading::{Failures, Line, Reader};
+use super::reading::{Failures, ItemInRound, ItemReader};
 use super::records::Records;
 use super::report::Spent;
-use super::round::{Compared, Comparison, Habit, Lost};
+use super::round::{Compared, Habit, ListingComparison, VanishedItem};
 use super::supply::Supplier;
 use crate::format::snapshot::Consistency;
 use crate::instance::{Listed, Presence, Requests, Sink, Source};
-use crate::job::event::{Event, Observer, Stage};
+use crate::job::event::{JobEvent, Observer, Stage};
 use crate::model::{ItemKey, ItemKind, Timestamp};
 
 /// Rounds of reading and listing again before a capture gives up the claim to one point in time.
@@ -25,7 +25,7 @@ pub(super) struct Collected {
     /// The last listing.
     pub(super) compared: Compared,
     /// What each round has read.
-    pub(super) lines: Vec<Records<Line>>,
+    pub(super) lines: Vec<Records<ItemInRound>>,
     /// What can be claimed.
     pub(super) consistency: Consistency,
     /// Start of the interval that the claim is about.
@@ -37,7 +37,7 @@ pub(super) struct Collected {
     /// Whether reads move `updated_at` here.
     pub(super) habit: Habit,
     /// Items that the last listing lacks and that answer when asked for.
-    pub(super) still_there: BTreeMap<ItemKey, Lost>,
+    pub(super) still_there: BTreeMap<ItemKey, VanishedItem>,
     /// Items that were listed last and found to be deleted since.
     pub(super) gone: BTreeSet<ItemKey>,
     /// Items that could not be read.
@@ -52,7 +52,7 @@ pub(super) struct Collected {
 #[derive(Debug)]
 pub(super) struct Collector<'a> {
     /// Reads items.
-    pub(super) reader: Reader<'a>,
+    pub(super) reader: ItemReader<'a>,
     /// What is wanted.
     pub(super) options: &'a CaptureOptions,
     /// The instance that the repository belongs to.
@@ -63,7 +63,7 @@ pub(super) struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     /// Starts to count.
-    pub(super) fn new(reader: Reader<'a>, options: &'a CaptureOptions, expected: &'a str) -> Self {
+    pub(super) fn new(reader: ItemReader<'a>, options: &'a CaptureOptions, expected: &'a str) -> Self {
         Self { counted: reader.source.requests(), reader, options, expected, spent: Spent::default() }
     }
 
@@ -97,7 +97,7 @@ impl<'a> Collector<'a> {
                     ..collected
                 });
             }
-            self.tell(Event::Note(format!("{} items moved while they were read; once more", compared.moved)));
+            self.tell(JobEvent::Note(format!("{} items moved while they were read; once more", compared.moved)));
         }
         // What moved last is read once more: it stays without a revision, but not without its payload.
         read += compared.inventory.to_read();
@@ -112,7 +112,13 @@ impl<'a> Collector<'a> {
         Ok(Collected { consistency, from: first, to, rounds: u32::from(ROUNDS), still_there, gone, ..collected })
     }
 
-    fn collected(self, compared: Compared, lines: Vec<Records<Line>>, failures: Failures, read: u64) -> Collected {
+    fn collected(
+        self,
+        compared: Compared,
+        lines: Vec<Records<ItemInRound>>,
+        failures: Failures,
+        read: u64,
+    ) -> Collected {
         Collected {
             habit: compared.habit,
             consistency: Consistency::PointInTime,
@@ -131,13 +137,13 @@ impl<'a> Collector<'a> {
 
     async fn list(&mut self, before: Option<&mut Compared>) -> Result<Compared, CaptureError> {
         self.reader.deadline.check()?;
-        self.tell(Event::Begin { stage: Stage::List, total: None });
+        self.tell(JobEvent::Begin { stage: Stage::List, total: None });
         let index = &self.reader.base.index;
         let comparison = match before {
-            None => Comparison::new(index, None, BTreeMap::new(), Habit::default()),
+            None => ListingComparison::new(index, None, BTreeMap::new(), Habit::default()),
             Some(before) => {
                 let lost = std::mem::take(&mut before.lost);
-                Comparison::new(index, Some(&before.inventory), lost, before.habit)
+                ListingComparison::new(index, Some(&before.inventory), lost, before.habit)
             }
         };
         let supplier = Supplier::new(self.reader.source, &self.options.overrides);
@@ -145,7 +151,7 @@ impl<'a> Collector<'a> {
         let observer = &*self.reader.context.observer;
         let listing = self.reader.source.list(&mut Told { comparison: &mut comparison, observer }).await?;
         let compared = comparison.finish(listing)?;
-        self.tell(Event::End { stage: Stage::List });
+        self.tell(JobEvent::End { stage: Stage::List });
         let spent = self.since();
         self.spent.listing.push(spent.listing);
         self.spent.retried += spent.retried;
@@ -173,7 +179,10 @@ impl<'a> Collector<'a> {
     }
 
     /// Asks for every item that some round or the base had and the last listing lacks.
-    async fn ask_for_all(&mut self, lost: &BTreeMap<ItemKey, Lost>) -> Result<BTreeMap<ItemKey, Lost>, CaptureError> {
+    async fn ask_for_all(
+        &mut self,
+        lost: &BTreeMap<ItemKey, VanishedItem>,
+    ) -> Result<BTreeMap<ItemKey, VanishedItem>, CaptureError> {
         let mut there = BTreeMap::new();
         for (key, lost) in lost {
             self.reader.deadline.check()?;
@@ -215,20 +224,20 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn tell(&self, event: JobEvent) {
         self.reader.context.observer.observe(event);
     }
 }
 
 /// A comparison whose progress is told.
 struct Told<'a, 'b> {
-    comparison: &'a mut Comparison<'b>,
+    comparison: &'a mut ListingComparison<'b>,
     observer: &'a dyn Observer,
 }
 
 impl Sink for Told<'_, '_> {
     fn take(&mut self, listed: Listed) {
-        self.observer.observe(Event::Advance { stage: Stage::List, by: 1 });
+        self.observer.observe(JobEvent::Advance { stage: Stage::List, by: 1 });
         self.comparison.take(listed);
     }
 
@@ -248,7 +257,7 @@ impl Sink for Told<'_, '_> {
 /// back under its old name; that is no failure.
 pub(super) async fn ask_for_some(
     source: &dyn Source,
-    lost: &BTreeMap<ItemKey, Lost>,
+    lost: &BTreeMap<ItemKey, VanishedItem>,
     spent: &mut Spent,
 ) -> Result<(), CaptureError> {
     let before = source.requests();

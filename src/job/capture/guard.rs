@@ -7,7 +7,7 @@ use super::CaptureError;
 use super::base::{Base, keys_of};
 use super::collect::{Collected, ask_for_some};
 use super::keys::KeyTable;
-use super::round::Lost;
+use super::round::VanishedItem;
 use super::shrink::{Past, baseline, sample, too_few};
 use crate::crypto::Identities;
 use crate::format::Entry;
@@ -117,9 +117,10 @@ impl Guard<'_> {
                     let all = missing_from(&keys, collected).count();
                     let places: BTreeSet<usize> = sample(all).collect();
                     let missing = missing_from(&keys, collected).enumerate();
-                    let some =
-                        missing.filter(|(place, _)| places.contains(place)).map(|(_, key)| (key, Lost::default()));
-                    let some: BTreeMap<ItemKey, Lost> = some.collect();
+                    let some = missing
+                        .filter(|(place, _)| places.contains(place))
+                        .map(|(_, key)| (key, VanishedItem::default()));
+                    let some: BTreeMap<ItemKey, VanishedItem> = some.collect();
                     ask_for_some(self.source, &some, &mut collected.spent).await?;
                 }
                 Ok((count(missing_from(&keys, collected)), event.items()))

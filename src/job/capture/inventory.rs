@@ -2,15 +2,15 @@
 
 use super::keys::KeyTable;
 use super::supply::Supplied;
-use crate::instance::Listing;
+use crate::instance::CompleteListing;
 use crate::model::{Revision, Timestamp};
 
 /// The first half of a revision: enough to tell two apart, and 100,000 items take some megabytes less. Only whole
 /// revisions are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark([u8; 16]);
+pub(super) struct ShortRevision([u8; 16]);
 
-impl Mark {
+impl ShortRevision {
     /// The mark of a revision.
     pub(super) fn of(revision: &Revision) -> Self {
         let mut half = [0; 16];
@@ -21,13 +21,13 @@ impl Mark {
 
 /// What is to be done about an item after a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Task {
+pub(super) enum ItemTask {
     /// Its line of the base is taken over: its revision is the one stored there.
     Keep,
     /// It was read in this run, and its revision was listed both before and after.
     Done,
-    /// Nothing but `updated_at` moved around our own reading of it. Settled at the end of the listing: [`Task::Done`]
-    /// when this instance moves `updated_at` on every read, [`Task::Read`] when it does not.
+    /// Nothing but `updated_at` moved around our own reading of it. Settled at the end of the listing: [`ItemTask::Done`]
+    /// when this instance moves `updated_at` on every read, [`ItemTask::Read`] when it does not.
     Touched,
     /// It has to be read.
     Read,
@@ -35,13 +35,13 @@ pub(super) enum Task {
 
 /// One listed item.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
+pub(super) struct ListedItem {
     /// The digest of its rows.
-    pub(super) revision: Mark,
+    pub(super) revision: ShortRevision,
     /// The same without `updated_at`, where that still tells versions apart.
-    pub(super) settled: Option<Mark>,
+    pub(super) settled: Option<ShortRevision>,
     /// What is to be done.
-    pub(super) task: Task,
+    pub(super) task: ItemTask,
     /// The newest round in which it was read with success.
     pub(super) got: Option<u8>,
     /// The newest round in which it was tried; its rows of then are kept.
@@ -58,23 +58,23 @@ pub(super) struct Seen {
 
 /// The items of one listing in the order of their keys.
 #[derive(Debug)]
-pub(super) struct Inventory {
+pub(super) struct ListedInventory {
     /// Their keys.
     pub(super) keys: KeyTable,
     /// What is known of each.
-    pub(super) seen: Vec<Seen>,
+    pub(super) seen: Vec<ListedItem>,
     /// The listing itself.
-    pub(super) listing: Listing,
+    pub(super) listing: CompleteListing,
     /// The newest `updated_at` that it showed.
     pub(super) newest_change: Option<Timestamp>,
     /// What the operator supplies.
     pub(super) supplied: Supplied,
 }
 
-impl Inventory {
+impl ListedInventory {
     /// How many items have to be read.
     pub(super) fn to_read(&self) -> u64 {
-        self.count(|seen| seen.task == Task::Read)
+        self.count(|seen| seen.task == ItemTask::Read)
     }
 
     /// How many secrets there are.
@@ -82,15 +82,15 @@ impl Inventory {
         self.count(|seen| seen.secret)
     }
 
-    fn count(&self, wanted: impl Fn(&Seen) -> bool) -> u64 {
+    fn count(&self, wanted: impl Fn(&ListedItem) -> bool) -> u64 {
         u64::try_from(self.seen.iter().filter(|seen| wanted(seen)).count()).unwrap_or(u64::MAX)
     }
 
     /// Notes what reading an item brought.
-    pub(super) fn note(&mut self, at: usize, round: u8, outcome: Outcome) {
+    pub(super) fn note(&mut self, at: usize, round: u8, outcome: ReadOutcome) {
         if let Some(seen) = self.seen.get_mut(at) {
             seen.tried = Some(round);
-            if let Outcome::Read { payload_at } = outcome {
+            if let ReadOutcome::Read { payload_at } = outcome {
                 seen.got = Some(round);
                 seen.payload_at = payload_at;
             }
@@ -100,7 +100,7 @@ impl Inventory {
 
 /// What trying to read an item came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ReadOutcome {
     /// It was read, with or without a payload.
     Read {
         /// When it was done by the provider's clock, if there was a payload.

@@ -13,7 +13,7 @@ use crate::format::SourceName;
 use crate::format::list::ListedPack;
 use crate::format::pack::PackBuilder;
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::limits::{MIB, PACK_PLAIN_WRITE};
 use crate::model::{ItemKey, Payload, Slot};
 use crate::repository::Repository;
@@ -31,7 +31,7 @@ pub(super) type Number = u32;
 
 /// Where packs go and whom they are sealed to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(super) struct PackTarget<'a> {
     /// Who listens.
     pub(super) context: &'a Context,
     /// The repository.
@@ -46,7 +46,7 @@ pub(super) struct Target<'a> {
 
 /// The packs of a run.
 pub(super) struct Packing<'a> {
-    target: Target<'a>,
+    target: PackTarget<'a>,
     open: PackBuilder,
     ready: VecDeque<(Number, PackBuilder)>,
     flying: FuturesUnordered<BoxFuture<'a, Result<(Number, ListedPack), CaptureError>>>,
@@ -66,7 +66,7 @@ impl<'a> Packing<'a> {
     ///
     /// # Errors
     /// When the operating system gives no random bytes.
-    pub(super) fn new(target: Target<'a>) -> Result<Self, CaptureError> {
+    pub(super) fn new(target: PackTarget<'a>) -> Result<Self, CaptureError> {
         let open = target.builder()?;
         let (ready, flying, written) = (VecDeque::new(), FuturesUnordered::new(), Vec::new());
         Ok(Self { target, open, ready, flying, written, plain: 0 })
@@ -127,7 +127,7 @@ impl<'a> Packing<'a> {
             if let Some(place) = self.written.get_mut(number as usize) {
                 *place = Some(pack);
             }
-            self.target.context.observer.observe(Event::Advance { stage: Stage::Upload, by: 1 });
+            self.target.context.observer.observe(JobEvent::Advance { stage: Stage::Upload, by: 1 });
             self.launch();
         }
         Ok(())
@@ -167,7 +167,7 @@ impl<'a> Packing<'a> {
     }
 }
 
-impl Target<'_> {
+impl PackTarget<'_> {
     fn builder(&self) -> Result<PackBuilder, CaptureError> {
         PackBuilder::new(*self.repository.id(), self.source)
             .map_err(|source| CaptureError::Format { what: "begin a pack".to_owned(), source })

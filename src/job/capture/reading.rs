@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::CaptureError;
 use super::base::{Base, BaseLines};
 use super::deadline::Deadline;
-use super::inventory::{Outcome, Task};
+use super::inventory::{ItemTask, ReadOutcome};
 use super::packing::{Number, Packing};
 use super::records::Records;
 use super::round::Compared;
 use super::worth::Worth;
 use crate::instance::{InstanceError, Listed, Reading, Source};
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::{Item, ItemKey, Revision, Slot, Timestamp};
 
 /// An item whose `updated_at` is younger than this may change once more in the same tick, so it is read only later.
@@ -29,7 +29,7 @@ const TROUBLED: u32 = 20;
 
 /// What a round has of an item: a reading, or its rows alone when it could not be read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Line {
+pub(super) struct ItemInRound {
     /// The item with all documents that there are; without revision and pointers.
     pub(super) item: Item,
     /// The revision that was listed before it was read.
@@ -42,7 +42,7 @@ pub(super) struct Line {
 
 /// What reading is done with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(super) struct ItemReader<'a> {
     /// Who listens.
     pub(super) context: &'a Context,
     /// The instance.
@@ -70,7 +70,7 @@ pub(super) struct Failures {
 }
 
 /// An item being read.
-struct Job {
+struct ItemRead {
     at: usize,
     listed: Listed,
     before: Option<Item>,
@@ -80,7 +80,7 @@ struct Job {
     unmoved: bool,
 }
 
-impl Reader<'_> {
+impl ItemReader<'_> {
     /// Reads every item of the inventory whose task is to be read, and returns the lines in the order of their keys.
     ///
     /// # Errors
@@ -91,11 +91,11 @@ impl Reader<'_> {
         compared: &mut Compared,
         packing: &mut Packing<'_>,
         failures: &mut Failures,
-    ) -> Result<Records<Line>, CaptureError> {
+    ) -> Result<Records<ItemInRound>, CaptureError> {
         // A later round reads little but what failed before: it would see the same few one after the other.
         failures.troubled = 0;
         let total = compared.inventory.to_read();
-        self.tell(Event::Begin { stage: Stage::Read, total: Some(total) });
+        self.tell(JobEvent::Begin { stage: Stage::Read, total: Some(total) });
         let mut lines = InOrder::default();
         let mut bases = BaseLines::new(self.base);
         let mut reads = FuturesUnordered::new();
@@ -121,11 +121,11 @@ impl Reader<'_> {
                     let (line, outcome) = self.settle(round, job, result, packing, failures)?;
                     compared.inventory.note(at, round, outcome);
                     lines.put(at, line)?;
-                    self.tell(Event::Advance { stage: Stage::Read, by: 1 });
+                    self.tell(JobEvent::Advance { stage: Stage::Read, by: 1 });
                 }
             }
         }
-        self.tell(Event::End { stage: Stage::Read });
+        self.tell(JobEvent::End { stage: Stage::Read });
         Ok(lines.done)
     }
 
@@ -138,10 +138,14 @@ impl Reader<'_> {
         }
     }
 
-    async fn next_job(&self, compared: &mut Compared, bases: &mut BaseLines<'_>) -> Result<Option<Job>, CaptureError> {
+    async fn next_job(
+        &self,
+        compared: &mut Compared,
+        bases: &mut BaseLines<'_>,
+    ) -> Result<Option<ItemRead>, CaptureError> {
         while let Some(row) = compared.rows.pop()? {
             let withheld = compared.withheld.remove(&row.at);
-            let Some(seen) = compared.inventory.seen.get(row.at).filter(|seen| seen.task == Task::Read) else {
+            let Some(seen) = compared.inventory.seen.get(row.at).filter(|seen| seen.task == ItemTask::Read) else {
                 continue;
             };
             let before = match seen.base {
@@ -150,7 +154,7 @@ impl Reader<'_> {
             };
             let known = seen.base.and_then(|at| self.base.index.known.get(at as usize));
             let known = known.filter(|known| known.worth != Worth::Broken);
-            return Ok(Some(Job {
+            return Ok(Some(ItemRead {
                 at: row.at,
                 held: known.is_some_and(|known| known.packs.1 > 0),
                 unmoved: known.is_some_and(|known| {
@@ -163,7 +167,7 @@ impl Reader<'_> {
         Ok(None)
     }
 
-    async fn read_one(&self, job: Job) -> (Job, Result<Reading, InstanceError>) {
+    async fn read_one(&self, job: ItemRead) -> (ItemRead, Result<Reading, InstanceError>) {
         self.settle_down(job.listed.updated_at).await;
         let result = self.source.read(&job.listed, job.before.as_ref()).await;
         (job, result)
@@ -173,17 +177,17 @@ impl Reader<'_> {
     fn settle(
         &self,
         round: u8,
-        job: Job,
+        job: ItemRead,
         result: Result<Reading, InstanceError>,
         packing: &mut Packing<'_>,
         failures: &mut Failures,
-    ) -> Result<(Line, Outcome), CaptureError> {
+    ) -> Result<(ItemInRound, ReadOutcome), CaptureError> {
         let Listed { mut item, revision, settled, .. } = job.listed;
         let reading = match result {
             Ok(reading) => reading,
             Err(error) => {
                 failures.take(&item.key, round, error)?;
-                return Ok((Line { item, revision, settled, payloads: Vec::new() }, Outcome::Failed));
+                return Ok((ItemInRound { item, revision, settled, payloads: Vec::new() }, ReadOutcome::Failed));
             }
         };
         failures.forget(&item.key);
@@ -191,20 +195,20 @@ impl Reader<'_> {
             failures.refused.insert(item.key.clone(), words);
             // The base has more of it, or the same: its line stays.
             if job.held || job.unmoved {
-                return Ok((Line { item, revision, settled, payloads: Vec::new() }, Outcome::Failed));
+                return Ok((ItemInRound { item, revision, settled, payloads: Vec::new() }, ReadOutcome::Failed));
             }
         }
         let mut payloads = Vec::with_capacity(reading.payloads.len());
         for (slot, payload) in &reading.payloads {
             payloads.push((slot.clone(), packing.push(&item.key, slot, payload)?));
         }
-        let outcome = Outcome::Read { payload_at: (!payloads.is_empty()).then_some(reading.read_at) };
+        let outcome = ReadOutcome::Read { payload_at: (!payloads.is_empty()).then_some(reading.read_at) };
         item.docs = reading.docs;
         item.read_at = Some(reading.read_at);
-        Ok((Line { item, revision, settled, payloads }, outcome))
+        Ok((ItemInRound { item, revision, settled, payloads }, outcome))
     }
 
-    fn tell(&self, event: Event) {
+    fn tell(&self, event: JobEvent) {
         self.context.observer.observe(event);
     }
 }
@@ -250,8 +254,8 @@ impl Failures {
 #[derive(Default)]
 struct InOrder {
     expected: VecDeque<usize>,
-    waiting: BTreeMap<usize, Line>,
-    done: Records<Line>,
+    waiting: BTreeMap<usize, ItemInRound>,
+    done: Records<ItemInRound>,
 }
 
 impl InOrder {
@@ -259,7 +263,7 @@ impl InOrder {
         self.expected.push_back(at);
     }
 
-    fn put(&mut self, at: usize, line: Line) -> Result<(), CaptureError> {
+    fn put(&mut self, at: usize, line: ItemInRound) -> Result<(), CaptureError> {
         self.waiting.insert(at, line);
         while let Some(line) = self.expected.front().and_then(|at| self.waiting.remove(at)) {
             self.expected.pop_front();

@@ -1,6 +1,6 @@
 //! One listing, compared with the one before and with the base while it comes in: what moved, what has to be read.
 //!
-//! Pure: a [`Comparison`] takes listed items in the order of their keys and holds nothing but digests and the rows of
+//! Pure: a [`ListingComparison`] takes listed items in the order of their keys and holds nothing but digests and the rows of
 //! what may have to be read.
 
 use std::collections::BTreeMap;
@@ -9,12 +9,12 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::CaptureError;
-use super::inventory::{Inventory, Mark, Seen, Task};
+use super::inventory::{ItemTask, ListedInventory, ListedItem, ShortRevision};
 use super::keys::{KeyTable, Walk};
 use super::records::Records;
 use super::supply::Supplier;
-use super::worth::{BaseIndex, Known, Worth};
-use crate::instance::{Listed, Listing, Readable, Sink};
+use super::worth::{BaseIndex, BaseItem, Worth};
+use crate::instance::{CompleteListing, Listed, Readable, Sink};
 use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
 
 /// How many of our own reads must have moved nothing but `updated_at`, and none have left it alone, before that is taken
@@ -26,7 +26,7 @@ const OURS: RangeInclusive<i64> = -10_000..=1_000;
 
 /// What a listing showed of an item that may have to be read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Row {
+pub(super) struct ReadCandidate {
     /// Its place in the inventory.
     pub(super) at: usize,
     /// The item with its list rows.
@@ -41,7 +41,7 @@ pub(super) struct Row {
     pub(super) payloads: bool,
 }
 
-impl Row {
+impl ReadCandidate {
     fn of(at: usize, listed: Listed) -> Self {
         Self {
             at,
@@ -68,7 +68,7 @@ impl Row {
 
 /// An item that was there and is not in the newest listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Lost {
+pub(super) struct VanishedItem {
     /// Its place in the base.
     pub(super) base: Option<u32>,
     /// The newest round in which it was read with success.
@@ -103,9 +103,9 @@ impl Habit {
 #[derive(Debug)]
 pub(super) struct Compared {
     /// The listing.
-    pub(super) inventory: Inventory,
+    pub(super) inventory: ListedInventory,
     /// Rows of what may have to be read, in the order of their keys.
-    pub(super) rows: Records<Row>,
+    pub(super) rows: Records<ReadCandidate>,
     /// Secret fields that the lists showed of those, by place in the inventory.
     pub(super) withheld: BTreeMap<usize, Payload>,
     /// Whether it equals the listing before, both steady: every item was there, unmoved, from the end of that one to the
@@ -116,29 +116,29 @@ pub(super) struct Compared {
     /// Kinds of items that the identity may not list, with the provider's words.
     pub(super) hidden: BTreeMap<ItemKind, String>,
     /// What was there and is not any more.
-    pub(super) lost: BTreeMap<ItemKey, Lost>,
+    pub(super) lost: BTreeMap<ItemKey, VanishedItem>,
     /// Whether reads move `updated_at` here.
     pub(super) habit: Habit,
 }
 
 /// Takes a listing in.
 #[derive(Debug)]
-pub(super) struct Comparison<'a> {
+pub(super) struct ListingComparison<'a> {
     /// What was lost before this listing.
-    lost_before: BTreeMap<ItemKey, Lost>,
+    lost_before: BTreeMap<ItemKey, VanishedItem>,
     base: &'a BaseIndex,
     base_walk: Walk,
-    before: Option<&'a Inventory>,
+    before: Option<&'a ListedInventory>,
     before_walk: Walk,
     habit: Habit,
     keys: KeyTable,
-    seen: Vec<Seen>,
-    rows: Records<Row>,
+    seen: Vec<ListedItem>,
+    rows: Records<ReadCandidate>,
     withheld: BTreeMap<usize, Payload>,
     hidden: BTreeMap<ItemKind, String>,
     supplier: Option<Supplier<'a>>,
     newest_change: Option<Timestamp>,
-    lost: BTreeMap<ItemKey, Lost>,
+    lost: BTreeMap<ItemKey, VanishedItem>,
     moved: u64,
     still: u64,
     touched: u64,
@@ -146,12 +146,12 @@ pub(super) struct Comparison<'a> {
     failed: Option<CaptureError>,
 }
 
-impl<'a> Comparison<'a> {
+impl<'a> ListingComparison<'a> {
     /// Starts to compare a listing with the base and with the listing `before` it, of which `lost` was missing already.
     pub(super) fn new(
         base: &'a BaseIndex,
-        before: Option<&'a Inventory>,
-        lost: BTreeMap<ItemKey, Lost>,
+        before: Option<&'a ListedInventory>,
+        lost: BTreeMap<ItemKey, VanishedItem>,
         habit: Habit,
     ) -> Self {
         // As many as before, and a few more: growing by doubling would need twice the memory for a moment.
@@ -192,10 +192,10 @@ impl<'a> Comparison<'a> {
         let key = listed.item.key.clone();
         let earlier = self.find_before(key.as_str());
         let known = self.find_in_base(key.as_str());
-        let mut seen = Seen {
-            revision: Mark::of(&listed.revision),
-            settled: listed.settled.as_ref().map(Mark::of),
-            task: Task::Read,
+        let mut seen = ListedItem {
+            revision: ShortRevision::of(&listed.revision),
+            settled: listed.settled.as_ref().map(ShortRevision::of),
+            task: ItemTask::Read,
             got: None,
             tried: None,
             payload_at: None,
@@ -216,44 +216,46 @@ impl<'a> Comparison<'a> {
         let at = self.seen.len();
         self.keys.push(&key);
         self.seen.push(seen);
-        if matches!(seen.task, Task::Read | Task::Touched) {
+        if matches!(seen.task, ItemTask::Read | ItemTask::Touched) {
             self.store(at, listed);
         }
     }
 
     fn task(
         &mut self,
-        now: &Seen,
+        now: &ListedItem,
         updated_at: Option<Timestamp>,
-        earlier: Option<Seen>,
-        known: Option<&Known>,
-    ) -> Task {
+        earlier: Option<ListedItem>,
+        known: Option<&BaseItem>,
+    ) -> ItemTask {
         if let Some(earlier) = earlier {
             let same = earlier.revision == now.revision;
             let settled = earlier.settled.is_some() && earlier.settled == now.settled;
             // Read after the listing before, with success: both listings stand around the reading.
-            let read = earlier.task == Task::Read && earlier.got.is_some() && earlier.got == earlier.tried;
+            let read = earlier.task == ItemTask::Read && earlier.got.is_some() && earlier.got == earlier.tried;
             if let (true, true, Some(at)) = (read, settled, earlier.payload_at) {
                 let ours = updated_at.is_some_and(|moved| OURS.contains(&moved.millis_since(at)));
                 self.still += u64::from(same);
                 self.touched += u64::from(!same && ours);
             }
             match earlier.task {
-                Task::Keep if same => return Task::Keep,
-                Task::Done if same => return Task::Done,
-                Task::Read if same && read => return Task::Done,
-                Task::Done if settled => return Task::Touched,
-                Task::Read if settled && read => return Task::Touched,
+                ItemTask::Keep if same => return ItemTask::Keep,
+                ItemTask::Done if same => return ItemTask::Done,
+                ItemTask::Read if same && read => return ItemTask::Done,
+                ItemTask::Done if settled => return ItemTask::Touched,
+                ItemTask::Read if settled && read => return ItemTask::Touched,
                 _ => {}
             }
         }
         match known {
-            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if *stored == now.revision => Task::Keep,
-            Some(Known { worth: Worth::Whole, revision: Some(stored), .. }) if Some(*stored) == now.settled => {
-                self.stored_without = true;
-                Task::Keep
+            Some(BaseItem { worth: Worth::Whole, revision: Some(stored), .. }) if *stored == now.revision => {
+                ItemTask::Keep
             }
-            _ => Task::Read,
+            Some(BaseItem { worth: Worth::Whole, revision: Some(stored), .. }) if Some(*stored) == now.settled => {
+                self.stored_without = true;
+                ItemTask::Keep
+            }
+            _ => ItemTask::Read,
         }
     }
 
@@ -262,11 +264,11 @@ impl<'a> Comparison<'a> {
             self.withheld.insert(at, withheld);
         }
         if self.failed.is_none() {
-            self.failed = self.rows.push(&Row::of(at, listed)).err();
+            self.failed = self.rows.push(&ReadCandidate::of(at, listed)).err();
         }
     }
 
-    fn find_before(&mut self, key: &str) -> Option<Seen> {
+    fn find_before(&mut self, key: &str) -> Option<ListedItem> {
         let before = self.before?;
         let (lost, moved) = (&mut self.lost, &mut self.moved);
         let at = self.before_walk.to(&before.keys, key, |at| {
@@ -276,7 +278,7 @@ impl<'a> Comparison<'a> {
         before.seen.get(at).copied()
     }
 
-    fn find_in_base(&mut self, key: &str) -> Option<(u32, &'a Known)> {
+    fn find_in_base(&mut self, key: &str) -> Option<(u32, &'a BaseItem)> {
         let (lost, base) = (&mut self.lost, self.base);
         let at = self.base_walk.to(&base.keys, key, |at| lose_from_base(lost, base, at))?;
         Some((u32::try_from(at).ok()?, base.known.get(at)?))
@@ -286,7 +288,7 @@ impl<'a> Comparison<'a> {
     ///
     /// # Errors
     /// When rows could not be kept.
-    pub(super) fn finish(mut self, listing: Listing) -> Result<Compared, CaptureError> {
+    pub(super) fn finish(mut self, listing: CompleteListing) -> Result<Compared, CaptureError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -299,8 +301,8 @@ impl<'a> Comparison<'a> {
         }
         self.base_walk.rest(&base.keys, |at| lose_from_base(lost, base, at));
         let habit = self.habit.weigh(self.still, self.touched, self.stored_without);
-        let settled = if habit.moves { Task::Done } else { Task::Read };
-        for seen in self.seen.iter_mut().filter(|seen| seen.task == Task::Touched) {
+        let settled = if habit.moves { ItemTask::Done } else { ItemTask::Read };
+        for seen in self.seen.iter_mut().filter(|seen| seen.task == ItemTask::Touched) {
             seen.task = settled;
         }
         self.keys.shrink();
@@ -309,7 +311,7 @@ impl<'a> Comparison<'a> {
         Ok(Compared {
             equal: steady && self.moved == 0,
             moved: self.moved,
-            inventory: Inventory {
+            inventory: ListedInventory {
                 keys: self.keys,
                 seen: self.seen,
                 listing,
@@ -325,7 +327,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-impl Sink for Comparison<'_> {
+impl Sink for ListingComparison<'_> {
     fn take(&mut self, listed: Listed) {
         self.take_in(listed);
     }
@@ -343,13 +345,13 @@ impl Sink for Comparison<'_> {
     }
 }
 
-fn lose(lost: &mut BTreeMap<ItemKey, Lost>, before: &Inventory, at: usize) {
+fn lose(lost: &mut BTreeMap<ItemKey, VanishedItem>, before: &ListedInventory, at: usize) {
     if let (Some(key), Some(seen)) = (before.keys.key(at), before.seen.get(at)) {
-        lost.insert(key, Lost { base: seen.base, got: seen.got, tried: seen.tried });
+        lost.insert(key, VanishedItem { base: seen.base, got: seen.got, tried: seen.tried });
     }
 }
 
-fn lose_from_base(lost: &mut BTreeMap<ItemKey, Lost>, base: &BaseIndex, at: usize) {
+fn lose_from_base(lost: &mut BTreeMap<ItemKey, VanishedItem>, base: &BaseIndex, at: usize) {
     if let Some(key) = base.keys.key(at) {
         lost.entry(key).or_default().base = u32::try_from(at).ok();
     }

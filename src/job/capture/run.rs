@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::CaptureError;
-use super::base::{Base, BaseLines, NEW_PACKS, Wanted};
+use super::base::{Base, BaseLines, BaseQuery, NEW_PACKS};
 use super::begin::{Begun, cancellable};
 use super::catalogue::{self, Written};
 use super::collect::{Collected, Collector, ask_for_some};
@@ -12,19 +12,19 @@ use super::deadline::Deadline;
 use super::guard::{Guard, check_clock};
 use super::options::CaptureOptions;
 use super::packing::{self, Packing};
-use super::reading::Reader;
+use super::reading::ItemReader;
 use super::report::{CaptureReport, Hidden, Refused, Spent, Unread};
 use super::worth::Worth;
 use crate::crypto::{Identities, Recipients};
 use crate::format::policy::PolicyRecipient;
 use crate::format::snapshot::{Consistency, Finding, ItemCounts, RequestCounts, SnapshotCounts, SnapshotEvent};
-use crate::format::{Draft, Entry, Event as Happened, SourceName};
+use crate::format::{Draft, Entry, EntryEvent as Happened, SourceName};
 use crate::instance::Source;
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::{Digest, Pointer, Timestamp};
 use crate::repository::ledger::{Ledger, Problem};
-use crate::repository::{Repository, RepositoryError, Writer};
+use crate::repository::{EntryWriter, Repository, RepositoryError};
 
 /// Said of a snapshot that holds revisions without `updated_at`.
 const NO_UPDATED_AT: &str = "`updated_at` of secrets is as of the reading of each: revisions are stored without it, and \
@@ -44,7 +44,7 @@ pub async fn capture(
     context: &Context,
     source: &dyn Source,
     repository: &Repository,
-    writer: &Writer,
+    writer: &EntryWriter,
     catalogue: &Arc<Identities>,
     options: &CaptureOptions,
 ) -> Result<CaptureReport, CaptureError> {
@@ -61,14 +61,14 @@ pub async fn capture_begun(
     context: &Context,
     source: &dyn Source,
     repository: &Repository,
-    writer: &Writer,
+    writer: &EntryWriter,
     catalogue: &Arc<Identities>,
     options: &CaptureOptions,
 ) -> Result<CaptureReport, CaptureError> {
     let (policy, deadline, full_because) = begun.check(writer).await?;
     let recovery = recipients(policy.recovery_recipients.iter())?;
     let both = policy.catalogue_recipients.iter().chain(&policy.recovery_recipients);
-    let run = Run {
+    let run = CaptureRun {
         context,
         source,
         repository,
@@ -96,11 +96,11 @@ fn recipients<'a>(listed: impl Iterator<Item = &'a PolicyRecipient>) -> Result<R
     })
 }
 
-struct Run<'a> {
+struct CaptureRun<'a> {
     context: &'a Context,
     source: &'a dyn Source,
     repository: &'a Repository,
-    writer: &'a Writer,
+    writer: &'a EntryWriter,
     keys: &'a Arc<Identities>,
     options: &'a CaptureOptions,
     /// Whether everything is read and no earlier pack trusted.
@@ -133,7 +133,7 @@ struct Prepared {
     repeats: bool,
 }
 
-impl Run<'_> {
+impl CaptureRun<'_> {
     async fn until_recorded(&self) -> Result<CaptureReport, CaptureError> {
         let mut warnings = self.repository.warnings().to_vec();
         let mut base = cancellable(self.context, self.choose_base(NEW_PACKS, &mut warnings)).await?;
@@ -185,8 +185,8 @@ impl Run<'_> {
         Err(CaptureError::Vanishing { attempts: ATTEMPTS })
     }
 
-    fn wanted(&self, new_packs: usize) -> Wanted<'_> {
-        Wanted {
+    fn wanted(&self, new_packs: usize) -> BaseQuery<'_> {
+        BaseQuery {
             repository: self.repository,
             keys: self.keys,
             recipients: self.recovery.names(),
@@ -204,10 +204,10 @@ impl Run<'_> {
     async fn choose_base(&self, new_packs: usize, warnings: &mut Vec<String>) -> Result<Base, CaptureError> {
         let signer = self.writer.key.public().fingerprint();
         if let Some(why) = &self.full_because {
-            self.tell(Event::Note(format!("everything is read: {why}")));
+            self.tell(JobEvent::Note(format!("everything is read: {why}")));
         }
         let base = Base::choose(&self.wanted(new_packs), self.ledger, &signer, warnings).await?;
-        self.tell(Event::Note(match base.snapshot {
+        self.tell(JobEvent::Note(match base.snapshot {
             Some(snapshot) => format!("builds on snapshot {}", snapshot.short()),
             None => "builds on nothing: everything is read".to_owned(),
         }));
@@ -247,8 +247,8 @@ impl Run<'_> {
         reuse_parts: bool,
         warnings: &mut Vec<String>,
     ) -> Result<Prepared, CaptureError> {
-        self.tell(Event::Begin { stage: Stage::Upload, total: None });
-        let target = packing::Target {
+        self.tell(JobEvent::Begin { stage: Stage::Upload, total: None });
+        let target = packing::PackTarget {
             context: self.context,
             repository: self.repository,
             source: &self.name,
@@ -256,7 +256,7 @@ impl Run<'_> {
             level: self.options.level,
         };
         let mut packing = Packing::new(target)?;
-        let reader = Reader {
+        let reader = ItemReader {
             context: self.context,
             source: self.source,
             base,
@@ -277,7 +277,7 @@ impl Run<'_> {
         let reasons = self.reasons(base, &mut collected, unread.len(), warnings).await?;
         packing.flush().await?;
         let written = self.write(base, reuse_parts, &mut collected, &packing).await?;
-        self.tell(Event::End { stage: Stage::Upload });
+        self.tell(JobEvent::End { stage: Stage::Upload });
         let event = self.event(built_on, &collected, &written, reasons, Missed { unread: &unread, refused: &refused });
         Ok(Prepared {
             // A part that nothing is left of is missing among them.
@@ -321,7 +321,7 @@ impl Run<'_> {
         collected: &mut Collected,
         packing: &Packing<'_>,
     ) -> Result<Written, CaptureError> {
-        let target = catalogue::Target {
+        let target = catalogue::CatalogueTarget {
             context: self.context,
             repository: self.repository,
             source: &self.name,
@@ -435,7 +435,7 @@ impl Run<'_> {
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn tell(&self, event: JobEvent) {
         self.context.observer.observe(event);
     }
 }
@@ -475,7 +475,7 @@ fn doubts(ledger: &Ledger) -> Vec<String> {
 ///
 /// # Errors
 /// When a part of the base cannot be had any more.
-async fn unread(collected: &Collected, base: &Base, wanted: &Wanted<'_>) -> Result<Vec<Unread>, CaptureError> {
+async fn unread(collected: &Collected, base: &Base, wanted: &BaseQuery<'_>) -> Result<Vec<Unread>, CaptureError> {
     let Collected { compared, failures, .. } = collected;
     let mut lines = BaseLines::new(base);
     let mut found = Vec::new();
@@ -501,7 +501,7 @@ async fn is_held(
     at: Option<u32>,
     base: &Base,
     lines: &mut BaseLines<'_>,
-    wanted: &Wanted<'_>,
+    wanted: &BaseQuery<'_>,
 ) -> Result<bool, CaptureError> {
     let Some((at, known)) = at.and_then(|at| Some((at, base.index.known.get(at as usize)?))) else { return Ok(false) };
     let mut packs = base.index.packs_of(known).iter().map(|at| base.packs.get(usize::from(*at)));

@@ -5,14 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::CaptureError;
-use super::inventory::{Inventory, Mark, Seen, Task};
-use super::round::Lost;
+use super::inventory::{ItemTask, ListedInventory, ListedItem, ShortRevision};
+use super::round::VanishedItem;
 use super::worth::{BaseIndex, Worth};
 use crate::model::ItemKey;
 
 /// Where a line of the new catalogue comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum LineOrigin {
     /// The line of the base, letter for letter.
     Base {
         /// Its place there.
@@ -52,7 +52,7 @@ pub(super) enum Segment {
     /// The same lines as these parts of the base, one after the other.
     Same(Vec<u32>),
     /// Lines that make a new part, or several if they are many.
-    New(Vec<(ItemKey, Origin)>),
+    New(Vec<(ItemKey, LineOrigin)>),
 }
 
 /// The items of the new catalogue in the order of their keys, each with its origin.
@@ -60,11 +60,11 @@ pub(super) enum Segment {
 /// `still_there` are items that the last listing lacks and that answered when asked for; `gone` are listed items that
 /// were found to be deleted since.
 pub(super) fn origins<'a>(
-    inventory: &'a Inventory,
+    inventory: &'a ListedInventory,
     base: &'a BaseIndex,
-    still_there: &'a BTreeMap<ItemKey, Lost>,
+    still_there: &'a BTreeMap<ItemKey, VanishedItem>,
     gone: &'a BTreeSet<ItemKey>,
-) -> impl Iterator<Item = Result<(ItemKey, Origin), CaptureError>> + 'a {
+) -> impl Iterator<Item = Result<(ItemKey, LineOrigin), CaptureError>> + 'a {
     let mut others = still_there.iter().peekable();
     let mut listed = inventory.seen.iter().enumerate().peekable();
     std::iter::from_fn(move || {
@@ -79,8 +79,8 @@ pub(super) fn origins<'a>(
                 Some(key) if gone.contains(&key) => {}
                 Some(key) => {
                     let origin = origin(&key, seen, base).map(|origin| match origin {
-                        Origin::Base { at } if inventory.supplied.mark(seen.supplied) != supplied(base, at) => {
-                            Origin::Supplied { at }
+                        LineOrigin::Base { at } if inventory.supplied.mark(seen.supplied) != supplied(base, at) => {
+                            LineOrigin::Supplied { at }
                         }
                         other => other,
                     });
@@ -93,15 +93,15 @@ pub(super) fn origins<'a>(
 }
 
 /// What tells the document that the operator had supplied for an item of the base.
-fn supplied(base: &BaseIndex, at: u32) -> Option<Mark> {
+fn supplied(base: &BaseIndex, at: u32) -> Option<ShortRevision> {
     base.supplied.get(&usize::try_from(at).ok()?).copied()
 }
 
-fn origin(key: &ItemKey, seen: &Seen, base: &BaseIndex) -> Result<Origin, CaptureError> {
+fn origin(key: &ItemKey, seen: &ListedItem, base: &BaseIndex) -> Result<LineOrigin, CaptureError> {
     let known = seen.base.and_then(|at| Some((at, base.known.get(at as usize)?)));
     match (seen.task, seen.got, known, seen.tried) {
-        (Task::Keep, _, Some((at, _)), _) => Ok(Origin::Base { at }),
-        (Task::Done, Some(round), ..) => Ok(Origin::Read { round, bound: true, rows: None }),
+        (ItemTask::Keep, _, Some((at, _)), _) => Ok(LineOrigin::Base { at }),
+        (ItemTask::Done, Some(round), ..) => Ok(LineOrigin::Read { round, bound: true, rows: None }),
         (_, Some(round), _, tried) => Ok(unbound(round, tried)),
         // Read again for the sake of its pack, in vain: what the base says of it is as true as before.
         (_, None, Some((at, known)), _)
@@ -109,26 +109,26 @@ fn origin(key: &ItemKey, seen: &Seen, base: &BaseIndex) -> Result<Origin, Captur
                 && known.revision.is_some()
                 && (known.revision == Some(seen.revision) || known.revision == seen.settled) =>
         {
-            Ok(Origin::Base { at })
+            Ok(LineOrigin::Base { at })
         }
-        (_, None, Some((at, known)), rows) if known.worth != Worth::Broken => Ok(Origin::Older { at, rows }),
-        (_, None, _, Some(round)) => Ok(Origin::Rows { round }),
+        (_, None, Some((at, known)), rows) if known.worth != Worth::Broken => Ok(LineOrigin::Older { at, rows }),
+        (_, None, _, Some(round)) => Ok(LineOrigin::Rows { round }),
         (_, None, _, None) => Err(nothing_known(key.as_str())),
     }
 }
 
-fn origin_of_lost(key: &ItemKey, lost: Lost) -> Result<Origin, CaptureError> {
+fn origin_of_lost(key: &ItemKey, lost: VanishedItem) -> Result<LineOrigin, CaptureError> {
     match lost {
-        Lost { got: Some(round), tried, .. } => Ok(unbound(round, tried)),
-        Lost { base: Some(at), tried: rows, .. } => Ok(Origin::Older { at, rows }),
-        Lost { tried: Some(round), .. } => Ok(Origin::Rows { round }),
+        VanishedItem { got: Some(round), tried, .. } => Ok(unbound(round, tried)),
+        VanishedItem { base: Some(at), tried: rows, .. } => Ok(LineOrigin::Older { at, rows }),
+        VanishedItem { tried: Some(round), .. } => Ok(LineOrigin::Rows { round }),
         _ => Err(nothing_known(key.as_str())),
     }
 }
 
 /// What was read in `round` and has moved since, or perhaps has; `tried` is the round of the newest attempt.
-fn unbound(round: u8, tried: Option<u8>) -> Origin {
-    Origin::Read { round, bound: false, rows: tried.filter(|tried| *tried != round) }
+fn unbound(round: u8, tried: Option<u8>) -> LineOrigin {
+    LineOrigin::Read { round, bound: false, rows: tried.filter(|tried| *tried != round) }
 }
 
 fn nothing_known(what: &str) -> CaptureError {
@@ -140,7 +140,7 @@ fn nothing_known(what: &str) -> CaptureError {
 pub(super) struct Segments<'a> {
     base: &'a BaseIndex,
     part_items: &'a [u64],
-    open: Vec<(ItemKey, Origin)>,
+    open: Vec<(ItemKey, LineOrigin)>,
 }
 
 impl<'a> Segments<'a> {
@@ -150,7 +150,7 @@ impl<'a> Segments<'a> {
     }
 
     /// Takes the next line; gives the segment that ends before it, if `cut` says that one does.
-    pub(super) fn push(&mut self, key: ItemKey, origin: Origin, cut: bool) -> Option<Segment> {
+    pub(super) fn push(&mut self, key: ItemKey, origin: LineOrigin, cut: bool) -> Option<Segment> {
         let done = if cut { self.finish() } else { None };
         self.open.push((key, origin));
         done
@@ -167,10 +167,10 @@ impl<'a> Segments<'a> {
     }
 
     /// The parts of the base that hold exactly these lines.
-    fn same(&self, lines: &[(ItemKey, Origin)]) -> Option<Vec<u32>> {
+    fn same(&self, lines: &[(ItemKey, LineOrigin)]) -> Option<Vec<u32>> {
         let mut parts: Vec<u32> = Vec::new();
         for (_, origin) in lines {
-            let Origin::Base { at } = origin else { return None };
+            let LineOrigin::Base { at } = origin else { return None };
             let part = self.base.known.get(*at as usize)?.part;
             if parts.last() != Some(&part) {
                 parts.push(part);
@@ -185,10 +185,10 @@ impl<'a> Segments<'a> {
 mod tests {
     use super::*;
     use crate::crypto::digest::sha256;
-    use crate::instance::Listing;
+    use crate::instance::CompleteListing;
     use crate::job::capture::keys::KeyTable;
     use crate::job::capture::supply::Supplied;
-    use crate::job::capture::worth::{Known, Tally};
+    use crate::job::capture::worth::{BaseItem, ItemShare};
     use crate::model::{Restorability, Timestamp};
 
     /// A base of secrets 0 to 5 in parts of two.
@@ -196,9 +196,9 @@ mod tests {
         let mut base = BaseIndex::default();
         for n in 0..6 {
             base.keys.push(&key(n));
-            let tally = Tally { class: Restorability::Exact.into(), versions: 1, locks: 0 };
-            let revision = Some(Mark::of(&sha256(b"x")));
-            base.known.push(Known { revision, worth: Worth::Whole, part: n / 2, tally, packs: (0, 0) });
+            let tally = ItemShare { class: Restorability::Exact.into(), versions: 1, locks: 0 };
+            let revision = Some(ShortRevision::of(&sha256(b"x")));
+            base.known.push(BaseItem { revision, worth: Worth::Whole, part: n / 2, tally, packs: (0, 0) });
         }
         base
     }
@@ -207,7 +207,7 @@ mod tests {
         format!("secret/{n}").parse().unwrap()
     }
 
-    fn run(lines: &[(u32, Origin)], cuts: &[u32]) -> Vec<Segment> {
+    fn run(lines: &[(u32, LineOrigin)], cuts: &[u32]) -> Vec<Segment> {
         let base = base();
         let mut segments = Segments::new(&base, &[2, 2, 2]);
         let mut done: Vec<_> =
@@ -216,23 +216,26 @@ mod tests {
         done
     }
 
-    const fn kept(n: u32) -> (u32, Origin) {
-        (n, Origin::Base { at: n })
+    const fn kept(n: u32) -> (u32, LineOrigin) {
+        (n, LineOrigin::Base { at: n })
     }
 
-    const READ: Origin = Origin::Read { round: 0, bound: true, rows: None };
+    const READ: LineOrigin = LineOrigin::Read { round: 0, bound: true, rows: None };
 
     #[test]
     fn only_the_part_with_a_change_is_made_anew() {
         let lines = [kept(0), kept(1), kept(2), (3, READ), kept(4), kept(5)];
         let made = run(&lines, &[2, 4]);
-        let new = Segment::New(vec![(key(2), Origin::Base { at: 2 }), (key(3), READ)]);
+        let new = Segment::New(vec![(key(2), LineOrigin::Base { at: 2 }), (key(3), READ)]);
         assert_eq!(made, [Segment::Same(vec![0]), new, Segment::Same(vec![2])]);
     }
 
     #[test]
     fn a_part_that_lost_a_line_is_not_the_same() {
-        assert_eq!(run(&[kept(0), kept(2), kept(3)], &[2])[0], Segment::New(vec![(key(0), Origin::Base { at: 0 })]));
+        assert_eq!(
+            run(&[kept(0), kept(2), kept(3)], &[2])[0],
+            Segment::New(vec![(key(0), LineOrigin::Base { at: 0 })])
+        );
     }
 
     #[test]
@@ -249,9 +252,9 @@ mod tests {
     }
 
     /// A listed item with a task and what the run has of it.
-    fn seen(n: u32, task: Task, got: Option<u8>, tried: Option<u8>) -> Seen {
-        let revision = Mark::of(&sha256(b"x"));
-        Seen {
+    fn seen(n: u32, task: ItemTask, got: Option<u8>, tried: Option<u8>) -> ListedItem {
+        let revision = ShortRevision::of(&sha256(b"x"));
+        ListedItem {
             revision,
             settled: None,
             task,
@@ -264,24 +267,24 @@ mod tests {
         }
     }
 
-    fn inventory(items: &[(u32, Seen)]) -> Inventory {
+    fn inventory(items: &[(u32, ListedItem)]) -> ListedInventory {
         let mut keys = KeyTable::default();
         items.iter().for_each(|(n, _)| keys.push(&key(*n)));
         let at = Timestamp::from_millis(0);
-        let listing = Listing { instance: None, started: at, ended: at, steady: true, items: 0 };
+        let listing = CompleteListing { instance: None, started: at, ended: at, steady: true, items: 0 };
         let seen = items.iter().map(|(_, seen)| *seen).collect();
-        Inventory { keys, seen, listing, newest_change: None, supplied: Supplied::default() }
+        ListedInventory { keys, seen, listing, newest_change: None, supplied: Supplied::default() }
     }
 
     #[test]
     fn what_answered_by_id_stands_in_its_place_and_what_is_gone_in_none() {
         let base = base();
         let listed = inventory(&[
-            (1, seen(1, Task::Keep, None, None)),
-            (3, seen(3, Task::Read, Some(2), Some(5))),
-            (4, seen(4, Task::Read, None, Some(5))),
+            (1, seen(1, ItemTask::Keep, None, None)),
+            (3, seen(3, ItemTask::Read, Some(2), Some(5))),
+            (4, seen(4, ItemTask::Read, None, Some(5))),
         ]);
-        let lost = |got, base, tried| Lost { base, got, tried };
+        let lost = |got, base, tried| VanishedItem { base, got, tried };
         let there = BTreeMap::from([
             (key(0), lost(None, Some(0), None)),
             (key(2), lost(Some(1), Some(2), Some(1))),
@@ -290,11 +293,11 @@ mod tests {
         let gone = BTreeSet::from([key(4)]);
         let made: Vec<_> = origins(&listed, &base, &there, &gone).map(Result::unwrap).collect();
         let expected = [
-            (key(0), Origin::Older { at: 0, rows: None }),
-            (key(1), Origin::Base { at: 1 }),
-            (key(2), Origin::Read { round: 1, bound: false, rows: None }),
-            (key(3), Origin::Read { round: 2, bound: false, rows: Some(5) }),
-            (key(9), Origin::Rows { round: 3 }),
+            (key(0), LineOrigin::Older { at: 0, rows: None }),
+            (key(1), LineOrigin::Base { at: 1 }),
+            (key(2), LineOrigin::Read { round: 1, bound: false, rows: None }),
+            (key(3), LineOrigin::Read { round: 2, bound: false, rows: Some(5) }),
+            (key(9), LineOrigin::Rows { round: 3 }),
         ];
         assert_eq!(made, expected);
     }
@@ -302,15 +305,15 @@ mod tests {
     #[test]
     fn a_failed_reading_falls_back_only_on_what_is_still_there() {
         for (worth, revision, expected) in [
-            (Worth::Again, "x", Origin::Base { at: 0 }),
-            (Worth::Whole, "older", Origin::Older { at: 0, rows: Some(0) }),
-            (Worth::Unbound, "x", Origin::Older { at: 0, rows: Some(0) }),
-            (Worth::Broken, "x", Origin::Rows { round: 0 }),
+            (Worth::Again, "x", LineOrigin::Base { at: 0 }),
+            (Worth::Whole, "older", LineOrigin::Older { at: 0, rows: Some(0) }),
+            (Worth::Unbound, "x", LineOrigin::Older { at: 0, rows: Some(0) }),
+            (Worth::Broken, "x", LineOrigin::Rows { round: 0 }),
         ] {
             let mut base = base();
-            let stored = (worth != Worth::Unbound).then(|| Mark::of(&sha256(revision.as_bytes())));
+            let stored = (worth != Worth::Unbound).then(|| ShortRevision::of(&sha256(revision.as_bytes())));
             (base.known[0].worth, base.known[0].revision) = (worth, stored);
-            let listed = inventory(&[(0, seen(0, Task::Read, None, Some(0)))]);
+            let listed = inventory(&[(0, seen(0, ItemTask::Read, None, Some(0)))]);
             let (nothing, none) = (BTreeMap::new(), BTreeSet::new());
             let made: Vec<_> = origins(&listed, &base, &nothing, &none).map(Result::unwrap).collect();
             assert_eq!(made, [(key(0), expected)], "{worth:?}");

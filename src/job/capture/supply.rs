@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
-use super::inventory::Mark;
+use super::inventory::ShortRevision;
 use crate::crypto::digest::sha256;
 use crate::instance::Source;
 use crate::instance::source::SUPPLIED;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::policies::Override;
-use crate::model::{Item, ItemKind, Subject};
+use crate::model::{Item, ItemKind, SelectorSubject};
 
 /// Looks at every listed item. Groups come before the secrets in them, so their names are known.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Supplier<'a> {
 /// The documents, each once, and what is known of the overrides.
 #[derive(Debug, Default)]
 pub(super) struct Supplied {
-    docs: Vec<(Mark, Box<RawValue>)>,
+    docs: Vec<(ShortRevision, Box<RawValue>)>,
     /// The place of a document, by the overrides that it is made of.
     places: BTreeMap<Vec<usize>, u32>,
     used: BTreeSet<usize>,
@@ -54,7 +54,7 @@ impl<'a> Supplier<'a> {
         }
         let labels = self.source.labels(item);
         let group = item.group.as_deref().map(|id| self.groups.get(id).map_or(id, String::as_str));
-        let subject = Subject { name: &item.name, item_type: &item.item_type, group, labels: &labels };
+        let subject = SelectorSubject { name: &item.name, item_type: &item.item_type, group, labels: &labels };
         let selected = |one: &Override| one.select.iter().any(|selector| selector.matches(&subject));
         let matching: Vec<usize> =
             self.overrides.iter().enumerate().filter(|(_, one)| selected(one)).map(|(at, _)| at).collect();
@@ -65,7 +65,7 @@ impl<'a> Supplier<'a> {
         if let Some(place) = self.supplied.places.get(&matching) {
             return Some(*place);
         }
-        let mut members = Object::default();
+        let mut members = JsonObject::default();
         for one in matching.iter().filter_map(|at| self.overrides.get(*at)) {
             // As in a plan: the last that names a member gives it.
             one.members().iter().for_each(|(name, value)| members.set(name, value.to_owned()));
@@ -85,7 +85,7 @@ impl<'a> Supplier<'a> {
 
 impl Supplied {
     /// What tells a document from another.
-    pub(super) fn mark(&self, place: Option<u32>) -> Option<Mark> {
+    pub(super) fn mark(&self, place: Option<u32>) -> Option<ShortRevision> {
         Some(self.docs.get(place? as usize)?.0)
     }
 
@@ -104,10 +104,10 @@ impl Supplied {
 }
 
 /// The mark of the document that an item of the base has.
-pub(super) fn mark_of(item: &Item) -> Option<Mark> {
+pub(super) fn mark_of(item: &Item) -> Option<ShortRevision> {
     item.docs.get(SUPPLIED).map(|doc| mark(doc))
 }
 
-fn mark(doc: &RawValue) -> Mark {
-    Mark::of(&sha256(doc.get().as_bytes()))
+fn mark(doc: &RawValue) -> ShortRevision {
+    ShortRevision::of(&sha256(doc.get().as_bytes()))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::worth::Tally;
+use super::worth::ItemShare;
 use crate::model::{Item, ItemKey};
 
 /// The document with the metadata of an item's versions.
@@ -13,8 +13,8 @@ const VERSIONS: &str = "versions";
 const LOCKS: &str = "locks";
 
 /// An item's share in the counts.
-pub(super) fn tally(item: &Item) -> Tally {
-    Tally { class: item.class.clone(), versions: entries(item, VERSIONS), locks: entries(item, LOCKS) }
+pub(super) fn tally(item: &Item) -> ItemShare {
+    ItemShare { class: item.class.clone(), versions: entries(item, VERSIONS), locks: entries(item, LOCKS) }
 }
 
 fn entries(item: &Item, doc: &str) -> u16 {
@@ -24,16 +24,16 @@ fn entries(item: &Item, doc: &str) -> u16 {
 
 /// The counts of a snapshot.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct RunningCounts {
     /// Items by kind, and the versions and locks of its secrets.
     pub(super) kinds: BTreeMap<String, u64>,
     /// Items by class.
     pub(super) classes: BTreeMap<String, u64>,
 }
 
-impl Counts {
+impl RunningCounts {
     /// Adds an item.
-    pub(super) fn add(&mut self, key: &ItemKey, tally: &Tally) {
+    pub(super) fn add(&mut self, key: &ItemKey, tally: &ItemShare) {
         for (word, count) in
             [(key.kind_word(), 1), ("version", u64::from(tally.versions)), ("lock", u64::from(tally.locks))]
         {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::inventory::Mark;
+use super::inventory::ShortRevision;
 use super::keys::KeyTable;
 use super::refresh;
 use crate::instance::source::REFUSED;
@@ -59,22 +59,22 @@ impl Demands {
 
 /// What is remembered of one item of the base.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct BaseItem {
     /// The revision beside its pointers.
-    pub(super) revision: Option<Mark>,
+    pub(super) revision: Option<ShortRevision>,
     /// What it is worth.
     pub(super) worth: Worth,
     /// The part that it stands in.
     pub(super) part: u32,
     /// Its share in the snapshot's counts.
-    pub(super) tally: Tally,
-    /// Its first pack, as a place in [`Known`]'s table of packs; more follow when it has more.
+    pub(super) tally: ItemShare,
+    /// Its first pack, as a place in [`BaseItem`]'s table of packs; more follow when it has more.
     pub(super) packs: (u32, u16),
 }
 
 /// An item's share in the counts of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct ItemShare {
     /// Its class.
     pub(super) class: ItemClass,
     /// Its versions, with payload or without.
@@ -89,9 +89,9 @@ pub(super) struct BaseIndex {
     /// Their keys.
     pub(super) keys: KeyTable,
     /// What is known of each.
-    pub(super) known: Vec<Known>,
+    pub(super) known: Vec<BaseItem>,
     /// What tells the documents that the operator supplied for items, by their places.
-    pub(super) supplied: BTreeMap<usize, Mark>,
+    pub(super) supplied: BTreeMap<usize, ShortRevision>,
     /// The packs of all items, one after the other; each a place in the base's pack list.
     pub(super) packs: Vec<u16>,
 }

@@ -7,9 +7,9 @@ mod threshold;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::report::{CoverageReport, LeftOut, Members, Named, Needed, Reason, Unknown};
+pub use self::report::{ClassReason, CoverageReport, LeftOut, Members, Named, Needed, Unknown};
 pub use self::threshold::{Threshold, ThresholdError};
-use crate::instance::assess::{Assess, Assessment, Known, Need};
+use crate::instance::assess::{Assess, Assessment, Prerequisite, Recovered};
 use crate::instance::standby::Recipe;
 use crate::job::restore::policy::treatment;
 use crate::model::{Item, ItemClass, ItemKind, Policies, Restorability, Timestamp, Treatment};
@@ -27,7 +27,7 @@ pub struct Coverage<'a> {
     unknown: Vec<Unknown>,
     treatments: BTreeMap<Treatment, u64>,
     left_out: Vec<LeftOut>,
-    reasons: BTreeMap<(Restorability, &'static str), Reason>,
+    reasons: BTreeMap<(Restorability, &'static str), ClassReason>,
     members: Vec<Members>,
     not_captured: Vec<Named>,
     needs: BTreeMap<&'static str, Needed>,
@@ -82,7 +82,7 @@ impl<'a> Coverage<'a> {
             self.rules.assess(item, Some(self.now));
         *self.classes.entry(judgement.class.into()).or_default() += 1;
         let reason = self.reasons.entry((judgement.class, judgement.code));
-        reason.or_insert_with(|| Reason { judgement, items: Vec::new() }).items.push(named.clone());
+        reason.or_insert_with(|| ClassReason { judgement, items: Vec::new() }).items.push(named.clone());
         let treatment = treatment(item, &self.groups, self.recipe, self.policies);
         *self.treatments.entry(treatment).or_default() += 1;
         if treatment == Treatment::Definition && judgement.class < Restorability::DefinitionOnly {
@@ -91,14 +91,14 @@ impl<'a> Coverage<'a> {
             self.left_out.push(LeftOut { item: named.clone(), instead });
         }
         if !write_only.is_empty() {
-            let of = |known: &[Known]| {
+            let of = |known: &[Recovered]| {
                 let found = write_only.iter().filter(|member| known.contains(&member.known));
                 found.map(|member| member.member).collect()
             };
             self.members.push(Members {
                 item: named.clone(),
-                lost: of(&[Known::Lost]),
-                kept: of(&[Known::Derived, Known::Supplied, Known::Shown]),
+                lost: of(&[Recovered::Lost]),
+                kept: of(&[Recovered::Derived, Recovered::Supplied, Recovered::Shown]),
             });
         }
         if not_captured {
@@ -108,7 +108,7 @@ impl<'a> Coverage<'a> {
         self.fulfilled.extend(fulfils);
     }
 
-    fn need(&mut self, Need { code, what, subject }: Need) {
+    fn need(&mut self, Prerequisite { code, what, subject }: Prerequisite) {
         let needed = self.needs.entry(code).or_insert_with(|| Needed { code, what, items: 0, subjects: Vec::new() });
         needed.items += 1;
         if let Some(subject) = subject
@@ -156,13 +156,17 @@ mod tests {
 
         fn assess(&self, item: &Item, _now: Option<Timestamp>) -> Assessment {
             let judgement = |class, code| Judgement { class, code, why: "so it is", today: "" };
-            let need = |what: &'static str, subject: &str| Need { code: "engine", what, subject: Some(subject.into()) };
+            let need = |what: &'static str, subject: &str| Prerequisite {
+                code: "engine",
+                what,
+                subject: Some(subject.into()),
+            };
             match item.item_type.as_str() {
                 "token" => Assessment {
                     judgement: judgement(Restorability::Reissued, "minted"),
                     write_only: vec![
-                        WriteOnly { member: "format", known: Known::Lost },
-                        WriteOnly { member: "ttl", known: Known::Derived },
+                        WriteOnly { member: "format", known: Recovered::Lost },
+                        WriteOnly { member: "ttl", known: Recovered::Derived },
                     ],
                     not_captured: item.name == "unread",
                     needs: vec![need("an engine", &item.name)],

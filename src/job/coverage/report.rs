@@ -19,7 +19,7 @@ pub struct CoverageReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<Unknown>,
     /// The reasons, those of the best class first, each with its items.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<ClassReason>,
     /// Items by what a restore makes of them, as it is configured here.
     pub treatments: BTreeMap<String, u64>,
     /// Items that the configured policies leave out, although they could come back.
@@ -34,7 +34,7 @@ pub struct CoverageReport {
 
 /// Items that have their class for the same reason.
 #[derive(Debug, Clone, Serialize)]
-pub struct Reason {
+pub struct ClassReason {
     /// The class, why, and what to do about it today.
     #[serde(flatten)]
     pub judgement: Judgement,

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use super::report::{Basis, Difference, Held, Kind};
+use super::report::{Basis, Difference, DriftKind, HeldRotation};
 use crate::instance::standby::normal::normal;
 use crate::instance::standby::{Recipe, View};
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::goal::Goal;
-use crate::job::restore::known::{Known, lock_digest};
+use crate::job::restore::known::{StandbyItem, lock_digest};
 use crate::job::restore::plan::{Action, Remark};
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{ItemKind, Timestamp, Treatment};
 
 /// Settings that are there for people; everything else is the provider's to act upon.
@@ -20,7 +20,7 @@ const METADATA: [&str; 4] = ["name", "description", "labels", "custom_metadata"]
 
 /// What comparing one item needs beside the item.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Comparison<'a> {
+pub(super) struct ComparisonInput<'a> {
     pub(super) recipe: &'a dyn Recipe,
     /// The present, by the standby's clock.
     pub(super) now: Timestamp,
@@ -32,27 +32,27 @@ pub(super) struct Comparison<'a> {
 
 /// What was found about one item.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct DriftResult {
     pub(super) basis: Option<Basis>,
     pub(super) differences: Vec<Difference>,
     pub(super) unknown: Option<Remark>,
     pub(super) unrestorable: Option<Remark>,
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<HeldRotation>,
 }
 
-impl Comparison<'_> {
+impl ComparisonInput<'_> {
     /// Compares an item that was looked at.
-    pub(super) fn item(self, planned: &Planned<'_>) -> Verdict {
+    pub(super) fn item(self, planned: &Planned<'_>) -> DriftResult {
         let outcome = &planned.outcome;
         if planned.built_in {
-            return Verdict { basis: Some(Basis::Metadata), ..Verdict::default() };
+            return DriftResult { basis: Some(Basis::Metadata), ..DriftResult::default() };
         }
         let Some(known) = &planned.known else {
-            let mut verdict = Verdict { basis: Some(Basis::Metadata), ..Verdict::default() };
+            let mut verdict = DriftResult { basis: Some(Basis::Metadata), ..DriftResult::default() };
             if let Some(why) = &outcome.conflict {
-                verdict.differences.push(difference(planned, Kind::Conflict, Basis::Nothing, why));
+                verdict.differences.push(difference(planned, DriftKind::Conflict, Basis::Nothing, why));
             } else if !outcome.steps.is_empty() {
-                verdict.differences.push(difference(planned, Kind::Missing, Basis::Metadata, "it is not there"));
+                verdict.differences.push(difference(planned, DriftKind::Missing, Basis::Metadata, "it is not there"));
             } else if let Some(why) = outcome.losses.first() {
                 verdict.unrestorable = Some(planned.entry.remark(why.clone()));
             }
@@ -73,11 +73,11 @@ impl Comparison<'_> {
             found.list.iter().map(|(kind, what)| difference(planned, *kind, basis, what)).collect::<Vec<_>>();
         let unknown = found.unknown.map(|why| planned.entry.remark(why));
         let unrestorable = found.unrestorable.map(|why| planned.entry.remark(why));
-        Verdict { basis: Some(basis), differences, unknown, unrestorable, held }
+        DriftResult { basis: Some(basis), differences, unknown, unrestorable, held }
     }
 }
 
-fn difference(planned: &Planned<'_>, kind: Kind, basis: Basis, what: &str) -> Difference {
+fn difference(planned: &Planned<'_>, kind: DriftKind, basis: Basis, what: &str) -> Difference {
     let Remark { key, name, item_type, group, .. } = planned.entry.remark("");
     let target = planned.target.as_ref().map(|key| key.id().to_owned());
     Difference { kind, key, target, name, item_type, group, basis, what: what.to_owned() }
@@ -86,19 +86,19 @@ fn difference(planned: &Planned<'_>, kind: Kind, basis: Basis, what: &str) -> Di
 /// What is found about one item while it is compared.
 struct Findings<'a> {
     planned: &'a Planned<'a>,
-    known: &'a Known,
+    known: &'a StandbyItem,
     basis: Basis,
-    list: Vec<(Kind, String)>,
+    list: Vec<(DriftKind, String)>,
     unknown: Option<String>,
     unrestorable: Option<String>,
 }
 
 impl Findings<'_> {
-    fn add(&mut self, kind: Kind, what: impl Into<String>) {
+    fn add(&mut self, kind: DriftKind, what: impl Into<String>) {
         self.list.push((kind, what.into()));
     }
 
-    fn secret(&mut self, comparison: Comparison<'_>) {
+    fn secret(&mut self, comparison: ComparisonInput<'_>) {
         let entry = self.planned.entry;
         // What the standby issued itself is its own; only the definition is compared.
         if !matches!(entry.treatment, Treatment::Exact | Treatment::Convert | Treatment::AsArbitrary) {
@@ -121,11 +121,11 @@ impl Findings<'_> {
         }
     }
 
-    fn versions(&mut self, goal: &Goal, comparison: Comparison<'_>) {
+    fn versions(&mut self, goal: &Goal, comparison: ComparisonInput<'_>) {
         let known = self.known;
         self.basis = if self.planned.compared > 0 { Basis::Values } else { Basis::Marks };
         if let Some(version) = known.false_marks.first() {
-            self.add(Kind::Payload, format!("its version {version} carries our mark and another payload"));
+            self.add(DriftKind::Payload, format!("its version {version} carries our mark and another payload"));
             return;
         }
         // Versions were not asked for: the rows say that they are the ones that the mark names.
@@ -135,15 +135,15 @@ impl Findings<'_> {
             Some(source) if source == newest => {}
             Some(source) => {
                 let what = format!("its current version holds {source} of the source and not {newest}");
-                self.add(Kind::Payload, what);
+                self.add(DriftKind::Payload, what);
                 return;
             }
             None if self.basis == Basis::Values => {
-                self.add(Kind::Payload, "its current version holds a payload that the source does not have");
+                self.add(DriftKind::Payload, "its current version holds a payload that the source does not have");
                 return;
             }
             None if known.view.mark.is_some() => {
-                self.add(Kind::Payload, "its current version is none that a restore brought");
+                self.add(DriftKind::Payload, "its current version is none that a restore brought");
                 return;
             }
             None => {
@@ -156,14 +156,14 @@ impl Findings<'_> {
         let missing: Vec<&str> =
             goal.versions.iter().map(|version| version.id.as_str()).filter(|id| known.holding(id).is_none()).collect();
         if !missing.is_empty() {
-            self.add(Kind::Version, format!("it lacks version {} of the source", missing.join(", ")));
+            self.add(DriftKind::Version, format!("it lacks version {} of the source", missing.join(", ")));
         }
         for version in &goal.versions {
             let other = |have: &&crate::instance::standby::VersionView| {
                 normal(&have.metadata.to_raw()) != normal(&version.metadata.to_raw())
             };
             if known.holding(&version.id).filter(other).is_some() {
-                self.add(Kind::Metadata, format!("the custom metadata of its version {}", version.id));
+                self.add(DriftKind::Metadata, format!("the custom metadata of its version {}", version.id));
             }
         }
     }
@@ -181,7 +181,7 @@ impl Findings<'_> {
                 .filter(|name| !wanted.contains(name))
                 .collect();
             if !extra.is_empty() {
-                self.add(Kind::Locks, format!("only in the standby: {}", joined(&extra)));
+                self.add(DriftKind::Locks, format!("only in the standby: {}", joined(&extra)));
             }
             return;
         };
@@ -205,7 +205,7 @@ impl Findings<'_> {
         let (missing, other, extra) = names;
         for (what, names) in [("missing", missing), ("described differently", other), ("only in the standby", extra)] {
             if !names.is_empty() {
-                self.add(Kind::Locks, format!("{what}: {}", joined(&names)));
+                self.add(DriftKind::Locks, format!("{what}: {}", joined(&names)));
             }
         }
     }
@@ -215,7 +215,7 @@ impl Findings<'_> {
             Some(true) => self.basis = Basis::Values,
             Some(false) => {
                 self.basis = Basis::Values;
-                self.add(Kind::Payload, "its value");
+                self.add(DriftKind::Payload, "its value");
             }
             // No mark speaks of a value: only its settings were compared, and the basis says so.
             None => {}
@@ -236,47 +236,47 @@ impl Findings<'_> {
             // A value that was compared says it already.
             .filter(|_| kind != ItemKind::Configuration || self.known.value != Some(false))
             .partition(|name| METADATA.contains(name));
-        for (kind, names) in [(Kind::Metadata, metadata), (Kind::Settings, settings)] {
+        for (kind, names) in [(DriftKind::Metadata, metadata), (DriftKind::Settings, settings)] {
             if !names.is_empty() {
                 self.add(kind, names.join(", "));
             }
         }
     }
 
-    fn rotation(&mut self, comparison: Comparison<'_>) -> Option<Held> {
+    fn rotation(&mut self, comparison: ComparisonInput<'_>) -> Option<HeldRotation> {
         let entry = self.planned.entry;
-        let policy = |held: &serde_json::value::RawValue| Object::parse(held.get()).ok()?.object("rotation");
+        let policy = |held: &serde_json::value::RawValue| JsonObject::parse(held.get()).ok()?.object("rotation");
         let held = |view: &View| view.mark.as_ref()?.held.as_deref().and_then(policy);
-        let same = |one: &Object, other: &Object| normal(&one.to_raw()) == normal(&other.to_raw());
+        let same = |one: &JsonObject, other: &JsonObject| normal(&one.to_raw()) == normal(&other.to_raw());
         // A source that was restored itself holds back what its own source had.
         let want = entry.view.rotation.clone().or_else(|| held(&entry.view));
         match (want, &self.known.view.rotation, held(&self.known.view)) {
             (None, None, None) => {}
             (None, None, Some(_)) => {
-                self.add(Kind::Rotation, "a policy is held back that the source does not have any more");
+                self.add(DriftKind::Rotation, "a policy is held back that the source does not have any more");
             }
-            (None, Some(_), _) => self.add(Kind::Rotation, "it rotates in the standby and not in the source"),
+            (None, Some(_), _) => self.add(DriftKind::Rotation, "it rotates in the standby and not in the source"),
             (Some(want), Some(there), _) if !same(&want, there) => {
-                self.add(Kind::Rotation, "it rotates by another policy than in the source");
+                self.add(DriftKind::Rotation, "it rotates by another policy than in the source");
             }
             (Some(_), Some(_), _) if comparison.allow_rotation || entry.view.rotation.is_none() => {}
             (Some(_), Some(_), _) => {
                 self.add(
-                    Kind::Rotation,
+                    DriftKind::Rotation,
                     "it rotates in both; two instances that rotate one credential break each other",
                 );
             }
             (Some(_), None, None) => {
-                self.add(Kind::Rotation, "it rotates in the source, and in the standby nothing holds that back");
+                self.add(DriftKind::Rotation, "it rotates in the source, and in the standby nothing holds that back");
             }
             (Some(want), None, Some(held)) => {
                 if !same(&want, &held) {
-                    self.add(Kind::Rotation, "the policy that is held back is not the source's any more");
+                    self.add(DriftKind::Rotation, "the policy that is held back is not the source's any more");
                 }
                 let next = comparison.recipe.next_rotation(&entry.item, &want);
                 let Remark { key, name, item_type, group, .. } = entry.remark("");
                 let due = next.is_some_and(|next| next <= comparison.now);
-                return Some(Held { key, name, item_type, group, policy: want.to_raw(), next, due });
+                return Some(HeldRotation { key, name, item_type, group, policy: want.to_raw(), next, due });
             }
         }
         None
@@ -306,15 +306,15 @@ impl Findings<'_> {
         let outcome = &self.planned.outcome;
         // In the source it is more than a definition: here nobody can use it yet.
         if let Some(why) = outcome.waiting.first().filter(|_| !self.planned.entry.view.pending) {
-            self.add(Kind::Payload, why.clone());
+            self.add(DriftKind::Payload, why.clone());
         }
         let others: Vec<String> =
             outcome.steps.iter().filter(|step| !mine(&step.action)).map(|step| step.reason.clone()).collect();
         for reason in others {
-            self.add(Kind::Settings, reason);
+            self.add(DriftKind::Settings, reason);
         }
         if let Some(why) = outcome.conflict.clone() {
-            self.add(Kind::Conflict, why);
+            self.add(DriftKind::Conflict, why);
         }
     }
 }

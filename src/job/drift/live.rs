@@ -13,7 +13,7 @@ use crate::crypto::digest::sha256;
 use crate::instance::standby::{Look, Standby};
 use crate::instance::{InstanceError, Listed, Readable};
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::backup::{Backup, OpenPack};
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::plan::SnapshotName;
@@ -41,26 +41,26 @@ impl<'a> LiveInstance<'a> {
     /// # Errors
     /// When the instance cannot be read, or does not show which one it is.
     pub async fn take(context: &Context, source: &'a dyn Standby, values: bool) -> Result<Self, RestoreError> {
-        context.observer.observe(Event::Begin { stage: Stage::List, total: None });
+        context.observer.observe(JobEvent::Begin { stage: Stage::List, total: None });
         let mut collected = Collected::default();
         let listing = source.list(&mut collected).await?;
-        context.observer.observe(Event::End { stage: Stage::List });
+        context.observer.observe(JobEvent::End { stage: Stage::List });
         let crn = listing.instance.ok_or_else(|| RestoreError::Unfit {
             why: "the source shows no secret, so nothing says which instance it is".to_owned(),
         })?;
         let total = Some(collected.0.len() as u64);
-        context.observer.observe(Event::Begin { stage: Stage::Read, total });
+        context.observer.observe(JobEvent::Begin { stage: Stage::Read, total });
         let items: Vec<Item> = stream::iter(collected.0.values())
             .map(|listed| async move {
                 let item = describe(source, listed, values).await;
-                context.observer.observe(Event::Advance { stage: Stage::Read, by: 1 });
+                context.observer.observe(JobEvent::Advance { stage: Stage::Read, by: 1 });
                 item
             })
             .buffered(LOOKS_IN_FLIGHT)
             .try_filter_map(async |item| Ok(item))
             .try_collect()
             .await?;
-        context.observer.observe(Event::End { stage: Stage::Read });
+        context.observer.observe(JobEvent::End { stage: Stage::Read });
         let text: String = items.iter().map(|item| format!("{}\n", item.key)).collect();
         let name = SnapshotName {
             repository: String::new(),

@@ -16,7 +16,7 @@ use crate::job::Context;
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::backup::{Backup, Payloads};
 use crate::job::restore::examine::{ListedStandby, list, look, until_cancelled};
-use crate::job::restore::snapshot::Snapshot;
+use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::{Consent, OnConflict, PlanOptions, RestoreError};
 use crate::model::{ItemKey, ItemKind, Treatment};
 
@@ -25,9 +25,9 @@ pub mod live;
 pub mod report;
 
 pub use live::LiveInstance;
-pub use report::{Basis, Difference, DriftReport, Expected, Held, Kind, Overall};
+pub use report::{Basis, Difference, DriftKind, DriftReport, Expected, HeldRotation, Overall};
 
-use compare::Comparison;
+use compare::ComparisonInput;
 
 /// Compares a standby with what it should hold. Changes nothing.
 ///
@@ -48,12 +48,16 @@ pub async fn drift(
         let requests = standby.requests();
         // Whatever stands in the way of a restore is a difference here and no reason to stop.
         let options = PlanOptions { deep: values, on_conflict: OnConflict::NewVersion, ..options.clone() };
-        let snapshot = Snapshot::load(backup, standby.recipe(), &options).await?;
+        let snapshot = SnapshotItems::load(backup, standby.recipe(), &options).await?;
         let listed = list(context, backup, &snapshot, standby, &Consent::default()).await?;
         let payloads = if values { Payloads::new(backup) } else { Payloads::closed(backup) };
         let planned = look(context, &snapshot, &payloads, standby, &listed, &options).await?;
-        let comparison =
-            Comparison { recipe: standby.recipe(), now: listed.now, values, allow_rotation: options.allow_rotation };
+        let comparison = ComparisonInput {
+            recipe: standby.recipe(),
+            now: listed.now,
+            values,
+            allow_rotation: options.allow_rotation,
+        };
         let mut report = DriftReport {
             expected,
             standby: listed.name.clone(),
@@ -82,7 +86,7 @@ pub async fn drift(
     .await
 }
 
-fn take(report: &mut DriftReport, verdict: compare::Verdict) {
+fn take(report: &mut DriftReport, verdict: compare::DriftResult) {
     let right = verdict.differences.is_empty() && verdict.unknown.is_none() && verdict.unrestorable.is_none();
     report.same += u64::from(right);
     if let Some(basis) = verdict.basis.filter(|_| verdict.unrestorable.is_none()) {
@@ -107,7 +111,7 @@ fn overall(report: &DriftReport) -> Overall {
 /// What only the standby has.
 fn extra(
     recipe: &dyn Recipe,
-    snapshot: &Snapshot,
+    snapshot: &SnapshotItems,
     planned: &[Planned<'_>],
     listed: &ListedStandby,
     options: &PlanOptions,
@@ -142,7 +146,7 @@ fn extra(
             None => "no restore made it",
         };
         found.push(Difference {
-            kind: Kind::Extra,
+            kind: DriftKind::Extra,
             key: view.key.clone(),
             target: Some(view.key.id().to_owned()),
             name: view.name.clone(),

@@ -31,7 +31,7 @@ pub struct DriftReport {
     /// Items that no restore brings back: not expected in the standby.
     pub unrestorable: Vec<Remark>,
     /// Rotation that is held back on purpose, with the date by which that matters. No drift.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldRotation>,
     /// Requests that the comparison took, of the standby.
     pub requests: Requests,
 }
@@ -80,7 +80,7 @@ pub enum Overall {
 /// In what an item differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum DriftKind {
     /// The standby lacks it.
     Missing,
     /// Only the standby has it.
@@ -101,7 +101,7 @@ pub enum Kind {
     Conflict,
 }
 
-impl Kind {
+impl DriftKind {
     /// The word used in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -123,7 +123,7 @@ impl Kind {
 #[derive(Debug, Clone, Serialize)]
 pub struct Difference {
     /// In what.
-    pub kind: Kind,
+    pub kind: DriftKind,
     /// The item: its key in what is expected; for one that is only in the standby, its key there.
     pub key: ItemKey,
     /// Its id in the standby, where it is there.
@@ -145,7 +145,7 @@ pub struct Difference {
 
 /// A rotation that is held back.
 #[derive(Debug, Clone, Serialize)]
-pub struct Held {
+pub struct HeldRotation {
     /// The item, by its key in what is expected.
     pub key: ItemKey,
     /// Its name.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::judge::Candidate;
 use crate::format::policy::PolicySettings;
-use crate::format::{Entry, Event, SnapshotEvent, names};
+use crate::format::{Entry, EntryEvent, SnapshotEvent, names};
 use crate::model::{Digest, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError, SKEW_MILLIS};
@@ -54,7 +54,7 @@ pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<
 /// looked at.
 fn newest_verified(ledger: &Ledger) -> Option<Digest> {
     let passed = ledger.counted().filter_map(|entry| match &entry.event {
-        Event::Verification(event) if event.passed && event.level != "ledger" => Some(&event.entries),
+        EntryEvent::Verification(event) if event.passed && event.level != "ledger" => Some(&event.entries),
         _ => None,
     });
     let named: Vec<&Entry> = passed.flatten().filter_map(|digest| ledger.get(digest)).collect();

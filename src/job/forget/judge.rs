@@ -40,7 +40,7 @@ pub struct Candidate {
 
 /// Why a snapshot is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub enum KeepReason {
     /// Nothing newer is good.
     NewestGood,
     /// Nothing newer is good and verified.
@@ -73,7 +73,7 @@ pub enum Reason {
     SuspectUnreplaced,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for KeepReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NewestGood => f.write_str("newest good"),
@@ -90,7 +90,7 @@ impl fmt::Display for Reason {
     }
 }
 
-impl Serialize for Reason {
+impl Serialize for KeepReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -99,7 +99,7 @@ impl Serialize for Reason {
 /// Why each snapshot is kept, in the order of `candidates`, which is that of the ledger, oldest first. Nothing: it is
 /// given up.
 #[must_use]
-pub fn judge(policy: &Policy, candidates: &[Candidate], now: Timestamp) -> Vec<Vec<Reason>> {
+pub fn judge(policy: &Policy, candidates: &[Candidate], now: Timestamp) -> Vec<Vec<KeepReason>> {
     let mut kept = guarded(candidates);
     keep_last(policy, candidates, &mut kept);
     for stored in [false, true] {
@@ -108,7 +108,7 @@ pub fn judge(policy: &Policy, candidates: &[Candidate], now: Timestamp) -> Vec<V
     }
     for (candidate, reasons) in candidates.iter().zip(&mut kept) {
         let tag = policy.tags.iter().find(|tag| candidate.tags.contains(tag));
-        reasons.extend(tag.map(|tag| Reason::Tag(tag.clone())));
+        reasons.extend(tag.map(|tag| KeepReason::Tag(tag.clone())));
     }
     keep_suspect(policy, candidates, now, &mut kept);
     kept
@@ -116,25 +116,25 @@ pub fn judge(policy: &Policy, candidates: &[Candidate], now: Timestamp) -> Vec<V
 
 /// Why each is never given up, by a policy or by hand; nothing where it may be.
 #[must_use]
-pub fn guarded(candidates: &[Candidate]) -> Vec<Vec<Reason>> {
-    let mut kept: Vec<Vec<Reason>> =
-        candidates.iter().map(|one| one.pinned.iter().cloned().map(Reason::Pinned).collect()).collect();
+pub fn guarded(candidates: &[Candidate]) -> Vec<Vec<KeepReason>> {
+    let mut kept: Vec<Vec<KeepReason>> =
+        candidates.iter().map(|one| one.pinned.iter().cloned().map(KeepReason::Pinned).collect()).collect();
     let newest = |wanted: fn(&Candidate) -> bool| candidates.iter().rposition(wanted);
-    add(&mut kept, newest(|one| one.good && one.verified), Reason::LastVerified);
-    add(&mut kept, newest(|one| one.good), Reason::NewestGood);
+    add(&mut kept, newest(|one| one.good && one.verified), KeepReason::LastVerified);
+    add(&mut kept, newest(|one| one.good), KeepReason::NewestGood);
     kept
 }
 
-fn add(kept: &mut [Vec<Reason>], at: Option<usize>, reason: Reason) {
+fn add(kept: &mut [Vec<KeepReason>], at: Option<usize>, reason: KeepReason) {
     if let Some(reasons) = at.and_then(|at| kept.get_mut(at)) {
         reasons.insert(0, reason);
     }
 }
 
-fn keep_last(policy: &Policy, candidates: &[Candidate], kept: &mut [Vec<Reason>]) {
+fn keep_last(policy: &Policy, candidates: &[Candidate], kept: &mut [Vec<KeepReason>]) {
     let newest_first = candidates.iter().zip(kept).rev().filter(|(candidate, _)| candidate.good);
     for (nth, (_, reasons)) in (1..=policy.last).zip(newest_first) {
-        reasons.push(Reason::Last { nth, of: policy.last });
+        reasons.push(KeepReason::Last { nth, of: policy.last });
     }
 }
 
@@ -147,7 +147,7 @@ fn by_time(candidates: &[Candidate], stored: bool) -> Vec<(Timestamp, usize)> {
     times
 }
 
-fn keep_periods(policy: &Policy, candidates: &[Candidate], stored: bool, kept: &mut [Vec<Reason>]) {
+fn keep_periods(policy: &Policy, candidates: &[Candidate], stored: bool, kept: &mut [Vec<KeepReason>]) {
     let times = by_time(candidates, stored);
     for (period, count) in &policy.every {
         let mut seen = BTreeSet::new();
@@ -160,9 +160,10 @@ fn keep_periods(policy: &Policy, candidates: &[Candidate], stored: bool, kept: &
                 break;
             }
             if let Some(reasons) = kept.get_mut(*at) {
-                let known = |reason: &Reason| matches!(reason, Reason::Of { period: other, .. } if other == period);
+                let known =
+                    |reason: &KeepReason| matches!(reason, KeepReason::Of { period: other, .. } if other == period);
                 if !reasons.iter().any(known) {
-                    reasons.push(Reason::Of { period: *period, name: name.clone(), stored });
+                    reasons.push(KeepReason::Of { period: *period, name: name.clone(), stored });
                 }
             }
             seen.insert(name);
@@ -170,26 +171,26 @@ fn keep_periods(policy: &Policy, candidates: &[Candidate], stored: bool, kept: &
     }
 }
 
-fn keep_within(policy: &Policy, candidates: &[Candidate], now: Timestamp, stored: bool, kept: &mut [Vec<Reason>]) {
+fn keep_within(policy: &Policy, candidates: &[Candidate], now: Timestamp, stored: bool, kept: &mut [Vec<KeepReason>]) {
     let Some(within) = policy.within else { return };
     let times = by_time(candidates, stored);
     // From the newest, not from now: when backups stop, what there is must not run out.
     let Some((newest, _)) = times.first() else { return };
     let newest = (*newest).min(now);
     for (_, at) in times.iter().filter(|(time, _)| newest.millis_since(*time) <= millis(within)) {
-        if let Some(reasons) = kept.get_mut(*at).filter(|reasons| !reasons.contains(&Reason::Within(within))) {
-            reasons.push(Reason::Within(within));
+        if let Some(reasons) = kept.get_mut(*at).filter(|reasons| !reasons.contains(&KeepReason::Within(within))) {
+            reasons.push(KeepReason::Within(within));
         }
     }
 }
 
-fn keep_suspect(policy: &Policy, candidates: &[Candidate], now: Timestamp, kept: &mut [Vec<Reason>]) {
+fn keep_suspect(policy: &Policy, candidates: &[Candidate], now: Timestamp, kept: &mut [Vec<KeepReason>]) {
     let replaced = candidates.iter().rposition(|one| one.good && one.verified);
     for (at, (candidate, reasons)) in candidates.iter().zip(kept).enumerate().filter(|(_, (one, _))| !one.good) {
         if now.millis_since(candidate.time.max(candidate.stored)) <= millis(policy.suspect) {
-            reasons.push(Reason::SuspectFor(policy.suspect));
+            reasons.push(KeepReason::SuspectFor(policy.suspect));
         } else if replaced.is_none_or(|replaced| replaced < at) {
-            reasons.push(Reason::SuspectUnreplaced);
+            reasons.push(KeepReason::SuspectUnreplaced);
         }
     }
 }

@@ -10,23 +10,23 @@ use std::collections::BTreeSet;
 
 pub use error::ForgetError;
 pub use facts::{StoredTimes, candidates, stored_times};
-pub use judge::{Candidate, Reason, guarded, judge};
+pub use judge::{Candidate, KeepReason, guarded, judge};
 pub use policy::{Period, Policy};
 
 use crate::format::event::{ForgetEvent, SNAPSHOTS_AN_ENTRY, SnapshotsEvent};
 use crate::format::policy::PolicySettings;
-use crate::format::{Draft, Entry, Event};
+use crate::format::{Draft, Entry, EntryEvent};
 use crate::model::{Clock, Digest, Timestamp};
 use crate::repository::ledger::{Ledger, SnapshotState};
-use crate::repository::{Repository, Writer};
+use crate::repository::{EntryWriter, Repository};
 
 /// What a policy makes of one snapshot.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
+pub struct SnapshotDecision {
     /// The snapshot.
     pub snapshot: Candidate,
     /// Why it is kept; nothing when it is given up.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<KeepReason>,
 }
 
 /// What a policy makes of all snapshots that are kept so far, oldest first.
@@ -40,13 +40,13 @@ pub fn decide(
     stored: &StoredTimes,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Vec<Verdict>, ForgetError> {
+) -> Result<Vec<SnapshotDecision>, ForgetError> {
     if policy.is_empty() {
         return Err(ForgetError::EmptyPolicy);
     }
     let candidates = candidates(ledger, stored, now);
     let reasons = judge(policy, &candidates, now);
-    Ok(candidates.into_iter().zip(reasons).map(|(snapshot, reasons)| Verdict { snapshot, reasons }).collect())
+    Ok(candidates.into_iter().zip(reasons).map(|(snapshot, reasons)| SnapshotDecision { snapshot, reasons }).collect())
 }
 
 /// Checks that these may be given up by hand: each is kept so far, and none is what is never given up.
@@ -100,14 +100,14 @@ pub struct GivenUp {
 /// What the repository answers; of several entries, the first ones may have been written.
 pub async fn give_up(
     repository: &Repository,
-    writer: &Writer,
+    writer: &EntryWriter,
     tool: &str,
     snapshots: &[Digest],
     rule: &str,
 ) -> Result<GivenUp, ForgetError> {
     let mut entries = Vec::new();
     for some in snapshots.chunks(SNAPSHOTS_AN_ENTRY) {
-        let change = Event::Forget(ForgetEvent { snapshots: some.to_vec(), rule: rule.to_owned() });
+        let change = EntryEvent::Forget(ForgetEvent { snapshots: some.to_vec(), rule: rule.to_owned() });
         entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
     }
     let grace = repository.read_ledger().await?;
@@ -116,7 +116,7 @@ pub async fn give_up(
     let pinned: Vec<Digest> = snapshots.iter().filter(|one| grace.holds().contains_key(one)).copied().collect();
     if !pinned.is_empty() {
         let reason = "held while it was forgotten".to_owned();
-        let change = Event::Undo(SnapshotsEvent { snapshots: pinned.clone(), reason });
+        let change = EntryEvent::Undo(SnapshotsEvent { snapshots: pinned.clone(), reason });
         entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
     }
     Ok(GivenUp { entries, taken_back: pinned, undo_until })
@@ -129,7 +129,7 @@ pub async fn give_up(
 /// meanwhile; what the repository answers.
 pub async fn take_back(
     repository: &Repository,
-    writer: &Writer,
+    writer: &EntryWriter,
     tool: &str,
     snapshots: &[Digest],
     reason: &str,
@@ -143,7 +143,7 @@ pub async fn take_back(
     let snapshots: Vec<Digest> = snapshots.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let mut last = None;
     for some in snapshots.chunks(SNAPSHOTS_AN_ENTRY) {
-        let change = Event::Undo(SnapshotsEvent { snapshots: some.to_vec(), reason: reason.to_owned() });
+        let change = EntryEvent::Undo(SnapshotsEvent { snapshots: some.to_vec(), reason: reason.to_owned() });
         last = Some(repository.commit(writer, draft(writer, tool, change)).await?);
     }
     swept(&repository.read_ledger().await?, &snapshots)?;
@@ -172,6 +172,6 @@ pub fn now_of(repository: &Repository, clock: &dyn Clock) -> Timestamp {
     repository.store().clock().unwrap_or_else(|| clock.now())
 }
 
-fn draft(writer: &Writer, tool: &str, event: Event) -> Draft {
+fn draft(writer: &EntryWriter, tool: &str, event: EntryEvent) -> Draft {
     Draft { time: writer.clock.now(), tool: tool.to_owned(), event }
 }

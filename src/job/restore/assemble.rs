@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::known::Known;
+use super::known::StandbyItem;
 use super::options::PlanOptions;
 use super::plan::{Applied, Plan, Remark, SnapshotName, StandbyName, Step, Totals};
-use super::planner::{Draft, Outcome};
-use super::snapshot::{Effect, Entry};
+use super::planner::{Draft, PlannedItem};
+use super::snapshot::{SnapshotItem, TreatmentEffect};
 use crate::instance::standby::Phase;
 use crate::job::plan_file::PlanFile as _;
 use crate::model::{Digest, ItemKey, Policies, Timestamp};
@@ -15,13 +15,13 @@ use crate::model::{Digest, ItemKey, Policies, Timestamp};
 #[derive(Debug)]
 pub struct Planned<'a> {
     /// The item of the snapshot.
-    pub entry: &'a Entry,
+    pub entry: &'a SnapshotItem,
     /// Its key in the standby, where it is there.
     pub target: Option<ItemKey>,
     /// What is known of it there.
-    pub known: Option<Known>,
+    pub known: Option<StandbyItem>,
     /// What is to be done.
-    pub outcome: Outcome,
+    pub outcome: PlannedItem,
     /// Whether every instance has it by itself.
     pub built_in: bool,
     /// Payloads of the standby that were read.
@@ -31,18 +31,18 @@ pub struct Planned<'a> {
     /// Why nothing is done about it although it was asked for; no failure.
     pub skip: Option<String>,
     /// In how many places rewrites change its payload.
-    pub effects: Vec<Effect>,
+    pub effects: Vec<TreatmentEffect>,
 }
 
 impl<'a> Planned<'a> {
     /// Nothing is known yet.
     #[must_use]
-    pub fn new(entry: &'a Entry) -> Self {
+    pub fn new(entry: &'a SnapshotItem) -> Self {
         Self {
             entry,
             target: None,
             known: None,
-            outcome: Outcome::default(),
+            outcome: PlannedItem::default(),
             built_in: false,
             compared: 0,
             depth: 0,
@@ -66,7 +66,7 @@ pub struct Assembly<'a> {
 }
 
 /// What steps are sorted by: class, what needs what, what goes ahead, the pack that is opened for it, the item, its own order.
-type Place = (Phase, usize, usize, Option<Digest>, ItemKey, usize);
+type StepOrder = (Phase, usize, usize, Option<Digest>, ItemKey, usize);
 
 impl Assembly<'_> {
     /// Puts the plan together. The order does not depend on the order of the items.
@@ -77,11 +77,11 @@ impl Assembly<'_> {
         let mut waiting = Vec::new();
         let applied = applied(&planned, &self.options.policies);
         let mut totals = Totals { items: planned.len() as u64, ..Totals::default() };
-        let mut placed: Vec<(Place, Step)> = Vec::new();
+        let mut placed: Vec<(StepOrder, Step)> = Vec::new();
         for one in planned {
             totals.payloads_compared += one.compared;
             let remarks = |list: Vec<String>| list.into_iter().map(|reason| one.entry.remark(reason));
-            let Outcome { steps, conflict, losses: lost, notes: noted, waiting: waits } = one.outcome;
+            let PlannedItem { steps, conflict, losses: lost, notes: noted, waiting: waits } = one.outcome;
             totals.changed += u64::from(!steps.is_empty());
             let quiet = steps.is_empty() && conflict.is_none() && lost.is_empty() && one.skip.is_none();
             totals.right += u64::from(quiet);
@@ -133,7 +133,7 @@ impl Assembly<'_> {
     }
 
     /// The first selector that selects the item; those that none selects come last.
-    fn rank(&self, entry: &Entry) -> usize {
+    fn rank(&self, entry: &SnapshotItem) -> usize {
         let first = &self.options.first;
         let selects = |selector: &super::options::Selector| selector.selects(&entry.view, entry.group.as_deref());
         first.iter().position(selects).unwrap_or(first.len())
@@ -180,7 +180,7 @@ fn applied(planned: &[Planned<'_>], policies: &Policies) -> Vec<Applied> {
     all
 }
 
-fn step(entry: &Entry, target: Option<String>, draft: Draft) -> Step {
+fn step(entry: &SnapshotItem, target: Option<String>, draft: Draft) -> Step {
     Step {
         id: 0,
         phase: draft.phase,

@@ -11,7 +11,7 @@ use super::error::{RestoreError, in_words};
 use super::goal::source_version;
 use super::plan::SnapshotName;
 use super::rewrite::rewrite_payload;
-use super::snapshot::Entry;
+use super::snapshot::SnapshotItem;
 use crate::instance::standby::Recipe;
 use crate::model::{Digest, FailureKind, Item, ItemKey, Payload, Slot};
 
@@ -127,7 +127,7 @@ impl<'a> Payloads<'a> {
     pub async fn get(
         &self,
         recipe: &dyn Recipe,
-        entry: &Entry,
+        entry: &SnapshotItem,
         version: &str,
     ) -> Result<Option<Payload>, RestoreError> {
         Ok(self.counted(recipe, entry, version).await?.map(|(payload, _)| payload))
@@ -140,7 +140,7 @@ impl<'a> Payloads<'a> {
     pub async fn counted(
         &self,
         recipe: &dyn Recipe,
-        entry: &Entry,
+        entry: &SnapshotItem,
         version: &str,
     ) -> Result<Option<(Payload, Vec<u64>)>, RestoreError> {
         let Some(payload) = self.original(&entry.item, source_version(version)).await? else { return Ok(None) };

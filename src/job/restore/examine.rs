@@ -10,22 +10,22 @@ use super::backup::{Backup, Payloads};
 use super::error::RestoreError;
 use super::goal::Goal;
 use super::groups;
-use super::guard::{Consent, Standing, Target, decide};
+use super::guard::{Consent, Standing, TargetFacts, decide};
 use super::idmap::IdMap;
-use super::known::Known;
-use super::matching::{Inventory, Match};
+use super::known::StandbyItem;
+use super::matching::{Match, StandbyIndex};
 use super::needs;
 use super::opaque::Ids;
 use super::options::{OnConflict, PlanOptions};
 use super::plan::{Action, Plan, StandbyName};
-use super::planner::{self, AuthorityContext, Outcome, SecretContext};
+use super::planner::{self, AuthorityContext, PlannedItem, SecretContext};
 use super::policy;
-use super::snapshot::{Effect, Entry, Snapshot};
-use super::survey::{Collected, Found, Surveyor};
-use crate::instance::standby::{Names, Phase, Recipe, Route, Standby, View};
+use super::snapshot::{SnapshotItem, SnapshotItems, TreatmentEffect};
+use super::survey::{Collected, SurveyedItem, Surveyor};
+use crate::instance::standby::{Phase, Recipe, ReferenceNames, Route, Standby, View};
 use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
 
 /// Looks at items of the standby that run side by side; the pace limits them all.
@@ -43,7 +43,7 @@ pub async fn plan(
     consent: &Consent,
 ) -> Result<Plan, RestoreError> {
     until_cancelled(context, async {
-        let snapshot = Snapshot::load(backup, standby.recipe(), options).await?;
+        let snapshot = SnapshotItems::load(backup, standby.recipe(), options).await?;
         Ok(examine(context, backup, &snapshot, standby, options, consent).await?.plan)
     })
     .await
@@ -73,9 +73,9 @@ pub(super) struct Examined {
 pub(in crate::job) struct ListedStandby {
     pub(in crate::job) name: StandbyName,
     pub(super) standing: Standing,
-    pub(in crate::job) inventory: Inventory<Listed>,
+    pub(in crate::job) inventory: StandbyIndex<Listed>,
     /// What the ids of the standby are called.
-    pub(in crate::job) names: Names,
+    pub(in crate::job) names: ReferenceNames,
     pub(in crate::job) now: Timestamp,
 }
 
@@ -83,30 +83,30 @@ pub(in crate::job) struct ListedStandby {
 pub(in crate::job) async fn list(
     context: &Context,
     backup: &dyn Backup,
-    snapshot: &Snapshot,
+    snapshot: &SnapshotItems,
     standby: &dyn Standby,
     consent: &Consent,
 ) -> Result<ListedStandby, RestoreError> {
     let recipe = standby.recipe();
-    context.observer.observe(Event::Begin { stage: Stage::List, total: None });
+    context.observer.observe(JobEvent::Begin { stage: Stage::List, total: None });
     let mut items = Collected::default();
     let listing = standby.list(&mut items).await?;
-    context.observer.observe(Event::End { stage: Stage::List });
+    context.observer.observe(JobEvent::End { stage: Stage::List });
     let telling = snapshot.telling_keys(recipe);
     let address = standby.address();
     let shared = items.0.keys().find(|key| telling.contains(key));
-    let target = Target { address: &address, crn: listing.instance.as_deref(), shared };
+    let target = TargetFacts { address: &address, crn: listing.instance.as_deref(), shared };
     let standing = decide(recipe, &backup.name().source, &target, consent)?;
     let mut items: Vec<(View, Listed)> =
         items.0.into_values().map(|listed| (recipe.view(&listed.item), listed)).collect();
     let is_group = |(view, _): &&(View, Listed)| view.key.kind() == ItemKind::Group;
     let groups: BTreeMap<String, String> =
         items.iter().filter(is_group).map(|(view, _)| (view.key.id().to_owned(), view.name.clone())).collect();
-    let names = Names::of(items.iter().map(|(view, _)| view), |id| groups.get(id).cloned());
+    let names = ReferenceNames::of(items.iter().map(|(view, _)| view), |id| groups.get(id).cloned());
     for (view, _) in &mut items {
         recipe.name_references(view, &names);
     }
-    let inventory = Inventory::new(items);
+    let inventory = StandbyIndex::new(items);
     Ok(ListedStandby {
         name: StandbyName { url: address.url, instance: address.instance, crn: listing.instance },
         standing,
@@ -120,7 +120,7 @@ pub(in crate::job) async fn list(
 pub(super) async fn examine(
     context: &Context,
     backup: &dyn Backup,
-    snapshot: &Snapshot,
+    snapshot: &SnapshotItems,
     standby: &dyn Standby,
     options: &PlanOptions,
     consent: &Consent,
@@ -136,7 +136,7 @@ pub(super) async fn examine(
 /// Looks at everything that is asked for in a listed standby, and plans it.
 pub(in crate::job) async fn look<'s>(
     context: &Context,
-    snapshot: &'s Snapshot,
+    snapshot: &'s SnapshotItems,
     payloads: &Payloads<'_>,
     standby: &dyn Standby,
     listed: &ListedStandby,
@@ -160,13 +160,13 @@ pub(in crate::job) async fn look<'s>(
     payloads.look_for(&packs).await?;
     // Payloads that are compared lie in few packs: those of one pack one after the other.
     selected.sort_by_key(|entry| entry.item.payloads.first().map(|pointer| pointer.pack));
-    context.observer.observe(Event::Begin { stage: Stage::Compare, total: Some(selected.len() as u64) });
+    context.observer.observe(JobEvent::Begin { stage: Stage::Compare, total: Some(selected.len() as u64) });
     let mut planned: Vec<Planned<'s>> = stream::iter(selected)
         .map(|entry| examiner.item(context, entry))
         .buffer_unordered(LOOKS_IN_FLIGHT)
         .try_collect()
         .await?;
-    context.observer.observe(Event::End { stage: Stage::Compare });
+    context.observer.observe(JobEvent::End { stage: Stage::Compare });
     if payloads.usable() {
         policy::check_rewrites(&planned, &options.policies)?;
     }
@@ -194,13 +194,13 @@ fn one_each(planned: &mut [Planned<'_>]) {
     for one in planned {
         let Some(claimants) = one.target.as_ref().and_then(|target| claims.get(target)) else { continue };
         let why = format!("{} would all become one item of the standby; rename all but one", claimants.join(", "));
-        one.outcome = Outcome { conflict: Some(why), ..Outcome::default() };
+        one.outcome = PlannedItem { conflict: Some(why), ..PlannedItem::default() };
     }
 }
 
 /// A secret that is to get the name of another one of the standby would be refused: said now. One that gives its name up
 /// in the same plan is in nobody's way.
-fn names_taken(planned: &mut [Planned<'_>], inventory: &Inventory<Listed>, on_conflict: OnConflict) {
+fn names_taken(planned: &mut [Planned<'_>], inventory: &StandbyIndex<Listed>, on_conflict: OnConflict) {
     let renamed = |one: &&Planned<'_>| {
         let now = one.target.as_ref().and_then(|key| inventory.view(key));
         !one.outcome.steps.is_empty() && now.is_some_and(|now| now.name != one.entry.view.name)
@@ -215,7 +215,7 @@ fn names_taken(planned: &mut [Planned<'_>], inventory: &Inventory<Listed>, on_co
             other.name,
             other.key.id()
         );
-        one.outcome = Outcome::default();
+        one.outcome = PlannedItem::default();
         match on_conflict {
             OnConflict::Skip => one.skip = Some(why),
             _ => one.outcome.conflict = Some(why),
@@ -232,11 +232,11 @@ fn nothing() -> Payload {
 struct Examiner<'a> {
     recipe: &'a dyn Recipe,
     surveyor: Surveyor<'a>,
-    snapshot: &'a Snapshot,
+    snapshot: &'a SnapshotItems,
     options: &'a PlanOptions,
     entry: crate::model::Digest,
     now: Timestamp,
-    inventory: &'a Inventory<Listed>,
+    inventory: &'a StandbyIndex<Listed>,
     /// Items that meet others under one name, or whose name is none, and why.
     collisions: BTreeMap<ItemKey, String>,
     /// Groups that become part of another one.
@@ -244,23 +244,23 @@ struct Examiner<'a> {
 }
 
 impl Examiner<'_> {
-    async fn item<'e>(&self, context: &Context, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
+    async fn item<'e>(&self, context: &Context, entry: &'e SnapshotItem) -> Result<Planned<'e>, RestoreError> {
         let mut planned = self.compare(entry).await?;
         if let Some(why) = self.lost_payload(&planned).await {
-            planned.outcome = Outcome { losses: vec![why], ..Outcome::default() };
+            planned.outcome = PlannedItem { losses: vec![why], ..PlannedItem::default() };
         }
         if self.options.on_conflict == OnConflict::Skip {
             planned.skip = planned.skip.or_else(|| planned.outcome.conflict.take());
         }
         let key = &entry.item.key;
         if let Some(why) = self.collisions.get(key).filter(|_| planned.outcome.losses.is_empty()) {
-            planned.outcome = Outcome { conflict: Some(why.clone()), ..Outcome::default() };
+            planned.outcome = PlannedItem { conflict: Some(why.clone()), ..PlannedItem::default() };
             planned.skip = None;
         }
         if planned.outcome.conflict.is_none() && planned.skip.is_none() {
             planned.outcome.notes.splice(0..0, entry.notes.iter().cloned());
         }
-        context.observer.observe(Event::Advance { stage: Stage::Compare, by: 1 });
+        context.observer.observe(JobEvent::Advance { stage: Stage::Compare, by: 1 });
         Ok(planned)
     }
 
@@ -285,7 +285,7 @@ impl Examiner<'_> {
     }
 
     /// In how many places each rewrite of its payload changes it, over all versions that go into the standby.
-    async fn rewritten(&self, entry: &Entry) -> Result<Vec<Effect>, RestoreError> {
+    async fn rewritten(&self, entry: &SnapshotItem) -> Result<Vec<TreatmentEffect>, RestoreError> {
         let payloads = self.surveyor.payloads;
         if entry.rewrites.is_empty() || !payloads.usable() {
             return Ok(Vec::new());
@@ -297,8 +297,8 @@ impl Examiner<'_> {
             }
             _ => vec![Slot::VALUE.to_owned()],
         };
-        let effect = |(what, _): &(String, _)| Effect { what: what.clone(), places: 0 };
-        let mut effects: Vec<Effect> = entry.rewrites.iter().map(effect).collect();
+        let effect = |(what, _): &(String, _)| TreatmentEffect { what: what.clone(), places: 0 };
+        let mut effects: Vec<TreatmentEffect> = entry.rewrites.iter().map(effect).collect();
         for version in versions {
             let Some((_, counts)) = payloads.counted(self.recipe, entry, &version).await? else { continue };
             for (effect, places) in effects.iter_mut().zip(counts) {
@@ -309,7 +309,7 @@ impl Examiner<'_> {
         Ok(effects)
     }
 
-    async fn compare<'e>(&self, entry: &'e Entry) -> Result<Planned<'e>, RestoreError> {
+    async fn compare<'e>(&self, entry: &'e SnapshotItem) -> Result<Planned<'e>, RestoreError> {
         let mut planned = Planned::new(entry);
         if let Some(why) = entry.item.unknown() {
             planned.skip = Some(format!("{why}; it is left alone, a newer keyhaven may restore it"));
@@ -378,7 +378,7 @@ impl Examiner<'_> {
 
     /// Why what the standby has is what another item of the snapshot became: nothing may go on top of that, whatever the
     /// policy, or the other one would be lost there.
-    fn anothers(&self, entry: &Entry, there: &View) -> Option<String> {
+    fn anothers(&self, entry: &SnapshotItem, there: &View) -> Option<String> {
         let mark = there.mark.as_ref().filter(|mark| mark.source != entry.item.key.id())?;
         let other = self.snapshot.get(&ItemKey::new(ItemKind::Secret, &mark.source).ok()?)?;
         matches!(self.recipe.route(&other.item, other.treatment), Route::Create(_)).then(|| {
@@ -391,7 +391,7 @@ impl Examiner<'_> {
     }
 
     /// Where what the standby has is in the way and may be replaced: deletes it and makes it anew.
-    fn replace(&self, planned: &mut Planned<'_>, phase: Phase, known: Option<&Known>) {
+    fn replace(&self, planned: &mut Planned<'_>, phase: Phase, known: Option<&StandbyItem>) {
         let view = &planned.entry.view;
         if self.options.on_conflict == OnConflict::Replace
             && let Some(known) = known.filter(|known| planner::replaceable(view, known))
@@ -399,14 +399,14 @@ impl Examiner<'_> {
         {
             let created = self.outcome(planned.entry, phase, None);
             planned.outcome = match created.steps.is_empty() {
-                true => Outcome { conflict: Some(why), ..Outcome::default() },
+                true => PlannedItem { conflict: Some(why), ..PlannedItem::default() },
                 false => planner::replaced(view, known, phase, created, &why),
             };
         }
     }
 
-    async fn known(&self, entry: &Entry, there: Option<&Listed>) -> Result<Found, RestoreError> {
-        let plain = |known| Found { known, compared: 0 };
+    async fn known(&self, entry: &SnapshotItem, there: Option<&Listed>) -> Result<SurveyedItem, RestoreError> {
+        let plain = |known| SurveyedItem { known, compared: 0 };
         let Some(there) = there else { return Ok(plain(None)) };
         match entry.item.key.kind() {
             ItemKind::Group | ItemKind::Registration | ItemKind::Other => Ok(plain(Some(self.surveyor.plain(there)))),
@@ -420,9 +420,9 @@ impl Examiner<'_> {
         }
     }
 
-    fn outcome(&self, entry: &Entry, phase: Phase, known: Option<&Known>) -> Outcome {
+    fn outcome(&self, entry: &SnapshotItem, phase: Phase, known: Option<&StandbyItem>) -> PlannedItem {
         match entry.item.key.kind() {
-            ItemKind::Other => Outcome::default(),
+            ItemKind::Other => PlannedItem::default(),
             ItemKind::Group => planner::group(&entry.view, known),
             ItemKind::Registration => planner::registration(&entry.view, known, self.options.registration.as_ref()),
             ItemKind::Configuration => self.configuration(entry, phase, known),
@@ -452,7 +452,7 @@ impl Examiner<'_> {
         named
     }
 
-    fn configuration(&self, entry: &Entry, phase: Phase, known: Option<&Known>) -> Outcome {
+    fn configuration(&self, entry: &SnapshotItem, phase: Phase, known: Option<&StandbyItem>) -> PlannedItem {
         let view = &self.named(&entry.view);
         // The provider wants more of an authority or a template than some readers of the source may see.
         let makes_its_own = entry.item.payloads.is_empty();
@@ -460,7 +460,7 @@ impl Examiner<'_> {
             && known.is_none()
             && makes_its_own
         {
-            return Outcome { losses: vec![error.to_string()], ..Outcome::default() };
+            return PlannedItem { losses: vec![error.to_string()], ..PlannedItem::default() };
         }
         let mut outcome = if view.certification.is_some() {
             let signer = self.snapshot.signer(entry, self.recipe, self.options);

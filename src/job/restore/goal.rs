@@ -61,7 +61,7 @@ impl Goal {
         let none = || VersionView {
             id: NO_VERSION.to_owned(),
             payload: false,
-            metadata: crate::model::json::Object::default(),
+            metadata: crate::model::json::JsonObject::default(),
             mark: None,
             expires: None,
         };
@@ -99,7 +99,7 @@ fn kept_versions(item: &Item, view: &View) -> Vec<VersionView> {
         view.version(id).cloned().unwrap_or_else(|| VersionView {
             id: id.to_owned(),
             payload: true,
-            metadata: crate::model::json::Object::default(),
+            metadata: crate::model::json::JsonObject::default(),
             mark: None,
             expires: None,
         })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::assemble::Planned;
 use super::plan::Action;
-use super::planner::Outcome;
+use super::planner::PlannedItem;
 use crate::model::ItemKind;
 
 /// Takes the steps of groups away for which the standby has no room, then those of secrets that would be made in a group
@@ -23,7 +23,7 @@ pub(super) fn settle(planned: &mut [Planned<'_>], there: &BTreeSet<&str>, most: 
                      with a transform",
                     most.unwrap_or_default()
                 );
-                one.outcome = Outcome { conflict: Some(why), ..Outcome::default() };
+                one.outcome = PlannedItem { conflict: Some(why), ..PlannedItem::default() };
             }
         }
     }

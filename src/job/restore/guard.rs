@@ -10,7 +10,7 @@ use crate::model::{FailureKind, ItemKey};
 
 /// What is known of the target.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub struct TargetFacts<'a> {
     /// Its address.
     pub address: &'a Address,
     /// Its full name, if its rows show it.
@@ -109,7 +109,7 @@ impl GuardError {
 pub fn decide(
     recipe: &dyn Recipe,
     source: &str,
-    target: &Target<'_>,
+    target: &TargetFacts<'_>,
     consent: &Consent,
 ) -> Result<Standing, GuardError> {
     let source_id = recipe.instance_id(source).unwrap_or_else(|| source.to_ascii_lowercase());
@@ -130,7 +130,7 @@ pub fn decide(
 fn recognised(
     source_id: &str,
     source: &str,
-    target: &Target<'_>,
+    target: &TargetFacts<'_>,
     found: Option<&str>,
     confirm: Option<&str>,
 ) -> Option<String> {
@@ -173,7 +173,7 @@ pub fn check_answer(
     consent: &Consent,
 ) -> Result<(), GuardError> {
     let address = Address { url: String::new(), instance: None };
-    let target = Target { address: &address, crn: Some(answer), shared: None };
+    let target = TargetFacts { address: &address, crn: Some(answer), shared: None };
     let named = Consent { confirm: named.map(Into::into).or(consent.confirm.clone()), ..consent.clone() };
     decide(recipe, source, &target, &named).map(|_| ())
 }
@@ -207,7 +207,12 @@ mod tests {
         let host = url.split("//").nth(1).unwrap_or_default();
         let label = host.split('.').next().unwrap_or_default();
         let address = Address { url: url.into(), instance: (label.len() == 36).then(|| label.to_ascii_lowercase()) };
-        decide(&IbmRecipe, SOURCE, &Target { address: &address, crn, shared: shared.then_some(&shared_key) }, consent)
+        decide(
+            &IbmRecipe,
+            SOURCE,
+            &TargetFacts { address: &address, crn, shared: shared.then_some(&shared_key) },
+            consent,
+        )
     }
 
     #[test]

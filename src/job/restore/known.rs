@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::goal::Goal;
-use super::state::{State, version_name};
+use super::state::{ItemState, version_name};
 use crate::crypto::digest::sha256;
 use crate::instance::standby::normal::{normal, normal_members};
-use crate::instance::standby::{LockView, Mark, VersionView, View};
+use crate::instance::standby::{LockView, RestoreMark, VersionView, View};
 use crate::model::Digest;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// How many versions of a secret the lists count at most; from there on the count says nothing.
 pub const VERSIONS_COUNTED: u64 = 50;
 
 /// An item of the standby with all that was asked about it.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct StandbyItem {
     /// The item; versions and locks are there when they were asked for.
     pub view: View,
     /// Which version of the source a version holds, by its id in the standby: from its mark, or because the payloads
@@ -29,7 +29,7 @@ pub struct Known {
     pub fixed_differs: bool,
 }
 
-impl Known {
+impl StandbyItem {
     /// What the list rows alone say.
     #[must_use]
     pub fn from_rows(view: View) -> Self {
@@ -62,14 +62,14 @@ impl Known {
 
     /// The whole state: `names` are the settings that count.
     #[must_use]
-    pub fn state<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> State {
-        let mut state = State {
+    pub fn state<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> ItemState {
+        let mut state = ItemState {
             present: true,
             newest: self.view.current().map(|version| self.version_name(&version.id)),
             settings: Some(settings_digest(&self.view.settings, names, self.view.mark.as_ref())),
             value: self.value,
             certification: self.view.certification,
-            ..State::default()
+            ..ItemState::default()
         };
         for version in self.view.versions.iter().flatten() {
             let name = self.version_name(&version.id);
@@ -85,7 +85,11 @@ impl Known {
 
 /// A digest of settings and mark, as a plan compares them.
 #[must_use]
-pub fn settings_digest<'a>(settings: &Object, names: impl IntoIterator<Item = &'a str>, mark: Option<&Mark>) -> Digest {
+pub fn settings_digest<'a>(
+    settings: &JsonObject,
+    names: impl IntoIterator<Item = &'a str>,
+    mark: Option<&RestoreMark>,
+) -> Digest {
     let mut text = normal_members(settings, names);
     if let Some(mark) = mark {
         let held = mark.held.as_ref().map(|held| normal(held)).unwrap_or_default();
@@ -96,7 +100,7 @@ pub fn settings_digest<'a>(settings: &Object, names: impl IntoIterator<Item = &'
 
 /// A digest of a version's metadata and mark.
 #[must_use]
-pub fn metadata_digest(metadata: &Object, mark: Option<&str>) -> Digest {
+pub fn metadata_digest(metadata: &JsonObject, mark: Option<&str>) -> Digest {
     let mark = mark.map(|mark| format!("\nmark {mark}")).unwrap_or_default();
     sha256(format!("{}{mark}", normal(&metadata.to_raw())).as_bytes())
 }
@@ -109,7 +113,7 @@ pub fn lock_digest(lock: &LockView) -> Digest {
 
 /// What has to be asked about an item of the standby before it can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
+pub enum Question {
     /// The list rows say it all.
     Nothing,
     /// Versions and locks, without payloads.
@@ -118,14 +122,14 @@ pub enum Need {
 
 /// Whether the list rows of a secret say that its versions and locks are as the snapshot wants them.
 #[must_use]
-pub fn need(goal: &Goal, source_id: &str, there: &View) -> Need {
-    let Some(mark) = &there.mark else { return Need::Details };
+pub fn need(goal: &Goal, source_id: &str, there: &View) -> Question {
+    let Some(mark) = &there.mark else { return Question::Details };
     let marked = mark.source == source_id
         && Some(mark.version.as_str()) == goal.newest()
         && mark.details == goal.details
         && there.versions_total == Some(mark.versions)
         && mark.versions < VERSIONS_COUNTED;
-    if marked && locks_listed(goal, there) { Need::Nothing } else { Need::Details }
+    if marked && locks_listed(goal, there) { Question::Nothing } else { Question::Details }
 }
 
 /// The versions of the source that the newest versions of a secret hold, when the rows say that all is right: by place.

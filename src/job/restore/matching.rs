@@ -25,7 +25,7 @@ pub enum Match<'a, T> {
 
 /// The items of a standby, findable.
 #[derive(Debug)]
-pub struct Inventory<T> {
+pub struct StandbyIndex<T> {
     items: Vec<(View, T)>,
     by_key: BTreeMap<ItemKey, usize>,
     by_mark: BTreeMap<String, Vec<usize>>,
@@ -34,7 +34,7 @@ pub struct Inventory<T> {
     groups: BTreeMap<String, String>,
 }
 
-impl<T> Inventory<T> {
+impl<T> StandbyIndex<T> {
     /// Takes the items of a standby.
     pub fn new(items: impl IntoIterator<Item = (View, T)>) -> Self {
         let mut inventory = Self {
@@ -171,9 +171,9 @@ impl<T> Inventory<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::standby::Mark;
+    use crate::instance::standby::RestoreMark;
     use crate::model::Digest;
-    use crate::model::json::Object;
+    use crate::model::json::JsonObject;
 
     fn view(key: &str, item_type: &str, name: &str, group: Option<&str>, mark: Option<&str>) -> View {
         View {
@@ -182,7 +182,7 @@ mod tests {
             item_type: item_type.into(),
             group: group.map(Into::into),
             labels: Vec::new(),
-            mark: mark.map(|source| Mark {
+            mark: mark.map(|source| RestoreMark {
                 source: source.into(),
                 version: "v".into(),
                 versions: 1,
@@ -190,9 +190,9 @@ mod tests {
                 snapshot: Digest::from_bytes([0; 32]),
                 held: None,
             }),
-            settings: Object::default(),
+            settings: JsonObject::default(),
             fixed: &[],
-            inputs: Object::default(),
+            inputs: JsonObject::default(),
             rotation: None,
             expires: None,
             versions_total: None,
@@ -207,16 +207,16 @@ mod tests {
         }
     }
 
-    fn standby(secrets: &[(&str, &str, &str, Option<&str>)]) -> Inventory<()> {
+    fn standby(secrets: &[(&str, &str, &str, Option<&str>)]) -> StandbyIndex<()> {
         let group = |id: &str, name: &str| (view(&format!("group/{id}"), "group", name, None, None), ());
         let secrets = secrets
             .iter()
             .enumerate()
             .map(|(n, (group, kind, name, mark))| (view(&format!("secret/{n}"), kind, name, Some(group), *mark), ()));
-        Inventory::new([group("g1", "prod"), group("g2", "test")].into_iter().chain(secrets))
+        StandbyIndex::new([group("g1", "prod"), group("g2", "test")].into_iter().chain(secrets))
     }
 
-    fn found(inventory: &Inventory<()>, want: &View) -> Option<String> {
+    fn found(inventory: &StandbyIndex<()>, want: &View) -> Option<String> {
         match inventory.find(want, Some("prod")) {
             Match::Found((view, ())) => Some(view.key.id().to_owned()),
             Match::Absent => None,

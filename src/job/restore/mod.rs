@@ -40,6 +40,6 @@ pub use error::RestoreError;
 pub use examine::plan;
 pub use guard::{Consent, check_signer};
 pub use idmap::IdMap;
-pub use options::{OnConflict, PlanOptions, Scope, Selector};
+pub use options::{OnConflict, PlanOptions, RestoreScope, Selector};
 pub use plan::Plan;
 pub use repository_backup::{RepositorySnapshot, record};

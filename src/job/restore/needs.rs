@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::assemble::Planned;
-use super::planner::Outcome;
-use crate::instance::standby::{Names, Need, Recipe};
+use super::planner::PlannedItem;
+use crate::instance::standby::{ItemDependency, Recipe, ReferenceNames};
 
 /// Whether an instance has any of what will do.
 #[must_use]
-pub fn has(names: &Names, need: &Need) -> bool {
+pub fn has(names: &ReferenceNames, need: &ItemDependency) -> bool {
     need.any_of.iter().any(|reference| names.id(reference).is_some() || names.reference(reference).is_some())
 }
 
 /// Takes the steps of every item away that needs what is neither in the standby nor made by this plan, and orders the
 /// rest: an item comes behind the items of its own class that it needs.
-pub fn settle(planned: &mut [Planned<'_>], there: &Names, recipe: &dyn Recipe) {
-    let needs: Vec<Vec<Need>> = planned.iter().map(|one| recipe.needs(&one.entry.view)).collect();
+pub fn settle(planned: &mut [Planned<'_>], there: &ReferenceNames, recipe: &dyn Recipe) {
+    let needs: Vec<Vec<ItemDependency>> = planned.iter().map(|one| recipe.needs(&one.entry.view)).collect();
     let references: BTreeMap<String, usize> =
         planned.iter().enumerate().map(|(place, one)| (one.entry.reference(), place)).collect();
     // Each round takes at least one item out, so there are at most as many rounds as items.
     while drop_needy(planned, &needs, &references, there) {}
-    let made = |need: &Need| need.any_of.iter().find_map(|reference| references.get(reference).copied());
+    let made = |need: &ItemDependency| need.any_of.iter().find_map(|reference| references.get(reference).copied());
     let mut depths = vec![0_usize; planned.len()];
     // No chain of needs is longer than there are items; two that need each other would never settle.
     for _ in 0..planned.len().min(DEEPEST) {
@@ -47,28 +47,28 @@ const DEEPEST: usize = 32;
 /// Finds items whose needs nobody meets; says whether there was one.
 fn drop_needy(
     planned: &mut [Planned<'_>],
-    needs: &[Vec<Need>],
+    needs: &[Vec<ItemDependency>],
     references: &BTreeMap<String, usize>,
-    there: &Names,
+    there: &ReferenceNames,
 ) -> bool {
     let mut found = Vec::new();
     let doing = planned.iter().enumerate().filter(|(_, one)| !one.outcome.steps.is_empty());
     for (place, _) in doing {
-        let made = |need: &Need| {
+        let made = |need: &ItemDependency| {
             let places = need.any_of.iter().filter_map(|reference| references.get(reference));
             places.filter_map(|other| planned.get(*other)).any(|other| !other.outcome.steps.is_empty())
         };
         // One that is in the way of the snapshot's own is another one of that name.
-        let in_the_way = |need: &Need| {
+        let in_the_way = |need: &ItemDependency| {
             let places = need.any_of.iter().filter_map(|reference| references.get(reference));
             places.filter_map(|other| planned.get(*other)).any(|other| other.outcome.conflict.is_some())
         };
-        let met = |need: &Need| made(need) || (has(there, need) && !in_the_way(need));
+        let met = |need: &ItemDependency| made(need) || (has(there, need) && !in_the_way(need));
         let unmet = needs.get(place).into_iter().flatten().find(|need| !met(need));
         if let Some(need) = unmet {
             let planned_need = need.any_of.iter().find_map(|reference| planned.get(*references.get(reference)?));
             let why = planned_need.and_then(|other| {
-                let Outcome { conflict, losses, .. } = &other.outcome;
+                let PlannedItem { conflict, losses, .. } = &other.outcome;
                 conflict.as_ref().or(losses.first()).map(|why| format!(": {why}"))
             });
             found.push((

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::snapshot::Entry;
+use super::snapshot::SnapshotItem;
 use crate::instance::standby::View;
 
 /// Ids shorter than this are words like any other.
@@ -15,7 +15,7 @@ pub struct Ids(BTreeMap<String, String>);
 impl Ids {
     /// Collects them.
     #[must_use]
-    pub fn of<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Self {
+    pub fn of<'e>(entries: impl IntoIterator<Item = &'e SnapshotItem>) -> Self {
         let mut ids = BTreeMap::new();
         for entry in entries {
             let what = match &entry.group {

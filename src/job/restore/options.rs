@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::instance::standby::{RegistrationNames, View};
-use crate::model::{ItemKind, Policies, Subject};
+use crate::model::{ItemKind, Policies, SelectorSubject};
 
 pub use crate::model::Selector;
 
@@ -26,8 +26,8 @@ pub struct PlanOptions {
     /// Whether every payload of the standby is read and compared, also where marks say that it is right.
     pub deep: bool,
     /// Which kinds of items are asked for.
-    #[serde(skip_serializing_if = "Scope::is_all")]
-    pub scope: Scope,
+    #[serde(skip_serializing_if = "RestoreScope::is_all")]
+    pub scope: RestoreScope,
     /// Whether the authorities of the source sign those of the standby, as far as the source's own signed them there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sign_with_source: bool,
@@ -44,7 +44,7 @@ pub struct PlanOptions {
 /// Which kinds of items are asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Scope {
+pub enum RestoreScope {
     /// All of them.
     #[default]
     All,
@@ -52,7 +52,7 @@ pub enum Scope {
     Foundations,
 }
 
-impl Scope {
+impl RestoreScope {
     /// Whether nothing is left out.
     #[must_use]
     pub fn is_all(&self) -> bool {
@@ -106,7 +106,7 @@ impl Selector {
     #[must_use]
     pub fn selects(&self, view: &View, group: Option<&str>) -> bool {
         let View { name, item_type, labels, .. } = view;
-        self.matches(&Subject { name, item_type, group, labels })
+        self.matches(&SelectorSubject { name, item_type, group, labels })
     }
 }
 

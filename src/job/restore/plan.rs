@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::options::PlanOptions;
-use super::state::State;
-use crate::instance::standby::{Mark, Phase};
+use super::state::ItemState;
+use crate::instance::standby::{Phase, RestoreMark};
 use crate::job::plan_file::PlanFile;
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
 
@@ -100,9 +100,9 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// The item's state before.
-    pub expect: State,
+    pub expect: ItemState,
     /// The item's state after.
-    pub leaves: State,
+    pub leaves: ItemState,
     /// Why, for people.
     pub reason: String,
 }
@@ -132,7 +132,7 @@ pub enum Action {
         /// The id of the version in the source.
         version: String,
         /// The mark of the secret; none where there is no room for it.
-        mark: Option<Mark>,
+        mark: Option<RestoreMark>,
         /// Whether the version is marked.
         mark_version: bool,
     },
@@ -146,7 +146,7 @@ pub enum Action {
     /// Changes the metadata of a secret, its mark included.
     PatchMetadata {
         /// The mark that is written; none where there is no room for it.
-        mark: Option<Mark>,
+        mark: Option<RestoreMark>,
     },
     /// Changes the metadata of a version, its mark included.
     PatchVersionMetadata {

@@ -12,9 +12,9 @@ use super::error::RestoreError;
 use super::plan::SnapshotName;
 use crate::crypto::Identities;
 use crate::format::event::RestoreEvent;
-use crate::format::{Draft, Entry, Event, SnapshotEvent};
+use crate::format::{Draft, Entry, EntryEvent, SnapshotEvent};
 use crate::model::{Digest, Item};
-use crate::repository::{Repository, RepositoryError, Writer};
+use crate::repository::{EntryWriter, Repository, RepositoryError};
 
 /// A snapshot of a repository with the keys that open it. Never writes to the repository.
 #[derive(Debug)]
@@ -86,7 +86,11 @@ impl Backup for RepositorySnapshot {
 ///
 /// # Errors
 /// When the repository refuses it.
-pub async fn record(repository: &Repository, writer: &Writer, report: &ApplyReport) -> Result<Entry, RepositoryError> {
+pub async fn record(
+    repository: &Repository,
+    writer: &EntryWriter,
+    report: &ApplyReport,
+) -> Result<Entry, RepositoryError> {
     let read = report.read_back.as_ref();
     let restored = read.map_or(0, |read| read.right);
     let event = RestoreEvent {
@@ -99,5 +103,5 @@ pub async fn record(repository: &Repository, writer: &Writer, report: &ApplyRepo
         to: report.ended,
     };
     let tool = format!("keyhaven/{}", env!("CARGO_PKG_VERSION"));
-    repository.commit(writer, Draft { time: report.ended, tool, event: Event::Restore(event) }).await
+    repository.commit(writer, Draft { time: report.ended, tool, event: EntryEvent::Restore(event) }).await
 }

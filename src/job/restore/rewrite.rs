@@ -138,10 +138,10 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Field;
+    use crate::model::RewriteField;
 
     fn rule(from: &str, to: &str) -> Transform {
-        Transform { select: vec!["*".parse().unwrap()], field: Field::Payload, from: from.into(), to: to.into() }
+        Transform { select: vec!["*".parse().unwrap()], field: RewriteField::Payload, from: from.into(), to: to.into() }
     }
 
     fn rewritten(json: &str, from: &str, to: &str) -> Option<(String, u64)> {

@@ -9,13 +9,13 @@ use super::options::{PlanOptions, Selector};
 use super::plan::Remark;
 use super::policy;
 use crate::instance::standby::reference::reference;
-use crate::instance::standby::{Names, Recipe, Route, View};
+use crate::instance::standby::{Recipe, ReferenceNames, Route, View};
 use crate::model::json::raw;
 use crate::model::{Item, ItemKey, ItemKind, Slot, Timestamp, Transform, Treatment};
 
 /// What an item is called in the source; selectors go by this.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct ItemOrigin {
     /// Its name.
     pub name: String,
     /// Its type.
@@ -30,7 +30,7 @@ pub struct Origin {
 
 /// What a rule, an override or a transform did to an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Effect {
+pub struct TreatmentEffect {
     /// Which one, with its number from 1.
     pub what: String,
     /// In how many places it rewrote a text; 0 for what rewrites nothing.
@@ -39,7 +39,7 @@ pub struct Effect {
 
 /// An item of the snapshot with its common view.
 #[derive(Debug)]
-pub struct Entry {
+pub struct SnapshotItem {
     /// The item as the catalogue has it.
     pub item: Item,
     /// How it is brought back.
@@ -49,16 +49,16 @@ pub struct Entry {
     /// The name of its group in the standby, for secrets whose group the snapshot has.
     pub group: Option<String>,
     /// What it is called in the source.
-    pub origin: Origin,
+    pub origin: ItemOrigin,
     /// What policies did to it.
-    pub effects: Vec<Effect>,
+    pub effects: Vec<TreatmentEffect>,
     /// What to know of it, as fragments.
     pub notes: Vec<String>,
     /// The rewrites of its payload, each with its number, in the order in which they are done.
     pub rewrites: Vec<(String, Transform)>,
 }
 
-impl Entry {
+impl SnapshotItem {
     /// Gives it another name in the standby.
     pub(super) fn rename(&mut self, name: &str) {
         self.view.name = name.to_owned();
@@ -114,11 +114,11 @@ impl Entry {
 
 /// All items of a snapshot.
 #[derive(Debug)]
-pub struct Snapshot {
-    entries: BTreeMap<ItemKey, Entry>,
+pub struct SnapshotItems {
+    entries: BTreeMap<ItemKey, SnapshotItem>,
 }
 
-impl Snapshot {
+impl SnapshotItems {
     /// Reads the whole inventory.
     ///
     /// # Errors
@@ -129,13 +129,13 @@ impl Snapshot {
         let groups: BTreeMap<String, String> =
             items.iter().filter(is_group).map(|group| (group.key.id().to_owned(), group.name.clone())).collect();
         let mut entries = policy::resolve(items, &groups, recipe, &options.policies, options.sign_with_source)?;
-        let of_group = |entry: &&Entry| entry.item.key.kind() == ItemKind::Group;
+        let of_group = |entry: &&SnapshotItem| entry.item.key.kind() == ItemKind::Group;
         let renamed: BTreeMap<String, String> = entries
             .values()
             .filter(of_group)
             .map(|entry| (entry.item.key.id().to_owned(), entry.view.name.clone()))
             .collect();
-        let names = Names::of(entries.values().map(|entry| &entry.view), |id| renamed.get(id).cloned());
+        let names = ReferenceNames::of(entries.values().map(|entry| &entry.view), |id| renamed.get(id).cloned());
         for entry in entries.values_mut() {
             recipe.name_references(&mut entry.view, &names);
         }
@@ -143,13 +143,13 @@ impl Snapshot {
     }
 
     /// Every item, in key order.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &SnapshotItem> {
         self.entries.values()
     }
 
     /// The authority of the source that signed this one, when it shall sign that of the standby too.
     #[must_use]
-    pub fn signer(&self, entry: &Entry, recipe: &dyn Recipe, options: &PlanOptions) -> Option<ItemKey> {
+    pub fn signer(&self, entry: &SnapshotItem, recipe: &dyn Recipe, options: &PlanOptions) -> Option<ItemKey> {
         if !options.sign_with_source || entry.treatment != Treatment::External {
             return None;
         }
@@ -159,21 +159,21 @@ impl Snapshot {
 
     /// An item by its key.
     #[must_use]
-    pub fn get(&self, key: &ItemKey) -> Option<&Entry> {
+    pub fn get(&self, key: &ItemKey) -> Option<&SnapshotItem> {
         self.entries.get(key)
     }
 
     /// Every item that is asked for, in key order: what a selector selects, by what it is in the source or what it
     /// becomes; the groups of selected secrets; and what selected items need to be made. Never what is excluded.
     #[must_use]
-    pub fn selected(&self, options: &PlanOptions, recipe: &dyn Recipe) -> Vec<&Entry> {
-        let in_scope = |entry: &&Entry| options.scope.has(entry.item.key.kind());
-        let excluded = |entry: &&Entry| options.exclude.iter().any(|selector| selects(selector, entry));
-        let asked_for = |entry: &&Entry| in_scope(entry) && !excluded(entry);
+    pub fn selected(&self, options: &PlanOptions, recipe: &dyn Recipe) -> Vec<&SnapshotItem> {
+        let in_scope = |entry: &&SnapshotItem| options.scope.has(entry.item.key.kind());
+        let excluded = |entry: &&SnapshotItem| options.exclude.iter().any(|selector| selects(selector, entry));
+        let asked_for = |entry: &&SnapshotItem| in_scope(entry) && !excluded(entry);
         if options.only.is_empty() {
             return self.entries.values().filter(asked_for).collect();
         }
-        let picked = |entry: &&Entry| options.only.iter().any(|selector| selects(selector, entry));
+        let picked = |entry: &&SnapshotItem| options.only.iter().any(|selector| selects(selector, entry));
         let mut keys: BTreeSet<&ItemKey> =
             self.entries.values().filter(picked).filter(asked_for).map(|entry| &entry.item.key).collect();
         self.add_needs(&mut keys, recipe);
@@ -210,7 +210,7 @@ impl Snapshot {
     /// An item that another instance can only have when it is this one: not the group that every instance has, and
     /// nothing whose id is its name.
     pub fn telling_keys(&self, recipe: &dyn Recipe) -> BTreeSet<&ItemKey> {
-        let telling = |entry: &&Entry| match entry.item.key.kind() {
+        let telling = |entry: &&SnapshotItem| match entry.item.key.kind() {
             ItemKind::Secret => true,
             ItemKind::Group => recipe.route(&entry.item, entry.treatment) != Route::BuiltIn,
             ItemKind::Configuration | ItemKind::Registration | ItemKind::Other => false,
@@ -221,7 +221,7 @@ impl Snapshot {
 
 /// Whether a selector of the command line means the item: as it is in the source, or as what it becomes. A group only by
 /// its own prefix, so that a glob over names brings no group along that nobody needs.
-fn selects(selector: &Selector, entry: &Entry) -> bool {
+fn selects(selector: &Selector, entry: &SnapshotItem) -> bool {
     if entry.item.key.kind() == ItemKind::Group {
         return selector.selects_group(&entry.origin.name) || selector.selects_group(&entry.view.name);
     }

@@ -13,7 +13,7 @@ use crate::model::Digest;
 
 /// What a plan says of an item's state. A part that no step of the item touches is absent and may move.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub struct ItemState {
     /// Whether the item is there.
     pub present: bool,
     /// The newest version: `source:ID` when it is known to hold the payload of that version of the source, else
@@ -63,7 +63,7 @@ pub struct Parts {
 
 impl Parts {
     /// The parts that the states of a chain mention.
-    pub fn of<'a>(states: impl IntoIterator<Item = &'a State>) -> Self {
+    pub fn of<'a>(states: impl IntoIterator<Item = &'a ItemState>) -> Self {
         let mut parts = Self::default();
         for state in states {
             parts.newest |= state.newest.is_some();
@@ -77,7 +77,7 @@ impl Parts {
     }
 
     /// Adds the parts in which two states differ.
-    pub fn add_changes(&mut self, before: &State, after: &State) {
+    pub fn add_changes(&mut self, before: &ItemState, after: &ItemState) {
         self.newest |= before.newest != after.newest;
         self.settings |= before.settings != after.settings;
         self.value |= before.value != after.value;
@@ -88,8 +88,8 @@ impl Parts {
 
     /// The state without the parts that do not count.
     #[must_use]
-    pub fn keep(&self, state: &State) -> State {
-        State {
+    pub fn keep(&self, state: &ItemState) -> ItemState {
+        ItemState {
             present: state.present,
             newest: state.newest.clone().filter(|_| self.newest),
             settings: state.settings.filter(|_| self.settings),
@@ -113,7 +113,7 @@ fn kept(map: &BTreeMap<String, Digest>, names: &BTreeSet<String>) -> BTreeMap<St
 }
 
 /// Every state of a chain, first to last.
-pub fn states<'a>(chain: &'a [&'a Step]) -> impl Iterator<Item = &'a State> {
+pub fn states<'a>(chain: &'a [&'a Step]) -> impl Iterator<Item = &'a ItemState> {
     chain.first().map(|step| &step.expect).into_iter().chain(chain.iter().map(|step| &step.leaves))
 }
 
@@ -121,17 +121,17 @@ pub fn states<'a>(chain: &'a [&'a Step]) -> impl Iterator<Item = &'a State> {
 ///
 /// The furthest place counts, so that a chain that is all done is never begun again.
 #[must_use]
-pub fn position(chain: &[&Step], now: &State) -> Option<usize> {
+pub fn position(chain: &[&Step], now: &ItemState) -> Option<usize> {
     let parts = Parts::of(states(chain));
     let now = parts.keep(now);
-    let fits = |place: &State| {
+    let fits = |place: &ItemState| {
         let mut place = parts.keep(place);
         if place.present && place.settings.is_none() {
             place.settings = now.settings;
         }
         place == now
     };
-    let places: Vec<&State> = states(chain).collect();
+    let places: Vec<&ItemState> = states(chain).collect();
     places.iter().rposition(|place| fits(place))
 }
 
@@ -141,8 +141,8 @@ mod tests {
     use crate::instance::standby::Phase;
     use crate::job::restore::plan::Action;
 
-    fn state(newest: &str, lock: bool) -> State {
-        let mut state = State { present: true, newest: Some(newest.into()), ..State::default() };
+    fn state(newest: &str, lock: bool) -> ItemState {
+        let mut state = ItemState { present: true, newest: Some(newest.into()), ..ItemState::default() };
         if lock {
             state.locks.insert("source:1/keep".into(), Digest::from_bytes([1; 32]));
         }
@@ -187,7 +187,7 @@ mod tests {
         steps[0].expect.settings = digest(1);
         steps[1].leaves.settings = digest(2);
         let chain: Vec<&Step> = steps.iter().collect();
-        let now = |like: &State, byte| State { settings: digest(byte), ..like.clone() };
+        let now = |like: &ItemState, byte| ItemState { settings: digest(byte), ..like.clone() };
         assert_eq!(position(&chain, &now(&steps[0].expect, 1)), Some(0));
         assert_eq!(position(&chain, &now(&steps[0].expect, 7)), None);
         assert_eq!(position(&chain, &now(&steps[0].leaves, 7)), Some(1), "whatever they are");
@@ -205,6 +205,6 @@ mod tests {
         assert_eq!(position(&chain, &now), Some(0));
         now.newest = Some("own:9".into());
         assert_eq!(position(&chain, &now), None);
-        assert_eq!(position(&chain, &State::default()), None, "an item that is gone has moved");
+        assert_eq!(position(&chain, &ItemState::default()), None, "an item that is gone has moved");
     }
 }

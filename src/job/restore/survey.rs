@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::backup::Payloads;
 use super::error::RestoreError;
 use super::goal::Goal;
-use super::known::{Known, Need, by_place, need};
-use super::snapshot::Entry;
-use crate::instance::standby::{Look, Names, Recipe, Standby, View};
+use super::known::{Question, StandbyItem, by_place, need};
+use super::snapshot::SnapshotItem;
+use crate::instance::standby::{Look, Recipe, ReferenceNames, Standby, View};
 use crate::instance::{InstanceError, Listed, Readable, Sink};
 use crate::model::{Docs, Item, ItemKey, Restorability, Slot};
 
@@ -19,16 +19,16 @@ pub struct Surveyor<'a> {
     /// The payloads of the snapshot.
     pub payloads: &'a Payloads<'a>,
     /// What the ids of the standby are called.
-    pub names: &'a Names,
+    pub names: &'a ReferenceNames,
     /// Whether every payload is read and compared, also where marks say that it is right.
     pub deep: bool,
 }
 
 /// What was found out about an item, and what it took.
 #[derive(Debug)]
-pub struct Found {
+pub struct SurveyedItem {
     /// What is known now; nothing when the item is gone.
-    pub known: Option<Known>,
+    pub known: Option<StandbyItem>,
     /// How many payloads of the standby were read and compared.
     pub compared: u64,
 }
@@ -51,7 +51,7 @@ impl<'a> Surveyor<'a> {
     ///
     /// # Errors
     /// When the standby cannot be read.
-    pub async fn issued(&self, goal: &Goal, there: &Listed, fresh: bool) -> Result<Found, RestoreError> {
+    pub async fn issued(&self, goal: &Goal, there: &Listed, fresh: bool) -> Result<SurveyedItem, RestoreError> {
         let view = self.view(&there.item);
         let locked = |name: &str| view.lock_names.iter().any(|(_, there)| there == name);
         let mut there = there.item.clone();
@@ -59,7 +59,7 @@ impl<'a> Surveyor<'a> {
             let look = Look { row: fresh, versions: true, locks: true };
             let docs = match self.standby.look(&there.key, look).await {
                 Ok(docs) => docs,
-                Err(InstanceError::Gone { .. }) => return Ok(Found { known: None, compared: 0 }),
+                Err(InstanceError::Gone { .. }) => return Ok(SurveyedItem { known: None, compared: 0 }),
                 Err(error) => return Err(error.into()),
             };
             if fresh {
@@ -67,19 +67,24 @@ impl<'a> Surveyor<'a> {
             }
             there.docs.extend(docs);
         }
-        Ok(Found { known: Some(Known::from_rows(self.view(&there))), compared: 0 })
+        Ok(SurveyedItem { known: Some(StandbyItem::from_rows(self.view(&there))), compared: 0 })
     }
 
     /// A secret that the list shows: versions and locks only where its rows do not say that all is right.
     ///
     /// # Errors
     /// When the standby or the backup cannot be read.
-    pub async fn secret(&self, entry: &Entry, goal: &Goal, there: &Listed) -> Result<Found, RestoreError> {
+    pub async fn secret(
+        &self,
+        entry: &SnapshotItem,
+        goal: &Goal,
+        there: &Listed,
+    ) -> Result<SurveyedItem, RestoreError> {
         let view = self.view(&there.item);
-        if !self.deep && need(goal, entry.item.key.id(), &view) == Need::Nothing {
+        if !self.deep && need(goal, entry.item.key.id(), &view) == Question::Nothing {
             let sources = by_place(goal, &view);
-            let known = Known { sources, ..Known::from_rows(view) };
-            return Ok(Found { known: Some(known), compared: 0 });
+            let known = StandbyItem { sources, ..StandbyItem::from_rows(view) };
+            return Ok(SurveyedItem { known: Some(known), compared: 0 });
         }
         self.details(entry, goal, there, false).await
     }
@@ -90,22 +95,28 @@ impl<'a> Surveyor<'a> {
     /// When the standby or the backup cannot be read; [`InstanceError::Moved`] when it keeps changing meanwhile.
     pub async fn details(
         &self,
-        entry: &Entry,
+        entry: &SnapshotItem,
         goal: &Goal,
         there: &Listed,
         fresh: bool,
-    ) -> Result<Found, RestoreError> {
+    ) -> Result<SurveyedItem, RestoreError> {
         match self.look(entry, goal, there, fresh).await {
             Err(RestoreError::Instance(InstanceError::Moved { .. })) => self.look(entry, goal, there, true).await,
             found => found,
         }
     }
 
-    async fn look(&self, entry: &Entry, goal: &Goal, there: &Listed, fresh: bool) -> Result<Found, RestoreError> {
+    async fn look(
+        &self,
+        entry: &SnapshotItem,
+        goal: &Goal,
+        there: &Listed,
+        fresh: bool,
+    ) -> Result<SurveyedItem, RestoreError> {
         let look = Look { row: fresh, versions: true, locks: true };
         let docs = match self.standby.look(&there.item.key, look).await {
             Ok(docs) => docs,
-            Err(InstanceError::Gone { .. }) => return Ok(Found { known: None, compared: 0 }),
+            Err(InstanceError::Gone { .. }) => return Ok(SurveyedItem { known: None, compared: 0 }),
             Err(error) => return Err(error.into()),
         };
         let mut there = there.clone();
@@ -114,26 +125,26 @@ impl<'a> Surveyor<'a> {
             there.item.docs.clear();
         }
         there.item.docs.extend(docs);
-        let mut known = Known::from_rows(self.view(&there.item));
+        let mut known = StandbyItem::from_rows(self.view(&there.item));
         // A payload that is rewritten is not the one that it was restored from.
         if entry.rewrites.is_empty() {
             known.learn_origins(&self.recipe().view(&entry.item));
         }
         let unmarked = known.view.versions.iter().flatten().any(|version| version.payload && version.mark.is_none());
         if there.readable != Readable::Payloads || !self.payloads.usable() || !(self.deep || unmarked) {
-            return Ok(Found { known: Some(known), compared: 0 });
+            return Ok(SurveyedItem { known: Some(known), compared: 0 });
         }
         let compared = self.compare(entry, goal, &there, &mut known).await?;
-        Ok(Found { known: Some(known), compared })
+        Ok(SurveyedItem { known: Some(known), compared })
     }
 
     /// Reads the payloads of the standby and finds out which versions of the source they are.
     async fn compare(
         &self,
-        entry: &Entry,
+        entry: &SnapshotItem,
         goal: &Goal,
         there: &Listed,
-        known: &mut Known,
+        known: &mut StandbyItem,
     ) -> Result<u64, RestoreError> {
         let reading = self.standby.read(there, None).await?;
         let mut compared = 0;
@@ -181,16 +192,16 @@ impl<'a> Surveyor<'a> {
     ///
     /// # Errors
     /// When the standby or the backup cannot be read.
-    pub async fn configuration(&self, entry: &Entry, there: &Listed) -> Result<Found, RestoreError> {
+    pub async fn configuration(&self, entry: &SnapshotItem, there: &Listed) -> Result<SurveyedItem, RestoreError> {
         let reading = match self.standby.read(there, None).await {
             Ok(reading) => reading,
-            Err(InstanceError::Gone { .. }) => return Ok(Found { known: None, compared: 0 }),
+            Err(InstanceError::Gone { .. }) => return Ok(SurveyedItem { known: None, compared: 0 }),
             Err(error) => return Err(error.into()),
         };
         if !self.payloads.usable() {
             let mut there = there.item.clone();
             there.docs = reading.docs;
-            return Ok(Found { known: Some(Known::from_rows(self.view(&there))), compared: 0 });
+            return Ok(SurveyedItem { known: Some(StandbyItem::from_rows(self.view(&there))), compared: 0 });
         }
         let ours = self.payloads.get(self.recipe(), entry, Slot::VALUE).await?;
         let value = |(slot, payload): &(Slot, _)| (slot.as_str() == Slot::VALUE).then(|| Clone::clone(payload));
@@ -202,14 +213,14 @@ impl<'a> Surveyor<'a> {
         };
         let mut there = there.item.clone();
         there.docs = reading.docs;
-        let known = Known { value: Some(same), ..Known::from_rows(self.view(&there)) };
-        Ok(Found { known: Some(known), compared: 1 })
+        let known = StandbyItem { value: Some(same), ..StandbyItem::from_rows(self.view(&there)) };
+        Ok(SurveyedItem { known: Some(known), compared: 1 })
     }
 
     /// An item whose list row says it all.
     #[must_use]
-    pub fn plain(&self, there: &Listed) -> Known {
-        Known::from_rows(self.view(&there.item))
+    pub fn plain(&self, there: &Listed) -> StandbyItem {
+        StandbyItem::from_rows(self.view(&there.item))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::{Check, LevelStatus, Objectives, Slices, Verified};
 use super::times::{self, Stored, seconds_between};
 use crate::format::event::{Slice, VerificationEvent};
-use crate::format::{Entry, Event};
+use crate::format::{Entry, EntryEvent};
 use crate::model::{Digest, Timestamp};
 use crate::repository::ledger::Ledger;
 
@@ -21,7 +21,7 @@ fn checks(ledger: &Ledger) -> Vec<(&Entry, &VerificationEvent)> {
     let mut found: Vec<_> = ledger
         .counted()
         .filter_map(|entry| match &entry.event {
-            Event::Verification(event) => Some((entry, event)),
+            EntryEvent::Verification(event) => Some((entry, event)),
             _ => None,
         })
         .collect();

@@ -32,7 +32,7 @@ pub struct Expiring {
 
 /// What the inventory of a snapshot shows at a glance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Inventory {
+pub struct InventorySummary {
     /// Everything that ends, soonest first; what ended before the snapshot was made included.
     pub expiring: Vec<Expiring>,
     /// Items by type and by how well they can be brought back.
@@ -63,9 +63,9 @@ pub async fn inventory(
     repository: &Repository,
     snapshot: &SnapshotEvent,
     keys: &Arc<Identities>,
-) -> Result<Inventory, RepositoryError> {
+) -> Result<InventorySummary, RepositoryError> {
     let mut groups: BTreeMap<String, String> = BTreeMap::new();
-    let mut found = Inventory::default();
+    let mut found = InventorySummary::default();
     let mut items = repository.open_snapshot(snapshot, keys);
     while let Some(item) = items.try_next().await? {
         // Groups come before secrets in a catalogue.

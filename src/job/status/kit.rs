@@ -12,10 +12,10 @@ use crate::format::policy::{AcceptedLosses, Custodian, PolicyKey, PolicyRecipien
 use crate::format::snapshot::{
     Consistency, Finding, ItemCounts, PartRef, RequestCounts, SnapshotCounts, SnapshotEvent,
 };
-use crate::format::version::Version;
-use crate::format::{Draft, Entry, Event, Place, Policy, PolicyRef, RepositoryId, Role, SourceName};
+use crate::format::version::FormatVersion;
+use crate::format::{Draft, Entry, EntryEvent, EntryPlace, Policy, PolicyRef, RepositoryId, SigningRole, SourceName};
 use crate::model::{Digest, Timestamp};
-use crate::repository::ledger::{Ledger, Reader, Rubbish};
+use crate::repository::ledger::{Ledger, LedgerReader, Rubbish};
 use crate::repository::trust::{PolicyPool, Trust};
 
 /// A moment, in minutes of the ledger's own time.
@@ -38,7 +38,7 @@ fn source() -> SourceName {
 /// Version 1: one custodian, and one key with every role.
 fn policy() -> Policy {
     Policy {
-        format: Version::CURRENT,
+        format: FormatVersion::CURRENT,
         version: 1,
         repository: None,
         source: source(),
@@ -48,7 +48,7 @@ fn policy() -> Policy {
         keys: vec![PolicyKey {
             name: String::new(),
             public_key: key().public().into(),
-            roles: Role::ALL.iter().map(|role| role.as_str().to_owned()).collect(),
+            roles: SigningRole::ALL.iter().map(|role| role.as_str().to_owned()).collect(),
             until: None,
         }],
         recovery_recipients: vec![PolicyRecipient { name: String::new(), recipient: "age1recovery".to_owned() }],
@@ -83,8 +83,8 @@ impl Book {
         self.policies.last().unwrap().reference().unwrap()
     }
 
-    pub(super) fn write(&mut self, minute: i64, event: Event) -> Entry {
-        let place = Place {
+    pub(super) fn write(&mut self, minute: i64, event: EntryEvent) -> Entry {
+        let place = EntryPlace {
             repository: self.id,
             source: source(),
             parents: self.last.iter().map(Entry::reference).collect(),
@@ -151,7 +151,7 @@ impl Book {
             entries,
             counts: None,
         };
-        self.write(minute, Event::Verification(event))
+        self.write(minute, EntryEvent::Verification(event))
     }
 
     pub(super) fn restored(&mut self, minute: i64, snapshot: &Entry) {
@@ -163,12 +163,12 @@ impl Book {
             from: at(minute),
             to: at(minute),
         };
-        self.write(minute, Event::Restore(event));
+        self.write(minute, EntryEvent::Restore(event));
     }
 
     pub(super) fn forget(&mut self, minute: i64, snapshot: &Entry) {
         let event = ForgetEvent { snapshots: vec![snapshot.digest], rule: "keep-last".to_owned() };
-        self.write(minute, Event::Forget(event));
+        self.write(minute, EntryEvent::Forget(event));
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -178,7 +178,7 @@ impl Book {
             envelope.sign(&custodian());
             pool.add(&envelope.encode(Holds::Policy).unwrap()).unwrap();
         }
-        let mut reader = Reader::new(self.id);
+        let mut reader = LedgerReader::new(self.id);
         for (name, bytes) in &self.files {
             reader.push(name, bytes);
         }
@@ -189,11 +189,11 @@ impl Book {
     }
 }
 
-fn snapshot(minute: i64, reasons: Vec<Finding>) -> Event {
+fn snapshot(minute: i64, reasons: Vec<Finding>) -> EntryEvent {
     let name = minute.to_string();
     let counts = ItemCounts { items: Some(3), ..ItemCounts::default() };
     let by = |word: &str| BTreeMap::from([(word.to_owned(), counts)]);
-    Event::Snapshot(Box::new(SnapshotEvent {
+    EntryEvent::Snapshot(Box::new(SnapshotEvent {
         consistency: Consistency::PointInTime,
         from: at(minute),
         to: at(minute),

@@ -19,13 +19,13 @@ mod facts;
 mod kit;
 mod times;
 
-pub use expiring::{Expiring, Inventory, expiring, inventory};
+pub use expiring::{Expiring, InventorySummary, expiring, inventory};
 pub use facts::{
     Backups, Check, Day, LevelStatus, Objectives, Problems, Restored, Slices, SnapshotFact, Stale, Status, Verified,
 };
 pub use times::Stored;
 
-use crate::format::{Event, names};
+use crate::format::{EntryEvent, names};
 use crate::model::Timestamp;
 use crate::repository::ledger::{Ledger, Severity};
 use crate::repository::{Repository, RepositoryError, SKEW_MILLIS};
@@ -129,7 +129,7 @@ fn restored(ledger: &Ledger, snapshots: &[backups::Dated<'_>], now: Timestamp, s
     let (entry, event) = ledger
         .counted()
         .filter_map(|entry| match &entry.event {
-            Event::Restore(event) => Some((entry, event)),
+            EntryEvent::Restore(event) => Some((entry, event)),
             _ => None,
         })
         .next_back()?;

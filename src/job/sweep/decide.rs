@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::seen::{Kept, LedgerSeen, Object, Objects, Seen, Snapshot, StoreTime, View};
+use super::seen::{KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView, View};
 use super::stop::Stop;
 use crate::format::event::SNAPSHOTS_AN_ENTRY;
 use crate::format::names;
@@ -12,7 +12,7 @@ use crate::repository::store::{Hold, Retention};
 
 /// A snapshot that was given up for longer than the grace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Due {
+pub(super) struct SweepCandidate {
     /// Its entry.
     pub(super) entry: Digest,
     /// The sequence of its entry.
@@ -48,7 +48,7 @@ pub(super) struct Plan {
     /// The objects that no kept snapshot names and that are old enough.
     pub(super) candidates: Objects,
     /// The snapshots that are due.
-    pub(super) due: Vec<Due>,
+    pub(super) due: Vec<SweepCandidate>,
     /// The snapshots that were given up and are not due.
     pub(super) waiting: Vec<Waiting>,
     /// Objects that no kept snapshot names and that are too young: of a running backup, or of one that died.
@@ -67,9 +67,9 @@ pub(super) struct Settled {
     /// What is to be deleted.
     pub(super) going: Objects,
     /// The snapshots that lose something by it, and so are gone for good.
-    pub(super) sweeping: Vec<Due>,
+    pub(super) sweeping: Vec<SweepCandidate>,
     /// What the store keeps, and what holds it.
-    pub(super) locked: BTreeMap<String, (Object, Hold)>,
+    pub(super) locked: BTreeMap<String, (SeenObject, Hold)>,
     /// What was written again since it was listed, and is young now.
     pub(super) rewritten: Objects,
     /// How many were gone already.
@@ -82,7 +82,7 @@ pub(super) struct Settled {
 ///
 /// # Errors
 /// Every reason for which nothing may.
-pub(super) fn decide(seen: &Seen) -> Result<Plan, Vec<Stop>> {
+pub(super) fn decide(seen: &SweepView) -> Result<Plan, Vec<Stop>> {
     let mut stops = ledger_stops(&seen.ledger);
     let Some(now) = seen.now() else {
         stops.push(Stop::ClockUnknown);
@@ -116,7 +116,7 @@ pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>,
             continue;
         };
         settled.versioned |= answer.versioned;
-        let there = Object { size: answer.object.size, modified: answer.object.modified };
+        let there = SeenObject { size: answer.object.size, modified: answer.object.modified };
         if there.modified >= plan.before {
             settled.rewritten.insert(path.clone(), there);
         } else if let Some(hold) = answer.hold(Some(now)) {
@@ -125,7 +125,7 @@ pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>,
             settled.going.insert(path.clone(), *object);
         }
     }
-    let loses = |due: &&Due| due.paths.iter().any(|path| settled.going.contains_key(path));
+    let loses = |due: &&SweepCandidate| due.paths.iter().any(|path| settled.going.contains_key(path));
     settled.sweeping = plan.due.iter().filter(loses).cloned().collect();
     settled
 }
@@ -137,8 +137,8 @@ pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) 
     stops.extend(no_good_left(now));
     let going = |path: &&str| settled.going.contains_key(*path);
     // An entry sweeps only snapshots that count: one that the trust policy made void is still forgotten, and goes as decided.
-    let goes = |snapshot: &&Snapshot| {
-        matches!(snapshot.kept, Kept::Forgotten { .. })
+    let goes = |snapshot: &&SeenSnapshot| {
+        matches!(snapshot.kept, KeepState::Forgotten { .. })
             && settled.sweeping.iter().any(|due| due.entry == snapshot.entry)
     };
     for snapshot in now.snapshots.iter().filter(|snapshot| !goes(snapshot)) {
@@ -146,11 +146,11 @@ pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) 
             stops.push(Stop::Overtaken { snapshot: snapshot.sequence, path: path.to_owned() });
         }
     }
-    let kept: Vec<&Snapshot> = now.snapshots.iter().collect();
+    let kept: Vec<&SeenSnapshot> = now.snapshots.iter().collect();
     stops.extend(unreadable(&kept));
     for taken in now.undos.iter().filter(|(undo, _)| !before.undos.contains_key(*undo)).flat_map(|(_, taken)| taken) {
         // One that this sweep's entry had seen came in time: then the snapshot is live, and named above.
-        let in_time = now.snapshots.iter().any(|snapshot| snapshot.entry == *taken && snapshot.kept == Kept::Live);
+        let in_time = now.snapshots.iter().any(|snapshot| snapshot.entry == *taken && snapshot.kept == KeepState::Live);
         let late = settled.sweeping.iter().find(|due| due.entry == *taken && !in_time);
         stops.extend(late.map(|due| Stop::TakenBack { snapshot: due.sequence }));
     }
@@ -165,11 +165,11 @@ fn ledger_stops(ledger: &LedgerSeen) -> Vec<Stop> {
 }
 
 fn no_good_left(ledger: &LedgerSeen) -> Option<Stop> {
-    let left = ledger.snapshots.iter().any(|snapshot| snapshot.good && snapshot.kept == Kept::Live);
+    let left = ledger.snapshots.iter().any(|snapshot| snapshot.good && snapshot.kept == KeepState::Live);
     (!left).then_some(Stop::NoGoodLeft)
 }
 
-fn clock_stops(seen: &Seen, now: Timestamp) -> Vec<Stop> {
+fn clock_stops(seen: &SweepView, now: Timestamp) -> Vec<Stop> {
     let mut stops = Vec::new();
     if let StoreTime::Own(Some(there)) = seen.store
         && seen.here.millis_since(there).abs() > SKEW_MILLIS
@@ -182,7 +182,7 @@ fn clock_stops(seen: &Seen, now: Timestamp) -> Vec<Stop> {
     }
     // Listing may take long, and what is written meanwhile is no sign of a wrong clock.
     let now = seen.listed.map_or(now, |listed| listed.max(now));
-    let ahead = |(_, object): &(&String, &Object)| object.modified.millis_since(now) > SKEW_MILLIS;
+    let ahead = |(_, object): &(&String, &SeenObject)| object.modified.millis_since(now) > SKEW_MILLIS;
     if let Some((path, object)) = seen.folders.values().flatten().flat_map(|view| &view.objects).find(ahead) {
         stops.push(Stop::FromTheFuture { path: path.clone(), modified: object.modified, now });
     }
@@ -192,7 +192,7 @@ fn clock_stops(seen: &Seen, now: Timestamp) -> Vec<Stop> {
 /// Compares the listings of a folder. Only what was written about when the sweep began may stand in some and not in
 /// others: a backup may be running. (It is young, so nothing of it goes, and an entry in any of them is read.)
 fn differ(folder: &str, views: &[View], began: Timestamp) -> Option<Stop> {
-    let new = |object: &Object| began.millis_since(object.modified) <= SKEW_MILLIS;
+    let new = |object: &SeenObject| began.millis_since(object.modified) <= SKEW_MILLIS;
     let mut odd = BTreeSet::new();
     for (at, one) in views.iter().enumerate() {
         for other in views.iter().skip(at + 1) {
@@ -210,21 +210,22 @@ fn differ(folder: &str, views: &[View], began: Timestamp) -> Option<Stop> {
 }
 
 /// The snapshots that are due, as many as one entry may name, and all others.
-fn split(snapshots: &[Snapshot], before: Timestamp) -> (Vec<&Snapshot>, Vec<&Snapshot>) {
-    let is_due = |snapshot: &Snapshot| match snapshot.kept {
-        Kept::Live | Kept::Guarded => false,
-        Kept::Forgotten { since, .. } => since.is_some_and(|since| since < before),
+fn split(snapshots: &[SeenSnapshot], before: Timestamp) -> (Vec<&SeenSnapshot>, Vec<&SeenSnapshot>) {
+    let is_due = |snapshot: &SeenSnapshot| match snapshot.kept {
+        KeepState::Live | KeepState::Guarded => false,
+        KeepState::Forgotten { since, .. } => since.is_some_and(|since| since < before),
     };
-    let (mut due, mut kept): (Vec<&Snapshot>, Vec<&Snapshot>) = snapshots.iter().partition(|snapshot| is_due(snapshot));
+    let (mut due, mut kept): (Vec<&SeenSnapshot>, Vec<&SeenSnapshot>) =
+        snapshots.iter().partition(|snapshot| is_due(snapshot));
     due.sort_by_key(|snapshot| snapshot.sequence);
     kept.extend(due.drain(due.len().min(SNAPSHOTS_AN_ENTRY)..));
     (due, kept)
 }
 
 /// Live snapshots that lack something, and listings that lack what is there.
-fn missing(seen: &Seen, objects: &Objects, before: Timestamp) -> Vec<Stop> {
+fn missing(seen: &SweepView, objects: &Objects, before: Timestamp) -> Vec<Stop> {
     let mut stops = Vec::new();
-    for snapshot in seen.ledger.snapshots.iter().filter(|snapshot| snapshot.kept == Kept::Live) {
+    for snapshot in seen.ledger.snapshots.iter().filter(|snapshot| snapshot.kept == KeepState::Live) {
         for (path, size) in snapshot.sizes() {
             let found = match (objects.get(path), seen.by_name.get(path)) {
                 (Some(listed), _) => Some(*listed),
@@ -249,10 +250,10 @@ fn missing(seen: &Seen, objects: &Objects, before: Timestamp) -> Vec<Stop> {
     stops
 }
 
-fn unreadable(kept: &[&Snapshot]) -> Vec<Stop> {
+fn unreadable(kept: &[&SeenSnapshot]) -> Vec<Stop> {
     // What does not count keeps what it names; a list of its that cannot be read says nothing about any other.
-    let of_ours = kept.iter().filter(|snapshot| snapshot.kept != Kept::Guarded);
-    let why = |snapshot: &&Snapshot| {
+    let of_ours = kept.iter().filter(|snapshot| snapshot.kept != KeepState::Guarded);
+    let why = |snapshot: &&SeenSnapshot| {
         let why = snapshot.packs.as_ref().err()?.clone();
         Some(Stop::ListUnreadable { snapshot: snapshot.sequence, why })
     };
@@ -260,12 +261,12 @@ fn unreadable(kept: &[&Snapshot]) -> Vec<Stop> {
 }
 
 fn plan(
-    seen: &Seen,
+    seen: &SweepView,
     objects: &Objects,
     now: Timestamp,
     before: Timestamp,
-    due: &[&Snapshot],
-    kept: &[&Snapshot],
+    due: &[&SeenSnapshot],
+    kept: &[&SeenSnapshot],
 ) -> Plan {
     let named: BTreeSet<&str> = kept.iter().flat_map(|snapshot| snapshot.paths()).collect();
     let mut plan = Plan {
@@ -276,7 +277,7 @@ fn plan(
         waiting: kept.iter().filter_map(|snapshot| as_waiting(snapshot, seen.grace)).collect(),
         young: Objects::new(),
         shared: Objects::new(),
-        live: kept.iter().filter(|snapshot| snapshot.kept == Kept::Live).count(),
+        live: kept.iter().filter(|snapshot| snapshot.kept == KeepState::Live).count(),
         foreign: 0,
     };
     plan.waiting.sort_by_key(|waiting| waiting.sequence);
@@ -306,9 +307,9 @@ fn is_ours(path: &str) -> bool {
     names::parse_pack(path).or_else(|| names::parse_catalogue(path)).or_else(|| names::parse_list(path)).is_some()
 }
 
-fn as_due(snapshot: &Snapshot) -> Option<Due> {
-    let Kept::Forgotten { since: Some(since), rule } = &snapshot.kept else { return None };
-    Some(Due {
+fn as_due(snapshot: &SeenSnapshot) -> Option<SweepCandidate> {
+    let KeepState::Forgotten { since: Some(since), rule } = &snapshot.kept else { return None };
+    Some(SweepCandidate {
         entry: snapshot.entry,
         sequence: snapshot.sequence,
         rule: rule.clone(),
@@ -317,8 +318,8 @@ fn as_due(snapshot: &Snapshot) -> Option<Due> {
     })
 }
 
-fn as_waiting(snapshot: &Snapshot, grace: i64) -> Option<Waiting> {
-    let Kept::Forgotten { since, rule } = &snapshot.kept else { return None };
+fn as_waiting(snapshot: &SeenSnapshot, grace: i64) -> Option<Waiting> {
+    let KeepState::Forgotten { since, rule } = &snapshot.kept else { return None };
     let goes_after = since.map(|since| since.plus_millis(grace));
     Some(Waiting { entry: snapshot.entry, sequence: snapshot.sequence, rule: rule.clone(), goes_after })
 }

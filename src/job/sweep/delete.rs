@@ -3,9 +3,9 @@
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::decide::Settled;
-use super::seen::Object;
+use super::seen::SeenObject;
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::Timestamp;
 use crate::repository::store::Hold;
 use crate::repository::{Store, StoreError};
@@ -23,7 +23,7 @@ pub(super) struct Deleted {
     /// How many were gone by the time that they were asked about.
     pub(super) gone: u64,
     /// What the store keeps after all, and what holds it.
-    pub(super) locked: Vec<(String, Object, Hold)>,
+    pub(super) locked: Vec<(String, SeenObject, Hold)>,
     /// What was written again and is young now.
     pub(super) rewritten: u64,
     /// The first failure; nothing more was begun after it.
@@ -36,16 +36,16 @@ pub(super) struct Deleted {
 
 /// What came of one object.
 enum Fate {
-    Deleted(Object),
+    Deleted(SeenObject),
     Gone,
-    Locked(String, Object, Hold),
+    Locked(String, SeenObject, Hold),
     Rewritten,
 }
 
 /// Deletes what goes. Only what is dated before `before`.
 pub(super) async fn delete(context: &Context, store: &Store, settled: &Settled, before: Timestamp) -> Deleted {
     let stage = Stage::Apply;
-    context.observer.observe(Event::Begin { stage, total: Some(settled.going.len() as u64) });
+    context.observer.observe(JobEvent::Begin { stage, total: Some(settled.going.len() as u64) });
     let mut deleted = Deleted::default();
     let mut waiting = settled.going.iter();
     let mut flying = FuturesUnordered::new();
@@ -60,10 +60,10 @@ pub(super) async fn delete(context: &Context, store: &Store, settled: &Settled, 
         }
         let Some(fate) = flying.next().await else { break };
         deleted.count(fate);
-        context.observer.observe(Event::Advance { stage, by: 1 });
+        context.observer.observe(JobEvent::Advance { stage, by: 1 });
     }
     deleted.left = waiting.count() as u64;
-    context.observer.observe(Event::End { stage });
+    context.observer.observe(JobEvent::End { stage });
     deleted
 }
 
@@ -88,7 +88,7 @@ async fn one(
     context: &Context,
     store: &Store,
     path: &str,
-    object: Object,
+    object: SeenObject,
     before: Timestamp,
 ) -> Result<Fate, StoreError> {
     let Some(answer) = store.retention(path).await? else { return Ok(Fate::Gone) };

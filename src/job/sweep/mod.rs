@@ -20,12 +20,12 @@ pub use report::{Amount, Report, Staying, Stopped, SweptSnapshot, WaitingSnapsho
 pub use stop::Stop;
 
 use self::decide::{Plan, Settled, recheck, settle};
-use self::survey::Known;
+use self::survey::SweepFacts;
 use super::Context;
 use crate::format::event::SweepEvent;
-use crate::format::{Draft, Event};
+use crate::format::{Draft, EntryEvent};
 use crate::model::{Digest, Timestamp};
-use crate::repository::{Repository, StateFolder, Writer};
+use crate::repository::{EntryWriter, Repository, StateFolder};
 
 /// What a sweep is given.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Options<'a> {
     /// Whether the operator has chosen a policy version for this command, and so dismisses what is pending under another.
     pub policy_chosen: bool,
     /// Who signs, with a key that has the reaper's role. Without one a sweep only looks.
-    pub writer: Option<&'a Writer>,
+    pub writer: Option<&'a EntryWriter>,
     /// What writes the entry: `keyhaven/0.1.0`.
     pub tool: String,
 }
@@ -48,7 +48,7 @@ pub struct Options<'a> {
 /// When it could not look, or its entry was not written: then nothing was deleted. Reasons to stop, and a failure while it
 /// deleted, are in the report: [`Report::failure`].
 pub async fn sweep(context: &Context, repository: &Repository, options: &Options<'_>) -> Result<Report, SweepError> {
-    let mut known = Known {
+    let mut known = SweepFacts {
         heads: options.state.heads().await?,
         pinned: options.pinned_heads.clone(),
         policy_chosen: options.policy_chosen,
@@ -85,7 +85,7 @@ pub async fn sweep(context: &Context, repository: &Repository, options: &Options
 }
 
 fn draft(options: &Options<'_>, plan: &Plan, settled: &Settled, time: Timestamp) -> Draft {
-    let event = Event::Sweep(SweepEvent {
+    let event = EntryEvent::Sweep(SweepEvent {
         snapshots: settled.sweeping.iter().map(|due| due.entry).collect(),
         objects: settled.going.len() as u64,
         bytes: settled.going.values().fold(0, |sum, object| sum.saturating_add(object.size)),

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::decide::{Due, Plan, Settled};
+use super::decide::{Plan, Settled, SweepCandidate};
 use super::delete::Deleted;
-use super::seen::Object;
+use super::seen::SeenObject;
 use super::stop::{Stop, worst};
 use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::store::Hold;
@@ -20,7 +20,7 @@ pub struct Amount {
 }
 
 impl Amount {
-    fn of<'a>(objects: impl Iterator<Item = &'a Object>) -> Self {
+    fn of<'a>(objects: impl Iterator<Item = &'a SeenObject>) -> Self {
         objects.fold(Self::default(), |sum, object| Self {
             objects: sum.objects + 1,
             bytes: sum.bytes.saturating_add(object.size),
@@ -41,7 +41,7 @@ pub struct Staying {
 }
 
 impl Staying {
-    fn of<'a>(objects: impl Iterator<Item = (&'a Object, Option<Timestamp>)> + Clone) -> Self {
+    fn of<'a>(objects: impl Iterator<Item = (&'a SeenObject, Option<Timestamp>)> + Clone) -> Self {
         let dates = objects.clone().filter_map(|(_, date)| date);
         let (first, last) = (dates.clone().min(), dates.max());
         Self { amount: Amount::of(objects.map(|(object, _)| object)), first, last }
@@ -233,7 +233,7 @@ impl Report {
         self.look_ahead();
     }
 
-    fn lock(&mut self, locked: impl Iterator<Item = (Object, Hold)>) {
+    fn lock(&mut self, locked: impl Iterator<Item = (SeenObject, Hold)>) {
         let (mut dated, mut open) = (Vec::new(), Vec::new());
         for (object, hold) in locked {
             match hold {
@@ -251,6 +251,6 @@ impl Report {
     }
 }
 
-fn swept(due: &Due) -> SweptSnapshot {
+fn swept(due: &SweepCandidate) -> SweptSnapshot {
     SweptSnapshot { snapshot: due.entry, sequence: due.sequence, rule: due.rule.clone(), since: due.since }
 }

@@ -7,7 +7,7 @@ use crate::repository::ObjectInfo;
 
 /// An object as the listings showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Object {
+pub(super) struct SeenObject {
     /// Its size in bytes.
     pub(super) size: u64,
     /// When the store says that it was written last.
@@ -15,7 +15,7 @@ pub(super) struct Object {
 }
 
 /// Objects by path.
-pub(super) type Objects = BTreeMap<String, Object>;
+pub(super) type Objects = BTreeMap<String, SeenObject>;
 
 /// One listing of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,9 +32,9 @@ impl View {
     pub(super) fn new(after: Option<String>, listed: Vec<ObjectInfo>) -> Self {
         let mut objects = Objects::new();
         for ObjectInfo { path, size, modified } in listed {
-            let seen = objects.entry(path).or_insert(Object { size, modified });
+            let seen = objects.entry(path).or_insert(SeenObject { size, modified });
             if modified >= seen.modified {
-                *seen = Object { size, modified };
+                *seen = SeenObject { size, modified };
             }
         }
         Self { after, objects }
@@ -56,7 +56,7 @@ pub(super) enum StoreTime {
 
 /// Whether a snapshot is kept. Those swept before are in no list: what they named is named by nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum KeepState {
     /// It is live, or pinned.
     Live,
     /// It does not count, or not yet, and its objects stay all the same: it is pending, unproven or a stranger's.
@@ -72,7 +72,7 @@ pub(super) enum Kept {
 
 /// A snapshot that was not swept before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Snapshot {
+pub(super) struct SeenSnapshot {
     /// Its entry.
     pub(super) entry: Digest,
     /// The sequence of its entry.
@@ -80,14 +80,14 @@ pub(super) struct Snapshot {
     /// Whether it may be relied upon.
     pub(super) good: bool,
     /// Whether it is kept.
-    pub(super) kept: Kept,
+    pub(super) kept: KeepState,
     /// Its parts and its list by path, with their sizes where the entry says them.
     pub(super) own: BTreeMap<String, Option<u64>>,
     /// Its packs by path, with their sizes; or why its list cannot be read.
     pub(super) packs: Result<BTreeMap<String, u64>, String>,
 }
 
-impl Snapshot {
+impl SeenSnapshot {
     /// Every path that it names, as far as its list can be read.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.own.keys().chain(self.packs.iter().flatten().map(|(path, _)| path)).map(String::as_str)
@@ -112,14 +112,14 @@ pub(super) struct LedgerSeen {
     /// Heads that this host or the caller knew and that are not there or do not count.
     pub(super) lost_heads: Vec<String>,
     /// The snapshots that were not swept before.
-    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) snapshots: Vec<SeenSnapshot>,
     /// Undos that count: the entry, and the snapshots that it takes back.
     pub(super) undos: BTreeMap<Digest, Vec<Digest>>,
 }
 
 /// Everything that a sweep saw before it decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct SweepView {
     /// This host's clock when the sweep began.
     pub(super) here: Timestamp,
     /// The store's clock at the same moment.
@@ -133,12 +133,12 @@ pub(super) struct Seen {
     /// The listings of each folder: the first from the beginning, the others from elsewhere.
     pub(super) folders: BTreeMap<String, Vec<View>>,
     /// What kept snapshots name and no listing showed, asked for by name; nothing where it is not there either.
-    pub(super) by_name: BTreeMap<String, Option<Object>>,
+    pub(super) by_name: BTreeMap<String, Option<SeenObject>>,
     /// The ledger.
     pub(super) ledger: LedgerSeen,
 }
 
-impl Seen {
+impl SweepView {
     /// The present by the clock that dates the objects, if it is known.
     #[must_use]
     pub(super) fn now(&self) -> Option<Timestamp> {
@@ -164,7 +164,7 @@ impl Seen {
     /// Paths that live snapshots name and no listing showed.
     pub(super) fn unlisted(&self) -> BTreeSet<String> {
         let shown = self.objects();
-        let live = self.ledger.snapshots.iter().filter(|snapshot| snapshot.kept == Kept::Live);
-        live.flat_map(Snapshot::paths).filter(|path| !shown.contains_key(*path)).map(str::to_owned).collect()
+        let live = self.ledger.snapshots.iter().filter(|snapshot| snapshot.kept == KeepState::Live);
+        live.flat_map(SeenSnapshot::paths).filter(|path| !shown.contains_key(*path)).map(str::to_owned).collect()
     }
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::SweepError;
-use super::seen::{Kept, LedgerSeen, Object, Objects, Seen, Snapshot, StoreTime, View};
+use super::seen::{KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView, View};
 use crate::format::policy::PolicySettings;
-use crate::format::role::Effect;
-use crate::format::{Entry, Event, Role, SnapshotEvent, names};
+use crate::format::role::EntryEffect;
+use crate::format::{Entry, EntryEvent, SigningRole, SnapshotEvent, names};
 use crate::job::Context;
-use crate::job::event::{Event as Told, Stage};
+use crate::job::event::{JobEvent as Told, Stage};
 use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::ledger::{EntryStatus, Ledger, Problem, Severity, SnapshotState, Void};
 use crate::repository::store::Retention;
@@ -23,7 +23,7 @@ const FOLDERS: [&str; 5] = [names::TRUST, names::LEDGER, names::LISTS, names::CA
 
 /// What is known of the ledger besides the ledger.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known {
+pub(super) struct SweepFacts {
     /// Paths of entries that this host saw as heads, and of those that a survey of this run saw.
     pub(super) heads: Vec<String>,
     /// Digests of entries that were heads by the caller's word.
@@ -34,7 +34,11 @@ pub(super) struct Known {
 }
 
 /// Looks at everything.
-pub(super) async fn survey(context: &Context, repository: &Repository, known: &Known) -> Result<Seen, SweepError> {
+pub(super) async fn survey(
+    context: &Context,
+    repository: &Repository,
+    known: &SweepFacts,
+) -> Result<SweepView, SweepError> {
     let store = repository.store();
     let here = context.clock.now();
     let clock = store.clock();
@@ -50,7 +54,7 @@ pub(super) async fn survey(context: &Context, repository: &Repository, known: &K
     let now = if store.shares_clock() { Some(here) } else { clock };
     let reading = read(context, repository, &listed, &policies, known, now);
     let (ledger, settings) = unless_cancelled(context, reading).await?;
-    let mut seen = Seen {
+    let mut seen = SweepView {
         here,
         store: if store.shares_clock() { StoreTime::Shared } else { StoreTime::Own(clock) },
         listed: if store.shares_clock() { Some(context.clock.now()) } else { store.clock() },
@@ -70,7 +74,7 @@ pub(super) async fn survey(context: &Context, repository: &Repository, known: &K
 pub(super) async fn again(
     context: &Context,
     repository: &Repository,
-    known: &Known,
+    known: &SweepFacts,
     now: Timestamp,
 ) -> Result<LedgerSeen, SweepError> {
     let view = View::new(None, repository.store().list(names::LEDGER).await?);
@@ -129,7 +133,7 @@ async fn read(
     repository: &Repository,
     views: &[&View],
     policies: &[&View],
-    known: &Known,
+    known: &SweepFacts,
     now: Option<Timestamp>,
 ) -> Result<(LedgerSeen, Option<PolicySettings>), SweepError> {
     let stage = Stage::CheckEntries;
@@ -186,9 +190,12 @@ fn newest(views: &[&View]) -> Objects {
 /// minor version.
 fn unknown(ledger: &Ledger) -> Vec<String> {
     let reaper = |entry: &Entry| {
-        ledger.trust().branches().any(|(_, policy)| policy.key(&entry.key).is_some_and(|key| key.has(Role::Reaper)))
+        ledger
+            .trust()
+            .branches()
+            .any(|(_, policy)| policy.key(&entry.key).is_some_and(|key| key.has(SigningRole::Reaper)))
     };
-    let unknown = ledger.counted().filter(|entry| !entry.event.is_known() && entry.effect == Effect::State);
+    let unknown = ledger.counted().filter(|entry| !entry.event.is_known() && entry.effect == EntryEffect::State);
     let unknown = unknown.filter(|entry| reaper(entry)).chain(ledger.unread_snapshots());
     unknown.map(|entry| format!("{} (of the kind `{}`)", entry.name(), entry.event.kind())).collect()
 }
@@ -215,7 +222,7 @@ fn lost_heads(ledger: &Ledger, absent: Vec<String>, named: &[Digest]) -> Vec<Str
 
 fn undos(ledger: &Ledger) -> BTreeMap<Digest, Vec<Digest>> {
     let undo = |entry: &Entry| match &entry.event {
-        Event::Undo(event) => Some((entry.digest, event.snapshots.clone())),
+        EntryEvent::Undo(event) => Some((entry.digest, event.snapshots.clone())),
         _ => None,
     };
     ledger.counted().filter_map(undo).collect()
@@ -240,21 +247,21 @@ impl Judge<'_> {
     /// A sweep of ours signs only for what was forgotten longer than the grace. One that signed earlier is somebody else's,
     /// perhaps with a stolen key and no right to delete: it must not make this one delete at once, so the snapshot waits as
     /// if it were only forgotten.
-    fn kept(&self, entry: &Entry, status: &EntryStatus) -> Option<Kept> {
+    fn kept(&self, entry: &Entry, status: &EntryStatus) -> Option<KeepState> {
         entry.snapshot()?;
         match status {
             EntryStatus::Counts => self.of_state(entry),
-            EntryStatus::Pending(_) => Some(Kept::Guarded),
+            EntryStatus::Pending(_) => Some(KeepState::Guarded),
             // A newer program may be able to check it.
-            EntryStatus::Void(Void::Unchecked) => Some(Kept::Guarded),
-            EntryStatus::Void(_) if self.is_guarded(entry) => Some(Kept::Guarded),
+            EntryStatus::Void(Void::Unchecked) => Some(KeepState::Guarded),
+            EntryStatus::Void(_) if self.is_guarded(entry) => Some(KeepState::Guarded),
             EntryStatus::Void(_) => {
                 // From the store's date of the version in force, so that a mistake of the custodians can be fixed.
                 let in_force = self.ledger.trust().writes_under().map(|(version, _)| names::policy(&version));
                 let since = in_force.and_then(|path| self.dated(&path));
-                Some(Kept::Forgotten { since, rule: "void by the trust policy".to_owned() })
+                Some(KeepState::Forgotten { since, rule: "void by the trust policy".to_owned() })
             }
-            EntryStatus::Stranger => (!self.policy_chosen).then_some(Kept::Guarded),
+            EntryStatus::Stranger => (!self.policy_chosen).then_some(KeepState::Guarded),
         }
     }
 
@@ -265,31 +272,31 @@ impl Judge<'_> {
             || self.may_be_wanted(&entry.digest)
     }
 
-    fn of_state(&self, entry: &Entry) -> Option<Kept> {
+    fn of_state(&self, entry: &Entry) -> Option<KeepState> {
         let ledger = self.ledger;
         let by_entry = |by: &Digest| ledger.get(by).and_then(|entry| self.dated(&entry.name()));
         match ledger.state(&entry.digest)? {
-            SnapshotState::Live => Some(Kept::Live),
-            SnapshotState::Forgotten { .. } if ledger.holds().contains_key(&entry.digest) => Some(Kept::Live),
+            SnapshotState::Live => Some(KeepState::Live),
+            SnapshotState::Forgotten { .. } if ledger.holds().contains_key(&entry.digest) => Some(KeepState::Live),
             // A stranger may be a host whose policy version is not known here.
-            SnapshotState::Forgotten { .. } if self.may_be_wanted(&entry.digest) => Some(Kept::Live),
-            SnapshotState::Forgotten { by, rule } => Some(Kept::Forgotten { since: by_entry(&by), rule }),
+            SnapshotState::Forgotten { .. } if self.may_be_wanted(&entry.digest) => Some(KeepState::Live),
+            SnapshotState::Forgotten { by, rule } => Some(KeepState::Forgotten { since: by_entry(&by), rule }),
             SnapshotState::Swept { by } => {
                 let forgets = ledger.entries().iter().filter(|forget| {
-                    matches!(&forget.event, Event::Forget(event) if event.snapshots.contains(&entry.digest))
+                    matches!(&forget.event, EntryEvent::Forget(event) if event.snapshots.contains(&entry.digest))
                         && ledger.is_below(&forget.digest, &by)
                 });
                 let since = forgets.filter_map(|forget| self.dated(&forget.name())).min().or_else(|| by_entry(&by));
                 let due = self.before.zip(since).is_some_and(|(before, since)| since < before);
                 let rule = || format!("swept too early, by entry {}", by.short());
-                (!due).then(|| Kept::Forgotten { since, rule: rule() })
+                (!due).then(|| KeepState::Forgotten { since, rule: rule() })
             }
         }
     }
 
     /// Whether an `undo` or a hold names it that does not count, and may turn out to.
     fn may_be_wanted(&self, snapshot: &Digest) -> bool {
-        let wants = |entry: &Entry| matches!(&entry.event, Event::Undo(event) | Event::Hold(event) if event.snapshots.contains(snapshot));
+        let wants = |entry: &Entry| matches!(&entry.event, EntryEvent::Undo(event) | EntryEvent::Hold(event) if event.snapshots.contains(snapshot));
         let strangers = self.ledger.judged().filter(|(_, status)| matches!(status, EntryStatus::Stranger));
         let strangers = strangers.map(|(entry, _)| entry).filter(|_| !self.policy_chosen);
         strangers.chain(self.ledger.unproven()).any(wants)
@@ -302,8 +309,8 @@ async fn snapshot(
     repository: &Repository,
     ledger: &Ledger,
     entry: &Entry,
-    kept: Kept,
-) -> Result<Option<Snapshot>, SweepError> {
+    kept: KeepState,
+) -> Result<Option<SeenSnapshot>, SweepError> {
     let Some(event) = entry.snapshot() else { return Ok(None) };
     let gone = !matches!(ledger.state(&entry.digest), Some(SnapshotState::Live | SnapshotState::Forgotten { .. }));
     let packs = match repository.get_list(&event.list).await {
@@ -315,7 +322,7 @@ async fn snapshot(
         Err(error) => return Err(error.into()),
     };
     let (good, own) = (ledger.is_good(entry), own_objects(event));
-    Ok(Some(Snapshot { entry: entry.digest, sequence: entry.sequence, good, kept, own, packs }))
+    Ok(Some(SeenSnapshot { entry: entry.digest, sequence: entry.sequence, good, kept, own, packs }))
 }
 
 fn own_objects(event: &SnapshotEvent) -> BTreeMap<String, Option<u64>> {
@@ -328,10 +335,10 @@ fn is_about_the_list(error: &RepositoryError) -> bool {
         || matches!(error, RepositoryError::Unsupported { .. } | RepositoryError::Store(StoreError::Denied { .. }))
 }
 
-async fn by_name(store: &Store, paths: BTreeSet<String>) -> Result<BTreeMap<String, Option<Object>>, SweepError> {
+async fn by_name(store: &Store, paths: BTreeSet<String>) -> Result<BTreeMap<String, Option<SeenObject>>, SweepError> {
     let asked = stream::iter(paths).map(|path| async move {
         let found = store.head(&path).await?;
-        Ok::<_, SweepError>((path, found.map(|info| Object { size: info.size, modified: info.modified })))
+        Ok::<_, SweepError>((path, found.map(|info| SeenObject { size: info.size, modified: info.modified })))
     });
     asked.buffer_unordered(IN_FLIGHT).try_collect().await
 }

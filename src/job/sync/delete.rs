@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::instance::standby::{Look, Mark, Standby, Write, unanswered};
+use crate::instance::standby::{Look, RestoreMark, Standby, Write, unanswered};
 use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::restore::PlanOptions;
 use crate::job::restore::error::{RestoreError, in_words};
-use crate::job::restore::matching::Inventory;
+use crate::job::restore::matching::StandbyIndex;
 use crate::job::restore::plan::Remark;
-use crate::job::restore::snapshot::Snapshot;
+use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::survey::view_of;
 use crate::model::{Digest, ItemKey, ItemKind};
 
@@ -19,16 +19,16 @@ const TRIES: u32 = 3;
 
 /// A secret of the standby that the source has lost.
 #[derive(Debug, Clone)]
-pub(super) struct Lost {
+pub(super) struct LostSecret {
     pub(super) key: ItemKey,
     pub(super) remark: Remark,
-    mark: Mark,
+    mark: RestoreMark,
 }
 
 /// What the source has lost: what may be deleted, and what may not although its source is gone.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    pub(super) deletable: Vec<Lost>,
+    pub(super) deletable: Vec<LostSecret>,
     pub(super) spared: Vec<Remark>,
 }
 
@@ -36,8 +36,8 @@ pub(super) struct Losses {
 /// of the given sequence, no longer has. One that has got versions of its own since, or rotates here, is somebody's now and
 /// is spared; so is one that came with a later snapshot, since what it came from was only not there yet.
 pub(super) fn lost(
-    inventory: &Inventory<Listed>,
-    snapshot: &Snapshot,
+    inventory: &StandbyIndex<Listed>,
+    snapshot: &SnapshotItems,
     sequence: u64,
     options: &PlanOptions,
     known: &BTreeMap<Digest, u64>,
@@ -74,7 +74,7 @@ pub(super) fn lost(
             Some(why) => losses.spared.push(remark(&why)),
             None => {
                 let remark = remark("the source has lost it");
-                losses.deletable.push(Lost { key: view.key.clone(), remark, mark });
+                losses.deletable.push(LostSecret { key: view.key.clone(), remark, mark });
             }
         }
     }
@@ -88,7 +88,7 @@ pub(super) fn lost(
 pub(super) async fn delete(
     context: &Context,
     standby: &dyn Standby,
-    lost: &Lost,
+    lost: &LostSecret,
     settle: Duration,
 ) -> Result<Result<(), String>, RestoreError> {
     for _ in 0..TRIES {
@@ -112,7 +112,7 @@ pub(super) async fn delete(
         match standby.write(Write::DeleteSecret { id: lost.key.id().to_owned() }).await {
             Ok(_) | Err(InstanceError::Gone { .. }) => return Ok(Ok(())),
             Err(error) if unanswered(&error) => {
-                context.observer.observe(crate::job::event::Event::Note(in_words(&error)));
+                context.observer.observe(crate::job::event::JobEvent::Note(in_words(&error)));
                 tokio::time::sleep(settle).await;
             }
             Err(error @ (InstanceError::Refused { .. } | InstanceError::Forbidden { .. })) => {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::instance::Listed;
-use crate::job::restore::matching::Inventory;
+use crate::job::restore::matching::StandbyIndex;
 use crate::job::restore::plan::{Action, Plan, Step};
 use crate::job::restore::planner::METADATA_DIFFERS;
 
 /// How much a run would change of what the standby has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct ChangeShare {
     /// Items that would be overwritten.
     pub overwritten: u64,
     /// Items that would be deleted.
@@ -18,7 +18,7 @@ pub struct Change {
     pub of: u64,
 }
 
-impl Change {
+impl ChangeShare {
     /// What a plan and so many deletions would change of a standby with `of` items. What is created, marked or locked
     /// overwrites nothing.
     #[must_use]
@@ -56,7 +56,7 @@ impl Change {
 /// Why a run is stopped that would overwrite or replace secrets that rotate in the standby: somebody uses them there, since
 /// what a restore makes does not rotate until it is turned on. Their values are the newer ones, whatever the source says.
 #[must_use]
-pub fn in_use(plan: &Plan, standby: &Inventory<Listed>) -> Option<String> {
+pub fn in_use(plan: &Plan, standby: &StandbyIndex<Listed>) -> Option<String> {
     let rotating: BTreeSet<&str> =
         standby.iter().filter(|(view, _)| view.rotation.is_some()).map(|(view, _)| view.key.id()).collect();
     let overwrites = |step: &&Step| matches!(step.action, Action::AddVersion { .. } | Action::Delete { .. });
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_share_is_of_what_the_standby_has_and_may_be_reached() {
-        let change = |overwritten, deleted, of| Change { overwritten, deleted, of };
+        let change = |overwritten, deleted, of| ChangeShare { overwritten, deleted, of };
         assert_eq!(change(20, 0, 100).stopped(0.2), None);
         let why = change(15, 6, 100).stopped(0.2).unwrap();
         assert!(

@@ -17,7 +17,7 @@ use crate::instance::standby::Standby;
 use crate::job::Context;
 use crate::job::restore::examine::{ListedStandby, list, until_cancelled};
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName};
-use crate::job::restore::snapshot::Snapshot;
+use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::{
     ApplyOptions, ApplyReport, Backup, Consent, PlanOptions, RestoreError, Stopped, apply, plan,
 };
@@ -27,8 +27,8 @@ pub mod choose;
 mod delete;
 pub mod guard;
 
-use delete::{Losses, Lost, lost};
-use guard::{Change, in_use};
+use delete::{Losses, LostSecret, lost};
+use guard::{ChangeShare, in_use};
 
 /// How a standby is brought into step.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ pub async fn sync(
     consent: &Consent,
 ) -> Result<SyncReport, RestoreError> {
     let (mut report, snapshot, listed) = until_cancelled(context, async {
-        let snapshot = Snapshot::load(backup, standby.recipe(), &options.plan).await?;
+        let snapshot = SnapshotItems::load(backup, standby.recipe(), &options.plan).await?;
         let listed = list(context, backup, &snapshot, standby, consent).await?;
         let has = newest_mark(&listed, &options.known);
         let report = SyncReport {
@@ -145,7 +145,7 @@ pub async fn sync(
     report.spared = spared;
     let made = plan(context, backup, standby, &options.plan, consent).await?;
     let deletes = if options.delete { deletable.len() as u64 } else { 0 };
-    let change = Change::of(&made, deletes, listed.inventory.iter().count() as u64);
+    let change = ChangeShare::of(&made, deletes, listed.inventory.iter().count() as u64);
     report.stopped = in_use(&made, &listed.inventory).or_else(|| change.stopped(options.max_change));
     let idle = made.steps.is_empty() && deletes == 0;
     report.plan = Some(made);
@@ -169,7 +169,7 @@ async fn carry_out(
     standby: &dyn Standby,
     options: &SyncOptions,
     consent: &Consent,
-    deletable: &[Lost],
+    deletable: &[LostSecret],
     report: &mut SyncReport,
 ) -> Result<(), RestoreError> {
     for lost in deletable.iter().filter(|_| options.delete) {

@@ -14,7 +14,7 @@ use super::{
 use crate::crypto::Identities;
 use crate::format::names;
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::{Digest, Item, ItemClass, ItemKey, ItemKind, Restorability};
 use crate::repository::{Repository, RepositoryError, SealedFacts};
 
@@ -85,7 +85,7 @@ async fn open_parts(
         snapshots.iter().flat_map(|snapshot| &snapshot.event.parts).map(|part| part.digest).collect();
     let digests: Vec<_> = digests.into_iter().filter(|digest| !known.contains(&names::catalogue(digest))).collect();
     let stage = Stage::CheckCatalogue;
-    context.observer.observe(Event::Begin { stage, total: Some(digests.len() as u64) });
+    context.observer.observe(JobEvent::Begin { stage, total: Some(digests.len() as u64) });
     let mut opened = stream::iter(digests)
         .map(|digest| async move { (digest, summarize(repository, &digest, keys).await) })
         .buffer_unordered(OBJECTS_IN_FLIGHT);
@@ -100,9 +100,9 @@ async fn open_parts(
             report.counts.items += summary.items;
             parts.insert(digest, summary);
         }
-        context.observer.observe(Event::Advance { stage, by: 1 });
+        context.observer.observe(JobEvent::Advance { stage, by: 1 });
     }
-    context.observer.observe(Event::End { stage });
+    context.observer.observe(JobEvent::End { stage });
     Ok(parts)
 }
 

@@ -3,7 +3,7 @@
 use super::{Level, ProblemKind, Report, VerifyError, VerifyOptions};
 use crate::format::{self, names};
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::repository::ledger::{EntryStatus, Ledger, Severity};
 use crate::repository::{Repository, SKEW_MILLIS};
 
@@ -15,7 +15,7 @@ pub(super) async fn check(
     report: &mut Report,
 ) -> Result<Ledger, VerifyError> {
     let stage = Stage::CheckEntries;
-    context.observer.observe(Event::Begin { stage, total: None });
+    context.observer.observe(JobEvent::Begin { stage, total: None });
     let read = tokio::select! {
         read = repository.read_ledger_anew() => read,
         () = context.cancel.cancelled() => return Err(VerifyError::Interrupted),
@@ -49,8 +49,8 @@ pub(super) async fn check(
     report.heads = ledger.heads().into_iter().map(|entry| entry.digest).collect();
     report.counts.entries = ledger.counted().count() as u64;
     report.counts.entries_ignored = ledger.entries().len() as u64 - report.counts.entries;
-    context.observer.observe(Event::Advance { stage, by: ledger.entries().len() as u64 });
-    context.observer.observe(Event::End { stage });
+    context.observer.observe(JobEvent::Advance { stage, by: ledger.entries().len() as u64 });
+    context.observer.observe(JobEvent::End { stage });
     Ok(ledger)
 }
 
@@ -68,13 +68,13 @@ fn find_emptied(ledger: &Ledger, report: &mut Report) {
 fn find_unread(ledger: &Ledger, level: Level, report: &mut Report) {
     for entry in ledger.counted() {
         match &entry.event {
-            format::Event::Unknown { kind } if kind == "snapshot" && level >= Level::Objects => {
+            format::EntryEvent::Unknown { kind } if kind == "snapshot" && level >= Level::Objects => {
                 let why = "this snapshot is of a later version of the format: what it names cannot be checked";
                 report.found(ProblemKind::Unsupported, entry.name(), why);
             }
             // Among the ledger's problems already.
-            format::Event::Unknown { kind } if kind == "snapshot" => {}
-            format::Event::Unknown { kind } => report.warnings.push(format!(
+            format::EntryEvent::Unknown { kind } if kind == "snapshot" => {}
+            format::EntryEvent::Unknown { kind } => report.warnings.push(format!(
                 "{} is of the kind `{kind}`, in a form that this version does not know: its meaning was not checked",
                 entry.name()
             )),

@@ -19,17 +19,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::VerifyError;
 pub use options::{Keys, Level, Snapshots, VerifyOptions};
-pub use report::{Counts, Problem, ProblemKind, Report};
-pub use slice::{Part, Slice, SliceError};
+pub use report::{Problem, ProblemKind, Report, VerifyCounts};
+pub use slice::{Slice, SliceChoice, SliceError};
 
 use self::sealing::Sealing;
 use super::Context;
 use crate::crypto::Identities;
 use crate::format::event::VerificationEvent;
-use crate::format::{self, Draft, Entry, Event, SnapshotEvent};
+use crate::format::{self, Draft, Entry, EntryEvent, SnapshotEvent};
 use crate::repository::find::find;
 use crate::repository::ledger::{Ledger, SnapshotState};
-use crate::repository::{Repository, RepositoryError, Writer};
+use crate::repository::{EntryWriter, Repository, RepositoryError};
 
 /// Objects that are fetched side by side; each may have 80 MiB.
 const OBJECTS_IN_FLIGHT: usize = 4;
@@ -82,11 +82,11 @@ pub async fn verify(
 /// When the entry cannot be written; the report stays what it is.
 pub async fn record(
     repository: &Repository,
-    writer: &Writer,
+    writer: &EntryWriter,
     tool: &str,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let event = Event::Verification(VerificationEvent {
+    let event = EntryEvent::Verification(VerificationEvent {
         level: report.level.as_str().to_owned(),
         slice: slice_of(report),
         passed: report.ok,

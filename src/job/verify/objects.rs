@@ -9,7 +9,7 @@ use super::{Chosen, Level, Named, OBJECTS_IN_FLIGHT, ProblemKind, Report, Verify
 use crate::format::list::PackList;
 use crate::format::names;
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, SealedFacts};
@@ -19,12 +19,12 @@ pub(super) type Lists = BTreeMap<Digest, PackList>;
 
 /// What is to be hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Object {
+enum HashedObject {
     Part(Digest),
     Pack(Digest),
 }
 
-impl Object {
+impl HashedObject {
     fn path(self) -> String {
         match self {
             Self::Part(digest) => names::catalogue(&digest),
@@ -81,17 +81,17 @@ pub(super) async fn check(
     // With every size that is claimed: of two snapshots that differ, one is wrong, and the other must not hide it.
     let mut wanted = BTreeSet::new();
     for part in snapshots.iter().flat_map(|snapshot| &snapshot.event.parts) {
-        wanted.insert((Object::Part(part.digest), part.size));
+        wanted.insert((HashedObject::Part(part.digest), part.size));
     }
     for pack in lists.values().flat_map(|list| &list.packs) {
-        wanted.insert((Object::Pack(pack.pack), pack.size));
+        wanted.insert((HashedObject::Pack(pack.pack), pack.size));
     }
     let (packs, parts) = tokio::try_join!(repository.pack_sizes(), repository.part_sizes())?;
     let mut whole = BTreeSet::new();
     for (object, size) in wanted {
         let there = match object {
-            Object::Part(digest) => parts.get(&digest),
-            Object::Pack(digest) => packs.get(&digest),
+            HashedObject::Part(digest) => parts.get(&digest),
+            HashedObject::Pack(digest) => packs.get(&digest),
         };
         match there {
             None => report.found(ProblemKind::Missing, object.path(), "it is not there"),
@@ -105,8 +105,8 @@ pub(super) async fn check(
         }
     }
     whole.retain(|object| match object {
-        Object::Part(_) => options.level < Level::Catalogue,
-        Object::Pack(_) => options.level < Level::Payload,
+        HashedObject::Part(_) => options.level < Level::Catalogue,
+        HashedObject::Pack(_) => options.level < Level::Payload,
     });
     hash(context, repository, whole.into_iter().collect(), sealing, report).await
 }
@@ -127,17 +127,17 @@ pub(super) async fn check_recover_md(
 async fn hash(
     context: &Context,
     repository: &Repository,
-    objects: Vec<Object>,
+    objects: Vec<HashedObject>,
     sealing: &Sealing,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
     let stage = Stage::CheckObjects;
-    context.observer.observe(Event::Begin { stage, total: Some(objects.len() as u64) });
+    context.observer.observe(JobEvent::Begin { stage, total: Some(objects.len() as u64) });
     let mut fetched = stream::iter(objects)
         .map(|object| async move {
             let fetched = match object {
-                Object::Part(digest) => repository.get_part(&digest).await,
-                Object::Pack(digest) => repository.get_pack(&digest).await,
+                HashedObject::Part(digest) => repository.get_part(&digest).await,
+                HashedObject::Pack(digest) => repository.get_pack(&digest).await,
             };
             (object, fetched.map(|bytes| SealedFacts::of(&bytes)))
         })
@@ -148,12 +148,12 @@ async fn hash(
             report.counts.objects += 1;
             report.counts.bytes += sealed.size;
             match object {
-                Object::Part(digest) => sealing.check_part(&digest, sealed, report),
-                Object::Pack(digest) => sealing.check_pack(&digest, sealed, report),
+                HashedObject::Part(digest) => sealing.check_part(&digest, sealed, report),
+                HashedObject::Pack(digest) => sealing.check_pack(&digest, sealed, report),
             }
         }
-        context.observer.observe(Event::Advance { stage, by: 1 });
+        context.observer.observe(JobEvent::Advance { stage, by: 1 });
     }
-    context.observer.observe(Event::End { stage });
+    context.observer.observe(JobEvent::End { stage });
     Ok(())
 }

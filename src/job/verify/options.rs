@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Part, VerifyError};
+use super::{SliceChoice, VerifyError};
 use crate::crypto::identity::Identities;
 use crate::model::Digest;
-use crate::repository::find::Wanted;
+use crate::repository::find::SnapshotQuery;
 
 /// How deep to look. Each level includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub enum Snapshots {
     /// Every snapshot that counts.
     Live,
     /// One.
-    One(Wanted),
+    One(SnapshotQuery),
 }
 
 /// The identities at hand.
@@ -72,7 +72,7 @@ pub struct VerifyOptions {
     /// Which snapshots.
     pub snapshots: Snapshots,
     /// Which of the packs to open at [`Level::Payload`]; all without it.
-    pub slice: Option<Part>,
+    pub slice: Option<SliceChoice>,
     /// Entries that were heads, remembered somewhere outside of the repository.
     pub pinned_heads: Vec<Digest>,
 }

@@ -8,7 +8,7 @@ use super::{Keys, Level, Named, OBJECTS_IN_FLIGHT, ProblemKind, Report, Slice, V
 use crate::crypto::digest::sha256;
 use crate::format::{FormatError, names};
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::model::{Digest, ItemKey, Slot};
 use crate::repository::{Repository, RepositoryError};
 
@@ -17,7 +17,7 @@ pub(super) type Pointers = BTreeMap<Digest, BTreeSet<Digest>>;
 
 /// What a pack was found to hold.
 #[derive(Debug, Default)]
-struct Held {
+struct PackContents {
     lines: BTreeSet<Digest>,
     payloads: u64,
 }
@@ -57,10 +57,10 @@ pub(super) async fn check(
         .filter(|pack| !known.contains(&names::pack(pack)))
         .collect();
     let stage = Stage::CheckPayloads;
-    context.observer.observe(Event::Begin { stage, total: Some(packs.len() as u64) });
+    context.observer.observe(JobEvent::Begin { stage, total: Some(packs.len() as u64) });
     let mut opened = stream::iter(packs)
         .map(|pack| async move {
-            let add = |line: crate::format::pack::PackLine, held: &mut Held| {
+            let add = |line: crate::format::pack::PackLine, held: &mut PackContents| {
                 held.lines.insert(line_name(&line.key, &line.version));
                 held.payloads += 1;
             };
@@ -85,9 +85,9 @@ pub(super) async fn check(
             report.counts.payloads += held.payloads;
             compare(&pack, &held, pointers.get(&pack), report);
         }
-        context.observer.observe(Event::Advance { stage, by: 1 });
+        context.observer.observe(JobEvent::Advance { stage, by: 1 });
     }
-    context.observer.observe(Event::End { stage });
+    context.observer.observe(JobEvent::End { stage });
     Ok(())
 }
 
@@ -105,7 +105,7 @@ fn locked(path: String, source: &FormatError, recipients: &[String], own: &BTree
     }
 }
 
-fn compare(pack: &Digest, held: &Held, pointed: Option<&BTreeSet<Digest>>, report: &mut Report) {
+fn compare(pack: &Digest, held: &PackContents, pointed: Option<&BTreeSet<Digest>>, report: &mut Report) {
     let Some(pointed) = pointed else { return };
     let found = pointed.intersection(&held.lines).count();
     report.counts.pointers += found as u64;

@@ -47,7 +47,7 @@ impl fmt::Display for Problem {
 
 /// How much was looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct VerifyCounts {
     /// Entries of the ledger that count.
     pub entries: u64,
     /// Entries that do not.
@@ -91,7 +91,7 @@ pub struct Report {
     /// Whether the newest entries may have been removed without a trace: so without a pinned head.
     pub newest_may_be_missing: bool,
     /// How much was looked at.
-    pub counts: Counts,
+    pub counts: VerifyCounts,
     /// What was found.
     pub problems: Vec<Problem>,
     /// What is odd and decides nothing.
@@ -112,7 +112,7 @@ impl Report {
             heads: Vec::new(),
             checked: Vec::new(),
             newest_may_be_missing: options.pinned_heads.is_empty(),
-            counts: Counts::default(),
+            counts: VerifyCounts::default(),
             problems: Vec::new(),
             warnings: repository.warnings().to_vec(),
             recorded: None,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::Level;
-use crate::format::Event;
+use crate::format::EntryEvent;
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 
@@ -24,7 +24,7 @@ pub struct Slice {
 
 /// Which part to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum SliceChoice {
     /// This one.
     Of(Slice),
     /// The one that follows the last that passed, so that as many recorded runs as there are parts cover everything.
@@ -65,7 +65,7 @@ impl Slice {
     }
 }
 
-impl Part {
+impl SliceChoice {
     /// The slice that is meant, as the ledger says what was done.
     ///
     /// The last is the newest by its place in the ledger, not by its time. One that failed is no progress: it is its turn
@@ -77,7 +77,7 @@ impl Part {
             Self::Next { of } => of,
         };
         let last = ledger.counted().filter_map(|entry| {
-            let Event::Verification(event) = &entry.event else { return None };
+            let EntryEvent::Verification(event) = &entry.event else { return None };
             let slice = event.slice.as_ref()?;
             let slice = Slice::new(slice.part.try_into().ok()?, slice.of.try_into().ok()?).ok()?;
             let newest = ledger.live().rev().find(|snapshot| ledger.is_below(&snapshot.digest, &entry.digest));
@@ -93,7 +93,7 @@ impl Part {
     }
 }
 
-impl From<Slice> for Part {
+impl From<Slice> for SliceChoice {
     fn from(slice: Slice) -> Self {
         Self::Of(slice)
     }
@@ -108,7 +108,7 @@ impl FromStr for Slice {
     }
 }
 
-impl FromStr for Part {
+impl FromStr for SliceChoice {
     type Err = SliceError;
 
     fn from_str(text: &str) -> Result<Self, SliceError> {
@@ -151,10 +151,10 @@ mod tests {
         for text in
             ["0/3", "4/3", "1/0", "1/10001", "1", "a/b", "-1/3", "1/2/3", "next/0", "next/10001", "next", "next/x"]
         {
-            assert_eq!(text.parse::<Part>(), Err(SliceError), "{text}");
+            assert_eq!(text.parse::<SliceChoice>(), Err(SliceError), "{text}");
         }
         assert_eq!("3/30".parse::<Slice>().unwrap().to_string(), "3/30");
-        assert_eq!("3/30".parse::<Part>(), Ok(Part::Of(Slice { index: 3, of: 30 })));
-        assert_eq!("next/30".parse::<Part>(), Ok(Part::Next { of: 30 }));
+        assert_eq!("3/30".parse::<SliceChoice>(), Ok(SliceChoice::Of(Slice { index: 3, of: 30 })));
+        assert_eq!("next/30".parse::<SliceChoice>(), Ok(SliceChoice::Next { of: 30 }));
     }
 }

@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 
 pub use later::LaterEntry;
 pub use problem::{Problem, Severity};
-pub use read::{Reader, Rubbish};
+pub use read::{LedgerReader, Rubbish};
 pub use status::{EntryStatus, Hold, Pending, SnapshotState, Suspicion, Void};
 
 use self::graph::Graph;
 use self::snapshots::Snapshots;
 use super::trust::Trust;
-use crate::format::{Entry, EntryRef, Policy, PolicyRef, RepositoryId, Role, SourceName};
+use crate::format::{Entry, EntryRef, Policy, PolicyRef, RepositoryId, SigningRole, SourceName};
 use crate::model::{Digest, Timestamp, limits};
 
 /// A ledger and the policy that it is read under.
@@ -68,7 +68,7 @@ pub enum NotAuthorised {
     NotListed,
     /// The key has no role for it.
     #[error("the trust policy does not give this key the role `{role}`; a role is another key, which a custodian adds (`keyhaven keys add`)", role = .0.as_str())]
-    NoRole(Role),
+    NoRole(SigningRole),
     /// The key has ended.
     #[error("the trust policy has ended this key; make a new one (`keyhaven keys host`) and have a custodian add it")]
     Ended,
@@ -330,7 +330,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`NotAuthorised`] when it would not.
-    pub fn check_signer(&self, key: &Digest, role: Role) -> Result<(), NotAuthorised> {
+    pub fn check_signer(&self, key: &Digest, role: SigningRole) -> Result<(), NotAuthorised> {
         for (_, policy) in self.trust.branches() {
             let listed = policy.key(key).ok_or(NotAuthorised::NotListed)?;
             if !listed.has(role) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Ledger;
 use super::later::LaterFiles;
-use crate::format::entry::Signed;
+use crate::format::entry::SignedEntry;
 use crate::format::{Entry, EntryRef, FormatError, RepositoryId, names};
 use crate::model::Digest;
 use crate::repository::trust::{PolicyPool, Trust};
@@ -53,7 +53,7 @@ impl Rubbish {
 
 /// Reads documents one after the other, in any order, and from anywhere. Of each it keeps the entry, not its bytes.
 #[derive(Debug)]
-pub struct Reader {
+pub struct LedgerReader {
     id: RepositoryId,
     entries: BTreeMap<Digest, Entry>,
     carried: PolicyPool,
@@ -61,7 +61,7 @@ pub struct Reader {
     rubbish: Rubbish,
 }
 
-impl Reader {
+impl LedgerReader {
     /// Nothing was read yet.
     #[must_use]
     pub fn new(id: RepositoryId) -> Self {
@@ -78,7 +78,7 @@ impl Reader {
             self.rubbish.add(file.to_owned(), why.to_owned());
             return false;
         }
-        let signed = Signed::decode(bytes);
+        let signed = SignedEntry::decode(bytes);
         let is_signed = signed.is_ok();
         if let Err(why) = self.take(file, bytes, signed) {
             self.rubbish.add(file.to_owned(), why);
@@ -96,7 +96,7 @@ impl Reader {
         wanted
             .into_iter()
             .filter_map(|(path, bytes)| {
-                self.take(&path, &bytes, Signed::decode(&bytes)).ok().and(names::parse_entry(&path))
+                self.take(&path, &bytes, SignedEntry::decode(&bytes)).ok().and(names::parse_entry(&path))
             })
             .collect()
     }
@@ -125,7 +125,7 @@ impl Reader {
     }
 
     /// The files that only a later version of the format can read and that a key says it signed that may speak under this
-    /// policy. Give each to [`Reader::confirm`] once more: its bytes were not kept.
+    /// policy. Give each to [`LedgerReader::confirm`] once more: its bytes were not kept.
     #[must_use]
     pub fn to_confirm(&self, trust: &Trust) -> Vec<String> {
         self.later.to_confirm(trust).iter().map(names::entry).collect()
@@ -152,9 +152,9 @@ impl Reader {
         Ledger::of(self.entries.into_values().collect(), later, trust, self.rubbish)
     }
 
-    fn take(&mut self, file: &str, bytes: &[u8], signed: Result<Signed, FormatError>) -> Result<(), String> {
+    fn take(&mut self, file: &str, bytes: &[u8], signed: Result<SignedEntry, FormatError>) -> Result<(), String> {
         let named = names::parse_entry(file).ok_or("no entry has such a name")?;
-        let Signed { entry, carried, .. } = match signed {
+        let SignedEntry { entry, carried, .. } = match signed {
             Ok(signed) => signed,
             Err(_) if self.later.note(named, self.id, bytes) => return Ok(()),
             Err(error) => return Err(error.to_string()),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::graph::Graph;
 use super::status::{EntryStatus, Hold, SnapshotState, Suspicion};
-use crate::format::{Entry, EntryRef, Event, PolicyRef};
+use crate::format::{Entry, EntryEvent, EntryRef, PolicyRef};
 use crate::model::Digest;
 use crate::repository::trust::Trust;
 
@@ -24,7 +24,7 @@ pub(super) struct Snapshots {
 
 /// What the entries that count say about snapshots below them, by position, in order.
 #[derive(Default)]
-struct Said<'a> {
+struct EntriesBySnapshot<'a> {
     forgotten: Vec<(usize, usize, &'a str)>,
     undone: HashMap<usize, Vec<usize>>,
     swept: Vec<(usize, usize)>,
@@ -34,7 +34,7 @@ struct Said<'a> {
 
 impl Snapshots {
     pub(super) fn of(graph: &Graph, statuses: &[EntryStatus], unproven: &[usize], trust: &Trust) -> Self {
-        let said = Said::collect(graph, statuses);
+        let said = EntriesBySnapshot::collect(graph, statuses);
         let mut found = Self::default();
         for (position, snapshot, rule) in &said.forgotten {
             let undos = said.undone.get(snapshot).map(Vec::as_slice).unwrap_or_default();
@@ -84,7 +84,7 @@ impl Snapshots {
         &self.early
     }
 
-    fn hold(&mut self, graph: &Graph, trust: &Trust, said: &Said<'_>) {
+    fn hold(&mut self, graph: &Graph, trust: &Trust, said: &EntriesBySnapshot<'_>) {
         for (position, snapshot, reason) in &said.held {
             let released = said.released.get(snapshot).map(Vec::as_slice).unwrap_or_default();
             if released.iter().any(|release| graph.is_below(*position, *release)) {
@@ -122,20 +122,20 @@ impl Snapshots {
     }
 }
 
-impl<'a> Said<'a> {
+impl<'a> EntriesBySnapshot<'a> {
     fn collect(graph: &'a Graph, statuses: &[EntryStatus]) -> Self {
         let counts = |position: usize| statuses.get(position).is_some_and(EntryStatus::counts);
         let mut said = Self::default();
         for (position, entry) in graph.entries.iter().enumerate().filter(|(position, _)| counts(*position)) {
             for snapshot in named(graph, entry).into_iter().filter(|snapshot| counts(*snapshot)) {
                 match &entry.event {
-                    Event::Forget(event) if graph.is_below(snapshot, position) => {
+                    EntryEvent::Forget(event) if graph.is_below(snapshot, position) => {
                         said.forgotten.push((position, snapshot, &event.rule));
                     }
-                    Event::Undo(_) => said.undone.entry(snapshot).or_default().push(position),
-                    Event::Sweep(_) => said.swept.push((position, snapshot)),
-                    Event::Hold(event) => said.held.push((position, snapshot, &event.reason)),
-                    Event::Release(_) => said.released.entry(snapshot).or_default().push(position),
+                    EntryEvent::Undo(_) => said.undone.entry(snapshot).or_default().push(position),
+                    EntryEvent::Sweep(_) => said.swept.push((position, snapshot)),
+                    EntryEvent::Hold(event) => said.held.push((position, snapshot, &event.reason)),
+                    EntryEvent::Release(_) => said.released.entry(snapshot).or_default().push(position),
                     _ => {}
                 }
             }
@@ -213,6 +213,6 @@ fn is_early(graph: &Graph, trust: &Trust, sweep: usize, snapshot: usize) -> bool
     let forgets = below
         .iter()
         .filter_map(|at| graph.entries.get(*at))
-        .filter(|below| matches!(&below.event, Event::Forget(event) if event.snapshots.contains(&named.digest)));
+        .filter(|below| matches!(&below.event, EntryEvent::Forget(event) if event.snapshots.contains(&named.digest)));
     !forgets.into_iter().any(|forget| entry.time.millis_since(forget.time) >= grace)
 }

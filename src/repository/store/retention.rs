@@ -62,13 +62,13 @@ impl Retention {
 
 /// What the headers of an answer say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct RetentionHeaders {
     pub(super) until: Option<Timestamp>,
     pub(super) held: bool,
     pub(super) versioned: bool,
 }
 
-impl Said {
+impl RetentionHeaders {
     /// Reads the headers; `header` gives one by its lower-case name.
     pub(super) fn of<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
         let mut said = Self::default();
@@ -103,8 +103,8 @@ fn date(text: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn said(headers: &[(&str, &'static str)]) -> Said {
-        Said::of(|name| headers.iter().find(|(header, _)| *header == name).map(|(_, value)| *value))
+    fn said(headers: &[(&str, &'static str)]) -> RetentionHeaders {
+        RetentionHeaders::of(|name| headers.iter().find(|(header, _)| *header == name).map(|(_, value)| *value))
     }
 
     fn at(text: &str) -> Timestamp {
@@ -126,7 +126,7 @@ mod tests {
         assert!(said(&[("retention-legal-hold-count", "2")]).held);
         assert!(!said(&[("retention-legal-hold-count", "0")]).held);
         assert!(said(&[("retention-period", "-2")]).held, "permanent");
-        assert_eq!(said(&[("content-length", "1")]), Said::default());
+        assert_eq!(said(&[("content-length", "1")]), RetentionHeaders::default());
     }
 
     #[test]
@@ -143,11 +143,11 @@ mod tests {
     #[test]
     fn a_lock_ends_with_its_date_and_not_before() {
         let until = at("2026-11-22T14:00:00Z");
-        let locked = Said { until: Some(until), ..Said::default() }.about(object());
+        let locked = RetentionHeaders { until: Some(until), ..RetentionHeaders::default() }.about(object());
         assert_eq!(locked.hold(Some(until.plus_millis(-1))), Some(Hold::Until(until)));
         assert_eq!(locked.hold(Some(until)), None);
         assert_eq!(locked.hold(None), Some(Hold::Until(until)), "without a clock nothing is over");
-        let open = Said { held: true, until: Some(until), ..Said::default() }.about(object());
+        let open = RetentionHeaders { held: true, until: Some(until), ..RetentionHeaders::default() }.about(object());
         assert_eq!(open.hold(Some(until)), Some(Hold::Open));
     }
 }

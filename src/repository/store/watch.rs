@@ -12,7 +12,7 @@ use object_store::client::{
 use object_store::{ClientOptions, Result};
 
 use super::keys::respell;
-use super::retention::Said;
+use super::retention::RetentionHeaders;
 use crate::model::Timestamp;
 
 /// The store's clock: the last `Date` that it sent, and how long ago that was.
@@ -35,12 +35,12 @@ impl StoreClock {
 
 tokio::task_local! {
     /// What the answers to this task's requests say besides what object_store makes of them.
-    static HEARD: Mutex<Said>;
+    static HEARD: Mutex<RetentionHeaders>;
 }
 
 /// Does some work in this task and gives what the headers of its last answer said. A task-local and no field: requests
 /// run side by side, and object_store does not say which answer belongs to which.
-pub(super) async fn hearing<T>(work: impl Future<Output = T>) -> (T, Said) {
+pub(super) async fn hearing<T>(work: impl Future<Output = T>) -> (T, RetentionHeaders) {
     let work = async {
         let done = work.await;
         (done, HEARD.with(|heard| *heard.lock().unwrap_or_else(PoisonError::into_inner)))
@@ -74,9 +74,9 @@ impl HttpService for Watched {
             self.clock.note(date);
         }
         // Outside of `hearing` nobody wants to know.
-        let hear = |heard: &Mutex<Said>| {
+        let hear = |heard: &Mutex<RetentionHeaders>| {
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Said::of(header);
+            *heard.lock().unwrap_or_else(PoisonError::into_inner) = RetentionHeaders::of(header);
         };
         HEARD.try_with(hear).unwrap_or_default();
         if !listing || !response.status().is_success() {

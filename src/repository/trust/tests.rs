@@ -4,7 +4,7 @@ use crate::crypto::digest::sha256;
 use crate::format::SourceName;
 use crate::format::envelope::{Holds, Signature};
 use crate::format::policy::{AcceptedLosses, Custodian, PolicyRecipient, PolicySettings};
-use crate::format::version::Version;
+use crate::format::version::FormatVersion;
 use crate::model::Timestamp;
 
 fn custodian(seed: u8) -> SigningKey {
@@ -15,7 +15,7 @@ fn custodian(seed: u8) -> SigningKey {
 fn first() -> Policy {
     let named = |seed| Custodian { name: format!("custodian {seed}"), public_key: custodian(seed).public().into() };
     Policy {
-        format: Version::CURRENT,
+        format: FormatVersion::CURRENT,
         version: 1,
         repository: None,
         source: SourceName { provider: "ibm".to_owned(), instance: "crn:v1:source".to_owned(), region: None },

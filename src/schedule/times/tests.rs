@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::schedule::Mark;
+use crate::schedule::DstNote;
 
 /// Zones whose clocks change in every way: by an hour, by half an hour, at midnight, around a fast, in the south, never.
 const ZONES: &[&str] = &[
@@ -120,7 +120,7 @@ fn at_most_the_newest_missed_run_is_caught_up() {
 fn marks_say_what_the_clocks_did() {
     let marks = |line: &str, from: &str, count: usize| -> Vec<String> {
         let schedule = schedule(line, "Europe/Berlin");
-        let mark = |due| schedule.mark(due).map(|mark: Mark| mark.to_string()).unwrap_or_default();
+        let mark = |due| schedule.mark(due).map(|mark: DstNote| mark.to_string()).unwrap_or_default();
         schedule.upcoming(at(from)).take(count).map(mark).collect()
     };
     assert_eq!(marks("30 2 * * *", "2027-03-27T00:00:00Z", 3), ["", "02:30 does not exist that day", ""]);
@@ -242,7 +242,7 @@ fn a_nightly_job_of_three_years_loses_no_night() {
                 );
                 let shown = local.format("%-M %-H * * *").to_string();
                 assert!(
-                    shown == line || matches!(schedule.mark(due), Some(Mark::Moved { .. })),
+                    shown == line || matches!(schedule.mark(due), Some(DstNote::Moved { .. })),
                     "{zone} {line}: {local}"
                 );
                 last = due;

@@ -1,6 +1,6 @@
 //! What there is already: the newest good snapshot, the last verification.
 
-use super::repository::Found;
+use super::repository::RepositoryFacts;
 use super::row::Rows;
 use crate::cli::app::App;
 use crate::cli::{human, wire};
@@ -12,7 +12,7 @@ const ACCEPT: &str = "`keyhaven snapshots` says why; a custodian may run `keyhav
 const OVERDUE: &str = "`keyhaven status` shows the last days; `keyhaven schedule next` the next runs";
 
 /// The rows.
-pub(super) async fn rows(app: &App, settings: &Settings, found: &Found) -> Rows {
+pub(super) async fn rows(app: &App, settings: &Settings, found: &RepositoryFacts) -> Rows {
     let mut rows = Rows::new("Backups");
     let (Some(repository), Some(ledger)) = (&found.repository, &found.ledger) else { return rows };
     let (now, objectives) = (app.context().clock.now(), wire::objectives(settings));

@@ -159,40 +159,44 @@ fn room_row(rows: &mut Rows, what: &'static str, free: u64, files: u64) {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests make, spoil and read files")]
 mod tests {
-    use super::super::row::{Row, Verdict};
+    use super::super::row::{CheckResult, CheckRow};
     use super::*;
 
-    fn only(fill: impl FnOnce(&mut Rows)) -> Row {
+    fn only(fill: impl FnOnce(&mut Rows)) -> CheckRow {
         let mut rows = Rows::new("test");
         fill(&mut rows);
         let mut rows = rows.into_iter();
         let row = rows.next().unwrap();
         assert!(rows.next().is_none());
-        assert_eq!(row.verdict == Verdict::Good, row.hint.is_none(), "what is not good says how to mend it: {row:?}");
+        assert_eq!(
+            row.verdict == CheckResult::Good,
+            row.hint.is_none(),
+            "what is not good says how to mend it: {row:?}"
+        );
         row
     }
 
     #[test]
     fn a_disk_that_fills_up_is_told_before_it_is_full() {
         let verdict = |free, files| only(|rows| room_row(rows, "room", free, files)).verdict;
-        assert_eq!(verdict(1 << 40, 1_000), Verdict::Good);
-        assert_eq!(verdict(1 << 40, 0), Verdict::Good, "some file systems count no files");
-        assert_eq!(verdict(200 << 20, 1_000), Verdict::Warning);
-        assert_eq!(verdict(1 << 20, 1_000), Verdict::Bad);
-        assert_eq!(verdict(1 << 40, 3), Verdict::Bad);
+        assert_eq!(verdict(1 << 40, 1_000), CheckResult::Good);
+        assert_eq!(verdict(1 << 40, 0), CheckResult::Good, "some file systems count no files");
+        assert_eq!(verdict(200 << 20, 1_000), CheckResult::Warning);
+        assert_eq!(verdict(1 << 20, 1_000), CheckResult::Bad);
+        assert_eq!(verdict(1 << 40, 3), CheckResult::Bad);
     }
 
     #[test]
     fn a_process_that_could_spill_its_memory_is_bad() {
         let good = Process { no_core: true, not_dumpable: true, private_files: true };
-        assert_eq!(only(|rows| process(rows, good)).verdict, Verdict::Good);
+        assert_eq!(only(|rows| process(rows, good)).verdict, CheckResult::Good);
         for (bad, said) in [
             (Process { no_core: false, ..good }, "core dumps are on"),
             (Process { not_dumpable: false, ..good }, "look into its memory"),
             (Process { private_files: false, ..good }, "open to others"),
         ] {
             let row = only(|rows| process(rows, bad));
-            assert!(row.verdict == Verdict::Bad && row.found.contains(said), "{row:?}");
+            assert!(row.verdict == CheckResult::Bad && row.found.contains(said), "{row:?}");
         }
     }
 
@@ -200,18 +204,18 @@ mod tests {
     fn looking_makes_nothing() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("a/b");
-        assert_eq!(only(|rows| assert!(folder_row(rows, "f", &folder, "mend"))).verdict, Verdict::Good);
+        assert_eq!(only(|rows| assert!(folder_row(rows, "f", &folder, "mend"))).verdict, CheckResult::Good);
         assert!(!root.path().join("a").exists());
         std::fs::write(root.path().join("a"), b"in the way").unwrap();
         let row = only(|rows| assert!(!folder_row(rows, "f", &folder, "mend")));
-        assert!(row.verdict == Verdict::Bad && row.found.contains("is no folder"), "{row:?}");
+        assert!(row.verdict == CheckResult::Bad && row.found.contains("is no folder"), "{row:?}");
     }
 
     #[test]
     fn a_file_needs_its_folder() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| only(|rows| file_row(rows, "f", &root.path().join(name), "mend"));
-        assert_eq!(at("metrics.prom").verdict, Verdict::Good);
+        assert_eq!(at("metrics.prom").verdict, CheckResult::Good);
         assert!(at("no/metrics.prom").found.contains("is not there"));
         std::fs::create_dir(root.path().join("folder")).unwrap();
         assert!(at("folder").found.contains("it is a folder"));

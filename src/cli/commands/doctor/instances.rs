@@ -1,16 +1,16 @@
 //! The source and the standby: answering, what the identity may do, and that each is the one that is meant.
 
 use super::regions::{Regions, of_crn};
-use super::repository::{Found, skew};
+use super::repository::{RepositoryFacts, skew};
 use super::row::Rows;
-use super::{Host, Limit};
+use super::{HostPurpose, Limit};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::{human, wire};
 use crate::config::Settings;
 use crate::instance::ibm::Client;
 use crate::instance::ibm::access::Allowed;
-use crate::instance::{Listed, Listing, Sink, Source as _};
+use crate::instance::{CompleteListing, Listed, Sink, Source as _};
 use crate::model::{FailureKind, ItemKind};
 
 const REACH: &str = "check the URL, the API key, and the network between; `keyhaven config show` prints what is set";
@@ -19,8 +19,8 @@ const REACH: &str = "check the URL, the API key, and the network between; `keyha
 pub(super) async fn source(
     app: &App,
     settings: &Settings,
-    host: &Host,
-    found: &Found,
+    host: &HostPurpose,
+    found: &RepositoryFacts,
     regions: &mut Regions,
     limit: Limit,
 ) -> Rows {
@@ -64,7 +64,7 @@ pub(super) async fn source(
 }
 
 /// The rows of the standby. Nothing is written: it is asked about things that do not exist.
-pub(super) async fn standby(settings: &Settings, found: &Found, regions: &mut Regions, limit: Limit) -> Rows {
+pub(super) async fn standby(settings: &Settings, found: &RepositoryFacts, regions: &mut Regions, limit: Limit) -> Rows {
     let mut rows = Rows::new("Standby");
     let Some(client) = rows.take("address", wire::standby(settings), Client::host, REACH) else { return rows };
     let Some(listing) = listing(&mut rows, &client, limit).await else { return rows };
@@ -124,9 +124,9 @@ impl Sink for Looking {
     }
 }
 
-async fn listing(rows: &mut Rows, client: &Client, limit: Limit) -> Option<Listing> {
+async fn listing(rows: &mut Rows, client: &Client, limit: Limit) -> Option<CompleteListing> {
     let listing = async { client.list(&mut Looking).await.map_err(Failure::from) };
-    let shown = |listing: &Listing| {
+    let shown = |listing: &CompleteListing| {
         let items = human::count(listing.items, "item");
         format!("{items} of {}", listing.instance.as_deref().unwrap_or("an instance that shows no name"))
     };
@@ -141,7 +141,7 @@ fn no(action: &'static str, allowed: &Allowed) -> Option<(&'static str, String)>
 }
 
 /// A right that is missing, and the role that has it.
-fn rights(rows: &mut Rows, action: &'static str, words: &str, host: &Host, settings: &Settings) {
+fn rights(rows: &mut Rows, action: &'static str, words: &str, host: &HostPurpose, settings: &Settings) {
     let found = format!("{action} is refused: {words}");
     let (mend, values) = match action {
         "configurations.list" | "configuration.read" => (

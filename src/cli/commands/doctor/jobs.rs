@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use super::row::Rows;
 use crate::cli::jobs::{self, Doubt};
 use crate::cli::key_file;
-use crate::config::{Job, Settings};
+use crate::config::{JobConfig, Settings};
 use crate::crypto::Identities;
 use crate::model::FailureKind;
 
 /// Adds a row for each thing that would make the job fail, or do nothing, whenever it runs.
-pub(super) fn rows(rows: &mut Rows, settings: &Settings, job: &Job) {
+pub(super) fn rows(rows: &mut Rows, settings: &Settings, job: &JobConfig) {
     let what = "job";
     let name = &job.name;
     if let Err(failure) = jobs::check_args(std::slice::from_ref(job)) {
@@ -56,7 +56,7 @@ pub(super) fn rows(rows: &mut Rows, settings: &Settings, job: &Job) {
 }
 
 /// What a job of retention does otherwise than whoever wrote it may think.
-fn retention(rows: &mut Rows, settings: &Settings, job: &Job) {
+fn retention(rows: &mut Rows, settings: &Settings, job: &JobConfig) {
     let (what, name, kind) = ("job", &job.name, &job.kind);
     // Rules that cannot be read are refused with the configuration, before anything is asked here.
     for doubt in jobs::doubts(job, settings).unwrap_or_default() {
@@ -77,25 +77,25 @@ fn retention(rows: &mut Rows, settings: &Settings, job: &Job) {
     }
 }
 
-fn looks(rows: &mut Rows, job: &Job) {
+fn looks(rows: &mut Rows, job: &JobConfig) {
     let found = format!("{} ({}) only says what it would do: it lacks --apply", job.name, job.kind);
     let mend = format!("put \"--apply\" into jobs.{}.args, once its dry run says what you want", job.name);
     rows.warning("job", found, mend);
 }
 
 /// Whether a flag is among the arguments, with or without a value.
-pub(super) fn has(job: &Job, flag: &str) -> bool {
+pub(super) fn has(job: &JobConfig, flag: &str) -> bool {
     job.args.iter().any(|arg| arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
 }
 
 /// The value of a flag among the arguments, as `--flag value` or `--flag=value`.
-fn value<'j>(job: &'j Job, flag: &str) -> Option<&'j str> {
+fn value<'j>(job: &'j JobConfig, flag: &str) -> Option<&'j str> {
     let after = job.args.iter().skip_while(|arg| *arg != flag).nth(1).map(String::as_str);
     after.or_else(|| job.args.iter().find_map(|arg| arg.strip_prefix(flag)?.strip_prefix('=')))
 }
 
 /// Whether its recovery identity is under a passphrase that only somebody at a terminal could give.
-fn asks(settings: &Settings, job: &Job) -> bool {
+fn asks(settings: &Settings, job: &JobConfig) -> bool {
     let file = value(job, "--identity").map(PathBuf::from).or(settings.keys().recovery_identity_file);
     let sealed = |file: PathBuf| key_file::read_unless(&file, "recovery identity", Identities::is_encrypted);
     let text = file.and_then(|file| sealed(file).ok());

@@ -1,6 +1,6 @@
 //! Keys of this host: there, readable by nobody else, and apart from each other.
 
-use super::Host;
+use super::HostPurpose;
 use super::row::Rows;
 use crate::cli::{key_file, wire};
 use crate::config::Settings;
@@ -13,7 +13,7 @@ const MADE_BY_INIT: &str =
     "`keyhaven init` makes it; put it back from your copy, or make this host anew with `keyhaven keys host`";
 
 /// The rows, and the keys for those who look whether the trust policy lists them.
-pub(super) fn rows(settings: &Settings, host: &Host) -> (Rows, Option<SigningKey>, Option<Identities>) {
+pub(super) fn rows(settings: &Settings, host: &HostPurpose) -> (Rows, Option<SigningKey>, Option<Identities>) {
     let mut rows = Rows::new("Keys");
     let signing_key = signing_key(&mut rows, settings, host);
     let mut catalogue = None;
@@ -26,7 +26,7 @@ pub(super) fn rows(settings: &Settings, host: &Host) -> (Rows, Option<SigningKey
     (rows, signing_key, catalogue)
 }
 
-fn signing_key(rows: &mut Rows, settings: &Settings, host: &Host) -> Option<SigningKey> {
+fn signing_key(rows: &mut Rows, settings: &Settings, host: &HostPurpose) -> Option<SigningKey> {
     if !host.signs() && settings.keys().signing_key.is_none() {
         rows.good("signing key", "none named, and nothing that this host does needs one");
         return None;
@@ -65,7 +65,7 @@ pub(super) fn recipients(settings: &Settings, policy: &Policy, catalogue: Option
     rows
 }
 
-fn recovery_identity(rows: &mut Rows, settings: &Settings, host: &Host) {
+fn recovery_identity(rows: &mut Rows, settings: &Settings, host: &HostPurpose) {
     let what = "recovery identity";
     let Some(file) = settings.keys().recovery_identity_file else {
         return match host.collects {

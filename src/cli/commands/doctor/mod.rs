@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use self::row::{Row, Rows, Verdict};
+use self::row::{CheckResult, CheckRow, Rows};
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::human;
 use crate::cli::printer::{Printer, Style};
 use crate::config::Settings;
-use crate::format::Role;
+use crate::format::SigningRole;
 use crate::model::FailureKind;
 
 /// Checks everything that a backup or a restore needs: keys, repository, instances, rights, schedule. Changes nothing.
@@ -52,8 +52,8 @@ pub(in crate::cli) struct Arguments {
 
 /// The whole table.
 #[derive(Debug, Default, Serialize)]
-struct Table {
-    checks: Vec<Row>,
+struct CheckTable {
+    checks: Vec<CheckRow>,
     /// How many of them are good.
     good: usize,
     /// How many are warnings.
@@ -62,13 +62,13 @@ struct Table {
     bad: usize,
 }
 
-impl Table {
+impl CheckTable {
     fn add(&mut self, rows: Rows) {
         for row in rows {
             match row.verdict {
-                Verdict::Good => self.good += 1,
-                Verdict::Warning => self.warnings += 1,
-                Verdict::Bad => self.bad += 1,
+                CheckResult::Good => self.good += 1,
+                CheckResult::Warning => self.warnings += 1,
+                CheckResult::Bad => self.bad += 1,
             }
             self.checks.push(row);
         }
@@ -77,7 +77,7 @@ impl Table {
 
 /// What this host is for, by its configuration.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(super) struct HostPurpose {
     /// It backs up, or it would.
     collects: bool,
     /// It has a job that backs up.
@@ -85,10 +85,10 @@ pub(super) struct Host {
     /// It restores.
     restores: bool,
     /// The roles that its signing key needs, each with what for.
-    roles: Vec<(Role, &'static str)>,
+    roles: Vec<(SigningRole, &'static str)>,
 }
 
-impl Host {
+impl HostPurpose {
     fn of(settings: &Settings) -> Self {
         let restores = settings.is_set("standby.url");
         let collects = settings.is_set("source.url") || !restores;
@@ -96,11 +96,11 @@ impl Host {
         let job = |kind: &str| jobs.iter().any(|job| job.kind == kind);
         let with = |kind: &str, flag: &str| jobs.iter().any(|job| job.kind == kind && jobs::has(job, flag));
         let roles = [
-            (Role::Collector, "backup", collects && (job("backup") || jobs.is_empty() || !restores)),
-            (Role::Verifier, "verify --record", with("verify", "--record")),
-            (Role::Restorer, "sync --record", with("sync", "--record")),
-            (Role::Reaper, "forget", with("forget", "--apply")),
-            (Role::Reaper, "sweep", with("sweep", "--apply")),
+            (SigningRole::Collector, "backup", collects && (job("backup") || jobs.is_empty() || !restores)),
+            (SigningRole::Verifier, "verify --record", with("verify", "--record")),
+            (SigningRole::Restorer, "sync --record", with("sync", "--record")),
+            (SigningRole::Reaper, "forget", with("forget", "--apply")),
+            (SigningRole::Reaper, "sweep", with("sweep", "--apply")),
         ];
         let roles = roles.into_iter().filter_map(|(role, why, needed)| needed.then_some((role, why))).collect();
         Self { collects, backup_job: job("backup"), restores, roles }
@@ -131,11 +131,11 @@ impl Limit {
     }
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let limit = Limit(Duration::from_secs(arguments.timeout));
-    let host = Host::of(&settings);
-    let mut table = Table::default();
+    let host = HostPurpose::of(&settings);
+    let mut table = CheckTable::default();
     table.add(configuration(app));
     table.add(host::rows(app, &settings));
     let (rows, signing_key, catalogue) = keys::rows(&settings, &host);
@@ -160,8 +160,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     table.add(schedule::rows(app, &settings, host.collects, limit).await);
     table.add(telling::rows(app, &settings, arguments.notify).await);
     app.printer.result(&table, |printer| print(printer, &table))?;
-    let first = table.checks.iter().find(|row| row.verdict == Verdict::Bad);
-    Ok(first.map_or(Outcome::Done, |row| Outcome::Reported(row.kind)))
+    let first = table.checks.iter().find(|row| row.verdict == CheckResult::Bad);
+    Ok(first.map_or(CommandOutcome::Done, |row| CommandOutcome::Reported(row.kind)))
 }
 
 fn configuration(app: &App) -> Rows {
@@ -171,7 +171,7 @@ fn configuration(app: &App) -> Rows {
     rows
 }
 
-fn print(printer: &Printer, table: &Table) -> Result<(), Failure> {
+fn print(printer: &Printer, table: &CheckTable) -> Result<(), Failure> {
     const LABEL: usize = 20;
     const INDENT: usize = 8 + LABEL + 2;
     let mut group = "";
@@ -184,9 +184,9 @@ fn print(printer: &Printer, table: &Table) -> Result<(), Failure> {
             printer.line(printer.paint(Style::Bold, group))?;
         }
         let mark = match row.verdict {
-            Verdict::Good => printer.paint(Style::Green, "ok  "),
-            Verdict::Warning => printer.paint(Style::Yellow, "warn"),
-            Verdict::Bad => printer.paint(Style::Red, "BAD "),
+            CheckResult::Good => printer.paint(Style::Green, "ok  "),
+            CheckResult::Warning => printer.paint(Style::Yellow, "warn"),
+            CheckResult::Bad => printer.paint(Style::Red, "BAD "),
         };
         let room = printer.width().saturating_sub(INDENT);
         let mut lines = human::wrapped(&human::safe(&row.found), room).into_iter();

@@ -81,7 +81,7 @@ pub(super) fn rows(regions: &Regions) -> Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::Verdict;
+    use super::super::row::CheckResult;
     use super::*;
 
     #[test]
@@ -107,12 +107,12 @@ mod tests {
         assert_eq!(
             verdicts(region("eu-de"), region("eu-gb"), region("eu-de")),
             [
-                ("source and bucket", Verdict::Warning),
-                ("source and standby", Verdict::Good),
-                ("standby and bucket", Verdict::Good)
+                ("source and bucket", CheckResult::Warning),
+                ("source and standby", CheckResult::Good),
+                ("standby and bucket", CheckResult::Good)
             ]
         );
-        assert_eq!(verdicts(region("eu-de"), region("eu-de"), None), [("source and standby", Verdict::Warning)]);
-        assert_eq!(verdicts(None, region("a"), region("a")), [("standby and bucket", Verdict::Warning)]);
+        assert_eq!(verdicts(region("eu-de"), region("eu-de"), None), [("source and standby", CheckResult::Warning)]);
+        assert_eq!(verdicts(None, region("a"), region("a")), [("standby and bucket", CheckResult::Warning)]);
     }
 }

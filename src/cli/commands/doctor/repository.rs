@@ -1,7 +1,7 @@
 //! The repository: reachable, readable, writable, protected, its clock, its ledger, this host's roles in it.
 
 use super::row::Rows;
-use super::{Host, Limit};
+use super::{HostPurpose, Limit};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::memory::Memory;
@@ -21,7 +21,7 @@ const REPOSITORY: &str =
 
 /// What further checks go on with.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct RepositoryFacts {
     pub(super) repository: Option<Repository>,
     pub(super) ledger: Option<Ledger>,
 }
@@ -30,12 +30,12 @@ pub(super) struct Found {
 pub(super) async fn rows(
     app: &App,
     settings: &Settings,
-    host: &Host,
+    host: &HostPurpose,
     signing_key: Option<&SigningKey>,
     limit: Limit,
-) -> (Rows, Found) {
+) -> (Rows, RepositoryFacts) {
     let mut rows = Rows::new("Repository");
-    let mut found = Found::default();
+    let mut found = RepositoryFacts::default();
     let opened = limit.within(FailureKind::Failed, wire::repository(settings, None)).await;
     let Some(repository) = rows.take("repository", opened, |one| one.store().place(), REPOSITORY) else {
         return (rows, found);
@@ -267,7 +267,7 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
 }
 
 /// Whether the trust policy lets this host's key do what this host is to do.
-fn roles(rows: &mut Rows, ledger: &Ledger, key: Digest, host: &Host) {
+fn roles(rows: &mut Rows, ledger: &Ledger, key: Digest, host: &HostPurpose) {
     for (role, why) in &host.roles {
         let what = "role";
         match ledger.check_signer(&key, *role) {

@@ -8,7 +8,7 @@ use crate::model::FailureKind;
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Verdict {
+pub(super) enum CheckResult {
     /// As it should be, or nothing to do about it.
     Good,
     /// Works, and could hurt one day.
@@ -19,13 +19,13 @@ pub(super) enum Verdict {
 
 /// One check.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(super) struct CheckRow {
     /// The heading that it stands under.
     pub(super) group: &'static str,
     /// What was looked at.
     pub(super) what: &'static str,
     /// How it came out.
-    pub(super) verdict: Verdict,
+    pub(super) verdict: CheckResult,
     /// What was found.
     pub(super) found: String,
     /// How to mend it: there for every row that is not good.
@@ -41,7 +41,7 @@ pub(super) struct Row {
 #[derive(Debug)]
 pub(super) struct Rows {
     group: &'static str,
-    rows: Vec<Row>,
+    rows: Vec<CheckRow>,
 }
 
 impl Rows {
@@ -50,12 +50,12 @@ impl Rows {
     }
 
     pub(super) fn good(&mut self, what: &'static str, found: impl Into<String>) {
-        self.add(what, Verdict::Good, found.into(), None, FailureKind::Failed);
+        self.add(what, CheckResult::Good, found.into(), None, FailureKind::Failed);
     }
 
     /// Works, and could hurt one day; `mend` says what to do.
     pub(super) fn warning(&mut self, what: &'static str, found: impl Into<String>, mend: impl Into<String>) {
-        self.add(what, Verdict::Warning, found.into(), Some(mend.into()), FailureKind::Failed);
+        self.add(what, CheckResult::Warning, found.into(), Some(mend.into()), FailureKind::Failed);
     }
 
     /// Will fail, with the exit code of `kind`; `mend` says what to do.
@@ -66,7 +66,7 @@ impl Rows {
         found: impl Into<String>,
         mend: impl Into<String>,
     ) {
-        self.add(what, Verdict::Bad, found.into(), Some(mend.into()), kind);
+        self.add(what, CheckResult::Bad, found.into(), Some(mend.into()), kind);
     }
 
     /// Takes a failure; `mend` is what to do where the failure itself does not say.
@@ -95,15 +95,22 @@ impl Rows {
         }
     }
 
-    fn add(&mut self, what: &'static str, verdict: Verdict, found: String, hint: Option<String>, kind: FailureKind) {
-        let exit = if verdict == Verdict::Bad { kind.exit_code() } else { 0 };
-        self.rows.push(Row { group: self.group, what, verdict, found, hint, exit, kind });
+    fn add(
+        &mut self,
+        what: &'static str,
+        verdict: CheckResult,
+        found: String,
+        hint: Option<String>,
+        kind: FailureKind,
+    ) {
+        let exit = if verdict == CheckResult::Bad { kind.exit_code() } else { 0 };
+        self.rows.push(CheckRow { group: self.group, what, verdict, found, hint, exit, kind });
     }
 }
 
 impl IntoIterator for Rows {
-    type Item = Row;
-    type IntoIter = std::vec::IntoIter<Row>;
+    type Item = CheckRow;
+    type IntoIter = std::vec::IntoIter<CheckRow>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.rows.into_iter()

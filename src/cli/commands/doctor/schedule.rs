@@ -10,7 +10,7 @@ use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
 use crate::cli::{human, wire};
-use crate::config::{Job, Settings};
+use crate::config::{JobConfig, Settings};
 use crate::model::{FailureKind, Timestamp};
 use crate::repository::lease::Leases;
 
@@ -18,7 +18,7 @@ use crate::repository::lease::Leases;
 pub(super) async fn rows(app: &App, settings: &Settings, backs_up: bool, limit: Limit) -> Rows {
     let mut rows = Rows::new("Schedule");
     let now = app.context().clock.now();
-    let jobs: Vec<&Job> = settings.jobs().iter().filter(|job| job.is_for(settings.instance())).collect();
+    let jobs: Vec<&JobConfig> = settings.jobs().iter().filter(|job| job.is_for(settings.instance())).collect();
     for job in &jobs {
         next(&mut rows, job, now);
         super::jobs::rows(&mut rows, settings, job);
@@ -44,7 +44,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, backs_up: bool, limit: 
     rows
 }
 
-fn next(rows: &mut Rows, job: &Job, now: Timestamp) {
+fn next(rows: &mut Rows, job: &JobConfig, now: Timestamp) {
     match job.schedule.next_after(now) {
         Some(next) => rows.good("job", format!("{} ({}): next {}", job.name, job.kind, human::time(next))),
         None => rows.bad(
@@ -85,9 +85,9 @@ async fn leases(rows: &mut Rows, settings: &Settings, limit: Limit) {
 }
 
 /// Whether the jobs of a kind run often enough for an objective, with the jitter that each run may have.
-fn interval(rows: &mut Rows, jobs: &[&Job], kind: &str, objective: Option<Duration>, key: &str, now: Timestamp) {
+fn interval(rows: &mut Rows, jobs: &[&JobConfig], kind: &str, objective: Option<Duration>, key: &str, now: Timestamp) {
     let Some(objective) = objective else { return };
-    let gap = |job: &&Job| Some(job.schedule.interval(now)? + job.jitter);
+    let gap = |job: &&JobConfig| Some(job.schedule.interval(now)? + job.jitter);
     let Some(gap) = jobs.iter().filter(|job| job.kind == kind).filter_map(gap).min() else { return };
     let what = "objective";
     let found = format!(

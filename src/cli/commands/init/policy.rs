@@ -4,7 +4,7 @@ use crate::cli::failure::Failure;
 use crate::cli::recovery_file::RecoveryFile;
 use crate::crypto::{PublicKey, Recipient};
 use crate::format::policy::{CUSTODIANS, Custodian, PolicyKey, PolicyRecipient};
-use crate::format::{Policy, Role};
+use crate::format::{Policy, SigningRole};
 
 /// Refuses more custodians than a policy holds, and a threshold that they cannot meet.
 pub(super) fn check_custodians(kit: &RecoveryFile, threshold: Option<u64>) -> Result<(), Failure> {
@@ -37,7 +37,7 @@ pub(super) fn fill(
 ) {
     let numbered =
         |what: &str, at: usize, of: usize| if of == 1 { what.to_owned() } else { format!("{what} {}", at + 1) };
-    let key = |name: String, key: &PublicKey, roles: &[Role]| PolicyKey {
+    let key = |name: String, key: &PublicKey, roles: &[SigningRole]| PolicyKey {
         name,
         public_key: (*key).into(),
         roles: roles.iter().map(ToString::to_string).collect(),
@@ -53,8 +53,8 @@ pub(super) fn fill(
     let custodian =
         |(at, key): (usize, &PublicKey)| Custodian { name: format!("custodian {}", at + 1), public_key: (*key).into() };
     policy.custodians = kit.custodians.iter().enumerate().map(custodian).collect();
-    policy.keys = vec![key("collector".to_owned(), collector, &[Role::Collector])];
-    let roles = [Role::Verifier, Role::Restorer, Role::Reaper];
+    policy.keys = vec![key("collector".to_owned(), collector, &[SigningRole::Collector])];
+    let roles = [SigningRole::Verifier, SigningRole::Restorer, SigningRole::Reaper];
     let hosts = kit.recovery_hosts.iter().enumerate();
     policy
         .keys

@@ -6,14 +6,14 @@ use std::str::FromStr;
 
 use super::{LEAST_DIGITS, name};
 use crate::cli::app::{App, read_public};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::recovery_file;
-use crate::cli::trust::change::Change;
+use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::ended;
 use crate::cli::trust::session::{Session, Signing};
 use crate::crypto::PublicKey;
 use crate::format::policy::{Custodian, PolicyKey};
-use crate::format::{Entry, EntryRef, Policy, Role};
+use crate::format::{Entry, EntryRef, Policy, SigningRole};
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 
@@ -81,14 +81,14 @@ pub(in crate::cli) struct RevokeArguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Right {
     Custodian,
-    Role(Role),
+    Role(SigningRole),
 }
 
 impl FromStr for Right {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let roles = Role::ALL.map(Role::as_str).join(", ");
+        let roles = SigningRole::ALL.map(SigningRole::as_str).join(", ");
         match text {
             "custodian" => Ok(Self::Custodian),
             text => text.parse().map(Self::Role).map_err(|_| format!("it is one of {roles}, custodian")),
@@ -166,9 +166,9 @@ pub(super) fn holder(policy: &Policy, text: &str) -> Result<Holder, Failure> {
 }
 
 /// Adds a key.
-pub(super) async fn add(app: &App, arguments: AddArguments) -> Result<Outcome, Failure> {
+pub(super) async fn add(app: &App, arguments: AddArguments) -> Result<CommandOutcome, Failure> {
     let as_custodian = arguments.role.contains(&Right::Custodian);
-    let roles: Vec<Role> = arguments
+    let roles: Vec<SigningRole> = arguments
         .role
         .iter()
         .filter_map(|right| match right {
@@ -185,22 +185,22 @@ pub(super) async fn add(app: &App, arguments: AddArguments) -> Result<Outcome, F
     let name = arguments.name;
     let details = details(&key.fingerprint(), &name);
     let change = match as_custodian {
-        true => Change::AddCustodian { name, key },
-        false => Change::AddKey { name, key, roles },
+        true => PolicyChange::AddCustodian { name, key },
+        false => PolicyChange::AddKey { name, key, roles },
     };
     let next = session.next(&[change], Some(arguments.signing.reason), false)?;
     session.carry_out("added", details, &next, None, &arguments.signing.with).await
 }
 
 /// Retires a key.
-pub(super) async fn retire(app: &App, arguments: RetireArguments) -> Result<Outcome, Failure> {
+pub(super) async fn retire(app: &App, arguments: RetireArguments) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let holder = holder(session.policy()?, &arguments.holder)?;
     let change = match &holder {
-        Holder::Custodian(_) => Change::RemoveCustodian { key: holder.fingerprint() },
+        Holder::Custodian(_) => PolicyChange::RemoveCustodian { key: holder.fingerprint() },
         Holder::Key(_) => {
             let key = holder.fingerprint();
-            Change::EndKey { key, until: ended::last_entries(&session.ledger, &key) }
+            PolicyChange::EndKey { key, until: ended::last_entries(&session.ledger, &key) }
         }
     };
     let next = session.next(&[change], Some(arguments.signing.reason), false).map_err(explained)?;
@@ -209,14 +209,14 @@ pub(super) async fn retire(app: &App, arguments: RetireArguments) -> Result<Outc
 }
 
 /// Revokes a key.
-pub(super) async fn revoke(app: &App, arguments: RevokeArguments) -> Result<Outcome, Failure> {
+pub(super) async fn revoke(app: &App, arguments: RevokeArguments) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let holder = holder_to_revoke(session.policy()?, &arguments.holder)?;
     let key = holder.fingerprint();
     let last_good = arguments.last_good.as_deref().map(|text| last_good(&session.ledger, &holder, text)).transpose()?;
     let change = match &holder {
-        Holder::Custodian(_) => Change::RemoveCustodian { key },
-        Holder::Key(_) => Change::EndKey { key, until: last_good.into_iter().collect() },
+        Holder::Custodian(_) => PolicyChange::RemoveCustodian { key },
+        Holder::Key(_) => PolicyChange::EndKey { key, until: last_good.into_iter().collect() },
     };
     let next = session.next(&[change], Some(arguments.signing.reason), false).map_err(explained)?;
     if !arguments.leave_no_snapshot && !ended::leaves_a_snapshot(&session.ledger, &next) {
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_role_is_one_of_the_table_or_custodian() {
         assert_eq!("custodian".parse(), Ok(Right::Custodian));
-        assert_eq!("operator".parse(), Ok(Right::Role(Role::Operator)));
+        assert_eq!("operator".parse(), Ok(Right::Role(SigningRole::Operator)));
         assert!("root".parse::<Right>().unwrap_err().contains("operator"));
     }
 }

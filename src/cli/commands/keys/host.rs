@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::key_file;
 use crate::crypto::SigningKey;
 use crate::model::Digest;
@@ -25,13 +25,13 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Debug, Serialize)]
-struct Made {
+struct NewHostKey {
     fingerprint: Digest,
     signing_key_file: PathBuf,
     public_file: PathBuf,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let made = app.change(key_file::blocking("cannot make the key", move || make(&arguments))).await?;
     app.printer.result(&made, |printer| {
         printer.line("Signing key made.")?;
@@ -50,10 +50,10 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         ))?;
         printer.line("       --name recovery-host --key custodian-key.pem.age --reason 'the host that restores'")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-fn make(arguments: &Arguments) -> Result<Made, Failure> {
+fn make(arguments: &Arguments) -> Result<NewHostKey, Failure> {
     let signing_key_file = arguments.out.join("signing-key.pem");
     let public_file = arguments.out.join("signing-key.public.pem");
     key_file::all_free(&[&signing_key_file, &public_file])?;
@@ -61,5 +61,5 @@ fn make(arguments: &Arguments) -> Result<Made, Failure> {
     key_file::create_folder(&arguments.out)?;
     key_file::create(&signing_key_file, key.to_pem()?.as_bytes())?;
     key_file::create(&public_file, key.public().to_pem().as_bytes())?;
-    Ok(Made { fingerprint: key.public().fingerprint(), signing_key_file, public_file })
+    Ok(NewHostKey { fingerprint: key.public().fingerprint(), signing_key_file, public_file })
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::change::{Holder, holders};
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::table::Table;
 use crate::cli::trust::words;
 use crate::cli::{report, wire};
@@ -12,7 +12,7 @@ use crate::format::EntryRef;
 use crate::model::Digest;
 
 #[derive(Serialize)]
-struct Line {
+struct KeyRow {
     fingerprint: Digest,
     name: String,
     roles: Vec<String>,
@@ -25,7 +25,7 @@ struct Line {
     own: bool,
 }
 
-impl Line {
+impl KeyRow {
     fn new(holder: Holder, own: Option<Digest>) -> Self {
         let fingerprint = holder.fingerprint();
         let (name, roles, until) = match holder {
@@ -45,14 +45,14 @@ impl Line {
     }
 }
 
-pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let policy = ledger.policy().ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
     // A custodian's machine has no key of its own; then none is marked.
     let own = wire::signing_key(&settings).ok().map(|key| key.public().fingerprint());
-    let lines: Vec<Line> = holders(policy).into_iter().map(|holder| Line::new(holder, own)).collect();
+    let lines: Vec<KeyRow> = holders(policy).into_iter().map(|holder| KeyRow::new(holder, own)).collect();
     app.printer.result(&lines, |printer| {
         let mut table = Table::new(&["!fingerprint", "!name", "!roles", "state"]);
         for line in &lines {
@@ -65,5 +65,5 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Failure> {
             policy.custodians.len()
         ))
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use crate::cli::app::{App, read_plan};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{human, key_file, wire};
@@ -24,7 +24,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Say what would be turned on, and what would rotate at once; changes nothing
-    Plan(PlanArguments),
+    Plan(ActivatePlanArguments),
     /// Turn on what a plan says
     Apply(ApplyArguments),
 }
@@ -41,7 +41,7 @@ Exit code 15 means that there is something to turn on, 0 that there is nothing.
 Examples:
   keyhaven restore activate plan --out activate.json
   keyhaven restore activate plan --source-is-dead --only 'group:payments' --out activate.json")]
-pub(in crate::cli) struct PlanArguments {
+pub(in crate::cli) struct ActivatePlanArguments {
     /// Save the plan here, for `restore activate apply`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -96,14 +96,14 @@ impl PrimaryArguments {
     }
 }
 
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Plan(arguments) => make(app, arguments).await,
         Command::Apply(arguments) => carry_out(app, arguments).await,
     }
 }
 
-async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
+async fn make(app: &App, arguments: ActivatePlanArguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let standby = wire::standby(&settings)?;
     let client = arguments.primary.client(&settings)?;
@@ -113,10 +113,10 @@ async fn make(app: &App, arguments: PlanArguments) -> Result<Outcome, Failure> {
         key_file::replace(path, made.to_json()?.as_bytes())?;
     }
     app.printer.result(&made, |printer| print_plan(printer, &made, arguments.out.as_deref()))?;
-    Ok(made.check().map_or(Outcome::Done, Outcome::Reported))
+    Ok(made.check().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
-async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Failure> {
+async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let plan = Activation::from_json(&read_plan(&arguments.plan)?)?;
     let standby = wire::standby(&settings)?;
@@ -124,7 +124,7 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<Outcome, Fail
     let primary = arguments.primary.primary(client.as_ref());
     let report = app.change(apply(&app.context(), &plan, &standby, primary, SETTLE)).await?;
     app.printer.result(&report, |printer| print_report(printer, &report))?;
-    Ok(report.kind().map_or(Outcome::Done, Outcome::Reported))
+    Ok(report.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
 fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Result<(), Failure> {

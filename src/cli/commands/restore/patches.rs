@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::app::{App, read_list};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::{human, key_file};
 use crate::job::restore::IdMap;
 use crate::job::restore::idmap::external_secrets::{Name, Patches, patches};
@@ -38,7 +38,7 @@ pub(in crate::cli) struct Arguments {
     objects: PathBuf,
 }
 
-pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let map: IdMap = serde_json::from_slice(&read_list(&arguments.id_map, "id map")?).map_err(|error| {
         Failure::usage(format!("{} is no id map", arguments.id_map.display()))
             .because(error)
@@ -64,7 +64,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Failure> 
         Ok(())
     })?;
     remarks(app, &made, arguments.out.is_some());
-    Ok(made.kind().map_or(Outcome::Done, Outcome::Reported))
+    Ok(made.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
 /// What is no command goes to standard error, so that the commands can be given to a shell.

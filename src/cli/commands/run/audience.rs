@@ -17,7 +17,7 @@ use crate::daemon::ports::Audience;
 use crate::daemon::systemd::Manager;
 use crate::daemon::task::TaskId;
 use crate::daemon::tell::{Freshness, Start, Started, Warning};
-use crate::daemon::{Board, Instance, JobView, Role, Run, Tally, Teller};
+use crate::daemon::{Board, BoardInstance, DaemonRole, JobRun, JobView, RunStatistics, Teller};
 use crate::job::status::{Objectives, status};
 use crate::model::Clock as _;
 
@@ -25,12 +25,12 @@ use crate::model::Clock as _;
 #[derive(Debug)]
 struct One {
     teller: Teller,
-    tally: Arc<Mutex<Tally>>,
+    tally: Arc<Mutex<RunStatistics>>,
     wanted: Wanted,
 }
 
 /// How every job stands, and the daemon.
-type Shown = (Vec<(TaskId, JobView)>, Role);
+type BoardState = (Vec<(TaskId, JobView)>, DaemonRole);
 
 #[derive(Debug)]
 pub(super) struct Surroundings {
@@ -44,21 +44,21 @@ pub(super) struct Surroundings {
     /// Attempts that were told to begin.
     begun: Mutex<BTreeMap<TaskId, Started>>,
     /// What was shown last.
-    shown: Mutex<Option<Shown>>,
+    shown: Mutex<Option<BoardState>>,
 }
 
 impl Surroundings {
     pub(super) fn new(
         app: &App,
         settings: &[Settings],
-        mut tallies: BTreeMap<String, Tally>,
+        mut tallies: BTreeMap<String, RunStatistics>,
         board: &Board,
         manager: &Arc<Manager>,
         repositories: Arc<Repositories>,
     ) -> Self {
         let instances = settings.iter().map(|settings| {
             let name = settings.instance().to_owned();
-            let tally = tallies.remove(&name).unwrap_or_else(Tally::forgetful);
+            let tally = tallies.remove(&name).unwrap_or_else(RunStatistics::forgetful);
             let one = One {
                 teller: told::teller(app, settings),
                 tally: Arc::new(Mutex::new(tally)),
@@ -79,7 +79,7 @@ impl Surroundings {
     }
 
     /// Counts a run, here and in the state folder.
-    async fn count(&self, one: &One, run: &Run) {
+    async fn count(&self, one: &One, run: &JobRun) {
         let (tally, run) = (Arc::clone(&one.tally), run.clone());
         let saved = tokio::task::spawn_blocking(move || {
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,7 @@ impl Audience for Surroundings {
         veto.map_or(Ok(()), Err)
     }
 
-    async fn finished(&self, run: &Run, again: bool) {
+    async fn finished(&self, run: &JobRun, again: bool) {
         let Some(one) = self.instances.get(&run.instance) else { return };
         self.count(one, run).await;
         self.board.end_run();
@@ -134,7 +134,7 @@ impl Audience for Surroundings {
         }
     }
 
-    fn show(&self, states: &[(TaskId, JobView)], role: Role) {
+    fn show(&self, states: &[(TaskId, JobView)], role: DaemonRole) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let now = (states.to_vec(), role);
         if shown.as_ref() == Some(&now) {
@@ -143,11 +143,11 @@ impl Audience for Surroundings {
         *shown = Some(now);
         drop(shown);
         self.board.set_role(role);
-        if role == Role::Stopping {
+        if role == DaemonRole::Stopping {
             self.manager.stopping(self.stop_within);
         }
         for (name, one) in &self.instances {
-            let mut instance = Instance::new(name);
+            let mut instance = BoardInstance::new(name);
             // Held for as long as a file takes to write while a run is counted; then the next time will do.
             let Ok(tally) = one.tally.try_lock() else {
                 *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;

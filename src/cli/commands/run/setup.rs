@@ -11,15 +11,15 @@ use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
 use crate::cli::{jobs, scheduled, told, wire};
 use crate::config::Settings;
-use crate::config::jobs::Job;
+use crate::config::jobs::JobConfig;
 use crate::daemon::child::{Processes, in_memory};
 use crate::daemon::engine::{Ports, Setup};
 use crate::daemon::kinds;
 use crate::daemon::leasing::Desk;
-use crate::daemon::plan::{Turns, Verdict, verdict};
+use crate::daemon::plan::{RetryDecision, Turns, verdict};
 use crate::daemon::systemd::Manager;
-use crate::daemon::task::Task;
-use crate::daemon::{Board, Tally};
+use crate::daemon::task::JobTask;
+use crate::daemon::{Board, RunStatistics};
 use crate::format::RepositoryId;
 use crate::model::{FailureKind, Timestamp};
 use crate::repository::StateFolder;
@@ -56,7 +56,7 @@ pub(super) async fn load(
         // Two daemons on one host have two state folders.
         salt = format!("{}:{}", told::host(), state.display());
         let folder = StateFolder::new(&state, &id.to_string());
-        let (tally, warning) = Tally::load(&folder);
+        let (tally, warning) = RunStatistics::load(&folder);
         if let Some(warning) = warning {
             tracing::warn!("{warning}");
         }
@@ -96,17 +96,17 @@ pub(super) async fn load(
 }
 
 /// The jobs of one instance.
-fn of_instance(settings: &Settings) -> Result<Vec<Task>, Failure> {
+fn of_instance(settings: &Settings) -> Result<Vec<JobTask>, Failure> {
     let mine = settings.jobs().iter().filter(|job| job.is_for(settings.instance()));
     mine.map(|job| task(settings, job)).collect()
 }
 
-fn task(settings: &Settings, job: &Job) -> Result<Task, Failure> {
+fn task(settings: &Settings, job: &JobConfig) -> Result<JobTask, Failure> {
     // Checked when the settings were read; a table that has lost a line in between is a bug, and no reason to die.
     let kind = kinds::find(&job.kind).ok_or_else(|| {
         Failure::usage(format!("`jobs.{}.kind` is \"{}\", which is none of {}", job.name, job.kind, kinds::names()))
     })?;
-    Ok(Task {
+    Ok(JobTask {
         instance: settings.instance().to_owned(),
         name: job.name.clone(),
         kind,
@@ -121,7 +121,7 @@ fn task(settings: &Settings, job: &Job) -> Result<Task, Failure> {
 }
 
 /// A process that has a backup job holds no recovery identity, unless that is accepted.
-fn refuse_recovery_key(settings: &Settings, tasks: &[Task]) -> Result<(), Failure> {
+fn refuse_recovery_key(settings: &Settings, tasks: &[JobTask]) -> Result<(), Failure> {
     let keys = settings.keys();
     let Some(backup) = tasks.iter().find(|task| task.kind.name == "backup") else { return Ok(()) };
     match &keys.recovery_identity_file {
@@ -146,9 +146,9 @@ fn repository_id(settings: &Settings) -> Result<RepositoryId, Failure> {
 }
 
 /// The run that this host brought to its end last, as far as it remembers.
-fn last_done(tally: &Tally, job: &str) -> Option<Timestamp> {
+fn last_done(tally: &RunStatistics, job: &str) -> Option<Timestamp> {
     let last = tally.last(job)?;
-    (verdict(&last.ending) == Verdict::Done).then(|| last.due.as_ref().map(|due| due.at))?
+    (verdict(&last.ending) == RetryDecision::Done).then(|| last.due.as_ref().map(|due| due.at))?
 }
 
 fn processes(app: &App, text: Option<&str>) -> Result<Processes, Failure> {

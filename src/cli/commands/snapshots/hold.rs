@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
-use crate::cli::snapshot::{self, Snapshot};
-use crate::cli::trust::change::Change;
+use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::snapshot::{self, OpenedSnapshot};
+use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, SigningKeys};
 use crate::cli::{identity, wire};
 use crate::crypto::SigningKey;
-use crate::format::event::{Event, SnapshotsEvent};
-use crate::repository::Writer;
-use crate::repository::find::Wanted;
+use crate::format::event::{EntryEvent, SnapshotsEvent};
+use crate::repository::EntryWriter;
+use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::SnapshotState;
 
 /// Signs that a snapshot is kept whatever the retention policy says, or no longer.
@@ -21,7 +21,7 @@ use crate::repository::ledger::SnapshotState;
 #[derive(Debug, clap::Args)]
 pub(super) struct HoldArguments {
     /// The snapshot: a sequence number or the start of its digest
-    snapshot: Wanted,
+    snapshot: SnapshotQuery,
     /// Why; it is recorded
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -40,7 +40,7 @@ pub(super) struct HoldArguments {
 }
 
 /// Holds (`hold`) or releases.
-pub(super) async fn run(app: &App, arguments: HoldArguments, hold: bool) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: HoldArguments, hold: bool) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let found = snapshot::pick(&session.ledger, &arguments.snapshot)?;
     check(&found, hold)?;
@@ -50,7 +50,7 @@ pub(super) async fn run(app: &App, arguments: HoldArguments, hold: bool) -> Resu
         None => None,
     };
     if arguments.propose || key.as_ref().is_some_and(|key| is_custodian(&session, key)) {
-        let change = if hold { Change::Hold(digest) } else { Change::Release(digest) };
+        let change = if hold { PolicyChange::Hold(digest) } else { PolicyChange::Release(digest) };
         let next = session.next(&[change], Some(arguments.reason), false).map_err(|failure| match hold {
             true => failure,
             false => failure.hinted("an entry of the ledger holds it: release it with a reaper's key"),
@@ -86,7 +86,7 @@ fn is_custodian(session: &Session<'_>, key: &SigningKey) -> bool {
     custodians.into_iter().any(|custodian| custodian.public_key.fingerprint() == own)
 }
 
-fn check(found: &Snapshot, hold: bool) -> Result<(), Failure> {
+fn check(found: &OpenedSnapshot, hold: bool) -> Result<(), Failure> {
     let sequence = found.entry.sequence;
     match (&found.state, &found.held, hold) {
         (SnapshotState::Swept { .. }, ..) => {
@@ -104,14 +104,14 @@ fn check(found: &Snapshot, hold: bool) -> Result<(), Failure> {
 
 async fn record(
     session: &Session<'_>,
-    writer: &Writer,
-    found: &Snapshot,
+    writer: &EntryWriter,
+    found: &OpenedSnapshot,
     reason: String,
     hold: bool,
-) -> Result<Outcome, Failure> {
+) -> Result<CommandOutcome, Failure> {
     let (snapshot, sequence) = (found.entry.digest, found.entry.sequence);
     let event = SnapshotsEvent { snapshots: vec![snapshot], reason };
-    let event = if hold { Event::Hold(event) } else { Event::Release(event) };
+    let event = if hold { EntryEvent::Hold(event) } else { EntryEvent::Release(event) };
     let draft = super::super::draft(&*writer.clock, event);
     let entry = session.app.change(session.repository.commit(writer, draft)).await?;
     let done = serde_json::json!({
@@ -121,5 +121,5 @@ async fn record(
         let word = if hold { "held" } else { "released" };
         printer.line(format!("Snapshot {sequence} {word} by entry {}.", entry.sequence))
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::memory::Memory;
 use crate::cli::{human, metrics, wire};
 use crate::config::Settings;
-use crate::daemon::{Run, Tally};
+use crate::daemon::{JobRun, RunStatistics};
 use crate::instance::ibm::classify::IbmRules;
 use crate::job::status::{Expiring, Status, inventory, measure};
 use crate::model::{FailureKind, Timestamp};
@@ -25,7 +25,7 @@ const SOON_DAYS: i64 = 30;
 
 /// One instance.
 #[derive(Debug, Serialize)]
-pub(super) struct Shown {
+pub(super) struct InstanceStatus {
     /// Its name in the configuration; empty where there is only one.
     pub(super) instance: String,
     /// Whether it is stale.
@@ -94,10 +94,10 @@ pub(super) struct Soon {
 }
 
 /// Gathers everything; never fails.
-pub(super) async fn gather(app: &App, settings: &Settings) -> Shown {
+pub(super) async fn gather(app: &App, settings: &Settings) -> InstanceStatus {
     let now = app.context().clock.now();
     let tally = tally(app, settings).await;
-    let mut shown = Shown {
+    let mut shown = InstanceStatus {
         instance: settings.instance().to_owned(),
         stale: false,
         reasons: Vec::new(),
@@ -150,23 +150,23 @@ async fn read(settings: &Settings, now: Timestamp) -> Result<(Repository, Ledger
 }
 
 /// What this host remembers of its runs; nothing where it has no memory.
-async fn tally(app: &App, settings: &Settings) -> Tally {
-    let Some(folder) = metrics::state_folder(app, settings) else { return Tally::forgetful() };
-    let loaded = tokio::task::spawn_blocking(move || Tally::load(&folder).0).await;
-    loaded.unwrap_or_else(|_| Tally::forgetful())
+async fn tally(app: &App, settings: &Settings) -> RunStatistics {
+    let Some(folder) = metrics::state_folder(app, settings) else { return RunStatistics::forgetful() };
+    let loaded = tokio::task::spawn_blocking(move || RunStatistics::load(&folder).0).await;
+    loaded.unwrap_or_else(|_| RunStatistics::forgetful())
 }
 
-fn run(run: &Run) -> RunShown {
+fn run(run: &JobRun) -> RunShown {
     RunShown { ended: run.ended, good: run.is_good(), problems: run.facts.problems }
 }
 
 /// The newest run of a kind, by whichever job.
-fn last_of(tally: &Tally, kind: &str) -> Option<RunShown> {
+fn last_of(tally: &RunStatistics, kind: &str) -> Option<RunShown> {
     let runs = tally.jobs().map(|(_, job)| &job.last).filter(|last| last.kind == kind);
     runs.max_by_key(|last| last.ended).map(run)
 }
 
-fn jobs(settings: &Settings, tally: &Tally, now: Timestamp) -> Vec<JobShown> {
+fn jobs(settings: &Settings, tally: &RunStatistics, now: Timestamp) -> Vec<JobShown> {
     let jobs = settings.jobs().iter().filter(|job| job.is_for(settings.instance()));
     let mut jobs: Vec<_> = jobs
         .map(|job| JobShown {

@@ -6,9 +6,9 @@ mod screen;
 
 use serde::Serialize;
 
-use self::gather::Shown;
+use self::gather::InstanceStatus;
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::model::FailureKind;
 
 /// Shows how the backups stand: last backup, last verification, recovery point, next runs, standby, what is about to end.
@@ -31,10 +31,10 @@ pub(in crate::cli) struct Arguments {}
 struct All<'a> {
     /// Whether one of them is stale.
     stale: bool,
-    instances: &'a [Shown],
+    instances: &'a [InstanceStatus],
 }
 
-pub(super) async fn run(app: &App, _: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, _: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.all_settings()?;
     let mut shown = Vec::with_capacity(settings.len());
     for settings in &settings {
@@ -51,9 +51,9 @@ pub(super) async fn run(app: &App, _: Arguments) -> Result<Outcome, Failure> {
 }
 
 /// Stale beats unreachable: what is known to be late is late whatever else cannot be told.
-fn outcome(shown: &[Shown]) -> Outcome {
+fn outcome(shown: &[InstanceStatus]) -> CommandOutcome {
     if shown.iter().any(|one| one.stale) {
-        return Outcome::Reported(FailureKind::Stale);
+        return CommandOutcome::Reported(FailureKind::Stale);
     }
-    shown.iter().find_map(|one| one.failure).map_or(Outcome::Done, Outcome::Reported)
+    shown.iter().find_map(|one| one.failure).map_or(CommandOutcome::Done, CommandOutcome::Reported)
 }

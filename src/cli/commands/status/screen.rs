@@ -1,6 +1,6 @@
 //! The screen: at most 80 columns, readable without colour.
 
-use super::gather::{JobShown, RunShown, Shown, Soon};
+use super::gather::{InstanceStatus, JobShown, RunShown, Soon};
 use crate::cli::failure::Failure;
 use crate::cli::human;
 use crate::cli::printer::{Printer, Style};
@@ -21,7 +21,7 @@ const JOBS: usize = 6;
 ///
 /// # Errors
 /// When standard output takes no more.
-pub(super) fn one(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
+pub(super) fn one(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     doubts(printer, shown)?;
     headline(printer, shown)?;
     if let Some(place) = &shown.place {
@@ -50,7 +50,7 @@ pub(super) fn one(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
 }
 
 /// What this host knew and the bucket lacks comes before everything else.
-fn doubts(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
+fn doubts(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     let of = if shown.instance.is_empty() { String::new() } else { format!("{}: ", shown.instance) };
     for sentence in shown.memory.sentences() {
         for line in human::wrapped(&human::safe(&format!("{of}{sentence}")), room(printer, 0)) {
@@ -60,7 +60,7 @@ fn doubts(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
     Ok(())
 }
 
-fn headline(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
+fn headline(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     let name = match shown.instance.as_str() {
         "" => "Backups".to_owned(),
         name => format!("Backups of {}", human::safe(name)),
@@ -203,7 +203,7 @@ fn ended(run: &RunShown, now: Option<Timestamp>) -> String {
     }
 }
 
-fn standby(printer: &Printer, shown: &Shown) -> Result<(), Failure> {
+fn standby(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     let now = shown.status.as_ref().map(|status| status.now);
     let restored = shown.status.as_ref().and_then(|status| status.restored.as_ref());
     if let (Some(restored), Some(now)) = (restored, now) {
@@ -263,7 +263,7 @@ fn expiring(printer: &Printer, soon: &Soon, now: Option<Timestamp>) -> Result<()
 ///
 /// # Errors
 /// When standard output takes no more.
-pub(super) fn several(printer: &Printer, shown: &[Shown]) -> Result<(), Failure> {
+pub(super) fn several(printer: &Printer, shown: &[InstanceStatus]) -> Result<(), Failure> {
     shown.iter().try_for_each(|one| doubts(printer, one))?;
     let mut table = Table::new(&["instance", "state", ">recovery point", ">objective", ">verified", "next run"]);
     for one in shown {

@@ -11,7 +11,7 @@ mod sign;
 use clap::Subcommand;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 
 /// What to do with the trust policy: the versioned document, signed by the custodians, that says who may sign what and whom
 /// backups are sealed to.
@@ -33,7 +33,7 @@ pub(in crate::cli) enum Command {
     Sheet(sheet::Arguments),
 }
 
-pub(super) async fn run(app: &App, command: Command) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Show(arguments) => show::run(app, &arguments).await,
         Command::Propose(arguments) => propose::run(app, *arguments).await,

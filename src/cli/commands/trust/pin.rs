@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::{identity, key_file, pin_file, pins, report, wire};
 use crate::crypto::Identities;
 use crate::format::RepositoryId;
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Arguments {
     passphrase_file: Option<PathBuf>,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let Arguments { identity, passphrase_file } = arguments;
     let path = identity.clone();
     let reading = move || identity::open(&path, passphrase_file.as_deref());
@@ -49,7 +49,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         let version = pin.policy.version;
         printer.line(format!("{} {what} version {version} of the trust policy of {id}.", identity.display()))
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The version to pin: the one of `--policy` when its bytes are at hand, else the one in force in the bucket.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use crate::cli::app::{App, read_public};
 use crate::cli::commands::keys;
-use crate::cli::failure::{Failure, Outcome};
-use crate::cli::trust::change::Change;
+use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, SigningKeys};
-use crate::config::value::{Kind, Value};
+use crate::config::value::{SettingValue, ValueKind};
 use crate::crypto::digest::sha256;
 use crate::repository::recover_md;
 
@@ -52,17 +52,17 @@ pub(in crate::cli) struct Arguments {
     with: SigningKeys,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let policy = session.policy()?;
     let mut changes = Vec::new();
     for text in &arguments.remove_custodian {
         let key = keys::custodian(policy, text)?.public_key.fingerprint();
-        changes.push(Change::RemoveCustodian { key });
+        changes.push(PolicyChange::RemoveCustodian { key });
     }
-    changes.extend(arguments.threshold.map(Change::Threshold));
-    changes.extend(arguments.grace.as_deref().and_then(seconds).map(Change::Grace));
-    changes.extend(arguments.longest_run.as_deref().and_then(seconds).map(Change::LongestRun));
+    changes.extend(arguments.threshold.map(PolicyChange::Threshold));
+    changes.extend(arguments.grace.as_deref().and_then(seconds).map(PolicyChange::Grace));
+    changes.extend(arguments.longest_run.as_deref().and_then(seconds).map(PolicyChange::LongestRun));
     let text = match &arguments.recover_md {
         None => None,
         Some(Some(path)) => Some(read_public(path, "RECOVER.md")?),
@@ -74,10 +74,10 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
             return Err(Failure::usage("the trust policy names that RECOVER.md already: there is nothing to sign")
                 .hinted("if the bucket lacks it or has another text: `keyhaven trust put-back --recover-md FILE`"));
         }
-        changes.push(Change::RecoverMd(digest));
+        changes.push(PolicyChange::RecoverMd(digest));
     }
     if arguments.accept_loss {
-        changes.push(Change::AcceptLosses(crate::cli::commands::ledger::losses(&session.ledger)));
+        changes.push(PolicyChange::AcceptLosses(crate::cli::commands::ledger::losses(&session.ledger)));
     }
     let next = session.next(&changes, arguments.reason, arguments.join)?;
     session.carry_out("proposed", serde_json::Map::new(), &next, text, &arguments.with).await
@@ -85,8 +85,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
 
 /// The seconds of a period, which the parser has checked.
 fn seconds(text: &str) -> Option<u64> {
-    match Kind::Period.read_text(text, std::path::Path::new("")) {
-        Ok(Value::Period(period)) => Some(period.as_secs()),
+    match ValueKind::Period.read_text(text, std::path::Path::new("")) {
+        Ok(SettingValue::Period(period)) => Some(period.as_secs()),
         _ => None,
     }
 }

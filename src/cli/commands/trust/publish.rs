@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::app::{App, read_list};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::trust::proposal::{Proposal, Signers};
 use crate::cli::trust::screen;
 use crate::cli::trust::session::Session;
@@ -31,7 +31,7 @@ pub(in crate::cli) struct Arguments {
     sheet: Option<PathBuf>,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let mut proposal: Option<Proposal> = None;
     for path in &arguments.proposal {
         let copy = Proposal::read(&read_list(path, "proposal")?, path)?;
@@ -62,5 +62,5 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
     }
     session.publish(&proposal, arguments.sheet.as_deref(), &mut changed).await?;
     app.printer.result(&changed, |printer| screen::print(printer, &changed))?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::app::{App, read_public};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::trust::session::Session;
 use crate::crypto::digest::sha256;
 use crate::format::PolicyRef;
@@ -39,7 +39,7 @@ struct Done {
     notes: Vec<String>,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let policy = session.policy()?;
     let text = arguments.recover_md.as_deref().map(|path| read_public(path, "RECOVER.md")).transpose()?;
@@ -88,7 +88,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         Ok(())
     })?;
     match done.notes.is_empty() {
-        true => Ok(Outcome::Done),
-        false => Ok(Outcome::Reported(FailureKind::Integrity)),
+        true => Ok(CommandOutcome::Done),
+        false => Ok(CommandOutcome::Reported(FailureKind::Integrity)),
     }
 }

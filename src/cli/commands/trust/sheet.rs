@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::{key_file, recovery_sheet, report, wire};
 
 /// Writes the recovery sheet: one page to print and keep with the recovery keys. Nothing on it is secret.
@@ -18,7 +18,7 @@ pub(in crate::cli) struct Arguments {
     out: Option<PathBuf>,
 }
 
-pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
@@ -38,5 +38,5 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Fai
             app.printer.result(&done, |printer| printer.raw(text.as_bytes()))?;
         }
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::memory::Memory;
 use crate::cli::printer::Printer;
 use crate::cli::table::Table;
@@ -26,7 +26,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct TrustReport<'a> {
     schema: &'static str,
     memory: Memory,
     repository: RepositoryId,
@@ -36,12 +36,12 @@ struct Shown<'a> {
     /// Its content.
     content: &'a Policy,
     pin: String,
-    versions: Vec<Version>,
+    versions: Vec<PolicyRow>,
 }
 
 /// A version that was found.
 #[derive(Serialize)]
-struct Version {
+struct PolicyRow {
     policy: PolicyRef,
     /// `in_force`, `branch`, `earlier`, `other_branch` or `does_not_fit`.
     state: &'static str,
@@ -53,7 +53,7 @@ struct Version {
     time: crate::model::Timestamp,
 }
 
-pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let repository = wire::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
@@ -62,7 +62,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Fai
         trust.writes_under().ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
     let envelope =
         trust.good_envelope(&policy).ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
-    let shown = Shown {
+    let shown = TrustReport {
         schema: "keyhaven/trust/1",
         memory: Memory::of(&ledger),
         repository: trust.id(),
@@ -77,10 +77,10 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome, Fai
     } else {
         app.printer.result(&shown, |printer| print(printer, &shown))?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-fn version_of(trust: &Trust, version: PolicyRef, policy: &Policy) -> Version {
+fn version_of(trust: &Trust, version: PolicyRef, policy: &Policy) -> PolicyRow {
     let branches: Vec<(PolicyRef, &Policy)> = trust.branches().collect();
     let is_branch = branches.iter().any(|(branch, _)| *branch == version);
     let is_named = branches.iter().any(|(_, branch)| branch.previous.contains(&version));
@@ -91,7 +91,7 @@ fn version_of(trust: &Trust, version: PolicyRef, policy: &Policy) -> Version {
         (_, false, true) => "other_branch",
         (_, _, false) => "does_not_fit",
     };
-    Version {
+    PolicyRow {
         policy: version,
         state,
         signed: trust.envelope(&version).map_or(0, |envelope| policy.signatures(envelope)),
@@ -101,7 +101,7 @@ fn version_of(trust: &Trust, version: PolicyRef, policy: &Policy) -> Version {
     }
 }
 
-fn print(printer: &Printer, shown: &Shown<'_>) -> Result<(), Failure> {
+fn print(printer: &Printer, shown: &TrustReport<'_>) -> Result<(), Failure> {
     let policy = shown.content;
     printer.line(format!("Trust policy, version {} of {}", shown.policy.version, human::time(policy.time)))?;
     printer.facts(&[

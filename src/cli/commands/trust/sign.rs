@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::app::{App, read_list};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::Printer;
 use crate::cli::trust::proposal::{Proposal, Signers};
 use crate::cli::trust::{screen, session};
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Signed<'a> {
+struct SignReport<'a> {
     schema: &'static str,
     repository: RepositoryId,
     policy: PolicyRef,
@@ -52,7 +52,7 @@ struct Signed<'a> {
     proposal: PathBuf,
 }
 
-pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let mut proposal = Proposal::read(&read_list(&arguments.proposal, "proposal")?, &arguments.proposal)?;
     let known = settings.repository_id();
@@ -95,7 +95,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         false => session::create_proposal(&target, &text),
     };
     app.change(key_file::blocking("cannot write the proposal", writing)).await?;
-    let signed = Signed {
+    let signed = SignReport {
         schema: "keyhaven/policy-signed/1",
         repository: proposal.repository,
         policy: proposal.version,
@@ -106,7 +106,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome, Fail
         proposal: path,
     };
     app.printer.result(&signed, |printer| print(printer, &signed))?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// On standard error, also when quiet: nobody signs what they have not been shown.
@@ -125,7 +125,7 @@ fn show(app: &App, proposal: &Proposal, differences: &[String], known: bool) {
     app.printer.say(&text);
 }
 
-fn print(printer: &Printer, signed: &Signed<'_>) -> Result<(), Failure> {
+fn print(printer: &Printer, signed: &SignReport<'_>) -> Result<(), Failure> {
     printer.line(format!("Signed: {}", signed.policy))?;
     for signers in &signed.signers {
         printer.line(format!("  {}", human::safe(&signers.sentence())))?;

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use secrecy::SecretString;
 
-use super::role::Role;
+use super::role::ServiceRole;
 
 /// A role on the whole instance or on some of its secret groups: what the provider calls a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The role.
-    pub role: Role,
+    pub role: ServiceRole,
     /// Ids of the secret groups that it holds for; nothing means the whole instance.
     pub groups: Option<Vec<String>>,
 }
@@ -18,13 +18,13 @@ pub struct Grant {
 impl Grant {
     /// A role on the whole instance.
     #[must_use]
-    pub fn whole(role: Role) -> Self {
+    pub fn whole(role: ServiceRole) -> Self {
         Self { role, groups: None }
     }
 
     /// A role on these secret groups only, by id.
     #[must_use]
-    pub fn on(role: Role, groups: &[&str]) -> Self {
+    pub fn on(role: ServiceRole, groups: &[&str]) -> Self {
         Self { role, groups: Some(groups.iter().map(|&group| group.to_owned()).collect()) }
     }
 }
@@ -43,7 +43,7 @@ pub struct ApiKey {
 impl ApiKey {
     /// A key with one role on the whole instance.
     #[must_use]
-    pub fn new(key: &str, role: Role) -> Self {
+    pub fn new(key: &str, role: ServiceRole) -> Self {
         Self::granted(key, vec![Grant::whole(role)])
     }
 
@@ -56,7 +56,7 @@ impl ApiKey {
 
 /// The secret groups that a caller may do one thing in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum Scope {
+pub(crate) enum GroupScope {
     /// All of them, also those that do not exist yet, and what belongs to no group.
     #[default]
     Whole,
@@ -64,7 +64,7 @@ pub(crate) enum Scope {
     Groups(BTreeSet<String>),
 }
 
-impl Scope {
+impl GroupScope {
     /// Whether a group is in it.
     pub(crate) fn has(&self, group: &str) -> bool {
         match self {
@@ -80,15 +80,15 @@ impl Scope {
 }
 
 /// Where these grants allow an action.
-pub(crate) fn scope_of(grants: &[Grant], action: &str) -> Scope {
+pub(crate) fn scope_of(grants: &[Grant], action: &str) -> GroupScope {
     let mut groups = BTreeSet::new();
     for grant in grants.iter().filter(|grant| grant.role.allows(action)) {
         match &grant.groups {
-            None => return Scope::Whole,
+            None => return GroupScope::Whole,
             Some(some) => groups.extend(some.iter().cloned()),
         }
     }
-    Scope::Groups(groups)
+    GroupScope::Groups(groups)
 }
 
 #[cfg(test)]
@@ -97,12 +97,12 @@ mod tests {
 
     #[test]
     fn grants_add_up_and_each_action_has_its_own_scope() {
-        let grants = [Grant::on(Role::Writer, &["a"]), Grant::on(Role::SecretsReader, &["b"])];
+        let grants = [Grant::on(ServiceRole::Writer, &["a"]), Grant::on(ServiceRole::SecretsReader, &["b"])];
         assert!(scope_of(&grants, "secret.read").has("a") && scope_of(&grants, "secret.read").has("b"));
         assert!(scope_of(&grants, "secret.create").has("a") && !scope_of(&grants, "secret.create").has("b"));
         assert!(scope_of(&grants, "configuration.read").is_empty());
-        let more = [grants.to_vec(), vec![Grant::whole(Role::Reader)]].concat();
-        assert_eq!(scope_of(&more, "secrets.list"), Scope::Whole);
+        let more = [grants.to_vec(), vec![Grant::whole(ServiceRole::Reader)]].concat();
+        assert_eq!(scope_of(&more, "secrets.list"), GroupScope::Whole);
         assert!(!scope_of(&more, "secret.read").has("default"));
     }
 }

@@ -68,19 +68,22 @@ impl Keyring {
 
 #[cfg(test)]
 mod tests {
-    use super::super::role::Role;
+    use super::super::role::ServiceRole;
     use super::*;
 
     #[test]
     fn a_key_keeps_its_number_when_its_grants_change() {
         let owner = SecretString::from("owner");
-        let mut ring = Keyring::new(owner, vec![ApiKey::new("a", Role::Reader), ApiKey::new("b", Role::Writer)]);
+        let mut ring =
+            Keyring::new(owner, vec![ApiKey::new("a", ServiceRole::Reader), ApiKey::new("b", ServiceRole::Writer)]);
         assert_eq!((ring.number("owner"), ring.number("b"), ring.number("c")), (Some(0), Some(2), None));
         assert!(matches!(ring.caller(0), Some(Caller::Owner)));
-        ring.set(ApiKey { outside_context: true, ..ApiKey::new("b", Role::Manager) });
+        ring.set(ApiKey { outside_context: true, ..ApiKey::new("b", ServiceRole::Manager) });
         assert_eq!(ring.number("b"), Some(2));
         assert!(matches!(ring.caller(2), Some(Caller::Outside)));
-        assert!(matches!(ring.caller(1), Some(Caller::Granted(grants)) if grants == [Grant::whole(Role::Reader)]));
+        assert!(
+            matches!(ring.caller(1), Some(Caller::Granted(grants)) if grants == [Grant::whole(ServiceRole::Reader)])
+        );
         assert!(ring.caller(3).is_none());
     }
 }

@@ -5,6 +5,6 @@ mod keyring;
 mod role;
 
 pub use key::{ApiKey, Grant};
-pub(crate) use key::{Scope, scope_of};
+pub(crate) use key::{GroupScope, scope_of};
 pub(crate) use keyring::{Caller, Keyring};
-pub use role::{Role, UnknownRole};
+pub use role::{ServiceRole, UnknownRole};

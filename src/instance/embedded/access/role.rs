@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What every role but [`Role::SecretTaskUpdater`] may do.
+/// What every role but [`ServiceRole::SecretTaskUpdater`] may do.
 const READER: &[&str] = &[
     "secrets.list",
     "secret-metadata.read",
@@ -35,7 +35,7 @@ const TASK_UPDATE: &str = "secret-task.update";
 /// A service role, or a custom one. The actions are the provider's documented ones; where its table is silent on an
 /// action that changes something, only a Manager may do it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
+pub enum ServiceRole {
     /// Everything but answering tasks.
     Manager,
     /// Reads payloads and makes secrets, versions and locks.
@@ -50,7 +50,7 @@ pub enum Role {
     Custom(Vec<String>),
 }
 
-impl Role {
+impl ServiceRole {
     /// Whether the role allows an action.
     #[must_use]
     pub fn allows(&self, action: &str) -> bool {
@@ -73,7 +73,7 @@ impl Role {
 #[error("is no role; use Manager, Writer, SecretsReader, Reader, SecretTaskUpdater, or actions joined by a plus sign")]
 pub struct UnknownRole;
 
-impl FromStr for Role {
+impl FromStr for ServiceRole {
     type Err = UnknownRole;
 
     /// A role by its name, or the actions of a custom one joined by `+`: `configuration.read+configurations.list`.
@@ -95,7 +95,7 @@ impl FromStr for Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for ServiceRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manager => f.write_str("Manager"),
@@ -114,7 +114,13 @@ mod tests {
 
     #[test]
     fn only_a_manager_reads_configuration_values_and_only_the_updater_answers_tasks() {
-        let roles = [Role::Manager, Role::Writer, Role::SecretsReader, Role::Reader, Role::SecretTaskUpdater];
+        let roles = [
+            ServiceRole::Manager,
+            ServiceRole::Writer,
+            ServiceRole::SecretsReader,
+            ServiceRole::Reader,
+            ServiceRole::SecretTaskUpdater,
+        ];
         let allowed = |action: &str| roles.each_ref().map(|role| role.allows(action));
         assert_eq!(allowed("configuration.read"), [true, false, false, false, false]);
         assert_eq!(allowed("configurations.list"), [true, true, false, true, false]);
@@ -129,10 +135,10 @@ mod tests {
     #[test]
     fn a_role_is_read_as_it_is_written_and_nothing_else_is_one() {
         for text in ["Manager", "Writer", "SecretsReader", "Reader", "SecretTaskUpdater", "configuration.read+a.b"] {
-            assert_eq!(text.parse::<Role>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<ServiceRole>().unwrap().to_string(), text);
         }
         for text in ["manager", "", "a", "a.", ".b", "a.b+", "Reader+a.b"] {
-            assert_eq!(text.parse::<Role>(), Err(UnknownRole), "{text}");
+            assert_eq!(text.parse::<ServiceRole>(), Err(UnknownRole), "{text}");
         }
     }
 }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::when::Seen;
-use crate::instance::embedded::instance::Instance;
+use super::when::SeenRequest;
+use crate::instance::embedded::instance::EmbeddedInstance;
 use crate::instance::embedded::state::PageFault;
 
 /// What a test runs in the middle of a request.
-pub type Hook = Arc<dyn Fn(&Instance, &Seen) + Send + Sync>;
+pub type Hook = Arc<dyn Fn(&EmbeddedInstance, &SeenRequest) + Send + Sync>;
 
 /// What goes wrong.
 #[derive(Clone)]

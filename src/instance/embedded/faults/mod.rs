@@ -9,7 +9,7 @@ mod writer;
 pub use act::{Act, Hook};
 use play::Player;
 pub use script::{FaultScript, ScriptError};
-pub use when::{Seen, When};
+pub use when::{SeenRequest, When};
 
 use crate::crypto::digest::sha256;
 use crate::instance::embedded::state::Items;
@@ -71,7 +71,7 @@ impl Faults {
     }
 
     /// What happens to this request, in the order in which it was ordered.
-    pub(crate) fn take(&mut self, seen: &Seen, now: Timestamp) -> Vec<Act> {
+    pub(crate) fn take(&mut self, seen: &SeenRequest, now: Timestamp) -> Vec<Act> {
         let mut acts = self.player.as_mut().map(|player| player.take(seen, now)).unwrap_or_default();
         for ordered in self.ordered.iter_mut().filter(|ordered| ordered.when.matches(seen)) {
             ordered.seen += 1;
@@ -97,8 +97,8 @@ mod tests {
         Timestamp::from_millis(1_800_000_000_000)
     }
 
-    fn get(path: &str, class: Class) -> Seen {
-        Seen { verb: Verb::Get, path: path.to_owned(), class }
+    fn get(path: &str, class: Class) -> SeenRequest {
+        SeenRequest { verb: Verb::Get, path: path.to_owned(), class }
     }
 
     #[test]

@@ -9,8 +9,8 @@ use rand_chacha::ChaCha20Rng;
 
 use super::act::{Act, Hook};
 use super::script::{Condition, Deed, FaultScript, Pause, Rule};
-use super::when::Seen;
-use super::writer::Writer;
+use super::when::SeenRequest;
+use super::writer::RandomWriter;
 use crate::instance::embedded::clock::http_date;
 use crate::model::Timestamp;
 
@@ -27,7 +27,7 @@ struct Playing {
     rule: Rule,
     random: ChaCha20Rng,
     /// Who makes the changes of this rule, if it makes any.
-    writer: Option<Arc<Mutex<Writer>>>,
+    writer: Option<Arc<Mutex<RandomWriter>>>,
     /// Requests that fit but for their number.
     seen: u64,
     /// How often it has happened.
@@ -48,7 +48,7 @@ impl Player {
             let seed = script.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number);
             let writer = match &rule.act {
                 Deed::Write { changes, .. } | Deed::Shift { changes } => {
-                    Some(Arc::new(Mutex::new(Writer::new(seed ^ mixed, changes.clone()))))
+                    Some(Arc::new(Mutex::new(RandomWriter::new(seed ^ mixed, changes.clone()))))
                 }
                 _ => None,
             };
@@ -63,7 +63,7 @@ impl Player {
     }
 
     /// What happens to a request, in the order of the rules.
-    pub(super) fn take(&mut self, seen: &Seen, now: Timestamp) -> Vec<Act> {
+    pub(super) fn take(&mut self, seen: &SeenRequest, now: Timestamp) -> Vec<Act> {
         let began = *self.began.get_or_insert(now);
         if let Some((until, act)) = &self.outage {
             if now < *until {
@@ -91,7 +91,7 @@ impl Player {
 
 impl Playing {
     /// Whether the rule happens to this request; counts it when it fits.
-    fn happens(&mut self, seen: &Seen, age: Duration) -> bool {
+    fn happens(&mut self, seen: &SeenRequest, age: Duration) -> bool {
         let Condition { which, every, probability, times, after, lasting } = &self.rule.when;
         let in_time = age >= *after && lasting.is_none_or(|lasting| age < after.saturating_add(lasting));
         if !in_time || !which.matches(seen) {
@@ -159,8 +159,8 @@ mod tests {
         Player::new(&FaultScript::parse(text, "f.toml").unwrap(), 0)
     }
 
-    fn get(path: &str, class: Class) -> Seen {
-        Seen { verb: Verb::Get, path: path.to_owned(), class }
+    fn get(path: &str, class: Class) -> SeenRequest {
+        SeenRequest { verb: Verb::Get, path: path.to_owned(), class }
     }
 
     /// The requests out of so many, one a second, that something happens to.

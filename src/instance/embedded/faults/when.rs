@@ -6,7 +6,7 @@ use crate::instance::embedded::state::{Class, Verb};
 
 /// A request as a fault sees it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct SeenRequest {
     /// The method.
     pub verb: Verb,
     /// The path without its query.
@@ -86,7 +86,7 @@ impl When {
     }
 
     /// Whether the request is one of them, its number aside.
-    pub(super) fn matches(&self, seen: &Seen) -> bool {
+    pub(super) fn matches(&self, seen: &SeenRequest) -> bool {
         self.verb.is_none_or(|verb| verb == seen.verb)
             && self.part.as_deref().is_none_or(|part| seen.path.contains(part))
             && self.class.map_or(self.tokens || seen.class != Class::Token, |class| class == seen.class)

@@ -3,12 +3,12 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use crate::instance::embedded::instance::Instance;
-use crate::instance::embedded::state::{DEFAULT_GROUP, Ids, Items, Life, Request, Secret, Verb, query};
+use crate::instance::embedded::instance::EmbeddedInstance;
+use crate::instance::embedded::state::{ApiRequest, DEFAULT_GROUP, Ids, Items, Secret, SecretState, Verb, query};
 
 /// What a writer can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum WriterAction {
     /// Creates an `arbitrary` secret.
     Create,
     /// Deletes a secret.
@@ -34,18 +34,18 @@ pub(crate) enum Change {
 }
 
 /// The names of the changes in a script.
-pub(crate) const CHANGES: &[(&str, Change)] = &[
-    ("create", Change::Create),
-    ("delete", Change::Delete),
-    ("delete-first", Change::DeleteFirst),
-    ("rotate", Change::Rotate),
-    ("describe", Change::Describe),
-    ("label", Change::Label),
-    ("lock", Change::Lock),
-    ("unlock", Change::Unlock),
-    ("version-metadata", Change::VersionMetadata),
-    ("group", Change::Group),
-    ("configuration", Change::Configuration),
+pub(crate) const CHANGES: &[(&str, WriterAction)] = &[
+    ("create", WriterAction::Create),
+    ("delete", WriterAction::Delete),
+    ("delete-first", WriterAction::DeleteFirst),
+    ("rotate", WriterAction::Rotate),
+    ("describe", WriterAction::Describe),
+    ("label", WriterAction::Label),
+    ("lock", WriterAction::Lock),
+    ("unlock", WriterAction::Unlock),
+    ("version-metadata", WriterAction::VersionMetadata),
+    ("group", WriterAction::Group),
+    ("configuration", WriterAction::Configuration),
 ];
 
 /// Prefix of the names of what a writer creates.
@@ -59,27 +59,27 @@ struct Call {
 }
 
 /// The writer. Its ids are its own, so that they follow from the seed whatever the instance draws besides.
-pub(crate) struct Writer {
+pub(crate) struct RandomWriter {
     random: ChaCha20Rng,
     ids: Ids,
-    changes: Vec<Change>,
+    changes: Vec<WriterAction>,
     made: u64,
 }
 
-impl Writer {
-    pub(crate) fn new(seed: u64, changes: Vec<Change>) -> Self {
+impl RandomWriter {
+    pub(crate) fn new(seed: u64, changes: Vec<WriterAction>) -> Self {
         Self { random: ChaCha20Rng::seed_from_u64(seed), ids: Ids::new(Some(!seed)), changes, made: 0 }
     }
 
     /// Changes something. What the instance refuses, such as the deletion of a locked secret, changes nothing.
-    pub(crate) fn write(&mut self, instance: &Instance) {
+    pub(crate) fn write(&mut self, instance: &EmbeddedInstance) {
         let at = self.random.random_range(0..self.changes.len().max(1));
         let Some(change) = self.changes.get(at).copied() else { return };
         instance.change(|state, now| {
             let Some(Call { verb, path, body }) = self.call(change, &state.items) else { return };
             let path = format!("/api/v2/{path}");
             let (query, body) = (query(""), body.as_str());
-            let request = Request { verb, path: &path, query, config_type: None, body, grants: None };
+            let request = ApiRequest { verb, path: &path, query, config_type: None, body, grants: None };
             std::mem::swap(&mut state.ids, &mut self.ids);
             // A refusal is no failure: then nothing has changed, as with any other client of the instance.
             drop(state.perform(now, &request));
@@ -87,55 +87,55 @@ impl Writer {
         });
     }
 
-    fn call(&mut self, change: Change, items: &Items) -> Option<Call> {
+    fn call(&mut self, change: WriterAction, items: &Items) -> Option<Call> {
         self.made += 1;
         let n = self.made;
         let call = |verb, path: String, body: String| Some(Call { verb, path, body });
         match change {
-            Change::Create => {
+            WriterAction::Create => {
                 let word: u64 = self.random.random();
                 let body =
                     format!(r#"{{"secret_type":"arbitrary","name":"{MADE}{n}-{word:x}","payload":"of {word}"}}"#);
                 call(Verb::Post, "secrets".to_owned(), body)
             }
-            Change::Delete => {
+            WriterAction::Delete => {
                 let id = self.pick(items, |_| true)?;
                 call(Verb::Delete, format!("secrets/{id}"), String::new())
             }
-            Change::DeleteFirst => {
+            WriterAction::DeleteFirst => {
                 let (id, _) = items.secrets.iter().find(|(_, secret)| secret.locks_total() == 0)?;
                 call(Verb::Delete, format!("secrets/{id}"), String::new())
             }
-            Change::Rotate => {
+            WriterAction::Rotate => {
                 let word: u64 = self.random.random();
-                let id =
-                    self.pick(items, |secret| secret.life == Life::Active && body_of_version(secret, 0).is_some())?;
+                let id = self
+                    .pick(items, |secret| secret.life == SecretState::Active && body_of_version(secret, 0).is_some())?;
                 let body = body_of_version(items.secrets.get(id.as_str())?, word)?;
                 call(Verb::Post, format!("secrets/{id}/versions"), body)
             }
-            Change::Describe => {
+            WriterAction::Describe => {
                 let id = self.pick(items, |_| true)?;
                 call(Verb::Patch, format!("secrets/{id}/metadata"), format!(r#"{{"description":"change {n}"}}"#))
             }
-            Change::Label => {
+            WriterAction::Label => {
                 let id = self.pick(items, |_| true)?;
                 let label = *["aa", "bb", "cc"].get(self.random.random_range(0..3))?;
                 call(Verb::Patch, format!("secrets/{id}/metadata"), format!(r#"{{"labels":["{label}"]}}"#))
             }
-            Change::Lock => {
+            WriterAction::Lock => {
                 let id = self.pick(items, |_| true)?;
                 call(Verb::Post, format!("secrets/{id}/locks_bulk"), format!(r#"{{"locks":[{{"name":"{MADE}{n}"}}]}}"#))
             }
-            Change::Unlock => {
+            WriterAction::Unlock => {
                 let id = self.pick(items, |secret| secret.locks_total() > 0)?;
                 call(Verb::Delete, format!("secrets/{id}/locks_bulk"), String::new())
             }
-            Change::VersionMetadata => {
+            WriterAction::VersionMetadata => {
                 let id = self.pick(items, |_| true)?;
                 let body = format!(r#"{{"version_custom_metadata":{{"change":{n}}}}}"#);
                 call(Verb::Patch, format!("secrets/{id}/versions/current/metadata"), body)
             }
-            Change::Group => {
+            WriterAction::Group => {
                 let groups: Vec<&str> = items.groups.keys().map(AsRef::as_ref).collect();
                 let known = groups.iter().filter(|id| **id != DEFAULT_GROUP).count();
                 if known == 0 || self.random.random_ratio(1, 4) {
@@ -144,7 +144,7 @@ impl Writer {
                 let id = *groups.get(self.random.random_range(0..groups.len()))?;
                 call(Verb::Patch, format!("secret_groups/{id}"), format!(r#"{{"description":"change {n}"}}"#))
             }
-            Change::Configuration => {
+            WriterAction::Configuration => {
                 let made = items.configurations.values().find(|found| found.name.starts_with(MADE));
                 if let Some(made) = made {
                     return call(Verb::Delete, format!("configurations/{}", made.name), String::new());
@@ -183,19 +183,19 @@ mod tests {
     use crate::model::Timestamp;
 
     /// What an instance holds after so many changes of a writer.
-    fn written(seed_of_writer: u64, changes: &[Change], steps: usize) -> String {
+    fn written(seed_of_writer: u64, changes: &[WriterAction], steps: usize) -> String {
         let clock = InstanceClock::manual(Timestamp::from_millis(1_800_000_000_000));
-        let instance = Instance::new(Options { clock, ids: None, ..Options::default() });
+        let instance = EmbeddedInstance::new(Options { clock, ids: None, ..Options::default() });
         seed(&instance, 1, 20).unwrap();
         let before = shown(&instance);
-        let mut writer = Writer::new(seed_of_writer, changes.to_vec());
+        let mut writer = RandomWriter::new(seed_of_writer, changes.to_vec());
         (0..steps).for_each(|_| writer.write(&instance));
         let after = shown(&instance);
         assert_ne!(before, after, "{changes:?} changed nothing");
         after
     }
 
-    fn shown(instance: &Instance) -> String {
+    fn shown(instance: &EmbeddedInstance) -> String {
         let snapshot = instance.snapshot();
         let rows = snapshot.items.secrets.keys().map(|id| {
             let locks = snapshot.locks(id).unwrap_or_default().len();
@@ -212,7 +212,7 @@ mod tests {
     fn every_change_changes_something() {
         for (name, change) in CHANGES {
             // Nothing to unlock without a lock.
-            let changes = if *name == "unlock" { vec![Change::Lock, *change] } else { vec![*change] };
+            let changes = if *name == "unlock" { vec![WriterAction::Lock, *change] } else { vec![*change] };
             // An odd number: what one makes, the next may take away.
             written(3, &changes, 7);
         }
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_seed_writes_the_same_and_another_one_something_else() {
-        let all: Vec<Change> = CHANGES.iter().map(|(_, change)| *change).collect();
+        let all: Vec<WriterAction> = CHANGES.iter().map(|(_, change)| *change).collect();
         assert_eq!(written(3, &all, 60), written(3, &all, 60));
         assert_ne!(written(3, &all, 60), written(4, &all, 60));
     }

@@ -13,9 +13,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// What a handler needs to know of its connection: how to cut it.
 #[derive(Debug, Clone)]
-pub(crate) struct Line(CancellationToken);
+pub(crate) struct ConnectionHandle(CancellationToken);
 
-impl Line {
+impl ConnectionHandle {
     /// Cuts the connection: nothing is sent or received any more.
     pub(crate) fn cut(&self) {
         self.0.cancel();
@@ -36,9 +36,9 @@ impl Gate {
 
 impl Listener for Gate {
     type Io = Stream;
-    type Addr = Line;
+    type Addr = ConnectionHandle;
 
-    async fn accept(&mut self) -> (Stream, Line) {
+    async fn accept(&mut self) -> (Stream, ConnectionHandle) {
         loop {
             match self.listener.accept().await {
                 Ok((inner, _)) => {
@@ -46,7 +46,7 @@ impl Listener for Gate {
                     drop(inner.set_nodelay(true));
                     let token = self.stop.child_token();
                     let cut = Box::pin(token.clone().cancelled_owned());
-                    return (Stream { inner, cut, gone: false }, Line(token));
+                    return (Stream { inner, cut, gone: false }, ConnectionHandle(token));
                 }
                 // Out of file descriptors, or the peer is gone already: a moment later it may work.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -54,12 +54,12 @@ impl Listener for Gate {
         }
     }
 
-    fn local_addr(&self) -> io::Result<Line> {
-        Ok(Line(self.stop.clone()))
+    fn local_addr(&self) -> io::Result<ConnectionHandle> {
+        Ok(ConnectionHandle(self.stop.clone()))
     }
 }
 
-impl Connected<IncomingStream<'_, Gate>> for Line {
+impl Connected<IncomingStream<'_, Gate>> for ConnectionHandle {
     fn connect_info(stream: IncomingStream<'_, Gate>) -> Self {
         stream.remote_addr().clone()
     }

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::super::access::Caller;
-use super::super::faults::{Act, Seen};
-use super::super::instance::Instance;
-use super::super::state::{Answer, Class, PUBLIC, PageFault, Refusal, Request, Verb, class_of, query};
-use super::connection::Line;
+use super::super::faults::{Act, SeenRequest};
+use super::super::instance::EmbeddedInstance;
+use super::super::state::{Answer, ApiRequest, Class, PUBLIC, PageFault, Refusal, Verb, class_of, query};
+use super::connection::ConnectionHandle;
 use super::{answer, body, identity};
 use crate::model::Clock;
 
@@ -29,8 +29,8 @@ struct Spoiled {
 
 /// Answers every request, whatever its path.
 pub(crate) async fn handle(
-    Extract(instance): Extract<Instance>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    Extract(instance): Extract<EmbeddedInstance>,
+    ConnectInfo(line): ConnectInfo<ConnectionHandle>,
     request: HttpRequest,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
@@ -40,7 +40,7 @@ pub(crate) async fn handle(
         return answer::whole(error(&Refusal::method()), now);
     };
     let class = if path == TOKEN_PATH { Class::Token } else { class_of(verb, path) };
-    let seen = Seen { verb, path: path.to_owned(), class };
+    let seen = SeenRequest { verb, path: path.to_owned(), class };
     let body = body::read(body, &parts.headers, instance.switches().max_body).await;
     let mut spoiled = Spoiled::default();
     for act in instance.arrive(&seen) {
@@ -77,14 +77,14 @@ pub(crate) async fn handle(
     send(done, spoiled.ending, &instance, &line).await
 }
 
-fn public(instance: &Instance, path: &str) -> Answer {
+fn public(instance: &EmbeddedInstance, path: &str) -> Answer {
     match instance.change(|state, _| state.public_authority_text(path)) {
         Some(pem) => Answer::ok(Zeroizing::new(pem)),
         None => error(&Refusal::endpoint(path)),
     }
 }
 
-fn perform(instance: &Instance, verb: Verb, parts: &Parts, body: &str, page: Option<PageFault>) -> Answer {
+fn perform(instance: &EmbeddedInstance, verb: Verb, parts: &Parts, body: &str, page: Option<PageFault>) -> Answer {
     let token = header(&parts.headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
     let caller = match token.and_then(|token| instance.caller(token)) {
         None => return error(&Refusal::unauthenticated()),
@@ -94,7 +94,7 @@ fn perform(instance: &Instance, verb: Verb, parts: &Parts, body: &str, page: Opt
     let mut query = query(parts.uri.query().unwrap_or_default());
     query.fault = page;
     let config_type = header(&parts.headers, "x-sm-accept-configuration-type");
-    let request = Request { verb, path: parts.uri.path(), query, config_type, body, grants: caller.grants() };
+    let request = ApiRequest { verb, path: parts.uri.path(), query, config_type, body, grants: caller.grants() };
     instance.perform(&request).unwrap_or_else(|refusal| error(&refusal))
 }
 
@@ -108,7 +108,12 @@ fn error(refusal: &Refusal) -> Answer {
 }
 
 /// Sends the answer, or what a fault makes of it. The clock is read again: the work may have taken time.
-async fn send(done: Answer, ending: Option<Act>, instance: &Instance, line: &Line) -> Response<Body> {
+async fn send(
+    done: Answer,
+    ending: Option<Act>,
+    instance: &EmbeddedInstance,
+    line: &ConnectionHandle,
+) -> Response<Body> {
     let now = instance.clock().now();
     let body = |text: &str| Some(Zeroizing::new(text.to_owned()));
     match ending {

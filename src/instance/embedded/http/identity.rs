@@ -3,14 +3,14 @@
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::super::instance::Instance;
+use super::super::instance::EmbeddedInstance;
 use super::super::state::Answer;
 use super::super::state::text::ObjectText;
 
 const GRANT: &str = "urn:ibm:params:oauth:grant-type:apikey";
 
 /// Answers `POST /identity/token`.
-pub(crate) fn token(instance: &Instance, form: &str) -> Answer {
+pub(crate) fn token(instance: &EmbeddedInstance, form: &str) -> Answer {
     let field = |wanted: &str| {
         form_urlencoded::parse(form.as_bytes())
             .find(|(name, _)| name == wanted)

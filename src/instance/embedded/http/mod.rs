@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::instance::Instance;
-use connection::{Gate, Line};
+use super::instance::EmbeddedInstance;
+use connection::{ConnectionHandle, Gate};
 
 /// A running HTTP server over an instance: the API and its identity service at one address.
 ///
@@ -32,7 +32,7 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn start(instance: Instance, address: SocketAddr) -> io::Result<Self> {
+    pub async fn start(instance: EmbeddedInstance, address: SocketAddr) -> io::Result<Self> {
         Self::over(instance, TcpListener::bind(address).await?)
     }
 
@@ -41,11 +41,11 @@ impl Server {
     /// # Errors
     /// When the listener has no address.
     #[expect(clippy::disallowed_methods, reason = "the server keeps the handle and waits for it in `stop`")]
-    pub fn over(instance: Instance, listener: TcpListener) -> io::Result<Self> {
+    pub fn over(instance: EmbeddedInstance, listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let app = Router::new().fallback(handler::handle).with_state(instance);
-        let service = app.into_make_service_with_connect_info::<Line>();
+        let service = app.into_make_service_with_connect_info::<ConnectionHandle>();
         let serving = axum::serve(Gate::new(listener, stop.clone()), service);
         let serving = serving.with_graceful_shutdown(stop.clone().cancelled_owned());
         // Serving never fails: accepting tries again, and a broken connection ends only itself.

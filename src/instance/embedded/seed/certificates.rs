@@ -66,12 +66,12 @@ impl BuilderProfile for Profile {
 
 /// The life of a certificate.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Life {
+pub(crate) struct CertificateLife {
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
 }
 
-impl Life {
+impl CertificateLife {
     fn validity(self) -> Result<Validity, Error> {
         let time = |time: Timestamp| -> Result<x509_cert::time::Time, Error> {
             let seconds = u64::try_from(time.millis() / 1000).unwrap_or(0);
@@ -113,7 +113,7 @@ pub(crate) fn p256_pem(key: &SigningKey) -> Result<Zeroizing<String>, Error> {
 
 impl Authority {
     /// A new root.
-    pub(crate) fn new(name: &str, life: Life, rng: &mut ChaCha20Rng) -> Result<Self, Error> {
+    pub(crate) fn new(name: &str, life: CertificateLife, rng: &mut ChaCha20Rng) -> Result<Self, Error> {
         let name = Name::from_str(&format!("CN={name},O=Keyhaven Sandbox,C=DE"))?;
         let key = p256_key(rng);
         let profile = Profile { subject: name.clone(), issuer: name.clone(), authority: true, names: Vec::new() };
@@ -127,7 +127,7 @@ impl Authority {
     pub(crate) fn issue(
         &self,
         names: Vec<String>,
-        life: Life,
+        life: CertificateLife,
         edwards: bool,
         rng: &mut ChaCha20Rng,
     ) -> Result<Leaf, Error> {

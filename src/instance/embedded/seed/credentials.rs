@@ -117,11 +117,11 @@ impl Seeder<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::every_type;
-    use crate::instance::embedded::{Instance, Life, Options};
+    use crate::instance::embedded::{EmbeddedInstance, Options, SecretState};
 
     #[test]
     fn every_condition_of_credentials_is_there_and_outlives_the_first_request() {
-        let instance = Instance::new(Options::default());
+        let instance = EmbeddedInstance::new(Options::default());
         every_type(&instance, 1).unwrap();
         instance.change(|_, _| ());
         let items = instance.snapshot().items;
@@ -129,11 +129,11 @@ mod tests {
         for (name, versions) in
             [("iam-shared", 2), ("iam-rotated", 1), ("iam-dynamic", 1), ("object-storage", 2), ("directory-orders", 2)]
         {
-            assert_eq!((named(name).life, named(name).versions.len()), (Life::Active, versions), "{name}");
+            assert_eq!((named(name).life, named(name).versions.len()), (SecretState::Active, versions), "{name}");
             assert!(named(name).current().unwrap().payload.is_some(), "{name}");
         }
         assert!(named("directory-failed").fields.str("last_failed_task_id").is_some());
-        assert_eq!(named("directory-pending").life, Life::PreActivation);
+        assert_eq!(named("directory-pending").life, SecretState::PreActivation);
         assert_eq!(named("iam-shared").fields.get("referenced_by").unwrap().get(), r#"["directory-engine"]"#);
         assert_eq!(items.live_credentials().len(), 2 + 1 + 1 + 2 + 2 + 1);
     }

@@ -15,13 +15,13 @@ use rand_chacha::ChaCha20Rng;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use self::certificates::{Authority, Life};
+use self::certificates::{Authority, CertificateLife};
 use super::error::EmbeddedError;
-use super::instance::Instance;
+use super::instance::EmbeddedInstance;
 use super::state::text::{ObjectText, date, list, string};
-use super::state::{Ids, Request, State, Verb, query};
+use super::state::{ApiRequest, Ids, InstanceState, Verb, query};
 use crate::model::Timestamp;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 const DAY: i64 = 86_400_000;
 /// Enough for every plain type, with one version and with several.
@@ -34,7 +34,7 @@ const CERTIFICATES: usize = 2_000;
 ///
 /// # Errors
 /// When the instance refuses an item: it was not empty.
-pub fn seed(instance: &Instance, seed: u64, secrets: usize) -> Result<(), EmbeddedError> {
+pub fn seed(instance: &EmbeddedInstance, seed: u64, secrets: usize) -> Result<(), EmbeddedError> {
     instance.change(|state, now| {
         let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
         let filled = Seeder::new(state, seed, now).and_then(|mut seeder| seeder.fill(secrets));
@@ -48,7 +48,7 @@ pub fn seed(instance: &Instance, seed: u64, secrets: usize) -> Result<(), Embedd
 ///
 /// # Errors
 /// When the instance refuses an item: it was not empty.
-pub fn every_type(instance: &Instance, seed: u64) -> Result<(), EmbeddedError> {
+pub fn every_type(instance: &EmbeddedInstance, seed: u64) -> Result<(), EmbeddedError> {
     every_type_among(instance, seed, ENOUGH_PLAIN)
 }
 
@@ -56,7 +56,7 @@ pub fn every_type(instance: &Instance, seed: u64) -> Result<(), EmbeddedError> {
 ///
 /// # Errors
 /// When the instance refuses an item: it was not empty.
-pub fn every_type_among(instance: &Instance, seed: u64, plain: usize) -> Result<(), EmbeddedError> {
+pub fn every_type_among(instance: &EmbeddedInstance, seed: u64, plain: usize) -> Result<(), EmbeddedError> {
     instance.change(|state, now| {
         let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
         let filled = Seeder::new(state, seed, now).and_then(|mut seeder| every::fill(&mut seeder, plain));
@@ -69,7 +69,7 @@ pub fn every_type_among(instance: &Instance, seed: u64, plain: usize) -> Result<
 ///
 /// # Errors
 /// When the instance refuses an item: it was not empty.
-pub fn seed_small(instance: &Instance, seed: u64, secrets: usize) -> Result<(), EmbeddedError> {
+pub fn seed_small(instance: &EmbeddedInstance, seed: u64, secrets: usize) -> Result<(), EmbeddedError> {
     instance.change(|state, now| {
         let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
         let filled = Seeder::new(state, seed, now).and_then(|mut seeder| {
@@ -87,7 +87,7 @@ pub fn seed_small(instance: &Instance, seed: u64, secrets: usize) -> Result<(), 
 }
 
 struct Seeder<'a> {
-    state: &'a mut State,
+    state: &'a mut InstanceState,
     rng: ChaCha20Rng,
     authorities: Vec<Authority>,
     groups: Vec<String>,
@@ -101,12 +101,12 @@ struct Seeder<'a> {
 }
 
 impl<'a> Seeder<'a> {
-    fn new(state: &'a mut State, seed: u64, now: Timestamp) -> Result<Self, EmbeddedError> {
+    fn new(state: &'a mut InstanceState, seed: u64, now: Timestamp) -> Result<Self, EmbeddedError> {
         let year = Utc.with_ymd_and_hms(now.datetime().year(), 1, 1, 0, 0, 0).single().unwrap_or_default();
         let year = Timestamp::from(year);
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let start = year.plus_millis(-300 * DAY);
-        let life = Life { from: start, to: year.plus_millis(3650 * DAY) };
+        let life = CertificateLife { from: start, to: year.plus_millis(3650 * DAY) };
         let authorities: Result<Vec<_>, _> = ["Sandbox Root R1", "Sandbox Root R2", "Sandbox Issuing E1"]
             .into_iter()
             .map(|name| {
@@ -126,12 +126,12 @@ impl<'a> Seeder<'a> {
         from.get(index).copied().unwrap_or(otherwise)
     }
 
-    fn request(&mut self, at: Timestamp, verb: Verb, path: &str, body: &str) -> Result<Object, EmbeddedError> {
+    fn request(&mut self, at: Timestamp, verb: Verb, path: &str, body: &str) -> Result<JsonObject, EmbeddedError> {
         self.send(at, verb, path, None, body)
     }
 
     /// A request about a configuration, when the instance was set up.
-    fn typed(&mut self, verb: Verb, path: &str, config_type: &str, body: &str) -> Result<Object, EmbeddedError> {
+    fn typed(&mut self, verb: Verb, path: &str, config_type: &str, body: &str) -> Result<JsonObject, EmbeddedError> {
         self.send(self.start, verb, path, Some(config_type), body)
     }
 
@@ -154,15 +154,15 @@ impl<'a> Seeder<'a> {
         path: &str,
         config_type: Option<&str>,
         body: &str,
-    ) -> Result<Object, EmbeddedError> {
+    ) -> Result<JsonObject, EmbeddedError> {
         let target = format!("/api/v2/{path}");
-        let request = Request { verb, path: &target, query: query(""), config_type, body, grants: None };
+        let request = ApiRequest { verb, path: &target, query: query(""), config_type, body, grants: None };
         let answer = self.state.perform(at, &request).map_err(|refusal| EmbeddedError::Refused {
             what: format!("{verb:?} {path}"),
             status: refusal.status,
             message: refusal.message,
         })?;
-        Ok(Object::parse(&answer.body.unwrap_or_default()).unwrap_or_default())
+        Ok(JsonObject::parse(&answer.body.unwrap_or_default()).unwrap_or_default())
     }
 
     fn fill(&mut self, secrets: usize) -> Result<(), EmbeddedError> {
@@ -296,7 +296,7 @@ impl<'a> Seeder<'a> {
         let edwards = self.chance(25);
         let (with_chain, with_key) = (self.chance(80), self.chance(90));
         let from = self.start.plus_millis(-self.rng.random_range(1..30) * DAY);
-        let life = Life { from, to: self.year.plus_millis(self.rng.random_range(400..1400) * DAY) };
+        let life = CertificateLife { from, to: self.year.plus_millis(self.rng.random_range(400..1400) * DAY) };
         let index = self.rng.random_range(0..self.authorities.len());
         let mut payload = ObjectText::new();
         if let Some(authority) = self.authorities.get(index) {
@@ -333,7 +333,7 @@ impl<'a> Seeder<'a> {
         let payload = self.payload(secret_type)?;
         let mut body = ObjectText::new();
         if secret_type == "username_password" {
-            let payload = Object::parse(&payload).unwrap_or_default();
+            let payload = JsonObject::parse(&payload).unwrap_or_default();
             body.opt_raw("password", payload.get("password").map(RawValue::get));
         } else {
             body.members_of(&payload);
@@ -370,15 +370,15 @@ mod tests {
     use super::super::options::Options;
     use super::*;
 
-    fn seeded(number: u64, secrets: usize, day: i64) -> Instance {
+    fn seeded(number: u64, secrets: usize, day: i64) -> EmbeddedInstance {
         // 1 March 2026 and some days.
         let clock = InstanceClock::manual(Timestamp::from_millis(1_772_323_200_000 + day * DAY));
-        let instance = Instance::new(Options { clock, ..Options::default() });
+        let instance = EmbeddedInstance::new(Options { clock, ..Options::default() });
         seed(&instance, number, secrets).unwrap();
         instance
     }
 
-    fn everything(instance: &Instance) -> String {
+    fn everything(instance: &EmbeddedInstance) -> String {
         let snapshot = instance.snapshot();
         let secrets = snapshot.items.secrets.iter().map(|(id, secret)| {
             let versions: Vec<_> = secret.versions.iter().map(|version| version.payload_digest.to_string()).collect();
@@ -424,7 +424,7 @@ mod tests {
 
     #[test]
     fn small_ones_are_many() {
-        let instance = Instance::new(Options::default());
+        let instance = EmbeddedInstance::new(Options::default());
         seed_small(&instance, 3, 1_000).unwrap();
         assert_eq!(instance.snapshot().items.secrets.len(), 1_000);
     }

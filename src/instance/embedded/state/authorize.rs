@@ -1,10 +1,10 @@
 //! Whether a caller may do what it asks for, by the provider's names of actions.
 
 use super::data::DEFAULT_GROUP;
-use super::input::Body;
-use super::request::{Request, Verb};
-use super::{Refusal, State};
-use crate::instance::embedded::access::{Grant, Scope, scope_of};
+use super::input::InputBody;
+use super::request::{ApiRequest, Verb};
+use super::{InstanceState, Refusal};
+use crate::instance::embedded::access::{Grant, GroupScope, scope_of};
 
 /// What an action is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,21 +73,21 @@ fn action<'a>(verb: Verb, segments: &[&'a str]) -> Option<(&'static str, About<'
     })
 }
 
-impl State {
+impl InstanceState {
     /// What a caller with these grants sees of the lists, or why the request is refused.
     ///
     /// What is not there is no secret: a missing id is left to the operation, which answers 404.
     pub(super) fn authorize(
         &self,
         grants: &[Grant],
-        request: &Request<'_>,
+        request: &ApiRequest<'_>,
         segments: &[&str],
-    ) -> Result<Scope, Refusal> {
-        let Some((action, about)) = action(request.verb, segments) else { return Ok(Scope::Whole) };
+    ) -> Result<GroupScope, Refusal> {
+        let Some((action, about)) = action(request.verb, segments) else { return Ok(GroupScope::Whole) };
         let scope = scope_of(grants, action);
         let any = !scope.is_empty();
         let allowed = match about {
-            About::Instance => scope == Scope::Whole,
+            About::Instance => scope == GroupScope::Whole,
             About::Rows => any,
             About::NewSecret => scope.has(&new_group(request.body)),
             About::Group(id) => {
@@ -105,7 +105,7 @@ impl State {
             return Err(if hidden { Refusal::hidden(self.switches.hidden_status) } else { Refusal::forbidden() });
         }
         if action == "secret-groups.list" && self.switches.hidden_groups_listed {
-            return Ok(Scope::Whole);
+            return Ok(GroupScope::Whole);
         }
         Ok(scope)
     }
@@ -130,7 +130,7 @@ impl State {
 
 /// The group that a create names; a body that cannot be read is refused by the operation itself.
 fn new_group(body: &str) -> String {
-    let named = Body::parse(body).ok().and_then(|body| body.string("secret_group_id").ok().flatten());
+    let named = InputBody::parse(body).ok().and_then(|body| body.string("secret_group_id").ok().flatten());
     named.unwrap_or_else(|| DEFAULT_GROUP.to_owned())
 }
 
@@ -138,7 +138,7 @@ fn new_group(body: &str) -> String {
 mod tests {
     use super::super::harness::{Got, Machine};
     use super::*;
-    use crate::instance::embedded::access::Role;
+    use crate::instance::embedded::access::ServiceRole;
     use crate::instance::embedded::options::Switches;
 
     /// Two groups with a secret each, and the ids of the second group and of both secrets.
@@ -160,7 +160,7 @@ mod tests {
         for hidden_status in [403, 404] {
             let switches = Switches { hidden_status, ..Switches::default() };
             let (mut machine, group, open, paid) = filled(switches);
-            machine.grants = Some(vec![Grant::on(Role::Writer, &[&group])]);
+            machine.grants = Some(vec![Grant::on(ServiceRole::Writer, &[&group])]);
             let list = machine.get("secrets");
             assert_eq!((names(&list, "secrets", "name"), list.raw("total_count")), (vec!["paid".into()], "1".into()));
             assert_eq!(names(&machine.get("secrets_locks"), "secrets_locks", "secret_id"), std::slice::from_ref(&paid));
@@ -195,7 +195,7 @@ mod tests {
         for (listed, expected) in [(false, vec!["payments"]), (true, vec!["default", "payments"])] {
             let switches = Switches { hidden_groups_listed: listed, ..Switches::default() };
             let (mut machine, group, ..) = filled(switches);
-            machine.grants = Some(vec![Grant::on(Role::Reader, &[&group])]);
+            machine.grants = Some(vec![Grant::on(ServiceRole::Reader, &[&group])]);
             let got = machine.get("secret_groups");
             let mut found = names(&got, "secret_groups", "name");
             found.sort();
@@ -209,17 +209,17 @@ mod tests {
         let (mut machine, _, open, _) = filled(Switches::default());
         let paths =
             ["secrets".to_owned(), format!("secrets/{open}"), "configurations".into(), "configurations/none".into()];
-        let mut statuses = |roles: &[Role]| {
+        let mut statuses = |roles: &[ServiceRole]| {
             machine.grants = Some(roles.iter().cloned().map(Grant::whole).collect());
             paths.each_ref().map(|path| machine.get(path).0)
         };
-        assert_eq!(statuses(&[Role::Manager]), [200, 200, 200, 404]);
-        assert_eq!(statuses(&[Role::Writer]), [200, 200, 200, 403]);
-        assert_eq!(statuses(&[Role::SecretsReader]), [200, 200, 403, 403]);
-        assert_eq!(statuses(&[Role::Reader]), [200, 403, 200, 403]);
-        assert_eq!(statuses(&[Role::SecretTaskUpdater]), [403, 403, 403, 403]);
-        let custom: Role = "configuration.read+configurations.list".parse().unwrap();
-        assert_eq!(statuses(&[Role::SecretsReader, custom]), [200, 200, 200, 404]);
+        assert_eq!(statuses(&[ServiceRole::Manager]), [200, 200, 200, 404]);
+        assert_eq!(statuses(&[ServiceRole::Writer]), [200, 200, 200, 403]);
+        assert_eq!(statuses(&[ServiceRole::SecretsReader]), [200, 200, 403, 403]);
+        assert_eq!(statuses(&[ServiceRole::Reader]), [200, 403, 200, 403]);
+        assert_eq!(statuses(&[ServiceRole::SecretTaskUpdater]), [403, 403, 403, 403]);
+        let custom: ServiceRole = "configuration.read+configurations.list".parse().unwrap();
+        assert_eq!(statuses(&[ServiceRole::SecretsReader, custom]), [200, 200, 200, 404]);
         assert_eq!(statuses(&[]), [403, 403, 403, 403]);
     }
 
@@ -227,10 +227,10 @@ mod tests {
     #[test]
     fn every_operation_of_the_providers_model_has_an_action() {
         let model = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/model.json"));
-        let operations = crate::model::json::Object::parse(model).unwrap().object("operations").unwrap();
+        let operations = crate::model::json::JsonObject::parse(model).unwrap().object("operations").unwrap();
         assert_eq!(operations.len(), 41);
         for (name, operation) in operations.iter() {
-            let operation = crate::model::json::Object::parse(operation.get()).unwrap();
+            let operation = crate::model::json::JsonObject::parse(operation.get()).unwrap();
             let (method, path) = (operation.str("method").unwrap(), operation.str("path").unwrap());
             let segments: Vec<&str> = path.strip_prefix("/api/v2/").unwrap().split('/').collect();
             assert!(action(Verb::parse(&method).unwrap(), &segments).is_some(), "{name}: {method} {path}");

@@ -9,11 +9,11 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-use super::pki::key::{EC, ED25519, Key, P256, P384, P521, RSA};
+use super::pki::key::{CertificateKey, EC, ED25519, P256, P384, P521, RSA};
 use super::refusal::Refusal;
 use super::text::{self, ObjectText};
 use crate::model::Timestamp;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 /// The metadata that the instance takes from a certificate.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ impl Facts {
     }
 
     /// Members of the secret's metadata.
-    pub(crate) fn secret_fields(&self) -> Object {
-        let mut fields = Object::default();
+    pub(crate) fn secret_fields(&self) -> JsonObject {
+        let mut fields = JsonObject::default();
         fields.set("signing_algorithm", raw(&self.signing_algorithm));
         fields.set("alt_names", raw(&self.alt_names));
         if let Some(name) = &self.common_name {
@@ -52,8 +52,8 @@ impl Facts {
     }
 
     /// Members of the version's metadata.
-    pub(crate) fn version_fields(&self) -> Object {
-        let mut fields = Object::default();
+    pub(crate) fn version_fields(&self) -> JsonObject {
+        let mut fields = JsonObject::default();
         fields.set("serial_number", raw(&self.serial_number));
         if let Ok(validity) = serde_json::value::RawValue::from_string(self.validity()) {
             fields.set("validity", validity);
@@ -166,7 +166,7 @@ fn check_key(pem: &str, key: &SubjectPublicKeyInfoOwned) -> Result<(), Refusal> 
                 EC if is_p256(key) => p256::SecretKey::try_from(info).is_ok_and(|secret| ec_public(&secret) == public),
                 // Curves that the instance does not make itself only have to parse.
                 _ => {
-                    Key::from_pem(pem)
+                    CertificateKey::from_pem(pem)
                         .and_then(|secret| secret.public())
                         .is_ok_and(|own| own.subject_public_key.raw_bytes() == public)
                         || ![P384, P521].map(Some).contains(&curve(key))
@@ -226,7 +226,7 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
 
-    use super::super::super::seed::certificates::{Authority, Life};
+    use super::super::super::seed::certificates::{Authority, CertificateLife};
     use super::super::harness::Machine;
     use super::super::text::ObjectText;
     use super::*;
@@ -236,9 +236,12 @@ mod tests {
     const RSA_KEY: &str = include_str!("testdata/rsa-key.pem");
     const RSA_KEY_TRADITIONAL: &str = include_str!("testdata/rsa-key-traditional.pem");
 
-    fn life() -> Life {
+    fn life() -> CertificateLife {
         // 2026-01-01 to 2031-01-01
-        Life { from: Timestamp::from_millis(1_767_225_600_000), to: Timestamp::from_millis(1_924_992_000_000) }
+        CertificateLife {
+            from: Timestamp::from_millis(1_767_225_600_000),
+            to: Timestamp::from_millis(1_924_992_000_000),
+        }
     }
 
     /// A certificate, its key and its issuer's certificate.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::credentials::engine::ENGINE;
 use super::data::Configuration;
-use super::input::Body;
-use super::list::{CONFIGURATION_LISTS, Page, Query};
+use super::input::InputBody;
+use super::list::{CONFIGURATION_LISTS, ListPage, Query};
 use super::pki::{Authority, TEMPLATE, is_authority};
 use super::refusal::Refusal;
 use super::text::{ObjectText, list};
-use super::{Answer, State, rules};
-use crate::model::json::{Members, Object, as_str};
+use super::{Answer, InstanceState, rules};
+use crate::model::json::{JsonObject, Members, as_str};
 use crate::model::{Payload, Timestamp};
 
 /// What is known of one configuration type.
@@ -91,8 +91,8 @@ impl Type {
     }
 
     /// Checks values and splits them into what metadata answers show and what is secret.
-    fn split(&self, body: &Body<'_>) -> Result<(Object, ObjectText), Refusal> {
-        let mut shown = Object::default();
+    fn split(&self, body: &InputBody<'_>) -> Result<(JsonObject, ObjectText), Refusal> {
+        let mut shown = JsonObject::default();
         let mut secret = ObjectText::new();
         for member in self.members() {
             let Some(value) = body.get(member) else { continue };
@@ -114,16 +114,16 @@ impl Type {
     }
 }
 
-fn require(body: &Body<'_>, members: &[&str]) -> Result<(), Refusal> {
+fn require(body: &InputBody<'_>, members: &[&str]) -> Result<(), Refusal> {
     match members.iter().find(|member| body.get(member).is_none()) {
         Some(member) => Err(Refusal::invalid(format!("The field '{member}' is required."))),
         None => Ok(()),
     }
 }
 
-impl State {
+impl InstanceState {
     pub(crate) fn create_configuration(&mut self, now: Timestamp, text: &str) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         let config_type = body.required_string("config_type")?;
         let name = body.required_string("name")?;
         rules::configuration_name(&name)?;
@@ -173,7 +173,7 @@ impl State {
     }
 
     pub(crate) fn list_configurations(&self, query: &Query) -> Result<Answer, Refusal> {
-        let page = Page::parse(query, &CONFIGURATION_LISTS)?;
+        let page = ListPage::parse(query, &CONFIGURATION_LISTS)?;
         let types = query.comma("secret_types");
         let search = query.search()?;
         let mut found: Vec<_> = self
@@ -213,7 +213,7 @@ impl State {
         config_type: Option<&str>,
         text: &str,
     ) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         let mut configuration = (**self.configuration(name, config_type)?).clone();
         if let Some(authority) = Authority::of(&configuration) {
             let patched = self.patch_authority(now, authority, &body)?;

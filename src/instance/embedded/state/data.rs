@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::tasks::{Task, TaskStatus};
-use crate::model::json::Object;
+use super::tasks::{SecretTask, TaskStatus};
+use crate::model::json::JsonObject;
 use crate::model::{Digest, Payload, Timestamp};
 
 /// The id of the group that every instance has.
@@ -15,7 +15,7 @@ pub const DEFAULT_GROUP: &str = "default";
 /// Life of a secret, by the provider's numbers (NIST SP 800-57).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Life {
+pub enum SecretState {
     /// Ordered, or waiting for a signature: there is no payload yet.
     PreActivation,
     /// In use.
@@ -26,7 +26,7 @@ pub enum Life {
     Destroyed,
 }
 
-impl Life {
+impl SecretState {
     /// The provider's number.
     #[must_use]
     pub fn number(self) -> u64 {
@@ -76,7 +76,7 @@ pub struct Secret {
     /// Whether a payload was ever read.
     pub downloaded: bool,
     /// Active or destroyed.
-    pub life: Life,
+    pub life: SecretState,
     /// When it expires.
     pub expiration_date: Option<Timestamp>,
     /// When it rotates next by itself.
@@ -85,34 +85,34 @@ pub struct Secret {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
     /// Metadata members of its type, in the order of the answers.
-    pub fields: Object,
+    pub fields: JsonObject,
     /// A JSON object of what the instance keeps to itself and no answer shows: keys, inputs of an order.
     #[serde(default, with = "super::payload_text", skip_serializing_if = "Option::is_none")]
     pub inner: Option<Arc<Payload>>,
     /// Newest first, at most 50; the first is `current`, the second `previous`.
     #[serde(with = "super::shared")]
-    pub versions: Vec<Arc<Version>>,
+    pub versions: Vec<Arc<SecretVersion>>,
     /// What its job was asked to do, oldest first, at most 100 answered ones.
     #[serde(default, with = "super::shared", skip_serializing_if = "Vec::is_empty")]
-    pub tasks: Vec<Arc<Task>>,
+    pub tasks: Vec<Arc<SecretTask>>,
 }
 
 impl Secret {
     /// The current version.
     #[must_use]
-    pub fn current(&self) -> Option<&Arc<Version>> {
+    pub fn current(&self) -> Option<&Arc<SecretVersion>> {
         self.versions.first()
     }
 
     /// The version before the current one.
     #[must_use]
-    pub fn previous(&self) -> Option<&Arc<Version>> {
+    pub fn previous(&self) -> Option<&Arc<SecretVersion>> {
         self.versions.get(1)
     }
 
     /// The task that its job is at.
     #[must_use]
-    pub fn processing_task(&self) -> Option<&Arc<Task>> {
+    pub fn processing_task(&self) -> Option<&Arc<SecretTask>> {
         self.tasks.iter().find(|task| task.status == TaskStatus::Processing)
     }
 
@@ -136,7 +136,7 @@ impl Secret {
 
 /// One version of a secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Version {
+pub struct SecretVersion {
     /// UUID.
     pub id: String,
     /// When it was made.
@@ -155,7 +155,7 @@ pub struct Version {
     /// When it expires.
     pub expiration_date: Option<Timestamp>,
     /// Metadata members of its type.
-    pub fields: Object,
+    pub fields: JsonObject,
     /// Sorted by name.
     #[serde(with = "super::shared")]
     pub locks: Vec<Arc<Lock>>,
@@ -203,7 +203,7 @@ pub struct Configuration {
     /// When it changed last.
     pub updated_at: Timestamp,
     /// Members that metadata answers show.
-    pub fields: Object,
+    pub fields: JsonObject,
     /// Members that only a GET by name shows.
     #[serde(with = "super::payload_text")]
     pub value: Option<Arc<Payload>>,

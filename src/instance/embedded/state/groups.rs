@@ -1,16 +1,16 @@
 //! Secret groups.
 
 use super::data::{DEFAULT_GROUP, Group};
-use super::input::{Body, Patched};
+use super::input::{InputBody, Patched};
 use super::refusal::Refusal;
 use super::text::{ObjectText, list};
-use super::{Answer, State, rules};
-use crate::instance::embedded::access::Scope;
+use super::{Answer, InstanceState, rules};
+use crate::instance::embedded::access::GroupScope;
 use crate::model::Timestamp;
 
-impl State {
+impl InstanceState {
     pub(crate) fn create_group(&mut self, now: Timestamp, text: &str) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         body.only(&["name", "description"])?;
         let name = body.required_string("name")?;
         rules::group_name(&name)?;
@@ -34,7 +34,7 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn list_groups(&self, scope: &Scope) -> Answer {
+    pub(crate) fn list_groups(&self, scope: &GroupScope) -> Answer {
         let seen: Vec<_> = self.items.groups.values().filter(|group| scope.has(&group.id)).collect();
         let rows = seen.iter().map(|group| self.renderer.group(group).to_string());
         let mut body = ObjectText::new();
@@ -51,7 +51,7 @@ impl State {
     }
 
     pub(crate) fn patch_group(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         body.only(&["name", "description"])?;
         let mut group = self.group(id)?.clone();
         if id == DEFAULT_GROUP && !self.switches.default_group_patchable {

@@ -2,15 +2,15 @@
 
 use super::super::access::Grant;
 use super::super::options::{Options, Switches};
-use super::request::{Request, Verb};
-use super::{Ids, State, query};
+use super::request::{ApiRequest, Verb};
+use super::{Ids, InstanceState, query};
 use crate::model::Timestamp;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 pub(crate) const DAY: i64 = 86_400_000;
 
 pub(crate) struct Machine {
-    pub(crate) state: State,
+    pub(crate) state: InstanceState,
     pub(crate) now: Timestamp,
     /// What its caller may do; nothing means everything.
     pub(crate) grants: Option<Vec<Grant>>,
@@ -20,8 +20,8 @@ pub(crate) struct Machine {
 pub(crate) struct Got(pub(crate) u16, pub(crate) String);
 
 impl Got {
-    pub(crate) fn object(&self) -> Object {
-        Object::parse(&self.1).unwrap_or_else(|error| panic!("{error}: {}", self.1))
+    pub(crate) fn object(&self) -> JsonObject {
+        JsonObject::parse(&self.1).unwrap_or_else(|error| panic!("{error}: {}", self.1))
     }
 
     pub(crate) fn str(&self, name: &str) -> String {
@@ -37,9 +37,9 @@ impl Got {
     }
 
     /// The elements of a member that is a list of objects.
-    pub(crate) fn rows(&self, name: &str) -> Vec<Object> {
+    pub(crate) fn rows(&self, name: &str) -> Vec<JsonObject> {
         let rows = self.object().array(name).unwrap_or_else(|| panic!("no {name} in {}", self.1));
-        rows.iter().map(|row| Object::parse(row.get()).unwrap()).collect()
+        rows.iter().map(|row| JsonObject::parse(row.get()).unwrap()).collect()
     }
 }
 
@@ -52,7 +52,7 @@ impl Machine {
         // 2026-11-22T14:00:00.250Z
         let now = Timestamp::from_millis(1_795_356_000_250);
         let options = Options { switches, ..Options::default() };
-        Self { state: State::new(&options, Ids::new(Some(1)), now), now, grants: None }
+        Self { state: InstanceState::new(&options, Ids::new(Some(1)), now), now, grants: None }
     }
 
     /// One that draws other ids and keys.
@@ -71,7 +71,7 @@ impl Machine {
         let (path, text) = target.split_once('?').unwrap_or((target, ""));
         let path = format!("/api/v2/{path}");
         let grants = self.grants.as_deref();
-        let request = Request { verb, path: &path, query: query(text), config_type, body, grants };
+        let request = ApiRequest { verb, path: &path, query: query(text), config_type, body, grants };
         match self.state.perform(self.now, &request) {
             Ok(answer) => Got(answer.status, answer.body.map(|body| body.to_string()).unwrap_or_default()),
             Err(refusal) => Got(refusal.status, refusal.body("test")),

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::items::Items;
 use crate::crypto::digest::sha256;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// The random numbers of one instance.
 pub(crate) struct Ids(ChaCha20Rng);
@@ -66,7 +66,7 @@ impl Ids {
     }
 
     /// A password by a `password_generation_policy`: 32 characters of every kind where it says nothing.
-    pub(crate) fn password(&mut self, policy: Option<&Object>) -> Zeroizing<String> {
+    pub(crate) fn password(&mut self, policy: Option<&JsonObject>) -> Zeroizing<String> {
         let wants = |name: &str| policy.and_then(|policy| policy.bool(name)).unwrap_or(true);
         let mut alphabet: Vec<char> = ('a'..='z').collect();
         if wants("include_uppercase") {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_policy_is_kept() {
-        let policy = Object::parse(r#"{"length":12,"include_symbols":false,"include_digits":false}"#).unwrap();
+        let policy = JsonObject::parse(r#"{"length":12,"include_symbols":false,"include_digits":false}"#).unwrap();
         let password = Ids::new(Some(1)).password(Some(&policy));
         assert_eq!(password.len(), 12);
         assert!(password.chars().all(|c| c.is_ascii_alphabetic()));

@@ -8,7 +8,7 @@ use crate::model::Timestamp;
 use crate::model::json::{Members, as_array, as_str};
 
 /// The members of a request body, borrowed from its text.
-pub(crate) struct Body<'a>(Members<'a>);
+pub(crate) struct InputBody<'a>(Members<'a>);
 
 /// A member of a merge patch.
 pub(crate) enum Patched<T> {
@@ -32,7 +32,7 @@ impl<T> Patched<T> {
     }
 }
 
-impl<'a> Body<'a> {
+impl<'a> InputBody<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, Refusal> {
         // serde's own message may quote the text, which may be a payload.
         Members::parse(text).map(Self).map_err(|_| Refusal::invalid("The request body is not a JSON object."))

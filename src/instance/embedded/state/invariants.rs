@@ -5,7 +5,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::harness::{DAY, Machine};
 use super::items::Index;
-use super::{Items, Life, rules};
+use super::{Items, SecretState, rules};
 use crate::instance::embedded::options::Switches;
 
 /// One random request, or time passing. Names and versions are few, so that they meet.
@@ -63,7 +63,7 @@ fn check(machine: &Machine, told: &Items) {
             assert!(index < 2 || version.locks.is_empty(), "an old version is locked");
             assert!(version.locks.windows(2).all(|pair| pair[0].name < pair[1].name), "locks are sorted");
         }
-        let destroyed = secret.life == Life::Destroyed;
+        let destroyed = secret.life == SecretState::Destroyed;
         assert_eq!(secret.current().unwrap().payload.is_none(), destroyed, "only expiry takes the current payload");
     }
     let rows = |items: &Items| -> Vec<String> {

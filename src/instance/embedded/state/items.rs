@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::data::{Configuration, Group, Registration, Secret};
-use super::kinds::Kind;
+use super::kinds::SecretKind;
 use super::tasks::next_retry;
-use super::{Refusal, State};
+use super::{InstanceState, Refusal};
 use crate::instance::embedded::options::NameScope;
 use crate::model::Timestamp;
 
@@ -25,7 +25,7 @@ pub struct Items {
 
 /// One item that changed, and what it is now; nothing when it was deleted.
 #[derive(Debug, Clone)]
-pub enum Change {
+pub enum ItemChange {
     /// A secret, by id.
     Secret(Arc<str>, Option<Arc<Secret>>),
     /// A group, by id.
@@ -38,12 +38,12 @@ pub enum Change {
 
 impl Items {
     /// Makes a change.
-    pub fn apply(&mut self, change: &Change) {
+    pub fn apply(&mut self, change: &ItemChange) {
         match change {
-            Change::Secret(id, item) => put(&mut self.secrets, id, item),
-            Change::Group(id, item) => put(&mut self.groups, id, item),
-            Change::Configuration(key, item) => put(&mut self.configurations, key, item),
-            Change::Registration(item) => self.registration.clone_from(item),
+            ItemChange::Secret(id, item) => put(&mut self.secrets, id, item),
+            ItemChange::Group(id, item) => put(&mut self.groups, id, item),
+            ItemChange::Configuration(key, item) => put(&mut self.configurations, key, item),
+            ItemChange::Registration(item) => self.registration.clone_from(item),
         }
     }
 }
@@ -142,7 +142,7 @@ impl Index {
 }
 
 fn due(secret: &Secret) -> Option<i64> {
-    if secret.life == super::Life::Destroyed {
+    if secret.life == super::SecretState::Destroyed {
         return None;
     }
     [secret.expiration_date, secret.next_rotation_date, secret.wake_at]
@@ -154,13 +154,13 @@ fn due(secret: &Secret) -> Option<i64> {
 
 /// When the previous version of a credential with a lifetime is over.
 fn previous_due(secret: &Secret) -> Option<i64> {
-    let mints = Kind::of(&secret.secret_type).is_some_and(Kind::mints);
+    let mints = SecretKind::of(&secret.secret_type).is_some_and(SecretKind::mints);
     let previous = secret.previous().filter(|version| mints && version.payload.is_some())?;
     previous.expiration_date.map(Timestamp::millis)
 }
 
-impl State {
-    fn change(&mut self, change: Change) {
+impl InstanceState {
+    fn change(&mut self, change: ItemChange) {
         self.items.apply(&change);
         self.changes.push(change);
     }
@@ -175,39 +175,39 @@ impl State {
             None => secret.id.as_str().into(),
         };
         self.index.add(&id, &secret);
-        self.change(Change::Secret(id, Some(Arc::new(secret))));
+        self.change(ItemChange::Secret(id, Some(Arc::new(secret))));
     }
 
     pub(crate) fn drop_secret(&mut self, id: &str) {
         let Some((id, before)) = self.items.secrets.get_key_value(id) else { return };
         let id = id.clone();
         self.index.remove(&id, before);
-        self.change(Change::Secret(id, None));
+        self.change(ItemChange::Secret(id, None));
     }
 
     pub(crate) fn put_group(&mut self, group: Group) {
-        self.change(Change::Group(group.id.as_str().into(), Some(Arc::new(group))));
+        self.change(ItemChange::Group(group.id.as_str().into(), Some(Arc::new(group))));
     }
 
     pub(crate) fn drop_group(&mut self, id: &str) {
-        self.change(Change::Group(id.into(), None));
+        self.change(ItemChange::Group(id.into(), None));
     }
 
     pub(crate) fn put_configuration(&mut self, configuration: Configuration) {
         let key = format!("{}/{}", configuration.config_type, configuration.name);
         let before = self.items.configurations.get(key.as_str()).cloned();
         self.refer(configuration.updated_at, before.as_deref(), Some(&configuration));
-        self.change(Change::Configuration(key.into(), Some(Arc::new(configuration))));
+        self.change(ItemChange::Configuration(key.into(), Some(Arc::new(configuration))));
     }
 
     pub(crate) fn drop_configuration(&mut self, now: Timestamp, config_type: &str, name: &str) {
         let before = self.items.configurations.get(format!("{config_type}/{name}").as_str()).cloned();
         self.refer(now, before.as_deref(), None);
-        self.change(Change::Configuration(format!("{config_type}/{name}").into(), None));
+        self.change(ItemChange::Configuration(format!("{config_type}/{name}").into(), None));
     }
 
     pub(crate) fn put_registration(&mut self, registration: Option<Registration>) {
-        self.change(Change::Registration(registration.map(Arc::new)));
+        self.change(ItemChange::Registration(registration.map(Arc::new)));
     }
 
     /// A secret by id.

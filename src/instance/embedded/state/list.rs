@@ -9,8 +9,8 @@ use super::data::Secret;
 use super::refusal::Refusal;
 use super::request::PageFault;
 use super::text::{ObjectText, list};
-use super::{Answer, State};
-use crate::instance::embedded::access::Scope;
+use super::{Answer, InstanceState};
+use crate::instance::embedded::access::GroupScope;
 use crate::model::Timestamp;
 
 /// The query of a request, decoded.
@@ -93,14 +93,14 @@ pub(crate) const CONFIGURATION_LISTS: Bounds =
 pub(crate) const LOCK_LISTS: Bounds = Bounds { max_offset: 1000, max_limit: 100, default_limit: 25, path: "locks" };
 
 /// Which rows of a list are asked for.
-pub(crate) struct Page {
+pub(crate) struct ListPage {
     offset: usize,
     limit: usize,
     path: &'static str,
     fault: Option<PageFault>,
 }
 
-impl Page {
+impl ListPage {
     pub(crate) fn parse(query: &Query, bounds: &Bounds) -> Result<Self, Refusal> {
         let number = |name: &str, default: usize, min: usize, max: usize| match query.get(name) {
             None => Ok(default),
@@ -158,14 +158,14 @@ impl Page {
     }
 }
 
-impl State {
+impl InstanceState {
     /// The host in links.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    pub(crate) fn list_secrets(&self, query: &Query, scope: &Scope) -> Result<Answer, Refusal> {
-        let page = Page::parse(query, &SECRET_LISTS)?;
+    pub(crate) fn list_secrets(&self, query: &Query, scope: &GroupScope) -> Result<Answer, Refusal> {
+        let page = ListPage::parse(query, &SECRET_LISTS)?;
         let groups = query.limited("groups", 201)?;
         let types = query.limited("secret_types", 9)?;
         let labels = query.limited("match_all_labels", 30)?;
@@ -190,8 +190,8 @@ impl State {
         Ok(Answer::ok(page.envelope(self.host(), "secrets", &list(rows), found.len(), query)))
     }
 
-    pub(crate) fn list_secrets_locks(&self, query: &Query, scope: &Scope) -> Result<Answer, Refusal> {
-        let page = Page::parse(query, &LOCK_ROW_LISTS)?;
+    pub(crate) fn list_secrets_locks(&self, query: &Query, scope: &GroupScope) -> Result<Answer, Refusal> {
+        let page = ListPage::parse(query, &LOCK_ROW_LISTS)?;
         let groups = query.limited("groups", 201)?;
         let search = query.search()?;
         let found: Vec<&Arc<Secret>> = self
@@ -338,7 +338,7 @@ mod tests {
             .array("versions")
             .unwrap()
             .iter()
-            .map(|row| crate::model::json::Object::parse(row.get()).unwrap())
+            .map(|row| crate::model::json::JsonObject::parse(row.get()).unwrap())
             .collect();
         assert_eq!(listed.len(), 2);
         assert_eq!(

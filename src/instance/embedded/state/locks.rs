@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::data::{Lock, Secret};
-use super::input::Body;
-use super::list::{LOCK_LISTS, Page, Query};
+use super::input::InputBody;
+use super::list::{LOCK_LISTS, ListPage, Query};
 use super::refusal::Refusal;
 use super::text::list;
-use super::{Answer, State, rules};
+use super::{Answer, InstanceState, rules};
 use crate::model::Timestamp;
 
 /// What setting a lock does to the previous version.
@@ -34,7 +34,7 @@ impl Mode {
     }
 }
 
-impl State {
+impl InstanceState {
     /// Locks one version of a secret. Existing locks of the same names are replaced.
     pub(crate) fn lock(
         &mut self,
@@ -66,7 +66,7 @@ impl State {
     }
 
     fn parse_locks(&self, now: Timestamp, text: &str) -> Result<Vec<Lock>, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         body.only(&["locks"])?;
         let given = body.array("locks")?.ok_or_else(|| Refusal::invalid("The field 'locks' is required."))?;
         if given.is_empty() || given.len() > rules::LOCKS {
@@ -120,7 +120,7 @@ impl State {
 
     /// The locks of a secret, or of one of its versions, in full.
     pub(crate) fn list_locks(&self, id: &str, version: Option<&str>, query: &Query) -> Result<Answer, Refusal> {
-        let page = Page::parse(query, &LOCK_LISTS)?;
+        let page = ListPage::parse(query, &LOCK_LISTS)?;
         let secret = self.secret(id)?;
         let only = match version {
             None => None,
@@ -144,7 +144,7 @@ impl State {
 }
 
 fn parse_lock(now: Timestamp, text: &RawValue) -> Result<Lock, Refusal> {
-    let body = Body::parse(text.get())?;
+    let body = InputBody::parse(text.get())?;
     body.only(&["name", "description", "attributes"])?;
     let name = body.required_string("name")?;
     rules::lock_name(&name)?;

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
-use crate::model::json::{MAX_DEPTH, Object};
+use crate::model::json::{JsonObject, MAX_DEPTH};
 
 /// The members of `patch` merged into `target`: `null` removes, objects merge, anything else replaces.
 ///
@@ -17,8 +17,8 @@ fn merge_at(target: Option<&RawValue>, patch: &RawValue, depth: usize) -> Result
     if depth > MAX_DEPTH {
         return Err(Refusal::invalid("The request body nests too deep."));
     }
-    let Ok(patch_members) = Object::parse(patch.get()) else { return Ok(patch.to_owned()) };
-    let mut merged = target.and_then(|target| Object::parse(target.get()).ok()).unwrap_or_default();
+    let Ok(patch_members) = JsonObject::parse(patch.get()) else { return Ok(patch.to_owned()) };
+    let mut merged = target.and_then(|target| JsonObject::parse(target.get()).ok()).unwrap_or_default();
     for (name, value) in patch_members.iter() {
         if value.get() == "null" {
             merged.remove(name);

@@ -36,16 +36,16 @@ mod versions;
 use zeroize::Zeroizing;
 
 pub use credentials::LiveCredential;
-pub use data::{Configuration, DEFAULT_GROUP, Group, Life, Lock, Registration, Secret, Version};
+pub use data::{Configuration, DEFAULT_GROUP, Group, Lock, Registration, Secret, SecretState, SecretVersion};
 pub(crate) use ids::Ids;
-pub use items::{Change, Items};
+pub use items::{ItemChange, Items};
 pub(crate) use pki::PUBLIC;
 pub use plant::{ForbiddenAct, Planted};
 pub(crate) use refusal::Refusal;
 pub use render::Renderer;
+pub(crate) use request::{ApiRequest, class_of};
 pub use request::{Class, PageFault, Verb};
-pub(crate) use request::{Request, class_of};
-pub use tasks::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
+pub use tasks::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};
 
 use super::options::{Options, Switches};
 use crate::model::Timestamp;
@@ -72,14 +72,14 @@ impl Answer {
 }
 
 /// Everything that an instance knows.
-pub(crate) struct State {
+pub(crate) struct InstanceState {
     pub(crate) items: Items,
     pub(crate) renderer: Renderer,
     pub(crate) switches: Switches,
     pub(crate) ids: Ids,
     pub(crate) index: items::Index,
     /// What changed since the log took it last.
-    pub(crate) changes: Vec<Change>,
+    pub(crate) changes: Vec<ItemChange>,
     /// Reads that would have destroyed something in the real service.
     pub(crate) forbidden: Vec<ForbiddenAct>,
     /// Code Engine jobs that other instances use, as `REGION/PROJECT/NAME`.
@@ -87,7 +87,7 @@ pub(crate) struct State {
     host: String,
 }
 
-impl State {
+impl InstanceState {
     /// An empty instance: the default group and nothing else.
     pub(crate) fn new(options: &Options, ids: Ids, now: Timestamp) -> Self {
         // Any stable id does; it only has to look like the provider's.

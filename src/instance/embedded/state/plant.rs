@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::State;
-use super::data::{Life, Secret, Version};
+use super::InstanceState;
+use super::data::{Secret, SecretState, SecretVersion};
 use super::kinds::iam_credentials::reuses_api_key;
-use super::kinds::{Kind, payload_digest};
-use crate::model::json::Object;
+use super::kinds::{SecretKind, payload_digest};
+use crate::model::json::JsonObject;
 use crate::model::{Payload, Timestamp};
 
 /// A secret of any type, put into the instance past its rules.
@@ -23,7 +23,7 @@ pub struct Planted {
     /// Its group.
     pub group: String,
     /// Metadata members of its type (`reuse_api_key`, …), shown in every answer.
-    pub fields: Object,
+    pub fields: JsonObject,
     /// Payload members, shown when a payload is read.
     pub payload: Payload,
 }
@@ -43,7 +43,7 @@ impl ForbiddenAct {
     /// What reading the payload of this secret is; nothing when it is harmless.
     pub(crate) fn of_reading(secret: &Secret) -> Option<Self> {
         let destroys = secret.secret_type == "iam_credentials" && !reuses_api_key(&secret.fields);
-        let unheard_of = Kind::of(&secret.secret_type).is_none();
+        let unheard_of = SecretKind::of(&secret.secret_type).is_none();
         (destroys || unheard_of).then(|| Self {
             secret_id: secret.id.clone(),
             secret_type: secret.secret_type.clone(),
@@ -52,11 +52,11 @@ impl ForbiddenAct {
     }
 }
 
-impl State {
+impl InstanceState {
     /// Puts a secret in and returns its id.
     pub(crate) fn plant(&mut self, now: Timestamp, planted: &Planted) -> String {
         let id = self.ids.uuid();
-        let version = Version {
+        let version = SecretVersion {
             id: self.ids.uuid(),
             created_at: now,
             auto_rotated: false,
@@ -65,7 +65,7 @@ impl State {
             payload: Some(Arc::new(Payload::new(Zeroizing::new(planted.payload.expose().to_owned())))),
             custom_metadata: None,
             expiration_date: None,
-            fields: Object::default(),
+            fields: JsonObject::default(),
             locks: Vec::new(),
         };
         self.put_secret(Secret {
@@ -80,7 +80,7 @@ impl State {
             updated_at: now,
             retrieved_at: None,
             downloaded: false,
-            life: Life::Active,
+            life: SecretState::Active,
             expiration_date: None,
             next_rotation_date: None,
             wake_at: None,
@@ -103,7 +103,7 @@ mod tests {
             secret_type: secret_type.to_owned(),
             name: format!("planted-{secret_type}"),
             group: "default".to_owned(),
-            fields: Object::parse(fields).unwrap(),
+            fields: JsonObject::parse(fields).unwrap(),
             payload: Payload::new(Zeroizing::new(payload.to_owned())),
         };
         machine.state.plant(machine.now, &planted)

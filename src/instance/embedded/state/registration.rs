@@ -1,16 +1,16 @@
 //! The registration with the notification service.
 
 use super::data::Registration;
-use super::input::Body;
+use super::input::InputBody;
 use super::refusal::Refusal;
-use super::{Answer, State};
+use super::{Answer, InstanceState};
 
-impl State {
+impl InstanceState {
     pub(crate) fn register(&mut self, text: &str) -> Result<Answer, Refusal> {
         const CRN: &str = "event_notifications_instance_crn";
         const NAME: &str = "event_notifications_source_name";
         const DESCRIPTION: &str = "event_notifications_source_description";
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         body.only(&[CRN, NAME, DESCRIPTION])?;
         let registration = Registration {
             instance_crn: body.required_string(CRN)?,

@@ -4,11 +4,11 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::super::options::{Precision, Switches};
-use super::data::{Configuration, Group, Lock, Registration, Secret, Version};
+use super::data::{Configuration, Group, Lock, Registration, Secret, SecretVersion};
 use super::pki::Managed;
-use super::tasks::Task;
+use super::tasks::SecretTask;
 use super::text::{self, ObjectText};
-use crate::model::json::{Members, Object};
+use crate::model::json::{JsonObject, Members};
 use crate::model::{Payload, Timestamp};
 
 const IMPORTED: &str = "imported_cert";
@@ -97,13 +97,13 @@ impl Renderer {
     }
 
     /// A version that is ordered and not there yet.
-    pub(crate) fn ordered_version(&self, secret: &Secret, version: &Version) -> Zeroizing<String> {
+    pub(crate) fn ordered_version(&self, secret: &Secret, version: &SecretVersion) -> Zeroizing<String> {
         self.version_members(secret, version, None).finish()
     }
 
     /// A task.
     #[must_use]
-    pub fn task(&self, secret_id: &str, task: &Task) -> Zeroizing<String> {
+    pub fn task(&self, secret_id: &str, task: &SecretTask) -> Zeroizing<String> {
         let mut object = ObjectText::new();
         object.str("id", &task.id).str("created_by", &self.created_by).str("updated_by", &self.created_by);
         object.str("creation_date", &self.stamp(task.created_at));
@@ -136,7 +136,7 @@ impl Renderer {
         version.map_or_else(ObjectText::new, |version| self.version_members(secret, version, alias(index)))
     }
 
-    fn version_members(&self, secret: &Secret, version: &Version, alias: Option<&str>) -> ObjectText {
+    fn version_members(&self, secret: &Secret, version: &SecretVersion, alias: Option<&str>) -> ObjectText {
         let mut object = ObjectText::new();
         object.bool("auto_rotated", version.auto_rotated).str("created_by", &self.created_by);
         object.str("created_at", &self.stamp(version.created_at)).bool("downloaded", version.downloaded);
@@ -179,7 +179,7 @@ impl Renderer {
 
     /// A lock in full.
     #[must_use]
-    pub fn lock(&self, secret: &Secret, version: &Version, index: usize, lock: &Lock) -> Zeroizing<String> {
+    pub fn lock(&self, secret: &Secret, version: &SecretVersion, index: usize, lock: &Lock) -> Zeroizing<String> {
         let mut object = ObjectText::new();
         object.str("name", &lock.name).opt_str("description", lock.description.as_deref());
         object.opt_raw("attributes", lock.attributes.as_deref().map(RawValue::get));
@@ -234,7 +234,7 @@ impl Renderer {
     }
 }
 
-fn add_fields(object: &mut ObjectText, fields: &Object) {
+fn add_fields(object: &mut ObjectText, fields: &JsonObject) {
     for (name, value) in fields.iter() {
         object.raw(name, value.get());
     }

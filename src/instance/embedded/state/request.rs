@@ -1,8 +1,8 @@
 //! From a method and a path to an operation.
 
 use super::list::Query;
-use super::{Answer, Refusal, State};
-use crate::instance::embedded::access::{Grant, Scope};
+use super::{Answer, InstanceState, Refusal};
+use crate::instance::embedded::access::{Grant, GroupScope};
 use crate::model::Timestamp;
 
 /// The methods that the API knows.
@@ -59,7 +59,7 @@ pub enum PageFault {
 
 /// One request to the API, without transport and token.
 #[derive(Debug)]
-pub(crate) struct Request<'a> {
+pub(crate) struct ApiRequest<'a> {
     pub(crate) verb: Verb,
     /// Without query.
     pub(crate) path: &'a str,
@@ -85,18 +85,18 @@ pub(crate) fn class_of(verb: Verb, path: &str) -> Class {
     }
 }
 
-impl State {
+impl InstanceState {
     /// Does one request at one moment, whole or not at all.
-    pub(crate) fn perform(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Answer, Refusal> {
+    pub(crate) fn perform(&mut self, now: Timestamp, request: &ApiRequest<'_>) -> Result<Answer, Refusal> {
         let Some(path) = request.path.strip_prefix(PREFIX) else {
             return Err(Refusal::endpoint(request.path));
         };
         let segments: Vec<&str> = path.split('/').collect();
         let scope = match request.grants {
-            None => Scope::Whole,
+            None => GroupScope::Whole,
             Some(grants) => self.authorize(grants, request, &segments)?,
         };
-        let Request { verb, query, config_type, body, .. } = request;
+        let ApiRequest { verb, query, config_type, body, .. } = request;
         match (verb, segments.as_slice()) {
             (Verb::Get, ["secret_groups"]) => Ok(self.list_groups(&scope)),
             (_, ["secret_groups", ..]) => self.groups_request(now, *verb, &segments, body),
@@ -123,8 +123,13 @@ impl State {
         }
     }
 
-    fn secrets_request(&mut self, now: Timestamp, request: &Request<'_>, segments: &[&str]) -> Result<Answer, Refusal> {
-        let Request { verb, query, body, .. } = request;
+    fn secrets_request(
+        &mut self,
+        now: Timestamp,
+        request: &ApiRequest<'_>,
+        segments: &[&str],
+    ) -> Result<Answer, Refusal> {
+        let ApiRequest { verb, query, body, .. } = request;
         match (verb, segments) {
             (Verb::Post, [_]) => self.create_secret(now, body),
             (Verb::Get, [_, id]) => self.get_secret(now, id),
@@ -161,7 +166,7 @@ impl State {
     fn configurations_request(
         &mut self,
         now: Timestamp,
-        request: &Request<'_>,
+        request: &ApiRequest<'_>,
         segments: &[&str],
         config_type: Option<&str>,
     ) -> Result<Answer, Refusal> {

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
-use crate::model::json::{Object, as_str};
+use crate::model::json::{JsonObject, as_str};
 
 /// Secret groups of an instance, the default one included.
 pub(crate) const GROUPS: usize = 200;
@@ -88,7 +88,7 @@ pub(crate) fn arbitrary_payload(text: &str) -> Result<(), Refusal> {
 
 /// At least one key, at most 512 KB.
 pub(crate) fn key_value_payload(value: &RawValue) -> Result<(), Refusal> {
-    let object = Object::parse(value.get()).map_err(|_| Refusal::invalid("The field 'data' must be an object."))?;
+    let object = JsonObject::parse(value.get()).map_err(|_| Refusal::invalid("The field 'data' must be an object."))?;
     if object.is_empty() || value.get().len() > KEY_VALUE {
         return Err(Refusal::invalid("The field 'data' must have at least one key and at most 512 KB."));
     }
@@ -147,7 +147,7 @@ pub(crate) fn rotation(policy: &RawValue) -> Result<Rotation, Refusal> {
 /// A rotation policy: off, or an interval within bounds.
 pub(crate) fn rotation_within(policy: &RawValue, bounds: &Bounds) -> Result<Rotation, Refusal> {
     let policy =
-        Object::parse(policy.get()).map_err(|_| Refusal::invalid("The field 'rotation' must be an object."))?;
+        JsonObject::parse(policy.get()).map_err(|_| Refusal::invalid("The field 'rotation' must be an object."))?;
     let Some(auto_rotate) = policy.bool("auto_rotate") else {
         return Err(Refusal::invalid("The field 'rotation.auto_rotate' is required."));
     };

@@ -6,28 +6,28 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::credentials::references::referenced_by;
-use super::data::{DEFAULT_GROUP, Life, Secret};
-use super::input::{Body, Patched};
-use super::kinds::{Expiry, Kind, Making, next_rotation};
+use super::data::{DEFAULT_GROUP, Secret, SecretState};
+use super::input::{InputBody, Patched};
+use super::kinds::{Expiry, Making, SecretKind, next_rotation};
 use super::list::Query;
 use super::merge::merge;
 use super::pki::Managed;
 use super::plant::ForbiddenAct;
 use super::refusal::Refusal;
 use super::tasks::{TaskKind, TaskTrigger};
-use super::{Answer, State, rules};
+use super::{Answer, InstanceState, rules};
 use crate::model::Timestamp;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 const COMMON: [&str; 7] =
     ["name", "description", "labels", "custom_metadata", "secret_group_id", "version_custom_metadata", "secret_type"];
 const COMMON_PATCH: [&str; 4] = ["name", "description", "labels", "custom_metadata"];
 
-impl State {
+impl InstanceState {
     pub(crate) fn create_secret(&mut self, now: Timestamp, text: &str) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         let secret_type = body.required_string("secret_type")?;
-        let kind = Kind::parse(&secret_type)?;
+        let kind = SecretKind::parse(&secret_type)?;
         body.only(&[&COMMON[..], kind.create_members()].concat())?;
         let name = body.required_string("name")?;
         rules::secret_name(&name)?;
@@ -75,13 +75,13 @@ impl State {
             tasks: Vec::new(),
         };
         match kind {
-            Kind::CustomCredentials => {
+            SecretKind::CustomCredentials => {
                 let version = secret.current().map(|version| version.id.clone()).unwrap_or_default();
                 self.enqueue(now, &mut secret, TaskKind::CreateCredentials, TaskTrigger::SecretCreation, version, None);
             }
-            Kind::PublicCert => self.order_first(now, &mut secret),
+            SecretKind::PublicCert => self.order_first(now, &mut secret),
             // A version of this type has a certificate.
-            Kind::ImportedCert if secret.life == Life::PreActivation => secret.versions.clear(),
+            SecretKind::ImportedCert if secret.life == SecretState::PreActivation => secret.versions.clear(),
             _ => {}
         }
         let answer = Answer::created(self.renderer.secret(&secret));
@@ -90,7 +90,7 @@ impl State {
     }
 
     /// When a secret rotates next, if the instance rotates at all.
-    pub(crate) fn next_rotation(&self, fields: &Object, from: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_rotation(&self, fields: &JsonObject, from: Timestamp) -> Option<Timestamp> {
         next_rotation(fields, from).filter(|_| self.switches.auto_rotates)
     }
 
@@ -142,7 +142,7 @@ impl State {
         let mut secret = (**self.secret(id)?).clone();
         let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
         // Nothing is left to make a key for once a secret is destroyed.
-        let alive = secret.life != Life::Destroyed;
+        let alive = secret.life != SecretState::Destroyed;
         if let Some(act) = ForbiddenAct::of_reading(&secret).filter(|_| alive) {
             if act.destroys && secret.locks_total() > 0 {
                 return Err(Refusal::locked());
@@ -170,18 +170,18 @@ impl State {
     }
 
     pub(crate) fn patch_metadata(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         let mut secret = (**self.secret(id)?).clone();
         // Planted secrets of unheard-of types take the common members.
-        let kind = Kind::of(&secret.secret_type);
-        body.only(&[&COMMON_PATCH[..], kind.map_or(&[], Kind::patch_members)].concat())?;
+        let kind = SecretKind::of(&secret.secret_type);
+        body.only(&[&COMMON_PATCH[..], kind.map_or(&[], SecretKind::patch_members)].concat())?;
         self.patch_common(&body, &mut secret)?;
         let rotates = match kind {
             Some(kind) => self.patch_kind(kind, now, &body, &mut secret)?,
             None => false,
         };
         // A policy may be changed, but nothing rotates any more.
-        let over = secret.life == Life::Destroyed;
+        let over = secret.life == SecretState::Destroyed;
         secret.next_rotation_date = secret.next_rotation_date.filter(|_| !over);
         secret.updated_at = now;
         let (before, noted) = (Arc::clone(self.secret(id)?), self.changes.len());
@@ -198,7 +198,7 @@ impl State {
         self.get_metadata(id)
     }
 
-    fn patch_common(&self, body: &Body<'_>, secret: &mut Secret) -> Result<(), Refusal> {
+    fn patch_common(&self, body: &InputBody<'_>, secret: &mut Secret) -> Result<(), Refusal> {
         match body.patched_string("name")? {
             Patched::Absent => {}
             Patched::Clear => return Err(Refusal::invalid("The field 'name' cannot be cleared.")),
@@ -220,7 +220,7 @@ impl State {
     /// Merges or replaces, as the switch says, and checks the size of what comes out.
     pub(crate) fn patch_custom_metadata(
         &self,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         member: &str,
         target: &mut Option<Box<RawValue>>,
     ) -> Result<(), Refusal> {
@@ -231,7 +231,12 @@ impl State {
         target.as_deref().map_or(Ok(()), |text| rules::custom_metadata(member, text))
     }
 
-    pub(crate) fn patch_expiry(&self, body: &Body<'_>, secret: &mut Secret, now: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn patch_expiry(
+        &self,
+        body: &InputBody<'_>,
+        secret: &mut Secret,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let patched = body.patched_date("expiration_date")?;
         if let Patched::Set(date) = &patched {
             self.check_expiry(Some(*date), now)?;
@@ -246,7 +251,12 @@ impl State {
     }
 
     /// Says whether rotation is on after the patch, and was in it.
-    pub(crate) fn patch_rotation(&self, body: &Body<'_>, secret: &mut Secret, now: Timestamp) -> Result<bool, Refusal> {
+    pub(crate) fn patch_rotation(
+        &self,
+        body: &InputBody<'_>,
+        secret: &mut Secret,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
         for member in ["rotation", "password_generation_policy"] {
             match body.patched_object(member)? {
                 Patched::Absent => {}
@@ -290,7 +300,7 @@ impl State {
     }
 }
 
-pub(crate) fn checked_metadata(body: &Body<'_>, member: &str) -> Result<Option<Box<RawValue>>, Refusal> {
+pub(crate) fn checked_metadata(body: &InputBody<'_>, member: &str) -> Result<Option<Box<RawValue>>, Refusal> {
     let metadata = body.object(member)?;
     metadata.as_deref().map_or(Ok(()), |text| rules::custom_metadata(member, text))?;
     Ok(metadata)

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::State;
+use super::InstanceState;
 use super::data::Secret;
-use super::kinds::{Kind, iam_credentials};
+use super::kinds::{SecretKind, iam_credentials};
 use super::tasks::TaskTrigger;
 use crate::model::Timestamp;
 
-impl State {
+impl InstanceState {
     /// Destroys what has expired and rotates what is due. Called before every request.
     ///
     /// A lock postpones expiry, but not that of certificates; a lock on the previous version postpones rotation.
@@ -18,10 +18,10 @@ impl State {
             let Some(secret) = self.items.secrets.get(&id) else { continue };
             let (expires, rotates, wakes) = (secret.expiration_date, secret.next_rotation_date, secret.wake_at);
             let is_due = |date: Option<Timestamp>| date.is_some_and(|date| date <= now);
-            let kind = Kind::of(&secret.secret_type);
-            let held = secret.locks_total() > 0 && !kind.is_some_and(Kind::ends_when_locked);
+            let kind = SecretKind::of(&secret.secret_type);
+            let held = secret.locks_total() > 0 && !kind.is_some_and(SecretKind::ends_when_locked);
             // What the instance makes anew goes on in the new version, if that was due no later than the end.
-            let renews = kind.is_some_and(Kind::renews) && rotates <= expires.or(rotates);
+            let renews = kind.is_some_and(SecretKind::renews) && rotates <= expires.or(rotates);
             if is_due(rotates) && (renews || !is_due(expires)) && self.rotate(now, &id).is_ok() {
                 continue;
             }

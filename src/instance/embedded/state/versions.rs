@@ -4,34 +4,34 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::data::{Life, Secret, Version};
-use super::input::Body;
-use super::kinds::{Expiry, Fresh, Kind, payload_digest};
+use super::data::{Secret, SecretState, SecretVersion};
+use super::input::InputBody;
+use super::kinds::{Expiry, Fresh, SecretKind, payload_digest};
 use super::pki::Managed;
 use super::refusal::Refusal;
 use super::secrets::checked_metadata;
 use super::tasks::TaskTrigger;
 use super::text::{ObjectText, list};
-use super::{Answer, State, rules};
+use super::{Answer, InstanceState, rules};
 use crate::model::Timestamp;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
-impl State {
+impl InstanceState {
     pub(crate) fn create_version(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         let mut secret = (**self.secret(id)?).clone();
-        let kind = Kind::parse(&secret.secret_type)?;
+        let kind = SecretKind::parse(&secret.secret_type)?;
         body.only(&[&["custom_metadata", "version_custom_metadata"][..], kind.version_members()].concat())?;
         let custom_metadata = checked_metadata(&body, "custom_metadata")?;
         let version_metadata = checked_metadata(&body, "version_custom_metadata")?;
-        if kind == Kind::PublicCert {
+        if kind == SecretKind::PublicCert {
             return self.reorder_public_cert(now, &body, secret);
         }
         check_room(&secret)?;
         if custom_metadata.is_some() && self.switches.version_sets_custom_metadata {
             secret.custom_metadata = custom_metadata;
         }
-        if kind == Kind::CustomCredentials {
+        if kind == SecretKind::CustomCredentials {
             return self.order_by_request(now, secret, version_metadata);
         }
         check_payload(&secret, kind)?;
@@ -56,14 +56,14 @@ impl State {
     pub(crate) fn rotate(&mut self, now: Timestamp, id: &str) -> Result<(), Refusal> {
         let mut secret = (**self.secret(id)?).clone();
         check_room(&secret)?;
-        let kind = Kind::parse(&secret.secret_type)?;
-        if kind == Kind::CustomCredentials {
+        let kind = SecretKind::parse(&secret.secret_type)?;
+        if kind == SecretKind::CustomCredentials {
             self.order_version(now, &mut secret, TaskTrigger::AutomaticSecretRotation, None)?;
             self.put_secret(secret);
             return Ok(());
         }
         check_payload(&secret, kind)?;
-        let fresh = self.next(kind, now, &Body::parse("{}")?, &secret)?;
+        let fresh = self.next(kind, now, &InputBody::parse("{}")?, &secret)?;
         let expiration = match fresh.expiry {
             Expiry::Own(date) => date,
             Expiry::OfSecret => secret.expiration_date.filter(|_| self.switches.expiration_carries),
@@ -84,7 +84,7 @@ impl State {
     ) -> Result<Answer, Refusal> {
         let trigger = TaskTrigger::ManualSecretRotation;
         let id = self.order_version(now, &mut secret, trigger, version_metadata.clone())?;
-        let version = Version {
+        let version = SecretVersion {
             id,
             created_at: now,
             auto_rotated: false,
@@ -93,7 +93,7 @@ impl State {
             payload_digest: payload_digest(""),
             custom_metadata: version_metadata,
             expiration_date: None,
-            fields: Object::default(),
+            fields: JsonObject::default(),
             locks: Vec::new(),
         };
         let answer = Answer::created(self.renderer.ordered_version(&secret, &version));
@@ -108,7 +108,7 @@ impl State {
         mut fresh: Fresh,
         now: Timestamp,
         expiration: Option<Timestamp>,
-    ) -> Version {
+    ) -> SecretVersion {
         if let Some(fields) = fresh.secret_fields.take() {
             secret.fields = fields;
         }
@@ -119,7 +119,7 @@ impl State {
         fresh.version(self.ids.uuid(), now, expiration)
     }
 
-    pub(super) fn push(&self, secret: &mut Secret, version: Version, now: Timestamp) {
+    pub(super) fn push(&self, secret: &mut Secret, version: SecretVersion, now: Timestamp) {
         secret.expiration_date = version.expiration_date;
         secret.updated_at = now;
         secret.next_rotation_date = self.next_rotation(&secret.fields, now);
@@ -158,7 +158,7 @@ impl State {
         version: &str,
         text: &str,
     ) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         body.only(&["version_custom_metadata"])?;
         let mut secret = (**self.secret(id)?).clone();
         let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
@@ -178,7 +178,7 @@ impl State {
     pub(crate) fn destroy(&mut self, now: Timestamp, id: &str) {
         let Ok(secret) = self.secret(id) else { return };
         let mut secret = (**secret).clone();
-        secret.life = Life::Destroyed;
+        secret.life = SecretState::Destroyed;
         secret.next_rotation_date = None;
         secret.wake_at = None;
         secret.updated_at = now;
@@ -199,7 +199,7 @@ impl State {
 
 /// A lock on the previous version keeps it from being pushed out; one on the current version travels with it.
 pub(crate) fn check_room(secret: &Secret) -> Result<(), Refusal> {
-    if secret.life == Life::Destroyed {
+    if secret.life == SecretState::Destroyed {
         return Err(Refusal::invalid("The secret is destroyed."));
     }
     if secret.previous().is_some_and(|version| !version.locks.is_empty()) {
@@ -208,9 +208,9 @@ pub(crate) fn check_room(secret: &Secret) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_payload(secret: &Secret, kind: Kind) -> Result<(), Refusal> {
+fn check_payload(secret: &Secret, kind: SecretKind) -> Result<(), Refusal> {
     // The first certificate for a signing request of the instance's own.
-    let awaits = kind == Kind::ImportedCert && secret.life == Life::PreActivation;
+    let awaits = kind == SecretKind::ImportedCert && secret.life == SecretState::PreActivation;
     if !awaits && !kind.mints() && secret.current().is_none_or(|version| version.payload.is_none()) {
         return Err(Refusal::invalid("The secret has no current payload."));
     }

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::model::Payload;
-use crate::model::json::{Members, Object};
+use crate::model::json::{JsonObject, Members};
 
 /// Texts shorter than this are not looked for in the provider's words: they would be found everywhere.
 const SHORTEST_ECHO: usize = 4;
 
 /// The body of a write: one JSON object. Wiped when the last request with it is over, printed as its member names.
 #[derive(Clone)]
-pub struct Body {
+pub struct WireBody {
     bytes: Bytes,
     /// Names of the members, for people.
     names: Vec<String>,
@@ -21,20 +21,20 @@ pub struct Body {
     payload_from: Option<usize>,
 }
 
-impl Body {
+impl WireBody {
     /// A body without a secret.
     #[must_use]
-    pub fn new(metadata: &Object) -> Self {
+    pub fn new(metadata: &JsonObject) -> Self {
         Self::build(metadata, None)
     }
 
     /// A body of metadata and a payload: the payload's members follow the metadata, each value as its exact text.
     #[must_use]
-    pub fn with_payload(metadata: &Object, payload: &Payload) -> Self {
+    pub fn with_payload(metadata: &JsonObject, payload: &Payload) -> Self {
         Self::build(metadata, Some(payload))
     }
 
-    fn build(metadata: &Object, payload: Option<&Payload>) -> Self {
+    fn build(metadata: &JsonObject, payload: Option<&Payload>) -> Self {
         let meta = Zeroizing::new(metadata.to_raw().get().to_owned());
         let mut names: Vec<String> = metadata.iter().map(|(name, _)| name.to_owned()).collect();
         let Some((payload, members)) =
@@ -90,7 +90,7 @@ fn values(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-impl fmt::Debug for Body {
+impl fmt::Debug for WireBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.names).finish()
     }
@@ -100,28 +100,28 @@ impl fmt::Debug for Body {
 mod tests {
     use super::*;
 
-    fn text(body: &Body) -> String {
+    fn text(body: &WireBody) -> String {
         String::from_utf8(body.bytes().to_vec()).unwrap()
     }
 
     #[test]
     fn payload_members_are_joined_digit_for_digit() {
-        let metadata = Object::parse(r#"{"name":"n"}"#).unwrap();
+        let metadata = JsonObject::parse(r#"{"name":"n"}"#).unwrap();
         let payload = Payload::new(Zeroizing::new(r#"{"data":{"x":1e400,"k":1,"k":2}}"#.to_owned()));
-        let body = Body::with_payload(&metadata, &payload);
+        let body = WireBody::with_payload(&metadata, &payload);
         assert_eq!(text(&body), r#"{"name":"n","data":{"x":1e400,"k":1,"k":2}}"#);
         assert_eq!(format!("{body:?}"), r#"["name", "data"]"#);
-        let empty = Object::default();
-        assert_eq!(text(&Body::with_payload(&empty, &payload)), r#"{"data":{"x":1e400,"k":1,"k":2}}"#);
-        assert_eq!(text(&Body::new(&empty)), "{}");
+        let empty = JsonObject::default();
+        assert_eq!(text(&WireBody::with_payload(&empty, &payload)), r#"{"data":{"x":1e400,"k":1,"k":2}}"#);
+        assert_eq!(text(&WireBody::new(&empty)), "{}");
         let nothing = Payload::new(Zeroizing::new("{}".to_owned()));
-        assert_eq!(text(&Body::with_payload(&metadata, &nothing)), r#"{"name":"n"}"#);
+        assert_eq!(text(&WireBody::with_payload(&metadata, &nothing)), r#"{"name":"n"}"#);
     }
 
     #[test]
     fn words_that_repeat_a_payload_are_withheld() {
         let payload = Payload::new(Zeroizing::new(r#"{"payload":"hunter2"}"#.to_owned()));
-        let body = Body::with_payload(&Object::default(), &payload);
+        let body = WireBody::with_payload(&JsonObject::default(), &payload);
         assert!(!body.redact("value hunter2 is bad".to_owned()).contains("hunter2"));
         assert_eq!(body.redact("the payload is bad".to_owned()), "the payload is bad", "a name is no secret");
         let found: Vec<_> = values(r#""a":"b\"c","d":["e",{"f" : "g"}],"h":1}"#).collect();

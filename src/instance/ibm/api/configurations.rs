@@ -1,10 +1,10 @@
 //! Configurations of the engines. A name can repeat across types, so every call takes both.
 
-use super::{Body, Pages, Split};
+use super::{Pages, Split, WireBody};
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
-use crate::instance::ibm::wire::{Answer, Family, Purpose, Request};
-use crate::model::json::Object;
+use crate::instance::ibm::wire::{Answer, Family, Purpose, WireRequest};
+use crate::model::json::JsonObject;
 
 const CONFIGURATIONS: &str = "configurations";
 
@@ -13,7 +13,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Incomplete`] when the pages do not add up.
-    pub async fn configurations(&self) -> Result<Vec<Object>, InstanceError> {
+    pub async fn configurations(&self) -> Result<Vec<JsonObject>, InstanceError> {
         let mut pages = self.configuration_pages();
         let mut all = Vec::new();
         while let Some(page) = pages.next().await? {
@@ -43,7 +43,7 @@ impl Client {
         config_type: &str,
     ) -> Result<Answer, InstanceError> {
         let what = format!("read configuration {config_type}/{name}");
-        let request = Request::get(Purpose::Reading, what, &[CONFIGURATIONS, name]).config_type(config_type);
+        let request = WireRequest::get(Purpose::Reading, what, &[CONFIGURATIONS, name]).config_type(config_type);
         self.wire().json(request).await
     }
 
@@ -51,8 +51,8 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_configuration(&self, body: &Body) -> Result<Split, InstanceError> {
-        let request = Request::post("create a configuration".to_owned(), &[CONFIGURATIONS], body);
+    pub async fn create_configuration(&self, body: &WireBody) -> Result<Split, InstanceError> {
+        let request = WireRequest::post("create a configuration".to_owned(), &[CONFIGURATIONS], body);
         self.wire().json(request).await?.split(Family::Configuration)
     }
 
@@ -64,10 +64,10 @@ impl Client {
         &self,
         name: &str,
         config_type: &str,
-        patch: &Body,
+        patch: &WireBody,
     ) -> Result<Split, InstanceError> {
         let what = format!("update configuration {config_type}/{name}");
-        let request = Request::patch(what, &[CONFIGURATIONS, name], patch).config_type(config_type);
+        let request = WireRequest::patch(what, &[CONFIGURATIONS, name], patch).config_type(config_type);
         self.wire().json(request).await?.split(Family::Configuration)
     }
 
@@ -80,10 +80,10 @@ impl Client {
         &self,
         name: &str,
         config_type: &str,
-        action: &Body,
+        action: &WireBody,
     ) -> Result<Split, InstanceError> {
         let what = format!("let configuration {config_type}/{name} act");
-        let request = Request::post(what, &[CONFIGURATIONS, name, "actions"], action).config_type(config_type);
+        let request = WireRequest::post(what, &[CONFIGURATIONS, name, "actions"], action).config_type(config_type);
         self.wire().json(request).await?.split(Family::Other)
     }
 
@@ -93,6 +93,6 @@ impl Client {
     /// As every call; [`InstanceError::Gone`] when there is no such configuration (any more).
     pub async fn delete_configuration(&self, name: &str, config_type: &str) -> Result<(), InstanceError> {
         let what = format!("delete configuration {config_type}/{name}");
-        self.wire().done(Request::delete(what, &[CONFIGURATIONS, name]).config_type(config_type)).await
+        self.wire().done(WireRequest::delete(what, &[CONFIGURATIONS, name]).config_type(config_type)).await
     }
 }

@@ -1,10 +1,10 @@
 //! Secret groups.
 
-use super::Body;
+use super::WireBody;
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
-use crate::instance::ibm::wire::{Answer, Family, Purpose, Request};
-use crate::model::json::Object;
+use crate::instance::ibm::wire::{Answer, Family, Purpose, WireRequest};
+use crate::model::json::JsonObject;
 
 const GROUPS: &str = "secret_groups";
 
@@ -13,14 +13,14 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Incomplete`] when its total is not the number of its rows.
-    pub async fn groups(&self) -> Result<Vec<Object>, InstanceError> {
+    pub async fn groups(&self) -> Result<Vec<JsonObject>, InstanceError> {
         let (answer, rows) = self.group_rows().await?;
         rows.iter().map(|row| Ok(answer.split_text(row, Family::Other)?.metadata)).collect()
     }
 
     /// The list and its rows as text.
     pub(in crate::instance::ibm) async fn group_rows(&self) -> Result<(Answer, Vec<String>), InstanceError> {
-        let request = Request::get(Purpose::Listing, "list the secret groups".to_owned(), &[GROUPS]);
+        let request = WireRequest::get(Purpose::Listing, "list the secret groups".to_owned(), &[GROUPS]);
         let answer = self.wire().json(request).await?;
         let rows = whole(&answer, GROUPS)?;
         Ok((answer, rows))
@@ -30,8 +30,8 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Gone`] when there is no such group.
-    pub async fn group(&self, id: &str) -> Result<Object, InstanceError> {
-        let request = Request::get(Purpose::Reading, format!("read secret group {id}"), &[GROUPS, id]);
+    pub async fn group(&self, id: &str) -> Result<JsonObject, InstanceError> {
+        let request = WireRequest::get(Purpose::Reading, format!("read secret group {id}"), &[GROUPS, id]);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
     }
 
@@ -39,8 +39,8 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_group(&self, body: &Body) -> Result<Object, InstanceError> {
-        let request = Request::post("create a secret group".to_owned(), &[GROUPS], body);
+    pub async fn create_group(&self, body: &WireBody) -> Result<JsonObject, InstanceError> {
+        let request = WireRequest::post("create a secret group".to_owned(), &[GROUPS], body);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
     }
 
@@ -48,8 +48,8 @@ impl Client {
     ///
     /// # Errors
     /// As every call.
-    pub async fn update_group(&self, id: &str, patch: &Body) -> Result<Object, InstanceError> {
-        let request = Request::patch(format!("update secret group {id}"), &[GROUPS, id], patch);
+    pub async fn update_group(&self, id: &str, patch: &WireBody) -> Result<JsonObject, InstanceError> {
+        let request = WireRequest::patch(format!("update secret group {id}"), &[GROUPS, id], patch);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
     }
 
@@ -58,7 +58,7 @@ impl Client {
     /// # Errors
     /// As every call; [`InstanceError::Gone`] when there is no such group (any more).
     pub async fn delete_group(&self, id: &str) -> Result<(), InstanceError> {
-        self.wire().done(Request::delete(format!("delete secret group {id}"), &[GROUPS, id])).await
+        self.wire().done(WireRequest::delete(format!("delete secret group {id}"), &[GROUPS, id])).await
     }
 }
 

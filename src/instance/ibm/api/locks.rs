@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 
 use super::pages::member;
 use super::secrets::SECRETS;
-use super::{Body, Pages, Which};
+use super::{Pages, Which, WireBody};
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
-use crate::instance::ibm::wire::{Family, Request};
-use crate::model::json::Object;
+use crate::instance::ibm::wire::{Family, WireRequest};
+use crate::model::json::JsonObject;
 use crate::model::{Payload, Timestamp};
 
 const LOCKS: &str = "locks";
@@ -22,7 +22,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Incomplete`] when the pages do not add up or repeat a secret.
-    pub async fn secrets_locks(&self) -> Result<Vec<Object>, InstanceError> {
+    pub async fn secrets_locks(&self) -> Result<Vec<JsonObject>, InstanceError> {
         let mut pages = self.secrets_locks_pages();
         let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
         while let Some(page) = pages.next().await? {
@@ -50,9 +50,9 @@ impl Client {
     /// # Errors
     /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the pages
     /// do not add up, [`InstanceError::Moved`] when locks came or went meanwhile.
-    pub async fn locks(&self, secret: &str) -> Result<Vec<Object>, InstanceError> {
+    pub async fn locks(&self, secret: &str) -> Result<Vec<JsonObject>, InstanceError> {
         let (rows, _, _) = self.lock_rows(secret).await?;
-        Ok(rows.iter().filter_map(|row| Object::parse(row).ok()).collect())
+        Ok(rows.iter().filter_map(|row| JsonObject::parse(row).ok()).collect())
     }
 
     /// The rows as text, what was cut out of them, and the provider's clock in the last answer.
@@ -91,10 +91,10 @@ impl Client {
         &self,
         secret: &str,
         version: Option<Which<'_>>,
-        body: &Body,
-    ) -> Result<Object, InstanceError> {
+        body: &WireBody,
+    ) -> Result<JsonObject, InstanceError> {
         let what = format!("lock secret {secret}");
-        let request = Request::post(what, &bulk_path(secret, version), body);
+        let request = WireRequest::post(what, &bulk_path(secret, version), body);
         Ok(self.wire().json(request).await?.split(Family::Secret)?.metadata)
     }
 
@@ -107,13 +107,13 @@ impl Client {
         secret: &str,
         version: Option<Which<'_>>,
         names: &[&str],
-    ) -> Result<Object, InstanceError> {
+    ) -> Result<JsonObject, InstanceError> {
         let what = format!("unlock secret {secret}");
         if names.is_empty() || names.iter().any(|name| name.is_empty() || name.contains(',')) {
             let why = "a lock's name is missing, and without one every lock would go".to_owned();
             return Err(InstanceError::Unsafe { what, why });
         }
-        let request = Request::delete(what, &bulk_path(secret, version)).query("name", names.join(","));
+        let request = WireRequest::delete(what, &bulk_path(secret, version)).query("name", names.join(","));
         Ok(self.wire().json(request).await?.split(Family::Secret)?.metadata)
     }
 }

@@ -12,18 +12,18 @@ mod registration;
 mod secrets;
 mod versions;
 
-pub use body::Body;
-pub(super) use pages::{Page, Pages, member};
+pub use body::WireBody;
+pub(super) use pages::{Pages, RowPage, member};
 pub use secrets::Filter;
 
 use crate::model::Payload;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// An answer in two parts.
 #[derive(Debug, Clone)]
 pub struct Split {
     /// Everything but the secret members.
-    pub metadata: Object,
+    pub metadata: JsonObject,
     /// The secret members, each as its exact text: those of the top under their name, a deeper one under its JSON
     /// pointer (`/data/private_key`). Nothing when there was none.
     pub payload: Option<Payload>,

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
 use crate::instance::ibm::api::Filter;
-use crate::instance::ibm::wire::{Answer, Purpose, Request};
+use crate::instance::ibm::wire::{Answer, Purpose, WireRequest};
 use crate::model::json::Members;
 use crate::model::limits;
 
@@ -36,13 +36,13 @@ pub(in crate::instance::ibm) struct Pages<'a> {
 
 /// One page: the answer and which of its rows are new.
 #[derive(Debug)]
-pub(in crate::instance::ibm) struct Page {
+pub(in crate::instance::ibm) struct RowPage {
     answer: Answer,
     member: &'static str,
     skip: usize,
 }
 
-impl Page {
+impl RowPage {
     /// The answer that the rows stand in.
     pub(in crate::instance::ibm) fn answer(&self) -> &Answer {
         &self.answer
@@ -129,7 +129,7 @@ impl<'a> Pages<'a> {
     ///
     /// Rows are asked for by offset, so a secret that is created or deleted meanwhile shifts those behind it. That moves
     /// the total, which makes the list unsteady; whatever else does not add up is an error.
-    pub(in crate::instance::ibm) async fn next(&mut self) -> Result<Option<Page>, InstanceError> {
+    pub(in crate::instance::ibm) async fn next(&mut self) -> Result<Option<RowPage>, InstanceError> {
         if self.done {
             return Ok(None);
         }
@@ -137,7 +137,7 @@ impl<'a> Pages<'a> {
             return Err(self.incomplete(format!("it has more than {} pages", limits::PAGES)));
         }
         let what = format!("{}, page at offset {}", self.what, self.offset);
-        let mut request = Request::get(self.purpose, what, self.path)
+        let mut request = WireRequest::get(self.purpose, what, self.path)
             .query("offset", self.offset.to_string())
             .query("limit", self.limit.to_string());
         if let Some(sort) = self.sort {
@@ -149,7 +149,7 @@ impl<'a> Pages<'a> {
         let answer = self.client.wire().json(request).await?;
         self.fetched += 1;
         let skip = self.check(&answer)?;
-        Ok(Some(Page { answer, member: self.member, skip }))
+        Ok(Some(RowPage { answer, member: self.member, skip }))
     }
 
     /// Checks a page against those before it; gives back how many of its first rows were seen already.

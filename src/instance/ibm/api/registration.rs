@@ -1,10 +1,10 @@
 //! The registration with the notification service; there is at most one.
 
-use super::Body;
+use super::WireBody;
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
-use crate::instance::ibm::wire::{Answer, Family, Purpose, Request};
-use crate::model::json::Object;
+use crate::instance::ibm::wire::{Answer, Family, Purpose, WireRequest};
+use crate::model::json::JsonObject;
 
 const PATH: [&str; 2] = ["notifications", "registration"];
 
@@ -13,13 +13,13 @@ impl Client {
     ///
     /// # Errors
     /// As every call.
-    pub async fn registration(&self) -> Result<Option<Object>, InstanceError> {
+    pub async fn registration(&self) -> Result<Option<JsonObject>, InstanceError> {
         let answer = self.registration_answer().await?;
         answer.map(|answer| Ok(answer.split(Family::Other)?.metadata)).transpose()
     }
 
     pub(in crate::instance::ibm) async fn registration_answer(&self) -> Result<Option<Answer>, InstanceError> {
-        let request = Request::get(Purpose::Listing, "read the notification registration".to_owned(), &PATH);
+        let request = WireRequest::get(Purpose::Listing, "read the notification registration".to_owned(), &PATH);
         match self.wire().json(request).await {
             Ok(answer) => Ok(Some(answer)),
             Err(InstanceError::Gone { .. }) => Ok(None),
@@ -32,8 +32,8 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_registration(&self, body: &Body) -> Result<Object, InstanceError> {
-        let request = Request::post("create the notification registration".to_owned(), &PATH, body);
+    pub async fn create_registration(&self, body: &WireBody) -> Result<JsonObject, InstanceError> {
+        let request = WireRequest::post("create the notification registration".to_owned(), &PATH, body);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
     }
 
@@ -42,6 +42,6 @@ impl Client {
     /// # Errors
     /// As every call; [`InstanceError::Gone`] when there is none (any more).
     pub async fn delete_registration(&self) -> Result<(), InstanceError> {
-        self.wire().done(Request::delete("delete the notification registration".to_owned(), &PATH)).await
+        self.wire().done(WireRequest::delete("delete the notification registration".to_owned(), &PATH)).await
     }
 }

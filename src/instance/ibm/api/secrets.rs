@@ -1,11 +1,11 @@
 //! Secrets: their rows, their metadata, creating and deleting. Payloads of versions are in `versions`.
 
-use super::{Body, Pages, Split};
+use super::{Pages, Split, WireBody};
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
 use crate::instance::ibm::classify::SafeToRead;
-use crate::instance::ibm::wire::{Family, Purpose, Request};
-use crate::model::json::Object;
+use crate::instance::ibm::wire::{Family, Purpose, WireRequest};
+use crate::model::json::JsonObject;
 
 pub(super) const SECRETS: &str = "secrets";
 
@@ -27,7 +27,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Incomplete`] when the pages do not add up.
-    pub async fn secrets(&self, filter: &Filter) -> Result<Vec<Object>, InstanceError> {
+    pub async fn secrets(&self, filter: &Filter) -> Result<Vec<JsonObject>, InstanceError> {
         let mut pages = self.secret_pages().filtered(filter);
         let mut all = Vec::new();
         while let Some(page) = pages.next().await? {
@@ -46,7 +46,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`SafeToRead::new`], with the types that the settings vouch for.
-    pub fn safe_to_read(&self, row: &Object) -> Result<SafeToRead, InstanceError> {
+    pub fn safe_to_read(&self, row: &JsonObject) -> Result<SafeToRead, InstanceError> {
         SafeToRead::new(row, self.vouched_types())
     }
 
@@ -56,7 +56,7 @@ impl Client {
     /// As every call; [`InstanceError::Gone`] when there is no such secret.
     pub async fn secret_metadata(&self, id: &str) -> Result<Split, InstanceError> {
         let request =
-            Request::get(Purpose::Reading, format!("read the metadata of secret {id}"), &[SECRETS, id, "metadata"]);
+            WireRequest::get(Purpose::Reading, format!("read the metadata of secret {id}"), &[SECRETS, id, "metadata"]);
         self.wire().json(request).await?.split(Family::Secret)
     }
 
@@ -64,8 +64,8 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_secret(&self, body: &Body) -> Result<Split, InstanceError> {
-        let request = Request::post("create a secret".to_owned(), &[SECRETS], body);
+    pub async fn create_secret(&self, body: &WireBody) -> Result<Split, InstanceError> {
+        let request = WireRequest::post("create a secret".to_owned(), &[SECRETS], body);
         self.wire().json(request).await?.split(Family::Secret)
     }
 
@@ -73,8 +73,9 @@ impl Client {
     ///
     /// # Errors
     /// As every call.
-    pub async fn update_secret_metadata(&self, id: &str, patch: &Body) -> Result<Split, InstanceError> {
-        let request = Request::patch(format!("update the metadata of secret {id}"), &[SECRETS, id, "metadata"], patch);
+    pub async fn update_secret_metadata(&self, id: &str, patch: &WireBody) -> Result<Split, InstanceError> {
+        let request =
+            WireRequest::patch(format!("update the metadata of secret {id}"), &[SECRETS, id, "metadata"], patch);
         self.wire().json(request).await?.split(Family::Secret)
     }
 
@@ -83,6 +84,6 @@ impl Client {
     /// # Errors
     /// As every call; [`InstanceError::Gone`] when there is no such secret (any more).
     pub async fn delete_secret(&self, id: &str) -> Result<(), InstanceError> {
-        self.wire().done(Request::delete(format!("delete secret {id}"), &[SECRETS, id])).await
+        self.wire().done(WireRequest::delete(format!("delete secret {id}"), &[SECRETS, id])).await
     }
 }

@@ -2,11 +2,11 @@
 
 use super::groups::whole;
 use super::secrets::SECRETS;
-use super::{Body, Split, Which};
+use super::{Split, Which, WireBody};
 use crate::instance::InstanceError;
 use crate::instance::ibm::Client;
 use crate::instance::ibm::classify::SafeToRead;
-use crate::instance::ibm::wire::{Answer, Family, Purpose, Request};
+use crate::instance::ibm::wire::{Answer, Family, Purpose, WireRequest};
 
 const VERSIONS: &str = "versions";
 
@@ -26,7 +26,7 @@ impl Client {
         secret: &str,
     ) -> Result<(Answer, Vec<String>), InstanceError> {
         let what = format!("list the versions of secret {secret}");
-        let answer = self.wire().json(Request::get(Purpose::Reading, what, &[SECRETS, secret, VERSIONS])).await?;
+        let answer = self.wire().json(WireRequest::get(Purpose::Reading, what, &[SECRETS, secret, VERSIONS])).await?;
         let rows = whole(&answer, VERSIONS)?;
         Ok((answer, rows))
     }
@@ -47,7 +47,7 @@ impl Client {
     ) -> Result<Answer, InstanceError> {
         let what = format!("read version {} of secret {}", version.as_str(), secret.id());
         let path = [SECRETS, secret.id(), VERSIONS, version.as_str()];
-        self.wire().json(Request::get(Purpose::Reading, what, &path)).await
+        self.wire().json(WireRequest::get(Purpose::Reading, what, &path)).await
     }
 
     /// `GET /secrets/{id}/versions/{version}/metadata`. Never reads the payload.
@@ -57,7 +57,7 @@ impl Client {
     pub async fn version_metadata(&self, secret: &str, version: Which<'_>) -> Result<Split, InstanceError> {
         let what = format!("read the metadata of version {} of secret {secret}", version.as_str());
         let path = [SECRETS, secret, VERSIONS, version.as_str(), "metadata"];
-        self.wire().json(Request::get(Purpose::Reading, what, &path)).await?.split(Family::Secret)
+        self.wire().json(WireRequest::get(Purpose::Reading, what, &path)).await?.split(Family::Secret)
     }
 
     /// `PATCH /secrets/{id}/versions/{version}/metadata`: `version_custom_metadata` only.
@@ -68,11 +68,11 @@ impl Client {
         &self,
         secret: &str,
         version: Which<'_>,
-        patch: &Body,
+        patch: &WireBody,
     ) -> Result<Split, InstanceError> {
         let what = format!("update the metadata of version {} of secret {secret}", version.as_str());
         let path = [SECRETS, secret, VERSIONS, version.as_str(), "metadata"];
-        self.wire().json(Request::patch(what, &path, patch)).await?.split(Family::Secret)
+        self.wire().json(WireRequest::patch(what, &path, patch)).await?.split(Family::Secret)
     }
 
     /// `POST /secrets/{id}/versions`: a new version; the payload of the one before the last is lost. The answer has the
@@ -80,8 +80,8 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_version(&self, secret: &str, body: &Body) -> Result<Split, InstanceError> {
+    pub async fn create_version(&self, secret: &str, body: &WireBody) -> Result<Split, InstanceError> {
         let what = format!("create a version of secret {secret}");
-        self.wire().json(Request::post(what, &[SECRETS, secret, VERSIONS], body)).await?.split(Family::Version)
+        self.wire().json(WireRequest::post(what, &[SECRETS, secret, VERSIONS], body)).await?.split(Family::Version)
     }
 }

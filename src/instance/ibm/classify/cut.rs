@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::fields::Shape;
+use super::fields::AnswerShape;
 use crate::model::Payload;
 use crate::model::json::{MAX_DEPTH, Members};
 
@@ -31,7 +31,7 @@ pub struct CutError;
 ///
 /// # Errors
 /// [`CutError`] when the text cannot be looked through.
-pub fn cut(text: &str, shape: Shape<'_>, prefix: Option<&str>) -> Result<Cut, CutError> {
+pub fn cut(text: &str, shape: AnswerShape<'_>, prefix: Option<&str>) -> Result<Cut, CutError> {
     let mut knife = Knife { shape, prefix, taken: Vec::new() };
     let rest = knife.value(text.trim(), &mut Vec::new())?;
     let payload = join(knife.taken.iter().map(|(name, value)| (name.as_str(), *value)));
@@ -72,7 +72,7 @@ pub fn rejoin(rest: &str, payload: &Payload, prefix: Option<&str>) -> Result<Zer
 }
 
 struct Knife<'a> {
-    shape: Shape<'a>,
+    shape: AnswerShape<'a>,
     prefix: Option<&'a str>,
     taken: Vec<(String, &'a str)>,
 }
@@ -241,7 +241,7 @@ fn join<'a>(members: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Option
 mod tests {
     use super::*;
 
-    fn both(text: &str, shape: Shape<'_>, prefix: Option<&str>) -> (String, Option<String>) {
+    fn both(text: &str, shape: AnswerShape<'_>, prefix: Option<&str>) -> (String, Option<String>) {
         let cut = cut(text, shape, prefix).unwrap();
         (cut.rest, cut.payload.map(|payload| payload.expose().to_owned()))
     }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn payloads_keep_their_exact_text() {
         let text = r#"{"id":"v","data":{"id":12345678901234567890,"x":1e400,"y":1.0,"k":1,"k":2},"alias":"current"}"#;
-        let (rest, payload) = both(text, Shape::Secret("kv"), None);
+        let (rest, payload) = both(text, AnswerShape::Secret("kv"), None);
         assert_eq!(rest, r#"{"id":"v","alias":"current"}"#);
         let wanted = r#"{"data":{"id":12345678901234567890,"x":1e400,"y":1.0,"k":1,"k":2}}"#;
         assert_eq!(payload.as_deref(), Some(wanted));
@@ -258,43 +258,43 @@ mod tests {
     #[test]
     fn what_is_not_cut_is_not_touched() {
         let text = "{ \"name\" : \"a\\u0062\",\n \"n\": 1.00 }";
-        assert_eq!(both(text, Shape::Secret("kv"), None), (text.to_owned(), None));
+        assert_eq!(both(text, AnswerShape::Secret("kv"), None), (text.to_owned(), None));
     }
 
     #[test]
     fn private_keys_are_found_at_any_depth_and_in_any_spelling() {
         let text = r#"{"managed_csr":{"csr":"C","private\u005fkey":"K"},"l":[1,{"private_key":"L"}]}"#;
-        let (rest, payload) = both(text, Shape::Secret("imported_cert"), Some("row"));
+        let (rest, payload) = both(text, AnswerShape::Secret("imported_cert"), Some("row"));
         assert_eq!(rest, r#"{"managed_csr":{"csr":"C"},"l":[1,{}]}"#);
         assert_eq!(payload.as_deref(), Some(r#"{"row/managed_csr/private_key":"K","row/l/1/private_key":"L"}"#));
-        let (rest, payload) = both(text, Shape::Other, None);
+        let (rest, payload) = both(text, AnswerShape::Other, None);
         assert_eq!(rest, r#"{"managed_csr":{"csr":"C"},"l":[1,{}]}"#);
         assert_eq!(payload.as_deref(), Some(r#"{"/managed_csr/private_key":"K","/l/1/private_key":"L"}"#));
     }
 
     #[test]
     fn repeated_members_are_all_cut() {
-        let (rest, payload) = both(r#"{"payload":"a","payload":"b"}"#, Shape::Secret("arbitrary"), None);
+        let (rest, payload) = both(r#"{"payload":"a","payload":"b"}"#, AnswerShape::Secret("arbitrary"), None);
         assert_eq!((rest.as_str(), payload.as_deref()), ("{}", Some(r#"{"payload":"a","payload":"b"}"#)));
     }
 
     #[test]
     fn rejoining_gives_the_members_back() {
         let text = r#"{"a/b":{"private_key":"K"},"l":[{"private_key":7}],"z":1}"#;
-        let parts = cut(text, Shape::Other, Some("row")).unwrap();
-        let other = cut(r#"{"private_key":"no"}"#, Shape::Other, Some("rows")).unwrap();
+        let parts = cut(text, AnswerShape::Other, Some("row")).unwrap();
+        let other = cut(r#"{"private_key":"no"}"#, AnswerShape::Other, Some("rows")).unwrap();
         let all = merge([&other.payload.unwrap(), &parts.payload.unwrap()]).unwrap();
         assert_eq!(rejoin(&parts.rest, &all, Some("row")).unwrap().as_str(), text);
-        let parts = cut(r#"{"id":1,"payload":"x"}"#, Shape::Secret("arbitrary"), None).unwrap();
+        let parts = cut(r#"{"id":1,"payload":"x"}"#, AnswerShape::Secret("arbitrary"), None).unwrap();
         let back = rejoin(&parts.rest, &parts.payload.unwrap(), None).unwrap();
         assert_eq!(back.as_str(), r#"{"id":1,"payload":"x"}"#);
     }
 
     #[test]
     fn what_is_no_json_or_too_deep_is_refused() {
-        assert!(cut("{", Shape::Other, None).is_err());
-        assert!(cut("", Shape::Other, None).is_err());
+        assert!(cut("{", AnswerShape::Other, None).is_err());
+        assert!(cut("", AnswerShape::Other, None).is_err());
         let deep = format!("{}{}", "[".repeat(120), "]".repeat(120));
-        assert!(cut(&deep, Shape::Other, None).is_err());
+        assert!(cut(&deep, AnswerShape::Other, None).is_err());
     }
 }

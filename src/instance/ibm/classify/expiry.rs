@@ -4,7 +4,7 @@ use super::restorability::DESTROYED;
 use crate::instance::assess::Expiry;
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::ibm::reading::VALUE;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKind, Timestamp};
 
 /// The end of an item: `expiration_date` of a secret's row, and of an authority's row or value.
@@ -25,11 +25,11 @@ pub(super) fn expiry(item: &Item) -> Option<Expiry> {
     }
 }
 
-fn end(doc: &Object) -> Option<Timestamp> {
+fn end(doc: &JsonObject) -> Option<Timestamp> {
     doc.str("expiration_date")?.parse().ok()
 }
 
-fn renews(row: &Object) -> bool {
+fn renews(row: &JsonObject) -> bool {
     row.object("rotation").and_then(|rotation| rotation.bool("auto_rotate")) == Some(true)
 }
 

@@ -57,7 +57,7 @@ const VERSION_METADATA: [&str; 16] = [
 
 /// What an answer describes, and so which of its members are secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape<'a> {
+pub enum AnswerShape<'a> {
     /// A secret of the named type, or the metadata of a version of it.
     Secret(&'a str),
     /// A version of the named type with its payload.
@@ -68,7 +68,7 @@ pub enum Shape<'a> {
     Other,
 }
 
-impl Shape<'_> {
+impl AnswerShape<'_> {
     /// Whether the provider's published list has the type.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -117,17 +117,17 @@ mod tests {
 
     #[test]
     fn known_types_lose_their_own_fields_at_the_top_only() {
-        let shape = Shape::Secret("kv");
+        let shape = AnswerShape::Secret("kv");
         assert!(shape.is_secret("data", 0));
         assert!(!shape.is_secret("data", 1), "custom_metadata may hold a member of any name");
         assert!(!shape.is_secret("payload", 0), "no field of a kv secret");
         assert!(shape.is_secret("private_key", 3));
-        assert!(!Shape::Configuration("private_cert_configuration_root_ca").is_secret("certificate", 1));
+        assert!(!AnswerShape::Configuration("private_cert_configuration_root_ca").is_secret("certificate", 1));
     }
 
     #[test]
     fn unknown_types_lose_every_field_that_any_type_keeps_secret() {
-        let shape = Shape::Secret("quantum_token");
+        let shape = AnswerShape::Secret("quantum_token");
         assert!(!shape.is_known());
         for name in
             ["payload", "data", "password", "credentials", "ca_chain", "api_key", "session_token", "client_secret"]
@@ -135,9 +135,9 @@ mod tests {
             assert!(shape.is_secret(name, 0) && shape.is_secret(name, 2), "{name}");
         }
         assert!(!shape.is_secret("name", 0));
-        let version = Shape::Version("quantum_token");
+        let version = AnswerShape::Version("quantum_token");
         assert!(version.is_secret("entangled", 0), "what no metadata has is the payload");
         assert!(!version.is_secret("id", 0) && !version.is_secret("entangled", 1));
-        assert!(!Shape::Version("kv").is_secret("entangled", 0));
+        assert!(!AnswerShape::Version("kv").is_secret("entangled", 0));
     }
 }

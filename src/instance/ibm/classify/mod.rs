@@ -15,6 +15,6 @@ mod write_only;
 
 pub use assess::IbmRules;
 pub use cut::{Cut, cut, merge, rejoin};
-pub use fields::{CONFIGURATION_TYPES, SECRET_TYPES, Shape};
+pub use fields::{AnswerShape, CONFIGURATION_TYPES, SECRET_TYPES};
 pub(in crate::instance::ibm) use restorability::{class, has_key, is_revoked, supplied};
 pub use safe::SafeToRead;

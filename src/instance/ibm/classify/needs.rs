@@ -1,21 +1,24 @@
 //! What an item needs that stands outside the API: authorizations, other services, policies.
 
-use crate::instance::assess::Need;
+use crate::instance::assess::Prerequisite;
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::ibm::reading::VALUE;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKind, Slot};
 
 /// What IAM credentials need of the engine; a configuration with an API key of its own fulfils it.
 const IAM_ENGINE: &str = "iam_engine";
 
 /// The needs of an item with these payloads.
-pub(super) fn needs(item: &Item, payloads: &[Slot]) -> Vec<Need> {
+pub(super) fn needs(item: &Item, payloads: &[Slot]) -> Vec<Prerequisite> {
     let row = item.doc(ROW).unwrap_or_default();
     let value = item.doc(VALUE).unwrap_or_default();
     let text = |name: &str| value.str(name).or_else(|| row.str(name));
-    let need =
-        |code, what, subject: Option<String>| Need { code, what, subject: subject.filter(|name| !name.is_empty()) };
+    let need = |code, what, subject: Option<String>| Prerequisite {
+        code,
+        what,
+        subject: subject.filter(|name| !name.is_empty()),
+    };
     let has_key = payloads.iter().any(|slot| slot.as_str() == Slot::VALUE);
     match (item.key.kind(), item.item_type.as_str()) {
         (ItemKind::Group, _) if item.key.id() != "default" => vec![need(
@@ -76,7 +79,7 @@ pub(super) fn fulfils(item: &Item) -> Option<&'static str> {
     (item.item_type == "iam_credentials_configuration").then_some(IAM_ENGINE)
 }
 
-fn job(code_engine: &Object) -> Option<String> {
+fn job(code_engine: &JsonObject) -> Option<String> {
     let parts: Vec<String> =
         ["region", "project_id", "job_name"].iter().filter_map(|name| code_engine.str(name)).collect();
     (!parts.is_empty()).then(|| parts.join("/"))

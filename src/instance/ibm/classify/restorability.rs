@@ -4,7 +4,7 @@ use super::judgements as is;
 use crate::instance::assess::Judgement;
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::ibm::reading::{DERIVED, PAYLOAD_MEMBERS, SUPPLIED, VALUE};
-use crate::model::json::{Object, as_array, as_str};
+use crate::model::json::{JsonObject, as_array, as_str};
 use crate::model::{Item, ItemKind, Restorability, Slot, Timestamp};
 
 /// NIST SP 800-57 states that a secret's row shows.
@@ -64,7 +64,7 @@ fn secret(item: &Item, payloads: &[Slot], now: Option<Timestamp>) -> Judgement {
 /// Revoked, or in a state of which nobody can say that the certificate is still of use.
 ///
 /// One that waits for its certificate, or that the service destroyed, is neither.
-pub(in crate::instance::ibm) fn is_revoked(row: &Object) -> bool {
+pub(in crate::instance::ibm) fn is_revoked(row: &JsonObject) -> bool {
     let unsure = |state: u64| !matches!(state, PRE_ACTIVATION | ACTIVE | DESTROYED);
     row.u64("revocation_time_seconds").is_some_and(|at| at > 0) || row.u64("state").is_some_and(unsure)
 }
@@ -109,7 +109,7 @@ fn configuration(item: &Item, payloads: &[Slot]) -> Judgement {
 }
 
 /// Whether the key lies in an HSM of the customer's.
-pub(super) fn in_hsm(value: Option<&Object>) -> bool {
+pub(super) fn in_hsm(value: Option<&JsonObject>) -> bool {
     value.is_some_and(|value| value.object("crypto_key").is_some_and(|key| !key.is_empty()))
 }
 

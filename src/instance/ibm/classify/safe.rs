@@ -1,8 +1,8 @@
 //! Which payloads may be read.
 
 use crate::instance::InstanceError;
-use crate::instance::ibm::classify::Shape;
-use crate::model::json::Object;
+use crate::instance::ibm::classify::AnswerShape;
+use crate::model::json::JsonObject;
 
 /// A secret whose payload may be read: the proof that its row was looked at.
 ///
@@ -22,7 +22,7 @@ impl SafeToRead {
     /// # Errors
     /// [`InstanceError::Unsafe`] when the row does not show that the read is harmless; [`InstanceError::Malformed`] when
     /// it lacks its id or type.
-    pub fn new(row: &Object, allowed: &[String]) -> Result<Self, InstanceError> {
+    pub fn new(row: &JsonObject, allowed: &[String]) -> Result<Self, InstanceError> {
         let member = |name: &str| {
             row.str(name).filter(|text| !text.is_empty()).ok_or_else(|| InstanceError::Malformed {
                 what: "read a payload".to_owned(),
@@ -39,7 +39,7 @@ impl SafeToRead {
             if said != ["true"] {
                 return refuse("its row does not say reuse_api_key=true, and the read would delete its live API key");
             }
-        } else if !Shape::Secret(&secret_type).is_known() && !allowed.contains(&secret_type) {
+        } else if !AnswerShape::Secret(&secret_type).is_known() && !allowed.contains(&secret_type) {
             return refuse(&format!(
                 "its type `{secret_type}` is unknown and a read may change it; add the type to read_unknown_types if \
                  its payload may be read"
@@ -67,7 +67,7 @@ mod tests {
 
     fn safe(row: &str, allowed: &[&str]) -> bool {
         let allowed: Vec<String> = allowed.iter().map(|&name| name.to_owned()).collect();
-        SafeToRead::new(&Object::parse(row).unwrap(), &allowed).is_ok()
+        SafeToRead::new(&JsonObject::parse(row).unwrap(), &allowed).is_ok()
     }
 
     #[test]

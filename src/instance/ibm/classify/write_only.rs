@@ -1,7 +1,7 @@
 //! Members that the API takes and never returns, by type, and what of them is known all the same.
 
 use super::restorability::{has_key, in_hsm};
-use crate::instance::assess::{Known, WriteOnly};
+use crate::instance::assess::{Recovered, WriteOnly};
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::ibm::reading::{DERIVED, SUPPLIED, VALUE};
 use crate::model::{Item, ItemKind};
@@ -49,27 +49,27 @@ pub(super) fn write_only(item: &Item) -> Vec<WriteOnly> {
     if item.key.kind() == ItemKind::Configuration && value.is_none() {
         return Vec::new();
     }
-    let has = |doc: &Option<crate::model::json::Object>, name: &str| {
+    let has = |doc: &Option<crate::model::json::JsonObject>, name: &str| {
         doc.as_ref().and_then(|doc| doc.get(name)).is_some_and(|value| value.get() != "null")
     };
     let read_certificate = derived.is_some();
     let known = |member: &str, shown: Option<&str>| {
         if has(&supplied, member) {
-            Known::Supplied
+            Recovered::Supplied
         } else if has(&derived, member) {
-            Known::Derived
+            Recovered::Derived
         } else if shown.is_some_and(|shown| has(&value, shown) || has(&row, shown)) {
-            Known::Shown
+            Recovered::Shown
         } else {
-            Known::Lost
+            Recovered::Lost
         }
     };
-    let matters = |member: &str, known: Known| match member {
+    let matters = |member: &str, known: Recovered| match member {
         // A certificate with a key in the service was made from no signing request.
-        "csr" => known != Known::Lost || has_key(item) == Some(false),
+        "csr" => known != Recovered::Lost || has_key(item) == Some(false),
         // What a certificate that was read does not have, it was not asked for.
-        "ip_sans" | "uri_sans" | "other_sans" | "serial_number" => known != Known::Lost || !read_certificate,
-        "ttl" if in_hsm(value.as_ref()) => known != Known::Lost,
+        "ip_sans" | "uri_sans" | "other_sans" | "serial_number" => known != Recovered::Lost || !read_certificate,
+        "ttl" if in_hsm(value.as_ref()) => known != Recovered::Lost,
         _ => true,
     };
     members(&item.item_type)
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::model::Restorability;
 
-    fn known(item_type: &str, docs: &[(&str, &str)]) -> Vec<(&'static str, Known)> {
+    fn known(item_type: &str, docs: &[(&str, &str)]) -> Vec<(&'static str, Recovered)> {
         let kind = if item_type.contains("configuration") { "configuration/t/n" } else { "secret/s" };
         let docs = docs
             .iter()
@@ -114,10 +114,10 @@ mod tests {
         ];
         let found = known("private_cert_configuration_template", &docs);
         let wanted = [
-            ("max_ttl", Known::Shown),
-            ("ttl", Known::Supplied),
-            ("not_before_duration", Known::Shown),
-            ("allow_wildcard_certificates", Known::Lost),
+            ("max_ttl", Recovered::Shown),
+            ("ttl", Recovered::Supplied),
+            ("not_before_duration", Recovered::Shown),
+            ("allow_wildcard_certificates", Recovered::Lost),
         ];
         assert_eq!(found, wanted);
     }
@@ -126,10 +126,10 @@ mod tests {
     fn what_a_certificate_in_hand_does_not_have_was_not_asked_for() {
         let docs = [("derived", r#"{"ip_sans":"10.0.0.1","ttl":"24h","exclude_cn_from_sans":false}"#)];
         let found = known("private_cert", &docs);
-        assert!(found.contains(&("ip_sans", Known::Derived)));
+        assert!(found.contains(&("ip_sans", Recovered::Derived)));
         assert!(!found.iter().any(|(member, _)| *member == "uri_sans"), "{found:?}");
-        assert!(found.contains(&("format", Known::Lost)));
-        assert!(known("private_cert", &[]).contains(&("uri_sans", Known::Lost)), "nobody has seen the certificate");
+        assert!(found.contains(&("format", Recovered::Lost)));
+        assert!(known("private_cert", &[]).contains(&("uri_sans", Recovered::Lost)), "nobody has seen the certificate");
     }
 
     #[test]

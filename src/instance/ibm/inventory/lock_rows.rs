@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use super::packed::{Names, Packed};
+use super::packed::{Packed, PackedNames};
 use super::{LOCKS_ROW, raw};
 use crate::instance::InstanceError;
-use crate::instance::ibm::api::{Page, Pages, member};
+use crate::instance::ibm::api::{Pages, RowPage, member};
 use crate::instance::ibm::client::Client;
 use crate::instance::ibm::wire::Family;
 use crate::model::Payload;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// So many waiting rows are kept as they are; more mean that the list does not come in the order of the secrets.
 const AS_THEY_ARE: usize = 2_000;
@@ -32,7 +32,7 @@ pub(super) struct LocksRow {
 #[derive(Debug)]
 pub(super) struct LockRows<'a> {
     pages: Pages<'a>,
-    names: Names,
+    names: PackedNames,
     waiting: HashMap<u128, Waiting>,
     any: bool,
     unlocked: bool,
@@ -48,7 +48,7 @@ impl<'a> LockRows<'a> {
     pub(super) fn new(client: &'a Client) -> Self {
         Self {
             pages: client.secrets_locks_pages(),
-            names: Names::default(),
+            names: PackedNames::default(),
             waiting: HashMap::new(),
             any: false,
             unlocked: false,
@@ -56,7 +56,7 @@ impl<'a> LockRows<'a> {
     }
 
     /// The next page; its rows wait from now on. Nothing when the list is over.
-    pub(super) async fn read_on(&mut self) -> Result<Option<Page>, InstanceError> {
+    pub(super) async fn read_on(&mut self) -> Result<Option<RowPage>, InstanceError> {
         let Some(page) = self.pages.next().await? else { return Ok(None) };
         for row in page.rows()? {
             let id = member(row, "secret_id").ok_or_else(|| page.answer().malformed("a row has no `secret_id`"))?;
@@ -98,7 +98,7 @@ impl<'a> LockRows<'a> {
 
 /// Whether a row names a lock on any version.
 fn has_lock(row: &RawValue) -> bool {
-    let versions = Object::parse(row.get()).ok().and_then(|row| row.array("versions")).unwrap_or_default();
-    let mut versions = versions.iter().filter_map(|version| Object::parse(version.get()).ok());
+    let versions = JsonObject::parse(row.get()).ok().and_then(|row| row.array("versions")).unwrap_or_default();
+    let mut versions = versions.iter().filter_map(|version| JsonObject::parse(version.get()).ok());
     versions.any(|version| version.array("locks").is_some_and(|locks| !locks.is_empty()))
 }

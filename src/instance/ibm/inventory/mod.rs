@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 
 use self::lock_rows::{LockRows, LocksRow};
 use super::api::member;
-use super::classify::{SafeToRead, Shape, class};
+use super::classify::{AnswerShape, SafeToRead, class};
 use super::client::Client;
 use super::revision::revisions;
 use super::wire::{Answer, Family};
 use crate::instance::ibm::classify::merge;
-use crate::instance::{InstanceError, Listed, Listing, Readable, Sink};
-use crate::model::json::Object;
+use crate::instance::{CompleteListing, InstanceError, Listed, Readable, Sink};
+use crate::model::json::JsonObject;
 use crate::model::{Docs, Item, ItemKey, ItemKind, Payload, Restorability, Timestamp};
 
 /// The document of an item's own list row.
@@ -28,7 +28,7 @@ const RELISTS: u32 = 2;
 const DESTROYED: u64 = 5;
 
 /// Lists every item in key order.
-pub(super) async fn list(client: &Client, sink: &mut dyn Sink) -> Result<Listing, InstanceError> {
+pub(super) async fn list(client: &Client, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError> {
     let mut left = RELISTS;
     loop {
         match Lister::new(client, &mut *sink).run().await {
@@ -53,7 +53,7 @@ impl<'a> Lister<'a> {
         Self { client, sink, items: 0, steady: true, instance: None, span: None }
     }
 
-    async fn run(mut self) -> Result<Listing, InstanceError> {
+    async fn run(mut self) -> Result<CompleteListing, InstanceError> {
         self.configurations().await?;
         self.groups().await?;
         self.registration().await?;
@@ -62,7 +62,7 @@ impl<'a> Lister<'a> {
             what: "list the instance".to_owned(),
             problem: "no answer has a `Date`".to_owned(),
         })?;
-        Ok(Listing { instance: self.instance, started, ended, steady: self.steady, items: self.items })
+        Ok(CompleteListing { instance: self.instance, started, ended, steady: self.steady, items: self.items })
     }
 
     fn note(&mut self, answer: &Answer) -> Result<(), InstanceError> {
@@ -147,7 +147,7 @@ impl<'a> Lister<'a> {
                     self.note(more.answer())?;
                     locks_row = locks.take(&id);
                 }
-                let locks_total = || Object::parse(row.get()).ok().and_then(|row| row.u64("locks_total"));
+                let locks_total = || JsonObject::parse(row.get()).ok().and_then(|row| row.u64("locks_total"));
                 if locks_row.is_none() && locks.lacks(locks_total()) {
                     self.steady = false;
                 }
@@ -199,7 +199,7 @@ fn secret(
 ) -> Result<Listed, InstanceError> {
     let cut = answer.cut_text(row.get(), Family::Secret, Some(ROW))?;
     let row = raw(answer, cut.rest)?;
-    let object = Object::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
+    let object = JsonObject::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
     let wanted = |name: &str| object.str(name).ok_or_else(|| answer.malformed(&format!("a row has no `{name}`")));
     let id = wanted("id")?;
     let mut readable = match SafeToRead::new(&object, client.vouched_types()) {
@@ -229,10 +229,10 @@ fn secret(
 fn configuration(answer: &Answer, row: &RawValue) -> Result<Listed, InstanceError> {
     let cut = answer.cut_text(row.get(), Family::Configuration, Some(ROW))?;
     let row = raw(answer, cut.rest)?;
-    let object = Object::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
+    let object = JsonObject::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
     let wanted = |name: &str| object.str(name).ok_or_else(|| answer.malformed(&format!("a row has no `{name}`")));
     let (name, item_type) = (wanted("name")?, wanted("config_type")?);
-    let known = Shape::Configuration(&item_type).is_known();
+    let known = AnswerShape::Configuration(&item_type).is_known();
     let readable = if known { Readable::Payloads } else { Readable::MetadataOnly };
     let key = key(answer, ItemKind::Configuration, &format!("{item_type}/{name}"))?;
     let item = Item { name, item_type, ..bare(key, Docs::from([(ROW.to_owned(), row)])) };
@@ -242,7 +242,7 @@ fn configuration(answer: &Answer, row: &RawValue) -> Result<Listed, InstanceErro
 fn group(answer: &Answer, row: &str) -> Result<Listed, InstanceError> {
     let cut = answer.cut_text(row, Family::Other, Some(ROW))?;
     let row = raw(answer, cut.rest)?;
-    let object = Object::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
+    let object = JsonObject::parse(row.get()).map_err(|_| answer.malformed("a row is no JSON object"))?;
     let id = object.str("id").ok_or_else(|| answer.malformed("a row has no `id`"))?;
     let item = Item {
         name: object.str("name").unwrap_or_else(|| id.clone()),
@@ -254,7 +254,7 @@ fn group(answer: &Answer, row: &str) -> Result<Listed, InstanceError> {
 fn registration(answer: &Answer) -> Result<Listed, InstanceError> {
     let cut = answer.cut_text(answer.text(), Family::Other, Some(ROW))?;
     let row = raw(answer, cut.rest)?;
-    let object = Object::parse(row.get()).map_err(|_| answer.malformed("it is no JSON object"))?;
+    let object = JsonObject::parse(row.get()).map_err(|_| answer.malformed("it is no JSON object"))?;
     let key = key(answer, ItemKind::Registration, "")?;
     let item = bare(key, Docs::from([(ROW.to_owned(), row)]));
     listed(answer, item, &object, Readable::MetadataOnly, cut.payload, true)
@@ -279,7 +279,7 @@ fn bare(key: ItemKey, docs: Docs) -> Item {
 fn listed(
     answer: &Answer,
     mut item: Item,
-    row: &Object,
+    row: &JsonObject,
     readable: Readable,
     withheld: Option<Payload>,
     settles: bool,

@@ -105,9 +105,9 @@ fn fragment(text: &str) -> Option<(u8, &str)> {
 /// Names of secrets, reduced to 128 bits with random keys of this listing: two names that meet would be taken for a
 /// repeated row, which fails the listing and spoils nothing.
 #[derive(Debug, Default)]
-pub(super) struct Names(RandomState, RandomState);
+pub(super) struct PackedNames(RandomState, RandomState);
 
-impl Names {
+impl PackedNames {
     /// The short form of a name.
     pub(super) fn short(&self, name: &str) -> u128 {
         u128::from(self.0.hash_one(name)) << 64 | u128::from(self.1.hash_one(name))

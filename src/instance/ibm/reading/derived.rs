@@ -11,7 +11,7 @@ use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 
-use crate::model::json::{Members, Object, as_str, raw};
+use crate::model::json::{JsonObject, Members, as_str, raw};
 use crate::model::{Payload, Timestamp};
 
 /// `serialNumber` of a distinguished name, which is not the serial number of a certificate.
@@ -22,12 +22,16 @@ const HOUR: i64 = 3_600;
 
 /// The write-only members of a private certificate: its row, the payload of its newest version, and when that version
 /// was created. Nothing when the payload holds no certificate that can be read.
-pub(super) fn of_private_certificate(row: &Object, payload: &Payload, created: Option<Timestamp>) -> Option<Object> {
+pub(super) fn of_private_certificate(
+    row: &JsonObject,
+    payload: &Payload,
+    created: Option<Timestamp>,
+) -> Option<JsonObject> {
     let members = Members::parse(payload.expose()).ok()?;
     let member = |name: &str| members.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value);
     let certificate = certificate(member("certificate")?)?;
-    let names = Names::of(&certificate);
-    let mut derived = Object::default();
+    let names = CertificateNames::of(&certificate);
+    let mut derived = JsonObject::default();
     if row.get("alt_names").is_none() && !names.plain.is_empty() {
         derived.set("alt_names", raw(&names.plain));
     }
@@ -58,13 +62,13 @@ pub(super) fn of_private_certificate(row: &Object, payload: &Payload, created: O
 
 /// The write-only members of a certificate authority: the serial number in its distinguished name. Nothing for other
 /// configurations, and without a certificate that can be read.
-pub(super) fn of_authority(config_type: &str, value: &Object) -> Option<Object> {
+pub(super) fn of_authority(config_type: &str, value: &JsonObject) -> Option<JsonObject> {
     if !matches!(config_type, "private_cert_configuration_root_ca" | "private_cert_configuration_intermediate_ca") {
         return None;
     }
     let data = value.object("data")?;
     let certificate = certificate(data.get("certificate")?)?;
-    let mut derived = Object::default();
+    let mut derived = JsonObject::default();
     let subject = certificate.tbs_certificate().subject();
     let serial = subject.iter().find(|attribute| attribute.oid == SERIAL_NUMBER);
     if let Some(serial) = serial.and_then(|serial| std::str::from_utf8(serial.value.value()).ok()) {
@@ -85,7 +89,7 @@ fn common_name(certificate: &Certificate) -> Option<String> {
 
 /// The names of a certificate besides its subject.
 #[derive(Debug, Default)]
-struct Names {
+struct CertificateNames {
     /// Host names and mail addresses.
     plain: Vec<String>,
     addresses: Vec<String>,
@@ -93,7 +97,7 @@ struct Names {
     others: Vec<String>,
 }
 
-impl Names {
+impl CertificateNames {
     fn of(certificate: &Certificate) -> Self {
         let mut names = Self::default();
         let Ok(Some((_, list))) = certificate.tbs_certificate().get_extension::<SubjectAltName>() else {
@@ -163,7 +167,7 @@ mod tests {
         let payload = format!(r#"{{"certificate":{},"private_key":"{key}"}}"#, raw(pem));
         let payload = Payload::new(Zeroizing::new(payload));
         let created = created.map(|at| at.parse().unwrap());
-        let object = of_private_certificate(&Object::parse(row).unwrap(), &payload, created);
+        let object = of_private_certificate(&JsonObject::parse(row).unwrap(), &payload, created);
         object.map_or_else(String::new, |object| object.to_raw().get().to_owned())
     }
 
@@ -190,7 +194,7 @@ mod tests {
     #[test]
     fn a_time_to_live_is_what_was_asked_for_and_never_more_than_the_certificate_has() {
         let ttl = |created: &str| {
-            let found = Object::parse(&derived(OWN_NAME_LEFT_OUT, "", "{}", Some(created))).unwrap();
+            let found = JsonObject::parse(&derived(OWN_NAME_LEFT_OUT, "", "{}", Some(created))).unwrap();
             found.str("ttl")
         };
         assert_eq!(ttl("2026-11-22T17:54:41Z").as_deref(), Some("1439m"));
@@ -202,11 +206,11 @@ mod tests {
     #[test]
     fn an_authority_tells_the_serial_number_of_its_name() {
         let value = format!(r#"{{"data":{{"certificate":{}}}}}"#, raw(EVERY_NAME));
-        let value = Object::parse(&value).unwrap();
+        let value = JsonObject::parse(&value).unwrap();
         let derived = of_authority("private_cert_configuration_root_ca", &value).unwrap();
         assert_eq!(derived.to_raw().get(), r#"{"serial_number":"SN-4711"}"#);
         assert!(of_authority("private_cert_configuration_template", &value).is_none());
-        let waiting = Object::parse(r#"{"data":{"csr":"x"}}"#).unwrap();
+        let waiting = JsonObject::parse(r#"{"data":{"csr":"x"}}"#).unwrap();
         assert!(of_authority("private_cert_configuration_intermediate_ca", &waiting).is_none());
     }
 }

@@ -22,7 +22,7 @@ use super::inventory::{LOCKS_ROW, ROW};
 use super::wire::{Answer, Family};
 use crate::instance::source::REFUSED;
 use crate::instance::{InstanceError, Listed, Readable, Reading};
-use crate::model::json::{Members, Object, as_array, canonical, raw};
+use crate::model::json::{JsonObject, Members, as_array, canonical, raw};
 use crate::model::{Item, ItemKind, Payload, Slot, Timestamp};
 
 pub(super) use crate::instance::source::SUPPLIED;
@@ -45,7 +45,7 @@ const PRE_ACTIVATION: u64 = 0;
 
 /// Reads one item.
 pub(super) async fn read(client: &Client, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {
-    let mut reader = Reader {
+    let mut reader = VersionReader {
         client,
         listed,
         pending: false,
@@ -63,7 +63,7 @@ pub(super) async fn read(client: &Client, listed: &Listed, before: Option<&Item>
     reader.finish()
 }
 
-struct Reader<'a> {
+struct VersionReader<'a> {
     client: &'a Client,
     listed: &'a Listed,
     /// Whether its versions need not have a payload yet.
@@ -79,13 +79,13 @@ struct Reader<'a> {
 }
 
 /// A version with the payload that it has.
-struct Version {
+struct ReadVersion {
     id: String,
     metadata: String,
     payload: Option<Payload>,
 }
 
-impl Reader<'_> {
+impl VersionReader<'_> {
     async fn secret(&mut self, before: Option<&Item>) -> Result<(), InstanceError> {
         let row = self.listed.item.doc(ROW).ok_or_else(|| self.malformed("the listed item has no row"))?;
         let named = self.listed.item.docs.get(LOCKS_ROW).map(|row| named_versions(row)).unwrap_or_default();
@@ -117,7 +117,7 @@ impl Reader<'_> {
         &mut self,
         safe: &SafeToRead,
         wanted: &[Which<'_>],
-    ) -> Result<Option<Vec<Version>>, InstanceError> {
+    ) -> Result<Option<Vec<ReadVersion>>, InstanceError> {
         let mut versions = Vec::new();
         for which in wanted {
             let answer = match self.client.version_answer(safe, *which).await {
@@ -131,7 +131,7 @@ impl Reader<'_> {
     }
 
     /// Checks versions that were read by alias against each other and against the rows.
-    fn take_by_alias(&mut self, versions: Vec<Version>, named: &[NamedVersion]) -> Result<(), InstanceError> {
+    fn take_by_alias(&mut self, versions: Vec<ReadVersion>, named: &[NamedVersion]) -> Result<(), InstanceError> {
         let ids: BTreeSet<&str> = versions.iter().map(|version| version.id.as_str()).collect();
         if ids.len() < versions.len() {
             return Err(self.moved("a version was created between the reads of two"));
@@ -196,7 +196,7 @@ impl Reader<'_> {
         for (index, row) in rows.iter().enumerate() {
             let cut = answer.cut_text(row, Family::Secret, Some(&format!("{VERSIONS}/{index}")))?;
             self.cuts.extend(cut.payload);
-            let object = Object::parse(&cut.rest).map_err(|_| answer.malformed("a version is no JSON object"))?;
+            let object = JsonObject::parse(&cut.rest).map_err(|_| answer.malformed("a version is no JSON object"))?;
             let id = object.str("id").ok_or_else(|| answer.malformed("a version has no `id`"))?;
             self.of_our_type(&answer, &object)?;
             if !ids.insert(id.clone()) {
@@ -217,7 +217,7 @@ impl Reader<'_> {
         Ok((texts, versions))
     }
 
-    fn version(&mut self, answer: &Answer) -> Result<Version, InstanceError> {
+    fn version(&mut self, answer: &Answer) -> Result<ReadVersion, InstanceError> {
         self.note(answer);
         let split = answer.split(Family::Version)?;
         let id = split.metadata.str("id").ok_or_else(|| answer.malformed("it has no `id`"))?;
@@ -226,12 +226,12 @@ impl Reader<'_> {
         if !may_lack_it && split.payload.is_none() {
             return Err(answer.malformed("it does not say that its payload is gone, and shows none"));
         }
-        Ok(Version { id, metadata: split.metadata.to_raw().get().to_owned(), payload: split.payload })
+        Ok(ReadVersion { id, metadata: split.metadata.to_raw().get().to_owned(), payload: split.payload })
     }
 
     /// Refuses a version that calls itself one of another type: its secret members were looked for by that type, and
     /// those of this one would stay in what goes into the catalogue.
-    fn of_our_type(&self, answer: &Answer, version: &Object) -> Result<(), InstanceError> {
+    fn of_our_type(&self, answer: &Answer, version: &JsonObject) -> Result<(), InstanceError> {
         match version.str("secret_type") {
             Some(other) if other != self.listed.item.item_type => {
                 Err(answer.malformed("it calls itself a version of another type than its secret"))
@@ -242,7 +242,7 @@ impl Reader<'_> {
 
     async fn locks(
         &mut self,
-        row: &Object,
+        row: &JsonObject,
         named: &[NamedVersion],
         before: Option<&Item>,
     ) -> Result<(), InstanceError> {
@@ -266,7 +266,7 @@ impl Reader<'_> {
             let found: BTreeSet<(String, String)> = locks
                 .iter()
                 .filter_map(|lock| {
-                    let lock = Object::parse(lock).ok()?;
+                    let lock = JsonObject::parse(lock).ok()?;
                     Some((lock.str("secret_version_id")?, lock.str("name")?))
                 })
                 .collect();
@@ -285,7 +285,7 @@ impl Reader<'_> {
         let answer = match self.client.configuration_answer(&item.name, &item.item_type).await {
             // What the list shows of it is worth keeping without its value.
             Err(InstanceError::Forbidden { message, .. }) => {
-                let mut mark = Object::default();
+                let mut mark = JsonObject::default();
                 mark.set("why", raw(message.as_str()));
                 self.docs.push((REFUSED, mark.to_raw().get().to_owned()));
                 self.refused = Some(message);
@@ -307,7 +307,7 @@ impl Reader<'_> {
     }
 
     /// What the certificate of the newest version says that no answer does.
-    fn derive(&mut self, row: &Object) {
+    fn derive(&mut self, row: &JsonObject) {
         if self.listed.item.item_type != "private_cert" {
             return;
         }
@@ -315,7 +315,7 @@ impl Reader<'_> {
         let versions = self.docs.iter().find(|(name, _)| *name == VERSIONS).map(|(_, text)| text.as_str());
         let created = versions.and_then(|versions| {
             let list: Vec<&RawValue> = serde_json::from_str(versions).ok()?;
-            let mut versions = list.iter().filter_map(|version| Object::parse(version.get()).ok());
+            let mut versions = list.iter().filter_map(|version| JsonObject::parse(version.get()).ok());
             versions.find(|version| version.str("id").is_some_and(|id| id == slot.as_str()))?.str("created_at")
         });
         let derived = derived::of_private_certificate(row, payload, created.and_then(|at| at.parse().ok()));
@@ -323,11 +323,11 @@ impl Reader<'_> {
     }
 
     /// The names of the members of each payload, where they tell something.
-    fn payload_members(&self) -> Option<Object> {
+    fn payload_members(&self) -> Option<JsonObject> {
         let item = &self.listed.item;
         let tells =
             item.key.kind() == ItemKind::Configuration || WITH_OPTIONAL_MEMBERS.contains(&item.item_type.as_str());
-        let mut members = Object::default();
+        let mut members = JsonObject::default();
         for (slot, payload) in self.payloads.iter().filter(|_| tells) {
             members.set(slot.as_str(), raw(&filled_members(payload)));
         }
@@ -420,9 +420,9 @@ fn named_locks(row: &RawValue) -> BTreeSet<(String, String)> {
     locks
 }
 
-fn versions_of(row: &RawValue) -> Vec<Object> {
-    let list = Object::parse(row.get()).ok().and_then(|row| row.get("versions").and_then(as_array));
-    list.unwrap_or_default().iter().filter_map(|version| Object::parse(version.get()).ok()).collect()
+fn versions_of(row: &RawValue) -> Vec<JsonObject> {
+    let list = JsonObject::parse(row.get()).ok().and_then(|row| row.get("versions").and_then(as_array));
+    list.unwrap_or_default().iter().filter_map(|version| JsonObject::parse(version.get()).ok()).collect()
 }
 
 /// Whether two rows say the same, member order aside.

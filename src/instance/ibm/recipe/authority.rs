@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::ibm::reading::VALUE;
 use crate::instance::standby::recipe::{Phase, Route};
-use crate::instance::standby::{Body, Certification, View};
-use crate::model::json::{Object, raw};
+use crate::instance::standby::{Certification, RequestBody, View};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Item, ItemKey, ItemKind, Treatment};
 
 /// The configuration type of a root.
@@ -58,7 +58,7 @@ pub(super) fn duration(seconds: u64) -> String {
 }
 
 /// Durations that somebody wrote, in the spelling of those that were read: texts are compared.
-pub(super) fn one_spelling(settings: &mut Object) {
+pub(super) fn one_spelling(settings: &mut JsonObject) {
     for name in ["max_ttl", "crl_expiry", "ttl", "not_before_duration"] {
         if let Some(seconds) = settings.str(name).and_then(|text| seconds(&text)) {
             settings.set(name, raw(duration(seconds).as_str()));
@@ -78,7 +78,7 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 /// Takes a setting over from an answer, as it stands.
-pub(super) fn keep(settings: &mut Object, from: &Object, names: &[&str]) {
+pub(super) fn keep(settings: &mut JsonObject, from: &JsonObject, names: &[&str]) {
     for name in names {
         if let Some(value) = from.get(name) {
             settings.set(name, value.to_owned());
@@ -88,7 +88,7 @@ pub(super) fn keep(settings: &mut Object, from: &Object, names: &[&str]) {
 
 /// Takes durations over: `max_ttl` from `max_ttl_seconds`. None is set when the answer says 0, which is no duration that
 /// a request takes.
-pub(super) fn durations(settings: &mut Object, from: &Object, names: &[&str]) {
+pub(super) fn durations(settings: &mut JsonObject, from: &JsonObject, names: &[&str]) {
     for name in names {
         if let Some(seconds) = from.u64(&format!("{name}_seconds")).filter(|seconds| *seconds > 0) {
             settings.set(name, raw(duration(seconds).as_str()));
@@ -172,25 +172,25 @@ pub(super) fn keys(name: &str) -> Vec<ItemKey> {
     [ROOT, INTERMEDIATE].into_iter().filter_map(key).collect()
 }
 
-fn action(name: &str, member: &str, value: &RawValue) -> Body {
-    let mut body = Object::default();
+fn action(name: &str, member: &str, value: &RawValue) -> RequestBody {
+    let mut body = JsonObject::default();
     body.set("action_type", raw(format!("private_cert_configuration_action_{name}").as_str()));
     body.set(member, value.to_owned());
-    Body::new(body)
+    RequestBody::new(body)
 }
 
 /// Lets the issuer sign an intermediate of its own instance.
-pub(super) fn sign_intermediate(view: &View) -> Body {
+pub(super) fn sign_intermediate(view: &View) -> RequestBody {
     action("sign_intermediate", "intermediate_certificate_authority", &raw(view.name.as_str()))
 }
 
 /// Gives an intermediate its certificate.
-pub(super) fn set_signed(certificate: &str) -> Body {
+pub(super) fn set_signed(certificate: &str) -> RequestBody {
     action("set_signed", "certificate", &raw(certificate))
 }
 
 /// Lets an authority sign the request of another instance, with the names that the request asks for.
-pub(in crate::instance::ibm) fn sign_csr(request: &str) -> Body {
+pub(in crate::instance::ibm) fn sign_csr(request: &str) -> RequestBody {
     let mut body = action("sign_csr", "csr", &raw(request));
     body.metadata.set("use_csr_values", raw(&true));
     body
@@ -230,7 +230,8 @@ pub(super) mod tests {
         assert_eq!(duration(3_600), "3600s");
         assert_eq!(duration(999_999_999), "999999999s");
         assert_eq!(duration(876_000 * 3_600), "52560000m", "the longest that the provider takes");
-        let mut settings = Object::parse(r#"{"max_ttl":"876000h","ttl":"90","crl_expiry":"3d","name":"3d"}"#).unwrap();
+        let mut settings =
+            JsonObject::parse(r#"{"max_ttl":"876000h","ttl":"90","crl_expiry":"3d","name":"3d"}"#).unwrap();
         one_spelling(&mut settings);
         let expected = r#"{"max_ttl":"52560000m","ttl":"90s","crl_expiry":"259200s","name":"3d"}"#;
         assert_eq!(settings.to_raw().get(), expected);
@@ -245,7 +246,7 @@ pub(super) mod tests {
                 "serial_number":"2f:aa:01","status":"configured","expiration_date":"2036-01-01T00:00:00Z","created_by":"me",
                 "data":{"certificate":"-----BEGIN","expiration":1}}"#,
         );
-        let body = Object::parse(&created(&root, Treatment::Recreate)).unwrap();
+        let body = JsonObject::parse(&created(&root, Treatment::Recreate)).unwrap();
         assert_eq!(body.str("config_type").as_deref(), Some(ROOT));
         assert_eq!(body.str("max_ttl").as_deref(), Some("157680000s"));
         assert_eq!(body.str("crl_expiry").as_deref(), Some("259200s"));
@@ -272,9 +273,9 @@ pub(super) mod tests {
             )
         };
         let inside = configuration(INTERMEDIATE, &value(r#""signing_method":"internal","issuer":"root""#));
-        let body = Object::parse(&created(&inside, Treatment::External)).unwrap();
+        let body = JsonObject::parse(&created(&inside, Treatment::External)).unwrap();
         assert_eq!((body.str("signing_method").as_deref(), body.get("issuer").is_none()), (Some("external"), true));
-        let body = Object::parse(&created(&inside, Treatment::Recreate)).unwrap();
+        let body = JsonObject::parse(&created(&inside, Treatment::Recreate)).unwrap();
         assert_eq!(body.str("issuer").as_deref(), Some("root"));
         let outside = IbmRecipe.view(&configuration(INTERMEDIATE, &value(r#""signing_method":"external""#)));
         let inside = IbmRecipe.view(&inside);

@@ -6,12 +6,12 @@
 use serde_json::value::RawValue;
 
 use super::authority::keep;
-use super::supply::Place;
+use super::supply::MemberPlace;
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::standby::recipe::{Phase, Route};
 use crate::instance::standby::{NewSecret, View};
 use crate::model::Item;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// NIST SP 800-57 state of a secret that has no payload yet.
 const PRE_ACTIVATION: u64 = 0;
@@ -75,12 +75,12 @@ fn issued(item_type: &str) -> Option<&'static Issued> {
 }
 
 /// Where a member of an issued type belongs; nothing when it is none of its own.
-pub(super) fn place(item_type: &str, name: &str) -> Option<Place> {
+pub(super) fn place(item_type: &str, name: &str) -> Option<MemberPlace> {
     let issued = issued(item_type)?;
     if issued.inputs.contains(&name) {
-        return Some(Place::Input);
+        return Some(MemberPlace::Input);
     }
-    (issued.fixed.contains(&name) || issued.patchable.contains(&name)).then_some(Place::Setting)
+    (issued.fixed.contains(&name) || issued.patchable.contains(&name)).then_some(MemberPlace::Setting)
 }
 
 /// Takes away what belongs to the type alone, when the secret becomes one of another type.
@@ -91,11 +91,11 @@ pub(super) fn strip(view: &mut View) {
         }
     }
     view.fixed = &[];
-    view.inputs = Object::default();
+    view.inputs = JsonObject::default();
 }
 
 /// Reads what is special about the definition of a secret that the service issues.
-pub(super) fn view(item: &Item, row: &Object, view: &mut View) {
+pub(super) fn view(item: &Item, row: &JsonObject, view: &mut View) {
     view.pending = row.u64("state") == Some(PRE_ACTIVATION);
     let Some(issued) = issued(&item.item_type) else { return };
     view.fixed = issued.fixed;
@@ -113,7 +113,7 @@ pub(super) fn view(item: &Item, row: &Object, view: &mut View) {
         }
         "service_credentials" => {
             if let Some(source) = row.object("source_service") {
-                let mut wanted = Object::default();
+                let mut wanted = JsonObject::default();
                 keep(&mut wanted, &source, &["instance", "parameters", "role"]);
                 settings.set("source_service", wanted.to_raw());
             }
@@ -158,7 +158,7 @@ pub(super) fn is(view: &View) -> bool {
 }
 
 /// Adds what only the create of a secret that is issued takes.
-pub(super) fn complete(body: &mut Object, secret: &NewSecret<'_>) {
+pub(super) fn complete(body: &mut JsonObject, secret: &NewSecret<'_>) {
     let view = secret.view;
     let Some(issued) = issued(&view.item_type) else { return };
     for (name, value) in view.inputs.iter().filter(|(name, _)| issued.inputs.contains(name)) {
@@ -166,7 +166,7 @@ pub(super) fn complete(body: &mut Object, secret: &NewSecret<'_>) {
             body.set(name, value.to_owned());
         }
     }
-    let kept = view.rotation.as_ref().filter(|_| secret.rotate).map(Object::to_raw);
+    let kept = view.rotation.as_ref().filter(|_| secret.rotate).map(JsonObject::to_raw);
     // Without the field the service may choose; an explicit "no" cannot be misread.
     if let Some(rotation) = kept.or_else(|| held(view)) {
         body.set("rotation", rotation);
@@ -208,10 +208,10 @@ mod tests {
         }
     }
 
-    fn body(item: &Item, rotate: bool) -> Object {
+    fn body(item: &Item, rotate: bool) -> JsonObject {
         let view = IbmRecipe.recast(item, Treatment::Reissue);
         let version =
-            VersionView { id: "v".into(), payload: false, metadata: Object::default(), mark: None, expires: None };
+            VersionView { id: "v".into(), payload: false, metadata: JsonObject::default(), mark: None, expires: None };
         let payload = Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
         let new = NewSecret {
             view: &view,

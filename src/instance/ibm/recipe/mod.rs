@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 use self::body::{pick, same_fields};
 use super::classify::class;
 use super::inventory::ROW;
-use crate::instance::standby::mark::{MARK, Mark, set_mark, set_version_mark};
+use crate::instance::standby::mark::{MARK, RestoreMark, set_mark, set_version_mark};
 use crate::instance::standby::normal::{merge_patch, normal};
 use crate::instance::standby::recipe::{
     NewSecret, NewVersion, Phase, Recipe, RecipeError, RegistrationNames, Route, TerraformResource,
 };
-use crate::instance::standby::{Body, LockView, Names, Need, VersionView, View};
-use crate::model::json::{Object, raw};
+use crate::instance::standby::{ItemDependency, LockView, ReferenceNames, RequestBody, VersionView, View};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Slot, Timestamp, Treatment};
 
 pub(super) mod authority;
@@ -93,7 +93,7 @@ fn unknown(view: &View) -> RecipeError {
 }
 
 /// The secret's own metadata with the mark in it.
-fn marked(view: &View, mark: Option<&Mark>) -> Object {
+fn marked(view: &View, mark: Option<&RestoreMark>) -> JsonObject {
     let mut metadata = view.settings.object("custom_metadata").unwrap_or_default();
     if let Some(mark) = mark {
         set_mark(&mut metadata, mark);
@@ -101,7 +101,7 @@ fn marked(view: &View, mark: Option<&Mark>) -> Object {
     metadata
 }
 
-fn marked_version(version: &VersionView, mark: Option<&str>) -> Object {
+fn marked_version(version: &VersionView, mark: Option<&str>) -> JsonObject {
     let mut metadata = version.metadata.clone();
     if let Some(source) = mark {
         set_version_mark(&mut metadata, source);
@@ -109,9 +109,9 @@ fn marked_version(version: &VersionView, mark: Option<&str>) -> Object {
     metadata
 }
 
-fn configuration(view: &View, value: &Payload, create: bool) -> Result<Body, RecipeError> {
+fn configuration(view: &View, value: &Payload, create: bool) -> Result<RequestBody, RecipeError> {
     let fields = fields(&view.item_type).ok_or_else(|| unknown(view))?;
-    let mut metadata = Object::default();
+    let mut metadata = JsonObject::default();
     let given = view.settings.iter().filter(|(_, setting)| setting.get() != "null");
     if create {
         metadata.set("config_type", raw(view.item_type.as_str()));
@@ -130,7 +130,7 @@ fn configuration(view: &View, value: &Payload, create: bool) -> Result<Body, Rec
         let fixed = unpatchable(&view.item_type);
         add(&mut metadata, given.filter(|(name, _)| !fixed.contains(name) && !view.fixed.contains(name)));
     }
-    Ok(Body { metadata, payload: Some(pick(&view.key, value, fields.create, fields.required)?) })
+    Ok(RequestBody { metadata, payload: Some(pick(&view.key, value, fields.create, fields.required)?) })
 }
 
 /// What only the create of a configuration takes and no answer shows.
@@ -164,7 +164,7 @@ fn unpatchable(item_type: &str) -> &'static [&'static str] {
     }
 }
 
-fn add<'a>(metadata: &mut Object, members: impl Iterator<Item = (&'a str, &'a RawValue)>) {
+fn add<'a>(metadata: &mut JsonObject, members: impl Iterator<Item = (&'a str, &'a RawValue)>) {
     for (name, value) in members {
         metadata.set(name, value.to_owned());
     }
@@ -208,7 +208,7 @@ impl Recipe for IbmRecipe {
         recast::payload(item, treatment, payload)
     }
 
-    fn supply(&self, item: &mut Item, treatment: Treatment, members: &Object) -> Vec<String> {
+    fn supply(&self, item: &mut Item, treatment: Treatment, members: &JsonObject) -> Vec<String> {
         supply::supply(item, recast::becomes(&item.item_type.clone(), treatment), members)
     }
 
@@ -252,15 +252,15 @@ impl Recipe for IbmRecipe {
         }
     }
 
-    fn name_references(&self, view: &mut View, names: &Names) {
+    fn name_references(&self, view: &mut View, names: &ReferenceNames) {
         references::name(view, names);
     }
 
-    fn resolve_references(&self, view: &View, names: &Names) -> Result<View, RecipeError> {
+    fn resolve_references(&self, view: &View, names: &ReferenceNames) -> Result<View, RecipeError> {
         references::resolve(view, names)
     }
 
-    fn needs(&self, view: &View) -> Vec<Need> {
+    fn needs(&self, view: &View) -> Vec<ItemDependency> {
         references::needs(view)
     }
 
@@ -276,15 +276,15 @@ impl Recipe for IbmRecipe {
         view.settings.str("issuer").map(|name| authority::keys(&name)).unwrap_or_default()
     }
 
-    fn sign_authority(&self, view: &View) -> Body {
+    fn sign_authority(&self, view: &View) -> RequestBody {
         authority::sign_intermediate(view)
     }
 
-    fn set_signed(&self, certificate: &str) -> Body {
+    fn set_signed(&self, certificate: &str) -> RequestBody {
         authority::set_signed(certificate)
     }
 
-    fn mark_fits(&self, view: &View, mark: &Mark) -> bool {
+    fn mark_fits(&self, view: &View, mark: &RestoreMark) -> bool {
         let own = view.settings.object("custom_metadata").is_some_and(|metadata| metadata.get(MARK).is_some());
         !own && marked(view, Some(mark)).to_raw().get().len() <= METADATA_ROOM
     }
@@ -311,22 +311,22 @@ impl Recipe for IbmRecipe {
         })
     }
 
-    fn group(&self, view: &View) -> Body {
-        Body::new(view.settings.clone())
+    fn group(&self, view: &View) -> RequestBody {
+        RequestBody::new(view.settings.clone())
     }
 
-    fn new_configuration(&self, view: &View, value: &Payload) -> Result<Body, RecipeError> {
+    fn new_configuration(&self, view: &View, value: &Payload) -> Result<RequestBody, RecipeError> {
         configuration(view, value, true)
     }
 
-    fn patch_configuration(&self, view: &View, value: &Payload) -> Result<Body, RecipeError> {
+    fn patch_configuration(&self, view: &View, value: &Payload) -> Result<RequestBody, RecipeError> {
         configuration(view, value, false)
     }
 
-    fn new_secret(&self, secret: &NewSecret<'_>) -> Result<Body, RecipeError> {
+    fn new_secret(&self, secret: &NewSecret<'_>) -> Result<RequestBody, RecipeError> {
         let view = secret.view;
         let fields = fields(&view.item_type).ok_or_else(|| unknown(view))?;
-        let mut body = Object::default();
+        let mut body = JsonObject::default();
         body.set("secret_type", raw(view.item_type.as_str()));
         if let Some(group) = secret.group {
             body.set("secret_group_id", raw(group));
@@ -342,7 +342,7 @@ impl Recipe for IbmRecipe {
         if view.item_type == "username_password" {
             let held = || raw(&BTreeMap::from([("auto_rotate", false)]));
             // Without the field the service may choose; an explicit "no" cannot be misread.
-            let rotation = view.rotation.as_ref().filter(|_| secret.rotate).map_or_else(held, Object::to_raw);
+            let rotation = view.rotation.as_ref().filter(|_| secret.rotate).map_or_else(held, JsonObject::to_raw);
             body.set("rotation", rotation);
         }
         // A user name is fixed for life, so it is needed here and taken nowhere else.
@@ -352,69 +352,69 @@ impl Recipe for IbmRecipe {
             _ => fields.required,
         };
         let payload = pick(&view.key, secret.payload, fields.create, required)?;
-        Ok(Body { metadata: body, payload: Some(payload) })
+        Ok(RequestBody { metadata: body, payload: Some(payload) })
     }
 
-    fn new_version(&self, new: &NewVersion<'_>) -> Result<Body, RecipeError> {
+    fn new_version(&self, new: &NewVersion<'_>) -> Result<RequestBody, RecipeError> {
         let fields = fields(&new.view.item_type).ok_or_else(|| unknown(new.view))?;
-        let mut metadata = Object::default();
+        let mut metadata = JsonObject::default();
         // No `custom_metadata` here: it is the secret's own and would overwrite it.
         let mark = new.mark_version.then_some(new.version.id.as_str());
         set_unless_empty(&mut metadata, "version_custom_metadata", &marked_version(new.version, mark));
-        Ok(Body { metadata, payload: Some(pick(&new.view.key, new.payload, fields.version, fields.required)?) })
+        Ok(RequestBody { metadata, payload: Some(pick(&new.view.key, new.payload, fields.version, fields.required)?) })
     }
 
-    fn patch_secret(&self, want: &View, have: &View, mark: Option<&Mark>) -> Body {
+    fn patch_secret(&self, want: &View, have: &View, mark: Option<&RestoreMark>) -> RequestBody {
         let differs =
             |name: &str, value: &RawValue| have.settings.get(name).is_none_or(|is| normal(is) != normal(value));
         let settings = want.settings.iter();
         let settings = settings.filter(|(name, _)| *name != "custom_metadata" && !want.fixed.contains(name));
-        let mut patch = Object::default();
+        let mut patch = JsonObject::default();
         add(&mut patch, settings.filter(|(name, value)| differs(name, value)));
         let (wanted, there) = (marked(want, mark), marked(have, have.mark.as_ref()));
         if normal(&wanted.to_raw()) != normal(&there.to_raw()) {
             patch.set("custom_metadata", merge_patch(&there, &wanted).to_raw());
         }
-        Body::new(patch)
+        RequestBody::new(patch)
     }
 
-    fn patch_version(&self, want: &VersionView, have: &VersionView, mark: bool) -> Body {
+    fn patch_version(&self, want: &VersionView, have: &VersionView, mark: bool) -> RequestBody {
         let wanted = marked_version(want, mark.then_some(want.id.as_str()));
         let there = marked_version(have, have.mark.as_deref());
-        let mut patch = Object::default();
+        let mut patch = JsonObject::default();
         patch.set("version_custom_metadata", merge_patch(&there, &wanted).to_raw());
-        Body::new(patch)
+        RequestBody::new(patch)
     }
 
-    fn locks(&self, locks: &[&LockView]) -> Body {
-        let list: Vec<&Object> = locks.iter().map(|lock| &lock.settings).collect();
-        let mut body = Object::default();
+    fn locks(&self, locks: &[&LockView]) -> RequestBody {
+        let list: Vec<&JsonObject> = locks.iter().map(|lock| &lock.settings).collect();
+        let mut body = JsonObject::default();
         body.set("locks", raw(&list));
-        Body::new(body)
+        RequestBody::new(body)
     }
 
-    fn registration(&self, view: &View, names: &RegistrationNames) -> Body {
+    fn registration(&self, view: &View, names: &RegistrationNames) -> RequestBody {
         let mut body = view.settings.clone();
         body.set("event_notifications_source_name", raw(names.name.as_str()));
         body.set("event_notifications_source_description", raw(names.description.as_str()));
-        Body::new(body)
+        RequestBody::new(body)
     }
 
-    fn next_rotation(&self, item: &Item, policy: &Object) -> Option<Timestamp> {
+    fn next_rotation(&self, item: &Item, policy: &JsonObject) -> Option<Timestamp> {
         rotation::next(item, policy)
     }
 
-    fn release_rotation(&self, have: &View, turn_on: bool) -> Body {
+    fn release_rotation(&self, have: &View, turn_on: bool) -> RequestBody {
         let there = marked(have, have.mark.as_ref());
-        let released = have.mark.clone().map(|mark| Mark { held: None, ..mark });
-        let held = have.mark.as_ref().and_then(|mark| Object::parse(mark.held.as_ref()?.get()).ok());
-        let mut patch = Object::default();
+        let released = have.mark.clone().map(|mark| RestoreMark { held: None, ..mark });
+        let held = have.mark.as_ref().and_then(|mark| JsonObject::parse(mark.held.as_ref()?.get()).ok());
+        let mut patch = JsonObject::default();
         if let Some(policy) = held.as_ref().and_then(|held| held.get("rotation")).filter(|_| turn_on) {
             patch.set("rotation", policy.to_owned());
         }
         // One request for both: a killed run leaves a secret as it was or as it should be.
         patch.set("custom_metadata", merge_patch(&there, &marked(have, released.as_ref())).to_raw());
-        Body::new(patch)
+        RequestBody::new(patch)
     }
 
     fn instance(&self, item: &Item) -> Option<String> {
@@ -431,7 +431,7 @@ impl Recipe for IbmRecipe {
     }
 }
 
-fn set_unless_empty(body: &mut Object, name: &str, metadata: &Object) {
+fn set_unless_empty(body: &mut JsonObject, name: &str, metadata: &JsonObject) {
     if !metadata.is_empty() {
         body.set(name, metadata.to_raw());
     }

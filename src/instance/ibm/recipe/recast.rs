@@ -336,7 +336,7 @@ mod tests {
                 block(label, "key")
             );
             let made = recast_payload("private_cert", Treatment::Convert, &payload).unwrap();
-            let made = crate::model::json::Object::parse(&made).unwrap();
+            let made = crate::model::json::JsonObject::parse(&made).unwrap();
             assert_eq!(made.get("certificate").unwrap().get(), format!("\"{chain}\""), "{label}");
             assert!(made.str("private_key").unwrap().contains("key"));
         }

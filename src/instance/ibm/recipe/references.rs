@@ -3,9 +3,9 @@
 use super::{authority, template};
 use crate::instance::standby::recipe::RecipeError;
 use crate::instance::standby::reference::reference;
-use crate::instance::standby::{Names, Need, View};
+use crate::instance::standby::{ItemDependency, ReferenceNames, View};
 use crate::model::ItemKind;
-use crate::model::json::{Object, as_str, raw};
+use crate::model::json::{JsonObject, as_str, raw};
 
 const LETS_ENCRYPT: &str = "public_cert_configuration_ca_lets_encrypt";
 const DNS: [&str; 2] =
@@ -50,14 +50,14 @@ fn turn(view: &mut View, turn: Turn<'_>) {
     }
 }
 
-fn member(object: &mut Object, name: &str, turn: Turn<'_>) {
+fn member(object: &mut JsonObject, name: &str, turn: Turn<'_>) {
     if let Some(turned) = object.get(name).and_then(as_str).and_then(|id| turn(&id)) {
         object.set(name, raw(turned.as_str()));
     }
 }
 
 /// Puts names in the place of ids, and durations that somebody wrote into the spelling of those that are read.
-pub(super) fn name(view: &mut View, names: &Names) {
+pub(super) fn name(view: &mut View, names: &ReferenceNames) {
     turn(view, &mut |id| names.reference(id));
     if authority::is(&view.item_type) || view.item_type == template::TEMPLATE {
         authority::one_spelling(&mut view.settings);
@@ -65,7 +65,7 @@ pub(super) fn name(view: &mut View, names: &Names) {
 }
 
 /// Puts the ids of an instance in the place of names.
-pub(super) fn resolve(view: &View, names: &Names) -> Result<View, RecipeError> {
+pub(super) fn resolve(view: &View, names: &ReferenceNames) -> Result<View, RecipeError> {
     let mut resolved = view.clone();
     let mut missing = Vec::new();
     turn(&mut resolved, &mut |text| {
@@ -101,13 +101,13 @@ fn in_words(reference: &str) -> String {
     }
 }
 
-fn configurations(types: &[&str], what: &str, name: &str) -> Need {
+fn configurations(types: &[&str], what: &str, name: &str) -> ItemDependency {
     let any_of = types.iter().map(|item_type| reference(ItemKind::Configuration, item_type, None, name)).collect();
-    Need { what: format!("the {what} {name}"), any_of }
+    ItemDependency { what: format!("the {what} {name}"), any_of }
 }
 
 /// What has to be there before the item can be made.
-pub(super) fn needs(view: &View) -> Vec<Need> {
+pub(super) fn needs(view: &View) -> Vec<ItemDependency> {
     const AUTHORITIES: [&str; 2] = [authority::ROOT, authority::INTERMEDIATE];
     let named = |member: &str| view.settings.str(member).filter(|name| !name.is_empty());
     let mut needs = Vec::new();
@@ -131,9 +131,9 @@ pub(super) fn needs(view: &View) -> Vec<Need> {
     turn(&mut view.clone(), &mut |text| {
         if only_iam && text.starts_with("@secret:") && !text.starts_with(IAM_SECRET) {
             // Its old key kept as text is no secret that the service can take a key from.
-            needs.push(Need { what: format!("{} as iam_credentials", in_words(text)), any_of: Vec::new() });
+            needs.push(ItemDependency { what: format!("{} as iam_credentials", in_words(text)), any_of: Vec::new() });
         } else if !is_plain(view, text) {
-            needs.push(Need { what: in_words(text), any_of: vec![text.to_owned()] });
+            needs.push(ItemDependency { what: in_words(text), any_of: vec![text.to_owned()] });
         }
         None
     });
@@ -147,8 +147,8 @@ mod tests {
     use crate::instance::ibm::recipe::IbmRecipe;
     use crate::instance::standby::Recipe;
 
-    fn names(ids: &[(&str, &str)]) -> Names {
-        let names = Names::default();
+    fn names(ids: &[(&str, &str)]) -> ReferenceNames {
+        let names = ReferenceNames::default();
         for (id, reference) in ids {
             names.add(id, (*reference).to_owned());
         }

@@ -8,7 +8,7 @@ use chrono::Months;
 
 use crate::instance::ibm::inventory::ROW;
 use crate::instance::ibm::reading::VERSIONS;
-use crate::model::json::{Object, as_array};
+use crate::model::json::{JsonObject, as_array};
 use crate::model::{Item, Timestamp};
 
 /// Days before its expiry on which a public certificate is ordered anew.
@@ -17,7 +17,7 @@ const DAY: i64 = 24 * HOUR;
 const HOUR: i64 = 3_600_000;
 
 /// When the item rotates next under this policy; nothing when its documents do not say.
-pub(super) fn next(item: &Item, policy: &Object) -> Option<Timestamp> {
+pub(super) fn next(item: &Item, policy: &JsonObject) -> Option<Timestamp> {
     let row = item.doc(ROW).unwrap_or_default();
     let time = |name: &str| row.str(name).and_then(|text| text.parse::<Timestamp>().ok());
     if let Some(shown) = time("next_rotation_date") {
@@ -32,7 +32,7 @@ pub(super) fn next(item: &Item, policy: &Object) -> Option<Timestamp> {
 /// When the current version was created.
 fn current_since(item: &Item) -> Option<Timestamp> {
     let versions = as_array(item.docs.get(VERSIONS)?)?;
-    let mut rows = versions.iter().filter_map(|row| Object::parse(row.get()).ok());
+    let mut rows = versions.iter().filter_map(|row| JsonObject::parse(row.get()).ok());
     let current = rows.find(|row| row.str("alias").as_deref() == Some("current"))?;
     current.str("created_at")?.parse().ok()
 }
@@ -72,7 +72,7 @@ mod tests {
             payloads: Vec::new(),
             docs,
         };
-        next(&item, &Object::parse(policy).unwrap()).map(|time| time.to_string())
+        next(&item, &JsonObject::parse(policy).unwrap()).map(|time| time.to_string())
     }
 
     const VERSIONS_DOC: &str = r#"[{"id":"b","alias":"previous","created_at":"2026-01-01T00:00:00Z"},

@@ -3,11 +3,11 @@
 use super::{authority, create_only, issue, template};
 use crate::instance::ibm::reading::SUPPLIED;
 use crate::model::Item;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// Where a member belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum MemberPlace {
     /// Among what answers show and what is compared.
     Setting,
     /// Among what only a create takes.
@@ -18,16 +18,16 @@ pub(super) enum Place {
 const OF_SECRETS: [&str; 3] = ["description", "labels", "custom_metadata"];
 
 /// Where a member of that type belongs; nothing when the type has no such member.
-pub(super) fn place(item_type: &str, name: &str) -> Option<Place> {
+pub(super) fn place(item_type: &str, name: &str) -> Option<MemberPlace> {
     if create_only(item_type).contains(&name) && !setting(item_type, name) {
-        return Some(Place::Input);
+        return Some(MemberPlace::Input);
     }
     if let Some(place) = issue::place(item_type, name) {
         return Some(place);
     }
     let secret = !item_type.contains("_configuration") && !matches!(item_type, "group" | "registration");
     let known = setting(item_type, name) || (secret && OF_SECRETS.contains(&name));
-    known.then_some(Place::Setting)
+    known.then_some(MemberPlace::Setting)
 }
 
 fn setting(item_type: &str, name: &str) -> bool {
@@ -48,7 +48,7 @@ fn setting(item_type: &str, name: &str) -> bool {
 
 /// Puts members with those that were supplied when the item was captured; the later ones count. Says which of them the
 /// type has.
-pub(super) fn supply(item: &mut Item, becomes: Option<&str>, members: &Object) -> Vec<String> {
+pub(super) fn supply(item: &mut Item, becomes: Option<&str>, members: &JsonObject) -> Vec<String> {
     let mut supplied = item.doc(SUPPLIED).unwrap_or_default();
     let mut taken = Vec::new();
     for (name, value) in members.iter() {
@@ -70,13 +70,13 @@ mod tests {
 
     #[test]
     fn a_member_belongs_where_its_type_has_it_and_nowhere_else() {
-        assert_eq!(place(template::TEMPLATE, "allow_wildcard_certificates"), Some(Place::Input));
-        assert_eq!(place(template::TEMPLATE, "max_ttl"), Some(Place::Setting));
-        assert_eq!(place(template::TEMPLATE, "allow_ip_sans"), Some(Place::Setting));
-        assert_eq!(place(authority::ROOT, "serial_number"), Some(Place::Input));
-        assert_eq!(place("private_cert", "csr"), Some(Place::Input));
-        assert_eq!(place("iam_credentials", "access_groups"), Some(Place::Setting));
-        assert_eq!(place("kv", "labels"), Some(Place::Setting));
+        assert_eq!(place(template::TEMPLATE, "allow_wildcard_certificates"), Some(MemberPlace::Input));
+        assert_eq!(place(template::TEMPLATE, "max_ttl"), Some(MemberPlace::Setting));
+        assert_eq!(place(template::TEMPLATE, "allow_ip_sans"), Some(MemberPlace::Setting));
+        assert_eq!(place(authority::ROOT, "serial_number"), Some(MemberPlace::Input));
+        assert_eq!(place("private_cert", "csr"), Some(MemberPlace::Input));
+        assert_eq!(place("iam_credentials", "access_groups"), Some(MemberPlace::Setting));
+        assert_eq!(place("kv", "labels"), Some(MemberPlace::Setting));
         for (item_type, name) in [("kv", "ttl"), ("group", "labels"), (template::TEMPLATE, "allow_wildcards")] {
             assert_eq!(place(item_type, name), None, "{item_type} {name}");
         }

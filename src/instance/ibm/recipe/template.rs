@@ -100,7 +100,7 @@ mod tests {
     use crate::instance::ibm::recipe::IbmRecipe;
     use crate::instance::standby::Recipe;
     use crate::model::Treatment;
-    use crate::model::json::{Object, raw};
+    use crate::model::json::{JsonObject, raw};
 
     const VALUE: &str = r#"{"certificate_authority":"root","allowed_secret_groups":"default","max_ttl_seconds":7200,
         "ttl_seconds":0,"not_before_duration_seconds":30,"allowed_domains":["example.com"],"serial_number":"dn-1",
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_template_keeps_its_rules_and_its_durations_turn_into_text() {
-        let body = Object::parse(&created(&configuration(TEMPLATE, VALUE), Treatment::Exact)).unwrap();
+        let body = JsonObject::parse(&created(&configuration(TEMPLATE, VALUE), Treatment::Exact)).unwrap();
         assert_eq!(body.str("max_ttl").as_deref(), Some("7200s"));
         assert_eq!(body.str("not_before_duration").as_deref(), Some("30s"));
         assert!(body.get("ttl").is_none(), "0 is no duration: the default is meant");
@@ -137,7 +137,7 @@ mod tests {
         let value = r#"{"api_key_ref":"k","code_engine":{"region":"eu-de","project_id":"p","job_name":"j"},
             "task_timeout":"10m","code_engine_key_ref":"internal","schema":{"parameters":[]}}"#;
         let item = configuration(CUSTOM, value);
-        let body = Object::parse(&created(&item, Treatment::Exact)).unwrap();
+        let body = JsonObject::parse(&created(&item, Treatment::Exact)).unwrap();
         assert!(body.get("schema").is_none() && body.get("code_engine_key_ref").is_none());
         assert_eq!(body.str("api_key_ref").as_deref(), Some("k"));
         let nothing = crate::model::Payload::new(zeroize::Zeroizing::new("{}".to_owned()));

@@ -2,13 +2,13 @@
 
 use serde_json::value::RawValue;
 
-use super::supply::{Place, place};
+use super::supply::{MemberPlace, place};
 use super::{authority, issue, template};
 use crate::instance::ibm::inventory::{LOCKS_ROW, ROW};
 use crate::instance::ibm::reading::{DERIVED, LOCKS, SUPPLIED, VALUE, VERSIONS};
 use crate::instance::standby::mark::{take_mark, take_version_mark};
 use crate::instance::standby::{LockView, VersionView, View};
-use crate::model::json::{Object, as_str, raw};
+use crate::model::json::{JsonObject, as_str, raw};
 use crate::model::{Item, ItemKind, Timestamp};
 
 /// Reads an item.
@@ -22,9 +22,9 @@ pub(in crate::instance::ibm) fn view(item: &Item) -> View {
         group: item.group.clone(),
         labels: row.array("labels").unwrap_or_default().iter().filter_map(|label| as_str(label)).collect(),
         mark: None,
-        settings: Object::default(),
+        settings: JsonObject::default(),
         fixed: &[],
-        inputs: Object::default(),
+        inputs: JsonObject::default(),
         rotation: None,
         expires: None,
         versions_total: row.u64("versions_total"),
@@ -60,14 +60,14 @@ fn inputs(item: &Item, view: &mut View) {
         }
     }
     for (name, value) in item.doc(SUPPLIED).unwrap_or_default().iter() {
-        let shown = view.settings.get(name).is_some() || place(&item.item_type, name) == Some(Place::Setting);
+        let shown = view.settings.get(name).is_some() || place(&item.item_type, name) == Some(MemberPlace::Setting);
         let place = if shown { &mut view.settings } else { &mut view.inputs };
         place.set(name, value.to_owned());
     }
 }
 
 /// The full name (CRN) of the instance that a secret's row or the answer to its creation shows.
-pub(in crate::instance::ibm) fn instance(row: &Object) -> Option<String> {
+pub(in crate::instance::ibm) fn instance(row: &JsonObject) -> Option<String> {
     row.str("crn")?.split_once(":secret:").map(|(instance, _)| format!("{instance}::"))
 }
 
@@ -78,7 +78,7 @@ pub(super) fn referred(item: &Item) -> bool {
 }
 
 /// The settings of a configuration that are no secret; its value shows all of them, its list row not always.
-fn configuration(item: &Item, row: &Object, view: &mut View) {
+fn configuration(item: &Item, row: &JsonObject, view: &mut View) {
     let names: &[&str] = match item.item_type.as_str() {
         item_type if authority::is(item_type) => {
             authority::view(item, view);
@@ -99,7 +99,7 @@ fn configuration(item: &Item, row: &Object, view: &mut View) {
     }
 }
 
-fn secret(item: &Item, row: &Object, view: &mut View) {
+fn secret(item: &Item, row: &JsonObject, view: &mut View) {
     let mut metadata = row.object("custom_metadata").unwrap_or_default();
     view.mark = take_mark(&mut metadata);
     let settings = &mut view.settings;
@@ -120,7 +120,7 @@ fn secret(item: &Item, row: &Object, view: &mut View) {
         item.docs.get(VERSIONS).and_then(|doc| crate::model::json::as_array(doc)).map(|list| versions(&list));
     view.locks = item.docs.get(LOCKS).and_then(|doc| crate::model::json::as_array(doc)).map(|list| locks(&list));
     for version in item.doc(LOCKS_ROW).and_then(|row| row.array("versions")).unwrap_or_default() {
-        let Some((id, version)) = Object::parse(version.get()).ok().and_then(|v| Some((v.str("version_id")?, v)))
+        let Some((id, version)) = JsonObject::parse(version.get()).ok().and_then(|v| Some((v.str("version_id")?, v)))
         else {
             continue;
         };
@@ -136,7 +136,7 @@ fn secret(item: &Item, row: &Object, view: &mut View) {
 fn versions(list: &[Box<RawValue>]) -> Vec<VersionView> {
     let mut versions: Vec<(u8, Option<Timestamp>, VersionView)> = Vec::with_capacity(list.len());
     for text in list {
-        let Some(row) = Object::parse(text.get()).ok() else { continue };
+        let Some(row) = JsonObject::parse(text.get()).ok() else { continue };
         let Some(id) = row.str("id") else { continue };
         let rank = match row.str("alias").as_deref() {
             Some("current") => 2,
@@ -156,9 +156,9 @@ fn versions(list: &[Box<RawValue>]) -> Vec<VersionView> {
 fn locks(list: &[Box<RawValue>]) -> Vec<LockView> {
     let mut locks = Vec::with_capacity(list.len());
     for text in list {
-        let Some(row) = Object::parse(text.get()).ok() else { continue };
+        let Some(row) = JsonObject::parse(text.get()).ok() else { continue };
         let (Some(version), Some(name)) = (row.str("secret_version_id"), row.str("name")) else { continue };
-        let mut settings = Object::default();
+        let mut settings = JsonObject::default();
         settings.set("name", raw(name.as_str()));
         for name in ["description", "attributes"] {
             if let Some(value) = given(&row, name) {
@@ -170,16 +170,16 @@ fn locks(list: &[Box<RawValue>]) -> Vec<LockView> {
     locks
 }
 
-fn time(row: &Object, name: &str) -> Option<Timestamp> {
+fn time(row: &JsonObject, name: &str) -> Option<Timestamp> {
     row.str(name)?.parse().ok()
 }
 
 /// A member, unless it is absent or `null`.
-fn given(row: &Object, name: &str) -> Option<Box<RawValue>> {
+fn given(row: &JsonObject, name: &str) -> Option<Box<RawValue>> {
     row.get(name).filter(|value| value.get() != "null").map(ToOwned::to_owned)
 }
 
-fn keep(settings: &mut Object, row: &Object, names: &[&str]) {
+fn keep(settings: &mut JsonObject, row: &JsonObject, names: &[&str]) {
     for name in names {
         if let Some(value) = row.get(name) {
             settings.set(name, value.to_owned());

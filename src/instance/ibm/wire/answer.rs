@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 
 use crate::instance::InstanceError;
 use crate::instance::ibm::api::Split;
-use crate::instance::ibm::classify::{Cut, Shape, cut};
+use crate::instance::ibm::classify::{AnswerShape, Cut, cut};
 use crate::model::Timestamp;
-use crate::model::json::{Members, Object};
+use crate::model::json::{JsonObject, Members};
 
 /// An answer with a 2xx status: JSON where JSON was expected, else empty. Wiped when dropped.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Answer {
     /// A part of the answer in two parts.
     pub(in crate::instance::ibm) fn split_text(&self, text: &str, family: Family) -> Result<Split, InstanceError> {
         let parts = self.cut_text(text, family, None)?;
-        let metadata = Object::parse(&parts.rest).map_err(|_| self.malformed("it is no JSON object"))?;
+        let metadata = JsonObject::parse(&parts.rest).map_err(|_| self.malformed("it is no JSON object"))?;
         Ok(Split { metadata, payload: parts.payload })
     }
 
@@ -95,10 +95,10 @@ impl Answer {
             Family::Other => String::new(),
         };
         let shape = match family {
-            Family::Secret => Shape::Secret(&name),
-            Family::Version => Shape::Version(&name),
-            Family::Configuration => Shape::Configuration(&name),
-            Family::Other => Shape::Other,
+            Family::Secret => AnswerShape::Secret(&name),
+            Family::Version => AnswerShape::Version(&name),
+            Family::Configuration => AnswerShape::Configuration(&name),
+            Family::Other => AnswerShape::Other,
         };
         cut(text, shape, prefix).map_err(|error| self.malformed(&error.to_string()))
     }

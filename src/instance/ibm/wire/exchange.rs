@@ -19,8 +19,8 @@ use super::retry::{Tries, asked};
 use super::token::{Token, TokenCell};
 use super::transport::{Fault, Raw, attempt, body, client};
 use crate::instance::ibm::Pace;
-use crate::instance::ibm::api::Body;
-use crate::instance::ibm::settings::{Retry, Settings, checked_url};
+use crate::instance::ibm::api::WireBody;
+use crate::instance::ibm::settings::{ClientSettings, RetrySettings, checked_url};
 use crate::instance::{InstanceError, Requests};
 use crate::model::Timestamp;
 
@@ -44,29 +44,29 @@ pub(in crate::instance::ibm) enum Purpose {
 
 /// One request of the instance's API.
 #[derive(Debug)]
-pub(in crate::instance::ibm) struct Request<'a> {
+pub(in crate::instance::ibm) struct WireRequest<'a> {
     what: String,
     purpose: Purpose,
     method: Method,
     path: Vec<&'a str>,
     query: Vec<(&'static str, String)>,
     config_type: Option<&'a str>,
-    body: Option<&'a Body>,
+    body: Option<&'a WireBody>,
 }
 
-impl<'a> Request<'a> {
+impl<'a> WireRequest<'a> {
     /// A GET; `what` completes the sentence "cannot …".
     pub(in crate::instance::ibm) fn get(purpose: Purpose, what: String, path: &[&'a str]) -> Self {
         Self::new(purpose, Method::GET, what, path)
     }
 
     /// A POST: sent again only when it is certain that it was not taken.
-    pub(in crate::instance::ibm) fn post(what: String, path: &[&'a str], body: &'a Body) -> Self {
+    pub(in crate::instance::ibm) fn post(what: String, path: &[&'a str], body: &'a WireBody) -> Self {
         Self { body: Some(body), ..Self::new(Purpose::Writing, Method::POST, what, path) }
     }
 
     /// A merge-patch, which may be repeated.
-    pub(in crate::instance::ibm) fn patch(what: String, path: &[&'a str], body: &'a Body) -> Self {
+    pub(in crate::instance::ibm) fn patch(what: String, path: &[&'a str], body: &'a WireBody) -> Self {
         Self { body: Some(body), ..Self::new(Purpose::Writing, Method::PATCH, what, path) }
     }
 
@@ -120,15 +120,15 @@ pub(in crate::instance::ibm) struct Wire {
     base: Url,
     iam: Url,
     api_key: SecretString,
-    retry: Retry,
+    retry: RetrySettings,
     pace: Pace,
     clock: ProviderClock,
     tokens: TokenCell,
-    counts: Counts,
+    counts: SentCounts,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct SentCounts {
     listing: AtomicU64,
     reading: AtomicU64,
     writing: AtomicU64,
@@ -138,7 +138,7 @@ struct Counts {
 
 impl Wire {
     /// Checks the settings. Nothing is sent yet.
-    pub(in crate::instance::ibm) fn new(settings: &Settings, pace: Pace) -> Result<Self, InstanceError> {
+    pub(in crate::instance::ibm) fn new(settings: &ClientSettings, pace: Pace) -> Result<Self, InstanceError> {
         let base = checked_url("base_url", &settings.base_url, "/api/v2")?;
         let iam = checked_url("iam_url", &settings.iam_url, "/identity/token")?;
         if settings.api_key.expose_secret().trim().is_empty() {
@@ -154,7 +154,7 @@ impl Wire {
             pace,
             clock: ProviderClock::default(),
             tokens: TokenCell::default(),
-            counts: Counts::default(),
+            counts: SentCounts::default(),
         })
     }
 
@@ -191,24 +191,24 @@ impl Wire {
     }
 
     /// Sends a request whose answer is JSON.
-    pub(in crate::instance::ibm) async fn json(&self, request: Request<'_>) -> Result<Answer, InstanceError> {
+    pub(in crate::instance::ibm) async fn json(&self, request: WireRequest<'_>) -> Result<Answer, InstanceError> {
         let (text, date) = self.send(&request, true).await?;
         Ok(Answer { what: request.what, text, date })
     }
 
     /// Sends a request whose answer has no body to look at.
-    pub(in crate::instance::ibm) async fn done(&self, request: Request<'_>) -> Result<(), InstanceError> {
+    pub(in crate::instance::ibm) async fn done(&self, request: WireRequest<'_>) -> Result<(), InstanceError> {
         self.send(&request, false).await.map(|_| ())
     }
 
     /// Sends until there is an answer that can be used, or none to hope for.
     async fn send(
         &self,
-        request: &Request<'_>,
+        request: &WireRequest<'_>,
         json: bool,
     ) -> Result<(Zeroizing<String>, Option<Timestamp>), InstanceError> {
         let url = request.url(&self.base)?;
-        let body = request.body.map(Body::bytes);
+        let body = request.body.map(WireBody::bytes);
         let creates = request.method == Method::POST;
         let mut tries = Tries::new(self.retry);
         let mut renewed = 0;
@@ -221,11 +221,11 @@ impl Wire {
                 Ok(raw) => {
                     let date = self.clock.learn(&raw.headers);
                     match self.judge(request, json, raw) {
-                        Verdict::Good(text) => {
+                        AnswerClass::Good(text) => {
                             self.pace.succeeded();
                             return Ok((text, date));
                         }
-                        Verdict::NewToken(error) => {
+                        AnswerClass::NewToken(error) => {
                             self.tokens.refuse(&token);
                             // The first costs no time: tokens do die. What follows waits as after any other failure.
                             if renewed >= RENEWALS || (renewed > 0 && !tries.again(None).await) {
@@ -234,8 +234,8 @@ impl Wire {
                             renewed += 1;
                             continue;
                         }
-                        Verdict::Final(error) => return Err(error),
-                        Verdict::Trouble(trouble) => trouble,
+                        AnswerClass::Final(error) => return Err(error),
+                        AnswerClass::Trouble(trouble) => trouble,
                     }
                 }
                 // The next answer would be as large.
@@ -254,30 +254,30 @@ impl Wire {
     }
 
     /// What a whole answer means.
-    fn judge(&self, request: &Request<'_>, json: bool, raw: Raw) -> Verdict {
+    fn judge(&self, request: &WireRequest<'_>, json: bool, raw: Raw) -> AnswerClass {
         let what = || request.what.clone();
         let told = |raw: &Raw| request.body.map_or_else(|| message(&raw.text), |body| body.redact(message(&raw.text)));
         match raw.status {
             200..=299 if json => match serde_json::from_str::<&RawValue>(&raw.text) {
-                Ok(_) => Verdict::Good(raw.text),
-                Err(_) if raw.text.trim().is_empty() => Verdict::Trouble(Trouble::Unusable("it is empty")),
-                Err(_) => Verdict::Trouble(Trouble::Unusable("it is no JSON, or cut off")),
+                Ok(_) => AnswerClass::Good(raw.text),
+                Err(_) if raw.text.trim().is_empty() => AnswerClass::Trouble(Trouble::Unusable("it is empty")),
+                Err(_) => AnswerClass::Trouble(Trouble::Unusable("it is no JSON, or cut off")),
             },
-            200..=299 => Verdict::Good(raw.text),
-            401 => Verdict::NewToken(InstanceError::Unauthenticated { what: what(), message: told(&raw) }),
-            403 => Verdict::Final(InstanceError::Forbidden { what: what(), message: told(&raw) }),
-            404 => Verdict::Final(InstanceError::Gone { what: what() }),
+            200..=299 => AnswerClass::Good(raw.text),
+            401 => AnswerClass::NewToken(InstanceError::Unauthenticated { what: what(), message: told(&raw) }),
+            403 => AnswerClass::Final(InstanceError::Forbidden { what: what(), message: told(&raw) }),
+            404 => AnswerClass::Final(InstanceError::Gone { what: what() }),
             429 | 500 | 502..=599 => {
                 let refusal = Refusal { status: raw.status, message: told(&raw) };
-                Verdict::Trouble(Trouble::Refused { refusal, pause: asked(&raw.headers, &self.clock) })
+                AnswerClass::Trouble(Trouble::Refused { refusal, pause: asked(&raw.headers, &self.clock) })
             }
-            status => Verdict::Final(InstanceError::Refused { what: what(), status, message: told(&raw) }),
+            status => AnswerClass::Final(InstanceError::Refused { what: what(), status, message: told(&raw) }),
         }
     }
 
     fn build(
         &self,
-        request: &Request<'_>,
+        request: &WireRequest<'_>,
         url: Url,
         body: Option<Bytes>,
         token: &Token,
@@ -386,7 +386,7 @@ impl Wire {
 
 /// What a whole answer means.
 #[derive(Debug)]
-enum Verdict {
+enum AnswerClass {
     Good(Zeroizing<String>),
     NewToken(InstanceError),
     Trouble(Trouble),

@@ -1,6 +1,6 @@
 //! What a refusal says.
 
-use crate::model::json::{Object, as_array};
+use crate::model::json::{JsonObject, as_array};
 
 /// The longest text of a provider that is passed on.
 const LONGEST: usize = 300;
@@ -18,9 +18,10 @@ pub(super) struct Refusal {
 /// Reads the message out of an error body: the first of `errors`, else `errorMessage` (the identity service), `error`,
 /// `message`.
 pub(super) fn message(body: &str) -> String {
-    let told = Object::parse(body).ok().and_then(|object| {
-        let first = object.get("errors").and_then(as_array).and_then(|list| Object::parse(list.first()?.get()).ok());
-        let of = |object: &Object, text: &str, code: &str| {
+    let told = JsonObject::parse(body).ok().and_then(|object| {
+        let first =
+            object.get("errors").and_then(as_array).and_then(|list| JsonObject::parse(list.first()?.get()).ok());
+        let of = |object: &JsonObject, text: &str, code: &str| {
             let text = object.str(text)?;
             Some(object.str(code).map_or_else(|| text.clone(), |code| format!("{text} ({code})")))
         };

@@ -9,4 +9,4 @@ mod token;
 mod transport;
 
 pub(super) use answer::{Answer, Family};
-pub(super) use exchange::{Purpose, Request, Wire};
+pub(super) use exchange::{Purpose, Wire, WireRequest};

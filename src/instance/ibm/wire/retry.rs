@@ -7,12 +7,12 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use super::clock::{ProviderClock, http_date};
-use crate::instance::ibm::settings::Retry;
+use crate::instance::ibm::settings::RetrySettings;
 
 /// The tries of one request.
 #[derive(Debug)]
 pub(super) struct Tries {
-    retry: Retry,
+    retry: RetrySettings,
     /// When the first try was sent.
     begun: Option<Instant>,
     made: u32,
@@ -20,7 +20,7 @@ pub(super) struct Tries {
 
 impl Tries {
     /// No try is sent yet.
-    pub(super) fn new(retry: Retry) -> Self {
+    pub(super) fn new(retry: RetrySettings) -> Self {
         Self { retry, begun: None, made: 1 }
     }
 
@@ -74,7 +74,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waits_double_are_bounded_and_end() {
-        let retry = Retry {
+        let retry = RetrySettings {
             attempts: 5,
             first: Duration::from_secs(1),
             longest: Duration::from_secs(3),
@@ -93,7 +93,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_longer_wait_is_honoured_unless_it_leads_past_the_end() {
-        let retry = Retry { within: Duration::from_secs(60), ..Retry::default() };
+        let retry = RetrySettings { within: Duration::from_secs(60), ..RetrySettings::default() };
         let mut tries = Tries::new(retry);
         tries.begin();
         let begin = Instant::now();

@@ -9,7 +9,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::instance::InstanceError;
-use crate::instance::ibm::settings::{Settings, is_loopback};
+use crate::instance::ibm::settings::{ClientSettings, is_loopback};
 use crate::model::limits;
 
 /// Why an attempt gave nothing usable.
@@ -39,7 +39,7 @@ pub(super) struct Raw {
 
 /// Builds the HTTP client: rustls, no redirects (they could lead a token elsewhere), no retries of its own (they would
 /// be in no count), no compression.
-pub(super) fn client(settings: &Settings, base: &Url, iam: &Url) -> Result<Client, InstanceError> {
+pub(super) fn client(settings: &ClientSettings, base: &Url, iam: &Url) -> Result<Client, InstanceError> {
     let loopback = is_loopback(base) || is_loopback(iam);
     let mut builder = Client::builder()
         .user_agent(concat!("keyhaven/", env!("CARGO_PKG_VERSION")))

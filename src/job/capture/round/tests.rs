@@ -1,7 +1,7 @@
 use super::*;
 use crate::crypto::digest::sha256;
-use crate::job::capture::inventory::Outcome;
-use crate::job::capture::worth::Tally;
+use crate::job::capture::inventory::ReadOutcome;
+use crate::job::capture::worth::ItemShare;
 use crate::model::Restorability;
 
 /// When everything is read.
@@ -36,8 +36,8 @@ fn secret(id: &str, content: &str, updated_at: i64) -> Listed {
     }
 }
 
-fn listing(items: &[Listed], steady: bool) -> Listing {
-    Listing {
+fn listing(items: &[Listed], steady: bool) -> CompleteListing {
+    CompleteListing {
         instance: None,
         started: Timestamp::from_millis(0),
         ended: Timestamp::from_millis(0),
@@ -51,9 +51,9 @@ fn base(items: &[(&str, Option<Revision>, Worth)]) -> BaseIndex {
     let mut index = BaseIndex::default();
     for (id, revision, worth) in items {
         index.keys.push(&format!("secret/{id}").parse().unwrap());
-        let tally = Tally { class: Restorability::Exact.into(), versions: 1, locks: 0 };
-        index.known.push(Known {
-            revision: revision.as_ref().map(Mark::of),
+        let tally = ItemShare { class: Restorability::Exact.into(), versions: 1, locks: 0 };
+        index.known.push(BaseItem {
+            revision: revision.as_ref().map(ShortRevision::of),
             worth: *worth,
             part: 0,
             tally,
@@ -83,7 +83,7 @@ impl Run {
         let (lost, habit) =
             self.last.as_mut().map(|last| (std::mem::take(&mut last.lost), last.habit)).unwrap_or_default();
         let before = self.last.as_ref().map(|last| &last.inventory);
-        let mut comparison = Comparison::new(&self.base, before, lost, habit);
+        let mut comparison = ListingComparison::new(&self.base, before, lost, habit);
         let listing = listing(&items, steady);
         items.into_iter().for_each(|listed| comparison.take(listed));
         self.last = Some(comparison.finish(listing).unwrap());
@@ -94,15 +94,15 @@ impl Run {
     fn read(&mut self, failing: &[usize]) {
         let inventory = &mut self.last.as_mut().unwrap().inventory;
         for at in 0..inventory.seen.len() {
-            if inventory.seen[at].task == Task::Read {
-                let read = Outcome::Read { payload_at: Some(Timestamp::from_millis(READ)) };
-                inventory.note(at, self.round, if failing.contains(&at) { Outcome::Failed } else { read });
+            if inventory.seen[at].task == ItemTask::Read {
+                let read = ReadOutcome::Read { payload_at: Some(Timestamp::from_millis(READ)) };
+                inventory.note(at, self.round, if failing.contains(&at) { ReadOutcome::Failed } else { read });
             }
         }
         self.round += 1;
     }
 
-    fn tasks(&self) -> Vec<Task> {
+    fn tasks(&self) -> Vec<ItemTask> {
         self.last.as_ref().unwrap().inventory.seen.iter().map(|seen| seen.task).collect()
     }
 }
@@ -111,11 +111,11 @@ impl Run {
 fn what_the_base_holds_unmoved_is_kept_and_two_equal_listings_are_one_point_in_time() {
     let mut run = Run::on(base(&[("a", Some(digest("x 1")), Worth::Whole), ("b", Some(digest("y 1")), Worth::Whole)]));
     assert!(!run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]).equal, "one listing proves nothing");
-    assert_eq!(run.tasks(), [Task::Keep, Task::Read]);
+    assert_eq!(run.tasks(), [ItemTask::Keep, ItemTask::Read]);
     run.read(&[]);
     let compared = run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]);
     assert!(compared.equal);
-    assert_eq!(run.tasks(), [Task::Keep, Task::Done]);
+    assert_eq!(run.tasks(), [ItemTask::Keep, ItemTask::Done]);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn no_earlier_pack_is_kept_that_is_not_whole() {
         ("d", stored, Worth::Whole),
     ]));
     run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", 1)).into());
-    assert_eq!(run.tasks(), [Task::Read, Task::Read, Task::Read, Task::Keep]);
+    assert_eq!(run.tasks(), [ItemTask::Read, ItemTask::Read, ItemTask::Read, ItemTask::Keep]);
 }
 
 #[test]
@@ -139,10 +139,10 @@ fn an_item_that_moved_while_it_was_read_is_not_bound_and_read_again() {
     let compared = run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]);
     assert!(!compared.equal);
     assert_eq!(compared.moved, 1);
-    assert_eq!(run.tasks(), [Task::Done, Task::Read]);
+    assert_eq!(run.tasks(), [ItemTask::Done, ItemTask::Read]);
     run.read(&[]);
     assert!(run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]).equal);
-    assert_eq!(run.tasks(), [Task::Done, Task::Done]);
+    assert_eq!(run.tasks(), [ItemTask::Done, ItemTask::Done]);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_item_that_moved_back_is_not_bound_by_a_reading_between() {
     run.list(vec![secret("a", "y", 2)]);
     run.read(&[]);
     run.list(vec![secret("a", "x", 1)]);
-    assert_eq!(run.tasks(), [Task::Read]);
+    assert_eq!(run.tasks(), [ItemTask::Read]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_failed_reading_binds_nothing_even_if_an_earlier_one_went_well() {
     run.read(&[0]);
     let compared = run.list(vec![secret("a", "y", 2)]);
     assert!(compared.equal, "the lists agree; the payload is another matter");
-    assert_eq!(run.tasks(), [Task::Read]);
+    assert_eq!(run.tasks(), [ItemTask::Read]);
     assert_eq!(run.last.unwrap().inventory.seen[0].got, Some(0));
 }
 
@@ -184,7 +184,7 @@ fn items_that_come_go_or_swap_make_listings_unequal() {
     assert!(compared.lost.is_empty(), "it is back");
     assert!(!compared.equal);
     assert_eq!(compared.inventory.seen[1].got, Some(0), "its earlier reading is not forgotten");
-    assert_eq!(run.tasks(), [Task::Done, Task::Read, Task::Done]);
+    assert_eq!(run.tasks(), [ItemTask::Done, ItemTask::Read, ItemTask::Done]);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn what_the_base_had_and_no_listing_shows_is_lost() {
     let mut run = Run::on(base(&[("a", Some(digest("x 1")), Worth::Whole), ("z", Some(digest("x 1")), Worth::Whole)]));
     let compared = run.list(vec![secret("a", "x", 1)]);
     let lost: Vec<_> = compared.lost.iter().collect();
-    assert_eq!(lost, [(&"secret/z".parse().unwrap(), &Lost { base: Some(1), got: None, tried: None })]);
+    assert_eq!(lost, [(&"secret/z".parse().unwrap(), &VanishedItem { base: Some(1), got: None, tried: None })]);
     run.read(&[]);
     assert!(run.list(vec![secret("a", "x", 1)]).equal, "gone before the run began");
 }
@@ -215,7 +215,7 @@ fn an_instance_that_moves_updated_at_on_reads_is_found_out_and_needs_one_more_li
     let compared = run.list(["a", "b", "c"].map(|id| secret(id, "x", READ)).into());
     assert!(compared.habit.moves);
     assert!(!compared.equal, "somebody else may have moved it too; only the next listing can tell");
-    assert_eq!(run.tasks(), [Task::Done; 3]);
+    assert_eq!(run.tasks(), [ItemTask::Done; 3]);
     run.read(&[]);
     assert!(run.list(["a", "b", "c"].map(|id| secret(id, "x", READ)).into()).equal);
 }
@@ -228,7 +228,7 @@ fn one_read_that_left_updated_at_alone_refutes_the_habit() {
     let mut items: Vec<_> = ["a", "b", "c"].map(|id| secret(id, "x", READ)).into();
     items.push(secret("d", "x", 1));
     assert!(!run.list(items).habit.moves);
-    assert_eq!(run.tasks(), [Task::Read, Task::Read, Task::Read, Task::Done]);
+    assert_eq!(run.tasks(), [ItemTask::Read, ItemTask::Read, ItemTask::Read, ItemTask::Done]);
 }
 
 #[test]
@@ -237,17 +237,17 @@ fn a_single_touched_item_is_read_again_before_it_is_taken_for_the_habit() {
     run.list(vec![secret("a", "x", 1)]);
     run.read(&[]);
     assert!(!run.list(vec![secret("a", "x", READ)]).habit.moves);
-    assert_eq!(run.tasks(), [Task::Read]);
+    assert_eq!(run.tasks(), [ItemTask::Read]);
     run.read(&[]);
     assert!(run.list(vec![secret("a", "x", READ + 999)]).habit.moves);
-    assert_eq!(run.tasks(), [Task::Done]);
+    assert_eq!(run.tasks(), [ItemTask::Done]);
 }
 
 #[test]
 fn a_revision_stored_without_updated_at_is_kept_by_what_it_covers() {
     let mut run = Run::on(base(&[("a", Some(digest("x")), Worth::Whole), ("b", Some(digest("y")), Worth::Whole)]));
     run.list(vec![secret("a", "x", 700), secret("b", "y2", 700)]);
-    assert_eq!(run.tasks(), [Task::Keep, Task::Read]);
+    assert_eq!(run.tasks(), [ItemTask::Keep, ItemTask::Read]);
     run.read(&[]);
     assert!(run.list(vec![secret("a", "x", 700), secret("b", "y2", READ)]).habit.moves, "the base knew");
 }
@@ -259,7 +259,7 @@ fn a_configuration_is_never_bound_without_its_updated_at() {
     let mut run = Run::on(BaseIndex::default());
     for updated_at in 1..6 {
         run.list(vec![listed(updated_at)]);
-        assert_eq!(run.tasks(), [Task::Read]);
+        assert_eq!(run.tasks(), [ItemTask::Read]);
         run.read(&[]);
     }
 }
@@ -270,7 +270,7 @@ fn a_change_at_another_time_than_our_reading_is_no_sign_of_the_habit() {
     run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", 1)).into());
     run.read(&[]);
     assert!(!run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", OTHER)).into()).habit.moves);
-    assert_eq!(run.tasks(), [Task::Read; 4]);
+    assert_eq!(run.tasks(), [ItemTask::Read; 4]);
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_listing_that_starts_over_leaves_no_trace() {
     run.read(&[]);
     let last = run.last.as_mut().unwrap();
     let lost = std::mem::take(&mut last.lost);
-    let mut comparison = Comparison::new(&run.base, Some(&last.inventory), lost, last.habit);
+    let mut comparison = ListingComparison::new(&run.base, Some(&last.inventory), lost, last.habit);
     // The first try shows an item that had been lost, skips another, and ends in the middle.
     comparison.take(secret("b", "y", 1));
     assert!(comparison.restart());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::instance::Listed;
 use crate::instance::standby::{Phase, View};
-use crate::job::restore::known::Known;
+use crate::job::restore::known::StandbyItem;
 use crate::job::restore::plan::{Action, Plan, Step};
 use crate::model::{ItemKey, ItemKind};
 
@@ -20,7 +20,7 @@ pub(super) struct Chain<'p> {
     pub(super) target: Option<String>,
     /// The item as the standby showed it last.
     pub(super) listed: Option<Listed>,
-    pub(super) known: Option<Known>,
+    pub(super) known: Option<StandbyItem>,
     /// The item's row, looked at for the step at hand.
     pub(super) row: Option<View>,
     /// Ids of versions in the standby by their id in the source.
@@ -126,7 +126,7 @@ impl<'p> Chain<'p> {
     }
 
     /// Takes what was found out about the item.
-    pub(super) fn learn(&mut self, listed: Option<Listed>, known: Option<Known>) {
+    pub(super) fn learn(&mut self, listed: Option<Listed>, known: Option<StandbyItem>) {
         if let Some(listed) = listed {
             self.target = Some(listed.item.key.id().to_owned());
             self.listed = Some(listed);

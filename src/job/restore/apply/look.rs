@@ -1,22 +1,22 @@
 //! Finding out where an item stands: from the listing where that says enough, else from the standby as it is now.
 
 use super::chain::Chain;
-use super::run::{Halt, Run, moved};
+use super::run::{ApplyRun, Halt, moved};
 use crate::instance::Listed;
-use crate::instance::standby::{Look, Wanted};
+use crate::instance::standby::{Look, StandbyQuery};
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
-use crate::job::restore::known::{Known, Need, need, settings_digest};
+use crate::job::restore::known::{Question, StandbyItem, need, settings_digest};
 use crate::job::restore::matching::Match;
 use crate::job::restore::plan::{Action, Step};
-use crate::job::restore::snapshot::Entry;
-use crate::job::restore::state::{State, position};
-use crate::job::restore::survey::{Found, Surveyor};
+use crate::job::restore::snapshot::SnapshotItem;
+use crate::job::restore::state::{ItemState, position};
+use crate::job::restore::survey::{SurveyedItem, Surveyor};
 use crate::model::{ItemKey, ItemKind, Treatment};
 
-impl Run<'_> {
+impl ApplyRun<'_> {
     /// What the secret should become, worked out as the plan did.
-    pub(super) fn goal(&self, entry: &Entry) -> Result<Goal, Halt> {
+    pub(super) fn goal(&self, entry: &SnapshotItem) -> Result<Goal, Halt> {
         entry.goal(self.planned_at()).map_err(Halt::Lost)
     }
 
@@ -25,7 +25,7 @@ impl Run<'_> {
     }
 
     /// Finds out how many steps of the item are done, from the listing where that says enough.
-    pub(super) async fn locate(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<(), Halt> {
+    pub(super) async fn locate(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<(), Halt> {
         let key = &entry.item.key;
         let planned = match &chain.target {
             Some(id) => {
@@ -57,7 +57,7 @@ impl Run<'_> {
                 chain.learn(Some(listed.clone()), known);
                 place(chain, &state)?
             }
-            None => place(chain, &State::default())?,
+            None => place(chain, &ItemState::default())?,
         };
         chain.at = at;
         self.found_done(at.unwrap_or(0));
@@ -65,7 +65,7 @@ impl Run<'_> {
     }
 
     /// Whether the rows of a secret say that its whole chain is done.
-    fn settled(&self, chain: &Chain<'_>, entry: &Entry, listed: &Listed) -> Result<bool, Halt> {
+    fn settled(&self, chain: &Chain<'_>, entry: &SnapshotItem, listed: &Listed) -> Result<bool, Halt> {
         let Some(last) = chain.steps.last().filter(|_| entry.item.key.kind() == ItemKind::Secret) else {
             return Ok(false);
         };
@@ -77,17 +77,17 @@ impl Run<'_> {
                 let locked = |name: &str| view.lock_names.iter().any(|(_, there)| there == name);
                 goal.locks.iter().all(|lock| locked(&lock.name))
             }
-            _ => need(&goal, entry.item.key.id(), &view) == Need::Nothing,
+            _ => need(&goal, entry.item.key.id(), &view) == Question::Nothing,
         };
         Ok(last.leaves.settings == Some(settings) && right)
     }
 
     /// Looks at an item that is there.
-    async fn look(&self, entry: &Entry, listed: &Listed, fresh: bool) -> Result<Option<Known>, Halt> {
+    async fn look(&self, entry: &SnapshotItem, listed: &Listed, fresh: bool) -> Result<Option<StandbyItem>, Halt> {
         let surveyor = self.surveyor();
         let found = match entry.item.key.kind() {
             ItemKind::Group | ItemKind::Registration | ItemKind::Other => {
-                Found { known: Some(surveyor.plain(listed)), compared: 0 }
+                SurveyedItem { known: Some(surveyor.plain(listed)), compared: 0 }
             }
             ItemKind::Configuration => surveyor.configuration(entry, listed).await?,
             ItemKind::Secret if entry.treatment == Treatment::Reissue => {
@@ -99,7 +99,7 @@ impl Run<'_> {
     }
 
     /// Looks at the item as it is now, wherever it came from.
-    pub(super) async fn observe(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<State, Halt> {
+    pub(super) async fn observe(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<ItemState, Halt> {
         let secret = entry.item.key.kind() == ItemKind::Secret;
         let listed = match chain.listed.clone().filter(|_| secret) {
             Some(listed) => Some(listed),
@@ -118,9 +118,9 @@ impl Run<'_> {
         Ok(state)
     }
 
-    async fn find(&self, entry: &Entry) -> Result<Option<Listed>, Halt> {
+    async fn find(&self, entry: &SnapshotItem) -> Result<Option<Listed>, Halt> {
         let group = entry.group.as_deref().and_then(|name| self.group(name));
-        let wanted = Wanted {
+        let wanted = StandbyQuery {
             key: &entry.item.key,
             item_type: &entry.view.item_type,
             name: &entry.view.name,
@@ -131,7 +131,12 @@ impl Run<'_> {
 
     /// Looks at the row of a secret whose metadata is to be patched: whether it is right already. A version that was
     /// added before may have changed it, so what was known earlier does not count.
-    pub(super) async fn is_patched(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<bool, Halt> {
+    pub(super) async fn is_patched(
+        &self,
+        chain: &mut Chain<'_>,
+        entry: &SnapshotItem,
+        step: &Step,
+    ) -> Result<bool, Halt> {
         let Action::PatchMetadata { .. } = &step.action else { return Ok(false) };
         let id = chain.target.as_deref().unwrap_or_default();
         let key = ItemKey::new(ItemKind::Secret, id).map_err(RestoreError::from)?;
@@ -148,12 +153,12 @@ impl Run<'_> {
 }
 
 /// The state of an item, as far as its plan cares.
-fn state(entry: &Entry, known: Option<&Known>) -> State {
+fn state(entry: &SnapshotItem, known: Option<&StandbyItem>) -> ItemState {
     known.map(|known| known.state(entry.view.compared())).unwrap_or_default()
 }
 
 /// Where the item stands in its chain.
-fn place(chain: &Chain<'_>, state: &State) -> Result<Option<usize>, Halt> {
+fn place(chain: &Chain<'_>, state: &ItemState) -> Result<Option<usize>, Halt> {
     match (position(&chain.steps, state), chain.first()) {
         (Some(at), _) => Ok(Some(at)),
         (None, Some(first)) => Err(Halt::Conflict(moved(first, state))),

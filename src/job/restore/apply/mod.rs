@@ -14,10 +14,10 @@ use super::error::RestoreError;
 use super::examine::{self, ListedStandby};
 use super::guard::{Consent, GuardError, Standing};
 use super::plan::{Plan, StandbyName};
-use super::snapshot::Snapshot;
+use super::snapshot::SnapshotItems;
 use crate::instance::standby::{Phase, Recipe, Standby};
 use crate::job::Context;
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::job::plan_file::PlanFile as _;
 use crate::model::{ItemKind, Timestamp};
 
@@ -34,7 +34,7 @@ pub use report::{ApplyReport, ReadBack, Stopped};
 pub use signing::{Signatures, SigningRequest};
 
 use chain::Chain;
-use run::Run;
+use run::ApplyRun;
 
 /// How a plan is applied.
 #[derive(Debug, Clone, Copy)]
@@ -86,12 +86,12 @@ pub async fn apply_signed(
     consent: &Consent,
     signatures: Signatures<'_>,
 ) -> Result<ApplyReport, RestoreError> {
-    Job { context, plan, backup, standby, options, consent, signatures }.apply().await
+    ApplyInput { context, plan, backup, standby, options, consent, signatures }.apply().await
 }
 
 /// All that applying a plan is given.
 #[derive(Debug, Clone, Copy)]
-struct Job<'a> {
+struct ApplyInput<'a> {
     context: &'a Context,
     plan: &'a Plan,
     backup: &'a dyn Backup,
@@ -101,7 +101,7 @@ struct Job<'a> {
     signatures: Signatures<'a>,
 }
 
-impl Job<'_> {
+impl ApplyInput<'_> {
     async fn apply(self) -> Result<ApplyReport, RestoreError> {
         let Self { context, plan, backup, standby, consent, .. } = self;
         let began = context.clock.now();
@@ -110,7 +110,7 @@ impl Job<'_> {
             return Err(RestoreError::Unfit { why: "it was made for another snapshot".to_owned() });
         }
         let (snapshot, listed) = examine::until_cancelled(context, async {
-            let snapshot = Snapshot::load(backup, standby.recipe(), &plan.options).await?;
+            let snapshot = SnapshotItems::load(backup, standby.recipe(), &plan.options).await?;
             let listed = examine::list(context, backup, &snapshot, standby, consent).await?;
             Ok((snapshot, listed))
         })
@@ -123,10 +123,10 @@ impl Job<'_> {
             Standing::Unproven(Some(id)) => Some(id.clone()),
         };
         let payloads = Payloads::new(backup);
-        let run = Run::new(self, &snapshot, &payloads, &listed, named, self.signatures);
-        context.observer.observe(Event::Begin { stage: Stage::Apply, total: Some(plan.steps.len() as u64) });
+        let run = ApplyRun::new(self, &snapshot, &payloads, &listed, named, self.signatures);
+        context.observer.observe(JobEvent::Begin { stage: Stage::Apply, total: Some(plan.steps.len() as u64) });
         let chains = work(&run, self, &listed).await;
-        context.observer.observe(Event::End { stage: Stage::Apply });
+        context.observer.observe(JobEvent::End { stage: Stage::Apply });
         let so_far = so_far::id_map(&run, plan, &snapshot, &listed, &chains);
         let tally = run.finish();
         let last_change = tally.last_change.unwrap_or_else(|| context.clock.now());
@@ -143,7 +143,7 @@ impl Job<'_> {
     }
 
     /// Compares once more: what a new plan would still have to do is what differs.
-    async fn read_back(self, snapshot: &Snapshot, report: &mut ApplyReport) {
+    async fn read_back(self, snapshot: &SnapshotItems, report: &mut ApplyReport) {
         let deep = self.options.deep || self.plan.options.deep;
         let wanted = super::PlanOptions { deep, ..self.plan.options.clone() };
         let looking = examine::examine(self.context, self.backup, snapshot, self.standby, &wanted, self.consent);
@@ -160,7 +160,7 @@ impl Job<'_> {
 }
 
 /// Runs every chain, class by class.
-async fn work<'p>(run: &Run<'_>, job: Job<'p>, listed: &ListedStandby) -> Vec<Chain<'p>> {
+async fn work<'p>(run: &ApplyRun<'_>, job: ApplyInput<'p>, listed: &ListedStandby) -> Vec<Chain<'p>> {
     let mut chains = chain::of_plan(job.plan);
     if run.unproven() {
         prove(run, &mut chains, listed).await;
@@ -186,7 +186,7 @@ async fn work<'p>(run: &Run<'_>, job: Job<'p>, listed: &ListedStandby) -> Vec<Ch
 /// full name. A group alone is harmless. What cannot be made shows nothing, so the next one is tried; when none shows it,
 /// the run stops before anything else is written. A plan that makes no secret, or only such as the standby issues, goes by
 /// what the operator confirmed until one shows it.
-async fn prove(run: &Run<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
+async fn prove(run: &ApplyRun<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
     let needs_group = |chain: &Chain<'_>| {
         let group = chain.creates_secret().flatten();
         group.is_some_and(|name| !listed.inventory.groups().contains_key(name))

@@ -1,12 +1,12 @@
 //! What an item needs while a plan is applied: what is not there, or not usable yet, is waited for and never tried.
 
 use super::chain::Chain;
-use super::run::{Halt, Run};
+use super::run::{ApplyRun, Halt};
 use crate::instance::standby::reference::reference;
-use crate::instance::standby::{Certification, Need, View};
+use crate::instance::standby::{Certification, ItemDependency, View};
 use crate::job::restore::error::in_words;
 use crate::job::restore::plan::Step;
-use crate::job::restore::snapshot::Entry;
+use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::Treatment;
 
 /// Why an authority of the standby is of no use yet; nothing when it is.
@@ -23,14 +23,14 @@ pub(super) fn reference_of(view: &View) -> String {
     reference(view.key.kind(), &view.item_type, None, &view.name)
 }
 
-impl Run<'_> {
+impl ApplyRun<'_> {
     /// What the item needs and the standby does not have, with the reason where it is known.
-    pub(super) fn unmet(&self, entry: &Entry) -> Option<String> {
+    pub(super) fn unmet(&self, entry: &SnapshotItem) -> Option<String> {
         let needs = self.recipe().needs(&entry.view);
         needs.iter().find_map(|need| self.lacks(need))
     }
 
-    fn lacks(&self, need: &Need) -> Option<String> {
+    fn lacks(&self, need: &ItemDependency) -> Option<String> {
         let there =
             |reference: &str| self.names().id(reference).is_some() || self.names().reference(reference).is_some();
         let mut why = None;
@@ -74,7 +74,7 @@ impl Run<'_> {
     }
 
     /// Notes what a step that was done means for those who need the item.
-    pub(super) fn note_made(&self, chain: &Chain<'_>, entry: &Entry, step: &Step) {
+    pub(super) fn note_made(&self, chain: &Chain<'_>, entry: &SnapshotItem, step: &Step) {
         let reference = entry.reference();
         let by_name = entry.item.key.kind() == crate::model::ItemKind::Configuration;
         let named = by_name.then(|| format!("{}/{}", entry.view.item_type, entry.view.name));

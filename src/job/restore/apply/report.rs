@@ -137,7 +137,7 @@ impl ApplyReport {
 
 /// What a run counts while it goes.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ApplyCounts {
     pub(super) done: u64,
     pub(super) already: u64,
     pub(super) actions: BTreeMap<String, u64>,
@@ -151,7 +151,7 @@ pub(super) struct Tally {
     pub(super) stopped: Option<Stopped>,
 }
 
-impl Tally {
+impl ApplyCounts {
     /// Keeps the first reason to stop.
     pub(super) fn stop(&mut self, error: &RestoreError) {
         self.stopped.get_or_insert_with(|| Stopped::by(error));

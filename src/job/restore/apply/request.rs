@@ -3,17 +3,17 @@
 use zeroize::Zeroizing;
 
 use super::chain::Chain;
-use super::run::{Halt, Run};
+use super::run::{ApplyRun, Halt};
 use crate::instance::standby::recipe::RecipeError;
 use crate::instance::standby::{
-    Body, LockView, Look, NewSecret, NewVersion, RegistrationNames, VersionView, View, Write,
+    LockView, Look, NewSecret, NewVersion, RegistrationNames, RequestBody, VersionView, View, Write,
 };
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
-use crate::job::restore::known::Known;
+use crate::job::restore::known::StandbyItem;
 use crate::job::restore::options::DEFAULT_SOURCE_NAME;
 use crate::job::restore::plan::{Action, Step};
-use crate::job::restore::snapshot::Entry;
+use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
 
 impl From<RecipeError> for Halt {
@@ -22,9 +22,14 @@ impl From<RecipeError> for Halt {
     }
 }
 
-impl Run<'_> {
+impl ApplyRun<'_> {
     /// The request that does a step.
-    pub(super) async fn request(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<Write, Halt> {
+    pub(super) async fn request(
+        &self,
+        chain: &mut Chain<'_>,
+        entry: &SnapshotItem,
+        step: &Step,
+    ) -> Result<Write, Halt> {
         let recipe = self.recipe();
         let view = &recipe.resolve_references(&entry.view, self.names())?;
         Ok(match &step.action {
@@ -90,7 +95,7 @@ impl Run<'_> {
         })
     }
 
-    async fn new_secret(&self, entry: &Entry, view: &View, step: &Step) -> Result<Body, Halt> {
+    async fn new_secret(&self, entry: &SnapshotItem, view: &View, step: &Step) -> Result<RequestBody, Halt> {
         let Action::CreateSecret { version, mark, mark_version } = &step.action else {
             return Err(Halt::Failed("the plan was altered".to_owned()));
         };
@@ -120,7 +125,7 @@ impl Run<'_> {
     }
 
     /// A version that has not expired since the plan was made: the service would destroy it at once.
-    fn living<'g>(&self, goal: &'g Goal, entry: &Entry, version: &str) -> Result<&'g VersionView, Halt> {
+    fn living<'g>(&self, goal: &'g Goal, entry: &SnapshotItem, version: &str) -> Result<&'g VersionView, Halt> {
         let version = goal.version(version).ok_or_else(|| unknown_version(version))?;
         self.not_ended([version.expires, entry.view.expires].into_iter().flatten().min())?;
         Ok(version)
@@ -135,7 +140,7 @@ impl Run<'_> {
     }
 
     /// Makes sure that what the standby issues is there: until then there is no version to lock.
-    async fn issued(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<(), Halt> {
+    async fn issued(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<(), Halt> {
         if entry.treatment != Treatment::Reissue {
             return Ok(());
         }
@@ -148,18 +153,18 @@ impl Run<'_> {
         }
     }
 
-    pub(super) async fn payload(&self, entry: &Entry, version: &str) -> Result<Payload, Halt> {
+    pub(super) async fn payload(&self, entry: &SnapshotItem, version: &str) -> Result<Payload, Halt> {
         let missing = || Halt::Failed(format!("the snapshot has no payload of version {version}"));
         self.payloads.get(self.standby.recipe(), entry, version).await?.ok_or_else(missing)
     }
 
     /// The value of a configuration; some have none.
-    async fn value(&self, entry: &Entry) -> Result<Payload, RestoreError> {
+    async fn value(&self, entry: &SnapshotItem) -> Result<Payload, RestoreError> {
         Ok(self.payloads.get(self.standby.recipe(), entry, Slot::VALUE).await?.unwrap_or_else(none))
     }
 
     /// The item as it is there; looked at when that has not been done.
-    pub(super) async fn known(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<Known, Halt> {
+    pub(super) async fn known(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<StandbyItem, Halt> {
         if chain.known.is_none() {
             self.observe(chain, entry).await?;
         }
@@ -167,7 +172,7 @@ impl Run<'_> {
     }
 
     /// The id, in the standby, of the version that holds that version of the source.
-    async fn version(&self, chain: &mut Chain<'_>, entry: &Entry, source: &str) -> Result<String, Halt> {
+    async fn version(&self, chain: &mut Chain<'_>, entry: &SnapshotItem, source: &str) -> Result<String, Halt> {
         if !chain.versions.contains_key(source) && chain.target.is_some() {
             self.learn_versions(chain, entry).await?;
         }
@@ -178,12 +183,12 @@ impl Run<'_> {
     }
 
     /// Asks for the marks of the versions only: one request, where they have marks.
-    async fn learn_versions(&self, chain: &mut Chain<'_>, entry: &Entry) -> Result<(), Halt> {
+    async fn learn_versions(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<(), Halt> {
         let key = ItemKey::new(entry.item.key.kind(), &target(chain)?).map_err(RestoreError::from)?;
         let look = Look { versions: true, ..Look::default() };
         let mut item = entry.item.clone();
         item.docs = self.standby.look(&key, look).await.map_err(RestoreError::from)?;
-        let known = Known::from_rows(self.standby.recipe().view(&item));
+        let known = StandbyItem::from_rows(self.standby.recipe().view(&item));
         for version in known.view.versions.iter().flatten() {
             if let Some(source) = &version.mark {
                 chain.versions.insert(source.clone(), version.id.clone());

@@ -5,18 +5,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::chain::Chain;
 use super::needs::{reference_of, unusable};
-use super::report::Tally;
+use super::report::ApplyCounts;
 use super::signing::{Signatures, SigningRequest};
-use super::{Job, ListedStandby};
-use crate::instance::standby::{Names, Phase, Recipe, RegistrationNames, Standby, View, Write, Written, unanswered};
+use super::{ApplyInput, ListedStandby};
+use crate::instance::standby::{
+    Phase, Recipe, ReferenceNames, RegistrationNames, Standby, View, Write, Written, unanswered,
+};
 use crate::instance::{InstanceError, Listed};
-use crate::job::event::{Event, Stage};
+use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::backup::Payloads;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::guard::check_answer;
 use crate::job::restore::plan::{Action, Step};
-use crate::job::restore::snapshot::{Entry, Snapshot};
-use crate::job::restore::state::{State, position};
+use crate::job::restore::snapshot::{SnapshotItem, SnapshotItems};
+use crate::job::restore::state::{ItemState, position};
 use crate::model::{ItemKey, ItemKind, Timestamp};
 
 /// How often one step is sent when nothing came of it before.
@@ -27,18 +29,18 @@ const OVERLOADS: u32 = 5;
 
 /// Everything that the steps of a run share.
 #[derive(Debug)]
-pub(super) struct Run<'a> {
-    job: Job<'a>,
-    snapshot: &'a Snapshot,
+pub(super) struct ApplyRun<'a> {
+    job: ApplyInput<'a>,
+    snapshot: &'a SnapshotItems,
     pub(super) payloads: &'a Payloads<'a>,
     pub(super) standby: &'a dyn Standby,
     pub(super) listed: &'a ListedStandby,
     signatures: Signatures<'a>,
-    shared: Mutex<Shared>,
+    shared: Mutex<ApplyShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ApplyShared {
     /// The instance id that the target must turn out to have; nothing once it is known.
     named: Option<String>,
     /// The full name (CRN) of the target, once something shows it.
@@ -51,7 +53,7 @@ struct Shared {
     unusable: BTreeMap<String, String>,
     /// Certificates that the source has signed in this run, by the request.
     signed: BTreeMap<String, String>,
-    tally: Tally,
+    tally: ApplyCounts,
 }
 
 /// Why no further step of an item is done.
@@ -95,10 +97,10 @@ impl From<RestoreError> for Halt {
     }
 }
 
-impl<'a> Run<'a> {
+impl<'a> ApplyRun<'a> {
     pub(super) fn new(
-        job: Job<'a>,
-        snapshot: &'a Snapshot,
+        job: ApplyInput<'a>,
+        snapshot: &'a SnapshotItems,
         payloads: &'a Payloads<'a>,
         listed: &'a ListedStandby,
         named: Option<String>,
@@ -107,19 +109,19 @@ impl<'a> Run<'a> {
         let waits = |(view, _): (&View, &Listed)| Some((reference_of(view), unusable(view)?.to_owned()));
         let waiting = listed.inventory.iter().filter_map(waits).collect();
         let groups = listed.inventory.groups().clone();
-        let shared = Mutex::new(Shared {
+        let shared = Mutex::new(ApplyShared {
             named,
             crn: listed.name.crn.clone(),
             groups,
             overloads: 0,
             unusable: waiting,
             signed: BTreeMap::new(),
-            tally: Tally::default(),
+            tally: ApplyCounts::default(),
         });
         Self { job, snapshot, payloads, standby: job.standby, listed, signatures, shared }
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    fn shared(&self) -> MutexGuard<'_, ApplyShared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,7 +150,7 @@ impl<'a> Run<'a> {
     }
 
     /// What the ids of the standby are called.
-    pub(super) fn names(&self) -> &'a Names {
+    pub(super) fn names(&self) -> &'a ReferenceNames {
         &self.listed.names
     }
 
@@ -157,7 +159,7 @@ impl<'a> Run<'a> {
     }
 
     /// An item of the snapshot.
-    pub(super) fn entry(&self, key: &ItemKey) -> Option<&'a Entry> {
+    pub(super) fn entry(&self, key: &ItemKey) -> Option<&'a SnapshotItem> {
         self.snapshot.get(key)
     }
 
@@ -195,7 +197,7 @@ impl<'a> Run<'a> {
         self.shared().tally.signing_requests.push(request);
     }
 
-    pub(super) fn finish(self) -> Tally {
+    pub(super) fn finish(self) -> ApplyCounts {
         self.shared.into_inner().unwrap_or_else(PoisonError::into_inner).tally
     }
 
@@ -281,7 +283,7 @@ impl<'a> Run<'a> {
     }
 
     /// Does one step, whatever it takes to know that it is done.
-    async fn step(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step) -> Result<(), Halt> {
+    async fn step(&self, chain: &mut Chain<'_>, entry: &SnapshotItem, step: &Step) -> Result<(), Halt> {
         let index = chain.at.unwrap_or(0);
         // What cannot be made anew is not deleted, and keeps its locks.
         for later in chain.remade() {
@@ -311,7 +313,7 @@ impl<'a> Run<'a> {
                 return Err(RestoreError::from(error).into());
             }
             if unclear {
-                self.job.context.observer.observe(Event::Note(in_words(&error)));
+                self.job.context.observer.observe(JobEvent::Note(in_words(&error)));
                 tokio::time::sleep(self.job.options.settle).await;
             }
             // Refused or not known: either way the standby itself says where the item stands now.
@@ -359,7 +361,7 @@ impl<'a> Run<'a> {
         self.shared().crn.clone()
     }
 
-    fn done(&self, chain: &mut Chain<'_>, entry: &Entry, step: &Step, written: Written) {
+    fn done(&self, chain: &mut Chain<'_>, entry: &SnapshotItem, step: &Step, written: Written) {
         if chain.target.is_none() {
             chain.target = written.id;
         }
@@ -402,17 +404,17 @@ impl<'a> Run<'a> {
         *shared.tally.actions.entry(step.action.as_str().to_owned()).or_default() += 1;
         shared.tally.last_change = Some(self.job.context.clock.now());
         drop(shared);
-        self.job.context.observer.observe(Event::Advance { stage: Stage::Apply, by: 1 });
+        self.job.context.observer.observe(JobEvent::Advance { stage: Stage::Apply, by: 1 });
     }
 
     pub(super) fn found_done(&self, steps: usize) {
         self.shared().tally.already += steps as u64;
-        self.job.context.observer.observe(Event::Advance { stage: Stage::Apply, by: steps as u64 });
+        self.job.context.observer.observe(JobEvent::Advance { stage: Stage::Apply, by: steps as u64 });
     }
 }
 
 /// Says that an item is in none of the states of its chain.
-pub(super) fn moved(step: &Step, state: &State) -> String {
+pub(super) fn moved(step: &Step, state: &ItemState) -> String {
     let what = match (step.expect.present, state.present) {
         (true, false) => "it is gone from the standby".to_owned(),
         (false, true) => "something else has taken its place in the standby".to_owned(),

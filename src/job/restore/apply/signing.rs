@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::chain::Chain;
-use super::run::{Halt, Run};
+use super::run::{ApplyRun, Halt};
 use crate::crypto::certificate::fits_request;
 use crate::instance::standby::{Signer, View, Write};
 use crate::job::restore::error::{RestoreError, in_words};
-use crate::job::restore::snapshot::Entry;
+use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
 
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub struct SigningRequest {
     pub pem: String,
 }
 
-impl Run<'_> {
+impl ApplyRun<'_> {
     /// Lets the issuer of an authority sign it.
     pub(super) fn sign_authority(&self, view: &View) -> Result<Write, Halt> {
         let issuer = self.recipe().issuers(view).into_iter().find(|key| self.names().reference(key.id()).is_some());
@@ -45,7 +45,7 @@ impl Run<'_> {
     pub(super) async fn set_signed(
         &self,
         chain: &mut Chain<'_>,
-        entry: &Entry,
+        entry: &SnapshotItem,
         by: Option<&ItemKey>,
     ) -> Result<Write, Halt> {
         let known = self.known(chain, entry).await?;
@@ -63,7 +63,7 @@ impl Run<'_> {
         Ok(Write::ConfigurationAction { key, body: self.recipe().set_signed(&certificate) })
     }
 
-    async fn certificate(&self, entry: &Entry, by: Option<&ItemKey>, request: &str) -> Result<String, Halt> {
+    async fn certificate(&self, entry: &SnapshotItem, by: Option<&ItemKey>, request: &str) -> Result<String, Halt> {
         let name = &entry.view.name;
         let signatures = self.signatures();
         if let Some(given) = signatures.given.and_then(|given| given.get(name)) {

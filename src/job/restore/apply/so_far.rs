@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 
 use super::ListedStandby;
 use super::chain::Chain;
-use super::run::Run;
+use super::run::ApplyRun;
 use crate::job::restore::goal::{source_version, version_as};
-use crate::job::restore::idmap::{Found, IdMap, VersionMapping};
-use crate::job::restore::known::{Need, by_place, need};
+use crate::job::restore::idmap::{IdMap, MappedItem, VersionMapping};
+use crate::job::restore::known::{Question, by_place, need};
 use crate::job::restore::matching::Match;
 use crate::job::restore::plan::Plan;
-use crate::job::restore::snapshot::{Entry, Snapshot};
+use crate::job::restore::snapshot::{SnapshotItem, SnapshotItems};
 use crate::model::{ItemKey, ItemKind};
 
 /// The map of what is known to be there, from what was listed and what the run learned since. Asks for nothing.
 pub(super) fn id_map(
-    run: &Run<'_>,
+    run: &ApplyRun<'_>,
     plan: &Plan,
-    snapshot: &Snapshot,
+    snapshot: &SnapshotItems,
     listed: &ListedStandby,
     chains: &[Chain<'_>],
 ) -> IdMap {
     let chains: BTreeMap<&ItemKey, &Chain<'_>> =
         chains.iter().filter_map(|chain| Some((&chain.first()?.key, chain))).collect();
-    let mut there: Vec<(&Entry, String, Vec<VersionMapping>)> = Vec::new();
+    let mut there: Vec<(&SnapshotItem, String, Vec<VersionMapping>)> = Vec::new();
     for entry in snapshot.selected(&plan.options, run.standby.recipe()) {
         let found = match chains.get(&entry.item.key) {
             Some(chain) => of_chain(entry, chain),
@@ -31,13 +31,13 @@ pub(super) fn id_map(
         };
         there.extend(found.map(|(id, versions)| (entry, id, versions)));
     }
-    let found: Vec<Found<'_>> =
-        there.iter().map(|(entry, new_id, versions)| Found { entry, new_id, versions }).collect();
+    let found: Vec<MappedItem<'_>> =
+        there.iter().map(|(entry, new_id, versions)| MappedItem { entry, new_id, versions }).collect();
     IdMap::so_far(&found, run.standby.recipe(), &plan.snapshot.source, run.crn().as_deref())
 }
 
 /// An item that the run worked on, as far as it got.
-fn of_chain(entry: &Entry, chain: &Chain<'_>) -> Option<(String, Vec<VersionMapping>)> {
+fn of_chain(entry: &SnapshotItem, chain: &Chain<'_>) -> Option<(String, Vec<VersionMapping>)> {
     let by_name = matches!(entry.item.key.kind(), ItemKind::Configuration | ItemKind::Registration);
     let made = by_name && chain.at.is_some_and(|at| at > 0);
     let id = chain.target.clone().or_else(|| made.then(|| entry.view.key.id().to_owned()))?;
@@ -49,16 +49,16 @@ fn of_chain(entry: &Entry, chain: &Chain<'_>) -> Option<(String, Vec<VersionMapp
 
 /// An item that the run had nothing to do about, or did not get to: what the list says of it.
 fn of_listing(
-    run: &Run<'_>,
+    run: &ApplyRun<'_>,
     plan: &Plan,
-    entry: &Entry,
+    entry: &SnapshotItem,
     listed: &ListedStandby,
 ) -> Option<(String, Vec<VersionMapping>)> {
     let Match::Found((view, there)) = listed.inventory.find(&entry.view, entry.group.as_deref()) else { return None };
     let mut versions = Vec::new();
     if entry.item.key.kind() == ItemKind::Secret
         && let Ok(goal) = entry.goal(plan.made)
-        && need(&goal, entry.item.key.id(), view) == Need::Nothing
+        && need(&goal, entry.item.key.id(), view) == Question::Nothing
     {
         let sources = by_place(&goal, view);
         let pair = |new: &String| {

@@ -334,10 +334,10 @@ fn owner(value: &Value) -> Option<String> {
 }
 
 /// Path, key and store of one reference.
-type Found<'v> = (String, &'v str, Option<&'v str>);
+type StoreReference<'v> = (String, &'v str, Option<&'v str>);
 
 /// Every reference of an object.
-fn references<'v>(value: &'v Value, spec: &str, place: &str) -> Result<Vec<Found<'v>>, ManifestError> {
+fn references<'v>(value: &'v Value, spec: &str, place: &str) -> Result<Vec<StoreReference<'v>>, ManifestError> {
     let whole = value.pointer(&format!("{spec}/secretStoreRef/name")).and_then(Value::as_str);
     let mut found = Vec::new();
     for (list, keys) in [("data", &["/remoteRef/key"][..]), ("dataFrom", &["/extract/key", "/key"])] {

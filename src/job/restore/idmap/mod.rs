@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::assemble::Planned;
 use super::goal::source_version;
-use super::known::Known;
-use super::snapshot::Entry;
+use super::known::StandbyItem;
+use super::snapshot::SnapshotItem;
 use crate::instance::standby::Recipe;
 use crate::model::ItemKey;
 
@@ -76,14 +76,14 @@ impl IdMap {
         let found = planned.iter().filter_map(|one| {
             let (known, target) = (one.known.as_ref()?, one.target.as_ref()?);
             let versions = versions_of(known);
-            Some(Found { entry: one.entry, new_id: target.id(), versions: &versions }.mapping(recipe, standby))
+            Some(MappedItem { entry: one.entry, new_id: target.id(), versions: &versions }.mapping(recipe, standby))
         });
         Self::sorted(found.collect(), source, standby, true)
     }
 
     /// The map of what is known to be there when a run stops before its end.
     #[must_use]
-    pub fn so_far(found: &[Found<'_>], recipe: &dyn Recipe, source: &str, standby: Option<&str>) -> Self {
+    pub fn so_far(found: &[MappedItem<'_>], recipe: &dyn Recipe, source: &str, standby: Option<&str>) -> Self {
         Self::sorted(found.iter().map(|one| one.mapping(recipe, standby)).collect(), source, standby, false)
     }
 
@@ -100,16 +100,16 @@ fn whole() -> bool {
 
 /// What is known of one item in both instances.
 #[derive(Debug, Clone, Copy)]
-pub struct Found<'a> {
+pub struct MappedItem<'a> {
     /// The item of the snapshot.
-    pub entry: &'a Entry,
+    pub entry: &'a SnapshotItem,
     /// Its id in the standby.
     pub new_id: &'a str,
     /// Which versions of the standby hold which of the source, newest first.
     pub versions: &'a [VersionMapping],
 }
 
-impl Found<'_> {
+impl MappedItem<'_> {
     fn mapping(self, recipe: &dyn Recipe, standby: Option<&str>) -> Mapping {
         let view = &self.entry.view;
         let terraform = standby.and_then(|crn| recipe.terraform(crn, &view.key, &view.item_type, self.new_id));
@@ -132,7 +132,7 @@ impl Found<'_> {
 }
 
 /// The versions of an item that was compared, newest first.
-fn versions_of(known: &Known) -> Vec<VersionMapping> {
+fn versions_of(known: &StandbyItem) -> Vec<VersionMapping> {
     let places = known.view.newest.iter().cloned();
     let looked = known.view.versions.iter().flatten().rev().map(|version| version.id.clone());
     let ids: Vec<String> = if known.view.versions.is_some() { looked.collect() } else { places.collect() };

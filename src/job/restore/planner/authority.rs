@@ -1,12 +1,12 @@
 //! Certificate authorities: made with the same parameters and a new key, then signed inside the standby or elsewhere.
 
-use super::{Chain, Outcome};
+use super::{Chain, PlannedItem};
 use crate::instance::standby::normal::normal;
 use crate::instance::standby::{Certification, Phase, Recipe, View};
-use crate::job::restore::known::{Known, settings_digest};
+use crate::job::restore::known::{StandbyItem, settings_digest};
 use crate::job::restore::options::OnConflict;
 use crate::job::restore::plan::Action;
-use crate::job::restore::state::State;
+use crate::job::restore::state::ItemState;
 use crate::model::{ItemKey, Treatment};
 
 /// What the plan for an authority needs beside the authority.
@@ -26,13 +26,13 @@ pub struct AuthorityContext<'a> {
 
 /// Plans an authority.
 #[must_use]
-pub fn authority(view: &View, known: Option<&Known>, context: &AuthorityContext<'_>) -> Outcome {
+pub fn authority(view: &View, known: Option<&StandbyItem>, context: &AuthorityContext<'_>) -> PlannedItem {
     let inside = context.treatment == Treatment::Recreate && !context.recipe.issuers(view).is_empty();
-    let mut outcome = Outcome::default();
+    let mut outcome = PlannedItem::default();
     let settings = settings_digest(&view.settings, view.compared(), None);
     let mut chain = match known {
         None => {
-            let mut chain = Chain::new(State::default());
+            let mut chain = Chain::new(ItemState::default());
             chain.step(context.phase, Action::CreateConfiguration, "it is not in the standby", |state| {
                 state.present = true;
                 state.settings = Some(settings);
@@ -56,16 +56,16 @@ pub fn authority(view: &View, known: Option<&Known>, context: &AuthorityContext<
                             state.settings = Some(settings);
                         });
                     }
-                    Err(why) => return Outcome::conflict(why),
+                    Err(why) => return PlannedItem::conflict(why),
                 }
             }
             chain
         }
     };
-    let signed = |state: &mut State| state.certification = Some(Certification::Certified);
+    let signed = |state: &mut ItemState| state.certification = Some(Certification::Certified);
     match chain.now.certification {
         Some(Certification::Ended) => {
-            return Outcome::conflict(
+            return PlannedItem::conflict(
                 "its certificate in the standby has expired or was revoked; delete it there, then make a new plan",
             );
         }
@@ -75,7 +75,7 @@ pub fn authority(view: &View, known: Option<&Known>, context: &AuthorityContext<
             chain.step(context.phase, Action::SignAuthority, reason, signed);
         }
         Some(Certification::Unsigned) if !inside => {
-            return Outcome::conflict(
+            return PlannedItem::conflict(
                 "in the standby it waits for a signature by an authority there; let one sign it, or delete it, then make \
                  a new plan",
             );
@@ -110,7 +110,7 @@ fn trust(context: &AuthorityContext<'_>) -> String {
 }
 
 /// Whether the settings may be brought to what they should be, by a patch.
-fn may_update(view: &View, known: &Known, context: &AuthorityContext<'_>) -> Result<(), String> {
+fn may_update(view: &View, known: &StandbyItem, context: &AuthorityContext<'_>) -> Result<(), String> {
     let differing = differing(view, known);
     let fixed = context.recipe.unpatchable(&view.item_type);
     if let Some(name) = differing.iter().find(|name| fixed.contains(name)) {
@@ -129,7 +129,7 @@ fn may_update(view: &View, known: &Known, context: &AuthorityContext<'_>) -> Res
 }
 
 /// The compared settings that are not the same in the standby.
-pub(super) fn differing<'v>(view: &'v View, known: &Known) -> Vec<&'v str> {
+pub(super) fn differing<'v>(view: &'v View, known: &StandbyItem) -> Vec<&'v str> {
     let value = |view: &View, name: &str| view.settings.get(name).filter(|v| v.get() != "null").map(normal);
     view.compared().filter(|name| value(view, name) != value(&known.view, name)).collect()
 }

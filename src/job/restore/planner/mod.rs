@@ -1,9 +1,9 @@
 //! The planner: pure, from what a snapshot holds and what is known of a standby to the steps of one item.
 
-use super::known::{Known, settings_digest};
+use super::known::{StandbyItem, settings_digest};
 use super::options::{DEFAULT_SOURCE_NAME, OnConflict};
 use super::plan::Action;
-use super::state::{Parts, State};
+use super::state::{ItemState, Parts};
 use crate::instance::standby::{Phase, Recipe, RegistrationNames, View};
 
 mod authority;
@@ -26,16 +26,16 @@ pub struct Draft {
     /// What is done.
     pub action: Action,
     /// The state before.
-    pub expect: State,
+    pub expect: ItemState,
     /// The state after.
-    pub leaves: State,
+    pub leaves: ItemState,
     /// Why.
     pub reason: String,
 }
 
 /// What is to be done about one item.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct PlannedItem {
     /// The steps, in order.
     pub steps: Vec<Draft>,
     /// Why nothing can be done.
@@ -48,7 +48,7 @@ pub struct Outcome {
     pub waiting: Vec<String>,
 }
 
-impl Outcome {
+impl PlannedItem {
     fn conflict(why: impl Into<String>) -> Self {
         Self { conflict: Some(why.into()), ..Self::default() }
     }
@@ -56,16 +56,16 @@ impl Outcome {
 
 /// Grows the steps of one item, keeping track of its state.
 struct Chain {
-    now: State,
+    now: ItemState,
     steps: Vec<Draft>,
 }
 
 impl Chain {
-    fn new(now: State) -> Self {
+    fn new(now: ItemState) -> Self {
         Self { now, steps: Vec::new() }
     }
 
-    fn step(&mut self, phase: Phase, action: Action, reason: impl Into<String>, change: impl FnOnce(&mut State)) {
+    fn step(&mut self, phase: Phase, action: Action, reason: impl Into<String>, change: impl FnOnce(&mut ItemState)) {
         let expect = self.now.clone();
         change(&mut self.now);
         self.steps.push(Draft { phase, action, expect, leaves: self.now.clone(), reason: reason.into() });
@@ -87,13 +87,13 @@ impl Chain {
 
 /// Plans a group. `known` is what the standby has.
 #[must_use]
-pub fn group(view: &View, known: Option<&Known>) -> Outcome {
+pub fn group(view: &View, known: Option<&StandbyItem>) -> PlannedItem {
     simple(view, known, None, Phase::Groups, Action::CreateGroup, || Ok(Action::UpdateGroup))
 }
 
 /// Plans the registration; one with another service is not ours to change.
 #[must_use]
-pub fn registration(view: &View, known: Option<&Known>, names: Option<&RegistrationNames>) -> Outcome {
+pub fn registration(view: &View, known: Option<&StandbyItem>, names: Option<&RegistrationNames>) -> PlannedItem {
     let mut outcome = simple(view, known, None, Phase::Registration, Action::Register, || {
         Err("the standby is registered with another notification service; delete that registration first".to_owned())
     });
@@ -110,10 +110,10 @@ pub fn registration(view: &View, known: Option<&Known>, names: Option<&Registrat
 pub fn configuration(
     view: &View,
     phase: Phase,
-    known: Option<&Known>,
+    known: Option<&StandbyItem>,
     recipe: &dyn Recipe,
     on_conflict: OnConflict,
-) -> Outcome {
+) -> PlannedItem {
     simple(view, known, Some(true), phase, Action::CreateConfiguration, || {
         let differing = known.map(|known| authority::differing(view, known)).unwrap_or_default();
         let fixed = recipe.unpatchable(&view.item_type);
@@ -134,14 +134,14 @@ pub fn configuration(
 /// right.
 fn simple(
     view: &View,
-    known: Option<&Known>,
+    known: Option<&StandbyItem>,
     value: Option<bool>,
     phase: Phase,
     create: Action,
     update: impl FnOnce() -> Result<Action, String>,
-) -> Outcome {
+) -> PlannedItem {
     let names = || view.compared();
-    let right = |state: &mut State| {
+    let right = |state: &mut ItemState| {
         state.present = true;
         state.settings = Some(settings_digest(&view.settings, names(), None));
         state.value = value;
@@ -154,8 +154,8 @@ fn simple(
         Some(_) if wanted == chain.now => {}
         Some(_) => match update() {
             Ok(action) => chain.step(phase, action, "its settings or value differ", right),
-            Err(why) => return Outcome::conflict(why),
+            Err(why) => return PlannedItem::conflict(why),
         },
     }
-    Outcome { steps: chain.finish(), ..Outcome::default() }
+    PlannedItem { steps: chain.finish(), ..PlannedItem::default() }
 }

@@ -4,26 +4,26 @@
 //! affair, since adding one here would rotate a credential that somebody may use already.
 
 use super::secret::{add_locks, is_origin, lock, mark, may_cover, note_version};
-use super::{Chain, Outcome, SecretContext};
+use super::{Chain, PlannedItem, SecretContext};
 use crate::instance::standby::normal::normal;
 use crate::instance::standby::{LockView, View};
 use crate::job::restore::goal::Goal;
-use crate::job::restore::known::{Known, settings_digest};
+use crate::job::restore::known::{StandbyItem, settings_digest};
 use crate::job::restore::options::OnConflict;
 use crate::job::restore::plan::Action;
-use crate::job::restore::state::State;
+use crate::job::restore::state::ItemState;
 
 /// Plans a secret that the standby issues.
 #[must_use]
-pub fn reissue(view: &View, goal: &Goal, known: Option<&Known>, context: &SecretContext<'_>) -> Outcome {
+pub fn reissue(view: &View, goal: &Goal, known: Option<&StandbyItem>, context: &SecretContext<'_>) -> PlannedItem {
     match known {
         None => created(view, goal, context),
-        Some(known) => changed(view, goal, known, context).unwrap_or_else(Outcome::conflict),
+        Some(known) => changed(view, goal, known, context).unwrap_or_else(PlannedItem::conflict),
     }
 }
 
-fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
-    let mut outcome = Outcome::default();
+fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem {
+    let mut outcome = PlannedItem::default();
     outcome.notes.push("the standby issues a new one: whoever uses it must be given that".to_owned());
     let rotates = view.rotation.is_some() && context.options.allow_rotation;
     if view.rotation.is_some() && !rotates {
@@ -34,7 +34,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
     let mark_version = note_version(version, context, &mut outcome);
     let settings = settings_digest(&view.settings, view.compared(), mark.as_ref());
     let action = Action::CreateSecret { version: version.id.clone(), mark, mark_version };
-    let mut chain = Chain::new(State::default());
+    let mut chain = Chain::new(ItemState::default());
     chain.step(context.phase, action, "it is not in the standby", |state| {
         state.present = true;
         state.settings = Some(settings);
@@ -45,8 +45,8 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
     outcome
 }
 
-fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>) -> Result<Outcome, String> {
-    let mut outcome = Outcome::default();
+fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContext<'_>) -> Result<PlannedItem, String> {
+    let mut outcome = PlannedItem::default();
     let there = known.view.mark.as_ref();
     let ours = there.filter(|mark| mark.source == view.key.id());
     if let Some(other) = there.filter(|_| ours.is_none())
@@ -94,7 +94,7 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
 }
 
 /// A setting that only a create takes and that both show differently.
-fn fixed_differs<'v>(view: &'v View, known: &Known) -> Option<&'v str> {
+fn fixed_differs<'v>(view: &'v View, known: &StandbyItem) -> Option<&'v str> {
     let differs = |name: &&&str| match (view.settings.get(name), known.view.settings.get(name)) {
         (Some(want), Some(have)) => normal(want) != normal(have),
         _ => false,

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::secret::remove_locks;
-use super::{Chain, Outcome};
+use super::{Chain, PlannedItem};
 use crate::instance::standby::{Phase, View};
-use crate::job::restore::known::Known;
+use crate::job::restore::known::StandbyItem;
 use crate::job::restore::plan::Action;
-use crate::job::restore::state::State;
+use crate::job::restore::state::ItemState;
 use crate::model::ItemKind;
 
 /// Whether an item of the standby may be replaced by `view`: a secret or a configuration with a value, and nothing that
 /// was restored from another secret, which may be somebody's only copy. An authority is none: whatever it signed would be
 /// worth nothing.
 #[must_use]
-pub fn replaceable(view: &View, known: &Known) -> bool {
+pub fn replaceable(view: &View, known: &StandbyItem) -> bool {
     let foreign = known.view.mark.as_ref().is_some_and(|mark| mark.source != view.key.id());
     let kind = view.key.kind();
     matches!(kind, ItemKind::Secret | ItemKind::Configuration) && view.certification.is_none() && !foreign
@@ -22,8 +22,8 @@ pub fn replaceable(view: &View, known: &Known) -> bool {
 
 /// Deletes what is there, then does what `created` says of an item that is not there. `why` is what was in the way.
 #[must_use]
-pub fn replaced(view: &View, known: &Known, phase: Phase, created: Outcome, why: &str) -> Outcome {
-    let Outcome { steps, losses, mut notes, .. } = created;
+pub fn replaced(view: &View, known: &StandbyItem, phase: Phase, created: PlannedItem, why: &str) -> PlannedItem {
+    let PlannedItem { steps, losses, mut notes, .. } = created;
     let mut chain = Chain::new(known.state(view.compared()));
     // The new item has versions of its own, some of them under the same names; what their metadata was does not matter.
     chain.now.version_metadata.clear();
@@ -37,11 +37,11 @@ pub fn replaced(view: &View, known: &Known, phase: Phase, created: Outcome, why:
         remove_locks(&mut chain, phase, &version, &names, "a locked version lets its secret not be deleted");
     }
     let action = Action::Delete { key: known.view.key.clone() };
-    chain.step(phase, action, format!("to be replaced: {why}"), |state| *state = State::default());
+    chain.step(phase, action, format!("to be replaced: {why}"), |state| *state = ItemState::default());
     for step in steps {
         let leaves = step.leaves;
         chain.step(step.phase, step.action, step.reason, |state| *state = leaves);
     }
     notes.push("what the standby has of it is deleted for good".to_owned());
-    Outcome { steps: chain.finish(), losses, notes, ..Outcome::default() }
+    PlannedItem { steps: chain.finish(), losses, notes, ..PlannedItem::default() }
 }

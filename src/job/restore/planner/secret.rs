@@ -1,13 +1,13 @@
 //! Secrets: versions, metadata, locks, marks.
 
-use super::{Chain, Outcome};
-use crate::instance::standby::{LockView, Mark, Phase, Recipe, VersionView, View};
+use super::{Chain, PlannedItem};
+use crate::instance::standby::{LockView, Phase, Recipe, RestoreMark, VersionView, View};
 use crate::job::restore::goal::Goal;
-use crate::job::restore::known::{Known, VERSIONS_COUNTED, lock_digest, metadata_digest, settings_digest};
+use crate::job::restore::known::{StandbyItem, VERSIONS_COUNTED, lock_digest, metadata_digest, settings_digest};
 use crate::job::restore::options::{OnConflict, PlanOptions};
 use crate::job::restore::plan::Action;
-use crate::job::restore::state::{State, version_name};
-use crate::model::json::Object;
+use crate::job::restore::state::{ItemState, version_name};
+use crate::model::json::JsonObject;
 use crate::model::{Digest, Item, Slot, Timestamp};
 
 /// Why metadata is patched that is another one than the snapshot's, and not only marked.
@@ -37,16 +37,16 @@ pub struct SecretContext<'a> {
 /// A secret that is there without our mark and holds the payload of the snapshot is adopted: it gets the marks, so that
 /// the next plan needs no payload read; after that a plan is empty.
 #[must_use]
-pub fn secret(item: &Item, view: &View, known: Option<&Known>, context: &SecretContext<'_>) -> Outcome {
+pub fn secret(item: &Item, view: &View, known: Option<&StandbyItem>, context: &SecretContext<'_>) -> PlannedItem {
     let goal = match Goal::new(item, view, context.now) {
         Ok(goal) => goal,
-        Err(why) => return Outcome { losses: vec![why], ..Outcome::default() },
+        Err(why) => return PlannedItem { losses: vec![why], ..PlannedItem::default() },
     };
     let mut planned = match known {
         None => created(view, &goal, context),
         Some(known) => match changed(view, &goal, known, context) {
             Ok(outcome) => outcome,
-            Err(why) => Outcome::conflict(why),
+            Err(why) => PlannedItem::conflict(why),
         },
     };
     planned.losses.splice(0..0, goal.losses);
@@ -77,13 +77,13 @@ pub(super) fn mark(
     versions: u64,
     rotates: bool,
     context: &SecretContext<'_>,
-) -> Option<Mark> {
+) -> Option<RestoreMark> {
     let held = view.rotation.as_ref().map(|rotation| {
-        let held: Object = [("rotation".to_owned(), rotation.to_raw())].into_iter().collect();
+        let held: JsonObject = [("rotation".to_owned(), rotation.to_raw())].into_iter().collect();
         held.to_raw()
     });
     let held = held.or_else(|| view.mark.as_ref()?.held.clone()).filter(|_| !rotates);
-    let mark = Mark {
+    let mark = RestoreMark {
         source: view.key.id().to_owned(),
         version: goal.newest()?.to_owned(),
         versions,
@@ -98,8 +98,8 @@ fn names(view: &View) -> impl Iterator<Item = &str> {
     view.compared()
 }
 
-fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
-    let mut outcome = Outcome::default();
+fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem {
+    let mut outcome = PlannedItem::default();
     let rotates = view.rotation.is_some() && context.options.allow_rotation;
     let mark = mark(view, goal, goal.versions.len() as u64, rotates, context);
     if mark.is_none() {
@@ -110,7 +110,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
     } else if view.rotation.is_none() && mark.as_ref().is_some_and(|mark| mark.held.is_some()) {
         outcome.notes.push("its rotation was held back in the source already, and stays so".to_owned());
     }
-    let mut chain = Chain::new(State::default());
+    let mut chain = Chain::new(ItemState::default());
     for (place, version) in goal.versions.iter().enumerate() {
         let mark_version = note_version(version, context, &mut outcome);
         let newest = version_name(Some(&version.id), "");
@@ -146,7 +146,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> Outcome {
 }
 
 /// Whether the version gets a mark; notes when there is no room for it.
-pub(super) fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) -> bool {
+pub(super) fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mut PlannedItem) -> bool {
     let fits = context.recipe.version_mark_fits(version);
     if !fits {
         let note =
@@ -173,7 +173,7 @@ pub(super) fn add_locks(chain: &mut Chain, version: &str, locks: &[&LockView], r
 }
 
 /// The plan for a secret that is there.
-fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>) -> Result<Outcome, String> {
+fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContext<'_>) -> Result<PlannedItem, String> {
     if let Some(version) = known.false_marks.first() {
         return Err(format!("its version {version} carries our mark and another payload; somebody marked it by hand"));
     }
@@ -186,7 +186,7 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
             other.source
         ));
     }
-    let mut outcome = Outcome::default();
+    let mut outcome = PlannedItem::default();
     let mut chain = Chain::new(known.state(names(view)));
     let adds = versions_to_add(goal, known, context.options.on_conflict)?;
     if known.fixed_differs && !adds.is_empty() {
@@ -249,13 +249,17 @@ fn changed(view: &View, goal: &Goal, known: &Known, context: &SecretContext<'_>)
 }
 
 /// The versions of the standby that have a payload, by names in states, oldest first.
-fn bearing(known: &Known) -> Vec<String> {
+fn bearing(known: &StandbyItem) -> Vec<String> {
     let versions = known.view.versions.iter().flatten();
     versions.filter(|version| version.payload).map(|version| known.version_name(&version.id)).collect()
 }
 
 /// Which versions have to follow what the standby has, oldest first.
-fn versions_to_add<'a>(goal: &'a Goal, known: &Known, on_conflict: OnConflict) -> Result<Vec<&'a VersionView>, String> {
+fn versions_to_add<'a>(
+    goal: &'a Goal,
+    known: &StandbyItem,
+    on_conflict: OnConflict,
+) -> Result<Vec<&'a VersionView>, String> {
     // Versions were not asked for when the rows say that they are right.
     let Some(current) = known.view.current() else { return Ok(Vec::new()) };
     let holds = known.sources.get(&current.id);
@@ -314,10 +318,10 @@ fn patch_settings(
     chain: &mut Chain,
     view: &View,
     goal: &Goal,
-    known: &Known,
+    known: &StandbyItem,
     versions: u64,
     context: &SecretContext<'_>,
-    outcome: &mut Outcome,
+    outcome: &mut PlannedItem,
 ) -> Result<(), String> {
     let there = &known.view;
     // A patch never turns rotation on, so what an earlier restore held back stays held, whatever is allowed now.
@@ -335,7 +339,7 @@ fn patch_settings(
     if chain.now.settings == Some(wanted) {
         return Ok(());
     }
-    let unmarked = |mark: Option<&Mark>| settings_digest(&view.settings, names(view), mark);
+    let unmarked = |mark: Option<&RestoreMark>| settings_digest(&view.settings, names(view), mark);
     let same = unmarked(None) == settings_digest(&there.settings, names(view), None);
     if !same && mark.is_some() {
         may_cover(view, known, context)?;
@@ -353,7 +357,7 @@ fn patch_settings(
 
 /// Whether the metadata of what is there may be covered by the snapshot's: what a restore made, and on the way back what
 /// it was made from, is nobody else's; of other secrets it is somebody's own.
-pub(super) fn may_cover(view: &View, known: &Known, context: &SecretContext<'_>) -> Result<(), String> {
+pub(super) fn may_cover(view: &View, known: &StandbyItem, context: &SecretContext<'_>) -> Result<(), String> {
     let versions = || known.view.versions.iter().flatten();
     let restored = known.view.mark.is_some() || versions().any(|version| version.mark.is_some());
     let ours = restored || is_origin(view, known);
@@ -368,11 +372,11 @@ pub(super) fn may_cover(view: &View, known: &Known, context: &SecretContext<'_>)
 }
 
 /// Whether the secret of the snapshot was restored from what is there.
-pub(super) fn is_origin(view: &View, known: &Known) -> bool {
+pub(super) fn is_origin(view: &View, known: &StandbyItem) -> bool {
     view.mark.as_ref().is_some_and(|mark| mark.source == known.view.key.id())
 }
 
-fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretContext<'_>, outcome: &mut Outcome) {
+fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretContext<'_>, outcome: &mut PlannedItem) {
     let name = version_name(Some(&version.id), "");
     let fits = context.recipe.version_mark_fits(version);
     let wanted = metadata_digest(&version.metadata, fits.then_some(version.id.as_str()));
@@ -389,7 +393,7 @@ fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretConte
 /// Brings the locks of one version to what the snapshot has; locks of other names stay.
 pub(super) fn lock(chain: &mut Chain, version: &str, wanted: &[&LockView], removed: &[String]) {
     let key = |lock: &LockView| format!("{}/{}", version_name(Some(version), ""), lock.name);
-    let is = |lock: &&&LockView, state: &State| state.locks.get(&key(lock)) == Some(&lock_digest(lock));
+    let is = |lock: &&&LockView, state: &ItemState| state.locks.get(&key(lock)) == Some(&lock_digest(lock));
     let missing: Vec<&LockView> = wanted.iter().filter(|lock| !is(lock, &chain.now)).copied().collect();
     let other: Vec<&LockView> =
         missing.iter().filter(|lock| chain.now.locks.contains_key(&key(lock))).copied().collect();

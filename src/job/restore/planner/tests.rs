@@ -11,7 +11,7 @@ const SOURCE: &str = r#"[
     {"id":"v3","alias":"current","payload_available":true},
     {"id":"v2","alias":"previous","payload_available":true}]"#;
 
-fn planned(known: Option<&Known>, options: &PlanOptions, row: &str, locks: &str) -> Outcome {
+fn planned(known: Option<&StandbyItem>, options: &PlanOptions, row: &str, locks: &str) -> PlannedItem {
     let item = item(&[("row", row), ("versions", SOURCE), ("locks", locks)], &["v3", "v2"]);
     let context = SecretContext {
         recipe: &IbmRecipe,
@@ -24,7 +24,7 @@ fn planned(known: Option<&Known>, options: &PlanOptions, row: &str, locks: &str)
 }
 
 /// A standby whose versions, oldest first, hold these of the source; `-` holds something of its own.
-fn standby(holds: &[&str], locks: &str) -> Known {
+fn standby(holds: &[&str], locks: &str) -> StandbyItem {
     let version = |(place, source): (usize, &&str)| {
         let alias = match holds.len() - place {
             1 => r#","alias":"current","payload_available":true"#,
@@ -40,10 +40,10 @@ fn standby(holds: &[&str], locks: &str) -> Known {
     let versions: Vec<String> = holds.iter().enumerate().map(version).collect();
     let row = format!(r#"{{"versions_total":{}}}"#, holds.len());
     let there: Item = item(&[("row", &row), ("versions", &format!("[{}]", versions.join(","))), ("locks", locks)], &[]);
-    Known::from_rows(IbmRecipe.view(&there))
+    StandbyItem::from_rows(IbmRecipe.view(&there))
 }
 
-fn actions(outcome: &Outcome) -> Vec<&'static str> {
+fn actions(outcome: &PlannedItem) -> Vec<&'static str> {
     outcome.steps.iter().map(|step| step.action.as_str()).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::instance::standby::{Recipe, Route};
-use crate::job::restore::snapshot::Entry;
+use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
 
 /// Items that would meet under one name in the standby, and why each cannot be made.
@@ -11,19 +11,19 @@ use crate::model::{ItemKey, ItemKind};
 /// The provider takes a name once per type and group, perhaps once per type: what the source has twice it may have, what
 /// only a policy brings together it may not.
 #[must_use]
-pub(in crate::job::restore) fn collisions(entries: &[&Entry], recipe: &dyn Recipe) -> BTreeMap<ItemKey, String> {
-    let made = |entry: &&&Entry| {
+pub(in crate::job::restore) fn collisions(entries: &[&SnapshotItem], recipe: &dyn Recipe) -> BTreeMap<ItemKey, String> {
+    let made = |entry: &&&SnapshotItem| {
         entry.item.key.kind() == ItemKind::Secret
             && matches!(recipe.route(&entry.item, entry.treatment), Route::Create(_))
     };
-    let mut meeting: BTreeMap<(&str, &str), Vec<&Entry>> = BTreeMap::new();
+    let mut meeting: BTreeMap<(&str, &str), Vec<&SnapshotItem>> = BTreeMap::new();
     for entry in entries.iter().filter(made) {
         meeting.entry((entry.view.item_type.as_str(), entry.view.name.as_str())).or_default().push(entry);
     }
     let mut found = BTreeMap::new();
     for ((item_type, name), entries) in meeting {
         for entry in &entries {
-            let meets = |other: &&&Entry| {
+            let meets = |other: &&&SnapshotItem| {
                 other.item.key != entry.item.key
                     && (other.group == entry.group || other.is_renamed() || entry.is_renamed())
             };
@@ -51,10 +51,10 @@ pub(in crate::job::restore) fn collisions(entries: &[&Entry], recipe: &dyn Recip
 
 /// Groups that become part of another one, with what to say about each.
 #[must_use]
-pub(in crate::job::restore) fn merged(entries: &[&Entry], recipe: &dyn Recipe) -> BTreeMap<ItemKey, String> {
+pub(in crate::job::restore) fn merged(entries: &[&SnapshotItem], recipe: &dyn Recipe) -> BTreeMap<ItemKey, String> {
     let groups = || entries.iter().filter(|entry| entry.item.key.kind() == ItemKind::Group);
-    let built_in = |entry: &Entry| recipe.route(&entry.item, entry.treatment) == Route::BuiltIn;
-    let mut first: BTreeMap<&str, &Entry> = BTreeMap::new();
+    let built_in = |entry: &SnapshotItem| recipe.route(&entry.item, entry.treatment) == Route::BuiltIn;
+    let mut first: BTreeMap<&str, &SnapshotItem> = BTreeMap::new();
     for entry in groups() {
         let kept = first.entry(entry.view.name.as_str()).or_insert(entry);
         // The group that keeps its name, and the one that is there already, come before one that takes the name on.
@@ -62,8 +62,9 @@ pub(in crate::job::restore) fn merged(entries: &[&Entry], recipe: &dyn Recipe) -
             *kept = entry;
         }
     }
-    let joins =
-        |entry: &&&Entry| first.get(entry.view.name.as_str()).is_some_and(|kept| kept.item.key != entry.item.key);
+    let joins = |entry: &&&SnapshotItem| {
+        first.get(entry.view.name.as_str()).is_some_and(|kept| kept.item.key != entry.item.key)
+    };
     groups()
         .filter(joins)
         .map(|entry| {

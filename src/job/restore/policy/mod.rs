@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::snapshot::{Effect, Entry, Origin};
+use super::snapshot::{ItemOrigin, SnapshotItem, TreatmentEffect};
 use crate::instance::standby::{Recipe, View};
-use crate::model::{Item, ItemKey, ItemKind, Policies, Selector, Subject, Treatment};
+use crate::model::{Item, ItemKey, ItemKind, Policies, Selector, SelectorSubject, Treatment};
 
 mod error;
 mod meeting;
@@ -35,11 +35,11 @@ pub(super) fn resolve(
     recipe: &dyn Recipe,
     policies: &Policies,
     sign_with_source: bool,
-) -> Result<BTreeMap<ItemKey, Entry>, PolicyError> {
-    let mut sources: Vec<(Item, Origin)> = items
+) -> Result<BTreeMap<ItemKey, SnapshotItem>, PolicyError> {
+    let mut sources: Vec<(Item, ItemOrigin)> = items
         .into_iter()
         .map(|item| {
-            let origin = Origin::of(&recipe.view(&item), groups);
+            let origin = ItemOrigin::of(&recipe.view(&item), groups);
             (item, origin)
         })
         .collect();
@@ -54,11 +54,11 @@ pub(super) fn resolve(
         let view = recipe.recast(&item, chosen.treatment);
         let (group, treatment) = (origin.group.clone(), chosen.treatment);
         let (effects, notes) = (chosen.effects, chosen.notes);
-        let mut entry = Entry { item, treatment, view, group, origin, effects, notes, rewrites: Vec::new() };
+        let mut entry = SnapshotItem { item, treatment, view, group, origin, effects, notes, rewrites: Vec::new() };
         entry.notes.extend(recipe.recast_note(&entry.item, entry.treatment));
         if let Some((rule, name)) = name {
             entry.rename(&name);
-            entry.effects.push(Effect { what: rule, places: 0 });
+            entry.effects.push(TreatmentEffect { what: rule, places: 0 });
         }
         entry.effects.extend(supplied);
         entries.push(entry);
@@ -75,12 +75,12 @@ pub(super) fn resolve(
 /// The treatment of one item, and why.
 struct Chosen {
     treatment: Treatment,
-    effects: Vec<Effect>,
+    effects: Vec<TreatmentEffect>,
     notes: Vec<String>,
 }
 
 fn treatments(
-    sources: &[(Item, Origin)],
+    sources: &[(Item, ItemOrigin)],
     recipe: &dyn Recipe,
     policies: &Policies,
     sign_with_source: bool,
@@ -112,7 +112,7 @@ fn treatments(
                 if let Some(used) = used.get_mut(place) {
                     *used = true;
                 }
-                one.effects.push(Effect { what: rule_name(place), places: 0 });
+                one.effects.push(TreatmentEffect { what: rule_name(place), places: 0 });
                 one.choose(treatment, allowed);
             }
             (None, Some(treatment)) => one.choose(treatment, allowed),
@@ -147,7 +147,7 @@ fn treatments(
 }
 
 /// The treatment that the first fitting rule asks for, with its place, and the one that the type has.
-fn asked(item: &Item, origin: &Origin, policies: &Policies) -> (Option<(usize, Treatment)>, Option<Treatment>) {
+fn asked(item: &Item, origin: &ItemOrigin, policies: &Policies) -> (Option<(usize, Treatment)>, Option<Treatment>) {
     let mut rules = policies.rules.iter().enumerate();
     let by_rule =
         rules.find_map(|(place, rule)| Some((place, rule.treatment.filter(|_| origin.selected(&rule.select))?)));
@@ -164,7 +164,7 @@ pub fn treatment(
     policies: &Policies,
 ) -> Treatment {
     let allowed = recipe.treatments(item);
-    let (by_rule, by_type) = asked(item, &Origin::of(&recipe.view(item), groups), policies);
+    let (by_rule, by_type) = asked(item, &ItemOrigin::of(&recipe.view(item), groups), policies);
     let wanted = by_rule.map(|(_, treatment)| treatment).or(by_type);
     wanted.filter(|wanted| allowed.contains(wanted)).or(allowed.first().copied()).unwrap_or_default()
 }
@@ -182,7 +182,7 @@ impl Chosen {
 }
 
 /// The name that a rule gives to each item, with the rule.
-fn names(sources: &[(Item, Origin)], policies: &Policies) -> Result<Vec<Option<(String, String)>>, PolicyError> {
+fn names(sources: &[(Item, ItemOrigin)], policies: &Policies) -> Result<Vec<Option<(String, String)>>, PolicyError> {
     let mut names: Vec<Option<(String, String)>> = vec![None; sources.len()];
     for (place, rule) in policies.rules.iter().enumerate() {
         let Some(name) = &rule.name else { continue };
@@ -218,12 +218,12 @@ fn words(treatments: &[Treatment]) -> String {
 
 /// Gives items the members that are supplied; says which overrides each item took something from.
 fn supply(
-    sources: &mut [(Item, Origin)],
+    sources: &mut [(Item, ItemOrigin)],
     treatments: &[Chosen],
     recipe: &dyn Recipe,
     policies: &Policies,
-) -> Result<Vec<Vec<Effect>>, PolicyError> {
-    let mut effects: Vec<Vec<Effect>> = sources.iter().map(|_| Vec::new()).collect();
+) -> Result<Vec<Vec<TreatmentEffect>>, PolicyError> {
+    let mut effects: Vec<Vec<TreatmentEffect>> = sources.iter().map(|_| Vec::new()).collect();
     for (place, one) in policies.overrides.iter().enumerate() {
         let what = format!("override {}", place + 1);
         let members = one.members();
@@ -237,7 +237,7 @@ fn supply(
             let taken = recipe.supply(item, chosen.treatment, &members);
             unknown.retain(|name| !taken.iter().any(|taken| taken == name));
             if !taken.is_empty() {
-                effects.push(Effect { what: what.clone(), places: 0 });
+                effects.push(TreatmentEffect { what: what.clone(), places: 0 });
             }
         }
         match (selected, unknown.first()) {
@@ -251,7 +251,7 @@ fn supply(
     Ok(effects)
 }
 
-impl Origin {
+impl ItemOrigin {
     fn of(view: &View, groups: &BTreeMap<String, String>) -> Self {
         Self {
             name: view.name.clone(),
@@ -267,7 +267,7 @@ impl Origin {
     pub fn selected(&self, select: &[Selector]) -> bool {
         let Self { name, item_type, group, labels, is_group } = self;
         let group = if *is_group { Some(name.as_str()) } else { group.as_deref() };
-        let subject = Subject { name, item_type, group, labels };
+        let subject = SelectorSubject { name, item_type, group, labels };
         select.iter().any(|selector| selector.matches(&subject))
     }
 

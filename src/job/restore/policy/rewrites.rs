@@ -9,50 +9,50 @@ use crate::crypto::digest::sha256;
 use crate::instance::standby::{Recipe, Route};
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::rewrite::{rewrite_json, rewrite_text};
-use crate::job::restore::snapshot::{Effect, Entry};
-use crate::model::json::{Object, raw};
-use crate::model::{Field, ItemKind, Policies, Transform};
+use crate::job::restore::snapshot::{SnapshotItem, TreatmentEffect};
+use crate::model::json::{JsonObject, raw};
+use crate::model::{ItemKind, Policies, RewriteField, Transform};
 
 /// Does one rewrite. Payloads are only noted: they are rewritten where they are read.
 pub(super) fn rewrite(
-    entries: &mut [Entry],
+    entries: &mut [SnapshotItem],
     what: &str,
     transform: &Transform,
     recipe: &dyn Recipe,
 ) -> Result<(), PolicyError> {
-    if transform.field == Field::Group {
+    if transform.field == RewriteField::Group {
         return rewrite_groups(entries, what, transform, recipe);
     }
     let (mut selected, mut found) = (false, false);
     for entry in entries.iter_mut().filter(|entry| entry.origin.selected(&transform.select)) {
         selected = true;
         let places = match transform.field {
-            Field::Payload => {
+            RewriteField::Payload => {
                 if entry.has_payload() {
                     found = true;
                     entry.rewrites.push((what.to_owned(), transform.clone()));
                 }
                 continue;
             }
-            Field::Name if entry.item.key.kind() != ItemKind::Secret => 0,
-            Field::Name => match rewrite_text(&entry.view.name, transform) {
+            RewriteField::Name if entry.item.key.kind() != ItemKind::Secret => 0,
+            RewriteField::Name => match rewrite_text(&entry.view.name, transform) {
                 Some((name, places)) => {
                     entry.rename(&name);
                     places
                 }
                 None => 0,
             },
-            Field::Description => member(&mut entry.view.settings, "description", transform),
-            Field::Labels => member(&mut entry.view.settings, "labels", transform),
-            Field::CustomMetadata => member(&mut entry.view.settings, "custom_metadata", transform),
-            Field::VersionCustomMetadata => entry
+            RewriteField::Description => member(&mut entry.view.settings, "description", transform),
+            RewriteField::Labels => member(&mut entry.view.settings, "labels", transform),
+            RewriteField::CustomMetadata => member(&mut entry.view.settings, "custom_metadata", transform),
+            RewriteField::VersionCustomMetadata => entry
                 .view
                 .versions
                 .iter_mut()
                 .flatten()
                 .map(|version| every_member(&mut version.metadata, &[], transform))
                 .sum(),
-            Field::Settings | Field::Group => {
+            RewriteField::Settings | RewriteField::Group => {
                 let apart = ["name", "description", "labels", "custom_metadata"];
                 every_member(&mut entry.view.settings, &apart, transform)
                     + every_member(&mut entry.view.inputs, &[], transform)
@@ -60,7 +60,7 @@ pub(super) fn rewrite(
         };
         if places > 0 {
             found = true;
-            entry.effects.push(Effect { what: what.to_owned(), places });
+            entry.effects.push(TreatmentEffect { what: what.to_owned(), places });
         }
     }
     match (selected, found) {
@@ -72,7 +72,7 @@ pub(super) fn rewrite(
 
 /// Renames groups, and with them the group of every secret in them.
 fn rewrite_groups(
-    entries: &mut [Entry],
+    entries: &mut [SnapshotItem],
     what: &str,
     transform: &Transform,
     recipe: &dyn Recipe,
@@ -87,7 +87,7 @@ fn rewrite_groups(
         selected = true;
         if let Some((name, places)) = rewrite_text(&entry.view.name, transform) {
             entry.rename(&name);
-            entry.effects.push(Effect { what: what.to_owned(), places });
+            entry.effects.push(TreatmentEffect { what: what.to_owned(), places });
             renamed.insert(entry.item.key.id().to_owned(), name);
         }
     }
@@ -105,7 +105,7 @@ fn rewrite_groups(
 }
 
 /// Rewrites the texts of one member; says in how many places.
-fn member(settings: &mut Object, name: &str, transform: &Transform) -> u64 {
+fn member(settings: &mut JsonObject, name: &str, transform: &Transform) -> u64 {
     let Some((text, places)) = settings.get(name).and_then(|value| rewrite_json(value.get(), transform)) else {
         return 0;
     };
@@ -118,7 +118,7 @@ fn member(settings: &mut Object, name: &str, transform: &Transform) -> u64 {
     }
 }
 
-fn every_member(settings: &mut Object, apart: &[&str], transform: &Transform) -> u64 {
+fn every_member(settings: &mut JsonObject, apart: &[&str], transform: &Transform) -> u64 {
     let names: Vec<String> =
         settings.iter().map(|(name, _)| name.to_owned()).filter(|name| !apart.contains(&name.as_str())).collect();
     names.iter().map(|name| member(settings, name, transform)).sum()
@@ -144,7 +144,7 @@ pub(in crate::job::restore) fn check_rewrites(planned: &[Planned<'_>], policies:
             !lost && one.entry.rewrites.iter().any(|(name, _)| *name == what)
         });
         let found = planned.iter().any(|one| one.effects.iter().any(|effect| effect.what == what));
-        if transform.field == Field::Payload && !found && tried.next().is_some() {
+        if transform.field == RewriteField::Payload && !found && tried.next().is_some() {
             return Err(PolicyError::Nothing { what });
         }
     }

@@ -37,14 +37,14 @@ fn instance() -> Vec<Item> {
     ]
 }
 
-fn resolved(json: &str) -> BTreeMap<ItemKey, Entry> {
+fn resolved(json: &str) -> BTreeMap<ItemKey, SnapshotItem> {
     let items = instance();
     let is_group = |item: &&Item| item.key.kind() == ItemKind::Group;
     let groups = items.iter().filter(is_group).map(|item| (item.key.id().to_owned(), item.name.clone())).collect();
     resolve(items, &groups, &IbmRecipe, &serde_json::from_str(json).unwrap(), false).unwrap()
 }
 
-fn entry<'e>(entries: &'e BTreeMap<ItemKey, Entry>, key: &str) -> &'e Entry {
+fn entry<'e>(entries: &'e BTreeMap<ItemKey, SnapshotItem>, key: &str) -> &'e SnapshotItem {
     &entries[&key.parse::<ItemKey>().unwrap()]
 }
 
@@ -64,7 +64,7 @@ fn a_rule_goes_before_a_policy_and_a_policy_before_the_default() {
 fn what_a_policy_brings_together_collides_and_what_the_source_has_twice_does_not() {
     let colliding = |json: &str| {
         let entries = resolved(json);
-        let all: Vec<&Entry> = entries.values().collect();
+        let all: Vec<&SnapshotItem> = entries.values().collect();
         collisions(&all, &IbmRecipe).into_keys().map(|key| key.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(colliding("{}"), ["secret/1", "secret/2"], "in two groups, but perhaps a name counts once per type");
@@ -79,7 +79,7 @@ fn what_a_policy_brings_together_collides_and_what_the_source_has_twice_does_not
 #[test]
 fn groups_that_become_one_keep_the_one_that_has_the_name() {
     let entries = resolved(r#"{"transforms":[{"select":["group:pay-de"],"field":"group","from":"-de","to":""}]}"#);
-    let all: Vec<&Entry> = entries.values().collect();
+    let all: Vec<&SnapshotItem> = entries.values().collect();
     let joined: Vec<String> = merged(&all, &IbmRecipe).into_keys().map(|key| key.to_string()).collect();
     assert_eq!(joined, ["group/g1"]);
     assert_eq!(entry(&entries, "secret/3").group.as_deref(), Some("pay"));

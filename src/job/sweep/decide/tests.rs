@@ -28,12 +28,12 @@ fn list(name: &str) -> String {
     names::list(&sha256(name.as_bytes()))
 }
 
-fn object(modified: Timestamp) -> Object {
-    Object { size: 10, modified }
+fn object(modified: Timestamp) -> SeenObject {
+    SeenObject { size: 10, modified }
 }
 
-fn snapshot(sequence: u64, name: &str, packs: &[&str], kept: Kept) -> Snapshot {
-    Snapshot {
+fn snapshot(sequence: u64, name: &str, packs: &[&str], kept: KeepState) -> SeenSnapshot {
+    SeenSnapshot {
         entry: sha256(name.as_bytes()),
         sequence,
         good: true,
@@ -43,14 +43,15 @@ fn snapshot(sequence: u64, name: &str, packs: &[&str], kept: Kept) -> Snapshot {
     }
 }
 
-fn forgotten(hours: i64) -> Kept {
-    Kept::Forgotten { since: Some(ago(hours * HOUR)), rule: "test".to_owned() }
+fn forgotten(hours: i64) -> KeepState {
+    KeepState::Forgotten { since: Some(ago(hours * HOUR)), rule: "test".to_owned() }
 }
 
 /// A live snapshot with packs `a` and `b`, one given up 50 hours ago with packs `b` and `c`; everything is 60 hours old.
-fn sight() -> Seen {
-    let snapshots = vec![snapshot(2, "old", &["b", "c"], forgotten(50)), snapshot(3, "new", &["a", "b"], Kept::Live)];
-    let mut seen = Seen {
+fn sight() -> SweepView {
+    let snapshots =
+        vec![snapshot(2, "old", &["b", "c"], forgotten(50)), snapshot(3, "new", &["a", "b"], KeepState::Live)];
+    let mut seen = SweepView {
         here: now(),
         store: StoreTime::Own(Some(now())),
         listed: Some(now()),
@@ -67,7 +68,7 @@ fn sight() -> Seen {
 }
 
 /// Every listing shows an object.
-fn show(seen: &mut Seen, path: &str, modified: Timestamp) {
+fn show(seen: &mut SweepView, path: &str, modified: Timestamp) {
     let folder = path.split('/').next().unwrap().to_owned();
     let views = seen.folders.entry(folder).or_insert_with(|| vec![View::default(), View::default()]);
     for view in views {
@@ -75,14 +76,14 @@ fn show(seen: &mut Seen, path: &str, modified: Timestamp) {
     }
 }
 
-fn hide(seen: &mut Seen, path: &str, views: &[usize]) {
+fn hide(seen: &mut SweepView, path: &str, views: &[usize]) {
     let folder = path.split('/').next().unwrap();
     for at in views {
         seen.folders.get_mut(folder).unwrap()[*at].objects.remove(path);
     }
 }
 
-fn stopped(seen: &Seen) -> Vec<&'static str> {
+fn stopped(seen: &SweepView) -> Vec<&'static str> {
     match decide(seen) {
         Ok(plan) => panic!("it goes on: {plan:#?}"),
         Err(stops) => stops.iter().map(Stop::word).collect(),
@@ -106,7 +107,9 @@ fn what_only_the_given_up_snapshot_needs_goes() {
 
 #[test]
 fn a_snapshot_given_up_within_the_grace_keeps_everything() {
-    for kept in [forgotten(47), forgotten(48), Kept::Forgotten { since: None, rule: String::new() }, Kept::Live] {
+    for kept in
+        [forgotten(47), forgotten(48), KeepState::Forgotten { since: None, rule: String::new() }, KeepState::Live]
+    {
         let mut seen = sight();
         seen.ledger.snapshots[0].kept = kept;
         let plan = decide(&seen).unwrap();
@@ -225,7 +228,7 @@ fn listings_that_differ_stop_it_but_for_what_is_written_just_now() {
     hide(&mut seen, &pack("fresh"), &[0]);
     assert_eq!(stopped(&seen), ["listings_differ"], "written before it began: young or not, both should show it");
     // There in both, with another date or another size.
-    for other in [object(ago(59 * HOUR)), Object { size: 11, ..object(ago(60 * HOUR)) }] {
+    for other in [object(ago(59 * HOUR)), SeenObject { size: 11, ..object(ago(60 * HOUR)) }] {
         let mut seen = sight();
         seen.folders.get_mut("packs").unwrap()[1].objects.insert(pack("c"), other);
         assert_eq!(stopped(&seen), ["listings_differ"], "{other:?}");
@@ -304,11 +307,11 @@ fn what_happened_since_stops_it() {
     assert_eq!(recheck(&settled, &known, &again), [], "one that was known before was weighed already");
     // The sweep's entry had seen it: the snapshot is live again, and it is not too late.
     let in_time = seen.ledger.snapshots.iter().find(|snapshot| snapshot.entry == sha256(b"old")).unwrap().clone();
-    again.snapshots.push(Snapshot { kept: Kept::Live, ..in_time });
+    again.snapshots.push(SeenSnapshot { kept: KeepState::Live, ..in_time });
     assert_eq!(words(&again), ["overtaken"]);
     again.snapshots.pop();
     again.undos.clear();
-    again.snapshots.push(snapshot(9, "latest", &["c"], Kept::Live));
+    again.snapshots.push(snapshot(9, "latest", &["c"], KeepState::Live));
     assert_eq!(words(&again), ["overtaken"]);
     again.snapshots[1].packs = Err("gone".to_owned());
     again.snapshots[1].own.clear();

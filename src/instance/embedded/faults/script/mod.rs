@@ -9,7 +9,7 @@ pub use error::ScriptError;
 use std::time::Duration;
 
 use super::when::When;
-use super::writer::Change;
+use super::writer::WriterAction;
 use crate::instance::embedded::state::PageFault;
 
 /// What goes wrong with an instance, in which requests and when: plain data, read from TOML.
@@ -70,9 +70,9 @@ pub(super) enum Deed {
     /// A page of a list is wrong.
     Page(PageFault),
     /// The pages of a list move after this one was read.
-    Shift { changes: Vec<Change> },
+    Shift { changes: Vec<WriterAction> },
     /// So many changes, before or after the request.
-    Write { changes: Vec<Change>, at_once: u64 },
+    Write { changes: Vec<WriterAction>, at_once: u64 },
 }
 
 /// What `Retry-After` asks for.

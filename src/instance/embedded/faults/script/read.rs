@@ -3,10 +3,10 @@
 use toml::de::{DeTable, DeValue};
 
 use super::error::ScriptError;
-use super::table::{Script, Table, listed};
+use super::table::{Script, ScriptTable, listed};
 use super::{Condition, Deed, FaultScript, Pause, Rule};
 use crate::instance::embedded::faults::when::When;
-use crate::instance::embedded::faults::writer::{CHANGES, Change};
+use crate::instance::embedded::faults::writer::{CHANGES, WriterAction};
 use crate::instance::embedded::state::{Class, PageFault, Verb};
 
 /// Rules of a script at most.
@@ -54,7 +54,7 @@ impl FaultScript {
             place: script.place(error.span().map_or(0, |span| span.start)),
             message: error.message().to_owned(),
         })?;
-        let top = Table::new(script, document.get_ref(), "a script", 0, &["seed", "rule"])?;
+        let top = ScriptTable::new(script, document.get_ref(), "a script", 0, &["seed", "rule"])?;
         let seed = top.whole("seed", 0, u64::MAX)?.unwrap_or(0);
         let expected = "rules, each under a line `[[rule]]`";
         let rules = match document.get_ref().get("rule").map(toml::Spanned::get_ref) {
@@ -74,14 +74,14 @@ fn rule<'a>(script: Script<'a>, members: &'a DeTable<'a>, at: usize) -> Result<R
     let names: Vec<&str> = ACTS.iter().map(|(name, _)| *name).collect();
     // First only its act: that decides which keys it may have.
     let any: Vec<&str> = members.keys().map(|key| key.get_ref().as_ref()).collect();
-    let open = Table::new(script, members, "a rule", at, &any)?;
+    let open = ScriptTable::new(script, members, "a rule", at, &any)?;
     let expected = format!("one of {}", listed(&names));
     let act = open.required("act", open.text("act")?, expected.as_str())?;
     let Some((name, keys)) = ACTS.iter().find(|(name, _)| *name == act) else {
         return Err(open.wrong("act", expected));
     };
     let known: Vec<&str> = ["act", "when"].iter().chain(*keys).copied().collect();
-    let table = Table::new(script, members, format!("a rule with act `{name}`"), at, &known)?;
+    let table = ScriptTable::new(script, members, format!("a rule with act `{name}`"), at, &known)?;
     let when = match table.table("when", CONDITION)? {
         Some(when) => condition(&when)?,
         None => Condition::default(),
@@ -97,7 +97,7 @@ fn rule<'a>(script: Script<'a>, members: &'a DeTable<'a>, at: usize) -> Result<R
     Ok(Rule { when, act })
 }
 
-fn condition(table: &Table<'_>) -> Result<Condition, ScriptError> {
+fn condition(table: &ScriptTable<'_>) -> Result<Condition, ScriptError> {
     table.exclusive("nth", "from")?;
     table.exclusive("nth", "to")?;
     table.exclusive("nth", "every")?;
@@ -130,7 +130,7 @@ fn condition(table: &Table<'_>) -> Result<Condition, ScriptError> {
     })
 }
 
-fn deed(name: &str, table: &Table<'_>) -> Result<Deed, ScriptError> {
+fn deed(name: &str, table: &ScriptTable<'_>) -> Result<Deed, ScriptError> {
     let seconds = |key| table.seconds(key);
     Ok(match name {
         "latency" => {
@@ -167,7 +167,7 @@ fn deed(name: &str, table: &Table<'_>) -> Result<Deed, ScriptError> {
             Deed::Page(table.required("fault", fault, "`repeat` or `skip-row`")?)
         }
         "shift" => {
-            let both = [("create", Change::Create), ("delete", Change::DeleteFirst)];
+            let both = [("create", WriterAction::Create), ("delete", WriterAction::DeleteFirst)];
             let changes = table.choices("changes", &both)?;
             Deed::Shift { changes: changes.unwrap_or_else(|| both.map(|(_, change)| change).to_vec()) }
         }
@@ -181,7 +181,7 @@ fn deed(name: &str, table: &Table<'_>) -> Result<Deed, ScriptError> {
     })
 }
 
-fn status(table: &Table<'_>) -> Result<Option<u16>, ScriptError> {
+fn status(table: &ScriptTable<'_>) -> Result<Option<u16>, ScriptError> {
     let status = table.whole("status", 300, 599)?;
     Ok(status.and_then(|status| u16::try_from(status).ok()))
 }
@@ -222,10 +222,10 @@ mod tests {
                 Deed::Outage { lasting: millis(30_000), status: Some(503) },
             ),
             ("act = \"page\"\nfault = \"skip-row\"", Deed::Page(PageFault::SkipRow)),
-            ("act = \"shift\"\nchanges = [\"delete\"]", Deed::Shift { changes: vec![Change::DeleteFirst] }),
+            ("act = \"shift\"\nchanges = [\"delete\"]", Deed::Shift { changes: vec![WriterAction::DeleteFirst] }),
             (
                 "act = \"write\"\nchanges = [\"rotate\", \"lock\"]\nat_once = 3",
-                Deed::Write { changes: vec![Change::Rotate, Change::Lock], at_once: 3 },
+                Deed::Write { changes: vec![WriterAction::Rotate, WriterAction::Lock], at_once: 3 },
             ),
         ];
         let read: Vec<Deed> = cases.iter().map(|(text, _)| act(text)).collect();

@@ -25,7 +25,7 @@ impl Script<'_> {
 }
 
 /// A table with the keys that it may have.
-pub(super) struct Table<'a> {
+pub(super) struct ScriptTable<'a> {
     script: Script<'a>,
     members: &'a DeTable<'a>,
     /// What messages call it.
@@ -34,7 +34,7 @@ pub(super) struct Table<'a> {
     at: usize,
 }
 
-impl<'a> Table<'a> {
+impl<'a> ScriptTable<'a> {
     /// Refuses every key that is not `known`.
     pub(super) fn new(
         script: Script<'a>,

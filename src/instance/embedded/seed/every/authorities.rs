@@ -5,7 +5,7 @@ use crate::instance::embedded::error::EmbeddedError;
 use crate::instance::embedded::seed::Seeder;
 use crate::instance::embedded::state::Verb;
 use crate::instance::embedded::state::text::ObjectText;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 const ROOT: &str = "private_cert_configuration_root_ca";
 const INTERMEDIATE: &str = "private_cert_configuration_intermediate_ca";
@@ -156,7 +156,7 @@ fn act(
     config_type: &str,
     action: &str,
     members: impl FnOnce(&mut ObjectText),
-) -> Result<Object, EmbeddedError> {
+) -> Result<JsonObject, EmbeddedError> {
     let mut body = ObjectText::new();
     body.str("action_type", &format!("private_cert_configuration_action_{action}"));
     members(&mut body);

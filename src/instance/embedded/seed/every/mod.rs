@@ -60,13 +60,13 @@ mod tests {
 
     use super::super::every_type;
     use crate::instance::embedded::state::Items;
-    use crate::instance::embedded::{Instance, InstanceClock, Life, Options, Secret};
+    use crate::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Secret, SecretState};
     use crate::model::Timestamp;
 
     /// Filled on some day of 2026, and looked at a minute later.
     fn filled(day: i64) -> Items {
         let clock = InstanceClock::manual(Timestamp::from_millis(1_772_323_200_000 + day * super::DAY));
-        let instance = Instance::new(Options { clock, ..Options::default() });
+        let instance = EmbeddedInstance::new(Options { clock, ..Options::default() });
         every_type(&instance, 1).unwrap();
         instance.clock().advance(60_000);
         // What time has done to it is seen with the next request.
@@ -98,15 +98,15 @@ mod tests {
             assert_eq!(versions("fifty-versions"), super::MOST_VERSIONS);
             let locked = named(&items, "locked-on-both");
             assert!(locked.current().unwrap().locks.len() == 1 && locked.previous().unwrap().locks.len() == 1);
-            assert_eq!(named(&items, "expired").life, Life::Destroyed);
+            assert_eq!(named(&items, "expired").life, SecretState::Destroyed);
             assert_eq!((versions("private-web"), has("private-web")), (3, 2));
             assert_eq!(has("private-from-request"), 1);
             assert!(named(&items, "private-revoked").fields.get("revocation_time_seconds").is_some());
             assert_eq!((has("public-shop"), has("public-twice")), (1, 2));
             for waiting in ["public-pending", "managed-pending"] {
-                assert_eq!((named(&items, waiting).life, has(waiting)), (Life::PreActivation, 0), "{waiting}");
+                assert_eq!((named(&items, waiting).life, has(waiting)), (SecretState::PreActivation, 0), "{waiting}");
             }
-            assert_eq!(named(&items, "managed-signed").life, Life::Active);
+            assert_eq!(named(&items, "managed-signed").life, SecretState::Active);
         }
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::data::{Configuration, Secret};
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::Ttl;
-use crate::model::json::{Object, as_str, raw};
+use crate::model::json::{JsonObject, as_str, raw};
 
 /// Its `config_type`.
 pub(crate) const ENGINE: &str = "custom_credentials_configuration";
@@ -30,10 +30,10 @@ const PARAMETERS: [(&str, &str, &str); 4] = [
 const CREDENTIALS: [(&str, &str); 2] =
     [("api_key", "type:string, required:true"), ("user_id", "type:string, required:true")];
 
-impl State {
+impl InstanceState {
     /// The members of a new configuration.
-    pub(in super::super) fn custom_engine(&mut self, body: &Body<'_>) -> Result<Object, Refusal> {
-        let mut fields = Object::default();
+    pub(in super::super) fn custom_engine(&mut self, body: &InputBody<'_>) -> Result<JsonObject, Refusal> {
+        let mut fields = JsonObject::default();
         if let Some(id) = body.string("api_key_ref")? {
             let secret = self.items.secrets.get(id.as_str());
             if secret.is_none_or(|secret| secret.secret_type != "iam_credentials") {
@@ -61,7 +61,11 @@ impl State {
     }
 
     /// The patch of a configuration: only how long a job may take.
-    pub(in super::super) fn patch_custom_engine(&self, body: &Body<'_>, fields: &mut Object) -> Result<(), Refusal> {
+    pub(in super::super) fn patch_custom_engine(
+        &self,
+        body: &InputBody<'_>,
+        fields: &mut JsonObject,
+    ) -> Result<(), Refusal> {
         body.only(&["task_timeout"])?;
         let default = || Ttl::parse(DEFAULT_TIMEOUT).filter(|_| body.clears("task_timeout"));
         if let Some(timeout) = Ttl::given(body, "task_timeout", &TIMEOUT, false)?.or_else(default) {
@@ -81,7 +85,7 @@ impl State {
     pub(in super::super) fn check_parameters(&self, parameters: &RawValue) -> Result<(), Refusal> {
         let wrong =
             |name: &str| Refusal::invalid(format!("The parameter '{name}' does not fit the schema of the engine."));
-        let parameters = Object::parse(parameters.get()).map_err(|_| wrong("parameters"))?;
+        let parameters = JsonObject::parse(parameters.get()).map_err(|_| wrong("parameters"))?;
         for (name, value) in parameters.iter() {
             let format = PARAMETERS.iter().find(|(known, ..)| *known == name).map_or("", |(_, format, _)| format);
             let text = as_str(value);
@@ -112,12 +116,12 @@ pub(in super::super) fn task_timeout(engine: Option<&Configuration>) -> u64 {
 pub(in super::super) fn credential_names(engine: Option<&Configuration>) -> Vec<String> {
     let schema = engine.and_then(|engine| engine.fields.object("schema"));
     let parts = schema.and_then(|schema| schema.array("credentials")).unwrap_or_default();
-    parts.iter().filter_map(|part| Object::parse(part.get()).ok()?.str("name")).collect()
+    parts.iter().filter_map(|part| JsonObject::parse(part.get()).ok()?.str("name")).collect()
 }
 
 /// A job as `REGION/PROJECT/NAME`.
 fn job(code_engine: &RawValue) -> Result<String, Refusal> {
-    let body = Body::parse(code_engine.get())?;
+    let body = InputBody::parse(code_engine.get())?;
     body.only(&["job_name", "project_id", "region"])?;
     let member = |name: &str| {
         let text = body.string(name)?.filter(|text| (2..=256).contains(&text.chars().count()));
@@ -135,7 +139,7 @@ fn schema() -> Box<RawValue> {
         .collect();
     let credentials: Vec<_> =
         CREDENTIALS.iter().map(|(name, format)| BTreeMap::from([("name", *name), ("format", format)])).collect();
-    let mut schema = Object::default();
+    let mut schema = JsonObject::default();
     schema.set("parameters", raw(&parameters));
     schema.set("credentials", raw(&credentials));
     schema.to_raw()

@@ -1,6 +1,6 @@
 //! Which credentials are alive outside of the instance: what no backup may change.
 
-use super::super::data::{Secret, Version};
+use super::super::data::{Secret, SecretVersion};
 use super::super::items::Items;
 use crate::model::Digest;
 
@@ -39,7 +39,7 @@ impl Items {
     }
 }
 
-fn credential_id(secret: &Secret, version: &Version) -> String {
+fn credential_id(secret: &Secret, version: &SecretVersion) -> String {
     let id = |name: &str| version.fields.str(name).or_else(|| secret.fields.str(name));
     let resource_key = || version.fields.object("resource_key").and_then(|key| key.str("crn"));
     id("api_key_id").or_else(|| id("credentials_id")).or_else(resource_key).unwrap_or_default()

@@ -1,15 +1,15 @@
 //! Rotation of credentials that have a lifetime.
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::data::Secret;
-use super::super::input::{Body, Patched};
+use super::super::input::{InputBody, Patched};
 use super::super::merge::merge;
 use super::super::refusal::Refusal;
 use super::super::rules::{self, Bounds};
 use super::Ttl;
 use crate::instance::embedded::state::kinds::next_rotation;
 use crate::model::Timestamp;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 /// What one type allows.
 pub(crate) struct Limits {
@@ -22,19 +22,19 @@ pub(crate) struct Limits {
 }
 
 /// Refuses a rotation that would come after the credential's end.
-fn check_interval(fields: &Object, from: Timestamp, end: Option<Timestamp>) -> Result<(), Refusal> {
+fn check_interval(fields: &JsonObject, from: Timestamp, end: Option<Timestamp>) -> Result<(), Refusal> {
     let late = next_rotation(fields, from).zip(end).is_some_and(|(next, end)| next > end);
     if late { Err(Refusal::interval()) } else { Ok(()) }
 }
 
-impl State {
+impl InstanceState {
     /// `ttl` and `rotation` of a create body, put among the members.
     pub(in super::super) fn credential_policy(
         &self,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         now: Timestamp,
         limits: &Limits,
-        fields: &mut Object,
+        fields: &mut JsonObject,
     ) -> Result<Option<Ttl>, Refusal> {
         let ttl = Ttl::given(body, "ttl", &limits.ttl, limits.endless)?;
         if ttl.is_none() && !limits.endless {
@@ -57,7 +57,7 @@ impl State {
     /// end. Says whether rotation was patched and is on now.
     pub(in super::super) fn patch_credential_policy(
         &self,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &mut Secret,
         now: Timestamp,
         limits: &Limits,

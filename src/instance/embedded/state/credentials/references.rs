@@ -1,9 +1,9 @@
 //! Secrets that configurations use: `referenced_by`.
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::data::Configuration;
 use crate::model::Timestamp;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 /// Ids of the secrets that a configuration uses: the API key of a custom engine, the PIN of a crypto provider.
 fn used(configuration: &Configuration) -> Vec<String> {
@@ -13,7 +13,7 @@ fn used(configuration: &Configuration) -> Vec<String> {
     fields.str("api_key_ref").into_iter().chain(pin).collect()
 }
 
-impl State {
+impl InstanceState {
     /// Writes the name of a configuration to the secrets that it uses now, and takes it off those that it used before.
     pub(in super::super) fn refer(
         &mut self,
@@ -59,7 +59,7 @@ impl State {
 }
 
 /// Names of the configurations that use a secret with these members.
-pub(in super::super) fn referenced_by(fields: &Object) -> Vec<String> {
+pub(in super::super) fn referenced_by(fields: &JsonObject) -> Vec<String> {
     let names = fields.array("referenced_by").unwrap_or_default();
     names.iter().filter_map(|name| crate::model::json::as_str(name)).collect()
 }

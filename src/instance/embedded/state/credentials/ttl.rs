@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use serde_json::value::RawValue;
 
-use super::super::input::{Body, Patched};
+use super::super::input::{InputBody, Patched};
 use super::super::refusal::Refusal;
 use crate::model::Timestamp;
-use crate::model::json::{Object, as_str, raw};
+use crate::model::json::{JsonObject, as_str, raw};
 
 /// Seconds of a minute, an hour and a day.
 pub(crate) const MINUTE: u64 = 60;
@@ -56,7 +56,7 @@ impl Ttl {
 
     /// A member of a create body.
     pub(crate) fn given(
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         name: &str,
         bounds: &RangeInclusive<u64>,
         zero: bool,
@@ -66,7 +66,7 @@ impl Ttl {
 
     /// A member of a metadata patch. `null` clears it where no lifetime is allowed.
     pub(crate) fn patched(
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         name: &str,
         bounds: &RangeInclusive<u64>,
         zero: bool,
@@ -80,7 +80,7 @@ impl Ttl {
     }
 
     /// The lifetime among the metadata members of a secret, if it has one.
-    pub(crate) fn of(fields: &Object) -> Option<Self> {
+    pub(crate) fn of(fields: &JsonObject) -> Option<Self> {
         Self::parse(&fields.str("ttl")?)
     }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::super::kinds::{Kind, iam_credentials};
+use super::super::kinds::{SecretKind, iam_credentials};
 use super::super::refusal::Refusal;
 use super::super::tasks::TaskTrigger;
-use super::super::{Answer, State};
+use super::super::{Answer, InstanceState};
 use crate::model::Timestamp;
 
-impl State {
+impl InstanceState {
     /// Deletes the credential of a version: of IAM credentials the current one, of custom credentials the current or
     /// the previous one, whose job gets a task for it.
     pub(in super::super) fn delete_version_data(
@@ -19,9 +19,9 @@ impl State {
     ) -> Result<Answer, Refusal> {
         let mut secret = (**self.secret(id)?).clone();
         let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
-        let deletable = match Kind::of(&secret.secret_type) {
-            Some(Kind::IamCredentials) => index == 0,
-            Some(Kind::CustomCredentials) => index <= 1,
+        let deletable = match SecretKind::of(&secret.secret_type) {
+            Some(SecretKind::IamCredentials) => index == 0,
+            Some(SecretKind::CustomCredentials) => index <= 1,
             _ => return Err(Refusal::invalid("The data of a version of this secret type cannot be deleted.")),
         };
         if !deletable {

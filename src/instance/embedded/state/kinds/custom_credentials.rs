@@ -2,17 +2,17 @@
 
 use serde_json::value::RawValue;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::credentials::{Limits, engine};
-use super::super::data::{Life, Secret};
-use super::super::input::{Body, Patched};
+use super::super::data::{Secret, SecretState};
+use super::super::input::{InputBody, Patched};
 use super::super::merge::merge;
 use super::super::refusal::Refusal;
 use super::super::rules::CUSTOM_ROTATION;
 use super::super::tasks::{TaskKind, TaskTrigger};
 use super::{Expiry, Fresh, Making};
 use crate::model::Timestamp;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 pub(super) const CREATE: [&str; 4] = ["configuration", "parameters", "ttl", "rotation"];
 pub(super) const VERSION: [&str; 0] = [];
@@ -20,9 +20,9 @@ pub(super) const PATCH: [&str; 3] = ["ttl", "rotation", "parameters"];
 
 const LIMITS: Limits = Limits { ttl: 60..=90 * 86_400, endless: true, rotation: CUSTOM_ROTATION };
 
-impl State {
+impl InstanceState {
     pub(super) fn first_custom_credentials(&mut self, making: &Making<'_>) -> Result<Fresh, Refusal> {
-        let mut fields = Object::default();
+        let mut fields = JsonObject::default();
         let name = making.body.required_string("configuration")?;
         if !self.items.configurations.contains_key(format!("{}/{name}", engine::ENGINE).as_str()) {
             return Err(Refusal::invalid("The configuration that 'configuration' names was not found."));
@@ -37,8 +37,8 @@ impl State {
             payload: None,
             expiry: Expiry::Own(None),
             secret_fields: Some(fields),
-            version_fields: Object::default(),
-            life: Life::PreActivation,
+            version_fields: JsonObject::default(),
+            life: SecretState::PreActivation,
             inner: None,
         })
     }
@@ -46,7 +46,7 @@ impl State {
     pub(super) fn patch_custom_credentials(
         &mut self,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &mut Secret,
     ) -> Result<bool, Refusal> {
         match body.patched_object("parameters")? {
@@ -69,7 +69,7 @@ impl State {
         trigger: TaskTrigger,
         version_custom_metadata: Option<Box<RawValue>>,
     ) -> Result<String, Refusal> {
-        if secret.life == Life::Deactivated {
+        if secret.life == SecretState::Deactivated {
             return Err(Refusal::invalid("The secret is deleted."));
         }
         if self.engine_of(secret).is_none() {

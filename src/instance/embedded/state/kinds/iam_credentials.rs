@@ -8,15 +8,15 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::credentials::{Limits, Ttl};
-use super::super::data::{Life, Secret, Version};
-use super::super::input::Body;
+use super::super::data::{Secret, SecretState, SecretVersion};
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::rules::CREDENTIAL_ROTATION;
 use super::super::text::ObjectText;
 use super::{Expiry, Fresh, Making, payload_digest};
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
 pub(super) const CREATE: [&str; 6] = ["ttl", "access_groups", "service_id", "account_id", "reuse_api_key", "rotation"];
@@ -28,22 +28,22 @@ const LIMITS: Limits = Limits { ttl: 60..=90 * 86_400, endless: false, rotation:
 const NO_ROTATION: &str = "Rotating IAM credentials is not supported when reuse credentials is off.";
 
 /// Whether a secret says that its API key outlives a read.
-pub(crate) fn reuses_api_key(fields: &Object) -> bool {
+pub(crate) fn reuses_api_key(fields: &JsonObject) -> bool {
     fields.bool("reuse_api_key") == Some(true)
 }
 
 /// An API key that was just made.
 struct Minted {
     payload: Zeroizing<String>,
-    version_fields: Object,
+    version_fields: JsonObject,
     end: Option<Timestamp>,
 }
 
-impl State {
+impl InstanceState {
     pub(super) fn first_iam_credentials(&mut self, making: &Making<'_>) -> Result<Fresh, Refusal> {
         let body = making.body;
         self.check_iam_engine()?;
-        let mut fields = Object::default();
+        let mut fields = JsonObject::default();
         let groups = access_groups(body)?;
         let service_id = body.string("service_id")?;
         match (&groups, &service_id) {
@@ -73,7 +73,7 @@ impl State {
     pub(super) fn next_iam_credentials(
         &mut self,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &Secret,
     ) -> Result<Fresh, Refusal> {
         if !reuses_api_key(&secret.fields) {
@@ -91,7 +91,7 @@ impl State {
     pub(super) fn patch_iam_credentials(
         &mut self,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &mut Secret,
     ) -> Result<bool, Refusal> {
         let rotates = self.patch_credential_policy(body, secret, now, &LIMITS)?;
@@ -115,7 +115,7 @@ impl State {
     }
 
     /// Makes an API key and writes down whose it is.
-    fn mint(&mut self, fields: &mut Object, now: Timestamp) -> Minted {
+    fn mint(&mut self, fields: &mut JsonObject, now: Timestamp) -> Minted {
         let is_static = fields.bool("service_id_is_static") == Some(true);
         // A key that readers share stays with its service id; every other key gets one of its own.
         let stays = is_static || reuses_api_key(fields) && fields.get("service_id").is_some();
@@ -155,7 +155,7 @@ pub(in super::super) fn drop_api_key(secret: &mut Secret) {
     }
 }
 
-fn forget(version: &mut Version) {
+fn forget(version: &mut SecretVersion) {
     version.payload = None;
     version.expiration_date = None;
     version.fields.remove("api_key_id");
@@ -166,13 +166,13 @@ fn no_key() -> Fresh {
         payload: None,
         expiry: Expiry::Own(None),
         secret_fields: None,
-        version_fields: Object::default(),
-        life: Life::Active,
+        version_fields: JsonObject::default(),
+        life: SecretState::Active,
         inner: None,
     }
 }
 
-fn fresh(minted: Minted, fields: Object) -> Fresh {
+fn fresh(minted: Minted, fields: JsonObject) -> Fresh {
     Fresh {
         payload: Some(minted.payload),
         expiry: Expiry::Own(minted.end),
@@ -202,7 +202,7 @@ fn restored(secret: &Secret, wanted: &str) -> Result<Fresh, Refusal> {
 }
 
 /// The members that a version shows of the key that it holds.
-fn identity(fields: &Object) -> Object {
+fn identity(fields: &JsonObject) -> JsonObject {
     let member = |name: &str| Some((name.to_owned(), fields.get(name)?.to_owned()));
     ["api_key_id", "service_id"]
         .into_iter()
@@ -213,7 +213,7 @@ fn identity(fields: &Object) -> Object {
 }
 
 /// Rotation needs a shared key, and a lifetime that is not counted in minutes.
-fn check_rotation(fields: &Object) -> Result<(), Refusal> {
+fn check_rotation(fields: &JsonObject) -> Result<(), Refusal> {
     let on = fields.object("rotation").and_then(|rotation| rotation.bool("auto_rotate")) == Some(true);
     if on && !reuses_api_key(fields) {
         return Err(Refusal::invalid(NO_ROTATION));
@@ -224,7 +224,7 @@ fn check_rotation(fields: &Object) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn access_groups(body: &Body<'_>) -> Result<Option<Vec<String>>, Refusal> {
+fn access_groups(body: &InputBody<'_>) -> Result<Option<Vec<String>>, Refusal> {
     let Some(groups) = body.strings("access_groups")? else { return Ok(None) };
     let named = |group: &String| group.strip_prefix("AccessGroupId-").is_some_and(|id| !id.is_empty());
     if (1..=10).contains(&groups.len()) && groups.iter().all(named) {

@@ -2,25 +2,25 @@
 
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::certificate::{self, Facts};
-use super::super::data::{Life, Secret};
-use super::super::input::{Body, Patched};
+use super::super::data::{Secret, SecretState};
+use super::super::input::{InputBody, Patched};
 use super::super::pki::Managed;
 use super::super::refusal::Refusal;
 use super::super::rules;
 use super::super::secrets::checked_metadata;
 use super::super::text::ObjectText;
 use super::{Expiry, Fresh};
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 pub(super) const CREATE: [&str; 4] = ["certificate", "intermediate", "private_key", "managed_csr"];
 pub(super) const VERSION: [&str; 3] = ["certificate", "intermediate", "private_key"];
 pub(super) const PATCH: [&str; 1] = ["managed_csr"];
 
-impl State {
+impl InstanceState {
     /// A certificate is active at once. Without one, a signing request waits for its certificate.
-    pub(super) fn first_imported_cert(&mut self, body: &Body<'_>) -> Result<Fresh, Refusal> {
+    pub(super) fn first_imported_cert(&mut self, body: &InputBody<'_>) -> Result<Fresh, Refusal> {
         let managed = match body.object("managed_csr")? {
             Some(member) => Some(self.manage_csr(&member, None)?),
             None => None,
@@ -39,20 +39,20 @@ impl State {
             ));
         }
         managed.version_custom_metadata = checked_metadata(body, "version_custom_metadata")?;
-        let mut fields = Object::default();
+        let mut fields = JsonObject::default();
         fields.set("managed_csr", managed.field());
         Ok(Fresh {
             payload: None,
             expiry: Expiry::Own(None),
             secret_fields: Some(fields),
-            version_fields: Object::default(),
-            life: Life::PreActivation,
+            version_fields: JsonObject::default(),
+            life: SecretState::PreActivation,
             inner: Some(managed.to_inner()),
         })
     }
 
     /// A new signing request: the certificate in use stays until the next version.
-    pub(super) fn patch_imported_cert(&mut self, body: &Body<'_>, secret: &mut Secret) -> Result<(), Refusal> {
+    pub(super) fn patch_imported_cert(&mut self, body: &InputBody<'_>, secret: &mut Secret) -> Result<(), Refusal> {
         match body.patched_object("managed_csr")? {
             Patched::Absent => Ok(()),
             Patched::Clear => Err(Refusal::invalid("The field 'managed_csr' cannot be cleared.")),
@@ -67,7 +67,7 @@ impl State {
 }
 
 /// A later version; where the instance made a signing request, a certificate for that request's key takes the key over.
-pub(super) fn next(body: &Body<'_>, secret: &Secret) -> Result<Fresh, Refusal> {
+pub(super) fn next(body: &InputBody<'_>, secret: &Secret) -> Result<Fresh, Refusal> {
     let managed = Managed::of(secret);
     let mut fresh = make(body, managed.as_ref())?;
     if let (Some(managed), Some(fields)) = (&managed, &mut fresh.secret_fields) {
@@ -76,7 +76,7 @@ pub(super) fn next(body: &Body<'_>, secret: &Secret) -> Result<Fresh, Refusal> {
     Ok(fresh)
 }
 
-fn make(body: &Body<'_>, managed: Option<&Managed>) -> Result<Fresh, Refusal> {
+fn make(body: &InputBody<'_>, managed: Option<&Managed>) -> Result<Fresh, Refusal> {
     let certificate = body.required_string("certificate")?;
     let intermediate = body.string("intermediate")?;
     let given = body.string("private_key")?.map(Zeroizing::new);
@@ -107,7 +107,7 @@ fn make(body: &Body<'_>, managed: Option<&Managed>) -> Result<Fresh, Refusal> {
     })
 }
 
-fn secret_fields(facts: &Facts, intermediate: bool, private_key: bool) -> Object {
+fn secret_fields(facts: &Facts, intermediate: bool, private_key: bool) -> JsonObject {
     let mut fields = facts.secret_fields();
     fields.set("intermediate_included", raw(&intermediate));
     fields.set("private_key_included", raw(&private_key));

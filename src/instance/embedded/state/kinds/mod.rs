@@ -17,19 +17,19 @@ use chrono::{Days, Months, TimeDelta};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::State;
-use super::data::{Life, Secret, Version};
-use super::input::Body;
+use super::InstanceState;
+use super::data::{Secret, SecretState, SecretVersion};
+use super::input::InputBody;
 use super::refusal::Refusal;
 use super::rules::{self, Rotation};
 use super::text::ObjectText;
 use crate::crypto::digest::sha256;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{Digest, Payload, Timestamp};
 
 /// A secret type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum SecretKind {
     Arbitrary,
     Kv,
     UsernamePassword,
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
 pub(crate) struct Making<'a> {
     pub(crate) now: Timestamp,
     /// The whole create body; its common members are checked.
-    pub(crate) body: &'a Body<'a>,
+    pub(crate) body: &'a InputBody<'a>,
     /// Id of its group.
     pub(crate) group: &'a str,
     pub(crate) name: &'a str,
@@ -66,10 +66,10 @@ pub(crate) struct Fresh {
     pub(crate) payload: Option<Zeroizing<String>>,
     pub(crate) expiry: Expiry,
     /// All metadata members of the secret's type from now on; nothing when they stay as they are.
-    pub(crate) secret_fields: Option<Object>,
-    pub(crate) version_fields: Object,
+    pub(crate) secret_fields: Option<JsonObject>,
+    pub(crate) version_fields: JsonObject,
     /// The secret's life from now on.
-    pub(crate) life: Life,
+    pub(crate) life: SecretState,
     /// What the secret keeps to itself from now on, see [`Secret::inner`]; nothing when that stays as it is.
     pub(crate) inner: Option<Payload>,
 }
@@ -80,15 +80,15 @@ impl Fresh {
             payload: Some(payload),
             expiry: Expiry::OfSecret,
             secret_fields: None,
-            version_fields: Object::default(),
-            life: Life::Active,
+            version_fields: JsonObject::default(),
+            life: SecretState::Active,
             inner: None,
         }
     }
 
     /// The version that it becomes; `expiration` is what its expiry comes to.
-    pub(crate) fn version(self, id: String, now: Timestamp, expiration: Option<Timestamp>) -> Version {
-        Version {
+    pub(crate) fn version(self, id: String, now: Timestamp, expiration: Option<Timestamp>) -> SecretVersion {
+        SecretVersion {
             id,
             created_at: now,
             auto_rotated: false,
@@ -108,7 +108,7 @@ pub(crate) fn payload_digest(payload: &str) -> Digest {
     sha256(payload.as_bytes())
 }
 
-impl Kind {
+impl SecretKind {
     /// The kind of a `secret_type`; nothing for one that nobody has heard of.
     pub(crate) fn of(secret_type: &str) -> Option<Self> {
         Some(match secret_type {
@@ -176,7 +176,7 @@ impl Kind {
     }
 }
 
-impl Kind {
+impl SecretKind {
     /// Whether the instance makes the payload out of nothing, so that a version needs none before it.
     pub(crate) fn mints(self) -> bool {
         matches!(self, Self::IamCredentials | Self::ServiceCredentials | Self::CustomCredentials)
@@ -193,72 +193,72 @@ impl Kind {
     }
 }
 
-impl State {
+impl InstanceState {
     /// The first version of a new secret.
-    pub(crate) fn first(&mut self, kind: Kind, making: &Making<'_>) -> Result<Fresh, Refusal> {
+    pub(crate) fn first(&mut self, kind: SecretKind, making: &Making<'_>) -> Result<Fresh, Refusal> {
         match kind {
-            Kind::Arbitrary => arbitrary::first(making.body),
-            Kind::Kv => kv::make(making.body),
-            Kind::UsernamePassword => username_password::first(making.body, &mut self.ids),
-            Kind::ImportedCert => self.first_imported_cert(making.body),
-            Kind::PublicCert => self.first_public_cert(making.body),
-            Kind::PrivateCert => self.first_private_cert(making),
-            Kind::IamCredentials => self.first_iam_credentials(making),
-            Kind::ServiceCredentials => self.first_service_credentials(making),
-            Kind::CustomCredentials => self.first_custom_credentials(making),
+            SecretKind::Arbitrary => arbitrary::first(making.body),
+            SecretKind::Kv => kv::make(making.body),
+            SecretKind::UsernamePassword => username_password::first(making.body, &mut self.ids),
+            SecretKind::ImportedCert => self.first_imported_cert(making.body),
+            SecretKind::PublicCert => self.first_public_cert(making.body),
+            SecretKind::PrivateCert => self.first_private_cert(making),
+            SecretKind::IamCredentials => self.first_iam_credentials(making),
+            SecretKind::ServiceCredentials => self.first_service_credentials(making),
+            SecretKind::CustomCredentials => self.first_custom_credentials(making),
         }
     }
 
     /// A later version of a secret, by a request or, with an empty body, by a rotation of the instance itself.
     pub(crate) fn next(
         &mut self,
-        kind: Kind,
+        kind: SecretKind,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &Secret,
     ) -> Result<Fresh, Refusal> {
         match kind {
-            Kind::Arbitrary => arbitrary::next(body),
-            Kind::Kv => kv::make(body),
-            Kind::UsernamePassword => username_password::next(body, secret, &mut self.ids),
-            Kind::ImportedCert => imported_cert::next(body, secret),
+            SecretKind::Arbitrary => arbitrary::next(body),
+            SecretKind::Kv => kv::make(body),
+            SecretKind::UsernamePassword => username_password::next(body, secret, &mut self.ids),
+            SecretKind::ImportedCert => imported_cert::next(body, secret),
             // Never asked: their versions are ordered.
-            Kind::PublicCert => Err(Refusal::invalid("A version of this secret type comes from an order.")),
-            Kind::PrivateCert => self.next_private_cert(now, body, secret),
-            Kind::IamCredentials => self.next_iam_credentials(now, body, secret),
-            Kind::ServiceCredentials => Ok(self.next_service_credentials(now, secret)),
+            SecretKind::PublicCert => Err(Refusal::invalid("A version of this secret type comes from an order.")),
+            SecretKind::PrivateCert => self.next_private_cert(now, body, secret),
+            SecretKind::IamCredentials => self.next_iam_credentials(now, body, secret),
+            SecretKind::ServiceCredentials => Ok(self.next_service_credentials(now, secret)),
             // Never asked: their versions are ordered from a job.
-            Kind::CustomCredentials => Err(Refusal::invalid("A version of this secret type comes from a task.")),
+            SecretKind::CustomCredentials => Err(Refusal::invalid("A version of this secret type comes from a task.")),
         }
     }
 
     /// The members of a metadata patch that only this kind has. Says whether rotation was patched and is on now.
     pub(crate) fn patch_kind(
         &mut self,
-        kind: Kind,
+        kind: SecretKind,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &mut Secret,
     ) -> Result<bool, Refusal> {
         match kind {
-            Kind::Kv => Ok(false),
-            Kind::Arbitrary => self.patch_expiry(body, secret, now).map(|()| false),
-            Kind::UsernamePassword => {
+            SecretKind::Kv => Ok(false),
+            SecretKind::Arbitrary => self.patch_expiry(body, secret, now).map(|()| false),
+            SecretKind::UsernamePassword => {
                 self.patch_expiry(body, secret, now)?;
                 self.patch_rotation(body, secret, now)
             }
-            Kind::ImportedCert => self.patch_imported_cert(body, secret).map(|()| false),
-            Kind::PublicCert => self.patch_public_cert(body, secret),
-            Kind::PrivateCert => self.patch_private_cert(now, body, secret),
-            Kind::IamCredentials => self.patch_iam_credentials(now, body, secret),
-            Kind::ServiceCredentials => self.patch_service_credentials(now, body, secret),
-            Kind::CustomCredentials => self.patch_custom_credentials(now, body, secret),
+            SecretKind::ImportedCert => self.patch_imported_cert(body, secret).map(|()| false),
+            SecretKind::PublicCert => self.patch_public_cert(body, secret),
+            SecretKind::PrivateCert => self.patch_private_cert(now, body, secret),
+            SecretKind::IamCredentials => self.patch_iam_credentials(now, body, secret),
+            SecretKind::ServiceCredentials => self.patch_service_credentials(now, body, secret),
+            SecretKind::CustomCredentials => self.patch_custom_credentials(now, body, secret),
         }
     }
 }
 
 /// The named members of a body as an object, each value its exact text.
-fn take(body: &Body<'_>, names: &[&str]) -> Zeroizing<String> {
+fn take(body: &InputBody<'_>, names: &[&str]) -> Zeroizing<String> {
     let mut payload = ObjectText::new();
     for name in names {
         payload.opt_raw(name, body.get(name).map(RawValue::get));
@@ -267,7 +267,7 @@ fn take(body: &Body<'_>, names: &[&str]) -> Zeroizing<String> {
 }
 
 /// When a secret with these metadata members rotates next, counted from `from`.
-pub(crate) fn next_rotation(fields: &Object, from: Timestamp) -> Option<Timestamp> {
+pub(crate) fn next_rotation(fields: &JsonObject, from: Timestamp) -> Option<Timestamp> {
     let next = match rules::rotation_within(fields.get("rotation")?, &rules::ANY_ROTATION).ok()? {
         Rotation::Off => return None,
         Rotation::Hours(hours) => from.datetime().checked_add_signed(TimeDelta::hours(i64::from(hours)))?,

@@ -1,26 +1,26 @@
 //! `private_cert`: issued by a certificate authority of the instance, under a template.
 
-use super::super::State;
-use super::super::data::{Life, Secret};
-use super::super::input::{Body, Patched};
+use super::super::InstanceState;
+use super::super::data::{Secret, SecretState};
+use super::super::input::{InputBody, Patched};
 use super::super::merge::merge;
 use super::super::pki::{Asked, Issued, members};
 use super::super::refusal::Refusal;
 use super::super::rules;
 use super::{Expiry, Fresh, Making, next_rotation};
 use crate::model::Timestamp;
-use crate::model::json::{Object, raw};
-use members::{Shape, Table};
+use crate::model::json::{JsonObject, raw};
+use members::{MemberShape, MemberTable};
 
-const INPUTS: Table = &[
-    ("alt_names", Shape::Texts),
-    ("ip_sans", Shape::Text),
-    ("uri_sans", Shape::Text),
-    ("other_sans", Shape::Texts),
-    ("format", Shape::Text),
-    ("private_key_format", Shape::Text),
-    ("exclude_cn_from_sans", Shape::Flag),
-    ("ttl", Shape::Text),
+const INPUTS: MemberTable = &[
+    ("alt_names", MemberShape::Texts),
+    ("ip_sans", MemberShape::Text),
+    ("uri_sans", MemberShape::Text),
+    ("other_sans", MemberShape::Texts),
+    ("format", MemberShape::Text),
+    ("private_key_format", MemberShape::Text),
+    ("exclude_cn_from_sans", MemberShape::Flag),
+    ("ttl", MemberShape::Text),
 ];
 pub(super) const CREATE: [&str; 12] = [
     "certificate_template",
@@ -39,7 +39,7 @@ pub(super) const CREATE: [&str; 12] = [
 pub(super) const VERSION: [&str; 1] = ["csr"];
 pub(super) const PATCH: [&str; 1] = ["rotation"];
 
-impl State {
+impl InstanceState {
     pub(super) fn first_private_cert(&mut self, making: &Making<'_>) -> Result<Fresh, Refusal> {
         let body = making.body;
         let members = members::given(body, &[INPUTS])?;
@@ -51,7 +51,7 @@ impl State {
             members,
             csr: body.string("csr")?,
         };
-        let mut fields = Object::default();
+        let mut fields = JsonObject::default();
         if let Some(rotation) = body.object("rotation")? {
             rules::rotation(&rotation)?;
             fields.set("rotation", rotation);
@@ -66,7 +66,7 @@ impl State {
     pub(super) fn next_private_cert(
         &mut self,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &Secret,
     ) -> Result<Fresh, Refusal> {
         let mut asked = Asked::of(secret.inner.as_deref())?;
@@ -81,7 +81,7 @@ impl State {
     pub(super) fn patch_private_cert(
         &mut self,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &mut Secret,
     ) -> Result<bool, Refusal> {
         match body.patched_object("rotation")? {
@@ -102,14 +102,14 @@ impl State {
 }
 
 /// A certificate has to live until its next rotation.
-fn check_rotation(fields: &Object, now: Timestamp, end: Timestamp) -> Result<(), Refusal> {
+fn check_rotation(fields: &JsonObject, now: Timestamp, end: Timestamp) -> Result<(), Refusal> {
     if next_rotation(fields, now).is_some_and(|next| next > end) {
         return Err(Refusal::interval());
     }
     Ok(())
 }
 
-fn fresh(issued: Issued, mut fields: Object, asked: &Asked) -> Fresh {
+fn fresh(issued: Issued, mut fields: JsonObject, asked: &Asked) -> Fresh {
     fields.remove("alt_names");
     for (name, value) in issued.secret_fields.iter() {
         fields.set(name, value.to_owned());
@@ -119,7 +119,7 @@ fn fresh(issued: Issued, mut fields: Object, asked: &Asked) -> Fresh {
         expiry: Expiry::Own(Some(issued.end)),
         secret_fields: Some(fields),
         version_fields: issued.version_fields,
-        life: Life::Active,
+        life: SecretState::Active,
         inner: Some(asked.to_inner()),
     }
 }

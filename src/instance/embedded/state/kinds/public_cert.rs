@@ -1,35 +1,35 @@
 //! `public_cert`: ordered from a public certificate authority.
 
-use super::super::State;
-use super::super::data::{Life, Secret};
-use super::super::input::{Body, Patched};
+use super::super::InstanceState;
+use super::super::data::{Secret, SecretState};
+use super::super::input::{InputBody, Patched};
 use super::super::merge::merge;
-use super::super::pki::members::{self, Shape, Table};
+use super::super::pki::members::{self, MemberShape, MemberTable};
 use super::super::pki::{Algorithm, checked_rotation, is_host, ordered_version, strings};
 use super::super::refusal::Refusal;
 use super::super::secrets::checked_metadata;
 use super::super::{Answer, versions};
 use super::{Expiry, Fresh};
 use crate::model::Timestamp;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 /// Names beside the common one.
 const ALT_NAMES: usize = 99;
-const INPUTS: Table = &[
-    ("common_name", Shape::Text),
-    ("alt_names", Shape::Texts),
-    ("key_algorithm", Shape::Text),
-    ("ca", Shape::Text),
-    ("dns", Shape::Text),
-    ("bundle_certs", Shape::Flag),
+const INPUTS: MemberTable = &[
+    ("common_name", MemberShape::Text),
+    ("alt_names", MemberShape::Texts),
+    ("key_algorithm", MemberShape::Text),
+    ("ca", MemberShape::Text),
+    ("dns", MemberShape::Text),
+    ("bundle_certs", MemberShape::Flag),
 ];
 pub(super) const CREATE: [&str; 7] =
     ["common_name", "alt_names", "key_algorithm", "ca", "dns", "bundle_certs", "rotation"];
 pub(super) const VERSION: [&str; 1] = ["rotation"];
 pub(super) const PATCH: [&str; 1] = ["rotation"];
 
-impl State {
-    pub(super) fn first_public_cert(&self, body: &Body<'_>) -> Result<Fresh, Refusal> {
+impl InstanceState {
+    pub(super) fn first_public_cert(&self, body: &InputBody<'_>) -> Result<Fresh, Refusal> {
         let mut fields = members::given(body, &[INPUTS])?;
         for required in ["ca", "dns"] {
             body.required_string(required)?;
@@ -56,8 +56,8 @@ impl State {
             payload: None,
             expiry: Expiry::Own(None),
             secret_fields: Some(fields),
-            version_fields: Object::default(),
-            life: Life::PreActivation,
+            version_fields: JsonObject::default(),
+            life: SecretState::PreActivation,
             inner: None,
         })
     }
@@ -78,22 +78,22 @@ impl State {
     pub(in super::super) fn reorder_public_cert(
         &mut self,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         mut secret: Secret,
     ) -> Result<Answer, Refusal> {
-        if !matches!(secret.life, Life::Active | Life::Deactivated) || secret.inner.is_some() {
+        if !matches!(secret.life, SecretState::Active | SecretState::Deactivated) || secret.inner.is_some() {
             return Err(Refusal::invalid("The secret has an order that is not done."));
         }
         versions::check_room(&secret)?;
         let rotation = body.object("rotation")?;
         let rotation = rotation.ok_or_else(|| Refusal::invalid("The field 'rotation' is required."))?;
-        let rotation = Object::parse(rotation.get()).unwrap_or_default();
+        let rotation = JsonObject::parse(rotation.get()).unwrap_or_default();
         let metadata = checked_metadata(body, "version_custom_metadata")?;
         let rotate_keys = rotation.bool("rotate_keys").unwrap_or(false);
         let fields = secret.fields.clone();
         let order = self.place_order(now, &fields, rotate_keys, false, metadata);
-        if secret.life == Life::Deactivated {
-            secret.life = Life::PreActivation;
+        if secret.life == SecretState::Deactivated {
+            secret.life = SecretState::PreActivation;
             if self.switches.ordered_has_version {
                 // The version of the order that failed never had anything.
                 secret.versions.clear();
@@ -112,7 +112,7 @@ impl State {
         Ok(answer)
     }
 
-    pub(super) fn patch_public_cert(&mut self, body: &Body<'_>, secret: &mut Secret) -> Result<bool, Refusal> {
+    pub(super) fn patch_public_cert(&mut self, body: &InputBody<'_>, secret: &mut Secret) -> Result<bool, Refusal> {
         match body.patched_object("rotation")? {
             Patched::Absent => {}
             Patched::Clear => return Err(Refusal::invalid("The field 'rotation' cannot be cleared.")),

@@ -3,16 +3,16 @@
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::credentials::{Limits, Ttl};
-use super::super::data::{Life, Secret};
-use super::super::input::Body;
+use super::super::data::{Secret, SecretState};
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::rules::CREDENTIAL_ROTATION;
 use super::super::text::ObjectText;
 use super::{Expiry, Fresh, Making};
 use crate::model::Timestamp;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 pub(super) const CREATE: [&str; 3] = ["source_service", "ttl", "rotation"];
 pub(super) const VERSION: [&str; 0] = [];
@@ -22,12 +22,12 @@ const LIMITS: Limits = Limits { ttl: 86_400..=90 * 86_400, endless: true, rotati
 /// What a key has without a role of its own.
 const ROLE: &str = "crn:v1:bluemix:public:iam::::serviceRole:Writer";
 
-impl State {
+impl InstanceState {
     pub(super) fn first_service_credentials(&mut self, making: &Making<'_>) -> Result<Fresh, Refusal> {
         let source = making.body.object("source_service")?;
         let source = source.ok_or_else(|| Refusal::invalid("The field 'source_service' is required."))?;
         check_source(&source)?;
-        let mut fields = Object::default();
+        let mut fields = JsonObject::default();
         fields.set("source_service", source);
         self.credential_policy(making.body, making.now, &LIMITS, &mut fields)?;
         Ok(self.resource_key(making.now, making.name, fields))
@@ -40,19 +40,19 @@ impl State {
     pub(super) fn patch_service_credentials(
         &mut self,
         now: Timestamp,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
         secret: &mut Secret,
     ) -> Result<bool, Refusal> {
         self.patch_credential_policy(body, secret, now, &LIMITS)
     }
 
     /// Makes a resource key with the service, and writes down what the service says of it.
-    fn resource_key(&mut self, now: Timestamp, name: &str, mut fields: Object) -> Fresh {
+    fn resource_key(&mut self, now: Timestamp, name: &str, mut fields: JsonObject) -> Fresh {
         let source = fields.object("source_service").unwrap_or_default();
         let instance = source.object("instance").and_then(|instance| instance.str("crn")).unwrap_or_default();
         let parameters = source.object("parameters").unwrap_or_default();
         let role = source.object("role").and_then(|role| role.str("crn")).unwrap_or_else(|| ROLE.to_owned());
-        let made = Made {
+        let made = NewResourceKey {
             service_id: parameters.str("serviceid_crn").unwrap_or_else(|| {
                 let account = instance.split(':').nth(6).unwrap_or_default().to_owned();
                 format!("crn:v1:bluemix:public:iam-identity::{account}::serviceid:ServiceId-{}", self.ids.uuid())
@@ -72,13 +72,13 @@ impl State {
             expiry: Expiry::Own(end),
             secret_fields: Some(fields),
             version_fields: [("resource_key".to_owned(), key)].into_iter().collect(),
-            life: Life::Active,
+            life: SecretState::Active,
             inner: None,
         }
     }
 
     /// What Object Storage gives, as one example of many: an API key and, when asked for, a pair of HMAC keys.
-    fn service_payload(&mut self, made: &Made, instance: &str, hmac: bool) -> Zeroizing<String> {
+    fn service_payload(&mut self, made: &NewResourceKey, instance: &str, hmac: bool) -> Zeroizing<String> {
         let mut credentials = ObjectText::new();
         credentials.str("apikey", &self.ids.api_key());
         if hmac {
@@ -97,7 +97,7 @@ impl State {
 }
 
 /// Who a new resource key is.
-struct Made {
+struct NewResourceKey {
     service_id: String,
     api_key_id: String,
     api_key_name: String,
@@ -105,24 +105,24 @@ struct Made {
     key_crn: String,
 }
 
-impl Made {
+impl NewResourceKey {
     fn description(&self) -> String {
         format!("Auto-generated for key {}", self.key_crn)
     }
 
     fn resource_key(&self, name: &str) -> Box<RawValue> {
         let member = |name: &str, value: &str| (name.to_owned(), raw(value));
-        [member("crn", &self.key_crn), member("name", name)].into_iter().collect::<Object>().to_raw()
+        [member("crn", &self.key_crn), member("name", name)].into_iter().collect::<JsonObject>().to_raw()
     }
 
     /// `source_service` as it is read: what was given, and whose key it is now.
-    fn read_side(&self, given: &Object, key: &RawValue) -> Box<RawValue> {
+    fn read_side(&self, given: &JsonObject, key: &RawValue) -> Box<RawValue> {
         let object = |members: &[(&str, &str)]| -> Box<RawValue> {
             let members = members.iter().map(|&(name, value)| (name.to_owned(), raw(value)));
-            members.collect::<Object>().to_raw()
+            members.collect::<JsonObject>().to_raw()
         };
         let (id, name) = (self.api_key_id.as_str(), self.api_key_name.as_str());
-        let mut iam = Object::default();
+        let mut iam = JsonObject::default();
         iam.set("apikey", object(&[("description", &self.description()), ("id", id), ("name", name)]));
         iam.set("role", object(&[("crn", &self.role)]));
         iam.set("serviceid", object(&[("crn", &self.service_id)]));
@@ -135,12 +135,12 @@ impl Made {
 
 /// `source_service` of a create body: an instance by its CRN, and perhaps parameters and a role.
 fn check_source(source: &RawValue) -> Result<(), Refusal> {
-    let body = Body::parse(source.get())?;
+    let body = InputBody::parse(source.get())?;
     body.only(&["instance", "parameters", "role"])?;
     body.object("parameters")?;
     for (member, required) in [("instance", true), ("role", false)] {
         let object = body.object(member)?;
-        let crn = object.as_deref().and_then(|object| Object::parse(object.get()).ok()).and_then(|o| o.str("crn"));
+        let crn = object.as_deref().and_then(|object| JsonObject::parse(object.get()).ok()).and_then(|o| o.str("crn"));
         let fits = crn.as_ref().is_some_and(|crn| crn.starts_with("crn:") && (9..=512).contains(&crn.len()));
         if !fits && (required || object.is_some()) {
             return Err(Refusal::invalid(format!("The field 'source_service.{member}.crn' must be a CRN.")));
@@ -152,7 +152,7 @@ fn check_source(source: &RawValue) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::super::super::harness::{DAY, Machine};
-    use crate::model::json::Object;
+    use crate::model::json::JsonObject;
 
     const COS: &str = r#""instance":{"crn":"crn:v1:bluemix:public:cloud-object-storage:global:a/1:2::"}"#;
 
@@ -223,7 +223,7 @@ mod tests {
         assert!(!machine.get(&format!("secrets/{id}/metadata")).has("expiration_date"));
         let role = r#"{"secret_type":"service_credentials","name":"with-role","source_service":{"instance":{"crn":"crn:v1:x:y"},"role":{"crn":"crn:v1:role"}}}"#;
         let made = machine.post("secrets", role);
-        let credentials = Object::parse(&made.raw("credentials")).unwrap();
+        let credentials = JsonObject::parse(&made.raw("credentials")).unwrap();
         assert_eq!(credentials.str("iam_role_crn").as_deref(), Some("crn:v1:role"));
     }
 }

@@ -5,19 +5,19 @@ use zeroize::Zeroizing;
 
 use super::super::data::Secret;
 use super::super::ids::Ids;
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::rules;
 use super::super::text::{self, ObjectText};
 use super::{Expiry, Fresh};
-use crate::model::json::{Members, Object, as_str, raw};
+use crate::model::json::{JsonObject, Members, as_str, raw};
 
 pub(super) const CREATE: [&str; 5] =
     ["username", "password", "expiration_date", "rotation", "password_generation_policy"];
 pub(super) const VERSION: [&str; 1] = ["password"];
 pub(super) const PATCH: [&str; 3] = ["expiration_date", "rotation", "password_generation_policy"];
 
-pub(super) fn first(body: &Body<'_>, ids: &mut Ids) -> Result<Fresh, Refusal> {
+pub(super) fn first(body: &InputBody<'_>, ids: &mut Ids) -> Result<Fresh, Refusal> {
     let username = Zeroizing::new(body.required_string("username")?);
     rules::username(&username)?;
     let username = text::string(&username);
@@ -28,7 +28,7 @@ pub(super) fn first(body: &Body<'_>, ids: &mut Ids) -> Result<Fresh, Refusal> {
 }
 
 /// The username is that of the current version: it never changes.
-pub(super) fn next(body: &Body<'_>, secret: &Secret, ids: &mut Ids) -> Result<Fresh, Refusal> {
+pub(super) fn next(body: &InputBody<'_>, secret: &Secret, ids: &mut Ids) -> Result<Fresh, Refusal> {
     let current = secret.current().and_then(|version| version.payload.as_deref());
     let members = current.and_then(|payload| Members::parse(payload.expose()).ok()).map(|members| members.0);
     let members = members.unwrap_or_default();
@@ -39,7 +39,7 @@ pub(super) fn next(body: &Body<'_>, secret: &Secret, ids: &mut Ids) -> Result<Fr
 
 fn credentials(
     username: &str,
-    body: &Body<'_>,
+    body: &InputBody<'_>,
     policy: Option<Box<RawValue>>,
     ids: &mut Ids,
 ) -> Result<Zeroizing<String>, Refusal> {
@@ -53,15 +53,15 @@ fn credentials(
             payload.raw("password", raw.get());
         }
         None => {
-            let policy = policy.and_then(|policy| Object::parse(policy.get()).ok());
+            let policy = policy.and_then(|policy| JsonObject::parse(policy.get()).ok());
             payload.str("password", &ids.password(policy.as_ref()));
         }
     }
     Ok(payload.finish())
 }
 
-fn fields(body: &Body<'_>) -> Result<Object, Refusal> {
-    let mut fields = Object::default();
+fn fields(body: &InputBody<'_>) -> Result<JsonObject, Refusal> {
+    let mut fields = JsonObject::default();
     let rotation = body.object("rotation")?;
     if let Some(rotation) = &rotation {
         rules::rotation(rotation)?;

@@ -7,12 +7,12 @@ use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 use super::super::ids::Ids;
 use super::super::refusal::Refusal;
-use super::issue::{self, Issuer, Life, Role, Wanted};
-use super::key::{Algorithm, Key};
+use super::issue::{self, CertificateSpec, Issuer, SubjectRole, ValidityPeriod};
+use super::key::{Algorithm, CertificateKey};
 use super::names::{self, Sans};
 use super::template::SERVER_AND_CLIENT;
 use crate::model::Timestamp;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 /// Life of what it issues.
 const DAYS: i64 = 90;
@@ -22,7 +22,7 @@ const OWN: [i64; 2] = [1_577_836_800_000, 2_840_140_800_000];
 
 /// The authority of one environment.
 pub(crate) struct Acme {
-    key: Key,
+    key: CertificateKey,
     certificate: Certificate,
 }
 
@@ -31,22 +31,22 @@ impl Acme {
     pub(crate) fn of(environment: &str) -> Result<Self, Refusal> {
         // Any number does; it makes the keys the same everywhere.
         let mut ids = Ids::new(Some(if environment == "production" { 0xACE1 } else { 0xACE2 }));
-        let mut organization = Object::default();
+        let mut organization = JsonObject::default();
         organization.set("organization", raw(&["Keyhaven Sandbox"]));
         let subject = |what: &str| names::subject(&organization, Some(&format!("Sandbox ACME {environment} {what}")));
-        let authority = |subject, depth| Wanted {
+        let authority = |subject, depth| CertificateSpec {
             subject,
-            role: Role::Authority(depth),
+            role: SubjectRole::Authority(depth),
             key_usage: Some(issue::authority_usage()),
-            ..Wanted::default()
+            ..CertificateSpec::default()
         };
         let [from, to] = OWN.map(Timestamp::from_millis);
-        let own = Life { from, to };
-        let root_key = Key::generate(Algorithm::P256, &mut ids)?;
+        let own = ValidityPeriod { from, to };
+        let root_key = CertificateKey::generate(Algorithm::P256, &mut ids)?;
         let itself = Issuer { certificate: None, key: &root_key };
         let serial = issue::serial(&mut ids);
         let root = issue::certificate(&authority(subject("Root")?, None), root_key.public()?, &itself, &serial, own)?;
-        let key = Key::generate(Algorithm::P256, &mut ids)?;
+        let key = CertificateKey::generate(Algorithm::P256, &mut ids)?;
         let issuer = Issuer { certificate: Some(&root), key: &root_key };
         let serial = issue::serial(&mut ids);
         let wanted = authority(subject("Issuing")?, Some(0));
@@ -66,16 +66,16 @@ impl Acme {
         let mut sans = Sans::default();
         hosts.iter().for_each(|host| sans.add_name(host.clone()));
         sans.add_common_name(common_name);
-        let wanted = Wanted {
-            subject: names::subject(&Object::default(), Some(common_name))?,
+        let wanted = CertificateSpec {
+            subject: names::subject(&JsonObject::default(), Some(common_name))?,
             sans,
-            role: Role::EndEntity,
+            role: SubjectRole::EndEntity,
             key_usage: Some(KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment),
             extended_key_usage: SERVER_AND_CLIENT.to_vec(),
-            ..Wanted::default()
+            ..CertificateSpec::default()
         };
         let issuer = Issuer { certificate: Some(&self.certificate), key: &self.key };
-        let life = Life { from: now.plus_millis(-DAY / 24), to: now.plus_millis(DAYS * DAY) };
+        let life = ValidityPeriod { from: now.plus_millis(-DAY / 24), to: now.plus_millis(DAYS * DAY) };
         let signed = issue::certificate(&wanted, public, &issuer, &issue::serial(ids), life)?;
         Ok((issue::to_pem(&signed)?, issue::to_pem(&self.certificate)?))
     }

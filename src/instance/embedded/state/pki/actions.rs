@@ -6,43 +6,43 @@ use x509_cert::der::Encode;
 use x509_cert::ext::pkix::BasicConstraints;
 use zeroize::Zeroizing;
 
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::text::ObjectText;
-use super::super::{Answer, State};
+use super::super::{Answer, InstanceState};
 use super::authority::{Authority, INTERMEDIATE, later, pem_list};
 use super::ca::{BACKDATE, depth, is_authority};
 use super::duration;
-use super::issue::{self, Issuer, Life, Request, Role, Wanted};
-use super::key::{Algorithm, Key};
-use super::members::{self, Shape, Table, flag, integer};
+use super::issue::{self, CertificateRequest, CertificateSpec, Issuer, SubjectRole, ValidityPeriod};
+use super::key::{Algorithm, CertificateKey};
+use super::members::{self, MemberShape, MemberTable, flag, integer};
 use super::names::{self, Sans};
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 use crate::model::{Payload, Timestamp};
 
 const PREFIX: &str = "private_cert_configuration_action_";
 
 /// What a signing action may say about the certificate.
-const SIGNING: Table = &[
-    ("common_name", Shape::Text),
-    ("alt_names", Shape::Texts),
-    ("ip_sans", Shape::Text),
-    ("uri_sans", Shape::Text),
-    ("other_sans", Shape::Texts),
-    ("ttl", Shape::Text),
-    ("format", Shape::Text),
-    ("max_path_length", Shape::Number),
-    ("exclude_cn_from_sans", Shape::Flag),
-    ("permitted_dns_domains", Shape::Texts),
-    ("use_csr_values", Shape::Flag),
-    ("ou", Shape::Texts),
-    ("organization", Shape::Texts),
-    ("country", Shape::Texts),
-    ("locality", Shape::Texts),
-    ("province", Shape::Texts),
-    ("street_address", Shape::Texts),
-    ("postal_code", Shape::Texts),
-    ("serial_number", Shape::Text),
+const SIGNING: MemberTable = &[
+    ("common_name", MemberShape::Text),
+    ("alt_names", MemberShape::Texts),
+    ("ip_sans", MemberShape::Text),
+    ("uri_sans", MemberShape::Text),
+    ("other_sans", MemberShape::Texts),
+    ("ttl", MemberShape::Text),
+    ("format", MemberShape::Text),
+    ("max_path_length", MemberShape::Number),
+    ("exclude_cn_from_sans", MemberShape::Flag),
+    ("permitted_dns_domains", MemberShape::Texts),
+    ("use_csr_values", MemberShape::Flag),
+    ("ou", MemberShape::Texts),
+    ("organization", MemberShape::Texts),
+    ("country", MemberShape::Texts),
+    ("locality", MemberShape::Texts),
+    ("province", MemberShape::Texts),
+    ("street_address", MemberShape::Texts),
+    ("postal_code", MemberShape::Texts),
+    ("serial_number", MemberShape::Text),
 ];
 
 /// A certificate that an authority signed for a request, and the certificates above it, nearest first.
@@ -63,7 +63,7 @@ impl Signature {
     }
 }
 
-impl State {
+impl InstanceState {
     /// Does one action on a configuration.
     pub(crate) fn configuration_action(
         &mut self,
@@ -72,7 +72,7 @@ impl State {
         config_type: Option<&str>,
         text: &str,
     ) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         let action_type = body.required_string("action_type")?;
         let configuration = self.configuration(name, config_type)?;
         if !is_authority(&configuration.config_type) {
@@ -186,7 +186,7 @@ impl State {
         now: Timestamp,
         parent: &Authority,
         child: &str,
-        given: &Object,
+        given: &JsonObject,
         ttl: Option<u64>,
     ) -> Result<(), Refusal> {
         let mut child = self.authority_of(INTERMEDIATE, child).ok_or_else(|| {
@@ -214,15 +214,18 @@ impl State {
         now: Timestamp,
         authority: &Authority,
         csr: &str,
-        given: &Object,
+        given: &JsonObject,
         ttl: Option<u64>,
     ) -> Result<Signature, Refusal> {
         let (certificate, key, end) = authority.signer(now)?;
-        let request = Request::parse(csr)?;
+        let request = CertificateRequest::parse(csr)?;
         let mut wanted = authority_from_request(&request, given, &certificate)?;
         self.add_urls(&mut wanted, authority);
         // What it signs ends with the authority itself at the latest.
-        let life = Life { from: now.plus_millis(-BACKDATE), to: later(now, ttl.unwrap_or(authority.max_ttl)).min(end) };
+        let life = ValidityPeriod {
+            from: now.plus_millis(-BACKDATE),
+            to: later(now, ttl.unwrap_or(authority.max_ttl)).min(end),
+        };
         let issuer = Issuer { certificate: Some(&certificate), key: &key };
         let serial = issue::serial(&mut self.ids);
         let signed = issue::certificate(&wanted, request.public, &issuer, &serial, life)?;
@@ -230,7 +233,7 @@ impl State {
     }
 
     /// Addresses of the issuer's certificate and list, where its settings want them in what it signs.
-    pub(crate) fn add_urls(&self, wanted: &mut Wanted, authority: &Authority) {
+    pub(crate) fn add_urls(&self, wanted: &mut CertificateSpec, authority: &Authority) {
         let url = |what: &str| Some(authority.url(self.host(), what));
         if flag(&authority.settings, "crl_distribution_points_encoded", false) {
             wanted.crl_url = url("crl");
@@ -255,11 +258,11 @@ impl State {
         }
         let bits = integer(&authority.settings, "key_bits").and_then(|bits| u64::try_from(bits).ok());
         let algorithm = Algorithm::parse(authority.settings.str("key_type").as_deref(), bits)?;
-        let key = Key::generate(algorithm, &mut self.ids)?;
+        let key = CertificateKey::generate(algorithm, &mut self.ids)?;
         let wanted = authority.wanted(&authority.settings.str("common_name").unwrap_or_default())?;
-        let csr = issue::request(wanted.subject, &wanted.sans, Role::Authority(None), &key)?;
+        let csr = issue::request(wanted.subject, &wanted.sans, SubjectRole::Authority(None), &key)?;
         let ttl = authority.max_ttl.min(parent.max_ttl);
-        let signed = self.sign_request(now, &parent, &csr, &Object::default(), Some(ttl))?;
+        let signed = self.sign_request(now, &parent, &csr, &JsonObject::default(), Some(ttl))?;
         let mut config = ObjectText::new();
         for (name, _) in SIGNING {
             config.opt_raw(name, authority.settings.get(name).map(RawValue::get));
@@ -284,14 +287,18 @@ impl Authority {
     }
 }
 
-fn echo(answer: &mut ObjectText, given: &Object) {
+fn echo(answer: &mut ObjectText, given: &JsonObject) {
     for (name, value) in given.iter() {
         answer.raw(name, value.get());
     }
 }
 
 /// What a certificate for a requested authority says: what the action gives, else what the request does.
-fn authority_from_request(request: &Request, given: &Object, issuer: &Certificate) -> Result<Wanted, Refusal> {
+fn authority_from_request(
+    request: &CertificateRequest,
+    given: &JsonObject,
+    issuer: &Certificate,
+) -> Result<CertificateSpec, Refusal> {
     let from_request = flag(given, "use_csr_values", false);
     let requested_name = request.subject.common_name().ok().flatten().map(|name| name.value().into_owned());
     let common_name = given.str("common_name").filter(|_| !from_request).or(requested_name);
@@ -310,13 +317,13 @@ fn authority_from_request(request: &Request, given: &Object, issuer: &Certificat
     if let Some(name) = common_name.filter(|_| !flag(given, "exclude_cn_from_sans", false) && !from_request) {
         sans.add_common_name(&name);
     }
-    Ok(Wanted {
+    Ok(CertificateSpec {
         subject,
         sans,
-        role: Role::Authority(depth_below(issuer, depth(given)?)?),
+        role: SubjectRole::Authority(depth_below(issuer, depth(given)?)?),
         key_usage: Some(issue::authority_usage()),
         permitted_domains: names::strings(given, "permitted_dns_domains"),
-        ..Wanted::default()
+        ..CertificateSpec::default()
     })
 }
 

@@ -9,14 +9,14 @@ use x509_cert::Certificate;
 use x509_cert::der::DecodePem;
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::data::Configuration;
 use super::super::refusal::Refusal;
 use super::super::text::{ObjectText, date, list, string};
-use super::issue::{self, Life, Revocation};
-use super::key::Key;
+use super::issue::{self, Revocation, ValidityPeriod};
+use super::key::CertificateKey;
 use super::members::flag;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
 pub(crate) const ROOT: &str = "private_cert_configuration_root_ca";
@@ -41,7 +41,7 @@ pub(crate) struct Authority {
     /// Its configuration's name.
     pub(crate) name: String,
     /// Members as they were given, or their default.
-    pub(crate) settings: Object,
+    pub(crate) settings: JsonObject,
     /// `serial_number` of its subject as it was given; answers show that of the certificate under this name.
     pub(crate) subject_serial: Option<String>,
     /// Seconds that what it signs may live at most.
@@ -90,9 +90,9 @@ impl Authority {
         self.settings.str("signing_method").as_deref() == Some("internal")
     }
 
-    pub(crate) fn key(&self) -> Result<Key, Refusal> {
+    pub(crate) fn key(&self) -> Result<CertificateKey, Refusal> {
         let key = self.key.as_deref().ok_or_else(|| Refusal::invalid("The certificate authority has no key."))?;
-        Key::from_pem(key.expose())
+        CertificateKey::from_pem(key.expose())
     }
 
     /// Its certificate, parsed.
@@ -108,7 +108,7 @@ impl Authority {
     }
 
     /// Its certificate and key, when it may sign now.
-    pub(crate) fn signer(&self, now: Timestamp) -> Result<(Certificate, Key, Timestamp), Refusal> {
+    pub(crate) fn signer(&self, now: Timestamp) -> Result<(Certificate, CertificateKey, Timestamp), Refusal> {
         let not_ready = |why: &str| Refusal::invalid(format!("The certificate authority '{}' {why}.", self.name));
         let certificate = self.parsed().ok_or_else(|| not_ready("has no signed certificate yet"))?;
         let end = self.not_after().filter(|end| *end > now).ok_or_else(|| not_ready("is expired"))?;
@@ -126,7 +126,7 @@ impl Authority {
         }
         let Some(certificate) = self.parsed() else { return Ok(()) };
         self.crl_number += 1;
-        let life = Life { from: now, to: later(now, self.crl_expiry) };
+        let life = ValidityPeriod { from: now, to: later(now, self.crl_expiry) };
         let list = issue::revocation_list(&certificate, &self.key()?, self.crl_number, &self.revocations, life)?;
         self.crl = Some(list);
         Ok(())
@@ -155,8 +155,8 @@ impl Authority {
     }
 
     /// Members that lists show, too.
-    fn fields(&self, now: Timestamp, has_template: bool) -> Object {
-        let mut fields = Object::default();
+    fn fields(&self, now: Timestamp, has_template: bool) -> JsonObject {
+        let mut fields = JsonObject::default();
         for name in LISTED {
             if let Some(value) = self.settings.get(name) {
                 fields.set(name, value.to_owned());
@@ -226,7 +226,7 @@ pub(crate) fn later(from: Timestamp, seconds: u64) -> Timestamp {
     from.plus_millis(i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX / 4))
 }
 
-impl State {
+impl InstanceState {
     /// An authority by the name of its configuration; a root when a root and an intermediate share it.
     pub(crate) fn authority(&self, name: &str) -> Option<Authority> {
         [ROOT, INTERMEDIATE].iter().find_map(|config_type| self.authority_of(config_type, name))

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::data::Configuration;
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::authority::{Authority, INTERMEDIATE, ROOT, later, text};
 use super::duration;
-use super::issue::{self, Issuer, Life, Role, Wanted};
-use super::key::{Algorithm, Key};
-use super::members::{self, Shape, Table, flag, integer, one_of};
+use super::issue::{self, CertificateSpec, Issuer, SubjectRole, ValidityPeriod};
+use super::key::{Algorithm, CertificateKey};
+use super::members::{self, MemberShape, MemberTable, flag, integer, one_of};
 use super::names::{self, Sans};
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
 /// Seconds of an hour, the shortest `max_ttl` of an authority.
@@ -26,55 +26,55 @@ pub(crate) const BACKDATE: i64 = 30_000;
 /// Authorities of one kind that an instance takes.
 const LIMIT: usize = 10;
 
-const COMMON: Table = &[
-    ("crypto_key", Shape::Object),
-    ("crl_disable", Shape::Flag),
-    ("crl_distribution_points_encoded", Shape::Flag),
-    ("issuing_certificates_urls_encoded", Shape::Flag),
-    ("common_name", Shape::Text),
-    ("alt_names", Shape::Texts),
-    ("ip_sans", Shape::Text),
-    ("uri_sans", Shape::Text),
-    ("other_sans", Shape::Texts),
-    ("format", Shape::Text),
-    ("private_key_format", Shape::Text),
-    ("key_type", Shape::Text),
-    ("key_bits", Shape::Number),
-    ("exclude_cn_from_sans", Shape::Flag),
-    ("ou", Shape::Texts),
-    ("organization", Shape::Texts),
-    ("country", Shape::Texts),
-    ("locality", Shape::Texts),
-    ("province", Shape::Texts),
-    ("street_address", Shape::Texts),
-    ("postal_code", Shape::Texts),
-    ("serial_number", Shape::Text),
+const COMMON: MemberTable = &[
+    ("crypto_key", MemberShape::Object),
+    ("crl_disable", MemberShape::Flag),
+    ("crl_distribution_points_encoded", MemberShape::Flag),
+    ("issuing_certificates_urls_encoded", MemberShape::Flag),
+    ("common_name", MemberShape::Text),
+    ("alt_names", MemberShape::Texts),
+    ("ip_sans", MemberShape::Text),
+    ("uri_sans", MemberShape::Text),
+    ("other_sans", MemberShape::Texts),
+    ("format", MemberShape::Text),
+    ("private_key_format", MemberShape::Text),
+    ("key_type", MemberShape::Text),
+    ("key_bits", MemberShape::Number),
+    ("exclude_cn_from_sans", MemberShape::Flag),
+    ("ou", MemberShape::Texts),
+    ("organization", MemberShape::Texts),
+    ("country", MemberShape::Texts),
+    ("locality", MemberShape::Texts),
+    ("province", MemberShape::Texts),
+    ("street_address", MemberShape::Texts),
+    ("postal_code", MemberShape::Texts),
+    ("serial_number", MemberShape::Text),
 ];
-const OF_ROOT: Table = &[("max_path_length", Shape::Number), ("permitted_dns_domains", Shape::Texts)];
-const OF_INTERMEDIATE: Table = &[("signing_method", Shape::Text), ("issuer", Shape::Text)];
-const PATCHED: Table = &[
-    ("crl_disable", Shape::Flag),
-    ("crl_distribution_points_encoded", Shape::Flag),
-    ("issuing_certificates_urls_encoded", Shape::Flag),
+const OF_ROOT: MemberTable = &[("max_path_length", MemberShape::Number), ("permitted_dns_domains", MemberShape::Texts)];
+const OF_INTERMEDIATE: MemberTable = &[("signing_method", MemberShape::Text), ("issuer", MemberShape::Text)];
+const PATCHED: MemberTable = &[
+    ("crl_disable", MemberShape::Flag),
+    ("crl_distribution_points_encoded", MemberShape::Flag),
+    ("issuing_certificates_urls_encoded", MemberShape::Flag),
 ];
 
 /// Seconds of the `max_ttl` of a body.
-fn max_ttl(body: &Body<'_>) -> Result<Option<u64>, Refusal> {
+fn max_ttl(body: &InputBody<'_>) -> Result<Option<u64>, Refusal> {
     duration::member(body, "max_ttl", HOUR, MOST_HOURS * HOUR)
 }
 
-fn crl_expiry(body: &Body<'_>) -> Result<Option<u64>, Refusal> {
+fn crl_expiry(body: &InputBody<'_>) -> Result<Option<u64>, Refusal> {
     duration::member(body, "crl_expiry", 1, MOST_HOURS * HOUR)
 }
 
-impl State {
+impl InstanceState {
     /// A new authority: a root signs itself, an intermediate makes a signing request.
     pub(crate) fn create_authority(
         &mut self,
         now: Timestamp,
         config_type: &str,
         name: String,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
     ) -> Result<Arc<Configuration>, Refusal> {
         let root = config_type == ROOT;
         let tables = [COMMON, if root { OF_ROOT } else { OF_INTERMEDIATE }];
@@ -109,17 +109,17 @@ impl State {
             crl_number: 0,
         };
         let wanted = authority.wanted(&common_name)?;
-        let key = Key::generate(algorithm, &mut self.ids)?;
+        let key = CertificateKey::generate(algorithm, &mut self.ids)?;
         authority.key = Some(Arc::new(Payload::new(key.to_pem()?)));
         if root {
-            let life = Life { from: now.plus_millis(-BACKDATE), to: later(now, ttl.unwrap_or(max_ttl)) };
+            let life = ValidityPeriod { from: now.plus_millis(-BACKDATE), to: later(now, ttl.unwrap_or(max_ttl)) };
             let issuer = Issuer { certificate: None, key: &key };
             let serial = issue::serial(&mut self.ids);
             let signed = issue::certificate(&wanted, key.public()?, &issuer, &serial, life)?;
             authority.certificate = Some(issue::to_pem(&signed)?);
             authority.renew_crl(now)?;
         } else {
-            authority.csr = Some(issue::request(wanted.subject, &wanted.sans, Role::Authority(None), &key)?);
+            authority.csr = Some(issue::request(wanted.subject, &wanted.sans, SubjectRole::Authority(None), &key)?);
         }
         self.put_authority(&authority, now);
         self.kept(config_type, &authority.name)
@@ -130,7 +130,7 @@ impl State {
         &mut self,
         now: Timestamp,
         mut authority: Authority,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
     ) -> Result<Arc<Configuration>, Refusal> {
         body.only(&members::names(&[PATCHED], &["max_ttl", "crl_expiry"]))?;
         if body.clears("max_ttl") {
@@ -157,7 +157,7 @@ impl State {
     }
 
     /// Where a key is in a hardware module: the module is named in full, and the secret with its PIN is here.
-    fn check_crypto_key(&self, settings: &Object) -> Result<(), Refusal> {
+    fn check_crypto_key(&self, settings: &JsonObject) -> Result<(), Refusal> {
         let Some(key) = settings.object("crypto_key") else { return Ok(()) };
         let provider = key.object("provider");
         let provider = provider.ok_or_else(|| Refusal::invalid("The field 'crypto_key.provider' is required."))?;
@@ -175,7 +175,7 @@ impl State {
     }
 
     /// How an intermediate gets its signature, checked.
-    fn check_signing(&self, settings: &Object) -> Result<(), Refusal> {
+    fn check_signing(&self, settings: &JsonObject) -> Result<(), Refusal> {
         match settings.str("signing_method").as_deref() {
             Some("external") => Ok(()),
             Some("internal") => {
@@ -200,7 +200,7 @@ impl State {
 }
 
 /// Fills in what the provider answers where nothing was given, and says what key to make.
-fn defaults(settings: &mut Object, root: bool) -> Result<Algorithm, Refusal> {
+fn defaults(settings: &mut JsonObject, root: bool) -> Result<Algorithm, Refusal> {
     one_of(settings, "format", &["pem", "pem_bundle"])?;
     one_of(settings, "private_key_format", &["der", "pkcs8"])?;
     one_of(settings, "key_type", &["rsa", "ec"])?;
@@ -229,7 +229,7 @@ fn defaults(settings: &mut Object, root: bool) -> Result<Algorithm, Refusal> {
 
 impl Authority {
     /// What its certificate or signing request says.
-    pub(crate) fn wanted(&self, common_name: &str) -> Result<Wanted, Refusal> {
+    pub(crate) fn wanted(&self, common_name: &str) -> Result<CertificateSpec, Refusal> {
         let mut members = self.settings.clone();
         if let Some(serial) = &self.subject_serial {
             members.set("serial_number", text(serial));
@@ -238,19 +238,19 @@ impl Authority {
         if !flag(&members, "exclude_cn_from_sans", false) {
             sans.add_common_name(common_name);
         }
-        Ok(Wanted {
+        Ok(CertificateSpec {
             subject: names::subject(&members, Some(common_name))?,
             sans,
-            role: Role::Authority(depth(&members)?),
+            role: SubjectRole::Authority(depth(&members)?),
             key_usage: Some(issue::authority_usage()),
             permitted_domains: names::strings(&members, "permitted_dns_domains"),
-            ..Wanted::default()
+            ..CertificateSpec::default()
         })
     }
 }
 
 /// `max_path_length`; nothing where there is no bound.
-pub(crate) fn depth(members: &Object) -> Result<Option<u8>, Refusal> {
+pub(crate) fn depth(members: &JsonObject) -> Result<Option<u8>, Refusal> {
     match integer(members, "max_path_length") {
         None | Some(-1) => Ok(None),
         Some(depth) if (0..=10).contains(&depth) => Ok(u8::try_from(depth).ok()),

@@ -1,6 +1,6 @@
 //! Durations: written as text, read back in seconds.
 
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 
 /// Characters of a duration at most, as documented.
@@ -24,7 +24,7 @@ pub(crate) fn seconds(member: &str, text: &str) -> Result<u64, Refusal> {
 }
 
 /// A duration that a body may have, between `least` and `most` seconds.
-pub(crate) fn member(body: &Body<'_>, name: &str, least: u64, most: u64) -> Result<Option<u64>, Refusal> {
+pub(crate) fn member(body: &InputBody<'_>, name: &str, least: u64, most: u64) -> Result<Option<u64>, Refusal> {
     let Some(text) = body.string(name)? else { return Ok(None) };
     let seconds = seconds(name, &text)?;
     if (least..=most).contains(&seconds) {

@@ -8,7 +8,7 @@ use x509_cert::Certificate;
 use x509_cert::der::DecodePem;
 
 use super::super::harness::{DAY, Machine};
-use super::super::{Items, Life};
+use super::super::{Items, SecretState};
 use super::authority::Authority;
 use super::issue::{is_signed_by, serial_text};
 use super::kit::{act, configure};
@@ -98,7 +98,7 @@ fn check(machine: &mut Machine, told: &Items, seen: &mut BTreeSet<String>) {
         assert!(!machine.state.renderer.secret_metadata(secret).contains("BEGIN"), "metadata shows no payload");
         let current = secret.current().unwrap();
         seen.insert(secret.life.word().to_owned());
-        if secret.life == Life::Destroyed {
+        if secret.life == SecretState::Destroyed {
             continue;
         }
         assert!(secret.expiration_date.unwrap() > machine.now, "what has ended is destroyed");
@@ -112,7 +112,7 @@ fn check(machine: &mut Machine, told: &Items, seen: &mut BTreeSet<String>) {
         let serial = serial_text(leaf.tbs_certificate().serial_number().as_bytes());
         assert_eq!(current.fields.str("serial_number"), Some(serial.clone()));
         assert_eq!(secret.fields.str("serial_number"), Some(serial));
-        assert_eq!(secret.life == Life::Deactivated, secret.fields.get("revocation_time_seconds").is_some());
+        assert_eq!(secret.life == SecretState::Deactivated, secret.fields.get("revocation_time_seconds").is_some());
     }
 }
 

@@ -35,7 +35,7 @@ use p256::ecdsa::signature::Signer;
 use super::super::ids::Ids;
 use super::super::refusal::Refusal;
 use super::super::rules;
-use super::key::{Key, Signed};
+use super::key::{CertificateKey, EncodedSignature};
 use super::names::Sans;
 use super::verify::verifies;
 use crate::model::Timestamp;
@@ -44,10 +44,10 @@ const CA_ISSUERS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7
 
 /// What a certificate is to say.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct CertificateSpec {
     pub(crate) subject: Name,
     pub(crate) sans: Sans,
-    pub(crate) role: Role,
+    pub(crate) role: SubjectRole,
     pub(crate) key_usage: Option<FlagSet<KeyUsages>>,
     pub(crate) extended_key_usage: Vec<ObjectIdentifier>,
     pub(crate) policies: Vec<ObjectIdentifier>,
@@ -61,7 +61,7 @@ pub(crate) struct Wanted {
 
 /// Whether the subject may sign certificates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum SubjectRole {
     /// It may not, and nothing says so.
     #[default]
     Plain,
@@ -73,7 +73,7 @@ pub(crate) enum Role {
 
 /// From when to when, in whole seconds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Life {
+pub(crate) struct ValidityPeriod {
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
 }
@@ -81,7 +81,7 @@ pub(crate) struct Life {
 /// Who signs: its certificate, nothing when it signs itself, and its key.
 pub(crate) struct Issuer<'a> {
     pub(crate) certificate: Option<&'a Certificate>,
-    pub(crate) key: &'a Key,
+    pub(crate) key: &'a CertificateKey,
 }
 
 /// A certificate that was taken back.
@@ -93,7 +93,7 @@ pub(crate) struct Revocation {
 }
 
 struct Profile<'a> {
-    wanted: &'a Wanted,
+    wanted: &'a CertificateSpec,
     issuer: Option<Name>,
     issuer_key_id: Option<OctetString>,
 }
@@ -122,11 +122,11 @@ impl BuilderProfile for Profile<'_> {
             list.push(ExtendedKeyUsage(wanted.extended_key_usage.clone()).to_extension(subject, &list)?);
         }
         match wanted.role {
-            Role::Plain => {}
-            Role::EndEntity => {
+            SubjectRole::Plain => {}
+            SubjectRole::EndEntity => {
                 list.push(BasicConstraints { ca: false, path_len_constraint: None }.to_extension(subject, &list)?);
             }
-            Role::Authority(depth) => {
+            SubjectRole::Authority(depth) => {
                 list.push(BasicConstraints { ca: true, path_len_constraint: depth }.to_extension(subject, &list)?);
             }
         }
@@ -201,11 +201,11 @@ pub(crate) fn serial_text(bytes: &[u8]) -> String {
 
 /// Signs a certificate for a public key.
 pub(crate) fn certificate(
-    wanted: &Wanted,
+    wanted: &CertificateSpec,
     public: SubjectPublicKeyInfoOwned,
     issuer: &Issuer<'_>,
     serial: &[u8; 20],
-    life: Life,
+    life: ValidityPeriod,
 ) -> Result<Certificate, Refusal> {
     wanted.sans.general_names()?;
     let profile = Profile {
@@ -216,7 +216,7 @@ pub(crate) fn certificate(
     let validity = Validity::new(time(life.from)?, time(life.to)?);
     let serial = SerialNumber::new(serial).map_err(unencodable)?;
     let builder = CertificateBuilder::new(profile, serial, validity, public).map_err(unencodable)?;
-    builder.build::<_, Signed>(issuer.key).map_err(unencodable)
+    builder.build::<_, EncodedSignature>(issuer.key).map_err(unencodable)
 }
 
 fn key_id(certificate: &Certificate) -> Option<OctetString> {
@@ -238,26 +238,26 @@ pub(crate) fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> b
 }
 
 /// A signing request for a key, in PEM.
-pub(crate) fn request(subject: Name, sans: &Sans, role: Role, key: &Key) -> Result<String, Refusal> {
+pub(crate) fn request(subject: Name, sans: &Sans, role: SubjectRole, key: &CertificateKey) -> Result<String, Refusal> {
     let mut builder = RequestBuilder::new(subject).map_err(unencodable)?;
     let names = sans.general_names()?;
     if !names.is_empty() {
         builder.add_extension(&SubjectAltName(names)).map_err(unencodable)?;
     }
-    if let Role::Authority(depth) = role {
+    if let SubjectRole::Authority(depth) = role {
         builder.add_extension(&BasicConstraints { ca: true, path_len_constraint: depth }).map_err(unencodable)?;
     }
-    builder.build::<_, Signed>(key).map_err(unencodable)?.to_pem(LineEnding::LF).map_err(unencodable)
+    builder.build::<_, EncodedSignature>(key).map_err(unencodable)?.to_pem(LineEnding::LF).map_err(unencodable)
 }
 
 /// A signing request that somebody brings: its names, and the key that it proves to have.
-pub(crate) struct Request {
+pub(crate) struct CertificateRequest {
     pub(crate) subject: Name,
     pub(crate) sans: Sans,
     pub(crate) public: SubjectPublicKeyInfoOwned,
 }
 
-impl Request {
+impl CertificateRequest {
     /// Reads a request and checks its size and its signature.
     pub(crate) fn parse(pem: &str) -> Result<Self, Refusal> {
         rules::csr(pem)?;
@@ -290,10 +290,10 @@ fn requested_names(request: &CertReq) -> Sans {
 /// A revocation list of an authority, in PEM.
 pub(crate) fn revocation_list(
     certificate: &Certificate,
-    key: &Key,
+    key: &CertificateKey,
     number: u64,
     revoked: &[Revocation],
-    life: Life,
+    life: ValidityPeriod,
 ) -> Result<String, Refusal> {
     let name = certificate.tbs_certificate().subject().clone();
     let number = CrlNumber::try_from(number).map_err(unencodable)?;

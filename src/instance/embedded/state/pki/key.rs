@@ -96,7 +96,7 @@ impl Algorithm {
 }
 
 /// A private key that signs.
-pub(crate) enum Key {
+pub(crate) enum CertificateKey {
     P256(Box<SigningKey>),
     P384(Box<EcdsaKeyPair>),
     P521(Box<EcdsaKeyPair>),
@@ -108,7 +108,7 @@ fn broken() -> Refusal {
     Refusal::invalid("A private key cannot be made or read.")
 }
 
-impl Key {
+impl CertificateKey {
     /// A new key.
     pub(crate) fn generate(algorithm: Algorithm, ids: &mut Ids) -> Result<Self, Refusal> {
         match algorithm {
@@ -251,15 +251,15 @@ impl EncodePublicKey for Public {
 }
 
 /// A signature in the encoding of its algorithm.
-pub(crate) struct Signed(Vec<u8>);
+pub(crate) struct EncodedSignature(Vec<u8>);
 
-impl SignatureBitStringEncoding for Signed {
+impl SignatureBitStringEncoding for EncodedSignature {
     fn to_bitstring(&self) -> x509_cert::der::Result<BitString> {
         BitString::from_bytes(&self.0)
     }
 }
 
-impl Keypair for Key {
+impl Keypair for CertificateKey {
     type VerifyingKey = Public;
 
     fn verifying_key(&self) -> Public {
@@ -267,10 +267,10 @@ impl Keypair for Key {
     }
 }
 
-impl Signer<Signed> for Key {
-    fn try_sign(&self, message: &[u8]) -> Result<Signed, signature::Error> {
+impl Signer<EncodedSignature> for CertificateKey {
+    fn try_sign(&self, message: &[u8]) -> Result<EncodedSignature, signature::Error> {
         let failed = |_| signature::Error::new();
-        Ok(Signed(match self {
+        Ok(EncodedSignature(match self {
             Self::P256(key) => {
                 let signed: DerSignature = key.try_sign(message)?;
                 signed.as_bytes().to_vec()
@@ -288,7 +288,7 @@ impl Signer<Signed> for Key {
     }
 }
 
-impl DynSignatureAlgorithmIdentifier for Key {
+impl DynSignatureAlgorithmIdentifier for CertificateKey {
     fn signature_algorithm_identifier(&self) -> x509_cert::spki::Result<AlgorithmIdentifierOwned> {
         let (oid, parameters) = match self {
             Self::P256(_) => (ECDSA_SHA256, None),
@@ -313,8 +313,8 @@ mod tests {
     fn every_kind_of_key_survives_its_text_and_signs_what_its_public_half_accepts() {
         let mut ids = Ids::new(Some(3));
         for algorithm in ALL {
-            let key = Key::generate(algorithm, &mut ids).unwrap();
-            let again = Key::from_pem(&key.to_pem().unwrap()).unwrap();
+            let key = CertificateKey::generate(algorithm, &mut ids).unwrap();
+            let again = CertificateKey::from_pem(&key.to_pem().unwrap()).unwrap();
             assert_eq!(again.public().unwrap(), key.public().unwrap(), "{algorithm:?}");
             let signed = again.try_sign(b"message").unwrap();
             let oid = again.signature_algorithm_identifier().unwrap().oid;
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_key_on_every_curve() {
         for algorithm in [Algorithm::P256, Algorithm::P384, Algorithm::P521, Algorithm::Ed25519] {
-            let make = |seed| Key::generate(algorithm, &mut Ids::new(Some(seed))).unwrap().to_pem().unwrap();
+            let make = |seed| CertificateKey::generate(algorithm, &mut Ids::new(Some(seed))).unwrap().to_pem().unwrap();
             assert_eq!(make(1), make(1), "{algorithm:?}");
             assert_ne!(make(1), make(2), "{algorithm:?}");
         }
@@ -340,7 +340,7 @@ mod tests {
             (Algorithm::P384, "EC PRIVATE KEY"),
             (Algorithm::Ed25519, "PRIVATE KEY"),
         ] {
-            let pem = Key::generate(algorithm, &mut ids).unwrap().to_traditional_pem().unwrap();
+            let pem = CertificateKey::generate(algorithm, &mut ids).unwrap().to_traditional_pem().unwrap();
             assert!(pem.starts_with(&format!("-----BEGIN {label}-----\n")), "{algorithm:?}");
         }
     }

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::data::Secret;
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::text::ObjectText;
-use super::issue::{self, Role};
-use super::key::{Algorithm, Key};
-use super::members::{self, Shape, Table, flag, integer, one_of};
+use super::issue::{self, SubjectRole};
+use super::key::{Algorithm, CertificateKey};
+use super::members::{self, MemberShape, MemberTable, flag, integer, one_of};
 use super::names::{self, Sans};
 use crate::model::Payload;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 
 const TEXTS: [&str; 7] = ["ou", "organization", "country", "locality", "province", "street_address", "postal_code"];
 const FLAGS: [(&str, bool); 6] = [
@@ -27,40 +27,40 @@ const FLAGS: [(&str, bool); 6] = [
     ("code_signing_flag", false),
     ("email_protection_flag", false),
 ];
-const MEMBERS: Table = &[
-    ("ou", Shape::Texts),
-    ("organization", Shape::Texts),
-    ("country", Shape::Texts),
-    ("locality", Shape::Texts),
-    ("province", Shape::Texts),
-    ("street_address", Shape::Texts),
-    ("postal_code", Shape::Texts),
-    ("require_cn", Shape::Flag),
-    ("common_name", Shape::Text),
-    ("alt_names", Shape::Text),
-    ("ip_sans", Shape::Text),
-    ("uri_sans", Shape::Text),
-    ("other_sans", Shape::Text),
-    ("exclude_cn_from_sans", Shape::Flag),
-    ("user_ids", Shape::Text),
-    ("server_flag", Shape::Flag),
-    ("client_flag", Shape::Flag),
-    ("code_signing_flag", Shape::Flag),
-    ("email_protection_flag", Shape::Flag),
-    ("key_type", Shape::Text),
-    ("key_bits", Shape::Number),
-    ("key_usage", Shape::Text),
-    ("ext_key_usage", Shape::Text),
-    ("policy_identifiers", Shape::Text),
-    ("ext_key_usage_oids", Shape::Text),
-    ("rotate_keys", Shape::Flag),
+const MEMBERS: MemberTable = &[
+    ("ou", MemberShape::Texts),
+    ("organization", MemberShape::Texts),
+    ("country", MemberShape::Texts),
+    ("locality", MemberShape::Texts),
+    ("province", MemberShape::Texts),
+    ("street_address", MemberShape::Texts),
+    ("postal_code", MemberShape::Texts),
+    ("require_cn", MemberShape::Flag),
+    ("common_name", MemberShape::Text),
+    ("alt_names", MemberShape::Text),
+    ("ip_sans", MemberShape::Text),
+    ("uri_sans", MemberShape::Text),
+    ("other_sans", MemberShape::Text),
+    ("exclude_cn_from_sans", MemberShape::Flag),
+    ("user_ids", MemberShape::Text),
+    ("server_flag", MemberShape::Flag),
+    ("client_flag", MemberShape::Flag),
+    ("code_signing_flag", MemberShape::Flag),
+    ("email_protection_flag", MemberShape::Flag),
+    ("key_type", MemberShape::Text),
+    ("key_bits", MemberShape::Number),
+    ("key_usage", MemberShape::Text),
+    ("ext_key_usage", MemberShape::Text),
+    ("policy_identifiers", MemberShape::Text),
+    ("ext_key_usage_oids", MemberShape::Text),
+    ("rotate_keys", MemberShape::Flag),
 ];
 
 /// A signing request with its key; kept in its secret where no answer shows the key by itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Managed {
     /// Members as they were given, or their default.
-    settings: Object,
+    settings: JsonObject,
     pub(crate) csr: String,
     #[serde(with = "super::super::payload_text")]
     key: Option<Arc<Payload>>,
@@ -104,10 +104,10 @@ impl Managed {
     }
 }
 
-impl State {
+impl InstanceState {
     /// A signing request by the member `managed_csr`; with `before`, only what the member names changes.
     pub(crate) fn manage_csr(&mut self, member: &RawValue, before: Option<&Managed>) -> Result<Managed, Refusal> {
-        let body = Body::parse(member.get())?;
+        let body = InputBody::parse(member.get())?;
         body.only(&members::names(&[MEMBERS], &[]))?;
         let mut settings = before.map(|before| before.settings.clone()).unwrap_or_default();
         for (name, _) in MEMBERS.iter().filter(|(name, _)| body.clears(name)) {
@@ -147,10 +147,10 @@ impl State {
             sans.add_common_name(name);
         }
         let key = match kept {
-            Some(before) => Key::from_pem(&before.key())?,
-            None => Key::generate(algorithm, &mut self.ids)?,
+            Some(before) => CertificateKey::from_pem(&before.key())?,
+            None => CertificateKey::generate(algorithm, &mut self.ids)?,
         };
-        let csr = issue::request(names::subject(&settings, common_name.as_deref())?, &sans, Role::Plain, &key)?;
+        let csr = issue::request(names::subject(&settings, common_name.as_deref())?, &sans, SubjectRole::Plain, &key)?;
         Ok(Managed {
             settings,
             csr,

@@ -1,7 +1,7 @@
 //! Managed signing requests through requests.
 
 use super::super::harness::{DAY, Got, Machine};
-use super::issue::Request;
+use super::issue::CertificateRequest;
 use super::kit::{act, root};
 use crate::instance::embedded::options::Switches;
 
@@ -36,7 +36,7 @@ fn waits(member: &str) {
     let managed = got.object().object("managed_csr").unwrap();
     assert!(managed.str("private_key").unwrap().contains("PRIVATE KEY"));
     assert_eq!((managed.str("csr"), managed.bool("require_cn")), (Some(got.str("csr")), Some(true)));
-    let request = Request::parse(&got.str("csr")).unwrap();
+    let request = CertificateRequest::parse(&got.str("csr")).unwrap();
     assert_eq!(request.subject.to_string(), "CN=shop.example.com,O=Acme");
     assert_eq!(request.sans.dns, ["shop.example.com", "www.example.com"]);
     assert_eq!(machine.get(&format!("{path}/metadata")).raw("downloaded"), "true");

@@ -2,13 +2,13 @@
 
 use serde_json::value::RawValue;
 
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
-use crate::model::json::Object;
+use crate::model::json::JsonObject;
 
 /// The shape of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum MemberShape {
     Text,
     Texts,
     Flag,
@@ -18,19 +18,19 @@ pub(crate) enum Shape {
 }
 
 /// Members with their shapes.
-pub(crate) type Table = &'static [(&'static str, Shape)];
+pub(crate) type MemberTable = &'static [(&'static str, MemberShape)];
 
 /// The members of the table that a body has, as their exact text.
-pub(crate) fn given(body: &Body<'_>, tables: &[Table]) -> Result<Object, Refusal> {
-    let mut object = Object::default();
+pub(crate) fn given(body: &InputBody<'_>, tables: &[MemberTable]) -> Result<JsonObject, Refusal> {
+    let mut object = JsonObject::default();
     for (name, shape) in tables.iter().copied().flatten() {
         let Some(value) = body.get(name) else { continue };
         match shape {
-            Shape::Text => drop(body.string(name)?),
-            Shape::Texts => drop(body.strings(name)?),
-            Shape::Flag => drop(body.bool(name)?),
-            Shape::Object => drop(body.object(name)?),
-            Shape::Number => drop(number(name, value)?),
+            MemberShape::Text => drop(body.string(name)?),
+            MemberShape::Texts => drop(body.strings(name)?),
+            MemberShape::Flag => drop(body.bool(name)?),
+            MemberShape::Object => drop(body.object(name)?),
+            MemberShape::Number => drop(number(name, value)?),
         }
         object.set(name, value.to_owned());
     }
@@ -38,7 +38,7 @@ pub(crate) fn given(body: &Body<'_>, tables: &[Table]) -> Result<Object, Refusal
 }
 
 /// The names in tables, and some more.
-pub(crate) fn names(tables: &[Table], more: &[&'static str]) -> Vec<&'static str> {
+pub(crate) fn names(tables: &[MemberTable], more: &[&'static str]) -> Vec<&'static str> {
     tables.iter().copied().flatten().map(|(name, _)| *name).chain(more.iter().copied()).collect()
 }
 
@@ -47,17 +47,17 @@ fn number(name: &str, value: &RawValue) -> Result<i64, Refusal> {
 }
 
 /// A whole number among given members.
-pub(crate) fn integer(object: &Object, name: &str) -> Option<i64> {
+pub(crate) fn integer(object: &JsonObject, name: &str) -> Option<i64> {
     object.get(name).and_then(|value| value.get().parse().ok())
 }
 
 /// Whether a flag among given members is on; `otherwise` where it is not given.
-pub(crate) fn flag(object: &Object, name: &str, otherwise: bool) -> bool {
+pub(crate) fn flag(object: &JsonObject, name: &str, otherwise: bool) -> bool {
     object.bool(name).unwrap_or(otherwise)
 }
 
 /// Refuses a text that is none of those allowed.
-pub(crate) fn one_of(object: &Object, name: &str, allowed: &[&str]) -> Result<(), Refusal> {
+pub(crate) fn one_of(object: &JsonObject, name: &str, allowed: &[&str]) -> Result<(), Refusal> {
     match object.str(name) {
         Some(text) if !allowed.contains(&text.as_str()) => {
             Err(Refusal::invalid(format!("The field '{name}' has an unknown value.")))

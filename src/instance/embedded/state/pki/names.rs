@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 
 use super::super::refusal::Refusal;
-use crate::model::json::{Object, as_array, as_str};
+use crate::model::json::{JsonObject, as_array, as_str};
 
 /// Members that are part of a subject, with their attribute, in the order of Go's `crypto/x509/pkix`, which the
 /// provider's engine uses.
@@ -32,7 +32,7 @@ fn invalid(what: &str) -> Refusal {
 }
 
 /// A member that is a list of strings, or one string with commas; empty when it is not there.
-pub(crate) fn strings(object: &Object, name: &str) -> Vec<String> {
+pub(crate) fn strings(object: &JsonObject, name: &str) -> Vec<String> {
     let split = |text: String| -> Vec<String> {
         text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
     };
@@ -46,7 +46,7 @@ pub(crate) fn strings(object: &Object, name: &str) -> Vec<String> {
 }
 
 /// The subject that these members and a common name make.
-pub(crate) fn subject(members: &Object, common_name: Option<&str>) -> Result<Name, Refusal> {
+pub(crate) fn subject(members: &JsonObject, common_name: Option<&str>) -> Result<Name, Refusal> {
     let mut sequence = RdnSequence::default();
     for (member, oid) in SUBJECT {
         for value in strings(members, member) {
@@ -88,7 +88,7 @@ pub(crate) struct Sans {
 
 impl Sans {
     /// From `alt_names`, `ip_sans`, `uri_sans` and `other_sans`.
-    pub(crate) fn parse(members: &Object) -> Result<Self, Refusal> {
+    pub(crate) fn parse(members: &JsonObject) -> Result<Self, Refusal> {
         let mut sans = Self::default();
         for name in strings(members, "alt_names") {
             sans.add_name(name);
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_subject_has_every_member_in_its_order() {
-        let members = Object::parse(
+        let members = JsonObject::parse(
             r#"{"organization":["Acme, Inc"],"country":["DE"],"ou":["A","B"],"locality":["Berlin"],"province":["BE"],"street_address":["Weg 1/2"],"postal_code":["10115"],"serial_number":"42"}"#,
         );
         let name = subject(&members.unwrap(), Some("a.example.com")).unwrap();
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn alternative_names_survive_the_way_through_a_certificate() {
-        let members = Object::parse(
+        let members = JsonObject::parse(
             r#"{"alt_names":["a.example.com","ops@example.com"],"ip_sans":"10.0.0.1, ::1","uri_sans":"spiffe://x/y","other_sans":["1.3.6.1.4.1.311.20.2.3;UTF8:ops@x"]}"#,
         );
         let mut sans = Sans::parse(&members.unwrap()).unwrap();
@@ -225,9 +225,9 @@ mod tests {
         for members in
             [r#"{"ip_sans":"10.0.0"}"#, r#"{"other_sans":["x;UTF8:y"]}"#, r#"{"other_sans":["1.2.3;BMP:y"]}"#]
         {
-            assert_eq!(Sans::parse(&Object::parse(members).unwrap()).unwrap_err().status, 400, "{members}");
+            assert_eq!(Sans::parse(&JsonObject::parse(members).unwrap()).unwrap_err().status, 400, "{members}");
         }
-        assert!(subject(&Object::parse(r#"{"country":["Ä"]}"#).unwrap(), None).is_err());
+        assert!(subject(&JsonObject::parse(r#"{"country":["Ä"]}"#).unwrap(), None).is_err());
         for (name, host) in [
             ("a.b", true),
             ("*.a.b", true),

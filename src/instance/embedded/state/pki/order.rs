@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::certificate;
-use super::super::data::{Life, Secret, Version};
+use super::super::data::{Secret, SecretState, SecretVersion};
 use super::super::kinds::payload_digest;
 use super::super::refusal::Refusal;
 use super::super::text::{ObjectText, date, list};
 use super::acme::Acme;
-use super::key::{Algorithm, Key};
+use super::key::{Algorithm, CertificateKey};
 use super::names::strings;
-use crate::model::json::{Members, Object, as_str, raw};
+use crate::model::json::{JsonObject, Members, as_str, raw};
 use crate::model::{Payload, Timestamp};
 
 const ENGINE: &str = "public_cert_configuration_ca_lets_encrypt";
@@ -84,7 +84,7 @@ impl Order {
     }
 
     /// `issuance_info` of its secret.
-    fn info(&self, life: Life, failure: Option<(&str, &str)>) -> Box<RawValue> {
+    fn info(&self, life: SecretState, failure: Option<(&str, &str)>) -> Box<RawValue> {
         let mut info = ObjectText::new();
         info.bool("auto_rotated", self.auto_rotated).str("ordered_on", &date(self.ordered_on));
         if let Some((code, message)) = failure {
@@ -113,18 +113,18 @@ impl Challenge {
 impl Secret {
     /// Remembers an order, and when to look at it.
     pub(crate) fn wait_for(&mut self, order: &Order) {
-        self.fields.set("issuance_info", order.info(Life::PreActivation, None));
+        self.fields.set("issuance_info", order.info(SecretState::PreActivation, None));
         self.wake_at = order.wakes_at();
         self.inner = Some(Arc::new(order.to_inner()));
     }
 }
 
-impl State {
+impl InstanceState {
     /// A new order with these members of the secret (`common_name`, `alt_names`, `ca`, `dns`).
     pub(crate) fn place_order(
         &mut self,
         now: Timestamp,
-        fields: &Object,
+        fields: &JsonObject,
         rotate_keys: bool,
         auto_rotated: bool,
         version_custom_metadata: Option<Box<RawValue>>,
@@ -163,7 +163,7 @@ impl State {
     }
 
     /// The configuration of an order that does not exist.
-    fn missing(&self, fields: &Object) -> Option<Failure> {
+    fn missing(&self, fields: &JsonObject) -> Option<Failure> {
         let there = |config_type: &str, name: &str| {
             self.items.configurations.contains_key(format!("{config_type}/{name}").as_str())
         };
@@ -238,8 +238,8 @@ impl State {
         match issued {
             Ok((payload, facts)) => {
                 order.challenges.iter_mut().for_each(|challenge| challenge.valid = true);
-                secret.life = Life::Active;
-                secret.fields.set("issuance_info", order.info(Life::Active, None));
+                secret.life = SecretState::Active;
+                secret.fields.set("issuance_info", order.info(SecretState::Active, None));
                 let alt_names = secret.fields.get("alt_names").map(ToOwned::to_owned);
                 for (name, value) in facts.secret_fields().iter().filter(|(name, _)| *name != "key_algorithm") {
                     secret.fields.set(name, value.to_owned());
@@ -253,8 +253,8 @@ impl State {
             }
             Err(failure) => {
                 let had = secret.current().is_some_and(|version| version.payload.is_some());
-                secret.life = if had { Life::Active } else { Life::Deactivated };
-                let info = order.info(Life::Deactivated, Some((failure.code, &failure.message)));
+                secret.life = if had { SecretState::Active } else { SecretState::Deactivated };
+                let info = order.info(SecretState::Deactivated, Some((failure.code, &failure.message)));
                 secret.fields.set("issuance_info", info);
                 // Documented: tried again every day.
                 secret.wake_at = (had && self.reorder_at(secret).is_some()).then(|| now.plus_millis(DAY));
@@ -284,7 +284,7 @@ impl State {
                 secret.expiration_date = Some(facts.not_after);
             }
             None => {
-                let version = Version {
+                let version = SecretVersion {
                     payload,
                     payload_digest: digest,
                     expiration_date: Some(facts.not_after),
@@ -312,7 +312,7 @@ impl State {
             Some(key) => key,
             None => {
                 let algorithm = fields.str("key_algorithm").unwrap_or_default();
-                Key::generate(Algorithm::of_public(&algorithm)?, &mut self.ids)?
+                CertificateKey::generate(Algorithm::of_public(&algorithm)?, &mut self.ids)?
             }
         };
         let names = hosts(fields);
@@ -334,8 +334,8 @@ impl State {
 }
 
 /// A version that an order will become.
-pub(crate) fn ordered_version(order: &Order, now: Timestamp) -> Version {
-    Version {
+pub(crate) fn ordered_version(order: &Order, now: Timestamp) -> SecretVersion {
+    SecretVersion {
         id: order.version_id.clone(),
         created_at: now,
         auto_rotated: order.auto_rotated,
@@ -344,18 +344,18 @@ pub(crate) fn ordered_version(order: &Order, now: Timestamp) -> Version {
         payload_digest: payload_digest(""),
         custom_metadata: order.version_custom_metadata.clone(),
         expiration_date: None,
-        fields: Object::default(),
+        fields: JsonObject::default(),
         locks: Vec::new(),
     }
 }
 
 /// Whether a member of `rotation` is on.
-fn rotation(fields: &Object, member: &str) -> bool {
+fn rotation(fields: &JsonObject, member: &str) -> bool {
     fields.object("rotation").and_then(|rotation| rotation.bool(member)).unwrap_or(false)
 }
 
 /// The common name, then the alternative ones, each once.
-fn hosts(fields: &Object) -> Vec<String> {
+fn hosts(fields: &JsonObject) -> Vec<String> {
     let mut hosts: Vec<String> = fields.str("common_name").into_iter().collect();
     for name in strings(fields, "alt_names") {
         if !hosts.contains(&name) {
@@ -365,11 +365,11 @@ fn hosts(fields: &Object) -> Vec<String> {
     hosts
 }
 
-fn current_key(secret: &Secret) -> Option<Key> {
+fn current_key(secret: &Secret) -> Option<CertificateKey> {
     let payload = secret.current()?.payload.as_deref()?;
     let members = Members::parse(payload.expose()).ok()?.0;
     let (_, key) = members.iter().find(|(name, _)| name == "private_key")?;
-    Key::from_pem(&Zeroizing::new(as_str(key)?)).ok()
+    CertificateKey::from_pem(&Zeroizing::new(as_str(key)?)).ok()
 }
 
 /// A rotation policy of a public certificate: both members, or both off.
@@ -378,7 +378,7 @@ pub(crate) fn checked_rotation(policy: Option<&RawValue>) -> Result<Box<RawValue
         return Ok(raw(&std::collections::BTreeMap::from([("auto_rotate", false), ("rotate_keys", false)])));
     };
     let object =
-        Object::parse(policy.get()).map_err(|_| Refusal::invalid("The field 'rotation' must be an object."))?;
+        JsonObject::parse(policy.get()).map_err(|_| Refusal::invalid("The field 'rotation' must be an object."))?;
     let known = object.iter().all(|(name, _)| ["auto_rotate", "rotate_keys"].contains(&name));
     if !known || object.bool("auto_rotate").is_none() || object.bool("rotate_keys").is_none() {
         return Err(Refusal::invalid(

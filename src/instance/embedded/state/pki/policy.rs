@@ -86,13 +86,13 @@ fn glob(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::json::Object;
+    use crate::model::json::JsonObject;
 
     fn template(settings: &str) -> Template {
         Template {
             name: "t".into(),
             certificate_authority: "ca".into(),
-            settings: Object::parse(settings).unwrap(),
+            settings: JsonObject::parse(settings).unwrap(),
             max_ttl: None,
             ttl: None,
             not_before: 30,
@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn sans(members: &str) -> Sans {
-        Sans::parse(&Object::parse(members).unwrap()).unwrap()
+        Sans::parse(&JsonObject::parse(members).unwrap()).unwrap()
     }
 
     #[test]

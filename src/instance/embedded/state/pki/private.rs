@@ -3,18 +3,18 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::certificate;
 use super::super::refusal::Refusal;
 use super::super::text::{ObjectText, date};
 use super::authority::{INTERMEDIATE, later, pem_list};
 use super::duration;
-use super::issue::{self, Issuer, Life, Request, Role, Wanted};
-use super::key::Key;
+use super::issue::{self, CertificateRequest, CertificateSpec, Issuer, SubjectRole, ValidityPeriod};
+use super::key::CertificateKey;
 use super::members::flag;
 use super::names::{self, Sans};
 use super::policy;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
 /// What was asked for, kept for the next time: most of it no answer shows.
@@ -23,7 +23,7 @@ pub(crate) struct Asked {
     pub(crate) template: String,
     pub(crate) common_name: String,
     /// `alt_names`, `ip_sans`, `uri_sans`, `other_sans`, `format`, `private_key_format`, `exclude_cn_from_sans`, `ttl`.
-    pub(crate) members: Object,
+    pub(crate) members: JsonObject,
     /// A customer's signing request; with one there is no private key here.
     pub(crate) csr: Option<String>,
 }
@@ -46,12 +46,12 @@ impl Asked {
 pub(crate) struct Issued {
     pub(crate) payload: Zeroizing<String>,
     /// Metadata members that follow from it.
-    pub(crate) secret_fields: Object,
-    pub(crate) version_fields: Object,
+    pub(crate) secret_fields: JsonObject,
+    pub(crate) version_fields: JsonObject,
     pub(crate) end: Timestamp,
 }
 
-impl State {
+impl InstanceState {
     /// Issues what was asked for, for a secret of this group.
     pub(crate) fn issue_private(&mut self, now: Timestamp, asked: &Asked, group: &str) -> Result<Issued, Refusal> {
         let template = self.template(&asked.template);
@@ -64,7 +64,7 @@ impl State {
             .authority_of(INTERMEDIATE, &template.certificate_authority)
             .ok_or_else(|| Refusal::invalid("The certificate authority of the template does not exist any more."))?;
         let (issuer, issuer_key, issuer_end) = authority.signer(now)?;
-        let request = asked.csr.as_deref().map(Request::parse).transpose()?;
+        let request = asked.csr.as_deref().map(CertificateRequest::parse).transpose()?;
         let (common_name, sans) = names_of(asked, request.as_ref(), |name| template.flag(name))?;
         policy::check(&template, &common_name, &sans)?;
         let seconds = match asked.members.str("ttl") {
@@ -74,19 +74,23 @@ impl State {
         if seconds == 0 || template.max_ttl.is_some_and(|most| seconds > most) {
             return Err(Refusal::invalid("The field 'ttl' is longer than the certificate template allows."));
         }
-        let mut wanted = Wanted {
+        let mut wanted = CertificateSpec {
             subject: names::subject(&template.settings, Some(&common_name))?,
             sans,
-            role: if template.flag("basic_constraints_valid_for_non_ca") { Role::EndEntity } else { Role::Plain },
+            role: if template.flag("basic_constraints_valid_for_non_ca") {
+                SubjectRole::EndEntity
+            } else {
+                SubjectRole::Plain
+            },
             key_usage: template.usage()?,
             extended_key_usage: template.extended_usage()?,
             policies: template.policies()?,
-            ..Wanted::default()
+            ..CertificateSpec::default()
         };
         self.add_urls(&mut wanted, &authority);
         let key = match request {
             Some(_) => None,
-            None => Some(Key::generate(template.algorithm()?, &mut self.ids)?),
+            None => Some(CertificateKey::generate(template.algorithm()?, &mut self.ids)?),
         };
         let public = match (request, &key) {
             (Some(request), _) => request.public,
@@ -94,8 +98,10 @@ impl State {
             (None, None) => return Err(Refusal::missing("The key")),
         };
         let before = i64::try_from(template.not_before.saturating_mul(1000)).unwrap_or(0);
-        let life =
-            Life { from: now.plus_millis(-before), to: later(now, seconds.min(authority.max_ttl)).min(issuer_end) };
+        let life = ValidityPeriod {
+            from: now.plus_millis(-before),
+            to: later(now, seconds.min(authority.max_ttl)).min(issuer_end),
+        };
         let signer = Issuer { certificate: Some(&issuer), key: &issuer_key };
         let serial = issue::serial(&mut self.ids);
         let signed = issue::to_pem(&issue::certificate(&wanted, public, &signer, &serial, life)?)?;
@@ -120,7 +126,7 @@ impl State {
 /// The names of a certificate: those that are asked for or, where the template says so, those of the signing request.
 fn names_of(
     asked: &Asked,
-    request: Option<&Request>,
+    request: Option<&CertificateRequest>,
     template: impl Fn(&str) -> bool,
 ) -> Result<(String, Sans), Refusal> {
     let mut common_name = asked.common_name.clone();
@@ -142,9 +148,9 @@ fn names_of(
 
 /// What the provider answers where a payload is read.
 fn payload(
-    members: &Object,
+    members: &JsonObject,
     certificate: &str,
-    key: Option<&Key>,
+    key: Option<&CertificateKey>,
     chain: &[String],
 ) -> Result<Zeroizing<String>, Refusal> {
     let key = match (key, members.str("private_key_format").as_deref()) {
@@ -172,7 +178,7 @@ fn payload(
 }
 
 /// When a revocation happened, in both forms of the answers.
-pub(crate) fn revocation_fields(fields: &mut Object, at: Timestamp) {
+pub(crate) fn revocation_fields(fields: &mut JsonObject, at: Timestamp) {
     fields.set("revocation_time_seconds", raw(&(at.millis() / 1000)));
     fields.set("revocation_time_rfc3339", raw(&date(Timestamp::from_millis(at.millis() / 1000 * 1000))));
 }

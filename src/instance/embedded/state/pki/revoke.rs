@@ -1,10 +1,10 @@
 //! Actions on secrets and their versions: taking a private certificate back, telling that a DNS challenge is met.
 
-use super::super::data::{Life, Secret};
-use super::super::input::Body;
+use super::super::data::{Secret, SecretState};
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::text::ObjectText;
-use super::super::{Answer, State};
+use super::super::{Answer, InstanceState};
 use super::authority::INTERMEDIATE;
 use super::private::revocation_fields;
 use crate::model::Timestamp;
@@ -12,10 +12,10 @@ use crate::model::Timestamp;
 const VALIDATE: &str = "public_cert_action_validate_dns_challenge";
 const REVOKE: &str = "private_cert_action_revoke_certificate";
 
-impl State {
+impl InstanceState {
     /// Does one action on a secret.
     pub(crate) fn secret_action(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         body.only(&["action_type"])?;
         match body.required_string("action_type")?.as_str() {
             REVOKE => self.revoke_version(now, id, "current"),
@@ -37,7 +37,7 @@ impl State {
         version: &str,
         text: &str,
     ) -> Result<Answer, Refusal> {
-        let body = Body::parse(text)?;
+        let body = InputBody::parse(text)?;
         body.only(&["action_type"])?;
         match body.required_string("action_type")?.as_str() {
             REVOKE => self.revoke_version(now, id, version),
@@ -51,7 +51,7 @@ impl State {
         if secret.secret_type != "private_cert" {
             return Err(Refusal::invalid("Only private certificates can be revoked."));
         }
-        if secret.life == Life::Destroyed {
+        if secret.life == SecretState::Destroyed {
             return Err(Refusal::invalid("The secret is destroyed."));
         }
         let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
@@ -73,7 +73,7 @@ impl State {
             revocation_fields(&mut secret.fields, at);
             secret.next_rotation_date = None;
             if self.switches.revocation_deactivates {
-                secret.life = Life::Deactivated;
+                secret.life = SecretState::Deactivated;
             }
         }
         secret.updated_at = now;

@@ -8,17 +8,17 @@ use x509_cert::der::flagset::FlagSet;
 use x509_cert::ext::pkix::KeyUsages;
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::data::Configuration;
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::text::ObjectText;
 use super::authority::INTERMEDIATE;
 use super::duration;
 use super::key::Algorithm;
-use super::members::{self, Shape, Table, flag, integer, one_of};
+use super::members::{self, MemberShape, MemberTable, flag, integer, one_of};
 use super::names::strings;
-use crate::model::json::{Object, raw};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
 pub(crate) const TEMPLATE: &str = "private_cert_configuration_template";
@@ -30,41 +30,41 @@ const NOT_BEFORE: u64 = 30;
 const LONGEST: u64 = 876_000 * 3_600;
 
 /// Members that can be patched.
-const SETTINGS: Table = &[
-    ("allowed_secret_groups", Shape::Text),
-    ("allow_localhost", Shape::Flag),
-    ("allowed_domains", Shape::Texts),
-    ("allowed_domains_template", Shape::Flag),
-    ("allow_bare_domains", Shape::Flag),
-    ("allow_subdomains", Shape::Flag),
-    ("allow_glob_domains", Shape::Flag),
-    ("allow_any_name", Shape::Flag),
-    ("enforce_hostnames", Shape::Flag),
-    ("allow_ip_sans", Shape::Flag),
-    ("allowed_uri_sans", Shape::Texts),
-    ("allowed_other_sans", Shape::Texts),
-    ("server_flag", Shape::Flag),
-    ("client_flag", Shape::Flag),
-    ("code_signing_flag", Shape::Flag),
-    ("email_protection_flag", Shape::Flag),
-    ("key_type", Shape::Text),
-    ("key_bits", Shape::Number),
-    ("key_usage", Shape::Texts),
-    ("ext_key_usage", Shape::Texts),
-    ("ext_key_usage_oids", Shape::Texts),
-    ("use_csr_common_name", Shape::Flag),
-    ("use_csr_sans", Shape::Flag),
-    ("ou", Shape::Texts),
-    ("organization", Shape::Texts),
-    ("country", Shape::Texts),
-    ("locality", Shape::Texts),
-    ("province", Shape::Texts),
-    ("street_address", Shape::Texts),
-    ("postal_code", Shape::Texts),
-    ("serial_number", Shape::Text),
-    ("require_cn", Shape::Flag),
-    ("policy_identifiers", Shape::Texts),
-    ("basic_constraints_valid_for_non_ca", Shape::Flag),
+const SETTINGS: MemberTable = &[
+    ("allowed_secret_groups", MemberShape::Text),
+    ("allow_localhost", MemberShape::Flag),
+    ("allowed_domains", MemberShape::Texts),
+    ("allowed_domains_template", MemberShape::Flag),
+    ("allow_bare_domains", MemberShape::Flag),
+    ("allow_subdomains", MemberShape::Flag),
+    ("allow_glob_domains", MemberShape::Flag),
+    ("allow_any_name", MemberShape::Flag),
+    ("enforce_hostnames", MemberShape::Flag),
+    ("allow_ip_sans", MemberShape::Flag),
+    ("allowed_uri_sans", MemberShape::Texts),
+    ("allowed_other_sans", MemberShape::Texts),
+    ("server_flag", MemberShape::Flag),
+    ("client_flag", MemberShape::Flag),
+    ("code_signing_flag", MemberShape::Flag),
+    ("email_protection_flag", MemberShape::Flag),
+    ("key_type", MemberShape::Text),
+    ("key_bits", MemberShape::Number),
+    ("key_usage", MemberShape::Texts),
+    ("ext_key_usage", MemberShape::Texts),
+    ("ext_key_usage_oids", MemberShape::Texts),
+    ("use_csr_common_name", MemberShape::Flag),
+    ("use_csr_sans", MemberShape::Flag),
+    ("ou", MemberShape::Texts),
+    ("organization", MemberShape::Texts),
+    ("country", MemberShape::Texts),
+    ("locality", MemberShape::Texts),
+    ("province", MemberShape::Texts),
+    ("street_address", MemberShape::Texts),
+    ("postal_code", MemberShape::Texts),
+    ("serial_number", MemberShape::Text),
+    ("require_cn", MemberShape::Flag),
+    ("policy_identifiers", MemberShape::Texts),
+    ("basic_constraints_valid_for_non_ca", MemberShape::Flag),
 ];
 const DURATIONS: [&str; 3] = ["max_ttl", "ttl", "not_before_duration"];
 /// What a flag is where nothing is said: the defaults of the engine that the provider uses.
@@ -125,7 +125,7 @@ pub(crate) struct Template {
     /// The intermediate authority that signs.
     pub(crate) certificate_authority: String,
     /// Members as they were given, or their default.
-    pub(crate) settings: Object,
+    pub(crate) settings: JsonObject,
     /// Seconds that a certificate may live at most.
     pub(crate) max_ttl: Option<u64>,
     /// Seconds that it lives where nothing is asked for.
@@ -141,7 +141,7 @@ impl Template {
         serde_json::from_str(configuration.inner.as_deref()?.expose()).ok()
     }
 
-    fn take_durations(&mut self, body: &Body<'_>) -> Result<(), Refusal> {
+    fn take_durations(&mut self, body: &InputBody<'_>) -> Result<(), Refusal> {
         let kept = |name: &str, before: Option<u64>| before.filter(|_| !body.clears(name));
         self.max_ttl = duration::member(body, "max_ttl", 1, LONGEST)?.or(kept("max_ttl", self.max_ttl));
         self.ttl = duration::member(body, "ttl", 1, LONGEST)?.or(kept("ttl", self.ttl));
@@ -235,7 +235,7 @@ impl Template {
     }
 
     fn configuration(&self, created_at: Timestamp, now: Timestamp) -> Configuration {
-        let mut fields = Object::default();
+        let mut fields = JsonObject::default();
         fields.set("certificate_authority", raw(&self.certificate_authority));
         let mut value = ObjectText::new();
         for (name, setting) in self.settings.iter() {
@@ -273,17 +273,17 @@ fn unknown(member: &str) -> Refusal {
     Refusal::invalid(format!("The field '{member}' has an unknown value."))
 }
 
-fn oids(settings: &Object, member: &str) -> Result<Vec<ObjectIdentifier>, Refusal> {
+fn oids(settings: &JsonObject, member: &str) -> Result<Vec<ObjectIdentifier>, Refusal> {
     strings(settings, member).iter().map(|oid| ObjectIdentifier::new(oid).map_err(|_| unknown(member))).collect()
 }
 
-impl State {
+impl InstanceState {
     /// A new template of an intermediate authority.
     pub(crate) fn create_template(
         &mut self,
         now: Timestamp,
         name: String,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
     ) -> Result<Arc<Configuration>, Refusal> {
         let more = ["config_type", "name", "certificate_authority", "allow_wildcard_certificates"];
         body.only(&members::names(&[SETTINGS], &[&more[..], &DURATIONS].concat()))?;
@@ -313,7 +313,7 @@ impl State {
         &mut self,
         now: Timestamp,
         configuration: &Configuration,
-        body: &Body<'_>,
+        body: &InputBody<'_>,
     ) -> Result<Arc<Configuration>, Refusal> {
         body.only(&members::names(&[SETTINGS], &DURATIONS))?;
         let mut template = Template::of(configuration).ok_or_else(|| Refusal::missing("The template"))?;

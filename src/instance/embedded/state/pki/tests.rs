@@ -10,7 +10,7 @@ use super::issue::{is_signed_by, serial_text};
 use super::kit::{act, chain, configure, root, unsigned};
 use super::template::TEMPLATE;
 use crate::instance::embedded::options::Switches;
-use crate::model::json::{Object, as_str};
+use crate::model::json::{JsonObject, as_str};
 
 fn parse(pem: &str) -> Certificate {
     Certificate::from_pem(pem.as_bytes()).unwrap()
@@ -26,7 +26,7 @@ fn revoked(machine: &Machine, name: &str) -> Vec<String> {
     entries.iter().map(|entry| serial_text(entry.serial_number.as_bytes())).collect()
 }
 
-fn data(machine: &mut Machine, name: &str) -> Object {
+fn data(machine: &mut Machine, name: &str) -> JsonObject {
     machine.get(&format!("configurations/{name}")).object().object("data").unwrap()
 }
 

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::credentials::Ttl;
-use super::super::data::{Life, Secret, Version};
+use super::super::data::{Secret, SecretState, SecretVersion};
 use super::super::kinds::payload_digest;
 use super::super::refusal::Refusal;
 use super::super::text::ObjectText;
 use super::super::versions::check_room;
 use super::queue::settle;
-use super::task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
-use crate::model::json::{Object, raw};
+use super::task::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};
+use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
 /// What a job says.
-pub(super) enum Said {
+pub(super) enum JobAnswer {
     /// New credentials: what the job calls them, and an object of their parts.
     Created { id: String, content: Zeroizing<String> },
     /// They are gone.
@@ -26,7 +26,7 @@ pub(super) enum Said {
     Failed(Vec<TaskError>),
 }
 
-impl Said {
+impl JobAnswer {
     fn status(&self) -> TaskStatus {
         match self {
             Self::Created { .. } => TaskStatus::CredentialsCreated,
@@ -36,15 +36,15 @@ impl Said {
     }
 }
 
-impl State {
+impl InstanceState {
     /// Takes an answer over. The secret may be gone afterwards: one that was deleted ends with its last credentials.
     pub(super) fn answer_task(
         &mut self,
         now: Timestamp,
         secret_id: &str,
         task_id: &str,
-        said: Said,
-    ) -> Result<Arc<Task>, Refusal> {
+        said: JobAnswer,
+    ) -> Result<Arc<SecretTask>, Refusal> {
         let mut secret = (**self.secret(secret_id)?).clone();
         let index = secret.tasks.iter().position(|task| task.id == task_id);
         let task =
@@ -53,23 +53,23 @@ impl State {
             return Err(Refusal::invalid("The secret task is not being processed."));
         }
         let fits = match (&said, task.kind) {
-            (Said::Failed(_), _) => true,
-            (Said::Created { .. }, kind) => kind == TaskKind::CreateCredentials,
-            (Said::Deleted, kind) => kind == TaskKind::DeleteCredentials,
+            (JobAnswer::Failed(_), _) => true,
+            (JobAnswer::Created { .. }, kind) => kind == TaskKind::CreateCredentials,
+            (JobAnswer::Deleted, kind) => kind == TaskKind::DeleteCredentials,
         };
         if !fits {
             return Err(Refusal::invalid("The field 'status' does not fit the type of the secret task."));
         }
         let first = secret.versions.iter().any(|version| version.id == task.version_id);
-        if matches!(said, Said::Created { .. }) && !first {
+        if matches!(said, JobAnswer::Created { .. }) && !first {
             // A lock may have come after the order.
             check_room(&secret)?;
         }
-        let moves = !matches!(said, Said::Failed(_)) || self.switches.tasks_move_updated_at;
+        let moves = !matches!(said, JobAnswer::Failed(_)) || self.switches.tasks_move_updated_at;
         let mut changed = (**task).clone();
         changed.status = said.status();
         changed.updated_at = now;
-        if let Said::Failed(errors) = &said {
+        if let JobAnswer::Failed(errors) = &said {
             changed.errors.clone_from(errors);
         }
         let answered = Arc::new(changed);
@@ -77,15 +77,15 @@ impl State {
             *task = Arc::clone(&answered);
         }
         match said {
-            Said::Created { id, content } => self.keep_credentials(now, &mut secret, &answered, &id, &content),
-            Said::Deleted => end_version(&mut secret, &answered.version_id),
-            Said::Failed(_) => {}
+            JobAnswer::Created { id, content } => self.keep_credentials(now, &mut secret, &answered, &id, &content),
+            JobAnswer::Deleted => end_version(&mut secret, &answered.version_id),
+            JobAnswer::Failed(_) => {}
         }
         settle(now, &mut secret);
         if moves {
             secret.updated_at = now;
         }
-        let over = secret.life == Life::Deactivated && !secret.tasks.iter().any(|task| task.is_open());
+        let over = secret.life == SecretState::Deactivated && !secret.tasks.iter().any(|task| task.is_open());
         if over && secret.versions.iter().all(|version| version.payload.is_none()) {
             self.drop_secret(secret_id);
         } else {
@@ -95,16 +95,16 @@ impl State {
     }
 
     /// New credentials become the payload of the first version, or a version of their own.
-    fn keep_credentials(&mut self, now: Timestamp, secret: &mut Secret, task: &Task, id: &str, content: &str) {
+    fn keep_credentials(&mut self, now: Timestamp, secret: &mut Secret, task: &SecretTask, id: &str, content: &str) {
         let mut payload = ObjectText::new();
         payload.raw("credentials_content", content);
         let payload = payload.finish();
         let end = Ttl::of(&secret.fields).and_then(|ttl| ttl.end(now));
-        let fields: Object = [("credentials_id".to_owned(), raw(id))].into_iter().collect();
+        let fields: JsonObject = [("credentials_id".to_owned(), raw(id))].into_iter().collect();
         let digest = payload_digest(&payload);
         let payload = Some(Arc::new(Payload::new(payload)));
-        if secret.life == Life::PreActivation {
-            secret.life = Life::Active;
+        if secret.life == SecretState::PreActivation {
+            secret.life = SecretState::Active;
         }
         let first = secret.versions.iter_mut().find(|version| version.id == task.version_id);
         if let Some(version) = first.map(Arc::make_mut) {
@@ -117,7 +117,7 @@ impl State {
         }
         // What is pushed out loses its payload here and its credentials with the next task.
         let ended = secret.previous().filter(|version| version.payload.is_some()).map(|version| version.id.clone());
-        let version = Version {
+        let version = SecretVersion {
             id: task.version_id.clone(),
             created_at: now,
             auto_rotated: task.trigger == TaskTrigger::AutomaticSecretRotation,

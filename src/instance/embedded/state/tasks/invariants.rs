@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::super::harness::{DAY, Machine};
 use super::super::items::Index;
-use super::super::{Items, Life};
+use super::super::{Items, SecretState};
 use super::{TaskKind, TaskStatus};
 use crate::instance::embedded::options::Switches;
 
@@ -85,7 +85,10 @@ fn check(machine: &Machine, told: &Items, made: &mut BTreeSet<(String, String)>)
         let old = secret.versions.iter().skip(2);
         assert!(old.clone().all(|version| version.locks.is_empty()), "a locked version was pushed out");
         assert!(old.clone().all(|version| version.payload.is_none()), "an old payload is kept");
-        assert!(secret.life != Life::Destroyed || live.iter().all(|(id, _)| *id != secret.id), "alive when destroyed");
+        assert!(
+            secret.life != SecretState::Destroyed || live.iter().all(|(id, _)| *id != secret.id),
+            "alive when destroyed"
+        );
         let users =
             items.configurations.values().filter(|found| found.fields.str("api_key_ref").as_ref() == Some(&secret.id));
         let users: Vec<String> = users.map(|found| format!("\"{}\"", found.name)).collect();

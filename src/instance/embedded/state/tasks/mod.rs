@@ -12,4 +12,4 @@ mod time;
 
 pub(super) use time::next_retry;
 
-pub use task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
+pub use task::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::super::State;
-use super::super::data::{Life, Secret};
+use super::super::InstanceState;
+use super::super::data::{Secret, SecretState};
 use super::super::refusal::Refusal;
-use super::task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
+use super::task::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};
 use crate::model::Timestamp;
 use crate::model::json::raw;
 
 /// Tasks that a secret remembers.
 const HISTORY: usize = 100;
 
-impl State {
+impl InstanceState {
     /// Puts a task at the end of a secret's queue.
     pub(in super::super) fn enqueue(
         &mut self,
@@ -25,7 +25,7 @@ impl State {
         version_id: String,
         version_custom_metadata: Option<Box<RawValue>>,
     ) {
-        let task = Task {
+        let task = SecretTask {
             id: format!("sm-task-{}", self.ids.uuid()),
             kind,
             status: TaskStatus::Queued,
@@ -48,7 +48,7 @@ impl State {
         trigger: TaskTrigger,
         version_id: &str,
     ) {
-        let same = |task: &Arc<Task>| {
+        let same = |task: &Arc<SecretTask>| {
             task.is_open() && task.kind == TaskKind::DeleteCredentials && task.version_id == version_id
         };
         if !secret.tasks.iter().any(same) {
@@ -82,7 +82,7 @@ impl State {
         if !waits || live.is_empty() {
             return Ok(false);
         }
-        secret.life = Life::Deactivated;
+        secret.life = SecretState::Deactivated;
         secret.next_rotation_date = None;
         secret.expiration_date = None;
         secret.updated_at = now;

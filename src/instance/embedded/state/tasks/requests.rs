@@ -5,20 +5,20 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::super::input::Body;
+use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::text::{ObjectText, list};
-use super::super::{Answer, State};
-use super::answer::Said;
+use super::super::{Answer, InstanceState};
+use super::answer::JobAnswer;
 use super::queue::settle;
-use super::task::{Task, TaskError};
+use super::task::{SecretTask, TaskError};
 use crate::model::Timestamp;
-use crate::model::json::{Object, as_str};
+use crate::model::json::{JsonObject, as_str};
 
 /// Errors in one answer.
 const ERRORS: std::ops::RangeInclusive<usize> = 1..=10;
 
-impl State {
+impl InstanceState {
     /// The tasks of a secret, the newest first; none for a type that has no job.
     pub(in super::super) fn list_tasks(&self, id: &str) -> Result<Answer, Refusal> {
         let secret = self.secret(id)?;
@@ -27,7 +27,7 @@ impl State {
         Ok(Answer::ok(body.finish()))
     }
 
-    fn task(&self, id: &str, task: &str) -> Result<&Arc<Task>, Refusal> {
+    fn task(&self, id: &str, task: &str) -> Result<&Arc<SecretTask>, Refusal> {
         let found = self.secret(id)?.tasks.iter().find(|found| found.id == task);
         found.ok_or_else(|| Refusal::missing("The secret task"))
     }
@@ -44,7 +44,7 @@ impl State {
         text: &str,
     ) -> Result<Answer, Refusal> {
         self.task(id, task)?;
-        let task = self.answer_task(now, id, task, said(&Body::parse(text)?)?)?;
+        let task = self.answer_task(now, id, task, said(&InputBody::parse(text)?)?)?;
         Ok(Answer::ok(self.renderer.task(id, &task)))
     }
 
@@ -63,29 +63,29 @@ impl State {
 }
 
 /// The three forms of an answer.
-fn said(body: &Body<'_>) -> Result<Said, Refusal> {
+fn said(body: &InputBody<'_>) -> Result<JobAnswer, Refusal> {
     match body.required_string("status")?.as_str() {
         "credentials_created" => {
             body.only(&["status", "credentials"])?;
             let credentials = body.object("credentials")?;
             let text = credentials.ok_or_else(|| Refusal::invalid("The field 'credentials' is required."))?;
-            let credentials = Body::parse(text.get())?;
+            let credentials = InputBody::parse(text.get())?;
             credentials.only(&["id", "payload"])?;
             let id = credentials.required_string("id")?;
             let content = credentials.object("payload")?;
             let content =
-                content.filter(|content| Object::parse(content.get()).is_ok_and(|content| !content.is_empty()));
+                content.filter(|content| JsonObject::parse(content.get()).is_ok_and(|content| !content.is_empty()));
             let content = content.ok_or_else(|| Refusal::invalid("The field 'credentials.payload' is required."))?;
-            Ok(Said::Created { id, content: Zeroizing::new(content.get().to_owned()) })
+            Ok(JobAnswer::Created { id, content: Zeroizing::new(content.get().to_owned()) })
         }
-        "credentials_deleted" => body.only(&["status"]).map(|()| Said::Deleted),
+        "credentials_deleted" => body.only(&["status"]).map(|()| JobAnswer::Deleted),
         "failed" => {
             body.only(&["status", "errors"])?;
             let errors = body.array("errors")?.unwrap_or_default();
             if !ERRORS.contains(&errors.len()) {
                 return Err(Refusal::invalid("The field 'errors' must have 1 to 10 items."));
             }
-            Ok(Said::Failed(errors.iter().map(|error| task_error(error)).collect::<Result<_, _>>()?))
+            Ok(JobAnswer::Failed(errors.iter().map(|error| task_error(error)).collect::<Result<_, _>>()?))
         }
         _ => Err(Refusal::invalid("The field 'status' has an unknown value.")),
     }
@@ -93,7 +93,7 @@ fn said(body: &Body<'_>) -> Result<Said, Refusal> {
 
 fn task_error(text: &RawValue) -> Result<TaskError, Refusal> {
     let wrong = || Refusal::invalid("An item of 'errors' must have a 'code' and a 'description'.");
-    let error = Object::parse(text.get()).map_err(|_| wrong())?;
+    let error = JsonObject::parse(text.get()).map_err(|_| wrong())?;
     let member = |name: &str| error.get(name).and_then(as_str).ok_or_else(wrong);
     Ok(TaskError { code: member("code")?, description: member("description")? })
 }

@@ -88,7 +88,7 @@ pub struct TaskError {
 
 /// A task of a secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Task {
+pub struct SecretTask {
     /// `sm-task-` and a UUID.
     pub id: String,
     /// What it asks for.
@@ -109,7 +109,7 @@ pub struct Task {
     pub version_custom_metadata: Option<Box<RawValue>>,
 }
 
-impl Task {
+impl SecretTask {
     /// Whether it waits for an answer.
     #[must_use]
     pub fn is_open(&self) -> bool {

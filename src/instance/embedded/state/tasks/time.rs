@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::super::State;
+use super::super::InstanceState;
 use super::super::credentials::engine;
 use super::super::data::Secret;
 use super::super::text::ObjectText;
-use super::answer::Said;
-use super::task::{Task, TaskError, TaskKind, TaskStatus, TaskTrigger};
+use super::answer::JobAnswer;
+use super::task::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};
 use crate::model::Timestamp;
 
 /// Attempts at ending credentials, one a day.
@@ -18,21 +18,21 @@ const ATTEMPTS: usize = 10;
 const DAY: i64 = 86_400_000;
 
 /// An end of credentials that is asked for again.
-pub(in super::super) struct Retry {
+pub(in super::super) struct EndRetry {
     pub(in super::super) at: Timestamp,
     version_id: String,
     trigger: TaskTrigger,
 }
 
 /// The next such end of a secret: the job failed with the last attempt, and it was not the tenth.
-pub(in super::super) fn next_retry(secret: &Secret) -> Option<Retry> {
-    let mut attempts: BTreeMap<&str, (usize, &Task)> = BTreeMap::new();
+pub(in super::super) fn next_retry(secret: &Secret) -> Option<EndRetry> {
+    let mut attempts: BTreeMap<&str, (usize, &SecretTask)> = BTreeMap::new();
     for task in secret.tasks.iter().filter(|task| task.kind == TaskKind::DeleteCredentials) {
         let (count, last) = attempts.entry(&task.version_id).or_insert((0, task));
         (*count, *last) = (*count + 1, task);
     }
     let failed = attempts.values().filter(|(count, last)| last.status == TaskStatus::Failed && *count < ATTEMPTS);
-    let retries = failed.map(|(_, last)| Retry {
+    let retries = failed.map(|(_, last)| EndRetry {
         at: last.updated_at.plus_millis(DAY),
         version_id: last.version_id.clone(),
         trigger: last.trigger,
@@ -40,7 +40,7 @@ pub(in super::super) fn next_retry(secret: &Secret) -> Option<Retry> {
     retries.min_by_key(|retry| retry.at)
 }
 
-impl State {
+impl InstanceState {
     /// Answers what is due. Several tasks of one secret may be: each begins when the one before was answered.
     pub(in super::super) fn sweep_tasks(&mut self, now: Timestamp) {
         for id in self.index.open_tasks() {
@@ -68,7 +68,7 @@ impl State {
     }
 
     /// The processed task of a secret whose answer is due: when that was, and what it is.
-    fn due_answer(&mut self, now: Timestamp, id: &str) -> Option<(String, Timestamp, Said)> {
+    fn due_answer(&mut self, now: Timestamp, id: &str) -> Option<(String, Timestamp, JobAnswer)> {
         let secret = Arc::clone(self.items.secrets.get(id)?);
         let task = Arc::clone(secret.processing_task()?);
         let since = |seconds: u64| Some(task.updated_at.plus_millis(i64::try_from(seconds).ok()?.checked_mul(1000)?));
@@ -81,22 +81,22 @@ impl State {
             None if timeout <= now => {
                 let description = "The job did not answer in time.".to_owned();
                 let errors = vec![TaskError { code: "task_timeout".to_owned(), description }];
-                Some((task.id.clone(), timeout, Said::Failed(errors)))
+                Some((task.id.clone(), timeout, JobAnswer::Failed(errors)))
             }
             None => None,
         }
     }
 
     /// What a job would have said: credentials with every part that the schema names.
-    fn made_up(&mut self, secret: &Secret, task: &Task) -> Said {
+    fn made_up(&mut self, secret: &Secret, task: &SecretTask) -> JobAnswer {
         if task.kind == TaskKind::DeleteCredentials {
-            return Said::Deleted;
+            return JobAnswer::Deleted;
         }
         let mut content = ObjectText::new();
         for name in engine::credential_names(self.engine_of(secret).as_deref()) {
             let value: Zeroizing<String> = self.ids.api_key();
             content.str(&name, &value);
         }
-        Said::Created { id: self.ids.uuid(), content: content.finish() }
+        JobAnswer::Created { id: self.ids.uuid(), content: content.finish() }
     }
 }
