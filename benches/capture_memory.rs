@@ -18,12 +18,12 @@ use keyhaven::crypto::digest::sha256;
 use keyhaven::crypto::{Identities, SigningKey};
 use keyhaven::format::policy::{Custodian, PolicyKey, PolicyRecipient};
 use keyhaven::format::{Policy, RepositoryId, SigningRole, SourceName};
-use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Server, seed_small};
-use keyhaven::instance::ibm::{Client, ClientSettings};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Timestamp};
+use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server, seed_small};
+use keyhaven::provider::ibm::{Client, ClientSettings};
 use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tokio_util::sync::CancellationToken;
 

@@ -23,12 +23,12 @@ use keyhaven::format::policy::{Custodian, PolicyKey, PolicyRecipient};
 use keyhaven::format::{
     Draft, EntryEvent, EntryPlace, EntryRef, Policy, PolicyRef, RepositoryId, SigningRole, SourceName, names,
 };
-use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Server, seed_small};
-use keyhaven::instance::ibm::{Client, ClientSettings};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Timestamp};
+use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server, seed_small};
+use keyhaven::provider::ibm::{Client, ClientSettings};
 use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tokio_util::sync::CancellationToken;
 

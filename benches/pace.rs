@@ -12,10 +12,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use keyhaven::instance::embedded::{EmbeddedInstance, Options, Server, seed, seed_small};
-use keyhaven::instance::ibm::{Client, ClientSettings, Pace};
-use keyhaven::instance::{Listed, Readable, Source};
 use keyhaven::model::ItemKind;
+use keyhaven::provider::embedded::{EmbeddedInstance, Options, Server, seed, seed_small};
+use keyhaven::provider::ibm::{Client, ClientSettings, Pace};
+use keyhaven::provider::{Listed, Readable, Source};
 use secrecy::ExposeSecret as _;
 
 /// Requests per second, and for how long: the default of a source, the default of a standby, and two fast ones.

@@ -14,10 +14,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use keyhaven::instance::embedded::{EmbeddedInstance, Options, Server, Verb, seed, seed_small};
-use keyhaven::instance::ibm::{Client, ClientSettings, Pace};
-use keyhaven::instance::{Listed, Readable, Source};
 use keyhaven::model::ItemKind;
+use keyhaven::provider::embedded::{EmbeddedInstance, Options, Server, Verb, seed, seed_small};
+use keyhaven::provider::ibm::{Client, ClientSettings, Pace};
+use keyhaven::provider::{Listed, Readable, Source};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
@@ -127,12 +127,12 @@ async fn restore() -> Result<(), Failure> {
     let counted = standby.instance.counters();
     let actions: BTreeMap<String, u64> = serde_json::from_value(report["actions"].clone())?;
     let items = source.instance.snapshot().items;
-    let kept = |secret: &keyhaven::instance::embedded::Secret| {
+    let kept = |secret: &keyhaven::provider::embedded::Secret| {
         secret.versions.iter().filter(|version| version.payload.is_some()).count() as u64
     };
     let secrets = items.secrets.values().filter(|secret| kept(secret) > 0).count() as u64;
     let further: u64 = items.secrets.values().map(|secret| kept(secret).saturating_sub(1)).sum();
-    let locked = |secret: &keyhaven::instance::embedded::Secret| {
+    let locked = |secret: &keyhaven::provider::embedded::Secret| {
         secret.versions.iter().filter(|version| !version.locks.is_empty()).count() as u64
     };
     let bulks: u64 = items.secrets.values().map(|secret| locked(secret)).sum();

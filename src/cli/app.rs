@@ -19,8 +19,8 @@ use crate::config::jobs::check_kinds;
 use crate::config::tables::ShownEntry;
 use crate::config::{Layer, Settings};
 use crate::daemon::kinds::KINDS;
-use crate::instance::ibm::recipe::recast::TYPES;
 use crate::job::Context;
+use crate::provider::ibm::recipe::recast::TYPES;
 
 /// The largest configuration or other public text file that is read.
 const LARGEST: u64 = 1024 * 1024;

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 
 use crate::config::ConfigError;
-use crate::instance::embedded::EmbeddedError;
 use crate::model::FailureKind;
+use crate::provider::embedded::EmbeddedError;
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ macro_rules! from_library {
 from_library!(
     crate::crypto::CryptoError,
     crate::format::FormatError,
-    crate::instance::InstanceError,
+    crate::provider::InstanceError,
     crate::job::activate::ActivateError,
     crate::job::capture::CaptureError,
     crate::job::forget::ForgetError,

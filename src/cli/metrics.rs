@@ -16,9 +16,9 @@ use super::wire;
 use crate::config::Settings;
 use crate::daemon::metrics::{render, textfile};
 use crate::daemon::{Board, BoardInstance, JobRun, RepositoryView, RunStatistics};
-use crate::instance::ibm::classify::IbmRules;
 use crate::job::status::{self, Objectives};
 use crate::model::Clock as _;
+use crate::provider::ibm::classify::IbmRules;
 use crate::repository::{Repository, StateFolder};
 
 /// How long the repository is asked for its numbers. A run has just used it, or failed to.

@@ -10,9 +10,9 @@ use super::{key_file, pins, scheduled};
 use crate::config::{self, Location, Settings};
 use crate::crypto::{Identities, SigningKey};
 use crate::format::RepositoryId;
-use crate::instance::ibm;
 use crate::job::status::Objectives;
 use crate::model::FailureKind;
+use crate::provider::ibm;
 use crate::repository::{EntryWriter, Repository, RepositoryError, S3Settings, StateFolder, Store, StoreError};
 
 /// The largest CA file that is read.

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use keyhaven::instance::embedded::{
-    ApiKey, EmbeddedInstance, Grant, Options, Server, ServiceRole, Switches, Verb, every_type,
-};
 use keyhaven::job::activate::{ActivateError, AtOnce, Primary, apply, plan};
 use keyhaven::job::restore::PlanOptions;
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{
+    ApiKey, EmbeddedInstance, Grant, Options, Server, ServiceRole, Switches, Verb, every_type,
+};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
@@ -220,7 +220,7 @@ fn there_and_back(into_empty: bool) {
 #[tokio::test]
 async fn every_type_that_rotates_is_turned_on_whether_or_not_that_rotates_at_once() {
     for rotates_at_once in [false, true] {
-        let clock = keyhaven::instance::embedded::InstanceClock::manual("2026-11-22T12:00:00Z".parse().unwrap());
+        let clock = keyhaven::provider::embedded::InstanceClock::manual("2026-11-22T12:00:00Z".parse().unwrap());
         let source = Peer::start(options(SOURCE_ID, "eu-de", &clock)).await;
         let switches = Switches { rotation_patch_rotates: rotates_at_once, ..Switches::default() };
         let standby = Peer::start(Options { switches, ..options(STANDBY_ID, "eu-gb", &clock) }).await;

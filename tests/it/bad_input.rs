@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keyhaven::instance::embedded::{Act, PageFault, When};
 use keyhaven::model::{Clock as _, Timestamp};
+use keyhaven::provider::embedded::{Act, PageFault, When};
 use serde_json::Value;
 
 use crate::program::{Run, files};

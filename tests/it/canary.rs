@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use keyhaven::instance::embedded::{EmbeddedInstance, Switches, Verb};
 use keyhaven::model::json;
+use keyhaven::provider::embedded::{EmbeddedInstance, Switches, Verb};
 use serde_json::Value;
 
 use crate::program::Run;
@@ -30,7 +30,7 @@ fn call(instance: &EmbeddedInstance, verb: Verb, target: &str, body: &Value) -> 
 /// Fills an instance with canaries; returns a piece of the private key of its certificate.
 fn plant(instance: &EmbeddedInstance) -> String {
     // Certificates and keys that are real come from the seed.
-    keyhaven::instance::embedded::seed(instance, 3, 30).unwrap();
+    keyhaven::provider::embedded::seed(instance, 3, 30).unwrap();
     instance.set_switches(Switches { show_managed_csr_key: true, ..instance.switches() });
     let secrets = "/api/v2/secrets";
     let made = call(

@@ -13,14 +13,14 @@ use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::pack::PackBuilder;
 use keyhaven::format::snapshot::PartRef;
 use keyhaven::format::{Draft, EntryEvent, EntryRef, SnapshotEvent};
-use keyhaven::instance::embedded::{
-    Act, Class, EmbeddedInstance, Options, Planted, Precision, SeenRequest, Switches, Verb, When,
-};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Clock, FailureKind, Payload, Restorability, Timestamp};
+use keyhaven::provider::embedded::{
+    Act, Class, EmbeddedInstance, Options, Planted, Precision, SeenRequest, Switches, Verb, When,
+};
 use keyhaven::repository::store::Backend;
 use keyhaven::repository::{ObjectInfo, Repository, Retention, Store, StoreError};
 use zeroize::Zeroizing;
@@ -514,7 +514,7 @@ async fn another_instance_than_the_repositorys_is_refused() {
 
 /// A clock that is wrong.
 #[derive(Debug)]
-struct Wrong(keyhaven::instance::embedded::InstanceClock, i64);
+struct Wrong(keyhaven::provider::embedded::InstanceClock, i64);
 
 impl Clock for Wrong {
     fn now(&self) -> Timestamp {

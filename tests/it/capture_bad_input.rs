@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use keyhaven::crypto::Identities;
-use keyhaven::instance::embedded::{
-    Act, ApiKey, Class, EmbeddedInstance, Grant, Options, Planted, SeenRequest, ServiceRole, Switches, Verb, When,
-};
 use keyhaven::job::capture::{CaptureError, CaptureOptions};
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::{FailureKind, Payload, Restorability};
+use keyhaven::provider::embedded::{
+    Act, ApiKey, Class, EmbeddedInstance, Grant, Options, Planted, SeenRequest, ServiceRole, Switches, Verb, When,
+};
 use zeroize::Zeroizing;
 
 use crate::capture_kit::{Rig, write};

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use keyhaven::crypto::{Identities, SigningKey};
 use keyhaven::format::{Entry, Policy, PolicyRef, RepositoryId, SigningRole, SnapshotEvent, SourceName};
-use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Server};
-use keyhaven::instance::ibm::{Client, ClientSettings, RetrySettings};
-use keyhaven::instance::{CompleteListing, InstanceError, Listed, Presence, Reading, Requests, Sink, Source};
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Item, ItemClass, ItemKey, Timestamp};
+use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server};
+use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings};
+use keyhaven::provider::{CompleteListing, InstanceError, Listed, Presence, Reading, Requests, Sink, Source};
 use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -281,7 +281,7 @@ fn client(server: &Server, instance: &EmbeddedInstance) -> Client {
 /// Writes into an instance past HTTP; answers with the `id` of what was made, if it has one.
 pub(crate) fn write(
     instance: &EmbeddedInstance,
-    verb: keyhaven::instance::embedded::Verb,
+    verb: keyhaven::provider::embedded::Verb,
     target: &str,
     body: &str,
 ) -> Option<String> {

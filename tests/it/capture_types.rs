@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyhaven::instance::embedded::{EmbeddedInstance, Planted, Switches, Verb, every_type};
-use keyhaven::instance::ibm::classify::{CONFIGURATION_TYPES, SECRET_TYPES};
-use keyhaven::instance::ibm::recipe::IbmRecipe;
-use keyhaven::instance::standby::recipe::Recipe as _;
 use keyhaven::job::capture::CaptureOptions;
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::policies::Override;
 use keyhaven::model::{Payload, Restorability, Treatment};
+use keyhaven::provider::embedded::{EmbeddedInstance, Planted, Switches, Verb, every_type};
+use keyhaven::provider::ibm::classify::{CONFIGURATION_TYPES, SECRET_TYPES};
+use keyhaven::provider::ibm::recipe::IbmRecipe;
+use keyhaven::provider::standby::recipe::Recipe as _;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use crate::capture_kit::{Opened, Rig, write};
 use crate::site::Site;
 
-const CERTIFICATE: &str = include_str!("../../src/instance/embedded/state/testdata/rsa-certificate.pem");
-const KEY: &str = include_str!("../../src/instance/embedded/state/testdata/rsa-key.pem");
+const CERTIFICATE: &str = include_str!("../../src/provider/embedded/state/testdata/rsa-certificate.pem");
+const KEY: &str = include_str!("../../src/provider/embedded/state/testdata/rsa-key.pem");
 
 /// The ids of the secrets, by name.
 type Ids = BTreeMap<&'static str, String>;

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyhaven::instance::embedded::{
+use keyhaven::model::json::{JsonObject, canonical};
+use keyhaven::model::{ItemKind, Payload, Slot};
+use keyhaven::provider::embedded::{
     Act, Class, EmbeddedInstance, Options, PageFault, Planted, SeenRequest, Server, Switches, Verb, When, seed,
     seed_small,
 };
-use keyhaven::instance::ibm::{Client, ClientSettings, RetrySettings, WireBody};
-use keyhaven::instance::{CompleteListing, InstanceError, Listed, Readable, Reading, Source};
-use keyhaven::model::json::{JsonObject, canonical};
-use keyhaven::model::{ItemKind, Payload, Slot};
+use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings, WireBody};
+use keyhaven::provider::{CompleteListing, InstanceError, Listed, Readable, Reading, Source};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keyhaven::instance::ibm::{Client, WireBody};
-use keyhaven::instance::{CompleteListing, InstanceError, Listed, Sink, Source};
 use keyhaven::model::Payload;
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::ibm::{Client, WireBody};
+use keyhaven::provider::{CompleteListing, InstanceError, Listed, Sink, Source};
 use zeroize::Zeroizing;
 
 use crate::mock_instance::{Reply, Seen, World, id};

@@ -1,8 +1,8 @@
 //! The client reads: the call plan by number of versions, what is never asked for, presence.
 
-use keyhaven::instance::ibm::Client;
-use keyhaven::instance::{InstanceError, Presence, Readable, Source};
 use keyhaven::model::ItemKey;
+use keyhaven::provider::ibm::Client;
+use keyhaven::provider::{InstanceError, Presence, Readable, Source};
 
 use crate::client_kit::list;
 use crate::mock_instance::{Mock, Reply, Seen, World, id, locks_row, page, secret_row};
@@ -357,7 +357,7 @@ async fn access_is_found_out_without_a_payload() {
     let denied: Vec<&str> = access
         .actions()
         .into_iter()
-        .filter(|(_, allowed)| **allowed != keyhaven::instance::ibm::access::Allowed::Yes)
+        .filter(|(_, allowed)| **allowed != keyhaven::provider::ibm::access::Allowed::Yes)
         .map(|(action, _)| action)
         .collect();
     assert_eq!(denied, ["configuration.read"]);

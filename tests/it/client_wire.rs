@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keyhaven::instance::ibm::api::Which;
-use keyhaven::instance::ibm::{Client, Filter, WireBody};
-use keyhaven::instance::{InstanceError, Source};
+use keyhaven::provider::ibm::api::Which;
+use keyhaven::provider::ibm::{Client, Filter, WireBody};
+use keyhaven::provider::{InstanceError, Source};
 
 use crate::client_kit::{body, but_nth, list, object, payload};
 use crate::mock_instance::{API_KEY, CA, Mock, Reply, World};
@@ -379,7 +379,7 @@ async fn filters_go_out_as_comma_lists() {
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused_before_a_request() {
     let mock = Mock::start(|_| Reply::error(404)).await;
-    type Change = fn(&mut keyhaven::instance::ibm::ClientSettings);
+    type Change = fn(&mut keyhaven::provider::ibm::ClientSettings);
     let changes: [(&str, Change); 6] = [
         ("base_url", |settings| settings.base_url = "http://10.1.2.3".to_owned()),
         ("iam_url", |settings| settings.iam_url = "http://iam.cloud.ibm.com".to_owned()),

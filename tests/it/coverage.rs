@@ -1,6 +1,6 @@
 //! `keyhaven coverage`, by the real program on a host without a recovery key.
 
-use keyhaven::instance::embedded::{Act, EmbeddedInstance, Verb, When};
+use keyhaven::provider::embedded::{Act, EmbeddedInstance, Verb, When};
 use serde_json::Value;
 
 use crate::capture_kit::write;

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use keyhaven::crypto::{Identities, SigningKey};
-use keyhaven::instance::embedded::{
+use keyhaven::provider::embedded::{
     Act, ApiKey, EmbeddedInstance, InstanceClock, Options, ServiceRole, Verb, When, seed,
 };
 use serde_json::Value;

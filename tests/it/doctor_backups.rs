@@ -2,7 +2,7 @@
 
 use keyhaven::format::EntryEvent;
 use keyhaven::format::event::ForgetEvent;
-use keyhaven::instance::embedded::Verb;
+use keyhaven::provider::embedded::Verb;
 use serde_json::Value;
 
 use crate::doctor::{bad, configure, doctor, finds, rows};

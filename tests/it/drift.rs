@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyhaven::instance::embedded::{Verb, every_type};
 use keyhaven::job::drift::{Basis, DriftReport, Expected, LiveInstance, Overall, drift};
 use keyhaven::job::restore::{Backup, PlanOptions};
 use keyhaven::model::FailureKind;
+use keyhaven::provider::embedded::{Verb, every_type};
 
 use crate::restore_kit::{MemoryBackup, Pair, Peer, context, full, make_plan, restore, run};
 

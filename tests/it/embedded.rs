@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use keyhaven::instance::embedded::{
+use keyhaven::model::Timestamp;
+use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{
     Act, Class, EmbeddedInstance, Hook, InstanceClock, Options, PageFault, Precision, Sandbox, SandboxOptions,
     SeenRequest, Server, Switches, Verb, When,
 };
-use keyhaven::model::Timestamp;
-use keyhaven::model::json::JsonObject;
 use reqwest::{Client, Method};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use keyhaven::instance::embedded::{
-    ApiKey, EmbeddedInstance, InstanceClock, LiveCredential, Options, Server, ServiceRole, Switches,
-};
 use keyhaven::model::Timestamp;
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{
+    ApiKey, EmbeddedInstance, InstanceClock, LiveCredential, Options, Server, ServiceRole, Switches,
+};
 use reqwest::{Client, Method};
 
 const OWNER: &str = "embedded-instance-api-key";

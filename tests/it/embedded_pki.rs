@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Reply, Server, Switches, Verb};
 use keyhaven::model::json::{JsonObject, as_str, raw};
 use keyhaven::model::{Clock, Timestamp};
+use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Reply, Server, Switches, Verb};
 
 const ROOT: &str = "private_cert_configuration_root_ca";
 const INTERMEDIATE: &str = "private_cert_configuration_intermediate_ca";

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use keyhaven::instance::embedded::{ApiKey, EmbeddedInstance, Grant, Options, Server, ServiceRole, Verb};
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{ApiKey, EmbeddedInstance, Grant, Options, Server, ServiceRole, Verb};
 use reqwest::{Client, Method};
 
 use crate::program::{Machine, SandboxProcess};

@@ -2,7 +2,7 @@
 //! documented exit code. A wrong success is what must never be.
 
 use keyhaven::format::snapshot::Consistency;
-use keyhaven::instance::embedded::{FaultScript, Options, every_type, seed, seed_small};
+use keyhaven::provider::embedded::{FaultScript, Options, every_type, seed, seed_small};
 use serde_json::Value;
 
 use crate::oracle::Truth;

@@ -1,8 +1,8 @@
 //! Payloads whose read would change the source are read by no command.
 
-use keyhaven::instance::embedded::{Planted, Verb, seed};
 use keyhaven::model::Payload;
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{Planted, Verb, seed};
 use zeroize::Zeroizing;
 
 use crate::site::Site;

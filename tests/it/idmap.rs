@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use keyhaven::instance::embedded::{Act, Verb, When};
 use keyhaven::job::restore::{IdMap, PlanOptions};
+use keyhaven::provider::embedded::{Act, Verb, When};
 use serde_json::{Value, json};
 
 use crate::program::Machine;

@@ -11,18 +11,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["schedule", "model"]),
     ("crypto", &["model"]),
     ("format", &["crypto", "model"]),
-    ("instance", &["format", "crypto", "model"]),
+    ("provider", &["format", "crypto", "model"]),
     ("repository", &["format", "crypto", "model"]),
-    ("job", &["instance", "repository", "format", "crypto", "schedule", "model"]),
+    ("job", &["provider", "repository", "format", "crypto", "schedule", "model"]),
     ("daemon", &["job", "repository", "format", "crypto", "config", "schedule", "model"]),
-    ("cli", &["daemon", "job", "instance", "repository", "format", "crypto", "config", "schedule", "model"]),
+    ("cli", &["daemon", "job", "provider", "repository", "format", "crypto", "config", "schedule", "model"]),
 ];
 
 /// Names that only these folders may speak.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("object_store::", &["repository"]),
-    ("reqwest::", &["instance", "daemon"]),
-    ("axum::", &["instance", "daemon"]),
+    ("reqwest::", &["provider", "daemon"]),
+    ("axum::", &["provider", "daemon"]),
     ("cron::", &["schedule"]),
     ("chrono_tz::", &["schedule"]),
     ("lettre::", &["daemon"]),

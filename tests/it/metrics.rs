@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use keyhaven::daemon::metrics::definition::{ALL, MetricKind};
-use keyhaven::instance::embedded::every_type;
+use keyhaven::provider::embedded::every_type;
 
 use crate::program::Run;
 use crate::site::Site;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keyhaven::instance::ibm::{Client, ClientSettings, RetrySettings, Timeouts};
+use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings, Timeouts};
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;

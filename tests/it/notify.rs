@@ -290,7 +290,7 @@ fn a_test_reaches_every_target_and_says_which_it_did_not_reach() {
 
 #[test]
 fn status_over_several_instances_tells_of_each_that_is_stale() {
-    use keyhaven::instance::embedded::{InstanceClock, Options, seed};
+    use keyhaven::provider::embedded::{InstanceClock, Options, seed};
     // The provider lives four minutes ago, which is still allowed: so does every snapshot.
     let options = Options { clock: InstanceClock::ahead(-240_000), ..Options::default() };
     let site = Site::with(options, |source| seed(source, 11, 3).unwrap());

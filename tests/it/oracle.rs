@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex};
 
 use keyhaven::format::SnapshotEvent;
 use keyhaven::format::snapshot::Consistency;
-use keyhaven::instance::embedded::{
-    Act, EmbeddedInstance, History, InstanceClock, Options, PastInstance, Precision, Switches, Verb, When,
-};
 use keyhaven::job::capture::{CaptureError, CaptureOptions};
 use keyhaven::model::Item;
+use keyhaven::provider::embedded::{
+    Act, EmbeddedInstance, History, InstanceClock, Options, PastInstance, Precision, Switches, Verb, When,
+};
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -252,7 +252,7 @@ impl Truth {
     pub(crate) fn check_payloads(&self, opened: &Opened) {
         let mut real: BTreeMap<(String, String), String> = BTreeMap::new();
         for index in 0..self.history.states() {
-            if let Some(keyhaven::instance::embedded::ItemChange::Secret(id, Some(secret))) = self.history.change(index)
+            if let Some(keyhaven::provider::embedded::ItemChange::Secret(id, Some(secret))) = self.history.change(index)
             {
                 for version in &secret.versions {
                     if let Some(payload) = &version.payload {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use keyhaven::instance::embedded::{EmbeddedInstance, Verb};
 use keyhaven::model::json::{JsonObject, as_str};
+use keyhaven::provider::embedded::{EmbeddedInstance, Verb};
 use tempfile::TempDir;
 
 pub(crate) const ROOT: &str = "private_cert_configuration_root_ca";

@@ -1,7 +1,7 @@
 //! Before the disaster, with the real program: the standby's authorities signed by the primary, no secret touched.
 
-use keyhaven::instance::embedded::{ApiKey, EmbeddedInstance, Options, Server, ServiceRole, Verb};
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{ApiKey, EmbeddedInstance, Options, Server, ServiceRole, Verb};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use keyhaven::instance::embedded::{NameScope, Planted, Precision, Switches, Verb};
 use keyhaven::job::plan_file::PlanFile as _;
 use keyhaven::job::restore::{Consent, Plan, PlanOptions, Selector, apply, plan};
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::{FailureKind, Payload};
+use keyhaven::provider::embedded::{NameScope, Planted, Precision, Switches, Verb};
 
 use crate::restore_kit::{
     ODD, Pair, Peer, SOURCE_ID, STANDBY_ID, content, context, full, make_plan, quick, restore, run, words,

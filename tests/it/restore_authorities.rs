@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyhaven::instance::embedded::{Act, EmbeddedInstance, Hook, Server, Verb, When};
 use keyhaven::job::restore::{ApplyReport, Plan, PlanOptions, Signatures, apply, apply_signed};
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{Act, EmbeddedInstance, Hook, Server, Verb, When};
 
 use keyhaven::model::{FailureKind, Override, Policies};
 use tokio::sync::Notify;

@@ -1,8 +1,8 @@
 //! What happens to what the standby has of its own: reported, left alone, covered, or replaced.
 
-use keyhaven::instance::embedded::{Act, Verb, When};
 use keyhaven::job::restore::{OnConflict, PlanOptions};
 use keyhaven::model::FailureKind;
+use keyhaven::provider::embedded::{Act, Verb, When};
 
 use crate::restore_kit::{Pair, content, make_plan, nothing_left, restore, run, words};
 
@@ -80,7 +80,7 @@ async fn what_moved_since_the_plan_is_not_deleted() {
     let made = make_plan(&pair, &backup, &on_conflict(OnConflict::Replace)).await;
     let theirs = pair.standby.id_of("user");
     let unlock = format!("secrets/{theirs}/versions/previous/locks_bulk?name=theirs");
-    pair.standby.call(keyhaven::instance::embedded::Verb::Delete, &unlock, "");
+    pair.standby.call(keyhaven::provider::embedded::Verb::Delete, &unlock, "");
     pair.standby.make(&format!("secrets/{theirs}/versions"), r#"{"password":"pass-word-3"}"#);
     let report = run(&pair, &backup, &made).await;
     assert_eq!(report.kind(), Some(FailureKind::Moved), "{report:#?}");
@@ -95,7 +95,7 @@ async fn what_was_restored_from_another_secret_is_never_replaced() {
     let before = pair.backup().await;
     let made = make_plan(&pair, &before, &PlanOptions::default()).await;
     run(&pair, &before, &made).await;
-    pair.source.call(keyhaven::instance::embedded::Verb::Delete, &format!("secrets/{first}"), "");
+    pair.source.call(keyhaven::provider::embedded::Verb::Delete, &format!("secrets/{first}"), "");
     pair.source.make("secrets", r#"{"secret_type":"arbitrary","name":"one","payload":"second"}"#);
     let made = make_plan(&pair, &pair.backup().await, &on_conflict(OnConflict::Replace)).await;
     assert!(made.steps.is_empty(), "{:#?}", made.steps);

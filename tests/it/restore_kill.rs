@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyhaven::instance::embedded::{Act, EmbeddedInstance, Hook, Items, Options, Server, Switches, Verb, When};
 use keyhaven::job::restore::{ApplyOptions, OnConflict, Plan, PlanOptions, apply};
+use keyhaven::provider::embedded::{Act, EmbeddedInstance, Hook, Items, Options, Server, Switches, Verb, When};
 use tokio::sync::Notify;
 
 use crate::restore_kit::{

@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyhaven::crypto::digest::sha256;
-use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Server, Verb};
-use keyhaven::instance::ibm::{Client, ClientSettings, RetrySettings};
-use keyhaven::instance::{Listed, Readable, Source};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::plan_file::PlanFile as _;
@@ -19,6 +16,9 @@ use keyhaven::job::restore::{
 };
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Clock, Digest, FailureKind, Item, Payload, Pointer, Restorability, Slot, Timestamp};
+use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server, Verb};
+use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings};
+use keyhaven::provider::{Listed, Readable, Source};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 

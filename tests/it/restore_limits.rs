@@ -1,8 +1,8 @@
 //! Restores at the provider's limits: groups, payloads, versions, locks.
 
-use keyhaven::instance::embedded::{Act, Verb, When};
 use keyhaven::job::restore::PlanOptions;
 use keyhaven::model::FailureKind;
+use keyhaven::provider::embedded::{Act, Verb, When};
 
 use crate::restore_kit::{Pair, content, make_plan, restore, run, words};
 

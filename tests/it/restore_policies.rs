@@ -1,10 +1,10 @@
 //! What policies make of items: other types, other names, and what brings what along.
 
-use keyhaven::instance::embedded::Verb;
 use keyhaven::job::restore::plan::{Plan, Remark};
 use keyhaven::job::restore::{Consent, PlanOptions, RestoreError, apply, plan};
 use keyhaven::model::FailureKind;
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::Verb;
 
 use crate::pki_kit::{Openssl, above, authorities, issue};
 use crate::restore_kit::{

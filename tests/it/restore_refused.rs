@@ -1,11 +1,11 @@
 //! What a restore does not do, and what it says then: conflicts, the wrong target, what moved, an instance that fails.
 
-use keyhaven::instance::embedded::{Act, Hook, Verb, When};
 use keyhaven::job::plan_file::PlanFile as _;
 use keyhaven::job::restore::guard::GuardError;
 use keyhaven::job::restore::{ApplyOptions, Consent, OnConflict, Plan, PlanOptions, RestoreError, apply, plan};
 use keyhaven::model::FailureKind;
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{Act, Hook, Verb, When};
 
 use crate::restore_kit::{
     ODD, Pair, Peer, SOURCE_ID, confirmed, content, context, full, make_plan, options, quick, restore, run,

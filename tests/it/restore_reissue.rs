@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use keyhaven::instance::embedded::{Switches, Verb, every_type};
 use keyhaven::job::drift::{Expected, drift};
 use keyhaven::job::restore::{Backup, OnConflict, Plan, PlanOptions};
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Policies, Treatment};
+use keyhaven::provider::embedded::{Switches, Verb, every_type};
 
 use crate::pki_kit::{Openssl, authorities, call, configure, issue};
 use crate::restore_kit::{MemoryBackup, Pair, context, make_plan, nothing_left, run, words};

@@ -136,8 +136,8 @@ fn the_command_takes_the_rewrites_of_the_configuration_and_needs_the_recovery_ke
 
 /// The environment that names a standby.
 fn standby_of(
-    standby: &keyhaven::instance::embedded::EmbeddedInstance,
-    server: &keyhaven::instance::embedded::Server,
+    standby: &keyhaven::provider::embedded::EmbeddedInstance,
+    server: &keyhaven::provider::embedded::Server,
 ) -> Vec<(&'static str, String)> {
     use secrecy::ExposeSecret as _;
     vec![

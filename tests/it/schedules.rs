@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use keyhaven::instance::embedded::{Options, seed};
+use keyhaven::provider::embedded::{Options, seed};
 use serde_json::Value;
 
 use crate::command_line_kit::{arguments, takes};

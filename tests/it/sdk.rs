@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use keyhaven::instance::embedded::{EmbeddedInstance, Options, Server, Switches, seed};
+use keyhaven::provider::embedded::{EmbeddedInstance, Options, Server, Switches, seed};
 
 /// The Python that has the packages of `tests/python/requirements.txt`.
 pub(crate) fn python() -> PathBuf {

@@ -5,8 +5,8 @@ use std::process::{Child, Output};
 use std::time::Duration;
 
 use axum::http::Method;
-use keyhaven::instance::embedded::{EmbeddedInstance, FaultScript, Server, Verb};
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{EmbeddedInstance, FaultScript, Server, Verb};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use keyhaven::crypto::{Identities, SigningKey};
 use keyhaven::format::{Draft, Entry, EntryEvent, EntryPlace, EntryRef, Envelope, SnapshotEvent, names};
-use keyhaven::instance::embedded::{Act, EmbeddedInstance, Options, Server, When, seed};
 use keyhaven::model::Timestamp;
+use keyhaven::provider::embedded::{Act, EmbeddedInstance, Options, Server, When, seed};
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::{Repository, Store};
 use secrecy::ExposeSecret as _;

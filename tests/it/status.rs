@@ -1,6 +1,6 @@
 //! `keyhaven status`: one screen, also when parts of it cannot be had.
 
-use keyhaven::instance::embedded::{InstanceClock, Options, Verb, seed};
+use keyhaven::provider::embedded::{InstanceClock, Options, Verb, seed};
 use serde_json::Value;
 
 use crate::program::Run;

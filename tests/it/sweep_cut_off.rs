@@ -8,8 +8,8 @@ use axum::http::Method;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::event::ForgetEvent;
 use keyhaven::format::{EntryEvent, names};
-use keyhaven::instance::embedded::{Options, seed};
 use keyhaven::model::Timestamp;
+use keyhaven::provider::embedded::{Options, seed};
 use serde_json::Value;
 
 use crate::bucket_kit::{Bucket, Held};

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use keyhaven::instance::embedded::{EmbeddedInstance, InstanceClock, Options, Switches, Verb};
 use keyhaven::model::Timestamp;
+use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Switches, Verb};
 use serde_json::{Value, json};
 
 use crate::program::{Machine, SandboxProcess};
@@ -259,7 +259,7 @@ fn no_switch_is_without_a_test() {
     let known: BTreeSet<&str> = Switches::NAMES.iter().copied().collect();
     assert_eq!(tested, known, "left: tested, right: known");
     for (switch, file, test) in ELSEWHERE {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/instance/embedded").join(file);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider/embedded").join(file);
         let text = std::fs::read_to_string(&path).unwrap();
         let (_, rest) = text.split_once(&format!("fn {test}(")).unwrap_or_else(|| panic!("{file} has no test {test}"));
         let body = rest.split("#[test]").next().unwrap_or(rest);

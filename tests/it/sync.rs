@@ -1,9 +1,9 @@
 //! A warm standby kept in step.
 
 use keyhaven::format::Entry;
-use keyhaven::instance::embedded::{EmbeddedInstance, Verb};
 use keyhaven::job::sync::choose::{Choice, choose};
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{EmbeddedInstance, Verb};
 use keyhaven::repository::ledger::Ledger;
 use secrecy::ExposeSecret as _;
 
@@ -75,7 +75,7 @@ struct Warm {
     site: Site,
     standby: EmbeddedInstance,
     environment: Vec<(&'static str, String)>,
-    _server: keyhaven::instance::embedded::Server,
+    _server: keyhaven::provider::embedded::Server,
 }
 
 impl Warm {

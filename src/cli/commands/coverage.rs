@@ -11,10 +11,10 @@ use crate::cli::printer::{Printer, Style};
 use crate::cli::reading::Reading;
 use crate::cli::snapshot;
 use crate::cli::table::Table;
-use crate::instance::ibm::classify::IbmRules;
-use crate::instance::ibm::recipe::IbmRecipe;
 use crate::job::coverage::{Coverage, CoverageReport, Named, Threshold};
 use crate::model::{Digest, FailureKind, Restorability, Timestamp};
+use crate::provider::ibm::classify::IbmRules;
+use crate::provider::ibm::recipe::IbmRecipe;
 use crate::repository::find::SnapshotQuery;
 
 /// Items that are named under a reason unless all are asked for.

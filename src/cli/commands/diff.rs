@@ -13,8 +13,8 @@ use crate::cli::reading::Reading;
 use crate::cli::table::Table;
 use crate::cli::{human, snapshot, wire};
 use crate::crypto::Identities;
-use crate::instance::{Listed, Source};
 use crate::model::{FailureKind, Item, ItemKey, Revision};
+use crate::provider::{Listed, Source};
 use crate::repository::Repository;
 use crate::repository::find::SnapshotQuery;
 

@@ -18,8 +18,8 @@ use crate::config::{SettingOrigin, Settings, template};
 use crate::crypto::digest::sha256;
 use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
 use crate::format::{Policy, PolicyRef, RepositoryId, SourceName, names};
-use crate::instance::Source;
-use crate::instance::ibm::PROVIDER;
+use crate::provider::Source;
+use crate::provider::ibm::PROVIDER;
 use crate::repository::{Repository, RepositoryError, Store, recover_md};
 
 /// Makes a repository for one instance, on the host that will back up.

@@ -17,7 +17,6 @@ use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::{human, identity, key_file, report, wire};
 use crate::config::Settings;
-use crate::instance::standby::{RegistrationNames, Signer, Standby as _};
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::plan::{Action, Remark, Step};
 use crate::job::restore::{
@@ -25,6 +24,7 @@ use crate::job::restore::{
     Selector, Signatures, apply_signed, check_signer, plan, record,
 };
 use crate::model::FailureKind;
+use crate::provider::standby::{RegistrationNames, Signer, Standby as _};
 use crate::repository::Repository;
 use crate::repository::find::SnapshotQuery;
 

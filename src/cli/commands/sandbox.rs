@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::cli::app::{App, read_public};
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::config::template::quote;
-use crate::instance::embedded::{ApiKey, FaultScript, Grant, Options, Sandbox, SandboxOptions, ServiceRole, Switches};
 use crate::model::FailureKind;
+use crate::provider::embedded::{ApiKey, FaultScript, Grant, Options, Sandbox, SandboxOptions, ServiceRole, Switches};
 
 /// Serves an in-memory instance that speaks the provider's API, until interrupted.
 ///

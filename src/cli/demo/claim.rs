@@ -10,9 +10,9 @@ use super::story::Claim;
 use crate::cli::failure::Failure;
 use crate::crypto::Identities;
 use crate::format::event::SnapshotEvent;
-use crate::instance::embedded::History;
 use crate::model::json::{self, JsonObject};
 use crate::model::{ItemKind, Timestamp};
+use crate::provider::embedded::History;
 use crate::repository::Repository;
 
 /// Fields that a backup's own reads change.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::instance::embedded::{Items, Lock, Secret, SecretState, SecretVersion};
 use crate::model::json::{self, JsonObject};
+use crate::provider::embedded::{Items, Lock, Secret, SecretState, SecretVersion};
 
 /// The member of metadata in which a restore leaves its mark.
-const MARK: &str = crate::instance::standby::MARK;
+const MARK: &str = crate::provider::standby::MARK;
 
 /// Types that come back as imported certificates.
 const CERTIFICATES: [&str; 2] = ["public_cert", "private_cert"];
@@ -114,7 +114,7 @@ fn configurations(found: &mut DemoComparison, source: &Items, standby: &Items, t
             continue;
         }
         let same = standby.configurations.get(key).is_some_and(|there| {
-            let value = |configuration: &crate::instance::embedded::Configuration| {
+            let value = |configuration: &crate::provider::embedded::Configuration| {
                 configuration.value.as_ref().map(|value| canonical_text(value.expose()))
             };
             same_object(&here.fields, &there.fields) && value(here) == value(there)
@@ -220,7 +220,7 @@ fn canonical_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::embedded::{EmbeddedInstance, Options, Verb, seed};
+    use crate::provider::embedded::{EmbeddedInstance, Options, Verb, seed};
 
     fn seeded() -> EmbeddedInstance {
         let instance = EmbeddedInstance::new(Options { ids: Some(5), ..Options::default() });

@@ -28,8 +28,8 @@ use super::printer::Style;
 use super::{human, key_file};
 use crate::crypto::Identities;
 use crate::format::RepositoryId;
-use crate::instance::embedded::{EmbeddedInstance, Options, Server, every_type_among};
 use crate::model::{Clock, FailureKind, Restorability, Timestamp};
+use crate::provider::embedded::{EmbeddedInstance, Options, Server, every_type_among};
 use crate::repository::{Repository, Store};
 
 /// Shows everything at once: back up an instance while it is written to, verify, lose it, restore it, compare.

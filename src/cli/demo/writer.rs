@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::instance::embedded::{EmbeddedInstance, Verb};
 use crate::model::json;
+use crate::provider::embedded::{EmbeddedInstance, Verb};
 
 /// Changes in one burst.
 const BURST: u32 = 12;
@@ -70,7 +70,7 @@ fn change(instance: &EmbeddedInstance, ids: &[String], step: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::embedded::{Options, seed};
+    use crate::provider::embedded::{Options, seed};
 
     #[test]
     fn every_change_is_taken() {

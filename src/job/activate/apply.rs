@@ -8,9 +8,6 @@ use serde::Serialize;
 use super::plan::{Activation, AtOnce, Turn};
 use super::primary::{OldPrimary, Primary};
 use super::{ActivateError, held_policy, list};
-use crate::instance::standby::normal::normal;
-use crate::instance::standby::{Look, Standby, View, Write, unanswered};
-use crate::instance::{InstanceError, Requests};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::error::{RestoreError, in_words};
@@ -18,6 +15,9 @@ use crate::job::restore::examine::until_cancelled;
 use crate::job::restore::plan::{Remark, StandbyName};
 use crate::job::restore::survey::view_of;
 use crate::model::{FailureKind, Timestamp};
+use crate::provider::standby::normal::normal;
+use crate::provider::standby::{Look, Standby, View, Write, unanswered};
+use crate::provider::{InstanceError, Requests};
 
 /// How often a request is sent whose outcome nobody knows.
 const TRIES: u32 = 3;

@@ -13,8 +13,6 @@ use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::instance::standby::{Look, Standby, View};
-use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::job::plan_file::PlanFile as _;
@@ -26,6 +24,8 @@ use crate::job::restore::plan::StandbyName;
 use crate::job::restore::survey::Collected;
 use crate::model::json::JsonObject;
 use crate::model::{Digest, FailureKind, ItemKind, Timestamp};
+use crate::provider::standby::{Look, Standby, View};
+use crate::provider::{InstanceError, Listed};
 
 mod apply;
 pub mod plan;

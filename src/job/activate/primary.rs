@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ActivateError;
-use crate::instance::standby::{Look, Standby};
-use crate::instance::{InstanceError, Listed, Sink};
 use crate::job::restore::error::in_words;
 use crate::job::restore::survey::view_of;
 use crate::model::{ItemKey, ItemKind};
+use crate::provider::standby::{Look, Standby};
+use crate::provider::{InstanceError, Listed, Sink};
 
 /// How long the old primary is given to answer. In an outage nobody wants to wait for it longer.
 const PATIENCE: Duration = Duration::from_secs(60);

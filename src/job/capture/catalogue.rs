@@ -20,11 +20,11 @@ use crate::format::SourceName;
 use crate::format::catalogue::{PartBuilder, cut_before};
 use crate::format::list::{ListedPack, PackList};
 use crate::format::snapshot::PartRef;
-use crate::instance::Source;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::limits::PACKS_PER_SNAPSHOT;
 use crate::model::{Digest, Item, ItemKey, Pointer};
+use crate::provider::Source;
 use crate::repository::Repository;
 
 /// Parts that are sealed or uploaded at once.

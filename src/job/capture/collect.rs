@@ -12,9 +12,9 @@ use super::report::Spent;
 use super::round::{Compared, Habit, ListingComparison, VanishedItem};
 use super::supply::Supplier;
 use crate::format::snapshot::Consistency;
-use crate::instance::{Listed, Presence, Requests, Sink, Source};
 use crate::job::event::{JobEvent, Observer, Stage};
 use crate::model::{ItemKey, ItemKind, Timestamp};
+use crate::provider::{Listed, Presence, Requests, Sink, Source};
 
 /// Rounds of reading and listing again before a capture gives up the claim to one point in time.
 pub(super) const ROUNDS: u8 = 5;

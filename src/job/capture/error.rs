@@ -2,8 +2,8 @@
 
 use crate::crypto::CryptoError;
 use crate::format::FormatError;
-use crate::instance::InstanceError;
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
+use crate::provider::InstanceError;
 use crate::repository::RepositoryError;
 
 /// A failed capture. The repository shows nothing of it, save perhaps objects that no snapshot names.

@@ -12,8 +12,8 @@ use super::shrink::{Past, baseline, sample, too_few};
 use crate::crypto::Identities;
 use crate::format::Entry;
 use crate::format::snapshot::Finding;
-use crate::instance::Source;
 use crate::model::{FailureKind, ItemKey, Timestamp};
+use crate::provider::Source;
 use crate::repository::Repository;
 use crate::repository::ledger::{Ledger, SnapshotState};
 

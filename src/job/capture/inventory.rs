@@ -2,8 +2,8 @@
 
 use super::keys::KeyTable;
 use super::supply::Supplied;
-use crate::instance::CompleteListing;
 use crate::model::{Revision, Timestamp};
+use crate::provider::CompleteListing;
 
 /// The first half of a revision: enough to tell two apart, and 100,000 items take some megabytes less. Only whole
 /// revisions are stored.

@@ -14,10 +14,10 @@ use super::packing::{Number, Packing};
 use super::records::Records;
 use super::round::Compared;
 use super::worth::Worth;
-use crate::instance::{InstanceError, Listed, Reading, Source};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::{Item, ItemKey, Revision, Slot, Timestamp};
+use crate::provider::{InstanceError, Listed, Reading, Source};
 
 /// An item whose `updated_at` is younger than this may change once more in the same tick, so it is read only later.
 const TICK: i64 = 2_000;

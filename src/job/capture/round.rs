@@ -14,8 +14,8 @@ use super::keys::{KeyTable, Walk};
 use super::records::Records;
 use super::supply::Supplier;
 use super::worth::{BaseIndex, BaseItem, Worth};
-use crate::instance::{CompleteListing, Listed, Readable, Sink};
 use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
+use crate::provider::{CompleteListing, Listed, Readable, Sink};
 
 /// How many of our own reads must have moved nothing but `updated_at`, and none have left it alone, before that is taken
 /// for the way of the instance and not for somebody's change.

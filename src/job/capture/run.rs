@@ -19,10 +19,10 @@ use crate::crypto::{Identities, Recipients};
 use crate::format::policy::PolicyRecipient;
 use crate::format::snapshot::{Consistency, Finding, ItemCounts, RequestCounts, SnapshotCounts, SnapshotEvent};
 use crate::format::{Draft, Entry, EntryEvent as Happened, SourceName};
-use crate::instance::Source;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::{Digest, Pointer, Timestamp};
+use crate::provider::Source;
 use crate::repository::ledger::{Ledger, Problem};
 use crate::repository::{EntryWriter, Repository, RepositoryError};
 

@@ -185,11 +185,11 @@ impl<'a> Segments<'a> {
 mod tests {
     use super::*;
     use crate::crypto::digest::sha256;
-    use crate::instance::CompleteListing;
     use crate::job::capture::keys::KeyTable;
     use crate::job::capture::supply::Supplied;
     use crate::job::capture::worth::{BaseItem, ItemShare};
     use crate::model::{Restorability, Timestamp};
+    use crate::provider::CompleteListing;
 
     /// A base of secrets 0 to 5 in parts of two.
     fn base() -> BaseIndex {

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use super::inventory::ShortRevision;
 use crate::crypto::digest::sha256;
-use crate::instance::Source;
-use crate::instance::source::SUPPLIED;
 use crate::model::json::JsonObject;
 use crate::model::policies::Override;
 use crate::model::{Item, ItemKind, SelectorSubject};
+use crate::provider::Source;
+use crate::provider::source::SUPPLIED;
 
 /// Looks at every listed item. Groups come before the secrets in them, so their names are known.
 #[derive(Debug)]

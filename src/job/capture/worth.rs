@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::inventory::ShortRevision;
 use super::keys::KeyTable;
 use super::refresh;
-use crate::instance::source::REFUSED;
 use crate::model::{Digest, Item, ItemClass, Timestamp};
+use crate::provider::source::REFUSED;
 
 /// Why an item is read although its lists show no change, or why it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::report::{ClassReason, CoverageReport, LeftOut, Members, Named, Needed, Unknown};
 pub use self::threshold::{Threshold, ThresholdError};
-use crate::instance::assess::{Assess, Assessment, Prerequisite, Recovered};
-use crate::instance::standby::Recipe;
 use crate::job::restore::policy::treatment;
 use crate::model::{Item, ItemClass, ItemKind, Policies, Restorability, Timestamp, Treatment};
+use crate::provider::assess::{Assess, Assessment, Prerequisite, Recovered};
+use crate::provider::standby::Recipe;
 
 /// Takes the items of a snapshot in, in the order of their keys (groups before secrets, so that their names are known).
 #[derive(Debug)]
@@ -141,9 +141,9 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::instance::assess::{Expiry, Judgement, WriteOnly};
-    use crate::instance::ibm::recipe::IbmRecipe;
     use crate::model::Docs;
+    use crate::provider::assess::{Expiry, Judgement, WriteOnly};
+    use crate::provider::ibm::recipe::IbmRecipe;
 
     /// Judges by the type: `engine` fulfils what `token` needs.
     #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::instance::assess::Judgement;
 use crate::model::{ItemKey, Restorability, Treatment};
+use crate::provider::assess::Judgement;
 
 /// How much of a snapshot would come back, and why the rest would not.
 #[derive(Debug, Clone, Serialize)]

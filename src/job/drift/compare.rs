@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 
 use super::report::{Basis, Difference, DriftKind, HeldRotation};
-use crate::instance::standby::normal::normal;
-use crate::instance::standby::{Recipe, View};
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{StandbyItem, lock_digest};
 use crate::job::restore::plan::{Action, Remark};
 use crate::model::json::JsonObject;
 use crate::model::{ItemKind, Timestamp, Treatment};
+use crate::provider::standby::normal::normal;
+use crate::provider::standby::{Recipe, View};
 
 /// Settings that are there for people; everything else is the provider's to act upon.
 const METADATA: [&str; 4] = ["name", "description", "labels", "custom_metadata"];
@@ -159,7 +159,7 @@ impl Findings<'_> {
             self.add(DriftKind::Version, format!("it lacks version {} of the source", missing.join(", ")));
         }
         for version in &goal.versions {
-            let other = |have: &&crate::instance::standby::VersionView| {
+            let other = |have: &&crate::provider::standby::VersionView| {
                 normal(&have.metadata.to_raw()) != normal(&version.metadata.to_raw())
             };
             if known.holding(&version.id).filter(other).is_some() {

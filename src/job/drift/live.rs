@@ -10,8 +10,6 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::crypto::digest::sha256;
-use crate::instance::standby::{Look, Standby};
-use crate::instance::{InstanceError, Listed, Readable};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::backup::{Backup, OpenPack};
@@ -19,6 +17,8 @@ use crate::job::restore::error::RestoreError;
 use crate::job::restore::plan::SnapshotName;
 use crate::job::restore::survey::Collected;
 use crate::model::{Digest, Item, ItemKind, Pointer, Restorability, Slot};
+use crate::provider::standby::{Look, Standby};
+use crate::provider::{InstanceError, Listed, Readable};
 
 /// Items that are looked at side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 4;

@@ -10,8 +10,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::instance::standby::{Recipe, Route, Standby, View};
-use crate::instance::{Listed, Requests};
 use crate::job::Context;
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::backup::{Backup, Payloads};
@@ -19,6 +17,8 @@ use crate::job::restore::examine::{ListedStandby, list, look, until_cancelled};
 use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::{Consent, OnConflict, PlanOptions, RestoreError};
 use crate::model::{ItemKey, ItemKind, Treatment};
+use crate::provider::standby::{Recipe, Route, Standby, View};
+use crate::provider::{Listed, Requests};
 
 mod compare;
 pub mod live;

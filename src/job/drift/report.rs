@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::instance::Requests;
 use crate::job::restore::plan::{Remark, SnapshotName, StandbyName};
 use crate::model::{FailureKind, ItemKey, Timestamp};
+use crate::provider::Requests;
 
 /// What differs between a standby and what it should hold.
 #[derive(Debug, Clone, Serialize)]

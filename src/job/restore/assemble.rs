@@ -7,9 +7,9 @@ use super::options::PlanOptions;
 use super::plan::{Applied, Plan, Remark, SnapshotName, StandbyName, Step, Totals};
 use super::planner::{Draft, PlannedItem};
 use super::snapshot::{SnapshotItem, TreatmentEffect};
-use crate::instance::standby::Phase;
 use crate::job::plan_file::PlanFile as _;
 use crate::model::{Digest, ItemKey, Policies, Timestamp};
+use crate::provider::standby::Phase;
 
 /// One item with all that was found and planned for it.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use super::goal::source_version;
 use super::plan::SnapshotName;
 use super::rewrite::rewrite_payload;
 use super::snapshot::SnapshotItem;
-use crate::instance::standby::Recipe;
 use crate::model::{Digest, FailureKind, Item, ItemKey, Payload, Slot};
+use crate::provider::standby::Recipe;
 
 /// Packs that are kept open. A pack is at most 64 MiB plain; items are taken in the order of their packs, and a secret's
 /// previous version may lie in an older pack than its current one.

@@ -2,10 +2,10 @@
 
 use super::guard::GuardError;
 use super::policy::PolicyError;
-use crate::instance::InstanceError;
-use crate::instance::standby::recipe::RecipeError;
 use crate::model::key::KeyError;
 use crate::model::{Digest, FailureKind, ItemKey};
+use crate::provider::InstanceError;
+use crate::provider::standby::recipe::RecipeError;
 
 /// A restore that cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -22,11 +22,11 @@ use super::planner::{self, AuthorityContext, PlannedItem, SecretContext};
 use super::policy;
 use super::snapshot::{SnapshotItem, SnapshotItems, TreatmentEffect};
 use super::survey::{Collected, SurveyedItem, Surveyor};
-use crate::instance::standby::{Phase, Recipe, ReferenceNames, Route, Standby, View};
-use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
+use crate::provider::standby::{Phase, Recipe, ReferenceNames, Route, Standby, View};
+use crate::provider::{InstanceError, Listed};
 
 /// Looks at items of the standby that run side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 8;

@@ -1,9 +1,9 @@
 //! What a secret of the snapshot should become in a standby, and what of it is lost.
 
 use crate::crypto::digest::sha256;
-use crate::instance::standby::normal::normal;
-use crate::instance::standby::{LockView, VersionView, View};
 use crate::model::{Item, Slot, Timestamp};
+use crate::provider::standby::normal::normal;
+use crate::provider::standby::{LockView, VersionView, View};
 
 /// Stands for the version of a secret that never had one.
 pub const NO_VERSION: &str = "none";
@@ -150,9 +150,9 @@ fn details(versions: &[VersionView], locks: &[&LockView]) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::instance::ibm::recipe::IbmRecipe;
-    use crate::instance::standby::Recipe;
     use crate::model::{Digest, Docs, Pointer, Restorability};
+    use crate::provider::ibm::recipe::IbmRecipe;
+    use crate::provider::standby::Recipe;
     use serde_json::value::RawValue;
 
     /// A secret of the snapshot with these documents and payloads, newest first.

@@ -5,8 +5,8 @@
 //! has too. An emptied source looks like an empty standby; a target that shows none of these has to be named by the
 //! operator, and the answer to the first create that shows a CRN is checked before anything else is sent.
 
-use crate::instance::standby::{Address, Recipe};
 use crate::model::{FailureKind, ItemKey};
+use crate::provider::standby::{Address, Recipe};
 
 /// What is known of the target.
 #[derive(Debug, Clone, Copy)]
@@ -195,7 +195,7 @@ pub fn check_signer(recipe: &dyn Recipe, source: &str, signer: &Address) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::ibm::recipe::IbmRecipe;
+    use crate::provider::ibm::recipe::IbmRecipe;
 
     const SOURCE: &str = "crn:v1:bluemix:public:secrets-manager:eu-de:a/1:6ebc4224-e983-496a-8a54-f40a0bfa9175::";
     const SOURCE_ID: &str = "6ebc4224-e983-496a-8a54-f40a0bfa9175";

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::goal::Goal;
 use super::state::{ItemState, version_name};
 use crate::crypto::digest::sha256;
-use crate::instance::standby::normal::{normal, normal_members};
-use crate::instance::standby::{LockView, RestoreMark, VersionView, View};
 use crate::model::Digest;
 use crate::model::json::JsonObject;
+use crate::provider::standby::normal::{normal, normal_members};
+use crate::provider::standby::{LockView, RestoreMark, VersionView, View};
 
 /// How many versions of a secret the lists count at most; from there on the count says nothing.
 pub const VERSIONS_COUNTED: u64 = 50;

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::instance::standby::View;
 use crate::model::{ItemKey, ItemKind};
+use crate::provider::standby::View;
 
 /// What the standby has for an item of the snapshot. `T` is whatever the caller keeps of a standby item.
 #[derive(Debug)]
@@ -171,9 +171,9 @@ impl<T> StandbyIndex<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::standby::RestoreMark;
     use crate::model::Digest;
     use crate::model::json::JsonObject;
+    use crate::provider::standby::RestoreMark;
 
     fn view(key: &str, item_type: &str, name: &str, group: Option<&str>, mark: Option<&str>) -> View {
         View {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::assemble::Planned;
 use super::planner::PlannedItem;
-use crate::instance::standby::{ItemDependency, Recipe, ReferenceNames};
+use crate::provider::standby::{ItemDependency, Recipe, ReferenceNames};
 
 /// Whether an instance has any of what will do.
 #[must_use]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::snapshot::SnapshotItem;
-use crate::instance::standby::View;
+use crate::provider::standby::View;
 
 /// Ids shorter than this are words like any other.
 const SHORTEST_ID: usize = 8;
@@ -64,9 +64,9 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::ibm::recipe::IbmRecipe;
-    use crate::instance::standby::Recipe;
     use crate::job::restore::goal::tests::item;
+    use crate::provider::ibm::recipe::IbmRecipe;
+    use crate::provider::standby::Recipe;
 
     #[test]
     fn ids_are_found_as_whole_words_wherever_users_put_them() {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::instance::standby::{RegistrationNames, View};
 use crate::model::{ItemKind, Policies, SelectorSubject};
+use crate::provider::standby::{RegistrationNames, View};
 
 pub use crate::model::Selector;
 

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::options::PlanOptions;
 use super::state::ItemState;
-use crate::instance::standby::{Phase, RestoreMark};
 use crate::job::plan_file::PlanFile;
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
+use crate::provider::standby::{Phase, RestoreMark};
 
 /// What a restore would change.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -8,10 +8,10 @@ use super::goal::Goal;
 use super::options::{PlanOptions, Selector};
 use super::plan::Remark;
 use super::policy;
-use crate::instance::standby::reference::reference;
-use crate::instance::standby::{Recipe, ReferenceNames, Route, View};
 use crate::model::json::raw;
 use crate::model::{Item, ItemKey, ItemKind, Slot, Timestamp, Transform, Treatment};
+use crate::provider::standby::reference::reference;
+use crate::provider::standby::{Recipe, ReferenceNames, Route, View};
 
 /// What an item is called in the source; selectors go by this.
 #[derive(Debug, Clone, PartialEq, Eq)]

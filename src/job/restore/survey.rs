@@ -7,9 +7,9 @@ use super::error::RestoreError;
 use super::goal::Goal;
 use super::known::{Question, StandbyItem, by_place, need};
 use super::snapshot::SnapshotItem;
-use crate::instance::standby::{Look, Recipe, ReferenceNames, Standby, View};
-use crate::instance::{InstanceError, Listed, Readable, Sink};
 use crate::model::{Docs, Item, ItemKey, Restorability, Slot};
+use crate::provider::standby::{Look, Recipe, ReferenceNames, Standby, View};
+use crate::provider::{InstanceError, Listed, Readable, Sink};
 
 /// Looks at items of a standby and says what they hold.
 #[derive(Debug)]

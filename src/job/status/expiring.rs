@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::crypto::Identities;
 use crate::format::SnapshotEvent;
-use crate::instance::assess::Assess;
 use crate::model::{ItemClass, ItemKey, ItemKind, Timestamp};
+use crate::provider::assess::Assess;
 use crate::repository::{Repository, RepositoryError};
 
 /// An item with an end: a certificate, an authority, a secret with an expiry date.

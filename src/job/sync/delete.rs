@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::instance::standby::{Look, RestoreMark, Standby, Write, unanswered};
-use crate::instance::{InstanceError, Listed};
 use crate::job::Context;
 use crate::job::restore::PlanOptions;
 use crate::job::restore::error::{RestoreError, in_words};
@@ -13,6 +11,8 @@ use crate::job::restore::plan::Remark;
 use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::survey::view_of;
 use crate::model::{Digest, ItemKey, ItemKind};
+use crate::provider::standby::{Look, RestoreMark, Standby, Write, unanswered};
+use crate::provider::{InstanceError, Listed};
 
 /// How often a request is sent whose outcome nobody knows.
 const TRIES: u32 = 3;

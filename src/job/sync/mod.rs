@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::instance::standby::Standby;
 use crate::job::Context;
 use crate::job::restore::examine::{ListedStandby, list, until_cancelled};
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName};
@@ -22,6 +21,7 @@ use crate::job::restore::{
     ApplyOptions, ApplyReport, Backup, Consent, PlanOptions, RestoreError, Stopped, apply, plan,
 };
 use crate::model::{Digest, FailureKind};
+use crate::provider::standby::Standby;
 
 pub mod choose;
 mod delete;

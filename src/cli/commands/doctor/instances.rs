@@ -8,10 +8,10 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::{human, wire};
 use crate::config::Settings;
-use crate::instance::ibm::Client;
-use crate::instance::ibm::access::Allowed;
-use crate::instance::{CompleteListing, Listed, Sink, Source as _};
 use crate::model::{FailureKind, ItemKind};
+use crate::provider::ibm::Client;
+use crate::provider::ibm::access::Allowed;
+use crate::provider::{CompleteListing, Listed, Sink, Source as _};
 
 const REACH: &str = "check the URL, the API key, and the network between; `keyhaven config show` prints what is set";
 

@@ -11,11 +11,11 @@ use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{human, key_file, wire};
 use crate::config::Settings;
-use crate::instance::ibm::Client;
 use crate::job::activate::{Activation, ActivationReport, AtOnce, OldPrimary, Primary, apply, plan};
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::Selector;
 use crate::job::restore::plan::Remark;
+use crate::provider::ibm::Client;
 
 /// How long to wait before looking what became of a request that got no answer.
 const SETTLE: Duration = Duration::from_secs(2);

@@ -12,9 +12,9 @@ use crate::cli::memory::Memory;
 use crate::cli::{human, metrics, wire};
 use crate::config::Settings;
 use crate::daemon::{JobRun, RunStatistics};
-use crate::instance::ibm::classify::IbmRules;
 use crate::job::status::{Expiring, Status, inventory, measure};
 use crate::model::{FailureKind, Timestamp};
+use crate::provider::ibm::classify::IbmRules;
 use crate::repository::Repository;
 use crate::repository::ledger::Ledger;
 

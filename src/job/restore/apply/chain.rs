@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::instance::Listed;
-use crate::instance::standby::{Phase, View};
 use crate::job::restore::known::StandbyItem;
 use crate::job::restore::plan::{Action, Plan, Step};
 use crate::model::{ItemKey, ItemKind};
+use crate::provider::Listed;
+use crate::provider::standby::{Phase, View};
 
 /// One item at work.
 #[derive(Debug)]

@@ -2,8 +2,6 @@
 
 use super::chain::Chain;
 use super::run::{ApplyRun, Halt, moved};
-use crate::instance::Listed;
-use crate::instance::standby::{Look, StandbyQuery};
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{Question, StandbyItem, need, settings_digest};
@@ -13,6 +11,8 @@ use crate::job::restore::snapshot::SnapshotItem;
 use crate::job::restore::state::{ItemState, position};
 use crate::job::restore::survey::{SurveyedItem, Surveyor};
 use crate::model::{ItemKey, ItemKind, Treatment};
+use crate::provider::Listed;
+use crate::provider::standby::{Look, StandbyQuery};
 
 impl ApplyRun<'_> {
     /// What the secret should become, worked out as the plan did.

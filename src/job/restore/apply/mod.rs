@@ -15,11 +15,11 @@ use super::examine::{self, ListedStandby};
 use super::guard::{Consent, GuardError, Standing};
 use super::plan::{Plan, StandbyName};
 use super::snapshot::SnapshotItems;
-use crate::instance::standby::{Phase, Recipe, Standby};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::job::plan_file::PlanFile as _;
 use crate::model::{ItemKind, Timestamp};
+use crate::provider::standby::{Phase, Recipe, Standby};
 
 mod chain;
 mod look;

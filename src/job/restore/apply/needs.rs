@@ -2,12 +2,12 @@
 
 use super::chain::Chain;
 use super::run::{ApplyRun, Halt};
-use crate::instance::standby::reference::reference;
-use crate::instance::standby::{Certification, ItemDependency, View};
 use crate::job::restore::error::in_words;
 use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::Treatment;
+use crate::provider::standby::reference::reference;
+use crate::provider::standby::{Certification, ItemDependency, View};
 
 /// Why an authority of the standby is of no use yet; nothing when it is.
 pub(super) fn unusable(view: &View) -> Option<&'static str> {

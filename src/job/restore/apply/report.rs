@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::millis;
 use super::signing::SigningRequest;
-use crate::instance::Requests;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::idmap::IdMap;
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName, Step};
 use crate::model::{FailureKind, ItemKey, Timestamp};
+use crate::provider::Requests;
 
 /// The result of an apply.
 #[derive(Debug, Clone, Serialize)]

@@ -4,10 +4,6 @@ use zeroize::Zeroizing;
 
 use super::chain::Chain;
 use super::run::{ApplyRun, Halt};
-use crate::instance::standby::recipe::RecipeError;
-use crate::instance::standby::{
-    LockView, Look, NewSecret, NewVersion, RegistrationNames, RequestBody, VersionView, View, Write,
-};
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::StandbyItem;
@@ -15,6 +11,10 @@ use crate::job::restore::options::DEFAULT_SOURCE_NAME;
 use crate::job::restore::plan::{Action, Step};
 use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
+use crate::provider::standby::recipe::RecipeError;
+use crate::provider::standby::{
+    LockView, Look, NewSecret, NewVersion, RegistrationNames, RequestBody, VersionView, View, Write,
+};
 
 impl From<RecipeError> for Halt {
     fn from(error: RecipeError) -> Self {

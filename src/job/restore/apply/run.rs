@@ -8,10 +8,6 @@ use super::needs::{reference_of, unusable};
 use super::report::ApplyCounts;
 use super::signing::{Signatures, SigningRequest};
 use super::{ApplyInput, ListedStandby};
-use crate::instance::standby::{
-    Phase, Recipe, ReferenceNames, RegistrationNames, Standby, View, Write, Written, unanswered,
-};
-use crate::instance::{InstanceError, Listed};
 use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::backup::Payloads;
 use crate::job::restore::error::{RestoreError, in_words};
@@ -20,6 +16,10 @@ use crate::job::restore::plan::{Action, Step};
 use crate::job::restore::snapshot::{SnapshotItem, SnapshotItems};
 use crate::job::restore::state::{ItemState, position};
 use crate::model::{ItemKey, ItemKind, Timestamp};
+use crate::provider::standby::{
+    Phase, Recipe, ReferenceNames, RegistrationNames, Standby, View, Write, Written, unanswered,
+};
+use crate::provider::{InstanceError, Listed};
 
 /// How often one step is sent when nothing came of it before.
 const TRIES: u32 = 3;

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::chain::Chain;
 use super::run::{ApplyRun, Halt};
 use crate::crypto::certificate::fits_request;
-use crate::instance::standby::{Signer, View, Write};
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
+use crate::provider::standby::{Signer, View, Write};
 
 use serde::Serialize;
 

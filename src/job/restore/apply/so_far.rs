@@ -66,6 +66,6 @@ fn of_listing(
         };
         versions.extend(view.newest.iter().filter_map(pair));
     }
-    let built_in = run.standby.recipe().route(&entry.item, entry.treatment) == crate::instance::standby::Route::BuiltIn;
+    let built_in = run.standby.recipe().route(&entry.item, entry.treatment) == crate::provider::standby::Route::BuiltIn;
     (!built_in).then(|| (there.item.key.id().to_owned(), versions))
 }

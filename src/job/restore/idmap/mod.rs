@@ -8,8 +8,8 @@ use super::assemble::Planned;
 use super::goal::source_version;
 use super::known::StandbyItem;
 use super::snapshot::SnapshotItem;
-use crate::instance::standby::Recipe;
 use crate::model::ItemKey;
+use crate::provider::standby::Recipe;
 
 mod csv;
 pub mod external_secrets;

@@ -1,13 +1,13 @@
 //! Certificate authorities: made with the same parameters and a new key, then signed inside the standby or elsewhere.
 
 use super::{Chain, PlannedItem};
-use crate::instance::standby::normal::normal;
-use crate::instance::standby::{Certification, Phase, Recipe, View};
 use crate::job::restore::known::{StandbyItem, settings_digest};
 use crate::job::restore::options::OnConflict;
 use crate::job::restore::plan::Action;
 use crate::job::restore::state::ItemState;
 use crate::model::{ItemKey, Treatment};
+use crate::provider::standby::normal::normal;
+use crate::provider::standby::{Certification, Phase, Recipe, View};
 
 /// What the plan for an authority needs beside the authority.
 #[derive(Debug, Clone, Copy)]

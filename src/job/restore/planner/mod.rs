@@ -4,7 +4,7 @@ use super::known::{StandbyItem, settings_digest};
 use super::options::{DEFAULT_SOURCE_NAME, OnConflict};
 use super::plan::Action;
 use super::state::{ItemState, Parts};
-use crate::instance::standby::{Phase, Recipe, RegistrationNames, View};
+use crate::provider::standby::{Phase, Recipe, RegistrationNames, View};
 
 mod authority;
 mod reissue;

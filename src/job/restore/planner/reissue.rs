@@ -5,13 +5,13 @@
 
 use super::secret::{add_locks, is_origin, lock, mark, may_cover, note_version};
 use super::{Chain, PlannedItem, SecretContext};
-use crate::instance::standby::normal::normal;
-use crate::instance::standby::{LockView, View};
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{StandbyItem, settings_digest};
 use crate::job::restore::options::OnConflict;
 use crate::job::restore::plan::Action;
 use crate::job::restore::state::ItemState;
+use crate::provider::standby::normal::normal;
+use crate::provider::standby::{LockView, View};
 
 /// Plans a secret that the standby issues.
 #[must_use]

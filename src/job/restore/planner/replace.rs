@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::secret::remove_locks;
 use super::{Chain, PlannedItem};
-use crate::instance::standby::{Phase, View};
 use crate::job::restore::known::StandbyItem;
 use crate::job::restore::plan::Action;
 use crate::job::restore::state::ItemState;
 use crate::model::ItemKind;
+use crate::provider::standby::{Phase, View};
 
 /// Whether an item of the standby may be replaced by `view`: a secret or a configuration with a value, and nothing that
 /// was restored from another secret, which may be somebody's only copy. An authority is none: whatever it signed would be

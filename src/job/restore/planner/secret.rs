@@ -1,7 +1,6 @@
 //! Secrets: versions, metadata, locks, marks.
 
 use super::{Chain, PlannedItem};
-use crate::instance::standby::{LockView, Phase, Recipe, RestoreMark, VersionView, View};
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{StandbyItem, VERSIONS_COUNTED, lock_digest, metadata_digest, settings_digest};
 use crate::job::restore::options::{OnConflict, PlanOptions};
@@ -9,6 +8,7 @@ use crate::job::restore::plan::Action;
 use crate::job::restore::state::{ItemState, version_name};
 use crate::model::json::JsonObject;
 use crate::model::{Digest, Item, Slot, Timestamp};
+use crate::provider::standby::{LockView, Phase, Recipe, RestoreMark, VersionView, View};
 
 /// Why metadata is patched that is another one than the snapshot's, and not only marked.
 pub const METADATA_DIFFERS: &str = "its metadata differs";

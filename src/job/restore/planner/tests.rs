@@ -1,11 +1,11 @@
 //! Plans of single secrets, without any network.
 
 use super::*;
-use crate::instance::ibm::recipe::IbmRecipe;
-use crate::instance::standby::Recipe;
 use crate::job::restore::PlanOptions;
 use crate::job::restore::goal::tests::{item, now};
 use crate::model::{Digest, Item};
+use crate::provider::ibm::recipe::IbmRecipe;
+use crate::provider::standby::Recipe;
 
 const SOURCE: &str = r#"[
     {"id":"v3","alias":"current","payload_available":true},

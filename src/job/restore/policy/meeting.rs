@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::instance::standby::{Recipe, Route};
 use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
+use crate::provider::standby::{Recipe, Route};
 
 /// Items that would meet under one name in the standby, and why each cannot be made.
 ///

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::snapshot::{ItemOrigin, SnapshotItem, TreatmentEffect};
-use crate::instance::standby::{Recipe, View};
 use crate::model::{Item, ItemKey, ItemKind, Policies, Selector, SelectorSubject, Treatment};
+use crate::provider::standby::{Recipe, View};
 
 mod error;
 mod meeting;

@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 
 use super::PolicyError;
 use crate::crypto::digest::sha256;
-use crate::instance::standby::{Recipe, Route};
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::rewrite::{rewrite_json, rewrite_text};
 use crate::job::restore::snapshot::{SnapshotItem, TreatmentEffect};
 use crate::model::json::{JsonObject, raw};
 use crate::model::{ItemKind, Policies, RewriteField, Transform};
+use crate::provider::standby::{Recipe, Route};
 
 /// Does one rewrite. Payloads are only noted: they are rewritten where they are read.
 pub(super) fn rewrite(

@@ -3,8 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::instance::ibm::recipe::IbmRecipe;
 use crate::model::{Digest, Docs, Pointer, Restorability, Slot};
+use crate::provider::ibm::recipe::IbmRecipe;
 
 /// A secret, or a group when it has no type.
 fn item(key: &str, item_type: &str, group: Option<&str>, name: &str) -> Item {

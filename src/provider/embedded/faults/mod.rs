@@ -1,0 +1,131 @@
+//! Faults that tests and scripts order: what goes wrong, and with which request.
+
+mod act;
+mod play;
+mod script;
+mod when;
+mod writer;
+
+pub use act::{Act, Hook};
+use play::Player;
+pub use script::{FaultScript, ScriptError};
+pub use when::{SeenRequest, When};
+
+use crate::crypto::digest::sha256;
+use crate::model::Timestamp;
+use crate::provider::embedded::state::Items;
+
+/// The faults that are ordered and not yet over.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    ordered: Vec<Ordered>,
+    /// The script that is played, if there is one.
+    player: Option<Player>,
+}
+
+#[derive(Debug)]
+struct Ordered {
+    when: When,
+    acts: Vec<Act>,
+    seen: u64,
+    /// Acts done so far, when they are a script.
+    done: usize,
+    script: bool,
+}
+
+impl Faults {
+    /// `act` happens to every request that `when` is for.
+    pub(crate) fn add(&mut self, when: When, act: Act) {
+        self.ordered.push(Ordered { when, acts: vec![act], seen: 0, done: 0, script: false });
+    }
+
+    /// The acts happen one after the other, one to each request that `when` is for.
+    pub(crate) fn script(&mut self, when: When, acts: Vec<Act>) {
+        self.ordered.push(Ordered { when, acts, seen: 0, done: 0, script: true });
+    }
+
+    /// Plays a script from the next request on, instead of the one that is played.
+    ///
+    /// `items` is what the instance holds: the ids that a writer of the script makes follow from it, too, so that the
+    /// same script over the same state does the same, and over a later state makes no id a second time.
+    pub(crate) fn play(&mut self, script: &FaultScript, items: &Items) {
+        let mut text = String::new();
+        for (id, secret) in &items.secrets {
+            text.push_str(id);
+            secret.versions.iter().for_each(|version| text.push_str(&version.id));
+        }
+        items.groups.keys().for_each(|id| text.push_str(id));
+        let digest = sha256(text.as_bytes());
+        let mixed = digest.as_bytes().iter().take(8).fold(0_u64, |mixed, byte| (mixed << 8) | u64::from(*byte));
+        self.player = Some(Player::new(script, mixed));
+    }
+
+    /// How often each rule of the script has happened.
+    pub(crate) fn played(&self) -> Vec<u64> {
+        self.player.as_ref().map(Player::played).unwrap_or_default()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.ordered.clear();
+        self.player = None;
+    }
+
+    /// What happens to this request, in the order in which it was ordered.
+    pub(crate) fn take(&mut self, seen: &SeenRequest, now: Timestamp) -> Vec<Act> {
+        let mut acts = self.player.as_mut().map(|player| player.take(seen, now)).unwrap_or_default();
+        for ordered in self.ordered.iter_mut().filter(|ordered| ordered.when.matches(seen)) {
+            ordered.seen += 1;
+            if !ordered.when.counts(ordered.seen) {
+                continue;
+            }
+            let index = if ordered.script { ordered.done } else { 0 };
+            if let Some(act) = ordered.acts.get(index) {
+                acts.push(act.clone());
+                ordered.done += 1;
+            }
+        }
+        acts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::embedded::state::{Class, Verb};
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000)
+    }
+
+    fn get(path: &str, class: Class) -> SeenRequest {
+        SeenRequest { verb: Verb::Get, path: path.to_owned(), class }
+    }
+
+    #[test]
+    fn numbers_count_only_what_matches() {
+        let mut faults = Faults::default();
+        faults.add(When::any().path("/versions").nth(2), Act::DropBefore);
+        assert!(faults.take(&get("/api/v2/secrets", Class::Listing), now()).is_empty());
+        assert!(faults.take(&get("/api/v2/secrets/1/versions", Class::Reading), now()).is_empty());
+        assert_eq!(faults.take(&get("/api/v2/secrets/2/versions", Class::Reading), now()).len(), 1);
+        assert!(faults.take(&get("/api/v2/secrets/3/versions", Class::Reading), now()).is_empty());
+    }
+
+    #[test]
+    fn a_script_is_played_once_in_order() {
+        let mut faults = Faults::default();
+        let status = |status| Act::Status { status, retry_after: None };
+        faults.script(When::any(), vec![status(429), status(503)]);
+        let mut next = || format!("{:?}", faults.take(&get("/x", Class::Reading), now()));
+        assert_eq!((next(), next(), next()), ("[Status]".into(), "[Status]".into(), "[]".into()));
+    }
+
+    #[test]
+    fn tokens_are_left_alone_unless_named() {
+        let mut faults = Faults::default();
+        faults.add(When::any(), Act::Hang);
+        assert!(faults.take(&get("/identity/token", Class::Token), now()).is_empty());
+        faults.add(When::any().class(Class::Token), Act::DropBefore);
+        assert_eq!(faults.take(&get("/identity/token", Class::Token), now()).len(), 1);
+    }
+}

@@ -1,0 +1,86 @@
+//! Rotation of credentials that have a lifetime.
+
+use super::super::InstanceState;
+use super::super::data::Secret;
+use super::super::input::{InputBody, Patched};
+use super::super::merge::merge;
+use super::super::refusal::Refusal;
+use super::super::rules::{self, Bounds};
+use super::Ttl;
+use crate::model::Timestamp;
+use crate::model::json::{JsonObject, raw};
+use crate::provider::embedded::state::kinds::next_rotation;
+
+/// What one type allows.
+pub(crate) struct Limits {
+    /// Seconds that a lifetime has.
+    pub(crate) ttl: std::ops::RangeInclusive<u64>,
+    /// Whether a lifetime may also be missing or 0: without end.
+    pub(crate) endless: bool,
+    /// How often it may rotate.
+    pub(crate) rotation: Bounds,
+}
+
+/// Refuses a rotation that would come after the credential's end.
+fn check_interval(fields: &JsonObject, from: Timestamp, end: Option<Timestamp>) -> Result<(), Refusal> {
+    let late = next_rotation(fields, from).zip(end).is_some_and(|(next, end)| next > end);
+    if late { Err(Refusal::interval()) } else { Ok(()) }
+}
+
+impl InstanceState {
+    /// `ttl` and `rotation` of a create body, put among the members.
+    pub(in super::super) fn credential_policy(
+        &self,
+        body: &InputBody<'_>,
+        now: Timestamp,
+        limits: &Limits,
+        fields: &mut JsonObject,
+    ) -> Result<Option<Ttl>, Refusal> {
+        let ttl = Ttl::given(body, "ttl", &limits.ttl, limits.endless)?;
+        if ttl.is_none() && !limits.endless {
+            return Err(Refusal::invalid("The field 'ttl' is required."));
+        }
+        if let Some(ttl) = &ttl {
+            fields.set("ttl", ttl.shown(self.switches.ttl_reads_as_seconds));
+        }
+        if let Some(rotation) = body.object("rotation")? {
+            rules::rotation_within(&rotation, &limits.rotation)?;
+            fields.set("rotation", rotation);
+        } else {
+            fields.set("rotation", raw(&std::collections::BTreeMap::from([("auto_rotate", false)])));
+        }
+        check_interval(fields, now, ttl.as_ref().and_then(|ttl| ttl.end(now)))?;
+        Ok(ttl)
+    }
+
+    /// `ttl` and `rotation` of a metadata patch. A new lifetime is for the next credential: the one there keeps its
+    /// end. Says whether rotation was patched and is on now.
+    pub(in super::super) fn patch_credential_policy(
+        &self,
+        body: &InputBody<'_>,
+        secret: &mut Secret,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Result<bool, Refusal> {
+        match Ttl::patched(body, "ttl", &limits.ttl, limits.endless)? {
+            Patched::Absent => {}
+            Patched::Clear => drop(secret.fields.remove("ttl")),
+            Patched::Set(ttl) => secret.fields.set("ttl", ttl.shown(self.switches.ttl_reads_as_seconds)),
+        }
+        let patched = match body.patched_object("rotation")? {
+            Patched::Absent => false,
+            Patched::Clear => return Err(Refusal::invalid("The field 'rotation' cannot be cleared.")),
+            Patched::Set(patch) => {
+                let merged = merge(secret.fields.get("rotation"), &patch)?;
+                rules::rotation_within(&merged, &limits.rotation)?;
+                secret.fields.set("rotation", merged);
+                // A credential that ends before it would rotate could not rotate at all.
+                check_interval(&secret.fields, now, secret.expiration_date)?;
+                secret.next_rotation_date = self.next_rotation(&secret.fields, now);
+                true
+            }
+        };
+        check_interval(&secret.fields, now, Ttl::of(&secret.fields).and_then(|ttl| ttl.end(now)))?;
+        Ok(patched && secret.next_rotation_date.is_some())
+    }
+}

@@ -1,0 +1,133 @@
+//! What the identity may do: asked without reading a payload.
+
+use serde::Serialize;
+
+use super::api::WireBody;
+use super::client::Client;
+use super::wire::{Purpose, WireRequest};
+use crate::model::json::JsonObject;
+use crate::provider::InstanceError;
+
+/// A secret that cannot exist: the nil UUID is no v4 UUID.
+const NO_SECRET: &str = "00000000-0000-0000-0000-000000000000";
+/// A configuration that hardly exists.
+const NO_CONFIGURATION: &str = "keyhaven-access-check-no-such-configuration";
+/// A type whose answers hold no secret, should that configuration exist all the same.
+const NO_SECRET_TYPE: &str = "private_cert_configuration_template";
+
+/// Whether something is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "answer", content = "message")]
+pub enum Allowed {
+    /// It is.
+    Yes,
+    /// It is not, in the provider's words.
+    No(String),
+}
+
+/// What the identity may do, by the actions that a backup needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Access {
+    /// `secrets.list`.
+    pub list_secrets: Allowed,
+    /// `secrets-locks.list`.
+    pub list_locks: Allowed,
+    /// `secret-groups.list`.
+    pub list_groups: Allowed,
+    /// `configurations.list`.
+    pub list_configurations: Allowed,
+    /// `notifications-registration.read`.
+    pub read_registration: Allowed,
+    /// `secret-version.read`: the payloads of secrets.
+    pub read_secrets: Allowed,
+    /// `configuration.read`: the values of configurations. Only the role Manager, or a custom role.
+    pub read_configurations: Allowed,
+}
+
+impl Access {
+    /// Each action with whether it is allowed.
+    #[must_use]
+    pub fn actions(&self) -> [(&'static str, &Allowed); 7] {
+        [
+            ("secrets.list", &self.list_secrets),
+            ("secrets-locks.list", &self.list_locks),
+            ("secret-groups.list", &self.list_groups),
+            ("configurations.list", &self.list_configurations),
+            ("notifications-registration.read", &self.read_registration),
+            ("secret-version.read", &self.read_secrets),
+            ("configuration.read", &self.read_configurations),
+        ]
+    }
+}
+
+impl Client {
+    /// Finds out what the identity may do, with one request an action. The right to read is asked for with names that
+    /// do not exist: who has it is told that there is no such thing (404), who lacks it that it is forbidden (403).
+    ///
+    /// # Errors
+    /// When the instance gives no usable answer, or does not take the token at all.
+    pub async fn check_access(&self) -> Result<Access, InstanceError> {
+        let first = |path: &'static str| self.probe(format!("list {path}"), vec![path], None);
+        Ok(Access {
+            list_secrets: first("secrets").await?,
+            list_locks: first("secrets_locks").await?,
+            list_groups: first("secret_groups").await?,
+            list_configurations: first("configurations").await?,
+            read_registration: allowed(self.registration().await.map(|_| ()))?,
+            read_secrets: self
+                .probe("read payloads".to_owned(), vec!["secrets", NO_SECRET, "versions", "current"], None)
+                .await?,
+            read_configurations: self
+                .probe("read configurations".to_owned(), vec!["configurations", NO_CONFIGURATION], Some(NO_SECRET_TYPE))
+                .await?,
+        })
+    }
+
+    /// Finds out whether the identity may write, without writing: what is asked to change does not exist. Each action
+    /// that a restore cannot do without, with whether it is allowed.
+    ///
+    /// # Errors
+    /// As [`Client::check_access`].
+    pub async fn check_write_access(&self) -> Result<[(&'static str, Allowed); 4], InstanceError> {
+        let nothing = WireBody::new(&JsonObject::default());
+        let patch = |what: &str, path: &[&'static str]| {
+            WireRequest::patch(format!("ask whether {what} may change"), path, &nothing)
+        };
+        let asked = |request| async { allowed(self.wire().json(request).await.map(|_| ())) };
+        let version = ["secrets", NO_SECRET, "versions"];
+        let template = patch("configurations", &["configurations", NO_CONFIGURATION]).config_type(NO_SECRET_TYPE);
+        Ok([
+            ("secret-group.update", asked(patch("groups", &["secret_groups", NO_SECRET])).await?),
+            ("secret-metadata.update", asked(patch("secrets", &["secrets", NO_SECRET, "metadata"])).await?),
+            (
+                "secret-version.create",
+                asked(WireRequest::post("ask whether versions may be added".to_owned(), &version, &nothing)).await?,
+            ),
+            ("configuration.update", asked(template).await?),
+        ])
+    }
+
+    async fn probe(
+        &self,
+        what: String,
+        path: Vec<&'static str>,
+        config_type: Option<&'static str>,
+    ) -> Result<Allowed, InstanceError> {
+        let mut request = WireRequest::get(Purpose::Reading, what, &path);
+        request = match config_type {
+            Some(config_type) => request.config_type(config_type),
+            // The list of groups takes no limit.
+            None if path.len() == 1 && path != ["secret_groups"] => request.query("limit", "1".to_owned()),
+            None => request,
+        };
+        allowed(self.wire().json(request).await.map(|_| ()))
+    }
+}
+
+fn allowed(asked: Result<(), InstanceError>) -> Result<Allowed, InstanceError> {
+    match asked {
+        Ok(()) | Err(InstanceError::Gone { .. } | InstanceError::Refused { .. }) => Ok(Allowed::Yes),
+        Err(InstanceError::Forbidden { message, .. }) => Ok(Allowed::No(message)),
+        Err(error) => Err(error),
+    }
+}

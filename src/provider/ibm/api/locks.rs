@@ -1,0 +1,131 @@
+//! Locks of secrets and versions.
+
+use std::collections::BTreeSet;
+
+use serde_json::value::RawValue;
+
+use super::pages::member;
+use super::secrets::SECRETS;
+use super::{Pages, Which, WireBody};
+use crate::model::json::JsonObject;
+use crate::model::{Payload, Timestamp};
+use crate::provider::InstanceError;
+use crate::provider::ibm::Client;
+use crate::provider::ibm::wire::{Family, WireRequest};
+
+const LOCKS: &str = "locks";
+const LOCKS_BULK: &str = "locks_bulk";
+const SECRETS_LOCKS: &str = "secrets_locks";
+
+impl Client {
+    /// `GET /secrets_locks`: one row a secret, with its versions and the names of their locks, in no particular order.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Incomplete`] when the pages do not add up or repeat a secret.
+    pub async fn secrets_locks(&self) -> Result<Vec<JsonObject>, InstanceError> {
+        let mut pages = self.secrets_locks_pages();
+        let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
+        while let Some(page) = pages.next().await? {
+            for row in page.rows()? {
+                let row = page.answer().split_text(row.get(), Family::Secret)?.metadata;
+                let Some(id) = row.str("secret_id") else {
+                    return Err(page.answer().malformed("a row has no `secret_id`"));
+                };
+                if seen.insert(id) {
+                    all.push(row);
+                } else if pages.steady_so_far() {
+                    return Err(page.answer().incomplete("it repeats a secret".to_owned()));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    pub(in crate::provider::ibm) fn secrets_locks_pages(&self) -> Pages<'_> {
+        Pages::new(self, "list the locks of all secrets", &[SECRETS_LOCKS], SECRETS_LOCKS, 1_000)
+    }
+
+    /// `GET /secrets/{id}/locks`: the locks of a secret with their attributes, sorted by name.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the pages
+    /// do not add up, [`InstanceError::Moved`] when locks came or went meanwhile.
+    pub async fn locks(&self, secret: &str) -> Result<Vec<JsonObject>, InstanceError> {
+        let (rows, _, _) = self.lock_rows(secret).await?;
+        Ok(rows.iter().filter_map(|row| JsonObject::parse(row).ok()).collect())
+    }
+
+    /// The rows as text, what was cut out of them, and the provider's clock in the last answer.
+    pub(in crate::provider::ibm) async fn lock_rows(
+        &self,
+        secret: &str,
+    ) -> Result<(Vec<String>, Vec<Payload>, Option<Timestamp>), InstanceError> {
+        let what = format!("list the locks of secret {secret}");
+        let path = [SECRETS, secret, LOCKS];
+        let mut pages = Pages::new(self, &what, &path, LOCKS, 100).sorted("name").counted_as_reading();
+        let (mut all, mut cuts, mut at, mut seen) = (Vec::new(), Vec::new(), None, BTreeSet::new());
+        while let Some(page) = pages.next().await? {
+            at = page.answer().date().ok().or(at);
+            for row in page.rows()? {
+                if !seen.insert(identity(row)) {
+                    return Err(page.answer().incomplete("it repeats a lock".to_owned()));
+                }
+                let cut = page.answer().cut_text(row.get(), Family::Other, Some(&format!("{LOCKS}/{}", all.len())))?;
+                all.push(cut.rest);
+                cuts.extend(cut.payload);
+            }
+        }
+        if !pages.steady() {
+            let problem = "locks came or went while they were listed".to_owned();
+            return Err(InstanceError::Moved { what, problem });
+        }
+        Ok((all, cuts, at))
+    }
+
+    /// `POST /secrets/{id}/locks_bulk` or, with a version, `…/versions/{version}/locks_bulk`; `body` has `locks`, a list
+    /// of `name`, `description`, `attributes`. The mode is the provider's default, which removes nothing.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    pub async fn add_locks(
+        &self,
+        secret: &str,
+        version: Option<Which<'_>>,
+        body: &WireBody,
+    ) -> Result<JsonObject, InstanceError> {
+        let what = format!("lock secret {secret}");
+        let request = WireRequest::post(what, &bulk_path(secret, version), body);
+        Ok(self.wire().json(request).await?.split(Family::Secret)?.metadata)
+    }
+
+    /// `DELETE /secrets/{id}/locks_bulk` or, with a version, `…/versions/{version}/locks_bulk`, for the named locks.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Unsafe`] when no name is given, because that would remove all.
+    pub async fn remove_locks(
+        &self,
+        secret: &str,
+        version: Option<Which<'_>>,
+        names: &[&str],
+    ) -> Result<JsonObject, InstanceError> {
+        let what = format!("unlock secret {secret}");
+        if names.is_empty() || names.iter().any(|name| name.is_empty() || name.contains(',')) {
+            let why = "a lock's name is missing, and without one every lock would go".to_owned();
+            return Err(InstanceError::Unsafe { what, why });
+        }
+        let request = WireRequest::delete(what, &bulk_path(secret, version)).query("name", names.join(","));
+        Ok(self.wire().json(request).await?.split(Family::Secret)?.metadata)
+    }
+}
+
+fn bulk_path<'a>(secret: &'a str, version: Option<Which<'a>>) -> Vec<&'a str> {
+    match version {
+        None => vec![SECRETS, secret, LOCKS_BULK],
+        Some(version) => vec![SECRETS, secret, "versions", version.as_str(), LOCKS_BULK],
+    }
+}
+
+/// A lock's name and version: a version that becomes the previous one keeps its locks, so a name can stand twice.
+fn identity(row: &RawValue) -> (Option<String>, Option<String>) {
+    (member(row, "name"), member(row, "secret_version_id"))
+}

@@ -1,0 +1,89 @@
+//! Secrets: their rows, their metadata, creating and deleting. Payloads of versions are in `versions`.
+
+use super::{Pages, Split, WireBody};
+use crate::model::json::JsonObject;
+use crate::provider::InstanceError;
+use crate::provider::ibm::Client;
+use crate::provider::ibm::classify::SafeToRead;
+use crate::provider::ibm::wire::{Family, Purpose, WireRequest};
+
+pub(super) const SECRETS: &str = "secrets";
+
+/// Which secrets to list; everything by default.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those of these groups, by id.
+    pub groups: Vec<String>,
+    /// Only those of these types.
+    pub secret_types: Vec<String>,
+    /// Only those that have all these labels.
+    pub labels: Vec<String>,
+    /// Only those whose id, name, description, labels or type hold this text (2 to 128 characters).
+    pub search: Option<String>,
+}
+
+impl Client {
+    /// `GET /secrets`: the rows of all secrets that the filter lets pass, rising by id.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Incomplete`] when the pages do not add up.
+    pub async fn secrets(&self, filter: &Filter) -> Result<Vec<JsonObject>, InstanceError> {
+        let mut pages = self.secret_pages().filtered(filter);
+        let mut all = Vec::new();
+        while let Some(page) = pages.next().await? {
+            for row in page.rows()? {
+                all.push(page.answer().split_text(row.get(), Family::Secret)?.metadata);
+            }
+        }
+        Ok(all)
+    }
+
+    pub(in crate::provider::ibm) fn secret_pages(&self) -> Pages<'_> {
+        Pages::new(self, "list the secrets", &[SECRETS], SECRETS, 1_000).rising("id")
+    }
+
+    /// Whether the payload of a secret may be read, from its row.
+    ///
+    /// # Errors
+    /// As [`SafeToRead::new`], with the types that the settings vouch for.
+    pub fn safe_to_read(&self, row: &JsonObject) -> Result<SafeToRead, InstanceError> {
+        SafeToRead::new(row, self.vouched_types())
+    }
+
+    /// `GET /secrets/{id}/metadata`. Never reads the payload.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Gone`] when there is no such secret.
+    pub async fn secret_metadata(&self, id: &str) -> Result<Split, InstanceError> {
+        let request =
+            WireRequest::get(Purpose::Reading, format!("read the metadata of secret {id}"), &[SECRETS, id, "metadata"]);
+        self.wire().json(request).await?.split(Family::Secret)
+    }
+
+    /// `POST /secrets`; `body` has `name`, `secret_type` and what the type wants. The answer has the payload.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    pub async fn create_secret(&self, body: &WireBody) -> Result<Split, InstanceError> {
+        let request = WireRequest::post("create a secret".to_owned(), &[SECRETS], body);
+        self.wire().json(request).await?.split(Family::Secret)
+    }
+
+    /// `PATCH /secrets/{id}/metadata` (merge-patch: `null` clears).
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn update_secret_metadata(&self, id: &str, patch: &WireBody) -> Result<Split, InstanceError> {
+        let request =
+            WireRequest::patch(format!("update the metadata of secret {id}"), &[SECRETS, id, "metadata"], patch);
+        self.wire().json(request).await?.split(Family::Secret)
+    }
+
+    /// `DELETE /secrets/{id}`.
+    ///
+    /// # Errors
+    /// As every call; [`InstanceError::Gone`] when there is no such secret (any more).
+    pub async fn delete_secret(&self, id: &str) -> Result<(), InstanceError> {
+        self.wire().done(WireRequest::delete(format!("delete secret {id}"), &[SECRETS, id])).await
+    }
+}

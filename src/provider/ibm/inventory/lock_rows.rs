@@ -1,0 +1,104 @@
+//! The list of locks, read just far enough ahead of the secrets.
+
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
+
+use super::packed::{Packed, PackedNames};
+use super::{LOCKS_ROW, raw};
+use crate::model::Payload;
+use crate::model::json::JsonObject;
+use crate::provider::InstanceError;
+use crate::provider::ibm::api::{Pages, RowPage, member};
+use crate::provider::ibm::client::Client;
+use crate::provider::ibm::wire::Family;
+
+/// So many waiting rows are kept as they are; more mean that the list does not come in the order of the secrets.
+const AS_THEY_ARE: usize = 2_000;
+
+/// A row of the list.
+#[derive(Debug)]
+pub(super) struct LocksRow {
+    /// Without its secret members.
+    pub(super) row: Box<RawValue>,
+    /// Those.
+    pub(super) withheld: Option<Payload>,
+}
+
+/// Rows of the list of locks, which wait for their secret.
+///
+/// When the list comes in the order of ids, as the secrets do, a page of it waits at most. The provider promises no
+/// order: in any other, all rows may have to wait, packed, some 150 bytes each.
+#[derive(Debug)]
+pub(super) struct LockRows<'a> {
+    pages: Pages<'a>,
+    names: PackedNames,
+    waiting: HashMap<u128, Waiting>,
+    any: bool,
+    unlocked: bool,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    AsItIs(LocksRow),
+    Packed(Packed),
+}
+
+impl<'a> LockRows<'a> {
+    pub(super) fn new(client: &'a Client) -> Self {
+        Self {
+            pages: client.secrets_locks_pages(),
+            names: PackedNames::default(),
+            waiting: HashMap::new(),
+            any: false,
+            unlocked: false,
+        }
+    }
+
+    /// The next page; its rows wait from now on. Nothing when the list is over.
+    pub(super) async fn read_on(&mut self) -> Result<Option<RowPage>, InstanceError> {
+        let Some(page) = self.pages.next().await? else { return Ok(None) };
+        for row in page.rows()? {
+            let id = member(row, "secret_id").ok_or_else(|| page.answer().malformed("a row has no `secret_id`"))?;
+            let cut = page.answer().cut_text(row.get(), Family::Secret, Some(LOCKS_ROW))?;
+            let waiting = match cut.payload {
+                None if self.waiting.len() >= AS_THEY_ARE => Waiting::Packed(Packed::new(&cut.rest)),
+                withheld => Waiting::AsItIs(LocksRow { row: raw(page.answer(), cut.rest)?, withheld }),
+            };
+            self.any = true;
+            self.unlocked = self.unlocked || !has_lock(row);
+            if self.waiting.insert(self.names.short(&id), waiting).is_some() && self.pages.steady_so_far() {
+                return Err(page.answer().incomplete("it repeats a secret".to_owned()));
+            }
+        }
+        Ok(Some(page))
+    }
+
+    /// Takes the row of a secret, if it has come.
+    pub(super) fn take(&mut self, id: &str) -> Option<LocksRow> {
+        match self.waiting.remove(&self.names.short(id))? {
+            Waiting::AsItIs(row) => Some(row),
+            Waiting::Packed(packed) => {
+                Some(LocksRow { row: RawValue::from_string(packed.text()?).ok()?, withheld: None })
+            }
+        }
+    }
+
+    /// Whether the list, read to its end, lacks a row that it should have. The provider does not say whether secrets
+    /// without locks have one: they have, when any of them has.
+    pub(super) fn lacks(&self, locks_total: Option<u64>) -> bool {
+        self.any && (self.unlocked || locks_total != Some(0))
+    }
+
+    /// Whether the list stood still, and every row has found its secret.
+    pub(super) fn steady(&self) -> bool {
+        self.pages.steady() && self.waiting.is_empty()
+    }
+}
+
+/// Whether a row names a lock on any version.
+fn has_lock(row: &RawValue) -> bool {
+    let versions = JsonObject::parse(row.get()).ok().and_then(|row| row.array("versions")).unwrap_or_default();
+    let mut versions = versions.iter().filter_map(|version| JsonObject::parse(version.get()).ok());
+    versions.any(|version| version.array("locks").is_some_and(|locks| !locks.is_empty()))
+}

@@ -1,0 +1,301 @@
+//! Certificate authorities: their parameters come back, their keys never do.
+//!
+//! The API takes durations as text and gives them back in seconds; it takes a `serial_number` for the subject and gives
+//! back that of the certificate under the same name. Who signed an intermediate is no part of what it is: one that was
+//! signed elsewhere before the disaster is as right as one that the standby signed itself.
+
+use serde_json::value::RawValue;
+
+use crate::model::json::{JsonObject, raw};
+use crate::model::{Item, ItemKey, ItemKind, Treatment};
+use crate::provider::ibm::inventory::ROW;
+use crate::provider::ibm::reading::VALUE;
+use crate::provider::standby::recipe::{Phase, Route};
+use crate::provider::standby::{Certification, RequestBody, View};
+
+/// The configuration type of a root.
+pub(super) const ROOT: &str = "private_cert_configuration_root_ca";
+/// The configuration type of an intermediate.
+pub(super) const INTERMEDIATE: &str = "private_cert_configuration_intermediate_ca";
+
+/// What a patch can change, beside `max_ttl` and `crl_expiry`.
+const PATCHABLE: [&str; 3] = ["crl_disable", "crl_distribution_points_encoded", "issuing_certificates_urls_encoded"];
+/// How an intermediate got its certificate: never compared.
+const SIGNING: [&str; 2] = ["signing_method", "issuer"];
+/// What an authority is made with and no patch changes; the last three are of roots.
+pub(super) const UNPATCHABLE: [&str; 21] = [
+    "crypto_key",
+    "common_name",
+    "alt_names",
+    "ip_sans",
+    "uri_sans",
+    "other_sans",
+    "format",
+    "private_key_format",
+    "key_type",
+    "key_bits",
+    "exclude_cn_from_sans",
+    "ou",
+    "organization",
+    "country",
+    "locality",
+    "province",
+    "street_address",
+    "postal_code",
+    "max_path_length",
+    "permitted_dns_domains",
+    "ttl",
+];
+
+/// Characters that a duration may have.
+const LONGEST_DURATION: usize = 10;
+
+/// A number of seconds as the text of a duration. What is too long for the field in seconds is said in whole minutes,
+/// rounded down: that is past 31 years.
+pub(super) fn duration(seconds: u64) -> String {
+    let text = format!("{seconds}s");
+    if text.len() <= LONGEST_DURATION { text } else { format!("{}m", seconds / 60) }
+}
+
+/// Durations that somebody wrote, in the spelling of those that were read: texts are compared.
+pub(super) fn one_spelling(settings: &mut JsonObject) {
+    for name in ["max_ttl", "crl_expiry", "ttl", "not_before_duration"] {
+        if let Some(seconds) = settings.str(name).and_then(|text| seconds(&text)) {
+            settings.set(name, raw(duration(seconds).as_str()));
+        }
+    }
+}
+
+/// The seconds of a duration: a whole number with `s`, `m`, `h`, `d` or nothing behind it.
+fn seconds(text: &str) -> Option<u64> {
+    let unit = match text.bytes().next_back()? {
+        b'm' => 60,
+        b'h' => 3_600,
+        b'd' => 86_400,
+        _ => 1,
+    };
+    text.trim_end_matches(['s', 'm', 'h', 'd']).parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// Takes a setting over from an answer, as it stands.
+pub(super) fn keep(settings: &mut JsonObject, from: &JsonObject, names: &[&str]) {
+    for name in names {
+        if let Some(value) = from.get(name) {
+            settings.set(name, value.to_owned());
+        }
+    }
+}
+
+/// Takes durations over: `max_ttl` from `max_ttl_seconds`. None is set when the answer says 0, which is no duration that
+/// a request takes.
+pub(super) fn durations(settings: &mut JsonObject, from: &JsonObject, names: &[&str]) {
+    for name in names {
+        if let Some(seconds) = from.u64(&format!("{name}_seconds")).filter(|seconds| *seconds > 0) {
+            settings.set(name, raw(duration(seconds).as_str()));
+        }
+    }
+}
+
+/// Whether answers about an authority show that member in some way.
+pub(super) fn is_setting(name: &str) -> bool {
+    UNPATCHABLE.contains(&name)
+        || PATCHABLE.contains(&name)
+        || SIGNING.contains(&name)
+        || ["max_ttl", "crl_expiry"].contains(&name)
+}
+
+/// Whether it is a certificate authority.
+pub(super) fn is(item_type: &str) -> bool {
+    item_type == ROOT || item_type == INTERMEDIATE
+}
+
+/// Reads an authority: settings, how far it has come, its signing request.
+pub(super) fn view(item: &Item, view: &mut View) {
+    let row = item.doc(ROW).unwrap_or_default();
+    let value = item.doc(VALUE);
+    for from in [Some(&row), value.as_ref()].into_iter().flatten() {
+        keep(&mut view.settings, from, &UNPATCHABLE);
+        keep(&mut view.settings, from, &PATCHABLE);
+        durations(&mut view.settings, from, &["max_ttl", "crl_expiry"]);
+        if item.item_type == ROOT {
+            durations(&mut view.settings, from, &["ttl"]);
+        } else {
+            keep(&mut view.settings, from, &SIGNING);
+        }
+    }
+    view.fixed = &SIGNING;
+    let status = value.as_ref().and_then(|value| value.str("status")).or_else(|| row.str("status"));
+    view.certification = Some(match status.as_deref() {
+        Some("signing_required") => Certification::Unsigned,
+        Some("signed_certificate_required") => Certification::Requested,
+        Some("expired" | "revoked") => Certification::Ended,
+        _ => Certification::Certified,
+    });
+    let data = value.and_then(|value| value.object("data")).unwrap_or_default();
+    if view.certification == Some(Certification::Requested) {
+        view.request = data.str("csr").filter(|csr| !csr.is_empty());
+    }
+}
+
+/// How an authority can be brought back, the usual way first.
+pub(super) fn treatments(view: &View) -> &'static [Treatment] {
+    let external = view.settings.str("signing_method").as_deref() == Some("external");
+    match view.item_type.as_str() {
+        ROOT => &[Treatment::Recreate, Treatment::Definition],
+        _ if external => &[Treatment::External, Treatment::Definition],
+        _ => &[Treatment::Recreate, Treatment::External, Treatment::Definition],
+    }
+}
+
+/// The authority as the treatment makes it.
+pub(super) fn recast(view: &mut View, treatment: Treatment) {
+    if treatment == Treatment::External && view.item_type == INTERMEDIATE {
+        view.settings.set("signing_method", raw("external"));
+        view.settings.remove("issuer");
+    }
+}
+
+/// In which class of steps it is made.
+pub(super) fn route(view: &View) -> Route {
+    match (view.certification, view.item_type.as_str()) {
+        (Some(Certification::Ended), _) => {
+            Route::Lost("its certificate has expired or was revoked in the source".to_owned())
+        }
+        (_, ROOT) => Route::Create(Phase::RootAuthorities),
+        _ => Route::Create(Phase::IntermediateAuthorities),
+    }
+}
+
+/// The keys that a configuration of that name has if it is an authority.
+pub(super) fn keys(name: &str) -> Vec<ItemKey> {
+    let key = |item_type: &str| ItemKey::new(ItemKind::Configuration, &format!("{item_type}/{name}")).ok();
+    [ROOT, INTERMEDIATE].into_iter().filter_map(key).collect()
+}
+
+fn action(name: &str, member: &str, value: &RawValue) -> RequestBody {
+    let mut body = JsonObject::default();
+    body.set("action_type", raw(format!("private_cert_configuration_action_{name}").as_str()));
+    body.set(member, value.to_owned());
+    RequestBody::new(body)
+}
+
+/// Lets the issuer sign an intermediate of its own instance.
+pub(super) fn sign_intermediate(view: &View) -> RequestBody {
+    action("sign_intermediate", "intermediate_certificate_authority", &raw(view.name.as_str()))
+}
+
+/// Gives an intermediate its certificate.
+pub(super) fn set_signed(certificate: &str) -> RequestBody {
+    action("set_signed", "certificate", &raw(certificate))
+}
+
+/// Lets an authority sign the request of another instance, with the names that the request asks for.
+pub(in crate::provider::ibm) fn sign_csr(request: &str) -> RequestBody {
+    let mut body = action("sign_csr", "csr", &raw(request));
+    body.metadata.set("use_csr_values", raw(&true));
+    body
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::model::{Docs, Payload, Restorability};
+    use crate::provider::ibm::recipe::IbmRecipe;
+    use crate::provider::standby::Recipe;
+
+    /// A configuration of the snapshot, with the answer that shows its value.
+    pub(in crate::provider::ibm::recipe) fn configuration(item_type: &str, value: &str) -> Item {
+        let value = RawValue::from_string(value.to_owned()).unwrap();
+        Item {
+            key: ItemKey::new(ItemKind::Configuration, &format!("{item_type}/ca")).unwrap(),
+            name: "ca".into(),
+            item_type: item_type.into(),
+            group: None,
+            class: Restorability::Reissued.into(),
+            revision: None,
+            read_at: None,
+            payloads: Vec::new(),
+            docs: Docs::from([("value".to_owned(), value)]),
+        }
+    }
+
+    pub(in crate::provider::ibm::recipe) fn created(item: &Item, treatment: Treatment) -> String {
+        let nothing = Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
+        let body = IbmRecipe.new_configuration(&IbmRecipe.recast(item, treatment), &nothing).unwrap();
+        body.metadata.to_raw().get().to_owned()
+    }
+
+    #[test]
+    fn durations_come_back_as_text_that_fits_the_field() {
+        assert_eq!(duration(3_600), "3600s");
+        assert_eq!(duration(999_999_999), "999999999s");
+        assert_eq!(duration(876_000 * 3_600), "52560000m", "the longest that the provider takes");
+        let mut settings =
+            JsonObject::parse(r#"{"max_ttl":"876000h","ttl":"90","crl_expiry":"3d","name":"3d"}"#).unwrap();
+        one_spelling(&mut settings);
+        let expected = r#"{"max_ttl":"52560000m","ttl":"90s","crl_expiry":"259200s","name":"3d"}"#;
+        assert_eq!(settings.to_raw().get(), expected);
+    }
+
+    #[test]
+    fn a_root_is_made_with_its_parameters_and_never_with_the_serial_number_of_its_certificate() {
+        let root = configuration(
+            ROOT,
+            r#"{"name":"ca","config_type":"x","common_name":"Root","max_ttl_seconds":157680000,"crl_expiry_seconds":259200,
+                "ttl_seconds":315360000,"crl_disable":false,"key_type":"ec","key_bits":384,"max_path_length":-1,"ou":["a"],
+                "serial_number":"2f:aa:01","status":"configured","expiration_date":"2036-01-01T00:00:00Z","created_by":"me",
+                "data":{"certificate":"-----BEGIN","expiration":1}}"#,
+        );
+        let body = JsonObject::parse(&created(&root, Treatment::Recreate)).unwrap();
+        assert_eq!(body.str("config_type").as_deref(), Some(ROOT));
+        assert_eq!(body.str("max_ttl").as_deref(), Some("157680000s"));
+        assert_eq!(body.str("crl_expiry").as_deref(), Some("259200s"));
+        assert_eq!(body.str("ttl").as_deref(), Some("315360000s"));
+        assert_eq!(body.get("max_path_length").unwrap().get(), "-1");
+        for absent in ["serial_number", "status", "expiration_date", "data", "max_ttl_seconds", "created_by"] {
+            assert!(body.get(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn without_the_value_a_root_cannot_be_made() {
+        let root = configuration(ROOT, r#"{"common_name":"Root"}"#);
+        let nothing = Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
+        let error = IbmRecipe.new_configuration(&IbmRecipe.view(&root), &nothing).unwrap_err();
+        assert!(error.to_string().contains("max_ttl"), "{error}");
+    }
+
+    #[test]
+    fn an_intermediate_for_an_outside_signature_names_no_issuer_and_is_no_other_authority_for_it() {
+        let value = |signing: &str| {
+            format!(
+                r#"{{"common_name":"I","max_ttl_seconds":60,"crl_expiry_seconds":60,{signing},"status":"configured"}}"#
+            )
+        };
+        let inside = configuration(INTERMEDIATE, &value(r#""signing_method":"internal","issuer":"root""#));
+        let body = JsonObject::parse(&created(&inside, Treatment::External)).unwrap();
+        assert_eq!((body.str("signing_method").as_deref(), body.get("issuer").is_none()), (Some("external"), true));
+        let body = JsonObject::parse(&created(&inside, Treatment::Recreate)).unwrap();
+        assert_eq!(body.str("issuer").as_deref(), Some("root"));
+        let outside = IbmRecipe.view(&configuration(INTERMEDIATE, &value(r#""signing_method":"external""#)));
+        let inside = IbmRecipe.view(&inside);
+        assert_eq!(inside.compared().collect::<Vec<_>>(), outside.compared().collect::<Vec<_>>());
+        assert!(!inside.compared().any(|name| name == "issuer" || name == "signing_method"));
+    }
+
+    #[test]
+    fn the_state_of_an_authority_is_read_from_its_value_before_its_row() {
+        let state = |status: &str, data: &str| {
+            let value = format!(r#"{{"status":"{status}","data":{data}}}"#);
+            let view = IbmRecipe.view(&configuration(INTERMEDIATE, &value));
+            (view.certification.unwrap(), view.request)
+        };
+        assert_eq!(state("signing_required", r#"{"csr":"C"}"#), (Certification::Unsigned, None));
+        assert_eq!(
+            state("signed_certificate_required", r#"{"csr":"C"}"#),
+            (Certification::Requested, Some("C".to_owned()))
+        );
+        assert_eq!(state("certificate_template_required", "{}"), (Certification::Certified, None));
+        assert_eq!(state("revoked", "{}"), (Certification::Ended, None));
+    }
+}

@@ -1,0 +1,147 @@
+//! Certificate templates and engines for custom credentials.
+//!
+//! A template's `allow_wildcard_certificates` is accepted by a create and shown by no answer: unless it was supplied it is
+//! lost. The job that a custom engine calls has to exist in the standby's region.
+
+use super::authority::{durations, keep};
+use crate::model::Item;
+use crate::provider::ibm::inventory::ROW;
+use crate::provider::ibm::reading::VALUE;
+use crate::provider::standby::View;
+
+/// The configuration type of a template.
+pub(super) const TEMPLATE: &str = "private_cert_configuration_template";
+/// The configuration type of an engine for custom credentials.
+pub(super) const CUSTOM: &str = "custom_credentials_configuration";
+
+/// What no patch of a template changes.
+pub(super) const UNPATCHABLE: [&str; 1] = ["certificate_authority"];
+/// What no patch of a custom engine changes.
+pub(super) const CUSTOM_UNPATCHABLE: [&str; 2] = ["api_key_ref", "code_engine"];
+
+const DURATIONS: [&str; 3] = ["max_ttl", "ttl", "not_before_duration"];
+const SETTINGS: [&str; 35] = [
+    "certificate_authority",
+    "allowed_secret_groups",
+    "allow_localhost",
+    "allowed_domains",
+    "allowed_domains_template",
+    "allow_bare_domains",
+    "allow_subdomains",
+    "allow_glob_domains",
+    "allow_any_name",
+    "enforce_hostnames",
+    "allow_ip_sans",
+    "allowed_uri_sans",
+    "allowed_other_sans",
+    "server_flag",
+    "client_flag",
+    "code_signing_flag",
+    "email_protection_flag",
+    "key_type",
+    "key_bits",
+    "key_usage",
+    "ext_key_usage",
+    "ext_key_usage_oids",
+    "use_csr_common_name",
+    "use_csr_sans",
+    "ou",
+    "organization",
+    "country",
+    "locality",
+    "province",
+    "street_address",
+    "postal_code",
+    // The subject's: a template has no certificate whose number it could be.
+    "serial_number",
+    "require_cn",
+    "policy_identifiers",
+    "basic_constraints_valid_for_non_ca",
+];
+const CUSTOM_SETTINGS: [&str; 3] = ["api_key_ref", "code_engine", "task_timeout"];
+
+/// Whether it is one of the two.
+pub(super) fn is(item_type: &str) -> bool {
+    item_type == TEMPLATE || item_type == CUSTOM
+}
+
+/// Whether answers about one of the two show that member in some way.
+pub(super) fn is_setting(item_type: &str, name: &str) -> bool {
+    match item_type {
+        CUSTOM => CUSTOM_SETTINGS.contains(&name),
+        _ => SETTINGS.contains(&name) || DURATIONS.contains(&name),
+    }
+}
+
+/// Reads the settings.
+pub(super) fn view(item: &Item, view: &mut View) {
+    for from in [item.doc(ROW), item.doc(VALUE)].into_iter().flatten() {
+        if item.item_type == CUSTOM {
+            keep(&mut view.settings, &from, &CUSTOM_SETTINGS);
+        } else {
+            keep(&mut view.settings, &from, &SETTINGS);
+            durations(&mut view.settings, &from, &DURATIONS);
+        }
+    }
+}
+
+/// What is lost of it.
+pub(super) fn lost(view: &View) -> Vec<String> {
+    let unknown = view.item_type == TEMPLATE && view.inputs.get("allow_wildcard_certificates").is_none();
+    let words = "whether it allows wildcard certificates is in no answer, so the standby takes the provider's default; \
+                 set allow_wildcard_certificates in [[overrides]]";
+    unknown.then(|| words.to_owned()).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::authority::tests::{configuration, created};
+    use super::*;
+    use crate::model::Treatment;
+    use crate::model::json::{JsonObject, raw};
+    use crate::provider::ibm::recipe::IbmRecipe;
+    use crate::provider::standby::Recipe;
+
+    const VALUE: &str = r#"{"certificate_authority":"root","allowed_secret_groups":"default","max_ttl_seconds":7200,
+        "ttl_seconds":0,"not_before_duration_seconds":30,"allowed_domains":["example.com"],"serial_number":"dn-1",
+        "config_type":"private_cert_configuration_template","created_at":"2026-01-01T00:00:00Z"}"#;
+
+    #[test]
+    fn a_template_keeps_its_rules_and_its_durations_turn_into_text() {
+        let body = JsonObject::parse(&created(&configuration(TEMPLATE, VALUE), Treatment::Exact)).unwrap();
+        assert_eq!(body.str("max_ttl").as_deref(), Some("7200s"));
+        assert_eq!(body.str("not_before_duration").as_deref(), Some("30s"));
+        assert!(body.get("ttl").is_none(), "0 is no duration: the default is meant");
+        assert_eq!(body.str("serial_number").as_deref(), Some("dn-1"));
+        assert!(body.get("created_at").is_none());
+    }
+
+    #[test]
+    fn what_no_answer_shows_is_lost_until_somebody_says_it() {
+        let mut view = IbmRecipe.view(&configuration(TEMPLATE, VALUE));
+        assert_eq!(IbmRecipe.lost_settings(&view).len(), 1);
+        view.inputs.set("allow_wildcard_certificates", raw(&false));
+        assert_eq!(IbmRecipe.lost_settings(&view), Vec::<String>::new());
+        let nothing = crate::model::Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
+        let body = IbmRecipe.new_configuration(&view, &nothing).unwrap().metadata;
+        assert_eq!(body.bool("allow_wildcard_certificates"), Some(false));
+        let patch = IbmRecipe.patch_configuration(&view, &nothing).unwrap().metadata;
+        for fixed in ["allow_wildcard_certificates", "certificate_authority", "name", "config_type"] {
+            assert!(patch.get(fixed).is_none(), "{fixed} in a patch");
+        }
+        assert!(patch.get("max_ttl").is_some());
+    }
+
+    #[test]
+    fn a_custom_engine_takes_a_patch_of_its_timeout_only() {
+        let value = r#"{"api_key_ref":"k","code_engine":{"region":"eu-de","project_id":"p","job_name":"j"},
+            "task_timeout":"10m","code_engine_key_ref":"internal","schema":{"parameters":[]}}"#;
+        let item = configuration(CUSTOM, value);
+        let body = JsonObject::parse(&created(&item, Treatment::Exact)).unwrap();
+        assert!(body.get("schema").is_none() && body.get("code_engine_key_ref").is_none());
+        assert_eq!(body.str("api_key_ref").as_deref(), Some("k"));
+        let nothing = crate::model::Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
+        let patch = IbmRecipe.patch_configuration(&IbmRecipe.view(&item), &nothing).unwrap().metadata;
+        assert_eq!(patch.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["task_timeout"]);
+    }
+}
