@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use keyhaven::model::ItemKind;
 use keyhaven::provider::embedded::{EmbeddedInstance, Options, Server, seed, seed_small};
 use keyhaven::provider::ibm::{Client, ClientSettings, Pace};
-use keyhaven::provider::{Listed, Readable, Source};
+use keyhaven::provider::{InstanceInventory, ItemReader, Listed, Readable};
 use secrecy::ExposeSecret as _;
 
 /// Requests per second, and for how long: the default of a source, the default of a standby, and two fast ones.

@@ -17,7 +17,7 @@ use std::process::Command;
 use keyhaven::model::ItemKind;
 use keyhaven::provider::embedded::{EmbeddedInstance, Options, Server, Verb, seed, seed_small};
 use keyhaven::provider::ibm::{Client, ClientSettings, Pace};
-use keyhaven::provider::{Listed, Readable, Source};
+use keyhaven::provider::{InstanceInventory, ItemReader, Listed, Readable};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 

@@ -20,7 +20,7 @@ use crate::config::tables::ShownEntry;
 use crate::config::{Layer, Settings};
 use crate::daemon::kinds::KINDS;
 use crate::job::Context;
-use crate::provider::ibm::recipe::recast::TYPES;
+use crate::provider::ibm::convert::recast::TYPES;
 
 /// The largest configuration or other public text file that is read.
 const LARGEST: u64 = 1024 * 1024;

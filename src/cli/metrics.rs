@@ -18,7 +18,7 @@ use crate::daemon::metrics::{render, textfile};
 use crate::daemon::{Board, BoardInstance, JobRun, RepositoryView, RunStatistics};
 use crate::job::status::{self, Objectives};
 use crate::model::Clock as _;
-use crate::provider::ibm::classify::IbmRules;
+use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::{Repository, StateFolder};
 
 /// How long the repository is asked for its numbers. A run has just used it, or failed to.
@@ -100,7 +100,7 @@ async fn look(
     let newest = ledger.latest_good().and_then(|entry| entry.snapshot());
     if let (Some(snapshot), Some(_)) = (newest, settings.keys().catalogue_key) {
         let keys = Arc::new(wire::catalogue_key(settings)?);
-        match status::inventory(&IbmRules, repository, snapshot, &keys).await {
+        match status::inventory(&IbmConverter, repository, snapshot, &keys).await {
             Ok(inventory) => view.inventory = Some(inventory),
             Err(error) => tracing::warn!("the metrics lack the inventory: {}", with_causes(&error)),
         }

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::key_file;
 use crate::job::restore::Plan;
 use crate::job::restore::apply::SigningRequest;
-use crate::job::restore::plan::Action;
+use crate::provider::Action;
 
 /// A certificate that was given on the command line.
 #[derive(Debug, Clone)]

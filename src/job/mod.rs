@@ -13,6 +13,8 @@ pub mod capture;
 pub mod coverage;
 pub mod drift;
 pub mod event;
+#[cfg(test)]
+mod fake;
 pub mod forget;
 pub mod plan_file;
 pub mod restore;

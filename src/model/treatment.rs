@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How an item is brought back. Which of these an item allows, and which is meant when nobody says, is the provider's
-/// recipe to say.
+/// How an item is brought back. The provider's converter says which of these an item allows, and which is the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Treatment {

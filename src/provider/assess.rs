@@ -1,10 +1,8 @@
 //! What a provider's module says, in words for people, about how an item comes back.
 
-use std::fmt;
-
 use serde::Serialize;
 
-use crate::model::{Item, Restorability, Timestamp};
+use crate::model::{Restorability, Timestamp};
 
 /// Why an item has its class, and what can be done about it before the disaster. Fixed texts: no name, no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,7 +47,7 @@ pub struct Prerequisite {
     pub code: &'static str,
     /// What has to be there, as a fragment.
     pub what: &'static str,
-    /// Which one, by the name that the item gives it (a CRN, a project); nothing when the item names none.
+    /// Which one, by the name that the item gives it (a role, a project); nothing when the item names none.
     pub subject: Option<String>,
 }
 
@@ -75,13 +73,4 @@ pub struct Expiry {
     pub at: Timestamp,
     /// Whether the provider renews it by itself before that.
     pub renews: bool,
-}
-
-/// Judges items. Pure: no network, no clock.
-pub trait Assess: Send + Sync + fmt::Debug {
-    /// Judges an item of a snapshot. With a moment `now`, what has expired by then counts as lost.
-    fn assess(&self, item: &Item, now: Option<Timestamp>) -> Assessment;
-
-    /// When an item ends, as its documents say; nothing for one without an end.
-    fn expiry(&self, item: &Item) -> Option<Expiry>;
 }

@@ -117,6 +117,16 @@ pub enum InstanceError {
     },
 }
 
+/// An item cannot be written as a request: something that the provider requires is not in the backup.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot make a request for {what}: {why}")]
+pub struct ConvertError {
+    /// The item.
+    pub what: String,
+    /// What is missing, without any value.
+    pub why: String,
+}
+
 impl InstanceError {
     /// What kind of failure this is.
     #[must_use]

@@ -23,12 +23,12 @@ mod tests {
     #[test]
     fn the_instance_is_named_and_cannot_forge_a_line() {
         let source = SourceName {
-            provider: "ibm".to_owned(),
-            instance: "crn:v1:a\n```sh\nrm -rf /\n```".to_owned(),
+            provider: "fake".to_owned(),
+            instance: "fake:here:a\n```sh\nrm -rf /\n```".to_owned(),
             region: Some("eu-de".to_owned()),
         };
         let text = String::from_utf8(recover_md(&source).to_vec()).unwrap();
-        assert!(text.contains("    crn:v1:a????sh?rm -rf /????\n"), "{text}");
+        assert!(text.contains("    fake:here:a????sh?rm -rf /????\n"), "{text}");
         assert!(text.contains("`eu-de`") && !text.contains("{{"));
     }
 }

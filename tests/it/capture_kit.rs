@@ -11,10 +11,13 @@ use keyhaven::format::{Entry, Policy, PolicyRef, RepositoryId, SigningRole, Snap
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, capture};
 use keyhaven::job::event::Silent;
-use keyhaven::model::{Clock, Item, ItemClass, ItemKey, Timestamp};
+use keyhaven::model::{Clock, Docs, Item, ItemClass, ItemKey, Timestamp};
 use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server};
 use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings};
-use keyhaven::provider::{CompleteListing, InstanceError, Listed, Presence, Reading, Requests, Sink, Source};
+use keyhaven::provider::{
+    Address, CompleteListing, InstanceError, InstanceInventory, ItemContent, ItemReader, Listed, Look, Presence,
+    Requests, Sink, StandbyQuery,
+};
 use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +47,23 @@ impl std::fmt::Debug for ByHand {
 }
 
 #[async_trait]
-impl Source for ByHand {
+impl InstanceInventory for ByHand {
+    fn address(&self) -> Address {
+        self.client.address()
+    }
+
+    fn instance_id(&self, full_name: &str) -> Option<String> {
+        self.client.instance_id(full_name)
+    }
+
+    fn instance_of(&self, item: &Item) -> Option<String> {
+        self.client.instance_of(item)
+    }
+
+    async fn find(&self, wanted: &StandbyQuery<'_>) -> Result<Option<Listed>, InstanceError> {
+        self.client.find(wanted).await
+    }
+
     async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError> {
         let newest = || self.instance.states().unwrap_or_default().saturating_sub(1);
         let began = newest();
@@ -53,20 +72,8 @@ impl Source for ByHand {
         listing
     }
 
-    async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {
-        self.client.read(listed, before).await
-    }
-
     async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
         self.client.presence(key).await
-    }
-
-    fn judge(&self, item: &Item) -> ItemClass {
-        self.client.judge(item)
-    }
-
-    fn labels(&self, item: &Item) -> Vec<String> {
-        self.client.labels(item)
     }
 
     fn provider_now(&self) -> Option<Timestamp> {
@@ -87,6 +94,25 @@ impl Source for ByHand {
 
     fn requests(&self) -> Requests {
         self.client.requests()
+    }
+}
+
+#[async_trait]
+impl ItemReader for ByHand {
+    async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<ItemContent, InstanceError> {
+        self.client.read(listed, before).await
+    }
+
+    async fn look(&self, key: &ItemKey, look: Look) -> Result<Docs, InstanceError> {
+        self.client.look(key, look).await
+    }
+
+    fn judge(&self, item: &Item) -> ItemClass {
+        self.client.judge(item)
+    }
+
+    fn labels(&self, item: &Item) -> Vec<String> {
+        self.client.labels(item)
     }
 }
 

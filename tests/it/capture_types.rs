@@ -6,10 +6,10 @@ use keyhaven::job::capture::CaptureOptions;
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::policies::Override;
 use keyhaven::model::{Payload, Restorability, Treatment};
+use keyhaven::provider::ItemConverter as _;
 use keyhaven::provider::embedded::{EmbeddedInstance, Planted, Switches, Verb, every_type};
 use keyhaven::provider::ibm::classify::{CONFIGURATION_TYPES, SECRET_TYPES};
-use keyhaven::provider::ibm::recipe::IbmRecipe;
-use keyhaven::provider::standby::recipe::Recipe as _;
+use keyhaven::provider::ibm::convert::IbmConverter;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
@@ -376,7 +376,7 @@ async fn each_class_is_the_best_that_a_restore_can_do() {
     fill(&rig.instance);
     rig.capture().await.unwrap();
     for item in rig.opened().await.items.values() {
-        let best = IbmRecipe
+        let best = IbmConverter
             .treatments(item)
             .iter()
             .map(|treatment| match treatment {
@@ -427,7 +427,10 @@ async fn what_the_operator_supplies_follows_the_configuration_without_a_request(
     assert_eq!(supplied(&after, &key(&ids, "private")).as_deref(), Some(r#"{"format":"pem_bundle"}"#));
     assert_eq!(after.items[template].revision, opened.items[template].revision, "it stays bound to what was listed");
     assert_eq!(after.items[template].payloads, opened.items[template].payloads);
-    assert_eq!(IbmRecipe.view(&after.items[&key(&ids, "private")]).inputs.str("format").as_deref(), Some("pem_bundle"));
+    assert_eq!(
+        IbmConverter.describe(&after.items[&key(&ids, "private")]).inputs.str("format").as_deref(),
+        Some("pem_bundle")
+    );
 
     let report = rig.capture().await.unwrap();
     assert_eq!((report.read, report.quiet), (0, false));

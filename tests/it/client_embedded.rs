@@ -10,8 +10,10 @@ use keyhaven::provider::embedded::{
     Act, Class, EmbeddedInstance, Options, PageFault, Planted, SeenRequest, Server, Switches, Verb, When, seed,
     seed_small,
 };
-use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings, WireBody};
-use keyhaven::provider::{CompleteListing, InstanceError, Listed, Readable, Reading, Source};
+use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings};
+use keyhaven::provider::{
+    CompleteListing, InstanceError, InstanceInventory, ItemContent, ItemReader, Listed, Readable, RequestBody,
+};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
@@ -83,7 +85,7 @@ async fn a_list_of_locks_without_the_secrets_that_have_none_is_steady_too() {
 }
 
 /// Reads every item that may be read, and checks each payload against what the instance answers to itself.
-async fn read_all(instance: &EmbeddedInstance, client: &Client, items: &[Listed]) -> Vec<(Listed, Reading)> {
+async fn read_all(instance: &EmbeddedInstance, client: &Client, items: &[Listed]) -> Vec<(Listed, ItemContent)> {
     let mut readings = Vec::new();
     for listed in items {
         let reading = client.read(listed, None).await.unwrap();
@@ -176,7 +178,7 @@ async fn requests_of_reads_are_those_of_the_plan() {
         let before = client.requests().reading;
         let again = client.read(listed, Some(&known)).await.unwrap();
         assert_eq!(client.requests().reading - before, versions);
-        let locks = |reading: &Reading| reading.docs.get("locks").map(|doc| canonical(doc).unwrap());
+        let locks = |reading: &ItemContent| reading.docs.get("locks").map(|doc| canonical(doc).unwrap());
         assert_eq!(locks(&again), locks(&reading));
     }
     assert_eq!(client.requests().retried, 0);
@@ -279,7 +281,7 @@ async fn a_create_that_was_done_and_not_answered_is_not_repeated() {
     let body = |name: &str| {
         let metadata = JsonObject::parse(&format!(r#"{{"name":"{name}","secret_type":"arbitrary"}}"#)).unwrap();
         let payload = Payload::new(Zeroizing::new(r#"{"payload":"x"}"#.to_owned()));
-        WireBody::with_payload(&metadata, &payload)
+        RequestBody::with_payload(metadata, payload)
     };
     let error = client.create_secret(&body("once")).await.unwrap_err();
     assert!(matches!(error, InstanceError::Unanswered { .. }), "{error}");
@@ -287,7 +289,7 @@ async fn a_create_that_was_done_and_not_answered_is_not_repeated() {
     let id = instance.snapshot().items.secrets.keys().next().unwrap().to_string();
     instance.fault(When::any().verb(Verb::Post), Act::DropAfter);
     let version =
-        WireBody::with_payload(&JsonObject::default(), &Payload::new(Zeroizing::new(r#"{"payload":"y"}"#.to_owned())));
+        RequestBody::with_payload(JsonObject::default(), Payload::new(Zeroizing::new(r#"{"payload":"y"}"#.to_owned())));
     let error = client.create_version(&id, &version).await.unwrap_err();
     assert!(matches!(error, InstanceError::Unanswered { .. }), "{error}");
     instance.clear_faults();

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keyhaven::model::Payload;
 use keyhaven::model::json::JsonObject;
-use keyhaven::provider::ibm::{Client, WireBody};
-use keyhaven::provider::{CompleteListing, InstanceError, Listed, Sink, Source};
+use keyhaven::provider::ibm::Client;
+use keyhaven::provider::{CompleteListing, InstanceError, InstanceInventory, Listed, RequestBody, Sink};
 use zeroize::Zeroizing;
 
 use crate::mock_instance::{Reply, Seen, World, id};
@@ -51,8 +51,8 @@ pub(crate) fn object(text: &str) -> JsonObject {
     JsonObject::parse(text).unwrap()
 }
 
-pub(crate) fn body(text: &str) -> WireBody {
-    WireBody::new(&object(text))
+pub(crate) fn body(text: &str) -> RequestBody {
+    RequestBody::new(object(text))
 }
 
 pub(crate) fn payload(text: &str) -> Payload {

@@ -1,6 +1,6 @@
 //! The client lists: pages that add up or are refused, revisions, what rows show and is cut out.
 
-use keyhaven::provider::{InstanceError, Listed, Readable, Source};
+use keyhaven::provider::{InstanceError, InstanceInventory, Listed, Readable};
 
 use crate::client_kit::{but_nth, list};
 use crate::mock_instance::{Mock, Reply, World, id, locks_row, page, secret_row};

@@ -2,7 +2,7 @@
 
 use keyhaven::model::ItemKey;
 use keyhaven::provider::ibm::Client;
-use keyhaven::provider::{InstanceError, Presence, Readable, Source};
+use keyhaven::provider::{InstanceError, InstanceInventory, ItemReader, Presence, Readable};
 
 use crate::client_kit::list;
 use crate::mock_instance::{Mock, Reply, Seen, World, id, locks_row, page, secret_row};

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use keyhaven::provider::ibm::api::Which;
-use keyhaven::provider::ibm::{Client, Filter, WireBody};
-use keyhaven::provider::{InstanceError, Source};
+use keyhaven::provider::ibm::{Client, Filter};
+use keyhaven::provider::{InstanceError, InstanceInventory, RequestBody};
 
 use crate::client_kit::{body, but_nth, list, object, payload};
 use crate::mock_instance::{API_KEY, CA, Mock, Reply, World};
@@ -295,7 +295,7 @@ async fn every_write_goes_to_its_place_digit_for_digit() {
     client.create_group(&any).await.unwrap();
     client.update_group("g", &any).await.unwrap();
     client.delete_group("g").await.unwrap();
-    client.create_version("s", &WireBody::with_payload(&object("{}"), &payload(r#"{"payload":"x"}"#))).await.unwrap();
+    client.create_version("s", &RequestBody::with_payload(object("{}"), payload(r#"{"payload":"x"}"#))).await.unwrap();
     client.update_version_metadata("s", Which::Id("v"), &any).await.unwrap();
     client.add_locks("s", None, &any).await.unwrap();
     client.add_locks("s", Some(Which::Previous), &any).await.unwrap();
@@ -351,7 +351,7 @@ async fn a_refusal_that_repeats_the_payload_is_withheld() {
         _ => Reply::error(404),
     })
     .await;
-    let body = WireBody::with_payload(&object(r#"{"name":"n"}"#), &payload(r#"{"payload":"hunter2secret"}"#));
+    let body = RequestBody::with_payload(object(r#"{"name":"n"}"#), payload(r#"{"payload":"hunter2secret"}"#));
     let error = mock.client().create_secret(&body).await.unwrap_err();
     assert!(matches!(error, InstanceError::Refused { status: 400, .. }), "{error}");
     assert!(!format!("{error} {error:?} {body:?}").contains("hunter2"), "{error:?}");

@@ -17,7 +17,7 @@ async fn against(pair: &Pair, backup: &MemoryBackup, values: bool) -> DriftRepor
 async fn against_source(pair: &Pair, values: bool) -> DriftReport {
     let source = pair.source.client();
     let live = LiveInstance::take(&context(), &source, values).await.unwrap();
-    let expected = Expected::Source { crn: live.name().source.clone(), at: live.name().time };
+    let expected = Expected::Source { full_name: live.name().source.clone(), at: live.name().time };
     drift(&context(), &live, expected, &pair.standby.client(), &PlanOptions::default(), values).await.unwrap()
 }
 
@@ -150,7 +150,7 @@ async fn the_source_is_no_standby_of_itself() {
     let pair = full().await;
     let source = pair.source.client();
     let live = LiveInstance::take(&context(), &source, false).await.unwrap();
-    let expected = Expected::Source { crn: live.name().source.clone(), at: live.name().time };
+    let expected = Expected::Source { full_name: live.name().source.clone(), at: live.name().time };
     let error = drift(&context(), &live, expected, &source, &PlanOptions::default(), false).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Moved, "{error}");
 }

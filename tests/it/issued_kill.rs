@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use keyhaven::job::restore::{ApplyOptions, ApplyReport, Plan, PlanOptions, Signatures, apply_signed};
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::Signer;
 use keyhaven::provider::embedded::{Act, EmbeddedInstance, Hook, Options, Server, Switches, Verb, When};
-use keyhaven::provider::standby::Signer;
 use tokio::sync::Notify;
 
 use crate::pki_kit::{Openssl, status};

@@ -18,7 +18,7 @@ use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Clock, Digest, FailureKind, Item, Payload, Pointer, Restorability, Slot, Timestamp};
 use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server, Verb};
 use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings};
-use keyhaven::provider::{Listed, Readable, Source};
+use keyhaven::provider::{InstanceInventory, ItemReader, Listed, Readable};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 

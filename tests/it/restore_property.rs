@@ -11,8 +11,8 @@ use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::restore::{Backup, PlanOptions, RepositorySnapshot, apply, plan, record};
 use keyhaven::model::{ItemKind, Payload, Slot, Timestamp};
 use keyhaven::provider::embedded::{Act, Hook, InstanceClock, When, seed};
-use keyhaven::provider::ibm::recipe::IbmRecipe;
-use keyhaven::provider::standby::{Recipe, View};
+use keyhaven::provider::ibm::convert::IbmConverter;
+use keyhaven::provider::{ItemConverter, RestoreItem};
 use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::{Repository, recover_md};
 use proptest::prelude::*;
@@ -203,7 +203,7 @@ async fn content(backup: &dyn Backup) -> BTreeMap<String, String> {
         .collect();
     let mut all = BTreeMap::new();
     for item in &items {
-        let view = IbmRecipe.view(item);
+        let view = IbmConverter.describe(item);
         let group = view.group.as_ref().map(|id| groups[id].clone()).unwrap_or_default();
         let mut text = view.settings.to_raw().get().to_owned();
         for pointer in &item.payloads {
@@ -216,7 +216,7 @@ async fn content(backup: &dyn Backup) -> BTreeMap<String, String> {
     all
 }
 
-fn describe(text: &mut String, view: &View, version: &str, payload: &Payload) {
+fn describe(text: &mut String, view: &RestoreItem, version: &str, payload: &Payload) {
     text.push_str(&format!("\n  {}", payload.expose()));
     if let Some(version) = view.version(version) {
         text.push_str(&format!(" {}", version.metadata.to_raw()));

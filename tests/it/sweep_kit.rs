@@ -14,7 +14,10 @@ use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
 use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
 use keyhaven::model::{Clock as _, Digest, Docs, Item, ItemKey, ItemKind, Payload, Restorability, Slot, Timestamp};
-use keyhaven::provider::{CompleteListing, InstanceError, Listed, Presence, Readable, Reading, Requests, Sink, Source};
+use keyhaven::provider::{
+    Address, CompleteListing, InstanceError, InstanceInventory, ItemContent, ItemReader, Listed, Look, Presence,
+    Readable, Requests, Sink, StandbyQuery,
+};
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
 use tempfile::TempDir;
@@ -58,7 +61,23 @@ impl Fake {
 }
 
 #[async_trait]
-impl Source for Fake {
+impl InstanceInventory for Fake {
+    fn address(&self) -> Address {
+        Address { url: "https://fake.example".to_owned(), instance: None }
+    }
+
+    fn instance_id(&self, full_name: &str) -> Option<String> {
+        Some(full_name.to_owned())
+    }
+
+    fn instance_of(&self, _item: &Item) -> Option<String> {
+        Some(CRN.to_owned())
+    }
+
+    async fn find(&self, _wanted: &StandbyQuery<'_>) -> Result<Option<Listed>, InstanceError> {
+        Ok(None)
+    }
+
     async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError> {
         let started = self.seconds();
         let secrets = self.secrets.lock().unwrap().clone();
@@ -87,19 +106,6 @@ impl Source for Fake {
         Ok(CompleteListing { instance: Some(CRN.to_owned()), started, ended: self.seconds(), steady: true, items })
     }
 
-    async fn read(&self, listed: &Listed, _before: Option<&Item>) -> Result<Reading, InstanceError> {
-        let row = listed.item.doc("row").unwrap();
-        let version = row.u64("version").unwrap();
-        let text = format!(r#"{{"payload":"{} {version}"}}"#, listed.item.key);
-        Ok(Reading {
-            docs: listed.item.docs.clone(),
-            payloads: vec![(Slot::new(&format!("v{version}")).unwrap(), Payload::new(Zeroizing::new(text)))],
-            class: Restorability::Exact,
-            refused: None,
-            read_at: self.seconds(),
-        })
-    }
-
     async fn presence(&self, _key: &ItemKey) -> Result<Presence, InstanceError> {
         Ok(Presence::Gone)
     }
@@ -115,6 +121,26 @@ impl Source for Fake {
 
     fn requests(&self) -> Requests {
         Requests::default()
+    }
+}
+
+#[async_trait]
+impl ItemReader for Fake {
+    async fn read(&self, listed: &Listed, _before: Option<&Item>) -> Result<ItemContent, InstanceError> {
+        let row = listed.item.doc("row").unwrap();
+        let version = row.u64("version").unwrap();
+        let text = format!(r#"{{"payload":"{} {version}"}}"#, listed.item.key);
+        Ok(ItemContent {
+            docs: listed.item.docs.clone(),
+            payloads: vec![(Slot::new(&format!("v{version}")).unwrap(), Payload::new(Zeroizing::new(text)))],
+            class: Restorability::Exact,
+            refused: None,
+            read_at: self.seconds(),
+        })
+    }
+
+    async fn look(&self, key: &ItemKey, _look: Look) -> Result<Docs, InstanceError> {
+        Err(InstanceError::Gone { what: format!("look at {key}") })
     }
 }
 

@@ -13,8 +13,7 @@ use crate::cli::snapshot;
 use crate::cli::table::Table;
 use crate::job::coverage::{Coverage, CoverageReport, Named, Threshold};
 use crate::model::{Digest, FailureKind, Restorability, Timestamp};
-use crate::provider::ibm::classify::IbmRules;
-use crate::provider::ibm::recipe::IbmRecipe;
+use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::find::SnapshotQuery;
 
 /// Items that are named under a reason unless all are asked for.
@@ -67,7 +66,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let policies = settings.tables().policies();
-    let mut coverage = Coverage::new(&IbmRules, &IbmRecipe, policies, app.context().clock.now());
+    let mut coverage = Coverage::new(&IbmConverter, policies, app.context().clock.now());
     let mut items = repository.open_snapshot(&found.event, &keys);
     while let Some(item) = items.try_next().await? {
         coverage.add(&item);

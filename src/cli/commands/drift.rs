@@ -90,7 +90,7 @@ async fn against_source(app: &App, arguments: &Arguments, options: &PlanOptions)
     let options = &shaped(options, &settings);
     let context = app.context();
     let live = LiveInstance::take(&context, &source, arguments.values).await?;
-    let expected = Expected::Source { crn: live.name().source.clone(), at: live.name().time };
+    let expected = Expected::Source { full_name: live.name().source.clone(), at: live.name().time };
     Ok(drift(&context, &live, expected, &standby, options, arguments.values).await?)
 }
 
@@ -102,7 +102,7 @@ fn shaped(options: &PlanOptions, settings: &Settings) -> PlanOptions {
 fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
     let with = match &found.expected {
         Expected::Snapshot(name) => format!("snapshot {} ({})", name.sequence, human::time(name.time)),
-        Expected::Source { crn, at } => format!("the source {crn} ({})", human::time(*at)),
+        Expected::Source { full_name, at } => format!("the source {full_name} ({})", human::time(*at)),
     };
     let (style, headline) = match (found.differences.is_empty(), found.unknown.is_empty()) {
         (true, true) => (Style::Green, format!("No drift: the standby is as {with}.")),

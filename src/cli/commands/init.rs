@@ -18,7 +18,7 @@ use crate::config::{SettingOrigin, Settings, template};
 use crate::crypto::digest::sha256;
 use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
 use crate::format::{Policy, PolicyRef, RepositoryId, SourceName, names};
-use crate::provider::Source;
+use crate::provider::InstanceInventory;
 use crate::provider::ibm::PROVIDER;
 use crate::repository::{Repository, RepositoryError, Store, recover_md};
 

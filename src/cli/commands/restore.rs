@@ -18,13 +18,13 @@ use crate::cli::table::Table;
 use crate::cli::{human, identity, key_file, report, wire};
 use crate::config::Settings;
 use crate::job::plan_file::PlanFile as _;
-use crate::job::restore::plan::{Action, Remark, Step};
+use crate::job::restore::plan::{Remark, Step};
 use crate::job::restore::{
     ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, RestoreScope,
     Selector, Signatures, apply_signed, check_signer, plan, record,
 };
 use crate::model::FailureKind;
-use crate::provider::standby::{RegistrationNames, Signer, Standby as _};
+use crate::provider::{Action, InstanceInventory as _, RegistrationNames, Signer};
 use crate::repository::Repository;
 use crate::repository::find::SnapshotQuery;
 
@@ -247,7 +247,7 @@ pub(super) async fn carry_out(
     let by_source = plan.steps.iter().any(|step| matches!(step.action, Action::SetSigned { by: Some(_) }));
     let signer = by_source.then(|| wire::signer(&settings)).transpose()?;
     if let Some(signer) = &signer {
-        check_signer(signer.recipe(), &plan.snapshot.source, &signer.address())
+        check_signer(signer, &plan.snapshot.source, &signer.address())
             .map_err(crate::job::restore::RestoreError::from)?;
     }
     let source = signer.as_ref().map(|client| client as &dyn Signer);
@@ -323,7 +323,7 @@ fn write_id_map(plan: &Path, map: &IdMap) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str) -> Result<(), Failure> {
-    let target = plan.standby.crn.as_deref().or(plan.standby.instance.as_deref()).unwrap_or(&plan.standby.url);
+    let target = plan.standby.full_name.as_deref().or(plan.standby.instance.as_deref()).unwrap_or(&plan.standby.url);
     printer.line(
         printer.paint(Style::Bold, &format!("Plan: snapshot {} into {}", plan.snapshot.sequence, human::safe(target))),
     )?;
@@ -404,7 +404,7 @@ fn print_report(printer: &Printer, applied: &Applied<'_>) -> Result<(), Failure>
     let actions: Vec<String> =
         report.actions.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     let mut facts = vec![
-        ("standby", report.standby.crn.clone().unwrap_or_else(|| report.standby.url.clone())),
+        ("standby", report.standby.full_name.clone().unwrap_or_else(|| report.standby.url.clone())),
         (
             "steps",
             format!(

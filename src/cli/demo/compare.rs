@@ -9,7 +9,7 @@ use crate::model::json::{self, JsonObject};
 use crate::provider::embedded::{Items, Lock, Secret, SecretState, SecretVersion};
 
 /// The member of metadata in which a restore leaves its mark.
-const MARK: &str = crate::provider::standby::MARK;
+const MARK: &str = crate::provider::mark::MARK;
 
 /// Types that come back as imported certificates.
 const CERTIFICATES: [&str; 2] = ["public_cert", "private_cert"];

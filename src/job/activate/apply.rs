@@ -15,8 +15,8 @@ use crate::job::restore::examine::until_cancelled;
 use crate::job::restore::plan::{Remark, StandbyName};
 use crate::job::restore::survey::view_of;
 use crate::model::{FailureKind, Timestamp};
-use crate::provider::standby::normal::normal;
-use crate::provider::standby::{Look, Standby, View, Write, unanswered};
+use crate::provider::normal::normal;
+use crate::provider::{Action, Change, Look, RestoreItem, Standby, Write, unanswered};
 use crate::provider::{InstanceError, Requests};
 
 /// How often a request is sent whose outcome nobody knows.
@@ -91,8 +91,8 @@ pub async fn apply(
     let listed = until_cancelled(context, list(context, standby)).await?;
     let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
     let (then, now) = (&plan.standby, &listed.name);
-    if differ(&then.crn, &now.crn) || (then.crn.is_none() && then.url != now.url) {
-        let name = |name: &StandbyName| name.crn.clone().unwrap_or_else(|| name.url.clone());
+    if differ(&then.full_name, &now.full_name) || (then.full_name.is_none() && then.url != now.url) {
+        let name = |name: &StandbyName| name.full_name.clone().unwrap_or_else(|| name.url.clone());
         let why = format!("it was made for {}, and the target is {}", name(then), name(now));
         return Err(RestoreError::Unfit { why }.into());
     }
@@ -151,15 +151,17 @@ async fn one(context: &Context, standby: &dyn Standby, step: &Turn, settle: Dura
             Err(InstanceError::Gone { .. }) => return Ok(Done::Conflict("it is gone from the standby".to_owned())),
             Err(error) => return Err(error.into()),
         };
-        let have = view_of(standby.recipe(), &step.key, &step.item_type, docs);
+        let have = view_of(standby.converter(), &step.key, &step.item_type, docs);
         match standing(step, &have) {
             Standing::On => return Ok(if sent { Done::Now } else { Done::Before }),
             Standing::Moved(why) => return Ok(Done::Conflict(why)),
             Standing::Held => {}
         }
-        let body = standby.recipe().release_rotation(&have, step.at_once != AtOnce::Rotates);
+        let action = Action::ReleaseRotation { turn_on: step.at_once != AtOnce::Rotates };
+        let body = standby.body(&Change { have: Some(&have), ..Change::new(&action, &have) })?;
+        let write = Write { target: Some(step.key.id().to_owned()), ..Write::new(action, body) };
         sent = true;
-        match standby.write(Write::PatchSecret { id: step.key.id().to_owned(), body }).await {
+        match standby.write(write).await {
             Ok(_) => return Ok(Done::Now),
             Err(error) if unanswered(&error) => {
                 context.observer.observe(JobEvent::Note(in_words(&error)));
@@ -181,7 +183,7 @@ enum Standing {
     Moved(String),
 }
 
-fn standing(step: &Turn, have: &View) -> Standing {
+fn standing(step: &Turn, have: &RestoreItem) -> Standing {
     let moved = |what: &str| Standing::Moved(format!("{what} since the plan was made; make a new plan"));
     let Some(mark) = &have.mark else { return moved("its mark has gone") };
     if mark.source != step.source {

@@ -24,8 +24,8 @@ use crate::job::restore::plan::StandbyName;
 use crate::job::restore::survey::Collected;
 use crate::model::json::JsonObject;
 use crate::model::{Digest, FailureKind, ItemKind, Timestamp};
-use crate::provider::standby::{Look, Standby, View};
 use crate::provider::{InstanceError, Listed};
+use crate::provider::{Look, RestoreItem, Standby};
 
 mod apply;
 pub mod plan;
@@ -109,7 +109,7 @@ pub async fn plan(
         let listed = list(context, standby).await?;
         let marked = listed.inventory.iter().filter(|(view, _)| view.mark.is_some());
         let (held, free): (Vec<_>, Vec<_>) = marked.partition(|(view, _)| held_policy(view).is_some());
-        let group_of = |view: &View| {
+        let group_of = |view: &RestoreItem| {
             let groups = listed.inventory.groups().iter();
             groups.clone().find(|(_, id)| Some(*id) == view.group.as_ref()).map(|(name, _)| name.clone())
         };
@@ -157,14 +157,14 @@ async fn list(context: &Context, standby: &dyn Standby) -> Result<ListedStandby,
     context.observer.observe(JobEvent::End { stage: Stage::List });
     let address = standby.address();
     Ok(ListedStandby {
-        name: StandbyName { url: address.url, instance: address.instance, crn: listing.instance },
-        inventory: StandbyIndex::new(items.0.into_values().map(|one| (standby.recipe().view(&one.item), one))),
+        name: StandbyName { url: address.url, instance: address.instance, full_name: listing.instance },
+        inventory: StandbyIndex::new(items.0.into_values().map(|one| (standby.converter().describe(&one.item), one))),
         now: standby.provider_now().unwrap_or_else(|| context.clock.now()),
     })
 }
 
 /// The rotation policy that the mark of a secret holds back.
-fn held_policy(view: &View) -> Option<JsonObject> {
+fn held_policy(view: &RestoreItem) -> Option<JsonObject> {
     let held = view.mark.as_ref()?.held.as_ref()?;
     JsonObject::parse(held.get()).ok()?.object("rotation").filter(|_| view.key.kind() == ItemKind::Secret)
 }
@@ -172,7 +172,7 @@ fn held_policy(view: &View) -> Option<JsonObject> {
 /// The step of one secret; nothing when it is gone meanwhile.
 async fn turn(
     standby: &dyn Standby,
-    view: &View,
+    view: &RestoreItem,
     there: &Listed,
     group: Option<String>,
     now: Timestamp,
@@ -184,7 +184,7 @@ async fn turn(
         Err(InstanceError::Gone { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
-    let due = standby.recipe().next_rotation(&item, &policy);
+    let due = standby.converter().next_rotation(&item, &policy);
     let at_once = match due {
         _ if view.rotation.is_some() => AtOnce::Rotates,
         Some(due) if due <= now => AtOnce::Due,

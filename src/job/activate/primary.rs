@@ -13,8 +13,8 @@ use super::ActivateError;
 use crate::job::restore::error::in_words;
 use crate::job::restore::survey::view_of;
 use crate::model::{ItemKey, ItemKind};
-use crate::provider::standby::{Look, Standby};
 use crate::provider::{InstanceError, Listed, Sink};
+use crate::provider::{Look, Standby};
 
 /// How long the old primary is given to answer. In an outage nobody wants to wait for it longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ impl Sink for Search<'_> {
     fn take(&mut self, listed: Listed) {
         if listed.item.key.kind() == ItemKind::Secret && self.wanted.contains(listed.item.key.id()) {
             self.found.insert(listed.item.key.id().to_owned());
-            let view = self.standby.recipe().view(&listed.item);
+            let view = self.standby.converter().describe(&listed.item);
             if view.rotation.is_some() {
                 self.rotates.push(view.name);
             }
@@ -95,7 +95,7 @@ impl Search<'_> {
             let Ok(key) = ItemKey::new(ItemKind::Secret, id) else { continue };
             match standby.look(&key, Look { row: true, ..Look::default() }).await {
                 Ok(docs) => {
-                    if view_of(standby.recipe(), &key, "", docs).rotation.is_some() {
+                    if view_of(standby.converter(), &key, "", docs).rotation.is_some() {
                         self.rotates.push(id.clone());
                     }
                 }

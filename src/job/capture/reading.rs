@@ -17,7 +17,7 @@ use super::worth::Worth;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::{Item, ItemKey, Revision, Slot, Timestamp};
-use crate::provider::{InstanceError, Listed, Reading, Source};
+use crate::provider::{InstanceError, ItemContent, Listed, Source};
 
 /// An item whose `updated_at` is younger than this may change once more in the same tick, so it is read only later.
 const TICK: i64 = 2_000;
@@ -167,7 +167,7 @@ impl ItemReader<'_> {
         Ok(None)
     }
 
-    async fn read_one(&self, job: ItemRead) -> (ItemRead, Result<Reading, InstanceError>) {
+    async fn read_one(&self, job: ItemRead) -> (ItemRead, Result<ItemContent, InstanceError>) {
         self.settle_down(job.listed.updated_at).await;
         let result = self.source.read(&job.listed, job.before.as_ref()).await;
         (job, result)
@@ -178,7 +178,7 @@ impl ItemReader<'_> {
         &self,
         round: u8,
         job: ItemRead,
-        result: Result<Reading, InstanceError>,
+        result: Result<ItemContent, InstanceError>,
         packing: &mut Packing<'_>,
         failures: &mut Failures,
     ) -> Result<(ItemInRound, ReadOutcome), CaptureError> {

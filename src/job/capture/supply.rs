@@ -12,8 +12,8 @@ use crate::crypto::digest::sha256;
 use crate::model::json::JsonObject;
 use crate::model::policies::Override;
 use crate::model::{Item, ItemKind, SelectorSubject};
+use crate::provider::SUPPLIED;
 use crate::provider::Source;
-use crate::provider::source::SUPPLIED;
 
 /// Looks at every listed item. Groups come before the secrets in them, so their names are known.
 #[derive(Debug)]

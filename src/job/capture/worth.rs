@@ -6,7 +6,7 @@ use super::inventory::ShortRevision;
 use super::keys::KeyTable;
 use super::refresh;
 use crate::model::{Digest, Item, ItemClass, Timestamp};
-use crate::provider::source::REFUSED;
+use crate::provider::REFUSED;
 
 /// Why an item is read although its lists show no change, or why it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,14 +11,13 @@ pub use self::report::{ClassReason, CoverageReport, LeftOut, Members, Named, Nee
 pub use self::threshold::{Threshold, ThresholdError};
 use crate::job::restore::policy::treatment;
 use crate::model::{Item, ItemClass, ItemKind, Policies, Restorability, Timestamp, Treatment};
-use crate::provider::assess::{Assess, Assessment, Prerequisite, Recovered};
-use crate::provider::standby::Recipe;
+use crate::provider::ItemConverter;
+use crate::provider::assess::{Assessment, Prerequisite, Recovered};
 
 /// Takes the items of a snapshot in, in the order of their keys (groups before secrets, so that their names are known).
 #[derive(Debug)]
 pub struct Coverage<'a> {
-    rules: &'a dyn Assess,
-    recipe: &'a dyn Recipe,
+    converter: &'a dyn ItemConverter,
     policies: &'a Policies,
     now: Timestamp,
     groups: BTreeMap<String, String>,
@@ -35,13 +34,12 @@ pub struct Coverage<'a> {
 }
 
 impl<'a> Coverage<'a> {
-    /// Judges by these rules; what has expired by `now` counts as lost. The recipe and the policies say what a restore as
+    /// Judges items; what has expired by `now` counts as lost. The converter and the policies say what a restore as
     /// it is configured would make of each item.
     #[must_use]
-    pub fn new(rules: &'a dyn Assess, recipe: &'a dyn Recipe, policies: &'a Policies, now: Timestamp) -> Self {
+    pub fn new(converter: &'a dyn ItemConverter, policies: &'a Policies, now: Timestamp) -> Self {
         Self {
-            rules,
-            recipe,
+            converter,
             policies,
             now,
             groups: BTreeMap::new(),
@@ -79,14 +77,14 @@ impl<'a> Coverage<'a> {
             return;
         }
         let Assessment { judgement, write_only, not_captured, needs, fulfils } =
-            self.rules.assess(item, Some(self.now));
+            self.converter.assess(item, Some(self.now));
         *self.classes.entry(judgement.class.into()).or_default() += 1;
         let reason = self.reasons.entry((judgement.class, judgement.code));
         reason.or_insert_with(|| ClassReason { judgement, items: Vec::new() }).items.push(named.clone());
-        let treatment = treatment(item, &self.groups, self.recipe, self.policies);
+        let treatment = treatment(item, &self.groups, self.converter, self.policies);
         *self.treatments.entry(treatment).or_default() += 1;
         if treatment == Treatment::Definition && judgement.class < Restorability::DefinitionOnly {
-            let others = self.recipe.treatments(item).iter().copied();
+            let others = self.converter.treatments(item).iter().copied();
             let instead = others.filter(|other| *other != Treatment::Definition).collect();
             self.left_out.push(LeftOut { item: named.clone(), instead });
         }
@@ -138,68 +136,17 @@ impl<'a> Coverage<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
     use super::*;
-    use crate::model::Docs;
-    use crate::provider::assess::{Expiry, Judgement, WriteOnly};
-    use crate::provider::ibm::recipe::IbmRecipe;
-
-    /// Judges by the type: `engine` fulfils what `token` needs.
-    #[derive(Debug)]
-    struct Rules;
-
-    impl Assess for Rules {
-        fn expiry(&self, _item: &Item) -> Option<Expiry> {
-            None
-        }
-
-        fn assess(&self, item: &Item, _now: Option<Timestamp>) -> Assessment {
-            let judgement = |class, code| Judgement { class, code, why: "so it is", today: "" };
-            let need = |what: &'static str, subject: &str| Prerequisite {
-                code: "engine",
-                what,
-                subject: Some(subject.into()),
-            };
-            match item.item_type.as_str() {
-                "token" => Assessment {
-                    judgement: judgement(Restorability::Reissued, "minted"),
-                    write_only: vec![
-                        WriteOnly { member: "format", known: Recovered::Lost },
-                        WriteOnly { member: "ttl", known: Recovered::Derived },
-                    ],
-                    not_captured: item.name == "unread",
-                    needs: vec![need("an engine", &item.name)],
-                    fulfils: None,
-                },
-                other => Assessment {
-                    judgement: judgement(Restorability::Exact, "importable"),
-                    write_only: Vec::new(),
-                    not_captured: false,
-                    needs: Vec::new(),
-                    fulfils: (other == "engine").then_some("engine"),
-                },
-            }
-        }
-    }
+    use crate::job::fake::{self, FakeConverter};
 
     fn item(key: &str, item_type: &str, name: &str) -> Item {
-        Item {
-            key: key.parse().unwrap(),
-            name: name.into(),
-            item_type: item_type.into(),
-            group: key.starts_with("secret/").then(|| "g1".to_owned()),
-            class: Restorability::Exact.into(),
-            revision: None,
-            read_at: None,
-            payloads: Vec::new(),
-            docs: Docs::from([("row".to_owned(), RawValue::from_string("{}".to_owned()).unwrap())]),
-        }
+        let group = key.starts_with("secret/").then(|| "g1".to_owned());
+        Item { group, ..fake::item(key, item_type, name, &[("row", "{}")], &[]) }
     }
 
     fn report(items: &[Item]) -> CoverageReport {
         let policies = Policies::default();
-        let mut coverage = Coverage::new(&Rules, &IbmRecipe, &policies, Timestamp::from_millis(0));
+        let mut coverage = Coverage::new(&FakeConverter, &policies, Timestamp::from_millis(0));
         items.iter().for_each(|item| coverage.add(item));
         coverage.finish()
     }
@@ -208,7 +155,7 @@ mod tests {
     fn items_are_counted_by_class_and_named_by_reason() {
         let report = report(&[
             item("group/g1", "group", "payments"),
-            item("secret/a", "kv", "a"),
+            item("secret/a", "text", "a"),
             item("secret/b", "token", "unread"),
             item("secret/c", "token", "c"),
         ]);
@@ -224,11 +171,11 @@ mod tests {
 
     #[test]
     fn what_this_version_does_not_know_is_named_and_not_judged() {
-        let mut later = item("secret/d", "kv", "d");
+        let mut later = item("secret/d", "text", "d");
         later.class = serde_json::from_str("\"half_way\"").unwrap();
         let report = report(&[
             item("group/g1", "group", "payments"),
-            item("secret/a", "kv", "a"),
+            item("secret/a", "text", "a"),
             later,
             item("store/x", "s", "x"),
         ]);

@@ -9,11 +9,11 @@ use super::report::{Basis, Difference, DriftKind, HeldRotation};
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{StandbyItem, lock_digest};
-use crate::job::restore::plan::{Action, Remark};
+use crate::job::restore::plan::Remark;
 use crate::model::json::JsonObject;
 use crate::model::{ItemKind, Timestamp, Treatment};
-use crate::provider::standby::normal::normal;
-use crate::provider::standby::{Recipe, View};
+use crate::provider::normal::normal;
+use crate::provider::{Action, ItemConverter, RestoreItem};
 
 /// Settings that are there for people; everything else is the provider's to act upon.
 const METADATA: [&str; 4] = ["name", "description", "labels", "custom_metadata"];
@@ -21,7 +21,7 @@ const METADATA: [&str; 4] = ["name", "description", "labels", "custom_metadata"]
 /// What comparing one item needs beside the item.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ComparisonInput<'a> {
-    pub(super) recipe: &'a dyn Recipe,
+    pub(super) converter: &'a dyn ItemConverter,
     /// The present, by the standby's clock.
     pub(super) now: Timestamp,
     /// Whether payloads could be opened.
@@ -159,7 +159,7 @@ impl Findings<'_> {
             self.add(DriftKind::Version, format!("it lacks version {} of the source", missing.join(", ")));
         }
         for version in &goal.versions {
-            let other = |have: &&crate::provider::standby::VersionView| {
+            let other = |have: &&crate::provider::RestoreVersion| {
                 normal(&have.metadata.to_raw()) != normal(&version.metadata.to_raw())
             };
             if known.holding(&version.id).filter(other).is_some() {
@@ -246,7 +246,7 @@ impl Findings<'_> {
     fn rotation(&mut self, comparison: ComparisonInput<'_>) -> Option<HeldRotation> {
         let entry = self.planned.entry;
         let policy = |held: &serde_json::value::RawValue| JsonObject::parse(held.get()).ok()?.object("rotation");
-        let held = |view: &View| view.mark.as_ref()?.held.as_deref().and_then(policy);
+        let held = |view: &RestoreItem| view.mark.as_ref()?.held.as_deref().and_then(policy);
         let same = |one: &JsonObject, other: &JsonObject| normal(&one.to_raw()) == normal(&other.to_raw());
         // A source that was restored itself holds back what its own source had.
         let want = entry.view.rotation.clone().or_else(|| held(&entry.view));
@@ -273,7 +273,7 @@ impl Findings<'_> {
                 if !same(&want, &held) {
                     self.add(DriftKind::Rotation, "the policy that is held back is not the source's any more");
                 }
-                let next = comparison.recipe.next_rotation(&entry.item, &want);
+                let next = comparison.converter.next_rotation(&entry.item, &want);
                 let Remark { key, name, item_type, group, .. } = entry.remark("");
                 let due = next.is_some_and(|next| next <= comparison.now);
                 return Some(HeldRotation { key, name, item_type, group, policy: want.to_raw(), next, due });

@@ -17,8 +17,8 @@ use crate::job::restore::error::RestoreError;
 use crate::job::restore::plan::SnapshotName;
 use crate::job::restore::survey::Collected;
 use crate::model::{Digest, Item, ItemKind, Pointer, Restorability, Slot};
-use crate::provider::standby::{Look, Standby};
 use crate::provider::{InstanceError, Listed, Readable};
+use crate::provider::{Look, Standby};
 
 /// Items that are looked at side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 4;
@@ -45,7 +45,7 @@ impl<'a> LiveInstance<'a> {
         let mut collected = Collected::default();
         let listing = source.list(&mut collected).await?;
         context.observer.observe(JobEvent::End { stage: Stage::List });
-        let crn = listing.instance.ok_or_else(|| RestoreError::Unfit {
+        let full_name = listing.instance.ok_or_else(|| RestoreError::Unfit {
             why: "the source shows no secret, so nothing says which instance it is".to_owned(),
         })?;
         let total = Some(collected.0.len() as u64);
@@ -67,7 +67,7 @@ impl<'a> LiveInstance<'a> {
             entry: sha256(text.as_bytes()),
             sequence: 0,
             time: listing.started,
-            source: crn,
+            source: full_name,
         };
         let listed = collected.0.into_values().map(|listed| (pack_name(&listed.item), listed)).collect();
         Ok(Self { source, name, items, listed })
@@ -84,7 +84,7 @@ async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result
     let mut item = listed.item.clone();
     let pack = pack_name(&item);
     if item.key.kind() == ItemKind::Secret {
-        let view = source.recipe().view(&item);
+        let view = source.converter().describe(&item);
         let look = Look { row: false, versions: true, locks: !view.lock_names.is_empty() };
         match source.look(&item.key, look).await {
             Ok(docs) => item.docs.extend(docs),
@@ -92,13 +92,13 @@ async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result
             Err(error) => return Err(error.into()),
         }
         if listed.readable == Readable::Payloads {
-            let view = source.recipe().view(&item);
+            let view = source.converter().describe(&item);
             let kept = view.versions.iter().flatten().rev().filter(|version| version.payload);
             item.payloads =
                 kept.filter_map(|version| Some(Pointer { version: Slot::new(&version.id)?, pack })).collect();
         }
     }
-    item.class = source.recipe().class(&item).into();
+    item.class = source.judge(&item);
     // Only the value of a configuration shows some of its settings; and what of a secret does not come back as it is
     // depends on what the payload holds, such as whether a certificate has its key.
     let depends = match item.key.kind() {

@@ -17,7 +17,7 @@ use crate::job::restore::examine::{ListedStandby, list, look, until_cancelled};
 use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::{Consent, OnConflict, PlanOptions, RestoreError};
 use crate::model::{ItemKey, ItemKind, Treatment};
-use crate::provider::standby::{Recipe, Route, Standby, View};
+use crate::provider::{ItemConverter, RestoreItem, Route, Standby};
 use crate::provider::{Listed, Requests};
 
 mod compare;
@@ -48,12 +48,12 @@ pub async fn drift(
         let requests = standby.requests();
         // Whatever stands in the way of a restore is a difference here and no reason to stop.
         let options = PlanOptions { deep: values, on_conflict: OnConflict::NewVersion, ..options.clone() };
-        let snapshot = SnapshotItems::load(backup, standby.recipe(), &options).await?;
+        let snapshot = SnapshotItems::load(backup, standby.converter(), &options).await?;
         let listed = list(context, backup, &snapshot, standby, &Consent::default()).await?;
         let payloads = if values { Payloads::new(backup) } else { Payloads::closed(backup) };
         let planned = look(context, &snapshot, &payloads, standby, &listed, &options).await?;
         let comparison = ComparisonInput {
-            recipe: standby.recipe(),
+            converter: standby.converter(),
             now: listed.now,
             values,
             allow_rotation: options.allow_rotation,
@@ -74,7 +74,7 @@ pub async fn drift(
         for one in &planned {
             take(&mut report, comparison.item(one));
         }
-        report.differences.extend(extra(standby.recipe(), &snapshot, &planned, &listed, &options));
+        report.differences.extend(extra(standby.converter(), &snapshot, &planned, &listed, &options));
         report.differences.sort_by(|a, b| (&a.key, a.kind).cmp(&(&b.key, b.kind)));
         report.unknown.sort_by(|a, b| a.key.cmp(&b.key));
         report.unrestorable.sort_by(|a, b| a.key.cmp(&b.key));
@@ -110,7 +110,7 @@ fn overall(report: &DriftReport) -> Overall {
 
 /// What only the standby has.
 fn extra(
-    recipe: &dyn Recipe,
+    converter: &dyn ItemConverter,
     snapshot: &SnapshotItems,
     planned: &[Planned<'_>],
     listed: &ListedStandby,
@@ -124,7 +124,7 @@ fn extra(
         .map(|one| (one.entry.item.key.kind(), one.entry.view.name.as_str(), one.entry.group.as_deref()))
         .collect();
     let groups = listed.inventory.groups();
-    let group_of = |view: &View| {
+    let group_of = |view: &RestoreItem| {
         let id = view.group.as_ref()?;
         groups.iter().find(|(_, own)| *own == id).map(|(name, _)| name.clone())
     };
@@ -134,7 +134,7 @@ fn extra(
         let named = (view.key.kind(), view.name.as_str(), group.as_deref());
         let excluded = options.exclude.iter().any(|selector| selector.selects(view, group.as_deref()));
         let asked = !excluded && (options.only.is_empty() || selected(options, view, group.as_deref()));
-        if targets.contains(&view.key) || names.contains(&named) || built_in(recipe, there) || !asked {
+        if targets.contains(&view.key) || names.contains(&named) || built_in(converter, there) || !asked {
             continue;
         }
         let ours = view.mark.as_ref().map(|mark| ItemKey::new(ItemKind::Secret, &mark.source));
@@ -159,13 +159,13 @@ fn extra(
     found
 }
 
-fn selected(options: &PlanOptions, view: &View, group: Option<&str>) -> bool {
+fn selected(options: &PlanOptions, view: &RestoreItem, group: Option<&str>) -> bool {
     options.only.iter().any(|selector| match view.key.kind() {
         ItemKind::Group => selector.selects_group(&view.name),
         _ => selector.selects(view, group),
     })
 }
 
-fn built_in(recipe: &dyn Recipe, there: &Listed) -> bool {
-    recipe.route(&there.item, Treatment::Exact) == Route::BuiltIn
+fn built_in(converter: &dyn ItemConverter, there: &Listed) -> bool {
+    converter.convert(&there.item, Treatment::Exact).route == Route::BuiltIn
 }

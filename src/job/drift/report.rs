@@ -44,8 +44,9 @@ pub enum Expected {
     Snapshot(SnapshotName),
     /// The source itself, as it is now.
     Source {
-        /// Its full name (CRN).
-        crn: String,
+        /// Its full name.
+        #[serde(rename = "crn")]
+        full_name: String,
         /// When it was listed, by its clock.
         at: Timestamp,
     },

@@ -9,7 +9,7 @@ use super::planner::{Draft, PlannedItem};
 use super::snapshot::{SnapshotItem, TreatmentEffect};
 use crate::job::plan_file::PlanFile as _;
 use crate::model::{Digest, ItemKey, Policies, Timestamp};
-use crate::provider::standby::Phase;
+use crate::provider::Phase;
 
 /// One item with all that was found and planned for it.
 #[derive(Debug)]

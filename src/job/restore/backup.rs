@@ -13,7 +13,7 @@ use super::plan::SnapshotName;
 use super::rewrite::rewrite_payload;
 use super::snapshot::SnapshotItem;
 use crate::model::{Digest, FailureKind, Item, ItemKey, Payload, Slot};
-use crate::provider::standby::Recipe;
+use crate::provider::ItemConverter;
 
 /// Packs that are kept open. A pack is at most 64 MiB plain; items are taken in the order of their packs, and a secret's
 /// previous version may lie in an older pack than its current one.
@@ -126,11 +126,11 @@ impl<'a> Payloads<'a> {
     /// When its pack cannot be opened or lacks it, or it cannot become what it should.
     pub async fn get(
         &self,
-        recipe: &dyn Recipe,
+        converter: &dyn ItemConverter,
         entry: &SnapshotItem,
         version: &str,
     ) -> Result<Option<Payload>, RestoreError> {
-        Ok(self.counted(recipe, entry, version).await?.map(|(payload, _)| payload))
+        Ok(self.counted(converter, entry, version).await?.map(|(payload, _)| payload))
     }
 
     /// The same, with the number of places that each rewrite of the entry changed.
@@ -139,12 +139,12 @@ impl<'a> Payloads<'a> {
     /// As [`Payloads::get`].
     pub async fn counted(
         &self,
-        recipe: &dyn Recipe,
+        converter: &dyn ItemConverter,
         entry: &SnapshotItem,
         version: &str,
     ) -> Result<Option<(Payload, Vec<u64>)>, RestoreError> {
         let Some(payload) = self.original(&entry.item, source_version(version)).await? else { return Ok(None) };
-        let payload = recipe.recast_payload(&entry.item, entry.treatment, payload)?;
+        let payload = converter.convert_payload(&entry.item, entry.treatment, payload)?;
         Ok(Some(rewrite_payload(payload, entry.rewrites.iter().map(|(_, transform)| transform))))
     }
 

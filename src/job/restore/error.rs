@@ -4,8 +4,8 @@ use super::guard::GuardError;
 use super::policy::PolicyError;
 use crate::model::key::KeyError;
 use crate::model::{Digest, FailureKind, ItemKey};
+use crate::provider::ConvertError;
 use crate::provider::InstanceError;
-use crate::provider::standby::recipe::RecipeError;
 
 /// A restore that cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum RestoreError {
     },
     /// A payload cannot become what its treatment makes of it.
     #[error(transparent)]
-    Recast(#[from] RecipeError),
+    Convert(#[from] ConvertError),
     /// A policy of the configuration cannot be followed.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -71,7 +71,7 @@ impl RestoreError {
             Self::Instance(error) => error.kind(),
             Self::Backup { kind, .. } => *kind,
             Self::PayloadMissing { .. } | Self::PackDamaged { .. } => FailureKind::Integrity,
-            Self::Recast(_) => FailureKind::Partial,
+            Self::Convert(_) => FailureKind::Partial,
             Self::Policy(_) => FailureKind::Usage,
             Self::Guard(error) => error.kind(),
             Self::Unfit { .. } => FailureKind::Moved,

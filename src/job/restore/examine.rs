@@ -25,8 +25,9 @@ use super::survey::{Collected, SurveyedItem, Surveyor};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
-use crate::provider::standby::{Phase, Recipe, ReferenceNames, Route, Standby, View};
-use crate::provider::{InstanceError, Listed};
+use crate::provider::{
+    Action, Change, InstanceError, ItemConverter, Listed, Phase, ReferenceNames, RestoreItem, Route, Standby,
+};
 
 /// Looks at items of the standby that run side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 8;
@@ -43,7 +44,7 @@ pub async fn plan(
     consent: &Consent,
 ) -> Result<Plan, RestoreError> {
     until_cancelled(context, async {
-        let snapshot = SnapshotItems::load(backup, standby.recipe(), options).await?;
+        let snapshot = SnapshotItems::load(backup, standby.converter(), options).await?;
         Ok(examine(context, backup, &snapshot, standby, options, consent).await?.plan)
     })
     .await
@@ -87,28 +88,28 @@ pub(in crate::job) async fn list(
     standby: &dyn Standby,
     consent: &Consent,
 ) -> Result<ListedStandby, RestoreError> {
-    let recipe = standby.recipe();
+    let converter = standby.converter();
     context.observer.observe(JobEvent::Begin { stage: Stage::List, total: None });
     let mut items = Collected::default();
     let listing = standby.list(&mut items).await?;
     context.observer.observe(JobEvent::End { stage: Stage::List });
-    let telling = snapshot.telling_keys(recipe);
+    let telling = snapshot.telling_keys();
     let address = standby.address();
     let shared = items.0.keys().find(|key| telling.contains(key));
-    let target = TargetFacts { address: &address, crn: listing.instance.as_deref(), shared };
-    let standing = decide(recipe, &backup.name().source, &target, consent)?;
-    let mut items: Vec<(View, Listed)> =
-        items.0.into_values().map(|listed| (recipe.view(&listed.item), listed)).collect();
-    let is_group = |(view, _): &&(View, Listed)| view.key.kind() == ItemKind::Group;
+    let target = TargetFacts { address: &address, full_name: listing.instance.as_deref(), shared };
+    let standing = decide(standby, &backup.name().source, &target, consent)?;
+    let mut items: Vec<(RestoreItem, Listed)> =
+        items.0.into_values().map(|listed| (converter.describe(&listed.item), listed)).collect();
+    let is_group = |(view, _): &&(RestoreItem, Listed)| view.key.kind() == ItemKind::Group;
     let groups: BTreeMap<String, String> =
         items.iter().filter(is_group).map(|(view, _)| (view.key.id().to_owned(), view.name.clone())).collect();
     let names = ReferenceNames::of(items.iter().map(|(view, _)| view), |id| groups.get(id).cloned());
     for (view, _) in &mut items {
-        recipe.name_references(view, &names);
+        converter.name_references(view, &names);
     }
     let inventory = StandbyIndex::new(items);
     Ok(ListedStandby {
-        name: StandbyName { url: address.url, instance: address.instance, crn: listing.instance },
+        name: StandbyName { url: address.url, instance: address.instance, full_name: listing.instance },
         standing,
         inventory,
         names,
@@ -128,7 +129,7 @@ pub(super) async fn examine(
     let listed = list(context, backup, snapshot, standby, consent).await?;
     let payloads = Payloads::new(backup);
     let planned = look(context, snapshot, &payloads, standby, &listed, options).await?;
-    let id_map = IdMap::of(&planned, standby.recipe(), &backup.name().source, listed.name.crn.as_deref());
+    let id_map = IdMap::of(&planned, standby, &backup.name().source, listed.name.full_name.as_deref());
     let assembly = Assembly { snapshot: backup.name().clone(), standby: listed.name, made: listed.now, options };
     Ok(Examined { plan: assembly.plan(planned), id_map })
 }
@@ -142,11 +143,11 @@ pub(in crate::job) async fn look<'s>(
     listed: &ListedStandby,
     options: &PlanOptions,
 ) -> Result<Vec<Planned<'s>>, RestoreError> {
-    let mut selected = snapshot.selected(options, standby.recipe());
-    let collisions = policy::collisions(&selected, standby.recipe());
-    let merged = policy::merged(&selected, standby.recipe());
+    let mut selected = snapshot.selected(options, standby.converter());
+    let collisions = policy::collisions(&selected, standby);
+    let merged = policy::merged(&selected);
     let examiner = Examiner {
-        recipe: standby.recipe(),
+        converter: standby.converter(),
         surveyor: Surveyor { standby, payloads, names: &listed.names, deep: options.deep },
         snapshot,
         options,
@@ -173,8 +174,8 @@ pub(in crate::job) async fn look<'s>(
     one_each(&mut planned);
     names_taken(&mut planned, &listed.inventory, options.on_conflict);
     let groups = listed.inventory.groups().keys().map(String::as_str).collect();
-    groups::settle(&mut planned, &groups, standby.recipe().most(ItemKind::Group));
-    needs::settle(&mut planned, &listed.names, standby.recipe());
+    groups::settle(&mut planned, &groups, standby.max_items(ItemKind::Group));
+    needs::settle(&mut planned, &listed.names, standby.converter());
     let ids = Ids::of(snapshot.entries());
     for one in planned.iter_mut().filter(|one| !one.outcome.steps.is_empty()) {
         one.outcome.notes.extend(ids.notes(&one.entry.view));
@@ -230,7 +231,7 @@ fn nothing() -> Payload {
 
 /// Compares one item at a time.
 struct Examiner<'a> {
-    recipe: &'a dyn Recipe,
+    converter: &'a dyn ItemConverter,
     surveyor: Surveyor<'a>,
     snapshot: &'a SnapshotItems,
     options: &'a PlanOptions,
@@ -300,7 +301,7 @@ impl Examiner<'_> {
         let effect = |(what, _): &(String, _)| TreatmentEffect { what: what.clone(), places: 0 };
         let mut effects: Vec<TreatmentEffect> = entry.rewrites.iter().map(effect).collect();
         for version in versions {
-            let Some((_, counts)) = payloads.counted(self.recipe, entry, &version).await? else { continue };
+            let Some((_, counts)) = payloads.counted(self.converter, entry, &version).await? else { continue };
             for (effect, places) in effects.iter_mut().zip(counts) {
                 effect.places += places;
             }
@@ -319,14 +320,14 @@ impl Examiner<'_> {
             planned.skip = Some(why.clone());
             return Ok(planned);
         }
-        let phase = match self.recipe.route(&entry.item, entry.treatment) {
-            Route::Create(phase) => phase,
+        let phase = match &entry.route {
+            Route::Create(phase) => *phase,
             Route::BuiltIn => {
                 planned.built_in = true;
                 return Ok(planned);
             }
             Route::Lost(why) => {
-                planned.outcome.losses.push(why);
+                planned.outcome.losses.push(why.clone());
                 return Ok(planned);
             }
         };
@@ -369,7 +370,7 @@ impl Examiner<'_> {
             Err(
                 error @ (RestoreError::PayloadMissing { .. }
                 | RestoreError::PackDamaged { .. }
-                | RestoreError::Recast(_)),
+                | RestoreError::Convert(_)),
             ) => planned.outcome.losses.push(error.to_string()),
             Err(error) => return Err(error),
         }
@@ -378,10 +379,10 @@ impl Examiner<'_> {
 
     /// Why what the standby has is what another item of the snapshot became: nothing may go on top of that, whatever the
     /// policy, or the other one would be lost there.
-    fn anothers(&self, entry: &SnapshotItem, there: &View) -> Option<String> {
+    fn anothers(&self, entry: &SnapshotItem, there: &RestoreItem) -> Option<String> {
         let mark = there.mark.as_ref().filter(|mark| mark.source != entry.item.key.id())?;
         let other = self.snapshot.get(&ItemKey::new(ItemKind::Secret, &mark.source).ok()?)?;
-        matches!(self.recipe.route(&other.item, other.treatment), Route::Create(_)).then(|| {
+        matches!(other.route, Route::Create(_)).then(|| {
             format!(
                 "the secret of this name in the standby was restored from another one, {}, which the snapshot has too; \
                  rename one of the two with a rule (`[[rules]]`, `name`)",
@@ -427,13 +428,7 @@ impl Examiner<'_> {
             ItemKind::Registration => planner::registration(&entry.view, known, self.options.registration.as_ref()),
             ItemKind::Configuration => self.configuration(entry, phase, known),
             ItemKind::Secret => {
-                let context = SecretContext {
-                    recipe: self.recipe,
-                    options: self.options,
-                    phase,
-                    snapshot: self.entry,
-                    now: self.now,
-                };
+                let context = SecretContext { options: self.options, phase, snapshot: self.entry, now: self.now };
                 match entry.treatment {
                     Treatment::Reissue => {
                         let view = self.named(&entry.view);
@@ -446,9 +441,9 @@ impl Examiner<'_> {
     }
 
     /// With references in the place of ids of the standby, which an operator may have given.
-    fn named(&self, view: &View) -> View {
+    fn named(&self, view: &RestoreItem) -> RestoreItem {
         let mut named = view.clone();
-        self.recipe.name_references(&mut named, self.surveyor.names);
+        self.converter.name_references(&mut named, self.surveyor.names);
         named
     }
 
@@ -456,16 +451,17 @@ impl Examiner<'_> {
         let view = &self.named(&entry.view);
         // The provider wants more of an authority or a template than some readers of the source may see.
         let makes_its_own = entry.item.payloads.is_empty();
-        if let Err(error) = self.recipe.new_configuration(view, &nothing())
+        let change = Change { payload: Some(&nothing()), ..Change::new(&Action::CreateConfiguration, view) };
+        if let Err(error) = self.surveyor.standby.body(&change)
             && known.is_none()
             && makes_its_own
         {
             return PlannedItem { losses: vec![error.to_string()], ..PlannedItem::default() };
         }
         let mut outcome = if view.certification.is_some() {
-            let signer = self.snapshot.signer(entry, self.recipe, self.options);
+            let signer = self.snapshot.signer(entry, self.converter, self.options);
             let context = AuthorityContext {
-                recipe: self.recipe,
+                has_issuer: !self.converter.issuers(view).is_empty(),
                 treatment: entry.treatment,
                 phase,
                 on_conflict: self.options.on_conflict,
@@ -473,10 +469,10 @@ impl Examiner<'_> {
             };
             planner::authority(view, known, &context)
         } else {
-            planner::configuration(view, phase, known, self.recipe, self.options.on_conflict)
+            planner::configuration(view, phase, known, self.options.on_conflict)
         };
         if outcome.conflict.is_none() {
-            outcome.losses.extend(self.recipe.lost_settings(view));
+            outcome.losses.extend(view.lost.iter().cloned());
         }
         outcome
     }

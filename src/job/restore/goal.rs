@@ -2,8 +2,8 @@
 
 use crate::crypto::digest::sha256;
 use crate::model::{Item, Slot, Timestamp};
-use crate::provider::standby::normal::normal;
-use crate::provider::standby::{LockView, VersionView, View};
+use crate::provider::normal::normal;
+use crate::provider::{RestoreItem, RestoreLock, RestoreVersion};
 
 /// Stands for the version of a secret that never had one.
 pub const NO_VERSION: &str = "none";
@@ -12,9 +12,9 @@ pub const NO_VERSION: &str = "none";
 #[derive(Debug, Clone)]
 pub struct Goal {
     /// Versions with a payload in the backup, oldest first; the last one is to be current.
-    pub versions: Vec<VersionView>,
+    pub versions: Vec<RestoreVersion>,
     /// The locks on these versions.
-    pub locks: Vec<LockView>,
+    pub locks: Vec<RestoreLock>,
     /// 16 hexadecimal digits over the metadata and locks of all versions whose payload the snapshot has.
     pub details: String,
     /// What is lost, as fragments.
@@ -26,7 +26,7 @@ impl Goal {
     ///
     /// # Errors
     /// When nothing of it can: why, as a fragment.
-    pub fn new(item: &Item, view: &View, now: Timestamp) -> Result<Self, String> {
+    pub fn new(item: &Item, view: &RestoreItem, now: Timestamp) -> Result<Self, String> {
         if let Some(expires) = view.expires.filter(|expires| *expires <= now) {
             return Err(format!("it expired at {expires}; the service would destroy it at once"));
         }
@@ -35,7 +35,7 @@ impl Goal {
             return Err("the backup holds no payload of it".to_owned());
         };
         let locks = rewritten_locks(view);
-        let all_locks: Vec<&LockView> =
+        let all_locks: Vec<&RestoreLock> =
             locks.iter().filter(|lock| kept.iter().any(|version| version.id == lock.version)).collect();
         let details = details(&kept, &all_locks);
         let mut losses = Vec::new();
@@ -49,7 +49,7 @@ impl Goal {
                 None => versions.push(version),
             }
         }
-        let here = |lock: &&&LockView| versions.iter().any(|version| version.id == lock.version);
+        let here = |lock: &&&RestoreLock| versions.iter().any(|version| version.id == lock.version);
         let locks = all_locks.iter().filter(here).map(|lock| (*lock).clone()).collect();
         Ok(Self { versions, locks, details, losses })
     }
@@ -57,8 +57,8 @@ impl Goal {
     /// What comes of a secret that the standby issues anew: one version without a payload of ours, with the metadata and
     /// the locks of the newest one in the source. Where the source has none yet, a version that only carries the secret.
     #[must_use]
-    pub fn reissued(view: &View) -> Self {
-        let none = || VersionView {
+    pub fn reissued(view: &RestoreItem) -> Self {
+        let none = || RestoreVersion {
             id: NO_VERSION.to_owned(),
             payload: false,
             metadata: crate::model::json::JsonObject::default(),
@@ -66,7 +66,7 @@ impl Goal {
             expires: None,
         };
         let newest = view.current().cloned().unwrap_or_else(none);
-        let locks: Vec<&LockView> = view.locks.iter().flatten().filter(|lock| lock.version == newest.id).collect();
+        let locks: Vec<&RestoreLock> = view.locks.iter().flatten().filter(|lock| lock.version == newest.id).collect();
         let details = details(std::slice::from_ref(&newest), &locks);
         let locks = locks.into_iter().cloned().collect();
         Self { versions: vec![newest], locks, details, losses: Vec::new() }
@@ -80,23 +80,23 @@ impl Goal {
 
     /// A version by its id in the source.
     #[must_use]
-    pub fn version(&self, id: &str) -> Option<&VersionView> {
+    pub fn version(&self, id: &str) -> Option<&RestoreVersion> {
         self.versions.iter().find(|version| version.id == id)
     }
 
     /// The locks on one version.
-    pub fn locks_on<'a>(&'a self, version: &'a str) -> impl Iterator<Item = &'a LockView> {
+    pub fn locks_on<'a>(&'a self, version: &'a str) -> impl Iterator<Item = &'a RestoreLock> {
         self.locks.iter().filter(move |lock| lock.version == version)
     }
 }
 
 /// Versions whose payload lies in a pack, oldest first.
-fn kept_versions(item: &Item, view: &View) -> Vec<VersionView> {
+fn kept_versions(item: &Item, view: &RestoreItem) -> Vec<RestoreVersion> {
     let slots = |slot: &&str| *slot != Slot::WITHHELD && *slot != Slot::VALUE;
     // Pointers are newest first; the documents say more, but a version that only a pointer names is kept too.
     let pointers: Vec<&str> = item.payloads.iter().map(|pointer| pointer.version.as_str()).filter(slots).collect();
     let of = |id: &str| {
-        view.version(id).cloned().unwrap_or_else(|| VersionView {
+        view.version(id).cloned().unwrap_or_else(|| RestoreVersion {
             id: id.to_owned(),
             payload: true,
             metadata: crate::model::json::JsonObject::default(),
@@ -104,13 +104,13 @@ fn kept_versions(item: &Item, view: &View) -> Vec<VersionView> {
             expires: None,
         })
     };
-    let rewritten = |id: &str| VersionView { id: version_as(id, &view.rewrites), ..of(id) };
+    let rewritten = |id: &str| RestoreVersion { id: version_as(id, &view.rewrites), ..of(id) };
     pointers.iter().rev().map(|id| rewritten(id)).collect()
 }
 
 /// The locks, each on its version as marks name it.
-fn rewritten_locks(view: &View) -> Vec<LockView> {
-    let named = |lock: &LockView| LockView { version: version_as(&lock.version, &view.rewrites), ..lock.clone() };
+fn rewritten_locks(view: &RestoreItem) -> Vec<RestoreLock> {
+    let named = |lock: &RestoreLock| RestoreLock { version: version_as(&lock.version, &view.rewrites), ..lock.clone() };
     view.locks.iter().flatten().map(named).collect()
 }
 
@@ -131,7 +131,7 @@ pub fn source_version(name: &str) -> &str {
 }
 
 /// The digest over what no list shows; equal for one snapshot whatever the time.
-fn details(versions: &[VersionView], locks: &[&LockView]) -> String {
+fn details(versions: &[RestoreVersion], locks: &[&RestoreLock]) -> String {
     let mut text = String::new();
     for version in versions {
         text.push_str(&format!("version {} {}\n", version.id, normal(&version.metadata.to_raw())));
@@ -150,41 +150,24 @@ fn details(versions: &[VersionView], locks: &[&LockView]) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::{Digest, Docs, Pointer, Restorability};
-    use crate::provider::ibm::recipe::IbmRecipe;
-    use crate::provider::standby::Recipe;
-    use serde_json::value::RawValue;
+    use crate::job::fake::{self, FakeConverter};
+    use crate::provider::ItemConverter;
 
     /// A secret of the snapshot with these documents and payloads, newest first.
     pub(in crate::job::restore) fn item(docs: &[(&str, &str)], payloads: &[&str]) -> Item {
-        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let docs: Docs = docs.iter().map(|(name, text)| ((*name).to_owned(), raw(text))).collect();
-        let pointer = |slot: &&str| Pointer { version: Slot::new(slot).unwrap(), pack: Digest::from_bytes([1; 32]) };
-        Item {
-            key: "secret/old".parse().unwrap(),
-            name: "name".into(),
-            item_type: "arbitrary".into(),
-            group: Some("default".into()),
-            class: Restorability::Exact.into(),
-            revision: None,
-            read_at: None,
-            payloads: payloads.iter().map(pointer).collect(),
-            docs,
-        }
+        fake::item("secret/old", "text", "name", docs, payloads)
     }
 
     pub(in crate::job::restore) fn now() -> Timestamp {
         "2026-11-22T12:00:00Z".parse().unwrap()
     }
 
-    const VERSIONS: &str = r#"[
-        {"id":"v3","alias":"current","payload_available":true,"version_custom_metadata":{"n":1.0}},
-        {"id":"v2","alias":"previous","payload_available":true,"expiration_date":"2026-11-01T00:00:00Z"},
-        {"id":"v1","payload_available":false}]"#;
-    const LOCKS: &str = r#"[{"name":"a","secret_version_id":"v2"},{"name":"b","secret_version_id":"v3"}]"#;
+    const VERSIONS: &str = r#"[{"id":"v1","gone":true},{"id":"v2","ends":"2026-11-01T00:00:00Z"},
+        {"id":"v3","metadata":{"n":1.0}}]"#;
+    const LOCKS: &str = r#"[{"name":"a","on":"v2"},{"name":"b","on":"v3"}]"#;
 
     fn goal(item: &Item) -> Result<Goal, String> {
-        Goal::new(item, &IbmRecipe.view(item), now())
+        Goal::new(item, &FakeConverter.describe(item), now())
     }
 
     #[test]
@@ -199,7 +182,7 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_comes_back_of_what_has_ended_or_was_never_read() {
-        let ended = item(&[("row", r#"{"expiration_date":"2026-11-22T12:00:00Z"}"#)], &["v3"]);
+        let ended = item(&[("row", r#"{"ends":"2026-11-22T12:00:00Z"}"#)], &["v3"]);
         assert!(goal(&ended).unwrap_err().contains("expired"));
         let unread = item(&[("row", "{}"), ("versions", VERSIONS)], &["withheld"]);
         assert!(goal(&unread).unwrap_err().contains("no payload"));
@@ -209,13 +192,13 @@ pub(super) mod tests {
     fn the_details_follow_metadata_and_locks_and_nothing_else() {
         let with = |versions: &str, locks: &str| {
             let item = item(&[("row", "{}"), ("versions", versions), ("locks", locks)], &["v3", "v2"]);
-            Goal::new(&item, &IbmRecipe.view(&item), Timestamp::from_millis(0)).unwrap().details
+            Goal::new(&item, &FakeConverter.describe(&item), Timestamp::from_millis(0)).unwrap().details
         };
         let details = with(VERSIONS, LOCKS);
         assert_eq!(details.len(), 16);
         let retrieved = VERSIONS.replace(r#""id":"v3""#, r#""id":"v3","downloaded":true"#);
         assert_eq!(with(&retrieved, LOCKS), details);
         assert_ne!(with(&VERSIONS.replace("1.0", "1"), LOCKS), details);
-        assert_ne!(with(VERSIONS, &LOCKS.replace(r#""name":"b""#, r#""name":"b","description":"d""#)), details);
+        assert_ne!(with(VERSIONS, &LOCKS.replace(r#""name":"b""#, r#""name":"b","why":"d""#)), details);
     }
 }

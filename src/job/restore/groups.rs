@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assemble::Planned;
-use super::plan::Action;
 use super::planner::PlannedItem;
 use crate::model::ItemKind;
+use crate::provider::Action;
 
 /// Takes the steps of groups away for which the standby has no room, then those of secrets that would be made in a group
 /// which is not there by then. `there` are the names of the groups of the standby, `most` is how many it takes.

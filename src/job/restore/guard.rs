@@ -1,12 +1,12 @@
 //! Whether the target may be written to at all. Pure.
 //!
 //! Restoring into the source by accident would rotate every live secret to what the backup holds. The source is
-//! recognised by its instance id in any form of URL, by its full name (CRN) in any row, and by any id that the snapshot
+//! recognised by its instance id in any form of URL, by its full name in any row, and by any id that the snapshot
 //! has too. An emptied source looks like an empty standby; a target that shows none of these has to be named by the
-//! operator, and the answer to the first create that shows a CRN is checked before anything else is sent.
+//! operator, and the answer to the first create that shows a full name is checked before anything else is sent.
 
 use crate::model::{FailureKind, ItemKey};
-use crate::provider::standby::{Address, Recipe};
+use crate::provider::{Address, InstanceInventory};
 
 /// What is known of the target.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct TargetFacts<'a> {
     /// Its address.
     pub address: &'a Address,
     /// Its full name, if its rows show it.
-    pub crn: Option<&'a str>,
+    pub full_name: Option<&'a str>,
     /// An item that it has in common with the snapshot, if there is one. The group that every instance has is none.
     pub shared: Option<&'a ItemKey>,
 }
@@ -102,18 +102,19 @@ impl GuardError {
     }
 }
 
-/// Decides whether the target may be written to; `source` is the full name (CRN) of the instance that was backed up.
+/// Decides whether the target may be written to; `source` is the full name of the instance that was backed up.
 ///
 /// # Errors
 /// When it is the source and was not asked for by name, or not the instance that was named.
 pub fn decide(
-    recipe: &dyn Recipe,
+    instance: &dyn InstanceInventory,
     source: &str,
     target: &TargetFacts<'_>,
     consent: &Consent,
 ) -> Result<Standing, GuardError> {
-    let source_id = recipe.instance_id(source).unwrap_or_else(|| source.to_ascii_lowercase());
-    let found = target.crn.and_then(|crn| recipe.instance_id(crn)).or_else(|| target.address.instance.clone());
+    let source_id = instance.instance_id(source).unwrap_or_else(|| source.to_ascii_lowercase());
+    let found =
+        target.full_name.and_then(|name| instance.instance_id(name)).or_else(|| target.address.instance.clone());
     let confirm = consent.confirm.as_ref().map(|id| id.to_ascii_lowercase());
     if let Some(how) = recognised(&source_id, source, target, found.as_deref(), confirm.as_deref()) {
         let by_name = consent.into_source.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(&source_id));
@@ -134,7 +135,7 @@ fn recognised(
     found: Option<&str>,
     confirm: Option<&str>,
 ) -> Option<String> {
-    if found == Some(source_id) || target.crn == Some(source) {
+    if found == Some(source_id) || target.full_name == Some(source) {
         return Some("its id is that of the source".to_owned());
     }
     if plain(&target.address.url).contains(source_id) {
@@ -166,16 +167,16 @@ fn plain(url: &str) -> String {
 /// # Errors
 /// When the target turns out to be the source, or another instance than the one that was named.
 pub fn check_answer(
-    recipe: &dyn Recipe,
+    instance: &dyn InstanceInventory,
     source: &str,
     answer: &str,
     named: Option<&str>,
     consent: &Consent,
 ) -> Result<(), GuardError> {
     let address = Address { url: String::new(), instance: None };
-    let target = TargetFacts { address: &address, crn: Some(answer), shared: None };
+    let target = TargetFacts { address: &address, full_name: Some(answer), shared: None };
     let named = Consent { confirm: named.map(Into::into).or(consent.confirm.clone()), ..consent.clone() };
-    decide(recipe, source, &target, &named).map(|_| ())
+    decide(instance, source, &target, &named).map(|_| ())
 }
 
 /// Makes sure that who is asked to sign is the source of the plan, as far as its address shows: an authority of another
@@ -183,8 +184,8 @@ pub fn check_answer(
 ///
 /// # Errors
 /// When it shows that it is another one.
-pub fn check_signer(recipe: &dyn Recipe, source: &str, signer: &Address) -> Result<(), GuardError> {
-    match (recipe.instance_id(source), &signer.instance) {
+pub fn check_signer(instance: &dyn InstanceInventory, source: &str, signer: &Address) -> Result<(), GuardError> {
+    match (instance.instance_id(source), &signer.instance) {
         (Some(source_id), Some(shown)) if source_id != *shown => {
             Err(GuardError::OtherSigner { url: signer.url.clone(), source_id })
         }
@@ -195,22 +196,22 @@ pub fn check_signer(recipe: &dyn Recipe, source: &str, signer: &Address) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::ibm::recipe::IbmRecipe;
+    use crate::job::fake::FakeInstance;
 
-    const SOURCE: &str = "crn:v1:bluemix:public:secrets-manager:eu-de:a/1:6ebc4224-e983-496a-8a54-f40a0bfa9175::";
+    const SOURCE: &str = "fake:eu-de:6ebc4224-e983-496a-8a54-f40a0bfa9175";
     const SOURCE_ID: &str = "6ebc4224-e983-496a-8a54-f40a0bfa9175";
-    const OTHER: &str = "crn:v1:bluemix:public:secrets-manager:eu-gb:a/1:11111111-e983-496a-8a54-f40a0bfa9175::";
+    const OTHER: &str = "fake:eu-gb:11111111-e983-496a-8a54-f40a0bfa9175";
     const OTHER_ID: &str = "11111111-e983-496a-8a54-f40a0bfa9175";
 
-    fn ask(url: &str, crn: Option<&str>, shared: bool, consent: &Consent) -> Result<Standing, GuardError> {
+    fn ask(url: &str, full_name: Option<&str>, shared: bool, consent: &Consent) -> Result<Standing, GuardError> {
         let shared_key = "secret/1".parse().unwrap();
         let host = url.split("//").nth(1).unwrap_or_default();
         let label = host.split('.').next().unwrap_or_default();
         let address = Address { url: url.into(), instance: (label.len() == 36).then(|| label.to_ascii_lowercase()) };
         decide(
-            &IbmRecipe,
+            &FakeInstance::new("any"),
             SOURCE,
-            &TargetFacts { address: &address, crn, shared: shared.then_some(&shared_key) },
+            &TargetFacts { address: &address, full_name, shared: shared.then_some(&shared_key) },
             consent,
         )
     }
@@ -218,9 +219,9 @@ mod tests {
     #[test]
     fn only_the_source_signs_for_the_source() {
         let signer = |instance: Option<&str>| Address { url: "https://x".into(), instance: instance.map(Into::into) };
-        assert_eq!(check_signer(&IbmRecipe, SOURCE, &signer(Some(SOURCE_ID))), Ok(()));
-        assert_eq!(check_signer(&IbmRecipe, SOURCE, &signer(None)), Ok(()));
-        let other = check_signer(&IbmRecipe, SOURCE, &signer(Some(OTHER_ID))).unwrap_err();
+        assert_eq!(check_signer(&FakeInstance::new("any"), SOURCE, &signer(Some(SOURCE_ID))), Ok(()));
+        assert_eq!(check_signer(&FakeInstance::new("any"), SOURCE, &signer(None)), Ok(()));
+        let other = check_signer(&FakeInstance::new("any"), SOURCE, &signer(Some(OTHER_ID))).unwrap_err();
         assert!(other.kind() == FailureKind::Moved && other.to_string().contains(SOURCE_ID), "{other}");
     }
 
@@ -231,8 +232,8 @@ mod tests {
     #[test]
     fn the_source_is_recognised_in_every_way() {
         let urls = [
-            format!("https://{SOURCE_ID}.eu-de.secrets-manager.appdomain.cloud"),
-            format!("https://{}.private.eu-de.secrets-manager.appdomain.cloud", SOURCE_ID.to_uppercase()),
+            format!("https://{SOURCE_ID}.eu-de.fake.example"),
+            format!("https://{}.private.eu-de.fake.example", SOURCE_ID.to_uppercase()),
             format!("https://proxy.example/sm/{SOURCE_ID}/"),
             format!("https://proxy.example/?to=%36{}", &SOURCE_ID[1..]),
         ];
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn another_instance_is_known_by_its_url_or_its_rows_else_it_has_to_be_named() {
-        let url = format!("https://{OTHER_ID}.eu-gb.secrets-manager.appdomain.cloud");
+        let url = format!("https://{OTHER_ID}.eu-gb.fake.example");
         assert_eq!(ask(&url, None, false, &Consent::default()), Ok(Standing::Known));
         assert_eq!(ask("http://127.0.0.1:1", Some(OTHER), false, &Consent::default()), Ok(Standing::Known));
         assert_eq!(ask("http://127.0.0.1:1", None, false, &Consent::default()), Ok(Standing::Unproven(None)));
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_first_answer_tells() {
-        let check = |answer, named| check_answer(&IbmRecipe, SOURCE, answer, named, &Consent::default());
+        let check = |answer, named| check_answer(&FakeInstance::new("any"), SOURCE, answer, named, &Consent::default());
         assert!(check(OTHER, Some(OTHER_ID)).is_ok());
         assert!(matches!(check(SOURCE, Some(OTHER_ID)), Err(GuardError::IsSource { .. })));
         assert!(matches!(check(OTHER, Some("22222222")), Err(GuardError::Other { .. })));

@@ -7,8 +7,8 @@ use super::state::{ItemState, version_name};
 use crate::crypto::digest::sha256;
 use crate::model::Digest;
 use crate::model::json::JsonObject;
-use crate::provider::standby::normal::{normal, normal_members};
-use crate::provider::standby::{LockView, RestoreMark, VersionView, View};
+use crate::provider::normal::{normal, normal_members};
+use crate::provider::{RestoreItem, RestoreLock, RestoreMark, RestoreVersion};
 
 /// How many versions of a secret the lists count at most; from there on the count says nothing.
 pub const VERSIONS_COUNTED: u64 = 50;
@@ -17,7 +17,7 @@ pub const VERSIONS_COUNTED: u64 = 50;
 #[derive(Debug, Clone)]
 pub struct StandbyItem {
     /// The item; versions and locks are there when they were asked for.
-    pub view: View,
+    pub view: RestoreItem,
     /// Which version of the source a version holds, by its id in the standby: from its mark, or because the payloads
     /// were compared.
     pub sources: BTreeMap<String, String>,
@@ -32,15 +32,15 @@ pub struct StandbyItem {
 impl StandbyItem {
     /// What the list rows alone say.
     #[must_use]
-    pub fn from_rows(view: View) -> Self {
+    pub fn from_rows(view: RestoreItem) -> Self {
         let sources = view.versions.iter().flatten().filter_map(|v| Some((v.id.clone(), v.mark.clone()?))).collect();
         Self { view, sources, value: None, false_marks: Vec::new(), fixed_differs: false }
     }
 
     /// Learns from the marks of the snapshot's own versions: one that was restored from a version which is here names it.
-    pub fn learn_origins(&mut self, snapshot: &View) {
+    pub fn learn_origins(&mut self, snapshot: &RestoreItem) {
         for version in self.view.versions.iter().flatten() {
-            let from_here = |theirs: &&VersionView| theirs.mark.as_deref() == Some(version.id.as_str());
+            let from_here = |theirs: &&RestoreVersion| theirs.mark.as_deref() == Some(version.id.as_str());
             if let Some(theirs) = snapshot.versions.iter().flatten().find(from_here) {
                 self.sources.entry(version.id.clone()).or_insert_with(|| theirs.id.clone());
             }
@@ -49,8 +49,8 @@ impl StandbyItem {
 
     /// The version that holds the payload of that version of the source, the newest first.
     #[must_use]
-    pub fn holding(&self, source: &str) -> Option<&VersionView> {
-        let holds = |version: &&VersionView| self.sources.get(&version.id).is_some_and(|id| id == source);
+    pub fn holding(&self, source: &str) -> Option<&RestoreVersion> {
+        let holds = |version: &&RestoreVersion| self.sources.get(&version.id).is_some_and(|id| id == source);
         self.view.versions.iter().flatten().rev().find(holds)
     }
 
@@ -107,7 +107,7 @@ pub fn metadata_digest(metadata: &JsonObject, mark: Option<&str>) -> Digest {
 
 /// A digest of all that a client can set of a lock.
 #[must_use]
-pub fn lock_digest(lock: &LockView) -> Digest {
+pub fn lock_digest(lock: &RestoreLock) -> Digest {
     sha256(normal(&lock.settings.to_raw()).as_bytes())
 }
 
@@ -122,7 +122,7 @@ pub enum Question {
 
 /// Whether the list rows of a secret say that its versions and locks are as the snapshot wants them.
 #[must_use]
-pub fn need(goal: &Goal, source_id: &str, there: &View) -> Question {
+pub fn need(goal: &Goal, source_id: &str, there: &RestoreItem) -> Question {
     let Some(mark) = &there.mark else { return Question::Details };
     let marked = mark.source == source_id
         && Some(mark.version.as_str()) == goal.newest()
@@ -134,13 +134,13 @@ pub fn need(goal: &Goal, source_id: &str, there: &View) -> Question {
 
 /// The versions of the source that the newest versions of a secret hold, when the rows say that all is right: by place.
 #[must_use]
-pub fn by_place(goal: &Goal, there: &View) -> BTreeMap<String, String> {
+pub fn by_place(goal: &Goal, there: &RestoreItem) -> BTreeMap<String, String> {
     let sources = goal.versions.iter().rev().map(|version| version.id.clone());
     there.newest.iter().cloned().zip(sources).collect()
 }
 
 /// Whether every wanted lock is listed on the version that must be the right one, going by its place.
-fn locks_listed(goal: &Goal, there: &View) -> bool {
+fn locks_listed(goal: &Goal, there: &RestoreItem) -> bool {
     let own = |source: &str| {
         let place = goal.versions.iter().rev().position(|version| version.id == source)?;
         there.newest.get(place)

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{ItemKey, ItemKind};
-use crate::provider::standby::View;
+use crate::provider::RestoreItem;
 
 /// What the standby has for an item of the snapshot. `T` is whatever the caller keeps of a standby item.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub enum Match<'a, T> {
 /// The items of a standby, findable.
 #[derive(Debug)]
 pub struct StandbyIndex<T> {
-    items: Vec<(View, T)>,
+    items: Vec<(RestoreItem, T)>,
     by_key: BTreeMap<ItemKey, usize>,
     by_mark: BTreeMap<String, Vec<usize>>,
     by_name: BTreeMap<(ItemKind, String, String), Vec<usize>>,
@@ -36,7 +36,7 @@ pub struct StandbyIndex<T> {
 
 impl<T> StandbyIndex<T> {
     /// Takes the items of a standby.
-    pub fn new(items: impl IntoIterator<Item = (View, T)>) -> Self {
+    pub fn new(items: impl IntoIterator<Item = (RestoreItem, T)>) -> Self {
         let mut inventory = Self {
             items: Vec::new(),
             by_key: BTreeMap::new(),
@@ -50,7 +50,7 @@ impl<T> StandbyIndex<T> {
         inventory
     }
 
-    fn add(&mut self, view: View, item: T) {
+    fn add(&mut self, view: RestoreItem, item: T) {
         let place = self.items.len();
         self.by_key.insert(view.key.clone(), place);
         if let Some(mark) = &view.mark {
@@ -65,7 +65,7 @@ impl<T> StandbyIndex<T> {
     }
 
     /// Every item.
-    pub fn iter(&self) -> impl Iterator<Item = (&View, &T)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&RestoreItem, &T)> {
         self.items.iter().map(|(view, item)| (view, item))
     }
 
@@ -77,12 +77,12 @@ impl<T> StandbyIndex<T> {
 
     /// An item by its key in the standby, as it is there.
     #[must_use]
-    pub fn view(&self, key: &ItemKey) -> Option<&View> {
+    pub fn view(&self, key: &ItemKey) -> Option<&RestoreItem> {
         self.items.get(*self.by_key.get(key)?).map(|(view, _)| view)
     }
 
     /// Everything of that kind, type and name, in whatever group.
-    pub fn named(&self, want: &View) -> Vec<&View> {
+    pub fn named(&self, want: &RestoreItem) -> Vec<&RestoreItem> {
         let key = (want.key.kind(), want.item_type.clone(), want.name.clone());
         let places = self.by_name.get(&key).map_or(&[][..], Vec::as_slice);
         places.iter().filter_map(|place| self.items.get(*place)).map(|(view, _)| view).collect()
@@ -96,7 +96,7 @@ impl<T> StandbyIndex<T> {
 
     /// Finds what the standby has for an item of the snapshot. `group` is the name of its group in the standby.
     #[must_use]
-    pub fn find(&self, want: &View, group: Option<&str>) -> Match<'_, (View, T)> {
+    pub fn find(&self, want: &RestoreItem, group: Option<&str>) -> Match<'_, (RestoreItem, T)> {
         let group_id = group.and_then(|name| self.groups.get(name));
         if want.key.kind() == ItemKind::Secret {
             let marked = self.by_mark.get(want.key.id()).map_or(&[][..], Vec::as_slice);
@@ -135,7 +135,7 @@ impl<T> StandbyIndex<T> {
 
     /// What becomes, on the way back, of a secret that was converted: its origin takes no version from outside. Absent
     /// when it was not converted; nothing when it has a name of its own and may stand beside its origin.
-    fn made_from(&self, place: usize, want: &View) -> Option<Match<'_, (View, T)>> {
+    fn made_from(&self, place: usize, want: &RestoreItem) -> Option<Match<'_, (RestoreItem, T)>> {
         let (origin, _) = self.items.get(place)?;
         if origin.item_type == want.item_type {
             return Some(Match::Absent);
@@ -156,7 +156,13 @@ impl<T> StandbyIndex<T> {
     }
 
     /// An item that a mark names, unless it is not what the mark says; `what` is what messages call it.
-    fn checked(&self, place: usize, want: &View, group_id: Option<&String>, what: &str) -> Match<'_, (View, T)> {
+    fn checked(
+        &self,
+        place: usize,
+        want: &RestoreItem,
+        group_id: Option<&String>,
+        what: &str,
+    ) -> Match<'_, (RestoreItem, T)> {
         let Some(found) = self.items.get(place) else { return Match::Absent };
         if found.0.item_type != want.item_type {
             return Match::Conflict(format!("{what} is of type {}", found.0.item_type));
@@ -172,16 +178,11 @@ impl<T> StandbyIndex<T> {
 mod tests {
     use super::*;
     use crate::model::Digest;
-    use crate::model::json::JsonObject;
-    use crate::provider::standby::RestoreMark;
+    use crate::provider::RestoreMark;
 
-    fn view(key: &str, item_type: &str, name: &str, group: Option<&str>, mark: Option<&str>) -> View {
-        View {
-            key: key.parse().unwrap(),
-            name: name.into(),
-            item_type: item_type.into(),
+    fn view(key: &str, item_type: &str, name: &str, group: Option<&str>, mark: Option<&str>) -> RestoreItem {
+        RestoreItem {
             group: group.map(Into::into),
-            labels: Vec::new(),
             mark: mark.map(|source| RestoreMark {
                 source: source.into(),
                 version: "v".into(),
@@ -190,20 +191,7 @@ mod tests {
                 snapshot: Digest::from_bytes([0; 32]),
                 held: None,
             }),
-            settings: JsonObject::default(),
-            fixed: &[],
-            inputs: JsonObject::default(),
-            rotation: None,
-            expires: None,
-            versions_total: None,
-            versions: None,
-            locks: None,
-            lock_names: Vec::new(),
-            newest: Vec::new(),
-            certification: None,
-            request: None,
-            pending: false,
-            rewrites: String::new(),
+            ..RestoreItem::new(key.parse().unwrap(), name, item_type, 0)
         }
     }
 
@@ -216,7 +204,7 @@ mod tests {
         StandbyIndex::new([group("g1", "prod"), group("g2", "test")].into_iter().chain(secrets))
     }
 
-    fn found(inventory: &StandbyIndex<()>, want: &View) -> Option<String> {
+    fn found(inventory: &StandbyIndex<()>, want: &RestoreItem) -> Option<String> {
         match inventory.find(want, Some("prod")) {
             Match::Found((view, ())) => Some(view.key.id().to_owned()),
             Match::Absent => None,

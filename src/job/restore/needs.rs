@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::assemble::Planned;
 use super::planner::PlannedItem;
-use crate::provider::standby::{ItemDependency, Recipe, ReferenceNames};
+use crate::provider::{ItemConverter, ItemDependency, ReferenceNames};
 
 /// Whether an instance has any of what will do.
 #[must_use]
@@ -14,8 +14,8 @@ pub fn has(names: &ReferenceNames, need: &ItemDependency) -> bool {
 
 /// Takes the steps of every item away that needs what is neither in the standby nor made by this plan, and orders the
 /// rest: an item comes behind the items of its own class that it needs.
-pub fn settle(planned: &mut [Planned<'_>], there: &ReferenceNames, recipe: &dyn Recipe) {
-    let needs: Vec<Vec<ItemDependency>> = planned.iter().map(|one| recipe.needs(&one.entry.view)).collect();
+pub fn settle(planned: &mut [Planned<'_>], there: &ReferenceNames, converter: &dyn ItemConverter) {
+    let needs: Vec<Vec<ItemDependency>> = planned.iter().map(|one| converter.needs(&one.entry.view)).collect();
     let references: BTreeMap<String, usize> =
         planned.iter().enumerate().map(|(place, one)| (one.entry.reference(), place)).collect();
     // Each round takes at least one item out, so there are at most as many rounds as items.

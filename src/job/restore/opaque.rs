@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::snapshot::SnapshotItem;
-use crate::provider::standby::View;
+use crate::provider::RestoreItem;
 
 /// Ids shorter than this are words like any other.
 const SHORTEST_ID: usize = 8;
@@ -33,7 +33,7 @@ impl Ids {
 
     /// Says where an item holds ids of the source, as fragments.
     #[must_use]
-    pub fn notes(&self, view: &View) -> Vec<String> {
+    pub fn notes(&self, view: &RestoreItem) -> Vec<String> {
         let mut places: Vec<(&str, String)> = Vec::new();
         if let Some(metadata) = view.settings.get("custom_metadata") {
             places.push(("custom_metadata", metadata.get().to_owned()));
@@ -64,20 +64,20 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::fake::FakeConverter;
     use crate::job::restore::goal::tests::item;
-    use crate::provider::ibm::recipe::IbmRecipe;
-    use crate::provider::standby::Recipe;
+    use crate::provider::ItemConverter;
 
     #[test]
     fn ids_are_found_as_whole_words_wherever_users_put_them() {
         let id = "0f6a1c9e-1111-4a4a-8c8c-000000000001";
         let ids = Ids(BTreeMap::from([(id.to_owned(), "the secret prod/db".to_owned())]));
-        let row = format!(r#"{{"custom_metadata":{{"peer":"crn:v1:x:secret:{id}","n":1}},"labels":["x{id}","{id}"]}}"#);
-        let locks = format!(r#"[{{"name":"a","secret_version_id":"v","attributes":{{"of":"{id}"}}}}]"#);
-        let notes = ids.notes(&IbmRecipe.view(&item(&[("row", &row), ("locks", &locks)], &["v"])));
+        let row = format!(r#"{{"custom_metadata":{{"peer":"fake:x:secret:{id}","n":1}},"labels":["x{id}","{id}"]}}"#);
+        let locks = format!(r#"[{{"name":"a","on":"v","why":{{"of":"{id}"}}}}]"#);
+        let notes = ids.notes(&FakeConverter.describe(&item(&[("row", &row), ("locks", &locks)], &["v"])));
         assert_eq!(notes.len(), 3, "{notes:?}");
         assert!(notes[0].starts_with("custom_metadata") && notes[0].contains("prod/db"), "{notes:?}");
         let other = item(&[("row", r#"{"labels":["x0f6a1c9e-1111-4a4a-8c8c-000000000001"]}"#)], &["v"]);
-        assert!(ids.notes(&IbmRecipe.view(&other)).is_empty(), "part of a longer word is no id");
+        assert!(ids.notes(&FakeConverter.describe(&other)).is_empty(), "part of a longer word is no id");
     }
 }

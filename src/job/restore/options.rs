@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ItemKind, Policies, SelectorSubject};
-use crate::provider::standby::{RegistrationNames, View};
+use crate::provider::{RegistrationNames, RestoreItem};
 
 pub use crate::model::Selector;
 
@@ -104,8 +104,8 @@ impl OnConflict {
 impl Selector {
     /// Whether the item is selected; `group` is the name of its group.
     #[must_use]
-    pub fn selects(&self, view: &View, group: Option<&str>) -> bool {
-        let View { name, item_type, labels, .. } = view;
+    pub fn selects(&self, view: &RestoreItem, group: Option<&str>) -> bool {
+        let RestoreItem { name, item_type, labels, .. } = view;
         self.matches(&SelectorSubject { name, item_type, group, labels })
     }
 }

@@ -12,7 +12,7 @@ use super::options::PlanOptions;
 use super::state::ItemState;
 use crate::job::plan_file::PlanFile;
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
-use crate::provider::standby::{Phase, RestoreMark};
+use crate::provider::{Action, Phase};
 
 /// What a restore would change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub struct SnapshotName {
     pub sequence: u64,
     /// The snapshot's time.
     pub time: Timestamp,
-    /// The full name (CRN) of the instance that was backed up.
+    /// The full name of the instance that was backed up.
     pub source: String,
 }
 
@@ -73,8 +73,9 @@ pub struct StandbyName {
     pub url: String,
     /// The instance id in the URL.
     pub instance: Option<String>,
-    /// Its full name (CRN), once its rows show it.
-    pub crn: Option<String>,
+    /// Its full name, once its rows show it.
+    #[serde(rename = "crn")]
+    pub full_name: Option<String>,
 }
 
 /// One change.
@@ -105,112 +106,6 @@ pub struct Step {
     pub leaves: ItemState,
     /// Why, for people.
     pub reason: String,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Creates a group.
-    CreateGroup,
-    /// Changes the settings of a group.
-    UpdateGroup,
-    /// Creates a configuration with its value.
-    CreateConfiguration,
-    /// Gives a configuration the value and settings of the snapshot.
-    UpdateConfiguration,
-    /// Lets the issuer of an authority, in the standby, sign it.
-    SignAuthority,
-    /// Gives an authority a certificate that was signed outside the standby.
-    SetSigned {
-        /// The authority of the source that signs it; nothing when an operator brings the certificate.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        by: Option<ItemKey>,
-    },
-    /// Creates a secret with a first version.
-    CreateSecret {
-        /// The id of the version in the source.
-        version: String,
-        /// The mark of the secret; none where there is no room for it.
-        mark: Option<RestoreMark>,
-        /// Whether the version is marked.
-        mark_version: bool,
-    },
-    /// Adds a version.
-    AddVersion {
-        /// The id of the version in the source.
-        version: String,
-        /// Whether the version is marked.
-        mark_version: bool,
-    },
-    /// Changes the metadata of a secret, its mark included.
-    PatchMetadata {
-        /// The mark that is written; none where there is no room for it.
-        mark: Option<RestoreMark>,
-    },
-    /// Changes the metadata of a version, its mark included.
-    PatchVersionMetadata {
-        /// The id of the version in the source.
-        version: String,
-        /// Whether the version is marked.
-        mark_version: bool,
-    },
-    /// Takes locks off a version.
-    RemoveLocks {
-        /// The version, as states name it.
-        version: String,
-        /// The names of the locks.
-        names: Vec<String>,
-    },
-    /// Adds locks to a version.
-    AddLocks {
-        /// The id of the version in the source.
-        version: String,
-        /// The names of the locks.
-        names: Vec<String>,
-        /// Whether the plan itself takes them off before.
-        put_back: bool,
-    },
-    /// Deletes an item of the standby, to make it anew.
-    Delete {
-        /// Its key in the standby.
-        key: ItemKey,
-    },
-    /// Registers the standby with the notification service.
-    Register,
-}
-
-impl Action {
-    /// The word for it, in output and totals.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::CreateGroup => "create_group",
-            Self::UpdateGroup => "update_group",
-            Self::CreateConfiguration => "create_configuration",
-            Self::UpdateConfiguration => "update_configuration",
-            Self::SignAuthority => "sign_authority",
-            Self::SetSigned { .. } => "set_signed_certificate",
-            Self::CreateSecret { .. } => "create_secret",
-            Self::AddVersion { .. } => "add_version",
-            Self::PatchMetadata { .. } => "patch_metadata",
-            Self::PatchVersionMetadata { .. } => "patch_version_metadata",
-            Self::RemoveLocks { .. } => "remove_locks",
-            Self::AddLocks { put_back: true, .. } => "put_back_locks",
-            Self::AddLocks { .. } => "add_locks",
-            Self::Delete { .. } => "delete",
-            Self::Register => "register",
-        }
-    }
-
-    /// The version, in the source, whose payload the step sends.
-    #[must_use]
-    pub fn payload_of(&self) -> Option<&str> {
-        match self {
-            Self::CreateSecret { version, .. } | Self::AddVersion { version, .. } => Some(version),
-            _ => None,
-        }
-    }
 }
 
 /// Something said about an item.

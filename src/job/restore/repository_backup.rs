@@ -95,7 +95,7 @@ pub async fn record(
     let restored = read.map_or(0, |read| read.right);
     let event = RestoreEvent {
         snapshot: report.snapshot.entry,
-        target: report.standby.crn.clone().unwrap_or_else(|| report.standby.url.clone()),
+        target: report.standby.full_name.clone().unwrap_or_else(|| report.standby.url.clone()),
         restored,
         // What was not read back is not known to be there.
         failed: read.map_or(report.items, |read| read.items.saturating_sub(restored)),

@@ -10,8 +10,8 @@ use super::plan::Remark;
 use super::policy;
 use crate::model::json::raw;
 use crate::model::{Item, ItemKey, ItemKind, Slot, Timestamp, Transform, Treatment};
-use crate::provider::standby::reference::reference;
-use crate::provider::standby::{Recipe, ReferenceNames, Route, View};
+use crate::provider::reference::reference;
+use crate::provider::{ItemConverter, ReferenceNames, RestoreItem, Route};
 
 /// What an item is called in the source; selectors go by this.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,10 @@ pub struct SnapshotItem {
     pub item: Item,
     /// How it is brought back.
     pub treatment: Treatment,
+    /// How it comes back under that treatment.
+    pub route: Route,
     /// What it becomes in the standby, in common terms.
-    pub view: View,
+    pub view: RestoreItem,
     /// The name of its group in the standby, for secrets whose group the snapshot has.
     pub group: Option<String>,
     /// What it is called in the source.
@@ -123,12 +125,16 @@ impl SnapshotItems {
     ///
     /// # Errors
     /// When the backup cannot be read, or a policy cannot be followed.
-    pub async fn load(backup: &dyn Backup, recipe: &dyn Recipe, options: &PlanOptions) -> Result<Self, RestoreError> {
+    pub async fn load(
+        backup: &dyn Backup,
+        converter: &dyn ItemConverter,
+        options: &PlanOptions,
+    ) -> Result<Self, RestoreError> {
         let items = backup.items().await?;
         let is_group = |item: &&Item| item.key.kind() == ItemKind::Group;
         let groups: BTreeMap<String, String> =
             items.iter().filter(is_group).map(|group| (group.key.id().to_owned(), group.name.clone())).collect();
-        let mut entries = policy::resolve(items, &groups, recipe, &options.policies, options.sign_with_source)?;
+        let mut entries = policy::resolve(items, &groups, converter, &options.policies, options.sign_with_source)?;
         let of_group = |entry: &&SnapshotItem| entry.item.key.kind() == ItemKind::Group;
         let renamed: BTreeMap<String, String> = entries
             .values()
@@ -137,7 +143,7 @@ impl SnapshotItems {
             .collect();
         let names = ReferenceNames::of(entries.values().map(|entry| &entry.view), |id| renamed.get(id).cloned());
         for entry in entries.values_mut() {
-            recipe.name_references(&mut entry.view, &names);
+            converter.name_references(&mut entry.view, &names);
         }
         Ok(Self { entries })
     }
@@ -149,12 +155,17 @@ impl SnapshotItems {
 
     /// The authority of the source that signed this one, when it shall sign that of the standby too.
     #[must_use]
-    pub fn signer(&self, entry: &SnapshotItem, recipe: &dyn Recipe, options: &PlanOptions) -> Option<ItemKey> {
+    pub fn signer(
+        &self,
+        entry: &SnapshotItem,
+        converter: &dyn ItemConverter,
+        options: &PlanOptions,
+    ) -> Option<ItemKey> {
         if !options.sign_with_source || entry.treatment != Treatment::External {
             return None;
         }
         // What it becomes names no issuer; what it was does.
-        recipe.issuers(&recipe.view(&entry.item)).into_iter().find(|key| self.entries.contains_key(key))
+        converter.issuers(&converter.describe(&entry.item)).into_iter().find(|key| self.entries.contains_key(key))
     }
 
     /// An item by its key.
@@ -166,7 +177,7 @@ impl SnapshotItems {
     /// Every item that is asked for, in key order: what a selector selects, by what it is in the source or what it
     /// becomes; the groups of selected secrets; and what selected items need to be made. Never what is excluded.
     #[must_use]
-    pub fn selected(&self, options: &PlanOptions, recipe: &dyn Recipe) -> Vec<&SnapshotItem> {
+    pub fn selected(&self, options: &PlanOptions, converter: &dyn ItemConverter) -> Vec<&SnapshotItem> {
         let in_scope = |entry: &&SnapshotItem| options.scope.has(entry.item.key.kind());
         let excluded = |entry: &&SnapshotItem| options.exclude.iter().any(|selector| selects(selector, entry));
         let asked_for = |entry: &&SnapshotItem| in_scope(entry) && !excluded(entry);
@@ -176,12 +187,12 @@ impl SnapshotItems {
         let picked = |entry: &&SnapshotItem| options.only.iter().any(|selector| selects(selector, entry));
         let mut keys: BTreeSet<&ItemKey> =
             self.entries.values().filter(picked).filter(asked_for).map(|entry| &entry.item.key).collect();
-        self.add_needs(&mut keys, recipe);
+        self.add_needs(&mut keys, converter);
         keys.into_iter().filter_map(|key| self.entries.get(key)).filter(asked_for).collect()
     }
 
     /// Adds what the items need, and what that needs in turn: what they refer to, and the groups of all of it.
-    fn add_needs<'s>(&'s self, keys: &mut BTreeSet<&'s ItemKey>, recipe: &dyn Recipe) {
+    fn add_needs<'s>(&'s self, keys: &mut BTreeSet<&'s ItemKey>, converter: &dyn ItemConverter) {
         let by_reference: BTreeMap<String, &ItemKey> =
             self.entries.values().map(|entry| (entry.reference(), &entry.item.key)).collect();
         let by_id: BTreeMap<&str, &ItemKey> = self
@@ -194,8 +205,8 @@ impl SnapshotItems {
         while let Some(key) = left.pop() {
             let Some(entry) = self.entries.get(key) else { continue };
             let group = entry.view.group.as_deref().and_then(|id| by_id.get(id).copied());
-            let made = matches!(recipe.route(&entry.item, entry.treatment), Route::Create(_));
-            let needs = if made { recipe.needs(&entry.view) } else { Vec::new() };
+            let made = matches!(entry.route, Route::Create(_));
+            let needs = if made { converter.needs(&entry.view) } else { Vec::new() };
             let needed = needs
                 .iter()
                 .filter_map(|need| need.any_of.iter().find_map(|reference| by_reference.get(reference).copied()));
@@ -209,10 +220,10 @@ impl SnapshotItems {
 
     /// An item that another instance can only have when it is this one: not the group that every instance has, and
     /// nothing whose id is its name.
-    pub fn telling_keys(&self, recipe: &dyn Recipe) -> BTreeSet<&ItemKey> {
+    pub fn telling_keys(&self) -> BTreeSet<&ItemKey> {
         let telling = |entry: &&SnapshotItem| match entry.item.key.kind() {
             ItemKind::Secret => true,
-            ItemKind::Group => recipe.route(&entry.item, entry.treatment) != Route::BuiltIn,
+            ItemKind::Group => entry.route != Route::BuiltIn,
             ItemKind::Configuration | ItemKind::Registration | ItemKind::Other => false,
         };
         self.entries.values().filter(telling).map(|entry| &entry.item.key).collect()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Step;
 use crate::model::Digest;
-use crate::provider::standby::Certification;
+use crate::provider::Certification;
 
 /// What a plan says of an item's state. A part that no step of the item touches is absent and may move.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,8 +138,7 @@ pub fn position(chain: &[&Step], now: &ItemState) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::restore::plan::Action;
-    use crate::provider::standby::Phase;
+    use crate::provider::{Action, Phase};
 
     fn state(newest: &str, lock: bool) -> ItemState {
         let mut state = ItemState { present: true, newest: Some(newest.into()), ..ItemState::default() };

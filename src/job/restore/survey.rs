@@ -7,9 +7,10 @@ use super::error::RestoreError;
 use super::goal::Goal;
 use super::known::{Question, StandbyItem, by_place, need};
 use super::snapshot::SnapshotItem;
-use crate::model::{Docs, Item, ItemKey, Restorability, Slot};
-use crate::provider::standby::{Look, Recipe, ReferenceNames, Standby, View};
-use crate::provider::{InstanceError, Listed, Readable, Sink};
+use crate::model::{Docs, Item, ItemKey, Payload, Restorability, Slot};
+use crate::provider::{
+    InstanceError, ItemConverter, Listed, Look, PayloadMatch, Readable, ReferenceNames, RestoreItem, Sink, Standby,
+};
 
 /// Looks at items of a standby and says what they hold.
 #[derive(Debug)]
@@ -34,15 +35,15 @@ pub struct SurveyedItem {
 }
 
 impl<'a> Surveyor<'a> {
-    fn recipe(&self) -> &'a dyn Recipe {
-        self.standby.recipe()
+    fn converter(&self) -> &'a dyn ItemConverter {
+        self.standby.converter()
     }
 
     /// An item of the standby in common terms, with references in the place of ids.
     #[must_use]
-    pub fn view(&self, item: &Item) -> View {
-        let mut view = self.recipe().view(item);
-        self.recipe().name_references(&mut view, self.names);
+    pub fn view(&self, item: &Item) -> RestoreItem {
+        let mut view = self.converter().describe(item);
+        self.converter().name_references(&mut view, self.names);
         view
     }
 
@@ -128,7 +129,7 @@ impl<'a> Surveyor<'a> {
         let mut known = StandbyItem::from_rows(self.view(&there.item));
         // A payload that is rewritten is not the one that it was restored from.
         if entry.rewrites.is_empty() {
-            known.learn_origins(&self.recipe().view(&entry.item));
+            known.learn_origins(&self.converter().describe(&entry.item));
         }
         let unmarked = known.view.versions.iter().flatten().any(|version| version.payload && version.mark.is_none());
         if there.readable != Readable::Payloads || !self.payloads.usable() || !(self.deep || unmarked) {
@@ -153,9 +154,9 @@ impl<'a> Surveyor<'a> {
             compared += 1;
             if place == 0
                 && let Some(newest) = goal.newest()
-                && let Some(ours) = self.payloads.get(self.recipe(), entry, newest).await?
+                && let Some(ours) = self.payloads.get(self.converter(), entry, newest).await?
             {
-                known.fixed_differs = !self.recipe().same_fixed(&entry.view.item_type, &ours, payload);
+                known.fixed_differs = !self.match_payloads(entry, &ours, payload).fixed;
             }
             let own = slot.as_str();
             let mark = known.view.version(own).and_then(|version| version.mark.clone());
@@ -171,8 +172,8 @@ impl<'a> Surveyor<'a> {
             let wanted = candidates.len();
             let mut source = None;
             for id in candidates {
-                let Some(ours) = self.payloads.get(self.recipe(), entry, id).await? else { continue };
-                if self.recipe().same_payload(&entry.view.item_type, &ours, payload) {
+                let Some(ours) = self.payloads.get(self.converter(), entry, id).await? else { continue };
+                if self.match_payloads(entry, &ours, payload).whole {
                     source = Some(id.to_owned());
                     break;
                 }
@@ -203,11 +204,11 @@ impl<'a> Surveyor<'a> {
             there.docs = reading.docs;
             return Ok(SurveyedItem { known: Some(StandbyItem::from_rows(self.view(&there))), compared: 0 });
         }
-        let ours = self.payloads.get(self.recipe(), entry, Slot::VALUE).await?;
+        let ours = self.payloads.get(self.converter(), entry, Slot::VALUE).await?;
         let value = |(slot, payload): &(Slot, _)| (slot.as_str() == Slot::VALUE).then(|| Clone::clone(payload));
         let theirs = reading.payloads.iter().find_map(value);
         let same = match (ours, theirs) {
-            (Some(ours), Some(theirs)) => self.recipe().same_payload(&entry.view.item_type, &ours, &theirs),
+            (Some(ours), Some(theirs)) => self.match_payloads(entry, &ours, &theirs).whole,
             (None, None) => true,
             _ => false,
         };
@@ -215,6 +216,11 @@ impl<'a> Surveyor<'a> {
         there.docs = reading.docs;
         let known = StandbyItem { value: Some(same), ..StandbyItem::from_rows(self.view(&there)) };
         Ok(SurveyedItem { known: Some(known), compared: 1 })
+    }
+
+    /// Compares a payload that goes into the standby with one that is there.
+    fn match_payloads(&self, entry: &SnapshotItem, ours: &Payload, theirs: &Payload) -> PayloadMatch {
+        self.converter().compare_payloads(&entry.view.item_type, ours, theirs)
     }
 
     /// An item whose list row says it all.
@@ -226,8 +232,8 @@ impl<'a> Surveyor<'a> {
 
 /// An item of the standby as its documents alone show it.
 #[must_use]
-pub fn view_of(recipe: &dyn Recipe, key: &ItemKey, item_type: &str, docs: Docs) -> View {
-    recipe.view(&Item {
+pub fn view_of(converter: &dyn ItemConverter, key: &ItemKey, item_type: &str, docs: Docs) -> RestoreItem {
+    converter.describe(&Item {
         key: key.clone(),
         name: String::new(),
         item_type: item_type.to_owned(),

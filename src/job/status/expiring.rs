@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::crypto::Identities;
 use crate::format::SnapshotEvent;
 use crate::model::{ItemClass, ItemKey, ItemKind, Timestamp};
-use crate::provider::assess::Assess;
+use crate::provider::ItemConverter;
 use crate::repository::{Repository, RepositoryError};
 
 /// An item with an end: a certificate, an authority, a secret with an expiry date.
@@ -46,12 +46,12 @@ pub struct InventorySummary {
 /// # Errors
 /// When a part of the catalogue is missing or damaged, or the keys do not open it.
 pub async fn expiring(
-    rules: &dyn Assess,
+    converter: &dyn ItemConverter,
     repository: &Repository,
     snapshot: &SnapshotEvent,
     keys: &Arc<Identities>,
 ) -> Result<Vec<Expiring>, RepositoryError> {
-    Ok(inventory(rules, repository, snapshot, keys).await?.expiring)
+    Ok(inventory(converter, repository, snapshot, keys).await?.expiring)
 }
 
 /// As [`expiring`], with how many items of each type there are.
@@ -59,7 +59,7 @@ pub async fn expiring(
 /// # Errors
 /// As [`expiring`].
 pub async fn inventory(
-    rules: &dyn Assess,
+    converter: &dyn ItemConverter,
     repository: &Repository,
     snapshot: &SnapshotEvent,
     keys: &Arc<Identities>,
@@ -73,7 +73,7 @@ pub async fn inventory(
             groups.insert(item.key.id().to_owned(), item.name.clone());
         }
         *found.types.entry((item.item_type.clone(), item.class.clone())).or_default() += 1;
-        if let Some(expiry) = rules.expiry(&item) {
+        if let Some(expiry) = converter.expiry(&item) {
             found.expiring.push(Expiring {
                 at: expiry.at,
                 renews: expiry.renews,

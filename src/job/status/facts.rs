@@ -32,7 +32,7 @@ fn seconds<S: Serializer>(period: &Option<Duration>, serializer: S) -> Result<S:
 pub struct Status {
     /// The repository id.
     pub repository: String,
-    /// The CRN of the source; nothing when neither the first entry nor any other is there.
+    /// The full name of the source; nothing when neither the first entry nor any other is there.
     pub source: Option<String>,
     /// The moment that all ages here are measured to.
     pub now: Timestamp,

@@ -32,7 +32,7 @@ fn custodian() -> SigningKey {
 }
 
 fn source() -> SourceName {
-    SourceName { provider: "ibm".to_owned(), instance: "crn:v1:source".to_owned(), region: None }
+    SourceName { provider: "fake".to_owned(), instance: "fake:source".to_owned(), region: None }
 }
 
 /// Version 1: one custodian, and one key with every role.
@@ -157,7 +157,7 @@ impl Book {
     pub(super) fn restored(&mut self, minute: i64, snapshot: &Entry) {
         let event = RestoreEvent {
             snapshot: snapshot.digest,
-            target: "crn:v1:standby".to_owned(),
+            target: "fake:standby".to_owned(),
             restored: 3,
             failed: 0,
             from: at(minute),

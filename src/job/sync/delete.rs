@@ -11,7 +11,7 @@ use crate::job::restore::plan::Remark;
 use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::survey::view_of;
 use crate::model::{Digest, ItemKey, ItemKind};
-use crate::provider::standby::{Look, RestoreMark, Standby, Write, unanswered};
+use crate::provider::{Action, Look, RequestBody, RestoreMark, Standby, Write, unanswered};
 use crate::provider::{InstanceError, Listed};
 
 /// How often a request is sent whose outcome nobody knows.
@@ -94,7 +94,7 @@ pub(super) async fn delete(
     for _ in 0..TRIES {
         match standby.look(&lost.key, Look { row: true, versions: true, ..Look::default() }).await {
             Ok(docs) => {
-                let now = view_of(standby.recipe(), &lost.key, &lost.remark.item_type, docs);
+                let now = view_of(standby.converter(), &lost.key, &lost.remark.item_type, docs);
                 let same = now.mark.as_ref() == Some(&lost.mark) && now.versions_total == Some(lost.mark.versions);
                 if !same || now.rotation.is_some() {
                     return Ok(Err("it has changed since it was listed".to_owned()));
@@ -109,7 +109,7 @@ pub(super) async fn delete(
             Err(InstanceError::Gone { .. }) => return Ok(Ok(())),
             Err(error) => return Err(error.into()),
         }
-        match standby.write(Write::DeleteSecret { id: lost.key.id().to_owned() }).await {
+        match standby.write(Write::new(Action::Delete { key: lost.key.clone() }, RequestBody::default())).await {
             Ok(_) | Err(InstanceError::Gone { .. }) => return Ok(Ok(())),
             Err(error) if unanswered(&error) => {
                 context.observer.observe(crate::job::event::JobEvent::Note(in_words(&error)));

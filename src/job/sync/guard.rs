@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::job::restore::matching::StandbyIndex;
-use crate::job::restore::plan::{Action, Plan, Step};
+use crate::job::restore::plan::{Plan, Step};
 use crate::job::restore::planner::METADATA_DIFFERS;
-use crate::provider::Listed;
+use crate::provider::{Action, Listed};
 
 /// How much a run would change of what the standby has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

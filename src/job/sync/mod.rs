@@ -21,7 +21,7 @@ use crate::job::restore::{
     ApplyOptions, ApplyReport, Backup, Consent, PlanOptions, RestoreError, Stopped, apply, plan,
 };
 use crate::model::{Digest, FailureKind};
-use crate::provider::standby::Standby;
+use crate::provider::Standby;
 
 pub mod choose;
 mod delete;
@@ -115,7 +115,7 @@ pub async fn sync(
     consent: &Consent,
 ) -> Result<SyncReport, RestoreError> {
     let (mut report, snapshot, listed) = until_cancelled(context, async {
-        let snapshot = SnapshotItems::load(backup, standby.recipe(), &options.plan).await?;
+        let snapshot = SnapshotItems::load(backup, standby.converter(), &options.plan).await?;
         let listed = list(context, backup, &snapshot, standby, consent).await?;
         let has = newest_mark(&listed, &options.known);
         let report = SyncReport {

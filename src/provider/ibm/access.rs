@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 
-use super::api::WireBody;
 use super::client::Client;
 use super::wire::{Purpose, WireRequest};
-use crate::model::json::JsonObject;
-use crate::provider::InstanceError;
+use crate::provider::{InstanceError, RequestBody};
 
 /// A secret that cannot exist: the nil UUID is no v4 UUID.
 const NO_SECRET: &str = "00000000-0000-0000-0000-000000000000";
@@ -89,7 +87,7 @@ impl Client {
     /// # Errors
     /// As [`Client::check_access`].
     pub async fn check_write_access(&self) -> Result<[(&'static str, Allowed); 4], InstanceError> {
-        let nothing = WireBody::new(&JsonObject::default());
+        let nothing = RequestBody::default();
         let patch = |what: &str, path: &[&'static str]| {
             WireRequest::patch(format!("ask whether {what} may change"), path, &nothing)
         };

@@ -7,25 +7,26 @@
 //! | `wire` | requests and answers: TLS, retries, bounded and wiped bodies, the provider's clock, the token |
 //! | [`api`] | one method an endpoint |
 //! | [`classify`] | which fields are secret, which types may be read, what can be brought back |
-//! | `inventory`, `reading`, `revision` | the [`Source`](crate::provider::Source): listing everything, reading one item |
-//! | [`recipe`], `standby` | the [`Standby`](crate::provider::standby::Standby): order, bodies and marks of a restore; writing |
+//! | `source`, `inventory`, `reading`, `revision` | listing everything, reading one item |
+//! | [`convert`] | what items become in a standby, in which order they are made, the bodies of requests |
+//! | `writer` | sending changes |
 //! | [`access`] | what the identity may do |
 
 pub mod access;
 pub mod api;
 pub mod classify;
 mod client;
+pub mod convert;
 mod inventory;
 pub mod pace;
 mod reading;
-pub mod recipe;
 mod revision;
 pub mod settings;
 mod source;
-mod standby;
 mod wire;
+mod writer;
 
-pub use api::{Filter, Split, Which, WireBody};
+pub use api::{Filter, Split, Which};
 pub use classify::SafeToRead;
 pub use client::Client;
 pub use pace::Pace;

@@ -1,25 +1,83 @@
-//! The client as a source.
+//! The client as a source: listing and reading.
 
 use async_trait::async_trait;
 
+use serde_json::value::RawValue;
+
+use super::api::Filter;
 use super::classify::{AnswerShape, class};
 use super::client::Client;
+use super::convert::{terraform, view};
 use super::inventory::ROW;
+use super::reading::{LOCKS, VERSIONS};
 use super::{inventory, reading};
-use crate::model::json::as_str;
-use crate::model::{Item, ItemClass, ItemKey, ItemKind, Slot, Timestamp};
-use crate::provider::{CompleteListing, InstanceError, Listed, Presence, Reading, Requests, Sink, Source};
+use crate::crypto::digest::sha256;
+use crate::model::json::{JsonObject, as_str, raw};
+use crate::model::{Docs, Item, ItemClass, ItemKey, ItemKind, Restorability, Slot, Timestamp};
+use crate::provider::{
+    Address, CompleteListing, InstanceError, InstanceInventory, ItemContent, ItemReader, Listed, Look, Presence,
+    Readable, Requests, Sink, StandbyQuery, TerraformResource,
+};
+
+/// Characters of a name that a search takes at most.
+const LONGEST_SEARCH: usize = 128;
+/// The end of every host of an instance.
+const HOST_SUFFIX: &str = ".secrets-manager.appdomain.cloud";
 
 #[async_trait]
-impl Source for Client {
+impl InstanceInventory for Client {
+    /// `https://{instance_id}.{region}…` and `https://{instance_id}.private.{region}…` show the id.
+    fn address(&self) -> Address {
+        let url = self.wire().base_url();
+        let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
+        let label = host.strip_suffix(HOST_SUFFIX).and_then(|rest| rest.split('.').next());
+        let instance = label.filter(|id| uuid::Uuid::try_parse(id).is_ok()).map(ToOwned::to_owned);
+        Address { url: url.as_str().trim_end_matches('/').to_owned(), instance }
+    }
+
+    fn instance_id(&self, full_name: &str) -> Option<String> {
+        view::instance_id(full_name)
+    }
+
+    fn instance_of(&self, item: &Item) -> Option<String> {
+        view::instance(&item.doc(ROW)?)
+    }
+
+    fn terraform(&self, full_name: &str, key: &ItemKey, item_type: &str, id: &str) -> Option<TerraformResource> {
+        terraform::resource(full_name, key, item_type, id)
+    }
+
     /// 23 requests for 10,000 secrets: a page per 1,000 of them, the same of their locks, one each for groups,
     /// configurations and the registration.
     async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError> {
         inventory::list(self, sink).await
     }
 
-    async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {
-        reading::read(self, listed, before).await
+    async fn find(&self, wanted: &StandbyQuery<'_>) -> Result<Option<Listed>, InstanceError> {
+        let named = |row: &JsonObject| row.str("name").as_deref() == Some(wanted.name);
+        let row = match wanted.key.kind() {
+            ItemKind::Group => self.groups().await?.into_iter().find(named),
+            ItemKind::Registration => self.registration().await?,
+            ItemKind::Other => None,
+            ItemKind::Configuration => {
+                let is = |row: &JsonObject| named(row) && row.str("config_type").as_deref() == Some(wanted.item_type);
+                self.configurations().await?.into_iter().find(is)
+            }
+            ItemKind::Secret => {
+                let filter = Filter {
+                    groups: wanted.group.map(ToOwned::to_owned).into_iter().collect(),
+                    secret_types: vec![wanted.item_type.to_owned()],
+                    // A search finds more than the name; it only keeps the answer small.
+                    search: Some(wanted.name.chars().take(LONGEST_SEARCH).collect()),
+                    ..Filter::default()
+                };
+                let is = |row: &JsonObject| {
+                    named(row) && wanted.group.is_none_or(|group| row.str("secret_group_id").as_deref() == Some(group))
+                };
+                self.secrets(&filter).await?.into_iter().find(is)
+            }
+        };
+        row.map(|row| self.listed(wanted, &row)).transpose()
     }
 
     /// Asks for the metadata of a secret, for a group, for the list of configurations (which is where their metadata
@@ -52,6 +110,37 @@ impl Source for Client {
         }
     }
 
+    fn provider_now(&self) -> Option<Timestamp> {
+        self.wire().now()
+    }
+
+    fn requests(&self) -> Requests {
+        self.wire().requests()
+    }
+}
+
+#[async_trait]
+impl ItemReader for Client {
+    async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<ItemContent, InstanceError> {
+        reading::read(self, listed, before).await
+    }
+
+    async fn look(&self, key: &ItemKey, look: Look) -> Result<Docs, InstanceError> {
+        let mut docs = Docs::new();
+        if look.row {
+            docs.insert(ROW.to_owned(), self.secret_metadata(key.id()).await?.metadata.to_raw());
+        }
+        if look.versions {
+            let versions = self.versions(key.id()).await?;
+            let rows: Vec<&JsonObject> = versions.iter().map(|version| &version.metadata).collect();
+            docs.insert(VERSIONS.to_owned(), raw(&rows));
+        }
+        if look.locks {
+            docs.insert(LOCKS.to_owned(), raw(&self.locks(key.id()).await?));
+        }
+        Ok(docs)
+    }
+
     fn judge(&self, item: &Item) -> ItemClass {
         let payloads: Vec<Slot> = item.payloads.iter().map(|pointer| pointer.version.clone()).collect();
         class(item, &payloads).into()
@@ -60,14 +149,6 @@ impl Source for Client {
     fn labels(&self, item: &Item) -> Vec<String> {
         let labels = item.doc(ROW).and_then(|row| row.array("labels")).unwrap_or_default();
         labels.iter().filter_map(|label| as_str(label)).collect()
-    }
-
-    fn provider_now(&self) -> Option<Timestamp> {
-        self.wire().now()
-    }
-
-    fn requests(&self) -> Requests {
-        self.wire().requests()
     }
 }
 
@@ -81,5 +162,43 @@ impl Client {
             }
             _ => Ok(Presence::Gone),
         }
+    }
+
+    /// A row that was found by a search, as the lists give it.
+    fn listed(&self, wanted: &StandbyQuery<'_>, row: &JsonObject) -> Result<Listed, InstanceError> {
+        let malformed = |what: &str| InstanceError::Malformed {
+            what: format!("look for {} {}", wanted.item_type, wanted.name),
+            problem: format!("a row has no usable `{what}`"),
+        };
+        let kind = wanted.key.kind();
+        let key = match kind {
+            // Its id is what people call it.
+            ItemKind::Configuration | ItemKind::Registration => wanted.key.clone(),
+            _ => ItemKey::new(kind, &row.str("id").ok_or_else(|| malformed("id"))?).map_err(|_| malformed("id"))?,
+        };
+        let readable = match kind {
+            ItemKind::Secret if self.safe_to_read(row).is_ok() => Readable::Payloads,
+            ItemKind::Configuration => Readable::Payloads,
+            _ => Readable::MetadataOnly,
+        };
+        let text: Box<RawValue> = row.to_raw();
+        Ok(Listed {
+            revision: sha256(text.get().as_bytes()),
+            settled: None,
+            updated_at: row.str("updated_at").and_then(|time| time.parse().ok()),
+            readable,
+            withheld: None,
+            item: Item {
+                key,
+                name: row.str("name").unwrap_or_else(|| kind.as_str().to_owned()),
+                item_type: wanted.item_type.to_owned(),
+                group: row.str("secret_group_id"),
+                class: Restorability::Exact.into(),
+                revision: None,
+                read_at: None,
+                payloads: Vec::new(),
+                docs: Docs::from([(ROW.to_owned(), text)]),
+            },
+        })
     }
 }

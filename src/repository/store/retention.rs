@@ -1,7 +1,7 @@
 //! Whether a store keeps an object from being deleted, and until when.
 //!
 //! Two families of headers say it in the answer to a HEAD: S3 Object Lock's (`x-amz-object-lock-retain-until-date`,
-//! `x-amz-object-lock-legal-hold`; shown to who may read retention), and those of IBM Cloud Object Storage's Immutable
+//! `x-amz-object-lock-legal-hold`; shown to who may read retention), and those of buckets with Immutable
 //! Object Storage (`Retention-Expiration-Date`, `Retention-Period`, `Retention-Legal-Hold-Count`).
 
 use std::fmt;

@@ -18,7 +18,7 @@ fn first() -> Policy {
         format: FormatVersion::CURRENT,
         version: 1,
         repository: None,
-        source: SourceName { provider: "ibm".to_owned(), instance: "crn:v1:source".to_owned(), region: None },
+        source: SourceName { provider: "fake".to_owned(), instance: "fake:source".to_owned(), region: None },
         previous: Vec::new(),
         custodians: vec![named(1), named(2)],
         threshold: 2,

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::model::{FailureKind, ItemKind};
 use crate::provider::ibm::Client;
 use crate::provider::ibm::access::Allowed;
-use crate::provider::{CompleteListing, Listed, Sink, Source as _};
+use crate::provider::{CompleteListing, InstanceInventory as _, Listed, Sink};
 
 const REACH: &str = "check the URL, the API key, and the network between; `keyhaven config show` prints what is set";
 

@@ -128,7 +128,7 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<CommandOutcom
 }
 
 fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Result<(), Failure> {
-    let target = plan.standby.crn.as_deref().unwrap_or(&plan.standby.url);
+    let target = plan.standby.full_name.as_deref().unwrap_or(&plan.standby.url);
     let headline = format!("Rotation that a restore held back in {}", human::safe(target));
     printer.line(printer.paint(Style::Bold, &headline))?;
     let mut table = Table::new(&[">", "type", "group", "name", "rotates at once", "due"]);

@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::daemon::{JobRun, RunStatistics};
 use crate::job::status::{Expiring, Status, inventory, measure};
 use crate::model::{FailureKind, Timestamp};
-use crate::provider::ibm::classify::IbmRules;
+use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::Repository;
 use crate::repository::ledger::Ledger;
 
@@ -220,7 +220,7 @@ async fn expiring(
     }
     let said = |failure: Failure| failure.chain().join(": ");
     let keys = Arc::new(wire::catalogue_key(settings).map_err(said)?);
-    let reading = inventory(&IbmRules, repository, snapshot, &keys);
+    let reading = inventory(&IbmConverter, repository, snapshot, &keys);
     let read = tokio::time::timeout(PATIENCE, reading).await;
     let read = read.map_err(|_| format!("no answer from the repository within {} s", PATIENCE.as_secs()))?;
     let mut items = read.map_err(|error| said(error.into()))?.expiring;

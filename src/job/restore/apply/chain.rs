@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::job::restore::known::StandbyItem;
-use crate::job::restore::plan::{Action, Plan, Step};
+use crate::job::restore::plan::{Plan, Step};
 use crate::model::{ItemKey, ItemKind};
-use crate::provider::Listed;
-use crate::provider::standby::{Phase, View};
+use crate::provider::{Action, Listed};
+use crate::provider::{Phase, RestoreItem};
 
 /// One item at work.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Chain<'p> {
     pub(super) listed: Option<Listed>,
     pub(super) known: Option<StandbyItem>,
     /// The item's row, looked at for the step at hand.
-    pub(super) row: Option<View>,
+    pub(super) row: Option<RestoreItem>,
     /// Ids of versions in the standby by their id in the source.
     pub(super) versions: BTreeMap<String, String>,
 }

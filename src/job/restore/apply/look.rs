@@ -6,13 +6,13 @@ use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{Question, StandbyItem, need, settings_digest};
 use crate::job::restore::matching::Match;
-use crate::job::restore::plan::{Action, Step};
+use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::SnapshotItem;
 use crate::job::restore::state::{ItemState, position};
 use crate::job::restore::survey::{SurveyedItem, Surveyor};
 use crate::model::{ItemKey, ItemKind, Treatment};
-use crate::provider::Listed;
-use crate::provider::standby::{Look, StandbyQuery};
+use crate::provider::{Action, Listed};
+use crate::provider::{Look, StandbyQuery};
 
 impl ApplyRun<'_> {
     /// What the secret should become, worked out as the plan did.
@@ -106,8 +106,8 @@ impl ApplyRun<'_> {
             None => self.find(entry).await?,
         };
         // The answer that would have shown it may be the one that got lost.
-        if let Some(crn) = listed.as_ref().and_then(|listed| self.recipe().instance(&listed.item)) {
-            self.check_target(&crn)?;
+        if let Some(full_name) = listed.as_ref().and_then(|listed| self.standby.instance_of(&listed.item)) {
+            self.check_target(&full_name)?;
         }
         let known = match &listed {
             Some(listed) => self.look(entry, listed, true).await?,
@@ -147,7 +147,7 @@ impl ApplyRun<'_> {
         let row = self.surveyor().view(&item);
         let now = settings_digest(&row.settings, entry.view.compared(), row.mark.as_ref());
         // What is sent has ids in it again.
-        chain.row = Some(self.recipe().view(&item));
+        chain.row = Some(self.converter().describe(&item));
         Ok(step.leaves.settings == Some(now))
     }
 }

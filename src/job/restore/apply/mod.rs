@@ -19,7 +19,7 @@ use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::job::plan_file::PlanFile as _;
 use crate::model::{ItemKind, Timestamp};
-use crate::provider::standby::{Phase, Recipe, Standby};
+use crate::provider::{InstanceInventory, Phase, Standby};
 
 mod chain;
 mod look;
@@ -110,12 +110,12 @@ impl ApplyInput<'_> {
             return Err(RestoreError::Unfit { why: "it was made for another snapshot".to_owned() });
         }
         let (snapshot, listed) = examine::until_cancelled(context, async {
-            let snapshot = SnapshotItems::load(backup, standby.recipe(), &plan.options).await?;
+            let snapshot = SnapshotItems::load(backup, standby.converter(), &plan.options).await?;
             let listed = examine::list(context, backup, &snapshot, standby, consent).await?;
             Ok((snapshot, listed))
         })
         .await?;
-        same_standby(standby.recipe(), &plan.standby, &listed.name, consent)?;
+        same_standby(standby, &plan.standby, &listed.name, consent)?;
         let named = match &listed.standing {
             Standing::Known => None,
             Standing::Unproven(None) if plan.steps.is_empty() => None,
@@ -219,22 +219,22 @@ async fn prove(run: &ApplyRun<'_>, chains: &mut [Chain<'_>], listed: &ListedStan
 
 /// Checks that the plan was made for this standby, by every name that either of them shows.
 fn same_standby(
-    recipe: &dyn Recipe,
+    instance: &dyn InstanceInventory,
     planned: &StandbyName,
     now: &StandbyName,
     consent: &Consent,
 ) -> Result<(), RestoreError> {
     let shown = |name: &StandbyName| {
-        name.crn.as_deref().and_then(|crn| recipe.instance_id(crn)).or_else(|| name.instance.clone())
+        name.full_name.as_deref().and_then(|name| instance.instance_id(name)).or_else(|| name.instance.clone())
     };
     let confirmed = || consent.confirm.as_ref().map(|id| id.to_ascii_lowercase());
     let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
     let made_for = shown(planned);
-    let other = differ(&planned.crn, &now.crn)
+    let other = differ(&planned.full_name, &now.full_name)
         || differ(&made_for, &shown(now).or_else(confirmed))
         || (made_for.is_none() && planned.url != now.url);
     if other {
-        let name = |name: &StandbyName| name.crn.clone().unwrap_or_else(|| name.url.clone());
+        let name = |name: &StandbyName| name.full_name.clone().unwrap_or_else(|| name.url.clone());
         let why = format!("it was made for {}, and the target is {}", name(planned), name(now));
         return Err(RestoreError::Unfit { why });
     }

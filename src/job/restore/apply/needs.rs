@@ -6,11 +6,11 @@ use crate::job::restore::error::in_words;
 use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::Treatment;
-use crate::provider::standby::reference::reference;
-use crate::provider::standby::{Certification, ItemDependency, View};
+use crate::provider::reference::reference;
+use crate::provider::{Certification, ItemDependency, RestoreItem};
 
 /// Why an authority of the standby is of no use yet; nothing when it is.
-pub(super) fn unusable(view: &View) -> Option<&'static str> {
+pub(super) fn unusable(view: &RestoreItem) -> Option<&'static str> {
     match view.certification? {
         Certification::Unsigned | Certification::Requested => Some("it has no certificate yet"),
         Certification::Ended => Some("its certificate has expired or was revoked"),
@@ -19,14 +19,14 @@ pub(super) fn unusable(view: &View) -> Option<&'static str> {
 }
 
 /// The text that stands for an item of the standby that is known by its name.
-pub(super) fn reference_of(view: &View) -> String {
+pub(super) fn reference_of(view: &RestoreItem) -> String {
     reference(view.key.kind(), &view.item_type, None, &view.name)
 }
 
 impl ApplyRun<'_> {
     /// What the item needs and the standby does not have, with the reason where it is known.
     pub(super) fn unmet(&self, entry: &SnapshotItem) -> Option<String> {
-        let needs = self.recipe().needs(&entry.view);
+        let needs = self.converter().needs(&entry.view);
         needs.iter().find_map(|need| self.lacks(need))
     }
 
@@ -82,7 +82,7 @@ impl ApplyRun<'_> {
             self.names().add(&id, reference.clone());
         }
         if let Some(certification) = step.leaves.certification {
-            let view = View { certification: Some(certification), ..entry.view.clone() };
+            let view = RestoreItem { certification: Some(certification), ..entry.view.clone() };
             self.set_unusable(reference, unusable(&view).map(ToOwned::to_owned));
         }
     }

@@ -8,16 +8,15 @@ use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::StandbyItem;
 use crate::job::restore::options::DEFAULT_SOURCE_NAME;
-use crate::job::restore::plan::{Action, Step};
+use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
-use crate::provider::standby::recipe::RecipeError;
-use crate::provider::standby::{
-    LockView, Look, NewSecret, NewVersion, RegistrationNames, RequestBody, VersionView, View, Write,
+use crate::provider::{
+    Action, Change, ConvertError, Look, RegistrationNames, RequestBody, RestoreLock, RestoreVersion, Write,
 };
 
-impl From<RecipeError> for Halt {
-    fn from(error: RecipeError) -> Self {
+impl From<ConvertError> for Halt {
+    fn from(error: ConvertError) -> Self {
         Self::Failed(error.to_string())
     }
 }
@@ -30,75 +29,83 @@ impl ApplyRun<'_> {
         entry: &SnapshotItem,
         step: &Step,
     ) -> Result<Write, Halt> {
-        let recipe = self.recipe();
-        let view = &recipe.resolve_references(&entry.view, self.names())?;
-        Ok(match &step.action {
-            Action::CreateGroup => Write::CreateGroup { body: recipe.group(view) },
-            Action::UpdateGroup => Write::PatchGroup { id: target(chain)?, body: recipe.group(view) },
+        let view = &self.converter().resolve_references(&entry.view, self.names())?;
+        let change = Change::new(&step.action, view);
+        let mut write = Write::new(step.action.clone(), RequestBody::default());
+        write.body = match &step.action {
+            Action::CreateGroup => self.standby.body(&change)?,
+            Action::UpdateGroup => {
+                write.target = Some(target(chain)?);
+                self.standby.body(&change)?
+            }
             Action::CreateConfiguration => {
-                let body = recipe.new_configuration(view, &self.value(entry).await?)?;
-                Write::CreateConfiguration { body }
+                self.standby.body(&Change { payload: Some(&self.value(entry).await?), ..change })?
             }
             Action::UpdateConfiguration => {
-                let body = recipe.patch_configuration(view, &self.value(entry).await?)?;
-                Write::PatchConfiguration { key: entry.item.key.clone(), body }
+                write.target = Some(entry.item.key.id().to_owned());
+                self.standby.body(&Change { payload: Some(&self.value(entry).await?), ..change })?
             }
-            Action::SignAuthority => self.sign_authority(view)?,
-            Action::SetSigned { by } => self.set_signed(chain, entry, by.as_ref()).await?,
-            Action::CreateSecret { .. } => Write::CreateSecret { body: self.new_secret(entry, view, step).await? },
-            Action::AddVersion { version, mark_version } => {
+            Action::SignAuthority => {
+                write.target = Some(self.issuer(view)?.id().to_owned());
+                self.standby.body(&change)?
+            }
+            Action::SetSigned { by } => {
+                let certificate = self.signed_certificate(chain, entry, by.as_ref()).await?;
+                write.target = Some(format!("{}/{}", entry.view.item_type, entry.view.name));
+                self.standby.body(&Change { certificate: Some(&certificate), ..change })?
+            }
+            Action::CreateSecret { version, .. } => self.new_secret(entry, change, version).await?,
+            Action::AddVersion { version, .. } => {
                 let goal = self.goal(entry)?;
                 let version = self.living(&goal, entry, version)?;
                 let payload = self.payload(entry, &version.id).await?;
-                let new = NewVersion { view, version, payload: &payload, mark_version: *mark_version };
-                Write::AddVersion { id: target(chain)?, body: recipe.new_version(&new)? }
+                write.target = Some(target(chain)?);
+                self.standby.body(&Change { version: Some(version), payload: Some(&payload), ..change })?
             }
-            Action::PatchMetadata { mark } => {
+            Action::PatchMetadata { .. } => {
                 self.not_ended(entry.view.expires)?;
                 let have = chain.row.as_ref().ok_or_else(|| Halt::Conflict("it is not in the standby".to_owned()))?;
-                let body = recipe.patch_secret(view, have, mark.as_ref());
-                Write::PatchSecret { id: target(chain)?, body }
+                write.target = Some(target(chain)?);
+                self.standby.body(&Change { have: Some(have), ..change })?
             }
-            Action::PatchVersionMetadata { version, mark_version } => {
+            Action::PatchVersionMetadata { version, .. } => {
                 let goal = self.goal(entry)?;
                 let want = goal.version(version).ok_or_else(|| unknown_version(version))?;
                 let known = self.known(chain, entry).await?;
                 let have = known.holding(version).ok_or_else(|| unknown_version(version))?;
-                let body = recipe.patch_version(want, have, *mark_version);
-                Write::PatchVersion { id: target(chain)?, version: have.id.clone(), body }
+                write.target = Some(target(chain)?);
+                write.version = Some(have.id.clone());
+                self.standby.body(&Change { version: Some(want), have_version: Some(have), ..change })?
             }
-            Action::RemoveLocks { version, names } => {
-                let version = match version.split_once(':') {
+            Action::RemoveLocks { version, .. } => {
+                write.version = Some(match version.split_once(':') {
                     Some(("own", id)) => id.to_owned(),
                     Some((_, source)) => self.version(chain, entry, source).await?,
                     None => return Err(unknown_version(version)),
-                };
-                Write::RemoveLocks { id: target(chain)?, version, names: names.clone() }
+                });
+                write.target = Some(target(chain)?);
+                self.standby.body(&change)?
             }
             Action::AddLocks { version, names, .. } => {
                 let goal = self.goal(entry)?;
-                let locks: Vec<&LockView> = goal.locks_on(version).filter(|lock| names.contains(&lock.name)).collect();
-                let body = recipe.locks(&locks);
+                let locks: Vec<&RestoreLock> =
+                    goal.locks_on(version).filter(|lock| names.contains(&lock.name)).collect();
                 self.issued(chain, entry).await?;
-                let version = self.version(chain, entry, version).await?;
-                Write::AddLocks { id: target(chain)?, version, body }
+                write.version = Some(self.version(chain, entry, version).await?);
+                write.target = Some(target(chain)?);
+                self.standby.body(&Change { locks: &locks, ..change })?
             }
-            Action::Delete { key } => match key.kind() {
-                ItemKind::Secret => Write::DeleteSecret { id: key.id().to_owned() },
-                ItemKind::Configuration => Write::DeleteConfiguration { key: key.clone() },
-                ItemKind::Group => Write::DeleteGroup { id: key.id().to_owned() },
-                ItemKind::Registration | ItemKind::Other => {
-                    return Err(Halt::Failed("the plan was altered".to_owned()));
-                }
-            },
-            Action::Register => Write::Register { body: recipe.registration(view, &self.registration_names()) },
-        })
+            Action::Delete { key } if matches!(key.kind(), ItemKind::Registration | ItemKind::Other) => {
+                return Err(Halt::Failed("the plan was altered".to_owned()));
+            }
+            Action::Delete { .. } => self.standby.body(&change)?,
+            Action::Register => self.standby.body(&Change { names: Some(&self.registration_names()), ..change })?,
+            Action::ReleaseRotation { .. } => return Err(Halt::Failed("the plan was altered".to_owned())),
+        };
+        Ok(write)
     }
 
-    async fn new_secret(&self, entry: &SnapshotItem, view: &View, step: &Step) -> Result<RequestBody, Halt> {
-        let Action::CreateSecret { version, mark, mark_version } = &step.action else {
-            return Err(Halt::Failed("the plan was altered".to_owned()));
-        };
+    async fn new_secret(&self, entry: &SnapshotItem, change: Change<'_>, version: &str) -> Result<RequestBody, Halt> {
         let goal = self.goal(entry)?;
         let version = self.living(&goal, entry, version)?;
         let group = match &entry.group {
@@ -112,20 +119,18 @@ impl ApplyRun<'_> {
             Treatment::Reissue => none(),
             _ => self.payload(entry, &version.id).await?,
         };
-        let new = NewSecret {
-            view,
+        let change = Change {
             group: group.as_deref(),
-            version,
-            payload: &payload,
-            mark: mark.as_ref(),
-            mark_version: *mark_version,
+            version: Some(version),
+            payload: Some(&payload),
             rotate: self.allows_rotation(),
+            ..change
         };
-        Ok(self.standby.recipe().new_secret(&new)?)
+        Ok(self.standby.body(&change)?)
     }
 
     /// A version that has not expired since the plan was made: the service would destroy it at once.
-    fn living<'g>(&self, goal: &'g Goal, entry: &SnapshotItem, version: &str) -> Result<&'g VersionView, Halt> {
+    fn living<'g>(&self, goal: &'g Goal, entry: &SnapshotItem, version: &str) -> Result<&'g RestoreVersion, Halt> {
         let version = goal.version(version).ok_or_else(|| unknown_version(version))?;
         self.not_ended([version.expires, entry.view.expires].into_iter().flatten().min())?;
         Ok(version)
@@ -155,12 +160,12 @@ impl ApplyRun<'_> {
 
     pub(super) async fn payload(&self, entry: &SnapshotItem, version: &str) -> Result<Payload, Halt> {
         let missing = || Halt::Failed(format!("the snapshot has no payload of version {version}"));
-        self.payloads.get(self.standby.recipe(), entry, version).await?.ok_or_else(missing)
+        self.payloads.get(self.standby.converter(), entry, version).await?.ok_or_else(missing)
     }
 
     /// The value of a configuration; some have none.
     async fn value(&self, entry: &SnapshotItem) -> Result<Payload, RestoreError> {
-        Ok(self.payloads.get(self.standby.recipe(), entry, Slot::VALUE).await?.unwrap_or_else(none))
+        Ok(self.payloads.get(self.standby.converter(), entry, Slot::VALUE).await?.unwrap_or_else(none))
     }
 
     /// The item as it is there; looked at when that has not been done.
@@ -188,7 +193,7 @@ impl ApplyRun<'_> {
         let look = Look { versions: true, ..Look::default() };
         let mut item = entry.item.clone();
         item.docs = self.standby.look(&key, look).await.map_err(RestoreError::from)?;
-        let known = StandbyItem::from_rows(self.standby.recipe().view(&item));
+        let known = StandbyItem::from_rows(self.standby.converter().describe(&item));
         for version in known.view.versions.iter().flatten() {
             if let Some(source) = &version.mark {
                 chain.versions.insert(source.clone(), version.id.clone());

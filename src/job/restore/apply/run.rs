@@ -12,14 +12,14 @@ use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::backup::Payloads;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::guard::check_answer;
-use crate::job::restore::plan::{Action, Step};
+use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::{SnapshotItem, SnapshotItems};
 use crate::job::restore::state::{ItemState, position};
 use crate::model::{ItemKey, ItemKind, Timestamp};
-use crate::provider::standby::{
-    Phase, Recipe, ReferenceNames, RegistrationNames, Standby, View, Write, Written, unanswered,
+use crate::provider::{
+    Action, InstanceError, ItemConverter, Listed, Phase, ReferenceNames, RegistrationNames, RestoreItem, Standby,
+    Write, Written, unanswered,
 };
-use crate::provider::{InstanceError, Listed};
 
 /// How often one step is sent when nothing came of it before.
 const TRIES: u32 = 3;
@@ -43,8 +43,8 @@ pub(super) struct ApplyRun<'a> {
 struct ApplyShared {
     /// The instance id that the target must turn out to have; nothing once it is known.
     named: Option<String>,
-    /// The full name (CRN) of the target, once something shows it.
-    crn: Option<String>,
+    /// The full name of the target, once something shows it.
+    full_name: Option<String>,
     /// Ids of groups in the standby by name.
     groups: BTreeMap<String, String>,
     /// Items in a row that ended in server errors.
@@ -87,7 +87,7 @@ impl From<RestoreError> for Halt {
             )
             | RestoreError::PayloadMissing { .. }
             | RestoreError::PackDamaged { .. }
-            | RestoreError::Recast(_) => Self::Failed(in_words(&error)),
+            | RestoreError::Convert(_) => Self::Failed(in_words(&error)),
             RestoreError::Instance(InstanceError::Overloaded { .. }) => Self::Overload(error),
             RestoreError::Instance(InstanceError::Gone { .. } | InstanceError::Moved { .. }) => {
                 Self::Conflict(in_words(&error))
@@ -106,12 +106,12 @@ impl<'a> ApplyRun<'a> {
         named: Option<String>,
         signatures: Signatures<'a>,
     ) -> Self {
-        let waits = |(view, _): (&View, &Listed)| Some((reference_of(view), unusable(view)?.to_owned()));
+        let waits = |(view, _): (&RestoreItem, &Listed)| Some((reference_of(view), unusable(view)?.to_owned()));
         let waiting = listed.inventory.iter().filter_map(waits).collect();
         let groups = listed.inventory.groups().clone();
         let shared = Mutex::new(ApplyShared {
             named,
-            crn: listed.name.crn.clone(),
+            full_name: listed.name.full_name.clone(),
             groups,
             overloads: 0,
             unusable: waiting,
@@ -145,8 +145,8 @@ impl<'a> ApplyRun<'a> {
         self.shared().groups.get(name).cloned()
     }
 
-    pub(super) fn recipe(&self) -> &'a dyn Recipe {
-        self.standby.recipe()
+    pub(super) fn converter(&self) -> &'a dyn ItemConverter {
+        self.standby.converter()
     }
 
     /// What the ids of the standby are called.
@@ -339,26 +339,25 @@ impl<'a> ApplyRun<'a> {
     /// Sends one change and checks what its answer says about the target.
     async fn send(&self, write: Write) -> Result<Written, RestoreError> {
         let written = self.standby.write(write).await?;
-        if let Some(crn) = &written.instance {
-            self.check_target(crn)?;
+        if let Some(full_name) = &written.instance {
+            self.check_target(full_name)?;
         }
         Ok(written)
     }
 
     /// Checks what an answer or a row says about the target.
-    pub(super) fn check_target(&self, crn: &str) -> Result<(), RestoreError> {
-        let recipe = self.standby.recipe();
+    pub(super) fn check_target(&self, full_name: &str) -> Result<(), RestoreError> {
         let named = self.shared().named.take();
-        let expected = named.or_else(|| recipe.instance_id(self.listed.name.crn.as_ref()?));
+        let expected = named.or_else(|| self.standby.instance_id(self.listed.name.full_name.as_ref()?));
         let source = &self.job.plan.snapshot.source;
-        check_answer(recipe, source, crn, expected.as_deref(), self.job.consent)?;
-        self.shared().crn.get_or_insert_with(|| crn.to_owned());
+        check_answer(self.standby, source, full_name, expected.as_deref(), self.job.consent)?;
+        self.shared().full_name.get_or_insert_with(|| full_name.to_owned());
         Ok(())
     }
 
-    /// The full name (CRN) of the target, if anything has shown it.
-    pub(super) fn crn(&self) -> Option<String> {
-        self.shared().crn.clone()
+    /// The full name of the target, if anything has shown it.
+    pub(super) fn full_name(&self) -> Option<String> {
+        self.shared().full_name.clone()
     }
 
     fn done(&self, chain: &mut Chain<'_>, entry: &SnapshotItem, step: &Step, written: Written) {

@@ -8,8 +8,8 @@ use super::run::{ApplyRun, Halt};
 use crate::crypto::certificate::fits_request;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::snapshot::SnapshotItem;
-use crate::model::{ItemKey, ItemKind};
-use crate::provider::standby::{Signer, View, Write};
+use crate::model::ItemKey;
+use crate::provider::{RestoreItem, Signer};
 
 use serde::Serialize;
 
@@ -34,20 +34,19 @@ pub struct SigningRequest {
 }
 
 impl ApplyRun<'_> {
-    /// Lets the issuer of an authority sign it.
-    pub(super) fn sign_authority(&self, view: &View) -> Result<Write, Halt> {
-        let issuer = self.recipe().issuers(view).into_iter().find(|key| self.names().reference(key.id()).is_some());
-        let key = issuer.ok_or_else(|| Halt::Failed("its issuer is not in the standby".to_owned()))?;
-        Ok(Write::ConfigurationAction { key, body: self.recipe().sign_authority(view) })
+    /// The issuer of an authority in the standby.
+    pub(super) fn issuer(&self, view: &RestoreItem) -> Result<ItemKey, Halt> {
+        let issuer = self.converter().issuers(view).into_iter().find(|key| self.names().reference(key.id()).is_some());
+        issuer.ok_or_else(|| Halt::Failed("its issuer is not in the standby".to_owned()))
     }
 
-    /// Gives an authority the certificate for its request; asks for one where there is none.
-    pub(super) async fn set_signed(
+    /// The certificate for the request of an authority; asks for one where there is none.
+    pub(super) async fn signed_certificate(
         &self,
         chain: &mut Chain<'_>,
         entry: &SnapshotItem,
         by: Option<&ItemKey>,
-    ) -> Result<Write, Halt> {
+    ) -> Result<String, Halt> {
         let known = self.known(chain, entry).await?;
         let request = known.view.request.ok_or_else(|| {
             Halt::Failed(
@@ -57,10 +56,7 @@ impl ApplyRun<'_> {
         let certificate = self.certificate(entry, by, &request).await?;
         fits_request(&certificate, &request, self.now())
             .map_err(|error| Halt::Failed(format!("the certificate for it does not fit and was not sent: {error}")))?;
-        let view = &entry.view;
-        let key = ItemKey::new(ItemKind::Configuration, &format!("{}/{}", view.item_type, view.name));
-        let key = key.map_err(RestoreError::from)?;
-        Ok(Write::ConfigurationAction { key, body: self.recipe().set_signed(&certificate) })
+        Ok(certificate)
     }
 
     async fn certificate(&self, entry: &SnapshotItem, by: Option<&ItemKey>, request: &str) -> Result<String, Halt> {

@@ -12,6 +12,7 @@ use crate::job::restore::matching::Match;
 use crate::job::restore::plan::Plan;
 use crate::job::restore::snapshot::{SnapshotItem, SnapshotItems};
 use crate::model::{ItemKey, ItemKind};
+use crate::provider::Route;
 
 /// The map of what is known to be there, from what was listed and what the run learned since. Asks for nothing.
 pub(super) fn id_map(
@@ -24,16 +25,16 @@ pub(super) fn id_map(
     let chains: BTreeMap<&ItemKey, &Chain<'_>> =
         chains.iter().filter_map(|chain| Some((&chain.first()?.key, chain))).collect();
     let mut there: Vec<(&SnapshotItem, String, Vec<VersionMapping>)> = Vec::new();
-    for entry in snapshot.selected(&plan.options, run.standby.recipe()) {
+    for entry in snapshot.selected(&plan.options, run.standby.converter()) {
         let found = match chains.get(&entry.item.key) {
             Some(chain) => of_chain(entry, chain),
-            None => of_listing(run, plan, entry, listed),
+            None => of_listing(plan, entry, listed),
         };
         there.extend(found.map(|(id, versions)| (entry, id, versions)));
     }
     let found: Vec<MappedItem<'_>> =
         there.iter().map(|(entry, new_id, versions)| MappedItem { entry, new_id, versions }).collect();
-    IdMap::so_far(&found, run.standby.recipe(), &plan.snapshot.source, run.crn().as_deref())
+    IdMap::so_far(&found, run.standby, &plan.snapshot.source, run.full_name().as_deref())
 }
 
 /// An item that the run worked on, as far as it got.
@@ -48,12 +49,7 @@ fn of_chain(entry: &SnapshotItem, chain: &Chain<'_>) -> Option<(String, Vec<Vers
 }
 
 /// An item that the run had nothing to do about, or did not get to: what the list says of it.
-fn of_listing(
-    run: &ApplyRun<'_>,
-    plan: &Plan,
-    entry: &SnapshotItem,
-    listed: &ListedStandby,
-) -> Option<(String, Vec<VersionMapping>)> {
+fn of_listing(plan: &Plan, entry: &SnapshotItem, listed: &ListedStandby) -> Option<(String, Vec<VersionMapping>)> {
     let Match::Found((view, there)) = listed.inventory.find(&entry.view, entry.group.as_deref()) else { return None };
     let mut versions = Vec::new();
     if entry.item.key.kind() == ItemKind::Secret
@@ -66,6 +62,6 @@ fn of_listing(
         };
         versions.extend(view.newest.iter().filter_map(pair));
     }
-    let built_in = run.standby.recipe().route(&entry.item, entry.treatment) == crate::provider::standby::Route::BuiltIn;
+    let built_in = entry.route == Route::BuiltIn;
     (!built_in).then(|| (there.item.key.id().to_owned(), versions))
 }

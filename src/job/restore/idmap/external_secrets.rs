@@ -1,6 +1,6 @@
 //! Patches (RFC 6902) for objects of the External Secrets Operator that refer to secrets of the source by id.
 //!
-//! The forms of a reference are those of the operator's provider for IBM Cloud Secrets Manager: `ID` (an `arbitrary`
+//! The forms of a reference are those of the operator's store for the service: `ID` (an `arbitrary`
 //! secret), `TYPE/ID`, `GROUP/TYPE/ID`, and `GROUP/TYPE/NAME`, which survives a restore unless group, type or name is
 //! another one in the standby. What ends in a UUID is an id, whatever stands before it. References stand in
 //! `spec.data[].remoteRef.key` and `spec.dataFrom[].extract.key` (before `v1beta1`: `spec.dataFrom[].key`), in a
@@ -393,7 +393,7 @@ mod tests {
     fn external_secret(metadata: &str, data: &str) -> String {
         format!(
             r#"{{"apiVersion":"external-secrets.io/v1","kind":"ExternalSecret","metadata":{metadata},
-                "spec":{{"secretStoreRef":{{"name":"ibm","kind":"SecretStore"}},{data}}}}}"#
+                "spec":{{"secretStoreRef":{{"name":"store","kind":"SecretStore"}},{data}}}}}"#
         )
     }
 
@@ -482,7 +482,7 @@ mod tests {
             {"kind":"ClusterExternalSecret","name":"all","controller":true}]}"#;
         let cluster = format!(
             r#"{{"apiVersion":"external-secrets.io/v1beta1","kind":"ClusterExternalSecret","metadata":{{"name":"all"}},
-                "spec":{{"externalSecretSpec":{{"secretStoreRef":{{"name":"ibm"}},{}}}}}}}"#,
+                "spec":{{"externalSecretSpec":{{"secretStoreRef":{{"name":"store"}},{}}}}}}}"#,
             keys(&[OLD])
         );
         let own = external_secret(owned, &keys(&[OLD]));

@@ -9,7 +9,7 @@ use super::goal::source_version;
 use super::known::StandbyItem;
 use super::snapshot::SnapshotItem;
 use crate::model::ItemKey;
-use crate::provider::standby::Recipe;
+use crate::provider::InstanceInventory;
 
 mod csv;
 pub mod external_secrets;
@@ -18,9 +18,9 @@ mod terraform;
 /// Which item of the source is which item of the standby.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMap {
-    /// The full name (CRN) of the source.
+    /// The full name of the source.
     pub source: String,
-    /// The full name (CRN) of the standby; nothing when it shows none.
+    /// The full name of the standby. `None` if it shows none.
     pub standby: Option<String>,
     /// Whether the run that made it came to its end; else it holds what was known to be there when it stopped.
     #[serde(default = "whole")]
@@ -72,19 +72,24 @@ pub struct VersionMapping {
 impl IdMap {
     /// The map of all items that were found in the standby.
     #[must_use]
-    pub fn of(planned: &[Planned<'_>], recipe: &dyn Recipe, source: &str, standby: Option<&str>) -> Self {
+    pub fn of(planned: &[Planned<'_>], instance: &dyn InstanceInventory, source: &str, standby: Option<&str>) -> Self {
         let found = planned.iter().filter_map(|one| {
             let (known, target) = (one.known.as_ref()?, one.target.as_ref()?);
             let versions = versions_of(known);
-            Some(MappedItem { entry: one.entry, new_id: target.id(), versions: &versions }.mapping(recipe, standby))
+            Some(MappedItem { entry: one.entry, new_id: target.id(), versions: &versions }.mapping(instance, standby))
         });
         Self::sorted(found.collect(), source, standby, true)
     }
 
     /// The map of what is known to be there when a run stops before its end.
     #[must_use]
-    pub fn so_far(found: &[MappedItem<'_>], recipe: &dyn Recipe, source: &str, standby: Option<&str>) -> Self {
-        Self::sorted(found.iter().map(|one| one.mapping(recipe, standby)).collect(), source, standby, false)
+    pub fn so_far(
+        found: &[MappedItem<'_>],
+        instance: &dyn InstanceInventory,
+        source: &str,
+        standby: Option<&str>,
+    ) -> Self {
+        Self::sorted(found.iter().map(|one| one.mapping(instance, standby)).collect(), source, standby, false)
     }
 
     fn sorted(mut items: Vec<Mapping>, source: &str, standby: Option<&str>, complete: bool) -> Self {
@@ -110,9 +115,9 @@ pub struct MappedItem<'a> {
 }
 
 impl MappedItem<'_> {
-    fn mapping(self, recipe: &dyn Recipe, standby: Option<&str>) -> Mapping {
+    fn mapping(self, instance: &dyn InstanceInventory, standby: Option<&str>) -> Mapping {
         let view = &self.entry.view;
-        let terraform = standby.and_then(|crn| recipe.terraform(crn, &view.key, &view.item_type, self.new_id));
+        let terraform = standby.and_then(|name| instance.terraform(name, &view.key, &view.item_type, self.new_id));
         let old_type = &self.entry.item.item_type;
         let origin = &self.entry.origin;
         Mapping {
@@ -160,7 +165,7 @@ pub(super) mod tests {
             old_id: format!("o{number}"),
             new_id: format!("n{number}"),
             versions: vec![VersionMapping { old_id: format!("vo{number}"), new_id: format!("vn{number}") }],
-            terraform: Some(("ibm_sm_kv_secret".into(), format!("eu-gb/i/{name}"))),
+            terraform: Some(("sm_kv_secret".into(), format!("eu-gb/i/{name}"))),
         };
         let items = vec![
             item(1, "a.b", Some("1st")),
@@ -168,7 +173,7 @@ pub(super) mod tests {
             item(3, "a_b_2", Some("1st")),
             item(4, "=x,\"y\"", None),
         ];
-        IdMap { source: "crn:a".into(), standby: None, complete: true, items }
+        IdMap { source: "fake:a".into(), standby: None, complete: true, items }
     }
 
     #[test]

@@ -66,7 +66,7 @@ mod tests {
     fn names_are_identifiers_and_unique_also_against_numbered_ones() {
         let blocks = map().to_terraform();
         let names: Vec<&str> = blocks.lines().filter_map(|line| line.trim().strip_prefix("to = ")).collect();
-        let kv = |name: &str| format!("ibm_sm_kv_secret.{name}");
+        let kv = |name: &str| format!("sm_kv_secret.{name}");
         assert_eq!(names, [kv("_1st_a_b"), kv("_1st_a_b_2"), kv("_1st_a_b_2_2"), kv("_x__y_")]);
     }
 

@@ -3,17 +3,16 @@
 use super::{Chain, PlannedItem};
 use crate::job::restore::known::{StandbyItem, settings_digest};
 use crate::job::restore::options::OnConflict;
-use crate::job::restore::plan::Action;
 use crate::job::restore::state::ItemState;
 use crate::model::{ItemKey, Treatment};
-use crate::provider::standby::normal::normal;
-use crate::provider::standby::{Certification, Phase, Recipe, View};
+use crate::provider::normal::normal;
+use crate::provider::{Action, Certification, Phase, RestoreItem};
 
 /// What the plan for an authority needs beside the authority.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthorityContext<'a> {
-    /// What is the provider's.
-    pub recipe: &'a dyn Recipe,
+    /// Whether an authority of its own instance signs it.
+    pub has_issuer: bool,
     /// How it is brought back.
     pub treatment: Treatment,
     /// The class of steps.
@@ -26,8 +25,8 @@ pub struct AuthorityContext<'a> {
 
 /// Plans an authority.
 #[must_use]
-pub fn authority(view: &View, known: Option<&StandbyItem>, context: &AuthorityContext<'_>) -> PlannedItem {
-    let inside = context.treatment == Treatment::Recreate && !context.recipe.issuers(view).is_empty();
+pub fn authority(view: &RestoreItem, known: Option<&StandbyItem>, context: &AuthorityContext<'_>) -> PlannedItem {
+    let inside = context.treatment == Treatment::Recreate && context.has_issuer;
     let mut outcome = PlannedItem::default();
     let settings = settings_digest(&view.settings, view.compared(), None);
     let mut chain = match known {
@@ -110,10 +109,9 @@ fn trust(context: &AuthorityContext<'_>) -> String {
 }
 
 /// Whether the settings may be brought to what they should be, by a patch.
-fn may_update(view: &View, known: &StandbyItem, context: &AuthorityContext<'_>) -> Result<(), String> {
+fn may_update(view: &RestoreItem, known: &StandbyItem, context: &AuthorityContext<'_>) -> Result<(), String> {
     let differing = differing(view, known);
-    let fixed = context.recipe.unpatchable(&view.item_type);
-    if let Some(name) = differing.iter().find(|name| fixed.contains(name)) {
+    if let Some(name) = differing.iter().find(|name| view.unpatchable.contains(name)) {
         return Err(format!(
             "the standby has it with another {name}, which no patch can change; rename or delete that one, then make a \
              new plan"
@@ -129,7 +127,7 @@ fn may_update(view: &View, known: &StandbyItem, context: &AuthorityContext<'_>) 
 }
 
 /// The compared settings that are not the same in the standby.
-pub(super) fn differing<'v>(view: &'v View, known: &StandbyItem) -> Vec<&'v str> {
-    let value = |view: &View, name: &str| view.settings.get(name).filter(|v| v.get() != "null").map(normal);
+pub(super) fn differing<'v>(view: &'v RestoreItem, known: &StandbyItem) -> Vec<&'v str> {
+    let value = |view: &RestoreItem, name: &str| view.settings.get(name).filter(|v| v.get() != "null").map(normal);
     view.compared().filter(|name| value(view, name) != value(&known.view, name)).collect()
 }

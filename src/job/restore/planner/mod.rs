@@ -2,9 +2,8 @@
 
 use super::known::{StandbyItem, settings_digest};
 use super::options::{DEFAULT_SOURCE_NAME, OnConflict};
-use super::plan::Action;
 use super::state::{ItemState, Parts};
-use crate::provider::standby::{Phase, Recipe, RegistrationNames, View};
+use crate::provider::{Action, Phase, RegistrationNames, RestoreItem};
 
 mod authority;
 mod reissue;
@@ -87,13 +86,13 @@ impl Chain {
 
 /// Plans a group. `known` is what the standby has.
 #[must_use]
-pub fn group(view: &View, known: Option<&StandbyItem>) -> PlannedItem {
+pub fn group(view: &RestoreItem, known: Option<&StandbyItem>) -> PlannedItem {
     simple(view, known, None, Phase::Groups, Action::CreateGroup, || Ok(Action::UpdateGroup))
 }
 
 /// Plans the registration; one with another service is not ours to change.
 #[must_use]
-pub fn registration(view: &View, known: Option<&StandbyItem>, names: Option<&RegistrationNames>) -> PlannedItem {
+pub fn registration(view: &RestoreItem, known: Option<&StandbyItem>, names: Option<&RegistrationNames>) -> PlannedItem {
     let mut outcome = simple(view, known, None, Phase::Registration, Action::Register, || {
         Err("the standby is registered with another notification service; delete that registration first".to_owned())
     });
@@ -108,16 +107,14 @@ pub fn registration(view: &View, known: Option<&StandbyItem>, names: Option<&Reg
 /// Plans a configuration, whose value was compared when it is there.
 #[must_use]
 pub fn configuration(
-    view: &View,
+    view: &RestoreItem,
     phase: Phase,
     known: Option<&StandbyItem>,
-    recipe: &dyn Recipe,
     on_conflict: OnConflict,
 ) -> PlannedItem {
     simple(view, known, Some(true), phase, Action::CreateConfiguration, || {
         let differing = known.map(|known| authority::differing(view, known)).unwrap_or_default();
-        let fixed = recipe.unpatchable(&view.item_type);
-        match (on_conflict, differing.iter().find(|name| fixed.contains(name))) {
+        match (on_conflict, differing.iter().find(|name| view.unpatchable.contains(name))) {
             (OnConflict::NewVersion, Some(name)) => Err(format!(
                 "the standby has it with another {name}, which no patch can change; rename or delete that one, then make \
                  a new plan"
@@ -133,7 +130,7 @@ pub fn configuration(
 /// Items that are either there or not, with settings and perhaps a value; `value` is what states say of it when it is
 /// right.
 fn simple(
-    view: &View,
+    view: &RestoreItem,
     known: Option<&StandbyItem>,
     value: Option<bool>,
     phase: Phase,

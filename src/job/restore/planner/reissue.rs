@@ -8,21 +8,25 @@ use super::{Chain, PlannedItem, SecretContext};
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{StandbyItem, settings_digest};
 use crate::job::restore::options::OnConflict;
-use crate::job::restore::plan::Action;
 use crate::job::restore::state::ItemState;
-use crate::provider::standby::normal::normal;
-use crate::provider::standby::{LockView, View};
+use crate::provider::normal::normal;
+use crate::provider::{Action, RestoreItem, RestoreLock};
 
 /// Plans a secret that the standby issues.
 #[must_use]
-pub fn reissue(view: &View, goal: &Goal, known: Option<&StandbyItem>, context: &SecretContext<'_>) -> PlannedItem {
+pub fn reissue(
+    view: &RestoreItem,
+    goal: &Goal,
+    known: Option<&StandbyItem>,
+    context: &SecretContext<'_>,
+) -> PlannedItem {
     match known {
         None => created(view, goal, context),
         Some(known) => changed(view, goal, known, context).unwrap_or_else(PlannedItem::conflict),
     }
 }
 
-fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem {
+fn created(view: &RestoreItem, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem {
     let mut outcome = PlannedItem::default();
     outcome.notes.push("the standby issues a new one: whoever uses it must be given that".to_owned());
     let rotates = view.rotation.is_some() && context.options.allow_rotation;
@@ -31,7 +35,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem
     }
     let mark = mark(view, goal, 1, rotates, context);
     let Some(version) = goal.versions.last() else { return outcome };
-    let mark_version = note_version(version, context, &mut outcome);
+    let mark_version = note_version(view, version, &mut outcome);
     let settings = settings_digest(&view.settings, view.compared(), mark.as_ref());
     let action = Action::CreateSecret { version: version.id.clone(), mark, mark_version };
     let mut chain = Chain::new(ItemState::default());
@@ -39,13 +43,18 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem
         state.present = true;
         state.settings = Some(settings);
     });
-    let locks: Vec<&LockView> = goal.locks_on(&version.id).collect();
+    let locks: Vec<&RestoreLock> = goal.locks_on(&version.id).collect();
     add_locks(&mut chain, &version.id, &locks, &[]);
     outcome.steps = chain.finish();
     outcome
 }
 
-fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContext<'_>) -> Result<PlannedItem, String> {
+fn changed(
+    view: &RestoreItem,
+    goal: &Goal,
+    known: &StandbyItem,
+    context: &SecretContext<'_>,
+) -> Result<PlannedItem, String> {
     let mut outcome = PlannedItem::default();
     let there = known.view.mark.as_ref();
     let ours = there.filter(|mark| mark.source == view.key.id());
@@ -86,7 +95,7 @@ fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContex
     }
     // Locks belong to the version that we had made; where the standby has rotated since, there is nothing to lock.
     for version in goal.versions.iter().filter(|version| known.holding(&version.id).is_some()) {
-        let locks: Vec<&LockView> = goal.locks_on(&version.id).collect();
+        let locks: Vec<&RestoreLock> = goal.locks_on(&version.id).collect();
         lock(&mut chain, &version.id, &locks, &[]);
     }
     outcome.steps = chain.finish();
@@ -94,7 +103,7 @@ fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContex
 }
 
 /// A setting that only a create takes and that both show differently.
-fn fixed_differs<'v>(view: &'v View, known: &StandbyItem) -> Option<&'v str> {
+fn fixed_differs<'v>(view: &'v RestoreItem, known: &StandbyItem) -> Option<&'v str> {
     let differs = |name: &&&str| match (view.settings.get(name), known.view.settings.get(name)) {
         (Some(want), Some(have)) => normal(want) != normal(have),
         _ => false,

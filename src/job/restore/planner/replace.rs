@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use super::secret::remove_locks;
 use super::{Chain, PlannedItem};
 use crate::job::restore::known::StandbyItem;
-use crate::job::restore::plan::Action;
 use crate::job::restore::state::ItemState;
 use crate::model::ItemKind;
-use crate::provider::standby::{Phase, View};
+use crate::provider::{Action, Phase, RestoreItem};
 
 /// Whether an item of the standby may be replaced by `view`: a secret or a configuration with a value, and nothing that
 /// was restored from another secret, which may be somebody's only copy. An authority is none: whatever it signed would be
 /// worth nothing.
 #[must_use]
-pub fn replaceable(view: &View, known: &StandbyItem) -> bool {
+pub fn replaceable(view: &RestoreItem, known: &StandbyItem) -> bool {
     let foreign = known.view.mark.as_ref().is_some_and(|mark| mark.source != view.key.id());
     let kind = view.key.kind();
     matches!(kind, ItemKind::Secret | ItemKind::Configuration) && view.certification.is_none() && !foreign
@@ -22,7 +21,7 @@ pub fn replaceable(view: &View, known: &StandbyItem) -> bool {
 
 /// Deletes what is there, then does what `created` says of an item that is not there. `why` is what was in the way.
 #[must_use]
-pub fn replaced(view: &View, known: &StandbyItem, phase: Phase, created: PlannedItem, why: &str) -> PlannedItem {
+pub fn replaced(view: &RestoreItem, known: &StandbyItem, phase: Phase, created: PlannedItem, why: &str) -> PlannedItem {
     let PlannedItem { steps, losses, mut notes, .. } = created;
     let mut chain = Chain::new(known.state(view.compared()));
     // The new item has versions of its own, some of them under the same names; what their metadata was does not matter.

@@ -4,11 +4,10 @@ use super::{Chain, PlannedItem};
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{StandbyItem, VERSIONS_COUNTED, lock_digest, metadata_digest, settings_digest};
 use crate::job::restore::options::{OnConflict, PlanOptions};
-use crate::job::restore::plan::Action;
 use crate::job::restore::state::{ItemState, version_name};
 use crate::model::json::JsonObject;
 use crate::model::{Digest, Item, Slot, Timestamp};
-use crate::provider::standby::{LockView, Phase, Recipe, RestoreMark, VersionView, View};
+use crate::provider::{Action, Phase, RestoreItem, RestoreLock, RestoreMark, RestoreVersion};
 
 /// Why metadata is patched that is another one than the snapshot's, and not only marked.
 pub const METADATA_DIFFERS: &str = "its metadata differs";
@@ -20,8 +19,6 @@ const UNLOCKED_AT_ONCE: usize = 50;
 /// What the plan for a secret needs beside the secret.
 #[derive(Debug, Clone, Copy)]
 pub struct SecretContext<'a> {
-    /// What is the provider's.
-    pub recipe: &'a dyn Recipe,
     /// What was asked for.
     pub options: &'a PlanOptions,
     /// The class of steps that the secret belongs to.
@@ -37,7 +34,12 @@ pub struct SecretContext<'a> {
 /// A secret that is there without our mark and holds the payload of the snapshot is adopted: it gets the marks, so that
 /// the next plan needs no payload read; after that a plan is empty.
 #[must_use]
-pub fn secret(item: &Item, view: &View, known: Option<&StandbyItem>, context: &SecretContext<'_>) -> PlannedItem {
+pub fn secret(
+    item: &Item,
+    view: &RestoreItem,
+    known: Option<&StandbyItem>,
+    context: &SecretContext<'_>,
+) -> PlannedItem {
     let goal = match Goal::new(item, view, context.now) {
         Ok(goal) => goal,
         Err(why) => return PlannedItem { losses: vec![why], ..PlannedItem::default() },
@@ -72,7 +74,7 @@ fn withheld(item: &Item) -> Option<String> {
 /// `rotates` says whether the secret rotates by itself in the standby. What an instance that was restored itself still
 /// holds back is held back on.
 pub(super) fn mark(
-    view: &View,
+    view: &RestoreItem,
     goal: &Goal,
     versions: u64,
     rotates: bool,
@@ -91,14 +93,14 @@ pub(super) fn mark(
         snapshot: context.snapshot,
         held,
     };
-    context.recipe.mark_fits(view, &mark).then_some(mark)
+    view.fits(&mark).then_some(mark)
 }
 
-fn names(view: &View) -> impl Iterator<Item = &str> {
+fn names(view: &RestoreItem) -> impl Iterator<Item = &str> {
     view.compared()
 }
 
-fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem {
+fn created(view: &RestoreItem, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem {
     let mut outcome = PlannedItem::default();
     let rotates = view.rotation.is_some() && context.options.allow_rotation;
     let mark = mark(view, goal, goal.versions.len() as u64, rotates, context);
@@ -112,7 +114,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem
     }
     let mut chain = Chain::new(ItemState::default());
     for (place, version) in goal.versions.iter().enumerate() {
-        let mark_version = note_version(version, context, &mut outcome);
+        let mark_version = note_version(view, version, &mut outcome);
         let newest = version_name(Some(&version.id), "");
         let id = version.id.clone();
         if place == 0 {
@@ -125,7 +127,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem
             });
         } else {
             let action = Action::AddVersion { version: id, mark_version };
-            let moves = context.recipe.version_moves_settings(view);
+            let moves = view.version_moves_settings();
             chain.step(context.phase, action, "its current version follows the previous one", |state| {
                 state.newest = Some(newest);
                 state.settings = state.settings.filter(|_| !moves);
@@ -138,7 +140,7 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem
         chain.step(context.phase, Action::PatchMetadata { mark }, reason, |state| state.settings = Some(settings));
     }
     for version in &goal.versions {
-        let locks: Vec<&LockView> = goal.locks_on(&version.id).collect();
+        let locks: Vec<&RestoreLock> = goal.locks_on(&version.id).collect();
         add_locks(&mut chain, &version.id, &locks, &[]);
     }
     outcome.steps = chain.finish();
@@ -146,8 +148,8 @@ fn created(view: &View, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem
 }
 
 /// Whether the version gets a mark; notes when there is no room for it.
-pub(super) fn note_version(version: &VersionView, context: &SecretContext<'_>, outcome: &mut PlannedItem) -> bool {
-    let fits = context.recipe.version_mark_fits(version);
+pub(super) fn note_version(view: &RestoreItem, version: &RestoreVersion, outcome: &mut PlannedItem) -> bool {
+    let fits = view.fits_version(version);
     if !fits {
         let note =
             format!("the metadata of its version {} cannot take our mark: only the id map will name it", version.id);
@@ -156,7 +158,7 @@ pub(super) fn note_version(version: &VersionView, context: &SecretContext<'_>, o
     fits
 }
 
-pub(super) fn add_locks(chain: &mut Chain, version: &str, locks: &[&LockView], removed: &[String]) {
+pub(super) fn add_locks(chain: &mut Chain, version: &str, locks: &[&RestoreLock], removed: &[String]) {
     if locks.is_empty() {
         return;
     }
@@ -173,7 +175,12 @@ pub(super) fn add_locks(chain: &mut Chain, version: &str, locks: &[&LockView], r
 }
 
 /// The plan for a secret that is there.
-fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContext<'_>) -> Result<PlannedItem, String> {
+fn changed(
+    view: &RestoreItem,
+    goal: &Goal,
+    known: &StandbyItem,
+    context: &SecretContext<'_>,
+) -> Result<PlannedItem, String> {
     if let Some(version) = known.false_marks.first() {
         return Err(format!("its version {version} carries our mark and another payload; somebody marked it by hand"));
     }
@@ -210,7 +217,7 @@ fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContex
                 ));
             }
         }
-        let mark_version = note_version(version, context, &mut outcome);
+        let mark_version = note_version(view, version, &mut outcome);
         let newest = version_name(Some(&version.id), "");
         bearing.push(newest.clone());
         let metadata = metadata_digest(&version.metadata, mark_version.then_some(version.id.as_str()));
@@ -224,7 +231,7 @@ fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContex
     }
     if known.view.versions.is_some() {
         let bearing = bearing.split_off(bearing.len().saturating_sub(2));
-        let here = |version: &&VersionView| bearing.contains(&version_name(Some(&version.id), ""));
+        let here = |version: &&RestoreVersion| bearing.contains(&version_name(Some(&version.id), ""));
         for version in goal.versions.iter().filter(|version| !here(version)) {
             outcome.losses.push(format!(
                 "its previous version {} is not in the standby and cannot come behind the current one",
@@ -232,10 +239,10 @@ fn changed(view: &View, goal: &Goal, known: &StandbyItem, context: &SecretContex
             ));
         }
         for version in goal.versions.iter().filter(here) {
-            patch_version(&mut chain, version, context, &mut outcome);
+            patch_version(&mut chain, view, version, &mut outcome);
         }
         for version in goal.versions.iter().filter(here) {
-            let locks: Vec<&LockView> = goal.locks_on(&version.id).collect();
+            let locks: Vec<&RestoreLock> = goal.locks_on(&version.id).collect();
             lock(&mut chain, &version.id, &locks, &removed);
         }
     }
@@ -259,7 +266,7 @@ fn versions_to_add<'a>(
     goal: &'a Goal,
     known: &StandbyItem,
     on_conflict: OnConflict,
-) -> Result<Vec<&'a VersionView>, String> {
+) -> Result<Vec<&'a RestoreVersion>, String> {
     // Versions were not asked for when the rows say that they are right.
     let Some(current) = known.view.current() else { return Ok(Vec::new()) };
     let holds = known.sources.get(&current.id);
@@ -316,7 +323,7 @@ pub(super) fn remove_locks(chain: &mut Chain, phase: Phase, version: &str, names
 
 fn patch_settings(
     chain: &mut Chain,
-    view: &View,
+    view: &RestoreItem,
     goal: &Goal,
     known: &StandbyItem,
     versions: u64,
@@ -357,7 +364,7 @@ fn patch_settings(
 
 /// Whether the metadata of what is there may be covered by the snapshot's: what a restore made, and on the way back what
 /// it was made from, is nobody else's; of other secrets it is somebody's own.
-pub(super) fn may_cover(view: &View, known: &StandbyItem, context: &SecretContext<'_>) -> Result<(), String> {
+pub(super) fn may_cover(view: &RestoreItem, known: &StandbyItem, context: &SecretContext<'_>) -> Result<(), String> {
     let versions = || known.view.versions.iter().flatten();
     let restored = known.view.mark.is_some() || versions().any(|version| version.mark.is_some());
     let ours = restored || is_origin(view, known);
@@ -372,18 +379,18 @@ pub(super) fn may_cover(view: &View, known: &StandbyItem, context: &SecretContex
 }
 
 /// Whether the secret of the snapshot was restored from what is there.
-pub(super) fn is_origin(view: &View, known: &StandbyItem) -> bool {
+pub(super) fn is_origin(view: &RestoreItem, known: &StandbyItem) -> bool {
     view.mark.as_ref().is_some_and(|mark| mark.source == known.view.key.id())
 }
 
-fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretContext<'_>, outcome: &mut PlannedItem) {
+fn patch_version(chain: &mut Chain, view: &RestoreItem, version: &RestoreVersion, outcome: &mut PlannedItem) {
     let name = version_name(Some(&version.id), "");
-    let fits = context.recipe.version_mark_fits(version);
+    let fits = view.fits_version(version);
     let wanted = metadata_digest(&version.metadata, fits.then_some(version.id.as_str()));
     if chain.now.version_metadata.get(&name) == Some(&wanted) {
         return;
     }
-    let mark_version = note_version(version, context, outcome);
+    let mark_version = note_version(view, version, outcome);
     let action = Action::PatchVersionMetadata { version: version.id.clone(), mark_version };
     chain.step(Phase::VersionMetadata, action, "the version's metadata or mark differs", |state| {
         state.version_metadata.insert(name, wanted);
@@ -391,11 +398,11 @@ fn patch_version(chain: &mut Chain, version: &VersionView, context: &SecretConte
 }
 
 /// Brings the locks of one version to what the snapshot has; locks of other names stay.
-pub(super) fn lock(chain: &mut Chain, version: &str, wanted: &[&LockView], removed: &[String]) {
-    let key = |lock: &LockView| format!("{}/{}", version_name(Some(version), ""), lock.name);
-    let is = |lock: &&&LockView, state: &ItemState| state.locks.get(&key(lock)) == Some(&lock_digest(lock));
-    let missing: Vec<&LockView> = wanted.iter().filter(|lock| !is(lock, &chain.now)).copied().collect();
-    let other: Vec<&LockView> =
+pub(super) fn lock(chain: &mut Chain, version: &str, wanted: &[&RestoreLock], removed: &[String]) {
+    let key = |lock: &RestoreLock| format!("{}/{}", version_name(Some(version), ""), lock.name);
+    let is = |lock: &&&RestoreLock, state: &ItemState| state.locks.get(&key(lock)) == Some(&lock_digest(lock));
+    let missing: Vec<&RestoreLock> = wanted.iter().filter(|lock| !is(lock, &chain.now)).copied().collect();
+    let other: Vec<&RestoreLock> =
         missing.iter().filter(|lock| chain.now.locks.contains_key(&key(lock))).copied().collect();
     if !other.is_empty() {
         let names: Vec<String> = other.iter().map(|lock| lock.name.clone()).collect();

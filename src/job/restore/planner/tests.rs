@@ -1,46 +1,34 @@
 //! Plans of single secrets, without any network.
 
 use super::*;
+use crate::job::fake::FakeConverter;
 use crate::job::restore::PlanOptions;
 use crate::job::restore::goal::tests::{item, now};
 use crate::model::{Digest, Item};
-use crate::provider::ibm::recipe::IbmRecipe;
-use crate::provider::standby::Recipe;
+use crate::provider::ItemConverter;
 
-const SOURCE: &str = r#"[
-    {"id":"v3","alias":"current","payload_available":true},
-    {"id":"v2","alias":"previous","payload_available":true}]"#;
+const SOURCE: &str = r#"[{"id":"v2"},{"id":"v3"}]"#;
 
 fn planned(known: Option<&StandbyItem>, options: &PlanOptions, row: &str, locks: &str) -> PlannedItem {
     let item = item(&[("row", row), ("versions", SOURCE), ("locks", locks)], &["v3", "v2"]);
-    let context = SecretContext {
-        recipe: &IbmRecipe,
-        options,
-        phase: Phase::Secrets,
-        snapshot: Digest::from_bytes([2; 32]),
-        now: now(),
-    };
-    secret(&item, &IbmRecipe.view(&item), known, &context)
+    let context = SecretContext { options, phase: Phase::Secrets, snapshot: Digest::from_bytes([2; 32]), now: now() };
+    secret(&item, &FakeConverter.describe(&item), known, &context)
 }
 
 /// A standby whose versions, oldest first, hold these of the source; `-` holds something of its own.
 fn standby(holds: &[&str], locks: &str) -> StandbyItem {
     let version = |(place, source): (usize, &&str)| {
-        let alias = match holds.len() - place {
-            1 => r#","alias":"current","payload_available":true"#,
-            2 => r#","alias":"previous","payload_available":true"#,
-            _ => "",
-        };
+        let gone = if holds.len() - place > 2 { r#","gone":true"# } else { "" };
         let mark = match *source {
             "-" => String::new(),
-            source => format!(r#","version_custom_metadata":{{"keyhaven":{{"source_version":"{source}"}}}}"#),
+            source => format!(r#","metadata":{{"keyhaven":{{"source_version":"{source}"}}}}"#),
         };
-        format!(r#"{{"id":"own-{place}"{alias}{mark}}}"#)
+        format!(r#"{{"id":"own-{place}"{gone}{mark}}}"#)
     };
     let versions: Vec<String> = holds.iter().enumerate().map(version).collect();
     let row = format!(r#"{{"versions_total":{}}}"#, holds.len());
     let there: Item = item(&[("row", &row), ("versions", &format!("[{}]", versions.join(","))), ("locks", locks)], &[]);
-    StandbyItem::from_rows(IbmRecipe.view(&there))
+    StandbyItem::from_rows(FakeConverter.describe(&there))
 }
 
 fn actions(outcome: &PlannedItem) -> Vec<&'static str> {
@@ -84,7 +72,7 @@ fn something_of_its_own_is_a_conflict_unless_it_may_be_overwritten() {
 
 #[test]
 fn a_lock_is_taken_off_only_where_it_blocks_and_only_when_the_snapshot_knows_it() {
-    let held = |version: &str| format!(r#"[{{"name":"held","secret_version_id":"{version}"}}]"#);
+    let held = |version: &str| format!(r#"[{{"name":"held","on":"{version}"}}]"#);
     let options = PlanOptions::default();
     let blocked = standby(&["v1", "v2"], &held("own-0"));
     let outcome = planned(Some(&blocked), &options, "{}", &held("v2"));
@@ -97,8 +85,8 @@ fn a_lock_is_taken_off_only_where_it_blocks_and_only_when_the_snapshot_knows_it(
 
 #[test]
 fn the_mark_is_written_behind_all_that_it_speaks_of() {
-    let row = r#"{"description":"new","expiration_date":"2030-01-01T00:00:00Z"}"#;
-    let locks = r#"[{"name":"held","secret_version_id":"v3"}]"#;
+    let row = r#"{"description":"new","ends":"2030-01-01T00:00:00Z"}"#;
+    let locks = r#"[{"name":"held","on":"v3"}]"#;
     let outcome = planned(Some(&standby(&["v1", "v2"], "[]")), &PlanOptions::default(), row, locks);
     assert_eq!(actions(&outcome), ["add_version", "add_locks", "patch_metadata"]);
     assert!(outcome.steps.windows(2).all(|pair| pair[0].phase <= pair[1].phase && pair[0].leaves == pair[1].expect));
@@ -124,7 +112,6 @@ fn rotation_that_is_held_back_stands_in_the_mark() {
 #[test]
 fn members_that_were_cut_out_of_metadata_are_said_and_nothing_else_is() {
     let context = SecretContext {
-        recipe: &IbmRecipe,
         options: &PlanOptions::default(),
         phase: Phase::Secrets,
         snapshot: Digest::from_bytes([2; 32]),
@@ -133,7 +120,7 @@ fn members_that_were_cut_out_of_metadata_are_said_and_nothing_else_is() {
     let docs = [("row", "{}"), ("versions", SOURCE), ("locks", "[]")];
     let notes = |slots: &[&str]| {
         let item = item(&docs, slots);
-        secret(&item, &IbmRecipe.view(&item), None, &context).notes
+        secret(&item, &FakeConverter.describe(&item), None, &context).notes
     };
     assert!(notes(&["v3", "v2"]).is_empty());
     let said = notes(&["v3", "v2", "withheld"]);

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::job::restore::snapshot::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
-use crate::provider::standby::{Recipe, Route};
+use crate::provider::{ItemWriter, Route};
 
 /// Items that would meet under one name in the standby, and why each cannot be made.
 ///
 /// The provider takes a name once per type and group, perhaps once per type: what the source has twice it may have, what
 /// only a policy brings together it may not.
 #[must_use]
-pub(in crate::job::restore) fn collisions(entries: &[&SnapshotItem], recipe: &dyn Recipe) -> BTreeMap<ItemKey, String> {
-    let made = |entry: &&&SnapshotItem| {
-        entry.item.key.kind() == ItemKind::Secret
-            && matches!(recipe.route(&entry.item, entry.treatment), Route::Create(_))
-    };
+pub(in crate::job::restore) fn collisions(
+    entries: &[&SnapshotItem],
+    writer: &dyn ItemWriter,
+) -> BTreeMap<ItemKey, String> {
+    let made =
+        |entry: &&&SnapshotItem| entry.item.key.kind() == ItemKind::Secret && matches!(entry.route, Route::Create(_));
     let mut meeting: BTreeMap<(&str, &str), Vec<&SnapshotItem>> = BTreeMap::new();
     for entry in entries.iter().filter(made) {
         meeting.entry((entry.view.item_type.as_str(), entry.view.name.as_str())).or_default().push(entry);
@@ -40,7 +41,7 @@ pub(in crate::job::restore) fn collisions(entries: &[&SnapshotItem], recipe: &dy
     }
     for entry in entries {
         if entry.view.name != entry.origin.name
-            && let Some(why) = recipe.refused_name(entry.item.key.kind(), &entry.view.name)
+            && let Some(why) = writer.refused_name(entry.item.key.kind(), &entry.view.name)
         {
             let why = format!("the provider takes no `{}` as its name: {why}", entry.view.name);
             found.entry(entry.item.key.clone()).or_insert(why);
@@ -51,9 +52,9 @@ pub(in crate::job::restore) fn collisions(entries: &[&SnapshotItem], recipe: &dy
 
 /// Groups that become part of another one, with what to say about each.
 #[must_use]
-pub(in crate::job::restore) fn merged(entries: &[&SnapshotItem], recipe: &dyn Recipe) -> BTreeMap<ItemKey, String> {
+pub(in crate::job::restore) fn merged(entries: &[&SnapshotItem]) -> BTreeMap<ItemKey, String> {
     let groups = || entries.iter().filter(|entry| entry.item.key.kind() == ItemKind::Group);
-    let built_in = |entry: &SnapshotItem| recipe.route(&entry.item, entry.treatment) == Route::BuiltIn;
+    let built_in = |entry: &SnapshotItem| entry.route == Route::BuiltIn;
     let mut first: BTreeMap<&str, &SnapshotItem> = BTreeMap::new();
     for entry in groups() {
         let kept = first.entry(entry.view.name.as_str()).or_insert(entry);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::snapshot::{ItemOrigin, SnapshotItem, TreatmentEffect};
 use crate::model::{Item, ItemKey, ItemKind, Policies, Selector, SelectorSubject, Treatment};
-use crate::provider::standby::{Recipe, View};
+use crate::provider::{Conversion, ItemConverter, RestoreItem};
 
 mod error;
 mod meeting;
@@ -32,30 +32,31 @@ const NAMED: usize = 5;
 pub(super) fn resolve(
     items: Vec<Item>,
     groups: &BTreeMap<String, String>,
-    recipe: &dyn Recipe,
+    converter: &dyn ItemConverter,
     policies: &Policies,
     sign_with_source: bool,
 ) -> Result<BTreeMap<ItemKey, SnapshotItem>, PolicyError> {
     let mut sources: Vec<(Item, ItemOrigin)> = items
         .into_iter()
         .map(|item| {
-            let origin = ItemOrigin::of(&recipe.view(&item), groups);
+            let origin = ItemOrigin::of(&converter.describe(&item), groups);
             (item, origin)
         })
         .collect();
     // A supplied member may allow a treatment, and what takes a member may depend on the treatment.
-    let first = treatments(&sources, recipe, policies, sign_with_source)?;
-    let supplied = supply(&mut sources, &first, recipe, policies)?;
-    let treatments = treatments(&sources, recipe, policies, sign_with_source)?;
+    let first = treatments(&sources, converter, policies, sign_with_source)?;
+    let supplied = supply(&mut sources, &first, converter, policies)?;
+    let treatments = treatments(&sources, converter, policies, sign_with_source)?;
     let names = names(&sources, policies)?;
     let mut entries = Vec::with_capacity(sources.len());
     let chosen = treatments.into_iter().zip(names).zip(supplied);
     for ((item, origin), ((chosen, name), supplied)) in sources.into_iter().zip(chosen) {
-        let view = recipe.recast(&item, chosen.treatment);
+        let Conversion { item: view, route, note } = converter.convert(&item, chosen.treatment);
         let (group, treatment) = (origin.group.clone(), chosen.treatment);
         let (effects, notes) = (chosen.effects, chosen.notes);
-        let mut entry = SnapshotItem { item, treatment, view, group, origin, effects, notes, rewrites: Vec::new() };
-        entry.notes.extend(recipe.recast_note(&entry.item, entry.treatment));
+        let mut entry =
+            SnapshotItem { item, treatment, route, view, group, origin, effects, notes, rewrites: Vec::new() };
+        entry.notes.extend(note);
         if let Some((rule, name)) = name {
             entry.rename(&name);
             entry.effects.push(TreatmentEffect { what: rule, places: 0 });
@@ -64,7 +65,7 @@ pub(super) fn resolve(
         entries.push(entry);
     }
     for (place, transform) in policies.transforms.iter().enumerate() {
-        rewrite(&mut entries, &format!("transform {}", place + 1), transform, recipe)?;
+        rewrite(&mut entries, &format!("transform {}", place + 1), transform)?;
     }
     for entry in entries.iter_mut().filter(|entry| !entry.rewrites.is_empty()) {
         entry.view.rewrites = stamp(&entry.rewrites);
@@ -81,7 +82,7 @@ struct Chosen {
 
 fn treatments(
     sources: &[(Item, ItemOrigin)],
-    recipe: &dyn Recipe,
+    converter: &dyn ItemConverter,
     policies: &Policies,
     sign_with_source: bool,
 ) -> Result<Vec<Chosen>, PolicyError> {
@@ -93,20 +94,20 @@ fn treatments(
     let mut used = vec![false; policies.rules.len()];
     let mut chosen = Vec::with_capacity(sources.len());
     for (item, origin) in sources {
-        let allowed = recipe.treatments(item);
+        let allowed = converter.treatments(item);
         let mut one =
             Chosen { treatment: allowed.first().copied().unwrap_or_default(), effects: Vec::new(), notes: Vec::new() };
         match asked(item, origin, policies) {
             // What comes back by itself needs no rule: one for a whole group speaks of the others in it.
             (Some((_, treatment)), _) if allowed == [Treatment::Exact] && treatment != Treatment::Exact => {}
             (Some((place, treatment)), _) => {
-                if !recipe.type_treatments(&item.item_type).contains(&treatment) {
+                if !converter.type_treatments(&item.item_type).contains(&treatment) {
                     return Err(PolicyError::Treatment {
                         what: rule_name(place),
                         treatment,
                         name: origin.in_words(),
                         item_type: item.item_type.clone(),
-                        allowed: words(recipe.type_treatments(&item.item_type)),
+                        allowed: words(converter.type_treatments(&item.item_type)),
                     });
                 }
                 if let Some(used) = used.get_mut(place) {
@@ -139,7 +140,7 @@ fn treatments(
                 treatment,
                 name: origin.in_words(),
                 item_type: item.item_type.clone(),
-                allowed: words(recipe.treatments(item)),
+                allowed: words(converter.treatments(item)),
             });
         }
     }
@@ -160,11 +161,11 @@ fn asked(item: &Item, origin: &ItemOrigin, policies: &Policies) -> (Option<(usiz
 pub fn treatment(
     item: &Item,
     groups: &BTreeMap<String, String>,
-    recipe: &dyn Recipe,
+    converter: &dyn ItemConverter,
     policies: &Policies,
 ) -> Treatment {
-    let allowed = recipe.treatments(item);
-    let (by_rule, by_type) = asked(item, &ItemOrigin::of(&recipe.view(item), groups), policies);
+    let allowed = converter.treatments(item);
+    let (by_rule, by_type) = asked(item, &ItemOrigin::of(&converter.describe(item), groups), policies);
     let wanted = by_rule.map(|(_, treatment)| treatment).or(by_type);
     wanted.filter(|wanted| allowed.contains(wanted)).or(allowed.first().copied()).unwrap_or_default()
 }
@@ -220,7 +221,7 @@ fn words(treatments: &[Treatment]) -> String {
 fn supply(
     sources: &mut [(Item, ItemOrigin)],
     treatments: &[Chosen],
-    recipe: &dyn Recipe,
+    converter: &dyn ItemConverter,
     policies: &Policies,
 ) -> Result<Vec<Vec<TreatmentEffect>>, PolicyError> {
     let mut effects: Vec<Vec<TreatmentEffect>> = sources.iter().map(|_| Vec::new()).collect();
@@ -234,7 +235,7 @@ fn supply(
                 continue;
             }
             selected.get_or_insert_with(|| item.item_type.clone());
-            let taken = recipe.supply(item, chosen.treatment, &members);
+            let taken = converter.supply(item, chosen.treatment, &members);
             unknown.retain(|name| !taken.iter().any(|taken| taken == name));
             if !taken.is_empty() {
                 effects.push(TreatmentEffect { what: what.clone(), places: 0 });
@@ -252,7 +253,7 @@ fn supply(
 }
 
 impl ItemOrigin {
-    fn of(view: &View, groups: &BTreeMap<String, String>) -> Self {
+    fn of(view: &RestoreItem, groups: &BTreeMap<String, String>) -> Self {
         Self {
             name: view.name.clone(),
             item_type: view.item_type.clone(),

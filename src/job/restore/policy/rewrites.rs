@@ -11,17 +11,12 @@ use crate::job::restore::rewrite::{rewrite_json, rewrite_text};
 use crate::job::restore::snapshot::{SnapshotItem, TreatmentEffect};
 use crate::model::json::{JsonObject, raw};
 use crate::model::{ItemKind, Policies, RewriteField, Transform};
-use crate::provider::standby::{Recipe, Route};
+use crate::provider::Route;
 
 /// Does one rewrite. Payloads are only noted: they are rewritten where they are read.
-pub(super) fn rewrite(
-    entries: &mut [SnapshotItem],
-    what: &str,
-    transform: &Transform,
-    recipe: &dyn Recipe,
-) -> Result<(), PolicyError> {
+pub(super) fn rewrite(entries: &mut [SnapshotItem], what: &str, transform: &Transform) -> Result<(), PolicyError> {
     if transform.field == RewriteField::Group {
-        return rewrite_groups(entries, what, transform, recipe);
+        return rewrite_groups(entries, what, transform);
     }
     let (mut selected, mut found) = (false, false);
     for entry in entries.iter_mut().filter(|entry| entry.origin.selected(&transform.select)) {
@@ -71,18 +66,13 @@ pub(super) fn rewrite(
 }
 
 /// Renames groups, and with them the group of every secret in them.
-fn rewrite_groups(
-    entries: &mut [SnapshotItem],
-    what: &str,
-    transform: &Transform,
-    recipe: &dyn Recipe,
-) -> Result<(), PolicyError> {
+fn rewrite_groups(entries: &mut [SnapshotItem], what: &str, transform: &Transform) -> Result<(), PolicyError> {
     let mut renamed = BTreeMap::new();
     let mut selected = false;
     for entry in entries.iter_mut().filter(|entry| {
         entry.item.key.kind() == ItemKind::Group
             && entry.origin.selected(&transform.select)
-            && recipe.route(&entry.item, entry.treatment) != Route::BuiltIn
+            && entry.route != Route::BuiltIn
     }) {
         selected = true;
         if let Some((name, places)) = rewrite_text(&entry.view.name, transform) {

@@ -1,10 +1,10 @@
 //! Configurations of the engines. A name can repeat across types, so every call takes both.
 
-use super::{Pages, Split, WireBody};
+use super::{Pages, Split};
 use crate::model::json::JsonObject;
-use crate::provider::InstanceError;
 use crate::provider::ibm::Client;
 use crate::provider::ibm::wire::{Answer, Family, Purpose, WireRequest};
+use crate::provider::{InstanceError, RequestBody};
 
 const CONFIGURATIONS: &str = "configurations";
 
@@ -51,7 +51,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_configuration(&self, body: &WireBody) -> Result<Split, InstanceError> {
+    pub async fn create_configuration(&self, body: &RequestBody) -> Result<Split, InstanceError> {
         let request = WireRequest::post("create a configuration".to_owned(), &[CONFIGURATIONS], body);
         self.wire().json(request).await?.split(Family::Configuration)
     }
@@ -64,7 +64,7 @@ impl Client {
         &self,
         name: &str,
         config_type: &str,
-        patch: &WireBody,
+        patch: &RequestBody,
     ) -> Result<Split, InstanceError> {
         let what = format!("update configuration {config_type}/{name}");
         let request = WireRequest::patch(what, &[CONFIGURATIONS, name], patch).config_type(config_type);
@@ -80,7 +80,7 @@ impl Client {
         &self,
         name: &str,
         config_type: &str,
-        action: &WireBody,
+        action: &RequestBody,
     ) -> Result<Split, InstanceError> {
         let what = format!("let configuration {config_type}/{name} act");
         let request = WireRequest::post(what, &[CONFIGURATIONS, name, "actions"], action).config_type(config_type);

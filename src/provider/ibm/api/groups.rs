@@ -1,10 +1,9 @@
 //! Secret groups.
 
-use super::WireBody;
 use crate::model::json::JsonObject;
-use crate::provider::InstanceError;
 use crate::provider::ibm::Client;
 use crate::provider::ibm::wire::{Answer, Family, Purpose, WireRequest};
+use crate::provider::{InstanceError, RequestBody};
 
 const GROUPS: &str = "secret_groups";
 
@@ -39,7 +38,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_group(&self, body: &WireBody) -> Result<JsonObject, InstanceError> {
+    pub async fn create_group(&self, body: &RequestBody) -> Result<JsonObject, InstanceError> {
         let request = WireRequest::post("create a secret group".to_owned(), &[GROUPS], body);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
     }
@@ -48,7 +47,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call.
-    pub async fn update_group(&self, id: &str, patch: &WireBody) -> Result<JsonObject, InstanceError> {
+    pub async fn update_group(&self, id: &str, patch: &RequestBody) -> Result<JsonObject, InstanceError> {
         let request = WireRequest::patch(format!("update secret group {id}"), &[GROUPS, id], patch);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
     }

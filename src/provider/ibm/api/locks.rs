@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 
 use super::pages::member;
 use super::secrets::SECRETS;
-use super::{Pages, Which, WireBody};
+use super::{Pages, Which};
 use crate::model::json::JsonObject;
 use crate::model::{Payload, Timestamp};
-use crate::provider::InstanceError;
 use crate::provider::ibm::Client;
 use crate::provider::ibm::wire::{Family, WireRequest};
+use crate::provider::{InstanceError, RequestBody};
 
 const LOCKS: &str = "locks";
 const LOCKS_BULK: &str = "locks_bulk";
@@ -91,7 +91,7 @@ impl Client {
         &self,
         secret: &str,
         version: Option<Which<'_>>,
-        body: &WireBody,
+        body: &RequestBody,
     ) -> Result<JsonObject, InstanceError> {
         let what = format!("lock secret {secret}");
         let request = WireRequest::post(what, &bulk_path(secret, version), body);

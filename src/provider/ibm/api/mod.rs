@@ -3,7 +3,6 @@
 //! There is no call that gives a payload for a bare id or a name: see [`SafeToRead`](super::SafeToRead). Nothing sends a
 //! lock mode, because two of the three remove the payload of a previous version.
 
-mod body;
 mod configurations;
 mod groups;
 mod locks;
@@ -12,7 +11,6 @@ mod registration;
 mod secrets;
 mod versions;
 
-pub use body::WireBody;
 pub(super) use pages::{Pages, RowPage, member};
 pub use secrets::Filter;
 

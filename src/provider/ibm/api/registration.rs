@@ -1,10 +1,9 @@
 //! The registration with the notification service; there is at most one.
 
-use super::WireBody;
 use crate::model::json::JsonObject;
-use crate::provider::InstanceError;
 use crate::provider::ibm::Client;
 use crate::provider::ibm::wire::{Answer, Family, Purpose, WireRequest};
+use crate::provider::{InstanceError, RequestBody};
 
 const PATH: [&str; 2] = ["notifications", "registration"];
 
@@ -32,7 +31,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_registration(&self, body: &WireBody) -> Result<JsonObject, InstanceError> {
+    pub async fn create_registration(&self, body: &RequestBody) -> Result<JsonObject, InstanceError> {
         let request = WireRequest::post("create the notification registration".to_owned(), &PATH, body);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
     }

@@ -1,11 +1,11 @@
 //! Secrets: their rows, their metadata, creating and deleting. Payloads of versions are in `versions`.
 
-use super::{Pages, Split, WireBody};
+use super::{Pages, Split};
 use crate::model::json::JsonObject;
-use crate::provider::InstanceError;
 use crate::provider::ibm::Client;
 use crate::provider::ibm::classify::SafeToRead;
 use crate::provider::ibm::wire::{Family, Purpose, WireRequest};
+use crate::provider::{InstanceError, RequestBody};
 
 pub(super) const SECRETS: &str = "secrets";
 
@@ -64,7 +64,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_secret(&self, body: &WireBody) -> Result<Split, InstanceError> {
+    pub async fn create_secret(&self, body: &RequestBody) -> Result<Split, InstanceError> {
         let request = WireRequest::post("create a secret".to_owned(), &[SECRETS], body);
         self.wire().json(request).await?.split(Family::Secret)
     }
@@ -73,7 +73,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call.
-    pub async fn update_secret_metadata(&self, id: &str, patch: &WireBody) -> Result<Split, InstanceError> {
+    pub async fn update_secret_metadata(&self, id: &str, patch: &RequestBody) -> Result<Split, InstanceError> {
         let request =
             WireRequest::patch(format!("update the metadata of secret {id}"), &[SECRETS, id, "metadata"], patch);
         self.wire().json(request).await?.split(Family::Secret)

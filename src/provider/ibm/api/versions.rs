@@ -2,11 +2,11 @@
 
 use super::groups::whole;
 use super::secrets::SECRETS;
-use super::{Split, Which, WireBody};
-use crate::provider::InstanceError;
+use super::{Split, Which};
 use crate::provider::ibm::Client;
 use crate::provider::ibm::classify::SafeToRead;
 use crate::provider::ibm::wire::{Answer, Family, Purpose, WireRequest};
+use crate::provider::{InstanceError, RequestBody};
 
 const VERSIONS: &str = "versions";
 
@@ -68,7 +68,7 @@ impl Client {
         &self,
         secret: &str,
         version: Which<'_>,
-        patch: &WireBody,
+        patch: &RequestBody,
     ) -> Result<Split, InstanceError> {
         let what = format!("update the metadata of version {} of secret {secret}", version.as_str());
         let path = [SECRETS, secret, VERSIONS, version.as_str(), "metadata"];
@@ -80,7 +80,7 @@ impl Client {
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.
-    pub async fn create_version(&self, secret: &str, body: &WireBody) -> Result<Split, InstanceError> {
+    pub async fn create_version(&self, secret: &str, body: &RequestBody) -> Result<Split, InstanceError> {
         let what = format!("create a version of secret {secret}");
         self.wire().json(WireRequest::post(what, &[SECRETS, secret, VERSIONS], body)).await?.split(Family::Version)
     }

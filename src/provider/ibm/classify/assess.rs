@@ -1,39 +1,29 @@
 //! The provider's rules as the jobs use them.
 
-use super::expiry::expiry;
 use super::needs::{fulfils, needs};
 use super::restorability::{DESTROYED, PRE_ACTIVATION, judge};
 use super::write_only::write_only;
 use crate::model::{Item, Slot, Timestamp};
-use crate::provider::assess::{Assess, Assessment, Expiry};
+use crate::provider::REFUSED;
+use crate::provider::assess::Assessment;
 use crate::provider::ibm::inventory::ROW;
-use crate::provider::source::REFUSED;
 
-/// What IBM Cloud Secrets Manager allows, item by item.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct IbmRules;
-
-impl Assess for IbmRules {
-    fn assess(&self, item: &Item, now: Option<Timestamp>) -> Assessment {
-        let payloads: Vec<Slot> = item.payloads.iter().map(|pointer| pointer.version.clone()).collect();
-        let judgement = judge(item, &payloads, now);
-        let not_read = match judgement.code {
-            "payload_not_read" | "certificate_not_read" | "value_not_read" => true,
-            // The standby makes new ones either way, but nobody can keep the old value (`as_arbitrary`) without it.
-            "minted" => has_value(item) && payloads.iter().all(|slot| slot.as_str() == Slot::WITHHELD),
-            _ => false,
-        };
-        Assessment {
-            not_captured: not_read || item.docs.contains_key(REFUSED),
-            judgement,
-            write_only: write_only(item),
-            needs: needs(item, &payloads),
-            fulfils: fulfils(item),
-        }
-    }
-
-    fn expiry(&self, item: &Item) -> Option<Expiry> {
-        expiry(item)
+/// Judges an item of a snapshot. With a moment `now`, what has expired by then counts as lost.
+pub(in crate::provider::ibm) fn assess(item: &Item, now: Option<Timestamp>) -> Assessment {
+    let payloads: Vec<Slot> = item.payloads.iter().map(|pointer| pointer.version.clone()).collect();
+    let judgement = judge(item, &payloads, now);
+    let not_read = match judgement.code {
+        "payload_not_read" | "certificate_not_read" | "value_not_read" => true,
+        // The standby makes new ones either way, but nobody can keep the old value (`as_arbitrary`) without it.
+        "minted" => has_value(item) && payloads.iter().all(|slot| slot.as_str() == Slot::WITHHELD),
+        _ => false,
+    };
+    Assessment {
+        not_captured: not_read || item.docs.contains_key(REFUSED),
+        judgement,
+        write_only: write_only(item),
+        needs: needs(item, &payloads),
+        fulfils: fulfils(item),
     }
 }
 
@@ -52,7 +42,7 @@ mod tests {
 
     #[test]
     fn credentials_without_their_value_are_not_captured_unless_there_is_none() {
-        let assess = |item_type: &str, row: &str, slots: &[&str]| {
+        let not_captured = |item_type: &str, row: &str, slots: &[&str]| {
             let row = RawValue::from_string(row.to_owned()).unwrap();
             let pointer =
                 |slot: &&str| Pointer { version: Slot::new(slot).unwrap(), pack: crate::crypto::digest::sha256(b"p") };
@@ -67,16 +57,16 @@ mod tests {
                 payloads: slots.iter().map(pointer).collect(),
                 docs: Docs::from([("row".to_owned(), row)]),
             };
-            IbmRules.assess(&item, None).not_captured
+            assess(&item, None).not_captured
         };
         for item_type in ["service_credentials", "custom_credentials"] {
-            assert!(assess(item_type, r#"{"state":1}"#, &[]), "{item_type}");
-            assert!(assess(item_type, r#"{"state":1}"#, &["withheld"]), "{item_type}");
-            assert!(!assess(item_type, r#"{"state":1}"#, &["v1"]), "{item_type}");
-            assert!(!assess(item_type, r#"{"state":5}"#, &[]), "{item_type}: the service has destroyed it");
-            assert!(!assess(item_type, r#"{"state":1,"versions_total":0}"#, &[]), "{item_type}: there is none");
+            assert!(not_captured(item_type, r#"{"state":1}"#, &[]), "{item_type}");
+            assert!(not_captured(item_type, r#"{"state":1}"#, &["withheld"]), "{item_type}");
+            assert!(!not_captured(item_type, r#"{"state":1}"#, &["v1"]), "{item_type}");
+            assert!(!not_captured(item_type, r#"{"state":5}"#, &[]), "{item_type}: the service has destroyed it");
+            assert!(!not_captured(item_type, r#"{"state":1,"versions_total":0}"#, &[]), "{item_type}: there is none");
         }
-        assert!(assess("iam_credentials", r#"{"state":1,"reuse_api_key":true}"#, &[]));
-        assert!(!assess("iam_credentials", r#"{"state":1,"reuse_api_key":false}"#, &[]), "never to be read");
+        assert!(not_captured("iam_credentials", r#"{"state":1,"reuse_api_key":true}"#, &[]));
+        assert!(!not_captured("iam_credentials", r#"{"state":1,"reuse_api_key":false}"#, &[]), "never to be read");
     }
 }

@@ -10,7 +10,7 @@ use crate::provider::ibm::reading::VALUE;
 /// The end of an item: `expiration_date` of a secret's row, and of an authority's row or value.
 ///
 /// A destroyed secret has none any more, and an IAM credential whose API key is minted with each read has none of its own.
-pub(super) fn expiry(item: &Item) -> Option<Expiry> {
+pub(in crate::provider::ibm) fn expiry(item: &Item) -> Option<Expiry> {
     let row = item.doc(ROW).unwrap_or_default();
     match item.key.kind() {
         ItemKind::Secret if row.u64("state") == Some(DESTROYED) => None,

@@ -13,8 +13,9 @@ mod restorability;
 mod safe;
 mod write_only;
 
-pub use assess::IbmRules;
+pub(in crate::provider::ibm) use assess::assess;
 pub use cut::{Cut, cut, merge, rejoin};
+pub(in crate::provider::ibm) use expiry::expiry;
 pub use fields::{AnswerShape, CONFIGURATION_TYPES, SECRET_TYPES};
 pub(in crate::provider::ibm) use restorability::{class, has_key, is_revoked, supplied};
 pub use safe::SafeToRead;

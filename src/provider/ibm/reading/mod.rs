@@ -22,10 +22,10 @@ use super::inventory::{LOCKS_ROW, ROW};
 use super::wire::{Answer, Family};
 use crate::model::json::{JsonObject, Members, as_array, canonical, raw};
 use crate::model::{Item, ItemKind, Payload, Slot, Timestamp};
-use crate::provider::source::REFUSED;
-use crate::provider::{InstanceError, Listed, Readable, Reading};
+use crate::provider::REFUSED;
+use crate::provider::{InstanceError, ItemContent, Listed, Readable};
 
-pub(super) use crate::provider::source::SUPPLIED;
+pub(super) use crate::provider::SUPPLIED;
 
 /// The document with the metadata of all versions (of one or two: as their answers show it).
 pub(super) const VERSIONS: &str = "versions";
@@ -44,7 +44,11 @@ const WITH_OPTIONAL_MEMBERS: [&str; 3] = ["imported_cert", "private_cert", "publ
 const PRE_ACTIVATION: u64 = 0;
 
 /// Reads one item.
-pub(super) async fn read(client: &Client, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError> {
+pub(super) async fn read(
+    client: &Client,
+    listed: &Listed,
+    before: Option<&Item>,
+) -> Result<ItemContent, InstanceError> {
     let mut reader = VersionReader {
         client,
         listed,
@@ -350,7 +354,7 @@ impl VersionReader<'_> {
         self.at = answer.date().ok().or(self.at);
     }
 
-    fn finish(mut self) -> Result<Reading, InstanceError> {
+    fn finish(mut self) -> Result<ItemContent, InstanceError> {
         let members = self.payload_members();
         self.docs.extend(members.map(|members| (PAYLOAD_MEMBERS, members.to_raw().get().to_owned())));
         let mut docs = self.listed.item.docs.clone();
@@ -365,7 +369,7 @@ impl VersionReader<'_> {
         let slots: Vec<Slot> = self.payloads.iter().map(|(slot, _)| slot.clone()).collect();
         let item = Item { docs, ..self.listed.item.clone() };
         let class = class(&item, &slots);
-        Ok(Reading { docs: item.docs, payloads: self.payloads, class, refused: self.refused, read_at })
+        Ok(ItemContent { docs: item.docs, payloads: self.payloads, class, refused: self.refused, read_at })
     }
 
     fn what(&self) -> String {

@@ -20,9 +20,8 @@ use super::token::{Token, TokenCell};
 use super::transport::{Fault, Raw, attempt, body, client};
 use crate::model::Timestamp;
 use crate::provider::ibm::Pace;
-use crate::provider::ibm::api::WireBody;
 use crate::provider::ibm::settings::{ClientSettings, RetrySettings, checked_url};
-use crate::provider::{InstanceError, Requests};
+use crate::provider::{InstanceError, RequestBody, Requests};
 
 /// The header that tells configurations of one name apart.
 const CONFIGURATION_TYPE: &str = "X-Sm-Accept-Configuration-Type";
@@ -51,7 +50,7 @@ pub(in crate::provider::ibm) struct WireRequest<'a> {
     path: Vec<&'a str>,
     query: Vec<(&'static str, String)>,
     config_type: Option<&'a str>,
-    body: Option<&'a WireBody>,
+    body: Option<&'a RequestBody>,
 }
 
 impl<'a> WireRequest<'a> {
@@ -61,12 +60,12 @@ impl<'a> WireRequest<'a> {
     }
 
     /// A POST: sent again only when it is certain that it was not taken.
-    pub(in crate::provider::ibm) fn post(what: String, path: &[&'a str], body: &'a WireBody) -> Self {
+    pub(in crate::provider::ibm) fn post(what: String, path: &[&'a str], body: &'a RequestBody) -> Self {
         Self { body: Some(body), ..Self::new(Purpose::Writing, Method::POST, what, path) }
     }
 
     /// A merge-patch, which may be repeated.
-    pub(in crate::provider::ibm) fn patch(what: String, path: &[&'a str], body: &'a WireBody) -> Self {
+    pub(in crate::provider::ibm) fn patch(what: String, path: &[&'a str], body: &'a RequestBody) -> Self {
         Self { body: Some(body), ..Self::new(Purpose::Writing, Method::PATCH, what, path) }
     }
 
@@ -208,7 +207,7 @@ impl Wire {
         json: bool,
     ) -> Result<(Zeroizing<String>, Option<Timestamp>), InstanceError> {
         let url = request.url(&self.base)?;
-        let body = request.body.map(WireBody::bytes);
+        let body = request.body.map(RequestBody::bytes);
         let creates = request.method == Method::POST;
         let mut tries = Tries::new(self.retry);
         let mut renewed = 0;

@@ -10,8 +10,7 @@ use crate::model::json::{JsonObject, raw};
 use crate::model::{Item, ItemKey, ItemKind, Treatment};
 use crate::provider::ibm::inventory::ROW;
 use crate::provider::ibm::reading::VALUE;
-use crate::provider::standby::recipe::{Phase, Route};
-use crate::provider::standby::{Certification, RequestBody, View};
+use crate::provider::{Certification, Phase, RequestBody, RestoreItem, Route};
 
 /// The configuration type of a root.
 pub(super) const ROOT: &str = "private_cert_configuration_root_ca";
@@ -110,7 +109,7 @@ pub(super) fn is(item_type: &str) -> bool {
 }
 
 /// Reads an authority: settings, how far it has come, its signing request.
-pub(super) fn view(item: &Item, view: &mut View) {
+pub(super) fn view(item: &Item, view: &mut RestoreItem) {
     let row = item.doc(ROW).unwrap_or_default();
     let value = item.doc(VALUE);
     for from in [Some(&row), value.as_ref()].into_iter().flatten() {
@@ -138,7 +137,7 @@ pub(super) fn view(item: &Item, view: &mut View) {
 }
 
 /// How an authority can be brought back, the usual way first.
-pub(super) fn treatments(view: &View) -> &'static [Treatment] {
+pub(super) fn treatments(view: &RestoreItem) -> &'static [Treatment] {
     let external = view.settings.str("signing_method").as_deref() == Some("external");
     match view.item_type.as_str() {
         ROOT => &[Treatment::Recreate, Treatment::Definition],
@@ -148,7 +147,7 @@ pub(super) fn treatments(view: &View) -> &'static [Treatment] {
 }
 
 /// The authority as the treatment makes it.
-pub(super) fn recast(view: &mut View, treatment: Treatment) {
+pub(super) fn recast(view: &mut RestoreItem, treatment: Treatment) {
     if treatment == Treatment::External && view.item_type == INTERMEDIATE {
         view.settings.set("signing_method", raw("external"));
         view.settings.remove("issuer");
@@ -156,7 +155,7 @@ pub(super) fn recast(view: &mut View, treatment: Treatment) {
 }
 
 /// In which class of steps it is made.
-pub(super) fn route(view: &View) -> Route {
+pub(super) fn route(view: &RestoreItem) -> Route {
     match (view.certification, view.item_type.as_str()) {
         (Some(Certification::Ended), _) => {
             Route::Lost("its certificate has expired or was revoked in the source".to_owned())
@@ -180,7 +179,7 @@ fn action(name: &str, member: &str, value: &RawValue) -> RequestBody {
 }
 
 /// Lets the issuer sign an intermediate of its own instance.
-pub(super) fn sign_intermediate(view: &View) -> RequestBody {
+pub(super) fn sign_intermediate(view: &RestoreItem) -> RequestBody {
     action("sign_intermediate", "intermediate_certificate_authority", &raw(view.name.as_str()))
 }
 
@@ -200,11 +199,11 @@ pub(in crate::provider::ibm) fn sign_csr(request: &str) -> RequestBody {
 pub(super) mod tests {
     use super::*;
     use crate::model::{Docs, Payload, Restorability};
-    use crate::provider::ibm::recipe::IbmRecipe;
-    use crate::provider::standby::Recipe;
+    use crate::provider::ibm::convert::{IbmConverter, request};
+    use crate::provider::{Action, Change, ConvertError, ItemConverter};
 
     /// A configuration of the snapshot, with the answer that shows its value.
-    pub(in crate::provider::ibm::recipe) fn configuration(item_type: &str, value: &str) -> Item {
+    pub(in crate::provider::ibm::convert) fn configuration(item_type: &str, value: &str) -> Item {
         let value = RawValue::from_string(value.to_owned()).unwrap();
         Item {
             key: ItemKey::new(ItemKind::Configuration, &format!("{item_type}/ca")).unwrap(),
@@ -219,10 +218,19 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::provider::ibm::recipe) fn created(item: &Item, treatment: Treatment) -> String {
+    pub(in crate::provider::ibm::convert) fn created(item: &Item, treatment: Treatment) -> String {
+        let view = IbmConverter.convert(item, treatment).item;
+        sent(&Action::CreateConfiguration, &view).unwrap().to_raw().get().to_owned()
+    }
+
+    /// What is sent for a configuration without a payload.
+    pub(in crate::provider::ibm::convert) fn sent(
+        action: &Action,
+        view: &RestoreItem,
+    ) -> Result<JsonObject, ConvertError> {
         let nothing = Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
-        let body = IbmRecipe.new_configuration(&IbmRecipe.recast(item, treatment), &nothing).unwrap();
-        body.metadata.to_raw().get().to_owned()
+        let change = Change { payload: Some(&nothing), ..Change::new(action, view) };
+        request::body(&change).map(|body| body.metadata)
     }
 
     #[test]
@@ -260,8 +268,7 @@ pub(super) mod tests {
     #[test]
     fn without_the_value_a_root_cannot_be_made() {
         let root = configuration(ROOT, r#"{"common_name":"Root"}"#);
-        let nothing = Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
-        let error = IbmRecipe.new_configuration(&IbmRecipe.view(&root), &nothing).unwrap_err();
+        let error = sent(&Action::CreateConfiguration, &IbmConverter.describe(&root)).unwrap_err();
         assert!(error.to_string().contains("max_ttl"), "{error}");
     }
 
@@ -277,8 +284,8 @@ pub(super) mod tests {
         assert_eq!((body.str("signing_method").as_deref(), body.get("issuer").is_none()), (Some("external"), true));
         let body = JsonObject::parse(&created(&inside, Treatment::Recreate)).unwrap();
         assert_eq!(body.str("issuer").as_deref(), Some("root"));
-        let outside = IbmRecipe.view(&configuration(INTERMEDIATE, &value(r#""signing_method":"external""#)));
-        let inside = IbmRecipe.view(&inside);
+        let outside = IbmConverter.describe(&configuration(INTERMEDIATE, &value(r#""signing_method":"external""#)));
+        let inside = IbmConverter.describe(&inside);
         assert_eq!(inside.compared().collect::<Vec<_>>(), outside.compared().collect::<Vec<_>>());
         assert!(!inside.compared().any(|name| name == "issuer" || name == "signing_method"));
     }
@@ -287,7 +294,7 @@ pub(super) mod tests {
     fn the_state_of_an_authority_is_read_from_its_value_before_its_row() {
         let state = |status: &str, data: &str| {
             let value = format!(r#"{{"status":"{status}","data":{data}}}"#);
-            let view = IbmRecipe.view(&configuration(INTERMEDIATE, &value));
+            let view = IbmConverter.describe(&configuration(INTERMEDIATE, &value));
             (view.certification.unwrap(), view.request)
         };
         assert_eq!(state("signing_required", r#"{"csr":"C"}"#), (Certification::Unsigned, None));

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::model::json::{MAX_DEPTH, Members, raw};
 use crate::model::{ItemKey, Payload};
-use crate::provider::standby::recipe::RecipeError;
+use crate::provider::ConvertError;
 
 /// The named fields of a payload, each with its exact text.
 pub(super) fn pick(
@@ -15,8 +15,8 @@ pub(super) fn pick(
     payload: &Payload,
     names: &[&str],
     required: &[&str],
-) -> Result<Payload, RecipeError> {
-    let missing = |why: String| RecipeError { what: key.to_string(), why };
+) -> Result<Payload, ConvertError> {
+    let missing = |why: String| ConvertError { what: key.to_string(), why };
     let members = Members::parse(payload.expose()).map_err(|_| missing("its payload is no JSON object".to_owned()))?;
     // Large enough for all of it, so that it never grows and leaves a copy behind.
     let mut text = Zeroizing::new(String::with_capacity(payload.expose().len() + 64 * (names.len() + 1)));

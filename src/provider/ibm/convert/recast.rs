@@ -9,8 +9,7 @@ use crate::model::json::{Members, raw};
 use crate::model::{Item, ItemKind, Payload, Restorability, Slot, Treatment};
 use crate::provider::ibm::classify::{has_key, is_revoked, supplied};
 use crate::provider::ibm::inventory::ROW;
-use crate::provider::standby::View;
-use crate::provider::standby::recipe::RecipeError;
+use crate::provider::{ConvertError, RestoreItem};
 
 /// Every type that a policy can speak of, with the treatments that it may have, the usual one first. What a single item
 /// allows may be less.
@@ -89,7 +88,7 @@ pub(super) fn is(item: &Item, treatment: Treatment) -> bool {
 }
 
 /// The secret as a plain one of another type. It no longer renews itself, and what belonged to its type is gone.
-pub(super) fn recast(view: &mut View, treatment: Treatment) {
+pub(super) fn recast(view: &mut RestoreItem, treatment: Treatment) {
     let Some(to) = becomes(&view.item_type, treatment) else { return };
     super::issue::strip(view);
     view.item_type = to.to_owned();
@@ -138,11 +137,11 @@ pub(super) fn definition(item: &Item) -> String {
 }
 
 /// A payload as the type takes it that the secret becomes.
-pub(super) fn payload(item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, RecipeError> {
+pub(super) fn payload(item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, ConvertError> {
     if becomes(&item.item_type, treatment).is_none() {
         return Ok(payload);
     }
-    let missing = |why: &str| RecipeError { what: item.key.to_string(), why: why.to_owned() };
+    let missing = |why: &str| ConvertError { what: item.key.to_string(), why: why.to_owned() };
     let members = Members::parse(payload.expose()).map_err(|_| missing("its payload is no JSON object"))?;
     let needed =
         |name: &str| member(&members, name).ok_or_else(|| missing(&format!("the backup holds no {name} of it")));
@@ -223,7 +222,7 @@ fn object(length: usize, members: &[(&str, &str)]) -> Payload {
 ///
 /// 2 to 256 characters for a secret and 2 to 64 for a group: letters, digits, `_`, `-` and `.`, a letter, a digit or `_`
 /// first, a letter or a digit last.
-pub(super) fn refused_name(kind: ItemKind, name: &str) -> Option<String> {
+pub(in crate::provider::ibm) fn refused_name(kind: ItemKind, name: &str) -> Option<String> {
     let longest = if kind == ItemKind::Group { 64 } else { 256 };
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let (first, last) = (name.chars().next().unwrap_or(' '), name.chars().next_back().unwrap_or(' '));
@@ -243,8 +242,8 @@ pub(super) fn refused_name(kind: ItemKind, name: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::model::{Digest, Docs, Pointer};
-    use crate::provider::ibm::recipe::IbmRecipe;
-    use crate::provider::standby::Recipe;
+    use crate::provider::ItemConverter;
+    use crate::provider::ibm::convert::IbmConverter;
 
     fn item(item_type: &str, class: Restorability, docs: &[(&str, &str)]) -> Item {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
@@ -265,7 +264,7 @@ mod tests {
     fn recast_payload(item_type: &str, treatment: Treatment, text: &str) -> Result<String, String> {
         let item = item(item_type, Restorability::Converted, &[]);
         let payload = Payload::new(Zeroizing::new(text.to_owned()));
-        let recast = IbmRecipe.recast_payload(&item, treatment, payload);
+        let recast = IbmConverter.convert_payload(&item, treatment, payload);
         recast.map(|payload| payload.expose().to_owned()).map_err(|error| error.to_string())
     }
 
@@ -312,17 +311,17 @@ mod tests {
         let row = r#"{"name":"n","common_name":"a.example","expiration_date":"2030-01-01T00:00:00Z","labels":["x"],
             "rotation":{"auto_rotate":true,"rotate_keys":false},"ca":"le","dns":"cis","bundle_certs":true,
             "access_groups":["AccessGroupId-1"],"reuse_api_key":true,"ttl":"1d"}"#;
-        let names = |view: &View| view.settings.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+        let names = |view: &RestoreItem| view.settings.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
         let certificate = item("public_cert", Restorability::Converted, &[("row", row)]);
-        let view = IbmRecipe.recast(&certificate, Treatment::Convert);
+        let view = IbmConverter.convert(&certificate, Treatment::Convert).item;
         assert_eq!((view.item_type.as_str(), view.rotation.is_none()), ("imported_cert", true));
         assert_eq!(names(&view), ["name", "description", "labels", "custom_metadata"]);
         let key = item("iam_credentials", Restorability::Reissued, &[("row", row)]);
-        let view = IbmRecipe.recast(&key, Treatment::AsArbitrary);
+        let view = IbmConverter.convert(&key, Treatment::AsArbitrary).item;
         assert_eq!(view.item_type, "arbitrary");
         assert_eq!(names(&view), ["name", "description", "labels", "custom_metadata", "expiration_date"]);
-        assert!(IbmRecipe.recast_note(&certificate, Treatment::Convert).unwrap().contains("will not"));
-        assert_eq!(IbmRecipe.recast_note(&certificate, Treatment::Reissue), None);
+        assert!(IbmConverter.convert(&certificate, Treatment::Convert).note.unwrap().contains("will not"));
+        assert_eq!(IbmConverter.convert(&certificate, Treatment::Reissue).note, None);
     }
 
     #[test]
@@ -347,18 +346,18 @@ mod tests {
         for row in [r#"{"state":3}"#, r#"{"state":1,"revocation_time_seconds":1700000000}"#] {
             for class in [Restorability::Reissued, Restorability::DefinitionOnly, Restorability::Converted] {
                 let revoked = item("private_cert", class, &[("row", row), ("supplied", r#"{"csr":"C"}"#)]);
-                assert_eq!(IbmRecipe.treatments(&revoked), [Treatment::Definition, Treatment::Reissue], "{row}");
+                assert_eq!(IbmConverter.treatments(&revoked), [Treatment::Definition, Treatment::Reissue], "{row}");
                 assert!(definition(&revoked).contains("revoked"), "{row}");
             }
         }
         let fine = item("private_cert", Restorability::Converted, &[("row", r#"{"revocation_time_seconds":0}"#)]);
-        assert_eq!(IbmRecipe.treatments(&fine)[0], Treatment::Convert);
+        assert_eq!(IbmConverter.treatments(&fine)[0], Treatment::Convert);
     }
 
     #[test]
     fn an_item_allows_what_can_be_made_of_it() {
         let allowed =
-            |item_type: &str, class, docs: &[(&str, &str)]| IbmRecipe.treatments(&item(item_type, class, docs));
+            |item_type: &str, class, docs: &[(&str, &str)]| IbmConverter.treatments(&item(item_type, class, docs));
         assert_eq!(allowed("public_cert", Restorability::Converted, &[])[0], Treatment::Convert);
         assert_eq!(allowed("public_cert", Restorability::Reissued, &[]), ISSUED);
         assert_eq!(allowed("private_cert", Restorability::DefinitionOnly, &[]), KEYLESS);

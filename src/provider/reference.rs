@@ -2,12 +2,12 @@
 //!
 //! An id of the source means nothing in a standby. So settings that hold an id are put into views by name on both sides
 //! (`@group:NAME`, `@secret:TYPE/GROUP/NAME`, `@configuration:TYPE/NAME`), where they can be compared, and a request puts
-//! the standby's ids back in. Which settings these are is the provider's recipe to say.
+//! the standby's ids back in. Which settings these are is the provider's converter to say.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
-use super::view::View;
+use super::restore_item::RestoreItem;
 use crate::model::ItemKind;
 
 /// The text that stands for an item wherever an id of it is meant; `group` is the name of its group.
@@ -34,7 +34,7 @@ struct Both {
 
 impl ReferenceNames {
     /// The names of all items of an instance; `group` says what the group with that id is called.
-    pub fn of<'v>(views: impl IntoIterator<Item = &'v View>, group: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn of<'v>(views: impl IntoIterator<Item = &'v RestoreItem>, group: impl Fn(&str) -> Option<String>) -> Self {
         let names = Self::default();
         for view in views {
             let group = view.group.as_deref().and_then(&group);

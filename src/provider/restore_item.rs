@@ -1,15 +1,20 @@
 //! An item in the terms that every provider shares.
+//!
+//! The settings `name`, `description`, `labels` and `custom_metadata` have these names whatever the provider calls them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::json::JsonObject;
 use crate::model::{ItemKey, Timestamp};
 
-use super::mark::RestoreMark;
+use super::mark::{MARK, RestoreMark, set_mark, set_version_mark};
+
+/// The setting that holds the metadata of users, where marks go.
+const CUSTOM_METADATA: &str = "custom_metadata";
 
 /// What a restore needs to know of an item, of a snapshot or of a standby. Holds no payload.
 #[derive(Debug, Clone)]
-pub struct View {
+pub struct RestoreItem {
     /// The item's key where it was seen.
     pub key: ItemKey,
     /// The name people use.
@@ -27,6 +32,14 @@ pub struct View {
     pub settings: JsonObject,
     /// Settings that only a create takes although answers show them, and that make no other item of it: never compared.
     pub fixed: &'static [&'static str],
+    /// Settings that no patch can change.
+    pub unpatchable: &'static [&'static str],
+    /// Settings that a new version may clear or change.
+    pub cleared_by_versions: &'static [&'static str],
+    /// Settings that no answer showed and nobody supplied, as fragments: they are lost.
+    pub lost: Vec<String>,
+    /// Bytes that custom metadata may have, of the item and of each of its versions.
+    pub metadata_room: usize,
     /// What only a create takes and no answer shows again: derived from a payload when it was captured, or supplied by the
     /// operator. Never compared.
     pub inputs: JsonObject,
@@ -37,9 +50,9 @@ pub struct View {
     /// How many versions the lists count.
     pub versions_total: Option<u64>,
     /// Its versions, oldest first; nothing when they were not asked for.
-    pub versions: Option<Vec<VersionView>>,
+    pub versions: Option<Vec<RestoreVersion>>,
     /// Its locks with all their details; nothing when they were not asked for.
-    pub locks: Option<Vec<LockView>>,
+    pub locks: Option<Vec<RestoreLock>>,
     /// The locks as the lists show them: version id and lock name.
     pub lock_names: Vec<(String, String)>,
     /// The ids of the current and the previous version, as the lists show them.
@@ -68,28 +81,90 @@ pub enum Certification {
     Ended,
 }
 
-impl View {
+impl RestoreItem {
+    /// An item of which nothing but its names is known. `metadata_room` is in bytes.
+    #[must_use]
+    pub fn new(key: ItemKey, name: &str, item_type: &str, metadata_room: usize) -> Self {
+        Self {
+            key,
+            name: name.to_owned(),
+            item_type: item_type.to_owned(),
+            group: None,
+            labels: Vec::new(),
+            mark: None,
+            settings: JsonObject::default(),
+            fixed: &[],
+            unpatchable: &[],
+            cleared_by_versions: &[],
+            lost: Vec::new(),
+            metadata_room,
+            inputs: JsonObject::default(),
+            rotation: None,
+            expires: None,
+            versions_total: None,
+            versions: None,
+            locks: None,
+            lock_names: Vec::new(),
+            newest: Vec::new(),
+            certification: None,
+            request: None,
+            pending: false,
+            rewrites: String::new(),
+        }
+    }
+
     /// The names of the settings that are compared.
     pub fn compared(&self) -> impl Iterator<Item = &str> {
         self.settings.iter().map(|(name, _)| name).filter(|name| !self.fixed.contains(name))
     }
 
+    /// Its custom metadata, with a mark if there is one.
+    #[must_use]
+    pub fn marked(&self, mark: Option<&RestoreMark>) -> JsonObject {
+        let mut metadata = self.settings.object(CUSTOM_METADATA).unwrap_or_default();
+        if let Some(mark) = mark {
+            set_mark(&mut metadata, mark);
+        }
+        metadata
+    }
+
+    /// Whether its custom metadata can take the mark: it has room, and no member of that name of its own.
+    #[must_use]
+    pub fn fits(&self, mark: &RestoreMark) -> bool {
+        let own = self.settings.object(CUSTOM_METADATA).is_some_and(|metadata| metadata.get(MARK).is_some());
+        !own && self.marked(Some(mark)).to_raw().get().len() <= self.metadata_room
+    }
+
+    /// Whether the metadata of a version can take its mark.
+    #[must_use]
+    pub fn fits_version(&self, version: &RestoreVersion) -> bool {
+        let own = version.metadata.get(MARK).is_some();
+        !own && version.marked(Some(&version.id)).to_raw().get().len() <= self.metadata_room
+    }
+
+    /// Whether adding a version may clear or change settings that it has.
+    #[must_use]
+    pub fn version_moves_settings(&self) -> bool {
+        let set = |name: &&str| self.settings.get(name).is_some_and(|value| value.get() != "null");
+        self.cleared_by_versions.iter().any(set)
+    }
+
     /// The newest version, when versions were asked for.
     #[must_use]
-    pub fn current(&self) -> Option<&VersionView> {
+    pub fn current(&self) -> Option<&RestoreVersion> {
         self.versions.as_ref()?.last()
     }
 
     /// A version by its id.
     #[must_use]
-    pub fn version(&self, id: &str) -> Option<&VersionView> {
+    pub fn version(&self, id: &str) -> Option<&RestoreVersion> {
         self.versions.as_ref()?.iter().find(|version| version.id == id)
     }
 }
 
 /// One version of a secret.
 #[derive(Debug, Clone)]
-pub struct VersionView {
+pub struct RestoreVersion {
     /// Its id.
     pub id: String,
     /// Whether the provider still has its payload.
@@ -102,9 +177,21 @@ pub struct VersionView {
     pub expires: Option<Timestamp>,
 }
 
+impl RestoreVersion {
+    /// Its metadata, with the mark of that version of the source if there is one.
+    #[must_use]
+    pub fn marked(&self, source: Option<&str>) -> JsonObject {
+        let mut metadata = self.metadata.clone();
+        if let Some(source) = source {
+            set_version_mark(&mut metadata, source);
+        }
+        metadata
+    }
+}
+
 /// One lock on a version.
 #[derive(Debug, Clone)]
-pub struct LockView {
+pub struct RestoreLock {
     /// The version's id.
     pub version: String,
     /// The lock's name, unique on its version.

@@ -1,41 +1,29 @@
-//! IBM's answers in the terms of [`View`].
+//! IBM's answers in the terms of [`RestoreItem`].
 
 use serde_json::value::RawValue;
 
 use super::supply::{MemberPlace, place};
-use super::{authority, issue, template};
+use super::{METADATA_ROOM, authority, issue, template, unpatchable};
 use crate::model::json::{JsonObject, as_str, raw};
 use crate::model::{Item, ItemKind, Timestamp};
 use crate::provider::ibm::inventory::{LOCKS_ROW, ROW};
 use crate::provider::ibm::reading::{DERIVED, LOCKS, SUPPLIED, VALUE, VERSIONS};
-use crate::provider::standby::mark::{take_mark, take_version_mark};
-use crate::provider::standby::{LockView, VersionView, View};
+use crate::provider::mark::{take_mark, take_version_mark};
+use crate::provider::{RestoreItem, RestoreLock, RestoreVersion};
 
 /// Reads an item.
-pub(in crate::provider::ibm) fn view(item: &Item) -> View {
+pub(in crate::provider::ibm) fn view(item: &Item) -> RestoreItem {
     let row = item.doc(ROW).unwrap_or_default();
-    let mut view = View {
-        key: item.key.clone(),
-        // The row may be newer than the list that the item was taken from.
-        name: row.str("name").unwrap_or_else(|| item.name.clone()),
-        item_type: item.item_type.clone(),
+    // The row may be newer than the list that the item was taken from.
+    let name = row.str("name").unwrap_or_else(|| item.name.clone());
+    let mut view = RestoreItem {
         group: item.group.clone(),
         labels: row.array("labels").unwrap_or_default().iter().filter_map(|label| as_str(label)).collect(),
-        mark: None,
-        settings: JsonObject::default(),
-        fixed: &[],
-        inputs: JsonObject::default(),
-        rotation: None,
-        expires: None,
+        unpatchable: unpatchable(&item.item_type),
+        // Whether it goes over to a new version is not documented.
+        cleared_by_versions: &["expiration_date"],
         versions_total: row.u64("versions_total"),
-        versions: None,
-        locks: None,
-        lock_names: Vec::new(),
-        newest: Vec::new(),
-        certification: None,
-        request: None,
-        pending: false,
-        rewrites: String::new(),
+        ..RestoreItem::new(item.key.clone(), &name, &item.item_type, METADATA_ROOM)
     };
     match item.key.kind() {
         ItemKind::Group => {
@@ -48,12 +36,13 @@ pub(in crate::provider::ibm) fn view(item: &Item) -> View {
         ItemKind::Other => {}
     }
     inputs(item, &mut view);
+    view.lost = template::lost(&view);
     view
 }
 
 /// What no answer shows: read out of a certificate when it was captured, or said by the operator, who also has the last
 /// word on what was read.
-fn inputs(item: &Item, view: &mut View) {
+fn inputs(item: &Item, view: &mut RestoreItem) {
     for (name, value) in item.doc(DERIVED).unwrap_or_default().iter() {
         if view.settings.get(name).is_none() {
             view.inputs.set(name, value.to_owned());
@@ -71,6 +60,12 @@ pub(in crate::provider::ibm) fn instance(row: &JsonObject) -> Option<String> {
     row.str("crn")?.split_once(":secret:").map(|(instance, _)| format!("{instance}::"))
 }
 
+/// The id of the instance in its full name (CRN), in lower case.
+pub(in crate::provider::ibm) fn instance_id(crn: &str) -> Option<String> {
+    let id = crn.split(':').nth(7)?;
+    (!id.is_empty()).then(|| id.to_ascii_lowercase())
+}
+
 /// Whether configurations say that they use this secret.
 pub(super) fn referred(item: &Item) -> bool {
     let row = item.doc(ROW).unwrap_or_default();
@@ -78,7 +73,7 @@ pub(super) fn referred(item: &Item) -> bool {
 }
 
 /// The settings of a configuration that are no secret; its value shows all of them, its list row not always.
-fn configuration(item: &Item, row: &JsonObject, view: &mut View) {
+fn configuration(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
     let names: &[&str] = match item.item_type.as_str() {
         item_type if authority::is(item_type) => {
             authority::view(item, view);
@@ -99,7 +94,7 @@ fn configuration(item: &Item, row: &JsonObject, view: &mut View) {
     }
 }
 
-fn secret(item: &Item, row: &JsonObject, view: &mut View) {
+fn secret(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
     let mut metadata = row.object("custom_metadata").unwrap_or_default();
     view.mark = take_mark(&mut metadata);
     let settings = &mut view.settings;
@@ -133,8 +128,8 @@ fn secret(item: &Item, row: &JsonObject, view: &mut View) {
 }
 
 /// The versions, oldest first. The order of the answer is not documented: the alias decides, then the time.
-fn versions(list: &[Box<RawValue>]) -> Vec<VersionView> {
-    let mut versions: Vec<(u8, Option<Timestamp>, VersionView)> = Vec::with_capacity(list.len());
+fn versions(list: &[Box<RawValue>]) -> Vec<RestoreVersion> {
+    let mut versions: Vec<(u8, Option<Timestamp>, RestoreVersion)> = Vec::with_capacity(list.len());
     for text in list {
         let Some(row) = JsonObject::parse(text.get()).ok() else { continue };
         let Some(id) = row.str("id") else { continue };
@@ -146,14 +141,14 @@ fn versions(list: &[Box<RawValue>]) -> Vec<VersionView> {
         let mut metadata = row.object("version_custom_metadata").unwrap_or_default();
         let mark = take_version_mark(&mut metadata);
         let payload = row.bool("payload_available").unwrap_or(rank > 0);
-        let version = VersionView { id, payload, metadata, mark, expires: time(&row, "expiration_date") };
+        let version = RestoreVersion { id, payload, metadata, mark, expires: time(&row, "expiration_date") };
         versions.push((rank, time(&row, "created_at"), version));
     }
     versions.sort_by_key(|(rank, time, _)| (*rank, *time));
     versions.into_iter().map(|(_, _, version)| version).collect()
 }
 
-fn locks(list: &[Box<RawValue>]) -> Vec<LockView> {
+fn locks(list: &[Box<RawValue>]) -> Vec<RestoreLock> {
     let mut locks = Vec::with_capacity(list.len());
     for text in list {
         let Some(row) = JsonObject::parse(text.get()).ok() else { continue };
@@ -165,7 +160,7 @@ fn locks(list: &[Box<RawValue>]) -> Vec<LockView> {
                 settings.set(name, value);
             }
         }
-        locks.push(LockView { version, name, settings });
+        locks.push(RestoreLock { version, name, settings });
     }
     locks
 }

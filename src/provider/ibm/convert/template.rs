@@ -5,9 +5,9 @@
 
 use super::authority::{durations, keep};
 use crate::model::Item;
+use crate::provider::RestoreItem;
 use crate::provider::ibm::inventory::ROW;
 use crate::provider::ibm::reading::VALUE;
-use crate::provider::standby::View;
 
 /// The configuration type of a template.
 pub(super) const TEMPLATE: &str = "private_cert_configuration_template";
@@ -74,7 +74,7 @@ pub(super) fn is_setting(item_type: &str, name: &str) -> bool {
 }
 
 /// Reads the settings.
-pub(super) fn view(item: &Item, view: &mut View) {
+pub(super) fn view(item: &Item, view: &mut RestoreItem) {
     for from in [item.doc(ROW), item.doc(VALUE)].into_iter().flatten() {
         if item.item_type == CUSTOM {
             keep(&mut view.settings, &from, &CUSTOM_SETTINGS);
@@ -86,7 +86,7 @@ pub(super) fn view(item: &Item, view: &mut View) {
 }
 
 /// What is lost of it.
-pub(super) fn lost(view: &View) -> Vec<String> {
+pub(super) fn lost(view: &RestoreItem) -> Vec<String> {
     let unknown = view.item_type == TEMPLATE && view.inputs.get("allow_wildcard_certificates").is_none();
     let words = "whether it allows wildcard certificates is in no answer, so the standby takes the provider's default; \
                  set allow_wildcard_certificates in [[overrides]]";
@@ -95,12 +95,12 @@ pub(super) fn lost(view: &View) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::authority::tests::{configuration, created};
+    use super::super::authority::tests::{configuration, created, sent};
     use super::*;
     use crate::model::Treatment;
-    use crate::model::json::{JsonObject, raw};
-    use crate::provider::ibm::recipe::IbmRecipe;
-    use crate::provider::standby::Recipe;
+    use crate::model::json::JsonObject;
+    use crate::provider::ibm::convert::IbmConverter;
+    use crate::provider::{Action, ItemConverter};
 
     const VALUE: &str = r#"{"certificate_authority":"root","allowed_secret_groups":"default","max_ttl_seconds":7200,
         "ttl_seconds":0,"not_before_duration_seconds":30,"allowed_domains":["example.com"],"serial_number":"dn-1",
@@ -118,14 +118,15 @@ mod tests {
 
     #[test]
     fn what_no_answer_shows_is_lost_until_somebody_says_it() {
-        let mut view = IbmRecipe.view(&configuration(TEMPLATE, VALUE));
-        assert_eq!(IbmRecipe.lost_settings(&view).len(), 1);
-        view.inputs.set("allow_wildcard_certificates", raw(&false));
-        assert_eq!(IbmRecipe.lost_settings(&view), Vec::<String>::new());
-        let nothing = crate::model::Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
-        let body = IbmRecipe.new_configuration(&view, &nothing).unwrap().metadata;
+        let mut item = configuration(TEMPLATE, VALUE);
+        assert_eq!(IbmConverter.describe(&item).lost.len(), 1);
+        let said = JsonObject::parse(r#"{"allow_wildcard_certificates":false}"#).unwrap();
+        IbmConverter.supply(&mut item, Treatment::Exact, &said);
+        let view = IbmConverter.describe(&item);
+        assert_eq!(view.lost, Vec::<String>::new());
+        let body = sent(&Action::CreateConfiguration, &view).unwrap();
         assert_eq!(body.bool("allow_wildcard_certificates"), Some(false));
-        let patch = IbmRecipe.patch_configuration(&view, &nothing).unwrap().metadata;
+        let patch = sent(&Action::UpdateConfiguration, &view).unwrap();
         for fixed in ["allow_wildcard_certificates", "certificate_authority", "name", "config_type"] {
             assert!(patch.get(fixed).is_none(), "{fixed} in a patch");
         }
@@ -140,8 +141,7 @@ mod tests {
         let body = JsonObject::parse(&created(&item, Treatment::Exact)).unwrap();
         assert!(body.get("schema").is_none() && body.get("code_engine_key_ref").is_none());
         assert_eq!(body.str("api_key_ref").as_deref(), Some("k"));
-        let nothing = crate::model::Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
-        let patch = IbmRecipe.patch_configuration(&IbmRecipe.view(&item), &nothing).unwrap().metadata;
+        let patch = sent(&Action::UpdateConfiguration, &IbmConverter.describe(&item)).unwrap();
         assert_eq!(patch.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["task_timeout"]);
     }
 }

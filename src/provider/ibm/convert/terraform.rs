@@ -3,10 +3,9 @@
 //! Resource types and the forms of import ids are those of its documentation (`ibm_sm_*`): `REGION/INSTANCE/ID` for
 //! secrets and groups, `REGION/INSTANCE/NAME` for configurations, `REGION/INSTANCE` for the registration.
 
-use super::IbmRecipe;
+use super::view;
 use crate::model::{ItemKey, ItemKind};
-use crate::provider::standby::Recipe;
-use crate::provider::standby::recipe::TerraformResource;
+use crate::provider::TerraformResource;
 
 /// Resource types by the provider's type of a secret or a configuration.
 const RESOURCES: &[(&str, &str)] = &[
@@ -33,7 +32,12 @@ const RESOURCES: &[(&str, &str)] = &[
 ];
 
 /// The item as a resource; `id` is its id in the instance that the CRN names.
-pub(super) fn resource(crn: &str, key: &ItemKey, item_type: &str, id: &str) -> Option<TerraformResource> {
+pub(in crate::provider::ibm) fn resource(
+    crn: &str,
+    key: &ItemKey,
+    item_type: &str,
+    id: &str,
+) -> Option<TerraformResource> {
     let resource = match key.kind() {
         ItemKind::Group => "ibm_sm_secret_group",
         ItemKind::Registration => "ibm_sm_en_registration",
@@ -41,7 +45,7 @@ pub(super) fn resource(crn: &str, key: &ItemKey, item_type: &str, id: &str) -> O
         ItemKind::Other => return None,
     };
     let region = crn.split(':').nth(5).filter(|region| !region.is_empty())?;
-    let place = format!("{region}/{}", IbmRecipe.instance_id(crn)?);
+    let place = format!("{region}/{}", view::instance_id(crn)?);
     let id = match key.kind() {
         ItemKind::Registration => place,
         // The id in the standby, as keys spell it: `TYPE/NAME`.

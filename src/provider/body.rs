@@ -11,57 +11,53 @@ use crate::model::json::{JsonObject, Members};
 /// Texts shorter than this are not looked for in the provider's words: they would be found everywhere.
 const SHORTEST_ECHO: usize = 4;
 
-/// The body of a write: one JSON object. Wiped when the last request with it is over, printed as its member names.
-#[derive(Clone)]
-pub struct WireBody {
-    bytes: Bytes,
-    /// Names of the members, for people.
-    names: Vec<String>,
-    /// Where the payload's members begin; nothing when there are none.
-    payload_from: Option<usize>,
+/// The body of a write: one JSON object of metadata, followed by the members of a payload.
+#[derive(Clone, Default)]
+pub struct RequestBody {
+    /// What is no secret.
+    pub metadata: JsonObject,
+    /// The payload fields that the request takes, each as its exact text.
+    pub payload: Option<Payload>,
 }
 
-impl WireBody {
-    /// A body without a secret.
+impl RequestBody {
+    /// A body without a payload.
     #[must_use]
-    pub fn new(metadata: &JsonObject) -> Self {
-        Self::build(metadata, None)
+    pub fn new(metadata: JsonObject) -> Self {
+        Self { metadata, payload: None }
     }
 
-    /// A body of metadata and a payload: the payload's members follow the metadata, each value as its exact text.
+    /// A body of metadata and a payload.
     #[must_use]
-    pub fn with_payload(metadata: &JsonObject, payload: &Payload) -> Self {
-        Self::build(metadata, Some(payload))
+    pub fn with_payload(metadata: JsonObject, payload: Payload) -> Self {
+        Self { metadata, payload: Some(payload) }
     }
 
-    fn build(metadata: &JsonObject, payload: Option<&Payload>) -> Self {
-        let meta = Zeroizing::new(metadata.to_raw().get().to_owned());
-        let mut names: Vec<String> = metadata.iter().map(|(name, _)| name.to_owned()).collect();
-        let Some((payload, members)) =
-            payload.and_then(|p| Some((p.expose().trim(), Members::parse(p.expose()).ok()?)))
-        else {
-            return Self { bytes: Bytes::from_owner(meta), names, payload_from: None };
-        };
-        let mut text = Zeroizing::new(String::with_capacity(meta.len() + payload.len() + 1));
-        text.push_str(meta.strip_suffix('}').unwrap_or(&meta));
-        if !metadata.is_empty() && !members.0.is_empty() {
+    /// The payload's text and its members.
+    fn members(&self) -> Option<(&str, Members<'_>)> {
+        let text = self.payload.as_ref()?.expose().trim();
+        Some((text, Members::parse(text).ok()?))
+    }
+
+    /// The bytes to send, wiped when the last clone of them is dropped. Each value of the payload is its exact text.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        let metadata = Zeroizing::new(self.metadata.to_raw().get().to_owned());
+        let Some((payload, members)) = self.members() else { return Bytes::from_owner(metadata) };
+        // Large enough for all of it, so that it never grows and leaves a copy behind.
+        let mut text = Zeroizing::new(String::with_capacity(metadata.len() + payload.len() + 1));
+        text.push_str(metadata.strip_suffix('}').unwrap_or(&metadata));
+        if !self.metadata.is_empty() && !members.0.is_empty() {
             text.push(',');
         }
-        let payload_from = Some(text.len());
         text.push_str(payload.strip_prefix('{').unwrap_or(payload));
-        names.extend(members.0.into_iter().map(|(name, _)| name));
-        Self { bytes: Bytes::from_owner(text), names, payload_from }
-    }
-
-    /// The bytes to send; every clone is the same buffer.
-    pub(in crate::provider::ibm) fn bytes(&self) -> Bytes {
-        self.bytes.clone()
+        Bytes::from_owner(text)
     }
 
     /// The provider's words, unless they repeat a text that was sent with a payload.
-    pub(in crate::provider::ibm) fn redact(&self, message: String) -> String {
-        let Some(from) = self.payload_from else { return message };
-        let sent = self.bytes.get(from..).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+    #[must_use]
+    pub fn redact(&self, message: String) -> String {
+        let Some((sent, _)) = self.members() else { return message };
         if values(sent).any(|value| value.len() >= SHORTEST_ECHO && message.contains(value)) {
             return "the provider's words are withheld, because they repeat what was sent".to_owned();
         }
@@ -90,9 +86,12 @@ fn values(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-impl fmt::Debug for WireBody {
+impl fmt::Debug for RequestBody {
+    /// Shows the names of the members only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.names).finish()
+        let payload = self.members().map(|(_, members)| members.0).unwrap_or_default();
+        let names = self.metadata.iter().map(|(name, _)| name.to_owned());
+        f.debug_list().entries(names.chain(payload.into_iter().map(|(name, _)| name))).finish()
     }
 }
 
@@ -100,7 +99,7 @@ impl fmt::Debug for WireBody {
 mod tests {
     use super::*;
 
-    fn text(body: &WireBody) -> String {
+    fn text(body: &RequestBody) -> String {
         String::from_utf8(body.bytes().to_vec()).unwrap()
     }
 
@@ -108,20 +107,20 @@ mod tests {
     fn payload_members_are_joined_digit_for_digit() {
         let metadata = JsonObject::parse(r#"{"name":"n"}"#).unwrap();
         let payload = Payload::new(Zeroizing::new(r#"{"data":{"x":1e400,"k":1,"k":2}}"#.to_owned()));
-        let body = WireBody::with_payload(&metadata, &payload);
+        let body = RequestBody::with_payload(metadata.clone(), payload.clone());
         assert_eq!(text(&body), r#"{"name":"n","data":{"x":1e400,"k":1,"k":2}}"#);
         assert_eq!(format!("{body:?}"), r#"["name", "data"]"#);
         let empty = JsonObject::default();
-        assert_eq!(text(&WireBody::with_payload(&empty, &payload)), r#"{"data":{"x":1e400,"k":1,"k":2}}"#);
-        assert_eq!(text(&WireBody::new(&empty)), "{}");
+        assert_eq!(text(&RequestBody::with_payload(empty.clone(), payload)), r#"{"data":{"x":1e400,"k":1,"k":2}}"#);
+        assert_eq!(text(&RequestBody::new(empty)), "{}");
         let nothing = Payload::new(Zeroizing::new("{}".to_owned()));
-        assert_eq!(text(&WireBody::with_payload(&metadata, &nothing)), r#"{"name":"n"}"#);
+        assert_eq!(text(&RequestBody::with_payload(metadata, nothing)), r#"{"name":"n"}"#);
     }
 
     #[test]
     fn words_that_repeat_a_payload_are_withheld() {
         let payload = Payload::new(Zeroizing::new(r#"{"payload":"hunter2"}"#.to_owned()));
-        let body = WireBody::with_payload(&JsonObject::default(), &payload);
+        let body = RequestBody::with_payload(JsonObject::default(), payload);
         assert!(!body.redact("value hunter2 is bad".to_owned()).contains("hunter2"));
         assert_eq!(body.redact("the payload is bad".to_owned()), "the payload is bad", "a name is no secret");
         let found: Vec<_> = values(r#""a":"b\"c","d":["e",{"f" : "g"}],"h":1}"#).collect();

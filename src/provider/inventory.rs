@@ -1,4 +1,4 @@
-//! An instance that we read.
+//! Identifying an instance and listing what it holds.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,13 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::InstanceError;
-use crate::model::{Docs, Item, ItemClass, ItemKey, ItemKind, Payload, Restorability, Revision, Slot, Timestamp};
-
-/// The document with the members that the operator supplied for an item, because no answer returns them: an object with
-/// the members as a create takes them.
-pub const SUPPLIED: &str = "supplied";
-/// The document that marks an item whose value the provider refused to us: an object whose member `why` has its words.
-pub const REFUSED: &str = "refused";
+use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
 
 /// Whether the payloads of an item may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +42,7 @@ pub struct Listed {
 /// What one complete listing was.
 #[derive(Debug, Clone)]
 pub struct CompleteListing {
-    /// The instance's own name (a CRN), as its rows show it; nothing when it shows none.
+    /// The full name of the instance, as its rows show it. `None` if no row shows it.
     pub instance: Option<String>,
     /// The provider's clock (`Date`, whole seconds) in the answer to the first request.
     pub started: Timestamp,
@@ -58,23 +52,6 @@ pub struct CompleteListing {
     pub steady: bool,
     /// How many items were given to the sink.
     pub items: u64,
-}
-
-/// What reading one item gave.
-#[derive(Debug, Clone)]
-pub struct Reading {
-    /// All documents of the item: its list rows, and what only reading shows.
-    pub docs: Docs,
-    /// The payloads, newest version first, each under its version id; then, under [`Slot::WITHHELD`], everything secret
-    /// that was cut out of the documents, what the lists showed ([`Listed::withheld`]) included.
-    pub payloads: Vec<(Slot, Payload)>,
-    /// The class of the item with these documents and payloads.
-    pub class: Restorability,
-    /// The provider's words, where the identity lacks the right to read the value of the item. Everything else of it is
-    /// there, and the documents say it too ([`REFUSED`]).
-    pub refused: Option<String>,
-    /// The provider's clock in the last answer.
-    pub read_at: Timestamp,
 }
 
 /// Whether an item that a list lacks still exists.
@@ -144,9 +121,54 @@ impl<F: FnMut(Listed) + Send> Sink for F {
     }
 }
 
-/// An instance that can be listed and read.
+/// What the address of an instance says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The whole URL, for people and for finding an instance id in it; holds no credentials.
+    pub url: String,
+    /// The instance id in the URL, in lower case, if it has the provider's form.
+    pub instance: Option<String>,
+}
+
+/// What [`InstanceInventory::find`] looks for.
+#[derive(Debug, Clone, Copy)]
+pub struct StandbyQuery<'a> {
+    /// The key in the snapshot; of it only the kind counts, for a configuration also type and name.
+    pub key: &'a ItemKey,
+    /// The type.
+    pub item_type: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// The id of the group in the standby, for secrets.
+    pub group: Option<&'a str>,
+}
+
+/// An item as a resource of Terraform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerraformResource {
+    /// The resource type.
+    pub resource: &'static str,
+    /// The id that `import` takes.
+    pub id: String,
+}
+
+/// Identifies an instance and lists what it holds.
 #[async_trait]
-pub trait Source: Send + Sync + fmt::Debug {
+pub trait InstanceInventory: Send + Sync + fmt::Debug {
+    /// What the address says about the instance.
+    fn address(&self) -> Address;
+
+    /// The id of the instance inside its full name, in lower case. Two names with one id are one instance.
+    fn instance_id(&self, full_name: &str) -> Option<String>;
+
+    /// The full name of the instance that holds an item, from the item's list row. `None` if the row does not show it.
+    fn instance_of(&self, item: &Item) -> Option<String>;
+
+    /// The item as a resource of Terraform; `id` is its id in the instance of that full name. Default: `None`.
+    fn terraform(&self, _full_name: &str, _key: &ItemKey, _item_type: &str, _id: &str) -> Option<TerraformResource> {
+        None
+    }
+
     /// Lists every item once, in key order.
     ///
     /// # Errors
@@ -155,17 +177,11 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// the sink was [restarted](Sink::restart).
     async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError>;
 
-    /// Reads what the lists do not show of an item: version metadata, lock details, values, payloads.
-    ///
-    /// Takes the listed item and never a bare id, because whether a read is safe is only known from its rows. `before`
-    /// is the same item in the snapshot that this run builds on; documents that cannot have moved since are taken from
-    /// it instead of being asked for again.
+    /// Looks for one item by what makes it unique for people: kind, type, group id and name.
     ///
     /// # Errors
-    /// [`InstanceError::Gone`] when the item has been deleted since it was listed; [`InstanceError::Moved`] when what was
-    /// read is not what was listed, or its parts do not fit together: list it again; [`InstanceError::Unsafe`] when its
-    /// rows do not allow a read that was asked for.
-    async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<Reading, InstanceError>;
+    /// When the instance gives no usable answer; that nothing is found is no error.
+    async fn find(&self, wanted: &StandbyQuery<'_>) -> Result<Option<Listed>, InstanceError>;
 
     /// Asks for one item by its key. Never reads the payload of a secret, and hands no payload on.
     ///
@@ -173,17 +189,7 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// When the instance gives no usable answer; a refusal (401, 403) is [`Presence::Hidden`] and no error.
     async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError>;
 
-    /// The class of an item as a snapshot keeps it, with all its documents and pointers. Default: `item.class`.
-    fn judge(&self, item: &Item) -> ItemClass {
-        item.class.clone()
-    }
-
-    /// The labels of an item, from its rows. By itself, none.
-    fn labels(&self, _item: &Item) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// The provider's present, from the newest `Date` seen and the time passed since; nothing before the first answer.
+    /// The provider's present, from the newest `Date` seen and the time passed since. `None` before the first answer.
     /// Never ahead of the provider's own clock.
     fn provider_now(&self) -> Option<Timestamp>;
 
@@ -195,6 +201,6 @@ pub trait Source: Send + Sync + fmt::Debug {
         }
     }
 
-    /// What was spent so far.
+    /// Requests spent so far.
     fn requests(&self) -> Requests;
 }

@@ -3,9 +3,8 @@
 use super::{authority, template};
 use crate::model::ItemKind;
 use crate::model::json::{JsonObject, as_str, raw};
-use crate::provider::standby::recipe::RecipeError;
-use crate::provider::standby::reference::reference;
-use crate::provider::standby::{ItemDependency, ReferenceNames, View};
+use crate::provider::reference::reference;
+use crate::provider::{ConvertError, ItemDependency, ReferenceNames, RestoreItem};
 
 const LETS_ENCRYPT: &str = "public_cert_configuration_ca_lets_encrypt";
 const DNS: [&str; 2] =
@@ -20,7 +19,7 @@ const IAM_SECRET: &str = "@secret:iam_credentials/";
 type Turn<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
 
 /// Turns every id among the settings of a view.
-fn turn(view: &mut View, turn: Turn<'_>) {
+fn turn(view: &mut RestoreItem, turn: Turn<'_>) {
     match view.item_type.as_str() {
         template::TEMPLATE => {
             if let Some(list) = view.settings.str("allowed_secret_groups") {
@@ -57,7 +56,7 @@ fn member(object: &mut JsonObject, name: &str, turn: Turn<'_>) {
 }
 
 /// Puts names in the place of ids, and durations that somebody wrote into the spelling of those that are read.
-pub(super) fn name(view: &mut View, names: &ReferenceNames) {
+pub(super) fn name(view: &mut RestoreItem, names: &ReferenceNames) {
     turn(view, &mut |id| names.reference(id));
     if authority::is(&view.item_type) || view.item_type == template::TEMPLATE {
         authority::one_spelling(&mut view.settings);
@@ -65,7 +64,7 @@ pub(super) fn name(view: &mut View, names: &ReferenceNames) {
 }
 
 /// Puts the ids of an instance in the place of names.
-pub(super) fn resolve(view: &View, names: &ReferenceNames) -> Result<View, RecipeError> {
+pub(super) fn resolve(view: &RestoreItem, names: &ReferenceNames) -> Result<RestoreItem, ConvertError> {
     let mut resolved = view.clone();
     let mut missing = Vec::new();
     turn(&mut resolved, &mut |text| {
@@ -77,7 +76,7 @@ pub(super) fn resolve(view: &View, names: &ReferenceNames) -> Result<View, Recip
     });
     match missing.first() {
         None => Ok(resolved),
-        Some(what) => Err(RecipeError {
+        Some(what) => Err(ConvertError {
             what: view.key.to_string(),
             why: format!("{what}, which it refers to, is not in the standby"),
         }),
@@ -85,7 +84,7 @@ pub(super) fn resolve(view: &View, names: &ReferenceNames) -> Result<View, Recip
 }
 
 /// Whether the text is no reference at all: a parameter may be any text.
-fn is_plain(view: &View, text: &str) -> bool {
+fn is_plain(view: &RestoreItem, text: &str) -> bool {
     view.item_type == "custom_credentials" && !text.starts_with("@secret:")
 }
 
@@ -107,7 +106,7 @@ fn configurations(types: &[&str], what: &str, name: &str) -> ItemDependency {
 }
 
 /// What has to be there before the item can be made.
-pub(super) fn needs(view: &View) -> Vec<ItemDependency> {
+pub(super) fn needs(view: &RestoreItem) -> Vec<ItemDependency> {
     const AUTHORITIES: [&str; 2] = [authority::ROOT, authority::INTERMEDIATE];
     let named = |member: &str| view.settings.str(member).filter(|name| !name.is_empty());
     let mut needs = Vec::new();
@@ -144,8 +143,8 @@ pub(super) fn needs(view: &View) -> Vec<ItemDependency> {
 mod tests {
     use super::super::authority::tests::configuration;
     use super::*;
-    use crate::provider::ibm::recipe::IbmRecipe;
-    use crate::provider::standby::Recipe;
+    use crate::provider::ItemConverter;
+    use crate::provider::ibm::convert::IbmConverter;
 
     fn names(ids: &[(&str, &str)]) -> ReferenceNames {
         let names = ReferenceNames::default();
@@ -158,9 +157,9 @@ mod tests {
     #[test]
     fn an_engine_needs_its_key_as_iam_credentials_and_not_as_text() {
         let needs_of = |reference: &str| {
-            let mut view = IbmRecipe.view(&configuration(template::CUSTOM, r#"{"api_key_ref":"old"}"#));
-            IbmRecipe.name_references(&mut view, &names(&[("old", reference)]));
-            IbmRecipe.needs(&view)
+            let mut view = IbmConverter.describe(&configuration(template::CUSTOM, r#"{"api_key_ref":"old"}"#));
+            IbmConverter.name_references(&mut view, &names(&[("old", reference)]));
+            IbmConverter.needs(&view)
         };
         let whole = needs_of("@secret:iam_credentials/prod/key");
         assert_eq!(whole[0].any_of, ["@secret:iam_credentials/prod/key"]);
@@ -177,15 +176,15 @@ mod tests {
             template::TEMPLATE,
             r#"{"certificate_authority":"root","allowed_secret_groups":"old-2, old-1,default"}"#,
         );
-        let mut view = IbmRecipe.view(&item);
+        let mut view = IbmConverter.describe(&item);
         let source = names(&[("old-1", "@group:one"), ("old-2", "@group:two"), ("default", "@group:default")]);
-        IbmRecipe.name_references(&mut view, &source);
+        IbmConverter.name_references(&mut view, &source);
         assert_eq!(view.settings.str("allowed_secret_groups").unwrap(), "@group:default,@group:one,@group:two");
         let standby = names(&[("new-1", "@group:one"), ("default", "@group:default")]);
-        let error = IbmRecipe.resolve_references(&view, &standby).unwrap_err();
+        let error = IbmConverter.resolve_references(&view, &standby).unwrap_err();
         assert!(error.to_string().contains("the group two"), "{error}");
         standby.add("new-2", "@group:two".to_owned());
-        let sent = IbmRecipe.resolve_references(&view, &standby).unwrap();
+        let sent = IbmConverter.resolve_references(&view, &standby).unwrap();
         assert_eq!(sent.settings.str("allowed_secret_groups").unwrap(), "default,new-1,new-2");
     }
 
@@ -193,29 +192,30 @@ mod tests {
     fn the_pin_of_a_hardware_key_is_found_where_it_is_nested() {
         let value = r#"{"crypto_key":{"label":"l","provider":{"type":"hyper_protect_crypto_services",
             "pin_iam_credentials_secret_id":"old","private_keystore_id":"ks"}}}"#;
-        let mut view = IbmRecipe.view(&configuration(authority::ROOT, value));
-        IbmRecipe.name_references(&mut view, &names(&[("old", "@secret:iam_credentials/default/pin")]));
+        let mut view = IbmConverter.describe(&configuration(authority::ROOT, value));
+        IbmConverter.name_references(&mut view, &names(&[("old", "@secret:iam_credentials/default/pin")]));
         let sent =
-            IbmRecipe.resolve_references(&view, &names(&[("new", "@secret:iam_credentials/default/pin")])).unwrap();
+            IbmConverter.resolve_references(&view, &names(&[("new", "@secret:iam_credentials/default/pin")])).unwrap();
         let provider = sent.settings.object("crypto_key").unwrap().object("provider").unwrap();
         assert_eq!(provider.str("pin_iam_credentials_secret_id").as_deref(), Some("new"));
         assert_eq!(provider.str("private_keystore_id").as_deref(), Some("ks"));
-        assert_eq!(IbmRecipe.needs(&view)[0].what, "the secret default/pin (iam_credentials)");
+        assert_eq!(IbmConverter.needs(&view)[0].what, "the secret default/pin (iam_credentials)");
     }
 
     #[test]
     fn an_id_that_the_snapshot_does_not_know_is_sent_nowhere() {
-        let view = IbmRecipe.view(&configuration(template::CUSTOM, r#"{"api_key_ref":"gone","task_timeout":"1h"}"#));
-        assert!(IbmRecipe.resolve_references(&view, &names(&[])).is_err());
-        assert_eq!(IbmRecipe.needs(&view).len(), 1);
+        let view =
+            IbmConverter.describe(&configuration(template::CUSTOM, r#"{"api_key_ref":"gone","task_timeout":"1h"}"#));
+        assert!(IbmConverter.resolve_references(&view, &names(&[])).is_err());
+        assert_eq!(IbmConverter.needs(&view).len(), 1);
         // One that an override named: it is the standby's own.
-        assert!(IbmRecipe.resolve_references(&view, &names(&[("gone", "@secret:iam_credentials/g/k")])).is_ok());
+        assert!(IbmConverter.resolve_references(&view, &names(&[("gone", "@secret:iam_credentials/g/k")])).is_ok());
     }
 
     #[test]
     fn needs_are_by_name_and_any_kind_of_authority_will_do() {
         let item = configuration(template::TEMPLATE, r#"{"certificate_authority":"root"}"#);
-        let needs = IbmRecipe.needs(&IbmRecipe.view(&item));
+        let needs = IbmConverter.needs(&IbmConverter.describe(&item));
         let wanted = [authority::ROOT, authority::INTERMEDIATE].map(|kind| format!("@configuration:{kind}/root"));
         assert_eq!(needs[0].any_of, wanted);
     }

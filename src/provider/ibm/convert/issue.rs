@@ -10,8 +10,7 @@ use super::supply::MemberPlace;
 use crate::model::Item;
 use crate::model::json::JsonObject;
 use crate::provider::ibm::inventory::ROW;
-use crate::provider::standby::recipe::{Phase, Route};
-use crate::provider::standby::{NewSecret, View};
+use crate::provider::{Phase, RestoreItem, Route};
 
 /// NIST SP 800-57 state of a secret that has no payload yet.
 const PRE_ACTIVATION: u64 = 0;
@@ -84,7 +83,7 @@ pub(super) fn place(item_type: &str, name: &str) -> Option<MemberPlace> {
 }
 
 /// Takes away what belongs to the type alone, when the secret becomes one of another type.
-pub(super) fn strip(view: &mut View) {
+pub(super) fn strip(view: &mut RestoreItem) {
     if let Some(issued) = issued(&view.item_type) {
         for name in issued.patchable.iter().chain(issued.fixed) {
             view.settings.remove(name);
@@ -95,7 +94,7 @@ pub(super) fn strip(view: &mut View) {
 }
 
 /// Reads what is special about the definition of a secret that the service issues.
-pub(super) fn view(item: &Item, row: &JsonObject, view: &mut View) {
+pub(super) fn view(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
     view.pending = row.u64("state") == Some(PRE_ACTIVATION);
     let Some(issued) = issued(&item.item_type) else { return };
     view.fixed = issued.fixed;
@@ -128,7 +127,7 @@ pub(super) fn view(item: &Item, row: &JsonObject, view: &mut View) {
 }
 
 /// Reduces a secret to what the standby issues anew: one version without a payload, and nothing that has ended.
-pub(super) fn recast(view: &mut View) {
+pub(super) fn recast(view: &mut RestoreItem) {
     view.expires = None;
     let newest = view.versions.as_mut().and_then(Vec::pop).map(|mut version| {
         version.expires = None;
@@ -150,7 +149,7 @@ pub(super) fn route(item: &Item, referred: bool) -> Route {
 }
 
 /// Whether the secret is one that the standby issues.
-pub(super) fn is(view: &View) -> bool {
+pub(super) fn is(view: &RestoreItem) -> bool {
     match view.item_type.as_str() {
         "imported_cert" => view.settings.get("managed_csr").is_some(),
         item_type => issued(item_type).is_some(),
@@ -158,15 +157,14 @@ pub(super) fn is(view: &View) -> bool {
 }
 
 /// Adds what only the create of a secret that is issued takes.
-pub(super) fn complete(body: &mut JsonObject, secret: &NewSecret<'_>) {
-    let view = secret.view;
+pub(super) fn complete(body: &mut JsonObject, view: &RestoreItem, rotate: bool) {
     let Some(issued) = issued(&view.item_type) else { return };
     for (name, value) in view.inputs.iter().filter(|(name, _)| issued.inputs.contains(name)) {
         if body.get(name).is_none() && value.get() != "null" {
             body.set(name, value.to_owned());
         }
     }
-    let kept = view.rotation.as_ref().filter(|_| secret.rotate).map(JsonObject::to_raw);
+    let kept = view.rotation.as_ref().filter(|_| rotate).map(JsonObject::to_raw);
     // Without the field the service may choose; an explicit "no" cannot be misread.
     if let Some(rotation) = kept.or_else(|| held(view)) {
         body.set("rotation", rotation);
@@ -174,7 +172,7 @@ pub(super) fn complete(body: &mut JsonObject, secret: &NewSecret<'_>) {
 }
 
 /// The rotation of a secret that shall not rotate; nothing where the type knows none.
-fn held(view: &View) -> Option<Box<RawValue>> {
+fn held(view: &RestoreItem) -> Option<Box<RawValue>> {
     let text = match view.item_type.as_str() {
         "imported_cert" => return None,
         // A key that is made at every read cannot rotate.
@@ -189,8 +187,8 @@ fn held(view: &View) -> Option<Box<RawValue>> {
 mod tests {
     use super::*;
     use crate::model::{Docs, Payload, Restorability, Treatment};
-    use crate::provider::ibm::recipe::IbmRecipe;
-    use crate::provider::standby::{Recipe, VersionView};
+    use crate::provider::ibm::convert::{IbmConverter, request};
+    use crate::provider::{Action, Change, ItemConverter, RestoreVersion};
 
     fn secret(item_type: &str, docs: &[(&str, &str)]) -> Item {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
@@ -209,20 +207,24 @@ mod tests {
     }
 
     fn body(item: &Item, rotate: bool) -> JsonObject {
-        let view = IbmRecipe.recast(item, Treatment::Reissue);
-        let version =
-            VersionView { id: "v".into(), payload: false, metadata: JsonObject::default(), mark: None, expires: None };
-        let payload = Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
-        let new = NewSecret {
-            view: &view,
-            group: Some("g"),
-            version: &version,
-            payload: &payload,
+        let view = IbmConverter.convert(item, Treatment::Reissue).item;
+        let version = RestoreVersion {
+            id: "v".into(),
+            payload: false,
+            metadata: JsonObject::default(),
             mark: None,
-            mark_version: false,
-            rotate,
+            expires: None,
         };
-        let body = IbmRecipe.new_secret(&new).unwrap();
+        let payload = Payload::new(zeroize::Zeroizing::new("{}".to_owned()));
+        let action = Action::CreateSecret { version: "v".into(), mark: None, mark_version: false };
+        let change = Change {
+            group: Some("g"),
+            version: Some(&version),
+            payload: Some(&payload),
+            rotate,
+            ..Change::new(&action, &view)
+        };
+        let body = request::body(&change).unwrap();
         assert_eq!(body.payload.unwrap().expose(), "{}", "nothing secret is sent");
         body.metadata
     }
@@ -288,7 +290,7 @@ mod tests {
             {"id":"v","alias":"current","expiration_date":"2020-01-01T00:00:00Z"}]"#;
         let locks = r#"[{"name":"a","secret_version_id":"old"},{"name":"b","secret_version_id":"v"}]"#;
         let item = secret("iam_credentials", &[("row", row), ("versions", versions), ("locks", locks)]);
-        let view = IbmRecipe.recast(&item, Treatment::Reissue);
+        let view = IbmConverter.convert(&item, Treatment::Reissue).item;
         let versions = view.versions.unwrap();
         assert!(view.expires.is_none() && versions[0].expires.is_none());
         assert_eq!((versions.len(), versions[0].id.as_str()), (1, "v"));

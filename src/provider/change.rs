@@ -1,0 +1,266 @@
+//! The changes of an instance: one list for the steps of a plan and for the requests that do them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ConvertError;
+use super::mark::RestoreMark;
+use super::restore_item::{RestoreItem, RestoreLock, RestoreVersion};
+use crate::model::{ItemKey, Payload};
+
+/// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier
+/// one made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Secret groups.
+    Groups,
+    /// The engine that issues credentials of the provider's own identity service.
+    IamEngine,
+    /// Secrets that configurations or other secrets refer to.
+    ReferredSecrets,
+    /// Public certificate authorities and DNS providers.
+    AuthoritiesAndDns,
+    /// Private root certificate authorities.
+    RootAuthorities,
+    /// Private intermediate certificate authorities.
+    IntermediateAuthorities,
+    /// Certificate templates and engines that need secrets.
+    Templates,
+    /// All other secrets with their versions and metadata.
+    Secrets,
+    /// Secrets that the standby issues: they need engines, templates and other secrets.
+    IssuedSecrets,
+    /// Metadata of versions that are there already.
+    VersionMetadata,
+    /// Locks.
+    Locks,
+    /// The registration with the notification service: last, so that a restore is no storm of events.
+    Registration,
+}
+
+impl Phase {
+    /// Every class, in order.
+    pub const ALL: [Phase; 12] = [
+        Self::Groups,
+        Self::IamEngine,
+        Self::ReferredSecrets,
+        Self::AuthoritiesAndDns,
+        Self::RootAuthorities,
+        Self::IntermediateAuthorities,
+        Self::Templates,
+        Self::Secrets,
+        Self::IssuedSecrets,
+        Self::VersionMetadata,
+        Self::Locks,
+        Self::Registration,
+    ];
+
+    /// The word used in output and plans.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::IamEngine => "iam_engine",
+            Self::ReferredSecrets => "referred_secrets",
+            Self::AuthoritiesAndDns => "authorities_and_dns",
+            Self::RootAuthorities => "root_authorities",
+            Self::IntermediateAuthorities => "intermediate_authorities",
+            Self::Templates => "templates",
+            Self::Secrets => "secrets",
+            Self::IssuedSecrets => "issued_secrets",
+            Self::VersionMetadata => "version_metadata",
+            Self::Locks => "locks",
+            Self::Registration => "registration",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One change of an instance: a step of a plan, and the request that does it.
+///
+/// There is on purpose no way to say how a lock treats an earlier payload: modes that remove one are never sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Creates a group.
+    CreateGroup,
+    /// Changes the settings of a group.
+    UpdateGroup,
+    /// Creates a configuration with its value.
+    CreateConfiguration,
+    /// Gives a configuration the value and settings of the snapshot.
+    UpdateConfiguration,
+    /// Lets the issuer of an authority, in the standby, sign it.
+    SignAuthority,
+    /// Gives an authority a certificate that was signed outside the standby.
+    SetSigned {
+        /// The authority of the source that signs it; nothing when an operator brings the certificate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ItemKey>,
+    },
+    /// Creates a secret with a first version.
+    CreateSecret {
+        /// The id of the version in the source.
+        version: String,
+        /// The mark of the secret; none where there is no room for it.
+        mark: Option<RestoreMark>,
+        /// Whether the version is marked.
+        mark_version: bool,
+    },
+    /// Adds a version.
+    AddVersion {
+        /// The id of the version in the source.
+        version: String,
+        /// Whether the version is marked.
+        mark_version: bool,
+    },
+    /// Changes the metadata of a secret, its mark included.
+    PatchMetadata {
+        /// The mark that is written; none where there is no room for it.
+        mark: Option<RestoreMark>,
+    },
+    /// Changes the metadata of a version, its mark included.
+    PatchVersionMetadata {
+        /// The id of the version in the source.
+        version: String,
+        /// Whether the version is marked.
+        mark_version: bool,
+    },
+    /// Takes locks off a version.
+    RemoveLocks {
+        /// The version, as states name it.
+        version: String,
+        /// The names of the locks.
+        names: Vec<String>,
+    },
+    /// Adds locks to a version.
+    AddLocks {
+        /// The id of the version in the source.
+        version: String,
+        /// The names of the locks.
+        names: Vec<String>,
+        /// Whether the plan itself takes them off before.
+        put_back: bool,
+    },
+    /// Deletes an item of the standby, to make it anew.
+    Delete {
+        /// Its key in the standby.
+        key: ItemKey,
+    },
+    /// Registers the standby with the notification service.
+    Register,
+    /// Takes what is held back out of the mark of a secret. Part of an activation, never of a plan to restore.
+    #[serde(skip)]
+    ReleaseRotation {
+        /// Whether the rotation that was held back is turned on.
+        turn_on: bool,
+    },
+}
+
+impl Action {
+    /// The word for it, in output and totals.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::CreateGroup => "create_group",
+            Self::UpdateGroup => "update_group",
+            Self::CreateConfiguration => "create_configuration",
+            Self::UpdateConfiguration => "update_configuration",
+            Self::SignAuthority => "sign_authority",
+            Self::SetSigned { .. } => "set_signed_certificate",
+            Self::CreateSecret { .. } => "create_secret",
+            Self::AddVersion { .. } => "add_version",
+            Self::PatchMetadata { .. } => "patch_metadata",
+            Self::PatchVersionMetadata { .. } => "patch_version_metadata",
+            Self::RemoveLocks { .. } => "remove_locks",
+            Self::AddLocks { put_back: true, .. } => "put_back_locks",
+            Self::AddLocks { .. } => "add_locks",
+            Self::Delete { .. } => "delete",
+            Self::Register => "register",
+            Self::ReleaseRotation { .. } => "release_rotation",
+        }
+    }
+
+    /// The version, in the source, whose payload the step sends.
+    #[must_use]
+    pub fn payload_of(&self) -> Option<&str> {
+        match self {
+            Self::CreateSecret { version, .. } | Self::AddVersion { version, .. } => Some(version),
+            _ => None,
+        }
+    }
+}
+
+/// What the notification service calls an instance; no answer of the API returns it, so a snapshot lacks it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationNames {
+    /// The name of the source, 2 to 256 characters.
+    pub name: String,
+    /// Its description, up to 1,024 characters.
+    pub description: String,
+}
+
+/// Everything that the body of a request may need. What an action does not need is absent.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// What is done.
+    pub action: &'a Action,
+    /// The item as it should become, with the ids of the standby.
+    pub item: &'a RestoreItem,
+    /// The item as the standby has it, for a patch of its metadata.
+    pub have: Option<&'a RestoreItem>,
+    /// The id of its group in the standby, for a secret that is created.
+    pub group: Option<&'a str>,
+    /// The version as it should become.
+    pub version: Option<&'a RestoreVersion>,
+    /// The version as the standby has it, for a patch of its metadata.
+    pub have_version: Option<&'a RestoreVersion>,
+    /// The payload of the version or the value of the configuration; an empty object when the standby issues it.
+    pub payload: Option<&'a Payload>,
+    /// The locks that are added.
+    pub locks: &'a [&'a RestoreLock],
+    /// The certificate (PEM) that was signed for an authority.
+    pub certificate: Option<&'a str>,
+    /// What the notification service calls the standby.
+    pub names: Option<&'a RegistrationNames>,
+    /// Whether a secret that is created may rotate by itself.
+    pub rotate: bool,
+}
+
+impl<'a> Change<'a> {
+    /// A change that needs nothing but the item.
+    #[must_use]
+    pub fn new(action: &'a Action, item: &'a RestoreItem) -> Self {
+        Self {
+            action,
+            item,
+            have: None,
+            group: None,
+            version: None,
+            have_version: None,
+            payload: None,
+            locks: &[],
+            certificate: None,
+            names: None,
+            rotate: false,
+        }
+    }
+
+    /// A part that the action needs.
+    ///
+    /// # Errors
+    /// When it is absent.
+    pub fn part<T>(&self, part: Option<T>, what: &str) -> Result<T, ConvertError> {
+        part.ok_or_else(|| ConvertError {
+            what: self.item.key.to_string(),
+            why: format!("{} needs {what}", self.action.as_str()),
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! What items of IBM Cloud Secrets Manager become in a standby: the order of creation, treatments, the bodies of requests.
+//!
+//! Types, fields and limits are those of the v2 API. The order follows from what refers to what; a version is created
+//! with its metadata, the older one first, because every further version pushes one out.
+
+use self::body::same_fields;
+use super::classify;
+use crate::model::json::JsonObject;
+use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Timestamp, Treatment};
+use crate::provider::assess::{Assessment, Expiry};
+use crate::provider::{
+    Conversion, ConvertError, ItemConverter, ItemDependency, PayloadMatch, Phase, ReferenceNames, RestoreItem, Route,
+};
+
+pub(super) mod authority;
+pub(super) mod request;
+pub(super) mod terraform;
+pub(super) mod view;
+
+mod body;
+mod issue;
+pub mod recast;
+mod references;
+mod rotation;
+mod supply;
+mod template;
+
+/// Bytes of metadata that we let a mark fill up to. The provider's limit is 10 KB for each of `custom_metadata` and
+/// `version_custom_metadata`; whether a KB is 1,000 or 1,024 bytes is not documented, so the smaller one counts.
+pub const METADATA_ROOM: usize = 10_000;
+
+/// Secret groups that an instance takes, the default one included.
+pub(super) const MOST_GROUPS: usize = 200;
+/// The id of the group that every instance has.
+pub const DEFAULT_GROUP: &str = "default";
+
+/// Converts items for IBM Cloud Secrets Manager.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IbmConverter;
+
+/// The payload fields of a type that can be set again: in the create request, in one that adds a version, and which of
+/// them are required.
+struct Fields {
+    create: &'static [&'static str],
+    version: &'static [&'static str],
+    required: &'static [&'static str],
+}
+
+fn fields(item_type: &str) -> Option<Fields> {
+    let (create, version, required): (&[_], &[_], &[_]) = match item_type {
+        "arbitrary" => (&["payload"], &["payload"], &["payload"]),
+        "kv" => (&["data"], &["data"], &["data"]),
+        "username_password" => (&["username", "password"], &["password"], &["password"]),
+        "imported_cert" => (
+            &["certificate", "intermediate", "private_key"],
+            &["certificate", "intermediate", "private_key"],
+            &["certificate"],
+        ),
+        "iam_credentials_configuration" => (&["api_key"], &[], &["api_key"]),
+        "public_cert_configuration_ca_lets_encrypt" => {
+            (&["lets_encrypt_private_key"], &[], &["lets_encrypt_private_key"])
+        }
+        // Without a key the provider uses a service authorization, which must exist for the standby too.
+        "public_cert_configuration_dns_cloud_internet_services" => (&["cloud_internet_services_apikey"], &[], &[]),
+        "public_cert_configuration_dns_classic_infrastructure" => (
+            &["classic_infrastructure_username", "classic_infrastructure_password"],
+            &[],
+            &["classic_infrastructure_username", "classic_infrastructure_password"],
+        ),
+        // No payload of these is ever sent: the standby makes its own.
+        authority::ROOT
+        | authority::INTERMEDIATE
+        | template::TEMPLATE
+        | template::CUSTOM
+        | "private_cert"
+        | "public_cert"
+        | "iam_credentials"
+        | "service_credentials"
+        | "custom_credentials" => (&[], &[], &[]),
+        _ => return None,
+    };
+    Some(Fields { create, version, required })
+}
+
+/// What only the create of a configuration takes and no answer shows.
+fn create_only(item_type: &str) -> &'static [&'static str] {
+    match item_type {
+        // The durations are in no answer of a reader without the role for values.
+        authority::ROOT => &["serial_number", "max_ttl", "crl_expiry", "ttl"],
+        authority::INTERMEDIATE => &["serial_number", "max_ttl", "crl_expiry"],
+        template::TEMPLATE => &["allow_wildcard_certificates", "max_ttl", "ttl", "not_before_duration"],
+        _ => &[],
+    }
+}
+
+fn unpatchable(item_type: &str) -> &'static [&'static str] {
+    match item_type {
+        item_type if authority::is(item_type) => &authority::UNPATCHABLE,
+        template::TEMPLATE => &template::UNPATCHABLE,
+        template::CUSTOM => &template::CUSTOM_UNPATCHABLE,
+        _ => &[],
+    }
+}
+
+/// How an item comes back under a treatment.
+fn route(item: &Item, treatment: Treatment) -> Route {
+    let lost = |why: &str| Route::Lost(why.to_owned());
+    match item.key.kind() {
+        ItemKind::Group if item.key.id() == DEFAULT_GROUP => Route::BuiltIn,
+        ItemKind::Group => Route::Create(Phase::Groups),
+        ItemKind::Registration => Route::Create(Phase::Registration),
+        ItemKind::Other => lost("its kind is not restored by this release"),
+        _ if fields(&item.item_type).is_none() => {
+            Route::Lost(format!("the type {} is not restored by this release", item.item_type))
+        }
+        _ if treatment == Treatment::Definition => Route::Lost(recast::definition(item)),
+        ItemKind::Configuration if authority::is(&item.item_type) => authority::route(&view::view(item)),
+        ItemKind::Configuration if template::is(&item.item_type) => Route::Create(Phase::Templates),
+        ItemKind::Secret if treatment == Treatment::Reissue => issue::route(item, view::referred(item)),
+        ItemKind::Secret if recast::is(item, treatment) && view::referred(item) => {
+            Route::Create(Phase::ReferredSecrets)
+        }
+        ItemKind::Secret if recast::is(item, treatment) => Route::Create(Phase::Secrets),
+        _ if item.class != Restorability::Exact => lost("it is not restorable as it was"),
+        ItemKind::Configuration if item.item_type == "iam_credentials_configuration" => Route::Create(Phase::IamEngine),
+        ItemKind::Configuration => Route::Create(Phase::AuthoritiesAndDns),
+        ItemKind::Secret if view::referred(item) => Route::Create(Phase::ReferredSecrets),
+        ItemKind::Secret => Route::Create(Phase::Secrets),
+    }
+}
+
+impl ItemConverter for IbmConverter {
+    fn describe(&self, item: &Item) -> RestoreItem {
+        view::view(item)
+    }
+
+    fn assess(&self, item: &Item, now: Option<Timestamp>) -> Assessment {
+        classify::assess(item, now)
+    }
+
+    fn expiry(&self, item: &Item) -> Option<Expiry> {
+        classify::expiry(item)
+    }
+
+    fn next_rotation(&self, item: &Item, policy: &JsonObject) -> Option<Timestamp> {
+        rotation::next(item, policy)
+    }
+
+    fn treatments(&self, item: &Item) -> &'static [Treatment] {
+        match item.item_type.as_str() {
+            item_type if authority::is(item_type) => authority::treatments(&view::view(item)),
+            item_type if template::is(item_type) => &[Treatment::Exact, Treatment::Definition],
+            _ => recast::treatments(item),
+        }
+    }
+
+    fn type_treatments(&self, item_type: &str) -> &'static [Treatment] {
+        let known = recast::TYPES.iter().find(|(name, _)| *name == item_type);
+        known.map_or(&[Treatment::Exact], |(_, allowed)| allowed)
+    }
+
+    fn supply(&self, item: &mut Item, treatment: Treatment, members: &JsonObject) -> Vec<String> {
+        supply::supply(item, recast::becomes(&item.item_type.clone(), treatment), members)
+    }
+
+    fn convert(&self, item: &Item, treatment: Treatment) -> Conversion {
+        let mut view = view::view(item);
+        match treatment {
+            Treatment::Reissue => issue::recast(&mut view),
+            Treatment::Convert | Treatment::AsArbitrary => recast::recast(&mut view, treatment),
+            Treatment::Recreate | Treatment::External => authority::recast(&mut view, treatment),
+            _ => {}
+        }
+        Conversion { item: view, route: route(item, treatment), note: recast::note(item, treatment) }
+    }
+
+    fn convert_payload(&self, item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, ConvertError> {
+        recast::payload(item, treatment, payload)
+    }
+
+    fn compare_payloads(&self, item_type: &str, one: &Payload, other: &Payload) -> PayloadMatch {
+        let Some(fields) = fields(item_type) else { return PayloadMatch { whole: false, fixed: false } };
+        let once = |name: &&&str| !fields.version.contains(*name);
+        let fixed: Vec<&str> = fields.create.iter().filter(once).copied().collect();
+        PayloadMatch { whole: same_fields(one, other, fields.create), fixed: same_fields(one, other, &fixed) }
+    }
+
+    fn name_references(&self, item: &mut RestoreItem, names: &ReferenceNames) {
+        references::name(item, names);
+    }
+
+    fn resolve_references(&self, item: &RestoreItem, names: &ReferenceNames) -> Result<RestoreItem, ConvertError> {
+        references::resolve(item, names)
+    }
+
+    fn needs(&self, item: &RestoreItem) -> Vec<ItemDependency> {
+        references::needs(item)
+    }
+
+    fn issuers(&self, item: &RestoreItem) -> Vec<ItemKey> {
+        item.settings.str("issuer").map(|name| authority::keys(&name)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,139 @@
+//! Writing into an instance.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::body::RequestBody;
+use super::change::{Action, Change};
+use super::converter::ItemConverter;
+use super::{ConvertError, InstanceError};
+use crate::model::{ItemKey, ItemKind};
+
+/// One request that changes an instance.
+#[derive(Debug)]
+pub struct Write {
+    /// What is done.
+    pub action: Action,
+    /// The id of the item that is changed, as keys spell it; of the authority that acts, for the signature of one.
+    /// `None` where something is created or the action names the item.
+    pub target: Option<String>,
+    /// The id of the version that is changed.
+    pub version: Option<String>,
+    /// What is sent.
+    pub body: RequestBody,
+}
+
+impl Write {
+    /// A request whose action says it all.
+    #[must_use]
+    pub fn new(action: Action, body: RequestBody) -> Self {
+        Self { action, target: None, version: None, body }
+    }
+
+    /// The id of the item that is changed.
+    ///
+    /// # Errors
+    /// [`InstanceError::Unsafe`] when the request names none.
+    pub fn target(&self) -> Result<&str, InstanceError> {
+        self.named(self.target.as_deref(), "item")
+    }
+
+    /// The id of the version that is changed.
+    ///
+    /// # Errors
+    /// [`InstanceError::Unsafe`] when the request names none.
+    pub fn version(&self) -> Result<&str, InstanceError> {
+        self.named(self.version.as_deref(), "version")
+    }
+
+    fn named<'w>(&self, id: Option<&'w str>, what: &str) -> Result<&'w str, InstanceError> {
+        id.filter(|id| !id.is_empty()).ok_or_else(|| InstanceError::Unsafe {
+            what: self.action.as_str().to_owned(),
+            why: format!("the request names no {what}"),
+        })
+    }
+}
+
+/// What the answer to a change shows.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// The provider's id of what was created.
+    pub id: Option<String>,
+    /// The full name of the instance, if the answer shows it.
+    pub instance: Option<String>,
+    /// The id of the version that was created, if the answer shows it.
+    pub version: Option<String>,
+}
+
+/// Writes into an instance.
+#[async_trait]
+pub trait ItemWriter: Send + Sync + fmt::Debug {
+    /// How items are converted for this instance.
+    fn converter(&self) -> &dyn ItemConverter;
+
+    /// Why the provider takes no item of that kind and name, as a fragment. `None` if it does.
+    fn refused_name(&self, kind: ItemKind, name: &str) -> Option<String>;
+
+    /// How many items of that kind an instance takes at most. `None` if no bound is known.
+    fn max_items(&self, kind: ItemKind) -> Option<usize>;
+
+    /// The body of the request that does a change. Pure, so that a plan can find out whether a request is possible.
+    ///
+    /// # Errors
+    /// When the backup lacks what the provider requires.
+    fn body(&self, change: &Change<'_>) -> Result<RequestBody, ConvertError>;
+
+    /// Sends one change, once. What cannot create anything twice may be repeated inside.
+    ///
+    /// # Errors
+    /// When it was refused, or when nobody knows what became of it ([`unanswered`]).
+    async fn write(&self, write: Write) -> Result<Written, InstanceError>;
+}
+
+/// An instance whose certificate authorities sign requests of other instances.
+#[async_trait]
+pub trait Signer: Send + Sync + fmt::Debug {
+    /// Lets an authority sign a request (PEM) as that of an authority below it; returns the certificate (PEM).
+    ///
+    /// # Errors
+    /// When the instance refuses, or its answer shows no certificate.
+    async fn sign(&self, authority: &ItemKey, request: &str) -> Result<String, InstanceError>;
+}
+
+/// Whether nobody knows what became of a request: it may have been carried out.
+#[must_use]
+pub fn unanswered(error: &InstanceError) -> bool {
+    match error {
+        InstanceError::Unanswered { .. }
+        | InstanceError::Unreachable { .. }
+        | InstanceError::Malformed { .. }
+        | InstanceError::Incomplete { .. }
+        | InstanceError::Moved { .. } => true,
+        InstanceError::Overloaded { status, .. } => *status >= 500,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Payload;
+    use crate::model::json::JsonObject;
+
+    #[test]
+    fn a_body_shows_nothing() {
+        let payload = Payload::new(zeroize::Zeroizing::new(r#"{"payload":"hunter2"}"#.to_owned()));
+        let body = RequestBody::with_payload(JsonObject::parse(r#"{"name":"hunter3"}"#).unwrap(), payload);
+        assert!(!format!("{:?}", Write::new(Action::CreateGroup, body)).contains("hunter"));
+    }
+
+    #[test]
+    fn too_many_requests_is_an_answer_and_a_server_error_is_none() {
+        let overloaded =
+            |status| InstanceError::Overloaded { what: String::new(), status, attempts: 1, message: String::new() };
+        assert!(!unanswered(&overloaded(429)));
+        assert!(unanswered(&overloaded(503)));
+        assert!(!unanswered(&InstanceError::Refused { what: String::new(), status: 409, message: String::new() }));
+    }
+}
