@@ -17,7 +17,7 @@ use super::matching::{Match, StandbyIndex};
 use super::needs;
 use super::opaque::Ids;
 use super::options::{OnConflict, PlanOptions};
-use super::plan::{Action, Plan, StandbyName};
+use super::plan::{Plan, StandbyName};
 use super::planner::{self, AuthorityContext, PlannedItem, SecretContext};
 use super::policy;
 use super::snapshot::{SnapshotItem, SnapshotItems, TreatmentEffect};
