@@ -24,7 +24,7 @@ use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Timestamp};
 use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server, seed_small};
 use keyhaven::provider::ibm::{Client, ClientSettings};
-use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
+use keyhaven::repository::{EntryWriter, Repository, StateDirectory, Store};
 use tokio_util::sync::CancellationToken;
 
 const SIZES: [usize; 2] = [10_000, 100_000];
@@ -146,7 +146,7 @@ async fn capture_once(url: &str, folder: &Path) -> Result<(), Failure> {
     let repository = keys.repository(folder, options.crn()).await?;
     let writer = EntryWriter {
         key: Arc::clone(&keys.collector),
-        state: StateFolder::new(&folder.join("state"), &repository.id().to_string()),
+        state: StateDirectory::new(&folder.join("state"), &repository.id().to_string()),
         clock: Arc::new(Now),
         due: None,
     };

@@ -29,7 +29,7 @@ use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Timestamp};
 use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server, seed_small};
 use keyhaven::provider::ibm::{Client, ClientSettings};
-use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
+use keyhaven::repository::{EntryWriter, Repository, StateDirectory, Store};
 use tokio_util::sync::CancellationToken;
 
 /// Secrets of the instance, which make an entry as large as that of a real one, and how many entries.
@@ -226,7 +226,7 @@ async fn read(folder: &Path, id: RepositoryId, state: Option<&Path>) -> Result<(
     let begun = Instant::now();
     let repository = Repository::open(Store::local(folder), id).await?;
     let repository = match state {
-        Some(state) => repository.cached_in(&StateFolder::new(state, &id.to_string())),
+        Some(state) => repository.cached_in(&StateDirectory::new(state, &id.to_string())),
         None => repository,
     };
     let ledger = repository.read_ledger().await?;
@@ -299,7 +299,7 @@ impl Chain {
         policy.sort();
         let id = Repository::init(Store::local(place), recover_md, &policy).await?.id;
         let repository = Repository::open(Store::local(place), id).await?;
-        let state = StateFolder::new(state, &id.to_string());
+        let state = StateDirectory::new(state, &id.to_string());
         let writer = EntryWriter { key: Arc::clone(&key), state, clock: Arc::clone(&clock), due: None };
         let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
         capture(&context, &client, &repository, &writer, &catalogue, &CaptureOptions::default()).await?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use super::args::Globals;
-use super::audit::Trail;
+use super::audit::AuditTrail;
 use super::clock::SystemClock;
 use super::env;
 use super::failure::Failure;
@@ -36,7 +36,7 @@ pub(super) struct App {
     pub(super) globals: Globals,
     pub(super) printer: Printer,
     /// The audit trail of the command, where there is one.
-    pub(super) trail: Option<Trail>,
+    pub(super) trail: Option<AuditTrail>,
     cancel: CancellationToken,
     /// Whether the command has begun to change something.
     changing: AtomicBool,

@@ -19,7 +19,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     check_args(settings.jobs())?;
     let mine = settings.jobs().iter().filter(|job| job.is_for(settings.instance()));
     for job in mine {
-        if doubts(job, settings)?.contains(&Doubt::NoRule) {
+        if doubts(job, settings)?.contains(&RetentionDoubt::NoRule) {
             let (place, what) = (job.origin.clone(), format!("`jobs.{}`", job.name));
             let problem = "gives up what no rule of retention keeps, and no rule is set".to_owned();
             return Err(Failure::from(ConfigError::Table { place, what, problem }).hinted(
@@ -72,7 +72,7 @@ fn parse(job: &JobConfig) -> Result<Arguments, clap::Error> {
 
 /// What a job of retention does otherwise than whoever wrote it may think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubt {
+pub(super) enum RetentionDoubt {
     /// It forgets by a policy, and there is no rule: every run fails.
     NoRule,
     /// It keeps by number alone.
@@ -81,7 +81,7 @@ pub(super) enum Doubt {
     OnlyLooks,
 }
 
-impl Doubt {
+impl RetentionDoubt {
     /// What is the matter.
     pub(super) const fn text(self) -> &'static str {
         match self {
@@ -97,17 +97,17 @@ impl Doubt {
 ///
 /// # Errors
 /// When the rules in the configuration cannot be read.
-pub(super) fn doubts(job: &JobConfig, settings: &Settings) -> Result<Vec<Doubt>, ConfigError> {
+pub(super) fn doubts(job: &JobConfig, settings: &Settings) -> Result<Vec<RetentionDoubt>, ConfigError> {
     let mut found = Vec::new();
     match parse(job).map(|arguments| arguments.command) {
         Ok(Command::Forget(arguments)) => {
             if let Some(policy) = arguments.kinds_of_rules(&settings.retention()?) {
-                found.extend(policy.is_empty().then_some(Doubt::NoRule));
-                found.extend(policy.only_by_number().then_some(Doubt::OnlyByNumber));
+                found.extend(policy.is_empty().then_some(RetentionDoubt::NoRule));
+                found.extend(policy.only_by_number().then_some(RetentionDoubt::OnlyByNumber));
             }
-            found.extend((!arguments.applies()).then_some(Doubt::OnlyLooks));
+            found.extend((!arguments.applies()).then_some(RetentionDoubt::OnlyLooks));
         }
-        Ok(Command::Sweep(arguments)) => found.extend((!arguments.applies()).then_some(Doubt::OnlyLooks)),
+        Ok(Command::Sweep(arguments)) => found.extend((!arguments.applies()).then_some(RetentionDoubt::OnlyLooks)),
         _ => {}
     }
     Ok(found)
@@ -183,7 +183,7 @@ mod tests {
             let settings = Settings::build([layer]).unwrap();
             doubts(&settings.jobs()[0], &settings).unwrap()
         };
-        use Doubt::{NoRule, OnlyByNumber, OnlyLooks};
+        use RetentionDoubt::{NoRule, OnlyByNumber, OnlyLooks};
         let apply = "[\"--apply\"]";
         assert_eq!(doubts("forget", apply, ""), [NoRule]);
         assert_eq!(doubts("forget", apply, "keep_last = 0\nkeep_suspect = \"9d\""), [NoRule]);

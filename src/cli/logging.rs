@@ -103,9 +103,9 @@ fn fenced(text: &str, default: &str) -> String {
 
 /// A level, ordered by how much it lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Asked(usize);
+struct LogLevel(usize);
 
-impl Asked {
+impl LogLevel {
     const WORDS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
     /// This level, or the other where that lets less through.
@@ -115,8 +115,8 @@ impl Asked {
     }
 }
 
-fn level(word: &str) -> Option<Asked> {
-    Asked::WORDS.iter().position(|known| known.eq_ignore_ascii_case(word)).map(Asked)
+fn level(word: &str) -> Option<LogLevel> {
+    LogLevel::WORDS.iter().position(|known| known.eq_ignore_ascii_case(word)).map(LogLevel)
 }
 
 /// Writes a line of JSON past the level, for what is printed in any case.

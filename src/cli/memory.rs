@@ -14,7 +14,7 @@ const NAMED: usize = 5;
 
 /// The member `memory` of results. Everything in it is empty when nothing is wrong.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Memory {
+pub(super) struct MemoryReport {
     /// Heads that this host saw and that are gone.
     pub(super) heads: Vec<EntryRef>,
     /// Versions of the trust policy that this host or entries have, and that `trust/` lacks.
@@ -29,7 +29,7 @@ pub(super) struct Memory {
     pub(super) later: Vec<EntryRef>,
 }
 
-impl Memory {
+impl MemoryReport {
     /// What a ledger that was read shows.
     pub(super) fn of(ledger: &Ledger) -> Self {
         let (known, trust) = (ledger.memory(), ledger.trust());
@@ -124,11 +124,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_and_nothing_else() {
-        assert!(Memory::default().sentences().is_empty());
+        assert!(MemoryReport::default().sentences().is_empty());
         let digest = Digest::from_bytes([7; 32]);
         let version = PolicyRef { version: 2, digest };
         let memory =
-            Memory { heads: vec![EntryRef { sequence: 9, digest }], missing: vec![version], ..Memory::default() };
+            MemoryReport { heads: vec![EntryRef { sequence: 9, digest }], missing: vec![version], ..MemoryReport::default() };
         let said = memory.sentences();
         assert_eq!(said.len(), 2);
         assert!(said[0].contains("000000000009-0707") && said[1].contains(&version.to_string()), "{said:?}");

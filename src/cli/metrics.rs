@@ -15,11 +15,11 @@ use super::failure::Failure;
 use super::wire;
 use crate::config::Settings;
 use crate::daemon::metrics::{render, textfile};
-use crate::daemon::{Board, BoardInstance, JobRun, RepositoryView, RunStatistics};
+use crate::daemon::{DaemonState, BoardInstance, JobRun, RepositoryView, RunStatistics};
 use crate::job::status::{self, Objectives};
 use crate::model::Clock as _;
 use crate::provider::ibm::convert::IbmConverter;
-use crate::repository::{Repository, StateFolder};
+use crate::repository::{Repository, StateDirectory};
 
 /// How long the repository is asked for its numbers. A run has just used it, or failed to.
 const READING: Duration = Duration::from_secs(120);
@@ -110,7 +110,7 @@ async fn look(
 
 /// Keeps what a daemon shows of its repositories fresh: reads them after every run and every few minutes, for as long as
 /// it is asked. `settings` are those in force, one for each instance. Runs beside the loop, which never waits for it.
-pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: Board) {
+pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: DaemonState) {
     let mut open: BTreeMap<String, Repository> = BTreeMap::new();
     loop {
         let current = settings.borrow_and_update().clone();
@@ -149,9 +149,9 @@ pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: 
 }
 
 /// The state folder of the repository, where both are known.
-pub(super) fn state_folder(app: &App, settings: &Settings) -> Option<StateFolder> {
+pub(super) fn state_folder(app: &App, settings: &Settings) -> Option<StateDirectory> {
     let id = settings.repository_id().filter(|id| !id.is_empty())?;
-    Some(StateFolder::new(&app.state_folder(settings).ok()?, &id))
+    Some(StateDirectory::new(&app.state_folder(settings).ok()?, &id))
 }
 
 /// Nothing when the user wants us to stop, or no repository is configured.
@@ -175,7 +175,7 @@ async fn read(
     }
 }
 
-fn count(folder: &StateFolder, run: &JobRun) -> (RunStatistics, Vec<String>) {
+fn count(folder: &StateDirectory, run: &JobRun) -> (RunStatistics, Vec<String>) {
     let (mut tally, damaged) = RunStatistics::load(folder);
     tally.take(run);
     let saved = tally.save().err();

@@ -12,7 +12,7 @@ use crate::crypto::Identities;
 use crate::format::envelope::Holds;
 use crate::format::{Envelope, Policy, PolicyRef, RepositoryId};
 use crate::model::FailureKind;
-use crate::repository::StateFolder;
+use crate::repository::StateDirectory;
 use crate::repository::trust::Pin;
 
 /// Reads a pin: a reference, or a reference, a space and the bytes of that version in Base64.
@@ -95,7 +95,7 @@ pub(super) async fn chosen(
     settings: &Settings,
     recovery: Option<&Identities>,
     id: &RepositoryId,
-    state: Option<&StateFolder>,
+    state: Option<&StateDirectory>,
 ) -> Result<Pin, Failure> {
     let texts = settings.policy_pins();
     let [text] = texts.as_slice() else { return Err(Failure::usage("--policy takes one version")) };
@@ -126,7 +126,7 @@ fn of_file(path: &Path) -> Result<Pin, Failure> {
 }
 
 /// The bytes of a version, where this host kept them.
-async fn remembered(state: &StateFolder, wanted: &PolicyRef) -> Result<Option<Bytes>, Failure> {
+async fn remembered(state: &StateDirectory, wanted: &PolicyRef) -> Result<Option<Bytes>, Failure> {
     let known = state.policy().await.map_err(Failure::from)?;
     let kept = known.iter().flat_map(|known| &known.envelopes).filter_map(|text| BASE64.decode(text.as_bytes()).ok());
     let mut fitting = kept.filter(|bytes| Policy::decode(bytes).is_ok_and(|(found, ..)| found == *wanted));

@@ -13,7 +13,7 @@ use crate::repository::ledger::Ledger;
 
 /// A repository that is open for reading.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct OpenedRepository {
     pub(super) settings: Settings,
     pub(super) repository: Repository,
     /// Opens catalogues, and packs too when it is the recovery identity.
@@ -23,7 +23,7 @@ pub(super) struct Reading {
     pub(super) opens_packs: bool,
 }
 
-impl Reading {
+impl OpenedRepository {
     /// Opens it with the recovery identity where there is one, else with the catalogue key.
     ///
     /// # Errors
@@ -34,10 +34,10 @@ impl Reading {
         Self::with(app, settings, recovery, identities).await
     }
 
-    /// As [`Reading::begin`], for a command that opens packs and cannot do without the recovery identity.
+    /// As [`OpenedRepository::begin`], for a command that opens packs and cannot do without the recovery identity.
     ///
     /// # Errors
-    /// Kind 12 when none is named, and all of [`Reading::begin`].
+    /// Kind 12 when none is named, and all of [`OpenedRepository::begin`].
     pub(super) async fn begin_with_packs(app: &App, recovery: &RecoveryArguments) -> Result<Self, Failure> {
         let settings = app.settings()?;
         let identities = recovery.needed(&settings).await?;

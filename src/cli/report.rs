@@ -1,7 +1,7 @@
 //! What several commands say about a repository.
 
 use super::failure::Failure;
-use super::memory::Memory;
+use super::memory::MemoryReport;
 use super::printer::Printer;
 use crate::repository::Repository;
 use crate::repository::ledger::Ledger;
@@ -34,11 +34,11 @@ pub(super) async fn read_ledger_anew(printer: &Printer, repository: &Repository)
 
 /// Warns of what is wrong with a repository, what this host knew and the bucket lacks first.
 fn ledger_warnings(printer: &Printer, repository: &Repository, ledger: &Ledger) {
-    for sentence in Memory::of(ledger).sentences() {
+    for sentence in MemoryReport::of(ledger).sentences() {
         printer.warning(&sentence);
     }
     repository_warnings(printer, repository);
-    let problems: Vec<_> = ledger.problems().iter().filter(|problem| !Memory::says(problem)).collect();
+    let problems: Vec<_> = ledger.problems().iter().filter(|problem| !MemoryReport::says(problem)).collect();
     for problem in problems.iter().take(SHOWN) {
         printer.warning(&problem.to_string());
     }

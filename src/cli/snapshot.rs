@@ -31,7 +31,7 @@ impl SnapshotArguments {
 pub(super) struct OpenedSnapshot {
     pub(super) entry: Entry,
     pub(super) event: SnapshotEvent,
-    pub(super) judgement: Judgement,
+    pub(super) judgement: SnapshotVerdict,
     /// Why it is suspect, whether that was accepted or not.
     pub(super) suspect: Vec<String>,
     pub(super) state: SnapshotState,
@@ -55,7 +55,7 @@ impl OpenedSnapshot {
 /// Whether a snapshot is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Judgement {
+pub(super) enum SnapshotVerdict {
     /// Nothing makes it suspect.
     Good,
     /// Something makes it suspect.
@@ -64,7 +64,7 @@ pub(super) enum Judgement {
     Accepted,
 }
 
-impl Judgement {
+impl SnapshotVerdict {
     /// The word in tables.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -140,10 +140,10 @@ fn of(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> OpenedSnapshot {
     }
 }
 
-fn judgement(ledger: &Ledger, entry: &Entry) -> Judgement {
+fn judgement(ledger: &Ledger, entry: &Entry) -> SnapshotVerdict {
     match ledger.is_good(entry) {
-        true if ledger.accepted(&entry.digest) => Judgement::Accepted,
-        true => Judgement::Good,
-        false => Judgement::Suspect,
+        true if ledger.accepted(&entry.digest) => SnapshotVerdict::Accepted,
+        true => SnapshotVerdict::Good,
+        false => SnapshotVerdict::Suspect,
     }
 }

@@ -1,6 +1,6 @@
 //! What surrounds a command that a scheduler would run: hooks, notifications, and the record of the run.
 //!
-//! The same around a command by hand and in the daemon, which builds its own [`Teller`] with [`teller`] and switches this
+//! The same around a command by hand and in the daemon, which builds its own [`Notifier`] with [`teller`] and switches this
 //! off in the processes that it starts.
 
 use std::future::Future;
@@ -14,10 +14,10 @@ use super::invocation::Invocation;
 use super::{env, key_file, metrics, scheduled, wire};
 use crate::config::Settings;
 use crate::config::notify;
-use crate::daemon::tell::{Freshness, HookFailure, Hooks, NotifyEndpoint, Start, Warning};
-use crate::daemon::{Ending, Facts, JobRun, Teller, facts};
+use crate::daemon::tell::{Freshness, HookFailure, Hooks, NotifyEndpoint, RunStart, NotifyWarning};
+use crate::daemon::{RunOutcome, RunFacts, JobRun, Notifier, facts};
 use crate::model::{Clock as _, FailureKind};
-use crate::repository::StateFolder;
+use crate::repository::StateDirectory;
 
 /// The commands that are told of, by what is typed, each with what its job is called.
 const SURROUNDED: &[(&str, &str)] = &[
@@ -54,20 +54,20 @@ pub(super) async fn around(
     // Settings that are wrong: the command itself says so, and there is nobody whom we know to tell.
     let Ok(settings) = app.settings() else { return work.await };
     // The daemon tells of what it runs.
-    let teller = if scheduled::by_daemon() { Teller::silent(Arc::new(SystemClock)) } else { teller(app, &settings) };
+    let teller = if scheduled::by_daemon() { Notifier::silent(Arc::new(SystemClock)) } else { teller(app, &settings) };
     run(app, &settings, &teller, kind, work).await
 }
 
 async fn run(
     app: &App,
     settings: &Settings,
-    teller: &Teller,
+    teller: &Notifier,
     kind: &str,
     work: impl Future<Output = Result<CommandOutcome, Failure>>,
 ) -> Result<CommandOutcome, Failure> {
     app.printer.keep_result();
     let due = scheduled::due()?;
-    let start = Start {
+    let start = RunStart {
         job: due.as_ref().map_or(kind, |due| due.job.as_str()).to_owned(),
         kind: kind.to_owned(),
         instance: settings.instance().to_owned(),
@@ -112,7 +112,7 @@ fn log(run: &JobRun, id: uuid::Uuid) {
 }
 
 /// The record of a run that has just ended.
-fn record(start: &Start, result: &Result<CommandOutcome, Failure>, value: Option<&serde_json::Value>) -> JobRun {
+fn record(start: &RunStart, result: &Result<CommandOutcome, Failure>, value: Option<&serde_json::Value>) -> JobRun {
     let kind = match result {
         Ok(CommandOutcome::Done) => None,
         Ok(CommandOutcome::Reported(kind)) => Some(*kind),
@@ -126,8 +126,8 @@ fn record(start: &Start, result: &Result<CommandOutcome, Failure>, value: Option
         started: start.started,
         ended: SystemClock.now(),
         attempt: start.attempt,
-        ending: Ending::of(kind, value.is_some_and(facts::is_suspect)),
-        facts: value.map(Facts::read).unwrap_or_default(),
+        ending: RunOutcome::of(kind, value.is_some_and(facts::is_suspect)),
+        facts: value.map(RunFacts::read).unwrap_or_default(),
         why: result.as_ref().err().map(|failure| failure.chain().join(": ")),
     }
 }
@@ -154,28 +154,28 @@ async fn status(
     result
 }
 
-fn warn(app: &App, warnings: Vec<Warning>) {
+fn warn(app: &App, warnings: Vec<NotifyWarning>) {
     for warning in warnings {
         app.printer.warning(&format!("not told: {warning}; the result of the command is not touched by that"));
     }
 }
 
 /// A teller as the configuration has it. A target whose secret is not to be had is a warning for every run.
-pub(super) fn teller(app: &App, settings: &Settings) -> Teller {
+pub(super) fn teller(app: &App, settings: &Settings) -> Notifier {
     let environment = HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::variable(name)?)));
     let hooks = Hooks::new(settings.hooks(), environment.collect());
     let id = settings.repository_id().unwrap_or_default();
     let folder =
-        app.state_folder(settings).ok().filter(|_| !id.is_empty()).map(|folder| StateFolder::new(&folder, &id));
+        app.state_folder(settings).ok().filter(|_| !id.is_empty()).map(|folder| StateDirectory::new(&folder, &id));
     let mut targets = Vec::new();
     let mut broken = Vec::new();
     for target in settings.notify() {
         match resolve(target) {
             Ok(target) => targets.push(target),
-            Err(why) => broken.push(Warning { who: target.name.clone(), why }),
+            Err(why) => broken.push(NotifyWarning { who: target.name.clone(), why }),
         }
     }
-    let mut teller = Teller::new(targets, hooks, folder.as_ref(), &id, &host(), Arc::new(SystemClock));
+    let mut teller = Notifier::new(targets, hooks, folder.as_ref(), &id, &host(), Arc::new(SystemClock));
     for warning in broken {
         teller.add_broken(warning);
     }

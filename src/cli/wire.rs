@@ -13,7 +13,7 @@ use crate::format::RepositoryId;
 use crate::job::status::Objectives;
 use crate::model::FailureKind;
 use crate::provider::ibm;
-use crate::repository::{EntryWriter, Repository, RepositoryError, S3Settings, StateFolder, Store, StoreError};
+use crate::repository::{EntryWriter, Repository, RepositoryError, S3Settings, StateDirectory, Store, StoreError};
 
 /// The largest CA file that is read.
 const LARGEST_CA: u64 = 4 * 1024 * 1024;
@@ -59,7 +59,7 @@ pub(super) async fn repository_with(
     let repository = settings.repository()?;
     let store = store(&repository)?;
     let id = pins::repository_id(repository.id.as_deref(), recovery, other)?;
-    let state = app::state_folder(settings).map(|folder| StateFolder::new(&folder, &id.to_string()));
+    let state = app::state_folder(settings).map(|folder| StateDirectory::new(&folder, &id.to_string()));
     // What was chosen for one command is neither measured by what this host remembers nor remembered.
     let (pins, state) = match settings.is_policy_chosen() {
         true => (vec![pins::chosen(settings, recovery, &id, state.as_ref()).await?], None),
@@ -87,9 +87,9 @@ fn unopened(error: RepositoryError) -> Failure {
 }
 
 /// Where entries are kept that were read from a bucket. A folder of this host is read as quickly as a copy of it.
-fn cache(settings: &Settings, location: &Location, id: &RepositoryId) -> Option<StateFolder> {
+fn cache(settings: &Settings, location: &Location, id: &RepositoryId) -> Option<StateDirectory> {
     match location {
-        Location::Bucket { .. } => Some(StateFolder::new(&app::state_folder(settings)?, &id.to_string())),
+        Location::Bucket { .. } => Some(StateDirectory::new(&app::state_folder(settings)?, &id.to_string())),
         Location::Folder(_) => None,
     }
 }
@@ -160,7 +160,7 @@ pub(super) fn writer_with(
     key_file::create_folder(&folder)?;
     Ok(EntryWriter {
         key: Arc::new(key),
-        state: StateFolder::new(&folder, &id.to_string()),
+        state: StateDirectory::new(&folder, &id.to_string()),
         clock: Arc::new(SystemClock),
         due: scheduled::due()?,
     })

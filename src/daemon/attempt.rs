@@ -3,33 +3,33 @@
 use tracing::{info, warn};
 
 use super::engine::Ports;
-use super::leasing::Grant;
-use super::plan::{Filled, RetryDecision, verdict};
-use super::ports::{AttemptOutcome, Order, Stop};
+use super::leasing::LeaseDecision;
+use super::plan::{CompletedSlot, RetryDecision, verdict};
+use super::ports::{AttemptOutcome, RunRequest, StopRequest};
 use super::task::JobTask;
-use super::tell::Start;
-use super::{Ending, JobRun};
+use super::tell::RunStart;
+use super::{RunOutcome, JobRun};
 use crate::model::Timestamp;
 
 /// What an attempt came to.
 #[derive(Debug)]
-pub(super) enum Came {
+pub(super) enum AttemptResult {
     /// The ledger was asked; `None` where it could not be.
-    Looked(Option<Option<Filled>>),
+    Looked(Option<Option<CompletedSlot>>),
     /// The slot is filled already.
-    Filled(Filled),
+    Filled(CompletedSlot),
     /// Another daemon is at it; to be looked at again then.
     HeldBack(Timestamp),
     /// It ran.
-    Ran(Ending),
+    Ran(RunOutcome),
 }
 
 /// Asks the ledger which slot of a job was filled last.
-pub(super) async fn look(ports: &Ports, task: &JobTask) -> Came {
-    Came::Looked(filled(ports, task).await)
+pub(super) async fn look(ports: &Ports, task: &JobTask) -> AttemptResult {
+    AttemptResult::Looked(filled(ports, task).await)
 }
 
-async fn filled(ports: &Ports, task: &JobTask) -> Option<Option<Filled>> {
+async fn filled(ports: &Ports, task: &JobTask) -> Option<Option<CompletedSlot>> {
     let until = ports.clock.now().plus_millis(super::plan::AHEAD_MILLIS);
     match ports.ledgers.filled(&task.instance, &task.name, until).await {
         Ok(filled) => Some(filled),
@@ -42,15 +42,15 @@ async fn filled(ports: &Ports, task: &JobTask) -> Option<Option<Filled>> {
 }
 
 /// Takes the lease, looks once more, runs, tells.
-pub(super) async fn run(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop: &Stop) -> Came {
+pub(super) async fn run(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop: &StopRequest) -> AttemptResult {
     let mut held = match ports.leases.take(task).await {
-        Grant::Wait(until) => return Came::HeldBack(until),
-        Grant::Go(held) => held,
+        LeaseDecision::Wait(until) => return AttemptResult::HeldBack(until),
+        LeaseDecision::Go(held) => held,
     };
     if let Some(lease) = &held {
         // Whoever held it before may have been at this very slot.
         let by_lease =
-            lease.done().filter(|done| *done >= slot).map(|at| Filled { at, took_millis: 0, contested: false });
+            lease.done().filter(|done| *done >= slot).map(|at| CompletedSlot { at, took_millis: 0, contested: false });
         let by_ledger = async { filled(ports, task).await.flatten().filter(|filled| filled.at >= slot) };
         let found = match by_lease {
             Some(filled) => Some(filled),
@@ -60,7 +60,7 @@ pub(super) async fn run(ports: &Ports, task: &JobTask, slot: Timestamp, attempt:
             if let Some(lease) = held {
                 lease.release(task, None).await;
             }
-            return Came::Filled(found);
+            return AttemptResult::Filled(found);
         }
     }
     let ending = match &mut held {
@@ -71,13 +71,13 @@ pub(super) async fn run(ports: &Ports, task: &JobTask, slot: Timestamp, attempt:
         let done = (verdict(&ending) == RetryDecision::Done).then_some(slot);
         lease.release(task, done).await;
     }
-    Came::Ran(ending)
+    AttemptResult::Ran(ending)
 }
 
 /// Runs the job between the two tellings.
-async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop: &Stop) -> Ending {
+async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop: &StopRequest) -> RunOutcome {
     let started = ports.clock.now();
-    let start = Start {
+    let start = RunStart {
         job: task.name.clone(),
         kind: task.kind.name.to_owned(),
         instance: task.instance.clone(),
@@ -87,7 +87,7 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
     };
     let outcome = match ports.audience.starting(&start).await {
         Ok(()) if stop.soon.is_cancelled() => {
-            AttemptOutcome { ending: Ending::Interrupted, facts: super::Facts::default(), why: None }
+            AttemptOutcome { ending: RunOutcome::Interrupted, facts: super::RunFacts::default(), why: None }
         }
         Ok(()) => {
             info!(job = task.name, instance = task.instance, due = %slot, attempt, "started");
@@ -95,11 +95,11 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
         }
         // A hook that was stopped because everything stops is no failure of the job.
         Err(why) if stop.soon.is_cancelled() => {
-            AttemptOutcome { ending: Ending::Interrupted, facts: super::Facts::default(), why: Some(why) }
+            AttemptOutcome { ending: RunOutcome::Interrupted, facts: super::RunFacts::default(), why: Some(why) }
         }
         Err(why) => AttemptOutcome {
-            ending: Ending::Failed { exit: crate::model::FailureKind::Failed.exit_code() },
-            facts: super::Facts::default(),
+            ending: RunOutcome::Failed { exit: crate::model::FailureKind::Failed.exit_code() },
+            facts: super::RunFacts::default(),
             why: Some(why),
         },
     };
@@ -123,8 +123,8 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
     run.ending
 }
 
-fn order(task: &JobTask, slot: Timestamp) -> Order {
-    Order {
+fn order(task: &JobTask, slot: Timestamp) -> RunRequest {
+    RunRequest {
         instance: task.instance.clone(),
         kind: task.kind.name,
         arguments: task.arguments.clone(),
@@ -138,11 +138,11 @@ fn say(task: &JobTask, slot: Timestamp, outcome: &AttemptOutcome, millis: i64) {
     let (job, instance, due, sequence) = (&task.name, &task.instance, slot, outcome.facts.sequence);
     let why = outcome.why.as_deref().unwrap_or("no reason given");
     match &outcome.ending {
-        Ending::Succeeded => info!(job, instance, %due, sequence, millis, "succeeded"),
-        Ending::Partial => warn!(job, instance, %due, sequence, millis, "done, and something is missing"),
-        Ending::Suspect => warn!(job, instance, %due, sequence, millis, "done, and the snapshot is suspect"),
-        Ending::Failed { exit } => tracing::error!(job, instance, %due, millis, exit, "failed: {why}"),
-        Ending::TimedOut => tracing::error!(job, instance, %due, millis, "stopped at its deadline"),
-        Ending::Interrupted => warn!(job, instance, %due, millis, "stopped"),
+        RunOutcome::Succeeded => info!(job, instance, %due, sequence, millis, "succeeded"),
+        RunOutcome::Partial => warn!(job, instance, %due, sequence, millis, "done, and something is missing"),
+        RunOutcome::Suspect => warn!(job, instance, %due, sequence, millis, "done, and the snapshot is suspect"),
+        RunOutcome::Failed { exit } => tracing::error!(job, instance, %due, millis, exit, "failed: {why}"),
+        RunOutcome::TimedOut => tracing::error!(job, instance, %due, millis, "stopped at its deadline"),
+        RunOutcome::Interrupted => warn!(job, instance, %due, millis, "stopped"),
     }
 }

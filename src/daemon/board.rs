@@ -111,7 +111,7 @@ impl BoardInstance {
 
 /// The board. Clones show the same.
 #[derive(Debug, Clone)]
-pub struct Board {
+pub struct DaemonState {
     clock: Arc<dyn Clock>,
     alive_within: Duration,
     ended: Arc<Notify>,
@@ -148,7 +148,7 @@ impl Readiness {
     }
 }
 
-impl Board {
+impl DaemonState {
     /// An empty board. A loop that has not [ticked](Board::tick) for `alive_within` counts as dead; creating the board is
     /// the first tick.
     #[must_use]

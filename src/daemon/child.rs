@@ -15,8 +15,8 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info};
 
-use super::ports::{AttemptOutcome, Order, Runner, Stop};
-use super::{Ending, Facts, facts};
+use super::ports::{AttemptOutcome, RunRequest, Runner, StopRequest};
+use super::{RunOutcome, RunFacts, facts};
 use crate::model::FailureKind;
 use crate::repository::store::WRITTEN_WITHIN;
 
@@ -34,7 +34,7 @@ const EVENT: usize = 256 * 1024;
 
 /// Which process a job is.
 #[derive(Debug, Clone)]
-pub struct Processes {
+pub struct ProcessRunner {
     /// The program.
     pub program: OsString,
     /// What comes behind the arguments of every job: the daemon's own flags.
@@ -53,7 +53,7 @@ pub struct Processes {
     pub event: fn(&str, bool),
 }
 
-/// A text in a file that has no name, for [`Processes::input`]: no other process sees it, and it goes with the daemon.
+/// A text in a file that has no name, for [`ProcessRunner::input`]: no other process sees it, and it goes with the daemon.
 ///
 /// # Errors
 /// When the kernel has no memory for it.
@@ -63,8 +63,8 @@ pub fn in_memory(text: &str) -> std::io::Result<File> {
     Ok(file)
 }
 
-impl Processes {
-    fn command(&self, order: &Order) -> std::io::Result<Command> {
+impl ProcessRunner {
+    fn command(&self, order: &RunRequest) -> std::io::Result<Command> {
         let mut command = Command::new(&self.program);
         command.arg(order.kind).args(&order.arguments).arg("--json").args(&self.flags);
         if !order.instance.is_empty() {
@@ -84,8 +84,8 @@ impl Processes {
 }
 
 #[async_trait]
-impl Runner for Processes {
-    async fn run(&self, order: &Order, stop: &Stop) -> AttemptOutcome {
+impl Runner for ProcessRunner {
+    async fn run(&self, order: &RunRequest, stop: &StopRequest) -> AttemptOutcome {
         // The kernel ends a job when the *thread* that started it ends; the loop, which polls us, is on the main one.
         let mut child = match self.command(order).and_then(|mut command| command.spawn()) {
             Ok(child) => child,
@@ -93,10 +93,10 @@ impl Runner for Processes {
         };
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let mut output = Output::default();
+        let mut output = ProcessOutput::default();
         let (status, forced) = {
             let reading = async {
-                let Output { result, error } = &mut output;
+                let ProcessOutput { result, error } = &mut output;
                 tokio::join!(collect(out, result), forward(err, order, error, self.event));
             };
             tokio::pin!(reading);
@@ -124,7 +124,7 @@ impl Runner for Processes {
 
 /// What a process printed.
 #[derive(Default)]
-struct Output {
+struct ProcessOutput {
     result: Vec<u8>,
     error: Option<String>,
 }
@@ -134,13 +134,13 @@ async fn wait(
     child: &mut Child,
     pid: Option<Pid>,
     deadline: Duration,
-    stop: &Stop,
-) -> (std::io::Result<ExitStatus>, Option<Ending>) {
+    stop: &StopRequest,
+) -> (std::io::Result<ExitStatus>, Option<RunOutcome>) {
     let forced = tokio::select! {
         status = child.wait() => return (status, None),
-        () = sleep(deadline) => Ending::TimedOut,
-        () = stop.soon.cancelled() => Ending::Interrupted,
-        () = stop.now.cancelled() => Ending::Interrupted,
+        () = sleep(deadline) => RunOutcome::TimedOut,
+        () = stop.soon.cancelled() => RunOutcome::Interrupted,
+        () = stop.now.cancelled() => RunOutcome::Interrupted,
     };
     if let Some(pid) = pid {
         // It may have ended just now: then there is nobody to ask, and its status says how.
@@ -149,7 +149,7 @@ async fn wait(
         }
     }
     // Where the daemon itself ends, its own patience holds.
-    let patience = if forced == Ending::TimedOut { GRACE } else { Duration::MAX };
+    let patience = if forced == RunOutcome::TimedOut { GRACE } else { Duration::MAX };
     let status = tokio::select! {
         status = child.wait() => return (status, Some(forced)),
         () = sleep(patience) => child.kill().await,
@@ -162,33 +162,33 @@ async fn wait(
     (status, Some(forced))
 }
 
-fn outcome(status: ExitStatus, forced: Option<Ending>, output: &Output) -> AttemptOutcome {
+fn outcome(status: ExitStatus, forced: Option<RunOutcome>, output: &ProcessOutput) -> AttemptOutcome {
     let value = serde_json::from_slice::<serde_json::Value>(&output.result).ok();
-    let facts = value.as_ref().map(Facts::read).unwrap_or_default();
+    let facts = value.as_ref().map(RunFacts::read).unwrap_or_default();
     let suspect = value.as_ref().is_some_and(facts::is_suspect);
     let partial = FailureKind::Partial.exit_code();
     let ending = match (status.code(), forced) {
         // It was faster than whoever wanted to stop it.
-        (Some(0), _) => Ending::Succeeded,
-        (Some(code), None) if code == i32::from(FailureKind::Interrupted.exit_code()) => Ending::Interrupted,
-        (Some(code), _) if code == i32::from(partial) && suspect => Ending::Suspect,
-        (Some(code), _) if code == i32::from(partial) => Ending::Partial,
+        (Some(0), _) => RunOutcome::Succeeded,
+        (Some(code), None) if code == i32::from(FailureKind::Interrupted.exit_code()) => RunOutcome::Interrupted,
+        (Some(code), _) if code == i32::from(partial) && suspect => RunOutcome::Suspect,
+        (Some(code), _) if code == i32::from(partial) => RunOutcome::Partial,
         (_, Some(forced)) => forced,
-        (Some(code), None) => Ending::Failed { exit: u8::try_from(code).unwrap_or(1) },
-        (None, None) => Ending::Failed { exit: FailureKind::Failed.exit_code() },
+        (Some(code), None) => RunOutcome::Failed { exit: u8::try_from(code).unwrap_or(1) },
+        (None, None) => RunOutcome::Failed { exit: FailureKind::Failed.exit_code() },
     };
     let why = match (&ending, &output.error) {
-        (Ending::Succeeded, _) => None,
+        (RunOutcome::Succeeded, _) => None,
         (_, Some(error)) => Some(error.clone()),
-        (Ending::Failed { .. }, None) => Some(status.to_string()),
+        (RunOutcome::Failed { .. }, None) => Some(status.to_string()),
         _ => None,
     };
     AttemptOutcome { ending, facts, why }
 }
 
 fn failed(why: String) -> AttemptOutcome {
-    let ending = Ending::Failed { exit: FailureKind::Failed.exit_code() };
-    AttemptOutcome { ending, facts: Facts::default(), why: Some(why) }
+    let ending = RunOutcome::Failed { exit: FailureKind::Failed.exit_code() };
+    AttemptOutcome { ending, facts: RunFacts::default(), why: Some(why) }
 }
 
 /// Reads a result to its end and keeps what may be kept.
@@ -203,7 +203,7 @@ async fn collect(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
 /// Puts every line of a job's log into ours, and keeps the first that names an error.
 async fn forward(
     from: Option<impl AsyncRead + Unpin>,
-    order: &Order,
+    order: &RunRequest,
     error: &mut Option<String>,
     event: fn(&str, bool),
 ) {

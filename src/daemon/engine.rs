@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::attempt::{self, Came};
-use super::leasing::Desk;
-use super::plan::{Progress, Step, Turns, choose};
-use super::ports::{Audience, Ledgers, Runner, Stop};
+use super::attempt::{self, AttemptResult};
+use super::leasing::LeaseManager;
+use super::plan::{JobProgress, Step, TakeoverPolicy, choose};
+use super::ports::{RunObserver, Ledgers, Runner, StopRequest};
 use super::task::{JobTask, TaskId};
 use super::{DaemonRole, JobView};
 use crate::model::{Clock, Timestamp};
@@ -45,9 +45,9 @@ pub struct Ports {
     /// Knows what is done.
     pub ledgers: Arc<dyn Ledgers>,
     /// Who else may be at it.
-    pub leases: Desk,
+    pub leases: LeaseManager,
     /// Hears of everything.
-    pub audience: Arc<dyn Audience>,
+    pub audience: Arc<dyn RunObserver>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -60,7 +60,7 @@ pub struct Setup {
     /// What this host remembers to have run last, of the tasks of which it remembers anything.
     pub remembered: BTreeMap<TaskId, Timestamp>,
     /// How turns are taken.
-    pub turns: Turns,
+    pub turns: TakeoverPolicy,
     /// How many jobs run at once at most.
     pub max_running: usize,
     /// How long jobs are given to end when the daemon ends.
@@ -71,7 +71,7 @@ pub struct Setup {
 
 /// What is under way for a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Busy {
+enum TaskActivity {
     No,
     /// The ledger is asked what was done last.
     Asking,
@@ -83,8 +83,8 @@ enum Busy {
 #[derive(Debug)]
 struct TaskState {
     task: Arc<JobTask>,
-    progress: Progress,
-    busy: Busy,
+    progress: JobProgress,
+    busy: TaskActivity,
     /// It is no longer in the configuration, and runs its last.
     gone: bool,
     /// The longest time between two runs, and when that was worked out.
@@ -95,18 +95,18 @@ struct TaskState {
     read: bool,
 }
 
-type Attempt = BoxFuture<'static, (TaskId, Option<(Timestamp, u32)>, Came)>;
+type Attempt = BoxFuture<'static, (TaskId, Option<(Timestamp, u32)>, AttemptResult)>;
 
 /// The loop.
 pub struct Engine {
-    turns: Turns,
+    turns: TakeoverPolicy,
     max_running: usize,
     stop_within: Duration,
     ports: Arc<Ports>,
     /// By instance and name.
     states: BTreeMap<TaskId, TaskState>,
     attempts: FuturesUnordered<Attempt>,
-    stop: Stop,
+    stop: StopRequest,
     stopping: bool,
     reached: bool,
 }
@@ -128,7 +128,7 @@ impl Engine {
             ports: Arc::new(setup.ports),
             states: BTreeMap::new(),
             attempts: FuturesUnordered::new(),
-            stop: Stop::default(),
+            stop: StopRequest::default(),
             stopping: false,
             reached: false,
         };
@@ -155,9 +155,9 @@ impl Engine {
             let state = match before.remove(&id) {
                 Some(known) => TaskState { task, interval, gone: false, ..known },
                 None => TaskState {
-                    progress: Progress::new(remembered.get(&id).copied(), now),
+                    progress: JobProgress::new(remembered.get(&id).copied(), now),
                     task,
-                    busy: Busy::No,
+                    busy: TaskActivity::No,
                     gone: false,
                     interval,
                     cleared: None,
@@ -168,7 +168,7 @@ impl Engine {
         }
         // One that still runs keeps its place until it has ended: nothing may start beside it that it excludes, and another
         // configuration may bring it back before.
-        let running = before.into_iter().filter(|(_, state)| state.busy != Busy::No);
+        let running = before.into_iter().filter(|(_, state)| state.busy != TaskActivity::No);
         self.states.extend(running.map(|(id, state)| (id, TaskState { gone: true, ..state })));
     }
 
@@ -192,7 +192,7 @@ impl Engine {
     async fn finish(mut self) {
         self.stopping = true;
         self.show();
-        let running = self.states.values().filter(|state| state.busy == Busy::Trying).count();
+        let running = self.states.values().filter(|state| state.busy == TaskActivity::Trying).count();
         info!(running, within = self.stop_within.as_secs(), "ending: nothing new is started");
         self.stop.soon.cancel();
         let until = Instant::now() + self.stop_within;
@@ -219,13 +219,13 @@ impl Engine {
         let now = self.ports.clock.now();
         let mut wake = PULSE;
         let mut wanting: Vec<(TaskId, Timestamp, u32)> = Vec::new();
-        let mut asking_now = self.states.values().filter(|state| state.busy == Busy::Asking).count();
-        for (id, state) in self.states.iter_mut().filter(|(_, state)| state.busy == Busy::No) {
+        let mut asking_now = self.states.values().filter(|state| state.busy == TaskActivity::Asking).count();
+        for (id, state) in self.states.iter_mut().filter(|(_, state)| state.busy == TaskActivity::No) {
             match state.progress.step(&state.task, &self.turns, now) {
                 Step::Look if asking_now >= QUESTIONS => {}
                 Step::Look => {
                     asking_now += 1;
-                    state.busy = Busy::Asking;
+                    state.busy = TaskActivity::Asking;
                     self.attempts.push(asking(&self.ports, state, None));
                 }
                 Step::Wait(until) => {
@@ -249,7 +249,7 @@ impl Engine {
                 state.cleared = None;
                 continue;
             }
-            state.busy = Busy::Trying;
+            state.busy = TaskActivity::Trying;
             // Another daemon may have done it: first the ledger is asked, and after its answer all is decided anew.
             let clear = state.cleared.take() == Some((slot, attempt));
             self.attempts.push(if clear {
@@ -270,22 +270,22 @@ impl Engine {
             Some((&*state.task, since(state, *slot)))
         });
         let tasks: Vec<(&JobTask, Timestamp)> = tasks.collect();
-        let trying = self.states.values().filter(|state| state.busy == Busy::Trying);
+        let trying = self.states.values().filter(|state| state.busy == TaskActivity::Trying);
         let trying: Vec<&JobTask> = trying.map(|state| &*state.task).collect();
         let chosen = choose(&tasks, &trying, self.max_running);
         chosen.into_iter().filter_map(|at| Some(wanting.get(at)?.0.clone())).collect()
     }
 
     /// Takes note of what an attempt came to.
-    fn take(&mut self, id: &TaskId, of: Option<(Timestamp, u32)>, came: Came) {
+    fn take(&mut self, id: &TaskId, of: Option<(Timestamp, u32)>, came: AttemptResult) {
         let now = self.ports.clock.now();
         let Some(state) = self.states.get_mut(id) else { return };
-        state.busy = Busy::No;
+        state.busy = TaskActivity::No;
         if now.millis_since(state.interval.1).abs() > MEASURED_MILLIS {
             state.interval = (state.task.schedule.interval(now), now);
         }
         match (came, of) {
-            (Came::Looked(answer), of) => {
+            (AttemptResult::Looked(answer), of) => {
                 let first = !state.read && answer.is_some();
                 state.read |= answer.is_some();
                 match answer {
@@ -297,12 +297,12 @@ impl Engine {
                     announce(state, &self.turns, now);
                 }
             }
-            (Came::Filled(filled), _) => state.progress.saw(Some(filled)),
-            (Came::HeldBack(until), Some((slot, attempt))) => {
+            (AttemptResult::Filled(filled), _) => state.progress.saw(Some(filled)),
+            (AttemptResult::HeldBack(until), Some((slot, attempt))) => {
                 let look = until.plus_millis(PAST_LEASE_MILLIS).min(now.plus_millis(LEASE_LOOK_MILLIS));
                 state.progress.held_back(slot, attempt, look);
             }
-            (Came::Ran(ending), Some((slot, attempt))) => {
+            (AttemptResult::Ran(ending), Some((slot, attempt))) => {
                 let again = state.progress.ended(&state.task, &self.turns, slot, attempt, &ending, now);
                 if let (Some(at), false) = (again, self.stopping) {
                     info!(job = state.task.name, instance = state.task.instance, %at, "will be tried again");
@@ -326,7 +326,7 @@ impl Engine {
             kind: state.task.kind.name.to_owned(),
             interval: state.interval.0,
             next: state.task.schedule.next_after(now),
-            running: state.busy == Busy::Trying,
+            running: state.busy == TaskActivity::Trying,
         };
         let states: Vec<_> = self.states.iter().map(|(id, state)| (id.clone(), view(state))).collect();
         self.ports.audience.show(&states, self.role());
@@ -346,7 +346,7 @@ impl Engine {
 }
 
 /// Says when a job runs next, once it is known.
-fn announce(state: &mut TaskState, turns: &Turns, now: Timestamp) {
+fn announce(state: &mut TaskState, turns: &TakeoverPolicy, now: Timestamp) {
     let (job, instance) = (&state.task.name, &state.task.instance);
     let next = state.task.schedule.next_after(now);
     match state.progress.step(&state.task, turns, now) {
@@ -365,7 +365,7 @@ fn asking(ports: &Arc<Ports>, state: &TaskState, of: Option<(Timestamp, u32)>) -
     Box::pin(async move { (task.id(), of, attempt::look(&ports, &task).await) })
 }
 
-fn running(ports: &Arc<Ports>, state: &TaskState, slot: Timestamp, attempt: u32, stop: Stop) -> Attempt {
+fn running(ports: &Arc<Ports>, state: &TaskState, slot: Timestamp, attempt: u32, stop: StopRequest) -> Attempt {
     let (ports, task) = (Arc::clone(ports), Arc::clone(&state.task));
     Box::pin(async move {
         let came = attempt::run(&ports, &task, slot, attempt, &stop).await;

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::Facts;
+use super::RunFacts;
 
 /// The type that every event of the audit trail names in its first member.
 pub const AUDIT_EVENT: &str = "http://schemas.dmtf.org/cloud/audit/1.0/event";
@@ -20,7 +20,7 @@ pub fn audit_event(line: &str) -> Option<(&str, bool)> {
     named.starts_with(AUDIT_EVENT).then_some((event, to_stdout))
 }
 
-impl Facts {
+impl RunFacts {
     /// The facts of a result; what it does not say is left out. Reads numbers and digests only.
     #[must_use]
     pub fn read(result: &Value) -> Self {
@@ -89,14 +89,14 @@ mod tests {
             "snapshot": digest, "sequence": 7, "suspect": [], "unread": [{"key": "secret/1"}], "refused": [],
             "requests": {"listing": [23, 23], "reading": 4, "rereading": 1, "asking": 0, "retried": 9},
         });
-        let facts = Facts::read(&backup);
+        let facts = RunFacts::read(&backup);
         assert_eq!((facts.sequence, facts.requests, facts.problems), (Some(7), Some(51), Some(1)));
         assert_eq!(facts.snapshot.unwrap().to_string(), digest);
         assert!(!is_suspect(&backup) && is_suspect(&serde_json::json!({"suspect": ["too few"]})));
         let verify = serde_json::json!({"problems": [1, 2], "snapshot": {"digest": digest, "sequence": 3}});
-        let facts = Facts::read(&verify);
+        let facts = RunFacts::read(&verify);
         assert_eq!((facts.sequence, facts.problems, facts.requests), (Some(3), Some(2), None));
-        assert_eq!(Facts::read(&serde_json::json!([1])), Facts::default());
-        assert_eq!(Facts::read(&serde_json::json!({"snapshot": "secret-name"})), Facts::default());
+        assert_eq!(RunFacts::read(&serde_json::json!([1])), RunFacts::default());
+        assert_eq!(RunFacts::read(&serde_json::json!({"snapshot": "secret-name"})), RunFacts::default());
     }
 }

@@ -1,6 +1,6 @@
 //! The daemon's HTTP server: `/metrics`, `/healthz`, `/readyz`, and nothing else.
 //!
-//! It only reads the [`Board`], so whoever asks cannot slow the run loop. A connection serves one request and lives for
+//! It only reads the [`DaemonState`], so whoever asks cannot slow the run loop. A connection serves one request and lives for
 //! some seconds at most, and there are only so many at a time: the oldest that has asked for nothing makes room for the
 //! next, so that clients that send nothing hold nobody up.
 
@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::board::Board;
+use super::board::DaemonState;
 use super::metrics;
 
 /// How many connections are served at a time; for one more, one is cut.
@@ -40,7 +40,7 @@ const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve(listener: TcpListener, board: Board, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, board: DaemonState, stop: CancellationToken) -> io::Result<()> {
     let routes = Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(healthz))
@@ -51,12 +51,12 @@ pub async fn serve(listener: TcpListener, board: Board, stop: CancellationToken)
     axum::serve(bounded, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-async fn show_metrics(State(board): State<Board>) -> Response {
+async fn show_metrics(State(board): State<DaemonState>) -> Response {
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], metrics::render_board(&board)).into_response()
 }
 
 /// Whether the loop turns. Nothing outside of this process makes it fail: a restart mends neither a bucket nor a network.
-async fn healthz(State(board): State<Board>) -> Response {
+async fn healthz(State(board): State<DaemonState>) -> Response {
     let alive = board.is_alive();
     let word = if alive { "ok" } else { "stalled" };
     let status = if alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -64,7 +64,7 @@ async fn healthz(State(board): State<Board>) -> Response {
 }
 
 /// Whether the daemon can do its work.
-async fn readyz(State(board): State<Board>) -> Response {
+async fn readyz(State(board): State<DaemonState>) -> Response {
     let readiness = board.readiness();
     let ready = readiness.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -213,7 +213,7 @@ mod tests {
     }
 
     struct Server {
-        board: Board,
+        board: DaemonState,
         address: std::net::SocketAddr,
         stop: CancellationToken,
         tasks: JoinSet<io::Result<()>>,
@@ -221,7 +221,7 @@ mod tests {
 
     impl Server {
         async fn start() -> Self {
-            let board = Board::new(Arc::new(Still), Duration::from_secs(60));
+            let board = DaemonState::new(Arc::new(Still), Duration::from_secs(60));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
             let mut tasks = JoinSet::new();

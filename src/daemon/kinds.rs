@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What a job works on. Two jobs that touch one instance never run at the same time: one pace for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Touch {
+pub enum JobTouches {
     /// The instance that is backed up.
     Source,
     /// The instance that restores go to.
@@ -30,27 +30,27 @@ pub struct JobKind {
     /// The command, as `kind` in the configuration names it; the arguments of the job come behind it.
     pub name: &'static str,
     /// The instances that it talks to. The repository is none: any number of jobs may write there at once.
-    pub touches: &'static [Touch],
+    pub touches: &'static [JobTouches],
     /// How long a run may take where the job's own `deadline` says nothing.
     pub deadline: Duration,
     /// Whether it leaves an entry.
     pub entry: RecordsEntry,
 }
 
-const fn kind(name: &'static str, touches: &'static [Touch], minutes: u64, entry: RecordsEntry) -> JobKind {
+const fn kind(name: &'static str, touches: &'static [JobTouches], minutes: u64, entry: RecordsEntry) -> JobKind {
     JobKind { name, touches, deadline: Duration::from_secs(minutes * 60), entry }
 }
 
 /// Every kind. The deadlines leave room for the largest instance at the slowest pace: a first backup of 30,000 secrets
 /// at five requests a second takes under four hours, and past six it gives itself up.
 pub const KINDS: &[JobKind] = &[
-    kind("backup", &[Touch::Source], 360, RecordsEntry::Always),
+    kind("backup", &[JobTouches::Source], 360, RecordsEntry::Always),
     kind("verify", &[], 720, RecordsEntry::Perhaps),
-    kind("sync", &[Touch::Standby], 720, RecordsEntry::Perhaps),
-    kind("drift", &[Touch::Source, Touch::Standby], 360, RecordsEntry::Never),
+    kind("sync", &[JobTouches::Standby], 720, RecordsEntry::Perhaps),
+    kind("drift", &[JobTouches::Source, JobTouches::Standby], 360, RecordsEntry::Never),
     kind("forget", &[], 60, RecordsEntry::Perhaps),
     kind("sweep", &[], 720, RecordsEntry::Perhaps),
-    kind("doctor", &[Touch::Source, Touch::Standby], 15, RecordsEntry::Never),
+    kind("doctor", &[JobTouches::Source, JobTouches::Standby], 15, RecordsEntry::Never),
 ];
 
 /// The kind of that name.

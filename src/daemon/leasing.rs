@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::task::JobTask;
 use crate::model::Timestamp;
-use crate::repository::lease::{Lease, LeaseError, Leases, Taken};
+use crate::repository::lease::{Lease, LeaseError, Leases, LeaseAnswer};
 
 /// How long one operation may take: a place that does not answer must not hold a backup up.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -20,13 +20,13 @@ const PROBES: usize = 64;
 
 /// Where the leases of each instance are.
 #[derive(Debug, Clone, Default)]
-pub struct Desk {
+pub struct LeaseManager {
     places: BTreeMap<String, (Leases, String)>,
 }
 
 /// What asking for a lease means for a run.
 #[derive(Debug)]
-pub enum Grant {
+pub enum LeaseDecision {
     /// Run; with a lease that is ours, or without one where there are none or they do not work.
     Go(Option<HeldLease>),
     /// Another daemon runs it; it may be over by then.
@@ -40,7 +40,7 @@ pub struct HeldLease {
     lease: Lease,
 }
 
-impl Desk {
+impl LeaseManager {
     /// Leases for an instance, under the id of its repository.
     pub fn add(&mut self, instance: &str, leases: Leases, repository: &str) {
         self.places.insert(instance.to_owned(), (leases, repository.to_owned()));
@@ -56,7 +56,7 @@ impl Desk {
         while let Some((instance, probed)) = probes.next().await {
             match probed {
                 Ok(()) => debug!(instance, "leases work"),
-                Err(Failed::Lease(error @ LeaseError::Unfit { .. })) => {
+                Err(LeaseFailure::Lease(error @ LeaseError::Unfit { .. })) => {
                     warn!(instance, "no leases: {error}; what the ledger shows decides alone");
                     unfit.push(instance.clone());
                 }
@@ -68,17 +68,17 @@ impl Desk {
     }
 
     /// Asks for the lease of a job.
-    pub async fn take(&self, task: &JobTask) -> Grant {
-        let Some((leases, repository)) = self.places.get(&task.instance) else { return Grant::Go(None) };
+    pub async fn take(&self, task: &JobTask) -> LeaseDecision {
+        let Some((leases, repository)) = self.places.get(&task.instance) else { return LeaseDecision::Go(None) };
         match within(leases.take(repository, &task.name)).await {
-            Ok(Taken::Ours(lease)) => Grant::Go(Some(HeldLease { leases: leases.clone(), lease })),
-            Ok(Taken::Theirs { owner, until }) => {
+            Ok(LeaseAnswer::Ours(lease)) => LeaseDecision::Go(Some(HeldLease { leases: leases.clone(), lease })),
+            Ok(LeaseAnswer::Theirs { owner, until }) => {
                 debug!(job = task.name, instance = task.instance, owner, %until, "another daemon holds the lease");
-                Grant::Wait(until)
+                LeaseDecision::Wait(until)
             }
             Err(error) => {
                 warn!(job = task.name, instance = task.instance, "no lease, so another daemon may run it too: {error}");
-                Grant::Go(None)
+                LeaseDecision::Go(None)
             }
         }
     }
@@ -136,7 +136,7 @@ impl HeldLease {
 
 /// Why something about a lease did not work.
 #[derive(Debug, thiserror::Error)]
-enum Failed {
+enum LeaseFailure {
     #[error("{0}{cause}", cause = cause(.0))]
     Lease(LeaseError),
     #[error("no answer within {} seconds", PATIENCE.as_secs())]
@@ -147,9 +147,9 @@ fn cause(error: &LeaseError) -> String {
     std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, LeaseError>>) -> Result<T, Failed> {
+async fn within<T>(work: impl Future<Output = Result<T, LeaseError>>) -> Result<T, LeaseFailure> {
     match timeout(PATIENCE, work).await {
-        Ok(result) => result.map_err(Failed::Lease),
-        Err(_) => Err(Failed::Late),
+        Ok(result) => result.map_err(LeaseFailure::Lease),
+        Err(_) => Err(LeaseFailure::Late),
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::repository::StateFolder;
+use crate::repository::StateDirectory;
 
 /// The largest file that is read, in bytes: thousands of jobs.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why something could not be remembered, or what was remembered could not be read. Worth a warning, never a failure.
 #[derive(Debug, thiserror::Error)]
-pub enum MemoryError {
+pub enum StateFileError {
     /// The operating system refused.
     #[error("cannot {action} {file}; check that the folder is writable and its disk is not full")]
     File {
@@ -57,29 +57,29 @@ pub enum MemoryError {
 
 /// Why a file gave no value.
 enum Unreadable {
-    Refused(MemoryError),
+    Refused(StateFileError),
     Damaged(String),
 }
 
 /// One file of a state folder.
 #[derive(Debug, Clone)]
-pub struct Memory {
+pub struct StateFile {
     folder: PathBuf,
     name: &'static str,
 }
 
-impl Memory {
+impl StateFile {
     /// The file of that name, such as `runs.json`.
     #[must_use]
-    pub fn new(folder: &StateFolder, name: &'static str) -> Self {
+    pub fn new(folder: &StateDirectory, name: &'static str) -> Self {
         Self { folder: folder.path().to_owned(), name }
     }
 
     /// What the file holds, or nothing when there is none. Takes no lock, as a file is only ever replaced whole.
     ///
     /// # Errors
-    /// When it cannot be read. [`MemoryError::Damaged`] only once: by then it has been set aside.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, MemoryError> {
+    /// When it cannot be read. [`StateFileError::Damaged`] only once: by then it has been set aside.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, StateFileError> {
         match self.parse() {
             Ok(value) => Ok(value),
             Err(Unreadable::Refused(error)) => Err(error),
@@ -91,7 +91,7 @@ impl Memory {
         }
     }
 
-    fn read_locked<T: DeserializeOwned>(&self) -> Result<Option<T>, MemoryError> {
+    fn read_locked<T: DeserializeOwned>(&self) -> Result<Option<T>, StateFileError> {
         self.parse().map_err(|error| match error {
             Unreadable::Refused(error) => error,
             Unreadable::Damaged(problem) => self.set_aside(problem),
@@ -119,13 +119,13 @@ impl Memory {
     pub fn update<T: Default + Serialize + DeserializeOwned>(
         &self,
         change: impl FnOnce(&mut T),
-    ) -> Result<(T, Option<MemoryError>), MemoryError> {
+    ) -> Result<(T, Option<StateFileError>), StateFileError> {
         let failed = |source| file_error("make the folder of", &self.path(), source);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
         let _lock = self.lock()?;
         let (mut value, damaged) = match self.read_locked::<T>() {
             Ok(value) => (value.unwrap_or_default(), None),
-            Err(error @ MemoryError::Damaged { .. }) => (T::default(), Some(error)),
+            Err(error @ StateFileError::Damaged { .. }) => (T::default(), Some(error)),
             Err(error) => return Err(error),
         };
         change(&mut value);
@@ -139,13 +139,13 @@ impl Memory {
         self.folder.join(self.name)
     }
 
-    fn lock(&self) -> Result<fs::File, MemoryError> {
+    fn lock(&self) -> Result<fs::File, StateFileError> {
         let path = self.folder.join(format!(".{}.lock", self.name));
         let locked = lock(&path).map_err(|source| file_error("lock", &path, source))?;
-        locked.ok_or_else(|| MemoryError::Locked { file: path.display().to_string() })
+        locked.ok_or_else(|| StateFileError::Locked { file: path.display().to_string() })
     }
 
-    fn set_aside(&self, problem: String) -> MemoryError {
+    fn set_aside(&self, problem: String) -> StateFileError {
         let path = self.path();
         // One name only: a file that is damaged again and again must not fill the disk.
         let aside = self.folder.join(format!("{}.damaged", self.name));
@@ -153,7 +153,7 @@ impl Memory {
             Ok(()) => problem,
             Err(error) => format!("{problem}, and it cannot be renamed: {error}"),
         };
-        MemoryError::Damaged { file: path.display().to_string(), aside: aside.display().to_string(), problem }
+        StateFileError::Damaged { file: path.display().to_string(), aside: aside.display().to_string(), problem }
     }
 }
 
@@ -205,8 +205,8 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn file_error(action: &'static str, path: &Path, source: io::Error) -> MemoryError {
-    MemoryError::File { action, file: path.display().to_string(), source }
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> StateFileError {
+    StateFileError::File { action, file: path.display().to_string(), source }
 }
 
 #[cfg(test)]
@@ -215,8 +215,8 @@ mod tests {
 
     use super::*;
 
-    fn memory(root: &Path) -> Memory {
-        Memory::new(&StateFolder::new(root, "id"), "m.json")
+    fn memory(root: &Path) -> StateFile {
+        StateFile::new(&StateDirectory::new(root, "id"), "m.json")
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         let memory = memory(root.path());
         memory.update(|count: &mut u32| *count = 7).unwrap();
         fs::write(memory.path(), b"{\"half\":").unwrap();
-        assert!(matches!(memory.read::<u32>(), Err(MemoryError::Damaged { .. })));
+        assert!(matches!(memory.read::<u32>(), Err(StateFileError::Damaged { .. })));
         assert_eq!(memory.read::<u32>().unwrap(), None, "the second time there is none");
         fs::write(memory.path(), b"more rubbish").unwrap();
         let (value, damaged) = memory.update(|count: &mut u32| *count += 1).unwrap();
@@ -268,7 +268,7 @@ mod tests {
         let memory = memory(root.path());
         memory.update(|count: &mut u32| *count = 7).unwrap();
         fs::File::create(memory.path()).unwrap().set_len(LARGEST * 1000).unwrap();
-        assert!(matches!(memory.read::<u32>(), Err(MemoryError::Damaged { .. })));
+        assert!(matches!(memory.read::<u32>(), Err(StateFileError::Damaged { .. })));
     }
 
     #[test]

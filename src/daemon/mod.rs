@@ -26,8 +26,8 @@ pub mod tally;
 pub mod task;
 pub mod tell;
 
-pub use board::{Board, BoardInstance, DaemonRole, JobView, RepositoryView};
-pub use memory::{Memory, MemoryError};
-pub use run::{Ending, Facts, JobRun};
+pub use board::{DaemonState, BoardInstance, DaemonRole, JobView, RepositoryView};
+pub use memory::{StateFile, StateFileError};
+pub use run::{RunOutcome, RunFacts, JobRun};
 pub use tally::RunStatistics;
-pub use tell::Teller;
+pub use tell::Notifier;

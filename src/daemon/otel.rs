@@ -14,15 +14,15 @@ use reqwest::{Client, redirect, retry};
 use uuid::Uuid;
 
 use super::JobRun;
-use super::tell::Warning;
+use super::tell::NotifyWarning;
 use crate::model::Timestamp;
 
 /// How long a run waits at most for the collector.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Exports a run that is over. Its id is that of the trace, so that logs and pings lead to it.
-pub async fn export(run: &JobRun, id: Uuid) -> Option<Warning> {
-    let warning = |why: String| Some(Warning { who: "OpenTelemetry".to_owned(), why });
+pub async fn export(run: &JobRun, id: Uuid) -> Option<NotifyWarning> {
+    let warning = |why: String| Some(NotifyWarning { who: "OpenTelemetry".to_owned(), why });
     // A redirect could lead the headers elsewhere.
     let client = Client::builder().redirect(redirect::Policy::none()).retry(retry::never()).timeout(WITHIN).build();
     let client = match client {

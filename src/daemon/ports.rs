@@ -6,15 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::Filled;
+use super::plan::CompletedSlot;
 use super::task::TaskId;
-use super::tell::Start;
-use super::{DaemonRole, Ending, Facts, JobRun, JobView};
+use super::tell::RunStart;
+use super::{DaemonRole, RunOutcome, RunFacts, JobRun, JobView};
 use crate::model::{ScheduledRun, Timestamp};
 
 /// One attempt at a run, for whoever runs it.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct RunRequest {
     /// The instance of the configuration; empty where it has only one.
     pub instance: String,
     /// The command.
@@ -31,16 +31,16 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptOutcome {
     /// How it ended.
-    pub ending: Ending,
+    pub ending: RunOutcome,
     /// What it found or made.
-    pub facts: Facts,
+    pub facts: RunFacts,
     /// The first words of the error, if it failed.
     pub why: Option<String>,
 }
 
 /// How a run is asked to end.
 #[derive(Debug, Clone, Default)]
-pub struct Stop {
+pub struct StopRequest {
     /// At its next safe point.
     pub soon: CancellationToken,
     /// At once.
@@ -52,7 +52,7 @@ pub struct Stop {
 pub trait Runner: Send + Sync + fmt::Debug {
     /// Runs one to its end, or stops it when its deadline has passed or `stop` asks for it. Never fails by itself: what
     /// keeps it from running is its outcome.
-    async fn run(&self, order: &Order, stop: &Stop) -> AttemptOutcome;
+    async fn run(&self, order: &RunRequest, stop: &StopRequest) -> AttemptOutcome;
 }
 
 /// Knows which runs of a schedule are over.
@@ -63,17 +63,17 @@ pub trait Ledgers: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// Why the ledger cannot be read, in words.
-    async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<Filled>, String>;
+    async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<CompletedSlot>, String>;
 }
 
 /// Hears of everything: hooks, notifications, counters, the board.
 #[async_trait]
-pub trait Audience: Send + Sync + fmt::Debug {
-    /// An attempt is about to begin, and is handed back to [`Audience::finished`].
+pub trait RunObserver: Send + Sync + fmt::Debug {
+    /// An attempt is about to begin, and is handed back to [`RunObserver::finished`].
     ///
     /// # Errors
     /// Why it must not begin, when a hook forbids it.
-    async fn starting(&self, start: &Start) -> Result<(), String>;
+    async fn starting(&self, start: &RunStart) -> Result<(), String>;
 
     /// An attempt is over; `again` says that another follows. Also called for one that was not let begin.
     async fn finished(&self, run: &JobRun, again: bool);

@@ -7,7 +7,7 @@ use crate::model::{Digest, FailureKind, ScheduledRun, Timestamp};
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "ending")]
-pub enum Ending {
+pub enum RunOutcome {
     /// Everything was done.
     Succeeded,
     /// Something was recorded, and it lacks something (exit code 3).
@@ -28,7 +28,7 @@ pub enum Ending {
 /// What a run found or made: numbers and digests, never a name or a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Facts {
+pub struct RunFacts {
     /// The sequence of the snapshot that it made, checked or brought.
     pub sequence: Option<u64>,
     /// Its digest.
@@ -60,16 +60,16 @@ pub struct JobRun {
     pub attempt: u32,
     /// How it ended.
     #[serde(flatten)]
-    pub ending: Ending,
+    pub ending: RunOutcome,
     /// What it found or made.
     #[serde(default)]
-    pub facts: Facts,
+    pub facts: RunFacts,
     /// The first words of the error. May hold names: it goes to the log, and elsewhere only where names are allowed.
     #[serde(default)]
     pub why: Option<String>,
 }
 
-impl Ending {
+impl RunOutcome {
     /// How a run ended that gave this kind of failure, or none.
     #[must_use]
     pub fn of(kind: Option<FailureKind>, suspect: bool) -> Self {
@@ -106,7 +106,7 @@ impl JobRun {
     /// Whether it did what it was asked to. A dry run that found something to do has: its exit code 15 is its result.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        let plan = Ending::Failed { exit: FailureKind::Different.exit_code() };
+        let plan = RunOutcome::Failed { exit: FailureKind::Different.exit_code() };
         let plans = ["sync", "forget", "sweep", "restore"].contains(&self.kind.as_str());
         self.ending.is_good() || plans && self.ending == plan
     }

@@ -1,12 +1,12 @@
 //! Which runs of a schedule the ledger shows.
 
-use super::plan::Filled;
+use super::plan::CompletedSlot;
 use crate::model::Timestamp;
 use crate::repository::ledger::Ledger;
 
 /// The newest slot of a job that an entry names, not later than `until`. Entries that do not count show nothing.
 #[must_use]
-pub fn newest_filled(ledger: &Ledger, job: &str, until: Timestamp) -> Option<Filled> {
+pub fn newest_filled(ledger: &Ledger, job: &str, until: Timestamp) -> Option<CompletedSlot> {
     let of_job = || {
         let named = ledger.counted().filter_map(|entry| Some((entry.due.as_ref()?, entry)));
         named.filter(|(due, _)| due.job == job && due.at <= until)
@@ -16,5 +16,5 @@ pub fn newest_filled(ledger: &Ledger, job: &str, until: Timestamp) -> Option<Fil
     let first = of_slot.next()?;
     // A snapshot says when its cut began. Measured from the due moment, a run that was made up for would seem to take hours.
     let took = first.snapshot().map_or(0, |snapshot| first.time.millis_since(snapshot.from));
-    Some(Filled { at, took_millis: took.max(0), contested: of_slot.next().is_some() })
+    Some(CompletedSlot { at, took_millis: took.max(0), contested: of_slot.next().is_some() })
 }

@@ -14,7 +14,7 @@ use tracing::debug;
 
 /// Tells the service manager how the daemon does.
 #[derive(Debug)]
-pub struct Manager {
+pub struct ServiceManager {
     /// A path, or `@` and an abstract name; nobody without one.
     socket: Option<OsString>,
     /// How often the watchdog wants to hear of the loop: a third of its patience.
@@ -23,7 +23,7 @@ pub struct Manager {
     status: Mutex<String>,
 }
 
-impl Manager {
+impl ServiceManager {
     /// The manager behind the socket that `NOTIFY_SOCKET` names. Reads from the environment whether a watchdog waits.
     #[must_use]
     pub fn new(socket: Option<OsString>) -> Self {
@@ -42,7 +42,7 @@ impl Manager {
         self.send(&[NotifyState::Ready]);
     }
 
-    /// The configuration is read again; [`Manager::ready`] ends that, whatever came of it.
+    /// The configuration is read again; [`ServiceManager::ready`] ends that, whatever came of it.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.send(&[NotifyState::Reloading, now]),

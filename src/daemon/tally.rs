@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::{Memory, MemoryError};
-use super::{Ending, JobRun};
+use super::memory::{StateFile, StateFileError};
+use super::{RunOutcome, JobRun};
 use crate::model::Timestamp;
-use crate::repository::StateFolder;
+use crate::repository::StateDirectory;
 
 const FILE: &str = "runs.json";
 /// How many jobs are remembered; past that, the one whose last run is the longest ago is forgotten.
@@ -55,7 +55,7 @@ pub struct Durations {
 
 /// What is remembered of one job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobTally {
+pub struct JobStatistics {
     /// How its runs ended.
     #[serde(default)]
     pub counters: Counters,
@@ -79,7 +79,7 @@ pub struct JobTally {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Content {
     #[serde(default)]
-    jobs: BTreeMap<String, JobTally>,
+    jobs: BTreeMap<String, JobStatistics>,
 }
 
 /// What this host remembers of the runs of one repository.
@@ -88,7 +88,7 @@ struct Content {
 /// to whatever other processes have written by then.
 #[derive(Debug, Clone)]
 pub struct RunStatistics {
-    memory: Option<Memory>,
+    memory: Option<StateFile>,
     content: Content,
     pending: Vec<JobRun>,
 }
@@ -97,8 +97,8 @@ impl RunStatistics {
     /// What the state folder remembers. Blocks for a short read; gives a warning with it where the file is there and could
     /// not be used.
     #[must_use]
-    pub fn load(folder: &StateFolder) -> (Self, Option<MemoryError>) {
-        let memory = Memory::new(folder, FILE);
+    pub fn load(folder: &StateDirectory) -> (Self, Option<StateFileError>) {
+        let memory = StateFile::new(folder, FILE);
         let (content, warning) = match memory.read::<Content>() {
             Ok(content) => (content.unwrap_or_default(), None),
             Err(error) => (Content::default(), Some(error)),
@@ -128,7 +128,7 @@ impl RunStatistics {
     /// # Errors
     /// When it cannot be written: the runs still count here, and the next call tries again. When the file was damaged and
     /// set aside; then everything is written. Worth a warning, never a failure.
-    pub fn save(&mut self) -> Result<(), MemoryError> {
+    pub fn save(&mut self) -> Result<(), StateFileError> {
         let Some(memory) = &self.memory else { return Ok(()) };
         if self.pending.is_empty() {
             return Ok(());
@@ -152,19 +152,19 @@ impl RunStatistics {
 
     /// What is remembered of a job.
     #[must_use]
-    pub fn job(&self, job: &str) -> Option<&JobTally> {
+    pub fn job(&self, job: &str) -> Option<&JobStatistics> {
         self.content.jobs.get(job)
     }
 
     /// Every job that is remembered, by name.
-    pub fn jobs(&self) -> impl Iterator<Item = (&str, &JobTally)> {
+    pub fn jobs(&self) -> impl Iterator<Item = (&str, &JobStatistics)> {
         self.content.jobs.iter().map(|(name, tally)| (name.as_str(), tally))
     }
 }
 
 impl Content {
     fn count(&mut self, run: &JobRun) {
-        let job = self.jobs.entry(run.job.clone()).or_insert_with(|| JobTally::new(run));
+        let job = self.jobs.entry(run.job.clone()).or_insert_with(|| JobStatistics::new(run));
         job.count(run);
         if self.jobs.len() > JOBS {
             let oldest = self.jobs.iter().filter(|(name, _)| **name != run.job).min_by_key(|(_, job)| job.last.ended);
@@ -175,7 +175,7 @@ impl Content {
     }
 }
 
-impl JobTally {
+impl JobStatistics {
     fn new(run: &JobRun) -> Self {
         Self {
             counters: Counters::default(),
@@ -192,12 +192,12 @@ impl JobTally {
         add(&mut counters.attempts, 1);
         let counter = match run.ending {
             _ if run.is_good() => &mut counters.successes,
-            Ending::Succeeded => &mut counters.successes,
-            Ending::Partial => &mut counters.partials,
-            Ending::Suspect => &mut counters.suspects,
-            Ending::Failed { .. } => &mut counters.failures,
-            Ending::TimedOut => &mut counters.timeouts,
-            Ending::Interrupted => &mut counters.interruptions,
+            RunOutcome::Succeeded => &mut counters.successes,
+            RunOutcome::Partial => &mut counters.partials,
+            RunOutcome::Suspect => &mut counters.suspects,
+            RunOutcome::Failed { .. } => &mut counters.failures,
+            RunOutcome::TimedOut => &mut counters.timeouts,
+            RunOutcome::Interrupted => &mut counters.interruptions,
         };
         add(counter, 1);
         match run.ending {
@@ -206,7 +206,7 @@ impl JobTally {
                 // Two processes may save in another order than they ended.
                 self.last_success = self.last_success.max(Some(run.ended));
             }
-            Ending::Interrupted => {}
+            RunOutcome::Interrupted => {}
             _ => add(&mut self.bad_in_a_row, 1),
         }
         self.durations.count(run);
@@ -238,14 +238,14 @@ fn add(counter: &mut u64, more: u64) {
 #[expect(clippy::disallowed_methods, reason = "tests spoil files on purpose")]
 mod tests {
     use super::*;
-    use crate::daemon::Facts;
+    use crate::daemon::RunFacts;
     use crate::model::ScheduledRun;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_millis(1_790_000_000_000 + second * 1000)
     }
 
-    fn run(job: &str, from: i64, to: i64, ending: Ending) -> JobRun {
+    fn run(job: &str, from: i64, to: i64, ending: RunOutcome) -> JobRun {
         JobRun {
             job: job.to_owned(),
             kind: "backup".to_owned(),
@@ -255,18 +255,18 @@ mod tests {
             ended: at(to),
             attempt: 1,
             ending,
-            facts: Facts { requests: Some(10), ..Facts::default() },
+            facts: RunFacts { requests: Some(10), ..RunFacts::default() },
             why: None,
         }
     }
 
-    fn folder() -> (tempfile::TempDir, StateFolder) {
+    fn folder() -> (tempfile::TempDir, StateDirectory) {
         let root = tempfile::tempdir().unwrap();
-        let folder = StateFolder::new(root.path(), "id");
+        let folder = StateDirectory::new(root.path(), "id");
         (root, folder)
     }
 
-    fn load(folder: &StateFolder) -> RunStatistics {
+    fn load(folder: &StateDirectory) -> RunStatistics {
         let (tally, warning) = RunStatistics::load(folder);
         assert!(warning.is_none(), "{warning:?}");
         tally
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_dry_run_that_found_something_to_do_is_no_failure() {
         let mut tally = RunStatistics::forgetful();
-        let found = Ending::Failed { exit: crate::model::FailureKind::Different.exit_code() };
+        let found = RunOutcome::Failed { exit: crate::model::FailureKind::Different.exit_code() };
         tally.take(&JobRun { kind: "forget".to_owned(), ..run("tidy", 1, 2, found.clone()) });
         tally.take(&JobRun { kind: "drift".to_owned(), ..run("compare", 1, 2, found) });
         let tidy = tally.job("tidy").unwrap();
@@ -288,12 +288,12 @@ mod tests {
     fn every_ending_has_its_counter_and_only_bad_ones_make_a_row() {
         let mut tally = RunStatistics::forgetful();
         let endings = [
-            Ending::Succeeded,
-            Ending::Partial,
-            Ending::Suspect,
-            Ending::Failed { exit: 17 },
-            Ending::TimedOut,
-            Ending::Interrupted,
+            RunOutcome::Succeeded,
+            RunOutcome::Partial,
+            RunOutcome::Suspect,
+            RunOutcome::Failed { exit: 17 },
+            RunOutcome::TimedOut,
+            RunOutcome::Interrupted,
         ];
         for (index, ending) in (0..).zip(endings) {
             tally.take(&run("a", index, index, ending));
@@ -310,7 +310,7 @@ mod tests {
         };
         assert_eq!((job.counters, job.bad_in_a_row, job.requests), (expected, 4, 60));
         assert_eq!(job.last_success, Some(at(0)));
-        tally.take(&run("a", 9, 9, Ending::Succeeded));
+        tally.take(&run("a", 9, 9, RunOutcome::Succeeded));
         assert_eq!(tally.job("a").unwrap().bad_in_a_row, 0);
     }
 
@@ -318,15 +318,15 @@ mod tests {
     fn what_was_saved_comes_back_whole() {
         let (_root, folder) = folder();
         let mut tally = load(&folder);
-        let mut failed = run("a", 5, 9, Ending::Failed { exit: 17 });
+        let mut failed = run("a", 5, 9, RunOutcome::Failed { exit: 17 });
         failed.why = Some("é".repeat(WHY + 1));
-        tally.take(&run("a", 1, 2, Ending::Succeeded));
+        tally.take(&run("a", 1, 2, RunOutcome::Succeeded));
         tally.take(&failed);
         tally.save().unwrap();
         let again = load(&folder);
         assert_eq!(again.content, tally.content);
         let last = again.last("a").unwrap();
-        assert_eq!((&last.ending, last.due.as_ref().unwrap().at), (&Ending::Failed { exit: 17 }, at(5)));
+        assert_eq!((&last.ending, last.due.as_ref().unwrap().at), (&RunOutcome::Failed { exit: 17 }, at(5)));
         assert_eq!(last.why.as_ref().unwrap().chars().count(), WHY);
         assert!(again.last("b").is_none());
     }
@@ -335,9 +335,9 @@ mod tests {
     fn processes_add_to_what_the_others_wrote() {
         let (_root, folder) = folder();
         let (mut one, mut other) = (load(&folder), load(&folder));
-        one.take(&run("a", 1, 2, Ending::Succeeded));
-        other.take(&run("a", 3, 4, Ending::TimedOut));
-        other.take(&run("b", 3, 4, Ending::Succeeded));
+        one.take(&run("a", 1, 2, RunOutcome::Succeeded));
+        other.take(&run("a", 3, 4, RunOutcome::TimedOut));
+        other.take(&run("b", 3, 4, RunOutcome::Succeeded));
         other.save().unwrap();
         // The older run is saved last: it is no longer the last one.
         one.save().unwrap();
@@ -354,11 +354,11 @@ mod tests {
         let (root, folder) = folder();
         std::fs::write(root.path().join("id"), b"in the way").unwrap();
         let (mut tally, _) = RunStatistics::load(&folder);
-        tally.take(&run("a", 1, 2, Ending::Succeeded));
+        tally.take(&run("a", 1, 2, RunOutcome::Succeeded));
         assert!(tally.save().is_err());
         assert_eq!(tally.job("a").unwrap().counters.attempts, 1);
         std::fs::remove_file(root.path().join("id")).unwrap();
-        tally.take(&run("a", 3, 4, Ending::Succeeded));
+        tally.take(&run("a", 3, 4, RunOutcome::Succeeded));
         tally.save().unwrap();
         assert_eq!(load(&folder).job("a").unwrap().counters.attempts, 2);
     }
@@ -367,12 +367,12 @@ mod tests {
     fn a_damaged_file_is_told_and_counting_goes_on() {
         let (_root, folder) = folder();
         let mut tally = load(&folder);
-        tally.take(&run("a", 1, 2, Ending::Succeeded));
+        tally.take(&run("a", 1, 2, RunOutcome::Succeeded));
         tally.save().unwrap();
         std::fs::write(folder.path().join(FILE), b"\0\0\0").unwrap();
         let (mut tally, warning) = RunStatistics::load(&folder);
         assert!(warning.is_some());
-        tally.take(&run("a", 3, 4, Ending::Succeeded));
+        tally.take(&run("a", 3, 4, RunOutcome::Succeeded));
         tally.save().unwrap();
         assert_eq!(load(&folder).job("a").unwrap().counters.attempts, 1);
     }
@@ -381,7 +381,7 @@ mod tests {
     fn a_file_of_another_version_with_more_or_fewer_members_is_read() {
         let (_root, folder) = folder();
         let mut tally = load(&folder);
-        tally.take(&run("a", 1, 2, Ending::Succeeded));
+        tally.take(&run("a", 1, 2, RunOutcome::Succeeded));
         tally.save().unwrap();
         let path = folder.path().join(FILE);
         let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -397,7 +397,7 @@ mod tests {
     fn durations_fall_into_their_bucket_and_a_clock_set_back_into_the_first() {
         let mut tally = RunStatistics::forgetful();
         for seconds in [1, 2, 21_600, 21_601, -50] {
-            tally.take(&run("a", 100, 100 + seconds, Ending::Succeeded));
+            tally.take(&run("a", 100, 100 + seconds, RunOutcome::Succeeded));
         }
         let durations = &tally.job("a").unwrap().durations;
         assert_eq!(durations.buckets, [2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
@@ -408,7 +408,7 @@ mod tests {
     fn more_jobs_than_there_can_be_push_out_the_oldest() {
         let mut tally = RunStatistics::forgetful();
         for index in 0..=i64::try_from(JOBS).unwrap() {
-            tally.take(&run(&format!("job-{index}"), index, index, Ending::Succeeded));
+            tally.take(&run(&format!("job-{index}"), index, index, RunOutcome::Succeeded));
         }
         assert_eq!(tally.jobs().count(), JOBS);
         assert!(tally.job("job-0").is_none() && tally.job("job-1").is_some());

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{ObjectInfo, StateFolder};
+use super::{ObjectInfo, StateDirectory};
 use crate::crypto::digest::sha256;
 use crate::format::names;
 use crate::model::Digest;
@@ -48,7 +48,7 @@ pub(super) struct EntryCache {
 
 impl EntryCache {
     /// The cache in a state folder. Nothing is asked of the disk yet.
-    pub(super) fn new(state: &StateFolder) -> Self {
+    pub(super) fn new(state: &StateDirectory) -> Self {
         let folder = state.path().join(FOLDER);
         let root = state.path().parent().unwrap_or_else(|| state.path()).to_owned();
         let (floor, writable, tidied) = (AtomicU64::new(0), AtomicBool::new(true), AtomicBool::new(false));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn cache(root: &Path) -> EntryCache {
-        EntryCache::new(&StateFolder::new(root, "id"))
+        EntryCache::new(&StateDirectory::new(root, "id"))
     }
 
     #[tokio::test]

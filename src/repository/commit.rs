@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::entries::heads_to_remember;
 use super::ledger::Ledger;
-use super::{Repository, RepositoryError, StateFolder, Store, StoreError};
+use super::{Repository, RepositoryError, StateDirectory, Store, StoreError};
 use crate::crypto::SigningKey;
 use crate::format::{Draft, Entry, EntryEvent, EntryPlace, SnapshotEvent, names, role};
 use crate::model::{Clock, ScheduledRun, Timestamp, limits};
@@ -24,7 +24,7 @@ pub struct EntryWriter {
     /// The key that signs.
     pub key: Arc<SigningKey>,
     /// The directory that remembers heads.
-    pub state: StateFolder,
+    pub state: StateDirectory,
     /// This host's clock.
     pub clock: Arc<dyn Clock>,
     /// The run of a schedule that its entries are the result of.

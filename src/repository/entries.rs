@@ -12,7 +12,7 @@ use super::ledger::{HostMemory, Ledger, LedgerReader};
 use super::objects::blocking;
 use super::open::SMALL_IN_FLIGHT;
 use super::policies::{NO_FILE, lacking};
-use super::{ObjectInfo, Repository, RepositoryError, StateFolder, StoreError};
+use super::{ObjectInfo, Repository, RepositoryError, StateDirectory, StoreError};
 use crate::format::{EntryRef, Envelope, names};
 use crate::model::limits;
 
@@ -31,7 +31,7 @@ struct File {
 }
 
 /// What asking for one listed file of the ledger gave.
-enum Read {
+enum FetchedEntry {
     /// It is there.
     Bytes(File),
     /// It is there and may not be read.
@@ -201,14 +201,14 @@ impl Repository {
         let mut entries = stream::iter(entries).buffered(SMALL_IN_FLIGHT);
         while let Some(read) = entries.try_next().await? {
             let file = match read {
-                Read::Bytes(file) => file,
+                FetchedEntry::Bytes(file) => file,
                 // One file that nobody may read is like one that is no entry: else anybody who can put it there could
                 // stop every restore. Heads that this host saw are asked for by name all the same.
-                Read::Denied(path, error) => {
+                FetchedEntry::Denied(path, error) => {
                     denied.get_or_insert(error);
                     File { path, bytes: Bytes::new(), asked: true }
                 }
-                Read::Gone => continue,
+                FetchedEntry::Gone => continue,
             };
             readable |= !file.bytes.is_empty();
             match wanted.get_mut(&file.path) {
@@ -234,18 +234,18 @@ impl Repository {
         Ok(())
     }
 
-    async fn read_entry(&self, object: ObjectInfo) -> Result<Read, RepositoryError> {
+    async fn read_entry(&self, object: ObjectInfo) -> Result<FetchedEntry, RepositoryError> {
         let path = object.path;
         if object.size > limits::ENTRY as u64 {
-            return Ok(Read::Bytes(File { path, bytes: Bytes::new(), asked: false }));
+            return Ok(FetchedEntry::Bytes(File { path, bytes: Bytes::new(), asked: false }));
         }
         if let Some(bytes) = self.kept(&path, object.size).await {
-            return Ok(Read::Bytes(File { path, bytes, asked: false }));
+            return Ok(FetchedEntry::Bytes(File { path, bytes, asked: false }));
         }
         match self.ask_entry(&path).await {
-            Ok(Some(bytes)) => Ok(Read::Bytes(File { path, bytes, asked: true })),
-            Ok(None) => Ok(Read::Gone),
-            Err(RepositoryError::Store(error @ StoreError::Denied { .. })) => Ok(Read::Denied(path, error)),
+            Ok(Some(bytes)) => Ok(FetchedEntry::Bytes(File { path, bytes, asked: true })),
+            Ok(None) => Ok(FetchedEntry::Gone),
+            Err(RepositoryError::Store(error @ StoreError::Denied { .. })) => Ok(FetchedEntry::Denied(path, error)),
             Err(error) => Err(error),
         }
     }
@@ -308,7 +308,7 @@ pub(super) fn heads_to_remember(ledger: &Ledger, written: Option<String>) -> Vec
 
 /// Paths of entries that this host wrote and knows to have arrived, and whose bytes it keeps. Below the heads of others they
 /// are heads no more, and when somebody puts the bucket back, only this host can bring them back.
-async fn own_entries(state: &StateFolder) -> Result<Vec<String>, RepositoryError> {
+async fn own_entries(state: &StateDirectory) -> Result<Vec<String>, RepositoryError> {
     let known = state.heads().await?;
     let kept = state.kept_entries().await?.into_iter().map(|(path, _)| path);
     Ok(kept.filter(|path| known.contains(path)).collect())

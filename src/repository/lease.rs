@@ -84,7 +84,7 @@ impl LeaseError {
 
 /// What asking for a lease gave.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum LeaseAnswer {
     /// It is ours, until it is released or expires.
     Ours(Lease),
     /// Another holds it.
@@ -207,26 +207,26 @@ impl Leases {
     ///
     /// # Errors
     /// What the store answers; [`LeaseError::Contended`], [`LeaseError::Spoiled`].
-    pub async fn take(&self, repository: &str, job: &str) -> Result<Taken, LeaseError> {
+    pub async fn take(&self, repository: &str, job: &str) -> Result<LeaseAnswer, LeaseError> {
         let folder = format!("{repository}/{}", spelled(job));
         for _ in 0..ROUNDS {
             let newest = match self.newest(&folder).await? {
-                Newest::Is(newest) => newest,
-                Newest::Moved => continue,
+                LeaseRecord::Is(newest) => newest,
+                LeaseRecord::Moved => continue,
             };
             let now = self.now();
             if let Some((_, record)) = &newest
                 && !record.released
                 && now < record.expires.plus_millis(MARGIN_MILLIS)
             {
-                return Ok(Taken::Theirs { owner: record.owner.clone(), until: record.expires });
+                return Ok(LeaseAnswer::Theirs { owner: record.owner.clone(), until: record.expires });
             }
             let (before, done) = newest.map_or((0, None), |(generation, record)| (generation, record.done));
             // Nobody has done what is not due yet; believed, it would keep the job from being run until then.
             let done = done.filter(|done| *done <= now.plus_millis(AHEAD_MILLIS));
             let lease = Lease { folder: folder.clone(), generation: before, taken: now, expires: now, done };
             if let Some(lease) = self.next(&lease, now, false).await? {
-                return Ok(Taken::Ours(lease));
+                return Ok(LeaseAnswer::Ours(lease));
             }
         }
         Err(LeaseError::Contended { folder })
@@ -308,13 +308,13 @@ impl Leases {
     }
 
     /// The newest generation and what it says.
-    async fn newest(&self, folder: &str) -> Result<Newest, LeaseError> {
+    async fn newest(&self, folder: &str) -> Result<LeaseRecord, LeaseError> {
         let there = self.generations(folder).await?;
-        let Some((generation, object)) = there.last() else { return Ok(Newest::Is(None)) };
+        let Some((generation, object)) = there.last() else { return Ok(LeaseRecord::Is(None)) };
         let longest = object.modified.plus_millis(LONGEST_MILLIS);
         let mut record = match self.store.get(&object.path, LARGEST).await {
             Ok(bytes) => serde_json::from_slice::<Record>(&bytes).ok(),
-            Err(StoreError::NotFound { .. }) => return Ok(Newest::Moved),
+            Err(StoreError::NotFound { .. }) => return Ok(LeaseRecord::Moved),
             Err(StoreError::TooLarge { .. }) => None,
             Err(error) => return Err(error.into()),
         }
@@ -328,7 +328,7 @@ impl Leases {
             done: None,
         });
         record.expires = record.expires.min(longest);
-        Ok(Newest::Is(Some((*generation, record))))
+        Ok(LeaseRecord::Is(Some((*generation, record))))
     }
 
     /// The generations of a lease, oldest first.
@@ -350,7 +350,7 @@ impl Leases {
 }
 
 /// What looking at a lease gave.
-enum Newest {
+enum LeaseRecord {
     /// Its newest generation, if there is one.
     Is(Option<(u64, Record)>),
     /// It was listed and gone when it was read.

@@ -32,5 +32,5 @@ pub use objects::SealedFacts;
 pub use open::Repository;
 pub use put_back::{PutBack, RecoverMd};
 pub use recover::recover_md;
-pub use state::{KnownPolicy, StateFolder};
+pub use state::{KnownPolicy, StateDirectory};
 pub use store::{ObjectInfo, Retention, S3Settings, Store, StoreError};

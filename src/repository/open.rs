@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::cache::EntryCache;
 use super::trust::Pin;
-use super::{RepositoryError, StateFolder, Store, marker};
+use super::{RepositoryError, StateDirectory, Store, marker};
 use crate::format::{RepositoryId, SourceName, names};
 
 /// Requests for small objects that run side by side.
@@ -24,7 +24,7 @@ pub(super) const SMALL_IN_FLIGHT: usize = 16;
 pub struct Repository {
     pub(super) inner: Arc<RepositoryInner>,
     pub(super) cache: Option<Arc<EntryCache>>,
-    pub(super) state: Option<StateFolder>,
+    pub(super) state: Option<StateDirectory>,
     /// Whether the pins were chosen for one command: then what the host remembers of the policy is left aside.
     pub(super) policy_chosen: bool,
 }
@@ -89,13 +89,13 @@ impl Repository {
     /// As it is, with the entries that are read kept in the part of a state directory that belongs to this repository, and
     /// taken from there. A directory that is missing or cannot be used costs requests and fails nothing.
     #[must_use]
-    pub fn cached_in(self, state: &StateFolder) -> Self {
+    pub fn cached_in(self, state: &StateDirectory) -> Self {
         Self { cache: Some(Arc::new(EntryCache::new(state))), ..self }
     }
 
     /// As it is, with the memory of this host: heads and policy that it saw before are asked for, and remembered.
     #[must_use]
-    pub fn remembered_in(self, state: StateFolder) -> Self {
+    pub fn remembered_in(self, state: StateDirectory) -> Self {
         Self { state: Some(state), ..self }
     }
 

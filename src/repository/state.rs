@@ -21,7 +21,7 @@ const POLICY: &str = "policy.json";
 
 /// The folder of one writer for one repository.
 #[derive(Debug, Clone)]
-pub struct StateFolder {
+pub struct StateDirectory {
     folder: PathBuf,
 }
 
@@ -43,7 +43,7 @@ pub struct KnownPolicy {
     pub envelopes: Vec<String>,
 }
 
-impl StateFolder {
+impl StateDirectory {
     /// The part of a writer's state folder that belongs to the repository with this id. Made at the first write.
     #[must_use]
     pub fn new(state: &Path, repository: &str) -> Self {
@@ -208,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_remembered_comes_back_and_old_entries_go() {
         let root = tempfile::tempdir().unwrap();
-        let state = StateFolder::new(root.path(), "id");
+        let state = StateDirectory::new(root.path(), "id");
         assert!(state.heads().await.unwrap().is_empty());
         state.keep_entry("000000001-a.json", Bytes::from_static(b"1")).await.unwrap();
         state.keep_entry("000000002-b.json", Bytes::from_static(b"2")).await.unwrap();
@@ -226,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn rubbish_is_an_error_and_no_first_run() {
         let root = tempfile::tempdir().unwrap();
-        let state = StateFolder::new(root.path(), "id");
+        let state = StateDirectory::new(root.path(), "id");
         fs::create_dir_all(state.path()).unwrap();
         fs::write(state.path().join(HEADS), b"{\"heads\":").unwrap();
         let error = state.heads().await.unwrap_err();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use keyhaven::job::activate::{ActivateError, AtOnce, Primary, apply, plan};
+use keyhaven::job::activate::{ActivateError, RotatesAtOnce, PrimaryAccess, apply, plan};
 use keyhaven::job::restore::PlanOptions;
 use keyhaven::model::json::JsonObject;
 use keyhaven::provider::embedded::{
@@ -230,18 +230,18 @@ async fn every_type_that_rotates_is_turned_on_whether_or_not_that_rotates_at_onc
         let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
         carry_out(&pair, &backup, &made).await;
         let client = pair.standby.client();
-        let held = plan(&context(), &client, Primary::Dead, &[]).await.unwrap();
+        let held = plan(&context(), &client, PrimaryAccess::Dead, &[]).await.unwrap();
         let types: std::collections::BTreeSet<&str> = held.steps.iter().map(|step| step.item_type.as_str()).collect();
         assert!(types.contains("username_password") && types.len() > 1, "{types:?}");
-        assert!(held.steps.iter().all(|step| step.at_once != AtOnce::Rotates), "{held:#?}");
+        assert!(held.steps.iter().all(|step| step.at_once != RotatesAtOnce::Rotates), "{held:#?}");
         // Refused for what cannot be turned on any more, and for nothing else.
-        let report = apply(&context(), &held, &client, Primary::Dead, Duration::ZERO).await.unwrap();
+        let report = apply(&context(), &held, &client, PrimaryAccess::Dead, Duration::ZERO).await.unwrap();
         assert!(report.stopped.is_none() && report.conflicts.is_empty(), "{report:#?}");
         assert_eq!(report.done + report.failed.len() as u64, held.steps.len() as u64, "{report:#?}");
         assert!(report.failed.is_empty(), "{:#?}", report.failed);
-        let again = apply(&context(), &held, &client, Primary::Dead, Duration::ZERO).await.unwrap();
+        let again = apply(&context(), &held, &client, PrimaryAccess::Dead, Duration::ZERO).await.unwrap();
         assert_eq!((again.done, again.already), (0, held.steps.len() as u64), "{again:#?}");
-        assert!(plan(&context(), &client, Primary::Dead, &[]).await.unwrap().steps.is_empty());
+        assert!(plan(&context(), &client, PrimaryAccess::Dead, &[]).await.unwrap().steps.is_empty());
     }
 }
 
@@ -265,15 +265,15 @@ async fn what_the_key_of_the_old_primary_does_not_see_is_not_said_to_rest() {
     pair.source.patch(&format!("secrets/{one}/metadata"), off);
     pair.source.instance.set_key(ApiKey::granted("a-group-key", vec![Grant::on(ServiceRole::Manager, &[&seen])]));
     let (client, narrow) = (pair.standby.client(), pair.source.client_with("a-group-key"));
-    let held = plan(&context(), &client, Primary::Ask(&narrow), &[]).await.unwrap();
+    let held = plan(&context(), &client, PrimaryAccess::Ask(&narrow), &[]).await.unwrap();
     assert_eq!(held.steps.len(), 2);
-    let error = apply(&context(), &held, &client, Primary::Ask(&narrow), Duration::ZERO).await.unwrap_err();
+    let error = apply(&context(), &held, &client, PrimaryAccess::Ask(&narrow), Duration::ZERO).await.unwrap_err();
     assert!(matches!(error, ActivateError::Silent { .. }), "{error}");
     // One that was deleted there rotates no more.
     let gone = pair.source.instance.call(Verb::Delete, &format!("/api/v2/secrets/{other}"), "");
     assert_eq!(gone.status, 204);
     let wide = pair.source.client();
-    let report = apply(&context(), &held, &client, Primary::Ask(&wide), Duration::ZERO).await.unwrap();
+    let report = apply(&context(), &held, &client, PrimaryAccess::Ask(&wide), Duration::ZERO).await.unwrap();
     assert_eq!((report.kind(), report.done), (None, 2), "{report:#?}");
 }
 

@@ -10,7 +10,7 @@ use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::{EntryEvent, PolicyRef, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
-use keyhaven::job::verify::{Keys, Level, ProblemKind, Report, VerifyOptions, verify};
+use keyhaven::job::verify::{Keys, Level, ProblemKind, VerifyReport, VerifyOptions, verify};
 use keyhaven::model::Clock;
 use keyhaven::repository::{EntryWriter, Repository};
 use tokio_util::sync::CancellationToken;
@@ -114,7 +114,7 @@ async fn an_own_entry_below_others_is_missed_and_put_back() {
     assert_eq!((next.parents, next.lost), (vec![own.reference()], vec![above.reference()]));
 }
 
-async fn checked(kit: &Kit, repository: &Repository) -> Report {
+async fn checked(kit: &Kit, repository: &Repository) -> VerifyReport {
     let clock = Arc::clone(&kit.clock) as Arc<dyn Clock>;
     let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
     let keys = Keys { catalogue: Some(Arc::clone(&kit.catalogue)), recovery: Some(Arc::clone(&kit.recovery)) };

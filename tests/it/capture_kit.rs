@@ -18,7 +18,7 @@ use keyhaven::provider::{
     Address, CompleteListing, InstanceError, InstanceInventory, ItemContent, ItemReader, Listed, Look, Presence,
     Requests, Sink, StandbyQuery,
 };
-use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
+use keyhaven::repository::{EntryWriter, Repository, StateDirectory, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -214,7 +214,7 @@ impl Rig {
 
     pub(crate) fn writer(&self, key: &Arc<SigningKey>) -> EntryWriter {
         let id: RepositoryId = *self.repository.id();
-        let state = StateFolder::new(&self.folder.path().join(key.public().fingerprint().short()), &id.to_string());
+        let state = StateDirectory::new(&self.folder.path().join(key.public().fingerprint().short()), &id.to_string());
         EntryWriter { key: Arc::clone(key), state, clock: Arc::new(self.clock.clone()), due: None }
     }
 

@@ -10,12 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keyhaven::daemon::engine::{Engine, Ports, Setup};
 use keyhaven::daemon::kinds;
-use keyhaven::daemon::leasing::Desk;
-use keyhaven::daemon::plan::{Filled, Turns};
-use keyhaven::daemon::ports::{AttemptOutcome, Audience, Ledgers, Order, Runner, Stop};
+use keyhaven::daemon::leasing::LeaseManager;
+use keyhaven::daemon::plan::{CompletedSlot, TakeoverPolicy};
+use keyhaven::daemon::ports::{AttemptOutcome, RunObserver, Ledgers, RunRequest, Runner, StopRequest};
 use keyhaven::daemon::task::{JobTask, TaskId};
-use keyhaven::daemon::tell::Start;
-use keyhaven::daemon::{DaemonRole, Ending, Facts, JobRun, JobView};
+use keyhaven::daemon::tell::RunStart;
+use keyhaven::daemon::{DaemonRole, RunOutcome, RunFacts, JobRun, JobView};
 use keyhaven::model::{Clock, ScheduledRun, Timestamp};
 use keyhaven::schedule::Schedule;
 use tokio::sync::mpsc;
@@ -75,11 +75,11 @@ impl Book {
 
 #[async_trait]
 impl Ledgers for Book {
-    async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<Filled>, String> {
+    async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<CompletedSlot>, String> {
         let done = self.done.lock().unwrap();
         let of = done.iter().filter(|(of, due, _)| of == instance && due.job == job && due.at <= until);
         let newest = of.max_by_key(|(_, due, _)| due.at);
-        Ok(newest.map(|(_, due, _)| Filled { at: due.at, took_millis: 5_000, contested: false }))
+        Ok(newest.map(|(_, due, _)| CompletedSlot { at: due.at, took_millis: 5_000, contested: false }))
     }
 }
 
@@ -89,12 +89,12 @@ pub(crate) struct Pretend {
     pub(crate) book: Arc<Book>,
     pub(crate) clock: Arc<SimulatedClock>,
     pub(crate) takes: Duration,
-    pub(crate) endings: Mutex<Vec<Ending>>,
+    pub(crate) endings: Mutex<Vec<RunOutcome>>,
 }
 
 #[async_trait]
 impl Runner for Pretend {
-    async fn run(&self, order: &Order, stop: &Stop) -> AttemptOutcome {
+    async fn run(&self, order: &RunRequest, stop: &StopRequest) -> AttemptOutcome {
         let number = {
             let mut attempts = self.book.attempts.lock().unwrap();
             attempts.push((order.due.job.clone(), self.clock.now(), None));
@@ -102,15 +102,15 @@ impl Runner for Pretend {
         };
         let planned = self.endings.lock().unwrap().pop();
         let ending = tokio::select! {
-            () = tokio::time::sleep(self.takes) => planned.unwrap_or(Ending::Succeeded),
-            () = stop.soon.cancelled() => Ending::Interrupted,
+            () = tokio::time::sleep(self.takes) => planned.unwrap_or(RunOutcome::Succeeded),
+            () = stop.soon.cancelled() => RunOutcome::Interrupted,
         };
         let now = self.clock.now();
         self.book.attempts.lock().unwrap()[number].2 = Some(now);
-        if ending == Ending::Succeeded {
+        if ending == RunOutcome::Succeeded {
             self.book.done.lock().unwrap().push((order.instance.clone(), order.due.clone(), now));
         }
-        AttemptOutcome { ending, facts: Facts::default(), why: None }
+        AttemptOutcome { ending, facts: RunFacts::default(), why: None }
     }
 }
 
@@ -124,8 +124,8 @@ pub(crate) struct Ear {
 }
 
 #[async_trait]
-impl Audience for Ear {
-    async fn starting(&self, _start: &Start) -> Result<(), String> {
+impl RunObserver for Ear {
+    async fn starting(&self, _start: &RunStart) -> Result<(), String> {
         if *self.veto.lock().unwrap() { Err("the hook says no".to_owned()) } else { Ok(()) }
     }
 
@@ -165,7 +165,7 @@ pub(crate) struct Host {
     pub(crate) remembered: BTreeMap<TaskId, Timestamp>,
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) ledgers: Arc<dyn Ledgers>,
-    pub(crate) leases: Desk,
+    pub(crate) leases: LeaseManager,
     pub(crate) ear: Arc<Ear>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) takeover_after: Duration,
@@ -190,14 +190,14 @@ impl Host {
         Setup {
             tasks: self.tasks.iter().cloned().map(Arc::new).collect(),
             remembered: self.remembered.clone(),
-            turns: Turns { salt: self.name.clone(), takeover_after: self.takeover_after },
+            turns: TakeoverPolicy { salt: self.name.clone(), takeover_after: self.takeover_after },
             max_running: 4,
             stop_within: Duration::from_secs(60),
             ports: Ports {
                 runner: Arc::clone(&self.runner),
                 ledgers: Arc::clone(&self.ledgers),
                 leases: self.leases.clone(),
-                audience: Arc::clone(&self.ear) as Arc<dyn Audience>,
+                audience: Arc::clone(&self.ear) as Arc<dyn RunObserver>,
                 clock: Arc::clone(&self.clock),
             },
         }

@@ -8,18 +8,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use keyhaven::daemon::leasing::Desk;
-use keyhaven::daemon::plan::Filled;
-use keyhaven::daemon::ports::{AttemptOutcome, Ledgers, Order, Runner, Stop};
+use keyhaven::daemon::leasing::LeaseManager;
+use keyhaven::daemon::plan::CompletedSlot;
+use keyhaven::daemon::ports::{AttemptOutcome, Ledgers, RunRequest, Runner, StopRequest};
 use keyhaven::daemon::slots::newest_filled;
 use keyhaven::daemon::task::JobTask;
-use keyhaven::daemon::{DaemonRole, Ending, Facts};
+use keyhaven::daemon::{DaemonRole, RunOutcome, RunFacts};
 use keyhaven::format::EntryEvent;
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
 use keyhaven::model::{Clock, Timestamp};
-use keyhaven::repository::lease::{Leases, Taken};
+use keyhaven::repository::lease::{Leases, LeaseAnswer};
 use keyhaven::repository::{Repository, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +45,7 @@ struct Single {
 }
 
 impl Single {
-    fn new(start: &str, tasks: Vec<JobTask>, takes: u64, endings: &[Ending]) -> Self {
+    fn new(start: &str, tasks: Vec<JobTask>, takes: u64, endings: &[RunOutcome]) -> Self {
         let clock = SimulatedClock::at(at(start));
         let book = Arc::new(Book::default());
         let runner = Pretend {
@@ -61,7 +61,7 @@ impl Single {
             tasks,
             runner: Arc::new(runner),
             ledgers: Arc::clone(&book) as Arc<dyn Ledgers>,
-            leases: Desk::default(),
+            leases: LeaseManager::default(),
             ear: Arc::new(Ear::default()),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             takeover_after: Duration::from_secs(60),
@@ -118,8 +118,8 @@ async fn a_clock_that_jumps_is_followed() {
 async fn a_failing_job_is_tried_again_with_growing_pauses() {
     let mut job = task("backup", "backup", "0 * * * *", "UTC");
     job.retries = 3;
-    let down = Ending::Failed { exit: 17 };
-    let world = Single::new("2026-11-22T10:10:00Z", vec![job], 5, &[down.clone(), Ending::TimedOut, down]);
+    let down = RunOutcome::Failed { exit: 17 };
+    let world = Single::new("2026-11-22T10:10:00Z", vec![job], 5, &[down.clone(), RunOutcome::TimedOut, down]);
     let daemon = world.host.start();
     pass(HOUR).await;
     let ear = Arc::clone(&daemon.ear);
@@ -139,7 +139,7 @@ async fn a_failing_job_is_tried_again_with_growing_pauses() {
 async fn a_failure_that_needs_a_person_waits_for_the_next_slot() {
     let mut job = task("backup", "backup", "0 * * * *", "UTC");
     job.retries = 5;
-    let world = Single::new("2026-11-22T10:10:00Z", vec![job], 5, &[Ending::Failed { exit: 13 }]);
+    let world = Single::new("2026-11-22T10:10:00Z", vec![job], 5, &[RunOutcome::Failed { exit: 13 }]);
     let daemon = world.host.start();
     pass(2 * HOUR).await;
     daemon.stop().await;
@@ -225,10 +225,10 @@ async fn a_fresh_daemon_that_is_alone_soon_runs_what_is_due_more_often_than_othe
 }
 
 /// Leases of a folder whose clock is that of the world.
-fn desk(folder: &Path, clock: &Arc<SimulatedClock>, owner: &str) -> (Desk, Leases) {
+fn desk(folder: &Path, clock: &Arc<SimulatedClock>, owner: &str) -> (LeaseManager, Leases) {
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
     let leases = Leases::new(Store::local(folder), clock, owner, Duration::from_secs(60));
-    let mut desk = Desk::default();
+    let mut desk = LeaseManager::default();
     desk.add("", leases.clone(), "repository");
     (desk, leases)
 }
@@ -247,7 +247,7 @@ async fn three_daemons_share_three_instances_and_leave_no_slot_out() {
         let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
         let leases = Leases::new(Store::local(folder.path()), clock, name, Duration::from_secs(30));
         world.host.name = name.to_owned();
-        world.host.leases = Desk::default();
+        world.host.leases = LeaseManager::default();
         for instance in INSTANCES {
             world.host.leases.add(instance, leases.clone(), instance);
         }
@@ -289,9 +289,9 @@ struct Late {
 
 #[async_trait]
 impl Ledgers for Late {
-    async fn filled(&self, _instance: &str, _job: &str, _until: Timestamp) -> Result<Option<Filled>, String> {
+    async fn filled(&self, _instance: &str, _job: &str, _until: Timestamp) -> Result<Option<CompletedSlot>, String> {
         let question = self.questions.fetch_add(1, Ordering::SeqCst) + 1;
-        Ok((question >= self.from).then_some(Filled { at: self.shows, took_millis: 5_000, contested: false }))
+        Ok((question >= self.from).then_some(CompletedSlot { at: self.shows, took_millis: 5_000, contested: false }))
     }
 }
 
@@ -336,7 +336,7 @@ async fn a_lease_that_tells_of_a_run_in_the_future_stops_no_run() {
     let folder = tempfile::tempdir().unwrap();
     let (desk, leases) = desk(folder.path(), &world.clock, "host");
     // Left by a daemon whose clock was a year ahead.
-    let Taken::Ours(lease) = leases.take("repository", "check").await.unwrap() else { panic!("taken") };
+    let LeaseAnswer::Ours(lease) = leases.take("repository", "check").await.unwrap() else { panic!("taken") };
     leases.release(&lease, Some(at("2027-11-22T10:00:00Z"))).await.unwrap();
     world.host.leases = desk;
     let daemon = world.host.start();
@@ -381,7 +381,7 @@ async fn a_hook_that_forbids_it_is_a_failed_run() {
     assert!(world.book.began("backup").is_empty());
     let runs = ear.runs.lock().unwrap();
     assert_eq!(runs.len(), 1);
-    assert_eq!((&runs[0].0.ending, runs[0].0.why.as_deref()), (&Ending::Failed { exit: 1 }, Some("the hook says no")));
+    assert_eq!((&runs[0].0.ending, runs[0].0.why.as_deref()), (&RunOutcome::Failed { exit: 1 }, Some("the hook says no")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -410,7 +410,7 @@ async fn asked_to_end_it_starts_nothing_and_waits_for_what_runs() {
     let ear = Arc::clone(&daemon.ear);
     daemon.stop().await;
     let runs = ear.runs.lock().unwrap();
-    assert_eq!((runs.len(), &runs[0].0.ending, runs[0].1), (1, &Ending::Interrupted, false));
+    assert_eq!((runs.len(), &runs[0].0.ending, runs[0].1), (1, &RunOutcome::Interrupted, false));
     assert_eq!(*ear.role.lock().unwrap(), Some(DaemonRole::Stopping));
 }
 
@@ -427,7 +427,7 @@ struct Real(Repository);
 
 #[async_trait]
 impl Ledgers for Real {
-    async fn filled(&self, _instance: &str, job: &str, until: Timestamp) -> Result<Option<Filled>, String> {
+    async fn filled(&self, _instance: &str, job: &str, until: Timestamp) -> Result<Option<CompletedSlot>, String> {
         let ledger = self.0.read_ledger().await.map_err(|error| error.to_string())?;
         Ok(newest_filled(&ledger, job, until))
     }
@@ -448,7 +448,7 @@ impl std::fmt::Debug for Snapshots {
 
 #[async_trait]
 impl Runner for Snapshots {
-    async fn run(&self, order: &Order, _stop: &Stop) -> AttemptOutcome {
+    async fn run(&self, order: &RunRequest, _stop: &StopRequest) -> AttemptOutcome {
         tokio::time::sleep(self.takes).await;
         let Shared { kit, repository, clock } = &*self.shared;
         let mut contents = Contents::of(kit, repository.id(), &[("a", "1")]);
@@ -459,7 +459,7 @@ impl Runner for Snapshots {
         writer.clock = Arc::clone(clock) as Arc<dyn Clock>;
         writer.due = Some(order.due.clone());
         repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(contents.event)))).await.unwrap();
-        AttemptOutcome { ending: Ending::Succeeded, facts: Facts::default(), why: None }
+        AttemptOutcome { ending: RunOutcome::Succeeded, facts: RunFacts::default(), why: None }
     }
 }
 
@@ -476,7 +476,7 @@ impl Shared {
 
     /// A daemon of the repository, on a host of its own.
     fn host(self: &Arc<Self>, name: &str, takes: u64, leases: Option<&Path>) -> Host {
-        let mut desk = Desk::default();
+        let mut desk = LeaseManager::default();
         if let Some(folder) = leases {
             let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
             let place = Leases::new(Store::local(folder), clock, name, Duration::from_secs(60));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyhaven::job::drift::{Basis, DriftReport, Expected, LiveInstance, Overall, drift};
+use keyhaven::job::drift::{ComparisonBasis, DriftReport, ComparedWith, LiveInstance, OverallBasis, drift};
 use keyhaven::job::restore::{Backup, PlanOptions};
 use keyhaven::model::FailureKind;
 use keyhaven::provider::embedded::{Verb, every_type};
@@ -10,14 +10,14 @@ use keyhaven::provider::embedded::{Verb, every_type};
 use crate::restore_kit::{MemoryBackup, Pair, Peer, context, full, make_plan, restore, run};
 
 async fn against(pair: &Pair, backup: &MemoryBackup, values: bool) -> DriftReport {
-    let expected = Expected::Snapshot(backup.name().clone());
+    let expected = ComparedWith::Snapshot(backup.name().clone());
     drift(&context(), backup, expected, &pair.standby.client(), &PlanOptions::default(), values).await.unwrap()
 }
 
 async fn against_source(pair: &Pair, values: bool) -> DriftReport {
     let source = pair.source.client();
     let live = LiveInstance::take(&context(), &source, values).await.unwrap();
-    let expected = Expected::Source { full_name: live.name().source.clone(), at: live.name().time };
+    let expected = ComparedWith::Source { full_name: live.name().source.clone(), at: live.name().time };
     drift(&context(), &live, expected, &pair.standby.client(), &PlanOptions::default(), values).await.unwrap()
 }
 
@@ -43,7 +43,7 @@ async fn a_restored_standby_has_not_drifted_and_held_rotation_stays_visible() {
         pair.standby.instance.reset_counters();
         for report in [against(&pair, &backup, values).await, against_source(&pair, values).await] {
             assert_eq!(report.kind(), None, "{report:#?}");
-            assert_eq!(report.basis, if values { Overall::Values } else { Overall::Marks }, "{report:#?}");
+            assert_eq!(report.basis, if values { OverallBasis::Values } else { OverallBasis::Marks }, "{report:#?}");
             assert_eq!(report.held.len(), 1);
             assert_eq!((report.held[0].name.as_str(), report.held[0].due), ("user", false));
             assert_eq!(report.held[0].next.unwrap().to_string(), "2026-12-22T12:00:00.000Z");
@@ -85,7 +85,7 @@ async fn every_kind_of_drift_is_told_and_no_value_is() {
             assert_eq!(told.len(), 5, "{told:?}");
             assert_eq!(report.kind(), Some(FailureKind::Different));
             let one = report.differences.iter().find(|one| one.name == "one").unwrap();
-            assert_eq!(one.basis, if values { Basis::Values } else { Basis::Marks });
+            assert_eq!(one.basis, if values { ComparisonBasis::Values } else { ComparisonBasis::Marks });
             let text = serde_json::to_string(&report).unwrap();
             assert!(!text.contains("hunter2") && !text.contains("pass-word"), "{text}");
         }
@@ -118,7 +118,7 @@ async fn without_a_key_what_nobody_marked_is_not_called_equal() {
     let backup = pair.backup().await;
     let options = PlanOptions { only: vec!["by-hand".parse().unwrap()], ..PlanOptions::default() };
     let look = |values| {
-        let expected = Expected::Snapshot(backup.name().clone());
+        let expected = ComparedWith::Snapshot(backup.name().clone());
         let (pair, backup, options) = (&pair, &backup, &options);
         async move { drift(&context(), backup, expected, &pair.standby.client(), options, values).await.unwrap() }
     };
@@ -126,7 +126,7 @@ async fn without_a_key_what_nobody_marked_is_not_called_equal() {
     assert_eq!(by_marks.kind(), Some(FailureKind::Partial), "{by_marks:#?}");
     assert!(by_marks.unknown.len() == 1 && by_marks.differences.is_empty());
     let by_value = look(true).await;
-    assert_eq!((by_value.kind(), by_value.basis), (None, Overall::Values), "{by_value:#?}");
+    assert_eq!((by_value.kind(), by_value.basis), (None, OverallBasis::Values), "{by_value:#?}");
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn what_the_snapshot_holds_no_payload_of_is_not_called_equal() {
         let found = against(&pair, &backup, values).await;
         assert_eq!(found.kind(), Some(FailureKind::Partial), "{found:#?}");
         assert_eq!(found.unknown.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["user"]);
-        assert_eq!(found.compared[&Basis::Nothing], 1);
+        assert_eq!(found.compared[&ComparisonBasis::Nothing], 1);
     }
 }
 
@@ -150,7 +150,7 @@ async fn the_source_is_no_standby_of_itself() {
     let pair = full().await;
     let source = pair.source.client();
     let live = LiveInstance::take(&context(), &source, false).await.unwrap();
-    let expected = Expected::Source { full_name: live.name().source.clone(), at: live.name().time };
+    let expected = ComparedWith::Source { full_name: live.name().source.clone(), at: live.name().time };
     let error = drift(&context(), &live, expected, &source, &PlanOptions::default(), false).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Moved, "{error}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::model::{Clock, FailureKind, Timestamp};
-use keyhaven::repository::lease::{LeaseError, Leases, Taken};
+use keyhaven::repository::lease::{LeaseError, Leases, LeaseAnswer};
 use keyhaven::repository::store::Created;
 use keyhaven::repository::{S3Settings, Store};
 use tokio::task::JoinSet;
@@ -78,8 +78,8 @@ async fn of_sixteen_at_once_one_wins() {
         let mut believed = BTreeSet::new();
         for (taken, number) in racers.join_all().await {
             match taken.unwrap() {
-                Taken::Ours(_) => winners.push(format!("host-{number}")),
-                Taken::Theirs { owner, .. } => drop(believed.insert(owner)),
+                LeaseAnswer::Ours(_) => winners.push(format!("host-{number}")),
+                LeaseAnswer::Theirs { owner, .. } => drop(believed.insert(owner)),
             }
         }
         assert_eq!(winners.len(), 1, "{winners:?}");
@@ -91,11 +91,11 @@ async fn of_sixteen_at_once_one_wins() {
 async fn it_is_renewed_given_back_and_taken_by_the_next() {
     let Some(settings) = s3::settings("hand-over") else { return };
     let (a, b) = (leases(&settings, "a"), leases(&settings, "b"));
-    let Taken::Ours(mut lease) = a.take("repository", "backup").await.unwrap() else { panic!("nobody holds it") };
+    let LeaseAnswer::Ours(mut lease) = a.take("repository", "backup").await.unwrap() else { panic!("nobody holds it") };
     assert!(a.renew(&mut lease).await.unwrap());
-    assert!(matches!(b.take("repository", "backup").await.unwrap(), Taken::Theirs { owner, .. } if owner == "a"));
+    assert!(matches!(b.take("repository", "backup").await.unwrap(), LeaseAnswer::Theirs { owner, .. } if owner == "a"));
     a.release(&lease, None).await.unwrap();
-    let Taken::Ours(next) = b.take("repository", "backup").await.unwrap() else { panic!("it was given back") };
+    let LeaseAnswer::Ours(next) = b.take("repository", "backup").await.unwrap() else { panic!("it was given back") };
     assert!(next.generation() > lease.generation());
     assert!(!a.renew(&mut lease).await.unwrap(), "a lost it");
 }

@@ -15,7 +15,7 @@ use keyhaven::model::{Clock, Timestamp};
 use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{ObjectInfo, Repository, Retention, StateFolder, Store, StoreError};
+use keyhaven::repository::{ObjectInfo, Repository, Retention, StateDirectory, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::capture_kit::{self, Rig};
@@ -95,7 +95,7 @@ struct World {
     id: RepositoryId,
     entries: Vec<Entry>,
     bucket: Arc<Counting>,
-    state: StateFolder,
+    state: StateDirectory,
 }
 
 impl World {
@@ -111,7 +111,7 @@ impl World {
         let bucket = Counting::around(kit.store());
         let root = kit.folder.path().join("state-of-this-host");
         fs::create_dir(&root).unwrap();
-        let state = StateFolder::new(&root, &id.to_string());
+        let state = StateDirectory::new(&root, &id.to_string());
         Self { kit, id, entries, bucket, state }
     }
 
@@ -172,7 +172,7 @@ async fn grow(rig: &Rig, entries: u64) {
 }
 
 /// A backup as a process of its own: all of its GETs, and those of entries.
-async fn back_up(rig: &mut Rig, bucket: &Arc<Counting>, state: Option<&StateFolder>) -> (usize, Vec<String>) {
+async fn back_up(rig: &mut Rig, bucket: &Arc<Counting>, state: Option<&StateDirectory>) -> (usize, Vec<String>) {
     bucket.take();
     let opened = Repository::open(bucket.store(), *rig.repository.id()).await.unwrap();
     rig.repository = match state {
@@ -191,7 +191,7 @@ async fn a_backup_fetches_no_entry_twice_however_long_the_ledger_is() {
     rig.capture().await.unwrap();
     let bucket = Counting::around(rig.repository.store().clone());
     let root = tempfile::tempdir().unwrap();
-    let state = StateFolder::new(root.path(), &rig.repository.id().to_string());
+    let state = StateDirectory::new(root.path(), &rig.repository.id().to_string());
     let mut quiet = Vec::new();
     for size in [100, 1_000] {
         grow(&rig, size).await;
@@ -211,7 +211,7 @@ async fn a_backup_fetches_no_entry_twice_however_long_the_ledger_is() {
     // One of them looks whether RECOVER.md is what the policy names.
     assert!(quiet[0] <= 8, "{quiet:?}");
     // Another host's entry is the one thing that is new to this one.
-    let elsewhere = StateFolder::new(&root.path().join("none"), "id");
+    let elsewhere = StateDirectory::new(&root.path().join("none"), "id");
     back_up(&mut rig, &bucket, Some(&elsewhere)).await;
     let (_, entries) = back_up(&mut rig, &bucket, Some(&state)).await;
     assert_eq!(entries.len(), 2, "the other host's, and its own read back: {entries:?}");
@@ -280,7 +280,7 @@ async fn what_is_overwritten_in_the_store_is_found_by_those_who_check() {
     let inner = world.kit.store();
     world.bucket = Arc::new(Counting { inner, gets: Mutex::default(), shares_clock: true });
     let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
-    let options = sweep::Options { state: &world.state, pinned_heads, policy_chosen: false, writer: None, tool };
+    let options = sweep::SweepOptions { state: &world.state, pinned_heads, policy_chosen: false, writer: None, tool };
     let report = sweep::sweep(&world.context(), &world.open().await, &options).await.unwrap();
     assert!(!report.stopped.is_empty(), "{report:#?}");
     let fetched = world.bucket.take().1;
@@ -306,7 +306,7 @@ async fn a_state_folder_that_cannot_be_written_changes_nothing() {
     let absent = world.kit.folder.path().join("absent");
     // Nobody makes a folder in /proc, not even root.
     for root in [taken.parent().unwrap(), &absent, Path::new("/proc")] {
-        world.state = StateFolder::new(root, &world.id.to_string());
+        world.state = StateDirectory::new(root, &world.id.to_string());
         let repository = world.open().await;
         assert_eq!(repository.read_ledger().await.unwrap().counted().count(), 5, "{}", root.display());
         assert_eq!(world.bucket.entries(), 5, "{}", root.display());

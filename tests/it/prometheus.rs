@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyhaven::daemon::{Board, BoardInstance, Ending, Facts, JobRun, JobView, http};
+use keyhaven::daemon::{DaemonState, BoardInstance, RunOutcome, RunFacts, JobRun, JobView, http};
 use keyhaven::model::{Clock, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -118,7 +118,7 @@ fn instance(name: &str) -> BoardInstance {
     instance
 }
 
-fn run(ending: Ending) -> JobRun {
+fn run(ending: RunOutcome) -> JobRun {
     let now = Wall.now();
     JobRun {
         job: "nightly".to_owned(),
@@ -129,7 +129,7 @@ fn run(ending: Ending) -> JobRun {
         ended: now,
         attempt: 1,
         ending,
-        facts: Facts { requests: Some(7), ..Facts::default() },
+        facts: RunFacts { requests: Some(7), ..RunFacts::default() },
         why: Some("a-name-from-the-error".to_owned()),
     }
 }
@@ -138,7 +138,7 @@ fn run(ending: Ending) -> JobRun {
 async fn prometheus_reads_the_server_and_never_succeeded_alerts_until_it_has() {
     let Some(program) = tool("prometheus") else { return };
     let machine = Machine::new();
-    let board = Board::new(Arc::new(Wall), Duration::from_secs(600));
+    let board = DaemonState::new(Arc::new(Wall), Duration::from_secs(600));
     board.show(instance("pay"));
     board.show(instance("web"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -160,8 +160,8 @@ async fn prometheus_reads_the_server_and_never_succeeded_alerts_until_it_has() {
     prometheus.until(alerts, never("web")).await;
 
     let mut better = instance("pay");
-    better.tally.take(&run(Ending::Failed { exit: 17 }));
-    better.tally.take(&run(Ending::Succeeded));
+    better.tally.take(&run(RunOutcome::Failed { exit: 17 }));
+    better.tally.take(&run(RunOutcome::Succeeded));
     board.show(better);
     prometheus
         .until(alerts, |found| (!firing(found, "pay").contains(&"KeyhavenNeverBackedUp".to_owned())).then_some(()))

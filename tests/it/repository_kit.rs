@@ -18,7 +18,7 @@ use keyhaven::format::{
 use keyhaven::model::{Clock, Digest, Item, ItemKey, ItemKind, Payload, Pointer, Restorability, Slot, Timestamp};
 use keyhaven::repository::store::{Backend, Cause};
 use keyhaven::repository::{
-    EntryWriter, ObjectInfo, Repository, RepositoryError, Retention, StateFolder, Store, StoreError,
+    EntryWriter, ObjectInfo, Repository, RepositoryError, Retention, StateDirectory, Store, StoreError,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -155,7 +155,7 @@ impl Kit {
 
     /// A writer with a state folder of its own.
     pub(crate) fn writer(&self, name: &str, key: &Arc<SigningKey>, id: &RepositoryId) -> EntryWriter {
-        let state = StateFolder::new(&self.folder.path().join("state").join(name), &id.to_string());
+        let state = StateDirectory::new(&self.folder.path().join("state").join(name), &id.to_string());
         EntryWriter { key: Arc::clone(key), state, clock: Arc::clone(&self.clock) as Arc<dyn Clock>, due: None }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyhaven::job::drift::{Expected, drift};
+use keyhaven::job::drift::{ComparedWith, drift};
 use keyhaven::job::restore::{Backup, OnConflict, Plan, PlanOptions};
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Policies, Treatment};
@@ -98,7 +98,7 @@ async fn the_standby_issues_every_kind_from_its_definition() {
     assert_eq!(waiting, ["ldap-user", "to-be-signed"], "{report:#?}");
     assert_eq!(report.kind(), None, "what is still being issued is no failure: {report:#?}");
     // Nobody can use it yet, and in the source they can.
-    let expected = Expected::Snapshot(backup.name().clone());
+    let expected = ComparedWith::Snapshot(backup.name().clone());
     let found = drift(&context(), &backup, expected, &pair.standby.client(), &options, true).await.unwrap();
     let differ: Vec<_> = found.differences.iter().map(|one| (one.name.as_str(), one.kind.as_str())).collect();
     assert_eq!(differ, [("ldap-user", "payload")], "{found:#?}");

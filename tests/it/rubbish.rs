@@ -13,7 +13,7 @@ use keyhaven::format::{Draft, Entry, EntryRef, RepositoryId, SigningRole, names}
 use keyhaven::model::Timestamp;
 use keyhaven::repository::ledger::{Ledger, NotAuthorised, Problem, Severity};
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{ObjectInfo, Repository, StateFolder, Store, StoreError};
+use keyhaven::repository::{ObjectInfo, Repository, StateDirectory, Store, StoreError};
 
 use crate::ledger_kit::*;
 use crate::readers_agree::is_long;
@@ -169,7 +169,7 @@ async fn a_flood_of_everything_is_fetched_once_and_changes_no_answer() {
     let look = || async {
         let store = Store::with_backend(Arc::clone(&memory) as Arc<dyn Backend>);
         let repository = Repository::open(store, book.id).await.unwrap();
-        let cached = repository.cached_in(&StateFolder::new(root.path(), &book.id.to_string()));
+        let cached = repository.cached_in(&StateDirectory::new(root.path(), &book.id.to_string()));
         cached.read_ledger().await.unwrap()
     };
 

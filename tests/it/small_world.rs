@@ -19,12 +19,12 @@ use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::forget::give_up;
 use keyhaven::job::restore::{Backup as _, RepositorySnapshot, RestoreError};
-use keyhaven::job::verify::{Keys, Level, Problem, Report, VerifyOptions, record, verify};
+use keyhaven::job::verify::{Keys, Level, Problem, VerifyReport, VerifyOptions, record, verify};
 use keyhaven::model::{Clock, Digest, FailureKind, Timestamp};
 use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{EntryWriter, ObjectInfo, Repository, StateFolder, Store, StoreError};
+use keyhaven::repository::{EntryWriter, ObjectInfo, Repository, StateDirectory, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::policy_kit::signed;
@@ -116,8 +116,8 @@ pub(crate) struct World {
     pub(crate) id: RepositoryId,
     pub(crate) objects: Arc<Objects>,
     pub(crate) snapshots: Vec<Snapshot>,
-    reader: StateFolder,
-    collector: StateFolder,
+    reader: StateDirectory,
+    collector: StateDirectory,
     /// The repository after each step, the last one left out.
     pub(crate) earlier: Vec<Objects>,
     /// Signatures that nothing depends on: the file, where in it, and for whom.
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    pub(crate) async fn verify(&self, host: Host, bucket: Bucket) -> Report {
+    pub(crate) async fn verify(&self, host: Host, bucket: Bucket) -> VerifyReport {
         let repository = self.open(host, bucket).await;
         let options = VerifyOptions::new(Level::Payload);
         verify(&context(&self.kit), &repository, &keys(&self.kit), &options).await.unwrap()

@@ -10,9 +10,9 @@ use keyhaven::format::{Entry, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::forget::give_up;
-use keyhaven::job::sweep::{Options, Report, sweep};
+use keyhaven::job::sweep::{SweepOptions, SweepReport, sweep};
 use keyhaven::model::{Clock, Digest, Timestamp};
-use keyhaven::repository::{Repository, S3Settings, StateFolder, Store};
+use keyhaven::repository::{Repository, S3Settings, StateDirectory, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::program::Machine;
@@ -211,19 +211,19 @@ impl Bucket {
         Self { kit, repository, old, new }
     }
 
-    async fn sweep(&self, apply: bool) -> Report {
+    async fn sweep(&self, apply: bool) -> SweepReport {
         let context = Context { clock: Arc::new(System), observer: Arc::new(Silent), cancel: CancellationToken::new() };
         let writer = self.kit.writer("reaper", &self.kit.reaper, self.repository.id());
-        let state: &StateFolder = &writer.state;
+        let state: &StateDirectory = &writer.state;
         let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
         let writer = apply.then_some(&writer);
-        let options = Options { state, pinned_heads, policy_chosen: false, writer, tool };
+        let options = SweepOptions { state, pinned_heads, policy_chosen: false, writer, tool };
         sweep(&context, &self.repository, &options).await.unwrap()
     }
 
     /// Sweeps until something was deleted: the gateway's clock goes by itself. (And not quite steadily: its `Date` has
     /// whole seconds, so what is due for one look may be due for the next only a second later.)
-    async fn sweep_until_due(&self) -> Report {
+    async fn sweep_until_due(&self) -> SweepReport {
         let mut last = None;
         for _ in 0..600 {
             let report = self.sweep(true).await;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use keyhaven::format::names;
-use keyhaven::job::sweep::{Report, SweepError};
+use keyhaven::job::sweep::{SweepReport, SweepError};
 use keyhaven::model::Digest;
 
 use crate::sweep_beside::{Play, Tally, play};
@@ -41,7 +41,7 @@ async fn sweep_through(
     before: &BTreeMap<String, Stored>,
     host: &str,
     paging: Paging,
-) -> Result<Report, SweepError> {
+) -> Result<SweepReport, SweepError> {
     yard.sim.with(|world| world.objects.clone_from(before));
     let store = yard.sim.client(&Turn::free(), paging);
     let result = yard.sweep_by(host, store, true, Vec::new()).await;

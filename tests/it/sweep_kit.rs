@@ -12,14 +12,14 @@ use keyhaven::format::{Policy, PolicyRef, RepositoryId, SigningRole, SourceName,
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
-use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
+use keyhaven::job::sweep::{SweepOptions, SweepReport, SweepError, sweep};
 use keyhaven::model::{Clock as _, Digest, Docs, Item, ItemKey, ItemKind, Payload, Restorability, Slot, Timestamp};
 use keyhaven::provider::{
     Address, CompleteListing, InstanceError, InstanceInventory, ItemContent, ItemReader, Listed, Look, Presence,
     Readable, Requests, Sink, StandbyQuery,
 };
 use keyhaven::repository::ledger::Ledger;
-use keyhaven::repository::{EntryWriter, Repository, StateFolder, Store};
+use keyhaven::repository::{EntryWriter, Repository, StateDirectory, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -199,8 +199,8 @@ impl Yard {
     }
 
     /// The state folder of a host.
-    pub(crate) fn state(&self, host: &str) -> StateFolder {
-        StateFolder::new(&self.folder.path().join(host), &self.id.to_string())
+    pub(crate) fn state(&self, host: &str) -> StateDirectory {
+        StateDirectory::new(&self.folder.path().join(host), &self.id.to_string())
     }
 
     pub(crate) fn writer(&self, host: &str, key: &Arc<SigningKey>) -> EntryWriter {
@@ -267,17 +267,17 @@ impl Yard {
         store: Store,
         apply: bool,
         pinned_heads: Vec<Digest>,
-    ) -> Result<Report, SweepError> {
+    ) -> Result<SweepReport, SweepError> {
         let repository = Repository::open(store, self.id).await?;
         let writer = self.writer(host, &self.reaper);
         let state = self.state(host);
         let writer = apply.then_some(&writer);
         let tool = TOOL.to_owned();
-        let options = Options { state: &state, pinned_heads, policy_chosen: false, writer, tool };
+        let options = SweepOptions { state: &state, pinned_heads, policy_chosen: false, writer, tool };
         sweep(&self.context(), &repository, &options).await
     }
 
-    pub(crate) async fn sweep(&self) -> Report {
+    pub(crate) async fn sweep(&self) -> SweepReport {
         self.sweep_by("sweeper", self.sim.store(), true, Vec::new()).await.unwrap()
     }
 
@@ -291,7 +291,7 @@ impl Yard {
                 Err(error) => return format!("not opened: {error}"),
             };
             let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
-            let options = Options { state: &state, pinned_heads, policy_chosen: false, writer: Some(&writer), tool };
+            let options = SweepOptions { state: &state, pinned_heads, policy_chosen: false, writer: Some(&writer), tool };
             match sweep(&context, &repository, &options).await {
                 Ok(report) if report.stopped.is_empty() => format!("swept {} objects", report.deleted.objects),
                 Ok(report) => format!("stopped: {}", report.stopped[0].text),

@@ -9,7 +9,7 @@ use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::event::{SnapshotsEvent, SweepEvent};
 use keyhaven::format::{Draft, EntryEvent, EntryPlace, EntryRef, PolicyRef, names};
 use keyhaven::job::event::{Observer, Stage};
-use keyhaven::job::sweep::{Options, Report, SweepError, sweep};
+use keyhaven::job::sweep::{SweepOptions, SweepReport, SweepError, sweep};
 use keyhaven::job::{self, Context};
 use keyhaven::model::{Clock as _, Digest, FailureKind};
 
@@ -39,7 +39,7 @@ async fn yard_with(longest_run: u64, grace: u64) -> (Yard, Vec<Digest>) {
 }
 
 /// Sweeps, and it stops for these reasons and with this kind of failure.
-pub(crate) async fn stops(yard: &Yard, reasons: &[&str], kind: FailureKind) -> Report {
+pub(crate) async fn stops(yard: &Yard, reasons: &[&str], kind: FailureKind) -> SweepReport {
     let before: Vec<String> = all(yard);
     let report = yard.sweep().await;
     let mut found: Vec<&str> = report.stopped.iter().map(|stop| stop.reason).collect();
@@ -148,7 +148,7 @@ async fn a_snapshot_that_cannot_be_judged_yet() {
     // The operator says which policy holds: then it is no reason to wait.
     let (writer, state) = (yard.writer("sweeper", &yard.reaper), yard.state("sweeper"));
     let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
-    let options = Options { state: &state, pinned_heads, policy_chosen: true, writer: Some(&writer), tool };
+    let options = SweepOptions { state: &state, pinned_heads, policy_chosen: true, writer: Some(&writer), tool };
     let report = sweep(&yard.context(), &yard.open().await, &options).await.unwrap();
     assert!(report.stopped.is_empty() && report.deleted.objects > 0, "{report:#?}");
     yard.needed().check(&yard.sim, "after it");
@@ -238,7 +238,7 @@ async fn what_a_stranger_wants_kept_is_kept_until_the_operator_decides() {
     yard.needed().check(&yard.sim, "after it");
     let (writer, state) = (yard.writer("sweeper", &yard.reaper), yard.state("sweeper"));
     let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
-    let options = Options { state: &state, pinned_heads, policy_chosen: true, writer: Some(&writer), tool };
+    let options = SweepOptions { state: &state, pinned_heads, policy_chosen: true, writer: Some(&writer), tool };
     let report = sweep(&yard.context(), &yard.open().await, &options).await.unwrap();
     assert_eq!(report.snapshots.len(), 1, "{report:#?}");
 }
@@ -452,7 +452,7 @@ async fn interrupted_before_it_signs() {
     let context = Context { observer: Arc::new(Stopping(cancel.clone())), cancel, ..yard.context() };
     let (writer, state) = (yard.writer("sweeper", &yard.reaper), yard.state("sweeper"));
     let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
-    let options = Options { state: &state, pinned_heads, policy_chosen: false, writer: Some(&writer), tool };
+    let options = SweepOptions { state: &state, pinned_heads, policy_chosen: false, writer: Some(&writer), tool };
     let ended = sweep(&context, &yard.open().await, &options).await;
     assert!(matches!(ended, Err(SweepError::Interrupted)), "{ended:#?}");
     assert_eq!(all(&yard), before, "it signed nothing");

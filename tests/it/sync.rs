@@ -1,7 +1,7 @@
 //! A warm standby kept in step.
 
 use keyhaven::format::Entry;
-use keyhaven::job::sync::choose::{Choice, choose};
+use keyhaven::job::sync::choose::{SyncChoice, choose};
 use keyhaven::model::json::JsonObject;
 use keyhaven::provider::embedded::{EmbeddedInstance, Verb};
 use keyhaven::repository::ledger::Ledger;
@@ -15,8 +15,8 @@ const HOUR: i64 = 60;
 
 fn taken(ledger: &Ledger, minute: i64) -> Option<Entry> {
     match choose(ledger, at(minute), HOUR * 60_000) {
-        Choice::Take(entry, _) => Some(entry.clone()),
-        Choice::Wait(_) | Choice::None => None,
+        SyncChoice::Take(entry, _) => Some(entry.clone()),
+        SyncChoice::Wait(_) | SyncChoice::None => None,
     }
 }
 
@@ -28,10 +28,10 @@ fn the_newest_good_snapshot_that_is_old_enough_is_taken() {
     assert_eq!(taken(&ledger, HOUR + 3).unwrap().digest, three.digest);
     assert_eq!(taken(&ledger, HOUR + 2).unwrap().digest, two.digest);
     assert!(taken(&ledger, HOUR).is_none());
-    assert!(matches!(choose(&ledger, at(HOUR), HOUR * 60_000), Choice::Wait(until) if until == at(HOUR + 1)));
+    assert!(matches!(choose(&ledger, at(HOUR), HOUR * 60_000), SyncChoice::Wait(until) if until == at(HOUR + 1)));
     book.write(COLLECTOR, &[&three], suspect("four"));
     assert_eq!(taken(&book.ledger(), HOUR + 50).unwrap().digest, three.digest, "suspect ones are passed over");
-    assert!(matches!(choose(&Book::new().ledger(), at(HOUR), 0), Choice::None));
+    assert!(matches!(choose(&Book::new().ledger(), at(HOUR), 0), SyncChoice::None));
 }
 
 #[test]

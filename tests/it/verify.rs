@@ -12,7 +12,7 @@ use keyhaven::format::{EntryEvent, EntryPlace, EntryRef, SnapshotEvent, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{
-    Keys, Level, Problem, ProblemKind, Report, Slice, SliceChoice, Snapshots, VerifyError, VerifyOptions, record,
+    Keys, Level, Problem, ProblemKind, VerifyReport, Slice, SliceChoice, Snapshots, VerifyError, VerifyOptions, record,
     verify,
 };
 use keyhaven::model::{Clock, Digest, FailureKind};
@@ -80,18 +80,18 @@ impl World {
         Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() }
     }
 
-    async fn verify(&self, options: &VerifyOptions, keys: &Keys) -> Result<Report, VerifyError> {
+    async fn verify(&self, options: &VerifyOptions, keys: &Keys) -> Result<VerifyReport, VerifyError> {
         // As another process would: nothing remembered from writing it.
         let repository = Repository::open(self.kit.store(), *self.repository.id()).await.unwrap();
         verify(&self.context(), &repository, keys, options).await
     }
 
-    async fn at(&self, level: Level) -> Report {
+    async fn at(&self, level: Level) -> VerifyReport {
         self.verify(&VerifyOptions::new(level), &self.keys()).await.unwrap()
     }
 }
 
-fn only(report: &Report) -> &Problem {
+fn only(report: &VerifyReport) -> &Problem {
     match report.problems.as_slice() {
         [problem] => problem,
         problems => panic!("{problems:#?}"),

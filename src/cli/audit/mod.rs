@@ -15,7 +15,7 @@ use super::failure::{CommandOutcome, Failure};
 use super::invocation::Invocation;
 use super::{env, scheduled, told, wire};
 use crate::config::Settings;
-use crate::daemon::Facts;
+use crate::daemon::RunFacts;
 use crate::daemon::facts::{AUDIT_EVENT, TO_STDOUT};
 use crate::model::{Clock as _, FailureKind, ItemKey, Timestamp};
 
@@ -34,7 +34,7 @@ const LARGEST_PASSWD: u64 = 4 * 1024 * 1024;
 
 /// The trail of one command.
 #[derive(Debug)]
-pub(super) struct Trail {
+pub(super) struct AuditTrail {
     action: &'static Action,
     names: bool,
     correlation: String,
@@ -55,7 +55,7 @@ struct AuditState {
 ///
 /// # Errors
 /// When it cannot be written: the command must not begin then.
-pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<Trail>, Failure> {
+pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<AuditTrail>, Failure> {
     let Some(action) = actions::find(invocation) else { return Ok(None) };
     // Settings that are wrong say nothing of a trail, and the command itself will say what is wrong with them.
     let Ok(settings) = app.settings() else { return Ok(None) };
@@ -64,7 +64,7 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<Trail>,
     if action.effect != SecretEffect::Reveals {
         app.printer.keep_result();
     }
-    let trail = Trail {
+    let trail = AuditTrail {
         action,
         names: audit.names,
         correlation: Uuid::new_v4().to_string(),
@@ -111,7 +111,7 @@ pub(super) fn hand_on(event: &str, to_stdout: bool) {
     }
 }
 
-impl Trail {
+impl AuditTrail {
     /// Says that a value is about to be shown. Only when this has been written may it be.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ impl Trail {
             reason_type: meaning(kind),
             reason_for_failure: words,
         };
-        let facts = app.printer.kept_result().as_ref().map(Facts::read).unwrap_or_default();
+        let facts = app.printer.kept_result().as_ref().map(RunFacts::read).unwrap_or_default();
         let response = Response {
             duration_ms: SystemClock.now().millis_since(self.started),
             sequence: facts.sequence,

@@ -8,10 +8,10 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::reading::Reading;
+use crate::cli::reading::OpenedRepository;
 use crate::cli::snapshot;
 use crate::cli::table::Table;
-use crate::job::coverage::{Coverage, CoverageReport, Named, Threshold};
+use crate::job::coverage::{Coverage, CoverageReport, NamedItem, Threshold};
 use crate::model::{Digest, FailureKind, Restorability, Timestamp};
 use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::find::SnapshotQuery;
@@ -63,7 +63,7 @@ struct ShownCoverage {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
+    let OpenedRepository { settings, repository, keys, ledger, .. } = OpenedRepository::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let policies = settings.tables().policies();
     let mut coverage = Coverage::new(&IbmConverter, policies, app.context().clock.now());
@@ -183,7 +183,7 @@ fn lists(printer: &Printer, coverage: &CoverageReport, all: bool) -> Result<(), 
     Ok(())
 }
 
-fn names(printer: &Printer, items: &[Named], all: bool) -> Result<(), Failure> {
+fn names(printer: &Printer, items: &[NamedItem], all: bool) -> Result<(), Failure> {
     for item in items.iter().take(if all { usize::MAX } else { NAMED }) {
         printer.line(format!("  {} ({})", human::safe(&item.to_string()), human::safe(&item.item_type)))?;
     }

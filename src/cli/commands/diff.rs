@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
-use crate::cli::reading::Reading;
+use crate::cli::reading::OpenedRepository;
 use crate::cli::table::Table;
 use crate::cli::{human, snapshot, wire};
 use crate::crypto::Identities;
@@ -97,7 +97,7 @@ struct ComparedItem {
 type States = BTreeMap<ItemKey, ComparedItem>;
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
+    let OpenedRepository { settings, repository, keys, ledger, .. } = OpenedRepository::begin(app, &arguments.recovery).await?;
     let older = snapshot::pick_to_read(&app.printer, &ledger, &arguments.older)?;
     let before = of_snapshot(&repository, &older, &keys).await?;
     let (newer, after) = match &arguments.newer {

@@ -5,12 +5,12 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::reading::Reading;
+use crate::cli::reading::OpenedRepository;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::wire;
 use crate::config::Settings;
-use crate::job::drift::{Basis, DriftReport, Expected, LiveInstance, Overall, drift};
+use crate::job::drift::{ComparisonBasis, DriftReport, ComparedWith, LiveInstance, OverallBasis, drift};
 use crate::job::restore::backup::Backup as _;
 use crate::job::restore::plan::Remark;
 use crate::job::restore::{PlanOptions, RepositorySnapshot, Selector};
@@ -73,12 +73,12 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
 }
 
 async fn against_snapshot(app: &App, arguments: &Arguments, options: &PlanOptions) -> Result<DriftReport, Failure> {
-    let Reading { settings, repository, keys, ledger, opens_packs } = Reading::begin(app, &arguments.recovery).await?;
+    let OpenedRepository { settings, repository, keys, ledger, opens_packs } = OpenedRepository::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
     let standby = wire::standby(&settings)?;
     let options = &shaped(options, &settings);
-    let expected = Expected::Snapshot(backup.name().clone());
+    let expected = ComparedWith::Snapshot(backup.name().clone());
     let values = opens_packs && !arguments.by_marks;
     Ok(drift(&app.context(), &backup, expected, &standby, options, values).await?)
 }
@@ -90,7 +90,7 @@ async fn against_source(app: &App, arguments: &Arguments, options: &PlanOptions)
     let options = &shaped(options, &settings);
     let context = app.context();
     let live = LiveInstance::take(&context, &source, arguments.values).await?;
-    let expected = Expected::Source { full_name: live.name().source.clone(), at: live.name().time };
+    let expected = ComparedWith::Source { full_name: live.name().source.clone(), at: live.name().time };
     Ok(drift(&context, &live, expected, &standby, options, arguments.values).await?)
 }
 
@@ -101,8 +101,8 @@ fn shaped(options: &PlanOptions, settings: &Settings) -> PlanOptions {
 
 fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
     let with = match &found.expected {
-        Expected::Snapshot(name) => format!("snapshot {} ({})", name.sequence, human::time(name.time)),
-        Expected::Source { full_name, at } => format!("the source {full_name} ({})", human::time(*at)),
+        ComparedWith::Snapshot(name) => format!("snapshot {} ({})", name.sequence, human::time(name.time)),
+        ComparedWith::Source { full_name, at } => format!("the source {full_name} ({})", human::time(*at)),
     };
     let (style, headline) = match (found.differences.is_empty(), found.unknown.is_empty()) {
         (true, true) => (Style::Green, format!("No drift: the standby is as {with}.")),
@@ -140,11 +140,11 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
             held.item_type,
         ))?;
     }
-    let count = |basis: Basis| found.compared.get(&basis).copied().unwrap_or_default();
+    let count = |basis: ComparisonBasis| found.compared.get(&basis).copied().unwrap_or_default();
     let how = match found.basis {
-        Overall::Values => "by value",
-        Overall::Marks => "by the marks of restored versions, not by value",
-        Overall::Mixed => "some by value, some by marks",
+        OverallBasis::Values => "by value",
+        OverallBasis::Marks => "by the marks of restored versions, not by value",
+        OverallBasis::Mixed => "some by value, some by marks",
     };
     printer.facts(&[
         ("compared", how.to_owned()),
@@ -153,10 +153,10 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
             format!(
                 "{} the same; {} by value, {} by marks, {} by metadata, {} not",
                 human::thousands(found.same),
-                human::thousands(count(Basis::Values)),
-                human::thousands(count(Basis::Marks)),
-                human::thousands(count(Basis::Metadata)),
-                human::thousands(count(Basis::Nothing))
+                human::thousands(count(ComparisonBasis::Values)),
+                human::thousands(count(ComparisonBasis::Marks)),
+                human::thousands(count(ComparisonBasis::Metadata)),
+                human::thousands(count(ComparisonBasis::Nothing))
             ),
         ),
         ("differences", human::thousands(found.differences.len() as u64)),
@@ -165,12 +165,12 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
     ])
 }
 
-const fn basis(basis: Basis) -> &'static str {
+const fn basis(basis: ComparisonBasis) -> &'static str {
     match basis {
-        Basis::Values => "value",
-        Basis::Marks => "marks",
-        Basis::Metadata => "metadata",
-        Basis::Nothing => "-",
+        ComparisonBasis::Values => "value",
+        ComparisonBasis::Marks => "marks",
+        ComparisonBasis::Metadata => "metadata",
+        ComparisonBasis::Nothing => "-",
     }
 }
 

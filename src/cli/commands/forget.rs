@@ -13,7 +13,7 @@ use crate::cli::table::Table;
 use crate::cli::{args, human, identity, report, snapshot, wire};
 use crate::config::{Retention, Settings};
 use crate::job::forget::{
-    ForgetError, GivenUp, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide, give_up, now_of,
+    ForgetError, ForgottenSnapshots, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide, give_up, now_of,
     stored_times, take_back,
 };
 use crate::model::{Digest, FailureKind, Timestamp};
@@ -261,7 +261,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
 }
 
 impl ForgetReport {
-    fn record(&mut self, done: GivenUp) {
+    fn record(&mut self, done: ForgottenSnapshots) {
         self.entries = done.entries.iter().map(|entry| entry.digest).collect();
         self.undo_until = Some(done.undo_until);
         self.forgotten -= done.taken_back.len();

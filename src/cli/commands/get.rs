@@ -10,7 +10,7 @@ use crate::cli::escape;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
-use crate::cli::reading::Reading;
+use crate::cli::reading::OpenedRepository;
 use crate::cli::snapshot;
 use crate::cli::timeline::{self, Timeline, VersionHistory};
 use crate::crypto::Identities;
@@ -64,9 +64,9 @@ struct ShownPayload<'a> {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let Reading { repository, keys, ledger, .. } = match arguments.reveal {
-        true => Reading::begin_with_packs(app, &arguments.recovery).await?,
-        false => Reading::begin(app, &arguments.recovery).await?,
+    let OpenedRepository { repository, keys, ledger, .. } = match arguments.reveal {
+        true => OpenedRepository::begin_with_packs(app, &arguments.recovery).await?,
+        false => OpenedRepository::begin(app, &arguments.recovery).await?,
     };
     let snapshots = match arguments.at.map(SnapshotQuery::At).or(arguments.snapshot) {
         Some(wanted) => vec![snapshot::pick_to_read(&app.printer, &ledger, &wanted)?],

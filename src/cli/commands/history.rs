@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
-use crate::cli::reading::Reading;
+use crate::cli::reading::OpenedRepository;
 use crate::cli::table::Table;
 use crate::cli::timeline::{self, Timeline};
 use crate::cli::{human, snapshot};
@@ -47,7 +47,7 @@ struct HistoryRow<'a> {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
+    let OpenedRepository { repository, keys, ledger, .. } = OpenedRepository::begin(app, &arguments.recovery).await?;
     let snapshots = snapshot::live(&ledger);
     let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
     let shown = shown(&timeline, snapshots.last().map_or(0, |newest| newest.entry.sequence));

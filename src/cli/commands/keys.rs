@@ -83,7 +83,7 @@ pub(in crate::cli) struct NewArguments {
 }
 
 #[derive(Debug, Serialize)]
-struct Kit {
+struct KitReport {
     recipient: String,
     custodian_fingerprint: Digest,
     identity_file: PathBuf,
@@ -106,8 +106,8 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 /// Kind 2 when none or several are.
 pub(super) fn custodian(policy: &Policy, text: &str) -> Result<Custodian, Failure> {
     match change::holder(policy, text)? {
-        change::Holder::Custodian(custodian) => Ok(custodian),
-        change::Holder::Key(_) => {
+        change::PolicyMember::Custodian(custodian) => Ok(custodian),
+        change::PolicyMember::Key(_) => {
             Err(Failure::usage(format!("`{text}` is no custodian")).hinted("`keyhaven keys retire` ends another key"))
         }
     }
@@ -227,7 +227,7 @@ fn passphrase(arguments: &NewArguments) -> Result<Option<SecretString>, Failure>
     }
 }
 
-fn new(files: KitFiles, passphrase: Option<&SecretString>) -> Result<Kit, Failure> {
+fn new(files: KitFiles, passphrase: Option<&SecretString>) -> Result<KitReport, Failure> {
     let (identities, identity) = Identities::generate();
     let recipient = identities
         .recipients()
@@ -243,7 +243,7 @@ fn new(files: KitFiles, passphrase: Option<&SecretString>) -> Result<Kit, Failur
     write(&files.signing_key, &signing.to_pem()?, passphrase)?;
     let public = recovery_file::write(&recipient, &custodian.public(), &signing.public());
     key_file::create(&files.public, public.as_bytes())?;
-    Ok(Kit {
+    Ok(KitReport {
         recipient: recipient.to_string(),
         custodian_fingerprint: custodian.public().fingerprint(),
         identity_file: files.identity,

@@ -7,7 +7,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::inventory::{Filter, GroupNames};
-use crate::cli::reading::Reading;
+use crate::cli::reading::OpenedRepository;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::model::{Item, ItemClass, Timestamp};
@@ -43,7 +43,7 @@ struct ItemRow {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let Reading { repository, keys, ledger, .. } = Reading::begin(app, &arguments.recovery).await?;
+    let OpenedRepository { repository, keys, ledger, .. } = OpenedRepository::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot.wanted())?;
     let mut groups = GroupNames::default();
     let mut items: Vec<Item> = Vec::new();

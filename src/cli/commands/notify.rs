@@ -31,7 +31,7 @@ pub(in crate::cli) struct TestArguments {
 }
 
 #[derive(Serialize)]
-struct Tested {
+struct TestReport {
     targets: Vec<DeliveryRow>,
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
         let why = teller.test(name).await.err().map(|warning| warning.why);
         targets.push(DeliveryRow { target: name.to_owned(), told: why.is_none(), why });
     }
-    let tested = Tested { targets };
+    let tested = TestReport { targets };
     app.printer.result(&tested, |printer| {
         tested.targets.iter().try_for_each(|line| match &line.why {
             None => printer.line(format!("{} {}", printer.paint(Style::Green, "told:"), line.target)),

@@ -9,9 +9,9 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
-use crate::cli::memory::Memory;
+use crate::cli::memory::MemoryReport;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::reading::Reading;
+use crate::cli::reading::OpenedRepository;
 use crate::cli::signatures::{self, GivenCertificate};
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
@@ -152,15 +152,15 @@ pub(in crate::cli) struct ApplyArguments {
 
 /// A plan with what makes the trust in its repository doubtful.
 #[derive(Serialize)]
-struct Planned<'a> {
+struct PlanReport<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
-    memory: Memory,
+    memory: MemoryReport,
 }
 
 /// The result of an apply with the files that it left.
 #[derive(Serialize)]
-struct Applied<'a> {
+struct RestoreReport<'a> {
     #[serde(flatten)]
     report: &'a ApplyReport,
     id_map_files: Vec<PathBuf>,
@@ -206,7 +206,7 @@ pub(super) async fn make_plan(
     command: &str,
 ) -> Result<CommandOutcome, Failure> {
     // Most plans need no payload, so the catalogue key will do until one is needed.
-    let Reading { settings, repository, keys, ledger, .. } = Reading::begin(app, recovery).await?;
+    let OpenedRepository { settings, repository, keys, ledger, .. } = OpenedRepository::begin(app, recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &wanted.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
     let standby = wire::standby(&settings)?;
@@ -215,7 +215,7 @@ pub(super) async fn make_plan(
     if let Some(path) = out {
         key_file::replace(path, made.to_json()?.as_bytes())?;
     }
-    let shown = Planned { plan: &made, memory: Memory::of(&ledger) };
+    let shown = PlanReport { plan: &made, memory: MemoryReport::of(&ledger) };
     app.printer.result(&shown, |printer| print_plan(printer, &made, out, command))?;
     Ok(made.check().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
@@ -287,7 +287,7 @@ pub(super) async fn carry_out(
         Ok(files) => (files, unwritten),
         Err(failure) => (Vec::new(), unwritten.or(Some(failure))),
     };
-    let applied = Applied { report: &report, id_map_files, signing_request_files };
+    let applied = RestoreReport { report: &report, id_map_files, signing_request_files };
     app.printer.result(&applied, |printer| print_report(printer, &applied))?;
     if let Some(key) = recorder {
         let writer = wire::writer_with(key, app, &settings, repository.id())?;
@@ -393,7 +393,7 @@ fn print_applied(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_report(printer: &Printer, applied: &Applied<'_>) -> Result<(), Failure> {
+fn print_report(printer: &Printer, applied: &RestoreReport<'_>) -> Result<(), Failure> {
     let report = applied.report;
     let (style, headline) = match (&report.stopped, report.kind()) {
         (Some(stopped), _) => (Style::Red, format!("Stopped: {}. The same plan can be applied again.", stopped.reason)),

@@ -16,8 +16,8 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::{env, metrics, told};
 use crate::config::Settings;
 use crate::daemon::engine::{Engine, PULSE, Setup};
-use crate::daemon::systemd::Manager;
-use crate::daemon::{Board, Teller, http};
+use crate::daemon::systemd::ServiceManager;
+use crate::daemon::{DaemonState, Notifier, http};
 use crate::model::FailureKind;
 
 mod audience;
@@ -49,8 +49,8 @@ pub(in crate::cli) struct Arguments {}
 pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let failed = |what: &'static str| move |error| Failure::new(FailureKind::Failed, what).because(error);
     let mut hangups = signal(SignalKind::hangup()).map_err(failed("cannot listen for signals"))?;
-    let manager = Arc::new(Manager::new(env::variable("NOTIFY_SOCKET").map(Into::into)));
-    let board = Board::new(Arc::new(SystemClock), ALIVE_WITHIN.max(PULSE * 3));
+    let manager = Arc::new(ServiceManager::new(env::variable("NOTIFY_SOCKET").map(Into::into)));
+    let board = DaemonState::new(Arc::new(SystemClock), ALIVE_WITHIN.max(PULSE * 3));
     let (settings, text) = app.all_settings_and_text()?;
     let setup = setup::load(app, &settings, text.as_deref(), &board, &manager).await?;
     for settings in &settings {
@@ -121,7 +121,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
 }
 
 /// Tells that a new configuration is wrong, or that it is right again.
-async fn tell(teller: Option<&Teller>, why: Option<&str>) {
+async fn tell(teller: Option<&Notifier>, why: Option<&str>) {
     let Some(teller) = teller else { return };
     for warning in teller.configuration(why).await {
         warn!("not told: {warning}");
@@ -130,8 +130,8 @@ async fn tell(teller: Option<&Teller>, why: Option<&str>) {
 
 async fn reload(
     app: &App,
-    board: &Board,
-    manager: &Arc<Manager>,
+    board: &DaemonState,
+    manager: &Arc<ServiceManager>,
     listen: Option<&str>,
     in_force: &watch::Sender<Vec<Settings>>,
 ) -> Result<Setup, Failure> {

@@ -67,19 +67,19 @@ pub(in crate::cli) struct CheckArguments {
 }
 
 #[derive(Debug, Serialize)]
-struct Coming<'a> {
+struct ComingRuns<'a> {
     from: Timestamp,
     runs: Vec<ComingRun<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Checked<'a> {
+struct CheckedLine<'a> {
     cron: &'a str,
     zone: &'a str,
     zone_database: &'a str,
     from: Timestamp,
     longest_gap_seconds: Option<u64>,
-    runs: Vec<Moment>,
+    runs: Vec<RunTime>,
 }
 
 /// A coming run of a job.
@@ -90,14 +90,14 @@ struct ComingRun<'a> {
     /// The instances that it is for; none for all.
     instances: &'a [String],
     #[serde(flatten)]
-    moment: Moment,
+    moment: RunTime,
     /// Seconds that it may start later.
     jitter_seconds: u64,
 }
 
 /// A due moment.
 #[derive(Debug, Serialize)]
-struct Moment {
+struct RunTime {
     at: Timestamp,
     local: String,
     zone: &'static str,
@@ -111,7 +111,7 @@ struct Moment {
     shown: String,
 }
 
-impl Moment {
+impl RunTime {
     fn new(schedule: &Schedule, at: Timestamp) -> Self {
         let (zone, mark) = (schedule.zone(), schedule.mark(at));
         let (local, abbreviation) = (zone.local(at), zone.abbreviation(at));
@@ -163,7 +163,7 @@ fn next(app: &App, arguments: &NextArguments) -> Result<CommandOutcome, Failure>
     }
     let now = app.context().clock.now();
     let from = arguments.from.unwrap_or(now);
-    let coming = Coming { from, runs: coming(&jobs, from, usize::try_from(arguments.count).unwrap_or(usize::MAX)) };
+    let coming = ComingRuns { from, runs: coming(&jobs, from, usize::try_from(arguments.count).unwrap_or(usize::MAX)) };
     app.printer.result(&coming, |printer| {
         let several = coming.runs.iter().any(|run| !run.instances.is_empty());
         print(printer, &coming.runs, now, several)?;
@@ -186,7 +186,7 @@ fn coming<'a>(jobs: &[&'a JobConfig], from: Timestamp, count: usize) -> Vec<Comi
         job: &job.name,
         kind: &job.kind,
         instances: &job.instances,
-        moment: Moment::new(&job.schedule, at),
+        moment: RunTime::new(&job.schedule, at),
         jitter_seconds: job.jitter.as_secs(),
     };
     due.into_iter().map(run).collect()
@@ -220,13 +220,13 @@ fn check(app: &App, arguments: &CheckArguments) -> Result<CommandOutcome, Failur
     })?;
     let from = arguments.from.unwrap_or_else(|| app.context().clock.now());
     let gap = schedule.interval(from).map(|gap| gap.as_secs());
-    let checked = Checked {
+    let checked = CheckedLine {
         cron: schedule.line(),
         zone: schedule.zone().name(),
         zone_database: Zone::database(),
         from,
         longest_gap_seconds: gap,
-        runs: schedule.upcoming(from).take(OF_A_CHECK).map(|at| Moment::new(&schedule, at)).collect(),
+        runs: schedule.upcoming(from).take(OF_A_CHECK).map(|at| RunTime::new(&schedule, at)).collect(),
     };
     app.printer.result(&checked, |printer| {
         let gap = gap.map(|gap| human::millis(i64::try_from(gap).unwrap_or(i64::MAX).saturating_mul(1_000)));

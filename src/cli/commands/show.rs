@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::snapshot::{self, Judgement, OpenedSnapshot};
+use crate::cli::snapshot::{self, SnapshotVerdict, OpenedSnapshot};
 use crate::cli::{human, report, wire};
 use crate::format::snapshot::Consistency;
 use crate::format::{EntryRef, PolicyRef, SnapshotEvent};
@@ -28,7 +28,7 @@ struct ShownItem<'a> {
     /// `live`, `forgotten` or `swept`.
     state: &'static str,
     /// `good`, `suspect` or `accepted`.
-    judgement: Judgement,
+    judgement: SnapshotVerdict,
     /// Why it is suspect.
     suspect: &'a [String],
     /// Why it is held.

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::memory::Memory;
-use crate::cli::snapshot::{self, Judgement, OpenedSnapshot};
+use crate::cli::memory::MemoryReport;
+use crate::cli::snapshot::{self, SnapshotVerdict, OpenedSnapshot};
 use crate::cli::table::Table;
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, Signing};
@@ -63,7 +63,7 @@ struct AcceptArguments {
 #[derive(Debug, Serialize)]
 struct SnapshotList {
     schema: &'static str,
-    memory: Memory,
+    memory: MemoryReport,
     snapshots: Vec<SnapshotRow>,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct SnapshotRow {
     /// `live`, `forgotten` or `swept`.
     state: &'static str,
     /// `good`, `suspect` or `accepted`.
-    judgement: Judgement,
+    judgement: SnapshotVerdict,
     /// Whether something that the source shows is missing or stale.
     partial: bool,
     /// `point_in_time` or `per_item`.
@@ -147,7 +147,7 @@ async fn list(app: &App, last: Option<usize>, all: bool) -> Result<CommandOutcom
     let mut snapshots = snapshot::all(&ledger);
     snapshots.retain(|snapshot| all || !matches!(snapshot.state, SnapshotState::Swept { .. }));
     let lines = snapshots.iter().rev().take(last.unwrap_or(usize::MAX)).map(SnapshotRow::from).collect();
-    let listing = SnapshotList { schema: "keyhaven/snapshots/1", memory: Memory::of(&ledger), snapshots: lines };
+    let listing = SnapshotList { schema: "keyhaven/snapshots/1", memory: MemoryReport::of(&ledger), snapshots: lines };
     app.printer.result(&listing, |printer| {
         let columns =
             [">seq", "time", "judgement", "consistency", "kind", ">items", ">packs", ">size", "digest", "marks"];
@@ -174,7 +174,7 @@ async fn list(app: &App, last: Option<usize>, all: bool) -> Result<CommandOutcom
 async fn accept(app: &App, arguments: AcceptArguments) -> Result<CommandOutcome, Failure> {
     let session = Session::open(app).await?;
     let snapshot = snapshot::pick(&session.ledger, &arguments.snapshot)?;
-    if snapshot.judgement != Judgement::Suspect {
+    if snapshot.judgement != SnapshotVerdict::Suspect {
         let word = snapshot.judgement.as_str();
         return Err(Failure::usage(format!("snapshot {} is not suspect: it is {word}", snapshot.entry.sequence)));
     }

@@ -5,9 +5,9 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{human, wire};
-use crate::job::sweep::{Amount, Options, Report, sweep};
+use crate::job::sweep::{ObjectTotals, SweepOptions, SweepReport, sweep};
 use crate::model::Digest;
-use crate::repository::StateFolder;
+use crate::repository::StateDirectory;
 
 /// Deletes what no kept snapshot names: the second step of forgetting.
 ///
@@ -52,8 +52,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         true => Some(wire::writer(app, &settings, repository.id())?),
         false => None,
     };
-    let state = StateFolder::new(&app.state_folder(&settings)?, &repository.id().to_string());
-    let options = Options {
+    let state = StateDirectory::new(&app.state_folder(&settings)?, &repository.id().to_string());
+    let options = SweepOptions {
         state: &state,
         pinned_heads: arguments.pin_head,
         policy_chosen: settings.is_policy_chosen(),
@@ -65,7 +65,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     Ok(report.failure().map_or(CommandOutcome::Done, CommandOutcome::Reported))
 }
 
-fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
+fn print(printer: &Printer, report: &SweepReport) -> Result<(), Failure> {
     printer.line(headline(printer, report))?;
     for stop in &report.stopped {
         printer.line(format!("  {} {}", printer.paint(Style::Red, "stopped:"), human::safe(&stop.text)))?;
@@ -96,7 +96,7 @@ fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-fn headline(printer: &Printer, report: &Report) -> String {
+fn headline(printer: &Printer, report: &SweepReport) -> String {
     let (style, text) = if !report.stopped.is_empty() {
         (Style::Red, "Nothing was deleted.".to_owned())
     } else if report.interrupted {
@@ -113,16 +113,16 @@ fn headline(printer: &Printer, report: &Report) -> String {
     printer.paint(style, &text)
 }
 
-fn facts(report: &Report) -> Vec<(&'static str, String)> {
+fn facts(report: &SweepReport) -> Vec<(&'static str, String)> {
     let mut facts = vec![("repository", report.place.clone()), ("live", human::count(report.live, "snapshot"))];
-    let mut add = |label, amount: Amount, more: String| {
+    let mut add = |label, amount: ObjectTotals, more: String| {
         if amount.objects > 0 {
             facts.push((label, format!("{}{more}", self::amount(amount))));
         }
     };
     add("orphans", report.orphans, " of what goes: named by no snapshot".to_owned());
     add("shared", report.shared, " stay: a kept snapshot needs them, too".to_owned());
-    let dates = |staying: &crate::job::sweep::Staying| match (staying.first, staying.last) {
+    let dates = |staying: &crate::job::sweep::RetainedObjects| match (staying.first, staying.last) {
         (Some(first), Some(last)) if first != last => format!("{} to {}", human::time(first), human::time(last)),
         (Some(date), _) => human::time(date),
         _ => "a date that is not known".to_owned(),
@@ -151,6 +151,6 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn amount(amount: Amount) -> String {
+fn amount(amount: ObjectTotals) -> String {
     format!("{}, {}", human::count(amount.objects, "object"), human::bytes(amount.bytes))
 }

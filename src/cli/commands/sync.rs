@@ -8,8 +8,8 @@ use crate::cli::commands::restore::{ConsentArguments, conflict_policy};
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::printer::{Printer, Style};
-use crate::cli::reading::Reading;
-use crate::cli::snapshot::{self, Judgement, OpenedSnapshot};
+use crate::cli::reading::OpenedRepository;
+use crate::cli::snapshot::{self, SnapshotVerdict, OpenedSnapshot};
 use crate::cli::table::Table;
 use crate::cli::{human, wire};
 
@@ -17,7 +17,7 @@ use crate::config::sections::Sync;
 use crate::config::value::{SettingValue, ValueKind, period_text};
 use crate::job::restore::plan::{Remark, Step};
 use crate::job::restore::{ApplyOptions, OnConflict, PlanOptions, RepositorySnapshot, Selector, record};
-use crate::job::sync::choose::{Choice, choose};
+use crate::job::sync::choose::{SyncChoice, choose};
 use crate::job::sync::{SyncOptions, SyncReport, sync};
 use crate::model::{FailureKind, Timestamp};
 use crate::repository::find::SnapshotQuery;
@@ -98,8 +98,8 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let Reading { settings, repository, keys, ledger, .. } =
-        Reading::begin_with_packs(app, &arguments.recovery).await?;
+    let OpenedRepository { settings, repository, keys, ledger, .. } =
+        OpenedRepository::begin_with_packs(app, &arguments.recovery).await?;
     let recorder = match arguments.record.clone() {
         Some(Some(path)) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
         Some(None) => Some(wire::signing_key(&settings)?),
@@ -107,8 +107,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     };
     let configured = settings.sync();
     let found = match pick(app, &ledger, &arguments, &configured)? {
-        Picked::Snapshot(found) => *found,
-        Picked::NoneYet(why) => {
+        SyncSnapshot::Snapshot(found) => *found,
+        SyncSnapshot::NoneYet(why) => {
             app.printer.result(&serde_json::json!({ "nothing_to_do": why }), |printer| printer.line(&why))?;
             return Ok(CommandOutcome::Done);
         }
@@ -158,23 +158,23 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
 }
 
 /// The snapshot to bring, or why there is none yet.
-enum Picked {
+enum SyncSnapshot {
     Snapshot(Box<OpenedSnapshot>),
     NoneYet(String),
 }
 
-fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) -> Result<Picked, Failure> {
+fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) -> Result<SyncSnapshot, Failure> {
     let named = arguments.snapshot.clone().or_else(|| arguments.at.map(SnapshotQuery::At));
     if let Some(wanted) = named {
         let found = snapshot::pick_to_read(&app.printer, ledger, &wanted)?;
-        if found.judgement == Judgement::Suspect {
+        if found.judgement == SnapshotVerdict::Suspect {
             return Err(Failure::new(
                 FailureKind::Partial,
                 format!("snapshot {} is suspect, and nothing was changed", found.entry.sequence),
             )
             .hinted("`keyhaven show` says why; `keyhaven snapshots accept` signs that it is right"));
         }
-        return Ok(Picked::Snapshot(Box::new(found)));
+        return Ok(SyncSnapshot::Snapshot(Box::new(found)));
     }
     let newest = ledger.live().next_back();
     if let Some(newest) = newest.filter(|newest| !ledger.is_good(newest)) {
@@ -184,15 +184,15 @@ fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) ->
     let delay = arguments.delay.unwrap_or(configured.delay);
     let millis = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
     match choose(ledger, app.context().clock.now(), millis) {
-        Choice::Take(entry, _) => {
-            Ok(Picked::Snapshot(Box::new(snapshot::pick(ledger, &SnapshotQuery::Named(entry.digest.to_string()))?)))
+        SyncChoice::Take(entry, _) => {
+            Ok(SyncSnapshot::Snapshot(Box::new(snapshot::pick(ledger, &SnapshotQuery::Named(entry.digest.to_string()))?)))
         }
-        Choice::Wait(until) => Ok(Picked::NoneYet(format!(
+        SyncChoice::Wait(until) => Ok(SyncSnapshot::NoneYet(format!(
             "no good snapshot is {} old yet; the first one is at {}",
             period_text(delay),
             human::time(until)
         ))),
-        Choice::None => Err(Failure::new(FailureKind::Failed, "there is no good snapshot yet")),
+        SyncChoice::None => Err(Failure::new(FailureKind::Failed, "there is no good snapshot yet")),
     }
 }
 

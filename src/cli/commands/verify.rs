@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::crypto::SigningKey;
 use crate::format::names;
 use crate::job::verify::{
-    Keys, Level, Problem, ProblemKind, Report, SliceChoice, Snapshots, VerifyOptions, record, verify,
+    Keys, Level, Problem, ProblemKind, VerifyReport, SliceChoice, Snapshots, VerifyOptions, record, verify,
 };
 use crate::model::Digest;
 use crate::repository::Repository;
@@ -118,14 +118,14 @@ async fn record_with(
     key: Option<SigningKey>,
     settings: &Settings,
     repository: &Repository,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<(), Failure> {
     let key = key.map_or_else(|| wire::signing_key(settings), Ok)?;
     let writer = wire::writer_with(key, app, settings, repository.id())?;
     app.change(record(repository, &writer, &super::tool(), report)).await
 }
 
-fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
+fn print(printer: &Printer, report: &VerifyReport) -> Result<(), Failure> {
     let counts = &report.counts;
     let part = report.slice.as_ref().map(|slice| format!(", slice {slice} of the packs")).unwrap_or_default();
     let headline = match report.problems.len() {
@@ -180,7 +180,7 @@ fn print(printer: &Printer, report: &Report) -> Result<(), Failure> {
 }
 
 /// What to do about the problems that do not say it themselves.
-fn fixes(report: &Report) -> Vec<&'static str> {
+fn fixes(report: &VerifyReport) -> Vec<&'static str> {
     let has = |wanted: &dyn Fn(&Problem) -> bool| report.problems.iter().any(wanted);
     let mut fixes = Vec::new();
     if has(&|problem| matches!(problem.kind, ProblemKind::Missing | ProblemKind::Damaged)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt;
 use serde_json::Value;
 
-use super::story::Claim;
+use super::story::ConsistencyClaim;
 use crate::cli::failure::Failure;
 use crate::crypto::Identities;
 use crate::format::event::SnapshotEvent;
@@ -18,7 +18,7 @@ use crate::repository::Repository;
 /// Fields that a backup's own reads change.
 const MOVED_BY_READS: [&str; 2] = ["retrieved_at", "downloaded"];
 
-impl Claim {
+impl ConsistencyClaim {
     /// The finding in words.
     pub(super) fn words(&self) -> String {
         match self.holds {
@@ -36,9 +36,9 @@ pub(super) async fn check(
     catalogue_key: &Arc<Identities>,
     cut: &str,
     history: &History,
-) -> Result<Claim, Failure> {
+) -> Result<ConsistencyClaim, Failure> {
     if cut != "point_in_time" {
-        return Ok(Claim { cut: cut.to_owned(), states: 0, holds: None });
+        return Ok(ConsistencyClaim { cut: cut.to_owned(), states: 0, holds: None });
     }
     let mut rows = BTreeMap::new();
     let mut items = repository.open_snapshot(snapshot, catalogue_key);
@@ -61,7 +61,7 @@ pub(super) async fn check(
                 })
         })
     });
-    Ok(Claim { cut: cut.to_owned(), states: count as u64, holds: Some(holds) })
+    Ok(ConsistencyClaim { cut: cut.to_owned(), states: count as u64, holds: Some(holds) })
 }
 
 fn comparable(row: &str) -> String {

@@ -137,7 +137,7 @@ impl Stage {
 
     async fn play(&self, app: &App, arguments: &Arguments) -> Result<Story, Failure> {
         let begun = Instant::now();
-        let narrator = Narrator { app };
+        let narrator = DemoNarrator { app };
         let (source, standby) = (start(&self.source).await?, start(&self.standby).await?);
         narrator.chapter(
             "Two instances",
@@ -313,7 +313,7 @@ impl Stage {
     async fn every_night(
         &self,
         app: &App,
-        narrator: &Narrator<'_>,
+        narrator: &DemoNarrator<'_>,
         collector: &DemoHost,
         recovery: &DemoHost,
         repository_id: &str,
@@ -339,7 +339,7 @@ impl Stage {
     }
 
     /// Opens the first snapshot with the catalogue key, as an auditor would, and asks the instance's log about it.
-    async fn check_claim(&self, backup: &Value, repository_id: &str) -> Result<story::Claim, Failure> {
+    async fn check_claim(&self, backup: &Value, repository_id: &str) -> Result<story::ConsistencyClaim, Failure> {
         let failed = |what: &str| Failure::new(FailureKind::Failed, what.to_owned());
         let history = self.source.history().ok_or_else(|| failed("the demo's source keeps no log"))?;
         let id = repository_id.parse::<RepositoryId>().map_err(|_| failed("`init` printed no repository id"))?;
@@ -365,11 +365,11 @@ impl Stage {
 }
 
 /// Tells the story as it happens; says nothing where JSON is wanted.
-struct Narrator<'a> {
+struct DemoNarrator<'a> {
     app: &'a App,
 }
 
-impl Narrator<'_> {
+impl DemoNarrator<'_> {
     fn line(&self, line: &str) -> Result<(), Failure> {
         if self.app.printer.is_json() { Ok(()) } else { self.app.printer.line(line) }
     }
@@ -395,7 +395,7 @@ impl Narrator<'_> {
     }
 }
 
-fn tell_backup(narrator: &Narrator<'_>, backup: &Value) -> Result<(), Failure> {
+fn tell_backup(narrator: &DemoNarrator<'_>, backup: &Value) -> Result<(), Failure> {
     let claim = match text(backup, &["cut"]).as_str() {
         "point_in_time" => "one point in time: two listings around the reads were equal".to_owned(),
         other => format!("{other}: the instance did not hold still; {} moved", number(backup, &["moved"])),
@@ -408,7 +408,7 @@ fn tell_backup(narrator: &Narrator<'_>, backup: &Value) -> Result<(), Failure> {
 }
 
 /// How many items there are of each class.
-fn tell_coverage(narrator: &Narrator<'_>, coverage: &Value) -> Result<(), Failure> {
+fn tell_coverage(narrator: &DemoNarrator<'_>, coverage: &Value) -> Result<(), Failure> {
     for class in Restorability::ALL {
         let items = number(coverage, &["classes", class.as_str()]);
         if items > 0 {

@@ -26,7 +26,7 @@ pub(super) struct Story {
     /// What the first `backup` printed.
     pub(super) backup: Value,
     /// Whether the state that the first snapshot claims was found in the instance's own log, by content.
-    pub(super) claim: Claim,
+    pub(super) claim: ConsistencyClaim,
     /// What `verify --level payload` printed.
     pub(super) verify: Value,
     /// What `coverage` printed.
@@ -61,7 +61,7 @@ pub(super) struct Story {
 
 /// What the first snapshot said of itself, and what the instance's log says of that.
 #[derive(Debug, Serialize)]
-pub(super) struct Claim {
+pub(super) struct ConsistencyClaim {
     /// `point_in_time` or `per_item`.
     pub(super) cut: String,
     /// Logged states within the interval of the claim.

@@ -40,7 +40,7 @@ pub(in crate::cli) struct Proposal {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ProposalFile {
     schema: String,
     repository: RepositoryId,
     /// The version, for people; what counts is in the envelope.
@@ -55,7 +55,7 @@ struct File {
 
 /// How far a proposal is.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct Judged {
+pub(in crate::cli) struct ProposalState {
     /// The versions that it follows: one, or the branches of a fork that it ends.
     pub(in crate::cli) predecessors: Vec<(PolicyRef, Policy)>,
     /// Who must sign.
@@ -104,7 +104,7 @@ impl Signers {
     }
 }
 
-impl Judged {
+impl ProposalState {
     /// Whether everybody has signed who must.
     pub(in crate::cli) fn is_complete(&self) -> bool {
         self.signers.iter().all(Signers::is_met)
@@ -152,7 +152,7 @@ impl Proposal {
     pub(in crate::cli) fn read(bytes: &[u8], path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         let wrong = |problem: String| Failure::usage(format!("{shown} is no proposal of a trust policy: {problem}"));
-        let file: File = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        let file: ProposalFile = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
         if file.schema != SCHEMA {
             return Err(wrong(format!("its schema is `{}`, not `{SCHEMA}`", file.schema)));
         }
@@ -180,7 +180,7 @@ impl Proposal {
     pub(in crate::cli) fn to_json(&self) -> Result<String, Failure> {
         let encode = |envelope: &Envelope| Ok::<_, Failure>(BASE64.encode(&envelope.encode(Holds::Policy)?));
         let chain = self.chain.iter().filter_map(|(version, _)| self.chain.envelope(&version));
-        let file = File {
+        let file = ProposalFile {
             schema: SCHEMA.to_owned(),
             repository: self.repository,
             version: self.version,
@@ -223,7 +223,7 @@ impl Proposal {
     ///
     /// # Errors
     /// Kind 12 when the key is that of no custodian whose signature counts.
-    pub(in crate::cli) fn sign(&mut self, judged: &Judged, key: &SigningKey) -> Result<(String, bool), Failure> {
+    pub(in crate::cli) fn sign(&mut self, judged: &ProposalState, key: &SigningKey) -> Result<(String, bool), Failure> {
         let own = key.public().fingerprint();
         let before = judged.predecessors.iter().flat_map(|(_, policy)| &policy.custodians);
         let custodians: Vec<&Custodian> = self.policy.custodians.iter().chain(before).collect();
@@ -252,7 +252,7 @@ impl Proposal {
     ///
     /// # Errors
     /// Kind 2 when it could not come into force with any signature.
-    pub(in crate::cli) fn judge(&self, pins: &[Pin]) -> Result<Judged, Failure> {
+    pub(in crate::cli) fn judge(&self, pins: &[Pin]) -> Result<ProposalState, Failure> {
         let mut pool = self.chain.clone();
         pool.add_read(self.version, self.policy.clone(), self.envelope.clone());
         let trust = Trust::judge(self.repository, pool, pins).map_err(|error| self.unjudged(error))?;
@@ -278,7 +278,7 @@ impl Proposal {
         let before = predecessors.iter().map(|(_, policy)| Signers::of(policy, &self.envelope));
         let own = Signers::of(&self.policy, &self.envelope);
         let unknown = self.policy.previous.iter().filter(|named| trust.get(named).is_none()).copied().collect();
-        Ok(Judged { signers: before.chain([own]).collect(), predecessors, unknown })
+        Ok(ProposalState { signers: before.chain([own]).collect(), predecessors, unknown })
     }
 
     /// Why nothing can be said of it: what it is to be measured from is not in the file.

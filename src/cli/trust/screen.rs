@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::ended::Entries;
 use super::proposal::Signers;
-use super::session::Changed;
+use super::session::ChangeReport;
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::human;
@@ -12,7 +12,7 @@ use crate::cli::printer::Printer;
 use crate::format::PolicyRef;
 
 /// Shows a change on standard error, also when quiet: nobody signs what they have not been shown.
-pub(in crate::cli) fn show_changes(app: &App, changed: &Changed) {
+pub(in crate::cli) fn show_changes(app: &App, changed: &ChangeReport) {
     let heading = format!("Version {} of the trust policy:", changed.policy.version);
     let mut lines = vec![heading];
     lines.extend(changes(&app.printer, &changed.differences, changed.reason.as_deref()));
@@ -34,7 +34,7 @@ pub(in crate::cli) fn changes(printer: &Printer, differences: &[String], reason:
 ///
 /// # Errors
 /// When standard output takes no more.
-pub(in crate::cli) fn print(printer: &Printer, changed: &Changed) -> Result<(), Failure> {
+pub(in crate::cli) fn print(printer: &Printer, changed: &ChangeReport) -> Result<(), Failure> {
     let state = if changed.published { "in force" } else { "proposed" };
     let colon = if changed.shown { "." } else { ":" };
     printer.line(format!("Version {} of the trust policy is {state}{colon}", changed.policy.version))?;
@@ -53,7 +53,7 @@ pub(in crate::cli) fn print(printer: &Printer, changed: &Changed) -> Result<(), 
 }
 
 /// What a change of an ended key does to its entries.
-fn entries(printer: &Printer, changed: &Changed) -> Vec<String> {
+fn entries(printer: &Printer, changed: &ChangeReport) -> Vec<String> {
     let lost = changed.no_longer_counts.iter().map(no_longer_counts);
     let gained = changed.counts_again.iter().map(|entries| words("Counts again", entries));
     lost.chain(gained).flat_map(|sentence| item(printer, "  ", &sentence)).collect()
@@ -102,7 +102,7 @@ fn print_to_sign(printer: &Printer, signers: &[Signers], path: &Path) -> Result<
 }
 
 /// Prints what to do with a version that is in force.
-fn print_next(printer: &Printer, changed: &Changed) -> Result<(), Failure> {
+fn print_next(printer: &Printer, changed: &ChangeReport) -> Result<(), Failure> {
     let sheet = changed.recovery_sheet.as_ref().map(|path| path.display().to_string());
     let policy: PolicyRef = changed.policy;
     printer.line("")?;

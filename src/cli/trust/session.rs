@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::change::{self, PolicyChange};
 use super::ended::{self, Entries};
 use super::merge;
-use super::proposal::{Judged, Proposal, Signers};
+use super::proposal::{ProposalState, Proposal, Signers};
 use super::screen;
 use crate::cli::app::{App, read_public};
 use crate::cli::failure::{CommandOutcome, Failure};
@@ -62,7 +62,7 @@ pub(in crate::cli) struct Session<'a> {
 
 /// What became of a change: `published`, or a proposal file.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Changed {
+pub(in crate::cli) struct ChangeReport {
     pub(in crate::cli) schema: &'static str,
     /// What was changed, as the command names it.
     pub(in crate::cli) change: String,
@@ -204,8 +204,8 @@ impl<'a> Session<'a> {
     }
 
     /// The result of a change, as far as it is known before anybody has signed.
-    pub(in crate::cli) fn changed(&self, proposal: &Proposal, judged: &Judged, change: &str) -> Changed {
-        Changed {
+    pub(in crate::cli) fn changed(&self, proposal: &Proposal, judged: &ProposalState, change: &str) -> ChangeReport {
+        ChangeReport {
             schema: SCHEMA,
             change: change.to_owned(),
             details: serde_json::Map::new(),
@@ -234,7 +234,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Kind 2 when it could not come into force.
-    pub(in crate::cli) fn judge(&self, proposal: &Proposal) -> Result<Judged, Failure> {
+    pub(in crate::cli) fn judge(&self, proposal: &Proposal) -> Result<ProposalState, Failure> {
         if proposal.repository != self.ledger.id() {
             return Err(Failure::usage(format!(
                 "the proposal is for the repository {}, this one is {}",
@@ -256,7 +256,7 @@ impl<'a> Session<'a> {
         &self,
         proposal: &Proposal,
         sheet: Option<&Path>,
-        changed: &mut Changed,
+        changed: &mut ChangeReport,
     ) -> Result<(), Failure> {
         let published = self.app.change(self.write(proposal, sheet)).await?;
         changed.published = true;

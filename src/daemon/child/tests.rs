@@ -6,9 +6,9 @@ fn due(due: &ScheduledRun) -> (&'static str, String) {
 }
 
 /// A shell in place of the program: the "kind" is the script's name and the arguments follow.
-fn shell(script: &str) -> (Processes, tempfile::TempDir) {
+fn shell(script: &str) -> (ProcessRunner, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let processes = Processes {
+    let processes = ProcessRunner {
         program: "/bin/sh".into(),
         flags: Vec::new(),
         instance_flag: "--instance",
@@ -23,8 +23,8 @@ fn shell(script: &str) -> (Processes, tempfile::TempDir) {
     (processes, folder)
 }
 
-fn order(folder: &tempfile::TempDir, deadline: u64) -> Order {
-    Order {
+fn order(folder: &tempfile::TempDir, deadline: u64) -> RunRequest {
+    RunRequest {
         instance: "pay".to_owned(),
         kind: Box::leak(folder.path().join("script").display().to_string().into_boxed_str()),
         arguments: vec!["--full".to_owned()],
@@ -35,7 +35,7 @@ fn order(folder: &tempfile::TempDir, deadline: u64) -> Order {
 
 async fn run(script: &str) -> AttemptOutcome {
     let (processes, folder) = shell(script);
-    processes.run(&order(&folder, 60), &Stop::default()).await
+    processes.run(&order(&folder, 60), &StopRequest::default()).await
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn it_is_started_with_what_it_needs_and_its_result_is_read() {
     let outcome = run(script).await;
     assert_eq!(
         (&outcome.ending, outcome.facts.sequence, outcome.facts.requests),
-        (&Ending::Succeeded, Some(7), Some(12))
+        (&RunOutcome::Succeeded, Some(7), Some(12))
     );
     assert_eq!(outcome.why, None);
 }
@@ -57,20 +57,20 @@ async fn every_job_reads_the_whole_input_whatever_another_has_read() {
     let (mut processes, folder) = shell(r#"[ "$(cat /proc/self/fd/0)" = "the text" ] || exit 9"#);
     processes.input = Some(Arc::new(in_memory("the text").unwrap()));
     for _ in 0..2 {
-        assert_eq!(processes.run(&order(&folder, 60), &Stop::default()).await.ending, Ending::Succeeded);
+        assert_eq!(processes.run(&order(&folder, 60), &StopRequest::default()).await.ending, RunOutcome::Succeeded);
     }
 }
 
 #[tokio::test]
 async fn the_exit_code_and_the_first_error_tell_how_it_ended() {
     let outcome = run("echo 'warning: x' >&2; echo 'error: no room left' >&2; echo 'error: later' >&2; exit 17").await;
-    assert_eq!(outcome.ending, Ending::Failed { exit: 17 });
+    assert_eq!(outcome.ending, RunOutcome::Failed { exit: 17 });
     assert_eq!(outcome.why.as_deref(), Some("no room left"));
-    assert_eq!(run("echo '{\"suspect\":[\"x\"]}'; exit 3").await.ending, Ending::Suspect);
-    assert_eq!(run("echo '{\"suspect\":[]}'; exit 3").await.ending, Ending::Partial);
-    assert_eq!(run("exit 130").await.ending, Ending::Interrupted);
+    assert_eq!(run("echo '{\"suspect\":[\"x\"]}'; exit 3").await.ending, RunOutcome::Suspect);
+    assert_eq!(run("echo '{\"suspect\":[]}'; exit 3").await.ending, RunOutcome::Partial);
+    assert_eq!(run("exit 130").await.ending, RunOutcome::Interrupted);
     let outcome = run("kill -9 $$").await;
-    assert_eq!(outcome.ending, Ending::Failed { exit: 1 });
+    assert_eq!(outcome.ending, RunOutcome::Failed { exit: 1 });
     assert!(outcome.why.unwrap().contains("signal"), "says what killed it");
 }
 
@@ -78,21 +78,21 @@ async fn the_exit_code_and_the_first_error_tell_how_it_ended() {
 async fn a_program_that_is_not_there_is_a_failed_run() {
     let (mut processes, folder) = shell("");
     processes.program = "/nowhere/keyhaven".into();
-    let outcome = processes.run(&order(&folder, 60), &Stop::default()).await;
-    assert_eq!(outcome.ending, Ending::Failed { exit: 1 });
+    let outcome = processes.run(&order(&folder, 60), &StopRequest::default()).await;
+    assert_eq!(outcome.ending, RunOutcome::Failed { exit: 1 });
 }
 
 #[tokio::test]
 async fn at_its_deadline_it_is_asked_to_end() {
     let (processes, folder) = shell("trap 'exit 130' TERM; while :; do sleep 0.05; done");
-    let outcome = processes.run(&order(&folder, 1), &Stop::default()).await;
-    assert_eq!(outcome.ending, Ending::TimedOut);
+    let outcome = processes.run(&order(&folder, 1), &StopRequest::default()).await;
+    assert_eq!(outcome.ending, RunOutcome::TimedOut);
 }
 
 #[tokio::test]
 async fn one_that_does_not_listen_is_killed_when_it_must_end_now() {
     let (processes, folder) = shell("trap '' TERM; touch \"$0.up\"; while :; do sleep 0.05; done");
-    let (stop, up) = (Stop::default(), folder.path().join("script.up"));
+    let (stop, up) = (StopRequest::default(), folder.path().join("script.up"));
     let order = order(&folder, 60);
     let stopping = async {
         while !up.exists() {
@@ -103,13 +103,13 @@ async fn one_that_does_not_listen_is_killed_when_it_must_end_now() {
         stop.now.cancel();
     };
     let (outcome, ()) = tokio::join!(processes.run(&order, &stop), stopping);
-    assert_eq!(outcome.ending, Ending::Interrupted);
+    assert_eq!(outcome.ending, RunOutcome::Interrupted);
 }
 
 #[tokio::test]
 async fn one_that_does_not_listen_at_its_deadline_is_killed() {
     let (processes, folder) = shell("trap '' TERM; touch \"$0.up\"; while :; do sleep 0.05; done");
-    let (stop, up) = (Stop::default(), folder.path().join("script.up"));
+    let (stop, up) = (StopRequest::default(), folder.path().join("script.up"));
     let order = order(&folder, 3_600);
     let over = async {
         while !up.exists() {
@@ -119,7 +119,7 @@ async fn one_that_does_not_listen_at_its_deadline_is_killed() {
         tokio::time::pause();
     };
     let (outcome, ()) = tokio::join!(processes.run(&order, &stop), over);
-    assert_eq!(outcome.ending, Ending::TimedOut);
+    assert_eq!(outcome.ending, RunOutcome::TimedOut);
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn output_without_end_and_without_lines_fills_no_memory() {
     // 20 MB on one line, and a result that is too long to be one.
     let script = "head -c 20000000 /dev/zero | tr '\\0' x; head -c 20000000 /dev/zero | tr '\\0' x >&2";
     let outcome = run(script).await;
-    assert_eq!((outcome.ending, outcome.facts), (Ending::Succeeded, Facts::default()));
+    assert_eq!((outcome.ending, outcome.facts), (RunOutcome::Succeeded, RunFacts::default()));
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn its_audit_events_are_handed_on_and_are_no_lines_of_the_log() {
         echo '{"typeURI":"something else"}' >&2"#;
     let (mut processes, folder) = shell(script);
     processes.event = |event, to_stdout| EVENTS.lock().unwrap().push((event.to_owned(), to_stdout));
-    assert_eq!(processes.run(&order(&folder, 60), &Stop::default()).await.ending, Ending::Succeeded);
+    assert_eq!(processes.run(&order(&folder, 60), &StopRequest::default()).await.ending, RunOutcome::Succeeded);
     let events = EVENTS.lock().unwrap();
     let ids: Vec<(bool, bool)> = events.iter().map(|(event, out)| (event.ends_with("\"id\":1}"), *out)).collect();
     assert_eq!(ids, [(true, true), (false, false)]);
@@ -165,7 +165,7 @@ async fn an_event_of_the_audit_trail_is_handed_on_whole_however_long_it_is() {
         assert!(event.ends_with("x\"}"));
         HANDED_ON.lock().unwrap().push(event.len());
     };
-    processes.run(&order(&folder, 60), &Stop::default()).await;
+    processes.run(&order(&folder, 60), &StopRequest::default()).await;
     assert!(HANDED_ON.lock().unwrap().first().is_some_and(|length| *length > 20_000));
 }
 

@@ -6,7 +6,7 @@ use super::definition as metric;
 use super::page::{Labels, MetricsPage, SampleValue};
 use super::{flag, of_instance, seconds};
 use crate::daemon::board::{BoardInstance, JobView};
-use crate::daemon::tally::{BOUNDS, Counters, Durations, JobTally};
+use crate::daemon::tally::{BOUNDS, Counters, Durations, JobStatistics};
 
 /// The kind of job whose success is what everything else is for.
 const BACKUP: &str = "backup";
@@ -17,7 +17,7 @@ const DRIFT: &str = "drift";
 struct JobSample<'a> {
     kind: &'a str,
     view: Option<&'a JobView>,
-    tally: Option<&'a JobTally>,
+    tally: Option<&'a JobStatistics>,
 }
 
 /// Adds the jobs of an instance. Those that the configuration names are there from the first start, all at 0.
@@ -44,7 +44,7 @@ pub(super) fn add(page: &mut MetricsPage, instance: &BoardInstance) {
     summary(page, instance);
 }
 
-fn runs(page: &mut MetricsPage, labels: impl Fn() -> Labels, tally: Option<&JobTally>) {
+fn runs(page: &mut MetricsPage, labels: impl Fn() -> Labels, tally: Option<&JobStatistics>) {
     let none = (Counters::default(), Durations::default());
     let (counters, durations) = tally.map_or((&none.0, &none.1), |tally| (&tally.counters, &tally.durations));
     for (definition, count) in [

@@ -11,12 +11,12 @@ mod repository;
 pub mod textfile;
 
 use self::page::{Labels, MetricsPage};
-use super::board::{Board, BoardInstance, DaemonRole};
+use super::board::{DaemonState, BoardInstance, DaemonRole};
 use crate::model::Timestamp;
 
 /// What is said of the program itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process {
+pub struct ProcessMetrics {
     /// What the daemon does now.
     pub role: DaemonRole,
     /// Whether the newest configuration was wrong.
@@ -25,7 +25,7 @@ pub struct Process {
 
 /// The metrics of these instances, in the classic text format. `process` is for the daemon; a one-shot command has none.
 #[must_use]
-pub fn render(instances: &[&BoardInstance], process: Option<Process>, now: Timestamp) -> String {
+pub fn render(instances: &[&BoardInstance], process: Option<ProcessMetrics>, now: Timestamp) -> String {
     let mut page = MetricsPage::new();
     page.gauge(&definition::BUILD_INFO, vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0);
     if let Some(process) = process {
@@ -41,14 +41,14 @@ pub fn render(instances: &[&BoardInstance], process: Option<Process>, now: Times
 
 /// The metrics of everything that a board shows.
 #[must_use]
-pub fn render_board(board: &Board) -> String {
+pub fn render_board(board: &DaemonState) -> String {
     let shown = board.instances();
     let instances: Vec<&BoardInstance> = shown.iter().map(AsRef::as_ref).collect();
-    let process = Process { role: board.role(), reload_failed: board.reload_failed() };
+    let process = ProcessMetrics { role: board.role(), reload_failed: board.reload_failed() };
     render(&instances, Some(process), board.now())
 }
 
-fn add_process(page: &mut MetricsPage, process: Process) {
+fn add_process(page: &mut MetricsPage, process: ProcessMetrics) {
     for role in DaemonRole::ALL {
         let labels = vec![("role", role.as_str().to_owned())];
         page.gauge(&definition::ROLE, labels, flag(role == process.role));

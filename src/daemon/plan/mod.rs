@@ -7,7 +7,7 @@ mod retry;
 
 use std::time::Duration;
 
-use super::Ending;
+use super::RunOutcome;
 use super::task::JobTask;
 use crate::model::Timestamp;
 use crate::schedule::jitter;
@@ -21,7 +21,7 @@ pub(super) const AHEAD_MILLIS: i64 = 5 * 60 * 1_000;
 
 /// How daemons of one repository take turns.
 #[derive(Debug, Clone)]
-pub struct Turns {
+pub struct TakeoverPolicy {
     /// What differs between the daemons.
     pub salt: String,
     /// How long a daemon that did not run a job last waits for the one that did.
@@ -30,7 +30,7 @@ pub struct Turns {
 
 /// A slot that is filled, as the ledger shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Filled {
+pub struct CompletedSlot {
     /// When it was due.
     pub at: Timestamp,
     /// How long its run took, as far as its entry shows, in milliseconds.
@@ -50,11 +50,11 @@ struct PlannedRetry {
 
 /// What a daemon knows of one job.
 #[derive(Debug, Clone)]
-pub struct Progress {
+pub struct JobProgress {
     /// Since when it looks after the job.
     armed: Timestamp,
     /// The newest slot that is known to be filled, by whomever.
-    filled: Option<Filled>,
+    filled: Option<CompletedSlot>,
     /// The newest slot that this daemon filled.
     own: Option<Timestamp>,
     /// The newest slot that this daemon has given up.
@@ -90,13 +90,13 @@ pub enum Step {
     },
 }
 
-impl Progress {
+impl JobProgress {
     /// Begins to look after a job. `own` is the slot that this host remembers to have filled last.
     #[must_use]
     pub fn new(own: Option<Timestamp>, now: Timestamp) -> Self {
         Self {
             armed: now,
-            filled: own.map(|at| Filled { at, took_millis: 0, contested: false }),
+            filled: own.map(|at| CompletedSlot { at, took_millis: 0, contested: false }),
             own,
             given_up: None,
             waiting: None,
@@ -122,7 +122,7 @@ impl Progress {
     }
 
     /// What to do now.
-    pub fn step(&mut self, task: &JobTask, turns: &Turns, now: Timestamp) -> Step {
+    pub fn step(&mut self, task: &JobTask, turns: &TakeoverPolicy, now: Timestamp) -> Step {
         self.forget_what_lies_ahead(now);
         if !self.looked {
             return Step::Look;
@@ -155,7 +155,7 @@ impl Progress {
     }
 
     /// When this daemon may run an open slot.
-    fn opens(&self, task: &JobTask, turns: &Turns, slot: Timestamp) -> Timestamp {
+    fn opens(&self, task: &JobTask, turns: &TakeoverPolicy, slot: Timestamp) -> Timestamp {
         let start = slot.plus_millis(millis(jitter(&task.name, slot, &turns.salt, task.jitter)));
         if self.leads() {
             return start;
@@ -171,7 +171,7 @@ impl Progress {
 
     /// How long the daemon that ran last is waited for, in milliseconds: longer where its runs take longer, as a slot shows
     /// as filled only when its run is over.
-    fn patience(&self, task: &JobTask, turns: &Turns, slot: Timestamp) -> i64 {
+    fn patience(&self, task: &JobTask, turns: &TakeoverPolicy, slot: Timestamp) -> i64 {
         // Of a job that nobody ever ran there is no leader to wait for.
         if self.unheard && self.filled.is_none() {
             return 0;
@@ -191,7 +191,7 @@ impl Progress {
     }
 
     /// Which slot the ledger shows as filled last, if any.
-    pub fn saw(&mut self, filled: Option<Filled>) {
+    pub fn saw(&mut self, filled: Option<CompletedSlot>) {
         self.looked = true;
         self.unheard = filled.is_none();
         let Some(filled) = filled else { return };
@@ -213,10 +213,10 @@ impl Progress {
     pub fn ended(
         &mut self,
         task: &JobTask,
-        turns: &Turns,
+        turns: &TakeoverPolicy,
         slot: Timestamp,
         attempt: u32,
-        ending: &Ending,
+        ending: &RunOutcome,
         now: Timestamp,
     ) -> Option<Timestamp> {
         self.retry = None;
@@ -225,7 +225,7 @@ impl Progress {
             RetryDecision::Done => {
                 self.own = self.own.max(Some(slot));
                 let took_millis = self.filled.map_or(0, |filled| filled.took_millis);
-                self.saw(Some(Filled { at: slot, took_millis, contested: false }));
+                self.saw(Some(CompletedSlot { at: slot, took_millis, contested: false }));
                 return None;
             }
             RetryDecision::Mendable if attempt <= task.retries => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::daemon::Ending;
+use crate::daemon::RunOutcome;
 use crate::model::FailureKind;
 
 /// The longest that one attempt waits for the next, unless the first wait is longer already.
@@ -21,14 +21,14 @@ pub enum RetryDecision {
 
 /// What an ending means for its slot.
 #[must_use]
-pub fn verdict(ending: &Ending) -> RetryDecision {
+pub fn verdict(ending: &RunOutcome) -> RetryDecision {
     let is = |exit: u8, kinds: &[FailureKind]| kinds.iter().any(|kind| kind.exit_code() == exit);
     match ending {
-        Ending::Succeeded | Ending::Partial | Ending::Suspect => RetryDecision::Done,
-        Ending::Failed { exit } if is(*exit, &[FailureKind::Partial, FailureKind::Stale, FailureKind::Different]) => {
+        RunOutcome::Succeeded | RunOutcome::Partial | RunOutcome::Suspect => RetryDecision::Done,
+        RunOutcome::Failed { exit } if is(*exit, &[FailureKind::Partial, FailureKind::Stale, FailureKind::Different]) => {
             RetryDecision::Done
         }
-        Ending::Failed { exit }
+        RunOutcome::Failed { exit }
             if is(
                 *exit,
                 &[
@@ -42,7 +42,7 @@ pub fn verdict(ending: &Ending) -> RetryDecision {
         {
             RetryDecision::Hopeless
         }
-        Ending::Failed { .. } | Ending::TimedOut | Ending::Interrupted => RetryDecision::Mendable,
+        RunOutcome::Failed { .. } | RunOutcome::TimedOut | RunOutcome::Interrupted => RetryDecision::Mendable,
     }
 }
 
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_cannot_mend_itself_is_not_tried_again() {
-        let of = |exit| verdict(&Ending::Failed { exit });
+        let of = |exit| verdict(&RunOutcome::Failed { exit });
         for exit in [2, 10, 12, 13, 16] {
             assert_eq!(of(exit), RetryDecision::Hopeless, "{exit}");
         }
@@ -77,7 +77,7 @@ mod tests {
         for exit in [3, 14, 15] {
             assert_eq!(of(exit), RetryDecision::Done, "{exit}");
         }
-        assert_eq!(verdict(&Ending::Suspect), RetryDecision::Done);
-        assert_eq!(verdict(&Ending::TimedOut), RetryDecision::Mendable);
+        assert_eq!(verdict(&RunOutcome::Suspect), RetryDecision::Done);
+        assert_eq!(verdict(&RunOutcome::TimedOut), RetryDecision::Mendable);
     }
 }

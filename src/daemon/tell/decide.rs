@@ -11,7 +11,7 @@ use crate::model::Timestamp;
 /// A way to be bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub enum BadCondition {
     /// The last run failed or did not end in time.
     Failed,
     /// The last run recorded something that lacks something.
@@ -24,9 +24,9 @@ pub enum Condition {
 
 /// What a target knows of one job: that it is bad. A target that was told nothing, or that it is well, knows nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct LastNotification {
     /// How bad it was when it was told last.
-    pub condition: Condition,
+    pub condition: BadCondition,
     /// When it was told first.
     pub since: Timestamp,
     /// When it was told last.
@@ -39,7 +39,7 @@ pub struct Decision {
     /// What to tell, if anything.
     pub tell: Option<Occasion>,
     /// What the target knows then.
-    pub remember: Option<Told>,
+    pub remember: Option<LastNotification>,
 }
 
 /// Decides what a target that knows `told` is told of what was seen now (`None`: all is well), when it wants to hear of
@@ -49,8 +49,8 @@ pub struct Decision {
 /// recovery is told only to whom the bad news was told.
 #[must_use]
 pub fn decide(
-    told: Option<&Told>,
-    seen: Option<Condition>,
+    told: Option<&LastNotification>,
+    seen: Option<BadCondition>,
     on: &[Occasion],
     now: Timestamp,
     repeat_every: Duration,
@@ -61,7 +61,7 @@ pub fn decide(
         return Decision { tell: tell.filter(|occasion| on.contains(occasion)), remember: None };
     };
     let occasion = occasion_of(condition);
-    let recently = |told: &&Told| {
+    let recently = |told: &&LastNotification| {
         let passed = now.millis_since(told.at);
         // A clock that was put back must not silence it for long.
         told.condition == condition && passed >= 0 && u128::try_from(passed).unwrap_or(0) < repeat_every.as_millis()
@@ -70,7 +70,7 @@ pub fn decide(
         return Decision { tell: None, remember: told.cloned() };
     }
     let since = told.map_or(now, |told| told.since);
-    Decision { tell: Some(occasion), remember: Some(Told { condition, since, at: now }) }
+    Decision { tell: Some(occasion), remember: Some(LastNotification { condition, since, at: now }) }
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     }
 
     /// What is told, run after run: (minute, what was seen, what must be told).
-    fn story(on: &[Occasion], runs: &[(i64, Option<Condition>, Option<Occasion>)]) {
+    fn story(on: &[Occasion], runs: &[(i64, Option<BadCondition>, Option<Occasion>)]) {
         let mut told = None;
         for (minute, seen, expected) in runs {
             let decision = decide(told.as_ref(), *seen, on, at(*minute), DAY);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn bad_news_once_then_daily_then_the_recovery_once() {
-        let failed = Some(Condition::Failed);
+        let failed = Some(BadCondition::Failed);
         let on = [Occasion::Failure, Occasion::Recovery];
         story(
             &on,
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn another_sort_of_bad_is_news() {
-        let (failed, suspect) = (Some(Condition::Failed), Some(Condition::Suspect));
+        let (failed, suspect) = (Some(BadCondition::Failed), Some(BadCondition::Suspect));
         story(
             &ALL,
             &[
@@ -135,21 +135,21 @@ mod tests {
         story(
             &on,
             &[
-                (0, Some(Condition::Partial), None),
+                (0, Some(BadCondition::Partial), None),
                 (1, None, None),
-                (2, Some(Condition::Failed), Some(Occasion::Failure)),
-                (3, Some(Condition::Partial), None),
+                (2, Some(BadCondition::Failed), Some(Occasion::Failure)),
+                (3, Some(BadCondition::Partial), None),
                 (4, None, Some(Occasion::Recovery)),
             ],
         );
-        story(&[Occasion::Failure], &[(0, Some(Condition::Failed), Some(Occasion::Failure)), (1, None, None)]);
+        story(&[Occasion::Failure], &[(0, Some(BadCondition::Failed), Some(Occasion::Failure)), (1, None, None)]);
     }
 
     #[test]
     fn since_is_the_first_time_and_a_clock_put_back_does_not_silence() {
-        let failed = Some(Condition::Failed);
+        let failed = Some(BadCondition::Failed);
         let first = decide(None, failed, &ALL, at(100), DAY).remember.unwrap();
-        let again = decide(Some(&first), Some(Condition::Partial), &ALL, at(200), DAY).remember.unwrap();
+        let again = decide(Some(&first), Some(BadCondition::Partial), &ALL, at(200), DAY).remember.unwrap();
         assert_eq!((again.since, again.at), (at(100), at(200)));
         assert_eq!(decide(Some(&first), failed, &ALL, at(10), DAY).tell, Some(Occasion::Failure));
     }

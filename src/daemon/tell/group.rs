@@ -57,9 +57,9 @@ fn signal(group: Pid, signal: Signal) {
 
 /// The process group of a hook; killed when whoever waits for the hook is dropped.
 #[derive(Debug)]
-pub(super) struct Group(Option<Pid>);
+pub(super) struct ProcessGroup(Option<Pid>);
 
-impl Group {
+impl ProcessGroup {
     /// Starts a hook in a group of its own.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
         if let Some(pid) = self.0 {

@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::group::Group;
+use super::group::ProcessGroup;
 use super::message::exit;
-use super::{Start, Warning};
+use super::{RunStart, NotifyWarning};
 use crate::config;
-use crate::daemon::{Ending, JobRun};
+use crate::daemon::{RunOutcome, JobRun};
 
 /// The most bytes of each of its two outputs that are kept for the log.
 const OUTPUT: usize = 32 * 1024;
@@ -98,15 +98,15 @@ impl Hooks {
     }
 
     /// Runs the run-before hook; ends it when `stop` comes.
-    pub(super) async fn before(&self, start: &Start, id: Uuid, stop: &CancellationToken) -> Result<(), HookFailure> {
+    pub(super) async fn before(&self, start: &RunStart, id: Uuid, stop: &CancellationToken) -> Result<(), HookFailure> {
         self.run("run-before", &self.before, &about_start(start, id), self.timeout, stop).await
     }
 
     /// Runs what follows a run: run-after or run-failed, then run-finally.
-    pub(super) async fn after(&self, run: &JobRun, id: Uuid) -> Vec<Warning> {
+    pub(super) async fn after(&self, run: &JobRun, id: Uuid) -> Vec<NotifyWarning> {
         let about = about_run(run, id);
         let within = match run.ending {
-            Ending::Interrupted => self.timeout.min(INTERRUPTED),
+            RunOutcome::Interrupted => self.timeout.min(INTERRUPTED),
             _ => self.timeout,
         };
         let (name, program) = if run.is_good() { ("run-after", &self.after) } else { ("run-failed", &self.failed) };
@@ -115,7 +115,7 @@ impl Hooks {
         let never = CancellationToken::new();
         for (name, program) in [(name, program), ("run-finally", &self.finally)] {
             if let Err(failure) = self.run(name, program, &about, within, &never).await {
-                warnings.push(Warning { who: format!("hook {name}"), why: failure.to_string() });
+                warnings.push(NotifyWarning { who: format!("hook {name}"), why: failure.to_string() });
             }
         }
         warnings
@@ -136,7 +136,7 @@ impl Hooks {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let unstarted =
             |error: std::io::Error| HookFailure::Unstarted { hook, program: program.clone(), why: error.to_string() };
-        let (mut child, group) = Group::start(&mut command).map_err(unstarted)?;
+        let (mut child, group) = ProcessGroup::start(&mut command).map_err(unstarted)?;
         let kept = Arc::new(Mutex::new(HookOutput::default()));
         let mut readers = JoinSet::new();
         if let Some(out) = child.stdout.take() {
@@ -170,7 +170,7 @@ impl Hooks {
 }
 
 /// Asks a hook and all it started to end, then makes them.
-async fn stop(group: &Group, child: &mut Child) {
+async fn stop(group: &ProcessGroup, child: &mut Child) {
     group.signal(Signal::TERM);
     // Not reaped before the group is killed: until then its number is nobody else's.
     tokio::time::sleep(GRACE).await;
@@ -219,7 +219,7 @@ fn log(hook: &'static str, about: &BTreeMap<&'static str, String>, kept: &Mutex<
 }
 
 /// What every hook is told.
-fn about_start(start: &Start, id: Uuid) -> BTreeMap<&'static str, String> {
+fn about_start(start: &RunStart, id: Uuid) -> BTreeMap<&'static str, String> {
     let mut about = BTreeMap::from([
         ("KEYHAVEN_JOB", start.job.clone()),
         ("KEYHAVEN_KIND", start.kind.clone()),
@@ -238,7 +238,7 @@ fn about_start(start: &Start, id: Uuid) -> BTreeMap<&'static str, String> {
 
 /// What a hook after a run is told besides.
 fn about_run(run: &JobRun, id: Uuid) -> BTreeMap<&'static str, String> {
-    let start = Start {
+    let start = RunStart {
         job: run.job.clone(),
         kind: run.kind.clone(),
         instance: run.instance.clone(),
@@ -266,7 +266,7 @@ mod tests {
     use rustix::process::Pid;
 
     use super::*;
-    use crate::daemon::Facts;
+    use crate::daemon::RunFacts;
     use crate::model::Timestamp;
 
     fn hooks(script: &str, timeout: Duration) -> Hooks {
@@ -275,8 +275,8 @@ mod tests {
         Hooks { before: argv(script), finally: argv(script), timeout, environment: vec![path], ..Hooks::default() }
     }
 
-    fn start() -> Start {
-        Start {
+    fn start() -> RunStart {
+        RunStart {
             job: "nightly".into(),
             kind: "backup".into(),
             instance: String::new(),
@@ -357,8 +357,8 @@ mod tests {
             started: Timestamp::from_millis(0),
             ended: Timestamp::from_millis(61_000),
             attempt: 2,
-            ending: Ending::Failed { exit: 17 },
-            facts: Facts { sequence: Some(4), ..Facts::default() },
+            ending: RunOutcome::Failed { exit: 17 },
+            facts: RunFacts { sequence: Some(4), ..RunFacts::default() },
             why: Some("cannot\0reach".into()),
         };
         let warnings = hooks(&format!("env > {}", out.display()), LONG).after(&run, Uuid::new_v4()).await;

@@ -24,8 +24,8 @@ pub struct Mail {
     host: String,
     from: Mailbox,
     to: Vec<Mailbox>,
-    /// What the server may hear, and nobody from it: see [`Unsaid`].
-    unsaid: Unsaid,
+    /// What the server may hear, and nobody from it: see [`LoginSecrets`].
+    unsaid: LoginSecrets,
 }
 
 /// What a mail server needs to be spoken to.
@@ -64,7 +64,7 @@ impl Mail {
             .port(server.port)
             .tls(tls)
             .timeout(Some(server.timeout));
-        let unsaid = Unsaid::of(server.login.as_ref());
+        let unsaid = LoginSecrets::of(server.login.as_ref());
         let builder = match server.login {
             Some((user, password)) => builder.credentials(Credentials::new(user, password.expose_secret().to_owned())),
             None => builder,
@@ -110,15 +110,15 @@ impl Mail {
 
 /// What a login puts on the wire, in the forms of AUTH PLAIN and LOGIN. There are servers that repeat a command that they do
 /// not know, and with it the password.
-struct Unsaid(Vec<Zeroizing<String>>);
+struct LoginSecrets(Vec<Zeroizing<String>>);
 
-impl std::fmt::Debug for Unsaid {
+impl std::fmt::Debug for LoginSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Unsaid([redacted])")
     }
 }
 
-impl Unsaid {
+impl LoginSecrets {
     /// Of any secret, this many characters in a row give it away: a server may break or shorten what it repeats.
     const RUN: usize = 8;
 
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_login_is_found_in_every_form_in_which_a_server_may_repeat_it() {
         let login = ("keyhaven".to_owned(), SecretString::from("correct-horse-battery"));
-        let unsaid = Unsaid::of(Some(&login));
+        let unsaid = LoginSecrets::of(Some(&login));
         for said in [
             "500 unknown: correct-horse-battery",
             "500 unknown: AUTH PLAIN AGtleWhhdmVuAGNvcnJlY3QtaG9yc2UtYmF0dGVyeQ==",
@@ -166,9 +166,9 @@ mod tests {
             assert!(unsaid.is_in(said), "{said}");
         }
         assert!(!unsaid.is_in("permanent error (535): 5.7.8 Error: authentication failed: keyhaven"));
-        assert!(!Unsaid::of(None).is_in("anything"));
+        assert!(!LoginSecrets::of(None).is_in("anything"));
         assert!(!format!("{unsaid:?}").contains("horse"));
-        let short = Unsaid::of(Some(&("k".to_owned(), SecretString::from("abc"))));
+        let short = LoginSecrets::of(Some(&("k".to_owned(), SecretString::from("abc"))));
         assert!(short.is_in("no abc") && !short.is_in("no ab"));
     }
 }

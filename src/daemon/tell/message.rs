@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Freshness, NotifyEndpoint};
 use crate::config::notify::Occasion;
 use crate::crypto::digest;
-use crate::daemon::{Ending, JobRun};
+use crate::daemon::{RunOutcome, JobRun};
 use crate::model::{FailureKind, Timestamp};
 
 /// The most characters of an error that are told.
@@ -76,11 +76,11 @@ impl NotificationSubject {
 /// The exit code of a run; none when it was killed at its deadline.
 pub(super) fn exit(run: &JobRun) -> Option<u8> {
     match run.ending {
-        Ending::Succeeded => Some(0),
-        Ending::Partial | Ending::Suspect => Some(FailureKind::Partial.exit_code()),
-        Ending::Failed { exit } => Some(exit),
-        Ending::TimedOut => None,
-        Ending::Interrupted => Some(FailureKind::Interrupted.exit_code()),
+        RunOutcome::Succeeded => Some(0),
+        RunOutcome::Partial | RunOutcome::Suspect => Some(FailureKind::Partial.exit_code()),
+        RunOutcome::Failed { exit } => Some(exit),
+        RunOutcome::TimedOut => None,
+        RunOutcome::Interrupted => Some(FailureKind::Interrupted.exit_code()),
     }
 }
 
@@ -223,25 +223,25 @@ fn headline(occasion: Occasion) -> &'static str {
 }
 
 /// What to do next, by how a run ended: words without names, for every target.
-fn hint(ending: &Ending) -> &'static str {
+fn hint(ending: &RunOutcome) -> &'static str {
     match ending {
-        Ending::Succeeded | Ending::Interrupted => "",
-        Ending::Partial => "the log of the run and `keyhaven show` name what is missing",
-        Ending::Suspect => {
+        RunOutcome::Succeeded | RunOutcome::Interrupted => "",
+        RunOutcome::Partial => "the log of the run and `keyhaven show` name what is missing",
+        RunOutcome::Suspect => {
             "compare with `keyhaven diff`; a custodian runs `keyhaven snapshots accept` when it is right"
         }
-        Ending::TimedOut => "the log of the run says how far it came; its deadline is in the configuration",
-        Ending::Failed { exit: 2 } => "`keyhaven config validate` names what is wrong",
-        Ending::Failed { exit: 10 } => "there is no repository at that place; `keyhaven doctor` says what was found",
-        Ending::Failed { exit: 12 } => "a key is missing or does not fit; `keyhaven doctor` names it",
-        Ending::Failed { exit: 13 } => {
+        RunOutcome::TimedOut => "the log of the run says how far it came; its deadline is in the configuration",
+        RunOutcome::Failed { exit: 2 } => "`keyhaven config validate` names what is wrong",
+        RunOutcome::Failed { exit: 10 } => "there is no repository at that place; `keyhaven doctor` says what was found",
+        RunOutcome::Failed { exit: 12 } => "a key is missing or does not fit; `keyhaven doctor` names it",
+        RunOutcome::Failed { exit: 13 } => {
             "`keyhaven verify` names every damaged object; keep the bucket as it is until then"
         }
-        Ending::Failed { exit: 14 } => "`keyhaven status` says what is missing since when",
-        Ending::Failed { exit: 15 } => "`keyhaven drift` lists the differences",
-        Ending::Failed { exit: 16 } => "the target has moved or conflicts; the log of the run names what is in the way",
-        Ending::Failed { exit: 17 } => "the instance cannot be reached or refused us; `keyhaven doctor` says which",
-        Ending::Failed { .. } => "the log of the run says why; `keyhaven doctor` checks everything it needs",
+        RunOutcome::Failed { exit: 14 } => "`keyhaven status` says what is missing since when",
+        RunOutcome::Failed { exit: 15 } => "`keyhaven drift` lists the differences",
+        RunOutcome::Failed { exit: 16 } => "the target has moved or conflicts; the log of the run names what is in the way",
+        RunOutcome::Failed { exit: 17 } => "the instance cannot be reached or refused us; `keyhaven doctor` says which",
+        RunOutcome::Failed { .. } => "the log of the run says why; `keyhaven doctor` checks everything it needs",
     }
 }
 

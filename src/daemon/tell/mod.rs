@@ -1,9 +1,9 @@
 //! Telling the world of runs: hooks, pings, webhooks, mail.
 //!
-//! One [`Teller`] serves one instance, in the daemon and around a one-shot command alike: [`Teller::starting`] before a
-//! run, [`Teller::finished`] after it, [`Teller::freshness`] whenever the state of the repository is known. What is worth
+//! One [`Notifier`] serves one instance, in the daemon and around a one-shot command alike: [`Notifier::starting`] before a
+//! run, [`Notifier::finished`] after it, [`Notifier::freshness`] whenever the state of the repository is known. What is worth
 //! telling is decided by [`decide`], over what each target was told before; only the run-before hook can change what
-//! happens to a run, and everything else that goes wrong here comes back as a [`Warning`].
+//! happens to a run, and everything else that goes wrong here comes back as a [`NotifyWarning`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Ending, JobRun};
+use super::{RunOutcome, JobRun};
 use crate::config::notify::Occasion;
 use crate::model::{Clock, ScheduledRun, Timestamp};
-use crate::repository::StateFolder;
+use crate::repository::StateDirectory;
 
 pub mod decide;
 mod group;
@@ -28,21 +28,21 @@ mod ping;
 pub mod target;
 mod webhook;
 
-pub use decide::Condition;
+pub use decide::BadCondition;
 pub use group::end_hooks;
 pub use hooks::{HookFailure, Hooks};
-pub use target::{NotifyEndpoint, Way};
+pub use target::{NotifyEndpoint, Channel};
 
-use decide::Told;
+use decide::LastNotification;
 use message::{Message, NotificationSubject};
-use notified::Notified;
+use notified::NotificationState;
 
 /// How long the start of a run waits at most for pings that are still on their way when it ends.
 const PINGS: Duration = Duration::from_secs(5);
 
 /// A run that is about to begin.
 #[derive(Debug, Clone)]
-pub struct Start {
+pub struct RunStart {
     /// The name of the job; for a command run by hand, that of the command.
     pub job: String,
     /// The command, such as `backup`.
@@ -57,15 +57,15 @@ pub struct Start {
     pub attempt: u32,
 }
 
-/// A run that was told to begin. [`Teller::finished`] takes it back.
+/// A run that was told to begin. [`Notifier::finished`] takes it back.
 #[derive(Debug)]
-pub struct Started {
+pub struct StartedRun {
     id: Uuid,
     veto: Option<HookFailure>,
-    pings: JoinSet<Option<Warning>>,
+    pings: JoinSet<Option<NotifyWarning>>,
 }
 
-impl Started {
+impl StartedRun {
     /// The id of the run, the same in every ping, notification and hook.
     #[must_use]
     pub fn id(&self) -> Uuid {
@@ -92,14 +92,14 @@ pub struct Freshness {
 
 /// A target could not be told, or a hook after a run failed. Nothing that a run depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
+pub struct NotifyWarning {
     /// The target or hook.
     pub who: String,
     /// What went wrong, without URLs and secrets.
     pub why: String,
 }
 
-impl std::fmt::Display for Warning {
+impl std::fmt::Display for NotifyWarning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.who, self.why)
     }
@@ -107,25 +107,25 @@ impl std::fmt::Display for Warning {
 
 /// Tells whoever the configuration names.
 #[derive(Debug)]
-pub struct Teller {
+pub struct Notifier {
     targets: Vec<Arc<NotifyEndpoint>>,
     hooks: Hooks,
-    notified: Notified,
+    notified: NotificationState,
     repository: String,
     host: String,
     clock: Arc<dyn Clock>,
     /// Targets that cannot be told at all, each with the reason.
-    broken: Vec<Warning>,
+    broken: Vec<NotifyWarning>,
 }
 
-impl Teller {
+impl Notifier {
     /// A teller of these targets and hooks. `state` is the folder of the repository, where it keeps what was told; without
     /// it everything counts as new. `repository` and `host` go into keys and, where a target has names, into texts.
     #[must_use]
     pub fn new(
         targets: Vec<NotifyEndpoint>,
         hooks: Hooks,
-        state: Option<&StateFolder>,
+        state: Option<&StateDirectory>,
         repository: &str,
         host: &str,
         clock: Arc<dyn Clock>,
@@ -133,7 +133,7 @@ impl Teller {
         Self {
             targets: targets.into_iter().map(Arc::new).collect(),
             hooks,
-            notified: Notified::new(state),
+            notified: NotificationState::new(state),
             repository: repository.to_owned(),
             host: host.to_owned(),
             clock,
@@ -148,13 +148,13 @@ impl Teller {
     }
 
     /// Adds a target that cannot be told, such as one whose URL file is missing: a warning for every run.
-    pub fn add_broken(&mut self, warning: Warning) {
+    pub fn add_broken(&mut self, warning: NotifyWarning) {
         self.broken.push(warning);
     }
 
     /// The targets that cannot be told, each with why.
     #[must_use]
-    pub fn broken(&self) -> &[Warning] {
+    pub fn broken(&self) -> &[NotifyWarning] {
         &self.broken
     }
 
@@ -171,22 +171,22 @@ impl Teller {
 
     /// Tells that a run begins: runs the run-before hook and waits for it, and sends pings without waiting for them. Ends
     /// the hook when `stop` is cancelled; the veto then says so.
-    pub async fn starting(&self, start: &Start, stop: &CancellationToken) -> Started {
+    pub async fn starting(&self, start: &RunStart, stop: &CancellationToken) -> StartedRun {
         let id = Uuid::new_v4();
         let mut pings = JoinSet::new();
         for target in self.of(&start.job, &start.instance) {
-            if let Way::Ping(ping) = &target.way {
+            if let Channel::Ping(ping) = &target.way {
                 let (ping, name) = (ping.clone(), target.name.clone());
-                pings.spawn(async move { ping.start(id).await.err().map(|why| Warning { who: name, why }) });
+                pings.spawn(async move { ping.start(id).await.err().map(|why| NotifyWarning { who: name, why }) });
             }
         }
         let veto = self.hooks.before(start, id, stop).await.err();
-        Started { id, veto, pings }
+        StartedRun { id, veto, pings }
     }
 
     /// Tells how a run ended: hooks, pings, notifications. `again` says that another attempt follows: then hooks run, and
     /// nobody is told of a failure that may pass. Gives back what could not be told, for the caller to log.
-    pub async fn finished(&self, mut started: Started, run: &JobRun, again: bool) -> Vec<Warning> {
+    pub async fn finished(&self, mut started: StartedRun, run: &JobRun, again: bool) -> Vec<NotifyWarning> {
         let mut warnings = self.hooks.after(run, started.id).await;
         // A ping of the start must not arrive after that of the end.
         let waited = tokio::time::timeout(PINGS, async {
@@ -203,20 +203,20 @@ impl Teller {
         }
         let seen = match &run.ending {
             // Somebody asked for it: no news of the job, neither good nor bad.
-            Ending::Interrupted => return warnings,
+            RunOutcome::Interrupted => return warnings,
             _ if run.is_good() => None,
-            Ending::Succeeded => None,
-            Ending::Partial => Some(Condition::Partial),
-            Ending::Suspect => Some(Condition::Suspect),
-            Ending::Failed { .. } | Ending::TimedOut => Some(Condition::Failed),
+            RunOutcome::Succeeded => None,
+            RunOutcome::Partial => Some(BadCondition::Partial),
+            RunOutcome::Suspect => Some(BadCondition::Suspect),
+            RunOutcome::Failed { .. } | RunOutcome::TimedOut => Some(BadCondition::Failed),
         };
         let subject = NotificationSubject::of_run(run, started.id);
         let exit = if run.is_good() { Some(0) } else { message::exit(run) };
         let mut sending = JoinSet::new();
         for target in self.of(&run.job, &run.instance) {
-            if let Way::Ping(ping) = &target.way {
+            if let Channel::Ping(ping) = &target.way {
                 let (ping, name, exit, id) = (ping.clone(), target.name.clone(), exit, started.id);
-                sending.spawn(async move { ping.end(id, exit).await.err().map(|why| Warning { who: name, why }) });
+                sending.spawn(async move { ping.end(id, exit).await.err().map(|why| NotifyWarning { who: name, why }) });
             }
         }
         warnings.extend(self.notify(&subject, &run.job, &run.instance, seen).await);
@@ -227,15 +227,15 @@ impl Teller {
     }
 
     /// Tells that the repository has become stale, or fresh again; nothing when it is as it was told before.
-    pub async fn freshness(&self, freshness: &Freshness) -> Vec<Warning> {
-        let seen = (!freshness.stale.is_empty()).then_some(Condition::Stale);
+    pub async fn freshness(&self, freshness: &Freshness) -> Vec<NotifyWarning> {
+        let seen = (!freshness.stale.is_empty()).then_some(BadCondition::Stale);
         let subject = NotificationSubject::of_freshness(freshness);
         self.notify(&subject, "", &freshness.instance, seen).await
     }
 
     /// Tells that the daemon was given a configuration that is wrong (`why`) and keeps the one before, or that the one it was
     /// given is right. Every target hears of it, whatever jobs it is for.
-    pub async fn configuration(&self, why: Option<&str>) -> Vec<Warning> {
+    pub async fn configuration(&self, why: Option<&str>) -> Vec<NotifyWarning> {
         let subject = NotificationSubject::of_configuration(why, self.clock.now());
         let key = "configuration of the daemon".to_owned();
         // That all is as it should be is news to those only who heard that it was not.
@@ -243,15 +243,15 @@ impl Teller {
         if why.is_none() && !self.targets.iter().any(|target| known.of(&target.name, &key).is_some()) {
             return Vec::new();
         }
-        self.notify_of(key, &subject, "", "", why.map(|_| Condition::Failed)).await
+        self.notify_of(key, &subject, "", "", why.map(|_| BadCondition::Failed)).await
     }
 
     /// Sends one target a test, whatever it wants to be told.
     ///
     /// # Errors
     /// What went wrong, without URLs and secrets.
-    pub async fn test(&self, name: &str) -> Result<(), Warning> {
-        let wrong = |why: String| Warning { who: name.to_owned(), why };
+    pub async fn test(&self, name: &str) -> Result<(), NotifyWarning> {
+        let wrong = |why: String| NotifyWarning { who: name.to_owned(), why };
         if let Some(broken) = self.broken.iter().find(|broken| broken.who == name) {
             return Err(broken.clone());
         }
@@ -260,9 +260,9 @@ impl Teller {
         let now = self.clock.now();
         let message = Message::test(target, &self.repository, &self.host, now);
         match &target.way {
-            Way::Ping(ping) => ping.test().await.map_err(wrong),
-            Way::Webhook(webhook) => webhook.send(&message, target.timeout).await.map_err(wrong),
-            Way::Mail(mail) => mail.send(&message, target.timeout).await.map_err(wrong),
+            Channel::Ping(ping) => ping.test().await.map_err(wrong),
+            Channel::Webhook(webhook) => webhook.send(&message, target.timeout).await.map_err(wrong),
+            Channel::Mail(mail) => mail.send(&message, target.timeout).await.map_err(wrong),
         }
     }
 
@@ -278,27 +278,27 @@ impl Teller {
         subject: &NotificationSubject,
         job: &str,
         instance: &str,
-        seen: Option<Condition>,
-    ) -> Vec<Warning> {
+        seen: Option<BadCondition>,
+    ) -> Vec<NotifyWarning> {
         self.notify_of(format!("{instance}:{job}"), subject, job, instance, seen).await
     }
 
-    /// As [`Teller::notify`], remembered under this key.
+    /// As [`Notifier::notify`], remembered under this key.
     async fn notify_of(
         &self,
         key: String,
         subject: &NotificationSubject,
         job: &str,
         instance: &str,
-        seen: Option<Condition>,
-    ) -> Vec<Warning> {
+        seen: Option<BadCondition>,
+    ) -> Vec<NotifyWarning> {
         let now = self.clock.now();
         let (known, damaged) = self.notified.read().await;
-        let mut warnings: Vec<Warning> = damaged.into_iter().collect();
+        let mut warnings: Vec<NotifyWarning> = damaged.into_iter().collect();
         let mut sending = JoinSet::new();
-        let mut settled: Vec<(String, Option<Told>)> = Vec::new();
+        let mut settled: Vec<(String, Option<LastNotification>)> = Vec::new();
         for target in self.of(job, instance) {
-            if matches!(target.way, Way::Ping(_)) {
+            if matches!(target.way, Channel::Ping(_)) {
                 continue;
             }
             let told = known.of(&target.name, &key);
@@ -312,9 +312,9 @@ impl Teller {
                     let (target, remember) = (target.clone(), decision.remember);
                     sending.spawn(async move {
                         let sent = match &target.way {
-                            Way::Ping(_) => Ok(()),
-                            Way::Webhook(webhook) => webhook.send(&message, target.timeout).await,
-                            Way::Mail(mail) => mail.send(&message, target.timeout).await,
+                            Channel::Ping(_) => Ok(()),
+                            Channel::Webhook(webhook) => webhook.send(&message, target.timeout).await,
+                            Channel::Mail(mail) => mail.send(&message, target.timeout).await,
                         };
                         (target.name.clone(), remember, sent)
                     });
@@ -325,7 +325,7 @@ impl Teller {
             match done {
                 Ok((name, remember, Ok(()))) => settled.push((name, remember)),
                 // It stays as it was, so that the next run tells it.
-                Ok((who, _, Err(why))) => warnings.push(Warning { who, why }),
+                Ok((who, _, Err(why))) => warnings.push(NotifyWarning { who, why }),
                 Err(_) => {}
             }
         }
@@ -338,11 +338,11 @@ impl Teller {
 
 /// What a target is told of one occasion, for targets and tests.
 #[must_use]
-pub fn occasion_of(condition: Condition) -> Occasion {
+pub fn occasion_of(condition: BadCondition) -> Occasion {
     match condition {
-        Condition::Failed => Occasion::Failure,
-        Condition::Partial => Occasion::Partial,
-        Condition::Suspect => Occasion::Suspect,
-        Condition::Stale => Occasion::Stale,
+        BadCondition::Failed => Occasion::Failure,
+        BadCondition::Partial => Occasion::Partial,
+        BadCondition::Suspect => Occasion::Suspect,
+        BadCondition::Stale => Occasion::Stale,
     }
 }

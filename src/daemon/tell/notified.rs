@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Warning;
-use super::decide::Told;
-use crate::daemon::memory::{Memory, MemoryError};
-use crate::repository::StateFolder;
+use super::NotifyWarning;
+use super::decide::LastNotification;
+use crate::daemon::memory::{StateFile, StateFileError};
+use crate::repository::StateDirectory;
 
 const FILE: &str = "notified.json";
 /// Subjects remembered of one target; past that, the one that was told of the longest ago is forgotten.
@@ -17,16 +17,16 @@ const MOST: usize = 1_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct NotifiedJobs {
-    targets: BTreeMap<String, BTreeMap<String, Told>>,
+    targets: BTreeMap<String, BTreeMap<String, LastNotification>>,
 }
 
 impl NotifiedJobs {
     /// What a target was told of a subject.
-    pub(super) fn of(&self, target: &str, subject: &str) -> Option<&Told> {
+    pub(super) fn of(&self, target: &str, subject: &str) -> Option<&LastNotification> {
         self.targets.get(target)?.get(subject)
     }
 
-    fn settle(&mut self, target: &str, subject: &str, told: Option<Told>) {
+    fn settle(&mut self, target: &str, subject: &str, told: Option<LastNotification>) {
         let subjects = self.targets.entry(target.to_owned()).or_default();
         match told {
             Some(told) => {
@@ -47,15 +47,15 @@ impl NotifiedJobs {
 
 /// The memory; without a state folder it remembers nothing.
 #[derive(Debug)]
-pub(super) struct Notified(Option<Memory>);
+pub(super) struct NotificationState(Option<StateFile>);
 
-impl Notified {
-    pub(super) fn new(state: Option<&StateFolder>) -> Self {
-        Self(state.map(|folder| Memory::new(folder, FILE)))
+impl NotificationState {
+    pub(super) fn new(state: Option<&StateDirectory>) -> Self {
+        Self(state.map(|folder| StateFile::new(folder, FILE)))
     }
 
     /// What is known. What cannot be read counts as nothing: news is rather told twice than not at all.
-    pub(super) async fn read(&self) -> (NotifiedJobs, Option<Warning>) {
+    pub(super) async fn read(&self) -> (NotifiedJobs, Option<NotifyWarning>) {
         let Some(memory) = self.0.clone() else { return (NotifiedJobs::default(), None) };
         let read = tokio::task::spawn_blocking(move || memory.read::<NotifiedJobs>()).await;
         match read {
@@ -66,7 +66,7 @@ impl Notified {
     }
 
     /// Remembers what targets know of a subject now.
-    pub(super) async fn settle(&self, subject: String, settled: Vec<(String, Option<Told>)>) -> Option<Warning> {
+    pub(super) async fn settle(&self, subject: String, settled: Vec<(String, Option<LastNotification>)>) -> Option<NotifyWarning> {
         let memory = self.0.clone()?;
         let change = move |known: &mut NotifiedJobs| {
             for (target, told) in settled {
@@ -82,30 +82,30 @@ impl Notified {
     }
 }
 
-fn warning(error: &MemoryError) -> Warning {
+fn warning(error: &StateFileError) -> NotifyWarning {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Warning { who: FILE.to_owned(), why: format!("{error}{cause}; a notification may come twice") }
+    NotifyWarning { who: FILE.to_owned(), why: format!("{error}{cause}; a notification may come twice") }
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests make, spoil and read files")]
 mod tests {
     use super::*;
-    use crate::daemon::tell::Condition;
+    use crate::daemon::tell::BadCondition;
     use crate::model::Timestamp;
 
-    fn told(at: i64) -> Option<Told> {
+    fn told(at: i64) -> Option<LastNotification> {
         let at = Timestamp::from_millis(at);
-        Some(Told { condition: Condition::Failed, since: at, at })
+        Some(LastNotification { condition: BadCondition::Failed, since: at, at })
     }
 
     #[tokio::test]
     async fn what_was_told_comes_back_in_another_process_and_rubbish_counts_as_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let state = StateFolder::new(root.path(), "id");
-        let notified = Notified::new(Some(&state));
+        let state = StateDirectory::new(root.path(), "id");
+        let notified = NotificationState::new(Some(&state));
         assert_eq!(notified.settle(":backup".into(), vec![("chat".into(), told(1))]).await, None);
-        let (known, none) = Notified::new(Some(&state)).read().await;
+        let (known, none) = NotificationState::new(Some(&state)).read().await;
         assert_eq!((known.of("chat", ":backup").cloned(), none), (told(1), None));
         assert_eq!(known.of("chat", "pay:backup"), None);
         std::fs::write(state.path().join(FILE), b"{\"targets\":3}").unwrap();

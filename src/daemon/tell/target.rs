@@ -13,7 +13,7 @@ use crate::config::notify::{self, Header, NotifyPlace, Occasion};
 
 /// How a target is told.
 #[derive(Debug)]
-pub enum Way {
+pub enum Channel {
     /// A check that is pinged.
     Ping(Ping),
     /// A webhook.
@@ -28,7 +28,7 @@ pub struct NotifyEndpoint {
     /// Its name.
     pub name: String,
     /// How it is told.
-    pub way: Way,
+    pub way: Channel,
     /// What it is told.
     pub on: Vec<Occasion>,
     /// Only these jobs; all when empty.
@@ -62,7 +62,7 @@ impl NotifyEndpoint {
             Endpoint::new(url, ca_pem)
         };
         let way = match &target.way {
-            notify::Way::Ping { url } => Way::Ping(Ping::new(endpoint(url)?, target.timeout)),
+            notify::Way::Ping { url } => Channel::Ping(Ping::new(endpoint(url)?, target.timeout)),
             notify::Way::Webhook { url, method, headers, content_type, body, token } => {
                 let header = |(name, value): &(String, Header)| {
                     let value = match value {
@@ -71,7 +71,7 @@ impl NotifyEndpoint {
                     };
                     Ok::<_, String>((name.clone(), value))
                 };
-                Way::Webhook(Box::new(Webhook {
+                Channel::Webhook(Box::new(Webhook {
                     endpoint: endpoint(url)?,
                     method,
                     headers: headers.iter().map(header).collect::<Result<_, _>>()?,
@@ -86,7 +86,7 @@ impl NotifyEndpoint {
                     None => None,
                 };
                 let server = Server { host, port: *port, tls: *tls, login, ca_pem, timeout: target.timeout };
-                Way::Mail(Box::new(Mail::new(server, from, to)?))
+                Channel::Mail(Box::new(Mail::new(server, from, to)?))
             }
         };
         Ok(Self {

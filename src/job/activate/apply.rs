@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::plan::{Activation, AtOnce, Turn};
-use super::primary::{OldPrimary, Primary};
+use super::plan::{Activation, RotatesAtOnce, RotationStep};
+use super::primary::{OldPrimary, PrimaryAccess};
 use super::{ActivateError, held_policy, list};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
@@ -67,7 +67,7 @@ impl ActivationReport {
 }
 
 /// What became of one secret.
-enum Done {
+enum ActivationOutcome {
     Now,
     Before,
     Conflict(String),
@@ -83,7 +83,7 @@ pub async fn apply(
     context: &Context,
     plan: &Activation,
     standby: &dyn Standby,
-    primary: Primary<'_>,
+    primary: PrimaryAccess<'_>,
     settle: Duration,
 ) -> Result<ActivationReport, ActivateError> {
     let began = context.clock.now();
@@ -126,10 +126,10 @@ pub async fn apply(
             one(context, standby, step, settle).await
         };
         match became {
-            Ok(Done::Now) => (report.done, report.left) = (report.done + 1, report.left - 1),
-            Ok(Done::Before) => (report.already, report.left) = (report.already + 1, report.left - 1),
-            Ok(Done::Conflict(why)) => report.conflicts.push(step.remark(why)),
-            Ok(Done::Failed(why)) => report.failed.push(step.remark(why)),
+            Ok(ActivationOutcome::Now) => (report.done, report.left) = (report.done + 1, report.left - 1),
+            Ok(ActivationOutcome::Before) => (report.already, report.left) = (report.already + 1, report.left - 1),
+            Ok(ActivationOutcome::Conflict(why)) => report.conflicts.push(step.remark(why)),
+            Ok(ActivationOutcome::Failed(why)) => report.failed.push(step.remark(why)),
             Err(error) => {
                 (report.stopped, report.stopped_kind) = (Some(in_words(&error)), Some(error.kind()));
                 break;
@@ -143,48 +143,48 @@ pub async fn apply(
     Ok(report)
 }
 
-async fn one(context: &Context, standby: &dyn Standby, step: &Turn, settle: Duration) -> Result<Done, RestoreError> {
+async fn one(context: &Context, standby: &dyn Standby, step: &RotationStep, settle: Duration) -> Result<ActivationOutcome, RestoreError> {
     let mut sent = false;
     for _ in 0..TRIES {
         let docs = match standby.look(&step.key, Look { row: true, ..Look::default() }).await {
             Ok(docs) => docs,
-            Err(InstanceError::Gone { .. }) => return Ok(Done::Conflict("it is gone from the standby".to_owned())),
+            Err(InstanceError::Gone { .. }) => return Ok(ActivationOutcome::Conflict("it is gone from the standby".to_owned())),
             Err(error) => return Err(error.into()),
         };
         let have = view_of(standby.converter(), &step.key, &step.item_type, docs);
         match standing(step, &have) {
-            Standing::On => return Ok(if sent { Done::Now } else { Done::Before }),
-            Standing::Moved(why) => return Ok(Done::Conflict(why)),
-            Standing::Held => {}
+            RotationState::On => return Ok(if sent { ActivationOutcome::Now } else { ActivationOutcome::Before }),
+            RotationState::Moved(why) => return Ok(ActivationOutcome::Conflict(why)),
+            RotationState::Held => {}
         }
-        let action = Action::ReleaseRotation { turn_on: step.at_once != AtOnce::Rotates };
+        let action = Action::ReleaseRotation { turn_on: step.at_once != RotatesAtOnce::Rotates };
         let body = standby.body(&Change { have: Some(&have), ..Change::new(&action, &have) })?;
         let write = Write { target: Some(step.key.id().to_owned()), ..Write::new(action, body) };
         sent = true;
         match standby.write(write).await {
-            Ok(_) => return Ok(Done::Now),
+            Ok(_) => return Ok(ActivationOutcome::Now),
             Err(error) if unanswered(&error) => {
                 context.observer.observe(JobEvent::Note(in_words(&error)));
                 tokio::time::sleep(settle).await;
             }
             Err(error @ (InstanceError::Refused { .. } | InstanceError::Forbidden { .. })) => {
-                return Ok(Done::Failed(in_words(&error)));
+                return Ok(ActivationOutcome::Failed(in_words(&error)));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Done::Failed(format!("no answer in {TRIES} attempts")))
+    Ok(ActivationOutcome::Failed(format!("no answer in {TRIES} attempts")))
 }
 
 /// Where a secret stands between held back and turned on.
-enum Standing {
+enum RotationState {
     Held,
     On,
     Moved(String),
 }
 
-fn standing(step: &Turn, have: &RestoreItem) -> Standing {
-    let moved = |what: &str| Standing::Moved(format!("{what} since the plan was made; make a new plan"));
+fn standing(step: &RotationStep, have: &RestoreItem) -> RotationState {
+    let moved = |what: &str| RotationState::Moved(format!("{what} since the plan was made; make a new plan"));
     let Some(mark) = &have.mark else { return moved("its mark has gone") };
     if mark.source != step.source {
         return moved("it carries the mark of another secret");
@@ -192,12 +192,12 @@ fn standing(step: &Turn, have: &RestoreItem) -> Standing {
     let rotates = have.rotation.as_ref().map(|rotation| normal(&rotation.to_raw()));
     let wanted = normal(&step.policy);
     match held_policy(have) {
-        None if rotates.as_ref() == Some(&wanted) => Standing::On,
+        None if rotates.as_ref() == Some(&wanted) => RotationState::On,
         // It rotated by another policy when the plan was made, and that was to stay.
-        None if rotates.is_some() && step.at_once == AtOnce::Rotates => Standing::On,
+        None if rotates.is_some() && step.at_once == RotatesAtOnce::Rotates => RotationState::On,
         None => moved("what was held back has been taken out of its mark"),
         Some(policy) if normal(&policy.to_raw()) != wanted => moved("another policy is held back"),
-        Some(_) if rotates.is_some() && step.at_once != AtOnce::Rotates => moved("it has begun to rotate"),
-        Some(_) => Standing::Held,
+        Some(_) if rotates.is_some() && step.at_once != RotatesAtOnce::Rotates => moved("it has begun to rotate"),
+        Some(_) => RotationState::Held,
     }
 }

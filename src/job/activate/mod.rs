@@ -32,8 +32,8 @@ pub mod plan;
 pub mod primary;
 
 pub use apply::{ActivationReport, apply};
-pub use plan::{Activation, AtOnce, Turn};
-pub use primary::{OldPrimary, Primary};
+pub use plan::{Activation, RotatesAtOnce, RotationStep};
+pub use primary::{OldPrimary, PrimaryAccess};
 
 /// Secrets that are looked at side by side; the pace limits them all.
 const LOOKS_IN_FLIGHT: usize = 8;
@@ -102,7 +102,7 @@ impl From<InstanceError> for ActivateError {
 pub async fn plan(
     context: &Context,
     standby: &dyn Standby,
-    primary: Primary<'_>,
+    primary: PrimaryAccess<'_>,
     only: &[Selector],
 ) -> Result<Activation, ActivateError> {
     let making = async {
@@ -116,7 +116,7 @@ pub async fn plan(
         let asked = held.into_iter().map(|(view, there)| (view, there, group_of(view))).filter(|(view, _, group)| {
             only.is_empty() || only.iter().any(|selector| selector.selects(view, group.as_deref()))
         });
-        let mut steps: Vec<Turn> = stream::iter(asked)
+        let mut steps: Vec<RotationStep> = stream::iter(asked)
             .map(|(view, there, group)| turn(standby, view, there, group, listed.now))
             .buffer_unordered(LOOKS_IN_FLIGHT)
             .try_filter_map(async |turn| Ok(turn))
@@ -176,7 +176,7 @@ async fn turn(
     there: &Listed,
     group: Option<String>,
     now: Timestamp,
-) -> Result<Option<Turn>, RestoreError> {
+) -> Result<Option<RotationStep>, RestoreError> {
     let (Some(policy), Some(mark)) = (held_policy(view), view.mark.as_ref()) else { return Ok(None) };
     let mut item = there.item.clone();
     match standby.look(&item.key, Look { versions: true, ..Look::default() }).await {
@@ -186,11 +186,11 @@ async fn turn(
     }
     let due = standby.converter().next_rotation(&item, &policy);
     let at_once = match due {
-        _ if view.rotation.is_some() => AtOnce::Rotates,
-        Some(due) if due <= now => AtOnce::Due,
-        _ => AtOnce::May,
+        _ if view.rotation.is_some() => RotatesAtOnce::Rotates,
+        Some(due) if due <= now => RotatesAtOnce::Due,
+        _ => RotatesAtOnce::May,
     };
-    Ok(Some(Turn {
+    Ok(Some(RotationStep {
         id: 0,
         key: view.key.clone(),
         name: view.name.clone(),

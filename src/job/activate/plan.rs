@@ -20,7 +20,7 @@ pub struct Activation {
     /// What the old primary said when the plan was made. It is asked again before anything is changed.
     pub old_primary: OldPrimary,
     /// One step a secret, in key order.
-    pub steps: Vec<Turn>,
+    pub steps: Vec<RotationStep>,
     /// Secrets that a restore marked and that hold nothing back.
     pub nothing_held: u64,
     /// The digest of all the rest, against accidents.
@@ -29,7 +29,7 @@ pub struct Activation {
 
 /// Rotation of one secret, turned on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Turn {
+pub struct RotationStep {
     /// Its place in the plan, from 1.
     pub id: u32,
     /// The secret, by its key in the standby.
@@ -49,13 +49,13 @@ pub struct Turn {
     /// When the first rotation is due: the creation of the current version and the policy's interval.
     pub due: Option<Timestamp>,
     /// Whether it rotates at once.
-    pub at_once: AtOnce,
+    pub at_once: RotatesAtOnce,
 }
 
 /// Whether a secret rotates as soon as its policy is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AtOnce {
+pub enum RotatesAtOnce {
     /// It is due already.
     Due,
     /// Its date lies ahead; the provider does not say whether a changed policy rotates by itself, so it may.
@@ -64,7 +64,7 @@ pub enum AtOnce {
     Rotates,
 }
 
-impl Turn {
+impl RotationStep {
     /// Says something about the secret.
     #[must_use]
     pub fn remark(&self, reason: impl Into<String>) -> Remark {

@@ -23,7 +23,7 @@ const NAMES_SAID: usize = 5;
 
 /// How the old primary can be asked.
 #[derive(Debug, Clone, Copy)]
-pub enum Primary<'a> {
+pub enum PrimaryAccess<'a> {
     /// Through this client.
     Ask(&'a dyn Standby),
     /// Nobody has said how.
@@ -55,7 +55,7 @@ pub enum OldPrimary {
 }
 
 /// Looks for secrets by id and keeps the names of those that rotate.
-struct Search<'a> {
+struct RotationSearch<'a> {
     standby: &'a dyn Standby,
     wanted: &'a BTreeSet<String>,
     /// Ids that the list shows.
@@ -63,7 +63,7 @@ struct Search<'a> {
     rotates: Vec<String>,
 }
 
-impl Sink for Search<'_> {
+impl Sink for RotationSearch<'_> {
     fn take(&mut self, listed: Listed) {
         if listed.item.key.kind() == ItemKind::Secret && self.wanted.contains(listed.item.key.id()) {
             self.found.insert(listed.item.key.id().to_owned());
@@ -80,7 +80,7 @@ impl Sink for Search<'_> {
     }
 }
 
-impl Search<'_> {
+impl RotationSearch<'_> {
     /// Lists the instance, then asks for every wanted secret that the list lacks: one that was deleted rotates no more,
     /// one in a group that the key does not see may.
     async fn run(&mut self) -> Result<(), InstanceError> {
@@ -107,7 +107,7 @@ impl Search<'_> {
     }
 }
 
-impl Primary<'_> {
+impl PrimaryAccess<'_> {
     /// Asks which of these secrets, by their ids there, it still rotates. Reads no payload.
     pub(super) async fn ask(self, wanted: &BTreeSet<String>) -> OldPrimary {
         let source = match self {
@@ -115,7 +115,7 @@ impl Primary<'_> {
             Self::Unknown => return OldPrimary::NotAsked,
             Self::Ask(source) => source,
         };
-        let mut search = Search { standby: source, wanted, found: BTreeSet::new(), rotates: Vec::new() };
+        let mut search = RotationSearch { standby: source, wanted, found: BTreeSet::new(), rotates: Vec::new() };
         match tokio::time::timeout(PATIENCE, search.run()).await {
             Err(_) => OldPrimary::Silent { why: format!("no answer within {} seconds", PATIENCE.as_secs()) },
             Ok(Err(error)) => OldPrimary::Silent { why: in_words(&error) },

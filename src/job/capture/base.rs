@@ -12,7 +12,7 @@ use super::inventory::ShortRevision;
 use super::keys::KeyTable;
 use super::supply::mark_of;
 use super::tally::tally;
-use super::worth::{BaseIndex, BaseItem, Demands, Worth};
+use super::worth::{BaseIndex, BaseItem, ReuseRules, ReuseDecision};
 use crate::crypto::Identities;
 use crate::format::list::{ListedPack, PackList};
 use crate::format::snapshot::PartRef;
@@ -32,7 +32,7 @@ pub(super) const NEW_PACKS: usize = 8;
 
 /// What a run builds on. Empty when there is nothing to build on.
 #[derive(Debug)]
-pub(super) struct Base {
+pub(super) struct BaseSnapshot {
     /// The entry of the snapshot; nothing for an empty base, or one that was never recorded.
     pub(super) snapshot: Option<Digest>,
     /// Its items.
@@ -70,7 +70,7 @@ pub(super) struct BaseQuery<'a> {
     pub(super) new_packs: usize,
 }
 
-impl Base {
+impl BaseSnapshot {
     /// A base without items.
     pub(super) fn empty(wanted: &BaseQuery<'_>) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl Base {
     ) -> Result<Self, RepositoryError> {
         let sizes = wanted.repository.pack_sizes().await?;
         let places = list.packs.iter().enumerate().filter_map(|(at, pack)| Some((pack.pack, at.try_into().ok()?)));
-        let judge = Arc::new(Judge { demands: demands(wanted, &list.packs, &sizes), places: places.collect() });
+        let judge = Arc::new(ReuseJudge { demands: demands(wanted, &list.packs, &sizes), places: places.collect() });
         let mut base = Self { parts, packs: list.packs, ..Self::empty(wanted) };
         base.index.reserve(base.parts.iter().map(|part| part.items).sum());
         let numbered: Vec<(u32, PartRef)> = (0..).zip(base.parts.clone()).collect();
@@ -162,7 +162,7 @@ impl Base {
     }
 
     /// What an item is worth.
-    pub(super) fn worth(&self, at: u32) -> Option<Worth> {
+    pub(super) fn worth(&self, at: u32) -> Option<ReuseDecision> {
         Some(self.index.known.get(at as usize)?.worth)
     }
 
@@ -195,7 +195,7 @@ impl BaseIndex {
         }));
     }
 
-    fn push(&mut self, item: &Item, part: u32, Judge { demands, places }: &Judge) {
+    fn push(&mut self, item: &Item, part: u32, ReuseJudge { demands, places }: &ReuseJudge) {
         let mut packs: Vec<u16> = Vec::new();
         let mut listed = true;
         for pointer in &item.payloads {
@@ -212,7 +212,7 @@ impl BaseIndex {
         self.keys.push(&item.key);
         self.known.push(BaseItem {
             revision: item.revision.as_ref().map(ShortRevision::of),
-            worth: if listed { demands.judge(item) } else { Worth::Broken },
+            worth: if listed { demands.judge(item) } else { ReuseDecision::Broken },
             part,
             tally: tally(item),
             packs: (first, count),
@@ -228,8 +228,8 @@ impl BaseIndex {
 
 /// What an item of the base is judged by.
 #[derive(Debug)]
-struct Judge {
-    demands: Demands,
+struct ReuseJudge {
+    demands: ReuseRules,
     /// Where each pack stands in the list.
     places: BTreeMap<Digest, u16>,
 }
@@ -244,7 +244,7 @@ fn whole(part: &PartRef, index: BaseIndex) -> Result<BaseIndex, RepositoryError>
     Err(RepositoryError::Damaged { path: names::catalogue(&part.digest), why })
 }
 
-fn demands(wanted: &BaseQuery<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest, u64>) -> Demands {
+fn demands(wanted: &BaseQuery<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest, u64>) -> ReuseRules {
     let missing: BTreeSet<Digest> =
         packs.iter().filter(|pack| sizes.get(&pack.pack) != Some(&pack.size)).map(|pack| pack.pack).collect();
     let mut stale: BTreeSet<Digest> =
@@ -253,7 +253,7 @@ fn demands(wanted: &BaseQuery<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest
         packs.iter().filter(|pack| !missing.contains(&pack.pack) && !stale.contains(&pack.pack)).collect();
     let sizes: Vec<u64> = whole.iter().map(|pack| pack.size).collect();
     stale.extend(crowded(&sizes, wanted.new_packs).into_iter().filter_map(|at| Some(whole.get(at)?.pack)));
-    Demands { full: wanted.full, full_every: wanted.full_every, now: wanted.now, stale, missing }
+    ReuseRules { full: wanted.full, full_every: wanted.full_every, now: wanted.now, stale, missing }
 }
 
 /// The keys of any snapshot, in order.
@@ -276,14 +276,14 @@ pub(super) async fn keys_of(
 /// Gives lines of the base, asked for in rising order; each part is fetched once.
 #[derive(Debug)]
 pub(super) struct BaseLines<'a> {
-    base: &'a Base,
+    base: &'a BaseSnapshot,
     part: Option<u32>,
     items: VecDeque<Item>,
 }
 
 impl<'a> BaseLines<'a> {
     /// Starts at the beginning.
-    pub(super) fn new(base: &'a Base) -> Self {
+    pub(super) fn new(base: &'a BaseSnapshot) -> Self {
         Self { base, part: None, items: VecDeque::new() }
     }
 

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::CaptureError;
-use super::base::{Base, BaseLines};
+use super::base::{BaseSnapshot, BaseLines};
 use super::collect::Collected;
 use super::inventory::ListedInventory;
 use super::packing::Packing;
@@ -74,7 +74,7 @@ pub(super) struct CatalogueTarget<'a> {
 /// When the repository fails, or the lines kept in memory do not fit together, which is a bug.
 pub(super) async fn write<'a>(
     target: CatalogueTarget<'a>,
-    base: &'a Base,
+    base: &'a BaseSnapshot,
     collected: &'a mut Collected,
     packing: &'a Packing<'_>,
 ) -> Result<Written, CaptureError> {
@@ -115,7 +115,7 @@ pub(super) async fn write<'a>(
 }
 
 /// Turns parts of the base that would be named again into lines to be written.
-fn expanded(base: &Base, segment: Segment) -> Segment {
+fn expanded(base: &BaseSnapshot, segment: Segment) -> Segment {
     let Segment::Same(parts) = &segment else { return segment };
     let places = parts.iter().flat_map(|part| base.places_of(*part));
     let line = |at: usize| Some((base.index.keys.key(at)?, LineOrigin::Base { at: u32::try_from(at).ok()? }));
@@ -124,7 +124,7 @@ fn expanded(base: &Base, segment: Segment) -> Segment {
 
 struct PartWriter<'a, 'p> {
     target: CatalogueTarget<'a>,
-    base: &'a Base,
+    base: &'a BaseSnapshot,
     packing: &'a Packing<'p>,
     bases: BaseLines<'a>,
     lines: Vec<Cursor>,

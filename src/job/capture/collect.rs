@@ -8,8 +8,8 @@ use super::options::CaptureOptions;
 use super::packing::Packing;
 use super::reading::{Failures, ItemInRound, ItemReader};
 use super::records::Records;
-use super::report::Spent;
-use super::round::{Compared, Habit, ListingComparison, VanishedItem};
+use super::report::SpentRequests;
+use super::round::{Compared, ReadSideEffect, ListingComparison, VanishedItem};
 use super::supply::Supplier;
 use crate::format::snapshot::Consistency;
 use crate::job::event::{JobEvent, Observer, Stage};
@@ -35,7 +35,7 @@ pub(super) struct Collected {
     /// Rounds that it took.
     pub(super) rounds: u32,
     /// Whether reads move `updated_at` here.
-    pub(super) habit: Habit,
+    pub(super) habit: ReadSideEffect,
     /// Items that the last listing lacks and that answer when asked for.
     pub(super) still_there: BTreeMap<ItemKey, VanishedItem>,
     /// Items that were listed last and found to be deleted since.
@@ -45,7 +45,7 @@ pub(super) struct Collected {
     /// Items that were read.
     pub(super) read: u64,
     /// What it cost.
-    pub(super) spent: Spent,
+    pub(super) spent: SpentRequests,
 }
 
 /// Runs the rounds.
@@ -57,14 +57,14 @@ pub(super) struct Collector<'a> {
     pub(super) options: &'a CaptureOptions,
     /// The instance that the repository belongs to.
     pub(super) expected: &'a str,
-    spent: Spent,
+    spent: SpentRequests,
     counted: Requests,
 }
 
 impl<'a> Collector<'a> {
     /// Starts to count.
     pub(super) fn new(reader: ItemReader<'a>, options: &'a CaptureOptions, expected: &'a str) -> Self {
-        Self { counted: reader.source.requests(), reader, options, expected, spent: Spent::default() }
+        Self { counted: reader.source.requests(), reader, options, expected, spent: SpentRequests::default() }
     }
 
     /// Lists, reads and lists again until nothing moves, at most [`ROUNDS`] times.
@@ -140,7 +140,7 @@ impl<'a> Collector<'a> {
         self.tell(JobEvent::Begin { stage: Stage::List, total: None });
         let index = &self.reader.base.index;
         let comparison = match before {
-            None => ListingComparison::new(index, None, BTreeMap::new(), Habit::default()),
+            None => ListingComparison::new(index, None, BTreeMap::new(), ReadSideEffect::default()),
             Some(before) => {
                 let lost = std::mem::take(&mut before.lost);
                 ListingComparison::new(index, Some(&before.inventory), lost, before.habit)
@@ -149,7 +149,7 @@ impl<'a> Collector<'a> {
         let supplier = Supplier::new(self.reader.source, &self.options.overrides);
         let mut comparison = comparison.supplied_by(supplier);
         let observer = &*self.reader.context.observer;
-        let listing = self.reader.source.list(&mut Told { comparison: &mut comparison, observer }).await?;
+        let listing = self.reader.source.list(&mut ReportedComparison { comparison: &mut comparison, observer }).await?;
         let compared = comparison.finish(listing)?;
         self.tell(JobEvent::End { stage: Stage::List });
         let spent = self.since();
@@ -230,12 +230,12 @@ impl<'a> Collector<'a> {
 }
 
 /// A comparison whose progress is told.
-struct Told<'a, 'b> {
+struct ReportedComparison<'a, 'b> {
     comparison: &'a mut ListingComparison<'b>,
     observer: &'a dyn Observer,
 }
 
-impl Sink for Told<'_, '_> {
+impl Sink for ReportedComparison<'_, '_> {
     fn take(&mut self, listed: Listed) {
         self.observer.observe(JobEvent::Advance { stage: Stage::List, by: 1 });
         self.comparison.take(listed);
@@ -258,7 +258,7 @@ impl Sink for Told<'_, '_> {
 pub(super) async fn ask_for_some(
     source: &dyn Source,
     lost: &BTreeMap<ItemKey, VanishedItem>,
-    spent: &mut Spent,
+    spent: &mut SpentRequests,
 ) -> Result<(), CaptureError> {
     let before = source.requests();
     let keys: Vec<&ItemKey> = lost.keys().collect();

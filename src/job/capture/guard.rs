@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::CaptureError;
-use super::base::{Base, keys_of};
+use super::base::{BaseSnapshot, keys_of};
 use super::collect::{Collected, ask_for_some};
 use super::keys::KeyTable;
 use super::round::VanishedItem;
-use super::shrink::{Past, baseline, sample, too_few};
+use super::shrink::{PastSnapshot, baseline, sample, too_few};
 use crate::crypto::Identities;
 use crate::format::Entry;
 use crate::format::snapshot::Finding;
@@ -33,7 +33,7 @@ pub(super) fn check_clock(here: Timestamp, there: Option<Timestamp>) -> Result<(
 
 /// What the guard looks at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Guard<'a> {
+pub(super) struct ShrinkGuard<'a> {
     /// The repository.
     pub(super) repository: &'a Repository,
     /// Its ledger.
@@ -41,7 +41,7 @@ pub(super) struct Guard<'a> {
     /// What opens catalogues here.
     pub(super) keys: &'a Arc<Identities>,
     /// What the run builds on.
-    pub(super) base: &'a Base,
+    pub(super) base: &'a BaseSnapshot,
     /// The instance.
     pub(super) source: &'a dyn Source,
     /// The share of items whose absence is too much.
@@ -50,7 +50,7 @@ pub(super) struct Guard<'a> {
     pub(super) now: Timestamp,
 }
 
-impl Guard<'_> {
+impl ShrinkGuard<'_> {
     /// Why the snapshot is suspect; nothing when it is good. Names no item: the entry is not encrypted.
     ///
     /// # Errors
@@ -81,14 +81,14 @@ impl Guard<'_> {
     /// The snapshot that the listing is measured by.
     fn measure(&self) -> Option<&Entry> {
         let snapshots = self.ledger.snapshots();
-        let past: Vec<Past> = snapshots
+        let past: Vec<PastSnapshot> = snapshots
             .iter()
             .filter_map(|entry| {
                 let event = entry.snapshot()?;
                 let accepted = self.ledger.accepted(&entry.digest);
                 let good = !accepted && self.ledger.is_good(entry);
                 let swept = matches!(self.ledger.state(&entry.digest), Some(SnapshotState::Swept { .. }));
-                Some(Past { time: event.time, items: event.items(), good, accepted, swept })
+                Some(PastSnapshot { time: event.time, items: event.items(), good, accepted, swept })
             })
             .collect();
         baseline(&past, self.now).and_then(|at| snapshots.get(at).copied())

@@ -43,5 +43,5 @@ mod worth;
 pub use begin::Begun;
 pub use error::CaptureError;
 pub use options::CaptureOptions;
-pub use report::{CaptureReport, Hidden, Refused, Spent, Unread};
+pub use report::{CaptureReport, HiddenKind, RefusedItem, SpentRequests, UnreadItem};
 pub use run::{capture, capture_begun};

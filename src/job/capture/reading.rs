@@ -7,13 +7,13 @@ use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 
 use super::CaptureError;
-use super::base::{Base, BaseLines};
+use super::base::{BaseSnapshot, BaseLines};
 use super::deadline::Deadline;
 use super::inventory::{ItemTask, ReadOutcome};
 use super::packing::{Number, Packing};
 use super::records::Records;
 use super::round::Compared;
-use super::worth::Worth;
+use super::worth::ReuseDecision;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::{Item, ItemKey, Revision, Slot, Timestamp};
@@ -48,7 +48,7 @@ pub(super) struct ItemReader<'a> {
     /// The instance.
     pub(super) source: &'a dyn Source,
     /// What the run builds on.
-    pub(super) base: &'a Base,
+    pub(super) base: &'a BaseSnapshot,
     /// How many items are read at once.
     pub(super) concurrency: usize,
     /// When the run gives up.
@@ -149,11 +149,11 @@ impl ItemReader<'_> {
                 continue;
             };
             let before = match seen.base {
-                Some(at) if self.base.worth(at) == Some(Worth::Whole) => bases.get(at).await?,
+                Some(at) if self.base.worth(at) == Some(ReuseDecision::Whole) => bases.get(at).await?,
                 _ => None,
             };
             let known = seen.base.and_then(|at| self.base.index.known.get(at as usize));
-            let known = known.filter(|known| known.worth != Worth::Broken);
+            let known = known.filter(|known| known.worth != ReuseDecision::Broken);
             return Ok(Some(ItemRead {
                 at: row.at,
                 held: known.is_some_and(|known| known.packs.1 > 0),

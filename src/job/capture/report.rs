@@ -36,12 +36,12 @@ pub struct CaptureReport {
     /// What makes the repository itself doubtful: a forked policy, snapshots that cannot be judged, entries that are gone.
     pub doubts: Vec<String>,
     /// Items whose payloads could not be read, each with the reason.
-    pub unread: Vec<Unread>,
+    pub unread: Vec<UnreadItem>,
     /// Configurations whose value was refused, because the identity lacks a role. The rest of them was captured.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedItem>,
     /// Kinds of items that the identity may not list, because it lacks a role; nothing of them was captured, and no
     /// earlier snapshot had any.
-    pub hidden: Vec<Hidden>,
+    pub hidden: Vec<HiddenKind>,
     /// Whether the configuration file accepts that, so that what lacks a role alone makes no run partial.
     pub refused_is_accepted: bool,
     /// How much of what it holds, by kind.
@@ -53,7 +53,7 @@ pub struct CaptureReport {
     /// Items read in this run.
     pub read: u64,
     /// What each round cost, the first listing apart.
-    pub requests: Spent,
+    pub requests: SpentRequests,
     /// Bytes of payload lines before compression.
     pub plain_bytes: u64,
     /// Sealed bytes of the packs that this run wrote.
@@ -78,7 +78,7 @@ pub struct CaptureReport {
 
 /// An item whose payloads could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unread {
+pub struct UnreadItem {
     /// The item.
     pub key: ItemKey,
     /// The reason, in words.
@@ -87,7 +87,7 @@ pub struct Unread {
 
 /// A kind of items that the identity may not list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Hidden {
+pub struct HiddenKind {
     /// The kind.
     pub kind: ItemKind,
     /// The provider's words.
@@ -96,7 +96,7 @@ pub struct Hidden {
 
 /// An item whose value the identity may not read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub struct RefusedItem {
     /// The item.
     pub key: ItemKey,
     /// The provider's words.
@@ -112,7 +112,7 @@ pub struct Refused {
 
 /// Requests to the instance, re-tries included, token exchanges apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Spent {
+pub struct SpentRequests {
     /// Pages of lists, by listing; the first is the one before any reading.
     pub listing: Vec<u64>,
     /// Reads that the plan asked for, in the first round.
@@ -125,7 +125,7 @@ pub struct Spent {
     pub retried: u64,
 }
 
-impl Spent {
+impl SpentRequests {
     /// Adds what another attempt cost.
     pub(super) fn add(&mut self, other: &Self) {
         self.listing.extend(&other.listing);

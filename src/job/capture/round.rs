@@ -13,7 +13,7 @@ use super::inventory::{ItemTask, ListedInventory, ListedItem, ShortRevision};
 use super::keys::{KeyTable, Walk};
 use super::records::Records;
 use super::supply::Supplier;
-use super::worth::{BaseIndex, BaseItem, Worth};
+use super::worth::{BaseIndex, BaseItem, ReuseDecision};
 use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
 use crate::provider::{CompleteListing, Listed, Readable, Sink};
 
@@ -79,7 +79,7 @@ pub(super) struct VanishedItem {
 
 /// What is known of an instance's habit of moving `updated_at` when a payload is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Habit {
+pub(super) struct ReadSideEffect {
     /// Whether reads are taken to move `updated_at`. Stays for the run.
     pub(super) moves: bool,
     /// Whether the base holds revisions without `updated_at`.
@@ -88,7 +88,7 @@ pub(super) struct Habit {
     hinted: bool,
 }
 
-impl Habit {
+impl ReadSideEffect {
     /// Weighs one more round: `still` own reads left `updated_at` alone, `touched` moved it and nothing else, and
     /// `known` says that the base holds items stored without it.
     fn weigh(self, still: u64, touched: u64, known: bool) -> Self {
@@ -118,7 +118,7 @@ pub(super) struct Compared {
     /// What was there and is not any more.
     pub(super) lost: BTreeMap<ItemKey, VanishedItem>,
     /// Whether reads move `updated_at` here.
-    pub(super) habit: Habit,
+    pub(super) habit: ReadSideEffect,
 }
 
 /// Takes a listing in.
@@ -130,7 +130,7 @@ pub(super) struct ListingComparison<'a> {
     base_walk: Walk,
     before: Option<&'a ListedInventory>,
     before_walk: Walk,
-    habit: Habit,
+    habit: ReadSideEffect,
     keys: KeyTable,
     seen: Vec<ListedItem>,
     rows: Records<ReadCandidate>,
@@ -152,7 +152,7 @@ impl<'a> ListingComparison<'a> {
         base: &'a BaseIndex,
         before: Option<&'a ListedInventory>,
         lost: BTreeMap<ItemKey, VanishedItem>,
-        habit: Habit,
+        habit: ReadSideEffect,
     ) -> Self {
         // As many as before, and a few more: growing by doubling would need twice the memory for a moment.
         let likely = before.map_or(base.keys.len(), |before| before.keys.len());
@@ -248,10 +248,10 @@ impl<'a> ListingComparison<'a> {
             }
         }
         match known {
-            Some(BaseItem { worth: Worth::Whole, revision: Some(stored), .. }) if *stored == now.revision => {
+            Some(BaseItem { worth: ReuseDecision::Whole, revision: Some(stored), .. }) if *stored == now.revision => {
                 ItemTask::Keep
             }
-            Some(BaseItem { worth: Worth::Whole, revision: Some(stored), .. }) if Some(*stored) == now.settled => {
+            Some(BaseItem { worth: ReuseDecision::Whole, revision: Some(stored), .. }) if Some(*stored) == now.settled => {
                 self.stored_without = true;
                 ItemTask::Keep
             }

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::CaptureError;
-use super::base::{Base, BaseLines, BaseQuery, NEW_PACKS};
+use super::base::{BaseSnapshot, BaseLines, BaseQuery, NEW_PACKS};
 use super::begin::{Begun, cancellable};
 use super::catalogue::{self, Written};
 use super::collect::{Collected, Collector, ask_for_some};
 use super::deadline::Deadline;
-use super::guard::{Guard, check_clock};
+use super::guard::{ShrinkGuard, check_clock};
 use super::options::CaptureOptions;
 use super::packing::{self, Packing};
 use super::reading::ItemReader;
-use super::report::{CaptureReport, Hidden, Refused, Spent, Unread};
-use super::worth::Worth;
+use super::report::{CaptureReport, HiddenKind, RefusedItem, SpentRequests, UnreadItem};
+use super::worth::ReuseDecision;
 use crate::crypto::{Identities, Recipients};
 use crate::format::policy::PolicyRecipient;
 use crate::format::snapshot::{Consistency, Finding, ItemCounts, RequestCounts, SnapshotCounts, SnapshotEvent};
@@ -119,14 +119,14 @@ struct CaptureRun<'a> {
 }
 
 /// A snapshot that only lacks its entry.
-struct Prepared {
+struct PreparedSnapshot {
     event: SnapshotEvent,
     written: Written,
-    unread: Vec<Unread>,
-    refused: Vec<Refused>,
-    hidden: Vec<Hidden>,
+    unread: Vec<UnreadItem>,
+    refused: Vec<RefusedItem>,
+    hidden: Vec<HiddenKind>,
     read: u64,
-    spent: Spent,
+    spent: SpentRequests,
     plain_bytes: u64,
     new_packs: u64,
     new_bytes: u64,
@@ -139,7 +139,7 @@ impl CaptureRun<'_> {
         let mut base = cancellable(self.context, self.choose_base(NEW_PACKS, &mut warnings)).await?;
         let mut built_on = base.snapshot;
         let mut reuse_parts = self.may_reuse_parts(built_on);
-        let mut spent = Spent::default();
+        let mut spent = SpentRequests::default();
         for attempt in 1..=ATTEMPTS {
             let work = self.prepare(&base, built_on, reuse_parts, &mut warnings);
             let prepared = match cancellable(self.context, work).await {
@@ -201,12 +201,12 @@ impl CaptureRun<'_> {
         self.source.provider_now().unwrap_or_else(|| self.context.clock.now())
     }
 
-    async fn choose_base(&self, new_packs: usize, warnings: &mut Vec<String>) -> Result<Base, CaptureError> {
+    async fn choose_base(&self, new_packs: usize, warnings: &mut Vec<String>) -> Result<BaseSnapshot, CaptureError> {
         let signer = self.writer.key.public().fingerprint();
         if let Some(why) = &self.full_because {
             self.tell(JobEvent::Note(format!("everything is read: {why}")));
         }
-        let base = Base::choose(&self.wanted(new_packs), self.ledger, &signer, warnings).await?;
+        let base = BaseSnapshot::choose(&self.wanted(new_packs), self.ledger, &signer, warnings).await?;
         self.tell(JobEvent::Note(match base.snapshot {
             Some(snapshot) => format!("builds on snapshot {}", snapshot.short()),
             None => "builds on nothing: everything is read".to_owned(),
@@ -217,12 +217,12 @@ impl CaptureRun<'_> {
     /// Builds on what was written and is not signed: what of it is missing is read again.
     async fn after_loss(
         &self,
-        prepared: Prepared,
+        prepared: PreparedSnapshot,
         catalogue_is_there: bool,
         warnings: &mut Vec<String>,
-    ) -> Result<Base, CaptureError> {
+    ) -> Result<BaseSnapshot, CaptureError> {
         match catalogue_is_there {
-            true => Ok(Base::load(&self.wanted(NEW_PACKS), prepared.written.parts, prepared.written.list).await?),
+            true => Ok(BaseSnapshot::load(&self.wanted(NEW_PACKS), prepared.written.parts, prepared.written.list).await?),
             false => self.choose_base(NEW_PACKS, warnings).await,
         }
     }
@@ -242,11 +242,11 @@ impl CaptureRun<'_> {
     /// Everything but the entry.
     async fn prepare(
         &self,
-        base: &Base,
+        base: &BaseSnapshot,
         built_on: Option<Digest>,
         reuse_parts: bool,
         warnings: &mut Vec<String>,
-    ) -> Result<Prepared, CaptureError> {
+    ) -> Result<PreparedSnapshot, CaptureError> {
         self.tell(JobEvent::Begin { stage: Stage::Upload, total: None });
         let target = packing::PackTarget {
             context: self.context,
@@ -278,8 +278,8 @@ impl CaptureRun<'_> {
         packing.flush().await?;
         let written = self.write(base, reuse_parts, &mut collected, &packing).await?;
         self.tell(JobEvent::End { stage: Stage::Upload });
-        let event = self.event(built_on, &collected, &written, reasons, Missed { unread: &unread, refused: &refused });
-        Ok(Prepared {
+        let event = self.event(built_on, &collected, &written, reasons, MissedItems { unread: &unread, refused: &refused });
+        Ok(PreparedSnapshot {
             // A part that nothing is left of is missing among them.
             repeats: !written.parts.is_empty() && written.parts == base.parts,
             unread,
@@ -297,12 +297,12 @@ impl CaptureRun<'_> {
 
     async fn reasons(
         &self,
-        base: &Base,
+        base: &BaseSnapshot,
         collected: &mut Collected,
         unread: usize,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<Finding>, CaptureError> {
-        let guard = Guard {
+        let guard = ShrinkGuard {
             repository: self.repository,
             ledger: self.ledger,
             keys: self.keys,
@@ -316,7 +316,7 @@ impl CaptureRun<'_> {
 
     async fn write(
         &self,
-        base: &Base,
+        base: &BaseSnapshot,
         reuse_parts: bool,
         collected: &mut Collected,
         packing: &Packing<'_>,
@@ -339,7 +339,7 @@ impl CaptureRun<'_> {
         collected: &Collected,
         written: &Written,
         reasons: Vec<Finding>,
-        missed: Missed<'_>,
+        missed: MissedItems<'_>,
     ) -> SnapshotEvent {
         let spent = &collected.spent;
         let hidden = hidden(collected);
@@ -397,8 +397,8 @@ impl CaptureRun<'_> {
         }
     }
 
-    fn report(&self, entry: &Entry, prepared: Prepared, spent: Spent, warnings: Vec<String>) -> CaptureReport {
-        let Prepared { event, written, .. } = prepared;
+    fn report(&self, entry: &Entry, prepared: PreparedSnapshot, spent: SpentRequests, warnings: Vec<String>) -> CaptureReport {
+        let PreparedSnapshot { event, written, .. } = prepared;
         CaptureReport {
             snapshot: entry.digest,
             sequence: entry.sequence,
@@ -442,9 +442,9 @@ impl CaptureRun<'_> {
 
 /// What a run could not read.
 #[derive(Clone, Copy)]
-struct Missed<'a> {
-    unread: &'a [Unread],
-    refused: &'a [Refused],
+struct MissedItems<'a> {
+    unread: &'a [UnreadItem],
+    refused: &'a [RefusedItem],
 }
 
 fn items_of(counts: &BTreeMap<String, u64>) -> BTreeMap<String, ItemCounts> {
@@ -475,7 +475,7 @@ fn doubts(ledger: &Ledger) -> Vec<String> {
 ///
 /// # Errors
 /// When a part of the base cannot be had any more.
-async fn unread(collected: &Collected, base: &Base, wanted: &BaseQuery<'_>) -> Result<Vec<Unread>, CaptureError> {
+async fn unread(collected: &Collected, base: &BaseSnapshot, wanted: &BaseQuery<'_>) -> Result<Vec<UnreadItem>, CaptureError> {
     let Collected { compared, failures, .. } = collected;
     let mut lines = BaseLines::new(base);
     let mut found = Vec::new();
@@ -490,7 +490,7 @@ async fn unread(collected: &Collected, base: &Base, wanted: &BaseQuery<'_>) -> R
             Some(_) => true,
         };
         if counts {
-            found.push(Unread { key: key.clone(), why: why.clone() });
+            found.push(UnreadItem { key: key.clone(), why: why.clone() });
         }
     }
     Ok(found)
@@ -499,14 +499,14 @@ async fn unread(collected: &Collected, base: &Base, wanted: &BaseQuery<'_>) -> R
 /// Whether the base has a reading of an item that is good enough to go on with.
 async fn is_held(
     at: Option<u32>,
-    base: &Base,
+    base: &BaseSnapshot,
     lines: &mut BaseLines<'_>,
     wanted: &BaseQuery<'_>,
 ) -> Result<bool, CaptureError> {
     let Some((at, known)) = at.and_then(|at| Some((at, base.index.known.get(at as usize)?))) else { return Ok(false) };
     let mut packs = base.index.packs_of(known).iter().map(|at| base.packs.get(usize::from(*at)));
     // A line without revision and packs is one that was never read, or one with nothing to show for it.
-    let read = known.worth != Worth::Broken && (known.revision.is_some() || known.packs.1 > 0);
+    let read = known.worth != ReuseDecision::Broken && (known.revision.is_some() || known.packs.1 > 0);
     if !read || !packs.all(|pack| pack.is_some_and(|pack| pack.recipients == wanted.recipients)) {
         return Ok(false);
     }
@@ -518,7 +518,7 @@ async fn is_held(
 ///
 /// # Errors
 /// When a part of the base cannot be had any more.
-async fn refused(collected: &Collected, base: &Base, recipients: &[String]) -> Result<Vec<Refused>, CaptureError> {
+async fn refused(collected: &Collected, base: &BaseSnapshot, recipients: &[String]) -> Result<Vec<RefusedItem>, CaptureError> {
     let Collected { compared, failures, .. } = collected;
     let mut lines = BaseLines::new(base);
     let mut found = Vec::with_capacity(failures.refused.len());
@@ -527,12 +527,12 @@ async fn refused(collected: &Collected, base: &Base, recipients: &[String]) -> R
             continue;
         };
         let held = match seen.base {
-            Some(at) if base.worth(at) != Some(Worth::Broken) => lines.get(at).await?,
+            Some(at) if base.worth(at) != Some(ReuseDecision::Broken) => lines.get(at).await?,
             _ => None,
         };
         let held = held.filter(|item| !item.payloads.is_empty());
         let stored = held.as_ref().and(seen.base).and_then(|at| base.index.known.get(at as usize)?.revision);
-        found.push(Refused {
+        found.push(RefusedItem {
             key: key.clone(),
             why: why.clone(),
             moved_since: held.is_some() && stored != Some(seen.revision) && stored != seen.settled,
@@ -546,13 +546,13 @@ async fn refused(collected: &Collected, base: &Base, recipients: &[String]) -> R
     Ok(found)
 }
 
-fn hidden(collected: &Collected) -> Vec<Hidden> {
+fn hidden(collected: &Collected) -> Vec<HiddenKind> {
     let hidden = collected.compared.hidden.iter();
-    hidden.map(|(kind, why)| Hidden { kind: *kind, why: why.clone() }).collect()
+    hidden.map(|(kind, why)| HiddenKind { kind: *kind, why: why.clone() }).collect()
 }
 
 /// What the entry says in words. Names no item: the entry is not encrypted.
-fn notes(collected: &Collected, unread: usize, refused: &[Refused]) -> Vec<String> {
+fn notes(collected: &Collected, unread: usize, refused: &[RefusedItem]) -> Vec<String> {
     let mut notes = vec![
         "version metadata, lock attributes and configuration values stand in no list: they are as of the reading of \
          their item"
@@ -570,7 +570,7 @@ fn notes(collected: &Collected, unread: usize, refused: &[Refused]) -> Vec<Strin
     if unread > 0 {
         notes.push(format!("{unread} items could not be read; what an earlier snapshot had of them is kept"));
     }
-    for Hidden { kind, .. } in hidden(collected) {
+    for HiddenKind { kind, .. } in hidden(collected) {
         notes.push(format!(
             "the collector may not list items of the kind `{kind}`, for lack of a role: none was captured"
         ));

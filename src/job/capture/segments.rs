@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::CaptureError;
 use super::inventory::{ItemTask, ListedInventory, ListedItem, ShortRevision};
 use super::round::VanishedItem;
-use super::worth::{BaseIndex, Worth};
+use super::worth::{BaseIndex, ReuseDecision};
 use crate::model::ItemKey;
 
 /// Where a line of the new catalogue comes from.
@@ -105,13 +105,13 @@ fn origin(key: &ItemKey, seen: &ListedItem, base: &BaseIndex) -> Result<LineOrig
         (_, Some(round), _, tried) => Ok(unbound(round, tried)),
         // Read again for the sake of its pack, in vain: what the base says of it is as true as before.
         (_, None, Some((at, known)), _)
-            if matches!(known.worth, Worth::Whole | Worth::Again)
+            if matches!(known.worth, ReuseDecision::Whole | ReuseDecision::Again)
                 && known.revision.is_some()
                 && (known.revision == Some(seen.revision) || known.revision == seen.settled) =>
         {
             Ok(LineOrigin::Base { at })
         }
-        (_, None, Some((at, known)), rows) if known.worth != Worth::Broken => Ok(LineOrigin::Older { at, rows }),
+        (_, None, Some((at, known)), rows) if known.worth != ReuseDecision::Broken => Ok(LineOrigin::Older { at, rows }),
         (_, None, _, Some(round)) => Ok(LineOrigin::Rows { round }),
         (_, None, _, None) => Err(nothing_known(key.as_str())),
     }
@@ -198,7 +198,7 @@ mod tests {
             base.keys.push(&key(n));
             let tally = ItemShare { class: Restorability::Exact.into(), versions: 1, locks: 0 };
             let revision = Some(ShortRevision::of(&sha256(b"x")));
-            base.known.push(BaseItem { revision, worth: Worth::Whole, part: n / 2, tally, packs: (0, 0) });
+            base.known.push(BaseItem { revision, worth: ReuseDecision::Whole, part: n / 2, tally, packs: (0, 0) });
         }
         base
     }
@@ -305,13 +305,13 @@ mod tests {
     #[test]
     fn a_failed_reading_falls_back_only_on_what_is_still_there() {
         for (worth, revision, expected) in [
-            (Worth::Again, "x", LineOrigin::Base { at: 0 }),
-            (Worth::Whole, "older", LineOrigin::Older { at: 0, rows: Some(0) }),
-            (Worth::Unbound, "x", LineOrigin::Older { at: 0, rows: Some(0) }),
-            (Worth::Broken, "x", LineOrigin::Rows { round: 0 }),
+            (ReuseDecision::Again, "x", LineOrigin::Base { at: 0 }),
+            (ReuseDecision::Whole, "older", LineOrigin::Older { at: 0, rows: Some(0) }),
+            (ReuseDecision::Unbound, "x", LineOrigin::Older { at: 0, rows: Some(0) }),
+            (ReuseDecision::Broken, "x", LineOrigin::Rows { round: 0 }),
         ] {
             let mut base = base();
-            let stored = (worth != Worth::Unbound).then(|| ShortRevision::of(&sha256(revision.as_bytes())));
+            let stored = (worth != ReuseDecision::Unbound).then(|| ShortRevision::of(&sha256(revision.as_bytes())));
             (base.known[0].worth, base.known[0].revision) = (worth, stored);
             let listed = inventory(&[(0, seen(0, ItemTask::Read, None, Some(0)))]);
             let (nothing, none) = (BTreeMap::new(), BTreeSet::new());

@@ -9,7 +9,7 @@ pub(super) const ASKED: usize = 20;
 
 /// A snapshot of the past, as the guard sees it. In the order of the ledger.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Past {
+pub(super) struct PastSnapshot {
     /// Its time.
     pub(super) time: Timestamp,
     /// How many items it holds.
@@ -25,7 +25,7 @@ pub(super) struct Past {
 /// The snapshot that a listing is measured by: the largest good one of the last seven days, the newest of equals, or the
 /// newest good one when there is none so young. An accepted snapshot ends the memory of all before it, also when it is
 /// swept. One that was only given up counts like any other: who forgets a snapshot must not blind the guard.
-pub(super) fn baseline(past: &[Past], now: Timestamp) -> Option<usize> {
+pub(super) fn baseline(past: &[PastSnapshot], now: Timestamp) -> Option<usize> {
     let start = past.iter().rposition(|snapshot| snapshot.accepted).unwrap_or(0);
     let good = || {
         past.iter()
@@ -55,8 +55,8 @@ mod tests {
 
     const DAY: i64 = 24 * 3600 * 1000;
 
-    fn past(day: i64, items: u64, good: bool, accepted: bool) -> Past {
-        Past { time: Timestamp::from_millis(day * DAY), items, good, accepted, swept: false }
+    fn past(day: i64, items: u64, good: bool, accepted: bool) -> PastSnapshot {
+        PastSnapshot { time: Timestamp::from_millis(day * DAY), items, good, accepted, swept: false }
     }
 
     fn now() -> Timestamp {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_was_swept_is_no_measure_and_still_ends_the_memory_when_it_was_accepted() {
-        let swept = |past: Past| Past { swept: true, ..past };
+        let swept = |past: PastSnapshot| PastSnapshot { swept: true, ..past };
         let largest_gone = [past(97, 500, true, false), swept(past(98, 900, true, false)), past(99, 400, true, false)];
         assert_eq!(baseline(&largest_gone, now()), Some(0));
         let accepted_gone = [past(97, 500, true, false), swept(past(98, 10, false, true)), past(99, 11, true, false)];

@@ -10,7 +10,7 @@ use crate::provider::REFUSED;
 
 /// Why an item is read although its lists show no change, or why it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Worth {
+pub(super) enum ReuseDecision {
     /// Kept while its revision stays.
     Whole,
     /// Read again, and kept as it is should that fail: its refresh is due, its pack is sealed to other recipients or too
@@ -24,7 +24,7 @@ pub(super) enum Worth {
 
 /// What a run asks of what it builds on.
 #[derive(Debug)]
-pub(super) struct Demands {
+pub(super) struct ReuseRules {
     /// `backup --full`: no earlier pack is trusted.
     pub(super) full: bool,
     /// Every item is read again within so many milliseconds.
@@ -37,22 +37,22 @@ pub(super) struct Demands {
     pub(super) missing: BTreeSet<Digest>,
 }
 
-impl Demands {
+impl ReuseRules {
     /// What an item is worth.
-    pub(super) fn judge(&self, item: &Item) -> Worth {
+    pub(super) fn judge(&self, item: &Item) -> ReuseDecision {
         let in_one_of = |packs: &BTreeSet<Digest>| item.payloads.iter().any(|pointer| packs.contains(&pointer.pack));
         if in_one_of(&self.missing) {
-            Worth::Broken
+            ReuseDecision::Broken
         } else if item.revision.is_none() {
-            Worth::Unbound
+            ReuseDecision::Unbound
         } else if self.full
             || in_one_of(&self.stale)
             || item.docs.contains_key(REFUSED)
             || refresh::due(&item.key, item.read_at, self.now, self.full_every)
         {
-            Worth::Again
+            ReuseDecision::Again
         } else {
-            Worth::Whole
+            ReuseDecision::Whole
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) struct BaseItem {
     /// The revision beside its pointers.
     pub(super) revision: Option<ShortRevision>,
     /// What it is worth.
-    pub(super) worth: Worth,
+    pub(super) worth: ReuseDecision,
     /// The part that it stands in.
     pub(super) part: u32,
     /// Its share in the snapshot's counts.

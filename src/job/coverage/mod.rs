@@ -7,7 +7,7 @@ mod threshold;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::report::{ClassReason, CoverageReport, LeftOut, Members, Named, Needed, Unknown};
+pub use self::report::{ClassReason, CoverageReport, LeftOut, Members, NamedItem, Needed, Unknown};
 pub use self::threshold::{Threshold, ThresholdError};
 use crate::job::restore::policy::treatment;
 use crate::model::{Item, ItemClass, ItemKind, Policies, Restorability, Timestamp, Treatment};
@@ -28,7 +28,7 @@ pub struct Coverage<'a> {
     left_out: Vec<LeftOut>,
     reasons: BTreeMap<(Restorability, &'static str), ClassReason>,
     members: Vec<Members>,
-    not_captured: Vec<Named>,
+    not_captured: Vec<NamedItem>,
     needs: BTreeMap<&'static str, Needed>,
     fulfilled: BTreeSet<&'static str>,
 }
@@ -61,7 +61,7 @@ impl<'a> Coverage<'a> {
         if item.key.kind() == ItemKind::Group {
             self.groups.insert(item.key.id().to_owned(), item.name.clone());
         }
-        let named = Named {
+        let named = NamedItem {
             key: item.key.clone(),
             item_type: item.item_type.clone(),
             group: item.group.as_ref().map(|id| self.groups.get(id).unwrap_or(id).clone()),

@@ -27,7 +27,7 @@ pub struct CoverageReport {
     /// Items with members that a create takes and no answer returns.
     pub members: Vec<Members>,
     /// Items whose value or payload is in the source and not in the snapshot.
-    pub not_captured: Vec<Named>,
+    pub not_captured: Vec<NamedItem>,
     /// What has to be there besides: outside the provider's API, so in no backup.
     pub needs: Vec<Needed>,
 }
@@ -39,12 +39,12 @@ pub struct ClassReason {
     #[serde(flatten)]
     pub judgement: Judgement,
     /// The items, in the order of their keys.
-    pub items: Vec<Named>,
+    pub items: Vec<NamedItem>,
 }
 
 /// An item by its names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Named {
+pub struct NamedItem {
     /// Its key.
     pub key: ItemKey,
     /// Its type.
@@ -57,7 +57,7 @@ pub struct Named {
     pub name: String,
 }
 
-impl fmt::Display for Named {
+impl fmt::Display for NamedItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.group {
             Some(group) => write!(f, "{group}/{}", self.name),
@@ -70,7 +70,7 @@ impl fmt::Display for Named {
 #[derive(Debug, Clone, Serialize)]
 pub struct LeftOut {
     /// The item.
-    pub item: Named,
+    pub item: NamedItem,
     /// What it could have instead.
     pub instead: Vec<Treatment>,
 }
@@ -79,7 +79,7 @@ pub struct LeftOut {
 #[derive(Debug, Clone, Serialize)]
 pub struct Unknown {
     /// The item.
-    pub item: Named,
+    pub item: NamedItem,
     /// What of it is not known, as a fragment.
     pub why: String,
 }
@@ -88,7 +88,7 @@ pub struct Unknown {
 #[derive(Debug, Clone, Serialize)]
 pub struct Members {
     /// The item.
-    pub item: Named,
+    pub item: NamedItem,
     /// Nobody knows them: a restore leaves them to the provider's default.
     pub lost: Vec<&'static str>,
     /// They are known all the same: from another member, a certificate, or the operator.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::report::{Basis, Difference, DriftKind, HeldRotation};
+use super::report::{ComparisonBasis, Difference, DriftKind, HeldRotation};
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{StandbyItem, lock_digest};
@@ -33,7 +33,7 @@ pub(super) struct ComparisonInput<'a> {
 /// What was found about one item.
 #[derive(Debug, Default)]
 pub(super) struct DriftResult {
-    pub(super) basis: Option<Basis>,
+    pub(super) basis: Option<ComparisonBasis>,
     pub(super) differences: Vec<Difference>,
     pub(super) unknown: Option<Remark>,
     pub(super) unrestorable: Option<Remark>,
@@ -45,21 +45,21 @@ impl ComparisonInput<'_> {
     pub(super) fn item(self, planned: &Planned<'_>) -> DriftResult {
         let outcome = &planned.outcome;
         if planned.built_in {
-            return DriftResult { basis: Some(Basis::Metadata), ..DriftResult::default() };
+            return DriftResult { basis: Some(ComparisonBasis::Metadata), ..DriftResult::default() };
         }
         let Some(known) = &planned.known else {
-            let mut verdict = DriftResult { basis: Some(Basis::Metadata), ..DriftResult::default() };
+            let mut verdict = DriftResult { basis: Some(ComparisonBasis::Metadata), ..DriftResult::default() };
             if let Some(why) = &outcome.conflict {
-                verdict.differences.push(difference(planned, DriftKind::Conflict, Basis::Nothing, why));
+                verdict.differences.push(difference(planned, DriftKind::Conflict, ComparisonBasis::Nothing, why));
             } else if !outcome.steps.is_empty() {
-                verdict.differences.push(difference(planned, DriftKind::Missing, Basis::Metadata, "it is not there"));
+                verdict.differences.push(difference(planned, DriftKind::Missing, ComparisonBasis::Metadata, "it is not there"));
             } else if let Some(why) = outcome.losses.first() {
                 verdict.unrestorable = Some(planned.entry.remark(why.clone()));
             }
             return verdict;
         };
         let mut found =
-            Findings { planned, known, basis: Basis::Metadata, list: Vec::new(), unknown: None, unrestorable: None };
+            Findings { planned, known, basis: ComparisonBasis::Metadata, list: Vec::new(), unknown: None, unrestorable: None };
         match planned.entry.item.key.kind() {
             ItemKind::Secret => found.secret(self),
             ItemKind::Configuration => found.configuration(),
@@ -77,7 +77,7 @@ impl ComparisonInput<'_> {
     }
 }
 
-fn difference(planned: &Planned<'_>, kind: DriftKind, basis: Basis, what: &str) -> Difference {
+fn difference(planned: &Planned<'_>, kind: DriftKind, basis: ComparisonBasis, what: &str) -> Difference {
     let Remark { key, name, item_type, group, .. } = planned.entry.remark("");
     let target = planned.target.as_ref().map(|key| key.id().to_owned());
     Difference { kind, key, target, name, item_type, group, basis, what: what.to_owned() }
@@ -87,7 +87,7 @@ fn difference(planned: &Planned<'_>, kind: DriftKind, basis: Basis, what: &str) 
 struct Findings<'a> {
     planned: &'a Planned<'a>,
     known: &'a StandbyItem,
-    basis: Basis,
+    basis: ComparisonBasis,
     list: Vec<(DriftKind, String)>,
     unknown: Option<String>,
     unrestorable: Option<String>,
@@ -111,11 +111,11 @@ impl Findings<'_> {
             }
             // One that could not be read when the snapshot was made: there is nothing to compare with.
             Err(why) if entry.item.payloads.is_empty() => {
-                self.basis = Basis::Nothing;
+                self.basis = ComparisonBasis::Nothing;
                 self.unknown = Some(why);
             }
             Err(why) => {
-                self.basis = Basis::Nothing;
+                self.basis = ComparisonBasis::Nothing;
                 self.unrestorable = Some(why);
             }
         }
@@ -123,7 +123,7 @@ impl Findings<'_> {
 
     fn versions(&mut self, goal: &Goal, comparison: ComparisonInput<'_>) {
         let known = self.known;
-        self.basis = if self.planned.compared > 0 { Basis::Values } else { Basis::Marks };
+        self.basis = if self.planned.compared > 0 { ComparisonBasis::Values } else { ComparisonBasis::Marks };
         if let Some(version) = known.false_marks.first() {
             self.add(DriftKind::Payload, format!("its version {version} carries our mark and another payload"));
             return;
@@ -138,7 +138,7 @@ impl Findings<'_> {
                 self.add(DriftKind::Payload, what);
                 return;
             }
-            None if self.basis == Basis::Values => {
+            None if self.basis == ComparisonBasis::Values => {
                 self.add(DriftKind::Payload, "its current version holds a payload that the source does not have");
                 return;
             }
@@ -147,7 +147,7 @@ impl Findings<'_> {
                 return;
             }
             None => {
-                self.basis = Basis::Nothing;
+                self.basis = ComparisonBasis::Nothing;
                 let key = if comparison.values { "its payload may not be read" } else { "no recovery key is at hand" };
                 self.unknown = Some(format!("its current version carries no mark, and {key}"));
                 return;
@@ -212,9 +212,9 @@ impl Findings<'_> {
 
     fn configuration(&mut self) {
         match self.known.value {
-            Some(true) => self.basis = Basis::Values,
+            Some(true) => self.basis = ComparisonBasis::Values,
             Some(false) => {
-                self.basis = Basis::Values;
+                self.basis = ComparisonBasis::Values;
                 self.add(DriftKind::Payload, "its value");
             }
             // No mark speaks of a value: only its settings were compared, and the basis says so.

@@ -25,7 +25,7 @@ pub mod live;
 pub mod report;
 
 pub use live::LiveInstance;
-pub use report::{Basis, Difference, DriftKind, DriftReport, Expected, HeldRotation, Overall};
+pub use report::{ComparisonBasis, Difference, DriftKind, DriftReport, ComparedWith, HeldRotation, OverallBasis};
 
 use compare::ComparisonInput;
 
@@ -39,7 +39,7 @@ use compare::ComparisonInput;
 pub async fn drift(
     context: &Context,
     backup: &dyn Backup,
-    expected: Expected,
+    expected: ComparedWith,
     standby: &dyn Standby,
     options: &PlanOptions,
     values: bool,
@@ -62,7 +62,7 @@ pub async fn drift(
             expected,
             standby: listed.name.clone(),
             at: listed.now,
-            basis: Overall::Marks,
+            basis: OverallBasis::Marks,
             compared: std::collections::BTreeMap::new(),
             same: 0,
             differences: Vec::new(),
@@ -99,12 +99,12 @@ fn take(report: &mut DriftReport, verdict: compare::DriftResult) {
 }
 
 /// How payloads were compared, over all items that have one.
-fn overall(report: &DriftReport) -> Overall {
+fn overall(report: &DriftReport) -> OverallBasis {
     let count = |basis| report.compared.get(&basis).copied().unwrap_or_default();
-    match (count(Basis::Values), count(Basis::Marks) + count(Basis::Nothing)) {
-        (1.., 0) => Overall::Values,
-        (0, _) => Overall::Marks,
-        _ => Overall::Mixed,
+    match (count(ComparisonBasis::Values), count(ComparisonBasis::Marks) + count(ComparisonBasis::Nothing)) {
+        (1.., 0) => OverallBasis::Values,
+        (0, _) => OverallBasis::Marks,
+        _ => OverallBasis::Mixed,
     }
 }
 
@@ -152,7 +152,7 @@ fn extra(
             name: view.name.clone(),
             item_type: view.item_type.clone(),
             group,
-            basis: Basis::Metadata,
+            basis: ComparisonBasis::Metadata,
             what: what.to_owned(),
         });
     }

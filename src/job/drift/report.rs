@@ -13,15 +13,15 @@ use crate::provider::Requests;
 #[derive(Debug, Clone, Serialize)]
 pub struct DriftReport {
     /// What the standby is compared with: a snapshot, or the live source.
-    pub expected: Expected,
+    pub expected: ComparedWith,
     /// The standby.
     pub standby: StandbyName,
     /// When, by the standby's clock.
     pub at: Timestamp,
     /// How payloads were compared, over all secrets.
-    pub basis: Overall,
+    pub basis: OverallBasis,
     /// Items that were compared, by how their content was compared.
-    pub compared: BTreeMap<Basis, u64>,
+    pub compared: BTreeMap<ComparisonBasis, u64>,
     /// Items that are as they should be.
     pub same: u64,
     /// What differs, in key order.
@@ -39,7 +39,7 @@ pub struct DriftReport {
 /// What a standby is compared with.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Expected {
+pub enum ComparedWith {
     /// A snapshot.
     Snapshot(SnapshotName),
     /// The source itself, as it is now.
@@ -55,7 +55,7 @@ pub enum Expected {
 /// How the content of an item was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Basis {
+pub enum ComparisonBasis {
     /// The values themselves.
     Values,
     /// The marks that a restore left.
@@ -69,7 +69,7 @@ pub enum Basis {
 /// How payloads were compared, over all items that have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Overall {
+pub enum OverallBasis {
     /// All by their values.
     Values,
     /// All by marks.
@@ -139,7 +139,7 @@ pub struct Difference {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// How its content was compared.
-    pub basis: Basis,
+    pub basis: ComparisonBasis,
     /// What differs, as a fragment without any value.
     pub what: String,
 }

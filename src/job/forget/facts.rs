@@ -30,7 +30,7 @@ pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<
     let longest = i64::try_from(longest).unwrap_or(i64::MAX).saturating_mul(1_000);
     let candidate = |entry: &Entry| {
         let event = entry.snapshot()?;
-        let times = Times { longest, now, written: stored.get(&entry.digest).copied() };
+        let times = SnapshotTimes { longest, now, written: stored.get(&entry.digest).copied() };
         let (time, stored) = times.of(ledger, entry, event);
         Some(Candidate {
             digest: entry.digest,
@@ -67,7 +67,7 @@ fn newest_verified(ledger: &Ledger) -> Option<Digest> {
 }
 
 /// What the times of a snapshot are measured by.
-struct Times {
+struct SnapshotTimes {
     /// The longest run, in milliseconds.
     longest: i64,
     now: Timestamp,
@@ -75,7 +75,7 @@ struct Times {
     written: Option<Timestamp>,
 }
 
-impl Times {
+impl SnapshotTimes {
     /// When it was made: as it claims unless that cannot be, and as the store has it where that is something else.
     fn of(&self, ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> (Timestamp, Timestamp) {
         let parents = entry.parents.iter().filter_map(|parent| ledger.get(&parent.digest));

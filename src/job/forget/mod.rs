@@ -85,7 +85,7 @@ fn not_live(ledger: &Ledger, digest: &Digest) -> ForgetError {
 
 /// What was given up.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GivenUp {
+pub struct ForgottenSnapshots {
     /// The entries that say so.
     pub entries: Vec<Entry>,
     /// Snapshots that somebody pinned in the same moment: they were taken back.
@@ -104,7 +104,7 @@ pub async fn give_up(
     tool: &str,
     snapshots: &[Digest],
     rule: &str,
-) -> Result<GivenUp, ForgetError> {
+) -> Result<ForgottenSnapshots, ForgetError> {
     let mut entries = Vec::new();
     for some in snapshots.chunks(SNAPSHOTS_AN_ENTRY) {
         let change = EntryEvent::Forget(ForgetEvent { snapshots: some.to_vec(), rule: rule.to_owned() });
@@ -119,7 +119,7 @@ pub async fn give_up(
         let change = EntryEvent::Undo(SnapshotsEvent { snapshots: pinned.clone(), reason });
         entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
     }
-    Ok(GivenUp { entries, taken_back: pinned, undo_until })
+    Ok(ForgottenSnapshots { entries, taken_back: pinned, undo_until })
 }
 
 /// Signs that these snapshots are kept after all, and looks again: a sweep may have been faster.

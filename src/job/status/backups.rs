@@ -1,7 +1,7 @@
 //! Snapshots: the newest, the gaps between good ones, days.
 
 use super::facts::{Backups, Day, SnapshotFact};
-use super::times::{self, Stored, seconds_between};
+use super::times::{self, StoreTimes, seconds_between};
 use crate::format::snapshot::Finding;
 use crate::format::{Entry, SnapshotEvent};
 use crate::model::Timestamp;
@@ -25,7 +25,7 @@ pub(super) struct Dated<'a> {
 }
 
 /// The snapshots that count, oldest first by sequence.
-pub(super) fn dated<'a>(ledger: &'a Ledger, now: Timestamp, stored: &Stored) -> Vec<Dated<'a>> {
+pub(super) fn dated<'a>(ledger: &'a Ledger, now: Timestamp, stored: &StoreTimes) -> Vec<Dated<'a>> {
     let snapshots = ledger.snapshots().into_iter();
     snapshots
         .filter_map(|entry| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Check, LevelStatus, Objectives, Slices, Verified};
-use super::times::{self, Stored, seconds_between};
+use super::times::{self, StoreTimes, seconds_between};
 use crate::format::event::{Slice, VerificationEvent};
 use crate::format::{Entry, EntryEvent};
 use crate::model::{Digest, Timestamp};
@@ -29,7 +29,7 @@ fn checks(ledger: &Ledger) -> Vec<(&Entry, &VerificationEvent)> {
     found
 }
 
-fn check(ledger: &Ledger, entry: &Entry, event: &VerificationEvent, now: Timestamp, stored: &Stored) -> Check {
+fn check(ledger: &Ledger, entry: &Entry, event: &VerificationEvent, now: Timestamp, stored: &StoreTimes) -> Check {
     Check {
         entry: entry.digest,
         level: event.level.clone(),
@@ -49,7 +49,7 @@ fn newest_covered<'a>(ledger: &'a Ledger, event: &VerificationEvent) -> Option<&
 }
 
 /// What each level was checked for, shallowest first.
-pub(super) fn levels(ledger: &Ledger, objectives: &Objectives, now: Timestamp, stored: &Stored) -> Vec<LevelStatus> {
+pub(super) fn levels(ledger: &Ledger, objectives: &Objectives, now: Timestamp, stored: &StoreTimes) -> Vec<LevelStatus> {
     let checks = checks(ledger);
     let level = |name: &&str| {
         let of: Vec<_> = checks.iter().filter(|(_, event)| event.level == *name).copied().collect();
@@ -103,7 +103,7 @@ fn parts(slice: &Slice) -> Option<(u64, u64)> {
 const MOST_PARTS: u64 = 100_000;
 
 /// The newest passed verification that read every object of everything that was there when it ran.
-pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &Stored) -> Option<Verified> {
+pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &StoreTimes) -> Option<Verified> {
     let deep = |event: &VerificationEvent| {
         LEVELS.iter().position(|level| *level == event.level).is_some_and(|level| level >= OBJECTS)
     };
@@ -127,7 +127,7 @@ pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &Stored) -> Opti
 
 /// The newest verification that found something wrong and that nothing later has made good. A shallower check that passes
 /// makes nothing good, nor does one that looked elsewhere: what was broken may be so still.
-pub(super) fn failed(ledger: &Ledger, now: Timestamp, stored: &Stored) -> Option<Check> {
+pub(super) fn failed(ledger: &Ledger, now: Timestamp, stored: &StoreTimes) -> Option<Check> {
     let checks = checks(ledger);
     let open = |at: usize, failed: &VerificationEvent| {
         let later = checks.get(..at).unwrap_or_default().iter().rev().map(|(_, event)| *event);

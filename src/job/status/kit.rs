@@ -65,14 +65,14 @@ fn policy() -> Policy {
     }
 }
 
-pub(super) struct Book {
+pub(super) struct LedgerBuilder {
     files: Vec<(String, Bytes)>,
     policies: Vec<Policy>,
     id: RepositoryId,
     last: Option<Entry>,
 }
 
-impl Book {
+impl LedgerBuilder {
     pub(super) fn new() -> Self {
         let first = policy();
         let id = RepositoryId(first.reference().unwrap().digest);

@@ -23,7 +23,7 @@ pub use expiring::{Expiring, InventorySummary, expiring, inventory};
 pub use facts::{
     Backups, Check, Day, LevelStatus, Objectives, Problems, Restored, Slices, SnapshotFact, Stale, Status, Verified,
 };
-pub use times::Stored;
+pub use times::StoreTimes;
 
 use crate::format::{EntryEvent, names};
 use crate::model::Timestamp;
@@ -39,12 +39,12 @@ const PROBLEMS_NAMED: usize = 5;
 /// the store knows better ([`measure`]).
 #[must_use]
 pub fn status(ledger: &Ledger, objectives: &Objectives, now: Timestamp) -> Status {
-    status_with(ledger, objectives, now, &Stored::default())
+    status_with(ledger, objectives, now, &StoreTimes::default())
 }
 
 /// As [`status`], going by when the store says that an entry was written where the entry's own time is not to be believed.
 #[must_use]
-pub fn status_with(ledger: &Ledger, objectives: &Objectives, now: Timestamp, stored: &Stored) -> Status {
+pub fn status_with(ledger: &Ledger, objectives: &Objectives, now: Timestamp, stored: &StoreTimes) -> Status {
     let snapshots = backups::dated(ledger, now, stored);
     let backups = backups::backups(ledger, &snapshots, now);
     let levels = checks::levels(ledger, objectives, now, stored);
@@ -80,8 +80,8 @@ pub async fn measure(
     now: Timestamp,
 ) -> Result<Status, RepositoryError> {
     let stored = match times::any_mistimed(ledger, now) {
-        true => Stored::ask(repository).await?,
-        false => Stored::default(),
+        true => StoreTimes::ask(repository).await?,
+        false => StoreTimes::default(),
     };
     Ok(status_with(ledger, objectives, now, &stored))
 }
@@ -125,7 +125,7 @@ fn sealed_to_others(ledger: &Ledger) -> Option<String> {
 }
 
 /// The newest restore into a standby, and how far it lies behind.
-fn restored(ledger: &Ledger, snapshots: &[backups::Dated<'_>], now: Timestamp, stored: &Stored) -> Option<Restored> {
+fn restored(ledger: &Ledger, snapshots: &[backups::Dated<'_>], now: Timestamp, stored: &StoreTimes) -> Option<Restored> {
     let (entry, event) = ledger
         .counted()
         .filter_map(|entry| match &entry.event {

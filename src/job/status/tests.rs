@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::kit::{Book, at};
+use super::kit::{LedgerBuilder, at};
 use super::*;
 
 const MINUTE: u64 = 60;
@@ -12,13 +12,13 @@ fn objectives(rpo_minutes: u64, verified_minutes: u64) -> Objectives {
     }
 }
 
-fn stale(book: &Book, objectives: &Objectives, minute: i64) -> Vec<&'static str> {
+fn stale(book: &LedgerBuilder, objectives: &Objectives, minute: i64) -> Vec<&'static str> {
     status(&book.ledger(), objectives, at(minute)).stale.iter().map(Stale::code).collect()
 }
 
 #[test]
 fn a_repository_without_a_snapshot_is_stale_whatever_the_objectives() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     assert_eq!(stale(&book, &Objectives::default(), 1), ["never_backed_up"]);
     book.suspect(1);
     assert_eq!(stale(&book, &Objectives::default(), 2), ["no_good_snapshot"]);
@@ -28,7 +28,7 @@ fn a_repository_without_a_snapshot_is_stale_whatever_the_objectives() {
 
 #[test]
 fn the_recovery_point_counts_from_the_newest_good_cut() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     book.good(10);
     let suspect = book.suspect(20);
     let wanted = objectives(15, 1_000);
@@ -46,7 +46,7 @@ fn the_recovery_point_counts_from_the_newest_good_cut() {
 
 #[test]
 fn a_snapshot_from_the_future_makes_nothing_fresh() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     book.good(10);
     let future = book.good(100_000);
     let ledger = book.ledger();
@@ -55,27 +55,27 @@ fn a_snapshot_from_the_future_makes_nothing_fresh() {
     assert!(told.backups.newest.unwrap().mistimed);
     // When the store got it is known: that is what it counts from.
     let path = future.name();
-    let told = status_with(&ledger, &objectives(15, 1_000), at(20), &Stored::of([(path.as_str(), at(12))]));
+    let told = status_with(&ledger, &objectives(15, 1_000), at(20), &StoreTimes::of([(path.as_str(), at(12))]));
     assert_eq!(told.backups.achieved_rpo_seconds, Some(8 * MINUTE));
     assert_eq!(told.stale, []);
 }
 
 #[test]
 fn a_snapshot_older_than_its_parent_counts_from_when_the_store_got_it() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     book.good(1_000);
     let back = book.good(10);
     let ledger = book.ledger();
     assert_eq!(status(&ledger, &Objectives::default(), at(1_001)).backups.achieved_rpo_seconds, Some(991 * MINUTE));
     let path = back.name();
-    let stored = Stored::of([(path.as_str(), at(1_000)), ("ledger/000000/rubbish", at(5))]);
+    let stored = StoreTimes::of([(path.as_str(), at(1_000)), ("ledger/000000/rubbish", at(5))]);
     let told = status_with(&ledger, &Objectives::default(), at(1_001), &stored);
     assert_eq!(told.backups.achieved_rpo_seconds, Some(MINUTE));
 }
 
 #[test]
 fn only_a_check_that_reads_every_object_is_a_verification() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     book.good(1);
     let wanted = objectives(100_000, 60);
     assert_eq!(stale(&book, &wanted, 61), [""; 0], "a new repository has its time, too");
@@ -93,14 +93,14 @@ fn only_a_check_that_reads_every_object_is_a_verification() {
 }
 
 /// What the checks after a failed one leave open, as level and slice.
-fn still_failed(book: &Book) -> Option<(String, Option<String>)> {
+fn still_failed(book: &LedgerBuilder) -> Option<(String, Option<String>)> {
     let told = status(&book.ledger(), &Objectives::default(), at(1_000));
     told.failed_check.map(|check| (check.level, check.slice))
 }
 
 #[test]
 fn a_check_that_failed_stands_until_one_as_deep_passes() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     let old = book.good(1);
     book.good(2);
     let open = |level: &str| Some((level.to_owned(), None));
@@ -133,7 +133,7 @@ fn a_check_that_failed_stands_until_one_as_deep_passes() {
 #[test]
 fn a_slice_that_failed_is_made_good_by_itself_or_by_all_parts() {
     let failed = |later: &[&str]| {
-        let mut book = Book::new();
+        let mut book = LedgerBuilder::new();
         book.good(1);
         book.verified(5, "payload", Some("2/3"), false);
         for (minute, slice) in (10..).zip(later) {
@@ -150,7 +150,7 @@ fn a_slice_that_failed_is_made_good_by_itself_or_by_all_parts() {
 
 #[test]
 fn a_check_of_an_old_snapshot_says_nothing_of_the_newest() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     let old = book.good(1);
     book.good(2);
     book.verified_of(3, "objects", None, true, vec![old.digest]);
@@ -167,9 +167,9 @@ fn a_check_of_an_old_snapshot_says_nothing_of_the_newest() {
 
 #[test]
 fn slices_add_up_while_they_are_fresh() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     book.good(1);
-    let slices = |book: &Book, minute| {
+    let slices = |book: &LedgerBuilder, minute| {
         let told = status(&book.ledger(), &objectives(1_000, 60), at(minute));
         told.levels.into_iter().find(|level| level.level == "payload").and_then(|level| level.slices)
     };
@@ -188,7 +188,7 @@ fn slices_add_up_while_they_are_fresh() {
 
 #[test]
 fn the_last_restore_says_how_far_the_standby_lies_behind() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     let one = book.good(10);
     book.restored(11, &one);
     assert_eq!(status(&book.ledger(), &Objectives::default(), at(12)).restored.unwrap().behind, 0);
@@ -202,7 +202,7 @@ fn the_last_restore_says_how_far_the_standby_lies_behind() {
 
 #[test]
 fn what_was_forgotten_is_no_recovery_point() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     book.good(10);
     let newer = book.good(20);
     book.forget(21, &newer);
@@ -213,7 +213,7 @@ fn what_was_forgotten_is_no_recovery_point() {
 
 #[test]
 fn days_are_told_one_by_one_and_today_is_the_last() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     for day in [0, 1, 1, 3] {
         book.good(day * 1_440);
     }
@@ -226,7 +226,7 @@ fn days_are_told_one_by_one_and_today_is_the_last() {
 
 #[test]
 fn figures_in_json_have_their_unit_in_the_name() {
-    let mut book = Book::new();
+    let mut book = LedgerBuilder::new();
     book.good(1);
     let json = serde_json::to_value(status(&book.ledger(), &objectives(1, 2), at(5))).unwrap();
     assert_eq!(json["objectives"]["rpo_seconds"], 60);

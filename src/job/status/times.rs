@@ -12,9 +12,9 @@ use crate::repository::{Repository, RepositoryError, SKEW_MILLIS};
 
 /// When the store got each entry, by its digest.
 #[derive(Debug, Clone, Default)]
-pub struct Stored(HashMap<Digest, Timestamp>);
+pub struct StoreTimes(HashMap<Digest, Timestamp>);
 
-impl Stored {
+impl StoreTimes {
     /// Asks the store, with one listing.
     ///
     /// # Errors
@@ -54,17 +54,17 @@ pub(super) fn of_snapshot(
     entry: &Entry,
     event: &SnapshotEvent,
     now: Timestamp,
-    stored: &Stored,
+    stored: &StoreTimes,
 ) -> Option<Timestamp> {
     believed(ledger, entry, event.time, now, stored)
 }
 
 /// The moment of any other entry; where nobody can tell, what it says, but never after `now`.
-pub(super) fn of_entry(ledger: &Ledger, entry: &Entry, now: Timestamp, stored: &Stored) -> Timestamp {
+pub(super) fn of_entry(ledger: &Ledger, entry: &Entry, now: Timestamp, stored: &StoreTimes) -> Timestamp {
     believed(ledger, entry, entry.time, now, stored).unwrap_or(now)
 }
 
-fn believed(ledger: &Ledger, entry: &Entry, time: Timestamp, now: Timestamp, stored: &Stored) -> Option<Timestamp> {
+fn believed(ledger: &Ledger, entry: &Entry, time: Timestamp, now: Timestamp, stored: &StoreTimes) -> Option<Timestamp> {
     if !is_mistimed(ledger, entry, now) {
         return Some(time);
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::seen::{KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView, View};
-use super::stop::Stop;
+use super::seen::{KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView, DirectoryListing};
+use super::stop::SweepStop;
 use crate::format::event::SNAPSHOTS_AN_ENTRY;
 use crate::format::names;
 use crate::model::{Digest, Timestamp};
@@ -27,7 +27,7 @@ pub(super) struct SweepCandidate {
 
 /// A snapshot that was given up and stays for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct WaitingForgotten {
     /// Its entry.
     pub(super) entry: Digest,
     /// The sequence of its entry.
@@ -50,7 +50,7 @@ pub(super) struct Plan {
     /// The snapshots that are due.
     pub(super) due: Vec<SweepCandidate>,
     /// The snapshots that were given up and are not due.
-    pub(super) waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<WaitingForgotten>,
     /// Objects that no kept snapshot names and that are too young: of a running backup, or of one that died.
     pub(super) young: Objects,
     /// Objects of snapshots that are due, which a kept snapshot needs too.
@@ -63,7 +63,7 @@ pub(super) struct Plan {
 
 /// What goes, after the store was asked about each object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Settled {
+pub(super) struct SweepDecision {
     /// What is to be deleted.
     pub(super) going: Objects,
     /// The snapshots that lose something by it, and so are gone for good.
@@ -82,10 +82,10 @@ pub(super) struct Settled {
 ///
 /// # Errors
 /// Every reason for which nothing may.
-pub(super) fn decide(seen: &SweepView) -> Result<Plan, Vec<Stop>> {
+pub(super) fn decide(seen: &SweepView) -> Result<Plan, Vec<SweepStop>> {
     let mut stops = ledger_stops(&seen.ledger);
     let Some(now) = seen.now() else {
-        stops.push(Stop::ClockUnknown);
+        stops.push(SweepStop::ClockUnknown);
         return Err(stops);
     };
     stops.extend(clock_stops(seen, now));
@@ -108,8 +108,8 @@ pub(super) fn decide(seen: &SweepView) -> Result<Plan, Vec<Stop>> {
 
 /// Takes what the store says of each candidate into account.
 #[must_use]
-pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>, now: Timestamp) -> Settled {
-    let mut settled = Settled::default();
+pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>, now: Timestamp) -> SweepDecision {
+    let mut settled = SweepDecision::default();
     for (path, object) in &plan.candidates {
         let Some(Some(answer)) = answers.get(path) else {
             settled.gone += 1;
@@ -132,7 +132,7 @@ pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>,
 
 /// Decides, with the ledger as it is after the sweep's own entry, whether what was to go may still go.
 #[must_use]
-pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) -> Vec<Stop> {
+pub(super) fn recheck(settled: &SweepDecision, before: &LedgerSeen, now: &LedgerSeen) -> Vec<SweepStop> {
     let mut stops = ledger_stops(now);
     stops.extend(no_good_left(now));
     let going = |path: &&str| settled.going.contains_key(*path);
@@ -143,7 +143,7 @@ pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) 
     };
     for snapshot in now.snapshots.iter().filter(|snapshot| !goes(snapshot)) {
         if let Some(path) = snapshot.paths().find(going) {
-            stops.push(Stop::Overtaken { snapshot: snapshot.sequence, path: path.to_owned() });
+            stops.push(SweepStop::Overtaken { snapshot: snapshot.sequence, path: path.to_owned() });
         }
     }
     let kept: Vec<&SeenSnapshot> = now.snapshots.iter().collect();
@@ -152,46 +152,46 @@ pub(super) fn recheck(settled: &Settled, before: &LedgerSeen, now: &LedgerSeen) 
         // One that this sweep's entry had seen came in time: then the snapshot is live, and named above.
         let in_time = now.snapshots.iter().any(|snapshot| snapshot.entry == *taken && snapshot.kept == KeepState::Live);
         let late = settled.sweeping.iter().find(|due| due.entry == *taken && !in_time);
-        stops.extend(late.map(|due| Stop::TakenBack { snapshot: due.sequence }));
+        stops.extend(late.map(|due| SweepStop::TakenBack { snapshot: due.sequence }));
     }
     stops
 }
 
-fn ledger_stops(ledger: &LedgerSeen) -> Vec<Stop> {
-    let problems = ledger.problems.iter().cloned().map(Stop::Ledger);
-    let unknown = ledger.unknown.iter().cloned().map(Stop::Unknown);
-    let heads = ledger.lost_heads.iter().cloned().map(Stop::HeadMissing);
+fn ledger_stops(ledger: &LedgerSeen) -> Vec<SweepStop> {
+    let problems = ledger.problems.iter().cloned().map(SweepStop::Ledger);
+    let unknown = ledger.unknown.iter().cloned().map(SweepStop::Unknown);
+    let heads = ledger.lost_heads.iter().cloned().map(SweepStop::HeadMissing);
     problems.chain(unknown).chain(heads).collect()
 }
 
-fn no_good_left(ledger: &LedgerSeen) -> Option<Stop> {
+fn no_good_left(ledger: &LedgerSeen) -> Option<SweepStop> {
     let left = ledger.snapshots.iter().any(|snapshot| snapshot.good && snapshot.kept == KeepState::Live);
-    (!left).then_some(Stop::NoGoodLeft)
+    (!left).then_some(SweepStop::NoGoodLeft)
 }
 
-fn clock_stops(seen: &SweepView, now: Timestamp) -> Vec<Stop> {
+fn clock_stops(seen: &SweepView, now: Timestamp) -> Vec<SweepStop> {
     let mut stops = Vec::new();
     if let StoreTime::Own(Some(there)) = seen.store
         && seen.here.millis_since(there).abs() > SKEW_MILLIS
     {
-        stops.push(Stop::ClockSkewed { here: seen.here, there });
+        stops.push(SweepStop::ClockSkewed { here: seen.here, there });
     }
     if seen.grace <= seen.longest_run {
         let (grace_seconds, run_seconds) = (seen.grace / 1_000, seen.longest_run / 1_000);
-        stops.push(Stop::NoRoom { grace_seconds, run_seconds });
+        stops.push(SweepStop::NoRoom { grace_seconds, run_seconds });
     }
     // Listing may take long, and what is written meanwhile is no sign of a wrong clock.
     let now = seen.listed.map_or(now, |listed| listed.max(now));
     let ahead = |(_, object): &(&String, &SeenObject)| object.modified.millis_since(now) > SKEW_MILLIS;
     if let Some((path, object)) = seen.folders.values().flatten().flat_map(|view| &view.objects).find(ahead) {
-        stops.push(Stop::FromTheFuture { path: path.clone(), modified: object.modified, now });
+        stops.push(SweepStop::FromTheFuture { path: path.clone(), modified: object.modified, now });
     }
     stops
 }
 
 /// Compares the listings of a folder. Only what was written about when the sweep began may stand in some and not in
 /// others: a backup may be running. (It is young, so nothing of it goes, and an entry in any of them is read.)
-fn differ(folder: &str, views: &[View], began: Timestamp) -> Option<Stop> {
+fn differ(folder: &str, views: &[DirectoryListing], began: Timestamp) -> Option<SweepStop> {
     let new = |object: &SeenObject| began.millis_since(object.modified) <= SKEW_MILLIS;
     let mut odd = BTreeSet::new();
     for (at, one) in views.iter().enumerate() {
@@ -206,7 +206,7 @@ fn differ(folder: &str, views: &[View], began: Timestamp) -> Option<Stop> {
         }
     }
     let example = odd.first().copied()?.clone();
-    Some(Stop::ListingsDiffer { folder: folder.to_owned(), count: odd.len(), example })
+    Some(SweepStop::ListingsDiffer { folder: folder.to_owned(), count: odd.len(), example })
 }
 
 /// The snapshots that are due, as many as one entry may name, and all others.
@@ -223,14 +223,14 @@ fn split(snapshots: &[SeenSnapshot], before: Timestamp) -> (Vec<&SeenSnapshot>, 
 }
 
 /// Live snapshots that lack something, and listings that lack what is there.
-fn missing(seen: &SweepView, objects: &Objects, before: Timestamp) -> Vec<Stop> {
+fn missing(seen: &SweepView, objects: &Objects, before: Timestamp) -> Vec<SweepStop> {
     let mut stops = Vec::new();
     for snapshot in seen.ledger.snapshots.iter().filter(|snapshot| snapshot.kept == KeepState::Live) {
         for (path, size) in snapshot.sizes() {
             let found = match (objects.get(path), seen.by_name.get(path)) {
                 (Some(listed), _) => Some(*listed),
                 (None, Some(Some(named))) if named.modified < before => {
-                    stops.push(Stop::ListingPartial { path: path.to_owned() });
+                    stops.push(SweepStop::ListingPartial { path: path.to_owned() });
                     continue;
                 }
                 (None, named) => named.copied().flatten(),
@@ -242,7 +242,7 @@ fn missing(seen: &SweepView, objects: &Objects, before: Timestamp) -> Vec<Stop> 
                 }
                 Some(_) => continue,
             };
-            stops.push(Stop::ObjectMissing { snapshot: snapshot.sequence, path: path.to_owned(), found });
+            stops.push(SweepStop::ObjectMissing { snapshot: snapshot.sequence, path: path.to_owned(), found });
             // One object of a snapshot says enough.
             break;
         }
@@ -250,12 +250,12 @@ fn missing(seen: &SweepView, objects: &Objects, before: Timestamp) -> Vec<Stop> 
     stops
 }
 
-fn unreadable(kept: &[&SeenSnapshot]) -> Vec<Stop> {
+fn unreadable(kept: &[&SeenSnapshot]) -> Vec<SweepStop> {
     // What does not count keeps what it names; a list of its that cannot be read says nothing about any other.
     let of_ours = kept.iter().filter(|snapshot| snapshot.kept != KeepState::Guarded);
     let why = |snapshot: &&SeenSnapshot| {
         let why = snapshot.packs.as_ref().err()?.clone();
-        Some(Stop::ListUnreadable { snapshot: snapshot.sequence, why })
+        Some(SweepStop::ListUnreadable { snapshot: snapshot.sequence, why })
     };
     of_ours.filter_map(why).collect()
 }
@@ -318,10 +318,10 @@ fn as_due(snapshot: &SeenSnapshot) -> Option<SweepCandidate> {
     })
 }
 
-fn as_waiting(snapshot: &SeenSnapshot, grace: i64) -> Option<Waiting> {
+fn as_waiting(snapshot: &SeenSnapshot, grace: i64) -> Option<WaitingForgotten> {
     let KeepState::Forgotten { since, rule } = &snapshot.kept else { return None };
     let goes_after = since.map(|since| since.plus_millis(grace));
-    Some(Waiting { entry: snapshot.entry, sequence: snapshot.sequence, rule: rule.clone(), goes_after })
+    Some(WaitingForgotten { entry: snapshot.entry, sequence: snapshot.sequence, rule: rule.clone(), goes_after })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use super::decide::Settled;
+use super::decide::SweepDecision;
 use super::seen::SeenObject;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
@@ -35,7 +35,7 @@ pub(super) struct Deleted {
 }
 
 /// What came of one object.
-enum Fate {
+enum DeleteResult {
     Deleted(SeenObject),
     Gone,
     Locked(String, SeenObject, Hold),
@@ -43,7 +43,7 @@ enum Fate {
 }
 
 /// Deletes what goes. Only what is dated before `before`.
-pub(super) async fn delete(context: &Context, store: &Store, settled: &Settled, before: Timestamp) -> Deleted {
+pub(super) async fn delete(context: &Context, store: &Store, settled: &SweepDecision, before: Timestamp) -> Deleted {
     let stage = Stage::Apply;
     context.observer.observe(JobEvent::Begin { stage, total: Some(settled.going.len() as u64) });
     let mut deleted = Deleted::default();
@@ -68,15 +68,15 @@ pub(super) async fn delete(context: &Context, store: &Store, settled: &Settled, 
 }
 
 impl Deleted {
-    fn count(&mut self, fate: Result<Fate, StoreError>) {
+    fn count(&mut self, fate: Result<DeleteResult, StoreError>) {
         match fate {
-            Ok(Fate::Deleted(object)) => {
+            Ok(DeleteResult::Deleted(object)) => {
                 self.objects += 1;
                 self.bytes = self.bytes.saturating_add(object.size);
             }
-            Ok(Fate::Gone) => self.gone += 1,
-            Ok(Fate::Locked(path, object, hold)) => self.locked.push((path, object, hold)),
-            Ok(Fate::Rewritten) => self.rewritten += 1,
+            Ok(DeleteResult::Gone) => self.gone += 1,
+            Ok(DeleteResult::Locked(path, object, hold)) => self.locked.push((path, object, hold)),
+            Ok(DeleteResult::Rewritten) => self.rewritten += 1,
             Err(error) => {
                 self.failed.get_or_insert(error);
             }
@@ -90,18 +90,18 @@ async fn one(
     path: &str,
     object: SeenObject,
     before: Timestamp,
-) -> Result<Fate, StoreError> {
-    let Some(answer) = store.retention(path).await? else { return Ok(Fate::Gone) };
+) -> Result<DeleteResult, StoreError> {
+    let Some(answer) = store.retention(path).await? else { return Ok(DeleteResult::Gone) };
     if answer.object.modified >= before {
-        return Ok(Fate::Rewritten);
+        return Ok(DeleteResult::Rewritten);
     }
     let now = if store.shares_clock() { Some(context.clock.now()) } else { store.clock() };
     if let Some(hold) = answer.hold(now) {
-        return Ok(Fate::Locked(path.to_owned(), object, hold));
+        return Ok(DeleteResult::Locked(path.to_owned(), object, hold));
     }
     match store.delete(path).await {
-        Ok(()) => Ok(Fate::Deleted(object)),
-        Err(StoreError::Held { hold, .. }) => Ok(Fate::Locked(path.to_owned(), object, hold)),
+        Ok(()) => Ok(DeleteResult::Deleted(object)),
+        Err(StoreError::Held { hold, .. }) => Ok(DeleteResult::Locked(path.to_owned(), object, hold)),
         Err(error) => Err(error),
     }
 }

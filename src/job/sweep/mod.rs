@@ -4,7 +4,7 @@
 //! the grace go, and only of snapshots given up for longer than it, while a run builds only upon what was live when it
 //! began and ends within the longest run. `docs/retention.md` says what follows from that, and where it ends.
 //!
-//! Look (`survey`), decide (`decide`, pure), sign, look again, delete. Every reason to stop is a [`Stop`]; a sweep
+//! Look (`survey`), decide (`decide`, pure), sign, look again, delete. Every reason to stop is a [`SweepStop`]; a sweep
 //! that stops has deleted nothing.
 
 mod decide;
@@ -16,22 +16,22 @@ mod stop;
 mod survey;
 
 pub use error::SweepError;
-pub use report::{Amount, Report, Staying, Stopped, SweptSnapshot, WaitingSnapshot};
-pub use stop::Stop;
+pub use report::{ObjectTotals, SweepReport, RetainedObjects, Stopped, SweptSnapshot, WaitingSnapshot};
+pub use stop::SweepStop;
 
-use self::decide::{Plan, Settled, recheck, settle};
+use self::decide::{Plan, SweepDecision, recheck, settle};
 use self::survey::SweepFacts;
 use super::Context;
 use crate::format::event::SweepEvent;
 use crate::format::{Draft, EntryEvent};
 use crate::model::{Digest, Timestamp};
-use crate::repository::{EntryWriter, Repository, StateFolder};
+use crate::repository::{EntryWriter, Repository, StateDirectory};
 
 /// What a sweep is given.
 #[derive(Debug)]
-pub struct Options<'a> {
+pub struct SweepOptions<'a> {
     /// The memory of this host: the heads that it saw must still be there.
-    pub state: &'a StateFolder,
+    pub state: &'a StateDirectory,
     /// Entries that were heads by the caller's word.
     pub pinned_heads: Vec<Digest>,
     /// Whether the operator has chosen a policy version for this command, and so dismisses what is pending under another.
@@ -46,15 +46,15 @@ pub struct Options<'a> {
 ///
 /// # Errors
 /// When it could not look, or its entry was not written: then nothing was deleted. Reasons to stop, and a failure while it
-/// deleted, are in the report: [`Report::failure`].
-pub async fn sweep(context: &Context, repository: &Repository, options: &Options<'_>) -> Result<Report, SweepError> {
+/// deleted, are in the report: [`SweepReport::failure`].
+pub async fn sweep(context: &Context, repository: &Repository, options: &SweepOptions<'_>) -> Result<SweepReport, SweepError> {
     let mut known = SweepFacts {
         heads: options.state.heads().await?,
         pinned: options.pinned_heads.clone(),
         policy_chosen: options.policy_chosen,
     };
     let seen = survey::survey(context, repository, &known).await?;
-    let mut report = Report::new(repository, options.writer.is_some(), seen.now(), seen.grace);
+    let mut report = SweepReport::new(repository, options.writer.is_some(), seen.now(), seen.grace);
     let plan = match decide::decide(&seen) {
         Ok(plan) => plan,
         Err(stops) => {
@@ -84,7 +84,7 @@ pub async fn sweep(context: &Context, repository: &Repository, options: &Options
     Ok(report)
 }
 
-fn draft(options: &Options<'_>, plan: &Plan, settled: &Settled, time: Timestamp) -> Draft {
+fn draft(options: &SweepOptions<'_>, plan: &Plan, settled: &SweepDecision, time: Timestamp) -> Draft {
     let event = EntryEvent::Sweep(SweepEvent {
         snapshots: settled.sweeping.iter().map(|due| due.entry).collect(),
         objects: settled.going.len() as u64,

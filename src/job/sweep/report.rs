@@ -2,24 +2,24 @@
 
 use serde::Serialize;
 
-use super::decide::{Plan, Settled, SweepCandidate};
+use super::decide::{Plan, SweepDecision, SweepCandidate};
 use super::delete::Deleted;
 use super::seen::SeenObject;
-use super::stop::{Stop, worst};
+use super::stop::{SweepStop, worst};
 use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::store::Hold;
 use crate::repository::{Repository, StoreError};
 
 /// Objects and their size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Amount {
+pub struct ObjectTotals {
     /// How many.
     pub objects: u64,
     /// Their size together, in bytes.
     pub bytes: u64,
 }
 
-impl Amount {
+impl ObjectTotals {
     fn of<'a>(objects: impl Iterator<Item = &'a SeenObject>) -> Self {
         objects.fold(Self::default(), |sum, object| Self {
             objects: sum.objects + 1,
@@ -30,21 +30,21 @@ impl Amount {
 
 /// Objects that stay until some date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Staying {
+pub struct RetainedObjects {
     /// How many, and their size.
     #[serde(flatten)]
-    pub amount: Amount,
+    pub amount: ObjectTotals,
     /// When the first of them may go; nothing when no date is known.
     pub first: Option<Timestamp>,
     /// When the last of them may go; nothing when no date is known.
     pub last: Option<Timestamp>,
 }
 
-impl Staying {
+impl RetainedObjects {
     fn of<'a>(objects: impl Iterator<Item = (&'a SeenObject, Option<Timestamp>)> + Clone) -> Self {
         let dates = objects.clone().filter_map(|(_, date)| date);
         let (first, last) = (dates.clone().min(), dates.max());
-        Self { amount: Amount::of(objects.map(|(object, _)| object)), first, last }
+        Self { amount: ObjectTotals::of(objects.map(|(object, _)| object)), first, last }
     }
 }
 
@@ -85,7 +85,7 @@ pub struct Stopped {
 
 /// The result of a sweep, or of looking what one would do.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct SweepReport {
     /// The repository.
     pub repository: String,
     /// Where it lies.
@@ -101,11 +101,11 @@ pub struct Report {
     /// The snapshots that are gone for good with it.
     pub snapshots: Vec<SweptSnapshot>,
     /// What goes.
-    pub going: Amount,
+    pub going: ObjectTotals,
     /// How much of that no snapshot ever named or names any more: of runs that died, and of sweeps that did.
-    pub orphans: Amount,
+    pub orphans: ObjectTotals,
     /// What was deleted.
-    pub deleted: Amount,
+    pub deleted: ObjectTotals,
     /// What was gone already when it was asked about.
     pub gone: u64,
     /// How many snapshots are live.
@@ -113,13 +113,13 @@ pub struct Report {
     /// Snapshots that were given up and stay for now.
     pub waiting: Vec<WaitingSnapshot>,
     /// What no snapshot needs and is too young: of a running backup, or of one that died.
-    pub young: Staying,
+    pub young: RetainedObjects,
     /// What the store keeps until a date.
-    pub locked: Staying,
+    pub locked: RetainedObjects,
     /// What the store keeps with no end that is known, such as a legal hold.
-    pub held: Amount,
+    pub held: ObjectTotals,
     /// Objects of given-up snapshots that a kept one needs, too.
-    pub shared: Amount,
+    pub shared: ObjectTotals,
     /// Files that are none of ours, left alone.
     pub foreign: u64,
     /// When the next sweep may find something; nothing when nothing waits for a date.
@@ -142,7 +142,7 @@ pub struct Report {
     failure: Option<StoreError>,
 }
 
-impl Report {
+impl SweepReport {
     pub(super) fn new(repository: &Repository, applied: bool, now: Option<Timestamp>, grace: i64) -> Self {
         Self {
             repository: repository.id().to_string(),
@@ -152,16 +152,16 @@ impl Report {
             now,
             before: None,
             snapshots: Vec::new(),
-            going: Amount::default(),
-            orphans: Amount::default(),
-            deleted: Amount::default(),
+            going: ObjectTotals::default(),
+            orphans: ObjectTotals::default(),
+            deleted: ObjectTotals::default(),
             gone: 0,
             live: 0,
             waiting: Vec::new(),
-            young: Staying::default(),
-            locked: Staying::default(),
-            held: Amount::default(),
-            shared: Amount::default(),
+            young: RetainedObjects::default(),
+            locked: RetainedObjects::default(),
+            held: ObjectTotals::default(),
+            shared: ObjectTotals::default(),
             foreign: 0,
             next: None,
             versioned: false,
@@ -191,18 +191,18 @@ impl Report {
         self.failure.as_ref()
     }
 
-    pub(super) fn stop(&mut self, stops: &[Stop]) {
+    pub(super) fn stop(&mut self, stops: &[SweepStop]) {
         self.kind = worst(stops);
         self.stopped = stops.iter().map(|stop| Stopped { reason: stop.word(), text: stop.to_string() }).collect();
     }
 
-    pub(super) fn planned(&mut self, plan: &Plan, settled: &Settled) {
+    pub(super) fn planned(&mut self, plan: &Plan, settled: &SweepDecision) {
         self.before = Some(plan.before);
         self.snapshots = settled.sweeping.iter().map(swept).collect();
-        self.going = Amount::of(settled.going.values());
+        self.going = ObjectTotals::of(settled.going.values());
         let of_snapshots = |path: &String| settled.sweeping.iter().any(|due| due.paths.contains(path));
         self.orphans =
-            Amount::of(settled.going.iter().filter(|(path, _)| !of_snapshots(path)).map(|(_, object)| object));
+            ObjectTotals::of(settled.going.iter().filter(|(path, _)| !of_snapshots(path)).map(|(_, object)| object));
         self.gone = settled.gone as u64;
         self.live = plan.live as u64;
         let waiting = plan.waiting.iter().map(|waiting| WaitingSnapshot {
@@ -213,16 +213,16 @@ impl Report {
         });
         self.waiting = waiting.collect();
         let young = plan.young.values().chain(settled.rewritten.values());
-        self.young = Staying::of(young.map(|object| (object, Some(object.modified.plus_millis(self.grace)))));
+        self.young = RetainedObjects::of(young.map(|object| (object, Some(object.modified.plus_millis(self.grace)))));
         self.lock(settled.locked.values().map(|(object, hold)| (*object, *hold)));
-        self.shared = Amount::of(plan.shared.values());
+        self.shared = ObjectTotals::of(plan.shared.values());
         self.foreign = plan.foreign as u64;
         self.versioned = settled.versioned;
         self.look_ahead();
     }
 
-    pub(super) fn done(&mut self, settled: &Settled, deleted: Deleted) {
-        self.deleted = Amount { objects: deleted.objects, bytes: deleted.bytes };
+    pub(super) fn done(&mut self, settled: &SweepDecision, deleted: Deleted) {
+        self.deleted = ObjectTotals { objects: deleted.objects, bytes: deleted.bytes };
         self.gone += deleted.gone;
         let late = deleted.locked.iter().map(|(_, object, hold)| (*object, *hold));
         self.lock(settled.locked.values().map(|(object, hold)| (*object, *hold)).chain(late));
@@ -241,8 +241,8 @@ impl Report {
                 Hold::Open => open.push(object),
             }
         }
-        self.locked = Staying::of(dated.iter().map(|(object, date)| (object, Some(*date))));
-        self.held = Amount::of(open.iter());
+        self.locked = RetainedObjects::of(dated.iter().map(|(object, date)| (object, Some(*date))));
+        self.held = ObjectTotals::of(open.iter());
     }
 
     fn look_ahead(&mut self) {

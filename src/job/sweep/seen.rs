@@ -19,14 +19,14 @@ pub(super) type Objects = BTreeMap<String, SeenObject>;
 
 /// One listing of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct View {
+pub(super) struct DirectoryListing {
     /// Where it began: it shows only paths that come after this one. Nothing: it began at the beginning.
     pub(super) after: Option<String>,
     /// What it showed.
     pub(super) objects: Objects,
 }
 
-impl View {
+impl DirectoryListing {
     /// A listing that began behind `after`. What it shows twice is the later of the two.
     #[must_use]
     pub(super) fn new(after: Option<String>, listed: Vec<ObjectInfo>) -> Self {
@@ -131,7 +131,7 @@ pub(super) struct SweepView {
     /// The grace, in milliseconds, from the first entry.
     pub(super) grace: i64,
     /// The listings of each folder: the first from the beginning, the others from elsewhere.
-    pub(super) folders: BTreeMap<String, Vec<View>>,
+    pub(super) folders: BTreeMap<String, Vec<DirectoryListing>>,
     /// What kept snapshots name and no listing showed, asked for by name; nothing where it is not there either.
     pub(super) by_name: BTreeMap<String, Option<SeenObject>>,
     /// The ledger.

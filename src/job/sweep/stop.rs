@@ -5,7 +5,7 @@ use crate::repository::SKEW_MILLIS;
 
 /// A reason to stop. The text says what was seen and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Stop {
+pub enum SweepStop {
     /// The ledger has a problem of the severity of an error.
     #[error("the ledger is not whole: {0}; find out with `keyhaven verify --level ledger`, mend it, then sweep again")]
     Ledger(String),
@@ -129,7 +129,7 @@ pub enum Stop {
     },
 }
 
-impl Stop {
+impl SweepStop {
     /// What kind of failure it is: what points to a repository that was tampered with is an integrity failure, nothing
     /// good left is a partial one, and what passes by itself or with a clock set is a plain one.
     #[must_use]
@@ -175,12 +175,12 @@ impl Stop {
 
 /// The kind that decides the exit code when there are several: integrity first, a plain failure last.
 #[must_use]
-pub(super) fn worst(stops: &[Stop]) -> Option<FailureKind> {
+pub(super) fn worst(stops: &[SweepStop]) -> Option<FailureKind> {
     let rank = |kind: &FailureKind| match kind {
         FailureKind::Integrity => 3,
         FailureKind::Moved => 2,
         FailureKind::Partial => 1,
         _ => 0,
     };
-    stops.iter().map(Stop::kind).max_by_key(rank)
+    stops.iter().map(SweepStop::kind).max_by_key(rank)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::SweepError;
-use super::seen::{KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView, View};
+use super::seen::{KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView, DirectoryListing};
 use crate::format::policy::PolicySettings;
 use crate::format::role::EntryEffect;
 use crate::format::{Entry, EntryEvent, SigningRole, SnapshotEvent, names};
@@ -49,7 +49,7 @@ pub(super) async fn survey(
     }
     // Entries that were read before prove nothing about the store as it is now.
     repository.forget_entries();
-    let of = |folder: &str| folders.get(folder).into_iter().flatten().collect::<Vec<&View>>();
+    let of = |folder: &str| folders.get(folder).into_iter().flatten().collect::<Vec<&DirectoryListing>>();
     let (listed, policies) = (of(names::LEDGER), of(names::TRUST));
     let now = if store.shares_clock() { Some(here) } else { clock };
     let reading = read(context, repository, &listed, &policies, known, now);
@@ -77,8 +77,8 @@ pub(super) async fn again(
     known: &SweepFacts,
     now: Timestamp,
 ) -> Result<LedgerSeen, SweepError> {
-    let view = View::new(None, repository.store().list(names::LEDGER).await?);
-    let policies = View::new(None, repository.store().list(names::TRUST).await?);
+    let view = DirectoryListing::new(None, repository.store().list(names::LEDGER).await?);
+    let policies = DirectoryListing::new(None, repository.store().list(names::TRUST).await?);
     Ok(read(context, repository, &[&view], &[&policies], known, Some(now)).await?.0)
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn retentions(
 
 /// Lists a folder from its beginning, from behind its first object and from its middle: other pages each time, so that a
 /// page that gets lost is missed in one of them only.
-async fn views(store: &Store, folder: &str) -> Result<Vec<View>, SweepError> {
+async fn views(store: &Store, folder: &str) -> Result<Vec<DirectoryListing>, SweepError> {
     let first = store.list(folder).await?;
     let beginning = format!("{folder}/");
     let cuts: BTreeSet<String> = match first.first() {
@@ -120,10 +120,10 @@ async fn views(store: &Store, folder: &str) -> Result<Vec<View>, SweepError> {
             middle.into_iter().chain([object.path.clone()]).collect()
         }
     };
-    let mut views = vec![View::new(None, first)];
+    let mut views = vec![DirectoryListing::new(None, first)];
     for after in cuts {
         let listed = store.list_from(folder, &after).await?;
-        views.push(View::new(Some(after), listed));
+        views.push(DirectoryListing::new(Some(after), listed));
     }
     Ok(views)
 }
@@ -131,8 +131,8 @@ async fn views(store: &Store, folder: &str) -> Result<Vec<View>, SweepError> {
 async fn read(
     context: &Context,
     repository: &Repository,
-    views: &[&View],
-    policies: &[&View],
+    views: &[&DirectoryListing],
+    policies: &[&DirectoryListing],
     known: &SweepFacts,
     now: Option<Timestamp>,
 ) -> Result<(LedgerSeen, Option<PolicySettings>), SweepError> {
@@ -149,7 +149,7 @@ async fn read(
     files.extend(newest(policies));
     let settings = ledger.policy().map(|policy| policy.settings);
     let before = now.map(|now| now.plus_millis(-grace(settings)));
-    let judge = Judge { ledger: &ledger, files: &files, before, policy_chosen: known.policy_chosen };
+    let judge = SweepJudge { ledger: &ledger, files: &files, before, policy_chosen: known.policy_chosen };
     let expected = ledger.judged().filter_map(|(entry, status)| Some((entry, judge.kept(entry, status)?)));
     let snapshots = stream::iter(expected)
         .map(|(entry, kept)| snapshot(repository, &ledger, entry, kept))
@@ -177,7 +177,7 @@ async fn read(
 }
 
 /// Every object that one of the listings shows, each as the listing that dates it latest.
-fn newest(views: &[&View]) -> Objects {
+fn newest(views: &[&DirectoryListing]) -> Objects {
     let mut files = Objects::new();
     for (path, object) in views.iter().flat_map(|view| &view.objects) {
         let seen = files.entry(path.clone()).or_insert(*object);
@@ -229,7 +229,7 @@ fn undos(ledger: &Ledger) -> BTreeMap<Digest, Vec<Digest>> {
 }
 
 /// Decides what each snapshot is to a sweep.
-struct Judge<'a> {
+struct SweepJudge<'a> {
     ledger: &'a Ledger,
     files: &'a Objects,
     /// The present less the grace.
@@ -237,7 +237,7 @@ struct Judge<'a> {
     policy_chosen: bool,
 }
 
-impl Judge<'_> {
+impl SweepJudge<'_> {
     fn dated(&self, path: &str) -> Option<Timestamp> {
         self.files.get(path).map(|object| object.modified)
     }

@@ -10,7 +10,7 @@ use crate::repository::ledger::Ledger;
 
 /// What there is to bring into a standby.
 #[derive(Debug)]
-pub enum Choice<'a> {
+pub enum SyncChoice<'a> {
     /// This snapshot: the newest good one that is old enough.
     Take(&'a Entry, &'a SnapshotEvent),
     /// The oldest good one becomes old enough then.
@@ -21,18 +21,18 @@ pub enum Choice<'a> {
 
 /// The newest snapshot that is kept, that is good, or was accepted, and at least `delay_millis` old; `now` is this host's clock.
 #[must_use]
-pub fn choose(ledger: &Ledger, now: Timestamp, delay_millis: i64) -> Choice<'_> {
+pub fn choose(ledger: &Ledger, now: Timestamp, delay_millis: i64) -> SyncChoice<'_> {
     let good = ledger.live().rev().filter(|entry| ledger.is_good(entry));
     let mut soonest: Option<Timestamp> = None;
     for entry in good {
         let Some(event) = entry.snapshot() else { continue };
         let ripe = latest_time(ledger, entry, event).plus_millis(delay_millis);
         if ripe <= now {
-            return Choice::Take(entry, event);
+            return SyncChoice::Take(entry, event);
         }
         soonest = Some(soonest.map_or(ripe, |other| other.min(ripe)));
     }
-    soonest.map_or(Choice::None, Choice::Wait)
+    soonest.map_or(SyncChoice::None, SyncChoice::Wait)
 }
 
 /// The latest time that speaks for a snapshot.

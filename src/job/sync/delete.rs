@@ -27,7 +27,7 @@ pub(super) struct LostSecret {
 
 /// What the source has lost: what may be deleted, and what may not although its source is gone.
 #[derive(Debug, Default)]
-pub(super) struct Losses {
+pub(super) struct SourceLosses {
     pub(super) deletable: Vec<LostSecret>,
     pub(super) spared: Vec<Remark>,
 }
@@ -41,8 +41,8 @@ pub(super) fn lost(
     sequence: u64,
     options: &PlanOptions,
     known: &BTreeMap<Digest, u64>,
-) -> Losses {
-    let mut losses = Losses::default();
+) -> SourceLosses {
+    let mut losses = SourceLosses::default();
     for (view, _) in inventory.iter() {
         let Some(mark) = view.mark.clone().filter(|_| view.key.kind() == ItemKind::Secret) else { continue };
         let gone = ItemKey::new(ItemKind::Secret, &mark.source).is_ok_and(|source| snapshot.get(&source).is_none());

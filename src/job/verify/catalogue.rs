@@ -9,7 +9,7 @@ use super::objects::Lists;
 use super::payload::{Pointers, line_name};
 use super::sealing::Sealing;
 use super::{
-    Chosen, Keys, Named, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, catalogue_keys, go_on,
+    ChosenSnapshot, Keys, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyReport, VerifyError, VerifyOptions, catalogue_keys, go_on,
 };
 use crate::crypto::Identities;
 use crate::format::names;
@@ -53,11 +53,11 @@ pub(super) async fn check(
     context: &Context,
     repository: &Repository,
     keys: &Keys,
-    named: Named<'_>,
+    named: NamedObjects<'_>,
     options: &VerifyOptions,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<Pointers, VerifyError> {
-    let Named { snapshots, lists, sealing } = named;
+    let NamedObjects { snapshots, lists, sealing } = named;
     let key = "a catalogue key or a recovery key";
     let keys = catalogue_keys(keys).ok_or(VerifyError::KeyNeeded { level: options.level, key })?;
     let parts = open_parts(context, repository, keys, snapshots, sealing, report).await?;
@@ -75,9 +75,9 @@ async fn open_parts(
     context: &Context,
     repository: &Repository,
     keys: &Arc<Identities>,
-    snapshots: &[Chosen<'_>],
+    snapshots: &[ChosenSnapshot<'_>],
     sealing: &Sealing,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<BTreeMap<Digest, Summary>, VerifyError> {
     // What is missing or has another size was found before; reading it would find it again, in other words.
     let known: BTreeSet<_> = report.problems.iter().map(|problem| problem.object.clone()).collect();
@@ -115,7 +115,7 @@ async fn summarize(repository: &Repository, part: &Digest, keys: &Arc<Identities
 
 /// Compares one snapshot's entry and pack list with its parts. Silent about parts that could not be opened: these are
 /// findings already, and the sums cannot agree without them.
-fn judge(snapshot: &Chosen<'_>, parts: &BTreeMap<Digest, Summary>, lists: &Lists, report: &mut Report) {
+fn judge(snapshot: &ChosenSnapshot<'_>, parts: &BTreeMap<Digest, Summary>, lists: &Lists, report: &mut VerifyReport) {
     let entry = snapshot.entry.name();
     // Known words are compared also where nothing has them.
     let mut kinds: BTreeMap<&str, u64> = ItemKind::ALL.into_iter().map(|kind| (kind.as_str(), 0)).collect();

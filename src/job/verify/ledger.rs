@@ -1,6 +1,6 @@
 //! Level `ledger`: links, signatures, roles, pinned heads.
 
-use super::{Level, ProblemKind, Report, VerifyError, VerifyOptions};
+use super::{Level, ProblemKind, VerifyReport, VerifyError, VerifyOptions};
 use crate::format::{self, names};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
@@ -12,7 +12,7 @@ pub(super) async fn check(
     context: &Context,
     repository: &Repository,
     options: &VerifyOptions,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<Ledger, VerifyError> {
     let stage = Stage::CheckEntries;
     context.observer.observe(JobEvent::Begin { stage, total: None });
@@ -55,7 +55,7 @@ pub(super) async fn check(
 }
 
 /// No snapshot to check where there was one. A repository that never had one is new.
-fn find_emptied(ledger: &Ledger, report: &mut Report) {
+fn find_emptied(ledger: &Ledger, report: &mut VerifyReport) {
     let had = ledger.judged().any(|(entry, _)| entry.snapshot().is_some());
     if had && ledger.live().next().is_none() {
         let why = "there was a snapshot, and none that counts is live: there is nothing left to restore";
@@ -65,7 +65,7 @@ fn find_emptied(ledger: &Ledger, report: &mut Report) {
 
 /// Entries that count and say something that this version cannot read: what they name is not checked, and that must not
 /// pass for a check.
-fn find_unread(ledger: &Ledger, level: Level, report: &mut Report) {
+fn find_unread(ledger: &Ledger, level: Level, report: &mut VerifyReport) {
     for entry in ledger.counted() {
         match &entry.event {
             format::EntryEvent::Unknown { kind } if kind == "snapshot" && level >= Level::Objects => {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::VerifyError;
 pub use options::{Keys, Level, Snapshots, VerifyOptions};
-pub use report::{Problem, ProblemKind, Report, VerifyCounts};
+pub use report::{Problem, ProblemKind, VerifyReport, VerifyCounts};
 pub use slice::{Slice, SliceChoice, SliceError};
 
 use self::sealing::Sealing;
@@ -44,9 +44,9 @@ pub async fn verify(
     repository: &Repository,
     keys: &Keys,
     options: &VerifyOptions,
-) -> Result<Report, VerifyError> {
+) -> Result<VerifyReport, VerifyError> {
     options.check(keys)?;
-    let mut report = Report::new(repository, options);
+    let mut report = VerifyReport::new(repository, options);
     let known = ledger::check(context, repository, options, &mut report).await?;
     let slice = options.slice.map(|part| part.slice(&known));
     report.slice = slice.as_ref().map(Slice::to_string);
@@ -60,7 +60,7 @@ pub async fn verify(
         objects::check_recover_md(repository, &known, &mut report).await?;
         let lists = objects::read_lists(context, repository, &snapshots, &mut report).await?;
         let sealing = Sealing::of(&known, &snapshots, &lists, &mut report);
-        let named = Named { snapshots: &snapshots, lists: &lists, sealing: &sealing };
+        let named = NamedObjects { snapshots: &snapshots, lists: &lists, sealing: &sealing };
         objects::check(context, repository, named, options, &mut report).await?;
         if options.level >= Level::Catalogue {
             let pointers = catalogue::check(context, repository, keys, named, options, &mut report).await?;
@@ -84,7 +84,7 @@ pub async fn record(
     repository: &Repository,
     writer: &EntryWriter,
     tool: &str,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let event = EntryEvent::Verification(VerificationEvent {
         level: report.level.as_str().to_owned(),
@@ -100,7 +100,7 @@ pub async fn record(
 }
 
 /// The part of the packs that was opened, as entries name it.
-fn slice_of(report: &Report) -> Option<format::event::Slice> {
+fn slice_of(report: &VerifyReport) -> Option<format::event::Slice> {
     let slice: Slice = report.slice.as_deref()?.parse().ok()?;
     let (part, of) = slice.parts();
     Some(format::event::Slice { part, of, seed: None })
@@ -108,25 +108,25 @@ fn slice_of(report: &Report) -> Option<format::event::Slice> {
 
 /// A snapshot to check.
 #[derive(Debug, Clone, Copy)]
-struct Chosen<'a> {
+struct ChosenSnapshot<'a> {
     entry: &'a Entry,
     event: &'a SnapshotEvent,
 }
 
 /// What the checked snapshots name.
 #[derive(Debug, Clone, Copy)]
-struct Named<'a> {
-    snapshots: &'a [Chosen<'a>],
+struct NamedObjects<'a> {
+    snapshots: &'a [ChosenSnapshot<'a>],
     lists: &'a objects::Lists,
     sealing: &'a Sealing,
 }
 
-fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<Chosen<'a>>, VerifyError> {
+fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<ChosenSnapshot<'a>>, VerifyError> {
     match &options.snapshots {
         Snapshots::Live => {
             let live =
                 // What was given up must still be whole: it can be taken back until it is swept.
-                ledger.unswept().filter_map(|entry| Some(Chosen { entry, event: entry.snapshot()? }));
+                ledger.unswept().filter_map(|entry| Some(ChosenSnapshot { entry, event: entry.snapshot()? }));
             Ok(live.collect())
         }
         Snapshots::One(wanted) => {
@@ -136,7 +136,7 @@ fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<Chosen<
                     format!("{} was swept by entry {}, nothing of it has to be there", entry.sequence, by.short());
                 return Err(RepositoryError::NoSnapshot { wanted: wanted.to_string(), why }.into());
             }
-            Ok(vec![Chosen { entry, event }])
+            Ok(vec![ChosenSnapshot { entry, event }])
         }
     }
 }

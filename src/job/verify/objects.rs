@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::sealing::Sealing;
-use super::{Chosen, Level, Named, OBJECTS_IN_FLIGHT, ProblemKind, Report, VerifyError, VerifyOptions, go_on};
+use super::{ChosenSnapshot, Level, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyReport, VerifyError, VerifyOptions, go_on};
 use crate::format::list::PackList;
 use crate::format::names;
 use crate::job::Context;
@@ -37,8 +37,8 @@ impl HashedObject {
 pub(super) async fn read_lists(
     context: &Context,
     repository: &Repository,
-    snapshots: &[Chosen<'_>],
-    report: &mut Report,
+    snapshots: &[ChosenSnapshot<'_>],
+    report: &mut VerifyReport,
 ) -> Result<Lists, VerifyError> {
     let mut lists = Lists::new();
     let mut seen = BTreeSet::new();
@@ -73,11 +73,11 @@ pub(super) async fn read_lists(
 pub(super) async fn check(
     context: &Context,
     repository: &Repository,
-    named: Named<'_>,
+    named: NamedObjects<'_>,
     options: &VerifyOptions,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
-    let Named { snapshots, lists, sealing } = named;
+    let NamedObjects { snapshots, lists, sealing } = named;
     // With every size that is claimed: of two snapshots that differ, one is wrong, and the other must not hide it.
     let mut wanted = BTreeSet::new();
     for part in snapshots.iter().flat_map(|snapshot| &snapshot.event.parts) {
@@ -115,7 +115,7 @@ pub(super) async fn check(
 pub(super) async fn check_recover_md(
     repository: &Repository,
     ledger: &Ledger,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let Some(policy) = ledger.policy() else { return Ok(()) };
     if report.take(repository.get_recover_md(&policy.settings.recover_md).await)?.is_some() {
@@ -129,7 +129,7 @@ async fn hash(
     repository: &Repository,
     objects: Vec<HashedObject>,
     sealing: &Sealing,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let stage = Stage::CheckObjects;
     context.observer.observe(JobEvent::Begin { stage, total: Some(objects.len() as u64) });

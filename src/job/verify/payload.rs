@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{Keys, Level, Named, OBJECTS_IN_FLIGHT, ProblemKind, Report, Slice, VerifyError, go_on};
+use super::{Keys, Level, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyReport, Slice, VerifyError, go_on};
 use crate::crypto::digest::sha256;
 use crate::format::{FormatError, names};
 use crate::job::Context;
@@ -31,7 +31,7 @@ pub(super) fn line_name(key: &ItemKey, version: &Slot) -> Digest {
 /// What is opened, and with which keys.
 pub(super) struct Opening<'a> {
     pub(super) keys: &'a Keys,
-    pub(super) named: Named<'a>,
+    pub(super) named: NamedObjects<'a>,
     pub(super) slice: Option<Slice>,
 }
 
@@ -41,9 +41,9 @@ pub(super) async fn check(
     repository: &Repository,
     opening: &Opening<'_>,
     pointers: Pointers,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
-    let Opening { keys, named: Named { lists, sealing, .. }, slice } = *opening;
+    let Opening { keys, named: NamedObjects { lists, sealing, .. }, slice } = *opening;
     let missing = VerifyError::KeyNeeded { level: Level::Payload, key: "a recovery key" };
     let keys = keys.recovery.as_ref().ok_or(missing)?;
     let known: BTreeSet<_> = report.problems.iter().map(|problem| problem.object.clone()).collect();
@@ -92,7 +92,7 @@ pub(super) async fn check(
 }
 
 /// A pack that does not open: sealed to others, as its list says, or not what its list says.
-fn locked(path: String, source: &FormatError, recipients: &[String], own: &BTreeSet<String>, report: &mut Report) {
+fn locked(path: String, source: &FormatError, recipients: &[String], own: &BTreeSet<String>, report: &mut VerifyReport) {
     match recipients.iter().any(|recipient| own.contains(recipient)) {
         true => {
             let why = "its list says that it is sealed to this identity, and it does not open with it".to_owned();
@@ -105,7 +105,7 @@ fn locked(path: String, source: &FormatError, recipients: &[String], own: &BTree
     }
 }
 
-fn compare(pack: &Digest, held: &PackContents, pointed: Option<&BTreeSet<Digest>>, report: &mut Report) {
+fn compare(pack: &Digest, held: &PackContents, pointed: Option<&BTreeSet<Digest>>, report: &mut VerifyReport) {
     let Some(pointed) = pointed else { return };
     let found = pointed.intersection(&held.lines).count();
     report.counts.pointers += found as u64;

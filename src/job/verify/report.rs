@@ -72,7 +72,7 @@ pub struct VerifyCounts {
 
 /// The result of a check.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     /// The repository's id.
     pub repository: String,
     /// Where it lies.
@@ -101,7 +101,7 @@ pub struct Report {
     pub recorded: Option<Digest>,
 }
 
-impl Report {
+impl VerifyReport {
     pub(super) fn new(repository: &Repository, options: &VerifyOptions) -> Self {
         Self {
             repository: repository.id().to_string(),

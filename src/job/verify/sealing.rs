@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::objects::Lists;
-use super::{Chosen, ProblemKind, Report};
+use super::{ChosenSnapshot, ProblemKind, VerifyReport};
 use crate::format::policy::PolicyRecipient;
 use crate::format::{Policy, names};
 use crate::model::Digest;
@@ -20,7 +20,7 @@ pub(super) struct Sealing {
 impl Sealing {
     /// Compares the recipients on every list with the policy version that its snapshot names, and notes how many there
     /// are.
-    pub(super) fn of(ledger: &Ledger, snapshots: &[Chosen<'_>], lists: &Lists, report: &mut Report) -> Self {
+    pub(super) fn of(ledger: &Ledger, snapshots: &[ChosenSnapshot<'_>], lists: &Lists, report: &mut VerifyReport) -> Self {
         let mut sealing = Self::default();
         for snapshot in snapshots {
             let policy = ledger.trust().get(&snapshot.entry.policy);
@@ -52,12 +52,12 @@ impl Sealing {
     }
 
     /// Compares the header of a pack with what is signed.
-    pub(super) fn check_pack(&self, pack: &Digest, sealed: SealedFacts, report: &mut Report) {
+    pub(super) fn check_pack(&self, pack: &Digest, sealed: SealedFacts, report: &mut VerifyReport) {
         compare(self.packs.get(pack), sealed, names::pack(pack), report);
     }
 
     /// Compares the header of a catalogue part with what is signed.
-    pub(super) fn check_part(&self, part: &Digest, sealed: SealedFacts, report: &mut Report) {
+    pub(super) fn check_part(&self, part: &Digest, sealed: SealedFacts, report: &mut VerifyReport) {
         compare(self.parts.get(part), sealed, names::catalogue(part), report);
     }
 }
@@ -70,7 +70,7 @@ fn is_sealed_to(policy: &Policy, recipients: &[String]) -> bool {
     texts(&policy.recovery_recipients).eq(recipients.iter().map(String::as_str))
 }
 
-fn compare(expected: Option<&BTreeSet<usize>>, sealed: SealedFacts, path: String, report: &mut Report) {
+fn compare(expected: Option<&BTreeSet<usize>>, sealed: SealedFacts, path: String, report: &mut VerifyReport) {
     let Some(expected) = expected else { return };
     match sealed.recipients {
         None => report.found(ProblemKind::Damaged, path, "it has no readable age header"),

@@ -141,14 +141,14 @@ impl Backend for Place {
 
 async fn ours(leases: &Leases) -> Lease {
     match leases.take("repo", "backup").await.unwrap() {
-        Taken::Ours(lease) => lease,
+        LeaseAnswer::Ours(lease) => lease,
         other => panic!("{other:?}"),
     }
 }
 
 async fn is_theirs(leases: &Leases, of: &str) {
     let taken = leases.take("repo", "backup").await.unwrap();
-    assert!(matches!(&taken, Taken::Theirs { owner, .. } if owner == of), "{taken:?}");
+    assert!(matches!(&taken, LeaseAnswer::Theirs { owner, .. } if owner == of), "{taken:?}");
 }
 
 #[tokio::test]
@@ -163,8 +163,8 @@ async fn one_holds_it_until_it_is_given_back() {
     let lease = ours(&b).await;
     assert_eq!(lease.generation(), 3);
     is_theirs(&a, "b").await;
-    assert!(matches!(a.take("repo", "sync").await.unwrap(), Taken::Ours(_)), "another job, another lease");
-    assert!(matches!(a.take("other", "backup").await.unwrap(), Taken::Ours(_)), "another repository, another lease");
+    assert!(matches!(a.take("repo", "sync").await.unwrap(), LeaseAnswer::Ours(_)), "another job, another lease");
+    assert!(matches!(a.take("other", "backup").await.unwrap(), LeaseAnswer::Ours(_)), "another repository, another lease");
 }
 
 #[tokio::test]
@@ -323,7 +323,7 @@ async fn of_many_at_once_one_wins() {
     for round in 0..20 {
         let everyone: Vec<Leases> = (0..16).map(|number| place.leases(&format!("{round}-{number}"))).collect();
         let taken = join_all(everyone.iter().map(|leases| leases.take("repo", "backup"))).await;
-        let won: Vec<_> = taken.iter().filter(|taken| matches!(taken, Ok(Taken::Ours(_)))).collect();
+        let won: Vec<_> = taken.iter().filter(|taken| matches!(taken, Ok(LeaseAnswer::Ours(_)))).collect();
         assert_eq!(won.len(), 1, "{taken:?}");
         place.pass(66);
     }

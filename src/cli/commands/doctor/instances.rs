@@ -114,9 +114,9 @@ fn same(rows: &mut Rows, name: &str) {
 }
 
 /// Takes what is listed and keeps nothing. What may not be listed is told under the rights.
-struct Looking;
+struct ListingProbe;
 
-impl Sink for Looking {
+impl Sink for ListingProbe {
     fn take(&mut self, _item: Listed) {}
 
     fn hidden(&mut self, _kind: ItemKind, _why: &str) -> bool {
@@ -125,7 +125,7 @@ impl Sink for Looking {
 }
 
 async fn listing(rows: &mut Rows, client: &Client, limit: Limit) -> Option<CompleteListing> {
-    let listing = async { client.list(&mut Looking).await.map_err(Failure::from) };
+    let listing = async { client.list(&mut ListingProbe).await.map_err(Failure::from) };
     let shown = |listing: &CompleteListing| {
         let items = human::count(listing.items, "item");
         format!("{items} of {}", listing.instance.as_deref().unwrap_or("an instance that shows no name"))

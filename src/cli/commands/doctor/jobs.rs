@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::row::Rows;
-use crate::cli::jobs::{self, Doubt};
+use crate::cli::jobs::{self, RetentionDoubt};
 use crate::cli::key_file;
 use crate::config::{JobConfig, Settings};
 use crate::crypto::Identities;
@@ -61,18 +61,18 @@ fn retention(rows: &mut Rows, settings: &Settings, job: &JobConfig) {
     // Rules that cannot be read are refused with the configuration, before anything is asked here.
     for doubt in jobs::doubts(job, settings).unwrap_or_default() {
         match doubt {
-            Doubt::NoRule => rows.bad(
+            RetentionDoubt::NoRule => rows.bad(
                 what,
                 FailureKind::Usage,
                 format!("{name} ({kind}): {}", doubt.text()),
                 format!("set one of retention.keep_…, and let no `--keep-… 0` in jobs.{name}.args switch it off"),
             ),
-            Doubt::OnlyByNumber => rows.warning(
+            RetentionDoubt::OnlyByNumber => rows.warning(
                 what,
                 format!("{name} ({kind}): {}", doubt.text()),
                 "set a rule by time in [retention], such as keep_daily = 35",
             ),
-            Doubt::OnlyLooks => looks(rows, job),
+            RetentionDoubt::OnlyLooks => looks(rows, job),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::row::Rows;
 use super::{HostPurpose, Limit};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
-use crate::cli::memory::Memory;
+use crate::cli::memory::MemoryReport;
 use crate::cli::{human, wire};
 use crate::config::{Location, Settings};
 use crate::crypto::SigningKey;
@@ -113,7 +113,7 @@ fn problems(rows: &mut Rows, ledger: &Ledger, present: Timestamp) {
 
 /// What this host saw and the bucket lacks, in ledger and trust policy.
 fn memory(rows: &mut Rows, ledger: &Ledger) {
-    let memory = Memory::of(ledger);
+    let memory = MemoryReport::of(ledger);
     match memory.heads.as_slice() {
         [] => rows.good("known heads", "everything that this host remembers is there"),
         [first, ..] => rows.bad(
@@ -127,7 +127,7 @@ fn memory(rows: &mut Rows, ledger: &Ledger) {
 
 /// The trust policy: forks, missing versions, custodians who have never signed.
 fn policy(rows: &mut Rows, ledger: &Ledger) {
-    let (what, memory) = ("trust policy", Memory::of(ledger));
+    let (what, memory) = ("trust policy", MemoryReport::of(ledger));
     if !memory.fork.is_empty() {
         let found = format!("forked into {} branches; nothing is swept", memory.fork.len());
         rows.bad(

@@ -35,7 +35,7 @@ pub(in crate::cli) struct AddArguments {
     public: PathBuf,
     /// What it may do; once for each role
     #[arg(long, value_name = "ROLE", required = true)]
-    role: Vec<Right>,
+    role: Vec<GrantedRole>,
     /// What people call it
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: String,
@@ -79,12 +79,12 @@ pub(in crate::cli) struct RevokeArguments {
 
 /// A role of a signing key, or that of a custodian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Right {
+enum GrantedRole {
     Custodian,
     Role(SigningRole),
 }
 
-impl FromStr for Right {
+impl FromStr for GrantedRole {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -98,12 +98,12 @@ impl FromStr for Right {
 
 /// A key of the policy.
 #[derive(Debug, Clone)]
-pub(in crate::cli) enum Holder {
+pub(in crate::cli) enum PolicyMember {
     Custodian(Custodian),
     Key(PolicyKey),
 }
 
-impl Holder {
+impl PolicyMember {
     pub(in crate::cli) fn fingerprint(&self) -> Digest {
         match self {
             Self::Custodian(custodian) => custodian.public_key.fingerprint(),
@@ -129,21 +129,21 @@ impl Holder {
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for PolicyMember {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.name(), self.fingerprint().short())
     }
 }
 
 /// Every key of a policy, custodians first.
-pub(super) fn holders(policy: &Policy) -> Vec<Holder> {
-    let custodians = policy.custodians.iter().cloned().map(Holder::Custodian);
-    custodians.chain(policy.keys.iter().cloned().map(Holder::Key)).collect()
+pub(super) fn holders(policy: &Policy) -> Vec<PolicyMember> {
+    let custodians = policy.custodians.iter().cloned().map(PolicyMember::Custodian);
+    custodians.chain(policy.keys.iter().cloned().map(PolicyMember::Key)).collect()
 }
 
 /// The key that is meant, whose end a later version may change.
-fn holder_to_revoke(policy: &Policy, text: &str) -> Result<Holder, Failure> {
-    let ended: Vec<Holder> =
+fn holder_to_revoke(policy: &Policy, text: &str) -> Result<PolicyMember, Failure> {
+    let ended: Vec<PolicyMember> =
         holders(policy).into_iter().filter(|holder| !holder.is_active() && holder.is_called(text)).collect();
     match (holder(policy, text), ended.as_slice()) {
         (Err(_), [one]) => Ok(one.clone()),
@@ -152,10 +152,10 @@ fn holder_to_revoke(policy: &Policy, text: &str) -> Result<Holder, Failure> {
 }
 
 /// The key that is meant, which has not ended.
-pub(super) fn holder(policy: &Policy, text: &str) -> Result<Holder, Failure> {
-    let meant = |holder: &Holder| holder.is_called(text);
-    let found: Vec<Holder> = holders(policy).into_iter().filter(meant).collect();
-    let active: Vec<&Holder> = found.iter().filter(|holder| holder.is_active()).collect();
+pub(super) fn holder(policy: &Policy, text: &str) -> Result<PolicyMember, Failure> {
+    let meant = |holder: &PolicyMember| holder.is_called(text);
+    let found: Vec<PolicyMember> = holders(policy).into_iter().filter(meant).collect();
+    let active: Vec<&PolicyMember> = found.iter().filter(|holder| holder.is_active()).collect();
     let hint = "`keyhaven keys list` shows names and fingerprints";
     match (active.as_slice(), found.as_slice()) {
         ([one], _) => Ok((*one).clone()),
@@ -167,13 +167,13 @@ pub(super) fn holder(policy: &Policy, text: &str) -> Result<Holder, Failure> {
 
 /// Adds a key.
 pub(super) async fn add(app: &App, arguments: AddArguments) -> Result<CommandOutcome, Failure> {
-    let as_custodian = arguments.role.contains(&Right::Custodian);
+    let as_custodian = arguments.role.contains(&GrantedRole::Custodian);
     let roles: Vec<SigningRole> = arguments
         .role
         .iter()
         .filter_map(|right| match right {
-            Right::Role(role) => Some(*role),
-            Right::Custodian => None,
+            GrantedRole::Role(role) => Some(*role),
+            GrantedRole::Custodian => None,
         })
         .collect();
     if as_custodian && !roles.is_empty() {
@@ -197,8 +197,8 @@ pub(super) async fn retire(app: &App, arguments: RetireArguments) -> Result<Comm
     let session = Session::open(app).await?;
     let holder = holder(session.policy()?, &arguments.holder)?;
     let change = match &holder {
-        Holder::Custodian(_) => PolicyChange::RemoveCustodian { key: holder.fingerprint() },
-        Holder::Key(_) => {
+        PolicyMember::Custodian(_) => PolicyChange::RemoveCustodian { key: holder.fingerprint() },
+        PolicyMember::Key(_) => {
             let key = holder.fingerprint();
             PolicyChange::EndKey { key, until: ended::last_entries(&session.ledger, &key) }
         }
@@ -215,8 +215,8 @@ pub(super) async fn revoke(app: &App, arguments: RevokeArguments) -> Result<Comm
     let key = holder.fingerprint();
     let last_good = arguments.last_good.as_deref().map(|text| last_good(&session.ledger, &holder, text)).transpose()?;
     let change = match &holder {
-        Holder::Custodian(_) => PolicyChange::RemoveCustodian { key },
-        Holder::Key(_) => PolicyChange::EndKey { key, until: last_good.into_iter().collect() },
+        PolicyMember::Custodian(_) => PolicyChange::RemoveCustodian { key },
+        PolicyMember::Key(_) => PolicyChange::EndKey { key, until: last_good.into_iter().collect() },
     };
     let next = session.next(&[change], Some(arguments.signing.reason), false).map_err(explained)?;
     if !arguments.leave_no_snapshot && !ended::leaves_a_snapshot(&session.ledger, &next) {
@@ -247,7 +247,7 @@ fn details(key: &Digest, name: &str) -> serde_json::Map<String, serde_json::Valu
 }
 
 /// The entry of a key that is meant as its last good one.
-fn last_good(ledger: &Ledger, holder: &Holder, text: &str) -> Result<EntryRef, Failure> {
+fn last_good(ledger: &Ledger, holder: &PolicyMember, text: &str) -> Result<EntryRef, Failure> {
     let key = holder.fingerprint();
     let own = || ledger.entries().iter().filter(|entry| entry.key == key);
     let by_sequence = text.parse::<u64>().ok();
@@ -293,8 +293,8 @@ mod tests {
     #[test]
     fn a_key_is_found_by_name_and_fingerprint() {
         let policy = kit::first_policy();
-        assert!(matches!(holder(&policy, "collector"), Ok(Holder::Key(_))));
-        assert!(matches!(holder(&policy, "custodian 2"), Ok(Holder::Custodian(_))));
+        assert!(matches!(holder(&policy, "collector"), Ok(PolicyMember::Key(_))));
+        assert!(matches!(holder(&policy, "custodian 2"), Ok(PolicyMember::Custodian(_))));
         let fingerprint = kit::key(4).public().fingerprint().to_string();
         assert_eq!(holder(&policy, &fingerprint[..8]).unwrap().name(), "collector");
         assert!(holder(&policy, &fingerprint[..3]).is_err() && holder(&policy, "x").is_err());
@@ -305,8 +305,8 @@ mod tests {
 
     #[test]
     fn a_role_is_one_of_the_table_or_custodian() {
-        assert_eq!("custodian".parse(), Ok(Right::Custodian));
-        assert_eq!("operator".parse(), Ok(Right::Role(SigningRole::Operator)));
-        assert!("root".parse::<Right>().unwrap_err().contains("operator"));
+        assert_eq!("custodian".parse(), Ok(GrantedRole::Custodian));
+        assert_eq!("operator".parse(), Ok(GrantedRole::Role(SigningRole::Operator)));
+        assert!("root".parse::<GrantedRole>().unwrap_err().contains("operator"));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::change::{Holder, holders};
+use super::change::{PolicyMember, holders};
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::table::Table;
@@ -26,11 +26,11 @@ struct KeyRow {
 }
 
 impl KeyRow {
-    fn new(holder: Holder, own: Option<Digest>) -> Self {
+    fn new(holder: PolicyMember, own: Option<Digest>) -> Self {
         let fingerprint = holder.fingerprint();
         let (name, roles, until) = match holder {
-            Holder::Custodian(custodian) => (custodian.name, vec!["custodian".to_owned()], None),
-            Holder::Key(key) => (key.name, key.roles, key.until),
+            PolicyMember::Custodian(custodian) => (custodian.name, vec!["custodian".to_owned()], None),
+            PolicyMember::Key(key) => (key.name, key.roles, key.until),
         };
         let state = if until.is_some() { "ended" } else { "active" };
         Self { fingerprint, name, roles, state, until, own: own == Some(fingerprint) }

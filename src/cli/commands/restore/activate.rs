@@ -11,7 +11,7 @@ use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{human, key_file, wire};
 use crate::config::Settings;
-use crate::job::activate::{Activation, ActivationReport, AtOnce, OldPrimary, Primary, apply, plan};
+use crate::job::activate::{Activation, ActivationReport, RotatesAtOnce, OldPrimary, PrimaryAccess, apply, plan};
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::Selector;
 use crate::job::restore::plan::Remark;
@@ -87,11 +87,11 @@ impl PrimaryArguments {
         ask.then(|| wire::source(settings)).transpose()
     }
 
-    fn primary<'a>(&self, client: Option<&'a Client>) -> Primary<'a> {
+    fn primary<'a>(&self, client: Option<&'a Client>) -> PrimaryAccess<'a> {
         match client {
-            _ if self.source_is_dead => Primary::Dead,
-            Some(client) => Primary::Ask(client),
-            None => Primary::Unknown,
+            _ if self.source_is_dead => PrimaryAccess::Dead,
+            Some(client) => PrimaryAccess::Ask(client),
+            None => PrimaryAccess::Unknown,
         }
     }
 }
@@ -134,9 +134,9 @@ fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Resul
     let mut table = Table::new(&[">", "type", "group", "name", "rotates at once", "due"]);
     for step in &plan.steps {
         let at_once = match step.at_once {
-            AtOnce::Due => "yes: it is due",
-            AtOnce::May => "it may: the provider does not say",
-            AtOnce::Rotates => "it rotates already",
+            RotatesAtOnce::Due => "yes: it is due",
+            RotatesAtOnce::May => "it may: the provider does not say",
+            RotatesAtOnce::Rotates => "it rotates already",
         };
         table.row([
             step.id.to_string(),
@@ -148,7 +148,7 @@ fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Resul
         ]);
     }
     printer.table(&table, "nothing is held back")?;
-    let due = plan.steps.iter().filter(|step| step.at_once == AtOnce::Due).count() as u64;
+    let due = plan.steps.iter().filter(|step| step.at_once == RotatesAtOnce::Due).count() as u64;
     printer.facts(&[
         ("to turn on", human::count(plan.steps.len() as u64, "secret")),
         ("due already", human::thousands(due)),

@@ -13,18 +13,18 @@ use crate::cli::clock::SystemClock;
 use crate::cli::told;
 use crate::config::Objectives as Wanted;
 use crate::config::Settings;
-use crate::daemon::ports::Audience;
-use crate::daemon::systemd::Manager;
+use crate::daemon::ports::RunObserver;
+use crate::daemon::systemd::ServiceManager;
 use crate::daemon::task::TaskId;
-use crate::daemon::tell::{Freshness, Start, Started, Warning};
-use crate::daemon::{Board, BoardInstance, DaemonRole, JobRun, JobView, RunStatistics, Teller};
+use crate::daemon::tell::{Freshness, RunStart, StartedRun, NotifyWarning};
+use crate::daemon::{DaemonState, BoardInstance, DaemonRole, JobRun, JobView, RunStatistics, Notifier};
 use crate::job::status::{Objectives, status};
 use crate::model::Clock as _;
 
 /// What surrounds the runs of one instance.
 #[derive(Debug)]
-struct One {
-    teller: Teller,
+struct InstanceObserver {
+    teller: Notifier,
     tally: Arc<Mutex<RunStatistics>>,
     wanted: Wanted,
 }
@@ -33,33 +33,33 @@ struct One {
 type BoardState = (Vec<(TaskId, JobView)>, DaemonRole);
 
 #[derive(Debug)]
-pub(super) struct Surroundings {
-    instances: BTreeMap<String, One>,
-    board: Board,
-    manager: Arc<Manager>,
+pub(super) struct DaemonObserver {
+    instances: BTreeMap<String, InstanceObserver>,
+    board: DaemonState,
+    manager: Arc<ServiceManager>,
     repositories: Arc<Repositories>,
     stop_within: std::time::Duration,
     /// The daemon was asked to end.
     stop: CancellationToken,
     /// Attempts that were told to begin.
-    begun: Mutex<BTreeMap<TaskId, Started>>,
+    begun: Mutex<BTreeMap<TaskId, StartedRun>>,
     /// What was shown last.
     shown: Mutex<Option<BoardState>>,
 }
 
-impl Surroundings {
+impl DaemonObserver {
     pub(super) fn new(
         app: &App,
         settings: &[Settings],
         mut tallies: BTreeMap<String, RunStatistics>,
-        board: &Board,
-        manager: &Arc<Manager>,
+        board: &DaemonState,
+        manager: &Arc<ServiceManager>,
         repositories: Arc<Repositories>,
     ) -> Self {
         let instances = settings.iter().map(|settings| {
             let name = settings.instance().to_owned();
             let tally = tallies.remove(&name).unwrap_or_else(RunStatistics::forgetful);
-            let one = One {
+            let one = InstanceObserver {
                 teller: told::teller(app, settings),
                 tally: Arc::new(Mutex::new(tally)),
                 wanted: settings.objectives(),
@@ -79,7 +79,7 @@ impl Surroundings {
     }
 
     /// Counts a run, here and in the state folder.
-    async fn count(&self, one: &One, run: &JobRun) {
+    async fn count(&self, one: &InstanceObserver, run: &JobRun) {
         let (tally, run) = (Arc::clone(&one.tally), run.clone());
         let saved = tokio::task::spawn_blocking(move || {
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +94,7 @@ impl Surroundings {
     }
 
     /// Tells whether what the repository holds is fresh enough, as far as that can be known.
-    async fn tell_freshness(&self, one: &One, instance: &str) -> Vec<Warning> {
+    async fn tell_freshness(&self, one: &InstanceObserver, instance: &str) -> Vec<NotifyWarning> {
         let Ok(ledger) = self.repositories.ledger(instance).await else { return Vec::new() };
         let objectives = Objectives { rpo: one.wanted.rpo, verified_within: one.wanted.verified_within };
         let now = SystemClock.now();
@@ -104,8 +104,8 @@ impl Surroundings {
 }
 
 #[async_trait]
-impl Audience for Surroundings {
-    async fn starting(&self, start: &Start) -> Result<(), String> {
+impl RunObserver for DaemonObserver {
+    async fn starting(&self, start: &RunStart) -> Result<(), String> {
         let Some(one) = self.instances.get(&start.instance) else { return Ok(()) };
         let started = one.teller.starting(start, &self.stop).await;
         let veto = started.veto().map(ToString::to_string);

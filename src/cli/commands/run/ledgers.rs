@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::cli::failure::Failure;
 use crate::cli::wire;
 use crate::config::Settings;
-use crate::daemon::plan::Filled;
+use crate::daemon::plan::CompletedSlot;
 use crate::daemon::ports::Ledgers;
 use crate::daemon::slots::newest_filled;
 use crate::model::Timestamp;
@@ -59,7 +59,7 @@ impl Repositories {
 
 #[async_trait]
 impl Ledgers for Repositories {
-    async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<Filled>, String> {
+    async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<CompletedSlot>, String> {
         let ledger = self.ledger(instance).await.map_err(|failure| failure.chain().join(": "))?;
         Ok(newest_filled(&ledger, job, until))
     }

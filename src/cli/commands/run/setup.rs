@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::audience::Surroundings;
+use super::audience::DaemonObserver;
 use super::ledgers::Repositories;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
@@ -12,17 +12,17 @@ use crate::cli::failure::Failure;
 use crate::cli::{jobs, scheduled, told, wire};
 use crate::config::Settings;
 use crate::config::jobs::JobConfig;
-use crate::daemon::child::{Processes, in_memory};
+use crate::daemon::child::{ProcessRunner, in_memory};
 use crate::daemon::engine::{Ports, Setup};
 use crate::daemon::kinds;
-use crate::daemon::leasing::Desk;
-use crate::daemon::plan::{RetryDecision, Turns, verdict};
-use crate::daemon::systemd::Manager;
+use crate::daemon::leasing::LeaseManager;
+use crate::daemon::plan::{RetryDecision, TakeoverPolicy, verdict};
+use crate::daemon::systemd::ServiceManager;
 use crate::daemon::task::JobTask;
-use crate::daemon::{Board, RunStatistics};
+use crate::daemon::{DaemonState, RunStatistics};
 use crate::format::RepositoryId;
 use crate::model::{FailureKind, Timestamp};
-use crate::repository::StateFolder;
+use crate::repository::StateDirectory;
 use crate::repository::lease::Leases;
 
 /// What belongs to the daemon and its service manager alone.
@@ -34,15 +34,15 @@ pub(super) async fn load(
     app: &App,
     settings: &[Settings],
     text: Option<&str>,
-    board: &Board,
-    manager: &Arc<Manager>,
+    board: &DaemonState,
+    manager: &Arc<ServiceManager>,
 ) -> Result<Setup, Failure> {
     for settings in settings {
         jobs::check(settings)?;
     }
     let mut tasks = Vec::new();
     let mut remembered = BTreeMap::new();
-    let mut leases = Desk::default();
+    let mut leases = LeaseManager::default();
     let mut tallies = BTreeMap::new();
     let mut salt = told::host();
     for settings in settings {
@@ -55,7 +55,7 @@ pub(super) async fn load(
         let state = app.state_folder(settings)?;
         // Two daemons on one host have two state folders.
         salt = format!("{}:{}", told::host(), state.display());
-        let folder = StateFolder::new(&state, &id.to_string());
+        let folder = StateDirectory::new(&state, &id.to_string());
         let (tally, warning) = RunStatistics::load(&folder);
         if let Some(warning) = warning {
             tracing::warn!("{warning}");
@@ -78,11 +78,11 @@ pub(super) async fn load(
     };
     leases.probe().await;
     let repositories = Arc::new(Repositories::new(settings));
-    let audience = Surroundings::new(app, settings, tallies, board, manager, Arc::clone(&repositories));
+    let audience = DaemonObserver::new(app, settings, tallies, board, manager, Arc::clone(&repositories));
     Ok(Setup {
         tasks,
         remembered,
-        turns: Turns { salt, takeover_after: daemon.takeover_after },
+        turns: TakeoverPolicy { salt, takeover_after: daemon.takeover_after },
         max_running: daemon.max_running,
         stop_within: daemon.stop_within,
         ports: Ports {
@@ -151,7 +151,7 @@ fn last_done(tally: &RunStatistics, job: &str) -> Option<Timestamp> {
     (verdict(&last.ending) == RetryDecision::Done).then(|| last.due.as_ref().map(|due| due.at))?
 }
 
-fn processes(app: &App, text: Option<&str>) -> Result<Processes, Failure> {
+fn processes(app: &App, text: Option<&str>) -> Result<ProcessRunner, Failure> {
     let failed = |error| {
         Failure::new(FailureKind::Failed, "cannot keep the configuration in memory for the jobs").because(error)
     };
@@ -173,7 +173,7 @@ fn processes(app: &App, text: Option<&str>) -> Result<Processes, Failure> {
         flags.push("--log-level".into());
         flags.push(level.into());
     }
-    Ok(Processes {
+    Ok(ProcessRunner {
         // This very program, also when another was installed in its place meanwhile.
         program: Path::new("/proc/self/exe").into(),
         flags,

@@ -16,7 +16,7 @@ const LARGEST: u64 = 4096;
 
 /// The daemon.
 #[derive(Debug, Serialize)]
-pub(super) struct DaemonShown {
+pub(super) struct DaemonStatus {
     /// Where it listens by the configuration.
     pub(super) listen: String,
     /// Whether it answers.
@@ -26,7 +26,7 @@ pub(super) struct DaemonShown {
 }
 
 /// Asks it; nothing where none is configured to listen.
-pub(super) async fn ask(settings: &Settings) -> Option<DaemonShown> {
+pub(super) async fn ask(settings: &Settings) -> Option<DaemonStatus> {
     let listen = settings.daemon().listen?;
     let asked = tokio::time::timeout(PATIENCE, ready(&listen)).await;
     let asked = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
@@ -34,7 +34,7 @@ pub(super) async fn ask(settings: &Settings) -> Option<DaemonShown> {
         Ok(says) => (true, says),
         Err(why) => (false, why),
     };
-    Some(DaemonShown { listen, answers, says })
+    Some(DaemonStatus { listen, answers, says })
 }
 
 async fn ready(listen: &str) -> Result<String, String> {

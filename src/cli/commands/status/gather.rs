@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::daemon::{self, DaemonShown};
+use super::daemon::{self, DaemonStatus};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
-use crate::cli::memory::Memory;
+use crate::cli::memory::MemoryReport;
 use crate::cli::{human, metrics, wire};
 use crate::config::Settings;
 use crate::daemon::{JobRun, RunStatistics};
@@ -35,19 +35,19 @@ pub(super) struct InstanceStatus {
     /// Where its repository lies; nothing when that is not set.
     pub(super) place: Option<String>,
     /// What makes the trust in the repository doubtful.
-    pub(super) memory: Memory,
+    pub(super) memory: MemoryReport,
     /// How the repository stands; nothing when it cannot be read.
     pub(super) status: Option<Status>,
     /// Why the repository cannot be read.
     pub(super) unreadable: Option<String>,
     /// The jobs of the configuration.
-    pub(super) jobs: Vec<JobShown>,
+    pub(super) jobs: Vec<JobStatus>,
     /// What this host knows of the standby.
-    pub(super) standby: StandbyShown,
+    pub(super) standby: StandbyStatus,
     /// The daemon; nothing where none is configured to listen.
-    pub(super) daemon: Option<DaemonShown>,
+    pub(super) daemon: Option<DaemonStatus>,
     /// What ends soon; nothing when that is not known.
-    pub(super) expiring: Option<Soon>,
+    pub(super) expiring: Option<ExpiringSoon>,
     /// Why it is not known what ends soon.
     pub(super) expiring_unknown: Option<String>,
     /// What else to know.
@@ -58,18 +58,18 @@ pub(super) struct InstanceStatus {
 
 /// A job and its runs.
 #[derive(Debug, Serialize)]
-pub(super) struct JobShown {
+pub(super) struct JobStatus {
     pub(super) name: String,
     pub(super) kind: String,
     /// When it is due next; nothing: never again.
     pub(super) next: Option<Timestamp>,
     /// How its last run on this host ended.
-    pub(super) last: Option<RunShown>,
+    pub(super) last: Option<RunStatus>,
 }
 
 /// A run that is over.
 #[derive(Debug, Serialize)]
-pub(super) struct RunShown {
+pub(super) struct RunStatus {
     pub(super) ended: Timestamp,
     /// Whether it did everything.
     pub(super) good: bool,
@@ -79,14 +79,14 @@ pub(super) struct RunShown {
 
 /// The last runs that looked at the standby, or changed it, on this host.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct StandbyShown {
-    pub(super) drift: Option<RunShown>,
-    pub(super) sync: Option<RunShown>,
+pub(super) struct StandbyStatus {
+    pub(super) drift: Option<RunStatus>,
+    pub(super) sync: Option<RunStatus>,
 }
 
 /// What ends soon.
 #[derive(Debug, Serialize)]
-pub(super) struct Soon {
+pub(super) struct ExpiringSoon {
     /// How many days are looked ahead.
     pub(super) within_days: i64,
     /// What ends in that time or has ended, soonest first.
@@ -102,11 +102,11 @@ pub(super) async fn gather(app: &App, settings: &Settings) -> InstanceStatus {
         stale: false,
         reasons: Vec::new(),
         place: None,
-        memory: Memory::default(),
+        memory: MemoryReport::default(),
         status: None,
         unreadable: None,
         jobs: jobs(settings, &tally, now),
-        standby: StandbyShown { drift: last_of(&tally, "drift"), sync: last_of(&tally, "sync") },
+        standby: StandbyStatus { drift: last_of(&tally, "drift"), sync: last_of(&tally, "sync") },
         daemon: daemon::ask(settings).await,
         expiring: None,
         expiring_unknown: None,
@@ -116,7 +116,7 @@ pub(super) async fn gather(app: &App, settings: &Settings) -> InstanceStatus {
     match read(settings, now).await {
         Ok((repository, ledger, status)) => {
             shown.place = Some(repository.store().place());
-            shown.memory = Memory::of(&ledger);
+            shown.memory = MemoryReport::of(&ledger);
             shown.stale = !status.stale.is_empty();
             shown.reasons = status.stale.iter().map(ToString::to_string).collect();
             shown.warnings.extend(repository.warnings().iter().cloned());
@@ -156,20 +156,20 @@ async fn tally(app: &App, settings: &Settings) -> RunStatistics {
     loaded.unwrap_or_else(|_| RunStatistics::forgetful())
 }
 
-fn run(run: &JobRun) -> RunShown {
-    RunShown { ended: run.ended, good: run.is_good(), problems: run.facts.problems }
+fn run(run: &JobRun) -> RunStatus {
+    RunStatus { ended: run.ended, good: run.is_good(), problems: run.facts.problems }
 }
 
 /// The newest run of a kind, by whichever job.
-fn last_of(tally: &RunStatistics, kind: &str) -> Option<RunShown> {
+fn last_of(tally: &RunStatistics, kind: &str) -> Option<RunStatus> {
     let runs = tally.jobs().map(|(_, job)| &job.last).filter(|last| last.kind == kind);
     runs.max_by_key(|last| last.ended).map(run)
 }
 
-fn jobs(settings: &Settings, tally: &RunStatistics, now: Timestamp) -> Vec<JobShown> {
+fn jobs(settings: &Settings, tally: &RunStatistics, now: Timestamp) -> Vec<JobStatus> {
     let jobs = settings.jobs().iter().filter(|job| job.is_for(settings.instance()));
     let mut jobs: Vec<_> = jobs
-        .map(|job| JobShown {
+        .map(|job| JobStatus {
             name: job.name.clone(),
             kind: job.kind.clone(),
             next: job.schedule.next_after(now),
@@ -211,7 +211,7 @@ async fn expiring(
     repository: &Repository,
     ledger: &Ledger,
     now: Timestamp,
-) -> Result<Soon, String> {
+) -> Result<ExpiringSoon, String> {
     let Some(snapshot) = ledger.latest_good().and_then(|entry| entry.snapshot()) else {
         return Err("there is no good snapshot to look into".to_owned());
     };
@@ -226,5 +226,5 @@ async fn expiring(
     let mut items = read.map_err(|error| said(error.into()))?.expiring;
     let until = now.plus_millis(SOON_DAYS * 86_400_000);
     items.retain(|item| item.at <= until);
-    Ok(Soon { within_days: SOON_DAYS, items })
+    Ok(ExpiringSoon { within_days: SOON_DAYS, items })
 }

@@ -28,7 +28,7 @@ pub(in crate::cli) struct Arguments {}
 
 /// Several instances at once.
 #[derive(Serialize)]
-struct All<'a> {
+struct StatusReport<'a> {
     /// Whether one of them is stale.
     stale: bool,
     instances: &'a [InstanceStatus],
@@ -43,7 +43,7 @@ pub(super) async fn run(app: &App, _: Arguments) -> Result<CommandOutcome, Failu
     match shown.as_slice() {
         [one] => app.printer.result(one, |printer| screen::one(printer, one))?,
         several => {
-            let all = All { stale: several.iter().any(|one| one.stale), instances: several };
+            let all = StatusReport { stale: several.iter().any(|one| one.stale), instances: several };
             app.printer.result(&all, |printer| screen::several(printer, several))?;
         }
     }

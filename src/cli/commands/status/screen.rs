@@ -1,6 +1,6 @@
 //! The screen: at most 80 columns, readable without colour.
 
-use super::gather::{InstanceStatus, JobShown, RunShown, Soon};
+use super::gather::{InstanceStatus, JobStatus, RunStatus, ExpiringSoon};
 use crate::cli::failure::Failure;
 use crate::cli::human;
 use crate::cli::printer::{Printer, Style};
@@ -172,7 +172,7 @@ fn when(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-fn jobs(printer: &Printer, jobs: &[JobShown], now: Option<Timestamp>) -> Result<(), Failure> {
+fn jobs(printer: &Printer, jobs: &[JobStatus], now: Option<Timestamp>) -> Result<(), Failure> {
     if jobs.is_empty() {
         return field(
             printer,
@@ -194,7 +194,7 @@ fn jobs(printer: &Printer, jobs: &[JobShown], now: Option<Timestamp>) -> Result<
 }
 
 /// How a run ended, and how long ago: a second date would not fit beside the first.
-fn ended(run: &RunShown, now: Option<Timestamp>) -> String {
+fn ended(run: &RunStatus, now: Option<Timestamp>) -> String {
     let word = if run.good { "good" } else { "not good" };
     let ago = now.and_then(|now| u64::try_from(now.millis_since(run.ended) / 1_000).ok());
     match ago {
@@ -236,7 +236,7 @@ fn standby(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     Ok(())
 }
 
-fn expiring(printer: &Printer, soon: &Soon, now: Option<Timestamp>) -> Result<(), Failure> {
+fn expiring(printer: &Printer, soon: &ExpiringSoon, now: Option<Timestamp>) -> Result<(), Failure> {
     let count = soon.items.len();
     if count == 0 {
         return field(printer, "expiring", &format!("nothing within {} days", soon.within_days), None);
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn a_run_is_told_with_its_age_beside_the_date_of_the_next() {
         let now = Timestamp::from_millis(1_790_000_000_000);
-        let run = RunShown { ended: now.plus_millis(-900_000), good: false, problems: None };
+        let run = RunStatus { ended: now.plus_millis(-900_000), good: false, problems: None };
         assert_eq!(ended(&run, Some(now)), "not good 15 min ago");
         // With a name such as `verify-payload` it stands on one line.
         let line = format!("{:18}{}  {}; last {}", "", human::time(now), "n".repeat(14), ended(&run, Some(now)));

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::memory::Memory;
+use crate::cli::memory::MemoryReport;
 use crate::cli::printer::Printer;
 use crate::cli::table::Table;
 use crate::cli::trust::words;
@@ -28,7 +28,7 @@ pub(in crate::cli) struct Arguments {
 #[derive(Serialize)]
 struct TrustReport<'a> {
     schema: &'static str,
-    memory: Memory,
+    memory: MemoryReport,
     repository: RepositoryId,
     /// The version to go by: the one in force, in a fork the newest that all branches name.
     policy: PolicyRef,
@@ -64,7 +64,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<CommandOutco
         trust.good_envelope(&policy).ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
     let shown = TrustReport {
         schema: "keyhaven/trust/1",
-        memory: Memory::of(&ledger),
+        memory: MemoryReport::of(&ledger),
         repository: trust.id(),
         policy,
         pinned: trust.pinned(),

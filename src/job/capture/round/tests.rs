@@ -47,7 +47,7 @@ fn listing(items: &[Listed], steady: bool) -> CompleteListing {
 }
 
 /// A base that holds items with the revisions that they were stored with.
-fn base(items: &[(&str, Option<Revision>, Worth)]) -> BaseIndex {
+fn base(items: &[(&str, Option<Revision>, ReuseDecision)]) -> BaseIndex {
     let mut index = BaseIndex::default();
     for (id, revision, worth) in items {
         index.keys.push(&format!("secret/{id}").parse().unwrap());
@@ -109,7 +109,7 @@ impl Run {
 
 #[test]
 fn what_the_base_holds_unmoved_is_kept_and_two_equal_listings_are_one_point_in_time() {
-    let mut run = Run::on(base(&[("a", Some(digest("x 1")), Worth::Whole), ("b", Some(digest("y 1")), Worth::Whole)]));
+    let mut run = Run::on(base(&[("a", Some(digest("x 1")), ReuseDecision::Whole), ("b", Some(digest("y 1")), ReuseDecision::Whole)]));
     assert!(!run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]).equal, "one listing proves nothing");
     assert_eq!(run.tasks(), [ItemTask::Keep, ItemTask::Read]);
     run.read(&[]);
@@ -122,10 +122,10 @@ fn what_the_base_holds_unmoved_is_kept_and_two_equal_listings_are_one_point_in_t
 fn no_earlier_pack_is_kept_that_is_not_whole() {
     let stored = Some(digest("x 1"));
     let mut run = Run::on(base(&[
-        ("a", stored, Worth::Again),
-        ("b", stored, Worth::Broken),
-        ("c", None, Worth::Unbound),
-        ("d", stored, Worth::Whole),
+        ("a", stored, ReuseDecision::Again),
+        ("b", stored, ReuseDecision::Broken),
+        ("c", None, ReuseDecision::Unbound),
+        ("d", stored, ReuseDecision::Whole),
     ]));
     run.list(["a", "b", "c", "d"].map(|id| secret(id, "x", 1)).into());
     assert_eq!(run.tasks(), [ItemTask::Read, ItemTask::Read, ItemTask::Read, ItemTask::Keep]);
@@ -189,7 +189,7 @@ fn items_that_come_go_or_swap_make_listings_unequal() {
 
 #[test]
 fn what_the_base_had_and_no_listing_shows_is_lost() {
-    let mut run = Run::on(base(&[("a", Some(digest("x 1")), Worth::Whole), ("z", Some(digest("x 1")), Worth::Whole)]));
+    let mut run = Run::on(base(&[("a", Some(digest("x 1")), ReuseDecision::Whole), ("z", Some(digest("x 1")), ReuseDecision::Whole)]));
     let compared = run.list(vec![secret("a", "x", 1)]);
     let lost: Vec<_> = compared.lost.iter().collect();
     assert_eq!(lost, [(&"secret/z".parse().unwrap(), &VanishedItem { base: Some(1), got: None, tried: None })]);
@@ -245,7 +245,7 @@ fn a_single_touched_item_is_read_again_before_it_is_taken_for_the_habit() {
 
 #[test]
 fn a_revision_stored_without_updated_at_is_kept_by_what_it_covers() {
-    let mut run = Run::on(base(&[("a", Some(digest("x")), Worth::Whole), ("b", Some(digest("y")), Worth::Whole)]));
+    let mut run = Run::on(base(&[("a", Some(digest("x")), ReuseDecision::Whole), ("b", Some(digest("y")), ReuseDecision::Whole)]));
     run.list(vec![secret("a", "x", 700), secret("b", "y2", 700)]);
     assert_eq!(run.tasks(), [ItemTask::Keep, ItemTask::Read]);
     run.read(&[]);
@@ -275,7 +275,7 @@ fn a_change_at_another_time_than_our_reading_is_no_sign_of_the_habit() {
 
 #[test]
 fn a_listing_that_starts_over_leaves_no_trace() {
-    let mut run = Run::on(base(&[("a", Some(digest("x 1")), Worth::Whole), ("b", None, Worth::Unbound)]));
+    let mut run = Run::on(base(&[("a", Some(digest("x 1")), ReuseDecision::Whole), ("b", None, ReuseDecision::Unbound)]));
     run.list(vec![secret("a", "x", 1), secret("b", "y", 1), secret("c", "z", 1)]);
     run.read(&[]);
     run.list(vec![secret("a", "x", 1), secret("c", "z", 1)]);

@@ -70,7 +70,7 @@ fn sight() -> SweepView {
 /// Every listing shows an object.
 fn show(seen: &mut SweepView, path: &str, modified: Timestamp) {
     let folder = path.split('/').next().unwrap().to_owned();
-    let views = seen.folders.entry(folder).or_insert_with(|| vec![View::default(), View::default()]);
+    let views = seen.folders.entry(folder).or_insert_with(|| vec![DirectoryListing::default(), DirectoryListing::default()]);
     for view in views {
         view.objects.insert(path.to_owned(), object(modified));
     }
@@ -86,7 +86,7 @@ fn hide(seen: &mut SweepView, path: &str, views: &[usize]) {
 fn stopped(seen: &SweepView) -> Vec<&'static str> {
     match decide(seen) {
         Ok(plan) => panic!("it goes on: {plan:#?}"),
-        Err(stops) => stops.iter().map(Stop::word).collect(),
+        Err(stops) => stops.iter().map(SweepStop::word).collect(),
     }
 }
 
@@ -137,7 +137,7 @@ fn of_several_dates_the_latest_counts() {
     for listed in twice.into_iter().chain([vec![row(now())]]) {
         for view in [0, 1] {
             let mut seen = sight();
-            let shown = View::new(None, listed.clone()).objects;
+            let shown = DirectoryListing::new(None, listed.clone()).objects;
             seen.folders.get_mut("packs").unwrap()[view].objects.extend(shown);
             let plan = decide(&seen).unwrap();
             assert!(plan.young.contains_key(&pack("c")) && !plan.candidates.contains_key(&pack("c")), "{listed:?}");
@@ -300,7 +300,7 @@ fn what_happened_since_stops_it() {
     let mut again = LedgerSeen { snapshots: vec![seen.ledger.snapshots[1].clone()], ..LedgerSeen::default() };
     assert_eq!(recheck(&settled, &seen.ledger, &again), []);
     let words =
-        |again: &LedgerSeen| -> Vec<&str> { recheck(&settled, &seen.ledger, again).iter().map(Stop::word).collect() };
+        |again: &LedgerSeen| -> Vec<&str> { recheck(&settled, &seen.ledger, again).iter().map(SweepStop::word).collect() };
     again.undos.insert(sha256(b"undo"), vec![sha256(b"old")]);
     assert_eq!(words(&again), ["taken_back"]);
     let known = LedgerSeen { undos: again.undos.clone(), ..seen.ledger.clone() };
