@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::{key_file, prompt, wire};
+use super::{key_file, prompt, services};
 use crate::config::Settings;
 use crate::crypto::{CryptoError, Identities, SigningKey};
 use crate::model::FailureKind;
@@ -31,9 +31,9 @@ impl RecoveryArguments {
     /// Opens the repository that the settings or `recovery` name.
     ///
     /// # Errors
-    /// As [`wire::repository_with`].
+    /// As [`services::repository_with`].
     pub(super) async fn open(&self, settings: &Settings, recovery: Option<&Identities>) -> Result<Repository, Failure> {
-        wire::repository_with(settings, recovery, self.other_repository).await
+        services::repository_with(settings, recovery, self.other_repository).await
     }
 
     /// The identities of the file that is named here or in the configuration; nothing when there is none.

@@ -127,8 +127,11 @@ mod tests {
         assert!(MemoryReport::default().sentences().is_empty());
         let digest = Digest::from_bytes([7; 32]);
         let version = PolicyRef { version: 2, digest };
-        let memory =
-            MemoryReport { heads: vec![EntryRef { sequence: 9, digest }], missing: vec![version], ..MemoryReport::default() };
+        let memory = MemoryReport {
+            heads: vec![EntryRef { sequence: 9, digest }],
+            missing: vec![version],
+            ..MemoryReport::default()
+        };
         let said = memory.sentences();
         assert_eq!(said.len(), 2);
         assert!(said[0].contains("000000000009-0707") && said[1].contains(&version.to_string()), "{said:?}");

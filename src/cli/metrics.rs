@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use super::app::App;
 use super::clock::SystemClock;
 use super::failure::Failure;
-use super::wire;
+use super::services;
 use crate::config::Settings;
 use crate::daemon::metrics::{render, textfile};
-use crate::daemon::{DaemonState, BoardInstance, JobRun, RepositoryView, RunStatistics};
+use crate::daemon::{BoardInstance, DaemonState, JobRun, RepositoryView, RunStatistics};
 use crate::job::status::{self, Objectives};
 use crate::model::Clock as _;
 use crate::provider::ibm::convert::IbmConverter;
@@ -99,7 +99,7 @@ async fn look(
     }
     let newest = ledger.latest_good().and_then(|entry| entry.snapshot());
     if let (Some(snapshot), Some(_)) = (newest, settings.keys().catalogue_key) {
-        let keys = Arc::new(wire::catalogue_key(settings)?);
+        let keys = Arc::new(services::catalogue_key(settings)?);
         match status::inventory(&IbmConverter, repository, snapshot, &keys).await {
             Ok(inventory) => view.inventory = Some(inventory),
             Err(error) => tracing::warn!("the metrics lack the inventory: {}", with_causes(&error)),
@@ -121,7 +121,7 @@ pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: 
             let reading = async {
                 let repository = match known {
                     Some(repository) => repository,
-                    None => wire::repository(settings, None).await?,
+                    None => services::repository(settings, None).await?,
                 };
                 let before = board.repository(&name).map(|view| view.as_ref().clone());
                 let view = look(settings, &repository, before).await?;
@@ -162,7 +162,7 @@ async fn read(
     if settings.repository_id().is_none() {
         return Ok(None);
     }
-    let reading = async { look(settings, &wire::repository(settings, None).await?, None).await };
+    let reading = async { look(settings, &services::repository(settings, None).await?, None).await };
     tokio::select! {
         () = cancel.cancelled() => Ok(None),
         read = tokio::time::timeout(READING, reading) => match read {

@@ -21,8 +21,6 @@ mod documented;
 mod env;
 mod escape;
 mod failure;
-mod human;
-mod hygiene;
 mod identity;
 mod inventory;
 mod invocation;
@@ -31,24 +29,26 @@ mod key_file;
 mod logging;
 mod memory;
 mod metrics;
+mod opened_repository;
 mod pin_file;
 mod pins;
 mod printer;
+mod process_hardening;
 mod progress;
 mod prompt;
-mod reading;
 mod recovery_file;
 mod recovery_sheet;
 mod report;
+mod run_hooks;
 mod scheduled;
+mod services;
 mod signals;
 mod signatures;
 mod snapshot;
 mod table;
+mod text;
 mod timeline;
-mod told;
 mod trust;
-mod wire;
 
 use app::App;
 use args::Arguments;
@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
     let invocation = Invocation::of(&matches);
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let mut printer = Printer::new(&arguments.globals);
-    let result = hygiene::apply().and_then(|()| scheduled::follow_daemon()).and_then(|()| {
+    let result = process_hardening::apply().and_then(|()| scheduled::follow_daemon()).and_then(|()| {
         let app = App::new(arguments.globals.clone(), printer.clone(), CancellationToken::new());
         printer.log_as(logging::start(&app, &invocation));
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -112,7 +112,7 @@ async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -
         let command = commands::run(&app, arguments.command);
         if daemon { command.await } else { until_stopped(&app, command).await }
     };
-    let result = told::around(&app, invocation, unbroken(command)).await;
+    let result = run_hooks::around(&app, invocation, unbroken(command)).await;
     if let Some(trail) = &app.trail {
         trail.end(&app, &result);
     }

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 
 use super::failure::Failure;
-use super::{human, pins};
+use super::{pins, text};
 use crate::config::{Location, Settings};
 use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, SigningRole};
 use crate::model::Timestamp;
@@ -33,7 +33,7 @@ pub(super) fn of(settings: &Settings, ledger: &Ledger, now: Timestamp) -> Result
     let none = || Failure::usage("no version of the trust policy is in force");
     let (version, policy) = trust.writes_under().ok_or_else(none)?;
     let envelope = trust.good_envelope(&version).ok_or_else(none)?;
-    let sheet = Sheet { settings, id: trust.id(), version, policy, envelope: &envelope, made: human::time(now) };
+    let sheet = Sheet { settings, id: trust.id(), version, policy, envelope: &envelope, made: text::time(now) };
     Ok((version, text(&sheet)?))
 }
 
@@ -60,7 +60,7 @@ pub(super) fn text(sheet: &Sheet<'_>) -> Result<String, Failure> {
         ("PLACE", quoted(&place)),
         ("REPOSITORY_ID", sheet.id.to_string()),
         ("PIN", sheet.version.to_string()),
-        ("PIN_TIME", human::time(policy.time)),
+        ("PIN_TIME", text::time(policy.time)),
         ("RECOVER_MD_SHA256", policy.settings.recover_md.to_string()),
         ("THRESHOLD", policy.threshold.to_string()),
         ("IAM_URL", quoted(iam.as_deref().unwrap_or_default())),

@@ -2,7 +2,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::human::safe;
+use super::text::safe;
 
 /// The narrowest that a column is cut to.
 const NARROW: usize = 8;

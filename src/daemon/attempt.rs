@@ -3,12 +3,12 @@
 use tracing::{info, warn};
 
 use super::engine::Ports;
-use super::leasing::LeaseDecision;
+use super::lease_manager::LeaseDecision;
+use super::notify::RunStart;
 use super::plan::{CompletedSlot, RetryDecision, verdict};
 use super::ports::{AttemptOutcome, RunRequest, StopRequest};
 use super::task::JobTask;
-use super::tell::RunStart;
-use super::{RunOutcome, JobRun};
+use super::{JobRun, RunOutcome};
 use crate::model::Timestamp;
 
 /// What an attempt came to.
@@ -42,7 +42,13 @@ async fn filled(ports: &Ports, task: &JobTask) -> Option<Option<CompletedSlot>> 
 }
 
 /// Takes the lease, looks once more, runs, tells.
-pub(super) async fn run(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop: &StopRequest) -> AttemptResult {
+pub(super) async fn run(
+    ports: &Ports,
+    task: &JobTask,
+    slot: Timestamp,
+    attempt: u32,
+    stop: &StopRequest,
+) -> AttemptResult {
     let mut held = match ports.leases.take(task).await {
         LeaseDecision::Wait(until) => return AttemptResult::HeldBack(until),
         LeaseDecision::Go(held) => held,

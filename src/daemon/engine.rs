@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::attempt::{self, AttemptResult};
-use super::leasing::LeaseManager;
+use super::lease_manager::LeaseManager;
 use super::plan::{JobProgress, Step, TakeoverPolicy, choose};
-use super::ports::{RunObserver, Ledgers, Runner, StopRequest};
+use super::ports::{Ledgers, RunObserver, Runner, StopRequest};
 use super::task::{JobTask, TaskId};
 use super::{DaemonRole, JobView};
 use crate::model::{Clock, Timestamp};

@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::board::DaemonState;
+use super::daemon_state::DaemonState;
 use super::metrics;
 
 /// How many connections are served at a time; for one more, one is cut.
@@ -200,7 +200,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::daemon::board::{BoardInstance, DaemonRole};
+    use crate::daemon::daemon_state::{BoardInstance, DaemonRole};
     use crate::model::{Clock, Timestamp};
 
     #[derive(Debug)]

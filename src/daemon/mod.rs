@@ -5,29 +5,29 @@
 //! job that dies takes nothing with it, keys are read anew for every run, and a scheduled run is what a run by hand is.
 
 mod attempt;
-pub mod board;
-pub mod child;
+pub mod daemon_state;
 pub mod engine;
 pub mod facts;
 pub mod http;
 pub mod kinds;
-pub mod leasing;
-#[expect(clippy::disallowed_methods, reason = "a memory is a file of the state folder, outside of every store")]
-pub mod memory;
+pub mod lease_manager;
 pub mod metrics;
+pub mod notify;
 #[cfg(feature = "otel")]
 pub mod otel;
 pub mod plan;
 pub mod ports;
+pub mod process_runner;
 pub mod run;
+pub mod run_statistics;
 pub mod slots;
+#[expect(clippy::disallowed_methods, reason = "a memory is a file of the state folder, outside of every store")]
+pub mod state_file;
 pub mod systemd;
-pub mod tally;
 pub mod task;
-pub mod tell;
 
-pub use board::{DaemonState, BoardInstance, DaemonRole, JobView, RepositoryView};
-pub use memory::{StateFile, StateFileError};
-pub use run::{RunOutcome, RunFacts, JobRun};
-pub use tally::RunStatistics;
-pub use tell::Notifier;
+pub use daemon_state::{BoardInstance, DaemonRole, DaemonState, JobView, RepositoryView};
+pub use notify::Notifier;
+pub use run::{JobRun, RunFacts, RunOutcome};
+pub use run_statistics::RunStatistics;
+pub use state_file::{StateFile, StateFileError};

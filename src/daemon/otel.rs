@@ -14,7 +14,7 @@ use reqwest::{Client, redirect, retry};
 use uuid::Uuid;
 
 use super::JobRun;
-use super::tell::NotifyWarning;
+use super::notify::NotifyWarning;
 use crate::model::Timestamp;
 
 /// How long a run waits at most for the collector.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use super::notify::RunStart;
 use super::plan::CompletedSlot;
 use super::task::TaskId;
-use super::tell::RunStart;
-use super::{DaemonRole, RunOutcome, RunFacts, JobRun, JobView};
+use super::{DaemonRole, JobRun, JobView, RunFacts, RunOutcome};
 use crate::model::{ScheduledRun, Timestamp};
 
 /// One attempt at a run, for whoever runs it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::ScheduleError;
-use super::line::CronLine;
+use super::cron_line::CronLine;
 use super::zone::Zone;
 use crate::model::Timestamp;
 

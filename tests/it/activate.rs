@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use keyhaven::job::activate::{ActivateError, RotatesAtOnce, PrimaryAccess, apply, plan};
+use keyhaven::job::activate::{ActivateError, PrimaryAccess, RotatesAtOnce, apply, plan};
 use keyhaven::job::restore::PlanOptions;
 use keyhaven::model::json::JsonObject;
 use keyhaven::provider::embedded::{

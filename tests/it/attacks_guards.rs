@@ -10,7 +10,7 @@ use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::{EntryEvent, PolicyRef, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
-use keyhaven::job::verify::{Keys, Level, ProblemKind, VerifyReport, VerifyOptions, verify};
+use keyhaven::job::verify::{Keys, Level, ProblemKind, VerifyOptions, VerifyReport, verify};
 use keyhaven::model::Clock;
 use keyhaven::repository::{EntryWriter, Repository};
 use tokio_util::sync::CancellationToken;

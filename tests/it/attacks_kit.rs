@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use keyhaven::format::EntryEvent;
 use keyhaven::format::event::ForgetEvent;
-use keyhaven::instance::embedded::Verb;
 use keyhaven::model::Timestamp;
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::Verb;
 use serde_json::Value;
 
 use crate::program::{Machine, Run, files};

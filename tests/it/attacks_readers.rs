@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::{Entry, names};
-use keyhaven::instance::embedded::Verb;
+use keyhaven::provider::embedded::Verb;
 use serde_json::Value;
 
 use crate::attacks::Forged;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use keyhaven::crypto::SigningKey;
 use keyhaven::format::{EntryEvent, EntryPlace, names};
-use keyhaven::instance::embedded::{EmbeddedInstance, Verb};
 use keyhaven::model::json::JsonObject;
+use keyhaven::provider::embedded::{EmbeddedInstance, Verb};
 use serde_json::Value;
 
 use crate::attacks_kit::*;

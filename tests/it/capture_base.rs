@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use keyhaven::crypto::Identities;
 use keyhaven::format::{Entry, names};
-use keyhaven::instance::embedded::Verb;
 use keyhaven::model::{FailureKind, Timestamp};
+use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::store::Backend;
 use keyhaven::repository::{ObjectInfo, Repository, Retention, Store, StoreError};
 

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use keyhaven::crypto::SigningKey;
-use keyhaven::instance::Source as _;
-use keyhaven::instance::embedded::Verb;
 use keyhaven::job::capture::{CaptureError, CaptureReport, capture};
+use keyhaven::provider::InstanceInventory as _;
+use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::RepositoryError;
 use keyhaven::repository::ledger::NotAuthorised;
 

@@ -8,18 +8,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use keyhaven::daemon::leasing::LeaseManager;
+use keyhaven::daemon::lease_manager::LeaseManager;
 use keyhaven::daemon::plan::CompletedSlot;
 use keyhaven::daemon::ports::{AttemptOutcome, Ledgers, RunRequest, Runner, StopRequest};
 use keyhaven::daemon::slots::newest_filled;
 use keyhaven::daemon::task::JobTask;
-use keyhaven::daemon::{DaemonRole, RunOutcome, RunFacts};
+use keyhaven::daemon::{DaemonRole, RunFacts, RunOutcome};
 use keyhaven::format::EntryEvent;
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
 use keyhaven::model::{Clock, Timestamp};
-use keyhaven::repository::lease::{Leases, LeaseAnswer};
+use keyhaven::repository::lease::{LeaseAnswer, Leases};
 use keyhaven::repository::{Repository, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -381,7 +381,10 @@ async fn a_hook_that_forbids_it_is_a_failed_run() {
     assert!(world.book.began("backup").is_empty());
     let runs = ear.runs.lock().unwrap();
     assert_eq!(runs.len(), 1);
-    assert_eq!((&runs[0].0.ending, runs[0].0.why.as_deref()), (&RunOutcome::Failed { exit: 1 }, Some("the hook says no")));
+    assert_eq!(
+        (&runs[0].0.ending, runs[0].0.why.as_deref()),
+        (&RunOutcome::Failed { exit: 1 }, Some("the hook says no"))
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyhaven::job::drift::{ComparisonBasis, DriftReport, ComparedWith, LiveInstance, OverallBasis, drift};
+use keyhaven::job::drift::{ComparedWith, ComparisonBasis, DriftReport, LiveInstance, OverallBasis, drift};
 use keyhaven::job::restore::{Backup, PlanOptions};
 use keyhaven::model::FailureKind;
 use keyhaven::provider::embedded::{Verb, every_type};

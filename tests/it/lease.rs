@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use keyhaven::crypto::digest::sha256;
 use keyhaven::model::{Clock, FailureKind, Timestamp};
-use keyhaven::repository::lease::{LeaseError, Leases, LeaseAnswer};
+use keyhaven::repository::lease::{LeaseAnswer, LeaseError, Leases};
 use keyhaven::repository::store::Created;
 use keyhaven::repository::{S3Settings, Store};
 use tokio::task::JoinSet;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyhaven::daemon::{DaemonState, BoardInstance, RunOutcome, RunFacts, JobRun, JobView, http};
+use keyhaven::daemon::{BoardInstance, DaemonState, JobRun, JobView, RunFacts, RunOutcome, http};
 use keyhaven::model::{Clock, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;

@@ -19,7 +19,7 @@ use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::forget::give_up;
 use keyhaven::job::restore::{Backup as _, RepositorySnapshot, RestoreError};
-use keyhaven::job::verify::{Keys, Level, Problem, VerifyReport, VerifyOptions, record, verify};
+use keyhaven::job::verify::{Keys, Level, Problem, VerifyOptions, VerifyReport, record, verify};
 use keyhaven::model::{Clock, Digest, FailureKind, Timestamp};
 use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::Ledger;

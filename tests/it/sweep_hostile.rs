@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use keyhaven::format::names;
-use keyhaven::job::sweep::{SweepReport, SweepError};
+use keyhaven::job::sweep::{SweepError, SweepReport};
 use keyhaven::model::Digest;
 
 use crate::sweep_beside::{Play, Tally, play};

@@ -12,7 +12,7 @@ use keyhaven::format::{Policy, PolicyRef, RepositoryId, SigningRole, SourceName,
 use keyhaven::job::Context;
 use keyhaven::job::capture::{CaptureOptions, capture};
 use keyhaven::job::event::Silent;
-use keyhaven::job::sweep::{SweepOptions, SweepReport, SweepError, sweep};
+use keyhaven::job::sweep::{SweepError, SweepOptions, SweepReport, sweep};
 use keyhaven::model::{Clock as _, Digest, Docs, Item, ItemKey, ItemKind, Payload, Restorability, Slot, Timestamp};
 use keyhaven::provider::{
     Address, CompleteListing, InstanceError, InstanceInventory, ItemContent, ItemReader, Listed, Look, Presence,
@@ -291,7 +291,8 @@ impl Yard {
                 Err(error) => return format!("not opened: {error}"),
             };
             let (pinned_heads, tool) = (Vec::new(), TOOL.to_owned());
-            let options = SweepOptions { state: &state, pinned_heads, policy_chosen: false, writer: Some(&writer), tool };
+            let options =
+                SweepOptions { state: &state, pinned_heads, policy_chosen: false, writer: Some(&writer), tool };
             match sweep(&context, &repository, &options).await {
                 Ok(report) if report.stopped.is_empty() => format!("swept {} objects", report.deleted.objects),
                 Ok(report) => format!("stopped: {}", report.stopped[0].text),

@@ -9,7 +9,7 @@ use keyhaven::format::envelope::{Envelope, Holds};
 use keyhaven::format::event::{SnapshotsEvent, SweepEvent};
 use keyhaven::format::{Draft, EntryEvent, EntryPlace, EntryRef, PolicyRef, names};
 use keyhaven::job::event::{Observer, Stage};
-use keyhaven::job::sweep::{SweepOptions, SweepReport, SweepError, sweep};
+use keyhaven::job::sweep::{SweepError, SweepOptions, SweepReport, sweep};
 use keyhaven::job::{self, Context};
 use keyhaven::model::{Clock as _, Digest, FailureKind};
 

@@ -12,7 +12,7 @@ use keyhaven::format::{EntryEvent, EntryPlace, EntryRef, SnapshotEvent, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{
-    Keys, Level, Problem, ProblemKind, VerifyReport, Slice, SliceChoice, Snapshots, VerifyError, VerifyOptions, record,
+    Keys, Level, Problem, ProblemKind, Slice, SliceChoice, Snapshots, VerifyError, VerifyOptions, VerifyReport, record,
     verify,
 };
 use keyhaven::model::{Clock, Digest, FailureKind};

@@ -13,7 +13,7 @@ use super::app::App;
 use super::clock::SystemClock;
 use super::failure::{CommandOutcome, Failure};
 use super::invocation::Invocation;
-use super::{env, scheduled, told, wire};
+use super::{env, run_hooks, scheduled, services};
 use crate::config::Settings;
 use crate::daemon::RunFacts;
 use crate::daemon::facts::{AUDIT_EVENT, TO_STDOUT};
@@ -198,14 +198,14 @@ impl AuditTrail {
 
 fn initiator(settings: &Settings) -> Initiator {
     let uid = rustix::process::getuid().as_raw();
-    let fingerprint = settings.keys().signing_key.and_then(|_| wire::signing_key(settings).ok());
+    let fingerprint = settings.keys().signing_key.and_then(|_| services::signing_key(settings).ok());
     let fingerprint = fingerprint.map(|key| key.public().fingerprint().to_string());
     Initiator {
         id: format!("uid:{uid}"),
         name: user_name(uid).unwrap_or_else(|| uid.to_string()),
         type_uri: "service/security/account/user",
         authn_name: env::variable("SUDO_USER"),
-        host: AuditHost { name: told::host(), agent: format!("keyhaven/{}", env!("CARGO_PKG_VERSION")) },
+        host: AuditHost { name: run_hooks::host(), agent: format!("keyhaven/{}", env!("CARGO_PKG_VERSION")) },
         credential: fingerprint.map(|fingerprint| Credential { kind: "signing-key", fingerprint }),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
-use crate::cli::{human, report, wire};
+use crate::cli::{report, services, text};
 use crate::config::Settings;
 use crate::crypto::Identities;
 use crate::format::policy::PolicyRecipient;
@@ -37,9 +37,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     let tags = arguments.tag.join(",");
     let flags = [("backup.tags", "--tag", tags.as_str())];
     let settings = app.settings_with(if arguments.tag.is_empty() { &[] } else { &flags })?;
-    let catalogue = Arc::new(wire::catalogue_key(&settings)?);
-    let source = wire::source(&settings)?;
-    let repository = wire::repository(&settings, None).await?;
+    let catalogue = Arc::new(services::catalogue_key(&settings)?);
+    let source = services::source(&settings)?;
+    let repository = services::repository(&settings, None).await?;
     report::repository_warnings(&app.printer, &repository);
     let context = app.context();
     let begun = Begun::begin(&context, &repository).await?;
@@ -61,7 +61,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         recovery_key_on_collector: holds_recovery_key,
         ..CaptureOptions::default()
     };
-    let writer = wire::writer(app, &settings, repository.id())?;
+    let writer = services::writer(app, &settings, repository.id())?;
     let done = app.change(capture_begun(&begun, &context, &source, &repository, &writer, &catalogue, &options)).await?;
     app.printer.result(&done, |printer| print(printer, &done))?;
     Ok(done.failure().map_or(CommandOutcome::Done, CommandOutcome::Reported))
@@ -106,46 +106,46 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
     };
     printer.line(headline)?;
     let claim = match done.cut {
-        "point_in_time" => format!("one point in time, {}", human::time(done.from)),
-        _ => format!("each item on its own; {} moved while they were read", human::count(done.moved, "item")),
+        "point_in_time" => format!("one point in time, {}", text::time(done.from)),
+        _ => format!("each item on its own; {} moved while they were read", text::count(done.moved, "item")),
     };
-    let counts = done.counts.iter().map(|(kind, count)| human::count(*count, kind)).collect::<Vec<_>>().join(", ");
+    let counts = done.counts.iter().map(|(kind, count)| text::count(*count, kind)).collect::<Vec<_>>().join(", ");
     let requests = &done.requests;
     let listing: u64 = requests.listing.iter().sum();
     let packs = format!(
         "{} new, {} kept; {} sealed from {}",
-        human::count(done.packs_written, "pack"),
-        human::thousands(done.packs_reused),
-        human::bytes(done.sealed_bytes),
-        human::bytes(done.plain_bytes)
+        text::count(done.packs_written, "pack"),
+        text::thousands(done.packs_reused),
+        text::bytes(done.sealed_bytes),
+        text::bytes(done.plain_bytes)
     );
     printer.facts(&[
         ("claim", claim),
         ("holds", counts),
-        ("read", format!("{}, {} taken over", human::count(done.read, "item"), human::thousands(done.kept))),
+        ("read", format!("{}, {} taken over", text::count(done.read, "item"), text::thousands(done.kept))),
         ("packs", packs),
         (
             "requests",
             format!(
                 "{} ({} listing, {} reading, {} reading again)",
-                human::thousands(requests.total()),
-                human::thousands(listing),
-                human::thousands(requests.reading),
-                human::thousands(requests.rereading)
+                text::thousands(requests.total()),
+                text::thousands(listing),
+                text::thousands(requests.reading),
+                text::thousands(requests.rereading)
             ),
         ),
-        ("recovery point", format!("{} old when the run ended", human::millis(done.recovery_point_ms))),
-        ("took", human::millis(done.duration_ms)),
+        ("recovery point", format!("{} old when the run ended", text::millis(done.recovery_point_ms))),
+        ("took", text::millis(done.duration_ms)),
         ("digest", done.snapshot.to_string()),
     ])?;
     if let Some(why) = &done.full_because {
-        printer.line(format!("  full: {}", human::safe(why)))?;
+        printer.line(format!("  full: {}", text::safe(why)))?;
     }
     for doubt in &done.doubts {
-        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "repository:"), human::safe(doubt)))?;
+        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "repository:"), text::safe(doubt)))?;
     }
     for reason in &done.suspect {
-        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "suspect:"), human::safe(reason)))?;
+        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "suspect:"), text::safe(reason)))?;
     }
     if !done.suspect.is_empty() {
         printer.line(
@@ -153,27 +153,27 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         )?;
     }
     for item in &done.unread {
-        let key = human::safe(item.key.as_str());
-        printer.line(format!("  {} {key}: {}", printer.paint(Style::Yellow, "not read:"), human::safe(&item.why)))?;
+        let key = text::safe(item.key.as_str());
+        printer.line(format!("  {} {key}: {}", printer.paint(Style::Yellow, "not read:"), text::safe(&item.why)))?;
     }
     for hidden in &done.hidden {
         let label = printer.paint(Style::Yellow, "not listed:");
-        let words = human::safe(&hidden.why);
+        let words = text::safe(&hidden.why);
         printer
             .line(format!("  {label} items of the kind {}: {words}; none of them is in the snapshot", hidden.kind))?;
     }
     for item in &done.refused {
-        let key = human::safe(item.key.as_str());
+        let key = text::safe(item.key.as_str());
         let others = if item.sealed_to_others { ", sealed to other recovery keys than those of now" } else { "" };
         let kept = match item.value_of {
             Some(at) if item.moved_since => {
-                format!("kept as of {}, but it has changed since", human::time(at))
+                format!("kept as of {}, but it has changed since", text::time(at))
             }
-            Some(at) => format!("kept as of {}", human::time(at)),
+            Some(at) => format!("kept as of {}", text::time(at)),
             None => "missing".to_owned(),
         };
         let label = printer.paint(Style::Yellow, "value refused:");
-        printer.line(format!("  {label} {key}: {}; its value is {kept}{others}", human::safe(&item.why)))?;
+        printer.line(format!("  {label} {key}: {}; its value is {kept}{others}", text::safe(&item.why)))?;
     }
     if !(done.refused.is_empty() && done.hidden.is_empty() || done.refused_is_accepted) {
         printer.line(
@@ -182,10 +182,10 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         )?;
     }
     for note in &done.notes {
-        printer.line(format!("  note: {}", human::safe(note)))?;
+        printer.line(format!("  note: {}", text::safe(note)))?;
     }
     for warning in &done.warnings {
-        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), human::safe(warning)))?;
+        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), text::safe(warning)))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::table::Table;
-use crate::cli::{jobs, pins, wire};
+use crate::cli::{jobs, pins, services};
 use crate::config::tables::ShownEntry;
 use crate::config::{JobConfig, Settings, template};
 
@@ -144,24 +144,24 @@ fn job_warnings(all: &[Settings], several: bool) -> Result<Vec<String>, Failure>
 pub(super) fn validate_one(settings: &Settings) -> Result<Vec<&'static str>, Failure> {
     let mut checked = Vec::new();
     if settings.is_set("source.url") {
-        wire::source(settings)?;
+        services::source(settings)?;
         checked.push("source: URL, API key, CA file");
     }
     if settings.is_set("standby.url") {
-        wire::standby(settings)?;
+        services::standby(settings)?;
         checked.push("standby: URL, API key, CA file");
     }
     if settings.is_set("repository.url") {
-        wire::store(&settings.repository()?)?;
+        services::store(&settings.repository()?)?;
         checked.push("repository: place, access keys, CA file");
     }
     let keys = settings.keys();
     if keys.signing_key.is_some() {
-        wire::signing_key(settings)?;
+        services::signing_key(settings)?;
         checked.push("signing key");
     }
     if keys.catalogue_key.is_some() {
-        wire::catalogue_key(settings)?;
+        services::catalogue_key(settings)?;
         checked.push("catalogue key");
     }
     let configured = settings.policy_pins();

@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
+use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::reading::OpenedRepository;
 use crate::cli::snapshot;
 use crate::cli::table::Table;
+use crate::cli::text;
 use crate::job::coverage::{Coverage, CoverageReport, NamedItem, Threshold};
 use crate::model::{Digest, FailureKind, Restorability, Timestamp};
 use crate::provider::ibm::convert::IbmConverter;
@@ -63,7 +63,8 @@ struct ShownCoverage {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let OpenedRepository { settings, repository, keys, ledger, .. } = OpenedRepository::begin(app, &arguments.recovery).await?;
+    let OpenedRepository { settings, repository, keys, ledger, .. } =
+        OpenedRepository::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let policies = settings.tables().policies();
     let mut coverage = Coverage::new(&IbmConverter, policies, app.context().clock.now());
@@ -90,14 +91,14 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
 
 fn print(printer: &Printer, shown: &ShownCoverage, arguments: &Arguments) -> Result<(), Failure> {
     let ShownCoverage { coverage, sequence, time, .. } = shown;
-    let items = human::count(coverage.items, "item");
-    let title = format!("Coverage of snapshot {sequence} of {}: {items}", human::time(*time));
+    let items = text::count(coverage.items, "item");
+    let title = format!("Coverage of snapshot {sequence} of {}: {items}", text::time(*time));
     printer.line(printer.paint(Style::Bold, &title))?;
     let mut table = Table::new(&["class", ">items", ">share", ">or better"]);
     for class in Restorability::ALL {
         let count = coverage.classes.get(class.as_str()).copied().unwrap_or_default();
         let share = |count| percent(count, coverage.items);
-        table.row([class.to_string(), human::thousands(count), share(count), share(coverage.at_least(class))]);
+        table.row([class.to_string(), text::thousands(count), share(count), share(coverage.at_least(class))]);
     }
     printer.table(&table, "")?;
     for reason in &coverage.reasons {
@@ -113,7 +114,7 @@ fn print(printer: &Printer, shown: &ShownCoverage, arguments: &Arguments) -> Res
             Restorability::DefinitionOnly | Restorability::Impossible => Style::Red,
         };
         let class = printer.paint(style, judgement.class.as_str());
-        let count = human::count(reason.items.len().try_into().unwrap_or(u64::MAX), "item");
+        let count = text::count(reason.items.len().try_into().unwrap_or(u64::MAX), "item");
         printer.line("")?;
         printer.line(format!("{class}, {count}: {}", judgement.why))?;
         if !judgement.today.is_empty() {
@@ -122,13 +123,12 @@ fn print(printer: &Printer, shown: &ShownCoverage, arguments: &Arguments) -> Res
         names(printer, &reason.items, arguments.all)?;
     }
     for one in &coverage.unknown {
-        let line =
-            format!("Left alone by a restore: {}: {}", human::safe(&one.item.to_string()), human::safe(&one.why));
+        let line = format!("Left alone by a restore: {}: {}", text::safe(&one.item.to_string()), text::safe(&one.why));
         printer.line(printer.paint(Style::Yellow, &line))?;
     }
     if !shown.hidden.is_empty() {
         printer.line("")?;
-        let kinds = human::safe(&shown.hidden.join(", "));
+        let kinds = text::safe(&shown.hidden.join(", "));
         let line = format!("Not in the snapshot at all, because the collector may not list it: {kinds}");
         printer.line(printer.paint(Style::Red, &line))?;
     }
@@ -154,7 +154,7 @@ fn lists(printer: &Printer, coverage: &CoverageReport, all: bool) -> Result<(), 
         printer.line("Left out by the policies as they are configured here, although they could come back:")?;
         for left in coverage.left_out.iter().take(if all { usize::MAX } else { NAMED }) {
             let instead = left.instead.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" or ");
-            let (item, item_type) = (human::safe(&left.item.to_string()), human::safe(&left.item.item_type));
+            let (item, item_type) = (text::safe(&left.item.to_string()), text::safe(&left.item.item_type));
             printer.line(format!("  {item} ({item_type}): {instead}"))?;
         }
         more(printer, coverage.left_out.len(), all)?;
@@ -166,7 +166,7 @@ fn lists(printer: &Printer, coverage: &CoverageReport, all: bool) -> Result<(), 
             "Members that no answer returns; a restore leaves them to their default unless `[[overrides]]` names them:",
         )?;
         for members in lost.iter().take(if all { usize::MAX } else { NAMED }) {
-            printer.line(format!("  {}: {}", human::safe(&members.item.to_string()), members.lost.join(", ")))?;
+            printer.line(format!("  {}: {}", text::safe(&members.item.to_string()), members.lost.join(", ")))?;
         }
         more(printer, lost.len(), all)?;
     }
@@ -174,9 +174,9 @@ fn lists(printer: &Printer, coverage: &CoverageReport, all: bool) -> Result<(), 
         printer.line("")?;
         printer.line("Needed besides, because no backup of an instance can hold it:")?;
         for need in &coverage.needs {
-            printer.line(format!("  {} ({})", need.what, human::count(need.items, "item")))?;
+            printer.line(format!("  {} ({})", need.what, text::count(need.items, "item")))?;
             for subject in &need.subjects {
-                printer.line(format!("    {}", human::safe(subject)))?;
+                printer.line(format!("    {}", text::safe(subject)))?;
             }
         }
     }
@@ -185,7 +185,7 @@ fn lists(printer: &Printer, coverage: &CoverageReport, all: bool) -> Result<(), 
 
 fn names(printer: &Printer, items: &[NamedItem], all: bool) -> Result<(), Failure> {
     for item in items.iter().take(if all { usize::MAX } else { NAMED }) {
-        printer.line(format!("  {} ({})", human::safe(&item.to_string()), human::safe(&item.item_type)))?;
+        printer.line(format!("  {} ({})", text::safe(&item.to_string()), text::safe(&item.item_type)))?;
     }
     more(printer, items.len(), all)
 }

@@ -9,9 +9,9 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
-use crate::cli::reading::OpenedRepository;
+use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::table::Table;
-use crate::cli::{human, snapshot, wire};
+use crate::cli::{services, snapshot, text};
 use crate::crypto::Identities;
 use crate::model::{FailureKind, Item, ItemKey, Revision};
 use crate::provider::{Listed, Source};
@@ -97,7 +97,8 @@ struct ComparedItem {
 type States = BTreeMap<ItemKey, ComparedItem>;
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let OpenedRepository { settings, repository, keys, ledger, .. } = OpenedRepository::begin(app, &arguments.recovery).await?;
+    let OpenedRepository { settings, repository, keys, ledger, .. } =
+        OpenedRepository::begin(app, &arguments.recovery).await?;
     let older = snapshot::pick_to_read(&app.printer, &ledger, &arguments.older)?;
     let before = of_snapshot(&repository, &older, &keys).await?;
     let (newer, after) = match &arguments.newer {
@@ -108,7 +109,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         }
         None => {
             let crn = &older.entry.source.instance;
-            (None, live(&wire::source(&settings)?, crn).await?)
+            (None, live(&services::source(&settings)?, crn).await?)
         }
     };
     let (same, differences) = compare(&before, &after);
@@ -125,7 +126,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
             ]);
         }
         printer.table(&table, "no difference")?;
-        printer.line(format!("{} the same", human::count(shown.same, "item")))
+        printer.line(format!("{} the same", text::count(shown.same, "item")))
     })?;
     Ok(if shown.differences.is_empty() {
         CommandOutcome::Done

@@ -2,15 +2,15 @@
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
+use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::reading::OpenedRepository;
+use crate::cli::services;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
-use crate::cli::wire;
+use crate::cli::text;
 use crate::config::Settings;
-use crate::job::drift::{ComparisonBasis, DriftReport, ComparedWith, LiveInstance, OverallBasis, drift};
+use crate::job::drift::{ComparedWith, ComparisonBasis, DriftReport, LiveInstance, OverallBasis, drift};
 use crate::job::restore::backup::Backup as _;
 use crate::job::restore::plan::Remark;
 use crate::job::restore::{PlanOptions, RepositorySnapshot, Selector};
@@ -73,10 +73,11 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
 }
 
 async fn against_snapshot(app: &App, arguments: &Arguments, options: &PlanOptions) -> Result<DriftReport, Failure> {
-    let OpenedRepository { settings, repository, keys, ledger, opens_packs } = OpenedRepository::begin(app, &arguments.recovery).await?;
+    let OpenedRepository { settings, repository, keys, ledger, opens_packs } =
+        OpenedRepository::begin(app, &arguments.recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
-    let standby = wire::standby(&settings)?;
+    let standby = services::standby(&settings)?;
     let options = &shaped(options, &settings);
     let expected = ComparedWith::Snapshot(backup.name().clone());
     let values = opens_packs && !arguments.by_marks;
@@ -85,8 +86,8 @@ async fn against_snapshot(app: &App, arguments: &Arguments, options: &PlanOption
 
 async fn against_source(app: &App, arguments: &Arguments, options: &PlanOptions) -> Result<DriftReport, Failure> {
     let settings = app.settings()?;
-    let source = wire::source(&settings)?;
-    let standby = wire::standby(&settings)?;
+    let source = services::source(&settings)?;
+    let standby = services::standby(&settings)?;
     let options = &shaped(options, &settings);
     let context = app.context();
     let live = LiveInstance::take(&context, &source, arguments.values).await?;
@@ -101,15 +102,15 @@ fn shaped(options: &PlanOptions, settings: &Settings) -> PlanOptions {
 
 fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
     let with = match &found.expected {
-        ComparedWith::Snapshot(name) => format!("snapshot {} ({})", name.sequence, human::time(name.time)),
-        ComparedWith::Source { full_name, at } => format!("the source {full_name} ({})", human::time(*at)),
+        ComparedWith::Snapshot(name) => format!("snapshot {} ({})", name.sequence, text::time(name.time)),
+        ComparedWith::Source { full_name, at } => format!("the source {full_name} ({})", text::time(*at)),
     };
     let (style, headline) = match (found.differences.is_empty(), found.unknown.is_empty()) {
         (true, true) => (Style::Green, format!("No drift: the standby is as {with}.")),
         (true, false) => (Style::Yellow, format!("No drift from {with} in what could be compared.")),
         (false, _) => (Style::Red, format!("The standby has drifted from {with}.")),
     };
-    printer.line(printer.paint(style, &human::safe(&headline)))?;
+    printer.line(printer.paint(style, &text::safe(&headline)))?;
     let mut table = Table::new(&["differs", "type", "group", "name", "what", "compared by"]);
     for one in &found.differences {
         table.row([
@@ -128,15 +129,15 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
     remarks(printer, "never restored", Style::Dim, &found.unrestorable)?;
     for held in &found.held {
         let by = match held.next {
-            Some(next) if held.due => format!("since {}", human::time(next)),
-            Some(next) => format!("from {}", human::time(next)),
+            Some(next) if held.due => format!("since {}", text::time(next)),
+            Some(next) => format!("from {}", text::time(next)),
             None => "at a date that the snapshot does not say".to_owned(),
         };
         let style = if held.due { Style::Yellow } else { Style::Dim };
         printer.line(format!(
             "  {} {} ({}): the source rotates it, and the standby's value is out of date {by}",
             printer.paint(style, "held back:"),
-            human::safe(&named(held.group.as_deref(), &held.name)),
+            text::safe(&named(held.group.as_deref(), &held.name)),
             held.item_type,
         ))?;
     }
@@ -152,15 +153,15 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
             "items",
             format!(
                 "{} the same; {} by value, {} by marks, {} by metadata, {} not",
-                human::thousands(found.same),
-                human::thousands(count(ComparisonBasis::Values)),
-                human::thousands(count(ComparisonBasis::Marks)),
-                human::thousands(count(ComparisonBasis::Metadata)),
-                human::thousands(count(ComparisonBasis::Nothing))
+                text::thousands(found.same),
+                text::thousands(count(ComparisonBasis::Values)),
+                text::thousands(count(ComparisonBasis::Marks)),
+                text::thousands(count(ComparisonBasis::Metadata)),
+                text::thousands(count(ComparisonBasis::Nothing))
             ),
         ),
-        ("differences", human::thousands(found.differences.len() as u64)),
-        ("rotation held back", human::thousands(found.held.len() as u64)),
+        ("differences", text::thousands(found.differences.len() as u64)),
+        ("rotation held back", text::thousands(found.held.len() as u64)),
         ("requests", format!("{} listing, {} reading", found.requests.listing, found.requests.reading)),
     ])
 }
@@ -183,9 +184,9 @@ fn remarks(printer: &Printer, label: &str, style: Style, remarks: &[Remark]) -> 
         printer.line(format!(
             "  {} {} ({}): {}",
             printer.paint(style, &format!("{label}:")),
-            human::safe(&named(one.group.as_deref(), &one.name)),
+            text::safe(&named(one.group.as_deref(), &one.name)),
             one.item_type,
-            human::safe(&one.reason)
+            text::safe(&one.reason)
         ))?;
     }
     Ok(())

@@ -10,11 +10,11 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
-use crate::cli::{args, human, identity, report, snapshot, wire};
+use crate::cli::{args, identity, report, services, snapshot, text};
 use crate::config::{Retention, Settings};
 use crate::job::forget::{
-    ForgetError, ForgottenSnapshots, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide, give_up, now_of,
-    stored_times, take_back,
+    ForgetError, ForgottenSnapshots, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide, give_up,
+    now_of, stored_times, take_back,
 };
 use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::find::SnapshotQuery;
@@ -211,7 +211,7 @@ impl From<SnapshotDecision> for ForgetRow {
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = arguments.rules.settings(app)?;
-    let repository = wire::repository(&settings, None).await?;
+    let repository = services::repository(&settings, None).await?;
     let ledger = report::read_ledger_anew(&app.printer, &repository).await?;
     if !arguments.undo.is_empty() {
         return undo(app, &settings, &repository, &ledger, arguments).await;
@@ -285,9 +285,9 @@ async fn writer(
     match key {
         Some(key) => {
             let key = identity::signing_key(key, passphrase_file).await?;
-            wire::writer_with(key, app, settings, repository.id())
+            services::writer_with(key, app, settings, repository.id())
         }
-        None => wire::writer(app, settings, repository.id()),
+        None => services::writer(app, settings, repository.id()),
     }
 }
 
@@ -366,7 +366,7 @@ fn print(printer: &Printer, shown: &ForgetReport) -> Result<(), Failure> {
         let reasons = line.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         table.row([
             line.sequence.to_string(),
-            human::time(line.time),
+            text::time(line.time),
             if line.good { "good" } else { "suspect" }.to_owned(),
             if line.keep { "keep" } else { "forget" }.to_owned(),
             if reasons.is_empty() { shown.why_not(line) } else { reasons },
@@ -374,7 +374,7 @@ fn print(printer: &Printer, shown: &ForgetReport) -> Result<(), Failure> {
         ]);
     }
     printer.table(&table, "no snapshot yet; `keyhaven backup` makes one")?;
-    let (kept, forgotten) = (shown.kept, human::thousands(shown.forgotten as u64));
+    let (kept, forgotten) = (shown.kept, text::thousands(shown.forgotten as u64));
     let headline = match (shown.applied, shown.forgotten) {
         (_, 0) => format!("Nothing is to be forgotten; {kept} kept."),
         (true, _) => format!("{forgotten} forgotten, {kept} kept."),
@@ -382,11 +382,11 @@ fn print(printer: &Printer, shown: &ForgetReport) -> Result<(), Failure> {
     };
     let style = if shown.applied { Style::Green } else { Style::Bold };
     printer.line(printer.paint(style, &headline))?;
-    printer.line(format!("  rule: {}", human::safe(&shown.rule)))?;
+    printer.line(format!("  rule: {}", text::safe(&shown.rule)))?;
     match shown.undo_until {
         Some(until) => printer.line(format!(
             "  They can be taken back until {} at least, and for as long as no sweep has run: keyhaven forget --undo …",
-            human::time(until)
+            text::time(until)
         )),
         None if shown.forgotten > 0 => printer.line("  Nothing was written; --apply does it."),
         None => Ok(()),

@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use crate::cli::app::App;
 use crate::cli::escape;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::human;
 use crate::cli::identity::RecoveryArguments;
-use crate::cli::reading::OpenedRepository;
+use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::snapshot;
+use crate::cli::text;
 use crate::cli::timeline::{self, Timeline, VersionHistory};
 use crate::crypto::Identities;
 use crate::model::json::Members;
@@ -91,7 +91,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
                 ("key", timeline.item.key.to_string()),
                 ("version", version.slot.as_str().to_owned()),
                 ("created", version.created_at.clone().unwrap_or_default()),
-                ("last seen", format!("snapshot {} of {}", version.last, human::time(version.last_time))),
+                ("last seen", format!("snapshot {} of {}", version.last, text::time(version.last_time))),
                 ("pack", pack.to_string()),
             ])?;
             printer.line("The value is in the pack; --reveal prints it.")

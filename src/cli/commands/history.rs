@@ -5,10 +5,10 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
-use crate::cli::reading::OpenedRepository;
+use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::table::Table;
 use crate::cli::timeline::{self, Timeline};
-use crate::cli::{human, snapshot};
+use crate::cli::{snapshot, text};
 use crate::model::{Digest, Timestamp};
 
 /// Shows every version of an item that a kept snapshot saw, and which of them can be got back.
@@ -52,7 +52,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     let timeline = timeline::read(&repository, &keys, &snapshots, &arguments.item).await?;
     let shown = shown(&timeline, snapshots.last().map_or(0, |newest| newest.entry.sequence));
     app.printer.result(&shown, |printer| {
-        printer.line(format!("{} ({}, {})", human::safe(shown.name), shown.item_type, human::safe(shown.key)))?;
+        printer.line(format!("{} ({}, {})", text::safe(shown.name), shown.item_type, text::safe(shown.key)))?;
         if shown.gone {
             printer.line(format!("  gone from the source since snapshot {}", shown.last_seen))?;
         }
@@ -63,7 +63,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
                 line.created_at.unwrap_or_default().to_owned(),
                 line.first_snapshot.to_string(),
                 line.last_snapshot.to_string(),
-                human::time(line.last_time),
+                text::time(line.last_time),
                 line.pack.map_or_else(|| "not kept".to_owned(), |pack| format!("in pack {}", pack.short())),
             ]);
         }

@@ -11,7 +11,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::recovery_file::{self, RecoveryFile};
 use crate::cli::recovery_sheet::{self, Sheet};
-use crate::cli::{human, key_file, pins, wire};
+use crate::cli::{key_file, pins, services, text};
 use crate::config::keys::{ConfigKey, KEYS};
 use crate::config::value::{SettingValue, ValueKind};
 use crate::config::{SettingOrigin, Settings, template};
@@ -140,7 +140,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         .map(PathBuf::as_path)
         .collect();
     // The place first: an `init` that ended half-way has left keys too, and then the id is what helps.
-    let store = wire::store(&settings.repository()?)?;
+    let store = services::store(&settings.repository()?)?;
     Repository::check_free(&store).await.map_err(|error| not_made(error, &files))?;
     key_file::all_free(&new)?;
     let source = source_name(&settings).await?;
@@ -195,7 +195,7 @@ async fn source_name(settings: &Settings) -> Result<SourceName, Failure> {
     let crn = match instance.crn {
         Some(crn) => crn,
         None => {
-            let client = wire::source(settings)?;
+            let client = services::source(settings)?;
             let listing = client.list(&mut |_| {}).await?;
             listing.instance.ok_or_else(|| {
                 Failure::usage("the instance shows no CRN, because there is nothing in it yet")
@@ -248,7 +248,7 @@ async fn make(
         None => Some(snippet(settings, &values)),
     };
     let (version, policy, envelope) = Policy::decode(&new.policy)?;
-    let made = human::time(app.context().clock.now());
+    let made = text::time(app.context().clock.now());
     let sheet = Sheet { settings, id, version, policy: &policy, envelope: &envelope, made };
     let sheet = recovery_sheet::text(&sheet).map_err(unfinished)?;
     key_file::create(&files.recovery_sheet, sheet.as_bytes()).map_err(unfinished)?;

@@ -7,7 +7,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::inventory::{Filter, GroupNames};
-use crate::cli::reading::OpenedRepository;
+use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::model::{Item, ItemClass, Timestamp};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::Style;
-use crate::cli::{human, told};
+use crate::cli::{run_hooks, text};
 use crate::model::FailureKind;
 
 /// What to do about notifications.
@@ -45,7 +45,7 @@ struct DeliveryRow {
 pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     let Command::Test(arguments) = command;
     let settings = app.settings()?;
-    let teller = told::teller(app, &settings);
+    let teller = run_hooks::teller(app, &settings);
     let names: Vec<&str> = match &arguments.target {
         Some(name) => teller.names().filter(|known| known == name).collect(),
         None => teller.names().collect(),
@@ -72,7 +72,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
             None => printer.line(format!("{} {}", printer.paint(Style::Green, "told:"), line.target)),
             Some(why) => {
                 let label = printer.paint(Style::Red, "not told:");
-                printer.line(format!("{label} {}: {}", line.target, human::safe(why)))
+                printer.line(format!("{label} {}: {}", line.target, text::safe(why)))
             }
         })
     })?;

@@ -9,7 +9,7 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::table::Table;
 use crate::cli::trust::change::{PolicyChange, RecipientList};
 use crate::cli::trust::session::{Session, Signing};
-use crate::cli::{report, wire};
+use crate::cli::{report, services};
 use crate::crypto::Recipient;
 use crate::format::Policy;
 use crate::format::policy::PolicyRecipient;
@@ -79,7 +79,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
 
 async fn list(app: &App) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
+    let repository = services::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let policy = ledger.policy().ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
     let lists = [RecipientList::Recovery, RecipientList::Catalogue];

@@ -10,12 +10,12 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::memory::MemoryReport;
+use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::reading::OpenedRepository;
 use crate::cli::signatures::{self, GivenCertificate};
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
-use crate::cli::{human, identity, key_file, report, wire};
+use crate::cli::{identity, key_file, report, services, text};
 use crate::config::Settings;
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::plan::{Remark, Step};
@@ -209,7 +209,7 @@ pub(super) async fn make_plan(
     let OpenedRepository { settings, repository, keys, ledger, .. } = OpenedRepository::begin(app, recovery).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &wanted.wanted())?;
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
-    let standby = wire::standby(&settings)?;
+    let standby = services::standby(&settings)?;
     let options = PlanOptions { policies: settings.tables().policies().clone(), ..options };
     let made = plan(&app.context(), &backup, &standby, &options, &consent.consent()).await?;
     if let Some(path) = out {
@@ -245,7 +245,7 @@ pub(super) async fn carry_out(
     }
     let given = signatures::given(&arguments.plan, &plan, &arguments.signed)?;
     let by_source = plan.steps.iter().any(|step| matches!(step.action, Action::SetSigned { by: Some(_) }));
-    let signer = by_source.then(|| wire::signer(&settings)).transpose()?;
+    let signer = by_source.then(|| services::signer(&settings)).transpose()?;
     if let Some(signer) = &signer {
         check_signer(signer, &plan.snapshot.source, &signer.address())
             .map_err(crate::job::restore::RestoreError::from)?;
@@ -266,7 +266,7 @@ pub(super) async fn carry_out(
         ));
     }
     let backup = backup_of(app, &repository, &plan, Arc::new(recovery)).await?;
-    let standby = wire::standby(&settings)?;
+    let standby = services::standby(&settings)?;
     let options = ApplyOptions {
         concurrency: usize::from(arguments.concurrency),
         deep: arguments.deep,
@@ -290,7 +290,7 @@ pub(super) async fn carry_out(
     let applied = RestoreReport { report: &report, id_map_files, signing_request_files };
     app.printer.result(&applied, |printer| print_report(printer, &applied))?;
     if let Some(key) = recorder {
-        let writer = wire::writer_with(key, app, &settings, repository.id())?;
+        let writer = services::writer_with(key, app, &settings, repository.id())?;
         let entry = record(&repository, &writer, &report).await?;
         app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
     }
@@ -325,7 +325,7 @@ fn write_id_map(plan: &Path, map: &IdMap) -> Result<Vec<PathBuf>, Failure> {
 fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str) -> Result<(), Failure> {
     let target = plan.standby.full_name.as_deref().or(plan.standby.instance.as_deref()).unwrap_or(&plan.standby.url);
     printer.line(
-        printer.paint(Style::Bold, &format!("Plan: snapshot {} into {}", plan.snapshot.sequence, human::safe(target))),
+        printer.paint(Style::Bold, &format!("Plan: snapshot {} into {}", plan.snapshot.sequence, text::safe(target))),
     )?;
     let mut table = Table::new(&[">", "do", "type", "group", "name", "why"]);
     for step in &plan.steps {
@@ -349,10 +349,10 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str)
     remarks(printer, "note", Style::Dim, &plan.notes)?;
     let totals = &plan.totals;
     printer.facts(&[
-        ("items", format!("{}, {} right already", human::thousands(totals.items), human::thousands(totals.right))),
-        ("to change", format!("{} in {}", human::count(totals.changed, "item"), human::count(totals.steps, "step"))),
-        ("in the way", human::count(totals.conflicts, "conflict")),
-        ("cannot come back", human::thousands(totals.losses)),
+        ("items", format!("{}, {} right already", text::thousands(totals.items), text::thousands(totals.right))),
+        ("to change", format!("{} in {}", text::count(totals.changed, "item"), text::count(totals.steps, "step"))),
+        ("in the way", text::count(totals.conflicts, "conflict")),
+        ("cannot come back", text::thousands(totals.losses)),
     ])?;
     match out {
         Some(path) if !plan.steps.is_empty() => {
@@ -368,8 +368,8 @@ fn print_deletions(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
     for step in plan.steps.iter().filter(|step| matches!(step.action, Action::Delete { .. })) {
         let name = step.group.as_ref().map_or_else(|| step.name.clone(), |group| format!("{group}/{}", step.name));
         let label = printer.paint(Style::Red, "deletes:");
-        let text = format!("{} ({}) of the standby, for good; {}", human::safe(&name), step.item_type, step.reason);
-        printer.line(format!("  {label} {}", human::safe(&text)))?;
+        let text = format!("{} ({}) of the standby, for good; {}", text::safe(&name), step.item_type, step.reason);
+        printer.line(format!("  {label} {}", text::safe(&text)))?;
     }
     Ok(())
 }
@@ -377,7 +377,7 @@ fn print_deletions(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
 /// What the rules, overrides and transforms of the configuration do.
 fn print_applied(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
     for one in &plan.applied {
-        let places = if one.places > 0 { format!("{} in ", human::count(one.places, "place")) } else { String::new() };
+        let places = if one.places > 0 { format!("{} in ", text::count(one.places, "place")) } else { String::new() };
         let name = |item: &Remark| {
             item.group.as_ref().map_or_else(|| item.name.clone(), |group| format!("{group}/{}", item.name))
         };
@@ -386,9 +386,9 @@ fn print_applied(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let items = human::count(one.items.len() as u64, "item");
+        let items = text::count(one.items.len() as u64, "item");
         let text = format!("{} ({}): {places}{items}: {}{more}", one.what, one.does, shown.join(", "));
-        printer.line(format!("  {}", human::safe(&text)))?;
+        printer.line(format!("  {}", text::safe(&text)))?;
     }
     Ok(())
 }
@@ -400,7 +400,7 @@ fn print_report(printer: &Printer, applied: &RestoreReport<'_>) -> Result<(), Fa
         (None, None) => (Style::Green, "Restored.".to_owned()),
         (None, Some(_)) => (Style::Yellow, "Restored, but not everything.".to_owned()),
     };
-    printer.line(printer.paint(style, &human::safe(&headline)))?;
+    printer.line(printer.paint(style, &text::safe(&headline)))?;
     let actions: Vec<String> =
         report.actions.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     let mut facts = vec![
@@ -409,9 +409,9 @@ fn print_report(printer: &Printer, applied: &RestoreReport<'_>) -> Result<(), Fa
             "steps",
             format!(
                 "{} done, {} found done, {} left",
-                human::thousands(report.done),
-                human::thousands(report.already),
-                human::thousands(report.left)
+                text::thousands(report.done),
+                text::thousands(report.already),
+                text::thousands(report.left)
             ),
         ),
     ];
@@ -420,13 +420,13 @@ fn print_report(printer: &Printer, applied: &RestoreReport<'_>) -> Result<(), Fa
     }
     if let Some(read) = &report.read_back {
         let payloads = match (read.deep, read.payloads_compared) {
-            (true, count) => format!("; {} compared, all of them", human::count(count, "payload")),
+            (true, count) => format!("; {} compared, all of them", text::count(count, "payload")),
             (false, 0) => String::new(),
-            (false, count) => format!("; {} compared", human::count(count, "payload")),
+            (false, count) => format!("; {} compared", text::count(count, "payload")),
         };
         facts.push((
             "read back",
-            format!("{} of {} right{payloads}", human::thousands(read.right), human::count(read.items, "item")),
+            format!("{} of {} right{payloads}", text::thousands(read.right), text::count(read.items, "item")),
         ));
     }
     let requests = &report.requests;
@@ -434,7 +434,7 @@ fn print_report(printer: &Printer, applied: &RestoreReport<'_>) -> Result<(), Fa
         "requests",
         format!("{} listing, {} reading, {} writing", requests.listing, requests.reading, requests.writing),
     ));
-    facts.push(("restore time", human::millis(i64::try_from(report.restore_millis).unwrap_or(i64::MAX))));
+    facts.push(("restore time", text::millis(i64::try_from(report.restore_millis).unwrap_or(i64::MAX))));
     let label = if report.id_map.as_ref().is_some_and(|map| !map.complete) { "id map so far" } else { "id map" };
     facts.extend(applied.id_map_files.iter().map(|path| (label, path.display().to_string())));
     facts.extend(applied.signing_request_files.iter().map(|path| ("to be signed", path.display().to_string())));
@@ -459,9 +459,9 @@ fn remarks(printer: &Printer, label: &str, style: Style, remarks: &[Remark]) -> 
         let label = printer.paint(style, &format!("{label}:"));
         printer.line(format!(
             "  {label} {} ({}): {}",
-            human::safe(&name),
+            text::safe(&name),
             remark.item_type,
-            human::safe(&remark.reason)
+            text::safe(&remark.reason)
         ))?;
     }
     Ok(())

@@ -13,15 +13,15 @@ use tracing::{error, info, warn};
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::{env, metrics, told};
+use crate::cli::{env, metrics, run_hooks};
 use crate::config::Settings;
 use crate::daemon::engine::{Engine, PULSE, Setup};
 use crate::daemon::systemd::ServiceManager;
 use crate::daemon::{DaemonState, Notifier, http};
 use crate::model::FailureKind;
 
-mod audience;
 mod ledgers;
+mod observers;
 mod setup;
 
 /// How long the loop may be silent before `/healthz` says so.
@@ -61,7 +61,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     }
     let mut servers = JoinSet::new();
     let listen = settings.first().and_then(|settings| settings.daemon().listen);
-    let mut teller = settings.first().map(|settings| told::teller(app, settings));
+    let mut teller = settings.first().map(|settings| run_hooks::teller(app, settings));
     let (in_force, watched) = watch::channel(settings.clone());
     if let Some(address) = &listen {
         servers.spawn(metrics::follow(watched, board.clone()));
@@ -96,7 +96,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
                         break;
                     }
                     manager.ready();
-                    teller = in_force.borrow().first().map(|settings| told::teller(app, settings));
+                    teller = in_force.borrow().first().map(|settings| run_hooks::teller(app, settings));
                     tell(teller.as_ref(), None).await;
                 }
                 Err(failure) => {

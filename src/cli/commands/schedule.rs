@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::human;
 use crate::cli::printer::Printer;
 use crate::cli::table::Table;
+use crate::cli::text;
 use crate::config::JobConfig;
 use crate::model::Timestamp;
 use crate::schedule::{DstNote, Schedule, ScheduleError, Zone};
@@ -132,7 +132,7 @@ impl RunTime {
     }
 
     fn utc(&self) -> String {
-        human::time(self.at)
+        text::time(self.at)
     }
 }
 
@@ -199,11 +199,11 @@ fn print(printer: &Printer, runs: &[ComingRun<'_>], now: Timestamp, several: boo
         notes.extend((run.kind != run.job).then(|| run.kind.to_owned()));
         notes.extend((several && !run.instances.is_empty()).then(|| format!("for {}", run.instances.join(", "))));
         notes.extend((run.jitter_seconds > 0).then(|| {
-            let jitter = human::millis(i64::try_from(run.jitter_seconds).unwrap_or(i64::MAX).saturating_mul(1_000));
+            let jitter = text::millis(i64::try_from(run.jitter_seconds).unwrap_or(i64::MAX).saturating_mul(1_000));
             format!("up to {jitter} later")
         }));
         notes.extend(run.moment.note.clone());
-        let within = human::millis(run.moment.at.millis_since(now));
+        let within = text::millis(run.moment.at.millis_since(now));
         table.row([run.job.to_owned(), run.moment.shown.clone(), run.moment.utc(), within, notes.join("; ")]);
     }
     printer.table(&table, "no run is to come")
@@ -229,7 +229,7 @@ fn check(app: &App, arguments: &CheckArguments) -> Result<CommandOutcome, Failur
         runs: schedule.upcoming(from).take(OF_A_CHECK).map(|at| RunTime::new(&schedule, at)).collect(),
     };
     app.printer.result(&checked, |printer| {
-        let gap = gap.map(|gap| human::millis(i64::try_from(gap).unwrap_or(i64::MAX).saturating_mul(1_000)));
+        let gap = gap.map(|gap| text::millis(i64::try_from(gap).unwrap_or(i64::MAX).saturating_mul(1_000)));
         printer.facts(&[
             ("cron", checked.cron.to_owned()),
             ("zone", format!("{} (database {})", checked.zone, checked.zone_database)),

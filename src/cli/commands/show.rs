@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::snapshot::{self, SnapshotVerdict, OpenedSnapshot};
-use crate::cli::{human, report, wire};
+use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
+use crate::cli::{report, services, text};
 use crate::format::snapshot::Consistency;
 use crate::format::{EntryRef, PolicyRef, SnapshotEvent};
 use crate::model::{Digest, Timestamp};
@@ -45,7 +45,7 @@ struct ShownItem<'a> {
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
+    let repository = services::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let found = snapshot::pick_to_read(&app.printer, &ledger, &arguments.snapshot)?;
     let entry = &found.entry;
@@ -65,10 +65,10 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         snapshot: &found.event,
     };
     app.printer.result(&shown, |printer| {
-        printer.line(format!("Snapshot {} of {}", entry.sequence, human::safe(&entry.source.instance)))?;
+        printer.line(format!("Snapshot {} of {}", entry.sequence, text::safe(&entry.source.instance)))?;
         printer.facts(&facts(&found))?;
         for note in &found.event.notes {
-            printer.line(format!("  note: {}", human::safe(note)))?;
+            printer.line(format!("  note: {}", text::safe(note)))?;
         }
         Ok(())
     })?;
@@ -80,7 +80,7 @@ fn facts(found: &OpenedSnapshot) -> Vec<(&'static str, String)> {
     let consistency = match &event.consistency {
         Consistency::PointInTime => "one point in time".to_owned(),
         Consistency::PerItem { moved, .. } => {
-            format!("each item on its own; {} were moving", human::thousands(moved.unwrap_or(0)))
+            format!("each item on its own; {} were moving", text::thousands(moved.unwrap_or(0)))
         }
     };
     let judged = match found.suspect.as_slice() {
@@ -90,9 +90,9 @@ fn facts(found: &OpenedSnapshot) -> Vec<(&'static str, String)> {
     let completeness =
         if event.partial { "partial: something that the source shows is missing or stale" } else { "complete" };
     let listed = |counts: &std::collections::BTreeMap<String, u64>| {
-        counts.iter().map(|(name, count)| format!("{} {name}", human::thousands(*count))).collect::<Vec<_>>().join(", ")
+        counts.iter().map(|(name, count)| format!("{} {name}", text::thousands(*count))).collect::<Vec<_>>().join(", ")
     };
-    let by_kind: Vec<_> = event.items_by_kind().iter().map(|(kind, count)| human::count(*count, kind)).collect();
+    let by_kind: Vec<_> = event.items_by_kind().iter().map(|(kind, count)| text::count(*count, kind)).collect();
     let requests = event.requests;
     vec![
         ("digest", entry.digest.to_string()),
@@ -101,15 +101,15 @@ fn facts(found: &OpenedSnapshot) -> Vec<(&'static str, String)> {
         ("completeness", completeness.to_owned()),
         ("tags", event.tags.join(", ")),
         ("consistency", consistency),
-        ("between", format!("{} and {}", human::time(event.from), human::time(event.to))),
+        ("between", format!("{} and {}", text::time(event.from), text::time(event.to))),
         ("read", if event.full { "everything" } else { "what had moved or was due" }.to_owned()),
         ("built on", event.base.map_or_else(|| "nothing".to_owned(), |base| base.short())),
         ("items", by_kind.join(", ")),
         ("restorability", listed(&event.items_by_class())),
-        ("packs", format!("{}, {}", human::count(event.packs, "pack"), human::bytes(event.sealed_bytes))),
+        ("packs", format!("{}, {}", text::count(event.packs, "pack"), text::bytes(event.sealed_bytes))),
         ("requests", format!("{} listing, {} reading, {} again", requests.listing, requests.reading, requests.retried)),
         ("rounds", event.rounds.to_string()),
-        ("signed by", format!("{} at {}", entry.key.short(), human::time(entry.time))),
+        ("signed by", format!("{} at {}", entry.key.short(), text::time(entry.time))),
         ("trust policy", entry.policy.to_string()),
         ("recovery key on collector", if event.recovery_key_on_collector { "YES" } else { "no" }.to_owned()),
     ]

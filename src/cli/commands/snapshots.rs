@@ -8,11 +8,11 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::memory::MemoryReport;
-use crate::cli::snapshot::{self, SnapshotVerdict, OpenedSnapshot};
+use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
 use crate::cli::table::Table;
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, Signing};
-use crate::cli::{human, report, wire};
+use crate::cli::{report, services, text};
 use crate::model::{Digest, Timestamp};
 use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::SnapshotState;
@@ -142,7 +142,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
 
 async fn list(app: &App, last: Option<usize>, all: bool) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
+    let repository = services::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let mut snapshots = snapshot::all(&ledger);
     snapshots.retain(|snapshot| all || !matches!(snapshot.state, SnapshotState::Swept { .. }));
@@ -155,13 +155,13 @@ async fn list(app: &App, last: Option<usize>, all: bool) -> Result<CommandOutcom
         for line in &listing.snapshots {
             table.row([
                 line.sequence.to_string(),
-                human::time(line.time),
+                text::time(line.time),
                 line.judgement.as_str().to_owned(),
                 line.consistency.replace('_', " "),
                 if line.full { "full" } else { "incremental" }.to_owned(),
-                human::thousands(line.items),
-                human::thousands(line.packs),
-                human::bytes(line.sealed_bytes),
+                text::thousands(line.items),
+                text::thousands(line.packs),
+                text::bytes(line.sealed_bytes),
                 line.digest.short(),
                 line.marks(),
             ]);

@@ -4,7 +4,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
-use crate::cli::{human, wire};
+use crate::cli::{services, text};
 use crate::job::sweep::{ObjectTotals, SweepOptions, SweepReport, sweep};
 use crate::model::Digest;
 use crate::repository::StateDirectory;
@@ -47,9 +47,9 @@ impl Arguments {
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
+    let repository = services::repository(&settings, None).await?;
     let writer = match arguments.apply {
-        true => Some(wire::writer(app, &settings, repository.id())?),
+        true => Some(services::writer(app, &settings, repository.id())?),
         false => None,
     };
     let state = StateDirectory::new(&app.state_folder(&settings)?, &repository.id().to_string());
@@ -68,13 +68,13 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
 fn print(printer: &Printer, report: &SweepReport) -> Result<(), Failure> {
     printer.line(headline(printer, report))?;
     for stop in &report.stopped {
-        printer.line(format!("  {} {}", printer.paint(Style::Red, "stopped:"), human::safe(&stop.text)))?;
+        printer.line(format!("  {} {}", printer.paint(Style::Red, "stopped:"), text::safe(&stop.text)))?;
     }
     if let Some(failed) = &report.failed {
-        printer.line(format!("  {} {}", printer.paint(Style::Red, "failed:"), human::safe(failed)))?;
+        printer.line(format!("  {} {}", printer.paint(Style::Red, "failed:"), text::safe(failed)))?;
     }
     if report.failed.is_some() || report.interrupted {
-        printer.line(format!("  {} were not tried; run it again", human::count(report.left, "object")))?;
+        printer.line(format!("  {} were not tried; run it again", text::count(report.left, "object")))?;
     }
     if report.before.is_none() {
         return Ok(());
@@ -82,7 +82,7 @@ fn print(printer: &Printer, report: &SweepReport) -> Result<(), Failure> {
     if !report.snapshots.is_empty() {
         let mut table = Table::new(&[">seq", "forgotten", "rule"]);
         for swept in &report.snapshots {
-            table.row([swept.sequence.to_string(), human::time(swept.since), swept.rule.clone()]);
+            table.row([swept.sequence.to_string(), text::time(swept.since), swept.rule.clone()]);
         }
         printer.table(&table, "")?;
     }
@@ -114,7 +114,7 @@ fn headline(printer: &Printer, report: &SweepReport) -> String {
 }
 
 fn facts(report: &SweepReport) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("repository", report.place.clone()), ("live", human::count(report.live, "snapshot"))];
+    let mut facts = vec![("repository", report.place.clone()), ("live", text::count(report.live, "snapshot"))];
     let mut add = |label, amount: ObjectTotals, more: String| {
         if amount.objects > 0 {
             facts.push((label, format!("{}{more}", self::amount(amount))));
@@ -123,21 +123,21 @@ fn facts(report: &SweepReport) -> Vec<(&'static str, String)> {
     add("orphans", report.orphans, " of what goes: named by no snapshot".to_owned());
     add("shared", report.shared, " stay: a kept snapshot needs them, too".to_owned());
     let dates = |staying: &crate::job::sweep::RetainedObjects| match (staying.first, staying.last) {
-        (Some(first), Some(last)) if first != last => format!("{} to {}", human::time(first), human::time(last)),
-        (Some(date), _) => human::time(date),
+        (Some(first), Some(last)) if first != last => format!("{} to {}", text::time(first), text::time(last)),
+        (Some(date), _) => text::time(date),
         _ => "a date that is not known".to_owned(),
     };
     add("young", report.young.amount, format!(" stay until {}: younger than the grace", dates(&report.young)));
     add("locked", report.locked.amount, format!(" stay: the store keeps them until {}", dates(&report.locked)));
     add("held", report.held, " stay: under a legal hold, or locked without an end that is known".to_owned());
     for waiting in &report.waiting {
-        let when = waiting.goes_after.map_or_else(|| "later".to_owned(), |date| format!("after {}", human::time(date)));
+        let when = waiting.goes_after.map_or_else(|| "later".to_owned(), |date| format!("after {}", text::time(date)));
         facts.push(("waiting", format!("snapshot {} ({}) goes {when}", waiting.sequence, waiting.rule)));
     }
     if report.foreign > 0 {
         facts.push((
             "foreign",
-            format!("{} with names that are none of ours, left alone", human::count(report.foreign, "file")),
+            format!("{} with names that are none of ours, left alone", text::count(report.foreign, "file")),
         ));
     }
     facts.extend(report.entry.map(|entry| ("entry", entry.to_string())));
@@ -145,12 +145,12 @@ fn facts(report: &SweepReport) -> Vec<(&'static str, String)> {
         "next",
         report.next.map_or_else(
             || "nothing waits for a date".to_owned(),
-            |next| format!("the next sweep may find something from {}", human::time(next)),
+            |next| format!("the next sweep may find something from {}", text::time(next)),
         ),
     ));
     facts
 }
 
 fn amount(amount: ObjectTotals) -> String {
-    format!("{}, {}", human::count(amount.objects, "object"), human::bytes(amount.bytes))
+    format!("{}, {}", text::count(amount.objects, "object"), text::bytes(amount.bytes))
 }

@@ -7,11 +7,11 @@ use crate::cli::app::App;
 use crate::cli::commands::restore::{ConsentArguments, conflict_policy};
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::{self, RecoveryArguments};
+use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::reading::OpenedRepository;
-use crate::cli::snapshot::{self, SnapshotVerdict, OpenedSnapshot};
+use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
 use crate::cli::table::Table;
-use crate::cli::{human, wire};
+use crate::cli::{services, text};
 
 use crate::config::sections::Sync;
 use crate::config::value::{SettingValue, ValueKind, period_text};
@@ -102,7 +102,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         OpenedRepository::begin_with_packs(app, &arguments.recovery).await?;
     let recorder = match arguments.record.clone() {
         Some(Some(path)) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
-        Some(None) => Some(wire::signing_key(&settings)?),
+        Some(None) => Some(services::signing_key(&settings)?),
         None => None,
     };
     let configured = settings.sync();
@@ -114,7 +114,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         }
     };
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
-    let standby = wire::standby(&settings)?;
+    let standby = services::standby(&settings)?;
     let options = SyncOptions {
         plan: PlanOptions {
             only: arguments.only.clone(),
@@ -150,7 +150,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     }
     app.printer.result(&report, |printer| print(printer, &report))?;
     if let (Some(key), Some(applied)) = (recorder, &report.applied) {
-        let writer = wire::writer_with(key, app, &settings, repository.id())?;
+        let writer = services::writer_with(key, app, &settings, repository.id())?;
         let entry = record(&repository, &writer, applied).await?;
         app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
     }
@@ -184,20 +184,21 @@ fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) ->
     let delay = arguments.delay.unwrap_or(configured.delay);
     let millis = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
     match choose(ledger, app.context().clock.now(), millis) {
-        SyncChoice::Take(entry, _) => {
-            Ok(SyncSnapshot::Snapshot(Box::new(snapshot::pick(ledger, &SnapshotQuery::Named(entry.digest.to_string()))?)))
-        }
+        SyncChoice::Take(entry, _) => Ok(SyncSnapshot::Snapshot(Box::new(snapshot::pick(
+            ledger,
+            &SnapshotQuery::Named(entry.digest.to_string()),
+        )?))),
         SyncChoice::Wait(until) => Ok(SyncSnapshot::NoneYet(format!(
             "no good snapshot is {} old yet; the first one is at {}",
             period_text(delay),
-            human::time(until)
+            text::time(until)
         ))),
         SyncChoice::None => Err(Failure::new(FailureKind::Failed, "there is no good snapshot yet")),
     }
 }
 
 fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
-    let of = format!("snapshot {} ({})", report.snapshot.sequence, human::time(report.snapshot.time));
+    let of = format!("snapshot {} ({})", report.snapshot.sequence, text::time(report.snapshot.time));
     let (style, headline) = match (&report.stopped, &report.applied, report.kind()) {
         (Some(why), _, _) => (Style::Red, format!("Stopped, nothing was changed: {why}.")),
         (None, Some(applied), _) if applied.stopped.is_some() => {
@@ -221,7 +222,7 @@ fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
         }
         (None, None, Some(_)) => (Style::Yellow, format!("Nothing to do for {of}, and not everything is in step.")),
     };
-    printer.line(printer.paint(style, &human::safe(&headline)))?;
+    printer.line(printer.paint(style, &text::safe(&headline)))?;
     if let (Some(plan), None, None) = (&report.plan, &report.applied, &report.aborted) {
         let mut table = Table::new(&["do", "type", "group", "name", "why"]);
         for Step { action, name, item_type, group, reason, .. } in &plan.steps {
@@ -235,7 +236,7 @@ fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
         remarks(printer, "loss", &plan.losses)?;
     }
     if report.aborted.is_some() {
-        printer.facts(&[("deleted", human::thousands(report.deleted))])?;
+        printer.facts(&[("deleted", text::thousands(report.deleted))])?;
     }
     let label = match (report.delete, report.applied.is_some() || report.aborted.is_some()) {
         (false, _) => "left alone",
@@ -252,10 +253,10 @@ fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
     let actions: Vec<String> =
         applied.actions.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     printer.facts(&[
-        ("steps", format!("{} done, {} left", human::thousands(applied.done), human::thousands(applied.left))),
+        ("steps", format!("{} done, {} left", text::thousands(applied.done), text::thousands(applied.left))),
         ("done", if actions.is_empty() { "nothing".to_owned() } else { actions.join(", ") }),
-        ("deleted", human::thousands(report.deleted)),
-        ("took", human::millis(i64::try_from(applied.restore_millis).unwrap_or(i64::MAX))),
+        ("deleted", text::thousands(report.deleted)),
+        ("took", text::millis(i64::try_from(applied.restore_millis).unwrap_or(i64::MAX))),
     ])
 }
 
@@ -263,7 +264,7 @@ fn remarks(printer: &Printer, label: &str, list: &[Remark]) -> Result<(), Failur
     for one in list {
         let name = one.group.as_ref().map_or_else(|| one.name.clone(), |group| format!("{group}/{}", one.name));
         let label = printer.paint(Style::Yellow, &format!("{label}:"));
-        printer.line(format!("  {label} {} ({}): {}", human::safe(&name), one.item_type, human::safe(&one.reason)))?;
+        printer.line(format!("  {label} {} ({}): {}", text::safe(&name), one.item_type, text::safe(&one.reason)))?;
     }
     Ok(())
 }

@@ -7,12 +7,12 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::printer::{Printer, Style};
-use crate::cli::{human, wire};
+use crate::cli::{services, text};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
 use crate::format::names;
 use crate::job::verify::{
-    Keys, Level, Problem, ProblemKind, VerifyReport, SliceChoice, Snapshots, VerifyOptions, record, verify,
+    Keys, Level, Problem, ProblemKind, SliceChoice, Snapshots, VerifyOptions, VerifyReport, record, verify,
 };
 use crate::model::Digest;
 use crate::repository::Repository;
@@ -84,7 +84,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     };
     let repository = arguments.recovery.open(&settings, recovery.as_ref()).await?;
     let catalogue = match (level, &recovery) {
-        (Level::Catalogue, None) => Some(Arc::new(wire::catalogue_key(&settings)?)),
+        (Level::Catalogue, None) => Some(Arc::new(services::catalogue_key(&settings)?)),
         _ => None,
     };
     let keys = Keys { catalogue, recovery: recovery.map(Arc::new) };
@@ -120,8 +120,8 @@ async fn record_with(
     repository: &Repository,
     report: &mut VerifyReport,
 ) -> Result<(), Failure> {
-    let key = key.map_or_else(|| wire::signing_key(settings), Ok)?;
-    let writer = wire::writer_with(key, app, settings, repository.id())?;
+    let key = key.map_or_else(|| services::signing_key(settings), Ok)?;
+    let writer = services::writer_with(key, app, settings, repository.id())?;
     app.change(record(repository, &writer, &super::tool(), report)).await
 }
 
@@ -131,7 +131,7 @@ fn print(printer: &Printer, report: &VerifyReport) -> Result<(), Failure> {
     let headline = match report.problems.len() {
         0 => printer.paint(Style::Green, &format!("Verified at level {}{part}: nothing wrong.", report.level)),
         found => {
-            let found = human::count(u64::try_from(found).unwrap_or(u64::MAX), "problem");
+            let found = text::count(u64::try_from(found).unwrap_or(u64::MAX), "problem");
             printer.paint(Style::Red, &format!("Verified at level {}{part}: {found}.", report.level))
         }
     };
@@ -139,36 +139,36 @@ fn print(printer: &Printer, report: &VerifyReport) -> Result<(), Failure> {
     let mut facts = vec![("repository", report.place.clone()), ("id", report.repository.clone())];
     let ignored = match counts.entries_ignored {
         0 => String::new(),
-        ignored => format!(", {} ignored", human::thousands(ignored)),
+        ignored => format!(", {} ignored", text::thousands(ignored)),
     };
     let verb = if counts.entries == 1 { "counts" } else { "count" };
-    facts.push(("ledger", format!("{} that {verb}{ignored}", human::count(counts.entries, "entry"))));
+    facts.push(("ledger", format!("{} that {verb}{ignored}", text::count(counts.entries, "entry"))));
     if report.level >= Level::Objects {
-        facts.push(("snapshots", human::thousands(counts.snapshots)));
-        facts.push(("objects", format!("{}, {}", human::thousands(counts.objects), human::bytes(counts.bytes))));
+        facts.push(("snapshots", text::thousands(counts.snapshots)));
+        facts.push(("objects", format!("{}, {}", text::thousands(counts.objects), text::bytes(counts.bytes))));
     }
     if report.level >= Level::Catalogue {
         facts.push((
             "catalogue",
-            format!("{} in {}", human::count(counts.items, "item"), human::count(counts.parts, "part")),
+            format!("{} in {}", text::count(counts.items, "item"), text::count(counts.parts, "part")),
         ));
     }
     if report.level >= Level::Payload {
         let of = report.slice.as_ref().map(|slice| format!(" (slice {slice})")).unwrap_or_default();
-        let payloads = human::count(counts.payloads, "payload");
-        facts.push(("payloads", format!("{payloads} in {}{of}", human::count(counts.packs, "pack"))));
+        let payloads = text::count(counts.payloads, "payload");
+        facts.push(("payloads", format!("{payloads} in {}{of}", text::count(counts.packs, "pack"))));
     }
     facts.push(("heads", report.heads.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     facts.extend(report.recorded.map(|entry| ("recorded", entry.to_string())));
     printer.facts(&facts)?;
     for problem in &report.problems {
-        printer.line(format!("  {} {}", printer.paint(Style::Red, "problem:"), human::safe(&problem.to_string())))?;
+        printer.line(format!("  {} {}", printer.paint(Style::Red, "problem:"), text::safe(&problem.to_string())))?;
     }
     for fix in fixes(report) {
         printer.line(format!("  fix: {fix}"))?;
     }
     for warning in &report.warnings {
-        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), human::safe(warning)))?;
+        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), text::safe(warning)))?;
     }
     if report.newest_may_be_missing {
         printer.line(

@@ -25,7 +25,7 @@ use self::story::{Paths, Story};
 use super::app::App;
 use super::failure::{CommandOutcome, Failure};
 use super::printer::Style;
-use super::{human, key_file};
+use super::{key_file, text};
 use crate::crypto::Identities;
 use crate::format::RepositoryId;
 use crate::model::{Clock, FailureKind, Restorability, Timestamp};
@@ -144,7 +144,7 @@ impl Stage {
             &format!(
                 "A source in eu-de with {} and a standby in eu-gb, empty. The collector and the recovery host are two \
                  folders here; in real life they are two machines.",
-                human::count(u64::from(arguments.secrets), "made-up secret")
+                text::count(u64::from(arguments.secrets), "made-up secret")
             ),
         )?;
         let (collector, recovery) = (self.collector(&source)?, self.recovery(&standby)?);
@@ -166,7 +166,7 @@ impl Stage {
         narrator.command("collector", "keyhaven backup        (while an application goes on writing)")?;
         let (changes_during_backup, backup) = self.backup_under_writes(app, &collector).await?;
         tell_backup(&narrator, &backup)?;
-        narrator.fact("changes meanwhile", &human::thousands(changes_during_backup))?;
+        narrator.fact("changes meanwhile", &text::thousands(changes_during_backup))?;
         let claim = self.check_claim(&backup, &repository_id).await?;
         narrator.fact("the instance's own log", &claim.words())?;
 
@@ -174,7 +174,7 @@ impl Stage {
         let key = identity.display().to_string();
         let verify =
             keyhaven(app, &recovery, &["verify", "--level", "payload", "--identity", &key], Expect::Done).await?;
-        narrator.fact("opened and checked", &human::count(number(&verify, &["counts", "payloads"]), "payload"))?;
+        narrator.fact("opened and checked", &text::count(number(&verify, &["counts", "payloads"]), "payload"))?;
 
         narrator.command("collector", "keyhaven coverage        (what would come back, and what would not?)")?;
         let coverage = keyhaven(app, &collector, &["coverage"], Expect::Done).await?;
@@ -197,7 +197,7 @@ impl Stage {
         let plan_file = plan_path.display().to_string();
         let restore = ["restore", "plan", "--identity", &key, "--out", &plan_file, "--confirm", STANDBY_ID];
         let plan = keyhaven(app, &recovery, &restore, Expect::DoneOrDifferent).await?;
-        narrator.fact("steps", &human::thousands(number(&plan, &["totals", "steps"])))?;
+        narrator.fact("steps", &text::thousands(number(&plan, &["totals", "steps"])))?;
         narrator.command("recovery host", "keyhaven restore apply plan.json")?;
         let apply = ["restore", "apply", &plan_file, "--identity", &key, "--confirm", STANDBY_ID];
         let restore = keyhaven(app, &recovery, &apply, Expect::DoneOrPartial).await?;
@@ -328,8 +328,7 @@ impl Stage {
         narrator.command("recovery host", &format!("keyhaven verify --record {key}"))?;
         let check = ["verify", "--repository-id", repository_id, "--record", key];
         let verify = keyhaven(app, recovery, &check, Expect::Done).await?;
-        narrator
-            .fact("objects that are there and whole", &human::thousands(number(&verify, &["counts", "objects"])))?;
+        narrator.fact("objects that are there and whole", &text::thousands(number(&verify, &["counts", "objects"])))?;
         narrator.command("collector", "keyhaven status")?;
         let status = keyhaven(app, collector, &["status"], Expect::Done).await?;
         if !app.printer.is_json() {
@@ -402,9 +401,9 @@ fn tell_backup(narrator: &DemoNarrator<'_>, backup: &Value) -> Result<(), Failur
     };
     narrator.fact("claim", &claim)?;
     narrator.fact("rounds", &number(backup, &["rounds"]).to_string())?;
-    narrator.fact("requests", &human::thousands(claim::requests(backup)))?;
-    narrator.fact("sealed", &human::bytes(number(backup, &["sealed_bytes"])))?;
-    narrator.fact("took", &human::millis(i64::try_from(number(backup, &["duration_ms"])).unwrap_or(i64::MAX)))
+    narrator.fact("requests", &text::thousands(claim::requests(backup)))?;
+    narrator.fact("sealed", &text::bytes(number(backup, &["sealed_bytes"])))?;
+    narrator.fact("took", &text::millis(i64::try_from(number(backup, &["duration_ms"])).unwrap_or(i64::MAX)))
 }
 
 /// How many items there are of each class.
@@ -412,7 +411,7 @@ fn tell_coverage(narrator: &DemoNarrator<'_>, coverage: &Value) -> Result<(), Fa
     for class in Restorability::ALL {
         let items = number(coverage, &["classes", class.as_str()]);
         if items > 0 {
-            narrator.fact(&class.as_str().replace('_', " "), &human::count(items, "item"))?;
+            narrator.fact(&class.as_str().replace('_', " "), &text::count(items, "item"))?;
         }
     }
     Ok(())

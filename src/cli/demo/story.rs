@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::compare::DemoComparison;
 use crate::cli::failure::Failure;
-use crate::cli::human;
 use crate::cli::printer::{Printer, Style};
+use crate::cli::text;
 
 /// The whole story as data. What the commands printed is in it as they printed it.
 #[derive(Debug, Serialize)]
@@ -109,14 +109,14 @@ impl Story {
                 0 => "Every value is back.".to_owned(),
                 named => format!(
                     "Every plain value is back; the restore named {} of other sorts that do not come, or wait.",
-                    human::count(named, "item")
+                    text::count(named, "item")
                 ),
             };
             printer.line(printer.paint(Style::Green, &words))?;
         } else {
             printer.line(printer.paint(Style::Red, "Not everything came back as it was."))?;
             for difference in found.differences.iter().take(20) {
-                printer.line(format!("  {}", human::safe(difference)))?;
+                printer.line(format!("  {}", text::safe(difference)))?;
             }
         }
         printer.facts(&[
@@ -124,28 +124,28 @@ impl Story {
                 "compared",
                 format!(
                     "{}, {} byte for byte, {}, {}, {}",
-                    human::count(found.secrets, "secret"),
-                    human::count(found.payloads, "payload"),
-                    human::count(found.locks, "lock"),
-                    human::count(found.groups, "group"),
-                    human::count(found.configurations, "configuration"),
+                    text::count(found.secrets, "secret"),
+                    text::count(found.payloads, "payload"),
+                    text::count(found.locks, "lock"),
+                    text::count(found.groups, "group"),
+                    text::count(found.configurations, "configuration"),
                 ),
             ),
-            ("as imported certificates", human::thousands(found.converted)),
-            ("made anew by the standby", human::count(found.anew, "item")),
-            ("differences", human::thousands(found.differences.len() as u64)),
-            ("recovery point achieved", human::millis(self.recovery_point_ms)),
-            ("restore took", human::millis(self.restore_ms)),
+            ("as imported certificates", text::thousands(found.converted)),
+            ("made anew by the standby", text::count(found.anew, "item")),
+            ("differences", text::thousands(found.differences.len() as u64)),
+            ("recovery point achieved", text::millis(self.recovery_point_ms)),
+            ("restore took", text::millis(self.restore_ms)),
             (
                 "second backup",
                 format!(
                     "{} requests where the first took {}: {:.0} % spared",
-                    human::thousands(self.incremental_requests),
-                    human::thousands(self.full_requests),
+                    text::thousands(self.incremental_requests),
+                    text::thousands(self.full_requests),
                     self.requests_saved * 100.0
                 ),
             ),
-            ("whole demo", human::millis(self.elapsed_ms)),
+            ("whole demo", text::millis(self.elapsed_ms)),
         ])?;
         printer.line("")?;
         if self.paths.kept {

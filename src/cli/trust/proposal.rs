@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::words;
 use crate::cli::failure::Failure;
-use crate::cli::human;
+use crate::cli::text;
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
 use crate::format::envelope::Holds;
@@ -231,7 +231,7 @@ impl Proposal {
             let text = format!("{} is no custodian's key of this repository", own.short());
             let mut names: Vec<String> = Vec::new();
             for custodian in &custodians {
-                let name = format!("{} ({})", human::safe(&custodian.name), custodian.public_key.fingerprint().short());
+                let name = format!("{} ({})", text::safe(&custodian.name), custodian.public_key.fingerprint().short());
                 if !names.contains(&name) {
                     names.push(name);
                 }

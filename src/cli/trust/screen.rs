@@ -7,8 +7,8 @@ use super::proposal::Signers;
 use super::session::ChangeReport;
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
-use crate::cli::human;
 use crate::cli::printer::Printer;
+use crate::cli::text;
 use crate::format::PolicyRef;
 
 /// Shows a change on standard error, also when quiet: nobody signs what they have not been shown.
@@ -26,7 +26,7 @@ pub(in crate::cli) fn changes(printer: &Printer, differences: &[String], reason:
         [] => vec!["  - changes nothing but its number".to_owned()],
         several => several.iter().flat_map(|one| item(printer, "  - ", one)).collect(),
     };
-    lines.extend(reason.into_iter().flat_map(|reason| item(printer, "  reason: ", &human::safe(reason))));
+    lines.extend(reason.into_iter().flat_map(|reason| item(printer, "  reason: ", &text::safe(reason))));
     lines
 }
 
@@ -67,10 +67,10 @@ pub(in crate::cli) fn no_longer_counts(entries: &Entries) -> String {
 fn words(what: &str, entries: &Entries) -> String {
     format!(
         "{what}: {} by the key {} ({}), {}; first entry {}",
-        human::count(entries.entries, "entry"),
-        human::safe(&entries.name),
+        text::count(entries.entries, "entry"),
+        text::safe(&entries.name),
         entries.key.short(),
-        human::count(entries.snapshots, "snapshot"),
+        text::count(entries.snapshots, "snapshot"),
         entries.first.sequence
     )
 }
@@ -78,7 +78,7 @@ fn words(what: &str, entries: &Entries) -> String {
 /// A text behind a mark, wrapped to the width of the terminal, and every further line below its beginning.
 fn item(printer: &Printer, mark: &str, text: &str) -> Vec<String> {
     let room = printer.width().saturating_sub(mark.len());
-    let lines = human::wrapped(text, room).into_iter().enumerate();
+    let lines = text::wrapped(text, room).into_iter().enumerate();
     lines
         .map(|(at, line)| match at {
             0 => format!("{mark}{line}"),
@@ -90,7 +90,7 @@ fn item(printer: &Printer, mark: &str, text: &str) -> Vec<String> {
 /// Prints who must sign and how.
 fn print_to_sign(printer: &Printer, signers: &[Signers], path: &Path) -> Result<(), Failure> {
     for signers in signers.iter().filter(|signers| !signers.is_met()) {
-        printer.line(format!("  {}", human::safe(&signers.sentence())))?;
+        printer.line(format!("  {}", text::safe(&signers.sentence())))?;
     }
     let path = path.display();
     printer.line("")?;

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::change::{self, PolicyChange};
 use super::ended::{self, Entries};
 use super::merge;
-use super::proposal::{ProposalState, Proposal, Signers};
+use super::proposal::{Proposal, ProposalState, Signers};
 use super::screen;
 use crate::cli::app::{App, read_public};
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::{identity, key_file, memory, pins, recovery_sheet, report, wire};
+use crate::cli::{identity, key_file, memory, pins, recovery_sheet, report, services};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
     /// When it cannot be read.
     pub(in crate::cli) async fn open(app: &'a App) -> Result<Self, Failure> {
         let settings = app.settings()?;
-        let repository = wire::repository(&settings, None).await?;
+        let repository = services::repository(&settings, None).await?;
         let ledger = report::read_ledger_anew(&app.printer, &repository).await?;
         Ok(Self { app, settings, repository, ledger })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::human;
+use crate::cli::text;
 use crate::format::policy::{Custodian, PolicyKey, PolicyRecipient};
 use crate::format::{EntryRef, Policy};
 
@@ -22,7 +22,7 @@ pub(in crate::cli) fn differences(before: &Policy, after: &Policy) -> Vec<String
     settings(before, after, &mut said);
     lists(before, after, &mut said);
     unknown(before, after, &mut said);
-    said.into_iter().map(|sentence| human::safe(&sentence)).collect()
+    said.into_iter().map(|sentence| text::safe(&sentence)).collect()
 }
 
 /// Members that a later version brought: by name, as nobody here knows what they mean.
@@ -137,7 +137,7 @@ fn settings(before: &Policy, after: &Policy, said: &mut Vec<String>) {
     let (old, new) = (before.settings, after.settings);
     let mut seconds = |what: &str, old: u64, new: u64| {
         if old != new {
-            said.push(format!("changes {what} from {} to {}", human::seconds(old), human::seconds(new)));
+            said.push(format!("changes {what} from {} to {}", text::seconds(old), text::seconds(new)));
         }
     };
     seconds("the grace, for which something stays after it was forgotten,", old.grace_seconds, new.grace_seconds);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::definition as metric;
 use super::page::{Labels, MetricsPage, SampleValue};
 use super::{flag, of_instance, seconds};
-use crate::daemon::board::{BoardInstance, JobView};
-use crate::daemon::tally::{BOUNDS, Counters, Durations, JobStatistics};
+use crate::daemon::daemon_state::{BoardInstance, JobView};
+use crate::daemon::run_statistics::{BOUNDS, Counters, Durations, JobStatistics};
 
 /// The kind of job whose success is what everything else is for.
 const BACKUP: &str = "backup";

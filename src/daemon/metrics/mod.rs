@@ -11,7 +11,7 @@ mod repository;
 pub mod textfile;
 
 use self::page::{Labels, MetricsPage};
-use super::board::{DaemonState, BoardInstance, DaemonRole};
+use super::daemon_state::{BoardInstance, DaemonRole, DaemonState};
 use crate::model::Timestamp;
 
 /// What is said of the program itself.

@@ -6,7 +6,7 @@ use super::definition as metric;
 use super::jobs::{count, last_backup};
 use super::page::{Labels, MetricsPage};
 use super::{flag, of_instance, seconds};
-use crate::daemon::board::{BoardInstance, RepositoryView};
+use crate::daemon::daemon_state::{BoardInstance, RepositoryView};
 use crate::job::status::{Expiring, InventorySummary, LevelStatus, Restored, Stale, Status};
 use crate::model::{Restorability, Timestamp};
 

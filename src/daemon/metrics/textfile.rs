@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::definition::{ALL, MetricScope};
-use crate::daemon::memory::{lock, replace};
+use crate::daemon::state_file::{lock, replace};
 
 /// The largest file that is taken over, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -150,7 +150,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::daemon::board::{BoardInstance, JobView};
+    use crate::daemon::daemon_state::{BoardInstance, JobView};
     use crate::daemon::metrics::render;
     use crate::model::Timestamp;
 

@@ -25,7 +25,9 @@ pub fn verdict(ending: &RunOutcome) -> RetryDecision {
     let is = |exit: u8, kinds: &[FailureKind]| kinds.iter().any(|kind| kind.exit_code() == exit);
     match ending {
         RunOutcome::Succeeded | RunOutcome::Partial | RunOutcome::Suspect => RetryDecision::Done,
-        RunOutcome::Failed { exit } if is(*exit, &[FailureKind::Partial, FailureKind::Stale, FailureKind::Different]) => {
+        RunOutcome::Failed { exit }
+            if is(*exit, &[FailureKind::Partial, FailureKind::Stale, FailureKind::Different]) =>
+        {
             RetryDecision::Done
         }
         RunOutcome::Failed { exit }

@@ -158,7 +158,10 @@ fn a_failure_that_cannot_mend_itself_is_not_repeated() {
     let (task, turns) = (task("0 * * * *"), turns());
     let mut progress = JobProgress::new(Some(at("09:00:00")), at("09:30:00"));
     progress.saw(None);
-    assert_eq!(progress.ended(&task, &turns, at("10:00:00"), 1, &RunOutcome::Failed { exit: 12 }, at("10:00:01")), None);
+    assert_eq!(
+        progress.ended(&task, &turns, at("10:00:00"), 1, &RunOutcome::Failed { exit: 12 }, at("10:00:01")),
+        None
+    );
     assert_eq!(progress.step(&task, &turns, at("10:00:02")), Step::Wait(Some(at("11:00:00"))));
 }
 

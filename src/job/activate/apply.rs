@@ -143,12 +143,19 @@ pub async fn apply(
     Ok(report)
 }
 
-async fn one(context: &Context, standby: &dyn Standby, step: &RotationStep, settle: Duration) -> Result<ActivationOutcome, RestoreError> {
+async fn one(
+    context: &Context,
+    standby: &dyn Standby,
+    step: &RotationStep,
+    settle: Duration,
+) -> Result<ActivationOutcome, RestoreError> {
     let mut sent = false;
     for _ in 0..TRIES {
         let docs = match standby.look(&step.key, Look { row: true, ..Look::default() }).await {
             Ok(docs) => docs,
-            Err(InstanceError::Gone { .. }) => return Ok(ActivationOutcome::Conflict("it is gone from the standby".to_owned())),
+            Err(InstanceError::Gone { .. }) => {
+                return Ok(ActivationOutcome::Conflict("it is gone from the standby".to_owned()));
+            }
             Err(error) => return Err(error.into()),
         };
         let have = view_of(standby.converter(), &step.key, &step.item_type, docs);

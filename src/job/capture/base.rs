@@ -7,12 +7,12 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::CaptureError;
-use super::crowd::crowded;
+use super::counts::tally;
 use super::inventory::ShortRevision;
 use super::keys::KeyTable;
+use super::merge_packs::crowded;
+use super::reuse::{BaseIndex, BaseItem, ReuseDecision, ReuseRules};
 use super::supply::mark_of;
-use super::tally::tally;
-use super::worth::{BaseIndex, BaseItem, ReuseRules, ReuseDecision};
 use crate::crypto::Identities;
 use crate::format::list::{ListedPack, PackList};
 use crate::format::snapshot::PartRef;

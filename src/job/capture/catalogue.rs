@@ -7,14 +7,14 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::CaptureError;
-use super::base::{BaseSnapshot, BaseLines};
+use super::base::{BaseLines, BaseSnapshot};
 use super::collect::Collected;
+use super::counts::{RunningCounts, tally};
 use super::inventory::ListedInventory;
 use super::packing::Packing;
 use super::reading::ItemInRound;
 use super::records::Records;
 use super::segments::{LineOrigin, Segment, Segments, origins};
-use super::tally::{RunningCounts, tally};
 use crate::crypto::Recipients;
 use crate::format::SourceName;
 use crate::format::catalogue::{PartBuilder, cut_before};

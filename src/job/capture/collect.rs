@@ -9,7 +9,7 @@ use super::packing::Packing;
 use super::reading::{Failures, ItemInRound, ItemReader};
 use super::records::Records;
 use super::report::SpentRequests;
-use super::round::{Compared, ReadSideEffect, ListingComparison, VanishedItem};
+use super::round::{Compared, ListingComparison, ReadSideEffect, VanishedItem};
 use super::supply::Supplier;
 use crate::format::snapshot::Consistency;
 use crate::job::event::{JobEvent, Observer, Stage};
@@ -149,7 +149,8 @@ impl<'a> Collector<'a> {
         let supplier = Supplier::new(self.reader.source, &self.options.overrides);
         let mut comparison = comparison.supplied_by(supplier);
         let observer = &*self.reader.context.observer;
-        let listing = self.reader.source.list(&mut ReportedComparison { comparison: &mut comparison, observer }).await?;
+        let listing =
+            self.reader.source.list(&mut ReportedComparison { comparison: &mut comparison, observer }).await?;
         let compared = comparison.finish(listing)?;
         self.tell(JobEvent::End { stage: Stage::List });
         let spent = self.since();

@@ -5,13 +5,13 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `base`, `worth`, `refresh`, `crowd` | the snapshot that a run builds on, and what of it is still worth something |
+//! | `base`, `reuse`, `refresh`, `merge_packs` | the snapshot that a run builds on, and what of it is still worth something |
 //! | `round`, `inventory`, `keys` | one listing compared with the one before: what moved, what is to be read (pure) |
 //! | `collect` | the rounds |
 //! | `reading`, `packing` | items side by side into packs |
 //! | `supply` | members that the operator supplies, item by item |
 //! | `records` | metadata in memory: compressed, in the order of keys |
-//! | `segments`, `catalogue`, `tally` | the new catalogue as one sorted merge |
+//! | `segments`, `catalogue`, `counts` | the new catalogue as one sorted merge |
 //! | `shrink`, `guard`, `deadline` | when a snapshot is suspect, and when nothing is signed at all |
 //! | `begin`, `renewal` | what the ledger says before a run: who may sign, and whether everything must be read |
 
@@ -19,12 +19,13 @@ mod base;
 mod begin;
 mod catalogue;
 mod collect;
-mod crowd;
+mod counts;
 mod deadline;
 mod error;
 mod guard;
 mod inventory;
 mod keys;
+mod merge_packs;
 mod options;
 mod packing;
 mod reading;
@@ -32,13 +33,12 @@ mod records;
 mod refresh;
 mod renewal;
 mod report;
+mod reuse;
 mod round;
 mod run;
 mod segments;
 mod shrink;
 mod supply;
-mod tally;
-mod worth;
 
 pub use begin::Begun;
 pub use error::CaptureError;

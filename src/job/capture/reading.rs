@@ -7,13 +7,13 @@ use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 
 use super::CaptureError;
-use super::base::{BaseSnapshot, BaseLines};
+use super::base::{BaseLines, BaseSnapshot};
 use super::deadline::Deadline;
 use super::inventory::{ItemTask, ReadOutcome};
 use super::packing::{Number, Packing};
 use super::records::Records;
+use super::reuse::ReuseDecision;
 use super::round::Compared;
-use super::worth::ReuseDecision;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::{Item, ItemKey, Revision, Slot, Timestamp};

@@ -12,8 +12,8 @@ use super::CaptureError;
 use super::inventory::{ItemTask, ListedInventory, ListedItem, ShortRevision};
 use super::keys::{KeyTable, Walk};
 use super::records::Records;
+use super::reuse::{BaseIndex, BaseItem, ReuseDecision};
 use super::supply::Supplier;
-use super::worth::{BaseIndex, BaseItem, ReuseDecision};
 use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
 use crate::provider::{CompleteListing, Listed, Readable, Sink};
 
@@ -251,7 +251,9 @@ impl<'a> ListingComparison<'a> {
             Some(BaseItem { worth: ReuseDecision::Whole, revision: Some(stored), .. }) if *stored == now.revision => {
                 ItemTask::Keep
             }
-            Some(BaseItem { worth: ReuseDecision::Whole, revision: Some(stored), .. }) if Some(*stored) == now.settled => {
+            Some(BaseItem { worth: ReuseDecision::Whole, revision: Some(stored), .. })
+                if Some(*stored) == now.settled =>
+            {
                 self.stored_without = true;
                 ItemTask::Keep
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::CaptureError;
-use super::base::{BaseSnapshot, BaseLines, BaseQuery, NEW_PACKS};
+use super::base::{BaseLines, BaseQuery, BaseSnapshot, NEW_PACKS};
 use super::begin::{Begun, cancellable};
 use super::catalogue::{self, Written};
 use super::collect::{Collected, Collector, ask_for_some};
@@ -14,7 +14,7 @@ use super::options::CaptureOptions;
 use super::packing::{self, Packing};
 use super::reading::ItemReader;
 use super::report::{CaptureReport, HiddenKind, RefusedItem, SpentRequests, UnreadItem};
-use super::worth::ReuseDecision;
+use super::reuse::ReuseDecision;
 use crate::crypto::{Identities, Recipients};
 use crate::format::policy::PolicyRecipient;
 use crate::format::snapshot::{Consistency, Finding, ItemCounts, RequestCounts, SnapshotCounts, SnapshotEvent};
@@ -222,7 +222,9 @@ impl CaptureRun<'_> {
         warnings: &mut Vec<String>,
     ) -> Result<BaseSnapshot, CaptureError> {
         match catalogue_is_there {
-            true => Ok(BaseSnapshot::load(&self.wanted(NEW_PACKS), prepared.written.parts, prepared.written.list).await?),
+            true => {
+                Ok(BaseSnapshot::load(&self.wanted(NEW_PACKS), prepared.written.parts, prepared.written.list).await?)
+            }
             false => self.choose_base(NEW_PACKS, warnings).await,
         }
     }
@@ -278,7 +280,8 @@ impl CaptureRun<'_> {
         packing.flush().await?;
         let written = self.write(base, reuse_parts, &mut collected, &packing).await?;
         self.tell(JobEvent::End { stage: Stage::Upload });
-        let event = self.event(built_on, &collected, &written, reasons, MissedItems { unread: &unread, refused: &refused });
+        let event =
+            self.event(built_on, &collected, &written, reasons, MissedItems { unread: &unread, refused: &refused });
         Ok(PreparedSnapshot {
             // A part that nothing is left of is missing among them.
             repeats: !written.parts.is_empty() && written.parts == base.parts,
@@ -397,7 +400,13 @@ impl CaptureRun<'_> {
         }
     }
 
-    fn report(&self, entry: &Entry, prepared: PreparedSnapshot, spent: SpentRequests, warnings: Vec<String>) -> CaptureReport {
+    fn report(
+        &self,
+        entry: &Entry,
+        prepared: PreparedSnapshot,
+        spent: SpentRequests,
+        warnings: Vec<String>,
+    ) -> CaptureReport {
         let PreparedSnapshot { event, written, .. } = prepared;
         CaptureReport {
             snapshot: entry.digest,
@@ -475,7 +484,11 @@ fn doubts(ledger: &Ledger) -> Vec<String> {
 ///
 /// # Errors
 /// When a part of the base cannot be had any more.
-async fn unread(collected: &Collected, base: &BaseSnapshot, wanted: &BaseQuery<'_>) -> Result<Vec<UnreadItem>, CaptureError> {
+async fn unread(
+    collected: &Collected,
+    base: &BaseSnapshot,
+    wanted: &BaseQuery<'_>,
+) -> Result<Vec<UnreadItem>, CaptureError> {
     let Collected { compared, failures, .. } = collected;
     let mut lines = BaseLines::new(base);
     let mut found = Vec::new();
@@ -518,7 +531,11 @@ async fn is_held(
 ///
 /// # Errors
 /// When a part of the base cannot be had any more.
-async fn refused(collected: &Collected, base: &BaseSnapshot, recipients: &[String]) -> Result<Vec<RefusedItem>, CaptureError> {
+async fn refused(
+    collected: &Collected,
+    base: &BaseSnapshot,
+    recipients: &[String],
+) -> Result<Vec<RefusedItem>, CaptureError> {
     let Collected { compared, failures, .. } = collected;
     let mut lines = BaseLines::new(base);
     let mut found = Vec::with_capacity(failures.refused.len());

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::CaptureError;
 use super::inventory::{ItemTask, ListedInventory, ListedItem, ShortRevision};
+use super::reuse::{BaseIndex, ReuseDecision};
 use super::round::VanishedItem;
-use super::worth::{BaseIndex, ReuseDecision};
 use crate::model::ItemKey;
 
 /// Where a line of the new catalogue comes from.
@@ -111,7 +111,9 @@ fn origin(key: &ItemKey, seen: &ListedItem, base: &BaseIndex) -> Result<LineOrig
         {
             Ok(LineOrigin::Base { at })
         }
-        (_, None, Some((at, known)), rows) if known.worth != ReuseDecision::Broken => Ok(LineOrigin::Older { at, rows }),
+        (_, None, Some((at, known)), rows) if known.worth != ReuseDecision::Broken => {
+            Ok(LineOrigin::Older { at, rows })
+        }
         (_, None, _, Some(round)) => Ok(LineOrigin::Rows { round }),
         (_, None, _, None) => Err(nothing_known(key.as_str())),
     }
@@ -186,8 +188,8 @@ mod tests {
     use super::*;
     use crate::crypto::digest::sha256;
     use crate::job::capture::keys::KeyTable;
+    use crate::job::capture::reuse::{BaseItem, ItemShare};
     use crate::job::capture::supply::Supplied;
-    use crate::job::capture::worth::{BaseItem, ItemShare};
     use crate::model::{Restorability, Timestamp};
     use crate::provider::CompleteListing;
 

@@ -52,14 +52,25 @@ impl ComparisonInput<'_> {
             if let Some(why) = &outcome.conflict {
                 verdict.differences.push(difference(planned, DriftKind::Conflict, ComparisonBasis::Nothing, why));
             } else if !outcome.steps.is_empty() {
-                verdict.differences.push(difference(planned, DriftKind::Missing, ComparisonBasis::Metadata, "it is not there"));
+                verdict.differences.push(difference(
+                    planned,
+                    DriftKind::Missing,
+                    ComparisonBasis::Metadata,
+                    "it is not there",
+                ));
             } else if let Some(why) = outcome.losses.first() {
                 verdict.unrestorable = Some(planned.entry.remark(why.clone()));
             }
             return verdict;
         };
-        let mut found =
-            Findings { planned, known, basis: ComparisonBasis::Metadata, list: Vec::new(), unknown: None, unrestorable: None };
+        let mut found = Findings {
+            planned,
+            known,
+            basis: ComparisonBasis::Metadata,
+            list: Vec::new(),
+            unknown: None,
+            unrestorable: None,
+        };
         match planned.entry.item.key.kind() {
             ItemKind::Secret => found.secret(self),
             ItemKind::Configuration => found.configuration(),

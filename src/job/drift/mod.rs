@@ -25,7 +25,7 @@ pub mod live;
 pub mod report;
 
 pub use live::LiveInstance;
-pub use report::{ComparisonBasis, Difference, DriftKind, DriftReport, ComparedWith, HeldRotation, OverallBasis};
+pub use report::{ComparedWith, ComparisonBasis, Difference, DriftKind, DriftReport, HeldRotation, OverallBasis};
 
 use compare::ComparisonInput;
 

@@ -49,7 +49,12 @@ fn newest_covered<'a>(ledger: &'a Ledger, event: &VerificationEvent) -> Option<&
 }
 
 /// What each level was checked for, shallowest first.
-pub(super) fn levels(ledger: &Ledger, objectives: &Objectives, now: Timestamp, stored: &StoreTimes) -> Vec<LevelStatus> {
+pub(super) fn levels(
+    ledger: &Ledger,
+    objectives: &Objectives,
+    now: Timestamp,
+    stored: &StoreTimes,
+) -> Vec<LevelStatus> {
     let checks = checks(ledger);
     let level = |name: &&str| {
         let of: Vec<_> = checks.iter().filter(|(_, event)| event.level == *name).copied().collect();

@@ -125,7 +125,12 @@ fn sealed_to_others(ledger: &Ledger) -> Option<String> {
 }
 
 /// The newest restore into a standby, and how far it lies behind.
-fn restored(ledger: &Ledger, snapshots: &[backups::Dated<'_>], now: Timestamp, stored: &StoreTimes) -> Option<Restored> {
+fn restored(
+    ledger: &Ledger,
+    snapshots: &[backups::Dated<'_>],
+    now: Timestamp,
+    stored: &StoreTimes,
+) -> Option<Restored> {
     let (entry, event) = ledger
         .counted()
         .filter_map(|entry| match &entry.event {

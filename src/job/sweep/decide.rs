@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::seen::{KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView, DirectoryListing};
 use super::stop::SweepStop;
+use super::sweep_view::{
+    DirectoryListing, KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView,
+};
 use crate::format::event::SNAPSHOTS_AN_ENTRY;
 use crate::format::names;
 use crate::model::{Digest, Timestamp};

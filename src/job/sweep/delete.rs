@@ -3,7 +3,7 @@
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::decide::SweepDecision;
-use super::seen::SeenObject;
+use super::sweep_view::SeenObject;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::model::Timestamp;

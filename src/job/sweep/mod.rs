@@ -11,12 +11,12 @@ mod decide;
 mod delete;
 mod error;
 mod report;
-mod seen;
 mod stop;
 mod survey;
+mod sweep_view;
 
 pub use error::SweepError;
-pub use report::{ObjectTotals, SweepReport, RetainedObjects, Stopped, SweptSnapshot, WaitingSnapshot};
+pub use report::{ObjectTotals, RetainedObjects, Stopped, SweepReport, SweptSnapshot, WaitingSnapshot};
 pub use stop::SweepStop;
 
 use self::decide::{Plan, SweepDecision, recheck, settle};
@@ -47,7 +47,11 @@ pub struct SweepOptions<'a> {
 /// # Errors
 /// When it could not look, or its entry was not written: then nothing was deleted. Reasons to stop, and a failure while it
 /// deleted, are in the report: [`SweepReport::failure`].
-pub async fn sweep(context: &Context, repository: &Repository, options: &SweepOptions<'_>) -> Result<SweepReport, SweepError> {
+pub async fn sweep(
+    context: &Context,
+    repository: &Repository,
+    options: &SweepOptions<'_>,
+) -> Result<SweepReport, SweepError> {
     let mut known = SweepFacts {
         heads: options.state.heads().await?,
         pinned: options.pinned_heads.clone(),

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::decide::{Plan, SweepDecision, SweepCandidate};
+use super::decide::{Plan, SweepCandidate, SweepDecision};
 use super::delete::Deleted;
-use super::seen::SeenObject;
 use super::stop::{SweepStop, worst};
+use super::sweep_view::SeenObject;
 use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::store::Hold;
 use crate::repository::{Repository, StoreError};

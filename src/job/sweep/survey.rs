@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::SweepError;
-use super::seen::{KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView, DirectoryListing};
+use super::sweep_view::{
+    DirectoryListing, KeepState, LedgerSeen, Objects, SeenObject, SeenSnapshot, StoreTime, SweepView,
+};
 use crate::format::policy::PolicySettings;
 use crate::format::role::EntryEffect;
 use crate::format::{Entry, EntryEvent, SigningRole, SnapshotEvent, names};

@@ -27,7 +27,7 @@ pub mod choose;
 mod delete;
 pub mod guard;
 
-use delete::{SourceLosses, LostSecret, lost};
+use delete::{LostSecret, SourceLosses, lost};
 use guard::{ChangeShare, in_use};
 
 /// How a standby is brought into step.
@@ -140,7 +140,8 @@ pub async fn sync(
         return Ok(report);
     }
     let sequence = backup.name().sequence;
-    let SourceLosses { deletable, spared } = lost(&listed.inventory, &snapshot, sequence, &options.plan, &options.known);
+    let SourceLosses { deletable, spared } =
+        lost(&listed.inventory, &snapshot, sequence, &options.plan, &options.known);
     report.lost = deletable.iter().map(|lost| lost.remark.clone()).collect();
     report.spared = spared;
     let made = plan(context, backup, standby, &options.plan, consent).await?;

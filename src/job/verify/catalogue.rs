@@ -9,7 +9,8 @@ use super::objects::Lists;
 use super::payload::{Pointers, line_name};
 use super::sealing::Sealing;
 use super::{
-    ChosenSnapshot, Keys, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyReport, VerifyError, VerifyOptions, catalogue_keys, go_on,
+    ChosenSnapshot, Keys, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyError, VerifyOptions, VerifyReport,
+    catalogue_keys, go_on,
 };
 use crate::crypto::Identities;
 use crate::format::names;

@@ -1,6 +1,6 @@
 //! Level `ledger`: links, signatures, roles, pinned heads.
 
-use super::{Level, ProblemKind, VerifyReport, VerifyError, VerifyOptions};
+use super::{Level, ProblemKind, VerifyError, VerifyOptions, VerifyReport};
 use crate::format::{self, names};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};

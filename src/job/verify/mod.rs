@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::VerifyError;
 pub use options::{Keys, Level, Snapshots, VerifyOptions};
-pub use report::{Problem, ProblemKind, VerifyReport, VerifyCounts};
+pub use report::{Problem, ProblemKind, VerifyCounts, VerifyReport};
 pub use slice::{Slice, SliceChoice, SliceError};
 
 use self::sealing::Sealing;

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::sealing::Sealing;
-use super::{ChosenSnapshot, Level, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyReport, VerifyError, VerifyOptions, go_on};
+use super::{
+    ChosenSnapshot, Level, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyError, VerifyOptions, VerifyReport,
+    go_on,
+};
 use crate::format::list::PackList;
 use crate::format::names;
 use crate::job::Context;

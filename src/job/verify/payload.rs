@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{Keys, Level, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyReport, Slice, VerifyError, go_on};
+use super::{Keys, Level, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, Slice, VerifyError, VerifyReport, go_on};
 use crate::crypto::digest::sha256;
 use crate::format::{FormatError, names};
 use crate::job::Context;
@@ -92,7 +92,13 @@ pub(super) async fn check(
 }
 
 /// A pack that does not open: sealed to others, as its list says, or not what its list says.
-fn locked(path: String, source: &FormatError, recipients: &[String], own: &BTreeSet<String>, report: &mut VerifyReport) {
+fn locked(
+    path: String,
+    source: &FormatError,
+    recipients: &[String],
+    own: &BTreeSet<String>,
+    report: &mut VerifyReport,
+) {
     match recipients.iter().any(|recipient| own.contains(recipient)) {
         true => {
             let why = "its list says that it is sealed to this identity, and it does not open with it".to_owned();

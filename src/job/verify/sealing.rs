@@ -20,7 +20,12 @@ pub(super) struct Sealing {
 impl Sealing {
     /// Compares the recipients on every list with the policy version that its snapshot names, and notes how many there
     /// are.
-    pub(super) fn of(ledger: &Ledger, snapshots: &[ChosenSnapshot<'_>], lists: &Lists, report: &mut VerifyReport) -> Self {
+    pub(super) fn of(
+        ledger: &Ledger,
+        snapshots: &[ChosenSnapshot<'_>],
+        lists: &Lists,
+        report: &mut VerifyReport,
+    ) -> Self {
         let mut sealing = Self::default();
         for snapshot in snapshots {
             let policy = ledger.trust().get(&snapshot.entry.policy);

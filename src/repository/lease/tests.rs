@@ -164,7 +164,10 @@ async fn one_holds_it_until_it_is_given_back() {
     assert_eq!(lease.generation(), 3);
     is_theirs(&a, "b").await;
     assert!(matches!(a.take("repo", "sync").await.unwrap(), LeaseAnswer::Ours(_)), "another job, another lease");
-    assert!(matches!(a.take("other", "backup").await.unwrap(), LeaseAnswer::Ours(_)), "another repository, another lease");
+    assert!(
+        matches!(a.take("other", "backup").await.unwrap(), LeaseAnswer::Ours(_)),
+        "another repository, another lease"
+    );
 }
 
 #[tokio::test]

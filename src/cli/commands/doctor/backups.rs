@@ -3,7 +3,7 @@
 use super::repository::RepositoryFacts;
 use super::row::Rows;
 use crate::cli::app::App;
-use crate::cli::{human, wire};
+use crate::cli::{services, text};
 use crate::config::Settings;
 use crate::job::status::{Backups, Stale, measure};
 use crate::model::FailureKind;
@@ -15,7 +15,7 @@ const OVERDUE: &str = "`keyhaven status` shows the last days; `keyhaven schedule
 pub(super) async fn rows(app: &App, settings: &Settings, found: &RepositoryFacts) -> Rows {
     let mut rows = Rows::new("Backups");
     let (Some(repository), Some(ledger)) = (&found.repository, &found.ledger) else { return rows };
-    let (now, objectives) = (app.context().clock.now(), wire::objectives(settings));
+    let (now, objectives) = (app.context().clock.now(), services::objectives(settings));
     let status = match measure(repository, ledger, &objectives, now).await {
         Ok(status) => status,
         Err(error) => {
@@ -28,8 +28,8 @@ pub(super) async fn rows(app: &App, settings: &Settings, found: &RepositoryFacts
         (Some(newest), Some(age)) => {
             let text = format!(
                 "{}, {} old",
-                newest.time.map_or_else(|| "of an unknown time".to_owned(), human::time),
-                human::seconds(age)
+                newest.time.map_or_else(|| "of an unknown time".to_owned(), text::time),
+                text::seconds(age)
             );
             let late = status.stale.iter().find(|stale| matches!(stale, Stale::RpoMissed { .. }));
             match late {
@@ -47,7 +47,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, found: &RepositoryFacts
         _ => rows.warning("newest good snapshot", "there is none yet", "keyhaven backup"),
     }
     if let Some(since) = backups.suspect_since.filter(|_| backups.newest_good.is_some()) {
-        rows.warning("suspect", format!("every snapshot since {} is suspect", human::time(since)), ACCEPT);
+        rows.warning("suspect", format!("every snapshot since {} is suspect", text::time(since)), ACCEPT);
     }
     let late = status
         .stale
@@ -62,7 +62,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, found: &RepositoryFacts
         ),
         (Some(verified), None) => rows.good(
             "verification",
-            format!("{} at level {}, up to snapshot {}", human::time(verified.at), verified.level, verified.covers),
+            format!("{} at level {}, up to snapshot {}", text::time(verified.at), verified.level, verified.covers),
         ),
         // One that failed has a line of its own, below.
         (None, None) if backups.newest_good.is_some() && status.failed_check.is_none() => rows.warning(
@@ -78,8 +78,8 @@ pub(super) async fn rows(app: &App, settings: &Settings, found: &RepositoryFacts
             FailureKind::Integrity,
             format!(
                 "the one of {} found {}, and none as deep has passed since",
-                human::time(check.at),
-                human::count(check.problems, "problem")
+                text::time(check.at),
+                text::count(check.problems, "problem")
             ),
             format!(
                 "`keyhaven verify --level {0}` names them; `--record`, once it passes, makes this good",

@@ -7,7 +7,7 @@ use rustix::process::{DumpableBehavior, Resource};
 
 use super::row::Rows;
 use crate::cli::app::App;
-use crate::cli::human;
+use crate::cli::text;
 use crate::config::{Location, Settings};
 use crate::model::FailureKind;
 
@@ -142,7 +142,7 @@ fn room(rows: &mut Rows, what: &'static str, folder: &Path) {
 }
 
 fn room_row(rows: &mut Rows, what: &'static str, free: u64, files: u64) {
-    let found = format!("{} free", human::bytes(free));
+    let found = format!("{} free", text::bytes(free));
     let mend = "make room on that disk, or name a folder on another one";
     // File systems without a fixed number of files say 0.
     if (1..16).contains(&files) {

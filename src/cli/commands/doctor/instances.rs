@@ -6,7 +6,7 @@ use super::row::Rows;
 use super::{HostPurpose, Limit};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
-use crate::cli::{human, wire};
+use crate::cli::{services, text};
 use crate::config::Settings;
 use crate::model::{FailureKind, ItemKind};
 use crate::provider::ibm::Client;
@@ -25,7 +25,7 @@ pub(super) async fn source(
     limit: Limit,
 ) -> Rows {
     let mut rows = Rows::new("Source");
-    let Some(client) = rows.take("address", wire::source(settings), Client::host, REACH) else { return rows };
+    let Some(client) = rows.take("address", services::source(settings), Client::host, REACH) else { return rows };
     let asking = async { client.check_access().await.map_err(Failure::from) };
     let asked = limit.within(FailureKind::Instance, asking).await;
     if let Some(access) = rows.take("login", asked, |_| "the identity service takes the API key".to_owned(), REACH) {
@@ -66,7 +66,7 @@ pub(super) async fn source(
 /// The rows of the standby. Nothing is written: it is asked about things that do not exist.
 pub(super) async fn standby(settings: &Settings, found: &RepositoryFacts, regions: &mut Regions, limit: Limit) -> Rows {
     let mut rows = Rows::new("Standby");
-    let Some(client) = rows.take("address", wire::standby(settings), Client::host, REACH) else { return rows };
+    let Some(client) = rows.take("address", services::standby(settings), Client::host, REACH) else { return rows };
     let Some(listing) = listing(&mut rows, &client, limit).await else { return rows };
     if let Some(is) = &listing.instance {
         regions.standby = of_crn(is).or(regions.standby.take());
@@ -127,7 +127,7 @@ impl Sink for ListingProbe {
 async fn listing(rows: &mut Rows, client: &Client, limit: Limit) -> Option<CompleteListing> {
     let listing = async { client.list(&mut ListingProbe).await.map_err(Failure::from) };
     let shown = |listing: &CompleteListing| {
-        let items = human::count(listing.items, "item");
+        let items = text::count(listing.items, "item");
         format!("{items} of {}", listing.instance.as_deref().unwrap_or("an instance that shows no name"))
     };
     rows.take("listing", limit.within(FailureKind::Instance, listing).await, shown, REACH)

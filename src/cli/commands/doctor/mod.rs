@@ -8,11 +8,11 @@ mod host;
 mod instances;
 mod jobs;
 mod keys;
+mod notifications;
 mod regions;
 mod repository;
 mod row;
 mod schedule;
-mod telling;
 
 use std::future::Future;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use serde::Serialize;
 use self::row::{CheckResult, CheckRow, Rows};
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::human;
 use crate::cli::printer::{Printer, Style};
+use crate::cli::text;
 use crate::config::Settings;
 use crate::format::SigningRole;
 use crate::model::FailureKind;
@@ -158,7 +158,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     table.add(regions::rows(&regions));
     table.add(backups::rows(app, &settings, &found).await);
     table.add(schedule::rows(app, &settings, host.collects, limit).await);
-    table.add(telling::rows(app, &settings, arguments.notify).await);
+    table.add(notifications::rows(app, &settings, arguments.notify).await);
     app.printer.result(&table, |printer| print(printer, &table))?;
     let first = table.checks.iter().find(|row| row.verdict == CheckResult::Bad);
     Ok(first.map_or(CommandOutcome::Done, |row| CommandOutcome::Reported(row.kind)))
@@ -189,13 +189,13 @@ fn print(printer: &Printer, table: &CheckTable) -> Result<(), Failure> {
             CheckResult::Bad => printer.paint(Style::Red, "BAD "),
         };
         let room = printer.width().saturating_sub(INDENT);
-        let mut lines = human::wrapped(&human::safe(&row.found), room).into_iter();
+        let mut lines = text::wrapped(&text::safe(&row.found), room).into_iter();
         let first = lines.next().unwrap_or_default();
         printer.line(format!("  {mark}  {:<LABEL$}  {first}", row.what))?;
         for line in lines {
             printer.line(format!("{:INDENT$}{line}", ""))?;
         }
-        for line in row.hint.iter().flat_map(|hint| human::wrapped(&format!("mend: {}", human::safe(hint)), room)) {
+        for line in row.hint.iter().flat_map(|hint| text::wrapped(&format!("mend: {}", text::safe(hint)), room)) {
             printer.line(format!("{:INDENT$}{}", "", printer.paint(Style::Dim, &line)))?;
         }
     }

@@ -5,7 +5,7 @@ use super::{HostPurpose, Limit};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::memory::MemoryReport;
-use crate::cli::{human, wire};
+use crate::cli::{services, text};
 use crate::config::{Location, Settings};
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
@@ -36,7 +36,7 @@ pub(super) async fn rows(
 ) -> (Rows, RepositoryFacts) {
     let mut rows = Rows::new("Repository");
     let mut found = RepositoryFacts::default();
-    let opened = limit.within(FailureKind::Failed, wire::repository(settings, None)).await;
+    let opened = limit.within(FailureKind::Failed, services::repository(settings, None)).await;
     let Some(repository) = rows.take("repository", opened, |one| one.store().place(), REPOSITORY) else {
         return (rows, found);
     };
@@ -46,7 +46,7 @@ pub(super) async fn rows(
     let reading = async { repository.read_ledger_anew().await.map_err(Failure::from) };
     let counted = |ledger: &Ledger| {
         let entries = ledger.counted().count() as u64;
-        format!("listed and read; {} that count", human::count(entries, "entry"))
+        format!("listed and read; {} that count", text::count(entries, "entry"))
     };
     let read = limit.within(FailureKind::Failed, reading).await;
     let ledger = rows.take("reading", read, counted, "the identity needs the right to list and to read the bucket");
@@ -87,9 +87,9 @@ fn clock(rows: &mut Rows, repository: &Repository, clock: &dyn Clock, answered: 
 pub(super) fn skew(rows: &mut Rows, what: &'static str, millis: i64) {
     let mend = "set this host's clock (`timedatectl set-ntp true`); nothing is signed until then";
     if millis.abs() > SKEW_MILLIS {
-        rows.bad(what, FailureKind::Failed, format!("{} apart", human::millis(millis.abs())), mend);
+        rows.bad(what, FailureKind::Failed, format!("{} apart", text::millis(millis.abs())), mend);
     } else if millis.abs() > SKEW_MILLIS / 5 {
-        let found = format!("{} apart; past 5 min nothing is signed", human::millis(millis.abs()));
+        let found = format!("{} apart; past 5 min nothing is signed", text::millis(millis.abs()));
         rows.warning(what, found, "set this host's clock (`timedatectl set-ntp true`)");
     } else {
         rows.good(what, "agree");

@@ -9,7 +9,7 @@ use super::row::Rows;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
-use crate::cli::{human, wire};
+use crate::cli::{services, text};
 use crate::config::{JobConfig, Settings};
 use crate::model::{FailureKind, Timestamp};
 use crate::repository::lease::Leases;
@@ -46,7 +46,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, backs_up: bool, limit: 
 
 fn next(rows: &mut Rows, job: &JobConfig, now: Timestamp) {
     match job.schedule.next_after(now) {
-        Some(next) => rows.good("job", format!("{} ({}): next {}", job.name, job.kind, human::time(next))),
+        Some(next) => rows.good("job", format!("{} ({}): next {}", job.name, job.kind, text::time(next))),
         None => rows.bad(
             "job",
             FailureKind::Usage,
@@ -69,7 +69,7 @@ async fn leases(rows: &mut Rows, settings: &Settings, limit: Limit) {
         Err(error) => return rows.failed(what, &error.into(), mend),
     };
     let trying = async {
-        let store = wire::store(&place)?;
+        let store = services::store(&place)?;
         let shown = store.place();
         let leases = Leases::new(store, Arc::new(SystemClock), "keyhaven doctor", settings.daemon().lease_term);
         let unfit = |error| Failure::from_error(FailureKind::Failed, error);
@@ -92,8 +92,8 @@ fn interval(rows: &mut Rows, jobs: &[&JobConfig], kind: &str, objective: Option<
     let what = "objective";
     let found = format!(
         "{kind}: up to {} between two runs, the objective is {}",
-        human::seconds(gap.as_secs()),
-        human::seconds(objective.as_secs())
+        text::seconds(gap.as_secs()),
+        text::seconds(objective.as_secs())
     );
     if gap > objective {
         rows.bad(what, FailureKind::Usage, found, format!("run it more often, or give {key} more time"));

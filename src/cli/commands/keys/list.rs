@@ -7,7 +7,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::table::Table;
 use crate::cli::trust::words;
-use crate::cli::{report, wire};
+use crate::cli::{report, services};
 use crate::format::EntryRef;
 use crate::model::Digest;
 
@@ -47,11 +47,11 @@ impl KeyRow {
 
 pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
+    let repository = services::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let policy = ledger.policy().ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
     // A custodian's machine has no key of its own; then none is marked.
-    let own = wire::signing_key(&settings).ok().map(|key| key.public().fingerprint());
+    let own = services::signing_key(&settings).ok().map(|key| key.public().fingerprint());
     let lines: Vec<KeyRow> = holders(policy).into_iter().map(|holder| KeyRow::new(holder, own)).collect();
     app.printer.result(&lines, |printer| {
         let mut table = Table::new(&["!fingerprint", "!name", "!roles", "state"]);

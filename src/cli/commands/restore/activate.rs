@@ -9,9 +9,9 @@ use crate::cli::app::{App, read_plan};
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
-use crate::cli::{human, key_file, wire};
+use crate::cli::{key_file, services, text};
 use crate::config::Settings;
-use crate::job::activate::{Activation, ActivationReport, RotatesAtOnce, OldPrimary, PrimaryAccess, apply, plan};
+use crate::job::activate::{Activation, ActivationReport, OldPrimary, PrimaryAccess, RotatesAtOnce, apply, plan};
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::Selector;
 use crate::job::restore::plan::Remark;
@@ -84,7 +84,7 @@ impl PrimaryArguments {
     /// A client of the old primary, when it shall be asked and the settings say where it is.
     fn client(&self, settings: &Settings) -> Result<Option<Client>, Failure> {
         let ask = !self.source_is_dead && settings.is_set("source.url");
-        ask.then(|| wire::source(settings)).transpose()
+        ask.then(|| services::source(settings)).transpose()
     }
 
     fn primary<'a>(&self, client: Option<&'a Client>) -> PrimaryAccess<'a> {
@@ -105,7 +105,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
 
 async fn make(app: &App, arguments: ActivatePlanArguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    let standby = wire::standby(&settings)?;
+    let standby = services::standby(&settings)?;
     let client = arguments.primary.client(&settings)?;
     let primary = arguments.primary.primary(client.as_ref());
     let made = plan(&app.context(), &standby, primary, &arguments.only).await?;
@@ -119,7 +119,7 @@ async fn make(app: &App, arguments: ActivatePlanArguments) -> Result<CommandOutc
 async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
     let plan = Activation::from_json(&read_plan(&arguments.plan)?)?;
-    let standby = wire::standby(&settings)?;
+    let standby = services::standby(&settings)?;
     let client = arguments.primary.client(&settings)?;
     let primary = arguments.primary.primary(client.as_ref());
     let report = app.change(apply(&app.context(), &plan, &standby, primary, SETTLE)).await?;
@@ -129,7 +129,7 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<CommandOutcom
 
 fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Result<(), Failure> {
     let target = plan.standby.full_name.as_deref().unwrap_or(&plan.standby.url);
-    let headline = format!("Rotation that a restore held back in {}", human::safe(target));
+    let headline = format!("Rotation that a restore held back in {}", text::safe(target));
     printer.line(printer.paint(Style::Bold, &headline))?;
     let mut table = Table::new(&[">", "type", "group", "name", "rotates at once", "due"]);
     for step in &plan.steps {
@@ -144,15 +144,15 @@ fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Resul
             step.group.clone().unwrap_or_default(),
             step.name.clone(),
             at_once.to_owned(),
-            step.due.map(human::time).unwrap_or_default(),
+            step.due.map(text::time).unwrap_or_default(),
         ]);
     }
     printer.table(&table, "nothing is held back")?;
     let due = plan.steps.iter().filter(|step| step.at_once == RotatesAtOnce::Due).count() as u64;
     printer.facts(&[
-        ("to turn on", human::count(plan.steps.len() as u64, "secret")),
-        ("due already", human::thousands(due)),
-        ("hold nothing back", human::thousands(plan.nothing_held)),
+        ("to turn on", text::count(plan.steps.len() as u64, "secret")),
+        ("due already", text::thousands(due)),
+        ("hold nothing back", text::thousands(plan.nothing_held)),
         ("old primary", said(&plan.old_primary)),
     ])?;
     match out {
@@ -184,15 +184,15 @@ fn print_report(printer: &Printer, report: &ActivationReport) -> Result<(), Fail
         (None, None) => (Style::Green, "Turned on.".to_owned()),
         (None, Some(_)) => (Style::Yellow, "Turned on, but not everything.".to_owned()),
     };
-    printer.line(printer.paint(style, &human::safe(&headline)))?;
+    printer.line(printer.paint(style, &text::safe(&headline)))?;
     printer.facts(&[
         (
             "secrets",
             format!(
                 "{} turned on, {} found turned on, {} left",
-                human::thousands(report.done),
-                human::thousands(report.already),
-                human::thousands(report.left)
+                text::thousands(report.done),
+                text::thousands(report.already),
+                text::thousands(report.left)
             ),
         ),
         ("old primary", said(&report.old_primary)),
@@ -202,9 +202,9 @@ fn print_report(printer: &Printer, report: &ActivationReport) -> Result<(), Fail
             let label = printer.paint(Style::Red, label);
             printer.line(format!(
                 "  {label} {} ({}): {}",
-                human::safe(&one.name),
+                text::safe(&one.name),
                 one.item_type,
-                human::safe(&one.reason)
+                text::safe(&one.reason)
             ))
         })
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::app::{App, read_list};
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::{human, key_file};
+use crate::cli::{key_file, text};
 use crate::job::restore::IdMap;
 use crate::job::restore::idmap::external_secrets::{Name, Patches, patches};
 use crate::model::FailureKind;
@@ -88,11 +88,11 @@ fn remarks(app: &App, made: &Patches, files: bool) {
     }
     app.printer.note(&format!(
         "{} in {}: {} to patch{}, {} right already, {} not in the id map",
-        human::count(made.references, "reference"),
-        human::count(made.objects, "object"),
-        human::count(made.patches.len() as u64, "object"),
+        text::count(made.references, "reference"),
+        text::count(made.objects, "object"),
+        text::count(made.patches.len() as u64, "object"),
         if files { " (written)" } else { "" },
-        human::thousands(made.right),
-        human::thousands(made.unmapped.len() as u64)
+        text::thousands(made.right),
+        text::thousands(made.unmapped.len() as u64)
     ));
 }

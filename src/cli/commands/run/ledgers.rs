@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::cli::failure::Failure;
-use crate::cli::wire;
+use crate::cli::services;
 use crate::config::Settings;
 use crate::daemon::plan::CompletedSlot;
 use crate::daemon::ports::Ledgers;
@@ -51,7 +51,7 @@ impl Repositories {
     async fn open(&self, instance: &str) -> Result<Repository, Failure> {
         let settings =
             self.settings.get(instance).ok_or_else(|| Failure::usage(format!("no instance is called `{instance}`")))?;
-        let repository = wire::repository(settings, None).await?;
+        let repository = services::repository(settings, None).await?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(open.entry(instance.to_owned()).or_insert(repository).clone())
     }

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::audience::DaemonObserver;
 use super::ledgers::Repositories;
+use super::observers::DaemonObserver;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
-use crate::cli::{jobs, scheduled, told, wire};
+use crate::cli::{jobs, run_hooks, scheduled, services};
 use crate::config::Settings;
 use crate::config::jobs::JobConfig;
-use crate::daemon::child::{ProcessRunner, in_memory};
 use crate::daemon::engine::{Ports, Setup};
 use crate::daemon::kinds;
-use crate::daemon::leasing::LeaseManager;
+use crate::daemon::lease_manager::LeaseManager;
 use crate::daemon::plan::{RetryDecision, TakeoverPolicy, verdict};
+use crate::daemon::process_runner::{ProcessRunner, in_memory};
 use crate::daemon::systemd::ServiceManager;
 use crate::daemon::task::JobTask;
 use crate::daemon::{DaemonState, RunStatistics};
@@ -44,7 +44,7 @@ pub(super) async fn load(
     let mut remembered = BTreeMap::new();
     let mut leases = LeaseManager::default();
     let mut tallies = BTreeMap::new();
-    let mut salt = told::host();
+    let mut salt = run_hooks::host();
     for settings in settings {
         let mine = of_instance(settings)?;
         if mine.is_empty() {
@@ -54,7 +54,7 @@ pub(super) async fn load(
         let id = repository_id(settings)?;
         let state = app.state_folder(settings)?;
         // Two daemons on one host have two state folders.
-        salt = format!("{}:{}", told::host(), state.display());
+        salt = format!("{}:{}", run_hooks::host(), state.display());
         let folder = StateDirectory::new(&state, &id.to_string());
         let (tally, warning) = RunStatistics::load(&folder);
         if let Some(warning) = warning {
@@ -63,9 +63,9 @@ pub(super) async fn load(
         remembered.extend(mine.iter().filter_map(|task| Some((task.id(), last_done(&tally, &task.name)?))));
         tallies.insert(settings.instance().to_owned(), tally);
         if let Some(place) = settings.leases()? {
-            let owner = format!("{} ({}, process {})", told::host(), state.display(), std::process::id());
+            let owner = format!("{} ({}, process {})", run_hooks::host(), state.display(), std::process::id());
             let term = settings.daemon().lease_term;
-            let place = Leases::new(wire::store(&place)?, Arc::new(SystemClock), &owner, term);
+            let place = Leases::new(services::store(&place)?, Arc::new(SystemClock), &owner, term);
             leases.add(settings.instance(), place, &id.to_string());
         }
         tasks.extend(mine.into_iter().map(Arc::new));

@@ -7,7 +7,7 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::snapshot::{self, OpenedSnapshot};
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, SigningKeys};
-use crate::cli::{identity, wire};
+use crate::cli::{identity, services};
 use crate::crypto::SigningKey;
 use crate::format::event::{EntryEvent, SnapshotsEvent};
 use crate::repository::EntryWriter;
@@ -74,8 +74,8 @@ pub(super) async fn run(app: &App, arguments: HoldArguments, hold: bool) -> Resu
         .hinted("leave --out away, or say --propose to let custodians decide"));
     }
     let writer = match key {
-        Some(key) => wire::writer_with(key, app, &session.settings, session.repository.id())?,
-        None => wire::writer(app, &session.settings, session.repository.id())?,
+        Some(key) => services::writer_with(key, app, &session.settings, session.repository.id())?,
+        None => services::writer(app, &session.settings, session.repository.id())?,
     };
     record(&session, &writer, &found, arguments.reason, hold).await
 }

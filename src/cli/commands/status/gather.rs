@@ -9,7 +9,7 @@ use super::daemon::{self, DaemonStatus};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::memory::MemoryReport;
-use crate::cli::{human, metrics, wire};
+use crate::cli::{metrics, services, text};
 use crate::config::Settings;
 use crate::daemon::{JobRun, RunStatistics};
 use crate::job::status::{Expiring, Status, inventory, measure};
@@ -138,10 +138,10 @@ pub(super) async fn gather(app: &App, settings: &Settings) -> InstanceStatus {
 
 async fn read(settings: &Settings, now: Timestamp) -> Result<(Repository, Ledger, Status), Failure> {
     let reading = async {
-        let repository = wire::repository(settings, None).await?;
+        let repository = services::repository(settings, None).await?;
         let ledger = repository.read_ledger().await?;
         repository.remember(&ledger).await;
-        let status = measure(&repository, &ledger, &wire::objectives(settings), now).await?;
+        let status = measure(&repository, &ledger, &services::objectives(settings), now).await?;
         Ok((repository, ledger, status))
     };
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| {
@@ -190,8 +190,8 @@ fn warnings(status: &Status) -> Vec<String> {
         warnings.push(format!("the collector may not list {}: none of it is backed up", newest.hidden.join(", ")));
     }
     if let Some(check) = &status.failed_check {
-        let found = human::count(check.problems, "problem");
-        let (level, at) = (&check.level, human::time(check.at));
+        let found = text::count(check.problems, "problem");
+        let (level, at) = (&check.level, text::time(check.at));
         warnings.push(format!("a verification (level {level}, {at}) found {found}; none as deep has passed since"));
     }
     if status.heads.len() > 1 {
@@ -219,7 +219,7 @@ async fn expiring(
         return Err("no catalogue key is named here".to_owned());
     }
     let said = |failure: Failure| failure.chain().join(": ");
-    let keys = Arc::new(wire::catalogue_key(settings).map_err(said)?);
+    let keys = Arc::new(services::catalogue_key(settings).map_err(said)?);
     let reading = inventory(&IbmConverter, repository, snapshot, &keys);
     let read = tokio::time::timeout(PATIENCE, reading).await;
     let read = read.map_err(|_| format!("no answer from the repository within {} s", PATIENCE.as_secs()))?;

@@ -1,10 +1,10 @@
 //! The screen: at most 80 columns, readable without colour.
 
-use super::gather::{InstanceStatus, JobStatus, RunStatus, ExpiringSoon};
+use super::gather::{ExpiringSoon, InstanceStatus, JobStatus, RunStatus};
 use crate::cli::failure::Failure;
-use crate::cli::human;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
+use crate::cli::text;
 use crate::job::status::{Backups, Status};
 use crate::model::Timestamp;
 
@@ -53,7 +53,7 @@ pub(super) fn one(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failu
 fn doubts(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     let of = if shown.instance.is_empty() { String::new() } else { format!("{}: ", shown.instance) };
     for sentence in shown.memory.sentences() {
-        for line in human::wrapped(&human::safe(&format!("{of}{sentence}")), room(printer, 0)) {
+        for line in text::wrapped(&text::safe(&format!("{of}{sentence}")), room(printer, 0)) {
             printer.line(printer.paint(Style::Red, &line))?;
         }
     }
@@ -63,7 +63,7 @@ fn doubts(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
 fn headline(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     let name = match shown.instance.as_str() {
         "" => "Backups".to_owned(),
-        name => format!("Backups of {}", human::safe(name)),
+        name => format!("Backups of {}", text::safe(name)),
     };
     let (style, word) = match (&shown.status, shown.stale) {
         (None, _) => (Style::Red, "cannot be read"),
@@ -72,7 +72,7 @@ fn headline(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     };
     printer.line(printer.paint(Style::Bold, &format!("{name}: ")) + &printer.paint(style, word))?;
     for stale in shown.status.iter().flat_map(|status| &status.stale) {
-        for line in human::wrapped(&stale.to_string(), room(printer, 2)) {
+        for line in text::wrapped(&stale.to_string(), room(printer, 2)) {
             printer.line(format!("  {}", printer.paint(Style::Red, &line)))?;
         }
     }
@@ -86,7 +86,7 @@ fn room(printer: &Printer, indent: usize) -> usize {
 
 /// A label and its value, folded under itself.
 fn field(printer: &Printer, label: &str, value: &str, style: Option<Style>) -> Result<(), Failure> {
-    let lines = human::wrapped(&human::safe(value), room(printer, INDENT));
+    let lines = text::wrapped(&text::safe(value), room(printer, INDENT));
     for (at, line) in lines.iter().enumerate() {
         let label = if at == 0 { label } else { "" };
         let label = printer.paint(Style::Dim, &format!("  {label:<width$}", width = INDENT - 2));
@@ -105,7 +105,7 @@ fn backups(printer: &Printer, status: &Status) -> Result<(), Failure> {
         Some(good) => {
             let time = good.time.map_or_else(|| "of an unknown time".to_owned(), |time| when(time, *now));
             let claim = if good.cut == "point_in_time" { "one point in time" } else { "each item on its own" };
-            let (items, size) = (human::count(good.items, "item"), human::bytes(good.sealed_bytes));
+            let (items, size) = (text::count(good.items, "item"), text::bytes(good.sealed_bytes));
             field(printer, "last backup", &time, None)?;
             field(printer, "", &format!("snapshot {}, {claim}, {items}, {size}", good.sequence), None)?;
         }
@@ -117,16 +117,16 @@ fn backups(printer: &Printer, status: &Status) -> Result<(), Failure> {
     }
     field(printer, "last 14 days", &bar(backups), None)?;
     let objective = |wanted: Option<std::time::Duration>| match wanted {
-        Some(wanted) => format!("objective {}", human::seconds(wanted.as_secs())),
+        Some(wanted) => format!("objective {}", text::seconds(wanted.as_secs())),
         None => "no objective".to_owned(),
     };
     if let Some(achieved) = backups.achieved_rpo_seconds {
         let worst = backups
             .worst_gap_seconds
-            .map_or(String::new(), |gap| format!("; worst gap of 7 days {}", human::seconds(gap)));
+            .map_or(String::new(), |gap| format!("; worst gap of 7 days {}", text::seconds(gap)));
         let missed = objectives.rpo.is_some_and(|rpo| achieved > rpo.as_secs());
         let style = if missed { Some(Style::Red) } else { None };
-        let text = format!("{}, {}{worst}", human::seconds(achieved), objective(objectives.rpo));
+        let text = format!("{}, {}{worst}", text::seconds(achieved), objective(objectives.rpo));
         field(printer, "recovery point", &text, style)?;
     }
     let within = objective(objectives.verified_within);
@@ -144,8 +144,8 @@ fn backups(printer: &Printer, status: &Status) -> Result<(), Failure> {
     }
     let others = [(backups.suspect, "suspect"), (backups.forgotten, "forgotten"), (backups.held, "held")];
     let others = others.iter().filter(|(count, _)| *count > 0);
-    let others: String = others.map(|(count, word)| format!(", {} {word}", human::thousands(*count))).collect();
-    field(printer, "kept", &format!("{} good{others}", human::thousands(backups.good)), None)
+    let others: String = others.map(|(count, word)| format!(", {} {word}", text::thousands(*count))).collect();
+    field(printer, "kept", &format!("{} good{others}", text::thousands(backups.good)), None)
 }
 
 /// One character a day, the present one last: `#` good, `!` suspect only, `.` none, `-` before the first snapshot.
@@ -165,10 +165,10 @@ fn bar(backups: &Backups) -> String {
 /// A moment and how far away it is: `2026-11-22 14:03:00Z, 12 min ago`.
 fn when(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.millis_since(time) / 1_000;
-    let span = human::seconds(seconds.unsigned_abs());
+    let span = text::seconds(seconds.unsigned_abs());
     match seconds {
-        0.. => format!("{}, {span} ago", human::time(time)),
-        _ => format!("{}, in {span}", human::time(time)),
+        0.. => format!("{}, {span} ago", text::time(time)),
+        _ => format!("{}, in {span}", text::time(time)),
     }
 }
 
@@ -182,7 +182,7 @@ fn jobs(printer: &Printer, jobs: &[JobStatus], now: Option<Timestamp>) -> Result
         );
     }
     for (at, job) in jobs.iter().take(JOBS).enumerate() {
-        let next = job.next.map_or_else(|| "never again".to_owned(), human::time);
+        let next = job.next.map_or_else(|| "never again".to_owned(), text::time);
         let last = job.last.as_ref().map_or(String::new(), |last| format!("; last {}", ended(last, now)));
         let style = if job.next.is_none() { Some(Style::Red) } else { None };
         field(printer, if at == 0 { "next runs" } else { "" }, &format!("{next}  {}{last}", job.name), style)?;
@@ -198,8 +198,8 @@ fn ended(run: &RunStatus, now: Option<Timestamp>) -> String {
     let word = if run.good { "good" } else { "not good" };
     let ago = now.and_then(|now| u64::try_from(now.millis_since(run.ended) / 1_000).ok());
     match ago {
-        Some(seconds) => format!("{word} {} ago", human::seconds(seconds)),
-        None => format!("{word}, {}", human::time(run.ended)),
+        Some(seconds) => format!("{word} {} ago", text::seconds(seconds)),
+        None => format!("{word}, {}", text::time(run.ended)),
     }
 }
 
@@ -212,13 +212,13 @@ fn standby(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
         let behind = match restored.behind {
             0 => "in step".to_owned(),
             count => {
-                let span = human::seconds(restored.behind_seconds);
-                format!("{} behind ({span})", human::count(count, "snapshot"))
+                let span = text::seconds(restored.behind_seconds);
+                format!("{} behind ({span})", text::count(count, "snapshot"))
             }
         };
         let failed = match restored.failed {
             0 => String::new(),
-            failed => format!("; {} failed", human::count(failed, "item")),
+            failed => format!("; {} failed", text::count(failed, "item")),
         };
         field(printer, "standby", &format!("{sequence}, restored {}; {behind}{failed}", when(restored.at, now)), None)?;
     }
@@ -226,11 +226,11 @@ fn standby(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
         let Some(run) = run else { continue };
         let found = match (run.good, run.problems) {
             (true, _) => "in step".to_owned(),
-            (false, Some(problems @ 1..)) => human::count(problems, "difference"),
+            (false, Some(problems @ 1..)) => text::count(problems, "difference"),
             (false, _) => "not in step, or failed".to_owned(),
         };
         let style = if run.good { None } else { Some(Style::Yellow) };
-        let at = now.map_or_else(|| human::time(run.ended), |now| when(run.ended, now));
+        let at = now.map_or_else(|| text::time(run.ended), |now| when(run.ended, now));
         field(printer, label, &format!("{found}, {at}"), style)?;
     }
     Ok(())
@@ -273,12 +273,12 @@ pub(super) fn several(printer: &Printer, shown: &[InstanceStatus]) -> Result<(),
             (Some(_), true) => "STALE",
             (Some(_), false) => "fresh",
         };
-        let span = |seconds: Option<u64>| seconds.map_or_else(|| "-".to_owned(), human::seconds);
+        let span = |seconds: Option<u64>| seconds.map_or_else(|| "-".to_owned(), text::seconds);
         let verified = status.and_then(|status| {
             let verified = status.verified.as_ref()?;
             u64::try_from(status.now.millis_since(verified.at) / 1_000).ok()
         });
-        let next = one.jobs.iter().find_map(|job| job.next.map(|at| format!("{} {}", human::time(at), job.name)));
+        let next = one.jobs.iter().find_map(|job| job.next.map(|at| format!("{} {}", text::time(at), job.name)));
         table.row([
             one.instance.clone(),
             state.to_owned(),
@@ -300,7 +300,7 @@ pub(super) fn several(printer: &Printer, shown: &[InstanceStatus]) -> Result<(),
     for one in shown {
         let why = one.status.iter().flat_map(|status| &status.stale).map(ToString::to_string);
         for why in why.chain(one.unreadable.clone()) {
-            for line in human::wrapped(&human::safe(&format!("{}: {why}", one.instance)), room(printer, 2)) {
+            for line in text::wrapped(&text::safe(&format!("{}: {why}", one.instance)), room(printer, 2)) {
                 printer.line(format!("  {}", printer.paint(Style::Red, &line)))?;
             }
         }
@@ -345,7 +345,7 @@ mod tests {
         let run = RunStatus { ended: now.plus_millis(-900_000), good: false, problems: None };
         assert_eq!(ended(&run, Some(now)), "not good 15 min ago");
         // With a name such as `verify-payload` it stands on one line.
-        let line = format!("{:18}{}  {}; last {}", "", human::time(now), "n".repeat(14), ended(&run, Some(now)));
+        let line = format!("{:18}{}  {}; last {}", "", text::time(now), "n".repeat(14), ended(&run, Some(now)));
         assert!(line.chars().count() <= 80, "{line}");
         assert!(ended(&run, None).starts_with("not good, 2026-"), "the repository did not say what time it is");
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::{identity, key_file, pin_file, pins, report, wire};
+use crate::cli::{identity, key_file, pin_file, pins, report, services};
 use crate::crypto::Identities;
 use crate::format::RepositoryId;
 use crate::repository::trust::Pin;
@@ -66,7 +66,7 @@ async fn in_force(app: &App, identities: &Identities) -> Result<(RepositoryId, P
     }
     // The file may name another repository so far: the id to add is the one of the settings.
     let named = settings.repository_id().is_none().then_some(identities);
-    let repository = wire::repository(&settings, named).await?;
+    let repository = services::repository(&settings, named).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let trust = ledger.trust();
     if trust.is_fork() {

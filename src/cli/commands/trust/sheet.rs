@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::cli::{key_file, recovery_sheet, report, wire};
+use crate::cli::{key_file, recovery_sheet, report, services};
 
 /// Writes the recovery sheet: one page to print and keep with the recovery keys. Nothing on it is secret.
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
+    let repository = services::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let (version, text) = recovery_sheet::of(&settings, &ledger, app.context().clock.now())?;
     match &arguments.out {

@@ -8,7 +8,7 @@ use crate::cli::memory::MemoryReport;
 use crate::cli::printer::Printer;
 use crate::cli::table::Table;
 use crate::cli::trust::words;
-use crate::cli::{human, pins, report, wire};
+use crate::cli::{pins, report, services, text};
 use crate::format::{Policy, PolicyRef, RepositoryId};
 use crate::repository::trust::Trust;
 
@@ -55,7 +55,7 @@ struct PolicyRow {
 
 pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let settings = app.settings()?;
-    let repository = wire::repository(&settings, None).await?;
+    let repository = services::repository(&settings, None).await?;
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let trust = ledger.trust();
     let (policy, content) =
@@ -103,18 +103,18 @@ fn version_of(trust: &Trust, version: PolicyRef, policy: &Policy) -> PolicyRow {
 
 fn print(printer: &Printer, shown: &TrustReport<'_>) -> Result<(), Failure> {
     let policy = shown.content;
-    printer.line(format!("Trust policy, version {} of {}", shown.policy.version, human::time(policy.time)))?;
+    printer.line(format!("Trust policy, version {} of {}", shown.policy.version, text::time(policy.time)))?;
     printer.facts(&[
         ("repository", shown.repository.to_string()),
         ("policy", shown.policy.to_string()),
         ("source", policy.source.to_string()),
         ("threshold", format!("{} of {} custodians sign a new version", policy.threshold, policy.custodians.len())),
-        ("grace", human::seconds(policy.settings.grace_seconds)),
-        ("longest run", human::seconds(policy.settings.longest_run_seconds)),
+        ("grace", text::seconds(policy.settings.grace_seconds)),
+        ("longest run", text::seconds(policy.settings.longest_run_seconds)),
         ("RECOVER.md", policy.settings.recover_md.to_string()),
         ("accepted snapshots", policy.accepted.len().to_string()),
         ("held snapshots", policy.held.len().to_string()),
-        ("accepted losses", human::count(policy.lost.entries.len() as u64, "entry")),
+        ("accepted losses", text::count(policy.lost.entries.len() as u64, "entry")),
     ])?;
     let mut table = Table::new(&["!key", "!name", "!may", "state"]);
     for custodian in &policy.custodians {
@@ -139,7 +139,7 @@ fn print(printer: &Printer, shown: &TrustReport<'_>) -> Result<(), Failure> {
     for version in &shown.versions {
         table.row([
             version.policy.version.to_string(),
-            human::time(version.time),
+            text::time(version.time),
             version.state.replace('_', " "),
             // Version 1 needs none: its digest is the repository id.
             match version.policy.version {

@@ -9,7 +9,7 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::Printer;
 use crate::cli::trust::proposal::{Proposal, Signers};
 use crate::cli::trust::{screen, session};
-use crate::cli::{human, key_file, pins, prompt};
+use crate::cli::{key_file, pins, prompt, text};
 use crate::format::{PolicyRef, RepositoryId};
 
 /// Shows every change of a proposal in words, asks, and adds a custodian's signature to the file. Needs no bucket.
@@ -116,7 +116,7 @@ fn show(app: &App, proposal: &Proposal, differences: &[String], known: bool) {
         "Version {} of the trust policy\n  of repository\n    {}\n{compare}  for\n    {}\nIt:",
         proposal.version.version,
         proposal.repository,
-        human::safe(&proposal.policy.source.to_string())
+        text::safe(&proposal.policy.source.to_string())
     );
     for line in screen::changes(&app.printer, differences, proposal.policy.reason.as_deref()) {
         text.push('\n');
@@ -128,7 +128,7 @@ fn show(app: &App, proposal: &Proposal, differences: &[String], known: bool) {
 fn print(printer: &Printer, signed: &SignReport<'_>) -> Result<(), Failure> {
     printer.line(format!("Signed: {}", signed.policy))?;
     for signers in &signed.signers {
-        printer.line(format!("  {}", human::safe(&signers.sentence())))?;
+        printer.line(format!("  {}", text::safe(&signers.sentence())))?;
     }
     let path = signed.proposal.display();
     printer.line("")?;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::crypto::digest::sha256;
 use crate::job::capture::inventory::ReadOutcome;
-use crate::job::capture::worth::ItemShare;
+use crate::job::capture::reuse::ItemShare;
 use crate::model::Restorability;
 
 /// When everything is read.
@@ -109,7 +109,10 @@ impl Run {
 
 #[test]
 fn what_the_base_holds_unmoved_is_kept_and_two_equal_listings_are_one_point_in_time() {
-    let mut run = Run::on(base(&[("a", Some(digest("x 1")), ReuseDecision::Whole), ("b", Some(digest("y 1")), ReuseDecision::Whole)]));
+    let mut run = Run::on(base(&[
+        ("a", Some(digest("x 1")), ReuseDecision::Whole),
+        ("b", Some(digest("y 1")), ReuseDecision::Whole),
+    ]));
     assert!(!run.list(vec![secret("a", "x", 1), secret("b", "y2", 2)]).equal, "one listing proves nothing");
     assert_eq!(run.tasks(), [ItemTask::Keep, ItemTask::Read]);
     run.read(&[]);
@@ -189,7 +192,10 @@ fn items_that_come_go_or_swap_make_listings_unequal() {
 
 #[test]
 fn what_the_base_had_and_no_listing_shows_is_lost() {
-    let mut run = Run::on(base(&[("a", Some(digest("x 1")), ReuseDecision::Whole), ("z", Some(digest("x 1")), ReuseDecision::Whole)]));
+    let mut run = Run::on(base(&[
+        ("a", Some(digest("x 1")), ReuseDecision::Whole),
+        ("z", Some(digest("x 1")), ReuseDecision::Whole),
+    ]));
     let compared = run.list(vec![secret("a", "x", 1)]);
     let lost: Vec<_> = compared.lost.iter().collect();
     assert_eq!(lost, [(&"secret/z".parse().unwrap(), &VanishedItem { base: Some(1), got: None, tried: None })]);
@@ -245,7 +251,10 @@ fn a_single_touched_item_is_read_again_before_it_is_taken_for_the_habit() {
 
 #[test]
 fn a_revision_stored_without_updated_at_is_kept_by_what_it_covers() {
-    let mut run = Run::on(base(&[("a", Some(digest("x")), ReuseDecision::Whole), ("b", Some(digest("y")), ReuseDecision::Whole)]));
+    let mut run = Run::on(base(&[
+        ("a", Some(digest("x")), ReuseDecision::Whole),
+        ("b", Some(digest("y")), ReuseDecision::Whole),
+    ]));
     run.list(vec![secret("a", "x", 700), secret("b", "y2", 700)]);
     assert_eq!(run.tasks(), [ItemTask::Keep, ItemTask::Read]);
     run.read(&[]);
@@ -275,7 +284,8 @@ fn a_change_at_another_time_than_our_reading_is_no_sign_of_the_habit() {
 
 #[test]
 fn a_listing_that_starts_over_leaves_no_trace() {
-    let mut run = Run::on(base(&[("a", Some(digest("x 1")), ReuseDecision::Whole), ("b", None, ReuseDecision::Unbound)]));
+    let mut run =
+        Run::on(base(&[("a", Some(digest("x 1")), ReuseDecision::Whole), ("b", None, ReuseDecision::Unbound)]));
     run.list(vec![secret("a", "x", 1), secret("b", "y", 1), secret("c", "z", 1)]);
     run.read(&[]);
     run.list(vec![secret("a", "x", 1), secret("c", "z", 1)]);

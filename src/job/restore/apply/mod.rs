@@ -24,11 +24,11 @@ use crate::provider::{InstanceInventory, Phase, Standby};
 mod chain;
 mod look;
 mod needs;
+mod partial_id_map;
 mod report;
 mod request;
 mod run;
 mod signing;
-mod so_far;
 
 pub use report::{ApplyReport, ReadBack, Stopped};
 pub use signing::{Signatures, SigningRequest};
@@ -127,7 +127,7 @@ impl ApplyInput<'_> {
         context.observer.observe(JobEvent::Begin { stage: Stage::Apply, total: Some(plan.steps.len() as u64) });
         let chains = work(&run, self, &listed).await;
         context.observer.observe(JobEvent::End { stage: Stage::Apply });
-        let so_far = so_far::id_map(&run, plan, &snapshot, &listed, &chains);
+        let so_far = partial_id_map::id_map(&run, plan, &snapshot, &listed, &chains);
         let tally = run.finish();
         let last_change = tally.last_change.unwrap_or_else(|| context.clock.now());
         let mut report = tally.report(plan, &listed.name, began, last_change);

@@ -70,7 +70,8 @@ fn sight() -> SweepView {
 /// Every listing shows an object.
 fn show(seen: &mut SweepView, path: &str, modified: Timestamp) {
     let folder = path.split('/').next().unwrap().to_owned();
-    let views = seen.folders.entry(folder).or_insert_with(|| vec![DirectoryListing::default(), DirectoryListing::default()]);
+    let views =
+        seen.folders.entry(folder).or_insert_with(|| vec![DirectoryListing::default(), DirectoryListing::default()]);
     for view in views {
         view.objects.insert(path.to_owned(), object(modified));
     }
@@ -299,8 +300,9 @@ fn what_happened_since_stops_it() {
     let settled = settle(&plan, &answers, now());
     let mut again = LedgerSeen { snapshots: vec![seen.ledger.snapshots[1].clone()], ..LedgerSeen::default() };
     assert_eq!(recheck(&settled, &seen.ledger, &again), []);
-    let words =
-        |again: &LedgerSeen| -> Vec<&str> { recheck(&settled, &seen.ledger, again).iter().map(SweepStop::word).collect() };
+    let words = |again: &LedgerSeen| -> Vec<&str> {
+        recheck(&settled, &seen.ledger, again).iter().map(SweepStop::word).collect()
+    };
     again.undos.insert(sha256(b"undo"), vec![sha256(b"old")]);
     assert_eq!(words(&again), ["taken_back"]);
     let known = LedgerSeen { undos: again.undos.clone(), ..seen.ledger.clone() };

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{RunOutcome, JobRun};
+use super::{JobRun, RunOutcome};
 use crate::config::notify::Occasion;
 use crate::model::{Clock, ScheduledRun, Timestamp};
 use crate::repository::StateDirectory;
@@ -23,7 +23,7 @@ pub mod hooks;
 mod http;
 mod mail;
 pub mod message;
-mod notified;
+mod notification_state;
 mod ping;
 pub mod target;
 mod webhook;
@@ -31,11 +31,11 @@ mod webhook;
 pub use decide::BadCondition;
 pub use group::end_hooks;
 pub use hooks::{HookFailure, Hooks};
-pub use target::{NotifyEndpoint, Channel};
+pub use target::{Channel, NotifyEndpoint};
 
 use decide::LastNotification;
 use message::{Message, NotificationSubject};
-use notified::NotificationState;
+use notification_state::NotificationState;
 
 /// How long the start of a run waits at most for pings that are still on their way when it ends.
 const PINGS: Duration = Duration::from_secs(5);
@@ -216,7 +216,8 @@ impl Notifier {
         for target in self.of(&run.job, &run.instance) {
             if let Channel::Ping(ping) = &target.way {
                 let (ping, name, exit, id) = (ping.clone(), target.name.clone(), exit, started.id);
-                sending.spawn(async move { ping.end(id, exit).await.err().map(|why| NotifyWarning { who: name, why }) });
+                sending
+                    .spawn(async move { ping.end(id, exit).await.err().map(|why| NotifyWarning { who: name, why }) });
             }
         }
         warnings.extend(self.notify(&subject, &run.job, &run.instance, seen).await);

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info};
 
 use super::ports::{AttemptOutcome, RunRequest, Runner, StopRequest};
-use super::{RunOutcome, RunFacts, facts};
+use super::{RunFacts, RunOutcome, facts};
 use crate::model::FailureKind;
 use crate::repository::store::WRITTEN_WITHIN;
 

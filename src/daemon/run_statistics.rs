@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::{StateFile, StateFileError};
-use super::{RunOutcome, JobRun};
+use super::state_file::{StateFile, StateFileError};
+use super::{JobRun, RunOutcome};
 use crate::model::Timestamp;
 use crate::repository::StateDirectory;
 

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::task::JobTask;
 use crate::model::Timestamp;
-use crate::repository::lease::{Lease, LeaseError, Leases, LeaseAnswer};
+use crate::repository::lease::{Lease, LeaseAnswer, LeaseError, Leases};
 
 /// How long one operation may take: a place that does not answer must not hold a backup up.
 const PATIENCE: Duration = Duration::from_secs(15);

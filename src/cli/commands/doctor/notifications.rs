@@ -7,7 +7,7 @@ use rustix::fs::Access;
 use super::host::file_row;
 use super::row::Rows;
 use crate::cli::app::App;
-use crate::cli::{env, told};
+use crate::cli::{env, run_hooks};
 use crate::config::Settings;
 use crate::model::FailureKind;
 
@@ -30,7 +30,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, notify: bool) -> Rows {
 
 async fn notifications(rows: &mut Rows, app: &App, settings: &Settings, notify: bool) {
     let what = "notification";
-    let teller = told::teller(app, settings);
+    let teller = run_hooks::teller(app, settings);
     if teller.names().next().is_none() {
         return rows.warning(
             what,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::app::App;
 use super::failure::Failure;
 use super::identity::RecoveryArguments;
-use super::{report, wire};
+use super::{report, services};
 use crate::config::Settings;
 use crate::crypto::Identities;
 use crate::repository::Repository;
@@ -52,7 +52,7 @@ impl OpenedRepository {
     ) -> Result<Self, Failure> {
         let opens_packs = identities.is_some();
         let repository = recovery.open(&settings, identities.as_ref()).await?;
-        let keys = wire::reader(&settings, identities)?;
+        let keys = services::reader(&settings, identities)?;
         let ledger = report::read_ledger(&app.printer, &repository).await?;
         Ok(Self { settings, repository, keys, ledger, opens_packs })
     }

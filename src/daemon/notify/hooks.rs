@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use super::group::ProcessGroup;
 use super::message::exit;
-use super::{RunStart, NotifyWarning};
+use super::{NotifyWarning, RunStart};
 use crate::config;
-use crate::daemon::{RunOutcome, JobRun};
+use crate::daemon::{JobRun, RunOutcome};
 
 /// The most bytes of each of its two outputs that are kept for the log.
 const OUTPUT: usize = 32 * 1024;

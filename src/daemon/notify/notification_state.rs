@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NotifyWarning;
 use super::decide::LastNotification;
-use crate::daemon::memory::{StateFile, StateFileError};
+use crate::daemon::state_file::{StateFile, StateFileError};
 use crate::repository::StateDirectory;
 
 const FILE: &str = "notified.json";
@@ -66,7 +66,11 @@ impl NotificationState {
     }
 
     /// Remembers what targets know of a subject now.
-    pub(super) async fn settle(&self, subject: String, settled: Vec<(String, Option<LastNotification>)>) -> Option<NotifyWarning> {
+    pub(super) async fn settle(
+        &self,
+        subject: String,
+        settled: Vec<(String, Option<LastNotification>)>,
+    ) -> Option<NotifyWarning> {
         let memory = self.0.clone()?;
         let change = move |known: &mut NotifiedJobs| {
             for (target, told) in settled {
@@ -91,7 +95,7 @@ fn warning(error: &StateFileError) -> NotifyWarning {
 #[expect(clippy::disallowed_methods, reason = "tests make, spoil and read files")]
 mod tests {
     use super::*;
-    use crate::daemon::tell::BadCondition;
+    use crate::daemon::notify::BadCondition;
     use crate::model::Timestamp;
 
     fn told(at: i64) -> Option<LastNotification> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::worth::ItemShare;
+use super::reuse::ItemShare;
 use crate::model::{Item, ItemKey};
 
 /// The document with the metadata of an item's versions.

@@ -11,11 +11,11 @@ use super::app::App;
 use super::clock::SystemClock;
 use super::failure::{CommandOutcome, Failure};
 use super::invocation::Invocation;
-use super::{env, key_file, metrics, scheduled, wire};
+use super::{env, key_file, metrics, scheduled, services};
 use crate::config::Settings;
 use crate::config::notify;
-use crate::daemon::tell::{Freshness, HookFailure, Hooks, NotifyEndpoint, RunStart, NotifyWarning};
-use crate::daemon::{RunOutcome, RunFacts, JobRun, Notifier, facts};
+use crate::daemon::notify::{Freshness, HookFailure, Hooks, NotifyEndpoint, NotifyWarning, RunStart};
+use crate::daemon::{JobRun, Notifier, RunFacts, RunOutcome, facts};
 use crate::model::{Clock as _, FailureKind};
 use crate::repository::StateDirectory;
 
@@ -184,7 +184,7 @@ pub(super) fn teller(app: &App, settings: &Settings) -> Notifier {
 
 fn resolve(target: &notify::NotifyTarget) -> Result<NotifyEndpoint, String> {
     let words = |failure: &Failure| failure.chain().join(": ");
-    let ca_pem = target.ca_file.as_deref().map(|path: &Path| wire::read_ca(path)).transpose();
+    let ca_pem = target.ca_file.as_deref().map(|path: &Path| services::read_ca(path)).transpose();
     let ca_pem = ca_pem.map_err(|failure| words(&failure))?;
     let secret = |place: &_, what: &str| {
         key_file::resolve_line(place, &format!("{what} of the notification {}", target.name))

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::tally::RunStatistics;
+use super::run_statistics::RunStatistics;
 use crate::job::status::{InventorySummary, Status};
 use crate::model::{Clock, Timestamp};
 use crate::repository::ledger::Ledger;

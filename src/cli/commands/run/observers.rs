@@ -10,14 +10,14 @@ use tracing::warn;
 use super::ledgers::Repositories;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
-use crate::cli::told;
+use crate::cli::run_hooks;
 use crate::config::Objectives as Wanted;
 use crate::config::Settings;
+use crate::daemon::notify::{Freshness, NotifyWarning, RunStart, StartedRun};
 use crate::daemon::ports::RunObserver;
 use crate::daemon::systemd::ServiceManager;
 use crate::daemon::task::TaskId;
-use crate::daemon::tell::{Freshness, RunStart, StartedRun, NotifyWarning};
-use crate::daemon::{DaemonState, BoardInstance, DaemonRole, JobRun, JobView, RunStatistics, Notifier};
+use crate::daemon::{BoardInstance, DaemonRole, DaemonState, JobRun, JobView, Notifier, RunStatistics};
 use crate::job::status::{Objectives, status};
 use crate::model::Clock as _;
 
@@ -60,7 +60,7 @@ impl DaemonObserver {
             let name = settings.instance().to_owned();
             let tally = tallies.remove(&name).unwrap_or_else(RunStatistics::forgetful);
             let one = InstanceObserver {
-                teller: told::teller(app, settings),
+                teller: run_hooks::teller(app, settings),
                 tally: Arc::new(Mutex::new(tally)),
                 wanted: settings.objectives(),
             };

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Freshness, NotifyEndpoint};
 use crate::config::notify::Occasion;
 use crate::crypto::digest;
-use crate::daemon::{RunOutcome, JobRun};
+use crate::daemon::{JobRun, RunOutcome};
 use crate::model::{FailureKind, Timestamp};
 
 /// The most characters of an error that are told.
@@ -232,14 +232,18 @@ fn hint(ending: &RunOutcome) -> &'static str {
         }
         RunOutcome::TimedOut => "the log of the run says how far it came; its deadline is in the configuration",
         RunOutcome::Failed { exit: 2 } => "`keyhaven config validate` names what is wrong",
-        RunOutcome::Failed { exit: 10 } => "there is no repository at that place; `keyhaven doctor` says what was found",
+        RunOutcome::Failed { exit: 10 } => {
+            "there is no repository at that place; `keyhaven doctor` says what was found"
+        }
         RunOutcome::Failed { exit: 12 } => "a key is missing or does not fit; `keyhaven doctor` names it",
         RunOutcome::Failed { exit: 13 } => {
             "`keyhaven verify` names every damaged object; keep the bucket as it is until then"
         }
         RunOutcome::Failed { exit: 14 } => "`keyhaven status` says what is missing since when",
         RunOutcome::Failed { exit: 15 } => "`keyhaven drift` lists the differences",
-        RunOutcome::Failed { exit: 16 } => "the target has moved or conflicts; the log of the run names what is in the way",
+        RunOutcome::Failed { exit: 16 } => {
+            "the target has moved or conflicts; the log of the run names what is in the way"
+        }
         RunOutcome::Failed { exit: 17 } => "the instance cannot be reached or refused us; `keyhaven doctor` says which",
         RunOutcome::Failed { .. } => "the log of the run says why; `keyhaven doctor` checks everything it needs",
     }
