@@ -32,6 +32,7 @@ mod client_reading;
 mod client_wire;
 mod command_line_kit;
 mod config;
+mod config_messages;
 mod coverage;
 mod daemon;
 mod daemon_kit;
