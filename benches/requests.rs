@@ -115,7 +115,7 @@ async fn restore() -> Result<(), Failure> {
     let environment = [
         ("KEYHAVEN_STANDBY_URL", standby.server.base_url()),
         ("KEYHAVEN_STANDBY_IAM_URL", standby.server.iam_url()),
-        ("KEYHAVEN_STANDBY_API_KEY_FILE", "standby-key".to_owned()),
+        ("KEYHAVEN_STANDBY_API_KEY", "file:standby-key".to_owned()),
         ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000".to_owned()),
     ];
     let id = standby.instance.options().instance_id.clone();

@@ -19,11 +19,11 @@ set -euo pipefail
 image=${1:?IMAGE} config=${2:?CONFIG} keys=${3:?KEYS}
 
 ibmcloud ce secret create --name keyhaven-keys \
-    --from-file KEYHAVEN_SOURCE_API_KEY="$keys/source-api-key" \
-    --from-file KEYHAVEN_REPOSITORY_ACCESS_KEY_ID="$keys/s3-access-key-id" \
-    --from-file KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY="$keys/s3-secret-access-key" \
-    --from-file KEYHAVEN_KEYS_SIGNING_KEY="$keys/signing-key.pem" \
-    --from-file KEYHAVEN_KEYS_CATALOGUE_KEY="$keys/catalogue-key.txt"
+    --from-file SOURCE_API_KEY="$keys/source-api-key" \
+    --from-file S3_ACCESS_KEY_ID="$keys/s3-access-key-id" \
+    --from-file S3_SECRET_ACCESS_KEY="$keys/s3-secret-access-key" \
+    --from-file SIGNING_KEY="$keys/signing-key.pem" \
+    --from-file CATALOGUE_KEY="$keys/catalogue-key.txt"
 ibmcloud ce configmap create --name keyhaven-config --from-file keyhaven.toml="$config"
 
 # job NAME SECONDS SCHEDULE ARGUMENT...
@@ -33,6 +33,10 @@ job() {
     for argument in "$@"; do arguments+=(--argument "$argument"); done
     ibmcloud ce job create --name "$name" --image "$image" "${arguments[@]}" \
         --env-from-secret keyhaven-keys --mount-configmap /etc/keyhaven=keyhaven-config \
+        --env KEYHAVEN_SOURCE_API_KEY=env:SOURCE_API_KEY \
+        --env KEYHAVEN_REPOSITORY_ACCESS_KEY_ID=env:S3_ACCESS_KEY_ID \
+        --env KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY=env:S3_SECRET_ACCESS_KEY \
+        --env KEYHAVEN_KEYS_SIGNING_KEY=env:SIGNING_KEY --env KEYHAVEN_KEYS_CATALOGUE_KEY=env:CATALOGUE_KEY \
         --env KEYHAVEN_CONFIG=/etc/keyhaven/keyhaven.toml --env KEYHAVEN_STATE_DIR=/tmp/keyhaven \
         --cpu 0.5 --memory 1G --maxexecutiontime "$seconds" --retrylimit 1
     ibmcloud ce subscription cron create --name "$name" --destination-type job --destination "$name" \

@@ -16,8 +16,8 @@ use super::progress::Terminal;
 use super::scheduled;
 use crate::config::instances::check_apart;
 use crate::config::jobs::check_kinds;
-use crate::config::tables::ShownEntry;
-use crate::config::{Layer, Settings};
+use crate::config::sections::LogFormat;
+use crate::config::{Layer, Settings, ShownEntry};
 use crate::daemon::kinds::KINDS;
 use crate::job::Context;
 use crate::provider::ibm::convert::recast::TYPES;
@@ -143,8 +143,14 @@ impl App {
         named.or_else(|| default_paths().into_iter().find(|path| path.exists()))
     }
 
+    /// Where a configuration file was looked for, if none was found.
+    pub(super) fn searched(&self) -> Option<String> {
+        let paths = || default_paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        self.config_path().is_none().then(paths)
+    }
+
     /// How the log is written, as the environment and the file say it. What is wrong in them is the command's affair.
-    pub(super) fn log_format(&self) -> Option<String> {
+    pub(super) fn log_format(&self) -> Option<LogFormat> {
         let variables = env::ours();
         let variables = variables.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         let environment = Layer::environment(variables, &working_folder()).ok();
@@ -207,6 +213,7 @@ fn build(
     let environment = Layer::environment(variables.iter().map(|(name, text)| (name.as_str(), text.as_str())), &here)?;
     let flags = Layer::flags(globals.settings().into_iter().chain(flags.iter().copied()), &here)?;
     let settings = Settings::build(file.chain([environment, flags]))?;
+    settings.check_variables()?;
     settings.tables().check_types(TYPES)?;
     let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
     check_kinds(settings.jobs(), &kinds)?;

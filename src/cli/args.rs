@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use super::commands::Command;
-use crate::config::value::ValueKind;
+use crate::config::sections::LogFormat;
+use crate::config::value::{Period, TextValue, Whole, parse_flag};
 
 /// Backup and disaster recovery for secrets-manager instances.
 ///
@@ -60,8 +61,8 @@ pub(super) struct Globals {
           value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     pub(super) log_level: Option<String>,
     /// How to write log lines [default: json for `run` off a terminal, else text]
-    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["text", "json"])]
-    pub(super) log_format: Option<String>,
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = parse_flag::<LogFormat>)]
+    pub(super) log_format: Option<LogFormat>,
     /// The repository: a folder or s3://BUCKET/PREFIX
     #[arg(long, global = true, value_name = "URL")]
     pub(super) repository: Option<String>,
@@ -122,12 +123,12 @@ pub(super) fn tag(text: &str) -> Result<String, crate::model::tag::TagError> {
 
 /// A count, as a flag takes it in place of a key of the configuration. Whoever is given it reads it as that key.
 pub(super) fn count(text: &str) -> Result<String, String> {
-    of_kind(ValueKind::Count, text)
+    as_written::<Whole<0, 100_000>>(text)
 }
 
 /// A period of time, likewise.
 pub(super) fn period(text: &str) -> Result<String, String> {
-    of_kind(ValueKind::Period, text)
+    as_written::<Period>(text)
 }
 
 /// An IANA time zone, likewise.
@@ -135,9 +136,8 @@ pub(super) fn zone(text: &str) -> Result<String, crate::schedule::ScheduleError>
     crate::schedule::Zone::new(text).map(|_| text.to_owned())
 }
 
-fn of_kind(kind: ValueKind, text: &str) -> Result<String, String> {
-    let read = kind.read_text(text, std::path::Path::new(""));
-    read.map(|_| text.to_owned()).map_err(|found| format!("expected {}, not {found}", kind.expected()))
+fn as_written<T: TextValue>(text: &str) -> Result<String, String> {
+    parse_flag::<T>(text).map(|_| text.to_owned())
 }
 
 #[cfg(test)]

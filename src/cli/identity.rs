@@ -43,7 +43,7 @@ impl RecoveryArguments {
     pub(super) async fn load(&self, settings: &Settings) -> Result<Option<Identities>, Failure> {
         let mut paths = self.identity.clone();
         if paths.is_empty() {
-            paths.extend(settings.keys().recovery_identity_file);
+            paths.extend(settings.keys().recovery_identity_file.as_ref().map(|file| file.0.clone()));
         }
         let passphrase_file = self.passphrase_file.clone();
         let loading = tokio::task::spawn_blocking(move || load(&paths, passphrase_file.as_deref()));

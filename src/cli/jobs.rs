@@ -101,7 +101,7 @@ pub(super) fn doubts(job: &JobConfig, settings: &Settings) -> Result<Vec<Retenti
     let mut found = Vec::new();
     match parse(job).map(|arguments| arguments.command) {
         Ok(Command::Forget(arguments)) => {
-            if let Some(policy) = arguments.kinds_of_rules(&settings.retention()?) {
+            if let Some(policy) = arguments.kinds_of_rules(settings.retention()) {
                 found.extend(policy.is_empty().then_some(RetentionDoubt::NoRule));
                 found.extend(policy.only_by_number().then_some(RetentionDoubt::OnlyByNumber));
             }

@@ -20,6 +20,7 @@ use super::clock::SystemClock;
 use super::escape::{self, SafeError};
 use super::invocation::Invocation;
 use super::{env, scheduled};
+use crate::config::sections::LogFormat;
 use crate::model::Clock as _;
 
 /// The command that runs for ever; what it does is worth a line at `info`.
@@ -36,9 +37,8 @@ pub(super) enum Format {
 
 /// Starts the log; gives back how its lines are written.
 pub(super) fn start(app: &App, invocation: &Invocation) -> Format {
-    let said = app.globals.log_format.clone().or_else(|| app.log_format());
-    let json = match said.as_deref() {
-        Some(word) => word == "json",
+    let json = match app.globals.log_format.or_else(|| app.log_format()) {
+        Some(format) => format == LogFormat::Json,
         None => invocation.path == DAEMON && !std::io::stderr().is_terminal(),
     };
     let default = if invocation.path == DAEMON { "info" } else { "warn" };

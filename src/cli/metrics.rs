@@ -16,7 +16,7 @@ use super::services;
 use crate::config::Settings;
 use crate::daemon::metrics::{render, textfile};
 use crate::daemon::{BoardInstance, DaemonState, JobRun, RepositoryView, RunStatistics};
-use crate::job::status::{self, Objectives};
+use crate::job::status;
 use crate::model::Clock as _;
 use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::{Repository, StateDirectory};
@@ -48,7 +48,7 @@ pub(super) async fn leave(app: &App, settings: &Settings, run: &JobRun) {
             tally
         }
     };
-    let Some(path) = settings.metrics().textfile else { return };
+    let Some(path) = settings.metrics().textfile.clone() else { return };
     let mut instance = BoardInstance::new(&run.instance);
     instance.tally = tally;
     instance.names = settings.metrics().names;
@@ -88,8 +88,7 @@ async fn look(
 ) -> Result<RepositoryView, Failure> {
     let ledger = repository.read_ledger().await?;
     repository.remember(&ledger).await;
-    let wanted = settings.objectives();
-    let objectives = Objectives { rpo: wanted.rpo, verified_within: wanted.verified_within };
+    let objectives = services::objectives(settings);
     let status = status::measure(repository, &ledger, &objectives, SystemClock.now()).await?;
     let mut view = RepositoryView::new(&ledger, status);
     let digest = |view: &RepositoryView| view.status.backups.newest_good.as_ref().map(|newest| newest.digest);
@@ -98,7 +97,7 @@ async fn look(
         return Ok(view);
     }
     let newest = ledger.latest_good().and_then(|entry| entry.snapshot());
-    if let (Some(snapshot), Some(_)) = (newest, settings.keys().catalogue_key) {
+    if let (Some(snapshot), Some(_)) = (newest, &settings.keys().catalogue_key) {
         let keys = Arc::new(services::catalogue_key(settings)?);
         match status::inventory(&IbmConverter, repository, snapshot, &keys).await {
             Ok(inventory) => view.inventory = Some(inventory),

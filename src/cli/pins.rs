@@ -98,7 +98,7 @@ pub(super) async fn chosen(
     state: Option<&StateDirectory>,
 ) -> Result<Pin, Failure> {
     let texts = settings.policy_pins();
-    let [text] = texts.as_slice() else { return Err(Failure::usage("--policy takes one version")) };
+    let [text] = texts else { return Err(Failure::usage("--policy takes one version")) };
     let mut pin = match text.split_whitespace().next().unwrap_or_default().parse::<PolicyRef>() {
         Ok(_) => read(text)?,
         Err(_) => of_file(Path::new(text))?,

@@ -51,7 +51,7 @@ pub(super) fn text(sheet: &Sheet<'_>) -> Result<String, Failure> {
         Location::Bucket { bucket, prefix } => (true, format!("s3://{bucket}/{prefix}")),
     };
     let policy = sheet.policy;
-    let iam = sheet.settings.iam_url().filter(|url| url != crate::config::keys::IAM_URL);
+    let iam = Some(sheet.settings.iam_url().0.as_str()).filter(|url| *url != crate::config::keys::IAM_URL);
     let values = [
         ("MADE", sheet.made.clone()),
         ("SOURCE", comment(&policy.source.instance)),
@@ -63,7 +63,7 @@ pub(super) fn text(sheet: &Sheet<'_>) -> Result<String, Failure> {
         ("PIN_TIME", text::time(policy.time)),
         ("RECOVER_MD_SHA256", policy.settings.recover_md.to_string()),
         ("THRESHOLD", policy.threshold.to_string()),
-        ("IAM_URL", quoted(iam.as_deref().unwrap_or_default())),
+        ("IAM_URL", quoted(iam.unwrap_or_default())),
         ("PIN_BYTES", BASE64.encode(&pins::bytes(sheet.envelope)?)),
     ];
     let mut page = String::new();

@@ -163,7 +163,7 @@ fn warn(app: &App, warnings: Vec<NotifyWarning>) {
 /// A teller as the configuration has it. A target whose secret is not to be had is a warning for every run.
 pub(super) fn teller(app: &App, settings: &Settings) -> Notifier {
     let environment = HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::variable(name)?)));
-    let hooks = Hooks::new(settings.hooks(), environment.collect());
+    let hooks = Hooks::new(settings.hooks().clone(), environment.collect());
     let id = settings.repository_id().unwrap_or_default();
     let folder =
         app.state_folder(settings).ok().filter(|_| !id.is_empty()).map(|folder| StateDirectory::new(&folder, &id));

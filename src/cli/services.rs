@@ -31,7 +31,7 @@ pub(super) fn store(repository: &config::Repository) -> Result<Store, Failure> {
                     "the bucket needs an HMAC key, and its two halves are not named",
                 )
                 .hinted(
-                    "set repository.access_key_id_file and repository.secret_access_key_file, or their variables",
+                    "set repository.access_key_id and repository.secret_access_key to \"file:PATH\", \"env:NAME\" or \"credential:NAME\"",
                 ));
             };
             let id = secrecy::ExposeSecret::expose_secret(&key_file::resolve_line(id, "access key id")?).to_owned();
@@ -120,14 +120,15 @@ fn client(instance: &config::InstanceSettings, what: &str) -> Result<ibm::Client
 
 /// The key that signs this host's entries.
 pub(super) fn signing_key(settings: &Settings) -> Result<SigningKey, Failure> {
-    let place = settings.keys().signing_key.ok_or_else(|| missing_key("signing key", "keys.signing_key_file"))?;
-    Ok(SigningKey::from_pem(&key_file::resolve(&place, "signing key")?)?)
+    let place = settings.keys().signing_key.as_ref().ok_or_else(|| missing_key("signing key", "keys.signing_key"))?;
+    Ok(SigningKey::from_pem(&key_file::resolve(place, "signing key")?)?)
 }
 
 /// The identity that opens catalogues.
 pub(super) fn catalogue_key(settings: &Settings) -> Result<Identities, Failure> {
-    let place = settings.keys().catalogue_key.ok_or_else(|| missing_key("catalogue key", "keys.catalogue_key_file"))?;
-    Ok(Identities::parse(&key_file::resolve(&place, "catalogue key")?)?)
+    let place =
+        settings.keys().catalogue_key.as_ref().ok_or_else(|| missing_key("catalogue key", "keys.catalogue_key"))?;
+    Ok(Identities::parse(&key_file::resolve(place, "catalogue key")?)?)
 }
 
 /// Whoever opens catalogues here: the recovery identity when there is one, else the catalogue key.
@@ -140,8 +141,9 @@ pub(super) fn reader(settings: &Settings, recovery: Option<Identities>) -> Resul
 
 /// What is wanted of the backups.
 pub(super) fn objectives(settings: &Settings) -> Objectives {
-    let config::Objectives { rpo, verified_within } = settings.objectives();
-    Objectives { rpo, verified_within }
+    let wanted = settings.objectives();
+    let duration = |period: Option<config::value::Period>| period.map(|period| period.0);
+    Objectives { rpo: duration(wanted.rpo), verified_within: duration(wanted.verified_within) }
 }
 
 /// Who signs here, and what it remembers.

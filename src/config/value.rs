@@ -1,193 +1,201 @@
-//! The types that a configuration value can have.
+//! The types of settings: each reads itself and knows what messages call it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::path::Path;
 use std::time::Duration;
 
-use toml::de::DeValue;
+use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
+
+use super::de::{SECRET_AND_BASE, TEXT_AND_BASE};
+use super::node::quoted;
+use crate::schedule::Zone;
+
+mod list;
+mod number;
+mod place;
+
+pub(super) use list::split_list;
+pub use list::{PolicyPins, Tags};
+pub use number::{Rate, Share, Whole};
+pub(super) use place::is_loopback;
+pub use place::{FilePath, HttpUrl, Location, SecretRef};
 
 /// Days of the longest period: ten years.
 const LONGEST_DAYS: u64 = 10 * 365;
 
-/// The type of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueKind {
-    /// Any text that is not empty.
-    Text,
-    /// An `http://` or `https://` URL without credentials in it.
-    Url,
-    /// A path; a relative one in the file starts at the file's folder.
-    Path,
-    /// A path, or a `file://` or `s3://` URL.
-    Location,
-    /// `true` or `false`.
-    Flag,
-    /// A number above 0 and up to 1,000.
-    Rate,
-    /// A whole number from 1 to 19.
-    Level,
-    /// A whole number from 0 to 100,000.
-    Count,
-    /// A number with a unit: `90s`, `15m`, `12h`, `7d`.
-    Period,
-    /// A number from 0 to 1, or a percentage as text: `"20%"`.
-    Share,
-    /// A list of texts.
-    Texts,
-    /// Pins of the trust policy: a list of texts, or one text.
-    Pins,
-    /// The one word `accepted`.
-    Accepted,
-    /// One of a few words.
-    OneOf {
-        /// The words.
-        words: &'static [&'static str],
-        /// All of them, for messages.
-        expected: &'static str,
-    },
+/// The type of a setting.
+pub trait SettingType {
+    /// What is right, as messages and the reference call it.
+    fn expected() -> String;
 }
 
-/// A value that has the type of its key.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SettingValue {
-    /// Text, URL, location.
-    Text(String),
-    /// A path, made absolute or relative to the working folder.
-    Path(PathBuf),
-    /// True or false.
-    Flag(bool),
-    /// A rate, or a share between 0 and 1.
-    Number(f64),
-    /// A whole number.
-    Whole(i32),
-    /// A period.
-    Period(Duration),
-    /// Texts.
-    Texts(Vec<String>),
+/// Why a text is no value of a type.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ValueError {
+    /// What was found instead; never a long value, nor one that may be a secret.
+    Found(String),
+    /// What is wrong, where that says more.
+    Problem(String),
 }
 
-impl ValueKind {
-    /// What the type is called in messages.
-    #[must_use]
-    pub const fn expected(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Url => "an http:// or https:// URL without credentials",
-            Self::Path => "a path",
-            Self::Location => "a path, a file:// URL or an s3://BUCKET/PREFIX URL without credentials",
-            Self::Flag => "true or false",
-            Self::Rate => "a number above 0 and up to 1000",
-            Self::Level => "a whole number from 1 to 19",
-            Self::Count => "a whole number from 0 to 100000",
-            Self::Period => "a time with a unit, such as \"90s\", \"15m\", \"12h\" or \"7d\"",
-            Self::Share => "a number from 0 to 1 or a percentage such as \"20%\"",
-            Self::Texts => "a list of texts",
-            Self::Pins => "a list of pins (a reference, or a reference and its bytes), or one of them",
-            Self::Accepted => "\"accepted\", or left out",
-            Self::OneOf { expected, .. } => expected,
-        }
-    }
+/// A type that is written as one text. Relative paths in it start at `base`.
+pub trait TextValue: SettingType + Sized {
+    /// Whether what is there in its place may be a secret, which no message repeats.
+    const MAY_BE_SECRET: bool = false;
 
-    /// Reads a TOML value. Paths are taken relative to `base`.
+    /// Reads the text.
     ///
     /// # Errors
-    /// What was found instead, in words that never repeat a long value.
-    pub fn read_toml(self, value: &DeValue<'_>, base: &Path) -> Result<SettingValue, String> {
-        let found = || describe(value);
-        match (self, value) {
-            (Self::Flag, DeValue::Boolean(flag)) => Ok(SettingValue::Flag(*flag)),
-            (Self::Rate | Self::Share | Self::Level | Self::Count, DeValue::Integer(number)) => {
-                let text = number.to_string();
-                self.read_text(&text, base).map_err(|_| text)
-            }
-            (Self::Rate | Self::Share, DeValue::Float(number)) => {
-                let text = number.as_str().to_owned();
-                self.read_text(&text, base).map_err(|_| text)
-            }
-            (Self::Texts | Self::Pins, DeValue::Array(elements)) => {
-                let mut texts = Vec::with_capacity(elements.len());
-                for element in elements {
-                    match element.get_ref() {
-                        DeValue::String(text) => texts.push(text.to_string()),
-                        other => return Err(format!("a list with {}", describe(other))),
-                    }
-                }
-                Ok(SettingValue::Texts(texts))
-            }
-            (Self::Flag | Self::Rate | Self::Level | Self::Count | Self::Texts, _) => Err(found()),
-            (_, DeValue::String(text)) => self.read_text(text, base),
-            _ => Err(found()),
-        }
+    /// When it is no value of this type.
+    fn parse(text: &str, base: &Path) -> Result<Self, ValueError>;
+}
+
+/// Reads a flag of the command line that stands for a setting.
+///
+/// # Errors
+/// In words, when it is no value of that type.
+pub fn parse_flag<T: TextValue>(text: &str) -> Result<T, String> {
+    T::parse(text, Path::new("")).map_err(|error| match error {
+        ValueError::Found(found) => format!("expected {}, not {found}", T::expected()),
+        ValueError::Problem(problem) => problem,
+    })
+}
+
+struct TextVisitor<T>(PhantomData<T>);
+
+impl<'de, T: TextValue> Visitor<'de> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&T::expected())
     }
 
-    /// Reads the text of an environment variable or a flag; a list is separated by commas.
-    ///
-    /// # Errors
-    /// What was found instead.
-    pub fn read_text(self, text: &str, base: &Path) -> Result<SettingValue, String> {
-        let wrong = || quoted(text);
-        if text.is_empty() {
-            return Err("empty".to_owned());
-        }
-        match self {
-            Self::Text => Ok(SettingValue::Text(text.to_owned())),
-            Self::Url => http_url(text).then(|| SettingValue::Text(text.to_owned())).ok_or_else(wrong),
-            Self::Path => Ok(SettingValue::Path(joined(base, text))),
-            Self::Location => location(text, base).map(SettingValue::Text).ok_or_else(wrong),
-            Self::Flag => match text {
-                "true" => Ok(SettingValue::Flag(true)),
-                "false" => Ok(SettingValue::Flag(false)),
-                _ => Err(wrong()),
-            },
-            Self::Rate => number(text, |n| n > 0.0 && n <= 1000.0).map(SettingValue::Number).ok_or_else(wrong),
-            Self::Level => whole(text, 1, 19).ok_or_else(wrong),
-            Self::Count => whole(text, 0, 100_000).ok_or_else(wrong),
-            Self::Period => period(text).map(SettingValue::Period),
-            Self::Share => share(text).map(SettingValue::Number).ok_or_else(wrong),
-            Self::Texts | Self::Pins => {
-                Ok(SettingValue::Texts(text.split(',').map(|part| part.trim().to_owned()).collect()))
-            }
-            Self::Accepted => (text == "accepted").then_some(SettingValue::Flag(true)).ok_or_else(wrong),
-            Self::OneOf { words, .. } => {
-                words.contains(&text).then(|| SettingValue::Text(text.to_owned())).ok_or_else(wrong)
-            }
-        }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut base_and_text: A) -> Result<T, A::Error> {
+        let base = base_and_text.next_element::<String>()?.unwrap_or_default();
+        let text = base_and_text.next_element::<String>()?.unwrap_or_default();
+        T::parse(&text, Path::new(&base)).map_err(|error| match error {
+            ValueError::Found(found) => A::Error::invalid_value(Unexpected::Other(&found), &self),
+            ValueError::Problem(problem) => A::Error::custom(problem),
+        })
     }
 }
 
-impl fmt::Display for SettingValue {
+/// Reads a [`TextValue`] by serde.
+pub(super) fn read_text<'de, T: TextValue, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let name = if T::MAY_BE_SECRET { SECRET_AND_BASE } else { TEXT_AND_BASE };
+    deserializer.deserialize_newtype_struct(name, TextVisitor(PhantomData))
+}
+
+/// Serde and [`SettingType`] for types that are read by [`TextValue`] and written by `Display`.
+macro_rules! text_value {
+    // Only read.
+    (read $($type:ty: $expected:expr;)+) => { $(
+        impl crate::config::value::SettingType for $type {
+            fn expected() -> String {
+                $expected.into()
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::config::value::read_text(deserializer)
+            }
+        }
+    )+ };
+    ($($type:ty: $expected:expr;)+) => {
+        crate::config::value::text_value! { read $($type: $expected;)+ }
+
+        $(impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        })+
+    };
+}
+pub(super) use text_value;
+
+/// An enumeration whose variants are words.
+macro_rules! words {
+    ($(#[$about:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        $vis enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// All of them.
+            $vis const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Its word.
+            #[must_use]
+            $vis const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl crate::config::value::TextValue for $name {
+            fn parse(text: &str, _: &std::path::Path) -> Result<Self, crate::config::value::ValueError> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| {
+                    let near = crate::config::nearest::did_you_mean(text, Self::ALL.iter().map(|one| one.as_str()));
+                    crate::config::value::ValueError::Found(format!("{}{near}", crate::config::node::quoted(text)))
+                })
+            }
+        }
+
+        crate::config::value::text_value! { $name: crate::config::value::alternatives(&[$($word),+]); }
+    };
+}
+pub(super) use words;
+
+/// `"a", "b" or "c"`.
+pub(super) fn alternatives(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// A time span, written as a number with a unit. At least a second, at most ten years.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(pub Duration);
+
+impl Deref for Period {
+    type Target = Duration;
+
+    fn deref(&self) -> &Duration {
+        &self.0
+    }
+}
+
+impl fmt::Display for Period {
+    /// In the largest unit that gives a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Path(path) => path.display().fmt(f),
-            Self::Flag(flag) => flag.fmt(f),
-            Self::Number(number) => number.fmt(f),
-            Self::Whole(number) => number.fmt(f),
-            Self::Period(period) => f.write_str(&period_text(*period)),
-            Self::Texts(texts) => f.write_str(&texts.join(", ")),
-        }
+        let seconds = self.0.as_secs();
+        let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+        let fits = units.iter().find(|(_, length)| seconds > 0 && seconds.is_multiple_of(*length));
+        let (unit, length) = fits.unwrap_or(&("s", 1));
+        write!(f, "{}{unit}", seconds / length)
     }
 }
 
-/// A period in the largest unit that gives a whole number.
-#[must_use]
-pub fn period_text(period: Duration) -> String {
-    let seconds = period.as_secs();
-    for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
-        if seconds > 0 && seconds.is_multiple_of(length) {
-            return format!("{}{unit}", seconds / length);
+impl TextValue for Period {
+    fn parse(text: &str, _: &Path) -> Result<Self, ValueError> {
+        let found = |limit: &str| Err(ValueError::Found(format!("{}{limit}", quoted(text))));
+        match seconds(text) {
+            Some(0) => found("; the shortest is \"1s\", which is as good as none"),
+            Some(seconds) if seconds <= LONGEST_DAYS * 86_400 => Ok(Self(Duration::from_secs(seconds))),
+            Some(_) => found(&format!("; the longest is \"{LONGEST_DAYS}d\"")),
+            None => found(""),
         }
-    }
-    format!("{seconds}s")
-}
-
-/// Reads `90s`, `15m`, `12h`, `7d`; at least a second, at most ten years.
-fn period(text: &str) -> Result<Duration, String> {
-    match seconds(text) {
-        Some(0) => Err(format!("{}; the shortest is \"1s\", which is as good as none", quoted(text))),
-        Some(seconds) if seconds <= LONGEST_DAYS * 86_400 => Ok(Duration::from_secs(seconds)),
-        Some(_) => Err(format!("{}; the longest is \"{LONGEST_DAYS}d\"", quoted(text))),
-        None => Err(quoted(text)),
     }
 }
 
@@ -207,128 +215,135 @@ fn seconds(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(length)
 }
 
-fn share(text: &str) -> Option<f64> {
-    match text.strip_suffix('%') {
-        Some(percent) => number(percent.trim_end(), |n| (0.0..=100.0).contains(&n)).map(|n| n / 100.0),
-        None => number(text, |n| (0.0..=1.0).contains(&n)),
+/// The one word `accepted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted;
+
+impl TextValue for Accepted {
+    fn parse(text: &str, _: &Path) -> Result<Self, ValueError> {
+        if text == "accepted" { Ok(Self) } else { Err(ValueError::Found(quoted(text))) }
     }
 }
 
-fn number(text: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
-    text.parse::<f64>().ok().filter(|n| n.is_finite() && fits(*n))
-}
-
-fn whole(text: &str, least: i32, most: i32) -> Option<SettingValue> {
-    text.parse::<i32>().ok().filter(|n| (least..=most).contains(n)).map(SettingValue::Whole)
-}
-
-fn http_url(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https") && url.host().is_some() && plain(&url) && url.query().is_none()
-    })
-}
-
-/// A folder as a path, or a bucket URL as it stands.
-/// A path from its base, without `.` and doubled slashes; `..` stays, since what is before it may be a link.
-fn joined(base: &Path, text: &str) -> PathBuf {
-    base.join(text).components().collect()
-}
-
-fn location(text: &str, base: &Path) -> Option<String> {
-    if !text.contains("://") {
-        return Some(joined(base, text).to_str()?.to_owned());
-    }
-    let url = url::Url::parse(text).ok()?;
-    match url.scheme() {
-        "file" => url.to_file_path().ok()?.to_str().map(str::to_owned),
-        "s3" => (url.host_str().is_some_and(|bucket| !bucket.is_empty()) && plain(&url) && url.query().is_none())
-            .then(|| text.to_owned()),
-        _ => None,
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("accepted")
     }
 }
 
-/// Whether a URL holds no user and no password.
-fn plain(url: &url::Url) -> bool {
-    url.username().is_empty() && url.password().is_none()
-}
+/// A time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZoneName(pub Zone);
 
-/// What a value is, without showing one that may be a secret in the wrong place.
-pub(super) fn describe(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => quoted(text),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.as_str().to_owned(),
-        DeValue::Boolean(flag) => flag.to_string(),
-        DeValue::Datetime(_) => "a date".to_owned(),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
+impl TextValue for ZoneName {
+    fn parse(text: &str, _: &Path) -> Result<Self, ValueError> {
+        Zone::new(text).map(Self).map_err(|error| ValueError::Problem(error.to_string()))
     }
 }
 
-/// A short text in quotes; a long one, or a URL with credentials, only as what it is.
-fn quoted(text: &str) -> String {
-    if text.contains('@') || text.len() > 60 || text.chars().any(char::is_control) {
-        return format!("a text of {} characters", text.chars().count());
+impl fmt::Display for ZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
     }
-    format!("\"{text}\"")
+}
+
+text_value! {
+    Period: "a time with a unit, such as \"90s\", \"15m\", \"12h\" or \"7d\"";
+    Accepted: "\"accepted\", or left out";
+    ZoneName: "an IANA time zone";
+}
+
+/// [`SettingType`] for types of others.
+macro_rules! setting_types {
+    ($($type:ty: $expected:literal;)+) => { $(
+        impl SettingType for $type {
+            fn expected() -> String {
+                $expected.to_owned()
+            }
+        }
+    )+ };
+}
+
+setting_types! {
+    bool: "true or false";
+    String: "text";
+    Vec<String>: "a list of texts";
+    Tags: "a list of texts";
+    PolicyPins: "a list of pins (a reference, or a reference and its bytes), or one of them";
+}
+
+impl<T: SettingType> SettingType for Option<T> {
+    fn expected() -> String {
+        T::expected()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(kind: ValueKind, text: &str) -> Result<SettingValue, String> {
-        kind.read_text(text, Path::new("/etc/keyhaven"))
+    fn read<T: TextValue + fmt::Display>(text: &str) -> Result<String, ValueError> {
+        T::parse(text, Path::new("/etc/keyhaven")).map(|value| value.to_string())
     }
 
     #[test]
     fn periods_need_a_unit_and_print_back() {
-        assert_eq!(read(ValueKind::Period, "7d"), Ok(SettingValue::Period(Duration::from_secs(604_800))));
-        assert_eq!(read(ValueKind::Period, "90s").unwrap().to_string(), "90s");
-        assert_eq!(read(ValueKind::Period, "48h").unwrap().to_string(), "2d");
-        for wrong in ["7", "d", "-1d", "1.5h", "0s", "7 days", "99999999999999999999d", "1w", "9d9d"] {
-            assert!(read(ValueKind::Period, wrong).is_err(), "{wrong}");
+        for (text, back) in [("7d", "7d"), ("90s", "90s"), ("48h", "2d"), ("1s", "1s"), ("3650d", "3650d")] {
+            assert_eq!(read::<Period>(text), Ok(back.to_owned()));
         }
-        for none in ["0s", "0m", "00h", "0d"] {
-            let said = read(ValueKind::Period, none).unwrap_err();
-            assert_eq!(said, format!("\"{none}\"; the shortest is \"1s\", which is as good as none"));
+        for wrong in ["7", "d", "-1d", "1.5h", "0s", "0m", "7 days", "99999999999999999999d", "1w", "9d9d", "3651d"] {
+            assert!(read::<Period>(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(read(ValueKind::Period, "3651d").unwrap_err(), "\"3651d\"; the longest is \"3650d\"");
-        assert_eq!(read(ValueKind::Period, "1s"), Ok(SettingValue::Period(Duration::from_secs(1))));
-        assert_eq!(read(ValueKind::Period, "3650d").unwrap().to_string(), "3650d");
     }
 
     #[test]
     fn a_share_is_a_fraction_or_a_percentage() {
-        assert_eq!(read(ValueKind::Share, "20%"), Ok(SettingValue::Number(0.2)));
-        assert_eq!(read(ValueKind::Share, "0.2"), Ok(SettingValue::Number(0.2)));
+        for text in ["20%", "0.2", "20 %"] {
+            assert_eq!(parse_flag::<Share>(text).map(|share| share.0), Ok(0.2));
+        }
         for wrong in ["20", "101%", "-1%", "NaN", "inf", "%"] {
-            assert!(read(ValueKind::Share, wrong).is_err(), "{wrong}");
+            assert!(parse_flag::<Share>(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn locations_are_folders_or_buckets() {
-        assert_eq!(read(ValueKind::Location, "repo"), Ok(SettingValue::Text("/etc/keyhaven/repo".into())));
-        assert_eq!(read(ValueKind::Location, "./a//repo/"), Ok(SettingValue::Text("/etc/keyhaven/a/repo".into())));
-        assert_eq!(
-            read(ValueKind::Location, "../repo"),
-            Ok(SettingValue::Text("/etc/keyhaven/../repo".into())),
-            "may be a link"
-        );
-        assert_eq!(read(ValueKind::Location, "/srv/repo"), Ok(SettingValue::Text("/srv/repo".into())));
-        assert_eq!(read(ValueKind::Location, "file:///srv/repo"), Ok(SettingValue::Text("/srv/repo".into())));
-        assert_eq!(read(ValueKind::Location, "s3://b/p"), Ok(SettingValue::Text("s3://b/p".into())));
-        for wrong in ["s3://", "https://x/y", "s3://key:secret@bucket/p", "s3://b/p?x=1"] {
-            assert!(read(ValueKind::Location, wrong).is_err(), "{wrong}");
+        for (text, place) in [
+            ("repo", "/etc/keyhaven/repo"),
+            ("./a//repo/", "/etc/keyhaven/a/repo"),
+            ("../repo", "/etc/keyhaven/../repo"),
+            ("file:///srv/repo", "/srv/repo"),
+            ("s3://b/p/q/", "s3://b/p/q"),
+        ] {
+            assert_eq!(read::<Location>(text), Ok(place.to_owned()));
+        }
+        for wrong in ["", "s3://", "https://x/y", "s3://key:secret@bucket/p", "s3://b/p?x=1"] {
+            assert!(read::<Location>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_named_by_a_scheme_and_never_repeated() {
+        for (text, back) in [
+            ("file:key", "file:/etc/keyhaven/key"),
+            ("file:/run/key", "file:/run/key"),
+            ("file:///run/key", "file:/run/key"),
+            ("env:API_KEY", "env:API_KEY"),
+            ("credential:source-api-key", "credential:source-api-key"),
+        ] {
+            assert_eq!(read::<SecretRef>(text), Ok(back.to_owned()));
+        }
+        for wrong in
+            ["", "hunter2", "file:", "file://hunter2/k", "env:", "env:hunter2!", "credential:a/hunter2", "x:hunter2"]
+        {
+            let refused = parse_flag::<SecretRef>(wrong).unwrap_err();
+            assert!(!refused.contains("hunter2") && refused.contains("\"file:PATH\""), "{refused}");
         }
     }
 
     #[test]
     fn a_url_with_a_password_is_refused_and_not_repeated() {
-        let refused = read(ValueKind::Url, "https://user:hunter2@sm.example").unwrap_err();
-        assert!(!refused.contains("hunter2"), "{refused}");
-        assert!(read(ValueKind::Url, "sm.example").is_err());
-        assert!(read(ValueKind::Url, "ftp://sm.example").is_err());
+        assert!(!parse_flag::<HttpUrl>("https://user:hunter2@sm.example").unwrap_err().contains("hunter2"));
+        assert!(read::<HttpUrl>("sm.example").is_err() && read::<HttpUrl>("ftp://sm.example").is_err());
     }
 }

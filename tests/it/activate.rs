@@ -108,7 +108,8 @@ fn environment((instance, server): (&EmbeddedInstance, &Server)) -> Vec<(&'stati
     vec![
         ("KEYHAVEN_STANDBY_URL", server.base_url()),
         ("KEYHAVEN_STANDBY_IAM_URL", server.iam_url()),
-        ("KEYHAVEN_STANDBY_API_KEY", instance.options().api_key.expose_secret().to_owned()),
+        ("KEYHAVEN_STANDBY_API_KEY", "env:STANDBY_API_KEY".to_owned()),
+        ("STANDBY_API_KEY", instance.options().api_key.expose_secret().to_owned()),
         ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000".to_owned()),
     ]
 }

@@ -109,8 +109,8 @@ impl Bucket {
             ("KEYHAVEN_REPOSITORY_URL", format!("s3://{}", self.place)),
             ("KEYHAVEN_REPOSITORY_ENDPOINT", format!("http://{}", self.address)),
             ("KEYHAVEN_REPOSITORY_REGION", "us-east-1".to_owned()),
-            ("KEYHAVEN_REPOSITORY_ACCESS_KEY_ID_FILE", "s3-id".to_owned()),
-            ("KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY_FILE", "s3-secret".to_owned()),
+            ("KEYHAVEN_REPOSITORY_ACCESS_KEY_ID", "file:s3-id".to_owned()),
+            ("KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY", "file:s3-secret".to_owned()),
         ]
     }
 

@@ -131,7 +131,7 @@ fn no_planted_value_is_in_any_output_log_file_catalogue_or_clear_object() {
         ("TMPDIR", temporary.to_str().unwrap()),
         ("KEYHAVEN_STANDBY_URL", url.as_str()),
         ("KEYHAVEN_STANDBY_IAM_URL", iam_url.as_str()),
-        ("KEYHAVEN_STANDBY_API_KEY_FILE", "api-key"),
+        ("KEYHAVEN_STANDBY_API_KEY", "file:api-key"),
         ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000"),
     ];
     let identity = ["--identity", "kit/recovery-identity.txt"];

@@ -332,7 +332,7 @@ fn no_command_changes_the_source() {
     let environment = [
         ("KEYHAVEN_STANDBY_URL", url.as_str()),
         ("KEYHAVEN_STANDBY_IAM_URL", &iam_url),
-        ("KEYHAVEN_STANDBY_API_KEY_FILE", "standby-key"),
+        ("KEYHAVEN_STANDBY_API_KEY", "file:standby-key"),
     ];
     let before = state(&site.source);
     let identity = ["--identity", "kit/recovery-identity.txt"];

@@ -65,7 +65,8 @@ impl Site {
         let mut environment: Vec<_> = FAST.map(|(name, value)| (name, value.to_owned())).into();
         environment.push(("KEYHAVEN_STANDBY_URL", standby.url.clone()));
         environment.push(("KEYHAVEN_STANDBY_IAM_URL", standby.iam_url.clone()));
-        environment.push(("KEYHAVEN_STANDBY_API_KEY", standby.api_key.clone()));
+        environment.push(("KEYHAVEN_STANDBY_API_KEY", "env:STANDBY_API_KEY".to_owned()));
+        environment.push(("STANDBY_API_KEY", standby.api_key.clone()));
         (standby, environment)
     }
 
@@ -452,7 +453,8 @@ fn a_suspect_snapshot_ends_with_3_and_a_custodian_can_accept_it() {
         FAST[0],
         ("KEYHAVEN_SOURCE_URL", few.url.as_str()),
         ("KEYHAVEN_SOURCE_IAM_URL", few.iam_url.as_str()),
-        ("KEYHAVEN_SOURCE_API_KEY", few.api_key.as_str()),
+        ("KEYHAVEN_SOURCE_API_KEY", "env:FEW_API_KEY"),
+        ("FEW_API_KEY", few.api_key.as_str()),
     ];
     let suspect = site.machine.run_with(&shrunk, &["backup", "--json"]).json(3);
     assert!(!suspect["suspect"].as_array().unwrap().is_empty(), "{suspect:#}");

@@ -49,6 +49,7 @@ fn check(kind: &str, text: &str) -> Result<(), ConfigError> {
         _ => file(text)?,
     };
     let settings = Settings::build([layer])?;
+    settings.check_variables()?;
     settings.tables().check_types(TYPES)?;
     check_kinds(settings.jobs(), &["backup", "verify", "sync"])?;
     match kind {
@@ -57,4 +58,15 @@ fn check(kind: &str, text: &str) -> Result<(), ConfigError> {
         "repository" => settings.repository().map(drop),
         _ => Ok(()),
     }
+}
+
+#[test]
+fn the_configuration_reference_is_that_of_the_program() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let current = keyhaven::config::reference::markdown();
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        std::fs::write(&path, &current).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, current, "UPDATE_FIXTURES=1 writes docs/configuration.md");
 }

@@ -215,7 +215,7 @@ fn a_new_configuration_is_taken_and_a_wrong_one_is_not() {
     let jobs = Jobs::new();
     let receiver = Receiver::start(Answer::Status(200));
     jobs.site.machine.write("chat.url", &receiver.url("/chat"));
-    let notify = "[[notify]]\nkind = \"webhook\"\nname = \"chat\"\nurl_file = \"chat.url\"\njobs = [\"other\"]\n";
+    let notify = "[[notify]]\nkind = \"webhook\"\nname = \"chat\"\nurl = \"file:chat.url\"\njobs = [\"other\"]\n";
     jobs.configure(&format!("{EVERY_FEW_SECONDS}{notify}"));
     let mut daemon = jobs.start(&[]);
     daemon.says(&["succeeded", "often"], 1);
@@ -225,7 +225,7 @@ fn a_new_configuration_is_taken_and_a_wrong_one_is_not() {
         "[daemon]\nmax_running = 0\n",
         "[jobs.x]\nkind = \"backup\"\nargs = [\"--ful\"]\ncron = \"@daily\"\n",
         "[jobs.x]\nkind = \"forget\"\ncron = \"@daily\"\n",
-        "[standby]\nurl = \"https://standby.example\"\napi_key_file = \"no-such-file\"\n[jobs.x]\nkind = \"sync\"\ncron = \"@daily\"\n",
+        "[standby]\nurl = \"https://standby.example\"\napi_key = \"file:no-such-file\"\n[jobs.x]\nkind = \"sync\"\ncron = \"@daily\"\n",
     ] {
         let said = daemon.log().matches("stays in force").count();
         jobs.configure(nonsense);

@@ -244,7 +244,7 @@ fn standby_at(url: &str, iam_url: &str) -> [(&'static str, String); 4] {
     [
         ("KEYHAVEN_STANDBY_URL", url.to_owned()),
         ("KEYHAVEN_STANDBY_IAM_URL", iam_url.to_owned()),
-        ("KEYHAVEN_STANDBY_API_KEY_FILE", "standby-key".to_owned()),
+        ("KEYHAVEN_STANDBY_API_KEY", "file:standby-key".to_owned()),
         ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000".to_owned()),
     ]
 }

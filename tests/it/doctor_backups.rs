@@ -101,7 +101,7 @@ fn only_a_test_message_shows_that_somebody_cannot_be_told() {
         site.machine.write(&file, url);
         let config = site.machine.read("keyhaven.toml");
         let table =
-            format!("[[notify]]\nkind = \"webhook\"\nname = \"{name}\"\nurl_file = \"{file}\"\ntimeout = \"3s\"\n");
+            format!("[[notify]]\nkind = \"webhook\"\nname = \"{name}\"\nurl = \"file:{file}\"\ntimeout = \"3s\"\n");
         site.machine.write("keyhaven.toml", &format!("{config}\n{table}"));
     }
     let said = |verdict: &str| -> Vec<String> {

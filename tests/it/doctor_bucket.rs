@@ -31,8 +31,8 @@ fn doctor(site: &Site, settings: &S3Settings, name: &str, secret: &str) -> (i32,
         ("KEYHAVEN_REPOSITORY_URL", format!("s3://{}/{}", settings.bucket, settings.prefix)),
         ("KEYHAVEN_REPOSITORY_ENDPOINT", settings.endpoint.clone()),
         ("KEYHAVEN_REPOSITORY_REGION", settings.region.clone()),
-        ("KEYHAVEN_REPOSITORY_ACCESS_KEY_ID_FILE", "s3-id".to_owned()),
-        ("KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY_FILE", "s3-secret".to_owned()),
+        ("KEYHAVEN_REPOSITORY_ACCESS_KEY_ID", "file:s3-id".to_owned()),
+        ("KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY", "file:s3-secret".to_owned()),
     ];
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let run = site.machine.run_with(&environment, &["doctor", "--json"]);

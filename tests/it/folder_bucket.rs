@@ -49,12 +49,14 @@ impl FolderBucket {
     }
 
     /// The environment of a program whose repository this is.
-    pub(crate) fn environment(&self) -> [(&'static str, String); 4] {
+    pub(crate) fn environment(&self) -> [(&'static str, String); 6] {
         [
             ("KEYHAVEN_REPOSITORY_URL", "s3://shelf".to_owned()),
             ("KEYHAVEN_REPOSITORY_ENDPOINT", format!("http://{}", self.address)),
-            ("KEYHAVEN_REPOSITORY_ACCESS_KEY_ID", "anybody".to_owned()),
-            ("KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY", "not-checked".to_owned()),
+            ("KEYHAVEN_REPOSITORY_ACCESS_KEY_ID", "env:BUCKET_KEY_ID".to_owned()),
+            ("KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY", "env:BUCKET_KEY".to_owned()),
+            ("BUCKET_KEY_ID", "anybody".to_owned()),
+            ("BUCKET_KEY", "not-checked".to_owned()),
         ]
     }
 }

@@ -203,7 +203,7 @@ fn holds_and_tags_keep_and_the_last_verified_one_stays() {
     site.let_in("reaper", &["reaper"]);
     site.let_in("verifier", &["verifier"]);
     let record = || {
-        let key = [("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "verifier/signing-key.pem")];
+        let key = [("KEYHAVEN_KEYS_SIGNING_KEY", "file:verifier/signing-key.pem")];
         site.machine.run_with(&key, &["verify", "--record", "--json"]).json(0);
     };
     record();

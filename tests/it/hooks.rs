@@ -40,7 +40,7 @@ fn hooks_run_in_their_order_with_what_they_need_and_without_our_keys() {
         "run_before",
         &format!("[ \"$1\" = 'an argument; with `a` $shell' ] || exit 9; env > {}", environment.display()),
     );
-    let secrets = [("KEYHAVEN_STANDBY_API_KEY", "hunter2"), ("AWS_SECRET_ACCESS_KEY", "hunter2"), ("SLACK", "hunter2")];
+    let secrets = [("STANDBY_API_KEY", "hunter2"), ("AWS_SECRET_ACCESS_KEY", "hunter2"), ("SLACK", "hunter2")];
     let run = site.machine.run_with(&secrets, &["backup"]);
     assert_eq!(run.code, 0, "{run:#?}");
     assert_eq!(

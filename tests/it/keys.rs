@@ -33,10 +33,9 @@ fn line(site: &Site, fingerprint: &str) -> Value {
 
 /// The program with another host's signing key.
 fn as_host(site: &Site, folder: &str, arguments: &[&str]) -> Run {
-    let key = site.machine.path(&format!("{folder}/signing-key.pem"));
+    let key = format!("file:{}", site.machine.path(&format!("{folder}/signing-key.pem")).display());
     let state = site.machine.path(&format!("{folder}/state"));
-    let variables =
-        [("KEYHAVEN_KEYS_SIGNING_KEY_FILE", key.to_str().unwrap()), ("KEYHAVEN_STATE_DIR", state.to_str().unwrap())];
+    let variables = [("KEYHAVEN_KEYS_SIGNING_KEY", key.as_str()), ("KEYHAVEN_STATE_DIR", state.to_str().unwrap())];
     site.machine.run_with(&variables, arguments)
 }
 

@@ -18,7 +18,7 @@ fn add(site: &Site, text: &str) {
 /// A webhook by its URL, which stands in a file like a secret.
 fn webhook(site: &Site, name: &str, url: &str, more: &str) {
     site.machine.write(&format!("{name}.url"), url);
-    add(site, &format!("[[notify]]\nkind = \"webhook\"\nname = \"{name}\"\nurl_file = \"{name}.url\"\n{more}\n"));
+    add(site, &format!("[[notify]]\nkind = \"webhook\"\nname = \"{name}\"\nurl = \"file:{name}.url\"\n{more}\n"));
 }
 
 /// Makes the next backup fail with exit code 17, or well again.
@@ -39,7 +39,7 @@ fn a_check_is_pinged_at_the_start_and_at_the_end_in_that_order() {
     let site = Site::seeded();
     let receiver = Receiver::start(Answer::Status(200));
     site.machine.write("check.url", &receiver.url(&format!("/{TOKEN}")));
-    add(&site, "[[notify]]\nkind = \"ping\"\nurl_file = \"check.url\"\njobs = [\"backup\"]\n");
+    add(&site, "[[notify]]\nkind = \"ping\"\nurl = \"file:check.url\"\njobs = [\"backup\"]\n");
     let ended = |suffix: &str, code: i32| {
         let run = site.machine.run_with(&[("RUST_LOG", "trace")], &["backup"]);
         assert_eq!(run.code, code, "{run:#?}");
@@ -69,7 +69,7 @@ fn a_failure_triggers_once_and_the_recovery_resolves_the_same_incident() {
     let site = Site::seeded();
     let receiver = Receiver::start(Answer::Status(202));
     site.machine.write("pd.token", TOKEN);
-    webhook(&site, "pd", &receiver.url("/enqueue"), "preset = \"pagerduty\"\ntoken_file = \"pd.token\"");
+    webhook(&site, "pd", &receiver.url("/enqueue"), "preset = \"pagerduty\"\ntoken = \"file:pd.token\"");
     source_key(&site, false);
     assert_eq!(site.run(&["backup"]).code, 17);
     assert_eq!(site.run(&["backup"]).code, 17);
@@ -146,7 +146,7 @@ fn a_mail_goes_over_starttls_with_a_login_and_a_refused_one_is_a_warning() {
         &site,
         &format!(
             "[[notify]]\nkind = \"mail\"\nname = \"ops\"\nhost = \"localhost\"\nport = {}\ntls = \"starttls\"\n\
-             user = \"keyhaven\"\npassword_file = \"password\"\nca_file = \"ca.pem\"\nfrom = \"keyhaven@example.com\"\n\
+             user = \"keyhaven\"\npassword = \"file:password\"\nca_file = \"ca.pem\"\nfrom = \"keyhaven@example.com\"\n\
              to = [\"ops@example.com\", \"dba@example.com\"]\nnames = true\n",
             server.port
         ),
@@ -188,7 +188,7 @@ fn a_mail_goes_over_tls_from_the_first_byte_and_only_to_who_has_a_certificate_th
             &site,
             &format!(
                 "[[notify]]\nkind = \"mail\"\nname = \"{name}\"\nhost = \"localhost\"\nport = {}\n\
-                 tls = \"implicit\"\nuser = \"keyhaven\"\npassword_file = \"password\"\n{trusts}\
+                 tls = \"implicit\"\nuser = \"keyhaven\"\npassword = \"file:password\"\n{trusts}\
                  from = \"a@example.com\"\nto = [\"b@example.com\"]\n",
                 server.port
             ),
@@ -213,7 +213,7 @@ fn a_server_that_repeats_the_login_is_not_quoted() {
         &site,
         &format!(
             "[[notify]]\nkind = \"mail\"\nname = \"ops\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n\
-             user = \"keyhaven\"\npassword_file = \"password\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n"
+             user = \"keyhaven\"\npassword = \"file:password\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n"
         ),
     );
     let run = site.machine.run_with(&[("RUST_LOG", "trace")], &["notify", "test"]);
@@ -245,7 +245,7 @@ fn a_server_without_starttls_gets_neither_mail_nor_password() {
         &site,
         &format!(
             "[[notify]]\nkind = \"mail\"\nname = \"ops\"\nhost = \"localhost\"\nport = {}\ntls = \"starttls\"\n\
-             user = \"keyhaven\"\npassword_file = \"password\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n",
+             user = \"keyhaven\"\npassword = \"file:password\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n",
             server.port
         ),
     );
@@ -263,7 +263,7 @@ fn a_test_reaches_every_target_and_says_which_it_did_not_reach() {
         &site,
         "topic",
         &chat.url("/t"),
-        "preset = \"ntfy\"\ntoken_env = \"NTFY\"\nheaders = { X-Team = \"dba-{{event}}\" }",
+        "preset = \"ntfy\"\ntoken = \"env:NTFY\"\nheaders = { X-Team = \"dba-{{event}}\" }",
     );
     add(
         &site,
@@ -300,7 +300,7 @@ fn status_over_several_instances_tells_of_each_that_is_stale() {
     let id = config["repository"]["id"].as_str().unwrap();
     let several = |rpo: &str| {
         let text = format!(
-            "state_dir = \"state\"\n[[notify]]\nkind = \"webhook\"\nname = \"chat\"\nurl_file = \"chat.url\"\n\
+            "state_dir = \"state\"\n[[notify]]\nkind = \"webhook\"\nname = \"chat\"\nurl = \"file:chat.url\"\n\
              on = [\"stale\", \"recovery\"]\nnames = true\n\
              [[instances]]\nname = \"gone\"\nrepository.url = \"gone\"\nrepository.id = \"{}\"\n\
              [[instances]]\nname = \"pay\"\nrepository.url = \"repo\"\nrepository.id = \"{id}\"\n\

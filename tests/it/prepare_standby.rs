@@ -50,7 +50,8 @@ impl Stage {
         let mut environment = vec![
             ("KEYHAVEN_STANDBY_URL", url.as_str()),
             ("KEYHAVEN_STANDBY_IAM_URL", iam.as_str()),
-            ("KEYHAVEN_STANDBY_API_KEY", key.as_str()),
+            ("KEYHAVEN_STANDBY_API_KEY", "env:STANDBY_API_KEY"),
+            ("STANDBY_API_KEY", key.as_str()),
             ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000"),
         ];
         environment.extend(more);
@@ -96,7 +97,7 @@ fn what_trusts_the_primary_trusts_the_standby_before_it_is_needed() {
     assert_eq!(steps(&made), expected);
 
     // A key that may only read lets nobody sign; what hangs on the signature is not tried.
-    let reader = [("KEYHAVEN_PREPARE_SOURCE_API_KEY", "a-reader")];
+    let reader = [("KEYHAVEN_PREPARE_SOURCE_API_KEY", "env:READER_API_KEY"), ("READER_API_KEY", "a-reader")];
     let refused = stage.run(&apply, &reader).json(3);
     assert!(said(&refused, "failed", "issuing").contains("the source did not sign its request"), "{refused:#}");
     assert!(said(&refused, "skipped", "web").contains("has no certificate yet"), "{refused:#}");

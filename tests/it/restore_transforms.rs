@@ -143,7 +143,8 @@ fn standby_of(
     vec![
         ("KEYHAVEN_STANDBY_URL", server.base_url()),
         ("KEYHAVEN_STANDBY_IAM_URL", server.iam_url()),
-        ("KEYHAVEN_STANDBY_API_KEY", standby.options().api_key.expose_secret().to_owned()),
+        ("KEYHAVEN_STANDBY_API_KEY", "env:STANDBY_API_KEY".to_owned()),
+        ("STANDBY_API_KEY", standby.options().api_key.expose_secret().to_owned()),
         ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000".to_owned()),
     ]
 }

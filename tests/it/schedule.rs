@@ -171,7 +171,7 @@ fn of_several_instances_one_is_named() {
 fn all_instances_are_validated_and_kept_apart() {
     let valid =
         |config: &str, environment: &[(&str, &str)]| machine(config).run_with(environment, &["config", "validate"]);
-    let key = [("KEYHAVEN_SOURCE_API_KEY", "k")];
+    let key = [("KEYHAVEN_SOURCE_API_KEY", "env:API_KEY"), ("API_KEY", "k")];
     let both = valid(TWO, &key);
     assert_eq!(both.code, 0, "{both:#?}");
     assert!(both.out.contains("pay: source") && both.out.contains("shop: repository"), "{}", both.out);
@@ -180,7 +180,7 @@ fn all_instances_are_validated_and_kept_apart() {
     let same = TWO.replace("repository.url = \"shop\"", "repository.url = \"./pay\"");
     valid(&same, &key).fails(2, &["line 8", "the instances `pay` and `shop` have one repository"]);
     // A variable beats the file, and so would send both into one place.
-    let sent = [("KEYHAVEN_SOURCE_API_KEY", "k"), ("KEYHAVEN_REPOSITORY_URL", "elsewhere")];
+    let sent = [key[0], key[1], ("KEYHAVEN_REPOSITORY_URL", "elsewhere")];
     valid(TWO, &sent).fails(2, &["KEYHAVEN_REPOSITORY_URL", "have one repository"]);
 }
 

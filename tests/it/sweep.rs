@@ -70,7 +70,7 @@ async fn host() -> Host {
     let (old, new) = two_snapshots(&kit, &repository).await;
     machine.write("reaper.pem", &kit.reaper.to_pem().unwrap());
     let config = format!(
-        "state_dir = \"state\"\n[repository]\nurl = \"repo\"\nid = \"{}\"\n[keys]\nsigning_key_file = \"reaper.pem\"\n",
+        "state_dir = \"state\"\n[repository]\nurl = \"repo\"\nid = \"{}\"\n[keys]\nsigning_key = \"file:reaper.pem\"\n",
         repository.id()
     );
     machine.write("keyhaven.toml", &config);

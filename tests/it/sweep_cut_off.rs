@@ -45,7 +45,7 @@ impl Yard {
         }
         bucket.age(THREE_DAYS);
         let mut environment = bucket.environment(&site.machine, "id", "secret");
-        environment.push(("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "reaper/signing-key.pem".to_owned()));
+        environment.push(("KEYHAVEN_KEYS_SIGNING_KEY", "file:reaper/signing-key.pem".to_owned()));
         Self { site, bucket, environment }
     }
 

@@ -85,7 +85,8 @@ impl Warm {
         let environment = vec![
             ("KEYHAVEN_STANDBY_URL", server.base_url()),
             ("KEYHAVEN_STANDBY_IAM_URL", server.iam_url()),
-            ("KEYHAVEN_STANDBY_API_KEY", standby.options().api_key.expose_secret().to_owned()),
+            ("KEYHAVEN_STANDBY_API_KEY", "env:STANDBY_API_KEY".to_owned()),
+            ("STANDBY_API_KEY", standby.options().api_key.expose_secret().to_owned()),
             ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", "1000".to_owned()),
         ];
         Self { site, standby, environment, _server: server }
@@ -146,7 +147,7 @@ fn a_standby_follows_only_when_it_may_and_keeps_what_nobody_told_it_to_delete() 
 #[test]
 fn a_sync_is_recorded_with_the_configured_key_when_none_is_named() {
     let mut warm = Warm::new();
-    warm.environment.push(("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "kit/recovery-signing-key.pem".to_owned()));
+    warm.environment.push(("KEYHAVEN_KEYS_SIGNING_KEY", "file:kit/recovery-signing-key.pem".to_owned()));
     let before = warm.site.stored("ledger").len();
     let synced = warm.sync(&["--snapshot", "latest", "--apply", "--record"]);
     synced.json(0);

@@ -97,7 +97,8 @@ fn a_rolled_back_ledger_is_told_first_until_custodians_accept_the_loss() {
     let environment = [
         ("KEYHAVEN_STANDBY_URL", url.as_str()),
         ("KEYHAVEN_STANDBY_IAM_URL", iam_url.as_str()),
-        ("KEYHAVEN_STANDBY_API_KEY", key.as_str()),
+        ("KEYHAVEN_STANDBY_API_KEY", "env:STANDBY_API_KEY"),
+        ("STANDBY_API_KEY", key.as_str()),
     ];
     let plan = ["restore", "plan", "--identity", "kit/recovery-identity.txt", "--json"];
     let plan = site.machine.run_with(&environment, &plan);

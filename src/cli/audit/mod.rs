@@ -59,14 +59,14 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<AuditTr
     let Some(action) = actions::find(invocation) else { return Ok(None) };
     // Settings that are wrong say nothing of a trail, and the command itself will say what is wrong with them.
     let Ok(settings) = app.settings() else { return Ok(None) };
-    let Some(audit) = settings.audit() else { return Ok(None) };
-    let sink = open(&audit.to)?;
+    let Some(to) = &settings.audit().to else { return Ok(None) };
+    let sink = open(to)?;
     if action.effect != SecretEffect::Reveals {
         app.printer.keep_result();
     }
     let trail = AuditTrail {
         action,
-        names: audit.names,
+        names: settings.audit().names,
         correlation: Uuid::new_v4().to_string(),
         started: SystemClock.now(),
         initiator: initiator(&settings),
@@ -198,7 +198,7 @@ impl AuditTrail {
 
 fn initiator(settings: &Settings) -> Initiator {
     let uid = rustix::process::getuid().as_raw();
-    let fingerprint = settings.keys().signing_key.and_then(|_| services::signing_key(settings).ok());
+    let fingerprint = settings.keys().signing_key.as_ref().and_then(|_| services::signing_key(settings).ok());
     let fingerprint = fingerprint.map(|key| key.public().fingerprint().to_string());
     Initiator {
         id: format!("uid:{uid}"),

@@ -51,13 +51,13 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     let backup = settings.backup();
     let options = CaptureOptions {
         full: arguments.full,
-        full_every: backup.full_every,
-        max_shrink: backup.max_shrink,
+        full_every: backup.full_every.0,
+        max_shrink: backup.max_shrink.0,
         allow_empty: backup.allow_empty,
         allow_partial: backup.allow_partial,
         overrides: settings.tables().policies().overrides.clone(),
-        tags: settings.backup_tags()?,
-        level: backup.compression_level,
+        tags: backup.tags.0.clone(),
+        level: backup.compression_level.get(),
         recovery_key_on_collector: holds_recovery_key,
         ..CaptureOptions::default()
     };
@@ -81,7 +81,7 @@ fn recovery_key_here(
         (None, true) => "the catalogue key is one of the recovery keys".to_owned(),
         (None, false) => return Ok(false),
     };
-    if keys.recovery_key_on_collector {
+    if keys.recovery_key_on_collector.is_some() {
         return Ok(true);
     }
     Err(Failure::usage(format!("a host that backs up must not be able to open its backups, and this one is: {what}"))

@@ -9,8 +9,7 @@ use crate::cli::app::App;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::table::Table;
 use crate::cli::{jobs, pins, services};
-use crate::config::tables::ShownEntry;
-use crate::config::{JobConfig, Settings, template};
+use crate::config::{JobConfig, SetKey, Settings, ShownEntry, reference};
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -44,6 +43,9 @@ struct SettingRow {
 }
 
 pub(super) fn run(app: &App, command: &Command) -> Result<CommandOutcome, Failure> {
+    if let Some(places) = app.searched().filter(|_| !matches!(command, Command::Init)) {
+        app.printer.note(&format!("no configuration file found; looked for {places}"));
+    }
     match command {
         Command::Init => init(app),
         Command::Validate => validate(app),
@@ -52,7 +54,7 @@ pub(super) fn run(app: &App, command: &Command) -> Result<CommandOutcome, Failur
 }
 
 fn init(app: &App) -> Result<CommandOutcome, Failure> {
-    let text = template::commented(&BTreeMap::new());
+    let text = reference::commented(&BTreeMap::new());
     app.printer.result(&serde_json::json!({ "toml": text }), |printer| printer.raw(text.as_bytes()))?;
     Ok(CommandOutcome::Done)
 }
@@ -81,15 +83,10 @@ fn shown_settings(app: &App) -> Result<Settings, Failure> {
 }
 
 fn lines(settings: &Settings) -> Vec<SettingRow> {
-    let keys = settings.effective().map(|(key, value, origin)| SettingRow {
-        key: key.path.to_owned(),
-        value: value.to_string(),
-        origin: origin.to_string(),
-    });
-    let tables = settings.tables().shown();
+    let keys = settings.effective();
+    let keys = keys.iter().map(SetKey::shown).chain(settings.tables().shown());
     let jobs = settings.jobs().iter().flat_map(JobConfig::shown);
-    let notify = settings.notify_shown();
-    keys.chain(tables.into_iter().chain(jobs).chain(notify).map(SettingRow::from)).collect()
+    keys.chain(jobs).chain(settings.notify_shown()).map(SettingRow::from).collect()
 }
 
 impl From<ShownEntry> for SettingRow {

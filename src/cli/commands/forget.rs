@@ -1,7 +1,6 @@
 //! `keyhaven forget`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use serde::Serialize;
@@ -11,7 +10,9 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{args, identity, report, services, snapshot, text};
-use crate::config::{Retention, Settings};
+use crate::config::Settings;
+use crate::config::sections::RetentionSection;
+use crate::config::value::{self, Whole, parse_flag};
 use crate::job::forget::{
     ForgetError, ForgottenSnapshots, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide, give_up,
     now_of, stored_times, take_back,
@@ -122,26 +123,26 @@ impl Rules {
 impl Arguments {
     /// Which kinds of rules it goes by, with this configuration below: its counts are right, of a time only whether it is
     /// set. Nothing where the snapshots are named by hand.
-    pub(in crate::cli) fn kinds_of_rules(&self, retention: &Retention) -> Option<Policy> {
+    pub(in crate::cli) fn kinds_of_rules(&self, retention: &RetentionSection) -> Option<Policy> {
         if !self.snapshot.is_empty() || !self.undo.is_empty() {
             return None;
         }
         let rules = &self.rules;
-        let count = |flag: &Option<String>, configured: u32| {
-            flag.as_ref().map_or(configured, |text| text.parse().unwrap_or_default())
+        let count = |flag: &Option<String>, configured: Whole<0, 100_000>| {
+            flag.as_ref().and_then(|text| parse_flag(text).ok()).unwrap_or(configured)
         };
-        let tags = if rules.keep_tag.is_empty() { retention.tags.clone() } else { rules.keep_tag.clone() };
-        Some(policy(Retention {
-            last: count(&rules.keep_last, retention.last),
-            hourly: count(&rules.keep_hourly, retention.hourly),
-            daily: count(&rules.keep_daily, retention.daily),
-            weekly: count(&rules.keep_weekly, retention.weekly),
-            monthly: count(&rules.keep_monthly, retention.monthly),
-            yearly: count(&rules.keep_yearly, retention.yearly),
-            within: rules.keep_within.as_ref().map(|_| Duration::ZERO).or(retention.within),
-            tags,
-            ..retention.clone()
-        }))
+        let mut retention = retention.clone();
+        retention.keep_last = count(&rules.keep_last, retention.keep_last);
+        retention.keep_hourly = count(&rules.keep_hourly, retention.keep_hourly);
+        retention.keep_daily = count(&rules.keep_daily, retention.keep_daily);
+        retention.keep_weekly = count(&rules.keep_weekly, retention.keep_weekly);
+        retention.keep_monthly = count(&rules.keep_monthly, retention.keep_monthly);
+        retention.keep_yearly = count(&rules.keep_yearly, retention.keep_yearly);
+        retention.keep_within = rules.keep_within.as_ref().map(|_| value::Period::default()).or(retention.keep_within);
+        if !rules.keep_tag.is_empty() {
+            retention.keep_tags.0.clone_from(&rules.keep_tag);
+        }
+        Some(policy(&retention))
     }
 
     /// Whether it changes anything.
@@ -155,16 +156,22 @@ pub(in crate::cli) const ONLY_BY_NUMBER: &str = "keep_last is the only rule: who
                                                  gone wild too, pushes all older ones out; set a rule by time as \
                                                  well, such as keep_daily";
 
-fn policy(retention: Retention) -> Policy {
+fn policy(retention: &RetentionSection) -> Policy {
     let every = vec![
-        (Period::Hour, retention.hourly),
-        (Period::Day, retention.daily),
-        (Period::Week, retention.weekly),
-        (Period::Month, retention.monthly),
-        (Period::Year, retention.yearly),
+        (Period::Hour, retention.keep_hourly.get()),
+        (Period::Day, retention.keep_daily.get()),
+        (Period::Week, retention.keep_weekly.get()),
+        (Period::Month, retention.keep_monthly.get()),
+        (Period::Year, retention.keep_yearly.get()),
     ];
-    let Retention { last, within, tags, suspect, zone, .. } = retention;
-    Policy { last, every, within, tags, suspect, zone }
+    Policy {
+        last: retention.keep_last.get(),
+        every,
+        within: retention.keep_within.map(|within| within.0),
+        tags: retention.keep_tags.0.clone(),
+        suspect: retention.keep_suspect.0,
+        zone: retention.zone.0,
+    }
 }
 
 #[derive(Serialize)]
@@ -223,7 +230,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
             return Err(Failure::usage("--reason belongs to --snapshot or --undo: a policy is its own reason"));
         }
         ([], None) => {
-            let policy = policy(settings.retention()?);
+            let policy = policy(settings.retention());
             if policy.only_by_number() {
                 app.printer.warning(ONLY_BY_NUMBER);
             }

@@ -12,9 +12,7 @@ use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::recovery_file::{self, RecoveryFile};
 use crate::cli::recovery_sheet::{self, Sheet};
 use crate::cli::{key_file, pins, services, text};
-use crate::config::keys::{ConfigKey, KEYS};
-use crate::config::value::{SettingValue, ValueKind};
-use crate::config::{SettingOrigin, Settings, template};
+use crate::config::{SettingOrigin, Settings, keys, reference};
 use crate::crypto::digest::sha256;
 use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
 use crate::format::{Policy, PolicyRef, RepositoryId, SourceName, names};
@@ -72,18 +70,19 @@ pub(in crate::cli) struct Arguments {
 }
 
 impl Arguments {
-    fn flags(&self) -> Vec<(&'static str, &'static str, &str)> {
+    fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
+        let file = |path: &Option<String>| path.as_ref().map(|path| format!("file:{path}"));
         [
-            ("source.api_key_file", "--api-key-file", &self.api_key_file),
-            ("source.iam_url", "--iam-url", &self.iam_url),
-            ("source.crn", "--crn", &self.crn),
-            ("repository.endpoint", "--endpoint", &self.endpoint),
-            ("repository.region", "--region", &self.region),
-            ("repository.access_key_id_file", "--access-key-id-file", &self.access_key_id_file),
-            ("repository.secret_access_key_file", "--secret-access-key-file", &self.secret_access_key_file),
+            ("source.api_key", "--api-key-file", file(&self.api_key_file)),
+            ("source.iam_url", "--iam-url", self.iam_url.clone()),
+            ("source.crn", "--crn", self.crn.clone()),
+            ("repository.endpoint", "--endpoint", self.endpoint.clone()),
+            ("repository.region", "--region", self.region.clone()),
+            ("repository.access_key_id", "--access-key-id-file", file(&self.access_key_id_file)),
+            ("repository.secret_access_key", "--secret-access-key-file", file(&self.secret_access_key_file)),
         ]
         .into_iter()
-        .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)))
+        .filter_map(|(key, flag, value)| Some((key, flag, value?)))
         .collect()
     }
 }
@@ -120,7 +119,9 @@ struct InitReport {
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
-    let settings = app.settings_with(&arguments.flags())?;
+    let flags = arguments.flags();
+    let flags: Vec<_> = flags.iter().map(|(key, flag, value)| (*key, *flag, value.as_str())).collect();
+    let settings = app.settings_with(&flags)?;
     let kit = read_kits(&arguments.recovery)?;
     let recovery = Recipients::new(kit.recipients.clone())?;
     if kit.custodians.is_empty() {
@@ -242,7 +243,7 @@ async fn make(
     // The configuration before the sheet: with it everything else can be had again.
     let add_to_config = match &files.config {
         Some(path) => {
-            key_file::create(path, template::commented(&values).as_bytes()).map_err(unfinished)?;
+            key_file::create(path, reference::commented(&values).as_bytes()).map_err(unfinished)?;
             None
         }
         None => Some(snippet(settings, &values)),
@@ -299,7 +300,7 @@ fn not_made(error: RepositoryError, files: &Files) -> Failure {
 /// How to go on with a repository whose `init` was cut short after the trust policy was written.
 fn keep_and_go_on(id: &RepositoryId, files: &Files) -> String {
     format!(
-        "keep its keys, {} and {}, and set repository.id = \"{id}\", keys.signing_key_file and keys.catalogue_key_file in \
+        "keep its keys, {} and {}, and set repository.id = \"{id}\", keys.signing_key and keys.catalogue_key in \
          the configuration (`keyhaven config init` prints one), then run `keyhaven doctor`",
         files.signing_key.display(),
         files.catalogue_key.display()
@@ -309,12 +310,13 @@ fn keep_and_go_on(id: &RepositoryId, files: &Files) -> String {
 /// What the new configuration sets: what this run was told, and what it made. As TOML, by key.
 fn config_values(settings: &Settings, id: &RepositoryId, files: &Files) -> BTreeMap<&'static str, String> {
     let mut values = BTreeMap::new();
-    for (key, value, _) in settings.effective().filter(|(key, ..)| settings.is_set(key.path)) {
-        values.insert(key.path, as_toml(key, value));
+    for set in settings.effective().into_iter().filter(|set| *set.origin != SettingOrigin::Default) {
+        values.insert(set.key.path, set.value.to_string());
     }
-    values.insert("repository.id", template::quote(&id.to_string()));
-    values.insert("keys.signing_key_file", template::quote(&absolute(&files.signing_key)));
-    values.insert("keys.catalogue_key_file", template::quote(&absolute(&files.catalogue_key)));
+    let file = |path| reference::quote(&format!("file:{}", absolute(path)));
+    values.insert("repository.id", reference::quote(&id.to_string()));
+    values.insert("keys.signing_key", file(&files.signing_key));
+    values.insert("keys.catalogue_key", file(&files.catalogue_key));
     values
 }
 
@@ -322,31 +324,20 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// A value as the configuration would set it.
-fn as_toml(key: &ConfigKey, value: &SettingValue) -> String {
-    match value {
-        SettingValue::Path(path) => template::quote(&absolute(path)),
-        SettingValue::Texts(texts) => template::quote_list(texts),
-        SettingValue::Flag(flag) if key.kind != ValueKind::Accepted => flag.to_string(),
-        SettingValue::Flag(_) => template::quote("accepted"),
-        SettingValue::Number(_) | SettingValue::Whole(_) => value.to_string(),
-        SettingValue::Text(_) | SettingValue::Period(_) => template::quote(&value.to_string()),
-    }
-}
-
 /// What a configuration that was there already lacks: everything that it does not set itself, or sets to something else,
 /// such as the id or the keys of another repository.
 fn snippet(settings: &Settings, values: &BTreeMap<&'static str, String>) -> String {
     let there: Vec<&str> = settings
         .effective()
-        .filter(|(_, _, origin)| matches!(origin, SettingOrigin::File { .. }))
-        .filter(|(key, value, _)| values.get(key.path).is_some_and(|wanted| as_toml(key, value) == *wanted))
-        .map(|(key, ..)| key.path)
+        .iter()
+        .filter(|set| matches!(set.origin, SettingOrigin::File { .. }))
+        .filter(|set| values.get(set.key.path).is_some_and(|wanted| set.value.to_string() == *wanted))
+        .map(|set| set.key.path)
         .collect();
     let mut text = String::new();
     let mut last = "";
     // In the order of the table, where the keys without a section come first, as TOML wants them.
-    let lacking = KEYS.iter().filter(|key| !there.contains(&key.path));
+    let lacking = keys::all().filter(|key| !there.contains(&key.path));
     for (path, value) in lacking.filter_map(|key| Some((key.path, values.get(key.path)?))) {
         let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
         if section != last {
@@ -400,18 +391,18 @@ mod tests {
 
     #[test]
     fn a_configuration_that_is_there_is_told_what_it_lacks() {
-        let text = "[source]\nurl = \"https://a.example\"\n[keys]\nsigning_key_file = \"/old\"\n";
+        let text = "[source]\nurl = \"https://a.example\"\n[keys]\nsigning_key = \"file:/old\"\n";
         let file = Layer::file(text, "keyhaven.toml", Path::new("/etc")).unwrap();
         let flags = Layer::flags([("source.crn", "--crn", "crn:v1:x")], Path::new("/")).unwrap();
         let settings = Settings::build([file, flags]).unwrap();
         let values = BTreeMap::from([
-            ("keys.signing_key_file", "\"/k\"".to_owned()),
+            ("keys.signing_key", "\"file:/k\"".to_owned()),
             ("source.crn", "\"crn:v1:x\"".to_owned()),
             ("source.url", "\"https://a.example\"".to_owned()),
             ("state_dir", "\"/s\"".to_owned()),
         ]);
         let lacking = snippet(&settings, &values);
-        let expected = "state_dir = \"/s\"\n[source]\ncrn = \"crn:v1:x\"\n[keys]\nsigning_key_file = \"/k\"\n";
+        let expected = "state_dir = \"/s\"\n[source]\ncrn = \"crn:v1:x\"\n[keys]\nsigning_key = \"file:/k\"\n";
         assert_eq!(lacking, expected);
     }
 

@@ -26,7 +26,7 @@ pub(in crate::cli) enum Command {
 #[command(after_help = "\
 With --sign-with-source, the intermediate authorities of the standby are signed by the authorities of the source that
 signed its own: what trusts the source's root then trusts what the standby issues. That works while the source lives,
-with a key that has the role Manager there (prepare.source_api_key_file).
+with a key that has the role Manager there (prepare.source_api_key).
 
 Exit code 15 means that there is something to do, 0 that the standby is prepared.
 

@@ -17,6 +17,7 @@ use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::cli::{identity, key_file, report, services, text};
 use crate::config::Settings;
+use crate::config::sections::ConflictRule;
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::plan::{Remark, Step};
 use crate::job::restore::{
@@ -222,7 +223,12 @@ pub(super) async fn make_plan(
 
 /// The conflict policy: a flag, else the configuration.
 pub(super) fn conflict_policy(settings: &Settings, flag: Option<OnConflict>, overwrite: bool) -> OnConflict {
-    let configured = || OnConflict::named(&settings.on_conflict()).unwrap_or_default();
+    let configured = || match settings.on_conflict() {
+        ConflictRule::Fail => OnConflict::Fail,
+        ConflictRule::Skip => OnConflict::Skip,
+        ConflictRule::NewVersion => OnConflict::NewVersion,
+        ConflictRule::Replace => OnConflict::Replace,
+    };
     if overwrite { OnConflict::NewVersion } else { flag.unwrap_or_else(configured) }
 }
 

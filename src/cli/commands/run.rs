@@ -60,7 +60,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
         }
     }
     let mut servers = JoinSet::new();
-    let listen = settings.first().and_then(|settings| settings.daemon().listen);
+    let listen = settings.first().and_then(|settings| settings.daemon().listen.clone());
     let mut teller = settings.first().map(|settings| run_hooks::teller(app, settings));
     let (in_force, watched) = watch::channel(settings.clone());
     if let Some(address) = &listen {
@@ -138,7 +138,7 @@ async fn reload(
     let (settings, text) = app.all_settings_and_text()?;
     settings.iter().try_for_each(|settings| super::config::validate_one(settings).map(drop))?;
     let setup = setup::load(app, &settings, text.as_deref(), board, manager).await?;
-    if settings.first().and_then(|settings| settings.daemon().listen).as_deref() != listen {
+    if settings.first().and_then(|settings| settings.daemon().listen.as_deref()) != listen {
         warn!("daemon.listen has changed; that takes a restart");
     }
     let names: Vec<String> = settings.iter().map(|settings: &Settings| settings.instance().to_owned()).collect();

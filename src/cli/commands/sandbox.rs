@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::app::{App, read_public};
 use crate::cli::failure::{CommandOutcome, Failure};
-use crate::config::template::quote;
+use crate::config::reference::quote;
 use crate::model::FailureKind;
 use crate::provider::embedded::{ApiKey, FaultScript, Grant, Options, Sandbox, SandboxOptions, ServiceRole, Switches};
 
@@ -125,7 +125,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         app.printer.line(format!("url = {}", quote(&shown.url)))?;
         app.printer.line(format!("iam_url = {}", quote(&shown.iam_url)))?;
         app.printer.line(format!("crn = {}", quote(&shown.crn)))?;
-        app.printer.line(format!("# export KEYHAVEN_SOURCE_API_KEY={}", shown.api_key))?;
+        app.printer.line("api_key = \"env:SANDBOX_API_KEY\"")?;
+        app.printer.line(format!("# export SANDBOX_API_KEY={}", shown.api_key))?;
         for KeyRole { role, key } in &shown.keys {
             app.printer.line(format!("# {key} has the role {role}"))?;
         }

@@ -1,7 +1,6 @@
 //! `keyhaven sync`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::cli::app::App;
 use crate::cli::commands::restore::{ConsentArguments, conflict_policy};
@@ -13,8 +12,8 @@ use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
 use crate::cli::table::Table;
 use crate::cli::{services, text};
 
-use crate::config::sections::Sync;
-use crate::config::value::{SettingValue, ValueKind, period_text};
+use crate::config::sections::SyncSection;
+use crate::config::value::{Period, Share, parse_flag};
 use crate::job::restore::plan::{Remark, Step};
 use crate::job::restore::{ApplyOptions, OnConflict, PlanOptions, RepositorySnapshot, Selector, record};
 use crate::job::sync::choose::{SyncChoice, choose};
@@ -52,11 +51,11 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     delete: bool,
     /// How old a snapshot has to be [default: sync.delay]
-    #[arg(long, value_name = "TIME", value_parser = period, conflicts_with_all = ["snapshot", "at"])]
-    delay: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = parse_flag::<Period>, conflicts_with_all = ["snapshot", "at"])]
+    delay: Option<Period>,
     /// The share of the standby's items that may be overwritten or deleted [default: sync.max_change]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    max_change: Option<f64>,
+    #[arg(long, value_name = "SHARE", value_parser = parse_flag::<Share>)]
+    max_change: Option<Share>,
     /// This snapshot, however young it is: `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT")]
     snapshot: Option<SnapshotQuery>,
@@ -82,21 +81,6 @@ pub(in crate::cli) struct Arguments {
     recovery: RecoveryArguments,
 }
 
-fn period(text: &str) -> Result<Duration, String> {
-    match ValueKind::Period.read_text(text, std::path::Path::new("")) {
-        Ok(SettingValue::Period(period)) => Ok(period),
-        Ok(_) => Err(format!("expected {}", ValueKind::Period.expected())),
-        Err(found) => Err(format!("expected {}, not {found}", ValueKind::Period.expected())),
-    }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    match ValueKind::Share.read_text(text, std::path::Path::new("")) {
-        Ok(SettingValue::Number(share)) => Ok(share),
-        _ => Err(format!("it is not {}", ValueKind::Share.expected())),
-    }
-}
-
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcome, Failure> {
     let OpenedRepository { settings, repository, keys, ledger, .. } =
         OpenedRepository::begin_with_packs(app, &arguments.recovery).await?;
@@ -106,7 +90,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         None => None,
     };
     let configured = settings.sync();
-    let found = match pick(app, &ledger, &arguments, &configured)? {
+    let found = match pick(app, &ledger, &arguments, configured)? {
         SyncSnapshot::Snapshot(found) => *found,
         SyncSnapshot::NoneYet(why) => {
             app.printer.result(&serde_json::json!({ "nothing_to_do": why }), |printer| printer.line(&why))?;
@@ -129,7 +113,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         },
         apply: !arguments.dry_run && (arguments.apply || configured.apply),
         delete: arguments.delete || configured.delete,
-        max_change: arguments.max_change.unwrap_or(configured.max_change),
+        max_change: arguments.max_change.unwrap_or(configured.max_change).0,
         allow_older: arguments.allow_older,
         known: ledger.snapshots().into_iter().map(|entry| (entry.digest, entry.sequence)).collect(),
         steps: ApplyOptions::default(),
@@ -163,7 +147,7 @@ enum SyncSnapshot {
     NoneYet(String),
 }
 
-fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) -> Result<SyncSnapshot, Failure> {
+fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &SyncSection) -> Result<SyncSnapshot, Failure> {
     let named = arguments.snapshot.clone().or_else(|| arguments.at.map(SnapshotQuery::At));
     if let Some(wanted) = named {
         let found = snapshot::pick_to_read(&app.printer, ledger, &wanted)?;
@@ -190,7 +174,7 @@ fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &Sync) ->
         )?))),
         SyncChoice::Wait(until) => Ok(SyncSnapshot::NoneYet(format!(
             "no good snapshot is {} old yet; the first one is at {}",
-            period_text(delay),
+            delay,
             text::time(until)
         ))),
         SyncChoice::None => Err(Failure::new(FailureKind::Failed, "there is no good snapshot yet")),

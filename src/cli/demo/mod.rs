@@ -268,7 +268,7 @@ impl Stage {
             ("KEYHAVEN_STANDBY_URL", standby.base_url()),
             ("KEYHAVEN_STANDBY_IAM_URL", standby.iam_url()),
             ("KEYHAVEN_STANDBY_REQUESTS_PER_SECOND", PACE.to_owned()),
-            ("KEYHAVEN_STANDBY_API_KEY_FILE", api_key.display().to_string()),
+            ("KEYHAVEN_STANDBY_API_KEY", format!("file:{}", api_key.display())),
             ("KEYHAVEN_REPOSITORY_URL", self.path("repository").display().to_string()),
             ("KEYHAVEN_STATE_DIR", self.path("recovery/state").display().to_string()),
         ];

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     const DAY: Duration = Duration::from_secs(86_400);
-    const ALL: [Occasion; 6] = Occasion::ALL;
+    const ALL: &[Occasion] = Occasion::ALL;
 
     fn at(minutes: i64) -> Timestamp {
         Timestamp::from_millis(minutes * 60_000)
@@ -118,7 +118,7 @@ mod tests {
     fn another_sort_of_bad_is_news() {
         let (failed, suspect) = (Some(BadCondition::Failed), Some(BadCondition::Suspect));
         story(
-            &ALL,
+            ALL,
             &[
                 (0, failed, Some(Occasion::Failure)),
                 (1, suspect, Some(Occasion::Suspect)),
@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn since_is_the_first_time_and_a_clock_put_back_does_not_silence() {
         let failed = Some(BadCondition::Failed);
-        let first = decide(None, failed, &ALL, at(100), DAY).remember.unwrap();
-        let again = decide(Some(&first), Some(BadCondition::Partial), &ALL, at(200), DAY).remember.unwrap();
+        let first = decide(None, failed, ALL, at(100), DAY).remember.unwrap();
+        let again = decide(Some(&first), Some(BadCondition::Partial), ALL, at(200), DAY).remember.unwrap();
         assert_eq!((again.since, again.at), (at(100), at(200)));
-        assert_eq!(decide(Some(&first), failed, &ALL, at(10), DAY).tell, Some(Occasion::Failure));
+        assert_eq!(decide(Some(&first), failed, ALL, at(10), DAY).tell, Some(Occasion::Failure));
     }
 }

@@ -86,9 +86,16 @@ pub struct Hooks {
 impl Hooks {
     /// Hooks with the variables that they inherit: nothing else of our environment reaches them, so no key of ours can.
     #[must_use]
-    pub fn new(hooks: config::sections::Hooks, environment: Vec<(String, String)>) -> Self {
-        let config::sections::Hooks { before, after, failed, finally, timeout } = hooks;
-        Self { before, after, failed, finally, timeout, environment }
+    pub fn new(hooks: config::sections::HooksSection, environment: Vec<(String, String)>) -> Self {
+        let config::sections::HooksSection { run_before, run_after, run_failed, run_finally, timeout } = hooks;
+        Self {
+            before: run_before,
+            after: run_after,
+            failed: run_failed,
+            finally: run_finally,
+            timeout: timeout.0,
+            environment,
+        }
     }
 
     /// Whether there is none.

@@ -96,7 +96,9 @@ fn value<'j>(job: &'j JobConfig, flag: &str) -> Option<&'j str> {
 
 /// Whether its recovery identity is under a passphrase that only somebody at a terminal could give.
 fn asks(settings: &Settings, job: &JobConfig) -> bool {
-    let file = value(job, "--identity").map(PathBuf::from).or(settings.keys().recovery_identity_file);
+    let file = value(job, "--identity")
+        .map(PathBuf::from)
+        .or_else(|| settings.keys().recovery_identity_file.clone().map(|file| file.0));
     let sealed = |file: PathBuf| key_file::read_unless(&file, "recovery identity", Identities::is_encrypted);
     let text = file.and_then(|file| sealed(file).ok());
     text.is_some_and(|text| Identities::is_encrypted(&text)) && !has(job, "--passphrase-file")

@@ -67,14 +67,14 @@ pub(super) fn recipients(settings: &Settings, policy: &Policy, catalogue: Option
 
 fn recovery_identity(rows: &mut Rows, settings: &Settings, host: &HostPurpose) {
     let what = "recovery identity";
-    let Some(file) = settings.keys().recovery_identity_file else {
+    let Some(file) = &settings.keys().recovery_identity_file else {
         return match host.collects {
             true => rows.good(what, "none on this host, as it should be where backups run"),
             false => rows.good(what, "none named; give it with --identity"),
         };
     };
     // A file under a passphrase may be read by others; a plain one may not.
-    if let Err(failure) = key_file::read_unless(&file, what, Identities::is_encrypted) {
+    if let Err(failure) = key_file::read_unless(file, what, Identities::is_encrypted) {
         return rows.failed(what, &failure, "check keys.recovery_identity_file");
     }
     let shown = file.display();
@@ -92,7 +92,7 @@ fn recovery_identity(rows: &mut Rows, settings: &Settings, host: &HostPurpose) {
 
 /// A backup refuses to run with it, unless the configuration says that it is accepted.
 fn refused_unless_accepted(rows: &mut Rows, what: &'static str, settings: &Settings, found: &str, mend: &str) {
-    if settings.keys().recovery_key_on_collector {
+    if settings.keys().recovery_key_on_collector.is_some() {
         rows.warning(what, format!("{found}; accepted, and every entry says so"), mend);
     } else {
         rows.bad(what, FailureKind::Usage, format!("{found}; `keyhaven backup` refuses to run"), mend);

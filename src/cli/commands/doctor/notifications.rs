@@ -16,12 +16,12 @@ pub(super) async fn rows(app: &App, settings: &Settings, notify: bool) -> Rows {
     let mut rows = Rows::new("Being told");
     notifications(&mut rows, app, settings, notify).await;
     hooks(&mut rows, settings);
-    match settings.audit() {
-        Some(audit) if audit.to == "stdout" => rows.good("audit trail", "to standard output"),
-        Some(audit) if audit.to == "stderr" => rows.good("audit trail", "to standard error"),
-        Some(audit) => {
+    match settings.audit().to.as_deref() {
+        Some("stdout") => rows.good("audit trail", "to standard output"),
+        Some("stderr") => rows.good("audit trail", "to standard error"),
+        Some(file) => {
             let mend = "make its folder, owned by the user that runs keyhaven, or set audit.to to another file";
-            file_row(&mut rows, "audit trail", Path::new(&audit.to), mend);
+            file_row(&mut rows, "audit trail", Path::new(file), mend);
         }
         None => rows.good("audit trail", "off; audit.to names a file for it"),
     }
@@ -57,10 +57,10 @@ async fn notifications(rows: &mut Rows, app: &App, settings: &Settings, notify: 
 fn hooks(rows: &mut Rows, settings: &Settings) {
     let hooks = settings.hooks();
     for (key, program) in [
-        ("hooks.run_before", hooks.before.first()),
-        ("hooks.run_after", hooks.after.first()),
-        ("hooks.run_failed", hooks.failed.first()),
-        ("hooks.run_finally", hooks.finally.first()),
+        ("hooks.run_before", hooks.run_before.first()),
+        ("hooks.run_after", hooks.run_after.first()),
+        ("hooks.run_failed", hooks.run_failed.first()),
+        ("hooks.run_finally", hooks.run_finally.first()),
     ] {
         let Some(program) = program else { continue };
         match runnable(program) {

@@ -23,7 +23,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, backs_up: bool, limit: 
         next(&mut rows, job, now);
         super::jobs::rows(&mut rows, settings, job);
     }
-    let objectives = settings.objectives();
+    let objectives = services::objectives(settings);
     interval(&mut rows, &jobs, "backup", objectives.rpo, "objectives.rpo", now);
     interval(&mut rows, &jobs, "verify", objectives.verified_within, "objectives.verified_within", now);
     if backs_up && objectives.rpo.is_none() {
@@ -37,9 +37,9 @@ pub(super) async fn rows(app: &App, settings: &Settings, backs_up: bool, limit: 
         rows.good("jobs", "none in the configuration: cron, systemd or whoever else runs the commands");
     }
     leases(&mut rows, settings, limit).await;
-    if let Some(file) = settings.metrics().textfile {
+    if let Some(file) = &settings.metrics().textfile {
         let mend = "make its folder, owned by the user that runs keyhaven, or set metrics.textfile to another file";
-        file_row(&mut rows, "metrics file", &file, mend);
+        file_row(&mut rows, "metrics file", file, mend);
     }
     rows
 }
@@ -71,7 +71,7 @@ async fn leases(rows: &mut Rows, settings: &Settings, limit: Limit) {
     let trying = async {
         let store = services::store(&place)?;
         let shown = store.place();
-        let leases = Leases::new(store, Arc::new(SystemClock), "keyhaven doctor", settings.daemon().lease_term);
+        let leases = Leases::new(store, Arc::new(SystemClock), "keyhaven doctor", settings.daemon().lease_term.0);
         let unfit = |error| Failure::from_error(FailureKind::Failed, error);
         leases.probe().await.map_err(unfit).map(|()| shown)
     };

@@ -42,7 +42,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         ])?;
         printer.line("")?;
         printer.line("Next:")?;
-        printer.line("  1. Set keys.signing_key_file to the secret file in this host's configuration.")?;
+        printer.line("  1. Set keys.signing_key = \"file:PATH\" with the secret file in this host's configuration.")?;
         printer.line("  2. Where the custodian's key is, add it with the roles that it needs:")?;
         printer.line(format!(
             "     keyhaven keys add --public {} --role verifier --role restorer --role reaper \\",

@@ -10,8 +10,7 @@ use tracing::warn;
 use super::ledgers::Repositories;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
-use crate::cli::run_hooks;
-use crate::config::Objectives as Wanted;
+use crate::cli::{run_hooks, services};
 use crate::config::Settings;
 use crate::daemon::notify::{Freshness, NotifyWarning, RunStart, StartedRun};
 use crate::daemon::ports::RunObserver;
@@ -26,7 +25,7 @@ use crate::model::Clock as _;
 struct InstanceObserver {
     teller: Notifier,
     tally: Arc<Mutex<RunStatistics>>,
-    wanted: Wanted,
+    objectives: Objectives,
 }
 
 /// How every job stands, and the daemon.
@@ -62,7 +61,7 @@ impl DaemonObserver {
             let one = InstanceObserver {
                 teller: run_hooks::teller(app, settings),
                 tally: Arc::new(Mutex::new(tally)),
-                wanted: settings.objectives(),
+                objectives: services::objectives(settings),
             };
             (name, one)
         });
@@ -71,7 +70,7 @@ impl DaemonObserver {
             board: board.clone(),
             manager: Arc::clone(manager),
             repositories,
-            stop_within: settings.first().map(|settings| settings.daemon().stop_within).unwrap_or_default(),
+            stop_within: settings.first().map(|settings| settings.daemon().stop_within.0).unwrap_or_default(),
             stop: app.cancel().clone(),
             begun: Mutex::default(),
             shown: Mutex::default(),
@@ -96,7 +95,7 @@ impl DaemonObserver {
     /// Tells whether what the repository holds is fresh enough, as far as that can be known.
     async fn tell_freshness(&self, one: &InstanceObserver, instance: &str) -> Vec<NotifyWarning> {
         let Ok(ledger) = self.repositories.ledger(instance).await else { return Vec::new() };
-        let objectives = Objectives { rpo: one.wanted.rpo, verified_within: one.wanted.verified_within };
+        let objectives = one.objectives;
         let now = SystemClock.now();
         let stale = status(&ledger, &objectives, now).stale.iter().map(ToString::to_string).collect();
         one.teller.freshness(&Freshness { instance: instance.to_owned(), stale, at: now }).await

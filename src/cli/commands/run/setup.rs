@@ -64,7 +64,7 @@ pub(super) async fn load(
         tallies.insert(settings.instance().to_owned(), tally);
         if let Some(place) = settings.leases()? {
             let owner = format!("{} ({}, process {})", run_hooks::host(), state.display(), std::process::id());
-            let term = settings.daemon().lease_term;
+            let term = settings.daemon().lease_term.0;
             let place = Leases::new(services::store(&place)?, Arc::new(SystemClock), &owner, term);
             leases.add(settings.instance(), place, &id.to_string());
         }
@@ -82,9 +82,9 @@ pub(super) async fn load(
     Ok(Setup {
         tasks,
         remembered,
-        turns: TakeoverPolicy { salt, takeover_after: daemon.takeover_after },
-        max_running: daemon.max_running,
-        stop_within: daemon.stop_within,
+        turns: TakeoverPolicy { salt, takeover_after: daemon.takeover_after.0 },
+        max_running: daemon.max_running.get(),
+        stop_within: daemon.stop_within.0,
         ports: Ports {
             runner: Arc::new(processes(app, text)?),
             ledgers: repositories,
@@ -125,7 +125,7 @@ fn refuse_recovery_key(settings: &Settings, tasks: &[JobTask]) -> Result<(), Fai
     let keys = settings.keys();
     let Some(backup) = tasks.iter().find(|task| task.kind.name == "backup") else { return Ok(()) };
     match &keys.recovery_identity_file {
-        Some(file) if !keys.recovery_key_on_collector => Err(Failure::usage(format!(
+        Some(file) if keys.recovery_key_on_collector.is_none() => Err(Failure::usage(format!(
             "the job `{}` backs up, and keys.recovery_identity_file names {}: a host that backs up must not be able to open \
              its backups",
             backup.name,

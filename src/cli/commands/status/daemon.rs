@@ -27,7 +27,7 @@ pub(super) struct DaemonStatus {
 
 /// Asks it; nothing where none is configured to listen.
 pub(super) async fn ask(settings: &Settings) -> Option<DaemonStatus> {
-    let listen = settings.daemon().listen?;
+    let listen = settings.daemon().listen.clone()?;
     let asked = tokio::time::timeout(PATIENCE, ready(&listen)).await;
     let asked = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
     let (answers, says) = match asked {

@@ -7,7 +7,7 @@ use crate::cli::commands::keys;
 use crate::cli::failure::{CommandOutcome, Failure};
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, SigningKeys};
-use crate::config::value::{SettingValue, ValueKind};
+use crate::config::value::{Period, parse_flag};
 use crate::crypto::digest::sha256;
 use crate::repository::recover_md;
 
@@ -31,11 +31,11 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "CUSTODIAN")]
     remove_custodian: Vec<String>,
     /// How long something stays after it was forgotten
-    #[arg(long, value_name = "PERIOD", value_parser = crate::cli::args::period)]
-    grace: Option<String>,
+    #[arg(long, value_name = "PERIOD", value_parser = parse_flag::<Period>)]
+    grace: Option<Period>,
     /// How long a run may take
-    #[arg(long, value_name = "PERIOD", value_parser = crate::cli::args::period)]
-    longest_run: Option<String>,
+    #[arg(long, value_name = "PERIOD", value_parser = parse_flag::<Period>)]
+    longest_run: Option<Period>,
     /// Replace RECOVER.md by this file; without FILE, by the text of this version of keyhaven
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     recover_md: Option<Option<PathBuf>>,
@@ -61,8 +61,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         changes.push(PolicyChange::RemoveCustodian { key });
     }
     changes.extend(arguments.threshold.map(PolicyChange::Threshold));
-    changes.extend(arguments.grace.as_deref().and_then(seconds).map(PolicyChange::Grace));
-    changes.extend(arguments.longest_run.as_deref().and_then(seconds).map(PolicyChange::LongestRun));
+    changes.extend(arguments.grace.map(|grace| grace.as_secs()).map(PolicyChange::Grace));
+    changes.extend(arguments.longest_run.map(|longest| longest.as_secs()).map(PolicyChange::LongestRun));
     let text = match &arguments.recover_md {
         None => None,
         Some(Some(path)) => Some(read_public(path, "RECOVER.md")?),
@@ -81,12 +81,4 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     }
     let next = session.next(&changes, arguments.reason, arguments.join)?;
     session.carry_out("proposed", serde_json::Map::new(), &next, text, &arguments.with).await
-}
-
-/// The seconds of a period, which the parser has checked.
-fn seconds(text: &str) -> Option<u64> {
-    match ValueKind::Period.read_text(text, std::path::Path::new("")) {
-        Ok(SettingValue::Period(period)) => Some(period.as_secs()),
-        _ => None,
-    }
 }

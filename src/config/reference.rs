@@ -1,31 +1,28 @@
-//! The commented configuration file, made from the table of keys.
+//! What is written from the declarations of the sections: the commented file and the reference.
 
 use std::collections::BTreeMap;
 
-use super::keys::{KEYS, SECTIONS};
+use super::sections::SECTIONS;
 
 /// Columns that comments fill at most.
 const WIDTH: usize = 100;
 
-/// Writes the commented file. Keys in `values` (as TOML) are set, all others stand as comments with an example.
+/// Writes the commented file. Keys in `values` (as TOML) are set, all others are comments with an example.
 #[must_use]
 pub fn commented(values: &BTreeMap<&str, String>) -> String {
-    let mut text = String::from("# Keyhaven configuration. A key set here is beaten by its environment variable\n");
-    text.push_str(
-        "# (source.url: KEYHAVEN_SOURCE_URL), and that by a flag. `keyhaven config show` tells what holds.\n",
+    let mut text = String::from(
+        "# Keyhaven configuration. The environment variable of a key (source.url: KEYHAVEN_SOURCE_URL) beats this file,\n\
+         # and a flag beats both. `keyhaven config show` prints what holds.\n",
     );
-    for (section, about) in SECTIONS {
+    for section in SECTIONS {
         text.push('\n');
-        if !section.is_empty() {
-            comment(&mut text, about);
-            text.push_str(&format!("[{section}]\n"));
+        if !section.name.is_empty() {
+            comment(&mut text, section.about);
+            text.push_str(&format!("[{}]\n", section.name));
         }
-        for key in KEYS {
-            let (of, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
-            if of != *section {
-                continue;
-            }
+        for key in section.keys {
             comment(&mut text, key.about);
+            let (_, name) = key.split();
             match values.get(key.path) {
                 Some(value) => text.push_str(&format!("{name} = {value}\n")),
                 None => text.push_str(&format!("#{name} = {}\n", key.example)),
@@ -35,6 +32,52 @@ pub fn commented(values: &BTreeMap<&str, String>) -> String {
     text.push_str(TABLES);
     text
 }
+
+/// Writes the reference of all keys as Markdown: `docs/configuration.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::from(INTRODUCTION);
+    for section in SECTIONS {
+        let title =
+            if section.name.is_empty() { "Above the sections".to_owned() } else { format!("`[{}]`", section.name) };
+        text.push_str(&format!("\n## {title}\n"));
+        if !section.about.is_empty() {
+            text.push_str(&format!("\n{}\n", wrapped(section.about, "")));
+        }
+        for key in section.keys {
+            let default = match key.default {
+                Some("[]") => "none".to_owned(),
+                Some(default) => format!("`{default}`"),
+                None => "not set".to_owned(),
+            };
+            let facts = format!("Type: {}. Default: {default}. Variable: `{}`.", (key.expected)(), key.variable());
+            text.push_str(&format!("\n### `{}`\n\n{}\n\n", key.path, wrapped(key.about, "")));
+            text.push_str(&format!("{}\n\n```toml\n{} = {}\n```\n", wrapped(&facts, ""), key.split().1, key.example));
+        }
+    }
+    text.push_str(&format!("\n## Tables\n\n{}\n\n```toml{TABLES}```\n", wrapped(ABOUT_TABLES, "")));
+    text
+}
+
+const INTRODUCTION: &str = "\
+# Configuration reference
+
+<!-- Written from the declarations in src/config/sections: `UPDATE_FIXTURES=1 cargo test --test it config_messages`. -->
+
+Every key of `keyhaven.toml`, with its type, its default and its environment variable. `keyhaven config init` prints
+the same as a commented file. A flag beats the environment variable, and that beats the file. `keyhaven config show`
+prints what holds and where each value was set; `keyhaven config validate` checks it. An unknown key is an error, and
+so is an unknown `KEYHAVEN_…` variable.
+
+Relative paths in the file start at the directory of the file, those of variables and flags at the working directory.
+A list in a variable is separated by commas.
+
+No secret is in the file. A key for a secret names its place: `\"file:PATH\"` is a file that the world cannot read,
+`\"env:NAME\"` an environment variable, `\"credential:NAME\"` a systemd credential (`$CREDENTIALS_DIRECTORY`).
+";
+
+const ABOUT_TABLES: &str = "These tables can only be in the file. Everything in this example is a comment, as in the file \
+                            that `keyhaven config init` prints.";
 
 /// The tables that shape a restore, the jobs and the instances, all as comments.
 const TABLES: &str = r#"
@@ -69,20 +112,20 @@ const TABLES: &str = r#"
 #from = "eu-de.example.com"
 #to = "eu-gb.example.com"
 
-# Who is told when something goes wrong, and when it is well again. URLs and tokens come by reference (`_file`,
-# `_env`, `_credential`). `on` is failure, partial, suspect, stale, recovery, success; what stays bad is told
-# again after `repeat_every`. Names and error texts are told only with `names = true`.
-# `keyhaven notify test` sends one to each. A ping (healthchecks) tells the start and the end of every run.
+# Notifications of failures and of recoveries. URLs and tokens are references: "file:PATH", "env:NAME" or
+# "credential:NAME". `on` is failure, partial, suspect, stale, recovery, success; what stays bad is sent again
+# after `repeat_every`. Names and error texts are sent only with `names = true`. `keyhaven notify test` sends
+# one to each. A ping (healthchecks) reports the start and the end of every run.
 #[[notify]]
 #kind = "ping"
 #name = "nightly"
-#url_file = "/etc/keyhaven/healthchecks-url"
+#url = "file:/etc/keyhaven/healthchecks-url"
 #jobs = ["backup"]
 #[[notify]]
 #kind = "webhook"
 #name = "chat"
 #preset = "slack"
-#url_file = "/etc/keyhaven/slack-url"
+#url = "file:/etc/keyhaven/slack-url"
 #on = ["failure", "recovery", "stale", "suspect"]
 #repeat_every = "1d"
 #[[notify]]
@@ -91,7 +134,7 @@ const TABLES: &str = r#"
 #host = "smtp.example.com"
 #tls = "starttls"
 #user = "keyhaven"
-#password_file = "/etc/keyhaven/smtp-password"
+#password = "file:/etc/keyhaven/smtp-password"
 #from = "keyhaven@example.com"
 #to = ["operators@example.com"]
 #names = true
@@ -127,28 +170,24 @@ pub fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Texts as a TOML list.
-#[must_use]
-pub fn quote_list(texts: &[String]) -> String {
-    let quoted: Vec<String> = texts.iter().map(|text| quote(text)).collect();
-    format!("[{}]", quoted.join(", "))
-}
-
+/// Writes words as a comment.
 fn comment(text: &mut String, words: &str) {
-    let mut line = String::from("#");
-    for word in words.split_whitespace() {
-        if line.len() + 1 + word.len() > WIDTH {
-            text.push_str(&line);
-            text.push('\n');
-            line = String::from("#");
-        }
-        line.push(' ');
-        line.push_str(word);
-    }
-    if line.len() > 1 {
-        text.push_str(&line);
+    if !words.is_empty() {
+        text.push_str(&wrapped(words, "# "));
         text.push('\n');
     }
+}
+
+/// Words in lines that each begin with `start`.
+fn wrapped(words: &str, start: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= WIDTH => line.push_str(&format!(" {word}")),
+            _ => lines.push(format!("{start}{word}")),
+        }
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -161,14 +200,22 @@ mod tests {
     #[test]
     fn the_file_as_it_comes_sets_nothing_and_is_valid() {
         let text = commented(&BTreeMap::new());
-        assert!(Layer::file(&text, "keyhaven.toml", Path::new("/")).unwrap().values.is_empty(), "{text}");
+        assert!(
+            Layer::file(&text, "keyhaven.toml", Path::new("/"))
+                .unwrap()
+                .sections
+                .members()
+                .iter()
+                .all(|(_, node)| node.members().is_empty()),
+            "{text}"
+        );
         assert!(text.lines().all(|line| line.chars().count() <= 120));
     }
 
     #[test]
     fn every_example_has_the_type_of_its_key() {
-        for key in KEYS {
-            let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        for key in SECTIONS.iter().flat_map(|section| section.keys) {
+            let (section, name) = key.split();
             let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
             let text = format!("{header}{name} = {}\n", key.example);
             assert!(Layer::file(&text, "example", Path::new("/")).is_ok(), "{text}");
@@ -187,7 +234,7 @@ mod tests {
         let policies = layer.tables.policies();
         assert_eq!((policies.types.len(), policies.rules.len(), policies.overrides.len()), (6, 1, 1));
         assert_eq!(policies.transforms.len(), 1);
-        assert_eq!(layer.notify.targets.len(), 3);
+        assert_eq!(layer.notify.len(), 3);
         let names: Vec<&str> = layer.jobs.iter().map(|job| job.name.as_str()).collect();
         assert_eq!((names, layer.instances().collect()), (vec!["backup", "weekly-check"], vec!["payments"]));
     }
@@ -196,10 +243,10 @@ mod tests {
     fn set_keys_are_read_back() {
         let values = BTreeMap::from([
             ("source.url", quote("https://a.example")),
-            ("backup.tags", quote_list(&["one".into(), "two\"b".into()])),
+            ("backup.tags", "[\"one\", \"two\"]".to_owned()),
         ]);
         let layer = Layer::file(&commented(&values), "x", Path::new("/")).unwrap();
-        assert_eq!(layer.values.len(), 2);
-        assert_eq!(layer.values["backup.tags"].0.to_string(), "one, two\"b");
+        assert!(layer.sections.find("source.url").is_some() && layer.sections.find("backup.tags").is_some());
+        assert!(layer.sections.find("source.crn").is_none());
     }
 }
