@@ -52,7 +52,7 @@ const PROVIDER_WORDS: &[&str] = &["ibm", "crn"];
 const OLD_MEMBER: &str = r#"#[serde(rename = "crn")]"#;
 
 /// Every source file of a folder, as (path, text without comment lines).
-fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+pub(crate) fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

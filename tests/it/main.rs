@@ -71,6 +71,7 @@ mod ledger_trust;
 mod logs;
 mod metrics;
 mod mock_instance;
+mod names;
 mod notify;
 mod oracle;
 mod pki_kit;

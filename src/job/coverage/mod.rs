@@ -7,7 +7,7 @@ mod threshold;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::report::{ClassReason, CoverageReport, LeftOut, Members, NamedItem, Needed, Unknown};
+pub use self::report::{ClassReason, CoverageReport, ItemMembers, LeftOut, NamedItem, Needed, Unknown};
 pub use self::threshold::{Threshold, ThresholdError};
 use crate::job::restore::policy::treatment;
 use crate::model::{Item, ItemClass, ItemKind, Policies, Restorability, Timestamp, Treatment};
@@ -27,7 +27,7 @@ pub struct Coverage<'a> {
     treatments: BTreeMap<Treatment, u64>,
     left_out: Vec<LeftOut>,
     reasons: BTreeMap<(Restorability, &'static str), ClassReason>,
-    members: Vec<Members>,
+    members: Vec<ItemMembers>,
     not_captured: Vec<NamedItem>,
     needs: BTreeMap<&'static str, Needed>,
     fulfilled: BTreeSet<&'static str>,
@@ -93,7 +93,7 @@ impl<'a> Coverage<'a> {
                 let found = write_only.iter().filter(|member| known.contains(&member.known));
                 found.map(|member| member.member).collect()
             };
-            self.members.push(Members {
+            self.members.push(ItemMembers {
                 item: named.clone(),
                 lost: of(&[Recovered::Lost]),
                 kept: of(&[Recovered::Derived, Recovered::Supplied, Recovered::Shown]),

@@ -25,7 +25,7 @@ pub struct CoverageReport {
     /// Items that the configured policies leave out, although they could come back.
     pub left_out: Vec<LeftOut>,
     /// Items with members that a create takes and no answer returns.
-    pub members: Vec<Members>,
+    pub members: Vec<ItemMembers>,
     /// Items whose value or payload is in the source and not in the snapshot.
     pub not_captured: Vec<NamedItem>,
     /// What has to be there besides: outside the provider's API, so in no backup.
@@ -86,7 +86,7 @@ pub struct Unknown {
 
 /// The write-only members of an item.
 #[derive(Debug, Clone, Serialize)]
-pub struct Members {
+pub struct ItemMembers {
     /// The item.
     pub item: NamedItem,
     /// Nobody knows them: a restore leaves them to the provider's default.
