@@ -29,7 +29,7 @@ const REFRESH: Duration = Duration::from_secs(300);
 /// Counts a run, and writes the textfile where one is configured.
 pub(super) async fn leave(app: &App, settings: &Settings, run: &JobRun) {
     let warn = |what: &str| {
-        app.printer.warning(&format!("{what}; the result of the command is not touched by that"));
+        app.printer.warning(&format!("{what}; this does not change the result of the command"));
     };
     let tally = match state_folder(app, settings) {
         Some(folder) => {

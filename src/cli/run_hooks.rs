@@ -156,7 +156,7 @@ async fn status(
 
 fn warn(app: &App, warnings: Vec<NotifyWarning>) {
     for warning in warnings {
-        app.printer.warning(&format!("not told: {warning}; the result of the command is not touched by that"));
+        app.printer.warning(&format!("not notified: {warning}; this does not change the result of the command"));
     }
 }
 

@@ -81,7 +81,7 @@ impl ServiceManager {
         let Some(socket) = &self.socket else { return };
         // A manager that does not listen is no reason to stop.
         if let Err(error) = send_to(socket, states) {
-            debug!("the service manager was not told: {error}");
+            debug!("the service manager was not notified: {error}");
         }
     }
 }

@@ -324,11 +324,11 @@ fn a_fresh_repository_is_worth_a_look_and_not_bad() {
 #[test]
 fn hooks_and_audit_trail_that_cannot_work_are_bad() {
     let site = Site::seeded();
-    finds(&doctor(&site), 0, "Being told", "notification", "warning", "nobody is told", "[[notify]]");
+    finds(&doctor(&site), 0, "Notifications", "notification", "warning", "nobody is notified", "[[notify]]");
     configure(&site, "[audit]", "[audit]\nto = \"/no-such-folder/audit.jsonl\"");
-    bad(&doctor(&site), 1, "Being told", "audit trail", "is not there", "audit.to");
+    bad(&doctor(&site), 1, "Notifications", "audit trail", "is not there", "audit.to");
     configure(&site, "[hooks]", "[hooks]\nrun_failed = [\"/no-such-program\"]");
-    bad(&doctor(&site), 1, "Being told", "hook", "hooks.run_failed: /no-such-program is not there", "chmod +x");
+    bad(&doctor(&site), 1, "Notifications", "hook", "hooks.run_failed: /no-such-program is not there", "chmod +x");
 }
 
 #[test]

@@ -123,8 +123,8 @@ fn only_a_test_message_shows_that_somebody_cannot_be_told() {
     assert_eq!(bad_ones.len(), 2, "{bad_ones:?}");
     assert!(bad_ones.iter().any(|found| found.contains("broken") && found.contains("answered 500")), "{bad_ones:?}");
     let run = site.run(&["doctor", "--json", "--notify"]);
-    bad(&run, 1, "Being told", "notification", "down", "[[notify]] table `down`");
+    bad(&run, 1, "Notifications", "notification", "down", "[[notify]] table `down`");
     // One whose file is missing is seen without a message.
     configure(&site, "good.url", "no-such.url");
-    bad(&doctor(&site), 1, "Being told", "notification", "good", "[[notify]] table `good`");
+    bad(&doctor(&site), 1, "Notifications", "notification", "good", "[[notify]] table `good`");
 }

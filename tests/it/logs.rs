@@ -88,7 +88,7 @@ fn a_run_is_a_span_for_a_collector_and_one_that_is_down_is_a_warning() {
     }
     let down = Receiver::start(Answer::Status(503)).url("");
     let run = site.machine.run_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &down)], &["backup"]);
-    assert!(run.code == 0 && run.err.contains("not told: OpenTelemetry"), "{run:#?}");
+    assert!(run.code == 0 && run.err.contains("not notified: OpenTelemetry"), "{run:#?}");
     assert_eq!(site.run(&["backup"]).code, 0);
     assert!(collector.take().is_empty(), "without the variable nothing is sent");
 }

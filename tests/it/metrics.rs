@@ -148,7 +148,7 @@ fn on_a_full_disk_the_backup_succeeds_says_so_and_leaves_the_old_file_whole() {
         cat /dev/zero >out/fill 2>/dev/null; $keyhaven backup >&2; code=$?; \
         cmp before out/keyhaven.prom && ls -A out; exit $code";
     let run = in_a_namespace(&site, script);
-    run.fails(0, &["warning: cannot write the metrics to ", "No space left", "is not touched by that"]);
+    run.fails(0, &["warning: cannot write the metrics to ", "No space left", "does not change the result"]);
     assert_eq!(run.out, ".keyhaven.prom.lock\nfill\nkeyhaven.prom\n", "nothing half lies there");
 }
 

@@ -1,4 +1,4 @@
-//! Being told: pings, webhooks and mail against real receivers, well-behaved and not.
+//! Notifications: pings, webhooks and mail against real receivers, well-behaved and not.
 
 use data_encoding::BASE64;
 
@@ -116,15 +116,15 @@ fn whoever_cannot_be_told_is_a_warning_and_the_backup_has_succeeded() {
     let run = site.machine.run_with(&[("RUST_LOG", "trace")], &["backup", "--json"]);
     assert!(run.json(0)["sequence"].is_u64());
     for words in [
-        "not told: down: ",
-        "not told: broken: 127.0.0.1 answered 500",
-        "not told: away: 127.0.0.1 answered 302, a redirect",
-        "not told: mute: 127.0.0.1 did not answer in time",
-        "not told: unset: ",
+        "not notified: down: ",
+        "not notified: broken: 127.0.0.1 answered 500",
+        "not notified: away: 127.0.0.1 answered 302, a redirect",
+        "not notified: mute: 127.0.0.1 did not answer in time",
+        "not notified: unset: ",
     ] {
         assert!(run.err.contains(words), "{words}: {run:#?}");
     }
-    assert!(!run.err.contains("not told: good") && !run.err.contains("not told: endless"), "{run:#?}");
+    assert!(!run.err.contains("not notified: good") && !run.err.contains("not notified: endless"), "{run:#?}");
     silent_about(&run, &[TOKEN]);
     assert_eq!(good.requests().len(), 1, "what was taken is not sent again");
     assert!(broken.requests().len() > 1, "what may pass is tried again");
@@ -153,7 +153,7 @@ fn a_mail_goes_over_starttls_with_a_login_and_a_refused_one_is_a_warning() {
     );
     source_key(&site, false);
     let run = site.machine.run_with(&[("RUST_LOG", "trace")], &["backup"]);
-    assert!(run.code == 17 && !run.err.contains("not told"), "{run:#?}");
+    assert!(run.code == 17 && !run.err.contains("not notified"), "{run:#?}");
     silent_about(&run, &[TOKEN]);
     let mail = server.mail();
     assert_eq!((&mail["tls"], &mail["login"]), (&true.into(), &true.into()));
@@ -167,7 +167,7 @@ fn a_mail_goes_over_starttls_with_a_login_and_a_refused_one_is_a_warning() {
     site.machine.write("password", "hunter2-wrong");
     source_key(&site, true);
     let run = site.run(&["backup"]);
-    assert!(run.code == 0 && run.err.contains("not told: ops: localhost: "), "{run:#?}");
+    assert!(run.code == 0 && run.err.contains("not notified: ops: localhost: "), "{run:#?}");
     silent_about(&run, &["hunter2"]);
     // It has not been told of the recovery, so the next run tells it.
     site.machine.write("password", TOKEN);

@@ -38,7 +38,7 @@ struct TestReport {
 #[derive(Serialize)]
 struct DeliveryRow {
     target: String,
-    told: bool,
+    notified: bool,
     why: Option<String>,
 }
 
@@ -64,18 +64,18 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
     let mut targets = Vec::new();
     for name in names {
         let why = teller.test(name).await.err().map(|warning| warning.why);
-        targets.push(DeliveryRow { target: name.to_owned(), told: why.is_none(), why });
+        targets.push(DeliveryRow { target: name.to_owned(), notified: why.is_none(), why });
     }
     let tested = TestReport { targets };
     app.printer.result(&tested, |printer| {
         tested.targets.iter().try_for_each(|line| match &line.why {
-            None => printer.line(format!("{} {}", printer.paint(Style::Green, "told:"), line.target)),
+            None => printer.line(format!("{} {}", printer.paint(Style::Green, "notified:"), line.target)),
             Some(why) => {
-                let label = printer.paint(Style::Red, "not told:");
+                let label = printer.paint(Style::Red, "not notified:");
                 printer.line(format!("{label} {}: {}", line.target, text::safe(why)))
             }
         })
     })?;
-    let all = tested.targets.iter().all(|line| line.told);
+    let all = tested.targets.iter().all(|line| line.notified);
     Ok(if all { CommandOutcome::Done } else { CommandOutcome::Reported(FailureKind::Failed) })
 }

@@ -124,7 +124,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
 async fn tell(teller: Option<&Notifier>, why: Option<&str>) {
     let Some(teller) = teller else { return };
     for warning in teller.configuration(why).await {
-        warn!("not told: {warning}");
+        warn!("not notified: {warning}");
     }
 }
 

@@ -52,7 +52,7 @@ pub fn check_url(text: &str) -> Result<(), &'static str> {
         "https" => {}
         "http" if is_loopback(text) => {}
         "http" => {
-            return Err("is plain http, which is for loopback only: what is told would cross the network in clear");
+            return Err("is plain http, which is for loopback only: notifications would cross the network in clear");
         }
         _ => return Err("must begin with https://"),
     }

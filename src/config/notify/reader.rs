@@ -230,7 +230,7 @@ fn mail(entry: &TableEntry<'_>, members: &TargetMembers) -> Result<Way, ConfigEr
     let tls = members.tls.unwrap_or(Tls::Implicit);
     let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     if tls == Tls::None && !is_loopback(&format!("http://{bracketed}")) {
-        let problem = "\"none\" is for loopback only: what is told would cross the network in clear";
+        let problem = "\"none\" is for loopback only: notifications would cross the network in clear";
         return Err(entry.at("tls", problem));
     }
     let usual = match tls {

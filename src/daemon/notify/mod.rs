@@ -185,7 +185,7 @@ impl Notifier {
     }
 
     /// Tells how a run ended: hooks, pings, notifications. `again` says that another attempt follows: then hooks run, and
-    /// nobody is told of a failure that may pass. Gives back what could not be told, for the caller to log.
+    /// nobody is notified of a failure that may pass. Returns what could not be notified, for the caller to log.
     pub async fn finished(&self, mut started: StartedRun, run: &JobRun, again: bool) -> Vec<NotifyWarning> {
         let mut warnings = self.hooks.after(run, started.id).await;
         // A ping of the start must not arrive after that of the end.

@@ -13,7 +13,7 @@ use crate::model::FailureKind;
 
 /// The rows. Only with `notify` is anybody told anything: a message that says that it is a test.
 pub(super) async fn rows(app: &App, settings: &Settings, notify: bool) -> Rows {
-    let mut rows = Rows::new("Being told");
+    let mut rows = Rows::new("Notifications");
     notifications(&mut rows, app, settings, notify).await;
     hooks(&mut rows, settings);
     match settings.audit().to.as_deref() {
@@ -34,7 +34,7 @@ async fn notifications(rows: &mut Rows, app: &App, settings: &Settings, notify: 
     if teller.names().next().is_none() {
         return rows.warning(
             what,
-            "nobody is told when a run fails",
+            "nobody is notified when a run fails",
             "add a [[notify]] table (`keyhaven config init` shows some), or alert on the metrics",
         );
     }

@@ -129,7 +129,7 @@ impl RunObserver for DaemonObserver {
             warnings.extend(self.tell_freshness(one, &run.instance).await);
         }
         for warning in warnings {
-            warn!(job = run.job, instance = run.instance, "not told: {warning}");
+            warn!(job = run.job, instance = run.instance, "not notified: {warning}");
         }
     }
 
