@@ -149,7 +149,7 @@ impl Readiness {
 }
 
 impl DaemonState {
-    /// An empty board. A loop that has not [ticked](Board::tick) for `alive_within` counts as dead; creating the board is
+    /// An empty board. A loop that has not [ticked](DaemonState::tick) for `alive_within` counts as dead; creating the board is
     /// the first tick.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, alive_within: Duration) -> Self {

@@ -84,7 +84,7 @@ struct Content {
 
 /// What this host remembers of the runs of one repository.
 ///
-/// Runs that are [taken](Tally::take) count at once here, and in the file at the next [`save`](Tally::save), which adds them
+/// Runs that are [taken](RunStatistics::take) count at once here, and in the file at the next [`save`](RunStatistics::save), which adds them
 /// to whatever other processes have written by then.
 #[derive(Debug, Clone)]
 pub struct RunStatistics {
