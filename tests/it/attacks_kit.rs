@@ -16,7 +16,7 @@ use crate::site::Site;
 use crate::sweep::age;
 
 pub(crate) const IDENTITY: [&str; 2] = ["--identity", "kit/recovery-identity.txt"];
-pub(crate) const REAPER: [(&str, &str); 1] = [("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "reaper/signing-key.pem")];
+pub(crate) const REAPER: [(&str, &str); 1] = [("KEYHAVEN_KEYS_SIGNING_KEY", "file:reaper/signing-key.pem")];
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Every object of a repository in a directory.

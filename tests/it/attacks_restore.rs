@@ -52,7 +52,7 @@ fn snapshots_of_strangers_and_of_ended_keys_are_never_what_is_restored() {
     // A collector that was let in and whose host was then broken into: its snapshot is whole and of other values.
     site.let_in("thief", &["collector"]);
     rotate(&site, "OWNED");
-    let as_thief = [("KEYHAVEN_KEYS_SIGNING_KEY_FILE", "thief/signing-key.pem")];
+    let as_thief = [("KEYHAVEN_KEYS_SIGNING_KEY", "file:thief/signing-key.pem")];
     let stolen = site.machine.run_with(&as_thief, &["backup", "--json"]).json(0);
     let warm = Warm::new(site);
     let site = &warm.site;
