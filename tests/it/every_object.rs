@@ -223,7 +223,8 @@ fn the_program_names_each_kind_of_object_and_what_to_do_about_it() {
     let environment = [
         ("KEYHAVEN_STANDBY_URL", url.as_str()),
         ("KEYHAVEN_STANDBY_IAM_URL", iam_url.as_str()),
-        ("KEYHAVEN_STANDBY_API_KEY", key.as_str()),
+        ("KEYHAVEN_STANDBY_API_KEY", "env:STANDBY_API_KEY"),
+        ("STANDBY_API_KEY", key.as_str()),
     ];
     let listed = site.run(&["ls", "--json"]).json(0);
     let mut keys = listed.as_array().unwrap().iter().filter_map(|row| row["key"].as_str());
