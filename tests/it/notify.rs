@@ -250,7 +250,7 @@ fn a_server_without_starttls_gets_neither_mail_nor_password() {
         ),
     );
     let tested = site.run(&["notify", "test", "--json"]).json(1);
-    assert_eq!(tested["targets"][0]["told"], false, "{tested:#}");
+    assert_eq!(tested["targets"][0]["notified"], false, "{tested:#}");
     assert!(tested["targets"][0]["why"].as_str().unwrap().starts_with("localhost: "), "{tested:#}");
 }
 
