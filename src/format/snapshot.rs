@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, Timestamp};
@@ -100,15 +101,16 @@ pub struct ItemCounts {
     pub empty: Option<u64>,
 }
 
-/// Numbers in all, per kind and per class.
+/// Numbers in all, per kind and per class. The maps are flat: of a long ledger every snapshot is in memory, and a node of a
+/// tree has room for eleven counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotCounts {
     /// Of all items.
     pub all: ItemCounts,
     /// By kind of item.
-    pub kinds: BTreeMap<String, ItemCounts>,
+    pub kinds: LiteMap<String, ItemCounts>,
     /// By restorability.
-    pub classes: BTreeMap<String, ItemCounts>,
+    pub classes: LiteMap<String, ItemCounts>,
 }
 
 /// Something that makes a snapshot suspect, or remarkable.
@@ -253,6 +255,6 @@ impl SnapshotEvent {
     }
 }
 
-fn items_by(counts: &BTreeMap<String, ItemCounts>) -> BTreeMap<String, u64> {
+fn items_by(counts: &LiteMap<String, ItemCounts>) -> BTreeMap<String, u64> {
     counts.iter().map(|(name, counts)| (name.clone(), counts.items.unwrap_or(0))).collect()
 }

@@ -151,15 +151,17 @@ impl Repository {
     /// ledger is much memory.
     async fn read_entries(
         &self,
-        listed: Vec<ObjectInfo>,
+        mut listed: Vec<ObjectInfo>,
         by_name: BTreeSet<String>,
     ) -> Result<LedgerReader, RepositoryError> {
         let mut reader = LedgerReader::new(*self.id());
-        let (junk, listed): (Vec<ObjectInfo>, Vec<ObjectInfo>) =
-            listed.into_iter().partition(|object| names::parse_entry(&object.path).is_none());
-        for object in junk {
-            reader.reject(object.path, "no entry has such a name");
-        }
+        listed.retain(|object| {
+            let is_entry = names::parse_entry(&object.path).is_some();
+            if !is_entry {
+                reader.reject(object.path.clone(), "no entry has such a name");
+            }
+            is_entry
+        });
         for odd in self.store().odd(names::LEDGER).await? {
             if !(odd.is_directory && names::is_entry_directory(&odd.path)) {
                 reader.reject(odd.path, NO_FILE);

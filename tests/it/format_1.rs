@@ -317,8 +317,8 @@ impl Fixture {
             sealed_bytes: size,
             counts: SnapshotCounts {
                 all,
-                kinds: ["configuration", "group", "secret"].map(|kind| (kind.to_owned(), one)).into(),
-                classes: [("exact".to_owned(), all)].into(),
+                kinds: ["configuration", "group", "secret"].map(|kind| (kind.to_owned(), one)).into_iter().collect(),
+                classes: [("exact".to_owned(), all)].into_iter().collect(),
             },
             partial: false,
             reasons: Vec::new(),

@@ -105,7 +105,7 @@ pub(crate) fn recipients(policy: &Policy) -> Digest {
 
 pub(crate) fn snapshot_event(catalogue: &str) -> SnapshotEvent {
     let counts = ItemCounts { items: Some(3), ..ItemCounts::default() };
-    let by = |word: &str| BTreeMap::from([(word.to_owned(), counts)]);
+    let by = |word: &str| [(word.to_owned(), counts)].into_iter().collect();
     SnapshotEvent {
         consistency: Consistency::PointInTime,
         from: at(0),

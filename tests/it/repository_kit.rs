@@ -211,7 +211,7 @@ impl Contents {
                 .unwrap();
         let time = kit.clock.now();
         let counts = ItemCounts { items: Some(secrets.len() as u64), ..ItemCounts::default() };
-        let by = |word: &str| BTreeMap::from([(word.to_owned(), counts)]);
+        let by = |word: &str| [(word.to_owned(), counts)].into_iter().collect();
         let event = SnapshotEvent {
             consistency: Consistency::PointInTime,
             from: time,

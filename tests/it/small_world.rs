@@ -403,7 +403,7 @@ fn reuse(contents: &mut Contents, before: &Contents, base: &Entry) {
     let parts: Vec<PartRef> = before.event.parts.iter().chain(&event.parts).cloned().collect();
     event.parts = parts;
     let counts = &mut event.counts;
-    for counted in counts.kinds.values_mut().chain(counts.classes.values_mut()).chain([&mut counts.all]) {
+    for counted in counts.kinds.iter_mut().chain(counts.classes.iter_mut()).map(|(_, of)| of).chain([&mut counts.all]) {
         counted.items = Some(2);
     }
     (event.full, event.base, event.reuses) = (false, Some(base.digest), vec![base.key]);

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use litemap::LiteMap;
+
 use super::CaptureError;
 use super::base::{BaseLines, BaseQuery, BaseSnapshot, NEW_PACKS};
 use super::begin::{Begun, cancellable};
@@ -456,7 +458,7 @@ struct MissedItems<'a> {
     refused: &'a [RefusedItem],
 }
 
-fn items_of(counts: &BTreeMap<String, u64>) -> BTreeMap<String, ItemCounts> {
+fn items_of(counts: &BTreeMap<String, u64>) -> LiteMap<String, ItemCounts> {
     let items = |count: u64| ItemCounts { items: Some(count), ..ItemCounts::default() };
     counts.iter().map(|(name, count)| (name.clone(), items(*count))).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use litemap::LiteMap;
 
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
@@ -192,7 +193,7 @@ impl LedgerBuilder {
 fn snapshot(minute: i64, reasons: Vec<Finding>) -> EntryEvent {
     let name = minute.to_string();
     let counts = ItemCounts { items: Some(3), ..ItemCounts::default() };
-    let by = |word: &str| BTreeMap::from([(word.to_owned(), counts)]);
+    let by = |word: &str| LiteMap::from_iter([(word.to_owned(), counts)]);
     EntryEvent::Snapshot(Box::new(SnapshotEvent {
         consistency: Consistency::PointInTime,
         from: at(minute),
