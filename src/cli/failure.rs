@@ -4,17 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 use crate::config::ConfigError;
+use crate::job::{RunFacts, RunResult};
 use crate::model::FailureKind;
 use crate::provider::embedded::EmbeddedError;
-
-/// How a command ended that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CommandOutcome {
-    /// Everything was done.
-    Done,
-    /// The result was printed and says itself what is wrong; only the exit code is left to give.
-    Reported(FailureKind),
-}
 
 /// A failed command.
 #[derive(Debug)]
@@ -22,6 +14,8 @@ pub(super) struct Failure {
     kind: FailureKind,
     error: Box<dyn Error + Send + Sync>,
     hint: Option<String>,
+    /// What the result says that was printed before the failure.
+    facts: Option<Box<RunFacts>>,
 }
 
 /// A message with a cause below it.
@@ -46,7 +40,7 @@ impl Error for Message {
 impl Failure {
     /// A failure in our own words.
     pub(super) fn new(kind: FailureKind, text: impl Into<String>) -> Self {
-        Self { kind, error: Box::new(Message { text: text.into(), cause: None }), hint: None }
+        Self { kind, error: Box::new(Message { text: text.into(), cause: None }), hint: None, facts: None }
     }
 
     /// Wrong usage or configuration.
@@ -61,7 +55,7 @@ impl Failure {
 
     /// Takes an error of the library over.
     pub(super) fn from_error(kind: FailureKind, error: impl Error + Send + Sync + 'static) -> Self {
-        Self { kind, error: Box::new(error), hint: None }
+        Self { kind, error: Box::new(error), hint: None, facts: None }
     }
 
     /// Names the cause of a failure in our own words.
@@ -75,6 +69,17 @@ impl Failure {
     pub(super) fn hinted(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Keeps what the result says that was printed before it.
+    pub(super) fn after(mut self, result: &impl RunResult) -> Self {
+        self.facts = Some(Box::new(result.facts()));
+        self
+    }
+
+    /// What the result says that was printed before it.
+    pub(super) fn facts(&self) -> RunFacts {
+        self.facts.as_deref().cloned().unwrap_or_default()
     }
 
     /// Says first what it is about.

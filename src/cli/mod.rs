@@ -30,6 +30,7 @@ mod logging;
 mod memory;
 mod metrics;
 mod opened_repository;
+mod outcome;
 mod pin_file;
 mod pins;
 mod printer;
@@ -52,8 +53,9 @@ mod trust;
 
 use app::App;
 use args::Arguments;
-use failure::{CommandOutcome, Failure};
+use failure::Failure;
 use invocation::Invocation;
+use outcome::CommandOutcome;
 use printer::Printer;
 
 /// How long a command that has changed nothing may take to end by itself after the first signal.
@@ -79,15 +81,10 @@ pub fn main() -> ExitCode {
         prompt::restore_terminal();
         result
     });
-    let code = match result {
-        Ok(CommandOutcome::Done) => 0,
-        Ok(CommandOutcome::Reported(kind)) => kind.exit_code(),
-        Err(failure) => {
-            printer.failure(&failure);
-            failure.kind().exit_code()
-        }
-    };
-    ExitCode::from(code)
+    if let Err(failure) = &result {
+        printer.failure(failure);
+    }
+    outcome::kind(&result).map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.exit_code()))
 }
 
 /// Runs the command with what surrounds it: the audit trail, and whoever is notified of its runs.
@@ -161,7 +158,7 @@ mod tests {
     async fn work(app: &App) -> Result<CommandOutcome, Failure> {
         app.cancel().cancel();
         tokio::time::sleep(Duration::from_secs(60)).await;
-        Ok(CommandOutcome::Done)
+        Ok(CommandOutcome::done())
     }
 
     #[tokio::test(start_paused = true)]
@@ -184,6 +181,6 @@ mod tests {
     async fn a_panic_is_a_failure_that_can_be_told() {
         let failure = unbroken(async { panic!("a bug") }).await.unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Failed);
-        assert!(unbroken(async { Ok(CommandOutcome::Done) }).await.is_ok());
+        assert!(unbroken(async { Ok(CommandOutcome::done()) }).await.is_ok());
     }
 }

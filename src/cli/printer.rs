@@ -1,7 +1,6 @@
 //! Everything that is printed: results on standard output, everything else on standard error.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -12,6 +11,7 @@ use super::escape::{self, safe, safe_lines};
 use super::failure::Failure;
 use super::logging::{self, Format};
 use super::table::Table;
+use crate::job::{RunFacts, RunResult};
 use crate::model::FailureKind;
 
 /// Prints. Cheap to clone.
@@ -22,16 +22,16 @@ pub(super) struct Printer {
     colour_out: bool,
     colour_err: bool,
     width: usize,
-    kept: Arc<Mutex<KeptResult>>,
     /// Where the log is JSON: what every line of it holds.
     log: Option<Map<String, Value>>,
 }
 
-/// The result, for those who tell of the run.
-#[derive(Debug, Default)]
-struct KeptResult {
-    wanted: bool,
-    value: Option<Value>,
+/// A result whose run is recorded, as JSON.
+#[derive(Serialize)]
+struct RecordedResult<'a, T> {
+    #[serde(flatten)]
+    result: &'a T,
+    run: RunFacts,
 }
 
 /// A colour or weight.
@@ -79,7 +79,6 @@ impl Printer {
             colour_out: colour_wanted() && stdout.is_terminal(),
             colour_err: colour_wanted() && std::io::stderr().is_terminal(),
             width,
-            kept: Arc::default(),
             log: None,
         }
     }
@@ -90,20 +89,6 @@ impl Printer {
             Format::Text => None,
             Format::Json(context) => Some(context),
         };
-    }
-
-    /// Keeps the result of the command when it is printed. Not for a command whose result holds a value.
-    pub(super) fn keep_result(&self) {
-        self.kept().wanted = true;
-    }
-
-    /// The result that was printed last, if it was to be kept.
-    pub(super) fn kept_result(&self) -> Option<Value> {
-        self.kept().value.clone()
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, KeptResult> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether results are asked for as JSON.
@@ -125,17 +110,24 @@ impl Printer {
         value: &T,
         text: impl FnOnce(&Self) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let mut kept = self.kept();
-        if kept.wanted {
-            kept.value = serde_json::to_value(value).ok();
-        }
-        drop(kept);
         if !self.json {
             return text(self);
         }
         let json = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::new(FailureKind::Failed, "cannot write the result as JSON").because(error))?;
         self.raw(format!("{}\n", escape::json(&json)).as_bytes())
+    }
+
+    /// As [`Printer::result`], for a result whose run is recorded: JSON gets the member `run`, which the daemon reads.
+    ///
+    /// # Errors
+    /// As [`Printer::result`].
+    pub(super) fn run_result<T: Serialize + RunResult>(
+        &self,
+        result: &T,
+        text: impl FnOnce(&Self) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.result(&RecordedResult { result, run: result.facts() }, text)
     }
 
     /// Prints a line of a result. What could drive the terminal is escaped here, whoever wrote it: only the styles of

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use super::app::App;
 use super::clock::SystemClock;
-use super::failure::{CommandOutcome, Failure};
+use super::failure::Failure;
 use super::invocation::Invocation;
-use super::{env, key_file, metrics, scheduled, services};
+use super::outcome::CommandOutcome;
+use super::{env, key_file, metrics, outcome, scheduled, services};
 use crate::config::Settings;
 use crate::config::notify;
 use crate::daemon::notify::{Freshness, HookFailure, Hooks, NotifyEndpoint, NotifyWarning, RunStart};
-use crate::daemon::{JobRun, Notifier, RunFacts, RunOutcome, facts};
+use crate::daemon::{JobRun, Notifier, RunOutcome};
 use crate::model::{Clock as _, FailureKind};
 use crate::repository::StateDirectory;
 
@@ -30,8 +31,6 @@ const SURROUNDED: &[(&str, &str)] = &[
     ("doctor", "doctor"),
     ("restore apply", "restore"),
 ];
-/// The command that finds out whether the repository is stale.
-const STATUS: &str = "status";
 
 /// Variables that hooks inherit. Everything else stays here: no key of ours can be among these.
 const HANDED_ON: &[&str] =
@@ -49,7 +48,7 @@ pub(super) async fn around(
 ) -> Result<CommandOutcome, Failure> {
     let kind = SURROUNDED.iter().find(|(typed, _)| *typed == invocation.path).map(|(_, kind)| *kind);
     let Some(kind) = kind else {
-        return if invocation.path == STATUS { status(app, work).await } else { work.await };
+        return work.await;
     };
     // Settings that are wrong: the command itself says so, and there is nobody whom we know to tell.
     let Ok(settings) = app.settings() else { return work.await };
@@ -65,7 +64,6 @@ async fn run(
     kind: &str,
     work: impl Future<Output = Result<CommandOutcome, Failure>>,
 ) -> Result<CommandOutcome, Failure> {
-    app.printer.keep_result();
     let due = scheduled::due()?;
     let start = RunStart {
         job: due.as_ref().map_or(kind, |due| due.job.as_str()).to_owned(),
@@ -83,7 +81,7 @@ async fn run(
             .hinted("nothing was done; mend the hook, or take it out of the configuration (`hooks.run_before`)")),
         None => work.await,
     };
-    let run = record(&start, &result, app.printer.kept_result().as_ref());
+    let run = record(&start, &result);
     log(&run, started.id());
     #[cfg(feature = "otel")]
     if env::variable("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
@@ -112,12 +110,8 @@ fn log(run: &JobRun, id: uuid::Uuid) {
 }
 
 /// The record of a run that has just ended.
-fn record(start: &RunStart, result: &Result<CommandOutcome, Failure>, value: Option<&serde_json::Value>) -> JobRun {
-    let kind = match result {
-        Ok(CommandOutcome::Done) => None,
-        Ok(CommandOutcome::Reported(kind)) => Some(*kind),
-        Err(failure) => Some(failure.kind()),
-    };
+fn record(start: &RunStart, result: &Result<CommandOutcome, Failure>) -> JobRun {
+    let facts = outcome::facts(result);
     JobRun {
         job: start.job.clone(),
         kind: start.kind.clone(),
@@ -126,32 +120,21 @@ fn record(start: &RunStart, result: &Result<CommandOutcome, Failure>, value: Opt
         started: start.started,
         ended: SystemClock.now(),
         attempt: start.attempt,
-        ending: RunOutcome::of(kind, value.is_some_and(facts::is_suspect)),
-        facts: value.map(RunFacts::read).unwrap_or_default(),
+        ending: RunOutcome::of(outcome::kind(result), facts.suspect),
+        facts,
         why: result.as_ref().err().map(|failure| failure.chain().join(": ")),
     }
 }
 
-/// Runs `work`, which is `status`, and tells what it found, of each instance that it looked at. Only what it says of a
-/// repository counts, not that one could not be asked.
-async fn status(
-    app: &App,
-    work: impl Future<Output = Result<CommandOutcome, Failure>>,
-) -> Result<CommandOutcome, Failure> {
-    app.printer.keep_result();
-    let result = work.await;
-    let (Some(value), Ok(settings)) = (app.printer.kept_result(), app.all_settings()) else { return result };
-    // Of several instances each stands in a list, one alone by itself.
-    let shown = value["instances"].as_array().map_or(std::slice::from_ref(&value), Vec::as_slice);
-    for settings in settings.iter().filter(|_| !scheduled::by_daemon()) {
-        let own = shown.iter().find(|one| one["instance"] == settings.instance() && !one["status"].is_null());
-        let Some(own) = own else { continue };
-        let reasons = own["reasons"].as_array().into_iter().flatten();
-        let stale = reasons.filter_map(serde_json::Value::as_str).map(str::to_owned).collect();
-        let freshness = Freshness { instance: settings.instance().to_owned(), stale, at: SystemClock.now() };
-        warn(app, teller(app, settings).freshness(&freshness).await);
+/// Tells what `status` found of an instance: why it is stale, or that it is not any more. Only for a repository that could be
+/// read, and not in a job of the daemon, which tells it itself.
+pub(super) async fn tell_freshness(app: &App, settings: &Settings, stale: &[String]) {
+    if scheduled::by_daemon() {
+        return;
     }
-    result
+    let freshness =
+        Freshness { instance: settings.instance().to_owned(), stale: stale.to_vec(), at: SystemClock.now() };
+    warn(app, teller(app, settings).freshness(&freshness).await);
 }
 
 fn warn(app: &App, warnings: Vec<NotifyWarning>) {

@@ -9,6 +9,7 @@ use super::plan::{CompletedSlot, RetryDecision, verdict};
 use super::ports::{AttemptOutcome, RunRequest, StopRequest};
 use super::task::JobTask;
 use super::{JobRun, RunOutcome};
+use crate::job::RunFacts;
 use crate::model::Timestamp;
 
 /// What an attempt came to.
@@ -93,7 +94,7 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
     };
     let outcome = match ports.audience.starting(&start).await {
         Ok(()) if stop.soon.is_cancelled() => {
-            AttemptOutcome { ending: RunOutcome::Interrupted, facts: super::RunFacts::default(), why: None }
+            AttemptOutcome { ending: RunOutcome::Interrupted, facts: RunFacts::default(), why: None }
         }
         Ok(()) => {
             info!(job = task.name, instance = task.instance, due = %slot, attempt, "started");
@@ -101,11 +102,11 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
         }
         // A hook that was stopped because everything stops is no failure of the job.
         Err(why) if stop.soon.is_cancelled() => {
-            AttemptOutcome { ending: RunOutcome::Interrupted, facts: super::RunFacts::default(), why: Some(why) }
+            AttemptOutcome { ending: RunOutcome::Interrupted, facts: RunFacts::default(), why: Some(why) }
         }
         Err(why) => AttemptOutcome {
             ending: RunOutcome::Failed { exit: crate::model::FailureKind::Failed.exit_code() },
-            facts: super::RunFacts::default(),
+            facts: RunFacts::default(),
             why: Some(why),
         },
     };

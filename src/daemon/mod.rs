@@ -5,9 +5,9 @@
 //! job that dies takes nothing with it, keys are read anew for every run, and a scheduled run is what a run by hand is.
 
 mod attempt;
+pub mod audit_line;
 pub mod daemon_state;
 pub mod engine;
-pub mod facts;
 pub mod http;
 pub mod kinds;
 pub mod lease_manager;
@@ -28,6 +28,6 @@ pub mod task;
 
 pub use daemon_state::{BoardInstance, DaemonRole, DaemonState, JobView, RepositoryView};
 pub use notify::Notifier;
-pub use run::{JobRun, RunFacts, RunOutcome};
+pub use run::{JobRun, RunOutcome};
 pub use run_statistics::RunStatistics;
 pub use state_file::{StateFile, StateFileError};

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::notify::RunStart;
 use super::plan::CompletedSlot;
 use super::task::TaskId;
-use super::{DaemonRole, JobRun, JobView, RunFacts, RunOutcome};
+use super::{DaemonRole, JobRun, JobView, RunOutcome};
+use crate::job::RunFacts;
 use crate::model::{ScheduledRun, Timestamp};
 
 /// One attempt at a run, for whoever runs it.

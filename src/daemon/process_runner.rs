@@ -10,13 +10,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info};
 
 use super::ports::{AttemptOutcome, RunRequest, Runner, StopRequest};
-use super::{RunFacts, RunOutcome, facts};
+use super::{RunOutcome, audit_line};
+use crate::job::RunFacts;
 use crate::model::FailureKind;
 use crate::repository::store::WRITTEN_WITHIN;
 
@@ -129,6 +131,13 @@ struct ProcessOutput {
     error: Option<String>,
 }
 
+/// The result of a job, as far as the daemon reads it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PrintedResult {
+    run: RunFacts,
+}
+
 /// Waits for the end of a process, and brings it about where it is due.
 async fn wait(
     child: &mut Child,
@@ -163,15 +172,13 @@ async fn wait(
 }
 
 fn outcome(status: ExitStatus, forced: Option<RunOutcome>, output: &ProcessOutput) -> AttemptOutcome {
-    let value = serde_json::from_slice::<serde_json::Value>(&output.result).ok();
-    let facts = value.as_ref().map(RunFacts::read).unwrap_or_default();
-    let suspect = value.as_ref().is_some_and(facts::is_suspect);
+    let facts = serde_json::from_slice::<PrintedResult>(&output.result).unwrap_or_default().run;
     let partial = FailureKind::Partial.exit_code();
     let ending = match (status.code(), forced) {
         // It was faster than whoever wanted to stop it.
         (Some(0), _) => RunOutcome::Succeeded,
         (Some(code), None) if code == i32::from(FailureKind::Interrupted.exit_code()) => RunOutcome::Interrupted,
-        (Some(code), _) if code == i32::from(partial) && suspect => RunOutcome::Suspect,
+        (Some(code), _) if code == i32::from(partial) && facts.suspect => RunOutcome::Suspect,
         (Some(code), _) if code == i32::from(partial) => RunOutcome::Partial,
         (_, Some(forced)) => forced,
         (Some(code), None) => RunOutcome::Failed { exit: u8::try_from(code).unwrap_or(1) },
@@ -222,7 +229,7 @@ async fn forward(
         if text.is_empty() {
             continue;
         }
-        if let Some((line, to_stdout)) = facts::audit_event(&text) {
+        if let Some((line, to_stdout)) = audit_line::audit_event(&text) {
             event(line, to_stdout);
             continue;
         }

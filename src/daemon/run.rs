@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, FailureKind, ScheduledRun, Timestamp};
+use crate::job::RunFacts;
+use crate::model::{FailureKind, ScheduledRun, Timestamp};
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,20 +24,6 @@ pub enum RunOutcome {
     TimedOut,
     /// It was asked to stop, by a signal or because the daemon ends.
     Interrupted,
-}
-
-/// What a run found or made: numbers and digests, never a name or a value.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RunFacts {
-    /// The sequence of the snapshot that it made, checked or brought.
-    pub sequence: Option<u64>,
-    /// Its digest.
-    pub snapshot: Option<Digest>,
-    /// Requests to an instance that it took.
-    pub requests: Option<u64>,
-    /// Problems or differences that it found.
-    pub problems: Option<u64>,
 }
 
 /// One run of a job, over.

@@ -238,7 +238,7 @@ fn add(counter: &mut u64, more: u64) {
 #[expect(clippy::disallowed_methods, reason = "tests spoil files on purpose")]
 mod tests {
     use super::*;
-    use crate::daemon::RunFacts;
+    use crate::job::RunFacts;
     use crate::model::ScheduledRun;
 
     fn at(second: i64) -> Timestamp {

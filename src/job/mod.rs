@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::run_result::total;
+pub use self::run_result::{RunFacts, RunResult};
 use crate::model::Clock;
 
 pub mod activate;
@@ -18,6 +20,7 @@ mod fake;
 pub mod forget;
 pub mod plan_file;
 pub mod restore;
+mod run_result;
 pub mod status;
 pub mod sweep;
 pub mod sync;

@@ -81,6 +81,12 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// All of them; what was sent again counts once.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.listing.saturating_add(self.reading).saturating_add(self.writing).saturating_add(self.tokens)
+    }
+
     /// What was spent since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {

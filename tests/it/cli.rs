@@ -261,6 +261,11 @@ fn a_backup_is_recorded_shown_verified_and_quiet_when_nothing_has_changed() {
     assert_eq!((&first["cut"], &first["full"], &first["sequence"]), (&"point_in_time".into(), &true.into(), &1.into()));
     let second = site.backup();
     assert_eq!((&second["quiet"], &second["read"], &second["base"]), (&true.into(), &0.into(), &first["snapshot"]));
+    let run = &second["run"];
+    assert_eq!((&run["snapshot"], &run["sequence"], &run["problems"]), (&second["snapshot"], &2.into(), &0.into()));
+    let requests = &second["requests"];
+    let listing: u64 = requests["listing"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+    assert_eq!(run["requests"].as_u64(), Some(listing + requests["reading"].as_u64().unwrap()));
 
     let snapshots = site.run(&["snapshots", "--json"]).json(0);
     assert_eq!(snapshots["schema"], "keyhaven/snapshots/1");

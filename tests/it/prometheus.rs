@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyhaven::daemon::{BoardInstance, DaemonState, JobRun, JobView, RunFacts, RunOutcome, http};
+use keyhaven::daemon::{BoardInstance, DaemonState, JobRun, JobView, RunOutcome, http};
+use keyhaven::job::RunFacts;
 use keyhaven::model::{Clock, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;

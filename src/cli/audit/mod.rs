@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::clock::SystemClock;
-use super::failure::{CommandOutcome, Failure};
+use super::failure::Failure;
 use super::invocation::Invocation;
-use super::{env, run_hooks, scheduled, services};
+use super::outcome::CommandOutcome;
+use super::{env, outcome, run_hooks, scheduled, services};
 use crate::config::Settings;
-use crate::daemon::RunFacts;
-use crate::daemon::facts::{AUDIT_EVENT, TO_STDOUT};
+use crate::daemon::audit_line::{AUDIT_EVENT, TO_STDOUT};
 use crate::model::{Clock as _, FailureKind, ItemKey, Timestamp};
 
 mod actions;
@@ -61,9 +61,6 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<AuditTr
     let Ok(settings) = app.settings() else { return Ok(None) };
     let Some(to) = &settings.audit().to else { return Ok(None) };
     let sink = open(to)?;
-    if action.effect != SecretEffect::Reveals {
-        app.printer.keep_result();
-    }
     let trail = AuditTrail {
         action,
         names: settings.audit().names,
@@ -129,18 +126,14 @@ impl AuditTrail {
 
     /// Says how the command ended.
     pub(super) fn end(&self, app: &App, result: &Result<CommandOutcome, Failure>) {
-        let kind = match result {
-            Ok(CommandOutcome::Done) => None,
-            Ok(CommandOutcome::Reported(kind)) => Some(*kind),
-            Err(failure) => Some(failure.kind()),
-        };
+        let kind = outcome::kind(result);
         let words = result.as_ref().err().filter(|_| self.names).map(|failure| failure.chain().join(": "));
         let reason = AuditReason {
             reason_code: kind.map_or(0, FailureKind::exit_code).to_string(),
             reason_type: meaning(kind),
             reason_for_failure: words,
         };
-        let facts = app.printer.kept_result().as_ref().map(RunFacts::read).unwrap_or_default();
+        let facts = outcome::facts(result);
         let response = Response {
             duration_ms: SystemClock.now().millis_since(self.started),
             sequence: facts.sequence,

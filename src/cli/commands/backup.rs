@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{report, services, text};
 use crate::config::Settings;
@@ -63,8 +64,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     };
     let writer = services::writer(app, &settings, repository.id())?;
     let done = app.change(capture_begun(&begun, &context, &source, &repository, &writer, &catalogue, &options)).await?;
-    app.printer.result(&done, |printer| print(printer, &done))?;
-    Ok(done.failure().map_or(CommandOutcome::Done, CommandOutcome::Reported))
+    app.printer.run_result(&done, |printer| print(printer, &done))?;
+    Ok(CommandOutcome::reported(done.failure()).with(&done))
 }
 
 /// Whether this host holds a key that opens packs. Refused unless the configuration accepts it.

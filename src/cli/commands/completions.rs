@@ -4,7 +4,8 @@ use clap::CommandFactory;
 
 use crate::cli::app::App;
 use crate::cli::args;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 
 /// Prints the completions of a shell.
 #[derive(Debug, clap::Args)]
@@ -24,5 +25,5 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Fa
     app.printer.result(&serde_json::json!({"shell": arguments.shell.to_string(), "script": text}), |printer| {
         printer.raw(text.as_bytes())
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }

@@ -6,7 +6,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::table::Table;
 use crate::cli::{jobs, pins, services};
 use crate::config::{JobConfig, SetKey, Settings, ShownEntry, reference};
@@ -56,7 +57,7 @@ pub(super) fn run(app: &App, command: &Command) -> Result<CommandOutcome, Failur
 fn init(app: &App) -> Result<CommandOutcome, Failure> {
     let text = reference::commented(&BTreeMap::new());
     app.printer.result(&serde_json::json!({ "toml": text }), |printer| printer.raw(text.as_bytes()))?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 fn show(app: &App) -> Result<CommandOutcome, Failure> {
@@ -74,7 +75,7 @@ fn show(app: &App) -> Result<CommandOutcome, Failure> {
         }
         printer.table(&table, "nothing is set")
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// Those of one instance; of a file with several and none in question, what holds for all of them.
@@ -121,7 +122,7 @@ fn validate(app: &App) -> Result<CommandOutcome, Failure> {
         printer.line("The configuration is valid. Checked:")?;
         checked.iter().try_for_each(|what| printer.line(format!("  {what}")))
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// What is doubtful about jobs of retention.

@@ -4,9 +4,10 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::opened_repository::OpenedRepository;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::snapshot;
 use crate::cli::table::Table;
@@ -86,7 +87,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         met,
     };
     app.printer.result(&shown, |printer| print(printer, &shown, &arguments))?;
-    Ok(if met == Some(false) { CommandOutcome::Reported(FailureKind::Partial) } else { CommandOutcome::Done })
+    Ok(CommandOutcome::reported((met == Some(false)).then_some(FailureKind::Partial)))
 }
 
 fn print(printer: &Printer, shown: &ShownCoverage, arguments: &Arguments) -> Result<(), Failure> {

@@ -7,9 +7,10 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::opened_repository::OpenedRepository;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::table::Table;
 use crate::cli::{services, snapshot, text};
 use crate::crypto::Identities;
@@ -128,11 +129,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         printer.table(&table, "no difference")?;
         printer.line(format!("{} the same", text::count(shown.same, "item")))
     })?;
-    Ok(if shown.differences.is_empty() {
-        CommandOutcome::Done
-    } else {
-        CommandOutcome::Reported(FailureKind::Different)
-    })
+    Ok(CommandOutcome::reported((!shown.differences.is_empty()).then_some(FailureKind::Different)))
 }
 
 async fn of_snapshot(

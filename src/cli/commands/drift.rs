@@ -1,9 +1,10 @@
 //! `keyhaven drift`.
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::opened_repository::OpenedRepository;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::services;
 use crate::cli::snapshot::{self, SnapshotArguments};
@@ -68,8 +69,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     } else {
         against_snapshot(app, &arguments, &options).await?
     };
-    app.printer.result(&found, |printer| print(printer, &found))?;
-    Ok(found.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported))
+    app.printer.run_result(&found, |printer| print(printer, &found))?;
+    Ok(CommandOutcome::reported(found.kind()).with(&found))
 }
 
 async fn against_snapshot(app: &App, arguments: &Arguments, options: &PlanOptions) -> Result<DriftReport, Failure> {

@@ -6,7 +6,8 @@ use futures_util::TryFutureExt as _;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{args, identity, report, services, snapshot, text};
@@ -17,6 +18,7 @@ use crate::job::forget::{
     ForgetError, ForgottenSnapshots, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide, give_up,
     now_of, stored_times, take_back,
 };
+use crate::job::{RunFacts, RunResult};
 use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::Ledger;
@@ -193,6 +195,21 @@ struct ForgetReport {
     taken_back: Vec<Digest>,
 }
 
+/// What was taken back.
+#[derive(Serialize)]
+struct UndoReport {
+    taken_back: Vec<Digest>,
+    /// The entry that says so, and its sequence.
+    entry: Digest,
+    sequence: u64,
+}
+
+impl RunResult for UndoReport {
+    fn facts(&self) -> RunFacts {
+        RunFacts { sequence: Some(self.sequence), ..RunFacts::default() }
+    }
+}
+
 #[derive(Serialize)]
 struct ForgetRow {
     sequence: u64,
@@ -263,8 +280,14 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         shown.record(done);
     }
     shown.applied = arguments.apply;
-    app.printer.result(&shown, |printer| print(printer, &shown))?;
-    Ok(CommandOutcome::Done)
+    app.printer.run_result(&shown, |printer| print(printer, &shown))?;
+    Ok(CommandOutcome::done())
+}
+
+impl RunResult for ForgetReport {
+    fn facts(&self) -> RunFacts {
+        RunFacts::default()
+    }
 }
 
 impl ForgetReport {
@@ -334,14 +357,14 @@ async fn undo(
     let tool = super::tool();
     let taking_back = take_back(repository, &writer, &tool, &digests, &reason);
     let entry = app.change(taking_back.map_err(explained)).await?;
-    let done = serde_json::json!({ "taken_back": digests, "entry": entry.digest, "sequence": entry.sequence });
-    app.printer.result(&done, |printer| {
+    let done = UndoReport { taken_back: digests, entry: entry.digest, sequence: entry.sequence };
+    app.printer.run_result(&done, |printer| {
         let numbers = sequences.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         printer.line(format!("Entry {} takes back: {numbers}.", entry.sequence))?;
         printer.line("  The next `forget --apply` gives them up again unless a rule or a hold keeps them:")?;
         printer.line(format!("  keyhaven snapshots hold {} --reason …", sequences.first().copied().unwrap_or_default()))
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done().with(&done))
 }
 
 /// Adds what to do next.

@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use crate::cli::app::App;
 use crate::cli::escape;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::opened_repository::OpenedRepository;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::snapshot;
 use crate::cli::text;
 use crate::cli::timeline::{self, Timeline, VersionHistory};
@@ -96,14 +97,14 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
             ])?;
             printer.line("The value is in the pack; --reveal prints it.")
         })?;
-        return Ok(CommandOutcome::Done);
+        return Ok(CommandOutcome::done());
     }
     let payload = payload(&repository, &keys, &timeline, &version.slot, pack).await?;
     if let Some(trail) = &app.trail {
         trail.revealing(&timeline.item.key, version.slot.as_str(), &timeline.item.name)?;
     }
     print(app, &shown, &payload, arguments.field.as_deref())?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// The version that is meant, with the pack that holds it. An older one never stands in for the newest.

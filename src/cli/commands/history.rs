@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::opened_repository::OpenedRepository;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::table::Table;
 use crate::cli::timeline::{self, Timeline};
 use crate::cli::{snapshot, text};
@@ -69,7 +70,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         }
         printer.table(&table, "it has no versions")
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 fn shown(timeline: &Timeline, newest: u64) -> HistoryReport<'_> {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::recovery_file::{self, RecoveryFile};
 use crate::cli::recovery_sheet::{self, Sheet};
 use crate::cli::{key_file, pins, services, text};
@@ -147,7 +148,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     let source = source_name(&settings).await?;
     let made = app.change(make(app, &settings, &arguments, store, source, &kit, files)).await?;
     tell(app, &made)?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 fn read_kits(paths: &[PathBuf]) -> Result<RecoveryFile, Failure> {

@@ -12,7 +12,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::{identity, key_file, pin_file, pins, prompt, recovery_file};
 use crate::config::Settings;
 use crate::crypto::{Identities, SigningKey};
@@ -156,7 +157,7 @@ async fn pin(app: &App, arguments: PinArguments) -> Result<CommandOutcome, Failu
         let what = if changed { "now names" } else { "named already" };
         printer.line(format!("{} {what} the repository {repository}.", identity.display()))
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 async fn make(app: &App, arguments: NewArguments) -> Result<CommandOutcome, Failure> {
@@ -188,7 +189,7 @@ async fn make(app: &App, arguments: NewArguments) -> Result<CommandOutcome, Fail
         printer.line("  2. Make a second kit for another person.")?;
         printer.line("  3. Copy the public file to the collector:  keyhaven init --recovery public.txt")
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// Where the parts of a kit go.

@@ -3,7 +3,8 @@
 use clap::Subcommand;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, Signing};
 use crate::format::EntryRef;

@@ -4,10 +4,11 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::inventory::{Filter, GroupNames};
 use crate::cli::opened_repository::OpenedRepository;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::model::{Item, ItemClass, Timestamp};
@@ -69,7 +70,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         }
         printer.table(&table, "no item fits")
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 fn line(item: &Item, groups: &GroupNames) -> ItemRow {

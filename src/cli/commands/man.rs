@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::CommandFactory;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::{args, key_file};
 use crate::model::FailureKind;
 
@@ -39,5 +40,5 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Fa
             app.printer.result(&serde_json::json!({ "page": text }), |printer| printer.raw(text.as_bytes()))?;
         }
     }
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }

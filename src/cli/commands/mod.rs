@@ -4,7 +4,8 @@ use clap::Subcommand;
 
 use super::app::App;
 use super::demo;
-use super::failure::{CommandOutcome, Failure};
+use super::failure::Failure;
+use super::outcome::CommandOutcome;
 use crate::format::{Draft, EntryEvent};
 use crate::model::Clock;
 

@@ -4,7 +4,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::Style;
 use crate::cli::{run_hooks, text};
 use crate::model::FailureKind;
@@ -77,5 +78,5 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
         })
     })?;
     let all = tested.targets.iter().all(|line| line.notified);
-    Ok(if all { CommandOutcome::Done } else { CommandOutcome::Reported(FailureKind::Failed) })
+    Ok(CommandOutcome::reported((!all).then_some(FailureKind::Failed)))
 }

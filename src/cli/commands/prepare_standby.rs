@@ -6,8 +6,9 @@ use clap::Subcommand;
 
 use super::restore;
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::snapshot::SnapshotArguments;
 use crate::job::restore::{OnConflict, PlanOptions, RestoreScope, Selector};
 

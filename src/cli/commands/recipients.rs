@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::commands::keys;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::table::Table;
 use crate::cli::trust::change::{PolicyChange, RecipientList};
 use crate::cli::trust::session::{Session, Signing};
@@ -104,7 +105,7 @@ async fn list(app: &App) -> Result<CommandOutcome, Failure> {
         }
         Ok(())
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 fn of_list(list: RecipientList, one: &PolicyRecipient) -> RecipientRow<'_> {

@@ -7,10 +7,11 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::memory::MemoryReport;
 use crate::cli::opened_repository::OpenedRepository;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::signatures::{self, GivenCertificate};
 use crate::cli::snapshot::{self, SnapshotArguments};
@@ -24,6 +25,7 @@ use crate::job::restore::{
     ApplyOptions, ApplyReport, Consent, IdMap, OnConflict, Plan, PlanOptions, RepositorySnapshot, RestoreScope,
     Selector, Signatures, apply_signed, check_signer, plan, record,
 };
+use crate::job::{RunFacts, RunResult};
 use crate::model::FailureKind;
 use crate::provider::{Action, InstanceInventory as _, RegistrationNames, Signer};
 use crate::repository::Repository;
@@ -168,6 +170,12 @@ struct RestoreReport<'a> {
     signing_request_files: Vec<PathBuf>,
 }
 
+impl RunResult for RestoreReport<'_> {
+    fn facts(&self) -> RunFacts {
+        self.report.facts()
+    }
+}
+
 pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Plan(arguments) => make(app, *arguments).await,
@@ -218,7 +226,7 @@ pub(super) async fn make_plan(
     }
     let shown = PlanReport { plan: &made, memory: MemoryReport::of(&ledger) };
     app.printer.result(&shown, |printer| print_plan(printer, &made, out, command))?;
-    Ok(made.check().map_or(CommandOutcome::Done, CommandOutcome::Reported))
+    Ok(CommandOutcome::reported(made.check()).with(&made))
 }
 
 /// The conflict policy: a flag, else the configuration.
@@ -294,13 +302,16 @@ pub(super) async fn carry_out(
         Err(failure) => (Vec::new(), unwritten.or(Some(failure))),
     };
     let applied = RestoreReport { report: &report, id_map_files, signing_request_files };
-    app.printer.result(&applied, |printer| print_report(printer, &applied))?;
+    app.printer.run_result(&applied, |printer| print_report(printer, &applied))?;
     if let Some(key) = recorder {
         let writer = services::writer_with(key, app, &settings, repository.id())?;
-        let entry = record(&repository, &writer, &report).await?;
+        let entry = record(&repository, &writer, &report).await.map_err(|error| Failure::from(error).after(&report))?;
         app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
     }
-    unwritten.map_or(Ok(report.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported)), Err)
+    match unwritten {
+        Some(failure) => Err(failure.after(&report)),
+        None => Ok(CommandOutcome::reported(report.kind()).with(&report)),
+    }
 }
 
 /// The snapshot that a plan is bound to.

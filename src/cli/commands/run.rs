@@ -12,7 +12,8 @@ use tracing::{error, info, warn};
 
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::{env, metrics, run_hooks};
 use crate::config::Settings;
 use crate::daemon::engine::{Engine, PULSE, Setup};
@@ -117,7 +118,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     }
     servers.shutdown().await;
     info!("ended");
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// Tells that a new configuration is wrong, or that it is right again.

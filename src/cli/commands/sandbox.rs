@@ -8,7 +8,8 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::cli::app::{App, read_public};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::config::reference::quote;
 use crate::model::FailureKind;
 use crate::provider::embedded::{ApiKey, FaultScript, Grant, Options, Sandbox, SandboxOptions, ServiceRole, Switches};
@@ -133,7 +134,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         app.printer.note("Ctrl-C ends it.");
     }
     sandbox.run(app.cancel().clone()).await?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// The switches, with those turned that `given` names.

@@ -4,7 +4,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::Printer;
 use crate::cli::table::Table;
 use crate::cli::text;
@@ -173,7 +174,7 @@ fn next(app: &App, arguments: &NextArguments) -> Result<CommandOutcome, Failure>
         }
         Ok(())
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// The first runs of all jobs after a moment, in order of time, then of name.
@@ -241,5 +242,5 @@ fn check(app: &App, arguments: &CheckArguments) -> Result<CommandOutcome, Failur
         }
         printer.table(&table, "no run is to come")
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }

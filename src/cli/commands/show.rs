@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
 use crate::cli::{report, services, text};
 use crate::format::snapshot::Consistency;
@@ -72,7 +73,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         }
         Ok(())
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 fn facts(found: &OpenedSnapshot) -> Vec<(&'static str, String)> {

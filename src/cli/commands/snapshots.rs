@@ -6,8 +6,9 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::memory::MemoryReport;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
 use crate::cli::table::Table;
 use crate::cli::trust::change::PolicyChange;
@@ -168,7 +169,7 @@ async fn list(app: &App, last: Option<usize>, all: bool) -> Result<CommandOutcom
         }
         printer.table(&table, "no snapshot yet; `keyhaven backup` makes one")
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 async fn accept(app: &App, arguments: AcceptArguments) -> Result<CommandOutcome, Failure> {

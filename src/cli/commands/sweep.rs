@@ -1,7 +1,8 @@
 //! `keyhaven sweep`.
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{services, text};
@@ -61,8 +62,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         tool: super::tool(),
     };
     let report = app.change(sweep(&app.context(), &repository, &options)).await?;
-    app.printer.result(&report, |printer| print(printer, &report))?;
-    Ok(report.failure().map_or(CommandOutcome::Done, CommandOutcome::Reported))
+    app.printer.run_result(&report, |printer| print(printer, &report))?;
+    Ok(CommandOutcome::reported(report.failure()).with(&report))
 }
 
 fn print(printer: &Printer, report: &SweepReport) -> Result<(), Failure> {

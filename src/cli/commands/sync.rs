@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use crate::cli::app::App;
 use crate::cli::commands::restore::{ConsentArguments, conflict_policy};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::opened_repository::OpenedRepository;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
 use crate::cli::table::Table;
@@ -94,7 +95,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         SyncSnapshot::Snapshot(found) => *found,
         SyncSnapshot::NoneYet(why) => {
             app.printer.result(&serde_json::json!({ "nothing_to_do": why }), |printer| printer.line(&why))?;
-            return Ok(CommandOutcome::Done);
+            return Ok(CommandOutcome::done());
         }
     };
     let backup = RepositorySnapshot::new(&repository, &found.entry, &found.event, keys);
@@ -132,13 +133,13 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         )
         .hinted("--allow-older takes it back"));
     }
-    app.printer.result(&report, |printer| print(printer, &report))?;
+    app.printer.run_result(&report, |printer| print(printer, &report))?;
     if let (Some(key), Some(applied)) = (recorder, &report.applied) {
         let writer = services::writer_with(key, app, &settings, repository.id())?;
-        let entry = record(&repository, &writer, applied).await?;
+        let entry = record(&repository, &writer, applied).await.map_err(|error| Failure::from(error).after(&report))?;
         app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
     }
-    Ok(report.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported))
+    Ok(CommandOutcome::reported(report.kind()).with(&report))
 }
 
 /// The snapshot to bring, or why there is none yet.

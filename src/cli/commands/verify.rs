@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::identity::{self, RecoveryArguments};
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{services, text};
 use crate::config::Settings;
@@ -102,15 +103,15 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         None => Ok(()),
     };
     // What was found is told first: that it could not be recorded must not hide it.
-    app.printer.result(&report, |printer| print(printer, &report))?;
+    app.printer.run_result(&report, |printer| print(printer, &report))?;
     match (report.failure(), recorded) {
-        (None, recorded) => recorded.map(|()| CommandOutcome::Done),
-        (Some(found), Ok(())) => Ok(CommandOutcome::Reported(found)),
-        (Some(found), Err(failure)) => {
+        (_, Ok(())) => {}
+        (None, Err(failure)) => return Err(failure.after(&report)),
+        (Some(_), Err(failure)) => {
             app.printer.warning(&format!("the result was not recorded: {}", failure.chain().join(": ")));
-            Ok(CommandOutcome::Reported(found))
         }
     }
+    Ok(CommandOutcome::reported(report.failure()).with(&report))
 }
 
 async fn record_with(

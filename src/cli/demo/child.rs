@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
+use super::printed::Printed;
 use crate::cli::app::App;
 use crate::cli::env;
 use crate::cli::failure::Failure;
@@ -48,11 +49,20 @@ impl Expect {
 /// error.
 ///
 /// # Errors
-/// When it cannot be run, ends with a code that is not expected, or prints no JSON.
-pub(super) async fn run(app: &App, host: &DemoHost, arguments: &[&str], expect: Expect) -> Result<Value, Failure> {
+/// When it cannot be run, ends with a code that is not expected, or prints another result.
+pub(super) async fn run<T: DeserializeOwned>(
+    app: &App,
+    host: &DemoHost,
+    arguments: &[&str],
+    expect: Expect,
+) -> Result<Printed<T>, Failure> {
     let printed = output(app, host, &[arguments, &["--json"]].concat(), expect).await?;
-    serde_json::from_slice(&printed).map_err(|error| {
-        Failure::new(FailureKind::Failed, format!("`{}` printed no JSON", shown(arguments))).because(error)
+    let read = |error: serde_json::Error| {
+        Failure::new(FailureKind::Failed, format!("`{}` printed another result", shown(arguments))).because(error)
+    };
+    Ok(Printed {
+        json: serde_json::from_slice(&printed).map_err(read)?,
+        read: serde_json::from_slice(&printed).map_err(read)?,
     })
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
-use serde_json::Value;
 
 use super::story::ConsistencyClaim;
 use crate::cli::failure::Failure;
@@ -70,13 +69,4 @@ fn comparable(row: &str) -> String {
         drop(object.remove(name));
     }
     json::canonical(&object.to_raw()).unwrap_or_default()
-}
-
-/// Requests that a backup spent, from what it printed.
-pub(super) fn requests(backup: &Value) -> u64 {
-    let of = |name: &str| backup.get("requests").and_then(|spent| spent.get(name));
-    let listing = of("listing").and_then(Value::as_array);
-    let listed: u64 = listing.map(|pages| pages.iter().filter_map(Value::as_u64).sum()).unwrap_or_default();
-    let others = ["reading", "rereading", "asking"].into_iter().filter_map(|name| of(name)?.as_u64());
-    listed + others.sum::<u64>()
 }

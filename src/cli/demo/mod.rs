@@ -7,6 +7,7 @@
 mod child;
 mod claim;
 mod compare;
+mod printed;
 mod story;
 mod writer;
 
@@ -21,9 +22,13 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use self::child::{DemoHost, Expect, run as keyhaven, screen};
+use self::printed::{
+    Printed, PrintedBackup, PrintedCoverage, PrintedInit, PrintedPlan, PrintedRestore, PrintedVerify, Unread,
+};
 use self::story::{Paths, Story};
 use super::app::App;
-use super::failure::{CommandOutcome, Failure};
+use super::failure::Failure;
+use super::outcome::CommandOutcome;
 use super::printer::Style;
 use super::{key_file, text};
 use crate::crypto::Identities;
@@ -74,7 +79,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     let printed = app.printer.result(&story, |printer| story.print(printer));
     stage.clear();
     printed?;
-    Ok(if story.is_good() { CommandOutcome::Done } else { CommandOutcome::Reported(FailureKind::Failed) })
+    Ok(CommandOutcome::reported((!story.is_good()).then_some(FailureKind::Failed)))
 }
 
 /// Everything that is there before the curtain rises.
@@ -154,36 +159,36 @@ impl Stage {
             "keyhaven keys new --no-passphrase --out kit-1        (and kit-2, for a second person)",
         )?;
         for kit in ["kit-1", "kit-2"] {
-            keyhaven(app, &recovery, &["keys", "new", "--no-passphrase", "--out", kit], Expect::Done).await?;
+            keyhaven::<Unread>(app, &recovery, &["keys", "new", "--no-passphrase", "--out", kit], Expect::Done).await?;
         }
         narrator.command("collector", "keyhaven init --recovery kit-1/public.txt --recovery kit-2/public.txt")?;
         let init = self.init(app, &collector).await?;
-        let repository_id = text(&init, &["repository_id"]);
+        let repository_id = init.read.repository_id.to_string();
         narrator.fact("repository id", &repository_id)?;
         let identity = self.path("recovery/kit-1/recovery-identity.txt");
         pin(&identity, &repository_id)?;
 
         narrator.command("collector", "keyhaven backup        (while an application goes on writing)")?;
         let (changes_during_backup, backup) = self.backup_under_writes(app, &collector).await?;
-        tell_backup(&narrator, &backup)?;
+        tell_backup(&narrator, &backup.read)?;
         narrator.fact("changes meanwhile", &text::thousands(changes_during_backup))?;
-        let claim = self.check_claim(&backup, &repository_id).await?;
+        let claim = self.check_claim(&backup.read, init.read.repository_id).await?;
         narrator.fact("the instance's own log", &claim.words())?;
 
         narrator.command("recovery host", "keyhaven verify --level payload --identity kit-1/recovery-identity.txt")?;
         let key = identity.display().to_string();
-        let verify =
-            keyhaven(app, &recovery, &["verify", "--level", "payload", "--identity", &key], Expect::Done).await?;
-        narrator.fact("opened and checked", &text::count(number(&verify, &["counts", "payloads"]), "payload"))?;
+        let check = ["verify", "--level", "payload", "--identity", &key];
+        let verify: Printed<PrintedVerify> = keyhaven(app, &recovery, &check, Expect::Done).await?;
+        narrator.fact("opened and checked", &text::count(verify.read.counts.payloads, "payload"))?;
 
         narrator.command("collector", "keyhaven coverage        (what would come back, and what would not?)")?;
-        let coverage = keyhaven(app, &collector, &["coverage"], Expect::Done).await?;
-        tell_coverage(&narrator, &coverage)?;
+        let coverage: Printed<PrintedCoverage> = keyhaven(app, &collector, &["coverage"], Expect::Done).await?;
+        tell_coverage(&narrator, &coverage.read)?;
 
         let changes_between = writer::burst(&self.source, (arguments.secrets / 100).max(3));
         narrator.command("collector", &format!("keyhaven backup        (after {changes_between} more changes)"))?;
-        let incremental = keyhaven(app, &collector, &["backup"], Expect::Done).await?;
-        tell_backup(&narrator, &incremental)?;
+        let incremental: Printed<PrintedBackup> = keyhaven(app, &collector, &["backup"], Expect::Done).await?;
+        tell_backup(&narrator, &incremental.read)?;
         let status = self.every_night(app, &narrator, &collector, &recovery, &repository_id).await?;
 
         let held = self.source.snapshot().items;
@@ -196,18 +201,19 @@ impl Stage {
         let plan_path = self.path("recovery/plan.json");
         let plan_file = plan_path.display().to_string();
         let restore = ["restore", "plan", "--identity", &key, "--out", &plan_file, "--confirm", STANDBY_ID];
-        let plan = keyhaven(app, &recovery, &restore, Expect::DoneOrDifferent).await?;
-        narrator.fact("steps", &text::thousands(number(&plan, &["totals", "steps"])))?;
+        let plan: Printed<PrintedPlan> = keyhaven(app, &recovery, &restore, Expect::DoneOrDifferent).await?;
+        narrator.fact("steps", &text::thousands(plan.read.totals.steps))?;
         narrator.command("recovery host", "keyhaven restore apply plan.json")?;
         let apply = ["restore", "apply", &plan_file, "--identity", &key, "--confirm", STANDBY_ID];
-        let restore = keyhaven(app, &recovery, &apply, Expect::DoneOrPartial).await?;
+        let restore: Printed<PrintedRestore> = keyhaven(app, &recovery, &apply, Expect::DoneOrPartial).await?;
         let restore_ms = millis(restoring);
         standby.stop().await;
 
-        let compared = compare::compare(&held, &self.standby.snapshot().items, &told(&restore));
+        let named: BTreeSet<String> = restore.read.named().map(|remark| remark.key.to_string()).collect();
+        let compared = compare::compare(&held, &self.standby.snapshot().items, &named);
         let pack = self.first_pack()?;
-        let full_requests = claim::requests(&backup);
-        let incremental_requests = claim::requests(&incremental);
+        let full_requests = backup.read.requests();
+        let incremental_requests = incremental.read.requests();
         Ok(Story {
             source: self.source.crn(),
             standby: self.standby.crn(),
@@ -217,18 +223,18 @@ impl Stage {
             requests_saved: 1.0 - ratio(incremental_requests, full_requests),
             incremental_requests,
             full_requests,
-            recovery_point_ms: lost.millis_since(moment(&incremental, "from")?),
-            plan: plan.get("totals").cloned().unwrap_or_default(),
-            restore,
+            recovery_point_ms: lost.millis_since(incremental.read.from),
+            plan: plan.read.totals,
+            restore: restore.json,
             restore_ms,
             compared,
             stock_tools: stock_tools(&identity, &pack),
             elapsed_ms: millis(begun),
-            init,
-            backup,
-            verify,
-            coverage,
-            incremental,
+            init: init.json,
+            backup: backup.json,
+            verify: verify.json,
+            coverage: coverage.json,
+            incremental: incremental.json,
             status,
             paths: Paths {
                 kept: self.kept,
@@ -275,7 +281,7 @@ impl Stage {
         Ok(host)
     }
 
-    async fn init(&self, app: &App, collector: &DemoHost) -> Result<Value, Failure> {
+    async fn init(&self, app: &App, collector: &DemoHost) -> Result<Printed<PrintedInit>, Failure> {
         let kits =
             ["kit-1", "kit-2"].map(|kit| self.path("recovery").join(kit).join("public.txt").display().to_string());
         let repository = self.path("repository").display().to_string();
@@ -292,12 +298,16 @@ impl Stage {
             "--api-key-file",
             &api_key,
         ];
-        let made = keyhaven(app, collector, &arguments, Expect::Done).await?;
-        add(&self.path("collector/keyhaven.toml"), &text(&made, &["add_to_config"]), CONFIG)?;
+        let made: Printed<PrintedInit> = keyhaven(app, collector, &arguments, Expect::Done).await?;
+        add(&self.path("collector/keyhaven.toml"), &made.read.add_to_config, CONFIG)?;
         Ok(made)
     }
 
-    async fn backup_under_writes(&self, app: &App, collector: &DemoHost) -> Result<(u64, Value), Failure> {
+    async fn backup_under_writes(
+        &self,
+        app: &App,
+        collector: &DemoHost,
+    ) -> Result<(u64, Printed<PrintedBackup>), Failure> {
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
         #[expect(clippy::disallowed_methods, reason = "waited for below, and stopped by the guard before that")]
@@ -327,29 +337,27 @@ impl Stage {
         let key = "kit-1/recovery-signing-key.pem";
         narrator.command("recovery host", &format!("keyhaven verify --record {key}"))?;
         let check = ["verify", "--repository-id", repository_id, "--record", key];
-        let verify = keyhaven(app, recovery, &check, Expect::Done).await?;
-        narrator.fact("objects that are there and whole", &text::thousands(number(&verify, &["counts", "objects"])))?;
+        let verify: Printed<PrintedVerify> = keyhaven(app, recovery, &check, Expect::Done).await?;
+        narrator.fact("objects that are there and whole", &text::thousands(verify.read.counts.objects))?;
         narrator.command("collector", "keyhaven status")?;
-        let status = keyhaven(app, collector, &["status"], Expect::Done).await?;
+        let status: Printed<Unread> = keyhaven(app, collector, &["status"], Expect::Done).await?;
         if !app.printer.is_json() {
             narrator.screen(&screen(app, collector, &["status"]).await?)?;
         }
-        Ok(status)
+        Ok(status.json)
     }
 
     /// Opens the first snapshot with the catalogue key, as an auditor would, and asks the instance's log about it.
-    async fn check_claim(&self, backup: &Value, repository_id: &str) -> Result<story::ConsistencyClaim, Failure> {
+    async fn check_claim(&self, backup: &PrintedBackup, id: RepositoryId) -> Result<story::ConsistencyClaim, Failure> {
         let failed = |what: &str| Failure::new(FailureKind::Failed, what.to_owned());
         let history = self.source.history().ok_or_else(|| failed("the demo's source keeps no log"))?;
-        let id = repository_id.parse::<RepositoryId>().map_err(|_| failed("`init` printed no repository id"))?;
         let repository = Repository::open(Store::local(&self.path("repository")), id).await?;
         let ledger = repository.read_ledger().await?;
-        let snapshot = text(backup, &["snapshot"]).parse().ok().and_then(|digest| ledger.get(&digest));
-        let event =
-            snapshot.and_then(|entry| entry.snapshot()).ok_or_else(|| failed("`backup` printed no snapshot"))?;
+        let snapshot = ledger.get(&backup.snapshot).and_then(|entry| entry.snapshot());
+        let event = snapshot.ok_or_else(|| failed("the ledger lacks the snapshot that `backup` printed"))?;
         let key = key_file::read_text(&self.path("collector/catalogue-key.txt"), "catalogue key")?;
         let key = Arc::new(Identities::parse(&key)?);
-        claim::check(&repository, event, &key, &text(backup, &["cut"]), &history).await
+        claim::check(&repository, event, &key, &backup.cut, &history).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "a look at the demo's own folder")]
@@ -394,33 +402,27 @@ impl DemoNarrator<'_> {
     }
 }
 
-fn tell_backup(narrator: &DemoNarrator<'_>, backup: &Value) -> Result<(), Failure> {
-    let claim = match text(backup, &["cut"]).as_str() {
+fn tell_backup(narrator: &DemoNarrator<'_>, backup: &PrintedBackup) -> Result<(), Failure> {
+    let claim = match backup.cut.as_str() {
         "point_in_time" => "one point in time: two listings around the reads were equal".to_owned(),
-        other => format!("{other}: the instance did not hold still; {} moved", number(backup, &["moved"])),
+        other => format!("{other}: the instance did not hold still; {} moved", backup.moved),
     };
     narrator.fact("claim", &claim)?;
-    narrator.fact("rounds", &number(backup, &["rounds"]).to_string())?;
-    narrator.fact("requests", &text::thousands(claim::requests(backup)))?;
-    narrator.fact("sealed", &text::bytes(number(backup, &["sealed_bytes"])))?;
-    narrator.fact("took", &text::millis(i64::try_from(number(backup, &["duration_ms"])).unwrap_or(i64::MAX)))
+    narrator.fact("rounds", &backup.rounds.to_string())?;
+    narrator.fact("requests", &text::thousands(backup.requests()))?;
+    narrator.fact("sealed", &text::bytes(backup.sealed_bytes))?;
+    narrator.fact("took", &text::millis(backup.duration_ms))
 }
 
 /// How many items there are of each class.
-fn tell_coverage(narrator: &DemoNarrator<'_>, coverage: &Value) -> Result<(), Failure> {
+fn tell_coverage(narrator: &DemoNarrator<'_>, coverage: &PrintedCoverage) -> Result<(), Failure> {
     for class in Restorability::ALL {
-        let items = number(coverage, &["classes", class.as_str()]);
+        let items = coverage.classes.get(class.as_str()).copied().unwrap_or_default();
         if items > 0 {
             narrator.fact(&class.as_str().replace('_', " "), &text::count(items, "item"))?;
         }
     }
     Ok(())
-}
-
-/// The keys of what the restore said does not come back, or waits for somebody.
-fn told(restore: &Value) -> BTreeSet<String> {
-    let lists = ["losses", "waiting", "skipped"].into_iter().filter_map(|list| restore.get(list)?.as_array());
-    lists.flatten().filter_map(|remark| remark.get("key")?.as_str().map(ToOwned::to_owned)).collect()
 }
 
 async fn start(instance: &EmbeddedInstance) -> Result<Server, Failure> {
@@ -457,22 +459,4 @@ fn millis(since: Instant) -> i64 {
 #[expect(clippy::cast_precision_loss, reason = "a share for people")]
 fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
-}
-
-fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, name| value.get(name))
-}
-
-fn text(value: &Value, path: &[&str]) -> String {
-    at(value, path).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn number(value: &Value, path: &[&str]) -> u64 {
-    at(value, path).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn moment(value: &Value, name: &str) -> Result<Timestamp, Failure> {
-    text(value, &[name])
-        .parse()
-        .map_err(|error| Failure::new(FailureKind::Failed, format!("`backup` printed no time `{name}`")).because(error))
 }

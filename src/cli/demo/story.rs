@@ -9,6 +9,7 @@ use super::compare::DemoComparison;
 use crate::cli::failure::Failure;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::text;
+use crate::job::restore::plan::Totals;
 
 /// The whole story as data. What the commands printed is in it as they printed it.
 #[derive(Debug, Serialize)]
@@ -46,7 +47,7 @@ pub(super) struct Story {
     /// Time from the second snapshot's moment to the loss of the source, in milliseconds: what the disaster cost.
     pub(super) recovery_point_ms: i64,
     /// The totals of the plan.
-    pub(super) plan: Value,
+    pub(super) plan: Totals,
     /// What `restore apply` printed.
     pub(super) restore: Value,
     /// Time from the start of the planning to the end of the restore, in milliseconds.

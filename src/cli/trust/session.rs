@@ -10,7 +10,8 @@ use super::merge;
 use super::proposal::{Proposal, ProposalState, Signers};
 use super::screen;
 use crate::cli::app::{App, read_public};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::{identity, key_file, memory, pins, recovery_sheet, report, services};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
@@ -200,7 +201,7 @@ impl<'a> Session<'a> {
             }
         }
         self.app.printer.result(&changed, |printer| screen::print(printer, &changed))?;
-        Ok(CommandOutcome::Done)
+        Ok(CommandOutcome::done())
     }
 
     /// The result of a change, as far as it is known before anybody has signed.

@@ -273,7 +273,7 @@ mod tests {
     use rustix::process::Pid;
 
     use super::*;
-    use crate::daemon::RunFacts;
+    use crate::job::RunFacts;
     use crate::model::Timestamp;
 
     fn hooks(script: &str, timeout: Duration) -> Hooks {

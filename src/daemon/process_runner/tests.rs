@@ -43,7 +43,7 @@ async fn it_is_started_with_what_it_needs_and_its_result_is_read() {
     let script = r#"
         [ "$*" = "--full --json --instance pay" ] && [ "$DUE" = "nightly@1970-01-01T00:00:00.000Z" ] &&
         [ "$GREETING" = hello ] || exit 9
-        echo '{"sequence": 7, "requests": 12}'"#;
+        echo '{"sequence": 8, "run": {"sequence": 7, "requests": 12}}'"#;
     let outcome = run(script).await;
     assert_eq!(
         (&outcome.ending, outcome.facts.sequence, outcome.facts.requests),
@@ -66,8 +66,8 @@ async fn the_exit_code_and_the_first_error_tell_how_it_ended() {
     let outcome = run("echo 'warning: x' >&2; echo 'error: no room left' >&2; echo 'error: later' >&2; exit 17").await;
     assert_eq!(outcome.ending, RunOutcome::Failed { exit: 17 });
     assert_eq!(outcome.why.as_deref(), Some("no room left"));
-    assert_eq!(run("echo '{\"suspect\":[\"x\"]}'; exit 3").await.ending, RunOutcome::Suspect);
-    assert_eq!(run("echo '{\"suspect\":[]}'; exit 3").await.ending, RunOutcome::Partial);
+    assert_eq!(run("echo '{\"suspect\":[],\"run\":{\"suspect\":true}}'; exit 3").await.ending, RunOutcome::Suspect);
+    assert_eq!(run("echo '{\"suspect\":[\"x\"],\"run\":{}}'; exit 3").await.ending, RunOutcome::Partial);
     assert_eq!(run("exit 130").await.ending, RunOutcome::Interrupted);
     let outcome = run("kill -9 $$").await;
     assert_eq!(outcome.ending, RunOutcome::Failed { exit: 1 });
@@ -132,7 +132,7 @@ async fn output_without_end_and_without_lines_fills_no_memory() {
 
 #[tokio::test]
 async fn what_it_left_behind_does_not_hold_its_end_up() {
-    let outcome = run("sleep 300 & echo '{\"sequence\": 1}'").await;
+    let outcome = run("sleep 300 & echo '{\"run\": {\"sequence\": 1}}'").await;
     assert_eq!(outcome.facts.sequence, Some(1));
 }
 
@@ -158,7 +158,7 @@ async fn an_event_of_the_audit_trail_is_handed_on_whole_however_long_it_is() {
     let script = format!(
         "printf '{{\"typeURI\":\"{}\",\"why\":\"%s\"}}\\n' \"$(head -c 20000 /dev/zero | tr '\\0' x)\" >&2; \
          head -c 20000 /dev/zero | tr '\\0' y >&2",
-        facts::AUDIT_EVENT
+        audit_line::AUDIT_EVENT
     );
     let (mut processes, folder) = shell(&script);
     processes.event = |event, _| {

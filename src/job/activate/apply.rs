@@ -8,12 +8,12 @@ use serde::Serialize;
 use super::plan::{Activation, RotatesAtOnce, RotationStep};
 use super::primary::{OldPrimary, PrimaryAccess};
 use super::{ActivateError, held_policy, list};
-use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::examine::until_cancelled;
 use crate::job::restore::plan::{Remark, StandbyName};
 use crate::job::restore::survey::view_of;
+use crate::job::{Context, RunFacts, RunResult, total};
 use crate::model::{FailureKind, Timestamp};
 use crate::provider::normal::normal;
 use crate::provider::{Action, Change, Look, RestoreItem, Standby, Write, unanswered};
@@ -206,5 +206,12 @@ fn standing(step: &RotationStep, have: &RestoreItem) -> RotationState {
         Some(policy) if normal(&policy.to_raw()) != wanted => moved("another policy is held back"),
         Some(_) if rotates.is_some() && step.at_once != RotatesAtOnce::Rotates => moved("it has begun to rotate"),
         Some(_) => RotationState::Held,
+    }
+}
+
+impl RunResult for ActivationReport {
+    fn facts(&self) -> RunFacts {
+        let problems = total([self.conflicts.len(), self.failed.len()]);
+        RunFacts { requests: Some(self.requests.total()), problems, ..RunFacts::default() }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::job::{RunFacts, RunResult, total};
 use crate::model::{Digest, FailureKind, ItemKey, ItemKind, Timestamp};
 
 /// The result of a capture that was recorded. The members are stable: more may come, none changes its meaning.
@@ -151,5 +152,17 @@ impl CaptureReport {
         let refused = !(accepted || self.refused.is_empty() && self.hidden.is_empty());
         let whole = self.suspect.is_empty() && self.doubts.is_empty() && self.unread.is_empty() && !refused;
         (!whole).then_some(FailureKind::Partial)
+    }
+}
+
+impl RunResult for CaptureReport {
+    fn facts(&self) -> RunFacts {
+        RunFacts {
+            sequence: Some(self.sequence),
+            snapshot: Some(self.snapshot),
+            requests: Some(self.requests.total()),
+            problems: total([self.unread.len(), self.refused.len(), self.hidden.len()]),
+            suspect: !self.suspect.is_empty(),
+        }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::job::restore::plan::{Remark, SnapshotName, StandbyName};
+use crate::job::{RunFacts, RunResult, total};
 use crate::model::{FailureKind, ItemKey, Timestamp};
 use crate::provider::Requests;
 
@@ -173,6 +174,16 @@ impl DriftReport {
             (false, _) => Some(FailureKind::Different),
             (true, false) => Some(FailureKind::Partial),
             (true, true) => None,
+        }
+    }
+}
+
+impl RunResult for DriftReport {
+    fn facts(&self) -> RunFacts {
+        let (requests, problems) = (Some(self.requests.total()), total([self.differences.len()]));
+        match &self.expected {
+            ComparedWith::Snapshot(name) => RunFacts { requests, problems, ..name.facts() },
+            ComparedWith::Source { .. } => RunFacts { requests, problems, ..RunFacts::default() },
         }
     }
 }

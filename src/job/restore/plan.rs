@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::options::PlanOptions;
 use super::state::ItemState;
 use crate::job::plan_file::PlanFile;
+use crate::job::{RunFacts, RunResult, total};
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
 use crate::provider::{Action, Phase};
 
@@ -188,5 +189,18 @@ impl Plan {
             (true, true, false) => Some(FailureKind::Partial),
             (true, true, true) => None,
         }
+    }
+}
+
+impl SnapshotName {
+    /// A record that names this snapshot.
+    pub(in crate::job) fn facts(&self) -> RunFacts {
+        RunFacts { sequence: Some(self.sequence), snapshot: Some(self.entry), ..RunFacts::default() }
+    }
+}
+
+impl RunResult for Plan {
+    fn facts(&self) -> RunFacts {
+        RunFacts { problems: total([self.conflicts.len(), self.losses.len()]), ..self.snapshot.facts() }
     }
 }

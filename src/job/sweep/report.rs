@@ -6,6 +6,7 @@ use super::decide::{Plan, SweepCandidate, SweepDecision};
 use super::delete::Deleted;
 use super::stop::{SweepStop, worst};
 use super::sweep_view::SeenObject;
+use crate::job::{RunFacts, RunResult};
 use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::store::Hold;
 use crate::repository::{Repository, StoreError};
@@ -253,4 +254,10 @@ impl SweepReport {
 
 fn swept(due: &SweepCandidate) -> SweptSnapshot {
     SweptSnapshot { snapshot: due.entry, sequence: due.sequence, rule: due.rule.clone(), since: due.since }
+}
+
+impl RunResult for SweepReport {
+    fn facts(&self) -> RunFacts {
+        RunFacts::default()
+    }
 }

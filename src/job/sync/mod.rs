@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::job::Context;
 use crate::job::restore::examine::{ListedStandby, list, until_cancelled};
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName};
 use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::{
     ApplyOptions, ApplyReport, Backup, Consent, PlanOptions, RestoreError, Stopped, apply, plan,
 };
+use crate::job::{Context, RunFacts, RunResult};
 use crate::model::{Digest, FailureKind};
 use crate::provider::Standby;
 
@@ -196,4 +196,10 @@ async fn carry_out(
 fn newest_mark(listed: &ListedStandby, known: &BTreeMap<Digest, u64>) -> Option<u64> {
     let marks = listed.inventory.iter().filter_map(|(view, _)| view.mark.as_ref());
     marks.filter_map(|mark| known.get(&mark.snapshot)).max().copied()
+}
+
+impl RunResult for SyncReport {
+    fn facts(&self) -> RunFacts {
+        self.applied.as_ref().map_or_else(|| self.snapshot.facts(), RunResult::facts)
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Level, VerifyOptions};
+use crate::job::{RunFacts, RunResult, total};
 use crate::model::{Digest, FailureKind};
 use crate::repository::{Repository, RepositoryError};
 
@@ -46,7 +47,7 @@ impl fmt::Display for Problem {
 }
 
 /// How much was looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyCounts {
     /// Entries of the ledger that count.
     pub entries: u64,
@@ -161,4 +162,10 @@ impl VerifyReport {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl RunResult for VerifyReport {
+    fn facts(&self) -> RunFacts {
+        RunFacts { problems: total([self.problems.len()]), ..RunFacts::default() }
+    }
 }

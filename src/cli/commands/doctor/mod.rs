@@ -21,11 +21,13 @@ use serde::Serialize;
 
 use self::row::{CheckResult, CheckRow, Rows};
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::text;
 use crate::config::Settings;
 use crate::format::SigningRole;
+use crate::job::{RunFacts, RunResult};
 use crate::model::FailureKind;
 
 /// Checks everything that a backup or a restore needs: keys, repository, instances, rights, schedule. Changes nothing.
@@ -60,6 +62,12 @@ struct CheckTable {
     warnings: usize,
     /// How many are bad.
     bad: usize,
+}
+
+impl RunResult for CheckTable {
+    fn facts(&self) -> RunFacts {
+        RunFacts { problems: u64::try_from(self.bad).ok(), ..RunFacts::default() }
+    }
 }
 
 impl CheckTable {
@@ -159,9 +167,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     table.add(backups::rows(app, &settings, &found).await);
     table.add(schedule::rows(app, &settings, host.collects, limit).await);
     table.add(notifications::rows(app, &settings, arguments.notify).await);
-    app.printer.result(&table, |printer| print(printer, &table))?;
+    app.printer.run_result(&table, |printer| print(printer, &table))?;
     let first = table.checks.iter().find(|row| row.verdict == CheckResult::Bad);
-    Ok(first.map_or(CommandOutcome::Done, |row| CommandOutcome::Reported(row.kind)))
+    Ok(CommandOutcome::reported(first.map(|row| row.kind)).with(&table))
 }
 
 fn configuration(app: &App) -> Rows {

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use super::{LEAST_DIGITS, name};
 use crate::cli::app::{App, read_public};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::recovery_file;
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::ended;

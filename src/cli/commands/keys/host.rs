@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::key_file;
+use crate::cli::outcome::CommandOutcome;
 use crate::crypto::SigningKey;
 use crate::model::Digest;
 
@@ -50,7 +51,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         ))?;
         printer.line("       --name recovery-host --key custodian-key.pem.age --reason 'the host that restores'")
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 fn make(arguments: &Arguments) -> Result<NewHostKey, Failure> {

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::change::{PolicyMember, holders};
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::table::Table;
 use crate::cli::trust::words;
 use crate::cli::{report, services};
@@ -65,5 +66,5 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
             policy.custodians.len()
         ))
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }

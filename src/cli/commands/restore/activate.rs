@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use crate::cli::app::{App, read_plan};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
 use crate::cli::{key_file, services, text};
@@ -113,7 +114,7 @@ async fn make(app: &App, arguments: ActivatePlanArguments) -> Result<CommandOutc
         key_file::replace(path, made.to_json()?.as_bytes())?;
     }
     app.printer.result(&made, |printer| print_plan(printer, &made, arguments.out.as_deref()))?;
-    Ok(made.check().map_or(CommandOutcome::Done, CommandOutcome::Reported))
+    Ok(CommandOutcome::reported(made.check()))
 }
 
 async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<CommandOutcome, Failure> {
@@ -124,7 +125,7 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<CommandOutcom
     let primary = arguments.primary.primary(client.as_ref());
     let report = app.change(apply(&app.context(), &plan, &standby, primary, SETTLE)).await?;
     app.printer.result(&report, |printer| print_report(printer, &report))?;
-    Ok(report.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported))
+    Ok(CommandOutcome::reported(report.kind()).with(&report))
 }
 
 fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Result<(), Failure> {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::app::{App, read_list};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::{key_file, text};
 use crate::job::restore::IdMap;
 use crate::job::restore::idmap::external_secrets::{Name, Patches, patches};
@@ -64,7 +65,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Fa
         Ok(())
     })?;
     remarks(app, &made, arguments.out.is_some());
-    Ok(made.kind().map_or(CommandOutcome::Done, CommandOutcome::Reported))
+    Ok(CommandOutcome::reported(made.kind()))
 }
 
 /// What is no command goes to standard error, so that the commands can be given to a shell.

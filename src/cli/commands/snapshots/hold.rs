@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::snapshot::{self, OpenedSnapshot};
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, SigningKeys};
 use crate::cli::{identity, services};
 use crate::crypto::SigningKey;
 use crate::format::event::{EntryEvent, SnapshotsEvent};
+use crate::job::{RunFacts, RunResult};
+use crate::model::Digest;
 use crate::repository::EntryWriter;
 use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::SnapshotState;
@@ -102,6 +107,23 @@ fn check(found: &OpenedSnapshot, hold: bool) -> Result<(), Failure> {
     }
 }
 
+/// What was recorded.
+#[derive(Serialize)]
+struct HoldReport {
+    snapshot: Digest,
+    /// Whether it is held from now on; else it is released.
+    held: bool,
+    /// The entry that says so, and its sequence.
+    entry: Digest,
+    sequence: u64,
+}
+
+impl RunResult for HoldReport {
+    fn facts(&self) -> RunFacts {
+        RunFacts { sequence: Some(self.sequence), snapshot: Some(self.snapshot), ..RunFacts::default() }
+    }
+}
+
 async fn record(
     session: &Session<'_>,
     writer: &EntryWriter,
@@ -114,12 +136,10 @@ async fn record(
     let event = if hold { EntryEvent::Hold(event) } else { EntryEvent::Release(event) };
     let draft = super::super::draft(&*writer.clock, event);
     let entry = session.app.change(session.repository.commit(writer, draft)).await?;
-    let done = serde_json::json!({
-        "snapshot": snapshot, "held": hold, "entry": entry.digest, "sequence": entry.sequence,
-    });
-    session.app.printer.result(&done, |printer| {
+    let done = HoldReport { snapshot, held: hold, entry: entry.digest, sequence: entry.sequence };
+    session.app.printer.run_result(&done, |printer| {
         let word = if hold { "held" } else { "released" };
         printer.line(format!("Snapshot {sequence} {word} by entry {}.", entry.sequence))
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done().with(&done))
 }

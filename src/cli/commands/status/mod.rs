@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use self::gather::InstanceStatus;
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
+use crate::cli::run_hooks;
 use crate::model::FailureKind;
 
 /// Shows how the backups stand: last backup, last verification, recovery point, next runs, standby, what is about to end.
@@ -47,13 +49,14 @@ pub(super) async fn run(app: &App, _: Arguments) -> Result<CommandOutcome, Failu
             app.printer.result(&all, |printer| screen::several(printer, several))?;
         }
     }
-    Ok(outcome(&shown))
+    for (settings, found) in settings.iter().zip(&shown).filter(|(_, found)| found.status.is_some()) {
+        run_hooks::tell_freshness(app, settings, &found.reasons).await;
+    }
+    Ok(CommandOutcome::reported(worst(&shown)))
 }
 
 /// Stale beats unreachable: what is known to be late is late whatever else cannot be told.
-fn outcome(shown: &[InstanceStatus]) -> CommandOutcome {
-    if shown.iter().any(|one| one.stale) {
-        return CommandOutcome::Reported(FailureKind::Stale);
-    }
-    shown.iter().find_map(|one| one.failure).map_or(CommandOutcome::Done, CommandOutcome::Reported)
+fn worst(shown: &[InstanceStatus]) -> Option<FailureKind> {
+    let stale = shown.iter().any(|one| one.stale).then_some(FailureKind::Stale);
+    stale.or_else(|| shown.iter().find_map(|one| one.failure))
 }

@@ -11,7 +11,8 @@ mod sign;
 use clap::Subcommand;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 
 /// What to do with the trust policy: the versioned document, signed by the custodians, that says who may sign what and whom
 /// backups are sealed to.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::{identity, key_file, pin_file, pins, report, services};
 use crate::crypto::Identities;
 use crate::format::RepositoryId;
@@ -49,7 +50,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         let version = pin.policy.version;
         printer.line(format!("{} {what} version {version} of the trust policy of {id}.", identity.display()))
     })?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// The version to pin: the one of `--policy` when its bytes are at hand, else the one in force in the bucket.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::cli::app::{App, read_public};
 use crate::cli::commands::keys;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, SigningKeys};
 use crate::config::value::{Period, parse_flag};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::app::{App, read_list};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::trust::proposal::{Proposal, Signers};
 use crate::cli::trust::screen;
 use crate::cli::trust::session::Session;
@@ -62,5 +63,5 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     }
     session.publish(&proposal, arguments.sheet.as_deref(), &mut changed).await?;
     app.printer.result(&changed, |printer| screen::print(printer, &changed))?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::app::{App, read_public};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::trust::session::Session;
 use crate::crypto::digest::sha256;
 use crate::format::PolicyRef;
@@ -87,8 +88,5 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         done.notes.iter().for_each(|note| printer.warning(note));
         Ok(())
     })?;
-    match done.notes.is_empty() {
-        true => Ok(CommandOutcome::Done),
-        false => Ok(CommandOutcome::Reported(FailureKind::Integrity)),
-    }
+    Ok(CommandOutcome::reported((!done.notes.is_empty()).then_some(FailureKind::Integrity)))
 }

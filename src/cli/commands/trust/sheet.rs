@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::{key_file, recovery_sheet, report, services};
 
 /// Writes the recovery sheet: one page to print and keep with the recovery keys. Nothing on it is secret.
@@ -38,5 +39,5 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<CommandOutco
             app.printer.result(&done, |printer| printer.raw(text.as_bytes()))?;
         }
     }
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::cli::app::App;
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::memory::MemoryReport;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::Printer;
 use crate::cli::table::Table;
 use crate::cli::trust::words;
@@ -77,7 +78,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<CommandOutco
     } else {
         app.printer.result(&shown, |printer| print(printer, &shown))?;
     }
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 fn version_of(trust: &Trust, version: PolicyRef, policy: &Policy) -> PolicyRow {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::app::{App, read_list};
-use crate::cli::failure::{CommandOutcome, Failure};
+use crate::cli::failure::Failure;
+use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::Printer;
 use crate::cli::trust::proposal::{Proposal, Signers};
 use crate::cli::trust::{screen, session};
@@ -106,7 +107,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         proposal: path,
     };
     app.printer.result(&signed, |printer| print(printer, &signed))?;
-    Ok(CommandOutcome::Done)
+    Ok(CommandOutcome::done())
 }
 
 /// On standard error, also when quiet: nobody signs what they have not been shown.

@@ -9,6 +9,7 @@ use super::signing::SigningRequest;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::idmap::IdMap;
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName, Step};
+use crate::job::{RunFacts, RunResult, total};
 use crate::model::{FailureKind, ItemKey, Timestamp};
 use crate::provider::Requests;
 
@@ -193,5 +194,12 @@ impl ApplyCounts {
             id_map: None,
             stopped: self.stopped,
         }
+    }
+}
+
+impl RunResult for ApplyReport {
+    fn facts(&self) -> RunFacts {
+        let problems = total([self.conflicts.len(), self.losses.len(), self.failed.len()]);
+        RunFacts { requests: Some(self.requests.total()), problems, ..self.snapshot.facts() }
     }
 }
