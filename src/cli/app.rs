@@ -33,6 +33,8 @@ const LARGEST_LIST: u64 = 256 * 1024 * 1024;
 /// The surroundings of a command.
 #[derive(Debug)]
 pub(super) struct App {
+    /// Everything that can be typed, for those who read or print it.
+    pub(super) program: clap::Command,
     pub(super) globals: Globals,
     pub(super) printer: Printer,
     /// The audit trail of the command, where there is one.
@@ -44,8 +46,8 @@ pub(super) struct App {
 
 impl App {
     /// Puts them together.
-    pub(super) fn new(globals: Globals, printer: Printer, cancel: CancellationToken) -> Self {
-        Self { globals, printer, trail: None, cancel, changing: AtomicBool::new(false) }
+    pub(super) fn new(program: clap::Command, globals: Globals, printer: Printer, cancel: CancellationToken) -> Self {
+        Self { program, globals, printer, trail: None, cancel, changing: AtomicBool::new(false) }
     }
 
     /// What a job gets: the system's clock, the terminal, the wish to stop.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
-use super::args::Arguments;
+use super::command_line::Arguments;
 
 /// Where a sentence speaks of a command, arguments may be left out.
 const LEFT_OUT: &[ErrorKind] = &[

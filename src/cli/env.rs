@@ -15,3 +15,14 @@ pub(super) fn ours() -> Vec<(String, String)> {
         .filter(|(name, _)| name.starts_with("KEYHAVEN_"))
         .collect()
 }
+
+/// Whether colour is wanted where there is a terminal.
+pub(super) fn colour_wanted() -> bool {
+    variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// What this host calls itself.
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel, at the edge")]
+pub(super) fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}

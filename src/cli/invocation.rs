@@ -38,7 +38,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::cli::args::Arguments;
+    use crate::cli::command_line::Arguments;
 
     fn invocation(words: &[&str]) -> Invocation {
         let words = std::iter::once(&"keyhaven").chain(words);

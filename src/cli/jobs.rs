@@ -1,10 +1,9 @@
 //! The jobs of a configuration as the commands that they are.
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, FromArgMatches as _};
 
-use super::args::Arguments;
-use super::commands::{Command, forget};
+use super::commands::{forget, sweep};
 use super::failure::Failure;
 use crate::config::{ConfigError, JobConfig, Settings};
 
@@ -15,11 +14,11 @@ const OF_THE_DAEMON: &[&str] = &["--config", "--instance", "--json"];
 ///
 /// # Errors
 /// As [`check_args`], and kind 2 for a job that could only ever fail.
-pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
-    check_args(settings.jobs())?;
+pub(super) fn check(program: &clap::Command, settings: &Settings) -> Result<(), Failure> {
+    check_args(program, settings.jobs())?;
     let mine = settings.jobs().iter().filter(|job| job.is_for(settings.instance()));
     for job in mine {
-        if doubts(job, settings)?.contains(&RetentionDoubt::NoRule) {
+        if doubts(program, job, settings)?.contains(&RetentionDoubt::NoRule) {
             let (place, what) = (job.origin.clone(), format!("`jobs.{}`", job.name));
             let problem = "gives up what no rule of retention keeps, and no rule is set".to_owned();
             return Err(Failure::from(ConfigError::Table { place, what, problem }).hinted(
@@ -35,9 +34,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Kind 2 with the job, its place in the file, and what its command says of them.
-pub(super) fn check_args(jobs: &[JobConfig]) -> Result<(), Failure> {
+pub(super) fn check_args(program: &clap::Command, jobs: &[JobConfig]) -> Result<(), Failure> {
     for job in jobs {
-        if let Some(problem) = problem(job) {
+        if let Some(problem) = problem(program, job) {
             let what = format!("`jobs.{}.args`", job.name);
             let error = ConfigError::Table { place: job.origin.clone(), what, problem };
             return Err(Failure::from(error).hinted(format!("`keyhaven {} --help` lists its arguments", job.kind)));
@@ -46,12 +45,12 @@ pub(super) fn check_args(jobs: &[JobConfig]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn problem(job: &JobConfig) -> Option<String> {
+fn problem(program: &clap::Command, job: &JobConfig) -> Option<String> {
     let own = |arg: &&String| OF_THE_DAEMON.iter().any(|flag| *arg == flag || arg.starts_with(&format!("{flag}=")));
     if let Some(arg) = job.args.iter().find(own) {
         return Some(format!("`{arg}` is given to every job by the daemon; leave it out"));
     }
-    match parse(job) {
+    match parse(program, job) {
         Ok(_) => None,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Some("asks for help or the version instead of doing anything".to_owned())
@@ -65,9 +64,9 @@ fn problem(job: &JobConfig) -> Option<String> {
     }
 }
 
-fn parse(job: &JobConfig) -> Result<Arguments, clap::Error> {
+fn parse(program: &clap::Command, job: &JobConfig) -> Result<ArgMatches, clap::Error> {
     let line = ["keyhaven", &job.kind].into_iter().chain(job.args.iter().map(String::as_str)).chain(["--json"]);
-    Arguments::try_parse_from(line)
+    program.clone().try_get_matches_from(line)
 }
 
 /// What a job of retention does otherwise than whoever wrote it may think.
@@ -97,19 +96,25 @@ impl RetentionDoubt {
 ///
 /// # Errors
 /// When the rules in the configuration cannot be read.
-pub(super) fn doubts(job: &JobConfig, settings: &Settings) -> Result<Vec<RetentionDoubt>, ConfigError> {
+pub(super) fn doubts(
+    program: &clap::Command,
+    job: &JobConfig,
+    settings: &Settings,
+) -> Result<Vec<RetentionDoubt>, ConfigError> {
     let mut found = Vec::new();
-    match parse(job).map(|arguments| arguments.command) {
-        Ok(Command::Forget(arguments)) => {
+    let Ok(matches) = parse(program, job) else { return Ok(found) };
+    let applies = match matches.subcommand() {
+        Some(("forget", matches)) => forget::Arguments::from_arg_matches(matches).map(|arguments| {
             if let Some(policy) = arguments.kinds_of_rules(settings.retention()) {
                 found.extend(policy.is_empty().then_some(RetentionDoubt::NoRule));
                 found.extend(policy.only_by_number().then_some(RetentionDoubt::OnlyByNumber));
             }
-            found.extend((!arguments.applies()).then_some(RetentionDoubt::OnlyLooks));
-        }
-        Ok(Command::Sweep(arguments)) => found.extend((!arguments.applies()).then_some(RetentionDoubt::OnlyLooks)),
-        _ => {}
-    }
+            arguments.applies()
+        }),
+        Some(("sweep", matches)) => sweep::Arguments::from_arg_matches(matches).map(|arguments| arguments.applies()),
+        _ => Ok(true),
+    };
+    found.extend((!applies.unwrap_or(true)).then_some(RetentionDoubt::OnlyLooks));
     Ok(found)
 }
 
@@ -117,13 +122,17 @@ pub(super) fn doubts(job: &JobConfig, settings: &Settings) -> Result<Vec<Retenti
 mod tests {
     use std::path::Path;
 
+    use clap::{CommandFactory as _, Parser as _};
+
     use super::*;
+    use crate::cli::command_line::Arguments;
     use crate::config::Layer;
 
     fn check(kind: &str, args: &str) -> Result<(), String> {
         let text = format!("[jobs.{kind}]\ncron = \"@daily\"\nargs = {args}\n");
         let layer = Layer::file(&text, "keyhaven.toml", Path::new("/")).unwrap();
-        check_args(Settings::build([layer]).unwrap().jobs()).map_err(|failure| failure.chain().join(": "))
+        check_args(&Arguments::command(), Settings::build([layer]).unwrap().jobs())
+            .map_err(|failure| failure.chain().join(": "))
     }
 
     #[test]
@@ -163,7 +172,8 @@ mod tests {
         let checked = |more: &str| {
             let text = format!("[jobs.forget]\ncron = \"@daily\"\n{more}");
             let layer = Layer::file(&text, "keyhaven.toml", Path::new("/")).unwrap();
-            super::check(&Settings::build([layer]).unwrap()).map_err(|failure| failure.chain().join(": "))
+            super::check(&Arguments::command(), &Settings::build([layer]).unwrap())
+                .map_err(|failure| failure.chain().join(": "))
         };
         for none in ["", "args = [\"--apply\"]\n", "[retention]\nkeep_suspect = \"3d\"\n"] {
             assert!(checked(none).unwrap_err().contains("`jobs.forget`: gives up"), "{none}");
@@ -181,7 +191,7 @@ mod tests {
             let text = format!("[retention]\n{retention}\n[jobs.{kind}]\ncron = \"@daily\"\nargs = {args}\n");
             let layer = Layer::file(&text, "keyhaven.toml", Path::new("/")).unwrap();
             let settings = Settings::build([layer]).unwrap();
-            doubts(&settings.jobs()[0], &settings).unwrap()
+            doubts(&Arguments::command(), &settings.jobs()[0], &settings).unwrap()
         };
         use RetentionDoubt::{NoRule, OnlyByNumber, OnlyLooks};
         let apply = "[\"--apply\"]";

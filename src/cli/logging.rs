@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::app::App;
+use super::args::Globals;
 use super::clock::SystemClock;
 use super::escape::{self, SafeError};
 use super::invocation::Invocation;
@@ -35,14 +35,14 @@ pub(super) enum Format {
     Json(Map<String, Value>),
 }
 
-/// Starts the log; gives back how its lines are written.
-pub(super) fn start(app: &App, invocation: &Invocation) -> Format {
-    let json = match app.globals.log_format.or_else(|| app.log_format()) {
+/// Starts the log, in the format that the arguments or else the configuration asks for; gives back how its lines are written.
+pub(super) fn start(globals: &Globals, configured: Option<LogFormat>, invocation: &Invocation) -> Format {
+    let json = match globals.log_format.or(configured) {
         Some(format) => format == LogFormat::Json,
         None => invocation.path == DAEMON && !std::io::stderr().is_terminal(),
     };
     let default = if invocation.path == DAEMON { "info" } else { "warn" };
-    let directives = match app.globals.log_level() {
+    let directives = match globals.log_level() {
         Some(level) => format!("warn,keyhaven={level}"),
         None => {
             env::variable("RUST_LOG").map_or_else(|| format!("warn,keyhaven={default}"), |text| fenced(&text, default))
@@ -55,7 +55,7 @@ pub(super) fn start(app: &App, invocation: &Invocation) -> Format {
         builder.with_writer(std::io::stderr).event_format(Json(context.clone())).init();
         return Format::Json(context);
     }
-    let styles = std::io::stderr().is_terminal() && super::printer::colour_wanted();
+    let styles = std::io::stderr().is_terminal() && env::colour_wanted();
     builder.with_ansi(styles).with_writer(move || SafeError { styles }).init();
     Format::Text
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::app::App;
 use super::clock::SystemClock;
 use super::failure::Failure;
-use super::services;
+use super::{configured_keys, services};
 use crate::config::Settings;
 use crate::daemon::metrics::{render, textfile};
 use crate::daemon::{BoardInstance, DaemonState, JobRun, RepositoryView, RunStatistics};
@@ -98,7 +98,7 @@ async fn look(
     }
     let newest = ledger.latest_good().and_then(|entry| entry.snapshot());
     if let (Some(snapshot), Some(_)) = (newest, &settings.keys().catalogue_key) {
-        let keys = Arc::new(services::catalogue_key(settings)?);
+        let keys = Arc::new(configured_keys::catalogue_key(settings)?);
         match status::inventory(&IbmConverter, repository, snapshot, &keys).await {
             Ok(inventory) => view.inventory = Some(inventory),
             Err(error) => tracing::warn!("the metrics lack the inventory: {}", with_causes(&error)),

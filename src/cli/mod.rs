@@ -14,10 +14,13 @@ mod app;
 mod args;
 mod audit;
 mod clock;
+mod command_line;
 mod commands;
+mod configured_keys;
 mod demo;
 #[cfg(test)]
 mod documented;
+mod draft;
 mod env;
 mod escape;
 mod failure;
@@ -52,7 +55,7 @@ mod timeline;
 mod trust;
 
 use app::App;
-use args::Arguments;
+use command_line::Arguments;
 use failure::Failure;
 use invocation::Invocation;
 use outcome::CommandOutcome;
@@ -69,8 +72,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let mut printer = Printer::new(&arguments.globals);
     let result = process_hardening::apply().and_then(|()| scheduled::follow_daemon()).and_then(|()| {
-        let app = App::new(arguments.globals.clone(), printer.clone(), CancellationToken::new());
-        printer.log_as(logging::start(&app, &invocation));
+        let app = App::new(Arguments::command(), arguments.globals.clone(), printer.clone(), CancellationToken::new());
+        printer.log_as(logging::start(&app.globals, app.log_format(), &invocation));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -89,14 +92,15 @@ pub fn main() -> ExitCode {
 
 /// Runs the command with what surrounds it: the audit trail, and whoever is notified of its runs.
 async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<CommandOutcome, Failure> {
-    let mut app = App::new(arguments.globals, printer.clone(), signals::listen()?);
+    let mut app = App::new(Arguments::command(), arguments.globals, printer.clone(), signals::listen()?);
     if app.globals.policy.is_some() {
         printer.warning(
             "--policy replaces every other pin of the trust policy for this command: configuration, recovery \
                          identity and what this host remembers",
         );
     }
-    let trail = audit::begin(&app, invocation);
+    // Settings that are wrong say nothing of a trail, and the command itself will say what is wrong with them.
+    let trail = app.settings().ok().map_or(Ok(None), |settings| audit::begin(&settings, invocation));
     let (trail, refused) = trail.map_or_else(|failure| (None, Some(failure)), |trail| (trail, None));
     app.trail = trail;
     let app = app;
@@ -111,7 +115,7 @@ async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -
     };
     let result = run_hooks::around(&app, invocation, unbroken(command)).await;
     if let Some(trail) = &app.trail {
-        trail.end(&app, &result);
+        trail.end(&app.printer, &result);
     }
     result
 }
@@ -151,7 +155,7 @@ mod tests {
 
     fn app() -> App {
         let globals = args::Globals { quiet: true, ..args::Globals::default() };
-        App::new(globals.clone(), Printer::new(&globals), CancellationToken::new())
+        App::new(Arguments::command(), globals.clone(), Printer::new(&globals), CancellationToken::new())
     }
 
     /// Needs a minute, and a signal comes when it has begun.

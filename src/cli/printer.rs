@@ -61,11 +61,6 @@ impl Style {
     }
 }
 
-/// Whether colour is wanted where there is a terminal.
-pub(super) fn colour_wanted() -> bool {
-    env::variable("NO_COLOR").is_none() && env::variable("TERM").is_none_or(|term| term != "dumb")
-}
-
 impl Printer {
     /// A printer for these arguments, the terminal and the environment.
     pub(super) fn new(globals: &Globals) -> Self {
@@ -76,8 +71,8 @@ impl Printer {
         Self {
             json: globals.json,
             quiet: globals.quiet,
-            colour_out: colour_wanted() && stdout.is_terminal(),
-            colour_err: colour_wanted() && std::io::stderr().is_terminal(),
+            colour_out: env::colour_wanted() && stdout.is_terminal(),
+            colour_err: env::colour_wanted() && std::io::stderr().is_terminal(),
             width,
             log: None,
         }

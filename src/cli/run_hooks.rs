@@ -158,7 +158,7 @@ pub(super) fn teller(app: &App, settings: &Settings) -> Notifier {
             Err(why) => broken.push(NotifyWarning { who: target.name.clone(), why }),
         }
     }
-    let mut teller = Notifier::new(targets, hooks, folder.as_ref(), &id, &host(), Arc::new(SystemClock));
+    let mut teller = Notifier::new(targets, hooks, folder.as_ref(), &id, &env::host(), Arc::new(SystemClock));
     for warning in broken {
         teller.add_broken(warning);
     }
@@ -174,10 +174,4 @@ fn resolve(target: &notify::NotifyTarget) -> Result<NotifyEndpoint, String> {
             .map_err(|failure| words(&failure))
     };
     NotifyEndpoint::new(target, ca_pem.as_deref(), &secret)
-}
-
-/// What this host calls itself.
-#[expect(clippy::disallowed_methods, reason = "a file of the kernel, at the edge")]
-pub(super) fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::app::{self, App};
 use super::clock::SystemClock;
 use super::failure::Failure;
-use super::{key_file, pins, scheduled};
+use super::{configured_keys, key_file, pins, scheduled};
 use crate::config::{self, Location, Settings};
 use crate::crypto::{Identities, SigningKey};
 use crate::format::RepositoryId;
@@ -118,24 +118,11 @@ fn client(instance: &config::InstanceSettings, what: &str) -> Result<ibm::Client
     Ok(ibm::Client::new(client)?)
 }
 
-/// The key that signs this host's entries.
-pub(super) fn signing_key(settings: &Settings) -> Result<SigningKey, Failure> {
-    let place = settings.keys().signing_key.as_ref().ok_or_else(|| missing_key("signing key", "keys.signing_key"))?;
-    Ok(SigningKey::from_pem(&key_file::resolve(place, "signing key")?)?)
-}
-
-/// The identity that opens catalogues.
-pub(super) fn catalogue_key(settings: &Settings) -> Result<Identities, Failure> {
-    let place =
-        settings.keys().catalogue_key.as_ref().ok_or_else(|| missing_key("catalogue key", "keys.catalogue_key"))?;
-    Ok(Identities::parse(&key_file::resolve(place, "catalogue key")?)?)
-}
-
 /// Whoever opens catalogues here: the recovery identity when there is one, else the catalogue key.
 pub(super) fn reader(settings: &Settings, recovery: Option<Identities>) -> Result<Arc<Identities>, Failure> {
     match recovery {
         Some(identities) => Ok(Arc::new(identities)),
-        None => Ok(Arc::new(catalogue_key(settings)?)),
+        None => Ok(Arc::new(configured_keys::catalogue_key(settings)?)),
     }
 }
 
@@ -148,7 +135,7 @@ pub(super) fn objectives(settings: &Settings) -> Objectives {
 
 /// Who signs here, and what it remembers.
 pub(super) fn writer(app: &App, settings: &Settings, id: &RepositoryId) -> Result<EntryWriter, Failure> {
-    writer_with(signing_key(settings)?, app, settings, id)
+    writer_with(configured_keys::signing_key(settings)?, app, settings, id)
 }
 
 /// As [`writer`], with a key that is not this host's own.
@@ -166,11 +153,6 @@ pub(super) fn writer_with(
         clock: Arc::new(SystemClock),
         due: scheduled::due()?,
     })
-}
-
-fn missing_key(what: &str, key: &str) -> Failure {
-    Failure::new(FailureKind::Key, format!("this needs the {what}, and none is named"))
-        .hinted(format!("set {key} in the configuration; `keyhaven init` made it"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a public file named in the configuration, at the edge")]

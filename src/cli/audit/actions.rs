@@ -100,7 +100,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::cli::args::Arguments;
+    use crate::cli::command_line::Arguments;
 
     /// Every command that there is, by its path.
     fn paths(command: &clap::Command, path: &str, found: &mut Vec<String>) {

@@ -9,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use uuid::Uuid;
 
-use super::app::App;
 use super::clock::SystemClock;
 use super::failure::Failure;
 use super::invocation::Invocation;
 use super::outcome::CommandOutcome;
-use super::{env, outcome, run_hooks, scheduled, services};
+use super::printer::Printer;
+use super::{configured_keys, env, outcome, scheduled};
 use crate::config::Settings;
 use crate::daemon::audit_line::{AUDIT_EVENT, TO_STDOUT};
 use crate::model::{Clock as _, FailureKind, ItemKey, Timestamp};
@@ -55,10 +55,8 @@ struct AuditState {
 ///
 /// # Errors
 /// When it cannot be written: the command must not begin then.
-pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<AuditTrail>, Failure> {
+pub(super) fn begin(settings: &Settings, invocation: &Invocation) -> Result<Option<AuditTrail>, Failure> {
     let Some(action) = actions::find(invocation) else { return Ok(None) };
-    // Settings that are wrong say nothing of a trail, and the command itself will say what is wrong with them.
-    let Ok(settings) = app.settings() else { return Ok(None) };
     let Some(to) = &settings.audit().to else { return Ok(None) };
     let sink = open(to)?;
     let trail = AuditTrail {
@@ -66,9 +64,9 @@ pub(super) fn begin(app: &App, invocation: &Invocation) -> Result<Option<AuditTr
         names: settings.audit().names,
         correlation: Uuid::new_v4().to_string(),
         started: SystemClock.now(),
-        initiator: initiator(&settings),
+        initiator: initiator(settings),
         request: AuditRequest { command: invocation.path.clone(), due: scheduled::due()? },
-        state: Mutex::new(AuditState { sink, target: target(&settings, action) }),
+        state: Mutex::new(AuditState { sink, target: target(settings, action) }),
     };
     if action.is_announced() {
         let mut state = trail.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +123,7 @@ impl AuditTrail {
     }
 
     /// Says how the command ended.
-    pub(super) fn end(&self, app: &App, result: &Result<CommandOutcome, Failure>) {
+    pub(super) fn end(&self, printer: &Printer, result: &Result<CommandOutcome, Failure>) {
         let kind = outcome::kind(result);
         let words = result.as_ref().err().filter(|_| self.names).map(|failure| failure.chain().join(": "));
         let reason = AuditReason {
@@ -148,7 +146,7 @@ impl AuditTrail {
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.write(&mut state, outcome, Some(reason), Some(response)) {
-            app.printer.warning(&format!("the end of this command is missing in the audit trail: {error}"));
+            printer.warning(&format!("the end of this command is missing in the audit trail: {error}"));
         }
     }
 
@@ -191,14 +189,14 @@ impl AuditTrail {
 
 fn initiator(settings: &Settings) -> Initiator {
     let uid = rustix::process::getuid().as_raw();
-    let fingerprint = settings.keys().signing_key.as_ref().and_then(|_| services::signing_key(settings).ok());
+    let fingerprint = settings.keys().signing_key.as_ref().and_then(|_| configured_keys::signing_key(settings).ok());
     let fingerprint = fingerprint.map(|key| key.public().fingerprint().to_string());
     Initiator {
         id: format!("uid:{uid}"),
         name: user_name(uid).unwrap_or_else(|| uid.to_string()),
         type_uri: "service/security/account/user",
         authn_name: env::variable("SUDO_USER"),
-        host: AuditHost { name: run_hooks::host(), agent: format!("keyhaven/{}", env!("CARGO_PKG_VERSION")) },
+        host: AuditHost { name: env::host(), agent: format!("keyhaven/{}", env!("CARGO_PKG_VERSION")) },
         credential: fingerprint.map(|fingerprint| Credential { kind: "signing-key", fingerprint }),
     }
 }

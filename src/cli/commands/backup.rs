@@ -6,7 +6,7 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::{report, services, text};
+use crate::cli::{configured_keys, report, services, text};
 use crate::config::Settings;
 use crate::crypto::Identities;
 use crate::format::policy::PolicyRecipient;
@@ -38,7 +38,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     let tags = arguments.tag.join(",");
     let flags = [("backup.tags", "--tag", tags.as_str())];
     let settings = app.settings_with(if arguments.tag.is_empty() { &[] } else { &flags })?;
-    let catalogue = Arc::new(services::catalogue_key(&settings)?);
+    let catalogue = Arc::new(configured_keys::catalogue_key(&settings)?);
     let source = services::source(&settings)?;
     let repository = services::repository(&settings, None).await?;
     report::repository_warnings(&app.printer, &repository);

@@ -1,9 +1,6 @@
 //! `keyhaven completions`.
 
-use clap::CommandFactory;
-
 use crate::cli::app::App;
-use crate::cli::args;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 
@@ -20,7 +17,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut args::Arguments::command(), "keyhaven", &mut script);
+    clap_complete::generate(arguments.shell, &mut app.program.clone(), "keyhaven", &mut script);
     let text = String::from_utf8_lossy(&script).into_owned();
     app.printer.result(&serde_json::json!({"shell": arguments.shell.to_string(), "script": text}), |printer| {
         printer.raw(text.as_bytes())

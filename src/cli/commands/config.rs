@@ -9,7 +9,7 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 use crate::cli::table::Table;
-use crate::cli::{jobs, pins, services};
+use crate::cli::{configured_keys, jobs, pins, services};
 use crate::config::{JobConfig, SetKey, Settings, ShownEntry, reference};
 
 /// What to do with the configuration.
@@ -110,12 +110,12 @@ fn validate(app: &App) -> Result<CommandOutcome, Failure> {
         checked.extend(what.into_iter().map(|what| format!("{of}{what}")));
     }
     for settings in &all {
-        jobs::check(settings)?;
+        jobs::check(&app.program, settings)?;
     }
     if all.first().is_some_and(|settings| !settings.jobs().is_empty()) {
         checked.push("jobs: kinds, cron lines, zones, arguments".to_owned());
     }
-    let warnings = job_warnings(&all, several)?;
+    let warnings = job_warnings(app, &all, several)?;
     warnings.iter().for_each(|warning| app.printer.warning(warning));
     let done = serde_json::json!({ "valid": true, "checked": checked, "warnings": warnings });
     app.printer.result(&done, |printer| {
@@ -126,12 +126,12 @@ fn validate(app: &App) -> Result<CommandOutcome, Failure> {
 }
 
 /// What is doubtful about jobs of retention.
-fn job_warnings(all: &[Settings], several: bool) -> Result<Vec<String>, Failure> {
+fn job_warnings(app: &App, all: &[Settings], several: bool) -> Result<Vec<String>, Failure> {
     let mut warnings: Vec<String> = Vec::new();
     for settings in all {
         let of = if several { format!("instance `{}`: ", settings.instance()) } else { String::new() };
         for job in settings.jobs().iter().filter(|job| job.is_for(settings.instance())) {
-            let doubts = jobs::doubts(job, settings)?.into_iter();
+            let doubts = jobs::doubts(&app.program, job, settings)?.into_iter();
             warnings.extend(doubts.map(|doubt| format!("{of}{}: jobs.{}: {}", job.origin, job.name, doubt.text())));
         }
     }
@@ -155,11 +155,11 @@ pub(super) fn validate_one(settings: &Settings) -> Result<Vec<&'static str>, Fai
     }
     let keys = settings.keys();
     if keys.signing_key.is_some() {
-        services::signing_key(settings)?;
+        configured_keys::signing_key(settings)?;
         checked.push("signing key");
     }
     if keys.catalogue_key.is_some() {
-        services::catalogue_key(settings)?;
+        configured_keys::catalogue_key(settings)?;
         checked.push("catalogue key");
     }
     let configured = settings.policy_pins();

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
-use crate::cli::{args, identity, report, services, snapshot, text};
+use crate::cli::{args, draft, identity, report, services, snapshot, text};
 use crate::config::Settings;
 use crate::config::sections::RetentionSection;
 use crate::config::value::{self, Whole, parse_flag};
@@ -274,7 +274,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     };
     if arguments.apply && !given_up.is_empty() {
         let writer = writer(app, &settings, &repository, arguments.key, arguments.passphrase_file).await?;
-        let tool = super::tool();
+        let tool = draft::tool();
         let giving_up = give_up(&repository, &writer, &tool, &given_up, &shown.rule);
         let done = app.change(giving_up.map_err(explained)).await?;
         shown.record(done);
@@ -354,7 +354,7 @@ async fn undo(
     let sequences: Vec<u64> = found.iter().map(|found| found.entry.sequence).collect();
     let reason = arguments.reason.unwrap_or_default();
     let writer = writer(app, settings, repository, arguments.key, arguments.passphrase_file).await?;
-    let tool = super::tool();
+    let tool = draft::tool();
     let taking_back = take_back(repository, &writer, &tool, &digests, &reason);
     let entry = app.change(taking_back.map_err(explained)).await?;
     let done = UndoReport { taken_back: digests, entry: entry.digest, sequence: entry.sequence };

@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 use crate::cli::recovery_file::{self, RecoveryFile};
 use crate::cli::recovery_sheet::{self, Sheet};
-use crate::cli::{key_file, pins, services, text};
+use crate::cli::{draft, key_file, pins, services, text};
 use crate::config::{SettingOrigin, Settings, keys, reference};
 use crate::crypto::digest::sha256;
 use crate::crypto::{Identities, Recipient, Recipients, SigningKey};
@@ -229,7 +229,7 @@ async fn make(
     let (catalogue, catalogue_text) = Identities::generate();
     let place = store.place();
     let instructions = recover_md(&source);
-    let mut policy = Policy::first(source.clone(), sha256(&instructions), app.context().clock.now(), &super::tool());
+    let mut policy = Policy::first(source.clone(), sha256(&instructions), app.context().clock.now(), &draft::tool());
     self::policy::fill(&mut policy, &key.public(), kit, &catalogue.recipients(), &arguments.auditor);
     policy.threshold = arguments.threshold.unwrap_or_else(|| self::policy::default_threshold(kit.custodians.len()));
     // The keys are on the disk before the policy names them: a repository whose key is lost is of no use.

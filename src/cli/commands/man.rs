@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::CommandFactory;
-
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
+use crate::cli::key_file;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::{args, key_file};
 use crate::model::FailureKind;
 
 /// Prints the manual page, or writes one page a command into a folder.
@@ -24,7 +22,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Failure> {
     let failed = |error| Failure::new(FailureKind::Failed, "cannot write the manual pages").because(error);
-    let command = args::Arguments::command();
+    let command = app.program.clone();
     match &arguments.out {
         Some(folder) => {
             key_file::create_folder(folder)?;

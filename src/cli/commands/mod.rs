@@ -6,8 +6,6 @@ use super::app::App;
 use super::demo;
 use super::failure::Failure;
 use super::outcome::CommandOutcome;
-use crate::format::{Draft, EntryEvent};
-use crate::model::Clock;
 
 mod backup;
 mod completions;
@@ -34,7 +32,7 @@ mod schedule;
 mod show;
 mod snapshots;
 mod status;
-mod sweep;
+pub(super) mod sweep;
 mod sync;
 mod trust;
 mod verify;
@@ -154,14 +152,4 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
         Command::Completions(arguments) => completions::run(app, &arguments),
         Command::Man(arguments) => man::run(app, &arguments),
     }
-}
-
-/// What this program has to say, now.
-fn draft(clock: &dyn Clock, event: EntryEvent) -> Draft {
-    Draft { time: clock.now(), tool: tool(), event }
-}
-
-/// What entries and manual pages call this program.
-pub(super) fn tool() -> String {
-    format!("keyhaven/{}", env!("CARGO_PKG_VERSION"))
 }

@@ -5,7 +5,7 @@ use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::table::Table;
-use crate::cli::{services, text};
+use crate::cli::{draft, services, text};
 use crate::job::sweep::{ObjectTotals, SweepOptions, SweepReport, sweep};
 use crate::model::Digest;
 use crate::repository::StateDirectory;
@@ -59,7 +59,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         pinned_heads: arguments.pin_head,
         policy_chosen: settings.is_policy_chosen(),
         writer: writer.as_ref(),
-        tool: super::tool(),
+        tool: draft::tool(),
     };
     let report = app.change(sweep(&app.context(), &repository, &options)).await?;
     app.printer.run_result(&report, |printer| print(printer, &report))?;

@@ -11,7 +11,7 @@ use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
 use crate::cli::table::Table;
-use crate::cli::{services, text};
+use crate::cli::{configured_keys, services, text};
 
 use crate::config::sections::SyncSection;
 use crate::config::value::{Period, Share, parse_flag};
@@ -87,7 +87,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         OpenedRepository::begin_with_packs(app, &arguments.recovery).await?;
     let recorder = match arguments.record.clone() {
         Some(Some(path)) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
-        Some(None) => Some(services::signing_key(&settings)?),
+        Some(None) => Some(configured_keys::signing_key(&settings)?),
         None => None,
     };
     let configured = settings.sync();

@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
-use crate::cli::{services, text};
+use crate::cli::{configured_keys, draft, services, text};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
 use crate::format::names;
@@ -85,7 +85,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     };
     let repository = arguments.recovery.open(&settings, recovery.as_ref()).await?;
     let catalogue = match (level, &recovery) {
-        (Level::Catalogue, None) => Some(Arc::new(services::catalogue_key(&settings)?)),
+        (Level::Catalogue, None) => Some(Arc::new(configured_keys::catalogue_key(&settings)?)),
         _ => None,
     };
     let keys = Keys { catalogue, recovery: recovery.map(Arc::new) };
@@ -121,9 +121,9 @@ async fn record_with(
     repository: &Repository,
     report: &mut VerifyReport,
 ) -> Result<(), Failure> {
-    let key = key.map_or_else(|| services::signing_key(settings), Ok)?;
+    let key = key.map_or_else(|| configured_keys::signing_key(settings), Ok)?;
     let writer = services::writer_with(key, app, settings, repository.id())?;
-    app.change(record(repository, &writer, &super::tool(), report)).await
+    app.change(record(repository, &writer, &draft::tool(), report)).await
 }
 
 fn print(printer: &Printer, report: &VerifyReport) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use super::screen;
 use crate::cli::app::{App, read_public};
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::{identity, key_file, memory, pins, recovery_sheet, report, services};
+use crate::cli::{draft, identity, key_file, memory, pins, recovery_sheet, report, services};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
 use crate::crypto::digest::sha256;
@@ -149,7 +149,7 @@ impl<'a> Session<'a> {
             false => trust.branches().collect(),
         };
         let time = self.app.context().clock.now();
-        let mut next = merge::next(&newest, trust.id(), time, &crate::cli::commands::tool())?;
+        let mut next = merge::next(&newest, trust.id(), time, &draft::tool())?;
         change::apply(&mut next, changes)?;
         next.reason = reason;
         Ok(next)

@@ -10,10 +10,10 @@ use crate::crypto::Identities;
 use crate::model::FailureKind;
 
 /// Adds a row for each thing that would make the job fail, or do nothing, whenever it runs.
-pub(super) fn rows(rows: &mut Rows, settings: &Settings, job: &JobConfig) {
+pub(super) fn rows(rows: &mut Rows, program: &clap::Command, settings: &Settings, job: &JobConfig) {
     let what = "job";
     let name = &job.name;
-    if let Err(failure) = jobs::check_args(std::slice::from_ref(job)) {
+    if let Err(failure) = jobs::check_args(program, std::slice::from_ref(job)) {
         return rows.failed(what, &failure, "correct its args");
     }
     let args = format!("jobs.{name}.args");
@@ -52,14 +52,14 @@ pub(super) fn rows(rows: &mut Rows, settings: &Settings, job: &JobConfig) {
     if kind == "sync" && !has(job, "--apply") && (!settings.sync().apply || has(job, "--dry-run")) {
         looks(rows, job);
     }
-    retention(rows, settings, job);
+    retention(rows, program, settings, job);
 }
 
 /// What a job of retention does otherwise than whoever wrote it may think.
-fn retention(rows: &mut Rows, settings: &Settings, job: &JobConfig) {
+fn retention(rows: &mut Rows, program: &clap::Command, settings: &Settings, job: &JobConfig) {
     let (what, name, kind) = ("job", &job.name, &job.kind);
     // Rules that cannot be read are refused with the configuration, before anything is asked here.
-    for doubt in jobs::doubts(job, settings).unwrap_or_default() {
+    for doubt in jobs::doubts(program, job, settings).unwrap_or_default() {
         match doubt {
             RetentionDoubt::NoRule => rows.bad(
                 what,

@@ -2,7 +2,7 @@
 
 use super::HostPurpose;
 use super::row::Rows;
-use crate::cli::{key_file, services};
+use crate::cli::{configured_keys, key_file};
 use crate::config::Settings;
 use crate::crypto::{Identities, SigningKey};
 use crate::format::Policy;
@@ -20,7 +20,7 @@ pub(super) fn rows(settings: &Settings, host: &HostPurpose) -> (Rows, Option<Sig
     if host.collects || settings.keys().catalogue_key.is_some() {
         let names =
             |keys: &Identities| keys.recipients().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        catalogue = rows.take("catalogue key", services::catalogue_key(settings), names, MADE_BY_INIT);
+        catalogue = rows.take("catalogue key", configured_keys::catalogue_key(settings), names, MADE_BY_INIT);
     }
     recovery_identity(&mut rows, settings, host);
     (rows, signing_key, catalogue)
@@ -32,7 +32,7 @@ fn signing_key(rows: &mut Rows, settings: &Settings, host: &HostPurpose) -> Opti
         return None;
     }
     let fingerprint = |key: &SigningKey| key.public().fingerprint().to_string();
-    rows.take("signing key", services::signing_key(settings), fingerprint, MADE_BY_INIT)
+    rows.take("signing key", configured_keys::signing_key(settings), fingerprint, MADE_BY_INIT)
 }
 
 /// Whom the trust policy seals backups to.

@@ -21,7 +21,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, backs_up: bool, limit: 
     let jobs: Vec<&JobConfig> = settings.jobs().iter().filter(|job| job.is_for(settings.instance())).collect();
     for job in &jobs {
         next(&mut rows, job, now);
-        super::jobs::rows(&mut rows, settings, job);
+        super::jobs::rows(&mut rows, &app.program, settings, job);
     }
     let objectives = services::objectives(settings);
     interval(&mut rows, &jobs, "backup", objectives.rpo, "objectives.rpo", now);

@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 use crate::cli::table::Table;
 use crate::cli::trust::words;
-use crate::cli::{report, services};
+use crate::cli::{configured_keys, report, services};
 use crate::format::EntryRef;
 use crate::model::Digest;
 
@@ -52,7 +52,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let ledger = report::read_ledger(&app.printer, &repository).await?;
     let policy = ledger.policy().ok_or_else(|| Failure::usage("no version of the trust policy is in force"))?;
     // A custodian's machine has no key of its own; then none is marked.
-    let own = services::signing_key(&settings).ok().map(|key| key.public().fingerprint());
+    let own = configured_keys::signing_key(&settings).ok().map(|key| key.public().fingerprint());
     let lines: Vec<KeyRow> = holders(policy).into_iter().map(|holder| KeyRow::new(holder, own)).collect();
     app.printer.result(&lines, |printer| {
         let mut table = Table::new(&["!fingerprint", "!name", "!roles", "state"]);

@@ -9,7 +9,7 @@ use super::observers::DaemonObserver;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
-use crate::cli::{jobs, run_hooks, scheduled, services};
+use crate::cli::{env, jobs, scheduled, services};
 use crate::config::Settings;
 use crate::config::jobs::JobConfig;
 use crate::daemon::engine::{Ports, Setup};
@@ -38,13 +38,13 @@ pub(super) async fn load(
     manager: &Arc<ServiceManager>,
 ) -> Result<Setup, Failure> {
     for settings in settings {
-        jobs::check(settings)?;
+        jobs::check(&app.program, settings)?;
     }
     let mut tasks = Vec::new();
     let mut remembered = BTreeMap::new();
     let mut leases = LeaseManager::default();
     let mut tallies = BTreeMap::new();
-    let mut salt = run_hooks::host();
+    let mut salt = env::host();
     for settings in settings {
         let mine = of_instance(settings)?;
         if mine.is_empty() {
@@ -54,7 +54,7 @@ pub(super) async fn load(
         let id = repository_id(settings)?;
         let state = app.state_folder(settings)?;
         // Two daemons on one host have two state folders.
-        salt = format!("{}:{}", run_hooks::host(), state.display());
+        salt = format!("{}:{}", env::host(), state.display());
         let folder = StateDirectory::new(&state, &id.to_string());
         let (tally, warning) = RunStatistics::load(&folder);
         if let Some(warning) = warning {
@@ -63,7 +63,7 @@ pub(super) async fn load(
         remembered.extend(mine.iter().filter_map(|task| Some((task.id(), last_done(&tally, &task.name)?))));
         tallies.insert(settings.instance().to_owned(), tally);
         if let Some(place) = settings.leases()? {
-            let owner = format!("{} ({}, process {})", run_hooks::host(), state.display(), std::process::id());
+            let owner = format!("{} ({}, process {})", env::host(), state.display(), std::process::id());
             let term = settings.daemon().lease_term.0;
             let place = Leases::new(services::store(&place)?, Arc::new(SystemClock), &owner, term);
             leases.add(settings.instance(), place, &id.to_string());

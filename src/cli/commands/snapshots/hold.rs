@@ -10,7 +10,7 @@ use crate::cli::outcome::CommandOutcome;
 use crate::cli::snapshot::{self, OpenedSnapshot};
 use crate::cli::trust::change::PolicyChange;
 use crate::cli::trust::session::{Session, SigningKeys};
-use crate::cli::{identity, services};
+use crate::cli::{draft, identity, services};
 use crate::crypto::SigningKey;
 use crate::format::event::{EntryEvent, SnapshotsEvent};
 use crate::job::{RunFacts, RunResult};
@@ -134,7 +134,7 @@ async fn record(
     let (snapshot, sequence) = (found.entry.digest, found.entry.sequence);
     let event = SnapshotsEvent { snapshots: vec![snapshot], reason };
     let event = if hold { EntryEvent::Hold(event) } else { EntryEvent::Release(event) };
-    let draft = super::super::draft(&*writer.clock, event);
+    let draft = draft::draft(&*writer.clock, event);
     let entry = session.app.change(session.repository.commit(writer, draft)).await?;
     let done = HoldReport { snapshot, held: hold, entry: entry.digest, sequence: entry.sequence };
     session.app.printer.run_result(&done, |printer| {

@@ -9,7 +9,7 @@ use super::daemon::{self, DaemonStatus};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::memory::MemoryReport;
-use crate::cli::{metrics, services, text};
+use crate::cli::{configured_keys, metrics, services, text};
 use crate::config::Settings;
 use crate::daemon::{JobRun, RunStatistics};
 use crate::job::status::{Expiring, Status, inventory, measure};
@@ -219,7 +219,7 @@ async fn expiring(
         return Err("no catalogue key is named here".to_owned());
     }
     let said = |failure: Failure| failure.chain().join(": ");
-    let keys = Arc::new(services::catalogue_key(settings).map_err(said)?);
+    let keys = Arc::new(configured_keys::catalogue_key(settings).map_err(said)?);
     let reading = inventory(&IbmConverter, repository, snapshot, &keys);
     let read = tokio::time::timeout(PATIENCE, reading).await;
     let read = read.map_err(|_| format!("no answer from the repository within {} s", PATIENCE.as_secs()))?;

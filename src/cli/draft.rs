@@ -1,0 +1,14 @@
+//! What this program writes into the ledger under its own name.
+
+use crate::format::{Draft, EntryEvent};
+use crate::model::Clock;
+
+/// An entry for what has happened, dated now.
+pub(super) fn draft(clock: &dyn Clock, event: EntryEvent) -> Draft {
+    Draft { time: clock.now(), tool: tool(), event }
+}
+
+/// What entries call this program.
+pub(super) fn tool() -> String {
+    format!("keyhaven/{}", env!("CARGO_PKG_VERSION"))
+}
