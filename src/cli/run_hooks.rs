@@ -1,6 +1,6 @@
 //! What surrounds a command that a scheduler would run: hooks, notifications, and the record of the run.
 //!
-//! The same around a command by hand and in the daemon, which builds its own [`Notifier`] with [`teller`] and switches this
+//! The same around a command by hand and in the daemon, which builds its own [`Notifier`] with [`notifier`] and switches this
 //! off in the processes that it starts.
 
 use std::future::Future;
@@ -53,14 +53,15 @@ pub(super) async fn around(
     // Settings that are wrong: the command itself says so, and there is nobody whom we know to tell.
     let Ok(settings) = app.settings() else { return work.await };
     // The daemon tells of what it runs.
-    let teller = if scheduled::by_daemon() { Notifier::silent(Arc::new(SystemClock)) } else { teller(app, &settings) };
-    run(app, &settings, &teller, kind, work).await
+    let notifier =
+        if scheduled::by_daemon() { Notifier::silent(Arc::new(SystemClock)) } else { notifier(app, &settings) };
+    run(app, &settings, &notifier, kind, work).await
 }
 
 async fn run(
     app: &App,
     settings: &Settings,
-    teller: &Notifier,
+    notifier: &Notifier,
     kind: &str,
     work: impl Future<Output = Result<CommandOutcome, Failure>>,
 ) -> Result<CommandOutcome, Failure> {
@@ -73,7 +74,7 @@ async fn run(
         started: SystemClock.now(),
         attempt: 1,
     };
-    let started = teller.starting(&start, &app.context().cancel).await;
+    let started = notifier.run_started(&start, &app.context().cancel).await;
     tracing::info!(job = start.job, kind, run = %started.id(), "run started");
     let result = match started.veto() {
         Some(HookFailure::Stopped { .. }) => Err(Failure::interrupted()),
@@ -87,7 +88,7 @@ async fn run(
     if env::variable("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
         warn(app, crate::daemon::otel::export(&run, started.id()).await.into_iter().collect());
     }
-    warn(app, teller.finished(started, &run, false).await);
+    warn(app, notifier.run_finished(started, &run, false).await);
     // It counts them, too: a run that both counted would be two.
     if !scheduled::by_daemon() {
         metrics::leave(app, settings, &run).await;
@@ -134,7 +135,7 @@ pub(super) async fn tell_freshness(app: &App, settings: &Settings, stale: &[Stri
     }
     let freshness =
         Freshness { instance: settings.instance().to_owned(), stale: stale.to_vec(), at: SystemClock.now() };
-    warn(app, teller(app, settings).freshness(&freshness).await);
+    warn(app, notifier(app, settings).freshness(&freshness).await);
 }
 
 fn warn(app: &App, warnings: Vec<NotifyWarning>) {
@@ -143,8 +144,8 @@ fn warn(app: &App, warnings: Vec<NotifyWarning>) {
     }
 }
 
-/// A teller as the configuration has it. A target whose secret is not to be had is a warning for every run.
-pub(super) fn teller(app: &App, settings: &Settings) -> Notifier {
+/// A notifier as the configuration has it. A target whose secret is not to be had is a warning for every run.
+pub(super) fn notifier(app: &App, settings: &Settings) -> Notifier {
     let environment = HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::variable(name)?)));
     let hooks = Hooks::new(settings.hooks().clone(), environment.collect());
     let id = settings.repository_id().unwrap_or_default();
@@ -158,11 +159,11 @@ pub(super) fn teller(app: &App, settings: &Settings) -> Notifier {
             Err(why) => broken.push(NotifyWarning { who: target.name.clone(), why }),
         }
     }
-    let mut teller = Notifier::new(targets, hooks, folder.as_ref(), &id, &env::host(), Arc::new(SystemClock));
+    let mut notifier = Notifier::new(targets, hooks, folder.as_ref(), &id, &env::host(), Arc::new(SystemClock));
     for warning in broken {
-        teller.add_broken(warning);
+        notifier.add_broken(warning);
     }
-    teller
+    notifier
 }
 
 fn resolve(target: &notify::NotifyTarget) -> Result<NotifyEndpoint, String> {

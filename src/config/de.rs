@@ -9,14 +9,8 @@ use serde::forward_to_deserialize_any;
 use super::error::ConfigError;
 use super::keys;
 use super::nearest::nearest;
-use super::node::{Node, NodeValue, quoted};
+use super::node::{Node, NodeValue, SECRET_AND_BASE, TEXT_AND_BASE, quoted, split_list};
 use super::origin::SettingOrigin;
-use super::value::split_list;
-
-/// The name that asks for a text together with the directory that relative paths in it start at.
-pub(super) const TEXT_AND_BASE: &str = "keyhaven::TextAndBase";
-/// The same for what may be a secret in the wrong place: no message repeats it.
-pub(super) const SECRET_AND_BASE: &str = "keyhaven::SecretAndBase";
 
 /// Reads a value of the type that it should have. `path` is what messages call it; `entry` says that it is in a table of
 /// entries such as `[[rules]]`, whose keys are not those of [`keys`].

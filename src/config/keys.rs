@@ -3,7 +3,10 @@
 use super::error::ConfigError;
 use super::nearest::nearest;
 use super::origin::SettingOrigin;
-use super::sections::{ConfigKey, SECTIONS};
+use super::section::ConfigKey;
+use super::sections::SECTIONS;
+
+pub use super::section::variable;
 
 /// The provider's own address for tokens.
 pub const IAM_URL: &str = "https://iam.cloud.ibm.com";
@@ -50,12 +53,6 @@ pub fn all() -> impl Iterator<Item = &'static ConfigKey> {
 #[must_use]
 pub fn find(path: &str) -> Option<&'static ConfigKey> {
     all().find(|key| key.path == path)
-}
-
-/// The environment variable of a key: `source.url` is `KEYHAVEN_SOURCE_URL`.
-#[must_use]
-pub fn variable(path: &str) -> String {
-    format!("KEYHAVEN_{}", path.replace('.', "_").to_uppercase())
 }
 
 /// Whether a variable that sets no key is expected all the same.

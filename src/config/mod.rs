@@ -17,6 +17,7 @@ mod node;
 pub mod notify;
 mod origin;
 pub mod reference;
+mod section;
 pub mod sections;
 mod settings;
 pub mod tables;

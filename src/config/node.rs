@@ -10,6 +10,11 @@ use toml::de::{DeTable, DeValue};
 use super::error::ConfigError;
 use super::origin::SettingOrigin;
 
+/// The name that asks for a text together with the directory that relative paths in it start at.
+pub(super) const TEXT_AND_BASE: &str = "keyhaven::TextAndBase";
+/// The same for what may be a secret in the wrong place: no message repeats it.
+pub(super) const SECRET_AND_BASE: &str = "keyhaven::SecretAndBase";
+
 /// A value with its origin.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -196,4 +201,9 @@ impl FileText<'_> {
         };
         Node { value, origin, base: Arc::clone(&self.base) }
     }
+}
+
+/// The parts of a list that is written as one text: separated by commas, `[]` for none.
+pub(super) fn split_list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(move |_| text != "[]")
 }

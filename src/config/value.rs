@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
-use super::de::{SECRET_AND_BASE, TEXT_AND_BASE};
 use super::node::quoted;
+use super::node::{SECRET_AND_BASE, TEXT_AND_BASE};
 use crate::schedule::Zone;
 
 mod list;
 mod number;
 mod place;
 
-pub(super) use list::split_list;
 pub use list::{PolicyPins, Tags};
 pub use number::{Rate, Share, Whole};
 pub(super) use place::is_loopback;

@@ -92,7 +92,7 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
         started,
         attempt,
     };
-    let outcome = match ports.audience.starting(&start).await {
+    let outcome = match ports.audience.run_started(&start).await {
         Ok(()) if stop.soon.is_cancelled() => {
             AttemptOutcome { ending: RunOutcome::Interrupted, facts: RunFacts::default(), why: None }
         }
@@ -126,7 +126,7 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
         facts: outcome.facts,
         why: outcome.why,
     };
-    ports.audience.finished(&run, again).await;
+    ports.audience.run_finished(&run, again).await;
     run.ending
 }
 

@@ -74,10 +74,10 @@ pub trait RunObserver: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// Why it must not begin, when a hook forbids it.
-    async fn starting(&self, start: &RunStart) -> Result<(), String>;
+    async fn run_started(&self, start: &RunStart) -> Result<(), String>;
 
     /// An attempt is over; `again` says that another follows. Also called for one that was not let begin.
-    async fn finished(&self, run: &JobRun, again: bool);
+    async fn run_finished(&self, run: &JobRun, again: bool);
 
     /// How all jobs stand, whenever that has changed.
     fn show(&self, states: &[(TaskId, JobView)], role: DaemonRole);

@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::entries::heads_to_remember;
 use super::ledger::Ledger;
-use super::{Repository, RepositoryError, StateDirectory, Store, StoreError};
+use super::write::write_confirmed;
+use super::{Repository, RepositoryError, StateDirectory};
 use crate::crypto::SigningKey;
 use crate::format::{Draft, Entry, EntryEvent, EntryPlace, SnapshotEvent, names, role};
 use crate::model::{Clock, ScheduledRun, Timestamp, limits};
@@ -174,30 +175,5 @@ fn check_recipients(ledger: &Ledger, snapshot: &SnapshotEvent) -> Result<(), Rep
     match ledger.policy().is_some_and(|policy| policy.recipients_digest() == snapshot.recipients) {
         true => Ok(()),
         false => Err(RepositoryError::RecipientsChanged),
-    }
-}
-
-/// Writes an object and believes only what comes back: after a timeout it may be there or not, and a store may say yes
-/// and keep something else.
-pub(super) async fn write_confirmed(
-    store: &Store,
-    path: &str,
-    bytes: Bytes,
-    limit: usize,
-) -> Result<(), RepositoryError> {
-    let written = store.put(path, bytes.clone()).await;
-    match written {
-        Ok(()) | Err(StoreError::Unreachable { .. } | StoreError::Other { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let path = path.to_owned();
-    match (store.get(&path, limit).await, written) {
-        (Ok(back), _) if back == bytes => Ok(()),
-        (Ok(_), _) => {
-            let why = "what was just written comes back as other bytes".to_owned();
-            Err(RepositoryError::Damaged { path, why })
-        }
-        (Err(error), Err(first)) if error.is_not_found() => Err(first.into()),
-        (Err(source), _) => Err(RepositoryError::Unconfirmed { path, source }),
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::commit::write_confirmed;
+use super::write::write_confirmed;
 use super::{Repository, RepositoryError, Store, marker};
 use crate::format::envelope::Holds;
 use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, names};

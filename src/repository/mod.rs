@@ -24,6 +24,7 @@ mod state;
 pub mod store;
 mod stream;
 pub mod trust;
+mod write;
 
 pub use commit::{EntryWriter, SKEW_MILLIS};
 pub use error::RepositoryError;

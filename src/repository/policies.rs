@@ -4,11 +4,11 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::commit::write_confirmed;
 use super::ledger::{Ledger, Rubbish};
 use super::open::SMALL_IN_FLIGHT;
 use super::put_back::PutBack;
 use super::trust::{Pin, PolicyPool, Trust};
+use super::write::write_confirmed;
 use super::{KnownPolicy, Repository, RepositoryError, StoreError};
 use crate::format::envelope::Holds;
 use crate::format::{Envelope, FormatError, Policy, PolicyRef, names};

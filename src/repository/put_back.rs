@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 
-use super::commit::write_confirmed;
 use super::ledger::Ledger;
 use super::policies::{encode, lacking};
 use super::trust::Trust;
+use super::write::write_confirmed;
 use super::{Repository, RepositoryError, recover_md};
 use crate::crypto::digest::sha256;
 use crate::format::{Policy, PolicyRef, names};

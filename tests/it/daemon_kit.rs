@@ -126,11 +126,11 @@ pub(crate) struct Ear {
 
 #[async_trait]
 impl RunObserver for Ear {
-    async fn starting(&self, _start: &RunStart) -> Result<(), String> {
+    async fn run_started(&self, _start: &RunStart) -> Result<(), String> {
         if *self.veto.lock().unwrap() { Err("the hook says no".to_owned()) } else { Ok(()) }
     }
 
-    async fn finished(&self, run: &JobRun, again: bool) {
+    async fn run_finished(&self, run: &JobRun, again: bool) {
         self.runs.lock().unwrap().push((run.clone(), again));
     }
 

@@ -46,13 +46,13 @@ struct DeliveryRow {
 pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     let Command::Test(arguments) = command;
     let settings = app.settings()?;
-    let teller = run_hooks::teller(app, &settings);
+    let notifier = run_hooks::notifier(app, &settings);
     let names: Vec<&str> = match &arguments.target {
-        Some(name) => teller.names().filter(|known| known == name).collect(),
-        None => teller.names().collect(),
+        Some(name) => notifier.names().filter(|known| known == name).collect(),
+        None => notifier.names().collect(),
     };
     if names.is_empty() {
-        let known = teller.names().collect::<Vec<_>>().join(", ");
+        let known = notifier.names().collect::<Vec<_>>().join(", ");
         let failure = Failure::usage(match &arguments.target {
             Some(name) => format!("there is no notification `{name}`"),
             None => "there is nobody to tell".to_owned(),
@@ -64,7 +64,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
     }
     let mut targets = Vec::new();
     for name in names {
-        let why = teller.test(name).await.err().map(|warning| warning.why);
+        let why = notifier.test(name).await.err().map(|warning| warning.why);
         targets.push(DeliveryRow { target: name.to_owned(), notified: why.is_none(), why });
     }
     let tested = TestReport { targets };

@@ -62,7 +62,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     }
     let mut servers = JoinSet::new();
     let listen = settings.first().and_then(|settings| settings.daemon().listen.clone());
-    let mut teller = settings.first().map(|settings| run_hooks::teller(app, settings));
+    let mut notifier = settings.first().map(|settings| run_hooks::notifier(app, settings));
     let (in_force, watched) = watch::channel(settings.clone());
     if let Some(address) = &listen {
         servers.spawn(metrics::follow(watched, board.clone()));
@@ -86,7 +86,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let (setups, incoming) = mpsc::channel::<Setup>(1);
     let engine = Engine::new(setup).run(incoming, app.cancel().clone());
     let reloads = async {
-        tell(teller.as_ref(), None).await;
+        tell(notifier.as_ref(), None).await;
         while hangups.recv().await.is_some() {
             manager.reloading();
             match reload(app, &board, &manager, listen.as_deref(), &in_force).await {
@@ -97,15 +97,15 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
                         break;
                     }
                     manager.ready();
-                    teller = in_force.borrow().first().map(|settings| run_hooks::teller(app, settings));
-                    tell(teller.as_ref(), None).await;
+                    notifier = in_force.borrow().first().map(|settings| run_hooks::notifier(app, settings));
+                    tell(notifier.as_ref(), None).await;
                 }
                 Err(failure) => {
                     board.configured(true);
                     let why = failure.chain().join(": ");
                     error!("the new configuration is wrong, the one before stays in force: {why}");
                     manager.ready();
-                    tell(teller.as_ref(), Some(&why)).await;
+                    tell(notifier.as_ref(), Some(&why)).await;
                 }
             }
         }
@@ -122,9 +122,9 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
 }
 
 /// Tells that a new configuration is wrong, or that it is right again.
-async fn tell(teller: Option<&Notifier>, why: Option<&str>) {
-    let Some(teller) = teller else { return };
-    for warning in teller.configuration(why).await {
+async fn tell(notifier: Option<&Notifier>, why: Option<&str>) {
+    let Some(notifier) = notifier else { return };
+    for warning in notifier.configuration(why).await {
         warn!("not notified: {warning}");
     }
 }

@@ -36,53 +36,7 @@ pub use sync::SyncSection;
 pub(super) use top::SECTIONS;
 pub use top::Sections;
 
-use super::value::SettingType;
-
-/// A section of the file.
-#[derive(Debug)]
-pub struct Section {
-    /// Its name; empty for the keys at the top.
-    pub name: &'static str,
-    /// What it is for.
-    pub about: &'static str,
-    /// Its keys, in the order of the commented file.
-    pub keys: &'static [ConfigKey],
-}
-
-/// A key of the configuration.
-#[derive(Debug)]
-pub struct ConfigKey {
-    /// `section.name`; a name alone for the keys at the top.
-    pub path: &'static str,
-    /// What messages call its type.
-    pub expected: fn() -> String,
-    /// Its default, as an environment variable would set it.
-    pub default: Option<&'static str>,
-    /// A value for the commented file, as TOML.
-    pub example: &'static str,
-    /// What it does.
-    pub about: &'static str,
-}
-
-impl ConfigKey {
-    /// Its section and its name.
-    #[must_use]
-    pub fn split(&self) -> (&'static str, &'static str) {
-        self.path.rsplit_once('.').unwrap_or(("", self.path))
-    }
-
-    /// Its environment variable: that of `source.url` is `KEYHAVEN_SOURCE_URL`.
-    #[must_use]
-    pub fn variable(&self) -> String {
-        super::keys::variable(self.path)
-    }
-
-    /// Whether its value is a reference to a secret.
-    #[must_use]
-    pub fn is_secret(&self) -> bool {
-        (self.expected)() == super::SecretRef::expected()
-    }
-}
+pub use super::section::{ConfigKey, Section};
 
 /// Declares a section: `name: type = default, example;`, the default only where there is one.
 macro_rules! section {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::config::value::FilePath;
+use crate::config::value::{FilePath, SettingType as _};
 
 /// Every section, and the keys above them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

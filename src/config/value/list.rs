@@ -6,6 +6,7 @@ use serde::de::{self, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::SettingType;
+use crate::config::node::split_list;
 use crate::model::tag::{TagError, check_tag};
 
 /// Tags of snapshots, sorted, each once.
@@ -22,11 +23,6 @@ impl<'de> Deserialize<'de> for Tags {
         tags.dedup();
         Ok(Self(tags))
     }
-}
-
-/// The parts of a list that is written as one text: separated by commas, `[]` for none.
-pub(in crate::config) fn split_list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(move |_| text != "[]")
 }
 
 /// Pins of the trust policy: a list, or one of them. Not parsed here.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::occasion_of;
 use crate::config::notify::Occasion;
 use crate::model::Timestamp;
 
@@ -20,6 +19,19 @@ pub enum BadCondition {
     Suspect,
     /// The repository is stale.
     Stale,
+}
+
+impl BadCondition {
+    /// What a target is told of it.
+    #[must_use]
+    pub fn occasion(self) -> Occasion {
+        match self {
+            Self::Failed => Occasion::Failure,
+            Self::Partial => Occasion::Partial,
+            Self::Suspect => Occasion::Suspect,
+            Self::Stale => Occasion::Stale,
+        }
+    }
 }
 
 /// What a target knows of one job: that it is bad. A target that was told nothing, or that it is well, knows nothing.
@@ -60,7 +72,7 @@ pub fn decide(
         let tell = if recovered { Some(Occasion::Recovery) } else { Some(Occasion::Success) };
         return Decision { tell: tell.filter(|occasion| on.contains(occasion)), remember: None };
     };
-    let occasion = occasion_of(condition);
+    let occasion = condition.occasion();
     let recently = |told: &&LastNotification| {
         let passed = now.millis_since(told.at);
         // A clock that was put back must not silence it for long.

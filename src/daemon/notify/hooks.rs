@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::event::{NotifyWarning, RunStart};
 use super::group::ProcessGroup;
 use super::message::exit;
-use super::{NotifyWarning, RunStart};
 use crate::config;
 use crate::daemon::{JobRun, RunOutcome};
 

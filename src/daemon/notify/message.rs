@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{Freshness, NotifyEndpoint};
+use super::event::Freshness;
 use crate::config::notify::Occasion;
 use crate::crypto::digest;
 use crate::daemon::{JobRun, RunOutcome};
@@ -91,9 +91,9 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// What a target is told, with names only where it may have them.
+    /// What a target is told; `names` says whether it may have names.
     pub(super) fn new(
-        target: &NotifyEndpoint,
+        names: bool,
         occasion: Occasion,
         subject: &NotificationSubject,
         repository: &str,
@@ -101,8 +101,8 @@ impl Message {
         now: Timestamp,
         since: Option<Timestamp>,
     ) -> Self {
-        let named = |text: &str| if target.names { one_line(text) } else { String::new() };
-        let job = if target.names { one_line(&subject.job) } else { subject.kind.clone() };
+        let named = |text: &str| if names { one_line(text) } else { String::new() };
+        let job = if names { one_line(&subject.job) } else { subject.kind.clone() };
         let mut fields = subject.fields.clone();
         let key = format!("{repository}\n{}\n{}", subject.instance, subject.job);
         fields.extend([
@@ -121,8 +121,8 @@ impl Message {
     }
 
     /// A test, which says nothing of anything.
-    pub(super) fn test(target: &NotifyEndpoint, repository: &str, host: &str, now: Timestamp) -> Self {
-        let host = if target.names { one_line(host) } else { String::new() };
+    pub(super) fn test(names: bool, repository: &str, host: &str, now: Timestamp) -> Self {
+        let host = if names { one_line(host) } else { String::new() };
         let key = format!("{repository}\ntest");
         let mut message = Self {
             fields: BTreeMap::from([

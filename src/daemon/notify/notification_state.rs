@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::NotifyWarning;
 use super::decide::LastNotification;
+use super::event::NotifyWarning;
 use crate::daemon::state_file::{StateFile, StateFileError};
 use crate::repository::StateDirectory;
 

@@ -6,8 +6,8 @@ use super::known::StandbyItem;
 use super::options::PlanOptions;
 use super::plan::{Applied, Plan, Remark, SnapshotName, StandbyName, Step, Totals};
 use super::planner::{Draft, PlannedItem};
-use super::snapshot::{SnapshotItem, TreatmentEffect};
 use crate::job::plan_file::PlanFile as _;
+use crate::job::restore::snapshot_item::{SnapshotItem, TreatmentEffect};
 use crate::model::{Digest, ItemKey, Policies, Timestamp};
 use crate::provider::Phase;
 

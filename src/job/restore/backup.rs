@@ -11,7 +11,7 @@ use super::error::{RestoreError, in_words};
 use super::goal::source_version;
 use super::plan::SnapshotName;
 use super::rewrite::rewrite_payload;
-use super::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::{Digest, FailureKind, Item, ItemKey, Payload, Slot};
 use crate::provider::ItemConverter;
 

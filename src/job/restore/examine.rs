@@ -20,10 +20,11 @@ use super::options::{OnConflict, PlanOptions};
 use super::plan::{Plan, StandbyName};
 use super::planner::{self, AuthorityContext, PlannedItem, SecretContext};
 use super::policy;
-use super::snapshot::{SnapshotItem, SnapshotItems, TreatmentEffect};
+use super::snapshot::SnapshotItems;
 use super::survey::{Collected, SurveyedItem, Surveyor};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
+use crate::job::restore::snapshot_item::{SnapshotItem, TreatmentEffect};
 use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
 use crate::provider::{
     Action, Change, InstanceError, ItemConverter, Listed, Phase, ReferenceNames, RestoreItem, Route, Standby,

@@ -31,6 +31,7 @@ pub mod policy;
 pub mod repository_backup;
 pub mod rewrite;
 pub mod snapshot;
+mod snapshot_item;
 pub mod state;
 pub mod survey;
 

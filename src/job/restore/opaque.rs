@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::provider::RestoreItem;
 
 /// Ids shorter than this are words like any other.

@@ -6,7 +6,7 @@ use super::backup::Payloads;
 use super::error::RestoreError;
 use super::goal::Goal;
 use super::known::{Question, StandbyItem, by_place, need};
-use super::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::{Docs, Item, ItemKey, Payload, Restorability, Slot};
 use crate::provider::{
     InstanceError, ItemConverter, Listed, Look, PayloadMatch, Readable, ReferenceNames, RestoreItem, Sink, Standby,

@@ -8,14 +8,13 @@ use futures_util::stream::{self, StreamExt as _};
 use super::objects::Lists;
 use super::payload::{Pointers, line_name};
 use super::sealing::Sealing;
-use super::{
-    ChosenSnapshot, Keys, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyError, VerifyOptions, VerifyReport,
-    catalogue_keys, go_on,
-};
+use super::{Keys, ProblemKind, VerifyError, VerifyOptions, VerifyReport};
 use crate::crypto::Identities;
 use crate::format::names;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
+use crate::job::verify::named::NamedObjects;
+use crate::job::verify::scope::{ChosenSnapshot, OBJECTS_IN_FLIGHT, catalogue_keys, go_on};
 use crate::model::{Digest, Item, ItemClass, ItemKey, ItemKind, Restorability};
 use crate::repository::{Repository, RepositoryError, SealedFacts};
 

@@ -6,33 +6,27 @@
 mod catalogue;
 mod error;
 mod ledger;
+mod named;
 mod objects;
 mod options;
 mod payload;
 mod report;
+mod scope;
 mod sealing;
 mod slice;
-
-use std::sync::Arc;
-
-use tokio_util::sync::CancellationToken;
 
 pub use error::VerifyError;
 pub use options::{Keys, Level, Snapshots, VerifyOptions};
 pub use report::{Problem, ProblemKind, VerifyCounts, VerifyReport};
 pub use slice::{Slice, SliceChoice, SliceError};
 
+use self::named::NamedObjects;
+use self::scope::chosen;
 use self::sealing::Sealing;
 use super::Context;
-use crate::crypto::Identities;
 use crate::format::event::VerificationEvent;
-use crate::format::{self, Draft, Entry, EntryEvent, SnapshotEvent};
-use crate::repository::find::find;
-use crate::repository::ledger::{Ledger, SnapshotState};
-use crate::repository::{EntryWriter, Repository, RepositoryError};
-
-/// Objects that are fetched side by side; each may have 80 MiB.
-const OBJECTS_IN_FLIGHT: usize = 4;
+use crate::format::{self, Draft, EntryEvent};
+use crate::repository::{EntryWriter, Repository};
 
 /// Checks a repository and says what it found.
 ///
@@ -104,52 +98,4 @@ fn slice_of(report: &VerifyReport) -> Option<format::event::Slice> {
     let slice: Slice = report.slice.as_deref()?.parse().ok()?;
     let (part, of) = slice.parts();
     Some(format::event::Slice { part, of, seed: None })
-}
-
-/// A snapshot to check.
-#[derive(Debug, Clone, Copy)]
-struct ChosenSnapshot<'a> {
-    entry: &'a Entry,
-    event: &'a SnapshotEvent,
-}
-
-/// What the checked snapshots name.
-#[derive(Debug, Clone, Copy)]
-struct NamedObjects<'a> {
-    snapshots: &'a [ChosenSnapshot<'a>],
-    lists: &'a objects::Lists,
-    sealing: &'a Sealing,
-}
-
-fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<ChosenSnapshot<'a>>, VerifyError> {
-    match &options.snapshots {
-        Snapshots::Live => {
-            let live =
-                // What was given up must still be whole: it can be taken back until it is swept.
-                ledger.unswept().filter_map(|entry| Some(ChosenSnapshot { entry, event: entry.snapshot()? }));
-            Ok(live.collect())
-        }
-        Snapshots::One(wanted) => {
-            let (entry, event) = find(ledger, wanted)?;
-            if let Some(SnapshotState::Swept { by }) = ledger.state(&entry.digest) {
-                let why =
-                    format!("{} was swept by entry {}, nothing of it has to be there", entry.sequence, by.short());
-                return Err(RepositoryError::NoSnapshot { wanted: wanted.to_string(), why }.into());
-            }
-            Ok(vec![ChosenSnapshot { entry, event }])
-        }
-    }
-}
-
-/// Ends the run at a safe point when it is to stop.
-fn go_on(cancel: &CancellationToken) -> Result<(), VerifyError> {
-    match cancel.is_cancelled() {
-        true => Err(VerifyError::Interrupted),
-        false => Ok(()),
-    }
-}
-
-/// The identities that open a catalogue: the catalogue's own, else those that open everything.
-fn catalogue_keys(keys: &Keys) -> Option<&Arc<Identities>> {
-    keys.catalogue.as_ref().or(keys.recovery.as_ref())
 }

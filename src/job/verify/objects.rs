@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::sealing::Sealing;
-use super::{
-    ChosenSnapshot, Level, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, VerifyError, VerifyOptions, VerifyReport,
-    go_on,
-};
+use super::{Level, ProblemKind, VerifyError, VerifyOptions, VerifyReport};
 use crate::format::list::PackList;
 use crate::format::names;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
+use crate::job::verify::named::NamedObjects;
+use crate::job::verify::scope::{ChosenSnapshot, OBJECTS_IN_FLIGHT, go_on};
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, SealedFacts};

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{Keys, Level, NamedObjects, OBJECTS_IN_FLIGHT, ProblemKind, Slice, VerifyError, VerifyReport, go_on};
+use super::{Keys, Level, ProblemKind, Slice, VerifyError, VerifyReport};
 use crate::crypto::digest::sha256;
 use crate::format::{FormatError, names};
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
+use crate::job::verify::named::NamedObjects;
+use crate::job::verify::scope::{OBJECTS_IN_FLIGHT, go_on};
 use crate::model::{Digest, ItemKey, Slot};
 use crate::repository::{Repository, RepositoryError};
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::objects::Lists;
-use super::{ChosenSnapshot, ProblemKind, VerifyReport};
+use super::{ProblemKind, VerifyReport};
 use crate::format::policy::PolicyRecipient;
 use crate::format::{Policy, names};
+use crate::job::verify::scope::ChosenSnapshot;
 use crate::model::Digest;
 use crate::repository::SealedFacts;
 use crate::repository::ledger::Ledger;

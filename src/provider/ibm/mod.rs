@@ -17,6 +17,7 @@ pub mod api;
 pub mod classify;
 mod client;
 pub mod convert;
+mod docs;
 mod inventory;
 pub mod pace;
 mod reading;

@@ -9,6 +9,7 @@ mod later;
 mod problem;
 mod problems;
 mod read;
+mod rubbish;
 mod snapshots;
 mod status;
 mod unproven;
@@ -17,7 +18,8 @@ use std::collections::BTreeMap;
 
 pub use later::LaterEntry;
 pub use problem::{Problem, Severity};
-pub use read::{LedgerReader, Rubbish};
+pub use read::LedgerReader;
+pub use rubbish::Rubbish;
 pub use status::{EntryStatus, Hold, Pending, SnapshotState, Suspicion, Void};
 
 use self::graph::Graph;

@@ -1,6 +1,6 @@
 //! What can be wrong with a ledger and its policy, each by name.
 
-use super::read::Rubbish;
+use super::rubbish::Rubbish;
 use crate::format::{EntryRef, PolicyRef};
 use crate::model::{Digest, Timestamp};
 use crate::repository::trust::Misfit;

@@ -15,8 +15,9 @@ use chrono::{DateTime, Utc};
 use object_store::local::LocalFileSystem;
 
 use super::object::{Objects, explain};
-use super::{Backend, Cause, Created, LISTED_OBJECTS, ObjectInfo, Odd, Retention, StoreError};
+use super::{Backend, Cause, Created, ObjectInfo, Odd, Retention, StoreError};
 use crate::model::Timestamp;
+use crate::repository::store::limits::LISTED_OBJECTS;
 
 /// A folder, opened when it is first needed: what only reads must not make it.
 #[derive(Debug)]

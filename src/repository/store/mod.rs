@@ -6,6 +6,7 @@
 mod backend;
 mod error;
 mod keys;
+mod limits;
 mod local;
 mod object;
 mod retention;
@@ -15,26 +16,16 @@ mod watch;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 pub use backend::{Backend, Created, ObjectInfo, Odd};
 pub use error::{Cause, StoreError};
+pub use limits::{LISTED_OBJECTS, WRITTEN_WITHIN};
 pub use retention::{Hold, Retention};
 pub use s3::S3Settings;
 
 use crate::model::Timestamp;
-
-/// Objects that one listing may show before it is refused: years of quarter-hourly entries of one repository.
-pub const LISTED_OBJECTS: usize = 2_000_000;
-
-/// How long one request to a bucket may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long a request to a bucket is begun anew when it failed.
-const RETRY_FOR: Duration = Duration::from_secs(120);
-/// Within this an object that is written and read back is there, or an error says that it may not be.
-pub const WRITTEN_WITHIN: Duration = Duration::from_secs(2 * (REQUEST_TIMEOUT.as_secs() + RETRY_FOR.as_secs()));
 
 /// A handle on the place of a repository; cheap to clone.
 #[derive(Clone)]

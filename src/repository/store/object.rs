@@ -10,8 +10,9 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::error::Cause;
-use super::{Created, LISTED_OBJECTS, ObjectInfo, StoreError};
+use super::{Created, ObjectInfo, StoreError};
 use crate::model::Timestamp;
+use crate::repository::store::limits::LISTED_OBJECTS;
 
 /// One store of object_store's and where our objects begin in it.
 #[derive(Debug)]

@@ -14,8 +14,9 @@ use url::{Host, Url};
 
 use super::object::{Objects, explain};
 use super::watch::{self, StoreClock, Watching};
-use super::{Backend, Created, ObjectInfo, REQUEST_TIMEOUT, RETRY_FOR, Retention, StoreError};
+use super::{Backend, Created, ObjectInfo, Retention, StoreError};
 use crate::model::Timestamp;
+use crate::repository::store::limits::{REQUEST_TIMEOUT, RETRY_FOR};
 
 /// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
 #[derive(Clone)]

@@ -30,21 +30,21 @@ pub(super) async fn rows(app: &App, settings: &Settings, notify: bool) -> Rows {
 
 async fn notifications(rows: &mut Rows, app: &App, settings: &Settings, notify: bool) {
     let what = "notification";
-    let teller = run_hooks::teller(app, settings);
-    if teller.names().next().is_none() {
+    let notifier = run_hooks::notifier(app, settings);
+    if notifier.names().next().is_none() {
         return rows.warning(
             what,
             "nobody is notified when a run fails",
             "add a [[notify]] table (`keyhaven config init` shows some), or alert on the metrics",
         );
     }
-    let names: Vec<String> = teller.names().map(str::to_owned).collect();
+    let names: Vec<String> = notifier.names().map(str::to_owned).collect();
     for name in names {
         let mend = format!("correct the [[notify]] table `{name}`, then run `keyhaven doctor --notify`");
-        if let Some(broken) = teller.broken().iter().find(|broken| broken.who == name) {
+        if let Some(broken) = notifier.broken().iter().find(|broken| broken.who == name) {
             rows.bad(what, FailureKind::Failed, broken.to_string(), mend);
         } else if notify {
-            match teller.test(&name).await {
+            match notifier.test(&name).await {
                 Ok(()) => rows.good(what, format!("{name}: a test message was taken")),
                 Err(warning) => rows.bad(what, FailureKind::Failed, warning.to_string(), mend),
             }

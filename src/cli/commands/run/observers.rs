@@ -23,7 +23,7 @@ use crate::model::Clock as _;
 /// What surrounds the runs of one instance.
 #[derive(Debug)]
 struct InstanceObserver {
-    teller: Notifier,
+    notifier: Notifier,
     tally: Arc<Mutex<RunStatistics>>,
     objectives: Objectives,
 }
@@ -59,7 +59,7 @@ impl DaemonObserver {
             let name = settings.instance().to_owned();
             let tally = tallies.remove(&name).unwrap_or_else(RunStatistics::forgetful);
             let one = InstanceObserver {
-                teller: run_hooks::teller(app, settings),
+                notifier: run_hooks::notifier(app, settings),
                 tally: Arc::new(Mutex::new(tally)),
                 objectives: services::objectives(settings),
             };
@@ -98,22 +98,22 @@ impl DaemonObserver {
         let objectives = one.objectives;
         let now = SystemClock.now();
         let stale = status(&ledger, &objectives, now).stale.iter().map(ToString::to_string).collect();
-        one.teller.freshness(&Freshness { instance: instance.to_owned(), stale, at: now }).await
+        one.notifier.freshness(&Freshness { instance: instance.to_owned(), stale, at: now }).await
     }
 }
 
 #[async_trait]
 impl RunObserver for DaemonObserver {
-    async fn starting(&self, start: &RunStart) -> Result<(), String> {
+    async fn run_started(&self, start: &RunStart) -> Result<(), String> {
         let Some(one) = self.instances.get(&start.instance) else { return Ok(()) };
-        let started = one.teller.starting(start, &self.stop).await;
+        let started = one.notifier.run_started(start, &self.stop).await;
         let veto = started.veto().map(ToString::to_string);
         let id = (start.instance.clone(), start.job.clone());
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(id, started);
         veto.map_or(Ok(()), Err)
     }
 
-    async fn finished(&self, run: &JobRun, again: bool) {
+    async fn run_finished(&self, run: &JobRun, again: bool) {
         let Some(one) = self.instances.get(&run.instance) else { return };
         self.count(one, run).await;
         self.board.end_run();
@@ -123,9 +123,9 @@ impl RunObserver for DaemonObserver {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         let mut warnings = Vec::new();
         if let Some(started) = begun {
-            warnings.extend(one.teller.finished(started, run, again).await);
+            warnings.extend(one.notifier.run_finished(started, run, again).await);
         }
-        if !again && !one.teller.is_silent() {
+        if !again && !one.notifier.is_silent() {
             warnings.extend(self.tell_freshness(one, &run.instance).await);
         }
         for warning in warnings {

@@ -7,7 +7,7 @@ use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{Question, StandbyItem, need, settings_digest};
 use crate::job::restore::matching::Match;
 use crate::job::restore::plan::Step;
-use crate::job::restore::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::job::restore::state::{ItemState, position};
 use crate::job::restore::survey::{SurveyedItem, Surveyor};
 use crate::model::{ItemKey, ItemKind, Treatment};

@@ -4,7 +4,7 @@ use super::chain::Chain;
 use super::run::{ApplyRun, Halt};
 use crate::job::restore::error::in_words;
 use crate::job::restore::plan::Step;
-use crate::job::restore::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::Treatment;
 use crate::provider::reference::reference;
 use crate::provider::{Certification, ItemDependency, RestoreItem};

@@ -10,7 +10,8 @@ use crate::job::restore::idmap::{IdMap, MappedItem, VersionMapping};
 use crate::job::restore::known::{Question, by_place, need};
 use crate::job::restore::matching::Match;
 use crate::job::restore::plan::Plan;
-use crate::job::restore::snapshot::{SnapshotItem, SnapshotItems};
+use crate::job::restore::snapshot::SnapshotItems;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
 use crate::provider::Route;
 

@@ -9,7 +9,7 @@ use crate::job::restore::goal::Goal;
 use crate::job::restore::known::StandbyItem;
 use crate::job::restore::options::DEFAULT_SOURCE_NAME;
 use crate::job::restore::plan::Step;
-use crate::job::restore::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::{ItemKey, ItemKind, Payload, Slot, Timestamp, Treatment};
 use crate::provider::{
     Action, Change, ConvertError, Look, RegistrationNames, RequestBody, RestoreLock, RestoreVersion, Write,

@@ -13,7 +13,8 @@ use crate::job::restore::backup::Payloads;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::guard::check_answer;
 use crate::job::restore::plan::Step;
-use crate::job::restore::snapshot::{SnapshotItem, SnapshotItems};
+use crate::job::restore::snapshot::SnapshotItems;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::job::restore::state::{ItemState, position};
 use crate::model::{ItemKey, ItemKind, Timestamp};
 use crate::provider::{

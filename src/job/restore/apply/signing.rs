@@ -7,7 +7,7 @@ use super::chain::Chain;
 use super::run::{ApplyRun, Halt};
 use crate::crypto::certificate::fits_request;
 use crate::job::restore::error::{RestoreError, in_words};
-use crate::job::restore::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::ItemKey;
 use crate::provider::{RestoreItem, Signer};
 

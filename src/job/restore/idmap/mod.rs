@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::assemble::Planned;
 use super::goal::source_version;
 use super::known::StandbyItem;
-use super::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::ItemKey;
 use crate::provider::InstanceInventory;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::job::restore::snapshot::SnapshotItem;
+use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
 use crate::provider::{ItemWriter, Route};
 

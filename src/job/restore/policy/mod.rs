@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::snapshot::{ItemOrigin, SnapshotItem, TreatmentEffect};
+use crate::job::restore::snapshot_item::{ItemOrigin, SnapshotItem, TreatmentEffect};
 use crate::model::{Item, ItemKey, ItemKind, Policies, Selector, SelectorSubject, Treatment};
 use crate::provider::{Conversion, ItemConverter, RestoreItem};
 

@@ -8,7 +8,7 @@ use super::PolicyError;
 use crate::crypto::digest::sha256;
 use crate::job::restore::assemble::Planned;
 use crate::job::restore::rewrite::{rewrite_json, rewrite_text};
-use crate::job::restore::snapshot::{SnapshotItem, TreatmentEffect};
+use crate::job::restore::snapshot_item::{SnapshotItem, TreatmentEffect};
 use crate::model::json::{JsonObject, raw};
 use crate::model::{ItemKind, Policies, RewriteField, Transform};
 use crate::provider::Route;

@@ -6,7 +6,7 @@ use super::write_only::write_only;
 use crate::model::{Item, Slot, Timestamp};
 use crate::provider::REFUSED;
 use crate::provider::assess::Assessment;
-use crate::provider::ibm::inventory::ROW;
+use crate::provider::ibm::docs::ROW;
 
 /// Judges an item of a snapshot. With a moment `now`, what has expired by then counts as lost.
 pub(in crate::provider::ibm) fn assess(item: &Item, now: Option<Timestamp>) -> Assessment {

@@ -4,8 +4,8 @@ use super::restorability::DESTROYED;
 use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKind, Timestamp};
 use crate::provider::assess::Expiry;
-use crate::provider::ibm::inventory::ROW;
-use crate::provider::ibm::reading::VALUE;
+use crate::provider::ibm::docs::ROW;
+use crate::provider::ibm::docs::VALUE;
 
 /// The end of an item: `expiration_date` of a secret's row, and of an authority's row or value.
 ///

@@ -3,8 +3,8 @@
 use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKind, Slot};
 use crate::provider::assess::Prerequisite;
-use crate::provider::ibm::inventory::ROW;
-use crate::provider::ibm::reading::VALUE;
+use crate::provider::ibm::docs::ROW;
+use crate::provider::ibm::docs::VALUE;
 
 /// What IAM credentials need of the engine; a configuration with an API key of its own fulfils it.
 const IAM_ENGINE: &str = "iam_engine";

@@ -4,8 +4,8 @@ use super::judgements as is;
 use crate::model::json::{JsonObject, as_array, as_str};
 use crate::model::{Item, ItemKind, Restorability, Slot, Timestamp};
 use crate::provider::assess::Judgement;
-use crate::provider::ibm::inventory::ROW;
-use crate::provider::ibm::reading::{DERIVED, PAYLOAD_MEMBERS, SUPPLIED, VALUE};
+use crate::provider::ibm::docs::ROW;
+use crate::provider::ibm::docs::{DERIVED, PAYLOAD_MEMBERS, SUPPLIED, VALUE};
 
 /// NIST SP 800-57 states that a secret's row shows.
 pub(super) const PRE_ACTIVATION: u64 = 0;

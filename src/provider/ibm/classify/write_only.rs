@@ -3,8 +3,8 @@
 use super::restorability::{has_key, in_hsm};
 use crate::model::{Item, ItemKind};
 use crate::provider::assess::{Recovered, WriteOnly};
-use crate::provider::ibm::inventory::ROW;
-use crate::provider::ibm::reading::{DERIVED, SUPPLIED, VALUE};
+use crate::provider::ibm::docs::ROW;
+use crate::provider::ibm::docs::{DERIVED, SUPPLIED, VALUE};
 
 /// Members that a create takes and no answer returns, each with the member that says the same, if there is one.
 fn members(item_type: &str) -> &'static [(&'static str, Option<&'static str>)] {

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::model::json::{JsonObject, raw};
 use crate::model::{Item, ItemKey, ItemKind, Treatment};
-use crate::provider::ibm::inventory::ROW;
-use crate::provider::ibm::reading::VALUE;
+use crate::provider::ibm::docs::ROW;
+use crate::provider::ibm::docs::VALUE;
 use crate::provider::{Certification, Phase, RequestBody, RestoreItem, Route};
 
 /// The configuration type of a root.

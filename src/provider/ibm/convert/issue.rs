@@ -9,7 +9,7 @@ use super::authority::keep;
 use super::supply::MemberPlace;
 use crate::model::Item;
 use crate::model::json::JsonObject;
-use crate::provider::ibm::inventory::ROW;
+use crate::provider::ibm::docs::ROW;
 use crate::provider::{Phase, RestoreItem, Route};
 
 /// NIST SP 800-57 state of a secret that has no payload yet.

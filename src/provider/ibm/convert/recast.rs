@@ -8,7 +8,7 @@ use super::{authority, template};
 use crate::model::json::{Members, raw};
 use crate::model::{Item, ItemKind, Payload, Restorability, Slot, Treatment};
 use crate::provider::ibm::classify::{has_key, is_revoked, supplied};
-use crate::provider::ibm::inventory::ROW;
+use crate::provider::ibm::docs::ROW;
 use crate::provider::{ConvertError, RestoreItem};
 
 /// Every type that a policy can speak of, with the treatments that it may have, the usual one first. What a single item

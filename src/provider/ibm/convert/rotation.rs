@@ -8,8 +8,8 @@ use chrono::Months;
 
 use crate::model::json::{JsonObject, as_array};
 use crate::model::{Item, Timestamp};
-use crate::provider::ibm::inventory::ROW;
-use crate::provider::ibm::reading::VERSIONS;
+use crate::provider::ibm::docs::ROW;
+use crate::provider::ibm::docs::VERSIONS;
 
 /// Days before its expiry on which a public certificate is ordered anew.
 const PUBLIC_CERT_DAYS: i64 = 31;

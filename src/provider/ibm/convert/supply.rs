@@ -3,7 +3,7 @@
 use super::{authority, create_only, issue, template};
 use crate::model::Item;
 use crate::model::json::JsonObject;
-use crate::provider::ibm::reading::SUPPLIED;
+use crate::provider::ibm::docs::SUPPLIED;
 
 /// Where a member belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

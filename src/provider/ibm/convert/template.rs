@@ -6,8 +6,8 @@
 use super::authority::{durations, keep};
 use crate::model::Item;
 use crate::provider::RestoreItem;
-use crate::provider::ibm::inventory::ROW;
-use crate::provider::ibm::reading::VALUE;
+use crate::provider::ibm::docs::ROW;
+use crate::provider::ibm::docs::VALUE;
 
 /// The configuration type of a template.
 pub(super) const TEMPLATE: &str = "private_cert_configuration_template";

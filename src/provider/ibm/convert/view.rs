@@ -6,8 +6,8 @@ use super::supply::{MemberPlace, place};
 use super::{METADATA_ROOM, authority, issue, template, unpatchable};
 use crate::model::json::{JsonObject, as_str, raw};
 use crate::model::{Item, ItemKind, Timestamp};
-use crate::provider::ibm::inventory::{LOCKS_ROW, ROW};
-use crate::provider::ibm::reading::{DERIVED, LOCKS, SUPPLIED, VALUE, VERSIONS};
+use crate::provider::ibm::docs::{DERIVED, LOCKS, SUPPLIED, VALUE, VERSIONS};
+use crate::provider::ibm::docs::{LOCKS_ROW, ROW};
 use crate::provider::mark::{take_mark, take_version_mark};
 use crate::provider::{RestoreItem, RestoreLock, RestoreVersion};
 

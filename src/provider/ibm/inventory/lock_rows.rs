@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 
 use super::packed::{Packed, PackedNames};
-use super::{LOCKS_ROW, raw};
+use super::raw;
 use crate::model::Payload;
 use crate::model::json::JsonObject;
 use crate::provider::InstanceError;
 use crate::provider::ibm::api::{Pages, RowPage, member};
 use crate::provider::ibm::client::Client;
+use crate::provider::ibm::docs::LOCKS_ROW;
 use crate::provider::ibm::wire::Family;
 
 /// So many waiting rows are kept as they are; more mean that the list does not come in the order of the secrets.

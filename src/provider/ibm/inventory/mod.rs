@@ -11,6 +11,7 @@ use self::lock_rows::{LockRows, LocksRow};
 use super::api::member;
 use super::classify::{AnswerShape, SafeToRead, class};
 use super::client::Client;
+use super::docs::{LOCKS_ROW, ROW};
 use super::revision::revisions;
 use super::wire::{Answer, Family};
 use crate::model::json::JsonObject;
@@ -18,10 +19,6 @@ use crate::model::{Docs, Item, ItemKey, ItemKind, Payload, Restorability, Timest
 use crate::provider::ibm::classify::merge;
 use crate::provider::{CompleteListing, InstanceError, Listed, Readable, Sink};
 
-/// The document of an item's own list row.
-pub(super) const ROW: &str = "row";
-/// The document of a secret's row in the list of locks.
-pub(super) const LOCKS_ROW: &str = "locks_row";
 /// How often a listing starts over when its pages do not add up.
 const RELISTS: u32 = 2;
 /// State of a secret whose value the service has destroyed.

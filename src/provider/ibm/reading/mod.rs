@@ -18,26 +18,12 @@ use serde_json::value::RawValue;
 use super::api::Which;
 use super::classify::{SafeToRead, class, merge};
 use super::client::Client;
-use super::inventory::{LOCKS_ROW, ROW};
+use super::docs::{DERIVED, LOCKS, LOCKS_ROW, PAYLOAD_MEMBERS, REFUSED, ROW, VALUE, VERSIONS};
 use super::wire::{Answer, Family};
 use crate::model::json::{JsonObject, Members, as_array, canonical, raw};
 use crate::model::{Item, ItemKind, Payload, Slot, Timestamp};
-use crate::provider::REFUSED;
 use crate::provider::{InstanceError, ItemContent, Listed, Readable};
 
-pub(super) use crate::provider::SUPPLIED;
-
-/// The document with the metadata of all versions (of one or two: as their answers show it).
-pub(super) const VERSIONS: &str = "versions";
-/// The document with the full locks.
-pub(super) const LOCKS: &str = "locks";
-/// The document with a configuration's answer, its secret members cut out.
-pub(super) const VALUE: &str = "value";
-/// The document with what was read out of a certificate because no answer returns it: members as a create takes them.
-pub(super) const DERIVED: &str = "derived";
-/// The document with the names of the members that each payload has and that are not empty, by slot: of certificates and
-/// configurations, where they say what can be made of it (a certificate with or without its private key).
-pub(super) const PAYLOAD_MEMBERS: &str = "payload_members";
 /// Types whose payloads have members that may be missing.
 const WITH_OPTIONAL_MEMBERS: [&str; 3] = ["imported_cert", "private_cert", "public_cert"];
 /// State of a secret that has no value yet: a certificate that is ordered, or waits for its signature.

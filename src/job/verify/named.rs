@@ -1,0 +1,13 @@
+//! What the checked snapshots name.
+
+use super::objects::Lists;
+use super::scope::ChosenSnapshot;
+use super::sealing::Sealing;
+
+/// What the checked snapshots name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NamedObjects<'a> {
+    pub(super) snapshots: &'a [ChosenSnapshot<'a>],
+    pub(super) lists: &'a Lists,
+    pub(super) sealing: &'a Sealing,
+}

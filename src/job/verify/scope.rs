@@ -1,0 +1,60 @@
+//! Which snapshots are checked, and what every check needs.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::VerifyError;
+use super::options::{Keys, Snapshots, VerifyOptions};
+use crate::crypto::Identities;
+use crate::format::{Entry, SnapshotEvent};
+use crate::repository::RepositoryError;
+use crate::repository::find::find;
+use crate::repository::ledger::{Ledger, SnapshotState};
+
+/// Objects that are fetched side by side; each may have 80 MiB.
+pub(super) const OBJECTS_IN_FLIGHT: usize = 4;
+
+/// A snapshot to check.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChosenSnapshot<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) event: &'a SnapshotEvent,
+}
+
+/// The snapshots to check.
+///
+/// # Errors
+/// When the one that is asked for is not there, or was swept.
+pub(super) fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<ChosenSnapshot<'a>>, VerifyError> {
+    match &options.snapshots {
+        Snapshots::Live => {
+            let live =
+                // What was given up must still be whole: it can be taken back until it is swept.
+                ledger.unswept().filter_map(|entry| Some(ChosenSnapshot { entry, event: entry.snapshot()? }));
+            Ok(live.collect())
+        }
+        Snapshots::One(wanted) => {
+            let (entry, event) = find(ledger, wanted)?;
+            if let Some(SnapshotState::Swept { by }) = ledger.state(&entry.digest) {
+                let why =
+                    format!("{} was swept by entry {}, nothing of it has to be there", entry.sequence, by.short());
+                return Err(RepositoryError::NoSnapshot { wanted: wanted.to_string(), why }.into());
+            }
+            Ok(vec![ChosenSnapshot { entry, event }])
+        }
+    }
+}
+
+/// Ends the run at a safe point when it is to stop.
+pub(super) fn go_on(cancel: &CancellationToken) -> Result<(), VerifyError> {
+    match cancel.is_cancelled() {
+        true => Err(VerifyError::Interrupted),
+        false => Ok(()),
+    }
+}
+
+/// The identities that open a catalogue: the catalogue's own, else those that open everything.
+pub(super) fn catalogue_keys(keys: &Keys) -> Option<&Arc<Identities>> {
+    keys.catalogue.as_ref().or(keys.recovery.as_ref())
+}
