@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::access::{ApiKey, Caller, Keyring};
 use super::clock::InstanceClock;
 use super::counters::Counters;
-use super::faults::{Act, FaultScript, Faults, SeenRequest, When};
+use super::faults::{Act, FaultPlayer, Faults, SeenRequest, When};
 use super::history::{History, PastInstance};
 use super::options::{Options, Switches};
 use super::state::{Answer, ApiRequest, ForbiddenAct, Ids, InstanceState, Items, Planted, Refusal, Verb};
@@ -206,11 +206,11 @@ impl EmbeddedInstance {
         self.lock().faults.script(when, acts);
     }
 
-    /// Plays a script of faults, beside what was ordered one by one. Its run begins with the next request.
-    pub fn play(&self, script: &FaultScript) {
+    /// Lets a script of faults be played, which `player` makes for what the instance holds.
+    pub(crate) fn play_with(&self, player: impl FnOnce(&Items) -> Box<dyn FaultPlayer>) {
         let mut inner = self.lock();
-        let items = inner.state.items.clone();
-        inner.faults.play(script, &items);
+        let player = player(&inner.state.items);
+        inner.faults.play(player);
     }
 
     /// How often each rule of the script has happened, in their order; nothing when none is played.

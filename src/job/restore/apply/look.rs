@@ -1,7 +1,8 @@
 //! Finding out where an item stands: from the listing where that says enough, else from the standby as it is now.
 
 use super::chain::Chain;
-use super::run::{ApplyRun, Halt, moved};
+use super::halt::Halt;
+use super::run::{ApplyRun, moved};
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::{Question, StandbyItem, need, settings_digest};

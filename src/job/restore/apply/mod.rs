@@ -5,8 +5,6 @@
 //! nobody knows what became of a request; so a killed apply goes on with the same plan, and no create is repeated
 //! blindly.
 
-use std::time::Duration;
-
 use futures_util::stream::{self, StreamExt as _};
 
 use super::backup::{Backup, Payloads};
@@ -18,41 +16,28 @@ use super::snapshot::SnapshotItems;
 use crate::job::Context;
 use crate::job::event::{JobEvent, Stage};
 use crate::job::plan_file::PlanFile as _;
-use crate::model::{ItemKind, Timestamp};
+use crate::model::ItemKind;
 use crate::provider::{InstanceInventory, Phase, Standby};
 
 mod chain;
+mod halt;
+mod input;
 mod look;
 mod needs;
 mod partial_id_map;
 mod report;
 mod request;
 mod run;
+mod signatures;
 mod signing;
 
+pub use input::ApplyOptions;
 pub use report::{ApplyReport, ReadBack, Stopped};
-pub use signing::{Signatures, SigningRequest};
+pub use signatures::{Signatures, SigningRequest};
 
 use chain::Chain;
+use input::ApplyInput;
 use run::ApplyRun;
-
-/// How a plan is applied.
-#[derive(Debug, Clone, Copy)]
-pub struct ApplyOptions {
-    /// Items that are worked on side by side, 1 to 64.
-    pub concurrency: usize,
-    /// How long to wait before looking what became of a request that got no answer: it may still be on its way.
-    pub settle: Duration,
-    /// Whether every payload is read back and compared when all is done.
-    pub deep: bool,
-}
-
-impl Default for ApplyOptions {
-    /// Eight items, two seconds, no payloads.
-    fn default() -> Self {
-        Self { concurrency: 8, settle: Duration::from_secs(2), deep: false }
-    }
-}
 
 /// Applies a plan: does what is not done yet, reads back and compares.
 ///
@@ -87,18 +72,6 @@ pub async fn apply_signed(
     signatures: Signatures<'_>,
 ) -> Result<ApplyReport, RestoreError> {
     ApplyInput { context, plan, backup, standby, options, consent, signatures }.apply().await
-}
-
-/// All that applying a plan is given.
-#[derive(Debug, Clone, Copy)]
-struct ApplyInput<'a> {
-    context: &'a Context,
-    plan: &'a Plan,
-    backup: &'a dyn Backup,
-    standby: &'a dyn Standby,
-    options: &'a ApplyOptions,
-    consent: &'a Consent,
-    signatures: Signatures<'a>,
 }
 
 impl ApplyInput<'_> {
@@ -239,9 +212,4 @@ fn same_standby(
         return Err(RestoreError::Unfit { why });
     }
     Ok(())
-}
-
-/// Milliseconds from one moment to another, never below 0.
-fn millis(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(to.millis_since(from)).unwrap_or_default()
 }

@@ -1,7 +1,8 @@
 //! What an item needs while a plan is applied: what is not there, or not usable yet, is waited for and never tried.
 
 use super::chain::Chain;
-use super::run::{ApplyRun, Halt};
+use super::halt::Halt;
+use super::run::ApplyRun;
 use crate::job::restore::error::in_words;
 use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot_item::SnapshotItem;

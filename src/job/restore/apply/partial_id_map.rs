@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::ListedStandby;
 use super::chain::Chain;
 use super::run::ApplyRun;
+use crate::job::restore::examine::ListedStandby;
 use crate::job::restore::goal::{source_version, version_as};
 use crate::job::restore::idmap::{IdMap, MappedItem, VersionMapping};
 use crate::job::restore::known::{Question, by_place, need};

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::millis;
-use super::signing::SigningRequest;
+use super::signatures::SigningRequest;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::idmap::IdMap;
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName, Step};
@@ -202,4 +201,9 @@ impl RunResult for ApplyReport {
         let problems = total([self.conflicts.len(), self.losses.len(), self.failed.len()]);
         RunFacts { requests: Some(self.requests.total()), problems, ..self.snapshot.facts() }
     }
+}
+
+/// Milliseconds from one moment to another, never below 0.
+fn millis(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.millis_since(from)).unwrap_or_default()
 }

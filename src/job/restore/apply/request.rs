@@ -3,7 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::chain::Chain;
-use super::run::{ApplyRun, Halt};
+use super::halt::Halt;
+use super::run::ApplyRun;
 use crate::job::restore::error::RestoreError;
 use crate::job::restore::goal::Goal;
 use crate::job::restore::known::StandbyItem;

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::chain::Chain;
+use super::halt::Halt;
+use super::input::ApplyInput;
 use super::needs::{reference_of, unusable};
 use super::report::ApplyCounts;
-use super::signing::{Signatures, SigningRequest};
-use super::{ApplyInput, ListedStandby};
+use super::signatures::{Signatures, SigningRequest};
 use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::backup::Payloads;
 use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::examine::ListedStandby;
 use crate::job::restore::guard::check_answer;
 use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::SnapshotItems;
@@ -55,47 +57,6 @@ struct ApplyShared {
     /// Certificates that the source has signed in this run, by the request.
     signed: BTreeMap<String, String>,
     tally: ApplyCounts,
-}
-
-/// Why no further step of an item is done.
-#[derive(Debug)]
-pub(super) enum Halt {
-    /// Its state is in none of the plan's.
-    Conflict(String),
-    /// A step was refused.
-    Failed(String),
-    /// It cannot be brought back any more.
-    Lost(String),
-    /// Somebody else has to do something first.
-    Waiting(String),
-    /// What it needs is not there or cannot be used yet.
-    Skipped(String),
-    /// Server errors to the end: this item's, or the whole instance's.
-    Overload(RestoreError),
-    /// The whole run stops.
-    Stop(RestoreError),
-}
-
-impl From<RestoreError> for Halt {
-    /// What concerns one item fails that item; the rest stops the run.
-    fn from(error: RestoreError) -> Self {
-        match &error {
-            RestoreError::Instance(
-                InstanceError::Refused { .. }
-                | InstanceError::Forbidden { .. }
-                | InstanceError::Unsafe { .. }
-                | InstanceError::Malformed { .. },
-            )
-            | RestoreError::PayloadMissing { .. }
-            | RestoreError::PackDamaged { .. }
-            | RestoreError::Convert(_) => Self::Failed(in_words(&error)),
-            RestoreError::Instance(InstanceError::Overloaded { .. }) => Self::Overload(error),
-            RestoreError::Instance(InstanceError::Gone { .. } | InstanceError::Moved { .. }) => {
-                Self::Conflict(in_words(&error))
-            }
-            _ => Self::Stop(error),
-        }
-    }
 }
 
 impl<'a> ApplyRun<'a> {

@@ -1,37 +1,15 @@
 //! Authorities that wait for a signature: by their issuer in the standby, by the source while it lives, or by whoever
 //! holds the key that people trust.
 
-use std::collections::BTreeMap;
-
 use super::chain::Chain;
-use super::run::{ApplyRun, Halt};
+use super::halt::Halt;
+use super::run::ApplyRun;
+use super::signatures::SigningRequest;
 use crate::crypto::certificate::fits_request;
 use crate::job::restore::error::{RestoreError, in_words};
 use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::ItemKey;
-use crate::provider::{RestoreItem, Signer};
-
-use serde::Serialize;
-
-/// Who signs what was asked to be signed outside the standby.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Signatures<'a> {
-    /// Certificates (PEM) that an operator brought, by the name of the authority.
-    pub given: Option<&'a BTreeMap<String, String>>,
-    /// The source, when it lives and may be asked.
-    pub source: Option<&'a dyn Signer>,
-}
-
-/// A request that somebody outside the standby has to sign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SigningRequest {
-    /// The authority, by its key in the snapshot.
-    pub key: ItemKey,
-    /// Its name.
-    pub name: String,
-    /// The request, as PEM. No secret.
-    pub pem: String,
-}
+use crate::provider::RestoreItem;
 
 impl ApplyRun<'_> {
     /// The issuer of an authority in the standby.

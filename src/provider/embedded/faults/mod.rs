@@ -7,20 +7,26 @@ mod when;
 mod writer;
 
 pub use act::{Act, Hook};
-use play::Player;
 pub use script::{FaultScript, ScriptError};
 pub use when::{SeenRequest, When};
 
-use crate::crypto::digest::sha256;
 use crate::model::Timestamp;
-use crate::provider::embedded::state::Items;
+
+/// What orders faults by a script of its own.
+pub(crate) trait FaultPlayer: std::fmt::Debug + Send {
+    /// What happens to a request, in order.
+    fn take(&mut self, seen: &SeenRequest, now: Timestamp) -> Vec<Act>;
+
+    /// How often each rule has happened.
+    fn played(&self) -> Vec<u64>;
+}
 
 /// The faults that are ordered and not yet over.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     ordered: Vec<Ordered>,
     /// The script that is played, if there is one.
-    player: Option<Player>,
+    player: Option<Box<dyn FaultPlayer>>,
 }
 
 #[derive(Debug)]
@@ -44,25 +50,14 @@ impl Faults {
         self.ordered.push(Ordered { when, acts, seen: 0, done: 0, script: true });
     }
 
-    /// Plays a script from the next request on, instead of the one that is played.
-    ///
-    /// `items` is what the instance holds: the ids that a writer of the script makes follow from it, too, so that the
-    /// same script over the same state does the same, and over a later state makes no id a second time.
-    pub(crate) fn play(&mut self, script: &FaultScript, items: &Items) {
-        let mut text = String::new();
-        for (id, secret) in &items.secrets {
-            text.push_str(id);
-            secret.versions.iter().for_each(|version| text.push_str(&version.id));
-        }
-        items.groups.keys().for_each(|id| text.push_str(id));
-        let digest = sha256(text.as_bytes());
-        let mixed = digest.as_bytes().iter().take(8).fold(0_u64, |mixed, byte| (mixed << 8) | u64::from(*byte));
-        self.player = Some(Player::new(script, mixed));
+    /// Lets a script be played from the next request on, instead of the one that is played.
+    pub(crate) fn play(&mut self, player: Box<dyn FaultPlayer>) {
+        self.player = Some(player);
     }
 
     /// How often each rule of the script has happened.
     pub(crate) fn played(&self) -> Vec<u64> {
-        self.player.as_ref().map(Player::played).unwrap_or_default()
+        self.player.as_ref().map(|player| player.played()).unwrap_or_default()
     }
 
     pub(crate) fn clear(&mut self) {

@@ -7,12 +7,16 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
+use super::FaultPlayer;
 use super::act::{Act, Hook};
 use super::script::{Condition, Deed, FaultScript, Pause, Rule};
 use super::when::SeenRequest;
 use super::writer::RandomWriter;
+use crate::crypto::digest::sha256;
 use crate::model::Timestamp;
 use crate::provider::embedded::clock::http_date;
+use crate::provider::embedded::instance::EmbeddedInstance;
+use crate::provider::embedded::state::Items;
 
 /// A script that is played: its rules, and how far each of them is.
 pub(super) struct Player {
@@ -40,6 +44,26 @@ impl fmt::Debug for Player {
     }
 }
 
+impl EmbeddedInstance {
+    /// Plays a script of faults, beside what was ordered one by one. Its run begins with the next request.
+    pub fn play(&self, script: &FaultScript) {
+        self.play_with(|items| Box::new(Player::new(script, mixed(items))));
+    }
+}
+
+/// A number from what the instance holds: the ids that a writer of a script makes follow from it, too, so that the same
+/// script over the same state does the same, and over a later state makes no id a second time.
+fn mixed(items: &Items) -> u64 {
+    let mut text = String::new();
+    for (id, secret) in &items.secrets {
+        text.push_str(id);
+        secret.versions.iter().for_each(|version| text.push_str(&version.id));
+    }
+    items.groups.keys().for_each(|id| text.push_str(id));
+    let digest = sha256(text.as_bytes());
+    digest.as_bytes().iter().take(8).fold(0_u64, |mixed, byte| (mixed << 8) | u64::from(*byte))
+}
+
 impl Player {
     /// `mixed` goes into the ids of what the script's writers make.
     pub(super) fn new(script: &FaultScript, mixed: u64) -> Self {
@@ -56,14 +80,14 @@ impl Player {
         };
         Self { rules: script.rules.iter().zip(0..).map(playing).collect(), began: None, outage: None }
     }
+}
 
-    /// How often each rule has happened.
-    pub(super) fn played(&self) -> Vec<u64> {
+impl FaultPlayer for Player {
+    fn played(&self) -> Vec<u64> {
         self.rules.iter().map(|playing| playing.done).collect()
     }
 
-    /// What happens to a request, in the order of the rules.
-    pub(super) fn take(&mut self, seen: &SeenRequest, now: Timestamp) -> Vec<Act> {
+    fn take(&mut self, seen: &SeenRequest, now: Timestamp) -> Vec<Act> {
         let began = *self.began.get_or_insert(now);
         if let Some((until, act)) = &self.outage {
             if now < *until {

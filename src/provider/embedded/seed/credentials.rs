@@ -1,7 +1,7 @@
 //! Credentials in every condition: shared and made anew by every read, from another service, and from a job that
 //! answered, failed or has not answered yet.
 
-use super::{DAY, Seeder};
+use super::seeder::{DAY, Seeder};
 use crate::model::Timestamp;
 use crate::provider::embedded::error::EmbeddedError;
 use crate::provider::embedded::state::Verb;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::data::{Configuration, Group, Registration, Secret};
-use super::kinds::SecretKind;
+use super::secret_kind::SecretKind;
 use super::tasks::next_retry;
 use super::{InstanceState, Refusal};
 use crate::model::Timestamp;

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 
 use super::data::{Lock, Secret};
 use super::input::InputBody;
-use super::list::{LOCK_LISTS, ListPage, Query};
+use super::list::{LOCK_LISTS, ListPage};
+use super::query::Query;
 use super::refusal::Refusal;
 use super::text::list;
 use super::{Answer, InstanceState, rules};

@@ -3,41 +3,16 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::InstanceState;
 use super::data::{Secret, SecretState, SecretVersion};
+use super::forbidden::{ForbiddenAct, Planted};
+use super::fresh_version::payload_digest;
 use super::kinds::iam_credentials::reuses_api_key;
-use super::kinds::{SecretKind, payload_digest};
+use super::secret_kind::SecretKind;
 use crate::model::json::JsonObject;
 use crate::model::{Payload, Timestamp};
-
-/// A secret of any type, put into the instance past its rules.
-#[derive(Debug, Clone)]
-pub struct Planted {
-    /// Any type, also one that nobody has heard of.
-    pub secret_type: String,
-    /// Its name.
-    pub name: String,
-    /// Its group.
-    pub group: String,
-    /// Metadata members of its type (`reuse_api_key`, …), shown in every answer.
-    pub fields: JsonObject,
-    /// Payload members, shown when a payload is read.
-    pub payload: Payload,
-}
-
-/// A payload read that no backup may do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ForbiddenAct {
-    /// The secret that was read.
-    pub secret_id: String,
-    /// Its type.
-    pub secret_type: String,
-    /// Whether the real service would have deleted the live key.
-    pub destroys: bool,
-}
 
 impl ForbiddenAct {
     /// What reading the payload of this secret is; nothing when it is harmless.

@@ -3,9 +3,9 @@
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::super::options::{Precision, Switches};
 use super::data::{Configuration, Group, Lock, Registration, Secret, SecretVersion};
 use super::pki::Managed;
+use super::renderer::Renderer;
 use super::tasks::SecretTask;
 use super::text::{self, ObjectText};
 use crate::model::json::{JsonObject, Members};
@@ -14,27 +14,7 @@ use crate::model::{Payload, Timestamp};
 const IMPORTED: &str = "imported_cert";
 const MANAGED_CSR: &str = "managed_csr";
 
-/// What every answer of one instance shares.
-#[derive(Debug, Clone)]
-pub struct Renderer {
-    pub(crate) crn: String,
-    pub(crate) created_by: String,
-    pub(crate) precision: Precision,
-    pub(crate) show_managed_csr_key: bool,
-    pub(crate) versions_newest_first: bool,
-}
-
 impl Renderer {
-    pub(crate) fn new(crn: String, created_by: String, switches: &Switches) -> Self {
-        Self {
-            crn,
-            created_by,
-            precision: switches.precision,
-            show_managed_csr_key: switches.show_managed_csr_key,
-            versions_newest_first: switches.versions_newest_first,
-        }
-    }
-
     fn stamp(&self, time: Timestamp) -> String {
         text::stamp(time, self.precision)
     }

@@ -1,6 +1,6 @@
 //! From a method and a path to an operation.
 
-use super::list::Query;
+use super::query::Query;
 use super::{Answer, InstanceState, Refusal};
 use crate::model::Timestamp;
 use crate::provider::embedded::access::{Grant, GroupScope};
@@ -46,15 +46,6 @@ pub enum Class {
     Writing,
     /// A token exchange.
     Token,
-}
-
-/// How a page of a list is spoiled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageFault {
-    /// It holds the rows of the page before it.
-    Repeat,
-    /// Its first row is missing, though the total says nothing of it.
-    SkipRow,
 }
 
 /// One request to the API, without transport and token.

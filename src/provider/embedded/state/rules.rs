@@ -2,6 +2,8 @@
 
 use serde_json::value::RawValue;
 
+use super::data::{Secret, SecretState};
+use super::input::InputBody;
 use super::refusal::Refusal;
 use crate::model::json::{JsonObject, as_str};
 
@@ -177,6 +179,24 @@ pub(crate) enum Rotation {
     Days(u32),
     /// Every so many months.
     Months(u32),
+}
+
+/// The custom metadata of a body, checked.
+pub(crate) fn checked_metadata(body: &InputBody<'_>, member: &str) -> Result<Option<Box<RawValue>>, Refusal> {
+    let metadata = body.object(member)?;
+    metadata.as_deref().map_or(Ok(()), |text| custom_metadata(member, text))?;
+    Ok(metadata)
+}
+
+/// A lock on the previous version keeps it from being pushed out; one on the current version travels with it.
+pub(crate) fn check_room(secret: &Secret) -> Result<(), Refusal> {
+    if secret.life == SecretState::Destroyed {
+        return Err(Refusal::invalid("The secret is destroyed."));
+    }
+    if secret.previous().is_some_and(|version| !version.locks.is_empty()) {
+        return Err(Refusal::locked());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@ use zeroize::Zeroizing;
 
 use super::credentials::references::referenced_by;
 use super::data::{DEFAULT_GROUP, Secret, SecretState};
+use super::forbidden::ForbiddenAct;
+use super::fresh_version::{Expiry, Making, next_rotation};
 use super::input::{InputBody, Patched};
-use super::kinds::{Expiry, Making, SecretKind, next_rotation};
-use super::list::Query;
 use super::merge::merge;
 use super::pki::Managed;
-use super::plant::ForbiddenAct;
+use super::query::Query;
 use super::refusal::Refusal;
+use super::rules::checked_metadata;
+use super::secret_kind::SecretKind;
 use super::tasks::{TaskKind, TaskTrigger};
 use super::{Answer, InstanceState, rules};
 use crate::model::Timestamp;
@@ -298,12 +300,6 @@ impl InstanceState {
         }
         Ok(Answer::no_content())
     }
-}
-
-pub(crate) fn checked_metadata(body: &InputBody<'_>, member: &str) -> Result<Option<Box<RawValue>>, Refusal> {
-    let metadata = body.object(member)?;
-    metadata.as_deref().map_or(Ok(()), |text| rules::custom_metadata(member, text))?;
-    Ok(metadata)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::InstanceState;
 use super::data::Secret;
-use super::kinds::{SecretKind, iam_credentials};
+use super::kinds::iam_credentials;
+use super::secret_kind::SecretKind;
 use super::tasks::TaskTrigger;
 use crate::model::Timestamp;
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::data::{Secret, SecretState, SecretVersion};
+use super::fresh_version::{Expiry, Fresh, payload_digest};
 use super::input::InputBody;
-use super::kinds::{Expiry, Fresh, SecretKind, payload_digest};
 use super::pki::Managed;
 use super::refusal::Refusal;
-use super::secrets::checked_metadata;
+use super::rules::{check_room, checked_metadata};
+use super::secret_kind::SecretKind;
 use super::tasks::TaskTrigger;
 use super::text::{ObjectText, list};
 use super::{Answer, InstanceState, rules};
@@ -195,17 +196,6 @@ impl InstanceState {
         }
         self.put_secret(secret);
     }
-}
-
-/// A lock on the previous version keeps it from being pushed out; one on the current version travels with it.
-pub(crate) fn check_room(secret: &Secret) -> Result<(), Refusal> {
-    if secret.life == SecretState::Destroyed {
-        return Err(Refusal::invalid("The secret is destroyed."));
-    }
-    if secret.previous().is_some_and(|version| !version.locks.is_empty()) {
-        return Err(Refusal::locked());
-    }
-    Ok(())
 }
 
 fn check_payload(secret: &Secret, kind: SecretKind) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@
 //! with its metadata, the older one first, because every further version pushes one out.
 
 use self::body::same_fields;
+use self::members::fields;
 use super::classify;
 use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKey, ItemKind, Payload, Restorability, Timestamp, Treatment};
@@ -19,15 +20,12 @@ pub(super) mod view;
 
 mod body;
 mod issue;
+mod members;
 pub mod recast;
 mod references;
 mod rotation;
 mod supply;
 mod template;
-
-/// Bytes of metadata that we let a mark fill up to. The provider's limit is 10 KB for each of `custom_metadata` and
-/// `version_custom_metadata`; whether a KB is 1,000 or 1,024 bytes is not documented, so the smaller one counts.
-pub const METADATA_ROOM: usize = 10_000;
 
 /// Secret groups that an instance takes, the default one included.
 pub(super) const MOST_GROUPS: usize = 200;
@@ -37,70 +35,6 @@ pub const DEFAULT_GROUP: &str = "default";
 /// Converts items for IBM Cloud Secrets Manager.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IbmConverter;
-
-/// The payload fields of a type that can be set again: in the create request, in one that adds a version, and which of
-/// them are required.
-struct Fields {
-    create: &'static [&'static str],
-    version: &'static [&'static str],
-    required: &'static [&'static str],
-}
-
-fn fields(item_type: &str) -> Option<Fields> {
-    let (create, version, required): (&[_], &[_], &[_]) = match item_type {
-        "arbitrary" => (&["payload"], &["payload"], &["payload"]),
-        "kv" => (&["data"], &["data"], &["data"]),
-        "username_password" => (&["username", "password"], &["password"], &["password"]),
-        "imported_cert" => (
-            &["certificate", "intermediate", "private_key"],
-            &["certificate", "intermediate", "private_key"],
-            &["certificate"],
-        ),
-        "iam_credentials_configuration" => (&["api_key"], &[], &["api_key"]),
-        "public_cert_configuration_ca_lets_encrypt" => {
-            (&["lets_encrypt_private_key"], &[], &["lets_encrypt_private_key"])
-        }
-        // Without a key the provider uses a service authorization, which must exist for the standby too.
-        "public_cert_configuration_dns_cloud_internet_services" => (&["cloud_internet_services_apikey"], &[], &[]),
-        "public_cert_configuration_dns_classic_infrastructure" => (
-            &["classic_infrastructure_username", "classic_infrastructure_password"],
-            &[],
-            &["classic_infrastructure_username", "classic_infrastructure_password"],
-        ),
-        // No payload of these is ever sent: the standby makes its own.
-        authority::ROOT
-        | authority::INTERMEDIATE
-        | template::TEMPLATE
-        | template::CUSTOM
-        | "private_cert"
-        | "public_cert"
-        | "iam_credentials"
-        | "service_credentials"
-        | "custom_credentials" => (&[], &[], &[]),
-        _ => return None,
-    };
-    Some(Fields { create, version, required })
-}
-
-/// What only the create of a configuration takes and no answer shows.
-fn create_only(item_type: &str) -> &'static [&'static str] {
-    match item_type {
-        // The durations are in no answer of a reader without the role for values.
-        authority::ROOT => &["serial_number", "max_ttl", "crl_expiry", "ttl"],
-        authority::INTERMEDIATE => &["serial_number", "max_ttl", "crl_expiry"],
-        template::TEMPLATE => &["allow_wildcard_certificates", "max_ttl", "ttl", "not_before_duration"],
-        _ => &[],
-    }
-}
-
-fn unpatchable(item_type: &str) -> &'static [&'static str] {
-    match item_type {
-        item_type if authority::is(item_type) => &authority::UNPATCHABLE,
-        template::TEMPLATE => &template::UNPATCHABLE,
-        template::CUSTOM => &template::CUSTOM_UNPATCHABLE,
-        _ => &[],
-    }
-}
 
 /// How an item comes back under a treatment.
 fn route(item: &Item, treatment: Treatment) -> Route {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::body::pick;
-use super::{authority, create_only, fields, issue, template};
+use super::members::{create_only, fields};
+use super::{authority, issue, template};
 use crate::model::Payload;
 use crate::model::json::{JsonObject, raw};
 use crate::provider::mark::RestoreMark;

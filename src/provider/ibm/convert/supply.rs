@@ -1,6 +1,7 @@
 //! Members that the operator supplies, because no answer shows them or because they differ in the standby's region.
 
-use super::{authority, create_only, issue, template};
+use super::members::create_only;
+use super::{authority, issue, template};
 use crate::model::Item;
 use crate::model::json::JsonObject;
 use crate::provider::ibm::docs::SUPPLIED;

@@ -2,8 +2,9 @@
 
 use serde_json::value::RawValue;
 
+use super::members::{METADATA_ROOM, unpatchable};
 use super::supply::{MemberPlace, place};
-use super::{METADATA_ROOM, authority, issue, template, unpatchable};
+use super::{authority, issue, template};
 use crate::model::json::{JsonObject, as_str, raw};
 use crate::model::{Item, ItemKind, Timestamp};
 use crate::provider::ibm::docs::{DERIVED, LOCKS, SUPPLIED, VALUE, VERSIONS};

@@ -3,7 +3,7 @@
 use super::{DAY, HOUR};
 use crate::model::json::JsonObject;
 use crate::provider::embedded::error::EmbeddedError;
-use crate::provider::embedded::seed::Seeder;
+use crate::provider::embedded::seed::seeder::Seeder;
 use crate::provider::embedded::state::Verb;
 use crate::provider::embedded::state::text::ObjectText;
 

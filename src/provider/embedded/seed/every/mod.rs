@@ -2,7 +2,7 @@
 
 mod authorities;
 
-use super::{DAY, Seeder};
+use super::seeder::{DAY, Seeder};
 use crate::provider::embedded::error::EmbeddedError;
 use crate::provider::embedded::state::Verb;
 use crate::provider::embedded::state::text::{ObjectText, date};
@@ -59,13 +59,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::super::every_type;
+    use super::DAY;
     use crate::model::Timestamp;
     use crate::provider::embedded::state::Items;
     use crate::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Secret, SecretState};
 
     /// Filled on some day of 2026, and looked at a minute later.
     fn filled(day: i64) -> Items {
-        let clock = InstanceClock::manual(Timestamp::from_millis(1_772_323_200_000 + day * super::DAY));
+        let clock = InstanceClock::manual(Timestamp::from_millis(1_772_323_200_000 + day * DAY));
         let instance = EmbeddedInstance::new(Options { clock, ..Options::default() });
         every_type(&instance, 1).unwrap();
         instance.clock().advance(60_000);

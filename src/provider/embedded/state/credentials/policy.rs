@@ -9,7 +9,7 @@ use super::super::rules::{self, Bounds};
 use super::Ttl;
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
-use crate::provider::embedded::state::kinds::next_rotation;
+use crate::provider::embedded::state::fresh_version::next_rotation;
 
 /// What one type allows.
 pub(crate) struct Limits {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::super::kinds::{SecretKind, iam_credentials};
+use super::super::kinds::iam_credentials;
 use super::super::refusal::Refusal;
 use super::super::tasks::TaskTrigger;
 use super::super::{Answer, InstanceState};
 use crate::model::Timestamp;
+use crate::provider::embedded::state::secret_kind::SecretKind;
 
 impl InstanceState {
     /// Deletes the credential of a version: of IAM credentials the current one, of custom credentials the current or

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::rules;
-use super::{Expiry, Fresh, take};
+use crate::provider::embedded::state::fresh_version::{Expiry, Fresh, take};
 
 pub(super) const CREATE: [&str; 2] = ["payload", "expiration_date"];
 pub(super) const VERSION: [&str; 1] = ["payload"];

@@ -10,9 +10,9 @@ use super::super::merge::merge;
 use super::super::refusal::Refusal;
 use super::super::rules::CUSTOM_ROTATION;
 use super::super::tasks::{TaskKind, TaskTrigger};
-use super::{Expiry, Fresh, Making};
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
+use crate::provider::embedded::state::fresh_version::{Expiry, Fresh, Making};
 
 pub(super) const CREATE: [&str; 4] = ["configuration", "parameters", "ttl", "rotation"];
 pub(super) const VERSION: [&str; 0] = [];

@@ -15,9 +15,9 @@ use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::rules::CREDENTIAL_ROTATION;
 use super::super::text::ObjectText;
-use super::{Expiry, Fresh, Making, payload_digest};
 use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
+use crate::provider::embedded::state::fresh_version::{Expiry, Fresh, Making, payload_digest};
 
 pub(super) const CREATE: [&str; 6] = ["ttl", "access_groups", "service_id", "account_id", "reuse_api_key", "rotation"];
 pub(super) const VERSION: [&str; 1] = ["restore_from_version"];

@@ -9,10 +9,10 @@ use super::super::input::{InputBody, Patched};
 use super::super::pki::Managed;
 use super::super::refusal::Refusal;
 use super::super::rules;
-use super::super::secrets::checked_metadata;
 use super::super::text::ObjectText;
-use super::{Expiry, Fresh};
 use crate::model::json::{JsonObject, raw};
+use crate::provider::embedded::state::fresh_version::{Expiry, Fresh};
+use crate::provider::embedded::state::rules::checked_metadata;
 
 pub(super) const CREATE: [&str; 4] = ["certificate", "intermediate", "private_key", "managed_csr"];
 pub(super) const VERSION: [&str; 3] = ["certificate", "intermediate", "private_key"];

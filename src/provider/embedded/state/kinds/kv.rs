@@ -3,7 +3,7 @@
 use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::rules;
-use super::{Fresh, take};
+use crate::provider::embedded::state::fresh_version::{Fresh, take};
 
 pub(super) const CREATE: [&str; 1] = ["data"];
 pub(super) const VERSION: [&str; 1] = ["data"];

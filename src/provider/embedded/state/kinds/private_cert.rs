@@ -7,9 +7,9 @@ use super::super::merge::merge;
 use super::super::pki::{Asked, Issued, members};
 use super::super::refusal::Refusal;
 use super::super::rules;
-use super::{Expiry, Fresh, Making, next_rotation};
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
+use crate::provider::embedded::state::fresh_version::{Expiry, Fresh, Making, next_rotation};
 use members::{MemberShape, MemberTable};
 
 const INPUTS: MemberTable = &[

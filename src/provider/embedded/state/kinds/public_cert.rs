@@ -7,11 +7,11 @@ use super::super::merge::merge;
 use super::super::pki::members::{self, MemberShape, MemberTable};
 use super::super::pki::{Algorithm, checked_rotation, is_host, ordered_version, strings};
 use super::super::refusal::Refusal;
-use super::super::secrets::checked_metadata;
-use super::super::{Answer, versions};
-use super::{Expiry, Fresh};
+use super::super::{Answer, rules};
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
+use crate::provider::embedded::state::fresh_version::{Expiry, Fresh};
+use crate::provider::embedded::state::rules::checked_metadata;
 
 /// Names beside the common one.
 const ALT_NAMES: usize = 99;
@@ -84,7 +84,7 @@ impl InstanceState {
         if !matches!(secret.life, SecretState::Active | SecretState::Deactivated) || secret.inner.is_some() {
             return Err(Refusal::invalid("The secret has an order that is not done."));
         }
-        versions::check_room(&secret)?;
+        rules::check_room(&secret)?;
         let rotation = body.object("rotation")?;
         let rotation = rotation.ok_or_else(|| Refusal::invalid("The field 'rotation' is required."))?;
         let rotation = JsonObject::parse(rotation.get()).unwrap_or_default();

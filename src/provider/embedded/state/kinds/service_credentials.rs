@@ -10,9 +10,9 @@ use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::rules::CREDENTIAL_ROTATION;
 use super::super::text::ObjectText;
-use super::{Expiry, Fresh, Making};
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
+use crate::provider::embedded::state::fresh_version::{Expiry, Fresh, Making};
 
 pub(super) const CREATE: [&str; 3] = ["source_service", "ttl", "rotation"];
 pub(super) const VERSION: [&str; 0] = [];

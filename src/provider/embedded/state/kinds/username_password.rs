@@ -9,8 +9,8 @@ use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use super::super::rules;
 use super::super::text::{self, ObjectText};
-use super::{Expiry, Fresh};
 use crate::model::json::{JsonObject, Members, as_str, raw};
+use crate::provider::embedded::state::fresh_version::{Expiry, Fresh};
 
 pub(super) const CREATE: [&str; 5] =
     ["username", "password", "expiration_date", "rotation", "password_generation_policy"];

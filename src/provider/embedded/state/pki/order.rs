@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 use super::super::InstanceState;
 use super::super::certificate;
 use super::super::data::{Secret, SecretState, SecretVersion};
-use super::super::kinds::payload_digest;
 use super::super::refusal::Refusal;
 use super::super::text::{ObjectText, date, list};
 use super::acme::Acme;
@@ -21,6 +20,7 @@ use super::key::{Algorithm, CertificateKey};
 use super::names::strings;
 use crate::model::json::{JsonObject, Members, as_str, raw};
 use crate::model::{Payload, Timestamp};
+use crate::provider::embedded::state::fresh_version::payload_digest;
 
 const ENGINE: &str = "public_cert_configuration_ca_lets_encrypt";
 const PROVIDERS: [&str; 2] =

@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 use super::super::InstanceState;
 use super::super::credentials::Ttl;
 use super::super::data::{Secret, SecretState, SecretVersion};
-use super::super::kinds::payload_digest;
 use super::super::refusal::Refusal;
 use super::super::text::ObjectText;
-use super::super::versions::check_room;
 use super::queue::settle;
 use super::task::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};
 use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
+use crate::provider::embedded::state::fresh_version::payload_digest;
+use crate::provider::embedded::state::rules::check_room;
 
 /// What a job says.
 pub(super) enum JobAnswer {

@@ -5,11 +5,12 @@ mod answer;
 mod invariants;
 mod queue;
 mod requests;
+mod retry;
 mod task;
 #[cfg(test)]
 mod tests;
 mod time;
 
-pub(super) use time::next_retry;
+pub(super) use retry::next_retry;
 
 pub use task::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};

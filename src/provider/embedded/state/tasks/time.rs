@@ -1,6 +1,5 @@
 //! What time does to tasks: nobody answers, or the switch answers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -10,35 +9,9 @@ use super::super::credentials::engine;
 use super::super::data::Secret;
 use super::super::text::ObjectText;
 use super::answer::JobAnswer;
-use super::task::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};
+use super::retry::next_retry;
+use super::task::{SecretTask, TaskError, TaskKind};
 use crate::model::Timestamp;
-
-/// Attempts at ending credentials, one a day.
-const ATTEMPTS: usize = 10;
-const DAY: i64 = 86_400_000;
-
-/// An end of credentials that is asked for again.
-pub(in super::super) struct EndRetry {
-    pub(in super::super) at: Timestamp,
-    version_id: String,
-    trigger: TaskTrigger,
-}
-
-/// The next such end of a secret: the job failed with the last attempt, and it was not the tenth.
-pub(in super::super) fn next_retry(secret: &Secret) -> Option<EndRetry> {
-    let mut attempts: BTreeMap<&str, (usize, &SecretTask)> = BTreeMap::new();
-    for task in secret.tasks.iter().filter(|task| task.kind == TaskKind::DeleteCredentials) {
-        let (count, last) = attempts.entry(&task.version_id).or_insert((0, task));
-        (*count, *last) = (*count + 1, task);
-    }
-    let failed = attempts.values().filter(|(count, last)| last.status == TaskStatus::Failed && *count < ATTEMPTS);
-    let retries = failed.map(|(_, last)| EndRetry {
-        at: last.updated_at.plus_millis(DAY),
-        version_id: last.version_id.clone(),
-        trigger: last.trigger,
-    });
-    retries.min_by_key(|retry| retry.at)
-}
 
 impl InstanceState {
     /// Answers what is due. Several tasks of one secret may be: each begins when the one before was answered.
