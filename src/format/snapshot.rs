@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use litemap::LiteMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::{Digest, Timestamp};
 
@@ -108,8 +108,10 @@ pub struct SnapshotCounts {
     /// Of all items.
     pub all: ItemCounts,
     /// By kind of item.
+    #[serde(deserialize_with = "flat")]
     pub kinds: LiteMap<String, ItemCounts>,
     /// By restorability.
+    #[serde(deserialize_with = "flat")]
     pub classes: LiteMap<String, ItemCounts>,
 }
 
@@ -257,4 +259,24 @@ impl SnapshotEvent {
 
 fn items_by(counts: &LiteMap<String, ItemCounts>) -> BTreeMap<String, u64> {
     counts.iter().map(|(name, counts)| (name.clone(), counts.items.unwrap_or(0))).collect()
+}
+
+/// Reads an object, and nothing else: by itself a flat map takes a list for one, too.
+fn flat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LiteMap<String, ItemCounts>, D::Error> {
+    Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_name_are_objects() {
+        let read = |text: &str| serde_json::from_str::<SnapshotCounts>(text);
+        let counts = read(r#"{"all":{},"classes":{"exact":{"items":1}},"kinds":{}}"#).unwrap();
+        assert_eq!(counts.classes.get("exact").and_then(|of| of.items), Some(1));
+        for list in ["[]", r#"[["exact",{"items":1}]]"#] {
+            assert!(read(&format!(r#"{{"all":{{}},"classes":{list},"kinds":{{}}}}"#)).is_err(), "{list}");
+        }
+    }
 }
