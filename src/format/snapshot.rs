@@ -263,7 +263,9 @@ fn items_by(counts: &LiteMap<String, ItemCounts>) -> BTreeMap<String, u64> {
 
 /// Reads an object, and nothing else: by itself a flat map takes a list for one, too.
 fn flat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LiteMap<String, ItemCounts>, D::Error> {
-    Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
+    let mut counts: Vec<(String, ItemCounts)> = BTreeMap::deserialize(deserializer)?.into_iter().collect();
+    counts.shrink_to_fit();
+    Ok(LiteMap::from_sorted_store_unchecked(counts))
 }
 
 #[cfg(test)]
