@@ -24,6 +24,7 @@ mod capture_base;
 mod capture_kit;
 mod capture_renewal;
 mod capture_types;
+mod circles;
 mod cli;
 mod client_embedded;
 mod client_kit;

@@ -1,9 +1,10 @@
 //! The source and the standby: answering, what the identity may do, and that each is the one that is meant.
 
+use super::limit::Limit;
+use super::purpose::HostPurpose;
 use super::regions::{Regions, of_crn};
 use super::repository::{RepositoryFacts, skew};
 use super::row::Rows;
-use super::{HostPurpose, Limit};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::{services, text};

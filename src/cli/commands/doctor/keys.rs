@@ -1,6 +1,6 @@
 //! Keys of this host: there, readable by nobody else, and apart from each other.
 
-use super::HostPurpose;
+use super::purpose::HostPurpose;
 use super::row::Rows;
 use crate::cli::{configured_keys, key_file};
 use crate::config::Settings;

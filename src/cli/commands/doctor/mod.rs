@@ -8,27 +8,27 @@ mod host;
 mod instances;
 mod jobs;
 mod keys;
+mod limit;
 mod notifications;
+mod purpose;
 mod regions;
 mod repository;
 mod row;
 mod schedule;
 
-use std::future::Future;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use self::limit::Limit;
+use self::purpose::HostPurpose;
 use self::row::{CheckResult, CheckRow, Rows};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 use crate::cli::printer::{Printer, Style};
 use crate::cli::text;
-use crate::config::Settings;
-use crate::format::SigningRole;
 use crate::job::{RunFacts, RunResult};
-use crate::model::FailureKind;
 
 /// Checks everything that a backup or a restore needs: keys, repository, instances, rights, schedule. Changes nothing.
 ///
@@ -80,62 +80,6 @@ impl CheckTable {
             }
             self.checks.push(row);
         }
-    }
-}
-
-/// What this host is for, by its configuration.
-#[derive(Debug)]
-pub(super) struct HostPurpose {
-    /// It backs up, or it would.
-    collects: bool,
-    /// It has a job that backs up.
-    backup_job: bool,
-    /// It restores.
-    restores: bool,
-    /// The roles that its signing key needs, each with what for.
-    roles: Vec<(SigningRole, &'static str)>,
-}
-
-impl HostPurpose {
-    fn of(settings: &Settings) -> Self {
-        let restores = settings.is_set("standby.url");
-        let collects = settings.is_set("source.url") || !restores;
-        let jobs: Vec<_> = settings.jobs().iter().filter(|job| job.is_for(settings.instance())).collect();
-        let job = |kind: &str| jobs.iter().any(|job| job.kind == kind);
-        let with = |kind: &str, flag: &str| jobs.iter().any(|job| job.kind == kind && jobs::has(job, flag));
-        let roles = [
-            (SigningRole::Collector, "backup", collects && (job("backup") || jobs.is_empty() || !restores)),
-            (SigningRole::Verifier, "verify --record", with("verify", "--record")),
-            (SigningRole::Restorer, "sync --record", with("sync", "--record")),
-            (SigningRole::Reaper, "forget", with("forget", "--apply")),
-            (SigningRole::Reaper, "sweep", with("sweep", "--apply")),
-        ];
-        let roles = roles.into_iter().filter_map(|(role, why, needed)| needed.then_some((role, why))).collect();
-        Self { collects, backup_job: job("backup"), restores, roles }
-    }
-
-    /// Whether anything that it does is signed.
-    fn signs(&self) -> bool {
-        !self.roles.is_empty()
-    }
-}
-
-/// How long one question may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limit(Duration);
-
-impl Limit {
-    /// The answer, or that there was none in time.
-    async fn within<T>(
-        self,
-        kind: FailureKind,
-        asking: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        let seconds = self.0.as_secs();
-        tokio::time::timeout(self.0, asking).await.unwrap_or_else(|_| {
-            let late = Failure::new(kind, format!("no answer within {seconds} s"));
-            Err(late.hinted("check the network between; `--timeout SECONDS` waits longer"))
-        })
     }
 }
 

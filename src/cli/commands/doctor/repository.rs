@@ -1,7 +1,8 @@
 //! The repository: reachable, readable, writable, protected, its clock, its ledger, this host's roles in it.
 
+use super::limit::Limit;
+use super::purpose::HostPurpose;
 use super::row::Rows;
-use super::{HostPurpose, Limit};
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::memory::MemoryReport;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Limit;
 use super::host::file_row;
+use super::limit::Limit;
 use super::row::Rows;
 use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
