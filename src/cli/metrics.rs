@@ -18,6 +18,7 @@ use crate::daemon::metrics::{render, textfile};
 use crate::daemon::{BoardInstance, DaemonState, JobRun, RepositoryView, RunStatistics};
 use crate::job::status;
 use crate::model::Clock as _;
+use crate::model::with_causes;
 use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::{Repository, StateDirectory};
 
@@ -179,9 +180,4 @@ fn count(folder: &StateDirectory, run: &JobRun) -> (RunStatistics, Vec<String>) 
     tally.take(run);
     let saved = tally.save().err();
     (tally, damaged.iter().chain(&saved).map(|error| with_causes(error)).collect())
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -8,9 +8,9 @@ use serde::forward_to_deserialize_any;
 
 use super::error::ConfigError;
 use super::keys;
-use super::nearest::nearest;
 use super::node::{Node, NodeValue, SECRET_AND_BASE, TEXT_AND_BASE, quoted, split_list};
 use super::origin::SettingOrigin;
+use crate::model::nearest::nearest;
 
 /// Reads a value of the type that it should have. `path` is what messages call it; `entry` says that it is in a table of
 /// entries such as `[[rules]]`, whose keys are not those of [`keys`].

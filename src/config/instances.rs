@@ -4,11 +4,11 @@ use super::entry::{entries, is_name};
 use super::error::ConfigError;
 use super::jobs::JOBS;
 use super::layer::Layer;
-use super::nearest::did_you_mean;
 use super::node::Node;
 use super::origin::{SettingOrigin, ShownEntry};
 use super::settings::{Settings, shown};
 use super::value::Location;
+use crate::model::nearest::did_you_mean;
 
 /// The table's name.
 pub(super) const INSTANCES: &str = "instances";

@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use super::entry::{TableEntry, is_name};
 use super::error::ConfigError;
-use super::nearest::did_you_mean;
 use super::node::{Node, NodeValue};
 use super::origin::{SettingOrigin, ShownEntry};
 use super::value::{Period, Whole};
 use crate::model::Timestamp;
+use crate::model::nearest::did_you_mean;
 use crate::schedule::{Schedule, ScheduleError};
 
 /// The table's name.

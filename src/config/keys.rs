@@ -1,10 +1,10 @@
 //! The keys of all sections: by path, by environment variable, by likeness.
 
 use super::error::ConfigError;
-use super::nearest::nearest;
 use super::origin::SettingOrigin;
 use super::section::ConfigKey;
 use super::sections::SECTIONS;
+use crate::model::nearest::nearest;
 
 pub use super::section::variable;
 

@@ -12,7 +12,6 @@ pub mod instances;
 pub mod jobs;
 pub mod keys;
 mod layer;
-mod nearest;
 mod node;
 pub mod notify;
 mod origin;

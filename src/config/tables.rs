@@ -10,10 +10,10 @@ use serde_json::Map;
 use super::de::read;
 use super::entry::{TableEntry, entries};
 use super::error::ConfigError;
-use super::nearest::did_you_mean;
 use super::node::{Node, NodeValue};
 use super::origin::{SettingOrigin, ShownEntry};
 use super::value::{TextValue, ValueError, text_value};
+use crate::model::nearest::did_you_mean;
 use crate::model::{Override, Policies, RewriteField, Rule, Selector, Transform, Treatment};
 
 /// The tables' names.

@@ -142,7 +142,7 @@ macro_rules! words {
         impl crate::config::value::TextValue for $name {
             fn parse(text: &str, _: &std::path::Path) -> Result<Self, crate::config::value::ValueError> {
                 Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| {
-                    let near = crate::config::nearest::did_you_mean(text, Self::ALL.iter().map(|one| one.as_str()));
+                    let near = crate::model::nearest::did_you_mean(text, Self::ALL.iter().map(|one| one.as_str()));
                     crate::config::value::ValueError::Found(format!("{}{near}", crate::config::node::quoted(text)))
                 })
             }

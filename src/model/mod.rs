@@ -1,11 +1,14 @@
 //! Plain data: items, keys, revisions, payloads, limits. Knows no network, no file, no clock.
 
 pub mod digest;
+mod error_chain;
 pub mod failure;
 pub mod item;
 pub mod json;
 pub mod key;
 pub mod limits;
+mod loopback;
+pub mod nearest;
 pub mod payload;
 pub mod policies;
 pub mod restorability;
@@ -17,9 +20,11 @@ pub mod time;
 pub mod treatment;
 
 pub use digest::Digest;
+pub use error_chain::with_causes;
 pub use failure::FailureKind;
 pub use item::{Docs, Item, Pointer, Slot};
 pub use key::{ItemKey, ItemKind};
+pub use loopback::is_loopback;
 pub use payload::Payload;
 pub use policies::{Override, Policies, RewriteField, Rule, Transform};
 pub use restorability::{ItemClass, Restorability};

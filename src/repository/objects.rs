@@ -13,6 +13,7 @@ use crate::format::list::PackList;
 use crate::format::pack::{PackLine, PackReader};
 use crate::format::snapshot::PartRef;
 use crate::format::{FormatError, names};
+use crate::model::with_causes;
 use crate::model::{Digest, FailureKind, Item, limits};
 
 /// What shows of a sealed object without a key.
@@ -224,7 +225,7 @@ impl Repository {
 }
 
 fn damaged(path: &str, error: &FormatError) -> RepositoryError {
-    RepositoryError::Damaged { path: path.to_owned(), why: chain(error) }
+    RepositoryError::Damaged { path: path.to_owned(), why: with_causes(error) }
 }
 
 /// A key that does not fit, or a program too old, is told from bytes that do not fit.
@@ -235,17 +236,6 @@ fn unopened(path: &str, error: FormatError) -> RepositoryError {
         FormatError::Version { .. } => RepositoryError::Unsupported { path, source: error },
         error => damaged(&path, &error),
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// Runs what would hold up an async thread on a blocking one.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::ScheduleError;
 use super::field::{CronField, DAY, HOUR, MINUTE, MONTH, SECOND, Values, WEEKDAY};
+use crate::model::nearest::nearest;
 
 /// Characters of a line.
 const LONGEST: usize = 256;
@@ -128,15 +129,14 @@ fn word(text: &str) -> Result<&'static str, ScheduleError> {
             "`@reboot` names no time; what was missed while the host was down is caught up by itself".to_owned()
         }
         "@every" => format!("`{text}`: `@every` is of another dialect; write a line, like `*/15 * * * *`"),
-        _ => format!("`{text}` is no word for a schedule; {}", nearest(&wanted)),
+        _ => format!("`{text}` is no word for a schedule; {}", nearest_word(&wanted)),
     };
     Err(ScheduleError::line(problem))
 }
 
-fn nearest(wanted: &str) -> String {
-    let alike = WORDS.iter().map(|(word, _)| (*word, strsim::jaro_winkler(word, wanted)));
-    match alike.filter(|(_, score)| *score > 0.8).max_by(|a, b| a.1.total_cmp(&b.1)) {
-        Some((word, _)) => format!("did you mean `{word}`?"),
+fn nearest_word(wanted: &str) -> String {
+    match nearest(wanted, WORDS.iter().map(|(word, _)| *word)) {
+        Some(word) => format!("did you mean `{word}`?"),
         None => format!("there are {}", WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
     }
 }

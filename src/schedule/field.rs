@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ScheduleError;
+use crate::model::nearest::nearest;
 
 /// What a field of a cron line can say.
 #[derive(Debug)]
@@ -190,10 +191,8 @@ impl CronField {
         if let Some(sign) = wanted.chars().find(|c| "LWH".contains(*c)).filter(|_| wanted.len() <= 3) {
             return foreign(sign);
         }
-        let alike = self.names.iter().map(|name| (*name, strsim::jaro_winkler(name, wanted)));
-        let nearest = alike.filter(|(_, score)| *score > 0.7).max_by(|a, b| a.1.total_cmp(&b.1));
-        match (nearest, self.names.is_empty()) {
-            (Some((name, _)), _) => format!("there is no such name; did you mean `{name}`?"),
+        match (nearest(wanted, self.names.iter().copied()), self.names.is_empty()) {
+            (Some(name), _) => format!("there is no such name; did you mean `{name}`?"),
             (None, true) => format!("`{text}` is no whole number from {} to {}", self.least, self.most),
             (None, false) => {
                 let names = self.names.join(", ");

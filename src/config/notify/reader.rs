@@ -9,9 +9,9 @@ use super::template::{Escape, Template};
 use super::{Header, NotifyPlace, NotifyTarget, Occasion, Tls, Way, WebhookBody};
 use crate::config::entry::TableEntry;
 use crate::config::error::ConfigError;
-use crate::config::nearest::did_you_mean;
 use crate::config::node::{Node, NodeValue};
 use crate::config::value::{FilePath, Period, SecretRef, ValueError, Whole, is_loopback, words};
+use crate::model::nearest::did_you_mean;
 
 /// How often what stays bad is told again.
 const REPEAT: Duration = Duration::from_secs(86_400);

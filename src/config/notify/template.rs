@@ -1,5 +1,6 @@
 //! Texts with placeholders, such as the body of a webhook.
 
+use crate::model::nearest::nearest;
 /// What a template may name, each with what it stands for. Everything is text; what a run does not have is empty.
 pub const FIELDS: &[(&str, &str)] = &[
     ("event", "failure, partial, suspect, stale, recovery, success or test"),
@@ -76,9 +77,8 @@ impl Template {
             };
             let name = name.trim();
             let Some((field, _)) = FIELDS.iter().find(|(field, _)| *field == name) else {
-                let known = FIELDS.iter().map(|(field, _)| (*field, strsim::jaro_winkler(field, name)));
-                let near = known.filter(|(_, score)| *score > 0.8).max_by(|a, b| a.1.total_cmp(&b.1));
-                let near = near.map(|(field, _)| format!("; did you mean `{{{{{field}}}}}`?")).unwrap_or_default();
+                let near = nearest(name, FIELDS.iter().map(|(field, _)| *field));
+                let near = near.map(|field| format!("; did you mean `{{{{{field}}}}}`?")).unwrap_or_default();
                 // What stands there may be a secret in the wrong place.
                 return Err(format!("has a placeholder that there is not{near}"));
             };

@@ -27,12 +27,7 @@ fn plain(url: &url::Url) -> bool {
 
 /// Whether a URL points at this machine.
 pub(in crate::config) fn is_loopback(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    })
+    url::Url::parse(url).is_ok_and(|url| crate::model::is_loopback(&url))
 }
 
 /// A path. A relative one in the file starts at the file's directory.

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::config::notify::check_url;
+use crate::model::with_causes;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -60,7 +61,7 @@ impl Endpoint {
             builder = builder.tls_certs_merge(certificates);
         }
         let client = builder.build().map_err(|error| {
-            format!("no TLS: {}; give a ca_file, or install the system's certificate authorities", chain(&error))
+            format!("no TLS: {}; give a ca_file, or install the system's certificate authorities", with_causes(&error))
         })?;
         Ok(Self { client, url, host })
     }
@@ -123,23 +124,8 @@ impl Endpoint {
         if error.is_timeout() {
             return format!("{} did not answer in time", self.host);
         }
-        format!("cannot reach {}: {}", self.host, chain(&error.without_url()))
+        format!("cannot reach {}: {}", self.host, with_causes(&error.without_url()))
     }
-}
-
-/// An error and its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

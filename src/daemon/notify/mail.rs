@@ -10,9 +10,9 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::http::chain;
 use super::message::Message;
 use crate::config::notify;
+use crate::model::with_causes;
 
 /// The longest that the server's words in a message of ours may be, in characters.
 const WORDS: usize = 300;
@@ -52,7 +52,7 @@ impl Mail {
                 let certificate = Certificate::from_pem(pem).map_err(|_| "its ca_file holds no certificate in PEM")?;
                 builder = builder.add_root_certificate(certificate);
             }
-            builder.build().map_err(|error| format!("no TLS: {}", chain(&error)))
+            builder.build().map_err(|error| format!("no TLS: {}", with_causes(&error)))
         };
         let tls = match server.tls {
             notify::Tls::Implicit => Tls::Wrapper(parameters()?),
@@ -94,7 +94,7 @@ impl Mail {
         match tokio::time::timeout(within, self.transport.send(mail)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => {
-                let said = chain(&error);
+                let said = with_causes(&error);
                 let code = || error.status().map(|code| format!(" ({code})")).unwrap_or_default();
                 let said = if self.unsaid.is_in(&said) {
                     format!("it refused us{}, in words that repeat the login, which are left out", code())

@@ -9,11 +9,12 @@ use super::plan::{Activation, RotatesAtOnce, RotationStep};
 use super::primary::{OldPrimary, PrimaryAccess};
 use super::{ActivateError, held_policy, list};
 use crate::job::event::{JobEvent, Stage};
-use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::error::RestoreError;
 use crate::job::restore::examine::until_cancelled;
 use crate::job::restore::plan::{Remark, StandbyName};
 use crate::job::restore::survey::view_of;
 use crate::job::{Context, RunFacts, RunResult, total};
+use crate::model::with_causes;
 use crate::model::{FailureKind, Timestamp};
 use crate::provider::normal::normal;
 use crate::provider::{Action, Change, Look, RestoreItem, Standby, Write, unanswered};
@@ -131,7 +132,7 @@ pub async fn apply(
             Ok(ActivationOutcome::Conflict(why)) => report.conflicts.push(step.remark(why)),
             Ok(ActivationOutcome::Failed(why)) => report.failed.push(step.remark(why)),
             Err(error) => {
-                (report.stopped, report.stopped_kind) = (Some(in_words(&error)), Some(error.kind()));
+                (report.stopped, report.stopped_kind) = (Some(with_causes(&error)), Some(error.kind()));
                 break;
             }
         }
@@ -171,11 +172,11 @@ async fn one(
         match standby.write(write).await {
             Ok(_) => return Ok(ActivationOutcome::Now),
             Err(error) if unanswered(&error) => {
-                context.observer.observe(JobEvent::Note(in_words(&error)));
+                context.observer.observe(JobEvent::Note(with_causes(&error)));
                 tokio::time::sleep(settle).await;
             }
             Err(error @ (InstanceError::Refused { .. } | InstanceError::Forbidden { .. })) => {
-                return Ok(ActivationOutcome::Failed(in_words(&error)));
+                return Ok(ActivationOutcome::Failed(with_causes(&error)));
             }
             Err(error) => return Err(error.into()),
         }

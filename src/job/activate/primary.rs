@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ActivateError;
-use crate::job::restore::error::in_words;
 use crate::job::restore::survey::view_of;
+use crate::model::with_causes;
 use crate::model::{ItemKey, ItemKind};
 use crate::provider::{InstanceError, Listed, Sink};
 use crate::provider::{Look, Standby};
@@ -118,7 +118,7 @@ impl PrimaryAccess<'_> {
         let mut search = RotationSearch { standby: source, wanted, found: BTreeSet::new(), rotates: Vec::new() };
         match tokio::time::timeout(PATIENCE, search.run()).await {
             Err(_) => OldPrimary::Silent { why: format!("no answer within {} seconds", PATIENCE.as_secs()) },
-            Ok(Err(error)) => OldPrimary::Silent { why: in_words(&error) },
+            Ok(Err(error)) => OldPrimary::Silent { why: with_causes(&error) },
             Ok(Ok(())) if search.found.is_empty() && !wanted.is_empty() => OldPrimary::Stranger,
             Ok(Ok(())) => OldPrimary::Answered { rotates: search.rotates },
         }

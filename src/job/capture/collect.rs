@@ -215,14 +215,7 @@ impl<'a> Collector<'a> {
     /// Requests since this was last asked.
     fn since(&mut self) -> Requests {
         let now = self.reader.source.requests();
-        let before = std::mem::replace(&mut self.counted, now);
-        Requests {
-            listing: now.listing.saturating_sub(before.listing),
-            reading: now.reading.saturating_sub(before.reading),
-            writing: now.writing.saturating_sub(before.writing),
-            retried: now.retried.saturating_sub(before.retried),
-            tokens: now.tokens.saturating_sub(before.tokens),
-        }
+        now.since(std::mem::replace(&mut self.counted, now))
     }
 
     fn tell(&self, event: JobEvent) {

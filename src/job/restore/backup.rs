@@ -7,11 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::error::{RestoreError, in_words};
+use super::error::RestoreError;
 use super::goal::source_version;
 use super::plan::SnapshotName;
 use super::rewrite::rewrite_payload;
 use crate::job::restore::snapshot_item::SnapshotItem;
+use crate::model::with_causes;
 use crate::model::{Digest, FailureKind, Item, ItemKey, Payload, Slot};
 use crate::provider::ItemConverter;
 
@@ -183,7 +184,7 @@ impl<'a> Payloads<'a> {
                 Ok(pack)
             }
             Err(RestoreError::Backup { kind: FailureKind::Integrity, source }) => {
-                let why = in_words(source.as_ref());
+                let why = with_causes(source.as_ref());
                 packs.damaged.insert(*digest, why.clone());
                 Err(RestoreError::PackDamaged { pack: *digest, why })
             }

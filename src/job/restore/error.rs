@@ -80,14 +80,3 @@ impl RestoreError {
         }
     }
 }
-
-/// An error with its causes in one line.
-pub(in crate::job) fn in_words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}

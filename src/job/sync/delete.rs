@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::job::Context;
 use crate::job::restore::PlanOptions;
-use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::error::RestoreError;
 use crate::job::restore::matching::StandbyIndex;
 use crate::job::restore::plan::Remark;
 use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::survey::view_of;
+use crate::model::with_causes;
 use crate::model::{Digest, ItemKey, ItemKind};
 use crate::provider::{Action, Look, RequestBody, RestoreMark, Standby, Write, unanswered};
 use crate::provider::{InstanceError, Listed};
@@ -112,11 +113,11 @@ pub(super) async fn delete(
         match standby.write(Write::new(Action::Delete { key: lost.key.clone() }, RequestBody::default())).await {
             Ok(_) | Err(InstanceError::Gone { .. }) => return Ok(Ok(())),
             Err(error) if unanswered(&error) => {
-                context.observer.observe(crate::job::event::JobEvent::Note(in_words(&error)));
+                context.observer.observe(crate::job::event::JobEvent::Note(with_causes(&error)));
                 tokio::time::sleep(settle).await;
             }
             Err(error @ (InstanceError::Refused { .. } | InstanceError::Forbidden { .. })) => {
-                return Ok(Err(in_words(&error)));
+                return Ok(Err(with_causes(&error)));
             }
             Err(error) => return Err(error.into()),
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Level, VerifyOptions};
 use crate::job::{RunFacts, RunResult, total};
+use crate::model::with_causes;
 use crate::model::{Digest, FailureKind};
 use crate::repository::{Repository, RepositoryError};
 
@@ -142,9 +143,11 @@ impl VerifyReport {
             Ok(value) => return Ok(Some(value)),
             Err(RepositoryError::Damaged { path, why }) => self.found(ProblemKind::Damaged, path, why),
             Err(RepositoryError::Missing { path }) => self.found(ProblemKind::Missing, path, "it is not there"),
-            Err(RepositoryError::Locked { path, source }) => self.found(ProblemKind::Locked, path, chain(&source)),
+            Err(RepositoryError::Locked { path, source }) => {
+                self.found(ProblemKind::Locked, path, with_causes(&source));
+            }
             Err(RepositoryError::Unsupported { path, source }) => {
-                self.found(ProblemKind::Unsupported, path, chain(&source));
+                self.found(ProblemKind::Unsupported, path, with_causes(&source));
             }
             Err(error) => return Err(error),
         }
@@ -156,12 +159,6 @@ impl VerifyReport {
         self.problems.dedup();
         self.ok = self.problems.is_empty();
     }
-}
-
-/// An error with its causes: a finding is one line, and the reason is often in the last of them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl RunResult for VerifyReport {

@@ -203,9 +203,7 @@ switches! {
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
-    let alike = |known: &str| strsim::jaro_winkler(known, name);
-    let best = Switches::NAMES.iter().copied().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
-    (alike(best) > 0.7).then_some(best)
+    crate::model::nearest::nearest(name, Switches::NAMES.iter().copied())
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! What a client is made of.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::{Host, Url};
+use url::Url;
 
+use crate::model::is_loopback;
 use crate::provider::InstanceError;
 
 /// The identity service of the public cloud.
@@ -130,16 +130,6 @@ pub(super) fn checked_url(what: &str, text: &str, suffix: &str) -> Result<Url, I
         "http" if is_loopback(&url) => Ok(url),
         "http" => Err(bad("is plain HTTP to another machine, which would show every secret; use https://")),
         _ => Err(bad("is neither https:// nor http:// to this machine")),
-    }
-}
-
-/// Whether the URL names this machine: 127.0.0.0/8, `::1` or `localhost`.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
     }
 }
 

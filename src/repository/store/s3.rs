@@ -10,12 +10,13 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::path::Path;
 use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use super::object::{Objects, explain};
 use super::watch::{self, StoreClock, Watching};
 use super::{Backend, Created, ObjectInfo, Retention, StoreError};
 use crate::model::Timestamp;
+use crate::model::is_loopback;
 use crate::repository::store::limits::{REQUEST_TIMEOUT, RETRY_FOR};
 
 /// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
@@ -100,15 +101,6 @@ impl fmt::Debug for S3Settings {
             .field("prefix", &self.prefix)
             .field("secret_access_key", &"[redacted]")
             .finish_non_exhaustive()
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

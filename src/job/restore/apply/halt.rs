@@ -1,6 +1,7 @@
 //! Why an item goes no further.
 
-use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::error::RestoreError;
+use crate::model::with_causes;
 use crate::provider::InstanceError;
 
 /// Why no further step of an item is done.
@@ -34,10 +35,10 @@ impl From<RestoreError> for Halt {
             )
             | RestoreError::PayloadMissing { .. }
             | RestoreError::PackDamaged { .. }
-            | RestoreError::Convert(_) => Self::Failed(in_words(&error)),
+            | RestoreError::Convert(_) => Self::Failed(with_causes(&error)),
             RestoreError::Instance(InstanceError::Overloaded { .. }) => Self::Overload(error),
             RestoreError::Instance(InstanceError::Gone { .. } | InstanceError::Moved { .. }) => {
-                Self::Conflict(in_words(&error))
+                Self::Conflict(with_causes(&error))
             }
             _ => Self::Stop(error),
         }

@@ -3,10 +3,10 @@
 use super::chain::Chain;
 use super::halt::Halt;
 use super::run::ApplyRun;
-use crate::job::restore::error::in_words;
 use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::Treatment;
+use crate::model::with_causes;
 use crate::provider::reference::reference;
 use crate::provider::{Certification, ItemDependency, RestoreItem};
 
@@ -63,7 +63,7 @@ impl ApplyRun<'_> {
         let Some(entry) = chain.first().and_then(|step| self.entry(&step.key)) else { return };
         let why = match halt {
             Halt::Conflict(why) | Halt::Failed(why) | Halt::Lost(why) | Halt::Skipped(why) => why.clone(),
-            Halt::Overload(error) => in_words(error),
+            Halt::Overload(error) => with_causes(error),
             // What waits is noted by its state.
             Halt::Waiting(_) | Halt::Stop(_) => return,
         };

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::signatures::SigningRequest;
-use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::error::RestoreError;
 use crate::job::restore::idmap::IdMap;
 use crate::job::restore::plan::{Plan, Remark, SnapshotName, StandbyName, Step};
 use crate::job::{RunFacts, RunResult, total};
+use crate::model::with_causes;
 use crate::model::{FailureKind, ItemKey, Timestamp};
 use crate::provider::Requests;
 
@@ -71,7 +72,7 @@ pub struct Stopped {
 impl Stopped {
     /// By this error.
     pub(in crate::job) fn by(error: &RestoreError) -> Self {
-        Self { reason: in_words(error), kind: error.kind() }
+        Self { reason: with_causes(error), kind: error.kind() }
     }
 }
 

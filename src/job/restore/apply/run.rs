@@ -11,13 +11,14 @@ use super::report::ApplyCounts;
 use super::signatures::{Signatures, SigningRequest};
 use crate::job::event::{JobEvent, Stage};
 use crate::job::restore::backup::Payloads;
-use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::error::RestoreError;
 use crate::job::restore::examine::ListedStandby;
 use crate::job::restore::guard::check_answer;
 use crate::job::restore::plan::Step;
 use crate::job::restore::snapshot::SnapshotItems;
 use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::job::restore::state::{ItemState, position};
+use crate::model::with_causes;
 use crate::model::{ItemKey, ItemKind, Timestamp};
 use crate::provider::{
     Action, InstanceError, ItemConverter, Listed, Phase, ReferenceNames, RegistrationNames, RestoreItem, Standby,
@@ -236,7 +237,7 @@ impl<'a> ApplyRun<'a> {
                 if shared.overloads >= OVERLOADS {
                     shared.tally.stop(&error);
                 } else {
-                    shared.tally.failed.extend(remark(in_words(&error)));
+                    shared.tally.failed.extend(remark(with_causes(&error)));
                 }
             }
             Halt::Stop(error) => shared.tally.stop(&error),
@@ -275,7 +276,7 @@ impl<'a> ApplyRun<'a> {
                 return Err(RestoreError::from(error).into());
             }
             if unclear {
-                self.job.context.observer.observe(JobEvent::Note(in_words(&error)));
+                self.job.context.observer.observe(JobEvent::Note(with_causes(&error)));
                 tokio::time::sleep(self.job.options.settle).await;
             }
             // Refused or not known: either way the standby itself says where the item stands now.
@@ -288,10 +289,10 @@ impl<'a> ApplyRun<'a> {
                 }
                 // Nothing came of the request, so this is a safe point as well.
                 Some(at) if at == index && unclear => self.go_on()?,
-                Some(at) if at == index => return Err(Halt::Failed(in_words(&error))),
+                Some(at) if at == index => return Err(Halt::Failed(with_causes(&error))),
                 _ => {
                     let why = moved(step, &state);
-                    return Err(Halt::Conflict(format!("{}; {why}", in_words(&error))));
+                    return Err(Halt::Conflict(format!("{}; {why}", with_causes(&error))));
                 }
             }
         }

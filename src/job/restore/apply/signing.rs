@@ -6,9 +6,10 @@ use super::halt::Halt;
 use super::run::ApplyRun;
 use super::signatures::SigningRequest;
 use crate::crypto::certificate::fits_request;
-use crate::job::restore::error::{RestoreError, in_words};
+use crate::job::restore::error::RestoreError;
 use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::ItemKey;
+use crate::model::with_causes;
 use crate::provider::RestoreItem;
 
 impl ApplyRun<'_> {
@@ -50,7 +51,7 @@ impl ApplyRun<'_> {
             (Some(authority), Some(source)) => {
                 let certificate = source.sign(authority, request).await.map_err(|error| {
                     let error = RestoreError::from(error);
-                    Halt::Failed(format!("the source did not sign its request: {}", in_words(&error)))
+                    Halt::Failed(format!("the source did not sign its request: {}", with_causes(&error)))
                 })?;
                 self.keep_signed(request, &certificate);
                 Ok(certificate)

@@ -8,9 +8,11 @@ use reqwest::{Certificate, Client, RequestBuilder, Response, redirect, retry};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::model::is_loopback;
 use crate::model::limits;
+use crate::model::with_causes;
 use crate::provider::InstanceError;
-use crate::provider::ibm::settings::{ClientSettings, is_loopback};
+use crate::provider::ibm::settings::ClientSettings;
 
 /// Why an attempt gave nothing usable.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +68,7 @@ pub(super) fn client(settings: &ClientSettings, base: &Url, iam: &Url) -> Result
         builder = builder.tls_certs_merge(certificates);
     }
     builder.build().map_err(|error| {
-        let why = format!("{}; give a ca_file, or install the system's certificate authorities", chain(&error));
+        let why = format!("{}; give a ca_file, or install the system's certificate authorities", with_causes(&error));
         InstanceError::Settings { what: "TLS".to_owned(), why }
     })
 }
@@ -119,16 +121,4 @@ fn text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Fault> {
         drop(Zeroizing::new(error.into_bytes()));
         Fault::NoText
     })
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ScriptError;
+use crate::model::nearest::nearest;
 
 /// The longest time in a script: a day. A longer one is a slip of units.
 const LONGEST: f64 = 86_400.0;
@@ -49,13 +50,11 @@ impl<'a> ScriptTable<'a> {
             if known.contains(&name) {
                 continue;
             }
-            let alike = |known: &&&str| strsim::jaro_winkler(known, name);
-            let nearest = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
             return Err(ScriptError::UnknownKey {
                 place: script.place(key.span().start),
                 key: name.to_owned(),
                 table: called,
-                nearest: nearest.filter(|known| alike(known) > 0.8).map(|known| (*known).to_owned()),
+                nearest: nearest(name, known.iter().copied()).map(str::to_owned),
                 known: listed(known),
             });
         }
