@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod daemon;
+pub mod files;
 pub mod format;
 pub mod job;
 pub mod model;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::env;
 use super::failure::Failure;
 use crate::config::SecretRef;
+use crate::files::{self, Durability};
 use crate::model::FailureKind;
 
 /// The largest file that is taken for a key. A recovery identity file may hold several identities and a sheet of comments.
@@ -155,16 +156,9 @@ fn create_with(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>)
 ///
 /// # Errors
 /// When the disk refuses; then the old file is as it was.
-#[expect(clippy::disallowed_methods, reason = "a result that the user asked to have written, at the edge")]
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.new", uuid::Uuid::new_v4()));
-    let new = path.with_file_name(name);
-    create(&new, bytes)?;
-    std::fs::rename(&new, path).map_err(|error| {
-        drop(std::fs::remove_file(&new));
-        Failure::new(FailureKind::Failed, format!("cannot write {}", path.display())).because(error)
-    })
+    files::replace(path, bytes, 0o600, Durability::ContentAndName)
+        .map_err(|error| Failure::new(FailureKind::Failed, format!("cannot write {}", path.display())).because(error))
 }
 
 /// Refuses when something is at one of the paths already: asked before anything is made, so that a command that makes

@@ -4,7 +4,7 @@
 //! a reason to fail: a damaged file is set aside and counted as absent.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
+use crate::files::{Durability, replace};
 use crate::repository::StateDirectory;
 
 /// The largest file that is read, in bytes: thousands of jobs.
@@ -131,7 +131,7 @@ impl StateFile {
         change(&mut value);
         let failed = |source| file_error("write", &self.path(), source);
         let bytes = serde_json::to_vec(&value).map_err(io::Error::from).map_err(failed)?;
-        replace(&self.folder, self.name, &bytes, 0o600).map_err(failed)?;
+        replace(&self.path(), &bytes, 0o600, Durability::Content).map_err(failed)?;
         Ok((value, damaged))
     }
 
@@ -172,28 +172,6 @@ pub(super) fn lock(path: &Path) -> io::Result<Option<fs::File>> {
         }
     }
     Ok(None)
-}
-
-/// Writes a file beside its place and renames it, so that whoever reads sees the whole of it or the one before. What was
-/// staged is removed when anything fails.
-///
-/// # Errors
-/// When the folder is not there or not writable, or the disk is full.
-pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let staged = folder.join(format!(".{name}.{}", Uuid::new_v4()));
-    let result = (|| {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&staged)?;
-        // The umask takes bits away from what `open` is asked for.
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&staged, folder.join(name))
-    })();
-    if result.is_err() {
-        // The first failure is the one to tell.
-        drop(fs::remove_file(&staged));
-    }
-    result
 }
 
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {

@@ -9,17 +9,17 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use uuid::Uuid;
 
 use super::{ObjectInfo, StateDirectory};
 use crate::crypto::digest::sha256;
+use crate::files::{Durability, replace};
 use crate::format::names;
 use crate::model::Digest;
 
@@ -160,20 +160,9 @@ fn write(root: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::symlink_metadata(file).is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64) {
         return Ok(());
     }
-    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str())) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
+    let folder = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let staged = folder.join(format!(".{name}.{}", Uuid::new_v4()));
-    let written = (|| {
-        let mut open = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
-        open.write_all(bytes)?;
-        fs::rename(&staged, file)
-    })();
-    if written.is_err() {
-        drop(fs::remove_file(&staged));
-    }
-    written
+    replace(file, bytes, 0o600, Durability::Process)
 }
 
 fn is_ours(root: &Path) -> io::Result<bool> {

@@ -4,15 +4,15 @@
 //! this directory loses that protection and nothing else. Nothing in it is secret.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::RepositoryError;
+use crate::files::{Durability, replace};
 use crate::format::{PolicyRef, names};
 
 const HEADS: &str = "heads.json";
@@ -181,22 +181,10 @@ impl StateDirectory {
     }
 }
 
-/// Writes a file so that after a crash it is there whole, or the one before it.
+/// Writes a file, and its folder where that is missing.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let staged = folder.join(format!(".{name}.{}", Uuid::new_v4()));
-    let result = (|| {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&staged, folder.join(name))?;
-        fs::File::open(folder)?.sync_all()
-    })();
-    if result.is_err() {
-        // The first failure is the one to tell; a staged file that stays is empty or half and never read.
-        drop(fs::remove_file(&staged));
-    }
-    result
+    replace(&folder.join(name), bytes, 0o600, Durability::ContentAndName)
 }
 
 #[cfg(test)]

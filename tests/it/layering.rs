@@ -7,15 +7,16 @@ use std::process::Command;
 /// Each folder of `src` with those that it may use besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("files", &[]),
     ("schedule", &["model"]),
     ("config", &["schedule", "model"]),
     ("crypto", &["model"]),
     ("format", &["crypto", "model"]),
-    ("provider", &["format", "crypto", "model"]),
-    ("repository", &["format", "crypto", "model"]),
+    ("provider", &["format", "crypto", "files", "model"]),
+    ("repository", &["format", "crypto", "files", "model"]),
     ("job", &["provider", "repository", "format", "crypto", "schedule", "model"]),
-    ("daemon", &["job", "repository", "format", "crypto", "config", "schedule", "model"]),
-    ("cli", &["daemon", "job", "provider", "repository", "format", "crypto", "config", "schedule", "model"]),
+    ("daemon", &["job", "repository", "format", "crypto", "config", "schedule", "files", "model"]),
+    ("cli", &["daemon", "job", "provider", "repository", "format", "crypto", "config", "schedule", "files", "model"]),
 ];
 
 /// Names that only these folders may speak.

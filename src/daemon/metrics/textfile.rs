@@ -10,7 +10,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::definition::{ALL, MetricScope};
-use crate::daemon::state_file::{lock, replace};
+use crate::daemon::state_file::lock;
+use crate::files::{Durability, replace};
 
 /// The largest file that is taken over, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -67,7 +68,7 @@ pub fn write(path: &Path, part: &TextfilePart<'_>) -> Result<(), TextfileError> 
     let locked = lock(&folder.join(format!(".{name}.lock"))).map_err(failed)?;
     let _lock = locked.ok_or_else(|| TextfileError::Locked { file: shown() })?;
     let before = read(path).map_err(failed)?;
-    replace(folder, name, merge(&before, part).as_bytes(), MODE).map_err(failed)
+    replace(path, merge(&before, part).as_bytes(), MODE, Durability::Content).map_err(failed)
 }
 
 /// What is there; nothing when there is no file, or none that we could have written.

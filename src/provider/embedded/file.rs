@@ -3,10 +3,9 @@
 //! The first line says what it is and who the instance is; then one line an item. It is replaced by renaming a complete
 //! new file over it, so a crash leaves the old or the new one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -18,6 +17,7 @@ use super::instance::EmbeddedInstance;
 use super::options::Options;
 use super::state::text::ObjectText;
 use super::state::{Configuration, Group, Items, Registration, Secret};
+use crate::files::{Durability, replace};
 use crate::model::json::JsonObject;
 
 const FORMAT: &str = "keyhaven-sandbox-1";
@@ -27,22 +27,10 @@ impl EmbeddedInstance {
     ///
     /// # Errors
     /// When the disk refuses; the file that was there before is untouched then.
-    #[expect(clippy::disallowed_methods, reason = "the data file of a sandbox is written here")]
     pub fn save(&self, path: &Path) -> Result<(), EmbeddedError> {
         let text = self.to_text();
         let failed = |what| move |source| EmbeddedError::File { what, path: path.to_owned(), source };
-        let beside = beside(path);
-        // A leftover of a crash may have other permissions.
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("replace")(error)),
-            _ => {}
-        }
-        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
-        let mut file = written.map_err(failed("create"))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write"))?;
-        fs::rename(&beside, path).map_err(failed("replace"))?;
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync"))
+        replace(path, text.as_bytes(), 0o600, Durability::ContentAndName).map_err(failed("replace"))
     }
 
     /// An instance from a file that [`EmbeddedInstance::save`] wrote. Region, account, ids and API key are those of the file;
@@ -99,12 +87,6 @@ fn json<T: Serialize>(item: &T) -> Zeroizing<String> {
     Zeroizing::new(serde_json::to_string(item).unwrap_or_default())
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    path.with_file_name(name)
-}
-
 fn identify(options: &mut Options, head: &JsonObject) -> Result<(), &'static str> {
     if head.str("format").as_deref() != Some(FORMAT) {
         return Err("does not say that it is one");
@@ -152,6 +134,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::super::seed::seed;
+    use std::fs;
+
     use super::*;
 
     #[test]
