@@ -20,6 +20,9 @@ pub mod template;
 pub use place::{NotifyPlace, check_url};
 use template::{Escape, Template};
 
+/// What is wrong with a mail in a build that has none.
+pub const NO_MAIL: &str = "\"mail\": this build sends no mail; use one with the feature `mail`, or tell a webhook";
+
 /// The table's name.
 pub(super) const NOTIFY: &str = "notify";
 

@@ -222,6 +222,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "mail")]
     #[test]
     fn the_tables_that_it_shows_are_right() {
         let text: String = TABLES

@@ -253,3 +253,30 @@ fn nothing_banned_is_linked_and_every_licence_is_known() {
         assert!(fits, "{name} is under `{licence}`: decide, then add it here");
     }
 }
+
+/// The crates of the program without a test's, built with these arguments.
+fn crates(arguments: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_feature_that_is_off_takes_its_crates_with_it() {
+    // What is only there for the feature: object_store needs the last two for the answers of a bucket.
+    let of_feature = [("mail", ["lettre", "email_address"]), ("s3", ["quick-xml", "md-5"])];
+    let (all, none) = (crates(&[]), crates(&["--no-default-features"]));
+    for (feature, names) in of_feature {
+        let alone = crates(&["--no-default-features", "--features", feature]);
+        for name in names {
+            assert!(all.contains(name) && alone.contains(name), "{name} is no longer one of `{feature}`");
+            assert!(!none.contains(name), "{name} is linked without `{feature}`");
+        }
+    }
+}

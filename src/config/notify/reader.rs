@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::presets::{PRESETS, Preset};
 use super::template::{Escape, Template};
-use super::{Header, NotifyPlace, NotifyTarget, Occasion, Tls, Way, WebhookBody};
+use super::{Header, NO_MAIL, NotifyPlace, NotifyTarget, Occasion, Tls, Way, WebhookBody};
 use crate::config::entry::TableEntry;
 use crate::config::error::ConfigError;
 use crate::config::node::{Node, NodeValue};
@@ -95,6 +95,7 @@ pub(super) fn target(entry: &TableEntry<'_>, place: usize) -> Result<NotifyTarge
     let way = match kind {
         TargetKind::Ping => Way::Ping { url: url(entry, &members, None)? },
         TargetKind::Webhook => webhook(entry, &members)?,
+        TargetKind::Mail if !cfg!(feature = "mail") => return Err(entry.at("kind", NO_MAIL)),
         TargetKind::Mail => mail(entry, &members)?,
     };
     let jobs = members.jobs.unwrap_or_default();

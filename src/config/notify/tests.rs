@@ -12,6 +12,7 @@ fn fails(members: &str) -> String {
     read(&format!("[[notify]]\n{members}\n")).unwrap_err().to_string()
 }
 
+#[cfg(feature = "mail")]
 #[test]
 fn targets_are_read_with_their_defaults() {
     let settings = read(
@@ -70,4 +71,11 @@ fn a_relative_audit_path_is_refused() {
     let message = read("[audit]\nto = \"audit.jsonl\"\n").unwrap_err().to_string();
     assert!(message.contains("a path from the root"), "{message}");
     assert_eq!(read("[audit]\nto = \"stdout\"\n").unwrap().audit().to.as_deref(), Some("stdout"));
+}
+
+#[cfg(not(feature = "mail"))]
+#[test]
+fn a_build_without_mail_refuses_one_and_names_the_feature() {
+    let error = fails("kind = \"mail\"\nhost = \"mx.example\"\nfrom = \"k@example.com\"\nto = [\"a@example.com\"]");
+    assert!(error.contains("`notify.kind`") && error.contains("the feature `mail`"), "{error}");
 }

@@ -10,6 +10,7 @@ mod event;
 mod group;
 pub mod hooks;
 mod http;
+#[cfg(feature = "mail")]
 mod mail;
 pub mod message;
 mod notification_state;

@@ -200,6 +200,7 @@ impl Notifier {
         match &target.way {
             Channel::Ping(ping) => ping.test().await.map_err(wrong),
             Channel::Webhook(webhook) => webhook.send(&message, target.timeout).await.map_err(wrong),
+            #[cfg(feature = "mail")]
             Channel::Mail(mail) => mail.send(&message, target.timeout).await.map_err(wrong),
         }
     }
@@ -253,6 +254,7 @@ impl Notifier {
                         let sent = match &target.way {
                             Channel::Ping(_) => Ok(()),
                             Channel::Webhook(webhook) => webhook.send(&message, target.timeout).await,
+                            #[cfg(feature = "mail")]
                             Channel::Mail(mail) => mail.send(&message, target.timeout).await,
                         };
                         (target.name.clone(), remember, sent)

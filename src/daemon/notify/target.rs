@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::http::Endpoint;
+#[cfg(feature = "mail")]
 use super::mail::{Mail, Server};
 use super::ping::Ping;
 use super::webhook::{Webhook, WebhookHeader};
@@ -19,6 +20,7 @@ pub enum Channel {
     /// A webhook.
     Webhook(Box<Webhook>),
     /// Mail.
+    #[cfg(feature = "mail")]
     Mail(Box<Mail>),
 }
 
@@ -80,6 +82,10 @@ impl NotifyEndpoint {
                     token: token.as_ref().map(|token| resolve(token, "token")).transpose()?,
                 }))
             }
+            // The reader of the configuration refuses it before.
+            #[cfg(not(feature = "mail"))]
+            notify::Way::Mail { .. } => return Err(notify::NO_MAIL.to_owned()),
+            #[cfg(feature = "mail")]
             notify::Way::Mail { host, port, tls, login, from, to } => {
                 let login = match login {
                     Some((user, password)) => Some((user.clone(), resolve(password, "password")?)),

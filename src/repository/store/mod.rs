@@ -5,12 +5,18 @@
 
 mod backend;
 mod error;
+#[cfg(feature = "s3")]
 mod keys;
 mod limits;
 mod local;
 mod object;
 mod retention;
+#[cfg(feature = "s3")]
+mod retention_headers;
+#[cfg(feature = "s3")]
 mod s3;
+mod s3_settings;
+#[cfg(feature = "s3")]
 mod watch;
 
 use std::fmt;
@@ -23,7 +29,7 @@ pub use backend::{Backend, Created, ObjectInfo, Odd};
 pub use error::{Cause, StoreError};
 pub use limits::{LISTED_OBJECTS, WRITTEN_WITHIN};
 pub use retention::{Hold, Retention};
-pub use s3::S3Settings;
+pub use s3_settings::S3Settings;
 
 use crate::model::Timestamp;
 
@@ -48,8 +54,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::Settings`] when the settings cannot work: an endpoint that is no URL, plain HTTP to another host, an
     /// empty bucket or credential, a certificate that is no PEM.
+    #[cfg(feature = "s3")]
     pub fn s3(settings: &S3Settings) -> Result<Self, StoreError> {
         Ok(Self::with_backend(Arc::new(s3::connect(settings)?)))
+    }
+
+    /// A build without the feature `s3` has no buckets.
+    ///
+    /// # Errors
+    /// [`StoreError::Settings`], which names the feature.
+    #[cfg(not(feature = "s3"))]
+    pub fn s3(settings: &S3Settings) -> Result<Self, StoreError> {
+        let what = format!("the repository in the bucket `{}`", settings.bucket);
+        Err(StoreError::Settings {
+            what,
+            why: "needs a build with the feature `s3`; this one has folders only".to_owned(),
+        })
     }
 
     /// Any other place; tests put faults between us and a real one here.
@@ -187,5 +207,17 @@ impl fmt::Display for Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Store({})", self.place())
+    }
+}
+
+#[cfg(all(test, not(feature = "s3")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_buckets_refuses_one_and_names_the_feature() {
+        let error =
+            Store::s3(&S3Settings::new("https://s3.example.com", "eu-de", "backups", "a", "b".into())).unwrap_err();
+        assert!(error.to_string().contains("the feature `s3`"), "{error}");
     }
 }

@@ -4,15 +4,16 @@ use std::error::Error;
 use std::io;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
-use futures_util::stream::BoxStream;
+#[cfg(feature = "s3")]
+use futures_util::{TryStreamExt as _, stream::BoxStream};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::error::Cause;
+#[cfg(feature = "s3")]
+use super::limits::LISTED_OBJECTS;
 use super::{Created, ObjectInfo, StoreError};
 use crate::model::Timestamp;
-use crate::repository::store::limits::LISTED_OBJECTS;
 
 /// One store of object_store's and where our objects begin in it.
 #[derive(Debug)]
@@ -63,33 +64,6 @@ impl Objects<'_> {
         }
     }
 
-    pub(super) async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let prefix = self.locate(folder)?;
-        self.gather(folder, self.store.list(Some(&prefix))).await
-    }
-
-    pub(super) async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let (prefix, after) = (self.locate(folder)?, self.locate(after)?);
-        self.gather(folder, self.store.list_with_offset(Some(&prefix), &after)).await
-    }
-
-    async fn gather(
-        &self,
-        folder: &str,
-        mut stream: BoxStream<'static, object_store::Result<ObjectMeta>>,
-    ) -> Result<Vec<ObjectInfo>, StoreError> {
-        let what = || format!("list {folder}/");
-        let mut objects = Vec::new();
-        while let Some(meta) = stream.try_next().await.map_err(|error| self.explain(what(), folder, &error))? {
-            if objects.len() >= LISTED_OBJECTS {
-                let source = Cause::new(&format!("more than {LISTED_OBJECTS} objects"));
-                return Err(StoreError::Other { what: what(), place: self.place.to_owned(), source });
-            }
-            objects.extend(self.info(&meta));
-        }
-        Ok(objects)
-    }
-
     pub(super) async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
         match self.store.head(&self.locate(path)?).await {
             Ok(meta) => Ok(self.info(&meta)),
@@ -115,6 +89,37 @@ impl Objects<'_> {
 
     fn explain(&self, what: String, path: &str, error: &object_store::Error) -> StoreError {
         explain(what, path, self.place, error)
+    }
+}
+
+/// Listings, which a folder makes by itself: object_store leaves out some of its files.
+#[cfg(feature = "s3")]
+impl Objects<'_> {
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let prefix = self.locate(folder)?;
+        self.gather(folder, self.store.list(Some(&prefix))).await
+    }
+
+    pub(super) async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let (prefix, after) = (self.locate(folder)?, self.locate(after)?);
+        self.gather(folder, self.store.list_with_offset(Some(&prefix), &after)).await
+    }
+
+    async fn gather(
+        &self,
+        folder: &str,
+        mut stream: BoxStream<'static, object_store::Result<ObjectMeta>>,
+    ) -> Result<Vec<ObjectInfo>, StoreError> {
+        let what = || format!("list {folder}/");
+        let mut objects = Vec::new();
+        while let Some(meta) = stream.try_next().await.map_err(|error| self.explain(what(), folder, &error))? {
+            if objects.len() >= LISTED_OBJECTS {
+                let source = Cause::new(&format!("more than {LISTED_OBJECTS} objects"));
+                return Err(StoreError::Other { what: what(), place: self.place.to_owned(), source });
+            }
+            objects.extend(self.info(&meta));
+        }
+        Ok(objects)
     }
 }
 
@@ -158,6 +163,7 @@ pub(super) fn explain(what: String, path: &str, place: &str, error: &object_stor
         object_store::Error::NotFound { .. } => StoreError::NotFound { path: path.to_owned(), place },
         object_store::Error::PermissionDenied { .. } => StoreError::Denied { what, place, source },
         object_store::Error::Unauthenticated { .. } => StoreError::Unauthenticated { what, place, source },
+        #[cfg(feature = "s3")]
         _ if innermost::<object_store::client::HttpError>(error).is_some() => {
             StoreError::Unreachable { what, place, source }
         }

@@ -1,73 +1,22 @@
 //! A prefix in an S3 bucket.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::path::Path;
 use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::object::{Objects, explain};
 use super::watch::{self, StoreClock, Watching};
-use super::{Backend, Created, ObjectInfo, Retention, StoreError};
+use super::{Backend, Created, ObjectInfo, Retention, S3Settings, StoreError};
 use crate::model::Timestamp;
 use crate::model::is_loopback;
-use crate::repository::store::limits::{REQUEST_TIMEOUT, RETRY_FOR};
-
-/// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
-#[derive(Clone)]
-pub struct S3Settings {
-    /// The server, as `https://host[:port]`. Plain `http://` only to this host itself.
-    pub endpoint: String,
-    /// The region that requests are signed for.
-    pub region: String,
-    /// The bucket.
-    pub bucket: String,
-    /// Where the repository begins in the bucket; may be empty. `[A-Za-z0-9._=-]`, slashes between.
-    pub prefix: String,
-    /// The HMAC access key id.
-    pub access_key_id: String,
-    /// The HMAC secret.
-    pub secret_access_key: SecretString,
-    /// Certificates in PEM to trust besides the system's.
-    pub ca_pem: Option<Vec<u8>>,
-    /// Whether the bucket is part of the host name (`https://BUCKET.host`) instead of the path.
-    pub virtual_hosted: bool,
-    /// How long to wait for a connection.
-    pub connect_timeout: Duration,
-    /// How long one whole request may take; an object of 64 MiB has to get through in that time.
-    pub request_timeout: Duration,
-    /// How often a request is sent again after a 5xx, 429, a lost connection or a timeout.
-    pub retries: usize,
-    /// How long after the first attempt no other is begun.
-    pub retry_for: Duration,
-}
 
 impl S3Settings {
-    /// Settings with path style, 10 s to connect, 5 min a request, 5 retries within 2 min.
-    #[must_use]
-    pub fn new(endpoint: &str, region: &str, bucket: &str, access_key_id: &str, secret: SecretString) -> Self {
-        Self {
-            endpoint: endpoint.to_owned(),
-            region: region.to_owned(),
-            bucket: bucket.to_owned(),
-            prefix: String::new(),
-            access_key_id: access_key_id.to_owned(),
-            secret_access_key: secret,
-            ca_pem: None,
-            virtual_hosted: false,
-            connect_timeout: Duration::from_secs(10),
-            request_timeout: REQUEST_TIMEOUT,
-            retries: 5,
-            retry_for: RETRY_FOR,
-        }
-    }
-
     /// The endpoint as a URL that object_store may be given.
     fn url(&self) -> Result<Url, StoreError> {
         let refuse =
@@ -89,18 +38,6 @@ impl S3Settings {
             url.set_host(Some(&host)).map_err(|_| refuse("and the bucket make no host name; use path style"))?;
         }
         Ok(url)
-    }
-}
-
-impl fmt::Debug for S3Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Settings")
-            .field("endpoint", &self.endpoint)
-            .field("region", &self.region)
-            .field("bucket", &self.bucket)
-            .field("prefix", &self.prefix)
-            .field("secret_access_key", &"[redacted]")
-            .finish_non_exhaustive()
     }
 }
 
@@ -239,6 +176,8 @@ impl Backend for Bucket {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
 
     fn settings(endpoint: &str) -> S3Settings {

@@ -12,7 +12,7 @@ use object_store::client::{
 use object_store::{ClientOptions, Result};
 
 use super::keys::respell;
-use super::retention::RetentionHeaders;
+use super::retention_headers::RetentionHeaders;
 use crate::model::Timestamp;
 
 /// The store's clock: the last `Date` that it sent, and how long ago that was.
