@@ -14,7 +14,7 @@ use super::write::write_confirmed;
 use super::{Repository, RepositoryError, StateDirectory};
 use crate::crypto::SigningKey;
 use crate::format::{Draft, Entry, EntryEvent, EntryPlace, SnapshotEvent, names, role};
-use crate::model::{Clock, ScheduledRun, Timestamp, limits};
+use crate::model::{Clock, ScheduledRun, Timestamp, limits, with_causes};
 
 /// The difference between this host's clock and the store's beyond which nothing is signed: five minutes.
 pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
@@ -30,6 +30,24 @@ pub struct EntryWriter {
     pub clock: Arc<dyn Clock>,
     /// The run of a schedule that its entries are the result of.
     pub due: Option<ScheduledRun>,
+}
+
+/// An entry that was written and read back, and what went wrong beside it.
+#[derive(Debug)]
+pub struct Committed {
+    /// The entry.
+    pub entry: Entry,
+    /// What was put back in the bucket, and what could not be.
+    pub warnings: Vec<String>,
+    /// Why this host does not remember the entry: if the bucket is put back to before it, nobody will see it.
+    pub not_remembered: Option<String>,
+}
+
+impl Committed {
+    /// Everything that went wrong beside the entry, for people.
+    pub fn into_warnings(self) -> impl Iterator<Item = String> {
+        self.warnings.into_iter().chain(self.not_remembered)
+    }
 }
 
 impl fmt::Debug for EntryWriter {
@@ -48,7 +66,7 @@ impl Repository {
     /// [`RepositoryError::NotAuthorised`], [`RepositoryError::Undecided`], [`RepositoryError::ClockSkew`],
     /// [`RepositoryError::State`]: nothing was written. [`RepositoryError::Unconfirmed`]: it may have been. Else what the
     /// store answers.
-    pub async fn commit(&self, writer: &EntryWriter, mut draft: Draft) -> Result<Entry, RepositoryError> {
+    pub async fn commit(&self, writer: &EntryWriter, mut draft: Draft) -> Result<Committed, RepositoryError> {
         if let EntryEvent::Snapshot(snapshot) = &draft.event {
             self.check_objects(snapshot).await?;
         }
@@ -65,9 +83,9 @@ impl Repository {
         let signed = draft.sign(&place, &writer.key);
         let (entry, bytes) =
             signed.map_err(|source| RepositoryError::Write { what: "write the entry".to_owned(), source })?;
-        repository.put_back(writer, &ledger).await?;
-        self.write_entry(writer, &ledger, &entry, bytes).await?;
-        Ok(entry)
+        let warnings = repository.put_back(writer, &ledger).await?;
+        let not_remembered = self.write_entry(writer, &ledger, &entry, bytes).await?;
+        Ok(Committed { entry, warnings, not_remembered })
     }
 
     /// Checks that every object that a snapshot names is there with its size.
@@ -103,17 +121,16 @@ impl Repository {
     }
 
     /// Puts back what the bucket lacks and this host has: versions of the policy, `RECOVER.md`, and this writer's own last
-    /// entry.
-    async fn put_back(&self, writer: &EntryWriter, ledger: &Ledger) -> Result<(), RepositoryError> {
+    /// entry. Gives what to say of it.
+    async fn put_back(&self, writer: &EntryWriter, ledger: &Ledger) -> Result<Vec<String>, RepositoryError> {
         let done = self.put_back_trust(ledger, None).await;
-        for note in done.notes {
-            tracing::warn!("{note}");
-        }
+        let mut warnings = done.notes;
         if done.recover_md {
-            tracing::warn!("RECOVER.md was missing or not the text that the trust policy names; it was put back");
+            let text = "RECOVER.md was missing or not the text that the trust policy names; it was put back";
+            warnings.push(text.to_owned());
         }
         if ledger.memory().kept.is_empty() {
-            return Ok(());
+            return Ok(warnings);
         }
         let wanted: Vec<String> = ledger.memory().kept.iter().map(names::entry).collect();
         for (path, bytes) in writer.state.kept_entries().await? {
@@ -122,17 +139,18 @@ impl Repository {
                 self.keep_entry(&path, &bytes).await;
             }
         }
-        Ok(())
+        Ok(warnings)
     }
 
-    /// Keeps the bytes here, writes them there, and believes only what comes back.
+    /// Keeps the bytes here, writes them there, and believes only what comes back. Gives why this host does not remember
+    /// the entry, if it does not.
     async fn write_entry(
         &self,
         writer: &EntryWriter,
         ledger: &Ledger,
         entry: &Entry,
         bytes: Bytes,
-    ) -> Result<(), RepositoryError> {
+    ) -> Result<Option<String>, RepositoryError> {
         let path = entry.name();
         let file = path.rsplit('/').next().unwrap_or(&path).to_owned();
         writer.state.keep_entry(&file, bytes.clone()).await?;
@@ -144,10 +162,10 @@ impl Repository {
             Some(known) => writer.state.remember_policy(known).await,
             None => Ok(()),
         };
-        if let Err(error) = writer.state.remember(seen, &file).await.and(remembered) {
-            tracing::warn!(%error, "the entry is recorded, but the state directory does not remember it");
-        }
-        Ok(())
+        let remembered = writer.state.remember(seen, &file).await.and(remembered).err();
+        Ok(remembered.map(|error| {
+            format!("the entry is recorded, but the state directory does not remember it: {}", with_causes(&error))
+        }))
     }
 }
 

@@ -26,7 +26,7 @@ mod stream;
 pub mod trust;
 mod write;
 
-pub use commit::{EntryWriter, SKEW_MILLIS};
+pub use commit::{Committed, EntryWriter, SKEW_MILLIS};
 pub use error::RepositoryError;
 pub use init::NewRepository;
 pub use objects::SealedFacts;

@@ -97,7 +97,7 @@ async fn an_own_entry_below_others_is_missed_and_put_back() {
     let writer = kit.writer("collector", &kit.collector, repository.id());
     let own = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
     let other = kit.writer("verifier", &kit.verifier, repository.id());
-    let above = repository.commit(&other, kit.draft(verification())).await.unwrap();
+    let above = repository.commit(&other, kit.draft(verification())).await.unwrap().entry;
     // This host reads, and has seen a head that is not its own.
     let open =
         || async { Repository::open(kit.store(), *repository.id()).await.unwrap().remembered_in(writer.state.clone()) };
@@ -135,7 +135,7 @@ async fn a_check_passes_a_snapshot_that_the_custodians_accepted_and_nothing_else
     contents.event.list = contents.list.digest().unwrap();
     contents.put(&repository).await.unwrap();
     let draft = kit.draft(EntryEvent::Snapshot(Box::new(contents.event.clone())));
-    let entry = repository.commit(&writer, draft).await.unwrap();
+    let entry = repository.commit(&writer, draft).await.unwrap().entry;
     let pack = names::pack(&contents.pack.digest);
     let report = checked(&kit, &repository).await;
     let [problem] = report.problems.as_slice() else { panic!("{report:#?}") };

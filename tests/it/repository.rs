@@ -147,7 +147,7 @@ async fn two_writers_at_once_lose_nothing() {
     let through = Repository::open(store, *repository.id()).await.unwrap();
     *racing.other.lock().await =
         Some((repository.clone(), b.clone(), kit.draft(EntryEvent::Snapshot(Box::new(second)))));
-    let one = through.commit(&a, kit.draft(EntryEvent::Snapshot(Box::new(first)))).await.unwrap();
+    let one = through.commit(&a, kit.draft(EntryEvent::Snapshot(Box::new(first)))).await.unwrap().entry;
 
     let ledger = repository.read_ledger().await.unwrap();
     let heads: BTreeSet<_> = ledger.heads().iter().map(|head| head.digest).collect();
@@ -234,6 +234,22 @@ async fn a_crash_at_any_write_leaves_the_old_state_or_the_new_one() {
             assert_eq!(repository.read_ledger().await.unwrap().heads().len(), 1);
         }
     }
+}
+
+#[tokio::test]
+async fn an_entry_that_this_host_cannot_remember_is_recorded_and_says_so() {
+    let kit = Kit::new();
+    let faulty = Faulty::around(kit.store());
+    let repository = kit.init_in(faulty.store()).await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
+    let event = kit.put_snapshot(&repository, &[("a", "{\"x\":1}")]).await;
+    faulty.block(writer.state.path().join("heads.json"));
+    let done = repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(event)))).await.unwrap();
+    assert_eq!(repository.read_ledger().await.unwrap().heads()[0].digest, done.entry.digest);
+    let why = done.not_remembered.unwrap();
+    assert!(why.contains("is recorded") && why.contains("does not remember it: "), "{why}");
+    assert!(done.warnings.is_empty(), "{:?}", done.warnings);
 }
 
 #[tokio::test]
@@ -325,7 +341,7 @@ async fn removed_history_is_put_back_where_it_is_the_writers_own_and_said_where_
         entries: Vec::new(),
         counts: None,
     };
-    let entry = open().await.commit(&verifier, kit.draft(EntryEvent::Verification(check))).await.unwrap();
+    let entry = open().await.commit(&verifier, kit.draft(EntryEvent::Verification(check))).await.unwrap().entry;
     assert_eq!(entry.lost, [head]);
     assert_eq!(seen.read_ledger().await.unwrap().memory().heads, [head], "that silences nobody's memory");
     kit.change(&open().await, |policy| policy.lost.entries.push(head)).await;
@@ -563,7 +579,7 @@ async fn snapshots_are_found_by_name_number_and_time() {
     let one = kit.snapshot(&repository, &writer, &[("a", "{}")]).await.unwrap();
     let mut suspect = kit.put_snapshot(&repository, &[("b", "{}")]).await;
     suspect.reasons = vec![crate::ledger_kit::gone()];
-    let two = repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(suspect)))).await.unwrap();
+    let two = repository.commit(&writer, kit.draft(EntryEvent::Snapshot(Box::new(suspect)))).await.unwrap().entry;
     let ledger = repository.read_ledger().await.unwrap();
     let digest = |wanted: &str| find(&ledger, &wanted.parse().unwrap()).map(|(entry, _)| entry.digest);
 

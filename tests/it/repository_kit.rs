@@ -179,7 +179,8 @@ impl Kit {
     ) -> Result<Entry, RepositoryError> {
         let contents = Contents::of(self, repository.id(), secrets);
         contents.put(repository).await?;
-        repository.commit(writer, self.draft(EntryEvent::Snapshot(Box::new(contents.event)))).await
+        let done = repository.commit(writer, self.draft(EntryEvent::Snapshot(Box::new(contents.event)))).await?;
+        Ok(done.entry)
     }
 }
 
@@ -332,6 +333,7 @@ pub(crate) struct Faulty {
     dead: Mutex<bool>,
     clock: Mutex<Option<Timestamp>>,
     unlisted: Mutex<Option<String>>,
+    blocked: Mutex<Option<PathBuf>>,
 }
 
 impl Faulty {
@@ -343,6 +345,7 @@ impl Faulty {
             dead: Mutex::new(false),
             clock: Mutex::new(None),
             unlisted: Mutex::new(None),
+            blocked: Mutex::new(None),
         })
     }
 
@@ -367,6 +370,11 @@ impl Faulty {
         *self.unlisted.lock().unwrap() = Some(path.to_owned());
     }
 
+    /// With the next write, a folder takes the place of this file of the host, so that it cannot be written any more.
+    pub(crate) fn block(&self, file: PathBuf) {
+        *self.blocked.lock().unwrap() = Some(file);
+    }
+
     pub(crate) fn set_clock(&self, clock: Timestamp) {
         *self.clock.lock().unwrap() = Some(clock);
     }
@@ -389,6 +397,10 @@ impl Backend for Faulty {
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.alive(path)?;
+        if let Some(file) = self.blocked.lock().unwrap().take() {
+            std::fs::remove_file(&file).unwrap();
+            std::fs::create_dir_all(file.join("in the way")).unwrap();
+        }
         let number = self.writes.fetch_add(1, Ordering::SeqCst);
         let fault = self.plan.lock().unwrap().filter(|(nth, _)| *nth == number).map(|(_, fault)| fault);
         if matches!(fault, None | Some(Fault::CrashAfter | Fault::LostAnswer)) {

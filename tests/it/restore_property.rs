@@ -313,14 +313,14 @@ async fn a_restore_is_recorded_by_a_restorer_and_leaves_no_other_trace() {
     let collector = kit.writer("collector", &kit.collector, repository.id());
     assert!(record(repository, &collector, &report).await.is_err(), "a collector may not say that");
     let writer = kit.writer("restorer", &restorer, repository.id());
-    let entry = record(repository, &writer, &report).await.unwrap();
+    let entry = record(repository, &writer, &report).await.unwrap().entry;
     let EntryEvent::Restore(event) = &entry.event else { panic!("{entry:?}") };
     assert_eq!((event.snapshot, event.restored, event.failed), (first.0.name().entry, 2, 0));
     assert_eq!(event.target, standby.instance.crn());
     assert_eq!(repository.read_ledger().await.unwrap().entries().len(), entries + 1);
     // A run that was stopped read nothing back, and no entry may say that nothing failed.
     report.read_back = None;
-    let entry = record(repository, &writer, &report).await.unwrap();
+    let entry = record(repository, &writer, &report).await.unwrap().entry;
     let EntryEvent::Restore(event) = &entry.event else { panic!("{entry:?}") };
     assert_eq!((event.restored, event.failed), (0, 2));
 }

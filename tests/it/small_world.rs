@@ -421,7 +421,7 @@ async fn commit(
     let parts = event.parts.iter().map(|part| names::catalogue(&part.digest));
     let packs = contents.list.packs.iter().map(|listed| names::pack(&listed.pack));
     let needs = parts.chain(packs).collect();
-    let entry = repository.commit(writer, kit.draft(EntryEvent::Snapshot(Box::new(event)))).await.unwrap();
+    let entry = repository.commit(writer, kit.draft(EntryEvent::Snapshot(Box::new(event)))).await.unwrap().entry;
     let payloads = payloads.iter().map(|(id, text)| (format!("secret/{id}"), (*text).to_owned())).collect();
     Snapshot { entry, needs, payloads }
 }

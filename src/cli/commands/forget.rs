@@ -277,6 +277,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         let tool = draft::tool();
         let giving_up = give_up(&repository, &writer, &tool, &given_up, &shown.rule);
         let done = app.change(giving_up.map_err(explained)).await?;
+        done.warnings.iter().for_each(|warning| app.printer.warning(warning));
         shown.record(done);
     }
     shown.applied = arguments.apply;
@@ -356,7 +357,9 @@ async fn undo(
     let writer = writer(app, settings, repository, arguments.key, arguments.passphrase_file).await?;
     let tool = draft::tool();
     let taking_back = take_back(repository, &writer, &tool, &digests, &reason);
-    let entry = app.change(taking_back.map_err(explained)).await?;
+    let done = app.change(taking_back.map_err(explained)).await?;
+    let entry = done.entry.clone();
+    done.into_warnings().for_each(|warning| app.printer.warning(&warning));
     let done = UndoReport { taken_back: digests, entry: entry.digest, sequence: entry.sequence };
     app.printer.run_result(&done, |printer| {
         let numbers = sequences.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");

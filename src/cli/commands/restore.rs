@@ -305,8 +305,9 @@ pub(super) async fn carry_out(
     app.printer.run_result(&applied, |printer| print_report(printer, &applied))?;
     if let Some(key) = recorder {
         let writer = services::writer_with(key, app, &settings, repository.id())?;
-        let entry = record(&repository, &writer, &report).await.map_err(|error| Failure::from(error).after(&report))?;
-        app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
+        let done = record(&repository, &writer, &report).await.map_err(|error| Failure::from(error).after(&report))?;
+        app.printer.note(&format!("recorded as entry {} ({})", done.entry.sequence, done.entry.digest.short()));
+        done.into_warnings().for_each(|warning| app.printer.warning(&warning));
     }
     match unwritten {
         Some(failure) => Err(failure.after(&report)),

@@ -77,6 +77,7 @@ fn print(printer: &Printer, report: &SweepReport) -> Result<(), Failure> {
     if report.failed.is_some() || report.interrupted {
         printer.line(format!("  {} were not tried; run it again", text::count(report.left, "object")))?;
     }
+    report.warnings.iter().for_each(|warning| printer.warning(warning));
     if report.before.is_none() {
         return Ok(());
     }

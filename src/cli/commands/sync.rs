@@ -136,8 +136,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     app.printer.run_result(&report, |printer| print(printer, &report))?;
     if let (Some(key), Some(applied)) = (recorder, &report.applied) {
         let writer = services::writer_with(key, app, &settings, repository.id())?;
-        let entry = record(&repository, &writer, applied).await.map_err(|error| Failure::from(error).after(&report))?;
-        app.printer.note(&format!("recorded as entry {} ({})", entry.sequence, entry.digest.short()));
+        let done = record(&repository, &writer, applied).await.map_err(|error| Failure::from(error).after(&report))?;
+        app.printer.note(&format!("recorded as entry {} ({})", done.entry.sequence, done.entry.digest.short()));
+        done.into_warnings().for_each(|warning| app.printer.warning(&warning));
     }
     Ok(CommandOutcome::reported(report.kind()).with(&report))
 }

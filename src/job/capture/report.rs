@@ -34,7 +34,8 @@ pub struct CaptureReport {
     pub quiet: bool,
     /// Why the snapshot is suspect; empty for a good one.
     pub suspect: Vec<String>,
-    /// What makes the repository itself doubtful: a forked policy, snapshots that cannot be judged, entries that are gone.
+    /// What makes the repository itself doubtful: a forked policy, snapshots that cannot be judged, entries that are gone,
+    /// an entry that this host does not remember.
     pub doubts: Vec<String>,
     /// Items whose payloads could not be read, each with the reason.
     pub unread: Vec<UnreadItem>,

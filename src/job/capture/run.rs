@@ -169,7 +169,12 @@ impl CaptureRun<'_> {
             };
             // From here on nothing is cancelled: the entry is written and read back, or it is not there.
             match self.repository.commit(self.writer, draft).await {
-                Ok(entry) => return Ok(self.report(&entry, prepared, spent, warnings)),
+                Ok(done) => {
+                    warnings.extend(done.warnings);
+                    let mut report = self.report(&done.entry, prepared, spent, warnings);
+                    report.doubts.extend(done.not_remembered);
+                    return Ok(report);
+                }
                 Err(RepositoryError::ObjectsMissing { packs, others }) if attempt < ATTEMPTS => {
                     let gone = packs.len() + others.len();
                     warnings

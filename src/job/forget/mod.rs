@@ -18,7 +18,7 @@ use crate::format::policy::PolicySettings;
 use crate::format::{Draft, Entry, EntryEvent};
 use crate::model::{Clock, Digest, Timestamp};
 use crate::repository::ledger::{Ledger, SnapshotState};
-use crate::repository::{EntryWriter, Repository};
+use crate::repository::{Committed, EntryWriter, Repository};
 
 /// What a policy makes of one snapshot.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,6 +88,8 @@ fn not_live(ledger: &Ledger, digest: &Digest) -> ForgetError {
 pub struct ForgottenSnapshots {
     /// The entries that say so.
     pub entries: Vec<Entry>,
+    /// What went wrong beside them.
+    pub warnings: Vec<String>,
     /// Snapshots that somebody pinned in the same moment: they were taken back.
     pub taken_back: Vec<Digest>,
     /// Until then at least all of them can be taken back.
@@ -105,10 +107,12 @@ pub async fn give_up(
     snapshots: &[Digest],
     rule: &str,
 ) -> Result<ForgottenSnapshots, ForgetError> {
-    let mut entries = Vec::new();
+    let (mut entries, mut warnings) = (Vec::new(), Vec::new());
     for some in snapshots.chunks(SNAPSHOTS_AN_ENTRY) {
         let change = EntryEvent::Forget(ForgetEvent { snapshots: some.to_vec(), rule: rule.to_owned() });
-        entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
+        let done = repository.commit(writer, draft(writer, tool, change)).await?;
+        entries.push(done.entry.clone());
+        warnings.extend(done.into_warnings());
     }
     let grace = repository.read_ledger().await?;
     let undo_until = now_of(repository, &*writer.clock).plus_millis(grace_millis(&grace));
@@ -117,9 +121,11 @@ pub async fn give_up(
     if !pinned.is_empty() {
         let reason = "held while it was forgotten".to_owned();
         let change = EntryEvent::Undo(SnapshotsEvent { snapshots: pinned.clone(), reason });
-        entries.push(repository.commit(writer, draft(writer, tool, change)).await?);
+        let done = repository.commit(writer, draft(writer, tool, change)).await?;
+        entries.push(done.entry.clone());
+        warnings.extend(done.into_warnings());
     }
-    Ok(ForgottenSnapshots { entries, taken_back: pinned, undo_until })
+    Ok(ForgottenSnapshots { entries, warnings, taken_back: pinned, undo_until })
 }
 
 /// Signs that these snapshots are kept after all, and looks again: a sweep may have been faster.
@@ -133,7 +139,7 @@ pub async fn take_back(
     tool: &str,
     snapshots: &[Digest],
     reason: &str,
-) -> Result<Entry, ForgetError> {
+) -> Result<Committed, ForgetError> {
     let ledger = repository.read_ledger().await?;
     swept(&ledger, snapshots)?;
     if let Some(digest) = snapshots.iter().find(|digest| ledger.is_live(digest) || ledger.state(digest).is_none()) {

@@ -14,7 +14,7 @@ use crate::crypto::Identities;
 use crate::format::event::RestoreEvent;
 use crate::format::{Draft, Entry, EntryEvent, SnapshotEvent};
 use crate::model::{Digest, Item};
-use crate::repository::{EntryWriter, Repository, RepositoryError};
+use crate::repository::{Committed, EntryWriter, Repository, RepositoryError};
 
 /// A snapshot of a repository with the keys that open it. Never writes to the repository.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub async fn record(
     repository: &Repository,
     writer: &EntryWriter,
     report: &ApplyReport,
-) -> Result<Entry, RepositoryError> {
+) -> Result<Committed, RepositoryError> {
     let read = report.read_back.as_ref();
     let restored = read.map_or(0, |read| read.right);
     let event = RestoreEvent {

@@ -73,11 +73,12 @@ pub async fn sweep(
     if context.cancel.is_cancelled() {
         return Err(SweepError::Interrupted);
     }
-    let entry = repository.commit(writer, draft(options, &plan, &settled, writer.clock.now())).await?;
-    report.entry = Some(entry.digest);
+    let done = repository.commit(writer, draft(options, &plan, &settled, writer.clock.now())).await?;
+    report.entry = Some(done.entry.digest);
+    known.heads.push(done.entry.name());
+    report.warnings.extend(done.into_warnings());
     // The ledger as it is read again must not have less. A file with the name of an entry that was none then, is none now.
     known.heads.extend(seen.ledger.entries.iter().cloned());
-    known.heads.push(entry.name());
     let stops = recheck(&settled, &seen.ledger, &survey::again(context, repository, &known, plan.now).await?);
     if !stops.is_empty() {
         report.stop(&stops);

@@ -135,6 +135,9 @@ pub struct SweepReport {
     pub failed: Option<String>,
     /// Whether it was interrupted while it deleted.
     pub interrupted: bool,
+    /// What went wrong beside it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     #[serde(skip)]
     kind: Option<FailureKind>,
     #[serde(skip)]
@@ -170,6 +173,7 @@ impl SweepReport {
             left: 0,
             failed: None,
             interrupted: false,
+            warnings: Vec::new(),
             kind: None,
             grace,
             failure: None,

@@ -89,7 +89,9 @@ pub async fn record(
         counts: None,
     });
     let draft = Draft { time: writer.clock.now(), tool: tool.to_owned(), event };
-    report.recorded = Some(repository.commit(writer, draft).await?.digest);
+    let done = repository.commit(writer, draft).await?;
+    report.recorded = Some(done.entry.digest);
+    report.warnings.extend(done.into_warnings());
     Ok(())
 }
 

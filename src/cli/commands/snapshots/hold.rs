@@ -135,7 +135,9 @@ async fn record(
     let event = SnapshotsEvent { snapshots: vec![snapshot], reason };
     let event = if hold { EntryEvent::Hold(event) } else { EntryEvent::Release(event) };
     let draft = draft::draft(&*writer.clock, event);
-    let entry = session.app.change(session.repository.commit(writer, draft)).await?;
+    let done = session.app.change(session.repository.commit(writer, draft)).await?;
+    let entry = done.entry.clone();
+    done.into_warnings().for_each(|warning| session.app.printer.warning(&warning));
     let done = HoldReport { snapshot, held: hold, entry: entry.digest, sequence: entry.sequence };
     session.app.printer.run_result(&done, |printer| {
         let word = if hold { "held" } else { "released" };
