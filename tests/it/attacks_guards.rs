@@ -10,7 +10,7 @@ use keyhaven::format::list::{ListedPack, PackList};
 use keyhaven::format::{EntryEvent, PolicyRef, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
-use keyhaven::job::verify::{Keys, Level, ProblemKind, VerifyOptions, VerifyReport, verify};
+use keyhaven::job::verify::{Level, ProblemKind, VerifyKeys, VerifyOptions, VerifyReport, verify};
 use keyhaven::model::Clock;
 use keyhaven::repository::{EntryWriter, Repository};
 use tokio_util::sync::CancellationToken;
@@ -117,7 +117,7 @@ async fn an_own_entry_below_others_is_missed_and_put_back() {
 async fn checked(kit: &Kit, repository: &Repository) -> VerifyReport {
     let clock = Arc::clone(&kit.clock) as Arc<dyn Clock>;
     let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
-    let keys = Keys { catalogue: Some(Arc::clone(&kit.catalogue)), recovery: Some(Arc::clone(&kit.recovery)) };
+    let keys = VerifyKeys { catalogue: Some(Arc::clone(&kit.catalogue)), recovery: Some(Arc::clone(&kit.recovery)) };
     verify(&context, repository, &keys, &VerifyOptions::new(Level::Payload)).await.unwrap()
 }
 

@@ -18,7 +18,7 @@ use keyhaven::format::EntryEvent;
 use keyhaven::job::Context;
 use keyhaven::job::RunFacts;
 use keyhaven::job::event::Silent;
-use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
+use keyhaven::job::verify::{Level, VerifyKeys, VerifyOptions, verify};
 use keyhaven::model::{Clock, Timestamp};
 use keyhaven::repository::lease::{LeaseAnswer, Leases};
 use keyhaven::repository::{Repository, Store};
@@ -522,7 +522,7 @@ impl Shared {
     async fn verifies_clean(&self) {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
-        let keys = Keys { catalogue: None, recovery: None };
+        let keys = VerifyKeys { catalogue: None, recovery: None };
         let report = verify(&context, &self.repository, &keys, &VerifyOptions::new(Level::Objects)).await.unwrap();
         assert!(report.ok, "{report:#?}");
     }

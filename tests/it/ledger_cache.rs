@@ -10,7 +10,7 @@ use keyhaven::format::{Draft, Entry, EntryEvent, EntryPlace, RepositoryId};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::sweep;
-use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
+use keyhaven::job::verify::{Level, VerifyKeys, VerifyOptions, verify};
 use keyhaven::model::{Clock, Timestamp};
 use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::ledger::Ledger;
@@ -273,7 +273,7 @@ async fn what_is_overwritten_in_the_store_is_found_by_those_who_check() {
     assert_eq!(world.bucket.entries(), 0);
 
     let options = VerifyOptions::new(Level::Ledger);
-    let report = verify(&world.context(), &world.open().await, &Keys::default(), &options).await.unwrap();
+    let report = verify(&world.context(), &world.open().await, &VerifyKeys::default(), &options).await.unwrap();
     assert!(report.problems.iter().any(|problem| problem.object.contains("ledger")), "{:#?}", report.problems);
     assert_eq!(world.bucket.entries(), 5, "verify reads every entry from the store");
 

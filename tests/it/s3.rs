@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
-use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
+use keyhaven::job::verify::{Level, VerifyKeys, VerifyOptions, verify};
 use keyhaven::model::{Clock, FailureKind};
 use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::Problem;
@@ -207,7 +207,7 @@ async fn a_repository_lives_in_a_bucket() {
 
     let clock = Arc::clone(&kit.clock) as Arc<dyn Clock>;
     let context = Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() };
-    let keys = Keys { catalogue: None, recovery: Some(Arc::clone(&kit.recovery)) };
+    let keys = VerifyKeys { catalogue: None, recovery: Some(Arc::clone(&kit.recovery)) };
     let report = verify(&context, &other, &keys, &VerifyOptions::new(Level::Payload)).await.unwrap();
     assert!(report.ok && report.counts.payloads == 4, "{report:#?}");
     // Overwritten, the writer's own last entry comes back with its next one.

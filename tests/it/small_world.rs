@@ -19,7 +19,7 @@ use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::forget::give_up;
 use keyhaven::job::restore::{Backup as _, RepositorySnapshot, RestoreError};
-use keyhaven::job::verify::{Keys, Level, Problem, VerifyOptions, VerifyReport, record, verify};
+use keyhaven::job::verify::{Level, Problem, VerifyKeys, VerifyOptions, VerifyReport, record, verify};
 use keyhaven::model::{Clock, Digest, FailureKind, Timestamp};
 use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::Ledger;
@@ -358,8 +358,8 @@ fn context(kit: &Kit) -> Context {
     Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() }
 }
 
-fn keys(kit: &Kit) -> Keys {
-    Keys { catalogue: None, recovery: Some(Arc::clone(&kit.recovery)) }
+fn keys(kit: &Kit) -> VerifyKeys {
+    VerifyKeys { catalogue: None, recovery: Some(Arc::clone(&kit.recovery)) }
 }
 
 /// The objects of a snapshot of one secret, without the padding that readers do not ask for: a few hundred bytes.

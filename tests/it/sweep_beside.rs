@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keyhaven::format::list::PackList;
 use keyhaven::format::names;
 use keyhaven::job::forget::{give_up, take_back};
-use keyhaven::job::verify::{Keys, Level, VerifyOptions, verify};
+use keyhaven::job::verify::{Level, VerifyKeys, VerifyOptions, verify};
 use keyhaven::model::{Clock as _, Digest};
 use keyhaven::repository::Repository;
 use keyhaven::repository::ledger::SnapshotState;
@@ -114,7 +114,7 @@ async fn settle_down(yard: &Yard) {
     yard.sweep().await;
     yard.needed().check(&yard.sim, "in the end");
     let repository = yard.open().await;
-    let keys = Keys { catalogue: None, recovery: None };
+    let keys = VerifyKeys { catalogue: None, recovery: None };
     let report = verify(&yard.context(), &repository, &keys, &VerifyOptions::new(Level::Objects)).await.unwrap();
     assert!(report.ok, "{:#?}", report.problems);
     let again = yard.sweep().await;

@@ -12,8 +12,8 @@ use keyhaven::format::{EntryEvent, EntryPlace, EntryRef, SnapshotEvent, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::verify::{
-    Keys, Level, Problem, ProblemKind, Slice, SliceChoice, Snapshots, VerifyError, VerifyOptions, VerifyReport, record,
-    verify,
+    Level, Problem, ProblemKind, Slice, SliceChoice, Snapshots, VerifyError, VerifyKeys, VerifyOptions, VerifyReport,
+    record, verify,
 };
 use keyhaven::model::{Clock, Digest, FailureKind};
 use keyhaven::repository::{EntryWriter, Repository};
@@ -71,8 +71,8 @@ impl World {
     }
 
     /// Every key: what a level does not need must not change what it finds.
-    fn keys(&self) -> Keys {
-        Keys { catalogue: Some(Arc::clone(&self.kit.catalogue)), recovery: Some(Arc::clone(&self.kit.recovery)) }
+    fn keys(&self) -> VerifyKeys {
+        VerifyKeys { catalogue: Some(Arc::clone(&self.kit.catalogue)), recovery: Some(Arc::clone(&self.kit.recovery)) }
     }
 
     fn context(&self) -> Context {
@@ -80,7 +80,7 @@ impl World {
         Context { clock, observer: Arc::new(Silent), cancel: CancellationToken::new() }
     }
 
-    async fn verify(&self, options: &VerifyOptions, keys: &Keys) -> Result<VerifyReport, VerifyError> {
+    async fn verify(&self, options: &VerifyOptions, keys: &VerifyKeys) -> Result<VerifyReport, VerifyError> {
         // As another process would: nothing remembered from writing it.
         let repository = Repository::open(self.kit.store(), *self.repository.id()).await.unwrap();
         verify(&self.context(), &repository, keys, options).await
@@ -101,11 +101,11 @@ fn only(report: &VerifyReport) -> &Problem {
 #[tokio::test]
 async fn a_whole_repository_passes_with_only_the_keys_of_each_level() {
     let world = World::new().await;
-    let catalogue = Keys { catalogue: Some(Arc::clone(&world.kit.catalogue)), recovery: None };
-    let recovery = Keys { catalogue: None, recovery: Some(Arc::clone(&world.kit.recovery)) };
+    let catalogue = VerifyKeys { catalogue: Some(Arc::clone(&world.kit.catalogue)), recovery: None };
+    let recovery = VerifyKeys { catalogue: None, recovery: Some(Arc::clone(&world.kit.recovery)) };
     for (level, keys) in [
-        (Level::Ledger, Keys::default()),
-        (Level::Objects, Keys::default()),
+        (Level::Ledger, VerifyKeys::default()),
+        (Level::Objects, VerifyKeys::default()),
         (Level::Catalogue, catalogue.clone()),
         (Level::Catalogue, recovery.clone()),
         (Level::Payload, recovery),
@@ -121,7 +121,7 @@ async fn a_whole_repository_passes_with_only_the_keys_of_each_level() {
             assert_eq!((report.counts.packs, report.counts.payloads, report.counts.pointers), (2, 3, 3));
         }
     }
-    for (level, keys) in [(Level::Catalogue, Keys::default()), (Level::Payload, catalogue)] {
+    for (level, keys) in [(Level::Catalogue, VerifyKeys::default()), (Level::Payload, catalogue)] {
         let error = world.verify(&VerifyOptions::new(level), &keys).await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::Key, "{level}: {error}");
     }
@@ -217,7 +217,7 @@ async fn the_ledger_level_finds_what_was_done_to_entries() {
     // A check reads: that this process has seen the entry before is no proof that its bytes are still there.
     std::fs::write(world.path(&lower), b"other bytes").unwrap();
     let options = VerifyOptions::new(Level::Ledger);
-    let report = verify(&world.context(), &world.repository, &Keys::default(), &options).await.unwrap();
+    let report = verify(&world.context(), &world.repository, &VerifyKeys::default(), &options).await.unwrap();
     assert!(only(&report).why.contains(&reference), "the entry above it names it: {:#?}", report.problems);
     assert!(report.warnings.iter().any(|warning| warning.contains(&lower)), "{:#?}", report.warnings);
     std::fs::remove_file(world.path(&lower)).unwrap();
@@ -259,7 +259,7 @@ async fn no_snapshot_where_there_was_one_is_no_pass() {
     let kit = Kit::new();
     let repository = kit.init().await;
     let options = VerifyOptions::new(Level::Objects);
-    let report = verify(&world.context(), &repository, &Keys::default(), &options).await.unwrap();
+    let report = verify(&world.context(), &repository, &VerifyKeys::default(), &options).await.unwrap();
     assert!(report.ok, "{report:#?}");
 }
 
@@ -276,7 +276,8 @@ async fn what_this_host_saw_and_the_bucket_lacks_is_found() {
     repository.remember(&ledger).await;
     let head = ledger.heads()[0].name();
     let options = VerifyOptions::new(Level::Ledger);
-    let check = async || verify(&world.context(), &remembering().await, &Keys::default(), &options).await.unwrap();
+    let check =
+        async || verify(&world.context(), &remembering().await, &VerifyKeys::default(), &options).await.unwrap();
     assert!(check().await.ok);
     let (entry, policy) = (world.path(&head), world.path(&names::policy(&version)));
     let bytes = std::fs::read(&policy).unwrap();
@@ -302,13 +303,13 @@ async fn only_a_pinned_head_shows_that_the_newest_entry_is_gone() {
     let head = world.repository.read_ledger().await.unwrap().heads()[0].clone();
     let mut pinned = VerifyOptions::new(Level::Ledger);
     pinned.pinned_heads = vec![head.digest];
-    let report = world.verify(&pinned, &Keys::default()).await.unwrap();
+    let report = world.verify(&pinned, &VerifyKeys::default()).await.unwrap();
     assert!(report.ok && !report.newest_may_be_missing);
 
     std::fs::remove_file(world.path(&head.name())).unwrap();
     let unpinned = world.at(Level::Ledger).await;
     assert!(unpinned.ok && unpinned.newest_may_be_missing, "it says what it cannot know");
-    let report = world.verify(&pinned, &Keys::default()).await.unwrap();
+    let report = world.verify(&pinned, &VerifyKeys::default()).await.unwrap();
     assert_eq!(
         (only(&report).kind, only(&report).object.as_str()),
         (ProblemKind::HeadMissing, &*head.digest.to_string())
@@ -549,7 +550,7 @@ async fn one_snapshot_alone_is_not_failed_by_another() {
 async fn a_key_that_does_not_fit_is_no_damage() {
     let world = World::new().await;
     let stranger = Arc::new(Identities::generate().0);
-    let keys = Keys { catalogue: None, recovery: Some(stranger) };
+    let keys = VerifyKeys { catalogue: None, recovery: Some(stranger) };
     let report = world.verify(&VerifyOptions::new(Level::Payload), &keys).await.unwrap();
     assert!(report.problems.iter().all(|problem| problem.kind == ProblemKind::Locked), "{report:#?}");
     assert_eq!(report.failure(), Some(FailureKind::Key));

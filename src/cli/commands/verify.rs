@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::crypto::SigningKey;
 use crate::format::names;
 use crate::job::verify::{
-    Keys, Level, Problem, ProblemKind, SliceChoice, Snapshots, VerifyOptions, VerifyReport, record, verify,
+    Level, Problem, ProblemKind, SliceChoice, Snapshots, VerifyKeys, VerifyOptions, VerifyReport, record, verify,
 };
 use crate::model::Digest;
 use crate::repository::Repository;
@@ -88,7 +88,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         (Level::Catalogue, None) => Some(Arc::new(configured_keys::catalogue_key(&settings)?)),
         _ => None,
     };
-    let keys = Keys { catalogue, recovery: recovery.map(Arc::new) };
+    let keys = VerifyKeys { catalogue, recovery: recovery.map(Arc::new) };
     let mut options = VerifyOptions::new(level);
     options.snapshots = arguments.snapshot.map_or(Snapshots::Live, Snapshots::One);
     options.slice = arguments.slice;

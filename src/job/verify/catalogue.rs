@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::objects::Lists;
 use super::payload::{Pointers, line_name};
 use super::sealing::Sealing;
-use super::{Keys, ProblemKind, VerifyError, VerifyOptions, VerifyReport};
+use super::{ProblemKind, VerifyError, VerifyKeys, VerifyOptions, VerifyReport};
 use crate::crypto::Identities;
 use crate::format::names;
 use crate::job::Context;
@@ -52,7 +52,7 @@ impl Summary {
 pub(super) async fn check(
     context: &Context,
     repository: &Repository,
-    keys: &Keys,
+    keys: &VerifyKeys,
     named: NamedObjects<'_>,
     options: &VerifyOptions,
     report: &mut VerifyReport,

@@ -16,7 +16,7 @@ mod sealing;
 mod slice;
 
 pub use error::VerifyError;
-pub use options::{Keys, Level, Snapshots, VerifyOptions};
+pub use options::{Level, Snapshots, VerifyKeys, VerifyOptions};
 pub use report::{Problem, ProblemKind, VerifyCounts, VerifyReport};
 pub use slice::{Slice, SliceChoice, SliceError};
 
@@ -36,7 +36,7 @@ use crate::repository::{EntryWriter, Repository};
 pub async fn verify(
     context: &Context,
     repository: &Repository,
-    keys: &Keys,
+    keys: &VerifyKeys,
     options: &VerifyOptions,
 ) -> Result<VerifyReport, VerifyError> {
     options.check(keys)?;

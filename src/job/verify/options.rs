@@ -57,7 +57,7 @@ pub enum Snapshots {
 
 /// The identities at hand.
 #[derive(Debug, Clone, Default)]
-pub struct Keys {
+pub struct VerifyKeys {
     /// Opens catalogues.
     pub catalogue: Option<Arc<Identities>>,
     /// Opens everything.
@@ -85,7 +85,7 @@ impl VerifyOptions {
     }
 
     /// Refuses what cannot be done before any work.
-    pub(super) fn check(&self, keys: &Keys) -> Result<(), VerifyError> {
+    pub(super) fn check(&self, keys: &VerifyKeys) -> Result<(), VerifyError> {
         if self.slice.is_some() && self.level < Level::Payload {
             return Err(VerifyError::SliceWithoutPayload);
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{Keys, Level, ProblemKind, Slice, VerifyError, VerifyReport};
+use super::{Level, ProblemKind, Slice, VerifyError, VerifyKeys, VerifyReport};
 use crate::crypto::digest::sha256;
 use crate::format::{FormatError, names};
 use crate::job::Context;
@@ -32,7 +32,7 @@ pub(super) fn line_name(key: &ItemKey, version: &Slot) -> Digest {
 
 /// What is opened, and with which keys.
 pub(super) struct Opening<'a> {
-    pub(super) keys: &'a Keys,
+    pub(super) keys: &'a VerifyKeys,
     pub(super) named: NamedObjects<'a>,
     pub(super) slice: Option<Slice>,
 }

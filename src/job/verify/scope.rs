@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::error::VerifyError;
-use super::options::{Keys, Snapshots, VerifyOptions};
+use super::options::{Snapshots, VerifyKeys, VerifyOptions};
 use crate::crypto::Identities;
 use crate::format::{Entry, SnapshotEvent};
 use crate::repository::RepositoryError;
@@ -55,6 +55,6 @@ pub(super) fn go_on(cancel: &CancellationToken) -> Result<(), VerifyError> {
 }
 
 /// The identities that open a catalogue: the catalogue's own, else those that open everything.
-pub(super) fn catalogue_keys(keys: &Keys) -> Option<&Arc<Identities>> {
+pub(super) fn catalogue_keys(keys: &VerifyKeys) -> Option<&Arc<Identities>> {
     keys.catalogue.as_ref().or(keys.recovery.as_ref())
 }
