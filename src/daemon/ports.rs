@@ -70,7 +70,7 @@ pub trait Ledgers: Send + Sync + fmt::Debug {
 /// Hears of everything: hooks, notifications, counters, the board.
 #[async_trait]
 pub trait RunObserver: Send + Sync + fmt::Debug {
-    /// An attempt is about to begin, and is handed back to [`RunObserver::finished`].
+    /// An attempt is about to begin, and is handed back to [`RunObserver::run_finished`].
     ///
     /// # Errors
     /// Why it must not begin, when a hook forbids it.
