@@ -196,7 +196,7 @@ impl App {
     }
 }
 
-/// The folder of a writer's memory, as configured or as the platform says; nothing when there is no home to put it in.
+/// The folder of a writer's memory, as configured or as the platform says; `None` when there is no home to put it in.
 pub(super) fn state_folder(settings: &Settings) -> Option<PathBuf> {
     let systemd = || env::variable("STATE_DIRECTORY").map(PathBuf::from);
     let xdg = || env::variable("XDG_STATE_HOME").map(|home| Path::new(&home).join("keyhaven"));

@@ -36,7 +36,7 @@ impl RecoveryArguments {
         services::repository_with(settings, recovery, self.other_repository).await
     }
 
-    /// The identities of the file that is named here or in the configuration; nothing when there is none.
+    /// The identities of the file that is named here or in the configuration; `None` when there is none.
     ///
     /// # Errors
     /// When the file cannot be read or opened.
@@ -69,7 +69,7 @@ impl RecoveryArguments {
 pub(super) struct Opened {
     /// Its text.
     pub(super) text: Zeroizing<String>,
-    /// The passphrase that it is protected with; nothing when it is not.
+    /// The passphrase that it is protected with; `None` when it is not.
     pub(super) passphrase: Option<SecretString>,
 }
 

@@ -20,7 +20,7 @@ pub(super) fn check(program: &clap::Command, settings: &Settings) -> Result<(), 
     for job in mine {
         if doubts(program, job, settings)?.contains(&RetentionDoubt::NoRule) {
             let (place, what) = (job.origin.clone(), format!("`jobs.{}`", job.name));
-            let problem = "gives up what no rule of retention keeps, and no rule is set".to_owned();
+            let problem = "forgets what no rule of retention keeps, and no rule is set".to_owned();
             return Err(Failure::from(ConfigError::Table { place, what, problem }).hinted(
                 "say in [retention] what is kept, such as keep_daily = 30, and let no `--keep-… 0` of its args switch it \
                  off; `keyhaven forget` shows what that means",
@@ -176,10 +176,10 @@ mod tests {
                 .map_err(|failure| failure.chain().join(": "))
         };
         for none in ["", "args = [\"--apply\"]\n", "[retention]\nkeep_suspect = \"3d\"\n"] {
-            assert!(checked(none).unwrap_err().contains("`jobs.forget`: gives up"), "{none}");
+            assert!(checked(none).unwrap_err().contains("`jobs.forget`: forgets"), "{none}");
         }
         let off = "args = [\"--keep-daily=0\", \"--apply\"]\n[retention]\nkeep_daily = 7\n";
-        assert!(checked(off).unwrap_err().contains("`jobs.forget`: gives up"), "its args switch the only rule off");
+        assert!(checked(off).unwrap_err().contains("`jobs.forget`: forgets"), "its args switch the only rule off");
         for some in ["args = [\"--keep-last\", \"3\"]\n", "[retention]\nkeep_within = \"3d\"\n"] {
             assert_eq!(checked(some), Ok(()), "{some}");
         }

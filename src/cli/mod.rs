@@ -106,7 +106,7 @@ async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -
     let app = app;
     let daemon = arguments.command.is_daemon();
     let command = async {
-        // Said in here, so that whoever is told of a run that fails is told of this one.
+        // Returned inside the command, so that failure notifications cover it.
         if let Some(failure) = refused {
             return Err(failure);
         }

@@ -20,8 +20,8 @@ use crate::daemon::{JobRun, Notifier, RunOutcome};
 use crate::model::{Clock as _, FailureKind};
 use crate::repository::StateDirectory;
 
-/// The commands that are told of, by what is typed, each with what its job is called.
-const SURROUNDED: &[(&str, &str)] = &[
+/// Commands that trigger hooks and notifications, each with its kind of job.
+const NOTIFIED_COMMANDS: &[(&str, &str)] = &[
     ("backup", "backup"),
     ("verify", "verify"),
     ("sync", "sync"),
@@ -33,11 +33,11 @@ const SURROUNDED: &[(&str, &str)] = &[
 ];
 
 /// Variables that hooks inherit. Everything else stays here: no key of ours can be among these.
-const HANDED_ON: &[&str] =
+const INHERITED: &[&str] =
     &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "INVOCATION_ID"];
 
-/// Runs `work`, which is the command, with everything that surrounds it. Nothing that is told changes how it ends; only a
-/// run-before hook that fails keeps it from beginning.
+/// Runs `work`, the command, with hooks and notifications around it. Only a failing run-before hook changes anything: the
+/// command does not begin then.
 ///
 /// # Errors
 /// Those of `work`, and kind 1 when the run-before hook failed.
@@ -46,13 +46,13 @@ pub(super) async fn around(
     invocation: &Invocation,
     work: impl Future<Output = Result<CommandOutcome, Failure>>,
 ) -> Result<CommandOutcome, Failure> {
-    let kind = SURROUNDED.iter().find(|(typed, _)| *typed == invocation.path).map(|(_, kind)| *kind);
+    let kind = NOTIFIED_COMMANDS.iter().find(|(typed, _)| *typed == invocation.path).map(|(_, kind)| *kind);
     let Some(kind) = kind else {
         return work.await;
     };
-    // Settings that are wrong: the command itself says so, and there is nobody whom we know to tell.
+    // If the configuration is invalid, the command reports it; there are no targets to notify.
     let Ok(settings) = app.settings() else { return work.await };
-    // The daemon tells of what it runs.
+    // The daemon notifies of the jobs that it runs.
     let notifier =
         if scheduled::by_daemon() { Notifier::silent(Arc::new(SystemClock)) } else { notifier(app, &settings) };
     run(app, &settings, &notifier, kind, work).await
@@ -127,9 +127,9 @@ fn record(start: &RunStart, result: &Result<CommandOutcome, Failure>) -> JobRun 
     }
 }
 
-/// Tells what `status` found of an instance: why it is stale, or that it is not any more. Only for a repository that could be
-/// read, and not in a job of the daemon, which tells it itself.
-pub(super) async fn tell_freshness(app: &App, settings: &Settings, stale: &[String]) {
+/// Notifies of what `status` found: why an instance is stale, or that it no longer is. Not in a job of the daemon, which
+/// does this itself.
+pub(super) async fn notify_freshness(app: &App, settings: &Settings, stale: &[String]) {
     if scheduled::by_daemon() {
         return;
     }
@@ -144,9 +144,9 @@ fn warn(app: &App, warnings: Vec<NotifyWarning>) {
     }
 }
 
-/// A notifier as the configuration has it. A target whose secret is not to be had is a warning for every run.
+/// The configured notifier. A target whose secret cannot be read is a warning in every run.
 pub(super) fn notifier(app: &App, settings: &Settings) -> Notifier {
-    let environment = HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::variable(name)?)));
+    let environment = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), env::variable(name)?)));
     let hooks = Hooks::new(settings.hooks().clone(), environment.collect());
     let id = settings.repository_id().unwrap_or_default();
     let folder =

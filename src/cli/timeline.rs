@@ -33,7 +33,7 @@ pub(super) struct VersionHistory {
     pub(super) first: u64,
     pub(super) last: u64,
     pub(super) last_time: Timestamp,
-    /// The newest pack with its payload; nothing when no snapshot kept it.
+    /// The newest pack with its payload; `None` when no snapshot kept it.
     pub(super) pack: Option<Digest>,
 }
 

@@ -230,7 +230,7 @@ impl fmt::Debug for Identities {
     }
 }
 
-/// The binary form of an age file; nothing when it looks armored and is not.
+/// The binary form of an age file; `None` when it looks armored and is not.
 fn without_armor(file: &[u8]) -> Option<Vec<u8>> {
     let Some(armored) = file.trim_ascii().strip_prefix(ARMOR_BEGIN.as_bytes()) else {
         return Some(file.to_vec());

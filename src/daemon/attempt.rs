@@ -35,7 +35,7 @@ async fn filled(ports: &Ports, task: &JobTask) -> Option<Option<CompletedSlot>> 
     match ports.ledgers.filled(&task.instance, &task.name, until).await {
         Ok(filled) => Some(filled),
         Err(why) => {
-            // The job itself fails then, or finds a way; and whoever must hear of that does.
+            // Start the job anyway: if the ledger is really unreachable, it fails, and that is notified.
             warn!(job = task.name, instance = task.instance, "the ledger cannot be read: {why}");
             None
         }

@@ -52,7 +52,7 @@ pub struct JobView {
     pub name: String,
     /// The command that it runs, such as `backup`.
     pub kind: String,
-    /// The longest time that its schedule lets pass between two runs; nothing when it never runs again.
+    /// The longest time that its schedule lets pass between two runs; `None` when it never runs again.
     pub interval: Option<Duration>,
     /// When it is due next, before any jitter.
     pub next: Option<Timestamp>,

@@ -50,7 +50,7 @@ impl LeaseManager {
     pub async fn probe(&mut self) {
         let probes =
             self.places.iter().map(|(instance, (leases, _))| async move { (instance, within(leases.probe()).await) });
-        // A place that is down costs its patience, and a thousand of them must not cost it a thousand times.
+        // In parallel: each unreachable store costs one timeout.
         let mut probes = futures_util::stream::iter(probes).buffer_unordered(PROBES);
         let mut unfit = Vec::new();
         while let Some((instance, probed)) = probes.next().await {

@@ -59,8 +59,8 @@ pub trait Runner: Send + Sync + fmt::Debug {
 /// Knows which runs of a schedule are over.
 #[async_trait]
 pub trait Ledgers: Send + Sync + fmt::Debug {
-    /// The newest run of a job, not later than `until`, that the ledger of an instance shows as done; nothing when it shows
-    /// none.
+    /// The newest run of a job, not later than `until`, that the ledger of an instance shows as done, if
+    /// any.
     ///
     /// # Errors
     /// Why the ledger cannot be read, in words.

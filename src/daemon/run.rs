@@ -36,7 +36,7 @@ pub struct JobRun {
     /// The instance of the configuration; empty where it has only one.
     #[serde(default)]
     pub instance: String,
-    /// Which run of the schedule it was; nothing for a run by hand.
+    /// Which run of the schedule it was; `None` for a run by hand.
     #[serde(default)]
     pub due: Option<ScheduledRun>,
     /// When it began.

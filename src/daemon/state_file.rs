@@ -157,8 +157,8 @@ impl StateFile {
     }
 }
 
-/// Makes and locks a lock file; nothing when another process has held it for some seconds. A file that is replaced cannot
-/// be its own lock. It is unlocked with the handle: the kernel sees to that even when the process is killed.
+/// Makes and locks a lock file; `None` when another process has held it for some seconds. A file that is replaced
+/// cannot be its own lock. It is unlocked with the handle: the kernel sees to that even when the process is killed.
 ///
 /// # Errors
 /// When the file cannot be made or locked.

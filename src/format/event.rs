@@ -31,7 +31,7 @@ pub enum EntryEvent {
     Drill(DrillEvent),
     /// Snapshots were marked for deletion.
     Forget(ForgetEvent),
-    /// That was taken back.
+    /// Their forgetting was undone.
     Undo(SnapshotsEvent),
     /// Snapshots are kept whatever the retention policy says.
     Hold(SnapshotsEvent),

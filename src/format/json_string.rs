@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-/// The text of a JSON string literal, quotes included in `raw`; nothing when an escape is broken.
+/// The text of a JSON string literal, quotes included in `raw`; `None` when an escape is broken.
 ///
 /// A general reader collects an escaped string in a buffer that grows and is not wiped. The text is never longer than
 /// its literal, so this one takes all the room at once.

@@ -32,7 +32,7 @@ impl<R: Read> Lines<R> {
         self.number
     }
 
-    /// The next line without its line feed; nothing at the clean end.
+    /// The next line without its line feed; `None` at the clean end.
     pub(super) fn next_line(&mut self) -> Result<Option<&[u8]>, FormatError> {
         let mut looked_at = 0;
         loop {

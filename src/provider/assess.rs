@@ -47,7 +47,7 @@ pub struct Prerequisite {
     pub code: &'static str,
     /// What has to be there, as a fragment.
     pub what: &'static str,
-    /// Which one, by the name that the item gives it (a role, a project); nothing when the item names none.
+    /// Which one, by the name that the item gives it (a role, a project); `None` when the item names none.
     pub subject: Option<String>,
 }
 

@@ -101,7 +101,7 @@ pub enum Action {
     SignAuthority,
     /// Gives an authority a certificate that was signed outside the standby.
     SetSigned {
-        /// The authority of the source that signs it; nothing when an operator brings the certificate.
+        /// The authority of the source that signs it; `None` when an operator brings the certificate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<ItemKey>,
     },

@@ -26,8 +26,8 @@ pub struct Listed {
     pub item: Item,
     /// The digest of all its rows.
     pub revision: Revision,
-    /// The same digest without `updated_at`, where the rows name each version that holds a payload, so that equal
-    /// digests mean equal versions (secrets); nothing where `updated_at` is the only sign of a change (configurations).
+    /// The revision computed without `updated_at`. `None` for items whose only sign of a change is `updated_at`
+    /// (configurations); for secrets the rows name each version with a payload, so equal digests mean equal versions.
     ///
     /// Some instances move `updated_at` when a payload is read. A capture that finds this goes by this digest.
     pub settled: Option<Revision>,
@@ -112,10 +112,9 @@ pub trait Sink: Send {
         false
     }
 
-    /// Hears that the identity may not list items of a kind, in the provider's words; says whether the listing is of use
-    /// without them.
+    /// Called when the identity may not list a kind, with the provider's words. Return `true` to continue without it.
     ///
-    /// To most (the default, and every closure) it is not: what is hidden would look as if it was not there.
+    /// Default, also of closures: `false`, because hidden items would look as if they did not exist.
     fn hidden(&mut self, _kind: ItemKind, _why: &str) -> bool {
         false
     }

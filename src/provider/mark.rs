@@ -47,7 +47,7 @@ pub struct RestoreMark {
 }
 
 impl RestoreMark {
-    /// Reads a mark; nothing when the value is none.
+    /// Reads a mark; `None` when the value is none.
     #[must_use]
     pub fn parse(value: &RawValue) -> Option<Self> {
         serde_json::from_str(value.get()).ok()

@@ -49,15 +49,15 @@ pub struct RestoreItem {
     pub expires: Option<Timestamp>,
     /// How many versions the lists count.
     pub versions_total: Option<u64>,
-    /// Its versions, oldest first; nothing when they were not asked for.
+    /// Its versions, oldest first; `None` when they were not asked for.
     pub versions: Option<Vec<RestoreVersion>>,
-    /// Its locks with all their details; nothing when they were not asked for.
+    /// Its locks with all their details; `None` when they were not asked for.
     pub locks: Option<Vec<RestoreLock>>,
     /// The locks as the lists show them: version id and lock name.
     pub lock_names: Vec<(String, String)>,
     /// The ids of the current and the previous version, as the lists show them.
     pub newest: Vec<String>,
-    /// How far a certificate authority of the instance has come; nothing for what is none.
+    /// How far a certificate authority of the instance has come; `None` for what is none.
     pub certification: Option<Certification>,
     /// The signing request (PEM) of an authority that has no certificate yet, if its value was read.
     pub request: Option<String>,

@@ -60,7 +60,7 @@ impl EntryCache {
         self.floor.store(floor(listed, ROOM), Ordering::Relaxed);
     }
 
-    /// The bytes of an entry that a listing shows with this size; nothing when they are not here.
+    /// The bytes of an entry that a listing shows with this size; `None` when they are not here.
     pub(super) async fn get(&self, path: &str, size: u64) -> Option<Bytes> {
         let (file, path) = (self.place_of(path)?, path.to_owned());
         let reading = move || {
@@ -99,7 +99,7 @@ impl EntryCache {
         drop(tokio::task::spawn_blocking(move || tidy(&root, &ledger, &wanted)).await);
     }
 
-    /// Where an entry lies that is kept; nothing for what is none, and for one that there is no room for.
+    /// Where an entry lies that is kept; `None` for what is none, and for one that there is no room for.
     fn place_of(&self, path: &str) -> Option<PathBuf> {
         let sequence = names::parse_entry(path)?.sequence;
         (sequence >= self.floor.load(Ordering::Relaxed)).then(|| self.folder.join(path))
@@ -136,7 +136,7 @@ fn floor(listed: &[ObjectInfo], room: u64) -> u64 {
     0
 }
 
-/// A file of this size; nothing when there is none, an error when it is another thing.
+/// A file of this size; `None` when there is none, an error when it is another thing.
 fn read(file: &Path, size: u64) -> io::Result<Option<Bytes>> {
     // Asked before it is opened: a pipe would wait for its writer.
     let found = match fs::symlink_metadata(file) {

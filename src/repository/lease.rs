@@ -256,7 +256,7 @@ impl Leases {
         self.next(&lease, self.now(), true).await.map(drop)
     }
 
-    /// Makes the generation after `lease`. Nothing when another did.
+    /// Makes the generation after `lease`. `None` when another did.
     async fn next(&self, lease: &Lease, now: Timestamp, released: bool) -> Result<Option<Lease>, LeaseError> {
         let folder = &lease.folder;
         let spoiled = || LeaseError::Spoiled { folder: folder.clone() };

@@ -57,7 +57,7 @@ impl Schedule {
         self.zone
     }
 
-    /// The first due moment that is later than `at`; nothing when there is none before the year 2101.
+    /// The first due moment that is later than `at`; `None` when there is none before the year 2101.
     #[must_use]
     pub fn next_after(&self, at: Timestamp) -> Option<Timestamp> {
         self.next(at.millis().div_euclid(1_000)).map(moment)
@@ -95,7 +95,7 @@ impl Schedule {
     }
 
     /// How long it is at most from one run to the next: the longest gap in the week after `at`, or among the next few runs
-    /// where they are rarer. Nothing when fewer than two runs are to come.
+    /// where they are rarer. `None` when fewer than two runs are to come.
     #[must_use]
     pub fn interval(&self, at: Timestamp) -> Option<Duration> {
         let first = self.next_after(at)?;

@@ -64,7 +64,7 @@ fn jobs_of_retention_that_fail_or_only_look_are_named() {
     machine.write("keyhaven.toml", &format!("{job}args = [\"--apply\"]\n"));
     machine
         .run(&["config", "validate"])
-        .fails(2, &["line 1: `jobs.retain`: gives up what no rule", "hint: say in [retention]"]);
+        .fails(2, &["line 1: `jobs.retain`: forgets what no rule", "hint: say in [retention]"]);
     machine.write("keyhaven.toml", &format!("[retention]\nkeep_last = 5\n{job}"));
     let valid = machine.run(&["config", "validate", "--json"]).json(0);
     let warnings: Vec<&str> = valid["warnings"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();

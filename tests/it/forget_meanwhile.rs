@@ -3,7 +3,7 @@
 use keyhaven::crypto::digest::sha256;
 use keyhaven::format::event::{SNAPSHOTS_AN_ENTRY, SnapshotsEvent, SweepEvent};
 use keyhaven::format::{Draft, EntryEvent};
-use keyhaven::job::forget::{give_up, now_of, take_back};
+use keyhaven::job::forget::{forget_snapshots, now_of, undo_forget};
 use keyhaven::model::{Clock as _, Digest};
 use keyhaven::repository::Repository;
 use keyhaven::repository::ledger::SnapshotState;
@@ -35,8 +35,8 @@ async fn what_another_host_holds_while_it_is_forgotten_is_undone() {
         let (writer, chosen) = (yard.writer("forgetter", &yard.reaper), snapshots[..2].to_vec());
         async move {
             let repository = Repository::open(store, id).await.unwrap();
-            let done = give_up(&repository, &writer, TOOL, &chosen, "test").await.unwrap();
-            assert_eq!((done.entries.len(), done.taken_back), (2, vec![chosen[1]]));
+            let done = forget_snapshots(&repository, &writer, TOOL, &chosen, "test").await.unwrap();
+            assert_eq!((done.entries.len(), done.undone), (2, vec![chosen[1]]));
             "done".to_owned()
         }
     });
@@ -61,8 +61,8 @@ async fn an_undo_looks_again_whether_a_sweep_was_faster() {
         let (writer, chosen) = (yard.writer("forgetter", &yard.reaper), snapshots[..1].to_vec());
         async move {
             let repository = Repository::open(store, id).await.unwrap();
-            match take_back(&repository, &writer, TOOL, &chosen, "test").await {
-                Ok(_) => "taken back".to_owned(),
+            match undo_forget(&repository, &writer, TOOL, &chosen, "test").await {
+                Ok(_) => "undone".to_owned(),
                 Err(error) => error.to_string(),
             }
         }
@@ -85,7 +85,7 @@ async fn what_was_swept_before_is_refused_without_an_entry() {
     sign(&yard, EntryEvent::Sweep(sweep)).await;
     let entries = yard.sim.paths("ledger");
     let writer = yard.writer("forgetter", &yard.reaper);
-    let refused = take_back(&yard.open().await, &writer, TOOL, &snapshots[..1], "test").await.unwrap_err();
+    let refused = undo_forget(&yard.open().await, &writer, TOOL, &snapshots[..1], "test").await.unwrap_err();
     assert!(refused.to_string().starts_with("too late"), "{refused}");
     assert_eq!(yard.sim.paths("ledger"), entries);
 }
@@ -96,7 +96,7 @@ async fn more_than_one_entry_may_name_take_several() {
     let others = (1..=SNAPSHOTS_AN_ENTRY).map(|number| sha256(&number.to_be_bytes()));
     let many: Vec<Digest> = others.chain([snapshots[0]]).collect();
     let writer = yard.writer("forgetter", &yard.reaper);
-    let done = give_up(&yard.open().await, &writer, TOOL, &many, "test").await.unwrap();
+    let done = forget_snapshots(&yard.open().await, &writer, TOOL, &many, "test").await.unwrap();
     assert_eq!(done.entries.len(), 2);
     assert!(!yard.ledger().is_live(&snapshots[0]), "it stands in the second");
 }

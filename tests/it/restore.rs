@@ -174,7 +174,7 @@ async fn metadata_without_room_for_a_mark_is_restored_all_the_same() {
     let backup = pair.backup().await;
     let made = make_plan(&pair, &backup, &PlanOptions::default()).await;
     assert_eq!(
-        made.notes.iter().filter(|note| note.reason.contains("cannot take our mark")).count(),
+        made.notes.iter().filter(|note| note.reason.contains("no room for the restore mark")).count(),
         3,
         "{:#?}",
         made.notes

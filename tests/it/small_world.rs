@@ -17,7 +17,7 @@ use keyhaven::format::snapshot::PartRef;
 use keyhaven::format::{Entry, EntryEvent, Policy, RepositoryId, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
-use keyhaven::job::forget::give_up;
+use keyhaven::job::forget::forget_snapshots;
 use keyhaven::job::restore::{Backup as _, RepositorySnapshot, RestoreError};
 use keyhaven::job::verify::{Level, Problem, VerifyKeys, VerifyOptions, VerifyReport, record, verify};
 use keyhaven::model::{Clock, Digest, FailureKind, Timestamp};
@@ -167,7 +167,7 @@ impl World {
         kit.change(&repository, |policy| policy.reason = Some("second".to_owned())).await;
         earlier.push(stored());
         let reaper = kit.writer("reaper", &kit.reaper, &id);
-        give_up(&repository, &reaper, TOOL, &[snapshots[0].entry.digest], "all").await.unwrap();
+        forget_snapshots(&repository, &reaper, TOOL, &[snapshots[0].entry.digest], "all").await.unwrap();
         earlier.push(stored());
 
         // As writers put it, with its padding; where every byte is tried, without its 128 KiB.

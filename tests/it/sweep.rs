@@ -9,7 +9,7 @@ use keyhaven::crypto::digest::sha256;
 use keyhaven::format::{Entry, names};
 use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
-use keyhaven::job::forget::give_up;
+use keyhaven::job::forget::forget_snapshots;
 use keyhaven::job::sweep::{SweepOptions, SweepReport, sweep};
 use keyhaven::model::{Clock, Digest, Timestamp};
 use keyhaven::repository::{Repository, S3Settings, StateDirectory, Store};
@@ -35,7 +35,7 @@ async fn two_snapshots(kit: &Kit, repository: &Repository) -> (Entry, Entry) {
     let old = kit.snapshot(repository, &collector, &[("a", "{}"), ("b", "{}")]).await.unwrap();
     let new = kit.snapshot(repository, &collector, &[("a", "{}")]).await.unwrap();
     let writer = kit.writer("reaper", &kit.reaper, repository.id());
-    give_up(repository, &writer, TOOL, &[old.digest], "by hand").await.unwrap();
+    forget_snapshots(repository, &writer, TOOL, &[old.digest], "by hand").await.unwrap();
     (old, new)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyhaven::format::list::PackList;
 use keyhaven::format::names;
-use keyhaven::job::forget::{give_up, take_back};
+use keyhaven::job::forget::{forget_snapshots, undo_forget};
 use keyhaven::job::verify::{Level, VerifyKeys, VerifyOptions, verify};
 use keyhaven::model::{Clock as _, Digest};
 use keyhaven::repository::Repository;
@@ -161,7 +161,7 @@ fn forgetting(yard: &Yard, turn: &Turn, mut dice: Dice, paging: Paging) -> impl 
         match chosen.await {
             Err(error) => format!("not forgotten: {error}"),
             Ok((_, none)) if none.is_empty() => "nothing to forget".to_owned(),
-            Ok((repository, chosen)) => match give_up(&repository, &writer, TOOL, &chosen, "by dice").await {
+            Ok((repository, chosen)) => match forget_snapshots(&repository, &writer, TOOL, &chosen, "by dice").await {
                 Ok(_) => format!("forgot {}", chosen.len()),
                 Err(error) => format!("not forgotten: {error}"),
             },
@@ -194,7 +194,7 @@ fn undoing(
             return "nothing to undo".to_owned();
         }
         let which = usize::try_from(dice.below(forgotten.len() as u64)).unwrap();
-        match take_back(&repository, &writer, TOOL, &[forgotten[which]], "by dice").await {
+        match undo_forget(&repository, &writer, TOOL, &[forgotten[which]], "by dice").await {
             Ok(_) => "undone".to_owned(),
             Err(error) => format!("not undone: {error}"),
         }
@@ -297,7 +297,7 @@ async fn duel(seed: u64, given: Given) -> bool {
     yard.sim.advance(72 * HOUR);
     yard.source.change(&mut dice);
     let sweep = |turn: Turn| {
-        let (sweep, forget) = (yard.sweeping("sweeper", &turn), give_up_in_turn(&yard, &turn, old));
+        let (sweep, forget) = (yard.sweeping("sweeper", &turn), forget_in_turn(&yard, &turn, old));
         async move {
             if matches!(given, Given::Now) {
                 forget.await;
@@ -337,12 +337,12 @@ async fn duels(seeds: std::ops::Range<u64>, given: Given) {
     assert!(recorded * 10 > count * 9, "{recorded} of {count} were recorded");
 }
 
-fn give_up_in_turn(yard: &Yard, turn: &Turn, old: Digest) -> impl Future<Output = ()> + use<> {
+fn forget_in_turn(yard: &Yard, turn: &Turn, old: Digest) -> impl Future<Output = ()> + use<> {
     let (store, id) = (yard.sim.client(turn, Paging::Prompt), yard.id);
     let writer = yard.writer("forgetter", &yard.reaper);
     async move {
         let repository = Repository::open(store, id).await.unwrap();
-        give_up(&repository, &writer, TOOL, &[old], "test").await.unwrap();
+        forget_snapshots(&repository, &writer, TOOL, &[old], "test").await.unwrap();
     }
 }
 

@@ -85,7 +85,7 @@ async fn an_undo_on_a_lost_page_is_not_overlooked() {
     yard.backed_up().await;
     yard.forget(&[old]).await;
     let writer = yard.writer("forgetter", &yard.reaper);
-    keyhaven::job::forget::take_back(&yard.open().await, &writer, TOOL, &[old], "test").await.unwrap();
+    keyhaven::job::forget::undo_forget(&yard.open().await, &writer, TOOL, &[old], "test").await.unwrap();
     yard.sim.advance(72 * HOUR);
     assert_eq!(yard.sim.paths("ledger").len(), 4);
     yard.sim.with(|world| world.page = 3);

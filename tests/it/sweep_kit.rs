@@ -257,7 +257,7 @@ impl Yard {
 
     pub(crate) async fn forget(&self, snapshots: &[Digest]) {
         let writer = self.writer("forgetter", &self.reaper);
-        keyhaven::job::forget::give_up(&self.open().await, &writer, TOOL, snapshots, "test").await.unwrap();
+        keyhaven::job::forget::forget_snapshots(&self.open().await, &writer, TOOL, snapshots, "test").await.unwrap();
     }
 
     /// A sweep of a host, through a store with such listings.

@@ -377,12 +377,12 @@ async fn an_undo_in_the_last_moment() {
         let writer = yard.writer("forgetter", &yard.reaper);
         yard.unseen(async {
             let undo = &snapshots[..1];
-            keyhaven::job::forget::take_back(&yard.open().await, &writer, TOOL, undo, "test").await.unwrap();
+            keyhaven::job::forget::undo_forget(&yard.open().await, &writer, TOOL, undo, "test").await.unwrap();
         })
         .await;
     })
     .await;
-    assert!(said.contains("taken back meanwhile"), "{said}");
+    assert!(said.contains("undone meanwhile"), "{said}");
     assert_eq!(yard.sim.with(|world| world.deletes), deletes);
 }
 

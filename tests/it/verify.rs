@@ -252,7 +252,7 @@ async fn no_snapshot_where_there_was_one_is_no_pass() {
     let snapshots: Vec<Digest> =
         world.repository.read_ledger().await.unwrap().snapshots().iter().map(|entry| entry.digest).collect();
     let reaper = world.kit.writer("r", &world.kit.reaper, world.repository.id());
-    keyhaven::job::forget::give_up(&world.repository, &reaper, TOOL, &snapshots, "all").await.unwrap();
+    keyhaven::job::forget::forget_snapshots(&world.repository, &reaper, TOOL, &snapshots, "all").await.unwrap();
     let report = world.at(Level::Ledger).await;
     assert!(only(&report).why.contains("nothing left to restore"), "{report:#?}");
     // Before the first snapshot there is nothing to miss.

@@ -58,7 +58,7 @@ struct ShownCoverage {
     coverage: CoverageReport,
     /// Kinds of items that the collector was not allowed to list: nobody knows how many there are.
     hidden: Vec<String>,
-    /// Whether the share that was asked for is reached; nothing when none was.
+    /// Whether the share that was asked for is reached; `None` when none was.
     #[serde(skip_serializing_if = "Option::is_none")]
     met: Option<bool>,
 }

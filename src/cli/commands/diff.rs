@@ -91,7 +91,7 @@ struct ComparedItem {
     item_type: String,
     name: String,
     revision: Option<Revision>,
-    /// The documents and the payload versions, by name; nothing for a live item, which was not read.
+    /// The documents and the payload versions, by name; `None` for a live item, which was not read.
     parts: Option<BTreeMap<String, String>>,
 }
 

@@ -15,8 +15,8 @@ use crate::config::Settings;
 use crate::config::sections::RetentionSection;
 use crate::config::value::{self, Whole, parse_flag};
 use crate::job::forget::{
-    ForgetError, ForgottenSnapshots, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide, give_up,
-    now_of, stored_times, take_back,
+    ForgetError, ForgottenSnapshots, KeepReason, Period, Policy, SnapshotDecision, check_by_hand, decide,
+    forget_snapshots, now_of, stored_times, undo_forget,
 };
 use crate::job::{RunFacts, RunResult};
 use crate::model::{Digest, FailureKind, Timestamp};
@@ -24,11 +24,11 @@ use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::Ledger;
 use crate::repository::{EntryWriter, Repository};
 
-/// Gives up the snapshots that no rule of retention keeps.
+/// Forgets the snapshots that no rule of retention keeps.
 ///
-/// Says what it would do and why each of the others is kept, and does it only with --apply. Never given up: the newest good
+/// Says what it would do and why each of the others is kept, and does it only with --apply. Never forgotten: the newest good
 /// snapshot, the newest verified good one, what is held. Nothing is deleted: `keyhaven sweep` does that once the grace of
-/// the repository is over, and until then --undo takes it back. Needs a signing key with the role reaper.
+/// the repository is over, and until then --undo undoes it. Needs a signing key with the role reaper.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A rule that is given here takes the place of the same rule in [retention] of the configuration; 0 switches it off.
@@ -41,15 +41,15 @@ Examples:
   keyhaven forget --snapshot 42 --reason 'made with the wrong overrides' --apply
   keyhaven forget --undo 42 43 --reason 'needed for the audit'")]
 pub(in crate::cli) struct Arguments {
-    /// Sign that they are given up; without it, only say what would be
+    /// Sign that they are forgotten; without it, only say what would be
     #[arg(long, conflicts_with = "undo")]
     apply: bool,
     #[command(flatten)]
     rules: Rules,
-    /// Give up this snapshot by hand: a sequence number or the start of its digest; several may follow
+    /// Forget this snapshot by hand: a sequence number or the start of its digest; several may follow
     #[arg(long, value_name = "SNAPSHOT", num_args = 1.., requires = "reason", conflicts_with = "Rules")]
     snapshot: Vec<SnapshotQuery>,
-    /// Take these forgotten snapshots back
+    /// Undo the forgetting of these snapshots
     #[arg(long, value_name = "SNAPSHOT", num_args = 1.., requires = "reason", conflicts_with_all = ["Rules", "snapshot"])]
     undo: Vec<SnapshotQuery>,
     /// Why; it stays in the ledger
@@ -124,7 +124,7 @@ impl Rules {
 
 impl Arguments {
     /// Which kinds of rules it goes by, with this configuration below: its counts are right, of a time only whether it is
-    /// set. Nothing where the snapshots are named by hand.
+    /// set. `None` where the snapshots are named by hand.
     pub(in crate::cli) fn kinds_of_rules(&self, retention: &RetentionSection) -> Option<Policy> {
         if !self.snapshot.is_empty() || !self.undo.is_empty() {
             return None;
@@ -187,18 +187,18 @@ struct ForgetReport {
     snapshots: Vec<ForgetRow>,
     /// The entries that were written.
     entries: Vec<Digest>,
-    /// Until then at least they can be taken back.
+    /// Until then at least it can be undone.
     #[serde(skip_serializing_if = "Option::is_none")]
     undo_until: Option<Timestamp>,
     /// Held by another host in the same moment, and so kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    taken_back: Vec<Digest>,
+    undone: Vec<Digest>,
 }
 
-/// What was taken back.
+/// An undo that was recorded.
 #[derive(Serialize)]
 struct UndoReport {
-    taken_back: Vec<Digest>,
+    undone: Vec<Digest>,
     /// The entry that says so, and its sequence.
     entry: Digest,
     sequence: u64,
@@ -261,22 +261,22 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
             (format!("by hand: {}", reason.as_deref().unwrap_or_default()), lines)
         }
     };
-    let given_up: Vec<Digest> = lines.iter().filter(|line| !line.keep).map(|line| line.digest).collect();
+    let forgotten: Vec<Digest> = lines.iter().filter(|line| !line.keep).map(|line| line.digest).collect();
     let mut shown = ForgetReport {
         applied: false,
         rule,
-        kept: lines.len() - given_up.len(),
-        forgotten: given_up.len(),
+        kept: lines.len() - forgotten.len(),
+        forgotten: forgotten.len(),
         snapshots: lines,
         entries: Vec::new(),
         undo_until: None,
-        taken_back: Vec::new(),
+        undone: Vec::new(),
     };
-    if arguments.apply && !given_up.is_empty() {
+    if arguments.apply && !forgotten.is_empty() {
         let writer = writer(app, &settings, &repository, arguments.key, arguments.passphrase_file).await?;
         let tool = draft::tool();
-        let giving_up = give_up(&repository, &writer, &tool, &given_up, &shown.rule);
-        let done = app.change(giving_up.map_err(explained)).await?;
+        let forgetting = forget_snapshots(&repository, &writer, &tool, &forgotten, &shown.rule);
+        let done = app.change(forgetting.map_err(explained)).await?;
         done.warnings.iter().for_each(|warning| app.printer.warning(warning));
         shown.record(done);
     }
@@ -295,13 +295,13 @@ impl ForgetReport {
     fn record(&mut self, done: ForgottenSnapshots) {
         self.entries = done.entries.iter().map(|entry| entry.digest).collect();
         self.undo_until = Some(done.undo_until);
-        self.forgotten -= done.taken_back.len();
-        self.kept += done.taken_back.len();
-        for line in self.snapshots.iter_mut().filter(|line| done.taken_back.contains(&line.digest)) {
+        self.forgotten -= done.undone.len();
+        self.kept += done.undone.len();
+        for line in self.snapshots.iter_mut().filter(|line| done.undone.contains(&line.digest)) {
             line.keep = true;
             line.reasons.push(KeepReason::Pinned("in this moment".to_owned()));
         }
-        self.taken_back = done.taken_back;
+        self.undone = done.undone;
     }
 }
 
@@ -356,15 +356,15 @@ async fn undo(
     let reason = arguments.reason.unwrap_or_default();
     let writer = writer(app, settings, repository, arguments.key, arguments.passphrase_file).await?;
     let tool = draft::tool();
-    let taking_back = take_back(repository, &writer, &tool, &digests, &reason);
-    let done = app.change(taking_back.map_err(explained)).await?;
+    let undoing = undo_forget(repository, &writer, &tool, &digests, &reason);
+    let done = app.change(undoing.map_err(explained)).await?;
     let entry = done.entry.clone();
     done.into_warnings().for_each(|warning| app.printer.warning(&warning));
-    let done = UndoReport { taken_back: digests, entry: entry.digest, sequence: entry.sequence };
+    let done = UndoReport { undone: digests, entry: entry.digest, sequence: entry.sequence };
     app.printer.run_result(&done, |printer| {
         let numbers = sequences.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-        printer.line(format!("Entry {} takes back: {numbers}.", entry.sequence))?;
-        printer.line("  The next `forget --apply` gives them up again unless a rule or a hold keeps them:")?;
+        printer.line(format!("Entry {} undoes the forgetting of {numbers}.", entry.sequence))?;
+        printer.line("  The next `forget --apply` forgets them again unless a rule or a hold keeps them:")?;
         printer.line(format!("  keyhaven snapshots hold {} --reason …", sequences.first().copied().unwrap_or_default()))
     })?;
     Ok(CommandOutcome::done().with(&done))
@@ -418,7 +418,7 @@ fn print(printer: &Printer, shown: &ForgetReport) -> Result<(), Failure> {
     printer.line(format!("  rule: {}", text::safe(&shown.rule)))?;
     match shown.undo_until {
         Some(until) => printer.line(format!(
-            "  They can be taken back until {} at least, and for as long as no sweep has run: keyhaven forget --undo …",
+            "  This can be undone until {} at least, and for as long as no sweep has run: keyhaven forget --undo …",
             text::time(until)
         )),
         None if shown.forgotten > 0 => printer.line("  Nothing was written; --apply does it."),

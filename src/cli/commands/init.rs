@@ -94,7 +94,7 @@ struct Files {
     signing_key: PathBuf,
     catalogue_key: PathBuf,
     recovery_sheet: PathBuf,
-    /// The configuration; nothing when one was there already, which is never changed.
+    /// The configuration; `None` when one was there already, which is never changed.
     config: Option<PathBuf>,
 }
 

@@ -219,7 +219,7 @@ impl KitFiles {
     }
 }
 
-/// The passphrase of a new kit; nothing when it is to have none.
+/// The passphrase of a new kit; `None` when it is to have none.
 fn passphrase(arguments: &NewArguments) -> Result<Option<SecretString>, Failure> {
     match (&arguments.passphrase_file, arguments.no_passphrase) {
         (_, true) => Ok(None),

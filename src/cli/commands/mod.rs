@@ -83,7 +83,7 @@ pub(super) enum Command {
     Drift(Box<drift::Arguments>),
     /// Keep a warm standby in step with the snapshots
     Sync(Box<sync::Arguments>),
-    /// Give snapshots up by the retention policy, or take them back
+    /// Forget snapshots by the retention policy, or undo that
     Forget(Box<forget::Arguments>),
     /// Delete what no kept snapshot names; only says what would go, unless told
     Sweep(sweep::Arguments),

@@ -13,7 +13,7 @@ use crate::repository::StateDirectory;
 /// Deletes what no kept snapshot names: the second step of forgetting.
 ///
 /// Without --apply it only says what would go, what stays and why. With --apply it signs an entry and then deletes; that
-/// cannot be undone. Only what is older than the grace of the repository goes, and only snapshots that were given up for
+/// cannot be undone. Only what is older than the grace of the repository goes, and only snapshots that were forgotten for
 /// longer than that. Safe beside running backups. Needs a key with the reaper's role.
 ///
 /// What the store keeps (Object Lock, a legal hold) is said with its date and is no failure: a later sweep takes it. On a
@@ -25,7 +25,7 @@ Exit codes:
    1  clocks, listings or an entry of a later version forbid it, or the store failed; nothing went
    3  no good snapshot would be left
   13  the ledger or a live snapshot is not whole
-  16  a snapshot was taken back in the last moment
+  16  the forgetting of a snapshot was undone in the last moment
 
 Examples:
   keyhaven sweep

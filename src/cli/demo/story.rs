@@ -67,7 +67,7 @@ pub(super) struct ConsistencyClaim {
     pub(super) cut: String,
     /// Logged states within the interval of the claim.
     pub(super) states: u64,
-    /// Whether one of them holds exactly the secrets and versions of the snapshot; nothing for `per_item`, which claims
+    /// Whether one of them holds exactly the secrets and versions of the snapshot; `None` for `per_item`, which claims
     /// none.
     pub(super) holds: Option<bool>,
 }

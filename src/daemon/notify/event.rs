@@ -11,7 +11,7 @@ pub struct RunStart {
     pub kind: String,
     /// The instance of the configuration; empty where it has only one.
     pub instance: String,
-    /// Which run of the schedule it is; nothing for a run by hand.
+    /// Which run of the schedule it is; `None` for a run by hand.
     pub due: Option<ScheduledRun>,
     /// When it begins.
     pub started: Timestamp,

@@ -114,8 +114,8 @@ impl JobProgress {
         self.wanting
     }
 
-    /// Whether this daemon, and no other, ran the job last, so that it need not wait for another. Two that both ran it wait
-    /// both, each for another time: else they would do everything twice for ever.
+    /// Whether this daemon, and no other, ran the job last, so that it need not wait for another. If two daemons ran the same
+    /// slot, both back off by different times; otherwise every slot would run twice.
     #[must_use]
     pub fn leads(&self) -> bool {
         self.own.is_some_and(|own| self.filled.is_none_or(|filled| own >= filled.at && !filled.contested))
@@ -146,7 +146,7 @@ impl JobProgress {
             None => (self.opens(task, turns, slot), 1),
         };
         if opens <= now {
-            // Not when it was due: one that was busy until now would be before those that waited meanwhile.
+            // The time it became ready, not the due time: a job that was running must not overtake jobs that were waiting.
             self.wanting.get_or_insert(now);
             Step::Run { slot, attempt }
         } else {

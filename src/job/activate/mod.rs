@@ -169,7 +169,7 @@ fn held_policy(view: &RestoreItem) -> Option<JsonObject> {
     JsonObject::parse(held.get()).ok()?.object("rotation").filter(|_| view.key.kind() == ItemKind::Secret)
 }
 
-/// The step of one secret; nothing when it is gone meanwhile.
+/// The step of one secret; `None` when it is gone meanwhile.
 async fn turn(
     standby: &dyn Standby,
     view: &RestoreItem,

@@ -33,7 +33,7 @@ pub(super) const NEW_PACKS: usize = 8;
 /// What a run builds on. Empty when there is nothing to build on.
 #[derive(Debug)]
 pub(super) struct BaseSnapshot {
-    /// The entry of the snapshot; nothing for an empty base, or one that was never recorded.
+    /// The entry of the snapshot; `None` for an empty base, or one that was never recorded.
     pub(super) snapshot: Option<Digest>,
     /// Its items.
     pub(super) index: BaseIndex,

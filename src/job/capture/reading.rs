@@ -193,7 +193,7 @@ impl ItemReader<'_> {
         failures.forget(&item.key);
         if let Some(words) = reading.refused {
             failures.refused.insert(item.key.clone(), words);
-            // The base has more of it, or the same: its line stays.
+            // Keep the line of the base snapshot: it is at least as complete.
             if job.held || job.unmoved {
                 return Ok((ItemInRound { item, revision, settled, payloads: Vec::new() }, ReadOutcome::Failed));
             }

@@ -103,7 +103,7 @@ pub struct RefusedItem {
     pub key: ItemKey,
     /// The provider's words.
     pub why: String,
-    /// When the value was read that an earlier snapshot has and this one keeps; nothing when there is none.
+    /// When the value was read that an earlier snapshot has and this one keeps; `None` when there is none.
     pub value_of: Option<Timestamp>,
     /// Whether the item has changed since then, so that the kept value may be out of date.
     pub moved_since: bool,

@@ -17,11 +17,11 @@ use super::supply::Supplier;
 use crate::model::{Item, ItemKey, ItemKind, Payload, Revision, Timestamp};
 use crate::provider::{CompleteListing, Listed, Readable, Sink};
 
-/// How many of our own reads must have moved nothing but `updated_at`, and none have left it alone, before that is taken
-/// for the way of the instance and not for somebody's change.
+/// Number of our reads after which only `updated_at` changed, with no counter-example, before we conclude that reading
+/// itself updates it.
 const TELLING: u64 = 3;
-/// What our own reading moves lies this close to its end, in milliseconds: the requests of one item before it, and a
-/// `Date` without its fraction behind it.
+/// Window around the end of a read, in milliseconds, in which a new `updated_at` is attributed to that read. Before the end:
+/// the requests of one item. After it: `Date` has no fractions of a second.
 const OURS: RangeInclusive<i64> = -10_000..=1_000;
 
 /// What a listing showed of an item that may have to be read.

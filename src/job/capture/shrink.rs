@@ -24,7 +24,7 @@ pub(super) struct PastSnapshot {
 
 /// The snapshot that a listing is measured by: the largest good one of the last seven days, the newest of equals, or the
 /// newest good one when there is none so young. An accepted snapshot ends the memory of all before it, also when it is
-/// swept. One that was only given up counts like any other: who forgets a snapshot must not blind the guard.
+/// swept. One that was only forgotten counts like any other: who forgets a snapshot must not blind the guard.
 pub(super) fn baseline(past: &[PastSnapshot], now: Timestamp) -> Option<usize> {
     let start = past.iter().rposition(|snapshot| snapshot.accepted).unwrap_or(0);
     let good = || {

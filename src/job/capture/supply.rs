@@ -44,7 +44,7 @@ impl<'a> Supplier<'a> {
         Self::new(self.source, self.overrides)
     }
 
-    /// The place of the document that an item gets; nothing when it gets none.
+    /// The place of the document that an item gets; `None` when it gets none.
     pub(super) fn of(&mut self, item: &Item) -> Option<u32> {
         if self.overrides.is_empty() {
             return None;

@@ -50,7 +50,7 @@ pub struct NamedItem {
     /// Its type.
     #[serde(rename = "type")]
     pub item_type: String,
-    /// The name of its group, or the id where the snapshot does not have the group; nothing for what has none.
+    /// The name of its group, or the id where the snapshot does not have the group; `None` for what has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Its name.

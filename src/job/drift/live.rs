@@ -79,7 +79,7 @@ fn pack_name(item: &Item) -> Digest {
     sha256(item.key.as_str().as_bytes())
 }
 
-/// The item with its documents and the names of its payloads; nothing when it is gone meanwhile.
+/// The item with its documents and the names of its payloads; `None` when it is gone meanwhile.
 async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result<Option<Item>, RestoreError> {
     let mut item = listed.item.clone();
     let pack = pack_name(&item);

@@ -167,7 +167,7 @@ pub struct HeldRotation {
 }
 
 impl DriftReport {
-    /// What kind of result it is: nothing when the standby is as it should be.
+    /// What kind of result it is: `None` when the standby is as it should be.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         match (self.differences.is_empty(), self.unknown.is_empty()) {

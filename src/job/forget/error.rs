@@ -1,17 +1,17 @@
-//! Why nothing was given up or taken back.
+//! Why nothing was forgotten or undone.
 
 use crate::model::FailureKind;
 use crate::repository::RepositoryError;
 
-/// Why snapshots were not given up or taken back.
+/// Why snapshots were neither forgotten nor undone.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
     /// A policy without a rule would keep next to nothing.
     #[error(
-        "no rule of retention is set, and without one every snapshot but the newest would go; nothing was given up"
+        "no rule of retention is set, and without one every snapshot but the newest would go; nothing was forgotten"
     )]
     EmptyPolicy,
-    /// It cannot be given up.
+    /// It cannot be forgotten.
     #[error("snapshot {sequence} is never forgotten: {reason}")]
     Guarded {
         /// Its sequence.
@@ -19,7 +19,7 @@ pub enum ForgetError {
         /// Why.
         reason: String,
     },
-    /// There is nothing to give up.
+    /// There is nothing to forget.
     #[error("snapshot {sequence} is {state}")]
     NotLive {
         /// Its sequence.
@@ -27,8 +27,8 @@ pub enum ForgetError {
         /// What it is.
         state: &'static str,
     },
-    /// There is nothing to take back.
-    #[error("snapshot {sequence} is not forgotten: there is nothing to take back")]
+    /// There is nothing to undo.
+    #[error("snapshot {sequence} is not forgotten: there is nothing to undo")]
     NotForgotten {
         /// Its sequence.
         sequence: u64,

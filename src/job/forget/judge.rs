@@ -1,6 +1,6 @@
 //! Which snapshots a policy keeps, and why. Pure.
 //!
-//! Never given up, whatever the policy: the newest good one, the newest good one that was verified, what is pinned.
+//! Never forgotten, whatever the policy: the newest good one, the newest good one that was verified, what is pinned.
 //! Suspect ones count for nothing, so that they push out no good one.
 //!
 //! A writer's clock says when its snapshot was made, and a writer may lie: so every rule of the calendar is applied
@@ -97,7 +97,7 @@ impl Serialize for KeepReason {
 }
 
 /// Why each snapshot is kept, in the order of `candidates`, which is that of the ledger, oldest first. Nothing: it is
-/// given up.
+/// forgotten.
 #[must_use]
 pub fn judge(policy: &Policy, candidates: &[Candidate], now: Timestamp) -> Vec<Vec<KeepReason>> {
     let mut kept = guarded(candidates);
@@ -114,7 +114,7 @@ pub fn judge(policy: &Policy, candidates: &[Candidate], now: Timestamp) -> Vec<V
     kept
 }
 
-/// Why each is never given up, by a policy or by hand; nothing where it may be.
+/// Why each is never forgotten, by a policy or by hand; nothing where it may be.
 #[must_use]
 pub fn guarded(candidates: &[Candidate]) -> Vec<Vec<KeepReason>> {
     let mut kept: Vec<Vec<KeepReason>> =

@@ -25,7 +25,7 @@ use crate::repository::{Committed, EntryWriter, Repository};
 pub struct SnapshotDecision {
     /// The snapshot.
     pub snapshot: Candidate,
-    /// Why it is kept; nothing when it is given up.
+    /// Why it is kept; nothing when it is forgotten.
     pub reasons: Vec<KeepReason>,
 }
 
@@ -49,7 +49,7 @@ pub fn decide(
     Ok(candidates.into_iter().zip(reasons).map(|(snapshot, reasons)| SnapshotDecision { snapshot, reasons }).collect())
 }
 
-/// Checks that these may be given up by hand: each is kept so far, and none is what is never given up.
+/// Checks that these may be forgotten by hand: each is kept so far, and none is what is never forgotten.
 ///
 /// # Errors
 /// [`ForgetError::NotLive`] or [`ForgetError::Guarded`], naming the first that may not.
@@ -83,24 +83,24 @@ fn not_live(ledger: &Ledger, digest: &Digest) -> ForgetError {
     ForgetError::NotLive { sequence, state }
 }
 
-/// What was given up.
+/// What was forgotten.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForgottenSnapshots {
     /// The entries that say so.
     pub entries: Vec<Entry>,
     /// What went wrong beside them.
     pub warnings: Vec<String>,
-    /// Snapshots that somebody pinned in the same moment: they were taken back.
-    pub taken_back: Vec<Digest>,
-    /// Until then at least all of them can be taken back.
+    /// Snapshots that somebody pinned in the same moment: their forgetting was undone.
+    pub undone: Vec<Digest>,
+    /// Until then at least all of it can be undone.
     pub undo_until: Timestamp,
 }
 
-/// Signs that these snapshots are given up. More than [`SNAPSHOTS_AN_ENTRY`] take several entries.
+/// Signs that these snapshots are forgotten. More than [`SNAPSHOTS_AN_ENTRY`] take several entries.
 ///
 /// # Errors
 /// What the repository answers; of several entries, the first ones may have been written.
-pub async fn give_up(
+pub async fn forget_snapshots(
     repository: &Repository,
     writer: &EntryWriter,
     tool: &str,
@@ -125,15 +125,15 @@ pub async fn give_up(
         entries.push(done.entry.clone());
         warnings.extend(done.into_warnings());
     }
-    Ok(ForgottenSnapshots { entries, warnings, taken_back: pinned, undo_until })
+    Ok(ForgottenSnapshots { entries, warnings, undone: pinned, undo_until })
 }
 
 /// Signs that these snapshots are kept after all, and looks again: a sweep may have been faster.
 ///
 /// # Errors
-/// [`ForgetError::NotForgotten`] when one is not given up; [`ForgetError::TooLate`] when one was swept, before or
+/// [`ForgetError::NotForgotten`] when one is not forgotten; [`ForgetError::TooLate`] when one was swept, before or
 /// meanwhile; what the repository answers.
-pub async fn take_back(
+pub async fn undo_forget(
     repository: &Repository,
     writer: &EntryWriter,
     tool: &str,

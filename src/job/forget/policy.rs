@@ -7,7 +7,7 @@ use chrono::{DateTime, FixedOffset};
 
 use crate::schedule::Zone;
 
-/// Which snapshots are kept. What no rule keeps is given up, but for what is never given up ([`super::judge`]).
+/// Which snapshots are kept. What no rule keeps is forgotten, but for what is never forgotten ([`super::judge`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// The last so many good ones, by their place in the ledger.
@@ -70,7 +70,7 @@ impl Period {
 }
 
 impl Policy {
-    /// Whether it keeps nothing by any rule: then it is no policy, and nothing is given up by it.
+    /// Whether it keeps nothing by any rule: then it is no policy, and nothing is forgotten by it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.last == 0

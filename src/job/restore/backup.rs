@@ -119,7 +119,7 @@ impl<'a> Payloads<'a> {
     }
 
     /// The payload of one version, or of a configuration's value, as it goes into the standby: of the type that the item
-    /// becomes, rewritten. Nothing when the snapshot has none.
+    /// becomes, rewritten. `None` when the snapshot has none.
     ///
     /// This is the only way to a payload, so what is sent and what is compared are the same.
     ///

@@ -184,7 +184,7 @@ pub(in crate::job) async fn look<'s>(
     Ok(planned)
 }
 
-/// Two items of the snapshot that are the same item of the standby would undo each other: neither is touched.
+/// Rejects items that map to the same standby item: applying both would overwrite one with the other.
 fn one_each(planned: &mut [Planned<'_>]) {
     let mut claims = BTreeMap::<ItemKey, Vec<String>>::new();
     for one in planned.iter() {

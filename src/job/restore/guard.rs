@@ -33,7 +33,7 @@ pub struct Consent {
 pub enum Standing {
     /// The target is known to be the right one.
     Known,
-    /// The target shows nothing yet. It must turn out to have this instance id; nothing when nobody said which, and then
+    /// The target shows nothing yet. It must turn out to have this instance id; `None` when nobody said which, and then
     /// it may only be read.
     Unproven(Option<String>),
 }

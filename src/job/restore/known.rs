@@ -21,7 +21,7 @@ pub struct StandbyItem {
     /// Which version of the source a version holds, by its id in the standby: from its mark, or because the payloads
     /// were compared.
     pub sources: BTreeMap<String, String>,
-    /// Whether a configuration has the value of the snapshot; nothing when it was not compared.
+    /// Whether a configuration has the value of the snapshot; `None` when it was not compared.
     pub value: Option<bool>,
     /// Versions, by their id in the standby, whose payload is not the one that their mark says.
     pub false_marks: Vec<String>,

@@ -134,7 +134,7 @@ impl<T> StandbyIndex<T> {
     }
 
     /// What becomes, on the way back, of a secret that was converted: its origin takes no version from outside. Absent
-    /// when it was not converted; nothing when it has a name of its own and may stand beside its origin.
+    /// when it was not converted; `None` when it has a name of its own and may stand beside its origin.
     fn made_from(&self, place: usize, want: &RestoreItem) -> Option<Match<'_, (RestoreItem, T)>> {
         let (origin, _) = self.items.get(place)?;
         if origin.item_type == want.item_type {

@@ -179,7 +179,7 @@ impl Plan {
         self.steps.is_empty() && self.conflicts.is_empty()
     }
 
-    /// What kind of result the plan is for a command that only asks (`--check`): nothing when the standby is as it
+    /// What kind of result the plan is for a command that only asks (`--check`): `None` when the standby is as it
     /// should be.
     #[must_use]
     pub fn check(&self) -> Option<FailureKind> {

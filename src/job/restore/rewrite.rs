@@ -10,7 +10,7 @@ use crate::model::{Payload, Transform};
 /// A text in which nothing grows once it is made, so that no copy of a secret stays behind.
 struct Output(Zeroizing<String>);
 
-/// Rewrites every text inside a JSON value; says in how many places. Nothing when there is none.
+/// Rewrites every text inside a JSON value; says in how many places. `None` when there is none.
 ///
 /// The value may be a secret: every text that is made on the way is wiped.
 #[must_use]
@@ -55,7 +55,7 @@ pub fn rewrite_payload<'t>(
     (payload, counts)
 }
 
-/// Rewrites a plain text; says in how many places. Nothing when there is none.
+/// Rewrites a plain text; says in how many places. `None` when there is none.
 #[must_use]
 pub fn rewrite_text(text: &str, transform: &Transform) -> Option<(String, u64)> {
     let places = count(text, &transform.from);

@@ -117,7 +117,7 @@ pub fn states<'a>(chain: &'a [&'a Step]) -> impl Iterator<Item = &'a ItemState> 
     chain.first().map(|step| &step.expect).into_iter().chain(chain.iter().map(|step| &step.leaves))
 }
 
-/// How many steps of the chain are done, given the state that the item is in; nothing when it is in none of them.
+/// How many steps of the chain are done, given the state that the item is in; `None` when it is in none of them.
 ///
 /// The furthest place counts, so that a chain that is all done is never begun again.
 #[must_use]

@@ -28,7 +28,7 @@ pub struct Surveyor<'a> {
 /// What was found out about an item, and what it took.
 #[derive(Debug)]
 pub struct SurveyedItem {
-    /// What is known now; nothing when the item is gone.
+    /// What is known now; `None` when the item is gone.
     pub known: Option<StandbyItem>,
     /// How many payloads of the standby were read and compared.
     pub compared: u64,

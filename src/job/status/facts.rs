@@ -32,7 +32,7 @@ fn seconds<S: Serializer>(period: &Option<Duration>, serializer: S) -> Result<S:
 pub struct Status {
     /// The repository id.
     pub repository: String,
-    /// The full name of the source; nothing when neither the first entry nor any other is there.
+    /// The full name of the source; `None` when neither the first entry nor any other is there.
     pub source: Option<String>,
     /// The moment that all ages here are measured to.
     pub now: Timestamp,
@@ -80,7 +80,7 @@ pub struct Backups {
     pub good: u64,
     /// Snapshots that are kept and are suspect.
     pub suspect: u64,
-    /// Snapshots that were given up and are not swept yet.
+    /// Snapshots that were forgotten and are not swept yet.
     pub forgotten: u64,
     /// Snapshots that were swept.
     pub swept: u64,
@@ -139,7 +139,7 @@ pub struct LevelStatus {
     pub last: Check,
     /// The newest passed one that was no slice.
     pub last_whole: Option<Check>,
-    /// How much of the payloads was opened in slices; nothing where none was.
+    /// How much of the payloads was opened in slices; `None` where none was.
     pub slices: Option<Slices>,
 }
 
@@ -156,7 +156,7 @@ pub struct Check {
     pub passed: bool,
     /// Problems that it found.
     pub problems: u64,
-    /// The newest snapshot that it speaks of, by sequence; nothing when what it names is no longer there.
+    /// The newest snapshot that it speaks of, by sequence; `None` when what it names is no longer there.
     pub covers: Option<u64>,
     /// Which part of the packs was opened, if not all.
     pub slice: Option<String>,
@@ -206,7 +206,7 @@ pub struct Restored {
     pub target: String,
     /// The digest of the snapshot.
     pub snapshot: Digest,
-    /// Its sequence; nothing when it is not there any more.
+    /// Its sequence; `None` when it is not there any more.
     pub sequence: Option<u64>,
     /// Its time.
     pub time: Option<Timestamp>,

@@ -48,7 +48,7 @@ pub(super) fn is_mistimed(ledger: &Ledger, entry: &Entry, now: Timestamp) -> boo
     early || ahead(entry.time) || entry.snapshot().is_some_and(|event| ahead(event.time))
 }
 
-/// The moment from which a snapshot's recovery point counts; nothing when nobody can tell.
+/// The moment from which a snapshot's recovery point counts; `None` when nobody can tell.
 pub(super) fn of_snapshot(
     ledger: &Ledger,
     entry: &Entry,

@@ -12,14 +12,14 @@ use crate::model::{Digest, Timestamp};
 use crate::repository::SKEW_MILLIS;
 use crate::repository::store::{Hold, Retention};
 
-/// A snapshot that was given up for longer than the grace.
+/// A snapshot that was forgotten for longer than the grace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SweepCandidate {
     /// Its entry.
     pub(super) entry: Digest,
     /// The sequence of its entry.
     pub(super) sequence: u64,
-    /// By which rule it was given up.
+    /// By which rule it was forgotten.
     pub(super) rule: String,
     /// When.
     pub(super) since: Timestamp,
@@ -27,16 +27,16 @@ pub(super) struct SweepCandidate {
     pub(super) paths: BTreeSet<String>,
 }
 
-/// A snapshot that was given up and stays for now.
+/// A snapshot that was forgotten and stays for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WaitingForgotten {
     /// Its entry.
     pub(super) entry: Digest,
     /// The sequence of its entry.
     pub(super) sequence: u64,
-    /// By which rule it was given up.
+    /// By which rule it was forgotten.
     pub(super) rule: String,
-    /// From when a sweep may take it; nothing when the date of the entry that gave it up is not known yet.
+    /// From when a sweep may take it; `None` when the date of the entry that gave it up is not known yet.
     pub(super) goes_after: Option<Timestamp>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Plan {
     pub(super) candidates: Objects,
     /// The snapshots that are due.
     pub(super) due: Vec<SweepCandidate>,
-    /// The snapshots that were given up and are not due.
+    /// The snapshots that were forgotten and are not due.
     pub(super) waiting: Vec<WaitingForgotten>,
     /// Objects that no kept snapshot names and that are too young: of a running backup, or of one that died.
     pub(super) young: Objects,
@@ -154,7 +154,7 @@ pub(super) fn recheck(settled: &SweepDecision, before: &LedgerSeen, now: &Ledger
         // One that this sweep's entry had seen came in time: then the snapshot is live, and named above.
         let in_time = now.snapshots.iter().any(|snapshot| snapshot.entry == *taken && snapshot.kept == KeepState::Live);
         let late = settled.sweeping.iter().find(|due| due.entry == *taken && !in_time);
-        stops.extend(late.map(|due| SweepStop::TakenBack { snapshot: due.sequence }));
+        stops.extend(late.map(|due| SweepStop::Undone { snapshot: due.sequence }));
     }
     stops
 }

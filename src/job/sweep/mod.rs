@@ -1,7 +1,7 @@
 //! Deleting what no kept snapshot names: the second step of forgetting.
 //!
 //! There is no lock. Safe beside running backups, forgets and other sweeps it is because it waits: only objects older than
-//! the grace go, and only of snapshots given up for longer than it, while a run builds only upon what was live when it
+//! the grace go, and only of snapshots forgotten for longer than it, while a run builds only upon what was live when it
 //! began and ends within the longest run. `docs/retention.md` says what follows from that, and where it ends.
 //!
 //! Look (`survey`), decide (`decide`, pure), sign, look again, delete. Every reason to stop is a [`SweepStop`]; a sweep

@@ -35,9 +35,9 @@ pub struct RetainedObjects {
     /// How many, and their size.
     #[serde(flatten)]
     pub amount: ObjectTotals,
-    /// When the first of them may go; nothing when no date is known.
+    /// When the first of them may go; `None` when no date is known.
     pub first: Option<Timestamp>,
-    /// When the last of them may go; nothing when no date is known.
+    /// When the last of them may go; `None` when no date is known.
     pub last: Option<Timestamp>,
 }
 
@@ -56,22 +56,22 @@ pub struct SweptSnapshot {
     pub snapshot: Digest,
     /// The sequence of its entry.
     pub sequence: u64,
-    /// By which rule it was given up.
+    /// By which rule it was forgotten.
     pub rule: String,
-    /// When it was given up, by the store's clock.
+    /// When it was forgotten, by the store's clock.
     pub since: Timestamp,
 }
 
-/// A snapshot that was given up and stays for now.
+/// A snapshot that was forgotten and stays for now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WaitingSnapshot {
     /// Its entry.
     pub snapshot: Digest,
     /// The sequence of its entry.
     pub sequence: u64,
-    /// By which rule it was given up.
+    /// By which rule it was forgotten.
     pub rule: String,
-    /// From when a sweep may take it; nothing when the date of the entry that gave it up is not known yet.
+    /// From when a sweep may take it; `None` when the date of the entry that gave it up is not known yet.
     pub goes_after: Option<Timestamp>,
 }
 
@@ -95,7 +95,7 @@ pub struct SweepReport {
     pub applied: bool,
     /// Why nothing was deleted; empty when nothing stood against it.
     pub stopped: Vec<Stopped>,
-    /// The present by the clock that dates the objects; nothing when it is not known.
+    /// The present by the clock that dates the objects; `None` when it is not known.
     pub now: Option<Timestamp>,
     /// Only what is dated before this moment goes.
     pub before: Option<Timestamp>,
@@ -111,7 +111,7 @@ pub struct SweepReport {
     pub gone: u64,
     /// How many snapshots are live.
     pub live: u64,
-    /// Snapshots that were given up and stay for now.
+    /// Snapshots that were forgotten and stay for now.
     pub waiting: Vec<WaitingSnapshot>,
     /// What no snapshot needs and is too young: of a running backup, or of one that died.
     pub young: RetainedObjects,
@@ -123,7 +123,7 @@ pub struct SweepReport {
     pub shared: ObjectTotals,
     /// Files that are none of ours, left alone.
     pub foreign: u64,
-    /// When the next sweep may find something; nothing when nothing waits for a date.
+    /// When the next sweep may find something; `None` when nothing waits for a date.
     pub next: Option<Timestamp>,
     /// Whether the bucket keeps older versions of what is deleted.
     pub versioned: bool,
@@ -180,7 +180,7 @@ impl SweepReport {
         }
     }
 
-    /// Why it ended otherwise than well; nothing when what could go went, whatever is locked.
+    /// Why it ended otherwise than well; `None` when what could go went, whatever is locked.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
         match (&self.failure, self.interrupted) {

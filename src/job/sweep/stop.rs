@@ -107,10 +107,10 @@ pub enum SweepStop {
         /// The longest run.
         run_seconds: i64,
     },
-    /// Since the sweep looked, a snapshot was recorded that needs what would go, or was taken back in time.
+    /// Since the sweep looked, a snapshot was recorded that needs what would go, or its forgetting was undone in time.
     #[error(
-        "snapshot {snapshot} was recorded meanwhile, or taken back in time, and needs {path}, which was to go; nothing \
-         was deleted; the next sweep decides anew"
+        "snapshot {snapshot} was recorded meanwhile, or its forgetting undone in time, and needs {path}, which was to go; \
+         nothing was deleted; the next sweep decides anew"
     )]
     Overtaken {
         /// The sequence of the snapshot.
@@ -118,12 +118,12 @@ pub enum SweepStop {
         /// The object.
         path: String,
     },
-    /// Since the sweep looked, somebody took a snapshot back that would go.
+    /// Since the sweep looked, the forgetting of a snapshot that would go was undone.
     #[error(
-        "snapshot {snapshot} was taken back meanwhile, too late: it stands in the sweep's entry; nothing was deleted yet, \
-         and the next sweep would delete it: copy what you need of it now"
+        "the forgetting of snapshot {snapshot} was undone meanwhile, too late: it stands in the sweep's entry; \
+         nothing was deleted yet, and the next sweep would delete it: copy what you need of it now"
     )]
-    TakenBack {
+    Undone {
         /// The sequence of the snapshot.
         snapshot: u64,
     },
@@ -139,7 +139,7 @@ impl SweepStop {
                 FailureKind::Integrity
             }
             Self::NoGoodLeft => FailureKind::Partial,
-            Self::TakenBack { .. } => FailureKind::Moved,
+            Self::Undone { .. } => FailureKind::Moved,
             Self::Unknown(_)
             | Self::ListingPartial { .. }
             | Self::ListingsDiffer { .. }
@@ -168,7 +168,7 @@ impl SweepStop {
             Self::FromTheFuture { .. } => "from_the_future",
             Self::NoRoom { .. } => "no_room",
             Self::Overtaken { .. } => "overtaken",
-            Self::TakenBack { .. } => "taken_back",
+            Self::Undone { .. } => "undone",
         }
     }
 }

@@ -50,7 +50,7 @@ impl DirectoryListing {
 pub(super) enum StoreTime {
     /// This host's: a folder.
     Shared,
-    /// The store's own; nothing when no answer of its has a date.
+    /// The store's own; `None` when no answer of its has a date.
     Own(Option<Timestamp>),
 }
 
@@ -61,9 +61,9 @@ pub(super) enum KeepState {
     Live,
     /// It does not count, or not yet, and its objects stay all the same: it is pending, unproven or a stranger's.
     Guarded,
-    /// It was given up.
+    /// It was forgotten.
     Forgotten {
-        /// When the store dated the entry that gave it up; nothing when no listing showed that entry.
+        /// When the store dated the entry that gave it up; `None` when no listing showed that entry.
         since: Option<Timestamp>,
         /// By which rule.
         rule: String,
@@ -113,7 +113,7 @@ pub(super) struct LedgerSeen {
     pub(super) lost_heads: Vec<String>,
     /// The snapshots that were not swept before.
     pub(super) snapshots: Vec<SeenSnapshot>,
-    /// Undos that count: the entry, and the snapshots that it takes back.
+    /// Undos that count: the entry, and the snapshots that it names.
     pub(super) undos: BTreeMap<Digest, Vec<Digest>>,
 }
 
@@ -132,7 +132,7 @@ pub(super) struct SweepView {
     pub(super) grace: i64,
     /// The listings of each folder: the first from the beginning, the others from elsewhere.
     pub(super) folders: BTreeMap<String, Vec<DirectoryListing>>,
-    /// What kept snapshots name and no listing showed, asked for by name; nothing where it is not there either.
+    /// What kept snapshots name and no listing showed, asked for by name; `None` where it is not there either.
     pub(super) by_name: BTreeMap<String, Option<SeenObject>>,
     /// The ledger.
     pub(super) ledger: LedgerSeen,

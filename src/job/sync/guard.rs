@@ -34,7 +34,7 @@ impl ChangeShare {
         Self { overwritten: overwritten.len() as u64, deleted, of }
     }
 
-    /// Why a run is stopped that may change at most this share; nothing when it may go on.
+    /// Why a run is stopped that may change at most this share; `None` when it may go on.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "item counts are far below 2^52")]
     pub fn stopped(self, max_change: f64) -> Option<String> {

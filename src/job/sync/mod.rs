@@ -60,7 +60,7 @@ pub struct SyncReport {
     pub has: Option<u64>,
     /// Set when the standby has a newer snapshot already: nothing was planned.
     pub ahead: bool,
-    /// What a restore would do; nothing when the standby is ahead.
+    /// What a restore would do; `None` when the standby is ahead.
     pub plan: Option<Plan>,
     /// Secrets of the standby that the source has lost; deleted only when that is asked for.
     pub lost: Vec<Remark>,
@@ -74,14 +74,14 @@ pub struct SyncReport {
     pub deleted: u64,
     /// Secrets that could not be deleted.
     pub undeleted: Vec<Remark>,
-    /// What was applied; nothing in a dry run.
+    /// What was applied; `None` in a dry run.
     pub applied: Option<ApplyReport>,
     /// Why the run ended after its deletions and before anything was applied, if it did. Running it again goes on.
     pub aborted: Option<Stopped>,
 }
 
 impl SyncReport {
-    /// What kind of result it is: nothing when the standby is in step.
+    /// What kind of result it is: `None` when the standby is in step.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         if self.stopped.is_some() {

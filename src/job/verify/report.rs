@@ -121,7 +121,7 @@ impl VerifyReport {
         }
     }
 
-    /// The exit code's meaning, the gravest first; nothing when all is well.
+    /// The exit code's meaning, the gravest first; `None` when all is well.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
         let failure = |problem: &Problem| match problem.kind {

@@ -30,7 +30,7 @@ pub(super) fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<
     match &options.snapshots {
         Snapshots::Live => {
             let live =
-                // What was given up must still be whole: it can be taken back until it is swept.
+                // What was forgotten must still be whole: it can be undone until it is swept.
                 ledger.unswept().filter_map(|entry| Some(ChosenSnapshot { entry, event: entry.snapshot()? }));
             Ok(live.collect())
         }

@@ -52,7 +52,7 @@ impl History {
         }
     }
 
-    /// The change that led to state `index`; nothing for state 0.
+    /// The change that led to state `index`; `None` for state 0.
     #[must_use]
     pub fn change(&self, index: usize) -> Option<&ItemChange> {
         self.changes.get(index.checked_sub(1)?).map(|(_, change)| change)

@@ -173,13 +173,13 @@ impl EmbeddedInstance {
         PastInstance { items: inner.state.items.clone(), renderer: inner.state.renderer.clone() }
     }
 
-    /// The log so far; nothing when [`Options::history`] is off.
+    /// The log so far; `None` when [`Options::history`] is off.
     #[must_use]
     pub fn history(&self) -> Option<History> {
         self.lock().history.clone()
     }
 
-    /// How many states the log has so far; nothing when [`Options::history`] is off.
+    /// How many states the log has so far; `None` when [`Options::history`] is off.
     #[must_use]
     pub fn states(&self) -> Option<usize> {
         self.lock().history.as_ref().map(History::states)
@@ -242,7 +242,7 @@ impl EmbeddedInstance {
         self.lock().keys.set(key);
     }
 
-    /// Who sent a token; nothing when it is not good.
+    /// Who sent a token; `None` when it is not good.
     pub(crate) fn caller(&self, token: &str) -> Option<Caller> {
         let inner = self.lock();
         inner.keys.caller(inner.tokens.key(self.clock().now(), token)?)

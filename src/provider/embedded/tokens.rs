@@ -38,7 +38,7 @@ impl Tokens {
         BASE64URL_NOPAD.encode(sha256(format!("{}\n{signed}\n{}", self.key, self.key).as_bytes()).as_bytes())
     }
 
-    /// The number of the API key behind a token; nothing when the token is not ours or no longer good.
+    /// The number of the API key behind a token; `None` when the token is not ours or no longer good.
     pub(crate) fn key(&self, now: Timestamp, token: &str) -> Option<u64> {
         let (signed, signature) = token.rsplit_once('.')?;
         if self.signature(signed) != signature {

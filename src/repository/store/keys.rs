@@ -4,7 +4,7 @@
 //! Whoever may write to the bucket could stop every backup and every restore with one such object. So such a key is
 //! spelled differently in the answer before object_store sees it; it is foreign anyway, and stays visible as that.
 
-/// Spells the keys of a ListObjectsV2 answer so that each is a path; nothing when all are.
+/// Spells the keys of a ListObjectsV2 answer so that each is a path; `None` when all are.
 ///
 /// The new spelling holds a `%`, which none of our names does, so it never passes for one of them.
 pub(super) fn respell(answer: &str) -> Option<String> {

@@ -161,7 +161,7 @@ impl Store {
         Ok(odd)
     }
 
-    /// Asks for one object by name, and whether the store keeps it from being deleted; nothing when it is not there.
+    /// Asks for one object by name, and whether the store keeps it from being deleted; `None` when it is not there.
     ///
     /// # Errors
     /// What the store answers.
@@ -169,7 +169,7 @@ impl Store {
         self.backend.retention(path).await
     }
 
-    /// Asks for one object by name; nothing when it is not there.
+    /// Asks for one object by name; `None` when it is not there.
     ///
     /// # Errors
     /// What the store answers.
@@ -177,7 +177,7 @@ impl Store {
         self.backend.head(path).await
     }
 
-    /// The present by the store's own clock, once it has answered something; nothing for a folder, whose clock is this
+    /// The present by the store's own clock, once it has answered something; `None` for a folder, whose clock is this
     /// host's.
     #[must_use]
     pub fn clock(&self) -> Option<Timestamp> {

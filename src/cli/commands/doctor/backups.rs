@@ -94,9 +94,7 @@ pub(super) async fn rows(app: &App, settings: &Settings, found: &RepositoryFacts
 fn none_good(rows: &mut Rows, backups: &Backups) {
     let mut mend = Vec::new();
     mend.extend((backups.suspect > 0).then_some(ACCEPT));
-    mend.extend(
-        (backups.forgotten > 0).then_some("`keyhaven forget --undo …` takes back what is forgotten and not swept"),
-    );
+    mend.extend((backups.forgotten > 0).then_some("`keyhaven forget --undo …` undoes what is forgotten and not swept"));
     mend.push("`keyhaven backup` makes a new one");
     rows.bad(
         "newest good snapshot",

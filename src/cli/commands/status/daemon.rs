@@ -25,7 +25,7 @@ pub(super) struct DaemonStatus {
     pub(super) says: String,
 }
 
-/// Asks it; nothing where none is configured to listen.
+/// Asks it; `None` where none is configured to listen.
 pub(super) async fn ask(settings: &Settings) -> Option<DaemonStatus> {
     let listen = settings.daemon().listen.clone()?;
     let asked = tokio::time::timeout(PATIENCE, ready(&listen)).await;

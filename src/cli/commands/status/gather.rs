@@ -32,11 +32,11 @@ pub(super) struct InstanceStatus {
     pub(super) stale: bool,
     /// Why, in words.
     pub(super) reasons: Vec<String>,
-    /// Where its repository lies; nothing when that is not set.
+    /// Where its repository lies; `None` when that is not set.
     pub(super) place: Option<String>,
     /// What makes the trust in the repository doubtful.
     pub(super) memory: MemoryReport,
-    /// How the repository stands; nothing when it cannot be read.
+    /// How the repository stands; `None` when it cannot be read.
     pub(super) status: Option<Status>,
     /// Why the repository cannot be read.
     pub(super) unreadable: Option<String>,
@@ -44,9 +44,9 @@ pub(super) struct InstanceStatus {
     pub(super) jobs: Vec<JobStatus>,
     /// What this host knows of the standby.
     pub(super) standby: StandbyStatus,
-    /// The daemon; nothing where none is configured to listen.
+    /// The daemon; `None` where none is configured to listen.
     pub(super) daemon: Option<DaemonStatus>,
-    /// What ends soon; nothing when that is not known.
+    /// What ends soon; `None` when that is not known.
     pub(super) expiring: Option<ExpiringSoon>,
     /// Why it is not known what ends soon.
     pub(super) expiring_unknown: Option<String>,

@@ -50,7 +50,7 @@ pub(super) async fn run(app: &App, _: Arguments) -> Result<CommandOutcome, Failu
         }
     }
     for (settings, found) in settings.iter().zip(&shown).filter(|(_, found)| found.status.is_some()) {
-        run_hooks::tell_freshness(app, settings, &found.reasons).await;
+        run_hooks::notify_freshness(app, settings, &found.reasons).await;
     }
     Ok(CommandOutcome::reported(worst(&shown)))
 }

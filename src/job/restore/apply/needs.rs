@@ -10,7 +10,7 @@ use crate::model::with_causes;
 use crate::provider::reference::reference;
 use crate::provider::{Certification, ItemDependency, RestoreItem};
 
-/// Why an authority of the standby is of no use yet; nothing when it is.
+/// Why an authority of the standby is of no use yet; `None` when it is.
 pub(super) fn unusable(view: &RestoreItem) -> Option<&'static str> {
     match view.certification? {
         Certification::Unsigned | Certification::Requested => Some("it has no certificate yet"),

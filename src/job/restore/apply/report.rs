@@ -52,7 +52,7 @@ pub struct ApplyReport {
     pub notes: Vec<Remark>,
     /// Requests that it took.
     pub requests: Requests,
-    /// What reading back found; nothing when the run was stopped before.
+    /// What reading back found; `None` when the run was stopped before.
     pub read_back: Option<ReadBack>,
     /// Which id became which; what is known to be there when the run was stopped, if anything is.
     pub id_map: Option<IdMap>,

@@ -131,7 +131,7 @@ impl<'a> ApplyRun<'a> {
         self.job.plan.made
     }
 
-    /// Why nothing that needs an item may be made; nothing when it may.
+    /// Why nothing that needs an item may be made; `None` when it may.
     pub(super) fn unusable(&self, reference: &str) -> Option<String> {
         self.shared().unusable.get(reference).cloned()
     }
@@ -390,7 +390,7 @@ pub(super) fn moved(step: &Step, state: &ItemState) -> String {
     format!("{what} since the plan was made; make a new plan")
 }
 
-/// Whether looking what became of the request is no use: it was never accepted, or every try was spent.
+/// Whether the outcome is final, so that reading the item again is pointless: never accepted, or every try was spent.
 fn at_an_end(error: &InstanceError) -> bool {
     matches!(
         error,

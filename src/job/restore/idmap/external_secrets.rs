@@ -75,7 +75,7 @@ pub enum Operation {
 pub struct Name {
     /// Its kind.
     pub kind: String,
-    /// Its namespace; nothing for one of the whole cluster.
+    /// Its namespace; `None` for one of the whole cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Its name.
@@ -129,7 +129,7 @@ impl ManifestError {
 }
 
 impl Patches {
-    /// What kind of result this is: nothing when every reference was mapped and every patch lasts.
+    /// What kind of result this is: `None` when every reference was mapped and every patch lasts.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         (!self.unmapped.is_empty() || !self.owned.is_empty()).then_some(FailureKind::Partial)

@@ -9,7 +9,10 @@ use crate::model::json::JsonObject;
 use crate::model::{Digest, Item, Slot, Timestamp};
 use crate::provider::{Action, Phase, RestoreItem, RestoreLock, RestoreMark, RestoreVersion};
 
-/// Why metadata is patched that is another one than the snapshot's, and not only marked.
+/// Note on a secret that only the id map will record.
+const NO_ROOM_FOR_MARK: &str = "no room for the restore mark in its custom metadata (10 KB limit, or the key is taken); only the id map records it";
+
+/// Reason of a metadata patch that changes more than the restore mark.
 pub const METADATA_DIFFERS: &str = "its metadata differs";
 
 /// Locks that one step takes off: their names have up to 64 characters each, and servers take addresses of a few
@@ -105,7 +108,7 @@ fn created(view: &RestoreItem, goal: &Goal, context: &SecretContext<'_>) -> Plan
     let rotates = view.rotation.is_some() && context.options.allow_rotation;
     let mark = mark(view, goal, goal.versions.len() as u64, rotates, context);
     if mark.is_none() {
-        outcome.notes.push("its metadata cannot take our mark (10 KB are full, or it has a member of that name): only the id map will name it".to_owned());
+        outcome.notes.push(NO_ROOM_FOR_MARK.to_owned());
     }
     if view.rotation.is_some() && !context.options.allow_rotation {
         outcome.notes.push("it rotates by itself in the source; in the standby that is held back".to_owned());
@@ -198,8 +201,8 @@ fn changed(
     let adds = versions_to_add(goal, known, context.options.on_conflict)?;
     if known.fixed_differs && !adds.is_empty() {
         return Err(
-            "what is fixed when a secret is created, its user name, is another one in the standby, and no version \
-                    can change it; rename or delete that secret, then make a new plan"
+            "the user name differs and cannot be changed after creation; rename or delete the secret in the standby, then \
+             make a new plan"
                 .to_owned(),
         );
     }
@@ -340,7 +343,7 @@ fn patch_settings(
     }
     let mark = mark(view, goal, versions, rotates, context);
     if mark.is_none() {
-        outcome.notes.push("its metadata cannot take our mark (10 KB are full, or it has a member of that name): only the id map will name it".to_owned());
+        outcome.notes.push(NO_ROOM_FOR_MARK.to_owned());
     }
     let wanted = settings_digest(&view.settings, names(view), mark.as_ref());
     if chain.now.settings == Some(wanted) {

@@ -47,7 +47,7 @@ fn forgotten(hours: i64) -> KeepState {
     KeepState::Forgotten { since: Some(ago(hours * HOUR)), rule: "test".to_owned() }
 }
 
-/// A live snapshot with packs `a` and `b`, one given up 50 hours ago with packs `b` and `c`; everything is 60 hours old.
+/// A live snapshot with packs `a` and `b`, one forgotten 50 hours ago with packs `b` and `c`; everything is 60 hours old.
 fn sight() -> SweepView {
     let snapshots =
         vec![snapshot(2, "old", &["b", "c"], forgotten(50)), snapshot(3, "new", &["a", "b"], KeepState::Live)];
@@ -172,7 +172,7 @@ fn without_a_good_live_snapshot_nothing_goes() {
     assert_eq!(stopped(&seen), ["no_good_left"]);
     seen.ledger.snapshots[1].good = true;
     seen.ledger.snapshots[1].kept = forgotten(1);
-    assert_eq!(stopped(&seen), ["no_good_left"], "one that can be taken back is not live");
+    assert_eq!(stopped(&seen), ["no_good_left"], "one that can be undone is not live");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_given_up_snapshot_may_lack_things() {
     seen.ledger.snapshots[0].packs = Err("gone".to_owned());
     assert!(decide(&seen).is_ok(), "it is due: its list says nothing that is needed");
     seen.ledger.snapshots[0].kept = forgotten(1);
-    assert_eq!(stopped(&seen), ["list_unreadable"], "it may be taken back, and its packs would look like orphans");
+    assert_eq!(stopped(&seen), ["list_unreadable"], "it may be undone, and its packs would look like orphans");
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn what_happened_since_stops_it() {
         recheck(&settled, &seen.ledger, again).iter().map(SweepStop::word).collect()
     };
     again.undos.insert(sha256(b"undo"), vec![sha256(b"old")]);
-    assert_eq!(words(&again), ["taken_back"]);
+    assert_eq!(words(&again), ["undone"]);
     let known = LedgerSeen { undos: again.undos.clone(), ..seen.ledger.clone() };
     assert_eq!(recheck(&settled, &known, &again), [], "one that was known before was weighed already");
     // The sweep's entry had seen it: the snapshot is live again, and it is not too late.

@@ -16,7 +16,7 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// The grants that a request is held against; nothing for one that may do everything.
+    /// The grants that a request is held against; `None` for one that may do everything.
     pub(crate) fn grants(&self) -> Option<&[Grant]> {
         match self {
             Self::Owner => None,

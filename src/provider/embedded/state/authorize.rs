@@ -23,7 +23,7 @@ enum About<'a> {
     GroupNamed(&'a str),
 }
 
-/// The action behind a method and a path, and what it is about; nothing where there is no such operation.
+/// The action behind a method and a path, and what it is about; `None` where there is no such operation.
 fn action<'a>(verb: Verb, segments: &[&'a str]) -> Option<(&'static str, About<'a>)> {
     use Verb::{Delete, Get, Patch, Post, Put};
     let of = |action: &'static str, id: &'a str| (action, About::Secret(id));

@@ -35,15 +35,15 @@ pub(crate) enum Expiry {
 
 /// What a new version brings with it.
 pub(crate) struct Fresh {
-    /// Payload members; nothing when the version has none yet.
+    /// Payload members; `None` when the version has none yet.
     pub(crate) payload: Option<Zeroizing<String>>,
     pub(crate) expiry: Expiry,
-    /// All metadata members of the secret's type from now on; nothing when they stay as they are.
+    /// All metadata members of the secret's type from now on; `None` when they stay as they are.
     pub(crate) secret_fields: Option<JsonObject>,
     pub(crate) version_fields: JsonObject,
     /// The secret's life from now on.
     pub(crate) life: SecretState,
-    /// What the secret keeps to itself from now on, see [`Secret::inner`]; nothing when that stays as it is.
+    /// What the secret keeps to itself from now on, see [`Secret::inner`]; `None` when that stays as it is.
     pub(crate) inner: Option<Payload>,
 }
 

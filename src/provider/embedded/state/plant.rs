@@ -15,7 +15,7 @@ use crate::model::json::JsonObject;
 use crate::model::{Payload, Timestamp};
 
 impl ForbiddenAct {
-    /// What reading the payload of this secret is; nothing when it is harmless.
+    /// What reading the payload of this secret is; `None` when it is harmless.
     pub(crate) fn of_reading(secret: &Secret) -> Option<Self> {
         let destroys = secret.secret_type == "iam_credentials" && !reuses_api_key(&secret.fields);
         let unheard_of = SecretKind::of(&secret.secret_type).is_none();

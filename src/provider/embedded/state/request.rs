@@ -58,7 +58,7 @@ pub(crate) struct ApiRequest<'a> {
     /// `X-Sm-Accept-Configuration-Type`.
     pub(crate) config_type: Option<&'a str>,
     pub(crate) body: &'a str,
-    /// What the caller may do; nothing for one in this process, who may do everything.
+    /// What the caller may do; `None` for one in this process, who may do everything.
     pub(crate) grants: Option<&'a [Grant]>,
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum SecretKind {
 }
 
 impl SecretKind {
-    /// The kind of a `secret_type`; nothing for one that nobody has heard of.
+    /// The kind of a `secret_type`; `None` for one that nobody has heard of.
     pub(crate) fn of(secret_type: &str) -> Option<Self> {
         Some(match secret_type {
             "arbitrary" => Self::Arbitrary,

@@ -23,7 +23,7 @@ pub struct Split {
     /// Everything but the secret members.
     pub metadata: JsonObject,
     /// The secret members, each as its exact text: those of the top under their name, a deeper one under its JSON
-    /// pointer (`/data/private_key`). Nothing when there was none.
+    /// pointer (`/data/private_key`). `None` when there was none.
     pub payload: Option<Payload>,
 }
 

@@ -125,7 +125,7 @@ impl<'a> Pages<'a> {
         self
     }
 
-    /// The next page; nothing when the list is complete.
+    /// The next page; `None` when the list is complete.
     ///
     /// Rows are asked for by offset, so a secret that is created or deleted meanwhile shifts those behind it. That moves
     /// the total, which makes the list unsteady; whatever else does not add up is an error.

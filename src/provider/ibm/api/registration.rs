@@ -8,7 +8,7 @@ use crate::provider::{InstanceError, RequestBody};
 const PATH: [&str; 2] = ["notifications", "registration"];
 
 impl Client {
-    /// `GET /notifications/registration`; nothing when there is none (404).
+    /// `GET /notifications/registration`; `None` when there is none (404).
     ///
     /// # Errors
     /// As every call.

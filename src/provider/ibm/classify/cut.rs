@@ -38,7 +38,7 @@ pub fn cut(text: &str, shape: AnswerShape<'_>, prefix: Option<&str>) -> Result<C
     Ok(Cut { rest: rest.into_owned(), payload })
 }
 
-/// Puts several cuts together into one payload, in their order; nothing when all are nothing.
+/// Puts several cuts together into one payload, in their order; `None` when all are nothing.
 #[must_use]
 pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Payload>) -> Option<Payload> {
     let parts: Vec<Members<'a>> =

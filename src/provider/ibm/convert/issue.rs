@@ -73,7 +73,7 @@ fn issued(item_type: &str) -> Option<&'static Issued> {
     ISSUED.iter().find(|issued| issued.item_type == item_type)
 }
 
-/// Where a member of an issued type belongs; nothing when it is none of its own.
+/// Where a member of an issued type belongs; `None` when it is none of its own.
 pub(super) fn place(item_type: &str, name: &str) -> Option<MemberPlace> {
     let issued = issued(item_type)?;
     if issued.inputs.contains(&name) {
@@ -171,7 +171,7 @@ pub(super) fn complete(body: &mut JsonObject, view: &RestoreItem, rotate: bool) 
     }
 }
 
-/// The rotation of a secret that shall not rotate; nothing where the type knows none.
+/// The rotation of a secret that shall not rotate; `None` where the type knows none.
 fn held(view: &RestoreItem) -> Option<Box<RawValue>> {
     let text = match view.item_type.as_str() {
         "imported_cert" => return None,

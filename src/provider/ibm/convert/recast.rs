@@ -166,7 +166,7 @@ pub(super) fn payload(item: &Item, treatment: Treatment, payload: Payload) -> Re
     }
 }
 
-/// A bundle (a JSON text of PEM blocks) without its private keys, of which the payload has another copy; nothing when it
+/// A bundle (a JSON text of PEM blocks) without its private keys, of which the payload has another copy; `None` when it
 /// has none. An imported certificate takes no key among its certificates.
 fn without_keys(bundle: &str) -> Option<Zeroizing<String>> {
     const KEY: &str = "PRIVATE KEY-----";
@@ -192,8 +192,8 @@ fn without_keys(bundle: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(serde_json::to_string(kept.as_str()).ok()?))
 }
 
-/// A list of certificates as one text, in its order; nothing when it is empty or holds something else. Certificates are no
-/// secret.
+/// A list of certificates as one text, in its order; `None` when it is empty or holds something else. Certificates are
+/// no secret.
 fn joined(list: &str) -> Option<String> {
     let texts: Vec<String> = serde_json::from_str(list).ok()?;
     let joined = texts.iter().map(|text| text.trim_end()).collect::<Vec<_>>().join("\n");
@@ -218,7 +218,7 @@ fn object(length: usize, members: &[(&str, &str)]) -> Payload {
     Payload::new(text)
 }
 
-/// Why the provider takes no secret or group of that name; nothing when it does.
+/// Why the provider takes no secret or group of that name; `None` when it does.
 ///
 /// 2 to 256 characters for a secret and 2 to 64 for a group: letters, digits, `_`, `-` and `.`, a letter, a digit or `_`
 /// first, a letter or a digit last.

@@ -16,7 +16,7 @@ const PUBLIC_CERT_DAYS: i64 = 31;
 const DAY: i64 = 24 * HOUR;
 const HOUR: i64 = 3_600_000;
 
-/// When the item rotates next under this policy; nothing when its documents do not say.
+/// When the item rotates next under this policy; `None` when its documents do not say.
 pub(super) fn next(item: &Item, policy: &JsonObject) -> Option<Timestamp> {
     let row = item.doc(ROW).unwrap_or_default();
     let time = |name: &str| row.str(name).and_then(|text| text.parse::<Timestamp>().ok());

@@ -18,7 +18,7 @@ pub(super) enum MemberPlace {
 /// What a client can set of every secret.
 const OF_SECRETS: [&str; 3] = ["description", "labels", "custom_metadata"];
 
-/// Where a member of that type belongs; nothing when the type has no such member.
+/// Where a member of that type belongs; `None` when the type has no such member.
 pub(super) fn place(item_type: &str, name: &str) -> Option<MemberPlace> {
     if create_only(item_type).contains(&name) && !setting(item_type, name) {
         return Some(MemberPlace::Input);

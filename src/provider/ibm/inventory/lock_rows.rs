@@ -56,7 +56,7 @@ impl<'a> LockRows<'a> {
         }
     }
 
-    /// The next page; its rows wait from now on. Nothing when the list is over.
+    /// The next page; its rows wait from now on. `None` when the list is over.
     pub(super) async fn read_on(&mut self) -> Result<Option<RowPage>, InstanceError> {
         let Some(page) = self.pages.next().await? else { return Ok(None) };
         for row in page.rows()? {

@@ -21,7 +21,7 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
 
 /// The write-only members of a private certificate: its row, the payload of its newest version, and when that version
-/// was created. Nothing when the payload holds no certificate that can be read.
+/// was created. `None` when the payload holds no certificate that can be read.
 pub(super) fn of_private_certificate(
     row: &JsonObject,
     payload: &Payload,
@@ -60,7 +60,7 @@ pub(super) fn of_private_certificate(
     Some(derived)
 }
 
-/// The write-only members of a certificate authority: the serial number in its distinguished name. Nothing for other
+/// The write-only members of a certificate authority: the serial number in its distinguished name. `None` for other
 /// configurations, and without a certificate that can be read.
 pub(super) fn of_authority(config_type: &str, value: &JsonObject) -> Option<JsonObject> {
     if !matches!(config_type, "private_cert_configuration_root_ca" | "private_cert_configuration_intermediate_ca") {

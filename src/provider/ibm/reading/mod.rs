@@ -101,7 +101,7 @@ impl VersionReader<'_> {
         self.locks(&row, &named, before).await
     }
 
-    /// Reads the versions by their aliases; nothing when the instance refuses one of them, which it does for a version
+    /// Reads the versions by their aliases; `None` when the instance refuses one of them, which it does for a version
     /// that has lost its payload.
     async fn by_alias(
         &mut self,

@@ -99,12 +99,12 @@ impl Ttl {
         self.seconds
     }
 
-    /// Milliseconds; nothing for a lifetime without end.
+    /// Milliseconds; `None` for a lifetime without end.
     pub(crate) fn millis(&self) -> Option<i64> {
         i64::try_from(self.seconds).ok()?.checked_mul(1000).filter(|millis| *millis > 0)
     }
 
-    /// When something made at `now` is over; nothing for a lifetime without end.
+    /// When something made at `now` is over; `None` for a lifetime without end.
     pub(crate) fn end(&self, now: Timestamp) -> Option<Timestamp> {
         Some(now.plus_millis(self.millis()?))
     }

@@ -70,7 +70,7 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// What a configuration keeps to itself; nothing when it is no authority.
+    /// What a configuration keeps to itself; `None` when it is no authority.
     pub(crate) fn of(configuration: &Configuration) -> Option<Self> {
         serde_json::from_str(configuration.inner.as_deref()?.expose()).ok()
     }
@@ -286,7 +286,7 @@ impl InstanceState {
         }
     }
 
-    /// A certificate or revocation list at its public address, `…/{ca|crl}/pem`; nothing at any other.
+    /// A certificate or revocation list at its public address, `…/{ca|crl}/pem`; `None` at any other.
     pub(crate) fn public_authority_text(&self, path: &str) -> Option<String> {
         let rest = path.strip_prefix(PUBLIC)?;
         let (name, what) = rest.split_once('/')?;

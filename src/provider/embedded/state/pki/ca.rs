@@ -249,7 +249,7 @@ impl Authority {
     }
 }
 
-/// `max_path_length`; nothing where there is no bound.
+/// `max_path_length`; `None` where there is no bound.
 pub(crate) fn depth(members: &JsonObject) -> Result<Option<u8>, Refusal> {
     match integer(members, "max_path_length") {
         None | Some(-1) => Ok(None),

@@ -53,7 +53,7 @@ pub(crate) struct Order {
     /// Whether a new key is made.
     rotate_keys: bool,
     challenges: Vec<Challenge>,
-    /// When the authority answers; nothing while the customer has not said that the challenges are met.
+    /// When the authority answers; `None` while the customer has not said that the challenges are met.
     ready_at: Option<Timestamp>,
     validated_at: Option<Timestamp>,
     /// What the version carries.

@@ -178,7 +178,7 @@ impl Template {
         Algorithm::parse(self.settings.str("key_type").as_deref(), bits)
     }
 
-    /// Bits of the key usage extension; nothing when the list is empty.
+    /// Bits of the key usage extension; `None` when the list is empty.
     pub(crate) fn usage(&self) -> Result<Option<FlagSet<KeyUsages>>, Refusal> {
         let mut usage: Option<FlagSet<KeyUsages>> = None;
         for wanted in strings(&self.settings, "key_usage") {
