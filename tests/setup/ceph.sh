@@ -41,9 +41,9 @@ tls=$((port + 2))
 stop
 rm -rf "${dir:?}"/{mon,osd,run,log,rgw,tls,ceph.conf,monmap,keyring}
 mkdir -p "$dir"/{mon,osd,run,log,rgw,tls}
-# The daemons get no copy of 3: whoever reads our output would wait for them to end.
-exec 3>&1 >"$dir/log/start.log" 2>&1
-trap '[ $? = 0 ] || { tail -n 20 "$dir/log/start.log" | sed "s/^/ceph.sh: /" >&3; stop; }' EXIT
+# The daemons get no copy of 3 and 4: whoever reads our output would wait for them to end.
+exec 3>&1 4>&2 >"$dir/log/start.log" 2>&1
+trap '[ $? = 0 ] || { tail -n 20 "$dir/log/start.log" | sed "s/^/ceph.sh: /" >&4; stop; }' EXIT
 
 # The gateway's certificate, from a CA that no system trusts.
 (
@@ -117,12 +117,12 @@ ceph_conf=(-c "$dir/ceph.conf")
 gateway=(radosgw-admin "${ceph_conf[@]}" -n client.rgw.test)
 monmaptool --create --clobber --fsid "$fsid" --addv a "[v1:$monitor]" "$dir/monmap"
 ceph-mon "${ceph_conf[@]}" -i a --mkfs --monmap "$dir/monmap"
-ceph-mon "${ceph_conf[@]}" -i a 3>&-
+ceph-mon "${ceph_conf[@]}" -i a 3>&- 4>&-
 timeout 60 ceph "${ceph_conf[@]}" osd create
 ceph-osd "${ceph_conf[@]}" -i 0 --mkfs
-ceph-osd "${ceph_conf[@]}" -i 0 3>&-
+ceph-osd "${ceph_conf[@]}" -i 0 3>&- 4>&-
 timeout 60 ceph "${ceph_conf[@]}" osd crush add osd.0 1.0 host=test root=default
-radosgw "${ceph_conf[@]}" -n client.rgw.test 3>&-
+radosgw "${ceph_conf[@]}" -n client.rgw.test 3>&- 4>&-
 curl -fsS -o /dev/null --retry 120 --retry-delay 1 --retry-connrefused --retry-max-time 120 "http://127.0.0.1:$port/"
 
 user() { timeout 60 "${gateway[@]}" user create --uid="$1" --display-name="$1" --access-key="$2" --secret-key="$3"; }
