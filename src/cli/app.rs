@@ -288,7 +288,7 @@ fn read_bytes(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, Failure> {
     let shown = path.display();
     let failed = |error| Failure::usage(format!("cannot read the {what} {shown}")).because(error);
     let about = std::fs::metadata(path).map_err(failed)?;
-    // Opening a pipe waits for whoever writes to it, and a device has no end.
+    // Opening a pipe waits for a writer, and a device has no end.
     if !about.is_file() {
         return Err(Failure::usage(format!("the {what} {shown} is no plain file")));
     }

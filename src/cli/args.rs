@@ -90,7 +90,7 @@ pub(super) fn tag(text: &str) -> Result<String, crate::model::tag::TagError> {
     crate::model::tag::check_tag(text).map(|()| text.to_owned())
 }
 
-/// A count, as a flag takes it in place of a key of the configuration. Whoever is given it reads it as that key.
+/// A count, as a flag takes it in place of a key of the configuration. The caller parses it as that key.
 pub(super) fn count(text: &str) -> Result<String, String> {
     as_written::<Whole<0, 100_000>>(text)
 }

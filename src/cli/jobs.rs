@@ -69,7 +69,7 @@ fn parse(program: &clap::Command, job: &JobConfig) -> Result<ArgMatches, clap::E
     program.clone().try_get_matches_from(line)
 }
 
-/// What a job of retention does otherwise than whoever wrote it may think.
+/// A property of a retention job that its author may not expect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetentionDoubt {
     /// It forgets by a policy, and there is no rule: every run fails.

@@ -52,7 +52,7 @@ pub(super) fn read_unless(
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = path.display();
     let key = |text: String| Failure::new(FailureKind::Key, text);
-    // Opening a pipe waits for whoever writes to it.
+    // Opening a pipe waits for a writer.
     if path.metadata().is_ok_and(|about| !about.is_file()) {
         return Err(key(format!("the {what} {shown} is no file")));
     }

@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
     outcome::kind(&result).map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.exit_code()))
 }
 
-/// Runs the command with what surrounds it: the audit trail, and whoever is notified of its runs.
+/// Runs the command inside the audit trail, hooks and notifications.
 async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -> Result<CommandOutcome, Failure> {
     let mut app = App::new(Arguments::command(), arguments.globals, printer.clone(), signals::listen()?);
     if app.globals.policy.is_some() {

@@ -91,7 +91,7 @@ impl Printer {
         self.json
     }
 
-    /// How many columns there are; no end where nobody says.
+    /// Number of columns; unlimited when unknown.
     pub(super) fn width(&self) -> usize {
         self.width
     }
@@ -141,7 +141,7 @@ impl Printer {
     pub(super) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
-            // Whoever read it has seen enough (`| head`).
+            // The reader has seen enough (`| head`).
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(Failure::new(FailureKind::Failed, "cannot write to standard output").because(error)),
             Ok(()) => Ok(()),

@@ -118,7 +118,7 @@ fn client(instance: &config::InstanceSettings, what: &str) -> Result<ibm::Client
     Ok(ibm::Client::new(client)?)
 }
 
-/// Whoever opens catalogues here: the recovery identity when there is one, else the catalogue key.
+/// The key that opens catalogues here: the recovery identity when there is one, else the catalogue key.
 pub(super) fn reader(settings: &Settings, recovery: Option<Identities>) -> Result<Arc<Identities>, Failure> {
     match recovery {
         Some(identities) => Ok(Arc::new(identities)),

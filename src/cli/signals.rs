@@ -22,7 +22,7 @@ pub(super) fn listen() -> Result<CancellationToken, Failure> {
             }
             if token.is_cancelled() {
                 super::prompt::restore_terminal();
-                // Jobs of the daemon hear from the kernel that it is gone. Hooks have nobody who would tell them.
+                // Jobs of the daemon hear from the kernel that it is gone. Hooks are not told.
                 crate::daemon::notify::end_hooks();
                 #[expect(clippy::exit, reason = "the second signal means now")]
                 std::process::exit(i32::from(FailureKind::Interrupted.exit_code()));

@@ -1,4 +1,4 @@
-//! Whether a certificate that somebody brought is the one that was asked for.
+//! Whether a certificate fits the request that it was issued for.
 
 use x509_cert::Certificate;
 use x509_cert::der::{DecodePem as _, Encode as _};

@@ -55,7 +55,7 @@ pub(super) async fn run(
         LeaseDecision::Go(held) => held,
     };
     if let Some(lease) = &held {
-        // Whoever held it before may have been at this very slot.
+        // The previous holder may have run this very slot.
         let by_lease =
             lease.done().filter(|done| *done >= slot).map(|at| CompletedSlot { at, took_millis: 0, contested: false });
         let by_ledger = async { filled(ports, task).await.flatten().filter(|filled| filled.at >= slot) };

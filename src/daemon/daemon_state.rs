@@ -121,7 +121,7 @@ pub struct DaemonState {
 #[derive(Debug)]
 struct DaemonPage {
     instances: BTreeMap<String, Arc<BoardInstance>>,
-    /// By a clock that nobody sets.
+    /// By a monotonic clock.
     ticked: Instant,
     configured: bool,
     reached: bool,

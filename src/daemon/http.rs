@@ -1,6 +1,6 @@
 //! The daemon's HTTP server: `/metrics`, `/healthz`, `/readyz`, and nothing else.
 //!
-//! It only reads the [`DaemonState`], so whoever asks cannot slow the run loop. A connection serves one request and lives for
+//! It only reads the [`DaemonState`], so requests cannot slow the run loop. A connection serves one request and lives for
 //! some seconds at most, and there are only so many at a time: the oldest that has asked for nothing makes room for the
 //! next, so that clients that send nothing hold nobody up.
 
@@ -81,7 +81,7 @@ fn json(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, json)], format!("{body}\n")).into_response()
 }
 
-/// One request a connection: whoever wants another makes another, and waits for its turn.
+/// One request per connection: a client that wants another opens another, and waits for its turn.
 async fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

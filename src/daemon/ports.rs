@@ -13,7 +13,7 @@ use super::{DaemonRole, JobRun, JobView, RunOutcome};
 use crate::job::RunFacts;
 use crate::model::{ScheduledRun, Timestamp};
 
-/// One attempt at a run, for whoever runs it.
+/// One attempt at a run, as a runner gets it.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
     /// The instance of the configuration; empty where it has only one.

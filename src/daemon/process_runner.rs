@@ -152,7 +152,7 @@ async fn wait(
         () = stop.now.cancelled() => RunOutcome::Interrupted,
     };
     if let Some(pid) = pid {
-        // It may have ended just now: then there is nobody to ask, and its status says how.
+        // It may have ended just now: then its status says how.
         if let Err(error) = kill_process(pid, Signal::TERM) {
             debug!("a job was not asked to end: {error}");
         }
@@ -175,7 +175,7 @@ fn outcome(status: ExitStatus, forced: Option<RunOutcome>, output: &ProcessOutpu
     let facts = serde_json::from_slice::<PrintedResult>(&output.result).unwrap_or_default().run;
     let partial = FailureKind::Partial.exit_code();
     let ending = match (status.code(), forced) {
-        // It was faster than whoever wanted to stop it.
+        // It ended before it was stopped.
         (Some(0), _) => RunOutcome::Succeeded,
         (Some(code), None) if code == i32::from(FailureKind::Interrupted.exit_code()) => RunOutcome::Interrupted,
         (Some(code), _) if code == i32::from(partial) && facts.suspect => RunOutcome::Suspect,

@@ -82,7 +82,7 @@ impl RunOutcome {
         }
     }
 
-    /// Whether nobody needs to be told.
+    /// Whether nothing needs attention.
     #[must_use]
     pub fn is_good(&self) -> bool {
         matches!(self, Self::Succeeded)

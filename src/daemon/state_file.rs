@@ -83,7 +83,7 @@ impl StateFile {
         match self.parse() {
             Ok(value) => Ok(value),
             Err(Unreadable::Refused(error)) => Err(error),
-            // Another process may have mended it by now: look again where nobody else writes.
+            // Another process may have repaired it by now: look again under the lock.
             Err(Unreadable::Damaged(_)) => {
                 let _lock = self.lock()?;
                 self.read_locked()

@@ -15,7 +15,7 @@ use tracing::debug;
 /// Tells the service manager how the daemon does.
 #[derive(Debug)]
 pub struct ServiceManager {
-    /// A path, or `@` and an abstract name; nobody without one.
+    /// A path, or `@` and an abstract name. `None`: no service manager.
     socket: Option<OsString>,
     /// How often the watchdog wants to hear of the loop: a third of its patience.
     watchdog: Option<Duration>,

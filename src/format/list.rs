@@ -73,7 +73,7 @@ struct PackRow {
 }
 
 impl PackList {
-    /// A new list, which nobody else can write.
+    /// A new list, with a nonce of its own.
     ///
     /// # Errors
     /// When the operating system gives no random bytes for the nonce.
@@ -112,7 +112,7 @@ impl PackList {
         Ok(bytes.into())
     }
 
-    /// Reads a list. Whoever fetched it checks its digest.
+    /// Reads a list. The caller checks its digest.
     ///
     /// # Errors
     /// When it is no list, of another major version, too large, a pack is repeated or out of order, or a row names a

@@ -87,7 +87,7 @@ pub struct Policy {
     pub unknown: BTreeMap<String, Value>,
 }
 
-/// Somebody who signs versions of the policy.
+/// A custodian: signs versions of the policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Custodian {
     /// What people call them.
@@ -110,7 +110,7 @@ pub struct PolicyKey {
     pub until: Option<Vec<EntryRef>>,
 }
 
-/// Somebody whom objects are sealed to.
+/// A recipient that objects are sealed to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRecipient {
     /// What people call them.

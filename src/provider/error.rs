@@ -54,7 +54,7 @@ pub enum InstanceError {
     },
     /// A write that creates something was sent, and whether it was done is not known: no usable answer, or a 5xx.
     ///
-    /// It is never sent again blindly: whoever asked for it looks first.
+    /// It is never sent again blindly: the caller looks first.
     #[error("cannot tell whether it was done: {what}: no usable answer from {host}; look before it is sent again")]
     Unanswered {
         /// The operation.

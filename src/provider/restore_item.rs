@@ -36,7 +36,7 @@ pub struct RestoreItem {
     pub unpatchable: &'static [&'static str],
     /// Settings that a new version may clear or change.
     pub cleared_by_versions: &'static [&'static str],
-    /// Settings that no answer showed and nobody supplied, as fragments: they are lost.
+    /// Settings that no answer showed and that were not supplied, as fragments: they are lost.
     pub lost: Vec<String>,
     /// Bytes that custom metadata may have, of the item and of each of its versions.
     pub metadata_room: usize,

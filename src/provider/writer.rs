@@ -87,7 +87,7 @@ pub trait ItemWriter: Send + Sync + fmt::Debug {
     /// Sends one change, once. What cannot create anything twice may be repeated inside.
     ///
     /// # Errors
-    /// When it was refused, or when nobody knows what became of it ([`unanswered`]).
+    /// When it was refused, or its outcome is unknown ([`unanswered`]).
     async fn write(&self, write: Write) -> Result<Written, InstanceError>;
 }
 
@@ -101,7 +101,7 @@ pub trait Signer: Send + Sync + fmt::Debug {
     async fn sign(&self, authority: &ItemKey, request: &str) -> Result<String, InstanceError>;
 }
 
-/// Whether nobody knows what became of a request: it may have been carried out.
+/// Whether the outcome of a request is unknown: it may have been carried out.
 #[must_use]
 pub fn unanswered(error: &InstanceError) -> bool {
     match error {

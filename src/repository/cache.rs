@@ -151,7 +151,7 @@ fn read(file: &Path, size: u64) -> io::Result<Option<Bytes>> {
     Ok(Some(bytes.into()))
 }
 
-/// Writes a file so that nobody sees half of it. It is not synced: what a crash leaves is found by its digest.
+/// Writes a file whole. It is not synced: what a crash leaves is found by its digest.
 fn write(root: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
     // Root at somebody else's state folder would leave there what its owner can neither read nor replace.
     if !is_ours(root)? {

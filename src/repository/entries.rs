@@ -204,7 +204,7 @@ impl Repository {
         while let Some(read) = entries.try_next().await? {
             let file = match read {
                 FetchedEntry::Bytes(file) => file,
-                // One file that nobody may read is like one that is no entry: else anybody who can put it there could
+                // A file that may not be read is like one that is no entry: else anybody who can put it there could
                 // stop every restore. Heads that this host saw are asked for by name all the same.
                 FetchedEntry::Denied(path, error) => {
                     denied.get_or_insert(error);

@@ -127,7 +127,7 @@ pub enum RepositoryError {
         /// Why not.
         why: String,
     },
-    /// There may be a newer snapshot, and nobody here can say whether it counts.
+    /// There may be a newer snapshot, and it is not known here whether it counts.
     #[error(
         "there is no latest snapshot: {} cannot be judged with the policy versions that are here; give one by name, or \
          the newest policy version with `--policy` (it is on the recovery sheet)", candidates.join(", "))]

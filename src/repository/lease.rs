@@ -107,7 +107,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Its number: higher for whoever took it later.
+    /// Its number: a later holder has a higher one.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
@@ -246,7 +246,7 @@ impl Leases {
         Ok(true)
     }
 
-    /// Gives a lease back, so that nobody has to wait for its end; `done` is the run that was brought to its end, if one
+    /// Gives a lease back, so that others need not wait for its end; `done` is the run that was brought to its end, if one
     /// was. A lease that another has taken by now is left alone.
     ///
     /// # Errors

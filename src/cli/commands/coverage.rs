@@ -56,7 +56,7 @@ struct ShownCoverage {
     time: Timestamp,
     #[serde(flatten)]
     coverage: CoverageReport,
-    /// Kinds of items that the collector was not allowed to list: nobody knows how many there are.
+    /// Kinds of items that the collector was not allowed to list: their number is unknown.
     hidden: Vec<String>,
     /// Whether the share that was asked for is reached; `None` when none was.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     }
     let coverage = coverage.finish();
     let hidden = found.event.hidden.clone();
-    // A share of what nobody has counted is reached by nothing.
+    // A share of an unknown number is never reached.
     let met = arguments.fail_under.map(|threshold| hidden.is_empty() && threshold.is_met(&coverage));
     let entry = &found.entry;
     let shown = ShownCoverage {

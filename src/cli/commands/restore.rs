@@ -381,7 +381,7 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str)
     }
 }
 
-/// What a plan deletes, so that nobody overlooks it among the other steps.
+/// Lists the deletions apart, so that they are not overlooked among the other steps.
 fn print_deletions(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
     for step in plan.steps.iter().filter(|step| matches!(step.action, Action::Delete { .. })) {
         let name = step.group.as_ref().map_or_else(|| step.name.clone(), |group| format!("{group}/{}", step.name));

@@ -78,7 +78,7 @@ pub(super) struct PrintedRestore {
 }
 
 impl PrintedRestore {
-    /// What it said does not come back, or waits for somebody.
+    /// Items that it reported as not restored, or as waiting.
     pub(super) fn named(&self) -> impl Iterator<Item = &Remark> {
         self.losses.iter().chain(&self.waiting).chain(&self.skipped)
     }

@@ -60,7 +60,7 @@ pub(in crate::cli) struct ProposalState {
     pub(in crate::cli) predecessors: Vec<(PolicyRef, Policy)>,
     /// Who must sign.
     pub(in crate::cli) signers: Vec<Signers>,
-    /// Versions that it names as earlier ones, and that nobody here has.
+    /// Earlier versions that it names and that are unknown here.
     pub(in crate::cli) unknown: Vec<PolicyRef>,
 }
 

@@ -25,7 +25,7 @@ pub(in crate::cli) fn differences(before: &Policy, after: &Policy) -> Vec<String
     said.into_iter().map(|sentence| text::safe(&sentence)).collect()
 }
 
-/// Members that a later version brought: by name, as nobody here knows what they mean.
+/// Members of a later version, by name: their meaning is unknown here.
 fn unknown(before: &Policy, after: &Policy, said: &mut Vec<String>) {
     let changed = before.unknown.keys().chain(after.unknown.keys());
     let mut changed: Vec<&String> =

@@ -32,12 +32,12 @@ pub fn end_hooks() {
 }
 
 impl Running {
-    /// Buries what hooks left behind and has ended. As process 1 of a container we are its parent, and nobody else does it.
+    /// Reaps processes that hooks left behind. As process 1 of a container we are their parent.
     fn bury(&mut self) {
         self.left.retain(|group| {
             loop {
                 // Only of this group, and never the hook itself, which was waited for: nothing is taken from anyone who waits.
-                // While something of it is there, to live or to be buried, its number is nobody else's.
+                // While a process of the group exists, or is not reaped yet, no other process can get its number.
                 match waitpgid(*group, WaitOptions::NOHANG) {
                     Ok(Some(_)) => {}
                     Ok(None) => break true,
@@ -55,7 +55,7 @@ fn signal(group: Pid, signal: Signal) {
     }
 }
 
-/// The process group of a hook; killed when whoever waits for the hook is dropped.
+/// The process group of a hook; killed when dropped.
 #[derive(Debug)]
 pub(super) struct ProcessGroup(Option<Pid>);
 

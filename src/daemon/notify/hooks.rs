@@ -179,7 +179,7 @@ impl Hooks {
 /// Asks a hook and all it started to end, then makes them.
 async fn stop(group: &ProcessGroup, child: &mut Child) {
     group.signal(Signal::TERM);
-    // Not reaped before the group is killed: until then its number is nobody else's.
+    // Not reaped before the group is killed: until then no other process can get its number.
     tokio::time::sleep(GRACE).await;
     group.signal(Signal::KILL);
     drop(child.wait().await);

@@ -24,7 +24,7 @@ pub struct Mail {
     host: String,
     from: Mailbox,
     to: Vec<Mailbox>,
-    /// What the server may hear, and nobody from it: see [`LoginSecrets`].
+    /// The secrets that only the server may see: [`LoginSecrets`].
     unsaid: LoginSecrets,
 }
 

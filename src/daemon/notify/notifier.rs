@@ -42,7 +42,7 @@ impl StartedRun {
     }
 }
 
-/// Tells whoever the configuration names.
+/// Notifies the configured targets and runs the hooks.
 #[derive(Debug)]
 pub struct Notifier {
     targets: Vec<Arc<NotifyEndpoint>>,
@@ -78,7 +78,7 @@ impl Notifier {
         }
     }
 
-    /// A notifier that tells nobody.
+    /// A notifier without targets and hooks.
     #[must_use]
     pub fn silent(clock: Arc<dyn Clock>) -> Self {
         Self::new(Vec::new(), Hooks::default(), None, "", "", clock)
@@ -139,7 +139,7 @@ impl Notifier {
             return warnings;
         }
         let seen = match &run.ending {
-            // Somebody asked for it: no news of the job, neither good nor bad.
+            // It was asked for: no news of the job, neither good nor bad.
             RunOutcome::Interrupted => return warnings,
             _ if run.is_good() => None,
             RunOutcome::Succeeded => None,

@@ -160,7 +160,7 @@ impl JobProgress {
         if self.leads() {
             return start;
         }
-        // Counted from the first slot that nobody filled: where slots come faster than patience ends, the newest one would
+        // Counted from the first slot without a run: where slots come faster than patience ends, the newest one would
         // for ever be too young.
         let first = self.filled.and_then(|filled| task.schedule.next_after(filled.at)).or(self.waiting);
         let from = first.unwrap_or(slot).min(slot).max(self.armed);
@@ -172,7 +172,7 @@ impl JobProgress {
     /// How long the daemon that ran last is waited for, in milliseconds: longer where its runs take longer, as a slot shows
     /// as filled only when its run is over.
     fn patience(&self, task: &JobTask, turns: &TakeoverPolicy, slot: Timestamp) -> i64 {
-        // Of a job that nobody ever ran there is no leader to wait for.
+        // A job that never ran has no leader to wait for.
         if self.unheard && self.filled.is_none() {
             return 0;
         }

@@ -15,7 +15,7 @@ pub enum RetryDecision {
     Done,
     /// Another attempt may succeed.
     Mendable,
-    /// It fails again until somebody changes something.
+    /// It fails again until something is changed.
     Hopeless,
 }
 

@@ -20,7 +20,7 @@ use crate::provider::normal::normal;
 use crate::provider::{Action, Change, Look, RestoreItem, Standby, Write, unanswered};
 use crate::provider::{InstanceError, Requests};
 
-/// How often a request is sent whose outcome nobody knows.
+/// How often a request with an unknown outcome is sent.
 const TRIES: u32 = 3;
 
 /// The result of turning rotation on.

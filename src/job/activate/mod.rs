@@ -53,7 +53,7 @@ pub enum ActivateError {
         /// Some of them, by name.
         names: String,
     },
-    /// Nobody said how to ask the old primary.
+    /// It is not known how to ask the old primary.
     #[error(
         "nothing says where the old primary is, so nobody asked whether it still rotates the same; nothing was changed. \
          Name it as [source], or say --source-is-dead when it is gone"

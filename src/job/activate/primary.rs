@@ -16,7 +16,7 @@ use crate::model::{ItemKey, ItemKind};
 use crate::provider::{InstanceError, Listed, Sink};
 use crate::provider::{Look, Standby};
 
-/// How long the old primary is given to answer. In an outage nobody wants to wait for it longer.
+/// How long the old primary is given to answer: in an outage it will not.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Names that a message lists.
 const NAMES_SAID: usize = 5;
@@ -26,7 +26,7 @@ const NAMES_SAID: usize = 5;
 pub enum PrimaryAccess<'a> {
     /// Through this client.
     Ask(&'a dyn Standby),
-    /// Nobody has said how.
+    /// It is not known how.
     Unknown,
     /// It need not be asked: the operator says that it is gone, or that nobody uses its values any more.
     Dead,
@@ -129,7 +129,7 @@ impl OldPrimary {
     /// Whether rotation may be turned on here.
     ///
     /// # Errors
-    /// When it still rotates there, or nobody knows.
+    /// When it still rotates there, or that is unknown.
     pub fn allows(&self) -> Result<(), ActivateError> {
         match self {
             Self::SaidDead => Ok(()),

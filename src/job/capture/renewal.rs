@@ -1,4 +1,4 @@
-//! Whether a run must read everything because the custodians took back what somebody signed.
+//! Whether a run must read everything because the custodians made a snapshot void.
 
 use std::collections::BTreeMap;
 

@@ -107,7 +107,7 @@ struct CaptureRun<'a> {
     options: &'a CaptureOptions,
     /// Whether everything is read and no earlier pack trusted.
     full: bool,
-    /// Why, when nobody asked for it.
+    /// Why, when it was not asked for.
     full_because: Option<String>,
     ledger: &'a Ledger,
     recipients_digest: Digest,

@@ -16,7 +16,7 @@ pub(super) struct PastSnapshot {
     pub(super) items: u64,
     /// Whether it was good when it was made.
     pub(super) good: bool,
-    /// Whether it was suspect and somebody signed that it is right.
+    /// Whether it was suspect and the custodians accepted it.
     pub(super) accepted: bool,
     /// Whether its catalogue is gone for good, so that nothing can be compared with it.
     pub(super) swept: bool,

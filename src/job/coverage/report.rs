@@ -89,7 +89,7 @@ pub struct Unknown {
 pub struct ItemMembers {
     /// The item.
     pub item: NamedItem,
-    /// Nobody knows them: a restore leaves them to the provider's default.
+    /// Unknown: a restore leaves them to the provider's default.
     pub lost: Vec<&'static str>,
     /// They are known all the same: from another member, a certificate, or the operator.
     pub kept: Vec<&'static str>,

@@ -117,7 +117,7 @@ fn extra(
     options: &PlanOptions,
 ) -> Vec<Difference> {
     let targets: BTreeSet<&ItemKey> = planned.iter().filter_map(|one| one.target.as_ref()).collect();
-    // What nobody looked for in the standby may be there all the same: nothing is said of it.
+    // What was not looked for in the standby may be there all the same: it is not reported.
     let names: BTreeSet<(ItemKind, &str, Option<&str>)> = planned
         .iter()
         .filter(|one| one.target.is_none())

@@ -27,7 +27,7 @@ pub struct DriftReport {
     pub same: u64,
     /// What differs, in key order.
     pub differences: Vec<Difference>,
-    /// Items whose content nobody could compare: without a mark, and without a key that opens the backup.
+    /// Items whose content could not be compared: without a mark, and without a key that opens the backup.
     pub unknown: Vec<Remark>,
     /// Items that no restore brings back: not expected in the standby.
     pub unrestorable: Vec<Remark>,

@@ -45,7 +45,7 @@ pub enum KeepReason {
     NewestGood,
     /// Nothing newer is good and verified.
     LastVerified,
-    /// Somebody pinned it, for this reason.
+    /// It is held, for this reason.
     Pinned(String),
     /// It is the `nth` of the last `of`.
     Last {

@@ -90,7 +90,7 @@ pub struct ForgottenSnapshots {
     pub entries: Vec<Entry>,
     /// What went wrong beside them.
     pub warnings: Vec<String>,
-    /// Snapshots that somebody pinned in the same moment: their forgetting was undone.
+    /// Snapshots that were held in the same moment: their forgetting was undone.
     pub undone: Vec<Digest>,
     /// Until then at least all of it can be undone.
     pub undo_until: Timestamp,

@@ -80,7 +80,7 @@ impl<'a> Payloads<'a> {
         Self { backup, usable: true, packs: Mutex::default() }
     }
 
-    /// Payloads that nobody can open: what is compared goes by marks.
+    /// Payloads that cannot be opened: comparisons go by marks.
     #[must_use]
     pub fn closed(backup: &'a dyn Backup) -> Self {
         Self { usable: false, ..Self::new(backup) }

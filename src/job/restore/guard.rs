@@ -33,7 +33,7 @@ pub struct Consent {
 pub enum Standing {
     /// The target is known to be the right one.
     Known,
-    /// The target shows nothing yet. It must turn out to have this instance id; `None` when nobody said which, and then
+    /// The target shows nothing yet. It must turn out to have this instance id; `None` when none was given, and then
     /// it may only be read.
     Unproven(Option<String>),
 }
@@ -70,7 +70,7 @@ pub enum GuardError {
         /// The id that it should have.
         source_id: String,
     },
-    /// It shows nothing of itself, and nobody said which instance it is.
+    /// It shows nothing of itself, and no instance was named.
     #[error(
         "the target {url} does not show which instance it is, and an emptied source would look the same; give the id of \
          the standby with --confirm INSTANCE-ID"

@@ -44,7 +44,7 @@ pub fn settle(planned: &mut [Planned<'_>], there: &ReferenceNames, converter: &d
 /// Needs of needs that are followed.
 const DEEPEST: usize = 32;
 
-/// Finds items whose needs nobody meets; says whether there was one.
+/// Finds items whose needs are not met; says whether there was one.
 fn drop_needy(
     planned: &mut [Planned<'_>],
     needs: &[Vec<ItemDependency>],

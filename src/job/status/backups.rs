@@ -49,7 +49,7 @@ pub(super) fn backups(ledger: &Ledger, snapshots: &[Dated<'_>], now: Timestamp) 
         newest: snapshots.last().map(fact),
         newest_good: newest_good.map(fact),
         first_good: good_times.iter().min().copied(),
-        // One of which nobody can tell the time leaves the one before it to count.
+        // One whose time is unknown leaves the one before it to count.
         achieved_rpo_seconds: snapshots
             .iter()
             .rfind(|one| one.good && one.live && one.time.is_some())

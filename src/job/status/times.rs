@@ -48,7 +48,7 @@ pub(super) fn is_mistimed(ledger: &Ledger, entry: &Entry, now: Timestamp) -> boo
     early || ahead(entry.time) || entry.snapshot().is_some_and(|event| ahead(event.time))
 }
 
-/// The moment from which a snapshot's recovery point counts; `None` when nobody can tell.
+/// The moment from which a snapshot's recovery point counts; `None` when that cannot be known.
 pub(super) fn of_snapshot(
     ledger: &Ledger,
     entry: &Entry,
@@ -59,7 +59,7 @@ pub(super) fn of_snapshot(
     believed(ledger, entry, event.time, now, stored)
 }
 
-/// The moment of any other entry; where nobody can tell, what it says, but never after `now`.
+/// The moment of any other entry; where that cannot be known, what it says, but never after `now`.
 pub(super) fn of_entry(ledger: &Ledger, entry: &Entry, now: Timestamp, stored: &StoreTimes) -> Timestamp {
     believed(ledger, entry, entry.time, now, stored).unwrap_or(now)
 }

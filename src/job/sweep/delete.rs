@@ -28,7 +28,7 @@ pub(super) struct Deleted {
     pub(super) rewritten: u64,
     /// The first failure; nothing more was begun after it.
     pub(super) failed: Option<StoreError>,
-    /// Whether somebody wanted us to stop.
+    /// Whether it was interrupted.
     pub(super) interrupted: bool,
     /// What was not tried, because of a failure or an interruption.
     pub(super) left: u64,

@@ -13,7 +13,7 @@ pub enum SweepError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Somebody wanted us to stop.
+    /// The sweep was interrupted.
     #[error("interrupted; nothing was deleted")]
     Interrupted,
 }

@@ -161,7 +161,7 @@ async fn read(
     context.observer.observe(Told::End { stage });
     let stops = |problem: &&Problem| match problem {
         Problem::PendingSnapshots { .. } => !known.policy_chosen,
-        // Its objects are where they are, whoever can open them.
+        // Its objects count, whether or not they can be opened.
         Problem::Recipients { .. } => false,
         // What it names waits as if it were only forgotten ([`Judge::kept`]).
         Problem::EarlySweep { .. } => false,

@@ -15,7 +15,7 @@ use crate::model::{Digest, ItemKey, ItemKind};
 use crate::provider::{Action, Look, RequestBody, RestoreMark, Standby, Write, unanswered};
 use crate::provider::{InstanceError, Listed};
 
-/// How often a request is sent whose outcome nobody knows.
+/// How often a request with an unknown outcome is sent.
 const TRIES: u32 = 3;
 
 /// A secret of the standby that the source has lost.

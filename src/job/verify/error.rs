@@ -21,7 +21,7 @@ pub enum VerifyError {
     /// The repository could not be read.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    /// Somebody wanted us to stop.
+    /// The check was interrupted.
     #[error("interrupted; nothing was changed")]
     Interrupted,
 }

@@ -25,7 +25,7 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// `pace × T + 1` of them. Above that the spacing is finer than the system's timers, and up to 10 ms of lateness are
 /// made up: at most `pace × (T + 10 ms) + 1`.
 ///
-/// Callers are served in the order in which they came. Whoever stops waiting gives its place up and uses nothing.
+/// Callers are served in the order in which they came. A caller that stops waiting leaves the queue and uses no turn.
 #[derive(Debug, Clone)]
 pub struct Pace {
     shared: Arc<SharedPace>,
@@ -46,7 +46,7 @@ struct PaceState {
     share: f64,
     /// When the next request may go out.
     next: Option<Instant>,
-    /// Nobody sends before this.
+    /// No request is sent before this.
     paused_until: Option<Instant>,
     /// When the pace was last halved.
     halved: Option<Instant>,

@@ -34,7 +34,7 @@ pub struct ClientSettings {
     /// How often to try.
     pub retry: RetrySettings,
     /// Secret types outside the provider's published list whose payloads may be read all the same. A read can change
-    /// what it reads, so a type that nobody has vouched for is kept as metadata only.
+    /// what it reads, so an unlisted type is kept as metadata only.
     pub read_unknown_types: Vec<String>,
 }
 

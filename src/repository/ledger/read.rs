@@ -48,7 +48,7 @@ impl LedgerReader {
     }
 
     /// Reads entries that this host kept and the ledger lacks: those that were there before (`seen`), and those that other
-    /// entries name. What was kept and never got there is nobody's business. Returns which were read.
+    /// entries name. What was kept and never got there is ignored. Returns which were read.
     pub fn push_wanted(&mut self, kept: Vec<(String, Bytes)>, seen: &[String]) -> Vec<EntryRef> {
         let named: HashSet<String> = self.parents().map(|parent| names::entry(&parent)).collect();
         let lacks = |path: &str| names::parse_entry(path).is_some_and(|entry| !self.has(&entry.digest));

@@ -73,7 +73,7 @@ impl HttpService for Watched {
         if let Some(date) = response.headers().get("date").and_then(|date| date.to_str().ok()) {
             self.clock.note(date);
         }
-        // Outside of `hearing` nobody wants to know.
+        // Only inside of `hearing`.
         let hear = |heard: &Mutex<RetentionHeaders>| {
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             *heard.lock().unwrap_or_else(PoisonError::into_inner) = RetentionHeaders::of(header);

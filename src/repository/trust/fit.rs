@@ -60,7 +60,7 @@ pub enum Misfit {
         /// The fingerprint.
         key: Digest,
     },
-    /// Nobody could open the packs.
+    /// The packs could not be opened.
     #[error("it has no recovery recipient")]
     NoRecipient,
     /// Runs could outlast the grace.

@@ -55,7 +55,7 @@ pub(super) fn rows(rows: &mut Rows, program: &clap::Command, settings: &Settings
     retention(rows, program, settings, job);
 }
 
-/// What a job of retention does otherwise than whoever wrote it may think.
+/// Properties of a retention job that its author may not expect.
 fn retention(rows: &mut Rows, program: &clap::Command, settings: &Settings, job: &JobConfig) {
     let (what, name, kind) = ("job", &job.name, &job.kind);
     // Rules that cannot be read are refused with the configuration, before anything is asked here.
@@ -94,7 +94,7 @@ fn value<'j>(job: &'j JobConfig, flag: &str) -> Option<&'j str> {
     after.or_else(|| job.args.iter().find_map(|arg| arg.strip_prefix(flag)?.strip_prefix('=')))
 }
 
-/// Whether its recovery identity is under a passphrase that only somebody at a terminal could give.
+/// Whether its recovery identity needs a passphrase, which only a person at a terminal can give.
 fn asks(settings: &Settings, job: &JobConfig) -> bool {
     let file = value(job, "--identity")
         .map(PathBuf::from)

@@ -1,4 +1,4 @@
-//! Whoever hears of the daemon's runs: hooks and notifications, counters, the board, the service manager.
+//! Observers of the daemon's runs: hooks and notifications, counters, the daemon's state, the service manager.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -13,7 +13,7 @@ pub(super) enum Halt {
     Failed(String),
     /// It cannot be brought back any more.
     Lost(String),
-    /// Somebody else has to do something first.
+    /// It waits for an action outside this run.
     Waiting(String),
     /// What it needs is not there or cannot be used yet.
     Skipped(String),

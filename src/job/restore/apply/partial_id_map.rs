@@ -1,4 +1,4 @@
-//! The id map of a run that stopped: whoever has to go on by hand needs the ids that are there already.
+//! The id map of a run that stopped: to go on by hand, one needs the ids that are there already.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,7 @@ pub struct Signatures<'a> {
     pub source: Option<&'a dyn Signer>,
 }
 
-/// A request that somebody outside the standby has to sign.
+/// A request that has to be signed outside the standby.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SigningRequest {
     /// The authority, by its key in the snapshot.

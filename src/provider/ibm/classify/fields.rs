@@ -34,7 +34,7 @@ pub const CONFIGURATION_TYPES: [(&str, &[&str]); 8] = [
 /// certificate authority).
 const EVERYWHERE: &str = "private_key";
 
-/// What the metadata of a version may hold, whatever its type. Of a type that nobody knows, everything else in a version
+/// What the metadata of a version may hold, whatever its type. Of an unknown type, everything else in a version
 /// is taken for its payload.
 const VERSION_METADATA: [&str; 16] = [
     "alias",
@@ -101,7 +101,7 @@ impl AnswerShape<'_> {
     }
 }
 
-/// How the name of a secret ends, where nobody has said what it is.
+/// How names of secret members end, where the model does not mark them.
 const SECRET_ENDINGS: [&str; 8] =
     ["password", "passphrase", "token", "secret", "api_key", "apikey", "private_key", "secret_key"];
 

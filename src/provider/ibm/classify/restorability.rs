@@ -61,7 +61,7 @@ fn secret(item: &Item, payloads: &[Slot], now: Option<Timestamp>) -> Judgement {
     }
 }
 
-/// Revoked, or in a state of which nobody can say that the certificate is still of use.
+/// Revoked, or in a state in which the certificate may be of no use.
 ///
 /// One that waits for its certificate, or that the service destroyed, is neither.
 pub(in crate::provider::ibm) fn is_revoked(row: &JsonObject) -> bool {

@@ -56,7 +56,7 @@ pub(super) fn duration(seconds: u64) -> String {
     if text.len() <= LONGEST_DURATION { text } else { format!("{}m", seconds / 60) }
 }
 
-/// Durations that somebody wrote, in the spelling of those that were read: texts are compared.
+/// Durations in the spelling in which they are read: texts are compared.
 pub(super) fn one_spelling(settings: &mut JsonObject) {
     for name in ["max_ttl", "crl_expiry", "ttl", "not_before_duration"] {
         if let Some(seconds) = settings.str(name).and_then(|text| seconds(&text)) {

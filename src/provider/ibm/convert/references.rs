@@ -9,7 +9,7 @@ use crate::provider::{ConvertError, ItemDependency, ReferenceNames, RestoreItem}
 const LETS_ENCRYPT: &str = "public_cert_configuration_ca_lets_encrypt";
 const DNS: [&str; 2] =
     ["public_cert_configuration_dns_cloud_internet_services", "public_cert_configuration_dns_classic_infrastructure"];
-/// Stands in the place of a DNS configuration where somebody answers the challenges by hand.
+/// Stands in the place of a DNS configuration where challenges are answered by hand.
 const MANUAL: &str = "manual";
 
 /// How the reference of an IAM credentials secret begins.
@@ -55,7 +55,7 @@ fn member(object: &mut JsonObject, name: &str, turn: Turn<'_>) {
     }
 }
 
-/// Puts names in the place of ids, and durations that somebody wrote into the spelling of those that are read.
+/// Puts names in the place of ids, and durations into the spelling in which they are read.
 pub(super) fn name(view: &mut RestoreItem, names: &ReferenceNames) {
     turn(view, &mut |id| names.reference(id));
     if authority::is(&view.item_type) || view.item_type == template::TEMPLATE {

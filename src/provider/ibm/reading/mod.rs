@@ -202,7 +202,7 @@ impl VersionReader<'_> {
                 return Err(self.moved("its versions are not the ones that were listed"));
             }
         }
-        // The provider promises the member to nobody. Without it, the two that can have a payload are asked for theirs.
+        // The provider does not promise the member. Without it, the two that can have a payload are asked for theirs.
         versions.retain(|version| version.payload_available.unwrap_or(version.alias.is_some()));
         Ok((texts, versions))
     }

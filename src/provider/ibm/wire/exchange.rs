@@ -306,7 +306,7 @@ impl Wire {
     /// Waits for the turn, and then gives the token to send with. The token comes second because the wait may outlast it:
     /// one that was fetched before would have to be fetched again, and that one might die in the queue as well.
     async fn turn(&self) -> Result<Arc<Token>, InstanceError> {
-        // Without a living token nobody can send. All wait in the queue while one caller fetches it: those who have had
+        // Without a valid token no request can be sent. All wait in the queue while one caller fetches it: those who have had
         // their turn already would all send at the same moment, faster than the pace.
         let needed = async { if self.tokens.is_alive() { Ok(()) } else { self.token().await.map(drop) } };
         self.pace.turn_when(needed).await?;

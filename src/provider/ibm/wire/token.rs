@@ -89,7 +89,7 @@ impl TokenCell {
             (Some(token), Err(_)) => return Ok(Arc::clone(token)),
             (None, Err(_)) => self.fetching.lock().await,
         };
-        // Somebody else may have fetched one while we waited.
+        // Another caller may have fetched one while we waited.
         if let Some(token) = self.current()
             && Instant::now() < token.refresh_at
         {
