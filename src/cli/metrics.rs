@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::{configured_keys, services};
 use crate::config::Settings;
 use crate::daemon::metrics::{render, textfile};
-use crate::daemon::{BoardInstance, DaemonState, JobRun, RepositoryView, RunStatistics};
+use crate::daemon::{DaemonState, InstanceView, JobRun, RepositoryView, RunStatistics};
 use crate::job::status;
 use crate::model::Clock as _;
 use crate::model::with_causes;
@@ -50,7 +50,7 @@ pub(super) async fn leave(app: &App, settings: &Settings, run: &JobRun) {
         }
     };
     let Some(path) = settings.metrics().textfile.clone() else { return };
-    let mut instance = BoardInstance::new(&run.instance);
+    let mut instance = InstanceView::new(&run.instance);
     instance.tally = tally;
     instance.names = settings.metrics().names;
     let view = match read(settings, &app.context().cancel).await {
@@ -110,7 +110,7 @@ async fn look(
 
 /// Keeps what a daemon shows of its repositories fresh: reads them after every run and every few minutes, for as long as
 /// it is asked. `settings` are those in force, one for each instance. Runs beside the loop, which never waits for it.
-pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: DaemonState) {
+pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, daemon_state: DaemonState) {
     let mut open: BTreeMap<String, Repository> = BTreeMap::new();
     loop {
         let current = settings.borrow_and_update().clone();
@@ -123,14 +123,14 @@ pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: 
                     Some(repository) => repository,
                     None => services::repository(settings, None).await?,
                 };
-                let before = board.repository(&name).map(|view| view.as_ref().clone());
+                let before = daemon_state.repository(&name).map(|view| view.as_ref().clone());
                 let view = look(settings, &repository, before).await?;
                 Ok::<_, Failure>((repository, view))
             };
             match tokio::time::timeout(READING, reading).await {
                 Ok(Ok((repository, view))) => {
                     open.insert(name.clone(), repository);
-                    board.learn(&name, view, settings.metrics().names);
+                    daemon_state.set_repository(&name, view, settings.metrics().names);
                 }
                 // It is opened anew the next time, with credentials that may have been changed.
                 Ok(Err(failure)) => {
@@ -141,7 +141,7 @@ pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, board: 
             }
         }
         tokio::select! {
-            () = board.run_ended() => {}
+            () = daemon_state.run_ended() => {}
             () = tokio::time::sleep(REFRESH) => {}
             changed = settings.changed() => if changed.is_err() { return },
         }

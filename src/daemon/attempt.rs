@@ -5,7 +5,7 @@ use tracing::{info, warn};
 use super::engine::Ports;
 use super::lease_manager::LeaseDecision;
 use super::notify::RunStart;
-use super::plan::{CompletedSlot, RetryDecision, verdict};
+use super::plan::{CompletedSlot, RetryDecision, retry_decision};
 use super::ports::{AttemptOutcome, RunRequest, StopRequest};
 use super::task::JobTask;
 use super::{JobRun, RunOutcome};
@@ -75,7 +75,7 @@ pub(super) async fn run(
         None => told(ports, task, slot, attempt, stop).await,
     };
     if let Some(lease) = held {
-        let done = (verdict(&ending) == RetryDecision::Done).then_some(slot);
+        let done = (retry_decision(&ending) == RetryDecision::Done).then_some(slot);
         lease.release(task, done).await;
     }
     AttemptResult::Ran(ending)
@@ -113,7 +113,7 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
     let ended = ports.clock.now();
     say(task, slot, &outcome, ended.millis_since(started));
     let again =
-        verdict(&outcome.ending) == RetryDecision::Mendable && attempt <= task.retries && !stop.soon.is_cancelled();
+        retry_decision(&outcome.ending) == RetryDecision::Retry && attempt <= task.retries && !stop.soon.is_cancelled();
     let run = JobRun {
         job: start.job,
         kind: start.kind,

@@ -62,7 +62,7 @@ pub struct JobView {
 
 /// Everything that is shown of one instance and its repository.
 #[derive(Debug, Clone)]
-pub struct BoardInstance {
+pub struct InstanceView {
     /// Its name in the configuration; empty where there is only one.
     pub name: String,
     /// Its runs.
@@ -95,7 +95,7 @@ impl RepositoryView {
     }
 }
 
-impl BoardInstance {
+impl InstanceView {
     /// An instance of which only its name is known.
     #[must_use]
     pub fn new(name: &str) -> Self {
@@ -109,7 +109,7 @@ impl BoardInstance {
     }
 }
 
-/// The board. Clones show the same.
+/// The daemon_state. Clones show the same.
 #[derive(Debug, Clone)]
 pub struct DaemonState {
     clock: Arc<dyn Clock>,
@@ -120,7 +120,7 @@ pub struct DaemonState {
 
 #[derive(Debug)]
 struct DaemonPage {
-    instances: BTreeMap<String, Arc<BoardInstance>>,
+    instances: BTreeMap<String, Arc<InstanceView>>,
     /// By a monotonic clock.
     ticked: Instant,
     configured: bool,
@@ -149,7 +149,7 @@ impl Readiness {
 }
 
 impl DaemonState {
-    /// An empty board. A loop that has not [ticked](DaemonState::tick) for `alive_within` counts as dead; creating the board is
+    /// An empty daemon_state. A loop that has not [ticked](DaemonState::heartbeat) for `alive_within` counts as dead; creating the daemon_state is
     /// the first tick.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, alive_within: Duration) -> Self {
@@ -166,7 +166,7 @@ impl DaemonState {
     }
 
     /// The loop is alive.
-    pub fn tick(&self) {
+    pub fn heartbeat(&self) {
         self.lock().ticked = Instant::now();
     }
 
@@ -188,7 +188,7 @@ impl DaemonState {
     }
 
     /// Shows an instance in place of what was shown under its name, with what is known of its repository.
-    pub fn show(&self, mut instance: BoardInstance) {
+    pub fn set_instance(&self, mut instance: InstanceView) {
         let mut shown = self.lock();
         if let Some((view, names)) = shown.learned.get(&instance.name) {
             instance.repository = Some(Arc::clone(view));
@@ -202,13 +202,13 @@ impl DaemonState {
     }
 
     /// Shows what the repository of an instance says, from now on; with the names of items where `names` allows it.
-    pub fn learn(&self, name: &str, view: RepositoryView, names: bool) {
+    pub fn set_repository(&self, name: &str, view: RepositoryView, names: bool) {
         let view = Arc::new(view);
         let mut shown = self.lock();
         let before = shown.learned.insert(name.to_owned(), (Arc::clone(&view), names));
         let fresh = shown.instances.get(name).map(|current| {
             // Counters and jobs: small. What is large is behind a reference.
-            Arc::new(BoardInstance { repository: Some(view), names, ..current.as_ref().clone() })
+            Arc::new(InstanceView { repository: Some(view), names, ..current.as_ref().clone() })
         });
         let stale = fresh.and_then(|fresh| shown.instances.insert(name.to_owned(), fresh));
         drop(shown);
@@ -240,13 +240,13 @@ impl DaemonState {
 
     /// The instance shown under that name.
     #[must_use]
-    pub fn instance(&self, name: &str) -> Option<Arc<BoardInstance>> {
+    pub fn instance(&self, name: &str) -> Option<Arc<InstanceView>> {
         self.lock().instances.get(name).cloned()
     }
 
     /// Every instance, by name.
     #[must_use]
-    pub fn instances(&self) -> Vec<Arc<BoardInstance>> {
+    pub fn instances(&self) -> Vec<Arc<InstanceView>> {
         self.lock().instances.values().cloned().collect()
     }
 

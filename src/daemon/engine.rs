@@ -335,7 +335,7 @@ impl Engine {
     fn role(&self) -> DaemonRole {
         if self.stopping {
             DaemonRole::Stopping
-        } else if self.states.values().any(|state| state.progress.leads()) {
+        } else if self.states.values().any(|state| state.progress.ran_last()) {
             DaemonRole::Running
         } else if self.states.values().all(|state| state.read) {
             DaemonRole::StandingBy

@@ -36,36 +36,36 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// The classic text format, as Prometheus knows it.
 const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-/// Serves the board until `stop` is cancelled.
+/// Serves the daemon_state until `stop` is cancelled.
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve(listener: TcpListener, board: DaemonState, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, daemon_state: DaemonState, stop: CancellationToken) -> io::Result<()> {
     let routes = Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(board)
+        .with_state(daemon_state)
         .layer(axum::middleware::map_response(closing));
     let bounded = Bounded { listener, free: Arc::new(Semaphore::new(CONNECTIONS)), open: VecDeque::new() };
     axum::serve(bounded, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-async fn show_metrics(State(board): State<DaemonState>) -> Response {
-    ([(header::CONTENT_TYPE, TEXT_FORMAT)], metrics::render_board(&board)).into_response()
+async fn show_metrics(State(daemon_state): State<DaemonState>) -> Response {
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], metrics::render_board(&daemon_state)).into_response()
 }
 
 /// Whether the loop turns. Nothing outside of this process makes it fail: a restart mends neither a bucket nor a network.
-async fn healthz(State(board): State<DaemonState>) -> Response {
-    let alive = board.is_alive();
+async fn healthz(State(daemon_state): State<DaemonState>) -> Response {
+    let alive = daemon_state.is_alive();
     let word = if alive { "ok" } else { "stalled" };
     let status = if alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, &serde_json::json!({ "status": word, "role": board.role().as_str() }))
+    json(status, &serde_json::json!({ "status": word, "role": daemon_state.role().as_str() }))
 }
 
 /// Whether the daemon can do its work.
-async fn readyz(State(board): State<DaemonState>) -> Response {
-    let readiness = board.readiness();
+async fn readyz(State(daemon_state): State<DaemonState>) -> Response {
+    let readiness = daemon_state.readiness();
     let ready = readiness.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::json!({
@@ -200,7 +200,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::daemon::daemon_state::{BoardInstance, DaemonRole};
+    use crate::daemon::daemon_state::{DaemonRole, InstanceView};
     use crate::model::{Clock, Timestamp};
 
     #[derive(Debug)]
@@ -213,7 +213,7 @@ mod tests {
     }
 
     struct Server {
-        board: DaemonState,
+        daemon_state: DaemonState,
         address: std::net::SocketAddr,
         stop: CancellationToken,
         tasks: JoinSet<io::Result<()>>,
@@ -221,12 +221,12 @@ mod tests {
 
     impl Server {
         async fn start() -> Self {
-            let board = DaemonState::new(Arc::new(Still), Duration::from_secs(60));
+            let daemon_state = DaemonState::new(Arc::new(Still), Duration::from_secs(60));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
             let mut tasks = JoinSet::new();
-            tasks.spawn(serve(listener, board.clone(), stop.clone()));
-            Self { board, address, stop, tasks }
+            tasks.spawn(serve(listener, daemon_state.clone(), stop.clone()));
+            Self { daemon_state, address, stop, tasks }
         }
 
         async fn ask(&self, request: &str) -> String {
@@ -249,11 +249,11 @@ mod tests {
         let answer = server.get("/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
         assert!(answer.contains(r#""configuration_valid":false"#), "{answer}");
-        server.board.configured(false);
+        server.daemon_state.configured(false);
         assert!(server.get("/readyz").await.starts_with("HTTP/1.1 503 "), "the repository was not reached");
-        server.board.reached();
+        server.daemon_state.reached();
         assert!(server.get("/readyz").await.starts_with("HTTP/1.1 200 "));
-        server.board.configured(true);
+        server.daemon_state.configured(true);
         assert!(server.get("/readyz").await.starts_with("HTTP/1.1 200 "), "the one before is still in force");
         assert!(server.get("/metrics").await.contains("\nkeyhaven_config_last_reload_successful 0.0\n"));
     }
@@ -261,8 +261,8 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_in_the_classic_format_and_name_the_role() {
         let server = Server::start().await;
-        server.board.show(BoardInstance::new("pay"));
-        server.board.set_role(DaemonRole::StandingBy);
+        server.daemon_state.set_instance(InstanceView::new("pay"));
+        server.daemon_state.set_role(DaemonRole::StandingBy);
         let answer = server.get("/metrics").await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
         assert!(answer.contains("keyhaven_daemon_role{role=\"standing_by\"} 1.0\n"), "{answer}");
@@ -271,7 +271,7 @@ mod tests {
             answer.contains("keyhaven_backup_last_successful_timestamp_seconds{instance_name=\"pay\"} 0.0\n"),
             "never is 0: {answer}"
         );
-        server.board.keep_only(&[]);
+        server.daemon_state.keep_only(&[]);
         assert!(!server.get("/metrics").await.contains("pay"));
     }
 
@@ -335,12 +335,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_does_not_tick_is_not_healthy() {
         let server = Server::start().await;
-        server.board.tick();
+        server.daemon_state.heartbeat();
         assert!(server.get("/healthz").await.starts_with("HTTP/1.1 200 "));
         tokio::time::advance(Duration::from_secs(61)).await;
         let answer = server.get("/healthz").await;
         assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("stalled"), "{answer}");
-        server.board.tick();
+        server.daemon_state.heartbeat();
         assert!(server.get("/healthz").await.starts_with("HTTP/1.1 200 "));
     }
 

@@ -26,7 +26,7 @@ pub mod state_file;
 pub mod systemd;
 pub mod task;
 
-pub use daemon_state::{BoardInstance, DaemonRole, DaemonState, JobView, RepositoryView};
+pub use daemon_state::{DaemonRole, DaemonState, InstanceView, JobView, RepositoryView};
 pub use notify::Notifier;
 pub use run::{JobRun, RunOutcome};
 pub use run_statistics::RunStatistics;

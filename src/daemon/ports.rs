@@ -67,7 +67,7 @@ pub trait Ledgers: Send + Sync + fmt::Debug {
     async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<CompletedSlot>, String>;
 }
 
-/// Hears of everything: hooks, notifications, counters, the board.
+/// Hears of everything: hooks, notifications, counters, the daemon_state.
 #[async_trait]
 pub trait RunObserver: Send + Sync + fmt::Debug {
     /// An attempt is about to begin, and is handed back to [`RunObserver::run_finished`].

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyhaven::daemon::{BoardInstance, DaemonState, JobRun, JobView, RunOutcome, http};
+use keyhaven::daemon::{DaemonState, InstanceView, JobRun, JobView, RunOutcome, http};
 use keyhaven::job::RunFacts;
 use keyhaven::model::{Clock, Timestamp};
 use serde_json::Value;
@@ -107,8 +107,8 @@ fn firing(result: &[Value], instance: &str) -> Vec<String> {
     names
 }
 
-fn instance(name: &str) -> BoardInstance {
-    let mut instance = BoardInstance::new(name);
+fn instance(name: &str) -> InstanceView {
+    let mut instance = InstanceView::new(name);
     instance.jobs = vec![JobView {
         name: "nightly".to_owned(),
         kind: "backup".to_owned(),
@@ -139,13 +139,13 @@ fn run(ending: RunOutcome) -> JobRun {
 async fn prometheus_reads_the_server_and_never_succeeded_alerts_until_it_has() {
     let Some(program) = tool("prometheus") else { return };
     let machine = Machine::new();
-    let board = DaemonState::new(Arc::new(Wall), Duration::from_secs(600));
-    board.show(instance("pay"));
-    board.show(instance("web"));
+    let daemon_state = DaemonState::new(Arc::new(Wall), Duration::from_secs(600));
+    daemon_state.set_instance(instance("pay"));
+    daemon_state.set_instance(instance("web"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mut serving = JoinSet::new();
-    serving.spawn(http::serve(listener, board.clone(), CancellationToken::new()));
+    serving.spawn(http::serve(listener, daemon_state.clone(), CancellationToken::new()));
     let prometheus = Prometheus::start(&program, &machine, &[("keyhaven", &address)]);
 
     // A start like any other: nothing has run, and every series is there.
@@ -163,7 +163,7 @@ async fn prometheus_reads_the_server_and_never_succeeded_alerts_until_it_has() {
     let mut better = instance("pay");
     better.tally.take(&run(RunOutcome::Failed { exit: 17 }));
     better.tally.take(&run(RunOutcome::Succeeded));
-    board.show(better);
+    daemon_state.set_instance(better);
     prometheus
         .until(alerts, |found| (!firing(found, "pay").contains(&"KeyhavenNeverBackedUp".to_owned())).then_some(()))
         .await;

@@ -51,9 +51,9 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let failed = |what: &'static str| move |error| Failure::new(FailureKind::Failed, what).because(error);
     let mut hangups = signal(SignalKind::hangup()).map_err(failed("cannot listen for signals"))?;
     let manager = Arc::new(ServiceManager::new(env::variable("NOTIFY_SOCKET").map(Into::into)));
-    let board = DaemonState::new(Arc::new(SystemClock), ALIVE_WITHIN.max(PULSE * 3));
+    let daemon_state = DaemonState::new(Arc::new(SystemClock), ALIVE_WITHIN.max(PULSE * 3));
     let (settings, text) = app.all_settings_and_text()?;
-    let setup = setup::load(app, &settings, text.as_deref(), &board, &manager).await?;
+    let setup = setup::load(app, &settings, text.as_deref(), &daemon_state, &manager).await?;
     for settings in &settings {
         // No reason to let the other jobs wait: those that need it fail, and that is told.
         if let Err(failure) = super::config::validate_one(settings) {
@@ -65,8 +65,8 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let mut notifier = settings.first().map(|settings| run_hooks::notifier(app, settings));
     let (in_force, watched) = watch::channel(settings.clone());
     if let Some(address) = &listen {
-        servers.spawn(metrics::follow(watched, board.clone()));
-        let (listener, board) = (bind(address).await?, board.clone());
+        servers.spawn(metrics::follow(watched, daemon_state.clone()));
+        let (listener, daemon_state) = (bind(address).await?, daemon_state.clone());
         if settings.iter().any(|settings| settings.metrics().names)
             && !listener.local_addr().is_ok_and(|address| address.ip().is_loopback())
         {
@@ -74,12 +74,12 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
         }
         let stop = app.cancel().clone();
         servers.spawn(async move {
-            if let Err(error) = http::serve(listener, board, stop).await {
+            if let Err(error) = http::serve(listener, daemon_state, stop).await {
                 error!("the HTTP server ended: {error}");
             }
         });
     }
-    board.configured(false);
+    daemon_state.configured(false);
     info!(jobs = setup.tasks.len(), instances = settings.len(), "running");
     manager.ready();
 
@@ -89,9 +89,9 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
         tell(notifier.as_ref(), None).await;
         while hangups.recv().await.is_some() {
             manager.reloading();
-            match reload(app, &board, &manager, listen.as_deref(), &in_force).await {
+            match reload(app, &daemon_state, &manager, listen.as_deref(), &in_force).await {
                 Ok(setup) => {
-                    board.configured(false);
+                    daemon_state.configured(false);
                     info!(jobs = setup.tasks.len(), "the configuration was read again");
                     if setups.send(setup).await.is_err() {
                         break;
@@ -101,7 +101,7 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
                     tell(notifier.as_ref(), None).await;
                 }
                 Err(failure) => {
-                    board.configured(true);
+                    daemon_state.configured(true);
                     let why = failure.chain().join(": ");
                     error!("the new configuration is wrong, the one before stays in force: {why}");
                     manager.ready();
@@ -131,19 +131,19 @@ async fn tell(notifier: Option<&Notifier>, why: Option<&str>) {
 
 async fn reload(
     app: &App,
-    board: &DaemonState,
+    daemon_state: &DaemonState,
     manager: &Arc<ServiceManager>,
     listen: Option<&str>,
     in_force: &watch::Sender<Vec<Settings>>,
 ) -> Result<Setup, Failure> {
     let (settings, text) = app.all_settings_and_text()?;
     settings.iter().try_for_each(|settings| super::config::validate_one(settings).map(drop))?;
-    let setup = setup::load(app, &settings, text.as_deref(), board, manager).await?;
+    let setup = setup::load(app, &settings, text.as_deref(), daemon_state, manager).await?;
     if settings.first().and_then(|settings| settings.daemon().listen.as_deref()) != listen {
         warn!("daemon.listen has changed; that takes a restart");
     }
     let names: Vec<String> = settings.iter().map(|settings: &Settings| settings.instance().to_owned()).collect();
-    board.keep_only(&names);
+    daemon_state.keep_only(&names);
     in_force.send_replace(settings);
     Ok(setup)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::definition as metric;
 use super::page::{Labels, MetricsPage, SampleValue};
 use super::{flag, of_instance, seconds};
-use crate::daemon::daemon_state::{BoardInstance, JobView};
+use crate::daemon::daemon_state::{InstanceView, JobView};
 use crate::daemon::run_statistics::{BOUNDS, Counters, Durations, JobStatistics};
 
 /// The kind of job whose success is what everything else is for.
@@ -21,7 +21,7 @@ struct JobSample<'a> {
 }
 
 /// Adds the jobs of an instance. Those that the configuration names are there from the first start, all at 0.
-pub(super) fn add(page: &mut MetricsPage, instance: &BoardInstance) {
+pub(super) fn add(page: &mut MetricsPage, instance: &InstanceView) {
     let mut known: BTreeMap<&str, JobSample<'_>> = BTreeMap::new();
     for (name, tally) in instance.tally.jobs() {
         known.insert(name, JobSample { kind: &tally.last.kind, view: None, tally: Some(tally) });
@@ -81,7 +81,7 @@ fn schedule(page: &mut MetricsPage, labels: impl Fn() -> Labels, view: &JobView)
 }
 
 /// What is said of the instance as a whole.
-fn summary(page: &mut MetricsPage, instance: &BoardInstance) {
+fn summary(page: &mut MetricsPage, instance: &InstanceView) {
     let newest = |kind: &str| {
         let runs = instance.tally.jobs().map(|(_, tally)| &tally.last).filter(|run| run.kind == kind);
         runs.max_by_key(|run| run.ended)
@@ -94,7 +94,7 @@ fn summary(page: &mut MetricsPage, instance: &BoardInstance) {
 }
 
 /// When the last backup that this host knows of succeeded.
-pub(super) fn last_backup(instance: &BoardInstance) -> Option<crate::model::Timestamp> {
+pub(super) fn last_backup(instance: &InstanceView) -> Option<crate::model::Timestamp> {
     instance
         .tally
         .jobs()

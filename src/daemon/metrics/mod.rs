@@ -11,7 +11,7 @@ mod repository;
 pub mod textfile;
 
 use self::page::{Labels, MetricsPage};
-use super::daemon_state::{BoardInstance, DaemonRole, DaemonState};
+use super::daemon_state::{DaemonRole, DaemonState, InstanceView};
 use crate::model::Timestamp;
 
 /// What is said of the program itself.
@@ -25,7 +25,7 @@ pub struct ProcessMetrics {
 
 /// The metrics of these instances, in the classic text format. `process` is for the daemon; a one-shot command has none.
 #[must_use]
-pub fn render(instances: &[&BoardInstance], process: Option<ProcessMetrics>, now: Timestamp) -> String {
+pub fn render(instances: &[&InstanceView], process: Option<ProcessMetrics>, now: Timestamp) -> String {
     let mut page = MetricsPage::new();
     page.gauge(&definition::BUILD_INFO, vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0);
     if let Some(process) = process {
@@ -39,13 +39,13 @@ pub fn render(instances: &[&BoardInstance], process: Option<ProcessMetrics>, now
     page.text()
 }
 
-/// The metrics of everything that a board shows.
+/// The metrics of everything that a daemon_state shows.
 #[must_use]
-pub fn render_board(board: &DaemonState) -> String {
-    let shown = board.instances();
-    let instances: Vec<&BoardInstance> = shown.iter().map(AsRef::as_ref).collect();
-    let process = ProcessMetrics { role: board.role(), reload_failed: board.reload_failed() };
-    render(&instances, Some(process), board.now())
+pub fn render_board(daemon_state: &DaemonState) -> String {
+    let shown = daemon_state.instances();
+    let instances: Vec<&InstanceView> = shown.iter().map(AsRef::as_ref).collect();
+    let process = ProcessMetrics { role: daemon_state.role(), reload_failed: daemon_state.reload_failed() };
+    render(&instances, Some(process), daemon_state.now())
 }
 
 fn add_process(page: &mut MetricsPage, process: ProcessMetrics) {
@@ -57,7 +57,7 @@ fn add_process(page: &mut MetricsPage, process: ProcessMetrics) {
 }
 
 /// The label that every sample of an instance begins with.
-fn of_instance(instance: &BoardInstance) -> Labels {
+fn of_instance(instance: &InstanceView) -> Labels {
     vec![("instance_name", instance.name.clone())]
 }
 

@@ -6,7 +6,7 @@ use super::definition as metric;
 use super::jobs::{count, last_backup};
 use super::page::{Labels, MetricsPage};
 use super::{flag, of_instance, seconds};
-use crate::daemon::daemon_state::{BoardInstance, RepositoryView};
+use crate::daemon::daemon_state::{InstanceView, RepositoryView};
 use crate::job::status::{Expiring, InventorySummary, LevelStatus, Restored, Stale, Status};
 use crate::model::{Restorability, Timestamp};
 
@@ -18,7 +18,7 @@ const OBJECTS: usize = 1;
 const NAMED: usize = 200;
 
 /// Adds what is known of an instance's repository. What must be there before it is known says never: 0 or infinity.
-pub(super) fn add(page: &mut MetricsPage, instance: &BoardInstance, now: Timestamp) {
+pub(super) fn add(page: &mut MetricsPage, instance: &InstanceView, now: Timestamp) {
     let view = instance.repository.as_deref();
     let status = view.map(|view| &view.status);
     let labels = || of_instance(instance);

@@ -151,12 +151,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::daemon::daemon_state::{BoardInstance, JobView};
+    use crate::daemon::daemon_state::{InstanceView, JobView};
     use crate::daemon::metrics::render;
     use crate::model::Timestamp;
 
     fn text(instance: &str) -> String {
-        let mut instance = BoardInstance::new(instance);
+        let mut instance = InstanceView::new(instance);
         let job = |name: &str| JobView {
             name: name.to_owned(),
             kind: "backup".to_owned(),

@@ -12,7 +12,7 @@ use super::task::JobTask;
 use crate::model::Timestamp;
 use crate::schedule::jitter;
 
-pub use retry::{RetryDecision, verdict};
+pub use retry::{RetryDecision, retry_decision};
 
 /// How late a slot may be noticed and still count as seen in time, in milliseconds; past that it was missed.
 const LATE_MILLIS: i64 = 60_000;
@@ -35,7 +35,7 @@ pub struct CompletedSlot {
     pub at: Timestamp,
     /// How long its run took, as far as its entry shows, in milliseconds.
     pub took_millis: i64,
-    /// Whether more than one daemon filled it: then none of them may think that it leads.
+    /// Whether more than one daemon filled it: then none of them may think that it ran_last.
     pub contested: bool,
 }
 
@@ -117,7 +117,7 @@ impl JobProgress {
     /// Whether this daemon, and no other, ran the job last, so that it need not wait for another. If two daemons ran the same
     /// slot, both back off by different times; otherwise every slot would run twice.
     #[must_use]
-    pub fn leads(&self) -> bool {
+    pub fn ran_last(&self) -> bool {
         self.own.is_some_and(|own| self.filled.is_none_or(|filled| own >= filled.at && !filled.contested))
     }
 
@@ -157,7 +157,7 @@ impl JobProgress {
     /// When this daemon may run an open slot.
     fn opens(&self, task: &JobTask, turns: &TakeoverPolicy, slot: Timestamp) -> Timestamp {
         let start = slot.plus_millis(millis(jitter(&task.name, slot, &turns.salt, task.jitter)));
-        if self.leads() {
+        if self.ran_last() {
             return start;
         }
         // Counted from the first slot without a run: where slots come faster than patience ends, the newest one would
@@ -221,21 +221,21 @@ impl JobProgress {
     ) -> Option<Timestamp> {
         self.retry = None;
         self.wanting = None;
-        match verdict(ending) {
+        match retry_decision(ending) {
             RetryDecision::Done => {
                 self.own = self.own.max(Some(slot));
                 let took_millis = self.filled.map_or(0, |filled| filled.took_millis);
                 self.saw(Some(CompletedSlot { at: slot, took_millis, contested: false }));
                 return None;
             }
-            RetryDecision::Mendable if attempt <= task.retries => {
+            RetryDecision::Retry if attempt <= task.retries => {
                 let delay = retry::delay(task.retry_after, attempt);
                 let spread = jitter(&task.name, now, &turns.salt, delay / 4);
                 let not_before = now.plus_millis(millis(delay)).plus_millis(millis(spread));
                 self.retry = Some(PlannedRetry { slot, made: attempt, not_before });
                 return Some(not_before);
             }
-            RetryDecision::Mendable | RetryDecision::Hopeless => self.given_up = self.given_up.max(Some(slot)),
+            RetryDecision::Retry | RetryDecision::GiveUp => self.given_up = self.given_up.max(Some(slot)),
         }
         None
     }

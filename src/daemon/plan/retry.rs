@@ -14,14 +14,14 @@ pub enum RetryDecision {
     /// The job did what it is for; what it found is another matter.
     Done,
     /// Another attempt may succeed.
-    Mendable,
+    Retry,
     /// It fails again until something is changed.
-    Hopeless,
+    GiveUp,
 }
 
 /// What an ending means for its slot.
 #[must_use]
-pub fn verdict(ending: &RunOutcome) -> RetryDecision {
+pub fn retry_decision(ending: &RunOutcome) -> RetryDecision {
     let is = |exit: u8, kinds: &[FailureKind]| kinds.iter().any(|kind| kind.exit_code() == exit);
     match ending {
         RunOutcome::Succeeded | RunOutcome::Partial | RunOutcome::Suspect => RetryDecision::Done,
@@ -42,9 +42,9 @@ pub fn verdict(ending: &RunOutcome) -> RetryDecision {
                 ],
             ) =>
         {
-            RetryDecision::Hopeless
+            RetryDecision::GiveUp
         }
-        RunOutcome::Failed { .. } | RunOutcome::TimedOut | RunOutcome::Interrupted => RetryDecision::Mendable,
+        RunOutcome::Failed { .. } | RunOutcome::TimedOut | RunOutcome::Interrupted => RetryDecision::Retry,
     }
 }
 
@@ -69,17 +69,17 @@ mod tests {
 
     #[test]
     fn what_cannot_mend_itself_is_not_tried_again() {
-        let of = |exit| verdict(&RunOutcome::Failed { exit });
+        let of = |exit| retry_decision(&RunOutcome::Failed { exit });
         for exit in [2, 10, 12, 13, 16] {
-            assert_eq!(of(exit), RetryDecision::Hopeless, "{exit}");
+            assert_eq!(of(exit), RetryDecision::GiveUp, "{exit}");
         }
         for exit in [1, 17, 101, 137] {
-            assert_eq!(of(exit), RetryDecision::Mendable, "{exit}");
+            assert_eq!(of(exit), RetryDecision::Retry, "{exit}");
         }
         for exit in [3, 14, 15] {
             assert_eq!(of(exit), RetryDecision::Done, "{exit}");
         }
-        assert_eq!(verdict(&RunOutcome::Suspect), RetryDecision::Done);
-        assert_eq!(verdict(&RunOutcome::TimedOut), RetryDecision::Mendable);
+        assert_eq!(retry_decision(&RunOutcome::Suspect), RetryDecision::Done);
+        assert_eq!(retry_decision(&RunOutcome::TimedOut), RetryDecision::Retry);
     }
 }

@@ -47,12 +47,12 @@ fn who_ran_last_runs_on_the_dot_and_once() {
     let (task, turns) = (task("0 * * * *"), turns());
     let mut progress = JobProgress::new(Some(at("09:00:00")), at("09:30:00"));
     progress.saw(None);
-    assert!(progress.leads());
+    assert!(progress.ran_last());
     assert_eq!(progress.step(&task, &turns, at("09:30:00")), Step::Wait(Some(at("10:00:00"))));
     assert_eq!(progress.step(&task, &turns, at("10:00:00")), run("10:00:00", 1));
     progress.ended(&task, &turns, at("10:00:00"), 1, &RunOutcome::Succeeded, at("10:00:07"));
     assert_eq!(progress.step(&task, &turns, at("10:00:08")), Step::Wait(Some(at("11:00:00"))));
-    assert!(progress.leads());
+    assert!(progress.ran_last());
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn who_stands_by_waits_for_the_other_and_then_takes_over() {
     let (task, turns) = (task("0 * * * *"), turns());
     let mut progress = JobProgress::new(None, at("09:30:00"));
     progress.saw(filled("09:00:00"));
-    assert!(!progress.leads());
+    assert!(!progress.ran_last());
     let Step::Wait(Some(opens)) = progress.step(&task, &turns, at("10:00:00")) else { panic!("too early") };
     assert!((60_000..=90_000).contains(&opens.millis_since(at("10:00:00"))), "{opens}");
     assert_eq!(progress.step(&task, &turns, opens), run("10:00:00", 1));
@@ -148,9 +148,9 @@ fn a_failure_gets_its_attempts_and_is_then_left_to_others() {
     assert!((60_000..=75_000).contains(&waits[0]) && (120_000..=150_000).contains(&waits[1]), "{waits:?}");
     assert_eq!(waits.len(), 2);
     assert_eq!(progress.step(&task, &turns, now), Step::Wait(Some(at("11:00:00"))));
-    assert!(progress.leads(), "nobody else filled it");
+    assert!(progress.ran_last(), "nobody else filled it");
     progress.saw(filled("10:00:00"));
-    assert!(!progress.leads(), "the other one did");
+    assert!(!progress.ran_last(), "the other one did");
 }
 
 #[test]
@@ -242,13 +242,13 @@ fn two_that_both_ran_a_slot_do_not_go_on_doing_so() {
     let (task, turns) = (task("0 * * * *"), turns());
     let mut progress = JobProgress::new(Some(at("09:00:00")), at("09:30:00"));
     progress.saw(Some(CompletedSlot { at: at("09:00:00"), took_millis: 5_000, contested: true }));
-    assert!(!progress.leads());
+    assert!(!progress.ran_last());
     let opens = progress.opens(&task, &turns, at("10:00:00"));
     assert!((60_000..=90_000).contains(&opens.millis_since(at("10:00:00"))), "{opens}");
     let other = TakeoverPolicy { salt: "other".to_owned(), ..turns.clone() };
     assert_ne!(progress.opens(&task, &other, at("10:00:00")), opens, "each waits for another time");
     progress.ended(&task, &turns, at("10:00:00"), 1, &RunOutcome::Succeeded, opens);
-    assert!(progress.leads(), "who is first leads from then on");
+    assert!(progress.ran_last(), "who is first ran_last from then on");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::CaptureError;
 use super::counts::tally;
 use super::inventory::ShortRevision;
 use super::keys::KeyTable;
-use super::merge_packs::crowded;
+use super::merge_packs::packs_to_merge;
 use super::reuse::{BaseIndex, BaseItem, ReuseDecision, ReuseRules};
 use super::supply::mark_of;
 use crate::crypto::Identities;
@@ -252,7 +252,7 @@ fn demands(wanted: &BaseQuery<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest
     let whole: Vec<&ListedPack> =
         packs.iter().filter(|pack| !missing.contains(&pack.pack) && !stale.contains(&pack.pack)).collect();
     let sizes: Vec<u64> = whole.iter().map(|pack| pack.size).collect();
-    stale.extend(crowded(&sizes, wanted.new_packs).into_iter().filter_map(|at| Some(whole.get(at)?.pack)));
+    stale.extend(packs_to_merge(&sizes, wanted.new_packs).into_iter().filter_map(|at| Some(whole.get(at)?.pack)));
     ReuseRules { full: wanted.full, full_every: wanted.full_every, now: wanted.now, stale, missing }
 }
 

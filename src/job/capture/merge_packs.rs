@@ -7,7 +7,7 @@ const SLACK: usize = 64;
 
 /// Which packs to give up, as places in `sizes`, when a snapshot that keeps them all and gets `new` more would name more
 /// than [`PACKS_PER_SNAPSHOT`]: the smallest. Their items are read again into new packs.
-pub(super) fn crowded(sizes: &[u64], new: usize) -> Vec<usize> {
+pub(super) fn packs_to_merge(sizes: &[u64], new: usize) -> Vec<usize> {
     let room = PACKS_PER_SNAPSHOT.saturating_sub(new);
     if sizes.len() <= room {
         return Vec::new();
@@ -24,13 +24,13 @@ mod tests {
 
     #[test]
     fn nothing_is_given_up_while_there_is_room() {
-        assert!(crowded(&[1; 248], 8).is_empty());
+        assert!(packs_to_merge(&[1; 248], 8).is_empty());
     }
 
     #[test]
     fn the_smallest_go_and_some_room_is_left() {
         let sizes: Vec<u64> = (0..250).map(|n| 1_000 - n).collect();
-        let gone = crowded(&sizes, 8);
+        let gone = packs_to_merge(&sizes, 8);
         assert_eq!(gone.len(), 250 - (256 - 8 - 64));
         assert!(gone.iter().all(|place| *place >= 250 - gone.len()));
     }

@@ -172,7 +172,7 @@ pub(in crate::job) async fn look<'s>(
     if payloads.usable() {
         policy::check_rewrites(&planned, &options.policies)?;
     }
-    one_each(&mut planned);
+    reject_shared_targets(&mut planned);
     names_taken(&mut planned, &listed.inventory, options.on_conflict);
     let groups = listed.inventory.groups().keys().map(String::as_str).collect();
     groups::settle(&mut planned, &groups, standby.max_items(ItemKind::Group));
@@ -185,7 +185,7 @@ pub(in crate::job) async fn look<'s>(
 }
 
 /// Rejects items that map to the same standby item: applying both would overwrite one with the other.
-fn one_each(planned: &mut [Planned<'_>]) {
+fn reject_shared_targets(planned: &mut [Planned<'_>]) {
     let mut claims = BTreeMap::<ItemKey, Vec<String>>::new();
     for one in planned.iter() {
         if let Some(target) = &one.target {
@@ -338,7 +338,7 @@ impl Examiner<'_> {
         }
         let there = match self.inventory.find(&entry.view, entry.group.as_deref()) {
             Match::Absent => None,
-            Match::Found((view, _)) if let Some(why) = self.anothers(entry, view) => {
+            Match::Found((view, _)) if let Some(why) = self.restored_from_other(entry, view) => {
                 planned.outcome.conflict = Some(why);
                 return Ok(planned);
             }
@@ -380,7 +380,7 @@ impl Examiner<'_> {
 
     /// Why what the standby has is what another item of the snapshot became: nothing may go on top of that, whatever the
     /// policy, or the other one would be lost there.
-    fn anothers(&self, entry: &SnapshotItem, there: &RestoreItem) -> Option<String> {
+    fn restored_from_other(&self, entry: &SnapshotItem, there: &RestoreItem) -> Option<String> {
         let mark = there.mark.as_ref().filter(|mark| mark.source != entry.item.key.id())?;
         let other = self.snapshot.get(&ItemKey::new(ItemKind::Secret, &mark.source).ok()?)?;
         matches!(other.route, Route::Create(_)).then(|| {

@@ -16,7 +16,7 @@ use crate::daemon::notify::{Freshness, NotifyWarning, RunStart, StartedRun};
 use crate::daemon::ports::RunObserver;
 use crate::daemon::systemd::ServiceManager;
 use crate::daemon::task::TaskId;
-use crate::daemon::{BoardInstance, DaemonRole, DaemonState, JobRun, JobView, Notifier, RunStatistics};
+use crate::daemon::{DaemonRole, DaemonState, InstanceView, JobRun, JobView, Notifier, RunStatistics};
 use crate::job::status::{Objectives, status};
 use crate::model::Clock as _;
 
@@ -29,12 +29,12 @@ struct InstanceObserver {
 }
 
 /// How every job stands, and the daemon.
-type BoardState = (Vec<(TaskId, JobView)>, DaemonRole);
+type ShownJobs = (Vec<(TaskId, JobView)>, DaemonRole);
 
 #[derive(Debug)]
 pub(super) struct DaemonObserver {
     instances: BTreeMap<String, InstanceObserver>,
-    board: DaemonState,
+    daemon_state: DaemonState,
     manager: Arc<ServiceManager>,
     repositories: Arc<Repositories>,
     stop_within: std::time::Duration,
@@ -43,7 +43,7 @@ pub(super) struct DaemonObserver {
     /// Attempts that were told to begin.
     begun: Mutex<BTreeMap<TaskId, StartedRun>>,
     /// What was shown last.
-    shown: Mutex<Option<BoardState>>,
+    shown: Mutex<Option<ShownJobs>>,
 }
 
 impl DaemonObserver {
@@ -51,7 +51,7 @@ impl DaemonObserver {
         app: &App,
         settings: &[Settings],
         mut tallies: BTreeMap<String, RunStatistics>,
-        board: &DaemonState,
+        daemon_state: &DaemonState,
         manager: &Arc<ServiceManager>,
         repositories: Arc<Repositories>,
     ) -> Self {
@@ -67,7 +67,7 @@ impl DaemonObserver {
         });
         Self {
             instances: instances.collect(),
-            board: board.clone(),
+            daemon_state: daemon_state.clone(),
             manager: Arc::clone(manager),
             repositories,
             stop_within: settings.first().map(|settings| settings.daemon().stop_within.0).unwrap_or_default(),
@@ -116,7 +116,7 @@ impl RunObserver for DaemonObserver {
     async fn run_finished(&self, run: &JobRun, again: bool) {
         let Some(one) = self.instances.get(&run.instance) else { return };
         self.count(one, run).await;
-        self.board.end_run();
+        self.daemon_state.end_run();
         // What is shown next has the new counters in it.
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let id = (run.instance.clone(), run.job.clone());
@@ -141,12 +141,12 @@ impl RunObserver for DaemonObserver {
         }
         *shown = Some(now);
         drop(shown);
-        self.board.set_role(role);
+        self.daemon_state.set_role(role);
         if role == DaemonRole::Stopping {
             self.manager.stopping(self.stop_within);
         }
         for (name, one) in &self.instances {
-            let mut instance = BoardInstance::new(name);
+            let mut instance = InstanceView::new(name);
             // Held for as long as a file takes to write while a run is counted; then the next time will do.
             let Ok(tally) = one.tally.try_lock() else {
                 *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -156,7 +156,7 @@ impl RunObserver for DaemonObserver {
             drop(tally);
             let jobs = states.iter().filter(|((instance, _), _)| instance == name);
             instance.jobs = jobs.map(|(_, view)| view.clone()).collect();
-            self.board.show(instance);
+            self.daemon_state.set_instance(instance);
         }
         let running = states.iter().filter(|(_, view)| view.running).count();
         let next = states.iter().filter_map(|(_, view)| Some((view.next?, &view.name))).min();
@@ -165,11 +165,11 @@ impl RunObserver for DaemonObserver {
     }
 
     fn pulse(&self) {
-        self.board.tick();
+        self.daemon_state.heartbeat();
         self.manager.pulse();
     }
 
     fn reached(&self) {
-        self.board.reached();
+        self.daemon_state.reached();
     }
 }

@@ -15,7 +15,7 @@ use crate::config::jobs::JobConfig;
 use crate::daemon::engine::{Ports, Setup};
 use crate::daemon::kinds;
 use crate::daemon::lease_manager::LeaseManager;
-use crate::daemon::plan::{RetryDecision, TakeoverPolicy, verdict};
+use crate::daemon::plan::{RetryDecision, TakeoverPolicy, retry_decision};
 use crate::daemon::process_runner::{ProcessRunner, in_memory};
 use crate::daemon::systemd::ServiceManager;
 use crate::daemon::task::JobTask;
@@ -34,7 +34,7 @@ pub(super) async fn load(
     app: &App,
     settings: &[Settings],
     text: Option<&str>,
-    board: &DaemonState,
+    daemon_state: &DaemonState,
     manager: &Arc<ServiceManager>,
 ) -> Result<Setup, Failure> {
     for settings in settings {
@@ -78,7 +78,7 @@ pub(super) async fn load(
     };
     leases.probe().await;
     let repositories = Arc::new(Repositories::new(settings));
-    let audience = DaemonObserver::new(app, settings, tallies, board, manager, Arc::clone(&repositories));
+    let audience = DaemonObserver::new(app, settings, tallies, daemon_state, manager, Arc::clone(&repositories));
     Ok(Setup {
         tasks,
         remembered,
@@ -148,7 +148,7 @@ fn repository_id(settings: &Settings) -> Result<RepositoryId, Failure> {
 /// The run that this host brought to its end last, as far as it remembers.
 fn last_done(tally: &RunStatistics, job: &str) -> Option<Timestamp> {
     let last = tally.last(job)?;
-    (verdict(&last.ending) == RetryDecision::Done).then(|| last.due.as_ref().map(|due| due.at))?
+    (retry_decision(&last.ending) == RetryDecision::Done).then(|| last.due.as_ref().map(|due| due.at))?
 }
 
 fn processes(app: &App, text: Option<&str>) -> Result<ProcessRunner, Failure> {

@@ -136,7 +136,7 @@ impl ApplyInput<'_> {
 async fn work<'p>(run: &ApplyRun<'_>, job: ApplyInput<'p>, listed: &ListedStandby) -> Vec<Chain<'p>> {
     let mut chains = chain::of_plan(job.plan);
     if run.unproven() {
-        prove(run, &mut chains, listed).await;
+        verify_target(run, &mut chains, listed).await;
     }
     for phase in Phase::ALL {
         let side_by_side = job.options.concurrency.clamp(1, 64);
@@ -159,7 +159,7 @@ async fn work<'p>(run: &ApplyRun<'_>, job: ApplyInput<'p>, listed: &ListedStandb
 /// full name. A group alone is harmless. What cannot be made shows nothing, so the next one is tried; when none shows it,
 /// the run stops before anything else is written. A plan that makes no secret, or only such as the standby issues, goes by
 /// what the operator confirmed until one shows it.
-async fn prove(run: &ApplyRun<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
+async fn verify_target(run: &ApplyRun<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
     let needs_group = |chain: &Chain<'_>| {
         let group = chain.creates_secret().flatten();
         group.is_some_and(|name| !listed.inventory.groups().contains_key(name))

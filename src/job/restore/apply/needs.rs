@@ -26,7 +26,7 @@ pub(super) fn reference_of(view: &RestoreItem) -> String {
 
 impl ApplyRun<'_> {
     /// What the item needs and the standby does not have, with the reason where it is known.
-    pub(super) fn unmet(&self, entry: &SnapshotItem) -> Option<String> {
+    pub(super) fn missing_requirement(&self, entry: &SnapshotItem) -> Option<String> {
         let needs = self.converter().needs(&entry.view);
         needs.iter().find_map(|need| self.lacks(need))
     }
@@ -48,7 +48,7 @@ impl ApplyRun<'_> {
     /// Whether everything that the item of a chain needs is there.
     pub(super) fn ready(&self, chain: &Chain<'_>) -> bool {
         let entry = chain.first().and_then(|step| self.entry(&step.key));
-        entry.is_none_or(|entry| self.unmet(entry).is_none())
+        entry.is_none_or(|entry| self.missing_requirement(entry).is_none())
     }
 
     /// Whether the standby issues the item of a chain.

@@ -151,7 +151,7 @@ impl<'a> ApplyRun<'a> {
     }
 
     /// Keeps what the source has signed, so that it need not sign again when the standby did not get it.
-    pub(super) fn keep_signed(&self, request: &str, certificate: &str) {
+    pub(super) fn cache_certificate(&self, request: &str, certificate: &str) {
         self.shared().signed.insert(request.to_owned(), certificate.to_owned());
     }
 
@@ -201,7 +201,7 @@ impl<'a> ApplyRun<'a> {
                 self.locate(chain, entry).await?;
             }
             let Some(step) = chain.next(phase) else { return Ok(()) };
-            if let Some(why) = self.unmet(entry) {
+            if let Some(why) = self.missing_requirement(entry) {
                 return Err(Halt::Skipped(why));
             }
             self.step(chain, entry, step).await?;

@@ -53,7 +53,7 @@ impl ApplyRun<'_> {
                     let error = RestoreError::from(error);
                     Halt::Failed(format!("the source did not sign its request: {}", with_causes(&error)))
                 })?;
-                self.keep_signed(request, &certificate);
+                self.cache_certificate(request, &certificate);
                 Ok(certificate)
             }
             _ => {

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::FaultPlayer;
 use super::act::{Act, Hook};
-use super::script::{Condition, Deed, FaultScript, Pause, Rule};
+use super::script::{Condition, FaultAction, FaultScript, Pause, Rule};
 use super::when::SeenRequest;
 use super::writer::RandomWriter;
 use crate::crypto::digest::sha256;
@@ -71,7 +71,7 @@ impl Player {
             // Each rule has numbers of its own, so that a new one leaves those before it as they were.
             let seed = script.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number);
             let writer = match &rule.act {
-                Deed::Write { changes, .. } | Deed::Shift { changes } => {
+                FaultAction::Write { changes, .. } | FaultAction::Shift { changes } => {
                     Some(Arc::new(Mutex::new(RandomWriter::new(seed ^ mixed, changes.clone()))))
                 }
                 _ => None,
@@ -101,7 +101,7 @@ impl FaultPlayer for Player {
             if !playing.happens(seen, age) {
                 continue;
             }
-            if let Deed::Outage { lasting, status } = playing.rule.act {
+            if let FaultAction::Outage { lasting, status } = playing.rule.act {
                 let act = status.map_or(Act::DropBefore, |status| Act::Status { status, retry_after: None });
                 let millis = i64::try_from(lasting.as_millis()).unwrap_or(i64::MAX);
                 self.outage = Some((now.plus_millis(millis), act.clone()));
@@ -132,8 +132,8 @@ impl Playing {
 
     fn acts(&mut self, now: Timestamp, acts: &mut Vec<Act>) {
         match &self.rule.act {
-            Deed::Latency { least, most } => acts.push(Act::Wait(self.random.random_range(*least..=*most))),
-            Deed::Answer { status, pause } => {
+            FaultAction::Latency { least, most } => acts.push(Act::Wait(self.random.random_range(*least..=*most))),
+            FaultAction::Answer { status, pause } => {
                 let retry_after = match *pause {
                     Pause::None => None,
                     Pause::Seconds(seconds) => Some(seconds.to_string()),
@@ -144,18 +144,18 @@ impl Playing {
                 };
                 acts.push(Act::Status { status: *status, retry_after });
             }
-            Deed::Drop { done: false } => acts.push(Act::DropBefore),
-            Deed::Drop { done: true } => acts.push(Act::DropAfter),
-            Deed::Cut => acts.push(Act::CutBody),
-            Deed::Empty => acts.push(Act::EmptyBody),
-            Deed::Garbage => acts.push(Act::InvalidJson),
-            Deed::Hang => acts.push(Act::Hang),
-            Deed::ExpireTokens => acts.push(Act::ExpireTokens),
-            Deed::Page(fault) => acts.push(Act::Page(*fault)),
+            FaultAction::Drop { done: false } => acts.push(Act::DropBefore),
+            FaultAction::Drop { done: true } => acts.push(Act::DropAfter),
+            FaultAction::Cut => acts.push(Act::CutBody),
+            FaultAction::Empty => acts.push(Act::EmptyBody),
+            FaultAction::Garbage => acts.push(Act::InvalidJson),
+            FaultAction::Hang => acts.push(Act::Hang),
+            FaultAction::ExpireTokens => acts.push(Act::ExpireTokens),
+            FaultAction::Page(fault) => acts.push(Act::Page(*fault)),
             // Begun by the player, because it outlasts this request.
-            Deed::Outage { .. } => {}
-            Deed::Shift { .. } => acts.extend(self.writing().map(Act::After)),
-            Deed::Write { at_once, .. } => {
+            FaultAction::Outage { .. } => {}
+            FaultAction::Shift { .. } => acts.extend(self.writing().map(Act::After)),
+            FaultAction::Write { at_once, .. } => {
                 for _ in 0..*at_once {
                     let before = self.random.random_bool(0.5);
                     acts.extend(self.writing().map(|hook| if before { Act::Before(hook) } else { Act::After(hook) }));

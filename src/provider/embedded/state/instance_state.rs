@@ -69,7 +69,7 @@ impl InstanceState {
         let retells = self.switches.show_ca_private_key != switches.show_ca_private_key;
         self.switches = switches;
         if retells {
-            self.retell_authorities();
+            self.refresh_authorities();
         }
         self.renderer = Renderer::new(self.renderer.crn.clone(), self.renderer.created_by.clone(), &switches);
     }

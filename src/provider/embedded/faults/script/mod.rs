@@ -26,7 +26,7 @@ pub struct FaultScript {
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) when: Condition,
-    pub(super) act: Deed,
+    pub(super) act: FaultAction,
 }
 
 /// Which requests a rule is for. All of it has to hold.
@@ -48,7 +48,7 @@ pub(super) struct Condition {
 
 /// What a rule does.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Deed {
+pub(super) enum FaultAction {
     /// Waits from `least` to `most`.
     Latency { least: Duration, most: Duration },
     /// Answers with this status and does nothing.

@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::ScriptError;
 use super::table::{Script, ScriptTable, listed};
-use super::{Condition, Deed, FaultScript, Pause, Rule};
+use super::{Condition, FaultAction, FaultScript, Pause, Rule};
 use crate::provider::embedded::faults::when::When;
 use crate::provider::embedded::faults::writer::{CHANGES, WriterAction};
 use crate::provider::embedded::state::{Class, PageFault, Verb};
@@ -86,10 +86,10 @@ fn rule<'a>(script: Script<'a>, members: &'a DeTable<'a>, at: usize) -> Result<R
         Some(when) => condition(&when)?,
         None => Condition::default(),
     };
-    let act = deed(name, &table)?;
+    let act = fault_action(name, &table)?;
     // Only pages of lists can be spoiled or shifted; the others are neither matched nor counted.
     let when = match act {
-        Deed::Page(_) | Deed::Shift { .. } => {
+        FaultAction::Page(_) | FaultAction::Shift { .. } => {
             Condition { which: when.which.class(Class::Listing).verb(Verb::Get), ..when }
         }
         _ => when,
@@ -130,7 +130,7 @@ fn condition(table: &ScriptTable<'_>) -> Result<Condition, ScriptError> {
     })
 }
 
-fn deed(name: &str, table: &ScriptTable<'_>) -> Result<Deed, ScriptError> {
+fn fault_action(name: &str, table: &ScriptTable<'_>) -> Result<FaultAction, ScriptError> {
     let seconds = |key| table.seconds(key);
     Ok(match name {
         "latency" => {
@@ -139,7 +139,7 @@ fn deed(name: &str, table: &ScriptTable<'_>) -> Result<Deed, ScriptError> {
             if most < least {
                 return Err(table.wrong("up_to", "at least what `seconds` is"));
             }
-            Deed::Latency { least, most }
+            FaultAction::Latency { least, most }
         }
         "answer" => {
             table.exclusive("retry_after", "retry_after_date")?;
@@ -149,30 +149,32 @@ fn deed(name: &str, table: &ScriptTable<'_>) -> Result<Deed, ScriptError> {
                 (None, Some(seconds)) => Pause::Date(seconds),
                 (None, None) => Pause::None,
             };
-            Deed::Answer { status, pause }
+            FaultAction::Answer { status, pause }
         }
-        "drop" => Deed::Drop { done: table.choice("done", &[("before", false), ("after", true)])?.unwrap_or(false) },
-        "cut" => Deed::Cut,
-        "empty" => Deed::Empty,
-        "garbage" => Deed::Garbage,
-        "hang" => Deed::Hang,
-        "expire-tokens" => Deed::ExpireTokens,
-        "outage" => Deed::Outage {
+        "drop" => {
+            FaultAction::Drop { done: table.choice("done", &[("before", false), ("after", true)])?.unwrap_or(false) }
+        }
+        "cut" => FaultAction::Cut,
+        "empty" => FaultAction::Empty,
+        "garbage" => FaultAction::Garbage,
+        "hang" => FaultAction::Hang,
+        "expire-tokens" => FaultAction::ExpireTokens,
+        "outage" => FaultAction::Outage {
             lasting: table.required("seconds", seconds("seconds")?, "seconds from 0 to 86400")?,
             status: status(table)?,
         },
         "page" => {
             let faults = [("repeat", PageFault::Repeat), ("skip-row", PageFault::SkipRow)];
             let fault = table.choice("fault", &faults)?;
-            Deed::Page(table.required("fault", fault, "`repeat` or `skip-row`")?)
+            FaultAction::Page(table.required("fault", fault, "`repeat` or `skip-row`")?)
         }
         "shift" => {
             let both = [("create", WriterAction::Create), ("delete", WriterAction::DeleteFirst)];
             let changes = table.choices("changes", &both)?;
-            Deed::Shift { changes: changes.unwrap_or_else(|| both.map(|(_, change)| change).to_vec()) }
+            FaultAction::Shift { changes: changes.unwrap_or_else(|| both.map(|(_, change)| change).to_vec()) }
         }
         // The table of acts has no other.
-        _ => Deed::Write {
+        _ => FaultAction::Write {
             changes: table
                 .choices("changes", CHANGES)?
                 .unwrap_or_else(|| CHANGES.iter().map(|(_, change)| *change).collect()),
@@ -192,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    fn act(text: &str) -> Deed {
+    fn act(text: &str) -> FaultAction {
         let script = FaultScript::parse(&format!("[[rule]]\n{text}\n"), "f.toml").unwrap();
         script.rules.into_iter().next().unwrap().act
     }
@@ -205,31 +207,37 @@ mod tests {
     fn every_act_is_read() {
         let millis = Duration::from_millis;
         let cases = [
-            ("act = \"latency\"\nseconds = 0.02\nup_to = 1", Deed::Latency { least: millis(20), most: millis(1_000) }),
+            (
+                "act = \"latency\"\nseconds = 0.02\nup_to = 1",
+                FaultAction::Latency { least: millis(20), most: millis(1_000) },
+            ),
             (
                 "act = \"answer\"\nstatus = 429\nretry_after_date = 2",
-                Deed::Answer { status: 429, pause: Pause::Date(2) },
+                FaultAction::Answer { status: 429, pause: Pause::Date(2) },
             ),
-            ("act = \"answer\"\nstatus = 503", Deed::Answer { status: 503, pause: Pause::None }),
-            ("act = \"drop\"\ndone = \"after\"", Deed::Drop { done: true }),
-            ("act = \"cut\"", Deed::Cut),
-            ("act = \"empty\"", Deed::Empty),
-            ("act = \"garbage\"", Deed::Garbage),
-            ("act = \"hang\"", Deed::Hang),
-            ("act = \"expire-tokens\"", Deed::ExpireTokens),
+            ("act = \"answer\"\nstatus = 503", FaultAction::Answer { status: 503, pause: Pause::None }),
+            ("act = \"drop\"\ndone = \"after\"", FaultAction::Drop { done: true }),
+            ("act = \"cut\"", FaultAction::Cut),
+            ("act = \"empty\"", FaultAction::Empty),
+            ("act = \"garbage\"", FaultAction::Garbage),
+            ("act = \"hang\"", FaultAction::Hang),
+            ("act = \"expire-tokens\"", FaultAction::ExpireTokens),
             (
                 "act = \"outage\"\nseconds = 30\nstatus = 503",
-                Deed::Outage { lasting: millis(30_000), status: Some(503) },
+                FaultAction::Outage { lasting: millis(30_000), status: Some(503) },
             ),
-            ("act = \"page\"\nfault = \"skip-row\"", Deed::Page(PageFault::SkipRow)),
-            ("act = \"shift\"\nchanges = [\"delete\"]", Deed::Shift { changes: vec![WriterAction::DeleteFirst] }),
+            ("act = \"page\"\nfault = \"skip-row\"", FaultAction::Page(PageFault::SkipRow)),
+            (
+                "act = \"shift\"\nchanges = [\"delete\"]",
+                FaultAction::Shift { changes: vec![WriterAction::DeleteFirst] },
+            ),
             (
                 "act = \"write\"\nchanges = [\"rotate\", \"lock\"]\nat_once = 3",
-                Deed::Write { changes: vec![WriterAction::Rotate, WriterAction::Lock], at_once: 3 },
+                FaultAction::Write { changes: vec![WriterAction::Rotate, WriterAction::Lock], at_once: 3 },
             ),
         ];
-        let read: Vec<Deed> = cases.iter().map(|(text, _)| act(text)).collect();
-        assert_eq!(read, cases.map(|(_, deed)| deed));
+        let read: Vec<FaultAction> = cases.iter().map(|(text, _)| act(text)).collect();
+        assert_eq!(read, cases.map(|(_, fault_action)| fault_action));
     }
 
     #[test]

@@ -270,7 +270,7 @@ impl InstanceState {
     }
 
     /// Shows every authority again, as the switches are now.
-    pub(crate) fn retell_authorities(&mut self) {
+    pub(crate) fn refresh_authorities(&mut self) {
         let all: Vec<_> = self.items.configurations.values().cloned().collect();
         for item in all {
             if let Some(authority) = Authority::of(&item) {
