@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use litemap::LiteMap;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, Timestamp};
 
@@ -108,10 +108,10 @@ pub struct SnapshotCounts {
     /// Of all items.
     pub all: ItemCounts,
     /// By kind of item.
-    #[serde(deserialize_with = "flat")]
+    #[serde(with = "by_name")]
     pub kinds: LiteMap<String, ItemCounts>,
     /// By restorability.
-    #[serde(deserialize_with = "flat")]
+    #[serde(with = "by_name")]
     pub classes: LiteMap<String, ItemCounts>,
 }
 
@@ -261,11 +261,30 @@ fn items_by(counts: &LiteMap<String, ItemCounts>) -> BTreeMap<String, u64> {
     counts.iter().map(|(name, counts)| (name.clone(), counts.items.unwrap_or(0))).collect()
 }
 
-/// Reads an object, and nothing else: by itself a flat map takes a list for one, too.
-fn flat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LiteMap<String, ItemCounts>, D::Error> {
-    let mut counts: Vec<(String, ItemCounts)> = BTreeMap::deserialize(deserializer)?.into_iter().collect();
-    counts.shrink_to_fit();
-    Ok(LiteMap::from_sorted_store_unchecked(counts))
+/// Counts by name as a JSON object, also when there are none. By itself a flat map is written as a list when it is empty,
+/// and takes a list for one.
+mod by_name {
+    use std::collections::BTreeMap;
+
+    use litemap::LiteMap;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::ItemCounts;
+
+    pub(super) fn serialize<S: Serializer>(
+        counts: &LiteMap<String, ItemCounts>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(counts.iter())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<LiteMap<String, ItemCounts>, D::Error> {
+        let mut counts: Vec<(String, ItemCounts)> = BTreeMap::deserialize(deserializer)?.into_iter().collect();
+        counts.shrink_to_fit();
+        Ok(LiteMap::from_sorted_store_unchecked(counts))
+    }
 }
 
 #[cfg(test)]
@@ -277,6 +296,9 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<SnapshotCounts>(text);
         let counts = read(r#"{"all":{},"classes":{"exact":{"items":1}},"kinds":{}}"#).unwrap();
         assert_eq!(counts.classes.get("exact").and_then(|of| of.items), Some(1));
+        let none = serde_json::to_string(&SnapshotCounts::default()).unwrap();
+        assert_eq!(none, r#"{"all":{},"kinds":{},"classes":{}}"#);
+        assert_eq!(read(&none).unwrap(), SnapshotCounts::default());
         for list in ["[]", r#"[["exact",{"items":1}]]"#] {
             assert!(read(&format!(r#"{{"all":{{}},"classes":{list},"kinds":{{}}}}"#)).is_err(), "{list}");
         }

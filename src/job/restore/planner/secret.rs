@@ -154,8 +154,10 @@ fn created(view: &RestoreItem, goal: &Goal, context: &SecretContext<'_>) -> Plan
 pub(super) fn note_version(view: &RestoreItem, version: &RestoreVersion, outcome: &mut PlannedItem) -> bool {
     let fits = view.fits_version(version);
     if !fits {
-        let note =
-            format!("the metadata of its version {} cannot take our mark: only the id map will name it", version.id);
+        let note = format!(
+            "no room for the restore mark in the metadata of its version {}; only the id map records it",
+            version.id
+        );
         outcome.notes.push(note);
     }
     fits
