@@ -22,7 +22,7 @@ use keyhaven::provider::embedded::{
     Act, Class, EmbeddedInstance, Options, Planted, Precision, SeenRequest, Switches, Verb, When,
 };
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{ObjectInfo, Repository, Retention, Store, StoreError};
+use keyhaven::repository::{Repository, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::capture_kit::{ByHand, Opened, Rig, Shared, write};
@@ -255,8 +255,8 @@ struct Forgetful {
 
 #[async_trait]
 impl Backend for Forgetful {
-    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
-        self.inner.get(path, limit).await
+    fn inner(&self) -> Option<&dyn Backend> {
+        Some(self.inner.backend())
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
@@ -264,38 +264,6 @@ impl Backend for Forgetful {
             return Ok(());
         }
         self.inner.put(path, bytes).await
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list(folder).await
-    }
-
-    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list_from(folder, after).await
-    }
-
-    async fn delete(&self, path: &str) -> Result<(), StoreError> {
-        self.inner.delete(path).await
-    }
-
-    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
-        self.inner.retention(path).await
-    }
-
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        self.inner.head(path).await
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        self.inner.clock()
-    }
-
-    fn shares_clock(&self) -> bool {
-        self.inner.shares_clock()
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
     }
 }
 

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use keyhaven::crypto::Identities;
 use keyhaven::format::{Entry, names};
-use keyhaven::model::{FailureKind, Timestamp};
+use keyhaven::model::FailureKind;
 use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{ObjectInfo, Repository, Retention, Store, StoreError};
+use keyhaven::repository::{Repository, Store, StoreError};
 
 use crate::capture_kit::{Rig, write};
 use crate::policy_kit;
@@ -25,8 +25,8 @@ struct Losing {
 
 #[async_trait]
 impl Backend for Losing {
-    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
-        self.inner.get(path, limit).await
+    fn inner(&self) -> Option<&dyn Backend> {
+        Some(self.inner.backend())
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
@@ -38,34 +38,6 @@ impl Backend for Losing {
             }
             None => self.inner.put(path, bytes).await,
         }
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list(folder).await
-    }
-
-    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list_from(folder, after).await
-    }
-
-    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
-        self.inner.retention(path).await
-    }
-
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        self.inner.head(path).await
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        self.inner.clock()
-    }
-
-    fn shares_clock(&self) -> bool {
-        self.inner.shares_clock()
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
     }
 }
 

@@ -11,11 +11,11 @@ use keyhaven::job::Context;
 use keyhaven::job::event::Silent;
 use keyhaven::job::sweep;
 use keyhaven::job::verify::{Level, VerifyKeys, VerifyOptions, verify};
-use keyhaven::model::{Clock, Timestamp};
+use keyhaven::model::Clock;
 use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{ObjectInfo, Repository, Retention, StateDirectory, Store, StoreError};
+use keyhaven::repository::{Repository, StateDirectory, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::capture_kit::{self, Rig};
@@ -51,41 +51,17 @@ impl Counting {
 
 #[async_trait]
 impl Backend for Counting {
+    fn inner(&self) -> Option<&dyn Backend> {
+        Some(self.inner.backend())
+    }
+
     async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
         self.gets.lock().unwrap().push(path.to_owned());
         self.inner.get(path, limit).await
     }
 
-    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
-        self.inner.put(path, bytes).await
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list(folder).await
-    }
-
-    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list_from(folder, after).await
-    }
-
-    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
-        self.inner.retention(path).await
-    }
-
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        self.inner.head(path).await
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        None
-    }
-
     fn shares_clock(&self) -> bool {
         self.shares_clock
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
     }
 }
 

@@ -176,8 +176,8 @@ struct Racing {
 
 #[async_trait::async_trait]
 impl keyhaven::repository::store::Backend for Racing {
-    async fn get(&self, path: &str, limit: usize) -> Result<bytes::Bytes, StoreError> {
-        self.inner.get(path, limit).await
+    fn inner(&self) -> Option<&dyn keyhaven::repository::store::Backend> {
+        Some(self.inner.backend())
     }
 
     async fn put(&self, path: &str, bytes: bytes::Bytes) -> Result<(), StoreError> {
@@ -187,22 +187,6 @@ impl keyhaven::repository::store::Backend for Racing {
             repository.commit(&writer, draft).await.unwrap();
         }
         self.inner.put(path, bytes).await
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<keyhaven::repository::ObjectInfo>, StoreError> {
-        self.inner.list(folder).await
-    }
-
-    async fn head(&self, path: &str) -> Result<Option<keyhaven::repository::ObjectInfo>, StoreError> {
-        self.inner.head(path).await
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
     }
 }
 
@@ -520,32 +504,16 @@ struct Denying {
 
 #[async_trait::async_trait]
 impl keyhaven::repository::store::Backend for Denying {
+    fn inner(&self) -> Option<&dyn keyhaven::repository::store::Backend> {
+        Some(self.inner.backend())
+    }
+
     async fn get(&self, path: &str, limit: usize) -> Result<bytes::Bytes, StoreError> {
         if path.contains(self.part) {
             let source = keyhaven::repository::store::Cause::new("403");
             return Err(StoreError::Denied { what: format!("read {path}"), place: self.place(), source });
         }
         self.inner.get(path, limit).await
-    }
-
-    async fn put(&self, path: &str, bytes: bytes::Bytes) -> Result<(), StoreError> {
-        self.inner.put(path, bytes).await
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<keyhaven::repository::ObjectInfo>, StoreError> {
-        self.inner.list(folder).await
-    }
-
-    async fn head(&self, path: &str) -> Result<Option<keyhaven::repository::ObjectInfo>, StoreError> {
-        self.inner.head(path).await
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
     }
 }
 

@@ -390,6 +390,10 @@ impl Faulty {
 
 #[async_trait]
 impl Backend for Faulty {
+    fn inner(&self) -> Option<&dyn Backend> {
+        Some(self.inner.backend())
+    }
+
     async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
         self.alive(path)?;
         self.inner.get(path, limit).await
@@ -418,17 +422,9 @@ impl Backend for Faulty {
         }
     }
 
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+    async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, StoreError> {
         self.alive(folder)?;
-        let mut listed = self.inner.list(folder).await?;
-        let unlisted = self.unlisted.lock().unwrap().clone();
-        listed.retain(|object| Some(&object.path) != unlisted.as_ref());
-        Ok(listed)
-    }
-
-    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.alive(folder)?;
-        let mut listed = self.inner.list_from(folder, after).await?;
+        let mut listed = self.inner.backend().list(folder, after).await?;
         let unlisted = self.unlisted.lock().unwrap().clone();
         listed.retain(|object| Some(&object.path) != unlisted.as_ref());
         Ok(listed)
@@ -456,9 +452,5 @@ impl Backend for Faulty {
     /// A folder's is this host's, until the test sets another.
     fn shares_clock(&self) -> bool {
         self.clock.lock().unwrap().is_none()
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
     }
 }

@@ -50,7 +50,7 @@ impl Backend for Memory {
         panic!("{path} was written")
     }
 
-    async fn list(&self, directory: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+    async fn list(&self, directory: &str, _after: Option<&str>) -> Result<Vec<ObjectInfo>, StoreError> {
         let prefix = format!("{directory}/");
         let there = self.objects.iter().map(|(path, bytes)| (path, bytes.len() as u64));
         let junk = self.junk.iter().map(|(path, size)| (path, *size));
@@ -62,18 +62,6 @@ impl Backend for Memory {
             .collect();
         listed.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(listed)
-    }
-
-    async fn head(&self, _path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        Ok(None)
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn place(&self) -> String {
-        "memory".to_owned()
     }
 }
 

@@ -24,7 +24,7 @@ use keyhaven::model::{Clock, Digest, FailureKind, Timestamp};
 use keyhaven::repository::find::{SnapshotQuery, find};
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::store::Backend;
-use keyhaven::repository::{EntryWriter, ObjectInfo, Repository, StateDirectory, Store, StoreError};
+use keyhaven::repository::{EntryWriter, ObjectInfo, Repository, Retention, StateDirectory, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::policy_kit::signed;
@@ -68,23 +68,15 @@ impl Backend for Bucket {
         panic!("{path} was written by a reader")
     }
 
-    async fn list(&self, directory: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+    async fn list(&self, directory: &str, _after: Option<&str>) -> Result<Vec<ObjectInfo>, StoreError> {
         let prefix = format!("{directory}/");
         let paths: BTreeSet<&String> = self.whole.keys().chain(self.changed.keys()).collect();
         let below = paths.into_iter().filter(|path| path.starts_with(&prefix));
         Ok(below.filter_map(|path| self.info(path)).collect())
     }
 
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        Ok(self.info(path))
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn place(&self) -> String {
-        "memory".to_owned()
+    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
+        Ok(self.info(path).map(Retention::none))
     }
 }
 

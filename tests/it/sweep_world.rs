@@ -320,12 +320,8 @@ impl Backend for Client {
         self.operate(|world| world.put(path, bytes)).await
     }
 
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.operate(|world| world.listing(folder, None, self.paging)).await
-    }
-
-    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.operate(|world| world.listing(folder, Some(after), self.paging)).await
+    async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, StoreError> {
+        self.operate(|world| world.listing(folder, after, self.paging)).await
     }
 
     async fn delete(&self, path: &str) -> Result<(), StoreError> {
@@ -333,23 +329,12 @@ impl Backend for Client {
     }
 
     async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
-        Ok(self.head(path).await?.map(Retention::none))
-    }
-
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        self.operate(|world| world.there(path).map(|stored| info(path, stored))).await
+        let found = self.operate(|world| world.there(path).map(|stored| info(path, stored))).await?;
+        Ok(found.map(Retention::none))
     }
 
     fn clock(&self) -> Option<Timestamp> {
         Some(self.sim.now())
-    }
-
-    fn shares_clock(&self) -> bool {
-        false
-    }
-
-    fn place(&self) -> String {
-        "memory".to_owned()
     }
 }
 
@@ -436,23 +421,15 @@ impl Odd {
 
 #[async_trait]
 impl Backend for Odd {
+    fn inner(&self) -> Option<&dyn Backend> {
+        Some(self.inner.backend())
+    }
+
     async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
         if self.unreadable.lock().unwrap().as_deref() == Some(path) {
             return Err(self.denied("read", path));
         }
         self.inner.get(path, limit).await
-    }
-
-    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
-        self.inner.put(path, bytes).await
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list(folder).await
-    }
-
-    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list_from(folder, after).await
     }
 
     async fn delete(&self, path: &str) -> Result<(), StoreError> {
@@ -490,9 +467,5 @@ impl Backend for Odd {
 
     fn shares_clock(&self) -> bool {
         false
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 
-use super::super::store::{Backend, Cause};
+use super::super::store::{Backend, Cause, Retention};
 use super::*;
 
 const TERM: Duration = Duration::from_secs(60);
@@ -115,7 +115,7 @@ impl Backend for Place {
         Ok(())
     }
 
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+    async fn list(&self, folder: &str, _after: Option<&str>) -> Result<Vec<ObjectInfo>, StoreError> {
         let objects = self.objects.lock().unwrap();
         let below = objects.iter().filter(|(path, _)| path.starts_with(&format!("{folder}/")));
         let info = |(path, (bytes, modified)): (&String, &(Bytes, Timestamp))| ObjectInfo {
@@ -126,16 +126,13 @@ impl Backend for Place {
         Ok(below.map(info).collect())
     }
 
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        Ok(self.list(path.rsplit_once('/').unwrap().0).await?.into_iter().find(|object| object.path == path))
+    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
+        let listed = self.list(path.rsplit_once('/').unwrap().0, None).await?;
+        Ok(listed.into_iter().find(|object| object.path == path).map(Retention::none))
     }
 
     fn clock(&self) -> Option<Timestamp> {
         Some(Timestamp::from_millis(self.clock.load(Ordering::SeqCst)))
-    }
-
-    fn place(&self) -> String {
-        "memory".to_owned()
     }
 }
 

@@ -1,121 +1,87 @@
-//! What a place must be able to do.
+//! The seam between [`super::Store`] and a place: tests put their faults here.
 
 use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Retention, StoreError};
+use super::error::StoreError;
+use super::info::{Created, ObjectInfo, Odd};
+use super::retention::Retention;
 use crate::model::Timestamp;
 
-/// An object as a listing shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectInfo {
-    /// The path inside the repository, without a leading slash.
-    pub path: String,
-    /// The size in bytes.
-    pub size: u64,
-    /// When the store says that it was written last.
-    pub modified: Timestamp,
-}
-
-/// Something in a folder that is no plain file, and that no listing shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Odd {
-    /// Its path inside the repository.
-    pub path: String,
-    /// Whether it is an empty directory; else a pipe, a device, a socket, or a link that leads to no file.
-    pub is_directory: bool,
-}
-
-/// What a create-only write met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
-    /// Nothing: the object is ours.
-    New,
-    /// An object of that name, or a second try of ours met the first: only reading it tells which.
-    Present,
-}
-
-/// Whole objects by path. Implemented by the folder and the bucket, and by what tests put around them.
+/// What a store is asked for, as [`super::Store`] documents it.
+///
+/// A folder and a bucket are one implementation, over object_store. Another one may be put around either: it implements
+/// what it changes, and passes on the rest. object_store's own trait cannot be this seam, because it knows neither the
+/// clock of a store, nor what it retains, nor a folder's odd files.
 #[async_trait]
 pub trait Backend: Send + Sync + fmt::Debug {
-    /// See [`super::Store::get`].
-    ///
-    /// # Errors
-    /// See there.
-    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError>;
-
-    /// See [`super::Store::put`].
-    ///
-    /// # Errors
-    /// See there.
-    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError>;
-
-    /// See [`super::Store::put_new`]. A place that does not say otherwise cannot do it.
-    ///
-    /// # Errors
-    /// See there.
-    async fn put_new(&self, path: &str, _bytes: Bytes) -> Result<Created, StoreError> {
-        let why = "this place has no create-only write".to_owned();
-        Err(StoreError::Settings { what: format!("{path}, in {}", self.place()), why })
+    /// The place that this one is put around. Default: none, and then what is not implemented cannot be done.
+    fn inner(&self) -> Option<&dyn Backend> {
+        None
     }
 
-    /// See [`super::Store::delete`]. A place that does not say otherwise cannot do it.
-    ///
-    /// # Errors
-    /// See there.
+    /// Reads an object of at most `limit` bytes.
+    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
+        next(self.inner(), path)?.get(path, limit).await
+    }
+
+    /// Writes an object, over another one if need be.
+    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
+        next(self.inner(), path)?.put(path, bytes).await
+    }
+
+    /// Writes an object that must not be there yet.
+    async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        next(self.inner(), path)?.put_new(path, bytes).await
+    }
+
+    /// Deletes an object; one that is not there is no error.
     async fn delete(&self, path: &str) -> Result<(), StoreError> {
-        let why = "nothing is deleted in this place".to_owned();
-        Err(StoreError::Settings { what: format!("{path}, in {}", self.place()), why })
+        next(self.inner(), path)?.delete(path).await
     }
 
-    /// See [`super::Store::list`]; the order does not matter here.
-    ///
-    /// # Errors
-    /// See there.
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError>;
-
-    /// See [`super::Store::list_from`]; the order does not matter here. A place that does not say otherwise cannot do it.
-    ///
-    /// # Errors
-    /// See there.
-    async fn list_from(&self, folder: &str, _after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let why = "this place is listed from the beginning only".to_owned();
-        Err(StoreError::Settings { what: format!("{folder}/, in {}", self.place()), why })
+    /// Lists the objects below a folder, or those of them after a path; in any order.
+    async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, StoreError> {
+        next(self.inner(), folder)?.list(folder, after).await
     }
 
-    /// See [`super::Store::odd`]. A bucket has nothing but objects.
-    ///
-    /// # Errors
-    /// See there.
-    async fn odd(&self, _folder: &str) -> Result<Vec<Odd>, StoreError> {
-        Ok(Vec::new())
+    /// Lists what is below a folder and no plain file; in any order. Default: nothing, as in a bucket.
+    async fn odd(&self, folder: &str) -> Result<Vec<Odd>, StoreError> {
+        match self.inner() {
+            Some(inner) => inner.odd(folder).await,
+            None => Ok(Vec::new()),
+        }
     }
 
-    /// See [`super::Store::retention`]. A place that does not say otherwise cannot tell.
-    ///
-    /// # Errors
-    /// See there.
+    /// Asks for one object by name, and whether it may be deleted.
     async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
-        let why = "this place does not say what it keeps".to_owned();
-        Err(StoreError::Settings { what: format!("{path}, in {}", self.place()), why })
+        next(self.inner(), path)?.retention(path).await
     }
 
-    /// See [`super::Store::head`].
-    ///
-    /// # Errors
-    /// See there.
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError>;
+    /// Asks for one object by name. Default: what [`Backend::retention`] says of it.
+    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
+        Ok(self.retention(path).await?.map(|retention| retention.object))
+    }
 
-    /// See [`super::Store::clock`].
-    fn clock(&self) -> Option<Timestamp>;
+    /// The present by the store's own clock, if it has one that is known.
+    fn clock(&self) -> Option<Timestamp> {
+        self.inner().and_then(Backend::clock)
+    }
 
-    /// See [`super::Store::shares_clock`].
+    /// Whether its clock is this host's.
     fn shares_clock(&self) -> bool {
-        false
+        self.inner().is_some_and(Backend::shares_clock)
     }
 
-    /// See [`super::Store::place`].
-    fn place(&self) -> String;
+    /// Where it is, for people. Default: `memory` when it is around no other.
+    fn place(&self) -> String {
+        self.inner().map_or_else(|| "memory".to_owned(), Backend::place)
+    }
+}
+
+fn next<'a>(inner: Option<&'a dyn Backend>, path: &str) -> Result<&'a dyn Backend, StoreError> {
+    let why = || "is in a place that has no such operation".to_owned();
+    inner.ok_or_else(|| StoreError::Settings { what: path.to_owned(), why: why() })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Hold;
+use super::retention::Hold;
 use crate::model::FailureKind;
 
 /// A failed operation on a store. Never holds a credential or the content of an object.

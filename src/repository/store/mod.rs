@@ -5,11 +5,13 @@
 
 mod backend;
 mod error;
+mod explain;
+mod folder;
+mod info;
 #[cfg(feature = "s3")]
 mod keys;
 mod limits;
-mod local;
-mod object;
+mod objects;
 mod retention;
 #[cfg(feature = "s3")]
 mod retention_headers;
@@ -25,13 +27,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use backend::{Backend, Created, ObjectInfo, Odd};
+pub use backend::Backend;
 pub use error::{Cause, StoreError};
+pub use info::{Created, ObjectInfo, Odd};
 pub use limits::{LISTED_OBJECTS, WRITTEN_WITHIN};
 pub use retention::{Hold, Retention};
 pub use s3_settings::S3Settings;
 
 use crate::model::Timestamp;
+use objects::Objects;
 
 /// A handle on the place of a repository; cheap to clone.
 #[derive(Clone)]
@@ -46,7 +50,7 @@ impl Store {
     /// umask leaves.
     #[must_use]
     pub fn local(folder: &Path) -> Self {
-        Self::with_backend(Arc::new(local::Local::new(folder)))
+        Self::with_backend(Arc::new(Objects::in_folder(folder)))
     }
 
     /// A prefix in an S3 bucket. Sends nothing yet.
@@ -56,7 +60,7 @@ impl Store {
     /// empty bucket or credential, a certificate that is no PEM.
     #[cfg(feature = "s3")]
     pub fn s3(settings: &S3Settings) -> Result<Self, StoreError> {
-        Ok(Self::with_backend(Arc::new(s3::connect(settings)?)))
+        Ok(Self::with_backend(Arc::new(Objects::in_bucket(s3::connect(settings)?))))
     }
 
     /// A build without the feature `s3` has no buckets.
@@ -76,6 +80,12 @@ impl Store {
     #[must_use]
     pub fn with_backend(backend: Arc<dyn Backend>) -> Self {
         Self { backend }
+    }
+
+    /// What is asked, for another to be put around it.
+    #[must_use]
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.backend
     }
 
     /// Reads a whole object of at most `limit` bytes.
@@ -108,7 +118,7 @@ impl Store {
     /// # Errors
     /// What the store answers; a listing that cannot be had whole is an error, never a shorter list.
     pub async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let mut objects = self.backend.list(folder).await?;
+        let mut objects = self.backend.list(folder, None).await?;
         objects.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(objects)
     }
@@ -120,7 +130,7 @@ impl Store {
     /// # Errors
     /// As [`Store::list`].
     pub async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let mut objects = self.backend.list_from(folder, after).await?;
+        let mut objects = self.backend.list(folder, Some(after)).await?;
         // A store may start where it likes; what was asked for is what is given.
         objects.retain(|object| object.path.as_str() > after);
         objects.sort_by(|a, b| a.path.cmp(&b.path));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::ObjectInfo;
+use super::info::ObjectInfo;
 use crate::model::Timestamp;
 
 /// An object and what the store says about keeping it.

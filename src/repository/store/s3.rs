@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::path::Path;
 use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::object::{Objects, explain};
-use super::watch::{self, StoreClock, Watching};
-use super::{Backend, Created, ObjectInfo, Retention, S3Settings, StoreError};
-use crate::model::Timestamp;
+use super::error::StoreError;
+use super::explain::explain;
+use super::s3_settings::S3Settings;
+use super::watch::{StoreClock, Watching};
 use crate::model::is_loopback;
 
 impl S3Settings {
@@ -44,10 +42,11 @@ impl S3Settings {
 /// A bucket, ready to be asked.
 #[derive(Debug)]
 pub(super) struct Bucket {
-    store: AmazonS3,
-    prefix: String,
-    place: String,
-    clock: Arc<StoreClock>,
+    pub(super) store: AmazonS3,
+    /// Where the repository begins in it; may be empty.
+    pub(super) prefix: String,
+    pub(super) place: String,
+    pub(super) clock: Arc<StoreClock>,
 }
 
 /// Checks the settings and puts a client together; sends nothing.
@@ -120,60 +119,6 @@ fn client_options(settings: &S3Settings, allow_http: bool) -> Result<ClientOptio
     Ok(options)
 }
 
-impl Bucket {
-    fn objects(&self) -> Objects<'_> {
-        Objects { store: &self.store, prefix: &self.prefix, place: &self.place }
-    }
-}
-
-#[async_trait]
-impl Backend for Bucket {
-    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
-        self.objects().get(path, limit).await
-    }
-
-    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
-        self.objects().put(path, bytes).await
-    }
-
-    async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
-        self.objects().put_new(path, bytes).await
-    }
-
-    async fn delete(&self, path: &str) -> Result<(), StoreError> {
-        self.objects().delete(path).await
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.objects().list(folder).await
-    }
-
-    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.objects().list_from(folder, after).await
-    }
-
-    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
-        let (object, said) = watch::hearing(self.head(path)).await;
-        Ok(object?.map(|object| said.about(object)))
-    }
-
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        self.objects().head(path).await
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        self.clock.now()
-    }
-
-    fn shares_clock(&self) -> bool {
-        false
-    }
-
-    fn place(&self) -> String {
-        self.place.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::SecretString;
@@ -205,7 +150,7 @@ mod tests {
     fn the_secret_is_in_no_debug_text() {
         let settings = settings("https://s3.example.com");
         let bucket = connect(&settings).unwrap();
-        for text in [format!("{settings:?}"), format!("{bucket:?}"), bucket.place()] {
+        for text in [format!("{settings:?}"), format!("{bucket:?}"), bucket.place.clone()] {
             assert!(!text.contains("hunter2secret"), "{text}");
         }
     }

@@ -9,144 +9,69 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use object_store::local::LocalFileSystem;
 
-use super::object::{Objects, explain};
-use super::{Backend, Cause, Created, ObjectInfo, Odd, Retention, StoreError};
+use super::info::{ObjectInfo, Odd};
+use super::limits::LISTED_OBJECTS;
 use crate::model::Timestamp;
-use crate::repository::store::limits::LISTED_OBJECTS;
 
 /// A folder, opened when it is first needed: what only reads must not make it.
 #[derive(Debug)]
-pub(super) struct Local {
-    folder: PathBuf,
-    place: String,
+pub(super) struct Folder {
+    path: PathBuf,
     opened: OnceLock<LocalFileSystem>,
 }
 
-impl Local {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), place: folder.display().to_string(), opened: OnceLock::new() }
+impl Folder {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), opened: OnceLock::new() }
     }
 
-    fn objects(&self) -> Result<Option<Objects<'_>>, StoreError> {
-        if self.opened.get().is_none() {
-            if !self.folder.is_dir() {
-                return Ok(None);
-            }
-            let store = LocalFileSystem::new_with_prefix(&self.folder)
-                .map_err(|error| explain("open the folder".to_owned(), "", &self.place, &error))?;
+    /// `None` while there is no folder.
+    pub(super) fn opened(&self) -> object_store::Result<Option<&LocalFileSystem>> {
+        if self.opened.get().is_none() && self.path.is_dir() {
+            let store = LocalFileSystem::new_with_prefix(&self.path)?;
             // Losing the race to another task only drops an equal value.
             drop(self.opened.set(store.with_fsync(true)));
         }
-        Ok(self.opened.get().map(|store| Objects { store, prefix: "", place: &self.place }))
+        Ok(self.opened.get())
     }
 
-    /// The folder for a write of `path`: made when it is not there.
-    fn made(&self, path: &str) -> Result<Objects<'_>, StoreError> {
-        if self.objects()?.is_none() {
-            self.make_folder()?;
-        }
-        self.objects()?.ok_or_else(|| StoreError::Other {
-            what: format!("write {path}"),
-            place: self.place.clone(),
-            source: Cause::new("the folder was made and is gone again"),
-        })
-    }
-
-    fn make_folder(&self) -> Result<(), StoreError> {
-        let result = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        result.map_err(|error| {
-            let error = object_store::Error::Generic { store: "folder", source: Box::new(error) };
-            explain("make the folder".to_owned(), "", &self.place, &error)
-        })
-    }
-
-    fn unlisted(&self, folder: &str, error: io::Error) -> StoreError {
-        let error = object_store::Error::Generic { store: "folder", source: Box::new(error) };
-        explain(format!("list {folder}/"), folder, &self.place, &error)
+    pub(super) fn make(&self) -> object_store::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(failed)
     }
 
     /// Whether something is there that is neither a file nor nothing: a pipe would wait for its writer, and a device never
     /// ends. No listing shows such a thing either.
     #[expect(clippy::disallowed_methods, reason = "asked before it is opened")]
-    async fn is_odd(&self, path: &str) -> bool {
-        let file = self.folder.join(path);
+    pub(super) async fn is_odd(&self, path: &str) -> bool {
+        let file = self.path.join(path);
         let asked = tokio::task::spawn_blocking(move || fs::metadata(file).is_ok_and(|found| !found.is_file())).await;
         asked.unwrap_or(false)
     }
+
+    pub(super) async fn list(&self, below: &str) -> object_store::Result<Vec<ObjectInfo>> {
+        self.walked(below, walk).await
+    }
+
+    pub(super) async fn odd(&self, below: &str) -> object_store::Result<Vec<Odd>> {
+        self.walked(below, walk_odd).await
+    }
+
+    async fn walked<T: Send + 'static>(
+        &self,
+        below: &str,
+        walk: fn(&Path, &str) -> io::Result<Vec<T>>,
+    ) -> object_store::Result<Vec<T>> {
+        let (root, below) = (self.path.clone(), below.to_owned());
+        let walked = tokio::task::spawn_blocking(move || walk(&root, &below)).await;
+        walked.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed)
+    }
 }
 
-#[async_trait]
-impl Backend for Local {
-    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
-        match self.objects()? {
-            Some(objects) if !self.is_odd(path).await => objects.get(path, limit).await,
-            _ => Err(StoreError::NotFound { path: path.to_owned(), place: self.place.clone() }),
-        }
-    }
-
-    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
-        self.made(path)?.put(path, bytes).await
-    }
-
-    async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
-        self.made(path)?.put_new(path, bytes).await
-    }
-
-    async fn delete(&self, path: &str) -> Result<(), StoreError> {
-        match self.objects()? {
-            Some(objects) => objects.delete(path).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let (root, below) = (self.folder.clone(), folder.to_owned());
-        let walked = tokio::task::spawn_blocking(move || walk(&root, &below)).await;
-        let walked = walked.unwrap_or_else(|error| Err(io::Error::other(error)));
-        walked.map_err(|error| self.unlisted(folder, error))
-    }
-
-    async fn odd(&self, folder: &str) -> Result<Vec<Odd>, StoreError> {
-        let (root, below) = (self.folder.clone(), folder.to_owned());
-        let walked = tokio::task::spawn_blocking(move || walk_odd(&root, &below)).await;
-        let walked = walked.unwrap_or_else(|error| Err(io::Error::other(error)));
-        walked.map_err(|error| self.unlisted(folder, error))
-    }
-
-    async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let mut objects = self.list(folder).await?;
-        objects.retain(|object| object.path.as_str() > after);
-        Ok(objects)
-    }
-
-    /// No file system says until when it keeps a file; one that is immutable refuses for want of a right.
-    async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
-        Ok(self.head(path).await?.map(Retention::none))
-    }
-
-    async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
-        match self.objects()? {
-            Some(objects) => objects.head(path).await,
-            None => Ok(None),
-        }
-    }
-
-    fn clock(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn shares_clock(&self) -> bool {
-        true
-    }
-
-    fn place(&self) -> String {
-        self.place.clone()
-    }
+fn failed(error: io::Error) -> object_store::Error {
+    object_store::Error::Generic { store: "folder", source: Box::new(error) }
 }
 
 /// Every file below a folder of the repository. Links to folders are not followed; a name that is no UTF-8 is shown with
@@ -239,13 +164,15 @@ mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
 
-    use super::*;
+    use bytes::Bytes;
+
+    use crate::repository::store::Store;
 
     #[tokio::test]
     async fn a_folder_is_made_by_the_first_write_only() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("a/b");
-        let local = Local::new(&folder);
+        let local = Store::local(&folder);
         assert!(local.list("packs").await.unwrap().is_empty());
         assert!(local.get("packs/x", 10).await.unwrap_err().is_not_found());
         assert_eq!(local.head("packs/x").await.unwrap(), None);
@@ -258,7 +185,7 @@ mod tests {
     #[tokio::test]
     async fn a_delete_takes_one_file_and_a_missing_one_is_fine() {
         let root = tempfile::tempdir().unwrap();
-        let local = Local::new(&root.path().join("later"));
+        let local = Store::local(&root.path().join("later"));
         local.delete("packs/x").await.unwrap();
         assert!(!root.path().join("later").exists(), "a delete makes nothing");
         for name in ["packs/x", "packs/y"] {
@@ -274,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn a_listing_from_a_name_has_what_comes_after_it() {
         let root = tempfile::tempdir().unwrap();
-        let local = Local::new(root.path());
+        let local = Store::local(root.path());
         for name in ["ledger/000000/a", "ledger/000000/b", "ledger/000001/a"] {
             local.put(name, Bytes::from_static(b"1")).await.unwrap();
         }
@@ -287,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn odd_files_hide_no_other() {
         let root = tempfile::tempdir().unwrap();
-        let local = Local::new(root.path());
+        let local = Store::local(root.path());
         local.put("ledger/000000/good", Bytes::from_static(b"1")).await.unwrap();
         let ledger = root.path().join("ledger");
         // Half-written by a process that died; no UTF-8; links to nowhere and in circles.
@@ -325,8 +252,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         std::fs::write(&file, b"x").unwrap();
-        let error = Local::new(&file.join("below")).put("packs/x", Bytes::new()).await.unwrap_err();
+        let error = Store::local(&file.join("below")).put("packs/x", Bytes::new()).await.unwrap_err();
         assert!(error.to_string().contains("make the folder"), "{error}");
-        assert!(Local::new(&file).put("packs/x", Bytes::new()).await.is_err());
+        assert!(Store::local(&file).put("packs/x", Bytes::new()).await.is_err());
     }
 }

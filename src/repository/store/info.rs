@@ -1,0 +1,32 @@
+//! What a store says of its objects.
+
+use crate::model::Timestamp;
+
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The path inside the repository, without a leading slash.
+    pub path: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// When the store says that it was written last.
+    pub modified: Timestamp,
+}
+
+/// Something in a folder that is no plain file, and that no listing shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Odd {
+    /// Its path inside the repository.
+    pub path: String,
+    /// Whether it is an empty directory; else a pipe, a device, a socket, or a link that leads to no file.
+    pub is_directory: bool,
+}
+
+/// What a create-only write met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// Nothing: the object is ours.
+    New,
+    /// An object of that name, or a second try of ours met the first: only reading it tells which.
+    Present,
+}
