@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -217,21 +217,7 @@ pub fn as_str(value: &RawValue) -> Option<String> {
 /// Returns the elements of a JSON list, each as its exact text.
 #[must_use]
 pub fn as_array(value: &RawValue) -> Option<Vec<Box<RawValue>>> {
-    struct ListVisitor;
-    impl<'de> Visitor<'de> for ListVisitor {
-        type Value = Vec<Box<RawValue>>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON list")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut list = Vec::new();
-            while let Some(element) = seq.next_element()? {
-                list.push(element);
-            }
-            Ok(list)
-        }
-    }
-    serde_json::Deserializer::from_str(value.get()).deserialize_seq(ListVisitor).ok()
+    serde_json::from_str(value.get()).ok()
 }
 
 /// The value with the members of every object sorted by name and no white space outside strings.

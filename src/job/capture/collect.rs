@@ -264,8 +264,8 @@ pub(super) async fn ask_for_some(
             Presence::Hidden => return Err(CaptureError::SightLost { key: (*key).clone() }),
         }
     }
-    let now = source.requests();
-    spent.asking += (now.reading + now.listing).saturating_sub(before.reading + before.listing);
-    spent.retried += now.retried.saturating_sub(before.retried);
+    let asked = source.requests().since(before);
+    spent.asking += asked.reading + asked.listing;
+    spent.retried += asked.retried;
     Ok(())
 }
