@@ -3,19 +3,17 @@
 //! A catalogue is all its parts in order: keys rise from the first line of the first part to the last line of the last.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::io::{self, Write};
 
 use sha2::{Digest as _, Sha256};
 
 use super::header::Header;
-use super::lines::Lines;
+use super::sealed_reader::{SealedLines, SealedReader};
 use super::{FormatError, RepositoryId, SourceName};
 use crate::crypto::buffer::SecretBuffer;
 use crate::crypto::digest::sha256;
-use crate::crypto::open::{Opened, open};
 use crate::crypto::seal::seal_chunks;
-use crate::crypto::{CryptoError, Identities, Recipients, Sealed};
+use crate::crypto::{CryptoError, Recipients, Sealed};
 use crate::model::{Digest, Item, ItemKey, Slot, limits};
 
 const WHAT: &str = "catalogue";
@@ -158,56 +156,54 @@ impl Write for OneLine<'_> {
     }
 }
 
-/// Reads a catalogue part item by item. Only when it has ended without an error was the whole part as it was sealed.
-pub struct PartReader<'a> {
-    lines: Lines<Opened<'a>>,
+/// Reads a catalogue part item by item.
+pub type PartReader<'a> = SealedReader<'a, PartLines>;
+
+/// What a part has shown so far.
+#[derive(Debug)]
+pub struct PartLines {
     content: Sha256,
     last: Option<ItemKey>,
     items: u64,
     packs: HashSet<Digest>,
-    failed: bool,
 }
 
-impl<'a> PartReader<'a> {
-    /// Opens a catalogue part of a repository and, where that is known, of its source.
-    ///
-    /// # Errors
-    /// When no identity opens it, it is damaged, it is no catalogue part, or one of another repository or source.
-    pub fn open(
-        sealed: &'a [u8],
-        identities: &Identities,
-        repository: &RepositoryId,
-        source: Option<&SourceName>,
-    ) -> Result<Self, FormatError> {
-        let opened = open(sealed, identities, limits::PLAIN_READ).map_err(crypto)?;
-        let mut lines = Lines::new(WHAT, opened);
-        let first = lines.next_line()?.ok_or_else(|| FormatError::malformed(WHAT, "it is empty"))?;
-        Header::read(first, WHAT, repository, source)?;
-        let mut content = Sha256::new();
-        content.update(first);
-        content.update(b"\n");
-        Ok(Self { lines, content, last: None, items: 0, packs: HashSet::new(), failed: false })
+impl PartLines {
+    fn count(&mut self, line: &[u8]) {
+        self.content.update(line);
+        self.content.update(b"\n");
     }
+}
 
+impl SealedReader<'_, PartLines> {
     /// How many items came out so far.
     #[must_use]
     pub fn items(&self) -> u64 {
-        self.items
+        self.state.items
     }
 
     /// A digest of the plain bytes read so far; after the end, what [`PartBuilder::content`] was.
     #[must_use]
     pub fn content(&self) -> Digest {
-        Digest::from_bytes(self.content.clone().finalize().into())
+        Digest::from_bytes(self.state.content.clone().finalize().into())
+    }
+}
+
+impl SealedLines for PartLines {
+    type Line = Item;
+    const KIND: &'static str = WHAT;
+    const OBJECT: &'static str = "catalogue part";
+
+    fn begin(first: &[u8]) -> Result<Self, FormatError> {
+        let mut lines = Self { content: Sha256::new(), last: None, items: 0, packs: HashSet::new() };
+        lines.count(first);
+        Ok(lines)
     }
 
-    fn read(&mut self) -> Result<Option<Item>, FormatError> {
-        let number = self.lines.number() + 1;
-        let Some(bytes) = self.lines.next_line()? else { return Ok(None) };
+    fn read(&mut self, number: u64, line: &[u8]) -> Result<Item, FormatError> {
         let bad = |problem: &str| FormatError::malformed(WHAT, format!("line {number}: {problem}"));
-        let item: Item = serde_json::from_slice(bytes).map_err(|_| bad("not the members of an item"))?;
-        self.content.update(bytes);
-        self.content.update(b"\n");
+        let item: Item = serde_json::from_slice(line).map_err(|_| bad("not the members of an item"))?;
+        self.count(line);
         if !item.payloads.iter().all(|pointer| Slot::new(pointer.version.as_str()).is_some()) {
             return Err(bad("a payload has no usable version"));
         }
@@ -221,32 +217,12 @@ impl<'a> PartReader<'a> {
         }
         self.last = Some(item.key.clone());
         self.items += 1;
-        Ok(Some(item))
-    }
-}
-
-impl Iterator for PartReader<'_> {
-    type Item = Result<Item, FormatError>;
-
-    /// The next item; after an error, nothing more.
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let item = self.read();
-        self.failed = item.is_err();
-        item.transpose()
-    }
-}
-
-impl fmt::Debug for PartReader<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartReader").field("lines", &self.lines).finish_non_exhaustive()
+        Ok(item)
     }
 }
 
 fn crypto(source: CryptoError) -> FormatError {
-    FormatError::Crypto { what: "catalogue part", source }
+    FormatError::Crypto { what: PartLines::OBJECT, source }
 }
 
 #[cfg(test)]
@@ -254,6 +230,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::crypto::Identities;
     use crate::crypto::seal::seal;
     use crate::format::pack::PackReader;
     use crate::model::{ItemKind, Pointer, Restorability};

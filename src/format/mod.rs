@@ -19,6 +19,7 @@ pub mod pack;
 pub mod policy;
 pub mod reference;
 pub mod role;
+pub mod sealed_reader;
 pub mod snapshot;
 pub mod statement;
 pub mod version;

@@ -1,7 +1,6 @@
 //! Packs: payloads, sealed to the recovery recipients.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -9,14 +8,13 @@ use serde_json::value::RawValue;
 
 use super::header::Header;
 use super::json_string::unescape;
-use super::lines::Lines;
+use super::sealed_reader::{SealedLines, SealedReader};
 use super::{FormatError, RepositoryId, SourceName};
 use crate::crypto::buffer::SecretBuffer;
 use crate::crypto::digest::sha256;
 use crate::crypto::mac::MacKey;
-use crate::crypto::open::{Opened, open};
 use crate::crypto::seal::seal_chunks;
-use crate::crypto::{CryptoError, Identities, Recipients, Sealed};
+use crate::crypto::{CryptoError, Recipients, Sealed};
 use crate::model::{Digest, ItemKey, Payload, Slot, limits};
 
 const WHAT: &str = "pack";
@@ -153,42 +151,33 @@ pub struct PackLine {
     pub payload: Payload,
 }
 
-/// Reads a pack line by line. Only when it has ended without an error was the whole pack as it was sealed.
-pub struct PackReader<'a> {
-    lines: Lines<Opened<'a>>,
+/// Reads a pack line by line.
+pub type PackReader<'a> = SealedReader<'a, PackLines>;
+
+/// The key of a pack's MACs and the lines read so far.
+#[derive(Debug)]
+pub struct PackLines {
     mac_key: MacKey,
     seen: HashSet<Digest>,
-    failed: bool,
 }
 
-impl<'a> PackReader<'a> {
-    /// Opens a pack of a repository and, where that is known, of its source.
-    ///
-    /// # Errors
-    /// When no identity opens it, it is damaged, it is no pack, or one of another repository or source.
-    pub fn open(
-        sealed: &'a [u8],
-        identities: &Identities,
-        repository: &RepositoryId,
-        source: Option<&SourceName>,
-    ) -> Result<Self, FormatError> {
-        let opened = open(sealed, identities, limits::PLAIN_READ).map_err(crypto)?;
-        let mut lines = Lines::new(WHAT, opened);
-        let first = lines.next_line()?.ok_or_else(|| FormatError::malformed(WHAT, "it is empty"))?;
-        Header::read(first, WHAT, repository, source)?;
+impl SealedLines for PackLines {
+    type Line = PackLine;
+    const KIND: &'static str = WHAT;
+    const OBJECT: &'static str = WHAT;
+
+    fn begin(first: &[u8]) -> Result<Self, FormatError> {
         let mac_key: MacKeyOfHeader<'_> =
             serde_json::from_slice(first).map_err(|error| FormatError::json(WHAT, &error))?;
         let mac_key = MacKey::from_text(mac_key.mac_key)
             .ok_or_else(|| FormatError::malformed(WHAT, "its MAC key is not 64 lower-case hexadecimal digits"))?;
-        Ok(Self { lines, mac_key, seen: HashSet::new(), failed: false })
+        Ok(Self { mac_key, seen: HashSet::new() })
     }
 
-    fn read(&mut self) -> Result<Option<PackLine>, FormatError> {
-        let number = self.lines.number() + 1;
-        let Some(bytes) = self.lines.next_line()? else { return Ok(None) };
+    fn read(&mut self, number: u64, line: &[u8]) -> Result<PackLine, FormatError> {
         let bad = |problem: &str| FormatError::malformed(WHAT, format!("line {number}: {problem}"));
         let line: StoredLine<'_> =
-            serde_json::from_slice(bytes).map_err(|_| bad("not the members of a payload line"))?;
+            serde_json::from_slice(line).map_err(|_| bad("not the members of a payload line"))?;
         let version = Slot::new(line.version.as_str()).ok_or_else(|| bad("not a version"))?;
         let text = unescape(line.payload.get()).ok_or_else(|| bad("the payload is no string"))?;
         if self.mac_key.mac(line.key.as_str(), version.as_str(), &text) != line.mac {
@@ -197,27 +186,7 @@ impl<'a> PackReader<'a> {
         if !self.seen.insert(place(&line.key, &version)) {
             return Err(FormatError::Order { what: WHAT, key: format!("{}, version {}", line.key, version.as_str()) });
         }
-        Ok(Some(PackLine { key: line.key, version, payload: Payload::new(text) }))
-    }
-}
-
-impl Iterator for PackReader<'_> {
-    type Item = Result<PackLine, FormatError>;
-
-    /// The next payload; after an error, nothing more.
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let line = self.read();
-        self.failed = line.is_err();
-        line.transpose()
-    }
-}
-
-impl fmt::Debug for PackReader<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PackReader").field("lines", &self.lines).finish_non_exhaustive()
+        Ok(PackLine { key: line.key, version, payload: Payload::new(text) })
     }
 }
 
@@ -236,6 +205,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
+    use crate::crypto::Identities;
     use crate::crypto::seal::seal;
     use crate::format::catalogue::PartReader;
     use crate::model::{FailureKind, ItemKind};

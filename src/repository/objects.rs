@@ -8,9 +8,10 @@ use bytes::Bytes;
 use super::{Repository, RepositoryError, StoreError};
 use crate::crypto::digest::sha256;
 use crate::crypto::{Identities, Sealed, header_stanzas};
-use crate::format::catalogue::PartReader;
+use crate::format::catalogue::PartLines;
 use crate::format::list::PackList;
-use crate::format::pack::{PackLine, PackReader};
+use crate::format::pack::{PackLine, PackLines};
+use crate::format::sealed_reader::{SealedLines, SealedReader};
 use crate::format::snapshot::PartRef;
 use crate::format::{FormatError, names};
 use crate::model::with_causes;
@@ -141,18 +142,7 @@ impl Repository {
         fold: impl Fn(PackLine, &mut T) + Send + 'static,
     ) -> Result<(T, SealedFacts), RepositoryError> {
         let sealed = self.get_pack(pack).await?;
-        let (path, keys, id) = (names::pack(pack), Arc::clone(keys), *self.id());
-        let source = self.source();
-        blocking(format!("open {path}"), move || {
-            let mut folded = T::default();
-            let lines =
-                PackReader::open(&sealed, &keys, &id, source.as_ref()).map_err(|error| unopened(&path, error))?;
-            for line in lines {
-                fold(line.map_err(|error| unopened(&path, error))?, &mut folded);
-            }
-            Ok((folded, SealedFacts::of(&sealed)))
-        })
-        .await
+        self.read_lines::<PackLines, T>(names::pack(pack), sealed, keys, fold).await
     }
 
     /// Fetches, checks and opens one part of a catalogue: its items in key order, as many as the entry says.
@@ -180,14 +170,23 @@ impl Repository {
         fold: impl Fn(Item, &mut T) + Send + 'static,
     ) -> Result<(T, SealedFacts), RepositoryError> {
         let sealed = self.get_part(part).await?;
-        let (path, keys, id) = (names::catalogue(part), Arc::clone(keys), *self.id());
-        let source = self.source();
+        self.read_lines::<PartLines, T>(names::catalogue(part), sealed, keys, fold).await
+    }
+
+    /// Opens a pack or a part and folds its lines on a blocking thread.
+    async fn read_lines<L: SealedLines, T: Default + Send + 'static>(
+        &self,
+        path: String,
+        sealed: Bytes,
+        keys: &Arc<Identities>,
+        fold: impl Fn(L::Line, &mut T) + Send + 'static,
+    ) -> Result<(T, SealedFacts), RepositoryError> {
+        let (keys, id, source) = (Arc::clone(keys), *self.id(), self.source());
         blocking(format!("open {path}"), move || {
             let mut folded = T::default();
-            let items =
-                PartReader::open(&sealed, &keys, &id, source.as_ref()).map_err(|error| unopened(&path, error))?;
-            for item in items {
-                fold(item.map_err(|error| unopened(&path, error))?, &mut folded);
+            let lines = SealedReader::<L>::open(&sealed, &keys, &id, source.as_ref());
+            for line in lines.map_err(|error| unopened(&path, error))? {
+                fold(line.map_err(|error| unopened(&path, error))?, &mut folded);
             }
             Ok((folded, SealedFacts::of(&sealed)))
         })
