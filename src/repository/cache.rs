@@ -67,7 +67,7 @@ impl EntryCache {
             let stored = read(&file, size.saturating_add(SEAL as u64)).transpose()?.ok();
             let bytes = stored.and_then(|stored| unsealed(&path, &stored));
             if bytes.is_none() {
-                tracing::debug!(file = %file.display(), "not what its name says: removed from the cache of entries");
+                // Not what its name says: it is fetched again.
                 drop(fs::remove_file(&file));
             }
             bytes
@@ -78,15 +78,10 @@ impl EntryCache {
     /// Keeps the bytes of an entry, which are what its name says. Whether they are here now. Waits for the disk.
     pub(super) fn put(&self, path: &str, bytes: &[u8]) -> bool {
         let Some(file) = self.place_of(path).filter(|_| self.writable.load(Ordering::Relaxed)) else { return false };
-        match write(&self.root, &file, &sealed(path, bytes)) {
-            Ok(()) => true,
-            Err(error) => {
-                // Once is enough: a full disk or a folder of somebody else fails for every entry.
-                self.writable.store(false, Ordering::Relaxed);
-                tracing::debug!(folder = %self.folder.display(), %error, "no entries are cached");
-                false
-            }
-        }
+        let is_kept = write(&self.root, &file, &sealed(path, bytes)).is_ok();
+        // Once is enough: a full disk or a folder of somebody else fails for every entry.
+        self.writable.fetch_and(is_kept, Ordering::Relaxed);
+        is_kept
     }
 
     /// Removes what has been here for long and is no entry of this listing, once for each opening of the repository.

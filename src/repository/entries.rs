@@ -130,9 +130,7 @@ impl Repository {
             Some(known) => state.remember_policy(known).await,
             None => Ok(()),
         };
-        if let Err(error) = remembered.and(policy) {
-            tracing::debug!(%error, "what was read is not remembered");
-        }
+        drop(remembered.and(policy));
     }
 
     /// Lists the ledger.
