@@ -1,0 +1,6 @@
+//! `keyhaven doctor`.
+
+mod backups;
+mod bucket;
+mod clock;
+mod rows;

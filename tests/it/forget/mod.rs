@@ -1,0 +1,5 @@
+//! Forgetting, undoing and holding snapshots.
+
+mod command;
+mod facts;
+mod meanwhile;

@@ -1,0 +1,266 @@
+//! A bucket that a test looks into: in memory, with as much S3 as the store speaks, or a pane of glass before a real one.
+//! It writes down what it is asked, and holds requests for as long as a test wants.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Child;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, SystemTime};
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::Response;
+use chrono::{DateTime, SecondsFormat, Utc};
+use tokio::sync::Semaphore;
+
+use super::files::files;
+use super::program::Machine;
+
+/// The bucket and the prefix in it that a repository has here.
+const PLACE: &str = "backups/house";
+const LARGEST: usize = 64 << 20;
+const PAGE: usize = 1_000;
+
+/// A bucket behind an address of this host; it ends when it is dropped.
+pub(crate) struct Bucket {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    place: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// By the path below the place.
+    objects: Mutex<BTreeMap<String, Object>>,
+    asked: Mutex<Vec<(Method, String)>>,
+    gate: Mutex<Option<Arc<Gate>>>,
+    behind: Option<(reqwest::Client, String)>,
+    place: String,
+}
+
+#[derive(Clone)]
+struct Object {
+    bytes: Bytes,
+    modified: SystemTime,
+}
+
+/// Where requests of one method wait, for paths that begin with this.
+struct Gate {
+    method: Method,
+    below: &'static str,
+    /// How many still pass.
+    pass: Mutex<usize>,
+    held: mpsc::Sender<()>,
+    open: Semaphore,
+}
+
+/// Requests that are held. The first that waits can be waited for; all go on when this is dropped.
+pub(crate) struct Held {
+    gate: Arc<Gate>,
+    held: mpsc::Receiver<()>,
+}
+
+impl Held {
+    /// Waits until a request of the program waits; fails when the program ends before.
+    pub(crate) fn arrived(&self, child: &mut Child) {
+        while self.held.recv_timeout(Duration::from_millis(50)).is_err() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended and asked for nothing of the sort");
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gate.open.close();
+    }
+}
+
+impl Bucket {
+    /// An empty one in memory.
+    pub(crate) fn new() -> Self {
+        Self::start(None, PLACE)
+    }
+
+    /// A pane of glass before the server at `endpoint`; `place` is bucket and prefix.
+    pub(crate) fn before(endpoint: &str, place: &str) -> Self {
+        Self::start(Some((reqwest::Client::new(), endpoint.to_owned())), place)
+    }
+
+    fn start(behind: Option<(reqwest::Client, String)>, place: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let shared = Arc::new(Shared { behind, place: place.to_owned(), ..Shared::default() });
+        let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let address = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            address
+        });
+        Self { address, shared, place: place.to_owned(), _runtime: runtime }
+    }
+
+    /// What has to be in the environment of a program that shall use it; `key` files are written for it.
+    pub(crate) fn environment(&self, machine: &Machine, id: &str, secret: &str) -> Vec<(&'static str, String)> {
+        machine.write("s3-id", id);
+        machine.write("s3-secret", secret);
+        vec![
+            ("KEYHAVEN_REPOSITORY_URL", format!("s3://{}", self.place)),
+            ("KEYHAVEN_REPOSITORY_ENDPOINT", format!("http://{}", self.address)),
+            ("KEYHAVEN_REPOSITORY_REGION", "us-east-1".to_owned()),
+            ("KEYHAVEN_REPOSITORY_ACCESS_KEY_ID", "file:s3-id".to_owned()),
+            ("KEYHAVEN_REPOSITORY_SECRET_ACCESS_KEY", "file:s3-secret".to_owned()),
+        ]
+    }
+
+    /// Takes every file of a folder in.
+    pub(crate) fn fill(&self, folder: &Path) {
+        for path in files(folder) {
+            self.put(&path, std::fs::read(folder.join(&path)).unwrap());
+        }
+    }
+
+    pub(crate) fn put(&self, path: &str, bytes: impl Into<Bytes>) {
+        let object = Object { bytes: bytes.into(), modified: SystemTime::now() };
+        self.shared.objects.lock().unwrap().insert(path.to_owned(), object);
+    }
+
+    /// Everything is older by this.
+    pub(crate) fn age(&self, by: Duration) {
+        self.shared.objects.lock().unwrap().values_mut().for_each(|object| object.modified -= by);
+    }
+
+    /// The paths below a folder.
+    pub(crate) fn paths(&self, folder: &str) -> Vec<String> {
+        let objects = self.shared.objects.lock().unwrap();
+        objects.keys().filter(|path| path.starts_with(&format!("{folder}/"))).cloned().collect()
+    }
+
+    /// The paths that requests of this method were for since the last call; all others are forgotten, too.
+    pub(crate) fn asked(&self, method: &Method) -> Vec<String> {
+        let asked = std::mem::take(&mut *self.shared.asked.lock().unwrap());
+        asked.into_iter().filter(|(of, path)| of == method && !path.is_empty()).map(|(_, path)| path).collect()
+    }
+
+    /// Lets so many more requests of a method pass; the rest waits.
+    pub(crate) fn hold(&self, method: Method, pass: usize) -> Held {
+        self.hold_gate(method, "", pass)
+    }
+
+    /// Lets no more requests of a method for what lies in a folder pass.
+    pub(crate) fn hold_below(&self, method: Method, folder: &'static str) -> Held {
+        self.hold_gate(method, folder, 0)
+    }
+
+    fn hold_gate(&self, method: Method, below: &'static str, pass: usize) -> Held {
+        let (sender, held) = mpsc::channel();
+        let gate = Arc::new(Gate { method, below, pass: Mutex::new(pass), held: sender, open: Semaphore::new(0) });
+        *self.shared.gate.lock().unwrap() = Some(Arc::clone(&gate));
+        Held { gate, held }
+    }
+}
+
+impl Gate {
+    async fn pass(&self, method: &Method, path: &str) {
+        if self.method != *method || !path.starts_with(self.below) {
+            return;
+        }
+        {
+            let mut pass = self.pass.lock().unwrap();
+            if *pass > 0 {
+                *pass -= 1;
+                return;
+            }
+        }
+        // Nobody may listen any more.
+        self.held.send(()).ok();
+        drop(self.open.acquire().await);
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().trim_start_matches('/');
+    let path = path.strip_prefix(&shared.place).unwrap_or_default().trim_start_matches('/').to_owned();
+    shared.asked.lock().unwrap().push((parts.method.clone(), path.clone()));
+    let gate = shared.gate.lock().unwrap().clone();
+    if let Some(gate) = gate {
+        gate.pass(&parts.method, &path).await;
+    }
+    let body = to_bytes(body, LARGEST).await.unwrap();
+    match &shared.behind {
+        Some((client, endpoint)) => forward(client, endpoint, parts, body).await,
+        None => shared.answer(&parts.method, &path, parts.uri.query().unwrap_or_default(), body),
+    }
+}
+
+/// Everything as it came: the signature covers the name of the host, too.
+async fn forward(client: &reqwest::Client, endpoint: &str, parts: axum::http::request::Parts, body: Bytes) -> Response {
+    let url = format!("{endpoint}{}", parts.uri);
+    let got = client.request(parts.method, url).headers(parts.headers).body(body).send().await.unwrap();
+    let (status, headers) = (got.status(), got.headers().clone());
+    let mut response = Response::new(Body::from(got.bytes().await.unwrap()));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response.headers_mut().remove(header::TRANSFER_ENCODING);
+    response
+}
+
+impl Shared {
+    fn answer(&self, method: &Method, path: &str, query: &str, body: Bytes) -> Response {
+        let mut objects = self.objects.lock().unwrap();
+        let found = objects.get(path).cloned();
+        match (method, found) {
+            (&Method::GET, _) if path.is_empty() => self.list(&objects, query),
+            (&Method::PUT, _) => {
+                objects.insert(path.to_owned(), Object { bytes: body, modified: SystemTime::now() });
+                plain(StatusCode::OK, Body::empty())
+            }
+            (&Method::DELETE, _) => {
+                objects.remove(path);
+                plain(StatusCode::NO_CONTENT, Body::empty())
+            }
+            (&Method::GET | &Method::HEAD, Some(object)) => {
+                let length = object.bytes.len();
+                let body = if method == Method::GET { Body::from(object.bytes) } else { Body::empty() };
+                let mut response = plain(StatusCode::OK, body);
+                let modified = DateTime::<Utc>::from(object.modified).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+                response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+                response.headers_mut().insert(header::LAST_MODIFIED, modified.parse().unwrap());
+                response
+            }
+            _ => plain(StatusCode::NOT_FOUND, Body::from("<Error><Code>NoSuchKey</Code></Error>")),
+        }
+    }
+
+    fn list(&self, objects: &BTreeMap<String, Object>, query: &str) -> Response {
+        let (_, prefix) = self.place.split_once('/').unwrap();
+        let asked: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let of = |name: &str| asked.get(name).map(String::as_str).unwrap_or_default();
+        let after = of("start-after").max(of("continuation-token"));
+        let all: Vec<(String, &Object)> =
+            objects.iter().map(|(path, object)| (format!("{prefix}/{path}"), object)).collect();
+        let mut wanted = all.iter().filter(|(key, _)| key.starts_with(of("prefix")) && key.as_str() > after).peekable();
+        let mut rows = String::new();
+        let mut last = "";
+        for (key, object) in wanted.by_ref().take(PAGE) {
+            let modified = DateTime::<Utc>::from(object.modified).to_rfc3339_opts(SecondsFormat::Millis, true);
+            let size = object.bytes.len();
+            rows += &format!(
+                "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>\"e\"</ETag><Size>{size}</Size>\
+                 </Contents>"
+            );
+            last = key;
+        }
+        let more = wanted.peek().is_some();
+        let next = if more { format!("<NextContinuationToken>{last}</NextContinuationToken>") } else { String::new() };
+        let text = format!("<ListBucketResult><IsTruncated>{more}</IsTruncated>{next}{rows}</ListBucketResult>");
+        plain(StatusCode::OK, Body::from(text))
+    }
+}
+
+fn plain(status: StatusCode, body: Body) -> Response {
+    Response::builder().status(status).header(header::ETAG, "\"e\"").body(body).unwrap()
+}

@@ -1,0 +1,7 @@
+//! The rules of the ledger.
+
+mod cache;
+mod entries;
+mod rubbish;
+mod snapshots;
+mod trust;

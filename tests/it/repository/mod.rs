@@ -1,0 +1,5 @@
+//! The repository and its stores.
+
+mod commits;
+mod lease;
+mod s3;

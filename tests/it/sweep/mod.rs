@@ -1,0 +1,8 @@
+//! Sweeps.
+
+mod beside;
+mod cut_off;
+mod guards;
+mod hostile;
+pub(crate) mod program;
+mod stops;

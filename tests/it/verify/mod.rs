@@ -1,0 +1,5 @@
+//! Checks of a repository.
+
+mod every_byte;
+mod every_object;
+mod levels;
