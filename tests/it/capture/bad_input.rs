@@ -11,7 +11,8 @@ use keyhaven::provider::embedded::{
 };
 use zeroize::Zeroizing;
 
-use crate::kit::capture::{Rig, write};
+use crate::kit::capture::Rig;
+use crate::kit::instance::write;
 
 const IAM: &str = "configuration/iam_credentials_configuration/iam";
 

@@ -9,7 +9,8 @@ use keyhaven::model::FailureKind;
 use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::{Repository, Store};
 
-use crate::kit::capture::{Rig, write};
+use crate::kit::capture::Rig;
+use crate::kit::instance::write;
 use crate::kit::policy;
 use crate::kit::store::LosingStore;
 

@@ -10,8 +10,9 @@ use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::RepositoryError;
 use keyhaven::repository::ledger::NotAuthorised;
 
-use crate::kit::capture::{Rig, write};
+use crate::kit::capture::Rig;
 use crate::kit::files::files;
+use crate::kit::instance::write;
 use crate::kit::policy;
 
 fn create(rig: &Rig, name: &str) {

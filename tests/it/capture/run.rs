@@ -20,8 +20,9 @@ use keyhaven::provider::embedded::{
 use keyhaven::repository::Repository;
 use zeroize::Zeroizing;
 
-use crate::kit::capture::{ByHand, Opened, Rig, Shared, write};
+use crate::kit::capture::{ByHand, Opened, Rig, Shared};
 use crate::kit::clock::{SkewedClock, context};
+use crate::kit::instance::write;
 use crate::kit::policy;
 use crate::kit::store::LosingStore;
 

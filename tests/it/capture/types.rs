@@ -13,7 +13,8 @@ use keyhaven::provider::ibm::convert::IbmConverter;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use crate::kit::capture::{Opened, Rig, write};
+use crate::kit::capture::{Opened, Rig};
+use crate::kit::instance::write;
 use crate::kit::site::Site;
 
 const CERTIFICATE: &str = include_str!("../../../src/provider/embedded/state/testdata/rsa-certificate.pem");

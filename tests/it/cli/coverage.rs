@@ -3,7 +3,7 @@
 use keyhaven::provider::embedded::{Act, EmbeddedInstance, Verb, When};
 use serde_json::Value;
 
-use crate::kit::capture::write;
+use crate::kit::instance::write;
 use crate::kit::site::Site;
 
 fn create(source: &EmbeddedInstance, path: &str, body: &str) -> String {

@@ -22,7 +22,7 @@ use keyhaven::repository::lease::{LeaseAnswer, Leases};
 use keyhaven::repository::{Repository, Store};
 
 use crate::kit::clock::{SimulatedClock, context};
-use crate::kit::daemon::{Book, Daemon, Ear, Host, Pretend, task};
+use crate::kit::daemon::{Daemon, Ear, Host, Pretend, RunLog, task};
 use crate::kit::repository::{Contents, Kit};
 
 const MINUTE: u64 = 60;
@@ -39,14 +39,14 @@ async fn pass(seconds: u64) {
 /// One daemon with a ledger in memory.
 struct Single {
     clock: Arc<SimulatedClock>,
-    book: Arc<Book>,
+    book: Arc<RunLog>,
     host: Host,
 }
 
 impl Single {
     fn new(start: &str, tasks: Vec<JobTask>, takes: u64, endings: &[RunOutcome]) -> Self {
         let clock = SimulatedClock::at(at(start));
-        let book = Arc::new(Book::default());
+        let book = Arc::new(RunLog::default());
         let runner = Pretend {
             book: Arc::clone(&book),
             clock: Arc::clone(&clock),

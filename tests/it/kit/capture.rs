@@ -13,7 +13,7 @@ use keyhaven::job::capture::{CaptureError, CaptureOptions, CaptureReport, captur
 use keyhaven::job::event::Silent;
 use keyhaven::model::{Clock, Docs, Item, ItemClass, ItemKey, Timestamp};
 use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server};
-use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings};
+use keyhaven::provider::ibm::Client;
 use keyhaven::provider::{
     Address, CompleteListing, InstanceError, InstanceInventory, ItemContent, ItemReader, Listed, Look, Presence,
     Requests, Sink, StandbyQuery,
@@ -22,6 +22,7 @@ use keyhaven::repository::{EntryWriter, Repository, StateDirectory, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use super::instance::quick_client;
 use super::policy::{self, Named};
 
 /// When the tests begin.
@@ -297,24 +298,7 @@ impl Opened {
 fn client(server: &Server, instance: &EmbeddedInstance) -> Client {
     let options = instance.options();
     let key = options.keys.first().map_or(&options.api_key, |key| &key.key);
-    let mut settings = ClientSettings::new(&server.base_url(), &server.iam_url(), key.clone());
-    settings.requests_per_second = 10_000.0;
-    let quick = std::time::Duration::from_millis(1);
-    settings.retry = RetrySettings { attempts: 3, first: quick, longest: quick, ..RetrySettings::default() };
-    Client::new(settings).unwrap()
-}
-
-/// Writes into an instance past HTTP; answers with the `id` of what was made, if it has one.
-pub(crate) fn write(
-    instance: &EmbeddedInstance,
-    verb: keyhaven::provider::embedded::Verb,
-    target: &str,
-    body: &str,
-) -> Option<String> {
-    let reply = instance.call(verb, target, body);
-    assert!(reply.status < 300, "{verb:?} {target}: {} {}", reply.status, reply.body.as_str());
-    let object = keyhaven::model::json::JsonObject::parse(&reply.body).ok()?;
-    object.str("id")
+    Client::new(quick_client(&server.base_url(), &server.iam_url(), key.clone(), 3)).unwrap()
 }
 
 /// Calls that a fault has to remember.

@@ -26,14 +26,14 @@ use super::clock::SimulatedClock;
 
 /// What was run, in memory: also the ledger that all daemons of the world see.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct RunLog {
     /// Every run that came to its end: instance, due, when it was.
     pub(crate) done: Mutex<Vec<(String, ScheduledRun, Timestamp)>>,
     /// Every attempt: name of the job, when it began, when it ended.
     pub(crate) attempts: Mutex<Vec<(String, Timestamp, Option<Timestamp>)>>,
 }
 
-impl Book {
+impl RunLog {
     /// The due moments of a job that were done, each as often as it was.
     pub(crate) fn slots(&self, job: &str) -> Vec<Timestamp> {
         let done = self.done.lock().unwrap();
@@ -49,7 +49,7 @@ impl Book {
 }
 
 #[async_trait]
-impl Ledgers for Book {
+impl Ledgers for RunLog {
     async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<CompletedSlot>, String> {
         let done = self.done.lock().unwrap();
         let of = done.iter().filter(|(of, due, _)| of == instance && due.job == job && due.at <= until);
@@ -61,7 +61,7 @@ impl Ledgers for Book {
 /// Runs that take their time and end as planned: `takes` for all, `fails` for the first so many.
 #[derive(Debug)]
 pub(crate) struct Pretend {
-    pub(crate) book: Arc<Book>,
+    pub(crate) book: Arc<RunLog>,
     pub(crate) clock: Arc<SimulatedClock>,
     pub(crate) takes: Duration,
     pub(crate) endings: Mutex<Vec<RunOutcome>>,

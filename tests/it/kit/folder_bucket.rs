@@ -1,7 +1,7 @@
 //! A folder behind just enough of S3 to be read and written, whose clock a test sets: no real server lets itself be told a
 //! wrong time. It checks no signature.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::files::files;
+use super::receivers::Request;
 
 /// What the bucket says of the time.
 #[derive(Debug, Clone, Copy)]
@@ -62,34 +63,20 @@ impl FolderBucket {
 }
 
 fn serve(stream: &TcpStream, folder: &Path, told: Told) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        match line.trim_end() {
-            "" => break,
-            line => lines.push(line.to_ascii_lowercase()),
-        }
-    }
-    let Some(first) = lines.first() else { return Ok(()) };
-    let mut words = first.split(' ');
-    let (method, target) = (words.next().unwrap(), words.next().unwrap());
-    let length = lines.iter().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let Some((request, body)) = Request::read(&mut BufReader::new(stream)) else { return Ok(()) };
+    let target = request.target.to_ascii_lowercase();
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     // Every name of a repository is spelled as it is, in small letters, but for one.
     let name = path.trim_start_matches("/shelf").trim_start_matches('/').replace("recover.md", "RECOVER.md");
     let at = folder.join(&name);
-    let (status, kind, bytes) = match method {
+    let (status, kind, bytes) = match request.method.as_str() {
         _ if matches!(told, Told::Refusal) => (403, "application/xml", error("RequestTimeTooSkewed")),
-        "get" if query.contains("list-type=2") => (200, "application/xml", listing(folder, query)),
-        "get" | "head" => match std::fs::read(&at) {
+        "GET" if query.contains("list-type=2") => (200, "application/xml", listing(folder, query)),
+        "GET" | "HEAD" => match std::fs::read(&at) {
             Ok(bytes) => (200, "application/octet-stream", bytes),
             Err(_) => (404, "application/xml", error("NoSuchKey")),
         },
-        "put" => {
+        "PUT" => {
             std::fs::create_dir_all(at.parent().unwrap())?;
             std::fs::write(&at, body)?;
             (200, "application/xml", Vec::new())
@@ -110,7 +97,7 @@ fn serve(stream: &TcpStream, folder: &Path, told: Told) -> std::io::Result<()> {
          last-modified: Sun, 22 Nov 2026 12:00:00 GMT\r\nconnection: close\r\n\r\n",
         bytes.len()
     )?;
-    if method != "head" {
+    if request.method != "HEAD" {
         out.write_all(&bytes)?;
     }
     Ok(())

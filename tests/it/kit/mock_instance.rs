@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings, Timeouts};
+use keyhaven::provider::ibm::{Client, ClientSettings, Timeouts};
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -13,6 +13,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::instance::quick_client;
 
 /// The API key that every test client uses.
 pub(crate) const API_KEY: &str = "canary-api-key/with+signs";
@@ -131,14 +133,7 @@ impl Mock {
 
     /// Settings of a client that retries quickly, at a high pace.
     pub(crate) fn settings(&self) -> ClientSettings {
-        let mut settings = ClientSettings::new(&self.url, &self.url, SecretString::from(API_KEY));
-        settings.requests_per_second = 10_000.0;
-        settings.retry = RetrySettings {
-            attempts: 3,
-            first: Duration::from_millis(1),
-            longest: Duration::from_millis(2),
-            within: Duration::from_secs(60),
-        };
+        let mut settings = quick_client(&self.url, &self.url, SecretString::from(API_KEY), 3);
         let minute = Duration::from_secs(60);
         settings.timeouts = Timeouts { connect: minute, read: minute, total: minute };
         settings

@@ -10,6 +10,7 @@ pub(crate) mod daemon;
 pub(crate) mod environment;
 pub(crate) mod files;
 pub(crate) mod folder_bucket;
+pub(crate) mod instance;
 pub(crate) mod ledger;
 pub(crate) mod mock_instance;
 pub(crate) mod pki;

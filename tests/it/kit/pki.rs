@@ -7,16 +7,11 @@ use keyhaven::model::json::{JsonObject, as_str};
 use keyhaven::provider::embedded::{EmbeddedInstance, Verb};
 use tempfile::TempDir;
 
+use super::instance::call;
+
 pub(crate) const ROOT: &str = "private_cert_configuration_root_ca";
 pub(crate) const INTERMEDIATE: &str = "private_cert_configuration_intermediate_ca";
 pub(crate) const TEMPLATE: &str = "private_cert_configuration_template";
-
-/// One request in the process; it must succeed.
-pub(crate) fn call(instance: &EmbeddedInstance, verb: Verb, path: &str, body: &str) -> JsonObject {
-    let reply = instance.call(verb, &format!("/api/v2/{path}"), body);
-    assert!((200..300).contains(&reply.status), "{path}: {} {}", reply.status, *reply.body);
-    if reply.body.is_empty() { JsonObject::default() } else { JsonObject::parse(&reply.body).unwrap() }
-}
 
 pub(crate) fn configure(instance: &EmbeddedInstance, config_type: &str, name: &str, members: &str) -> JsonObject {
     let body = format!(r#"{{"config_type":"{config_type}","name":"{name}",{members}}}"#);

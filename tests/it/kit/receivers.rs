@@ -33,6 +33,31 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The next request of a connection and the bytes of its body; `None` when the other side has ended it.
+    pub(crate) fn read(reader: &mut impl BufRead) -> Option<(Self, Vec<u8>)> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return None;
+            }
+            match line.trim_end() {
+                "" => break,
+                text => lines.push(text.to_owned()),
+            }
+        }
+        let mut words = lines.first()?.split(' ').map(str::to_owned);
+        let (method, target) = (words.next()?, words.next()?);
+        let headers = lines.iter().skip(1).filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut request = Self { method, target, headers, body: String::new() };
+        let length = request.header("content-length").map_or(0, |text| text.parse().unwrap());
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        request.body = String::from_utf8_lossy(&body).into_owned();
+        Some((request, body))
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -85,29 +110,7 @@ impl Receiver {
 
 fn serve(stream: &TcpStream, noted: &Mutex<Vec<Request>>, answer: Answer) {
     let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    let (mut first, mut headers) = (String::new(), Vec::new());
-    loop {
-        line.clear();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
-        }
-        let text = line.trim_end();
-        if text.is_empty() {
-            break;
-        }
-        match text.split_once(": ") {
-            Some((name, value)) if !first.is_empty() => headers.push((name.to_owned(), value.to_owned())),
-            _ => text.clone_into(&mut first),
-        }
-    }
-    let mut words = first.split(' ').map(str::to_owned);
-    let (method, target) = (words.next().unwrap(), words.next().unwrap());
-    let mut request = Request { method, target, headers, body: String::new() };
-    let length = request.header("content-length").map_or(0, |text| text.parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    request.body = String::from_utf8_lossy(&body).into_owned();
+    let Some((request, _)) = Request::read(&mut reader) else { return };
     noted.lock().unwrap().push(request);
     let mut out = stream;
     // Whoever was answered may hang up before the answer is over.

@@ -14,11 +14,12 @@ use keyhaven::job::restore::{
 use keyhaven::model::json::JsonObject;
 use keyhaven::model::{Digest, FailureKind, Item, Payload, Pointer, Restorability, Slot};
 use keyhaven::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Server, Verb};
-use keyhaven::provider::ibm::{Client, ClientSettings, RetrySettings};
+use keyhaven::provider::ibm::Client;
 use keyhaven::provider::{InstanceInventory, ItemReader, Listed, Readable};
 use secrecy::ExposeSecret;
 
 use super::clock::system_context;
+use super::instance::{call, quick_client};
 
 pub(crate) const SOURCE_ID: &str = "11111111-0f4d-4a6b-8c7d-9e0f1a2b3c4d";
 pub(crate) const STANDBY_ID: &str = "22222222-0f4d-4a6b-8c7d-9e0f1a2b3c4d";
@@ -47,24 +48,12 @@ impl Peer {
 
     /// A new client with this API key.
     pub(crate) fn client_with(&self, key: &str) -> Client {
-        let settings = ClientSettings {
-            requests_per_second: 10_000.0,
-            retry: RetrySettings {
-                attempts: 4,
-                first: Duration::from_millis(1),
-                longest: Duration::from_millis(2),
-                within: Duration::from_secs(60),
-            },
-            ..ClientSettings::new(&self.server.base_url(), &self.server.iam_url(), key.to_owned().into())
-        };
-        Client::new(settings).unwrap()
+        Client::new(quick_client(&self.server.base_url(), &self.server.iam_url(), key.to_owned().into(), 4)).unwrap()
     }
 
     /// Does one request in the process and gives the answer back; it must succeed.
     pub(crate) fn call(&self, verb: Verb, path: &str, body: &str) -> JsonObject {
-        let reply = self.instance.call(verb, &format!("/api/v2/{path}"), body);
-        assert!((200..300).contains(&reply.status), "{path}: {} {}", reply.status, *reply.body);
-        if reply.body.is_empty() { JsonObject::default() } else { JsonObject::parse(&reply.body).unwrap() }
+        call(&self.instance, verb, path, body)
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> JsonObject {

@@ -13,9 +13,10 @@ use keyhaven::provider::embedded::Verb;
 use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::{Repository, StateDirectory};
 
-use crate::kit::capture::{self, Rig};
+use crate::kit::capture::Rig;
 use crate::kit::clock::context;
 use crate::kit::files::contents;
+use crate::kit::instance::write;
 use crate::kit::repository::{Kit, TOOL};
 use crate::kit::store::CountingStore;
 use crate::kit::store::Wrapper as _;
@@ -117,7 +118,7 @@ async fn back_up(rig: &mut Rig, bucket: &Arc<CountingStore>, state: Option<&Stat
 async fn a_backup_fetches_no_entry_twice_however_long_the_ledger_is() {
     let mut rig = Rig::new().await;
     let secret = r#"{"secret_type":"arbitrary","name":"one","payload":"of a secret"}"#;
-    capture::write(&rig.instance, Verb::Post, "/api/v2/secrets", secret).unwrap();
+    write(&rig.instance, Verb::Post, "/api/v2/secrets", secret).unwrap();
     rig.capture().await.unwrap();
     let bucket = CountingStore::around(rig.repository.store().clone(), false);
     let root = tempfile::tempdir().unwrap();

@@ -9,7 +9,8 @@ use keyhaven::model::{Policies, Treatment};
 use keyhaven::provider::embedded::{Switches, Verb, every_type};
 
 use crate::kit::clock::system_context;
-use crate::kit::pki::{Openssl, authorities, call, configure, issue};
+use crate::kit::instance::call;
+use crate::kit::pki::{Openssl, authorities, configure, issue};
 use crate::kit::restore::{MemoryBackup, Pair, make_plan, nothing_left, run, words};
 
 const ISSUED: [&str; 5] =

@@ -13,17 +13,12 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use crate::kit::clock::system_context;
+use crate::kit::instance::call;
 use crate::kit::program::{Machine, Run};
 use crate::kit::restore::{Pair, Peer, SOURCE_ID, STANDBY_ID, make_plan, options, run as carry_out};
 use crate::kit::site::Site;
 
 const MONTHLY: &str = r#"{"auto_rotate":true,"interval":1,"unit":"month"}"#;
-
-fn call(instance: &EmbeddedInstance, verb: Verb, path: &str, body: &str) -> JsonObject {
-    let reply = instance.call(verb, &format!("/api/v2/{path}"), body);
-    assert!((200..300).contains(&reply.status), "{path}: {} {}", reply.status, *reply.body);
-    if reply.body.is_empty() { JsonObject::default() } else { JsonObject::parse(&reply.body).unwrap() }
-}
 
 fn make(instance: &EmbeddedInstance, body: &str) -> String {
     call(instance, Verb::Post, "secrets", body).str("id").unwrap()

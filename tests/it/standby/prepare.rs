@@ -5,7 +5,8 @@ use keyhaven::provider::embedded::{ApiKey, EmbeddedInstance, Options, Server, Se
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use crate::kit::pki::{Openssl, above, authorities, call, data, issue, status};
+use crate::kit::instance::call;
+use crate::kit::pki::{Openssl, above, authorities, data, issue, status};
 use crate::kit::program::Run;
 use crate::kit::site::Site;
 
