@@ -21,7 +21,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GROUPS = ("slow", "servers", "fast")
 # Modules whose tests take long: they kill at every request, play many rounds, or wait for real daemons.
-SLOW = re.compile(r"^it (capture::oracle|daemon::processes)::")
+SLOW = re.compile(
+    r"^it (capture::oracle|daemon::processes|restore::(issued_)?kill|sweep::(beside|hostile)|verify::every_(byte|object))::")
 # Not a test: it writes a fixture, by hand.
 BY_HAND = "readers::format_1::make_the_fixture"
 LONG = os.environ.get("KEYHAVEN_TEST_LONG") == "1"
