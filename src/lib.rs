@@ -69,7 +69,8 @@
 //! # }
 //! ```
 //!
-//! The features `mail` (notifications by mail) and `s3` (repositories in a bucket) are on by default.
+//! The features `mail` (notifications by mail), `s3` (repositories in a bucket) and `sandbox` (the embedded instance) are on by
+//! default.
 //!
 //! The map of the crate is `docs/architecture.md`. A folder may use those below it in that map, never those above or
 //! beside it.
@@ -82,6 +83,7 @@ pub mod files;
 pub mod format;
 pub mod job;
 pub mod model;
+pub mod net;
 pub mod provider;
 pub mod repository;
 pub mod schedule;

@@ -6,10 +6,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,21 +16,18 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
 use super::daemon_state::DaemonState;
 use super::metrics;
+use crate::net::{self, BoundedStream};
 
 /// How many connections are served at a time; for one more, one is cut.
 const CONNECTIONS: usize = 32;
 /// How long a connection lives, from the first byte to the last.
 const LIFE: Duration = Duration::from_secs(10);
-/// How long is waited when no connection can be taken: out of file descriptors, most likely.
-const AGAIN: Duration = Duration::from_millis(100);
 /// The classic text format, as Prometheus knows it.
 const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
@@ -47,7 +42,7 @@ pub async fn serve(listener: TcpListener, daemon_state: DaemonState, stop: Cance
         .route("/readyz", get(readyz))
         .with_state(daemon_state)
         .layer(axum::middleware::map_response(closing));
-    let bounded = Bounded { listener, free: Arc::new(Semaphore::new(CONNECTIONS)), open: VecDeque::new() };
+    let bounded = BoundedListener { listener, free: Arc::new(Semaphore::new(CONNECTIONS)), open: VecDeque::new() };
     axum::serve(bounded, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
@@ -88,57 +83,59 @@ async fn closing(mut response: Response) -> Response {
     response
 }
 
-/// A listener with so many connections at a time.
-struct Bounded {
+/// A listener that serves a limited number of connections at a time.
+struct BoundedListener {
     listener: TcpListener,
     free: Arc<Semaphore>,
-    /// Those that are served, oldest first, and some that were.
-    open: VecDeque<Weak<Open>>,
+    /// Connections that may still be open, oldest first.
+    open: VecDeque<OpenConnection>,
 }
 
-/// What the listener knows of a connection.
-#[derive(Debug, Default)]
-struct Open {
-    answered: AtomicBool,
+/// A connection as the listener knows it.
+#[derive(Debug)]
+struct OpenConnection {
+    /// Set when the connection began to answer; gone when it is closed.
+    answered: Weak<AtomicBool>,
     cut: CancellationToken,
 }
 
-impl Bounded {
-    /// A place for one more connection.
-    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
-        self.open.retain(|open| open.strong_count() > 0);
-        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
-            return Some(place);
+impl BoundedListener {
+    /// A permit for one more connection. If none is free, a connection is cut: the oldest that has not answered yet.
+    async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.open.retain(|open| open.answered.strong_count() > 0);
+        if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
+            return Some(permit);
         }
-        let open: Vec<Arc<Open>> = self.open.iter().filter_map(Weak::upgrade).collect();
-        let waits = open.iter().find(|open| !open.answered.load(Ordering::Relaxed));
-        if let Some(oldest) = waits.or_else(|| open.first()) {
+        let waits = |open: &&OpenConnection| {
+            open.answered.upgrade().is_some_and(|answered| !answered.load(Ordering::Relaxed))
+        };
+        if let Some(oldest) = self.open.iter().find(waits).or_else(|| self.open.front()) {
             oldest.cut.cancel();
         }
-        drop(open);
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
 }
 
-impl Listener for Bounded {
-    type Io = Connection;
+impl Listener for BoundedListener {
+    type Io = BoundedStream;
     type Addr = std::net::SocketAddr;
 
-    async fn accept(&mut self) -> (Connection, Self::Addr) {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, address)) => {
-                    let end = Box::pin(tokio::time::sleep(LIFE));
-                    // The semaphore is never closed; if it were, nothing could be served, and waiting is all there is.
-                    let Some(place) = self.place().await else { return std::future::pending().await };
-                    let open = Arc::new(Open::default());
-                    self.open.push_back(Arc::downgrade(&open));
-                    let cut = Box::pin(open.cut.clone().cancelled_owned());
-                    return (Connection { stream, end, cut, over: false, open, _place: place }, address);
-                }
-                Err(_) => tokio::time::sleep(AGAIN).await,
+    async fn accept(&mut self) -> (BoundedStream, Self::Addr) {
+        let (stream, address) = net::accept(&self.listener).await;
+        let end = tokio::time::sleep(LIFE);
+        // The semaphore is never closed; if it were, nothing could be served, and waiting is all there is.
+        let Some(permit) = self.permit().await else { return std::future::pending().await };
+        let cut = CancellationToken::new();
+        let cancelled = cut.clone().cancelled_owned();
+        let stream = BoundedStream::new(stream, async move {
+            let _permit = permit;
+            tokio::select! {
+                () = end => {}
+                () = cancelled => {}
             }
-        }
+        });
+        self.open.push_back(OpenConnection { answered: Arc::downgrade(&stream.written()), cut });
+        (stream, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -146,57 +143,10 @@ impl Listener for Bounded {
     }
 }
 
-/// A connection that fails when its time is over, or when another needs its place.
-struct Connection {
-    stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    over: bool,
-    open: Arc<Open>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        // Neither must be asked again once it is over.
-        self.over =
-            self.over || self.end.as_mut().poll(context).is_ready() || self.cut.as_mut().poll(context).is_ready();
-        if self.over { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        self.open.answered.store(true, Ordering::Relaxed);
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
     use tokio::task::JoinSet;
 
     use super::*;

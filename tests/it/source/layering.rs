@@ -8,14 +8,15 @@ use std::process::Command;
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("files", &[]),
+    ("net", &[]),
     ("schedule", &["model"]),
     ("config", &["schedule", "model"]),
     ("crypto", &["model"]),
     ("format", &["crypto", "model"]),
-    ("provider", &["format", "crypto", "files", "model"]),
+    ("provider", &["format", "crypto", "files", "net", "model"]),
     ("repository", &["format", "crypto", "files", "model"]),
     ("job", &["provider", "repository", "format", "crypto", "schedule", "model"]),
-    ("daemon", &["job", "repository", "format", "crypto", "config", "schedule", "files", "model"]),
+    ("daemon", &["job", "repository", "format", "crypto", "config", "schedule", "files", "net", "model"]),
     ("cli", &["daemon", "job", "provider", "repository", "format", "crypto", "config", "schedule", "files", "model"]),
 ];
 
@@ -271,8 +272,9 @@ fn crates(arguments: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn a_feature_that_is_off_takes_its_crates_with_it() {
-    // What is only there for the feature: object_store needs the last two for the answers of a bucket.
-    let of_feature = [("mail", ["lettre", "email_address"]), ("s3", ["quick-xml", "md-5"])];
+    // Crates that only the feature needs: object_store reads the answers of a bucket with those of `s3`.
+    let of_feature =
+        [("mail", ["lettre", "email_address"]), ("s3", ["quick-xml", "md-5"]), ("sandbox", ["ecdsa", "flate2"])];
     let (all, none) = (crates(&[]), crates(&["--no-default-features"]));
     for (feature, names) in of_feature {
         let alone = crates(&["--no-default-features", "--features", feature]);
