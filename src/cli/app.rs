@@ -30,24 +30,24 @@ const LARGEST_PLAN: u64 = 1024 * 1024 * 1024;
 /// The largest list of objects or ids that is read.
 const LARGEST_LIST: u64 = 256 * 1024 * 1024;
 
-/// The surroundings of a command.
-#[derive(Debug)]
+/// The surroundings of a command. Clones share one state.
+#[derive(Debug, Clone)]
 pub(super) struct App {
     /// Everything that can be typed, for those who read or print it.
     pub(super) program: clap::Command,
     pub(super) globals: Globals,
     pub(super) printer: Printer,
     /// The audit trail of the command, where there is one.
-    pub(super) trail: Option<AuditTrail>,
+    pub(super) trail: Option<Arc<AuditTrail>>,
     cancel: CancellationToken,
     /// Whether the command has begun to change something.
-    changing: AtomicBool,
+    changing: Arc<AtomicBool>,
 }
 
 impl App {
     /// Puts them together.
     pub(super) fn new(program: clap::Command, globals: Globals, printer: Printer, cancel: CancellationToken) -> Self {
-        Self { program, globals, printer, trail: None, cancel, changing: AtomicBool::new(false) }
+        Self { program, globals, printer, trail: None, cancel, changing: Arc::default() }
     }
 
     /// What a job gets: the system's clock, the terminal, the wish to stop.

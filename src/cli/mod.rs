@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -17,6 +18,7 @@ mod clock;
 mod command_line;
 mod commands;
 mod configured_keys;
+#[cfg(feature = "sandbox")]
 mod demo;
 #[cfg(test)]
 mod documented;
@@ -102,7 +104,7 @@ async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -
     // Settings that are wrong say nothing of a trail, and the command itself will say what is wrong with them.
     let trail = app.settings().ok().map_or(Ok(None), |settings| audit::begin(&settings, invocation));
     let (trail, refused) = trail.map_or_else(|failure| (None, Some(failure)), |trail| (trail, None));
-    app.trail = trail;
+    app.trail = trail.map(Arc::new);
     let app = app;
     let daemon = arguments.command.is_daemon();
     let command = async {

@@ -14,7 +14,7 @@ use crate::cli::app::App;
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::{env, metrics, run_hooks};
+use crate::cli::{env, key_file, metrics, run_hooks};
 use crate::config::Settings;
 use crate::daemon::engine::{Engine, PULSE, Setup};
 use crate::daemon::systemd::ServiceManager;
@@ -52,17 +52,9 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
     let mut hangups = signal(SignalKind::hangup()).map_err(failed("cannot listen for signals"))?;
     let manager = Arc::new(ServiceManager::new(env::variable("NOTIFY_SOCKET").map(Into::into)));
     let daemon_state = DaemonState::new(Arc::new(SystemClock), ALIVE_WITHIN.max(PULSE * 3));
-    let (settings, text) = app.all_settings_and_text()?;
-    let setup = setup::load(app, &settings, text.as_deref(), &daemon_state, &manager).await?;
-    for settings in &settings {
-        // No reason to let the other jobs wait: those that need it fail, and that is told.
-        if let Err(failure) = super::config::validate_one(settings) {
-            error!(instance = settings.instance(), "jobs will fail: {}", failure.chain().join(": "));
-        }
-    }
+    let Prepared { settings, setup, mut notifier } = prepare(app, &daemon_state, &manager, report_invalid).await?;
     let mut servers = JoinSet::new();
     let listen = settings.first().and_then(|settings| settings.daemon().listen.clone());
-    let mut notifier = settings.first().map(|settings| run_hooks::notifier(app, settings));
     let (in_force, watched) = watch::channel(settings.clone());
     if let Some(address) = &listen {
         servers.spawn(metrics::follow(watched, daemon_state.clone()));
@@ -90,14 +82,14 @@ pub(super) async fn run(app: &App) -> Result<CommandOutcome, Failure> {
         while hangups.recv().await.is_some() {
             manager.reloading();
             match reload(app, &daemon_state, &manager, listen.as_deref(), &in_force).await {
-                Ok(setup) => {
+                Ok((setup, notifier_in_force)) => {
                     daemon_state.configured(false);
                     info!(jobs = setup.tasks.len(), "the configuration was read again");
                     if setups.send(setup).await.is_err() {
                         break;
                     }
                     manager.ready();
-                    notifier = in_force.borrow().first().map(|settings| run_hooks::notifier(app, settings));
+                    notifier = notifier_in_force;
                     tell(notifier.as_ref(), None).await;
                 }
                 Err(failure) => {
@@ -129,23 +121,58 @@ async fn tell(notifier: Option<&Notifier>, why: Option<&str>) {
     }
 }
 
+/// A configuration that was read and is ready to run.
+struct Prepared {
+    settings: Vec<Settings>,
+    setup: Setup,
+    notifier: Option<Notifier>,
+}
+
+/// Reads the configuration and everything it names. On another thread: the run loop must not wait for files and locks.
+async fn prepare(
+    app: &App,
+    daemon_state: &DaemonState,
+    manager: &Arc<ServiceManager>,
+    check: fn(&Settings) -> Result<(), Failure>,
+) -> Result<Prepared, Failure> {
+    let (app, daemon_state, manager) = (app.clone(), daemon_state.clone(), Arc::clone(manager));
+    let mut prepared = key_file::blocking("cannot read the configuration", move || {
+        let (settings, text) = app.all_settings_and_text()?;
+        settings.iter().try_for_each(check)?;
+        let setup = setup::load(&app, &settings, text.as_deref(), &daemon_state, &manager)?;
+        let notifier = settings.first().map(|settings| run_hooks::notifier(&app, settings));
+        Ok(Prepared { settings, setup, notifier })
+    })
+    .await?;
+    prepared.setup.ports.leases.probe().await;
+    Ok(prepared)
+}
+
+/// Reports settings with which jobs will fail. At the start they keep no other job from running.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a check")]
+fn report_invalid(settings: &Settings) -> Result<(), Failure> {
+    if let Err(failure) = super::config::validate_one(settings) {
+        error!(instance = settings.instance(), "jobs will fail: {}", failure.chain().join(": "));
+    }
+    Ok(())
+}
+
 async fn reload(
     app: &App,
     daemon_state: &DaemonState,
     manager: &Arc<ServiceManager>,
     listen: Option<&str>,
     in_force: &watch::Sender<Vec<Settings>>,
-) -> Result<Setup, Failure> {
-    let (settings, text) = app.all_settings_and_text()?;
-    settings.iter().try_for_each(|settings| super::config::validate_one(settings).map(drop))?;
-    let setup = setup::load(app, &settings, text.as_deref(), daemon_state, manager).await?;
+) -> Result<(Setup, Option<Notifier>), Failure> {
+    let Prepared { settings, setup, notifier } =
+        prepare(app, daemon_state, manager, |settings| super::config::validate_one(settings).map(drop)).await?;
     if settings.first().and_then(|settings| settings.daemon().listen.as_deref()) != listen {
         warn!("daemon.listen has changed; that takes a restart");
     }
     let names: Vec<String> = settings.iter().map(|settings: &Settings| settings.instance().to_owned()).collect();
     daemon_state.keep_only(&names);
     in_force.send_replace(settings);
-    Ok(setup)
+    Ok((setup, notifier))
 }
 
 async fn bind(address: &str) -> Result<TcpListener, Failure> {

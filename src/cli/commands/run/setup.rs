@@ -28,9 +28,9 @@ use crate::repository::lease::Leases;
 /// What belongs to the daemon and its service manager alone.
 const HIDDEN: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// Makes the settings of all instances ready; whatever is wrong with them shows here, before anything of it is used. `text`
-/// is that of their file: every job reads it in place of the file.
-pub(super) async fn load(
+/// Prepares the settings of all instances, so that an error in them shows before any is used. `text` is that of their file:
+/// every job reads it in place of the file. Reads files and may wait for a lock: not for the thread of the run loop.
+pub(super) fn load(
     app: &App,
     settings: &[Settings],
     text: Option<&str>,
@@ -76,7 +76,6 @@ pub(super) async fn load(
              prints an example, `keyhaven schedule next` shows when jobs are due",
         ));
     };
-    leases.probe().await;
     let repositories = Arc::new(Repositories::new(settings));
     let audience = DaemonObserver::new(app, settings, tallies, daemon_state, manager, Arc::clone(&repositories));
     Ok(Setup {
