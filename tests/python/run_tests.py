@@ -4,8 +4,9 @@
     run_tests.py [fast|slow|servers] [WORD ...]
 
 Every test is in one group: `servers` holds those that are ignored because they need what `tests/run` sets up, `slow` the
-modules of SLOW, `fast` all others. With words, only tests with one of them in their name are run. As many tests run at
-once as there are processors, the slow ones first. A test that hangs is killed; none is tried again.
+modules of SLOW, `fast` all others. With words, only tests with one of them in their name are run. Three times as many
+tests run at once as there are processors, because most wait for other processes; the slow ones first. A test that hangs is
+killed; none is tried again.
 """
 
 import concurrent.futures
@@ -22,7 +23,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 GROUPS = ("slow", "servers", "fast")
 # Modules whose tests take long: they kill at every request, play many rounds, or wait for real daemons.
 SLOW = re.compile(
-    r"^it (capture::oracle|daemon::processes|restore::(issued_)?kill|sweep::(beside|hostile)|verify::every_(byte|object))::")
+    r"^it (capture::(faults|oracle)|cli::bad_input|daemon::(processes|shipped_schedules)|doctor::backups"
+    r"|restore::(issued_)?kill|sweep::(beside|hostile)|verify::every_(byte|object))::")
 # Not a test: it writes a fixture, by hand.
 BY_HAND = "readers::format_1::make_the_fixture"
 LONG = os.environ.get("KEYHAVEN_TEST_LONG") == "1"
@@ -93,7 +95,7 @@ def listed(binary, executable):
 
 def run(tests):
     """Runs the tests; what fails is shown at once."""
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
+    with concurrent.futures.ThreadPoolExecutor(3 * (os.cpu_count() or 1)) as workers:
         began = concurrent.futures.as_completed([workers.submit(test.run) for test in tests])
         for number, done in enumerate(began, 1):
             test = done.result()
@@ -115,7 +117,7 @@ def report(tests, seconds):
         print(f"{test.seconds:8.1f} s  {test.group:8} {test.label}")
     for test in tests:
         if test.group == "fast" and test.seconds > FAST_SECONDS and not LONG:
-            print(f"not fast: {test.label} took {test.seconds:.1f} s; name its module in SLOW of tests/python/run_tests.py")
+            print(f"not fast: {test.label} took {test.seconds:.1f} s; add its module to SLOW in run_tests.py")
     failed = sum(bool(test.failure) for test in tests)
     print(f"\ntest result: {'FAILED' if failed else 'ok'}. {len(tests) - failed} passed; {failed} failed")
     print("times: " + ", ".join(f"{what} {spent:.0f} s" for what, spent in seconds))
