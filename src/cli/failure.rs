@@ -6,6 +6,7 @@ use std::fmt;
 use crate::config::ConfigError;
 use crate::job::{RunFacts, RunResult};
 use crate::model::FailureKind;
+#[cfg(feature = "sandbox")]
 use crate::provider::embedded::EmbeddedError;
 
 /// A failed command.
@@ -132,6 +133,7 @@ impl From<ConfigError> for Failure {
     }
 }
 
+#[cfg(feature = "sandbox")]
 impl From<EmbeddedError> for Failure {
     fn from(error: EmbeddedError) -> Self {
         Self::from_error(FailureKind::Failed, error)

@@ -22,6 +22,7 @@ mod restore_item;
 mod writer;
 
 pub mod assess;
+#[cfg(feature = "sandbox")]
 pub mod embedded;
 pub mod ibm;
 pub mod mark;

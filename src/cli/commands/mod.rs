@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::app::App;
+#[cfg(feature = "sandbox")]
 use super::demo;
 use super::failure::Failure;
 use super::outcome::CommandOutcome;
@@ -27,6 +28,7 @@ mod prepare_standby;
 mod recipients;
 mod restore;
 mod run;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod schedule;
 mod show;
@@ -99,8 +101,10 @@ pub(super) enum Command {
     #[command(subcommand)]
     Schedule(schedule::Command),
     /// Show everything at once, on two instances of its own
+    #[cfg(feature = "sandbox")]
     Demo(demo::Arguments),
     /// Serve an in-memory instance that speaks the provider's API
+    #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Arguments),
     /// Make, check and show the configuration
     #[command(subcommand)]
@@ -146,7 +150,9 @@ pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, F
         Command::Notify(command) => notify::run(app, command).await,
         Command::Run(run::Arguments {}) => run::run(app).await,
         Command::Schedule(command) => schedule::run(app, command),
+        #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(app, arguments).await,
+        #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(app, arguments).await,
         Command::Config(command) => config::run(app, &command),
         Command::Completions(arguments) => completions::run(app, &arguments),
