@@ -47,6 +47,7 @@ mod recovery_sheet;
 mod report;
 mod run_hooks;
 mod scheduled;
+mod screen;
 mod services;
 mod signals;
 mod signatures;

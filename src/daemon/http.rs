@@ -106,9 +106,8 @@ impl BoundedListener {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             return Some(permit);
         }
-        let waits = |open: &&OpenConnection| {
-            open.answered.upgrade().is_some_and(|answered| !answered.load(Ordering::Relaxed))
-        };
+        let waits =
+            |open: &&OpenConnection| open.answered.upgrade().is_some_and(|answered| !answered.load(Ordering::Relaxed));
         if let Some(oldest) = self.open.iter().find(waits).or_else(|| self.open.front()) {
             oldest.cut.cancel();
         }

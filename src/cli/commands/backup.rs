@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::Screen;
 use crate::cli::{configured_keys, report, services, text};
 use crate::config::Settings;
 use crate::crypto::Identities;
@@ -64,7 +65,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     };
     let writer = services::writer(app, &settings, repository.id())?;
     let done = app.change(capture_begun(&begun, &context, &source, &repository, &writer, &catalogue, &options)).await?;
-    app.printer.run_result(&done, |printer| print(printer, &done))?;
+    app.printer.run_result(&done, |printer| printer.screen(&screen(&done)))?;
     Ok(CommandOutcome::reported(done.failure()).with(&done))
 }
 
@@ -92,20 +93,19 @@ fn recovery_key_here(
         ))
 }
 
-fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
-    let headline = if done.quiet && done.failure().is_none() {
-        printer.paint(Style::Green, &format!("Snapshot {} recorded: nothing had changed.", done.sequence))
+fn screen(done: &CaptureReport) -> Screen {
+    let (style, heading) = if done.quiet && done.failure().is_none() {
+        (Style::Green, "recorded: nothing had changed.")
     } else if done.failure().is_none() {
-        printer.paint(Style::Green, &format!("Snapshot {} recorded.", done.sequence))
+        (Style::Green, "recorded.")
     } else if !done.suspect.is_empty() {
-        printer.paint(Style::Yellow, &format!("Snapshot {} recorded, but it is suspect.", done.sequence))
+        (Style::Yellow, "recorded, but it is suspect.")
     } else if done.unread.is_empty() && done.refused.is_empty() && done.hidden.is_empty() {
-        let text = format!("Snapshot {} recorded, but something is wrong with the repository.", done.sequence);
-        printer.paint(Style::Yellow, &text)
+        (Style::Yellow, "recorded, but something is wrong with the repository.")
     } else {
-        printer.paint(Style::Yellow, &format!("Snapshot {} recorded, but it is not complete.", done.sequence))
+        (Style::Yellow, "recorded, but it is not complete.")
     };
-    printer.line(headline)?;
+    let mut screen = Screen::new(style, format!("Snapshot {} {heading}", done.sequence));
     let claim = match done.cut {
         "point_in_time" => format!("one point in time, {}", text::time(done.from)),
         _ => format!("each item on its own; {} moved while they were read", text::count(done.moved, "item")),
@@ -120,7 +120,7 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         text::bytes(done.sealed_bytes),
         text::bytes(done.plain_bytes)
     );
-    printer.facts(&[
+    screen.facts([
         ("claim", claim),
         ("holds", counts),
         ("read", format!("{}, {} taken over", text::count(done.read, "item"), text::thousands(done.kept))),
@@ -138,33 +138,29 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
         ("recovery point", format!("{} old when the run ended", text::millis(done.recovery_point_ms))),
         ("took", text::millis(done.duration_ms)),
         ("digest", done.snapshot.to_string()),
-    ])?;
+    ]);
     if let Some(why) = &done.full_because {
-        printer.line(format!("  full: {}", text::safe(why)))?;
+        screen.line(format!("  full: {why}"));
     }
     for doubt in &done.doubts {
-        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "repository:"), text::safe(doubt)))?;
+        screen.labelled(Style::Yellow, "repository", doubt);
     }
     for reason in &done.suspect {
-        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "suspect:"), text::safe(reason)))?;
+        screen.labelled(Style::Yellow, "suspect", reason);
     }
     if !done.suspect.is_empty() {
-        printer.line(
+        screen.line(
             "  `latest` passes over it until the items are back or custodians accept it (`keyhaven snapshots accept`).",
-        )?;
+        );
     }
     for item in &done.unread {
-        let key = text::safe(item.key.as_str());
-        printer.line(format!("  {} {key}: {}", printer.paint(Style::Yellow, "not read:"), text::safe(&item.why)))?;
+        screen.labelled(Style::Yellow, "not read", format!("{}: {}", item.key, item.why));
     }
     for hidden in &done.hidden {
-        let label = printer.paint(Style::Yellow, "not listed:");
-        let words = text::safe(&hidden.why);
-        printer
-            .line(format!("  {label} items of the kind {}: {words}; none of them is in the snapshot", hidden.kind))?;
+        let kind = format!("items of the kind {}: {}; none of them is in the snapshot", hidden.kind, hidden.why);
+        screen.labelled(Style::Yellow, "not listed", kind);
     }
     for item in &done.refused {
-        let key = text::safe(item.key.as_str());
         let others = if item.sealed_to_others { ", sealed to other recovery keys than those of now" } else { "" };
         let kept = match item.value_of {
             Some(at) if item.moved_since => {
@@ -173,20 +169,20 @@ fn print(printer: &Printer, done: &CaptureReport) -> Result<(), Failure> {
             Some(at) => format!("kept as of {}", text::time(at)),
             None => "missing".to_owned(),
         };
-        let label = printer.paint(Style::Yellow, "value refused:");
-        printer.line(format!("  {label} {key}: {}; its value is {kept}{others}", text::safe(&item.why)))?;
+        let value = format!("{}: {}; its value is {kept}{others}", item.key, item.why);
+        screen.labelled(Style::Yellow, "value refused", value);
     }
     if !(done.refused.is_empty() && done.hidden.is_empty() || done.refused_is_accepted) {
-        printer.line(
+        screen.line(
             "  Give the identity a custom role with configurations.list and configuration.read, or accept it: \
              backup.allow_partial = true.",
-        )?;
+        );
     }
     for note in &done.notes {
-        printer.line(format!("  note: {}", text::safe(note)))?;
+        screen.line(format!("  note: {note}"));
     }
     for warning in &done.warnings {
-        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), text::safe(warning)))?;
+        screen.labelled(Style::Yellow, "warning", warning);
     }
-    Ok(())
+    screen
 }

@@ -8,11 +8,12 @@ use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::Screen;
 use crate::cli::snapshot;
 use crate::cli::table::Table;
 use crate::cli::text;
-use crate::job::coverage::{Coverage, CoverageReport, NamedItem, Threshold};
+use crate::job::coverage::{Coverage, CoverageReport, LeftOut, NamedItem, Threshold};
 use crate::model::{Digest, FailureKind, Restorability, Timestamp};
 use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::find::SnapshotQuery;
@@ -86,22 +87,23 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         hidden,
         met,
     };
-    app.printer.result(&shown, |printer| print(printer, &shown, &arguments))?;
+    app.printer.result(&shown, |printer| printer.screen(&screen(&shown, &arguments)))?;
     Ok(CommandOutcome::reported((met == Some(false)).then_some(FailureKind::Partial)))
 }
 
-fn print(printer: &Printer, shown: &ShownCoverage, arguments: &Arguments) -> Result<(), Failure> {
+fn screen(shown: &ShownCoverage, arguments: &Arguments) -> Screen {
+    let limit = if arguments.all { usize::MAX } else { NAMED };
     let ShownCoverage { coverage, sequence, time, .. } = shown;
     let items = text::count(coverage.items, "item");
     let title = format!("Coverage of snapshot {sequence} of {}: {items}", text::time(*time));
-    printer.line(printer.paint(Style::Bold, &title))?;
+    let mut screen = Screen::new(Style::Bold, title);
     let mut table = Table::new(&["class", ">items", ">share", ">or better"]);
     for class in Restorability::ALL {
         let count = coverage.classes.get(class.as_str()).copied().unwrap_or_default();
         let share = |count| percent(count, coverage.items);
         table.row([class.to_string(), text::thousands(count), share(count), share(coverage.at_least(class))]);
     }
-    printer.table(&table, "")?;
+    screen.table(table, "");
     for reason in &coverage.reasons {
         let judgement = reason.judgement;
         let exact = judgement.class == Restorability::Exact;
@@ -114,88 +116,71 @@ fn print(printer: &Printer, shown: &ShownCoverage, arguments: &Arguments) -> Res
             Restorability::Reissued => Style::Yellow,
             Restorability::DefinitionOnly | Restorability::Impossible => Style::Red,
         };
-        let class = printer.paint(style, judgement.class.as_str());
         let count = text::count(reason.items.len().try_into().unwrap_or(u64::MAX), "item");
-        printer.line("")?;
-        printer.line(format!("{class}, {count}: {}", judgement.why))?;
+        screen.line("");
+        screen.begun(style, judgement.class.as_str(), format!(", {count}: {}", judgement.why));
         if !judgement.today.is_empty() {
-            printer.line(format!("  today: {}", judgement.today))?;
+            screen.line(format!("  today: {}", judgement.today));
         }
-        names(printer, &reason.items, arguments.all)?;
+        names(&mut screen, &reason.items, limit);
     }
     for one in &coverage.unknown {
-        let line = format!("Left alone by a restore: {}: {}", text::safe(&one.item.to_string()), text::safe(&one.why));
-        printer.line(printer.paint(Style::Yellow, &line))?;
+        screen.heading(Style::Yellow, format!("Left alone by a restore: {}: {}", one.item, one.why));
     }
     if !shown.hidden.is_empty() {
-        printer.line("")?;
-        let kinds = text::safe(&shown.hidden.join(", "));
+        screen.line("");
+        let kinds = shown.hidden.join(", ");
         let line = format!("Not in the snapshot at all, because the collector may not list it: {kinds}");
-        printer.line(printer.paint(Style::Red, &line))?;
+        screen.heading(Style::Red, line);
     }
-    lists(printer, coverage, arguments.all)?;
+    lists(&mut screen, coverage, limit);
     if let (Some(met), Some(threshold)) = (shown.met, arguments.fail_under) {
         let is = percent(coverage.at_least(threshold.class()), coverage.items);
         let (style, word) = if met { (Style::Green, "reached") } else { (Style::Red, "not reached") };
-        printer.line("")?;
-        printer.line(printer.paint(style, &format!("{word}: {threshold} (it is {is})")))?;
+        screen.line("");
+        screen.heading(style, format!("{word}: {threshold} (it is {is})"));
     }
-    Ok(())
+    screen
 }
 
 /// What was not captured, what policies leave out, what is lost member by member, and what is needed besides.
-fn lists(printer: &Printer, coverage: &CoverageReport, all: bool) -> Result<(), Failure> {
+fn lists(screen: &mut Screen, coverage: &CoverageReport, limit: usize) {
     if !coverage.not_captured.is_empty() {
-        printer.line("")?;
-        printer.line(printer.paint(Style::Red, "Not captured, although the source has it:"))?;
-        names(printer, &coverage.not_captured, all)?;
+        screen.line("");
+        screen.heading(Style::Red, "Not captured, although the source has it:");
+        names(screen, &coverage.not_captured, limit);
     }
     if !coverage.left_out.is_empty() {
-        printer.line("")?;
-        printer.line("Left out by the policies as they are configured here, although they could come back:")?;
-        for left in coverage.left_out.iter().take(if all { usize::MAX } else { NAMED }) {
+        screen.line("");
+        screen.line("Left out by the policies as they are configured here, although they could come back:");
+        let line = |left: &LeftOut| {
             let instead = left.instead.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" or ");
-            let (item, item_type) = (text::safe(&left.item.to_string()), text::safe(&left.item.item_type));
-            printer.line(format!("  {item} ({item_type}): {instead}"))?;
-        }
-        more(printer, coverage.left_out.len(), all)?;
+            format!("{} ({}): {instead}", left.item, left.item.item_type)
+        };
+        screen.list(coverage.left_out.iter().map(line), limit);
     }
     let lost: Vec<_> = coverage.members.iter().filter(|members| !members.lost.is_empty()).collect();
     if !lost.is_empty() {
-        printer.line("")?;
-        printer.line(
+        screen.line("");
+        screen.line(
             "Members that no answer returns; a restore leaves them to their default unless `[[overrides]]` names them:",
-        )?;
-        for members in lost.iter().take(if all { usize::MAX } else { NAMED }) {
-            printer.line(format!("  {}: {}", text::safe(&members.item.to_string()), members.lost.join(", ")))?;
-        }
-        more(printer, lost.len(), all)?;
+        );
+        screen.list(lost.iter().map(|members| format!("{}: {}", members.item, members.lost.join(", "))), limit);
     }
     if !coverage.needs.is_empty() {
-        printer.line("")?;
-        printer.line("Needed besides, because no backup of an instance can hold it:")?;
+        screen.line("");
+        screen.line("Needed besides, because no backup of an instance can hold it:");
         for need in &coverage.needs {
-            printer.line(format!("  {} ({})", need.what, text::count(need.items, "item")))?;
+            screen.line(format!("  {} ({})", need.what, text::count(need.items, "item")));
             for subject in &need.subjects {
-                printer.line(format!("    {}", text::safe(subject)))?;
+                screen.line(format!("    {subject}"));
             }
         }
     }
-    Ok(())
 }
 
-fn names(printer: &Printer, items: &[NamedItem], all: bool) -> Result<(), Failure> {
-    for item in items.iter().take(if all { usize::MAX } else { NAMED }) {
-        printer.line(format!("  {} ({})", text::safe(&item.to_string()), text::safe(&item.item_type)))?;
-    }
-    more(printer, items.len(), all)
-}
-
-fn more(printer: &Printer, count: usize, all: bool) -> Result<(), Failure> {
-    match count.checked_sub(NAMED) {
-        Some(left @ 1..) if !all => printer.line(format!("  and {left} more (--all names them)")),
-        _ => Ok(()),
-    }
+fn names(screen: &mut Screen, items: &[NamedItem], limit: usize) {
+    screen.list(items.iter().map(|item| format!("{item} ({})", item.item_type)), limit);
 }
 
 /// A share with one digit behind the point, rounded down, so that only all of them are 100 %.

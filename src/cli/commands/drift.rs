@@ -5,7 +5,8 @@ use crate::cli::failure::Failure;
 use crate::cli::identity::RecoveryArguments;
 use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::{Screen, item_name};
 use crate::cli::services;
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
@@ -13,7 +14,6 @@ use crate::cli::text;
 use crate::config::Settings;
 use crate::job::drift::{ComparedWith, ComparisonBasis, DriftReport, LiveInstance, OverallBasis, drift};
 use crate::job::restore::backup::Backup as _;
-use crate::job::restore::plan::Remark;
 use crate::job::restore::{PlanOptions, RepositorySnapshot, Selector};
 
 /// Says what differs between the standby and a snapshot, or between the standby and the live source. Shows no value.
@@ -69,7 +69,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     } else {
         against_snapshot(app, &arguments, &options).await?
     };
-    app.printer.run_result(&found, |printer| print(printer, &found))?;
+    app.printer.run_result(&found, |printer| printer.screen(&screen(&found)))?;
     Ok(CommandOutcome::reported(found.kind()).with(&found))
 }
 
@@ -101,7 +101,7 @@ fn shaped(options: &PlanOptions, settings: &Settings) -> PlanOptions {
     PlanOptions { policies: settings.tables().policies().clone(), ..options.clone() }
 }
 
-fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
+fn screen(found: &DriftReport) -> Screen {
     let with = match &found.expected {
         ComparedWith::Snapshot(name) => format!("snapshot {} ({})", name.sequence, text::time(name.time)),
         ComparedWith::Source { full_name, at } => format!("the source {full_name} ({})", text::time(*at)),
@@ -111,7 +111,7 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
         (true, false) => (Style::Yellow, format!("No drift from {with} in what could be compared.")),
         (false, _) => (Style::Red, format!("The standby has drifted from {with}.")),
     };
-    printer.line(printer.paint(style, &text::safe(&headline)))?;
+    let mut screen = Screen::new(style, headline);
     let mut table = Table::new(&["differs", "type", "group", "name", "what", "compared by"]);
     for one in &found.differences {
         table.row([
@@ -123,11 +123,9 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
             basis(one.basis).to_owned(),
         ]);
     }
-    if !table.is_empty() {
-        printer.table(&table, "")?;
-    }
-    remarks(printer, "not compared", Style::Yellow, &found.unknown)?;
-    remarks(printer, "never restored", Style::Dim, &found.unrestorable)?;
+    screen.table(table, "");
+    screen.remarks(Style::Yellow, "not compared", &found.unknown);
+    screen.remarks(Style::Dim, "never restored", &found.unrestorable);
     for held in &found.held {
         let by = match held.next {
             Some(next) if held.due => format!("since {}", text::time(next)),
@@ -135,12 +133,9 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
             None => "at a date that the snapshot does not say".to_owned(),
         };
         let style = if held.due { Style::Yellow } else { Style::Dim };
-        printer.line(format!(
-            "  {} {} ({}): the source rotates it, and the standby's value is out of date {by}",
-            printer.paint(style, "held back:"),
-            text::safe(&named(held.group.as_deref(), &held.name)),
-            held.item_type,
-        ))?;
+        let name = item_name(held.group.as_deref(), &held.name);
+        let rotated = format!("the source rotates it, and the standby's value is out of date {by}");
+        screen.labelled(style, "held back", format!("{name} ({}): {rotated}", held.item_type));
     }
     let count = |basis: ComparisonBasis| found.compared.get(&basis).copied().unwrap_or_default();
     let how = match found.basis {
@@ -148,7 +143,7 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
         OverallBasis::Marks => "by the marks of restored versions, not by value",
         OverallBasis::Mixed => "some by value, some by marks",
     };
-    printer.facts(&[
+    screen.facts([
         ("compared", how.to_owned()),
         (
             "items",
@@ -164,7 +159,8 @@ fn print(printer: &Printer, found: &DriftReport) -> Result<(), Failure> {
         ("differences", text::thousands(found.differences.len() as u64)),
         ("rotation held back", text::thousands(found.held.len() as u64)),
         ("requests", format!("{} listing, {} reading", found.requests.listing, found.requests.reading)),
-    ])
+    ]);
+    screen
 }
 
 const fn basis(basis: ComparisonBasis) -> &'static str {
@@ -174,21 +170,4 @@ const fn basis(basis: ComparisonBasis) -> &'static str {
         ComparisonBasis::Metadata => "metadata",
         ComparisonBasis::Nothing => "-",
     }
-}
-
-fn named(group: Option<&str>, name: &str) -> String {
-    group.map_or_else(|| name.to_owned(), |group| format!("{group}/{name}"))
-}
-
-fn remarks(printer: &Printer, label: &str, style: Style, remarks: &[Remark]) -> Result<(), Failure> {
-    for one in remarks {
-        printer.line(format!(
-            "  {} {} ({}): {}",
-            printer.paint(style, &format!("{label}:")),
-            text::safe(&named(one.group.as_deref(), &one.name)),
-            one.item_type,
-            text::safe(&one.reason)
-        ))?;
-    }
-    Ok(())
 }

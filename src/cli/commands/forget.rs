@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::Screen;
 use crate::cli::table::Table;
 use crate::cli::{args, draft, identity, report, services, snapshot, text};
 use crate::config::Settings;
@@ -281,7 +282,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         shown.record(done);
     }
     shown.applied = arguments.apply;
-    app.printer.run_result(&shown, |printer| print(printer, &shown))?;
+    app.printer.run_result(&shown, |printer| printer.screen(&screen(&shown)))?;
     Ok(CommandOutcome::done())
 }
 
@@ -393,7 +394,8 @@ fn explained(error: ForgetError) -> Failure {
     Failure::from(error).hinted(hint)
 }
 
-fn print(printer: &Printer, shown: &ForgetReport) -> Result<(), Failure> {
+fn screen(shown: &ForgetReport) -> Screen {
+    let mut screen = Screen::default();
     let mut table = Table::new(&[">seq", "time", "judgement", "", "why", "digest"]);
     for line in shown.snapshots.iter().rev() {
         let reasons = line.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -406,7 +408,7 @@ fn print(printer: &Printer, shown: &ForgetReport) -> Result<(), Failure> {
             line.digest.short(),
         ]);
     }
-    printer.table(&table, "no snapshot yet; `keyhaven backup` makes one")?;
+    screen.table(table, "no snapshot yet; `keyhaven backup` makes one");
     let (kept, forgotten) = (shown.kept, text::thousands(shown.forgotten as u64));
     let headline = match (shown.applied, shown.forgotten) {
         (_, 0) => format!("Nothing is to be forgotten; {kept} kept."),
@@ -414,16 +416,17 @@ fn print(printer: &Printer, shown: &ForgetReport) -> Result<(), Failure> {
         (false, _) => format!("{forgotten} would be forgotten, {kept} kept."),
     };
     let style = if shown.applied { Style::Green } else { Style::Bold };
-    printer.line(printer.paint(style, &headline))?;
-    printer.line(format!("  rule: {}", text::safe(&shown.rule)))?;
+    screen.heading(style, headline);
+    screen.line(format!("  rule: {}", shown.rule));
     match shown.undo_until {
-        Some(until) => printer.line(format!(
+        Some(until) => screen.line(format!(
             "  This can be undone until {} at least, and for as long as no sweep has run: keyhaven forget --undo …",
             text::time(until)
         )),
-        None if shown.forgotten > 0 => printer.line("  Nothing was written; --apply does it."),
-        None => Ok(()),
+        None if shown.forgotten > 0 => screen.line("  Nothing was written; --apply does it."),
+        None => {}
     }
+    screen
 }
 
 impl ForgetReport {

@@ -12,7 +12,8 @@ use crate::cli::identity::RecoveryArguments;
 use crate::cli::memory::MemoryReport;
 use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::{Screen, item_name};
 use crate::cli::signatures::{self, GivenCertificate};
 use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
@@ -225,7 +226,7 @@ pub(super) async fn make_plan(
         key_file::replace(path, made.to_json()?.as_bytes())?;
     }
     let shown = PlanReport { plan: &made, memory: MemoryReport::of(&ledger) };
-    app.printer.result(&shown, |printer| print_plan(printer, &made, out, command))?;
+    app.printer.result(&shown, |printer| printer.screen(&plan_screen(&made, out, command)))?;
     Ok(CommandOutcome::reported(made.check()).with(&made))
 }
 
@@ -302,7 +303,7 @@ pub(super) async fn carry_out(
         Err(failure) => (Vec::new(), unwritten.or(Some(failure))),
     };
     let applied = RestoreReport { report: &report, id_map_files, signing_request_files };
-    app.printer.run_result(&applied, |printer| print_report(printer, &applied))?;
+    app.printer.run_result(&applied, |printer| printer.screen(&report_screen(&applied)))?;
     if let Some(key) = recorder {
         let writer = services::writer_with(key, app, &settings, repository.id())?;
         let done = record(&repository, &writer, &report).await.map_err(|error| Failure::from(error).after(&report))?;
@@ -340,11 +341,9 @@ fn write_id_map(plan: &Path, map: &IdMap) -> Result<Vec<PathBuf>, Failure> {
     Ok(written)
 }
 
-fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str) -> Result<(), Failure> {
+fn plan_screen(plan: &Plan, out: Option<&Path>, command: &str) -> Screen {
     let target = plan.standby.full_name.as_deref().or(plan.standby.instance.as_deref()).unwrap_or(&plan.standby.url);
-    printer.line(
-        printer.paint(Style::Bold, &format!("Plan: snapshot {} into {}", plan.snapshot.sequence, text::safe(target))),
-    )?;
+    let mut screen = Screen::new(Style::Bold, format!("Plan: snapshot {} into {target}", plan.snapshot.sequence));
     let mut table = Table::new(&[">", "do", "type", "group", "name", "why"]);
     for step in &plan.steps {
         let Step { id, action, name, item_type, group, reason, .. } = step;
@@ -357,68 +356,59 @@ fn print_plan(printer: &Printer, plan: &Plan, out: Option<&Path>, command: &str)
             reason.clone(),
         ]);
     }
-    printer.table(&table, "nothing to do")?;
-    print_deletions(printer, plan)?;
-    print_applied(printer, plan)?;
-    remarks(printer, "conflict", Style::Red, &plan.conflicts)?;
-    remarks(printer, "loss", Style::Yellow, &plan.losses)?;
-    remarks(printer, "waiting", Style::Yellow, &plan.waiting)?;
-    remarks(printer, "left alone", Style::Dim, &plan.skips)?;
-    remarks(printer, "note", Style::Dim, &plan.notes)?;
+    screen.table(table, "nothing to do");
+    // Apart, so that they are not overlooked among the other steps.
+    for step in plan.steps.iter().filter(|step| matches!(step.action, Action::Delete { .. })) {
+        let name = item_name(step.group.as_deref(), &step.name);
+        let deletion = format!("{name} ({}) of the standby, for good; {}", step.item_type, step.reason);
+        screen.labelled(Style::Red, "deletes", deletion);
+    }
+    applied_lines(&mut screen, plan);
+    screen.remarks(Style::Red, "conflict", &plan.conflicts);
+    screen.remarks(Style::Yellow, "loss", &plan.losses);
+    screen.remarks(Style::Yellow, "waiting", &plan.waiting);
+    screen.remarks(Style::Dim, "left alone", &plan.skips);
+    screen.remarks(Style::Dim, "note", &plan.notes);
     let totals = &plan.totals;
-    printer.facts(&[
+    screen.facts([
         ("items", format!("{}, {} right already", text::thousands(totals.items), text::thousands(totals.right))),
         ("to change", format!("{} in {}", text::count(totals.changed, "item"), text::count(totals.steps, "step"))),
         ("in the way", text::count(totals.conflicts, "conflict")),
         ("cannot come back", text::thousands(totals.losses)),
-    ])?;
+    ]);
     match out {
         Some(path) if !plan.steps.is_empty() => {
-            printer.line(format!("Saved. To do it: keyhaven {command} apply {}", path.display()))
+            screen.line(format!("Saved. To do it: keyhaven {command} apply {}", path.display()));
         }
-        Some(path) => printer.line(format!("Saved as {}.", path.display())),
-        None => printer.line("Not saved; --out FILE saves it for `restore apply`."),
+        Some(path) => screen.line(format!("Saved as {}.", path.display())),
+        None => screen.line("Not saved; --out FILE saves it for `restore apply`."),
     }
-}
-
-/// Lists the deletions apart, so that they are not overlooked among the other steps.
-fn print_deletions(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
-    for step in plan.steps.iter().filter(|step| matches!(step.action, Action::Delete { .. })) {
-        let name = step.group.as_ref().map_or_else(|| step.name.clone(), |group| format!("{group}/{}", step.name));
-        let label = printer.paint(Style::Red, "deletes:");
-        let text = format!("{} ({}) of the standby, for good; {}", text::safe(&name), step.item_type, step.reason);
-        printer.line(format!("  {label} {}", text::safe(&text)))?;
-    }
-    Ok(())
+    screen
 }
 
 /// What the rules, overrides and transforms of the configuration do.
-fn print_applied(printer: &Printer, plan: &Plan) -> Result<(), Failure> {
+fn applied_lines(screen: &mut Screen, plan: &Plan) {
     for one in &plan.applied {
         let places = if one.places > 0 { format!("{} in ", text::count(one.places, "place")) } else { String::new() };
-        let name = |item: &Remark| {
-            item.group.as_ref().map_or_else(|| item.name.clone(), |group| format!("{group}/{}", item.name))
-        };
+        let name = |item: &Remark| item_name(item.group.as_deref(), &item.name);
         let shown: Vec<String> = one.items.iter().take(SHOWN_ITEMS).map(name).collect();
         let more = match one.items.len().saturating_sub(SHOWN_ITEMS) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
         let items = text::count(one.items.len() as u64, "item");
-        let text = format!("{} ({}): {places}{items}: {}{more}", one.what, one.does, shown.join(", "));
-        printer.line(format!("  {}", text::safe(&text)))?;
+        screen.line(format!("  {} ({}): {places}{items}: {}{more}", one.what, one.does, shown.join(", ")));
     }
-    Ok(())
 }
 
-fn print_report(printer: &Printer, applied: &RestoreReport<'_>) -> Result<(), Failure> {
+fn report_screen(applied: &RestoreReport<'_>) -> Screen {
     let report = applied.report;
     let (style, headline) = match (&report.stopped, report.kind()) {
         (Some(stopped), _) => (Style::Red, format!("Stopped: {}. The same plan can be applied again.", stopped.reason)),
         (None, None) => (Style::Green, "Restored.".to_owned()),
         (None, Some(_)) => (Style::Yellow, "Restored, but not everything.".to_owned()),
     };
-    printer.line(printer.paint(style, &text::safe(&headline)))?;
+    let mut screen = Screen::new(style, headline);
     let actions: Vec<String> =
         report.actions.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     let mut facts = vec![
@@ -456,31 +446,15 @@ fn print_report(printer: &Printer, applied: &RestoreReport<'_>) -> Result<(), Fa
     let label = if report.id_map.as_ref().is_some_and(|map| !map.complete) { "id map so far" } else { "id map" };
     facts.extend(applied.id_map_files.iter().map(|path| (label, path.display().to_string())));
     facts.extend(applied.signing_request_files.iter().map(|path| ("to be signed", path.display().to_string())));
-    printer.facts(&facts)?;
-    remarks(printer, "failed", Style::Red, &report.failed)?;
-    remarks(printer, "waiting", Style::Yellow, &report.waiting)?;
-    remarks(printer, "not tried", Style::Yellow, &report.skipped)?;
-    remarks(printer, "conflict", Style::Red, &report.conflicts)?;
+    screen.facts(facts);
+    screen.remarks(Style::Red, "failed", &report.failed);
+    screen.remarks(Style::Yellow, "waiting", &report.waiting);
+    screen.remarks(Style::Yellow, "not tried", &report.skipped);
+    screen.remarks(Style::Red, "conflict", &report.conflicts);
     if let Some(read) = &report.read_back {
-        remarks(printer, "differs", Style::Red, &read.differences)?;
+        screen.remarks(Style::Red, "differs", &read.differences);
     }
-    remarks(printer, "loss", Style::Yellow, &report.losses)?;
-    remarks(printer, "note", Style::Dim, &report.notes)
-}
-
-fn remarks(printer: &Printer, label: &str, style: Style, remarks: &[Remark]) -> Result<(), Failure> {
-    for remark in remarks {
-        let name = match &remark.group {
-            Some(group) => format!("{group}/{}", remark.name),
-            None => remark.name.clone(),
-        };
-        let label = printer.paint(style, &format!("{label}:"));
-        printer.line(format!(
-            "  {label} {} ({}): {}",
-            text::safe(&name),
-            remark.item_type,
-            text::safe(&remark.reason)
-        ))?;
-    }
-    Ok(())
+    screen.remarks(Style::Yellow, "loss", &report.losses);
+    screen.remarks(Style::Dim, "note", &report.notes);
+    screen
 }

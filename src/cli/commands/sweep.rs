@@ -3,7 +3,8 @@
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::Screen;
 use crate::cli::table::Table;
 use crate::cli::{draft, services, text};
 use crate::job::sweep::{ObjectTotals, SweepOptions, SweepReport, sweep};
@@ -62,44 +63,43 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         tool: draft::tool(),
     };
     let report = app.change(sweep(&app.context(), &repository, &options)).await?;
-    app.printer.run_result(&report, |printer| print(printer, &report))?;
+    app.printer.run_result(&report, |printer| {
+        report.warnings.iter().for_each(|warning| printer.warning(warning));
+        printer.screen(&screen(&report))
+    })?;
     Ok(CommandOutcome::reported(report.failure()).with(&report))
 }
 
-fn print(printer: &Printer, report: &SweepReport) -> Result<(), Failure> {
-    printer.line(headline(printer, report))?;
+fn screen(report: &SweepReport) -> Screen {
+    let (style, heading) = heading(report);
+    let mut screen = Screen::new(style, heading);
     for stop in &report.stopped {
-        printer.line(format!("  {} {}", printer.paint(Style::Red, "stopped:"), text::safe(&stop.text)))?;
+        screen.labelled(Style::Red, "stopped", stop.text.as_str());
     }
     if let Some(failed) = &report.failed {
-        printer.line(format!("  {} {}", printer.paint(Style::Red, "failed:"), text::safe(failed)))?;
+        screen.labelled(Style::Red, "failed", failed);
     }
     if report.failed.is_some() || report.interrupted {
-        printer.line(format!("  {} were not tried; run it again", text::count(report.left, "object")))?;
+        screen.line(format!("  {} were not tried; run it again", text::count(report.left, "object")));
     }
-    report.warnings.iter().for_each(|warning| printer.warning(warning));
     if report.before.is_none() {
-        return Ok(());
+        return screen;
     }
-    if !report.snapshots.is_empty() {
-        let mut table = Table::new(&[">seq", "forgotten", "rule"]);
-        for swept in &report.snapshots {
-            table.row([swept.sequence.to_string(), text::time(swept.since), swept.rule.clone()]);
-        }
-        printer.table(&table, "")?;
+    let mut table = Table::new(&[">seq", "forgotten", "rule"]);
+    for swept in &report.snapshots {
+        table.row([swept.sequence.to_string(), text::time(swept.since), swept.rule.clone()]);
     }
-    printer.facts(&facts(report))?;
+    screen.table(table, "");
+    screen.facts(facts(report));
     if report.versioned {
-        printer.line(
-            "  note: this bucket keeps versions: a delete hides an object, and its bytes stay until a lifecycle rule of the \
-             bucket for noncurrent versions removes them",
-        )?;
+        screen.line("  note: this bucket keeps versions: a delete hides an object, and its bytes stay until a lifecycle rule of the \
+             bucket for noncurrent versions removes them");
     }
-    Ok(())
+    screen
 }
 
-fn headline(printer: &Printer, report: &SweepReport) -> String {
-    let (style, text) = if !report.stopped.is_empty() {
+fn heading(report: &SweepReport) -> (Style, String) {
+    if !report.stopped.is_empty() {
         (Style::Red, "Nothing was deleted.".to_owned())
     } else if report.interrupted {
         (Style::Yellow, format!("Interrupted after {}.", amount(report.deleted)))
@@ -111,8 +111,7 @@ fn headline(printer: &Printer, report: &SweepReport) -> String {
         (Style::Green, "Nothing to delete.".to_owned())
     } else {
         (Style::Yellow, format!("Would delete {}; nothing was changed: `--apply` does it.", amount(report.going)))
-    };
-    printer.paint(style, &text)
+    }
 }
 
 fn facts(report: &SweepReport) -> Vec<(&'static str, String)> {

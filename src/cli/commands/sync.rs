@@ -8,14 +8,15 @@ use crate::cli::failure::Failure;
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::opened_repository::OpenedRepository;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::Screen;
 use crate::cli::snapshot::{self, OpenedSnapshot, SnapshotVerdict};
 use crate::cli::table::Table;
 use crate::cli::{configured_keys, services, text};
 
 use crate::config::sections::SyncSection;
 use crate::config::value::{Period, Share, parse_flag};
-use crate::job::restore::plan::{Remark, Step};
+use crate::job::restore::plan::Step;
 use crate::job::restore::{ApplyOptions, OnConflict, PlanOptions, RepositorySnapshot, Selector, record};
 use crate::job::sync::choose::{SyncChoice, choose};
 use crate::job::sync::{SyncOptions, SyncReport, sync};
@@ -133,7 +134,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         )
         .hinted("--allow-older takes it back"));
     }
-    app.printer.run_result(&report, |printer| print(printer, &report))?;
+    app.printer.run_result(&report, |printer| printer.screen(&screen(&report)))?;
     if let (Some(key), Some(applied)) = (recorder, &report.applied) {
         let writer = services::writer_with(key, app, &settings, repository.id())?;
         let done = record(&repository, &writer, applied).await.map_err(|error| Failure::from(error).after(&report))?;
@@ -183,7 +184,7 @@ fn pick(app: &App, ledger: &Ledger, arguments: &Arguments, configured: &SyncSect
     }
 }
 
-fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
+fn screen(report: &SyncReport) -> Screen {
     let of = format!("snapshot {} ({})", report.snapshot.sequence, text::time(report.snapshot.time));
     let (style, headline) = match (&report.stopped, &report.applied, report.kind()) {
         (Some(why), _, _) => (Style::Red, format!("Stopped, nothing was changed: {why}.")),
@@ -208,49 +209,39 @@ fn print(printer: &Printer, report: &SyncReport) -> Result<(), Failure> {
         }
         (None, None, Some(_)) => (Style::Yellow, format!("Nothing to do for {of}, and not everything is in step.")),
     };
-    printer.line(printer.paint(style, &text::safe(&headline)))?;
+    let mut screen = Screen::new(style, headline);
     if let (Some(plan), None, None) = (&report.plan, &report.applied, &report.aborted) {
         let mut table = Table::new(&["do", "type", "group", "name", "why"]);
         for Step { action, name, item_type, group, reason, .. } in &plan.steps {
             let group = group.clone().unwrap_or_default();
             table.row([action.as_str().replace('_', " "), item_type.clone(), group, name.clone(), reason.clone()]);
         }
-        if !table.is_empty() {
-            printer.table(&table, "")?;
-        }
-        remarks(printer, "conflict", &plan.conflicts)?;
-        remarks(printer, "loss", &plan.losses)?;
+        screen.table(table, "");
+        screen.remarks(Style::Yellow, "conflict", &plan.conflicts);
+        screen.remarks(Style::Yellow, "loss", &plan.losses);
     }
     if report.aborted.is_some() {
-        printer.facts(&[("deleted", text::thousands(report.deleted))])?;
+        screen.facts([("deleted", text::thousands(report.deleted))]);
     }
     let label = match (report.delete, report.applied.is_some() || report.aborted.is_some()) {
         (false, _) => "left alone",
         (true, false) => "to delete",
         (true, true) => "lost by the source",
     };
-    remarks(printer, label, &report.lost)?;
-    remarks(printer, "left alone", &report.spared)?;
-    remarks(printer, "not deleted", &report.undeleted)?;
-    let Some(applied) = &report.applied else { return Ok(()) };
-    remarks(printer, "failed", &applied.failed)?;
-    remarks(printer, "conflict", &applied.conflicts)?;
-    remarks(printer, "loss", &applied.losses)?;
+    screen.remarks(Style::Yellow, label, &report.lost);
+    screen.remarks(Style::Yellow, "left alone", &report.spared);
+    screen.remarks(Style::Yellow, "not deleted", &report.undeleted);
+    let Some(applied) = &report.applied else { return screen };
+    screen.remarks(Style::Yellow, "failed", &applied.failed);
+    screen.remarks(Style::Yellow, "conflict", &applied.conflicts);
+    screen.remarks(Style::Yellow, "loss", &applied.losses);
     let actions: Vec<String> =
         applied.actions.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
-    printer.facts(&[
+    screen.facts([
         ("steps", format!("{} done, {} left", text::thousands(applied.done), text::thousands(applied.left))),
         ("done", if actions.is_empty() { "nothing".to_owned() } else { actions.join(", ") }),
         ("deleted", text::thousands(report.deleted)),
         ("took", text::millis(i64::try_from(applied.restore_millis).unwrap_or(i64::MAX))),
-    ])
-}
-
-fn remarks(printer: &Printer, label: &str, list: &[Remark]) -> Result<(), Failure> {
-    for one in list {
-        let name = one.group.as_ref().map_or_else(|| one.name.clone(), |group| format!("{group}/{}", one.name));
-        let label = printer.paint(Style::Yellow, &format!("{label}:"));
-        printer.line(format!("  {label} {} ({}): {}", text::safe(&name), one.item_type, text::safe(&one.reason)))?;
-    }
-    Ok(())
+    ]);
+    screen
 }

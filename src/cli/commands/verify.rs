@@ -7,7 +7,8 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::identity::{self, RecoveryArguments};
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::Screen;
 use crate::cli::{configured_keys, draft, services, text};
 use crate::config::Settings;
 use crate::crypto::SigningKey;
@@ -103,7 +104,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         None => Ok(()),
     };
     // What was found is told first: that it could not be recorded must not hide it.
-    app.printer.run_result(&report, |printer| print(printer, &report))?;
+    app.printer.run_result(&report, |printer| printer.screen(&screen(&report)))?;
     match (report.failure(), recorded) {
         (_, Ok(())) => {}
         (None, Err(failure)) => return Err(failure.after(&report)),
@@ -126,17 +127,14 @@ async fn record_with(
     app.change(record(repository, &writer, &draft::tool(), report)).await
 }
 
-fn print(printer: &Printer, report: &VerifyReport) -> Result<(), Failure> {
+fn screen(report: &VerifyReport) -> Screen {
     let counts = &report.counts;
     let part = report.slice.as_ref().map(|slice| format!(", slice {slice} of the packs")).unwrap_or_default();
-    let headline = match report.problems.len() {
-        0 => printer.paint(Style::Green, &format!("Verified at level {}{part}: nothing wrong.", report.level)),
-        found => {
-            let found = text::count(u64::try_from(found).unwrap_or(u64::MAX), "problem");
-            printer.paint(Style::Red, &format!("Verified at level {}{part}: {found}.", report.level))
-        }
+    let (style, found) = match report.problems.len() {
+        0 => (Style::Green, "nothing wrong".to_owned()),
+        found => (Style::Red, text::count(u64::try_from(found).unwrap_or(u64::MAX), "problem")),
     };
-    printer.line(headline)?;
+    let mut screen = Screen::new(style, format!("Verified at level {}{part}: {found}.", report.level));
     let mut facts = vec![("repository", report.place.clone()), ("id", report.repository.clone())];
     let ignored = match counts.entries_ignored {
         0 => String::new(),
@@ -161,23 +159,23 @@ fn print(printer: &Printer, report: &VerifyReport) -> Result<(), Failure> {
     }
     facts.push(("heads", report.heads.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     facts.extend(report.recorded.map(|entry| ("recorded", entry.to_string())));
-    printer.facts(&facts)?;
+    screen.facts(facts);
     for problem in &report.problems {
-        printer.line(format!("  {} {}", printer.paint(Style::Red, "problem:"), text::safe(&problem.to_string())))?;
+        screen.labelled(Style::Red, "problem", problem.to_string());
     }
     for fix in fixes(report) {
-        printer.line(format!("  fix: {fix}"))?;
+        screen.line(format!("  fix: {fix}"));
     }
     for warning in &report.warnings {
-        printer.line(format!("  {} {}", printer.paint(Style::Yellow, "warning:"), text::safe(warning)))?;
+        screen.labelled(Style::Yellow, "warning", warning);
     }
     if report.newest_may_be_missing {
-        printer.line(
+        screen.line(
             "  note: no head was pinned, so it cannot be told whether the newest entries were removed; keep the heads \
              above elsewhere and give them next time with --pin-head",
-        )?;
+        );
     }
-    Ok(())
+    screen
 }
 
 /// What to do about the problems that do not say it themselves.

@@ -8,14 +8,14 @@ use clap::Subcommand;
 use crate::cli::app::{App, read_plan};
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
-use crate::cli::printer::{Printer, Style};
+use crate::cli::printer::Style;
+use crate::cli::screen::Screen;
 use crate::cli::table::Table;
 use crate::cli::{key_file, services, text};
 use crate::config::Settings;
 use crate::job::activate::{Activation, ActivationReport, OldPrimary, PrimaryAccess, RotatesAtOnce, apply, plan};
 use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::Selector;
-use crate::job::restore::plan::Remark;
 use crate::provider::ibm::Client;
 
 /// How long to wait before looking what became of a request that got no answer.
@@ -113,7 +113,7 @@ async fn make(app: &App, arguments: ActivatePlanArguments) -> Result<CommandOutc
     if let Some(path) = &arguments.out {
         key_file::replace(path, made.to_json()?.as_bytes())?;
     }
-    app.printer.result(&made, |printer| print_plan(printer, &made, arguments.out.as_deref()))?;
+    app.printer.result(&made, |printer| printer.screen(&plan_screen(&made, arguments.out.as_deref())))?;
     Ok(CommandOutcome::reported(made.check()))
 }
 
@@ -124,14 +124,13 @@ async fn carry_out(app: &App, arguments: ApplyArguments) -> Result<CommandOutcom
     let client = arguments.primary.client(&settings)?;
     let primary = arguments.primary.primary(client.as_ref());
     let report = app.change(apply(&app.context(), &plan, &standby, primary, SETTLE)).await?;
-    app.printer.result(&report, |printer| print_report(printer, &report))?;
+    app.printer.result(&report, |printer| printer.screen(&report_screen(&report)))?;
     Ok(CommandOutcome::reported(report.kind()).with(&report))
 }
 
-fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Result<(), Failure> {
+fn plan_screen(plan: &Activation, out: Option<&Path>) -> Screen {
     let target = plan.standby.full_name.as_deref().unwrap_or(&plan.standby.url);
-    let headline = format!("Rotation that a restore held back in {}", text::safe(target));
-    printer.line(printer.paint(Style::Bold, &headline))?;
+    let mut screen = Screen::new(Style::Bold, format!("Rotation that a restore held back in {target}"));
     let mut table = Table::new(&[">", "type", "group", "name", "rotates at once", "due"]);
     for step in &plan.steps {
         let at_once = match step.at_once {
@@ -148,21 +147,22 @@ fn print_plan(printer: &Printer, plan: &Activation, out: Option<&Path>) -> Resul
             step.due.map(text::time).unwrap_or_default(),
         ]);
     }
-    printer.table(&table, "nothing is held back")?;
+    screen.table(table, "nothing is held back");
     let due = plan.steps.iter().filter(|step| step.at_once == RotatesAtOnce::Due).count() as u64;
-    printer.facts(&[
+    screen.facts([
         ("to turn on", text::count(plan.steps.len() as u64, "secret")),
         ("due already", text::thousands(due)),
         ("hold nothing back", text::thousands(plan.nothing_held)),
         ("old primary", said(&plan.old_primary)),
-    ])?;
+    ]);
     match out {
         Some(path) if !plan.steps.is_empty() => {
-            printer.line(format!("Saved. To do it: keyhaven restore activate apply {}", path.display()))
+            screen.line(format!("Saved. To do it: keyhaven restore activate apply {}", path.display()));
         }
-        Some(path) => printer.line(format!("Saved as {}.", path.display())),
-        None => printer.line("Not saved; --out FILE saves it for `restore activate apply`."),
+        Some(path) => screen.line(format!("Saved as {}.", path.display())),
+        None => screen.line("Not saved; --out FILE saves it for `restore activate apply`."),
     }
+    screen
 }
 
 /// What the old primary said, in words.
@@ -179,14 +179,14 @@ fn said(primary: &OldPrimary) -> String {
     }
 }
 
-fn print_report(printer: &Printer, report: &ActivationReport) -> Result<(), Failure> {
+fn report_screen(report: &ActivationReport) -> Screen {
     let (style, headline) = match (&report.stopped, report.kind()) {
         (Some(why), _) => (Style::Red, format!("Stopped: {why}. The same plan can be applied again.")),
         (None, None) => (Style::Green, "Turned on.".to_owned()),
         (None, Some(_)) => (Style::Yellow, "Turned on, but not everything.".to_owned()),
     };
-    printer.line(printer.paint(style, &text::safe(&headline)))?;
-    printer.facts(&[
+    let mut screen = Screen::new(style, headline);
+    screen.facts([
         (
             "secrets",
             format!(
@@ -197,18 +197,8 @@ fn print_report(printer: &Printer, report: &ActivationReport) -> Result<(), Fail
             ),
         ),
         ("old primary", said(&report.old_primary)),
-    ])?;
-    let remarks = |label: &str, list: &[Remark]| {
-        list.iter().try_for_each(|one| {
-            let label = printer.paint(Style::Red, label);
-            printer.line(format!(
-                "  {label} {} ({}): {}",
-                text::safe(&one.name),
-                one.item_type,
-                text::safe(&one.reason)
-            ))
-        })
-    };
-    remarks("failed:", &report.failed)?;
-    remarks("conflict:", &report.conflicts)
+    ]);
+    screen.remarks(Style::Red, "failed", &report.failed);
+    screen.remarks(Style::Red, "conflict", &report.conflicts);
+    screen
 }
