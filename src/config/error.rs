@@ -4,6 +4,7 @@ use super::origin::SettingOrigin;
 
 /// A configuration that cannot be used. All of these are usage errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// The file is no TOML.
     #[error("{place}: not valid TOML: {message}")]

@@ -32,6 +32,7 @@ pub trait SettingType {
 
 /// Why a text is no value of a type.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ValueError {
     /// What was found instead; never a long value, nor one that may be a secret.
     Found(String),

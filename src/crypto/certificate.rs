@@ -9,6 +9,7 @@ use crate::model::Timestamp;
 
 /// The certificate cannot be used for the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MisfitError {
     /// Not PEM, or no certificate in it.
     #[error("it is no PEM certificate")]

@@ -6,6 +6,7 @@ use crate::model::FailureKind;
 
 /// A key that cannot be used, or sealed bytes that are not what they should be. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CryptoError {
     /// A text is no recipient that we can seal to.
     #[error("not a recipient: `{text}` ({why}); an age recipient starts with age1")]

@@ -25,6 +25,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why something could not be remembered, or what was remembered could not be read. Worth a warning, never a failure.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StateFileError {
     /// The operating system refused.
     #[error("cannot {action} {file}; check that the folder is writable and its disk is not full")]

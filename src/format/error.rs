@@ -5,6 +5,7 @@ use crate::model::{Digest, FailureKind};
 
 /// Stored bytes that are not what they should be, or something that the format cannot hold. Never shows a payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FormatError {
     /// Opening or sealing failed.
     #[error("cannot process the {what}")]

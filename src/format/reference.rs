@@ -29,6 +29,7 @@ pub struct PolicyRef {
 
 /// The text is no reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReferenceError {
     /// It names no entry.
     #[error("a reference to an entry is 12 digits, a hyphen and 64 lower-case hexadecimal digits")]

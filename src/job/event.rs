@@ -27,6 +27,7 @@ pub enum Stage {
 
 /// Something worth telling. Never holds a payload.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum JobEvent {
     /// A stage begins; `total` units are expected if known.
     Begin {

@@ -62,6 +62,7 @@ pub trait PlanFile: Serialize + DeserializeOwned {
 
 /// A file is no plan that this release can apply.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanFileError {
     /// Another form of plan.
     #[error("the plan has form {form}, this release knows {known}; make a new one with `{command}`")]

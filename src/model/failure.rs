@@ -5,6 +5,7 @@ use serde::Serialize;
 /// The documented exit codes, by meaning. Every error type of the crate has a `kind()` that gives one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FailureKind {
     /// Failed for a reason that none of the others names: a full disk, an unwritable bucket, a bug.
     Failed,

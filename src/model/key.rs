@@ -58,6 +58,7 @@ pub(super) fn is_word(text: &str) -> bool {
 
 /// Why a text is no item key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeyError {
     /// The word before the first slash cannot be a kind, or the kind takes an id and has none, or the reverse.
     #[error(

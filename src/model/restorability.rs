@@ -9,6 +9,7 @@ use super::key::is_word;
 /// The class of an item (`docs/architecture.md`, *Restorability*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Restorability {
     /// Everything that the provider lets a client set comes back, payloads byte for byte.
     Exact,

@@ -6,6 +6,7 @@ use crate::model::FailureKind;
 ///
 /// `what` names the operation and the item in words (`list secrets, page at offset 1000`); it never holds a payload.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InstanceError {
     /// No answer: refused, timed out, cut off, TLS.
     #[error("cannot {what}: no usable answer from {host}")]

@@ -11,6 +11,7 @@ use crate::model::{Digest, FailureKind, Timestamp};
 
 /// A failed operation on a repository. Never holds a payload or a credential.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RepositoryError {
     /// The store failed.
     #[error(transparent)]

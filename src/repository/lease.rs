@@ -41,6 +41,7 @@ const RACERS: usize = 8;
 
 /// Why a lease could not be taken, renewed or given back. A job runs all the same.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LeaseError {
     /// The store failed.
     #[error("the place of the leases failed")]

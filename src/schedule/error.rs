@@ -3,6 +3,7 @@
 /// A cron line or a zone that cannot be used. The words are for whoever typed it: which field, what is there, what would
 /// be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScheduleError {
     /// The line as a whole is none.
     #[error("{problem}")]

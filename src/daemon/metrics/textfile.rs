@@ -20,6 +20,7 @@ const MODE: u32 = 0o644;
 
 /// Why the textfile could not be written. Worth a warning, never a failure: the file is as it was.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TextfileError {
     /// The operating system refused.
     #[error("cannot write the metrics to {file}; check metrics.textfile, its folder and the space there")]

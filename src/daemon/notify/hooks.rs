@@ -31,6 +31,7 @@ const INTERRUPTED: Duration = Duration::from_secs(30);
 
 /// A hook that did not do its part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HookFailure {
     /// It could not be started.
     #[error("the {hook} hook cannot be started: {program}: {why}")]

@@ -25,6 +25,7 @@ const TRIES: u32 = 3;
 
 /// The result of turning rotation on.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ActivationReport {
     /// The instance.
     pub standby: StandbyName,

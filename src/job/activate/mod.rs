@@ -40,6 +40,7 @@ const LOOKS_IN_FLIGHT: usize = 8;
 
 /// Rotation cannot be turned on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ActivateError {
     /// The standby cannot be read, or the plan does not fit.
     #[error(transparent)]

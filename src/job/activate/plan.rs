@@ -10,6 +10,7 @@ use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
 
 /// What turning on what a restore held back would change. Bound to one standby; can be applied any number of times.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Activation {
     /// [`PlanFile::FORMAT`].
     pub activation_format: u32,

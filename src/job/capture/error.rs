@@ -8,6 +8,7 @@ use crate::repository::RepositoryError;
 
 /// A failed capture. The repository shows nothing of it, save perhaps objects that no snapshot names.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CaptureError {
     /// The instance failed us.
     #[error(transparent)]

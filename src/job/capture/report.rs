@@ -9,6 +9,7 @@ use crate::model::{Digest, FailureKind, ItemKey, ItemKind, Timestamp};
 
 /// The result of a capture that was recorded. The members are stable: more may come, none changes its meaning.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct CaptureReport {
     /// The entry that makes the snapshot real.
     pub snapshot: Digest,

@@ -10,6 +10,7 @@ use crate::provider::assess::Judgement;
 
 /// How much of a snapshot would come back, and why the rest would not.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct CoverageReport {
     /// How many items the snapshot has.
     pub items: u64,

@@ -12,6 +12,7 @@ use crate::provider::Requests;
 
 /// What differs between a standby and what it should hold.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct DriftReport {
     /// What the standby is compared with: a snapshot, or the live source.
     pub expected: ComparedWith,
@@ -82,6 +83,7 @@ pub enum OverallBasis {
 /// In what an item differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum DriftKind {
     /// The standby lacks it.
     Missing,

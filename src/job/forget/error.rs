@@ -5,6 +5,7 @@ use crate::repository::RepositoryError;
 
 /// Why snapshots were neither forgotten nor undone.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ForgetError {
     /// A policy without a rule would keep next to nothing.
     #[error(

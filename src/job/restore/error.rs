@@ -9,6 +9,7 @@ use crate::provider::InstanceError;
 
 /// A restore that cannot go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RestoreError {
     /// The instance.
     #[error(transparent)]

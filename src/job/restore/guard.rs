@@ -40,6 +40,7 @@ pub enum Standing {
 
 /// The target must not be written to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum GuardError {
     /// It is the instance that was backed up.
     #[error(

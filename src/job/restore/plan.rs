@@ -17,6 +17,7 @@ use crate::provider::{Action, Phase};
 
 /// What a restore would change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Plan {
     /// [`PlanFile::FORMAT`].
     pub format: u32,

@@ -6,6 +6,7 @@ use crate::repository::{RepositoryError, StoreError};
 /// A sweep that ended before it decided, or whose entry was not written: nothing was deleted. What it found, and what
 /// went wrong while it deleted, is in its report.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SweepError {
     /// The repository could not be read or written.
     #[error(transparent)]

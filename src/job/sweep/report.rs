@@ -86,6 +86,7 @@ pub struct Stopped {
 
 /// The result of a sweep, or of looking what one would do.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct SweepReport {
     /// The repository.
     pub repository: String,

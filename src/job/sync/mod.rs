@@ -51,6 +51,7 @@ pub struct SyncOptions {
 
 /// What a run did, or would do.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct SyncReport {
     /// The snapshot.
     pub snapshot: SnapshotName,

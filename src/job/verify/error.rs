@@ -6,6 +6,7 @@ use crate::repository::RepositoryError;
 
 /// A check that was not done, as opposed to one that found something.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyError {
     /// The level needs a key that was not given.
     #[error("verify at level `{level}` needs {key}, and none was given; name its file, or check at a lower level")]

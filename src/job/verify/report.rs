@@ -13,6 +13,7 @@ use crate::repository::{Repository, RepositoryError};
 /// What is wrong with one thing in the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ProblemKind {
     /// A file of the ledger is no entry, or an entry does not count or lacks a parent.
     Ledger,
@@ -74,6 +75,7 @@ pub struct VerifyCounts {
 
 /// The result of a check.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// The repository's id.
     pub repository: String,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// An embedded instance cannot be made, kept or served.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EmbeddedError {
     /// The data file cannot be read or written.
     #[error("cannot {what} the data file {}", path.display())]

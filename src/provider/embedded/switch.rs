@@ -4,6 +4,7 @@ use super::options::{NameScope, Precision, Switches};
 
 /// A switch cannot be turned that way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SwitchError {
     /// No switch has this name.
     #[error("there is no switch `{name}`{}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]

@@ -9,6 +9,7 @@ use crate::model::FailureKind;
 ///
 /// `what` names the operation and the object (`read ledger/000000/…`), `place` the folder or bucket.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// No answer: refused, timed out, cut off, TLS. Whether a write arrived is unknown.
     #[error("cannot {what} in {place}: no usable answer; check the network, the endpoint and its certificate")]

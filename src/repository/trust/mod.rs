@@ -28,6 +28,7 @@ pub struct Pin {
 
 /// Why no version can be in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PinError {
     /// Two pins of which neither names the other.
     #[error("the pins {one} and {other} are on two branches of the trust policy")]

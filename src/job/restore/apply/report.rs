@@ -15,6 +15,7 @@ use crate::provider::Requests;
 
 /// The result of an apply.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ApplyReport {
     /// The snapshot that was restored.
     pub snapshot: SnapshotName,

@@ -106,6 +106,7 @@ pub struct Owned {
 
 /// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// No JSON.
     #[error("the file is no JSON; make it with `kubectl get externalsecrets --all-namespaces -o json`")]

@@ -4,6 +4,7 @@ use crate::model::{ItemKey, Treatment};
 
 /// A policy that cannot be followed. All of these are usage errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PolicyError {
     /// It selects nothing.
     #[error("{what} selects nothing in the snapshot; mend its `select`, or take it out of the configuration")]

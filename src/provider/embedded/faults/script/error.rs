@@ -2,6 +2,7 @@
 
 /// A script of faults cannot be used. Every message names the file and the line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScriptError {
     /// The file is no TOML.
     #[error("{place}: not valid TOML: {message}")]
