@@ -1,10 +1,8 @@
 //! The daemon as it is: real processes and signals, backups of a real (embedded) instance, a real service manager's socket.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -13,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use keyhaven::model::{ScheduledRun, Timestamp};
 use keyhaven::repository::{Repository, Store};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::hooks::{alive, stubborn, written};
@@ -250,26 +247,6 @@ fn a_new_configuration_is_taken_and_a_wrong_one_is_not() {
     let told = until("the recovery", || receiver.requests().get(1).cloned());
     assert_eq!(told.json()["event"].as_str(), Some("recovery"), "{told:?}");
     daemon.signal(Signal::INT);
-    assert_eq!(daemon.ends(), 0, "{}", daemon.log());
-}
-
-#[test]
-fn jobs_run_while_a_new_configuration_is_slow_to_read() {
-    let jobs = Jobs::new();
-    jobs.configure(EVERY_FEW_SECONDS);
-    let mut daemon = jobs.start(&[]);
-    daemon.says(&["succeeded", "often"], 1);
-    // A file that is there and has no end, as on a share whose server is gone.
-    let path = jobs.site.machine.path("keyhaven.toml");
-    std::fs::remove_file(&path).unwrap();
-    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    daemon.signal(Signal::HUP);
-    // It opens for writing once the daemon reads.
-    let open = || OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path).ok();
-    let _writer = until("the daemon to read its configuration", open);
-    let ran = daemon.log().matches("succeeded").count();
-    daemon.says(&["succeeded"], ran + 2);
-    daemon.signal(Signal::TERM);
     assert_eq!(daemon.ends(), 0, "{}", daemon.log());
 }
 
