@@ -1,4 +1,4 @@
-//! The snapshot that a run builds on: which one, what of it is still worth something, and its lines when they are needed.
+//! The base snapshot of a run: how it is chosen, which of its packs can be reused, and its catalogue lines on demand.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -21,52 +21,51 @@ use crate::model::{Digest, FailureKind, Item, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError};
 
-/// Catalogue parts that are fetched and opened at once.
+/// Number of catalogue parts fetched and opened in parallel.
 const PARTS_IN_FLIGHT: usize = 4;
-/// Snapshots that are tried before a run does without a base.
+/// Number of snapshots tried before a run proceeds without a base.
 const TRIED: usize = 8;
-/// Items that room is made for on the word of an entry; more come in all the same.
+/// Maximum number of items to reserve memory for based on an entry's counts. Not a limit on the items themselves.
 const RESERVED: usize = 1_000_000;
-/// Packs that a run is expected to add, for the count of packs that a snapshot names.
+/// Number of packs that a run is expected to add, used to predict the pack count of its snapshot.
 pub(super) const NEW_PACKS: usize = 8;
 
-/// What a run builds on. Empty when there is nothing to build on.
+/// The base snapshot of a run. Empty if there is none.
 #[derive(Debug)]
 pub(super) struct BaseSnapshot {
     /// The entry of the snapshot; `None` for an empty base, or one that was never recorded.
     pub(super) snapshot: Option<Digest>,
-    /// Its items.
+    /// Index of its items.
     pub(super) index: BaseIndex,
-    /// The parts of its catalogue.
+    /// Parts of its catalogue.
     pub(super) parts: Vec<PartRef>,
-    /// How many items each part holds.
+    /// Number of items in each part.
     pub(super) part_items: Vec<u64>,
     /// Its packs, each with the snapshot entry that first named it.
     pub(super) packs: Vec<ListedPack>,
-    /// Whether its list names that entry for each pack already.
+    /// True if its pack list already names that entry for every pack.
     pub(super) listed_alike: bool,
-    /// The name of its pack list.
+    /// Digest of its pack list.
     pub(super) list: Option<Digest>,
     repository: Repository,
     keys: Arc<Identities>,
 }
 
-/// What a base has to fit, and where it is read from.
+/// Requirements for a base snapshot, and the repository to read it from.
 #[derive(Debug)]
 pub(super) struct BaseQuery<'a> {
-    /// The repository.
     pub(super) repository: &'a Repository,
-    /// What opens its catalogues.
+    /// Identities that open its catalogue.
     pub(super) keys: &'a Arc<Identities>,
-    /// The recovery recipients configured now.
+    /// Currently configured recovery recipients.
     pub(super) recipients: Vec<String>,
-    /// Full or not, refresh, the present. Its packs are filled in here.
+    /// True if the run is a full one, which reuses no payload.
     pub(super) full: bool,
-    /// Refresh within so many milliseconds.
+    /// Age in milliseconds at which an item is due for refresh.
     pub(super) full_every: i64,
-    /// The present.
+    /// Current time.
     pub(super) now: Timestamp,
-    /// How many packs the run will add.
+    /// Number of packs that the run is expected to add.
     pub(super) new_packs: usize,
 }
 
@@ -86,18 +85,19 @@ impl BaseSnapshot {
         }
     }
 
-    /// Chooses the newest good snapshot that is kept, that `signer` signed and whose catalogue opens here. Says in `warnings` why
-    /// newer ones were passed over.
+    /// Returns the newest good, live snapshot that `signer` signed and whose catalogue opens here. Adds to `warnings`
+    /// why newer ones were skipped.
     ///
     /// # Errors
-    /// When the repository cannot be reached. A damaged or locked catalogue is no error: an older one will do, or none.
+    /// If the repository cannot be reached. A damaged or locked catalogue is not an error: an older base, or none, is
+    /// used.
     pub(super) async fn choose(
         wanted: &BaseQuery<'_>,
         ledger: &Ledger,
         signer: &Digest,
         warnings: &mut Vec<String>,
     ) -> Result<Self, CaptureError> {
-        // Only what was live when the run began: its objects stay for longer than a run may take (`Deadline`).
+        // Only snapshots that were live when the run began: their objects outlast the longest run (`Deadline`).
         let candidates = ledger
             .live()
             .rev()
@@ -122,10 +122,10 @@ impl BaseSnapshot {
         Ok(Self { snapshot: Some(entry.digest), list: Some(event.list), ..base.first_named_by(first) })
     }
 
-    /// Reads a catalogue and judges what each item is worth.
+    /// Reads a catalogue and decides whether each item can be reused.
     ///
     /// # Errors
-    /// When a part cannot be had or opened.
+    /// If a part cannot be fetched or opened.
     pub(super) async fn load(
         wanted: &BaseQuery<'_>,
         parts: Vec<PartRef>,
@@ -139,7 +139,8 @@ impl BaseSnapshot {
         let numbered: Vec<(u32, PartRef)> = (0..).zip(base.parts.clone()).collect();
         let fetched = stream::iter(numbered).map(|(number, part)| {
             let (repository, keys, judge) = (wanted.repository.clone(), Arc::clone(wanted.keys), Arc::clone(&judge));
-            // Reduced on the thread that opens it: whole items of many parts at once would be most of the memory.
+            // Reduced on the thread that opens the part: holding the full items of several parts would dominate memory
+            // use.
             let reduce = move |item: Item, index: &mut BaseIndex| index.push(&item, number, &judge);
             async move { whole(&part, repository.read_part(&part.digest, &keys, reduce).await?.0) }
         });
@@ -152,7 +153,7 @@ impl BaseSnapshot {
         Ok(base)
     }
 
-    /// Says of the packs of which the list does not that this snapshot was the first to name them.
+    /// Names this snapshot as the first to list the packs for which the pack list names none.
     fn first_named_by(mut self, snapshot: EntryRef) -> Self {
         self.listed_alike = self.packs.iter().all(|pack| pack.since.is_some());
         for pack in &mut self.packs {
@@ -161,12 +162,12 @@ impl BaseSnapshot {
         self
     }
 
-    /// What an item is worth.
+    /// Returns the reuse decision for the item at an index.
     pub(super) fn worth(&self, at: u32) -> Option<ReuseDecision> {
         Some(self.index.known.get(at as usize)?.worth)
     }
 
-    /// The places of the items of a part.
+    /// Returns the index range of the items of a part.
     pub(super) fn places_of(&self, part: u32) -> Range<usize> {
         let known = &self.index.known;
         known.partition_point(|item| item.part < part)..known.partition_point(|item| item.part <= part)
@@ -174,7 +175,7 @@ impl BaseSnapshot {
 }
 
 impl BaseIndex {
-    /// Makes room for so many items at once: growing by doubling would need twice the memory for a moment.
+    /// Reserves memory for this many items at once: growing by doubling would briefly need twice the memory.
     fn reserve(&mut self, items: u64) {
         let items = usize::try_from(items).unwrap_or_default().min(RESERVED);
         self.keys.reserve(items);
@@ -182,7 +183,7 @@ impl BaseIndex {
         self.packs.reserve_exact(items);
     }
 
-    /// Adds the items of the next part.
+    /// Appends the items of the next part.
     fn append(&mut self, mut part: BaseIndex) {
         let moved = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
         let before = self.known.len();
@@ -219,22 +220,22 @@ impl BaseIndex {
         });
     }
 
-    /// The packs of an item, as places in the pack list of the base.
+    /// Returns the packs of an item, as indexes into the pack list of the base.
     pub(super) fn packs_of(&self, known: &BaseItem) -> &[u16] {
         let (first, count) = (known.packs.0 as usize, usize::from(known.packs.1));
         self.packs.get(first..first + count).unwrap_or_default()
     }
 }
 
-/// What an item of the base is judged by.
+/// Rules by which each base item is judged.
 #[derive(Debug)]
 struct ReuseJudge {
     demands: ReuseRules,
-    /// Where each pack stands in the list.
+    /// Index of each pack in the pack list.
     places: BTreeMap<Digest, u16>,
 }
 
-/// Refuses a part that does not hold what its entry says.
+/// Rejects a part whose item count differs from its entry.
 fn whole(part: &PartRef, index: BaseIndex) -> Result<BaseIndex, RepositoryError> {
     let found = index.known.len();
     if u64::try_from(found).ok() == Some(part.items) {
@@ -256,10 +257,10 @@ fn demands(wanted: &BaseQuery<'_>, packs: &[ListedPack], sizes: &BTreeMap<Digest
     ReuseRules { full: wanted.full, full_every: wanted.full_every, now: wanted.now, stale, missing }
 }
 
-/// The keys of any snapshot, in order.
+/// Returns the keys of any snapshot, in order.
 ///
 /// # Errors
-/// When a part cannot be had or opened.
+/// If a part cannot be fetched or opened.
 pub(super) async fn keys_of(
     repository: &Repository,
     keys: &Arc<Identities>,
@@ -273,7 +274,7 @@ pub(super) async fn keys_of(
     Ok(table)
 }
 
-/// Gives lines of the base, asked for in rising order; each part is fetched once.
+/// Reader of base catalogue lines, requested in ascending order; each part is fetched once.
 #[derive(Debug)]
 pub(super) struct BaseLines<'a> {
     base: &'a BaseSnapshot,
@@ -282,15 +283,15 @@ pub(super) struct BaseLines<'a> {
 }
 
 impl<'a> BaseLines<'a> {
-    /// Starts at the beginning.
+    /// Starts at the first line.
     pub(super) fn new(base: &'a BaseSnapshot) -> Self {
         Self { base, part: None, items: VecDeque::new() }
     }
 
-    /// The line at a place of the base.
+    /// Returns the line at an index of the base.
     ///
     /// # Errors
-    /// When its part cannot be had or opened any more.
+    /// If its part can no longer be fetched or opened.
     pub(super) async fn get(&mut self, at: u32) -> Result<Option<Item>, CaptureError> {
         let Some(known) = self.base.index.known.get(at as usize) else { return Ok(None) };
         let key = self.base.index.keys.get(at as usize).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is asked of the ledger before anything is read of the instance, and written.
+//! Ledger checks made before the run reads the instance or writes anything.
 
 use super::CaptureError;
 use super::deadline::Deadline;
@@ -10,8 +10,8 @@ use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 use crate::repository::{EntryWriter, Repository, RepositoryError};
 
-/// A run that has begun: its time runs, and the ledger was read. Whoever must look at the ledger before the run reads it
-/// here, so that it is read once.
+/// A run that has begun: its clock is running and the ledger has been read. Code that needs the ledger before the run
+/// uses this copy, so that it is read only once.
 #[derive(Debug)]
 pub struct Begun<'a> {
     ledger: Ledger,
@@ -22,9 +22,10 @@ impl<'a> Begun<'a> {
     /// Begins a run.
     ///
     /// # Errors
-    /// When the ledger cannot be read; [`CaptureError::Interrupted`].
+    /// If the ledger cannot be read; [`CaptureError::Interrupted`].
     pub async fn begin(context: &'a Context, repository: &Repository) -> Result<Self, CaptureError> {
-        // The time runs from before the ledger is read: what is live in it stays for the longest run from then on.
+        // Start the clock before reading the ledger: snapshots live in it stay live for the longest run from that
+        // moment.
         let deadline = Deadline::new(&*context.clock, PolicySettings::LONGEST_RUN_SECONDS);
         let ledger = cancellable(context, async { Ok(repository.read_ledger().await?) }).await?;
         Ok(Self { ledger, deadline })
@@ -36,8 +37,9 @@ impl<'a> Begun<'a> {
         &self.ledger
     }
 
-    /// The policy to go by, the limit that it sets, and why the run must be full, if it must. Everything that would make
-    /// the end of the run refuse its entry is refused here: objects that no entry names would lie there until a sweep.
+    /// Returns the policy in force, the deadline that it sets, and the reason why the run must be full, if any. Rejects
+    /// up front everything that would make the final entry be refused; otherwise unreferenced objects would remain
+    /// until a sweep.
     pub(super) async fn check(
         &self,
         writer: &EntryWriter,
@@ -51,8 +53,8 @@ impl<'a> Begun<'a> {
     }
 }
 
-/// A host without a memory must not seal to the recipients of an old policy while somebody, who knows it, writes under a
-/// newer one: these recipients may have been removed.
+/// Rejects a host without local state if a pending entry names a newer policy version. The recipients of the older
+/// policy may have been removed since, so the host must not seal to them.
 async fn check_policy_known(ledger: &Ledger, writer: &EntryWriter) -> Result<(), CaptureError> {
     let known = ledger.trust().fit().iter().map(|version| version.version).max().unwrap_or(0);
     let newer = ledger.pending_snapshots().find(|entry| entry.policy.version > known);
@@ -64,7 +66,7 @@ async fn check_policy_known(ledger: &Ledger, writer: &EntryWriter) -> Result<(),
     }
 }
 
-/// Stops as soon as the user or the platform wants it.
+/// Runs `work` until the run is cancelled.
 pub(super) async fn cancellable<T>(
     context: &Context,
     work: impl Future<Output = Result<T, CaptureError>>,

@@ -1,4 +1,4 @@
-//! Writing the catalogue: one sorted merge of the last listing, the base and the readings.
+//! Catalogue writer: one sorted merge of the last listing, the base and the items read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,51 +27,50 @@ use crate::model::{Digest, Item, ItemKey, Pointer};
 use crate::provider::Source;
 use crate::repository::Repository;
 
-/// Parts that are sealed or uploaded at once.
+/// Number of parts sealed or uploaded in parallel.
 const IN_FLIGHT: usize = 2;
 
-/// A catalogue that is in the repository, with the list of its packs.
+/// A catalogue in the repository, with its pack list.
 #[derive(Debug)]
 pub(super) struct Written {
-    /// Its parts in order.
+    /// Its parts, in order.
     pub(super) parts: Vec<PartRef>,
-    /// The packs that it needs.
+    /// Packs that it needs.
     pub(super) list: PackList,
-    /// The name of that list.
+    /// Digest of that list.
     pub(super) list_digest: Digest,
-    /// What it holds.
+    /// Counts of its contents.
     pub(super) counts: RunningCounts,
-    /// Items taken over from the base as they are.
+    /// Number of items copied unchanged from the base.
     pub(super) kept: u64,
-    /// Parts that were sealed.
+    /// Number of parts sealed.
     pub(super) parts_written: u64,
-    /// Parts of the base that are named again.
+    /// Number of base parts reused.
     pub(super) parts_reused: u64,
 }
 
-/// Where a catalogue goes and whom it is sealed to.
+/// Destination of a catalogue, and its recipients.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CatalogueTarget<'a> {
-    /// Who listens.
+    /// Context of the job.
     pub(super) context: &'a Context,
-    /// The repository.
     pub(super) repository: &'a Repository,
-    /// The source of the repository.
+    /// Source instance of the repository.
     pub(super) source: &'a SourceName,
-    /// Who can open it.
+    /// Recipients of the parts.
     pub(super) recipients: &'a Recipients,
-    /// Judges items.
+    /// Provider, which judges the class of items.
     pub(super) judge: &'a dyn Source,
-    /// The zstd level.
+    /// zstd level.
     pub(super) level: i32,
-    /// Whether parts of the base may be reused: they are sealed to exactly these recipients.
+    /// True if base parts may be reused, because they are sealed to exactly these recipients.
     pub(super) reuse_parts: bool,
 }
 
-/// Writes the catalogue of what was collected, naming again what is the same in the base.
+/// Writes the catalogue of the collected items, reusing base parts that are unchanged.
 ///
 /// # Errors
-/// When the repository fails, or the lines kept in memory do not fit together, which is a bug.
+/// If the repository fails, or if lines kept in memory are missing, which is a bug.
 pub(super) async fn write<'a>(
     target: CatalogueTarget<'a>,
     base: &'a BaseSnapshot,
@@ -114,7 +113,7 @@ pub(super) async fn write<'a>(
     writer.finish().await
 }
 
-/// Turns parts of the base that would be named again into lines to be written.
+/// Expands reusable base parts into lines to be written again.
 fn expanded(base: &BaseSnapshot, segment: Segment) -> Segment {
     let Segment::Same(parts) = &segment else { return segment };
     let places = parts.iter().flat_map(|part| base.places_of(*part));
@@ -128,9 +127,9 @@ struct PartWriter<'a, 'p> {
     packing: &'a Packing<'p>,
     bases: BaseLines<'a>,
     lines: Vec<Cursor>,
-    /// Whether revisions are stored without `updated_at`.
+    /// True if revisions are stored without `updated_at`.
     without: bool,
-    /// The newest listing.
+    /// Newest listing.
     inventory: &'a ListedInventory,
     source: &'a dyn Source,
     parts: Vec<Option<PartRef>>,
@@ -191,7 +190,7 @@ impl PartWriter<'_, '_> {
             .map_err(|source| CaptureError::Format { what: "begin a catalogue part".to_owned(), source })
     }
 
-    /// One line of the catalogue, and its packs into the list.
+    /// Returns one catalogue line and adds its packs to the pack list.
     async fn item(&mut self, key: &ItemKey, origin: LineOrigin) -> Result<Item, CaptureError> {
         match origin {
             LineOrigin::Base { at } | LineOrigin::Supplied { at } => {
@@ -220,7 +219,7 @@ impl PartWriter<'_, '_> {
         }
     }
 
-    /// What a line says besides its answers: what the operator supplies now, and the class that it has with all of it.
+    /// Adds the members that the operator supplies, then judges the class of the completed item.
     fn finish_item(&self, item: &mut Item) {
         if let Some(seen) = self.inventory.keys.find(&item.key).and_then(|at| self.inventory.seen.get(at)) {
             self.inventory.supplied.give(item, seen.supplied);
@@ -228,7 +227,8 @@ impl PartWriter<'_, '_> {
         item.class = self.source.judge(item);
     }
 
-    /// Lays the rows of a later round over an item that could not be read then: the lists are claimed, its reading not.
+    /// Merges the rows of a later round into an item that could not be read in that round: its list rows are current,
+    /// its payloads are not.
     fn renew(&mut self, item: &mut Item, rows: Option<u8>) -> Result<(), CaptureError> {
         if let Some(round) = rows {
             let ItemInRound { item: newer, .. } = self.line(&item.key, round)?;
@@ -290,8 +290,8 @@ impl PartWriter<'_, '_> {
         }
         let list = PackList::new(packs)
             .map_err(|source| CaptureError::Format { what: "list the packs".to_owned(), source })?;
-        // The base was live when this run began, so its list stays for longer than the run may take. One with packs of the
-        // run that wrote it says of these that nobody named them before: that would be wrong in another snapshot.
+        // The base was live when this run began, so its list outlasts the run. Reuse the list only if it names a first
+        // snapshot for every pack: packs without one would be attributed to the wrong snapshot.
         let list_digest = match self.base.list {
             Some(same) if self.base.listed_alike && self.base.packs == list.packs => same,
             _ => self.target.repository.put_list(&list).await?,
@@ -321,7 +321,7 @@ impl CatalogueTarget<'_> {
     }
 }
 
-/// Walks the lines of a round, asked for in rising order.
+/// Cursor over the lines of a round, requested in ascending order.
 struct Cursor {
     lines: Records<ItemInRound>,
     ahead: Option<ItemInRound>,

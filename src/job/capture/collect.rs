@@ -1,4 +1,4 @@
-//! The rounds: list, read, list again, until two listings agree.
+//! The rounds of a capture: list, read, list again, until two listings agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,61 +16,58 @@ use crate::job::event::{JobEvent, Observer, Stage};
 use crate::model::{ItemKey, ItemKind, Timestamp};
 use crate::provider::{Listed, Presence, Requests, Sink, Source};
 
-/// Rounds of reading and listing again before a capture gives up the claim to one point in time.
+/// Maximum number of rounds before a capture no longer claims a single point in time.
 pub(super) const ROUNDS: u8 = 5;
 
-/// What the rounds came to.
+/// Result of the rounds.
 #[derive(Debug)]
 pub(super) struct Collected {
-    /// The last listing.
+    /// Last listing.
     pub(super) compared: Compared,
-    /// What each round has read.
+    /// Items read in each round.
     pub(super) lines: Vec<Records<ItemInRound>>,
-    /// What can be claimed.
+    /// Consistency that can be claimed.
     pub(super) consistency: Consistency,
-    /// Start of the interval that the claim is about.
+    /// Start of the interval that the claim covers.
     pub(super) from: Timestamp,
-    /// Its end.
+    /// End of that interval.
     pub(super) to: Timestamp,
-    /// Rounds that it took.
+    /// Number of rounds.
     pub(super) rounds: u32,
-    /// Whether reads move `updated_at` here.
+    /// Whether reads change `updated_at` on this instance.
     pub(super) habit: ReadSideEffect,
-    /// Items that the last listing lacks and that answer when asked for.
+    /// Items that are missing from the last listing but still exist when requested.
     pub(super) still_there: BTreeMap<ItemKey, VanishedItem>,
-    /// Items that were listed last and found to be deleted since.
+    /// Items of the last listing that have been deleted since.
     pub(super) gone: BTreeSet<ItemKey>,
-    /// Items that could not be read.
     pub(super) failures: Failures,
-    /// Items that were read.
+    /// Number of items read.
     pub(super) read: u64,
-    /// What it cost.
+    /// Requests spent.
     pub(super) spent: SpentRequests,
 }
 
-/// Runs the rounds.
+/// Runner of the rounds.
 #[derive(Debug)]
 pub(super) struct Collector<'a> {
-    /// Reads items.
     pub(super) reader: ItemReader<'a>,
-    /// What is wanted.
     pub(super) options: &'a CaptureOptions,
-    /// The instance that the repository belongs to.
+    /// Full name of the instance that the repository belongs to.
     pub(super) expected: &'a str,
     spent: SpentRequests,
     counted: Requests,
 }
 
 impl<'a> Collector<'a> {
-    /// Starts to count.
+    /// Creates a collector and starts counting requests.
     pub(super) fn new(reader: ItemReader<'a>, options: &'a CaptureOptions, expected: &'a str) -> Self {
         Self { counted: reader.source.requests(), reader, options, expected, spent: SpentRequests::default() }
     }
 
-    /// Lists, reads and lists again until nothing moves, at most [`ROUNDS`] times.
+    /// Lists, reads and lists again until nothing changes, at most [`ROUNDS`] times.
     ///
     /// # Errors
-    /// When the instance fails, is another one, is empty, or hides what was there.
+    /// If the instance fails, is not the expected one, is empty, or hides items that it listed before.
     pub(super) async fn collect(mut self, packing: &mut Packing<'_>) -> Result<Collected, CaptureError> {
         let mut failures = Failures::default();
         let mut lines = Vec::new();
@@ -81,7 +78,7 @@ impl<'a> Collector<'a> {
             read += compared.inventory.to_read();
             lines.push(self.reader.read(round, &mut compared, packing, &mut failures).await?);
             self.count_reading(round);
-            // Nothing may change unseen in the tick of a change that was seen; from here on it is over.
+            // A further change within the same timestamp tick would be invisible, so wait until the tick is over.
             self.reader.settle_down(compared.inventory.newest_change).await;
             let next = self.list(Some(&mut compared)).await?;
             let from = compared.inventory.listing.ended;
@@ -99,7 +96,7 @@ impl<'a> Collector<'a> {
             }
             self.tell(JobEvent::Note(format!("{} items moved while they were read; once more", compared.moved)));
         }
-        // What moved last is read once more: it stays without a revision, but not without its payload.
+        // Read the last changes once more: these items get no revision, but they do get their payloads.
         read += compared.inventory.to_read();
         lines.push(self.reader.read(ROUNDS, &mut compared, packing, &mut failures).await?);
         self.count_reading(ROUNDS);
@@ -167,7 +164,7 @@ impl<'a> Collector<'a> {
             return Err(CaptureError::OtherInstance { found: found.clone(), expected: self.expected.to_owned() });
         }
         check_clock(self.reader.context.clock.now(), self.reader.source.provider_now())?;
-        // Kinds that we may not list, and had before.
+        // Kinds that may no longer be listed but were listed before.
         for kind in compared.hidden.keys() {
             if let Some(key) = compared.lost.keys().find(|key| key.kind() == *kind) {
                 return Err(CaptureError::SightLost { key: key.clone() });
@@ -179,7 +176,7 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Asks for every item that some round or the base had and the last listing lacks.
+    /// Requests every item that a round or the base had and the last listing lacks.
     async fn ask_for_all(
         &mut self,
         lost: &BTreeMap<ItemKey, VanishedItem>,
@@ -212,7 +209,7 @@ impl<'a> Collector<'a> {
         self.spent.retried += spent.retried;
     }
 
-    /// Requests since this was last asked.
+    /// Returns the number of requests since the previous call.
     fn since(&mut self) -> Requests {
         let now = self.reader.source.requests();
         now.since(std::mem::replace(&mut self.counted, now))
@@ -223,7 +220,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// A comparison whose progress is told.
+/// A comparison that reports its progress.
 struct ReportedComparison<'a, 'b> {
     comparison: &'a mut ListingComparison<'b>,
     observer: &'a dyn Observer,
@@ -244,11 +241,11 @@ impl Sink for ReportedComparison<'_, '_> {
     }
 }
 
-/// Asks for some of what vanished from steady lists: a deletion answers 404.
+/// Requests a sample of the items that vanished from stable listings; a deleted item answers 404.
 ///
 /// # Errors
-/// When one is hidden from us, or answers although the lists lack it. A configuration or the registration may have come
-/// back under its old name; that is no failure.
+/// If an item is hidden, or exists although the lists lack it. Not for a configuration or the registration, which may
+/// have been re-created under its old name.
 pub(super) async fn ask_for_some(
     source: &dyn Source,
     lost: &BTreeMap<ItemKey, VanishedItem>,

@@ -1,4 +1,4 @@
-//! Counting what a snapshot holds.
+//! Item counts of a snapshot.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 use super::reuse::ItemShare;
 use crate::model::{Item, ItemKey};
 
-/// The document with the metadata of an item's versions.
+/// Name of the document with the metadata of an item's versions.
 const VERSIONS: &str = "versions";
-/// The document with an item's locks.
+/// Name of the document with an item's locks.
 const LOCKS: &str = "locks";
 
-/// An item's share in the counts.
+/// Returns an item's share of the counts.
 pub(super) fn tally(item: &Item) -> ItemShare {
     ItemShare { class: item.class.clone(), versions: entries(item, VERSIONS), locks: entries(item, LOCKS) }
 }
@@ -22,10 +22,10 @@ fn entries(item: &Item, doc: &str) -> u16 {
     list.map_or(0, |list| list.len().try_into().unwrap_or(u16::MAX))
 }
 
-/// The counts of a snapshot.
+/// Running counts of a snapshot.
 #[derive(Debug, Default)]
 pub(super) struct RunningCounts {
-    /// Items by kind, and the versions and locks of its secrets.
+    /// Items by kind, including the versions and locks of secrets.
     pub(super) kinds: BTreeMap<String, u64>,
     /// Items by class.
     pub(super) classes: BTreeMap<String, u64>,

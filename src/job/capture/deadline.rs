@@ -1,9 +1,9 @@
-//! The longest run.
+//! Limit on the duration of a run.
 
 use super::CaptureError;
 use crate::model::{Clock, Timestamp};
 
-/// When a run has to give up: past the longest run of the repository, a sweep may take objects that it has just written.
+/// Time limit of a run. Beyond the repository's longest run, a sweep may delete objects that the run has just written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline<'a> {
     clock: &'a dyn Clock,
@@ -12,20 +12,20 @@ pub(super) struct Deadline<'a> {
 }
 
 impl<'a> Deadline<'a> {
-    /// Starts a run now.
+    /// Starts the clock.
     pub(super) fn new(clock: &'a dyn Clock, longest_seconds: u64) -> Self {
         Self { clock, started: clock.now(), longest_seconds }
     }
 
-    /// The same start with another limit.
+    /// Returns the same start with another limit.
     pub(super) fn within(self, longest_seconds: u64) -> Self {
         Self { longest_seconds, ..self }
     }
 
-    /// Goes on only within the longest run.
+    /// Checks that the run is within its limit.
     ///
     /// # Errors
-    /// [`CaptureError::TooLong`] past it.
+    /// [`CaptureError::TooLong`] if it is not.
     pub(super) fn check(&self) -> Result<(), CaptureError> {
         let longest = i64::try_from(self.longest_seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
         match self.elapsed() <= longest {
@@ -34,7 +34,7 @@ impl<'a> Deadline<'a> {
         }
     }
 
-    /// Milliseconds since the start, by this host's clock.
+    /// Returns the milliseconds since the start, by this host's clock.
     pub(super) fn elapsed(&self) -> i64 {
         self.clock.now().millis_since(self.started)
     }

@@ -1,4 +1,4 @@
-//! What can end a capture. Whatever it is, nothing was recorded.
+//! Errors that end a capture. None of them leaves a recorded snapshot.
 
 use crate::crypto::CryptoError;
 use crate::format::FormatError;
@@ -6,29 +6,29 @@ use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
 use crate::provider::InstanceError;
 use crate::repository::RepositoryError;
 
-/// A failed capture. The repository shows nothing of it, save perhaps objects that no snapshot names.
+/// A failed capture. It leaves at most objects in the repository that no snapshot names.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaptureError {
-    /// The instance failed us.
+    /// The instance failed.
     #[error(transparent)]
     Instance(#[from] InstanceError),
-    /// The repository failed us.
+    /// The repository failed.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    /// Something could not be put into the format, or read from it.
+    /// Data could not be encoded in or decoded from the format.
     #[error("cannot {what}")]
     Format {
-        /// The operation.
+        /// Operation that failed.
         what: String,
         /// The cause.
         #[source]
         source: FormatError,
     },
-    /// Something could not be sealed.
+    /// Data could not be sealed.
     #[error("cannot {what}")]
     Crypto {
-        /// The operation.
+        /// Operation that failed.
         what: String,
         /// The cause.
         #[source]
@@ -40,9 +40,9 @@ pub enum CaptureError {
          check the instance's URL, or give each instance a repository of its own"
     )]
     OtherInstance {
-        /// What the listing showed.
+        /// Instance found by the listing.
         found: String,
-        /// What the trust policy names.
+        /// Instance named by the trust policy.
         expected: String,
     },
     /// No version of the trust policy is in force.
@@ -50,7 +50,7 @@ pub enum CaptureError {
         "no version of the trust policy is in force, so nobody says whom to seal to; `keyhaven verify` names the damage"
     )]
     NoPolicy,
-    /// There is a newer policy version that this host cannot have seen.
+    /// A snapshot names a newer policy version, which this host does not have.
     #[error(
         "not sealed: snapshot {} was written under version {version} of the trust policy, which is not here, and its \
          recovery recipients may differ; give this host the newest policy (`--policy`, it is on the recovery sheet)",
@@ -59,16 +59,16 @@ pub enum CaptureError {
     PolicyUnknown {
         /// The snapshot.
         snapshot: Digest,
-        /// The version that it names.
+        /// Policy version that it names.
         version: u64,
     },
-    /// Not one secret was listed.
+    /// The listing has no secrets.
     #[error(
         "the instance lists no secret at all; if it really is empty, set `allow_empty`, else see whether the identity \
          lost its access"
     )]
     Empty,
-    /// An item that was there is hidden from us now.
+    /// An item that was readable is now hidden.
     #[error(
         "the instance refuses to say whether {key} still exists, so access to it was lost and a backup would miss it; \
          give the identity its role back"
@@ -77,7 +77,7 @@ pub enum CaptureError {
         /// The item.
         key: ItemKey,
     },
-    /// Two steady listings lack an item that answers when asked for.
+    /// An item is missing from two stable listings but exists when requested.
     #[error(
         "the lists lack {key}, but it answers when asked for: the lists are not complete for this identity; \
          `keyhaven doctor` shows its roles"
@@ -86,16 +86,16 @@ pub enum CaptureError {
         /// The item.
         key: ItemKey,
     },
-    /// Item after item could not be read.
+    /// Too many consecutive items could not be read.
     #[error("gave up after {failures} items in a row could not be read, the last because of this")]
     Unreadable {
-        /// How many.
+        /// Number of consecutive failures.
         failures: u32,
-        /// The last refusal.
+        /// Last error.
         #[source]
         source: InstanceError,
     },
-    /// Our clock and the provider's are too far apart to sign.
+    /// The clocks of this host and of the provider differ too much to sign.
     #[error(
         "not signed: this host's clock says {here}, the instance's {there}, more than 5 minutes apart; set the clock"
     )]
@@ -105,29 +105,29 @@ pub enum CaptureError {
         /// The instance's clock.
         there: Timestamp,
     },
-    /// The run took longer than the repository allows, so objects that it needs may be swept under it.
+    /// The run exceeded the longest run of the repository, so a sweep may delete objects that it needs.
     #[error(
         "gave up after {hours} h, the longest run that this repository allows; a higher pace or another `full_every` \
          makes runs shorter"
     )]
     TooLong {
-        /// The limit, in hours.
+        /// Limit in hours.
         hours: u64,
     },
-    /// The payloads do not fit into the packs that one snapshot may name.
+    /// The payloads need more packs than one snapshot may name.
     #[error("the snapshot would name {packs} packs, more than the {limit} that one may")]
     TooManyPacks {
-        /// How many.
+        /// Number of packs.
         packs: usize,
-        /// How many of them this run wrote.
+        /// Number of packs that this run wrote.
         new: usize,
-        /// The limit of format 1.
+        /// Limit of format 1.
         limit: usize,
     },
-    /// What was just written is gone when the ledger is to name it, again and again.
+    /// Objects just written disappeared before the entry could name them, repeatedly.
     #[error("gave up after {attempts} attempts: what was just written is gone again; see what deletes objects there")]
     Vanishing {
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
     },
     /// Stopped by the user or the platform.
@@ -136,13 +136,13 @@ pub enum CaptureError {
     /// A bug.
     #[error("{what}; this is a bug of keyhaven's, please report it")]
     Internal {
-        /// What does not add up.
+        /// The inconsistency found.
         what: String,
     },
 }
 
 impl CaptureError {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

@@ -1,4 +1,4 @@
-//! Whether what was collected may be relied upon.
+//! Checks that a capture can be trusted: clock skew and lost items.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::provider::Source;
 use crate::repository::Repository;
 use crate::repository::ledger::{Ledger, SnapshotState};
 
-/// The difference between this host's clock and the provider's beyond which nothing is signed, in milliseconds.
+/// Maximum difference between this host's clock and the provider's for signing, in milliseconds.
 const SKEW: i64 = 5 * 60 * 1_000;
 
-/// Compares this host's clock with the provider's, if that is known.
+/// Compares this host's clock with the provider's, if known.
 ///
 /// # Errors
-/// [`CaptureError::ClockSkew`] when they are more than five minutes apart.
+/// [`CaptureError::ClockSkew`] if they differ by more than five minutes.
 pub(super) fn check_clock(here: Timestamp, there: Option<Timestamp>) -> Result<(), CaptureError> {
     match there {
         Some(there) if here.millis_since(there).abs() > SKEW => Err(CaptureError::ClockSkew { here, there }),
@@ -31,30 +31,29 @@ pub(super) fn check_clock(here: Timestamp, there: Option<Timestamp>) -> Result<(
     }
 }
 
-/// What the guard looks at.
+/// Inputs of the shrink check.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShrinkGuard<'a> {
-    /// The repository.
     pub(super) repository: &'a Repository,
-    /// Its ledger.
+    /// Ledger of the repository.
     pub(super) ledger: &'a Ledger,
-    /// What opens catalogues here.
+    /// Identities that open catalogues on this host.
     pub(super) keys: &'a Arc<Identities>,
-    /// What the run builds on.
+    /// Base snapshot of the run.
     pub(super) base: &'a BaseSnapshot,
-    /// The instance.
     pub(super) source: &'a dyn Source,
-    /// The share of items whose absence is too much.
+    /// Share of missing items above which the snapshot is suspect.
     pub(super) max_shrink: f64,
-    /// The present.
+    /// Current time.
     pub(super) now: Timestamp,
 }
 
 impl ShrinkGuard<'_> {
-    /// Why the snapshot is suspect; nothing when it is good. Names no item: the entry is not encrypted.
+    /// Returns the reasons why the snapshot is suspect; empty if it is good. Names no items, because entries are not
+    /// encrypted.
     ///
     /// # Errors
-    /// When the catalogue of an earlier snapshot cannot be reached, or what vanished since then is hidden from us.
+    /// If the catalogue of an earlier snapshot cannot be reached, or if items that vanished since then are hidden.
     pub(super) async fn reasons(
         &self,
         collected: &mut Collected,
@@ -78,7 +77,7 @@ impl ShrinkGuard<'_> {
         Ok(reasons)
     }
 
-    /// The snapshot that the listing is measured by.
+    /// Returns the snapshot that the listing is compared with.
     fn measure(&self) -> Option<&Entry> {
         let snapshots = self.ledger.snapshots();
         let past: Vec<PastSnapshot> = snapshots
@@ -94,7 +93,7 @@ impl ShrinkGuard<'_> {
         baseline(&past, self.now).and_then(|at| snapshots.get(at).copied())
     }
 
-    /// How many items of a snapshot are not there any more, and of how many.
+    /// Returns the number of items of a snapshot that are missing now, and its total number of items.
     async fn missing(
         &self,
         before: &Entry,
@@ -113,7 +112,7 @@ impl ShrinkGuard<'_> {
                     lost.map_or(Ok(()), |key| Err(CaptureError::SightLost { key }))?;
                 }
                 if self.base.index.keys.len() == 0 {
-                    // Nothing of what vanished since then has been asked for: there was no base that had it.
+                    // There was no base, so no vanished item has been requested yet: request a sample.
                     let all = missing_from(&keys, collected).count();
                     let places: BTreeSet<usize> = sample(all).collect();
                     let missing = missing_from(&keys, collected).enumerate();
@@ -131,7 +130,7 @@ impl ShrinkGuard<'_> {
                      {error}",
                     before.digest.short()
                 ));
-                // Its counts stand in the entry: enough to see that a whole kind has gone out of sight.
+                // The entry itself has counts per kind: enough to detect that a whole kind can no longer be listed.
                 for kind in
                     collected.compared.hidden.keys().filter(|kind| event.counts.kinds.contains_key(kind.as_str()))
                 {

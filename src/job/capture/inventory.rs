@@ -1,17 +1,17 @@
-//! An inventory without its documents: keys, revisions, and what this run has of each item.
+//! An inventory without documents: keys, revisions, and the state of each item in this run.
 
 use super::keys::KeyTable;
 use super::supply::Supplied;
 use crate::model::{Revision, Timestamp};
 use crate::provider::CompleteListing;
 
-/// The first half of a revision: enough to tell two apart, and 100,000 items take some megabytes less. Only whole
+/// First half of a revision: enough to distinguish revisions, and saves some megabytes per 100,000 items. Only whole
 /// revisions are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ShortRevision([u8; 16]);
 
 impl ShortRevision {
-    /// The mark of a revision.
+    /// Shortens a revision.
     pub(super) fn of(revision: &Revision) -> Self {
         let mut half = [0; 16];
         half.iter_mut().zip(revision.as_bytes()).for_each(|(to, from)| *to = *from);
@@ -19,65 +19,66 @@ impl ShortRevision {
     }
 }
 
-/// What is to be done about an item after a listing.
+/// Action required for an item after a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ItemTask {
-    /// Its line of the base is taken over: its revision is the one stored there.
+    /// Keep the base line: the revision is the one stored there.
     Keep,
-    /// It was read in this run, and its revision was listed both before and after.
+    /// Nothing left to do: the item was read in this run, and its revision was the same in the listings before and
+    /// after.
     Done,
-    /// Nothing but `updated_at` moved around our own reading of it. Settled at the end of the listing: [`ItemTask::Done`]
-    /// when this instance moves `updated_at` on every read, [`ItemTask::Read`] when it does not.
+    /// Only `updated_at` changed, around our own read. Resolved at the end of the listing: to [`ItemTask::Done`] if
+    /// reads change `updated_at` on this instance, otherwise to [`ItemTask::Read`].
     Touched,
-    /// It has to be read.
+    /// Read the item.
     Read,
 }
 
 /// One listed item.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListedItem {
-    /// The digest of its rows.
+    /// Digest of its rows.
     pub(super) revision: ShortRevision,
-    /// The same without `updated_at`, where that still tells versions apart.
+    /// The same digest without `updated_at`, if that still distinguishes versions.
     pub(super) settled: Option<ShortRevision>,
-    /// What is to be done.
+    /// Required action.
     pub(super) task: ItemTask,
-    /// The newest round in which it was read with success.
+    /// Newest round in which it was read successfully.
     pub(super) got: Option<u8>,
-    /// The newest round in which it was tried; its rows of then are kept.
+    /// Newest round in which a read was attempted; its rows from that round are kept.
     pub(super) tried: Option<u8>,
-    /// When that reading was done, if it brought a payload.
+    /// Time of that read, if it returned a payload.
     pub(super) payload_at: Option<Timestamp>,
-    /// Its place in the base.
+    /// Index in the base.
     pub(super) base: Option<u32>,
-    /// The place of the document that the operator supplies for it.
+    /// Index of the document that the operator supplies for it.
     pub(super) supplied: Option<u32>,
-    /// Whether it is a secret, for the count.
+    /// True if it is a secret; used for the counts.
     pub(super) secret: bool,
 }
 
-/// The items of one listing in the order of their keys.
+/// The items of one listing in key order.
 #[derive(Debug)]
 pub(super) struct ListedInventory {
-    /// Their keys.
+    /// Item keys.
     pub(super) keys: KeyTable,
-    /// What is known of each.
+    /// State of each item.
     pub(super) seen: Vec<ListedItem>,
     /// The listing itself.
     pub(super) listing: CompleteListing,
-    /// The newest `updated_at` that it showed.
+    /// Newest `updated_at` in the listing.
     pub(super) newest_change: Option<Timestamp>,
-    /// What the operator supplies.
+    /// Members that the operator supplies.
     pub(super) supplied: Supplied,
 }
 
 impl ListedInventory {
-    /// How many items have to be read.
+    /// Returns the number of items to read.
     pub(super) fn to_read(&self) -> u64 {
         self.count(|seen| seen.task == ItemTask::Read)
     }
 
-    /// How many secrets there are.
+    /// Returns the number of secrets.
     pub(super) fn secrets(&self) -> u64 {
         self.count(|seen| seen.secret)
     }
@@ -86,7 +87,7 @@ impl ListedInventory {
         u64::try_from(self.seen.iter().filter(|seen| wanted(seen)).count()).unwrap_or(u64::MAX)
     }
 
-    /// Notes what reading an item brought.
+    /// Records the outcome of reading an item.
     pub(super) fn note(&mut self, at: usize, round: u8, outcome: ReadOutcome) {
         if let Some(seen) = self.seen.get_mut(at) {
             seen.tried = Some(round);
@@ -98,14 +99,14 @@ impl ListedInventory {
     }
 }
 
-/// What trying to read an item came to.
+/// Outcome of an attempt to read an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadOutcome {
-    /// It was read, with or without a payload.
+    /// The item was read, with or without a payload.
     Read {
-        /// When it was done by the provider's clock, if there was a payload.
+        /// Time of the read by the provider's clock, if there was a payload.
         payload_at: Option<Timestamp>,
     },
-    /// It was not.
+    /// The read failed.
     Failed,
 }

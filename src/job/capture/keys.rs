@@ -1,13 +1,13 @@
-//! Item keys of a whole instance in one piece of memory.
+//! Item keys of a whole instance in one contiguous buffer.
 
 use std::cmp::Ordering;
 
 use crate::model::ItemKey;
 
-/// Bytes of the key of a secret: the kind, a slash, a UUID.
+/// Length in bytes of a secret's key: the kind, a slash, a UUID.
 const SECRET_KEY: usize = 43;
 
-/// Keys in rising order. 100,000 of them take some 5 MB, without an allocation each.
+/// Keys in ascending order. 100,000 keys take about 5 MB, without an allocation for each.
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
     text: String,
@@ -15,38 +15,38 @@ pub(super) struct KeyTable {
 }
 
 impl KeyTable {
-    /// Makes room for so many keys of secrets.
+    /// Reserves memory for this many keys of secrets.
     pub(super) fn reserve(&mut self, keys: usize) {
         self.text.reserve_exact(keys.saturating_mul(SECRET_KEY));
         self.ends.reserve_exact(keys);
     }
 
-    /// Adds a key, which must be greater than all before it.
+    /// Adds a key, which must be greater than all keys in the table.
     pub(super) fn push(&mut self, key: &ItemKey) {
         self.text.push_str(key.as_str());
         self.ends.push(self.text.len());
     }
 
-    /// Adds the keys of another table, which must be greater than all of this one.
+    /// Appends another table, whose keys must be greater than all keys in this one.
     pub(super) fn append(&mut self, other: &KeyTable) {
         let moved = self.text.len();
         self.text.push_str(&other.text);
         self.ends.extend(other.ends.iter().map(|end| end + moved));
     }
 
-    /// The key at a place, as text; nothing past the end.
+    /// Returns the key at an index as text, or `None` past the end.
     pub(super) fn get(&self, at: usize) -> Option<&str> {
         let end = *self.ends.get(at)?;
         let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         self.text.get(start..end)
     }
 
-    /// The key at a place.
+    /// Returns the key at an index.
     pub(super) fn key(&self, at: usize) -> Option<ItemKey> {
         self.get(at)?.parse().ok()
     }
 
-    /// The place of a key.
+    /// Returns the index of a key.
     pub(super) fn find(&self, key: &ItemKey) -> Option<usize> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -60,27 +60,27 @@ impl KeyTable {
         None
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Gives memory back that growing has left over.
+    /// Releases unused capacity.
     pub(super) fn shrink(&mut self) {
         self.text.shrink_to_fit();
         self.ends.shrink_to_fit();
     }
 }
 
-/// Walks a [`KeyTable`] beside another sorted sequence.
+/// Cursor over a [`KeyTable`] that advances alongside another sorted sequence.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     at: usize,
 }
 
 impl Walk {
-    /// Goes forward to `key`, tells `passed` the place of every smaller key on the way, and returns the place of `key`
-    /// itself if it is there.
+    /// Advances to `key`, passes the index of every smaller key on the way to `passed`, and returns the index of `key`
+    /// if it is present.
     pub(super) fn to(&mut self, table: &KeyTable, key: &str, mut passed: impl FnMut(usize)) -> Option<usize> {
         while let Some(here) = table.get(self.at) {
             match here.cmp(key) {
@@ -96,7 +96,7 @@ impl Walk {
         None
     }
 
-    /// Tells `passed` the place of every key that is left.
+    /// Passes the index of every remaining key to `passed`.
     pub(super) fn rest(&mut self, table: &KeyTable, passed: impl FnMut(usize)) {
         (self.at..table.len()).for_each(passed);
         self.at = table.len();

@@ -1,12 +1,12 @@
-//! Keeping the packs of a snapshot few.
+//! Limits the number of packs per snapshot by merging small ones.
 
 use crate::model::limits::PACKS_PER_SNAPSHOT;
 
-/// Packs that are merged at once beyond what is needed, so that not every run has to do it again.
+/// Number of packs merged beyond what is needed, so that not every run has to merge again.
 const SLACK: usize = 64;
 
-/// Which packs to give up, as places in `sizes`, when a snapshot that keeps them all and gets `new` more would name more
-/// than [`PACKS_PER_SNAPSHOT`]: the smallest. Their items are read again into new packs.
+/// Returns the packs to merge, as indexes into `sizes`: the smallest ones, if a snapshot that keeps them all and adds
+/// `new` more would exceed [`PACKS_PER_SNAPSHOT`]. Their items are read again into new packs.
 pub(super) fn packs_to_merge(sizes: &[u64], new: usize) -> Vec<usize> {
     let room = PACKS_PER_SNAPSHOT.saturating_sub(new);
     if sizes.len() <= room {

@@ -1,19 +1,19 @@
-//! Capture: reading an instance that has no snapshots, and saying what can be claimed about the moment.
+//! Capture: backs up an instance that has no snapshots of its own, and states how consistent the result is.
 //!
-//! List, read, list again. When two listings agree, everything listed existed together between them; when they go on
-//! disagreeing, each item is right on its own, and the snapshot says that instead.
+//! List, read, list again. If two listings agree, everything listed existed together between them. If they never agree,
+//! each item is consistent by itself, and the snapshot records that instead.
 //!
 //! | module | what |
 //! |---|---|
-//! | `base`, `reuse`, `refresh`, `merge_packs` | the snapshot that a run builds on, and what of it is still worth something |
-//! | `round`, `inventory`, `keys` | one listing compared with the one before: what moved, what is to be read (pure) |
+//! | `base`, `reuse`, `refresh`, `merge_packs` | the base snapshot of a run, and which of its packs can be reused |
+//! | `round`, `inventory`, `keys` | compares a listing with the previous one: changed items, items to read (pure) |
 //! | `collect` | the rounds |
-//! | `reading`, `packing` | items side by side into packs |
-//! | `supply` | members that the operator supplies, item by item |
-//! | `records` | metadata in memory: compressed, in the order of keys |
-//! | `segments`, `catalogue`, `counts` | the new catalogue as one sorted merge |
-//! | `shrink`, `guard`, `deadline` | when a snapshot is suspect, and when nothing is signed at all |
-//! | `begin`, `renewal` | what the ledger says before a run: who may sign, and whether everything must be read |
+//! | `reading`, `packing` | reads items in parallel into packs |
+//! | `supply` | members that the operator supplies per item |
+//! | `records` | metadata in memory, compressed and in key order |
+//! | `segments`, `catalogue`, `counts` | writes the new catalogue as one sorted merge |
+//! | `shrink`, `guard`, `deadline` | when a snapshot is suspect, and when nothing is signed |
+//! | `begin`, `renewal` | ledger checks before a run: signing rights, and whether everything must be read |
 
 mod base;
 mod begin;

@@ -1,37 +1,38 @@
-//! What a capture is told.
+//! Options of a capture.
 
 use std::time::Duration;
 
 use crate::crypto::seal::DEFAULT_LEVEL;
 use crate::model::policies::Override;
 
-/// How to capture.
+/// Options of a capture.
 #[derive(Debug, Clone)]
 pub struct CaptureOptions {
-    /// Read everything and trust no earlier pack.
+    /// Read everything and reuse no pack.
     pub full: bool,
-    /// Every item is read again within this time, each at a moment of its own.
+    /// Time in which every item is read again, each at its own time.
     pub full_every: Duration,
-    /// The share of items, 0 to 1, whose absence makes a snapshot suspect.
+    /// Share of items, 0 to 1, that may be missing before the snapshot is suspect.
     pub max_shrink: f64,
-    /// Whether an instance without a single secret is taken for what it is.
+    /// Accept an instance without secrets as empty.
     pub allow_empty: bool,
-    /// Whether values that the identity may not read are accepted as missing. The snapshot says so all the same.
+    /// Accept values that the identity may not read as missing. The snapshot still records them as missing.
     pub allow_partial: bool,
-    /// Items that are read side by side, at least 1; the client's pace holds for all of them together.
+    /// Number of items read in parallel, at least 1. The client's pace applies to all of them together.
     pub concurrency: usize,
-    /// Members that the operator supplies because no answer returns them, for the items that each selects.
+    /// Members that the operator supplies because no response contains them, for the items that each selects.
     pub overrides: Vec<Override>,
-    /// What the snapshot is tagged with.
+    /// Tags of the snapshot.
     pub tags: Vec<String>,
-    /// The zstd level of packs and catalogue parts.
+    /// zstd level of packs and catalogue parts.
     pub level: i32,
-    /// Stated in every entry: this process may open packs, because the configuration accepts a recovery key here.
+    /// Recorded in every entry: true if this process can open packs because the configuration accepts a recovery key
+    /// here.
     pub recovery_key_on_collector: bool,
 }
 
 impl Default for CaptureOptions {
-    /// Refresh within 7 days, suspect when more than a fifth is gone, 16 reads side by side.
+    /// Default: refresh within 7 days, suspect if more than a fifth is missing, 16 parallel reads.
     fn default() -> Self {
         Self {
             full: false,

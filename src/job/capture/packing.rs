@@ -1,4 +1,4 @@
-//! Payloads on their way into packs: collected, sealed on blocking threads, uploaded, a bounded number at once.
+//! Packing of payloads: collected, sealed on blocking threads, and uploaded with bounded parallelism.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,29 +18,28 @@ use crate::model::limits::{MIB, PACK_PLAIN_WRITE};
 use crate::model::{ItemKey, Payload, Slot};
 use crate::repository::Repository;
 
-/// Packs that are sealed or uploaded at once.
+/// Number of packs sealed or uploaded in parallel.
 const IN_FLIGHT: usize = 2;
-/// Plain bytes of the first packs of a run; they grow from there to [`PACK_PLAIN_WRITE`], so that a small instance takes
-/// little memory and a large one few packs.
+/// Plain bytes of the first packs of a run. The size grows from there to [`PACK_PLAIN_WRITE`], so that a small instance
+/// needs little memory and a large one few packs.
 const FIRST: usize = 4 * MIB;
-/// After so many packs the size doubles.
+/// Number of packs after which the size doubles.
 const STEP: usize = 8;
 
-/// The number of a pack in this run; its digest is known only once it is sealed.
+/// Number of a pack in this run; its digest is known only once it is sealed.
 pub(super) type Number = u32;
 
-/// Where packs go and whom they are sealed to.
+/// Destination of packs, and their recipients.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PackTarget<'a> {
-    /// Who listens.
+    /// Context of the job.
     pub(super) context: &'a Context,
-    /// The repository.
     pub(super) repository: &'a Repository,
-    /// The source of the repository, for the first line of each pack.
+    /// Source instance of the repository, written to the first line of each pack.
     pub(super) source: &'a SourceName,
-    /// Who can open them.
+    /// Recipients of the packs.
     pub(super) recipients: &'a Recipients,
-    /// The zstd level.
+    /// zstd level.
     pub(super) level: i32,
 }
 
@@ -51,7 +50,7 @@ pub(super) struct Packing<'a> {
     ready: VecDeque<(Number, PackBuilder)>,
     flying: FuturesUnordered<BoxFuture<'a, Result<(Number, ListedPack), CaptureError>>>,
     written: Vec<Option<ListedPack>>,
-    /// Plain bytes of all lines so far.
+    /// Total plain bytes of all lines.
     pub(super) plain: u64,
 }
 
@@ -62,23 +61,23 @@ impl fmt::Debug for Packing<'_> {
 }
 
 impl<'a> Packing<'a> {
-    /// Starts without a pack.
+    /// Creates the packing, with no pack written.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// If the operating system provides no random bytes.
     pub(super) fn new(target: PackTarget<'a>) -> Result<Self, CaptureError> {
         let open = target.builder()?;
         let (ready, flying, written) = (VecDeque::new(), FuturesUnordered::new(), Vec::new());
         Ok(Self { target, open, ready, flying, written, plain: 0 })
     }
 
-    /// Adds a payload; returns the number of the pack that will hold it.
+    /// Adds a payload and returns the number of the pack that will hold it.
     ///
     /// # Errors
-    /// When it cannot be put into the format.
+    /// If the payload cannot be encoded.
     pub(super) fn push(&mut self, key: &ItemKey, slot: &Slot, payload: &Payload) -> Result<Number, CaptureError> {
         if self.open.contains(key, slot) {
-            // Read before in this run, and read again because something moved: a pack holds each slot once.
+            // Read again in this run because something changed: a pack holds each slot only once.
             self.close()?;
         }
         let number = self.number()?;
@@ -94,7 +93,7 @@ impl<'a> Packing<'a> {
         Ok(number)
     }
 
-    /// The number of the pack that is being filled.
+    /// Returns the number of the pack being filled.
     fn number(&self) -> Result<Number, CaptureError> {
         let number = self.written.len() + self.ready.len();
         Number::try_from(number).map_err(|_| CaptureError::Internal { what: "too many packs to count".to_owned() })
@@ -107,20 +106,20 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    /// Whether more payloads should be read: no full pack waits.
+    /// True if more payloads should be read: no full pack is waiting.
     pub(super) fn has_room(&self) -> bool {
         self.ready.is_empty()
     }
 
-    /// Whether a pack is under way.
+    /// True if a pack is being sealed or uploaded.
     pub(super) fn busy(&self) -> bool {
         !self.flying.is_empty()
     }
 
-    /// Waits until one pack that is under way has arrived; returns at once when there is none.
+    /// Waits until one pack in flight is written; returns at once if there is none.
     ///
     /// # Errors
-    /// When it could not be sealed or uploaded.
+    /// If it could not be sealed or uploaded.
     pub(super) async fn next(&mut self) -> Result<(), CaptureError> {
         if let Some(done) = self.flying.next().await {
             let (number, pack) = done?;
@@ -133,10 +132,10 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    /// Seals and uploads what is left, and waits for all of it.
+    /// Seals and uploads the remaining packs and waits for all of them.
     ///
     /// # Errors
-    /// When a pack could not be sealed or uploaded.
+    /// If a pack could not be sealed or uploaded.
     pub(super) async fn flush(&mut self) -> Result<(), CaptureError> {
         if !self.open.is_empty() {
             self.close()?;
@@ -147,12 +146,12 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    /// A pack that has arrived.
+    /// Returns a pack once it is written.
     pub(super) fn written(&self, number: Number) -> Option<&ListedPack> {
         self.written.get(number as usize)?.as_ref()
     }
 
-    /// All packs that have arrived.
+    /// Returns all written packs.
     pub(super) fn all(&self) -> impl Iterator<Item = &ListedPack> {
         self.written.iter().flatten()
     }
@@ -185,7 +184,7 @@ impl PackTarget<'_> {
     }
 }
 
-/// How many plain bytes the next pack gets after `packs` others.
+/// Returns the plain bytes of the next pack after `packs` others.
 fn target_size(packs: usize) -> usize {
     let doubled = u32::try_from(packs / STEP).unwrap_or(u32::MAX).min(3);
     (FIRST << doubled).min(PACK_PLAIN_WRITE)

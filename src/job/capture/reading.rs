@@ -1,4 +1,4 @@
-//! Reading what a round asks for: side by side, within the room that the packs have.
+//! Reads the items of a round in parallel, as far as the packing has room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -19,52 +19,51 @@ use crate::job::event::{JobEvent, Stage};
 use crate::model::{Item, ItemKey, Revision, Slot, Timestamp};
 use crate::provider::{InstanceError, ItemContent, Listed, Source};
 
-/// An item whose `updated_at` is younger than this may change once more in the same tick, so it is read only later.
+/// Age in milliseconds that an `updated_at` must reach before its item is read. A younger item may change again within
+/// the same timestamp tick.
 const TICK: i64 = 2_000;
-/// An `updated_at` further ahead of the provider's own `Date` than this is no clock to wait for.
+/// Maximum lead in milliseconds of an `updated_at` over the provider's own `Date`. A larger lead is not waited out.
 const AHEAD: i64 = 60_000;
-/// Items in a row that the instance answers with 429 or 5xx, retries included, or with nothing that can be used, before
-/// the run gives up.
+/// Number of consecutive items with 429, 5xx (retries included) or unusable responses after which the run aborts.
 const TROUBLED: u32 = 20;
 
-/// What a round has of an item: a reading, or its rows alone when it could not be read.
+/// An item in a round: as read, or only its list rows if it could not be read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ItemInRound {
-    /// The item with all documents that there are; without revision and pointers.
+    /// The item with all available documents, without revision and pointers.
     pub(super) item: Item,
-    /// The revision that was listed before it was read.
+    /// Revision listed before the item was read.
     pub(super) revision: Revision,
     /// The same without `updated_at`.
     pub(super) settled: Option<Revision>,
-    /// Its payloads, by the pack that holds each.
+    /// Its payloads: slot and the pack that holds it.
     pub(super) payloads: Vec<(Slot, Number)>,
 }
 
-/// What reading is done with.
+/// Reader of items.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ItemReader<'a> {
-    /// Who listens.
+    /// Context of the job.
     pub(super) context: &'a Context,
-    /// The instance.
     pub(super) source: &'a dyn Source,
-    /// What the run builds on.
+    /// Base snapshot of the run.
     pub(super) base: &'a BaseSnapshot,
-    /// How many items are read at once.
+    /// Number of items read in parallel.
     pub(super) concurrency: usize,
-    /// When the run gives up.
+    /// Time limit of the run.
     pub(super) deadline: Deadline<'a>,
 }
 
-/// What happened to items that could not be read, by key. An item that is read later is taken out again.
+/// Items that could not be read, by key. An item that is read later is removed.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
-    /// The reasons.
+    /// Error messages.
     pub(super) why: BTreeMap<ItemKey, String>,
-    /// Items that moved while they were read.
+    /// Items that changed while they were read.
     pub(super) moved: BTreeSet<ItemKey>,
-    /// Items that answered 404 to the newest try.
+    /// Items that answered 404 to the newest attempt, with the round of that attempt.
     pub(super) gone: BTreeMap<ItemKey, u8>,
-    /// Items whose value was refused, with the provider's words; whatever else there is of them was read.
+    /// Items whose value was refused, with the provider's message. Everything else about them was read.
     pub(super) refused: BTreeMap<ItemKey, String>,
     troubled: u32,
 }
@@ -74,17 +73,17 @@ struct ItemRead {
     at: usize,
     listed: Listed,
     before: Option<Item>,
-    /// Whether the base has a payload of it.
+    /// True if the base has a payload of it.
     held: bool,
-    /// Whether the base has it as it is listed now.
+    /// True if the base has it at the listed revision.
     unmoved: bool,
 }
 
 impl ItemReader<'_> {
-    /// Reads every item of the inventory whose task is to be read, and returns the lines in the order of their keys.
+    /// Reads every item of the inventory whose task is [`ItemTask::Read`] and returns the lines in key order.
     ///
     /// # Errors
-    /// When the instance fails as a whole, or a pack cannot be written. An item that alone cannot be read is no error.
+    /// If the instance fails as a whole, or a pack cannot be written. A single unreadable item is not an error.
     pub(super) async fn read(
         &self,
         round: u8,
@@ -92,7 +91,7 @@ impl ItemReader<'_> {
         packing: &mut Packing<'_>,
         failures: &mut Failures,
     ) -> Result<Records<ItemInRound>, CaptureError> {
-        // A later round reads little but what failed before: it would see the same few one after the other.
+        // Later rounds read mostly items that failed before, so these would be consecutive.
         failures.troubled = 0;
         let total = compared.inventory.to_read();
         self.tell(JobEvent::Begin { stage: Stage::Read, total: Some(total) });
@@ -129,10 +128,10 @@ impl ItemReader<'_> {
         Ok(lines.done)
     }
 
-    /// Waits until everything that the listing showed is old enough that no change can hide in its tick.
+    /// Waits until every listed change is old enough that no further change can share its timestamp tick.
     pub(super) async fn settle_down(&self, newest: Option<Timestamp>) {
         if let (Some(newest), Some(now)) = (newest, self.source.provider_now()) {
-            // What lies too far ahead was written by no clock to wait for; it must not hide the others behind it.
+            // An implausible future time must not cut short the wait for the plausible ones.
             let newest = if newest.millis_since(now) <= AHEAD { newest } else { now };
             self.source.wait_until(newest.plus_millis(TICK)).await;
         }
@@ -173,7 +172,7 @@ impl ItemReader<'_> {
         (job, result)
     }
 
-    /// Turns what a read came to into a line; payloads go to the packs.
+    /// Turns the result of a read into a line and passes payloads to the packing.
     fn settle(
         &self,
         round: u8,
@@ -214,7 +213,7 @@ impl ItemReader<'_> {
 }
 
 impl Failures {
-    /// Notes a failed read, or gives the error back when it says that going on is pointless.
+    /// Records a failed read. Returns the error if continuing is pointless.
     fn take(&mut self, key: &ItemKey, round: u8, error: InstanceError) -> Result<(), CaptureError> {
         self.moved.remove(key);
         self.gone.remove(key);
@@ -223,7 +222,7 @@ impl Failures {
             InstanceError::Gone { .. } => {
                 self.gone.insert(key.clone(), round);
             }
-            // One such answer is about one item; one after the other, they are about the instance.
+            // A single such response concerns one item; consecutive ones concern the instance.
             InstanceError::Overloaded { .. } | InstanceError::Malformed { .. } | InstanceError::Incomplete { .. } => {
                 self.troubled += 1;
                 if self.troubled >= TROUBLED {
@@ -234,7 +233,7 @@ impl Failures {
                 self.moved.insert(key.clone());
             }
             InstanceError::Forbidden { .. } | InstanceError::Refused { .. } | InstanceError::Unsafe { .. } => {}
-            // No answer, or no access at all: nothing else would be better.
+            // No response or no access: other items would fail as well.
             other => return Err(other.into()),
         }
         self.why.insert(key.clone(), error.to_string());
@@ -250,7 +249,7 @@ impl Failures {
     }
 }
 
-/// Brings lines that come in any order back into the order in which they were asked for.
+/// Restores the requested order of lines that arrive in any order.
 #[derive(Default)]
 struct InOrder {
     expected: VecDeque<usize>,

@@ -1,4 +1,4 @@
-//! Lines of metadata in the order of their keys, kept compressed until they are needed.
+//! Queue of metadata lines in key order, compressed until they are needed.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use super::CaptureError;
 use crate::crypto::compress;
 
-/// Plain bytes of a block before it is compressed.
+/// Plain bytes of a block before compression.
 const BLOCK: usize = 256 * 1024;
 
-/// A queue of lines: written at the end, read from the front, and what was read is given back.
+/// A queue of lines, written at the end and read from the front. Memory of lines that were read is freed.
 ///
-/// Holds metadata only; payloads never come here, because this memory is not wiped.
+/// Holds metadata only: this memory is not wiped, so payloads must not be stored here.
 #[derive(Debug)]
 pub(super) struct Records<T> {
     blocks: VecDeque<(Vec<u8>, usize)>,
@@ -30,10 +30,10 @@ impl<T> Default for Records<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Records<T> {
-    /// Adds a line at the end.
+    /// Appends a line.
     ///
     /// # Errors
-    /// When it cannot be written as JSON or compressed.
+    /// If it cannot be serialised to JSON or compressed.
     pub(super) fn push(&mut self, line: &T) -> Result<(), CaptureError> {
         serde_json::to_writer(&mut self.open, line).map_err(|error| broken(&error))?;
         self.open.push(b'\n');
@@ -43,10 +43,10 @@ impl<T: Serialize + DeserializeOwned> Records<T> {
         Ok(())
     }
 
-    /// Takes the first line that is left.
+    /// Removes and returns the first line.
     ///
     /// # Errors
-    /// When a block does not read back.
+    /// If a block cannot be read back.
     pub(super) fn pop(&mut self) -> Result<Option<T>, CaptureError> {
         if self.front.is_empty() {
             if self.blocks.is_empty() {

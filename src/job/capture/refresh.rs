@@ -1,13 +1,13 @@
-//! When an item is read again although nothing about it moved.
+//! Periodic refresh: when an unchanged item is read again.
 
 use crate::crypto::digest::sha256;
 use crate::model::{ItemKey, Timestamp};
 
-/// Whether the refresh of an item is due: whether one of its own moments, which come every `full_every` milliseconds,
-/// lies after `read_at` and not after `now`.
+/// Returns true if the refresh of an item is due. Each item has its own time in every period of `full_every`
+/// milliseconds; it is due if one of these lies after `read_at` and at or before `now`.
 ///
-/// The moments of an item follow from a hash of its key, so those of an instance are spread evenly and there is no night
-/// in which everything is read again. An item that was never read is due.
+/// The time within the period follows from a hash of the key, which spreads the refreshes of an instance evenly instead
+/// of reading everything in one night. An item that was never read is due.
 pub(super) fn due(key: &ItemKey, read_at: Option<Timestamp>, now: Timestamp, full_every: i64) -> bool {
     let Some(read_at) = read_at else { return true };
     let period = full_every.max(1);
@@ -16,7 +16,7 @@ pub(super) fn due(key: &ItemKey, read_at: Option<Timestamp>, now: Timestamp, ful
     passed(now) > passed(read_at)
 }
 
-/// Where in the period the item's moment lies, in milliseconds.
+/// Returns the offset of an item's refresh time within the period, in milliseconds.
 fn own_moment(key: &ItemKey, period: i64) -> i64 {
     let digest = sha256(key.as_str().as_bytes());
     let number = digest.as_bytes().iter().take(7).fold(0_i64, |number, byte| (number << 8) | i64::from(*byte));

@@ -1,4 +1,4 @@
-//! Whether a run must read everything because the custodians made a snapshot void.
+//! Decides whether a run must read everything because custodians made a snapshot void.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use crate::format::{Entry, Policy};
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 
-/// Why the first run of a key must be full, under a policy version that made a snapshot void: it is judged and built afresh,
-/// on nothing from the time when that snapshot counted.
+/// Returns why the first run of a key must be full, if the policy version in force made a snapshot void. The run then
+/// reuses nothing from the time when that snapshot counted.
 pub(super) fn why_full(ledger: &Ledger, signer: &Digest) -> Option<String> {
     let (version, policy) = ledger.trust().writes_under()?;
     let mut void: BTreeMap<Digest, Vec<&Entry>> = BTreeMap::new();
@@ -32,16 +32,16 @@ pub(super) fn why_full(ledger: &Ledger, signer: &Digest) -> Option<String> {
     ))
 }
 
-/// Whether a full snapshot was made under a version that made the same void.
+/// Returns true if a full snapshot was made under a version that makes the same entries void.
 fn is_renewed(ledger: &Ledger, policy: &Policy, renewed: &[&Policy], key: &Digest, entries: &[&Entry]) -> bool {
     let end = |policy: &Policy| policy.key(key).and_then(|key| key.until.clone());
-    // The same end makes the same void; only another one must be looked at entry by entry.
+    // The same end makes the same entries void; check entry by entry only if the ends differ.
     entries.is_empty()
         || renewed.iter().any(|before| end(before) == end(policy))
         || entries.iter().all(|entry| renewed.iter().any(|before| is_void_under(ledger, before, entry)))
 }
 
-/// Whether a version ends the key of an entry below it.
+/// Returns true if a policy version ended the key of an entry before that entry.
 fn is_void_under(ledger: &Ledger, policy: &Policy, entry: &Entry) -> bool {
     let until = policy.key(&entry.key).and_then(|key| key.until.as_ref());
     until.is_some_and(|until| {

@@ -1,4 +1,4 @@
-//! What a capture came to.
+//! Result of a capture.
 
 use std::collections::BTreeMap;
 
@@ -7,75 +7,77 @@ use serde::Serialize;
 use crate::job::{RunFacts, RunResult, total};
 use crate::model::{Digest, FailureKind, ItemKey, ItemKind, Timestamp};
 
-/// The result of a capture that was recorded. The members are stable: more may come, none changes its meaning.
+/// Result of a recorded capture. The members are stable: members may be added, but none changes its meaning.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct CaptureReport {
-    /// The entry that makes the snapshot real.
+    /// Entry that records the snapshot.
     pub snapshot: Digest,
     /// Its sequence number.
     pub sequence: u64,
-    /// What can be said about its moment: `point_in_time` or `per_item`.
+    /// Consistency that is claimed: `point_in_time` or `per_item`.
     pub cut: &'static str,
-    /// Start of the interval that the cut speaks of, by the provider's clock; the snapshot's time.
+    /// Start of the interval that the cut covers, by the provider's clock. This is the snapshot's time.
     pub from: Timestamp,
     /// End of that interval.
     pub to: Timestamp,
-    /// Items that moved between the last two listings; 0 for `point_in_time`.
+    /// Number of items that changed between the last two listings; 0 for `point_in_time`.
     pub moved: u64,
-    /// Rounds of reading and listing again.
+    /// Number of rounds of reading and listing again.
     pub rounds: u64,
-    /// Whether everything was read.
+    /// True if everything was read.
     pub full: bool,
-    /// Why, when neither the options asked for it nor a base was missing: the trust policy made a snapshot void.
+    /// Reason for a full run that neither the options nor a missing base required: the trust policy made a snapshot
+    /// void.
     pub full_because: Option<String>,
-    /// The snapshot that it builds on.
+    /// Base snapshot.
     pub base: Option<Digest>,
-    /// Whether nothing had changed, so that the entry names the catalogue of its base again.
+    /// True if nothing changed, so that the entry names the catalogue of its base.
     pub quiet: bool,
-    /// Why the snapshot is suspect; empty for a good one.
+    /// Reasons why the snapshot is suspect; empty if it is good.
     pub suspect: Vec<String>,
-    /// What makes the repository itself doubtful: a forked policy, snapshots that cannot be judged, entries that are gone,
-    /// an entry that this host does not remember.
+    /// Doubts about the repository itself: a forked policy, snapshots that cannot be judged, missing entries, an entry
+    /// that this host does not remember.
     pub doubts: Vec<String>,
-    /// Items whose payloads could not be read, each with the reason.
+    /// Items whose payloads could not be read, with reasons.
     pub unread: Vec<UnreadItem>,
-    /// Configurations whose value was refused, because the identity lacks a role. The rest of them was captured.
+    /// Configurations whose value was refused because the identity lacks a role. Everything else about them was
+    /// captured.
     pub refused: Vec<RefusedItem>,
-    /// Kinds of items that the identity may not list, because it lacks a role; nothing of them was captured, and no
-    /// earlier snapshot had any.
+    /// Kinds that the identity may not list because it lacks a role. No item of them was captured, and no earlier
+    /// snapshot had any.
     pub hidden: Vec<HiddenKind>,
-    /// Whether the configuration file accepts that, so that what lacks a role alone makes no run partial.
+    /// True if the configuration accepts this, so that a missing role alone does not make the run partial.
     pub refused_is_accepted: bool,
-    /// How much of what it holds, by kind.
+    /// Contents of the snapshot, counted by kind.
     pub counts: BTreeMap<String, u64>,
-    /// Items by restorability class.
+    /// Number of items by restorability class.
     pub classes: BTreeMap<String, u64>,
-    /// Items taken over from the base.
+    /// Number of items copied from the base.
     pub kept: u64,
-    /// Items read in this run.
+    /// Number of items read in this run.
     pub read: u64,
-    /// What each round cost, the first listing apart.
+    /// Requests per round, with the first listing counted separately.
     pub requests: SpentRequests,
-    /// Bytes of payload lines before compression.
+    /// Plain bytes of payload lines, before compression.
     pub plain_bytes: u64,
     /// Sealed bytes of the packs that this run wrote.
     pub sealed_bytes: u64,
-    /// Packs written.
+    /// Number of packs written.
     pub packs_written: u64,
-    /// Packs of earlier runs that the snapshot names again.
+    /// Number of packs of earlier runs that the snapshot reuses.
     pub packs_reused: u64,
-    /// Catalogue parts written.
+    /// Number of catalogue parts written.
     pub parts_written: u64,
-    /// Catalogue parts named again.
+    /// Number of catalogue parts reused.
     pub parts_reused: u64,
-    /// How long the run took, in milliseconds, by this host's clock.
+    /// Duration of the run in milliseconds, by this host's clock.
     pub duration_ms: i64,
-    /// The recovery point achieved: milliseconds from the start of the cut to the end of the run, by the provider's clock.
+    /// Recovery point achieved: milliseconds from the start of the cut to the end of the run, by the provider's clock.
     pub recovery_point_ms: i64,
-    /// What the entry says beside the figures.
+    /// Notes of the entry, in words.
     pub notes: Vec<String>,
-    /// What the operator should look at.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
 }
 
@@ -84,16 +86,16 @@ pub struct CaptureReport {
 pub struct UnreadItem {
     /// The item.
     pub key: ItemKey,
-    /// The reason, in words.
+    /// Reason, in words.
     pub why: String,
 }
 
-/// A kind of items that the identity may not list.
+/// A kind that the identity may not list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HiddenKind {
     /// The kind.
     pub kind: ItemKind,
-    /// The provider's words.
+    /// The provider's message.
     pub why: String,
 }
 
@@ -102,34 +104,34 @@ pub struct HiddenKind {
 pub struct RefusedItem {
     /// The item.
     pub key: ItemKey,
-    /// The provider's words.
+    /// The provider's message.
     pub why: String,
-    /// When the value was read that an earlier snapshot has and this one keeps; `None` when there is none.
+    /// Time at which the kept value was read for an earlier snapshot; `None` if there is no earlier value.
     pub value_of: Option<Timestamp>,
-    /// Whether the item has changed since then, so that the kept value may be out of date.
+    /// True if the item has changed since, so that the kept value may be out of date.
     pub moved_since: bool,
-    /// Whether the kept value is sealed to other recovery keys than those configured now, so that these do not open it.
-    /// Nothing excuses that.
+    /// True if the kept value is sealed to other recovery keys than those configured now, which therefore cannot open
+    /// it. No setting accepts that.
     pub sealed_to_others: bool,
 }
 
-/// Requests to the instance, re-tries included, token exchanges apart.
+/// Requests to the instance, including retries and excluding token exchanges.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SpentRequests {
-    /// Pages of lists, by listing; the first is the one before any reading.
+    /// List pages per listing; the first listing precedes all reads.
     pub listing: Vec<u64>,
-    /// Reads that the plan asked for, in the first round.
+    /// Reads in the first round.
     pub reading: u64,
-    /// Reads of items that had moved, in all later rounds.
+    /// Reads of changed items in all later rounds.
     pub rereading: u64,
-    /// Requests that asked whether an item that is not listed any more still exists.
+    /// Requests that checked whether an item missing from the listing still exists.
     pub asking: u64,
-    /// Requests that were sent again after a failure, contained in the figures above.
+    /// Requests repeated after a failure; included in the numbers above.
     pub retried: u64,
 }
 
 impl SpentRequests {
-    /// Adds what another attempt cost.
+    /// Adds the requests of another attempt.
     pub(super) fn add(&mut self, other: &Self) {
         self.listing.extend(&other.listing);
         self.reading += other.reading;
@@ -138,7 +140,7 @@ impl SpentRequests {
         self.retried += other.retried;
     }
 
-    /// All of them together.
+    /// Returns the sum.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.listing.iter().sum::<u64>() + self.reading + self.rereading + self.asking
@@ -146,8 +148,8 @@ impl SpentRequests {
 }
 
 impl CaptureReport {
-    /// What the run counts as, although it was recorded: partial when items could not be read or the snapshot is suspect,
-    /// and when values were refused and nobody has accepted that.
+    /// Returns how a recorded run counts: partial if items could not be read, the snapshot is suspect, or values were
+    /// refused and the configuration does not accept that.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
         let accepted = self.refused_is_accepted && !self.refused.iter().any(|item| item.sealed_to_others);

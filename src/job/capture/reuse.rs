@@ -1,4 +1,4 @@
-//! What the snapshot that a run builds on is still worth, item by item.
+//! Decides, item by item, what can be reused from the base snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,37 +8,37 @@ use super::refresh;
 use crate::model::{Digest, Item, ItemClass, Timestamp};
 use crate::provider::REFUSED;
 
-/// Why an item is read although its lists show no change, or why it is kept.
+/// Decision whether an item's base line can be reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReuseDecision {
-    /// Kept while its revision stays.
+    /// Kept while its revision is unchanged.
     Whole,
-    /// Read again, and kept as it is should that fail: its refresh is due, its pack is sealed to other recipients or too
-    /// small, its value was refused to us, or the run is a full one.
+    /// Read again, and kept unchanged if that fails: its refresh is due, its pack is sealed to other recipients or too
+    /// small, its value was refused, or the run is a full one.
     Again,
-    /// It was not bound to a revision: read again; what is there is better than nothing should that fail.
+    /// Not bound to a revision: read again, and kept if that fails.
     Unbound,
-    /// A pack of it is missing or has another size: read again, and nothing to fall back on.
+    /// One of its packs is missing or has another size: read again, with no fallback.
     Broken,
 }
 
-/// What a run asks of what it builds on.
+/// Requirements of a run for reusing base items.
 #[derive(Debug)]
 pub(super) struct ReuseRules {
-    /// `backup --full`: no earlier pack is trusted.
+    /// True for `backup --full`: no earlier pack is trusted.
     pub(super) full: bool,
-    /// Every item is read again within so many milliseconds.
+    /// Time in milliseconds within which every item is read again.
     pub(super) full_every: i64,
-    /// The provider's present, or ours before it answered.
+    /// Current time by the provider's clock, or by ours until the provider has answered.
     pub(super) now: Timestamp,
-    /// Packs that are sealed to other recipients than those configured now, or given up because they are too many.
+    /// Packs sealed to other recipients than those configured now, or to be merged because there are too many.
     pub(super) stale: BTreeSet<Digest>,
-    /// Packs that are not there with their size.
+    /// Packs that are missing or have another size.
     pub(super) missing: BTreeSet<Digest>,
 }
 
 impl ReuseRules {
-    /// What an item is worth.
+    /// Decides whether an item can be reused.
     pub(super) fn judge(&self, item: &Item) -> ReuseDecision {
         let in_one_of = |packs: &BTreeSet<Digest>| item.payloads.iter().any(|pointer| packs.contains(&pointer.pack));
         if in_one_of(&self.missing) {
@@ -57,41 +57,40 @@ impl ReuseRules {
     }
 }
 
-/// What is remembered of one item of the base.
+/// An item of the base, without its documents.
 #[derive(Debug, Clone)]
 pub(super) struct BaseItem {
-    /// The revision beside its pointers.
+    /// Revision stored with its pointers.
     pub(super) revision: Option<ShortRevision>,
-    /// What it is worth.
+    /// Reuse decision.
     pub(super) worth: ReuseDecision,
-    /// The part that it stands in.
+    /// Number of its catalogue part.
     pub(super) part: u32,
-    /// Its share in the snapshot's counts.
+    /// Its share of the snapshot's counts.
     pub(super) tally: ItemShare,
-    /// Its first pack, as a place in [`BaseItem`]'s table of packs; more follow when it has more.
+    /// Range in [`BaseIndex::packs`]: first index and number of packs.
     pub(super) packs: (u32, u16),
 }
 
-/// An item's share in the counts of a snapshot.
+/// An item's share of a snapshot's counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ItemShare {
-    /// Its class.
     pub(super) class: ItemClass,
-    /// Its versions, with payload or without.
+    /// Number of versions, with or without payload.
     pub(super) versions: u16,
-    /// Its locks.
+    /// Number of locks.
     pub(super) locks: u16,
 }
 
-/// The items of the base, without their documents.
+/// Index of the base: its items, without their documents.
 #[derive(Debug, Default)]
 pub(super) struct BaseIndex {
-    /// Their keys.
+    /// Item keys.
     pub(super) keys: KeyTable,
-    /// What is known of each.
+    /// State of each item.
     pub(super) known: Vec<BaseItem>,
-    /// What tells the documents that the operator supplied for items, by their places.
+    /// Digests of the documents that the operator supplied, by item index.
     pub(super) supplied: BTreeMap<usize, ShortRevision>,
-    /// The packs of all items, one after the other; each a place in the base's pack list.
+    /// Packs of all items, concatenated, as indexes into the base's pack list.
     pub(super) packs: Vec<u16>,
 }

@@ -1,7 +1,7 @@
-//! One listing, compared with the one before and with the base while it comes in: what moved, what has to be read.
+//! Compares a listing with the previous one and with the base while it streams in: changed items, items to read.
 //!
-//! Pure: a [`ListingComparison`] takes listed items in the order of their keys and holds nothing but digests and the rows of
-//! what may have to be read.
+//! Pure: a [`ListingComparison`] takes listed items in key order and holds only digests and the rows of items that may
+//! have to be read.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -24,20 +24,20 @@ const TELLING: u64 = 3;
 /// the requests of one item. After it: `Date` has no fractions of a second.
 const OURS: RangeInclusive<i64> = -10_000..=1_000;
 
-/// What a listing showed of an item that may have to be read.
+/// List rows of an item that may have to be read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ReadCandidate {
-    /// Its place in the inventory.
+    /// Index in the inventory.
     pub(super) at: usize,
     /// The item with its list rows.
     pub(super) item: Item,
-    /// The digest of the rows.
+    /// Digest of the rows.
     pub(super) revision: Revision,
-    /// The same without `updated_at`.
+    /// The same digest without `updated_at`.
     pub(super) settled: Option<Revision>,
-    /// When it changed last.
+    /// Time of its last change.
     pub(super) updated_at: Option<Timestamp>,
-    /// Whether payloads may be read.
+    /// True if payloads may be read.
     pub(super) payloads: bool,
 }
 
@@ -53,7 +53,7 @@ impl ReadCandidate {
         }
     }
 
-    /// The item as it was listed.
+    /// Returns the item as it was listed.
     pub(super) fn listed(self, withheld: Option<Payload>) -> Listed {
         Listed {
             item: self.item,
@@ -66,31 +66,31 @@ impl ReadCandidate {
     }
 }
 
-/// An item that was there and is not in the newest listing.
+/// An item that is missing from the newest listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct VanishedItem {
-    /// Its place in the base.
+    /// Index in the base.
     pub(super) base: Option<u32>,
-    /// The newest round in which it was read with success.
+    /// Newest round in which it was read successfully.
     pub(super) got: Option<u8>,
-    /// The newest round in which it was tried.
+    /// Newest round in which a read was attempted.
     pub(super) tried: Option<u8>,
 }
 
-/// What is known of an instance's habit of moving `updated_at` when a payload is read.
+/// Evidence on whether reading a payload changes `updated_at` on this instance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ReadSideEffect {
-    /// Whether reads are taken to move `updated_at`. Stays for the run.
+    /// True once reads are assumed to change `updated_at`. Never reset during a run.
     pub(super) moves: bool,
-    /// Whether the base holds revisions without `updated_at`.
+    /// True if the base holds revisions without `updated_at`.
     pub(super) known: bool,
     refuted: bool,
     hinted: bool,
 }
 
 impl ReadSideEffect {
-    /// Weighs one more round: `still` own reads left `updated_at` alone, `touched` moved it and nothing else, and
-    /// `known` says that the base holds items stored without it.
+    /// Evaluates one more round. `still` is the number of our reads that left `updated_at` unchanged, `touched` the
+    /// number after which only it changed. `known` is true if the base holds items stored without it.
     fn weigh(self, still: u64, touched: u64, known: bool) -> Self {
         let known = self.known || known;
         let refuted = !self.moves && (self.refuted || still > 0);
@@ -99,32 +99,32 @@ impl ReadSideEffect {
     }
 }
 
-/// What a listing came to.
+/// Result of a listing.
 #[derive(Debug)]
 pub(super) struct Compared {
     /// The listing.
     pub(super) inventory: ListedInventory,
-    /// Rows of what may have to be read, in the order of their keys.
+    /// Rows of items that may have to be read, in key order.
     pub(super) rows: Records<ReadCandidate>,
-    /// Secret fields that the lists showed of those, by place in the inventory.
+    /// Secret fields that the lists showed of these items, by index in the inventory.
     pub(super) withheld: BTreeMap<usize, Payload>,
-    /// Whether it equals the listing before, both steady: every item was there, unmoved, from the end of that one to the
-    /// start of this one.
+    /// True if it equals the previous listing and both are steady: every item existed, unchanged, from the end of that
+    /// listing to the start of this one.
     pub(super) equal: bool,
-    /// How many items came, went or moved since the listing before.
+    /// Number of items added, removed or changed since the previous listing.
     pub(super) moved: u64,
-    /// Kinds of items that the identity may not list, with the provider's words.
+    /// Kinds that the identity may not list, with the provider's message.
     pub(super) hidden: BTreeMap<ItemKind, String>,
-    /// What was there and is not any more.
+    /// Items that existed before and are missing now.
     pub(super) lost: BTreeMap<ItemKey, VanishedItem>,
-    /// Whether reads move `updated_at` here.
+    /// Whether reads change `updated_at` on this instance.
     pub(super) habit: ReadSideEffect,
 }
 
-/// Takes a listing in.
+/// Comparison of a listing that is streaming in.
 #[derive(Debug)]
 pub(super) struct ListingComparison<'a> {
-    /// What was lost before this listing.
+    /// Items that were missing before this listing.
     lost_before: BTreeMap<ItemKey, VanishedItem>,
     base: &'a BaseIndex,
     base_walk: Walk,
@@ -147,14 +147,15 @@ pub(super) struct ListingComparison<'a> {
 }
 
 impl<'a> ListingComparison<'a> {
-    /// Starts to compare a listing with the base and with the listing `before` it, of which `lost` was missing already.
+    /// Starts to compare a listing with the base and with the previous listing, `before`. `lost` are the items that
+    /// were already missing then.
     pub(super) fn new(
         base: &'a BaseIndex,
         before: Option<&'a ListedInventory>,
         lost: BTreeMap<ItemKey, VanishedItem>,
         habit: ReadSideEffect,
     ) -> Self {
-        // As many as before, and a few more: growing by doubling would need twice the memory for a moment.
+        // A little more than before: growing by doubling would briefly need twice the memory.
         let likely = before.map_or(base.keys.len(), |before| before.keys.len());
         let likely = likely + likely / 64;
         let mut keys = KeyTable::default();
@@ -182,7 +183,7 @@ impl<'a> ListingComparison<'a> {
         }
     }
 
-    /// Also looks up what the operator supplies for each item.
+    /// Also looks up the members that the operator supplies for each item.
     pub(super) fn supplied_by(mut self, supplier: Supplier<'a>) -> Self {
         self.supplier = Some(supplier);
         self
@@ -231,7 +232,7 @@ impl<'a> ListingComparison<'a> {
         if let Some(earlier) = earlier {
             let same = earlier.revision == now.revision;
             let settled = earlier.settled.is_some() && earlier.settled == now.settled;
-            // Read after the listing before, with success: both listings stand around the reading.
+            // Read successfully after the previous listing, so the two listings enclose the read.
             let read = earlier.task == ItemTask::Read && earlier.got.is_some() && earlier.got == earlier.tried;
             if let (true, true, Some(at)) = (read, settled, earlier.payload_at) {
                 let ours = updated_at.is_some_and(|moved| OURS.contains(&moved.millis_since(at)));
@@ -286,10 +287,10 @@ impl<'a> ListingComparison<'a> {
         Some((u32::try_from(at).ok()?, base.known.get(at)?))
     }
 
-    /// Ends the listing.
+    /// Completes the comparison at the end of the listing.
     ///
     /// # Errors
-    /// When rows could not be kept.
+    /// If rows could not be stored.
     pub(super) fn finish(mut self, listing: CompleteListing) -> Result<Compared, CaptureError> {
         if let Some(error) = self.failed {
             return Err(error);

@@ -1,4 +1,4 @@
-//! A run from the ledger to the entry.
+//! A capture run, from reading the ledger to recording the entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,20 +28,20 @@ use crate::provider::Source;
 use crate::repository::ledger::{Ledger, Problem};
 use crate::repository::{EntryWriter, Repository, RepositoryError};
 
-/// Said of a snapshot that holds revisions without `updated_at`.
+/// Note in the entry of a snapshot that holds revisions without `updated_at`.
 const NO_UPDATED_AT: &str = "`updated_at` of secrets is as of the reading of each: revisions are stored without it, and \
                              version ids take its place";
-/// How often a run starts over because what it had written was gone again, or another collector was faster.
+/// Number of attempts if objects of the run disappear or its packs are too many.
 const ATTEMPTS: u32 = 3;
 
 /// Captures an instance into its repository and records one snapshot.
 ///
-/// `catalogue` opens the catalogues of earlier runs; without a fitting one the run is a full one. A run that is cancelled
-/// leaves nothing visible; once it has begun to sign it ends by itself.
+/// `catalogue` opens the catalogues of earlier runs; without a suitable one the run is full. A cancelled run leaves
+/// nothing visible. Once signing has begun, the run can no longer be cancelled.
 ///
 /// # Errors
-/// See [`CaptureError`]; then nothing was recorded. A snapshot that is partial or suspect is recorded and no error:
-/// [`CaptureReport::failure`] says so.
+/// See [`CaptureError`]; nothing was recorded in that case. A partial or suspect snapshot is recorded and is not an
+/// error: see [`CaptureReport::failure`].
 pub async fn capture(
     context: &Context,
     source: &dyn Source,
@@ -54,7 +54,7 @@ pub async fn capture(
     capture_begun(&begun, context, source, repository, writer, catalogue, options).await
 }
 
-/// As [`capture`], of a run that has begun.
+/// Like [`capture`], for a run that has already begun.
 ///
 /// # Errors
 /// See [`CaptureError`].
@@ -89,7 +89,7 @@ pub async fn capture_begun(
     run.until_recorded().await
 }
 
-/// Whom the policy has packs or catalogues sealed to.
+/// Parses recipients listed in the policy.
 fn recipients<'a>(listed: impl Iterator<Item = &'a PolicyRecipient>) -> Result<Recipients, CaptureError> {
     let parsed = listed.map(|one| one.recipient.parse()).collect::<Result<Vec<_>, _>>();
     parsed.and_then(Recipients::new).map_err(|source| CaptureError::Crypto {
@@ -105,22 +105,22 @@ struct CaptureRun<'a> {
     writer: &'a EntryWriter,
     keys: &'a Arc<Identities>,
     options: &'a CaptureOptions,
-    /// Whether everything is read and no earlier pack trusted.
+    /// True if everything is read and no earlier pack is trusted.
     full: bool,
-    /// Why, when it was not asked for.
+    /// Reason, if the options did not ask for it.
     full_because: Option<String>,
     ledger: &'a Ledger,
     recipients_digest: Digest,
-    /// Whom packs are sealed to.
+    /// Recipients of packs.
     recovery: Recipients,
-    /// Whom catalogues are sealed to.
+    /// Recipients of catalogues.
     both: Recipients,
-    /// The source of the repository.
+    /// Source instance of the repository.
     name: SourceName,
     deadline: Deadline<'a>,
 }
 
-/// A snapshot that only lacks its entry.
+/// A snapshot that is complete except for its entry.
 struct PreparedSnapshot {
     event: SnapshotEvent,
     written: Written,
@@ -146,7 +146,7 @@ impl CaptureRun<'_> {
             let work = self.prepare(&base, built_on, reuse_parts, &mut warnings);
             let prepared = match cancellable(self.context, work).await {
                 Err(CaptureError::TooManyPacks { packs, new, .. }) if attempt < ATTEMPTS && new < packs => {
-                    // The next run would fare no better: its base would be the same, and what is new as much.
+                    // Retry here: the next run would have the same base and as many new packs.
                     warnings.push(format!(
                         "{packs} packs, {new} of them new, were too many for one snapshot; the smallest were read again \
                          into fewer; what the first attempt cost is not counted"
@@ -167,7 +167,7 @@ impl CaptureRun<'_> {
                 tool: concat!("keyhaven/", env!("CARGO_PKG_VERSION")).to_owned(),
                 event: Happened::Snapshot(Box::new(prepared.event.clone())),
             };
-            // From here on nothing is cancelled: the entry is written and read back, or it is not there.
+            // Not cancellable from here on: the entry is either written and read back, or absent.
             match self.repository.commit(self.writer, draft).await {
                 Ok(done) => {
                     warnings.extend(done.warnings);
@@ -221,7 +221,8 @@ impl CaptureRun<'_> {
         Ok(base)
     }
 
-    /// Builds on what was written and is not signed: what of it is missing is read again.
+    /// Returns the base for another attempt: the objects that were written and not signed, with missing ones to be read
+    /// again.
     async fn after_loss(
         &self,
         prepared: PreparedSnapshot,
@@ -236,7 +237,7 @@ impl CaptureRun<'_> {
         }
     }
 
-    /// Whether catalogue parts of the base are sealed to exactly those who may open catalogues now.
+    /// Returns true if catalogue parts of the base are sealed to exactly the current catalogue recipients.
     fn may_reuse_parts(&self, base: Option<Digest>) -> bool {
         let Some(entry) = base.and_then(|base| self.ledger.get(&base)) else { return true };
         let trust = self.ledger.trust();
@@ -248,7 +249,7 @@ impl CaptureRun<'_> {
         })
     }
 
-    /// Everything but the entry.
+    /// Prepares everything except the entry.
     async fn prepare(
         &self,
         base: &BaseSnapshot,
@@ -290,7 +291,7 @@ impl CaptureRun<'_> {
         let event =
             self.event(built_on, &collected, &written, reasons, MissedItems { unread: &unread, refused: &refused });
         Ok(PreparedSnapshot {
-            // A part that nothing is left of is missing among them.
+            // Also compares parts that became empty, because they are missing from `written.parts`.
             repeats: !written.parts.is_empty() && written.parts == base.parts,
             unread,
             refused,
@@ -456,7 +457,7 @@ impl CaptureRun<'_> {
     }
 }
 
-/// What a run could not read.
+/// Items that a run could not read.
 #[derive(Clone, Copy)]
 struct MissedItems<'a> {
     unread: &'a [UnreadItem],
@@ -468,7 +469,7 @@ fn items_of(counts: &BTreeMap<String, u64>) -> LiteMap<String, ItemCounts> {
     counts.iter().map(|(name, count)| (name.clone(), items(*count))).collect()
 }
 
-/// What makes it doubtful whether this repository is the one that its custodians know. Backups go on, and say so.
+/// Returns reasons to doubt that this is the repository that its custodians know. Backups continue and report them.
 fn doubts(ledger: &Ledger) -> Vec<String> {
     let undecided = |problem: &&Problem| matches!(problem, Problem::Fork { .. } | Problem::PendingSnapshots { .. });
     let mut doubts: Vec<String> = ledger.problems().iter().filter(undecided).map(ToString::to_string).collect();
@@ -485,12 +486,12 @@ fn doubts(ledger: &Ledger) -> Vec<String> {
     doubts
 }
 
-/// Items of the snapshot that could not be read. What still moved at the end of a run that claims nothing about one
-/// moment is not among them if there is an earlier reading of it, which the recovery keys of now open, and which is no
-/// older than any reading may be.
+/// Returns the items of the snapshot that could not be read. In a `per_item` snapshot, an item that was still changing
+/// at the end is not among them if an earlier read of it can be opened by the current recovery keys and is not older
+/// than `full_every`.
 ///
 /// # Errors
-/// When a part of the base cannot be had any more.
+/// If a part of the base can no longer be fetched.
 async fn unread(
     collected: &Collected,
     base: &BaseSnapshot,
@@ -516,7 +517,7 @@ async fn unread(
     Ok(found)
 }
 
-/// Whether the base has a reading of an item that is good enough to go on with.
+/// Returns true if the base has an acceptable read of an item.
 async fn is_held(
     at: Option<u32>,
     base: &BaseSnapshot,
@@ -525,7 +526,7 @@ async fn is_held(
 ) -> Result<bool, CaptureError> {
     let Some((at, known)) = at.and_then(|at| Some((at, base.index.known.get(at as usize)?))) else { return Ok(false) };
     let mut packs = base.index.packs_of(known).iter().map(|at| base.packs.get(usize::from(*at)));
-    // A line without revision and packs is one that was never read, or one with nothing to show for it.
+    // A line without revision and packs was never read, or the read returned nothing.
     let read = known.worth != ReuseDecision::Broken && (known.revision.is_some() || known.packs.1 > 0);
     if !read || !packs.all(|pack| pack.is_some_and(|pack| pack.recipients == wanted.recipients)) {
         return Ok(false);
@@ -534,10 +535,10 @@ async fn is_held(
     Ok(read_at.is_some_and(|at| wanted.now.millis_since(at) <= wanted.full_every))
 }
 
-/// Items whose value was refused, each with what an earlier snapshot has of it.
+/// Returns the items whose value was refused, each with the value that an earlier snapshot has.
 ///
 /// # Errors
-/// When a part of the base cannot be had any more.
+/// If a part of the base can no longer be fetched.
 async fn refused(
     collected: &Collected,
     base: &BaseSnapshot,
@@ -575,7 +576,7 @@ fn hidden(collected: &Collected) -> Vec<HiddenKind> {
     hidden.map(|(kind, why)| HiddenKind { kind: *kind, why: why.clone() }).collect()
 }
 
-/// What the entry says in words. Names no item: the entry is not encrypted.
+/// Returns the notes of the entry. They name no item, because entries are not encrypted.
 fn notes(collected: &Collected, unread: usize, refused: &[RefusedItem]) -> Vec<String> {
     let mut notes = vec![
         "version metadata, lock attributes and configuration values stand in no list: they are as of the reading of \

@@ -1,6 +1,6 @@
-//! The new catalogue as a sequence of lines, each by where it comes from, and which parts of the base it repeats.
+//! Splits the new catalogue into lines by origin, and finds the base parts that it can reuse.
 //!
-//! Pure: decides from the indexes alone, so that a part that comes out the same is neither fetched nor sealed again.
+//! Pure: decides from the indexes alone, so that an unchanged part is neither fetched nor sealed again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,55 +10,54 @@ use super::reuse::{BaseIndex, ReuseDecision};
 use super::round::VanishedItem;
 use crate::model::ItemKey;
 
-/// Where a line of the new catalogue comes from.
+/// Origin of a line of the new catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineOrigin {
-    /// The line of the base, letter for letter.
+    /// The base line, unchanged.
     Base {
-        /// Its place there.
+        /// Index in the base.
         at: u32,
     },
-    /// The line of the base with another document of what the operator supplies.
+    /// The base line with a different document supplied by the operator.
     Supplied {
-        /// Its place there.
+        /// Index in the base.
         at: u32,
     },
-    /// The line of the base without its revision, under the newer rows of a round, if there are any.
+    /// The base line without its revision, merged with the newer rows of a round, if any.
     Older {
-        /// Its place there.
+        /// Index in the base.
         at: u32,
-        /// The round.
+        /// Round of the rows.
         rows: Option<u8>,
     },
-    /// A reading of this run.
+    /// An item read in this run.
     Read {
-        /// Its round.
+        /// Round of the read.
         round: u8,
-        /// Whether its revision was listed both before and after.
+        /// True if its revision was listed both before and after.
         bound: bool,
-        /// The round with its newest rows, when it moved after that reading and could not be read again.
+        /// Round of its newest rows, if it changed after that read and could not be read again.
         rows: Option<u8>,
     },
     /// The list rows of a round, without payloads.
     Rows {
-        /// The round.
         round: u8,
     },
 }
 
-/// A stretch of the new catalogue between two cuts.
+/// A section of the new catalogue between two cuts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Segment {
-    /// The same lines as these parts of the base, one after the other.
+    /// The same lines as these consecutive parts of the base.
     Same(Vec<u32>),
-    /// Lines that make a new part, or several if they are many.
+    /// Lines of one new part, or of several if there are many.
     New(Vec<(ItemKey, LineOrigin)>),
 }
 
-/// The items of the new catalogue in the order of their keys, each with its origin.
+/// Returns the items of the new catalogue in key order, each with its origin.
 ///
-/// `still_there` are items that the last listing lacks and that answered when asked for; `gone` are listed items that
-/// were found to be deleted since.
+/// `still_there` are items that the last listing lacks but that exist when requested; `gone` are listed items that have
+/// been deleted since.
 pub(super) fn origins<'a>(
     inventory: &'a ListedInventory,
     base: &'a BaseIndex,
@@ -92,7 +91,7 @@ pub(super) fn origins<'a>(
     })
 }
 
-/// What tells the document that the operator had supplied for an item of the base.
+/// Returns the digest of the document that the operator supplied for an item of the base.
 fn supplied(base: &BaseIndex, at: u32) -> Option<ShortRevision> {
     base.supplied.get(&usize::try_from(at).ok()?).copied()
 }
@@ -103,7 +102,7 @@ fn origin(key: &ItemKey, seen: &ListedItem, base: &BaseIndex) -> Result<LineOrig
         (ItemTask::Keep, _, Some((at, _)), _) => Ok(LineOrigin::Base { at }),
         (ItemTask::Done, Some(round), ..) => Ok(LineOrigin::Read { round, bound: true, rows: None }),
         (_, Some(round), _, tried) => Ok(unbound(round, tried)),
-        // Read again for the sake of its pack, in vain: what the base says of it is as true as before.
+        // Re-reading it only to replace its pack failed: the base line is still correct.
         (_, None, Some((at, known)), _)
             if matches!(known.worth, ReuseDecision::Whole | ReuseDecision::Again)
                 && known.revision.is_some()
@@ -128,7 +127,8 @@ fn origin_of_lost(key: &ItemKey, lost: VanishedItem) -> Result<LineOrigin, Captu
     }
 }
 
-/// What was read in `round` and has moved since, or perhaps has; `tried` is the round of the newest attempt.
+/// Returns the origin of an item that was read in `round` and may have changed since; `tried` is the round of the
+/// newest attempt.
 fn unbound(round: u8, tried: Option<u8>) -> LineOrigin {
     LineOrigin::Read { round, bound: false, rows: tried.filter(|tried| *tried != round) }
 }
@@ -137,7 +137,7 @@ fn nothing_known(what: &str) -> CaptureError {
     CaptureError::Internal { what: format!("nothing is known of {what} although it was listed") }
 }
 
-/// Puts lines together into segments.
+/// Groups lines into segments.
 #[derive(Debug)]
 pub(super) struct Segments<'a> {
     base: &'a BaseIndex,
@@ -146,12 +146,12 @@ pub(super) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// Starts a catalogue on a base whose parts hold `part_items` items.
+    /// Starts a catalogue on a base whose parts hold `part_items` items each.
     pub(super) fn new(base: &'a BaseIndex, part_items: &'a [u64]) -> Self {
         Self { base, part_items, open: Vec::new() }
     }
 
-    /// Takes the next line; gives the segment that ends before it, if `cut` says that one does.
+    /// Adds the next line. If `cut` is true, returns the segment that ends before it.
     pub(super) fn push(&mut self, key: ItemKey, origin: LineOrigin, cut: bool) -> Option<Segment> {
         let done = if cut { self.finish() } else { None };
         self.open.push((key, origin));
@@ -168,7 +168,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// The parts of the base that hold exactly these lines.
+    /// Returns the parts of the base that hold exactly these lines.
     fn same(&self, lines: &[(ItemKey, LineOrigin)]) -> Option<Vec<u32>> {
         let mut parts: Vec<u32> = Vec::new();
         for (_, origin) in lines {
@@ -193,7 +193,7 @@ mod tests {
     use crate::model::{Restorability, Timestamp};
     use crate::provider::CompleteListing;
 
-    /// A base of secrets 0 to 5 in parts of two.
+    /// Returns a base of secrets 0 to 5 in parts of two.
     fn base() -> BaseIndex {
         let mut base = BaseIndex::default();
         for n in 0..6 {
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(run(&[kept(0), kept(1), kept(2), kept(3)], &[]), [Segment::Same(vec![0, 1])]);
     }
 
-    /// A listed item with a task and what the run has of it.
+    /// Returns a listed item with a task and its state in the run.
     fn seen(n: u32, task: ItemTask, got: Option<u8>, tried: Option<u8>) -> ListedItem {
         let revision = ShortRevision::of(&sha256(b"x"));
         ListedItem {

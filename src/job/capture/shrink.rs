@@ -1,30 +1,29 @@
-//! Telling a deletion from a loss of sight.
+//! Tells deleted items from items that are no longer visible.
 
 use crate::model::Timestamp;
 
-/// How far back the largest snapshot is looked for, in milliseconds.
+/// Age in milliseconds up to which the largest snapshot is used for comparison.
 const WINDOW: i64 = 7 * 24 * 3600 * 1000;
-/// How many vanished items are asked for by id.
+/// Maximum number of vanished items that are requested by id.
 pub(super) const ASKED: usize = 20;
 
-/// A snapshot of the past, as the guard sees it. In the order of the ledger.
+/// A past snapshot, as the guard sees it, in ledger order.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PastSnapshot {
-    /// Its time.
     pub(super) time: Timestamp,
-    /// How many items it holds.
+    /// Number of items.
     pub(super) items: u64,
-    /// Whether it was good when it was made.
+    /// True if it was good when it was made.
     pub(super) good: bool,
-    /// Whether it was suspect and the custodians accepted it.
+    /// True if it was suspect and custodians accepted it.
     pub(super) accepted: bool,
-    /// Whether its catalogue is gone for good, so that nothing can be compared with it.
+    /// True if its catalogue was swept, so that nothing can be compared with it.
     pub(super) swept: bool,
 }
 
-/// The snapshot that a listing is measured by: the largest good one of the last seven days, the newest of equals, or the
-/// newest good one when there is none so young. An accepted snapshot ends the memory of all before it, also when it is
-/// swept. One that was only forgotten counts like any other: who forgets a snapshot must not blind the guard.
+/// Returns the snapshot that a listing is compared with: the largest good one of the last seven days (the newest among
+/// equals), otherwise the newest good one. Snapshots before an accepted one are ignored, even if the accepted one is
+/// swept. Forgotten snapshots still count: forgetting a snapshot must not disable the guard.
 pub(super) fn baseline(past: &[PastSnapshot], now: Timestamp) -> Option<usize> {
     let start = past.iter().rposition(|snapshot| snapshot.accepted).unwrap_or(0);
     let good = || {
@@ -37,13 +36,13 @@ pub(super) fn baseline(past: &[PastSnapshot], now: Timestamp) -> Option<usize> {
     young.max_by_key(|(at, snapshot)| (snapshot.items, *at)).or_else(|| good().next_back()).map(|(at, _)| at)
 }
 
-/// Whether so many missing items of so many are more than the share `max_shrink`.
+/// Returns true if the share of missing items exceeds `max_shrink`.
 #[expect(clippy::cast_precision_loss, reason = "item counts are far below 2^52")]
 pub(super) fn too_few(missing: u64, of: u64, max_shrink: f64) -> bool {
     missing as f64 > max_shrink * of as f64
 }
 
-/// Up to [`ASKED`] places among `count`, spread evenly.
+/// Returns up to [`ASKED`] indexes below `count`, evenly spaced.
 pub(super) fn sample(count: usize) -> impl Iterator<Item = usize> {
     let asked = count.min(ASKED);
     (0..asked).map(move |n| n * count / asked)

@@ -1,7 +1,7 @@
-//! Members that the operator supplies because no answer returns them: which items get which.
+//! Members that the operator supplies because no response contains them, and the items that receive them.
 //!
-//! They are stored with the item, as the document [`SUPPLIED`], and follow the configuration with every snapshot, also on
-//! items that are not read again.
+//! They are stored with the item as the document [`SUPPLIED`]. Every snapshot applies the current configuration, also
+//! to items that are not read again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::model::{Item, ItemKind, SelectorSubject};
 use crate::provider::SUPPLIED;
 use crate::provider::Source;
 
-/// Looks at every listed item. Groups come before the secrets in them, so their names are known.
+/// Matches every listed item against the overrides. Groups precede their secrets, so group names are known.
 #[derive(Debug)]
 pub(super) struct Supplier<'a> {
     source: &'a dyn Source,
@@ -24,27 +24,27 @@ pub(super) struct Supplier<'a> {
     supplied: Supplied,
 }
 
-/// The documents, each once, and what is known of the overrides.
+/// The supplied documents, each stored once, and the overrides that were used.
 #[derive(Debug, Default)]
 pub(super) struct Supplied {
     docs: Vec<(ShortRevision, Box<RawValue>)>,
-    /// The place of a document, by the overrides that it is made of.
+    /// Index of each document, by the overrides that it combines.
     places: BTreeMap<Vec<usize>, u32>,
     used: BTreeSet<usize>,
 }
 
 impl<'a> Supplier<'a> {
-    /// Starts with a listing.
+    /// Starts with an empty listing.
     pub(super) fn new(source: &'a dyn Source, overrides: &'a [Override]) -> Self {
         Self { source, overrides, groups: BTreeMap::new(), supplied: Supplied::default() }
     }
 
-    /// Starts over, as the listing does.
+    /// Starts over together with the listing.
     pub(super) fn restart(&self) -> Self {
         Self::new(self.source, self.overrides)
     }
 
-    /// The place of the document that an item gets; `None` when it gets none.
+    /// Returns the index of the document for an item, or `None` if it gets none.
     pub(super) fn of(&mut self, item: &Item) -> Option<u32> {
         if self.overrides.is_empty() {
             return None;
@@ -67,7 +67,7 @@ impl<'a> Supplier<'a> {
         }
         let mut members = JsonObject::default();
         for one in matching.iter().filter_map(|at| self.overrides.get(*at)) {
-            // As in a plan: the last that names a member gives it.
+            // As in a plan, the last override that names a member wins.
             one.members().iter().for_each(|(name, value)| members.set(name, value.to_owned()));
         }
         let doc = members.to_raw();
@@ -77,19 +77,19 @@ impl<'a> Supplier<'a> {
         Some(place)
     }
 
-    /// What it came to.
+    /// Returns the supplied documents.
     pub(super) fn finish(self) -> Supplied {
         self.supplied
     }
 }
 
 impl Supplied {
-    /// What tells a document from another.
+    /// Returns the short digest of a document.
     pub(super) fn mark(&self, place: Option<u32>) -> Option<ShortRevision> {
         Some(self.docs.get(place? as usize)?.0)
     }
 
-    /// Gives an item the document that it should have now, in place of the one that it may have.
+    /// Sets, replaces or removes an item's supplied document.
     pub(super) fn give(&self, item: &mut Item, place: Option<u32>) {
         match place.and_then(|place| self.docs.get(place as usize)) {
             Some((_, doc)) => item.docs.insert(SUPPLIED.to_owned(), doc.clone()),
@@ -97,13 +97,13 @@ impl Supplied {
         };
     }
 
-    /// The overrides that selected nothing, by their place in the configuration.
+    /// Returns the overrides that selected nothing, by their index in the configuration.
     pub(super) fn unused(&self, overrides: usize) -> impl Iterator<Item = usize> + '_ {
         (0..overrides).filter(|at| !self.used.contains(at))
     }
 }
 
-/// The mark of the document that an item of the base has.
+/// Returns the short digest of the document that a base item has.
 pub(super) fn mark_of(item: &Item) -> Option<ShortRevision> {
     item.docs.get(SUPPLIED).map(|doc| mark(doc))
 }

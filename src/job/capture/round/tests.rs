@@ -4,16 +4,16 @@ use crate::job::capture::inventory::ReadOutcome;
 use crate::job::capture::reuse::ItemShare;
 use crate::model::Restorability;
 
-/// When everything is read.
+/// Time at which everything is read.
 const READ: i64 = 100_000;
-/// When somebody else has changed something meanwhile.
+/// Time at which another client changed something.
 const OTHER: i64 = 50_000;
 
 fn digest(text: &str) -> Revision {
     sha256(text.as_bytes())
 }
 
-/// A secret whose rows, `updated_at` aside, are `content`.
+/// Returns a secret whose rows, apart from `updated_at`, are `content`.
 fn secret(id: &str, content: &str, updated_at: i64) -> Listed {
     let key: ItemKey = format!("secret/{id}").parse().unwrap();
     Listed {
@@ -46,7 +46,7 @@ fn listing(items: &[Listed], steady: bool) -> CompleteListing {
     }
 }
 
-/// A base that holds items with the revisions that they were stored with.
+/// Returns a base with items stored at these revisions.
 fn base(items: &[(&str, Option<Revision>, ReuseDecision)]) -> BaseIndex {
     let mut index = BaseIndex::default();
     for (id, revision, worth) in items {
@@ -63,7 +63,7 @@ fn base(items: &[(&str, Option<Revision>, ReuseDecision)]) -> BaseIndex {
     index
 }
 
-/// A run whose listings are given one by one.
+/// A run whose listings are supplied one by one.
 struct Run {
     base: BaseIndex,
     last: Option<Compared>,
@@ -90,7 +90,7 @@ impl Run {
         self.last.as_ref().unwrap()
     }
 
-    /// Reads what has to be read; those in `failing` fail.
+    /// Reads the items that have to be read; reads of those in `failing` fail.
     fn read(&mut self, failing: &[usize]) {
         let inventory = &mut self.last.as_mut().unwrap().inventory;
         for at in 0..inventory.seen.len() {
@@ -150,7 +150,7 @@ fn an_item_that_moved_while_it_was_read_is_not_bound_and_read_again() {
 
 #[test]
 fn an_item_that_moved_back_is_not_bound_by_a_reading_between() {
-    // x was listed, y was read, x is listed again: a stale reading must not pass for x.
+    // x was listed, y was read, x is listed again: the read of y must not be bound to x.
     let mut run = Run::on(BaseIndex::default());
     run.list(vec![secret("a", "x", 1)]);
     run.read(&[]);
@@ -293,7 +293,7 @@ fn a_listing_that_starts_over_leaves_no_trace() {
     let last = run.last.as_mut().unwrap();
     let lost = std::mem::take(&mut last.lost);
     let mut comparison = ListingComparison::new(&run.base, Some(&last.inventory), lost, last.habit);
-    // The first try shows an item that had been lost, skips another, and ends in the middle.
+    // The first attempt lists an item that had been lost, skips another, and stops midway.
     comparison.take(secret("b", "y", 1));
     assert!(comparison.restart());
     let items = vec![secret("a", "x", 1), secret("c", "z", 1)];
