@@ -41,6 +41,7 @@ pub(super) enum LineOrigin {
     },
     /// The list rows of a round, without payloads.
     Rows {
+        /// Round of the rows.
         round: u8,
     },
 }

@@ -1,4 +1,4 @@
-//! From the outcomes of single items to one plan in order.
+//! Assembles the outcomes of single items into one ordered plan.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +11,31 @@ use crate::job::restore::snapshot_item::{SnapshotItem, TreatmentEffect};
 use crate::model::{Digest, ItemKey, Policies, Timestamp};
 use crate::provider::Phase;
 
-/// One item with all that was found and planned for it.
+/// One item with its survey results and its planned outcome.
 #[derive(Debug)]
 pub struct Planned<'a> {
-    /// The item of the snapshot.
+    /// Item of the snapshot.
     pub entry: &'a SnapshotItem,
-    /// Its key in the standby, where it is there.
+    /// Key in the standby, if the item exists there.
     pub target: Option<ItemKey>,
-    /// What is known of it there.
+    /// What is known of it in the standby.
     pub known: Option<StandbyItem>,
-    /// What is to be done.
+    /// Planned outcome.
     pub outcome: PlannedItem,
-    /// Whether every instance has it by itself.
+    /// True if every instance has it built in.
     pub built_in: bool,
-    /// Payloads of the standby that were read.
+    /// Number of standby payloads read.
     pub compared: u64,
-    /// How many items of a chain of needs stand before it.
+    /// Length of the longest dependency chain before it.
     pub depth: usize,
-    /// Why nothing is done about it although it was asked for; no failure.
+    /// Reason why a selected item is skipped; not a failure.
     pub skip: Option<String>,
-    /// In how many places rewrites change its payload.
+    /// Number of places in its payload that each rewrite changes.
     pub effects: Vec<TreatmentEffect>,
 }
 
 impl<'a> Planned<'a> {
-    /// Nothing is known yet.
+    /// Creates an entry about which nothing is known yet.
     #[must_use]
     pub fn new(entry: &'a SnapshotItem) -> Self {
         Self {
@@ -52,24 +52,22 @@ impl<'a> Planned<'a> {
     }
 }
 
-/// What a plan has beside its items.
+/// Parts of a plan other than its items.
 #[derive(Debug)]
 pub struct Assembly<'a> {
-    /// The snapshot.
     pub snapshot: SnapshotName,
-    /// The standby.
     pub standby: StandbyName,
-    /// When.
+    /// Time of the plan.
     pub made: Timestamp,
-    /// What was asked for.
+    /// Requested options.
     pub options: &'a PlanOptions,
 }
 
-/// What steps are sorted by: class, what needs what, what goes ahead, the pack that is opened for it, the item, its own order.
+/// Sort key of steps: phase, dependency depth, rank of `first`, pack to open, item, position in the item's chain.
 type StepOrder = (Phase, usize, usize, Option<Digest>, ItemKey, usize);
 
 impl Assembly<'_> {
-    /// Puts the plan together. The order does not depend on the order of the items.
+    /// Assembles the plan. The result does not depend on the order of the items.
     #[must_use]
     pub fn plan(self, mut planned: Vec<Planned<'_>>) -> Plan {
         planned.sort_by(|a, b| a.entry.item.key.cmp(&b.entry.item.key));
@@ -132,7 +130,7 @@ impl Assembly<'_> {
         .sealed()
     }
 
-    /// The first selector that selects the item; those that none selects come last.
+    /// Returns the index of the first selector that selects the item; unselected items come last.
     fn rank(&self, entry: &SnapshotItem) -> usize {
         let first = &self.options.first;
         let selects = |selector: &super::options::Selector| selector.selects(&entry.view, entry.group.as_deref());
@@ -140,7 +138,7 @@ impl Assembly<'_> {
     }
 }
 
-/// What the rules, overrides and transforms of the configuration do to the items that were asked for.
+/// Returns the effects of the configured rules, overrides and transforms on the selected items.
 fn applied(planned: &[Planned<'_>], policies: &Policies) -> Vec<Applied> {
     let Policies { rules, overrides, transforms, .. } = policies;
     let rules = rules.iter().map(|rule| {

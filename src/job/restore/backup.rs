@@ -1,4 +1,4 @@
-//! Where a restore gets inventory and payloads from.
+//! Source of a restore's inventory and payloads.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -16,46 +16,46 @@ use crate::model::with_causes;
 use crate::model::{Digest, FailureKind, Item, ItemKey, Payload, Slot};
 use crate::provider::ItemConverter;
 
-/// Packs that are kept open. A pack is at most 64 MiB plain; items are taken in the order of their packs, and a secret's
-/// previous version may lie in an older pack than its current one.
+/// Number of packs kept open. A pack has at most 64 MiB of plain bytes. Items are processed in pack order, and a
+/// secret's previous version may be in an older pack than its current one.
 const OPEN_PACKS: usize = 2;
 
 /// An opened pack: payloads by item and version.
 pub type OpenPack = HashMap<(ItemKey, Slot), Payload>;
 
-/// One snapshot that can be read. Reading it never writes to where it is kept.
+/// A readable snapshot. Reading never writes to its repository.
 #[async_trait]
 pub trait Backup: Send + Sync + fmt::Debug {
-    /// What names it.
+    /// Returns the name of the snapshot.
     fn name(&self) -> &SnapshotName;
 
-    /// All its items.
+    /// Returns all items.
     ///
     /// # Errors
-    /// When any part of the catalogue cannot be read whole.
+    /// If any part of the catalogue cannot be read completely.
     async fn items(&self) -> Result<Vec<Item>, RestoreError>;
 
-    /// Opens one pack whole.
+    /// Opens one pack.
     ///
     /// # Errors
-    /// When it is missing, altered, or no key at hand opens it.
+    /// If it is missing, altered, or cannot be opened with any available key.
     async fn pack(&self, pack: &Digest) -> Result<OpenPack, RestoreError>;
 
-    /// Which of these packs are not there whole, as far as that shows without opening any, each with the reason.
+    /// Returns which of these packs are missing or incomplete, with reasons, as far as can be seen without opening any.
     ///
     /// # Errors
-    /// When it cannot be found out.
+    /// If this cannot be determined.
     async fn lacking(&self, packs: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, String>, RestoreError> {
         let _ = packs;
         Ok(BTreeMap::new())
     }
 }
 
-/// Payloads on demand, with a few packs kept open.
+/// Reader of payloads on demand, which keeps a few packs open.
 #[derive(Debug)]
 pub struct Payloads<'a> {
     backup: &'a dyn Backup,
-    /// Whether packs may be opened at all.
+    /// True if packs may be opened at all.
     usable: bool,
     packs: Mutex<Packs>,
 }
@@ -63,7 +63,7 @@ pub struct Payloads<'a> {
 #[derive(Default)]
 struct Packs {
     open: VecDeque<(Digest, Arc<OpenPack>)>,
-    /// Packs that turned out damaged, and why: each is fetched once, however many items lie in it.
+    /// Damaged packs with reasons, so that each is fetched only once, however many items it holds.
     damaged: HashMap<Digest, String>,
 }
 
@@ -74,28 +74,28 @@ impl fmt::Debug for Packs {
 }
 
 impl<'a> Payloads<'a> {
-    /// Nothing is opened yet.
+    /// Creates a reader with no open pack.
     #[must_use]
     pub fn new(backup: &'a dyn Backup) -> Self {
         Self { backup, usable: true, packs: Mutex::default() }
     }
 
-    /// Payloads that cannot be opened: comparisons go by marks.
+    /// Creates a reader that opens no packs, so that comparisons rely on marks.
     #[must_use]
     pub fn closed(backup: &'a dyn Backup) -> Self {
         Self { usable: false, ..Self::new(backup) }
     }
 
-    /// Whether payloads can be compared.
+    /// Returns true if payloads can be compared.
     #[must_use]
     pub fn usable(&self) -> bool {
         self.usable
     }
 
-    /// Looks which of these packs are not there whole. Their payloads are refused from then on.
+    /// Checks which of these packs are missing or incomplete. Their payloads are refused from then on.
     ///
     /// # Errors
-    /// When it cannot be found out.
+    /// If this cannot be determined.
     pub async fn look_for(&self, packs: &BTreeSet<Digest>) -> Result<(), RestoreError> {
         if self.usable && !packs.is_empty() {
             let lacking = self.backup.lacking(packs).await?;
@@ -104,7 +104,7 @@ impl<'a> Payloads<'a> {
         Ok(())
     }
 
-    /// Why the payload of a version cannot be had, as far as that is known already.
+    /// Returns why the payload of a version is unavailable, as far as is already known.
     pub async fn lost(&self, item: &Item, version: &str) -> Option<RestoreError> {
         let version = source_version(version);
         let pointer = item.payloads.iter().find(|pointer| pointer.version.as_str() == version)?;
@@ -112,19 +112,19 @@ impl<'a> Payloads<'a> {
         Some(RestoreError::PackDamaged { pack: pointer.pack, why })
     }
 
-    /// What names the snapshot that they are of.
+    /// Returns the name of the snapshot that the payloads belong to.
     #[must_use]
     pub fn snapshot(&self) -> &'a SnapshotName {
         self.backup.name()
     }
 
-    /// The payload of one version, or of a configuration's value, as it goes into the standby: of the type that the item
-    /// becomes, rewritten. `None` when the snapshot has none.
+    /// Returns the payload of a version, or of a configuration's value, as it is written to the standby: converted to
+    /// the target type and rewritten. `None` if the snapshot has none.
     ///
-    /// This is the only way to a payload, so what is sent and what is compared are the same.
+    /// All payloads are read through this function, so the payload sent and the payload compared are the same.
     ///
     /// # Errors
-    /// When its pack cannot be opened or lacks it, or it cannot become what it should.
+    /// If its pack cannot be opened or lacks it, or it cannot be converted.
     pub async fn get(
         &self,
         converter: &dyn ItemConverter,
@@ -134,10 +134,10 @@ impl<'a> Payloads<'a> {
         Ok(self.counted(converter, entry, version).await?.map(|(payload, _)| payload))
     }
 
-    /// The same, with the number of places that each rewrite of the entry changed.
+    /// Like [`Payloads::get`], with the number of places that each rewrite of the entry changed.
     ///
     /// # Errors
-    /// As [`Payloads::get`].
+    /// See [`Payloads::get`].
     pub async fn counted(
         &self,
         converter: &dyn ItemConverter,
@@ -162,7 +162,7 @@ impl<'a> Payloads<'a> {
         })
     }
 
-    /// An open pack. The lock is held while it is fetched, so that ten items of one pack fetch it once.
+    /// Returns an open pack. Holds the lock while fetching, so that concurrent items of one pack fetch it only once.
     async fn pack(&self, digest: &Digest) -> Result<Arc<OpenPack>, RestoreError> {
         let mut packs = self.packs.lock().await;
         if let Some(why) = packs.damaged.get(digest) {

@@ -1,4 +1,4 @@
-//! What can go wrong with a restore as a whole. What goes wrong with one item stops only that item.
+//! Errors that stop a restore as a whole. An error about one item stops only that item.
 
 use super::guard::GuardError;
 use super::policy::PolicyError;
@@ -7,17 +7,17 @@ use crate::model::{Digest, FailureKind, ItemKey};
 use crate::provider::ConvertError;
 use crate::provider::InstanceError;
 
-/// A restore that cannot go on.
+/// A restore that cannot continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The instance.
+    /// The instance failed.
     #[error(transparent)]
     Instance(#[from] InstanceError),
     /// The backup cannot be read.
     #[error("cannot read the backup")]
     Backup {
-        /// What kind of failure it is.
+        /// Kind of failure.
         kind: FailureKind,
         /// The cause.
         #[source]
@@ -33,18 +33,18 @@ pub enum RestoreError {
         /// The version.
         version: String,
     },
-    /// A pack is missing or is not what was signed. Only what lies in it is lost.
+    /// A pack is missing or altered. Only its contents are lost.
     #[error("pack {pack} cannot be used: {why}; `keyhaven verify` tells how far the damage goes")]
     PackDamaged {
         /// The pack.
         pack: Digest,
-        /// Why, in one line.
+        /// Reason, in one line.
         why: String,
     },
-    /// A payload cannot become what its treatment makes of it.
+    /// A payload cannot be converted as its treatment requires.
     #[error(transparent)]
     Convert(#[from] ConvertError),
-    /// A policy of the configuration cannot be followed.
+    /// A policy of the configuration cannot be applied.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The target must not be written to.
@@ -53,10 +53,10 @@ pub enum RestoreError {
     /// The plan was made for another snapshot or standby.
     #[error("the plan does not fit: {why}; make a new one with `keyhaven restore plan`")]
     Unfit {
-        /// What does not fit.
+        /// The mismatch.
         why: String,
     },
-    /// The provider's id of an item cannot be one.
+    /// An item id of the provider is invalid.
     #[error("the standby shows an item whose id cannot be used")]
     Key(#[from] KeyError),
     /// Interrupted by a signal.
@@ -65,7 +65,7 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

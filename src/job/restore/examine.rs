@@ -1,4 +1,4 @@
-//! Making a plan: list the standby, look where the lists do not say enough, compare.
+//! Makes a plan: lists the standby, reads items if the lists do not show enough, compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,13 +30,13 @@ use crate::provider::{
     Action, Change, InstanceError, ItemConverter, Listed, Phase, ReferenceNames, RestoreItem, Route, Standby,
 };
 
-/// Looks at items of the standby that run side by side; the pace limits them all.
+/// Number of standby items read in parallel, within the pace of the instance.
 const LOOKS_IN_FLIGHT: usize = 8;
 
-/// Compares a snapshot with a standby and says what a restore would change. Changes nothing.
+/// Compares a snapshot with a standby and plans the changes of a restore. Changes nothing.
 ///
 /// # Errors
-/// When the backup or the standby cannot be read, or the target is the source.
+/// If the backup or the standby cannot be read, or the target is the source.
 pub async fn plan(
     context: &Context,
     backup: &dyn Backup,
@@ -51,7 +51,7 @@ pub async fn plan(
     .await
 }
 
-/// Gives up at once when the user or the platform wants it: only for what changes nothing.
+/// Runs `work` until the run is cancelled. Only for work that changes nothing.
 pub(in crate::job) async fn until_cancelled<T>(
     context: &Context,
     work: impl Future<Output = Result<T, RestoreError>>,
@@ -63,25 +63,25 @@ pub(in crate::job) async fn until_cancelled<T>(
     }
 }
 
-/// A plan, and what was found on the way to it.
+/// A plan, and the id map found while making it.
 #[derive(Debug)]
 pub(super) struct Examined {
     pub(super) plan: Plan,
     pub(super) id_map: IdMap,
 }
 
-/// A listed standby, and what may be done with it.
+/// A listed standby, and the decision whether it may be written to.
 #[derive(Debug)]
 pub(in crate::job) struct ListedStandby {
     pub(in crate::job) name: StandbyName,
     pub(super) standing: Standing,
     pub(in crate::job) inventory: StandbyIndex<Listed>,
-    /// What the ids of the standby are called.
+    /// Names of the standby's ids.
     pub(in crate::job) names: ReferenceNames,
     pub(in crate::job) now: Timestamp,
 }
 
-/// Lists the standby and makes sure that it is not the source.
+/// Lists the standby and checks that it is not the source.
 pub(in crate::job) async fn list(
     context: &Context,
     backup: &dyn Backup,
@@ -118,7 +118,7 @@ pub(in crate::job) async fn list(
     })
 }
 
-/// Makes a plan and an id map of what is there.
+/// Makes a plan, and an id map of the existing items.
 pub(super) async fn examine(
     context: &Context,
     backup: &dyn Backup,
@@ -135,7 +135,7 @@ pub(super) async fn examine(
     Ok(Examined { plan: assembly.plan(planned), id_map })
 }
 
-/// Looks at everything that is asked for in a listed standby, and plans it.
+/// Reads everything selected in a listed standby, and plans it.
 pub(in crate::job) async fn look<'s>(
     context: &Context,
     snapshot: &'s SnapshotItems,
@@ -160,7 +160,7 @@ pub(in crate::job) async fn look<'s>(
     };
     let packs: BTreeSet<_> = selected.iter().flat_map(|entry| &entry.item.payloads).map(|one| one.pack).collect();
     payloads.look_for(&packs).await?;
-    // Payloads that are compared lie in few packs: those of one pack one after the other.
+    // Process items pack by pack: compared payloads are in few packs.
     selected.sort_by_key(|entry| entry.item.payloads.first().map(|pointer| pointer.pack));
     context.observer.observe(JobEvent::Begin { stage: Stage::Compare, total: Some(selected.len() as u64) });
     let mut planned: Vec<Planned<'s>> = stream::iter(selected)
@@ -200,8 +200,8 @@ fn reject_shared_targets(planned: &mut [Planned<'_>]) {
     }
 }
 
-/// A secret that is to get the name of another one of the standby would be refused: said now. One that gives its name up
-/// in the same plan is in nobody's way.
+/// Reports secrets that would get a name already taken in the standby, because the provider would refuse them. A secret
+/// that gives up its name in the same plan does not block it.
 fn names_taken(planned: &mut [Planned<'_>], inventory: &StandbyIndex<Listed>, on_conflict: OnConflict) {
     let renamed = |one: &&Planned<'_>| {
         let now = one.target.as_ref().and_then(|key| inventory.view(key));
@@ -225,12 +225,12 @@ fn names_taken(planned: &mut [Planned<'_>], inventory: &StandbyIndex<Listed>, on
     }
 }
 
-/// No payload at all.
+/// Returns an empty payload.
 fn nothing() -> Payload {
     Payload::new(Zeroizing::new("{}".to_owned()))
 }
 
-/// Compares one item at a time.
+/// Comparison of single items.
 struct Examiner<'a> {
     converter: &'a dyn ItemConverter,
     surveyor: Surveyor<'a>,
@@ -239,9 +239,9 @@ struct Examiner<'a> {
     entry: crate::model::Digest,
     now: Timestamp,
     inventory: &'a StandbyIndex<Listed>,
-    /// Items that meet others under one name, or whose name is none, and why.
+    /// Items with colliding or invalid names, with reasons.
     collisions: BTreeMap<ItemKey, String>,
-    /// Groups that become part of another one.
+    /// Groups that are merged into another one.
     merged: BTreeMap<ItemKey, String>,
 }
 
@@ -266,10 +266,10 @@ impl Examiner<'_> {
         Ok(planned)
     }
 
-    /// Why a payload that the steps of an item would send cannot be had: a plan promises nothing that its apply would not
-    /// find.
+    /// Returns why a payload that the item's steps would send is unavailable: a plan must not promise what its apply
+    /// cannot do.
     async fn lost_payload(&self, planned: &Planned<'_>) -> Option<String> {
-        // What the standby issues anew has no payload of ours.
+        // Secrets that the standby reissues need no payload of ours.
         if planned.entry.treatment == Treatment::Reissue {
             return None;
         }
@@ -286,7 +286,7 @@ impl Examiner<'_> {
         None
     }
 
-    /// In how many places each rewrite of its payload changes it, over all versions that go into the standby.
+    /// Counts the places that each rewrite changes in the item's payloads, over all versions to be restored.
     async fn rewritten(&self, entry: &SnapshotItem) -> Result<Vec<TreatmentEffect>, RestoreError> {
         let payloads = self.surveyor.payloads;
         if entry.rewrites.is_empty() || !payloads.usable() {
@@ -367,7 +367,7 @@ impl Examiner<'_> {
             Err(RestoreError::Instance(error @ InstanceError::Moved { .. })) => {
                 planned.outcome.conflict = Some(error.to_string());
             }
-            // What lies in other packs comes back all the same.
+            // Items in other packs are still restored.
             Err(
                 error @ (RestoreError::PayloadMissing { .. }
                 | RestoreError::PackDamaged { .. }
@@ -378,8 +378,8 @@ impl Examiner<'_> {
         Ok(planned)
     }
 
-    /// Why what the standby has is what another item of the snapshot became: nothing may go on top of that, whatever the
-    /// policy, or the other one would be lost there.
+    /// Returns a conflict if the standby item was restored from another item of the snapshot. It must not be
+    /// overwritten under any policy, or the other item would be lost.
     fn restored_from_other(&self, entry: &SnapshotItem, there: &RestoreItem) -> Option<String> {
         let mark = there.mark.as_ref().filter(|mark| mark.source != entry.item.key.id())?;
         let other = self.snapshot.get(&ItemKey::new(ItemKind::Secret, &mark.source).ok()?)?;
@@ -392,7 +392,7 @@ impl Examiner<'_> {
         })
     }
 
-    /// Where what the standby has is in the way and may be replaced: deletes it and makes it anew.
+    /// Replaces a conflicting standby item, if the policy allows it: deletes it and creates it anew.
     fn replace(&self, planned: &mut Planned<'_>, phase: Phase, known: Option<&StandbyItem>) {
         let view = &planned.entry.view;
         if self.options.on_conflict == OnConflict::Replace
@@ -416,7 +416,7 @@ impl Examiner<'_> {
             ItemKind::Secret => match entry.goal(self.now) {
                 Ok(goal) if entry.treatment == Treatment::Reissue => self.surveyor.issued(&goal, there, false).await,
                 Ok(goal) => self.surveyor.secret(entry, &goal, there).await,
-                // Nothing can be brought back, so there is nothing to compare with.
+                // Nothing can be restored, so there is nothing to compare with.
                 Err(_) => Ok(plain(Some(self.surveyor.plain(there)))),
             },
         }
@@ -441,7 +441,7 @@ impl Examiner<'_> {
         }
     }
 
-    /// With references in the place of ids of the standby, which an operator may have given.
+    /// Replaces ids of the standby, which an operator may have given, by references.
     fn named(&self, view: &RestoreItem) -> RestoreItem {
         let mut named = view.clone();
         self.converter.name_references(&mut named, self.surveyor.names);
@@ -450,7 +450,7 @@ impl Examiner<'_> {
 
     fn configuration(&self, entry: &SnapshotItem, phase: Phase, known: Option<&StandbyItem>) -> PlannedItem {
         let view = &self.named(&entry.view);
-        // The provider wants more of an authority or a template than some readers of the source may see.
+        // For authorities and templates, the provider requires data that some readers of the source may not see.
         let makes_its_own = entry.item.payloads.is_empty();
         let change = Change { payload: Some(&nothing()), ..Change::new(&Action::CreateConfiguration, view) };
         if let Err(error) = self.surveyor.standby.body(&change)

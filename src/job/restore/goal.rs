@@ -1,31 +1,31 @@
-//! What a secret of the snapshot should become in a standby, and what of it is lost.
+//! The goal of a secret: its state after the restore, and what is lost.
 
 use crate::crypto::digest::sha256;
 use crate::model::{Item, Slot, Timestamp};
 use crate::provider::normal::normal;
 use crate::provider::{RestoreItem, RestoreLock, RestoreVersion};
 
-/// Stands for the version of a secret that never had one.
+/// Version id for a secret that never had a version.
 pub const NO_VERSION: &str = "none";
 
-/// The part of a secret that can be brought back.
+/// The restorable part of a secret.
 #[derive(Debug, Clone)]
 pub struct Goal {
-    /// Versions with a payload in the backup, oldest first; the last one is to be current.
+    /// Versions with a payload in the backup, oldest first; the last one becomes the current version.
     pub versions: Vec<RestoreVersion>,
-    /// The locks on these versions.
+    /// Locks on these versions.
     pub locks: Vec<RestoreLock>,
-    /// 16 hexadecimal digits over the metadata and locks of all versions whose payload the snapshot has.
+    /// 16 hexadecimal digits: digest of the metadata and locks of all versions whose payload the snapshot has.
     pub details: String,
-    /// What is lost, as fragments.
+    /// Losses, as sentence fragments.
     pub losses: Vec<String>,
 }
 
 impl Goal {
-    /// Works out what of a secret can be brought back at the time `now`.
+    /// Determines what can be restored of a secret at the time `now`.
     ///
     /// # Errors
-    /// When nothing of it can: why, as a fragment.
+    /// If nothing can be restored: the reason, as a sentence fragment.
     pub fn new(item: &Item, view: &RestoreItem, now: Timestamp) -> Result<Self, String> {
         if let Some(expires) = view.expires.filter(|expires| *expires <= now) {
             return Err(format!("it expired at {expires}; the service would destroy it at once"));
@@ -54,8 +54,9 @@ impl Goal {
         Ok(Self { versions, locks, details, losses })
     }
 
-    /// What comes of a secret that the standby issues anew: one version without a payload of ours, with the metadata and
-    /// the locks of the newest one in the source. Where the source has none yet, a version that only carries the secret.
+    /// Returns the goal of a secret that the standby reissues: one version without our payload, with the metadata and
+    /// locks of the newest source version. If the source has no version, a placeholder version that only carries the
+    /// secret.
     #[must_use]
     pub fn reissued(view: &RestoreItem) -> Self {
         let none = || RestoreVersion {
@@ -72,28 +73,28 @@ impl Goal {
         Self { versions: vec![newest], locks, details, losses: Vec::new() }
     }
 
-    /// The id, in the source, of the version that is to be current.
+    /// Returns the source id of the version that becomes the current one.
     #[must_use]
     pub fn newest(&self) -> Option<&str> {
         self.versions.last().map(|version| version.id.as_str())
     }
 
-    /// A version by its id in the source.
+    /// Returns a version by its id in the source.
     #[must_use]
     pub fn version(&self, id: &str) -> Option<&RestoreVersion> {
         self.versions.iter().find(|version| version.id == id)
     }
 
-    /// The locks on one version.
+    /// Returns the locks on a version.
     pub fn locks_on<'a>(&'a self, version: &'a str) -> impl Iterator<Item = &'a RestoreLock> {
         self.locks.iter().filter(move |lock| lock.version == version)
     }
 }
 
-/// Versions whose payload lies in a pack, oldest first.
+/// Returns the versions whose payload is in a pack, oldest first.
 fn kept_versions(item: &Item, view: &RestoreItem) -> Vec<RestoreVersion> {
     let slots = |slot: &&str| *slot != Slot::WITHHELD && *slot != Slot::VALUE;
-    // Pointers are newest first; the documents say more, but a version that only a pointer names is kept too.
+    // Pointers are newest first. A version that only a pointer names is kept too.
     let pointers: Vec<&str> = item.payloads.iter().map(|pointer| pointer.version.as_str()).filter(slots).collect();
     let of = |id: &str| {
         view.version(id).cloned().unwrap_or_else(|| RestoreVersion {
@@ -108,29 +109,29 @@ fn kept_versions(item: &Item, view: &RestoreItem) -> Vec<RestoreVersion> {
     pointers.iter().rev().map(|id| rewritten(id)).collect()
 }
 
-/// The locks, each on its version as marks name it.
+/// Returns the locks, with versions named as in marks.
 fn rewritten_locks(view: &RestoreItem) -> Vec<RestoreLock> {
     let named = |lock: &RestoreLock| RestoreLock { version: version_as(&lock.version, &view.rewrites), ..lock.clone() };
     view.locks.iter().flatten().map(named).collect()
 }
 
-/// Between a version's id and the digest of the rewrites that its payload went through; in no id of a provider.
+/// Separator between a version id and the digest of its payload rewrites. No provider id contains it.
 const REWRITTEN: char = '~';
 
-/// How marks, plans and states name a version of the source: by its id, and by the rewrites of its payload if there are
-/// any, since other rewrites make another payload of it.
+/// Returns the name of a source version in marks, plans and states: its id, followed by its payload rewrites if there
+/// are any, because other rewrites produce another payload.
 #[must_use]
 pub fn version_as(id: &str, rewrites: &str) -> String {
     if rewrites.is_empty() { id.to_owned() } else { format!("{id}{REWRITTEN}{rewrites}") }
 }
 
-/// The id, in the source, of a version that is named like that.
+/// Returns the source id of a version named by [`version_as`].
 #[must_use]
 pub fn source_version(name: &str) -> &str {
     name.split_once(REWRITTEN).map_or(name, |(id, _)| id)
 }
 
-/// The digest over what no list shows; equal for one snapshot whatever the time.
+/// Returns the digest of details that no list shows. It does not depend on the time of the plan.
 fn details(versions: &[RestoreVersion], locks: &[&RestoreLock]) -> String {
     let mut text = String::new();
     for version in versions {
@@ -153,7 +154,7 @@ pub(super) mod tests {
     use crate::job::fake::{self, FakeConverter};
     use crate::provider::ItemConverter;
 
-    /// A secret of the snapshot with these documents and payloads, newest first.
+    /// Returns a secret with these documents and payloads, newest first.
     pub(in crate::job::restore) fn item(docs: &[(&str, &str)], payloads: &[&str]) -> Item {
         fake::item("secret/old", "text", "name", docs, payloads)
     }

@@ -1,4 +1,4 @@
-//! Whether every group fits into the standby, and every new secret has one. Pure.
+//! Checks that the standby has room for every group, and that every new secret has a group. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use super::planner::PlannedItem;
 use crate::model::ItemKind;
 use crate::provider::Action;
 
-/// Takes the steps of groups away for which the standby has no room, then those of secrets that would be made in a group
-/// which is not there by then. `there` are the names of the groups of the standby, `most` is how many it takes.
+/// Removes the steps of groups that exceed the standby's limit, then the steps of secrets whose group would not exist.
+/// `there` are the names of the standby's groups, `most` is its limit.
 pub(super) fn settle(planned: &mut [Planned<'_>], there: &BTreeSet<&str>, most: Option<usize>) {
     let mut room = most.unwrap_or(usize::MAX).saturating_sub(there.len());
     let makes = |one: &Planned<'_>, wanted: &Action| one.outcome.steps.first().is_some_and(|s| s.action == *wanted);

@@ -1,48 +1,47 @@
-//! Whether the target may be written to at all. Pure.
+//! Decides whether the target may be written to. Pure.
 //!
-//! Restoring into the source by accident would rotate every live secret to what the backup holds. The source is
-//! recognised by its instance id in any form of URL, by its full name in any row, and by any id that the snapshot
-//! has too. An emptied source looks like an empty standby; a target that shows none of these has to be named by the
-//! operator, and the answer to the first create that shows a full name is checked before anything else is sent.
+//! Restoring into the source by accident would rotate every live secret to the backed-up value. The source is
+//! recognised by its instance id in any form of URL, by its full name in any row, and by any id that it shares with the
+//! snapshot. An emptied source looks like an empty standby. Therefore the operator must confirm the id of a target that
+//! shows none of these, and the first create response with a full name is checked before anything else is sent.
 
 use crate::model::{FailureKind, ItemKey};
 use crate::provider::{Address, InstanceInventory};
 
-/// What is known of the target.
+/// Facts about the target.
 #[derive(Debug, Clone, Copy)]
 pub struct TargetFacts<'a> {
-    /// Its address.
     pub address: &'a Address,
-    /// Its full name, if its rows show it.
+    /// Full name, if its rows show it.
     pub full_name: Option<&'a str>,
-    /// An item that it has in common with the snapshot, if there is one. The group that every instance has is none.
+    /// An item that it shares with the snapshot, if any. The group that every instance has does not count.
     pub shared: Option<&'a ItemKey>,
 }
 
-/// What the operator said about the target.
+/// The operator's statements about the target.
 #[derive(Debug, Clone, Default)]
 pub struct Consent {
     /// The instance id that the target must have (`--confirm`).
     pub confirm: Option<String>,
-    /// The id of the source, by which it is asked for as the target by name (`--into-source`).
+    /// Id of the source, to allow restoring into it (`--into-source`).
     pub into_source: Option<String>,
 }
 
-/// What may be done.
+/// Decision about the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// The target is known to be the right one.
+    /// The target is verified.
     Known,
-    /// The target shows nothing yet. It must turn out to have this instance id; `None` when none was given, and then
-    /// it may only be read.
+    /// The target shows no identity yet. It must turn out to have this instance id. `None` if no id was given; then the
+    /// target may only be read.
     Unproven(Option<String>),
 }
 
-/// The target must not be written to.
+/// Reason why the target must not be written to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardError {
-    /// It is the instance that was backed up.
+    /// The target is the backed-up instance.
     #[error(
         "the target is the source itself: {how}; nothing was changed. Give the URL of another instance, or name the \
          source by its id with --into-source {source_id}"
@@ -50,28 +49,28 @@ pub enum GuardError {
     IsSource {
         /// How it was recognised.
         how: String,
-        /// Its id.
+        /// Instance id of the source.
         source_id: String,
     },
-    /// It is not the one that was named.
+    /// The target is not the named instance.
     #[error("the target is instance {found} and not {named}; check the URL and the id given with --confirm")]
     Other {
-        /// The id that it has.
+        /// Instance id of the target.
         found: String,
-        /// The id that was named.
+        /// Instance id that was named.
         named: String,
     },
-    /// The instance that shall sign is not the one that was backed up.
+    /// The instance that is to sign is not the backed-up instance.
     #[error(
         "the instance that shall sign, {url}, is not the source {source_id} of the plan; a namesake's signature is trusted by          nobody. Check source.url"
     )]
     OtherSigner {
         /// Its URL.
         url: String,
-        /// The id that it should have.
+        /// Instance id that it should have.
         source_id: String,
     },
-    /// It shows nothing of itself, and no instance was named.
+    /// The target shows no identity, and no instance id was given.
     #[error(
         "the target {url} does not show which instance it is, and an emptied source would look the same; give the id of \
          the standby with --confirm INSTANCE-ID"
@@ -80,7 +79,7 @@ pub enum GuardError {
         /// Its URL.
         url: String,
     },
-    /// No secret could be made in it, so it never showed which instance it is.
+    /// No secret could be created in the target, so its identity was never shown.
     #[error(
         "no secret could be created in {url}, so it did not show which instance it is, and nothing else was written; see \
          what failed, then apply the same plan again"
@@ -92,7 +91,7 @@ pub enum GuardError {
 }
 
 impl GuardError {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     #[must_use]
     pub const fn kind(&self) -> FailureKind {
         match self {
@@ -106,7 +105,7 @@ impl GuardError {
 /// Decides whether the target may be written to; `source` is the full name of the instance that was backed up.
 ///
 /// # Errors
-/// When it is the source and was not asked for by name, or not the instance that was named.
+/// If the target is the source without consent by id, or not the named instance.
 pub fn decide(
     instance: &dyn InstanceInventory,
     source: &str,
@@ -128,7 +127,7 @@ pub fn decide(
     }
 }
 
-/// How the target was recognised as the source, if it was.
+/// Returns how the target was recognised as the source, if it was.
 fn recognised(
     source_id: &str,
     source: &str,
@@ -148,7 +147,7 @@ fn recognised(
     (confirm == Some(source_id)).then(|| "the id given with --confirm is that of the source".to_owned())
 }
 
-/// A URL in lower case with every percent sequence of ASCII resolved, so that no spelling hides an id.
+/// Returns a URL in lower case with all percent-encoded ASCII decoded, so that no spelling hides an id.
 fn plain(url: &str) -> String {
     let bytes = url.as_bytes();
     let mut out = String::with_capacity(bytes.len());
@@ -163,10 +162,10 @@ fn plain(url: &str) -> String {
     out
 }
 
-/// Checks the full name in the answer to a create against what the target must be.
+/// Checks the full name in the response to a create against the expected target.
 ///
 /// # Errors
-/// When the target turns out to be the source, or another instance than the one that was named.
+/// If the target is the source, or not the named instance.
 pub fn check_answer(
     instance: &dyn InstanceInventory,
     source: &str,
@@ -180,11 +179,11 @@ pub fn check_answer(
     decide(instance, source, &target, &named).map(|_| ())
 }
 
-/// Makes sure that who is asked to sign is the source of the plan, as far as its address shows: an authority of another
+/// Checks, as far as its address shows, that the signing instance is the source of the plan: an authority of another
 /// instance may have the same name.
 ///
 /// # Errors
-/// When it shows that it is another one.
+/// If its address shows another instance.
 pub fn check_signer(instance: &dyn InstanceInventory, source: &str, signer: &Address) -> Result<(), GuardError> {
     match (instance.instance_id(source), &signer.instance) {
         (Some(source_id), Some(shown)) if source_id != *shown => {

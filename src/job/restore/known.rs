@@ -1,4 +1,4 @@
-//! What is known of an item of the standby, and the state that follows from it.
+//! Knowledge about a standby item, and the state derived from it.
 
 use std::collections::BTreeMap;
 
@@ -10,34 +10,35 @@ use crate::model::json::JsonObject;
 use crate::provider::normal::{normal, normal_members};
 use crate::provider::{RestoreItem, RestoreLock, RestoreMark, RestoreVersion};
 
-/// How many versions of a secret the lists count at most; from there on the count says nothing.
+/// Maximum number of versions that the lists count; a count that reaches it says nothing.
 pub const VERSIONS_COUNTED: u64 = 50;
 
-/// An item of the standby with all that was asked about it.
+/// An item of the standby with everything that was read of it.
 #[derive(Debug, Clone)]
 pub struct StandbyItem {
-    /// The item; versions and locks are there when they were asked for.
+    /// The item; includes versions and locks if they were read.
     pub view: RestoreItem,
-    /// Which version of the source a version holds, by its id in the standby: from its mark, or because the payloads
-    /// were compared.
+    /// Source version that each standby version holds, by its id in the standby. Taken from its mark or from a payload
+    /// comparison.
     pub sources: BTreeMap<String, String>,
-    /// Whether a configuration has the value of the snapshot; `None` when it was not compared.
+    /// True if a configuration has the snapshot's value; `None` if it was not compared.
     pub value: Option<bool>,
-    /// Versions, by their id in the standby, whose payload is not the one that their mark says.
+    /// Standby ids of versions whose payload contradicts their mark.
     pub false_marks: Vec<String>,
-    /// Whether what is fixed when a secret is created is another than the snapshot's, as far as payloads were compared.
+    /// True if a property that is fixed at creation differs from the snapshot, as far as payloads were compared.
     pub fixed_differs: bool,
 }
 
 impl StandbyItem {
-    /// What the list rows alone say.
+    /// Creates the item from its list rows alone.
     #[must_use]
     pub fn from_rows(view: RestoreItem) -> Self {
         let sources = view.versions.iter().flatten().filter_map(|v| Some((v.id.clone(), v.mark.clone()?))).collect();
         Self { view, sources, value: None, false_marks: Vec::new(), fixed_differs: false }
     }
 
-    /// Learns from the marks of the snapshot's own versions: one that was restored from a version which is here names it.
+    /// Learns from the marks of the snapshot's versions: a snapshot version that was restored from a version of this
+    /// instance names it.
     pub fn learn_origins(&mut self, snapshot: &RestoreItem) {
         for version in self.view.versions.iter().flatten() {
             let from_here = |theirs: &&RestoreVersion| theirs.mark.as_deref() == Some(version.id.as_str());
@@ -47,20 +48,20 @@ impl StandbyItem {
         }
     }
 
-    /// The version that holds the payload of that version of the source, the newest first.
+    /// Returns the newest version that holds the payload of a source version.
     #[must_use]
     pub fn holding(&self, source: &str) -> Option<&RestoreVersion> {
         let holds = |version: &&RestoreVersion| self.sources.get(&version.id).is_some_and(|id| id == source);
         self.view.versions.iter().flatten().rev().find(holds)
     }
 
-    /// The name of a version in states.
+    /// Returns the name of a version in states.
     #[must_use]
     pub fn version_name(&self, own: &str) -> String {
         version_name(self.sources.get(own).map(String::as_str), own)
     }
 
-    /// The whole state: `names` are the settings that count.
+    /// Returns the full state; `names` are the settings that are compared.
     #[must_use]
     pub fn state<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> ItemState {
         let mut state = ItemState {
@@ -83,7 +84,7 @@ impl StandbyItem {
     }
 }
 
-/// A digest of settings and mark, as a plan compares them.
+/// Returns the digest of settings and mark that plans compare.
 #[must_use]
 pub fn settings_digest<'a>(
     settings: &JsonObject,
@@ -98,29 +99,29 @@ pub fn settings_digest<'a>(
     sha256(text.as_bytes())
 }
 
-/// A digest of a version's metadata and mark.
+/// Returns the digest of a version's metadata and mark.
 #[must_use]
 pub fn metadata_digest(metadata: &JsonObject, mark: Option<&str>) -> Digest {
     let mark = mark.map(|mark| format!("\nmark {mark}")).unwrap_or_default();
     sha256(format!("{}{mark}", normal(&metadata.to_raw())).as_bytes())
 }
 
-/// A digest of all that a client can set of a lock.
+/// Returns the digest of everything that a client can set in a lock.
 #[must_use]
 pub fn lock_digest(lock: &RestoreLock) -> Digest {
     sha256(normal(&lock.settings.to_raw()).as_bytes())
 }
 
-/// What has to be asked about an item of the standby before it can be compared.
+/// What must be read of a standby item before it can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// The list rows say it all.
+    /// Nothing: the list rows are sufficient.
     Nothing,
     /// Versions and locks, without payloads.
     Details,
 }
 
-/// Whether the list rows of a secret say that its versions and locks are as the snapshot wants them.
+/// Decides whether the list rows of a secret prove that its versions and locks match the snapshot.
 #[must_use]
 pub fn need(goal: &Goal, source_id: &str, there: &RestoreItem) -> Question {
     let Some(mark) = &there.mark else { return Question::Details };
@@ -132,14 +133,15 @@ pub fn need(goal: &Goal, source_id: &str, there: &RestoreItem) -> Question {
     if marked && locks_listed(goal, there) { Question::Nothing } else { Question::Details }
 }
 
-/// The versions of the source that the newest versions of a secret hold, when the rows say that all is right: by place.
+/// Maps the newest standby versions of a secret to the source versions at the same position. Valid if the rows prove
+/// that all versions match.
 #[must_use]
 pub fn by_place(goal: &Goal, there: &RestoreItem) -> BTreeMap<String, String> {
     let sources = goal.versions.iter().rev().map(|version| version.id.clone());
     there.newest.iter().cloned().zip(sources).collect()
 }
 
-/// Whether every wanted lock is listed on the version that must be the right one, going by its place.
+/// Returns true if every wanted lock is listed on the version at the position of its source version.
 fn locks_listed(goal: &Goal, there: &RestoreItem) -> bool {
     let own = |source: &str| {
         let place = goal.versions.iter().rev().position(|version| version.id == source)?;

@@ -1,29 +1,29 @@
-//! Which item of the standby is which item of the snapshot.
+//! Matches items of the snapshot with items of the standby.
 //!
-//! By our mark first. Then by the mark that the item of the snapshot carries itself: it was restored from the very
-//! secret that has that id here, and this is the way back. Else by (group, type, name). An item of that type and name
-//! elsewhere is in the way: the provider may take a name once per type.
+//! First by our mark. Then by the mark of the snapshot item itself: it was restored from the secret with that id here,
+//! and this is the failback. Otherwise by (group, type, name). An item of the same type and name in another group is a
+//! conflict, because the provider may accept a name only once per type.
 
 use std::collections::BTreeMap;
 
 use crate::model::{ItemKey, ItemKind};
 use crate::provider::RestoreItem;
 
-/// What the standby has for an item of the snapshot. `T` is whatever the caller keeps of a standby item.
+/// Match in the standby for a snapshot item. `T` is the caller's data for a standby item.
 #[derive(Debug)]
 pub enum Match<'a, T> {
-    /// Nothing.
+    /// No match.
     Absent,
-    /// This one.
+    /// The matching item.
     Found(&'a T),
-    /// What it was made from, of another type, with nothing in it since: there is nothing to bring back; why, as a
-    /// fragment.
+    /// The item of another type from which the snapshot's item was made, and which has not changed since: nothing to
+    /// restore. The reason, as a sentence fragment.
     Origin(String),
-    /// Something that is in the way; why, as a fragment.
+    /// A conflicting item; the reason, as a sentence fragment.
     Conflict(String),
 }
 
-/// The items of a standby, findable.
+/// Searchable index of the items of a standby.
 #[derive(Debug)]
 pub struct StandbyIndex<T> {
     items: Vec<(RestoreItem, T)>,
@@ -35,7 +35,7 @@ pub struct StandbyIndex<T> {
 }
 
 impl<T> StandbyIndex<T> {
-    /// Takes the items of a standby.
+    /// Creates the index.
     pub fn new(items: impl IntoIterator<Item = (RestoreItem, T)>) -> Self {
         let mut inventory = Self {
             items: Vec::new(),
@@ -64,37 +64,37 @@ impl<T> StandbyIndex<T> {
         self.items.push((view, item));
     }
 
-    /// Every item.
+    /// Returns every item.
     pub fn iter(&self) -> impl Iterator<Item = (&RestoreItem, &T)> {
         self.items.iter().map(|(view, item)| (view, item))
     }
 
-    /// An item by its key in the standby.
+    /// Returns an item by its key in the standby.
     #[must_use]
     pub fn get(&self, key: &ItemKey) -> Option<&T> {
         self.items.get(*self.by_key.get(key)?).map(|(_, item)| item)
     }
 
-    /// An item by its key in the standby, as it is there.
+    /// Returns an item's view by its key in the standby.
     #[must_use]
     pub fn view(&self, key: &ItemKey) -> Option<&RestoreItem> {
         self.items.get(*self.by_key.get(key)?).map(|(view, _)| view)
     }
 
-    /// Everything of that kind, type and name, in whatever group.
+    /// Returns all items of that kind, type and name, in any group.
     pub fn named(&self, want: &RestoreItem) -> Vec<&RestoreItem> {
         let key = (want.key.kind(), want.item_type.clone(), want.name.clone());
         let places = self.by_name.get(&key).map_or(&[][..], Vec::as_slice);
         places.iter().filter_map(|place| self.items.get(*place)).map(|(view, _)| view).collect()
     }
 
-    /// Group ids by group name.
+    /// Returns group ids by group name.
     #[must_use]
     pub fn groups(&self) -> &BTreeMap<String, String> {
         &self.groups
     }
 
-    /// Finds what the standby has for an item of the snapshot. `group` is the name of its group in the standby.
+    /// Finds the match for an item of the snapshot. `group` is the name of its group in the standby.
     #[must_use]
     pub fn find(&self, want: &RestoreItem, group: Option<&str>) -> Match<'_, (RestoreItem, T)> {
         let group_id = group.and_then(|name| self.groups.get(name));
@@ -133,8 +133,8 @@ impl<T> StandbyIndex<T> {
         }
     }
 
-    /// What becomes, on the way back, of a secret that was converted: its origin takes no version from outside. Absent
-    /// when it was not converted; `None` when it has a name of its own and may stand beside its origin.
+    /// Decides about a converted secret on failback: its origin accepts no version from outside. `Absent` if the secret
+    /// was not converted; `None` if it has another name and may exist next to its origin.
     fn made_from(&self, place: usize, want: &RestoreItem) -> Option<Match<'_, (RestoreItem, T)>> {
         let (origin, _) = self.items.get(place)?;
         if origin.item_type == want.item_type {
@@ -155,7 +155,7 @@ impl<T> StandbyIndex<T> {
         })
     }
 
-    /// An item that a mark names, unless it is not what the mark says; `what` is what messages call it.
+    /// Returns an item that a mark names, or a conflict if type or group differ. `what` is its description in messages.
     fn checked(
         &self,
         place: usize,
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn on_the_way_back_the_mark_of_the_snapshot_names_the_secret() {
-        // It was restored from secret 0, renamed since, and another secret has taken its old name here.
+        // Secret "copy" was restored from secret 0. It was renamed since, and another secret has its old name here.
         let want = view("secret/copy", "kv", "a", Some("x"), Some("0"));
         let inventory = standby(&[("g1", "kv", "before", None), ("g1", "kv", "a", None)]);
         assert_eq!(found(&inventory, &want).as_deref(), Some("0"));

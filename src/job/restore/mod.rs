@@ -3,13 +3,14 @@
 //! | module | what |
 //! |---|---|
 //! | `plan`, `options`, `state` | a plan as plain data: steps, and the state that each expects and leaves |
-//! | `policy`, `rewrite` | what the configuration makes of items: treatments, names, rewrites (pure) |
-//! | `guard` | whether the target may be written to at all (pure) |
-//! | `matching`, `goal`, `known`, `planner` | which item is which, what it should become, what is known of it, and the steps from the one to the other (pure) |
-//! | `survey`, `examine`, `assemble` | looking at the standby, item by item, and the plan that comes of it |
-//! | `apply` | doing it, resumable at any request |
+//! | `policy`, `rewrite` | configured changes to items: treatments, names, rewrites (pure) |
+//! | `guard` | decides whether the target may be written to (pure) |
+//! | `matching`, `goal`, `known`, `planner` | matches items, determines their goals and current state, and plans the
+//! steps between them (pure) |
+//! | `survey`, `examine`, `assemble` | reads the standby item by item and assembles the plan |
+//! | `apply` | executes a plan, resumable at any request |
 //! | `idmap` | old ids to new ids as JSON, CSV and Terraform import blocks (pure) |
-//! | `backup`, `repository_backup`, `snapshot` | where inventory and payloads come from |
+//! | `backup`, `repository_backup`, `snapshot` | source of inventory and payloads |
 
 pub mod apply;
 pub mod assemble;

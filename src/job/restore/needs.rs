@@ -1,4 +1,4 @@
-//! What an item needs to be there: nothing is tried that cannot succeed. Pure.
+//! Dependencies of items: steps that cannot succeed are not planned. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,23 @@ use super::assemble::Planned;
 use super::planner::PlannedItem;
 use crate::provider::{ItemConverter, ItemDependency, ReferenceNames};
 
-/// Whether an instance has any of what will do.
+/// Returns true if an instance has any of the alternatives of a dependency.
 #[must_use]
 pub fn has(names: &ReferenceNames, need: &ItemDependency) -> bool {
     need.any_of.iter().any(|reference| names.id(reference).is_some() || names.reference(reference).is_some())
 }
 
-/// Takes the steps of every item away that needs what is neither in the standby nor made by this plan, and orders the
-/// rest: an item comes behind the items of its own class that it needs.
+/// Removes the steps of every item whose dependencies are neither in the standby nor created by this plan. Orders the
+/// rest: an item follows the items of its own phase that it depends on.
 pub fn settle(planned: &mut [Planned<'_>], there: &ReferenceNames, converter: &dyn ItemConverter) {
     let needs: Vec<Vec<ItemDependency>> = planned.iter().map(|one| converter.needs(&one.entry.view)).collect();
     let references: BTreeMap<String, usize> =
         planned.iter().enumerate().map(|(place, one)| (one.entry.reference(), place)).collect();
-    // Each round takes at least one item out, so there are at most as many rounds as items.
+    // Each round removes at least one item, so there are at most as many rounds as items.
     while drop_needy(planned, &needs, &references, there) {}
     let made = |need: &ItemDependency| need.any_of.iter().find_map(|reference| references.get(reference).copied());
     let mut depths = vec![0_usize; planned.len()];
-    // No chain of needs is longer than there are items; two that need each other would never settle.
+    // No dependency chain is longer than the number of items; a cycle would never settle.
     for _ in 0..planned.len().min(DEEPEST) {
         let before = depths.clone();
         for (place, needs) in needs.iter().enumerate() {
@@ -41,10 +41,10 @@ pub fn settle(planned: &mut [Planned<'_>], there: &ReferenceNames, converter: &d
     }
 }
 
-/// Needs of needs that are followed.
+/// Maximum depth of dependencies that is followed.
 const DEEPEST: usize = 32;
 
-/// Finds items whose needs are not met; says whether there was one.
+/// Drops the steps of items with unmet dependencies; returns true if there were any.
 fn drop_needy(
     planned: &mut [Planned<'_>],
     needs: &[Vec<ItemDependency>],
@@ -58,7 +58,7 @@ fn drop_needy(
             let places = need.any_of.iter().filter_map(|reference| references.get(reference));
             places.filter_map(|other| planned.get(*other)).any(|other| !other.outcome.steps.is_empty())
         };
-        // One that is in the way of the snapshot's own is another one of that name.
+        // If a standby item conflicts with the snapshot's own, it is a different item of that name.
         let in_the_way = |need: &ItemDependency| {
             let places = need.any_of.iter().filter_map(|reference| references.get(reference));
             places.filter_map(|other| planned.get(*other)).any(|other| other.outcome.conflict.is_some())

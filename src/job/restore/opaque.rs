@@ -1,19 +1,19 @@
-//! Ids of the source in places whose meaning only its users know: reported, never rewritten.
+//! Detects source ids in fields that only users understand: reported, never rewritten.
 
 use std::collections::BTreeMap;
 
 use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::provider::RestoreItem;
 
-/// Ids shorter than this are words like any other.
+/// Minimum length of an id; shorter ones cannot be told from ordinary words.
 const SHORTEST_ID: usize = 8;
 
-/// Every id of a snapshot's secrets, groups and versions, with what it is the id of.
+/// Ids of a snapshot's secrets, groups and versions, with a description of each.
 #[derive(Debug, Default)]
 pub struct Ids(BTreeMap<String, String>);
 
 impl Ids {
-    /// Collects them.
+    /// Collects the ids.
     #[must_use]
     pub fn of<'e>(entries: impl IntoIterator<Item = &'e SnapshotItem>) -> Self {
         let mut ids = BTreeMap::new();
@@ -31,7 +31,7 @@ impl Ids {
         Self(ids)
     }
 
-    /// Says where an item holds ids of the source, as fragments.
+    /// Returns where an item contains source ids, as sentence fragments.
     #[must_use]
     pub fn notes(&self, view: &RestoreItem) -> Vec<String> {
         let mut places: Vec<(&str, String)> = Vec::new();

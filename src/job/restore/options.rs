@@ -1,4 +1,4 @@
-//! What a restore is asked for.
+//! Options of a restore.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,66 +7,67 @@ use crate::provider::{RegistrationNames, RestoreItem};
 
 pub use crate::model::Selector;
 
-/// What the notification service calls a standby when nothing else was asked for.
+/// Default name of a standby in the notification service.
 pub const DEFAULT_SOURCE_NAME: &str = "Secrets Manager (restored by Keyhaven)";
 
-/// What a plan is made for. Part of the plan, so that applying it needs nothing said twice.
+/// Options of a plan. They are part of the plan, so that applying it needs no options twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PlanOptions {
-    /// Only what one of these selects; all when empty. The groups of selected secrets come along.
+    /// Restore only items that one of these selects; all if empty. The groups of selected secrets are included.
     pub only: Vec<Selector>,
-    /// What goes ahead within each class of steps, in this order.
+    /// Order of selected items within each phase: items of the first selector first.
     pub first: Vec<Selector>,
-    /// Whether restored secrets may rotate by themselves, as in the source. Two instances that rotate one credential
+    /// Allow restored secrets to rotate automatically, as in the source. Two instances that rotate the same credential
     /// break each other.
     pub allow_rotation: bool,
-    /// What to do about an item of the standby that holds something of its own.
+    /// Policy for standby items with content of their own.
     pub on_conflict: OnConflict,
-    /// Whether every payload of the standby is read and compared, also where marks say that it is right.
+    /// Read and compare every payload of the standby, even if marks say that it is correct.
     pub deep: bool,
-    /// Which kinds of items are asked for.
+    /// Kinds of items to restore.
     #[serde(skip_serializing_if = "RestoreScope::is_all")]
     pub scope: RestoreScope,
-    /// Whether the authorities of the source sign those of the standby, as far as the source's own signed them there.
+    /// Let authorities of the source sign those of the standby that they also signed in the source.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sign_with_source: bool,
-    /// What the notification service shall call the standby; without it, [`DEFAULT_SOURCE_NAME`].
+    /// Names of the standby in the notification service; [`DEFAULT_SOURCE_NAME`] if not set.
     pub registration: Option<RegistrationNames>,
-    /// Never what one of these selects, whatever `only` says.
+    /// Never restore items that one of these selects, even if `only` selects them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<Selector>,
-    /// What the configuration makes of items: treatments, new names, supplied members, rewrites.
+    /// Configured changes to items: treatments, new names, supplied members, rewrites.
     #[serde(skip_serializing_if = "Policies::is_empty")]
     pub policies: Policies,
 }
 
-/// Which kinds of items are asked for.
+/// Kinds of items to restore.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestoreScope {
-    /// All of them.
+    /// All kinds.
     #[default]
     All,
-    /// What can be there before the disaster: groups, engines, DNS, certificate authorities, templates. No secret.
+    /// Items that can be restored before a disaster: groups, engines, DNS, certificate authorities, templates. No
+    /// secrets.
     Foundations,
 }
 
 impl RestoreScope {
-    /// Whether nothing is left out.
+    /// Returns true if nothing is excluded.
     #[must_use]
     pub fn is_all(&self) -> bool {
         *self == Self::All
     }
 
-    /// Whether items of that kind are asked for.
+    /// Returns true if items of that kind are in scope.
     #[must_use]
     pub fn has(&self, kind: ItemKind) -> bool {
         self.is_all() || matches!(kind, ItemKind::Group | ItemKind::Configuration)
     }
 }
 
-/// What to do about an item of the standby that holds something of its own.
+/// Policy for standby items with content of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnConflict {
@@ -74,27 +75,27 @@ pub enum OnConflict {
     #[default]
     #[serde(alias = "report")]
     Fail,
-    /// Leave the item alone, and let that be no failure.
+    /// Leave the item alone, without counting that as a failure.
     Skip,
-    /// Put the snapshot's content on top: the standby's own becomes the previous version.
+    /// Add the snapshot's content as a new version: the standby's own becomes the previous version.
     #[serde(alias = "overwrite")]
     NewVersion,
-    /// Delete what the standby has, then create what the snapshot has.
+    /// Delete the standby's item, then create the snapshot's.
     Replace,
 }
 
 impl OnConflict {
-    /// Every policy with its word in the configuration and on the command line.
+    /// Every policy with its name in the configuration and on the command line.
     pub const ALL: [(Self, &str); 4] =
         [(Self::Fail, "fail"), (Self::Skip, "skip"), (Self::NewVersion, "new-version"), (Self::Replace, "replace")];
 
-    /// The policy that a word means.
+    /// Returns the policy with this name.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, name)| *name == word).map(|(policy, _)| policy)
     }
 
-    /// Whether nothing of the standby's own may be touched.
+    /// Returns true if the standby's own content must not be changed.
     #[must_use]
     pub const fn spares(self) -> bool {
         matches!(self, Self::Fail | Self::Skip)
@@ -102,7 +103,7 @@ impl OnConflict {
 }
 
 impl Selector {
-    /// Whether the item is selected; `group` is the name of its group.
+    /// Returns true if the item is selected; `group` is the name of its group.
     #[must_use]
     pub fn selects(&self, view: &RestoreItem, group: Option<&str>) -> bool {
         let RestoreItem { name, item_type, labels, .. } = view;

@@ -1,8 +1,8 @@
-//! A plan: what a restore would change, as plain data.
+//! A plan: the changes of a restore, as plain data.
 //!
-//! A plan holds no payload and nothing else that is secret by class; it does hold names, metadata that was held back,
-//! and ids, so it is kept as carefully as a catalogue. It is bound to one snapshot and one standby and can be applied
-//! any number of times: every step carries the state that it expects and the state that it leaves.
+//! A plan holds no payload and nothing else of the class secret. It does hold names, ids and held-back metadata, so
+//! protect it like a catalogue. It is bound to one snapshot and one standby and can be applied any number of times:
+//! every step carries the state that it expects and the state that it leaves.
 
 use std::collections::BTreeMap;
 
@@ -15,67 +15,66 @@ use crate::job::{RunFacts, RunResult, total};
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
 use crate::provider::{Action, Phase};
 
-/// What a restore would change.
+/// The changes of a restore.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Plan {
     /// [`PlanFile::FORMAT`].
     pub format: u32,
-    /// The snapshot that is restored.
+    /// Snapshot to restore.
     pub snapshot: SnapshotName,
-    /// The standby that it is restored into.
+    /// Standby to restore into.
     pub standby: StandbyName,
-    /// When the plan was made, by the standby's clock.
+    /// Time of the plan, by the standby's clock.
     pub made: Timestamp,
-    /// What was asked for.
+    /// Requested options.
     pub options: PlanOptions,
-    /// The changes, in the order in which they are applied.
+    /// Changes, in the order in which they are applied.
     pub steps: Vec<Step>,
-    /// Items that were left out because they were not asked for are not here; these were, and need no change by us.
+    /// Selected items that need no change by us. Items that were not selected are not listed.
     pub skips: Vec<Remark>,
-    /// Items whose state in the standby is in the way: nothing is done about them.
+    /// Items with a conflicting state in the standby, which are left alone.
     pub conflicts: Vec<Remark>,
-    /// What cannot be brought back.
+    /// Items, or parts of them, that cannot be restored.
     pub losses: Vec<Remark>,
-    /// Things to know: no room for a mark, a rotation that is held back.
+    /// Notes, such as no room for a mark, or a rotation that is held back.
     pub notes: Vec<Remark>,
-    /// What is in the standby and cannot be used yet: still being issued, or waiting for a signature.
+    /// Items that exist in the standby and are not usable yet: still being issued, or waiting for a signature.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Remark>,
-    /// What rules, overrides and transforms of the configuration did to the items that were asked for. Holds no text of a
-    /// payload.
+    /// Effects of the configured rules, overrides and transforms on the selected items. Holds no text of a payload.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applied: Vec<Applied>,
-    /// Numbers over all of it.
+    /// Numbers over the whole plan.
     pub totals: Totals,
-    /// The digest of all the rest: a plan that was changed after it was made is refused. It keeps from accidents; whoever
-    /// wants to can make a plan of their own.
+    /// Digest of everything else: a plan that was changed after it was made is refused. This protects against
+    /// accidents, not against attackers, who can make their own plan.
     pub digest: Digest,
 }
 
-/// A snapshot by everything that names it.
+/// Identification of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotName {
-    /// The repository's id.
+    /// Id of the repository.
     pub repository: String,
-    /// The digest of the ledger entry.
+    /// Digest of the ledger entry.
     pub entry: Digest,
-    /// The entry's sequence.
+    /// Sequence number of the entry.
     pub sequence: u64,
-    /// The snapshot's time.
+    /// Time of the snapshot.
     pub time: Timestamp,
-    /// The full name of the instance that was backed up.
+    /// Full name of the instance that was backed up.
     pub source: String,
 }
 
-/// A standby by everything that is known of it.
+/// Identification of a standby.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandbyName {
     /// Its URL.
     pub url: String,
-    /// The instance id in the URL.
+    /// Instance id in the URL.
     pub instance: Option<String>,
-    /// Its full name, once its rows show it.
+    /// Full name, once its rows show it.
     #[serde(rename = "crn")]
     pub full_name: Option<String>,
 }
@@ -83,83 +82,83 @@ pub struct StandbyName {
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// Its place in the plan, from 1.
+    /// Position in the plan, from 1.
     pub id: u32,
-    /// The class of steps that it belongs to.
+    /// Phase that it belongs to.
     pub phase: Phase,
-    /// What is done.
+    /// Change to make.
     pub action: Action,
-    /// The item, by its key in the snapshot.
+    /// Key of the item in the snapshot.
     pub key: ItemKey,
     /// Its name.
     pub name: String,
     /// Its type.
     #[serde(rename = "type")]
     pub item_type: String,
-    /// The name of its group, for secrets.
+    /// Group name, for secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Its id in the standby, where it is there already.
+    /// Id in the standby, if the item already exists there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// The item's state before.
+    /// Expected state before the step.
     pub expect: ItemState,
-    /// The item's state after.
+    /// State after the step.
     pub leaves: ItemState,
-    /// Why, for people.
+    /// Reason, for the operator.
     pub reason: String,
 }
 
-/// Something said about an item.
+/// A remark about an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remark {
-    /// The item, by its key in the snapshot.
+    /// Key of the item in the snapshot.
     pub key: ItemKey,
     /// Its name.
     pub name: String,
     /// Its type.
     #[serde(rename = "type")]
     pub item_type: String,
-    /// The name of its group, for secrets.
+    /// Group name, for secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// What there is to say, as a fragment.
+    /// The remark, as a sentence fragment.
     pub reason: String,
 }
 
-/// What one entry of the configuration does.
+/// Effect of one configuration entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Which one, with its number from 1: `rule 1`, `override 2`, `transform 1`.
+    /// The entry, numbered from 1: `rule 1`, `override 2`, `transform 1`.
     pub what: String,
-    /// What it does, as a fragment.
+    /// Description of its effect, as a sentence fragment.
     pub does: String,
-    /// To which items; the reason says in how many places each was rewritten.
+    /// Affected items; the reason gives the number of places rewritten in each.
     pub items: Vec<Remark>,
-    /// In how many places it rewrote a text, over all of them.
+    /// Number of places rewritten, over all items.
     pub places: u64,
 }
 
 /// Numbers over a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Items of the snapshot that were asked for.
+    /// Number of selected items.
     pub items: u64,
-    /// Of these, those that are right already.
+    /// Number of these that are already correct.
     pub right: u64,
-    /// Of these, those that steps change.
+    /// Number of these that steps change.
     pub changed: u64,
-    /// Steps.
+    /// Number of steps.
     pub steps: u64,
-    /// Steps by what they do.
+    /// Number of steps by action.
     pub actions: BTreeMap<String, u64>,
-    /// Items left alone.
+    /// Number of items left alone.
     pub skips: u64,
-    /// Items in conflict.
+    /// Number of items in conflict.
     pub conflicts: u64,
-    /// What is lost.
+    /// Number of losses.
     pub losses: u64,
-    /// Payloads of the standby that were read and compared to make the plan.
+    /// Number of standby payloads read and compared to make the plan.
     pub payloads_compared: u64,
 }
 
@@ -174,14 +173,14 @@ impl PlanFile for Plan {
 }
 
 impl Plan {
-    /// Whether there is nothing to do and nothing in the way.
+    /// Returns true if there are no steps and no conflicts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.conflicts.is_empty()
     }
 
-    /// What kind of result the plan is for a command that only asks (`--check`): `None` when the standby is as it
-    /// should be.
+    /// Returns the result of the plan for a command that only checks (`--check`): `None` if the standby is as it should
+    /// be.
     #[must_use]
     pub fn check(&self) -> Option<FailureKind> {
         match (self.steps.is_empty(), self.conflicts.is_empty(), self.losses.is_empty()) {
@@ -194,7 +193,7 @@ impl Plan {
 }
 
 impl SnapshotName {
-    /// A record that names this snapshot.
+    /// Returns run facts that name this snapshot.
     pub(in crate::job) fn facts(&self) -> RunFacts {
         RunFacts { sequence: Some(self.sequence), snapshot: Some(self.entry), ..RunFacts::default() }
     }

@@ -1,4 +1,4 @@
-//! A snapshot of a repository, to restore from; and the entry that says that it was restored.
+//! A snapshot in a repository as the source of a restore, and the ledger entry that records the restore.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::format::{Draft, Entry, EntryEvent, SnapshotEvent};
 use crate::model::{Digest, Item};
 use crate::repository::{Committed, EntryWriter, Repository, RepositoryError};
 
-/// A snapshot of a repository with the keys that open it. Never writes to the repository.
+/// A snapshot in a repository with the keys that open it. Never writes to the repository.
 #[derive(Debug)]
 pub struct RepositorySnapshot {
     repository: Repository,
@@ -26,7 +26,7 @@ pub struct RepositorySnapshot {
 }
 
 impl RepositorySnapshot {
-    /// Takes a snapshot as it was found in the ledger; `identities` open its catalogue and its packs.
+    /// Creates it from a snapshot in the ledger; `identities` open its catalogue and its packs.
     #[must_use]
     pub fn new(repository: &Repository, entry: &Entry, event: &SnapshotEvent, identities: Arc<Identities>) -> Self {
         let name = SnapshotName {
@@ -66,7 +66,7 @@ impl Backup for RepositorySnapshot {
 
     async fn lacking(&self, packs: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, String>, RestoreError> {
         let there = self.repository.pack_sizes().await?;
-        // Without the list, whose sizes are signed for, a pack that is there passes for whole until it is opened.
+        // Without the list and its signed sizes, an existing pack counts as complete until it is opened.
         let listed: BTreeMap<Digest, u64> = match self.repository.get_list(&self.event.list).await {
             Ok(list) => list.packs.iter().map(|listed| (listed.pack, listed.size)).collect(),
             Err(error @ RepositoryError::Store(_)) => return Err(error.into()),
@@ -81,11 +81,11 @@ impl Backup for RepositorySnapshot {
     }
 }
 
-/// Signs an entry that says what was restored into what. Only for a key with the role of a restorer; without one a
-/// restore leaves no trace in the repository.
+/// Signs an entry that records what was restored where. Requires a key with the role restorer; without one, a restore
+/// leaves no trace in the repository.
 ///
 /// # Errors
-/// When the repository refuses it.
+/// If the repository refuses it.
 pub async fn record(
     repository: &Repository,
     writer: &EntryWriter,
@@ -97,7 +97,7 @@ pub async fn record(
         snapshot: report.snapshot.entry,
         target: report.standby.full_name.clone().unwrap_or_else(|| report.standby.url.clone()),
         restored,
-        // What was not read back is not known to be there.
+        // An item that was not read back counts as failed.
         failed: read.map_or(report.items, |read| read.items.saturating_sub(restored)),
         from: report.began,
         to: report.ended,

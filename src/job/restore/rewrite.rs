@@ -1,18 +1,17 @@
 //! Literal rewrites inside JSON texts. Pure.
 //!
-//! Only texts are looked into, never names of members, numbers or what lies between them: whatever no rewrite changes
-//! keeps its exact bytes.
+//! Only string values are rewritten, never member names or numbers. Everything else keeps its exact bytes.
 
 use zeroize::Zeroizing;
 
 use crate::model::{Payload, Transform};
 
-/// A text in which nothing grows once it is made, so that no copy of a secret stays behind.
+/// An output buffer that never reallocates, so that no copy of a secret stays in memory.
 struct Output(Zeroizing<String>);
 
-/// Rewrites every text inside a JSON value; says in how many places. `None` when there is none.
+/// Rewrites every string in a JSON value and returns the number of places; `None` if there is none.
 ///
-/// The value may be a secret: every text that is made on the way is wiped.
+/// The value may be secret: every intermediate text is wiped.
 #[must_use]
 pub fn rewrite_json(json: &str, transform: &Transform) -> Option<(Zeroizing<String>, u64)> {
     let mut places = 0_u64;
@@ -20,7 +19,7 @@ pub fn rewrite_json(json: &str, transform: &Transform) -> Option<(Zeroizing<Stri
     if places == 0 {
         return None;
     }
-    // A character takes at most six bytes in JSON.
+    // An escaped character takes at most six bytes in JSON.
     let growth = transform.to.len().saturating_mul(6).saturating_mul(usize::try_from(places).unwrap_or(usize::MAX));
     let mut output = Output(Zeroizing::new(String::with_capacity(json.len().saturating_mul(2).saturating_add(growth))));
     let mut copied = 0;
@@ -35,7 +34,7 @@ pub fn rewrite_json(json: &str, transform: &Transform) -> Option<(Zeroizing<Stri
     Some((output.0, places))
 }
 
-/// Rewrites a payload, one rewrite after the other; says in how many places each changed it.
+/// Applies rewrites to a payload in order; returns the number of places that each changed.
 #[must_use]
 pub fn rewrite_payload<'t>(
     payload: Payload,
@@ -55,7 +54,7 @@ pub fn rewrite_payload<'t>(
     (payload, counts)
 }
 
-/// Rewrites a plain text; says in how many places. `None` when there is none.
+/// Rewrites a plain text and returns the number of places; `None` if there is none.
 #[must_use]
 pub fn rewrite_text(text: &str, transform: &Transform) -> Option<(String, u64)> {
     let places = count(text, &transform.from);
@@ -66,14 +65,14 @@ fn count(text: &str, from: &str) -> u64 {
     text.matches(from).count() as u64
 }
 
-/// One text of a JSON value, with the bytes that it takes, quotes included.
+/// A string in a JSON value, with its byte range including quotes.
 struct Text {
     begin: usize,
     end: usize,
     decoded: Zeroizing<String>,
 }
 
-/// Calls for every text that is no member's name.
+/// Calls `visit` for every string that is not a member name.
 fn each_text(json: &str, mut visit: impl FnMut(Text)) {
     let bytes = json.as_bytes();
     let mut at = 0;
@@ -106,7 +105,7 @@ impl Output {
         self.0.push_str(from.get(begin..end).unwrap_or_default());
     }
 
-    /// Writes a text of JSON with the rewrite done.
+    /// Writes a JSON string with the rewrite applied.
     fn replaced(&mut self, text: &str, transform: &Transform) {
         self.0.push('"');
         for (place, part) in text.split(&transform.from).enumerate() {

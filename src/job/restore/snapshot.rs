@@ -1,4 +1,4 @@
-//! A snapshot in memory: its items by key, and which of them are asked for.
+//! A snapshot in memory: its items by key, and the selection for a restore.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ impl SnapshotItems {
     /// Reads the whole inventory.
     ///
     /// # Errors
-    /// When the backup cannot be read, or a policy cannot be followed.
+    /// If the backup cannot be read, or a policy cannot be applied.
     pub async fn load(
         backup: &dyn Backup,
         converter: &dyn ItemConverter,
@@ -44,12 +44,12 @@ impl SnapshotItems {
         Ok(Self { entries })
     }
 
-    /// Every item, in key order.
+    /// Returns every item, in key order.
     pub fn entries(&self) -> impl Iterator<Item = &SnapshotItem> {
         self.entries.values()
     }
 
-    /// The authority of the source that signed this one, when it shall sign that of the standby too.
+    /// Returns the source authority that signed this one, if it should also sign the standby's.
     #[must_use]
     pub fn signer(
         &self,
@@ -60,18 +60,18 @@ impl SnapshotItems {
         if !options.sign_with_source || entry.treatment != Treatment::External {
             return None;
         }
-        // What it becomes names no issuer; what it was does.
+        // The converted item names no issuer; the original does.
         converter.issuers(&converter.describe(&entry.item)).into_iter().find(|key| self.entries.contains_key(key))
     }
 
-    /// An item by its key.
+    /// Returns an item by its key.
     #[must_use]
     pub fn get(&self, key: &ItemKey) -> Option<&SnapshotItem> {
         self.entries.get(key)
     }
 
-    /// Every item that is asked for, in key order: what a selector selects, by what it is in the source or what it
-    /// becomes; the groups of selected secrets; and what selected items need to be made. Never what is excluded.
+    /// Returns the items to restore, in key order: items matched by a selector (as in the source, or as converted), the
+    /// groups of selected secrets, and the dependencies of selected items. Excluded items are never returned.
     #[must_use]
     pub fn selected(&self, options: &PlanOptions, converter: &dyn ItemConverter) -> Vec<&SnapshotItem> {
         let in_scope = |entry: &&SnapshotItem| options.scope.has(entry.item.key.kind());
@@ -87,7 +87,7 @@ impl SnapshotItems {
         keys.into_iter().filter_map(|key| self.entries.get(key)).filter(asked_for).collect()
     }
 
-    /// Adds what the items need, and what that needs in turn: what they refer to, and the groups of all of it.
+    /// Adds the dependencies of the items recursively: referenced items, and the groups of all of them.
     fn add_needs<'s>(&'s self, keys: &mut BTreeSet<&'s ItemKey>, converter: &dyn ItemConverter) {
         let by_reference: BTreeMap<String, &ItemKey> =
             self.entries.values().map(|entry| (entry.reference(), &entry.item.key)).collect();
@@ -114,8 +114,8 @@ impl SnapshotItems {
         }
     }
 
-    /// An item that another instance can only have when it is this one: not the group that every instance has, and
-    /// nothing whose id is its name.
+    /// Returns the keys that identify this instance: not the group that every instance has, and no item whose id is its
+    /// name.
     pub fn telling_keys(&self) -> BTreeSet<&ItemKey> {
         let telling = |entry: &&SnapshotItem| match entry.item.key.kind() {
             ItemKind::Secret => true,
@@ -126,8 +126,8 @@ impl SnapshotItems {
     }
 }
 
-/// Whether a selector of the command line means the item: as it is in the source, or as what it becomes. A group only by
-/// its own prefix, so that a glob over names brings no group along that nobody needs.
+/// Returns true if a command-line selector matches the item, as it is in the source or as converted. A group matches
+/// only by its own prefix, so that a glob over names does not include unneeded groups.
 fn selects(selector: &Selector, entry: &SnapshotItem) -> bool {
     if entry.item.key.kind() == ItemKind::Group {
         return selector.selects_group(&entry.origin.name) || selector.selects_group(&entry.view.name);

@@ -1,4 +1,4 @@
-//! An item of a snapshot as a restore sees it.
+//! An item of a snapshot, as a restore sees it.
 
 use super::goal::Goal;
 use super::plan::Remark;
@@ -7,55 +7,55 @@ use crate::model::{Item, Slot, Timestamp, Transform, Treatment};
 use crate::provider::reference::reference;
 use crate::provider::{RestoreItem, Route};
 
-/// What an item is called in the source; selectors go by this.
+/// Names of an item in the source, which selectors match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemOrigin {
     /// Its name.
     pub name: String,
     /// Its type.
     pub item_type: String,
-    /// The name of its group, for secrets whose group the snapshot has.
+    /// Group name, for secrets whose group is in the snapshot.
     pub group: Option<String>,
     /// Its labels.
     pub labels: Vec<String>,
-    /// Whether it is a group.
+    /// True if it is a group.
     pub is_group: bool,
 }
 
-/// What a rule, an override or a transform did to an item.
+/// Effect of a rule, an override or a transform on an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreatmentEffect {
-    /// Which one, with its number from 1.
+    /// The rule, override or transform, with its number from 1.
     pub what: String,
-    /// In how many places it rewrote a text; 0 for what rewrites nothing.
+    /// Number of places rewritten; 0 if it rewrites nothing.
     pub places: u64,
 }
 
-/// An item of the snapshot with its common view.
+/// An item of the snapshot with its provider-independent view.
 #[derive(Debug)]
 pub struct SnapshotItem {
-    /// The item as the catalogue has it.
+    /// The item as stored in the catalogue.
     pub item: Item,
-    /// How it is brought back.
+    /// Treatment.
     pub treatment: Treatment,
-    /// How it comes back under that treatment.
+    /// Restore route under that treatment.
     pub route: Route,
-    /// What it becomes in the standby, in common terms.
+    /// The item as it will be in the standby, as a provider-independent view.
     pub view: RestoreItem,
-    /// The name of its group in the standby, for secrets whose group the snapshot has.
+    /// Group name in the standby, for secrets whose group is in the snapshot.
     pub group: Option<String>,
-    /// What it is called in the source.
+    /// Names in the source.
     pub origin: ItemOrigin,
-    /// What policies did to it.
+    /// Effects of policies.
     pub effects: Vec<TreatmentEffect>,
-    /// What to know of it, as fragments.
+    /// Notes for the operator, as sentence fragments.
     pub notes: Vec<String>,
-    /// The rewrites of its payload, each with its number, in the order in which they are done.
+    /// Rewrites of its payload with their numbers, in the order in which they are applied.
     pub rewrites: Vec<(String, Transform)>,
 }
 
 impl SnapshotItem {
-    /// Gives it another name in the standby.
+    /// Changes its name in the standby.
     pub(super) fn rename(&mut self, name: &str) {
         self.view.name = name.to_owned();
         if self.view.settings.get("name").is_some() {
@@ -63,14 +63,14 @@ impl SnapshotItem {
         }
     }
 
-    /// Whether a payload of the backup goes into the standby.
+    /// Returns true if a payload of the backup is written to the standby.
     #[must_use]
     pub fn has_payload(&self) -> bool {
         let sent = matches!(self.treatment, Treatment::Exact | Treatment::Convert | Treatment::AsArbitrary);
         sent && self.item.payloads.iter().any(|pointer| pointer.version.as_str() != Slot::WITHHELD)
     }
 
-    /// Whether policies made another type or name of it.
+    /// Returns true if policies changed its type, name or group.
     #[must_use]
     pub fn is_renamed(&self) -> bool {
         self.view.item_type != self.origin.item_type
@@ -78,10 +78,10 @@ impl SnapshotItem {
             || self.group != self.origin.group
     }
 
-    /// What comes of a secret, worked out for the time `now`.
+    /// Returns the goal of a secret at the time `now`.
     ///
     /// # Errors
-    /// When nothing of it can be brought back: why, as a fragment.
+    /// If nothing can be restored: the reason, as a sentence fragment.
     pub fn goal(&self, now: Timestamp) -> Result<Goal, String> {
         match self.treatment {
             Treatment::Reissue => Ok(Goal::reissued(&self.view)),
@@ -89,13 +89,13 @@ impl SnapshotItem {
         }
     }
 
-    /// The text that stands for the item wherever its id is meant.
+    /// Returns the reference that replaces the item's id.
     #[must_use]
     pub fn reference(&self) -> String {
         reference(self.item.key.kind(), &self.view.item_type, self.group.as_deref(), &self.view.name)
     }
 
-    /// Says something about the item.
+    /// Creates a remark about the item.
     #[must_use]
     pub fn remark(&self, reason: impl Into<String>) -> Remark {
         Remark {

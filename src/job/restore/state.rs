@@ -1,7 +1,7 @@
-//! The state of an item in the standby, reduced to what a plan touches.
+//! The state of an item in the standby, reduced to the parts that a plan changes.
 //!
-//! The steps of one item form a chain of states, from the one the plan saw to the one it wants. Where an item stands in
-//! its chain says what is left to do; an item that stands nowhere in it has moved.
+//! The steps of one item form a chain of states, from the planned start to the goal. The item's position in the chain
+//! determines the remaining steps; an item in none of the states has changed since the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,58 +11,58 @@ use super::plan::Step;
 use crate::model::Digest;
 use crate::provider::Certification;
 
-/// What a plan says of an item's state. A part that no step of the item touches is absent and may move.
+/// An item's state in a plan. Parts that no step of the item changes are absent and may change freely.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemState {
-    /// Whether the item is there.
+    /// True if the item exists.
     pub present: bool,
-    /// The newest version: `source:ID` when it is known to hold the payload of that version of the source, else
-    /// `own:ID` with its id in the standby.
+    /// Newest version: `source:ID` if it is known to hold the payload of that source version, otherwise `own:ID` with
+    /// its id in the standby.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
-    /// A digest of the settings and the mark. Absent while other parts of the chain have it: they may be anything then,
-    /// because a step may or may not change them.
+    /// Digest of settings and mark. If absent in one state of a chain and present in others, the settings may be
+    /// anything there, because a step may or may not change them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Digest>,
-    /// Whether a configuration has the value of the snapshot.
+    /// True if a configuration has the snapshot's value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<bool>,
-    /// How far a certificate authority has come.
+    /// Certification status of a certificate authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certification: Option<Certification>,
-    /// Digests of version metadata and marks, by version.
+    /// Digests of version metadata and mark, by version.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub version_metadata: BTreeMap<String, Digest>,
-    /// Digests of the locks that are there, by `VERSION/NAME`.
+    /// Digests of existing locks, by `VERSION/NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub locks: BTreeMap<String, Digest>,
 }
 
-/// The name of a version in states: by its id in the source where that is known.
+/// Returns the name of a version in states: by its source id if known.
 #[must_use]
 pub fn version_name(source: Option<&str>, own: &str) -> String {
     source.map_or_else(|| format!("own:{own}"), |source| format!("source:{source}"))
 }
 
-/// The parts of an item's state that its chain touches.
+/// Parts of an item's state that its chain changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// The newest version.
+    /// Newest version.
     pub newest: bool,
-    /// The settings.
+    /// Settings.
     pub settings: bool,
-    /// The value of a configuration.
+    /// Value of a configuration.
     pub value: bool,
-    /// How far an authority has come.
+    /// Certification status of an authority.
     pub certification: bool,
-    /// The metadata of these versions.
+    /// Versions whose metadata changes.
     pub version_metadata: BTreeSet<String>,
-    /// These locks.
+    /// Locks that change.
     pub locks: BTreeSet<String>,
 }
 
 impl Parts {
-    /// The parts that the states of a chain mention.
+    /// Returns the parts that the states of a chain mention.
     pub fn of<'a>(states: impl IntoIterator<Item = &'a ItemState>) -> Self {
         let mut parts = Self::default();
         for state in states {
@@ -86,7 +86,7 @@ impl Parts {
         self.locks.extend(changed(&before.locks, &after.locks));
     }
 
-    /// The state without the parts that do not count.
+    /// Returns the state reduced to these parts.
     #[must_use]
     pub fn keep(&self, state: &ItemState) -> ItemState {
         ItemState {
@@ -112,14 +112,14 @@ fn kept(map: &BTreeMap<String, Digest>, names: &BTreeSet<String>) -> BTreeMap<St
     map.iter().filter(|(name, _)| names.contains(*name)).map(|(name, digest)| (name.clone(), *digest)).collect()
 }
 
-/// Every state of a chain, first to last.
+/// Returns every state of a chain, first to last.
 pub fn states<'a>(chain: &'a [&'a Step]) -> impl Iterator<Item = &'a ItemState> {
     chain.first().map(|step| &step.expect).into_iter().chain(chain.iter().map(|step| &step.leaves))
 }
 
-/// How many steps of the chain are done, given the state that the item is in; `None` when it is in none of them.
+/// Returns the number of completed steps of a chain for the item's current state; `None` if no state matches.
 ///
-/// The furthest place counts, so that a chain that is all done is never begun again.
+/// The last matching state counts, so that a completed chain never starts again.
 #[must_use]
 pub fn position(chain: &[&Step], now: &ItemState) -> Option<usize> {
     let parts = Parts::of(states(chain));

@@ -1,4 +1,4 @@
-//! Looking at the standby: as little as the comparison needs, and never a payload that is not safe to read.
+//! Reads the standby: as little as the comparison needs, and never a payload that is not safe to read.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,25 @@ use crate::provider::{
     InstanceError, ItemConverter, Listed, Look, PayloadMatch, Readable, ReferenceNames, RestoreItem, Sink, Standby,
 };
 
-/// Looks at items of a standby and says what they hold.
+/// Reader of standby items.
 #[derive(Debug)]
 pub struct Surveyor<'a> {
     /// The standby.
     pub standby: &'a dyn Standby,
-    /// The payloads of the snapshot.
+    /// Payloads of the snapshot.
     pub payloads: &'a Payloads<'a>,
-    /// What the ids of the standby are called.
+    /// Names of the standby's ids.
     pub names: &'a ReferenceNames,
-    /// Whether every payload is read and compared, also where marks say that it is right.
+    /// True if every payload is read and compared, even if marks say that it is correct.
     pub deep: bool,
 }
 
-/// What was found out about an item, and what it took.
+/// What was found out about an item, and the number of reads.
 #[derive(Debug)]
 pub struct SurveyedItem {
-    /// What is known now; `None` when the item is gone.
+    /// Current knowledge; `None` if the item is gone.
     pub known: Option<StandbyItem>,
-    /// How many payloads of the standby were read and compared.
+    /// Number of standby payloads read and compared.
     pub compared: u64,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Surveyor<'a> {
         self.standby.converter()
     }
 
-    /// An item of the standby in common terms, with references in the place of ids.
+    /// Returns the provider-independent view of a standby item, with ids replaced by references.
     #[must_use]
     pub fn view(&self, item: &Item) -> RestoreItem {
         let mut view = self.converter().describe(item);
@@ -47,11 +47,11 @@ impl<'a> Surveyor<'a> {
         view
     }
 
-    /// A secret that the standby issued itself: no payload is ever read, versions and locks only where locks may be
+    /// Reads a secret that the standby issued. Never reads a payload; reads versions and locks only if locks may be
     /// missing.
     ///
     /// # Errors
-    /// When the standby cannot be read.
+    /// If the standby cannot be read.
     pub async fn issued(&self, goal: &Goal, there: &Listed, fresh: bool) -> Result<SurveyedItem, RestoreError> {
         let view = self.view(&there.item);
         let locked = |name: &str| view.lock_names.iter().any(|(_, there)| there == name);
@@ -71,10 +71,10 @@ impl<'a> Surveyor<'a> {
         Ok(SurveyedItem { known: Some(StandbyItem::from_rows(self.view(&there))), compared: 0 })
     }
 
-    /// A secret that the list shows: versions and locks only where its rows do not say that all is right.
+    /// Reads a listed secret. Reads versions and locks only if its rows do not prove that they are correct.
     ///
     /// # Errors
-    /// When the standby or the backup cannot be read.
+    /// If the standby or the backup cannot be read.
     pub async fn secret(
         &self,
         entry: &SnapshotItem,
@@ -90,10 +90,10 @@ impl<'a> Surveyor<'a> {
         self.details(entry, goal, there, false).await
     }
 
-    /// A secret as it is now: versions, locks, and its row too when `fresh`; payloads only where marks are missing.
+    /// Reads the current versions and locks of a secret, its row if `fresh`, and payloads only if marks are missing.
     ///
     /// # Errors
-    /// When the standby or the backup cannot be read; [`InstanceError::Moved`] when it keeps changing meanwhile.
+    /// If the standby or the backup cannot be read; [`InstanceError::Moved`] if the secret keeps changing meanwhile.
     pub async fn details(
         &self,
         entry: &SnapshotItem,
@@ -122,12 +122,12 @@ impl<'a> Surveyor<'a> {
         };
         let mut there = there.clone();
         if fresh {
-            // What other lists said of it is older than this.
+            // Documents from earlier lists are older than these.
             there.item.docs.clear();
         }
         there.item.docs.extend(docs);
         let mut known = StandbyItem::from_rows(self.view(&there.item));
-        // A payload that is rewritten is not the one that it was restored from.
+        // A rewritten payload is not the payload that the item was restored from.
         if entry.rewrites.is_empty() {
             known.learn_origins(&self.converter().describe(&entry.item));
         }
@@ -139,7 +139,7 @@ impl<'a> Surveyor<'a> {
         Ok(SurveyedItem { known: Some(known), compared })
     }
 
-    /// Reads the payloads of the standby and finds out which versions of the source they are.
+    /// Reads the standby's payloads and determines which source versions they are.
     async fn compare(
         &self,
         entry: &SnapshotItem,
@@ -161,7 +161,7 @@ impl<'a> Surveyor<'a> {
             let own = slot.as_str();
             let mark = known.view.version(own).and_then(|version| version.mark.clone());
             let mut candidates: Vec<&str> = goal.versions.iter().rev().map(|version| version.id.as_str()).collect();
-            // The one in the same place first: two versions may hold the same payload.
+            // Try the version at the same position first: two versions may hold the same payload.
             if place < candidates.len() {
                 let first = candidates.remove(place);
                 candidates.insert(0, first);
@@ -189,10 +189,10 @@ impl<'a> Surveyor<'a> {
         Ok(compared)
     }
 
-    /// A configuration that the list shows, its value compared with the snapshot's.
+    /// Reads a listed configuration and compares its value with the snapshot's.
     ///
     /// # Errors
-    /// When the standby or the backup cannot be read.
+    /// If the standby or the backup cannot be read.
     pub async fn configuration(&self, entry: &SnapshotItem, there: &Listed) -> Result<SurveyedItem, RestoreError> {
         let reading = match self.standby.read(there, None).await {
             Ok(reading) => reading,
@@ -218,19 +218,19 @@ impl<'a> Surveyor<'a> {
         Ok(SurveyedItem { known: Some(known), compared: 1 })
     }
 
-    /// Compares a payload that goes into the standby with one that is there.
+    /// Compares a payload to be written with one in the standby.
     fn match_payloads(&self, entry: &SnapshotItem, ours: &Payload, theirs: &Payload) -> PayloadMatch {
         self.converter().compare_payloads(&entry.view.item_type, ours, theirs)
     }
 
-    /// An item whose list row says it all.
+    /// Returns an item whose list row is sufficient.
     #[must_use]
     pub fn plain(&self, there: &Listed) -> StandbyItem {
         StandbyItem::from_rows(self.view(&there.item))
     }
 }
 
-/// An item of the standby as its documents alone show it.
+/// Returns the view of a standby item from its documents alone.
 #[must_use]
 pub fn view_of(converter: &dyn ItemConverter, key: &ItemKey, item_type: &str, docs: Docs) -> RestoreItem {
     converter.describe(&Item {
@@ -246,7 +246,7 @@ pub fn view_of(converter: &dyn ItemConverter, key: &ItemKey, item_type: &str, do
     })
 }
 
-/// All items of a standby by key.
+/// All items of a standby, by key.
 #[derive(Debug, Default)]
 pub struct Collected(pub BTreeMap<ItemKey, Listed>);
 

@@ -1,4 +1,4 @@
-//! The steps of one item, and where the item stands.
+//! The chain of steps of one item, and its position in the chain.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,26 @@ use crate::model::{ItemKey, ItemKind};
 use crate::provider::{Action, Listed};
 use crate::provider::{Phase, RestoreItem};
 
-/// One item at work.
+/// An item being restored.
 #[derive(Debug)]
 pub(super) struct Chain<'p> {
     pub(super) steps: Vec<&'p Step>,
-    /// How many steps are done; nothing before the standby was looked at.
+    /// Number of completed steps; `None` until the standby has been read.
     pub(super) at: Option<usize>,
-    /// Set when no further step of it shall be done.
+    /// True if no further steps of the item may be executed.
     pub(super) ended: bool,
     /// The item's id in the standby.
     pub(super) target: Option<String>,
-    /// The item as the standby showed it last.
+    /// The item as the standby listed it last.
     pub(super) listed: Option<Listed>,
     pub(super) known: Option<StandbyItem>,
-    /// The item's row, looked at for the step at hand.
+    /// The item's row, read for the current step.
     pub(super) row: Option<RestoreItem>,
-    /// Ids of versions in the standby by their id in the source.
+    /// Version ids in the standby by version id in the source.
     pub(super) versions: BTreeMap<String, String>,
 }
 
-/// The chains of a plan, in the order in which they begin.
+/// Returns the chains of a plan, in the order in which they begin.
 pub(super) fn of_plan(plan: &Plan) -> Vec<Chain<'_>> {
     let mut places: BTreeMap<&ItemKey, usize> = BTreeMap::new();
     let mut chains: Vec<Chain<'_>> = Vec::new();
@@ -51,24 +51,24 @@ pub(super) fn of_plan(plan: &Plan) -> Vec<Chain<'_>> {
 }
 
 impl<'p> Chain<'p> {
-    /// Whether a step of this class is left.
+    /// Returns true if a step of this phase remains.
     pub(super) fn has(&self, phase: Phase) -> bool {
         let left = self.steps.iter().skip(self.at.unwrap_or(0));
         !self.ended && left.clone().any(|step| step.phase == phase)
     }
 
-    /// The next step, if it belongs to this class.
+    /// Returns the next step if it belongs to this phase.
     pub(super) fn next(&self, phase: Phase) -> Option<&'p Step> {
         self.steps.get(self.at?).copied().filter(|step| step.phase == phase && !self.ended)
     }
 
-    /// The first step; a chain has at least one.
+    /// Returns the first step; a chain has at least one.
     pub(super) fn first(&self) -> Option<&'p Step> {
         self.steps.first().copied()
     }
 
-    /// Says what the last step that was done took away, when the chain ends there: locks that nobody puts back, or the
-    /// item itself.
+    /// Describes what the completed steps removed if the chain ends here: locks that are not restored, or the item
+    /// itself.
     pub(super) fn taken_away(&self) -> String {
         let done = self.steps.iter().take(self.at.unwrap_or(0)).rev().map(|step| &step.action);
         let unlocked = done.clone().map_while(|action| match action {
@@ -90,7 +90,7 @@ impl<'p> Chain<'p> {
         }
     }
 
-    /// The steps that make the item anew behind a deletion that is still to be done.
+    /// Returns the remaining steps that re-create the item after its deletion.
     pub(super) fn remade(&self) -> Vec<&'p Step> {
         let left = self.steps.iter().skip(self.at.unwrap_or(0)).copied();
         left.skip_while(|step| !matches!(step.action, Action::Delete { .. })).skip(1).collect()
@@ -108,31 +108,31 @@ impl<'p> Chain<'p> {
         self.first().map_or(Phase::Groups, |step| step.phase)
     }
 
-    /// Whether it begins by making a secret: the name of its group, if it has one.
+    /// Returns `Some` with the name of the group, if any, when the chain begins by creating a secret.
     pub(super) fn creates_secret(&self) -> Option<Option<&'p str>> {
         let step = self.first()?;
         matches!(step.action, Action::CreateSecret { .. }).then_some(step.group.as_deref())
     }
 
-    /// Forgets what was known of an item that is deleted: the one that follows it has another id.
+    /// Clears what is known of an item that was deleted: its replacement has another id.
     pub(super) fn forget(&mut self) {
         (self.target, self.listed, self.known, self.row) = (None, None, None, None);
         self.versions.clear();
     }
 
-    /// Whether the item is deleted on the way, so that another one may have taken its place already.
+    /// Returns true if the chain deletes the item, so that a replacement may already exist.
     pub(super) fn replaces(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Delete { .. }))
     }
 
-    /// Takes what was found out about the item.
+    /// Stores what was found out about the item.
     pub(super) fn learn(&mut self, listed: Option<Listed>, known: Option<StandbyItem>) {
         if let Some(listed) = listed {
             self.target = Some(listed.item.key.id().to_owned());
             self.listed = Some(listed);
         }
         if let Some(known) = &known {
-            // Oldest first, so that of two versions with one source the newer one stays.
+            // Oldest first, so that the newer of two versions with the same source wins.
             for version in known.view.versions.iter().flatten() {
                 if let Some(source) = known.sources.get(&version.id) {
                     self.versions.insert(source.clone(), version.id.clone());

@@ -1,30 +1,30 @@
-//! Why an item goes no further.
+//! Reasons why an item goes no further.
 
 use crate::job::restore::error::RestoreError;
 use crate::model::with_causes;
 use crate::provider::InstanceError;
 
-/// Why no further step of an item is done.
+/// Reason why no further step of an item is executed.
 #[derive(Debug)]
 pub(super) enum Halt {
-    /// Its state is in none of the plan's.
+    /// Its state matches none of the plan's states.
     Conflict(String),
     /// A step was refused.
     Failed(String),
-    /// It cannot be brought back any more.
+    /// It can no longer be restored.
     Lost(String),
     /// It waits for an action outside this run.
     Waiting(String),
-    /// What it needs is not there or cannot be used yet.
+    /// A dependency is missing or not usable yet.
     Skipped(String),
-    /// Server errors to the end: this item's, or the whole instance's.
+    /// All retries ended in server errors, of this item or of the whole instance.
     Overload(RestoreError),
     /// The whole run stops.
     Stop(RestoreError),
 }
 
 impl From<RestoreError> for Halt {
-    /// What concerns one item fails that item; the rest stops the run.
+    /// Errors about one item fail that item; all others stop the run.
     fn from(error: RestoreError) -> Self {
         match &error {
             RestoreError::Instance(

@@ -1,4 +1,4 @@
-//! What applying a plan is given.
+//! Input of an apply.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use crate::job::restore::guard::Consent;
 use crate::job::restore::plan::Plan;
 use crate::provider::Standby;
 
-/// How a plan is applied.
+/// Options of an apply.
 #[derive(Debug, Clone, Copy)]
 pub struct ApplyOptions {
-    /// Items that are worked on side by side, 1 to 64.
+    /// Number of items processed in parallel, 1 to 64.
     pub concurrency: usize,
-    /// How long to wait before looking what became of a request that got no answer: it may still be on its way.
+    /// Delay before checking the outcome of a request that got no response: it may still be in flight.
     pub settle: Duration,
-    /// Whether every payload is read back and compared when all is done.
+    /// True if every payload is read back and compared at the end.
     pub deep: bool,
 }
 
 impl Default for ApplyOptions {
-    /// Eight items, two seconds, no payloads.
+    /// Default: eight items, two seconds, no payloads.
     fn default() -> Self {
         Self { concurrency: 8, settle: Duration::from_secs(2), deep: false }
     }
 }
 
-/// All that applying a plan is given.
+/// Input of an apply.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ApplyInput<'a> {
     pub(super) context: &'a Context,

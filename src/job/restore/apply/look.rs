@@ -1,4 +1,4 @@
-//! Finding out where an item stands: from the listing where that says enough, else from the standby as it is now.
+//! Locates an item in its chain: from the listing if that is sufficient, otherwise by reading the standby.
 
 use super::chain::Chain;
 use super::halt::Halt;
@@ -16,7 +16,7 @@ use crate::provider::{Action, Listed};
 use crate::provider::{Look, StandbyQuery};
 
 impl ApplyRun<'_> {
-    /// What the secret should become, worked out as the plan did.
+    /// Returns the goal of a secret, computed as in the plan.
     pub(super) fn goal(&self, entry: &SnapshotItem) -> Result<Goal, Halt> {
         entry.goal(self.planned_at()).map_err(Halt::Lost)
     }
@@ -25,7 +25,7 @@ impl ApplyRun<'_> {
         Surveyor { standby: self.standby, payloads: self.payloads, names: self.names(), deep: false }
     }
 
-    /// Finds out how many steps of the item are done, from the listing where that says enough.
+    /// Determines how many steps of the item are completed, from the listing if that is sufficient.
     pub(super) async fn locate(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<(), Halt> {
         let key = &entry.item.key;
         let planned = match &chain.target {
@@ -65,7 +65,7 @@ impl ApplyRun<'_> {
         Ok(())
     }
 
-    /// Whether the rows of a secret say that its whole chain is done.
+    /// Returns true if the list rows of a secret show that its whole chain is completed.
     fn settled(&self, chain: &Chain<'_>, entry: &SnapshotItem, listed: &Listed) -> Result<bool, Halt> {
         let Some(last) = chain.steps.last().filter(|_| entry.item.key.kind() == ItemKind::Secret) else {
             return Ok(false);
@@ -83,7 +83,7 @@ impl ApplyRun<'_> {
         Ok(last.leaves.settings == Some(settings) && right)
     }
 
-    /// Looks at an item that is there.
+    /// Reads an existing item.
     async fn look(&self, entry: &SnapshotItem, listed: &Listed, fresh: bool) -> Result<Option<StandbyItem>, Halt> {
         let surveyor = self.surveyor();
         let found = match entry.item.key.kind() {
@@ -99,14 +99,14 @@ impl ApplyRun<'_> {
         Ok(found.known)
     }
 
-    /// Looks at the item as it is now, wherever it came from.
+    /// Reads the current state of the item, however it was created.
     pub(super) async fn observe(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<ItemState, Halt> {
         let secret = entry.item.key.kind() == ItemKind::Secret;
         let listed = match chain.listed.clone().filter(|_| secret) {
             Some(listed) => Some(listed),
             None => self.find(entry).await?,
         };
-        // The answer that would have shown it may be the one that got lost.
+        // The response that would have shown the instance may be the one that was lost.
         if let Some(full_name) = listed.as_ref().and_then(|listed| self.standby.instance_of(&listed.item)) {
             self.check_target(&full_name)?;
         }
@@ -130,8 +130,8 @@ impl ApplyRun<'_> {
         Ok(self.standby.find(&wanted).await.map_err(RestoreError::from)?)
     }
 
-    /// Looks at the row of a secret whose metadata is to be patched: whether it is right already. A version that was
-    /// added before may have changed it, so what was known earlier does not count.
+    /// Reads the row of a secret whose metadata is to be patched, and returns true if it is already correct. A version
+    /// added earlier may have changed the metadata, so earlier knowledge is not used.
     pub(super) async fn is_patched(
         &self,
         chain: &mut Chain<'_>,
@@ -147,18 +147,18 @@ impl ApplyRun<'_> {
         item.docs = self.standby.look(&key, look).await.map_err(RestoreError::from)?;
         let row = self.surveyor().view(&item);
         let now = settings_digest(&row.settings, entry.view.compared(), row.mark.as_ref());
-        // What is sent has ids in it again.
+        // The request contains ids again.
         chain.row = Some(self.converter().describe(&item));
         Ok(step.leaves.settings == Some(now))
     }
 }
 
-/// The state of an item, as far as its plan cares.
+/// Returns the state of an item, as far as its plan compares it.
 fn state(entry: &SnapshotItem, known: Option<&StandbyItem>) -> ItemState {
     known.map(|known| known.state(entry.view.compared())).unwrap_or_default()
 }
 
-/// Where the item stands in its chain.
+/// Returns the item's position in its chain.
 fn place(chain: &Chain<'_>, state: &ItemState) -> Result<Option<usize>, Halt> {
     match (position(&chain.steps, state), chain.first()) {
         (Some(at), _) => Ok(Some(at)),

@@ -1,8 +1,8 @@
-//! Applying a plan.
+//! Applies a plan.
 //!
-//! Items are independent: the steps of one item run in order, items of one class of steps side by side, within the pace
-//! of the standby. Where an item stands in its chain of states is found out before its first step, and again whenever
-//! nobody knows what became of a request; so a killed apply goes on with the same plan, and no create is repeated
+//! Items are independent. The steps of one item run in order; items of one phase run in parallel, within the pace of
+//! the standby. An item's position in its chain of states is determined before its first step, and again whenever the
+//! outcome of a request is unknown. A killed apply can therefore resume with the same plan, and no create is repeated
 //! blindly.
 
 use futures_util::stream::{self, StreamExt as _};
@@ -39,13 +39,13 @@ use chain::Chain;
 use input::ApplyInput;
 use run::ApplyRun;
 
-/// Applies a plan: does what is not done yet, reads back and compares.
+/// Applies a plan: executes the remaining steps, reads back and compares.
 ///
-/// What goes wrong with one item stops that item; what concerns the whole (the instance is out of reach, a signal, the
-/// target turns out to be another one) stops the run and is in the report, since changes may have been made by then.
+/// An error about one item stops that item. An error about the whole run (instance unreachable, signal, wrong target)
+/// stops the run and is part of the report, because changes may have been made by then.
 ///
 /// # Errors
-/// Before the first change: when the plan does not fit, the backup or the standby cannot be read, or the target must not
+/// Before the first change: if the plan does not fit, the backup or the standby cannot be read, or the target must not
 /// be written to.
 pub async fn apply(
     context: &Context,
@@ -58,10 +58,10 @@ pub async fn apply(
     apply_signed(context, plan, backup, standby, options, consent, Signatures::default()).await
 }
 
-/// As [`apply`], with certificates for the authorities that are signed outside the standby, or with who signs them.
+/// Like [`apply`], with certificates for authorities that are signed outside the standby, or with their signer.
 ///
 /// # Errors
-/// As [`apply`].
+/// See [`apply`].
 pub async fn apply_signed(
     context: &Context,
     plan: &Plan,
@@ -115,7 +115,7 @@ impl ApplyInput<'_> {
         Ok(report)
     }
 
-    /// Compares once more: what a new plan would still have to do is what differs.
+    /// Plans again and reports the remaining steps as differences.
     async fn read_back(self, snapshot: &SnapshotItems, report: &mut ApplyReport) {
         let deep = self.options.deep || self.plan.options.deep;
         let wanted = super::PlanOptions { deep, ..self.plan.options.clone() };
@@ -132,7 +132,7 @@ impl ApplyInput<'_> {
     }
 }
 
-/// Runs every chain, class by class.
+/// Runs every chain, phase by phase.
 async fn work<'p>(run: &ApplyRun<'_>, job: ApplyInput<'p>, listed: &ListedStandby) -> Vec<Chain<'p>> {
     let mut chains = chain::of_plan(job.plan);
     if run.unproven() {
@@ -141,8 +141,8 @@ async fn work<'p>(run: &ApplyRun<'_>, job: ApplyInput<'p>, listed: &ListedStandb
     for phase in Phase::ALL {
         let side_by_side = job.options.concurrency.clamp(1, 64);
         let mut left: Vec<&mut Chain<'_>> = chains.iter_mut().filter(|chain| chain.has(phase)).collect();
-        // Those that need another one of their class come behind it. When nothing that is left has what it needs, it
-        // goes all the same, and says what is missing.
+        // Chains that depend on others of the same phase run after them. If none of the rest is ready, they run anyway
+        // and report what is missing.
         while !left.is_empty() {
             let (ready, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|chain| run.ready(chain));
             let (now, later) = if ready.is_empty() { (later, Vec::new()) } else { (ready, later) };
@@ -155,16 +155,16 @@ async fn work<'p>(run: &ApplyRun<'_>, job: ApplyInput<'p>, listed: &ListedStandb
     chains
 }
 
-/// Makes one secret, and the group that it needs, before anything else: only a secret shows the target's
-/// full name. A group alone is harmless. What cannot be made shows nothing, so the next one is tried; when none shows it,
-/// the run stops before anything else is written. A plan that makes no secret, or only such as the standby issues, goes by
-/// what the operator confirmed until one shows it.
+/// Creates one secret, and the group that it needs, before anything else, because only a secret shows the target's full
+/// name. A group alone is harmless. If a secret cannot be created, the next one is tried; if none shows the name, the
+/// run stops before anything else is written. A plan that creates no secrets, or only ones that the standby issues,
+/// relies on the operator's confirmation until an item shows the name.
 async fn verify_target(run: &ApplyRun<'_>, chains: &mut [Chain<'_>], listed: &ListedStandby) {
     let needs_group = |chain: &Chain<'_>| {
         let group = chain.creates_secret().flatten();
         group.is_some_and(|name| !listed.inventory.groups().contains_key(name))
     };
-    // What the standby issues needs an engine, and more than that: it waits for its turn.
+    // A secret that the standby issues depends on an engine and more, so it waits for its turn.
     let creates = |(_, chain): &(usize, &Chain<'_>)| chain.creates_secret().is_some() && !run.issues(chain);
     let mut places: Vec<(bool, usize)> =
         chains.iter().enumerate().filter(creates).map(|(place, chain)| (needs_group(chain), place)).collect();

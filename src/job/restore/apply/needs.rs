@@ -1,4 +1,4 @@
-//! What an item needs while a plan is applied: what is not there, or not usable yet, is waited for and never tried.
+//! Dependencies of an item while a plan is applied: an item is not tried until its dependencies are usable.
 
 use super::chain::Chain;
 use super::halt::Halt;
@@ -10,7 +10,7 @@ use crate::model::with_causes;
 use crate::provider::reference::reference;
 use crate::provider::{Certification, ItemDependency, RestoreItem};
 
-/// Why an authority of the standby is of no use yet; `None` when it is.
+/// Returns why an authority of the standby is not usable yet; `None` if it is.
 pub(super) fn unusable(view: &RestoreItem) -> Option<&'static str> {
     match view.certification? {
         Certification::Unsigned | Certification::Requested => Some("it has no certificate yet"),
@@ -19,13 +19,13 @@ pub(super) fn unusable(view: &RestoreItem) -> Option<&'static str> {
     }
 }
 
-/// The text that stands for an item of the standby that is known by its name.
+/// Returns the reference to a standby item that is identified by its name.
 pub(super) fn reference_of(view: &RestoreItem) -> String {
     reference(view.key.kind(), &view.item_type, None, &view.name)
 }
 
 impl ApplyRun<'_> {
-    /// What the item needs and the standby does not have, with the reason where it is known.
+    /// Returns the dependency that the standby lacks, with the reason if known.
     pub(super) fn missing_requirement(&self, entry: &SnapshotItem) -> Option<String> {
         let needs = self.converter().needs(&entry.view);
         needs.iter().find_map(|need| self.lacks(need))
@@ -45,26 +45,26 @@ impl ApplyRun<'_> {
         Some(format!("it needs {}: {why}", need.what))
     }
 
-    /// Whether everything that the item of a chain needs is there.
+    /// Returns true if all dependencies of a chain's item are available.
     pub(super) fn ready(&self, chain: &Chain<'_>) -> bool {
         let entry = chain.first().and_then(|step| self.entry(&step.key));
         entry.is_none_or(|entry| self.missing_requirement(entry).is_none())
     }
 
-    /// Whether the standby issues the item of a chain.
+    /// Returns true if the standby issues the item of a chain.
     pub(super) fn issues(&self, chain: &Chain<'_>) -> bool {
         let entry = chain.first().and_then(|step| self.entry(&step.key));
         entry.is_some_and(|entry| entry.treatment == Treatment::Reissue)
     }
 
-    /// Notes that an item was not made, for those who need it. One that is there and no other stays usable, whatever
-    /// became of its last step.
+    /// Records for dependent items that an item was not created. An item that exists, and is the right one, stays
+    /// usable even if its last step failed.
     pub(super) fn note_unmade(&self, chain: &Chain<'_>, halt: &Halt) {
         let Some(entry) = chain.first().and_then(|step| self.entry(&step.key)) else { return };
         let why = match halt {
             Halt::Conflict(why) | Halt::Failed(why) | Halt::Lost(why) | Halt::Skipped(why) => why.clone(),
             Halt::Overload(error) => with_causes(error),
-            // What waits is noted by its state.
+            // Waiting items are recorded by their state.
             Halt::Waiting(_) | Halt::Stop(_) => return,
         };
         let reference = entry.reference();
@@ -74,7 +74,7 @@ impl ApplyRun<'_> {
         }
     }
 
-    /// Notes what a step that was done means for those who need the item.
+    /// Records the effect of a completed step for dependent items.
     pub(super) fn note_made(&self, chain: &Chain<'_>, entry: &SnapshotItem, step: &Step) {
         let reference = entry.reference();
         let by_name = entry.item.key.kind() == crate::model::ItemKind::Configuration;

@@ -1,4 +1,4 @@
-//! The id map of a run that stopped: to go on by hand, one needs the ids that are there already.
+//! The id map of a run that stopped: to continue by hand, operators need the ids that already exist.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
 use crate::provider::Route;
 
-/// The map of what is known to be there, from what was listed and what the run learned since. Asks for nothing.
+/// Returns the map of items known to exist, from the listing and from what the run learned since. Sends no request.
 pub(super) fn id_map(
     run: &ApplyRun<'_>,
     plan: &Plan,
@@ -38,7 +38,7 @@ pub(super) fn id_map(
     IdMap::so_far(&found, run.standby, &plan.snapshot.source, run.full_name().as_deref())
 }
 
-/// An item that the run worked on, as far as it got.
+/// Returns the mapping of an item that the run processed, as far as it got.
 fn of_chain(entry: &SnapshotItem, chain: &Chain<'_>) -> Option<(String, Vec<VersionMapping>)> {
     let by_name = matches!(entry.item.key.kind(), ItemKind::Configuration | ItemKind::Registration);
     let made = by_name && chain.at.is_some_and(|at| at > 0);
@@ -49,7 +49,7 @@ fn of_chain(entry: &SnapshotItem, chain: &Chain<'_>) -> Option<(String, Vec<Vers
     Some((id, newest_first.filter_map(pair).collect()))
 }
 
-/// An item that the run had nothing to do about, or did not get to: what the list says of it.
+/// Returns the mapping of an item that needed no step or was not reached, from the listing.
 fn of_listing(plan: &Plan, entry: &SnapshotItem, listed: &ListedStandby) -> Option<(String, Vec<VersionMapping>)> {
     let Match::Found((view, there)) = listed.inventory.find(&entry.view, entry.group.as_deref()) else { return None };
     let mut versions = Vec::new();

@@ -1,4 +1,4 @@
-//! What came of applying a plan.
+//! Report of an apply.
 
 use std::collections::BTreeMap;
 
@@ -13,87 +13,87 @@ use crate::model::with_causes;
 use crate::model::{FailureKind, ItemKey, Timestamp};
 use crate::provider::Requests;
 
-/// The result of an apply.
+/// Result of an apply.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ApplyReport {
-    /// The snapshot that was restored.
+    /// Snapshot that was restored.
     pub snapshot: SnapshotName,
-    /// The standby that it was restored into.
+    /// Standby that it was restored into.
     pub standby: StandbyName,
-    /// Items of the snapshot that were asked for.
+    /// Number of selected items.
     pub items: u64,
-    /// When it began, by our clock.
+    /// Start of the run, by our clock.
     pub began: Timestamp,
-    /// When it ended, reading back included.
+    /// End of the run, including the read-back.
     pub ended: Timestamp,
-    /// The achieved restore time in milliseconds: from the beginning to the last change.
+    /// Achieved restore time in milliseconds: from the start to the last change.
     pub restore_millis: u64,
-    /// Steps that were done now.
+    /// Number of steps executed in this run.
     pub done: u64,
-    /// Steps that were found done.
+    /// Number of steps found already completed.
     pub already: u64,
-    /// Steps that were not done.
+    /// Number of steps not executed.
     pub left: u64,
-    /// Steps that were done now, by what they did.
+    /// Number of steps executed in this run, by action.
     pub actions: BTreeMap<String, u64>,
-    /// Items that the plan or the run found in conflict: nothing was done about them, or nothing more.
+    /// Items that the plan or the run found in conflict, and left alone from then on.
     pub conflicts: Vec<Remark>,
-    /// Items of which a step was refused.
+    /// Items with a refused step.
     pub failed: Vec<Remark>,
-    /// What cannot be brought back.
+    /// Items, or parts of them, that cannot be restored.
     pub losses: Vec<Remark>,
-    /// What is there and waits: for a signed certificate, or for what the standby still issues.
+    /// Items that exist and wait: for a signed certificate, or for the standby to issue them.
     pub waiting: Vec<Remark>,
-    /// What was not tried, because what it needs is not there or not usable yet.
+    /// Items not tried because a dependency is missing or not usable yet.
     pub skipped: Vec<Remark>,
-    /// Requests that have to be signed outside the standby before the rest can be done.
+    /// Requests that must be signed outside the standby before the rest can be done.
     pub signing_requests: Vec<SigningRequest>,
-    /// Things to know.
+    /// Remarks for the operator.
     pub notes: Vec<Remark>,
-    /// Requests that it took.
+    /// Requests sent.
     pub requests: Requests,
-    /// What reading back found; `None` when the run was stopped before.
+    /// Result of the read-back; `None` if the run was stopped before it.
     pub read_back: Option<ReadBack>,
-    /// Which id became which; what is known to be there when the run was stopped, if anything is.
+    /// Map of old ids to new ids. For a stopped run, the items known to exist, if any.
     pub id_map: Option<IdMap>,
-    /// Why the run was stopped, if it was. The same plan can be applied again.
+    /// Reason why the run was stopped, if it was. The same plan can be applied again.
     pub stopped: Option<Stopped>,
 }
 
-/// Why a run was stopped.
+/// Reason why a run was stopped.
 #[derive(Debug, Clone, Serialize)]
 pub struct Stopped {
-    /// In words.
+    /// Reason in words.
     pub reason: String,
-    /// What kind of failure it is.
+    /// Kind of failure.
     pub kind: FailureKind,
 }
 
 impl Stopped {
-    /// By this error.
+    /// Creates the reason from an error.
     pub(in crate::job) fn by(error: &RestoreError) -> Self {
         Self { reason: with_causes(error), kind: error.kind() }
     }
 }
 
-/// What comparing the standby with the snapshot found when all was done.
+/// Result of comparing the standby with the snapshot after the last step.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReadBack {
-    /// Items that were compared.
+    /// Number of items compared.
     pub items: u64,
-    /// Of these, those that are as they should be.
+    /// Number of these that are correct.
     pub right: u64,
-    /// Payloads that were read and compared in memory.
+    /// Number of payloads read and compared in memory.
     pub payloads_compared: u64,
-    /// Whether every payload was.
+    /// True if every payload was compared.
     pub deep: bool,
-    /// What a new plan would still do, what is in its way, and losses that this run did not know of.
+    /// Steps that a new plan would still have, conflicts, and losses that this run did not know of.
     pub differences: Vec<Remark>,
 }
 
 impl ReadBack {
-    /// `plan` is the new plan; what `report` already says of an item is not said again.
+    /// Creates the result from the new `plan`, without what `report` already contains.
     pub(super) fn new(plan: &Plan, deep: bool, report: &ApplyReport) -> Self {
         let remark = |step: &Step| Remark {
             key: step.key.clone(),
@@ -102,7 +102,7 @@ impl ReadBack {
             group: step.group.clone(),
             reason: format!("{}: {}", step.action.as_str(), step.reason),
         };
-        // What waits is said once.
+        // Waiting items are already reported.
         let said = |key: &ItemKey| report.waiting.iter().chain(&report.skipped).any(|known| known.key == *key);
         let mut differences: Vec<Remark> = plan.steps.iter().filter(|step| !said(&step.key)).map(remark).collect();
         let in_the_way = |found: &&Remark| !report.conflicts.iter().any(|known| known.key == found.key);
@@ -119,7 +119,7 @@ impl ReadBack {
 }
 
 impl ApplyReport {
-    /// What kind of failure it is, if it is one: stopped, then conflicts, then what is missing.
+    /// Returns the kind of failure, if any: stopped, then conflicts, then missing parts.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         if let Some(stopped) = &self.stopped {
@@ -137,7 +137,7 @@ impl ApplyReport {
     }
 }
 
-/// What a run counts while it goes.
+/// Counters of a run in progress.
 #[derive(Debug, Default)]
 pub(super) struct ApplyCounts {
     pub(super) done: u64,
@@ -154,7 +154,7 @@ pub(super) struct ApplyCounts {
 }
 
 impl ApplyCounts {
-    /// Keeps the first reason to stop.
+    /// Records the reason to stop; the first one wins.
     pub(super) fn stop(&mut self, error: &RestoreError) {
         self.stopped.get_or_insert_with(|| Stopped::by(error));
     }
@@ -205,7 +205,7 @@ impl RunResult for ApplyReport {
     }
 }
 
-/// Milliseconds from one moment to another, never below 0.
+/// Returns the milliseconds between two times, never less than 0.
 fn millis(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.millis_since(from)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! From a step to the request that does it.
+//! Builds the request for a step.
 
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ impl From<ConvertError> for Halt {
 }
 
 impl ApplyRun<'_> {
-    /// The request that does a step.
+    /// Builds the request for a step.
     pub(super) async fn request(
         &self,
         chain: &mut Chain<'_>,
@@ -130,14 +130,14 @@ impl ApplyRun<'_> {
         Ok(self.standby.body(&change)?)
     }
 
-    /// A version that has not expired since the plan was made: the service would destroy it at once.
+    /// Returns a version, if it has not expired since the plan was made: the service would destroy it at once.
     fn living<'g>(&self, goal: &'g Goal, entry: &SnapshotItem, version: &str) -> Result<&'g RestoreVersion, Halt> {
         let version = goal.version(version).ok_or_else(|| unknown_version(version))?;
         self.not_ended([version.expires, entry.view.expires].into_iter().flatten().min())?;
         Ok(version)
     }
 
-    /// Makes sure that no date of the past is sent, which would destroy what is there.
+    /// Checks that no past date is sent, which would destroy existing data.
     fn not_ended(&self, ends: Option<Timestamp>) -> Result<(), Halt> {
         match ends.filter(|ends| *ends <= self.now()) {
             Some(ends) => Err(Halt::Lost(format!("it expired at {ends}, after the plan was made"))),
@@ -145,7 +145,7 @@ impl ApplyRun<'_> {
         }
     }
 
-    /// Makes sure that what the standby issues is there: until then there is no version to lock.
+    /// Checks that the standby has issued the item: until then there is no version to lock.
     async fn issued(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<(), Halt> {
         if entry.treatment != Treatment::Reissue {
             return Ok(());
@@ -164,12 +164,12 @@ impl ApplyRun<'_> {
         self.payloads.get(self.standby.converter(), entry, version).await?.ok_or_else(missing)
     }
 
-    /// The value of a configuration; some have none.
+    /// Returns the value of a configuration, or an empty payload if it has none.
     async fn value(&self, entry: &SnapshotItem) -> Result<Payload, RestoreError> {
         Ok(self.payloads.get(self.standby.converter(), entry, Slot::VALUE).await?.unwrap_or_else(none))
     }
 
-    /// The item as it is there; looked at when that has not been done.
+    /// Returns the item as it exists in the standby, reading it if necessary.
     pub(super) async fn known(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<StandbyItem, Halt> {
         if chain.known.is_none() {
             self.observe(chain, entry).await?;
@@ -177,7 +177,7 @@ impl ApplyRun<'_> {
         chain.known.clone().ok_or_else(|| Halt::Conflict("it is gone from the standby".to_owned()))
     }
 
-    /// The id, in the standby, of the version that holds that version of the source.
+    /// Returns the id of the standby version that holds a source version.
     async fn version(&self, chain: &mut Chain<'_>, entry: &SnapshotItem, source: &str) -> Result<String, Halt> {
         if !chain.versions.contains_key(source) && chain.target.is_some() {
             self.learn_versions(chain, entry).await?;
@@ -188,7 +188,7 @@ impl ApplyRun<'_> {
         chain.versions.get(source).cloned().ok_or_else(|| unknown_version(source))
     }
 
-    /// Asks for the marks of the versions only: one request, where they have marks.
+    /// Reads only the marks of the versions: one request, if they have marks.
     async fn learn_versions(&self, chain: &mut Chain<'_>, entry: &SnapshotItem) -> Result<(), Halt> {
         let key = ItemKey::new(entry.item.key.kind(), &target(chain)?).map_err(RestoreError::from)?;
         let look = Look { versions: true, ..Look::default() };
@@ -209,7 +209,7 @@ impl ApplyRun<'_> {
     }
 }
 
-/// No payload at all.
+/// Returns an empty payload.
 fn none() -> Payload {
     Payload::new(Zeroizing::new("{}".to_owned()))
 }

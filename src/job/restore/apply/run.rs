@@ -1,4 +1,4 @@
-//! One run: looks where an item stands, sends its next step, finds out what became of it.
+//! An apply run: locates an item, sends its next step, determines the outcome.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,13 +25,13 @@ use crate::provider::{
     Write, Written, unanswered,
 };
 
-/// How often one step is sent when nothing came of it before.
+/// Maximum number of attempts per step.
 const TRIES: u32 = 3;
 
-/// Items in a row whose requests end in server errors: from here on it is the instance and not the items.
+/// Number of consecutive items with server errors after which the instance is considered at fault.
 const OVERLOADS: u32 = 5;
 
-/// Everything that the steps of a run share.
+/// State shared by all steps of a run.
 #[derive(Debug)]
 pub(super) struct ApplyRun<'a> {
     job: ApplyInput<'a>,
@@ -45,17 +45,17 @@ pub(super) struct ApplyRun<'a> {
 
 #[derive(Debug)]
 struct ApplyShared {
-    /// The instance id that the target must turn out to have; nothing once it is known.
+    /// Instance id that the target must have; `None` once verified.
     named: Option<String>,
-    /// The full name of the target, once something shows it.
+    /// Full name of the target, once an item shows it.
     full_name: Option<String>,
-    /// Ids of groups in the standby by name.
+    /// Group ids in the standby by name.
     groups: BTreeMap<String, String>,
-    /// Items in a row that ended in server errors.
+    /// Number of consecutive items that ended in server errors.
     overloads: u32,
-    /// Items, by reference, that are of no use to others, and why.
+    /// Items that dependent items cannot use, by reference, with the reason.
     unusable: BTreeMap<String, String>,
-    /// Certificates that the source has signed in this run, by the request.
+    /// Certificates that the source signed in this run, by request.
     signed: BTreeMap<String, String>,
     tally: ApplyCounts,
 }
@@ -88,12 +88,12 @@ impl<'a> ApplyRun<'a> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the target has still to show which instance it is.
+    /// Returns true if the target has not yet shown which instance it is.
     pub(super) fn unproven(&self) -> bool {
         self.shared().named.is_some()
     }
 
-    /// Whether the whole run was stopped.
+    /// Returns true if the whole run was stopped.
     pub(super) fn stopped(&self) -> bool {
         self.shared().tally.stopped.is_some()
     }
@@ -103,7 +103,7 @@ impl<'a> ApplyRun<'a> {
         self.shared().tally.stop(error);
     }
 
-    /// The id of a group in the standby.
+    /// Returns the id of a group in the standby.
     pub(super) fn group(&self, name: &str) -> Option<String> {
         self.shared().groups.get(name).cloned()
     }
@@ -112,7 +112,7 @@ impl<'a> ApplyRun<'a> {
         self.standby.converter()
     }
 
-    /// What the ids of the standby are called.
+    /// Returns the names of the standby's ids.
     pub(super) fn names(&self) -> &'a ReferenceNames {
         &self.listed.names
     }
@@ -121,22 +121,22 @@ impl<'a> ApplyRun<'a> {
         self.signatures
     }
 
-    /// An item of the snapshot.
+    /// Returns an item of the snapshot.
     pub(super) fn entry(&self, key: &ItemKey) -> Option<&'a SnapshotItem> {
         self.snapshot.get(key)
     }
 
-    /// When the plan was made, by the standby's clock.
+    /// Returns the time at which the plan was made, by the standby's clock.
     pub(super) fn planned_at(&self) -> Timestamp {
         self.job.plan.made
     }
 
-    /// Why nothing that needs an item may be made; `None` when it may.
+    /// Returns why items that depend on this one must not be created; `None` if they may be.
     pub(super) fn unusable(&self, reference: &str) -> Option<String> {
         self.shared().unusable.get(reference).cloned()
     }
 
-    /// Says that an item is of no use, or that it is again.
+    /// Marks an item as unusable with a reason, or as usable again.
     pub(super) fn set_unusable(&self, reference: String, why: Option<String>) {
         let mut shared = self.shared();
         match why {
@@ -145,17 +145,17 @@ impl<'a> ApplyRun<'a> {
         }
     }
 
-    /// The certificate that the source has signed for a request in this run.
+    /// Returns the certificate that the source signed for a request in this run.
     pub(super) fn signed(&self, request: &str) -> Option<String> {
         self.shared().signed.get(request).cloned()
     }
 
-    /// Keeps what the source has signed, so that it need not sign again when the standby did not get it.
+    /// Caches a certificate, so that the source need not sign again if the standby did not receive it.
     pub(super) fn cache_certificate(&self, request: &str, certificate: &str) {
         self.shared().signed.insert(request.to_owned(), certificate.to_owned());
     }
 
-    /// Asks for a signature outside the standby.
+    /// Records a request that must be signed outside the standby.
     pub(super) fn ask(&self, request: SigningRequest) {
         self.shared().tally.signing_requests.push(request);
     }
@@ -164,22 +164,22 @@ impl<'a> ApplyRun<'a> {
         self.shared.into_inner().unwrap_or_else(PoisonError::into_inner).tally
     }
 
-    /// Whether restored secrets may rotate by themselves.
+    /// Returns true if restored secrets may rotate automatically.
     pub(super) fn allows_rotation(&self) -> bool {
         self.job.plan.options.allow_rotation
     }
 
-    /// What the notification service shall call the standby, if it was said.
+    /// Returns the registration names that the plan sets, if any.
     pub(super) fn planned_names(&self) -> Option<RegistrationNames> {
         self.job.plan.options.registration.clone()
     }
 
-    /// The present, by the standby's clock.
+    /// Returns the current time, by the standby's clock.
     pub(super) fn now(&self) -> Timestamp {
         self.standby.provider_now().unwrap_or_else(|| self.job.context.clock.now())
     }
 
-    /// Does at most `limit` steps of one class of an item.
+    /// Executes at most `limit` steps of one phase of an item.
     pub(super) async fn advance(&self, chain: &mut Chain<'_>, phase: Phase, limit: usize) {
         if let Err(halt) = self.try_advance(chain, phase, limit).await {
             self.halt(chain, halt);
@@ -209,7 +209,7 @@ impl<'a> ApplyRun<'a> {
         Ok(())
     }
 
-    /// Stops the run where a signal came before.
+    /// Stops the run if it was cancelled.
     fn go_on(&self) -> Result<(), Halt> {
         match self.job.context.cancel.is_cancelled() {
             true => Err(Halt::Stop(RestoreError::Interrupted)),
@@ -245,10 +245,10 @@ impl<'a> ApplyRun<'a> {
         chain.ended = true;
     }
 
-    /// Does one step, whatever it takes to know that it is done.
+    /// Executes one step and makes sure of its outcome.
     async fn step(&self, chain: &mut Chain<'_>, entry: &SnapshotItem, step: &Step) -> Result<(), Halt> {
         let index = chain.at.unwrap_or(0);
-        // What cannot be made anew is not deleted, and keeps its locks.
+        // Before deleting or unlocking, check that the item can be re-created.
         for later in chain.remade() {
             if matches!(later.action, Action::CreateSecret { .. } | Action::CreateConfiguration) {
                 self.request(chain, entry, later).await?;
@@ -279,7 +279,7 @@ impl<'a> ApplyRun<'a> {
                 self.job.context.observer.observe(JobEvent::Note(with_causes(&error)));
                 tokio::time::sleep(self.job.options.settle).await;
             }
-            // Refused or not known: either way the standby itself says where the item stands now.
+            // Refused or unknown: in both cases the standby shows the item's actual state.
             let state = self.observe(chain, entry).await?;
             match position(&chain.steps, &state) {
                 Some(at) if at > index => {
@@ -287,7 +287,7 @@ impl<'a> ApplyRun<'a> {
                     self.found_after(chain, step, at, index);
                     return Ok(());
                 }
-                // Nothing came of the request, so this is a safe point as well.
+                // The request had no effect, so stopping is safe here too.
                 Some(at) if at == index && unclear => self.go_on()?,
                 Some(at) if at == index => return Err(Halt::Failed(with_causes(&error))),
                 _ => {
@@ -299,7 +299,7 @@ impl<'a> ApplyRun<'a> {
         Err(Halt::Failed(format!("nothing came of {} in {TRIES} attempts", step.action.as_str())))
     }
 
-    /// Sends one change and checks what its answer says about the target.
+    /// Sends one change and checks the target that its response shows.
     async fn send(&self, write: Write) -> Result<Written, RestoreError> {
         let written = self.standby.write(write).await?;
         if let Some(full_name) = &written.instance {
@@ -308,7 +308,7 @@ impl<'a> ApplyRun<'a> {
         Ok(written)
     }
 
-    /// Checks what an answer or a row says about the target.
+    /// Checks the target's full name, as shown by a response or a row.
     pub(super) fn check_target(&self, full_name: &str) -> Result<(), RestoreError> {
         let named = self.shared().named.take();
         let expected = named.or_else(|| self.standby.instance_id(self.listed.name.full_name.as_ref()?));
@@ -318,7 +318,7 @@ impl<'a> ApplyRun<'a> {
         Ok(())
     }
 
-    /// The full name of the target, if anything has shown it.
+    /// Returns the full name of the target, if anything has shown it.
     pub(super) fn full_name(&self) -> Option<String> {
         self.shared().full_name.clone()
     }
@@ -343,14 +343,14 @@ impl<'a> ApplyRun<'a> {
         self.count(step);
     }
 
-    /// A step, and perhaps what follows it, turned out to be done although no answer said so.
+    /// Records a step, and possibly later ones, found completed although no response confirmed it.
     fn found_after(&self, chain: &mut Chain<'_>, step: &Step, at: usize, index: usize) {
         if let (Some(id), Some(name)) = (&chain.target, chain.name())
             && chain.is_of(ItemKind::Group)
         {
             self.shared().groups.insert(name.to_owned(), id.clone());
         }
-        // What was looked at is the deleted item, unless it is the one that followed it already.
+        // The item read is the deleted one, unless its replacement already exists.
         if matches!(step.action, Action::Delete { .. }) && at == index + 1 {
             chain.forget();
         }
@@ -375,7 +375,7 @@ impl<'a> ApplyRun<'a> {
     }
 }
 
-/// Says that an item is in none of the states of its chain.
+/// Describes how an item's state differs from every state of its chain.
 pub(super) fn moved(step: &Step, state: &ItemState) -> String {
     let what = match (step.expect.present, state.present) {
         (true, false) => "it is gone from the standby".to_owned(),
@@ -390,7 +390,8 @@ pub(super) fn moved(step: &Step, state: &ItemState) -> String {
     format!("{what} since the plan was made; make a new plan")
 }
 
-/// Whether the outcome is final, so that reading the item again is pointless: never accepted, or every try was spent.
+/// Returns true if the outcome is final (never accepted, or all retries used), so that re-reading the item is
+/// pointless.
 fn at_an_end(error: &InstanceError) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! Who signs outside the standby, and what they are asked to sign.
+//! Signatures made outside the standby, and requests for them.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,22 @@ use serde::Serialize;
 use crate::model::ItemKey;
 use crate::provider::Signer;
 
-/// Who signs what was asked to be signed outside the standby.
+/// Sources of signatures made outside the standby.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Signatures<'a> {
-    /// Certificates (PEM) that an operator brought, by the name of the authority.
+    /// Certificates (PEM) that the operator provided, by authority name.
     pub given: Option<&'a BTreeMap<String, String>>,
-    /// The source, when it lives and may be asked.
+    /// The source instance, if it is alive and may be asked.
     pub source: Option<&'a dyn Signer>,
 }
 
-/// A request that has to be signed outside the standby.
+/// A request that must be signed outside the standby.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SigningRequest {
-    /// The authority, by its key in the snapshot.
+    /// Key of the authority in the snapshot.
     pub key: ItemKey,
     /// Its name.
     pub name: String,
-    /// The request, as PEM. No secret.
+    /// The request as PEM. Not a secret.
     pub pem: String,
 }

@@ -1,5 +1,5 @@
-//! Authorities that wait for a signature: by their issuer in the standby, by the source while it lives, or by whoever
-//! holds the key that people trust.
+//! Authorities that wait for a signature: from their issuer in the standby, from the source while it is alive, or from
+//! the holder of an external key.
 
 use super::chain::Chain;
 use super::halt::Halt;
@@ -13,13 +13,13 @@ use crate::model::with_causes;
 use crate::provider::RestoreItem;
 
 impl ApplyRun<'_> {
-    /// The issuer of an authority in the standby.
+    /// Returns the issuer of an authority in the standby.
     pub(super) fn issuer(&self, view: &RestoreItem) -> Result<ItemKey, Halt> {
         let issuer = self.converter().issuers(view).into_iter().find(|key| self.names().reference(key.id()).is_some());
         issuer.ok_or_else(|| Halt::Failed("its issuer is not in the standby".to_owned()))
     }
 
-    /// The certificate for the request of an authority; asks for one where there is none.
+    /// Returns the certificate for an authority's signing request, or records the request if there is none.
     pub(super) async fn signed_certificate(
         &self,
         chain: &mut Chain<'_>,

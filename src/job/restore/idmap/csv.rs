@@ -2,12 +2,12 @@
 
 use super::IdMap;
 
-/// The heading.
+/// Header line.
 const HEADING: &str = "kind,type,group,name,old_id,new_id\r\n";
 
 impl IdMap {
-    /// The map as CSV (RFC 4180) with a heading: `kind,type,group,name,old_id,new_id`; versions are of the kind
-    /// `version`. The type is the one in the standby.
+    /// Returns the map as CSV (RFC 4180) with the header `kind,type,group,name,old_id,new_id`. Versions have the kind
+    /// `version`; the type is the one in the standby.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let mut out = HEADING.to_owned();
@@ -23,8 +23,8 @@ impl IdMap {
     }
 }
 
-/// One line, each field quoted where it has to be. A field that a spreadsheet would take for a formula is quoted and
-/// begins with an apostrophe.
+/// Appends a line with fields quoted as necessary. A field that a spreadsheet would interpret as a formula is quoted
+/// and prefixed with an apostrophe.
 fn line(out: &mut String, fields: [&str; 6]) {
     for (place, field) in fields.iter().enumerate() {
         if place > 0 {

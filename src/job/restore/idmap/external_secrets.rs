@@ -1,10 +1,10 @@
-//! Patches (RFC 6902) for objects of the External Secrets Operator that refer to secrets of the source by id.
+//! JSON patches (RFC 6902) for External Secrets Operator objects that refer to secrets of the source by id.
 //!
-//! The forms of a reference are those of the operator's store for the service: `ID` (an `arbitrary`
-//! secret), `TYPE/ID`, `GROUP/TYPE/ID`, and `GROUP/TYPE/NAME`, which survives a restore unless group, type or name is
-//! another one in the standby. What ends in a UUID is an id, whatever stands before it. References stand in
-//! `spec.data[].remoteRef.key` and `spec.dataFrom[].extract.key` (before `v1beta1`: `spec.dataFrom[].key`), in a
-//! `ClusterExternalSecret` below `spec.externalSecretSpec`.
+//! The operator's store for the service accepts these references: `ID` (an `arbitrary` secret), `TYPE/ID`,
+//! `GROUP/TYPE/ID`, and `GROUP/TYPE/NAME`. The last form survives a restore unless group, type or name differ in the
+//! standby. A reference that ends in a UUID is by id, whatever precedes it. References are in
+//! `spec.data[].remoteRef.key` and `spec.dataFrom[].extract.key` (before `v1beta1`: `spec.dataFrom[].key`); in a
+//! `ClusterExternalSecret`, below `spec.externalSecretSpec`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,39 +14,39 @@ use serde_json::Value;
 use super::{IdMap, Mapping};
 use crate::model::{FailureKind, ItemKind};
 
-/// Objects that are taken at most from one file.
+/// Maximum number of objects in a file.
 pub const MAX_OBJECTS: usize = 200_000;
-/// Bytes of a name or namespace in Kubernetes (RFC 1123 subdomain).
+/// Maximum length in bytes of a name or namespace in Kubernetes (RFC 1123 subdomain).
 const LONGEST_NAME: usize = 253;
-/// The group of the objects' API.
+/// API group of the objects.
 const API_GROUP: &str = "external-secrets.io/";
 
-/// What a file of objects needs so that they refer to the standby.
+/// Patches that make the objects of a file refer to the standby.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Patches {
-    /// Objects that were looked at.
+    /// Number of objects examined.
     pub objects: u64,
-    /// References that were looked at.
+    /// Number of references examined.
     pub references: u64,
-    /// One patch an object that refers to an old id.
+    /// One patch for each object that refers to an old id.
     pub patches: Vec<Patch>,
-    /// References that are right already: to new ids, or by a name that stays.
+    /// Number of references that are already correct: by a new id, or by an unchanged name.
     pub right: u64,
-    /// References by an id that the map does not have.
+    /// References by an id that is not in the map.
     pub unmapped: Vec<Reference>,
-    /// Objects that another one makes anew: patching them does not last, so they get no patch.
+    /// Objects that a controller re-creates. A patch would not last, so they get none.
     pub owned: Vec<Owned>,
-    /// What to look at behind a patch.
+    /// Points to check after patching.
     pub notes: Vec<String>,
 }
 
 /// The patch of one object.
 #[derive(Debug, Clone, Serialize)]
 pub struct Patch {
-    /// Which object.
+    /// Object to patch.
     #[serde(flatten)]
     pub object: Name,
-    /// The operations, a `test` before each `replace`, so that an object that has changed since is left alone.
+    /// Operations: a `test` before each `replace`, so that the patch fails on an object that has changed since.
     pub patch: Vec<Operation>,
 }
 
@@ -54,53 +54,53 @@ pub struct Patch {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 pub enum Operation {
-    /// The value must be this.
+    /// Requires the current value.
     Test {
-        /// A JSON pointer.
+        /// JSON pointer.
         path: String,
-        /// The value.
+        /// Expected value.
         value: String,
     },
-    /// The value becomes this.
+    /// Sets a new value.
     Replace {
-        /// A JSON pointer.
+        /// JSON pointer.
         path: String,
-        /// The value.
+        /// New value.
         value: String,
     },
 }
 
-/// An object by name.
+/// Name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Name {
     /// Its kind.
     pub kind: String,
-    /// Its namespace; `None` for one of the whole cluster.
+    /// Its namespace; `None` for a cluster-wide object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
 }
 
-/// A reference of an object.
+/// A reference to a secret in an object.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reference {
-    /// Which object.
+    /// The object.
     #[serde(flatten)]
     pub object: Name,
-    /// Where in it.
+    /// Path in the object.
     pub path: String,
-    /// What it says.
+    /// The reference itself.
     pub key: String,
 }
 
-/// An object that another one makes.
+/// An object that a controller creates.
 #[derive(Debug, Clone, Serialize)]
 pub struct Owned {
-    /// Which object.
+    /// The object.
     #[serde(flatten)]
     pub object: Name,
-    /// Kind and name of the one that makes it.
+    /// Kind and name of the controller.
     pub owner: String,
 }
 
@@ -108,21 +108,21 @@ pub struct Owned {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// No JSON.
+    /// Invalid JSON.
     #[error("the file is no JSON; make it with `kubectl get externalsecrets --all-namespaces -o json`")]
     Json(#[from] serde_json::Error),
-    /// Not what it should be.
+    /// An invalid object.
     #[error("{place} {problem}; make the file with `kubectl get externalsecrets --all-namespaces -o json`")]
     Object {
-        /// Which object, by its place.
+        /// Position of the object in the file.
         place: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
 }
 
 impl ManifestError {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     #[must_use]
     pub const fn kind(&self) -> FailureKind {
         FailureKind::Usage
@@ -130,7 +130,7 @@ impl ManifestError {
 }
 
 impl Patches {
-    /// What kind of result this is: `None` when every reference was mapped and every patch lasts.
+    /// Returns the kind of failure: `None` if every reference was mapped and every patch lasts.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         (!self.unmapped.is_empty() || !self.owned.is_empty()).then_some(FailureKind::Partial)
@@ -138,7 +138,7 @@ impl Patches {
 }
 
 impl Patch {
-    /// The line for a shell that applies it.
+    /// Returns the shell command that applies the patch.
     #[must_use]
     pub fn command(&self) -> String {
         let Name { kind, namespace, name } = &self.object;
@@ -147,7 +147,7 @@ impl Patch {
         format!("kubectl patch {} {name}{namespace} --type=json --patch='{patch}'", kind.to_lowercase())
     }
 
-    /// A name for a file with it, made of what Kubernetes allows in names, so of no `/`.
+    /// Returns a file name for the patch. It contains only characters that Kubernetes allows in names, so no `/`.
     #[must_use]
     pub fn file_name(&self) -> String {
         let Name { kind, namespace, name } = &self.object;
@@ -156,18 +156,18 @@ impl Patch {
     }
 }
 
-/// What a reference becomes.
+/// New form of a reference.
 enum Becomes<'m> {
     Same,
     Other(String, &'m Mapping),
     Unknown,
 }
 
-/// The secrets of an id map, findable.
+/// Index of the secrets of an id map.
 struct Secrets<'m> {
     by_old: BTreeMap<String, &'m Mapping>,
     new: BTreeSet<String>,
-    /// Secrets that are called otherwise than in the source, by old group, type and name.
+    /// Secrets with another group, type or name than in the source, by old group, type and name.
     moved: BTreeMap<[&'m str; 3], &'m Mapping>,
 }
 
@@ -226,11 +226,12 @@ impl<'m> Secrets<'m> {
     }
 }
 
-/// Makes the patches for a file of objects: the output of `kubectl get externalsecrets --all-namespaces -o json`, or of
-/// `clusterexternalsecrets`, or one object. `stores` names the secret stores whose references count; all when empty.
+/// Returns the patches for a file of objects: the output of `kubectl get externalsecrets --all-namespaces -o json`, or
+/// of `clusterexternalsecrets`, or a single object. `stores` limits the result to references through these secret
+/// stores; empty means all.
 ///
 /// # Errors
-/// When the file holds anything else, or an object whose parts are not what they have to be.
+/// If the file holds anything else, or an object with invalid parts.
 pub fn patches(text: &[u8], map: &IdMap, stores: &[String]) -> Result<Patches, ManifestError> {
     let mut root: Value = serde_json::from_slice(text)?;
     let is_list = root.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
@@ -319,14 +320,14 @@ fn name(value: &Value, kind: &str, place: &str) -> Result<Name, ManifestError> {
     Ok(Name { kind: kind.to_owned(), namespace: text("namespace")?, name })
 }
 
-/// Whether the text is a name in Kubernetes; such a text needs no quotes in a shell and is a file name.
+/// Returns true if the text is a valid Kubernetes name. Such a text needs no shell quoting and is a valid file name.
 fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     text.len() <= LONGEST_NAME && text.chars().all(allowed) && edge(text.chars().next()) && edge(text.chars().last())
 }
 
-/// The controller that makes the object, if one does.
+/// Returns the controller that owns the object, if any.
 fn owner(value: &Value) -> Option<String> {
     let owners = value.pointer("/metadata/ownerReferences")?.as_array()?;
     let owner = owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
@@ -337,7 +338,7 @@ fn owner(value: &Value) -> Option<String> {
 /// Path, key and store of one reference.
 type StoreReference<'v> = (String, &'v str, Option<&'v str>);
 
-/// Every reference of an object.
+/// Returns every reference of an object.
 fn references<'v>(value: &'v Value, spec: &str, place: &str) -> Result<Vec<StoreReference<'v>>, ManifestError> {
     let whole = value.pointer(&format!("{spec}/secretStoreRef/name")).and_then(Value::as_str);
     let mut found = Vec::new();

@@ -1,6 +1,6 @@
-//! Old ids to new ids: unavoidable, so written in the forms that people can use.
+//! Map of old ids to new ids, in several output formats.
 //!
-//! Everything here is pure and returns text or data; whoever calls it writes the file.
+//! Everything here is pure and returns text or data; the caller writes the file.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,62 +15,62 @@ mod csv;
 pub mod external_secrets;
 mod terraform;
 
-/// Which item of the source is which item of the standby.
+/// Mapping of source items to standby items.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMap {
-    /// The full name of the source.
+    /// Full name of the source.
     pub source: String,
-    /// The full name of the standby. `None` if it shows none.
+    /// Full name of the standby; `None` if it shows none.
     pub standby: Option<String>,
-    /// Whether the run that made it came to its end; else it holds what was known to be there when it stopped.
+    /// True if the run completed. Otherwise the map holds the items known to exist when it stopped.
     #[serde(default = "whole")]
     pub complete: bool,
-    /// One line an item that is in both, in key order.
+    /// One mapping for each item that exists in both, in key order.
     pub items: Vec<Mapping>,
 }
 
-/// One item.
+/// Mapping of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
-    /// The key in the source.
+    /// Key in the source.
     pub key: ItemKey,
-    /// The type in the standby.
+    /// Type in the standby.
     #[serde(rename = "type")]
     pub item_type: String,
-    /// The type in the source, where it is another one.
+    /// Type in the source, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_type: Option<String>,
-    /// The name in the standby.
+    /// Name in the standby.
     pub name: String,
-    /// The name of the group in the standby, for secrets.
+    /// Group name in the standby, for secrets.
     pub group: Option<String>,
-    /// The name in the source, where it is another one.
+    /// Name in the source, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_name: Option<String>,
-    /// The name of the group in the source, where it is another one.
+    /// Group name in the source, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_group: Option<String>,
-    /// The id in the source.
+    /// Id in the source.
     pub old_id: String,
-    /// The id in the standby.
+    /// Id in the standby.
     pub new_id: String,
-    /// The versions, newest first.
+    /// Versions, newest first.
     pub versions: Vec<VersionMapping>,
-    /// The item as a resource of Terraform: its type and the id that `import` takes.
+    /// Terraform resource: its type, and the id for `import`.
     pub terraform: Option<(String, String)>,
 }
 
-/// One version.
+/// Mapping of one version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionMapping {
-    /// The id in the source.
+    /// Id in the source.
     pub old_id: String,
-    /// The id in the standby.
+    /// Id in the standby.
     pub new_id: String,
 }
 
 impl IdMap {
-    /// The map of all items that were found in the standby.
+    /// Returns the map of all items found in the standby.
     #[must_use]
     pub fn of(planned: &[Planned<'_>], instance: &dyn InstanceInventory, source: &str, standby: Option<&str>) -> Self {
         let found = planned.iter().filter_map(|one| {
@@ -81,7 +81,7 @@ impl IdMap {
         Self::sorted(found.collect(), source, standby, true)
     }
 
-    /// The map of what is known to be there when a run stops before its end.
+    /// Returns the map of items known to exist when a run stops early.
     #[must_use]
     pub fn so_far(
         found: &[MappedItem<'_>],
@@ -98,19 +98,19 @@ impl IdMap {
     }
 }
 
-/// Maps that do not say it were written at the end of a run.
+/// Default of [`IdMap::complete`]: maps without the member were written at the end of a run.
 fn whole() -> bool {
     true
 }
 
-/// What is known of one item in both instances.
+/// An item that exists in both instances.
 #[derive(Debug, Clone, Copy)]
 pub struct MappedItem<'a> {
-    /// The item of the snapshot.
+    /// Item of the snapshot.
     pub entry: &'a SnapshotItem,
-    /// Its id in the standby.
+    /// Id in the standby.
     pub new_id: &'a str,
-    /// Which versions of the standby hold which of the source, newest first.
+    /// Standby versions and the source versions that they hold, newest first.
     pub versions: &'a [VersionMapping],
 }
 
@@ -136,7 +136,7 @@ impl MappedItem<'_> {
     }
 }
 
-/// The versions of an item that was compared, newest first.
+/// Returns the versions of an item that was compared, newest first.
 fn versions_of(known: &StandbyItem) -> Vec<VersionMapping> {
     let places = known.view.newest.iter().cloned();
     let looked = known.view.versions.iter().flatten().rev().map(|version| version.id.clone());
@@ -152,7 +152,7 @@ fn versions_of(known: &StandbyItem) -> Vec<VersionMapping> {
 pub(super) mod tests {
     use super::*;
 
-    /// Secrets whose resource names meet in every way.
+    /// Returns a map of secrets whose resource names collide in every way.
     pub(super) fn map() -> IdMap {
         let item = |number: u32, name: &str, group: Option<&str>| Mapping {
             key: format!("secret/{number}").parse().unwrap(),

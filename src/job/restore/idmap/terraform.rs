@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::IdMap;
 
 impl IdMap {
-    /// The map as `import` blocks. Resource names are made from group and name, numbered where two would be the same.
+    /// Returns the map as `import` blocks. Resource names are derived from group and name, and numbered if they
+    /// collide.
     #[must_use]
     pub fn to_terraform(&self) -> String {
         let mut out = String::new();
@@ -19,14 +20,14 @@ impl IdMap {
     }
 }
 
-/// The name, or the first of its numbered forms that no other resource of this type has.
+/// Returns the name, or its first numbered form that no other resource of this type has.
 fn free(taken: &mut BTreeSet<(String, String)>, resource: &str, name: &str) -> String {
     let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
     let mut names = std::iter::once(name.to_owned()).chain(numbered);
     names.find(|name| taken.insert((resource.to_owned(), name.clone()))).unwrap_or_default()
 }
 
-/// An identifier of Terraform: letters, digits and underscores, not a digit first.
+/// Returns a Terraform identifier: letters, digits and underscores, not starting with a digit.
 fn identifier(group: Option<&str>, name: &str) -> String {
     let joined = group.map_or_else(|| name.to_owned(), |group| format!("{group}_{name}"));
     let mut out: String = joined.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -36,7 +37,7 @@ fn identifier(group: Option<&str>, name: &str) -> String {
     out
 }
 
-/// A quoted template of HCL that stands for exactly this text.
+/// Returns a quoted HCL template that evaluates to exactly this text.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     let mut chars = text.chars().peekable();

@@ -1,4 +1,5 @@
-//! Certificate authorities: made with the same parameters and a new key, then signed inside the standby or elsewhere.
+//! Certificate authorities: created with the same parameters and a new key, then signed inside the standby or
+//! elsewhere.
 
 use super::{Chain, PlannedItem};
 use crate::job::restore::known::{StandbyItem, settings_digest};
@@ -8,18 +9,18 @@ use crate::model::{ItemKey, Treatment};
 use crate::provider::normal::normal;
 use crate::provider::{Action, Certification, Phase, RestoreItem};
 
-/// What the plan for an authority needs beside the authority.
+/// Inputs for planning an authority.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthorityContext<'a> {
-    /// Whether an authority of its own instance signs it.
+    /// True if an authority of its own instance signs it.
     pub has_issuer: bool,
-    /// How it is brought back.
+    /// Treatment.
     pub treatment: Treatment,
-    /// The class of steps.
+    /// Phase of its steps.
     pub phase: Phase,
-    /// What to do about one that is there with other settings.
+    /// Policy for an existing authority with other settings.
     pub on_conflict: OnConflict,
-    /// The authority of the source that signs it, when it lives and was asked to.
+    /// Authority of the source that signs it, if the source is alive and may be asked.
     pub signer: Option<&'a ItemKey>,
 }
 
@@ -68,7 +69,7 @@ pub fn authority(view: &RestoreItem, known: Option<&StandbyItem>, context: &Auth
                 "its certificate in the standby has expired or was revoked; delete it there, then make a new plan",
             );
         }
-        // One that nobody had signed in the source is none the worse for it.
+        // An authority that was unsigned in the source as well needs no signature.
         Some(Certification::Unsigned) if inside && view.certification == Some(Certification::Certified) => {
             let reason = "its issuer in the standby has to sign it";
             chain.step(context.phase, Action::SignAuthority, reason, signed);
@@ -95,7 +96,7 @@ pub fn authority(view: &RestoreItem, known: Option<&StandbyItem>, context: &Auth
     outcome
 }
 
-/// What a new key means for those who trust the old one.
+/// Describes the consequences of the new key for clients that trust the old one.
 fn trust(context: &AuthorityContext<'_>) -> String {
     match (context.treatment, context.signer) {
         (Treatment::External, Some(_)) => {
@@ -108,7 +109,7 @@ fn trust(context: &AuthorityContext<'_>) -> String {
     }
 }
 
-/// Whether the settings may be brought to what they should be, by a patch.
+/// Checks whether a patch may change the settings to the wanted ones.
 fn may_update(view: &RestoreItem, known: &StandbyItem, context: &AuthorityContext<'_>) -> Result<(), String> {
     let differing = differing(view, known);
     if let Some(name) = differing.iter().find(|name| view.unpatchable.contains(name)) {
@@ -126,7 +127,7 @@ fn may_update(view: &RestoreItem, known: &StandbyItem, context: &AuthorityContex
     }
 }
 
-/// The compared settings that are not the same in the standby.
+/// Returns the compared settings that differ in the standby.
 pub(super) fn differing<'v>(view: &'v RestoreItem, known: &StandbyItem) -> Vec<&'v str> {
     let value = |view: &RestoreItem, name: &str| view.settings.get(name).filter(|v| v.get() != "null").map(normal);
     view.compared().filter(|name| value(view, name) != value(&known.view, name)).collect()

@@ -1,4 +1,4 @@
-//! The planner: pure, from what a snapshot holds and what is known of a standby to the steps of one item.
+//! The planner. Pure: computes the steps of one item from a snapshot and what is known of a standby.
 
 use super::known::{StandbyItem, settings_digest};
 use super::options::{DEFAULT_SOURCE_NAME, OnConflict};
@@ -17,33 +17,33 @@ pub use reissue::reissue;
 pub use replace::{replaceable, replaced};
 pub use secret::{METADATA_DIFFERS, SecretContext, secret};
 
-/// A step of one item, before it has its place in a plan.
+/// A step of one item, not yet placed in a plan.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// The class of steps.
+    /// Phase.
     pub phase: Phase,
-    /// What is done.
+    /// Change to make.
     pub action: Action,
-    /// The state before.
+    /// Expected state before the step.
     pub expect: ItemState,
-    /// The state after.
+    /// State after the step.
     pub leaves: ItemState,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
-/// What is to be done about one item.
+/// Planned outcome for one item.
 #[derive(Debug, Default)]
 pub struct PlannedItem {
-    /// The steps, in order.
+    /// Steps, in order.
     pub steps: Vec<Draft>,
-    /// Why nothing can be done.
+    /// Conflict that prevents any step.
     pub conflict: Option<String>,
-    /// What of it is lost.
+    /// Losses.
     pub losses: Vec<String>,
-    /// What to know.
+    /// Notes for the operator.
     pub notes: Vec<String>,
-    /// What is there and cannot be used yet: why, as a fragment.
+    /// Reasons why an existing item is not usable yet, as sentence fragments.
     pub waiting: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ impl PlannedItem {
     }
 }
 
-/// Grows the steps of one item, keeping track of its state.
+/// Builder of an item's steps, which tracks its state.
 struct Chain {
     now: ItemState,
     steps: Vec<Draft>,
@@ -70,7 +70,7 @@ impl Chain {
         self.steps.push(Draft { phase, action, expect, leaves: self.now.clone(), reason: reason.into() });
     }
 
-    /// The steps, their states reduced to what they touch.
+    /// Returns the steps, with their states reduced to the parts that the steps change.
     fn finish(mut self) -> Vec<Draft> {
         let mut parts = Parts::default();
         for step in &self.steps {
@@ -84,13 +84,13 @@ impl Chain {
     }
 }
 
-/// Plans a group. `known` is what the standby has.
+/// Plans a group. `known` is the group in the standby.
 #[must_use]
 pub fn group(view: &RestoreItem, known: Option<&StandbyItem>) -> PlannedItem {
     simple(view, known, None, Phase::Groups, Action::CreateGroup, || Ok(Action::UpdateGroup))
 }
 
-/// Plans the registration; one with another service is not ours to change.
+/// Plans the registration. A registration with another service is never changed.
 #[must_use]
 pub fn registration(view: &RestoreItem, known: Option<&StandbyItem>, names: Option<&RegistrationNames>) -> PlannedItem {
     let mut outcome = simple(view, known, None, Phase::Registration, Action::Register, || {
@@ -104,7 +104,7 @@ pub fn registration(view: &RestoreItem, known: Option<&StandbyItem>, names: Opti
     outcome
 }
 
-/// Plans a configuration, whose value was compared when it is there.
+/// Plans a configuration; the value of an existing one has been compared.
 #[must_use]
 pub fn configuration(
     view: &RestoreItem,
@@ -127,8 +127,8 @@ pub fn configuration(
     })
 }
 
-/// Items that are either there or not, with settings and perhaps a value; `value` is what states say of it when it is
-/// right.
+/// Plans an item that either exists or not, with settings and possibly a value. `value` is the value member of the
+/// state of a correct item.
 fn simple(
     view: &RestoreItem,
     known: Option<&StandbyItem>,

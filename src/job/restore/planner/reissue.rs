@@ -1,7 +1,7 @@
-//! Secrets that the standby issues anew: made once, never given a version, their payload never compared.
+//! Secrets that the standby issues: created once, never given a version, payloads never compared.
 //!
-//! One that is there is right when what a patch can change is right: a newer version in the source is the source's own
-//! affair, since adding one here would rotate a credential that somebody may use already.
+//! An existing one is correct if everything that a patch can change is correct. A newer version in the source is not
+//! transferred: adding a version would rotate a credential that may already be in use.
 
 use super::secret::{add_locks, is_origin, lock, mark, may_cover, note_version};
 use super::{Chain, PlannedItem, SecretContext};
@@ -80,7 +80,7 @@ fn changed(
         outcome.waiting.push("the standby is still issuing it".to_owned());
     }
     let mut chain = Chain::new(known.state(view.compared()));
-    // What the mark says of versions was true when it was made, and stays.
+    // The mark describes the versions at the time of the restore, and stays as it is.
     let rotates = known.view.rotation.is_some();
     let wanted_mark = ours.cloned().or_else(|| mark(view, goal, 1, rotates, context));
     let wanted = settings_digest(&view.settings, view.compared(), wanted_mark.as_ref());
@@ -93,7 +93,7 @@ fn changed(
         let action = Action::PatchMetadata { mark: wanted_mark };
         chain.step(context.phase, action, reason, |state| state.settings = Some(wanted));
     }
-    // Locks belong to the version that we had made; where the standby has rotated since, there is nothing to lock.
+    // Locks belong to the version that our create made. If the standby has rotated since, there is nothing to lock.
     for version in goal.versions.iter().filter(|version| known.holding(&version.id).is_some()) {
         let locks: Vec<&RestoreLock> = goal.locks_on(&version.id).collect();
         lock(&mut chain, &version.id, &locks, &[]);
@@ -102,7 +102,7 @@ fn changed(
     Ok(outcome)
 }
 
-/// A setting that only a create takes and that both show differently.
+/// Returns a setting that can only be set at creation and that differs, if both instances show it.
 fn fixed_differs<'v>(view: &'v RestoreItem, known: &StandbyItem) -> Option<&'v str> {
     let differs = |name: &&&str| match (view.settings.get(name), known.view.settings.get(name)) {
         (Some(want), Some(have)) => normal(want) != normal(have),

@@ -1,4 +1,4 @@
-//! Replacing what the standby has: its locks come off, it is deleted, and made anew.
+//! Replaces a standby item: removes its locks, deletes it, and creates it anew.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use crate::job::restore::state::ItemState;
 use crate::model::ItemKind;
 use crate::provider::{Action, Phase, RestoreItem};
 
-/// Whether an item of the standby may be replaced by `view`: a secret or a configuration with a value, and nothing that
-/// was restored from another secret, which may be somebody's only copy. An authority is none: whatever it signed would be
-/// worth nothing.
+/// Returns true if a standby item may be replaced by `view`: a secret, or a configuration with a value. Never an item
+/// restored from another secret, which may be the only copy. Never an authority: everything that it signed would become
+/// worthless.
 #[must_use]
 pub fn replaceable(view: &RestoreItem, known: &StandbyItem) -> bool {
     let foreign = known.view.mark.as_ref().is_some_and(|mark| mark.source != view.key.id());
@@ -19,12 +19,12 @@ pub fn replaceable(view: &RestoreItem, known: &StandbyItem) -> bool {
     matches!(kind, ItemKind::Secret | ItemKind::Configuration) && view.certification.is_none() && !foreign
 }
 
-/// Deletes what is there, then does what `created` says of an item that is not there. `why` is what was in the way.
+/// Deletes the existing item, then runs the steps of `created`. `why` is the conflict.
 #[must_use]
 pub fn replaced(view: &RestoreItem, known: &StandbyItem, phase: Phase, created: PlannedItem, why: &str) -> PlannedItem {
     let PlannedItem { steps, losses, mut notes, .. } = created;
     let mut chain = Chain::new(known.state(view.compared()));
-    // The new item has versions of its own, some of them under the same names; what their metadata was does not matter.
+    // The new item's versions may have the same names; the metadata of the deleted ones does not matter.
     chain.now.version_metadata.clear();
     let mut locked = BTreeMap::<String, Vec<String>>::new();
     for lock in chain.now.locks.keys() {

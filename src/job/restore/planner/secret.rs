@@ -9,33 +9,33 @@ use crate::model::json::JsonObject;
 use crate::model::{Digest, Item, Slot, Timestamp};
 use crate::provider::{Action, Phase, RestoreItem, RestoreLock, RestoreMark, RestoreVersion};
 
-/// Note on a secret that only the id map will record.
+/// Note for a secret that only the id map records.
 const NO_ROOM_FOR_MARK: &str = "no room for the restore mark in its custom metadata (10 KB limit, or the key is taken); only the id map records it";
 
 /// Reason of a metadata patch that changes more than the restore mark.
 pub const METADATA_DIFFERS: &str = "its metadata differs";
 
-/// Locks that one step takes off: their names have up to 64 characters each, and servers take addresses of a few
-/// thousand.
+/// Maximum number of locks that one step removes. Their names have up to 64 characters each, and servers limit URLs to
+/// a few thousand.
 const UNLOCKED_AT_ONCE: usize = 50;
 
-/// What the plan for a secret needs beside the secret.
+/// Inputs for planning a secret.
 #[derive(Debug, Clone, Copy)]
 pub struct SecretContext<'a> {
-    /// What was asked for.
+    /// Requested options.
     pub options: &'a PlanOptions,
-    /// The class of steps that the secret belongs to.
+    /// Phase of the secret.
     pub phase: Phase,
-    /// The ledger entry of the snapshot.
+    /// Ledger entry of the snapshot.
     pub snapshot: Digest,
-    /// The present, by the standby's clock.
+    /// Current time, by the standby's clock.
     pub now: Timestamp,
 }
 
 /// Plans a secret with its versions, metadata and locks.
 ///
-/// A secret that is there without our mark and holds the payload of the snapshot is adopted: it gets the marks, so that
-/// the next plan needs no payload read; after that a plan is empty.
+/// An existing secret without our mark that holds the snapshot's payload is adopted: it gets the marks, so that the
+/// next plan is empty and reads no payload.
 #[must_use]
 pub fn secret(
     item: &Item,
@@ -59,7 +59,7 @@ pub fn secret(
     planned
 }
 
-/// What the operator must know of members that are secret by their name and were cut out of an item's metadata.
+/// Returns the note about members with secret names that were cut out of an item's metadata.
 fn withheld(item: &Item) -> Option<String> {
     let cut = item.payloads.iter().any(|pointer| pointer.version.as_str() == Slot::WITHHELD);
     cut.then(|| {
@@ -72,10 +72,10 @@ fn withheld(item: &Item) -> Option<String> {
     })
 }
 
-/// The mark that a secret gets, unless there is no room for it.
+/// Returns the mark of a secret, unless there is no room for it.
 ///
-/// `rotates` says whether the secret rotates by itself in the standby. What an instance that was restored itself still
-/// holds back is held back on.
+/// `rotates` is true if the secret rotates automatically in the standby. A rotation that the source itself, as a
+/// restored instance, still held back stays held back.
 pub(super) fn mark(
     view: &RestoreItem,
     goal: &Goal,
@@ -150,7 +150,7 @@ fn created(view: &RestoreItem, goal: &Goal, context: &SecretContext<'_>) -> Plan
     outcome
 }
 
-/// Whether the version gets a mark; notes when there is no room for it.
+/// Returns true if the version gets a mark; adds a note if there is no room for it.
 pub(super) fn note_version(view: &RestoreItem, version: &RestoreVersion, outcome: &mut PlannedItem) -> bool {
     let fits = view.fits_version(version);
     if !fits {
@@ -179,7 +179,7 @@ pub(super) fn add_locks(chain: &mut Chain, version: &str, locks: &[&RestoreLock]
     });
 }
 
-/// The plan for a secret that is there.
+/// Plans a secret that exists.
 fn changed(
     view: &RestoreItem,
     goal: &Goal,
@@ -208,7 +208,7 @@ fn changed(
                 .to_owned(),
         );
     }
-    // What has a payload once all is done, by names in states, oldest first.
+    // Versions that will have a payload in the end, as named in states, oldest first.
     let mut bearing: Vec<String> = bearing(known);
     let mut removed = Vec::new();
     let total = known.view.versions_total.unwrap_or(known.view.versions.iter().flatten().count() as u64);
@@ -230,7 +230,7 @@ fn changed(
         chain.step(context.phase, action, "the snapshot has a newer version", |state| {
             state.version_metadata.insert(newest.clone(), metadata);
             state.newest = Some(newest);
-            // Set again below, whatever the version makes of them.
+            // The new version may change the settings; they are patched below.
             state.settings = None;
         });
     }
@@ -260,19 +260,19 @@ fn changed(
     Ok(outcome)
 }
 
-/// The versions of the standby that have a payload, by names in states, oldest first.
+/// Returns the standby versions that have a payload, as named in states, oldest first.
 fn bearing(known: &StandbyItem) -> Vec<String> {
     let versions = known.view.versions.iter().flatten();
     versions.filter(|version| version.payload).map(|version| known.version_name(&version.id)).collect()
 }
 
-/// Which versions have to follow what the standby has, oldest first.
+/// Returns the versions to add after the existing ones, oldest first.
 fn versions_to_add<'a>(
     goal: &'a Goal,
     known: &StandbyItem,
     on_conflict: OnConflict,
 ) -> Result<Vec<&'a RestoreVersion>, String> {
-    // Versions were not asked for when the rows say that they are right.
+    // Versions are read only if the rows do not already prove them correct.
     let Some(current) = known.view.current() else { return Ok(Vec::new()) };
     let holds = known.sources.get(&current.id);
     let Some(newest) = goal.versions.last() else { return Ok(Vec::new()) };
@@ -280,12 +280,12 @@ fn versions_to_add<'a>(
         return Ok(Vec::new());
     }
     match holds {
-        // What is there holds the previous one, or an older one that we brought.
+        // The current version is the previous one, or an older one from an earlier restore.
         Some(there) => {
             let after = goal.versions.iter().position(|version| version.id == *there).map_or(0, |place| place + 1);
             Ok(goal.versions.iter().skip(after).collect())
         }
-        // Only the newest goes on top, so that the standby's own stays as its previous version.
+        // Add only the newest, so that the standby's own version remains as the previous one.
         None if on_conflict == OnConflict::NewVersion => Ok(vec![newest]),
         None => Err(format!(
             "its current version {} in the standby is none of this backup; overwrite it, or leave it out",
@@ -294,7 +294,7 @@ fn versions_to_add<'a>(
     }
 }
 
-/// Takes the locks off the version that the next one pushes out.
+/// Removes the locks from the version that the next one displaces.
 fn unlock(chain: &mut Chain, goal: &Goal, version: &str, context: &SecretContext<'_>) -> Result<Vec<String>, String> {
     let prefix = format!("{version}/");
     let names: Vec<String> =
@@ -313,8 +313,8 @@ fn unlock(chain: &mut Chain, goal: &Goal, version: &str, context: &SecretContext
     Ok(names)
 }
 
-/// Takes locks off a version, in pieces: their names stand in the address of the request, and a killed apply goes on
-/// between two pieces.
+/// Removes locks from a version in chunks: their names are part of the request's URL. A killed apply resumes between
+/// two chunks.
 pub(super) fn remove_locks(chain: &mut Chain, phase: Phase, version: &str, names: &[String], reason: &str) {
     for names in names.chunks(UNLOCKED_AT_ONCE) {
         let action = Action::RemoveLocks { version: version.to_owned(), names: names.to_vec() };
@@ -336,7 +336,7 @@ fn patch_settings(
     outcome: &mut PlannedItem,
 ) -> Result<(), String> {
     let there = &known.view;
-    // A patch never turns rotation on, so what an earlier restore held back stays held, whatever is allowed now.
+    // A patch never turns rotation on, so a rotation held back earlier stays held back, whatever is allowed now.
     let rotates = there.rotation.is_some();
     if view.rotation.is_some() && !rotates && context.options.allow_rotation {
         outcome
@@ -361,14 +361,15 @@ fn patch_settings(
         (true, false) => "its mark follows its versions",
         (false, _) => METADATA_DIFFERS,
     };
-    // The mark says that version metadata and locks are done, so it comes behind them.
+    // The mark claims that version metadata and locks are complete, so it is written after them.
     let phase = chain.steps.last().map_or(context.phase, |step| step.phase);
     chain.step(phase, Action::PatchMetadata { mark }, reason, |state| state.settings = Some(wanted));
     Ok(())
 }
 
-/// Whether the metadata of what is there may be covered by the snapshot's: what a restore made, and on the way back what
-/// it was made from, is nobody else's; of other secrets it is somebody's own.
+/// Checks whether the snapshot's metadata may replace that of an existing secret. It may if a restore created the
+/// secret, or on failback if the snapshot's secret was restored from it. Metadata of other secrets belongs to someone
+/// else.
 pub(super) fn may_cover(view: &RestoreItem, known: &StandbyItem, context: &SecretContext<'_>) -> Result<(), String> {
     let versions = || known.view.versions.iter().flatten();
     let restored = known.view.mark.is_some() || versions().any(|version| version.mark.is_some());
@@ -383,7 +384,7 @@ pub(super) fn may_cover(view: &RestoreItem, known: &StandbyItem, context: &Secre
     }
 }
 
-/// Whether the secret of the snapshot was restored from what is there.
+/// Returns true if the snapshot's secret was restored from the existing one.
 pub(super) fn is_origin(view: &RestoreItem, known: &StandbyItem) -> bool {
     view.mark.as_ref().is_some_and(|mark| mark.source == known.view.key.id())
 }
@@ -402,7 +403,7 @@ fn patch_version(chain: &mut Chain, view: &RestoreItem, version: &RestoreVersion
     });
 }
 
-/// Brings the locks of one version to what the snapshot has; locks of other names stay.
+/// Makes the locks of one version match the snapshot; locks with other names stay.
 pub(super) fn lock(chain: &mut Chain, version: &str, wanted: &[&RestoreLock], removed: &[String]) {
     let key = |lock: &RestoreLock| format!("{}/{}", version_name(Some(version), ""), lock.name);
     let is = |lock: &&&RestoreLock, state: &ItemState| state.locks.get(&key(lock)) == Some(&lock_digest(lock));

@@ -1,4 +1,4 @@
-//! Plans of single secrets, without any network.
+//! Plans of single secrets, without a network.
 
 use super::*;
 use crate::job::fake::FakeConverter;
@@ -15,7 +15,7 @@ fn planned(known: Option<&StandbyItem>, options: &PlanOptions, row: &str, locks:
     secret(&item, &FakeConverter.describe(&item), known, &context)
 }
 
-/// A standby whose versions, oldest first, hold these of the source; `-` holds something of its own.
+/// Returns a standby whose versions, oldest first, hold these source versions; `-` is a version of its own.
 fn standby(holds: &[&str], locks: &str) -> StandbyItem {
     let version = |(place, source): (usize, &&str)| {
         let gone = if holds.len() - place > 2 { r#","gone":true"# } else { "" };

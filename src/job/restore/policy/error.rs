@@ -1,24 +1,24 @@
-//! What can be wrong with a policy.
+//! Errors in a policy.
 
 use crate::model::{ItemKey, Treatment};
 
-/// A policy that cannot be followed. All of these are usage errors.
+/// A policy that cannot be applied. All of these are usage errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// It selects nothing.
+    /// The policy selects nothing.
     #[error("{what} selects nothing in the snapshot; mend its `select`, or take it out of the configuration")]
     Idle {
         /// The rule, override or transform, with its number from 1.
         what: String,
     },
-    /// It selects items and finds nothing to rewrite in them.
+    /// The transform selects items and finds nothing to rewrite in them.
     #[error("{what} finds nothing to rewrite in what it selects; mend its `from`, or take it out of the configuration")]
     Nothing {
         /// The transform, with its number from 1.
         what: String,
     },
-    /// A treatment that no item of that type has.
+    /// The type of the item does not allow the treatment.
     #[error(
         "{what} asks for `{treatment}`, which {name} of type {item_type} cannot have; it allows {allowed}; narrow its \
          `select`, or name another treatment"
@@ -32,10 +32,10 @@ pub enum PolicyError {
         name: String,
         /// Its type.
         item_type: String,
-        /// What it allows.
+        /// Allowed treatments.
         allowed: String,
     },
-    /// A member that nothing has which the override selects.
+    /// No selected item can have the member.
     #[error(
         "{what} sets `{member}`, which nothing that it selects can have (such as {item_type}); mend its name or its \
          `select`"
@@ -48,17 +48,17 @@ pub enum PolicyError {
         /// The type of one selected item.
         item_type: String,
     },
-    /// A name for more than one item.
+    /// A rule gives one name to several items.
     #[error("{what} has one name for {count} items; select one of them: {items}")]
     OneName {
         /// The rule, with its number from 1.
         what: String,
-        /// How many it selects.
+        /// Number of selected items.
         count: usize,
         /// Some of them.
         items: String,
     },
-    /// A name for what keeps its own.
+    /// A rule renames an item that must keep its name.
     #[error("{what} names {item}, but only a secret can be renamed: others refer to a configuration by its name")]
     Unnameable {
         /// The rule, with its number from 1.

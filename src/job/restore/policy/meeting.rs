@@ -1,4 +1,4 @@
-//! Items that policies bring together under one name.
+//! Name collisions caused by policies.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use crate::job::restore::snapshot_item::SnapshotItem;
 use crate::model::{ItemKey, ItemKind};
 use crate::provider::{ItemWriter, Route};
 
-/// Items that would meet under one name in the standby, and why each cannot be made.
+/// Returns the items whose names would collide in the standby, with reasons.
 ///
-/// The provider takes a name once per type and group, perhaps once per type: what the source has twice it may have, what
-/// only a policy brings together it may not.
+/// The provider accepts a name once per type and group, or possibly once per type. Names that occur twice in the source
+/// are accepted; names that collide only because of a policy are not.
 #[must_use]
 pub(in crate::job::restore) fn collisions(
     entries: &[&SnapshotItem],
@@ -50,7 +50,7 @@ pub(in crate::job::restore) fn collisions(
     found
 }
 
-/// Groups that become part of another one, with what to say about each.
+/// Returns the groups that are merged into another one, with a message for each.
 #[must_use]
 pub(in crate::job::restore) fn merged(entries: &[&SnapshotItem]) -> BTreeMap<ItemKey, String> {
     let groups = || entries.iter().filter(|entry| entry.item.key.kind() == ItemKind::Group);
@@ -58,7 +58,7 @@ pub(in crate::job::restore) fn merged(entries: &[&SnapshotItem]) -> BTreeMap<Ite
     let mut first: BTreeMap<&str, &SnapshotItem> = BTreeMap::new();
     for entry in groups() {
         let kept = first.entry(entry.view.name.as_str()).or_insert(entry);
-        // The group that keeps its name, and the one that is there already, come before one that takes the name on.
+        // A group that keeps its name, or that already exists, takes precedence over one renamed to it.
         if built_in(entry) || (entry.view.name == entry.origin.name && !built_in(kept)) {
             *kept = entry;
         }

@@ -1,8 +1,8 @@
-//! What the configuration makes of each item: its treatment, its name, supplied members, rewrites. Pure.
+//! Applies the configuration to each item: treatment, name, supplied members, rewrites. Pure.
 //!
-//! Selectors go by what an item is in the source, so that no rule depends on another one. A rule, override or rewrite
-//! that selects nothing, or would change nothing, is refused: it is a slip, and in an outage nobody sees that it did not
-//! work.
+//! Selectors match the item as it is in the source, so that no rule depends on another one. A rule, override or rewrite
+//! that selects nothing, or would change nothing, is refused: it is a mistake, and during an outage nobody would notice
+//! that it had no effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,13 +22,13 @@ pub(super) use rewrites::check_rewrites;
 
 use rewrites::{rewrite, stamp};
 
-/// Names at most so many items in a message.
+/// Maximum number of items named in a message.
 const NAMED: usize = 5;
 
-/// Works out what every item becomes. `groups` are the names of groups by id, as the source has them.
+/// Resolves the policies of every item. `groups` maps group ids to names, as in the source.
 ///
 /// # Errors
-/// When a policy cannot be followed.
+/// If a policy cannot be applied.
 pub(super) fn resolve(
     items: Vec<Item>,
     groups: &BTreeMap<String, String>,
@@ -43,7 +43,8 @@ pub(super) fn resolve(
             (item, origin)
         })
         .collect();
-    // A supplied member may allow a treatment, and what takes a member may depend on the treatment.
+    // Computed twice: a supplied member may allow a treatment, and which members an item takes depends on the
+    // treatment.
     let first = treatments(&sources, converter, policies, sign_with_source)?;
     let supplied = supply(&mut sources, &first, converter, policies)?;
     let treatments = treatments(&sources, converter, policies, sign_with_source)?;
@@ -73,7 +74,7 @@ pub(super) fn resolve(
     Ok(entries.into_iter().map(|entry| (entry.item.key.clone(), entry)).collect())
 }
 
-/// The treatment of one item, and why.
+/// Chosen treatment of an item, with its effects and notes.
 struct Chosen {
     treatment: Treatment,
     effects: Vec<TreatmentEffect>,
@@ -98,7 +99,7 @@ fn treatments(
         let mut one =
             Chosen { treatment: allowed.first().copied().unwrap_or_default(), effects: Vec::new(), notes: Vec::new() };
         match asked(item, origin, policies) {
-            // What comes back by itself needs no rule: one for a whole group speaks of the others in it.
+            // An item that is restored exactly needs no rule: a rule for its whole group is meant for the other items.
             (Some((_, treatment)), _) if allowed == [Treatment::Exact] && treatment != Treatment::Exact => {}
             (Some((place, treatment)), _) => {
                 if !converter.type_treatments(&item.item_type).contains(&treatment) {
@@ -125,8 +126,8 @@ fn treatments(
         }
         chosen.push(one);
     }
-    // A rule that is never used asks for what none of its items has; where earlier rules take them all, it may well be
-    // meant as a last resort.
+    // An unused rule asks for a treatment that none of its items has. If earlier rules take all its items, it may be
+    // meant as a fallback.
     for (place, rule) in policies.rules.iter().enumerate() {
         let Some(treatment) = rule.treatment.filter(|_| used.get(place) == Some(&false)) else { continue };
         let meant = || sources.iter().filter(|(_, origin)| origin.selected(&rule.select));
@@ -147,7 +148,7 @@ fn treatments(
     Ok(chosen)
 }
 
-/// The treatment that the first fitting rule asks for, with its place, and the one that the type has.
+/// Returns the treatment of the first matching rule, with its index, and the treatment of the item's type.
 fn asked(item: &Item, origin: &ItemOrigin, policies: &Policies) -> (Option<(usize, Treatment)>, Option<Treatment>) {
     let mut rules = policies.rules.iter().enumerate();
     let by_rule =
@@ -155,8 +156,8 @@ fn asked(item: &Item, origin: &ItemOrigin, policies: &Policies) -> (Option<(usiz
     (by_rule, policies.types.get(&item.item_type).copied())
 }
 
-/// The treatment that an item gets by these policies. What it cannot have as it is now is passed over, as in a plan; what
-/// a plan would refuse is no matter here. `groups` are the names of groups by id.
+/// Returns the treatment of an item under these policies. As in a plan, a treatment that the item cannot have in its
+/// current state is skipped; what a plan would refuse is not an error here. `groups` maps group ids to names.
 #[must_use]
 pub fn treatment(
     item: &Item,
@@ -171,7 +172,7 @@ pub fn treatment(
 }
 
 impl Chosen {
-    /// Takes a treatment that the type allows; where the state of this very item does not, the usual one stays.
+    /// Sets a treatment that the type allows; keeps the default if the state of this item does not allow it.
     fn choose(&mut self, treatment: Treatment, allowed: &[Treatment]) {
         if allowed.contains(&treatment) {
             self.treatment = treatment;
@@ -182,7 +183,7 @@ impl Chosen {
     }
 }
 
-/// The name that a rule gives to each item, with the rule.
+/// Returns the name that a rule gives to each item, with the rule.
 fn names(sources: &[(Item, ItemOrigin)], policies: &Policies) -> Result<Vec<Option<(String, String)>>, PolicyError> {
     let mut names: Vec<Option<(String, String)>> = vec![None; sources.len()];
     for (place, rule) in policies.rules.iter().enumerate() {
@@ -217,7 +218,7 @@ fn words(treatments: &[Treatment]) -> String {
     treatments.iter().map(|treatment| treatment.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Gives items the members that are supplied; says which overrides each item took something from.
+/// Adds supplied members to items. Returns the overrides that each item took a member from.
 fn supply(
     sources: &mut [(Item, ItemOrigin)],
     treatments: &[Chosen],
@@ -263,7 +264,7 @@ impl ItemOrigin {
         }
     }
 
-    /// Whether one of the selectors means the item as it is in the source. A group is also meant by `group:GLOB`.
+    /// Returns true if one of the selectors matches the item as it is in the source. `group:GLOB` also matches a group.
     #[must_use]
     pub fn selected(&self, select: &[Selector]) -> bool {
         let Self { name, item_type, group, labels, is_group } = self;
@@ -272,7 +273,7 @@ impl ItemOrigin {
         select.iter().any(|selector| selector.matches(&subject))
     }
 
-    /// Group and name.
+    /// Returns group and name.
     #[must_use]
     pub fn in_words(&self) -> String {
         self.group.as_ref().map_or_else(|| self.name.clone(), |group| format!("{group}/{}", self.name))

@@ -1,4 +1,4 @@
-//! The rewrites of everything but payloads, and what is noted about those.
+//! Rewrites of everything except payloads, and the record of payload rewrites.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::json::{JsonObject, raw};
 use crate::model::{ItemKind, Policies, RewriteField, Transform};
 use crate::provider::Route;
 
-/// Does one rewrite. Payloads are only noted: they are rewritten where they are read.
+/// Applies one rewrite. Payload rewrites are only recorded, and applied where payloads are read.
 pub(super) fn rewrite(entries: &mut [SnapshotItem], what: &str, transform: &Transform) -> Result<(), PolicyError> {
     if transform.field == RewriteField::Group {
         return rewrite_groups(entries, what, transform);
@@ -65,7 +65,7 @@ pub(super) fn rewrite(entries: &mut [SnapshotItem], what: &str, transform: &Tran
     }
 }
 
-/// Renames groups, and with them the group of every secret in them.
+/// Renames groups, and the group of every secret in them.
 fn rewrite_groups(entries: &mut [SnapshotItem], what: &str, transform: &Transform) -> Result<(), PolicyError> {
     let mut renamed = BTreeMap::new();
     let mut selected = false;
@@ -94,7 +94,7 @@ fn rewrite_groups(entries: &mut [SnapshotItem], what: &str, transform: &Transfor
     Ok(())
 }
 
-/// Rewrites the texts of one member; says in how many places.
+/// Rewrites the texts of one member; returns the number of places.
 fn member(settings: &mut JsonObject, name: &str, transform: &Transform) -> u64 {
     let Some((text, places)) = settings.get(name).and_then(|value| rewrite_json(value.get(), transform)) else {
         return 0;
@@ -114,7 +114,7 @@ fn every_member(settings: &mut JsonObject, apart: &[&str], transform: &Transform
     names.iter().map(|name| member(settings, name, transform)).sum()
 }
 
-/// A short digest over rewrites of a payload: a changed one makes another payload of the same version.
+/// Returns a short digest of payload rewrites, which identifies the resulting payload of a version.
 pub(super) fn stamp(rewrites: &[(String, Transform)]) -> String {
     let pairs: Vec<[&str; 2]> = rewrites.iter().map(|(_, one)| [one.from.as_str(), one.to.as_str()]).collect();
     let mut digest = sha256(raw(&pairs).get().as_bytes()).to_string();
@@ -122,10 +122,10 @@ pub(super) fn stamp(rewrites: &[(String, Transform)]) -> String {
     digest
 }
 
-/// Makes sure that every rewrite of payloads that was asked for finds something.
+/// Checks that every requested payload rewrite finds something.
 ///
 /// # Errors
-/// When one finds nothing in any item that was asked for and that it selects.
+/// If one finds nothing in the selected items that it applies to.
 pub(in crate::job::restore) fn check_rewrites(planned: &[Planned<'_>], policies: &Policies) -> Result<(), PolicyError> {
     for (place, transform) in policies.transforms.iter().enumerate() {
         let what = format!("transform {}", place + 1);

@@ -1,9 +1,9 @@
-//! Resolving policies over a small instance.
+//! Resolves policies over a small instance.
 
 use super::*;
 use crate::job::fake::{self, FakeConverter, FakeInstance};
 
-/// A secret in a group, or a group.
+/// Returns a secret in a group, or a group.
 fn item(key: &str, item_type: &str, group: Option<&str>, name: &str) -> Item {
     let row = format!(r#"{{"name":"{name}"}}"#);
     Item { group: group.map(Into::into), ..fake::item(key, item_type, name, &[("row", &row)], &["v1"]) }
