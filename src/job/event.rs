@@ -1,8 +1,8 @@
-//! What a running job tells the terminal, the log, the metrics.
+//! Events that a running job emits for the terminal, the log and the metrics.
 
 use std::fmt;
 
-/// A stage of a job that can be drawn as one progress bar.
+/// A stage of a job, shown as one progress bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Listing the instance.
@@ -25,7 +25,7 @@ pub enum Stage {
     Apply,
 }
 
-/// Something worth telling. Never holds a payload.
+/// An event of a job. Never contains a payload.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum JobEvent {
@@ -33,34 +33,34 @@ pub enum JobEvent {
     Begin {
         /// The stage.
         stage: Stage,
-        /// How many units it has, if known.
+        /// Total number of units, if known.
         total: Option<u64>,
     },
-    /// So many more units of the stage are done.
+    /// More units of the stage are done.
     Advance {
         /// The stage.
         stage: Stage,
-        /// Units done since the last such event.
+        /// Number of units since the last such event.
         by: u64,
     },
-    /// A stage is over.
+    /// A stage ends.
     End {
         /// The stage.
         stage: Stage,
     },
-    /// Something to know (a round, a retry, what a run builds on).
+    /// Information (a round, a retry, the base of a run).
     Note(String),
-    /// Something that the operator should look at.
+    /// A warning for the operator.
     Warning(String),
 }
 
 /// Consumes events. Called from many tasks; must not block.
 pub trait Observer: Send + Sync + fmt::Debug {
-    /// Takes one event.
+    /// Handles one event.
     fn observe(&self, event: JobEvent);
 }
 
-/// Ignores everything.
+/// Observer that ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -1,6 +1,6 @@
-//! The use cases, one folder each. Plan, then do: a plan is plain data, printable, testable.
+//! The use cases, one directory each. Plan, then apply: a plan is plain data, printable and testable.
 //!
-//! Jobs print nothing and draw nothing: they emit [`event::JobEvent`]s.
+//! Jobs print nothing: they emit [`event::JobEvent`]s.
 
 use std::sync::Arc;
 
@@ -26,14 +26,14 @@ pub mod sweep;
 pub mod sync;
 pub mod verify;
 
-/// What every job gets from outside.
+/// Context of a job.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The present.
+    /// Clock.
     pub clock: Arc<dyn Clock>,
-    /// Who listens.
+    /// Receiver of events.
     pub observer: Arc<dyn event::Observer>,
-    /// Cancelled when the user or the platform wants us to stop; a job then ends at the next safe point with an error of
-    /// kind [`crate::model::FailureKind::Interrupted`].
+    /// Cancelled when the user or the platform wants the job to stop. The job then ends at the next safe point with an
+    /// error of kind [`crate::model::FailureKind::Interrupted`].
     pub cancel: CancellationToken,
 }

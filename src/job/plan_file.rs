@@ -1,4 +1,4 @@
-//! Plans as files: one form, one digest over all the rest, one way to read them back.
+//! Plan files: one format, a digest of the contents, one reader.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use serde_json::value::RawValue;
 use crate::crypto::digest::sha256;
 use crate::model::{Digest, FailureKind};
 
-/// A plan that is saved and applied later.
+/// A plan that can be saved and applied later.
 pub trait PlanFile: Serialize + DeserializeOwned {
-    /// The version of the plan's own form; a plan of another is refused.
+    /// Format version of the plan; other versions are refused.
     const FORMAT: u32;
-    /// The member that says the form.
+    /// Name of the member with the format version.
     const FORM: &'static str;
-    /// The command that makes such a plan.
+    /// Command that makes such a plan.
     const COMMAND: &'static str;
 
-    /// Where its digest is.
+    /// Returns its digest member.
     fn digest_mut(&mut self) -> &mut Digest;
 
-    /// The plan with its digest, once all the rest is as it should be.
+    /// Sets the digest; called once the plan is complete.
     #[must_use]
     fn sealed(mut self) -> Self {
-        // Part of what is digested, so it has one value there. Every plan can be written; were there one that cannot,
-        // `to_json` would say so.
+        // The digest member itself is zero while hashing. Every plan can be serialised; if one could not, `to_json`
+        // would fail.
         *self.digest_mut() = Digest::from_bytes([0; 32]);
         let digest = sha256(&serde_json::to_vec(&self).unwrap_or_default());
         *self.digest_mut() = digest;
@@ -35,13 +35,13 @@ pub trait PlanFile: Serialize + DeserializeOwned {
     /// Reads a plan back.
     ///
     /// # Errors
-    /// When it is no such plan, one of another form, or one that was changed after it was made.
+    /// If it is not such a plan, has another format version, or was changed after it was made.
     fn from_json(text: &[u8]) -> Result<Self, PlanFileError> {
         let command = Self::COMMAND;
         let read = |source| PlanFileError::Json { command, source };
         let members: BTreeMap<String, &RawValue> = serde_json::from_slice(text).map_err(read)?;
         let form = members.get(Self::FORM).and_then(|form| form.get().parse().ok());
-        // One that says no form is no plan: reading it whole says why.
+        // Without a format version it is not a plan; parsing it completely gives the reason.
         if let Some(form) = form.filter(|form: &u64| *form != u64::from(Self::FORMAT)) {
             return Err(PlanFileError::Format { form, known: Self::FORMAT, command });
         }
@@ -51,50 +51,50 @@ pub trait PlanFile: Serialize + DeserializeOwned {
         if *plan.digest_mut() == made_with { Ok(plan) } else { Err(PlanFileError::Changed { command }) }
     }
 
-    /// The plan as a file's text.
+    /// Returns the plan as the text of a file.
     ///
     /// # Errors
-    /// When it cannot be written as JSON, which no plan does.
+    /// If it cannot be serialised to JSON, which no plan does.
     fn to_json(&self) -> Result<String, PlanFileError> {
         serde_json::to_string_pretty(self).map_err(|source| PlanFileError::Json { command: Self::COMMAND, source })
     }
 }
 
-/// A file is no plan that this release can apply.
+/// A plan file that this release cannot apply.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanFileError {
-    /// Another form of plan.
+    /// The plan has another format version.
     #[error("the plan has form {form}, this release knows {known}; make a new one with `{command}`")]
     Format {
-        /// The form that it has.
+        /// Format version of the plan.
         form: u64,
-        /// The form that can be applied.
+        /// Supported format version.
         known: u32,
-        /// The command that makes one.
+        /// Command that makes a plan.
         command: &'static str,
     },
-    /// Not what was made.
+    /// The plan was changed after it was made.
     #[error(
         "the plan was changed after it was made; make a new one with `{command}`, whose options choose what is done and in \
          which order"
     )]
     Changed {
-        /// The command that makes one.
+        /// Command that makes a plan.
         command: &'static str,
     },
-    /// No plan at all.
+    /// The file is not a plan.
     #[error("the file is no such plan; make one with `{command}`")]
     Json {
-        /// The command that makes one.
+        /// Command that makes a plan.
         command: &'static str,
-        /// What is wrong with it.
+        /// Cause.
         source: serde_json::Error,
     },
 }
 
 impl PlanFileError {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     #[must_use]
     pub const fn kind(&self) -> FailureKind {
         FailureKind::Usage

@@ -1,4 +1,4 @@
-//! Turning it on: one request a secret, after looking whether it is done already.
+//! Turns rotation on: one request per secret, after checking that it is not done already.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,42 +20,42 @@ use crate::provider::normal::normal;
 use crate::provider::{Action, Change, Look, RestoreItem, Standby, Write, unanswered};
 use crate::provider::{InstanceError, Requests};
 
-/// How often a request with an unknown outcome is sent.
+/// Maximum number of attempts if the outcome of a request is unknown.
 const TRIES: u32 = 3;
 
-/// The result of turning rotation on.
+/// Result of turning rotation on.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ActivationReport {
     /// The instance.
     pub standby: StandbyName,
-    /// What the old primary said.
+    /// Response of the old primary.
     pub old_primary: OldPrimary,
-    /// When it began.
+    /// Start of the run.
     pub began: Timestamp,
-    /// When it ended.
+    /// End of the run.
     pub ended: Timestamp,
-    /// Secrets that were turned on now.
+    /// Number of secrets turned on in this run.
     pub done: u64,
-    /// Secrets that were found turned on.
+    /// Number of secrets found already turned on.
     pub already: u64,
-    /// Secrets that were not turned on.
+    /// Number of secrets not turned on.
     pub left: u64,
-    /// Secrets that are not what the plan saw: nothing was done about them.
+    /// Secrets that changed since the plan, and were left alone.
     pub conflicts: Vec<Remark>,
     /// Secrets whose change was refused.
     pub failed: Vec<Remark>,
-    /// Why the run was stopped, if it was. The same plan can be applied again.
+    /// Reason why the run was stopped, if it was. The same plan can be applied again.
     pub stopped: Option<String>,
-    /// What kind of failure that was.
+    /// Kind of that failure.
     #[serde(skip)]
     stopped_kind: Option<FailureKind>,
-    /// Requests that it took.
+    /// Requests sent.
     pub requests: Requests,
 }
 
 impl ActivationReport {
-    /// What kind of failure it is, if it is one.
+    /// Returns the kind of failure, if any.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         if self.stopped_kind.is_some() {
@@ -68,7 +68,7 @@ impl ActivationReport {
     }
 }
 
-/// What became of one secret.
+/// Outcome of one secret.
 enum ActivationOutcome {
     Now,
     Before,
@@ -76,11 +76,11 @@ enum ActivationOutcome {
     Failed(String),
 }
 
-/// Turns on what the plan says. `settle` is how long to wait before looking what became of a request without an answer.
+/// Turns rotation on as planned. `settle` is the delay before checking the outcome of a request that got no response.
 ///
 /// # Errors
-/// Before the first change: when the standby cannot be read, is another one than the plan's, or the old primary may still
-/// rotate the same.
+/// Before the first change: if the standby cannot be read, is not the one of the plan, or the old primary may still
+/// rotate the same secrets.
 pub async fn apply(
     context: &Context,
     plan: &Activation,
@@ -185,7 +185,7 @@ async fn one(
     Ok(ActivationOutcome::Failed(format!("no answer in {TRIES} attempts")))
 }
 
-/// Where a secret stands between held back and turned on.
+/// Rotation state of a secret.
 enum RotationState {
     Held,
     On,
@@ -202,7 +202,7 @@ fn standing(step: &RotationStep, have: &RestoreItem) -> RotationState {
     let wanted = normal(&step.policy);
     match held_policy(have) {
         None if rotates.as_ref() == Some(&wanted) => RotationState::On,
-        // It rotated by another policy when the plan was made, and that was to stay.
+        // It rotated under another policy when the plan was made, which the plan kept.
         None if rotates.is_some() && step.at_once == RotatesAtOnce::Rotates => RotationState::On,
         None => moved("what was held back has been taken out of its mark"),
         Some(policy) if normal(&policy.to_raw()) != wanted => moved("another policy is held back"),

@@ -1,13 +1,13 @@
-//! Turning on what a restore held back, when the standby has become the primary.
+//! Turns on the rotation that a restore held back, once the standby has become the primary.
 //!
 //! | module | what |
 //! |---|---|
 //! | `plan` | what would be turned on, and what would rotate at once (plain data) |
-//! | `primary` | whether the old primary still rotates the same |
-//! | `apply` | doing it, one request a secret, resumable |
+//! | `primary` | checks whether the old primary still rotates the same secrets |
+//! | `apply` | turns rotation on, one request per secret, resumable |
 //!
-//! What was held back stands in the marks, so neither a repository nor a recovery key is needed. One request turns the
-//! policy on and takes it out of the mark, so a killed run leaves no secret in between.
+//! The marks contain the held-back policies, so neither a repository nor a recovery key is needed. A single request
+//! turns the policy on and removes it from the mark, so a killed run leaves no secret half done.
 
 use std::collections::BTreeSet;
 
@@ -35,41 +35,41 @@ pub use apply::{ActivationReport, apply};
 pub use plan::{Activation, RotatesAtOnce, RotationStep};
 pub use primary::{OldPrimary, PrimaryAccess};
 
-/// Secrets that are looked at side by side; the pace limits them all.
+/// Number of secrets read in parallel, within the pace of the instance.
 const LOOKS_IN_FLIGHT: usize = 8;
 
-/// Rotation cannot be turned on.
+/// Reason why rotation cannot be turned on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActivateError {
     /// The standby cannot be read, or the plan does not fit.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// The old primary rotates them too.
+    /// The old primary still rotates the secrets.
     #[error(
         "the old primary answers and still rotates {names}; two instances that rotate one credential break each other. \
          Nothing was changed. Turn rotation off there first, or say --source-is-dead when nobody uses its values any more"
     )]
     StillRotates {
-        /// Some of them, by name.
+        /// Some of their names.
         names: String,
     },
-    /// It is not known how to ask the old primary.
+    /// The old primary is not configured.
     #[error(
         "nothing says where the old primary is, so nobody asked whether it still rotates the same; nothing was changed. \
          Name it as [source], or say --source-is-dead when it is gone"
     )]
     NotAsked,
-    /// It gave no answer.
+    /// The old primary did not respond.
     #[error(
         "the old primary gives no answer ({why}), and it may still rotate the same; nothing was changed. Say \
          --source-is-dead when it is gone, or when nobody uses its values any more"
     )]
     Silent {
-        /// Why.
+        /// Reason.
         why: String,
     },
-    /// It has none of the secrets.
+    /// The old primary has none of the secrets.
     #[error(
         "the instance that [source] names has none of the secrets that were restored; is it the old primary? Nothing was \
          changed. Name the right one, or say --source-is-dead when it was emptied"
@@ -78,7 +78,7 @@ pub enum ActivateError {
 }
 
 impl ActivateError {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
@@ -96,10 +96,10 @@ impl From<InstanceError> for ActivateError {
     }
 }
 
-/// Says what would be turned on. Changes nothing.
+/// Plans what would be turned on. Changes nothing.
 ///
 /// # Errors
-/// When the standby cannot be read.
+/// If the standby cannot be read.
 pub async fn plan(
     context: &Context,
     standby: &dyn Standby,
@@ -164,13 +164,13 @@ async fn list(context: &Context, standby: &dyn Standby) -> Result<ListedStandby,
     })
 }
 
-/// The rotation policy that the mark of a secret holds back.
+/// Returns the rotation policy that the mark of a secret holds back.
 fn held_policy(view: &RestoreItem) -> Option<JsonObject> {
     let held = view.mark.as_ref()?.held.as_ref()?;
     JsonObject::parse(held.get()).ok()?.object("rotation").filter(|_| view.key.kind() == ItemKind::Secret)
 }
 
-/// The step of one secret; `None` when it is gone meanwhile.
+/// Returns the step of one secret; `None` if it is gone meanwhile.
 async fn turn(
     standby: &dyn Standby,
     view: &RestoreItem,

@@ -1,4 +1,4 @@
-//! What turning rotation on would do, as plain data.
+//! Plan for turning rotation on, as plain data.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use crate::job::plan_file::PlanFile;
 use crate::job::restore::plan::{Remark, StandbyName};
 use crate::model::{Digest, FailureKind, ItemKey, Timestamp};
 
-/// What turning on what a restore held back would change. Bound to one standby; can be applied any number of times.
+/// A plan for turning on held-back rotation. Bound to one standby; can be applied any number of times.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Activation {
@@ -16,57 +16,58 @@ pub struct Activation {
     pub activation_format: u32,
     /// The instance that has become the primary.
     pub standby: StandbyName,
-    /// When the plan was made, by the instance's clock.
+    /// Time of the plan, by the instance's clock.
     pub made: Timestamp,
-    /// What the old primary said when the plan was made. It is asked again before anything is changed.
+    /// Response of the old primary at the time of the plan. It is asked again before anything is changed.
     pub old_primary: OldPrimary,
-    /// One step a secret, in key order.
+    /// One step per secret, in key order.
     pub steps: Vec<RotationStep>,
-    /// Secrets that a restore marked and that hold nothing back.
+    /// Number of secrets with a restore mark that holds nothing back.
     pub nothing_held: u64,
-    /// The digest of all the rest, against accidents.
+    /// Digest of everything else, to detect accidental changes.
     pub digest: Digest,
 }
 
-/// Rotation of one secret, turned on.
+/// Step that turns on the rotation of one secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RotationStep {
-    /// Its place in the plan, from 1.
+    /// Position in the plan, from 1.
     pub id: u32,
-    /// The secret, by its key in the standby.
+    /// Key of the secret in the standby.
     pub key: ItemKey,
     /// Its name.
     pub name: String,
     /// Its type.
     #[serde(rename = "type")]
     pub item_type: String,
-    /// The name of its group.
+    /// Group name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Its id in the instance that it was restored from.
+    /// Id in the instance that it was restored from.
     pub source: String,
-    /// The policy that is turned on, as the source had it.
+    /// Policy to turn on, as in the source.
     pub policy: Box<RawValue>,
-    /// When the first rotation is due: the creation of the current version and the policy's interval.
+    /// Due time of the first rotation: creation of the current version plus the policy's interval.
     pub due: Option<Timestamp>,
     /// Whether it rotates at once.
     pub at_once: RotatesAtOnce,
 }
 
-/// Whether a secret rotates as soon as its policy is there.
+/// Whether a secret rotates as soon as its policy is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RotatesAtOnce {
-    /// It is due already.
+    /// A rotation is already due.
     Due,
-    /// Its date lies ahead; the provider does not say whether a changed policy rotates by itself, so it may.
+    /// The due time is in the future. The provider does not document whether a policy change triggers a rotation, so it
+    /// may.
     May,
-    /// It rotates already; only the mark is put right.
+    /// It already rotates; only the mark is corrected.
     Rotates,
 }
 
 impl RotationStep {
-    /// Says something about the secret.
+    /// Creates a remark about the secret.
     #[must_use]
     pub fn remark(&self, reason: impl Into<String>) -> Remark {
         Remark {
@@ -90,7 +91,7 @@ impl PlanFile for Activation {
 }
 
 impl Activation {
-    /// What kind of result the plan is for a command that only asks.
+    /// Returns the result of the plan for a command that only checks.
     #[must_use]
     pub fn check(&self) -> Option<FailureKind> {
         (!self.steps.is_empty()).then_some(FailureKind::Different)

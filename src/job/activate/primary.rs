@@ -1,8 +1,8 @@
-//! The instance that was the primary: whether it still rotates what is about to be turned on here.
+//! Checks whether the old primary still rotates the secrets that are about to rotate here.
 //!
-//! Two instances that rotate one credential break each other: each makes the other's value invalid. So the old primary is
-//! asked, and nothing is turned on unless it has said that it rotates none of them, or the operator has said that it is
-//! gone. In an outage that is one flag.
+//! Two instances that rotate the same credential break each other: each invalidates the other's value. Nothing is
+//! turned on unless the old primary answers that it rotates none of them, or the operator states that it is gone.
+//! During an outage that is one flag.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,49 +16,49 @@ use crate::model::{ItemKey, ItemKind};
 use crate::provider::{InstanceError, Listed, Sink};
 use crate::provider::{Look, Standby};
 
-/// How long the old primary is given to answer: in an outage it will not.
+/// Timeout for the old primary, which does not respond during an outage.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Names that a message lists.
+/// Maximum number of names in a message.
 const NAMES_SAID: usize = 5;
 
-/// How the old primary can be asked.
+/// Access to the old primary.
 #[derive(Debug, Clone, Copy)]
 pub enum PrimaryAccess<'a> {
-    /// Through this client.
+    /// Ask it through this client.
     Ask(&'a dyn Standby),
-    /// It is not known how.
+    /// No access is configured.
     Unknown,
-    /// It need not be asked: the operator says that it is gone, or that nobody uses its values any more.
+    /// Do not ask: the operator states that it is gone, or that its values are no longer used.
     Dead,
 }
 
-/// What the old primary said.
+/// Response of the old primary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OldPrimary {
-    /// It was not asked: nothing says how.
+    /// It was not asked, because no access is configured.
     NotAsked,
-    /// The operator says that it is gone.
+    /// The operator states that it is gone.
     SaidDead,
-    /// It gave no answer.
+    /// It did not respond.
     Silent {
-        /// Why, in one line.
+        /// Reason, in one line.
         why: String,
     },
-    /// It answered and has none of the secrets: it may be another instance.
+    /// It has none of the secrets: it may be another instance.
     Stranger,
-    /// It answered and rotates these, by name; none when it rotates none of them.
+    /// It responded.
     Answered {
-        /// Names of secrets that it still rotates.
+        /// Names of secrets that it still rotates; empty if none.
         rotates: Vec<String>,
     },
 }
 
-/// Looks for secrets by id and keeps the names of those that rotate.
+/// Search for secrets by id that collects the names of those that rotate.
 struct RotationSearch<'a> {
     standby: &'a dyn Standby,
     wanted: &'a BTreeSet<String>,
-    /// Ids that the list shows.
+    /// Ids found in the listing.
     found: BTreeSet<String>,
     rotates: Vec<String>,
 }
@@ -81,13 +81,13 @@ impl Sink for RotationSearch<'_> {
 }
 
 impl RotationSearch<'_> {
-    /// Lists the instance, then asks for every wanted secret that the list lacks: one that was deleted rotates no more,
-    /// one in a group that the key does not see may.
+    /// Lists the instance, then requests every wanted secret that the listing lacks: a deleted secret no longer
+    /// rotates, but one in a group that the key cannot see may.
     async fn run(&mut self) -> Result<(), InstanceError> {
         let standby = self.standby;
         standby.list(self).await?;
         let hidden: Vec<&String> = self.wanted.difference(&self.found).collect();
-        // Nothing of it is there: another instance, and no question about each secret.
+        // No secret was found, so this is another instance: do not request each secret.
         if self.found.is_empty() {
             return Ok(());
         }
@@ -108,7 +108,7 @@ impl RotationSearch<'_> {
 }
 
 impl PrimaryAccess<'_> {
-    /// Asks which of these secrets, by their ids there, it still rotates. Reads no payload.
+    /// Asks which of these secrets, by their ids there, the old primary still rotates. Reads no payload.
     pub(super) async fn ask(self, wanted: &BTreeSet<String>) -> OldPrimary {
         let source = match self {
             Self::Dead => return OldPrimary::SaidDead,
@@ -126,10 +126,10 @@ impl PrimaryAccess<'_> {
 }
 
 impl OldPrimary {
-    /// Whether rotation may be turned on here.
+    /// Checks whether rotation may be turned on here.
     ///
     /// # Errors
-    /// When it still rotates there, or that is unknown.
+    /// If the old primary still rotates, or its state is unknown.
     pub fn allows(&self) -> Result<(), ActivateError> {
         match self {
             Self::SaidDead => Ok(()),

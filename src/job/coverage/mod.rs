@@ -1,6 +1,6 @@
-//! Coverage: what of a snapshot would come back, why the rest would not, and what to do about it today.
+//! Coverage: which parts of a snapshot can be restored, why the rest cannot, and what to do about it today.
 //!
-//! Pure: items of a catalogue go in, a report comes out. No payload is needed, so a catalogue key is enough.
+//! Pure: maps the items of a catalogue to a report. Needs no payload, so a catalogue key is sufficient.
 
 mod report;
 mod threshold;
@@ -14,7 +14,7 @@ use crate::model::{Item, ItemClass, ItemKind, Policies, Restorability, Timestamp
 use crate::provider::ItemConverter;
 use crate::provider::assess::{Assessment, Prerequisite, Recovered};
 
-/// Takes the items of a snapshot in, in the order of their keys (groups before secrets, so that their names are known).
+/// Collects the items of a snapshot in key order (groups before secrets, so that their names are known).
 #[derive(Debug)]
 pub struct Coverage<'a> {
     converter: &'a dyn ItemConverter,
@@ -34,8 +34,8 @@ pub struct Coverage<'a> {
 }
 
 impl<'a> Coverage<'a> {
-    /// Judges items; what has expired by `now` counts as lost. The converter and the policies say what a restore as
-    /// it is configured would make of each item.
+    /// Creates a collector. Items expired by `now` count as lost. Converter and policies determine what the configured
+    /// restore makes of each item.
     #[must_use]
     pub fn new(converter: &'a dyn ItemConverter, policies: &'a Policies, now: Timestamp) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl<'a> Coverage<'a> {
         }
     }
 
-    /// Takes the next item.
+    /// Adds the next item.
     pub fn add(&mut self, item: &Item) {
         if item.key.kind() == ItemKind::Group {
             self.groups.insert(item.key.id().to_owned(), item.name.clone());
@@ -68,7 +68,7 @@ impl<'a> Coverage<'a> {
             name: item.name.clone(),
         };
         self.items += 1;
-        // Not judged: what this version does not know it does not restore.
+        // Not judged, because a restore ignores items that this version does not know.
         if let Some(why) = item.unknown() {
             if item.class.known().is_none() {
                 *self.classes.entry(item.class.clone()).or_default() += 1;
@@ -116,7 +116,7 @@ impl<'a> Coverage<'a> {
         }
     }
 
-    /// What it came to.
+    /// Returns the report.
     #[must_use]
     pub fn finish(self) -> CoverageReport {
         let fulfilled = self.fulfilled;

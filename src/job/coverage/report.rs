@@ -1,4 +1,4 @@
-//! What a coverage report says. The members are stable: more may come, none changes its meaning.
+//! Coverage report. The members are stable: members may be added, but none changes its meaning.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,42 +8,42 @@ use serde::Serialize;
 use crate::model::{ItemKey, Restorability, Treatment};
 use crate::provider::assess::Judgement;
 
-/// How much of a snapshot would come back, and why the rest would not.
+/// Which parts of a snapshot can be restored, and why the rest cannot.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct CoverageReport {
-    /// How many items the snapshot has.
+    /// Number of items in the snapshot.
     pub items: u64,
-    /// Items by class; every known class is there, and those of a later version by their own word.
+    /// Number of items by class. Includes every known class; classes of a later version appear under their own name.
     pub classes: BTreeMap<String, u64>,
-    /// Items of a kind or class that this version does not know: not judged, and left alone by a restore.
+    /// Items of a kind or class that this version does not know: not judged, and ignored by a restore.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<Unknown>,
-    /// The reasons, those of the best class first, each with its items.
+    /// Reasons with their items, best class first.
     pub reasons: Vec<ClassReason>,
-    /// Items by what a restore makes of them, as it is configured here.
+    /// Number of items by treatment in the configured restore.
     pub treatments: BTreeMap<String, u64>,
-    /// Items that the configured policies leave out, although they could come back.
+    /// Items that the configured policies exclude although they could be restored.
     pub left_out: Vec<LeftOut>,
-    /// Items with members that a create takes and no answer returns.
+    /// Items with members that a create accepts and no response returns.
     pub members: Vec<ItemMembers>,
-    /// Items whose value or payload is in the source and not in the snapshot.
+    /// Items whose value or payload exists in the source but not in the snapshot.
     pub not_captured: Vec<NamedItem>,
-    /// What has to be there besides: outside the provider's API, so in no backup.
+    /// Prerequisites outside the provider's API, which no backup contains.
     pub needs: Vec<Needed>,
 }
 
-/// Items that have their class for the same reason.
+/// Items with the same class for the same reason.
 #[derive(Debug, Clone, Serialize)]
 pub struct ClassReason {
-    /// The class, why, and what to do about it today.
+    /// Class, reason, and what to do about it today.
     #[serde(flatten)]
     pub judgement: Judgement,
-    /// The items, in the order of their keys.
+    /// Items in key order.
     pub items: Vec<NamedItem>,
 }
 
-/// An item by its names.
+/// An item with its names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamedItem {
     /// Its key.
@@ -51,7 +51,7 @@ pub struct NamedItem {
     /// Its type.
     #[serde(rename = "type")]
     pub item_type: String,
-    /// The name of its group, or the id where the snapshot does not have the group; `None` for what has none.
+    /// Group name, or the group's id if the snapshot lacks the group; `None` if the item has no group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Its name.
@@ -67,21 +67,21 @@ impl fmt::Display for NamedItem {
     }
 }
 
-/// An item of which a restore, as it is configured, keeps the definition only.
+/// An item of which the configured restore keeps only the definition.
 #[derive(Debug, Clone, Serialize)]
 pub struct LeftOut {
     /// The item.
     pub item: NamedItem,
-    /// What it could have instead.
+    /// Treatments that it could have instead.
     pub instead: Vec<Treatment>,
 }
 
-/// An item that this version does not know how to judge.
+/// An item that this version cannot judge.
 #[derive(Debug, Clone, Serialize)]
 pub struct Unknown {
     /// The item.
     pub item: NamedItem,
-    /// What of it is not known, as a fragment.
+    /// The unknown part, as a sentence fragment.
     pub why: String,
 }
 
@@ -90,27 +90,27 @@ pub struct Unknown {
 pub struct ItemMembers {
     /// The item.
     pub item: NamedItem,
-    /// Unknown: a restore leaves them to the provider's default.
+    /// Unknown members, which a restore leaves at the provider's default.
     pub lost: Vec<&'static str>,
-    /// They are known all the same: from another member, a certificate, or the operator.
+    /// Members known from elsewhere: another member, a certificate, or the operator.
     pub kept: Vec<&'static str>,
 }
 
-/// Something that items need from outside.
+/// A prerequisite of items.
 #[derive(Debug, Clone, Serialize)]
 pub struct Needed {
-    /// A fixed word.
+    /// Code.
     pub code: &'static str,
-    /// What has to be there.
+    /// Description.
     pub what: &'static str,
-    /// How many items need it.
+    /// Number of items that need it.
     pub items: u64,
-    /// Which ones, as the items name them; sorted.
+    /// Subjects as the items name them, sorted.
     pub subjects: Vec<String>,
 }
 
 impl CoverageReport {
-    /// How many items are of this class or a better one.
+    /// Returns the number of items of this class or a better one.
     #[must_use]
     pub fn at_least(&self, class: Restorability) -> u64 {
         let good = Restorability::ALL.into_iter().filter(|other| *other <= class);

@@ -1,4 +1,4 @@
-//! The share of items below which a pipeline fails.
+//! Minimum share of restorable items, for pipelines.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,28 +6,28 @@ use std::str::FromStr;
 use super::CoverageReport;
 use crate::model::Restorability;
 
-/// At least so many per cent of all items are of a class or a better one: `PERCENT[=CLASS]`. Without a class, that is
-/// `reissued`: whatever comes back in a way that works.
+/// Minimum percentage of items of a class or better: `PERCENT[=CLASS]`. The default class is `reissued`: everything
+/// that can be restored to a working state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Threshold {
     percent: f64,
     class: Restorability,
 }
 
-/// The text is no threshold.
+/// The text is not a threshold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no PERCENT[=CLASS], such as 95, 99.5=converted or 100=exact")]
 pub struct ThresholdError(String);
 
 impl Threshold {
-    /// Whether the report reaches it. Of no item at all, all come back.
+    /// Returns true if the report meets the threshold. A snapshot without items does.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of items are far below 2^52")]
     pub fn is_met(&self, report: &CoverageReport) -> bool {
         report.at_least(self.class) as f64 * 100.0 >= self.percent * report.items as f64
     }
 
-    /// The class that it speaks of.
+    /// Returns the class of the threshold.
     #[must_use]
     pub fn class(&self) -> Restorability {
         self.class

@@ -1,7 +1,7 @@
-//! Compares one item with what the standby has for it. Pure.
+//! Compares one item with its counterpart in the standby. Pure.
 //!
-//! The planner of a restore says whether something would have to be done; this says in what the two differ. It goes by
-//! the same views, so whatever a plan shapes on purpose (policies, transforms, overrides) is no difference.
+//! The restore planner determines whether steps are required; this module determines what differs. It uses the same
+//! views, so deliberate changes by a plan (policies, transforms, overrides) are not differences.
 
 use std::collections::BTreeSet;
 
@@ -15,22 +15,22 @@ use crate::model::{ItemKind, Timestamp, Treatment};
 use crate::provider::normal::normal;
 use crate::provider::{Action, ItemConverter, RestoreItem};
 
-/// Settings that are there for people; everything else is the provider's to act upon.
+/// Descriptive settings; the provider acts upon all others.
 const METADATA: [&str; 4] = ["name", "description", "labels", "custom_metadata"];
 
-/// What comparing one item needs beside the item.
+/// Inputs for comparing items.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ComparisonInput<'a> {
     pub(super) converter: &'a dyn ItemConverter,
-    /// The present, by the standby's clock.
+    /// Current time, by the standby's clock.
     pub(super) now: Timestamp,
-    /// Whether payloads could be opened.
+    /// True if payloads could be opened.
     pub(super) values: bool,
-    /// Whether restored secrets may rotate by themselves.
+    /// True if restored secrets may rotate automatically.
     pub(super) allow_rotation: bool,
 }
 
-/// What was found about one item.
+/// Result of comparing one item.
 #[derive(Debug, Default)]
 pub(super) struct DriftResult {
     pub(super) basis: Option<ComparisonBasis>,
@@ -41,7 +41,7 @@ pub(super) struct DriftResult {
 }
 
 impl ComparisonInput<'_> {
-    /// Compares an item that was looked at.
+    /// Compares an item that has been read.
     pub(super) fn item(self, planned: &Planned<'_>) -> DriftResult {
         let outcome = &planned.outcome;
         if planned.built_in {
@@ -94,7 +94,7 @@ fn difference(planned: &Planned<'_>, kind: DriftKind, basis: ComparisonBasis, wh
     Difference { kind, key, target, name, item_type, group, basis, what: what.to_owned() }
 }
 
-/// What is found about one item while it is compared.
+/// Findings about one item during the comparison.
 struct Findings<'a> {
     planned: &'a Planned<'a>,
     known: &'a StandbyItem,
@@ -111,7 +111,7 @@ impl Findings<'_> {
 
     fn secret(&mut self, comparison: ComparisonInput<'_>) {
         let entry = self.planned.entry;
-        // What the standby issued itself is its own; only the definition is compared.
+        // A secret that the standby issued has its own payload; only the definition is compared.
         if !matches!(entry.treatment, Treatment::Exact | Treatment::Convert | Treatment::AsArbitrary) {
             return;
         }
@@ -120,7 +120,7 @@ impl Findings<'_> {
                 self.versions(&goal, comparison);
                 self.locks(&goal);
             }
-            // One that could not be read when the snapshot was made: there is nothing to compare with.
+            // It could not be read when the snapshot was made: there is nothing to compare with.
             Err(why) if entry.item.payloads.is_empty() => {
                 self.basis = ComparisonBasis::Nothing;
                 self.unknown = Some(why);
@@ -139,7 +139,7 @@ impl Findings<'_> {
             self.add(DriftKind::Payload, format!("its version {version} carries our mark and another payload"));
             return;
         }
-        // Versions were not asked for: the rows say that they are the ones that the mark names.
+        // Versions were not read, because the rows prove that they are the ones in the mark.
         let Some(current) = known.view.current() else { return };
         let Some(newest) = goal.newest() else { return };
         match known.sources.get(&current.id).map(String::as_str) {
@@ -182,7 +182,7 @@ impl Findings<'_> {
     fn locks(&mut self, goal: &Goal) {
         let known = self.known;
         let Some(there) = &known.view.locks else {
-            // The rows show names only, and those that are wanted were found in them.
+            // Rows show only names, and all wanted names were found in them.
             let wanted: BTreeSet<&str> = goal.locks.iter().map(|lock| lock.name.as_str()).collect();
             let extra: BTreeSet<&str> = known
                 .view
@@ -228,7 +228,7 @@ impl Findings<'_> {
                 self.basis = ComparisonBasis::Values;
                 self.add(DriftKind::Payload, "its value");
             }
-            // No mark speaks of a value: only its settings were compared, and the basis says so.
+            // Marks do not cover values: only the settings were compared, as the basis shows.
             None => {}
         }
     }
@@ -239,12 +239,12 @@ impl Findings<'_> {
             have.get(name).is_none_or(|have| normal(have) != normal(value))
         };
         let view = &self.planned.entry.view;
-        // Who signs an authority is decided anew for a standby, so it is nothing to compare.
+        // The issuer of an authority is chosen separately for the standby, so it is not compared.
         let anew = |name: &str| kind == ItemKind::Configuration && view.fixed.contains(&name);
         let names =
             view.settings.iter().filter(|(name, value)| !anew(name) && other(name, value)).map(|(name, _)| name);
         let (metadata, settings): (Vec<&str>, Vec<&str>) = names
-            // A value that was compared says it already.
+            // A value difference already covers them.
             .filter(|_| kind != ItemKind::Configuration || self.known.value != Some(false))
             .partition(|name| METADATA.contains(name));
         for (kind, names) in [(DriftKind::Metadata, metadata), (DriftKind::Settings, settings)] {
@@ -259,7 +259,7 @@ impl Findings<'_> {
         let policy = |held: &serde_json::value::RawValue| JsonObject::parse(held.get()).ok()?.object("rotation");
         let held = |view: &RestoreItem| view.mark.as_ref()?.held.as_deref().and_then(policy);
         let same = |one: &JsonObject, other: &JsonObject| normal(&one.to_raw()) == normal(&other.to_raw());
-        // A source that was restored itself holds back what its own source had.
+        // A source that was itself restored holds back the policy of its own source.
         let want = entry.view.rotation.clone().or_else(|| held(&entry.view));
         match (want, &self.known.view.rotation, held(&self.known.view)) {
             (None, None, None) => {}
@@ -293,7 +293,7 @@ impl Findings<'_> {
         None
     }
 
-    /// Steps of a kind that this comparison does not know say themselves what they are for; so does a conflict.
+    /// Adds the reasons of steps and conflicts that this comparison does not cover itself.
     fn what_only_a_plan_knows(&mut self) {
         let mine = |action: &Action| {
             matches!(
@@ -315,7 +315,7 @@ impl Findings<'_> {
             return;
         }
         let outcome = &self.planned.outcome;
-        // In the source it is more than a definition: here nobody can use it yet.
+        // It is complete in the source, but not usable in the standby yet.
         if let Some(why) = outcome.waiting.first().filter(|_| !self.planned.entry.view.pending) {
             self.add(DriftKind::Payload, why.clone());
         }

@@ -1,8 +1,8 @@
-//! A live instance in the place of a snapshot.
+//! A live instance used in place of a snapshot.
 //!
-//! Listed once; versions and locks are asked for without a payload. A payload is read only when it is compared, held in
-//! memory while its item is, and wiped with it: at most two items are open at a time. What the list does not show to be
-//! safe to read is never read.
+//! Listed once; versions and locks are read without payloads. A payload is read only when it is compared. It stays in
+//! memory while its item is compared and is wiped afterwards: at most two items are open at a time. Payloads that the
+//! list does not show to be safe to read are never read.
 
 use std::collections::BTreeMap;
 
@@ -20,26 +20,26 @@ use crate::model::{Digest, Item, ItemKind, Pointer, Restorability, Slot};
 use crate::provider::{InstanceError, Listed, Readable};
 use crate::provider::{Look, Standby};
 
-/// Items that are looked at side by side; the pace limits them all.
+/// Number of items read in parallel, within the pace of the instance.
 const LOOKS_IN_FLIGHT: usize = 4;
 
-/// A live instance, listed, whose payloads can be asked for.
+/// A listed live instance whose payloads can be read.
 #[derive(Debug)]
 pub struct LiveInstance<'a> {
     source: &'a dyn Standby,
     name: SnapshotName,
     /// In key order.
     items: Vec<Item>,
-    /// What was listed, by the name of the pack that stands for the item.
+    /// Listed items, by the name of the pack that represents the item.
     listed: BTreeMap<Digest, Listed>,
 }
 
 impl<'a> LiveInstance<'a> {
-    /// Lists an instance and asks for what the lists do not show; `values` also for the values of configurations, which
-    /// hold settings too. One request a secret, and one for the locks of those that have some.
+    /// Lists an instance and reads what the lists do not show. With `values`, also reads the values of configurations,
+    /// which include settings. Sends one request per secret, and one for the locks of those that have any.
     ///
     /// # Errors
-    /// When the instance cannot be read, or does not show which one it is.
+    /// If the instance cannot be read, or does not show its identity.
     pub async fn take(context: &Context, source: &'a dyn Standby, values: bool) -> Result<Self, RestoreError> {
         context.observer.observe(JobEvent::Begin { stage: Stage::List, total: None });
         let mut collected = Collected::default();
@@ -74,12 +74,12 @@ impl<'a> LiveInstance<'a> {
     }
 }
 
-/// The pack that stands for the payloads of one item.
+/// Returns the name of the pack that represents the payloads of one item.
 fn pack_name(item: &Item) -> Digest {
     sha256(item.key.as_str().as_bytes())
 }
 
-/// The item with its documents and the names of its payloads; `None` when it is gone meanwhile.
+/// Returns the item with its documents and the names of its payloads; `None` if it is gone meanwhile.
 async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result<Option<Item>, RestoreError> {
     let mut item = listed.item.clone();
     let pack = pack_name(&item);
@@ -99,8 +99,8 @@ async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result
         }
     }
     item.class = source.judge(&item);
-    // Only the value of a configuration shows some of its settings; and what of a secret does not come back as it is
-    // depends on what the payload holds, such as whether a certificate has its key.
+    // Some settings of a configuration are only in its value. For a secret that is not restored exactly, the class
+    // depends on the payload, such as whether a certificate has its key.
     let depends = match item.key.kind() {
         ItemKind::Configuration => true,
         ItemKind::Secret => item.class != Restorability::Exact,
@@ -112,8 +112,8 @@ async fn describe(source: &dyn Standby, listed: &Listed, values: bool) -> Result
     Ok(Some(item))
 }
 
-/// Reads an item for what only its payload shows; the payload is dropped, and read again when it is compared. Says whether
-/// the item is still there.
+/// Reads what only the payload of an item shows. The payload is dropped, and read again for the comparison. Returns
+/// false if the item is gone.
 async fn read(source: &dyn Standby, listed: &Listed, item: &mut Item) -> Result<bool, RestoreError> {
     let pack = pack_name(item);
     match source.read(listed, None).await {
@@ -138,7 +138,7 @@ impl Backup for LiveInstance<'_> {
         Ok(self.items.clone())
     }
 
-    /// Reads the item that the pack stands for.
+    /// Reads the item that the pack represents.
     async fn pack(&self, pack: &Digest) -> Result<OpenPack, RestoreError> {
         let moved = |what: String, problem: &str| InstanceError::Moved { what, problem: problem.to_owned() };
         let Some(listed) = self.listed.get(pack) else {

@@ -1,12 +1,12 @@
-//! What differs between a standby and what it should hold: a snapshot, or the source as it is now.
+//! Drift: differences between a standby and a snapshot, or between a standby and the live source.
 //!
 //! | module | what |
 //! |---|---|
-//! | `report` | what was found: kinds and names, never a value |
-//! | `compare` | one item against what the standby has for it (pure) |
-//! | `live` | a live instance in the place of a snapshot |
+//! | `report` | the findings: kinds and names, never a value |
+//! | `compare` | compares one item with its counterpart in the standby (pure) |
+//! | `live` | a live instance in place of a snapshot |
 //!
-//! Changes nothing. The comparison goes by the plan of a restore, so what a restore would shape on purpose is no drift.
+//! Changes nothing. The comparison uses the plan of a restore, so deliberate changes by a restore are not drift.
 
 use std::collections::BTreeSet;
 
@@ -29,13 +29,13 @@ pub use report::{ComparedWith, ComparisonBasis, Difference, DriftKind, DriftRepo
 
 use compare::ComparisonInput;
 
-/// Compares a standby with what it should hold. Changes nothing.
+/// Compares a standby with its expected content. Changes nothing.
 ///
-/// `options` are those that a restore of it would have; `values` says whether payloads can be opened and shall be
-/// compared, else marks count.
+/// `options` are those of a restore into it. If `values` is true, payloads can be opened and are compared; otherwise
+/// marks are compared.
 ///
 /// # Errors
-/// When either side cannot be read, or both are one instance.
+/// If either side cannot be read, or both are the same instance.
 pub async fn drift(
     context: &Context,
     backup: &dyn Backup,
@@ -46,7 +46,7 @@ pub async fn drift(
 ) -> Result<DriftReport, RestoreError> {
     until_cancelled(context, async {
         let requests = standby.requests();
-        // Whatever stands in the way of a restore is a difference here and no reason to stop.
+        // Conflicts of a restore are reported as differences here and must not stop the comparison.
         let options = PlanOptions { deep: values, on_conflict: OnConflict::NewVersion, ..options.clone() };
         let snapshot = SnapshotItems::load(backup, standby.converter(), &options).await?;
         let listed = list(context, backup, &snapshot, standby, &Consent::default()).await?;
@@ -98,7 +98,7 @@ fn take(report: &mut DriftReport, verdict: compare::DriftResult) {
     report.held.extend(verdict.held);
 }
 
-/// How payloads were compared, over all items that have one.
+/// Returns how payloads were compared, over all items that have one.
 fn overall(report: &DriftReport) -> OverallBasis {
     let count = |basis| report.compared.get(&basis).copied().unwrap_or_default();
     match (count(ComparisonBasis::Values), count(ComparisonBasis::Marks) + count(ComparisonBasis::Nothing)) {
@@ -108,7 +108,7 @@ fn overall(report: &DriftReport) -> OverallBasis {
     }
 }
 
-/// What only the standby has.
+/// Returns the items that only the standby has.
 fn extra(
     converter: &dyn ItemConverter,
     snapshot: &SnapshotItems,
@@ -117,7 +117,7 @@ fn extra(
     options: &PlanOptions,
 ) -> Vec<Difference> {
     let targets: BTreeSet<&ItemKey> = planned.iter().filter_map(|one| one.target.as_ref()).collect();
-    // What was not looked for in the standby may be there all the same: it is not reported.
+    // Items that were not searched for may exist in the standby, so they are not reported.
     let names: BTreeSet<(ItemKind, &str, Option<&str>)> = planned
         .iter()
         .filter(|one| one.target.is_none())

@@ -1,4 +1,4 @@
-//! What a comparison found. Names and kinds; never a value.
+//! Findings of a comparison: names and kinds, never a value.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::job::{RunFacts, RunResult, total};
 use crate::model::{FailureKind, ItemKey, Timestamp};
 use crate::provider::Requests;
 
-/// What differs between a standby and what it should hold.
+/// Differences between a standby and its expected content.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DriftReport {
@@ -18,27 +18,27 @@ pub struct DriftReport {
     pub expected: ComparedWith,
     /// The standby.
     pub standby: StandbyName,
-    /// When, by the standby's clock.
+    /// Time of the comparison, by the standby's clock.
     pub at: Timestamp,
     /// How payloads were compared, over all secrets.
     pub basis: OverallBasis,
-    /// Items that were compared, by how their content was compared.
+    /// Number of compared items, by basis of the comparison.
     pub compared: BTreeMap<ComparisonBasis, u64>,
-    /// Items that are as they should be.
+    /// Number of items without differences.
     pub same: u64,
-    /// What differs, in key order.
+    /// Differences, in key order.
     pub differences: Vec<Difference>,
     /// Items whose content could not be compared: without a mark, and without a key that opens the backup.
     pub unknown: Vec<Remark>,
-    /// Items that no restore brings back: not expected in the standby.
+    /// Items that cannot be restored, and are not expected in the standby.
     pub unrestorable: Vec<Remark>,
-    /// Rotation that is held back on purpose, with the date by which that matters. No drift.
+    /// Rotation that is deliberately held back, with the date from which that matters. Not drift.
     pub held: Vec<HeldRotation>,
-    /// Requests that the comparison took, of the standby.
+    /// Requests sent to the standby.
     pub requests: Requests,
 }
 
-/// What a standby is compared with.
+/// Expected side of the comparison.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComparedWith {
@@ -46,41 +46,41 @@ pub enum ComparedWith {
     Snapshot(SnapshotName),
     /// The source itself, as it is now.
     Source {
-        /// Its full name.
+        /// Full name of the source.
         #[serde(rename = "crn")]
         full_name: String,
-        /// When it was listed, by its clock.
+        /// Time of the listing, by the source's clock.
         at: Timestamp,
     },
 }
 
-/// How the content of an item was compared.
+/// Basis on which an item was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComparisonBasis {
-    /// The values themselves.
+    /// Values.
     Values,
-    /// The marks that a restore left.
+    /// Marks of a restore.
     Marks,
-    /// What the lists and the documents show: it has no payload, or one that the standby issued itself.
+    /// Lists and documents only: the item has no payload, or one that the standby issued.
     Metadata,
-    /// Not at all.
+    /// Not compared.
     Nothing,
 }
 
-/// How payloads were compared, over all items that have one.
+/// Basis on which payloads were compared, over all items that have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverallBasis {
-    /// All by their values.
+    /// All by value.
     Values,
     /// All by marks.
     Marks,
-    /// Some by values, some by marks or not at all.
+    /// Some by value, others by marks or not at all.
     Mixed,
 }
 
-/// In what an item differs.
+/// Kind of difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -89,7 +89,7 @@ pub enum DriftKind {
     Missing,
     /// Only the standby has it.
     Extra,
-    /// Its current payload or value is another one.
+    /// Its current payload or value differs.
     Payload,
     /// It lacks an earlier version.
     Version,
@@ -99,14 +99,14 @@ pub enum DriftKind {
     Metadata,
     /// Locks differ.
     Locks,
-    /// It rotates where it should not, or does not where nothing holds it back.
+    /// It rotates although it should not, or does not rotate although nothing holds the rotation back.
     Rotation,
-    /// It cannot be said which item of the standby it is.
+    /// The matching item of the standby cannot be determined.
     Conflict,
 }
 
 impl DriftKind {
-    /// The word used in output.
+    /// Returns the word used in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -123,14 +123,14 @@ impl DriftKind {
     }
 }
 
-/// One thing in which an item differs.
+/// One difference of an item.
 #[derive(Debug, Clone, Serialize)]
 pub struct Difference {
-    /// In what.
+    /// Kind of difference.
     pub kind: DriftKind,
-    /// The item: its key in what is expected; for one that is only in the standby, its key there.
+    /// Key of the item on the expected side; for an item that only the standby has, its key there.
     pub key: ItemKey,
-    /// Its id in the standby, where it is there.
+    /// Id in the standby, if it exists there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// Its name.
@@ -138,38 +138,38 @@ pub struct Difference {
     /// Its type.
     #[serde(rename = "type")]
     pub item_type: String,
-    /// The name of its group, for secrets.
+    /// Group name, for secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// How its content was compared.
+    /// Basis of the comparison.
     pub basis: ComparisonBasis,
-    /// What differs, as a fragment without any value.
+    /// The difference, as a sentence fragment without any value.
     pub what: String,
 }
 
-/// A rotation that is held back.
+/// A held-back rotation.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeldRotation {
-    /// The item, by its key in what is expected.
+    /// Key of the item on the expected side.
     pub key: ItemKey,
     /// Its name.
     pub name: String,
     /// Its type.
     #[serde(rename = "type")]
     pub item_type: String,
-    /// The name of its group.
+    /// Group name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The policy, as the source has it.
+    /// Policy of the source.
     pub policy: Box<RawValue>,
-    /// When the source rotates it next, so that the standby's value is no longer the current one.
+    /// Time of the source's next rotation, after which the standby's value is outdated.
     pub next: Option<Timestamp>,
-    /// Whether that date is past: the source has rotated it since, or should have.
+    /// True if that time has passed: the source has rotated since, or should have.
     pub due: bool,
 }
 
 impl DriftReport {
-    /// What kind of result it is: `None` when the standby is as it should be.
+    /// Returns the kind of failure: `None` if the standby is as expected.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         match (self.differences.is_empty(), self.unknown.is_empty()) {

@@ -1,4 +1,4 @@
-//! An instance of the fake provider: a map of items that is listed, read and changed.
+//! An instance of the fake provider: an in-memory map of items that can be listed, read and changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,10 +18,10 @@ use crate::provider::{
     Write, Written,
 };
 
-/// Versions whose payload the provider keeps.
+/// Number of versions whose payload the provider keeps.
 const KEPT: usize = 2;
 
-/// One instance. Its id is that of its full name, `fake:here:ID`.
+/// An instance. Its id is the one in its full name, `fake:here:ID`.
 pub(crate) struct FakeInstance {
     id: &'static str,
     state: Mutex<FakeState>,
@@ -51,7 +51,7 @@ impl fmt::Debug for FakeInstance {
 }
 
 impl FakeItem {
-    /// The row as a list shows it.
+    /// Returns the row as a list shows it.
     fn listed_row(&self) -> JsonObject {
         let id = |(row, _): &(JsonObject, Payload)| row.str("id").unwrap_or_default();
         let mut row = self.row.clone();
@@ -99,7 +99,7 @@ impl FakeInstance {
         instance
     }
 
-    /// Puts an item in, with these payloads, oldest first.
+    /// Adds an item with these payloads, oldest first.
     pub(crate) fn add(&self, key: &str, item_type: &str, group: Option<&str>, row: &str, payloads: &[&str]) {
         let version = |(place, text): (usize, &&str)| {
             let row = JsonObject::parse(&format!(r#"{{"id":"{}-{place}"}}"#, self.id)).unwrap();
@@ -115,12 +115,12 @@ impl FakeInstance {
         self.state().items.insert(key.parse().unwrap(), item);
     }
 
-    /// What was written, in order.
+    /// Returns the actions written, in order.
     pub(crate) fn writes(&self) -> Vec<&'static str> {
         self.state().writes.clone()
     }
 
-    /// The payloads of the secret of that name, oldest first.
+    /// Returns the payloads of a secret by name, oldest first.
     pub(crate) fn payloads(&self, name: &str) -> Vec<String> {
         let state = self.state();
         let found = state.items.values().find(|item| item.row.str("name").as_deref() == Some(name));
@@ -230,7 +230,8 @@ impl ItemWriter for FakeInstance {
         None
     }
 
-    /// The body of a secret: its row, with the group under `group` and the metadata of the version under `version`.
+    /// Returns the body of a secret: its row, with the group under `group` and the metadata of the version under
+    /// `version`.
     fn body(&self, change: &Change<'_>) -> Result<RequestBody, ConvertError> {
         let item = change.item;
         let version = |mark: bool| {
@@ -293,7 +294,7 @@ impl ItemWriter for FakeInstance {
             Action::AddVersion { .. } => {
                 let item = state.items.get_mut(&target).unwrap();
                 item.versions.push((new_version(&metadata), payload.unwrap()));
-                // As services do.
+                // Real services clear it too.
                 item.row.set("ends", serde_json::value::RawValue::NULL.to_owned());
                 written = Written { id: None, version: Some(id.clone()), ..written };
             }

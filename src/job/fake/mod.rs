@@ -1,14 +1,14 @@
-//! A provider for the jobs' own tests: two kinds of items, four types of secrets, everything in memory.
+//! A provider for the jobs' own tests: two kinds of items, four types of secrets, all in memory.
 //!
-//! Its rows name members as [`RestoreItem`] does, so that a test says what it means and nothing about a real service:
+//! Its rows use the member names of [`RestoreItem`], so that tests do not depend on a real service:
 //!
 //! - `row`: `name`, `description`, `labels`, `custom_metadata`, `ends`, `rotation`; a listing adds `versions_total`,
 //!   `newest` (ids, newest first) and `lock_names` (pairs of version id and name)
-//! - `versions`, oldest first: `id`, `ends`, `metadata`, and `gone` where the payload is gone
+//! - `versions`, oldest first: `id`, `ends`, `metadata`, and `gone` if the payload is gone
 //! - `locks`: `on` (version id), `name`, `why`
 //!
-//! A full name is `fake:REGION:ID`. A `certificate` can become a `plain_certificate`, a `token` a `text`; both can be
-//! issued anew. A `token` needs an `engine`.
+//! A full name is `fake:REGION:ID`. A `certificate` can become a `plain_certificate`, and a `token` a `text`; both can
+//! be reissued. A `token` needs an `engine`.
 
 use serde_json::value::RawValue;
 
@@ -28,10 +28,10 @@ mod tests;
 
 pub(crate) use instance::FakeInstance;
 
-/// Bytes of custom metadata that the provider takes.
+/// Maximum size of custom metadata in bytes.
 const METADATA_ROOM: usize = 1_000;
 
-/// An item with these documents and payloads, newest first. The kind is that of the key.
+/// Returns an item with these documents and payloads, newest first. The key determines the kind.
 pub(crate) fn item(key: &str, item_type: &str, name: &str, docs: &[(&str, &str)], payloads: &[&str]) -> Item {
     let doc = |(name, text): &(&str, &str)| {
         ((*name).to_owned(), RawValue::from_string((*text).to_owned()).unwrap_or_else(|_| raw("no JSON")))
@@ -50,7 +50,7 @@ pub(crate) fn item(key: &str, item_type: &str, name: &str, docs: &[(&str, &str)]
     }
 }
 
-/// What the fake provider knows about its items.
+/// The converter of the fake provider.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FakeConverter;
 

@@ -1,4 +1,4 @@
-//! A restore from one instance of the fake provider into another: the jobs need nothing of a real one.
+//! A restore between two instances of the fake provider, without any real one.
 
 use std::sync::Arc;
 

@@ -1,43 +1,43 @@
-//! Why nothing was forgotten or undone.
+//! Errors of forget and undo.
 
 use crate::model::FailureKind;
 use crate::repository::RepositoryError;
 
-/// Why snapshots were neither forgotten nor undone.
+/// Reason why snapshots were neither forgotten nor undone.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForgetError {
-    /// A policy without a rule would keep next to nothing.
+    /// The policy has no rule and would keep almost nothing.
     #[error(
         "no rule of retention is set, and without one every snapshot but the newest would go; nothing was forgotten"
     )]
     EmptyPolicy,
-    /// It cannot be forgotten.
+    /// The snapshot must not be forgotten.
     #[error("snapshot {sequence} is never forgotten: {reason}")]
     Guarded {
-        /// Its sequence.
+        /// Sequence number.
         sequence: u64,
-        /// Why.
+        /// Reason.
         reason: String,
     },
-    /// There is nothing to forget.
+    /// The snapshot is already forgotten or swept, or does not exist.
     #[error("snapshot {sequence} is {state}")]
     NotLive {
-        /// Its sequence.
+        /// Sequence number.
         sequence: u64,
-        /// What it is.
+        /// Current state.
         state: &'static str,
     },
-    /// There is nothing to undo.
+    /// The snapshot is not forgotten, so there is nothing to undo.
     #[error("snapshot {sequence} is not forgotten: there is nothing to undo")]
     NotForgotten {
-        /// Its sequence.
+        /// Sequence number.
         sequence: u64,
     },
-    /// A sweep was faster.
+    /// A sweep came first.
     #[error("too late: {} swept, and what only they needed is deleted", named(sequences))]
     TooLate {
-        /// Their sequences.
+        /// Sequence numbers.
         sequences: Vec<u64>,
     },
     /// No snapshot was named.
@@ -54,7 +54,7 @@ fn named(sequences: &[u64]) -> String {
 }
 
 impl ForgetError {
-    /// The exit code's meaning.
+    /// Returns the kind of this failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

@@ -1,4 +1,4 @@
-//! What a policy has to know of each snapshot.
+//! Facts that a retention policy needs about each snapshot.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::model::{Digest, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError, SKEW_MILLIS};
 
-/// When the store says that each entry was written.
+/// Time at which each entry was written, according to the store.
 pub type StoredTimes = BTreeMap<Digest, Timestamp>;
 
-/// Asks the store when each entry was written.
+/// Lists the times at which the entries were written.
 ///
 /// # Errors
-/// What the store answers.
+/// Errors of the store.
 pub async fn stored_times(repository: &Repository) -> Result<StoredTimes, RepositoryError> {
     let listed = repository.store().list(names::LEDGER).await?;
     Ok(listed.iter().filter_map(|object| Some((names::parse_entry(&object.path)?.digest, object.modified))).collect())
 }
 
-/// The snapshots that are kept so far, oldest first.
+/// Returns the live snapshots, oldest first.
 #[must_use]
 pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<Candidate> {
     let verified = newest_verified(ledger);
@@ -46,12 +46,12 @@ pub fn candidates(ledger: &Ledger, stored: &StoredTimes, now: Timestamp) -> Vec<
     ledger.live().filter_map(candidate).collect()
 }
 
-/// The newest good snapshot that is kept and that a verification covers which counts, passed and looked at the objects.
+/// Returns the newest live, good snapshot that is covered by a valid, passed verification of its objects.
 ///
-/// A verification of everything names the heads of its time, and covers every snapshot below them; one of a single
-/// snapshot names that. The two cannot be told apart when the only head was a snapshot. Where that one is suspect it is
-/// taken for the only one that was checked: rather an older one stays as the last verified than one that was never
-/// looked at.
+/// A verification of everything names the current heads and covers every snapshot below them; a verification of a
+/// single snapshot names that snapshot. The two are indistinguishable if the only head was a snapshot. If that snapshot
+/// is suspect, it is assumed to be the only one checked: keeping an older verified snapshot is safer than relying on
+/// one that was never checked.
 fn newest_verified(ledger: &Ledger) -> Option<Digest> {
     let passed = ledger.counted().filter_map(|entry| match &entry.event {
         EntryEvent::Verification(event) if event.passed && event.level != "ledger" => Some(&event.entries),
@@ -66,17 +66,17 @@ fn newest_verified(ledger: &Ledger) -> Option<Digest> {
     good.find(|snapshot| named.iter().any(|named| covers(named, snapshot))).map(|entry| entry.digest)
 }
 
-/// What the times of a snapshot are measured by.
+/// Inputs for determining the times of a snapshot.
 struct SnapshotTimes {
-    /// The longest run, in milliseconds.
+    /// Longest run, in milliseconds.
     longest: i64,
     now: Timestamp,
-    /// When the store says that its entry was written.
+    /// Time at which the store received its entry.
     written: Option<Timestamp>,
 }
 
 impl SnapshotTimes {
-    /// When it was made: as it claims unless that cannot be, and as the store has it where that is something else.
+    /// Returns the time claimed by the snapshot, unless it is implausible, and the store's time if it differs.
     fn of(&self, ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> (Timestamp, Timestamp) {
         let parents = entry.parents.iter().filter_map(|parent| ledger.get(&parent.digest));
         let mistimed = parents.into_iter().any(|parent| parent.time > entry.time)
@@ -89,7 +89,7 @@ impl SnapshotTimes {
         }
     }
 
-    /// Whether a run that began at `begun` can have ended at `ended`.
+    /// Returns true if a run from `begun` to `ended` is plausible.
     fn fits(&self, begun: Timestamp, ended: Timestamp) -> bool {
         let took = ended.millis_since(begun);
         took >= -SKEW_MILLIS && took <= self.longest.saturating_add(SKEW_MILLIS)

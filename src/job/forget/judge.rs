@@ -1,12 +1,12 @@
-//! Which snapshots a policy keeps, and why. Pure.
+//! Decides which snapshots a policy keeps, and why. Pure.
 //!
-//! Never forgotten, whatever the policy: the newest good one, the newest good one that was verified, what is pinned.
-//! Suspect ones count for nothing, so that they push out no good one.
+//! Never forgotten under any policy: the newest good snapshot, the newest good verified one, and held ones. Suspect
+//! snapshots do not count against any limit, so they displace no good one.
 //!
-//! A writer's clock says when its snapshot was made, and a writer may lie: so every rule of the calendar is applied
-//! twice, by the times that snapshots claim and by those that the store gives where the two do not fit, and what either
-//! keeps is kept. A hundred snapshots of one hour that claim to be of a hundred days push out nothing of those days; and
-//! a repository that was copied, so that the store dates all of it alike, loses nothing either.
+//! A writer's clock dates its snapshots, and a writer may lie. Calendar rules are therefore applied twice: by claimed
+//! times, and by the store's times where the two conflict. A snapshot kept by either pass is kept. A hundred snapshots
+//! of one hour that claim a hundred different days displace nothing of those days. A copied repository, which the store
+//! dates to a single moment, loses nothing either.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,59 +17,59 @@ use serde::{Serialize, Serializer};
 use super::policy::{Period, Policy, days};
 use crate::model::{Digest, Timestamp};
 
-/// A snapshot that is kept so far, as the policy sees it.
+/// A live snapshot, as the policy sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// Its entry.
+    /// Digest of its entry.
     pub digest: Digest,
-    /// The sequence of its entry.
+    /// Sequence number of its entry.
     pub sequence: u64,
-    /// When it was made, as far as can be told: as it claims, or as the store dates it where the claim cannot be.
+    /// Best known time: the claimed one, or the store's if the claim is implausible.
     pub time: Timestamp,
-    /// The same by the store where that dates it otherwise, else as `time`.
+    /// Time according to the store if it conflicts with the claim, otherwise equal to `time`.
     pub stored: Timestamp,
-    /// Whether it is good or was accepted.
+    /// True if it is good or was accepted.
     pub good: bool,
-    /// Whether a verification that counts and passed covers it, at the level `objects` or deeper; only the newest matters.
+    /// True if a valid, passed verification at level `objects` or deeper covers it; only set for the newest.
     pub verified: bool,
-    /// Why it is pinned.
+    /// Reason of its hold, if any.
     pub pinned: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
 }
 
-/// Why a snapshot is kept.
+/// Reason why a snapshot is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeepReason {
-    /// Nothing newer is good.
+    /// It is the newest good one.
     NewestGood,
-    /// Nothing newer is good and verified.
+    /// It is the newest good and verified one.
     LastVerified,
     /// It is held, for this reason.
     Pinned(String),
-    /// It is the `nth` of the last `of`.
+    /// It is one of the last good ones.
     Last {
-        /// From 1 for the newest.
+        /// Position, from 1 for the newest.
         nth: u32,
-        /// As many as are kept.
+        /// Number of snapshots that the rule keeps.
         of: u32,
     },
-    /// It is the last of a period.
+    /// It is the last one of a period.
     Of {
-        /// Which kind.
+        /// Kind of period.
         period: Period,
-        /// Its name.
+        /// Name of the period.
         name: String,
-        /// Whether by the store's time only.
+        /// True if only by the store's time.
         stored: bool,
     },
-    /// It is young enough.
+    /// It is recent enough.
     Within(Duration),
-    /// It carries this tag.
+    /// It has this tag.
     Tag(String),
-    /// It is suspect and not old enough to go.
+    /// It is suspect and too recent to be forgotten.
     SuspectFor(Duration),
-    /// It is suspect, and there is no newer good one that was verified.
+    /// It is suspect, and no newer good snapshot was verified.
     SuspectUnreplaced,
 }
 
@@ -96,8 +96,8 @@ impl Serialize for KeepReason {
     }
 }
 
-/// Why each snapshot is kept, in the order of `candidates`, which is that of the ledger, oldest first. Nothing: it is
-/// forgotten.
+/// Returns the reasons to keep each snapshot, in the order of `candidates` (ledger order, oldest first). A snapshot
+/// without reasons is forgotten.
 #[must_use]
 pub fn judge(policy: &Policy, candidates: &[Candidate], now: Timestamp) -> Vec<Vec<KeepReason>> {
     let mut kept = guarded(candidates);
@@ -114,7 +114,7 @@ pub fn judge(policy: &Policy, candidates: &[Candidate], now: Timestamp) -> Vec<V
     kept
 }
 
-/// Why each is never forgotten, by a policy or by hand; nothing where it may be.
+/// Returns the reasons why each snapshot must never be forgotten, by policy or by hand; empty if it may be.
 #[must_use]
 pub fn guarded(candidates: &[Candidate]) -> Vec<Vec<KeepReason>> {
     let mut kept: Vec<Vec<KeepReason>> =
@@ -138,7 +138,7 @@ fn keep_last(policy: &Policy, candidates: &[Candidate], kept: &mut [Vec<KeepReas
     }
 }
 
-/// The times that one of the two passes goes by, of the good ones, newest first; of equal times, the later entry first.
+/// Returns the times of good snapshots for one of the two passes, newest first; for equal times, the later entry first.
 fn by_time(candidates: &[Candidate], stored: bool) -> Vec<(Timestamp, usize)> {
     let good = candidates.iter().enumerate().filter(|(_, candidate)| candidate.good);
     let time = |candidate: &Candidate| if stored { candidate.stored } else { candidate.time };
@@ -174,7 +174,7 @@ fn keep_periods(policy: &Policy, candidates: &[Candidate], stored: bool, kept: &
 fn keep_within(policy: &Policy, candidates: &[Candidate], now: Timestamp, stored: bool, kept: &mut [Vec<KeepReason>]) {
     let Some(within) = policy.within else { return };
     let times = by_time(candidates, stored);
-    // From the newest, not from now: when backups stop, what there is must not run out.
+    // Measured from the newest snapshot, not from now: if backups stop, the existing ones must not expire.
     let Some((newest, _)) = times.first() else { return };
     let newest = (*newest).min(now);
     for (_, at) in times.iter().filter(|(time, _)| newest.millis_since(*time) <= millis(within)) {

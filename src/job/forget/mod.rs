@@ -1,5 +1,5 @@
-//! Forgetting snapshots, by a policy or by hand, and undoing that. Nothing is deleted here: a sweep does that, once the
-//! grace is over.
+//! Forgets snapshots, by policy or by hand, and undoes that. Deletes nothing: a sweep does, once the grace period is
+//! over.
 
 mod error;
 mod facts;
@@ -20,21 +20,21 @@ use crate::model::{Clock, Digest, Timestamp};
 use crate::repository::ledger::{Ledger, SnapshotState};
 use crate::repository::{Committed, EntryWriter, Repository};
 
-/// What a policy makes of one snapshot.
+/// Decision of a policy about one snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SnapshotDecision {
     /// The snapshot.
     pub snapshot: Candidate,
-    /// Why it is kept; nothing when it is forgotten.
+    /// Reasons to keep it; empty if it is forgotten.
     pub reasons: Vec<KeepReason>,
 }
 
-/// What a policy makes of all snapshots that are kept so far, oldest first.
+/// Applies a policy to all live snapshots, oldest first.
 ///
-/// `now` is the store's clock where it has one.
+/// `now` is the store's time if it has a clock.
 ///
 /// # Errors
-/// [`ForgetError::EmptyPolicy`] when no rule keeps anything.
+/// [`ForgetError::EmptyPolicy`] if no rule keeps anything.
 pub fn decide(
     ledger: &Ledger,
     stored: &StoredTimes,
@@ -49,10 +49,10 @@ pub fn decide(
     Ok(candidates.into_iter().zip(reasons).map(|(snapshot, reasons)| SnapshotDecision { snapshot, reasons }).collect())
 }
 
-/// Checks that these may be forgotten by hand: each is kept so far, and none is what is never forgotten.
+/// Checks that snapshots may be forgotten by hand: each is live, and none is protected.
 ///
 /// # Errors
-/// [`ForgetError::NotLive`] or [`ForgetError::Guarded`], naming the first that may not.
+/// [`ForgetError::NotLive`] or [`ForgetError::Guarded`] for the first snapshot that must not be forgotten.
 pub fn check_by_hand(
     ledger: &Ledger,
     stored: &StoredTimes,
@@ -83,23 +83,23 @@ fn not_live(ledger: &Ledger, digest: &Digest) -> ForgetError {
     ForgetError::NotLive { sequence, state }
 }
 
-/// What was forgotten.
+/// Result of forgetting snapshots.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForgottenSnapshots {
-    /// The entries that say so.
+    /// Ledger entries written.
     pub entries: Vec<Entry>,
-    /// What went wrong beside them.
+    /// Warnings.
     pub warnings: Vec<String>,
-    /// Snapshots that were held in the same moment: their forgetting was undone.
+    /// Snapshots that were held concurrently, so that forgetting them was undone.
     pub undone: Vec<Digest>,
-    /// Until then at least all of it can be undone.
+    /// Time until which everything can at least be undone.
     pub undo_until: Timestamp,
 }
 
-/// Signs that these snapshots are forgotten. More than [`SNAPSHOTS_AN_ENTRY`] take several entries.
+/// Signs entries that forget these snapshots; more than [`SNAPSHOTS_AN_ENTRY`] need several entries.
 ///
 /// # Errors
-/// What the repository answers; of several entries, the first ones may have been written.
+/// Errors of the repository. Some of the entries may already have been written.
 pub async fn forget_snapshots(
     repository: &Repository,
     writer: &EntryWriter,
@@ -116,7 +116,7 @@ pub async fn forget_snapshots(
     }
     let grace = repository.read_ledger().await?;
     let undo_until = now_of(repository, &*writer.clock).plus_millis(grace_millis(&grace));
-    // A hold that was signed while this entry was on its way did not see it, and it did not see the hold: the hold wins.
+    // A hold signed concurrently and this entry did not see each other: the hold wins.
     let pinned: Vec<Digest> = snapshots.iter().filter(|one| grace.holds().contains_key(one)).copied().collect();
     if !pinned.is_empty() {
         let reason = "held while it was forgotten".to_owned();
@@ -128,11 +128,11 @@ pub async fn forget_snapshots(
     Ok(ForgottenSnapshots { entries, warnings, undone: pinned, undo_until })
 }
 
-/// Signs that these snapshots are kept after all, and looks again: a sweep may have been faster.
+/// Signs entries that undo the forgetting of these snapshots, then checks that no sweep came first.
 ///
 /// # Errors
-/// [`ForgetError::NotForgotten`] when one is not forgotten; [`ForgetError::TooLate`] when one was swept, before or
-/// meanwhile; what the repository answers.
+/// [`ForgetError::NotForgotten`] if one is not forgotten; [`ForgetError::TooLate`] if one was swept, before or
+/// meanwhile; errors of the repository.
 pub async fn undo_forget(
     repository: &Repository,
     writer: &EntryWriter,
@@ -165,14 +165,14 @@ fn swept(ledger: &Ledger, snapshots: &[Digest]) -> Result<(), ForgetError> {
     }
 }
 
-/// How long a snapshot stays after it was forgotten, in milliseconds, as the trust policy says.
+/// Returns the grace period in milliseconds between forget and sweep, from the trust policy.
 #[must_use]
 pub fn grace_millis(ledger: &Ledger) -> i64 {
     let seconds = ledger.policy().map_or(PolicySettings::GRACE_SECONDS, |policy| policy.settings.grace_seconds);
     i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
 }
 
-/// The store's present, or this host's where the store shows none.
+/// Returns the store's time, or this host's if the store shows none.
 #[must_use]
 pub fn now_of(repository: &Repository, clock: &dyn Clock) -> Timestamp {
     repository.store().clock().unwrap_or_else(|| clock.now())

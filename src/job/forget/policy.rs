@@ -1,4 +1,4 @@
-//! What a retention policy asks for.
+//! Retention policy.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,27 +7,28 @@ use chrono::{DateTime, FixedOffset};
 
 use crate::schedule::Zone;
 
-/// Which snapshots are kept. What no rule keeps is forgotten, but for what is never forgotten ([`super::judge`]).
+/// A retention policy. Snapshots that no rule keeps are forgotten, except protected ones ([`super::judge`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// The last so many good ones, by their place in the ledger.
+    /// Number of newest good snapshots to keep, by ledger order.
     pub last: u32,
-    /// The last of each of so many hours, days, weeks, months and years that have one.
+    /// Number of hours, days, weeks, months and years of which the last snapshot is kept. Periods without one do not
+    /// count.
     pub every: Vec<(Period, u32)>,
-    /// Everything that is no older than this, measured from the newest good one.
+    /// Keep everything up to this age, measured from the newest good snapshot.
     pub within: Option<Duration>,
-    /// Everything that carries one of these tags.
+    /// Keep everything with one of these tags.
     pub tags: Vec<String>,
-    /// Suspect ones stay at least so long.
+    /// Minimum time to keep suspect snapshots.
     pub suspect: Duration,
-    /// Where days and weeks begin and end.
+    /// Time zone in which days and weeks begin.
     pub zone: Zone,
 }
 
-/// A stretch of the calendar, of which one snapshot is kept.
+/// A calendar period of which one snapshot is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
-    /// An hour. The hour that comes twice when clocks go back is two.
+    /// An hour. The hour repeated when clocks go back counts as two.
     Hour,
     /// A day.
     Day,
@@ -40,10 +41,10 @@ pub enum Period {
 }
 
 impl Period {
-    /// All of them, shortest first.
+    /// All periods, shortest first.
     pub const ALL: [Self; 5] = [Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
 
-    /// The word of its rule.
+    /// Returns the word in its rule's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,7 +56,8 @@ impl Period {
         }
     }
 
-    /// The name of the one that a moment lies in; two moments lie in the same one exactly when it is the same.
+    /// Returns the name of the period that contains a time. Two times are in the same period exactly if the names are
+    /// equal.
     #[must_use]
     pub fn name_of(self, local: DateTime<FixedOffset>) -> String {
         let format = match self {
@@ -70,7 +72,7 @@ impl Period {
 }
 
 impl Policy {
-    /// Whether it keeps nothing by any rule: then it is no policy, and nothing is forgotten by it.
+    /// Returns true if no rule keeps anything. Such a policy is rejected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.last == 0
@@ -79,14 +81,14 @@ impl Policy {
             && self.tags.is_empty()
     }
 
-    /// Whether untagged snapshots are kept by their number alone: then whoever can make many pushes all others out.
+    /// Returns true if untagged snapshots are kept only by count. Anyone who can write many then displaces all others.
     #[must_use]
     pub fn only_by_number(&self) -> bool {
         self.last > 0 && self.every.iter().all(|(_, count)| *count == 0) && self.within.is_none()
     }
 }
 
-/// As it stands in the ledger: `keep_last 5, keep_daily 7, keep_within 2d (Europe/Berlin)`.
+/// Formats the policy as in the ledger: `keep_last 5, keep_daily 7, keep_within 2d (Europe/Berlin)`.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rules = Vec::new();
@@ -104,7 +106,7 @@ impl fmt::Display for Policy {
     }
 }
 
-/// A duration in the largest unit that gives a whole number.
+/// Formats a duration in the largest unit that gives a whole number.
 pub(super) fn days(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [("d", 86_400), ("h", 3_600), ("m", 60)];
@@ -121,11 +123,11 @@ mod tests {
     fn periods_follow_the_calendar_of_the_zone() {
         let zone = Zone::new("Europe/Berlin").unwrap();
         let name = |period: Period, text: &str| period.name_of(zone.local(text.parse::<Timestamp>().unwrap()));
-        // Late on New Year's Eve in UTC it is next year in Berlin, and its week belongs to the old one.
+        // Late on New Year's Eve in UTC, it is already next year in Berlin, but the ISO week belongs to the old year.
         assert_eq!(name(Period::Day, "2026-12-31T23:30:00Z"), "2027-01-01");
         assert_eq!(name(Period::Year, "2026-12-31T23:30:00Z"), "2027");
         assert_eq!(name(Period::Week, "2026-12-31T23:30:00Z"), "2026-W53");
-        // The hour from two to three comes twice when clocks go back.
+        // The hour from two to three occurs twice when clocks go back.
         let (first, second) = (name(Period::Hour, "2026-10-25T00:30:00Z"), name(Period::Hour, "2026-10-25T01:30:00Z"));
         assert!(first.starts_with("2026-10-25 02h") && second.starts_with("2026-10-25 02h") && first != second);
     }

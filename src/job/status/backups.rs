@@ -1,4 +1,4 @@
-//! Snapshots: the newest, the gaps between good ones, days.
+//! Facts about snapshots: the newest, gaps between good ones, counts per day.
 
 use super::facts::{Backups, Day, SnapshotFact};
 use super::times::{self, StoreTimes, seconds_between};
@@ -8,23 +8,23 @@ use crate::model::Timestamp;
 use crate::repository::ledger::{Ledger, SnapshotState, Suspicion};
 
 const DAY_MILLIS: i64 = 86_400_000;
-/// The time that the worst gap is looked for in.
+/// Number of days in which the worst gap is searched.
 const GAP_DAYS: i64 = 7;
-/// Days that are told one by one.
+/// Number of days reported individually.
 const DAYS: i64 = 14;
 
-/// A snapshot that counts, with the moment that is believed.
+/// A valid snapshot with its believed time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dated<'a> {
     pub(super) entry: &'a Entry,
     pub(super) event: &'a SnapshotEvent,
     pub(super) time: Option<Timestamp>,
     pub(super) good: bool,
-    /// Kept: neither forgotten nor swept.
+    /// True if neither forgotten nor swept.
     pub(super) live: bool,
 }
 
-/// The snapshots that count, oldest first by sequence.
+/// Returns the valid snapshots, by ascending sequence.
 pub(super) fn dated<'a>(ledger: &'a Ledger, now: Timestamp, stored: &StoreTimes) -> Vec<Dated<'a>> {
     let snapshots = ledger.snapshots().into_iter();
     snapshots
@@ -49,7 +49,7 @@ pub(super) fn backups(ledger: &Ledger, snapshots: &[Dated<'_>], now: Timestamp) 
         newest: snapshots.last().map(fact),
         newest_good: newest_good.map(fact),
         first_good: good_times.iter().min().copied(),
-        // One whose time is unknown leaves the one before it to count.
+        // If the time of the newest one is unknown, use the previous one.
         achieved_rpo_seconds: snapshots
             .iter()
             .rfind(|one| one.good && one.live && one.time.is_some())
@@ -84,27 +84,27 @@ fn fact(ledger: &Ledger, one: &Dated<'_>, now: Timestamp) -> SnapshotFact {
     }
 }
 
-/// Why a snapshot is suspect, for people: what its entry says, and what its policy or its base say.
+/// Returns the reasons why a snapshot is suspect: from its entry, its policy and its base.
 fn suspicions(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> Vec<String> {
     let others = ledger.suspicion(entry).filter(|why| !matches!(why, Suspicion::Own(_))).map(ToString::to_string);
     event.reasons.iter().map(Finding::sentence).chain(others).collect()
 }
 
-/// The longest time between two good recovery points of which the later lies in the last seven days, or until now.
+/// Returns the longest gap between two good recovery points, or until now, if it ends within the last seven days.
 fn worst_gap(mut times: Vec<Timestamp>, now: Timestamp) -> Option<u64> {
     times.retain(|time| *time <= now);
     times.sort_unstable();
     let begin = now.plus_millis(-GAP_DAYS * DAY_MILLIS);
     let open = seconds_between(*times.last()?, now);
     let closed = times.windows(2).filter_map(|pair| match pair {
-        // A gap that began before counts as far as it reaches in: seven days are all that is looked at.
+        // Only the part of a gap within the seven days counts.
         [earlier, later] if *later > begin => Some(seconds_between(*earlier.max(&begin), *later)),
         _ => None,
     });
     closed.chain([open]).max()
 }
 
-/// The time of the first snapshot after the newest good one; the oldest of all when there is no good one.
+/// Returns the time of the first snapshot after the newest good one, or of the oldest snapshot if none is good.
 fn suspect_since(snapshots: &[Dated<'_>]) -> Option<Timestamp> {
     let after = snapshots.iter().rposition(|one| one.good).map_or(0, |position| position + 1);
     snapshots.get(after..)?.iter().find_map(|one| one.time)

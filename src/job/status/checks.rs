@@ -1,4 +1,4 @@
-//! Verifications: what each level proved last, slices, and the newest one that proves every object.
+//! Facts about verifications: the last result per level, slices, and the newest one that covers every object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use crate::format::{Entry, EntryEvent};
 use crate::model::{Digest, Timestamp};
 use crate::repository::ledger::Ledger;
 
-/// The levels, shallowest first. Each includes those before it.
+/// Levels, shallowest first. Each includes the previous ones.
 const LEVELS: [&str; 5] = ["ledger", "objects", "catalogue", "payload", "drill"];
-/// The first level that reads every object.
+/// Index of the first level that reads every object.
 const OBJECTS: usize = 1;
-/// The deepest level that a slice does whole.
+/// Index of the deepest level that a slice checks completely.
 const UNDIVIDED: usize = 2;
 
-/// The verifications that count, newest first by sequence.
+/// Returns the valid verifications, newest first by sequence.
 fn checks(ledger: &Ledger) -> Vec<(&Entry, &VerificationEvent)> {
     let mut found: Vec<_> = ledger
         .counted()
@@ -41,14 +41,14 @@ fn check(ledger: &Ledger, entry: &Entry, event: &VerificationEvent, now: Timesta
     }
 }
 
-/// The newest good snapshot that a verification speaks of: one that it names, or an ancestor of one that it names.
+/// Returns the newest good snapshot that a verification covers: one that it names, or an ancestor of one.
 fn newest_covered<'a>(ledger: &'a Ledger, event: &VerificationEvent) -> Option<&'a Entry> {
     let covered =
         |snapshot: &Digest| event.entries.iter().any(|named| named == snapshot || ledger.is_below(snapshot, named));
     ledger.snapshots().into_iter().rev().find(|entry| ledger.is_good(entry) && covered(&entry.digest))
 }
 
-/// What each level was checked for, shallowest first.
+/// Returns the status of each level, shallowest first.
 pub(super) fn levels(
     ledger: &Ledger,
     objectives: &Objectives,
@@ -70,7 +70,8 @@ pub(super) fn levels(
     LEVELS.iter().filter_map(level).collect()
 }
 
-/// How many of the parts that the newest slice divides into passed within the objective. A whole pass does all of them.
+/// Returns the progress of the newest slicing: parts that passed within the objective. A complete verification counts
+/// for all parts.
 fn slices(
     newest_first: &[(&Entry, &VerificationEvent)],
     objectives: &Objectives,
@@ -98,16 +99,17 @@ fn slices(
     Some(Slices { of, done: passed.len() as u64, since: passed.values().min().copied() })
 }
 
-/// Part and number of parts; `None` for what could not be a slice. The bound keeps an entry from filling the memory.
+/// Returns part and number of parts; `None` for an invalid slice. The bound keeps a malicious entry from exhausting
+/// memory.
 fn parts(slice: &Slice) -> Option<(u64, u64)> {
     let Slice { part, of, .. } = *slice;
     ((1..=of).contains(&part) && of <= MOST_PARTS).then_some((part, of))
 }
 
-/// The most parts that `verify --slice` divides into.
+/// Maximum number of parts accepted from an entry.
 const MOST_PARTS: u64 = 100_000;
 
-/// The newest passed verification that read every object of everything that was there when it ran.
+/// Returns the newest passed verification that read every object existing at the time.
 pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &StoreTimes) -> Option<Verified> {
     let deep = |event: &VerificationEvent| {
         LEVELS.iter().position(|level| *level == event.level).is_some_and(|level| level >= OBJECTS)
@@ -116,7 +118,7 @@ pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &StoreTimes) -> 
     let snapshots = ledger.snapshots();
     for (entry, event) in candidates {
         let before = |snapshot: &&&Entry| ledger.is_good(snapshot) && ledger.is_below(&snapshot.digest, &entry.digest);
-        // One that looked only at an old snapshot says nothing of the newest one of its time.
+        // A verification of only an old snapshot does not prove the newest one of its time.
         let Some(newest) = snapshots.iter().rev().find(before) else { continue };
         if event.entries.iter().any(|named| *named == newest.digest || ledger.is_below(&newest.digest, named)) {
             return Some(Verified {
@@ -130,8 +132,8 @@ pub(super) fn verified(ledger: &Ledger, now: Timestamp, stored: &StoreTimes) -> 
     None
 }
 
-/// The newest verification that found something wrong and that nothing later has made good. A shallower check that passes
-/// makes nothing good, nor does one that looked elsewhere: what was broken may be so still.
+/// Returns the newest failed verification that no later one has resolved. A later pass resolves it only if it is at
+/// least as deep and covers the same objects.
 pub(super) fn failed(ledger: &Ledger, now: Timestamp, stored: &StoreTimes) -> Option<Check> {
     let checks = checks(ledger);
     let open = |at: usize, failed: &VerificationEvent| {
@@ -142,15 +144,15 @@ pub(super) fn failed(ledger: &Ledger, now: Timestamp, stored: &StoreTimes) -> Op
     Some(check(ledger, entry, event, now, stored))
 }
 
-/// Whether later checks, oldest first, found everything well that one had looked at. A slice is made good by itself, or by
-/// all parts of a whole.
+/// Returns true if later verifications, oldest first, passed for everything that the failed one covered. A failed slice
+/// is resolved by the same slice, or by all parts of a complete division.
 fn made_good<'a>(
     ledger: &Ledger,
     failed: &VerificationEvent,
     later: impl Iterator<Item = &'a VerificationEvent>,
 ) -> bool {
     let level = |event: &VerificationEvent| LEVELS.iter().position(|level| *level == event.level);
-    // An entry that is gone, with the loss accepted, can be looked at by nobody.
+    // A lost entry whose loss was accepted can no longer be checked.
     let looked_at = |event: &VerificationEvent, old: &Digest| {
         ledger.get(old).is_none() || event.entries.iter().any(|named| named == old || ledger.is_below(old, named))
     };
@@ -160,7 +162,7 @@ fn made_good<'a>(
             continue;
         }
         let (same, slice) = (event.level == failed.level, event.slice.as_ref());
-        // What is not divided into slices, every slice reads whole.
+        // Levels that are not sliced are checked completely by every slice.
         let whole = level(event).map(|level| if slice.is_none() { level } else { level.min(UNDIVIDED) });
         let deeper = matches!((level(failed), whole), (Some(failed), Some(whole)) if failed <= whole);
         if deeper || (same && (slice.is_none() || slice == failed.slice.as_ref())) {

@@ -1,4 +1,4 @@
-//! What in the inventory of a snapshot ends, and when.
+//! Items of a snapshot that expire.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,39 +12,39 @@ use crate::model::{ItemClass, ItemKey, ItemKind, Timestamp};
 use crate::provider::ItemConverter;
 use crate::repository::{Repository, RepositoryError};
 
-/// An item with an end: a certificate, an authority, a secret with an expiry date.
+/// An item with an expiry: a certificate, an authority, a secret with an expiry date.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Expiring {
-    /// When it ends.
+    /// Time of expiry.
     pub at: Timestamp,
-    /// Whether the provider renews it by itself before that.
+    /// True if the provider renews it automatically before that.
     pub renews: bool,
     /// Its type.
     #[serde(rename = "type")]
     pub item_type: String,
     /// Its key.
     pub key: ItemKey,
-    /// Its name. To be told only where names are allowed.
+    /// Its name. Show it only where names are allowed.
     pub name: String,
-    /// The name of its group, for secrets.
+    /// Group name, for secrets.
     pub group: Option<String>,
 }
 
-/// What the inventory of a snapshot shows at a glance.
+/// Summary of a snapshot's inventory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InventorySummary {
-    /// Everything that ends, soonest first; what ended before the snapshot was made included.
+    /// Expiring items, soonest first, including those that expired before the snapshot was made.
     pub expiring: Vec<Expiring>,
-    /// Items by type and by how well they can be brought back.
+    /// Number of items by type and restorability class.
     pub types: BTreeMap<(String, ItemClass), u64>,
 }
 
-/// Everything in a snapshot that ends, soonest first; what ended before the snapshot was made included.
+/// Returns the expiring items of a snapshot, soonest first, including those that expired before it was made.
 ///
-/// Reads the catalogue, no payload: a catalogue key is enough.
+/// Reads only the catalogue, so a catalogue key is sufficient.
 ///
 /// # Errors
-/// When a part of the catalogue is missing or damaged, or the keys do not open it.
+/// If a part of the catalogue is missing or damaged, or the keys do not open it.
 pub async fn expiring(
     converter: &dyn ItemConverter,
     repository: &Repository,
@@ -54,10 +54,10 @@ pub async fn expiring(
     Ok(inventory(converter, repository, snapshot, keys).await?.expiring)
 }
 
-/// As [`expiring`], with how many items of each type there are.
+/// Like [`expiring`], with the number of items per type.
 ///
 /// # Errors
-/// As [`expiring`].
+/// See [`expiring`].
 pub async fn inventory(
     converter: &dyn ItemConverter,
     repository: &Repository,
@@ -68,7 +68,7 @@ pub async fn inventory(
     let mut found = InventorySummary::default();
     let mut items = repository.open_snapshot(snapshot, keys);
     while let Some(item) = items.try_next().await? {
-        // Groups come before secrets in a catalogue.
+        // Groups precede secrets in a catalogue.
         if item.key.kind() == ItemKind::Group {
             groups.insert(item.key.id().to_owned(), item.name.clone());
         }

@@ -1,4 +1,4 @@
-//! What is told of a repository, as plain data.
+//! Status of a repository as plain data.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +9,13 @@ use serde::{Serialize, Serializer};
 use crate::format::PolicyRef;
 use crate::model::{Digest, Timestamp};
 
-/// What an operator wants of the backups.
+/// The operator's objectives for the backups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Objectives {
-    /// How old the newest good recovery point may become; nothing: no objective, only a repository without any is stale.
+    /// Maximum age of the newest good recovery point. `None`: no objective; only a repository without one is stale.
     #[serde(rename = "rpo_seconds", serialize_with = "seconds")]
     pub rpo: Option<Duration>,
-    /// How long ago the last verification may be that read every object (level `objects` or deeper).
+    /// Maximum age of the last verification that read every object (level `objects` or deeper).
     #[serde(rename = "verified_within_seconds", serialize_with = "seconds")]
     pub verified_within: Option<Duration>,
 }
@@ -27,234 +27,235 @@ fn seconds<S: Serializer>(period: &Option<Duration>, serializer: S) -> Result<S:
     }
 }
 
-/// How a repository stands.
+/// Status of a repository.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     /// The repository id.
     pub repository: String,
-    /// The full name of the source; `None` when neither the first entry nor any other is there.
+    /// Full name of the source; `None` if no entry is available.
     pub source: Option<String>,
-    /// The moment that all ages here are measured to.
+    /// Reference time of all ages.
     pub now: Timestamp,
     /// What is wanted.
     pub objectives: Objectives,
-    /// What is missed; empty when nothing is.
+    /// Missed objectives; empty if none.
     pub stale: Vec<Stale>,
-    /// The snapshots.
+    /// Snapshots.
     pub backups: Backups,
-    /// What was verified, level by level, shallowest first; only levels that an entry speaks of.
+    /// Verification levels, shallowest first; only levels with an entry.
     pub levels: Vec<LevelStatus>,
-    /// The newest passed verification that read every object and that spoke of the newest good snapshot of its time.
+    /// Newest passed verification that read every object and covered the newest good snapshot of its time.
     pub verified: Option<Verified>,
-    /// The newest verification that found something wrong, until one as deep that looks at the same passes.
+    /// Newest failed verification, until one at least as deep of the same objects passes.
     pub failed_check: Option<Check>,
-    /// The heads of the ledger; normally one.
+    /// Heads of the ledger, normally one.
     pub heads: Vec<Digest>,
-    /// Entries that count.
+    /// Number of valid entries.
     pub entries: u64,
-    /// The version of the trust policy in force; in a fork the newest that all branches name.
+    /// Trust policy version in force; in a fork, the newest one that all branches share.
     pub policy: Option<PolicyRef>,
-    /// What is wrong with the ledger.
+    /// Problems of the ledger.
     pub problems: Problems,
-    /// The newest restore that was recorded.
+    /// Newest recorded restore.
     pub restored: Option<Restored>,
 }
 
-/// The snapshots of a repository.
+/// Snapshots of a repository.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Backups {
-    /// The newest snapshot, good or not.
+    /// Newest snapshot, good or not.
     pub newest: Option<SnapshotFact>,
-    /// The newest one that is kept and may be relied upon.
+    /// Newest live, good snapshot.
     pub newest_good: Option<SnapshotFact>,
-    /// The time of the oldest good one that is known.
+    /// Time of the oldest known good snapshot.
     pub first_good: Option<Timestamp>,
-    /// How long ago the newest good recovery point was; nothing without one whose time can be believed.
+    /// Age of the newest good recovery point; `None` without one whose time can be believed.
     pub achieved_rpo_seconds: Option<u64>,
-    /// The longest time without a new good recovery point in the last seven days, the time until now included; nothing
+    /// Longest time without a new good recovery point in the last seven days, including the time until now; `None`
     /// without a good one.
     pub worst_gap_seconds: Option<u64>,
-    /// Since when every newer snapshot is suspect: the time of the first one after the newest good one.
+    /// Time since which every newer snapshot is suspect: that of the first one after the newest good one.
     pub suspect_since: Option<Timestamp>,
-    /// Snapshots that are kept and may be relied upon.
+    /// Number of live, good snapshots.
     pub good: u64,
-    /// Snapshots that are kept and are suspect.
+    /// Number of live, suspect snapshots.
     pub suspect: u64,
-    /// Snapshots that were forgotten and are not swept yet.
+    /// Number of forgotten snapshots not swept yet.
     pub forgotten: u64,
-    /// Snapshots that were swept.
+    /// Number of swept snapshots.
     pub swept: u64,
-    /// Snapshots that are kept whatever the policy says.
+    /// Number of held snapshots, which no policy forgets.
     pub held: u64,
-    /// The last days, oldest first, the present one last; days are UTC.
+    /// The last days in UTC, oldest first, ending today.
     pub days: Vec<Day>,
 }
 
 /// One snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SnapshotFact {
-    /// The digest of its entry.
+    /// Digest of its entry.
     pub digest: Digest,
-    /// Its sequence.
+    /// Sequence number.
     pub sequence: u64,
-    /// The start of its cut by the provider's clock; when the store got its entry, where that is not to be believed.
+    /// Start of its cut by the provider's clock, or the time when the store received its entry if the former is
+    /// implausible.
     pub time: Option<Timestamp>,
-    /// Whether its own time is not to be believed.
+    /// True if its own time is implausible.
     pub mistimed: bool,
     /// `point_in_time` or `per_item`.
     pub cut: &'static str,
-    /// Items in it.
+    /// Number of items.
     pub items: u64,
-    /// Items by kind.
+    /// Number of items by kind.
     pub counts: BTreeMap<String, u64>,
-    /// Items by restorability.
+    /// Number of items by restorability class.
     pub classes: BTreeMap<String, u64>,
-    /// Packs that it needs.
+    /// Number of packs that it needs.
     pub packs: u64,
-    /// Their sealed size together, in bytes.
+    /// Total sealed size of these packs, in bytes.
     pub sealed_bytes: u64,
-    /// Why it is suspect; empty when it is good.
+    /// Reasons why it is suspect; empty if it is good.
     pub suspect: Vec<String>,
-    /// Kinds of items that the collector was not allowed to list.
+    /// Kinds that the collector was not allowed to list.
     pub hidden: Vec<String>,
 }
 
-/// One day of backups, UTC.
+/// Snapshots of one day, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Day {
-    /// Its midnight.
+    /// Midnight at its start.
     pub from: Timestamp,
-    /// Good snapshots of that day.
+    /// Number of good snapshots.
     pub good: u64,
-    /// Suspect ones.
+    /// Number of suspect snapshots.
     pub suspect: u64,
 }
 
-/// What was checked at one level.
+/// Status of one verification level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LevelStatus {
     /// `ledger`, `objects`, `catalogue`, `payload` or `drill`.
     pub level: String,
-    /// The newest check of exactly this level.
+    /// Newest verification of exactly this level.
     pub last: Check,
-    /// The newest passed one that was no slice.
+    /// Newest passed verification that was not a slice.
     pub last_whole: Option<Check>,
-    /// How much of the payloads was opened in slices; `None` where none was.
+    /// Progress of payload slices; `None` if there are none.
     pub slices: Option<Slices>,
 }
 
 /// One verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// The digest of its entry.
+    /// Digest of its entry.
     pub entry: Digest,
-    /// Its level.
+    /// Level.
     pub level: String,
-    /// When it was recorded.
+    /// Time when it was recorded.
     pub at: Timestamp,
-    /// Whether nothing was wrong.
+    /// True if no problem was found.
     pub passed: bool,
-    /// Problems that it found.
+    /// Number of problems found.
     pub problems: u64,
-    /// The newest snapshot that it speaks of, by sequence; `None` when what it names is no longer there.
+    /// Sequence of the newest snapshot that it covers; `None` if the snapshots that it names no longer exist.
     pub covers: Option<u64>,
-    /// Which part of the packs was opened, if not all.
+    /// Part of the packs that was opened, if not all.
     pub slice: Option<String>,
 }
 
 /// Payload verification in parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Slices {
-    /// Into how many parts the newest one divides.
+    /// Number of parts of the newest division.
     pub of: u64,
-    /// How many of them passed within the objective for verification, or ever where there is none.
+    /// Number of parts that passed within the verification objective, or at any time without one.
     pub done: u64,
-    /// The oldest of these passes: everything that was opened is at least that fresh.
+    /// Time of the oldest of these passes: everything opened was opened at or after it.
     pub since: Option<Timestamp>,
 }
 
-/// The newest verification that proves every object.
+/// Newest verification that covers every object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verified {
-    /// The digest of its entry.
+    /// Digest of its entry.
     pub entry: Digest,
-    /// Its level.
+    /// Level.
     pub level: String,
-    /// When it was recorded.
+    /// Time when it was recorded.
     pub at: Timestamp,
-    /// The newest snapshot that it proved, by sequence.
+    /// Sequence of the newest snapshot that it covers.
     pub covers: u64,
 }
 
-/// What is wrong with a ledger.
+/// Problems of a ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Problems {
-    /// Problems for which a check fails.
+    /// Number of problems that fail a verification.
     pub errors: u64,
-    /// Problems that are only to be known.
+    /// Number of problems that are only warnings.
     pub warnings: u64,
-    /// The first few in words, the gravest first.
+    /// The first few in words, most severe first.
     pub named: Vec<String>,
 }
 
 /// The newest restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Restored {
-    /// When it was recorded.
+    /// Time when it was recorded.
     pub at: Timestamp,
-    /// The instance that it went into.
+    /// Instance that was restored into.
     pub target: String,
-    /// The digest of the snapshot.
+    /// Digest of the snapshot.
     pub snapshot: Digest,
-    /// Its sequence; `None` when it is not there any more.
+    /// Sequence of the snapshot; `None` if it no longer exists.
     pub sequence: Option<u64>,
-    /// Its time.
+    /// Time of the snapshot.
     pub time: Option<Timestamp>,
-    /// Items that are as the snapshot has them.
+    /// Number of items that match the snapshot.
     pub restored: u64,
-    /// Items that are not.
+    /// Number of items that do not.
     pub failed: u64,
-    /// Good snapshots that are newer.
+    /// Number of newer good snapshots.
     pub behind: u64,
-    /// How much older it is than the newest good one, in seconds.
+    /// Age difference to the newest good snapshot, in seconds.
     pub behind_seconds: u64,
 }
 
-/// Why the backups are stale.
+/// Reason why the backups are stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 pub enum Stale {
-    /// There is no snapshot at all.
+    /// There is no snapshot.
     NeverBackedUp,
-    /// There are snapshots, and none may be relied upon.
+    /// There are snapshots, but none is good.
     NoGoodSnapshot,
     /// The newest good recovery point is too old.
     RpoMissed {
-        /// Its age.
+        /// Age in seconds.
         achieved_seconds: u64,
-        /// What is wanted.
+        /// Objective in seconds.
         objective_seconds: u64,
     },
-    /// No verification read every object, and the first snapshot is older than one may be.
+    /// No verification has read every object, and the first snapshot is older than the objective.
     NeverVerified {
-        /// What is wanted.
+        /// Objective in seconds.
         objective_seconds: u64,
     },
     /// The last verification that read every object is too old.
     VerifiedTooLongAgo {
-        /// Its age.
+        /// Age in seconds.
         age_seconds: u64,
-        /// What is wanted.
+        /// Objective in seconds.
         objective_seconds: u64,
     },
 }
 
 impl Stale {
-    /// Every fixed word that [`code`](Self::code) gives.
+    /// Every value of [`code`](Self::code).
     pub const CODES: [&str; 5] =
         ["never_backed_up", "no_good_snapshot", "rpo_missed", "never_verified", "verified_too_long_ago"];
 
-    /// A fixed word for programs, the same as in JSON.
+    /// Returns a fixed word for programs, the same as in JSON.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -291,7 +292,7 @@ impl fmt::Display for Stale {
     }
 }
 
-/// A time span in its largest unit, or two: `45 s`, `15 min`, `1 h 30 min`, `3 d 4 h`.
+/// Formats a time span in its largest one or two units: `45 s`, `15 min`, `1 h 30 min`, `3 d 4 h`.
 fn span(seconds: u64) -> String {
     let (whole, rest) = match seconds {
         0..60 => return format!("{seconds} s"),

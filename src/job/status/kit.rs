@@ -1,4 +1,4 @@
-//! A ledger under construction, for the tests of this folder: one line of entries, each at a minute of its own.
+//! A ledger builder for the tests of this directory: one line of entries, each at its own minute.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::model::{Digest, Timestamp};
 use crate::repository::ledger::{Ledger, LedgerReader, Rubbish};
 use crate::repository::trust::{PolicyPool, Trust};
 
-/// A moment, in minutes of the ledger's own time.
+/// Returns a time, in minutes of the ledger's own clock.
 pub(super) fn at(minute: i64) -> Timestamp {
     Timestamp::from_millis(1_790_000_000_000 + minute * 60_000)
 }
@@ -36,7 +36,7 @@ fn source() -> SourceName {
     SourceName { provider: "fake".to_owned(), instance: "fake:source".to_owned(), region: None }
 }
 
-/// Version 1: one custodian, and one key with every role.
+/// Returns version 1 of a policy: one custodian, and one key with every role.
 fn policy() -> Policy {
     Policy {
         format: FormatVersion::CURRENT,
@@ -101,7 +101,7 @@ impl LedgerBuilder {
         entry
     }
 
-    /// A good snapshot whose interval began at that minute, recorded at once.
+    /// Writes a good snapshot that began at this minute and was recorded at once.
     pub(super) fn good(&mut self, minute: i64) -> Entry {
         self.write(minute, snapshot(minute, Vec::new()))
     }
@@ -114,7 +114,7 @@ impl LedgerBuilder {
         )
     }
 
-    /// The custodians accept a suspect snapshot: a version of the policy.
+    /// Accepts a suspect snapshot in a new version of the policy.
     pub(super) fn accept(&mut self, snapshot: &Entry) {
         let mut next = self.policies.last().unwrap().clone();
         next.previous.push(self.version());
@@ -125,7 +125,7 @@ impl LedgerBuilder {
         self.policies.push(next);
     }
 
-    /// A verification of everything before it; a slice is given as `part/of`.
+    /// Writes a verification of everything before it; a slice has the form `part/of`.
     pub(super) fn verified(&mut self, minute: i64, level: &str, slice: Option<&str>, passed: bool) -> Entry {
         let heads = vec![self.last.as_ref().unwrap().digest];
         self.verified_of(minute, level, slice, passed, heads)

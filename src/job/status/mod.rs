@@ -1,15 +1,15 @@
-//! How a repository stands: last backup, last verification, achieved recovery point, what is stale.
+//! Status of a repository: last backup, last verification, achieved recovery point, stale objectives.
 //!
 //! | module | what |
 //! |---|---|
-//! | `facts` | what is told, as plain data |
-//! | `times` | which moment of a snapshot is believed |
-//! | `backups` | snapshots: the newest, the gaps between them, days |
+//! | `facts` | the status as plain data |
+//! | `times` | which time of a snapshot is believed |
+//! | `backups` | snapshots: the newest, gaps, counts per day |
 //! | `checks` | verifications: per level, slices |
-//! | `expiring` | what in the inventory ends, from the catalogue |
+//! | `expiring` | expiring items, from the catalogue |
 //!
-//! [`status`] is pure: a ledger, objectives and a moment go in. [`measure`] asks the store for what the ledger alone does
-//! not tell, and only where it is needed. Neither needs a key.
+//! [`status`] is pure: it takes a ledger, objectives and a time. [`measure`] queries the store for facts that the
+//! ledger lacks, and only if they are needed. Neither needs a key.
 
 mod backups;
 mod checks;
@@ -30,19 +30,19 @@ use crate::model::Timestamp;
 use crate::repository::ledger::{Ledger, Severity};
 use crate::repository::{Repository, RepositoryError, SKEW_MILLIS};
 
-/// Problems of a ledger that are told in words; the rest is counted.
+/// Maximum number of ledger problems reported in words; the rest is only counted.
 const PROBLEMS_NAMED: usize = 5;
 
-/// How the repository of this ledger stands at the moment `now`.
+/// Returns the status of a ledger's repository at the time `now`.
 ///
-/// A mistimed snapshot is taken to be as old as it says, and one whose time lies ahead of `now` counts for nothing: only
-/// the store knows better ([`measure`]).
+/// A mistimed snapshot is as old as it claims. One dated after `now` is ignored, because only the store knows its real
+/// time ([`measure`]).
 #[must_use]
 pub fn status(ledger: &Ledger, objectives: &Objectives, now: Timestamp) -> Status {
     status_with(ledger, objectives, now, &StoreTimes::default())
 }
 
-/// As [`status`], going by when the store says that an entry was written where the entry's own time is not to be believed.
+/// Like [`status`], but uses the store's time of an entry whose own time is implausible.
 #[must_use]
 pub fn status_with(ledger: &Ledger, objectives: &Objectives, now: Timestamp, stored: &StoreTimes) -> Status {
     let snapshots = backups::dated(ledger, now, stored);
@@ -69,10 +69,10 @@ pub fn status_with(ledger: &Ledger, objectives: &Objectives, now: Timestamp, sto
     status
 }
 
-/// As [`status`], asking the store when the entries were written if the time of one cannot be believed.
+/// Like [`status`], but queries the store for the times of entries if one is implausible.
 ///
 /// # Errors
-/// What the store answers when it is asked.
+/// Errors of the store.
 pub async fn measure(
     repository: &Repository,
     ledger: &Ledger,
@@ -87,13 +87,13 @@ pub async fn measure(
 }
 
 fn problems(ledger: &Ledger, now: Timestamp) -> Problems {
-    // The dates below are those of entries: one that lies in the future is no date.
+    // The dates below are those of entries, so entries from the future are problems.
     let ahead = ledger.ahead_of(now, SKEW_MILLIS);
     let mut named: Vec<_> = ledger.problems().iter().chain(&ahead).collect();
     let of = |severity| named.iter().filter(|problem| problem.severity() == severity).count() as u64;
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     named.sort_by_key(|problem| std::cmp::Reverse(problem.severity()));
-    // What this host saw and the bucket lacks comes first: nothing in the bucket can show it.
+    // Entries that this host saw and the bucket lacks come first: nothing in the bucket can show them.
     let memory = ledger.memory();
     let gone = memory.heads.iter().map(names::entry).chain(memory.policies.iter().map(names::policy));
     let gone: Vec<String> = gone.map(|path| format!("{path} is gone, which this host saw or knows of")).collect();
@@ -110,8 +110,8 @@ fn problems(ledger: &Ledger, now: Timestamp) -> Problems {
     }
 }
 
-/// Said while the newest snapshot is sealed to other recovery recipients than those in force: a recovery key that was added
-/// opens nothing yet, and one that was removed still opens everything.
+/// Returns a problem if the newest snapshot is sealed to other recovery recipients than those in force: an added
+/// recovery key opens nothing yet, and a removed one still opens everything.
 fn sealed_to_others(ledger: &Ledger) -> Option<String> {
     let (newest, policy) = (ledger.live().next_back()?, ledger.policy()?);
     let event = newest.snapshot()?;
@@ -124,7 +124,7 @@ fn sealed_to_others(ledger: &Ledger) -> Option<String> {
     })
 }
 
-/// The newest restore into a standby, and how far it lies behind.
+/// Returns the newest restore into a standby, and how far it lags behind.
 fn restored(
     ledger: &Ledger,
     snapshots: &[backups::Dated<'_>],
@@ -174,7 +174,7 @@ fn stale(status: &Status) -> Vec<Stale> {
     if let Some(within) = status.objectives.verified_within {
         let objective_seconds = within.as_secs();
         let age = status.verified.as_ref().map(|verified| times::seconds_between(verified.at, status.now));
-        // A new repository has as long as every other until its first verification is due.
+        // A new repository has the same time until its first verification is due.
         let since = age.or(backups.first_good.map(|first| times::seconds_between(first, status.now)));
         match (age, since) {
             (Some(age_seconds), _) if age_seconds > objective_seconds => {

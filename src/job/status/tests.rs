@@ -53,7 +53,7 @@ fn a_snapshot_from_the_future_makes_nothing_fresh() {
     let told = status(&ledger, &objectives(15, 1_000), at(20));
     assert_eq!(told.backups.achieved_rpo_seconds, Some(10 * MINUTE), "the one before it counts");
     assert!(told.backups.newest.unwrap().mistimed);
-    // When the store got it is known: that is what it counts from.
+    // The store's time is known, and counts instead.
     let path = future.name();
     let told = status_with(&ledger, &objectives(15, 1_000), at(20), &StoreTimes::of([(path.as_str(), at(12))]));
     assert_eq!(told.backups.achieved_rpo_seconds, Some(8 * MINUTE));
@@ -92,7 +92,7 @@ fn only_a_check_that_reads_every_object_is_a_verification() {
     assert_eq!(stale(&book, &wanted, 126), ["verified_too_long_ago"]);
 }
 
-/// What the checks after a failed one leave open, as level and slice.
+/// Returns level and slice of the failed verification that is still unresolved.
 fn still_failed(book: &LedgerBuilder) -> Option<(String, Option<String>)> {
     let told = status(&book.ledger(), &Objectives::default(), at(1_000));
     told.failed_check.map(|check| (check.level, check.slice))
@@ -117,12 +117,12 @@ fn a_check_that_failed_stands_until_one_as_deep_passes() {
     assert_eq!(still_failed(&book), open("payload"), "and the one before it when that is made good");
     book.verified(17, "drill", None, true);
     assert_eq!(still_failed(&book), None);
-    // Of a snapshot alone: a look at everything sees it, too.
+    // A failure on a single snapshot is resolved by a check of everything.
     book.verified_of(20, "objects", None, false, vec![old.digest]);
     assert_eq!(still_failed(&book), open("objects"));
     book.verified(21, "payload", Some("2/2"), true);
     assert_eq!(still_failed(&book), None, "every slice reads every object");
-    // One of a level that this version does not know is made good by that level alone.
+    // A failure at an unknown level is resolved only at that level.
     book.verified(30, "deeper", None, false);
     book.verified(31, "drill", None, true);
     assert_eq!(still_failed(&book), open("deeper"));

@@ -1,7 +1,7 @@
-//! Which moment is believed.
+//! Determines which time of an entry is believed.
 //!
-//! An entry whose time precedes a parent's or lies ahead of the present is mistimed: the moment at which the store got it
-//! takes its place.
+//! An entry dated before a parent or in the future is mistimed: the time at which the store received it is used
+//! instead.
 
 use std::collections::HashMap;
 
@@ -10,21 +10,21 @@ use crate::model::{Digest, Timestamp};
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, RepositoryError, SKEW_MILLIS};
 
-/// When the store got each entry, by its digest.
+/// Times at which the store received each entry, by digest.
 #[derive(Debug, Clone, Default)]
 pub struct StoreTimes(HashMap<Digest, Timestamp>);
 
 impl StoreTimes {
-    /// Asks the store, with one listing.
+    /// Queries the store, with one listing.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn ask(repository: &Repository) -> Result<Self, RepositoryError> {
         let listed = repository.store().list(names::LEDGER).await?;
         Ok(Self::of(listed.iter().map(|object| (object.path.as_str(), object.modified))))
     }
 
-    /// From the paths of objects and when they were written; what is no entry is passed over.
+    /// Creates the map from object paths and their modification times; ignores objects that are not entries.
     pub fn of<'a>(objects: impl IntoIterator<Item = (&'a str, Timestamp)>) -> Self {
         let entries = objects.into_iter().filter_map(|(path, at)| Some((names::parse_entry(path)?.digest, at)));
         Self(entries.collect())
@@ -35,12 +35,12 @@ impl StoreTimes {
     }
 }
 
-/// Whether the time of an entry that counts cannot be believed.
+/// Returns true if the time of any valid entry is implausible.
 pub(super) fn any_mistimed(ledger: &Ledger, now: Timestamp) -> bool {
     ledger.counted().any(|entry| is_mistimed(ledger, entry, now))
 }
 
-/// Whether an entry claims to be older than a parent, or to come from the future.
+/// Returns true if an entry is dated before a parent, or in the future.
 pub(super) fn is_mistimed(ledger: &Ledger, entry: &Entry, now: Timestamp) -> bool {
     let early =
         entry.parents.iter().filter_map(|parent| ledger.get(&parent.digest)).any(|parent| parent.time > entry.time);
@@ -48,7 +48,7 @@ pub(super) fn is_mistimed(ledger: &Ledger, entry: &Entry, now: Timestamp) -> boo
     early || ahead(entry.time) || entry.snapshot().is_some_and(|event| ahead(event.time))
 }
 
-/// The moment from which a snapshot's recovery point counts; `None` when that cannot be known.
+/// Returns the time from which a snapshot's recovery point counts; `None` if it is unknown.
 pub(super) fn of_snapshot(
     ledger: &Ledger,
     entry: &Entry,
@@ -59,7 +59,7 @@ pub(super) fn of_snapshot(
     believed(ledger, entry, event.time, now, stored)
 }
 
-/// The moment of any other entry; where that cannot be known, what it says, but never after `now`.
+/// Returns the time of any other entry; if it is unknown, the claimed time, but never later than `now`.
 pub(super) fn of_entry(ledger: &Ledger, entry: &Entry, now: Timestamp, stored: &StoreTimes) -> Timestamp {
     believed(ledger, entry, entry.time, now, stored).unwrap_or(now)
 }
@@ -72,7 +72,7 @@ fn believed(ledger: &Ledger, entry: &Entry, time: Timestamp, now: Timestamp, sto
     stored.get(&entry.digest).or(believable.then_some(time))
 }
 
-/// Whole seconds from one moment to a later one; 0 when it is not later.
+/// Returns the whole seconds between two times; 0 if the second is not later.
 pub(super) fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.millis_since(from) / 1_000).unwrap_or(0)
 }

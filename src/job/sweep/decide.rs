@@ -1,4 +1,4 @@
-//! What goes and what stays: pure, from what was seen to a plan or to the reasons for none.
+//! Decides what is deleted and what is kept. Pure: maps a survey to a plan, or to reasons to stop.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,78 +12,78 @@ use crate::model::{Digest, Timestamp};
 use crate::repository::SKEW_MILLIS;
 use crate::repository::store::{Hold, Retention};
 
-/// A snapshot that was forgotten for longer than the grace.
+/// A snapshot that was forgotten longer ago than the grace period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SweepCandidate {
-    /// Its entry.
+    /// Digest of its entry.
     pub(super) entry: Digest,
-    /// The sequence of its entry.
+    /// Sequence number of its entry.
     pub(super) sequence: u64,
-    /// By which rule it was forgotten.
+    /// Rule by which it was forgotten.
     pub(super) rule: String,
-    /// When.
+    /// Time at which it was forgotten.
     pub(super) since: Timestamp,
-    /// What it names.
+    /// Paths that it names.
     pub(super) paths: BTreeSet<String>,
 }
 
-/// A snapshot that was forgotten and stays for now.
+/// A forgotten snapshot that is not due yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WaitingForgotten {
-    /// Its entry.
+    /// Digest of its entry.
     pub(super) entry: Digest,
-    /// The sequence of its entry.
+    /// Sequence number of its entry.
     pub(super) sequence: u64,
-    /// By which rule it was forgotten.
+    /// Rule by which it was forgotten.
     pub(super) rule: String,
-    /// From when a sweep may take it; `None` when the date of the entry that gave it up is not known yet.
+    /// Time from which a sweep may delete it; `None` if the date of its forget entry is unknown.
     pub(super) goes_after: Option<Timestamp>,
 }
 
-/// What may go, before the store was asked about each object.
+/// Objects that may be deleted, before the store is queried about each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// The present by the clock that dates the objects.
+    /// Current time by the clock that dates the objects.
     pub(super) now: Timestamp,
-    /// Only what is dated before this moment may go: the present less the grace.
+    /// Only objects dated before this time may be deleted: now minus the grace period.
     pub(super) before: Timestamp,
-    /// The objects that no kept snapshot names and that are old enough.
+    /// Objects that no kept snapshot names and that are old enough.
     pub(super) candidates: Objects,
-    /// The snapshots that are due.
+    /// Snapshots that are due.
     pub(super) due: Vec<SweepCandidate>,
-    /// The snapshots that were forgotten and are not due.
+    /// Forgotten snapshots that are not due.
     pub(super) waiting: Vec<WaitingForgotten>,
-    /// Objects that no kept snapshot names and that are too young: of a running backup, or of one that died.
+    /// Unreferenced objects that are too young: from a running backup, or from an aborted one.
     pub(super) young: Objects,
-    /// Objects of snapshots that are due, which a kept snapshot needs too.
+    /// Objects of due snapshots that a kept snapshot needs too.
     pub(super) shared: Objects,
-    /// How many snapshots are live.
+    /// Number of live snapshots.
     pub(super) live: usize,
-    /// Files in the folders whose names are none of ours; they are left alone.
+    /// Number of files with foreign names in the directories; they are never deleted.
     pub(super) foreign: usize,
 }
 
-/// What goes, after the store was asked about each object.
+/// Objects to delete, after the store was queried about each candidate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SweepDecision {
-    /// What is to be deleted.
+    /// Objects to delete.
     pub(super) going: Objects,
-    /// The snapshots that lose something by it, and so are gone for good.
+    /// Snapshots that lose objects by it, and so become unrestorable.
     pub(super) sweeping: Vec<SweepCandidate>,
-    /// What the store keeps, and what holds it.
+    /// Objects that the store retains, with the retention.
     pub(super) locked: BTreeMap<String, (SeenObject, Hold)>,
-    /// What was written again since it was listed, and is young now.
+    /// Objects rewritten since they were listed, and now too young.
     pub(super) rewritten: Objects,
-    /// How many were gone already.
+    /// Number of objects already gone.
     pub(super) gone: usize,
-    /// Whether the bucket keeps older versions of what is deleted.
+    /// True if the bucket keeps older versions of deleted objects.
     pub(super) versioned: bool,
 }
 
-/// Decides what may go.
+/// Decides which objects may be deleted.
 ///
 /// # Errors
-/// Every reason for which nothing may.
+/// Every reason to delete nothing.
 pub(super) fn decide(seen: &SweepView) -> Result<Plan, Vec<SweepStop>> {
     let mut stops = ledger_stops(&seen.ledger);
     let Some(now) = seen.now() else {
@@ -98,7 +98,7 @@ pub(super) fn decide(seen: &SweepView) -> Result<Plan, Vec<SweepStop>> {
     stops.extend(missing(seen, &objects, before));
     stops.extend(unreadable(&kept));
     let plan = plan(seen, &objects, now, before, &due, &kept);
-    // A repository without a snapshot, right after `init`, has nothing to lose when there is nothing to delete.
+    // A new repository without snapshots has nothing to lose if there is nothing to delete.
     if !plan.candidates.is_empty() {
         stops.extend(no_good_left(&seen.ledger));
     }
@@ -108,7 +108,7 @@ pub(super) fn decide(seen: &SweepView) -> Result<Plan, Vec<SweepStop>> {
     }
 }
 
-/// Takes what the store says of each candidate into account.
+/// Applies the store's response about each candidate.
 #[must_use]
 pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>, now: Timestamp) -> SweepDecision {
     let mut settled = SweepDecision::default();
@@ -132,13 +132,14 @@ pub(super) fn settle(plan: &Plan, answers: &BTreeMap<String, Option<Retention>>,
     settled
 }
 
-/// Decides, with the ledger as it is after the sweep's own entry, whether what was to go may still go.
+/// Decides, with the ledger as it is after the sweep's own entry, whether the deletion may proceed.
 #[must_use]
 pub(super) fn recheck(settled: &SweepDecision, before: &LedgerSeen, now: &LedgerSeen) -> Vec<SweepStop> {
     let mut stops = ledger_stops(now);
     stops.extend(no_good_left(now));
     let going = |path: &&str| settled.going.contains_key(*path);
-    // An entry sweeps only snapshots that count: one that the trust policy made void is still forgotten, and goes as decided.
+    // An entry sweeps only valid snapshots: one that the trust policy voided is still forgotten, and is deleted as
+    // decided.
     let goes = |snapshot: &&SeenSnapshot| {
         matches!(snapshot.kept, KeepState::Forgotten { .. })
             && settled.sweeping.iter().any(|due| due.entry == snapshot.entry)
@@ -151,7 +152,7 @@ pub(super) fn recheck(settled: &SweepDecision, before: &LedgerSeen, now: &Ledger
     let kept: Vec<&SeenSnapshot> = now.snapshots.iter().collect();
     stops.extend(unreadable(&kept));
     for taken in now.undos.iter().filter(|(undo, _)| !before.undos.contains_key(*undo)).flat_map(|(_, taken)| taken) {
-        // One that this sweep's entry had seen came in time: then the snapshot is live, and named above.
+        // An undo that this sweep's entry had seen came in time: then the snapshot is live, and was handled above.
         let in_time = now.snapshots.iter().any(|snapshot| snapshot.entry == *taken && snapshot.kept == KeepState::Live);
         let late = settled.sweeping.iter().find(|due| due.entry == *taken && !in_time);
         stops.extend(late.map(|due| SweepStop::Undone { snapshot: due.sequence }));
@@ -182,7 +183,7 @@ fn clock_stops(seen: &SweepView, now: Timestamp) -> Vec<SweepStop> {
         let (grace_seconds, run_seconds) = (seen.grace / 1_000, seen.longest_run / 1_000);
         stops.push(SweepStop::NoRoom { grace_seconds, run_seconds });
     }
-    // Listing may take long, and what is written meanwhile is no sign of a wrong clock.
+    // Listing may take long; objects written meanwhile do not indicate a wrong clock.
     let now = seen.listed.map_or(now, |listed| listed.max(now));
     let ahead = |(_, object): &(&String, &SeenObject)| object.modified.millis_since(now) > SKEW_MILLIS;
     if let Some((path, object)) = seen.folders.values().flatten().flat_map(|view| &view.objects).find(ahead) {
@@ -191,8 +192,8 @@ fn clock_stops(seen: &SweepView, now: Timestamp) -> Vec<SweepStop> {
     stops
 }
 
-/// Compares the listings of a folder. Only what was written about when the sweep began may stand in some and not in
-/// others: a backup may be running. (It is young, so nothing of it goes, and an entry in any of them is read.)
+/// Compares the listings of a directory. They may differ only in objects written around the start of the sweep: a
+/// backup may be running. (Such objects are too young to be deleted, and an entry in any listing is read.)
 fn differ(folder: &str, views: &[DirectoryListing], began: Timestamp) -> Option<SweepStop> {
     let new = |object: &SeenObject| began.millis_since(object.modified) <= SKEW_MILLIS;
     let mut odd = BTreeSet::new();
@@ -211,7 +212,7 @@ fn differ(folder: &str, views: &[DirectoryListing], began: Timestamp) -> Option<
     Some(SweepStop::ListingsDiffer { folder: folder.to_owned(), count: odd.len(), example })
 }
 
-/// The snapshots that are due, as many as one entry may name, and all others.
+/// Splits snapshots into due ones, at most as many as one entry may name, and all others.
 fn split(snapshots: &[SeenSnapshot], before: Timestamp) -> (Vec<&SeenSnapshot>, Vec<&SeenSnapshot>) {
     let is_due = |snapshot: &SeenSnapshot| match snapshot.kept {
         KeepState::Live | KeepState::Guarded => false,
@@ -224,7 +225,7 @@ fn split(snapshots: &[SeenSnapshot], before: Timestamp) -> (Vec<&SeenSnapshot>, 
     (due, kept)
 }
 
-/// Live snapshots that lack something, and listings that lack what is there.
+/// Returns a stop for every live snapshot with a missing object, and for every listing that lacks an existing object.
 fn missing(seen: &SweepView, objects: &Objects, before: Timestamp) -> Vec<SweepStop> {
     let mut stops = Vec::new();
     for snapshot in seen.ledger.snapshots.iter().filter(|snapshot| snapshot.kept == KeepState::Live) {
@@ -245,7 +246,7 @@ fn missing(seen: &SweepView, objects: &Objects, before: Timestamp) -> Vec<SweepS
                 Some(_) => continue,
             };
             stops.push(SweepStop::ObjectMissing { snapshot: snapshot.sequence, path: path.to_owned(), found });
-            // One object of a snapshot says enough.
+            // One object per snapshot is enough.
             break;
         }
     }
@@ -253,7 +254,7 @@ fn missing(seen: &SweepView, objects: &Objects, before: Timestamp) -> Vec<SweepS
 }
 
 fn unreadable(kept: &[&SeenSnapshot]) -> Vec<SweepStop> {
-    // What does not count keeps what it names; a list of its that cannot be read says nothing about any other.
+    // Guarded snapshots keep what they name. A list of theirs that cannot be read does not affect any other snapshot.
     let of_ours = kept.iter().filter(|snapshot| snapshot.kept != KeepState::Guarded);
     let why = |snapshot: &&SeenSnapshot| {
         let why = snapshot.packs.as_ref().err()?.clone();
@@ -304,7 +305,7 @@ fn plan(
     plan
 }
 
-/// Whether a name is that of a pack, a part or a list: nothing else is ever deleted.
+/// Returns true if a name is that of a pack, a part or a list: nothing else is ever deleted.
 fn is_ours(path: &str) -> bool {
     names::parse_pack(path).or_else(|| names::parse_catalogue(path)).or_else(|| names::parse_list(path)).is_some()
 }

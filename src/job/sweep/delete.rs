@@ -1,4 +1,4 @@
-//! Deleting: each object is asked about once more, then deleted; the first real failure ends it, and no count is lost.
+//! Deletes objects: queries each once more, then deletes it. The first real failure ends it, and no count is lost.
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
@@ -10,31 +10,31 @@ use crate::model::Timestamp;
 use crate::repository::store::Hold;
 use crate::repository::{Store, StoreError};
 
-/// Objects that are asked about and deleted side by side.
+/// Number of objects queried and deleted in parallel.
 const IN_FLIGHT: usize = 8;
 
-/// What came of it.
+/// Result of the deletion.
 #[derive(Debug, Default)]
 pub(super) struct Deleted {
-    /// How many objects were deleted.
+    /// Number of objects deleted.
     pub(super) objects: u64,
-    /// Their size together, in bytes.
+    /// Their total size, in bytes.
     pub(super) bytes: u64,
-    /// How many were gone by the time that they were asked about.
+    /// Number of objects already gone when queried.
     pub(super) gone: u64,
-    /// What the store keeps after all, and what holds it.
+    /// Objects that the store retains after all, with the retention.
     pub(super) locked: Vec<(String, SeenObject, Hold)>,
-    /// What was written again and is young now.
+    /// Number of objects rewritten and now too young.
     pub(super) rewritten: u64,
-    /// The first failure; nothing more was begun after it.
+    /// First failure; no further deletion was started after it.
     pub(super) failed: Option<StoreError>,
-    /// Whether it was interrupted.
+    /// True if it was interrupted.
     pub(super) interrupted: bool,
-    /// What was not tried, because of a failure or an interruption.
+    /// Number of objects not tried, because of a failure or an interruption.
     pub(super) left: u64,
 }
 
-/// What came of one object.
+/// Result for one object.
 enum DeleteResult {
     Deleted(SeenObject),
     Gone,
@@ -42,7 +42,7 @@ enum DeleteResult {
     Rewritten,
 }
 
-/// Deletes what goes. Only what is dated before `before`.
+/// Deletes the decided objects, and only if they are dated before `before`.
 pub(super) async fn delete(context: &Context, store: &Store, settled: &SweepDecision, before: Timestamp) -> Deleted {
     let stage = Stage::Apply;
     context.observer.observe(JobEvent::Begin { stage, total: Some(settled.going.len() as u64) });

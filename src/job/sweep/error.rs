@@ -1,10 +1,10 @@
-//! Why a sweep could not be tried.
+//! Errors of a sweep that was not tried.
 
 use crate::model::FailureKind;
 use crate::repository::{RepositoryError, StoreError};
 
-/// A sweep that ended before it decided, or whose entry was not written: nothing was deleted. What it found, and what
-/// went wrong while it deleted, is in its report.
+/// A sweep that ended before it decided, or whose entry was not written: nothing was deleted. Findings, and failures
+/// during the deletion, are in its report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
@@ -20,7 +20,7 @@ pub enum SweepError {
 }
 
 impl SweepError {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

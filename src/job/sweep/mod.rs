@@ -1,11 +1,12 @@
-//! Deleting what no kept snapshot names: the second step of forgetting.
+//! Sweep: deletes objects that no kept snapshot names. This is the second step of forgetting.
 //!
-//! There is no lock. Safe beside running backups, forgets and other sweeps it is because it waits: only objects older than
-//! the grace go, and only of snapshots forgotten for longer than it, while a run builds only upon what was live when it
-//! began and ends within the longest run. `docs/retention.md` says what follows from that, and where it ends.
+//! There is no lock. A sweep is safe alongside running backups, forgets and other sweeps because it waits. It deletes
+//! only objects older than the grace period, and only of snapshots forgotten longer ago than that. A run builds only
+//! upon snapshots that were live when it began, and ends within the longest run. `docs/retention.md` describes
+//! consequences and limits.
 //!
-//! Look (`survey`), decide (`decide`, pure), sign, look again, delete. Every reason to stop is a [`SweepStop`]; a sweep
-//! that stops has deleted nothing.
+//! Survey (`survey`), decide (`decide`, pure), sign, survey again, delete. Every reason to stop is a [`SweepStop`]; a
+//! stopped sweep has deleted nothing.
 
 mod decide;
 mod delete;
@@ -27,26 +28,26 @@ use crate::format::{Draft, EntryEvent};
 use crate::model::{Digest, Timestamp};
 use crate::repository::{EntryWriter, Repository, StateDirectory};
 
-/// What a sweep is given.
+/// Inputs of a sweep.
 #[derive(Debug)]
 pub struct SweepOptions<'a> {
-    /// The memory of this host: the heads that it saw must still be there.
+    /// State directory of this host: heads that it saw must still exist.
     pub state: &'a StateDirectory,
-    /// Entries that were heads by the caller's word.
+    /// Entries that the caller states were heads.
     pub pinned_heads: Vec<Digest>,
-    /// Whether the operator has chosen a policy version for this command, and so dismisses what is pending under another.
+    /// True if the operator chose a policy version for this command, and so dismisses entries pending under another.
     pub policy_chosen: bool,
-    /// Who signs, with a key that has the reaper's role. Without one a sweep only looks.
+    /// Writer with a key of the role reaper. Without one, a sweep is a dry run.
     pub writer: Option<&'a EntryWriter>,
-    /// What writes the entry: `keyhaven/0.1.0`.
+    /// Tool that writes the entry: `keyhaven/0.1.0`.
     pub tool: String,
 }
 
-/// Says what a sweep takes, and takes it when it is given a writer.
+/// Plans a sweep, and executes it if a writer is given.
 ///
 /// # Errors
-/// When it could not look, or its entry was not written: then nothing was deleted. Reasons to stop, and a failure while it
-/// deleted, are in the report: [`SweepReport::failure`].
+/// If the survey failed or the sweep's entry was not written: then nothing was deleted. Reasons to stop, and failures
+/// during the deletion, are in the report: [`SweepReport::failure`].
 pub async fn sweep(
     context: &Context,
     repository: &Repository,
@@ -77,7 +78,7 @@ pub async fn sweep(
     report.entry = Some(done.entry.digest);
     known.heads.push(done.entry.name());
     report.warnings.extend(done.into_warnings());
-    // The ledger as it is read again must not have less. A file with the name of an entry that was none then, is none now.
+    // The second read must not show less than the first. Files that were not valid entries then are not now either.
     known.heads.extend(seen.ledger.entries.iter().cloned());
     let stops = recheck(&settled, &seen.ledger, &survey::again(context, repository, &known, plan.now).await?);
     if !stops.is_empty() {

@@ -1,4 +1,4 @@
-//! What a sweep says: what goes, what stays and why, and what the next one will take.
+//! Report of a sweep: what is deleted, what is kept and why, and what the next sweep will delete.
 
 use serde::Serialize;
 
@@ -11,12 +11,12 @@ use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::store::Hold;
 use crate::repository::{Repository, StoreError};
 
-/// Objects and their size.
+/// Number and total size of objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ObjectTotals {
-    /// How many.
+    /// Number of objects.
     pub objects: u64,
-    /// Their size together, in bytes.
+    /// Total size, in bytes.
     pub bytes: u64,
 }
 
@@ -29,15 +29,15 @@ impl ObjectTotals {
     }
 }
 
-/// Objects that stay until some date.
+/// Objects that are kept until some date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct RetainedObjects {
-    /// How many, and their size.
+    /// Number and total size.
     #[serde(flatten)]
     pub amount: ObjectTotals,
-    /// When the first of them may go; `None` when no date is known.
+    /// Earliest date at which one of them may be deleted; `None` if unknown.
     pub first: Option<Timestamp>,
-    /// When the last of them may go; `None` when no date is known.
+    /// Date at which the last of them may be deleted; `None` if unknown.
     pub last: Option<Timestamp>,
 }
 
@@ -49,94 +49,94 @@ impl RetainedObjects {
     }
 }
 
-/// A snapshot that is gone for good with this sweep.
+/// A snapshot that this sweep makes unrestorable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SweptSnapshot {
-    /// Its entry.
+    /// Digest of its entry.
     pub snapshot: Digest,
-    /// The sequence of its entry.
+    /// Sequence number of its entry.
     pub sequence: u64,
-    /// By which rule it was forgotten.
+    /// Rule by which it was forgotten.
     pub rule: String,
-    /// When it was forgotten, by the store's clock.
+    /// Time at which it was forgotten, by the store's clock.
     pub since: Timestamp,
 }
 
-/// A snapshot that was forgotten and stays for now.
+/// A forgotten snapshot that is not due yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WaitingSnapshot {
-    /// Its entry.
+    /// Digest of its entry.
     pub snapshot: Digest,
-    /// The sequence of its entry.
+    /// Sequence number of its entry.
     pub sequence: u64,
-    /// By which rule it was forgotten.
+    /// Rule by which it was forgotten.
     pub rule: String,
-    /// From when a sweep may take it; `None` when the date of the entry that gave it up is not known yet.
+    /// Time from which a sweep may delete it; `None` if the date of its forget entry is unknown.
     pub goes_after: Option<Timestamp>,
 }
 
 /// A reason to stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stopped {
-    /// The reason in a word.
+    /// Fixed word for the reason.
     pub reason: &'static str,
-    /// The reason, and what to do, for people.
+    /// The reason, and what to do, for the operator.
     pub text: String,
 }
 
-/// The result of a sweep, or of looking what one would do.
+/// Result of a sweep or of a dry run.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct SweepReport {
-    /// The repository.
+    /// Repository id.
     pub repository: String,
-    /// Where it lies.
+    /// Location of the repository.
     pub place: String,
-    /// Whether it was to delete; otherwise it only looked.
+    /// True if the sweep was to delete; false for a dry run.
     pub applied: bool,
-    /// Why nothing was deleted; empty when nothing stood against it.
+    /// Reasons why nothing was deleted; empty if there were none.
     pub stopped: Vec<Stopped>,
-    /// The present by the clock that dates the objects; `None` when it is not known.
+    /// Current time by the clock that dates the objects; `None` if unknown.
     pub now: Option<Timestamp>,
-    /// Only what is dated before this moment goes.
+    /// Only objects dated before this time are deleted.
     pub before: Option<Timestamp>,
-    /// The snapshots that are gone for good with it.
+    /// Snapshots that become unrestorable.
     pub snapshots: Vec<SweptSnapshot>,
-    /// What goes.
+    /// Objects to delete.
     pub going: ObjectTotals,
-    /// How much of that no snapshot ever named or names any more: of runs that died, and of sweeps that did.
+    /// Of these, objects that no snapshot names, or ever named: from aborted runs and aborted sweeps.
     pub orphans: ObjectTotals,
-    /// What was deleted.
+    /// Objects deleted.
     pub deleted: ObjectTotals,
-    /// What was gone already when it was asked about.
+    /// Number of objects already gone when queried.
     pub gone: u64,
-    /// How many snapshots are live.
+    /// Number of live snapshots.
     pub live: u64,
-    /// Snapshots that were forgotten and stay for now.
+    /// Forgotten snapshots that are not due yet.
     pub waiting: Vec<WaitingSnapshot>,
-    /// What no snapshot needs and is too young: of a running backup, or of one that died.
+    /// Unreferenced objects that are too young: from a running backup, or from an aborted one.
     pub young: RetainedObjects,
-    /// What the store keeps until a date.
+    /// Objects that the store retains until a date.
     pub locked: RetainedObjects,
-    /// What the store keeps with no end that is known, such as a legal hold.
+    /// Objects that the store retains without a known end, such as under a legal hold.
     pub held: ObjectTotals,
-    /// Objects of given-up snapshots that a kept one needs, too.
+    /// Objects of forgotten snapshots that a kept snapshot needs too.
     pub shared: ObjectTotals,
-    /// Files that are none of ours, left alone.
+    /// Number of files with foreign names, which are never deleted.
     pub foreign: u64,
-    /// When the next sweep may find something; `None` when nothing waits for a date.
+    /// Time at which the next sweep may find something; `None` if nothing waits for a date.
     pub next: Option<Timestamp>,
-    /// Whether the bucket keeps older versions of what is deleted.
+    /// True if the bucket keeps older versions of deleted objects.
     pub versioned: bool,
-    /// The entry of the sweep, once it is written.
+    /// Entry of the sweep, once written.
     pub entry: Option<Digest>,
-    /// What was not tried, because of a failure or an interruption.
+    /// Number of objects not tried, because of a failure or an interruption.
     pub left: u64,
-    /// The failure that ended the deleting, for people.
+    /// Failure that ended the deletion, for the operator.
     pub failed: Option<String>,
-    /// Whether it was interrupted while it deleted.
+    /// True if it was interrupted during the deletion.
     pub interrupted: bool,
-    /// What went wrong beside it.
+    /// Warnings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     #[serde(skip)]
@@ -181,7 +181,8 @@ impl SweepReport {
         }
     }
 
-    /// Why it ended otherwise than well; `None` when what could go went, whatever is locked.
+    /// Returns the kind of failure; `None` if everything that may be deleted was deleted. Locked objects are no
+    /// failure.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
         match (&self.failure, self.interrupted) {
@@ -191,7 +192,7 @@ impl SweepReport {
         }
     }
 
-    /// The failure of the store that ended the deleting.
+    /// Returns the store failure that ended the deletion.
     #[must_use]
     pub fn store_failure(&self) -> Option<&StoreError> {
         self.failure.as_ref()

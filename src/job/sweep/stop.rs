@@ -1,137 +1,137 @@
-//! Every reason for which a sweep deletes nothing, and what to do about it.
+//! Reasons why a sweep deletes nothing, and what to do about each.
 
 use crate::model::{FailureKind, Timestamp};
 use crate::repository::SKEW_MILLIS;
 
-/// A reason to stop. The text says what was seen and what to do next.
+/// A reason to stop. The message says what was found and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SweepStop {
     /// The ledger has a problem of the severity of an error.
     #[error("the ledger is not whole: {0}; find out with `keyhaven verify --level ledger`, mend it, then sweep again")]
     Ledger(String),
-    /// An entry says something that this version does not know.
+    /// This version does not know the meaning of an entry.
     #[error("{0} says something that this version of keyhaven does not know; sweep with a newer one")]
     Unknown(String),
-    /// A head that was known is not there.
+    /// A known head is missing.
     #[error(
         "{0} was a head and is not there, or does not count any more: somebody removed history or rolled the store back; \
          find out who and bring it back before anything is deleted"
     )]
     HeadMissing(String),
-    /// Something that a snapshot needs is not there.
+    /// An object that a snapshot needs is missing.
     #[error(
         "snapshot {snapshot} needs {path}, and it is {found}; run `keyhaven verify`, bring the object back from a copy of \
          the repository or give the snapshot up, then sweep again"
     )]
     ObjectMissing {
-        /// The sequence of the snapshot.
+        /// Sequence number of the snapshot.
         snapshot: u64,
-        /// The object.
+        /// Path of the object.
         path: String,
         /// What was found instead.
         found: String,
     },
-    /// The list of a snapshot cannot be read, so nothing says which packs it needs.
+    /// The pack list of a snapshot cannot be read, so the packs that it needs are unknown.
     #[error(
         "nothing says which packs snapshot {snapshot} needs: {why}; bring its list back from a copy of the repository or \
          give the snapshot up, then sweep again"
     )]
     ListUnreadable {
-        /// The sequence of the snapshot.
+        /// Sequence number of the snapshot.
         snapshot: u64,
-        /// Why not.
+        /// Reason.
         why: String,
     },
-    /// A listing does not show an old object that is there.
+    /// A listing lacks an old object that exists.
     #[error(
         "the listing of the store lacks {path}, which is there and old: its listings are not whole, and what else they lack \
          cannot be told; wait or ask who runs the store, then sweep again"
     )]
     ListingPartial {
-        /// The object.
+        /// Path of the object.
         path: String,
     },
-    /// Two listings of one folder differ.
+    /// Two listings of one directory differ.
     #[error(
         "two listings of {folder}/ differ in {count} object(s), {example} among them: another sweep is running, or the \
          listings of the store are not whole; sweep again later"
     )]
     ListingsDiffer {
-        /// The folder.
+        /// Directory.
         folder: String,
-        /// In how many objects.
+        /// Number of objects that differ.
         count: usize,
-        /// One of them.
+        /// Path of one of them.
         example: String,
     },
-    /// No good snapshot would be left.
+    /// No good snapshot would remain.
     #[error(
         "no good snapshot is live, so nothing is deleted: back up, `keyhaven snapshots accept` a suspect one, or take one \
          back with `keyhaven forget --undo …`"
     )]
     NoGoodLeft,
-    /// The store has a clock and does not show it.
+    /// The store has a clock but does not show it.
     #[error("the answers of the store have no date, so the age of its objects is not known; ask who runs the store")]
     ClockUnknown,
-    /// The clocks are too far apart.
+    /// The clocks differ too much.
     #[error(
         "this host's clock says {here}, the store's {there}, more than {} minutes apart; set the clock that is wrong",
         SKEW_MILLIS / 60_000
     )]
     ClockSkewed {
-        /// This host's.
+        /// This host's clock.
         here: Timestamp,
-        /// The store's.
+        /// The store's clock.
         there: Timestamp,
     },
-    /// An object is dated after the present.
+    /// An object is dated in the future.
     #[error(
         "{path} is dated {modified}, which lies ahead of the clock ({now}): one of the two is wrong; set the clock"
     )]
     FromTheFuture {
-        /// The object.
+        /// Path of the object.
         path: String,
-        /// Its date.
+        /// Date of the object.
         modified: Timestamp,
-        /// The present by the clock that dates the objects.
+        /// Current time by the clock that dates the objects.
         now: Timestamp,
     },
-    /// The first entry leaves no room between a run and the grace.
+    /// The grace period is not longer than the longest run.
     #[error(
         "the first entry gives a grace of {grace_seconds} s and a longest run of {run_seconds} s: no sweep is safe unless \
          the grace is the longer one; keep this repository as it is, or make a new one with other times"
     )]
     NoRoom {
-        /// The grace.
+        /// Grace period, in seconds.
         grace_seconds: i64,
-        /// The longest run.
+        /// Longest run, in seconds.
         run_seconds: i64,
     },
-    /// Since the sweep looked, a snapshot was recorded that needs what would go, or its forgetting was undone in time.
+    /// Since the survey, a snapshot that needs objects to be deleted was recorded or undone in time.
     #[error(
         "snapshot {snapshot} was recorded meanwhile, or its forgetting undone in time, and needs {path}, which was to go; \
          nothing was deleted; the next sweep decides anew"
     )]
     Overtaken {
-        /// The sequence of the snapshot.
+        /// Sequence number of the snapshot.
         snapshot: u64,
-        /// The object.
+        /// Path of the object.
         path: String,
     },
-    /// Since the sweep looked, the forgetting of a snapshot that would go was undone.
+    /// Since the survey, the forgetting of a snapshot to be swept was undone, too late.
     #[error(
         "the forgetting of snapshot {snapshot} was undone meanwhile, too late: it stands in the sweep's entry; \
          nothing was deleted yet, and the next sweep would delete it: copy what you need of it now"
     )]
     Undone {
-        /// The sequence of the snapshot.
+        /// Sequence number of the snapshot.
         snapshot: u64,
     },
 }
 
 impl SweepStop {
-    /// What kind of failure it is: what points to a repository that was tampered with is an integrity failure, nothing
-    /// good left is a partial one, and what passes by itself or with a clock set is a plain one.
+    /// Returns the kind of failure: integrity for signs of tampering, partial if no good snapshot remains, failed for
+    /// anything that resolves itself or by setting a clock.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
@@ -151,7 +151,7 @@ impl SweepStop {
         }
     }
 
-    /// The reason in a word, for scripts.
+    /// Returns a fixed word for scripts.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -173,7 +173,7 @@ impl SweepStop {
     }
 }
 
-/// The kind that decides the exit code when there are several: integrity first, a plain failure last.
+/// Returns the kind that determines the exit code: integrity first, a plain failure last.
 #[must_use]
 pub(super) fn worst(stops: &[SweepStop]) -> Option<FailureKind> {
     let rank = |kind: &FailureKind| match kind {

@@ -1,4 +1,4 @@
-//! Looking: the ledger, every folder from several beginnings, the lists, and what the store keeps.
+//! Survey: reads the ledger, every directory from several starting points, the pack lists, and the store's retentions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,24 +18,24 @@ use crate::repository::ledger::{EntryStatus, Ledger, Problem, Severity, Snapshot
 use crate::repository::store::Retention;
 use crate::repository::{ObjectInfo, Repository, RepositoryError, Store, StoreError};
 
-/// Requests for small objects that run side by side.
+/// Number of parallel requests for small objects.
 const IN_FLIGHT: usize = 16;
-/// The folders that are listed. `evidence/` is not among them: nothing of it ever goes.
+/// Directories that are listed. Not `evidence/`, which is never deleted.
 const FOLDERS: [&str; 5] = [names::TRUST, names::LEDGER, names::LISTS, names::CATALOGUES, names::PACKS];
 
-/// What is known of the ledger besides the ledger.
+/// Facts about the ledger from outside the repository.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SweepFacts {
-    /// Paths of entries that this host saw as heads, and of those that a survey of this run saw.
+    /// Paths of entries that this host saw as heads, and of entries that an earlier survey of this run saw.
     pub(super) heads: Vec<String>,
-    /// Digests of entries that were heads by the caller's word.
+    /// Digests of entries that the caller states were heads.
     pub(super) pinned: Vec<Digest>,
-    /// Whether the operator has chosen a policy version for this command: what is pending under another one, and what
-    /// strangers name, is then no reason to wait.
+    /// True if the operator chose a policy version for this command: entries pending under another version, and entries
+    /// of strangers, are then no reason to wait.
     pub(super) policy_chosen: bool,
 }
 
-/// Looks at everything.
+/// Surveys the whole repository.
 pub(super) async fn survey(
     context: &Context,
     repository: &Repository,
@@ -49,7 +49,7 @@ pub(super) async fn survey(
         let listing = views(store, folder);
         folders.insert(folder.to_owned(), unless_cancelled(context, listing).await?);
     }
-    // Entries that were read before prove nothing about the store as it is now.
+    // Cached entries prove nothing about the current state of the store.
     repository.forget_entries();
     let of = |folder: &str| folders.get(folder).into_iter().flatten().collect::<Vec<&DirectoryListing>>();
     let (listed, policies) = (of(names::LEDGER), of(names::TRUST));
@@ -72,7 +72,7 @@ pub(super) async fn survey(
     Ok(seen)
 }
 
-/// Reads the ledger once more: one listing, and what the survey saw besides. `now` is the moment of the survey.
+/// Reads the ledger again: one listing, plus the facts of the survey. `now` is the time of the survey.
 pub(super) async fn again(
     context: &Context,
     repository: &Repository,
@@ -92,7 +92,7 @@ fn grace(settings: Option<PolicySettings>) -> i64 {
     millis(settings.map_or(PolicySettings::GRACE_SECONDS, |settings| settings.grace_seconds))
 }
 
-/// Asks the store about each object: whether it is there, since when, and what holds it.
+/// Queries the store about each object: existence, date and retention.
 pub(super) async fn retentions(
     context: &Context,
     store: &Store,
@@ -110,8 +110,8 @@ pub(super) async fn retentions(
     Ok(answers)
 }
 
-/// Lists a folder from its beginning, from behind its first object and from its middle: other pages each time, so that a
-/// page that gets lost is missed in one of them only.
+/// Lists a directory from its beginning, from after its first object and from its middle. The page boundaries differ
+/// each time, so a lost page affects only one of the listings.
 async fn views(store: &Store, folder: &str) -> Result<Vec<DirectoryListing>, SweepError> {
     let first = store.list(folder).await?;
     let beginning = format!("{folder}/");
@@ -161,9 +161,9 @@ async fn read(
     context.observer.observe(Told::End { stage });
     let stops = |problem: &&Problem| match problem {
         Problem::PendingSnapshots { .. } => !known.policy_chosen,
-        // Its objects count, whether or not they can be opened.
+        // Its objects count even if they cannot be opened.
         Problem::Recipients { .. } => false,
-        // What it names waits as if it were only forgotten ([`Judge::kept`]).
+        // Its snapshots wait as if they were only forgotten ([`SweepJudge::kept`]).
         Problem::EarlySweep { .. } => false,
         problem => problem.severity() == Severity::Error,
     };
@@ -178,7 +178,7 @@ async fn read(
     Ok((seen, settings))
 }
 
-/// Every object that one of the listings shows, each as the listing that dates it latest.
+/// Returns every object in any of the listings, with the latest date.
 fn newest(views: &[&DirectoryListing]) -> Objects {
     let mut files = Objects::new();
     for (path, object) in views.iter().flat_map(|view| &view.objects) {
@@ -188,8 +188,8 @@ fn newest(views: &[&DirectoryListing]) -> Objects {
     files
 }
 
-/// Entries that change what is kept in a way that this version does not know: those of reapers, and snapshots of a later
-/// minor version.
+/// Returns entries that may change what is kept in an unknown way: those of reapers, and snapshots of a later minor
+/// version.
 fn unknown(ledger: &Ledger) -> Vec<String> {
     let reaper = |entry: &Entry| {
         ledger
@@ -202,7 +202,7 @@ fn unknown(ledger: &Ledger) -> Vec<String> {
     unknown.map(|entry| format!("{} (of the kind `{}`)", entry.name(), entry.event.kind())).collect()
 }
 
-/// Heads and policy versions that were known and are gone, and that the policy does not accept as lost.
+/// Returns known heads and policy versions that are missing, except losses that the policy accepts.
 fn lost_heads(ledger: &Ledger, absent: Vec<String>, named: &[Digest]) -> Vec<String> {
     let gone = |path: &String| {
         names::parse_entry(path)
@@ -211,7 +211,7 @@ fn lost_heads(ledger: &Ledger, absent: Vec<String>, named: &[Digest]) -> Vec<Str
     let memory = ledger.memory();
     let mut lost: Vec<String> = absent.into_iter().filter(gone).collect();
     lost.extend(memory.heads.iter().map(names::entry).chain(memory.policies.iter().map(names::policy)));
-    // What another host saw and said is gone counts for this one, too: it may have been what keeps a snapshot.
+    // Losses that another host recorded count as well: a lost entry may have been what keeps a snapshot.
     let noted = ledger.counted().flat_map(|entry| &entry.lost);
     let gone = noted.filter(|lost| ledger.get(&lost.digest).is_none() && !ledger.trust().accepts_loss_of(&lost.digest));
     lost.extend(gone.map(names::entry));
@@ -230,11 +230,11 @@ fn undos(ledger: &Ledger) -> BTreeMap<Digest, Vec<Digest>> {
     ledger.counted().filter_map(undo).collect()
 }
 
-/// Decides what each snapshot is to a sweep.
+/// Judge of what each snapshot is to a sweep.
 struct SweepJudge<'a> {
     ledger: &'a Ledger,
     files: &'a Objects,
-    /// The present less the grace.
+    /// Now minus the grace period.
     before: Option<Timestamp>,
     policy_chosen: bool,
 }
@@ -244,21 +244,21 @@ impl SweepJudge<'_> {
         self.files.get(path).map(|object| object.modified)
     }
 
-    /// How an entry with a snapshot is kept; `None` for other entries, and once it was swept.
+    /// Returns how a snapshot is kept; `None` for other entries and for snapshots already swept.
     ///
-    /// A sweep of ours signs only for what was forgotten longer than the grace. One that signed earlier is somebody else's,
-    /// perhaps with a stolen key and no right to delete: it must not make this one delete at once, so the snapshot waits as
-    /// if it were only forgotten.
+    /// Our sweeps sign only for snapshots forgotten longer ago than the grace period. An earlier sweep entry comes from
+    /// another client, possibly with a stolen key but no permission to delete. It must not make this sweep delete at
+    /// once, so the snapshot waits as if it were only forgotten.
     fn kept(&self, entry: &Entry, status: &EntryStatus) -> Option<KeepState> {
         entry.snapshot()?;
         match status {
             EntryStatus::Counts => self.of_state(entry),
             EntryStatus::Pending(_) => Some(KeepState::Guarded),
-            // A newer program may be able to check it.
+            // A newer version may be able to check it.
             EntryStatus::Void(Void::Unchecked) => Some(KeepState::Guarded),
             EntryStatus::Void(_) if self.is_guarded(entry) => Some(KeepState::Guarded),
             EntryStatus::Void(_) => {
-                // From the store's date of the version in force, so that a mistake of the custodians can be fixed.
+                // Counted from the store's date of the version in force, so that custodians can correct a mistake.
                 let in_force = self.ledger.trust().writes_under().map(|(version, _)| names::policy(&version));
                 let since = in_force.and_then(|path| self.dated(&path));
                 Some(KeepState::Forgotten { since, rule: "void by the trust policy".to_owned() })
@@ -267,7 +267,7 @@ impl SweepJudge<'_> {
         }
     }
 
-    /// Whether something keeps a snapshot that does not count.
+    /// Returns true if something keeps an invalid snapshot.
     fn is_guarded(&self, entry: &Entry) -> bool {
         self.ledger.unproven().any(|one| one.digest == entry.digest)
             || self.ledger.trust().holds(&entry.digest)
@@ -280,7 +280,7 @@ impl SweepJudge<'_> {
         match ledger.state(&entry.digest)? {
             SnapshotState::Live => Some(KeepState::Live),
             SnapshotState::Forgotten { .. } if ledger.holds().contains_key(&entry.digest) => Some(KeepState::Live),
-            // A stranger may be a host whose policy version is not known here.
+            // A stranger may be a host with a policy version that is not known here.
             SnapshotState::Forgotten { .. } if self.may_be_wanted(&entry.digest) => Some(KeepState::Live),
             SnapshotState::Forgotten { by, rule } => Some(KeepState::Forgotten { since: by_entry(&by), rule }),
             SnapshotState::Swept { by } => {
@@ -296,7 +296,7 @@ impl SweepJudge<'_> {
         }
     }
 
-    /// Whether an `undo` or a hold names it that does not count, and may turn out to.
+    /// Returns true if an undo or a hold that does not count, but may count later, names the snapshot.
     fn may_be_wanted(&self, snapshot: &Digest) -> bool {
         let wants = |entry: &Entry| matches!(&entry.event, EntryEvent::Undo(event) | EntryEvent::Hold(event) if event.snapshots.contains(snapshot));
         let strangers = self.ledger.judged().filter(|(_, status)| matches!(status, EntryStatus::Stranger));
@@ -305,7 +305,7 @@ impl SweepJudge<'_> {
     }
 }
 
-/// A snapshot with what it names. Its list is read, and a list that is damaged or gone is no error here: what that means
+/// Returns a snapshot with the objects that it names. A damaged or missing pack list is not an error here: its meaning
 /// depends on whether the snapshot is kept.
 async fn snapshot(
     repository: &Repository,
@@ -317,8 +317,8 @@ async fn snapshot(
     let gone = !matches!(ledger.state(&entry.digest), Some(SnapshotState::Live | SnapshotState::Forgotten { .. }));
     let packs = match repository.get_list(&event.list).await {
         Ok(list) => Ok(list.packs.iter().map(|listed| (names::pack(&listed.pack), listed.size)).collect()),
-        // Of a repository that was copied, every entry is young, and what was swept before is gone. And a snapshot that does
-        // not count keeps what it names, and nothing more.
+        // In a copied repository every entry is young, and the objects of swept snapshots are gone. An invalid snapshot
+        // keeps only what it names.
         Err(error) if is_about_the_list(&error) && gone => return Ok(None),
         Err(error) if is_about_the_list(&error) => Err(error.to_string()),
         Err(error) => return Err(error.into()),
@@ -345,7 +345,7 @@ async fn by_name(store: &Store, paths: BTreeSet<String>) -> Result<BTreeMap<Stri
     asked.buffer_unordered(IN_FLIGHT).try_collect().await
 }
 
-/// Stops as soon as the user or the platform wants it: nothing was changed so far.
+/// Runs `work` until the run is cancelled. Nothing has been changed so far.
 pub(super) async fn unless_cancelled<T>(
     context: &Context,
     work: impl Future<Output = Result<T, SweepError>>,

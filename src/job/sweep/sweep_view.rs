@@ -1,33 +1,33 @@
-//! What a sweep saw, as plain data: everything that it decides follows from this alone.
+//! Data of a survey: every decision of a sweep follows from it alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Digest, Timestamp};
 use crate::repository::ObjectInfo;
 
-/// An object as the listings showed it.
+/// An object as listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SeenObject {
-    /// Its size in bytes.
+    /// Size in bytes.
     pub(super) size: u64,
-    /// When the store says that it was written last.
+    /// Time of the last write, according to the store.
     pub(super) modified: Timestamp,
 }
 
 /// Objects by path.
 pub(super) type Objects = BTreeMap<String, SeenObject>;
 
-/// One listing of a folder.
+/// One listing of a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct DirectoryListing {
-    /// Where it began: it shows only paths that come after this one. Nothing: it began at the beginning.
+    /// Start: only paths after this one are listed. `None`: from the beginning.
     pub(super) after: Option<String>,
-    /// What it showed.
+    /// Listed objects.
     pub(super) objects: Objects,
 }
 
 impl DirectoryListing {
-    /// A listing that began behind `after`. What it shows twice is the later of the two.
+    /// Creates a listing that starts after `after`. Of an object listed twice, the later one counts.
     #[must_use]
     pub(super) fn new(after: Option<String>, listed: Vec<ObjectInfo>) -> Self {
         let mut objects = Objects::new();
@@ -45,27 +45,27 @@ impl DirectoryListing {
     }
 }
 
-/// Whose clock dates the objects, and what it said when the sweep began.
+/// The clock that dates the objects, with its time when the sweep began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StoreTime {
-    /// This host's: a folder.
+    /// This host's clock, because the store is a directory.
     Shared,
-    /// The store's own; `None` when no answer of its has a date.
+    /// The store's own clock; `None` if its responses have no date.
     Own(Option<Timestamp>),
 }
 
-/// Whether a snapshot is kept. Those swept before are in no list: what they named is named by nothing.
+/// Whether a snapshot is kept. Snapshots swept before are not included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum KeepState {
-    /// It is live, or pinned.
+    /// It is live or held.
     Live,
-    /// It does not count, or not yet, and its objects stay all the same: it is pending, unproven or a stranger's.
+    /// It does not count, or not yet, but its objects are kept: it is pending, unproven or a stranger's.
     Guarded,
     /// It was forgotten.
     Forgotten {
-        /// When the store dated the entry that gave it up; `None` when no listing showed that entry.
+        /// Store's date of its forget entry; `None` if no listing shows that entry.
         since: Option<Timestamp>,
-        /// By which rule.
+        /// Rule by which it was forgotten.
         rule: String,
     },
 }
@@ -73,73 +73,73 @@ pub(super) enum KeepState {
 /// A snapshot that was not swept before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SeenSnapshot {
-    /// Its entry.
+    /// Digest of its entry.
     pub(super) entry: Digest,
-    /// The sequence of its entry.
+    /// Sequence number of its entry.
     pub(super) sequence: u64,
-    /// Whether it may be relied upon.
+    /// True if it is good.
     pub(super) good: bool,
     /// Whether it is kept.
     pub(super) kept: KeepState,
-    /// Its parts and its list by path, with their sizes where the entry says them.
+    /// Its parts and its pack list by path, with sizes if the entry has them.
     pub(super) own: BTreeMap<String, Option<u64>>,
-    /// Its packs by path, with their sizes; or why its list cannot be read.
+    /// Its packs by path, with sizes; or the reason why its list cannot be read.
     pub(super) packs: Result<BTreeMap<String, u64>, String>,
 }
 
 impl SeenSnapshot {
-    /// Every path that it names, as far as its list can be read.
+    /// Returns every path that it names, as far as its list can be read.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.own.keys().chain(self.packs.iter().flatten().map(|(path, _)| path)).map(String::as_str)
     }
 
-    /// Every path with the size that the ledger and the list say.
+    /// Returns every path with its size from the ledger and the list.
     pub(super) fn sizes(&self) -> impl Iterator<Item = (&str, Option<u64>)> {
         let own = self.own.iter().map(|(path, size)| (path.as_str(), *size));
         own.chain(self.packs.iter().flatten().map(|(path, size)| (path.as_str(), Some(*size))))
     }
 }
 
-/// What the ledger said.
+/// Content of the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LedgerSeen {
-    /// The paths of the entries that were read, whether they count or not.
+    /// Paths of all entries read, valid or not.
     pub(super) entries: Vec<String>,
-    /// What is wrong with it, for people: problems of the severity of an error.
+    /// Problems with the severity of an error, as text.
     pub(super) problems: Vec<String>,
-    /// Entries whose meaning this version does not know: name and kind.
+    /// Entries that this version does not understand: name and kind.
     pub(super) unknown: Vec<String>,
-    /// Heads that this host or the caller knew and that are not there or do not count.
+    /// Heads known to this host or the caller that are missing or do not count.
     pub(super) lost_heads: Vec<String>,
-    /// The snapshots that were not swept before.
+    /// Snapshots that were not swept before.
     pub(super) snapshots: Vec<SeenSnapshot>,
-    /// Undos that count: the entry, and the snapshots that it names.
+    /// Valid undos: the entry, and the snapshots that it names.
     pub(super) undos: BTreeMap<Digest, Vec<Digest>>,
 }
 
-/// Everything that a sweep saw before it decided.
+/// Everything that a sweep decides from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SweepView {
-    /// This host's clock when the sweep began.
+    /// Time of this host's clock when the sweep began.
     pub(super) here: Timestamp,
-    /// The store's clock at the same moment.
+    /// Time of the store's clock at the same moment.
     pub(super) store: StoreTime,
-    /// The same clock when the last listing was done.
+    /// Time of the same clock after the last listing.
     pub(super) listed: Option<Timestamp>,
-    /// The longest run, in milliseconds, from the first entry.
+    /// Longest run in milliseconds, from the first entry.
     pub(super) longest_run: i64,
-    /// The grace, in milliseconds, from the first entry.
+    /// Grace period in milliseconds, from the first entry.
     pub(super) grace: i64,
-    /// The listings of each folder: the first from the beginning, the others from elsewhere.
+    /// Listings of each directory: the first from the beginning, the others from elsewhere.
     pub(super) folders: BTreeMap<String, Vec<DirectoryListing>>,
-    /// What kept snapshots name and no listing showed, asked for by name; `None` where it is not there either.
+    /// Unlisted objects that kept snapshots name, queried by name; `None` if missing.
     pub(super) by_name: BTreeMap<String, Option<SeenObject>>,
     /// The ledger.
     pub(super) ledger: LedgerSeen,
 }
 
 impl SweepView {
-    /// The present by the clock that dates the objects, if it is known.
+    /// Returns the current time by the clock that dates the objects, if known.
     #[must_use]
     pub(super) fn now(&self) -> Option<Timestamp> {
         match self.store {
@@ -148,7 +148,7 @@ impl SweepView {
         }
     }
 
-    /// Every object that any listing showed, each as the listing that dates it latest.
+    /// Returns every object in any listing, with the latest date.
     #[must_use]
     pub(super) fn objects(&self) -> Objects {
         let mut all = Objects::new();
@@ -161,7 +161,7 @@ impl SweepView {
         all
     }
 
-    /// Paths that live snapshots name and no listing showed.
+    /// Returns paths that live snapshots name and no listing shows.
     pub(super) fn unlisted(&self) -> BTreeSet<String> {
         let shown = self.objects();
         let live = self.ledger.snapshots.iter().filter(|snapshot| snapshot.kept == KeepState::Live);

@@ -1,25 +1,26 @@
-//! Which snapshot a standby is brought to. Pure.
+//! Chooses the snapshot for a standby. Pure.
 //!
-//! A corruption of the source must not travel at once, so only a snapshot of some age is taken. Its age counts from the
-//! latest of the times that it cannot choose alone: the end of its cut, its entry's own time, and those of its parents. A
-//! collector that dates a snapshot back gains nothing beyond its last honest neighbour.
+//! Corruption of the source must not propagate at once, so only a snapshot of some age is used. Its age counts from the
+//! latest of several times that a collector cannot all choose: the end of its cut, its entry's time, and the times of
+//! the entry's parents. A collector that backdates a snapshot gains nothing beyond its last honest neighbour.
 
 use crate::format::{Entry, SnapshotEvent};
 use crate::model::Timestamp;
 use crate::repository::ledger::Ledger;
 
-/// What there is to bring into a standby.
+/// Choice of a snapshot for a standby.
 #[derive(Debug)]
 pub enum SyncChoice<'a> {
-    /// This snapshot: the newest good one that is old enough.
+    /// The newest good snapshot that is old enough.
     Take(&'a Entry, &'a SnapshotEvent),
-    /// The oldest good one becomes old enough then.
+    /// Time at which the oldest good snapshot becomes old enough.
     Wait(Timestamp),
     /// There is no good snapshot.
     None,
 }
 
-/// The newest snapshot that is kept, that is good, or was accepted, and at least `delay_millis` old; `now` is this host's clock.
+/// Returns the newest live snapshot that is good or accepted and at least `delay_millis` old; `now` is this host's
+/// clock.
 #[must_use]
 pub fn choose(ledger: &Ledger, now: Timestamp, delay_millis: i64) -> SyncChoice<'_> {
     let good = ledger.live().rev().filter(|entry| ledger.is_good(entry));
@@ -35,7 +36,7 @@ pub fn choose(ledger: &Ledger, now: Timestamp, delay_millis: i64) -> SyncChoice<
     soonest.map_or(SyncChoice::None, SyncChoice::Wait)
 }
 
-/// The latest time that speaks for a snapshot.
+/// Returns the latest time that dates a snapshot.
 fn latest_time(ledger: &Ledger, entry: &Entry, event: &SnapshotEvent) -> Timestamp {
     let parents = entry.parents.iter().filter_map(|parent| ledger.get(&parent.digest)).map(|parent| parent.time);
     parents.chain([entry.time, event.to]).max().unwrap_or(entry.time)

@@ -1,4 +1,4 @@
-//! Deleting from a standby what a restore made and the source has lost since. Nothing else is ever deleted.
+//! Deletes secrets of a standby that a restore created and the source no longer has. Nothing else is ever deleted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::model::{Digest, ItemKey, ItemKind};
 use crate::provider::{Action, Look, RequestBody, RestoreMark, Standby, Write, unanswered};
 use crate::provider::{InstanceError, Listed};
 
-/// How often a request with an unknown outcome is sent.
+/// Maximum number of attempts if the outcome of a request is unknown.
 const TRIES: u32 = 3;
 
-/// A secret of the standby that the source has lost.
+/// A secret of the standby that the source no longer has.
 #[derive(Debug, Clone)]
 pub(super) struct LostSecret {
     pub(super) key: ItemKey,
@@ -26,16 +26,16 @@ pub(super) struct LostSecret {
     mark: RestoreMark,
 }
 
-/// What the source has lost: what may be deleted, and what may not although its source is gone.
+/// Secrets that the source no longer has: deletable ones, and ones to be spared.
 #[derive(Debug, Default)]
 pub(super) struct SourceLosses {
     pub(super) deletable: Vec<LostSecret>,
     pub(super) spared: Vec<Remark>,
 }
 
-/// Looks for secrets that carry our mark, were restored from a snapshot of this repository, and whose source the snapshot,
-/// of the given sequence, no longer has. One that has got versions of its own since, or rotates here, is somebody's now and
-/// is spared; so is one that came with a later snapshot, since what it came from was only not there yet.
+/// Finds secrets with our mark that were restored from a snapshot of this repository, and whose source the given
+/// snapshot (`sequence`) no longer has. Spares secrets that have versions of their own or rotate here, because they are
+/// in use. Also spares secrets restored from a later snapshot, because their source did not exist yet.
 pub(super) fn lost(
     inventory: &StandbyIndex<Listed>,
     snapshot: &SnapshotItems,
@@ -82,10 +82,10 @@ pub(super) fn lost(
     losses
 }
 
-/// Deletes one secret, unless it is no longer what was listed.
+/// Deletes one secret, unless it has changed since it was listed.
 ///
 /// # Errors
-/// When the standby is out of reach. What concerns this secret alone is why it is still there, as a fragment.
+/// If the standby is unreachable. The inner error is the reason why this secret remains, as a sentence fragment.
 pub(super) async fn delete(
     context: &Context,
     standby: &dyn Standby,
@@ -100,7 +100,7 @@ pub(super) async fn delete(
                 if !same || now.rotation.is_some() {
                     return Ok(Err("it has changed since it was listed".to_owned()));
                 }
-                // One that was there before and was only taken over has the mark of the secret alone.
+                // A secret that existed before and was only adopted has a mark on the secret but none on its versions.
                 if !now.versions.iter().flatten().any(|version| version.mark.is_some()) {
                     return Ok(Err(
                         "none of its versions carries our mark, so nothing says that a restore made it".into()

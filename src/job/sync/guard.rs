@@ -1,4 +1,4 @@
-//! Whether a run would change too much. Pure.
+//! Checks whether a run would change too much. Pure.
 
 use std::collections::BTreeSet;
 
@@ -7,24 +7,24 @@ use crate::job::restore::plan::{Plan, Step};
 use crate::job::restore::planner::METADATA_DIFFERS;
 use crate::provider::{Action, Listed};
 
-/// How much a run would change of what the standby has.
+/// Share of the standby that a run would change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeShare {
-    /// Items that would be overwritten.
+    /// Number of items that would be overwritten.
     pub overwritten: u64,
-    /// Items that would be deleted.
+    /// Number of items that would be deleted.
     pub deleted: u64,
-    /// Items that the standby has.
+    /// Number of items in the standby.
     pub of: u64,
 }
 
 impl ChangeShare {
-    /// What a plan and so many deletions would change of a standby with `of` items. What is created, marked or locked
-    /// overwrites nothing.
+    /// Computes the share for a plan and a number of deletions, in a standby with `of` items. Creating, marking or
+    /// locking an item does not overwrite anything.
     #[must_use]
     pub fn of(plan: &Plan, deleted: u64, of: u64) -> Self {
         let overwrites = |step: &&Step| match &step.action {
-            // Made anew: what the standby has goes first.
+            // Part of a replacement: the standby's item is deleted first.
             Action::Delete { .. } => true,
             Action::AddVersion { .. } | Action::UpdateConfiguration | Action::UpdateGroup => step.target.is_some(),
             Action::PatchMetadata { .. } => step.target.is_some() && step.reason == METADATA_DIFFERS,
@@ -34,7 +34,7 @@ impl ChangeShare {
         Self { overwritten: overwritten.len() as u64, deleted, of }
     }
 
-    /// Why a run is stopped that may change at most this share; `None` when it may go on.
+    /// Returns why a run that may change at most this share is stopped; `None` if it may continue.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "item counts are far below 2^52")]
     pub fn stopped(self, max_change: f64) -> Option<String> {
@@ -53,8 +53,8 @@ impl ChangeShare {
     }
 }
 
-/// Why a run is stopped that would overwrite or replace secrets that rotate in the standby: somebody uses them there, since
-/// what a restore makes does not rotate until it is turned on. Their values are the newer ones, whatever the source says.
+/// Returns why a run is stopped that would overwrite or replace secrets that rotate in the standby. Restored secrets do
+/// not rotate until activated, so rotating secrets are in use and have the newer values.
 #[must_use]
 pub fn in_use(plan: &Plan, standby: &StandbyIndex<Listed>) -> Option<String> {
     let rotating: BTreeSet<&str> =

@@ -1,13 +1,13 @@
-//! Keeping a standby in step: the planner of a restore, only what changed, with brakes.
+//! Keeps a standby in sync: plans a restore of the changes, with safety limits.
 //!
 //! | module | what |
 //! |---|---|
-//! | `choose` | which snapshot: the newest good one of some age (pure) |
-//! | `guard` | whether a run would change too much (pure) |
-//! | `delete` | what a restore made and the source has lost |
+//! | `choose` | chooses the newest good snapshot of some age (pure) |
+//! | `guard` | checks whether a run would change too much (pure) |
+//! | `delete` | deletes restored secrets that the source no longer has |
 //!
-//! A run looks, plans, and stops unless it may change the standby. It never goes back behind the snapshot that the marks
-//! of the standby name. No plan file is needed: a run that was killed is run again, and what is done is found done.
+//! A run lists, plans, and stops if it may not change the standby. It never goes back to a snapshot older than the one
+//! in the standby's marks. It needs no plan file: a killed run is simply run again and finds completed steps done.
 
 use std::collections::BTreeMap;
 
@@ -30,26 +30,26 @@ pub mod guard;
 use delete::{LostSecret, SourceLosses, lost};
 use guard::{ChangeShare, in_use};
 
-/// How a standby is brought into step.
+/// Options of a sync.
 #[derive(Debug, Clone)]
 pub struct SyncOptions {
-    /// What a plan is made for.
+    /// Options of the plan.
     pub plan: PlanOptions,
-    /// Whether the standby is changed.
+    /// True if the standby is changed.
     pub apply: bool,
-    /// Whether what the source has lost is deleted.
+    /// True if secrets that the source no longer has are deleted.
     pub delete: bool,
-    /// The share of the standby's items that may be overwritten or deleted, 0 to 1.
+    /// Maximum share of the standby's items that may be overwritten or deleted, 0 to 1.
     pub max_change: f64,
-    /// Whether the standby may be taken back to a snapshot older than the one it has.
+    /// True if the standby may go back to an older snapshot than it has.
     pub allow_older: bool,
-    /// Sequences of the repository's snapshots by the digests of their entries.
+    /// Sequence numbers of the repository's snapshots, by digest of their entries.
     pub known: BTreeMap<Digest, u64>,
-    /// How steps are carried out.
+    /// Options for executing the steps.
     pub steps: ApplyOptions,
 }
 
-/// What a run did, or would do.
+/// Result of a sync, or of a dry run.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct SyncReport {
@@ -57,32 +57,32 @@ pub struct SyncReport {
     pub snapshot: SnapshotName,
     /// The standby.
     pub standby: StandbyName,
-    /// The newest snapshot of this repository that the marks of the standby name, by sequence.
+    /// Sequence number of the newest snapshot of this repository in the standby's marks.
     pub has: Option<u64>,
-    /// Set when the standby has a newer snapshot already: nothing was planned.
+    /// True if the standby already has a newer snapshot; nothing was planned.
     pub ahead: bool,
-    /// What a restore would do; `None` when the standby is ahead.
+    /// Plan of the restore; `None` if the standby is ahead.
     pub plan: Option<Plan>,
-    /// Secrets of the standby that the source has lost; deleted only when that is asked for.
+    /// Secrets of the standby that the source no longer has; deleted only on request.
     pub lost: Vec<Remark>,
-    /// Secrets that the source has lost and that are spared all the same.
+    /// Secrets that the source no longer has and that are spared.
     pub spared: Vec<Remark>,
-    /// Whether [`SyncReport::lost`] is to be deleted.
+    /// True if the secrets in [`SyncReport::lost`] are to be deleted.
     pub delete: bool,
-    /// Why the run was stopped before it changed anything.
+    /// Reason why the run was stopped before it changed anything.
     pub stopped: Option<String>,
-    /// Secrets that were deleted.
+    /// Number of secrets deleted.
     pub deleted: u64,
     /// Secrets that could not be deleted.
     pub undeleted: Vec<Remark>,
-    /// What was applied; `None` in a dry run.
+    /// Result of the apply; `None` in a dry run.
     pub applied: Option<ApplyReport>,
-    /// Why the run ended after its deletions and before anything was applied, if it did. Running it again goes on.
+    /// Reason why the run ended after its deletions and before the apply, if it did. Running it again continues.
     pub aborted: Option<Stopped>,
 }
 
 impl SyncReport {
-    /// What kind of result it is: `None` when the standby is in step.
+    /// Returns the kind of failure: `None` if the standby is in sync.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         if self.stopped.is_some() {
@@ -103,11 +103,11 @@ impl SyncReport {
     }
 }
 
-/// Brings a standby into step with a snapshot, or says what that would take.
+/// Syncs a standby with a snapshot, or plans that.
 ///
 /// # Errors
-/// Before the first change: when the backup or the standby cannot be read, the target must not be written to, or is taken
-/// back in time without that being asked for. After it, the report says why the run ended.
+/// Before the first change: if the backup or the standby cannot be read, the target must not be written to, or it would
+/// go back in time without consent. After the first change, the report gives the reason why the run ended.
 pub async fn sync(
     context: &Context,
     backup: &dyn Backup,
@@ -164,7 +164,7 @@ pub async fn sync(
     }
 }
 
-/// Deletes what is to be deleted, then applies the plan. What was done stands in the report, whatever this returns.
+/// Deletes lost secrets if requested, then applies the plan. Records what was done in the report, even on an error.
 async fn carry_out(
     context: &Context,
     backup: &dyn Backup,
@@ -183,7 +183,7 @@ async fn carry_out(
             Err(why) => report.undeleted.push(Remark { reason: why, ..lost.remark.clone() }),
         }
     }
-    // A name that was in the way may be free now.
+    // Deleting may have freed a conflicting name.
     if report.deleted > 0 {
         report.plan = Some(plan(context, backup, standby, &options.plan, consent).await?);
     }
@@ -193,7 +193,7 @@ async fn carry_out(
     Ok(())
 }
 
-/// The newest snapshot of this repository that a mark of the standby names.
+/// Returns the sequence number of the newest snapshot of this repository in the standby's marks.
 fn newest_mark(listed: &ListedStandby, known: &BTreeMap<Digest, u64>) -> Option<u64> {
     let marks = listed.inventory.iter().filter_map(|(view, _)| view.mark.as_ref());
     marks.filter_map(|mark| known.get(&mark.snapshot)).max().copied()

@@ -1,4 +1,4 @@
-//! Level `catalogue`: the inventory opens, is in order, and agrees with its entry and its pack list.
+//! Level `catalogue`: the inventory opens, is sorted, and agrees with its entry and its pack list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::job::verify::scope::{ChosenSnapshot, OBJECTS_IN_FLIGHT, catalogue_key
 use crate::model::{Digest, Item, ItemClass, ItemKey, ItemKind, Restorability};
 use crate::repository::{Repository, RepositoryError, SealedFacts};
 
-/// What has to be known of a part to judge every snapshot that names it.
+/// Summary of a part, used to judge every snapshot that names it.
 #[derive(Debug, Default)]
 struct Summary {
     first: Option<ItemKey>,
     last: Option<ItemKey>,
     items: u64,
-    /// Its sealed size, and how many it is sealed to.
+    /// Sealed size and number of recipients.
     sealed: SealedFacts,
     kinds: BTreeMap<String, u64>,
     classes: BTreeMap<ItemClass, u64>,
-    /// The packs that it points into, with the names of the lines.
+    /// Packs that its items point to, with the names of the lines.
     pointers: Pointers,
 }
 
@@ -48,7 +48,7 @@ impl Summary {
     }
 }
 
-/// Opens every part once, then judges each snapshot by its parts. Gives what the catalogues point at, by pack.
+/// Opens every part once, then judges each snapshot by its parts. Returns the pointers of the catalogues, by pack.
 pub(super) async fn check(
     context: &Context,
     repository: &Repository,
@@ -79,7 +79,7 @@ async fn open_parts(
     sealing: &Sealing,
     report: &mut VerifyReport,
 ) -> Result<BTreeMap<Digest, Summary>, VerifyError> {
-    // What is missing or has another size was found before; reading it would find it again, in other words.
+    // Missing objects and wrong sizes are already reported; reading these objects would report them again.
     let known: BTreeSet<_> = report.problems.iter().map(|problem| problem.object.clone()).collect();
     let digests: BTreeSet<_> =
         snapshots.iter().flat_map(|snapshot| &snapshot.event.parts).map(|part| part.digest).collect();
@@ -113,11 +113,11 @@ async fn summarize(repository: &Repository, part: &Digest, keys: &Arc<Identities
     Ok(summary)
 }
 
-/// Compares one snapshot's entry and pack list with its parts. Silent about parts that could not be opened: these are
-/// findings already, and the sums cannot agree without them.
+/// Compares a snapshot's entry and pack list with its parts. Ignores parts that could not be opened: they are already
+/// reported, and the sums cannot agree without them.
 fn judge(snapshot: &ChosenSnapshot<'_>, parts: &BTreeMap<Digest, Summary>, lists: &Lists, report: &mut VerifyReport) {
     let entry = snapshot.entry.name();
-    // Known words are compared also where nothing has them.
+    // Compare known words even if no item has them.
     let mut kinds: BTreeMap<&str, u64> = ItemKind::ALL.into_iter().map(|kind| (kind.as_str(), 0)).collect();
     let mut classes: BTreeMap<&str, u64> =
         snapshot.event.counts.classes.keys().map(|word| (word.as_str(), 0)).collect();

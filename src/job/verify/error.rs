@@ -1,14 +1,14 @@
-//! Why a check could not be done.
+//! Errors of a verification.
 
 use super::Level;
 use crate::model::FailureKind;
 use crate::repository::RepositoryError;
 
-/// A check that was not done, as opposed to one that found something.
+/// A verification that could not be done, as opposed to one with findings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The level needs a key that was not given.
+    /// The level needs a key that is not available.
     #[error("verify at level `{level}` needs {key}, and none was given; name its file, or check at a lower level")]
     KeyNeeded {
         /// The level.
@@ -16,7 +16,7 @@ pub enum VerifyError {
         /// The key.
         key: &'static str,
     },
-    /// A slice is of the packs, and they are opened at the last level only.
+    /// A slice was requested at a level that does not open packs.
     #[error("a slice goes with level `payload` only; the other levels always check everything")]
     SliceWithoutPayload,
     /// The repository could not be read.
@@ -28,7 +28,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

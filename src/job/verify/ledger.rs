@@ -7,7 +7,7 @@ use crate::job::event::{JobEvent, Stage};
 use crate::repository::ledger::{EntryStatus, Ledger, Severity};
 use crate::repository::{Repository, SKEW_MILLIS};
 
-/// Reads every entry and says what is wrong with any.
+/// Reads every entry and reports problems.
 pub(super) async fn check(
     context: &Context,
     repository: &Repository,
@@ -54,7 +54,7 @@ pub(super) async fn check(
     Ok(ledger)
 }
 
-/// No snapshot to check where there was one. A repository that never had one is new.
+/// Reports a repository that had snapshots and now has no live one. A repository that never had one is new.
 fn find_emptied(ledger: &Ledger, report: &mut VerifyReport) {
     let had = ledger.judged().any(|(entry, _)| entry.snapshot().is_some());
     if had && ledger.live().next().is_none() {
@@ -63,8 +63,8 @@ fn find_emptied(ledger: &Ledger, report: &mut VerifyReport) {
     }
 }
 
-/// Entries that count and say something that this version cannot read: what they name is not checked, and that must not
-/// pass for a check.
+/// Reports valid entries that this version cannot read: objects that they name are not checked, and that must not count
+/// as verified.
 fn find_unread(ledger: &Ledger, level: Level, report: &mut VerifyReport) {
     for entry in ledger.counted() {
         match &entry.event {
@@ -72,7 +72,7 @@ fn find_unread(ledger: &Ledger, level: Level, report: &mut VerifyReport) {
                 let why = "this snapshot is of a later version of the format: what it names cannot be checked";
                 report.found(ProblemKind::Unsupported, entry.name(), why);
             }
-            // Among the ledger's problems already.
+            // Already reported as a ledger problem.
             format::EntryEvent::Unknown { kind } if kind == "snapshot" => {}
             format::EntryEvent::Unknown { kind } => report.warnings.push(format!(
                 "{} is of the kind `{kind}`, in a form that this version does not know: its meaning was not checked",

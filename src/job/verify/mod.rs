@@ -1,7 +1,7 @@
-//! Proving what a repository holds, with only the keys that the wanted level needs.
+//! Verifies a repository, with only the keys that the requested level needs.
 //!
-//! Each level includes the ones before it. A problem is named and counted and never ends the run: one damaged object
-//! must not hide the next.
+//! Each level includes the previous ones. A problem is recorded and never ends the run: one damaged object must not
+//! hide the next.
 
 mod catalogue;
 mod error;
@@ -28,11 +28,11 @@ use crate::format::event::VerificationEvent;
 use crate::format::{self, Draft, EntryEvent};
 use crate::repository::{EntryWriter, Repository};
 
-/// Checks a repository and says what it found.
+/// Verifies a repository and reports the findings.
 ///
 /// # Errors
-/// Only when the check itself could not be done: no repository there, a key that the level needs and that was not
-/// given, a store that does not answer, an interruption. What is wrong *in* the repository is in the report.
+/// Only if the verification itself could not be done: repository not found, required key not available, store not
+/// responding, interrupted. Problems *in* the repository are in the report.
 pub async fn verify(
     context: &Context,
     repository: &Repository,
@@ -68,12 +68,12 @@ pub async fn verify(
     Ok(report)
 }
 
-/// Signs the result of a check into the ledger, good or bad, with a key that has the verifier's role.
+/// Signs the result into the ledger, whether passed or failed, with a key of the role verifier.
 ///
-/// `tool` is what writes it: `keyhaven/0.1.0`.
+/// `tool` is the writing tool: `keyhaven/0.1.0`.
 ///
 /// # Errors
-/// When the entry cannot be written; the report stays what it is.
+/// If the entry cannot be written; the report is unchanged.
 pub async fn record(
     repository: &Repository,
     writer: &EntryWriter,
@@ -95,7 +95,7 @@ pub async fn record(
     Ok(())
 }
 
-/// The part of the packs that was opened, as entries name it.
+/// Returns the opened part of the packs, in the form used by entries.
 fn slice_of(report: &VerifyReport) -> Option<format::event::Slice> {
     let slice: Slice = report.slice.as_deref()?.parse().ok()?;
     let (part, of) = slice.parts();

@@ -1,10 +1,10 @@
-//! What the checked snapshots name.
+//! Objects named by the snapshots to verify.
 
 use super::objects::Lists;
 use super::scope::ChosenSnapshot;
 use super::sealing::Sealing;
 
-/// What the checked snapshots name.
+/// Objects named by the snapshots to verify.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NamedObjects<'a> {
     pub(super) snapshots: &'a [ChosenSnapshot<'a>],

@@ -1,4 +1,4 @@
-//! Level `objects`: everything that a snapshot names is there and is what was signed.
+//! Level `objects`: every object that a snapshot names exists with the signed content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,10 @@ use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 use crate::repository::{Repository, SealedFacts};
 
-/// The pack lists of the checked snapshots, each once.
+/// Pack lists of the snapshots to verify, each once.
 pub(super) type Lists = BTreeMap<Digest, PackList>;
 
-/// What is to be hashed.
+/// An object to hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum HashedObject {
     Part(Digest),
@@ -35,7 +35,7 @@ impl HashedObject {
     }
 }
 
-/// Fetches and reads the pack lists, and compares each with its entry.
+/// Fetches the pack lists and compares each with its entry.
 pub(super) async fn read_lists(
     context: &Context,
     repository: &Repository,
@@ -68,10 +68,10 @@ pub(super) async fn read_lists(
     Ok(lists)
 }
 
-/// Compares names and sizes with one listing of each folder, then hashes what is there with its size.
+/// Compares names and sizes with one listing of each directory, then hashes the objects with the right size.
 ///
-/// What a deeper level fetches and checks anyway is not fetched here: the parts from [`Level::Catalogue`] on, the packs
-/// at [`Level::Payload`] (with a slice, those outside of it are checked by name and size only).
+/// Objects that a deeper level fetches and checks anyway are not fetched here: parts from [`Level::Catalogue`] on,
+/// packs at [`Level::Payload`] (with a slice, packs outside it are checked by name and size only).
 pub(super) async fn check(
     context: &Context,
     repository: &Repository,
@@ -80,7 +80,7 @@ pub(super) async fn check(
     report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let NamedObjects { snapshots, lists, sealing } = named;
-    // With every size that is claimed: of two snapshots that differ, one is wrong, and the other must not hide it.
+    // Check every claimed size: if two snapshots differ, one is wrong, and the other must not hide it.
     let mut wanted = BTreeSet::new();
     for part in snapshots.iter().flat_map(|snapshot| &snapshot.event.parts) {
         wanted.insert((HashedObject::Part(part.digest), part.size));
@@ -113,7 +113,7 @@ pub(super) async fn check(
     hash(context, repository, whole.into_iter().collect(), sealing, report).await
 }
 
-/// Checks the recovery instructions against the trust policy: in an outage people type what they say.
+/// Checks the recovery instructions against the trust policy: in an outage, operators execute them.
 pub(super) async fn check_recover_md(
     repository: &Repository,
     ledger: &Ledger,

@@ -1,4 +1,4 @@
-//! What is to be checked, and with which keys.
+//! Options and keys of a verification.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::crypto::identity::Identities;
 use crate::model::Digest;
 use crate::repository::find::SnapshotQuery;
 
-/// How deep to look. Each level includes the ones before it.
+/// Depth of a verification. Each level includes the previous ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Links, signatures, roles. Needs the repository id.
     Ledger,
-    /// Every object that a snapshot names is there and its bytes are what was signed. Needs the same.
+    /// Every object that a snapshot names exists with the signed content. Needs the repository id.
     Objects,
     /// The inventory is complete and agrees with its entry. Needs a catalogue key.
     Catalogue,
@@ -28,7 +28,7 @@ impl Level {
     /// Every level, shallowest first.
     pub const ALL: [Level; 4] = [Self::Ledger, Self::Objects, Self::Catalogue, Self::Payload];
 
-    /// The word used on the command line and in entries.
+    /// Returns the word used on the command line and in entries.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,45 +46,45 @@ impl fmt::Display for Level {
     }
 }
 
-/// Which snapshots to check from [`Level::Objects`] on.
+/// Snapshots to verify, from [`Level::Objects`] on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Snapshots {
-    /// Every snapshot that counts.
+    /// Every valid snapshot that is not swept.
     Live,
-    /// One.
+    /// A single snapshot.
     One(SnapshotQuery),
 }
 
-/// The identities at hand.
+/// Available identities.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyKeys {
-    /// Opens catalogues.
+    /// Identities that open catalogues.
     pub catalogue: Option<Arc<Identities>>,
-    /// Opens everything.
+    /// Identities that open everything.
     pub recovery: Option<Arc<Identities>>,
 }
 
-/// What to check.
+/// Options of a verification.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
-    /// How deep.
+    /// Depth.
     pub level: Level,
-    /// Which snapshots.
+    /// Snapshots to verify.
     pub snapshots: Snapshots,
-    /// Which of the packs to open at [`Level::Payload`]; all without it.
+    /// Packs to open at [`Level::Payload`]; all if not set.
     pub slice: Option<SliceChoice>,
-    /// Entries that were heads, remembered somewhere outside of the repository.
+    /// Entries that were heads, as remembered outside the repository.
     pub pinned_heads: Vec<Digest>,
 }
 
 impl VerifyOptions {
-    /// Everything that counts, at one level, without pinned heads.
+    /// Returns options for every valid snapshot at one level, without pinned heads.
     #[must_use]
     pub fn new(level: Level) -> Self {
         Self { level, snapshots: Snapshots::Live, slice: None, pinned_heads: Vec::new() }
     }
 
-    /// Refuses what cannot be done before any work.
+    /// Rejects impossible options before any work.
     pub(super) fn check(&self, keys: &VerifyKeys) -> Result<(), VerifyError> {
         if self.slice.is_some() && self.level < Level::Payload {
             return Err(VerifyError::SliceWithoutPayload);

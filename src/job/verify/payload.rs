@@ -1,4 +1,4 @@
-//! Level `payload`: every pack opens, every MAC is right, every pointer of a catalogue finds its line.
+//! Level `payload`: every pack opens, every MAC is correct, every catalogue pointer finds its line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,30 +14,30 @@ use crate::job::verify::scope::{OBJECTS_IN_FLIGHT, go_on};
 use crate::model::{Digest, ItemKey, Slot};
 use crate::repository::{Repository, RepositoryError};
 
-/// The names of the lines that catalogues point at, by pack.
+/// Names of the lines that catalogues point to, by pack.
 pub(super) type Pointers = BTreeMap<Digest, BTreeSet<Digest>>;
 
-/// What a pack was found to hold.
+/// Contents of an opened pack.
 #[derive(Debug, Default)]
 struct PackContents {
     lines: BTreeSet<Digest>,
     payloads: u64,
 }
 
-/// A line of a pack by item and version, short enough to keep one of each in memory.
+/// Returns the name of a pack line by item and version, as a digest to save memory.
 pub(super) fn line_name(key: &ItemKey, version: &Slot) -> Digest {
-    // Neither can hold a line feed, so no two pairs are written alike.
+    // Neither contains a line feed, so the concatenation is unambiguous.
     sha256(format!("{key}\n{}", version.as_str()).as_bytes())
 }
 
-/// What is opened, and with which keys.
+/// Packs to open, with the keys.
 pub(super) struct Opening<'a> {
     pub(super) keys: &'a VerifyKeys,
     pub(super) named: NamedObjects<'a>,
     pub(super) slice: Option<Slice>,
 }
 
-/// Opens every pack of the slice and looks for every line that a catalogue points at.
+/// Opens every pack of the slice and checks that every line that a catalogue points to exists.
 pub(super) async fn check(
     context: &Context,
     repository: &Repository,
@@ -93,7 +93,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// A pack that does not open: sealed to others, as its list says, or not what its list says.
+/// Reports a pack that does not open: either it is sealed to others, as its list says, or it contradicts its list.
 fn locked(
     path: String,
     source: &FormatError,

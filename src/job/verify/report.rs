@@ -1,4 +1,4 @@
-//! What a check found.
+//! Report of a verification.
 
 use std::fmt;
 
@@ -10,35 +10,35 @@ use crate::model::with_causes;
 use crate::model::{Digest, FailureKind};
 use crate::repository::{Repository, RepositoryError};
 
-/// What is wrong with one thing in the repository.
+/// Kind of problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// A file of the ledger is no entry, or an entry does not count or lacks a parent.
+    /// A ledger file is not an entry, or an entry does not count or lacks a parent.
     Ledger,
-    /// An entry that was pinned as a head is not there.
+    /// An entry pinned as a head is missing.
     HeadMissing,
-    /// An object that a snapshot names is not there.
+    /// An object that a snapshot names is missing.
     Missing,
-    /// An object is not what its name, its seal or the ledger says.
+    /// An object does not match its name, its seal or the ledger.
     Damaged,
-    /// An object is whole, and the key at hand does not open it.
+    /// An object is intact, but the available keys do not open it.
     Locked,
-    /// An object is of a format that this program is too old for.
+    /// An object has a format that this version is too old for.
     Unsupported,
-    /// Objects are whole and contradict each other.
+    /// Objects are intact but contradict each other.
     Disagrees,
 }
 
-/// One finding.
+/// A finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// What sort of finding.
+    /// Kind of problem.
     pub kind: ProblemKind,
-    /// The file or object, by its path in the repository; a digest for what has none.
+    /// Path of the file or object in the repository; a digest if it has no path.
     pub object: String,
-    /// What is wrong with it.
+    /// Description.
     pub why: String,
 }
 
@@ -48,59 +48,59 @@ impl fmt::Display for Problem {
     }
 }
 
-/// How much was looked at.
+/// Counts of verified objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyCounts {
-    /// Entries of the ledger that count.
+    /// Number of valid ledger entries.
     pub entries: u64,
-    /// Entries that do not.
+    /// Number of invalid ones.
     pub entries_ignored: u64,
-    /// Snapshots checked.
+    /// Number of snapshots checked.
     pub snapshots: u64,
-    /// Objects whose bytes were hashed.
+    /// Number of objects hashed.
     pub objects: u64,
-    /// Their bytes, without those of pack lists.
+    /// Total bytes of these objects, without pack lists.
     pub bytes: u64,
-    /// Catalogue parts opened.
+    /// Number of catalogue parts opened.
     pub parts: u64,
-    /// Items in them, each part counted once however many snapshots share it.
+    /// Number of items in these parts; a part shared by several snapshots counts once.
     pub items: u64,
-    /// Packs opened.
+    /// Number of packs opened.
     pub packs: u64,
-    /// Payloads in them whose MAC was checked.
+    /// Number of payloads in these packs whose MAC was checked.
     pub payloads: u64,
-    /// Pointers of the catalogues that led to their line.
+    /// Number of catalogue pointers that led to their line.
     pub pointers: u64,
 }
 
-/// The result of a check.
+/// Result of a verification.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// The repository's id.
+    /// Id of the repository.
     pub repository: String,
-    /// Where it lies.
+    /// Location of the repository.
     pub place: String,
-    /// How deep it was checked.
+    /// Level.
     pub level: Level,
-    /// Which part of the packs was opened, if not all.
+    /// Part of the packs that was opened, if not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slice: Option<String>,
-    /// Whether nothing was found.
+    /// True if no problem was found.
     pub ok: bool,
-    /// The heads of the ledger.
+    /// Heads of the ledger.
     pub heads: Vec<Digest>,
-    /// The entries that the result speaks of: the heads, or the one snapshot that was chosen.
+    /// Entries that the result covers: the heads, or the chosen snapshot.
     pub checked: Vec<Digest>,
-    /// Whether the newest entries may have been removed without a trace: so without a pinned head.
+    /// True if the newest entries may have been removed without a trace, because no head was pinned.
     pub newest_may_be_missing: bool,
-    /// How much was looked at.
+    /// Counts of verified objects.
     pub counts: VerifyCounts,
-    /// What was found.
+    /// Problems found.
     pub problems: Vec<Problem>,
-    /// What is odd and decides nothing.
+    /// Warnings, which do not affect the result.
     pub warnings: Vec<String>,
-    /// The entry that records this check, if one was asked for.
+    /// Entry that records this verification, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Digest>,
 }
@@ -123,7 +123,7 @@ impl VerifyReport {
         }
     }
 
-    /// The exit code's meaning, the gravest first; `None` when all is well.
+    /// Returns the kind of failure, most severe first; `None` if there is none.
     #[must_use]
     pub fn failure(&self) -> Option<FailureKind> {
         let failure = |problem: &Problem| match problem.kind {
@@ -139,7 +139,7 @@ impl VerifyReport {
         self.problems.push(Problem { kind, object: object.into(), why: why.into() });
     }
 
-    /// Takes what is a finding; gives back what ended the check itself.
+    /// Records an error that is a finding; returns an error that ends the verification.
     pub(super) fn take<T>(&mut self, result: Result<T, RepositoryError>) -> Result<Option<T>, RepositoryError> {
         match result {
             Ok(value) => return Ok(Some(value)),

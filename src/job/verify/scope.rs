@@ -1,4 +1,4 @@
-//! Which snapshots are checked, and what every check needs.
+//! Selects the snapshots to verify; helpers shared by all levels.
 
 use std::sync::Arc;
 
@@ -12,25 +12,25 @@ use crate::repository::RepositoryError;
 use crate::repository::find::find;
 use crate::repository::ledger::{Ledger, SnapshotState};
 
-/// Objects that are fetched side by side; each may have 80 MiB.
+/// Number of objects fetched in parallel; each may have 80 MiB.
 pub(super) const OBJECTS_IN_FLIGHT: usize = 4;
 
-/// A snapshot to check.
+/// A snapshot to verify.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ChosenSnapshot<'a> {
     pub(super) entry: &'a Entry,
     pub(super) event: &'a SnapshotEvent,
 }
 
-/// The snapshots to check.
+/// Returns the snapshots to verify.
 ///
 /// # Errors
-/// When the one that is asked for is not there, or was swept.
+/// If the requested snapshot does not exist, or was swept.
 pub(super) fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<Vec<ChosenSnapshot<'a>>, VerifyError> {
     match &options.snapshots {
         Snapshots::Live => {
             let live =
-                // What was forgotten must still be whole: it can be undone until it is swept.
+                // Forgotten snapshots must be intact as well: they can be undone until they are swept.
                 ledger.unswept().filter_map(|entry| Some(ChosenSnapshot { entry, event: entry.snapshot()? }));
             Ok(live.collect())
         }
@@ -46,7 +46,7 @@ pub(super) fn chosen<'a>(ledger: &'a Ledger, options: &VerifyOptions) -> Result<
     }
 }
 
-/// Ends the run at a safe point when it is to stop.
+/// Ends the run at a safe point if it was cancelled.
 pub(super) fn go_on(cancel: &CancellationToken) -> Result<(), VerifyError> {
     match cancel.is_cancelled() {
         true => Err(VerifyError::Interrupted),
@@ -54,7 +54,7 @@ pub(super) fn go_on(cancel: &CancellationToken) -> Result<(), VerifyError> {
     }
 }
 
-/// The identities that open a catalogue: the catalogue's own, else those that open everything.
+/// Returns the identities that open catalogues: the catalogue identities, otherwise the recovery identities.
 pub(super) fn catalogue_keys(keys: &VerifyKeys) -> Option<&Arc<Identities>> {
     keys.catalogue.as_ref().or(keys.recovery.as_ref())
 }

@@ -1,4 +1,4 @@
-//! Whom objects are sealed to, as far as that shows without a key: the recipients that lists name, and how many there are.
+//! Checks the recipients of objects as far as possible without a key: recipients named in lists, and their number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::model::Digest;
 use crate::repository::SealedFacts;
 use crate::repository::ledger::Ledger;
 
-/// How many recipients each object is sealed to, by what is signed.
+/// Number of recipients of each object, according to signed data.
 #[derive(Debug, Default)]
 pub(super) struct Sealing {
     packs: BTreeMap<Digest, BTreeSet<usize>>,
@@ -19,8 +19,7 @@ pub(super) struct Sealing {
 }
 
 impl Sealing {
-    /// Compares the recipients on every list with the policy version that its snapshot names, and notes how many there
-    /// are.
+    /// Compares the recipients in every list with the policy version that its snapshot names, and records their number.
     pub(super) fn of(
         ledger: &Ledger,
         snapshots: &[ChosenSnapshot<'_>],
@@ -57,12 +56,12 @@ impl Sealing {
         sealing
     }
 
-    /// Compares the header of a pack with what is signed.
+    /// Compares the header of a pack with the signed data.
     pub(super) fn check_pack(&self, pack: &Digest, sealed: SealedFacts, report: &mut VerifyReport) {
         compare(self.packs.get(pack), sealed, names::pack(pack), report);
     }
 
-    /// Compares the header of a catalogue part with what is signed.
+    /// Compares the header of a catalogue part with the signed data.
     pub(super) fn check_part(&self, part: &Digest, sealed: SealedFacts, report: &mut VerifyReport) {
         compare(self.parts.get(part), sealed, names::catalogue(part), report);
     }

@@ -1,4 +1,4 @@
-//! A part of the packs, and which part is next.
+//! Slices of the packs, and the choice of the next one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,31 +10,31 @@ use crate::format::EntryEvent;
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 
-/// Parts at most.
+/// Maximum number of parts.
 const MOST: u32 = 10_000;
 
-/// A part of the packs: those whose digest falls into it.
+/// A slice of the packs: those whose digest falls into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Slice {
-    /// Which part, from 1.
+    /// Number of the part, from 1.
     index: u32,
-    /// Of how many.
+    /// Number of parts.
     of: u32,
 }
 
-/// Which part to take.
+/// Choice of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SliceChoice {
-    /// This one.
+    /// This slice.
     Of(Slice),
-    /// The one that follows the last that passed, so that as many recorded runs as there are parts cover everything.
+    /// The slice after the last one that passed. As many recorded runs as there are parts cover everything.
     Next {
-        /// How many parts there are.
+        /// Number of parts.
         of: u32,
     },
 }
 
-/// The text is no slice.
+/// The text is not a slice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a slice is N/T with N from 1 to T and T at most {MOST}, like 3/30, or next/T for the one that follows the last"
@@ -42,21 +42,21 @@ pub enum SliceChoice {
 pub struct SliceError;
 
 impl Slice {
-    /// The `index`-th of `of` parts, counted from 1.
+    /// Creates the slice `index` of `of`, counted from 1.
     ///
     /// # Errors
-    /// When `index` is not within 1 to `of`, or `of` is above 10,000.
+    /// If `index` is not within 1 to `of`, or `of` exceeds 10,000.
     pub fn new(index: u32, of: u32) -> Result<Self, SliceError> {
         let fits = (1..=MOST).contains(&of) && (1..=of).contains(&index);
         fits.then_some(Self { index, of }).ok_or(SliceError)
     }
 
-    /// Which part, and of how many.
+    /// Returns the number of the part, and the number of parts.
     pub(super) fn parts(self) -> (u64, u64) {
         (u64::from(self.index), u64::from(self.of))
     }
 
-    /// Whether an object belongs to this slice. Every object belongs to exactly one of the `of` slices, always the same.
+    /// Returns true if an object belongs to this slice. Every object always belongs to the same one of the `of` slices.
     #[must_use]
     pub fn holds(&self, object: &Digest) -> bool {
         let hash =
@@ -66,10 +66,10 @@ impl Slice {
 }
 
 impl SliceChoice {
-    /// The slice that is meant, as the ledger says what was done.
+    /// Resolves the choice, based on the recorded verifications.
     ///
-    /// The last is the newest by its place in the ledger, not by its time. One that failed is no progress: it is its turn
-    /// again until it passes. One that looked at an old snapshot alone is none either.
+    /// The last slice is the newest by ledger order, not by time. A failed slice is repeated until it passes. A slice
+    /// of only an old snapshot does not count.
     #[must_use]
     pub fn slice(self, ledger: &Ledger) -> Slice {
         let of = match self {
@@ -113,7 +113,7 @@ impl FromStr for SliceChoice {
 
     fn from_str(text: &str) -> Result<Self, SliceError> {
         match text.strip_prefix("next/") {
-            // Bounds are those of its first slice.
+            // The bounds are those of its first slice.
             Some(of) => Slice::new(1, of.parse().map_err(|_| SliceError)?).map(|slice| Self::Next { of: slice.of }),
             None => text.parse().map(Self::Of),
         }

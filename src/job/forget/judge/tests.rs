@@ -1,4 +1,4 @@
-//! What a policy keeps, by example and by property.
+//! Retention by example and by property.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// A Thursday at noon, in UTC.
+/// Returns noon of a Thursday, in UTC.
 fn noon() -> Timestamp {
     "2026-11-19T12:00:00Z".parse().unwrap()
 }
@@ -24,7 +24,7 @@ fn daily(count: u32) -> Policy {
     Policy { every: vec![(Period::Day, count)], ..policy() }
 }
 
-/// A good snapshot so many milliseconds before noon.
+/// Returns a good snapshot made `before` milliseconds before noon.
 fn good(before: i64) -> Candidate {
     let time = noon().plus_millis(-before);
     Candidate {
@@ -90,7 +90,7 @@ fn every_reason_is_said() {
 
 #[test]
 fn days_are_those_of_the_zone() {
-    // Two snapshots of one day in UTC; in Auckland midnight lies between them.
+    // Two snapshots of one day in UTC; in Auckland, midnight is between them.
     let candidates = [good(3 * HOUR), good(0)];
     assert_eq!(kept(&daily(2), &candidates), [false, true]);
     let there = Policy { zone: Zone::new("Pacific/Auckland").unwrap(), ..daily(2) };
@@ -115,7 +115,7 @@ fn suspect_ones_push_nothing_out_and_go_only_when_something_newer_is_verified() 
         [true, true, true],
         "what is verified is older"
     );
-    // Of two dates the later counts, whoever says it.
+    // The later of the two dates counts, whichever clock it comes from.
     let young_there = Candidate { stored: noon().plus_millis(-DAY), ..suspect(old) };
     let young_here = Candidate { stored: noon().plus_millis(-old), ..suspect(DAY) };
     assert_eq!(kept(&counted, &[young_there, young_here, suspect(old), verified(0)]), [true, true, false, true]);
@@ -127,7 +127,7 @@ fn when_backups_stop_what_is_there_does_not_run_out() {
     let candidates = [good(103 * DAY), good(101 * DAY), good(100 * DAY)];
     assert_eq!(kept(&within, &candidates), [false, true, true]);
     assert_eq!(kept(&within, &[good(2 * DAY + 1), good(2 * DAY), good(0)]), [false, true, true], "to the moment");
-    // Whatever lies ahead of the present pushes nothing out.
+    // A snapshot dated in the future displaces nothing.
     assert_eq!(kept(&within, &[good(2 * DAY), good(DAY), good(-10 * DAY)]), [true, true, true]);
 }
 
@@ -144,7 +144,7 @@ fn a_flood_of_garbage_pushes_out_nothing_of_earlier_days() {
         let garbage = (0..100).map(|n| Candidate { time: noon().plus_millis(-time(n)), ..good(n * MINUTE / 2) });
         [honest.clone(), garbage.collect()].concat()
     };
-    // Of this hour; spread over the days of the past, where they would be the last of their day; in the future.
+    // Dated in this hour; spread over past days, as the last of each day; in the future.
     let claims: [(&str, &dyn Fn(i64) -> i64); 3] =
         [("now", &|n| n * MINUTE / 2), ("the past", &|n| n * DAY - HOUR), ("the future", &|n| -(n * DAY))];
     for (what, time) in claims {
@@ -157,7 +157,7 @@ fn a_flood_of_garbage_pushes_out_nothing_of_earlier_days() {
 
 #[test]
 fn a_copied_repository_keeps_its_days() {
-    // The store dates everything to the moment of the copy.
+    // The store dates every object to the time of the copy.
     let copied: Vec<Candidate> = (0..30).rev().map(|day| Candidate { stored: noon(), ..good(day * DAY) }).collect();
     let kept = kept(&daily(7), &copied);
     assert_eq!(kept.iter().filter(|kept| **kept).count(), 7);
@@ -237,7 +237,7 @@ proptest! {
         candidates in prop::collection::vec(any_candidate(), 1..60),
         policy in any_policy(),
     ) {
-        // Newer by every clock.
+        // Newer by both clocks.
         let newer = Candidate { verified: true, ..good(-31 * HOUR) };
         let before = kept(&policy, &candidates);
         let after = kept(&policy, &[&candidates[..], &[newer]].concat());

@@ -1,4 +1,4 @@
-//! Decisions on made-up sights, one rule each.
+//! Decisions on constructed views, one rule each.
 
 use super::*;
 use crate::crypto::digest::sha256;
@@ -47,7 +47,8 @@ fn forgotten(hours: i64) -> KeepState {
     KeepState::Forgotten { since: Some(ago(hours * HOUR)), rule: "test".to_owned() }
 }
 
-/// A live snapshot with packs `a` and `b`, one forgotten 50 hours ago with packs `b` and `c`; everything is 60 hours old.
+/// Returns a view with a live snapshot (packs `a` and `b`) and one forgotten 50 hours ago (packs `b` and `c`); all
+/// objects are 60 hours old.
 fn sight() -> SweepView {
     let snapshots =
         vec![snapshot(2, "old", &["b", "c"], forgotten(50)), snapshot(3, "new", &["a", "b"], KeepState::Live)];
@@ -67,7 +68,7 @@ fn sight() -> SweepView {
     seen
 }
 
-/// Every listing shows an object.
+/// Adds an object to every listing.
 fn show(seen: &mut SweepView, path: &str, modified: Timestamp) {
     let folder = path.split('/').next().unwrap().to_owned();
     let views =
@@ -132,7 +133,7 @@ fn what_is_younger_than_the_grace_stays_named_or_not() {
 
 #[test]
 fn of_several_dates_the_latest_counts() {
-    // Written again between two listings, or between two pages of one that shows it twice.
+    // Rewritten between two listings, or between two pages of one listing that shows it twice.
     let row = |modified| ObjectInfo { path: pack("c"), size: 10, modified };
     let twice = [vec![row(now()), row(ago(60 * HOUR))], vec![row(ago(60 * HOUR)), row(now())]];
     for listed in twice.into_iter().chain([vec![row(now())]]) {
@@ -182,7 +183,7 @@ fn where_nothing_would_go_no_good_snapshot_is_missed() {
     empty.ledger.snapshots.clear();
     let plan = decide(&empty).unwrap();
     assert!(plan.candidates.is_empty() && plan.live == 0, "right after init: {plan:#?}");
-    // A first run that is going on, or died lately, and one that died long ago.
+    // From a first run that is in progress or died recently; then from one that died long ago.
     show(&mut empty, &pack("first"), ago(HOUR));
     assert_eq!(decide(&empty).unwrap().young.len(), 1);
     show(&mut empty, &pack("of a dead run"), ago(60 * HOUR));
@@ -202,7 +203,7 @@ fn clocks_that_are_unknown_or_differ_stop_it() {
     assert!(decide(&seen).is_ok(), "a folder has this host's clock");
     show(&mut seen, &pack("x"), now().plus_millis(SKEW_MILLIS + 1));
     assert_eq!(stopped(&seen), ["from_the_future"]);
-    // The last listing came late, and that was written meanwhile.
+    // The last listing ended late, and the object was written meanwhile.
     seen.listed = Some(now().plus_millis(1));
     assert!(decide(&seen).is_ok());
 }
@@ -228,7 +229,7 @@ fn listings_that_differ_stop_it_but_for_what_is_written_just_now() {
     show(&mut seen, &pack("fresh"), ago(SKEW_MILLIS + 1));
     hide(&mut seen, &pack("fresh"), &[0]);
     assert_eq!(stopped(&seen), ["listings_differ"], "written before it began: young or not, both should show it");
-    // There in both, with another date or another size.
+    // Present in both, with another date or another size.
     for other in [object(ago(59 * HOUR)), SeenObject { size: 11, ..object(ago(60 * HOUR)) }] {
         let mut seen = sight();
         seen.folders.get_mut("packs").unwrap()[1].objects.insert(pack("c"), other);
@@ -255,7 +256,7 @@ fn a_live_snapshot_must_have_everything_with_its_size() {
         hide(&mut seen, &path, &[0, 1]);
         seen.by_name.insert(path.clone(), None);
         assert_eq!(stopped(&seen), ["object_missing"], "{path}");
-        // There after all, and young: the listing lags. There and old: the listing is not whole.
+        // Exists after all: if it is young, the listing lags; if it is old, the listing is incomplete.
         seen.by_name.insert(path.clone(), Some(object(ago(HOUR))));
         assert!(decide(&seen).is_ok(), "{path}");
         seen.by_name.insert(path.clone(), Some(object(ago(60 * HOUR))));
@@ -307,7 +308,7 @@ fn what_happened_since_stops_it() {
     assert_eq!(words(&again), ["undone"]);
     let known = LedgerSeen { undos: again.undos.clone(), ..seen.ledger.clone() };
     assert_eq!(recheck(&settled, &known, &again), [], "one that was known before was weighed already");
-    // The sweep's entry had seen it: the snapshot is live again, and it is not too late.
+    // The sweep's entry had seen the undo: the snapshot is live again, in time.
     let in_time = seen.ledger.snapshots.iter().find(|snapshot| snapshot.entry == sha256(b"old")).unwrap().clone();
     again.snapshots.push(SeenSnapshot { kept: KeepState::Live, ..in_time });
     assert_eq!(words(&again), ["overtaken"]);
