@@ -18,7 +18,7 @@ pub struct Planned<'a> {
     pub entry: &'a SnapshotItem,
     /// Key in the standby, if the item exists there.
     pub target: Option<ItemKey>,
-    /// What is known of it in the standby.
+    /// Its known state in the standby.
     pub known: Option<StandbyItem>,
     /// Planned outcome.
     pub outcome: PlannedItem,
@@ -55,7 +55,9 @@ impl<'a> Planned<'a> {
 /// Parts of a plan other than its items.
 #[derive(Debug)]
 pub struct Assembly<'a> {
+    /// Snapshot to restore.
     pub snapshot: SnapshotName,
+    /// Standby to restore into.
     pub standby: StandbyName,
     /// Time of the plan.
     pub made: Timestamp,

@@ -11,6 +11,7 @@ use crate::provider::{Address, InstanceInventory};
 /// Facts about the target.
 #[derive(Debug, Clone, Copy)]
 pub struct TargetFacts<'a> {
+    /// Its address.
     pub address: &'a Address,
     /// Full name, if its rows show it.
     pub full_name: Option<&'a str>,

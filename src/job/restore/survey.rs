@@ -25,7 +25,7 @@ pub struct Surveyor<'a> {
     pub deep: bool,
 }
 
-/// What was found out about an item, and the number of reads.
+/// Result of surveying an item.
 #[derive(Debug)]
 pub struct SurveyedItem {
     /// Current knowledge; `None` if the item is gone.

@@ -36,7 +36,7 @@ pub struct Status {
     pub source: Option<String>,
     /// Reference time of all ages.
     pub now: Timestamp,
-    /// What is wanted.
+    /// Objectives.
     pub objectives: Objectives,
     /// Missed objectives; empty if none.
     pub stale: Vec<Stale>,
