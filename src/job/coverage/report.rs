@@ -99,9 +99,9 @@ pub struct ItemMembers {
 /// A prerequisite of items.
 #[derive(Debug, Clone, Serialize)]
 pub struct Needed {
-    /// Code.
+    /// Fixed word that identifies it.
     pub code: &'static str,
-    /// Description.
+    /// Description of the prerequisite.
     pub what: &'static str,
     /// Number of items that need it.
     pub items: u64,

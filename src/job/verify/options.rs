@@ -67,7 +67,7 @@ pub struct VerifyKeys {
 /// Options of a verification.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
-    /// Depth.
+    /// Level to verify at.
     pub level: Level,
     /// Snapshots to verify.
     pub snapshots: Snapshots,

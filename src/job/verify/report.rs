@@ -38,7 +38,7 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// Path of the file or object in the repository; a digest if it has no path.
     pub object: String,
-    /// Description.
+    /// Description of the problem.
     pub why: String,
 }
 
