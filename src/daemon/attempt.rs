@@ -1,4 +1,4 @@
-//! One attempt at a slot, from the question to the ledger until everybody was told.
+//! One attempt to run a slot, from reading the ledger to the last notification.
 
 use tracing::{info, warn};
 
@@ -12,20 +12,20 @@ use super::{JobRun, RunOutcome};
 use crate::job::RunFacts;
 use crate::model::Timestamp;
 
-/// What an attempt came to.
+/// Result of an attempt.
 #[derive(Debug)]
 pub(super) enum AttemptResult {
-    /// The ledger was asked; `None` where it could not be.
+    /// The ledger was asked; the outer `Option` is `None` if it could not be read.
     Looked(Option<Option<CompletedSlot>>),
-    /// The slot is filled already.
+    /// The slot was already completed.
     Filled(CompletedSlot),
-    /// Another daemon is at it; to be looked at again then.
+    /// Another daemon holds the lease; check again at this time.
     HeldBack(Timestamp),
-    /// It ran.
+    /// The job ran.
     Ran(RunOutcome),
 }
 
-/// Asks the ledger which slot of a job was filled last.
+/// Reads from the ledger which slot of a job was completed last.
 pub(super) async fn look(ports: &Ports, task: &JobTask) -> AttemptResult {
     AttemptResult::Looked(filled(ports, task).await)
 }
@@ -42,7 +42,7 @@ async fn filled(ports: &Ports, task: &JobTask) -> Option<Option<CompletedSlot>> 
     }
 }
 
-/// Takes the lease, looks once more, runs, tells.
+/// Takes the lease, checks again that the slot is open, runs the job and notifies.
 pub(super) async fn run(
     ports: &Ports,
     task: &JobTask,
@@ -55,7 +55,7 @@ pub(super) async fn run(
         LeaseDecision::Go(held) => held,
     };
     if let Some(lease) = &held {
-        // The previous holder may have run this very slot.
+        // The previous holder may have completed this slot.
         let by_lease =
             lease.done().filter(|done| *done >= slot).map(|at| CompletedSlot { at, took_millis: 0, contested: false });
         let by_ledger = async { filled(ports, task).await.flatten().filter(|filled| filled.at >= slot) };
@@ -81,7 +81,7 @@ pub(super) async fn run(
     AttemptResult::Ran(ending)
 }
 
-/// Runs the job between the two tellings.
+/// Runs the job, with the start notification before it and the end notification after it.
 async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop: &StopRequest) -> RunOutcome {
     let started = ports.clock.now();
     let start = RunStart {
@@ -100,7 +100,7 @@ async fn told(ports: &Ports, task: &JobTask, slot: Timestamp, attempt: u32, stop
             info!(job = task.name, instance = task.instance, due = %slot, attempt, "started");
             ports.runner.run(&order(task, slot), stop).await
         }
-        // A hook that was stopped because everything stops is no failure of the job.
+        // A hook that was stopped because the daemon stops is not a failure of the job.
         Err(why) if stop.soon.is_cancelled() => {
             AttemptOutcome { ending: RunOutcome::Interrupted, facts: RunFacts::default(), why: Some(why) }
         }
@@ -140,7 +140,7 @@ fn order(task: &JobTask, slot: Timestamp) -> RunRequest {
     }
 }
 
-/// One line in the log.
+/// Logs the outcome in one line.
 fn say(task: &JobTask, slot: Timestamp, outcome: &AttemptOutcome, millis: i64) {
     let (job, instance, due, sequence) = (&task.name, &task.instance, slot, outcome.facts.sequence);
     let why = outcome.why.as_deref().unwrap_or("no reason given");

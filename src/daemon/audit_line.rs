@@ -1,13 +1,13 @@
-//! Which lines of a job's standard error are events of the audit trail.
+//! Recognises audit trail events in a job's standard error.
 
-/// The type that every event of the audit trail names in its first member.
+/// Value of `typeURI`, the first member of every audit trail event.
 pub const AUDIT_EVENT: &str = "http://schemas.dmtf.org/cloud/audit/1.0/event";
 
-/// What stands before an event that belongs on the daemon's standard output: that of a job is its result.
+/// Prefix of an event that belongs on the daemon's standard output. A job's own standard output carries its result.
 pub const TO_STDOUT: &str = "@stdout ";
 
-/// The event of the audit trail that a job wrote to standard error, if the line is one, and whether it belongs on the
-/// daemon's standard output rather than on its standard error.
+/// Returns the audit trail event in a line of a job's standard error, and `true` if it belongs on the daemon's standard
+/// output rather than on its standard error. `None` if the line is not an event.
 #[must_use]
 pub fn audit_event(line: &str) -> Option<(&str, bool)> {
     let (event, to_stdout) = line.strip_prefix(TO_STDOUT).map_or((line, false), |event| (event, true));

@@ -1,8 +1,8 @@
-//! The run loop: what is due is started, what has ended is taken note of, and the configuration can change meanwhile.
+//! The run loop: starts due jobs, records their results, and applies configuration changes while running.
 //!
-//! One task does all of it, and nothing in it waits: whatever takes time is an attempt, polled beside the others. It sleeps
-//! by the monotonic clock, never longer than [`PULSE`], and decides by the wall clock anew each time: a clock that jumps, or
-//! a host that slept, is followed within that time.
+//! One task does all of it and never waits on work: everything that takes time is an attempt, polled next to the
+//! others. It sleeps by the monotonic clock, never longer than [`PULSE`], and decides by the wall clock after every
+//! sleep. So a clock that jumps, or a host that slept, is followed within that time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,81 +23,81 @@ use super::task::{JobTask, TaskId};
 use super::{DaemonRole, JobView};
 use crate::model::{Clock, Timestamp};
 
-/// The longest that the loop sleeps: how late a jump of the clock is noticed at most, and how often it shows that it lives.
+/// Longest sleep of the loop. Bounds how late a clock jump is noticed, and sets the heartbeat rate.
 pub const PULSE: Duration = Duration::from_secs(5);
-/// How long after SIGKILL the end of a run is waited for.
+/// How long to wait for a run to end after SIGKILL.
 pub(super) const KILLED: Duration = Duration::from_secs(5);
-/// How long past the end of another daemon's lease a slot is looked at again: the margin that leases have, and a second.
+/// Delay after the end of another daemon's lease before a slot is checked again: the lease margin plus one second.
 const PAST_LEASE_MILLIS: i64 = 6_000;
-/// The longest that another daemon's lease is waited for without looking again.
+/// Longest wait for another daemon's lease without checking again.
 const LEASE_LOOK_MILLIS: i64 = 5 * 60 * 1_000;
 
-/// Ledgers that are asked side by side when a daemon with many instances starts.
+/// Number of ledgers read in parallel when a daemon with many instances starts.
 const QUESTIONS: usize = 16;
-/// How old the longest time between two runs may be, in milliseconds: it changes with daylight saving only.
+/// Maximum age of the computed longest interval, in milliseconds. It changes only with daylight saving.
 const MEASURED_MILLIS: i64 = 6 * 60 * 60 * 1_000;
 
-/// The outside, as one configuration has it.
+/// External services of one configuration.
 #[derive(Debug)]
 pub struct Ports {
     /// Runs jobs.
     pub runner: Arc<dyn Runner>,
-    /// Knows what is done.
+    /// Says which slots are completed.
     pub ledgers: Arc<dyn Ledgers>,
-    /// Who else may be at it.
+    /// Leases, which other daemons may hold.
     pub leases: LeaseManager,
-    /// Hears of everything.
+    /// Receives every event.
     pub audience: Arc<dyn RunObserver>,
-    /// The wall clock.
+    /// Wall clock.
     pub clock: Arc<dyn Clock>,
 }
 
 /// One configuration, ready to run.
 #[derive(Debug)]
 pub struct Setup {
-    /// Every job on every instance that it is for.
+    /// Every job on each of its instances.
     pub tasks: Vec<Arc<JobTask>>,
-    /// What this host remembers to have run last, of the tasks of which it remembers anything.
+    /// Last run of each task that this host remembers.
     pub remembered: BTreeMap<TaskId, Timestamp>,
-    /// How turns are taken.
+    /// Takeover policy.
     pub turns: TakeoverPolicy,
-    /// How many jobs run at once at most.
+    /// Maximum number of concurrent jobs.
     pub max_running: usize,
-    /// How long jobs are given to end when the daemon ends.
+    /// Time that jobs get to end when the daemon ends.
     pub stop_within: Duration,
-    /// The outside.
+    /// External services.
     pub ports: Ports,
 }
 
-/// What is under way for a task.
+/// Activity in progress for a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TaskActivity {
     No,
-    /// The ledger is asked what was done last.
+    /// Asking the ledger for the last completed slot.
     Asking,
-    /// An attempt at a slot.
+    /// Attempting a slot.
     Trying,
 }
 
-/// What a task is at.
+/// State of a task.
 #[derive(Debug)]
 struct TaskState {
     task: Arc<JobTask>,
     progress: JobProgress,
     busy: TaskActivity,
-    /// It is no longer in the configuration, and runs its last.
+    /// True if it is no longer in the configuration and only its last run is still in progress.
     gone: bool,
-    /// The longest time between two runs, and when that was worked out.
+    /// Longest time between two runs, and when it was computed.
     interval: (Option<Duration>, Timestamp),
-    /// The last question to the ledger was for this attempt, and it may start if it still wants to.
+    /// Slot and attempt for which the ledger was asked last. The attempt may start if the decision is unchanged.
     cleared: Option<(Timestamp, u32)>,
-    /// Whether the ledger was ever read for it.
+    /// True if the ledger was ever read for it.
     read: bool,
 }
 
 type Attempt = BoxFuture<'static, (TaskId, Option<(Timestamp, u32)>, AttemptResult)>;
 
-/// The loop.
+/// The run loop.
 pub struct Engine {
     turns: TakeoverPolicy,
     max_running: usize,
@@ -118,7 +118,7 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// A loop with this configuration; nothing is started yet.
+    /// Creates a loop with this configuration, without starting anything.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let mut engine = Self {
@@ -136,8 +136,7 @@ impl Engine {
         engine
     }
 
-    /// Puts another configuration in force. Jobs that run go on under the one that they began with; what is known of a job
-    /// that is in both stays known.
+    /// Applies another configuration. Running jobs finish under the old one; jobs in both keep their state.
     fn swap(&mut self, setup: Setup) {
         self.turns = setup.turns;
         self.max_running = setup.max_running;
@@ -166,13 +165,13 @@ impl Engine {
             };
             self.states.insert(id, state);
         }
-        // One that still runs keeps its place until it has ended: nothing may start beside it that it excludes, and another
-        // configuration may bring it back before.
+        // Keep a removed task until its run has ended: no task that it excludes may start meanwhile, and another
+        // configuration may bring it back.
         let running = before.into_iter().filter(|(_, state)| state.busy != TaskActivity::No);
         self.states.extend(running.map(|(id, state)| (id, TaskState { gone: true, ..state })));
     }
 
-    /// Runs until `stop` is cancelled and every job has ended. Configurations that come in meanwhile are put in force.
+    /// Runs until `stop` is cancelled and every job has ended. Applies configurations that arrive meanwhile.
     pub async fn run(mut self, mut setups: mpsc::Receiver<Setup>, stop: CancellationToken) {
         loop {
             self.ports.audience.pulse();
@@ -188,7 +187,7 @@ impl Engine {
         self.finish().await;
     }
 
-    /// Starts nothing new, asks what runs to end, waits, insists.
+    /// Starts nothing new, asks running jobs to end, waits, then kills them.
     async fn finish(mut self) {
         self.stopping = true;
         self.show();
@@ -214,7 +213,7 @@ impl Engine {
         }
     }
 
-    /// Starts what is due and may run; gives how long there is nothing to do.
+    /// Starts every due job that may run, and returns how long there is nothing to do.
     fn start_what_is_due(&mut self) -> Duration {
         let now = self.ports.clock.now();
         let mut wake = PULSE;
@@ -245,12 +244,12 @@ impl Engine {
         for (id, slot, attempt) in wanting {
             let Some(state) = self.states.get_mut(&id) else { continue };
             if !chosen.contains(&id) {
-                // It waits for others, and what the ledger said will be old by then.
+                // It waits for others; the ledger's answer will be out of date by then.
                 state.cleared = None;
                 continue;
             }
             state.busy = TaskActivity::Trying;
-            // Another daemon may have done it: first the ledger is asked, and after its answer all is decided anew.
+            // Another daemon may have done it: ask the ledger first, then decide again after its answer.
             let clear = state.cleared.take() == Some((slot, attempt));
             self.attempts.push(if clear {
                 running(&self.ports, state, slot, attempt, self.stop.clone())
@@ -261,9 +260,9 @@ impl Engine {
         wake
     }
 
-    /// Which of those that want to run may.
+    /// Selects the tasks that may run now.
     fn chosen(&self, wanting: &[(TaskId, Timestamp, u32)]) -> Vec<TaskId> {
-        // Not by the slot: where slots come faster than turns, the newest one of all of them is the same.
+        // Do not sort by slot: if slots come faster than free places, every waiting task has the same newest slot.
         let since = |state: &TaskState, slot| state.progress.wanting().unwrap_or(slot);
         let tasks = wanting.iter().filter_map(|(id, slot, _)| {
             let state = self.states.get(id)?;
@@ -276,7 +275,7 @@ impl Engine {
         chosen.into_iter().filter_map(|at| Some(wanting.get(at)?.0.clone())).collect()
     }
 
-    /// Takes note of what an attempt came to.
+    /// Records the result of an attempt.
     fn take(&mut self, id: &TaskId, of: Option<(Timestamp, u32)>, came: AttemptResult) {
         let now = self.ports.clock.now();
         let Some(state) = self.states.get_mut(id) else { return };
@@ -345,7 +344,7 @@ impl Engine {
     }
 }
 
-/// Says when a job runs next, once it is known.
+/// Logs when a job runs next, once that is known.
 fn announce(state: &mut TaskState, turns: &TakeoverPolicy, now: Timestamp) {
     let (job, instance) = (&state.task.name, &state.task.instance);
     let next = state.task.schedule.next_after(now);

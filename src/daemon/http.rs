@@ -1,8 +1,8 @@
 //! The daemon's HTTP server: `/metrics`, `/healthz`, `/readyz`, and nothing else.
 //!
-//! It only reads the [`DaemonState`], so requests cannot slow the run loop. A connection serves one request and lives for
-//! some seconds at most, and there are only so many at a time: the oldest that has asked for nothing makes room for the
-//! next, so that clients that send nothing hold nobody up.
+//! It only reads the [`DaemonState`], so requests cannot slow the run loop. A connection serves one request, lives for
+//! a few seconds at most, and their number is limited. When all are in use, the oldest one that has sent no request is
+//! closed, so idle clients cannot block others.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,17 +24,17 @@ use super::daemon_state::DaemonState;
 use super::metrics;
 use crate::net::{self, BoundedStream};
 
-/// How many connections are served at a time; for one more, one is cut.
+/// Maximum number of concurrent connections; a further one displaces an existing one.
 const CONNECTIONS: usize = 32;
-/// How long a connection lives, from the first byte to the last.
+/// Maximum lifetime of a connection.
 const LIFE: Duration = Duration::from_secs(10);
 /// The classic text format, as Prometheus knows it.
 const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-/// Serves the daemon_state until `stop` is cancelled.
+/// Serves the daemon state until `stop` is cancelled.
 ///
 /// # Errors
-/// When the listener fails for good.
+/// When the listener fails permanently.
 pub async fn serve(listener: TcpListener, daemon_state: DaemonState, stop: CancellationToken) -> io::Result<()> {
     let routes = Router::new()
         .route("/metrics", get(show_metrics))
@@ -50,7 +50,7 @@ async fn show_metrics(State(daemon_state): State<DaemonState>) -> Response {
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], metrics::render_board(&daemon_state)).into_response()
 }
 
-/// Whether the loop turns. Nothing outside of this process makes it fail: a restart mends neither a bucket nor a network.
+/// Returns whether the loop is alive. External failures are ignored: a restart fixes neither a bucket nor a network.
 async fn healthz(State(daemon_state): State<DaemonState>) -> Response {
     let alive = daemon_state.is_alive();
     let word = if alive { "ok" } else { "stalled" };
@@ -58,7 +58,7 @@ async fn healthz(State(daemon_state): State<DaemonState>) -> Response {
     json(status, &serde_json::json!({ "status": word, "role": daemon_state.role().as_str() }))
 }
 
-/// Whether the daemon can do its work.
+/// Returns whether the daemon is ready.
 async fn readyz(State(daemon_state): State<DaemonState>) -> Response {
     let readiness = daemon_state.readiness();
     let ready = readiness.is_ready();
@@ -76,7 +76,7 @@ fn json(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, json)], format!("{body}\n")).into_response()
 }
 
-/// One request per connection: a client that wants another opens another, and waits for its turn.
+/// Allows one request per connection: the next one needs a new connection and waits for a free place.
 async fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -182,7 +182,7 @@ mod tests {
             let mut stream = TcpStream::connect(self.address).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
-            // The server closes: no request for it is needed.
+            // The server closes the connection without a request.
             stream.read_to_string(&mut answer).await.unwrap();
             answer
         }
@@ -244,12 +244,12 @@ mod tests {
             stream.write_all(b"GET /metr").await.unwrap();
             idle.push(stream);
         }
-        // Paused time goes on only when everybody waits: without an end of the idle ones this would never return.
+        // Paused time advances only when every task waits. If idle connections did not end, this would never return.
         let answer = server.get("/healthz").await;
         assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
     }
 
-    /// Time stands still while somebody blocks, so no connection ends by its age here.
+    /// Time stays paused while a thread blocks, so no connection reaches its age limit here.
     #[tokio::test(start_paused = true)]
     async fn the_oldest_that_sends_nothing_makes_room_at_once() {
         use std::io::{Read as _, Write as _};
@@ -270,7 +270,7 @@ mod tests {
                 asking.read_to_string(&mut answer).unwrap();
                 assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
             }
-            // The first made room, and the last ones are served still.
+            // The first connection made room; the last ones are still served.
             let ended = |mut stream: std::net::TcpStream| {
                 stream.set_nonblocking(true).unwrap();
                 !matches!(stream.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)

@@ -1,39 +1,40 @@
-//! The kinds of jobs: which commands the daemon runs, and what it must know of each.
+//! Job kinds: the commands that the daemon runs, and their properties.
 //!
-//! A later command becomes a job by one more line in [`KINDS`].
+//! To make a command a job, add one line to [`KINDS`].
 
 use std::time::Duration;
 
-/// What a job works on. Two jobs that touch one instance never run at the same time: one pace for all of them.
+/// An instance that a job works on. Two jobs on one instance never run at the same time, because they share its request
+/// pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobTouches {
-    /// The instance that is backed up.
+    /// The source instance.
     Source,
-    /// The instance that restores go to.
+    /// The standby instance.
     Standby,
 }
 
-/// When a run leaves an entry in the ledger that names it, so that every other host sees it was done.
+/// When a run leaves a ledger entry that names it, so that other hosts see it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordsEntry {
-    /// Whenever it succeeds.
+    /// On every success.
     Always,
-    /// When it is told to record, and only if there was something to record.
+    /// Only if recording was requested and there was something to record.
     Perhaps,
-    /// Never: a lease and this host's own memory are all that tells.
+    /// Never: only a lease and this host's local state show the run.
     Never,
 }
 
 /// One kind of job.
 #[derive(Debug, Clone, Copy)]
 pub struct JobKind {
-    /// The command, as `kind` in the configuration names it; the arguments of the job come behind it.
+    /// The command: `kind` in the configuration. The arguments of the job follow it.
     pub name: &'static str,
-    /// The instances that it talks to. The repository is none: any number of jobs may write there at once.
+    /// Instances that it talks to. The repository is not listed: any number of jobs may write to it at once.
     pub touches: &'static [JobTouches],
-    /// How long a run may take where the job's own `deadline` says nothing.
+    /// Default deadline of a run, if the job sets no `deadline`.
     pub deadline: Duration,
-    /// Whether it leaves an entry.
+    /// When it leaves a ledger entry.
     pub entry: RecordsEntry,
 }
 
@@ -41,8 +42,8 @@ const fn kind(name: &'static str, touches: &'static [JobTouches], minutes: u64, 
     JobKind { name, touches, deadline: Duration::from_secs(minutes * 60), entry }
 }
 
-/// Every kind. The deadlines leave room for the largest instance at the slowest pace: a first backup of 30,000 secrets
-/// at five requests a second takes under four hours, and past six it gives itself up.
+/// All kinds. The deadlines fit the largest instance at the slowest pace: a first backup of 30,000 secrets at five
+/// requests per second takes under four hours, and aborts after six.
 pub const KINDS: &[JobKind] = &[
     kind("backup", &[JobTouches::Source], 360, RecordsEntry::Always),
     kind("verify", &[], 720, RecordsEntry::Perhaps),
@@ -53,20 +54,20 @@ pub const KINDS: &[JobKind] = &[
     kind("doctor", &[JobTouches::Source, JobTouches::Standby], 15, RecordsEntry::Never),
 ];
 
-/// The kind of that name.
+/// Returns the kind with that name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static JobKind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
-/// All names, for messages.
+/// Returns all names, for messages.
 #[must_use]
 pub fn names() -> String {
     KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
 }
 
 impl JobKind {
-    /// Whether a run of this kind must wait until one of the other has ended, on the same instance of the configuration.
+    /// True if runs of the two kinds must not overlap on the same instance of the configuration.
     #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {
         self.touches.iter().any(|touch| other.touches.contains(touch))

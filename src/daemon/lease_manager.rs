@@ -1,4 +1,4 @@
-//! Leases as the run loop uses them: whatever goes wrong with one is a warning, and the job runs.
+//! Leases for the run loop: any problem with a lease is only a warning, and the job runs.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,28 +12,28 @@ use super::task::JobTask;
 use crate::model::Timestamp;
 use crate::repository::lease::{Lease, LeaseAnswer, LeaseError, Leases};
 
-/// How long one operation may take: a place that does not answer must not hold a backup up.
+/// Timeout of one operation: a store that does not answer must not delay a backup.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Places that are tried side by side.
+/// Number of stores probed in parallel.
 const PROBES: usize = 64;
 
-/// Where the leases of each instance are.
+/// Lease stores of each instance.
 #[derive(Debug, Clone, Default)]
 pub struct LeaseManager {
     places: BTreeMap<String, (Leases, String)>,
 }
 
-/// What asking for a lease means for a run.
+/// What the answer to a lease request means for a run.
 #[derive(Debug)]
 pub enum LeaseDecision {
-    /// Run; with a lease that is ours, or without one where there are none or they do not work.
+    /// Run: with our lease, or without one if leases are not configured or do not work.
     Go(Option<HeldLease>),
-    /// Another daemon runs it; it may be over by then.
+    /// Another daemon runs the job; its lease may end at this time.
     Wait(Timestamp),
 }
 
-/// A lease that is held while a job runs.
+/// A lease held while a job runs.
 #[derive(Debug)]
 pub struct HeldLease {
     leases: Leases,
@@ -41,12 +41,12 @@ pub struct HeldLease {
 }
 
 impl LeaseManager {
-    /// Leases for an instance, under the id of its repository.
+    /// Adds leases for an instance, under the id of its repository.
     pub fn add(&mut self, instance: &str, leases: Leases, repository: &str) {
         self.places.insert(instance.to_owned(), (leases, repository.to_owned()));
     }
 
-    /// Tries every place, and uses none that is not fit. One that cannot be reached may be later, and is kept.
+    /// Probes every store and removes the unfit ones. An unreachable store is kept, as it may be reachable later.
     pub async fn probe(&mut self) {
         let probes =
             self.places.iter().map(|(instance, (leases, _))| async move { (instance, within(leases.probe()).await) });
@@ -67,7 +67,7 @@ impl LeaseManager {
         self.places.retain(|instance, _| !unfit.contains(instance));
     }
 
-    /// Asks for the lease of a job.
+    /// Requests the lease of a job.
     pub async fn take(&self, task: &JobTask) -> LeaseDecision {
         let Some((leases, repository)) = self.places.get(&task.instance) else { return LeaseDecision::Go(None) };
         match within(leases.take(repository, &task.name)).await {
@@ -85,24 +85,24 @@ impl LeaseManager {
 }
 
 impl HeldLease {
-    /// The newest run that was brought to its end under this lease.
+    /// Returns the newest run that was completed under this lease.
     #[must_use]
     pub fn done(&self) -> Option<Timestamp> {
         self.lease.done()
     }
 
-    /// Renews the lease until `work` is over, and gives its result.
+    /// Renews the lease until `work` is done, and returns its result.
     pub async fn during<T>(&mut self, task: &JobTask, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         let mut ours = true;
         loop {
-            // Three tries in each term.
+            // Three attempts per lease term.
             let pause = tokio::time::sleep(self.leases.term() / 3);
             tokio::select! {
                 result = &mut work => return result,
                 () = pause, if ours => {}
             }
-            // Renewing must not hold the end of the work up.
+            // Renewing must not delay the end of the work.
             let renewed = tokio::select! {
                 result = &mut work => return result,
                 renewed = within(self.leases.renew(&mut self.lease)) => renewed,
@@ -122,7 +122,7 @@ impl HeldLease {
         }
     }
 
-    /// Gives the lease back; `done` is the run that was brought to its end, if it was.
+    /// Releases the lease. `done` is the run, if it was completed.
     pub async fn release(self, task: &JobTask, done: Option<Timestamp>) {
         if let Err(error) = within(self.leases.release(&self.lease, done)).await {
             warn!(
@@ -134,7 +134,7 @@ impl HeldLease {
     }
 }
 
-/// Why something about a lease did not work.
+/// Reason for a failed lease operation.
 #[derive(Debug, thiserror::Error)]
 enum LeaseFailure {
     #[error("{0}{cause}", cause = cause(.0))]

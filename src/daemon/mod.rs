@@ -1,8 +1,7 @@
-//! What keeps Keyhaven running and what it tells the world: the run loop, the record of each run, metrics, notifications,
-//! hooks, systemd.
+//! Long-running operation and reporting: the run loop, run statistics, metrics, notifications, hooks, systemd.
 //!
-//! A job runs as a process of its own, the same command that a person would type; its result comes back as `--json`. So a
-//! job that dies takes nothing with it, keys are read anew for every run, and a scheduled run is what a run by hand is.
+//! A job runs as its own process, with the same command that a person would type, and returns its result as `--json`.
+//! So a crashing job takes nothing with it, keys are read again for every run, and a scheduled run equals a manual run.
 
 mod attempt;
 pub mod audit_line;

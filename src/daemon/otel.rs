@@ -1,7 +1,8 @@
-//! Export of runs to an OpenTelemetry collector: one span a run, over OTLP and HTTP. Only in builds with the feature `otel`.
+//! Export of runs to an OpenTelemetry collector: one span per run, over OTLP and HTTP. Only in builds with the feature
+//! `otel`.
 //!
-//! Where the collector is, with which headers and for how long it is waited, comes from the standard's own variables
-//! (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT`), which the exporter reads.
+//! Endpoint, headers and timeout come from the standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`,
+//! `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT`), which the exporter reads.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,13 +18,13 @@ use super::JobRun;
 use super::notify::NotifyWarning;
 use crate::model::Timestamp;
 
-/// How long a run waits at most for the collector.
+/// Maximum time that a run waits for the collector.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Exports a run that is over. Its id is that of the trace, so that logs and pings lead to it.
+/// Exports a finished run. The run's id is the trace id, so that logs and pings lead to the trace.
 pub async fn export(run: &JobRun, id: Uuid) -> Option<NotifyWarning> {
     let warning = |why: String| Some(NotifyWarning { who: "OpenTelemetry".to_owned(), why });
-    // A redirect could lead the headers elsewhere.
+    // A redirect could send the headers elsewhere.
     let client = Client::builder().redirect(redirect::Policy::none()).retry(retry::never()).timeout(WITHIN).build();
     let client = match client {
         Ok(client) => client,
@@ -43,13 +44,13 @@ pub async fn export(run: &JobRun, id: Uuid) -> Option<NotifyWarning> {
     );
     match tokio::time::timeout(WITHIN, exporter.export(vec![span(run, id)])).await {
         Ok(Ok(())) => None,
-        // The error may repeat the endpoint.
+        // Omit the error: it may repeat the endpoint.
         Ok(Err(_)) => warning("the collector did not take the span".to_owned()),
         Err(_) => warning(format!("the collector did not answer within {} s", WITHIN.as_secs())),
     }
 }
 
-/// A run as a span: numbers, digests, and the job's name.
+/// Converts a run to a span with numbers, digests and the job name.
 fn span(run: &JobRun, id: Uuid) -> SpanData {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut attributes = vec![

@@ -1,4 +1,4 @@
-//! What the run loop needs from the outside, so that tests can put a simulated world around it.
+//! Interfaces of the run loop to the outside, so that tests can simulate it.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,78 +13,77 @@ use super::{DaemonRole, JobRun, JobView, RunOutcome};
 use crate::job::RunFacts;
 use crate::model::{ScheduledRun, Timestamp};
 
-/// One attempt at a run, as a runner gets it.
+/// Request to run one attempt.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
-    /// The instance of the configuration; empty where it has only one.
+    /// Instance name from the configuration; empty if there is only one.
     pub instance: String,
     /// The command.
     pub kind: &'static str,
     /// Its further arguments.
     pub arguments: Vec<String>,
-    /// Which run of the schedule it is.
+    /// The scheduled run.
     pub due: ScheduledRun,
-    /// How long it may take.
+    /// Deadline.
     pub deadline: Duration,
 }
 
-/// What became of an attempt.
+/// Outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptOutcome {
     /// How it ended.
     pub ending: RunOutcome,
-    /// What it found or made.
+    /// Facts that the run reported.
     pub facts: RunFacts,
-    /// The first words of the error, if it failed.
+    /// First words of the error, if it failed.
     pub why: Option<String>,
 }
 
-/// How a run is asked to end.
+/// Stop request to a run.
 #[derive(Debug, Clone, Default)]
 pub struct StopRequest {
-    /// At its next safe point.
+    /// Stop at the next safe point.
     pub soon: CancellationToken,
-    /// At once.
+    /// Stop at once.
     pub now: CancellationToken,
 }
 
 /// Runs jobs.
 #[async_trait]
 pub trait Runner: Send + Sync + fmt::Debug {
-    /// Runs one to its end, or stops it when its deadline has passed or `stop` asks for it. Never fails by itself: what
-    /// keeps it from running is its outcome.
+    /// Runs a job to its end, or stops it after its deadline or on `stop`. Infallible: a failure to run is an outcome.
     async fn run(&self, order: &RunRequest, stop: &StopRequest) -> AttemptOutcome;
 }
 
-/// Knows which runs of a schedule are over.
+/// Reads which scheduled runs are completed.
 #[async_trait]
 pub trait Ledgers: Send + Sync + fmt::Debug {
-    /// The newest run of a job, not later than `until`, that the ledger of an instance shows as done, if
+    /// Returns the newest run of a job, due at or before `until`, that the instance's ledger shows as completed, if
     /// any.
     ///
     /// # Errors
-    /// Why the ledger cannot be read, in words.
+    /// Why the ledger cannot be read, as text.
     async fn filled(&self, instance: &str, job: &str, until: Timestamp) -> Result<Option<CompletedSlot>, String>;
 }
 
-/// Hears of everything: hooks, notifications, counters, the daemon_state.
+/// Receives every event: hooks, notifications, counters, the daemon state.
 #[async_trait]
 pub trait RunObserver: Send + Sync + fmt::Debug {
-    /// An attempt is about to begin, and is handed back to [`RunObserver::run_finished`].
+    /// Called before an attempt begins; [`RunObserver::run_finished`] follows.
     ///
     /// # Errors
-    /// Why it must not begin, when a hook forbids it.
+    /// The reason, if a hook forbids the attempt.
     async fn run_started(&self, start: &RunStart) -> Result<(), String>;
 
-    /// An attempt is over; `again` says that another follows. Also called for one that was not let begin.
+    /// Called after an attempt, also one that was forbidden. `again` is true if another follows.
     async fn run_finished(&self, run: &JobRun, again: bool);
 
-    /// How all jobs stand, whenever that has changed.
+    /// Publishes the state of all jobs.
     fn show(&self, states: &[(TaskId, JobView)], role: DaemonRole);
 
-    /// The loop is alive; called at least every [`super::engine::PULSE`].
+    /// Called at least every [`super::engine::PULSE`] while the loop is alive.
     fn pulse(&self);
 
-    /// Every ledger was read once.
+    /// Called when every ledger was read once.
     fn reached(&self);
 }

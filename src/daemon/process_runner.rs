@@ -1,4 +1,4 @@
-//! Jobs as processes: this very program, with the arguments that a person would type.
+//! Runs jobs as processes: this program, with the arguments that a person would type.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -22,40 +22,41 @@ use crate::job::RunFacts;
 use crate::model::FailureKind;
 use crate::repository::store::WRITTEN_WITHIN;
 
-/// How long a process that was asked to end may take until it is killed. A command that writes ends at its next safe point by
-/// itself; the last thing on the way there may be an entry that is written and read back.
+/// Time between SIGTERM and SIGKILL. A writing command ends at its next safe point, which may include writing and
+/// reading back an entry.
 const GRACE: Duration = WRITTEN_WITHIN.saturating_add(Duration::from_secs(60));
-/// How long its output is read after it has ended; something that it started may hold the pipe open.
+/// How long to read output after a process has ended: a process that it started may hold the pipe open.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Bytes of its result that are kept. A longer one is read to its end and not understood.
+/// Maximum size of a result, in bytes. A longer one is read to its end and discarded.
 const RESULT: u64 = 16 * 1024 * 1024;
-/// Characters of one line of its log.
+/// Maximum length of a log line, in characters.
 const LINE: usize = 4096;
-/// Bytes of an event of the audit trail: one that is cut off is none.
+/// Maximum size of an audit trail event, in bytes. A truncated one is invalid.
 const EVENT: usize = 256 * 1024;
 
-/// Which process a job is.
+/// How to start the process of a job.
 #[derive(Debug, Clone)]
 pub struct ProcessRunner {
     /// The program.
     pub program: OsString,
-    /// What comes behind the arguments of every job: the daemon's own flags.
+    /// Arguments after those of every job: the daemon's own flags.
     pub flags: Vec<OsString>,
-    /// How an instance is named, before its name.
+    /// Flag that precedes the instance name.
     pub instance_flag: &'static str,
-    /// The variable that says which run of the schedule it is, and what it says.
+    /// Returns the variable that names the scheduled run, and its value.
     pub due: fn(&crate::model::ScheduledRun) -> (&'static str, String),
-    /// What every job finds on its standard input; nothing, where there is nothing to hand on.
+    /// Standard input of every job; `None` for no input.
     pub input: Option<Arc<File>>,
     /// Further variables.
     pub environment: Vec<(&'static str, String)>,
-    /// Variables of the daemon that a job must not see.
+    /// Variables of the daemon that are removed for a job.
     pub hidden: &'static [&'static str],
-    /// Takes an event of the audit trail that a job wrote, and whether it belongs on standard output.
+    /// Receives each audit trail event of a job, with `true` if it belongs on standard output.
     pub event: fn(&str, bool),
 }
 
-/// A text in a file that has no name, for [`ProcessRunner::input`]: no other process sees it, and it goes with the daemon.
+/// Writes a text to an unnamed in-memory file, for [`ProcessRunner::input`]. No other process sees it, and it
+/// disappears with the daemon.
 ///
 /// # Errors
 /// When the kernel has no memory for it.
@@ -77,7 +78,7 @@ impl ProcessRunner {
         }
         let (name, value) = (self.due)(&order.due);
         command.env(name, value).envs(self.environment.iter().map(|(name, value)| (name, value)));
-        // A group of its own: Ctrl-C in the daemon's terminal reaches it through the daemon only, and once.
+        // Own process group: Ctrl-C in the daemon's terminal reaches it only through the daemon, and once.
         command.process_group(0).kill_on_drop(true);
         let input = self.input.as_ref().map(|file| file.try_clone()).transpose()?;
         command.stdin(input.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -88,7 +89,8 @@ impl ProcessRunner {
 #[async_trait]
 impl Runner for ProcessRunner {
     async fn run(&self, order: &RunRequest, stop: &StopRequest) -> AttemptOutcome {
-        // The kernel ends a job when the *thread* that started it ends; the loop, which polls us, is on the main one.
+        // The kernel ends a job when the *thread* that started it ends. The loop, which polls us, runs on the main
+        // thread.
         let mut child = match self.command(order).and_then(|mut command| command.spawn()) {
             Ok(child) => child,
             Err(error) => return failed(format!("cannot start `{}`: {error}", order.kind)),
@@ -112,7 +114,7 @@ impl Runner for ProcessRunner {
                 }
             };
             if !read {
-                // What is not read by then is lost, and the job is over all the same.
+                // Unread output is lost, but the job is over.
                 drop(timeout(DRAIN, reading).await);
             }
             ended
@@ -124,21 +126,21 @@ impl Runner for ProcessRunner {
     }
 }
 
-/// What a process printed.
+/// Captured output of a process.
 #[derive(Default)]
 struct ProcessOutput {
     result: Vec<u8>,
     error: Option<String>,
 }
 
-/// The result of a job, as far as the daemon reads it.
+/// Result of a job, as far as the daemon reads it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PrintedResult {
     run: RunFacts,
 }
 
-/// Waits for the end of a process, and brings it about where it is due.
+/// Waits for a process to end, and ends it after the deadline or on a stop request.
 async fn wait(
     child: &mut Child,
     pid: Option<Pid>,
@@ -152,12 +154,12 @@ async fn wait(
         () = stop.now.cancelled() => RunOutcome::Interrupted,
     };
     if let Some(pid) = pid {
-        // It may have ended just now: then its status says how.
+        // It may have just ended; its status then tells how.
         if let Err(error) = kill_process(pid, Signal::TERM) {
             debug!("a job was not asked to end: {error}");
         }
     }
-    // Where the daemon itself ends, its own patience holds.
+    // If the daemon itself ends, the daemon's timeout applies.
     let patience = if forced == RunOutcome::TimedOut { GRACE } else { Duration::MAX };
     let status = tokio::select! {
         status = child.wait() => return (status, Some(forced)),
@@ -175,7 +177,7 @@ fn outcome(status: ExitStatus, forced: Option<RunOutcome>, output: &ProcessOutpu
     let facts = serde_json::from_slice::<PrintedResult>(&output.result).unwrap_or_default().run;
     let partial = FailureKind::Partial.exit_code();
     let ending = match (status.code(), forced) {
-        // It ended before it was stopped.
+        // It succeeded before the stop reached it.
         (Some(0), _) => RunOutcome::Succeeded,
         (Some(code), None) if code == i32::from(FailureKind::Interrupted.exit_code()) => RunOutcome::Interrupted,
         (Some(code), _) if code == i32::from(partial) && facts.suspect => RunOutcome::Suspect,
@@ -198,7 +200,7 @@ fn failed(why: String) -> AttemptOutcome {
     AttemptOutcome { ending, facts: RunFacts::default(), why: Some(why) }
 }
 
-/// Reads a result to its end and keeps what may be kept.
+/// Reads a result to its end and keeps it up to the maximum size.
 async fn collect(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
     let Some(mut from) = from else { return };
     if (&mut from).take(RESULT).read_to_end(into).await.is_ok() && into.len() as u64 == RESULT {
@@ -207,7 +209,7 @@ async fn collect(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
     }
 }
 
-/// Puts every line of a job's log into ours, and keeps the first that names an error.
+/// Copies every line of a job's log to ours, and keeps the first error line.
 async fn forward(
     from: Option<impl AsyncRead + Unpin>,
     order: &RunRequest,
@@ -221,7 +223,7 @@ async fn forward(
         line.clear();
         match read_line(&mut from, &mut line).await {
             Ok(true) => {}
-            // A pipe that breaks is a process that ended.
+            // A broken pipe means that the process ended.
             Ok(false) | Err(_) => return,
         }
         let text = String::from_utf8_lossy(&line);
@@ -243,7 +245,7 @@ async fn forward(
     }
 }
 
-/// Reads up to the end of a line and keeps its first [`EVENT`] bytes; `false` when there is nothing more.
+/// Reads to the end of a line and keeps its first [`EVENT`] bytes. Returns `false` at the end of input.
 async fn read_line(from: &mut (impl tokio::io::AsyncBufRead + Unpin), line: &mut Vec<u8>) -> std::io::Result<bool> {
     let mut any = false;
     loop {

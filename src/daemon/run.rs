@@ -1,63 +1,63 @@
-//! The record of one run of a job: what metrics, notifications, hooks and the state folder are told.
+//! Record of one run of a job, for metrics, notifications, hooks and the state directory.
 
 use serde::{Deserialize, Serialize};
 
 use crate::job::RunFacts;
 use crate::model::{FailureKind, ScheduledRun, Timestamp};
 
-/// How a run ended.
+/// Outcome of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "ending")]
 pub enum RunOutcome {
-    /// Everything was done.
+    /// Complete success.
     Succeeded,
-    /// Something was recorded, and it lacks something (exit code 3).
+    /// An incomplete result was recorded (exit code 3).
     Partial,
-    /// A snapshot was recorded, and it is suspect (exit code 3).
+    /// A suspect snapshot was recorded (exit code 3).
     Suspect,
-    /// It failed.
+    /// The run failed.
     Failed {
-        /// The process exit code.
+        /// Process exit code.
         exit: u8,
     },
-    /// It did not end within its deadline and was stopped.
+    /// The run exceeded its deadline and was stopped.
     TimedOut,
-    /// It was asked to stop, by a signal or because the daemon ends.
+    /// The run was stopped, by a signal or because the daemon ends.
     Interrupted,
 }
 
-/// One run of a job, over.
+/// One finished run of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRun {
-    /// The name of the job; for a command run by hand, that of the command.
+    /// Job name; for a manual run, the command name.
     pub job: String,
-    /// The command, such as `backup`.
+    /// Command, such as `backup`.
     pub kind: String,
-    /// The instance of the configuration; empty where it has only one.
+    /// Instance name from the configuration; empty if there is only one.
     #[serde(default)]
     pub instance: String,
-    /// Which run of the schedule it was; `None` for a run by hand.
+    /// Scheduled run; `None` for a manual run.
     #[serde(default)]
     pub due: Option<ScheduledRun>,
-    /// When it began.
+    /// Start time.
     pub started: Timestamp,
-    /// When it ended.
+    /// End time.
     pub ended: Timestamp,
-    /// Which attempt of this run it was, from 1.
+    /// Attempt number, from 1.
     pub attempt: u32,
-    /// How it ended.
+    /// Outcome.
     #[serde(flatten)]
     pub ending: RunOutcome,
-    /// What it found or made.
+    /// Facts that the run reported.
     #[serde(default)]
     pub facts: RunFacts,
-    /// The first words of the error. May hold names: it goes to the log, and elsewhere only where names are allowed.
+    /// First words of the error. May contain names: it is logged, and sent elsewhere only where names are allowed.
     #[serde(default)]
     pub why: Option<String>,
 }
 
 impl RunOutcome {
-    /// How a run ended that gave this kind of failure, or none.
+    /// Returns the outcome for a kind of failure; `None` is success.
     #[must_use]
     pub fn of(kind: Option<FailureKind>, suspect: bool) -> Self {
         match kind {
@@ -69,7 +69,7 @@ impl RunOutcome {
         }
     }
 
-    /// How it ended, in one word: as it stands in JSON.
+    /// Returns the outcome as one word, as in JSON.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ impl RunOutcome {
         }
     }
 
-    /// Whether nothing needs attention.
+    /// True if nothing needs attention.
     #[must_use]
     pub fn is_good(&self) -> bool {
         matches!(self, Self::Succeeded)
@@ -90,7 +90,7 @@ impl RunOutcome {
 }
 
 impl JobRun {
-    /// Whether it did what it was asked to. A dry run that found something to do has: its exit code 15 is its result.
+    /// True if it did what it was asked to. A dry run that found something to do has: exit code 15 is its result.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let plan = RunOutcome::Failed { exit: FailureKind::Different.exit_code() };

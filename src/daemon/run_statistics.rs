@@ -1,7 +1,7 @@
-//! What is remembered of runs between processes: counters, the last run and the last success of every job.
+//! Statistics of runs, kept between processes: counters, the last run and the last success of every job.
 //!
-//! It stands in `runs.json` of the repository's state folder, so that a counter of a one-shot command goes on counting and
-//! never falls back. Losing the file costs the counters and nothing else: what was backed up and verified is in the ledger.
+//! They are stored in `runs.json` of the repository's state directory, so that a counter of a one-shot command never
+//! falls back. Losing the file costs only the counters: backups and verifications are recorded in the ledger.
 
 use std::collections::BTreeMap;
 
@@ -13,79 +13,79 @@ use crate::model::Timestamp;
 use crate::repository::StateDirectory;
 
 const FILE: &str = "runs.json";
-/// How many jobs are remembered; past that, the one whose last run is the longest ago is forgotten.
+/// Maximum number of jobs; beyond it, the one with the oldest last run is removed.
 const JOBS: usize = 1000;
-/// How many characters of an error are remembered.
+/// Maximum length of an error text, in characters.
 const WHY: usize = 500;
-/// How many runs are held back while the file cannot be written.
+/// Maximum number of runs held back while the file cannot be written.
 const PENDING: usize = 1000;
 
-/// Upper bounds of the buckets of durations, in seconds: from a quiet backup to the longest run there may be.
+/// Upper bounds of the duration buckets, in seconds: from a backup without changes to the longest possible run.
 pub const BOUNDS: [u32; 10] = [1, 5, 15, 60, 300, 900, 1800, 3600, 10_800, 21_600];
 
-/// How the runs of a job ended, counted. Each run is in `attempts` and in one of the others.
+/// Number of runs of a job by outcome. Each run is in `attempts` and in one other counter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
-    /// All runs, every attempt for itself.
+    /// All runs; each attempt counts separately.
     pub attempts: u64,
-    /// Those that did everything.
+    /// Complete successes.
     pub successes: u64,
-    /// Those that recorded something which lacks something.
+    /// Runs with an incomplete result.
     pub partials: u64,
-    /// Those that recorded a suspect snapshot.
+    /// Runs with a suspect snapshot.
     pub suspects: u64,
-    /// Those that failed.
+    /// Failed runs.
     pub failures: u64,
-    /// Those that were stopped at their deadline.
+    /// Runs that were stopped at their deadline.
     pub timeouts: u64,
-    /// Those that were asked to stop.
+    /// Runs that were asked to stop.
     pub interruptions: u64,
 }
 
-/// Durations of runs, counted.
+/// Duration histogram of runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Durations {
-    /// How many runs took at most [`BOUNDS`] seconds and more than the bound before; the last one: more than all.
+    /// Number of runs per bucket of [`BOUNDS`] (not cumulative); the last one is for longer runs.
     pub buckets: [u64; BOUNDS.len() + 1],
-    /// All durations together, in milliseconds.
+    /// Sum of all durations, in milliseconds.
     pub total_millis: u64,
 }
 
-/// What is remembered of one job.
+/// Statistics of one job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobStatistics {
-    /// How its runs ended.
+    /// Outcomes of its runs.
     #[serde(default)]
     pub counters: Counters,
-    /// How long they took.
+    /// Durations of its runs.
     #[serde(default)]
     pub durations: Durations,
-    /// Requests to an instance that they took.
+    /// Requests to an instance that its runs made.
     #[serde(default)]
     pub requests: u64,
-    /// How many runs that were neither a success nor interrupted came since the last success.
+    /// Number of runs since the last success that neither succeeded nor were interrupted.
     #[serde(default)]
     pub bad_in_a_row: u64,
-    /// When the last run that succeeded ended.
+    /// When the last successful run ended.
     #[serde(default)]
     pub last_success: Option<Timestamp>,
-    /// The last run, whatever became of it.
+    /// The last run, whatever its outcome.
     pub last: JobRun,
 }
 
-/// What the file holds.
+/// Content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Content {
     #[serde(default)]
     jobs: BTreeMap<String, JobStatistics>,
 }
 
-/// What this host remembers of the runs of one repository.
+/// This host's statistics of the runs of one repository.
 ///
-/// Runs that are [taken](RunStatistics::take) count at once here, and in the file at the next [`save`](RunStatistics::save), which adds them
-/// to whatever other processes have written by then.
+/// A run passed to [`take`](RunStatistics::take) is counted here at once. The next [`save`](RunStatistics::save) adds
+/// it to the file, including what other processes have written meanwhile.
 #[derive(Debug, Clone)]
 pub struct RunStatistics {
     memory: Option<StateFile>,
@@ -94,8 +94,8 @@ pub struct RunStatistics {
 }
 
 impl RunStatistics {
-    /// What the state folder remembers. Blocks for a short read; gives a warning with it where the file is there and could
-    /// not be used.
+    /// Loads the statistics from the state directory, with a warning if the file exists but is unusable. Blocks for a
+    /// short read.
     #[must_use]
     pub fn load(folder: &StateDirectory) -> (Self, Option<StateFileError>) {
         let memory = StateFile::new(folder, FILE);
@@ -106,7 +106,7 @@ impl RunStatistics {
         (Self { memory: Some(memory), content, pending: Vec::new() }, warning)
     }
 
-    /// A tally that is kept in no file: where no state folder is known.
+    /// Creates statistics that are not stored, for use without a state directory.
     #[must_use]
     pub fn forgetful() -> Self {
         Self { memory: None, content: Content::default(), pending: Vec::new() }
@@ -122,12 +122,12 @@ impl RunStatistics {
         }
     }
 
-    /// Adds what was taken since the last time to the file. Blocks for at most some seconds; in a task, call it where
-    /// blocking is allowed. Several processes may do so at once.
+    /// Adds the runs since the last save to the file. Several processes may do so at once. Blocks for at most a few
+    /// seconds, so call it only where blocking is allowed.
     ///
     /// # Errors
-    /// When it cannot be written: the runs still count here, and the next call tries again. When the file was damaged and
-    /// set aside; then everything is written. Worth a warning, never a failure.
+    /// If the file cannot be written; the runs stay counted here, and the next call tries again. Also if the file was
+    /// damaged and set aside; everything is then written. Report either as a warning, not as a failure.
     pub fn save(&mut self) -> Result<(), StateFileError> {
         let Some(memory) = &self.memory else { return Ok(()) };
         if self.pending.is_empty() {
@@ -144,19 +144,19 @@ impl RunStatistics {
         damaged.map_or(Ok(()), Err)
     }
 
-    /// The last run of a job, if one is remembered.
+    /// Returns the last run of a job, if known.
     #[must_use]
     pub fn last(&self, job: &str) -> Option<&JobRun> {
         self.job(job).map(|tally| &tally.last)
     }
 
-    /// What is remembered of a job.
+    /// Returns the statistics of a job.
     #[must_use]
     pub fn job(&self, job: &str) -> Option<&JobStatistics> {
         self.content.jobs.get(job)
     }
 
-    /// Every job that is remembered, by name.
+    /// Returns the statistics of all jobs, ordered by name.
     pub fn jobs(&self) -> impl Iterator<Item = (&str, &JobStatistics)> {
         self.content.jobs.iter().map(|(name, tally)| (name.as_str(), tally))
     }
@@ -203,7 +203,7 @@ impl JobStatistics {
         match run.ending {
             _ if run.is_good() => {
                 self.bad_in_a_row = 0;
-                // Two processes may save in another order than they ended.
+                // Processes may save in a different order than their runs ended.
                 self.last_success = self.last_success.max(Some(run.ended));
             }
             RunOutcome::Interrupted => {}
@@ -219,7 +219,7 @@ impl JobStatistics {
 
 impl Durations {
     fn count(&mut self, run: &JobRun) {
-        // A clock that was set back in the middle gives no negative duration.
+        // A clock that was set back during the run must not give a negative duration.
         let millis = u64::try_from(run.ended.millis_since(run.started)).unwrap_or(0);
         let at =
             BOUNDS.iter().position(|bound| millis <= u64::from(*bound).saturating_mul(1000)).unwrap_or(BOUNDS.len());
@@ -339,7 +339,7 @@ mod tests {
         other.take(&run("a", 3, 4, RunOutcome::TimedOut));
         other.take(&run("b", 3, 4, RunOutcome::Succeeded));
         other.save().unwrap();
-        // The older run is saved last: it is no longer the last one.
+        // The older run is saved last and must not become the last run.
         one.save().unwrap();
         one.save().unwrap();
         let both = load(&folder);

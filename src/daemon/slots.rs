@@ -1,10 +1,10 @@
-//! Which runs of a schedule the ledger shows.
+//! Scheduled runs that the ledger shows.
 
 use super::plan::CompletedSlot;
 use crate::model::Timestamp;
 use crate::repository::ledger::Ledger;
 
-/// The newest slot of a job that an entry names, not later than `until`. Entries that do not count show nothing.
+/// Returns the newest slot of a job that an entry names, due at or before `until`. Ignores entries that do not count.
 #[must_use]
 pub fn newest_filled(ledger: &Ledger, job: &str, until: Timestamp) -> Option<CompletedSlot> {
     let of_job = || {
@@ -14,7 +14,8 @@ pub fn newest_filled(ledger: &Ledger, job: &str, until: Timestamp) -> Option<Com
     let at = of_job().map(|(due, _)| due.at).max()?;
     let mut of_slot = of_job().filter(|(due, _)| due.at == at).map(|(_, entry)| entry);
     let first = of_slot.next()?;
-    // A snapshot says when its cut began. Measured from the due moment, a run that was made up for would seem to take hours.
+    // Use the start of the snapshot's cut. Measured from the due time, a run that was caught up would seem to take
+    // hours.
     let took = first.snapshot().map_or(0, |snapshot| first.time.millis_since(snapshot.from));
     Some(CompletedSlot { at, took_millis: took.max(0), contested: of_slot.next().is_some() })
 }

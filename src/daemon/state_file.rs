@@ -1,7 +1,7 @@
-//! A small JSON file in a state folder that several processes of this host write: whole or not at all, one at a time.
+//! A small JSON file in a state directory, written atomically by several processes of this host, one at a time.
 //!
-//! Nothing that a run needs is kept in such a file. So whatever is wrong with it is a warning for the caller to give, never
-//! a reason to fail: a damaged file is set aside and counted as absent.
+//! No run depends on such a file. So any problem with it is a warning for the caller to report, never a reason to fail:
+//! a damaged file is set aside and counts as absent.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -16,53 +16,53 @@ use serde::de::DeserializeOwned;
 use crate::files::{Durability, replace};
 use crate::repository::StateDirectory;
 
-/// The largest file that is read, in bytes: thousands of jobs.
+/// Maximum size of the file, in bytes: enough for thousands of jobs.
 const LARGEST: u64 = 4 * 1024 * 1024;
-/// How often a lock that another process holds is tried again, and how long is waited in between: 5 seconds in all. They
-/// hold it for a few milliseconds; one that is stopped or hangs must not take us with it.
+/// Lock attempts and the pause between them: 5 seconds in all. Other processes hold the lock for milliseconds; a
+/// stopped or hanging one must not block us.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Why something could not be remembered, or what was remembered could not be read. Worth a warning, never a failure.
+/// Reason why state could not be stored or read. Report it as a warning, not as a failure.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateFileError {
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot {action} {file}; check that the folder is writable and its disk is not full")]
     File {
-        /// What was to be done.
+        /// Failed operation.
         action: &'static str,
         /// The file.
         file: String,
-        /// What the operating system said.
+        /// Error from the operating system.
         #[source]
         source: io::Error,
     },
-    /// Another process holds the lock and does not give it back.
+    /// Another process holds the lock for too long.
     #[error("{file} is locked by another process for too long; look for a `keyhaven` that hangs")]
     Locked {
         /// The lock file.
         file: String,
     },
-    /// The file is no longer what was written; it was set aside, and counting starts anew.
+    /// The file is damaged; it was set aside, and its content starts anew.
     #[error("{file} is damaged and was set aside as {aside}: {problem}")]
     Damaged {
         /// The file.
         file: String,
-        /// What it is called now.
+        /// New name of the damaged file.
         aside: String,
-        /// What is wrong with it.
+        /// The damage.
         problem: String,
     },
 }
 
-/// Why a file gave no value.
+/// Reason why a file could not be parsed.
 enum Unreadable {
     Refused(StateFileError),
     Damaged(String),
 }
 
-/// One file of a state folder.
+/// One file of a state directory.
 #[derive(Debug, Clone)]
 pub struct StateFile {
     folder: PathBuf,
@@ -70,21 +70,21 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// The file of that name, such as `runs.json`.
+    /// Creates a handle for a file name, such as `runs.json`.
     #[must_use]
     pub fn new(folder: &StateDirectory, name: &'static str) -> Self {
         Self { folder: folder.path().to_owned(), name }
     }
 
-    /// What the file holds, or nothing when there is none. Takes no lock, as a file is only ever replaced whole.
+    /// Reads the file; `None` if it does not exist. Takes no lock, because the file is only ever replaced as a whole.
     ///
     /// # Errors
-    /// When it cannot be read. [`StateFileError::Damaged`] only once: by then it has been set aside.
+    /// If it cannot be read. [`StateFileError::Damaged`] is returned only once, because the file is then set aside.
     pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, StateFileError> {
         match self.parse() {
             Ok(value) => Ok(value),
             Err(Unreadable::Refused(error)) => Err(error),
-            // Another process may have repaired it by now: look again under the lock.
+            // Another process may have repaired it by now: read again under the lock.
             Err(Unreadable::Damaged(_)) => {
                 let _lock = self.lock()?;
                 self.read_locked()
@@ -111,12 +111,12 @@ impl StateFile {
         }
     }
 
-    /// Reads the file, lets `change` work on what it holds (the default when there is none or it was damaged), and puts the
-    /// result in its place, alone among the processes of this host. Blocks for at most some seconds.
+    /// Reads the file, applies `change` to its content (the default if absent or damaged), and replaces the file.
+    /// Excludes other processes of this host. Blocks for at most a few seconds.
     ///
     /// # Errors
-    /// When the lock, the folder or the file is not to be had; the file is then as it was. A damaged file is no error here:
-    /// it is given back beside the result.
+    /// If the lock, the directory or the file cannot be used; the file is then unchanged. A damaged file is not an
+    /// error here: it is returned as a warning with the result.
     pub fn update<T: Default + Serialize + DeserializeOwned>(
         &self,
         change: impl FnOnce(&mut T),
@@ -148,7 +148,7 @@ impl StateFile {
 
     fn set_aside(&self, problem: String) -> StateFileError {
         let path = self.path();
-        // One name only: a file that is damaged again and again must not fill the disk.
+        // Use a single name: repeated damage must not fill the disk.
         let aside = self.folder.join(format!("{}.damaged", self.name));
         let problem = match fs::rename(&path, &aside) {
             Ok(()) => problem,
@@ -158,11 +158,12 @@ impl StateFile {
     }
 }
 
-/// Makes and locks a lock file; `None` when another process has held it for some seconds. A file that is replaced
-/// cannot be its own lock. It is unlocked with the handle: the kernel sees to that even when the process is killed.
+/// Creates and locks a lock file; `None` if another process holds it for several seconds. A separate file is needed
+/// because a replaced file cannot be its own lock. Dropping the handle unlocks it; the kernel does so even if the
+/// process is killed.
 ///
 /// # Errors
-/// When the file cannot be made or locked.
+/// If the file cannot be created or locked.
 pub(super) fn lock(path: &Path) -> io::Result<Option<fs::File>> {
     let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     for _ in 0..TRIES {

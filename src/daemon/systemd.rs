@@ -1,4 +1,4 @@
-//! What the service manager is told, over the socket that it names in `NOTIFY_SOCKET`; nothing where there is none.
+//! Notifications to the service manager, over the socket named in `NOTIFY_SOCKET`. Does nothing if that is not set.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,37 +12,39 @@ use sd_notify::NotifyState;
 use tokio::time::Instant;
 use tracing::debug;
 
-/// Tells the service manager how the daemon does.
+/// Reports the daemon's state to the service manager.
 #[derive(Debug)]
 pub struct ServiceManager {
     /// A path, or `@` and an abstract name. `None`: no service manager.
     socket: Option<OsString>,
-    /// How often the watchdog wants to hear of the loop: a third of its patience.
+    /// Heartbeat interval: a third of the watchdog's timeout. `None`: no watchdog.
     watchdog: Option<Duration>,
     fed: Mutex<Option<Instant>>,
     status: Mutex<String>,
 }
 
 impl ServiceManager {
-    /// The manager behind the socket that `NOTIFY_SOCKET` names. Reads from the environment whether a watchdog waits.
+    /// Creates the connection to the socket that `NOTIFY_SOCKET` names. Reads from the environment whether a watchdog
+    /// is active.
     #[must_use]
     pub fn new(socket: Option<OsString>) -> Self {
         let watchdog = sd_notify::watchdog_enabled().map(|patience| patience / 3);
         Self { socket, watchdog, fed: Mutex::new(None), status: Mutex::new(String::new()) }
     }
 
-    /// How often the loop must come by at least, if anybody cares.
+    /// Returns the maximum interval between heartbeats; `None` without a watchdog.
     #[must_use]
     pub fn wants(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// The configuration is in force and the loop runs: after the start, and after a reload.
+    /// Reports that the configuration is in force and the loop runs: after the start, and after a reload.
     pub fn ready(&self) {
         self.send(&[NotifyState::Ready]);
     }
 
-    /// The configuration is read again; [`ServiceManager::ready`] ends that, whatever came of it.
+    /// Reports that the configuration is being reloaded. [`ServiceManager::ready`] ends that, whether the reload
+    /// succeeded or not.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.send(&[NotifyState::Reloading, now]),
@@ -50,15 +52,15 @@ impl ServiceManager {
         }
     }
 
-    /// Nothing new is started. Jobs get `within` to end, and the manager is asked to wait for that long.
+    /// Reports that nothing new is started. Jobs get `within` to end, and the manager is asked to wait that long.
     pub fn stopping(&self, within: Duration) {
-        // Killing takes time, too, and so does saying good-bye.
+        // Add time to kill jobs and to finish.
         let all = within.saturating_add(super::engine::KILLED * 2);
         let extend = u32::try_from(all.as_micros()).unwrap_or(u32::MAX);
         self.send(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(extend)]);
     }
 
-    /// One line about what it does; sent when it is another than before.
+    /// Sets the status line; sent only when it changes.
     pub fn status(&self, status: &str) {
         let mut known = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != status {
@@ -67,7 +69,8 @@ impl ServiceManager {
         }
     }
 
-    /// The loop is alive. Only the loop itself calls this: a watchdog fed by anything else would watch nothing.
+    /// Sends the watchdog heartbeat. Only the loop may call this; otherwise the watchdog would not detect a stalled
+    /// loop.
     pub fn pulse(&self) {
         let Some(every) = self.watchdog else { return };
         let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,15 +89,15 @@ impl ServiceManager {
     }
 }
 
-/// Sends a message as sd_notify(3) has it: a line for each. The socket is a path, or with `@` in front a name that stands
-/// in no file system, which the crate sd-notify takes for a path.
+/// Sends a message as specified in sd_notify(3), one state per line. The socket is a path, or with a leading `@` an
+/// abstract name, which the crate sd-notify mistakes for a path.
 fn send_to(socket: &OsStr, states: &[NotifyState<'_>]) -> io::Result<()> {
     let address = match socket.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(socket)?,
     };
     let message: String = states.iter().map(|state| format!("{state}\n")).collect();
-    // Whole or not at all: that is what a datagram is.
+    // A datagram is sent as a whole or not at all.
     UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address).map(drop)
 }
 

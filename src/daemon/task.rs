@@ -1,4 +1,4 @@
-//! One job on one instance, as the run loop has it.
+//! One job on one instance, as the run loop uses it.
 
 use std::time::Duration;
 
@@ -7,48 +7,48 @@ use crate::model::ScheduledRun;
 use crate::model::Timestamp;
 use crate::schedule::Schedule;
 
-/// A job of the configuration on one of its instances.
+/// A configured job on one of its instances.
 #[derive(Debug, Clone)]
 pub struct JobTask {
-    /// The instance of the configuration; empty where it has only one.
+    /// Instance name from the configuration; empty if there is only one.
     pub instance: String,
-    /// The name of the job.
+    /// Job name.
     pub name: String,
-    /// What it is.
+    /// Job kind.
     pub kind: &'static JobKind,
-    /// When it is due.
+    /// Schedule.
     pub schedule: Schedule,
-    /// How much later than due it starts at most.
+    /// Maximum delay after the due time.
     pub jitter: Duration,
-    /// How long one attempt may take.
+    /// Deadline of one attempt.
     pub deadline: Duration,
-    /// How many further attempts a failed one gets.
+    /// Maximum number of retries.
     pub retries: u32,
-    /// How long the first of them waits; the next ones twice as long each.
+    /// Wait before the first retry; each further wait is twice as long.
     pub retry_after: Duration,
-    /// Whether a run that was missed is made up for.
+    /// True if a missed run is caught up.
     pub catch_up: bool,
     /// Further arguments of the command.
     pub arguments: Vec<String>,
 }
 
-/// What a task is known by when the configuration is read again: its instance and its name.
+/// Key of a task across configuration reloads: instance and job name.
 pub type TaskId = (String, String);
 
 impl JobTask {
-    /// What it is known by.
+    /// Returns the key.
     #[must_use]
     pub fn id(&self) -> TaskId {
         (self.instance.clone(), self.name.clone())
     }
 
-    /// The run that is due at that moment.
+    /// Returns the scheduled run at a due time.
     #[must_use]
     pub fn due(&self, at: Timestamp) -> ScheduledRun {
         ScheduledRun { job: self.name.clone(), at }
     }
 
-    /// Whether it must wait until the other has ended: it is the same job, or works on the same instance.
+    /// True if the two tasks must not overlap: they are the same job, or work on the same instance.
     #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {
         self.instance == other.instance && (self.name == other.name || self.kind.excludes(other.kind))

@@ -1,22 +1,22 @@
-//! Every metric there is, once: its name, type and meaning. `docs/monitoring.md` has the same table, and a test compares.
+//! Definition of every metric: name, type and meaning. A test compares it with the table in `docs/monitoring.md`.
 
-/// What a metric is to Prometheus.
+/// Prometheus type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
-    /// Goes up and down.
+    /// Value that goes up and down.
     Gauge,
-    /// Only goes up, and is kept over restarts.
+    /// Value that only goes up, and is kept across restarts.
     Counter,
-    /// A distribution, counted in buckets.
+    /// Distribution, counted in buckets.
     Histogram,
 }
 
-/// What a metric speaks of.
+/// Subject of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricScope {
     /// One job of one instance.
     Job,
-    /// One instance, from what this host knows of its runs.
+    /// One instance, from this host's record of its runs.
     Instance,
     /// One instance, from its repository: the same on every host.
     Repository,
@@ -27,13 +27,13 @@ pub enum MetricScope {
 /// One metric.
 #[derive(Debug)]
 pub struct Definition {
-    /// Its whole name.
+    /// Full name.
     pub name: &'static str,
-    /// What it is to Prometheus.
+    /// Prometheus type.
     pub shape: MetricKind,
-    /// What it speaks of.
+    /// Subject.
     pub scope: MetricScope,
-    /// What it says, with its unit. One line.
+    /// Help text with the unit, on one line.
     pub help: &'static str,
 }
 
@@ -45,7 +45,7 @@ macro_rules! definitions {
                 Definition { name: concat!("keyhaven_", $name), shape: MetricKind::$shape, scope: MetricScope::$scope, help: $help };
         )*
 
-        /// Every metric, in the order in which they are written.
+        /// All metrics, in the order in which they are written.
         pub const ALL: &[Definition] = &[$($id),*];
     };
 }

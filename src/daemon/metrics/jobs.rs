@@ -1,4 +1,4 @@
-//! Metrics of jobs, from what is remembered of their runs and from their schedules.
+//! Metrics of jobs, from the statistics of their runs and from their schedules.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use super::{flag, of_instance, seconds};
 use crate::daemon::daemon_state::{InstanceView, JobView};
 use crate::daemon::run_statistics::{BOUNDS, Counters, Durations, JobStatistics};
 
-/// The kind of job whose success is what everything else is for.
+/// Job kind that the backup metrics are taken from.
 const BACKUP: &str = "backup";
-/// The kind of job that compares the standby.
+/// Job kind that compares the standby.
 const DRIFT: &str = "drift";
 
-/// A job of which the configuration, the memory or both know.
+/// A job that is in the configuration, in the statistics, or in both.
 struct JobSample<'a> {
     kind: &'a str,
     view: Option<&'a JobView>,
     tally: Option<&'a JobStatistics>,
 }
 
-/// Adds the jobs of an instance. Those that the configuration names are there from the first start, all at 0.
+/// Adds the jobs of an instance. Configured jobs are present from the first start, with all counters at 0.
 pub(super) fn add(page: &mut MetricsPage, instance: &InstanceView) {
     let mut known: BTreeMap<&str, JobSample<'_>> = BTreeMap::new();
     for (name, tally) in instance.tally.jobs() {
@@ -80,7 +80,7 @@ fn schedule(page: &mut MetricsPage, labels: impl Fn() -> Labels, view: &JobView)
     }
 }
 
-/// What is said of the instance as a whole.
+/// Adds the metrics of the instance as a whole.
 fn summary(page: &mut MetricsPage, instance: &InstanceView) {
     let newest = |kind: &str| {
         let runs = instance.tally.jobs().map(|(_, tally)| &tally.last).filter(|run| run.kind == kind);
@@ -93,7 +93,7 @@ fn summary(page: &mut MetricsPage, instance: &InstanceView) {
     }
 }
 
-/// When the last backup that this host knows of succeeded.
+/// Returns when the last successful backup known to this host ended.
 pub(super) fn last_backup(instance: &InstanceView) -> Option<crate::model::Timestamp> {
     instance
         .tally
@@ -108,7 +108,7 @@ fn buckets(durations: &Durations) -> SampleValue {
     SampleValue::Buckets(millis(durations.total_millis), bounds.zip(durations.buckets).collect())
 }
 
-/// Counts past 2^53 lose their last digits; nothing here comes near.
+/// Converts a count. Above 2^53 the last digits are lost; no count here comes close.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
 pub(super) fn count(count: u64) -> f64 {
     count as f64

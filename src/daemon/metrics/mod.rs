@@ -1,8 +1,8 @@
-//! Metrics for Prometheus: what is known of runs, schedules and repositories, as text.
+//! Metrics for Prometheus: runs, schedules and repositories, as text.
 //!
-//! Pure but for [`textfile`]. Names follow Velero's where it has one of that meaning. The labels of our own are
-//! `instance_name` and `job_name`: Prometheus gives `instance` and `job` to every target, and renames those that a target
-//! brings along.
+//! Everything except [`textfile`] is pure. Names follow Velero's where it has a metric with that meaning. Our own
+//! labels are `instance_name` and `job_name`, because Prometheus sets `instance` and `job` on every target and renames
+//! labels that collide.
 
 pub mod definition;
 mod jobs;
@@ -14,16 +14,16 @@ use self::page::{Labels, MetricsPage};
 use super::daemon_state::{DaemonRole, DaemonState, InstanceView};
 use crate::model::Timestamp;
 
-/// What is said of the program itself.
+/// Metrics of the program itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessMetrics {
-    /// What the daemon does now.
+    /// Current role of the daemon.
     pub role: DaemonRole,
-    /// Whether the newest configuration was wrong.
+    /// True if the newest configuration was invalid.
     pub reload_failed: bool,
 }
 
-/// The metrics of these instances, in the classic text format. `process` is for the daemon; a one-shot command has none.
+/// Renders the metrics of these instances in the classic text format. `process` is `None` for a one-shot command.
 #[must_use]
 pub fn render(instances: &[&InstanceView], process: Option<ProcessMetrics>, now: Timestamp) -> String {
     let mut page = MetricsPage::new();
@@ -39,7 +39,7 @@ pub fn render(instances: &[&InstanceView], process: Option<ProcessMetrics>, now:
     page.text()
 }
 
-/// The metrics of everything that a daemon_state shows.
+/// Renders the metrics of everything in a daemon state.
 #[must_use]
 pub fn render_board(daemon_state: &DaemonState) -> String {
     let shown = daemon_state.instances();
@@ -56,12 +56,12 @@ fn add_process(page: &mut MetricsPage, process: ProcessMetrics) {
     page.gauge(&definition::RELOAD, Labels::new(), flag(!process.reload_failed));
 }
 
-/// The label that every sample of an instance begins with.
+/// Returns the labels that every sample of an instance starts with.
 fn of_instance(instance: &InstanceView) -> Labels {
     vec![("instance_name", instance.name.clone())]
 }
 
-/// Seconds since 1970; 0 for never, so that an age computed from it is beyond every bound.
+/// Returns seconds since 1970. Never is 0, so that an age computed from it exceeds every bound.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of this epoch fit into 2^53")]
 fn seconds(at: Option<Timestamp>) -> f64 {
     at.map_or(0.0, |at| at.millis() as f64 / 1000.0)

@@ -1,8 +1,8 @@
-//! A page of metrics: samples by metric, and how they become text.
+//! A page of metrics: samples by metric, and their text form.
 //!
-//! The text is the classic format (`text/plain; version=0.0.4`): Prometheus takes that and OpenMetrics, but the textfile
-//! collector of node_exporter reads the classic one only. prometheus-client writes OpenMetrics; the two differ for what we
-//! use in the name that a counter is declared by and in the last line.
+//! The text is the classic format (`text/plain; version=0.0.4`): Prometheus reads both it and OpenMetrics, but
+//! node_exporter's textfile collector reads only the classic one. prometheus-client writes OpenMetrics. For what we
+//! use, the two differ in the declared name of a counter and in the last line.
 
 use std::fmt;
 
@@ -13,17 +13,17 @@ use prometheus_client::registry::Registry;
 
 use super::definition::{ALL, Definition, MetricKind};
 
-/// The labels of a sample, in the order in which they are written.
+/// Labels of a sample, in output order.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
-/// What a sample says.
+/// Value of a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum SampleValue {
-    /// A gauge.
+    /// Gauge.
     Number(f64),
-    /// A counter.
+    /// Counter.
     Count(u64),
-    /// A histogram: the sum, and how many lie in each bucket by its upper bound, not cumulated.
+    /// Histogram: the sum, and for each bucket its upper bound and its own count (not cumulative).
     Buckets(f64, Vec<(f64, u64)>),
 }
 
@@ -35,7 +35,7 @@ pub(super) struct MetricsPage {
 }
 
 impl MetricsPage {
-    /// A page without samples.
+    /// Creates an empty page.
     pub(super) fn new() -> Self {
         Self { samples: ALL.iter().map(|definition| (definition, Vec::new())).collect() }
     }
@@ -52,20 +52,20 @@ impl MetricsPage {
         self.add(metric, labels, SampleValue::Number(value));
     }
 
-    /// The page in the classic text format.
+    /// Returns the page in the classic text format.
     pub(super) fn text(self) -> String {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
         let mut open = String::new();
         if text::encode_registry(&mut open, &registry).is_err() {
-            // Writing to a string does not fail: only a sample that has not its metric's shape does.
+            // Writing to a string never fails; only a sample with the wrong type for its metric does.
             tracing::error!("a metric does not have the shape that it is declared with; the page ends there");
         }
         classic(&open)
     }
 }
 
-/// The two lines that declare a metric, as [`MetricsPage::text`] writes them.
+/// Returns the two lines that declare a metric, as [`MetricsPage::text`] writes them.
 pub(super) fn declaration(metric: &Definition) -> String {
     let shape = match metric.shape {
         MetricKind::Gauge => "gauge",
@@ -85,7 +85,7 @@ impl Collector for MetricsPage {
             };
             let mut family = encoder.encode_descriptor(name, metric.help, None, shape)?;
             for (labels, value) in samples {
-                // An empty set of labels would be written as `{}`.
+                // An empty label set would be written as `{}`.
                 if labels.is_empty() {
                     sample(metric.shape, value, &mut family)?;
                 } else {
@@ -109,12 +109,13 @@ fn sample(shape: MetricKind, value: &SampleValue, encoder: &mut MetricEncoder<'_
     }
 }
 
-/// A counter's name as prometheus-client wants it: it adds the ending itself.
+/// Removes the suffix of a counter's name: prometheus-client adds it itself.
 fn bare(name: &str) -> &str {
     name.strip_suffix("_total").unwrap_or(name)
 }
 
-/// OpenMetrics without exemplars and units as the classic format: a counter is declared by the name that its samples have.
+/// Converts OpenMetrics without exemplars and units to the classic format, where a counter is declared by the name of
+/// its samples.
 fn classic(open: &str) -> String {
     let counter = |name: &str| ALL.iter().find(|known| known.shape == MetricKind::Counter && bare(known.name) == name);
     let mut out = String::with_capacity(open.len());

@@ -1,4 +1,4 @@
-//! Metrics of a repository and of the newest inventory in it.
+//! Metrics of a repository and of its newest inventory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,15 @@ use crate::daemon::daemon_state::{InstanceView, RepositoryView};
 use crate::job::status::{Expiring, InventorySummary, LevelStatus, Restored, Stale, Status};
 use crate::model::{Restorability, Timestamp};
 
-/// The levels of verification, shallowest first. Each includes those before it.
+/// Verification levels, shallowest first. Each includes those before it.
 const LEVELS: [&str; 5] = ["ledger", "objects", "catalogue", "payload", "drill"];
-/// The first level that reads every object, even where it opens only a part of the packs.
+/// Index of the first level that reads every object, even if it opens only some of the packs.
 const OBJECTS: usize = 1;
-/// How many items are named at most: a label value each, and every one is a series of its own.
+/// Maximum number of items with a series of their own: each name is a label value.
 const NAMED: usize = 200;
 
-/// Adds what is known of an instance's repository. What must be there before it is known says never: 0 or infinity.
+/// Adds the metrics of an instance's repository. Before it was read, the mandatory ones have the value for "never": 0
+/// or infinity.
 pub(super) fn add(page: &mut MetricsPage, instance: &InstanceView, now: Timestamp) {
     let view = instance.repository.as_deref();
     let status = view.map(|view| &view.status);
@@ -27,7 +28,7 @@ pub(super) fn add(page: &mut MetricsPage, instance: &InstanceView, now: Timestam
     let cut = status.and_then(|status| status.backups.newest_good.as_ref()).and_then(|newest| newest.time);
     page.gauge(&metric::BACKUP_LAST_SUCCESS, labels(), seconds(last_backup(instance).max(cut)));
     page.gauge(&metric::LAST_GOOD_CUT, labels(), seconds(cut));
-    // As of now, not as of when the repository was read: an age that stands still would never miss an objective.
+    // The age is computed now, not when the repository was read: a frozen age would never miss an objective.
     let age = cut.map_or(f64::INFINITY, |cut| count(now.millis_since(cut).max(0).unsigned_abs()) / 1000.0);
     page.gauge(&metric::RPO, labels(), age);
     for (level, name) in LEVELS.iter().enumerate() {
@@ -48,8 +49,9 @@ pub(super) fn add(page: &mut MetricsPage, instance: &InstanceView, now: Timestam
     }
 }
 
-/// When a level was last passed: by itself as a whole, or by a deeper one. A slice of a deeper one reads every object, and
-/// slices of the level itself count once they are complete, from the oldest of them.
+/// Returns when a level was last passed: by a whole check of that level or a deeper one. A slice of a deeper level
+/// counts for levels that read no more than every object. Slices of the level itself count once they are complete, from
+/// the oldest of them.
 fn verified(status: &Status, level: usize) -> Option<Timestamp> {
     let depth = |found: &LevelStatus| LEVELS.iter().position(|name| *name == found.level);
     let of = |found: &LevelStatus| {
@@ -147,7 +149,7 @@ fn inventory(
         *expired.entry(key).or_default() += u64::from(one.at <= now);
         let soonest = soonest.entry(key).or_default();
         if one.at > now {
-            // What has expired must not hide what expires next.
+            // An expired item must not hide the next expiry.
             *soonest = Some(soonest.map_or(one.at, |at| at.min(one.at)));
         }
     }
@@ -169,9 +171,9 @@ fn inventory(
     }
 }
 
-/// The items that expire next, by name.
+/// Adds the items that expire next, by name.
 fn named(page: &mut MetricsPage, labels: &impl Fn() -> Labels, expiring: &[Expiring], now: Timestamp) {
-    // Two series with the same labels make Prometheus refuse the whole page.
+    // Prometheus rejects the whole page if two series have the same labels.
     let mut seen = BTreeSet::new();
     for one in expiring.iter().filter(|one| one.at > now) {
         let name = (one.item_type.clone(), one.group.clone().unwrap_or_default(), one.name.clone());

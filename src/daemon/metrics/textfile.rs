@@ -1,8 +1,8 @@
-//! The textfile of a one-shot command: what node_exporter's textfile collector reads between two runs.
+//! Metrics file of a one-shot command, read by node_exporter's textfile collector between two runs.
 //!
-//! Several commands of several instances share one file. Each replaces its own part and leaves the rest, under a lock; the
-//! new file is written beside the old one and renamed, so a reader sees the one or the other. It is readable by everybody
-//! in spite of our umask: node_exporter runs as another user, and no name stands in it unless `metrics.names` allows it.
+//! Commands of several instances share one file. Each replaces its own part and keeps the rest, under a lock. The new
+//! file is written next to the old one and renamed, so a reader sees one or the other. The file is world-readable
+//! whatever our umask is: node_exporter runs as another user, and item names appear only if `metrics.names` allows it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,25 +13,25 @@ use super::definition::{ALL, MetricScope};
 use crate::daemon::state_file::lock;
 use crate::files::{Durability, replace};
 
-/// The largest file that is taken over, in bytes.
+/// Largest existing file that is merged, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
-/// Who may read it: everybody.
+/// File mode: readable by everybody.
 const MODE: u32 = 0o644;
 
-/// Why the textfile could not be written. Worth a warning, never a failure: the file is as it was.
+/// Reason why the textfile could not be written. Only a warning: the file is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextfileError {
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot write the metrics to {file}; check metrics.textfile, its folder and the space there")]
     File {
         /// The file.
         file: String,
-        /// What the operating system said.
+        /// Error from the operating system.
         #[source]
         source: io::Error,
     },
-    /// Another process holds the lock and does not give it back.
+    /// Another process holds the lock for too long.
     #[error("cannot write the metrics: {file} is locked by another process for too long")]
     Locked {
         /// The file.
@@ -39,24 +39,24 @@ pub enum TextfileError {
     },
 }
 
-/// What one command has to say.
+/// Metrics of one command.
 #[derive(Debug, Clone, Copy)]
 pub struct TextfilePart<'a> {
-    /// The instance that it worked on; empty where there is only one.
+    /// Instance that the command worked on; empty if there is only one.
     pub instance: &'a str,
-    /// Every instance of the configuration: what the file has of another one is dropped.
+    /// All configured instances. Metrics of any other instance are dropped from the file.
     pub instances: &'a [String],
-    /// Its metrics, as [`render`](super::render) gives them.
+    /// Metrics text from [`render`](super::render).
     pub text: &'a str,
-    /// Whether they hold what the repository says. If not, the file keeps what it had of that: a repository that cannot be
-    /// reached has not lost its snapshots.
+    /// True if the text includes the repository. If not, the file keeps its previous repository metrics: an unreachable
+    /// repository has not lost its snapshots.
     pub repository_read: bool,
 }
 
-/// Puts a part into the file in place of what the file had of that instance. Blocks; for at most some seconds.
+/// Replaces an instance's part of the file. Blocks for at most a few seconds.
 ///
 /// # Errors
-/// When the folder is missing, not writable or full. The file is then as it was, and nothing lies beside it.
+/// When the directory is missing, not writable or full. The file is then unchanged, and no temporary file remains.
 pub fn write(path: &Path, part: &TextfilePart<'_>) -> Result<(), TextfileError> {
     let shown = || path.display().to_string();
     let failed = |source| TextfileError::File { file: shown(), source };
@@ -72,7 +72,7 @@ pub fn write(path: &Path, part: &TextfilePart<'_>) -> Result<(), TextfileError> 
     replace(path, merge(&before, part).as_bytes(), MODE, Durability::Content).map_err(failed)
 }
 
-/// What is there; nothing when there is no file, or none that we could have written.
+/// Reads the existing file. Returns an empty string if there is no file, or none that we could have written.
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     match fs::File::open(path) {
@@ -84,8 +84,8 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(if whole { String::from_utf8(bytes).unwrap_or_default() } else { String::new() })
 }
 
-/// The metrics of the part, and of what was there everything that is of another known instance, or of this one's repository
-/// when the part knows nothing of it. What is not ours is dropped.
+/// Merges the new part with the existing file. Keeps the metrics of other configured instances, and this instance's
+/// repository metrics if the part has none. Drops everything that is not ours.
 fn merge(before: &str, part: &TextfilePart<'_>) -> String {
     let (old, new) = (families(before), families(part.text));
     let mut out = String::new();
@@ -113,7 +113,7 @@ fn merge(before: &str, part: &TextfilePart<'_>) -> String {
     out
 }
 
-/// The lines with samples, by the metric that they belong to.
+/// Returns the sample lines by metric.
 fn families(text: &str) -> BTreeMap<&'static str, Vec<&str>> {
     let mut found: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -128,8 +128,8 @@ fn families(text: &str) -> BTreeMap<&'static str, Vec<&str>> {
     found
 }
 
-/// The instance that a sample is of, with the escapes undone. What is searched for cannot stand inside a value: there, a
-/// quotation mark has a backslash before it.
+/// Returns the instance label of a sample, unescaped. The search pattern cannot occur inside a value, because quotation
+/// marks are escaped there.
 fn instance_of(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("instance_name=\"")?;
     let mut name = String::new();

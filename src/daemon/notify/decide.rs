@@ -1,4 +1,4 @@
-//! What is worth telling: pure, over what a target was told before.
+//! Decides whether to notify, from what a target was last notified of. Pure.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::notify::Occasion;
 use crate::model::Timestamp;
 
-/// A way to be bad.
+/// A reason why a job is in a bad state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BadCondition {
-    /// The last run failed or did not end in time.
+    /// The last run failed or timed out.
     Failed,
-    /// The last run recorded something that lacks something.
+    /// The last run recorded an incomplete result.
     Partial,
     /// The last run recorded a suspect snapshot.
     Suspect,
@@ -22,7 +22,7 @@ pub enum BadCondition {
 }
 
 impl BadCondition {
-    /// What a target is told of it.
+    /// Returns the occasion that a target is notified of.
     #[must_use]
     pub fn occasion(self) -> Occasion {
         match self {
@@ -34,31 +34,32 @@ impl BadCondition {
     }
 }
 
-/// What a target knows of one job: that it is bad. A target that was told nothing, or that it is well, knows nothing.
+/// Last failure notification of one job to one target. None exists after a success or recovery, or if none was ever
+/// sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastNotification {
-    /// How bad it was when it was told last.
+    /// Condition in the last notification.
     pub condition: BadCondition,
-    /// When it was told first.
+    /// Time of the first notification.
     pub since: Timestamp,
-    /// When it was told last.
+    /// Time of the last notification.
     pub at: Timestamp,
 }
 
-/// What to tell, and what the target knows once that has arrived.
+/// The notification to send, and the state to remember once it was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What to tell, if anything.
+    /// The notification to send, if any.
     pub tell: Option<Occasion>,
-    /// What the target knows then.
+    /// The state after delivery.
     pub remember: Option<LastNotification>,
 }
 
-/// Decides what a target that knows `told` is told of what was seen now (`None`: all is well), when it wants to hear of
-/// `on`.
+/// Decides what to notify a target of. `told` is its last notification, `seen` the current condition (`None`: all is
+/// well), `on` the occasions that it wants.
 ///
-/// Bad news is told at once, told again when it is of another sort, and otherwise not before `repeat_every` has passed. A
-/// recovery is told only to whom the bad news was told.
+/// A bad condition is notified at once, again when it changes, and otherwise after `repeat_every`. A recovery is sent
+/// only to targets that were notified of the failure.
 #[must_use]
 pub fn decide(
     told: Option<&LastNotification>,
@@ -75,7 +76,7 @@ pub fn decide(
     let occasion = condition.occasion();
     let recently = |told: &&LastNotification| {
         let passed = now.millis_since(told.at);
-        // A clock that was put back must not silence it for long.
+        // A clock that was set back must not suppress notifications for long.
         told.condition == condition && passed >= 0 && u128::try_from(passed).unwrap_or(0) < repeat_every.as_millis()
     };
     if !on.contains(&occasion) || told.as_ref().is_some_and(recently) {
@@ -96,7 +97,7 @@ mod tests {
         Timestamp::from_millis(minutes * 60_000)
     }
 
-    /// What is told, run after run: (minute, what was seen, what must be told).
+    /// Checks a series of runs: (minute, current condition, expected notification).
     fn story(on: &[Occasion], runs: &[(i64, Option<BadCondition>, Option<Occasion>)]) {
         let mut told = None;
         for (minute, seen, expected) in runs {

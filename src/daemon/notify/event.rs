@@ -1,39 +1,39 @@
-//! What is told: that a run begins, how fresh a repository is; and what went wrong while telling it.
+//! Events that are notified, a run's start and a repository's freshness, and warnings about failed notifications.
 
 use crate::model::{ScheduledRun, Timestamp};
 
 /// A run that is about to begin.
 #[derive(Debug, Clone)]
 pub struct RunStart {
-    /// The name of the job; for a command run by hand, that of the command.
+    /// Job name; for a manual run, the command name.
     pub job: String,
-    /// The command, such as `backup`.
+    /// Command, such as `backup`.
     pub kind: String,
-    /// The instance of the configuration; empty where it has only one.
+    /// Instance name from the configuration; empty if there is only one.
     pub instance: String,
-    /// Which run of the schedule it is; `None` for a run by hand.
+    /// Scheduled run; `None` for a manual run.
     pub due: Option<ScheduledRun>,
-    /// When it begins.
+    /// Start time.
     pub started: Timestamp,
-    /// Which attempt it is, from 1.
+    /// Attempt number, from 1.
     pub attempt: u32,
 }
 
-/// Whether what the repository holds is fresh enough.
+/// Freshness of a repository.
 #[derive(Debug, Clone)]
 pub struct Freshness {
-    /// The instance of the configuration; empty where it has only one.
+    /// Instance name from the configuration; empty if there is only one.
     pub instance: String,
-    /// Why it is stale, in words; empty when it is fresh.
+    /// Reasons why it is stale, as text; empty if it is fresh.
     pub stale: Vec<String>,
-    /// When that was found.
+    /// Time of the check.
     pub at: Timestamp,
 }
 
-/// A target could not be told, or a hook after a run failed. Nothing that a run depends on.
+/// A failed notification or a failed hook after a run. It never affects the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotifyWarning {
-    /// The target or hook.
+    /// Target or hook.
     pub who: String,
     /// What went wrong, without URLs and secrets.
     pub why: String,

@@ -1,4 +1,5 @@
-//! Process groups of hooks: what a hook starts ends with it, and all of it when this process ends at once.
+//! Process groups of hooks. Everything that a hook starts ends with it, and all hooks end if this process exits at
+//! once.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,14 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
 use tokio::process::{Child, Command};
 
-/// The groups of the hooks that run now. Of the process, like the signal that ends it.
+/// Groups of the running hooks. Process-wide, like the signal that ends the process.
 static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), left: Vec::new(), over: false });
 
 struct Running {
     groups: Vec<Pid>,
-    /// Those of hooks that ended, in which something may have stayed behind.
+    /// Groups of hooks that ended but may have left processes behind.
     left: Vec<Pid>,
-    /// Nothing is started any more.
+    /// True once no further hook may start.
     over: bool,
 }
 
@@ -21,8 +22,8 @@ fn running() -> MutexGuard<'static, Running> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Kills every hook that runs, with what it started, and lets no other begin: for a process that ends at once, and so
-/// drops nothing.
+/// Kills all running hooks with everything that they started, and prevents new ones. For a process that exits at once
+/// and therefore drops nothing.
 pub fn end_hooks() {
     let mut running = running();
     running.over = true;
@@ -36,8 +37,8 @@ impl Running {
     fn bury(&mut self) {
         self.left.retain(|group| {
             loop {
-                // Only of this group, and never the hook itself, which was waited for: nothing is taken from anyone who waits.
-                // While a process of the group exists, or is not reaped yet, no other process can get its number.
+                // Only processes of this group, and never the hook itself, which was already waited for. While a
+                // process of the group exists or is not reaped, its number cannot be reused.
                 match waitpgid(*group, WaitOptions::NOHANG) {
                     Ok(Some(_)) => {}
                     Ok(None) => break true,
@@ -50,22 +51,22 @@ impl Running {
 
 fn signal(group: Pid, signal: Signal) {
     if let Err(error) = kill_process_group(group, signal) {
-        // It is gone by itself, most likely.
+        // It has most likely already exited.
         tracing::trace!(%error, "a hook was not signalled");
     }
 }
 
-/// The process group of a hook; killed when dropped.
+/// Process group of a hook; killed on drop.
 #[derive(Debug)]
 pub(super) struct ProcessGroup(Option<Pid>);
 
 impl ProcessGroup {
-    /// Starts a hook in a group of its own.
+    /// Starts a hook in its own process group.
     ///
     /// # Errors
-    /// As the operating system says, and when this process is about to end.
+    /// When the operating system refuses, or when this process is about to end.
     pub(super) fn start(command: &mut Command) -> io::Result<(Child, Self)> {
-        // Held while it starts: one that began behind the back of `end_hooks` would outlive us.
+        // Hold the lock while it starts: a hook started during `end_hooks` would outlive us.
         let mut running = running();
         if running.over {
             return Err(io::Error::other("this process is ending"));
@@ -83,7 +84,7 @@ impl ProcessGroup {
         }
     }
 
-    /// The hook was waited for. What it left behind, if anything, goes its way.
+    /// Releases the group after the hook was waited for. Processes that it left behind may continue.
     pub(super) fn forget(mut self) {
         if let Some(pid) = self.0.take() {
             let mut running = running();

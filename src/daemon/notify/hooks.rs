@@ -1,4 +1,5 @@
-//! Programs that run around a job: no shell, an environment of their own, a process group of their own, bounded output.
+//! Hooks: programs that run around a job, without a shell, in their own environment and process group, with bounded
+//! output.
 
 use std::collections::BTreeMap;
 use std::process::{ExitStatus, Stdio};
@@ -18,62 +19,62 @@ use super::message::exit;
 use crate::config;
 use crate::daemon::{JobRun, RunOutcome};
 
-/// The most bytes of each of its two outputs that are kept for the log.
+/// Maximum output kept for the log, in bytes, both streams together.
 const OUTPUT: usize = 32 * 1024;
-/// The longest line of the log, in characters.
+/// Longest log line, in characters.
 const LINE: usize = 1_000;
-/// How long a hook may take to end by itself after it was asked to.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long its output is waited for after it has ended: what it left behind may hold it open.
+/// How long to read output after the hook has ended: processes that it left behind may hold the pipe open.
 const DRAIN: Duration = Duration::from_secs(1);
-/// The longest a hook may take after an interrupt: the platform kills us soon.
+/// Maximum run time of a hook after an interrupt: the platform kills us soon.
 const INTERRUPTED: Duration = Duration::from_secs(30);
 
-/// A hook that did not do its part.
+/// Failure of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HookFailure {
     /// It could not be started.
     #[error("the {hook} hook cannot be started: {program}: {why}")]
     Unstarted {
-        /// Which hook.
+        /// Hook name.
         hook: &'static str,
         /// Its program.
         program: String,
-        /// What the operating system said.
+        /// Error from the operating system.
         why: String,
     },
-    /// It ended with another code than 0.
+    /// It ended with an exit code other than 0.
     #[error("the {hook} hook ended with exit code {code}; its output is in the log at level info")]
     Failed {
-        /// Which hook.
+        /// Hook name.
         hook: &'static str,
-        /// Its exit code.
+        /// Exit code.
         code: i32,
     },
     /// A signal ended it.
     #[error("the {hook} hook was ended by a signal")]
     Killed {
-        /// Which hook.
+        /// Hook name.
         hook: &'static str,
     },
-    /// It took longer than it may.
+    /// It exceeded its timeout.
     #[error("the {hook} hook did not end within {} s and was killed; `hooks.timeout` gives it more", within.as_secs())]
     TimedOut {
-        /// Which hook.
+        /// Hook name.
         hook: &'static str,
-        /// How long it had.
+        /// The timeout.
         within: Duration,
     },
-    /// We were asked to stop while it ran.
+    /// A stop was requested while it ran.
     #[error("the {hook} hook was stopped, as we were asked to stop")]
     Stopped {
-        /// Which hook.
+        /// Hook name.
         hook: &'static str,
     },
 }
 
-/// The hooks of a configuration.
+/// Configured hooks.
 #[derive(Debug, Clone, Default)]
 pub struct Hooks {
     before: Vec<String>,
@@ -85,7 +86,7 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// Hooks with the variables that they inherit: nothing else of our environment reaches them, so no key of ours can.
+    /// Creates hooks with the environment that they get. Nothing else of our environment reaches them, so no key does.
     #[must_use]
     pub fn new(hooks: config::sections::HooksSection, environment: Vec<(String, String)>) -> Self {
         let config::sections::HooksSection { run_before, run_after, run_failed, run_finally, timeout } = hooks;
@@ -99,18 +100,18 @@ impl Hooks {
         }
     }
 
-    /// Whether there is none.
+    /// True if no hook is configured.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         [&self.before, &self.after, &self.failed, &self.finally].iter().all(|hook| hook.is_empty())
     }
 
-    /// Runs the run-before hook; ends it when `stop` comes.
+    /// Runs the run-before hook; ends it when `stop` is cancelled.
     pub(super) async fn before(&self, start: &RunStart, id: Uuid, stop: &CancellationToken) -> Result<(), HookFailure> {
         self.run("run-before", &self.before, &about_start(start, id), self.timeout, stop).await
     }
 
-    /// Runs what follows a run: run-after or run-failed, then run-finally.
+    /// Runs the hooks after a run: run-after or run-failed, then run-finally.
     pub(super) async fn after(&self, run: &JobRun, id: Uuid) -> Vec<NotifyWarning> {
         let about = about_run(run, id);
         let within = match run.ending {
@@ -119,7 +120,7 @@ impl Hooks {
         };
         let (name, program) = if run.is_good() { ("run-after", &self.after) } else { ("run-failed", &self.failed) };
         let mut warnings = Vec::new();
-        // These run after an interrupt as well, so none ends them but their time.
+        // These hooks also run after an interrupt, so only their timeout ends them.
         let never = CancellationToken::new();
         for (name, program) in [(name, program), ("run-finally", &self.finally)] {
             if let Err(failure) = self.run(name, program, &about, within, &never).await {
@@ -167,7 +168,8 @@ impl Hooks {
         };
         let all = async { while readers.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, all).await.is_err() {
-            // Something that the hook left behind still holds its output, so the group is still its own.
+            // A process that the hook left behind holds the pipe open, so the group still exists and its number was not
+            // reused.
             group.signal(Signal::KILL);
             readers.shutdown().await;
         }
@@ -177,10 +179,10 @@ impl Hooks {
     }
 }
 
-/// Asks a hook and all it started to end, then makes them.
+/// Asks a hook and everything that it started to end, then kills it.
 async fn stop(group: &ProcessGroup, child: &mut Child) {
     group.signal(Signal::TERM);
-    // Not reaped before the group is killed: until then no other process can get its number.
+    // Do not reap before the group is killed: until then its number cannot be reused.
     tokio::time::sleep(GRACE).await;
     group.signal(Signal::KILL);
     drop(child.wait().await);
@@ -194,14 +196,14 @@ fn judge(hook: &'static str, status: ExitStatus) -> Result<(), HookFailure> {
     }
 }
 
-/// The first bytes of what a hook printed, both outputs together.
+/// First bytes of a hook's output, both streams together.
 #[derive(Debug, Default)]
 struct HookOutput {
     bytes: Vec<u8>,
     dropped: u64,
 }
 
-/// Reads until the end, so that a hook never blocks on a full pipe; keeps the first part.
+/// Reads to the end, so that a hook never blocks on a full pipe; keeps the first part.
 async fn drain(mut from: impl AsyncRead + Unpin, kept: Arc<Mutex<HookOutput>>) {
     let mut chunk = vec![0; 8 * 1024];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
@@ -226,7 +228,7 @@ fn log(hook: &'static str, about: &BTreeMap<&'static str, String>, kept: &Mutex<
     tracing::info!(job, hook, failed, "hook ended");
 }
 
-/// What every hook is told.
+/// Returns the variables of every hook.
 fn about_start(start: &RunStart, id: Uuid) -> BTreeMap<&'static str, String> {
     let mut about = BTreeMap::from([
         ("KEYHAVEN_JOB", start.job.clone()),
@@ -244,7 +246,7 @@ fn about_start(start: &RunStart, id: Uuid) -> BTreeMap<&'static str, String> {
     about
 }
 
-/// What a hook after a run is told besides.
+/// Returns the variables of a hook after a run.
 fn about_run(run: &JobRun, id: Uuid) -> BTreeMap<&'static str, String> {
     let start = RunStart {
         job: run.job.clone(),
@@ -333,7 +335,7 @@ mod tests {
         }
     }
 
-    /// Whether a process runs; one that nobody has reaped yet does not.
+    /// True if a process runs. One that is not reaped yet does not count.
     fn alive(pid: Pid) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
         stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
@@ -347,7 +349,7 @@ mod tests {
         assert_eq!(hooks(&script, LONG).before(&start(), Uuid::new_v4(), &CancellationToken::new()).await, Ok(()));
         let left = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
         let left = Pid::from_raw(left).unwrap();
-        // Whoever adopts it reaps it; it runs no longer either way.
+        // Its new parent reaps it; it no longer runs either way.
         while alive(left) {
             tokio::task::yield_now().await;
         }

@@ -1,5 +1,5 @@
-//! One small HTTP request to a service that is told something: bounded in time, tried a few times, never redirected, its
-//! answer not read, its URL never shown.
+//! A small HTTP request to a notification service: limited in time, retried a few times, never redirected. The response
+//! body is not read, and the URL is never shown.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use url::Url;
 use crate::config::notify::check_url;
 use crate::model::with_causes;
 
-/// How long a connection may take to come about.
+/// Connect timeout.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Waits before the second and the third attempt.
+/// Waits before the second and third attempts.
 const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// A place that is told something, with a client that trusts what it needs to.
+/// A notification endpoint with its HTTP client.
 #[derive(Clone)]
 pub(super) struct Endpoint {
     client: Client,
@@ -30,10 +30,10 @@ impl std::fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// A place by its URL, which may hold a token.
+    /// Creates an endpoint from its URL, which may contain a token.
     ///
     /// # Errors
-    /// In words that do not repeat the URL.
+    /// As text that does not repeat the URL.
     pub(super) fn new(url: SecretString, ca_pem: Option<&[u8]>) -> Result<Self, String> {
         check_url(url.expose_secret()).map_err(|problem| format!("its URL {problem}"))?;
         let parsed = Url::parse(url.expose_secret()).map_err(|_| "its URL is no URL".to_owned())?;
@@ -42,14 +42,14 @@ impl Endpoint {
         let mut builder = Client::builder()
             .user_agent(concat!("keyhaven/", env!("CARGO_PKG_VERSION")))
             .https_only(!clear)
-            // A redirect could lead a token elsewhere.
+            // A redirect could send a token elsewhere.
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
             .pool_max_idle_per_host(0)
             .connect_timeout(CONNECT);
         if clear {
-            // Only loopback is told in clear, and that is not for a proxy.
+            // Plain HTTP is allowed for loopback only, which must not go through a proxy.
             builder = builder.no_proxy();
         }
         if let Some(pem) = ca_pem {
@@ -66,29 +66,29 @@ impl Endpoint {
         Ok(Self { client, url, host })
     }
 
-    /// The URL, parsed.
+    /// Returns the parsed URL.
     ///
     /// # Errors
-    /// Never for an endpoint that was made; said all the same rather than a panic.
+    /// Never, since the URL was parsed on creation; an error is returned instead of a panic.
     pub(super) fn url(&self) -> Result<Url, String> {
         Url::parse(self.url.expose_secret()).map_err(|_| "its URL is no URL".to_owned())
     }
 
-    /// The client.
+    /// Returns the client.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Sends a request until it is taken, refused for good, or the time is over.
+    /// Sends a request until it is accepted, rejected permanently, or the time is up.
     ///
     /// # Errors
-    /// The last attempt's, in words that name the host only.
+    /// The error of the last attempt, as text that names only the host.
     pub(super) async fn send(&self, request: RequestBuilder, within: Duration) -> Result<(), String> {
         let mut last = String::from("it was not reached");
         let all = async {
             let mut waits = WAITS.into_iter();
             loop {
-                // A body that is text can always be sent again.
+                // A text body can always be cloned.
                 let Some(attempt) = request.try_clone() else { return Err("cannot be sent twice".to_owned()) };
                 match attempt.timeout(within / 2).send().await {
                     Ok(answer) if answer.status().is_success() => return Ok(()),

@@ -1,4 +1,4 @@
-//! Mail.
+//! Mail notifications.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use super::message::Message;
 use crate::config::notify;
 use crate::model::with_causes;
 
-/// The longest that the server's words in a message of ours may be, in characters.
+/// Maximum length of a server's text in our messages, in characters.
 const WORDS: usize = 300;
 
-/// A mail server with sender and receivers, resolved.
+/// A mail server with sender and recipients, resolved.
 #[derive(Debug)]
 pub struct Mail {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     host: String,
     from: Mailbox,
     to: Vec<Mailbox>,
-    /// The secrets that only the server may see: [`LoginSecrets`].
+    /// Secrets that only the server may see: [`LoginSecrets`].
     unsaid: LoginSecrets,
 }
 
-/// What a mail server needs to be spoken to.
+/// Connection settings of a mail server.
 #[derive(Debug)]
 pub(super) struct Server<'s> {
     pub(super) host: &'s str,
@@ -40,10 +40,10 @@ pub(super) struct Server<'s> {
 }
 
 impl Mail {
-    /// Makes it; nothing is sent yet.
+    /// Creates the target without sending anything.
     ///
     /// # Errors
-    /// In words.
+    /// As text.
     pub(super) fn new(server: Server<'_>, from: &str, to: &[String]) -> Result<Self, String> {
         let address = |text: &str| text.parse::<Mailbox>().map_err(|_| format!("`{text}` is no mail address"));
         let parameters = || {
@@ -56,7 +56,7 @@ impl Mail {
         };
         let tls = match server.tls {
             notify::Tls::Implicit => Tls::Wrapper(parameters()?),
-            // Required: a server, or someone in between, that offers no TLS gets no mail and no password.
+            // TLS is required: a server or a man in the middle that offers none gets no mail and no password.
             notify::Tls::StartTls => Tls::Required(parameters()?),
             notify::Tls::None => Tls::None,
         };
@@ -73,16 +73,16 @@ impl Mail {
         Ok(Self { transport: builder.build(), host: server.host.to_owned(), from: address(from)?, to, unsaid })
     }
 
-    /// Sends a message, once: a mail that may have been taken is not sent again.
+    /// Sends a message once: a mail that may have been accepted is not sent again.
     ///
     /// # Errors
-    /// In words that name the host only, with the server's own.
+    /// As text that names only the host and quotes the server.
     pub(super) async fn send(&self, message: &Message, within: Duration) -> Result<(), String> {
         let mut builder = lettre::Message::builder().from(self.from.clone()).subject(message.field("title"));
         for to in &self.to {
             builder = builder.to(to.clone());
         }
-        // So that no vacation notice answers.
+        // Prevents vacation replies.
         let builder = builder.raw_header(header::HeaderValue::new(
             header::HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),
@@ -108,8 +108,8 @@ impl Mail {
     }
 }
 
-/// What a login puts on the wire, in the forms of AUTH PLAIN and LOGIN. There are servers that repeat a command that they do
-/// not know, and with it the password.
+/// Login secrets in the forms that AUTH PLAIN and LOGIN send. Some servers repeat an unknown command, and with it the
+/// password.
 struct LoginSecrets(Vec<Zeroizing<String>>);
 
 impl std::fmt::Debug for LoginSecrets {
@@ -119,7 +119,7 @@ impl std::fmt::Debug for LoginSecrets {
 }
 
 impl LoginSecrets {
-    /// Of any secret, this many characters in a row give it away: a server may break or shorten what it repeats.
+    /// Number of consecutive characters that reveal a secret: a server may break or shorten what it repeats.
     const RUN: usize = 8;
 
     fn of(login: Option<&(String, SecretString)>) -> Self {
@@ -130,7 +130,7 @@ impl LoginSecrets {
         Self(forms.map(Zeroizing::new).into())
     }
 
-    /// Whether a text holds any of it.
+    /// True if a text contains any part of them.
     fn is_in(&self, text: &str) -> bool {
         self.0
             .iter()
@@ -144,7 +144,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// Words of a server, short and on one line.
+/// Returns a server's text, shortened to one line.
 fn words(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect()
 }

@@ -1,4 +1,4 @@
-//! What a target is told: the fields of a template.
+//! Messages to targets: the fields of a template.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::crypto::digest;
 use crate::daemon::{JobRun, RunOutcome};
 use crate::model::{FailureKind, Timestamp};
 
-/// The most characters of an error that are told.
+/// Maximum length of an error text, in characters.
 const WHY: usize = 500;
 
-/// What something is told of.
+/// Subject of a notification.
 #[derive(Debug, Clone)]
 pub(super) struct NotificationSubject {
     job: String,
@@ -73,7 +73,7 @@ impl NotificationSubject {
     }
 }
 
-/// The exit code of a run; none when it was killed at its deadline.
+/// Returns the exit code of a run; `None` if it exceeded its deadline.
 pub(super) fn exit(run: &JobRun) -> Option<u8> {
     match run.ending {
         RunOutcome::Succeeded => Some(0),
@@ -84,14 +84,14 @@ pub(super) fn exit(run: &JobRun) -> Option<u8> {
     }
 }
 
-/// A message for one target.
+/// Message for one target.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     fields: BTreeMap<&'static str, String>,
 }
 
 impl Message {
-    /// What a target is told; `names` says whether it may have names.
+    /// Creates the message for a target, with names if `names` is true.
     pub(super) fn new(
         names: bool,
         occasion: Occasion,
@@ -120,7 +120,7 @@ impl Message {
         message
     }
 
-    /// A test, which says nothing of anything.
+    /// Creates a test message, which reports nothing.
     pub(super) fn test(names: bool, repository: &str, host: &str, now: Timestamp) -> Self {
         let host = if names { one_line(host) } else { String::new() };
         let key = format!("{repository}\ntest");
@@ -137,12 +137,12 @@ impl Message {
         message
     }
 
-    /// A field; empty when there is nothing to say.
+    /// Returns a field; empty if it is not set.
     pub(super) fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
 
-    /// Every field as a JSON object, numbers as numbers.
+    /// Returns all fields as a JSON object, numbers as numbers.
     pub(super) fn json(&self) -> serde_json::Value {
         const NUMBERS: &[&str] = &["exit", "sequence", "problems", "requests", "seconds", "attempt"];
         const FOR_ONE_SERVICE: &[&str] = &["priority", "tags", "action"];
@@ -157,7 +157,7 @@ impl Message {
         self.fields.iter().filter(|(name, _)| !FOR_ONE_SERVICE.contains(name)).map(member).collect()
     }
 
-    /// Adds title, text and what services sort by.
+    /// Adds the title, the text and the fields that services sort by.
     fn dress(&mut self, event: &'static str, headline: &str) {
         let (severity, priority, tags) = match event {
             "stale" => ("critical", "5", "rotating_light"),
@@ -205,7 +205,7 @@ impl Message {
     }
 }
 
-/// A text that stands for another one and does not tell it.
+/// Returns an opaque key for a text: a digest that does not reveal it.
 fn opaque(text: &str) -> String {
     let digest = digest::sha256(text.as_bytes()).to_string();
     format!("keyhaven-{}", digest.chars().take(32).collect::<String>())
@@ -222,7 +222,7 @@ fn headline(occasion: Occasion) -> &'static str {
     }
 }
 
-/// What to do next, by how a run ended: words without names, for every target.
+/// Returns the next step for an outcome, without names, so that every target may have it.
 fn hint(ending: &RunOutcome) -> &'static str {
     match ending {
         RunOutcome::Succeeded | RunOutcome::Interrupted => "",
@@ -249,12 +249,12 @@ fn hint(ending: &RunOutcome) -> &'static str {
     }
 }
 
-/// A text on one line, of a bounded length.
+/// Returns a text on one line, shortened to the maximum length.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WHY).collect()
 }
 
-/// A time span in its two largest units.
+/// Formats a duration in its two largest units.
 fn span(millis: u64) -> String {
     let seconds = millis / 1000;
     match seconds {

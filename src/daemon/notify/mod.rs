@@ -1,9 +1,9 @@
-//! Telling the world of runs: hooks, pings, webhooks, mail.
+//! Notifications about runs: hooks, pings, webhooks, mail.
 //!
-//! One [`Notifier`] serves one instance, in the daemon and around a one-shot command alike: [`Notifier::run_started`] before a
-//! run, [`Notifier::run_finished`] after it, [`Notifier::freshness`] whenever the state of the repository is known. What is worth
-//! telling is decided by [`decide`], over what each target was told before; only the run-before hook can change what
-//! happens to a run, and everything else that goes wrong here comes back as a [`NotifyWarning`].
+//! One [`Notifier`] serves one instance, in the daemon and around a one-shot command alike: [`Notifier::run_started`]
+//! before a run, [`Notifier::run_finished`] after it, and [`Notifier::freshness`] whenever the repository's state is
+//! known. [`decide`] decides what to send, from the last notification of each target. Only the run-before hook can
+//! affect a run; every other failure here is returned as a [`NotifyWarning`].
 
 pub mod decide;
 mod event;

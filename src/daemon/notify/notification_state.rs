@@ -1,4 +1,4 @@
-//! What each target was told, kept in `notified.json` of the state folder.
+//! Last notification of each target, kept in `notified.json` of the state directory.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::daemon::state_file::{StateFile, StateFileError};
 use crate::repository::StateDirectory;
 
 const FILE: &str = "notified.json";
-/// Subjects remembered of one target; past that, the one that was told of the longest ago is forgotten.
+/// Maximum number of subjects per target; beyond it, the one with the oldest notification is removed.
 const MOST: usize = 1_000;
 
-/// By target, then by `INSTANCE:JOB`.
+/// Last notifications by target, then by `INSTANCE:JOB`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct NotifiedJobs {
@@ -21,7 +21,7 @@ pub(super) struct NotifiedJobs {
 }
 
 impl NotifiedJobs {
-    /// What a target was told of a subject.
+    /// Returns the last notification of a target about a subject.
     pub(super) fn of(&self, target: &str, subject: &str) -> Option<&LastNotification> {
         self.targets.get(target)?.get(subject)
     }
@@ -45,7 +45,7 @@ impl NotifiedJobs {
     }
 }
 
-/// The memory; without a state folder it remembers nothing.
+/// The stored notifications; `None` without a state directory, and then nothing is stored.
 #[derive(Debug)]
 pub(super) struct NotificationState(Option<StateFile>);
 
@@ -54,7 +54,8 @@ impl NotificationState {
         Self(state.map(|folder| StateFile::new(folder, FILE)))
     }
 
-    /// What is known. What cannot be read counts as nothing: news is rather told twice than not at all.
+    /// Reads the stored notifications. An unreadable file counts as empty: a duplicate notification is better than
+    /// none.
     pub(super) async fn read(&self) -> (NotifiedJobs, Option<NotifyWarning>) {
         let Some(memory) = self.0.clone() else { return (NotifiedJobs::default(), None) };
         let read = tokio::task::spawn_blocking(move || memory.read::<NotifiedJobs>()).await;
@@ -65,7 +66,7 @@ impl NotificationState {
         }
     }
 
-    /// Remembers what targets know of a subject now.
+    /// Stores the last notifications of a subject.
     pub(super) async fn settle(
         &self,
         subject: String,

@@ -17,10 +17,10 @@ use crate::daemon::{JobRun, RunOutcome};
 use crate::model::Clock;
 use crate::repository::StateDirectory;
 
-/// How long the start of a run waits at most for pings that are still on their way when it ends.
+/// Maximum time that the end of a run waits for unfinished start pings.
 const PINGS: Duration = Duration::from_secs(5);
 
-/// A run that was told to begin. [`Notifier::run_finished`] takes it back.
+/// A started run, to be passed to [`Notifier::run_finished`].
 #[derive(Debug)]
 pub struct StartedRun {
     id: Uuid,
@@ -29,13 +29,13 @@ pub struct StartedRun {
 }
 
 impl StartedRun {
-    /// The id of the run, the same in every ping, notification and hook.
+    /// Returns the id of the run, the same in every ping, notification and hook.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Why the run must not begin: the run-before hook failed. It then counts as failed with exit code 1.
+    /// Returns why the run must not begin: the run-before hook failed. It then counts as failed with exit code 1.
     #[must_use]
     pub fn veto(&self) -> Option<&HookFailure> {
         self.veto.as_ref()
@@ -51,13 +51,14 @@ pub struct Notifier {
     repository: String,
     host: String,
     clock: Arc<dyn Clock>,
-    /// Targets that cannot be told at all, each with the reason.
+    /// Targets that cannot be notified at all, each with the reason.
     broken: Vec<NotifyWarning>,
 }
 
 impl Notifier {
-    /// A notifier of these targets and hooks. `state` is the folder of the repository, where it keeps what was told; without
-    /// it everything counts as new. `repository` and `host` go into keys and, where a target has names, into texts.
+    /// Creates a notifier. `state` is the repository's state directory, where it stores the last notifications; without
+    /// it everything counts as new. `repository` and `host` are used in keys, and in texts for targets that may have
+    /// names.
     #[must_use]
     pub fn new(
         targets: Vec<NotifyEndpoint>,
@@ -78,36 +79,37 @@ impl Notifier {
         }
     }
 
-    /// A notifier without targets and hooks.
+    /// Creates a notifier without targets and hooks.
     #[must_use]
     pub fn silent(clock: Arc<dyn Clock>) -> Self {
         Self::new(Vec::new(), Hooks::default(), None, "", "", clock)
     }
 
-    /// Adds a target that cannot be told, such as one whose URL file is missing: a warning for every run.
+    /// Adds a target that cannot be notified, for example because its URL file is missing. Every run then returns the
+    /// warning.
     pub fn add_broken(&mut self, warning: NotifyWarning) {
         self.broken.push(warning);
     }
 
-    /// The targets that cannot be told, each with why.
+    /// Returns the targets that cannot be notified, each with the reason.
     #[must_use]
     pub fn broken(&self) -> &[NotifyWarning] {
         &self.broken
     }
 
-    /// Whether it has anybody to tell or anything to run.
+    /// True if there is no target and no hook.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         self.targets.is_empty() && self.hooks.is_empty() && self.broken.is_empty()
     }
 
-    /// The names of all targets.
+    /// Returns the names of all targets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.targets.iter().map(|target| target.name.as_str()).chain(self.broken.iter().map(|one| one.who.as_str()))
     }
 
-    /// Tells that a run begins: runs the run-before hook and waits for it, and sends pings without waiting for them. Ends
-    /// the hook when `stop` is cancelled; the veto then says so.
+    /// Announces the start of a run: runs the run-before hook and waits for it, and sends pings without waiting for
+    /// them. Ends the hook if `stop` is cancelled; that is then the veto.
     pub async fn run_started(&self, start: &RunStart, stop: &CancellationToken) -> StartedRun {
         let id = Uuid::new_v4();
         let mut pings = JoinSet::new();
@@ -121,11 +123,11 @@ impl Notifier {
         StartedRun { id, veto, pings }
     }
 
-    /// Tells how a run ended: hooks, pings, notifications. `again` says that another attempt follows: then hooks run, and
-    /// nobody is notified of a failure that may pass. Returns what could not be notified, for the caller to log.
+    /// Announces the end of a run: hooks, pings, notifications. If another attempt follows (`again`), only hooks run,
+    /// because the failure may be temporary. Returns failed notifications for the caller to log.
     pub async fn run_finished(&self, mut started: StartedRun, run: &JobRun, again: bool) -> Vec<NotifyWarning> {
         let mut warnings = self.hooks.after(run, started.id).await;
-        // A ping of the start must not arrive after that of the end.
+        // A start ping must not arrive after the end ping.
         let waited = tokio::time::timeout(PINGS, async {
             while let Some(done) = started.pings.join_next().await {
                 warnings.extend(done.ok().flatten());
@@ -139,7 +141,7 @@ impl Notifier {
             return warnings;
         }
         let seen = match &run.ending {
-            // It was asked for: no news of the job, neither good nor bad.
+            // A requested stop is neither good nor bad news.
             RunOutcome::Interrupted => return warnings,
             _ if run.is_good() => None,
             RunOutcome::Succeeded => None,
@@ -164,19 +166,19 @@ impl Notifier {
         warnings
     }
 
-    /// Tells that the repository has become stale, or fresh again; nothing when it is as it was told before.
+    /// Notifies that the repository has become stale or fresh again; sends nothing if that has not changed.
     pub async fn freshness(&self, freshness: &Freshness) -> Vec<NotifyWarning> {
         let seen = (!freshness.stale.is_empty()).then_some(BadCondition::Stale);
         let subject = NotificationSubject::of_freshness(freshness);
         self.notify(&subject, "", &freshness.instance, seen).await
     }
 
-    /// Tells that the daemon was given a configuration that is wrong (`why`) and keeps the one before, or that the one it was
-    /// given is right. Every target hears of it, whatever jobs it is for.
+    /// Notifies all targets, whatever jobs they are for, of an invalid new configuration (`why`) or of a valid one
+    /// after it. With an invalid one, the daemon keeps the previous configuration.
     pub async fn configuration(&self, why: Option<&str>) -> Vec<NotifyWarning> {
         let subject = NotificationSubject::of_configuration(why, self.clock.now());
         let key = "configuration of the daemon".to_owned();
-        // That all is as it should be is news to those only who heard that it was not.
+        // Send a recovery only to targets that were notified of the problem.
         let (known, _) = self.notified.read().await;
         if why.is_none() && !self.targets.iter().any(|target| known.of(&target.name, &key).is_some()) {
             return Vec::new();
@@ -184,10 +186,10 @@ impl Notifier {
         self.notify_of(key, &subject, "", "", why.map(|_| BadCondition::Failed)).await
     }
 
-    /// Sends one target a test, whatever it wants to be told.
+    /// Sends a test to one target, whatever occasions it wants.
     ///
     /// # Errors
-    /// What went wrong, without URLs and secrets.
+    /// The reason, without URLs and secrets.
     pub async fn test(&self, name: &str) -> Result<(), NotifyWarning> {
         let wrong = |why: String| NotifyWarning { who: name.to_owned(), why };
         if let Some(broken) = self.broken.iter().find(|broken| broken.who == name) {
@@ -205,13 +207,13 @@ impl Notifier {
         }
     }
 
-    /// The targets that want to hear of a job of an instance; an empty job is the repository itself.
+    /// Returns the targets for a job of an instance. An empty job means the repository itself.
     fn of(&self, job: &str, instance: &str) -> impl Iterator<Item = &Arc<NotifyEndpoint>> {
         let wants = |list: &[String], one: &str| list.is_empty() || one.is_empty() || list.iter().any(|own| own == one);
         self.targets.iter().filter(move |target| wants(&target.jobs, job) && wants(&target.instances, instance))
     }
 
-    /// Decides for every target what it is told, sends that, and remembers what arrived.
+    /// Decides what to send to every target, sends it, and stores what was delivered.
     async fn notify(
         &self,
         subject: &NotificationSubject,
@@ -222,7 +224,7 @@ impl Notifier {
         self.notify_of(format!("{instance}:{job}"), subject, job, instance, seen).await
     }
 
-    /// As [`Notifier::notify`], remembered under this key.
+    /// Does the same as [`Notifier::notify`], stored under this key.
     async fn notify_of(
         &self,
         key: String,
@@ -265,7 +267,7 @@ impl Notifier {
         while let Some(done) = sending.join_next().await {
             match done {
                 Ok((name, remember, Ok(()))) => settled.push((name, remember)),
-                // It stays as it was, so that the next run tells it.
+                // Keep the stored state, so that the next run sends it again.
                 Ok((who, _, Err(why))) => warnings.push(NotifyWarning { who, why }),
                 Err(_) => {}
             }

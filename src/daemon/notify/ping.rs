@@ -1,4 +1,4 @@
-//! Pings as healthchecks.io takes them: a URL for the start and the end of a run, no body.
+//! Pings in the healthchecks.io protocol: a URL for the start and the end of a run, no body.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::http::Endpoint;
 
-/// A check that is pinged.
+/// Check that receives pings.
 #[derive(Debug, Clone)]
 pub struct Ping {
     endpoint: Endpoint,
@@ -18,12 +18,13 @@ impl Ping {
         Self { endpoint, timeout }
     }
 
-    /// A run begins: `/start`.
+    /// Reports the start of a run: `/start`.
     pub(super) async fn start(&self, run: Uuid) -> Result<(), String> {
         self.send(Some("start"), run).await
     }
 
-    /// A run is over: the plain URL when it did everything, else the exit code; `/fail` when there is none.
+    /// Reports the end of a run: the plain URL on success, otherwise `/` and the exit code, or `/fail` if there is
+    /// none.
     pub(super) async fn end(&self, run: Uuid, exit: Option<u8>) -> Result<(), String> {
         match exit {
             Some(0) => self.send(None, run).await,
@@ -32,7 +33,7 @@ impl Ping {
         }
     }
 
-    /// A test that changes nothing of what the check knows: `/log`.
+    /// Sends a test that does not change the state of the check: `/log`.
     pub(super) async fn test(&self) -> Result<(), String> {
         self.send(Some("log"), Uuid::new_v4()).await
     }
@@ -44,7 +45,7 @@ impl Ping {
         {
             path.pop_if_empty().push(suffix);
         }
-        // The start and the end carry the same id, so that the service measures the right pair.
+        // Start and end carry the same id, so that the service pairs them correctly.
         url.query_pairs_mut().append_pair("rid", &run.to_string());
         self.endpoint.send(self.endpoint.client().get(url), self.timeout).await
     }

@@ -1,4 +1,4 @@
-//! Targets with their secrets resolved.
+//! Notification targets with resolved secrets.
 
 use std::time::Duration;
 
@@ -12,45 +12,45 @@ use super::webhook::{Webhook, WebhookHeader};
 use crate::config::SecretRef;
 use crate::config::notify::{self, Header, NotifyPlace, Occasion};
 
-/// How a target is told.
+/// Channel of a target.
 #[derive(Debug)]
 pub enum Channel {
-    /// A check that is pinged.
+    /// Ping to a check.
     Ping(Ping),
-    /// A webhook.
+    /// Webhook.
     Webhook(Box<Webhook>),
     /// Mail.
     #[cfg(feature = "mail")]
     Mail(Box<Mail>),
 }
 
-/// A target that can be told.
+/// A target that is ready to be notified.
 #[derive(Debug)]
 pub struct NotifyEndpoint {
-    /// Its name.
+    /// Target name.
     pub name: String,
-    /// How it is told.
+    /// Channel.
     pub way: Channel,
-    /// What it is told.
+    /// Occasions that it is notified of.
     pub on: Vec<Occasion>,
-    /// Only these jobs; all when empty.
+    /// Jobs that it is for; all if empty.
     pub jobs: Vec<String>,
-    /// Only these instances; all when empty.
+    /// Instances that it is for; all if empty.
     pub instances: Vec<String>,
-    /// How often what stays bad is told again.
+    /// Interval at which a lasting problem is notified again.
     pub repeat_every: Duration,
-    /// How long one notification may take.
+    /// Timeout of one notification.
     pub timeout: Duration,
-    /// Whether names and the words of an error are told.
+    /// True if it may receive names and error texts.
     pub names: bool,
 }
 
 impl NotifyEndpoint {
-    /// Makes a target of what the configuration says. `resolve` gets a secret that is one line; `ca_pem` is the content of
-    /// its `ca_file`.
+    /// Creates a target from its configuration. `resolve` returns a one-line secret; `ca_pem` is the content of its
+    /// `ca_file`.
     ///
     /// # Errors
-    /// In words without secrets and URLs.
+    /// As text without secrets and URLs.
     pub fn new(
         target: &notify::NotifyTarget,
         ca_pem: Option<&[u8]>,
@@ -82,7 +82,7 @@ impl NotifyEndpoint {
                     token: token.as_ref().map(|token| resolve(token, "token")).transpose()?,
                 }))
             }
-            // The reader of the configuration refuses it before.
+            // Configuration validation already rejects this.
             #[cfg(not(feature = "mail"))]
             notify::Way::Mail { .. } => return Err(notify::NO_MAIL.to_owned()),
             #[cfg(feature = "mail")]

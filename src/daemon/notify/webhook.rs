@@ -1,4 +1,4 @@
-//! Webhooks: a request with a body from a template.
+//! Webhooks: requests with a body from a template.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use super::message::Message;
 use crate::config::notify::WebhookBody;
 use crate::config::notify::template::{Escape, Template};
 
-/// The value of a header, resolved.
+/// Resolved value of a header.
 #[derive(Debug)]
 pub(super) enum WebhookHeader {
     Plain(Template),
     Secret(SecretString),
 }
 
-/// A webhook, resolved.
+/// Resolved webhook.
 #[derive(Debug)]
 pub struct Webhook {
     pub(super) endpoint: Endpoint,
@@ -34,7 +34,7 @@ impl Webhook {
     /// Sends a message.
     ///
     /// # Errors
-    /// In words that name the host only.
+    /// As text that names only the host.
     pub(super) async fn send(&self, message: &Message, within: Duration) -> Result<(), String> {
         let method = if self.method == "PUT" { Method::PUT } else { Method::POST };
         let request = self.endpoint.client().request(method, self.endpoint.url()?);
@@ -79,7 +79,7 @@ impl Webhook {
     }
 }
 
-/// A header that HTTP keeps out of its logs and tables.
+/// Creates a header value that HTTP libraries keep out of their logs and tables.
 fn secret(text: &str, what: &str) -> Result<HeaderValue, String> {
     let mut value = HeaderValue::from_str(text).map_err(|_| format!("the {what} fits no header"))?;
     value.set_sensitive(true);

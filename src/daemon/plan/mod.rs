@@ -1,7 +1,7 @@
-//! What to do about a job now: pure, plain data in and out. The run loop asks, acts, and says what became of it.
+//! Decides what to do about a job now. Pure: plain data in and out. The run loop asks, acts, and reports the result.
 //!
-//! A run is a *slot*: a job and the moment when it is due. A slot is *filled* once some run of it, by any daemon, is over.
-//! Of several slots that are open only the newest is run: one backup now is worth all that were missed.
+//! A run is a *slot*: a job and the time when it is due. A slot is *filled* once a run of it, by any daemon, has
+//! completed. Of several open slots only the newest is run: one backup now is worth all that were missed.
 
 mod retry;
 
@@ -14,84 +14,84 @@ use crate::schedule::jitter;
 
 pub use retry::{RetryDecision, retry_decision};
 
-/// How late a slot may be noticed and still count as seen in time, in milliseconds; past that it was missed.
+/// Maximum delay until a slot is noticed, in milliseconds. Beyond it the slot was missed.
 const LATE_MILLIS: i64 = 60_000;
-/// How far ahead of the clock something may lie before it is taken for the trace of a clock that was wrong, in milliseconds.
+/// Maximum distance into the future, in milliseconds, before a time is attributed to a clock that was wrong.
 pub(super) const AHEAD_MILLIS: i64 = 5 * 60 * 1_000;
 
-/// How daemons of one repository take turns.
+/// How daemons of one repository take over from each other.
 #[derive(Debug, Clone)]
 pub struct TakeoverPolicy {
-    /// What differs between the daemons.
+    /// Text that differs between daemons; input of the jitter hash.
     pub salt: String,
-    /// How long a daemon that did not run a job last waits for the one that did.
+    /// How long a daemon waits for another daemon that ran the job last.
     pub takeover_after: Duration,
 }
 
-/// A slot that is filled, as the ledger shows it.
+/// A filled slot, as recorded in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompletedSlot {
-    /// When it was due.
+    /// Due time.
     pub at: Timestamp,
-    /// How long its run took, as far as its entry shows, in milliseconds.
+    /// Duration of its run, in milliseconds, as far as its entry shows.
     pub took_millis: i64,
-    /// Whether more than one daemon filled it: then none of them may think that it ran_last.
+    /// True if more than one daemon filled it. Then none of them counts as the one that ran last.
     pub contested: bool,
 }
 
-/// An attempt that failed and gets another.
+/// A failed attempt that will be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PlannedRetry {
     slot: Timestamp,
-    /// Attempts made.
+    /// Number of attempts made.
     made: u32,
     not_before: Timestamp,
 }
 
-/// What a daemon knows of one job.
+/// A daemon's knowledge of one job.
 #[derive(Debug, Clone)]
 pub struct JobProgress {
-    /// Since when it looks after the job.
+    /// When this daemon began to handle the job.
     armed: Timestamp,
-    /// The newest slot that is known to be filled, by whomever.
+    /// Newest slot known to be filled, by any daemon.
     filled: Option<CompletedSlot>,
-    /// The newest slot that this daemon filled.
+    /// Newest slot that this daemon filled.
     own: Option<Timestamp>,
-    /// The newest slot that this daemon has given up.
+    /// Newest slot that this daemon gave up.
     given_up: Option<Timestamp>,
-    /// The first slot that it saw open since one was filled.
+    /// First slot seen open since the last filled one.
     waiting: Option<Timestamp>,
-    /// The newest slot that it saw in time.
+    /// Newest slot noticed in time.
     noticed: Option<Timestamp>,
     retry: Option<PlannedRetry>,
-    /// Since when it wants to run and has not.
+    /// Since when it is ready to run without having run.
     wanting: Option<Timestamp>,
-    /// Whether the ledger was asked since it looks after the job.
+    /// True if the ledger was asked since this daemon began to handle the job.
     looked: bool,
-    /// Whether the ledger was read and showed no run of the job, by anybody.
+    /// True if the ledger was read and shows no run of the job by any daemon.
     unheard: bool,
 }
 
-/// What to do about a job.
+/// Next step for a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Ask the ledger which slot was filled last, before anything is decided.
+    /// Read the last filled slot from the ledger before deciding anything.
     Look,
-    /// Nothing until then, if ever.
+    /// Do nothing until this time; `None`: nothing more is scheduled.
     Wait(Option<Timestamp>),
-    /// A slot was missed and is not made up for.
+    /// The slot was missed and is not caught up.
     Skip(Timestamp),
     /// Run this slot, unless the ledger shows it filled.
     Run {
         /// The slot.
         slot: Timestamp,
-        /// Which attempt it is, from 1.
+        /// Attempt number, from 1.
         attempt: u32,
     },
 }
 
 impl JobProgress {
-    /// Begins to look after a job. `own` is the slot that this host remembers to have filled last.
+    /// Starts to handle a job. `own` is the last slot that this host remembers filling.
     #[must_use]
     pub fn new(own: Option<Timestamp>, now: Timestamp) -> Self {
         Self {
@@ -108,20 +108,21 @@ impl JobProgress {
         }
     }
 
-    /// Since when it has wanted to run: the first [`Step::Run`] since an attempt of it was over or another daemon filled a slot.
+    /// Returns since when it is ready to run: the first [`Step::Run`] since the last attempt ended or another daemon
+    /// filled a slot.
     #[must_use]
     pub fn wanting(&self) -> Option<Timestamp> {
         self.wanting
     }
 
-    /// Whether this daemon, and no other, ran the job last, so that it need not wait for another. If two daemons ran the same
+    /// True if this daemon alone ran the job last, so that it need not wait for another. If two daemons ran the same
     /// slot, both back off by different times; otherwise every slot would run twice.
     #[must_use]
     pub fn ran_last(&self) -> bool {
         self.own.is_some_and(|own| self.filled.is_none_or(|filled| own >= filled.at && !filled.contested))
     }
 
-    /// What to do now.
+    /// Returns the next step.
     pub fn step(&mut self, task: &JobTask, turns: &TakeoverPolicy, now: Timestamp) -> Step {
         self.forget_what_lies_ahead(now);
         if !self.looked {
@@ -139,14 +140,15 @@ impl JobProgress {
             self.noticed = Some(slot);
             self.waiting.get_or_insert(slot);
         }
-        // A newer slot is worth more than another attempt at an older one.
+        // A newer slot takes precedence over a retry of an older one.
         let retry = self.retry.filter(|retry| retry.slot == slot);
         let (opens, attempt) = match retry {
             Some(retry) => (retry.not_before, retry.made.saturating_add(1)),
             None => (self.opens(task, turns, slot), 1),
         };
         if opens <= now {
-            // The time it became ready, not the due time: a job that was running must not overtake jobs that were waiting.
+            // Use the time it became ready, not the due time, so that a job that was running does not overtake jobs
+            // that were waiting.
             self.wanting.get_or_insert(now);
             Step::Run { slot, attempt }
         } else {
@@ -154,25 +156,25 @@ impl JobProgress {
         }
     }
 
-    /// When this daemon may run an open slot.
+    /// Returns when this daemon may run an open slot.
     fn opens(&self, task: &JobTask, turns: &TakeoverPolicy, slot: Timestamp) -> Timestamp {
         let start = slot.plus_millis(millis(jitter(&task.name, slot, &turns.salt, task.jitter)));
         if self.ran_last() {
             return start;
         }
-        // Counted from the first slot without a run: where slots come faster than patience ends, the newest one would
-        // for ever be too young.
+        // Count from the first slot without a run: if slots come faster than the wait ends, the newest one would always
+        // be too young.
         let first = self.filled.and_then(|filled| task.schedule.next_after(filled.at)).or(self.waiting);
         let from = first.unwrap_or(slot).min(slot).max(self.armed);
-        // Several that stand by must not all wake at once.
+        // Spread the standby daemons, so that they do not all start at once.
         let spread = jitter(&task.name, slot, &turns.salt, turns.takeover_after / 2);
         start.max(from.plus_millis(self.patience(task, turns, slot)).plus_millis(millis(spread)))
     }
 
-    /// How long the daemon that ran last is waited for, in milliseconds: longer where its runs take longer, as a slot shows
-    /// as filled only when its run is over.
+    /// Returns how long to wait for the daemon that ran last, in milliseconds. Longer if its runs take longer, because
+    /// a slot shows as filled only after its run.
     fn patience(&self, task: &JobTask, turns: &TakeoverPolicy, slot: Timestamp) -> i64 {
-        // A job that never ran has no leader to wait for.
+        // A job that never ran has no daemon to wait for.
         if self.unheard && self.filled.is_none() {
             return 0;
         }
@@ -185,12 +187,12 @@ impl JobProgress {
         usual.min(most)
     }
 
-    /// The ledger was to be asked and could not be read.
+    /// Records that the ledger could not be read.
     pub fn saw_nothing(&mut self) {
         self.looked = true;
     }
 
-    /// Which slot the ledger shows as filled last, if any.
+    /// Records the last filled slot in the ledger, if any.
     pub fn saw(&mut self, filled: Option<CompletedSlot>) {
         self.looked = true;
         self.unheard = filled.is_none();
@@ -204,12 +206,12 @@ impl JobProgress {
         }
     }
 
-    /// Another daemon holds the lease: the slot is looked at again at that moment.
+    /// Records that another daemon holds the lease; the slot is checked again at `until`.
     pub fn held_back(&mut self, slot: Timestamp, attempt: u32, until: Timestamp) {
         self.retry = Some(PlannedRetry { slot, made: attempt.saturating_sub(1), not_before: until });
     }
 
-    /// An attempt at a slot is over. When there will be another, gives its moment.
+    /// Records the end of an attempt, and returns the time of the next one, if any.
     pub fn ended(
         &mut self,
         task: &JobTask,
@@ -244,7 +246,7 @@ impl JobProgress {
         self.filled.is_some_and(|filled| slot <= filled.at) || self.given_up.is_some_and(|given_up| slot <= given_up)
     }
 
-    /// A clock that ran ahead and was set right must not leave slots behind that keep the next ones from being run.
+    /// Drops slots in the future. After a fast clock was corrected, they would keep the next slots from being run.
     fn forget_what_lies_ahead(&mut self, now: Timestamp) {
         let limit = now.plus_millis(AHEAD_MILLIS);
         let ahead = |at: Option<Timestamp>| at.is_some_and(|at| at > limit);
@@ -265,8 +267,8 @@ impl JobProgress {
     }
 }
 
-/// Which of the tasks that want to run, each since its moment, may start, given those that run: the one that waits longest
-/// first, none beside one that it excludes, never more than `most` at once.
+/// Selects which ready tasks may start, given those that run: the longest waiting first, never with a task that it
+/// excludes, and at most `most` at once.
 #[must_use]
 pub fn choose(wanting: &[(&JobTask, Timestamp)], running: &[&JobTask], most: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..wanting.len()).collect();

@@ -1,17 +1,17 @@
-//! Which failures are worth another attempt, and when.
+//! Decides which failures are retried, and when.
 
 use std::time::Duration;
 
 use crate::daemon::RunOutcome;
 use crate::model::FailureKind;
 
-/// The longest that one attempt waits for the next, unless the first wait is longer already.
+/// Longest wait between two attempts, unless the first wait is already longer.
 pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// What an ending means for its slot.
+/// Consequence of an outcome for its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// The job did what it is for; what it found is another matter.
+    /// The job did its work, whatever it found.
     Done,
     /// Another attempt may succeed.
     Retry,
@@ -19,7 +19,7 @@ pub enum RetryDecision {
     GiveUp,
 }
 
-/// What an ending means for its slot.
+/// Returns the consequence of an outcome for its slot.
 #[must_use]
 pub fn retry_decision(ending: &RunOutcome) -> RetryDecision {
     let is = |exit: u8, kinds: &[FailureKind]| kinds.iter().any(|kind| kind.exit_code() == exit);
@@ -48,7 +48,7 @@ pub fn retry_decision(ending: &RunOutcome) -> RetryDecision {
     }
 }
 
-/// How long the next attempt waits after `made` of them: twice as long each time, at most an hour.
+/// Returns the wait after `made` attempts: doubled each time, at most an hour unless `first` is longer.
 pub(super) fn delay(first: Duration, made: u32) -> Duration {
     let doublings = made.saturating_sub(1).min(20);
     first.saturating_mul(1 << doublings).min(LONGEST.max(first))

@@ -64,10 +64,10 @@ fn who_stands_by_waits_for_the_other_and_then_takes_over() {
     let Step::Wait(Some(opens)) = progress.step(&task, &turns, at("10:00:00")) else { panic!("too early") };
     assert!((60_000..=90_000).contains(&opens.millis_since(at("10:00:00"))), "{opens}");
     assert_eq!(progress.step(&task, &turns, opens), run("10:00:00", 1));
-    // The ledger says that the other did it.
+    // The ledger shows that the other daemon did it.
     progress.saw(filled("10:00:00"));
     assert_eq!(progress.step(&task, &turns, opens), Step::Wait(Some(at("11:00:00"))));
-    // At eleven nobody does: it is ours from then on.
+    // At eleven no other daemon runs it, so it is ours from then on.
     assert_eq!(progress.step(&task, &turns, at("11:02:00")), run("11:00:00", 1));
     progress.ended(&task, &turns, at("11:00:00"), 1, &RunOutcome::Succeeded, at("11:02:05"));
     assert_eq!(progress.step(&task, &turns, at("12:00:00")), run("12:00:00", 1));
@@ -122,7 +122,7 @@ fn what_is_not_to_be_caught_up_is_skipped_once_and_said() {
     progress.saw(None);
     assert_eq!(progress.step(&task, &turns, at("09:00:00")), Step::Skip(at("02:00:00")));
     assert!(matches!(progress.step(&task, &turns, at("09:00:00")), Step::Wait(Some(_))));
-    // One that was seen in time and had to wait its turn is no missed one.
+    // A slot that was noticed in time but had to wait was not missed.
     let mut progress = JobProgress::new(Some(at("01:00:00")), at("01:30:00"));
     progress.saw(None);
     assert_eq!(progress.step(&task, &turns, at("02:00:01")), run("02:00:00", 1));
@@ -182,10 +182,10 @@ fn a_clock_that_is_set_back_repeats_nothing_and_a_wild_one_blocks_nothing() {
     let mut progress = JobProgress::new(Some(at("09:00:00")), at("09:30:00"));
     progress.saw(None);
     progress.ended(&task, &turns, at("10:00:00"), 1, &RunOutcome::Succeeded, at("10:00:01"));
-    // A step of NTP by two minutes: the slot of ten comes by once more.
+    // NTP sets the clock back by two minutes: the ten o'clock slot comes again.
     assert_eq!(progress.step(&task, &turns, at("09:58:00")), Step::Wait(Some(at("10:00:00"))));
     assert_eq!(progress.step(&task, &turns, at("10:00:00")), Step::Wait(Some(at("11:00:00"))));
-    // A clock that was three hours ahead: what it filled says nothing of the slots before.
+    // The clock was three hours fast: a slot filled then does not fill earlier ones.
     progress.ended(&task, &turns, at("13:00:00"), 1, &RunOutcome::Succeeded, at("13:00:01"));
     progress.held_back(at("13:00:00"), 1, at("23:00:00"));
     assert_eq!(progress.step(&task, &turns, at("10:30:00")), Step::Look);
@@ -206,10 +206,10 @@ fn a_job_that_nobody_ever_ran_waits_only_so_long_that_several_do_not_start_toget
     assert!((0..=30_000).contains(&opens(empty, &turns)));
     let other = TakeoverPolicy { salt: "other host".to_owned(), ..turns.clone() };
     assert_ne!(opens(empty, &other), opens(empty, &turns));
-    // Where the ledger could not be read, another daemon may well be at it.
+    // If the ledger could not be read, another daemon may be running it.
     let unread = opens(JobProgress::saw_nothing, &turns);
     assert!((60_000..=90_000).contains(&unread), "{unread}");
-    // And so it is once somebody has run it.
+    // The same holds once any daemon has run it.
     let seen = opens(
         |progress| {
             progress.saw(None);
@@ -229,7 +229,7 @@ fn since_when_it_wants_to_run_does_not_move_with_newer_slots() {
     assert_eq!(progress.step(&task, &turns, at("10:00:01")), run("10:00:00", 1));
     assert_eq!(progress.step(&task, &turns, at("10:03:00")), run("10:03:00", 1));
     assert_eq!(progress.wanting(), Some(at("10:00:01")));
-    // A failure has had its turn.
+    // A failed attempt counts as a turn.
     progress.ended(&task, &turns, at("10:03:00"), 3, &RunOutcome::TimedOut, at("10:03:10"));
     assert_eq!(progress.step(&task, &turns, at("10:04:00")), run("10:04:00", 1));
     assert_eq!(progress.wanting(), Some(at("10:04:00")));

@@ -5,7 +5,7 @@ fn due(due: &ScheduledRun) -> (&'static str, String) {
     ("DUE", format!("{}@{}", due.job, due.at))
 }
 
-/// A shell in place of the program: the "kind" is the script's name and the arguments follow.
+/// Replaces the program by a shell: the kind is the name of the script, and the arguments follow.
 fn shell(script: &str) -> (ProcessRunner, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let processes = ProcessRunner {
@@ -115,7 +115,7 @@ async fn one_that_does_not_listen_at_its_deadline_is_killed() {
         while !up.exists() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // With nothing else to do the clock now jumps to the deadline, and from there to the end of the grace.
+        // With nothing else to do, the paused clock jumps to the deadline and then to the end of the grace period.
         tokio::time::pause();
     };
     let (outcome, ()) = tokio::join!(processes.run(&order, &stop), over);
@@ -124,7 +124,7 @@ async fn one_that_does_not_listen_at_its_deadline_is_killed() {
 
 #[tokio::test]
 async fn output_without_end_and_without_lines_fills_no_memory() {
-    // 20 MB on one line, and a result that is too long to be one.
+    // 20 MB on one line, and a result over the maximum size.
     let script = "head -c 20000000 /dev/zero | tr '\\0' x; head -c 20000000 /dev/zero | tr '\\0' x >&2";
     let outcome = run(script).await;
     assert_eq!((outcome.ending, outcome.facts), (RunOutcome::Succeeded, RunFacts::default()));
