@@ -1,4 +1,4 @@
-//! The clock of an embedded instance.
+//! Clock of an embedded instance.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,45 +6,45 @@ use chrono::Utc;
 
 use crate::model::{Clock, Timestamp};
 
-/// A time as HTTP headers write it.
+/// Formats a time for HTTP headers.
 pub(crate) fn http_date(time: Timestamp) -> String {
     time.datetime().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// The instance's own present: what `Date`, `created_at` and `updated_at` show.
+/// The instance's current time, as shown in `Date`, `created_at` and `updated_at`.
 ///
-/// Clones share the clock, so a test keeps one and moves it while the server runs.
+/// Clones share the clock, so a test can keep one and move it while the server runs.
 #[derive(Debug, Clone)]
 pub struct InstanceClock(Arc<Mutex<Mode>>);
 
 #[derive(Debug, Clone, Copy)]
 enum Mode {
-    /// The system's clock and so many milliseconds more.
+    /// The system clock plus this number of milliseconds.
     Running { ahead: i64 },
-    /// Stands still until it is moved.
+    /// Stopped until it is moved.
     Manual { now: Timestamp },
 }
 
 impl InstanceClock {
-    /// The system's clock.
+    /// Creates a clock that follows the system clock.
     #[must_use]
     pub fn system() -> Self {
         Self::ahead(0)
     }
 
-    /// The system's clock and `millis` milliseconds more (less when negative).
+    /// Creates a clock that is `millis` milliseconds ahead of the system clock (behind if negative).
     #[must_use]
     pub fn ahead(millis: i64) -> Self {
         Self(Arc::new(Mutex::new(Mode::Running { ahead: millis })))
     }
 
-    /// A clock that stands at `now` until it is moved.
+    /// Creates a clock that stays at `now` until it is moved.
     #[must_use]
     pub fn manual(now: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(Mode::Manual { now })))
     }
 
-    /// Moves the clock forward by `millis` milliseconds, whether it runs or stands.
+    /// Moves the clock forward by `millis` milliseconds, whether it is running or stopped.
     pub fn advance(&self, millis: i64) {
         let mut mode = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *mode = match *mode {

@@ -1,13 +1,13 @@
-//! What was asked of an instance: counts by class, and when.
+//! Counts of requests to an instance by class, and their times.
 
 use std::time::{Duration, Instant};
 
 use super::state::Class;
 
-/// Instants that are kept at most, so that a sandbox that runs for months does not grow.
+/// Maximum number of recorded instants, so that a sandbox that runs for months does not grow.
 const INSTANTS: usize = 1_000_000;
 
-/// Requests that reached the server, faults and refusals included.
+/// Requests that reached the server, including faults and refusals.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
     /// Pages of lists, and the registration.
@@ -18,7 +18,7 @@ pub struct Counters {
     pub writing: u64,
     /// Token exchanges.
     pub tokens: u64,
-    /// When each request but token exchanges came in; of the first million of them.
+    /// Times of the first million requests, without token exchanges.
     pub instants: Vec<Instant>,
 }
 
@@ -35,13 +35,13 @@ impl Counters {
         }
     }
 
-    /// All requests but token exchanges.
+    /// Returns the number of requests without token exchanges.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.listing + self.reading + self.writing
     }
 
-    /// The most requests that came in within any stretch of time of this length.
+    /// Returns the largest number of requests within any time span of this length.
     #[must_use]
     pub fn most_within(&self, stretch: Duration) -> usize {
         let mut most = 0;

@@ -1,9 +1,9 @@
-//! What can go wrong around an embedded instance; what its API refuses is an answer, not an error.
+//! Errors around an embedded instance. A request that its API refuses is an answer, not an error.
 
 use std::io;
 use std::path::PathBuf;
 
-/// An embedded instance cannot be made, kept or served.
+/// Error when creating, storing or serving an embedded instance.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbeddedError {
@@ -18,17 +18,17 @@ pub enum EmbeddedError {
         #[source]
         source: io::Error,
     },
-    /// The data file is not one of ours, or is damaged.
+    /// The data file is damaged or not a sandbox data file.
     #[error("{} is no data file of a sandbox: line {line} {problem}; choose another file", path.display())]
     Data {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Line number, from 1.
         line: usize,
-        /// What is wrong with it, without its text.
+        /// The problem, without the content of the line.
         problem: &'static str,
     },
-    /// A made-up certificate could not be built.
+    /// A generated certificate could not be built.
     #[error("cannot make a certificate for {name}")]
     Certificate {
         /// The common name.
@@ -37,20 +37,20 @@ pub enum EmbeddedError {
         #[source]
         source: x509_cert::builder::Error,
     },
-    /// The instance refused a made-up item.
+    /// The instance refused a generated item.
     #[error("cannot fill the instance: {what} was refused with {status}: {message}")]
     Refused {
-        /// The request.
+        /// Refused request.
         what: String,
-        /// The status.
+        /// HTTP status.
         status: u16,
-        /// The words of the error body.
+        /// Message of the error body.
         message: String,
     },
     /// The server cannot listen.
     #[error("cannot serve the sandbox on {address}")]
     Listen {
-        /// Where.
+        /// The address.
         address: String,
         /// The cause.
         #[source]

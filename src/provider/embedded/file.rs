@@ -1,7 +1,7 @@
-//! The data file of a sandbox: the whole instance as JSON Lines, every payload in clear, readable by its owner only.
+//! Data file of a sandbox: the whole instance as JSON Lines, with every payload in clear, readable only by its owner.
 //!
-//! The first line says what it is and who the instance is; then one line an item. It is replaced by renaming a complete
-//! new file over it, so a crash leaves the old or the new one.
+//! The first line identifies the format and the instance; each further line is one item. The file is replaced by
+//! renaming a complete new file over it, so a crash leaves either the old or the new one.
 
 use std::fs::File;
 use std::io::Read;
@@ -23,21 +23,21 @@ use crate::model::json::JsonObject;
 const FORMAT: &str = "keyhaven-sandbox-1";
 
 impl EmbeddedInstance {
-    /// Writes everything to `path`, mode 0600, and makes sure that it survives a power cut.
+    /// Writes everything to `path`, mode 0600, durably.
     ///
     /// # Errors
-    /// When the disk refuses; the file that was there before is untouched then.
+    /// If writing fails; the existing file is then unchanged.
     pub fn save(&self, path: &Path) -> Result<(), EmbeddedError> {
         let text = self.to_text();
         let failed = |what| move |source| EmbeddedError::File { what, path: path.to_owned(), source };
         replace(path, text.as_bytes(), 0o600, Durability::ContentAndName).map_err(failed("replace"))
     }
 
-    /// An instance from a file that [`EmbeddedInstance::save`] wrote. Region, account, ids and API key are those of the file;
-    /// the rest of `options` holds.
+    /// Loads an instance from a file written by [`EmbeddedInstance::save`]. Region, account, instance id and API key
+    /// come from the file; other options from `options`.
     ///
     /// # Errors
-    /// When the file cannot be read or is none of ours.
+    /// If the file cannot be read or is not a sandbox data file.
     pub fn load(mut options: Options, path: &Path) -> Result<Self, EmbeddedError> {
         let mut text = Zeroizing::new(String::new());
         let read = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
@@ -99,7 +99,7 @@ fn identify(options: &mut Options, head: &JsonObject) -> Result<(), &'static str
     Ok(())
 }
 
-/// Takes one item over. Says whether the line was the last.
+/// Adds the item of a line. Returns `true` for the end line.
 fn take_line(items: &mut Items, line: &str) -> Result<bool, &'static str> {
     let object = JsonObject::parse(line).map_err(|_| "is no JSON object")?;
     let (kind, value) = object.iter().next().ok_or("is empty")?;
@@ -124,7 +124,7 @@ fn take_line(items: &mut Items, line: &str) -> Result<bool, &'static str> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, &'static str> {
-    // serde's own message may quote a payload.
+    // Do not quote serde's message: it may contain a payload.
     serde_json::from_str(text).map_err(|_| "has an item that cannot be read")
 }
 
@@ -165,7 +165,7 @@ mod tests {
         let options = || Options { ids: Some(4), ..Options::default() };
         let body = |name: &str| format!(r#"{{"secret_type":"arbitrary","name":"{name}","payload":"v"}}"#);
         let mut instance = EmbeddedInstance::new(options());
-        // The same number of the same requests after every start draws the same random numbers.
+        // The same number of equal requests after every start draws the same random numbers.
         for round in 1..=3_usize {
             assert_eq!(instance.call(Verb::Post, "/api/v2/secrets", &body(&format!("name-{round}"))).status, 201);
             let items = instance.snapshot().items;

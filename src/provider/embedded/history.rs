@@ -1,4 +1,4 @@
-//! The log of every state that an instance was in.
+//! Log of every state of an instance.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use zeroize::Zeroizing;
 use super::state::{ItemChange, Items, Renderer, Secret};
 use crate::model::Timestamp;
 
-/// How many changes lie between two whole copies of the map of items.
+/// Number of changes between two full copies of the items.
 const STRIDE: usize = 256;
 
-/// Every state of an instance since logging began, oldest first.
+/// All states of an instance since logging began, oldest first.
 ///
-/// State 0 is the one at the start; state `i` is the one after the `i`-th change. A request makes one change or none,
-/// but for expiry and rotation, which make one each.
+/// State 0 is the initial one; state `i` follows the `i`-th change. A request makes at most one change; each expiry and
+/// each rotation makes one.
 #[derive(Debug, Clone)]
 pub struct History {
     start: Timestamp,
     renderer: Renderer,
-    /// A copy of state 0, [`STRIDE`], 2 x [`STRIDE`], …
+    /// Copies of state 0, [`STRIDE`], 2 x [`STRIDE`], …
     copies: Vec<Items>,
     changes: Vec<(Timestamp, ItemChange)>,
     now: Items,
@@ -37,13 +37,13 @@ impl History {
         }
     }
 
-    /// How many states there are; at least one.
+    /// Returns the number of states; at least one.
     #[must_use]
     pub fn states(&self) -> usize {
         self.changes.len() + 1
     }
 
-    /// When state `index` began, by the instance's clock.
+    /// Returns when state `index` began, by the instance's clock.
     #[must_use]
     pub fn began(&self, index: usize) -> Option<Timestamp> {
         match index.checked_sub(1) {
@@ -52,13 +52,13 @@ impl History {
         }
     }
 
-    /// The change that led to state `index`; `None` for state 0.
+    /// Returns the change that led to state `index`; `None` for state 0.
     #[must_use]
     pub fn change(&self, index: usize) -> Option<&ItemChange> {
         self.changes.get(index.checked_sub(1)?).map(|(_, change)| change)
     }
 
-    /// State `index`.
+    /// Returns state `index`.
     #[must_use]
     pub fn state(&self, index: usize) -> Option<PastInstance> {
         if index > self.changes.len() {
@@ -72,46 +72,46 @@ impl History {
         Some(PastInstance { items, renderer: self.renderer.clone() })
     }
 
-    /// The states that were the present at some moment from `from` to `to`, both included: the one that `from` found,
-    /// and every one that began since.
+    /// Returns the states that were current at any time from `from` to `to`, inclusive: the state at `from` and every
+    /// later one.
     #[must_use]
     pub fn between(&self, from: Timestamp, to: Timestamp) -> std::ops::RangeInclusive<usize> {
-        // Times never fall from one change to the next, unless a test turned the clock back.
+        // Times never decrease from one change to the next, unless a test set the clock back.
         let before = self.changes.iter().take_while(|(time, _)| *time < from).count();
         let until = self.changes.iter().take_while(|(time, _)| *time <= to).count();
         before..=until
     }
 }
 
-/// An instance at one moment, with everything that its API would have answered then.
+/// An instance at one point in time, with everything that its API would have answered then.
 #[derive(Debug, Clone)]
 pub struct PastInstance {
     /// The items.
     pub items: Items,
-    /// Writes rows the way the API does.
+    /// Renderer of rows in the API's format.
     pub renderer: Renderer,
 }
 
 impl PastInstance {
-    /// The row of a secret in the secrets list.
+    /// Returns the row of a secret in the secrets list.
     #[must_use]
     pub fn secret_row(&self, id: &str) -> Option<Zeroizing<String>> {
         Some(self.renderer.secret_metadata(self.items.secrets.get(id)?))
     }
 
-    /// The row of a secret in the instance-wide lock list.
+    /// Returns the row of a secret in the instance-wide lock list.
     #[must_use]
     pub fn locks_row(&self, id: &str) -> Option<Zeroizing<String>> {
         Some(self.renderer.locks_row(self.items.secrets.get(id)?))
     }
 
-    /// The version list of a secret, row by row.
+    /// Returns the rows of a secret's version list.
     #[must_use]
     pub fn versions(&self, id: &str) -> Option<Vec<Zeroizing<String>>> {
         Some(self.renderer.versions(self.items.secrets.get(id)?))
     }
 
-    /// The locks of a secret in full, current version first, by name.
+    /// Returns all locks of a secret, current version first, ordered by name.
     #[must_use]
     pub fn locks(&self, id: &str) -> Option<Vec<Zeroizing<String>>> {
         let secret = self.items.secrets.get(id)?;
@@ -120,25 +120,25 @@ impl PastInstance {
         Some(locks.map(|(index, version, lock)| self.renderer.lock(secret, version, index, lock)).collect())
     }
 
-    /// The row of a group.
+    /// Returns the row of a group.
     #[must_use]
     pub fn group_row(&self, id: &str) -> Option<Zeroizing<String>> {
         Some(self.renderer.group(self.items.groups.get(id)?))
     }
 
-    /// The row of a configuration, by `TYPE/NAME`.
+    /// Returns the row of a configuration, by `TYPE/NAME`.
     #[must_use]
     pub fn configuration_row(&self, key: &str) -> Option<Zeroizing<String>> {
         Some(self.renderer.configuration_metadata(self.items.configurations.get(key)?))
     }
 
-    /// The registration as the API gives it.
+    /// Returns the registration as the API shows it.
     #[must_use]
     pub fn registration_row(&self) -> Option<Zeroizing<String>> {
         Some(self.renderer.registration(self.items.registration.as_ref()?))
     }
 
-    /// A secret.
+    /// Returns a secret.
     #[must_use]
     pub fn secret(&self, id: &str) -> Option<&Arc<Secret>> {
         self.items.secrets.get(id)
@@ -153,7 +153,7 @@ mod tests {
     use super::super::state::Verb;
     use super::*;
 
-    /// An instance with a log and a clock that is turned by hand.
+    /// Creates an instance with a log and a manual clock.
     fn logged() -> EmbeddedInstance {
         let clock = InstanceClock::manual(Timestamp::from_millis(1_000_000));
         EmbeddedInstance::new(Options { history: true, clock, ids: Some(1), ..Options::default() })
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(history.began(3), Some(at(30)));
         assert_eq!(history.between(at(0), at(5)), 0..=0);
         assert_eq!(history.between(at(15), at(19)), 1..=1);
-        // At the very moment of a change, the state before it was the present too.
+        // At the exact time of a change, the state before it counts as current too.
         assert_eq!(history.between(at(10), at(20)), 0..=2);
         assert_eq!(history.between(at(35), at(99)), 3..=3);
     }

@@ -1,4 +1,4 @@
-//! The handle of an instance: what the server, the tests and the demo hold.
+//! Handle of an instance, as used by the server, the tests and the demo.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,17 +36,17 @@ struct InstanceInner {
     counters: Counters,
 }
 
-/// An answer as a caller in the same process gets it.
+/// Response to a caller in the same process.
 #[derive(Debug)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// The body; empty when there is none.
+    /// Response body; empty if there is none.
     pub body: Zeroizing<String>,
 }
 
 impl EmbeddedInstance {
-    /// An empty instance: the default group and nothing else.
+    /// Creates an empty instance that contains only the default group.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let now = options.clock.now();
@@ -54,7 +54,7 @@ impl EmbeddedInstance {
         Self::with_state(options, state)
     }
 
-    /// An instance that holds these items.
+    /// Creates an instance with these items.
     #[must_use]
     pub fn with_items(options: Options, items: &Items) -> Self {
         let now = options.clock.now();
@@ -69,7 +69,7 @@ impl EmbeddedInstance {
         let history = options.history.then(|| History::new(now, state.items.clone(), state.renderer.clone()));
         let inner = InstanceInner {
             history,
-            // Tokens of one run are worth nothing in the next.
+            // Tokens are valid only within one run.
             tokens: Tokens::new(Uuid::new_v4().to_string()),
             keys: Keyring::new(options.api_key.clone(), options.keys.clone()),
             faults: Faults::default(),
@@ -83,43 +83,43 @@ impl EmbeddedInstance {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What it was made with. Its switches may have been changed since.
+    /// Returns the options that it was created with. Its switches may have changed since.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.0.options
     }
 
-    /// Its CRN.
+    /// Returns its CRN.
     #[must_use]
     pub fn crn(&self) -> String {
         self.0.options.crn()
     }
 
-    /// Its clock.
+    /// Returns its clock.
     #[must_use]
     pub fn clock(&self) -> &InstanceClock {
         &self.0.options.clock
     }
 
-    /// How it behaves now.
+    /// Returns its current switches.
     #[must_use]
     pub fn switches(&self) -> Switches {
         self.lock().state.switches
     }
 
-    /// Changes how it behaves from now on.
+    /// Changes its switches from now on.
     pub fn set_switches(&self, switches: Switches) {
         self.lock().state.set_switches(switches);
     }
 
-    /// Does one request past transport, token, faults and counters: for writers in the same process.
+    /// Performs a request without transport, token, faults and counters: for writers in the same process.
     ///
-    /// `target` is a path with its query, `/api/v2/secrets?limit=10`; `body` is empty where there is none.
+    /// `target` is a path with its query, `/api/v2/secrets?limit=10`; `body` is empty if there is none.
     pub fn call(&self, verb: Verb, target: &str, body: &str) -> Reply {
         self.call_typed(verb, target, None, body)
     }
 
-    /// The same with a configuration type, for names that several types share.
+    /// Does the same with a configuration type, for names that several types share.
     pub fn call_typed(&self, verb: Verb, target: &str, config_type: Option<&str>, body: &str) -> Reply {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query = super::state::query(query);
@@ -133,10 +133,10 @@ impl EmbeddedInstance {
         self.change(|state, now| state.perform(now, request))
     }
 
-    /// Runs something on the state at one moment, after what time has done to it, and logs what changed.
+    /// Runs a function on the state at one point in time, after applying time-based changes, and logs all changes.
     pub(crate) fn change<T>(&self, run: impl FnOnce(&mut InstanceState, Timestamp) -> T) -> T {
         let mut inner = self.lock();
-        // The present is taken inside the lock, so that the log's times never fall.
+        // Read the clock under the lock, so that times in the log never decrease.
         let now = self.clock().now();
         inner.state.sweep(now);
         let result = run(&mut inner.state, now);
@@ -150,86 +150,86 @@ impl EmbeddedInstance {
         result
     }
 
-    /// Waits until something has changed since this was awaited last.
+    /// Waits until something has changed since the previous call.
     pub(crate) async fn changed(&self) {
         self.0.changed.notified().await;
     }
 
-    /// Puts a secret in past the rules of the API and returns its id.
+    /// Adds a secret without the API's checks and returns its id.
     pub fn plant(&self, planted: &Planted) -> String {
         self.change(|state, now| state.plant(now, planted))
     }
 
-    /// Payload reads that no backup may do, since the start.
+    /// Returns all payload reads since the start that a backup must not make.
     #[must_use]
     pub fn forbidden_acts(&self) -> Vec<ForbiddenAct> {
         self.lock().state.forbidden.clone()
     }
 
-    /// Everything in it at this moment.
+    /// Returns its current content.
     #[must_use]
     pub fn snapshot(&self) -> PastInstance {
         let inner = self.lock();
         PastInstance { items: inner.state.items.clone(), renderer: inner.state.renderer.clone() }
     }
 
-    /// The log so far; `None` when [`Options::history`] is off.
+    /// Returns the log so far; `None` if [`Options::history`] is off.
     #[must_use]
     pub fn history(&self) -> Option<History> {
         self.lock().history.clone()
     }
 
-    /// How many states the log has so far; `None` when [`Options::history`] is off.
+    /// Returns the number of logged states; `None` if [`Options::history`] is off.
     #[must_use]
     pub fn states(&self) -> Option<usize> {
         self.lock().history.as_ref().map(History::states)
     }
 
-    /// What was asked of it so far, through servers.
+    /// Returns the counts of requests through servers so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.lock().counters.clone()
     }
 
-    /// Starts counting again from nothing.
+    /// Resets the counters to zero.
     pub fn reset_counters(&self) {
         self.lock().counters = Counters::default();
     }
 
-    /// From now on `act` happens to every request that `when` is for.
+    /// Applies `act` to every request that `when` selects, from now on.
     pub fn fault(&self, when: When, act: Act) {
         self.lock().faults.add(when, act);
     }
 
-    /// The acts happen in order, one to each request that `when` is for.
+    /// Applies the acts in order, one for each request that `when` selects.
     pub fn fault_script(&self, when: When, acts: Vec<Act>) {
         self.lock().faults.script(when, acts);
     }
 
-    /// Lets a script of faults be played, which `player` makes for what the instance holds.
+    /// Plays a fault script. `player` creates it from the instance's content.
     pub(crate) fn play_with(&self, player: impl FnOnce(&Items) -> Box<dyn FaultPlayer>) {
         let mut inner = self.lock();
         let player = player(&inner.state.items);
         inner.faults.play(player);
     }
 
-    /// How often each rule of the script has happened, in their order; nothing when none is played.
+    /// Returns how often each rule of the script has applied, in rule order; empty without a script.
     #[must_use]
     pub fn played(&self) -> Vec<u64> {
         self.lock().faults.played()
     }
 
-    /// No faults any more.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
     }
 
-    /// Makes every token given out so far invalid.
+    /// Invalidates all tokens issued so far.
     pub fn expire_tokens(&self) {
         self.lock().tokens.expire_all();
     }
 
-    /// Counts a request and says what goes wrong with it.
+    /// Counts a request and returns its faults.
     pub(crate) fn arrive(&self, seen: &SeenRequest) -> Vec<Act> {
         let now = self.clock().now();
         let mut inner = self.lock();
@@ -237,18 +237,18 @@ impl EmbeddedInstance {
         inner.faults.take(seen, now)
     }
 
-    /// Adds an API key, or changes what the key of that text may do. Tokens that it has follow at once.
+    /// Adds an API key, or changes the grants of an existing one. Its tokens follow at once.
     pub fn set_key(&self, key: ApiKey) {
         self.lock().keys.set(key);
     }
 
-    /// Who sent a token; `None` when it is not good.
+    /// Returns the caller behind a token; `None` if the token is invalid.
     pub(crate) fn caller(&self, token: &str) -> Option<Caller> {
         let inner = self.lock();
         inner.keys.caller(inner.tokens.key(self.clock().now(), token)?)
     }
 
-    /// A token for an API key that it knows, and when it was given.
+    /// Issues a token for a known API key, and returns the time of issue.
     pub(crate) fn exchange(&self, api_key: &str) -> Option<(String, Timestamp)> {
         let now = self.clock().now();
         let subject = format!("iam-ServiceId-{}", self.0.options.instance_id);

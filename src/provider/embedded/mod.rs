@@ -1,14 +1,14 @@
-//! An instance in this process: a Secrets Manager in memory and the provider's HTTP API over it.
+//! An instance in this process: an in-memory Secrets Manager behind the provider's HTTP API.
 //!
-//! `state` is a machine of plain data that knows no network; `http` puts the API and an identity service around it. It
-//! serves the sandbox, the demo, drills and the tests. What it does is what the provider documents; what the documents
-//! leave open is a switch ([`Switches`], the table there). It keeps and makes all nine secret types and all eight
-//! configuration types. Certificates are real X.509 by authorities of its own; the public authority, cloud services and
-//! jobs that make credentials are made up. Keys on curves come from the seed of its ids, RSA keys do not; the curve of
-//! 224 bits is refused, and a key in a hardware module (`crypto_key`) is one in memory.
+//! `state` is a state machine over plain data, without network access; `http` adds the API and an identity service. It
+//! serves the sandbox, the demo, drills and the tests. It behaves as the provider documents; each behaviour that the
+//! documents leave open is a switch (see the table at [`Switches`]). It stores and creates all nine secret types and
+//! all eight configuration types. Certificates are real X.509 from its own authorities; the public authority, cloud
+//! services and jobs that create credentials are simulated. Elliptic-curve keys derive from the seed of its ids, RSA
+//! keys do not; the 224-bit curve is refused, and a key in a hardware module (`crypto_key`) is kept in memory.
 //!
-//! Nothing here protects anything: the API key is an option, transport is plain HTTP, and a data file holds every
-//! payload in clear. It is for made-up secrets.
+//! Nothing here is protected: the API key is an option, transport is plain HTTP, and a data file holds every payload in
+//! clear. Use it for made-up secrets only.
 
 mod access;
 mod clock;

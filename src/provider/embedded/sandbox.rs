@@ -1,4 +1,4 @@
-//! A server that runs by itself: what `keyhaven sandbox` starts.
+//! A standalone server, as started by `keyhaven sandbox`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,34 +15,34 @@ use super::instance::EmbeddedInstance;
 use super::options::Options;
 use super::seed::{every_type, seed};
 
-/// How long changes are gathered before they are saved.
+/// How long changes are collected before a save.
 const GATHER: Duration = Duration::from_millis(500);
 
-/// What a sandbox starts with.
+/// Options of a sandbox.
 #[derive(Debug, Clone, Default)]
 pub struct SandboxOptions {
-    /// Who it is. A data file that is there already decides region, account, instance id and API key instead.
+    /// Options of the instance. An existing data file overrides region, account, instance id and API key.
     pub options: Options,
-    /// Fills a new instance with made-up secrets; without effect on a data file that is there already.
+    /// Seed for the made-up secrets of a new instance; ignored if the data file exists.
     pub seed: Option<u64>,
-    /// How many of them.
+    /// Number of made-up secrets.
     pub secrets: usize,
-    /// Makes up every secret type and every configuration instead, in every condition that they can be in.
+    /// True to create every secret type and every configuration type instead, in every possible state.
     pub every_type: bool,
-    /// What goes wrong with it, from the first request on.
+    /// Faults, from the first request on.
     pub faults: Option<FaultScript>,
-    /// Where the state is kept over restarts. Every payload lies there in clear.
+    /// Data file that keeps the state across restarts. It contains every payload in clear.
     pub data: Option<PathBuf>,
 }
 
-/// What a client needs to reach a sandbox.
+/// Settings that a client needs to reach a sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
     /// Base URL of the API.
     pub base_url: String,
     /// Base URL of the identity service.
     pub iam_url: String,
-    /// The API key that it takes.
+    /// Accepted API key.
     pub api_key: SecretString,
     /// Its CRN.
     pub crn: String,
@@ -57,10 +57,10 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Loads or makes the instance and serves it on `address` (port 0 for any free one).
+    /// Loads or creates the instance and serves it on `address` (port 0 picks a free one).
     ///
     /// # Errors
-    /// When the data file cannot be read or written, or the address cannot be bound.
+    /// If the data file cannot be read or written, or the address cannot be bound.
     pub async fn start(options: SandboxOptions, address: SocketAddr) -> Result<Self, EmbeddedError> {
         let listen = |source| EmbeddedError::Listen { address: address.to_string(), source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -81,12 +81,12 @@ impl Sandbox {
         }
         let server = Server::over(instance.clone(), listener).map_err(listen)?;
         let sandbox = Self { instance, server, data: options.data };
-        // A file that cannot be written is found now and not at the first change.
+        // Save now, to detect an unwritable file before the first change.
         sandbox.save().await?;
         Ok(sandbox)
     }
 
-    /// What a client needs.
+    /// Returns the settings for a client.
     #[must_use]
     pub fn settings(&self) -> SandboxSettings {
         SandboxSettings {
@@ -97,16 +97,16 @@ impl Sandbox {
         }
     }
 
-    /// The instance behind it.
+    /// Returns the instance.
     #[must_use]
     pub fn instance(&self) -> &EmbeddedInstance {
         &self.instance
     }
 
-    /// Serves until `stop`, saving a moment after each change and once more at the end.
+    /// Serves until `stop`, saving shortly after each change and once more at the end.
     ///
     /// # Errors
-    /// When the data file cannot be written; the server is stopped then.
+    /// If the data file cannot be written; the server is then stopped.
     pub async fn run(self, stop: CancellationToken) -> Result<(), EmbeddedError> {
         while !stop.is_cancelled() {
             tokio::select! {

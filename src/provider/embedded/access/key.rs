@@ -1,4 +1,4 @@
-//! API keys and what was granted to them.
+//! API keys and their grants.
 
 use std::collections::BTreeSet;
 
@@ -6,66 +6,66 @@ use secrecy::SecretString;
 
 use super::role::ServiceRole;
 
-/// A role on the whole instance or on some of its secret groups: what the provider calls a policy.
+/// A role on the whole instance or on some of its secret groups; the provider calls this a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The role.
     pub role: ServiceRole,
-    /// Ids of the secret groups that it holds for; nothing means the whole instance.
+    /// Ids of the secret groups; `None` means the whole instance.
     pub groups: Option<Vec<String>>,
 }
 
 impl Grant {
-    /// A role on the whole instance.
+    /// Creates a grant on the whole instance.
     #[must_use]
     pub fn whole(role: ServiceRole) -> Self {
         Self { role, groups: None }
     }
 
-    /// A role on these secret groups only, by id.
+    /// Creates a grant on these secret groups only, by id.
     #[must_use]
     pub fn on(role: ServiceRole, groups: &[&str]) -> Self {
         Self { role, groups: Some(groups.iter().map(|&group| group.to_owned()).collect()) }
     }
 }
 
-/// An API key of an embedded instance.
+/// API key of an embedded instance.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
     /// The key.
     pub key: SecretString,
-    /// What it may do: the sum of these.
+    /// Its grants, which add up.
     pub grants: Vec<Grant>,
-    /// Whether a context-based restriction refuses it: it gets tokens, and every call with one is answered with 401.
+    /// True if a context-based restriction rejects it: it gets tokens, but every call with one is answered with 401.
     pub outside_context: bool,
 }
 
 impl ApiKey {
-    /// A key with one role on the whole instance.
+    /// Creates a key with one role on the whole instance.
     #[must_use]
     pub fn new(key: &str, role: ServiceRole) -> Self {
         Self::granted(key, vec![Grant::whole(role)])
     }
 
-    /// A key with these grants.
+    /// Creates a key with these grants.
     #[must_use]
     pub fn granted(key: &str, grants: Vec<Grant>) -> Self {
         Self { key: SecretString::from(key), grants, outside_context: false }
     }
 }
 
-/// The secret groups that a caller may do one thing in.
+/// Secret groups in which a caller may perform one action.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum GroupScope {
-    /// All of them, also those that do not exist yet, and what belongs to no group.
+    /// All groups, also future ones, and everything outside groups.
     #[default]
     Whole,
-    /// These, by id; none of them when the set is empty.
+    /// These groups, by id; an empty set means none.
     Groups(BTreeSet<String>),
 }
 
 impl GroupScope {
-    /// Whether a group is in it.
+    /// True if the scope includes a group.
     pub(crate) fn has(&self, group: &str) -> bool {
         match self {
             Self::Whole => true,
@@ -73,13 +73,13 @@ impl GroupScope {
         }
     }
 
-    /// Whether nothing is.
+    /// True if the scope includes no group.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Groups(groups) if groups.is_empty())
     }
 }
 
-/// Where these grants allow an action.
+/// Returns the scope in which these grants allow an action.
 pub(crate) fn scope_of(grants: &[Grant], action: &str) -> GroupScope {
     let mut groups = BTreeSet::new();
     for grant in grants.iter().filter(|grant| grant.role.allows(action)) {

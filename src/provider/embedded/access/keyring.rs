@@ -1,22 +1,22 @@
-//! The API keys of an instance, each with a number that its tokens carry.
+//! API keys of an instance, each with a number that its tokens carry.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::key::{ApiKey, Grant};
 
-/// What the caller behind a token may do.
+/// Permissions of the caller behind a token.
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
-    /// Everything.
+    /// All permissions.
     Owner,
-    /// What these grants allow together.
+    /// The permissions of these grants together.
     Granted(Vec<Grant>),
-    /// Nothing: a context-based restriction refuses it.
+    /// No permissions: a context-based restriction rejects the caller.
     Outside,
 }
 
 impl Caller {
-    /// The grants that a request is held against; `None` for one that may do everything.
+    /// Returns the grants that limit a request; `None` for the owner, who is not limited.
     pub(crate) fn grants(&self) -> Option<&[Grant]> {
         match self {
             Self::Owner => None,
@@ -26,7 +26,7 @@ impl Caller {
     }
 }
 
-/// Number 0 is the owner's key; the others follow in the order in which they came.
+/// All keys. Number 0 is the owner's key; the others follow in insertion order.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     owner: SecretString,
@@ -40,7 +40,7 @@ impl Keyring {
         ring
     }
 
-    /// Adds a key, or changes what the key of the same text may do. The owner's key stays the owner's.
+    /// Adds a key, or replaces the grants of a key with the same text. The owner's key cannot be changed.
     pub(crate) fn set(&mut self, key: ApiKey) {
         let same = |found: &&mut ApiKey| found.key.expose_secret() == key.key.expose_secret();
         match self.keys.iter_mut().find(same) {
@@ -49,7 +49,7 @@ impl Keyring {
         }
     }
 
-    /// The number of a key.
+    /// Returns the number of a key.
     pub(crate) fn number(&self, key: &str) -> Option<u64> {
         if self.owner.expose_secret() == key {
             return Some(0);
@@ -58,7 +58,8 @@ impl Keyring {
         u64::try_from(index + 1).ok()
     }
 
-    /// Who has the key with that number. What it may do is what it may do now, not when its token was given.
+    /// Returns the caller with that key number, with its current permissions rather than those when its token was
+    /// issued.
     pub(crate) fn caller(&self, number: u64) -> Option<Caller> {
         let Some(index) = usize::try_from(number).ok()?.checked_sub(1) else { return Some(Caller::Owner) };
         let key = self.keys.get(index)?;

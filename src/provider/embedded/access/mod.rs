@@ -1,4 +1,4 @@
-//! Who may do what: API keys, the provider's service roles, and policies that see only some secret groups.
+//! Access control: API keys, the provider's service roles, and policies limited to some secret groups.
 
 mod key;
 mod keyring;

@@ -1,9 +1,9 @@
-//! The provider's service roles and the actions that each of them allows.
+//! The provider's service roles and the actions that each one allows.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What every role but [`ServiceRole::SecretTaskUpdater`] may do.
+/// Actions of every role except [`ServiceRole::SecretTaskUpdater`].
 const READER: &[&str] = &[
     "secrets.list",
     "secret-metadata.read",
@@ -32,26 +32,26 @@ const WRITER: &[&str] = &[
 ];
 const TASK_UPDATE: &str = "secret-task.update";
 
-/// A service role, or a custom one. The actions are the provider's documented ones; where its table is silent on an
-/// action that changes something, only a Manager may do it.
+/// A service role, or a custom one. The actions are the provider's documented ones. If its table does not list an
+/// action that changes something, only a Manager may perform it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceRole {
-    /// Everything but answering tasks.
+    /// Everything except answering tasks.
     Manager,
-    /// Reads payloads and makes secrets, versions and locks.
+    /// Reads payloads and creates secrets, versions and locks.
     Writer,
-    /// Reads metadata and payloads. Lists no configurations: the provider's table does not name it there.
+    /// Reads metadata and payloads. Cannot list configurations, because the provider's table does not include that.
     SecretsReader,
     /// Reads metadata and lists configurations.
     Reader,
-    /// Answers tasks and nothing else.
+    /// Answers tasks only.
     SecretTaskUpdater,
-    /// Exactly these actions, such as `configuration.read`.
+    /// Only these actions, such as `configuration.read`.
     Custom(Vec<String>),
 }
 
 impl ServiceRole {
-    /// Whether the role allows an action.
+    /// True if the role allows an action.
     #[must_use]
     pub fn allows(&self, action: &str) -> bool {
         let reads = READER.contains(&action);
@@ -68,7 +68,7 @@ impl ServiceRole {
     }
 }
 
-/// A text that names no role.
+/// Error for a text that is not a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no role; use Manager, Writer, SecretsReader, Reader, SecretTaskUpdater, or actions joined by a plus sign")]
 pub struct UnknownRole;
@@ -76,7 +76,7 @@ pub struct UnknownRole;
 impl FromStr for ServiceRole {
     type Err = UnknownRole;
 
-    /// A role by its name, or the actions of a custom one joined by `+`: `configuration.read+configurations.list`.
+    /// Parses a role name, or the actions of a custom role joined by `+`: `configuration.read+configurations.list`.
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
         Ok(match text {
             "Manager" => Self::Manager,
@@ -84,7 +84,7 @@ impl FromStr for ServiceRole {
             "SecretsReader" => Self::SecretsReader,
             "Reader" => Self::Reader,
             "SecretTaskUpdater" => Self::SecretTaskUpdater,
-            // Every action is a thing, a dot and a verb.
+            // Every action consists of an object, a dot and a verb.
             actions
                 if actions.split('+').all(|action| action.split('.').filter(|part| !part.is_empty()).count() == 2) =>
             {

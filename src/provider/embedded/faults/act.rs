@@ -1,4 +1,4 @@
-//! What can go wrong with a request.
+//! Faults that can happen to a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,42 +8,42 @@ use super::when::SeenRequest;
 use crate::provider::embedded::instance::EmbeddedInstance;
 use crate::provider::embedded::state::PageFault;
 
-/// What a test runs in the middle of a request.
+/// Callback that a test runs in the middle of a request.
 pub type Hook = Arc<dyn Fn(&EmbeddedInstance, &SeenRequest) + Send + Sync>;
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone)]
 pub enum Act {
-    /// Answers with this status and does nothing.
+    /// Answers with this status without processing the request.
     Status {
-        /// The status.
+        /// HTTP status.
         status: u16,
-        /// The value of `Retry-After`, if it is sent.
+        /// Value of `Retry-After`; `None` omits the header.
         retry_after: Option<String>,
     },
-    /// Drops the connection before anything is done.
+    /// Drops the connection without processing the request.
     DropBefore,
-    /// Does what was asked, then drops the connection instead of answering.
+    /// Processes the request, then drops the connection instead of answering.
     DropAfter,
-    /// Does what was asked and sends half of the answer's body, then drops the connection.
+    /// Processes the request and sends half of the response body, then drops the connection.
     CutBody,
-    /// Does what was asked and answers 200 without a body.
+    /// Processes the request and answers 200 without a body.
     EmptyBody,
-    /// Does what was asked and answers with something that is no JSON.
+    /// Processes the request and answers with invalid JSON.
     InvalidJson,
-    /// Does what was asked and answers with this body instead, status kept.
+    /// Processes the request and answers with this body instead, keeping the status.
     Body(String),
-    /// Spoils the page of a list.
+    /// Corrupts a page of a list.
     Page(PageFault),
-    /// Makes every token that was given out so far invalid, then goes on.
+    /// Invalidates all tokens issued so far, then continues.
     ExpireTokens,
-    /// Waits, then goes on.
+    /// Waits, then continues.
     Wait(Duration),
-    /// Never answers; the connection stays open until somebody closes it.
+    /// Never answers; the connection stays open until one side closes it.
     Hang,
-    /// Runs this first, then goes on.
+    /// Runs a callback, then continues.
     Before(Hook),
-    /// Goes on, then runs this before the answer is sent.
+    /// Continues, then runs a callback before the response is sent.
     After(Hook),
 }
 

@@ -1,4 +1,4 @@
-//! Faults that tests and scripts order: what goes wrong, and with which request.
+//! Fault injection for tests and scripts: which faults, and for which requests.
 
 mod act;
 mod play;
@@ -12,20 +12,20 @@ pub use when::{SeenRequest, When};
 
 use crate::model::Timestamp;
 
-/// What orders faults by a script of its own.
+/// Source of faults that follows a script.
 pub(crate) trait FaultPlayer: std::fmt::Debug + Send {
-    /// What happens to a request, in order.
+    /// Returns the faults for a request, in order.
     fn take(&mut self, seen: &SeenRequest, now: Timestamp) -> Vec<Act>;
 
-    /// How often each rule has happened.
+    /// Returns how often each rule has applied.
     fn played(&self) -> Vec<u64>;
 }
 
-/// The faults that are ordered and not yet over.
+/// Pending faults.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     ordered: Vec<Ordered>,
-    /// The script that is played, if there is one.
+    /// Script in progress, if any.
     player: Option<Box<dyn FaultPlayer>>,
 }
 
@@ -34,28 +34,28 @@ struct Ordered {
     when: When,
     acts: Vec<Act>,
     seen: u64,
-    /// Acts done so far, when they are a script.
+    /// Number of acts done so far, if they are a sequence.
     done: usize,
     script: bool,
 }
 
 impl Faults {
-    /// `act` happens to every request that `when` is for.
+    /// Applies `act` to every request that `when` selects.
     pub(crate) fn add(&mut self, when: When, act: Act) {
         self.ordered.push(Ordered { when, acts: vec![act], seen: 0, done: 0, script: false });
     }
 
-    /// The acts happen one after the other, one to each request that `when` is for.
+    /// Applies the acts one after the other, one for each request that `when` selects.
     pub(crate) fn script(&mut self, when: When, acts: Vec<Act>) {
         self.ordered.push(Ordered { when, acts, seen: 0, done: 0, script: true });
     }
 
-    /// Lets a script be played from the next request on, instead of the one that is played.
+    /// Starts a script with the next request, in place of the current one.
     pub(crate) fn play(&mut self, player: Box<dyn FaultPlayer>) {
         self.player = Some(player);
     }
 
-    /// How often each rule of the script has happened.
+    /// Returns how often each rule of the script has applied.
     pub(crate) fn played(&self) -> Vec<u64> {
         self.player.as_ref().map(|player| player.played()).unwrap_or_default()
     }
@@ -65,7 +65,7 @@ impl Faults {
         self.player = None;
     }
 
-    /// What happens to this request, in the order in which it was ordered.
+    /// Returns the faults for a request, in the order in which they were added.
     pub(crate) fn take(&mut self, seen: &SeenRequest, now: Timestamp) -> Vec<Act> {
         let mut acts = self.player.as_mut().map(|player| player.take(seen, now)).unwrap_or_default();
         for ordered in self.ordered.iter_mut().filter(|ordered| ordered.when.matches(seen)) {

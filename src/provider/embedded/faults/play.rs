@@ -1,4 +1,4 @@
-//! A script at work.
+//! Execution of a fault script.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,23 +18,23 @@ use crate::provider::embedded::clock::http_date;
 use crate::provider::embedded::instance::EmbeddedInstance;
 use crate::provider::embedded::state::Items;
 
-/// A script that is played: its rules, and how far each of them is.
+/// A script in progress: its rules and the progress of each.
 pub(super) struct Player {
     rules: Vec<Playing>,
-    /// When the first request came.
+    /// Time of the first request.
     began: Option<Timestamp>,
-    /// The outage that goes on, and until when.
+    /// End and fault of the current outage.
     outage: Option<(Timestamp, Act)>,
 }
 
 struct Playing {
     rule: Rule,
     random: ChaCha20Rng,
-    /// Who makes the changes of this rule, if it makes any.
+    /// Writer of the changes of this rule, if it makes any.
     writer: Option<Arc<Mutex<RandomWriter>>>,
-    /// Requests that fit but for their number.
+    /// Number of requests that match, before numbering and probability.
     seen: u64,
-    /// How often it has happened.
+    /// How often it has applied.
     done: u64,
 }
 
@@ -45,14 +45,14 @@ impl fmt::Debug for Player {
 }
 
 impl EmbeddedInstance {
-    /// Plays a script of faults, beside what was ordered one by one. Its run begins with the next request.
+    /// Plays a fault script, in addition to individual faults. Its run begins with the next request.
     pub fn play(&self, script: &FaultScript) {
         self.play_with(|items| Box::new(Player::new(script, mixed(items))));
     }
 }
 
-/// A number from what the instance holds: the ids that a writer of a script makes follow from it, too, so that the same
-/// script over the same state does the same, and over a later state makes no id a second time.
+/// Returns a number derived from the instance's content. The ids that a script's writers create depend on it: the same
+/// script on the same state does the same, and on a later state creates no id again.
 fn mixed(items: &Items) -> u64 {
     let mut text = String::new();
     for (id, secret) in &items.secrets {
@@ -65,10 +65,10 @@ fn mixed(items: &Items) -> u64 {
 }
 
 impl Player {
-    /// `mixed` goes into the ids of what the script's writers make.
+    /// `mixed` seeds the ids that the script's writers create.
     pub(super) fn new(script: &FaultScript, mixed: u64) -> Self {
         let playing = |(rule, number): (&Rule, u64)| {
-            // Each rule has numbers of its own, so that a new one leaves those before it as they were.
+            // Each rule has its own random numbers, so that a new rule does not change those before it.
             let seed = script.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number);
             let writer = match &rule.act {
                 FaultAction::Write { changes, .. } | FaultAction::Shift { changes } => {
@@ -114,7 +114,7 @@ impl FaultPlayer for Player {
 }
 
 impl Playing {
-    /// Whether the rule happens to this request; counts it when it fits.
+    /// Decides whether the rule applies to this request, and counts the request if it matches.
     fn happens(&mut self, seen: &SeenRequest, age: Duration) -> bool {
         let Condition { which, every, probability, times, after, lasting } = &self.rule.when;
         let in_time = age >= *after && lasting.is_none_or(|lasting| age < after.saturating_add(lasting));
@@ -152,7 +152,7 @@ impl Playing {
             FaultAction::Hang => acts.push(Act::Hang),
             FaultAction::ExpireTokens => acts.push(Act::ExpireTokens),
             FaultAction::Page(fault) => acts.push(Act::Page(*fault)),
-            // Begun by the player, because it outlasts this request.
+            // Started by the player, because it outlasts this request.
             FaultAction::Outage { .. } => {}
             FaultAction::Shift { .. } => acts.extend(self.writing().map(Act::After)),
             FaultAction::Write { at_once, .. } => {
@@ -187,7 +187,7 @@ mod tests {
         SeenRequest { verb: Verb::Get, path: path.to_owned(), class }
     }
 
-    /// The requests out of so many, one a second, that something happens to.
+    /// Returns which of `count` requests, one per second, have a fault.
     fn hit(text: &str, count: i64) -> Vec<i64> {
         let mut player = player(text);
         let seen = get("/api/v2/secrets/1", Class::Reading);

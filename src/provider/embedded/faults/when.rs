@@ -1,74 +1,74 @@
-//! Which requests a fault is for.
+//! Selection of the requests that a fault applies to.
 
 use std::ops::RangeBounds;
 
 use crate::provider::embedded::state::{Class, Verb};
 
-/// A request as a fault sees it.
+/// A request, as fault conditions see it.
 #[derive(Debug, Clone)]
 pub struct SeenRequest {
-    /// The method.
+    /// HTTP method.
     pub verb: Verb,
-    /// The path without its query.
+    /// Path without the query.
     pub path: String,
-    /// What it counts as.
+    /// Request class.
     pub class: Class,
 }
 
-/// Which requests a fault is for. Token exchanges only when [`When::class`] says so.
+/// Requests that a fault applies to. Includes token exchanges only for [`When::all`] or their class.
 #[derive(Debug, Clone, Default)]
 pub struct When {
     verb: Option<Verb>,
     part: Option<String>,
     class: Option<Class>,
-    /// Token exchanges too, when no class is named.
+    /// True if token exchanges match when no class is set.
     tokens: bool,
-    /// First and last, counted from 1 among the requests that match the rest.
+    /// First and last number, counted from 1 among the requests that match the other conditions.
     from: Option<u64>,
     to: Option<u64>,
 }
 
 impl When {
-    /// Every request but token exchanges.
+    /// Selects every request except token exchanges.
     #[must_use]
     pub fn any() -> Self {
         Self::default()
     }
 
-    /// Every request, token exchanges too.
+    /// Selects every request, including token exchanges.
     #[must_use]
     pub fn all() -> Self {
         Self { tokens: true, ..Self::default() }
     }
 
-    /// Only requests with this method.
+    /// Limits the selection to a method.
     #[must_use]
     pub fn verb(mut self, verb: Verb) -> Self {
         self.verb = Some(verb);
         self
     }
 
-    /// Only requests whose path has this in it.
+    /// Limits the selection to paths that contain this text.
     #[must_use]
     pub fn path(mut self, part: &str) -> Self {
         self.part = Some(part.to_owned());
         self
     }
 
-    /// Only requests of this class.
+    /// Limits the selection to a class.
     #[must_use]
     pub fn class(mut self, class: Class) -> Self {
         self.class = Some(class);
         self
     }
 
-    /// Only the n-th of the requests that match the rest, counted from 1 since the fault was ordered.
+    /// Selects only the n-th request that matches the other conditions, counted from 1 since the fault was added.
     #[must_use]
     pub fn nth(self, n: u64) -> Self {
         self.nths(n..=n)
     }
 
-    /// Only those whose number is in the range.
+    /// Selects only requests with a number in the range.
     #[must_use]
     pub fn nths(mut self, range: impl RangeBounds<u64>) -> Self {
         use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -85,14 +85,14 @@ impl When {
         self
     }
 
-    /// Whether the request is one of them, its number aside.
+    /// True if the request matches, ignoring its number.
     pub(super) fn matches(&self, seen: &SeenRequest) -> bool {
         self.verb.is_none_or(|verb| verb == seen.verb)
             && self.part.as_deref().is_none_or(|part| seen.path.contains(part))
             && self.class.map_or(self.tokens || seen.class != Class::Token, |class| class == seen.class)
     }
 
-    /// Whether the request of this number is one of them.
+    /// True if the number is in the range.
     pub(super) fn counts(&self, number: u64) -> bool {
         self.from.is_none_or(|from| number >= from) && self.to.is_none_or(|to| number <= to)
     }

@@ -1,4 +1,4 @@
-//! A writer that changes an instance while somebody reads it, the same way for the same seed.
+//! A writer that changes an instance while another client reads it, deterministically for a given seed.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::provider::embedded::instance::EmbeddedInstance;
 use crate::provider::embedded::state::{ApiRequest, DEFAULT_GROUP, Ids, Items, Secret, SecretState, Verb, query};
 
-/// What a writer can do.
+/// Change that a writer can make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriterAction {
     /// Creates an `arbitrary` secret.
@@ -19,11 +19,11 @@ pub(crate) enum WriterAction {
     Rotate,
     /// Changes the description of a secret.
     Describe,
-    /// Sets one of three labels, so that what was there before comes back.
+    /// Sets one of three labels, so that earlier values come back.
     Label,
     /// Locks the current version of a secret.
     Lock,
-    /// Takes all locks of a secret off.
+    /// Removes all locks of a secret.
     Unlock,
     /// Changes the metadata of the current version of a secret.
     VersionMetadata,
@@ -33,7 +33,7 @@ pub(crate) enum WriterAction {
     Configuration,
 }
 
-/// The names of the changes in a script.
+/// Names of the changes in a script.
 pub(crate) const CHANGES: &[(&str, WriterAction)] = &[
     ("create", WriterAction::Create),
     ("delete", WriterAction::Delete),
@@ -48,17 +48,18 @@ pub(crate) const CHANGES: &[(&str, WriterAction)] = &[
     ("configuration", WriterAction::Configuration),
 ];
 
-/// Prefix of the names of what a writer creates.
+/// Prefix of the names of created items.
 const MADE: &str = "fault-";
 
-/// A request that it makes.
+/// A request of the writer.
 struct Call {
     verb: Verb,
     path: String,
     body: String,
 }
 
-/// The writer. Its ids are its own, so that they follow from the seed whatever the instance draws besides.
+/// The writer. It has its own id generator, so that its ids depend only on the seed and not on the instance's other
+/// ids.
 pub(crate) struct RandomWriter {
     random: ChaCha20Rng,
     ids: Ids,
@@ -71,7 +72,7 @@ impl RandomWriter {
         Self { random: ChaCha20Rng::seed_from_u64(seed), ids: Ids::new(Some(!seed)), changes, made: 0 }
     }
 
-    /// Changes something. What the instance refuses, such as the deletion of a locked secret, changes nothing.
+    /// Makes one change. A change that the instance refuses, such as deleting a locked secret, has no effect.
     pub(crate) fn write(&mut self, instance: &EmbeddedInstance) {
         let at = self.random.random_range(0..self.changes.len().max(1));
         let Some(change) = self.changes.get(at).copied() else { return };
@@ -81,7 +82,7 @@ impl RandomWriter {
             let (query, body) = (query(""), body.as_str());
             let request = ApiRequest { verb, path: &path, query, config_type: None, body, grants: None };
             std::mem::swap(&mut state.ids, &mut self.ids);
-            // A refusal is no failure: then nothing has changed, as with any other client of the instance.
+            // A refusal is not a failure: nothing has changed, as for any other client.
             drop(state.perform(now, &request));
             std::mem::swap(&mut state.ids, &mut self.ids);
         });
@@ -157,7 +158,7 @@ impl RandomWriter {
         }
     }
 
-    /// The id of one of the secrets that fit, if any does.
+    /// Returns the id of a random matching secret, if any.
     fn pick(&mut self, items: &Items, fits: impl Fn(&Secret) -> bool) -> Option<String> {
         let fit: Vec<&str> =
             items.secrets.iter().filter(|(_, secret)| fits(secret)).map(|(id, _)| id.as_ref()).collect();
@@ -166,7 +167,7 @@ impl RandomWriter {
     }
 }
 
-/// A new version's body, for the types that take any.
+/// Returns the body of a new version, for the types that allow any payload.
 fn body_of_version(secret: &Secret, word: u64) -> Option<String> {
     match secret.secret_type.as_str() {
         "arbitrary" => Some(format!(r#"{{"payload":"of {word}"}}"#)),
@@ -182,7 +183,7 @@ mod tests {
     use crate::model::Timestamp;
     use crate::provider::embedded::{InstanceClock, Options, seed};
 
-    /// What an instance holds after so many changes of a writer.
+    /// Returns the instance's content after this number of changes.
     fn written(seed_of_writer: u64, changes: &[WriterAction], steps: usize) -> String {
         let clock = InstanceClock::manual(Timestamp::from_millis(1_800_000_000_000));
         let instance = EmbeddedInstance::new(Options { clock, ids: None, ..Options::default() });
@@ -211,9 +212,9 @@ mod tests {
     #[test]
     fn every_change_changes_something() {
         for (name, change) in CHANGES {
-            // Nothing to unlock without a lock.
+            // Unlocking needs a lock first.
             let changes = if *name == "unlock" { vec![WriterAction::Lock, *change] } else { vec![*change] };
-            // An odd number: what one makes, the next may take away.
+            // Use an odd number of changes, because the second may delete what the first created.
             written(3, &changes, 7);
         }
     }

@@ -1,4 +1,4 @@
-//! Answers on the wire.
+//! HTTP responses.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use super::super::clock::http_date;
 use super::super::state::Answer;
 use crate::model::Timestamp;
 
-/// A body whose text is wiped once it was sent.
+/// Body that is wiped after it was sent.
 struct Wiped(Zeroizing<String>);
 
 impl AsRef<[u8]> for Wiped {
@@ -21,7 +21,7 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// The answer, stamped with the instance's own clock.
+/// Creates the complete response, dated by the instance's clock.
 pub(crate) fn whole(answer: Answer, now: Timestamp) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -37,7 +37,7 @@ pub(crate) fn whole(answer: Answer, now: Timestamp) -> Response<Body> {
     response
 }
 
-/// The same, with a header that asks for a pause.
+/// Adds a `Retry-After` header.
 pub(crate) fn with_retry_after(mut response: Response<Body>, seconds: Option<&str>) -> Response<Body> {
     if let Some(value) = seconds.and_then(|seconds| HeaderValue::from_str(seconds).ok()) {
         response.headers_mut().insert(RETRY_AFTER, value);
@@ -45,7 +45,7 @@ pub(crate) fn with_retry_after(mut response: Response<Body>, seconds: Option<&st
     response
 }
 
-/// The answer with its whole length announced and half of its body sent.
+/// Creates a response with the full `Content-Length` but only half of the body.
 pub(crate) fn cut(answer: Answer, now: Timestamp) -> Response<Body> {
     let body = answer.body.unwrap_or_default();
     let length = HeaderValue::from(body.len());

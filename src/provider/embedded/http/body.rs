@@ -1,4 +1,4 @@
-//! Request bodies: bounded, plain or compressed with gzip.
+//! Request bodies: size-limited, plain or gzip-compressed.
 
 use std::io::Read;
 
@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 
 use super::super::state::Refusal;
 
-/// Reads a body of at most `limit` bytes, before and after it is unpacked.
+/// Reads a body of at most `limit` bytes, both compressed and decompressed.
 pub(crate) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Zeroizing<String>, Refusal> {
-    // Read first: an answer before the end of the request would cost the client its connection.
+    // Read the body first: an answer before the end of the request would break the client's connection.
     let bytes = to_bytes(body, limit).await.map_err(|_| Refusal::too_large())?;
     let encoding = headers.get(CONTENT_ENCODING).map_or(b"identity".as_slice(), |value| value.as_bytes());
     let packed = match encoding.to_ascii_lowercase().as_slice() {
@@ -25,9 +25,9 @@ pub(crate) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Resul
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Unpacks, and stops as soon as there is more than `limit`: a small body may hold gigabytes.
+/// Decompresses, and stops above `limit`: a small body may expand to gigabytes.
 fn unpack(packed: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    // All the room at once, so that growing leaves no copies behind.
+    // Allocate the full size, so that growing leaves no unwiped copies.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit.saturating_add(1)));
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let read = MultiGzDecoder::new(packed).take(bound).read_to_end(&mut bytes);
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(send(whole.clone(), Some("br"), 100).await, Err(415));
         assert_eq!(send(whole.clone(), Some("gzip"), 100).await.map(|text| text.len()), Ok(100));
         assert_eq!(send(whole, Some("gzip"), 99).await, Err(413));
-        // A megabyte in a kilobyte.
+        // One megabyte compressed to a kilobyte.
         let bomb = packed(&vec![0; 1 << 20]);
         assert!(bomb.len() < 2000);
         assert_eq!(send(bomb, Some("gzip"), 2000).await, Err(413));

@@ -1,4 +1,4 @@
-//! Connections that can be cut from our side at any moment, for faults and for stopping at once.
+//! Connections that the server can cut at any time, for faults and for an immediate stop.
 
 use std::io;
 
@@ -9,18 +9,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::net::{self, BoundedStream};
 
-/// What a handler needs to know of its connection: how to cut it.
+/// Handle with which a handler can cut its connection.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionHandle(CancellationToken);
 
 impl ConnectionHandle {
-    /// Cuts the connection: nothing is sent or received any more.
+    /// Cuts the connection: nothing further is sent or received.
     pub(crate) fn cut(&self) {
         self.0.cancel();
     }
 }
 
-/// A listener whose connections end with it.
+/// Listener whose connections are cut when it stops.
 pub(crate) struct Gate {
     listener: TcpListener,
     stop: CancellationToken,

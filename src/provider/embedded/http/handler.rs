@@ -1,4 +1,4 @@
-//! One request from the wire to the state and back, with whatever goes wrong on the way.
+//! Handles one request, from the wire to the state and back, with its faults.
 
 use std::future;
 
@@ -19,7 +19,7 @@ use crate::model::Clock;
 
 const TOKEN_PATH: &str = "/identity/token";
 
-/// How the answer is sent after the work was done.
+/// Faults to apply after the request was processed.
 #[derive(Default)]
 struct Spoiled {
     page: Option<PageFault>,
@@ -27,7 +27,7 @@ struct Spoiled {
     after: Vec<Act>,
 }
 
-/// Answers every request, whatever its path.
+/// Handles every request, whatever its path.
 pub(crate) async fn handle(
     Extract(instance): Extract<EmbeddedInstance>,
     ConnectInfo(line): ConnectInfo<ConnectionHandle>,
@@ -64,7 +64,7 @@ pub(crate) async fn handle(
     }
     let done = match body {
         Ok(text) if class == Class::Token => identity::token(&instance, &text),
-        // Certificates and revocation lists are for everybody.
+        // Certificates and revocation lists are public.
         Ok(_) if verb == Verb::Get && path.starts_with(PUBLIC) => public(&instance, path),
         Ok(text) => perform(&instance, verb, &parts, &text, spoiled.page),
         Err(refusal) => error(&refusal),
@@ -107,7 +107,8 @@ fn error(refusal: &Refusal) -> Answer {
     Answer { status: refusal.status, body: Some(Zeroizing::new(refusal.body(&trace))) }
 }
 
-/// Sends the answer, or what a fault makes of it. The clock is read again: the work may have taken time.
+/// Sends the answer, modified by a fault if there is one. Reads the clock again, because processing may have taken
+/// time.
 async fn send(
     done: Answer,
     ending: Option<Act>,

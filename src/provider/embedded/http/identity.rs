@@ -1,4 +1,4 @@
-//! The identity service: an API key for a token.
+//! Identity service: exchanges an API key for a token.
 
 use url::form_urlencoded;
 use zeroize::Zeroizing;

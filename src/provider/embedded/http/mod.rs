@@ -1,4 +1,4 @@
-//! The HTTP edge: connections, tokens, faults, and the way from a request to the state and back.
+//! HTTP interface: connections, tokens, faults, and dispatch of requests to the state.
 
 mod answer;
 mod body;
@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::instance::EmbeddedInstance;
 use connection::{ConnectionHandle, Gate};
 
-/// A running HTTP server over an instance: the API and its identity service at one address.
+/// A running HTTP server for an instance: the API and its identity service at one address.
 ///
-/// Several may run in one process, over one instance or several. Dropped without [`Server::stop`], it stops too.
+/// One process may run several, for one instance or several. Dropping it also stops it, as [`Server::stop`] does.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -28,7 +28,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `address` (port 0 for any free one) and serves.
+    /// Binds `address` (port 0 picks a free one) and serves.
     ///
     /// # Errors
     /// When the address cannot be bound.
@@ -36,7 +36,7 @@ impl Server {
         Self::over(instance, TcpListener::bind(address).await?)
     }
 
-    /// Serves on a listener that is bound already.
+    /// Serves on a listener that is already bound.
     ///
     /// # Errors
     /// When the listener has no address.
@@ -48,34 +48,34 @@ impl Server {
         let service = app.into_make_service_with_connect_info::<ConnectionHandle>();
         let serving = axum::serve(Gate::new(listener, stop.clone()), service);
         let serving = serving.with_graceful_shutdown(stop.clone().cancelled_owned());
-        // Serving never fails: accepting tries again, and a broken connection ends only itself.
+        // Serving never fails: accept is retried, and a broken connection ends only itself.
         let task = tokio::spawn(async move { drop(serving.await) });
         Ok(Self { address, stop, task: Some(task) })
     }
 
-    /// Where it listens.
+    /// Returns the listen address.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL of the API, without a slash at the end.
+    /// Returns the base URL of the API, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The base URL of the identity service; tokens are at `/identity/token` below it.
+    /// Returns the base URL of the identity service; tokens are at `/identity/token` below it.
     #[must_use]
     pub fn iam_url(&self) -> String {
         self.base_url()
     }
 
-    /// Closes every connection, answered or not, and waits until nothing is served any more.
+    /// Closes every connection, answered or not, and waits until serving has ended.
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Some(task) = self.task.take() {
-            // Only a panic of the server ends it otherwise, and then it is stopped as well.
+            // The task fails only if the server panicked, and then it has ended as well.
             drop(task.await);
         }
     }

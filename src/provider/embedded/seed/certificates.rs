@@ -1,4 +1,4 @@
-//! Made-up certificate authorities and the certificates they sign. Signatures are deterministic (RFC 6979, RFC 8032).
+//! Made-up certificate authorities and their certificates. Signatures are deterministic (RFC 6979, RFC 8032).
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::model::Timestamp;
 
-/// Who a certificate is for and what it may do.
+/// Subject, issuer and usage of a certificate.
 struct Profile {
     subject: Name,
     issuer: Name,
@@ -64,7 +64,7 @@ impl BuilderProfile for Profile {
     }
 }
 
-/// The life of a certificate.
+/// Validity period of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CertificateLife {
     pub(crate) from: Timestamp,
@@ -89,30 +89,30 @@ pub(crate) struct Authority {
     pub(crate) pem: String,
 }
 
-/// A certificate with its key.
+/// A certificate with its private key.
 pub(crate) struct Leaf {
     pub(crate) certificate: String,
     pub(crate) private_key: Zeroizing<String>,
 }
 
-/// A P-256 key from the given random numbers.
+/// Generates a P-256 key from these random numbers.
 pub(crate) fn p256_key(rng: &mut ChaCha20Rng) -> SigningKey {
     loop {
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(rng.random());
-        // One in 2^32 draws lies outside the curve's order.
+        // One draw in 2^32 is outside the curve's order.
         if let Ok(key) = SigningKey::from_slice(bytes.as_slice()) {
             return key;
         }
     }
 }
 
-/// The key as PKCS#8 PEM.
+/// Encodes a key as PKCS#8 PEM.
 pub(crate) fn p256_pem(key: &SigningKey) -> Result<Zeroizing<String>, Error> {
     p256::SecretKey::from(key).to_pkcs8_pem(LineEnding::LF).map_err(|_| Error::MissingAttributes)
 }
 
 impl Authority {
-    /// A new root.
+    /// Creates a root authority.
     pub(crate) fn new(name: &str, life: CertificateLife, rng: &mut ChaCha20Rng) -> Result<Self, Error> {
         let name = Name::from_str(&format!("CN={name},O=Keyhaven Sandbox,C=DE"))?;
         let key = p256_key(rng);
@@ -123,7 +123,7 @@ impl Authority {
         Ok(Self { name, key, pem: certificate.to_pem(LineEnding::LF)? })
     }
 
-    /// Signs a certificate for a new key: Ed25519 when `edwards`, else P-256.
+    /// Signs a certificate for a new key: Ed25519 if `edwards`, otherwise P-256.
     pub(crate) fn issue(
         &self,
         names: Vec<String>,
@@ -151,7 +151,7 @@ impl Authority {
 
 fn serial(rng: &mut ChaCha20Rng) -> Result<SerialNumber, Error> {
     let mut bytes: [u8; 16] = rng.random();
-    // Positive and of constant length.
+    // Make it positive and of constant length.
     bytes[0] = bytes[0] & 0x3f | 0x40;
     Ok(SerialNumber::new(&bytes)?)
 }

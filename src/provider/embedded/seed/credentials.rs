@@ -1,5 +1,5 @@
-//! Credentials in every condition: shared and made anew by every read, from another service, and from a job that
-//! answered, failed or has not answered yet.
+//! Credentials in every state: reused, created anew by every read, from another service, and from a job that succeeded,
+//! failed or has not answered yet.
 
 use super::seeder::{DAY, Seeder};
 use crate::model::Timestamp;
@@ -10,14 +10,16 @@ use crate::provider::embedded::state::text::{ObjectText, string};
 const ENGINE: &str = "directory-engine";
 const GROUP: &str = r#"["AccessGroupId-9f0b3bb5-5fd3-4f0a-8f4c-6f1f2a8b7a10"]"#;
 
-/// Fills in. IAM credentials live for 90 days at most, so they are made in the present of the instance's clock.
+/// Creates all credentials. IAM credentials live for at most 90 days, so they are created at the current time of the
+/// instance's clock.
 pub(super) fn fill(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
     let key = iam(seeder)?;
     service(seeder)?;
     custom(seeder, &key)
 }
 
-/// One that readers share, with two versions; one that is rotated; one that every read replaces. The id of the first.
+/// Creates reused credentials with two versions, rotated ones, and ones that every read replaces. Returns the id of the
+/// first.
 fn iam(seeder: &mut Seeder<'_>) -> Result<String, EmbeddedError> {
     let service_id = format!("ServiceId-{}", seeder.state.ids.uuid());
     let now = seeder.now;
@@ -44,7 +46,7 @@ fn iam(seeder: &mut Seeder<'_>) -> Result<String, EmbeddedError> {
     Ok(shared)
 }
 
-/// Object Storage with a pair of HMAC keys, with two versions.
+/// Creates Object Storage credentials with HMAC keys and two versions.
 fn service(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
     let source = concat!(
         r#"{"instance":{"crn":"crn:v1:bluemix:public:cloud-object-storage:global:"#,
@@ -56,7 +58,7 @@ fn service(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
     seeder.request(later, Verb::Post, &format!("secrets/{id}/versions"), "{}").map(drop)
 }
 
-/// One with two versions, one whose rotation failed, and one that is not there yet.
+/// Creates credentials with two versions, ones with a failed rotation, and pending ones.
 fn custom(seeder: &mut Seeder<'_>, key: &str) -> Result<(), EmbeddedError> {
     let job = r#"{"job_name":"directory-users","project_id":"8f6f5d2e-2c35-4d9e-8f0e-0d2b5f0e3c11","region":"eu-de"}"#;
     let mut body = ObjectText::new();
@@ -77,7 +79,7 @@ fn custom(seeder: &mut Seeder<'_>, key: &str) -> Result<(), EmbeddedError> {
     seeder.credential(now, "custom_credentials", "directory-pending", &members).map(drop)
 }
 
-/// Answers the task that a secret's job is at.
+/// Answers the task in progress of a secret.
 fn answer(seeder: &mut Seeder<'_>, at: Timestamp, id: &str, works: bool) -> Result<(), EmbeddedError> {
     let metadata = seeder.request(at, Verb::Get, &format!("secrets/{id}/metadata"), "")?;
     let task = metadata.str("processing_task_id").unwrap_or_default();
@@ -96,7 +98,7 @@ fn answer(seeder: &mut Seeder<'_>, at: Timestamp, id: &str, works: bool) -> Resu
 }
 
 impl Seeder<'_> {
-    /// Credentials of this name in the default group; their id.
+    /// Creates credentials in the default group and returns their id.
     fn credential(
         &mut self,
         at: Timestamp,

@@ -1,7 +1,7 @@
-//! Made-up instances that look like real ones, the same every time for one seed.
+//! Realistic made-up instances, identical for the same seed.
 //!
-//! Ids, names, payloads, keys and certificates follow from the seed; dates also from the year of the instance's clock:
-//! everything was made in the months before that year began, and expires in a later one.
+//! Ids, names, payloads, keys and certificates depend on the seed. Dates also depend on the year of the instance's
+//! clock: everything was created in the months before that year began, and expires in a later year.
 
 pub(crate) mod certificates;
 mod credentials;
@@ -16,14 +16,14 @@ use super::instance::EmbeddedInstance;
 use super::state::text::ObjectText;
 use super::state::{Ids, Verb};
 
-/// Enough for every plain type, with one version and with several.
+/// Enough secrets for every plain type, with one version and with several.
 const ENOUGH_PLAIN: usize = 40;
 
-/// Fills an instance with `secrets` made-up secrets of all types, with groups, labels, metadata, locks and several
-/// versions, the four kinds of configuration and a registration.
+/// Fills an instance with `secrets` made-up secrets of the plain types, with groups, labels, metadata, locks and
+/// several versions, the four kinds of configuration and a registration.
 ///
 /// # Errors
-/// When the instance refuses an item: it was not empty.
+/// If the instance refuses an item, because it was not empty.
 pub fn seed(instance: &EmbeddedInstance, seed: u64, secrets: usize) -> Result<(), EmbeddedError> {
     instance.change(|state, now| {
         let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
@@ -33,19 +33,19 @@ pub fn seed(instance: &EmbeddedInstance, seed: u64, secrets: usize) -> Result<()
     })
 }
 
-/// Fills an instance with one or more of every secret type and every configuration, in every condition that the API lets
-/// them be in: for captures, restores and drills that must forget nothing.
+/// Fills an instance with at least one of every secret type and every configuration, in every state that the API
+/// allows: for captures, restores and drills that must cover everything.
 ///
 /// # Errors
-/// When the instance refuses an item: it was not empty.
+/// If the instance refuses an item, because it was not empty.
 pub fn every_type(instance: &EmbeddedInstance, seed: u64) -> Result<(), EmbeddedError> {
     every_type_among(instance, seed, ENOUGH_PLAIN)
 }
 
-/// The same with `plain` secrets of the types that a client sets by itself, instead of a few dozen.
+/// Does the same with `plain` secrets of the types whose payload a client sets, instead of a few dozen.
 ///
 /// # Errors
-/// When the instance refuses an item: it was not empty.
+/// If the instance refuses an item, because it was not empty.
 pub fn every_type_among(instance: &EmbeddedInstance, seed: u64, plain: usize) -> Result<(), EmbeddedError> {
     instance.change(|state, now| {
         let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
@@ -55,10 +55,10 @@ pub fn every_type_among(instance: &EmbeddedInstance, seed: u64, plain: usize) ->
     })
 }
 
-/// Fills an instance with `secrets` small `arbitrary` secrets of one version each: for tests of size.
+/// Fills an instance with `secrets` small `arbitrary` secrets of one version each, for tests of size.
 ///
 /// # Errors
-/// When the instance refuses an item: it was not empty.
+/// If the instance refuses an item, because it was not empty.
 pub fn seed_small(instance: &EmbeddedInstance, seed: u64, secrets: usize) -> Result<(), EmbeddedError> {
     instance.change(|state, now| {
         let ids = std::mem::replace(&mut state.ids, Ids::new(Some(seed)));
@@ -87,7 +87,7 @@ mod tests {
     use crate::model::Timestamp;
 
     fn seeded(number: u64, secrets: usize, day: i64) -> EmbeddedInstance {
-        // 1 March 2026 and some days.
+        // 1 March 2026 plus `day` days.
         let clock = InstanceClock::manual(Timestamp::from_millis(1_772_323_200_000 + day * DAY));
         let instance = EmbeddedInstance::new(Options { clock, ..Options::default() });
         seed(&instance, number, secrets).unwrap();

@@ -1,4 +1,4 @@
-//! Made-up payloads, as the members that a create body takes.
+//! Made-up payloads, as members of a create body.
 
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::super::state::text::{ObjectText, string};
 use super::words;
 
-/// A token of 24 to 48 characters.
+/// Returns a token of 24 to 48 characters.
 pub(crate) fn token(rng: &mut ChaCha20Rng) -> Zeroizing<String> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let length = rng.random_range(24..=48);
@@ -19,7 +19,7 @@ pub(crate) fn token(rng: &mut ChaCha20Rng) -> Zeroizing<String> {
     token
 }
 
-/// A token, a connection string, or some lines of a file.
+/// Returns a token, a connection string, or a few lines of a file.
 pub(crate) fn arbitrary(rng: &mut ChaCha20Rng) -> Zeroizing<String> {
     let token = token(rng);
     let payload = Zeroizing::new(match rng.random_range(0..4) {
@@ -34,7 +34,7 @@ pub(crate) fn arbitrary(rng: &mut ChaCha20Rng) -> Zeroizing<String> {
     object.finish()
 }
 
-/// A JSON object, some with numbers that no machine type holds.
+/// Returns a JSON object, sometimes with numbers that no machine type can hold.
 pub(crate) fn key_value(rng: &mut ChaCha20Rng) -> Zeroizing<String> {
     let (key, secret) = (token(rng), token(rng));
     let mut data = ObjectText::new();
@@ -50,7 +50,7 @@ pub(crate) fn key_value(rng: &mut ChaCha20Rng) -> Zeroizing<String> {
     object.finish()
 }
 
-/// A user and a password.
+/// Returns a user name and a password.
 pub(crate) fn credentials(rng: &mut ChaCha20Rng) -> Zeroizing<String> {
     let index = rng.random_range(0..words::SYSTEMS.len());
     let system = words::SYSTEMS.get(index).copied().unwrap_or("orders");
@@ -59,7 +59,7 @@ pub(crate) fn credentials(rng: &mut ChaCha20Rng) -> Zeroizing<String> {
     object.finish()
 }
 
-/// What people write beside a secret.
+/// Returns typical custom metadata of a secret.
 pub(crate) fn metadata(rng: &mut ChaCha20Rng, owner: &str) -> String {
     let cost = format!("{}.{:02}0", rng.random_range(1..900), rng.random_range(0..100));
     let number: u64 = rng.random();

@@ -1,4 +1,4 @@
-//! Makes what a made-up instance holds, through the same requests as any client.
+//! Creates the items of a made-up instance through the same requests as any client.
 
 use chrono::{Datelike, TimeZone, Utc};
 use rand::{RngExt, SeedableRng};
@@ -16,20 +16,20 @@ use crate::provider::embedded::state::text::{ObjectText, date, list, string};
 use crate::provider::embedded::state::{ApiRequest, InstanceState, Verb, query};
 
 pub(super) const DAY: i64 = 86_400_000;
-/// Certificates of one instance; past them the other types take their share, because signing is what costs time.
+/// Maximum number of certificates in one instance. Beyond it other types are used, because signing is slow.
 const CERTIFICATES: usize = 2_000;
 
-/// Fills a state.
+/// Fills an instance state.
 pub(super) struct Seeder<'a> {
     pub(super) state: &'a mut InstanceState,
     pub(super) rng: ChaCha20Rng,
     pub(super) authorities: Vec<Authority>,
     pub(super) groups: Vec<String>,
-    /// The first moment of the year of the instance's clock.
+    /// Start of the current year of the instance's clock.
     pub(super) year: Timestamp,
     /// When the instance was set up.
     pub(super) start: Timestamp,
-    /// The present of the instance's clock.
+    /// Current time of the instance's clock.
     pub(super) now: Timestamp,
     pub(super) certificates: usize,
 }
@@ -70,7 +70,7 @@ impl<'a> Seeder<'a> {
         self.send(at, verb, path, None, body)
     }
 
-    /// A request about a configuration, when the instance was set up.
+    /// Sends a request about a configuration, at setup time.
     pub(super) fn typed(
         &mut self,
         verb: Verb,
@@ -81,7 +81,7 @@ impl<'a> Seeder<'a> {
         self.send(self.start, verb, path, Some(config_type), body)
     }
 
-    /// A new secret whose create body has these members more; its id.
+    /// Creates a secret with these additional members and returns its id.
     pub(super) fn secret_at(
         &mut self,
         at: Timestamp,
@@ -154,7 +154,7 @@ impl<'a> Seeder<'a> {
         body.str("cloud_internet_services_apikey", &cis);
         bodies.push(body.finish());
         let mut body = ObjectText::new();
-        // The same name as above on purpose: names repeat across types.
+        // Same name as above on purpose: names may repeat across types.
         body.str("config_type", "public_cert_configuration_dns_classic_infrastructure").str("name", "dns-main");
         body.str("classic_infrastructure_username", "1234567_ops");
         body.str("classic_infrastructure_password", &classic);
@@ -191,7 +191,7 @@ impl<'a> Seeder<'a> {
         }
         self.dates(secret_type, &mut body);
         body.members_of(&payload);
-        // Within the first 200 days, so that later versions fit before the year begins.
+        // Within the first 200 days, so that later versions fit before the current year.
         let mut at = self.start.plus_millis(self.rng.random_range(0..200 * DAY));
         let created = self.request(at, Verb::Post, "secrets", &body.finish())?;
         let id = created.str("id").unwrap_or_default();
@@ -215,7 +215,7 @@ impl<'a> Seeder<'a> {
         labels
     }
 
-    /// The type that a roll of 0 to 99 decides.
+    /// Returns the type for a random number from 0 to 99.
     pub(super) fn secret_type(&self, roll: u32) -> &'static str {
         match roll {
             0..35 => "arbitrary",
@@ -256,13 +256,13 @@ impl<'a> Seeder<'a> {
         Ok(payload.finish())
     }
 
-    /// Expiry and rotation, where the type has them.
+    /// Adds expiry or rotation, if the type has them.
     pub(super) fn dates(&mut self, secret_type: &str, body: &mut ObjectText) {
         if matches!(secret_type, "arbitrary" | "username_password") && self.chance(30) {
             let expires = self.year.plus_millis(self.rng.random_range(400..2000) * DAY);
             body.str("expiration_date", &date(expires));
         } else if secret_type == "username_password" && self.chance(40) {
-            // Long enough that nothing is due before the year is over.
+            // Long enough that nothing is due before the end of the year.
             let rotation =
                 if self.chance(50) { r#""interval":24,"unit":"month""# } else { r#""interval":690,"unit":"day""# };
             body.raw("rotation", &format!(r#"{{"auto_rotate":true,{rotation}}}"#));

@@ -1,6 +1,6 @@
 //! Words for made-up secrets.
 
-/// Groups: name and description.
+/// Secret groups: name and description.
 pub(crate) const GROUPS: [(&str, &str); 8] = [
     ("payments", "Card processing and settlement."),
     ("identity", "Sign-in, tokens, directories."),
@@ -28,7 +28,7 @@ pub(crate) const SYSTEMS: [&str; 12] = [
     "exports",
 ];
 
-/// What a secret is for.
+/// Purposes of secrets.
 pub(crate) const USES: [&str; 8] = ["db", "api", "queue", "cache", "signing", "webhook", "smtp", "backup"];
 
 /// Labels.

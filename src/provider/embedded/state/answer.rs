@@ -1,8 +1,8 @@
-//! What a request that was not refused is answered with.
+//! Successful responses.
 
 use zeroize::Zeroizing;
 
-/// A good answer: a status and, with most of them, a body.
+/// A successful response: a status and usually a body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

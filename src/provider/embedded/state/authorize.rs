@@ -1,4 +1,4 @@
-//! Whether a caller may do what it asks for, by the provider's names of actions.
+//! Decides whether a caller may perform a request, by the provider's action names.
 
 use super::data::DEFAULT_GROUP;
 use super::input::InputBody;
@@ -6,16 +6,16 @@ use super::request::{ApiRequest, Verb};
 use super::{InstanceState, Refusal};
 use crate::provider::embedded::access::{Grant, GroupScope, scope_of};
 
-/// What an action is about.
+/// Target of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About<'a> {
-    /// Something that belongs to the whole instance.
+    /// The whole instance.
     Instance,
-    /// A list that shows only what the caller may see.
+    /// A list that is limited to what the caller may see.
     Rows,
-    /// The group that a new secret goes into.
+    /// The group of a new secret.
     NewSecret,
-    /// The group of a secret, by the secret's id.
+    /// A secret, by id; its group decides.
     Secret(&'a str),
     /// A group by id.
     Group(&'a str),
@@ -23,7 +23,7 @@ enum About<'a> {
     GroupNamed(&'a str),
 }
 
-/// The action behind a method and a path, and what it is about; `None` where there is no such operation.
+/// Returns the action for a method and a path, and its target; `None` if there is no such operation.
 fn action<'a>(verb: Verb, segments: &[&'a str]) -> Option<(&'static str, About<'a>)> {
     use Verb::{Delete, Get, Patch, Post, Put};
     let of = |action: &'static str, id: &'a str| (action, About::Secret(id));
@@ -74,9 +74,9 @@ fn action<'a>(verb: Verb, segments: &[&'a str]) -> Option<(&'static str, About<'
 }
 
 impl InstanceState {
-    /// What a caller with these grants sees of the lists, or why the request is refused.
+    /// Returns the groups that a caller with these grants sees in lists, or why the request is refused.
     ///
-    /// What is not there is no secret: a missing id is left to the operation, which answers 404.
+    /// Absence is not confidential: a missing id is left to the operation, which answers 404.
     pub(super) fn authorize(
         &self,
         grants: &[Grant],
@@ -110,7 +110,7 @@ impl InstanceState {
         Ok(scope)
     }
 
-    /// Whether a caller sees at least the metadata of what an action is about; what is not there hides nothing.
+    /// True if a caller sees at least the metadata of the target, or if the target does not exist.
     fn sees(&self, grants: &[Grant], about: About<'_>) -> bool {
         match about {
             About::Instance | About::Rows | About::NewSecret => true,
@@ -128,7 +128,7 @@ impl InstanceState {
     }
 }
 
-/// The group that a create names; a body that cannot be read is refused by the operation itself.
+/// Returns the group of a create body. An unreadable body is refused by the operation itself.
 fn new_group(body: &str) -> String {
     let named = InputBody::parse(body).ok().and_then(|body| body.string("secret_group_id").ok().flatten());
     named.unwrap_or_else(|| DEFAULT_GROUP.to_owned())
@@ -141,7 +141,7 @@ mod tests {
     use crate::provider::embedded::access::ServiceRole;
     use crate::provider::embedded::options::Switches;
 
-    /// Two groups with a secret each, and the ids of the second group and of both secrets.
+    /// Creates two groups with one secret each; returns the ids of the second group and of both secrets.
     fn filled(switches: Switches) -> (Machine, String, String, String) {
         let mut machine = Machine::with(switches);
         let group = machine.post("secret_groups", r#"{"name":"payments"}"#).str("id");
@@ -179,7 +179,7 @@ mod tests {
                 assert_eq!(machine.get(&path).0, hidden_status, "{path}");
             }
             assert_eq!(machine.get("secrets/none").0, 404);
-            // A Writer may create, but only where it writes; it may not delete what it sees.
+            // A Writer may create secrets in its own group only, and cannot delete secrets.
             let body = |group: &str| {
                 format!(r#"{{"secret_type":"arbitrary","name":"more","payload":"v","secret_group_id":"{group}"}}"#)
             };
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(statuses(&[]), [403, 403, 403, 403]);
     }
 
-    /// An operation without an action would be allowed to everyone.
+    /// Checks that every operation has an action: without one it would be allowed to everyone.
     #[test]
     fn every_operation_of_the_providers_model_has_an_action() {
         let model = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/model.json"));

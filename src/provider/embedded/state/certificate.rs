@@ -1,4 +1,4 @@
-//! What an imported certificate says about itself.
+//! Metadata of imported certificates.
 
 use chrono::DateTime;
 use p256::pkcs8::{PrivateKeyInfoRef, der::Decode};
@@ -15,7 +15,7 @@ use super::text::{self, ObjectText};
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
 
-/// The metadata that the instance takes from a certificate.
+/// Metadata that the instance reads from a certificate.
 #[derive(Debug)]
 pub(crate) struct Facts {
     common_name: Option<String>,
@@ -35,7 +35,7 @@ impl Facts {
         validity.finish().to_string()
     }
 
-    /// Members of the secret's metadata.
+    /// Returns members of the secret's metadata.
     pub(crate) fn secret_fields(&self) -> JsonObject {
         let mut fields = JsonObject::default();
         fields.set("signing_algorithm", raw(&self.signing_algorithm));
@@ -51,7 +51,7 @@ impl Facts {
         fields
     }
 
-    /// Members of the version's metadata.
+    /// Returns members of the version's metadata.
     pub(crate) fn version_fields(&self) -> JsonObject {
         let mut fields = JsonObject::default();
         fields.set("serial_number", raw(&self.serial_number));
@@ -62,9 +62,10 @@ impl Facts {
     }
 }
 
-/// Reads a certificate, and checks that the intermediate parses and that the key belongs to it.
+/// Parses a certificate, and checks that the intermediate parses and that the key matches.
 ///
-/// Keys that the instance makes itself, and all of RSA, are compared with the certificate; others only have to parse.
+/// Keys of types that the instance can generate, and all RSA keys, are compared with the certificate; others only have
+/// to parse.
 pub(crate) fn inspect(
     certificate: &str,
     intermediate: Option<&str>,
@@ -164,7 +165,7 @@ fn check_key(pem: &str, key: &SubjectPublicKeyInfoOwned) -> Result<(), Refusal> 
                     signing.verifying_key().as_bytes() == public
                 }
                 EC if is_p256(key) => p256::SecretKey::try_from(info).is_ok_and(|secret| ec_public(&secret) == public),
-                // Curves that the instance does not make itself only have to parse.
+                // Keys on curves that the instance cannot generate only have to parse.
                 _ => {
                     CertificateKey::from_pem(pem)
                         .and_then(|secret| secret.public())
@@ -189,12 +190,12 @@ fn ec_public(secret: &p256::SecretKey) -> Vec<u8> {
     secret.public_key().to_sec1_bytes().into_vec()
 }
 
-/// Whether an `RSAPrivateKey` (version, modulus, …) and an `RSAPublicKey` (modulus, …) share their modulus.
+/// True if an `RSAPrivateKey` (version, modulus, …) and an `RSAPublicKey` (modulus, …) have the same modulus.
 fn same_modulus(private: &[u8], public: &[u8]) -> bool {
     matches!((integers(private).get(1), integers(public).first()), (Some(a), Some(b)) if a == b)
 }
 
-/// The leading INTEGERs of a DER SEQUENCE, without sign bytes; as many as can be read.
+/// Returns the leading INTEGERs of a DER SEQUENCE without sign bytes, as many as are readable.
 fn integers(der: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let Some((0x30, mut rest, _)) = element(der) else { return found };
@@ -205,7 +206,7 @@ fn integers(der: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
-/// Splits the first DER element off: its tag, its content, and what follows it.
+/// Splits off the first DER element: its tag, its content, and the remaining bytes.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -237,14 +238,14 @@ mod tests {
     const RSA_KEY_TRADITIONAL: &str = include_str!("testdata/rsa-key-traditional.pem");
 
     fn life() -> CertificateLife {
-        // 2026-01-01 to 2031-01-01
+        // 2026-01-01 to 2031-01-01.
         CertificateLife {
             from: Timestamp::from_millis(1_767_225_600_000),
             to: Timestamp::from_millis(1_924_992_000_000),
         }
     }
 
-    /// A certificate, its key and its issuer's certificate.
+    /// Creates a certificate, its key and its issuer's certificate.
     fn issued(number: u64, edwards: bool) -> (String, String, String) {
         let mut rng = ChaCha20Rng::seed_from_u64(number);
         let authority = Authority::new("Test Root", life(), &mut rng).unwrap();

@@ -1,4 +1,4 @@
-//! Engine configurations of the types whose values the API gives back.
+//! Engine configurations whose values the API returns.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use super::{Answer, InstanceState, rules};
 use crate::model::json::{JsonObject, Members, as_str};
 use crate::model::{Payload, Timestamp};
 
-/// What is known of one configuration type.
+/// Definition of a configuration type.
 struct Type {
     name: &'static str,
-    /// Required members at create.
+    /// Required members of a create body.
     required: &'static [&'static str],
     optional: &'static [&'static str],
-    /// Members that a patch must have.
+    /// Required members of a patch.
     patch_required: &'static [&'static str],
-    /// Members that metadata answers show; all others are secret.
+    /// Members shown in metadata answers; all others are secret.
     shown: &'static [&'static str],
-    /// How many of its family an instance takes.
+    /// Maximum number of configurations of its family in an instance.
     limit: usize,
 }
 
@@ -71,7 +71,7 @@ const TYPES: [Type; 5] = [
     },
 ];
 
-/// The engine's secret type of a configuration type.
+/// Returns the secret type of the engine that a configuration type belongs to.
 pub(crate) fn secret_type(config_type: &str) -> &'static str {
     match config_type {
         other if other.starts_with("private_cert") => "private_cert",
@@ -91,7 +91,7 @@ impl Type {
         [self.required, self.optional].concat()
     }
 
-    /// Checks values and splits them into what metadata answers show and what is secret.
+    /// Checks the values and splits them into metadata and secret members.
     fn split(&self, body: &InputBody<'_>) -> Result<(JsonObject, ObjectText), Refusal> {
         let mut shown = JsonObject::default();
         let mut secret = ObjectText::new();
@@ -146,7 +146,7 @@ impl InstanceState {
             ENGINE => (self.custom_engine(&body)?, ObjectText::new()),
             _ => kind.split(&body)?,
         };
-        // The limit of DNS providers counts both kinds together.
+        // The limit for DNS providers counts both types together.
         let family =
             kind.name.split("_classic").next().and_then(|name| name.split("_cloud").next()).unwrap_or_default();
         self.check_limit(family, kind.limit)?;
@@ -164,7 +164,7 @@ impl InstanceState {
         Ok(answer)
     }
 
-    /// Refuses one configuration more than an instance takes of the types that begin with `family`.
+    /// Fails if the instance already has the maximum number of configurations whose type begins with `family`.
     pub(crate) fn check_limit(&self, family: &str, limit: usize) -> Result<(), Refusal> {
         let count = self.items.configurations.values().filter(|found| found.config_type.starts_with(family)).count();
         if count >= limit {
@@ -185,7 +185,7 @@ impl InstanceState {
             .filter(|item| search.as_ref().is_none_or(|text| item.name.to_lowercase().contains(text)))
             .collect();
         query.sort(&mut found, &["config_type", "secret_type", "name"], |item, field| match field {
-            // NUL sorts before whatever a name goes on with.
+            // NUL sorts before any further character of a name.
             "config_type" => (0, format!("{}\0{}", item.config_type, item.name)),
             "secret_type" => (0, format!("{}\0{}\0{}", secret_type(&item.config_type), item.config_type, item.name)),
             _ => (0, format!("{}\0{}", item.name, item.config_type)),
@@ -194,7 +194,7 @@ impl InstanceState {
         Ok(Answer::ok(page.envelope(self.host(), "configurations", &list(rows), found.len(), query)))
     }
 
-    /// A configuration by name, and by type when the header gives one.
+    /// Returns a configuration by name, and by type if the header gives one.
     pub(crate) fn configuration(&self, name: &str, config_type: Option<&str>) -> Result<&Arc<Configuration>, Refusal> {
         let mut named = self.items.configurations.values().filter(|found| {
             found.name == name && config_type.is_none_or(|config_type| found.config_type == config_type)
@@ -371,7 +371,7 @@ mod tests {
         );
         assert_eq!(machine.patch("configurations/dns", r#"{"classic_infrastructure_username":null}"#).0, 400);
         machine.post("configurations", &cis("cis"));
-        // An empty key stands for a service authorization.
+        // An empty key means service authorization.
         assert_eq!(
             machine
                 .patch("configurations/cis", r#"{"cloud_internet_services_apikey":""}"#)

@@ -1,4 +1,4 @@
-//! The plain data of an instance. Every item is behind an [`Arc`], so that a logged state shares what did not change.
+//! Plain data of an instance. Every item is behind an [`Arc`], so that logged states share unchanged items.
 
 use std::sync::Arc;
 
@@ -9,25 +9,25 @@ use super::tasks::{SecretTask, TaskStatus};
 use crate::model::json::JsonObject;
 use crate::model::{Digest, Payload, Timestamp};
 
-/// The id of the group that every instance has.
+/// Id of the group that every instance has.
 pub const DEFAULT_GROUP: &str = "default";
 
-/// Life of a secret, by the provider's numbers (NIST SP 800-57).
+/// State of a secret, with the provider's numbers (NIST SP 800-57).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretState {
-    /// Ordered, or waiting for a signature: there is no payload yet.
+    /// Ordered or waiting for a signature; no payload yet.
     PreActivation,
     /// In use.
     Active,
-    /// Taken back, deleted and not gone yet, or an order that failed.
+    /// Revoked, marked for deletion, or a failed order.
     Deactivated,
-    /// Expired: the payloads are gone.
+    /// Expired; the payloads are deleted.
     Destroyed,
 }
 
 impl SecretState {
-    /// The provider's number.
+    /// Returns the provider's number.
     #[must_use]
     pub fn number(self) -> u64 {
         match self {
@@ -38,7 +38,7 @@ impl SecretState {
         }
     }
 
-    /// The provider's word.
+    /// Returns the provider's word.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -59,70 +59,70 @@ pub struct Secret {
     pub group: String,
     /// `arbitrary`, `kv`, …
     pub secret_type: String,
-    /// Name, unique with the type.
+    /// Name, unique within its type.
     pub name: String,
-    /// Description, if it has one.
+    /// Description, if any.
     pub description: Option<String>,
     /// Labels.
     pub labels: Vec<String>,
-    /// The exact text given.
+    /// Exact text as given.
     pub custom_metadata: Option<Box<RawValue>>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// When a payload was read last.
+    /// Time of the last payload read.
     pub retrieved_at: Option<Timestamp>,
-    /// Whether a payload was ever read.
+    /// True if a payload was ever read.
     pub downloaded: bool,
-    /// Active or destroyed.
+    /// State.
     pub life: SecretState,
-    /// When it expires.
+    /// Expiry.
     pub expiration_date: Option<Timestamp>,
-    /// When it rotates next by itself.
+    /// Time of the next automatic rotation.
     pub next_rotation_date: Option<Timestamp>,
-    /// When the instance has to look at it by itself, beside expiry and rotation: an order is due.
+    /// Time of the next automatic action other than expiry and rotation: an order is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
-    /// Metadata members of its type, in the order of the answers.
+    /// Type-specific metadata members, in answer order.
     pub fields: JsonObject,
-    /// A JSON object of what the instance keeps to itself and no answer shows: keys, inputs of an order.
+    /// Internal JSON object that no answer shows: keys, inputs of an order.
     #[serde(default, with = "super::payload_text", skip_serializing_if = "Option::is_none")]
     pub inner: Option<Arc<Payload>>,
-    /// Newest first, at most 50; the first is `current`, the second `previous`.
+    /// Newest first, at most 50. The first is `current`, the second `previous`.
     #[serde(with = "super::shared")]
     pub versions: Vec<Arc<SecretVersion>>,
-    /// What its job was asked to do, oldest first, at most 100 answered ones.
+    /// Tasks of its job, oldest first; at most 100 answered ones.
     #[serde(default, with = "super::shared", skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Arc<SecretTask>>,
 }
 
 impl Secret {
-    /// The current version.
+    /// Returns the current version.
     #[must_use]
     pub fn current(&self) -> Option<&Arc<SecretVersion>> {
         self.versions.first()
     }
 
-    /// The version before the current one.
+    /// Returns the previous version.
     #[must_use]
     pub fn previous(&self) -> Option<&Arc<SecretVersion>> {
         self.versions.get(1)
     }
 
-    /// The task that its job is at.
+    /// Returns the task in progress.
     #[must_use]
     pub fn processing_task(&self) -> Option<&Arc<SecretTask>> {
         self.tasks.iter().find(|task| task.status == TaskStatus::Processing)
     }
 
-    /// Locks of all versions together.
+    /// Returns the number of locks on all versions.
     #[must_use]
     pub fn locks_total(&self) -> usize {
         self.versions.iter().map(|version| version.locks.len()).sum()
     }
 
-    /// Index of a version by id or alias.
+    /// Returns the index of a version by id or alias.
     #[must_use]
     pub fn position(&self, id_or_alias: &str) -> Option<usize> {
         let index = match id_or_alias {
@@ -139,22 +139,22 @@ impl Secret {
 pub struct SecretVersion {
     /// UUID.
     pub id: String,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// Whether the instance made it by itself.
+    /// True if it was created by automatic rotation.
     pub auto_rotated: bool,
-    /// Whether its payload was ever read.
+    /// True if its payload was ever read.
     pub downloaded: bool,
-    /// The payload fields; nothing once it is neither current nor previous, deleted or destroyed.
+    /// Payload members; `None` if it is neither current nor previous, or was deleted or destroyed.
     #[serde(with = "super::payload_text")]
     pub payload: Option<Arc<Payload>>,
-    /// SHA-256 of the payload's text, for comparing logged states; stays when the payload goes.
+    /// SHA-256 of the payload text, for comparing logged states; kept when the payload is deleted.
     pub payload_digest: Digest,
-    /// The exact text given.
+    /// Exact text as given.
     pub custom_metadata: Option<Box<RawValue>>,
-    /// When it expires.
+    /// Expiry.
     pub expiration_date: Option<Timestamp>,
-    /// Metadata members of its type.
+    /// Type-specific metadata members.
     pub fields: JsonObject,
     /// Sorted by name.
     #[serde(with = "super::shared")]
@@ -164,15 +164,15 @@ pub struct SecretVersion {
 /// A lock on a version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Lock {
-    /// Unique on its version.
+    /// Unique within its version.
     pub name: String,
-    /// Description, if it has one.
+    /// Description, if any.
     pub description: Option<String>,
-    /// The exact text given.
+    /// Exact text as given.
     pub attributes: Option<Box<RawValue>>,
-    /// When it was first set.
+    /// Time of the first creation.
     pub created_at: Timestamp,
-    /// When it was replaced last.
+    /// Time of the last replacement.
     pub updated_at: Timestamp,
 }
 
@@ -185,40 +185,40 @@ pub struct Group {
     pub name: String,
     /// May be empty.
     pub description: String,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// A configuration of an engine.
+/// Configuration of an engine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Configuration {
-    /// Unique with its type.
+    /// Unique within its type.
     pub name: String,
     /// The provider's `config_type`.
     pub config_type: String,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Members that metadata answers show.
+    /// Members shown in metadata answers.
     pub fields: JsonObject,
-    /// Members that only a GET by name shows.
+    /// Members shown only by a GET by name.
     #[serde(with = "super::payload_text")]
     pub value: Option<Arc<Payload>>,
-    /// A JSON object of what the instance keeps to itself and no answer shows: keys, serial numbers revoked.
+    /// Internal JSON object that no answer shows: keys, revoked serial numbers.
     #[serde(default, with = "super::payload_text", skip_serializing_if = "Option::is_none")]
     pub inner: Option<Arc<Payload>>,
 }
 
-/// The registration with the notification service.
+/// Registration with the notification service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Registration {
-    /// CRN of the notification instance; all that the API gives back.
+    /// CRN of the notification instance; the only member that the API returns.
     pub instance_crn: String,
-    /// Name given; never given back.
+    /// Source name; never returned.
     pub source_name: String,
-    /// Description given; never given back.
+    /// Source description; never returned.
     pub source_description: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What a new version of a secret is made from, and what it brings with it.
+//! Inputs and contents of a new version of a secret.
 
 use std::sync::Arc;
 
@@ -14,36 +14,36 @@ use crate::crypto::digest::sha256;
 use crate::model::json::JsonObject;
 use crate::model::{Digest, Payload, Timestamp};
 
-/// What a first version is made for.
+/// Inputs of a first version.
 pub(crate) struct Making<'a> {
     pub(crate) now: Timestamp,
-    /// The whole create body; its common members are checked.
+    /// The whole create body; its common members are already checked.
     pub(crate) body: &'a InputBody<'a>,
     /// Id of its group.
     pub(crate) group: &'a str,
     pub(crate) name: &'a str,
 }
 
-/// When a version expires.
+/// Expiry of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expiry {
-    /// When its secret does: the type has a date that users set.
+    /// Expires with its secret: users set the date for this type.
     OfSecret,
-    /// The version itself decides, as a certificate does.
+    /// Has its own expiry, as a certificate has.
     Own(Option<Timestamp>),
 }
 
-/// What a new version brings with it.
+/// Contents of a new version.
 pub(crate) struct Fresh {
-    /// Payload members; `None` when the version has none yet.
+    /// Payload members; `None` if the version has none yet.
     pub(crate) payload: Option<Zeroizing<String>>,
     pub(crate) expiry: Expiry,
-    /// All metadata members of the secret's type from now on; `None` when they stay as they are.
+    /// All type-specific metadata members of the secret; `None` keeps them unchanged.
     pub(crate) secret_fields: Option<JsonObject>,
     pub(crate) version_fields: JsonObject,
-    /// The secret's life from now on.
+    /// New state of the secret.
     pub(crate) life: SecretState,
-    /// What the secret keeps to itself from now on, see [`Secret::inner`]; `None` when that stays as it is.
+    /// New internal data of the secret, see [`Secret::inner`]; `None` keeps it unchanged.
     pub(crate) inner: Option<Payload>,
 }
 
@@ -59,7 +59,7 @@ impl Fresh {
         }
     }
 
-    /// The version that it becomes; `expiration` is what its expiry comes to.
+    /// Creates the version; `expiration` is its resolved expiry.
     pub(crate) fn version(self, id: String, now: Timestamp, expiration: Option<Timestamp>) -> SecretVersion {
         SecretVersion {
             id,
@@ -76,12 +76,12 @@ impl Fresh {
     }
 }
 
-/// The digest by which logged states compare payloads.
+/// Returns the digest by which logged states compare payloads.
 pub(crate) fn payload_digest(payload: &str) -> Digest {
     sha256(payload.as_bytes())
 }
 
-/// The named members of a body as an object, each value its exact text.
+/// Copies the named members of a body to an object, each value with its exact text.
 pub(super) fn take(body: &InputBody<'_>, names: &[&str]) -> Zeroizing<String> {
     let mut payload = ObjectText::new();
     for name in names {
@@ -90,7 +90,7 @@ pub(super) fn take(body: &InputBody<'_>, names: &[&str]) -> Zeroizing<String> {
     payload.finish()
 }
 
-/// When a secret with these metadata members rotates next, counted from `from`.
+/// Returns the next rotation of a secret with these metadata members, counted from `from`.
 pub(crate) fn next_rotation(fields: &JsonObject, from: Timestamp) -> Option<Timestamp> {
     let next = match rules::rotation_within(fields.get("rotation")?, &rules::ANY_ROTATION).ok()? {
         Rotation::Off => return None,

@@ -1,4 +1,4 @@
-//! A state machine with a clock that tests turn, driven by paths and bodies.
+//! A state machine with a manual clock, driven by paths and bodies.
 
 use super::super::access::Grant;
 use super::super::options::{Options, Switches};
@@ -12,7 +12,7 @@ pub(crate) const DAY: i64 = 86_400_000;
 pub(crate) struct Machine {
     pub(crate) state: InstanceState,
     pub(crate) now: Timestamp,
-    /// What its caller may do; nothing means everything.
+    /// Grants of the caller; `None` means all permissions.
     pub(crate) grants: Option<Vec<Grant>>,
 }
 
@@ -36,7 +36,7 @@ impl Got {
         self.object().get(name).is_some()
     }
 
-    /// The elements of a member that is a list of objects.
+    /// Returns the elements of a member that is a list of objects.
     pub(crate) fn rows(&self, name: &str) -> Vec<JsonObject> {
         let rows = self.object().array(name).unwrap_or_else(|| panic!("no {name} in {}", self.1));
         rows.iter().map(|row| JsonObject::parse(row.get()).unwrap()).collect()
@@ -55,7 +55,7 @@ impl Machine {
         Self { state: InstanceState::new(&options, Ids::new(Some(1)), now), now, grants: None }
     }
 
-    /// One that draws other ids and keys.
+    /// Creates a machine with different ids and keys.
     pub(crate) fn with_seed(seed: u64) -> Self {
         let mut machine = Self::new();
         machine.state.ids = Ids::new(Some(seed));
@@ -110,7 +110,7 @@ impl Machine {
         self.send(Verb::Delete, target, Some(config_type), "")
     }
 
-    /// A new secret whose body has these members more; its id.
+    /// Creates a secret with these additional members and returns its id.
     pub(crate) fn create(&mut self, secret_type: &str, name: &str, members: &str) -> String {
         let body = format!(r#"{{"secret_type":"{secret_type}","name":"{name}",{members}}}"#);
         let got = self.post("secrets", &body);
@@ -122,7 +122,7 @@ impl Machine {
         self.create("arbitrary", name, r#""payload":"v1""#)
     }
 
-    /// A new version of an arbitrary secret; its id.
+    /// Creates a new version of an arbitrary secret and returns its id.
     pub(crate) fn rotate_to(&mut self, id: &str, payload: &str) -> String {
         let got = self.post(&format!("secrets/{id}/versions"), &format!(r#"{{"payload":"{payload}"}}"#));
         assert_eq!(got.0, 201, "{}", got.1);

@@ -9,11 +9,11 @@ use super::items::Items;
 use crate::crypto::digest::sha256;
 use crate::model::json::JsonObject;
 
-/// The random numbers of one instance.
+/// Random number generator of one instance.
 pub(crate) struct Ids(ChaCha20Rng);
 
 impl Ids {
-    /// The same ids every time for one `seed`; unpredictable ones without.
+    /// Creates a generator: deterministic for a `seed`, unpredictable without.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         match seed {
             Some(seed) => Self(ChaCha20Rng::seed_from_u64(seed)),
@@ -26,8 +26,8 @@ impl Ids {
         }
     }
 
-    /// Those of an instance that holds items already: for one `seed` and the same items the same every time, and never
-    /// the ids that the items have from it.
+    /// Creates a generator for an instance that already has items: deterministic for the same `seed` and items, and
+    /// never repeating the ids of those items.
     pub(crate) fn beside(seed: Option<u64>, items: &Items) -> Self {
         let Some(seed) = seed else { return Self::new(None) };
         let mut text = seed.to_string();
@@ -42,12 +42,12 @@ impl Ids {
         Self(ChaCha20Rng::from_seed(*sha256(text.as_bytes()).as_bytes()))
     }
 
-    /// A version 4 UUID.
+    /// Returns a version 4 UUID.
     pub(crate) fn uuid(&mut self) -> String {
         uuid::Builder::from_random_bytes(self.0.random()).into_uuid().to_string()
     }
 
-    /// An API key: 44 letters and digits.
+    /// Returns an API key: 44 letters and digits.
     pub(crate) fn api_key(&mut self) -> Zeroizing<String> {
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         let mut key = Zeroizing::new(String::with_capacity(44));
@@ -58,14 +58,14 @@ impl Ids {
         key
     }
 
-    /// Random bytes, for keys and serial numbers.
+    /// Returns random bytes, for keys and serial numbers.
     pub(crate) fn bytes<const N: usize>(&mut self) -> Zeroizing<[u8; N]> {
         let mut bytes = Zeroizing::new([0; N]);
         self.0.fill_bytes(bytes.as_mut_slice());
         bytes
     }
 
-    /// A password by a `password_generation_policy`: 32 characters of every kind where it says nothing.
+    /// Returns a password for a `password_generation_policy`. Default: 32 characters of all kinds.
     pub(crate) fn password(&mut self, policy: Option<&JsonObject>) -> Zeroizing<String> {
         let wants = |name: &str| policy.and_then(|policy| policy.bool(name)).unwrap_or(true);
         let mut alphabet: Vec<char> = ('a'..='z').collect();

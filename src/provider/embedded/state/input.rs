@@ -1,4 +1,4 @@
-//! Reading request bodies without touching the digits and the order in them.
+//! Request bodies, read without changing the digits or the order of members.
 
 use chrono::DateTime;
 use serde_json::value::RawValue;
@@ -7,12 +7,12 @@ use super::refusal::Refusal;
 use crate::model::Timestamp;
 use crate::model::json::{Members, as_array, as_str};
 
-/// The members of a request body, borrowed from its text.
+/// Members of a request body, borrowed from its text.
 pub(crate) struct InputBody<'a>(Members<'a>);
 
-/// A member of a merge patch.
+/// Member of a merge patch.
 pub(crate) enum Patched<T> {
-    /// Not in the patch: stays as it is.
+    /// Not in the patch: unchanged.
     Absent,
     /// `null`: cleared.
     Clear,
@@ -21,7 +21,7 @@ pub(crate) enum Patched<T> {
 }
 
 impl<T> Patched<T> {
-    /// Applies the patch to an optional value; says whether the member was in the patch.
+    /// Applies the patch to an optional value. Returns `true` if the member was in the patch.
     pub(crate) fn apply(self, target: &mut Option<T>) -> bool {
         match self {
             Self::Absent => return false,
@@ -34,21 +34,21 @@ impl<T> Patched<T> {
 
 impl<'a> InputBody<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, Refusal> {
-        // serde's own message may quote the text, which may be a payload.
+        // Do not quote serde's message: it may contain a payload.
         Members::parse(text).map(Self).map_err(|_| Refusal::invalid("The request body is not a JSON object."))
     }
 
-    /// The last member of that name; a `null` is no value.
+    /// Returns the last member with that name; `null` counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.find(name).filter(|value| value.get() != "null")
     }
 
-    /// Whether there is a member of that name, be it `null`.
+    /// True if there is a member with that name, even `null`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// Whether a merge patch brings a member back to nothing.
+    /// True if a merge patch clears a member.
     pub(crate) fn clears(&self, name: &str) -> bool {
         self.find(name).is_some_and(|value| value.get() == "null")
     }
@@ -89,7 +89,7 @@ impl<'a> InputBody<'a> {
         }
     }
 
-    /// A member that has to be an object, as its exact text.
+    /// Returns the exact text of a member that must be an object.
     pub(crate) fn object(&self, name: &str) -> Result<Option<Box<RawValue>>, Refusal> {
         match self.get(name) {
             None => Ok(None),
@@ -134,7 +134,7 @@ impl<'a> InputBody<'a> {
         self.patched(name, Self::date)
     }
 
-    /// Refuses members that the operation does not know.
+    /// Rejects members that are not `known`.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), Refusal> {
         match self.0.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => Err(Refusal::invalid(format!("The field '{name}' is not allowed here."))),

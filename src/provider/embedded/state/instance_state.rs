@@ -1,4 +1,4 @@
-//! What an instance knows, as plain data.
+//! State of an instance, as plain data.
 
 use super::data::{DEFAULT_GROUP, Group};
 use super::forbidden::ForbiddenAct;
@@ -8,26 +8,26 @@ use super::renderer::Renderer;
 use crate::model::Timestamp;
 use crate::provider::embedded::options::{Options, Switches};
 
-/// Everything that an instance knows.
+/// Complete state of an instance.
 pub(crate) struct InstanceState {
     pub(crate) items: Items,
     pub(crate) renderer: Renderer,
     pub(crate) switches: Switches,
     pub(crate) ids: Ids,
     pub(crate) index: Index,
-    /// What changed since the log took it last.
+    /// Changes not yet added to the log.
     pub(crate) changes: Vec<ItemChange>,
-    /// Reads that would have destroyed something in the real service.
+    /// Reads that would have destroyed data in the real service.
     pub(crate) forbidden: Vec<ForbiddenAct>,
-    /// Code Engine jobs that other instances use, as `REGION/PROJECT/NAME`.
+    /// Code Engine jobs used by other instances, as `REGION/PROJECT/NAME`.
     pub(super) mapped_jobs: Vec<String>,
     pub(super) host: String,
 }
 
 impl InstanceState {
-    /// An empty instance: the default group and nothing else.
+    /// Creates a state that contains only the default group.
     pub(crate) fn new(options: &Options, ids: Ids, now: Timestamp) -> Self {
-        // Any stable id does; it only has to look like the provider's.
+        // Any stable id in the provider's format will do.
         let created_by = format!("iam-ServiceId-{}", options.instance_id);
         let mut state = Self {
             items: Items::default(),
@@ -50,7 +50,7 @@ impl InstanceState {
         state
     }
 
-    /// Takes over the items of another instance.
+    /// Replaces the items with those of another instance.
     pub(crate) fn replace(&mut self, items: &Items) {
         let ids: Vec<_> = self.items.secrets.keys().cloned().collect();
         ids.iter().for_each(|id| self.drop_secret(id));
@@ -64,7 +64,7 @@ impl InstanceState {
         }
     }
 
-    /// Changes how the instance behaves from now on.
+    /// Changes the switches from now on.
     pub(crate) fn set_switches(&mut self, switches: Switches) {
         let retells = self.switches.show_ca_private_key != switches.show_ca_private_key;
         self.switches = switches;

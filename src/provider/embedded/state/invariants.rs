@@ -1,4 +1,4 @@
-//! What holds after any sequence of requests, right or wrong.
+//! Invariants after any sequence of valid or invalid requests.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -8,7 +8,7 @@ use super::items::Index;
 use super::{Items, SecretState, rules};
 use crate::provider::embedded::options::Switches;
 
-/// One random request, or time passing. Names and versions are few, so that they meet.
+/// Sends a random request or advances the clock. Uses few names and versions, so that requests collide.
 fn step(machine: &mut Machine, rng: &mut ChaCha20Rng) {
     let ids: Vec<String> = machine.state.items.secrets.keys().map(ToString::to_string).collect();
     let id = match ids.len() {

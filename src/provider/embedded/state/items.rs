@@ -1,4 +1,4 @@
-//! The items of an instance, the indexes over them, and the one door through which they change.
+//! Items of an instance, their indexes, and the only functions that change them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::{InstanceState, Refusal};
 use crate::model::Timestamp;
 use crate::provider::embedded::options::NameScope;
 
-/// Everything in an instance at one moment. Cheap to clone for what did not change.
+/// All items of an instance at one point in time. Clones share unchanged items.
 #[derive(Debug, Clone, Default)]
 pub struct Items {
     /// Secrets by id.
@@ -19,11 +19,11 @@ pub struct Items {
     pub groups: BTreeMap<Arc<str>, Arc<Group>>,
     /// Configurations by `TYPE/NAME`.
     pub configurations: BTreeMap<Arc<str>, Arc<Configuration>>,
-    /// The registration, if there is one.
+    /// The registration, if any.
     pub registration: Option<Arc<Registration>>,
 }
 
-/// One item that changed, and what it is now; nothing when it was deleted.
+/// A changed item with its new value; `None` if it was deleted.
 #[derive(Debug, Clone)]
 pub enum ItemChange {
     /// A secret, by id.
@@ -37,7 +37,7 @@ pub enum ItemChange {
 }
 
 impl Items {
-    /// Makes a change.
+    /// Applies a change.
     pub fn apply(&mut self, change: &ItemChange) {
         match change {
             ItemChange::Secret(id, item) => put(&mut self.secrets, id, item),
@@ -55,23 +55,23 @@ fn put<T>(map: &mut BTreeMap<Arc<str>, Arc<T>>, key: &Arc<str>, item: &Option<Ar
     }
 }
 
-/// What would be too slow to look for in [`Items`].
+/// Indexes for lookups that would be slow in [`Items`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
     /// Ids by (type, name).
     names: BTreeMap<(String, String), BTreeSet<Arc<str>>>,
-    /// Secrets that expire or rotate by themselves, soonest first.
+    /// Secrets with a time-based change, soonest first.
     due: BTreeSet<(i64, Arc<str>)>,
-    /// Credentials with a previous version that ends by itself, soonest first.
+    /// Credentials whose previous version ends automatically, soonest first.
     previous_due: BTreeSet<(i64, Arc<str>)>,
-    /// Secrets with a task that waits for an answer.
+    /// Secrets with an open task.
     open_tasks: BTreeSet<Arc<str>>,
-    /// Secrets whose job is asked again to end credentials, soonest first.
+    /// Secrets whose job will be asked again to delete credentials, soonest first.
     retries: BTreeSet<(i64, Arc<str>)>,
 }
 
 impl Index {
-    /// The index of these items.
+    /// Builds the index of these items.
     #[cfg(test)]
     pub(crate) fn of(items: &Items) -> Self {
         let mut index = Self::default();
@@ -115,27 +115,27 @@ impl Index {
         }
     }
 
-    /// Ids of secrets whose job is to be asked again at `now` (milliseconds).
+    /// Returns the ids of secrets whose job must be asked again at `now` (milliseconds).
     pub(crate) fn retries(&self, now: i64) -> Vec<Arc<str>> {
         self.retries.iter().take_while(|(time, _)| *time <= now).map(|(_, id)| id.clone()).collect()
     }
 
-    /// Ids of secrets with a task that waits for an answer.
+    /// Returns the ids of secrets with an open task.
     pub(crate) fn open_tasks(&self) -> Vec<Arc<str>> {
         self.open_tasks.iter().cloned().collect()
     }
 
-    /// Ids of credentials whose previous version is over at `now` (milliseconds) and still there.
+    /// Returns the ids of credentials whose previous version has ended at `now` (milliseconds) but still exists.
     pub(crate) fn previous_due(&self, now: i64) -> Vec<Arc<str>> {
         self.previous_due.iter().take_while(|(time, _)| *time <= now).map(|(_, id)| id.clone()).collect()
     }
 
-    /// Ids of secrets that are due at `now` (milliseconds).
+    /// Returns the ids of secrets that are due at `now` (milliseconds).
     pub(crate) fn due(&self, now: i64) -> Vec<Arc<str>> {
         self.due.iter().take_while(|(time, _)| *time <= now).map(|(_, id)| id.clone()).collect()
     }
 
-    /// Ids of the secrets of that type and name.
+    /// Returns the ids of the secrets with that type and name.
     pub(crate) fn named(&self, secret_type: &str, name: &str) -> impl Iterator<Item = &Arc<str>> {
         self.names.get(&(secret_type.to_owned(), name.to_owned())).into_iter().flatten()
     }
@@ -152,7 +152,7 @@ fn due(secret: &Secret) -> Option<i64> {
         .min()
 }
 
-/// When the previous version of a credential with a lifetime is over.
+/// Returns when the previous version of a credential with a lifetime ends.
 fn previous_due(secret: &Secret) -> Option<i64> {
     let mints = SecretKind::of(&secret.secret_type).is_some_and(SecretKind::mints);
     let previous = secret.previous().filter(|version| mints && version.payload.is_some())?;
@@ -210,12 +210,12 @@ impl InstanceState {
         self.change(ItemChange::Registration(registration.map(Arc::new)));
     }
 
-    /// A secret by id.
+    /// Returns a secret by id.
     pub(crate) fn secret(&self, id: &str) -> Result<&Arc<Secret>, Refusal> {
         self.items.secrets.get(id).ok_or_else(|| Refusal::missing("The secret"))
     }
 
-    /// Refuses a (type, name) that another secret has, within the scope of the switch.
+    /// Rejects a (type, name) that another secret has, within the scope of the switch.
     pub(crate) fn check_name_free(&self, secret_type: &str, name: &str, group: &str, own: &str) -> Result<(), Refusal> {
         let taken = self.index.named(secret_type, name).any(|id| {
             let same_group = self.items.secrets.get(id).is_some_and(|secret| secret.group == group);

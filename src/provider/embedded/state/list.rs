@@ -1,4 +1,4 @@
-//! Lists: filters, orders and pages.
+//! Lists: filters, sort orders and pages.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Answer, InstanceState};
 use crate::model::Timestamp;
 use crate::provider::embedded::access::GroupScope;
 
-/// Bounds of the pages of one list.
+/// Paging limits of one list.
 pub(crate) struct Bounds {
     max_offset: usize,
     max_limit: usize,
@@ -29,7 +29,7 @@ pub(crate) const CONFIGURATION_LISTS: Bounds =
     Bounds { max_offset: 1000, max_limit: 1000, default_limit: 200, path: "configurations" };
 pub(crate) const LOCK_LISTS: Bounds = Bounds { max_offset: 1000, max_limit: 100, default_limit: 25, path: "locks" };
 
-/// Which rows of a list are asked for.
+/// Requested page of a list.
 pub(crate) struct ListPage {
     offset: usize,
     limit: usize,
@@ -51,7 +51,7 @@ impl ListPage {
         })
     }
 
-    /// The rows of this page, rendered.
+    /// Renders the rows of this page.
     pub(crate) fn cut<T>(&self, rows: &[T], render: impl Fn(&T) -> Zeroizing<String>) -> Vec<Zeroizing<String>> {
         let (start, skip) = match self.fault {
             Some(PageFault::Repeat) => (self.offset.saturating_sub(self.limit), 0),
@@ -61,8 +61,8 @@ impl ListPage {
         rows.iter().skip(start).take(self.limit).skip(skip).map(render).collect()
     }
 
-    /// The page around its rows. The links name the real service's host, as its own answers may: a client that
-    /// follows them instead of reading their `offset` does not get far.
+    /// Wraps the rows in a page. The links name the real service's host, as its own answers may; a client that follows
+    /// them instead of using their `offset` fails.
     pub(crate) fn envelope(
         &self,
         host: &str,
@@ -96,7 +96,7 @@ impl ListPage {
 }
 
 impl InstanceState {
-    /// The host in links.
+    /// Returns the host in links.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
@@ -119,7 +119,7 @@ impl InstanceState {
             })
             .filter(|secret| search.as_ref().is_none_or(|text| matches(secret, text)))
             .collect();
-        // Ids are the order of the map already.
+        // The map is already ordered by id.
         if query.get("sort") != Some("id") {
             query.sort(&mut found, &SORTS, |secret, field| sort_key(secret, field))?;
         }
@@ -155,7 +155,7 @@ fn sort_key(secret: &Secret, field: &str) -> (i64, String) {
         "updated_at" => (secret.updated_at.millis(), id),
         "retrieved_at" => (never(secret.retrieved_at), id),
         "expiration_date" => (never(secret.expiration_date), id),
-        // NUL sorts before whatever a name goes on with.
+        // NUL sorts before any further character of a name.
         "secret_type" => (0, format!("{}\0{id}", secret.secret_type)),
         "name" => (0, format!("{}\0{id}", secret.name)),
         _ => (0, id),

@@ -1,4 +1,4 @@
-//! Locks: setting, replacing and removing them, with their modes.
+//! Locks: creation, replacement and removal, with their modes.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use super::text::list;
 use super::{Answer, InstanceState, rules};
 use crate::model::Timestamp;
 
-/// What setting a lock does to the previous version.
+/// Effect of a new lock on the previous version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// Nothing.
+    /// No effect.
     Plain,
-    /// Takes locks of the same names off it.
+    /// Removes locks with the same names.
     RemovePrevious,
-    /// And deletes its payload when no lock is left on it.
+    /// Also deletes the payload if no lock remains.
     RemovePreviousAndDelete,
 }
 
@@ -36,7 +36,7 @@ impl Mode {
 }
 
 impl InstanceState {
-    /// Locks one version of a secret. Existing locks of the same names are replaced.
+    /// Locks one version of a secret. Replaces existing locks with the same names.
     pub(crate) fn lock(
         &mut self,
         now: Timestamp,
@@ -84,7 +84,7 @@ impl InstanceState {
         Ok(locks)
     }
 
-    /// Takes locks off: those named, or all. Off one version, or off every version of the secret.
+    /// Removes the named locks, or all, from one version or from every version of the secret.
     pub(crate) fn unlock(
         &mut self,
         now: Timestamp,
@@ -119,7 +119,7 @@ impl InstanceState {
         Ok(Answer { status, body })
     }
 
-    /// The locks of a secret, or of one of its versions, in full.
+    /// Lists the locks of a secret or of one of its versions, with all details.
     pub(crate) fn list_locks(&self, id: &str, version: Option<&str>, query: &Query) -> Result<Answer, Refusal> {
         let page = ListPage::parse(query, &LOCK_LISTS)?;
         let secret = self.secret(id)?;
@@ -134,7 +134,7 @@ impl InstanceState {
             .filter(|(_, _, lock)| search.as_ref().is_none_or(|text| lock.name.to_lowercase().contains(text)))
             .collect();
         query.sort(&mut locks, &["created_at", "updated_at", "name"], |(index, _, lock), field| match field {
-            // NUL sorts before whatever a name goes on with.
+            // NUL sorts before any further character of a name.
             "created_at" => (lock.created_at.millis(), format!("{}\0{index}", lock.name)),
             "updated_at" => (lock.updated_at.millis(), format!("{}\0{index}", lock.name)),
             _ => (0, format!("{}\0{index}", lock.name)),
@@ -154,7 +154,7 @@ fn parse_lock(now: Timestamp, text: &RawValue) -> Result<Lock, Refusal> {
     Ok(Lock { name, description, attributes: body.object("attributes")?, created_at: now, updated_at: now })
 }
 
-/// Adds a lock in its place by name, or replaces the one of that name.
+/// Inserts a lock in name order, or replaces the one with the same name.
 fn set(locks: &mut Vec<Arc<Lock>>, lock: &Lock) {
     match locks.binary_search_by(|found| found.name.cmp(&lock.name)) {
         Ok(index) => {

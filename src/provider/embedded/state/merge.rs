@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::refusal::Refusal;
 use crate::model::json::{JsonObject, MAX_DEPTH};
 
-/// The members of `patch` merged into `target`: `null` removes, objects merge, anything else replaces.
+/// Merges `patch` into `target`: `null` removes, objects merge, anything else replaces.
 ///
 /// # Errors
 /// 400 when the patch nests deeper than [`MAX_DEPTH`].
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn too_deep_is_refused() {
         let deep = format!("{}1{}", r#"{"a":"#.repeat(150), "}".repeat(150));
-        // Deeper than serde_json itself follows, or deeper than we do: never a crash.
+        // Deeper than serde_json's limit or ours: an error, never a crash.
         if let Ok(patch) = serde_json::from_str::<Box<RawValue>>(&deep) {
             assert_eq!(merge(None, &patch).unwrap_err().status, 400);
         }

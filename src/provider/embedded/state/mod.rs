@@ -1,5 +1,5 @@
-//! The instance as a state machine of plain data: no network, no clock, no lock. A request and the present go in, an
-//! answer or a refusal comes out, and what changed is noted for the log.
+//! The instance as a state machine over plain data: no network, no clock, no locks. A request and the current time go
+//! in, an answer or a refusal comes out, and changes are collected for the log.
 
 mod answer;
 mod authorize;

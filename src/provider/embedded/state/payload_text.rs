@@ -1,4 +1,4 @@
-//! Payloads in the data file of a sandbox: their exact text in a JSON string.
+//! Payload serialization in a sandbox's data file: the exact text as a JSON string.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::model::Payload;
 
-/// Writes a payload's text.
+/// Serializes a payload's text.
 pub(crate) fn serialize<S: Serializer>(payload: &Option<Arc<Payload>>, serializer: S) -> Result<S::Ok, S::Error> {
     match payload {
         Some(payload) => serializer.serialize_some(payload.expose()),
@@ -15,7 +15,7 @@ pub(crate) fn serialize<S: Serializer>(payload: &Option<Arc<Payload>>, serialize
     }
 }
 
-/// Reads a payload's text.
+/// Deserializes a payload's text.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Payload>>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     Ok(text.map(|text| Arc::new(Payload::new(Zeroizing::new(text)))))

@@ -1,63 +1,63 @@
-//! What can be wrong with a script of faults.
+//! Errors in a fault script.
 
-/// A script of faults cannot be used. Every message names the file and the line.
+/// An invalid fault script. Every message names the file and the line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScriptError {
-    /// The file is no TOML.
+    /// The file is not valid TOML.
     #[error("{place}: not valid TOML: {message}")]
     Syntax {
         /// File and line.
         place: String,
-        /// The parser's words.
+        /// Message of the parser.
         message: String,
     },
-    /// A key that is not known there.
+    /// Unknown key.
     #[error("{place}: unknown key `{key}` in {table}; {}", .nearest.as_ref().map_or_else(|| format!("it takes {known}"), |n| format!("did you mean `{n}`?")))]
     UnknownKey {
         /// File and line.
         place: String,
         /// The key as written.
         key: String,
-        /// What it stands in.
+        /// The table.
         table: String,
-        /// The known key that looks most like it.
+        /// The most similar known key.
         nearest: Option<String>,
-        /// All keys that are known there.
+        /// All known keys.
         known: String,
     },
-    /// A value of the wrong type or outside its bounds.
+    /// Value of the wrong type or out of range.
     #[error("{place}: `{key}` must be {expected}, not {found}")]
     WrongValue {
         /// File and line.
         place: String,
         /// The key.
         key: String,
-        /// What would be right.
+        /// Expected value.
         expected: String,
-        /// What is there.
+        /// Value found.
         found: String,
     },
-    /// A key that has to be there.
+    /// Required key is missing.
     #[error("{place}: {table} lacks `{key}`: {expected}")]
     Missing {
         /// File and line of the table.
         place: String,
-        /// What it is missing from.
+        /// The table.
         table: String,
         /// The key.
         key: &'static str,
-        /// What it takes.
+        /// Expected value.
         expected: String,
     },
-    /// Two keys that exclude each other.
+    /// Two mutually exclusive keys.
     #[error("{place}: `{first}` and `{second}` exclude each other; keep one")]
     Both {
         /// File and line.
         place: String,
-        /// One key.
+        /// First key.
         first: &'static str,
-        /// The other.
+        /// Second key.
         second: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! Scripts of faults: what `keyhaven sandbox --faults FILE` reads. `docs/sandbox.md` has the words for users.
+//! Fault scripts, as `keyhaven sandbox --faults FILE` reads them. `docs/sandbox.md` is the user documentation.
 
 mod error;
 mod read;
@@ -12,76 +12,76 @@ use super::when::When;
 use super::writer::WriterAction;
 use crate::provider::embedded::state::PageFault;
 
-/// What goes wrong with an instance, in which requests and when: plain data, read from TOML.
+/// Faults of an instance, with the requests and times that they apply to: plain data, read from TOML.
 ///
-/// For one seed the same sequence of requests meets the same faults.
+/// With the same seed, the same sequence of requests gets the same faults.
 #[derive(Debug, Clone, Default)]
 pub struct FaultScript {
-    /// Start of the random numbers of every rule.
+    /// Seed of the random numbers of every rule.
     pub(super) seed: u64,
     pub(super) rules: Vec<Rule>,
 }
 
-/// One rule: an act, and the requests that it happens to.
+/// One rule: an act and the requests that it applies to.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) when: Condition,
     pub(super) act: FaultAction,
 }
 
-/// Which requests a rule is for. All of it has to hold.
+/// Requests that a rule applies to. All conditions must hold.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Condition {
-    /// By method, path, class and number. Only requests within the time below are counted.
+    /// By method, path, class and number. Only requests within the time window below are counted.
     pub(super) which: When,
-    /// Every n-th of those, from the n-th on.
+    /// Every n-th of those, starting with the n-th.
     pub(super) every: Option<u64>,
-    /// Each with this probability, 0 to 1, drawn from the seed.
+    /// Probability of each, 0 to 1, drawn from the seed.
     pub(super) probability: Option<f64>,
-    /// At most so often.
+    /// Maximum number of times.
     pub(super) times: Option<u64>,
-    /// Not before the run is so old. A run begins with its first request.
+    /// Start of the time window, from the start of the run. A run starts with its first request.
     pub(super) after: Duration,
-    /// Not for longer than this from then on.
+    /// Length of the time window; `None` means no end.
     pub(super) lasting: Option<Duration>,
 }
 
-/// What a rule does.
+/// Action of a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum FaultAction {
-    /// Waits from `least` to `most`.
+    /// Waits a time between `least` and `most`.
     Latency { least: Duration, most: Duration },
-    /// Answers with this status and does nothing.
+    /// Answers with this status without processing the request.
     Answer { status: u16, pause: Pause },
-    /// Drops the connection, before or after doing what was asked.
+    /// Drops the connection, before or after processing the request.
     Drop { done: bool },
     /// Sends half of the body, then drops the connection.
     Cut,
-    /// 200 without a body.
+    /// Answers 200 without a body.
     Empty,
-    /// No JSON.
+    /// Answers with invalid JSON.
     Garbage,
     /// Never answers.
     Hang,
-    /// All tokens die.
+    /// Invalidates all tokens.
     ExpireTokens,
-    /// Nothing works for so long, token exchanges neither: this status, or dropped connections without one.
+    /// Fails all requests, including token exchanges, for this time: with this status, or by dropping connections.
     Outage { lasting: Duration, status: Option<u16> },
-    /// A page of a list is wrong.
+    /// Corrupts a page of a list.
     Page(PageFault),
-    /// The pages of a list move after this one was read.
+    /// Shifts the pages of a list after a page was read.
     Shift { changes: Vec<WriterAction> },
-    /// So many changes, before or after the request.
+    /// Makes `at_once` changes, before or after the request.
     Write { changes: Vec<WriterAction>, at_once: u64 },
 }
 
-/// What `Retry-After` asks for.
+/// Value of `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pause {
-    /// No such header.
+    /// No header.
     None,
-    /// Seconds.
+    /// Number of seconds.
     Seconds(u64),
-    /// The HTTP date so many seconds ahead of the instance's clock.
+    /// HTTP date this number of seconds ahead of the instance's clock.
     Date(u64),
 }

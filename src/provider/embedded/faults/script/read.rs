@@ -1,4 +1,4 @@
-//! From TOML to a script.
+//! Parses a fault script from TOML.
 
 use toml::de::{DeTable, DeValue};
 
@@ -9,13 +9,13 @@ use crate::provider::embedded::faults::when::When;
 use crate::provider::embedded::faults::writer::{CHANGES, WriterAction};
 use crate::provider::embedded::state::{Class, PageFault, Verb};
 
-/// Rules of a script at most.
+/// Maximum number of rules in a script.
 const RULES: usize = 1_000;
 
 const CONDITION: &[&str] =
     &["verb", "path", "class", "nth", "from", "to", "every", "probability", "times", "after", "for"];
 
-/// Every act with the keys that it takes beside `act` and `when`.
+/// Acts with their keys, in addition to `act` and `when`.
 const ACTS: &[(&str, &[&str])] = &[
     ("latency", &["seconds", "up_to"]),
     ("answer", &["status", "retry_after", "retry_after_date"]),
@@ -34,7 +34,7 @@ const ACTS: &[(&str, &[&str])] = &[
 const VERBS: &[(&str, Verb)] =
     &[("GET", Verb::Get), ("POST", Verb::Post), ("PUT", Verb::Put), ("PATCH", Verb::Patch), ("DELETE", Verb::Delete)];
 
-/// The classes; nothing is every one of them.
+/// Request classes; `None` means every class.
 const CLASSES: &[(&str, Option<Class>)] = &[
     ("listing", Some(Class::Listing)),
     ("reading", Some(Class::Reading)),
@@ -44,10 +44,10 @@ const CLASSES: &[(&str, Option<Class>)] = &[
 ];
 
 impl FaultScript {
-    /// Reads the text of a script; `name` is what messages call its file.
+    /// Parses the text of a script; `name` is the file name in messages.
     ///
     /// # Errors
-    /// When it is no TOML, or a key is unknown, missing, of the wrong type or out of bounds.
+    /// If it is not valid TOML, or a key is unknown, missing, of the wrong type or out of range.
     pub fn parse(text: &str, name: &str) -> Result<Self, ScriptError> {
         let script = Script { name, text };
         let document = DeTable::parse(text).map_err(|error| ScriptError::Syntax {
@@ -72,7 +72,7 @@ impl FaultScript {
 
 fn rule<'a>(script: Script<'a>, members: &'a DeTable<'a>, at: usize) -> Result<Rule, ScriptError> {
     let names: Vec<&str> = ACTS.iter().map(|(name, _)| *name).collect();
-    // First only its act: that decides which keys it may have.
+    // Read `act` first: it decides which keys are allowed.
     let any: Vec<&str> = members.keys().map(|key| key.get_ref().as_ref()).collect();
     let open = ScriptTable::new(script, members, "a rule", at, &any)?;
     let expected = format!("one of {}", listed(&names));
@@ -87,7 +87,7 @@ fn rule<'a>(script: Script<'a>, members: &'a DeTable<'a>, at: usize) -> Result<R
         None => Condition::default(),
     };
     let act = fault_action(name, &table)?;
-    // Only pages of lists can be spoiled or shifted; the others are neither matched nor counted.
+    // Only pages of lists can be corrupted or shifted; other requests are neither matched nor counted.
     let when = match act {
         FaultAction::Page(_) | FaultAction::Shift { .. } => {
             Condition { which: when.which.class(Class::Listing).verb(Verb::Get), ..when }
@@ -173,7 +173,7 @@ fn fault_action(name: &str, table: &ScriptTable<'_>) -> Result<FaultAction, Scri
             let changes = table.choices("changes", &both)?;
             FaultAction::Shift { changes: changes.unwrap_or_else(|| both.map(|(_, change)| change).to_vec()) }
         }
-        // The table of acts has no other.
+        // `ACTS` has no other act.
         _ => FaultAction::Write {
             changes: table
                 .choices("changes", CHANGES)?

@@ -1,4 +1,4 @@
-//! A table of a script, read strictly: a key that nobody asked for is an error.
+//! Strict reader for a table of a script: an unknown key is an error.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use toml::de::{DeTable, DeValue};
 use super::error::ScriptError;
 use crate::model::nearest::nearest;
 
-/// The longest time in a script: a day. A longer one is a slip of units.
+/// Longest time in a script, in seconds: a day. A longer one is probably a wrong unit.
 const LONGEST: f64 = 86_400.0;
 
-/// The text of a script and what messages call it.
+/// Text and name of a script.
 #[derive(Clone, Copy)]
 pub(super) struct Script<'a> {
     pub(super) name: &'a str,
@@ -18,25 +18,25 @@ pub(super) struct Script<'a> {
 }
 
 impl Script<'_> {
-    /// File and line of a byte.
+    /// Returns file and line of a byte offset.
     pub(super) fn place(&self, at: usize) -> String {
         let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
         format!("{}, line {line}", self.name)
     }
 }
 
-/// A table with the keys that it may have.
+/// Table with its known keys.
 pub(super) struct ScriptTable<'a> {
     script: Script<'a>,
     members: &'a DeTable<'a>,
-    /// What messages call it.
+    /// Name in messages.
     called: String,
-    /// Where it begins.
+    /// Byte offset of its start.
     at: usize,
 }
 
 impl<'a> ScriptTable<'a> {
-    /// Refuses every key that is not `known`.
+    /// Creates a reader; fails on keys that are not `known`.
     pub(super) fn new(
         script: Script<'a>,
         members: &'a DeTable<'a>,
@@ -61,7 +61,7 @@ impl<'a> ScriptTable<'a> {
         Ok(Self { script, members, called, at })
     }
 
-    /// File and line of a key, of the table itself when it is not there.
+    /// Returns file and line of a key, or of the table if the key is absent.
     pub(super) fn place(&self, name: &str) -> String {
         let at = self.members.get_key_value(name).map_or(self.at, |(key, _)| key.span().start);
         self.script.place(at)
@@ -76,7 +76,7 @@ impl<'a> ScriptTable<'a> {
         ScriptError::WrongValue { place: self.place(name), key: name.to_owned(), expected: expected.into(), found }
     }
 
-    /// The value of a key that has to be there.
+    /// Returns the value of a required key.
     pub(super) fn required<T>(
         &self,
         name: &'static str,
@@ -106,7 +106,7 @@ impl<'a> ScriptTable<'a> {
         }
     }
 
-    /// One of the words.
+    /// Returns the value of a key that takes one of these words.
     pub(super) fn choice<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, ScriptError> {
         let expected = || format!("one of {}", listed(&words.iter().map(|(word, _)| *word).collect::<Vec<_>>()));
         match self.get(name) {
@@ -119,7 +119,7 @@ impl<'a> ScriptTable<'a> {
         }
     }
 
-    /// A list of the words, at least one.
+    /// Returns the value of a key that takes a list of these words, at least one.
     pub(super) fn choices<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<Vec<T>>, ScriptError> {
         let expected = || format!("a list of {}", listed(&words.iter().map(|(word, _)| *word).collect::<Vec<_>>()));
         let Some(value) = self.get(name) else { return Ok(None) };
@@ -134,7 +134,7 @@ impl<'a> ScriptTable<'a> {
         found.filter(|found| !found.is_empty()).map(Some).ok_or_else(|| self.wrong(name, expected()))
     }
 
-    /// A whole number within the bounds, both included.
+    /// Returns an integer within these bounds, inclusive.
     pub(super) fn whole(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, ScriptError> {
         let expected = || match most {
             u64::MAX => format!("a whole number from {least}"),
@@ -159,7 +159,7 @@ impl<'a> ScriptTable<'a> {
         }
     }
 
-    /// A number above 0 and up to 1.
+    /// Returns a number above 0 and up to 1.
     pub(super) fn share(&self, name: &str) -> Result<Option<f64>, ScriptError> {
         if self.get(name).is_none() {
             return Ok(None);
@@ -168,7 +168,7 @@ impl<'a> ScriptTable<'a> {
         share.map(Some).ok_or_else(|| self.wrong(name, "a number above 0 and up to 1"))
     }
 
-    /// Seconds from 0 to a day, with a fraction if need be.
+    /// Returns a number of seconds from 0 to a day; fractions are allowed.
     pub(super) fn seconds(&self, name: &str) -> Result<Option<Duration>, ScriptError> {
         if self.get(name).is_none() {
             return Ok(None);
@@ -178,7 +178,7 @@ impl<'a> ScriptTable<'a> {
         seconds.map(Some).ok_or_else(|| self.wrong(name, "seconds from 0 to 86400"))
     }
 
-    /// A table inside this one.
+    /// Returns a nested table.
     pub(super) fn table(&self, name: &str, known: &[&str]) -> Result<Option<Self>, ScriptError> {
         match self.get(name) {
             None => Ok(None),
@@ -191,7 +191,7 @@ impl<'a> ScriptTable<'a> {
     }
 }
 
-/// Words for a message.
+/// Formats words for a message.
 pub(super) fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }

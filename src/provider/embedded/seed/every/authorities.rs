@@ -1,4 +1,4 @@
-//! Certificate authorities, a template, and certificates of every kind.
+//! Certificate authorities, templates, and certificates of every kind.
 
 use super::{DAY, HOUR};
 use crate::model::json::JsonObject;
@@ -12,7 +12,8 @@ const INTERMEDIATE: &str = "private_cert_configuration_intermediate_ca";
 const TEMPLATE: &str = "private_cert_configuration_template";
 const SUBJECT: &str = r#""organization":["Keyhaven Sandbox"],"country":["DE"],"ou":["PKI"]"#;
 
-/// A root, an intermediate that it signs, one that is signed from outside, one that still waits for that, a template.
+/// Creates a root, an intermediate signed by it, an externally signed intermediate, one still waiting for its
+/// signature, and templates.
 pub(super) fn authorities(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
     create(
         seeder,
@@ -39,7 +40,7 @@ pub(super) fn authorities(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> 
         );
         create(seeder, INTERMEDIATE, name, &members)?;
     }
-    // Signed by what stands for an authority outside: any that holds the request and gives the certificate back.
+    // The root plays the external authority: any authority that signs the request will do.
     let request = signing_request(seeder, "issuing-external")?;
     let signed = act(seeder, "root-main", ROOT, "sign_csr", |body| {
         body.str("csr", &request).str("ttl", "61320h").str("common_name", "Sandbox issuing-external");
@@ -65,7 +66,8 @@ pub(super) fn authorities(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> 
     )
 }
 
-/// With several versions, for names of every kind, from a customer's request, revoked.
+/// Creates private certificates with several versions, with names of every kind, from a customer's signing request, and
+/// revoked.
 pub(super) fn private_certificates(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
     let at = seeder.start.plus_millis(250 * DAY);
     let group = seeder.groups.get(1).cloned().unwrap_or_default();
@@ -98,9 +100,9 @@ pub(super) fn private_certificates(seeder: &mut Seeder<'_>) -> Result<(), Embedd
     seeder.request(at.plus_millis(DAY), Verb::Post, &format!("secrets/{revoked}/actions"), body).map(drop)
 }
 
-/// Ordered and issued, issued twice, and waiting for somebody to set the records by hand.
+/// Creates public certificates: issued once, issued twice, and waiting for manual DNS records.
 pub(super) fn public_certificates(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
-    // A certificate of a public authority is good for some weeks, so these are of this week.
+    // Certificates of a public authority are valid for some weeks only, so these are from this week.
     let at = seeder.now.plus_millis(-3 * DAY);
     let order = |name: &str, dns: &str| {
         format!(
@@ -116,7 +118,8 @@ pub(super) fn public_certificates(seeder: &mut Seeder<'_>) -> Result<(), Embedde
     seeder.secret_at(at, "public_cert", "public-pending", &order("pending", "manual")).map(drop)
 }
 
-/// Imported certificates whose key and request the instance made: one waits for its certificate, one has it.
+/// Creates imported certificates with a key and request made by the instance: one still without its certificate, one
+/// with it.
 pub(super) fn managed_requests(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
     let managed = |name: &str| {
         format!(
@@ -144,12 +147,12 @@ fn create(seeder: &mut Seeder<'_>, config_type: &str, name: &str, members: &str)
     seeder.request(seeder.start, Verb::Post, "configurations", &body).map(drop)
 }
 
-/// A secret made after the authorities.
+/// Creates a secret after the authorities exist.
 fn secret(seeder: &mut Seeder<'_>, secret_type: &str, name: &str, members: &str) -> Result<String, EmbeddedError> {
     seeder.secret_at(seeder.start.plus_millis(250 * DAY), secret_type, name, members)
 }
 
-/// An action on an authority.
+/// Performs an action on an authority.
 fn act(
     seeder: &mut Seeder<'_>,
     name: &str,
@@ -163,7 +166,7 @@ fn act(
     seeder.typed(Verb::Post, &format!("configurations/{name}/actions"), config_type, &body.finish())
 }
 
-/// The signing request of an intermediate authority.
+/// Returns the signing request of an intermediate authority.
 fn signing_request(seeder: &mut Seeder<'_>, name: &str) -> Result<String, EmbeddedError> {
     let shown = seeder.typed(Verb::Get, &format!("configurations/{name}"), INTERMEDIATE, "")?;
     Ok(shown.object("data").and_then(|data| data.str("csr")).unwrap_or_default())

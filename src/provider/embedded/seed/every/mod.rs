@@ -1,4 +1,4 @@
-//! One or more of everything.
+//! At least one item of every type.
 
 mod authorities;
 
@@ -8,10 +8,10 @@ use crate::provider::embedded::state::Verb;
 use crate::provider::embedded::state::text::{ObjectText, date};
 
 const HOUR: i64 = 3_600_000;
-/// Versions that a secret has at most, by the provider's limit.
+/// Maximum number of versions of a secret, by the provider's limit.
 const MOST_VERSIONS: usize = 50;
 
-/// Fills an empty instance, with that many secrets of the plain types among the rest.
+/// Fills an empty instance, including `plain` secrets of the plain types.
 pub(super) fn fill(seeder: &mut Seeder<'_>, plain: usize) -> Result<(), EmbeddedError> {
     seeder.make_groups()?;
     seeder.configurations()?;
@@ -25,7 +25,7 @@ pub(super) fn fill(seeder: &mut Seeder<'_>, plain: usize) -> Result<(), Embedded
     seeder.register()
 }
 
-/// Secrets in the conditions that need care: full of versions, locked on both, expired.
+/// Creates secrets in special states: with the maximum of versions, with both versions locked, expired.
 fn conditions(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
     let many = arbitrary(seeder, "fifty-versions", None)?;
     for number in 2..=MOST_VERSIONS {
@@ -39,12 +39,12 @@ fn conditions(seeder: &mut Seeder<'_>) -> Result<(), EmbeddedError> {
         let path = format!("secrets/{locked}/versions/{version}/locks_bulk");
         seeder.request(seeder.start.plus_millis(2 * DAY), Verb::Post, &path, body)?;
     }
-    // Over before the year of the instance's clock began: the next request finds it destroyed.
+    // It expires before the current year of the instance's clock, so the next request destroys it.
     let expires = seeder.start.plus_millis(30 * DAY);
     arbitrary(seeder, "expired", Some(&date(expires))).map(drop)
 }
 
-/// A plain secret of this name in the default group; its id.
+/// Creates a plain secret in the default group and returns its id.
 fn arbitrary(seeder: &mut Seeder<'_>, name: &str, expires: Option<&str>) -> Result<String, EmbeddedError> {
     let payload = super::payloads::token(&mut seeder.rng);
     let mut body = ObjectText::new();
@@ -64,13 +64,13 @@ mod tests {
     use crate::provider::embedded::state::Items;
     use crate::provider::embedded::{EmbeddedInstance, InstanceClock, Options, Secret, SecretState};
 
-    /// Filled on some day of 2026, and looked at a minute later.
+    /// Returns an instance's content, filled on a day of 2026 and read one minute later.
     fn filled(day: i64) -> Items {
         let clock = InstanceClock::manual(Timestamp::from_millis(1_772_323_200_000 + day * DAY));
         let instance = EmbeddedInstance::new(Options { clock, ..Options::default() });
         every_type(&instance, 1).unwrap();
         instance.clock().advance(60_000);
-        // What time has done to it is seen with the next request.
+        // The next request applies time-based changes.
         instance.change(|_, _| ());
         assert_eq!(instance.forbidden_acts(), []);
         instance.snapshot().items

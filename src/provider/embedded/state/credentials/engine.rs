@@ -1,4 +1,4 @@
-//! The configuration of a custom credentials engine: which job makes the credentials, and what it takes and gives.
+//! Configuration of a custom credentials engine: the job that creates the credentials, with its parameters and results.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::model::json::{JsonObject, as_str, raw};
 
 /// Its `config_type`.
 pub(crate) const ENGINE: &str = "custom_credentials_configuration";
-/// Seconds that a job may take.
+/// Allowed job timeout, in seconds.
 const TIMEOUT: std::ops::RangeInclusive<u64> = 300..=86_400;
-/// What it may take when nothing is said.
+/// Default job timeout.
 const DEFAULT_TIMEOUT: &str = "10m";
 
-/// What the real service reads from the variables of a job. There is no job here, so every job is one that logs in
-/// with another secret and makes an API key.
+/// Job schema: name, format and variable of each parameter. The real service reads it from the variables of the job.
+/// The embedded instance has no jobs, so every job logs in with another secret and creates an API key.
 const PARAMETERS: [(&str, &str, &str); 4] = [
     ("login_secret", "type:secret_id, required:false", "SMIN_LOGIN_SECRET"),
     ("username", "type:string, required:false", "SMIN_USERNAME"),
@@ -31,7 +31,7 @@ const CREDENTIALS: [(&str, &str); 2] =
     [("api_key", "type:string, required:true"), ("user_id", "type:string, required:true")];
 
 impl InstanceState {
-    /// The members of a new configuration.
+    /// Returns the members of a new configuration.
     pub(in super::super) fn custom_engine(&mut self, body: &InputBody<'_>) -> Result<JsonObject, Refusal> {
         let mut fields = JsonObject::default();
         if let Some(id) = body.string("api_key_ref")? {
@@ -60,7 +60,7 @@ impl InstanceState {
         Ok(fields)
     }
 
-    /// The patch of a configuration: only how long a job may take.
+    /// Applies a patch of a configuration, which can change only the job timeout.
     pub(in super::super) fn patch_custom_engine(
         &self,
         body: &InputBody<'_>,
@@ -74,14 +74,14 @@ impl InstanceState {
         Ok(())
     }
 
-    /// The engine of a secret; nothing once it was deleted.
+    /// Returns the engine of a secret; `None` if it was deleted.
     pub(in super::super) fn engine_of(&self, secret: &Secret) -> Option<Arc<Configuration>> {
         let name = secret.fields.str("configuration")?;
         self.items.configurations.get(format!("{ENGINE}/{name}").as_str()).cloned()
     }
 
-    /// Refuses parameters that are no simple values, that have another type than the schema says, or that name a
-    /// secret which is not there.
+    /// Rejects parameters that are not scalar, do not match the type in the schema, or name a secret that does not
+    /// exist.
     pub(in super::super) fn check_parameters(&self, parameters: &RawValue) -> Result<(), Refusal> {
         let wrong =
             |name: &str| Refusal::invalid(format!("The parameter '{name}' does not fit the schema of the engine."));
@@ -106,20 +106,20 @@ impl InstanceState {
     }
 }
 
-/// Seconds that the job of an engine may take.
+/// Returns the job timeout of an engine, in seconds.
 pub(in super::super) fn task_timeout(engine: Option<&Configuration>) -> u64 {
     let written = engine.and_then(|engine| engine.fields.str("task_timeout"));
     written.and_then(|text| Ttl::parse(&text)).map_or(*TIMEOUT.start() * 2, |timeout| timeout.seconds())
 }
 
-/// Names of the parts that credentials of an engine have.
+/// Returns the names of the parts that an engine's credentials have.
 pub(in super::super) fn credential_names(engine: Option<&Configuration>) -> Vec<String> {
     let schema = engine.and_then(|engine| engine.fields.object("schema"));
     let parts = schema.and_then(|schema| schema.array("credentials")).unwrap_or_default();
     parts.iter().filter_map(|part| JsonObject::parse(part.get()).ok()?.str("name")).collect()
 }
 
-/// A job as `REGION/PROJECT/NAME`.
+/// Returns the job as `REGION/PROJECT/NAME`.
 fn job(code_engine: &RawValue) -> Result<String, Refusal> {
     let body = InputBody::parse(code_engine.get())?;
     body.only(&["job_name", "project_id", "region"])?;
@@ -185,7 +185,7 @@ mod tests {
             for wrong in [r#"{"task_timeout":"4m"}"#, r#"{"task_timeout":"25h"}"#, r#"{"api_key_ref":"x"}"#] {
                 assert_eq!(machine.patch("configurations/one", wrong).0, 400, "{wrong}");
             }
-            // All of it is metadata.
+            // All members are metadata.
             let row = &machine.get("configurations").rows("configurations")[0];
             assert_eq!(row.str("task_timeout").as_deref(), Some(shown));
             assert!(row.object("schema").is_some() && row.object("code_engine").is_some());
@@ -232,7 +232,7 @@ mod tests {
         );
         assert_eq!(machine.post("configurations", &body).0, 201);
         assert_eq!(machine.delete_typed("configurations/same", root).0, 204);
-        // The other configuration of that name uses it still.
+        // The other configuration with that name still uses it.
         assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("referenced_by"), r#"["same"]"#);
         let mut machine = Machine::new();
         let plain = machine.arbitrary("plain");

@@ -1,25 +1,25 @@
-//! Which credentials are alive outside of the instance: what no backup may change.
+//! Credentials that are valid outside the instance, which a backup must not change.
 
 use super::super::data::{Secret, SecretVersion};
 use super::super::items::Items;
 use crate::model::Digest;
 
-/// A credential that the instance issued and that opens something: an API key of an identity, a key of another
-/// service, or what a customer's job made.
+/// A valid credential issued by the instance: an API key of an identity, a key of another service, or the result of a
+/// customer's job.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LiveCredential {
     /// Id of its secret.
     pub secret_id: String,
-    /// Id of the version that holds it.
+    /// Id of its version.
     pub version_id: String,
-    /// Its id with its issuer: `ApiKey-…`, the CRN of a resource key, or what the job called it.
+    /// Its id at the issuer: `ApiKey-…`, the CRN of a resource key, or the id from the job.
     pub credential_id: String,
-    /// Digest of the payload, by which two moments are compared.
+    /// Digest of the payload, for comparing two points in time.
     pub value: Digest,
 }
 
 impl Items {
-    /// Every credential that is alive, by secret and version.
+    /// Returns all valid credentials, ordered by secret and version.
     #[must_use]
     pub fn live_credentials(&self) -> Vec<LiveCredential> {
         let issued = ["iam_credentials", "service_credentials", "custom_credentials"];

@@ -1,4 +1,4 @@
-//! What the credential types share: lifetimes, rotation within a lifetime, and which credentials are alive.
+//! Parts shared by the credential types: lifetimes, rotation within a lifetime, and the set of valid credentials.
 
 pub(super) mod engine;
 mod live;

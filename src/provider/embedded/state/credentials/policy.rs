@@ -11,24 +11,24 @@ use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
 use crate::provider::embedded::state::fresh_version::next_rotation;
 
-/// What one type allows.
+/// Limits of one secret type.
 pub(crate) struct Limits {
-    /// Seconds that a lifetime has.
+    /// Allowed lifetime, in seconds.
     pub(crate) ttl: std::ops::RangeInclusive<u64>,
-    /// Whether a lifetime may also be missing or 0: without end.
+    /// True if the lifetime may be absent or 0, which means unlimited.
     pub(crate) endless: bool,
-    /// How often it may rotate.
+    /// Allowed rotation intervals.
     pub(crate) rotation: Bounds,
 }
 
-/// Refuses a rotation that would come after the credential's end.
+/// Rejects a rotation after the end of the credential.
 fn check_interval(fields: &JsonObject, from: Timestamp, end: Option<Timestamp>) -> Result<(), Refusal> {
     let late = next_rotation(fields, from).zip(end).is_some_and(|(next, end)| next > end);
     if late { Err(Refusal::interval()) } else { Ok(()) }
 }
 
 impl InstanceState {
-    /// `ttl` and `rotation` of a create body, put among the members.
+    /// Reads `ttl` and `rotation` of a create body and adds them to `fields`.
     pub(in super::super) fn credential_policy(
         &self,
         body: &InputBody<'_>,
@@ -53,8 +53,8 @@ impl InstanceState {
         Ok(ttl)
     }
 
-    /// `ttl` and `rotation` of a metadata patch. A new lifetime is for the next credential: the one there keeps its
-    /// end. Says whether rotation was patched and is on now.
+    /// Applies `ttl` and `rotation` of a metadata patch. A new lifetime applies to the next credential; the current one
+    /// keeps its end. Returns `true` if rotation was patched and is now on.
     pub(in super::super) fn patch_credential_policy(
         &self,
         body: &InputBody<'_>,
@@ -74,7 +74,7 @@ impl InstanceState {
                 let merged = merge(secret.fields.get("rotation"), &patch)?;
                 rules::rotation_within(&merged, &limits.rotation)?;
                 secret.fields.set("rotation", merged);
-                // A credential that ends before it would rotate could not rotate at all.
+                // A credential that ends before its rotation could not rotate.
                 check_interval(&secret.fields, now, secret.expiration_date)?;
                 secret.next_rotation_date = self.next_rotation(&secret.fields, now);
                 true

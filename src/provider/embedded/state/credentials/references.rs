@@ -5,7 +5,8 @@ use super::super::data::Configuration;
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
 
-/// Ids of the secrets that a configuration uses: the API key of a custom engine, the PIN of a crypto provider.
+/// Returns the ids of the secrets that a configuration uses: the API key of a custom engine, the PIN of a crypto
+/// provider.
 fn used(configuration: &Configuration) -> Vec<String> {
     let fields = &configuration.fields;
     let provider = fields.object("crypto_key").and_then(|key| key.object("provider"));
@@ -14,7 +15,7 @@ fn used(configuration: &Configuration) -> Vec<String> {
 }
 
 impl InstanceState {
-    /// Writes the name of a configuration to the secrets that it uses now, and takes it off those that it used before.
+    /// Adds a configuration's name to the secrets that it uses now, and removes it from those that it no longer uses.
     pub(in super::super) fn refer(
         &mut self,
         now: Timestamp,
@@ -27,7 +28,7 @@ impl InstanceState {
         else {
             return;
         };
-        // Configurations of several types may share a name.
+        // Configurations of different types may have the same name.
         let others = self.items.configurations.values();
         let others = others.filter(|other| other.name == name && other.config_type != config_type);
         let still: Vec<String> = others.flat_map(|other| used(other)).collect();
@@ -58,7 +59,7 @@ impl InstanceState {
     }
 }
 
-/// Names of the configurations that use a secret with these members.
+/// Returns the names of the configurations that use a secret with these members.
 pub(in super::super) fn referenced_by(fields: &JsonObject) -> Vec<String> {
     let names = fields.array("referenced_by").unwrap_or_default();
     names.iter().filter_map(|name| crate::model::json::as_str(name)).collect()

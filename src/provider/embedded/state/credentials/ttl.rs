@@ -1,4 +1,4 @@
-//! Lifetimes: written as a text with a unit or as a number of seconds, `^[0-9]+[smhd]?$`, at most 10 characters.
+//! Lifetimes, given as a string with a unit or as a number of seconds: `^[0-9]+[smhd]?$`, at most 10 characters.
 
 use std::ops::RangeInclusive;
 
@@ -9,24 +9,24 @@ use super::super::refusal::Refusal;
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, as_str, raw};
 
-/// Seconds of a minute, an hour and a day.
+/// Seconds per minute, hour and day.
 pub(crate) const MINUTE: u64 = 60;
 pub(crate) const HOUR: u64 = 60 * MINUTE;
 pub(crate) const DAY: u64 = 24 * HOUR;
 
-/// Characters of a lifetime.
+/// Maximum length of a lifetime, in characters.
 const LENGTH: usize = 10;
 
 /// A lifetime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ttl {
-    /// As it was written.
+    /// Text as given.
     text: String,
     seconds: u64,
 }
 
 impl Ttl {
-    /// Reads a text such as `30m`, `1d` or `3600`.
+    /// Parses a text such as `30m`, `1d` or `3600`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() > LENGTH {
             return None;
@@ -44,7 +44,7 @@ impl Ttl {
         Some(Self { text: text.to_owned(), seconds: digits.parse::<u64>().ok()?.checked_mul(unit)? })
     }
 
-    /// Reads a JSON string or a whole number, within `bounds` (seconds) or, where that is allowed, 0.
+    /// Parses a JSON string or an integer within `bounds` (seconds), or 0 if `zero` allows it.
     fn read(name: &str, value: &RawValue, bounds: &RangeInclusive<u64>, zero: bool) -> Result<Self, Refusal> {
         let text = as_str(value).unwrap_or_else(|| value.get().to_owned());
         let ttl = Self::parse(&text);
@@ -54,7 +54,7 @@ impl Ttl {
         })
     }
 
-    /// A member of a create body.
+    /// Reads a member of a create body.
     pub(crate) fn given(
         body: &InputBody<'_>,
         name: &str,
@@ -64,7 +64,7 @@ impl Ttl {
         body.get(name).map(|value| Self::read(name, value, bounds, zero)).transpose()
     }
 
-    /// A member of a metadata patch. `null` clears it where no lifetime is allowed.
+    /// Reads a member of a metadata patch. `null` clears it if the lifetime is optional.
     pub(crate) fn patched(
         body: &InputBody<'_>,
         name: &str,
@@ -79,32 +79,32 @@ impl Ttl {
         }
     }
 
-    /// The lifetime among the metadata members of a secret, if it has one.
+    /// Returns the lifetime among the metadata members of a secret, if any.
     pub(crate) fn of(fields: &JsonObject) -> Option<Self> {
         Self::parse(&fields.str("ttl")?)
     }
 
-    /// How answers show it: as it was written, or as a text of seconds.
+    /// Returns the value shown in answers: as given, or as a string of seconds.
     pub(crate) fn shown(&self, as_seconds: bool) -> Box<RawValue> {
         if as_seconds { raw(&self.seconds.to_string()) } else { raw(&self.text) }
     }
 
-    /// Whether it is no whole number of hours.
+    /// True if it is not a whole number of hours.
     pub(crate) fn is_fine(&self) -> bool {
         !self.seconds.is_multiple_of(HOUR)
     }
 
-    /// Seconds; 0 for a lifetime without end.
+    /// Returns seconds; 0 means unlimited.
     pub(super) fn seconds(&self) -> u64 {
         self.seconds
     }
 
-    /// Milliseconds; `None` for a lifetime without end.
+    /// Returns milliseconds; `None` if unlimited.
     pub(crate) fn millis(&self) -> Option<i64> {
         i64::try_from(self.seconds).ok()?.checked_mul(1000).filter(|millis| *millis > 0)
     }
 
-    /// When something made at `now` is over; `None` for a lifetime without end.
+    /// Returns the end of a lifetime that starts at `now`; `None` if unlimited.
     pub(crate) fn end(&self, now: Timestamp) -> Option<Timestamp> {
         Some(now.plus_millis(self.millis()?))
     }

@@ -1,4 +1,4 @@
-//! Deleting the data of one version while its metadata stays.
+//! Deletion of a version's data; its metadata stays.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::model::Timestamp;
 use crate::provider::embedded::state::secret_kind::SecretKind;
 
 impl InstanceState {
-    /// Deletes the credential of a version: of IAM credentials the current one, of custom credentials the current or
-    /// the previous one, whose job gets a task for it.
+    /// Deletes the credential of a version. For IAM credentials only the current version can be deleted; for custom
+    /// credentials also the previous one, and the job gets a task for it.
     pub(in super::super) fn delete_version_data(
         &mut self,
         now: Timestamp,
@@ -34,7 +34,7 @@ impl InstanceState {
             return Err(Refusal::locked());
         }
         if secret.secret_type == "custom_credentials" {
-            // The payload stays until the job has deleted what it opens.
+            // The payload stays until the job has deleted the credential.
             let target = target.id.clone();
             self.enqueue_end(now, &mut secret, TaskTrigger::SecretVersionDataDeletion, &target);
             if !self.switches.tasks_move_updated_at {

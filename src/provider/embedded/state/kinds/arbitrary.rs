@@ -1,4 +1,4 @@
-//! `arbitrary`: one text.
+//! `arbitrary`: a single text.
 
 use zeroize::Zeroizing;
 

@@ -1,4 +1,4 @@
-//! `custom_credentials`: credentials that a job of the customer makes. Every version is first a task for that job.
+//! `custom_credentials`: credentials that a customer's job creates. Every version starts as a task for that job.
 
 use serde_json::value::RawValue;
 
@@ -61,7 +61,7 @@ impl InstanceState {
         self.patch_credential_policy(body, secret, now, &LIMITS)
     }
 
-    /// Orders a new version of a secret and returns the id that it will have.
+    /// Orders a new version of a secret and returns its future id.
     pub(in super::super) fn order_version(
         &mut self,
         now: Timestamp,

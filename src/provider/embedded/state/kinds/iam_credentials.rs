@@ -1,7 +1,7 @@
-//! `iam_credentials`: an API key of a service id of the provider's identity service, with a lifetime.
+//! `iam_credentials`: an API key of a service id in the provider's identity service, with a lifetime.
 //!
-//! With `reuse_api_key` a version is one key, and readers share it. Without, every read of the payload makes a new key
-//! and deletes the one before.
+//! With `reuse_api_key`, each version is one key that all readers share. Without it, every payload read creates a new
+//! key and deletes the previous one.
 
 use std::sync::Arc;
 
@@ -24,15 +24,15 @@ pub(super) const VERSION: [&str; 1] = ["restore_from_version"];
 pub(super) const PATCH: [&str; 2] = ["ttl", "rotation"];
 
 const LIMITS: Limits = Limits { ttl: 60..=90 * 86_400, endless: false, rotation: CREDENTIAL_ROTATION };
-/// The provider's own words.
+/// Message of the provider.
 const NO_ROTATION: &str = "Rotating IAM credentials is not supported when reuse credentials is off.";
 
-/// Whether a secret says that its API key outlives a read.
+/// True if a secret keeps its API key when it is read.
 pub(crate) fn reuses_api_key(fields: &JsonObject) -> bool {
     fields.bool("reuse_api_key") == Some(true)
 }
 
-/// An API key that was just made.
+/// A newly created API key.
 struct Minted {
     payload: Zeroizing<String>,
     version_fields: JsonObject,
@@ -99,7 +99,7 @@ impl InstanceState {
         Ok(rotates)
     }
 
-    /// The engine needs a configuration that is not disabled, or an authorization between the services.
+    /// Fails unless the engine has an enabled configuration or the services are authorized.
     fn check_iam_engine(&self) -> Result<(), Refusal> {
         let mut engines = self.items.configurations.values();
         let engine = engines.find(|found| found.config_type == "iam_credentials_configuration");
@@ -114,10 +114,10 @@ impl InstanceState {
         }
     }
 
-    /// Makes an API key and writes down whose it is.
+    /// Creates an API key and records its identity in `fields`.
     fn mint(&mut self, fields: &mut JsonObject, now: Timestamp) -> Minted {
         let is_static = fields.bool("service_id_is_static") == Some(true);
-        // A key that readers share stays with its service id; every other key gets one of its own.
+        // A shared key keeps its service id; every other key gets a new one.
         let stays = is_static || reuses_api_key(fields) && fields.get("service_id").is_some();
         if !stays {
             fields.set("service_id", raw(&format!("ServiceId-{}", self.ids.uuid())));
@@ -132,7 +132,7 @@ impl InstanceState {
         }
     }
 
-    /// What a read does to a secret without `reuse_api_key`: its key is deleted and another one made.
+    /// Applies the effect of a read without `reuse_api_key`: deletes the key and creates another one.
     pub(in super::super) fn replace_api_key(&mut self, now: Timestamp, secret: &mut Secret) {
         let minted = self.mint(&mut secret.fields, now);
         secret.expiration_date = minted.end;
@@ -145,8 +145,8 @@ impl InstanceState {
     }
 }
 
-/// Takes the key away that is alive without being shared: it is over, or its data was deleted. The next read makes
-/// another one.
+/// Removes the key of a secret without `reuse_api_key`, because it expired or its data was deleted. The next read
+/// creates another one.
 pub(in super::super) fn drop_api_key(secret: &mut Secret) {
     secret.expiration_date = None;
     secret.fields.remove("api_key_id");
@@ -182,7 +182,7 @@ fn fresh(minted: Minted, fields: JsonObject) -> Fresh {
     }
 }
 
-/// A version that holds the key of an earlier one again.
+/// Returns a version with the key of an earlier version.
 fn restored(secret: &Secret, wanted: &str) -> Result<Fresh, Refusal> {
     let index = secret.position(wanted).ok_or_else(|| Refusal::missing("The secret version"))?;
     let version = secret.versions.get(index).ok_or_else(|| Refusal::missing("The secret version"))?;
@@ -201,7 +201,7 @@ fn restored(secret: &Secret, wanted: &str) -> Result<Fresh, Refusal> {
     })
 }
 
-/// The members that a version shows of the key that it holds.
+/// Returns the version's metadata members that identify its key.
 fn identity(fields: &JsonObject) -> JsonObject {
     let member = |name: &str| Some((name.to_owned(), fields.get(name)?.to_owned()));
     ["api_key_id", "service_id"]
@@ -212,7 +212,7 @@ fn identity(fields: &JsonObject) -> JsonObject {
         .collect()
 }
 
-/// Rotation needs a shared key, and a lifetime that is not counted in minutes.
+/// Checks that rotation is used only with a shared key and a lifetime of whole hours.
 fn check_rotation(fields: &JsonObject) -> Result<(), Refusal> {
     let on = fields.object("rotation").and_then(|rotation| rotation.bool("auto_rotate")) == Some(true);
     if on && !reuses_api_key(fields) {
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(machine.get(&format!("{versions}/previous")).str("api_key"), first.str("api_key"));
         let restored = machine.post(&versions, r#"{"restore_from_version":"previous"}"#);
         assert_eq!(restored.str("api_key"), first.str("api_key"));
-        // It ends when it would have ended.
+        // It keeps its original end.
         assert_eq!(restored.str("expiration_date"), first.str("expiration_date"));
         assert_eq!(machine.get(&format!("secrets/{id}")).str("api_key_id"), first.str("api_key_id"));
         assert_eq!(machine.get(&format!("{versions}/previous")).str("api_key"), second.str("api_key"));
@@ -371,7 +371,7 @@ mod tests {
         let got = machine.get(&format!("secrets/{id}/metadata"));
         assert_eq!((got.raw("state"), got.raw("versions_total")), ("1".into(), "2".into()));
         assert_eq!(got.str("expiration_date"), "2026-11-26T14:00:00.250Z");
-        // The first key was over at the same moment.
+        // The first key ended at the same time.
         assert_eq!(machine.get(&format!("secrets/{id}/versions/previous/metadata")).raw("payload_available"), "false");
         assert_eq!(machine.state.items.live_credentials().len(), 1);
     }
@@ -393,7 +393,7 @@ mod tests {
         assert_eq!(machine.post(&format!("secrets/{id}/versions"), "{}").0, 201);
         let plain = machine.arbitrary("plain");
         assert_eq!(machine.delete(&format!("secrets/{plain}/versions/current/secret_data")).0, 400);
-        // Without a shared key the next read makes one.
+        // Without a shared key, the next read creates one.
         let id = dynamic(&mut machine);
         assert_eq!(machine.delete(&format!("secrets/{id}/versions/current/secret_data")).0, 204);
         assert!(machine.get(&format!("secrets/{id}")).has("api_key"));
@@ -419,7 +419,7 @@ mod tests {
             let id = shared(&mut machine, "");
             assert_eq!(machine.get(&format!("secrets/{id}/metadata")).str("ttl"), shown);
             let patched = machine.patch(&format!("secrets/{id}/metadata"), r#"{"ttl":3600}"#);
-            // The key that is there keeps its end.
+            // The existing key keeps its end.
             assert_eq!(
                 (patched.str("ttl"), patched.str("expiration_date")),
                 ("3600".into(), "2026-11-24T14:00:00.250Z".into())

@@ -1,4 +1,4 @@
-//! `imported_cert`: a certificate from elsewhere, or one for a signing request that the instance made.
+//! `imported_cert`: an external certificate, or one for a signing request that the instance created.
 
 use zeroize::Zeroizing;
 
@@ -19,7 +19,8 @@ pub(super) const VERSION: [&str; 3] = ["certificate", "intermediate", "private_k
 pub(super) const PATCH: [&str; 1] = ["managed_csr"];
 
 impl InstanceState {
-    /// A certificate is active at once. Without one, a signing request waits for its certificate.
+    /// Creates the first version. With a certificate the secret is active at once; otherwise the signing request waits
+    /// for its certificate.
     pub(super) fn first_imported_cert(&mut self, body: &InputBody<'_>) -> Result<Fresh, Refusal> {
         let managed = match body.object("managed_csr")? {
             Some(member) => Some(self.manage_csr(&member, None)?),
@@ -51,7 +52,7 @@ impl InstanceState {
         })
     }
 
-    /// A new signing request: the certificate in use stays until the next version.
+    /// Replaces the signing request. The certificate in use stays until the next version.
     pub(super) fn patch_imported_cert(&mut self, body: &InputBody<'_>, secret: &mut Secret) -> Result<(), Refusal> {
         match body.patched_object("managed_csr")? {
             Patched::Absent => Ok(()),
@@ -66,7 +67,7 @@ impl InstanceState {
     }
 }
 
-/// A later version; where the instance made a signing request, a certificate for that request's key takes the key over.
+/// Creates a later version. A certificate for the instance's signing request gets that request's key.
 pub(super) fn next(body: &InputBody<'_>, secret: &Secret) -> Result<Fresh, Refusal> {
     let managed = Managed::of(secret);
     let mut fresh = make(body, managed.as_ref())?;

@@ -1,5 +1,4 @@
-//! The secret types: which members they take, what is payload, what is metadata. One file a type; the tables and the
-//! ways into them are here.
+//! Secret types: their members, payloads and metadata. One file per type, with the dispatch here.
 
 mod arbitrary;
 mod custom_credentials;
@@ -20,7 +19,7 @@ use super::secret_kind::SecretKind;
 use crate::model::Timestamp;
 
 impl SecretKind {
-    /// Members of a create body beside the common ones.
+    /// Returns the type's own members of a create body.
     pub(crate) fn create_members(self) -> &'static [&'static str] {
         match self {
             Self::Arbitrary => &arbitrary::CREATE,
@@ -35,7 +34,7 @@ impl SecretKind {
         }
     }
 
-    /// Members of a new version's body beside the common ones.
+    /// Returns the type's own members of a new version's body.
     pub(crate) fn version_members(self) -> &'static [&'static str] {
         match self {
             Self::Arbitrary => &arbitrary::VERSION,
@@ -50,7 +49,7 @@ impl SecretKind {
         }
     }
 
-    /// Members of a metadata patch beside the common ones.
+    /// Returns the type's own members of a metadata patch.
     pub(crate) fn patch_members(self) -> &'static [&'static str] {
         match self {
             Self::Arbitrary => &arbitrary::PATCH,
@@ -67,7 +66,7 @@ impl SecretKind {
 }
 
 impl InstanceState {
-    /// The first version of a new secret.
+    /// Creates the first version of a new secret.
     pub(crate) fn first(&mut self, kind: SecretKind, making: &Making<'_>) -> Result<Fresh, Refusal> {
         match kind {
             SecretKind::Arbitrary => arbitrary::first(making.body),
@@ -82,7 +81,7 @@ impl InstanceState {
         }
     }
 
-    /// A later version of a secret, by a request or, with an empty body, by a rotation of the instance itself.
+    /// Creates a later version of a secret, for a request or, with an empty body, for an automatic rotation.
     pub(crate) fn next(
         &mut self,
         kind: SecretKind,
@@ -95,17 +94,17 @@ impl InstanceState {
             SecretKind::Kv => kv::make(body),
             SecretKind::UsernamePassword => username_password::next(body, secret, &mut self.ids),
             SecretKind::ImportedCert => imported_cert::next(body, secret),
-            // Never asked: their versions are ordered.
+            // Never called: their versions are ordered.
             SecretKind::PublicCert => Err(Refusal::invalid("A version of this secret type comes from an order.")),
             SecretKind::PrivateCert => self.next_private_cert(now, body, secret),
             SecretKind::IamCredentials => self.next_iam_credentials(now, body, secret),
             SecretKind::ServiceCredentials => Ok(self.next_service_credentials(now, secret)),
-            // Never asked: their versions are ordered from a job.
+            // Never called: their versions come from a job.
             SecretKind::CustomCredentials => Err(Refusal::invalid("A version of this secret type comes from a task.")),
         }
     }
 
-    /// The members of a metadata patch that only this kind has. Says whether rotation was patched and is on now.
+    /// Applies the type's own members of a metadata patch. Returns `true` if rotation was patched and is now on.
     pub(crate) fn patch_kind(
         &mut self,
         kind: SecretKind,

@@ -1,4 +1,4 @@
-//! `private_cert`: issued by a certificate authority of the instance, under a template.
+//! `private_cert`: issued by a certificate authority of the instance, from a template.
 
 use super::super::InstanceState;
 use super::super::data::{Secret, SecretState};
@@ -101,7 +101,7 @@ impl InstanceState {
     }
 }
 
-/// A certificate has to live until its next rotation.
+/// Rejects a rotation after the end of the certificate.
 fn check_rotation(fields: &JsonObject, now: Timestamp, end: Timestamp) -> Result<(), Refusal> {
     if next_rotation(fields, now).is_some_and(|next| next > end) {
         return Err(Refusal::interval());

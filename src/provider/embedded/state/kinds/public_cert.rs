@@ -13,7 +13,7 @@ use crate::model::json::{JsonObject, raw};
 use crate::provider::embedded::state::fresh_version::{Expiry, Fresh};
 use crate::provider::embedded::state::rules::checked_metadata;
 
-/// Names beside the common one.
+/// Maximum number of alternative names.
 const ALT_NAMES: usize = 99;
 const INPUTS: MemberTable = &[
     ("common_name", MemberShape::Text),
@@ -74,7 +74,7 @@ impl InstanceState {
         secret.wait_for(&order);
     }
 
-    /// A new version is an order; what it becomes comes later.
+    /// Orders a new version, which is issued later.
     pub(in super::super) fn reorder_public_cert(
         &mut self,
         now: Timestamp,
@@ -95,7 +95,7 @@ impl InstanceState {
         if secret.life == SecretState::Deactivated {
             secret.life = SecretState::PreActivation;
             if self.switches.ordered_has_version {
-                // The version of the order that failed never had anything.
+                // The version of a failed order never had a payload.
                 secret.versions.clear();
                 secret.versions.push(std::sync::Arc::new(ordered_version(&order, now)));
             }

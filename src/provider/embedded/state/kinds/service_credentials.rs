@@ -1,4 +1,4 @@
-//! `service_credentials`: a resource key of another service's instance, with what that service puts into it.
+//! `service_credentials`: a resource key for an instance of another service, with the payload that the service defines.
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -19,7 +19,7 @@ pub(super) const VERSION: [&str; 0] = [];
 pub(super) const PATCH: [&str; 2] = ["ttl", "rotation"];
 
 const LIMITS: Limits = Limits { ttl: 86_400..=90 * 86_400, endless: true, rotation: CREDENTIAL_ROTATION };
-/// What a key has without a role of its own.
+/// Role of a key if none is given.
 const ROLE: &str = "crn:v1:bluemix:public:iam::::serviceRole:Writer";
 
 impl InstanceState {
@@ -46,7 +46,7 @@ impl InstanceState {
         self.patch_credential_policy(body, secret, now, &LIMITS)
     }
 
-    /// Makes a resource key with the service, and writes down what the service says of it.
+    /// Creates a resource key and records the service's data about it.
     fn resource_key(&mut self, now: Timestamp, name: &str, mut fields: JsonObject) -> Fresh {
         let source = fields.object("source_service").unwrap_or_default();
         let instance = source.object("instance").and_then(|instance| instance.str("crn")).unwrap_or_default();
@@ -77,7 +77,7 @@ impl InstanceState {
         }
     }
 
-    /// What Object Storage gives, as one example of many: an API key and, when asked for, a pair of HMAC keys.
+    /// Returns the payload, using Object Storage as the example: an API key and, on request, a pair of HMAC keys.
     fn service_payload(&mut self, made: &NewResourceKey, instance: &str, hmac: bool) -> Zeroizing<String> {
         let mut credentials = ObjectText::new();
         credentials.str("apikey", &self.ids.api_key());
@@ -96,7 +96,7 @@ impl InstanceState {
     }
 }
 
-/// Who a new resource key is.
+/// Identity of a new resource key.
 struct NewResourceKey {
     service_id: String,
     api_key_id: String,
@@ -115,7 +115,7 @@ impl NewResourceKey {
         [member("crn", &self.key_crn), member("name", name)].into_iter().collect::<JsonObject>().to_raw()
     }
 
-    /// `source_service` as it is read: what was given, and whose key it is now.
+    /// Returns `source_service` for reading: the given members plus the identity of the key.
     fn read_side(&self, given: &JsonObject, key: &RawValue) -> Box<RawValue> {
         let object = |members: &[(&str, &str)]| -> Box<RawValue> {
             let members = members.iter().map(|&(name, value)| (name.to_owned(), raw(value)));
@@ -133,7 +133,7 @@ impl NewResourceKey {
     }
 }
 
-/// `source_service` of a create body: an instance by its CRN, and perhaps parameters and a role.
+/// Checks `source_service` of a create body: an instance CRN, and optional parameters and role.
 fn check_source(source: &RawValue) -> Result<(), Refusal> {
     let body = InputBody::parse(source.get())?;
     body.only(&["instance", "parameters", "role"])?;

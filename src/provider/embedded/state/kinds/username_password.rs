@@ -1,4 +1,4 @@
-//! `username_password`: a name for life and a password, given or generated.
+//! `username_password`: an immutable user name and a password, given or generated.
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -27,7 +27,7 @@ pub(super) fn first(body: &InputBody<'_>, ids: &mut Ids) -> Result<Fresh, Refusa
     Ok(fresh)
 }
 
-/// The username is that of the current version: it never changes.
+/// Creates a later version with the user name of the current version, which never changes.
 pub(super) fn next(body: &InputBody<'_>, secret: &Secret, ids: &mut Ids) -> Result<Fresh, Refusal> {
     let current = secret.current().and_then(|version| version.payload.as_deref());
     let members = current.and_then(|payload| Members::parse(payload.expose()).ok()).map(|members| members.0);

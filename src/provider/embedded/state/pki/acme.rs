@@ -1,5 +1,5 @@
-//! A public certificate authority that exists only here. It has the same keys in every instance, so that whoever trusts
-//! it once trusts all of them; production and staging differ.
+//! A simulated public certificate authority. Its keys are the same in every instance, so a client that trusts it once
+//! trusts all of them. Production and staging differ.
 
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::KeyUsages;
@@ -14,22 +14,22 @@ use super::template::SERVER_AND_CLIENT;
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, raw};
 
-/// Life of what it issues.
+/// Validity of issued certificates, in days.
 const DAYS: i64 = 90;
 const DAY: i64 = 86_400_000;
-/// 2020-01-01 and 2060-01-01 in milliseconds: its own life.
+/// Validity of the authority itself: 2020-01-01 and 2060-01-01 in milliseconds.
 const OWN: [i64; 2] = [1_577_836_800_000, 2_840_140_800_000];
 
-/// The authority of one environment.
+/// Authority of one environment.
 pub(crate) struct Acme {
     key: CertificateKey,
     certificate: Certificate,
 }
 
 impl Acme {
-    /// The one of `production` or `staging`.
+    /// Returns the authority of `production` or `staging`.
     pub(crate) fn of(environment: &str) -> Result<Self, Refusal> {
-        // Any number does; it makes the keys the same everywhere.
+        // Arbitrary fixed seeds, so that the keys are the same everywhere.
         let mut ids = Ids::new(Some(if environment == "production" { 0xACE1 } else { 0xACE2 }));
         let mut organization = JsonObject::default();
         organization.set("organization", raw(&["Keyhaven Sandbox"]));
@@ -54,7 +54,7 @@ impl Acme {
         Ok(Self { key, certificate })
     }
 
-    /// A certificate for hosts, and the certificate of the authority itself.
+    /// Issues a certificate for hosts, and returns it with the authority's own certificate.
     pub(crate) fn issue(
         &self,
         common_name: &str,

@@ -1,4 +1,4 @@
-//! What a signing action may say, and what the request says where it says nothing.
+//! Signing actions: their members, and the defaults from the signing request.
 
 use x509_cert::Certificate;
 use x509_cert::der::DecodePem;
@@ -9,7 +9,7 @@ use super::authority::INTERMEDIATE;
 use super::kit::{act, configure, root};
 use super::names::Sans;
 
-/// A machine with a root, and the signing request of an authority elsewhere as a JSON string.
+/// Creates a machine with a root, and an external authority's signing request as a JSON string.
 fn machine() -> (Machine, String) {
     let mut machine = Machine::new();
     root(&mut machine, "root");
@@ -19,7 +19,7 @@ fn machine() -> (Machine, String) {
     (machine, csr)
 }
 
-/// The certificate that `sign_csr` gives with these members more.
+/// Returns the certificate from `sign_csr` with these additional members.
 fn signed(machine: &mut Machine, csr: &str, members: &str) -> Certificate {
     let got = act(machine, "root", "sign_csr", &format!(r#""csr":{csr}{members}"#));
     assert_eq!(got.0, 201, "{members}: {}", got.1);

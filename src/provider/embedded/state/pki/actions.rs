@@ -1,4 +1,4 @@
-//! Actions on the configurations of authorities: signing, taking over a signature, revocation lists, revoking, rotating.
+//! Actions on authority configurations: signing, accepting a signature, revocation lists, revoking, rotating.
 
 use serde_json::value::RawValue;
 use x509_cert::Certificate;
@@ -22,7 +22,7 @@ use crate::model::{Payload, Timestamp};
 
 const PREFIX: &str = "private_cert_configuration_action_";
 
-/// What a signing action may say about the certificate.
+/// Certificate members of a signing action.
 const SIGNING: MemberTable = &[
     ("common_name", MemberShape::Text),
     ("alt_names", MemberShape::Texts),
@@ -45,7 +45,7 @@ const SIGNING: MemberTable = &[
     ("serial_number", MemberShape::Text),
 ];
 
-/// A certificate that an authority signed for a request, and the certificates above it, nearest first.
+/// A signed certificate and those above it, nearest first.
 struct Signature {
     certificate: String,
     chain: Vec<String>,
@@ -53,7 +53,7 @@ struct Signature {
 }
 
 impl Signature {
-    /// What the model calls `PrivateCertificateConfigurationCACertificate`.
+    /// Returns the model's `PrivateCertificateConfigurationCACertificate`.
     fn data(&self) -> Zeroizing<String> {
         let mut data = ObjectText::new();
         data.str("certificate", &self.certificate).opt_str("issuing_ca", self.chain.first().map(String::as_str));
@@ -64,7 +64,7 @@ impl Signature {
 }
 
 impl InstanceState {
-    /// Does one action on a configuration.
+    /// Performs one action on a configuration.
     pub(crate) fn configuration_action(
         &mut self,
         now: Timestamp,
@@ -136,7 +136,7 @@ impl InstanceState {
         Ok(true)
     }
 
-    /// Takes the certificate of an intermediate back that an authority of this instance signed.
+    /// Revokes the certificate of an intermediate that an authority of this instance signed.
     fn revoke_authority(&mut self, now: Timestamp, mut authority: Authority) -> Result<u64, Refusal> {
         let parent = authority.settings.str("issuer").filter(|_| authority.is_internal());
         let parent = parent.and_then(|name| self.authority(&name));
@@ -151,7 +151,7 @@ impl InstanceState {
         Ok(u64::try_from(at.millis() / 1000).unwrap_or(0))
     }
 
-    /// Takes over a certificate that was signed elsewhere; its key has to be that of the signing request.
+    /// Accepts an externally signed certificate; its key must be that of the signing request.
     fn set_signed(&mut self, now: Timestamp, mut authority: Authority, pem: &str) -> Result<(), Refusal> {
         if authority.config_type != INTERMEDIATE || authority.is_internal() {
             return Err(Refusal::invalid(
@@ -208,7 +208,7 @@ impl InstanceState {
         Ok(())
     }
 
-    /// Signs a request for another authority, of this instance or not.
+    /// Signs a request for another authority, in this instance or elsewhere.
     fn sign_request(
         &mut self,
         now: Timestamp,
@@ -221,7 +221,7 @@ impl InstanceState {
         let request = CertificateRequest::parse(csr)?;
         let mut wanted = authority_from_request(&request, given, &certificate)?;
         self.add_urls(&mut wanted, authority);
-        // What it signs ends with the authority itself at the latest.
+        // A certificate ends with its authority at the latest.
         let life = ValidityPeriod {
             from: now.plus_millis(-BACKDATE),
             to: later(now, ttl.unwrap_or(authority.max_ttl)).min(end),
@@ -232,7 +232,7 @@ impl InstanceState {
         Ok(Signature { certificate: issue::to_pem(&signed)?, chain: authority.with_chain(), end: life.to })
     }
 
-    /// Addresses of the issuer's certificate and list, where its settings want them in what it signs.
+    /// Adds the URLs of the issuer's certificate and revocation list, if its settings include them.
     pub(crate) fn add_urls(&self, wanted: &mut CertificateSpec, authority: &Authority) {
         let url = |what: &str| Some(authority.url(self.host(), what));
         if flag(&authority.settings, "crl_distribution_points_encoded", false) {
@@ -243,7 +243,8 @@ impl InstanceState {
         }
     }
 
-    /// A new key and certificate for an intermediate that this instance signed and that signed no other authority.
+    /// Creates a new key and certificate for an intermediate that this instance signed and that signed no other
+    /// authority.
     fn rotate_intermediate(&mut self, now: Timestamp, mut authority: Authority) -> Result<Zeroizing<String>, Refusal> {
         let parent = authority.settings.str("issuer").filter(|_| authority.is_internal());
         let parent = parent.and_then(|name| self.authority(&name)).ok_or_else(|| {
@@ -272,7 +273,7 @@ impl InstanceState {
         authority.csr = Some(csr);
         authority.certificate = Some(signed.certificate);
         authority.chain = signed.chain;
-        // The list of the old key says nothing about what the new one signs.
+        // Revocations of the old key do not apply to certificates of the new one.
         authority.revocations.clear();
         authority.renew_crl(now)?;
         self.put_authority(&authority, now);
@@ -281,7 +282,7 @@ impl InstanceState {
 }
 
 impl Authority {
-    /// Its certificate and those above it, nearest first.
+    /// Returns its certificate and those above it, nearest first.
     pub(crate) fn with_chain(&self) -> Vec<String> {
         self.certificate.iter().chain(&self.chain).cloned().collect()
     }
@@ -293,7 +294,7 @@ fn echo(answer: &mut ObjectText, given: &JsonObject) {
     }
 }
 
-/// What a certificate for a requested authority says: what the action gives, else what the request does.
+/// Builds the specification of a requested authority's certificate, from the action's members or else from the request.
 fn authority_from_request(
     request: &CertificateRequest,
     given: &JsonObject,
@@ -327,7 +328,7 @@ fn authority_from_request(
     })
 }
 
-/// How many authorities may stand below one that this issuer signs.
+/// Returns how many authorities may be below one that this issuer signs.
 fn depth_below(issuer: &Certificate, wanted: Option<u8>) -> Result<Option<u8>, Refusal> {
     let constraints = issuer.tbs_certificate().get_extension::<BasicConstraints>().ok().flatten();
     let own = constraints.and_then(|(_, constraints)| constraints.path_len_constraint);

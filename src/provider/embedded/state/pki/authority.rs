@@ -1,4 +1,4 @@
-//! A certificate authority: what the instance knows of it, and what its configuration shows.
+//! Certificate authorities: internal state and visible configuration.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::model::{Payload, Timestamp};
 pub(crate) const ROOT: &str = "private_cert_configuration_root_ca";
 pub(crate) const INTERMEDIATE: &str = "private_cert_configuration_intermediate_ca";
 
-/// Members of [`Authority::settings`] that lists show, too.
+/// Members of [`Authority::settings`] that lists show too.
 const LISTED: [&str; 7] = [
     "crypto_key",
     "crl_distribution_points_encoded",
@@ -33,49 +33,49 @@ const LISTED: [&str; 7] = [
     "issuer",
 ];
 
-/// Everything of a certificate authority; kept in its configuration where no answer shows it.
+/// Complete state of a certificate authority, stored in its configuration where no answer shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Authority {
-    /// Its configuration type.
+    /// Configuration type.
     pub(crate) config_type: String,
-    /// Its configuration's name.
+    /// Configuration name.
     pub(crate) name: String,
-    /// Members as they were given, or their default.
+    /// Members as given, or their defaults.
     pub(crate) settings: JsonObject,
-    /// `serial_number` of its subject as it was given; answers show that of the certificate under this name.
+    /// `serial_number` of its subject as given. Under this name, answers show the certificate's serial number instead.
     pub(crate) subject_serial: Option<String>,
-    /// Seconds that what it signs may live at most.
+    /// Maximum lifetime of the certificates it signs, in seconds.
     pub(crate) max_ttl: u64,
-    /// Seconds that a revocation list is good for.
+    /// Validity of a revocation list, in seconds.
     pub(crate) crl_expiry: u64,
-    /// Seconds that a root authority itself lives.
+    /// Lifetime of a root authority itself, in seconds.
     pub(crate) ttl: Option<u64>,
-    /// Its private key, PKCS #8 in PEM.
+    /// Private key, PKCS #8 in PEM.
     #[serde(with = "super::super::payload_text")]
     pub(crate) key: Option<Arc<Payload>>,
-    /// Its signing request.
+    /// Signing request.
     pub(crate) csr: Option<String>,
-    /// Its certificate, once there is one.
+    /// Certificate, once signed.
     pub(crate) certificate: Option<String>,
-    /// The certificates above its own, nearest first, as far as they are known.
+    /// Certificates above its own, nearest first, as far as known.
     pub(crate) chain: Vec<String>,
-    /// Since when it is revoked itself.
+    /// When the authority itself was revoked.
     pub(crate) revoked_at: Option<Timestamp>,
-    /// What it has taken back.
+    /// Revoked certificates.
     pub(crate) revocations: Vec<Revocation>,
-    /// Its newest revocation list.
+    /// Newest revocation list.
     pub(crate) crl: Option<String>,
-    /// The number of that list.
+    /// Number of that list.
     pub(crate) crl_number: u64,
 }
 
 impl Authority {
-    /// What a configuration keeps to itself; `None` when it is no authority.
+    /// Reads the internal data of a configuration; `None` if it is not an authority.
     pub(crate) fn of(configuration: &Configuration) -> Option<Self> {
         serde_json::from_str(configuration.inner.as_deref()?.expose()).ok()
     }
 
-    /// The text that [`Authority::of`] reads.
+    /// Returns the text that [`Authority::of`] reads.
     fn to_inner(&self) -> Arc<Payload> {
         // Plain data with string keys always serializes.
         Arc::new(Payload::new(Zeroizing::new(serde_json::to_string(self).unwrap_or_default())))
@@ -85,7 +85,7 @@ impl Authority {
         self.config_type == ROOT
     }
 
-    /// Whether another authority of this instance signs it.
+    /// True if another authority of this instance signs it.
     pub(crate) fn is_internal(&self) -> bool {
         self.settings.str("signing_method").as_deref() == Some("internal")
     }
@@ -95,19 +95,19 @@ impl Authority {
         CertificateKey::from_pem(key.expose())
     }
 
-    /// Its certificate, parsed.
+    /// Returns its parsed certificate.
     pub(crate) fn parsed(&self) -> Option<Certificate> {
         Certificate::from_pem(self.certificate.as_deref()?.as_bytes()).ok()
     }
 
-    /// When its certificate ends.
+    /// Returns when its certificate ends.
     pub(crate) fn not_after(&self) -> Option<Timestamp> {
         let parsed = self.parsed()?;
         let seconds = parsed.tbs_certificate().validity().not_after.to_unix_duration().as_secs();
         i64::try_from(seconds).ok()?.checked_mul(1000).map(Timestamp::from_millis)
     }
 
-    /// Its certificate and key, when it may sign now.
+    /// Returns its certificate, key and end, if it may sign now.
     pub(crate) fn signer(&self, now: Timestamp) -> Result<(Certificate, CertificateKey, Timestamp), Refusal> {
         let not_ready = |why: &str| Refusal::invalid(format!("The certificate authority '{}' {why}.", self.name));
         let certificate = self.parsed().ok_or_else(|| not_ready("has no signed certificate yet"))?;
@@ -118,7 +118,7 @@ impl Authority {
         Ok((certificate, self.key()?, end))
     }
 
-    /// Makes the next revocation list, unless lists are switched off.
+    /// Creates the next revocation list, unless lists are disabled.
     pub(crate) fn renew_crl(&mut self, now: Timestamp) -> Result<(), Refusal> {
         if flag(&self.settings, "crl_disable", false) {
             self.crl = None;
@@ -132,7 +132,7 @@ impl Authority {
         Ok(())
     }
 
-    /// Takes a certificate that it issued back; once is enough.
+    /// Revokes a certificate that it issued. Idempotent.
     pub(crate) fn revoke(&mut self, serial: String, now: Timestamp) -> Result<(), Refusal> {
         if !self.revocations.iter().any(|known| known.serial == serial) {
             self.revocations.push(Revocation { serial, at: now });
@@ -140,7 +140,7 @@ impl Authority {
         self.renew_crl(now)
     }
 
-    /// The provider's word for where it stands.
+    /// Returns the provider's status value.
     fn status(&self, now: Timestamp, has_template: bool) -> &'static str {
         if self.revoked_at.is_some() {
             return "revoked";
@@ -154,7 +154,7 @@ impl Authority {
         }
     }
 
-    /// Members that lists show, too.
+    /// Returns the members that lists show too.
     fn fields(&self, now: Timestamp, has_template: bool) -> JsonObject {
         let mut fields = JsonObject::default();
         for name in LISTED {
@@ -169,7 +169,7 @@ impl Authority {
         fields
     }
 
-    /// Members that only a GET by name shows. The private key is never among them unless `show_key`.
+    /// Returns the members that only a GET by name shows. Includes the private key only with `show_key`.
     fn value(&self, show_key: bool) -> Payload {
         let mut value = ObjectText::new();
         for (name, setting) in self.settings.iter().filter(|(name, _)| !LISTED.contains(name)) {
@@ -210,34 +210,35 @@ impl Authority {
         data.finish()
     }
 
-    /// Where others find its certificate (`ca`) or revocation list (`crl`), at the instance that it was made in.
+    /// Returns the public URL of its certificate (`ca`) or revocation list (`crl`), at the instance that it was created
+    /// in.
     pub(crate) fn url(&self, host: &str, what: &str) -> String {
         format!("https://{host}/v1/ibmcloud/private_cert/config/certificate_authorities/{}/{what}", self.name)
     }
 }
 
-/// PEM texts as a JSON list.
+/// Formats PEM texts as a JSON list.
 pub(crate) fn pem_list(pems: &[String]) -> Zeroizing<String> {
     list(pems.iter().map(|pem| string(pem)))
 }
 
-/// `seconds` after `from`.
+/// Returns the time `seconds` after `from`.
 pub(crate) fn later(from: Timestamp, seconds: u64) -> Timestamp {
     from.plus_millis(i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX / 4))
 }
 
 impl InstanceState {
-    /// An authority by the name of its configuration; a root when a root and an intermediate share it.
+    /// Returns an authority by configuration name; the root if a root and an intermediate share it.
     pub(crate) fn authority(&self, name: &str) -> Option<Authority> {
         [ROOT, INTERMEDIATE].iter().find_map(|config_type| self.authority_of(config_type, name))
     }
 
-    /// An authority by type and name.
+    /// Returns an authority by type and name.
     pub(crate) fn authority_of(&self, config_type: &str, name: &str) -> Option<Authority> {
         Authority::of(self.items.configurations.get(format!("{config_type}/{name}").as_str())?)
     }
 
-    /// Keeps an authority: a new one, or one that changed.
+    /// Stores a new or changed authority.
     pub(crate) fn put_authority(&mut self, authority: &Authority, now: Timestamp) {
         let key = format!("{}/{}", authority.config_type, authority.name);
         let created_at = self.items.configurations.get(key.as_str()).map_or(now, |found| found.created_at);
@@ -253,7 +254,7 @@ impl InstanceState {
         });
     }
 
-    /// Marks authorities whose certificate has ended. Called before every request, so it looks at plain members only.
+    /// Marks authorities whose certificate has expired. Called before every request, so it reads only plain members.
     pub(crate) fn expire_authorities(&mut self, now: Timestamp) {
         let ended = |item: &&Arc<Configuration>| {
             let status = item.fields.str("status");
@@ -269,7 +270,7 @@ impl InstanceState {
         ended.iter().for_each(|authority| self.put_authority(authority, now));
     }
 
-    /// Shows every authority again, as the switches are now.
+    /// Updates the visible members of all authorities for the current switches.
     pub(crate) fn refresh_authorities(&mut self) {
         let all: Vec<_> = self.items.configurations.values().cloned().collect();
         for item in all {
@@ -279,14 +280,14 @@ impl InstanceState {
         }
     }
 
-    /// Tells an authority that a template of its came or went.
+    /// Updates an authority after one of its templates was created or deleted.
     pub(crate) fn retell_authority(&mut self, name: &str, now: Timestamp) {
         if let Some(authority) = self.authority_of(INTERMEDIATE, name) {
             self.put_authority(&authority, now);
         }
     }
 
-    /// A certificate or revocation list at its public address, `…/{ca|crl}/pem`; `None` at any other.
+    /// Returns a certificate or revocation list by its public path, `…/{ca|crl}/pem`; `None` for any other path.
     pub(crate) fn public_authority_text(&self, path: &str) -> Option<String> {
         let rest = path.strip_prefix(PUBLIC)?;
         let (name, what) = rest.split_once('/')?;
@@ -299,10 +300,10 @@ impl InstanceState {
     }
 }
 
-/// Where anybody may read certificates and revocation lists of authorities.
+/// Public path of certificates and revocation lists of authorities.
 pub(crate) const PUBLIC: &str = "/v1/ibmcloud/private_cert/config/certificate_authorities/";
 
-/// A setting as JSON.
+/// Returns a setting as JSON.
 pub(crate) fn text(value: &str) -> Box<RawValue> {
     raw(value)
 }

@@ -1,4 +1,4 @@
-//! Configurations of certificate authorities: create and patch.
+//! Creation and patching of certificate authority configurations.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use super::names::{self, Sans};
 use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
-/// Seconds of an hour, the shortest `max_ttl` of an authority.
+/// Minimum `max_ttl` of an authority: an hour, in seconds.
 const HOUR: u64 = 3_600;
-/// Hours of the longest `max_ttl`.
+/// Maximum `max_ttl`, in hours.
 const MOST_HOURS: u64 = 876_000;
-/// Seconds that a revocation list is good for where nothing is said.
+/// Default validity of a revocation list, in seconds.
 const CRL_EXPIRY: u64 = 72 * HOUR;
-/// How long before now a certificate begins, for clocks that differ.
+/// How much a certificate is backdated for clock differences, in milliseconds.
 pub(crate) const BACKDATE: i64 = 30_000;
-/// Authorities of one kind that an instance takes.
+/// Maximum number of authorities per type in an instance.
 const LIMIT: usize = 10;
 
 const COMMON: MemberTable = &[
@@ -58,7 +58,7 @@ const PATCHED: MemberTable = &[
     ("issuing_certificates_urls_encoded", MemberShape::Flag),
 ];
 
-/// Seconds of the `max_ttl` of a body.
+/// Returns `max_ttl` of a body, in seconds.
 fn max_ttl(body: &InputBody<'_>) -> Result<Option<u64>, Refusal> {
     duration::member(body, "max_ttl", HOUR, MOST_HOURS * HOUR)
 }
@@ -68,7 +68,7 @@ fn crl_expiry(body: &InputBody<'_>) -> Result<Option<u64>, Refusal> {
 }
 
 impl InstanceState {
-    /// A new authority: a root signs itself, an intermediate makes a signing request.
+    /// Creates an authority: a root signs itself, an intermediate creates a signing request.
     pub(crate) fn create_authority(
         &mut self,
         now: Timestamp,
@@ -125,7 +125,7 @@ impl InstanceState {
         self.kept(config_type, &authority.name)
     }
 
-    /// Changes what of an authority can be changed; `null` brings a default back.
+    /// Changes the mutable members of an authority; `null` restores a default.
     pub(crate) fn patch_authority(
         &mut self,
         now: Timestamp,
@@ -156,7 +156,7 @@ impl InstanceState {
         self.kept(&authority.config_type, &authority.name)
     }
 
-    /// Where a key is in a hardware module: the module is named in full, and the secret with its PIN is here.
+    /// Checks a key in a hardware module: the module must be fully named, and the secret with its PIN must exist.
     fn check_crypto_key(&self, settings: &JsonObject) -> Result<(), Refusal> {
         let Some(key) = settings.object("crypto_key") else { return Ok(()) };
         let provider = key.object("provider");
@@ -174,7 +174,7 @@ impl InstanceState {
         if secret.is_some_and(|secret| secret.secret_type == "iam_credentials") { Ok(()) } else { Err(wrong(PIN)) }
     }
 
-    /// How an intermediate gets its signature, checked.
+    /// Checks the signing method of an intermediate.
     fn check_signing(&self, settings: &JsonObject) -> Result<(), Refusal> {
         match settings.str("signing_method").as_deref() {
             Some("external") => Ok(()),
@@ -192,14 +192,14 @@ impl InstanceState {
         }
     }
 
-    /// A configuration that was just kept.
+    /// Returns a configuration that was just stored.
     pub(crate) fn kept(&self, config_type: &str, name: &str) -> Result<Arc<Configuration>, Refusal> {
         let found = self.items.configurations.get(format!("{config_type}/{name}").as_str());
         found.cloned().ok_or_else(|| Refusal::missing("The configuration"))
     }
 }
 
-/// Fills in what the provider answers where nothing was given, and says what key to make.
+/// Adds the provider's defaults, and returns the algorithm of the key to generate.
 fn defaults(settings: &mut JsonObject, root: bool) -> Result<Algorithm, Refusal> {
     one_of(settings, "format", &["pem", "pem_bundle"])?;
     one_of(settings, "private_key_format", &["der", "pkcs8"])?;
@@ -228,7 +228,7 @@ fn defaults(settings: &mut JsonObject, root: bool) -> Result<Algorithm, Refusal>
 }
 
 impl Authority {
-    /// What its certificate or signing request says.
+    /// Returns the specification of its certificate or signing request.
     pub(crate) fn wanted(&self, common_name: &str) -> Result<CertificateSpec, Refusal> {
         let mut members = self.settings.clone();
         if let Some(serial) = &self.subject_serial {
@@ -249,7 +249,7 @@ impl Authority {
     }
 }
 
-/// `max_path_length`; `None` where there is no bound.
+/// Returns `max_path_length`; `None` means no limit.
 pub(crate) fn depth(members: &JsonObject) -> Result<Option<u8>, Refusal> {
     match integer(members, "max_path_length") {
         None | Some(-1) => Ok(None),
@@ -258,7 +258,7 @@ pub(crate) fn depth(members: &JsonObject) -> Result<Option<u8>, Refusal> {
     }
 }
 
-/// Whether a configuration is an authority's.
+/// True for the configuration type of an authority.
 pub(crate) fn is_authority(config_type: &str) -> bool {
     [ROOT, INTERMEDIATE].contains(&config_type)
 }

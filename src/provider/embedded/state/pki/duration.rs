@@ -1,12 +1,12 @@
-//! Durations: written as text, read back in seconds.
+//! Durations: given as text, returned in seconds.
 
 use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 
-/// Characters of a duration at most, as documented.
+/// Documented maximum length of a duration, in characters.
 const LENGTH: usize = 10;
 
-/// Seconds of `12h`, `30d`, `5m`, `90s` or `90`.
+/// Parses `12h`, `30d`, `5m`, `90s` or `90` to seconds.
 pub(crate) fn seconds(member: &str, text: &str) -> Result<u64, Refusal> {
     let wrong = || Refusal::invalid(format!("The field '{member}' must be a duration like 90s, 5m, 12h or 30d."));
     let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
@@ -23,7 +23,7 @@ pub(crate) fn seconds(member: &str, text: &str) -> Result<u64, Refusal> {
     digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)
 }
 
-/// A duration that a body may have, between `least` and `most` seconds.
+/// Reads an optional duration from a body, between `least` and `most` seconds.
 pub(crate) fn member(body: &InputBody<'_>, name: &str, least: u64, most: u64) -> Result<Option<u64>, Refusal> {
     let Some(text) = body.string(name)? else { return Ok(None) };
     let seconds = seconds(name, &text)?;

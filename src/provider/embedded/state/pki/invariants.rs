@@ -1,4 +1,4 @@
-//! What holds of certificates after any sequence of requests, right or wrong.
+//! Invariants of certificates after any sequence of valid or invalid requests.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use super::kit::{act, configure};
 use crate::model::json::{Members, as_array, as_str};
 use crate::provider::embedded::options::Switches;
 
-/// One random request, or time passing. Names are few, so that they meet.
+/// Sends a random request or advances the clock. Uses few names, so that requests collide.
 fn step(machine: &mut Machine, rng: &mut ChaCha20Rng) {
     let mut pick = |from: &[&'static str]| from[rng.random_range(0..from.len())];
-    // The root and an intermediate of one name would have to be told apart by their type.
+    // Names differ: a root and an intermediate with one name could only be distinguished by type.
     let (issuer, ca) = (pick(&["root", "one", "two"]), pick(&["one", "two"]));
     let (template, leaf) = (pick(&["web", "api"]), pick(&["aa", "bb", "cc"]));
     let ids: Vec<String> = machine.state.items.secrets.keys().map(ToString::to_string).collect();
@@ -68,7 +68,7 @@ fn parse(pem: &str) -> Certificate {
     Certificate::from_pem(pem.as_bytes()).unwrap()
 }
 
-/// Checks one state, and notes the conditions that it has.
+/// Checks one state, and records the statuses that occur in it.
 fn check(machine: &mut Machine, told: &Items, seen: &mut BTreeSet<String>) {
     let items = machine.state.items.clone();
     for configuration in items.configurations.values() {
@@ -129,7 +129,7 @@ fn they_hold_after_any_requests() {
             check(&mut machine, &told, &mut seen);
         }
     }
-    // Every condition came up, or nothing was shown.
+    // Every status must have occurred; otherwise the test proves nothing.
     let all = [
         "active",
         "certificate_template_required",

@@ -1,4 +1,4 @@
-//! What is signed: certificates, requests and revocation lists.
+//! Signing of certificates, requests and revocation lists.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ use crate::model::Timestamp;
 
 const CA_ISSUERS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.2");
 
-/// What a certificate is to say.
+/// Contents of a certificate.
 #[derive(Debug, Default)]
 pub(crate) struct CertificateSpec {
     pub(crate) subject: Name,
@@ -51,43 +51,43 @@ pub(crate) struct CertificateSpec {
     pub(crate) key_usage: Option<FlagSet<KeyUsages>>,
     pub(crate) extended_key_usage: Vec<ObjectIdentifier>,
     pub(crate) policies: Vec<ObjectIdentifier>,
-    /// Domains that an authority may issue for; empty means any.
+    /// Domains that an authority may issue for; empty means all.
     pub(crate) permitted_domains: Vec<String>,
-    /// Where the issuer's revocation list is.
+    /// URL of the issuer's revocation list.
     pub(crate) crl_url: Option<String>,
-    /// Where the issuer's certificate is.
+    /// URL of the issuer's certificate.
     pub(crate) issuer_url: Option<String>,
 }
 
-/// Whether the subject may sign certificates.
+/// Role of the subject: whether it may sign certificates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum SubjectRole {
-    /// It may not, and nothing says so.
+    /// End entity, without basic constraints.
     #[default]
     Plain,
-    /// It may not, and basic constraints say so.
+    /// End entity, stated in basic constraints.
     EndEntity,
-    /// It may, with at most this many authorities below it.
+    /// Authority, with at most this many authorities below it.
     Authority(Option<u8>),
 }
 
-/// From when to when, in whole seconds.
+/// Validity period, in whole seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ValidityPeriod {
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
 }
 
-/// Who signs: its certificate, nothing when it signs itself, and its key.
+/// Issuer: its key, and its certificate or `None` for a self-signed one.
 pub(crate) struct Issuer<'a> {
     pub(crate) certificate: Option<&'a Certificate>,
     pub(crate) key: &'a CertificateKey,
 }
 
-/// A certificate that was taken back.
+/// A revoked certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Revocation {
-    /// Bytes of its serial number in hexadecimal with colons.
+    /// Serial number as hexadecimal bytes with colons.
     pub(crate) serial: String,
     pub(crate) at: Timestamp,
 }
@@ -136,7 +136,7 @@ impl BuilderProfile for Profile<'_> {
             None => AuthorityKeyIdentifier::try_from(issuer_key)?,
         };
         list.push(issuer.to_extension(subject, &list)?);
-        // The names were checked when they were read; one that does not fit is an error of encoding.
+        // The names were already checked when parsed, so an unsuitable one is an encoding error.
         let names = wanted.sans.general_names().map_err(|_| Error::MissingAttributes)?;
         if !names.is_empty() {
             list.push(SubjectAltName(names).to_extension(subject, &list)?);
@@ -187,14 +187,14 @@ fn time(time: Timestamp) -> Result<Time, Refusal> {
     DateTime::from_unix_duration(Duration::from_secs(seconds)).map(Time::from).map_err(unencodable)
 }
 
-/// Bytes of a new serial number: positive, 20 bytes.
+/// Generates a serial number: positive, 20 bytes.
 pub(crate) fn serial(ids: &mut Ids) -> [u8; 20] {
     let mut bytes = *ids.bytes::<20>();
     bytes[0] = bytes[0] & 0x3f | 0x40;
     bytes
 }
 
-/// A serial number as answers show it.
+/// Formats a serial number for answers.
 pub(crate) fn serial_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
@@ -224,12 +224,12 @@ fn key_id(certificate: &Certificate) -> Option<OctetString> {
     Some(id.0)
 }
 
-/// A certificate in PEM.
+/// Encodes a certificate as PEM.
 pub(crate) fn to_pem(certificate: &Certificate) -> Result<String, Refusal> {
     certificate.to_pem(LineEnding::LF).map_err(unencodable)
 }
 
-/// Whether the issuer's key signed the certificate.
+/// True if the issuer's key signed the certificate.
 pub(crate) fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
     let Ok(message) = certificate.tbs_certificate().to_der() else { return false };
     let oid = certificate.signature_algorithm().oid;
@@ -237,7 +237,7 @@ pub(crate) fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> b
     verifies(public, oid, &message, certificate.signature().raw_bytes())
 }
 
-/// A signing request for a key, in PEM.
+/// Creates a signing request for a key, in PEM.
 pub(crate) fn request(subject: Name, sans: &Sans, role: SubjectRole, key: &CertificateKey) -> Result<String, Refusal> {
     let mut builder = RequestBuilder::new(subject).map_err(unencodable)?;
     let names = sans.general_names()?;
@@ -250,7 +250,7 @@ pub(crate) fn request(subject: Name, sans: &Sans, role: SubjectRole, key: &Certi
     builder.build::<_, EncodedSignature>(key).map_err(unencodable)?.to_pem(LineEnding::LF).map_err(unencodable)
 }
 
-/// A signing request that somebody brings: its names, and the key that it proves to have.
+/// A client's signing request: its names and the public key whose possession it proves.
 pub(crate) struct CertificateRequest {
     pub(crate) subject: Name,
     pub(crate) sans: Sans,
@@ -258,7 +258,7 @@ pub(crate) struct CertificateRequest {
 }
 
 impl CertificateRequest {
-    /// Reads a request and checks its size and its signature.
+    /// Parses a request and checks its size and signature.
     pub(crate) fn parse(pem: &str) -> Result<Self, Refusal> {
         rules::csr(pem)?;
         let wrong = || Refusal::invalid("The field 'csr' is not a PEM encoded certificate signing request.");
@@ -287,7 +287,7 @@ fn requested_names(request: &CertReq) -> Sans {
     Sans::of(&names.flat_map(|names| names.0).collect::<Vec<_>>())
 }
 
-/// A revocation list of an authority, in PEM.
+/// Creates a revocation list of an authority, in PEM.
 pub(crate) fn revocation_list(
     certificate: &Certificate,
     key: &CertificateKey,
@@ -326,7 +326,7 @@ pub(crate) fn revocation_list(
     list.to_pem(LineEnding::LF).map_err(unencodable)
 }
 
-/// What the key of an authority is for.
+/// Returns the key usage of an authority.
 pub(crate) fn authority_usage() -> FlagSet<KeyUsages> {
     KeyUsages::KeyCertSign | KeyUsages::CRLSign
 }

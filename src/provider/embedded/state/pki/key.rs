@@ -1,8 +1,8 @@
-//! Keys of authorities and certificates: made, kept as PKCS #8, signed with.
+//! Keys of authorities and certificates: generation, PKCS #8 storage, signing.
 //!
-//! Curves and Ed25519 come from the instance's random numbers, so a seed gives the same keys, and P-256 and Ed25519 sign
-//! the same way every time. RSA keys, and signatures of the larger curves, take the system's random numbers: nothing in
-//! the tree makes them from a seed.
+//! Elliptic-curve and Ed25519 keys come from the instance's random numbers, so the same seed gives the same keys. P-256
+//! and Ed25519 signatures are deterministic. RSA keys, and signatures on the larger curves, use the system's random
+//! numbers, because no dependency can derive them from a seed.
 
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
 use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
@@ -37,7 +37,7 @@ pub(crate) const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("
 pub(crate) const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 pub(crate) const ECDSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
 
-/// What key to make.
+/// Key algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     Rsa2048,
@@ -49,7 +49,7 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    /// From `key_type` and `key_bits`; RSA and the smallest size that the instance makes where they say nothing.
+    /// Parses `key_type` and `key_bits`. Default: RSA, and the smallest supported size.
     pub(crate) fn parse(key_type: Option<&str>, key_bits: Option<u64>) -> Result<Self, Refusal> {
         match (key_type.unwrap_or("rsa"), key_bits.unwrap_or(0)) {
             ("rsa", 0 | 2048) => Ok(Self::Rsa2048),
@@ -63,7 +63,7 @@ impl Algorithm {
         }
     }
 
-    /// From the `key_algorithm` of a public certificate; RSA2048 where there is none.
+    /// Parses the `key_algorithm` of a public certificate.
     pub(crate) fn of_public(key_algorithm: &str) -> Result<Self, Refusal> {
         match key_algorithm {
             "RSA2048" => Ok(Self::Rsa2048),
@@ -74,7 +74,7 @@ impl Algorithm {
         }
     }
 
-    /// `rsa`, `ec` or `ed25519`.
+    /// Returns `rsa`, `ec` or `ed25519`.
     pub(crate) fn key_type(self) -> &'static str {
         match self {
             Self::Rsa2048 | Self::Rsa4096 => "rsa",
@@ -83,7 +83,7 @@ impl Algorithm {
         }
     }
 
-    /// Bits of the key.
+    /// Returns the key size in bits.
     pub(crate) fn key_bits(self) -> u64 {
         match self {
             Self::Rsa2048 => 2048,
@@ -109,7 +109,7 @@ fn broken() -> Refusal {
 }
 
 impl CertificateKey {
-    /// A new key.
+    /// Generates a key.
     pub(crate) fn generate(algorithm: Algorithm, ids: &mut Ids) -> Result<Self, Refusal> {
         match algorithm {
             Algorithm::Rsa2048 => RsaKeyPair::generate(KeySize::Rsa2048).map(|key| Self::Rsa(Box::new(key))),
@@ -119,7 +119,7 @@ impl CertificateKey {
                 return Ok(Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed))));
             }
             Algorithm::P256 => loop {
-                // A draw outside the curve's order has a chance of 1 in 2^32; the next one fits.
+                // A draw is outside the curve's order with a chance of 1 in 2^32; then draw again.
                 if let Ok(key) = SigningKey::from_slice(ids.bytes::<32>().as_slice()) {
                     return Ok(Self::P256(Box::new(key)));
                 }
@@ -130,7 +130,7 @@ impl CertificateKey {
             }
             Algorithm::P521 => {
                 let mut scalar = ids.bytes::<66>();
-                // 521 bits in 66 bytes.
+                // 521 bits in 66 bytes: clear the upper seven.
                 scalar[0] &= 1;
                 return larger_curve(&ECDH_P521, &ECDSA_P521_SHA512_ASN1_SIGNING, scalar.as_slice()).map(Self::P521);
             }
@@ -138,7 +138,7 @@ impl CertificateKey {
         .map_err(|_| broken())
     }
 
-    /// A key from unencrypted PKCS #8 in PEM.
+    /// Parses a key from unencrypted PKCS #8 in PEM.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, Refusal> {
         let (label, document) = SecretDocument::from_pem(pem).map_err(|_| broken())?;
         if label != "PRIVATE KEY" {
@@ -178,12 +178,12 @@ impl CertificateKey {
         Ok(der)
     }
 
-    /// Unencrypted PKCS #8 in PEM.
+    /// Encodes the key as unencrypted PKCS #8 in PEM.
     pub(crate) fn to_pem(&self) -> Result<Zeroizing<String>, Refusal> {
         pem("PRIVATE KEY", &self.pkcs8()?)
     }
 
-    /// The form of its own kind in PEM, where it has one: PKCS #1 for RSA, SEC 1 for curves.
+    /// Encodes the key in its traditional PEM form, if it has one: PKCS #1 for RSA, SEC 1 for curves.
     pub(crate) fn to_traditional_pem(&self) -> Result<Zeroizing<String>, Refusal> {
         let der = self.pkcs8()?;
         let info = PrivateKeyInfoRef::from_der(&der).map_err(|_| broken())?;
@@ -194,13 +194,13 @@ impl CertificateKey {
             Self::P384(_) => &ECDH_P384,
             Self::P521(_) => &ECDH_P521,
         };
-        // Inside PKCS #8 the curve is not named; outside it has to be.
+        // PKCS #8 does not name the curve inside the key; SEC 1 must.
         let key = agreement::PrivateKey::from_private_key_der(curve, &der).map_err(|_| broken())?;
         let der: EcPrivateKeyRfc5915Der<'_> = key.as_der().map_err(|_| broken())?;
         pem("EC PRIVATE KEY", der.as_ref())
     }
 
-    /// The public half as certificates carry it.
+    /// Returns the public key as certificates contain it.
     pub(crate) fn public(&self) -> Result<SubjectPublicKeyInfoOwned, Refusal> {
         let (oid, parameters, bytes) = match self {
             Self::P256(key) => {
@@ -239,7 +239,7 @@ fn pem(label: &'static str, der: &[u8]) -> Result<Zeroizing<String>, Refusal> {
     x509_cert::der::pem::encode_string(label, LineEnding::LF, der).map(Zeroizing::new).map_err(|_| broken())
 }
 
-/// A public key as the builders want it.
+/// A public key in the form that the builders need.
 #[derive(Debug, Clone)]
 pub(crate) struct Public(Result<SubjectPublicKeyInfoOwned, ()>);
 
@@ -250,7 +250,7 @@ impl EncodePublicKey for Public {
     }
 }
 
-/// A signature in the encoding of its algorithm.
+/// A signature in its algorithm's encoding.
 pub(crate) struct EncodedSignature(Vec<u8>);
 
 impl SignatureBitStringEncoding for EncodedSignature {

@@ -1,15 +1,15 @@
-//! What the tests of certificates share: authorities made by requests.
+//! Shared helpers of the certificate tests: authorities created by requests.
 
 use super::super::harness::{Got, Machine};
 use super::authority::{INTERMEDIATE, ROOT};
 use super::template::TEMPLATE;
 
-/// Creates a configuration and returns the answer, whatever it is.
+/// Creates a configuration and returns the answer, even an error.
 pub(crate) fn configure(machine: &mut Machine, config_type: &str, name: &str, members: &str) -> Got {
     machine.post("configurations", &format!(r#"{{"config_type":"{config_type}","name":"{name}",{members}}}"#))
 }
 
-/// A root of ten years with a P-256 key.
+/// Creates a root with a lifetime of ten years and a P-256 key.
 pub(crate) fn root(machine: &mut Machine, name: &str) -> Got {
     let members = format!(r#""common_name":"{name}.test","max_ttl":"87600h","key_type":"ec""#);
     let got = configure(machine, ROOT, name, &members);
@@ -17,7 +17,7 @@ pub(crate) fn root(machine: &mut Machine, name: &str) -> Got {
     got
 }
 
-/// An intermediate that waits for its issuer's signature.
+/// Creates an intermediate that waits for its issuer's signature.
 pub(crate) fn unsigned(machine: &mut Machine, name: &str, issuer: &str) -> Got {
     let members = format!(
         r#""common_name":"{name}.test","max_ttl":"43800h","key_type":"ec","signing_method":"internal","issuer":"{issuer}""#
@@ -27,14 +27,14 @@ pub(crate) fn unsigned(machine: &mut Machine, name: &str, issuer: &str) -> Got {
     got
 }
 
-/// Does an action on a configuration.
+/// Performs an action on a configuration.
 pub(crate) fn act(machine: &mut Machine, name: &str, action: &str, members: &str) -> Got {
     let comma = if members.is_empty() { "" } else { "," };
     let body = format!(r#"{{"action_type":"private_cert_configuration_action_{action}"{comma}{members}}}"#);
     machine.post(&format!("configurations/{name}/actions"), &body)
 }
 
-/// Root `root`, signed intermediate `ca` and template `web` for `example.com`.
+/// Creates root `root`, signed intermediate `ca` and template `web` for `example.com`.
 pub(crate) fn chain(machine: &mut Machine) {
     root(machine, "root");
     unsigned(machine, "ca", "root");

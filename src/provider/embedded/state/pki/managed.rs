@@ -1,4 +1,4 @@
-//! Signing requests that the instance makes for imported certificates, and keeps the key of.
+//! Signing requests for imported certificates, created by the instance, which keeps the key.
 
 use std::sync::Arc;
 
@@ -56,36 +56,36 @@ const MEMBERS: MemberTable = &[
     ("rotate_keys", MemberShape::Flag),
 ];
 
-/// A signing request with its key; kept in its secret where no answer shows the key by itself.
+/// A signing request with its key, stored in its secret where no answer shows the key by itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Managed {
-    /// Members as they were given, or their default.
+    /// Members as given, or their defaults.
     settings: JsonObject,
     pub(crate) csr: String,
     #[serde(with = "super::super::payload_text")]
     key: Option<Arc<Payload>>,
-    /// What the first version carries, while there is none.
+    /// Metadata for the first version, until it exists.
     pub(crate) version_custom_metadata: Option<Box<RawValue>>,
 }
 
 impl Managed {
-    /// The request of a secret, if it has one.
+    /// Returns the request of a secret, if any.
     pub(crate) fn of(secret: &Secret) -> Option<Self> {
         serde_json::from_str(secret.inner.as_deref()?.expose()).ok()
     }
 
-    /// The text that [`Managed::of`] reads.
+    /// Returns the text that [`Managed::of`] reads.
     pub(crate) fn to_inner(&self) -> Payload {
         // Plain data with string keys always serializes.
         Payload::new(Zeroizing::new(serde_json::to_string(self).unwrap_or_default()))
     }
 
-    /// Its private key, PKCS #8 in PEM.
+    /// Returns its private key, PKCS #8 in PEM.
     pub(crate) fn key(&self) -> Zeroizing<String> {
         Zeroizing::new(self.key.as_deref().map(Payload::expose).unwrap_or_default().to_owned())
     }
 
-    /// The member `managed_csr`, with the key or without.
+    /// Returns the member `managed_csr`, with or without the key.
     pub(crate) fn object(&self, with_key: bool) -> Zeroizing<String> {
         let mut object = ObjectText::new();
         for (name, value) in self.settings.iter() {
@@ -98,14 +98,14 @@ impl Managed {
         object.finish()
     }
 
-    /// The same as a metadata member: never with the key.
+    /// Returns the same as a metadata member, without the key.
     pub(crate) fn field(&self) -> Box<RawValue> {
         RawValue::from_string(self.object(false).to_string()).unwrap_or_default()
     }
 }
 
 impl InstanceState {
-    /// A signing request by the member `managed_csr`; with `before`, only what the member names changes.
+    /// Creates a signing request from the member `managed_csr`. With `before`, only the given members change.
     pub(crate) fn manage_csr(&mut self, member: &RawValue, before: Option<&Managed>) -> Result<Managed, Refusal> {
         let body = InputBody::parse(member.get())?;
         body.only(&members::names(&[MEMBERS], &[]))?;

@@ -1,4 +1,4 @@
-//! Managed signing requests through requests.
+//! Tests of managed signing requests through the API.
 
 use super::super::harness::{DAY, Got, Machine};
 use super::issue::CertificateRequest;
@@ -7,7 +7,7 @@ use crate::provider::embedded::options::Switches;
 
 const CSR: &str = r#""managed_csr":{"common_name":"shop.example.com","alt_names":"www.example.com","organization":["Acme"],"key_type":"ec","key_bits":256}"#;
 
-/// What the root of the machine signs for the request that an answer shows, as a JSON string.
+/// Signs the request in an answer with the machine's root; returns the certificate as a JSON string.
 fn signed(machine: &mut Machine, got: &Got) -> String {
     let csr = got.object().object("managed_csr").unwrap().get("csr").unwrap().get().to_owned();
     let signed = act(machine, "root", "sign_csr", &format!(r#""csr":{csr},"ttl":"100d""#));
@@ -91,7 +91,7 @@ fn a_patch_makes_a_new_request_and_a_new_key_only_when_asked() {
     assert_ne!(third.str("private_key"), second.str("private_key"));
     let fourth = patch(&mut machine, r#""rotate_keys":false,"key_type":"ed25519","key_bits":null"#);
     assert_ne!(fourth.str("private_key"), third.str("private_key"));
-    // An active one goes on until the certificate for the new request comes.
+    // An active secret stays active until the certificate for the new request arrives.
     let got = machine.get(&path);
     let certificate = signed(&mut machine, &got);
     machine.post(&format!("{path}/versions"), &format!(r#"{{"certificate":{certificate}}}"#));

@@ -1,4 +1,4 @@
-//! What shape the members of a request have to have.
+//! Types of request members.
 
 use serde_json::value::RawValue;
 
@@ -6,21 +6,21 @@ use super::super::input::InputBody;
 use super::super::refusal::Refusal;
 use crate::model::json::JsonObject;
 
-/// The shape of a member.
+/// Type of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MemberShape {
     Text,
     Texts,
     Flag,
-    /// A whole number, also a negative one.
+    /// An integer, possibly negative.
     Number,
     Object,
 }
 
-/// Members with their shapes.
+/// Members with their types.
 pub(crate) type MemberTable = &'static [(&'static str, MemberShape)];
 
-/// The members of the table that a body has, as their exact text.
+/// Returns the members of a body that are in the tables, as exact text.
 pub(crate) fn given(body: &InputBody<'_>, tables: &[MemberTable]) -> Result<JsonObject, Refusal> {
     let mut object = JsonObject::default();
     for (name, shape) in tables.iter().copied().flatten() {
@@ -37,7 +37,7 @@ pub(crate) fn given(body: &InputBody<'_>, tables: &[MemberTable]) -> Result<Json
     Ok(object)
 }
 
-/// The names in tables, and some more.
+/// Returns the names in the tables, plus `more`.
 pub(crate) fn names(tables: &[MemberTable], more: &[&'static str]) -> Vec<&'static str> {
     tables.iter().copied().flatten().map(|(name, _)| *name).chain(more.iter().copied()).collect()
 }
@@ -46,17 +46,17 @@ fn number(name: &str, value: &RawValue) -> Result<i64, Refusal> {
     value.get().parse().map_err(|_| Refusal::invalid(format!("The field '{name}' must be a whole number.")))
 }
 
-/// A whole number among given members.
+/// Returns an integer member.
 pub(crate) fn integer(object: &JsonObject, name: &str) -> Option<i64> {
     object.get(name).and_then(|value| value.get().parse().ok())
 }
 
-/// Whether a flag among given members is on; `otherwise` where it is not given.
+/// Returns a boolean member, or `otherwise` if it is absent.
 pub(crate) fn flag(object: &JsonObject, name: &str, otherwise: bool) -> bool {
     object.bool(name).unwrap_or(otherwise)
 }
 
-/// Refuses a text that is none of those allowed.
+/// Rejects a text that is not one of `allowed`.
 pub(crate) fn one_of(object: &JsonObject, name: &str, allowed: &[&str]) -> Result<(), Refusal> {
     match object.str(name) {
         Some(text) if !allowed.contains(&text.as_str()) => {

@@ -1,7 +1,8 @@
-//! Certificates: authorities and templates of the instance, what they issue, and orders at a public authority.
+//! Certificates: the instance's authorities and templates, their certificates, and orders at a public authority.
 //!
-//! X.509 is real: what is issued here passes `openssl verify`, and revocation lists name what was revoked. Keys of
-//! authorities never leave. What the provider does with a hardware module (`crypto_key`) is done with a key in memory.
+//! The certificates are real X.509: they pass `openssl verify`, and revocation lists contain the revoked ones. Private
+//! keys of authorities are never returned. Keys that the provider keeps in a hardware module (`crypto_key`) are kept in
+//! memory.
 
 mod acme;
 #[cfg(test)]

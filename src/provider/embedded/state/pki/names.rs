@@ -1,4 +1,4 @@
-//! Names in certificates: the subject and the alternative names, from the members of requests.
+//! Names in certificates: subject and alternative names, from the members of requests.
 
 use std::net::IpAddr;
 
@@ -11,8 +11,7 @@ use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 use super::super::refusal::Refusal;
 use crate::model::json::{JsonObject, as_array, as_str};
 
-/// Members that are part of a subject, with their attribute, in the order of Go's `crypto/x509/pkix`, which the
-/// provider's engine uses.
+/// Subject members with their attributes, in the order of Go's `crypto/x509/pkix`, which the provider's engine uses.
 pub(crate) const SUBJECT: [(&str, &str); 8] = [
     ("country", "2.5.4.6"),
     ("organization", "2.5.4.10"),
@@ -31,7 +30,7 @@ fn invalid(what: &str) -> Refusal {
     Refusal::invalid(format!("The field '{what}' cannot stand in a certificate."))
 }
 
-/// A member that is a list of strings, or one string with commas; empty when it is not there.
+/// Returns a member that is a list of strings or a comma-separated string; empty if absent.
 pub(crate) fn strings(object: &JsonObject, name: &str) -> Vec<String> {
     let split = |text: String| -> Vec<String> {
         text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
@@ -45,7 +44,7 @@ pub(crate) fn strings(object: &JsonObject, name: &str) -> Vec<String> {
     }
 }
 
-/// The subject that these members and a common name make.
+/// Builds the subject from these members and a common name.
 pub(crate) fn subject(members: &JsonObject, common_name: Option<&str>) -> Result<Name, Refusal> {
     let mut sequence = RdnSequence::default();
     for (member, oid) in SUBJECT {
@@ -75,7 +74,7 @@ fn push(sequence: &mut RdnSequence, oid: ObjectIdentifier, value: &str) -> Optio
     Some(())
 }
 
-/// The alternative names of a certificate.
+/// Subject alternative names of a certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sans {
     pub(crate) dns: Vec<String>,
@@ -87,7 +86,7 @@ pub(crate) struct Sans {
 }
 
 impl Sans {
-    /// From `alt_names`, `ip_sans`, `uri_sans` and `other_sans`.
+    /// Parses `alt_names`, `ip_sans`, `uri_sans` and `other_sans`.
     pub(crate) fn parse(members: &JsonObject) -> Result<Self, Refusal> {
         let mut sans = Self::default();
         for name in strings(members, "alt_names") {
@@ -103,7 +102,7 @@ impl Sans {
         Ok(sans)
     }
 
-    /// A name of a host or, with an `@`, of a mailbox; one that is there already is not repeated.
+    /// Adds a host name or, with an `@`, a mail address, unless it is already present.
     pub(crate) fn add_name(&mut self, name: String) {
         let list = if name.contains('@') { &mut self.emails } else { &mut self.dns };
         if !list.contains(&name) {
@@ -111,7 +110,7 @@ impl Sans {
         }
     }
 
-    /// The common name goes first, when it can be the name of a host or a mailbox at all.
+    /// Adds the common name, as the first name, if it can be a host name or a mail address.
     pub(crate) fn add_common_name(&mut self, name: &str) {
         if name.contains('@') {
             self.add_name(name.to_owned());
@@ -120,7 +119,7 @@ impl Sans {
         }
     }
 
-    /// From a certificate or request.
+    /// Reads the names of a certificate or request.
     pub(crate) fn of(names: &[GeneralName]) -> Self {
         let mut sans = Self::default();
         for name in names {
@@ -144,7 +143,7 @@ impl Sans {
         sans
     }
 
-    /// As a certificate carries them.
+    /// Returns the names in certificate form.
     pub(crate) fn general_names(&self) -> Result<Vec<GeneralName>, Refusal> {
         let text = |what: &'static str| move |name: &String| Ia5String::new(name).map_err(|_| invalid(what));
         let mut names = Vec::new();
@@ -167,7 +166,7 @@ impl Sans {
     }
 }
 
-/// `<oid>;UTF8:<value>`.
+/// Parses `<oid>;UTF8:<value>`.
 fn other_name(text: &str) -> Option<(ObjectIdentifier, String)> {
     let (oid, rest) = text.split_once(';')?;
     let (kind, value) = rest.split_once(':')?;
@@ -175,7 +174,7 @@ fn other_name(text: &str) -> Option<(ObjectIdentifier, String)> {
     known.then(|| Some((ObjectIdentifier::new(oid.trim()).ok()?, value.to_owned())))?
 }
 
-/// Whether a text has the form of a host name; the first label may be or hold a `*`.
+/// True if a text has the form of a host name; its first label may contain a `*`.
 pub(crate) fn is_host(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()

@@ -1,7 +1,7 @@
-//! Orders of public certificates: placed, waiting for DNS, done or failed.
+//! Orders of public certificates: placed, waiting for DNS, issued or failed.
 //!
-//! Nothing here waits: an order says when the instance has to look at it again ([`Secret::wake_at`]), and the sweep
-//! before every request does.
+//! Nothing here blocks: an order sets when it must be processed next ([`Secret::wake_at`]), and the sweep before every
+//! request does that.
 
 use std::sync::Arc;
 
@@ -25,15 +25,15 @@ use crate::provider::embedded::state::fresh_version::payload_digest;
 const ENGINE: &str = "public_cert_configuration_ca_lets_encrypt";
 const PROVIDERS: [&str; 2] =
     ["public_cert_configuration_dns_cloud_internet_services", "public_cert_configuration_dns_classic_infrastructure"];
-/// The `dns` of orders whose records the customer sets.
+/// Value of `dns` for orders whose DNS records the customer sets.
 pub(crate) const MANUAL: &str = "manual";
 const DAY: i64 = 86_400_000;
-/// How long a challenge can be met.
+/// Time to complete a challenge.
 const CHALLENGE: i64 = 7 * DAY;
-/// How long before its end a certificate is ordered again, as documented.
+/// Documented time before its end at which a certificate is renewed.
 const AHEAD: i64 = 31 * DAY;
 
-/// One name that has to be proven.
+/// A domain name to be proven.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Challenge {
     domain: String,
@@ -42,48 +42,48 @@ pub(crate) struct Challenge {
     valid: bool,
 }
 
-/// An order that is neither done nor failed.
+/// An open order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Order {
-    /// Id of the version that it becomes.
+    /// Id of the version that it will create.
     pub(crate) version_id: String,
     ordered_on: Timestamp,
-    /// Whether the instance placed it by itself.
+    /// True if the instance placed it automatically.
     auto_rotated: bool,
-    /// Whether a new key is made.
+    /// True if a new key is generated.
     rotate_keys: bool,
     challenges: Vec<Challenge>,
-    /// When the authority answers; `None` while the customer has not said that the challenges are met.
+    /// When the authority answers; `None` until the customer confirms the challenges.
     ready_at: Option<Timestamp>,
     validated_at: Option<Timestamp>,
-    /// What the version carries.
+    /// Metadata of the new version.
     version_custom_metadata: Option<Box<RawValue>>,
 }
 
-/// What a failed order says.
+/// Error of a failed order.
 struct Failure {
     code: &'static str,
     message: String,
 }
 
 impl Order {
-    /// The order that a secret waits for.
+    /// Returns the open order of a secret.
     pub(crate) fn of(secret: &Secret) -> Option<Self> {
         serde_json::from_str(secret.inner.as_deref()?.expose()).ok()
     }
 
-    /// The text that [`Order::of`] reads.
+    /// Returns the text that [`Order::of`] reads.
     fn to_inner(&self) -> Payload {
         // Plain data with string keys always serializes.
         Payload::new(Zeroizing::new(serde_json::to_string(self).unwrap_or_default()))
     }
 
-    /// When the instance has to look at it.
+    /// Returns when it must be processed next.
     fn wakes_at(&self) -> Option<Timestamp> {
         self.ready_at.or_else(|| self.challenges.iter().map(|challenge| challenge.expires).min())
     }
 
-    /// `issuance_info` of its secret.
+    /// Returns `issuance_info` of its secret.
     fn info(&self, life: SecretState, failure: Option<(&str, &str)>) -> Box<RawValue> {
         let mut info = ObjectText::new();
         info.bool("auto_rotated", self.auto_rotated).str("ordered_on", &date(self.ordered_on));
@@ -111,7 +111,7 @@ impl Challenge {
 }
 
 impl Secret {
-    /// Remembers an order, and when to look at it.
+    /// Stores an open order, and when to process it.
     pub(crate) fn wait_for(&mut self, order: &Order) {
         self.fields.set("issuance_info", order.info(SecretState::PreActivation, None));
         self.wake_at = order.wakes_at();
@@ -120,7 +120,7 @@ impl Secret {
 }
 
 impl InstanceState {
-    /// A new order with these members of the secret (`common_name`, `alt_names`, `ca`, `dns`).
+    /// Places an order with these members of the secret (`common_name`, `alt_names`, `ca`, `dns`).
     pub(crate) fn place_order(
         &mut self,
         now: Timestamp,
@@ -129,11 +129,11 @@ impl InstanceState {
         auto_rotated: bool,
         version_custom_metadata: Option<Box<RawValue>>,
     ) -> Order {
-        // A missing configuration fails the order, and does so without waiting for anybody.
+        // An order with a missing configuration fails without waiting for the customer.
         let waits = fields.str("dns").as_deref() == Some(MANUAL) && self.missing(fields).is_none();
         let mut domains: Vec<String> = Vec::new();
         for host in hosts(fields) {
-            // A wildcard is proven with its domain.
+            // A wildcard is proven by its domain.
             let domain = host.trim_start_matches("*.").to_owned();
             if !domains.contains(&domain) {
                 domains.push(domain);
@@ -162,7 +162,7 @@ impl InstanceState {
         now.plus_millis(i64::from(self.switches.order_seconds) * 1000)
     }
 
-    /// The configuration of an order that does not exist.
+    /// Returns the failure if a configuration of the order does not exist.
     fn missing(&self, fields: &JsonObject) -> Option<Failure> {
         let there = |config_type: &str, name: &str| {
             self.items.configurations.contains_key(format!("{config_type}/{name}").as_str())
@@ -179,7 +179,7 @@ impl InstanceState {
         (!known).then(|| failure("DNS provider", &dns))
     }
 
-    /// The customer says that the TXT records are set.
+    /// Records the customer's confirmation that the TXT records are set.
     pub(crate) fn validate_dns(&mut self, now: Timestamp, id: &str) -> Result<(), Refusal> {
         let mut secret = (**self.secret(id)?).clone();
         let order = Order::of(&secret).filter(|order| order.ready_at.is_none());
@@ -193,14 +193,14 @@ impl InstanceState {
         Ok(())
     }
 
-    /// Does what is due: finishes or fails an order, or places one because the certificate ends soon. Says whether
-    /// anything was done.
+    /// Processes what is due: completes or fails an order, or places one because the certificate ends soon. Returns
+    /// `true` if anything was done.
     pub(crate) fn wake_public(&mut self, now: Timestamp, id: &str) -> bool {
         let Ok(secret) = self.secret(id) else { return false };
         let mut secret = (**secret).clone();
         match Order::of(&secret) {
             Some(order) => {
-                // A lock keeps the version that the new one would push out; the order waits for it to go.
+                // A locked version must not be pushed out; the order waits until it is unlocked.
                 let held = secret.previous().is_some_and(|version| !version.locks.is_empty());
                 if held && order.ready_at.is_some() {
                     return false;
@@ -256,13 +256,13 @@ impl InstanceState {
                 secret.life = if had { SecretState::Active } else { SecretState::Deactivated };
                 let info = order.info(SecretState::Deactivated, Some((failure.code, &failure.message)));
                 secret.fields.set("issuance_info", info);
-                // Documented: tried again every day.
+                // As documented, a failed renewal is retried every day.
                 secret.wake_at = (had && self.reorder_at(secret).is_some()).then(|| now.plus_millis(DAY));
             }
         }
     }
 
-    /// Puts the certificate into the version that waited for it, or into a new one.
+    /// Stores the certificate in the waiting version or in a new one.
     fn complete(
         &mut self,
         now: Timestamp,
@@ -326,14 +326,14 @@ impl InstanceState {
         Ok((payload.finish(), facts))
     }
 
-    /// When a certificate is ordered again by itself.
+    /// Returns when a certificate is renewed automatically.
     pub(crate) fn reorder_at(&self, secret: &Secret) -> Option<Timestamp> {
         let on = self.switches.auto_rotates && rotation(&secret.fields, "auto_rotate");
         secret.expiration_date.filter(|_| on).map(|end| end.plus_millis(-AHEAD))
     }
 }
 
-/// A version that an order will become.
+/// Returns the version that an order will create.
 pub(crate) fn ordered_version(order: &Order, now: Timestamp) -> SecretVersion {
     SecretVersion {
         id: order.version_id.clone(),
@@ -349,12 +349,12 @@ pub(crate) fn ordered_version(order: &Order, now: Timestamp) -> SecretVersion {
     }
 }
 
-/// Whether a member of `rotation` is on.
+/// True if a member of `rotation` is on.
 fn rotation(fields: &JsonObject, member: &str) -> bool {
     fields.object("rotation").and_then(|rotation| rotation.bool(member)).unwrap_or(false)
 }
 
-/// The common name, then the alternative ones, each once.
+/// Returns the common name, then the alternative names, without duplicates.
 fn hosts(fields: &JsonObject) -> Vec<String> {
     let mut hosts: Vec<String> = fields.str("common_name").into_iter().collect();
     for name in strings(fields, "alt_names") {
@@ -372,7 +372,7 @@ fn current_key(secret: &Secret) -> Option<CertificateKey> {
     CertificateKey::from_pem(&Zeroizing::new(as_str(key)?)).ok()
 }
 
-/// A rotation policy of a public certificate: both members, or both off.
+/// Checks the rotation policy of a public certificate. Both members are required; by default both are off.
 pub(crate) fn checked_rotation(policy: Option<&RawValue>) -> Result<Box<RawValue>, Refusal> {
     let Some(policy) = policy else {
         return Ok(raw(&std::collections::BTreeMap::from([("auto_rotate", false), ("rotate_keys", false)])));

@@ -1,4 +1,4 @@
-//! Public certificates through requests.
+//! Tests of public certificates through the API.
 
 use x509_cert::Certificate;
 use x509_cert::der::DecodePem;
@@ -10,7 +10,7 @@ use crate::provider::embedded::options::Switches;
 const SECOND: i64 = 1_000;
 const ORDER: &str = r#""common_name":"www.example.com","alt_names":["*.example.com","example.com"],"ca":"acme","dns":"dns","key_algorithm":"ECDSA256""#;
 
-/// A machine with a certificate authority and a DNS provider.
+/// Creates a machine with a certificate authority and a DNS provider.
 fn machine(switches: Switches) -> Machine {
     let mut machine = Machine::with(switches);
     let ca = r#"{"config_type":"public_cert_configuration_ca_lets_encrypt","name":"acme","lets_encrypt_environment":"staging","lets_encrypt_private_key":"k"}"#;
@@ -206,9 +206,9 @@ fn one_that_was_due_before_its_end_is_there_however_long_nobody_asked() {
         let id = machine.create("public_cert", "www", &format!("{ORDER},{rotation}"));
         machine.later(200 * DAY);
         let got = machine.get(&format!("secrets/{id}/metadata"));
-        // 59 days after each other: of 90 days, 31 are left.
+        // Every 59 days: 31 days before the end of 90.
         assert_eq!((got.raw("state"), got.raw("versions_total")), ("1".into(), "4".into()));
-        // Without an authority every attempt fails, and the certificate ends.
+        // Without an authority every attempt fails, and the certificate expires.
         machine.delete("configurations/acme");
         machine.later(200 * DAY);
         assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("state"), "5");
@@ -235,7 +235,7 @@ fn what_is_destroyed_has_no_order_any_more() {
     machine.post(&format!("secrets/{id}/versions"), again);
     machine.later(5 * SECOND);
     machine.locked(&id, "previous", "held");
-    // The order that would push the locked version out waits, until the certificate in use has ended.
+    // The order that would push out the locked version waits until the current certificate has expired.
     machine.later(200 * DAY);
     let got = machine.get(&format!("secrets/{id}/metadata"));
     assert_eq!((got.raw("state"), got.raw("versions_total")), ("5".into(), "2".into()));

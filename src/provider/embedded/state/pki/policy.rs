@@ -1,11 +1,11 @@
-//! Whether a template lets a certificate have the names that are asked for: the rules of the engine that the provider
-//! uses (HashiCorp Vault's PKI roles, as documented).
+//! Checks whether a template allows the requested names, by the rules of the provider's engine (HashiCorp Vault's PKI
+//! roles, as documented).
 
 use super::super::refusal::Refusal;
 use super::names::{Sans, is_host, strings};
 use super::template::Template;
 
-/// Refuses a common name or an alternative name that the template does not allow.
+/// Rejects a common name or an alternative name that the template does not allow.
 pub(crate) fn check(template: &Template, common_name: &str, sans: &Sans) -> Result<(), Refusal> {
     if common_name.is_empty() && template.flag("require_cn") {
         return Err(Refusal::invalid("The template requires a common name."));
@@ -68,7 +68,7 @@ fn allows_name(template: &Template, name: &str) -> bool {
     })
 }
 
-/// Whether a text fits a pattern in which `*` stands for any characters.
+/// True if a text matches a pattern in which `*` matches any characters.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut left) = text.strip_prefix(first) else { return false };

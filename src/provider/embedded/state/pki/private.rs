@@ -1,4 +1,4 @@
-//! Private certificates: issued under a template, signed again, taken back.
+//! Private certificates: issued from a template, reissued, revoked.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -17,42 +17,42 @@ use super::policy;
 use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
-/// What was asked for, kept for the next time: most of it no answer shows.
+/// Inputs of a certificate request, stored for reissuing. Answers do not show most of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Asked {
     pub(crate) template: String,
     pub(crate) common_name: String,
     /// `alt_names`, `ip_sans`, `uri_sans`, `other_sans`, `format`, `private_key_format`, `exclude_cn_from_sans`, `ttl`.
     pub(crate) members: JsonObject,
-    /// A customer's signing request; with one there is no private key here.
+    /// The customer's signing request; with one, the instance has no private key.
     pub(crate) csr: Option<String>,
 }
 
 impl Asked {
-    /// What a secret keeps to itself.
+    /// Reads the internal data of a secret.
     pub(crate) fn of(inner: Option<&Payload>) -> Result<Self, Refusal> {
         let asked = inner.and_then(|inner| serde_json::from_str(inner.expose()).ok());
         asked.ok_or_else(|| Refusal::invalid("The instance no longer knows how this certificate was asked for."))
     }
 
-    /// The text that [`Asked::of`] reads.
+    /// Returns the text that [`Asked::of`] reads.
     pub(crate) fn to_inner(&self) -> Payload {
         // Plain data with string keys always serializes.
         Payload::new(Zeroizing::new(serde_json::to_string(self).unwrap_or_default()))
     }
 }
 
-/// A certificate that was issued.
+/// An issued certificate.
 pub(crate) struct Issued {
     pub(crate) payload: Zeroizing<String>,
-    /// Metadata members that follow from it.
+    /// Metadata members derived from it.
     pub(crate) secret_fields: JsonObject,
     pub(crate) version_fields: JsonObject,
     pub(crate) end: Timestamp,
 }
 
 impl InstanceState {
-    /// Issues what was asked for, for a secret of this group.
+    /// Issues a certificate for a secret of this group.
     pub(crate) fn issue_private(&mut self, now: Timestamp, asked: &Asked, group: &str) -> Result<Issued, Refusal> {
         let template = self.template(&asked.template);
         let template =
@@ -123,7 +123,7 @@ impl InstanceState {
     }
 }
 
-/// The names of a certificate: those that are asked for or, where the template says so, those of the signing request.
+/// Returns the names of a certificate: the given ones or, if the template says so, those of the signing request.
 fn names_of(
     asked: &Asked,
     request: Option<&CertificateRequest>,
@@ -146,7 +146,7 @@ fn names_of(
     Ok((common_name, sans))
 }
 
-/// What the provider answers where a payload is read.
+/// Returns the payload in the provider's format.
 fn payload(
     members: &JsonObject,
     certificate: &str,
@@ -165,7 +165,7 @@ fn payload(
             bundle.push_str(key);
         }
         bundle.push_str(certificate);
-        // The root, last of a whole chain, has to be known to whoever checks; it is not bundled.
+        // A verifier already trusts the root, the last of a complete chain, so it is not bundled.
         let known = chain.len().saturating_sub(1).max(1);
         chain.iter().take(known).for_each(|pem| bundle.push_str(pem));
         payload.str("certificate", &bundle);
@@ -177,7 +177,7 @@ fn payload(
     Ok(payload.finish())
 }
 
-/// When a revocation happened, in both forms of the answers.
+/// Adds the time of a revocation in both formats.
 pub(crate) fn revocation_fields(fields: &mut JsonObject, at: Timestamp) {
     fields.set("revocation_time_seconds", raw(&(at.millis() / 1000)));
     fields.set("revocation_time_rfc3339", raw(&date(Timestamp::from_millis(at.millis() / 1000 * 1000))));

@@ -1,4 +1,4 @@
-//! Actions on secrets and their versions: taking a private certificate back, telling that a DNS challenge is met.
+//! Actions on secrets and their versions: revoking a private certificate, confirming a DNS challenge.
 
 use super::super::data::{Secret, SecretState};
 use super::super::input::InputBody;
@@ -13,7 +13,7 @@ const VALIDATE: &str = "public_cert_action_validate_dns_challenge";
 const REVOKE: &str = "private_cert_action_revoke_certificate";
 
 impl InstanceState {
-    /// Does one action on a secret.
+    /// Performs one action on a secret.
     pub(crate) fn secret_action(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
         let body = InputBody::parse(text)?;
         body.only(&["action_type"])?;
@@ -29,7 +29,7 @@ impl InstanceState {
         }
     }
 
-    /// Does one action on a version of a secret.
+    /// Performs one action on a version of a secret.
     pub(crate) fn version_action(
         &mut self,
         now: Timestamp,
@@ -45,7 +45,8 @@ impl InstanceState {
         }
     }
 
-    /// Puts the certificate of a version on the list of its authority. The secret says so when it is the current one.
+    /// Adds the certificate of a version to its authority's revocation list. For the current version, also updates the
+    /// secret.
     fn revoke_version(&mut self, now: Timestamp, id: &str, version: &str) -> Result<Answer, Refusal> {
         let mut secret: Secret = (**self.secret(id)?).clone();
         if secret.secret_type != "private_cert" {
