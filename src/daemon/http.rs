@@ -1,7 +1,7 @@
 //! The daemon's HTTP server: `/metrics`, `/healthz`, `/readyz`, and nothing else.
 //!
 //! It only reads the [`DaemonState`], so requests cannot slow the run loop. A connection serves one request, lives for
-//! a few seconds at most, and their number is limited. When all are in use, the oldest one that has sent no request is
+//! a few seconds at most, and their number is limited. When all are in use, the oldest one that was not answered yet is
 //! closed, so idle clients cannot block others.
 
 use std::collections::VecDeque;

@@ -49,9 +49,8 @@ pub(super) fn add(page: &mut MetricsPage, instance: &InstanceView, now: Timestam
     }
 }
 
-/// Returns when a level was last passed: by a whole check of that level or a deeper one. A slice of a deeper level
-/// counts for levels that read no more than every object. Slices of the level itself count once they are complete, from
-/// the oldest of them.
+/// Returns when a level was last passed: by a whole check of that level or a deeper one. A deeper slice reads every
+/// object, so it counts up to level `objects`. Slices of the level itself count once complete, from the oldest of them.
 fn verified(status: &Status, level: usize) -> Option<Timestamp> {
     let depth = |found: &LevelStatus| LEVELS.iter().position(|name| *name == found.level);
     let of = |found: &LevelStatus| {

@@ -105,13 +105,12 @@ pub enum NameScope {
 /// | `unlocked_in_lock_list` | yes | whether the list of all locks has rows of secrets without locks |
 /// | `registration_test_status` | 204 | 200 or 204 |
 /// | `auto_rotates` | yes | whether secrets with a due rotation rotate (off: dates do not change) |
-/// | `ttl_reads_as_seconds` | no | whether a `ttl` is returned as a string of seconds or as it was written |
+/// | `ttl_reads_as_seconds` | no | whether a `ttl` is returned as a string of seconds or as given |
 /// | `iam_service_authorization` | no | whether IAM credentials can be created without an engine configuration |
 /// | `create_mints_api_key` | yes | whether creating IAM credentials without `reuse_api_key` already creates a key |
 /// | `iam_keeps_history` | no | whether IAM credentials list 50 versions or only the current and the previous one |
 /// | `dynamic_credentials_end` | no | whether the end of a key without `reuse_api_key` destroys its secret |
-/// | `task_timeout_reads_as_seconds` | no | whether `task_timeout` is returned as a string of seconds or as it was
-/// written |
+/// | `task_timeout_reads_as_seconds` | no | whether `task_timeout` is returned as a string of seconds or as given |
 /// | `task_answer_seconds` | 0 | seconds after which a task answers itself, as a job would; 0: never |
 /// | `tasks_move_updated_at` | no | whether a task counts as a change before it created or deleted credentials |
 /// | `custom_deletion_waits` | yes | whether deleted custom credentials stay, deactivated, until their job has answered |
@@ -166,7 +165,7 @@ pub struct Switches {
     pub registration_test_status: u16,
     /// True if secrets with a due rotation rotate automatically.
     pub auto_rotates: bool,
-    /// True if the `ttl` of credentials is returned as a string of seconds; otherwise as it was written.
+    /// True if the `ttl` of credentials is returned as a string of seconds; otherwise as given.
     pub ttl_reads_as_seconds: bool,
     /// True if services are authorized, so that IAM credentials need no engine configuration.
     pub iam_service_authorization: bool,
@@ -176,7 +175,7 @@ pub struct Switches {
     pub iam_keeps_history: bool,
     /// True if IAM credentials without `reuse_api_key` are destroyed when their key ends; otherwise only the key is.
     pub dynamic_credentials_end: bool,
-    /// True if the `task_timeout` of an engine is returned as a string of seconds; otherwise as it was written.
+    /// True if the `task_timeout` of an engine is returned as a string of seconds; otherwise as given.
     pub task_timeout_reads_as_seconds: bool,
     /// Seconds after which a task answers itself as a job would; 0 if only requests answer.
     pub task_answer_seconds: u32,

@@ -1,17 +1,17 @@
-//! The switches by name: what `keyhaven sandbox --switch NAME=VALUE` turns, and what the tests count.
+//! Switches by name, for `keyhaven sandbox --switch NAME=VALUE` and for the tests that count them.
 
 use super::options::{NameScope, Precision, Switches};
 
-/// A switch cannot be turned that way.
+/// A switch cannot be set as requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SwitchError {
     /// No switch has this name.
     #[error("there is no switch `{name}`{}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
     Unknown {
-        /// The name as given.
+        /// Name as given.
         name: String,
-        /// The name that looks most like it, if one does.
+        /// The most similar name, if any.
         nearest: Option<&'static str>,
     },
     /// The switch does not take this value.
@@ -19,16 +19,16 @@ pub enum SwitchError {
     Value {
         /// The switch.
         name: &'static str,
-        /// What it takes.
+        /// Accepted values.
         expected: String,
-        /// The value as given.
+        /// Value as given.
         found: String,
     },
 }
 
-/// What a switch can be set to, as text.
+/// Type of a switch's value, read from and written as text.
 trait Setting: Copy + Sized {
-    /// What is taken, for messages.
+    /// Accepted values, for messages.
     const EXPECTED: &'static str;
 
     fn read(text: &str) -> Option<Self>;
@@ -64,7 +64,7 @@ impl Setting for usize {
     const EXPECTED: &'static str = "a number from 1 to 1073741824";
 
     fn read(text: &str) -> Option<Self> {
-        // A compressed body gets all of its room at once.
+        // A compressed body is allocated at its full limit.
         text.parse().ok().filter(|number| (1..=1 << 30).contains(number))
     }
 
@@ -125,7 +125,7 @@ impl Setting for NameScope {
     }
 }
 
-/// Reads a value, and only one of `among` where that is given.
+/// Parses a value; if `among` is not empty, only those values are accepted.
 fn read<T: Setting + PartialEq>(name: &'static str, text: &str, among: &[T]) -> Result<T, SwitchError> {
     T::read(text).filter(|value| among.is_empty() || among.contains(value)).ok_or_else(|| {
         let listed: Vec<String> = among.iter().map(|value| value.write()).collect();
@@ -134,18 +134,18 @@ fn read<T: Setting + PartialEq>(name: &'static str, text: &str, among: &[T]) -> 
     })
 }
 
-/// Every field of [`Switches`], with the values that it is bound to where its type allows more. A field that is missing
-/// here does not compile.
+/// Lists every field of [`Switches`], with its allowed values if its type allows more. Omitting a field is a compile
+/// error.
 macro_rules! switches {
     ($($name:ident $(among [$($value:expr),+])?),+ $(,)?) => {
         impl Switches {
-            /// The names of all switches, as the fields are called.
+            /// Names of all switches: the field names.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 
-            /// Turns one switch.
+            /// Sets one switch.
             ///
             /// # Errors
-            /// When there is none of this name, or it does not take this value.
+            /// If no switch has this name, or it does not accept this value.
             pub fn set(&mut self, name: &str, value: &str) -> Result<(), SwitchError> {
                 match name {
                     $(stringify!($name) => self.$name = read(stringify!($name), value, &[$($($value),+)?])?,)+
@@ -154,7 +154,7 @@ macro_rules! switches {
                 Ok(())
             }
 
-            /// Every switch with its value, as [`Switches::set`] takes it.
+            /// Returns every switch with its value, in the form that [`Switches::set`] accepts.
             #[must_use]
             pub fn values(&self) -> Vec<(&'static str, String)> {
                 let Self { $($name),+ } = *self;

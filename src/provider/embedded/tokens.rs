@@ -1,4 +1,4 @@
-//! Access tokens: signed by a key that only this instance knows, so that no list of them is kept.
+//! Access tokens, signed with a key that only this instance knows, so that no list of tokens is kept.
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -7,10 +7,10 @@ use crate::crypto::digest::sha256;
 use crate::model::Timestamp;
 use crate::model::json::JsonObject;
 
-/// Gives tokens out and checks them. They look like the provider's JWTs; the signature is our own.
+/// Issues and checks tokens. They look like the provider's JWTs; the signature is our own.
 pub(crate) struct Tokens {
     key: String,
-    /// Tokens of an earlier generation are no longer good.
+    /// Tokens of an earlier generation are invalid.
     generation: u64,
     given: u64,
 }
@@ -20,7 +20,7 @@ impl Tokens {
         Self { key, generation: 0, given: 0 }
     }
 
-    /// A token good from `now` for so many seconds, for the API key with this number.
+    /// Issues a token that is valid for `seconds` from `now`, for the API key with this number.
     pub(crate) fn give(&mut self, now: Timestamp, seconds: u64, subject: &str, key: u64) -> String {
         self.given += 1;
         let issued = u64::try_from(now.millis() / 1000).unwrap_or(0);
@@ -38,7 +38,7 @@ impl Tokens {
         BASE64URL_NOPAD.encode(sha256(format!("{}\n{signed}\n{}", self.key, self.key).as_bytes()).as_bytes())
     }
 
-    /// The number of the API key behind a token; `None` when the token is not ours or no longer good.
+    /// Returns the number of the API key behind a token; `None` if the token is not ours or no longer valid.
     pub(crate) fn key(&self, now: Timestamp, token: &str) -> Option<u64> {
         let (signed, signature) = token.rsplit_once('.')?;
         if self.signature(signed) != signature {
@@ -51,7 +51,7 @@ impl Tokens {
         claims.u64("key").filter(|_| good)
     }
 
-    /// Makes every token given out so far invalid.
+    /// Invalidates all tokens issued so far.
     pub(crate) fn expire_all(&mut self) {
         self.generation += 1;
     }

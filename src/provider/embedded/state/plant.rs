@@ -1,5 +1,5 @@
-//! Secrets that tests plant past the rules of the API, also of types that nobody has heard of, and the reads that no
-//! backup may do.
+//! Secrets that tests plant without the API's checks, even of unknown types, and payload reads that a backup must not
+//! make.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::model::json::JsonObject;
 use crate::model::{Payload, Timestamp};
 
 impl ForbiddenAct {
-    /// What reading the payload of this secret is; `None` when it is harmless.
+    /// Returns the forbidden act of reading this secret's payload; `None` if the read is harmless.
     pub(crate) fn of_reading(secret: &Secret) -> Option<Self> {
         let destroys = secret.secret_type == "iam_credentials" && !reuses_api_key(&secret.fields);
         let unheard_of = SecretKind::of(&secret.secret_type).is_none();
@@ -28,7 +28,7 @@ impl ForbiddenAct {
 }
 
 impl InstanceState {
-    /// Puts a secret in and returns its id.
+    /// Adds a secret and returns its id.
     pub(crate) fn plant(&mut self, now: Timestamp, planted: &Planted) -> String {
         let id = self.ids.uuid();
         let version = SecretVersion {

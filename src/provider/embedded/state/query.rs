@@ -1,23 +1,23 @@
-//! The query of a request.
+//! Query of a request.
 
 use url::form_urlencoded;
 
 use super::refusal::Refusal;
 
-/// How a page of a list is spoiled.
+/// Corruption of a list page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageFault {
-    /// It holds the rows of the page before it.
+    /// It repeats the rows of the previous page.
     Repeat,
-    /// Its first row is missing, though the total says nothing of it.
+    /// Its first row is missing, but still included in the total.
     SkipRow,
 }
 
-/// The query of a request, decoded.
+/// Decoded query of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     pub(super) pairs: Vec<(String, String)>,
-    /// How the page is to be spoiled, for tests of clients.
+    /// Corruption of the page, for tests of clients.
     pub(crate) fault: Option<PageFault>,
 }
 
@@ -30,7 +30,7 @@ impl Query {
         self.pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// A comma-joined list.
+    /// Returns a comma-separated list.
     pub(crate) fn comma(&self, name: &str) -> Option<Vec<String>> {
         Some(self.get(name)?.split(',').map(str::to_owned).collect())
     }
@@ -43,7 +43,7 @@ impl Query {
         Ok(list)
     }
 
-    /// The search text in lower case.
+    /// Returns the search text in lower case.
     pub(crate) fn search(&self) -> Result<Option<String>, Refusal> {
         let Some(text) = self.get("search") else { return Ok(None) };
         if !(2..=128).contains(&text.chars().count()) {
@@ -52,7 +52,7 @@ impl Query {
         Ok(Some(text.to_lowercase()))
     }
 
-    /// Sorts by the `sort` parameter, if there is one.
+    /// Sorts by the `sort` parameter, if given.
     pub(crate) fn sort<T>(
         &self,
         rows: &mut [T],
@@ -77,7 +77,7 @@ pub(crate) fn query(text: &str) -> Query {
     Query::parse(text)
 }
 
-/// The refusal of a parameter that cannot be read.
+/// Returns the refusal for an invalid parameter.
 pub(super) fn invalid(parameter: &str) -> Refusal {
     Refusal::invalid(format!("Request validation error: Invalid parameter '{parameter}' in query"))
 }

@@ -1,4 +1,4 @@
-//! The registration with the notification service.
+//! Registration with the notification service.
 
 use super::data::Registration;
 use super::input::InputBody;

@@ -1,4 +1,4 @@
-//! Answers of the API from plain data: what each of them shows, and never more.
+//! Renders plain data as API answers, limited to what each answer may show.
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -19,17 +19,17 @@ impl Renderer {
         text::stamp(time, self.precision)
     }
 
-    /// The metadata of a secret, as the list and the metadata endpoint show it.
+    /// Renders the metadata of a secret, as the list and the metadata endpoint show it.
     #[must_use]
     pub fn secret_metadata(&self, secret: &Secret) -> Zeroizing<String> {
         self.secret_object(secret, self.show_managed_csr_key).finish()
     }
 
-    /// A secret with the payload of its current version.
+    /// Renders a secret with the payload of its current version.
     #[must_use]
     pub fn secret(&self, secret: &Secret) -> Zeroizing<String> {
         let mut object = self.secret_object(secret, true);
-        // While there is no version, the request itself is all there is to read.
+        // Without a version, the signing request is the only readable content.
         let waiting = (secret.versions.is_empty() && secret.secret_type == IMPORTED).then(|| Managed::of(secret));
         object.opt_str("csr", waiting.flatten().as_ref().map(|managed| managed.csr.as_str()));
         if let Some(payload) = secret.current().and_then(|version| version.payload.as_deref()) {
@@ -70,18 +70,18 @@ impl Renderer {
         object
     }
 
-    /// The metadata of one version.
+    /// Renders the metadata of one version.
     #[must_use]
     pub fn version_metadata(&self, secret: &Secret, index: usize) -> Zeroizing<String> {
         self.version_object(secret, index).finish()
     }
 
-    /// A version that is ordered and not there yet.
+    /// Renders an ordered version that does not exist yet.
     pub(crate) fn ordered_version(&self, secret: &Secret, version: &SecretVersion) -> Zeroizing<String> {
         self.version_members(secret, version, None).finish()
     }
 
-    /// A task.
+    /// Renders a task.
     #[must_use]
     pub fn task(&self, secret_id: &str, task: &SecretTask) -> Zeroizing<String> {
         let mut object = ObjectText::new();
@@ -101,7 +101,7 @@ impl Renderer {
         object.finish()
     }
 
-    /// A version with its payload, when it still has one.
+    /// Renders a version with its payload, if it still has one.
     #[must_use]
     pub fn version(&self, secret: &Secret, index: usize) -> Zeroizing<String> {
         let mut object = self.version_object(secret, index);
@@ -129,7 +129,7 @@ impl Renderer {
         object
     }
 
-    /// The metadata of every version, in the order of the instance.
+    /// Renders the metadata of every version, in the instance's order.
     #[must_use]
     pub fn versions(&self, secret: &Secret) -> Vec<Zeroizing<String>> {
         let mut rows: Vec<_> = (0..secret.versions.len()).map(|index| self.version_metadata(secret, index)).collect();
@@ -139,7 +139,7 @@ impl Renderer {
         rows
     }
 
-    /// The row of a secret in the instance-wide lock list: its current and previous version and their lock names.
+    /// Renders a secret's row in the instance-wide lock list: its current and previous versions with their lock names.
     #[must_use]
     pub fn locks_row(&self, secret: &Secret) -> Zeroizing<String> {
         let rows = secret.versions.iter().take(2).enumerate();
@@ -157,7 +157,7 @@ impl Renderer {
         object.finish()
     }
 
-    /// A lock in full.
+    /// Renders a lock with all details.
     #[must_use]
     pub fn lock(&self, secret: &Secret, version: &SecretVersion, index: usize, lock: &Lock) -> Zeroizing<String> {
         let mut object = ObjectText::new();
@@ -169,7 +169,7 @@ impl Renderer {
         object.finish()
     }
 
-    /// A group.
+    /// Renders a group.
     #[must_use]
     pub fn group(&self, group: &Group) -> Zeroizing<String> {
         let mut object = ObjectText::new();
@@ -179,13 +179,13 @@ impl Renderer {
         object.finish()
     }
 
-    /// A configuration without its secret values.
+    /// Renders a configuration without its secret values.
     #[must_use]
     pub fn configuration_metadata(&self, configuration: &Configuration) -> Zeroizing<String> {
         self.configuration_object(configuration).finish()
     }
 
-    /// A configuration with its secret values.
+    /// Renders a configuration with its secret values.
     #[must_use]
     pub fn configuration(&self, configuration: &Configuration) -> Zeroizing<String> {
         let mut object = self.configuration_object(configuration);
@@ -205,7 +205,7 @@ impl Renderer {
         object
     }
 
-    /// The registration: only the CRN comes back.
+    /// Renders the registration: only the CRN is returned.
     #[must_use]
     pub fn registration(&self, registration: &Registration) -> Zeroizing<String> {
         let mut object = ObjectText::new();
@@ -220,12 +220,12 @@ fn add_fields(object: &mut ObjectText, fields: &JsonObject) {
     }
 }
 
-/// `current`, `previous`, or no alias.
+/// Returns `current`, `previous` or `None`.
 pub(crate) fn alias(index: usize) -> Option<&'static str> {
     ["current", "previous"].get(index).copied()
 }
 
-/// What the model calls `ImportedCertificateManagedCsrResponse`, around the private key of the payload.
+/// Returns the model's `ImportedCertificateManagedCsrResponse`, with the private key of the payload.
 fn managed_csr(payload: &Payload) -> Option<Zeroizing<String>> {
     let members = Members::parse(payload.expose()).ok()?.0;
     let (_, key) = members.iter().find(|(name, _)| name == "private_key")?;

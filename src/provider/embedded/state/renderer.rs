@@ -1,8 +1,8 @@
-//! What every answer of one instance shares; `render` is what it makes of it.
+//! Settings for rendering the answers of one instance; the methods are in `render`.
 
 use crate::provider::embedded::options::{Precision, Switches};
 
-/// What every answer of one instance shares.
+/// Renders the answers of one instance.
 #[derive(Debug, Clone)]
 pub struct Renderer {
     pub(crate) crn: String,

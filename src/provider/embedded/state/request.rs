@@ -1,11 +1,11 @@
-//! From a method and a path to an operation.
+//! Maps a method and a path to an operation.
 
 use super::query::Query;
 use super::{Answer, InstanceState, Refusal};
 use crate::model::Timestamp;
 use crate::provider::embedded::access::{Grant, GroupScope};
 
-/// The methods that the API knows.
+/// HTTP methods of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// GET
@@ -21,7 +21,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The verb of an HTTP method.
+    /// Parses an HTTP method.
     #[must_use]
     pub fn parse(method: &str) -> Option<Self> {
         match method {
@@ -35,36 +35,36 @@ impl Verb {
     }
 }
 
-/// What a request costs, as Keyhaven counts it.
+/// Class of a request, by which Keyhaven counts requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// A page of a list of the whole instance: secrets, locks, groups, configurations, and the registration.
+    /// A page of an instance-wide list (secrets, locks, groups, configurations), and the registration.
     Listing,
-    /// Reading one item, its versions or its locks.
+    /// A read of one item, its versions or its locks.
     Reading,
-    /// Changing something.
+    /// A change.
     Writing,
     /// A token exchange.
     Token,
 }
 
-/// One request to the API, without transport and token.
+/// One API request, without transport and token.
 #[derive(Debug)]
 pub(crate) struct ApiRequest<'a> {
     pub(crate) verb: Verb,
-    /// Without query.
+    /// Path without the query.
     pub(crate) path: &'a str,
     pub(crate) query: Query,
-    /// `X-Sm-Accept-Configuration-Type`.
+    /// Value of `X-Sm-Accept-Configuration-Type`.
     pub(crate) config_type: Option<&'a str>,
     pub(crate) body: &'a str,
-    /// What the caller may do; `None` for one in this process, who may do everything.
+    /// Grants of the caller; `None` for a caller in this process, which may do everything.
     pub(crate) grants: Option<&'a [Grant]>,
 }
 
 const PREFIX: &str = "/api/v2/";
 
-/// What a request to this path costs.
+/// Returns the class of a request.
 pub(crate) fn class_of(verb: Verb, path: &str) -> Class {
     let segments: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or(path).split('/').collect();
     match (verb, segments.as_slice()) {
@@ -77,7 +77,7 @@ pub(crate) fn class_of(verb: Verb, path: &str) -> Class {
 }
 
 impl InstanceState {
-    /// Does one request at one moment, whole or not at all.
+    /// Performs one request at one point in time, atomically.
     pub(crate) fn perform(&mut self, now: Timestamp, request: &ApiRequest<'_>) -> Result<Answer, Refusal> {
         let Some(path) = request.path.strip_prefix(PREFIX) else {
             return Err(Refusal::endpoint(request.path));

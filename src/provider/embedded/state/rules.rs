@@ -1,4 +1,4 @@
-//! Limits and patterns of what goes in. The numbers are the provider's documented ones.
+//! Limits and patterns of input. The numbers are the provider's documented ones.
 
 use serde_json::value::RawValue;
 
@@ -7,17 +7,17 @@ use super::input::InputBody;
 use super::refusal::Refusal;
 use crate::model::json::{JsonObject, as_str};
 
-/// Secret groups of an instance, the default one included.
+/// Maximum number of secret groups in an instance, including the default group.
 pub(crate) const GROUPS: usize = 200;
-/// Entries of version metadata that a secret keeps.
+/// Maximum number of versions whose metadata a secret keeps.
 pub(crate) const VERSIONS: usize = 50;
-/// Locks on a secret, and locks in one request.
+/// Maximum number of locks on a secret and in one request.
 pub(crate) const LOCKS: usize = 1000;
-/// Bytes of `custom_metadata` and of `version_custom_metadata`.
+/// Maximum size of `custom_metadata` and of `version_custom_metadata`, in bytes.
 const CUSTOM_METADATA: usize = 10 * 1024;
-/// Characters of an arbitrary payload.
+/// Maximum length of an arbitrary payload, in characters.
 const ARBITRARY: usize = 1_000_000;
-/// Bytes of a key-value payload.
+/// Maximum size of a key-value payload, in bytes.
 const KEY_VALUE: usize = 512 * 1024;
 
 fn length(what: &str, text: &str, min: usize, max: usize) -> Result<(), Refusal> {
@@ -28,8 +28,8 @@ fn length(what: &str, text: &str, min: usize, max: usize) -> Result<(), Refusal>
     Err(Refusal::invalid(format!("The field '{what}' must have {min} to {max} characters, it has {count}.")))
 }
 
-/// `^[A-Za-z0-9_][A-Za-z0-9_]*(?:_*-*\.*[A-Za-z0-9]*)*[A-Za-z0-9]+$`: word characters, dots and hyphens, neither of
-/// these two first, and a letter or digit last.
+/// `^[A-Za-z0-9_][A-Za-z0-9_]*(?:_*-*\.*[A-Za-z0-9]*)*[A-Za-z0-9]+$`: word characters, dots and hyphens. The first must
+/// be a word character, the last a letter or digit.
 fn name_pattern(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.starts_with(word)
@@ -88,7 +88,7 @@ pub(crate) fn arbitrary_payload(text: &str) -> Result<(), Refusal> {
     length("payload", text, 1, ARBITRARY)
 }
 
-/// At least one key, at most 512 KB.
+/// Requires at least one key and at most 512 KB.
 pub(crate) fn key_value_payload(value: &RawValue) -> Result<(), Refusal> {
     let object = JsonObject::parse(value.get()).map_err(|_| Refusal::invalid("The field 'data' must be an object."))?;
     if object.is_empty() || value.get().len() > KEY_VALUE {
@@ -114,19 +114,19 @@ pub(crate) fn pem(what: &str, text: &str) -> Result<(), Refusal> {
     length(what, text, 50, 100_000)
 }
 
-/// A signing request that a customer brings.
+/// Checks the length of a customer's signing request.
 pub(crate) fn csr(text: &str) -> Result<(), Refusal> {
     length("csr", text, 1, 4096)
 }
 
-/// How often something may rotate, by the largest interval of each unit; 0 where the unit is not allowed.
+/// Bounds of a rotation interval, as the maximum for each unit; 0 if the unit is not allowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     min_hours: u32,
     hours: u32,
     days: u32,
     months: u32,
-    /// In words, for refusals.
+    /// Description for refusals.
     text: &'static str,
 }
 
@@ -138,15 +138,15 @@ pub(crate) const CREDENTIAL_ROTATION: Bounds =
 /// Custom credentials: every 6 hours to 3 months.
 pub(crate) const CUSTOM_ROTATION: Bounds =
     Bounds { min_hours: 6, hours: 92 * 24, text: "6 hours to 3 months", ..CREDENTIAL_ROTATION };
-/// Whatever was let in.
+/// Accepts every interval that was accepted on input.
 pub(crate) const ANY_ROTATION: Bounds = Bounds { min_hours: 1, hours: u32::MAX, ..USER_ROTATION };
 
-/// A rotation policy of user credentials.
+/// Checks a rotation policy of user credentials.
 pub(crate) fn rotation(policy: &RawValue) -> Result<Rotation, Refusal> {
     rotation_within(policy, &USER_ROTATION)
 }
 
-/// A rotation policy: off, or an interval within bounds.
+/// Checks a rotation policy: off, or an interval within `bounds`.
 pub(crate) fn rotation_within(policy: &RawValue, bounds: &Bounds) -> Result<Rotation, Refusal> {
     let policy =
         JsonObject::parse(policy.get()).map_err(|_| Refusal::invalid("The field 'rotation' must be an object."))?;
@@ -168,27 +168,28 @@ pub(crate) fn rotation_within(policy: &RawValue, bounds: &Bounds) -> Result<Rota
     }
 }
 
-/// When a secret rotates by itself.
+/// Schedule of automatic rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rotation {
     /// Never.
     Off,
-    /// Every so many hours.
+    /// Interval in hours.
     Hours(u32),
-    /// Every so many days.
+    /// Interval in days.
     Days(u32),
-    /// Every so many months.
+    /// Interval in months.
     Months(u32),
 }
 
-/// The custom metadata of a body, checked.
+/// Returns the custom metadata of a body, checked.
 pub(crate) fn checked_metadata(body: &InputBody<'_>, member: &str) -> Result<Option<Box<RawValue>>, Refusal> {
     let metadata = body.object(member)?;
     metadata.as_deref().map_or(Ok(()), |text| custom_metadata(member, text))?;
     Ok(metadata)
 }
 
-/// A lock on the previous version keeps it from being pushed out; one on the current version travels with it.
+/// Checks that a new version can be added. A lock on the previous version prevents that; a lock on the current one
+/// moves with it.
 pub(crate) fn check_room(secret: &Secret) -> Result<(), Refusal> {
     if secret.life == SecretState::Destroyed {
         return Err(Refusal::invalid("The secret is destroyed."));

@@ -1,4 +1,4 @@
-//! The secret types.
+//! Secret types.
 
 use super::refusal::Refusal;
 
@@ -17,7 +17,7 @@ pub(crate) enum SecretKind {
 }
 
 impl SecretKind {
-    /// The kind of a `secret_type`; `None` for one that nobody has heard of.
+    /// Returns the kind of a `secret_type`; `None` if unknown.
     pub(crate) fn of(secret_type: &str) -> Option<Self> {
         Some(match secret_type {
             "arbitrary" => Self::Arbitrary,
@@ -33,24 +33,24 @@ impl SecretKind {
         })
     }
 
-    /// The same for a request that makes a payload.
+    /// Parses the type in a request that creates a payload.
     pub(crate) fn parse(secret_type: &str) -> Result<Self, Refusal> {
         Self::of(secret_type).ok_or_else(|| Refusal::invalid("The field 'secret_type' is not one of the known types."))
     }
 }
 
 impl SecretKind {
-    /// Whether the instance makes the payload out of nothing, so that a version needs none before it.
+    /// True if the instance generates the payload, so that a version needs no payload before it.
     pub(crate) fn mints(self) -> bool {
         matches!(self, Self::IamCredentials | Self::ServiceCredentials | Self::CustomCredentials)
     }
 
-    /// Whether a new version has an end of its own, so that a rotation in time puts the end off.
+    /// True if a new version has its own end, so that a timely rotation postpones the end.
     pub(crate) fn renews(self) -> bool {
         self.mints() || matches!(self, Self::PublicCert | Self::PrivateCert)
     }
 
-    /// Whether a lock does not postpone its end.
+    /// True if a lock does not postpone expiry.
     pub(crate) fn ends_when_locked(self) -> bool {
         matches!(self, Self::ImportedCert | Self::PublicCert | Self::PrivateCert)
     }

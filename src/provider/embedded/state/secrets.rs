@@ -82,7 +82,7 @@ impl InstanceState {
                 self.enqueue(now, &mut secret, TaskKind::CreateCredentials, TaskTrigger::SecretCreation, version, None);
             }
             SecretKind::PublicCert => self.order_first(now, &mut secret),
-            // A version of this type has a certificate.
+            // Every version of this type has a certificate, so there is none yet.
             SecretKind::ImportedCert if secret.life == SecretState::PreActivation => secret.versions.clear(),
             _ => {}
         }
@@ -91,7 +91,7 @@ impl InstanceState {
         Ok(answer)
     }
 
-    /// When a secret rotates next, if the instance rotates at all.
+    /// Returns the next rotation of a secret, if the instance rotates automatically.
     pub(crate) fn next_rotation(&self, fields: &JsonObject, from: Timestamp) -> Option<Timestamp> {
         next_rotation(fields, from).filter(|_| self.switches.auto_rotates)
     }
@@ -112,7 +112,7 @@ impl InstanceState {
         Ok(Answer::ok(self.renderer.secret(&secret)))
     }
 
-    /// A secret without versions: a signing request, whose key is read with it, or an order.
+    /// Reads a secret without versions: a signing request including its key, or an order.
     fn read_request(&mut self, now: Timestamp, id: &str) -> Result<Zeroizing<String>, Refusal> {
         let mut secret = (**self.secret(id)?).clone();
         let answer = self.renderer.secret(&secret);
@@ -139,11 +139,11 @@ impl InstanceState {
         self.get_secret(now, &found.ok_or_else(|| Refusal::missing("The secret"))?)
     }
 
-    /// Everything that happens to a secret when the payload of one of its versions is read.
+    /// Applies all effects of reading a version's payload.
     pub(crate) fn read_version(&mut self, now: Timestamp, id: &str, version: &str) -> Result<Arc<Secret>, Refusal> {
         let mut secret = (**self.secret(id)?).clone();
         let index = secret.position(version).ok_or_else(|| Refusal::missing("The secret version"))?;
-        // Nothing is left to make a key for once a secret is destroyed.
+        // A destroyed secret gets no new key.
         let alive = secret.life != SecretState::Destroyed;
         if let Some(act) = ForbiddenAct::of_reading(&secret).filter(|_| alive) {
             if act.destroys && secret.locks_total() > 0 {
@@ -174,7 +174,7 @@ impl InstanceState {
     pub(crate) fn patch_metadata(&mut self, now: Timestamp, id: &str, text: &str) -> Result<Answer, Refusal> {
         let body = InputBody::parse(text)?;
         let mut secret = (**self.secret(id)?).clone();
-        // Planted secrets of unheard-of types take the common members.
+        // Planted secrets of unknown types accept the common members.
         let kind = SecretKind::of(&secret.secret_type);
         body.only(&[&COMMON_PATCH[..], kind.map_or(&[], SecretKind::patch_members)].concat())?;
         self.patch_common(&body, &mut secret)?;
@@ -182,7 +182,7 @@ impl InstanceState {
             Some(kind) => self.patch_kind(kind, now, &body, &mut secret)?,
             None => false,
         };
-        // A policy may be changed, but nothing rotates any more.
+        // The policy of a destroyed secret may be changed, but has no effect.
         let over = secret.life == SecretState::Destroyed;
         secret.next_rotation_date = secret.next_rotation_date.filter(|_| !over);
         secret.updated_at = now;
@@ -191,7 +191,7 @@ impl InstanceState {
         if rotates && !over && self.switches.rotation_patch_rotates {
             let rotated = self.rotate(now, id);
             if rotated.is_err() {
-                // Whole or not at all: without its version, the patch has not happened.
+                // The request is atomic: if the rotation fails, undo the patch.
                 self.put_secret((*before).clone());
                 self.changes.truncate(noted);
             }
@@ -219,7 +219,7 @@ impl InstanceState {
         self.patch_custom_metadata(body, "custom_metadata", &mut secret.custom_metadata)
     }
 
-    /// Merges or replaces, as the switch says, and checks the size of what comes out.
+    /// Merges or replaces, depending on the switch, and checks the resulting size.
     pub(crate) fn patch_custom_metadata(
         &self,
         body: &InputBody<'_>,
@@ -252,7 +252,7 @@ impl InstanceState {
         Ok(())
     }
 
-    /// Says whether rotation is on after the patch, and was in it.
+    /// Returns `true` if rotation was patched and is now on.
     pub(crate) fn patch_rotation(
         &self,
         body: &InputBody<'_>,

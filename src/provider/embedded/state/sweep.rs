@@ -1,4 +1,4 @@
-//! What time does to secrets: expiry and rotation.
+//! Time-based changes of secrets: expiry and rotation.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use super::tasks::TaskTrigger;
 use crate::model::Timestamp;
 
 impl InstanceState {
-    /// Destroys what has expired and rotates what is due. Called before every request.
+    /// Destroys expired secrets and rotates due ones. Called before every request.
     ///
-    /// A lock postpones expiry, but not that of certificates; a lock on the previous version postpones rotation.
+    /// A lock postpones expiry, except for certificates. A lock on the previous version postpones rotation.
     pub(crate) fn sweep(&mut self, now: Timestamp) {
         self.expire_authorities(now);
         for id in self.index.due(now.millis()) {
@@ -21,7 +21,7 @@ impl InstanceState {
             let is_due = |date: Option<Timestamp>| date.is_some_and(|date| date <= now);
             let kind = SecretKind::of(&secret.secret_type);
             let held = secret.locks_total() > 0 && !kind.is_some_and(SecretKind::ends_when_locked);
-            // What the instance makes anew goes on in the new version, if that was due no later than the end.
+            // A payload that the instance renews continues in the new version, if the rotation was due by the end.
             let renews = kind.is_some_and(SecretKind::renews) && rotates <= expires.or(rotates);
             if is_due(rotates) && (renews || !is_due(expires)) && self.rotate(now, &id).is_ok() {
                 continue;
@@ -29,7 +29,7 @@ impl InstanceState {
             if is_due(wakes) {
                 self.wake_all(now, &id);
             }
-            // A refused rotation is tried again at the next sweep.
+            // A refused rotation is retried at the next sweep.
             let expires = self.items.secrets.get(&id).and_then(|secret| secret.expiration_date);
             if is_due(expires) && !held {
                 self.end(now, &id);
@@ -40,8 +40,8 @@ impl InstanceState {
         self.retry_ends(now);
     }
 
-    /// Does what a public certificate was due for, each step at its own moment: one that was ordered again in time is
-    /// not at its end, however long nobody asked.
+    /// Processes the due steps of a public certificate, each at its own time. One that was renewed in time does not
+    /// expire, however long the instance received no requests.
     fn wake_all(&mut self, now: Timestamp, id: &str) {
         let due = |secret: &Arc<Secret>| {
             let in_time = |at: &Timestamp| *at <= now && secret.expiration_date.is_none_or(|end| *at <= end);
@@ -54,7 +54,7 @@ impl InstanceState {
         }
     }
 
-    /// Destroys a secret, or only its key where the next read makes another one.
+    /// Destroys a secret, or only its key if the next read creates another one.
     fn end(&mut self, now: Timestamp, id: &str) {
         let Ok(secret) = self.secret(id) else { return };
         let dynamic = secret.secret_type == "iam_credentials" && !iam_credentials::reuses_api_key(&secret.fields);
@@ -67,7 +67,7 @@ impl InstanceState {
         self.put_secret(secret);
     }
 
-    /// Credentials with a lifetime end by themselves: a previous one before the current one does.
+    /// Ends expired previous versions of credentials; the current version ends later.
     fn end_previous(&mut self, now: Timestamp) {
         for id in self.index.previous_due(now.millis()) {
             let Some(secret) = self.items.secrets.get(&id) else { continue };
@@ -181,7 +181,7 @@ mod tests {
         let rotation = r#""rotation":{"auto_rotate":true,"interval":5,"unit":"day"}"#;
         let members = format!(r#""certificate_template":"web","common_name":"a.example.com","ttl":"10d",{rotation}"#);
         let id = machine.create("private_cert", "web", &members);
-        // Nobody asked for anything until both were over.
+        // No request arrived until both had ended.
         machine.later(11 * DAY);
         let got = machine.get(&format!("secrets/{id}/metadata"));
         assert_eq!((got.raw("state"), got.raw("versions_total")), ("1".into(), "2".into()));

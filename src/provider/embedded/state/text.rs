@@ -1,4 +1,4 @@
-//! Writing answers as text, so that values kept as text go out as they came in.
+//! Writes answers as text, so that values kept as text are returned unchanged.
 
 use chrono::SecondsFormat;
 use zeroize::Zeroizing;
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::super::options::Precision;
 use crate::model::Timestamp;
 
-/// A JSON object that is being written, member by member. Wiped when dropped.
+/// A JSON object, written member by member. Wiped on drop.
 pub(crate) struct ObjectText(Zeroizing<String>);
 
 impl ObjectText {
@@ -16,7 +16,7 @@ impl ObjectText {
         Self(text)
     }
 
-    /// Adds a member whose value is JSON text already.
+    /// Adds a member whose value is JSON text.
     pub(crate) fn raw(&mut self, name: &str, value: &str) -> &mut Self {
         if self.0.len() > 1 {
             self.0.push(',');
@@ -74,7 +74,7 @@ impl ObjectText {
     }
 }
 
-/// A JSON list of texts that are JSON already.
+/// Formats JSON texts as a JSON list.
 pub(crate) fn list<T: AsRef<str>>(elements: impl IntoIterator<Item = T>) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::from("["));
     for (index, element) in elements.into_iter().enumerate() {
@@ -87,7 +87,7 @@ pub(crate) fn list<T: AsRef<str>>(elements: impl IntoIterator<Item = T>) -> Zero
     out
 }
 
-/// A JSON string.
+/// Formats a JSON string.
 pub(crate) fn string(value: &str) -> String {
     let mut out = String::with_capacity(value.len() + 2);
     push_string(&mut out, value);
@@ -96,7 +96,7 @@ pub(crate) fn string(value: &str) -> String {
 
 fn push_string(out: &mut String, value: &str) {
     out.push('"');
-    // Most strings need nothing, and lists have many of them.
+    // Fast path: most strings need no escaping, and lists contain many.
     if !value.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         out.push_str(value);
         out.push('"');
@@ -116,7 +116,7 @@ fn push_string(out: &mut String, value: &str) {
     out.push('"');
 }
 
-/// A time that the instance's clock gave.
+/// Formats a time from the instance's clock.
 pub(crate) fn stamp(time: Timestamp, precision: Precision) -> String {
     let format = match precision {
         Precision::Millis => SecondsFormat::Millis,
@@ -125,7 +125,7 @@ pub(crate) fn stamp(time: Timestamp, precision: Precision) -> String {
     time.datetime().to_rfc3339_opts(format, true)
 }
 
-/// A date that somebody chose: without a fraction when it has none.
+/// Formats a date given by a user, without a fraction if it has none.
 pub(crate) fn date(time: Timestamp) -> String {
     stamp(time, if time.millis() % 1000 == 0 { Precision::Seconds } else { Precision::Millis })
 }

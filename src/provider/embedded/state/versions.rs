@@ -1,4 +1,4 @@
-//! Versions: new ones, what they push out, and their metadata.
+//! Versions: creation, removal of old ones, and metadata.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl InstanceState {
         Ok(answer)
     }
 
-    /// A new version by the instance itself.
+    /// Rotates a secret automatically.
     pub(crate) fn rotate(&mut self, now: Timestamp, id: &str) -> Result<(), Refusal> {
         let mut secret = (**self.secret(id)?).clone();
         check_room(&secret)?;
@@ -76,7 +76,7 @@ impl InstanceState {
         Ok(())
     }
 
-    /// Orders a version from a job. The answer is the version as it will be, without an alias and a payload.
+    /// Orders a version from a job. Answers with the future version, without an alias and a payload.
     fn order_by_request(
         &mut self,
         now: Timestamp,
@@ -102,7 +102,7 @@ impl InstanceState {
         Ok(answer)
     }
 
-    /// Gives the secret what a fresh version brings for it; the rest becomes the version.
+    /// Moves the secret's part of a fresh version to the secret, and returns the rest as the version.
     fn take_over(
         &mut self,
         secret: &mut Secret,
@@ -175,7 +175,7 @@ impl InstanceState {
         Ok(answer)
     }
 
-    /// Takes every payload away: what happens at expiry.
+    /// Deletes every payload, as at expiry.
     pub(crate) fn destroy(&mut self, now: Timestamp, id: &str) {
         let Ok(secret) = self.secret(id) else { return };
         let mut secret = (**secret).clone();
@@ -190,7 +190,7 @@ impl InstanceState {
         }
         match secret.secret_type.as_str() {
             "custom_credentials" => self.end_credentials(now, &mut secret, &ended),
-            // An order for a version that cannot come any more.
+            // The order's version can no longer be issued.
             "public_cert" => secret.inner = None,
             _ => {}
         }
@@ -199,7 +199,7 @@ impl InstanceState {
 }
 
 fn check_payload(secret: &Secret, kind: SecretKind) -> Result<(), Refusal> {
-    // The first certificate for a signing request of the instance's own.
+    // True for the first certificate of the instance's own signing request.
     let awaits = kind == SecretKind::ImportedCert && secret.life == SecretState::PreActivation;
     if !awaits && !kind.mints() && secret.current().is_none_or(|version| version.payload.is_none()) {
         return Err(Refusal::invalid("The secret has no current payload."));

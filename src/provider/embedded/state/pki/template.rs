@@ -1,4 +1,4 @@
-//! Templates of certificates: what may be asked for, and what is put in without asking.
+//! Certificate templates: the names that may be requested, and the fixed contents of certificates.
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use crate::model::json::{JsonObject, raw};
 use crate::model::{Payload, Timestamp};
 
 pub(crate) const TEMPLATE: &str = "private_cert_configuration_template";
-/// Templates that an instance takes.
+/// Maximum number of templates in an instance.
 const LIMIT: usize = 10;
-/// Seconds before its making that a certificate begins where nothing is said.
+/// Default backdating of a certificate, in seconds.
 const NOT_BEFORE: u64 = 30;
-/// Seconds of the longest duration: the longest that an authority takes.
+/// Longest duration, in seconds: the same as for an authority.
 const LONGEST: u64 = 876_000 * 3_600;
 
 /// Members that can be patched.
@@ -67,7 +67,7 @@ const SETTINGS: MemberTable = &[
     ("basic_constraints_valid_for_non_ca", MemberShape::Flag),
 ];
 const DURATIONS: [&str; 3] = ["max_ttl", "ttl", "not_before_duration"];
-/// What a flag is where nothing is said: the defaults of the engine that the provider uses.
+/// Default values of flags, those of the provider's engine.
 const FLAGS: [(&str, bool); 16] = [
     ("allow_localhost", true),
     ("allowed_domains_template", false),
@@ -114,25 +114,25 @@ const EXTENDED_USAGE: [(&str, &str); 13] = [
     ("microsoftkernelcodesigning", "1.3.6.1.4.1.311.61.1.1"),
 ];
 
-/// For servers and clients.
+/// Extended key usages for TLS servers and clients.
 pub(crate) const SERVER_AND_CLIENT: [ObjectIdentifier; 2] =
     [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1"), ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2")];
 
-/// A template; kept in its configuration where no answer shows it.
+/// A template, stored in its configuration where no answer shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Template {
     pub(crate) name: String,
-    /// The intermediate authority that signs.
+    /// Issuing intermediate authority.
     pub(crate) certificate_authority: String,
-    /// Members as they were given, or their default.
+    /// Members as given, or their defaults.
     pub(crate) settings: JsonObject,
-    /// Seconds that a certificate may live at most.
+    /// Maximum lifetime of a certificate, in seconds.
     pub(crate) max_ttl: Option<u64>,
-    /// Seconds that it lives where nothing is asked for.
+    /// Default lifetime of a certificate, in seconds.
     pub(crate) ttl: Option<u64>,
-    /// Seconds before its making that it begins.
+    /// Backdating of a certificate, in seconds.
     pub(crate) not_before: u64,
-    /// Whether names with a `*` are issued; no answer shows it.
+    /// True if names with a `*` are issued; no answer shows it.
     pub(crate) wildcards: bool,
 }
 
@@ -153,7 +153,7 @@ impl Template {
         Ok(())
     }
 
-    /// Fills in defaults and checks what is read again at every certificate.
+    /// Adds defaults, and checks the members that every certificate uses.
     fn complete(&mut self) -> Result<(), Refusal> {
         one_of(&self.settings, "key_type", &["rsa", "ec"])?;
         let algorithm = self.algorithm()?;
@@ -172,13 +172,13 @@ impl Template {
         self.policies().map(drop)
     }
 
-    /// What key to make.
+    /// Returns the algorithm of the key to generate.
     pub(crate) fn algorithm(&self) -> Result<Algorithm, Refusal> {
         let bits = integer(&self.settings, "key_bits").map(|bits| u64::try_from(bits).unwrap_or(1));
         Algorithm::parse(self.settings.str("key_type").as_deref(), bits)
     }
 
-    /// Bits of the key usage extension; `None` when the list is empty.
+    /// Returns the bits of the key usage extension; `None` if the list is empty.
     pub(crate) fn usage(&self) -> Result<Option<FlagSet<KeyUsages>>, Refusal> {
         let mut usage: Option<FlagSet<KeyUsages>> = None;
         for wanted in strings(&self.settings, "key_usage") {
@@ -189,7 +189,7 @@ impl Template {
         Ok(usage)
     }
 
-    /// Object ids of the extended key usage extension.
+    /// Returns the object ids of the extended key usage extension.
     pub(crate) fn extended_usage(&self) -> Result<Vec<ObjectIdentifier>, Refusal> {
         let flags = [
             ("server_flag", "serverauth"),
@@ -217,18 +217,18 @@ impl Template {
         Ok(found)
     }
 
-    /// Object ids of certificate policies.
+    /// Returns the object ids of the certificate policies.
     pub(crate) fn policies(&self) -> Result<Vec<ObjectIdentifier>, Refusal> {
         oids(&self.settings, "policy_identifiers")
     }
 
-    /// Whether a flag is on, by its default where it was never given.
+    /// True if a flag is on, by default or as given.
     pub(crate) fn flag(&self, name: &str) -> bool {
         let otherwise = FLAGS.iter().find(|(flag, _)| *flag == name).is_some_and(|(_, otherwise)| *otherwise);
         flag(&self.settings, name, otherwise)
     }
 
-    /// Whether secrets of this group may use it.
+    /// True if secrets of this group may use it.
     pub(crate) fn takes_group(&self, group: &str) -> bool {
         let groups = strings(&self.settings, "allowed_secret_groups");
         groups.is_empty() || groups.iter().any(|allowed| allowed == group || allowed == "*")
@@ -262,7 +262,7 @@ impl Template {
     }
 }
 
-/// `KeyUsageDigitalSignature`, `DigitalSignature` and `digital signature` are the same.
+/// Normalizes a key usage: `KeyUsageDigitalSignature`, `DigitalSignature` and `digital signature` are equal.
 fn plain_usage(name: &str) -> String {
     let plain: String = name.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     let plain = plain.strip_prefix("keyusage").unwrap_or(&plain);
@@ -278,7 +278,7 @@ fn oids(settings: &JsonObject, member: &str) -> Result<Vec<ObjectIdentifier>, Re
 }
 
 impl InstanceState {
-    /// A new template of an intermediate authority.
+    /// Creates a template of an intermediate authority.
     pub(crate) fn create_template(
         &mut self,
         now: Timestamp,
@@ -308,7 +308,7 @@ impl InstanceState {
         self.kept(TEMPLATE, &template.name)
     }
 
-    /// Changes what of a template can be changed; `null` brings a default back.
+    /// Changes the mutable members of a template; `null` restores a default.
     pub(crate) fn patch_template(
         &mut self,
         now: Timestamp,
@@ -329,12 +329,12 @@ impl InstanceState {
         self.kept(TEMPLATE, &template.name)
     }
 
-    /// A template by name.
+    /// Returns a template by name.
     pub(crate) fn template(&self, name: &str) -> Option<Template> {
         Template::of(self.items.configurations.get(format!("{TEMPLATE}/{name}").as_str())?)
     }
 
-    /// Whether an authority has a template.
+    /// True if an authority has a template.
     pub(crate) fn has_template(&self, authority: &str) -> bool {
         self.items.configurations.values().any(|item| {
             item.config_type == TEMPLATE && item.fields.str("certificate_authority").as_deref() == Some(authority)

@@ -1,4 +1,4 @@
-//! Authorities, templates and private certificates through requests.
+//! Tests of authorities, templates and private certificates through the API.
 
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
@@ -16,7 +16,7 @@ fn parse(pem: &str) -> Certificate {
     Certificate::from_pem(pem.as_bytes()).unwrap()
 }
 
-/// Serial numbers on the newest list of an authority, and its number.
+/// Returns the serial numbers on an authority's newest revocation list, and the number of the list.
 fn revoked(machine: &Machine, name: &str) -> Vec<String> {
     let path = format!("{}{name}/crl/pem", super::PUBLIC);
     let pem = machine.state.public_authority_text(&path).unwrap();
@@ -119,18 +119,18 @@ fn an_authority_of_another_instance_signs_and_only_for_the_right_key() {
     let got = act(&mut standby, "ca", "set_signed", &format!(r#""certificate":{pem}"#));
     assert_eq!(got.0, 201, "{}", got.1);
     assert_eq!(standby.get("configurations/ca").str("status"), "certificate_template_required");
-    // An authority that may have none below it signs none.
+    // An authority whose path length is 0 signs no other authority.
     let below = act(&mut standby, "ca", "sign_csr", &format!(r#""csr":{}"#, csr(&second)));
     assert!(below.0 == 400 && below.1.contains("path length"), "{}", below.1);
     let broken = csr(&second).replacen("MII", "MIJ", 1);
     assert_eq!(act(&mut primary, "root", "sign_csr", &format!(r#""csr":{broken}"#)).0, 400);
-    // Blanks before a request are borne, but not beyond 4096 characters in all.
+    // Leading whitespace is allowed, but the whole request may have at most 4096 characters.
     for (blanks, status) in [(10, 201), (4096, 400)] {
         let padded = csr(&second).replacen('"', &format!("\"{}", " ".repeat(blanks)), 1);
         let got = act(&mut primary, "root", "sign_csr", &format!(r#""csr":{padded},"max_path_length":0"#));
         assert_eq!(got.0, status, "{}", got.1);
     }
-    // With the chain beside it, the whole way up is known.
+    // With the bundled chain, the complete path is known.
     let bundle = format!(
         "{}{}",
         as_str(certificate.get("certificate").unwrap()).unwrap(),
@@ -317,13 +317,13 @@ fn a_revoked_certificate_is_on_the_list_and_its_secret_says_since_when() {
             ("1795356005".into(), "2026-11-22T14:00:05Z".into())
         );
         assert_eq!(metadata.raw("state"), if deactivates { "3" } else { "1" });
-        // Once is enough, and says the same again.
+        // A repeated revocation returns the same time.
         machine.later(5_000);
         assert_eq!(machine.post(&format!("secrets/{id}/actions"), action).raw("revocation_time_seconds"), "1795356005");
         assert_eq!(revoked(&machine, "ca").len(), 2);
         let arbitrary = machine.arbitrary("token");
         assert_eq!(machine.post(&format!("secrets/{arbitrary}/actions"), action).0, 400);
-        // A new version is good again.
+        // A new version is valid again.
         assert_eq!(machine.post(&format!("secrets/{id}/versions"), "{}").0, 201);
         let metadata = machine.get(&format!("secrets/{id}/metadata"));
         assert!(metadata.raw("state") == "1" && !metadata.has("revocation_time_seconds"));
@@ -464,7 +464,7 @@ fn a_lock_keeps_a_version_from_being_revoked() {
     assert_eq!(revoked(&machine, "ca"), Vec::<String>::new());
     machine.delete(&format!("secrets/{id}/locks_bulk"));
     assert_eq!(machine.post(&format!("secrets/{id}/actions"), action).0, 201);
-    // What has ended stays destroyed: there is nothing left to take back.
+    // An expired secret stays destroyed and cannot be revoked.
     machine.later(31 * DAY);
     assert_eq!(machine.post(&format!("secrets/{id}/actions"), action).0, 400);
     assert_eq!(machine.get(&format!("secrets/{id}/metadata")).raw("state"), "5");

@@ -1,4 +1,4 @@
-//! Signatures of others: requests that customers bring, certificates that were signed elsewhere.
+//! Verification of external signatures: customers' requests and externally signed certificates.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
@@ -14,7 +14,7 @@ use super::key::{EC, ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512, ED25519, P256, P3
 const SHA384_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
 const SHA512_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
 
-/// Whether `signature` by the algorithm `oid` over `message` is of the key. Unknown algorithms never are.
+/// True if the key verifies `signature` over `message` with the algorithm `oid`. False for unknown algorithms.
 pub(crate) fn verifies(
     public: &SubjectPublicKeyInfoOwned,
     oid: ObjectIdentifier,

@@ -1,4 +1,4 @@
-//! What an answer to a task does to its secret.
+//! Effect of a task's answer on its secret.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::model::{Payload, Timestamp};
 use crate::provider::embedded::state::fresh_version::payload_digest;
 use crate::provider::embedded::state::rules::check_room;
 
-/// What a job says.
+/// Answer of a job.
 pub(super) enum JobAnswer {
-    /// New credentials: what the job calls them, and an object of their parts.
+    /// New credentials: their id at the job, and an object with their parts.
     Created { id: String, content: Zeroizing<String> },
-    /// They are gone.
+    /// The credentials were deleted.
     Deleted,
-    /// It did not work.
+    /// The job failed.
     Failed(Vec<TaskError>),
 }
 
@@ -37,7 +37,7 @@ impl JobAnswer {
 }
 
 impl InstanceState {
-    /// Takes an answer over. The secret may be gone afterwards: one that was deleted ends with its last credentials.
+    /// Applies an answer. May delete the secret: a secret marked for deletion disappears with its last credentials.
     pub(super) fn answer_task(
         &mut self,
         now: Timestamp,
@@ -62,7 +62,7 @@ impl InstanceState {
         }
         let first = secret.versions.iter().any(|version| version.id == task.version_id);
         if matches!(said, JobAnswer::Created { .. }) && !first {
-            // A lock may have come after the order.
+            // A lock may have been set since the order.
             check_room(&secret)?;
         }
         let moves = !matches!(said, JobAnswer::Failed(_)) || self.switches.tasks_move_updated_at;
@@ -94,7 +94,7 @@ impl InstanceState {
         Ok(answered)
     }
 
-    /// New credentials become the payload of the first version, or a version of their own.
+    /// Stores new credentials as the payload of the first version or as a new version.
     fn keep_credentials(&mut self, now: Timestamp, secret: &mut Secret, task: &SecretTask, id: &str, content: &str) {
         let mut payload = ObjectText::new();
         payload.raw("credentials_content", content);
@@ -115,7 +115,7 @@ impl InstanceState {
             secret.expiration_date = end;
             return;
         }
-        // What is pushed out loses its payload here and its credentials with the next task.
+        // The version that is pushed out loses its payload here; the next task deletes its credentials.
         let ended = secret.previous().filter(|version| version.payload.is_some()).map(|version| version.id.clone());
         let version = SecretVersion {
             id: task.version_id.clone(),
@@ -131,7 +131,7 @@ impl InstanceState {
         };
         let rotates = secret.next_rotation_date;
         self.push(secret, version, now);
-        // Counted from the order and not from its answer.
+        // Rotation counts from the order, not from its answer.
         secret.next_rotation_date = rotates;
         if let Some(ended) = ended {
             self.enqueue_end(now, secret, task.trigger, &ended);

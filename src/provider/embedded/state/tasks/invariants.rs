@@ -1,4 +1,4 @@
-//! What holds for credentials and their tasks after any sequence of requests, right or wrong.
+//! Invariants of credentials and their tasks after any sequence of valid or invalid requests.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn engine(name: &str, key: &str) -> String {
     )
 }
 
-/// One random request, or time passing. Names are few, so that they meet.
+/// Sends a random request or advances the clock. Uses few names, so that requests collide.
 fn step(machine: &mut Machine, rng: &mut ChaCha20Rng) {
     let ids: Vec<String> = machine.state.items.secrets.keys().map(ToString::to_string).collect();
     let id = match ids.len() {
@@ -95,7 +95,7 @@ fn check(machine: &Machine, told: &Items, made: &mut BTreeSet<(String, String)>)
         let said = secret.fields.get("referenced_by").map_or("[]", |names| names.get());
         assert_eq!(said, format!("[{}]", users.join(",")), "references follow the configurations");
     }
-    // Whatever a job made is alive, or the job was asked to end it: nothing is forgotten.
+    // All credentials that a job created are valid, or the job was asked to delete them: none are lost.
     made.extend(live.iter().cloned());
     for (id, version) in made.iter() {
         let Some(secret) = items.secrets.get(id.as_str()).filter(|it| it.secret_type == "custom_credentials") else {

@@ -1,4 +1,4 @@
-//! Tasks: what the job of a custom credentials engine is asked to do, one after the other for each secret.
+//! Tasks for the job of a custom credentials engine, processed one at a time per secret.
 
 mod answer;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The tasks of a secret as a queue: one is processed, the others wait; a hundred are kept.
+//! Task queue of a secret: one task is processed while the others wait; the last hundred are kept.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use super::task::{SecretTask, TaskError, TaskKind, TaskStatus, TaskTrigger};
 use crate::model::Timestamp;
 use crate::model::json::raw;
 
-/// Tasks that a secret remembers.
+/// Maximum number of tasks kept per secret.
 const HISTORY: usize = 100;
 
 impl InstanceState {
-    /// Puts a task at the end of a secret's queue.
+    /// Appends a task to a secret's queue.
     pub(in super::super) fn enqueue(
         &mut self,
         now: Timestamp,
@@ -40,7 +40,7 @@ impl InstanceState {
         settle(now, secret);
     }
 
-    /// The same for the end of credentials; not a second time for a version whose end is ordered already.
+    /// Appends a deletion task, unless one for this version is already open.
     pub(in super::super) fn enqueue_end(
         &mut self,
         now: Timestamp,
@@ -56,8 +56,8 @@ impl InstanceState {
         }
     }
 
-    /// What follows from the end of a secret's lifetime: its job is asked to delete what it made, and no more to make
-    /// anything.
+    /// Ends the credentials of an expired secret: cancels open creation tasks, and asks the job to delete the existing
+    /// credentials.
     pub(in super::super) fn end_credentials(&mut self, now: Timestamp, secret: &mut Secret, versions: &[String]) {
         for task in secret.tasks.iter_mut().filter(|task| task.is_open() && task.kind == TaskKind::CreateCredentials) {
             let task = Arc::make_mut(task);
@@ -72,8 +72,8 @@ impl InstanceState {
         settle(now, secret);
     }
 
-    /// Deletes a secret by asking its job to delete what it made; the secret goes with the last answer. Says whether
-    /// that is how it goes.
+    /// Marks a secret for deletion and asks its job to delete the credentials; the secret disappears with the last
+    /// answer. Returns `false` if the secret can be deleted at once.
     pub(in super::super) fn end_with_credentials(&mut self, now: Timestamp, id: &str) -> Result<bool, Refusal> {
         let mut secret = (**self.secret(id)?).clone();
         let live = secret.versions.iter().filter(|version| version.payload.is_some());
@@ -96,8 +96,8 @@ impl InstanceState {
     }
 }
 
-/// Lets the first waiting task be processed, forgets the oldest answered ones, and writes the counts that metadata
-/// shows.
+/// Starts the first queued task if none is in progress, removes the oldest answered tasks above the limit, and updates
+/// the counts in the metadata.
 pub(super) fn settle(now: Timestamp, secret: &mut Secret) {
     let busy = secret.processing_task().is_some();
     let mut waiting = secret.tasks.iter_mut().filter(|task| task.status == TaskStatus::Queued);

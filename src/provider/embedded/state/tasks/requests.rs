@@ -1,4 +1,4 @@
-//! The requests about tasks: list, get, answer, delete.
+//! Task requests: list, get, answer, delete.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use super::task::{SecretTask, TaskError};
 use crate::model::Timestamp;
 use crate::model::json::{JsonObject, as_str};
 
-/// Errors in one answer.
+/// Allowed number of errors in one answer.
 const ERRORS: std::ops::RangeInclusive<usize> = 1..=10;
 
 impl InstanceState {
-    /// The tasks of a secret, the newest first; none for a type that has no job.
+    /// Lists the tasks of a secret, newest first; empty for types without a job.
     pub(in super::super) fn list_tasks(&self, id: &str) -> Result<Answer, Refusal> {
         let secret = self.secret(id)?;
         let mut body = ObjectText::new();
@@ -48,7 +48,7 @@ impl InstanceState {
         Ok(Answer::ok(self.renderer.task(id, &task)))
     }
 
-    /// Forgets a task, answered or not; the next one is processed then.
+    /// Deletes a task, answered or not; the next one is then processed.
     pub(in super::super) fn delete_task(&mut self, now: Timestamp, id: &str, task: &str) -> Result<Answer, Refusal> {
         self.task(id, task)?;
         let mut secret = (**self.secret(id)?).clone();
@@ -62,7 +62,7 @@ impl InstanceState {
     }
 }
 
-/// The three forms of an answer.
+/// Parses an answer, which has one of three forms.
 fn said(body: &InputBody<'_>) -> Result<JobAnswer, Refusal> {
     match body.required_string("status")?.as_str() {
         "credentials_created" => {

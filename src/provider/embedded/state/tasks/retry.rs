@@ -1,4 +1,4 @@
-//! When the job of a secret is asked again to end credentials.
+//! Retries of deleting credentials.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use super::task::{SecretTask, TaskKind, TaskStatus, TaskTrigger};
 use crate::model::Timestamp;
 use crate::provider::embedded::state::data::Secret;
 
-/// Attempts at ending credentials, one a day.
+/// Maximum number of attempts to delete credentials, one per day.
 const ATTEMPTS: usize = 10;
 const DAY: i64 = 86_400_000;
 
-/// An end of credentials that is asked for again.
+/// A retry of deleting credentials.
 pub(in super::super) struct EndRetry {
     pub(in super::super) at: Timestamp,
     pub(super) version_id: String,
     pub(super) trigger: TaskTrigger,
 }
 
-/// The next such end of a secret: the job failed with the last attempt, and it was not the tenth.
+/// Returns the next retry of a secret: for a version whose last attempt failed and was not the tenth.
 pub(in super::super) fn next_retry(secret: &Secret) -> Option<EndRetry> {
     let mut attempts: BTreeMap<&str, (usize, &SecretTask)> = BTreeMap::new();
     for task in secret.tasks.iter().filter(|task| task.kind == TaskKind::DeleteCredentials) {

@@ -1,37 +1,37 @@
-//! One task as plain data.
+//! Tasks as plain data.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::Timestamp;
 
-/// What a task asks for.
+/// Kind of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
-    /// New credentials.
+    /// Create credentials.
     CreateCredentials,
-    /// The end of credentials that were made before.
+    /// Delete existing credentials.
     DeleteCredentials,
 }
 
-/// How far a task has come.
+/// Status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
-    /// Another task of the secret comes first.
+    /// Waiting for another task of the secret.
     Queued,
-    /// The job is at it.
+    /// The job is processing it.
     Processing,
-    /// Answered with credentials.
+    /// The job created the credentials.
     CredentialsCreated,
-    /// Answered: they are gone.
+    /// The job deleted the credentials.
     CredentialsDeleted,
-    /// Answered with errors, or not in time.
+    /// The job reported errors or timed out.
     Failed,
 }
 
-/// What led to a task.
+/// Cause of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskTrigger {
@@ -41,7 +41,7 @@ pub enum TaskTrigger {
     ManualSecretRotation,
     /// The rotation policy.
     AutomaticSecretRotation,
-    /// A request to delete the data of a version, or the secret: the provider has no word of its own for that.
+    /// A request to delete the data of a version, or the secret, for which the provider has no separate word.
     SecretVersionDataDeletion,
     /// The end of the lifetime.
     SecretVersionExpiration,
@@ -50,7 +50,7 @@ pub enum TaskTrigger {
 macro_rules! word {
     ($type:ty { $($value:ident => $word:literal),+ $(,)? }) => {
         impl $type {
-            /// The provider's word.
+            /// Returns the provider's word.
             #[must_use]
             pub fn word(self) -> &'static str {
                 match self {
@@ -77,12 +77,12 @@ word!(TaskTrigger {
     SecretVersionExpiration => "secret_version_expiration",
 });
 
-/// Why a task failed, in the words of the job.
+/// Error of a failed task, in the words of the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
-    /// A short code.
+    /// Short code.
     pub code: String,
-    /// A sentence.
+    /// Description.
     pub description: String,
 }
 
@@ -91,32 +91,32 @@ pub struct TaskError {
 pub struct SecretTask {
     /// `sm-task-` and a UUID.
     pub id: String,
-    /// What it asks for.
+    /// Kind.
     pub kind: TaskKind,
-    /// How far it has come.
+    /// Status.
     pub status: TaskStatus,
-    /// What led to it.
+    /// Cause.
     pub trigger: TaskTrigger,
-    /// The version that it is about: one that is there, or the id that a new one will have.
+    /// Id of the version: an existing one, or the future id of a new one.
     pub version_id: String,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it changed last: once it is processed, when that began.
+    /// Time of the last change; while it is processed, the time when that began.
     pub updated_at: Timestamp,
-    /// Why it failed.
+    /// Errors, if it failed.
     pub errors: Vec<TaskError>,
-    /// What the new version gets as its metadata.
+    /// Metadata for the new version.
     pub version_custom_metadata: Option<Box<RawValue>>,
 }
 
 impl SecretTask {
-    /// Whether it waits for an answer.
+    /// True if it waits for an answer.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.status, TaskStatus::Queued | TaskStatus::Processing)
     }
 
-    /// Whether a rotation made it.
+    /// True if it was caused by a rotation.
     #[must_use]
     pub fn is_rotation(&self) -> bool {
         matches!(self.trigger, TaskTrigger::ManualSecretRotation | TaskTrigger::AutomaticSecretRotation)

@@ -1,4 +1,4 @@
-//! Custom credentials from the order of a version to the end of what a job made.
+//! Custom credentials, from ordering a version to deleting the credentials.
 
 use super::super::harness::{DAY, Got, Machine};
 use crate::provider::embedded::options::Switches;
@@ -22,7 +22,7 @@ fn metadata(machine: &mut Machine, id: &str) -> Got {
     machine.get(&format!("secrets/{id}/metadata"))
 }
 
-/// Answers the task that is processed.
+/// Answers the task in progress.
 fn answer(machine: &mut Machine, id: &str, body: &str) -> Got {
     let task = metadata(machine, id).str("processing_task_id");
     machine.put(&format!("secrets/{id}/tasks/{task}"), body)
@@ -40,14 +40,14 @@ fn created(machine: &mut Machine, id: &str, name: &str) {
 const DELETED: &str = r#"{"status":"credentials_deleted"}"#;
 const FAILED: &str = r#"{"status":"failed","errors":[{"code":"E1","description":"The directory is down."}]}"#;
 
-/// Ids by which the job knows what is alive.
+/// Returns the job's ids of all valid credentials.
 fn live(machine: &Machine) -> Vec<String> {
     let mut ids: Vec<_> = machine.state.items.live_credentials().into_iter().map(|live| live.credential_id).collect();
     ids.sort();
     ids
 }
 
-/// A secret with the credentials `c1`, and `c2` where it has two versions.
+/// Creates a secret with the credentials `c1`, and `c2` if it has two versions.
 fn with_credentials(machine: &mut Machine, more: &str, versions: usize) -> String {
     let id = ordered(machine, more);
     created(machine, &id, "c1");
@@ -75,7 +75,7 @@ fn a_secret_is_not_active_before_its_job_has_answered() {
     created(&mut machine, &id, "c1");
     let after = machine.get(&format!("secrets/{id}"));
     assert_eq!((after.raw("state"), after.raw("credentials_content")), ("1".into(), r#"{"key":"c1"}"#.into()));
-    // The lifetime counts from the answer.
+    // The lifetime starts with the answer.
     assert_eq!(after.str("expiration_date"), "2026-12-22T14:01:00.250Z");
     assert!(!after.has("processing_task_id"));
     let version = machine.get(&format!("secrets/{id}/versions/current/metadata"));
@@ -101,7 +101,7 @@ fn a_rotation_is_a_task_and_what_it_pushes_out_another() {
         (vec!["c1".into(), "c2".into()], r#"{"a":1}"#.into())
     );
     created(&mut machine, &id, "c3");
-    // The first credentials are out of the instance, and their job is asked to end them.
+    // The first credentials are no longer in the instance, and the job is asked to delete them.
     assert_eq!(live(&machine), ["c2", "c3"]);
     let task = &machine.get(&format!("secrets/{id}/tasks")).rows("tasks")[0];
     assert_eq!(task.str("type").as_deref(), Some("delete_credentials"));
@@ -179,7 +179,7 @@ fn the_switch_answers_in_the_place_of_a_job() {
     let content = machine.get(&format!("secrets/{id}")).object().object("credentials_content").unwrap();
     assert!(content.str("api_key").is_some() && content.str("user_id").is_some());
     (0..2).for_each(|_| drop(machine.post(&format!("secrets/{id}/versions"), "{}")));
-    // Two rotations and the end of what they pushed out, one after the other.
+    // Two rotations and the deletion of the pushed-out credentials, one after the other.
     machine.later(3 * MINUTE);
     let got = metadata(&mut machine, &id);
     assert_eq!(
@@ -275,7 +275,7 @@ fn a_deleted_secret_waits_for_its_job_unless_it_is_forced_or_switched() {
             assert_eq!(metadata(&mut machine, &id).str("state_description"), "deactivated");
             assert_eq!(machine.post(&format!("{path}/versions"), "{}").0, 400);
             answer(&mut machine, &id, DELETED);
-            // The job failed with the second one: deleting again asks again.
+            // The job failed to delete the second ones; a new deletion asks it again.
             answer(&mut machine, &id, FAILED);
             assert_eq!((live(&machine).len(), machine.delete(&path).0), (1, 204));
             answer(&mut machine, &id, DELETED);
@@ -287,7 +287,7 @@ fn a_deleted_secret_waits_for_its_job_unless_it_is_forced_or_switched() {
     assert_eq!(machine.delete(&format!("secrets/{id}?force_delete=perhaps")).0, 400);
     assert_eq!(machine.delete(&format!("secrets/{id}?force_delete=true")).0, 204);
     assert_eq!(metadata(&mut machine, &id).0, 404);
-    // Nothing was made yet: there is nothing to wait for.
+    // Nothing was created yet, so there is nothing to wait for.
     let id = ordered(&mut machine, "");
     machine.delete(&format!("secrets/{id}"));
     assert_eq!(metadata(&mut machine, &id).0, 404);

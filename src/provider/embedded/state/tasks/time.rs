@@ -1,4 +1,4 @@
-//! What time does to tasks: nobody answers, or the switch answers.
+//! Time-based answers of tasks: timeouts, and automatic answers if the switch is on.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use super::task::{SecretTask, TaskError, TaskKind};
 use crate::model::Timestamp;
 
 impl InstanceState {
-    /// Answers what is due. Several tasks of one secret may be: each begins when the one before was answered.
+    /// Answers all due tasks. A secret may have several: each begins when the previous one was answered.
     pub(in super::super) fn sweep_tasks(&mut self, now: Timestamp) {
         for id in self.index.open_tasks() {
             while let Some((task, at, said)) = self.due_answer(now, &id) {
-                // Refused only if the task were not there, and it was a moment ago.
+                // Fails only if the task did not exist, but it was found just now.
                 if self.answer_task(at, &id, &task, said).is_err() {
                     break;
                 }
@@ -26,7 +26,7 @@ impl InstanceState {
         }
     }
 
-    /// Asks again for the end of credentials where the job failed with it a day ago: one for each secret at a time.
+    /// Retries deletions that the job failed a day ago, one per secret at a time.
     pub(in super::super) fn retry_ends(&mut self, now: Timestamp) {
         for id in self.index.retries(now.millis()) {
             let Some(secret) = self.items.secrets.get(&id) else { continue };
@@ -40,7 +40,7 @@ impl InstanceState {
         }
     }
 
-    /// The processed task of a secret whose answer is due: when that was, and what it is.
+    /// Returns the task in progress of a secret if its answer is due, with the due time and the answer.
     fn due_answer(&mut self, now: Timestamp, id: &str) -> Option<(String, Timestamp, JobAnswer)> {
         let secret = Arc::clone(self.items.secrets.get(id)?);
         let task = Arc::clone(secret.processing_task()?);
@@ -60,7 +60,7 @@ impl InstanceState {
         }
     }
 
-    /// What a job would have said: credentials with every part that the schema names.
+    /// Returns the simulated answer of a job: credentials with every part in the schema.
     fn made_up(&mut self, secret: &Secret, task: &SecretTask) -> JobAnswer {
         if task.kind == TaskKind::DeleteCredentials {
             return JobAnswer::Deleted;
