@@ -28,7 +28,7 @@ use crate::net::{self, BoundedStream};
 const CONNECTIONS: usize = 32;
 /// Maximum lifetime of a connection.
 const LIFE: Duration = Duration::from_secs(10);
-/// The classic text format, as Prometheus knows it.
+/// Prometheus's classic text format.
 const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// Serves the daemon state until `stop` is cancelled.
