@@ -1,8 +1,8 @@
 //! What every command starts from: arguments, configuration, printer, clock, the wish to stop.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +19,10 @@ use crate::config::jobs::check_kinds;
 use crate::config::sections::LogFormat;
 use crate::config::{Layer, Settings, ShownEntry};
 use crate::daemon::kinds::KINDS;
+use crate::format::names;
 use crate::job::Context;
 use crate::provider::ibm::convert::recast::TYPES;
+use crate::repository::Repository;
 
 /// The largest configuration or other public text file that is read.
 const LARGEST: u64 = 1024 * 1024;
@@ -42,12 +44,14 @@ pub(super) struct App {
     cancel: CancellationToken,
     /// Whether the command has begun to change something.
     changing: Arc<AtomicBool>,
+    /// Repositories that the command reads.
+    opened: Arc<Mutex<Vec<Repository>>>,
 }
 
 impl App {
     /// Puts them together.
     pub(super) fn new(program: clap::Command, globals: Globals, printer: Printer, cancel: CancellationToken) -> Self {
-        Self { program, globals, printer, trail: None, cancel, changing: Arc::default() }
+        Self { program, globals, printer, trail: None, cancel, changing: Arc::default(), opened: Arc::default() }
     }
 
     /// What a job gets: the system's clock, the terminal, the wish to stop.
@@ -180,6 +184,18 @@ impl App {
         }
         self.changing.store(true, Ordering::Relaxed);
         work.await.map_err(Into::into)
+    }
+
+    /// Notes a repository that the command reads.
+    pub(super) fn opened(&self, repository: &Repository) {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(repository.clone());
+    }
+
+    /// Packs, parts and lists that were read from older versions in the bucket. Of the ledger its reader says so.
+    pub(super) fn superseded(&self) -> Vec<String> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = opened.iter().flat_map(Repository::superseded);
+        all.filter(|path| !path.starts_with(names::LEDGER)).collect()
     }
 
     /// Whether [`App::change`] has begun.

@@ -17,6 +17,8 @@ const NAMED: usize = 5;
 pub(super) struct MemoryReport {
     /// Heads that this host saw and that are gone.
     pub(super) heads: Vec<EntryRef>,
+    /// Entries that were deleted or overwritten, read from older versions in the bucket.
+    pub(super) superseded: Vec<EntryRef>,
     /// Versions of the trust policy that this host or entries have, and that `trust/` lacks.
     pub(super) policies: Vec<PolicyRef>,
     /// Versions that the one in force names, and that are nowhere or do not fit.
@@ -38,6 +40,7 @@ impl MemoryReport {
         let later: BTreeSet<EntryRef> = ledger.later().iter().map(|later| later.entry).chain(unread).collect();
         Self {
             heads: heads.into_iter().collect(),
+            superseded: known.superseded.clone(),
             policies: known.policies.clone(),
             missing: trust.missing(),
             fork: if trust.is_fork() { trust.branches().map(|(version, _)| version).collect() } else { Vec::new() },
@@ -66,6 +69,15 @@ impl MemoryReport {
             said.push(format!(
                 "the ledger lacks entries that this host saw there: {heads}; the bucket may have been put back to an \
                  earlier state"
+            ));
+        }
+        if !self.superseded.is_empty() {
+            let (first, more) = (self.superseded.iter().take(NAMED), self.superseded.len().saturating_sub(NAMED));
+            let named = first.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            said.push(format!(
+                "entries of the ledger were deleted or overwritten: {named}{more}; they are read from older versions in the \
+                 bucket, and the next backup puts them back; find out who did that"
             ));
         }
         if !self.later.is_empty() {

@@ -117,6 +117,7 @@ async fn run(arguments: Arguments, invocation: &Invocation, printer: &Printer) -
         if daemon { command.await } else { until_stopped(&app, command).await }
     };
     let result = run_hooks::around(&app, invocation, unbroken(command)).await;
+    report::superseded_warning(&app.printer, &app.superseded());
     if let Some(trail) = &app.trail {
         trail.end(&app.printer, &result);
     }

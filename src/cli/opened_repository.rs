@@ -54,6 +54,7 @@ impl OpenedRepository {
         let repository = recovery.open(&settings, identities.as_ref()).await?;
         let keys = services::reader(&settings, identities)?;
         let ledger = report::read_ledger(&app.printer, &repository).await?;
+        app.opened(&repository);
         Ok(Self { settings, repository, keys, ledger, opens_packs })
     }
 }

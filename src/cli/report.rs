@@ -53,3 +53,13 @@ pub(super) fn repository_warnings(printer: &Printer, repository: &Repository) {
         printer.warning(warning);
     }
 }
+
+/// Warns of objects that were deleted or overwritten in the bucket and were read from an older version.
+pub(super) fn superseded_warning(printer: &Printer, paths: &[String]) {
+    let Some(first) = paths.first() else { return };
+    let more = if paths.len() > 1 { format!(" and {} more", paths.len() - 1) } else { String::new() };
+    printer.warning(&format!(
+        "{first}{more} was deleted or overwritten, and read from an older version in the bucket; `keyhaven verify` lists all; \
+         find out who did that"
+    ));
+}

@@ -7,13 +7,15 @@ use super::app::{self, App};
 use super::clock::SystemClock;
 use super::failure::Failure;
 use super::{configured_keys, key_file, pins, scheduled};
+use crate::config::sections::{Addressing, Checksum};
 use crate::config::{self, Location, Settings};
 use crate::crypto::{Identities, SigningKey};
 use crate::format::RepositoryId;
 use crate::job::status::Objectives;
 use crate::model::FailureKind;
 use crate::provider::ibm;
-use crate::repository::{EntryWriter, Repository, RepositoryError, S3Settings, StateDirectory, Store, StoreError};
+use crate::repository::store::{ChecksumHeader, S3Settings};
+use crate::repository::{EntryWriter, Repository, RepositoryError, StateDirectory, Store, StoreError};
 
 /// The largest CA file that is read.
 const LARGEST_CA: u64 = 4 * 1024 * 1024;
@@ -38,6 +40,12 @@ pub(super) fn store(repository: &config::Repository) -> Result<Store, Failure> {
             let secret = key_file::resolve_line(secret, "secret access key")?;
             let mut settings = S3Settings::new(endpoint, region, bucket, &id, secret);
             settings.prefix.clone_from(prefix);
+            settings.virtual_hosted = repository.addressing == Addressing::VirtualHost;
+            settings.checksum = match repository.checksum {
+                Checksum::Sha256 => ChecksumHeader::Sha256,
+                Checksum::Md5 => ChecksumHeader::Md5,
+                Checksum::None => ChecksumHeader::None,
+            };
             settings.ca_pem = repository.ca_file.as_deref().map(read_ca).transpose()?;
             Ok(Store::s3(&settings)?)
         }

@@ -10,8 +10,8 @@ use super::node::Node;
 use super::notify::{self, NotifyTarget};
 use super::origin::{SettingOrigin, ShownEntry};
 use super::sections::{
-    AuditSection, BackupSection, ConfigKey, ConflictRule, DaemonSection, HooksSection, KeysSection, LogFormat,
-    MetricsSection, ObjectivesSection, RetentionSection, Sections, SyncSection,
+    Addressing, AuditSection, BackupSection, Checksum, ConfigKey, ConflictRule, DaemonSection, HooksSection,
+    KeysSection, LogFormat, MetricsSection, ObjectivesSection, RetentionSection, Sections, SyncSection,
 };
 use super::tables::Tables;
 use super::value::{HttpUrl, Location, SecretRef, is_loopback};
@@ -61,6 +61,10 @@ pub struct Repository {
     pub endpoint: Option<String>,
     /// The bucket's region.
     pub region: Option<String>,
+    /// Where the name of the bucket is in a request.
+    pub addressing: Addressing,
+    /// The checksum header of a write.
+    pub checksum: Checksum,
     /// Where the access key id is.
     pub access_key_id: Option<SecretRef>,
     /// Where the secret access key is.
@@ -174,6 +178,8 @@ impl Settings {
             id: repository.id.clone(),
             endpoint: repository.endpoint.clone().map(|url| url.0),
             region: repository.region.clone(),
+            addressing: repository.addressing,
+            checksum: repository.checksum,
             access_key_id: repository.access_key_id.clone(),
             secret_access_key: repository.secret_access_key.clone(),
             ca_file: repository.ca_file.clone().map(|path| path.0),

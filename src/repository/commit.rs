@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::entries::heads_to_remember;
 use super::ledger::Ledger;
+use super::ledger::LedgerReader;
 use super::write::write_confirmed;
 use super::{Repository, RepositoryError, StateDirectory};
 use crate::crypto::SigningKey;
@@ -96,17 +97,30 @@ impl Repository {
         match self.get_list(&snapshot.list).await {
             Ok(list) => {
                 let short = list.packs.iter().filter(|listed| packs.get(&listed.pack) != Some(&listed.size));
-                missing.extend(short.map(|listed| listed.pack));
+                for listed in short {
+                    if !self.is_there(&names::pack(&listed.pack), listed.size).await? {
+                        missing.push(listed.pack);
+                    }
+                }
             }
             Err(RepositoryError::Damaged { path, .. } | RepositoryError::Missing { path }) => others.push(path),
             Err(error) => return Err(error),
         }
-        let short = snapshot.parts.iter().filter(|part| parts.get(&part.digest) != Some(&part.size));
-        others.extend(short.map(|part| names::catalogue(&part.digest)));
+        for part in snapshot.parts.iter().filter(|part| parts.get(&part.digest) != Some(&part.size)) {
+            let path = names::catalogue(&part.digest);
+            if !self.is_there(&path, part.size).await? {
+                others.push(path);
+            }
+        }
         match missing.is_empty() && others.is_empty() {
             true => Ok(()),
             false => Err(RepositoryError::ObjectsMissing { packs: missing, others }),
         }
+    }
+
+    /// Asks for an object by name: a listing may lag behind what was written.
+    async fn is_there(&self, path: &str, size: u64) -> Result<bool, RepositoryError> {
+        Ok(self.store().head(path).await?.is_some_and(|object| object.size == size))
     }
 
     /// This host's present, when the store agrees with it.
@@ -129,6 +143,7 @@ impl Repository {
             let text = "RECOVER.md was missing or not the text that the trust policy names; it was put back";
             warnings.push(text.to_owned());
         }
+        self.put_back_superseded(ledger).await?;
         if ledger.memory().kept.is_empty() {
             return Ok(warnings);
         }
@@ -140,6 +155,19 @@ impl Repository {
             }
         }
         Ok(warnings)
+    }
+
+    /// Puts entries that were deleted or overwritten back on top, so that readers who see no older versions have them.
+    async fn put_back_superseded(&self, ledger: &Ledger) -> Result<(), RepositoryError> {
+        for entry in &ledger.memory().superseded {
+            let path = names::entry(entry);
+            let fits = |bytes: &[u8]| LedgerReader::is_entry(&path, bytes);
+            if let Some(bytes) = self.read_older(&path, limits::ENTRY, fits).await? {
+                write_confirmed(self.store(), &path, bytes.clone(), limits::ENTRY).await?;
+                self.keep_entry(&path, &bytes).await;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps the bytes here, writes them there, and believes only what comes back. Gives why this host does not remember

@@ -12,6 +12,7 @@ use super::ledger::{HostMemory, Ledger, LedgerReader};
 use super::objects::blocking;
 use super::open::SMALL_IN_FLIGHT;
 use super::policies::{NO_FILE, lacking};
+use super::store::Listing;
 use super::{ObjectInfo, Repository, RepositoryError, StateDirectory, StoreError};
 use crate::format::{EntryRef, Envelope, names};
 use crate::model::limits;
@@ -75,7 +76,7 @@ impl Repository {
     /// As [`Repository::read_ledger`].
     pub async fn read_ledger_of(
         &self,
-        listed: Vec<ObjectInfo>,
+        listed: Listing,
         by_name: &[String],
     ) -> Result<(Ledger, Vec<String>), RepositoryError> {
         let stored = self.read_policies().await?;
@@ -84,15 +85,18 @@ impl Repository {
             Some(state) => (state.heads().await?, state.kept_entries().await?),
             None => (Vec::new(), Vec::new()),
         };
-        if listed.is_empty() && stored.pool.is_empty() && kept_policies.is_empty() {
+        let Listing { current: listed, older } = listed;
+        if listed.is_empty() && older.is_empty() && stored.is_empty() && kept_policies.is_empty() {
             let why = "its trust policy and its ledger are empty".to_owned();
             return Err(RepositoryError::NoRepository { place: self.store().place(), why });
         }
         let mut pool = stored.pool.clone();
+        pool.extend(stored.older);
         pool.extend(kept_policies);
         // Keys that a fitting version lists, as far as can be said before entries were read.
         let wanted: BTreeSet<String> = by_name.iter().chain(&remembered).cloned().collect();
         let mut reader = self.read_entries(listed, wanted).await?;
+        let superseded = self.push_older(&mut reader, older).await?;
         // What is there and is no entry, such as one stripped of its signature, is as good as gone.
         let gone = |path: &String| names::parse_entry(path).filter(|entry| !reader.has(&entry.digest));
         let mut lost: Vec<EntryRef> = remembered.iter().filter_map(gone).collect();
@@ -112,7 +116,7 @@ impl Repository {
         let mut ledger = blocking(CHECK.to_owned(), move || Ok(reader.finish(trust, rubbish))).await?;
         let accepted = |entry: &&EntryRef| ledger.trust().accepts_loss_of(&entry.digest);
         let heads = lost.iter().filter(|entry| !accepted(entry)).copied().collect();
-        ledger.set_memory(HostMemory { heads, policies, kept });
+        ledger.set_memory(HostMemory { heads, policies, kept, superseded });
         if let Some(source) = ledger.source() {
             self.inner.source.get_or_init(|| source.clone());
         }
@@ -134,11 +138,11 @@ impl Repository {
     }
 
     /// Lists the ledger.
-    pub(super) async fn list_entries(&self) -> Result<Vec<ObjectInfo>, RepositoryError> {
-        let listed = self.store().list(names::LEDGER).await?;
+    pub(super) async fn list_entries(&self) -> Result<Listing, RepositoryError> {
+        let listed = self.store().list_with_older(names::LEDGER).await?;
         if let Some(cache) = &self.cache {
-            cache.admit(&listed);
-            cache.tidy(&listed).await;
+            cache.admit(&listed.current);
+            cache.tidy(&listed.current).await;
         }
         Ok(listed)
     }

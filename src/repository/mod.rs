@@ -15,6 +15,7 @@ pub mod lease;
 pub mod ledger;
 mod marker;
 mod objects;
+mod older;
 mod open;
 mod policies;
 mod put_back;

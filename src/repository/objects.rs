@@ -193,7 +193,29 @@ impl Repository {
         .await
     }
 
+    /// Reads an object that is what its name says: the current version, else an older one.
     async fn get_checked(&self, path: &str, digest: &Digest, limit: usize) -> Result<Bytes, RepositoryError> {
+        let first = self.get_current(path, digest, limit).await;
+        let wrong = match first {
+            // A store that lags may still answer with what was there before, and one in trouble with half of it.
+            Err(RepositoryError::Damaged { .. }) => match self.get_current(path, digest, limit).await {
+                Err(error @ (RepositoryError::Damaged { .. } | RepositoryError::Missing { .. })) => error,
+                other => return other,
+            },
+            Err(error @ RepositoryError::Missing { .. }) => error,
+            other => return other,
+        };
+        let older = self.read_older(path, limit, |bytes| sha256(bytes) == *digest).await?;
+        older.ok_or(wrong)
+    }
+
+    /// Reads the current version of an object, which is what its name says.
+    pub(super) async fn get_current(
+        &self,
+        path: &str,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Bytes, RepositoryError> {
         let bytes = match self.store().get(path, limit).await {
             Ok(bytes) => bytes,
             Err(StoreError::NotFound { .. }) => return Err(RepositoryError::Missing { path: path.to_owned() }),

@@ -1,6 +1,6 @@
 //! A repository that exists: its id, its store, its pins, its ledger as of now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bytes::Bytes;
 
 use super::cache::EntryCache;
+use super::store::Listing;
 use super::trust::Pin;
-use super::{RepositoryError, StateDirectory, Store, marker};
+use super::{RepositoryError, StateDirectory, Store, StoreError, marker};
 use crate::format::{RepositoryId, SourceName, names};
 
 /// Requests for small objects that run side by side.
@@ -43,6 +44,8 @@ pub(super) struct RepositoryInner {
     pub(super) entries: Mutex<HashMap<String, Bytes>>,
     /// Whether entries must come from the store itself, whatever the disk has.
     pub(super) anew: AtomicBool,
+    /// Objects that were read from an older version.
+    pub(super) superseded: Mutex<BTreeSet<String>>,
 }
 
 impl Repository {
@@ -60,9 +63,9 @@ impl Repository {
     /// [`RepositoryError::NoRepository`] when there is neither a policy nor an entry, which is never taken for a new
     /// start; [`RepositoryError::OtherRepository`] when there are only other repositories; what the store answers.
     pub async fn open_pinned(store: Store, id: RepositoryId, pins: Vec<Pin>) -> Result<Self, RepositoryError> {
-        let (trust, ledger) = tokio::try_join!(store.list(names::TRUST), store.list(names::LEDGER))?;
-        let policies: Vec<_> = trust.iter().filter_map(|object| names::parse_policy(&object.path)).collect();
-        let has_entry = ledger.iter().any(|object| names::parse_entry(&object.path).is_some());
+        let (trust, ledger) = tokio::try_join!(paths(&store, names::TRUST), paths(&store, names::LEDGER))?;
+        let policies: Vec<_> = trust.iter().filter_map(|path| names::parse_policy(path)).collect();
+        let has_entry = ledger.iter().any(|path| names::parse_entry(path).is_some());
         if policies.is_empty() && !has_entry {
             let why = match trust.len() + ledger.len() {
                 0 => "its trust policy and its ledger are empty".to_owned(),
@@ -80,10 +83,18 @@ impl Repository {
             Ok(bytes) => (Some(bytes), Vec::new()),
             Err(odd) => (None, vec![odd]),
         };
-        let (entries, anew) = (Mutex::default(), AtomicBool::new(false));
-        let inner =
-            Arc::new(RepositoryInner { store, id, pins, marker, warnings, source: OnceLock::new(), entries, anew });
-        Ok(Self { inner, cache: None, state: None, policy_chosen: false })
+        let inner = RepositoryInner {
+            store,
+            id,
+            pins,
+            marker,
+            warnings,
+            source: OnceLock::new(),
+            entries: Mutex::default(),
+            anew: AtomicBool::new(false),
+            superseded: Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner), cache: None, state: None, policy_chosen: false })
     }
 
     /// As it is, with the entries that are read kept in the part of a state directory that belongs to this repository, and
@@ -129,6 +140,12 @@ impl Repository {
     pub fn warnings(&self) -> &[String] {
         &self.inner.warnings
     }
+}
+
+/// Paths of what is in a folder, or was: what was deleted in a versioned bucket is still part of the repository.
+async fn paths(store: &Store, folder: &str) -> Result<BTreeSet<String>, StoreError> {
+    let Listing { current, older } = store.list_with_older(folder).await?;
+    Ok(current.into_iter().chain(older.into_iter().map(|version| version.object)).map(|object| object.path).collect())
 }
 
 impl fmt::Debug for Repository {

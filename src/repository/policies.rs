@@ -7,6 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::ledger::{Ledger, Rubbish};
 use super::open::SMALL_IN_FLIGHT;
 use super::put_back::PutBack;
+use super::store::{Listing, ObjectVersion};
 use super::trust::{Pin, PolicyPool, Trust};
 use super::write::write_confirmed;
 use super::{KnownPolicy, Repository, RepositoryError, StoreError};
@@ -25,15 +26,25 @@ pub(super) const NO_FILE: &str = "no plain file, never opened";
 #[derive(Debug, Default)]
 pub(super) struct StoredPolicies {
     pub(super) pool: PolicyPool,
+    /// What older versions of its files hold.
+    pub(super) older: PolicyPool,
     pub(super) rubbish: Rubbish,
 }
 
+impl StoredPolicies {
+    pub(super) fn is_empty(&self) -> bool {
+        self.pool.is_empty() && self.older.is_empty()
+    }
+}
+
 impl Repository {
-    /// Lists and reads `trust/`.
+    /// Lists and reads `trust/`, older versions of its files too: their good signatures count like all others.
     pub(super) async fn read_policies(&self) -> Result<StoredPolicies, RepositoryError> {
         let mut stored = StoredPolicies::default();
         let mut wanted = Vec::new();
-        for object in self.store().list(names::TRUST).await? {
+        let Listing { current, older } = self.store().list_with_older(names::TRUST).await?;
+        self.read_older_policies(older, &mut stored).await?;
+        for object in current {
             match names::parse_policy(&object.path) {
                 None => stored.rubbish.add(object.path, "no version of the trust policy has such a name".to_owned()),
                 Some(_) if object.size > limits::POLICY as u64 => {
@@ -64,6 +75,30 @@ impl Repository {
             }
         }
         Ok(stored)
+    }
+
+    async fn read_older_policies(
+        &self,
+        older: Vec<ObjectVersion>,
+        stored: &mut StoredPolicies,
+    ) -> Result<(), RepositoryError> {
+        let named = older.into_iter().filter_map(|version| Some((names::parse_policy(&version.object.path)?, version)));
+        let small = named.filter(|(_, version)| version.object.size <= limits::POLICY as u64);
+        let reading = stream::iter(small.take(READ)).map(|(policy, version)| async move {
+            match self.store().get_version(&version, limits::POLICY).await {
+                Ok(bytes) => Ok(Some((policy, bytes))),
+                Err(error @ StoreError::Unreachable { .. }) => Err(RepositoryError::from(error)),
+                // Deleted meanwhile, archived, or not to be read: what is left is what there is.
+                Err(_) => Ok(None),
+            }
+        });
+        let mut reading = reading.buffered(SMALL_IN_FLIGHT);
+        while let Some(read) = reading.try_next().await? {
+            if let Some((policy, bytes)) = read {
+                drop(self.take(&mut stored.older, policy, Some(&bytes)));
+            }
+        }
+        Ok(())
     }
 
     fn is_pin(&self, version: &PolicyRef) -> bool {

@@ -97,7 +97,8 @@ impl Repository {
     /// # Errors
     /// What the store answers.
     pub async fn recover_md_state(&self, policy: &Policy) -> Result<RecoverMd, RepositoryError> {
-        match self.get_recover_md(&policy.settings.recover_md).await {
+        let named = &policy.settings.recover_md;
+        match self.get_current(names::RECOVER_MD, named, limits::LIST).await {
             Ok(_) => Ok(RecoverMd::Whole),
             Err(RepositoryError::Missing { .. } | RepositoryError::Damaged { .. }) => Ok(RecoverMd::Wrong),
             Err(error) => Err(error),

@@ -27,7 +27,7 @@ pub use log::{LogFormat, LogSection};
 pub use metrics::MetricsSection;
 pub use objectives::ObjectivesSection;
 pub use prepare::PrepareSection;
-pub use repository::RepositorySection;
+pub use repository::{Addressing, Checksum, RepositorySection};
 pub use restore::{ConflictRule, RestoreSection};
 pub use retention::RetentionSection;
 pub use source::SourceSection;

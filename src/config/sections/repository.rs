@@ -1,7 +1,30 @@
 //! `[repository]`.
 
 use super::section;
+use crate::config::value::words;
 use crate::config::value::{FilePath, HttpUrl, Location, PolicyPins, SecretRef};
+
+words! {
+    /// The checksum header that a write to a bucket carries.
+    pub enum Checksum {
+        /// `x-amz-checksum-sha256`.
+        Sha256 = "sha256",
+        /// `Content-MD5`.
+        Md5 = "md5",
+        /// None.
+        None = "none",
+    }
+}
+
+words! {
+    /// Where the name of the bucket is in a request.
+    pub enum Addressing {
+        /// In the path: `https://HOST/BUCKET/KEY`.
+        Path = "path",
+        /// In the host name: `https://BUCKET.HOST/KEY`.
+        VirtualHost = "virtual-host",
+    }
+}
 
 section! {
     /// Where the backups go: a prefix in a bucket, or a directory.
@@ -18,6 +41,11 @@ section! {
         endpoint: Option<HttpUrl>, r#""https://s3.eu-gb.cloud-object-storage.appdomain.cloud""#;
         /// The bucket's region.
         region: Option<String>, r#""eu-gb""#;
+        /// Where the name of the bucket is in a request: in the path, or in the host name.
+        addressing: Addressing = "path", r#""virtual-host""#;
+        /// The checksum header of a write. Some stores refuse the default, some want `Content-MD5` under Object Lock. What
+        /// is stored is named by its SHA-256 and read back in any case.
+        checksum: Checksum = "sha256", r#""md5""#;
         /// The first half of the bucket's HMAC key.
         access_key_id: Option<SecretRef>, r#""file:/etc/keyhaven/s3-access-key-id""#;
         /// The second half of the bucket's HMAC key.

@@ -429,7 +429,7 @@ impl CaptureRun<'_> {
             base: event.base,
             quiet: prepared.repeats,
             suspect: event.reasons.iter().map(Finding::sentence).collect(),
-            doubts: doubts(self.ledger),
+            doubts: doubts(self.ledger, &self.repository.superseded()),
             unread: prepared.unread,
             refused: prepared.refused,
             hidden: prepared.hidden,
@@ -470,7 +470,7 @@ fn items_of(counts: &BTreeMap<String, u64>) -> LiteMap<String, ItemCounts> {
 }
 
 /// Returns reasons to doubt that this is the repository that its custodians know. Backups continue and report them.
-fn doubts(ledger: &Ledger) -> Vec<String> {
+fn doubts(ledger: &Ledger, superseded: &[String]) -> Vec<String> {
     let undecided = |problem: &&Problem| matches!(problem, Problem::Fork { .. } | Problem::PendingSnapshots { .. });
     let mut doubts: Vec<String> = ledger.problems().iter().filter(undecided).map(ToString::to_string).collect();
     let memory = ledger.memory();
@@ -482,6 +482,11 @@ fn doubts(ledger: &Ledger) -> Vec<String> {
             "entry {lost} is gone, which this host saw: somebody removed it or put the bucket back; find out who, then \
              bring it back, or have the custodians accept the loss (`keyhaven ledger accept-loss`)"
         ),
+    }));
+    doubts.extend(superseded.iter().map(|path| {
+        format!(
+            "{path} was deleted or overwritten, and read from an older version in the bucket: find out who did that"
+        )
     }));
     doubts
 }

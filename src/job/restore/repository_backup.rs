@@ -77,7 +77,16 @@ impl Backup for RepositorySnapshot {
             (Some(size), Some(said)) if size != said => Some(format!("it has {size} bytes instead of {said}")),
             (Some(_), _) => None,
         };
-        Ok(packs.iter().filter_map(|pack| Some((*pack, why(pack)?))).collect())
+        let mut lacking = BTreeMap::new();
+        for pack in packs {
+            // A listing may lag, and an older version may be whole: what is asked for by name decides.
+            if let Some(why) = why(pack)
+                && self.repository.get_pack(pack).await.is_err()
+            {
+                lacking.insert(*pack, why);
+            }
+        }
+        Ok(lacking)
     }
 }
 

@@ -96,7 +96,11 @@ fn problems(ledger: &Ledger, now: Timestamp) -> Problems {
     // Entries that this host saw and the bucket lacks come first: nothing in the bucket can show them.
     let memory = ledger.memory();
     let gone = memory.heads.iter().map(names::entry).chain(memory.policies.iter().map(names::policy));
-    let gone: Vec<String> = gone.map(|path| format!("{path} is gone, which this host saw or knows of")).collect();
+    let superseded = memory.superseded.iter().map(names::entry);
+    let superseded =
+        superseded.map(|path| format!("{path} was deleted or overwritten; an older version in the bucket is whole"));
+    let gone: Vec<String> =
+        gone.map(|path| format!("{path} is gone, which this host saw or knows of")).chain(superseded).collect();
     let outdated = sealed_to_others(ledger);
     Problems {
         errors: errors + gone.len() as u64,

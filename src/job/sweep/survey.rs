@@ -15,6 +15,7 @@ use crate::job::Context;
 use crate::job::event::{JobEvent as Told, Stage};
 use crate::model::{Digest, FailureKind, Timestamp};
 use crate::repository::ledger::{EntryStatus, Ledger, Problem, Severity, SnapshotState, Void};
+use crate::repository::store::Listing;
 use crate::repository::store::Retention;
 use crate::repository::{ObjectInfo, Repository, RepositoryError, Store, StoreError};
 
@@ -141,12 +142,14 @@ async fn read(
     let stage = Stage::CheckEntries;
     context.observer.observe(Told::Begin { stage, total: None });
     let mut files = newest(views);
+    let older = repository.store().list_with_older(names::LEDGER).await?.older;
     let listed = files.iter().map(|(path, object)| ObjectInfo {
         path: path.clone(),
         size: object.size,
         modified: object.modified,
     });
-    let (ledger, absent) = repository.read_ledger_of(listed.collect(), &known.heads).await?;
+    let (ledger, absent) =
+        repository.read_ledger_of(Listing { current: listed.collect(), older }, &known.heads).await?;
     context.observer.observe(Told::Advance { stage, by: ledger.entries().len() as u64 });
     files.extend(newest(policies));
     let settings = ledger.policy().map(|policy| policy.settings);
@@ -210,6 +213,7 @@ fn lost_heads(ledger: &Ledger, absent: Vec<String>, named: &[Digest]) -> Vec<Str
     };
     let memory = ledger.memory();
     let mut lost: Vec<String> = absent.into_iter().filter(gone).collect();
+    lost.extend(memory.superseded.iter().map(names::entry));
     lost.extend(memory.heads.iter().map(names::entry).chain(memory.policies.iter().map(names::policy)));
     // Losses that another host recorded count as well: a lost entry may have been what keeps a snapshot.
     let noted = ledger.counted().flat_map(|entry| &entry.lost);

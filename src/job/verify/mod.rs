@@ -28,6 +28,10 @@ use crate::format::event::VerificationEvent;
 use crate::format::{self, Draft, EntryEvent};
 use crate::repository::{EntryWriter, Repository};
 
+/// Said of an object that was read from an older version.
+const SUPERSEDED: &str = "it was deleted or overwritten, and an older version in the bucket is whole: find out who did that; \
+                          everything is read from that version";
+
 /// Verifies a repository and reports the findings.
 ///
 /// # Errors
@@ -63,6 +67,9 @@ pub async fn verify(
                 payload::check(context, repository, &opening, pointers, &mut report).await?;
             }
         }
+    }
+    for path in repository.superseded() {
+        report.found(ProblemKind::Superseded, path, SUPERSEDED);
     }
     report.finish();
     Ok(report)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::sealing::Sealing;
@@ -14,7 +15,7 @@ use crate::job::verify::named::NamedObjects;
 use crate::job::verify::scope::{ChosenSnapshot, OBJECTS_IN_FLIGHT, go_on};
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
-use crate::repository::{Repository, SealedFacts};
+use crate::repository::{Repository, RepositoryError, SealedFacts};
 
 /// Pack lists of the snapshots to verify, each once.
 pub(super) type Lists = BTreeMap<Digest, PackList>;
@@ -27,6 +28,14 @@ enum HashedObject {
 }
 
 impl HashedObject {
+    /// Its bytes, which are what its name says.
+    async fn fetch(self, repository: &Repository) -> Result<Bytes, RepositoryError> {
+        match self {
+            Self::Part(digest) => repository.get_part(&digest).await,
+            Self::Pack(digest) => repository.get_pack(&digest).await,
+        }
+    }
+
     fn path(self) -> String {
         match self {
             Self::Part(digest) => names::catalogue(&digest),
@@ -95,14 +104,16 @@ pub(super) async fn check(
             HashedObject::Part(digest) => parts.get(&digest),
             HashedObject::Pack(digest) => packs.get(&digest),
         };
+        // A listing may lag, and an older version may be whole: what is asked for by name decides.
+        if there == Some(&size) || object.fetch(repository).await.is_ok_and(|bytes| bytes.len() as u64 == size) {
+            whole.insert(object);
+            continue;
+        }
         match there {
             None => report.found(ProblemKind::Missing, object.path(), "it is not there"),
-            Some(there) if *there != size => {
+            Some(there) => {
                 let why = format!("it has {there} bytes instead of {size} (truncated or replaced)");
                 report.found(ProblemKind::Damaged, object.path(), why);
-            }
-            Some(_) => {
-                whole.insert(object);
             }
         }
     }
@@ -137,10 +148,7 @@ async fn hash(
     context.observer.observe(JobEvent::Begin { stage, total: Some(objects.len() as u64) });
     let mut fetched = stream::iter(objects)
         .map(|object| async move {
-            let fetched = match object {
-                HashedObject::Part(digest) => repository.get_part(&digest).await,
-                HashedObject::Pack(digest) => repository.get_pack(&digest).await,
-            };
+            let fetched = object.fetch(repository).await;
             (object, fetched.map(|bytes| SealedFacts::of(&bytes)))
         })
         .buffer_unordered(OBJECTS_IN_FLIGHT);

@@ -27,6 +27,8 @@ pub enum ProblemKind {
     Locked,
     /// An object has a format that this version is too old for.
     Unsupported,
+    /// An object is gone or wrong, and an older version of it in the bucket is whole.
+    Superseded,
     /// Objects are intact but contradict each other.
     Disagrees,
 }

@@ -51,6 +51,8 @@ pub struct HostMemory {
     pub policies: Vec<PolicyRef>,
     /// Own entries that the bucket had, or that others name, and whose bytes this host kept.
     pub kept: Vec<EntryRef>,
+    /// Entries whose current version in the bucket is gone or wrong, read from an older one.
+    pub superseded: Vec<EntryRef>,
 }
 
 /// An entry that is named as a parent by entries that count, is not there, and is not accepted as lost.

@@ -47,6 +47,13 @@ impl LedgerReader {
         is_signed
     }
 
+    /// Whether bytes are an entry with this name, signed by the key that it names.
+    #[must_use]
+    pub fn is_entry(file: &str, bytes: &[u8]) -> bool {
+        let named = names::parse_entry(file);
+        SignedEntry::decode(bytes).is_ok_and(|signed| Some(signed.entry.reference()) == named)
+    }
+
     /// Reads entries that this host kept and the ledger lacks: those that were there before (`seen`), and those that other
     /// entries name. What was kept and never got there is ignored. Returns which were read.
     pub fn push_wanted(&mut self, kept: Vec<(String, Bytes)>, seen: &[String]) -> Vec<EntryRef> {

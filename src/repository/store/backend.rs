@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::error::StoreError;
-use super::info::{Created, ObjectInfo, Odd};
+use super::info::{Created, ObjectInfo, ObjectVersion, Odd};
 use super::retention::Retention;
 use crate::model::Timestamp;
 
@@ -53,6 +53,20 @@ pub trait Backend: Send + Sync + fmt::Debug {
             Some(inner) => inner.odd(folder).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Lists all versions of the object at a path and of those below it as a folder; in any order. `None` where the place
+    /// keeps none, or does not say. Default: none.
+    async fn versions(&self, path: &str) -> Result<Option<Vec<ObjectVersion>>, StoreError> {
+        match self.inner() {
+            Some(inner) => inner.versions(path).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Reads one version of at most `limit` bytes.
+    async fn get_version(&self, version: &ObjectVersion, limit: usize) -> Result<Bytes, StoreError> {
+        next(self.inner(), &version.object.path)?.get_version(version, limit).await
     }
 
     /// Asks for one object by name, and whether it may be deleted.

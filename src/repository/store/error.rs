@@ -62,6 +62,57 @@ pub enum StoreError {
         /// The store.
         place: String,
     },
+    /// The bucket is in another region than the one that requests are signed for.
+    #[error(
+        "cannot {what} in {place}: the bucket is in {}; set repository.region, and the endpoint of that region",
+        .named.as_deref().unwrap_or("another region")
+    )]
+    Region {
+        /// The operation.
+        what: String,
+        /// The store.
+        place: String,
+        /// The region that the answer names.
+        named: Option<String>,
+    },
+    /// The answer with status 200 is no listing.
+    #[error(
+        "cannot {what} in {place}: the answer is no listing of a bucket; check repository.endpoint, and whether a proxy or a \
+         login page answers in its place"
+    )]
+    NotAListing {
+        /// The operation.
+        what: String,
+        /// The store.
+        place: String,
+        /// How it begins.
+        #[source]
+        source: Cause,
+    },
+    /// The store refuses the checksum header of a write, or wants another one.
+    #[error(
+        "cannot {what} in {place}: the store wants another checksum header; set repository.checksum to \"md5\", or to \"none\""
+    )]
+    Checksum {
+        /// The operation.
+        what: String,
+        /// The store.
+        place: String,
+        /// The cause.
+        #[source]
+        source: Cause,
+    },
+    /// The object was moved to a storage class that is not read at once.
+    #[error(
+        "{path}, in {place}, is archived; bring it back (`aws s3api restore-object`, hours to days), then run this again, and \
+         take the repository out of the lifecycle rule that archives"
+    )]
+    Archived {
+        /// The object's path inside the repository.
+        path: String,
+        /// The store.
+        place: String,
+    },
     /// The object does not exist.
     #[error("{path} is not there, in {place}")]
     NotFound {

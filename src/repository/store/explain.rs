@@ -17,6 +17,19 @@ pub(super) fn explain(what: String, path: &str, place: &str, error: &object_stor
     if says(&["NoSuchBucket"]) {
         return StoreError::NoBucket { what, place };
     }
+    #[cfg(feature = "s3")]
+    if let Some(other) = innermost::<super::s3::NotAListing>(error) {
+        return StoreError::NotAListing { what, place, source: Cause::new(&other.to_string()) };
+    }
+    if says(&["<Code>PermanentRedirect<", "<Code>AuthorizationHeaderMalformed<", "<Code>IllegalLocationConstraint"]) {
+        return StoreError::Region { what, place, named: element(&said, "Region").map(str::to_owned) };
+    }
+    if says(&["<Code>InvalidObjectState<"]) {
+        return StoreError::Archived { path: path.to_owned(), place };
+    }
+    if wants_other_checksum(&said) {
+        return StoreError::Checksum { what, place, source };
+    }
     if says(&["RequestTimeTooSkewed"]) {
         return StoreError::Clock { what, place };
     }
@@ -51,6 +64,14 @@ pub(super) fn explain(what: String, path: &str, place: &str, error: &object_stor
         }
         _ => StoreError::Other { what, place, source },
     }
+}
+
+/// Whether a refusal is about the checksum header of a write. Its code is a general one; only the message says it.
+fn wants_other_checksum(said: &str) -> bool {
+    let message = element(said, "Message").unwrap_or_default().to_ascii_lowercase();
+    let of_checksum = ["checksum", "content-md5"].iter().any(|word| message.contains(word));
+    let codes = ["InvalidRequest", "InvalidArgument", "NotImplemented", "InvalidDigest"];
+    of_checksum && element(said, "Code").is_some_and(|code| codes.contains(&code))
 }
 
 /// The innermost error of a type in the chain of causes.
@@ -121,6 +142,17 @@ mod tests {
         assert!(matches!(explained(&answer(&body("InvalidAccessKeyId"))), StoreError::Unauthenticated { .. }));
         assert!(matches!(explained(&answer(&body("RequestTimeTooSkewed"))), StoreError::Clock { .. }));
         assert!(matches!(explained(&answer(&body("NoSuchBucket"))), StoreError::NoBucket { .. }));
+        assert!(matches!(explained(&answer(&body("InvalidObjectState"))), StoreError::Archived { .. }));
+        let malformed =
+            "<Error><Code>AuthorizationHeaderMalformed</Code><Message>x</Message><Region>eu-gb</Region></Error>";
+        let error = explained(&answer(malformed));
+        assert!(matches!(&error, StoreError::Region { named: Some(region), .. } if region == "eu-gb"), "{error}");
+        let checksum =
+            |message: &str| format!("<Error><Code>InvalidRequest</Code><Message>{message}</Message></Error>");
+        for message in ["Unsupported header 'x-amz-checksum-sha256'", "Content-MD5 is required with Object Lock"] {
+            assert!(matches!(explained(&answer(&checksum(message))), StoreError::Checksum { .. }), "{message}");
+        }
+        assert!(!matches!(explained(&answer(&checksum("Too many parts"))), StoreError::Checksum { .. }));
     }
 
     #[test]

@@ -13,6 +13,28 @@ pub struct ObjectInfo {
     pub modified: Timestamp,
 }
 
+/// One version of an object in a bucket that keeps them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// The object as this version has it; the size of a delete marker is 0.
+    pub object: ObjectInfo,
+    /// Its id in the bucket.
+    pub id: String,
+    /// Whether a read without an id gets this version, or finds nothing because it is a delete marker.
+    pub is_current: bool,
+    /// Whether it is a delete marker, which has no bytes.
+    pub is_marker: bool,
+}
+
+/// What a listing of a folder shows, current and below.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The objects, sorted by path.
+    pub current: Vec<ObjectInfo>,
+    /// Older versions with bytes, the oldest of each path first. Empty where the place keeps none or does not say.
+    pub older: Vec<ObjectVersion>,
+}
+
 /// Something in a folder that is no plain file, and that no listing shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Odd {

@@ -8,18 +8,12 @@ mod error;
 mod explain;
 mod folder;
 mod info;
-#[cfg(feature = "s3")]
-mod keys;
 mod limits;
 mod objects;
 mod retention;
 #[cfg(feature = "s3")]
-mod retention_headers;
-#[cfg(feature = "s3")]
 mod s3;
 mod s3_settings;
-#[cfg(feature = "s3")]
-mod watch;
 
 use std::fmt;
 use std::path::Path;
@@ -29,10 +23,10 @@ use bytes::Bytes;
 
 pub use backend::Backend;
 pub use error::{Cause, StoreError};
-pub use info::{Created, ObjectInfo, Odd};
+pub use info::{Created, Listing, ObjectInfo, ObjectVersion, Odd};
 pub use limits::{LISTED_OBJECTS, WRITTEN_WITHIN};
 pub use retention::{Hold, Retention};
-pub use s3_settings::S3Settings;
+pub use s3_settings::{ChecksumHeader, S3Settings};
 
 use crate::model::Timestamp;
 use objects::Objects;
@@ -137,6 +131,49 @@ impl Store {
         Ok(objects)
     }
 
+    /// Lists every object below a folder, with older versions of them where the place keeps these and says so.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list_with_older(&self, folder: &str) -> Result<Listing, StoreError> {
+        // A right that is missing, or a store in trouble with this call alone, leaves what a plain listing shows.
+        let Ok(Some(versions)) = self.backend.versions(folder).await else {
+            return Ok(Listing { current: self.list(folder).await?, older: Vec::new() });
+        };
+        let (current, older): (Vec<_>, Vec<_>) =
+            versions.into_iter().filter(|version| !version.is_marker).partition(|version| version.is_current);
+        let mut current: Vec<ObjectInfo> = current.into_iter().map(|version| version.object).collect();
+        current.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Listing { current, older: oldest_first(older) })
+    }
+
+    /// The older versions of one object that have bytes, the oldest first; empty where the place keeps none or does not
+    /// say.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn older_versions(&self, path: &str) -> Result<Vec<ObjectVersion>, StoreError> {
+        let versions = self.backend.versions(path).await?.unwrap_or_default();
+        let older = versions.into_iter().filter(|version| !version.is_current && !version.is_marker);
+        Ok(oldest_first(older.filter(|version| version.object.path == path).collect()))
+    }
+
+    /// Whether older versions can be listed: the place keeps them, and lets this identity see them.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn shows_versions(&self, folder: &str) -> Result<bool, StoreError> {
+        Ok(self.backend.versions(folder).await?.is_some())
+    }
+
+    /// Reads one version of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get_version(&self, version: &ObjectVersion, limit: usize) -> Result<Bytes, StoreError> {
+        self.backend.get_version(version, limit).await
+    }
+
     /// Deletes an object. One that is not there is no error: somebody else was faster, or an answer was lost.
     ///
     /// On a versioned bucket this hides the object behind a delete marker; its bytes stay until a lifecycle rule of the
@@ -206,6 +243,11 @@ impl Store {
     pub fn place(&self) -> String {
         self.backend.place()
     }
+}
+
+fn oldest_first(mut versions: Vec<ObjectVersion>) -> Vec<ObjectVersion> {
+    versions.sort_by(|a, b| (&a.object.path, a.object.modified).cmp(&(&b.object.path, b.object.modified)));
+    versions
 }
 
 impl fmt::Display for Store {

@@ -5,16 +5,19 @@ use bytes::Bytes;
 #[cfg(feature = "s3")]
 use futures_util::{TryStreamExt as _, stream::BoxStream};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
+use object_store::{Extensions, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 
 use super::backend::Backend;
 use super::error::{Cause, StoreError};
 use super::explain::explain;
 use super::folder::Folder;
-use super::info::{Created, ObjectInfo, Odd};
+use super::info::{Created, ObjectInfo, ObjectVersion, Odd};
 use super::retention::Retention;
 #[cfg(feature = "s3")]
-use super::{limits::LISTED_OBJECTS, s3::Bucket, watch};
+use super::{
+    limits::LISTED_OBJECTS,
+    s3::{self, Bucket},
+};
 use crate::model::Timestamp;
 
 /// What is peculiar to a place.
@@ -51,6 +54,15 @@ impl Objects {
             PlaceKind::Folder(folder) => Some(folder),
             #[cfg(feature = "s3")]
             PlaceKind::Bucket(_) => None,
+        }
+    }
+
+    /// What a write of these bytes hands down to its request.
+    fn for_write(&self, _bytes: &Bytes) -> Extensions {
+        match &self.kind {
+            PlaceKind::Folder(_) => Extensions::new(),
+            #[cfg(feature = "s3")]
+            PlaceKind::Bucket(bucket) => bucket.for_write(_bytes),
         }
     }
 
@@ -122,14 +134,8 @@ impl Objects {
         Ok(objects)
     }
 
-    fn explain(&self, what: String, path: &str, error: &object_store::Error) -> StoreError {
-        explain(what, path, &self.place, error)
-    }
-}
-
-#[async_trait]
-impl Backend for Objects {
-    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
+    /// Reads an object, or one version of it.
+    async fn read(&self, path: &str, version: Option<String>, limit: usize) -> Result<Bytes, StoreError> {
         let missing = || StoreError::NotFound { path: path.to_owned(), place: self.place.clone() };
         let store = self.existing()?.ok_or_else(missing)?;
         if let Some(folder) = self.folder()
@@ -137,7 +143,8 @@ impl Backend for Objects {
         {
             return Err(missing());
         }
-        let answer = store.get(&self.locate(path)?).await;
+        let options = GetOptions { version, ..GetOptions::default() };
+        let answer = store.get_opts(&self.locate(path)?, options).await;
         let result = answer.map_err(|error| self.explain(format!("read {path}"), path, &error))?;
         // Asked before the body is read: a foreign object of any size must not fill the memory.
         let limit = limit as u64;
@@ -148,15 +155,39 @@ impl Backend for Objects {
         result.bytes().await.map_err(|error| self.explain(format!("read {path}"), path, &error))
     }
 
+    /// A listed version of the object at a path or below it as a folder, by our path.
+    #[cfg(feature = "s3")]
+    fn of_ours(&self, mut version: ObjectVersion, below: &str) -> Option<ObjectVersion> {
+        let whole = &version.object.path;
+        let path = if self.prefix.is_empty() { whole } else { whole.strip_prefix(&self.prefix)?.strip_prefix('/')? };
+        let rest = path.strip_prefix(below)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(())?;
+        version.object.path = path.to_owned();
+        Some(version)
+    }
+
+    fn explain(&self, what: String, path: &str, error: &object_store::Error) -> StoreError {
+        explain(what, path, &self.place, error)
+    }
+}
+
+#[async_trait]
+impl Backend for Objects {
+    async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
+        self.read(path, None, limit).await
+    }
+
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
         // Overwriting on purpose: a name is the digest of its bytes, so a repeated write is the same write. Create-only
         // writes are ignored on versioned buckets and say nothing after a lost answer.
-        let result = self.made(path)?.put(&self.locate(path)?, bytes.into()).await;
+        let options = PutOptions { extensions: self.for_write(&bytes), ..PutOptions::default() };
+        let result = self.made(path)?.put_opts(&self.locate(path)?, bytes.into(), options).await;
         result.map(drop).map_err(|error| self.explain(format!("write {path}"), path, &error))
     }
 
     async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
-        match self.made(path)?.put_opts(&self.locate(path)?, bytes.into(), PutMode::Create.into()).await {
+        let options = PutOptions { mode: PutMode::Create, extensions: self.for_write(&bytes), ..PutOptions::default() };
+        match self.made(path)?.put_opts(&self.locate(path)?, bytes.into(), options).await {
             Ok(_) => Ok(Created::New),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Present),
             Err(error) => Err(self.explain(format!("create {path}"), path, &error)),
@@ -194,6 +225,19 @@ impl Backend for Objects {
         }
     }
 
+    #[cfg(feature = "s3")]
+    async fn versions(&self, path: &str) -> Result<Option<Vec<ObjectVersion>>, StoreError> {
+        let PlaceKind::Bucket(bucket) = &self.kind else { return Ok(None) };
+        let prefix = self.locate(path)?;
+        let listed = bucket.versions(prefix.as_ref()).await;
+        let listed = listed.map_err(|error| self.explain(format!("list versions of {path}"), path, &error))?;
+        Ok(listed.map(|versions| versions.into_iter().filter_map(|version| self.of_ours(version, path)).collect()))
+    }
+
+    async fn get_version(&self, version: &ObjectVersion, limit: usize) -> Result<Bytes, StoreError> {
+        self.read(&version.object.path, Some(version.id.clone()), limit).await
+    }
+
     async fn odd(&self, folder: &str) -> Result<Vec<Odd>, StoreError> {
         let Some(here) = self.folder() else { return Ok(Vec::new()) };
         here.odd(folder).await.map_err(|error| self.explain(format!("list {folder}/"), folder, &error))
@@ -207,7 +251,7 @@ impl Backend for Objects {
             PlaceKind::Folder(_) => Ok(self.found(path, store.head(&location).await)?.map(Retention::none)),
             #[cfg(feature = "s3")]
             PlaceKind::Bucket(_) => {
-                let (answer, headers) = watch::hearing(store.head(&location)).await;
+                let (answer, headers) = s3::hearing(store.head(&location)).await;
                 Ok(self.found(path, answer)?.map(|object| headers.about(object)))
             }
         }
@@ -217,7 +261,7 @@ impl Backend for Objects {
         match &self.kind {
             PlaceKind::Folder(_) => None,
             #[cfg(feature = "s3")]
-            PlaceKind::Bucket(bucket) => bucket.clock.now(),
+            PlaceKind::Bucket(bucket) => bucket.now(),
         }
     }
 

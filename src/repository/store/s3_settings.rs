@@ -7,6 +7,18 @@ use secrecy::SecretString;
 
 use super::limits::{REQUEST_TIMEOUT, RETRY_FOR};
 
+/// The checksum header that a write carries. What is stored is named by its digest and read back whatever this is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ChecksumHeader {
+    /// `x-amz-checksum-sha256`, with `x-amz-sdk-checksum-algorithm`.
+    #[default]
+    Sha256,
+    /// `Content-MD5`, for stores that know no other, or want it under Object Lock.
+    Md5,
+    /// None, for stores that refuse them.
+    None,
+}
+
 /// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
 #[derive(Clone)]
 pub struct S3Settings {
@@ -26,6 +38,8 @@ pub struct S3Settings {
     pub ca_pem: Option<Vec<u8>>,
     /// Whether the bucket is part of the host name (`https://BUCKET.host`) instead of the path.
     pub virtual_hosted: bool,
+    /// The checksum header of writes.
+    pub checksum: ChecksumHeader,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
     /// How long one whole request may take; an object of 64 MiB has to get through in that time.
@@ -37,7 +51,7 @@ pub struct S3Settings {
 }
 
 impl S3Settings {
-    /// Settings with path style, 10 s to connect, 5 min a request, 5 retries within 2 min.
+    /// Settings with path style, SHA-256, 10 s to connect, 5 min a request, 5 retries within 2 min.
     #[must_use]
     pub fn new(endpoint: &str, region: &str, bucket: &str, access_key_id: &str, secret: SecretString) -> Self {
         Self {
@@ -49,6 +63,7 @@ impl S3Settings {
             secret_access_key: secret,
             ca_pem: None,
             virtual_hosted: false,
+            checksum: ChecksumHeader::default(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: REQUEST_TIMEOUT,
             retries: 5,

@@ -2,4 +2,5 @@
 
 mod commits;
 mod lease;
+mod older_versions;
 mod s3;

@@ -236,7 +236,7 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
     if !matches!(settings.repository().map(|one| one.location), Ok(Location::Bucket { .. })) {
         return rows.warning(
             what,
-            "a folder: unprotected against its own collector",
+            "a folder: unprotected against its own collector, and without older versions",
             "whoever takes this host over can delete the backups; use a bucket with versioning or Object Lock, or have \
              another host copy the folder away",
         );
@@ -253,11 +253,20 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
         Ok(asked) => asked,
         Err(failure) => return rows.failed(what, &failure, REPOSITORY),
     };
+    let versioned = asked.as_ref().is_some_and(|kept| kept.versioned);
+    let seen = async { repository.store().shows_versions(names::TRUST).await.map_err(Failure::from) };
+    if versioned && !limit.within(FailureKind::Failed, seen).await.unwrap_or(true) {
+        rows.warning(
+            "older versions",
+            "the bucket keeps versions, and this identity may not list them: what is deleted or overwritten is not read",
+            "give it the rights s3:ListBucketVersions and s3:GetObjectVersion",
+        );
+    }
     match asked.as_ref().map(|kept| (kept.hold(repository.store().clock()), kept.versioned)) {
         Some((Some(hold), _)) => rows.good(what, format!("the newest snapshot's entry is {hold}")),
         Some((None, true)) => rows.good(
             what,
-            "the bucket keeps versions: what is deleted or overwritten can be had back, as long as nobody may delete versions",
+            "the bucket keeps versions: what is deleted or overwritten is read all the same, as long as nobody may delete versions",
         ),
         _ => rows.warning(
             what,

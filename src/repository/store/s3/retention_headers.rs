@@ -6,12 +6,12 @@
 
 use chrono::DateTime;
 
-use super::{ObjectInfo, Retention};
 use crate::model::Timestamp;
+use crate::repository::store::{ObjectInfo, Retention};
 
 /// What the headers of an answer say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct RetentionHeaders {
+pub(in crate::repository::store) struct RetentionHeaders {
     pub(super) until: Option<Timestamp>,
     pub(super) held: bool,
     pub(super) versioned: bool,
@@ -37,7 +37,7 @@ impl RetentionHeaders {
         said
     }
 
-    pub(super) fn about(self, object: ObjectInfo) -> Retention {
+    pub(in crate::repository::store) fn about(self, object: ObjectInfo) -> Retention {
         Retention { object, until: self.until, held: self.held, versioned: self.versioned }
     }
 }
@@ -50,7 +50,7 @@ fn date(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Hold;
+    use super::super::super::Hold;
     use super::*;
 
     fn said(headers: &[(&str, &'static str)]) -> RetentionHeaders {

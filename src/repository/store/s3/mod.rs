@@ -1,8 +1,18 @@
 //! A prefix in an S3 bucket.
 
+mod checksum;
+mod dialect;
+mod listing;
+mod retention_headers;
+mod signer;
+mod versions;
+
 use std::sync::Arc;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
+use bytes::Bytes;
+use object_store::Extensions;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential, Checksum};
+use object_store::client::HttpConnector as _;
 use object_store::path::Path;
 use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 use secrecy::ExposeSecret as _;
@@ -10,9 +20,15 @@ use url::Url;
 
 use super::error::StoreError;
 use super::explain::explain;
-use super::s3_settings::S3Settings;
-use super::watch::{StoreClock, Watching};
-use crate::model::is_loopback;
+use super::info::ObjectVersion;
+use super::s3_settings::{ChecksumHeader, S3Settings};
+use crate::model::{Timestamp, is_loopback};
+use dialect::{Dialect, StoreClock};
+use signer::RequestSigner;
+use versions::{VersionsClient, VersionsFailure};
+
+pub(super) use dialect::hearing;
+pub(super) use listing::NotAListing;
 
 impl S3Settings {
     /// The endpoint as a URL that object_store may be given.
@@ -46,7 +62,31 @@ pub(super) struct Bucket {
     /// Where the repository begins in it; may be empty.
     pub(super) prefix: String,
     pub(super) place: String,
-    pub(super) clock: Arc<StoreClock>,
+    clock: Arc<StoreClock>,
+    checksum: ChecksumHeader,
+    versions: VersionsClient,
+}
+
+impl Bucket {
+    /// The present by the store's clock, once it has answered.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        self.clock.now()
+    }
+
+    /// Lists all versions of the keys that begin with `prefix`; `None` if the store has no such call, or this identity may
+    /// not use it.
+    pub(super) async fn versions(&self, prefix: &str) -> object_store::Result<Option<Vec<ObjectVersion>>> {
+        match self.versions.list(prefix).await {
+            Ok(versions) => Ok(Some(versions)),
+            Err(VersionsFailure::Unsupported) => Ok(None),
+            Err(VersionsFailure::Failed(error)) => Err(error),
+        }
+    }
+
+    /// What a write of these bytes hands down to its request.
+    pub(super) fn for_write(&self, bytes: &Bytes) -> Extensions {
+        checksum::for_write(self.checksum, bytes)
+    }
 }
 
 /// Checks the settings and puts a client together; sends nothing.
@@ -77,7 +117,22 @@ pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
         "" => format!("s3://{} at {host}", settings.bucket),
         prefix => format!("s3://{}/{prefix} at {host}", settings.bucket),
     };
-    let store = AmazonS3Builder::new()
+    let credential = AwsCredential {
+        key_id: settings.access_key_id.clone(),
+        secret_key: settings.secret_access_key.expose_secret().to_owned(),
+        token: None,
+    };
+    let signer = Arc::new(RequestSigner::new(credential, &settings.region));
+    let options = client_options(settings, &url)?;
+    let dialect = Dialect { clock: Arc::clone(&clock), signer: Arc::clone(&signer) };
+    let client =
+        dialect.connect(&options).map_err(|error| explain("set up the client".to_owned(), "", &place, &error))?;
+    let mut bucket = url.clone();
+    if !settings.virtual_hosted {
+        bucket.set_path(&settings.bucket);
+    }
+    let versions = VersionsClient::new(client, signer, bucket, settings.retries);
+    let builder = AmazonS3Builder::new()
         .with_endpoint(url.as_str().trim_end_matches('/'))
         .with_region(&settings.region)
         .with_bucket_name(&settings.bucket)
@@ -85,7 +140,6 @@ pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
         .with_secret_access_key(settings.secret_access_key.expose_secret())
         .with_virtual_hosted_style_request(settings.virtual_hosted)
         .with_allow_http(url.scheme() == "http")
-        .with_checksum_algorithm(Checksum::SHA256)
         // One DELETE an object: the answer for one that is kept must not be lost among a thousand others.
         .with_disable_bulk_delete(true)
         .with_retry(RetryConfig {
@@ -93,18 +147,25 @@ pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
             max_retries: settings.retries,
             retry_timeout: settings.retry_for,
         })
-        .with_client_options(client_options(settings, url.scheme() == "http")?)
-        .with_http_connector(Watching(Arc::clone(&clock)))
-        .build()
-        .map_err(|error| explain("set up the client".to_owned(), "", &place, &error))?;
-    Ok(Bucket { store, prefix, place, clock })
+        .with_client_options(options.clone())
+        .with_http_connector(dialect.clone());
+    let builder = match settings.checksum {
+        ChecksumHeader::Sha256 => builder.with_checksum_algorithm(Checksum::SHA256),
+        ChecksumHeader::Md5 | ChecksumHeader::None => builder,
+    };
+    let store = builder.build().map_err(|error| explain("set up the client".to_owned(), "", &place, &error))?;
+    Ok(Bucket { store, prefix, place, clock, checksum: settings.checksum, versions })
 }
 
-fn client_options(settings: &S3Settings, allow_http: bool) -> Result<ClientOptions, StoreError> {
+fn client_options(settings: &S3Settings, url: &Url) -> Result<ClientOptions, StoreError> {
     let mut options = ClientOptions::new()
-        .with_allow_http(allow_http)
+        .with_allow_http(url.scheme() == "http")
         .with_connect_timeout(settings.connect_timeout)
         .with_timeout(settings.request_timeout);
+    if is_loopback(url) {
+        // The variables of a proxy hold no longer once one is named, and to this host itself none is used.
+        options = options.with_proxy_url("http://127.0.0.1:9").with_proxy_excludes("localhost,127.0.0.0/8,::1");
+    }
     if let Some(pem) = &settings.ca_pem {
         let refuse =
             |why: String| StoreError::Settings { what: "the CA certificates of the repository".to_owned(), why };

@@ -1,8 +1,59 @@
-//! Keys in a bucket that object_store has no path for.
+//! Answers to a request for a listing: whether they are one, and keys that object_store has no path for.
+//!
+//! A proxy, a login page or a gateway in trouble may answer 200 with something else, which must never pass for an empty
+//! bucket.
 //!
 //! One key with an empty segment, a `..` or a control character makes object_store refuse a whole page of a listing.
 //! Whoever may write to the bucket could stop every backup and every restore with one such object. So such a key is
 //! spelled differently in the answer before object_store sees it; it is foreign anyway, and stays visible as that.
+
+use object_store::client::{HttpError, HttpErrorKind};
+
+/// Bytes of an answer that is no listing that its error shows.
+const SHOWN: usize = 60;
+/// Codes of errors that pass.
+const PASSING: [&str; 5] = ["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"];
+
+/// What came in place of a listing.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer begins with `{begins}`")]
+pub(in crate::repository::store) struct NotAListing {
+    begins: String,
+}
+
+/// What an answer with status 200 is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// A page of a listing.
+    Listing,
+    /// An error in spite of its status, and whether another try may do better.
+    Error { passes: bool },
+}
+
+/// Checks that an answer is a page of a listing with this root element.
+pub(super) fn check(answer: &[u8], root: &str) -> Result<Checked, HttpError> {
+    let text = String::from_utf8_lossy(answer);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let body = match text.strip_prefix("<?") {
+        Some(rest) => rest.split_once("?>").map_or("", |(_, body)| body).trim_start(),
+        None => text,
+    };
+    let begins_with = |element: &str| {
+        let rest = body.strip_prefix('<').and_then(|rest| rest.strip_prefix(element));
+        rest.is_some_and(|rest| rest.starts_with(|c: char| c == '>' || c.is_ascii_whitespace()))
+    };
+    // A page that was cut off says nothing about whether others follow.
+    if begins_with(root) && body.contains("<IsTruncated>") && body.trim_end().ends_with(&format!("</{root}>")) {
+        return Ok(Checked::Listing);
+    }
+    if begins_with("Error") {
+        return Ok(Checked::Error {
+            passes: PASSING.iter().any(|code| body.contains(&format!("<Code>{code}</Code>"))),
+        });
+    }
+    let begins = text.chars().take(SHOWN).collect();
+    Err(HttpError::new(HttpErrorKind::Decode, NotAListing { begins }))
+}
 
 /// Spells the keys of a ListObjectsV2 answer so that each is a path; `None` when all are.
 ///
@@ -50,6 +101,31 @@ mod tests {
     use object_store::path::Path;
 
     use super::*;
+
+    #[test]
+    fn only_a_whole_listing_passes_for_one() {
+        let root = "ListBucketResult";
+        let listing = |text: &str| check(text.as_bytes(), root);
+        for page in [
+            "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
+            "\u{feff}<?xml version=\"1.0\"?>\n<ListBucketResult xmlns=\"x\"><IsTruncated>true</IsTruncated></ListBucketResult>\n",
+        ] {
+            assert_eq!(listing(page).unwrap(), Checked::Listing, "{page}");
+        }
+        for page in [
+            "",
+            "<html><body>Sign in</body></html>",
+            "{}",
+            "<ListBucketResult></ListBucketResult>",
+            "<ListBucketResult><IsTruncated>false</IsTruncated><Contents>",
+            "<ListBucketResults><IsTruncated>false</IsTruncated></ListBucketResults>",
+        ] {
+            assert!(listing(page).is_err(), "{page}");
+        }
+        let error = |code: &str| listing(&format!("<Error><Code>{code}</Code></Error>")).unwrap();
+        assert_eq!(error("SlowDown"), Checked::Error { passes: true });
+        assert_eq!(error("AccessDenied"), Checked::Error { passes: false });
+    }
 
     fn keys(answer: &str) -> Vec<&str> {
         answer.split("<Key>").skip(1).map(|rest| rest.split_once("</Key>").unwrap().0).collect()
