@@ -39,12 +39,49 @@ struct Shared {
     gate: Mutex<Option<Arc<Gate>>>,
     behind: Option<(reqwest::Client, String)>,
     place: String,
+    /// What it does otherwise than a bucket that behaves.
+    oddity: Mutex<Option<Oddity>>,
+}
+
+/// A habit of real stores and of what stands before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    /// Listings are answered with status 200 and this.
+    Listing(&'static str),
+    /// The first so many requests are answered with status 200 and an error that passes.
+    ErrorInside(usize),
+    /// No ETag in any answer.
+    NoEtag,
+    /// No Content-Length in any answer with a body, nor to a HEAD.
+    NoLength,
+    /// Writes with an `x-amz-checksum-…` header are refused.
+    RefusesChecksum,
+    /// Writes without `Content-MD5` are refused.
+    WantsMd5,
+    /// Writes with a checksum and without the header that names its algorithm are refused.
+    WantsAlgorithm,
+    /// The bucket is in another region, and the answer names it.
+    OtherRegion,
+    /// The same, as a redirect without a place to go to.
+    Redirect,
+    /// Objects below this are archived.
+    Archived(&'static str),
+    /// New objects are not listed.
+    ListingLags,
 }
 
 #[derive(Clone)]
 struct Object {
     bytes: Bytes,
     modified: SystemTime,
+    /// Whether a listing that lags shows it.
+    listed: bool,
+}
+
+impl Object {
+    fn new(bytes: Bytes) -> Self {
+        Self { bytes, modified: SystemTime::now(), listed: false }
+    }
 }
 
 /// Where requests of one method wait, for paths that begin with this.
@@ -123,13 +160,25 @@ impl Bucket {
     }
 
     pub(crate) fn put(&self, path: &str, bytes: impl Into<Bytes>) {
-        let object = Object { bytes: bytes.into(), modified: SystemTime::now() };
-        self.shared.objects.lock().unwrap().insert(path.to_owned(), object);
+        self.shared.objects.lock().unwrap().insert(path.to_owned(), Object::new(bytes.into()));
     }
 
     /// Everything is older by this.
     pub(crate) fn age(&self, by: Duration) {
         self.shared.objects.lock().unwrap().values_mut().for_each(|object| object.modified -= by);
+    }
+
+    /// From now on it is odd, or not any more.
+    pub(crate) fn is_odd(&self, oddity: Option<Oddity>) {
+        if oddity == Some(Oddity::ListingLags) {
+            self.shared.objects.lock().unwrap().values_mut().for_each(|object| object.listed = true);
+        }
+        *self.shared.oddity.lock().unwrap() = oddity;
+    }
+
+    /// Where it listens.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// The paths below a folder.
@@ -190,10 +239,14 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         gate.pass(&parts.method, &path).await;
     }
     let body = to_bytes(body, LARGEST).await.unwrap();
-    match &shared.behind {
+    if let Some(answer) = shared.instead(&parts, &path) {
+        return answer;
+    }
+    let answer = match &shared.behind {
         Some((client, endpoint)) => forward(client, endpoint, parts, body).await,
         None => shared.answer(&parts.method, &path, parts.uri.query().unwrap_or_default(), body),
-    }
+    };
+    shared.stripped(answer)
 }
 
 /// Everything as it came: the signature covers the name of the host, too.
@@ -209,13 +262,64 @@ async fn forward(client: &reqwest::Client, endpoint: &str, parts: axum::http::re
 }
 
 impl Shared {
+    /// What an odd store answers in place of what was asked for.
+    fn instead(&self, parts: &axum::http::request::Parts, path: &str) -> Option<Response> {
+        let refused = |status: u16, code: &str, more: &str| {
+            let body = format!("<Error><Code>{code}</Code>{more}</Error>");
+            Some(plain(StatusCode::from_u16(status).unwrap(), Body::from(body)))
+        };
+        let has = |header: &str| parts.headers.contains_key(header);
+        let (is_put, is_list) = (parts.method == Method::PUT, path.is_empty() && parts.method == Method::GET);
+        let mut oddity = self.oddity.lock().unwrap();
+        match (*oddity)? {
+            Oddity::Listing(text) if is_list => Some(plain(StatusCode::OK, Body::from(text))),
+            Oddity::ErrorInside(left @ 1..) if is_list => {
+                *oddity = Some(Oddity::ErrorInside(left - 1));
+                refused(200, "InternalError", "")
+            }
+            Oddity::RefusesChecksum if is_put && has("x-amz-checksum-sha256") => {
+                refused(400, "InvalidRequest", "<Message>Unsupported header x-amz-checksum-sha256</Message>")
+            }
+            Oddity::WantsMd5 if is_put && !has("content-md5") => {
+                refused(400, "InvalidRequest", "<Message>Content-MD5 is required with Object Lock</Message>")
+            }
+            Oddity::WantsAlgorithm if is_put && !has("x-amz-sdk-checksum-algorithm") => {
+                refused(400, "InvalidRequest", "<Message>No checksum algorithm is named</Message>")
+            }
+            Oddity::OtherRegion => refused(400, "AuthorizationHeaderMalformed", "<Region>eu-gb</Region>"),
+            Oddity::Redirect => {
+                let mut answer = refused(301, "PermanentRedirect", "")?;
+                answer.headers_mut().insert("x-amz-bucket-region", "eu-gb".parse().unwrap());
+                Some(answer)
+            }
+            Oddity::Archived(below) if path.starts_with(below) && parts.method == Method::GET => {
+                refused(403, "InvalidObjectState", "<StorageClass>GLACIER</StorageClass>")
+            }
+            _ => None,
+        }
+    }
+
+    fn stripped(&self, mut answer: Response) -> Response {
+        match *self.oddity.lock().unwrap() {
+            Some(Oddity::NoEtag) => drop(answer.headers_mut().remove(header::ETAG)),
+            Some(Oddity::NoLength) => {
+                answer.headers_mut().remove(header::CONTENT_LENGTH);
+                let body = std::mem::take(answer.body_mut());
+                // Of a stream nobody knows how long it is.
+                *answer.body_mut() = Body::from_stream(body.into_data_stream());
+            }
+            _ => {}
+        }
+        answer
+    }
+
     fn answer(&self, method: &Method, path: &str, query: &str, body: Bytes) -> Response {
         let mut objects = self.objects.lock().unwrap();
         let found = objects.get(path).cloned();
         match (method, found) {
             (&Method::GET, _) if path.is_empty() => self.list(&objects, query),
             (&Method::PUT, _) => {
-                objects.insert(path.to_owned(), Object { bytes: body, modified: SystemTime::now() });
+                objects.insert(path.to_owned(), Object::new(body));
                 plain(StatusCode::OK, Body::empty())
             }
             (&Method::DELETE, _) => {
@@ -240,8 +344,9 @@ impl Shared {
         let asked: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let of = |name: &str| asked.get(name).map(String::as_str).unwrap_or_default();
         let after = of("start-after").max(of("continuation-token"));
-        let all: Vec<(String, &Object)> =
-            objects.iter().map(|(path, object)| (format!("{prefix}/{path}"), object)).collect();
+        let lags = *self.oddity.lock().unwrap() == Some(Oddity::ListingLags);
+        let shown = objects.iter().filter(|(_, object)| object.listed || !lags);
+        let all: Vec<(String, &Object)> = shown.map(|(path, object)| (format!("{prefix}/{path}"), object)).collect();
         let mut wanted = all.iter().filter(|(key, _)| key.starts_with(of("prefix")) && key.as_str() > after).peekable();
         let mut rows = String::new();
         let mut last = "";

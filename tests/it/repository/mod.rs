@@ -2,5 +2,6 @@
 
 mod commits;
 mod lease;
+mod odd_buckets;
 mod older_versions;
 mod s3;
