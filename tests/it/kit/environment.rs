@@ -61,11 +61,14 @@ pub(crate) fn s3_request(settings: &S3Settings, method: &str, path: &str, body: 
     let digest = format!("x-amz-content-sha256: {}", sha256(body.as_bytes()));
     let mut command = Command::new("curl");
     command.args(["-fsS", "--retry", "3", "--retry-all-errors", "--aws-sigv4", "aws:amz:us-east-1:s3"]);
-    command.args(["--user", "kh-access:kh-secret-of-the-test", "-X", method, "--data-binary", body]);
+    let xml = "content-type: application/xml";
+    command.args(["--user", "kh-access:kh-secret-of-the-test", "-H", xml, "-X", method, "--data-binary", body]);
     for header in headers.iter().copied().chain([md5.as_str(), digest.as_str()]) {
         command.args(["-H", header]);
     }
-    let output = command.arg(format!("{}/{}/{path}", settings.endpoint, settings.bucket)).output().unwrap();
+    // Some servers take a slash for the key of an object.
+    let slash = if path.is_empty() || path.starts_with('?') { "" } else { "/" };
+    let output = command.arg(format!("{}/{}{slash}{path}", settings.endpoint, settings.bucket)).output().unwrap();
     assert!(output.status.success(), "{method} {path}: {output:?}");
 }
 
