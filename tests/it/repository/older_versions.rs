@@ -7,10 +7,11 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use keyhaven::format::names;
 use keyhaven::job::verify::{Level, ProblemKind, VerifyKeys, VerifyOptions, VerifyReport, verify};
+use keyhaven::repository::ledger::Ledger;
 use keyhaven::repository::{Repository, S3Settings, Store};
 
 use crate::kit::clock::context;
-use crate::kit::environment::{keep_versions, s3, s3_bucket};
+use crate::kit::environment::{is_long, keep_versions, python, s3, s3_bucket};
 use crate::kit::repository::Kit;
 
 /// What the attacker does to an object. His junk is of its size, so that only a look inside shows it.
@@ -158,4 +159,50 @@ async fn more_versions_than_a_page_are_listed() {
     let listing = store.list_with_older("ledger").await.unwrap();
     assert_eq!((listing.current.len(), listing.older.len()), (50, 24 * 50), "neither more nor less than the folder");
     assert_eq!(store.older_versions("ledger/007").await.unwrap().len(), 24);
+}
+
+/// The script is a program of its own, so that other tools can be measured by it.
+async fn attacked(settings: S3Settings, days: u32, junk: u32) {
+    let store = Store::s3(&settings).unwrap();
+    let kit = Kit::new();
+    let repository = kit.init_in(store.clone()).await;
+    let writer = kit.writer("a", &kit.collector, repository.id());
+    for value in 0..5 {
+        kit.snapshot(&repository, &writer, &[("a", &value.to_string()), ("b", r#"{"x":1e400}"#)]).await.unwrap();
+    }
+    let before = repository.read_ledger().await.unwrap();
+    let mut attack = python("attack_bucket.py");
+    attack.args(["--endpoint", &settings.endpoint, "--bucket", &settings.bucket]);
+    attack.args(["--prefix", &format!("{}/", settings.prefix), "--junk-key", "ledger/000000000/{n:012}-{hex}.json"]);
+    attack.args(["--days", &days.to_string(), "--junk", &junk.to_string()]);
+    attack.env("ACCESS_KEY_ID", &settings.access_key_id).env("SECRET_ACCESS_KEY", "kh-secret-of-the-test");
+    let output = attack.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let repository = Repository::open(Store::s3(&settings).unwrap(), *repository.id()).await.unwrap();
+    let ledger = repository.read_ledger().await.unwrap();
+    let digests = |ledger: &Ledger| ledger.snapshots().iter().map(|entry| entry.digest).collect::<Vec<_>>();
+    assert_eq!(digests(&ledger), digests(&before));
+    for snapshot in ledger.snapshots() {
+        let event = snapshot.snapshot().unwrap();
+        let items: Vec<_> = repository.open_snapshot(event, &kit.recovery).try_collect().await.unwrap();
+        assert_eq!(items.len(), 2);
+        for pack in repository.get_list(&event.list).await.unwrap().packs {
+            assert!(!repository.open_pack(&pack.pack, &kit.recovery).await.unwrap().is_empty());
+        }
+    }
+    let report = verified(&kit, &repository).await;
+    let lost = |kind| report.problems.iter().any(|problem| problem.kind == kind);
+    assert!(!report.ok && !lost(ProblemKind::Missing) && !lost(ProblemKind::Damaged), "{:#?}", report.problems);
+    assert_eq!(report.counts.snapshots, 5);
+}
+
+#[tokio::test]
+#[ignore = "needs an S3 server: tests/run"]
+async fn a_month_of_attacks_takes_nothing() {
+    let (days, junk) = if is_long() { (30, 10_000) } else { (5, 300) };
+    let versioned = s3_bucket("attacked", &[]);
+    keep_versions(&versioned);
+    attacked(versioned, days, junk).await;
+    attacked(s3_bucket("attacked", &["x-amz-bucket-object-lock-enabled: true"]), days, junk).await;
 }
