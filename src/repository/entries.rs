@@ -105,7 +105,7 @@ impl Repository {
         pool.extend(reader.carried().clone());
         let trust = self.judge(pool, &pins, &stored.pool)?;
         for path in reader.to_confirm(&trust) {
-            if let Some(bytes) = self.ask_entry(&path).await? {
+            if let Some(bytes) = self.ask_entry(&path, None).await? {
                 reader.confirm(&trust, &path, &bytes);
             }
         }
@@ -227,7 +227,7 @@ impl Repository {
             let file = match found {
                 Some(file) if !file.bytes.is_empty() => Some(file),
                 listed => {
-                    let bytes = self.ask_entry(&path).await?;
+                    let bytes = self.ask_entry(&path, None).await?;
                     bytes.map(|bytes| File { path, bytes, asked: true }).or(listed)
                 }
             };
@@ -246,7 +246,12 @@ impl Repository {
         if let Some(bytes) = self.kept(&path, object.size).await {
             return Ok(FetchedEntry::Bytes(File { path, bytes, asked: false }));
         }
-        match self.ask_entry(&path).await {
+        let mut asked = self.ask_entry(&path, Some(object.size)).await;
+        if matches!(asked, Ok(None)) {
+            // It was listed just now.
+            asked = self.ask_entry(&path, Some(object.size)).await;
+        }
+        match asked {
             Ok(Some(bytes)) => Ok(FetchedEntry::Bytes(File { path, bytes, asked: true })),
             Ok(None) => Ok(FetchedEntry::Gone),
             Err(RepositoryError::Store(error @ StoreError::Denied { .. })) => Ok(FetchedEntry::Denied(path, error)),
@@ -265,8 +270,12 @@ impl Repository {
     }
 
     /// The bytes of one file of the ledger, asked of the store; `None` when it is not there.
-    async fn ask_entry(&self, path: &str) -> Result<Option<Bytes>, RepositoryError> {
-        let bytes = match self.store().get(path, limits::ENTRY).await {
+    ///
+    /// One that is not what its name says is asked for again, unless it has the size that was listed: of rubbish there may
+    /// be much.
+    async fn ask_entry(&self, path: &str, size: Option<u64>) -> Result<Option<Bytes>, RepositoryError> {
+        let fits = |bytes: &[u8]| size == Some(bytes.len() as u64) || names_its_payload(path, bytes);
+        let bytes = match self.store().get_fitting(path, limits::ENTRY, fits).await {
             Ok(bytes) => bytes,
             Err(StoreError::NotFound { .. }) => return Ok(None),
             Err(StoreError::TooLarge { .. }) => return Ok(Some(Bytes::new())),

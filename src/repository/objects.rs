@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::store::READS;
 use super::{Repository, RepositoryError, StoreError};
 use crate::crypto::digest::sha256;
 use crate::crypto::{Identities, Sealed, header_stanzas};
@@ -195,14 +196,8 @@ impl Repository {
 
     /// Reads an object that is what its name says: the current version, else an older one.
     async fn get_checked(&self, path: &str, digest: &Digest, limit: usize) -> Result<Bytes, RepositoryError> {
-        let first = self.get_current(path, digest, limit).await;
-        let wrong = match first {
-            // A store that lags may still answer with what was there before, and one in trouble with half of it.
-            Err(RepositoryError::Damaged { .. }) => match self.get_current(path, digest, limit).await {
-                Err(error @ (RepositoryError::Damaged { .. } | RepositoryError::Missing { .. })) => error,
-                other => return other,
-            },
-            Err(error @ RepositoryError::Missing { .. }) => error,
+        let wrong = match self.get_current(path, digest, limit).await {
+            Err(error @ (RepositoryError::Damaged { .. } | RepositoryError::Missing { .. })) => error,
             other => return other,
         };
         let older = self.read_older(path, limit, |bytes| sha256(bytes) == *digest).await?;
@@ -216,22 +211,27 @@ impl Repository {
         digest: &Digest,
         limit: usize,
     ) -> Result<Bytes, RepositoryError> {
-        let bytes = match self.store().get(path, limit).await {
-            Ok(bytes) => bytes,
-            Err(StoreError::NotFound { .. }) => return Err(RepositoryError::Missing { path: path.to_owned() }),
-            Err(StoreError::TooLarge { size, limit, .. }) => {
-                let why = format!("it has {size} bytes, more than the {limit} that its kind may have");
-                return Err(RepositoryError::Damaged { path: path.to_owned(), why });
+        let path_of = || path.to_owned();
+        let mut wrong = RepositoryError::Missing { path: path_of() };
+        // A store that lags may answer with what was there before, and one in trouble with a part of it.
+        for _ in 0..READS {
+            let bytes = match self.store().get(path, limit).await {
+                Ok(bytes) => bytes,
+                Err(StoreError::NotFound { .. }) => continue,
+                Err(StoreError::TooLarge { size, limit, .. }) => {
+                    let why = format!("it has {size} bytes, more than the {limit} that its kind may have");
+                    return Err(RepositoryError::Damaged { path: path_of(), why });
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let (checked, digest) = (bytes.clone(), *digest);
+            if blocking(format!("hash {path}"), move || Ok(sha256(&checked) == digest)).await? {
+                return Ok(bytes);
             }
-            Err(error) => return Err(error.into()),
-        };
-        let (checked, digest) = (bytes.clone(), *digest);
-        let fits = blocking(format!("hash {path}"), move || Ok(sha256(&checked) == digest)).await?;
-        if !fits {
             let why = "its bytes are not those that its name says (altered, truncated or swapped)".to_owned();
-            return Err(RepositoryError::Damaged { path: path.to_owned(), why });
+            wrong = RepositoryError::Damaged { path: path_of(), why };
         }
-        Ok(bytes)
+        Err(wrong)
     }
 
     /// Objects of a folder by the digest in their name. What has no such name is foreign and left aside.

@@ -53,14 +53,15 @@ impl Repository {
                 Some(version) if wanted.len() >= READ && !self.is_pin(&version) => {
                     stored.rubbish.add_unread(object.path);
                 }
-                Some(version) => wanted.push(version),
+                Some(version) => wanted.push((version, object.size)),
             }
         }
         for odd in self.store().odd(names::TRUST).await? {
             stored.rubbish.add(odd.path, NO_FILE.to_owned());
         }
-        let fetching = stream::iter(wanted).map(|version| async move {
-            match self.store().get(&names::policy(&version), limits::POLICY).await {
+        let fetching = stream::iter(wanted).map(|(version, size)| async move {
+            let fits = |bytes: &[u8]| bytes.len() as u64 == size;
+            match self.store().get_fitting(&names::policy(&version), limits::POLICY, fits).await {
                 Ok(bytes) => Ok(Some((version, Some(bytes)))),
                 Err(StoreError::NotFound { .. }) => Ok(None),
                 Err(StoreError::TooLarge { .. } | StoreError::Denied { .. }) => Ok(Some((version, None))),

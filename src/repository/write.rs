@@ -1,8 +1,13 @@
 //! Writing an object so that it is there for sure.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{RepositoryError, Store, StoreError};
+
+/// Waits before an object that was just written is read again: a store may lag behind its own answers.
+const READ_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
 /// Writes an object and believes only what comes back: after a timeout it may be there or not, and a store may say yes
 /// and keep something else.
@@ -18,7 +23,19 @@ pub(super) async fn write_confirmed(
         Err(error) => return Err(error.into()),
     }
     let path = path.to_owned();
-    match (store.get(&path, limit).await, written) {
+    let mut read = store.get_fitting(&path, limit, |back| *back == bytes).await;
+    for wait in READ_AGAIN_AFTER {
+        let lags = match &read {
+            Ok(back) => *back != bytes,
+            Err(error) => error.is_not_found() && written.is_ok(),
+        };
+        if !lags {
+            break;
+        }
+        tokio::time::sleep(wait).await;
+        read = store.get_fitting(&path, limit, |back| *back == bytes).await;
+    }
+    match (read, written) {
         (Ok(back), _) if back == bytes => Ok(()),
         (Ok(_), _) => {
             let why = "what was just written comes back as other bytes".to_owned();

@@ -31,6 +31,9 @@ pub use s3_settings::{ChecksumHeader, S3Settings};
 use crate::model::Timestamp;
 use objects::Objects;
 
+/// Number of times that an object is read that does not fit its name, or is not there although it should be.
+pub(super) const READS: usize = 3;
+
 /// A handle on the place of a repository; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -88,6 +91,27 @@ impl Store {
     /// [`StoreError::NotFound`], [`StoreError::TooLarge`] (then nothing of it is read), or what the store answers.
     pub async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
         self.backend.get(path, limit).await
+    }
+
+    /// Reads an object until it `fits`, three times at most: a store that lags may answer with what was there before, and
+    /// one in trouble with a part of it. Returns the last answer, whether it fits or not.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get_fitting(
+        &self,
+        path: &str,
+        limit: usize,
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> Result<Bytes, StoreError> {
+        let mut bytes = self.get(path, limit).await?;
+        for _ in 1..READS {
+            if fits(&bytes) {
+                break;
+            }
+            bytes = self.get(path, limit).await?;
+        }
+        Ok(bytes)
     }
 
     /// Writes a whole object: all of it is there afterwards, or nothing.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Child;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +16,7 @@ use axum::response::Response;
 use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::sync::Semaphore;
 
+use super::bucket_faults::{BucketFault, BucketFaults};
 use super::files::files;
 use super::program::Machine;
 
@@ -22,6 +24,8 @@ use super::program::Machine;
 const PLACE: &str = "backups/house";
 const LARGEST: usize = 64 << 20;
 const PAGE: usize = 1_000;
+/// Number of requests for which a write is recent.
+const RECENT: usize = 4;
 
 /// A bucket behind an address of this host; it ends when it is dropped.
 pub(crate) struct Bucket {
@@ -41,6 +45,10 @@ struct Shared {
     place: String,
     /// What it does otherwise than a bucket that behaves.
     oddity: Mutex<Option<Oddity>>,
+    /// What goes wrong now and then.
+    faults: Mutex<Option<Arc<BucketFaults>>>,
+    /// Number of requests so far.
+    requests: AtomicUsize,
 }
 
 /// A habit of real stores and of what stands before them.
@@ -76,11 +84,14 @@ struct Object {
     modified: SystemTime,
     /// Whether a listing that lags shows it.
     listed: bool,
+    /// The request that wrote it.
+    written: usize,
+    before: Option<Bytes>,
 }
 
 impl Object {
     fn new(bytes: Bytes) -> Self {
-        Self { bytes, modified: SystemTime::now(), listed: false }
+        Self { bytes, modified: SystemTime::now(), listed: false, written: 0, before: None }
     }
 }
 
@@ -176,6 +187,11 @@ impl Bucket {
         *self.shared.oddity.lock().unwrap() = oddity;
     }
 
+    /// From now on things go wrong, or not any more.
+    pub(crate) fn is_faulty(&self, faults: Option<BucketFaults>) {
+        *self.shared.faults.lock().unwrap() = faults.map(Arc::new);
+    }
+
     /// Where it listens.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
@@ -244,7 +260,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     let answer = match &shared.behind {
         Some((client, endpoint)) => forward(client, endpoint, parts, body).await,
-        None => shared.answer(&parts.method, &path, parts.uri.query().unwrap_or_default(), body),
+        None => shared.faulty(&parts.method, &path, parts.uri.query().unwrap_or_default(), body).await,
     };
     shared.stripped(answer)
 }
@@ -313,13 +329,64 @@ impl Shared {
         answer
     }
 
-    fn answer(&self, method: &Method, path: &str, query: &str, body: Bytes) -> Response {
+    /// The answer to a request with which something may go wrong.
+    async fn faulty(&self, method: &Method, path: &str, query: &str, body: Bytes) -> Response {
+        let now = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let faults = self.faults.lock().unwrap().clone();
+        let fault = faults.and_then(|faults| faults.draw());
+        let error = |status: u16, code: &str| {
+            let body = Body::from(format!("<Error><Code>{code}</Code></Error>"));
+            plain(StatusCode::from_u16(status).unwrap(), body)
+        };
+        let (is_get, is_put) = (method == Method::GET && !path.is_empty(), method == Method::PUT);
+        match fault {
+            Some(BucketFault::Busy) => return error(503, "SlowDown"),
+            Some(BucketFault::ErrorInside) if method != Method::HEAD => return error(200, "InternalError"),
+            Some(BucketFault::Stale) if is_get || method == Method::HEAD => {
+                let mut objects = self.objects.lock().unwrap();
+                match objects.get_mut(path).filter(|object| now - object.written < RECENT) {
+                    Some(Object { before: None, .. }) => return error(404, "NoSuchKey"),
+                    Some(Object { before: Some(before), .. }) if is_get => {
+                        return plain(StatusCode::OK, Body::from(before.clone()));
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        let answer = self.answer(method, path, query, body, fault);
+        match fault {
+            Some(BucketFault::LostAnswer) if is_put => error(500, "InternalError"),
+            Some(BucketFault::CutOff | BucketFault::Short) if is_get && answer.status().is_success() => {
+                let (mut parts, body) = answer.into_parts();
+                let whole = to_bytes(body, LARGEST).await.unwrap();
+                let half = whole.slice(..whole.len() / 2);
+                if fault == Some(BucketFault::Short) {
+                    parts.headers.insert(header::CONTENT_LENGTH, half.len().into());
+                    return Response::from_parts(parts, Body::from(half));
+                }
+                let cut = [Ok(half), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))];
+                Response::from_parts(parts, Body::from_stream(futures_util::stream::iter(cut)))
+            }
+            Some(BucketFault::Bare) => {
+                let (mut parts, body) = answer.into_parts();
+                parts.headers.remove(header::ETAG);
+                parts.headers.remove(header::CONTENT_LENGTH);
+                Response::from_parts(parts, Body::from_stream(body.into_data_stream()))
+            }
+            _ => answer,
+        }
+    }
+
+    fn answer(&self, method: &Method, path: &str, query: &str, body: Bytes, fault: Option<BucketFault>) -> Response {
         let mut objects = self.objects.lock().unwrap();
         let found = objects.get(path).cloned();
         match (method, found) {
-            (&Method::GET, _) if path.is_empty() => self.list(&objects, query),
-            (&Method::PUT, _) => {
-                objects.insert(path.to_owned(), Object::new(body));
+            (&Method::GET, _) if path.is_empty() => self.list(&objects, query, fault),
+            (&Method::PUT, before) => {
+                let before = before.map(|object| object.bytes);
+                let written = self.requests.load(Ordering::Relaxed);
+                objects.insert(path.to_owned(), Object { written, before, ..Object::new(body) });
                 plain(StatusCode::OK, Body::empty())
             }
             (&Method::DELETE, _) => {
@@ -339,13 +406,16 @@ impl Shared {
         }
     }
 
-    fn list(&self, objects: &BTreeMap<String, Object>, query: &str) -> Response {
+    fn list(&self, objects: &BTreeMap<String, Object>, query: &str, fault: Option<BucketFault>) -> Response {
         let (_, prefix) = self.place.split_once('/').unwrap();
         let asked: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let of = |name: &str| asked.get(name).map(String::as_str).unwrap_or_default();
         let after = of("start-after").max(of("continuation-token"));
         let lags = *self.oddity.lock().unwrap() == Some(Oddity::ListingLags);
+        let now = self.requests.load(Ordering::Relaxed);
+        let lagging = fault == Some(BucketFault::Lagging);
         let shown = objects.iter().filter(|(_, object)| object.listed || !lags);
+        let shown = shown.filter(|(_, object)| !lagging || object.written == 0 || now - object.written >= RECENT);
         let all: Vec<(String, &Object)> = shown.map(|(path, object)| (format!("{prefix}/{path}"), object)).collect();
         let mut wanted = all.iter().filter(|(key, _)| key.starts_with(of("prefix")) && key.as_str() > after).peekable();
         let mut rows = String::new();
@@ -357,6 +427,10 @@ impl Shared {
                 "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>\"e\"</ETag><Size>{size}</Size>\
                  </Contents>"
             );
+            if fault == Some(BucketFault::Repeated) {
+                let again = rows.rfind("<Contents>").unwrap();
+                rows += &rows[again..].to_owned();
+            }
             last = key;
         }
         let more = wanted.peek().is_some();

@@ -2,6 +2,7 @@
 
 pub(crate) mod attacked_site;
 pub(crate) mod bucket;
+pub(crate) mod bucket_faults;
 pub(crate) mod capture;
 pub(crate) mod client;
 pub(crate) mod clock;
