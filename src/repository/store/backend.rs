@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::error::StoreError;
-use super::info::{Created, ObjectInfo, ObjectVersion, Odd};
+use super::info::{Created, LifecycleRule, ObjectInfo, ObjectVersion, Odd};
 use super::retention::Retention;
 use crate::model::Timestamp;
 
@@ -61,6 +61,14 @@ pub trait Backend: Send + Sync + fmt::Debug {
         match self.inner() {
             Some(inner) => inner.versions(path).await,
             None => Ok(None),
+        }
+    }
+
+    /// Lists the lifecycle rules that would delete or archive objects. Default: none.
+    async fn lifecycle(&self) -> Result<Vec<LifecycleRule>, StoreError> {
+        match self.inner() {
+            Some(inner) => inner.lifecycle().await,
+            None => Ok(Vec::new()),
         }
     }
 

@@ -26,6 +26,26 @@ pub struct ObjectVersion {
     pub is_marker: bool,
 }
 
+/// A rule of a bucket that takes objects of the repository away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifecycleRule {
+    /// Its name in the bucket.
+    pub id: String,
+    /// What it does.
+    pub action: LifecycleAction,
+    /// When, for people: `after 30 days`.
+    pub due: String,
+}
+
+/// What a lifecycle rule does to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifecycleAction {
+    /// Deletes it, or hides it behind a delete marker.
+    Deletes,
+    /// Moves it to a storage class that is not read at once.
+    Archives,
+}
+
 /// What a listing of a folder shows, current and below.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {

@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 pub use backend::Backend;
 pub use error::{Cause, StoreError};
-pub use info::{Created, Listing, ObjectInfo, ObjectVersion, Odd};
+pub use info::{Created, LifecycleAction, LifecycleRule, Listing, ObjectInfo, ObjectVersion, Odd};
 pub use limits::{LISTED_OBJECTS, WRITTEN_WITHIN};
 pub use retention::{Hold, Retention};
 pub use s3_settings::{ChecksumHeader, S3Settings};
@@ -188,6 +188,15 @@ impl Store {
     /// What the store answers.
     pub async fn shows_versions(&self, folder: &str) -> Result<bool, StoreError> {
         Ok(self.backend.versions(folder).await?.is_some())
+    }
+
+    /// Lists the lifecycle rules of the bucket that would delete or archive objects of the repository; none where the place
+    /// does not say.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn lifecycle(&self) -> Result<Vec<LifecycleRule>, StoreError> {
+        self.backend.lifecycle().await
     }
 
     /// Reads one version of at most `limit` bytes.

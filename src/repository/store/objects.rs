@@ -11,6 +11,8 @@ use super::backend::Backend;
 use super::error::{Cause, StoreError};
 use super::explain::explain;
 use super::folder::Folder;
+#[cfg(feature = "s3")]
+use super::info::LifecycleRule;
 use super::info::{Created, ObjectInfo, ObjectVersion, Odd};
 use super::retention::Retention;
 #[cfg(feature = "s3")]
@@ -232,6 +234,13 @@ impl Backend for Objects {
         let listed = bucket.versions(prefix.as_ref()).await;
         let listed = listed.map_err(|error| self.explain(format!("list versions of {path}"), path, &error))?;
         Ok(listed.map(|versions| versions.into_iter().filter_map(|version| self.of_ours(version, path)).collect()))
+    }
+
+    #[cfg(feature = "s3")]
+    async fn lifecycle(&self) -> Result<Vec<LifecycleRule>, StoreError> {
+        let PlaceKind::Bucket(bucket) = &self.kind else { return Ok(Vec::new()) };
+        let rules = bucket.lifecycle(&self.prefix).await;
+        rules.map_err(|error| self.explain("ask for lifecycle rules".to_owned(), "", &error))
     }
 
     async fn get_version(&self, version: &ObjectVersion, limit: usize) -> Result<Bytes, StoreError> {

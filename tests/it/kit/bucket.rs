@@ -429,7 +429,8 @@ impl Shared {
             );
             if fault == Some(BucketFault::Repeated) {
                 let again = rows.rfind("<Contents>").unwrap();
-                rows += &rows[again..].to_owned();
+                let again = rows[again..].to_owned();
+                rows += &again;
             }
             last = key;
         }

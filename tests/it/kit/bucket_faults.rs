@@ -53,7 +53,7 @@ impl BucketFaults {
 
     /// The fault of the next request, if it has one.
     pub(crate) fn draw(&self) -> Option<BucketFault> {
-        (self.next() % self.one_in == 0).then(|| ALL[usize::try_from(self.next() % ALL.len() as u64).unwrap()])
+        self.next().is_multiple_of(self.one_in).then(|| ALL[usize::try_from(self.next() % ALL.len() as u64).unwrap()])
     }
 
     /// xorshift64*.

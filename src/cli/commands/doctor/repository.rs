@@ -1,5 +1,7 @@
 //! The repository: reachable, readable, writable, protected, its clock, its ledger, this host's roles in it.
 
+use std::cell::Cell;
+
 use super::limit::Limit;
 use super::purpose::HostPurpose;
 use super::row::Rows;
@@ -13,6 +15,7 @@ use crate::crypto::digest::sha256;
 use crate::format::{Entry, Policy, names};
 use crate::model::{Clock, Digest, FailureKind, Timestamp, limits};
 use crate::repository::ledger::{Ledger, Problem, Severity};
+use crate::repository::store::LifecycleAction;
 use crate::repository::trust::Trust;
 use crate::repository::{Repository, SKEW_MILLIS, StoreError};
 
@@ -192,9 +195,13 @@ fn never_signed(trust: &Trust, in_force: &Policy) -> Vec<String> {
 /// Writes something that is there already, with the same bytes: that shows the right to write and changes nothing.
 async fn writing(rows: &mut Rows, repository: &Repository, ledger: &Ledger, limit: Limit) {
     let (what, store) = ("writing", repository.store());
+    // What is no matter of rights says itself what to change.
+    let is_denied = Cell::new(false);
     let proving = async {
         let Some((path, bytes)) = known_object(repository, ledger).await? else { return Ok(None) };
-        store.put(&path, bytes).await.map_err(Failure::from)?;
+        let put = store.put(&path, bytes).await;
+        is_denied.set(matches!(put, Err(StoreError::Denied { .. })));
+        put.map_err(Failure::from)?;
         Ok(Some(path))
     };
     match limit.within(FailureKind::Failed, proving).await {
@@ -207,11 +214,12 @@ async fn writing(rows: &mut Rows, repository: &Repository, ledger: &Ledger, limi
             "not tried: neither RECOVER.md nor the newest pack list is what it should be",
             "`keyhaven verify --level objects` says what is wrong with them",
         ),
-        Err(failure) => rows.failed(
+        Err(failure) if is_denied.get() => rows.failed(
             what,
             &failure,
             "give the identity the right to put objects (Object Writer and Content Reader, or Writer, on the bucket)",
         ),
+        Err(failure) => rows.failed(what, &failure, "change what is named here, then run `keyhaven doctor` again"),
     }
 }
 
@@ -253,6 +261,19 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
         Ok(asked) => asked,
         Err(failure) => return rows.failed(what, &failure, REPOSITORY),
     };
+    let rules = async { repository.store().lifecycle().await.map_err(Failure::from) };
+    for rule in limit.within(FailureKind::Failed, rules).await.unwrap_or_default() {
+        let does = match rule.action {
+            LifecycleAction::Deletes => "deletes",
+            LifecycleAction::Archives => "archives",
+        };
+        rows.warning(
+            "lifecycle",
+            format!("the bucket's lifecycle rule `{}` {does} objects of the repository {}", rule.id, rule.due),
+            "the oldest entries and packs go first, and every later snapshot may need them: take the repository's prefix out \
+             of the rule; `keyhaven forget` and `sweep` free room",
+        );
+    }
     let versioned = asked.as_ref().is_some_and(|kept| kept.versioned);
     let seen = async { repository.store().shows_versions(names::TRUST).await.map_err(Failure::from) };
     if versioned && !limit.within(FailureKind::Failed, seen).await.unwrap_or(true) {

@@ -1,13 +1,16 @@
 //! A prefix in an S3 bucket.
 
 mod checksum;
+mod client;
 mod dialect;
+mod lifecycle;
 mod listing;
 mod retention_headers;
 mod signer;
 mod versions;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use object_store::Extensions;
@@ -20,12 +23,12 @@ use url::Url;
 
 use super::error::StoreError;
 use super::explain::explain;
-use super::info::ObjectVersion;
+use super::info::{LifecycleRule, ObjectVersion};
 use super::s3_settings::{ChecksumHeader, S3Settings};
 use crate::model::{Timestamp, is_loopback};
+use client::{BucketClient, Unanswered};
 use dialect::{Dialect, StoreClock};
 use signer::RequestSigner;
-use versions::{VersionsClient, VersionsFailure};
 
 pub(super) use dialect::hearing;
 pub(super) use listing::NotAListing;
@@ -64,7 +67,9 @@ pub(super) struct Bucket {
     pub(super) place: String,
     clock: Arc<StoreClock>,
     checksum: ChecksumHeader,
-    versions: VersionsClient,
+    client: BucketClient,
+    /// Whether versions cannot be listed.
+    without_versions: AtomicBool,
 }
 
 impl Bucket {
@@ -76,10 +81,26 @@ impl Bucket {
     /// Lists all versions of the keys that begin with `prefix`; `None` if the store has no such call, or this identity may
     /// not use it.
     pub(super) async fn versions(&self, prefix: &str) -> object_store::Result<Option<Vec<ObjectVersion>>> {
-        match self.versions.list(prefix).await {
+        if self.without_versions.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match versions::list(&self.client, prefix).await {
             Ok(versions) => Ok(Some(versions)),
-            Err(VersionsFailure::Unsupported) => Ok(None),
-            Err(VersionsFailure::Failed(error)) => Err(error),
+            Err(Unanswered::Unsupported) => {
+                self.without_versions.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(Unanswered::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Asks for the lifecycle rules that would delete or archive keys that begin with `prefix`; none where the
+    /// store has no such call, or this identity may not use it.
+    pub(super) async fn lifecycle(&self, prefix: &str) -> object_store::Result<Vec<LifecycleRule>> {
+        match lifecycle::rules(&self.client, prefix).await {
+            Ok(rules) => Ok(rules),
+            Err(Unanswered::Unsupported) => Ok(Vec::new()),
+            Err(Unanswered::Failed(error)) => Err(error),
         }
     }
 
@@ -131,7 +152,7 @@ pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
     if !settings.virtual_hosted {
         bucket.set_path(&settings.bucket);
     }
-    let versions = VersionsClient::new(client, signer, bucket, settings.retries);
+    let client = BucketClient::new(client, signer, bucket, settings.retries);
     let builder = AmazonS3Builder::new()
         .with_endpoint(url.as_str().trim_end_matches('/'))
         .with_region(&settings.region)
@@ -154,7 +175,15 @@ pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
         ChecksumHeader::Md5 | ChecksumHeader::None => builder,
     };
     let store = builder.build().map_err(|error| explain("set up the client".to_owned(), "", &place, &error))?;
-    Ok(Bucket { store, prefix, place, clock, checksum: settings.checksum, versions })
+    Ok(Bucket {
+        store,
+        prefix,
+        place,
+        clock,
+        checksum: settings.checksum,
+        client,
+        without_versions: AtomicBool::new(false),
+    })
 }
 
 fn client_options(settings: &S3Settings, url: &Url) -> Result<ClientOptions, StoreError> {
