@@ -7,15 +7,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::entries::heads_to_remember;
-use super::ledger::Ledger;
-use super::ledger::LedgerReader;
+use super::ledger::{Ledger, LedgerReader};
+use super::open::SMALL_IN_FLIGHT;
 use super::write::write_confirmed;
 use super::{Repository, RepositoryError, StateDirectory};
 use crate::crypto::SigningKey;
 use crate::format::{Draft, Entry, EntryEvent, EntryPlace, SnapshotEvent, names, role};
-use crate::model::{Clock, ScheduledRun, Timestamp, limits, with_causes};
+use crate::model::{Clock, Digest, ScheduledRun, Timestamp, limits, with_causes};
 
 /// The difference between this host's clock and the store's beyond which nothing is signed: five minutes.
 pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
@@ -92,35 +93,33 @@ impl Repository {
     /// Checks that every object that a snapshot names is there with its size.
     async fn check_objects(&self, snapshot: &SnapshotEvent) -> Result<(), RepositoryError> {
         let (packs, parts) = tokio::try_join!(self.pack_sizes(), self.part_sizes())?;
-        let mut missing = Vec::new();
-        let mut others = Vec::new();
+        let (mut missing, mut others) = (Vec::new(), Vec::new());
         match self.get_list(&snapshot.list).await {
             Ok(list) => {
                 let short = list.packs.iter().filter(|listed| packs.get(&listed.pack) != Some(&listed.size));
-                for listed in short {
-                    if !self.is_there(&names::pack(&listed.pack), listed.size).await? {
-                        missing.push(listed.pack);
-                    }
-                }
+                let asked = short.map(|listed| (listed.pack, names::pack(&listed.pack), listed.size)).collect();
+                missing = self.not_there(asked).await?;
             }
             Err(RepositoryError::Damaged { path, .. } | RepositoryError::Missing { path }) => others.push(path),
             Err(error) => return Err(error),
         }
-        for part in snapshot.parts.iter().filter(|part| parts.get(&part.digest) != Some(&part.size)) {
-            let path = names::catalogue(&part.digest);
-            if !self.is_there(&path, part.size).await? {
-                others.push(path);
-            }
-        }
+        let short = snapshot.parts.iter().filter(|part| parts.get(&part.digest) != Some(&part.size));
+        let asked = short.map(|part| (part.digest, names::catalogue(&part.digest), part.size)).collect();
+        others.extend(self.not_there(asked).await?.iter().map(names::catalogue));
         match missing.is_empty() && others.is_empty() {
             true => Ok(()),
             false => Err(RepositoryError::ObjectsMissing { packs: missing, others }),
         }
     }
 
-    /// Asks for an object by name: a listing may lag behind what was written.
-    async fn is_there(&self, path: &str, size: u64) -> Result<bool, RepositoryError> {
-        Ok(self.store().head(path).await?.is_some_and(|object| object.size == size))
+    /// Asks for objects by name, each with the path and the size that it should have: a listing may lag behind what was
+    /// written. Returns those that are not there.
+    async fn not_there(&self, objects: Vec<(Digest, String, u64)>) -> Result<Vec<Digest>, RepositoryError> {
+        let asking = stream::iter(objects).map(|(digest, path, size)| async move {
+            let found = self.store().head(&path).await?;
+            Ok(found.is_none_or(|object| object.size != size).then_some(digest))
+        });
+        asking.buffered(SMALL_IN_FLIGHT).try_filter_map(|missing| async move { Ok(missing) }).try_collect().await
     }
 
     /// This host's present, when the store agrees with it.

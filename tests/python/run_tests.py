@@ -24,7 +24,7 @@ GROUPS = ("slow", "servers", "fast")
 # Modules whose tests take long: they kill at every request, play many rounds, or wait for real daemons.
 SLOW = re.compile(
     r"^it (capture::(faults|oracle)|cli::bad_input|daemon::(processes|shipped_schedules)|doctor::backups"
-    r"|restore::(issued_)?kill|sweep::(beside|hostile)|verify::every_(byte|object))::")
+    r"|repository::faulty_bucket|restore::(issued_)?kill|sweep::(beside|hostile)|verify::every_(byte|object))::")
 # Not a test: it writes a fixture, by hand.
 BY_HAND = "readers::format_1::make_the_fixture"
 LONG = os.environ.get("KEYHAVEN_TEST_LONG") == "1"

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::stream::TryStreamExt as _;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::apply::ApplyReport;
 use super::backup::{Backup, OpenPack};
@@ -15,6 +15,9 @@ use crate::format::event::RestoreEvent;
 use crate::format::{Draft, Entry, EntryEvent, SnapshotEvent};
 use crate::model::{Digest, Item};
 use crate::repository::{Committed, EntryWriter, Repository, RepositoryError};
+
+/// Number of packs asked for in parallel.
+const ASKED_IN_FLIGHT: usize = 8;
 
 /// A snapshot in a repository with the keys that open it. Never writes to the repository.
 #[derive(Debug)]
@@ -77,16 +80,13 @@ impl Backup for RepositorySnapshot {
             (Some(size), Some(said)) if size != said => Some(format!("it has {size} bytes instead of {said}")),
             (Some(_), _) => None,
         };
-        let mut lacking = BTreeMap::new();
-        for pack in packs {
-            // A listing may lag, and an older version may be whole: what is asked for by name decides.
-            if let Some(why) = why(pack)
-                && self.repository.get_pack(pack).await.is_err()
-            {
-                lacking.insert(*pack, why);
-            }
-        }
-        Ok(lacking)
+        // A listing may lag, and an older version may be whole: what is asked for by name decides.
+        let doubtful: Vec<(Digest, String)> = packs.iter().filter_map(|pack| Some((*pack, why(pack)?))).collect();
+        let asking = stream::iter(doubtful).map(|(pack, why)| async move {
+            let is_there = self.repository.get_pack(&pack).await.is_ok();
+            (!is_there).then_some((pack, why))
+        });
+        Ok(asking.buffered(ASKED_IN_FLIGHT).filter_map(std::future::ready).collect().await)
     }
 }
 

@@ -98,14 +98,26 @@ pub(super) async fn check(
         wanted.insert((HashedObject::Pack(pack.pack), pack.size));
     }
     let (packs, parts) = tokio::try_join!(repository.pack_sizes(), repository.part_sizes())?;
-    let mut whole = BTreeSet::new();
+    let (mut whole, mut doubtful) = (BTreeSet::new(), Vec::new());
     for (object, size) in wanted {
         let there = match object {
-            HashedObject::Part(digest) => parts.get(&digest),
-            HashedObject::Pack(digest) => packs.get(&digest),
+            HashedObject::Part(digest) => parts.get(&digest).copied(),
+            HashedObject::Pack(digest) => packs.get(&digest).copied(),
         };
-        // A listing may lag, and an older version may be whole: what is asked for by name decides.
-        if there == Some(&size) || object.fetch(repository).await.is_ok_and(|bytes| bytes.len() as u64 == size) {
+        if there == Some(size) {
+            whole.insert(object);
+        } else {
+            doubtful.push((object, size, there));
+        }
+    }
+    // A listing may lag, and an older version may be whole: what is asked for by name decides.
+    let asking = stream::iter(doubtful).map(|(object, size, there)| async move {
+        let is_there = object.fetch(repository).await.is_ok_and(|bytes| bytes.len() as u64 == size);
+        (object, size, there, is_there)
+    });
+    let mut asking = asking.buffered(OBJECTS_IN_FLIGHT);
+    while let Some((object, size, there, is_there)) = asking.next().await {
+        if is_there {
             whole.insert(object);
             continue;
         }

@@ -167,6 +167,10 @@ impl Store {
         let (current, older): (Vec<_>, Vec<_>) =
             versions.into_iter().filter(|version| !version.is_marker).partition(|version| version.is_current);
         let mut current: Vec<ObjectInfo> = current.into_iter().map(|version| version.object).collect();
+        if current.is_empty() {
+            // A gateway may answer this call with nothing where it keeps no versions: that is no empty directory.
+            current = self.backend.list(folder, None).await?;
+        }
         current.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Listing { current, older: oldest_first(older) })
     }

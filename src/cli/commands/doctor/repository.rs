@@ -195,12 +195,18 @@ fn never_signed(trust: &Trust, in_force: &Policy) -> Vec<String> {
 /// Writes something that is there already, with the same bytes: that shows the right to write and changes nothing.
 async fn writing(rows: &mut Rows, repository: &Repository, ledger: &Ledger, limit: Limit) {
     let (what, store) = ("writing", repository.store());
-    // What is no matter of rights says itself what to change.
-    let is_denied = Cell::new(false);
+    // Some errors say themselves what to change, and no right would help.
+    let explains_itself = Cell::new(false);
     let proving = async {
         let Some((path, bytes)) = known_object(repository, ledger).await? else { return Ok(None) };
         let put = store.put(&path, bytes).await;
-        is_denied.set(matches!(put, Err(StoreError::Denied { .. })));
+        explains_itself.set(matches!(
+            put,
+            Err(StoreError::Checksum { .. }
+                | StoreError::Region { .. }
+                | StoreError::Full { .. }
+                | StoreError::Clock { .. })
+        ));
         put.map_err(Failure::from)?;
         Ok(Some(path))
     };
@@ -214,12 +220,14 @@ async fn writing(rows: &mut Rows, repository: &Repository, ledger: &Ledger, limi
             "not tried: neither RECOVER.md nor the newest pack list is what it should be",
             "`keyhaven verify --level objects` says what is wrong with them",
         ),
-        Err(failure) if is_denied.get() => rows.failed(
+        Err(failure) if explains_itself.get() => {
+            rows.failed(what, &failure, "change what is named here, then run `keyhaven doctor` again");
+        }
+        Err(failure) => rows.failed(
             what,
             &failure,
             "give the identity the right to put objects (Object Writer and Content Reader, or Writer, on the bucket)",
         ),
-        Err(failure) => rows.failed(what, &failure, "change what is named here, then run `keyhaven doctor` again"),
     }
 }
 

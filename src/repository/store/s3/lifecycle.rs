@@ -11,17 +11,17 @@ const ARCHIVES: [&str; 4] = ["GLACIER", "DEEP_ARCHIVE", "ACCELERATED", "ARCHIVE"
 #[derive(Debug, Deserialize)]
 struct Configuration {
     #[serde(rename = "Rule", default)]
-    rules: Vec<Rule>,
+    rules: Vec<RuleElement>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Rule {
+struct RuleElement {
     #[serde(rename = "ID", default)]
     id: String,
     status: String,
     prefix: Option<String>,
-    filter: Option<Filter>,
+    filter: Option<FilterElement>,
     expiration: Option<When>,
     #[serde(default)]
     transition: Vec<When>,
@@ -29,9 +29,9 @@ struct Rule {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Filter {
+struct FilterElement {
     prefix: Option<String>,
-    and: Option<Box<Filter>>,
+    and: Option<Box<FilterElement>>,
     tag: Option<serde::de::IgnoredAny>,
 }
 
@@ -55,10 +55,10 @@ pub(super) async fn rules(client: &BucketClient, prefix: &str) -> Result<Vec<Lif
 fn parse(text: &str, ours: &str) -> Result<Vec<LifecycleRule>, quick_xml::DeError> {
     let configuration: Configuration = quick_xml::de::from_str(text.trim_start_matches('\u{feff}'))?;
     let touching = configuration.rules.into_iter().filter(|rule| rule.status == "Enabled" && rule.touches(ours));
-    Ok(touching.flat_map(Rule::actions).collect())
+    Ok(touching.flat_map(RuleElement::actions).collect())
 }
 
-impl Rule {
+impl RuleElement {
     /// Whether it is for keys that begin with `ours`, for some of them, or for all of the bucket. Ours have no tags.
     fn touches(&self, ours: &str) -> bool {
         let mut filter = self.filter.as_ref();
