@@ -186,7 +186,7 @@ fn a_repository_that_takes_nothing_is_bad() {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     };
-    bad(&run, 1, "Repository", "writing", "cannot write", "put objects");
+    bad(&run, 1, "Repository", "writing", "no room left", "named here");
 }
 
 #[test]
